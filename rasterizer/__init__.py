@@ -1,0 +1,1 @@
+"""Primitives and cameras in, images out."""

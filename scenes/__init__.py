@@ -1,0 +1,53 @@
+"""What a scene is: logs, cameras, tracks, lights, the road map; viewpoints that leave the log; 3D primitives."""
+
+from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
+from swerve.scenes.errors import LogError, MissingExtraError, SwerveError
+from swerve.scenes.log import Log, Photo, Scene, Split, scenes_of
+from swerve.scenes.randomness import keyed_generator
+from swerve.scenes.road_map import (
+    Area,
+    GroundHeight,
+    Lane,
+    LaneGroup,
+    LaneKind,
+    Paint,
+    RoadEdge,
+    RoadLine,
+    RoadMap,
+    StopLine,
+)
+from swerve.scenes.tracks import Ego, LightState, ObjectClass, Tracks, TrafficLights, box_footprints
+from swerve.scenes.vehicle import Vehicle
+
+__all__ = [
+    "FORWARD",
+    "Area",
+    "Camera",
+    "Ego",
+    "GroundHeight",
+    "Lane",
+    "LaneGroup",
+    "LaneKind",
+    "Lens",
+    "LensModel",
+    "LightState",
+    "Log",
+    "LogError",
+    "MissingExtraError",
+    "ObjectClass",
+    "Paint",
+    "Photo",
+    "RoadEdge",
+    "RoadLine",
+    "RoadMap",
+    "Scene",
+    "Split",
+    "StopLine",
+    "SwerveError",
+    "Tracks",
+    "TrafficLights",
+    "Vehicle",
+    "box_footprints",
+    "keyed_generator",
+    "scenes_of",
+]

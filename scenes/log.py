@@ -1,0 +1,138 @@
+"""A log, and a scene: a window of it around a moment."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from swerve.scenes.camera import Camera
+from swerve.scenes.road_map import RoadMap
+from swerve.scenes.tracks import Ego, Tracks, TrafficLights
+from swerve.scenes.vehicle import Vehicle
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A real image of a camera, still encoded.
+
+    Attributes:
+        camera: name of the camera.
+        time_us: when it was taken.
+        world_from_ego: the ego's pose at that very time, which may lie between the log's steps.
+        encoded: the JPEG or PNG file's bytes.
+    """
+
+    camera: str
+    time_us: int
+    world_from_ego: Float[np.ndarray, "4 4"]
+    encoded: bytes
+
+
+@dataclass(frozen=True)
+class Log:
+    """One continuous recording of one vehicle. World coordinates are the source's minus `origin`.
+
+    Attributes:
+        name: unique in its source.
+        source: the kind of source: "av2", "waymo", "town", ...
+        times_us: strictly increasing.
+        ego: the recording vehicle's states at `times_us`.
+        vehicle: its body.
+        tracks: everybody else, at `times_us`.
+        lights: signals, at `times_us`.
+        road_map: None where the source has none.
+        cameras: the rig; empty where the source has none.
+        route: ids of the lane groups that the ego drives through, in order; empty without a map.
+        origin: world coordinates of this log's (0, 0, 0) in the source's frame.
+        split: "train", "val" or "test"; None where the source does not say.
+        photos: real images, if any.
+    """
+
+    name: str
+    source: str
+    times_us: Int[np.ndarray, "t"]
+    ego: Ego
+    vehicle: Vehicle
+    tracks: Tracks
+    lights: TrafficLights
+    road_map: RoadMap | None
+    cameras: tuple[Camera, ...]
+    route: tuple[str, ...] = ()
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    split: Split | None = None
+    photos: tuple[Photo, ...] = ()
+
+    @property
+    def step(self) -> float:
+        """Median time between steps in seconds (0.1 where there is but one step)."""
+        return float(np.median(np.diff(self.times_us))) * 1e-6 if len(self.times_us) > 1 else 0.1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A window of a log around the moment `now`.
+
+    Attributes:
+        log: the whole recording.
+        now: index of the moment in the log's steps.
+        history: steps before it that belong to the scene.
+        future: steps after it that belong to the scene.
+    """
+
+    log: Log
+    now: int
+    history: int
+    future: int
+
+    def __post_init__(self) -> None:
+        first, last = self.now - self.history, self.now + self.future
+        if min(self.history, self.future) < 0 or first < 0 or last >= len(self.log.times_us):
+            raise ValueError(
+                f"scene needs steps {first}..{last}, log {self.log.name} has 0..{len(self.log.times_us) - 1}"
+            )
+
+    @property
+    def token(self) -> str:
+        """Name of the scene, unique in its log: the time of `now` in microseconds."""
+        return str(self.log.times_us[self.now])
+
+    @property
+    def window(self) -> slice:
+        """The scene's steps in the log."""
+        return slice(self.now - self.history, self.now + self.future + 1)
+
+    @property
+    def times_us(self) -> Int[np.ndarray, "t"]:
+        """Times of the window; `now` is the one at index `history`."""
+        return self.log.times_us[self.window]
+
+    @property
+    def ego(self) -> Ego:
+        """The recording vehicle's states in the window."""
+        return self.log.ego.at(self.window)
+
+    @property
+    def tracks(self) -> Tracks:
+        """Everybody else in the window, absent agents included."""
+        return self.log.tracks.at(self.window)
+
+    @property
+    def lights(self) -> TrafficLights:
+        """Signals in the window."""
+        return self.log.lights.at(self.window)
+
+
+def scenes_of(log: Log, history: float = 2.0, future: float = 5.0, every: float = 0.5) -> list[Scene]:
+    """The log's scenes with full history and future.
+
+    Args:
+        log: the recording.
+        history: seconds before each moment.
+        future: seconds after each moment.
+        every: seconds between moments.
+    """
+    before, after, stride = (max(round(seconds / log.step), 0) for seconds in (history, future, every))
+    moments = range(before, len(log.times_us) - after, max(stride, 1))
+    return [Scene(log, now, before, after) for now in moments]

@@ -1,0 +1,240 @@
+"""The map: lanes and how they join, surfaces, paint, and the height of the ground."""
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Float32
+from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+from scipy.ndimage import distance_transform_edt, map_coordinates
+
+Line = Float[np.ndarray, "n 3"]
+
+
+class Paint(Enum):
+    """What is painted on the road: colour, and strokes from left to right in the line's direction."""
+
+    NONE = ("none", ())
+    UNKNOWN = ("white", ("unknown",))
+    SOLID_WHITE = ("white", ("solid",))
+    DASHED_WHITE = ("white", ("dashed",))
+    DOUBLE_SOLID_WHITE = ("white", ("solid", "solid"))
+    DOUBLE_DASHED_WHITE = ("white", ("dashed", "dashed"))
+    SOLID_DASHED_WHITE = ("white", ("solid", "dashed"))
+    DASHED_SOLID_WHITE = ("white", ("dashed", "solid"))
+    SOLID_YELLOW = ("yellow", ("solid",))
+    DASHED_YELLOW = ("yellow", ("dashed",))
+    DOUBLE_SOLID_YELLOW = ("yellow", ("solid", "solid"))
+    DOUBLE_DASHED_YELLOW = ("yellow", ("dashed", "dashed"))
+    SOLID_DASHED_YELLOW = ("yellow", ("solid", "dashed"))
+    DASHED_SOLID_YELLOW = ("yellow", ("dashed", "solid"))
+    SOLID_BLUE = ("blue", ("solid",))
+
+    @property
+    def color(self) -> str:
+        """'white', 'yellow', 'blue' or 'none'."""
+        return self.value[0]
+
+    @property
+    def strokes(self) -> tuple[str, ...]:
+        """'solid', 'dashed' or 'unknown' (drawn solid), from left to right."""
+        return self.value[1]
+
+
+class LaneKind(Enum):
+    """Whom a lane is for."""
+
+    VEHICLE = "vehicle"
+    BUS = "bus"
+    BICYCLE = "bicycle"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A lane between two junctions, or a connector through one.
+
+    Attributes:
+        id: unique among lanes.
+        centerline: in driving direction.
+        polygon: outline, not closed.
+        left: left boundary in driving direction; empty where the source has none.
+        right: right boundary in driving direction; empty where the source has none.
+        left_paint: what is painted on the left boundary.
+        right_paint: what is painted on the right boundary.
+        kind: whom the lane is for.
+        is_connector: whether it leads through an intersection.
+        group_id: the lane group ("roadblock") it belongs to.
+        predecessors: lanes that lead here, in the source's order.
+        successors: lanes that it leads to, in the source's order.
+        left_neighbor: lane of the same direction beside it, if any.
+        right_neighbor: lane of the same direction beside it, if any.
+        speed_limit: m/s, None where unknown.
+        holes: outlines cut from the polygon.
+    """
+
+    id: str
+    centerline: Line
+    polygon: Line
+    left: Line = field(default_factory=lambda: np.zeros((0, 3)))
+    right: Line = field(default_factory=lambda: np.zeros((0, 3)))
+    left_paint: Paint = Paint.NONE
+    right_paint: Paint = Paint.NONE
+    kind: LaneKind = LaneKind.VEHICLE
+    is_connector: bool = False
+    group_id: str = ""
+    predecessors: tuple[str, ...] = ()
+    successors: tuple[str, ...] = ()
+    left_neighbor: str | None = None
+    right_neighbor: str | None = None
+    speed_limit: float | None = None
+    holes: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class LaneGroup:
+    """Parallel lanes of one direction ("roadblock"), or the connectors between two such groups."""
+
+    id: str
+    lane_ids: tuple[str, ...]
+    polygon: Line
+    is_connector: bool = False
+    predecessors: tuple[str, ...] = ()
+    successors: tuple[str, ...] = ()
+    holes: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class Area:
+    """A piece of ground: outline (not closed) and holes."""
+
+    id: str
+    polygon: Line
+    holes: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class RoadLine:
+    """A line painted on the road, each only once however many lanes it borders."""
+
+    id: str
+    points: Line
+    paint: Paint
+
+
+@dataclass(frozen=True)
+class RoadEdge:
+    """Where the drivable surface ends: kerbs, barriers, medians."""
+
+    id: str
+    points: Line
+
+
+@dataclass(frozen=True)
+class StopLine:
+    """Where to stop, across the lanes it rules."""
+
+    id: str
+    points: Line
+    lane_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroundHeight:
+    """Height of the ground on a regular grid.
+
+    Attributes:
+        heights: metres; row = y, column = x; no NaN.
+        corner: world (x, y) of the node heights[0, 0].
+        spacing: metres between nodes.
+    """
+
+    heights: Float32[np.ndarray, "rows columns"]
+    corner: Float[np.ndarray, "2"]
+    spacing: float
+
+    def at(self, points: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
+        """Bilinear height at (x, y); beyond the grid, that of its rim."""
+        grid = (points - self.corner) / self.spacing
+        coordinates = np.stack([grid[..., 1], grid[..., 0]])
+        return map_coordinates(self.heights.astype(np.float64), coordinates, order=1, mode="nearest")
+
+    @classmethod
+    def from_raster(
+        cls, heights: Float[np.ndarray, "rows columns"], corner: Float[np.ndarray, "2"], spacing: float
+    ) -> "GroundHeight":
+        """From a raster with gaps (NaN), which take the height of the nearest node that has one.
+
+        Raises:
+            ValueError: every node is NaN.
+        """
+        gaps = np.isnan(heights)
+        if gaps.all():
+            raise ValueError("ground height raster has no height at all")
+        rows, columns = distance_transform_edt(gaps, return_distances=False, return_indices=True)
+        return cls(heights[rows, columns].astype(np.float32), corner, spacing)
+
+    @classmethod
+    def from_points(cls, points: Float[np.ndarray, "n 3"], spacing: float = 2.0) -> "GroundHeight":
+        """From scattered points: linear between them (Delaunay), the nearest one's height beyond their hull.
+
+        An approximation: between map lines the true surface may differ by its crown and kerbs, some 0.1 m.
+        """
+        low, high = points[:, :2].min(axis=0) - spacing, points[:, :2].max(axis=0) + spacing
+        size = np.maximum(np.ceil((high - low) / spacing).astype(int) + 1, 2)
+        x, y = np.meshgrid(low[0] + spacing * np.arange(size[0]), low[1] + spacing * np.arange(size[1]))
+        if np.ptp(points[:, 2]) < 1e-6:
+            return cls(np.full(x.shape, points[0, 2], np.float32), low, spacing)
+        heights = LinearNDInterpolator(points[:, :2], points[:, 2])(x, y)
+        outside = np.isnan(heights)
+        heights[outside] = NearestNDInterpolator(points[:, :2], points[:, 2])(x[outside], y[outside])
+        return cls(heights.astype(np.float32), low, spacing)
+
+
+@dataclass(frozen=True)
+class RoadMap:
+    """Everything a source knows about the road, in the log's world frame.
+
+    Attributes:
+        lanes: lanes and connectors.
+        lane_groups: parallel lanes together.
+        drivable_areas: surface that may be driven on.
+        intersections: areas where roads cross.
+        crossings: pedestrian crossings.
+        walkways: pavements.
+        car_parks: parking areas.
+        speed_bumps: speed bumps.
+        lines: painted lines.
+        edges: ends of the drivable surface.
+        stop_lines: stop lines.
+        ground: height of the ground everywhere.
+        has_height: False where the source is flat and the heights are made up.
+    """
+
+    lanes: tuple[Lane, ...]
+    ground: GroundHeight
+    lane_groups: tuple[LaneGroup, ...] = ()
+    drivable_areas: tuple[Area, ...] = ()
+    intersections: tuple[Area, ...] = ()
+    crossings: tuple[Area, ...] = ()
+    walkways: tuple[Area, ...] = ()
+    car_parks: tuple[Area, ...] = ()
+    speed_bumps: tuple[Area, ...] = ()
+    lines: tuple[RoadLine, ...] = ()
+    edges: tuple[RoadEdge, ...] = ()
+    stop_lines: tuple[StopLine, ...] = ()
+    has_height: bool = True
+
+    @cached_property
+    def lane_by_id(self) -> dict[str, Lane]:
+        """Lanes by their ids."""
+        return {lane.id: lane for lane in self.lanes}
+
+    @cached_property
+    def group_by_id(self) -> dict[str, LaneGroup]:
+        """Lane groups by their ids."""
+        return {group.id: group for group in self.lane_groups}
+
+    def with_groups(self, lanes: tuple[Lane, ...], groups: tuple[LaneGroup, ...]) -> "RoadMap":
+        """The same map with other lanes and groups."""
+        return replace(self, lanes=lanes, lane_groups=groups)

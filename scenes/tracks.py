@@ -1,0 +1,187 @@
+"""What moves: the ego, the agents around it, and the lights that rule them."""
+
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from swerve.scenes.transforms import rotation_about_z, yaw_of
+
+Times = slice | Int[np.ndarray, "q"]
+
+
+class ObjectClass(IntEnum):
+    """What a track is; nuPlan's seven classes (motorcycles and other ridden two-wheelers are BICYCLE)."""
+
+    GENERIC = 0
+    VEHICLE = 1
+    PEDESTRIAN = 2
+    BICYCLE = 3
+    TRAFFIC_CONE = 4
+    BARRIER = 5
+    SIGN = 6
+
+
+class LightState(IntEnum):
+    """What a signal shows."""
+
+    UNKNOWN = 0
+    RED = 1
+    YELLOW = 2
+    GREEN = 3
+
+
+@dataclass(frozen=True)
+class Ego:
+    """The recording vehicle over time.
+
+    Attributes:
+        world_from_ego: poses; the ego frame's origin is the rear axle on the ground, x forward, y left, z up.
+        velocity: of the rear axle in m/s, (forward, left) in the ego's own frame.
+        acceleration: of the rear axle in m/s2, (forward, left) in the ego's own frame.
+        yaw_rate: rad/s, counter-clockwise.
+    """
+
+    world_from_ego: Float[np.ndarray, "t 4 4"]
+    velocity: Float[np.ndarray, "t 2"]
+    acceleration: Float[np.ndarray, "t 2"]
+    yaw_rate: Float[np.ndarray, "t"]
+
+    def __len__(self) -> int:
+        return len(self.world_from_ego)
+
+    @property
+    def positions(self) -> Float[np.ndarray, "t 3"]:
+        """Rear axle on the ground, world frame."""
+        return self.world_from_ego[:, :3, 3]
+
+    @property
+    def headings(self) -> Float[np.ndarray, "t"]:
+        """World frame, radians."""
+        return yaw_of(self.world_from_ego)
+
+    def at(self, times: Times) -> "Ego":
+        """The given steps alone."""
+        return replace(self, **{field.name: getattr(self, field.name)[times] for field in fields(self)})
+
+    @classmethod
+    def from_poses(cls, world_from_ego: Float[np.ndarray, "t 4 4"], times_us: Int[np.ndarray, "t"]) -> "Ego":
+        """Velocity, acceleration and yaw rate by central differences of the poses (one-sided at the ends)."""
+        if len(times_us) < 2:
+            still = np.zeros((len(times_us), 2))
+            return cls(world_from_ego, still, still.copy(), np.zeros(len(times_us)))
+        seconds = (times_us - times_us[0]) * 1e-6
+        heading = np.unwrap(yaw_of(world_from_ego))
+        velocity = np.gradient(world_from_ego[:, :2, 3], seconds, axis=0)
+        acceleration = np.gradient(velocity, seconds, axis=0)
+        ego_from_world = np.swapaxes(rotation_about_z(heading)[:, :2, :2], 1, 2)
+        return cls(
+            world_from_ego,
+            (ego_from_world @ velocity[..., None])[..., 0],
+            (ego_from_world @ acceleration[..., None])[..., 0],
+            np.gradient(heading, seconds),
+        )
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Agents over time, world frame. Where `valid` is False the other numbers mean nothing.
+
+    Attributes:
+        ids: unique name of each track.
+        classes: `ObjectClass` of each.
+        positions: centres of the boxes, metres.
+        headings: radians.
+        sizes: (length, width, height), metres.
+        velocities: (x, y) in m/s in world axes.
+        valid: whether the agent was annotated at that step.
+    """
+
+    ids: tuple[str, ...]
+    classes: UInt8[np.ndarray, "n"]
+    positions: Float[np.ndarray, "n t 3"]
+    headings: Float[np.ndarray, "n t"]
+    sizes: Float[np.ndarray, "n t 3"]
+    velocities: Float[np.ndarray, "n t 2"]
+    valid: Bool[np.ndarray, "n t"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def empty(cls, steps: int) -> "Tracks":
+        """No agents, over `steps` steps."""
+        return cls(
+            (),
+            np.zeros(0, np.uint8),
+            np.zeros((0, steps, 3)),
+            np.zeros((0, steps)),
+            np.zeros((0, steps, 3)),
+            np.zeros((0, steps, 2)),
+            np.zeros((0, steps), bool),
+        )
+
+    def at(self, times: Times) -> "Tracks":
+        """The given steps alone."""
+        return replace(
+            self,
+            positions=self.positions[:, times],
+            headings=self.headings[:, times],
+            sizes=self.sizes[:, times],
+            velocities=self.velocities[:, times],
+            valid=self.valid[:, times],
+        )
+
+    def of(self, rows: Int[np.ndarray, "m"]) -> "Tracks":
+        """The given tracks alone."""
+        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "ids"}
+        return replace(self, ids=tuple(self.ids[row] for row in rows), **arrays)
+
+    def joined(self, other: "Tracks") -> "Tracks":
+        """These tracks, then the others, over the same steps."""
+        names = [f.name for f in fields(self) if f.name != "ids"]
+        arrays = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
+        return replace(self, ids=self.ids + other.ids, **arrays)
+
+    def footprints(self) -> Float[np.ndarray, "n t 4 2"]:
+        """Corners of the boxes in the xy plane, counter-clockwise from the front left."""
+        return box_footprints(self.positions[..., :2], self.headings, self.sizes[..., :2])
+
+
+def box_footprints(
+    centers: Float[np.ndarray, "*b 2"], headings: Float[np.ndarray, "*b"], sizes: Float[np.ndarray, "*b 2"]
+) -> Float[np.ndarray, "*b 4 2"]:
+    """Corners of oriented rectangles of (length, width), counter-clockwise from the front left."""
+    signs = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
+    local = signs * sizes[..., None, :] / 2
+    rotation = rotation_about_z(headings)[..., :2, :2]
+    return local @ np.swapaxes(rotation, -1, -2) + centers[..., None, :]
+
+
+@dataclass(frozen=True)
+class TrafficLights:
+    """Signal heads and what they show over time.
+
+    Attributes:
+        lane_ids: the lane (most often a connector) that each head rules.
+        positions: centres of the heads, world frame.
+        headings: direction that each head faces, radians: against the traffic it rules.
+        states: `LightState` of each head at each step.
+    """
+
+    lane_ids: tuple[str, ...]
+    positions: Float[np.ndarray, "m 3"]
+    headings: Float[np.ndarray, "m"]
+    states: UInt8[np.ndarray, "m t"]
+
+    def __len__(self) -> int:
+        return len(self.lane_ids)
+
+    @classmethod
+    def empty(cls, steps: int) -> "TrafficLights":
+        """No signals, over `steps` steps."""
+        return cls((), np.zeros((0, 3)), np.zeros(0), np.zeros((0, steps), np.uint8))
+
+    def at(self, times: Times) -> "TrafficLights":
+        """The given steps alone."""
+        return replace(self, states=self.states[:, times])

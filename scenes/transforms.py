@@ -1,0 +1,100 @@
+"""Rigid motions as 4x4 matrices named `target_from_source`, and angles.
+
+Products read off: `world_from_camera = world_from_ego @ ego_from_camera`. All functions take leading batch axes.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.spatial.transform import Rotation, Slerp
+
+
+def wrap_angle(angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
+    """Angle(s) in radians, wrapped into [-pi, pi)."""
+    return np.asarray((np.asarray(angle, dtype=np.float64) + np.pi) % (2 * np.pi) - np.pi)
+
+
+def rigid(rotation: Float[np.ndarray, "*b 3 3"], translation: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 4 4"]:
+    """The transform that rotates, then translates."""
+    matrix = np.zeros((*translation.shape[:-1], 4, 4))
+    matrix[..., :3, :3] = rotation
+    matrix[..., :3, 3] = translation
+    matrix[..., 3, 3] = 1.0
+    return matrix
+
+
+def inverse(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray, "*b 4 4"]:
+    """`source_from_target`, by the transpose of the rotation."""
+    rotation = np.swapaxes(target_from_source[..., :3, :3], -1, -2)
+    translation = -(rotation @ target_from_source[..., :3, 3:])[..., 0]
+    return rigid(rotation, translation)
+
+
+def transform_points(
+    target_from_source: Float[np.ndarray, "*b 4 4"], points: Float[np.ndarray, "*b n 3"]
+) -> Float[np.ndarray, "*b n 3"]:
+    """Points given in the source frame, in the target frame."""
+    rotation = np.swapaxes(target_from_source[..., :3, :3], -1, -2)
+    return points @ rotation + target_from_source[..., None, :3, 3]
+
+
+def rotation_about_z(yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b 3 3"]:
+    """Rotation by `yaw` radians, counter-clockwise seen from above."""
+    yaw = np.asarray(yaw, dtype=np.float64)
+    rotation = np.zeros((*yaw.shape, 3, 3))
+    rotation[..., 0, 0] = rotation[..., 1, 1] = np.cos(yaw)
+    rotation[..., 1, 0] = np.sin(yaw)
+    rotation[..., 0, 1] = -rotation[..., 1, 0]
+    rotation[..., 2, 2] = 1.0
+    return rotation
+
+
+def upright(position: Float[np.ndarray, "*b 3"], yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b 4 4"]:
+    """The pose of something that stands upright at `position` and faces `yaw`."""
+    return rigid(rotation_about_z(yaw), np.asarray(position, dtype=np.float64))
+
+
+def yaw_of(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray, "*b"]:
+    """Heading in radians of the source's x axis, seen from the target's z axis."""
+    return np.asarray(np.arctan2(target_from_source[..., 1, 0], target_from_source[..., 0, 0]))
+
+
+def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b 3 3"]:
+    """Rotation matrices of quaternions, scalar first; they need not be of unit length, but not zero.
+
+    Raises:
+        ValueError: a quaternion has length zero.
+    """
+    flat = np.asarray(wxyz, dtype=np.float64).reshape(-1, 4)
+    return Rotation.from_quat(flat, scalar_first=True).as_matrix().reshape(*wxyz.shape[:-1], 3, 3)
+
+
+def interpolate_poses(
+    times_us: Int[np.ndarray, "t"],
+    target_from_source: Float[np.ndarray, "t 4 4"],
+    query_us: Int[np.ndarray, "q"],
+) -> Float[np.ndarray, "q 4 4"]:
+    """Poses at other times: positions linearly, rotations along the shortest arc.
+
+    Raises:
+        ValueError: a query lies outside the times, or there are fewer than two poses.
+    """
+    if len(times_us) < 2:
+        raise ValueError(f"needs two poses or more to interpolate, got {len(times_us)}")
+    if query_us.min() < times_us[0] or query_us.max() > times_us[-1]:
+        raise ValueError(
+            f"query times {query_us.min()}..{query_us.max()} us leave the poses' {times_us[0]}..{times_us[-1]} us"
+        )
+    seconds = (times_us - times_us[0]) * 1e-6
+    query = (query_us - times_us[0]) * 1e-6
+    positions = target_from_source[:, :3, 3]
+    translation = np.stack([np.interp(query, seconds, positions[:, axis]) for axis in range(3)], axis=-1)
+    rotations = Slerp(seconds, Rotation.from_matrix(target_from_source[:, :3, :3]))(query)
+    return rigid(rotations.as_matrix(), translation)
+
+
+def relative_poses(
+    world_from_base: Float[np.ndarray, "4 4"], world_from_ego: Float[np.ndarray, "*b 4 4"]
+) -> Float[np.ndarray, "*b 3"]:
+    """Planar poses (x, y, heading) of `world_from_ego`, seen from `world_from_base`."""
+    base_from_ego = inverse(world_from_base) @ world_from_ego
+    return np.concatenate([base_from_ego[..., :2, 3], yaw_of(base_from_ego)[..., None]], axis=-1)

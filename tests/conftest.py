@@ -1,0 +1,38 @@
+"""Shapes and types of every public function are checked while the tests run (jaxtyping + beartype)."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("scenes", "rasterizer", "data", "swerve")
+
+
+def _modules() -> list[str]:
+    """Every module but the numba kernels, which a type checker cannot wrap."""
+    names = []
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            if not path.stem.endswith("kernels") and path.stem != "__init__":
+                parts = path.relative_to(ROOT).with_suffix("").parts
+                names.append(".".join(parts if room == "swerve" else ("swerve", *parts)))
+    return names
+
+
+install_import_hook(_modules(), "beartype.beartype")
+
+# The first call of a kernel compiles it, so single examples may be slow; examples are the same in every run.
+settings.register_profile("swerve", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("swerve")
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("SWERVE_TEST_DATA", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set SWERVE_TEST_DATA to a folder that has data/av2, data/waymo, ...")
+    return folder
