@@ -1,5 +1,7 @@
 """Polylines: arc length, points along them, and the Frenet frame beside them."""
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Float
 from swerve.scenes.transforms import wrap_angle
@@ -28,6 +30,13 @@ def resample(points: Float[np.ndarray, "n d"], spacing: float) -> Float[np.ndarr
     length = arc_lengths(points)[-1]
     steps = max(int(np.ceil(length / spacing)), 1)
     return points_at(points, np.linspace(0.0, length, steps + 1))
+
+
+def densify(points: Float[np.ndarray, "n d"], spacing: float) -> Float[np.ndarray, "m d"]:
+    """The line with points added so that steps are at most `spacing` metres; all its own points stay."""
+    length = arc_lengths(points)
+    added = [np.linspace(a, b, int(np.ceil((b - a) / spacing)), endpoint=False) for a, b in pairwise(length)]
+    return points_at(points, np.concatenate([*added, length[-1:]]))
 
 
 def headings(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:

@@ -9,7 +9,8 @@ from jaxtyping import Float, Float32
 from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-Line = Float[np.ndarray, "n 3"]
+# An anonymous axis: every line of a lane has its own number of points.
+Line = Float[np.ndarray, "_ 3"]
 
 
 class Paint(Enum):
