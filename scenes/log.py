@@ -1,11 +1,13 @@
 """A log, and a scene: a window of it around a moment."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 from swerve.scenes.camera import Camera
+from swerve.scenes.errors import LogError
 from swerve.scenes.road_map import RoadMap
 from swerve.scenes.tracks import Ego, Tracks, TrafficLights
 from swerve.scenes.vehicle import Vehicle
@@ -15,19 +17,39 @@ Split = Literal["train", "val", "test"]
 
 @dataclass(frozen=True)
 class Photo:
-    """A real image of a camera, still encoded.
+    """A real image of a camera, left where it lies on disk until it is read: a log may have thousands.
 
     Attributes:
         camera: name of the camera.
         time_us: when it was taken.
         world_from_ego: the ego's pose at that very time, which may lie between the log's steps.
-        encoded: the JPEG or PNG file's bytes.
+        file: an image file, or a file in which one is embedded.
+        start: first byte of the image in the file.
+        size: bytes of the image; None for all from `start` to the file's end.
     """
 
     camera: str
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
-    encoded: bytes
+    file: Path
+    start: int = 0
+    size: int | None = None
+
+    def read(self) -> bytes:
+        """The JPEG or PNG image, still encoded.
+
+        Raises:
+            LogError: the file is not there, or ends before the image does.
+        """
+        try:
+            with open(self.file, "rb") as stream:
+                stream.seek(self.start)
+                encoded = stream.read() if self.size is None else stream.read(self.size)
+        except OSError as error:
+            raise LogError(self.file, f"photo of {self.camera}", f"cannot be read ({error.strerror})") from error
+        if not encoded or (self.size is not None and len(encoded) < self.size):
+            raise LogError(self.file, f"photo of {self.camera}", f"ends before the image does, at byte {self.start}")
+        return encoded
 
 
 @dataclass(frozen=True)
