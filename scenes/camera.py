@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
+
 from swerve.scenes import lens_kernels
 from swerve.scenes.transforms import inverse, transform_points
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+
 from swerve.scenes.camera import Camera
 from swerve.scenes.errors import LogError
 from swerve.scenes.road_map import RoadMap

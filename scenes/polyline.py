@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.scenes.transforms import wrap_angle
 
 

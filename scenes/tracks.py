@@ -5,6 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
+
 from swerve.scenes.transforms import rotation_about_z, yaw_of
 
 Times = slice | Int[np.ndarray, "q"]

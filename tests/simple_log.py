@@ -1,6 +1,7 @@
 """A log small enough to check by hand: a straight road along x, two lanes each way, everybody in plain sight."""
 
 import numpy as np
+
 from swerve.scenes import (
     FORWARD,
     Area,

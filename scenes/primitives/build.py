@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import shapely
 from jaxtyping import Float
+
 from swerve.scenes.primitives.cuboids import agent_cuboids, signal_cuboids
 from swerve.scenes.primitives.primitives import Face, Primitives, Semantic
 from swerve.scenes.primitives.ribbons import EDGE_WIDTH, STOP_LINE_WIDTH, paint_ribbons, ribbon

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float, Int32, UInt8
+
 from swerve.scenes.primitives.primitives import Face, Primitives, Semantic
 from swerve.scenes.tracks import LightState, ObjectClass, Tracks, TrafficLights
 from swerve.scenes.transforms import rotation_about_z

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.scenes.polyline import arc_lengths, densify, offset_line, points_at, without_repeats
 from swerve.scenes.primitives.terrain import Terrain
 from swerve.scenes.road_map import Paint

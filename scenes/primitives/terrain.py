@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from jaxtyping import Float
+
 from swerve.scenes.road_map import GroundHeight
 
 # A surface may miss the source's height by this much (99 of 100 places); coarser triangles are drawn faster.

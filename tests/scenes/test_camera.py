@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swerve.scenes import Camera, Lens, LensModel
 from swerve.scenes.transforms import rigid
 

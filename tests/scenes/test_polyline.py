@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swerve.scenes.polyline import arc_lengths, beside, frenet, heading_at, offset_line, points_at, resample
 
 CORNER = np.array([[0.0, 0.0, 1.0], [10.0, 0.0, 2.0], [10.0, 5.0, 3.0]])

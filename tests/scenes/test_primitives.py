@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import shapely
 from simple_log import simple_log
+
 from swerve.scenes import GroundHeight, LightState, Paint, RoadLine, Tracks
 from swerve.scenes.primitives import (
     FIRST_SIGNAL_INSTANCE,

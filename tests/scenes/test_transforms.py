@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+
 from swerve.scenes.transforms import (
     interpolate_poses,
     inverse,

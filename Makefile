@@ -1,0 +1,43 @@
+# `make demo` and `make test` need Python 3.10-3.12 and nothing else; everything they install goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint types bench clean
+
+demo: $(VENV)/core
+	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x540 --every 2
+	$(BIN)/swerve show town:1 --out out/demo
+	@echo "The report is at $(CURDIR)/out/demo/index.html"
+
+test: $(VENV)/dev lint types
+	$(BIN)/pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy follows packages by their folders: show it the rooms under the name that they install as.
+types: $(VENV)/dev
+	rm -rf build/types
+	mkdir -p build/types/swerve
+	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/data build/types/swerve
+	MYPYPATH=build/types $(BIN)/mypy --package swerve
+
+bench: $(VENV)/dev
+	$(BIN)/python tests/bench/run.py
+
+$(VENV)/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+# The Waymo wheel holds the official protobuf classes; its own pins (TensorFlow and more) are left out.
+$(VENV)/dev: $(VENV)/core
+	$(PIP) --editable '.[dev,waymo]'
+	$(PIP) --no-deps waymo-open-dataset-tf-2-12-0==1.6.7
+	touch $@
+
+clean:
+	rm -rf $(VENV) build out

@@ -1,0 +1,71 @@
+"""Pictures for people: boxes and lines drawn over an image of the camera that saw them."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw
+
+from swerve.rasterizer.style import Style
+from swerve.scenes.camera import Camera
+from swerve.scenes.primitives import Face, Primitives, agent_cuboids
+from swerve.scenes.tracks import Tracks
+
+Color = tuple[int, int, int]
+# Corners of `agent_cuboids`' boxes (x, then y, then z from low to high) that are joined by edges.
+_EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b) in (1, 2, 4)]
+_FRONT_EDGES = [(4, 7), (5, 6)]
+# Edges are straight in the world and bent in the image: drawn through this many points.
+_POINTS = 24
+
+
+def draw_boxes(
+    image: UInt8[np.ndarray, "h w 3"],
+    camera: Camera,
+    world_from_ego: Float[np.ndarray, "4 4"],
+    tracks: Tracks,
+    step: int,
+    style: Style,
+    limit: float = 80.0,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The image with the edges of all boxes nearer than `limit` metres; a cross marks each front."""
+    boxes = agent_cuboids(tracks, step)
+    eye = (world_from_ego @ camera.ego_from_camera)[:3, 3]
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    width = max(round(camera.width / 700), 1)
+    for box in range(len(boxes.chunk_radii)):
+        if np.linalg.norm(boxes.chunk_centers[box] - eye) < limit:
+            color = _color(boxes, box, style)
+            corners = boxes.vertices[8 * box : 8 * box + 8]
+            for a, b in _EDGES + _FRONT_EDGES:
+                draw_line(draw, camera, world_from_ego, corners[[a, b]], color, width)
+    return np.asarray(picture)
+
+
+def draw_line(
+    draw: ImageDraw.ImageDraw,
+    camera: Camera,
+    world_from_ego: Float[np.ndarray, "4 4"],
+    points: Float[np.ndarray, "n 3"],
+    color: Color,
+    width: int,
+) -> None:
+    """A line through points in the world as the camera sees it, where it is in the image."""
+    shares = np.linspace(0.0, 1.0, _POINTS)[:, None]
+    for start, end in zip(points[:-1], points[1:], strict=True):
+        pixels, _, visible = camera.project_world(start + shares * (end - start), world_from_ego)
+        for i in np.flatnonzero(visible[:-1] & visible[1:]):
+            draw.line([*pixels[i], *pixels[i + 1]], fill=color, width=width)
+
+
+def blend(
+    photo: UInt8[np.ndarray, "h w 3"], raster: UInt8[np.ndarray, "h w 3"], share: float = 0.6
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The raster laid over a photograph where it is not black."""
+    drawn = raster.any(axis=2, keepdims=True)
+    mixed = (1 - share) * photo + share * raster
+    return np.where(drawn, mixed, photo).round().astype(np.uint8)
+
+
+def _color(boxes: Primitives, box: int, style: Style) -> Color:
+    red, green, blue = style.palette[boxes.semantics[12 * box], Face.FRONT].tolist()
+    return red, green, blue
