@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from swerve.rasterizer.style import Style
-from swerve.scenes.primitives import Primitives
+from swerve.scenes.primitives import Primitives, Semantic
 from swerve.scenes.transforms import inverse, transform_points, upright
 from swerve.scenes.vehicle import Vehicle
 
@@ -53,13 +53,14 @@ class BirdsEye:
         return np.stack([self.reach - left, self.reach - forward], axis=-1) * self._pixels_per_metre
 
     def primitives(self, primitives: Primitives, style: Style) -> None:
-        """Triangles that face up, the lowest first."""
+        """Triangles that face up: the ground's layers one over the other, then what stands on it, the lowest first."""
         corners = primitives.vertices[primitives.triangles]
         near = np.abs(corners[..., :2] - self.center).min(axis=1).max(axis=1) < self.reach * 1.5
         side = corners[:, 1:] - corners[:, :1]
         upward = side[:, 0, 0] * side[:, 1, 1] - side[:, 0, 1] * side[:, 1, 0] > 1e-9
         rows = np.flatnonzero(near & upward)
-        rows = rows[np.argsort(corners[rows, :, 2].max(axis=1), kind="stable")]
+        layers = np.minimum(primitives.semantics[rows], Semantic.SIGNAL_UNKNOWN)
+        rows = rows[np.lexsort((corners[rows, :, 2].max(axis=1), layers))]
         pixels = self._pixels(corners[rows].reshape(-1, 3)).reshape(-1, 6)
         colors = style.palette[primitives.semantics[rows], primitives.faces[rows]]
         for triangle, color in zip(pixels.tolist(), colors.tolist(), strict=True):

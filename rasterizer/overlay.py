@@ -32,29 +32,18 @@ def draw_boxes(
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
     width = max(round(camera.width / 700), 1)
+    shares = np.linspace(0.0, 1.0, _POINTS)[:, None]
     for box in range(len(boxes.chunk_radii)):
         if np.linalg.norm(boxes.chunk_centers[box] - eye) < limit:
             color = _color(boxes, box, style)
             corners = boxes.vertices[8 * box : 8 * box + 8]
             for a, b in _EDGES + _FRONT_EDGES:
-                draw_line(draw, camera, world_from_ego, corners[[a, b]], color, width)
+                pixels, _, visible = camera.project_world(
+                    corners[a] + shares * (corners[b] - corners[a]), world_from_ego
+                )
+                for i in np.flatnonzero(visible[:-1] & visible[1:]):
+                    draw.line([*pixels[i], *pixels[i + 1]], fill=color, width=width)
     return np.asarray(picture)
-
-
-def draw_line(
-    draw: ImageDraw.ImageDraw,
-    camera: Camera,
-    world_from_ego: Float[np.ndarray, "4 4"],
-    points: Float[np.ndarray, "n 3"],
-    color: Color,
-    width: int,
-) -> None:
-    """A line through points in the world as the camera sees it, where it is in the image."""
-    shares = np.linspace(0.0, 1.0, _POINTS)[:, None]
-    for start, end in zip(points[:-1], points[1:], strict=True):
-        pixels, _, visible = camera.project_world(start + shares * (end - start), world_from_ego)
-        for i in np.flatnonzero(visible[:-1] & visible[1:]):
-            draw.line([*pixels[i], *pixels[i + 1]], fill=color, width=width)
 
 
 def blend(

@@ -1,0 +1,43 @@
+"""The command line."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from swerve import __version__
+from swerve.augment_command import augment
+from swerve.scenes import SwerveError
+from swerve.show_command import show
+
+app = typer.Typer(
+    help="Take a recorded drive off its log: draw what the car would have seen, and score what a planner would have "
+    "done. A SOURCE is av2:PATH, waymo:PATH, town:COUNT (made up on the spot), or a path whose kind is recognised.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(augment)
+app.command()(show)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Options that stand before the command."""
+
+
+def main() -> None:
+    """Runs the command line; the user's mistakes end in one line and exit code 2, without a traceback."""
+    try:
+        app()
+    except SwerveError as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
