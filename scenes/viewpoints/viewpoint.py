@@ -5,6 +5,7 @@ from enum import Enum, IntEnum
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.scenes.camera import Camera
 from swerve.scenes.log import Scene
 from swerve.scenes.tracks import Ego, Tracks

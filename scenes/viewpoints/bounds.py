@@ -1,0 +1,70 @@
+"""What a manoeuvre may ask of car and passengers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.scenes.vehicle import Vehicle
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Limits of a motion. The defaults are nuPlan's comfort thresholds, by which NAVSIM scores.
+
+    Attributes:
+        brake: m/s2.
+        accelerate: m/s2.
+        side: lateral acceleration, m/s2.
+        jerk_along: m/s3.
+        jerk: along and across together, m/s3.
+        yaw_rate: rad/s.
+        yaw_acceleration: rad/s2.
+        steering: angle of the front wheels in radians. 35 degrees give a kerb-to-kerb turning circle of 12 m with a
+            wheelbase of 3.1 m, the usual figure for such cars.
+    """
+
+    brake: float = 4.05
+    accelerate: float = 2.40
+    side: float = 4.89
+    jerk_along: float = 4.13
+    jerk: float = 8.37
+    yaw_rate: float = 0.95
+    yaw_acceleration: float = 1.93
+    steering: float = float(np.deg2rad(35.0))
+
+    def curvature(self, vehicle: Vehicle) -> float:
+        """The tightest bend of the rear axle's path, 1/m."""
+        return float(np.tan(self.steering) / vehicle.wheelbase)
+
+    def demand(
+        self,
+        speeds: Float[np.ndarray, "*c t"],
+        curvatures: Float[np.ndarray, "*c t"],
+        seconds: Float[np.ndarray, "t"],
+        vehicle: Vehicle,
+    ) -> Float[np.ndarray, "*c"]:
+        """The largest share that a motion takes of any bound: up to 1 it is feasible.
+
+        Derivatives are central differences over the steps. A car that backs up has infinite demand.
+        """
+        pull, side, yaw_rate = _rate(speeds, seconds), speeds**2 * curvatures, speeds * curvatures
+        jerk, side_jerk = _rate(pull, seconds), _rate(side, seconds)
+        shares = np.stack(
+            [
+                pull / self.accelerate,
+                -pull / self.brake,
+                np.abs(side) / self.side,
+                np.abs(jerk) / self.jerk_along,
+                np.hypot(jerk, side_jerk) / self.jerk,
+                np.abs(yaw_rate) / self.yaw_rate,
+                np.abs(_rate(yaw_rate, seconds)) / self.yaw_acceleration,
+                np.abs(curvatures) / self.curvature(vehicle),
+                np.where(speeds < -1e-3, np.inf, 0.0),
+            ]
+        )
+        return shares.max(axis=(0, -1))
+
+
+def _rate(values: Float[np.ndarray, "*c t"], seconds: Float[np.ndarray, "t"]) -> Float[np.ndarray, "*c t"]:
+    return np.gradient(values, seconds, axis=-1)

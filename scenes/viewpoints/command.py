@@ -1,0 +1,99 @@
+"""The driving command, by NAVSIM's rule."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.scenes.polyline import arc_lengths, frenet, heading_at, points_at
+from swerve.scenes.road_map import Lane, LaneKind, RoadMap
+from swerve.scenes.transforms import wrap_angle
+from swerve.scenes.viewpoints.viewpoint import Command
+
+LOOK_AHEAD = 20.0
+_SIDEWAYS = 2.0
+# A lane matches the end of a path that lies this near to its centreline, in metres and radians.
+_LANE_REACH, _LANE_TURN = 2.5, np.deg2rad(45.0)
+
+
+def command_of(
+    ahead: Float[np.ndarray, "n 2"], heading: float, road_map: RoadMap | None, route: Sequence[str] = ()
+) -> Command:
+    """Where the route leads, from the path ahead.
+
+    NAVSIM's rule: LEFT or RIGHT where the route, 20 m on, lies 2 m or more to the side of the direction that it has
+    here. It is the route's direction and not the vehicle's, so that the command tells nothing of a perturbed heading.
+    A path that ends sooner goes on along the lane it ends on and its successors; at a fork, along the route where
+    that decides. Without a lane a path of a metre or more goes on straight.
+
+    Args:
+        ahead: the path ahead from the vehicle's foot point on, metres.
+        heading: direction of the path at its first point, radians.
+        road_map: None where there is none.
+        route: ids of the lane groups that the vehicle drives through.
+
+    Returns:
+        UNKNOWN where a fork leaves the path ahead open, or where the vehicle stands and no lane matches.
+    """
+    target = _point_ahead(ahead, heading, road_map, route)
+    if target is None:
+        return Command.UNKNOWN
+    offset = target - ahead[0]
+    sideways = np.cos(heading) * offset[1] - np.sin(heading) * offset[0]
+    if abs(sideways) < _SIDEWAYS:
+        return Command.STRAIGHT
+    return Command.LEFT if sideways > 0 else Command.RIGHT
+
+
+def _point_ahead(
+    ahead: Float[np.ndarray, "n 2"], heading: float, road_map: RoadMap | None, route: Sequence[str]
+) -> Float[np.ndarray, "2"] | None:
+    """The point of the path 20 m on, or None where it cannot be known."""
+    length = float(arc_lengths(ahead)[-1])
+    missing = LOOK_AHEAD - length
+    if missing <= 1e-6:
+        return points_at(ahead, np.array([LOOK_AHEAD]))[0]
+    end_heading = float(heading_at(ahead, np.array([length]))[0]) if length > 0.5 else heading
+    lane = _matching_lane(road_map, ahead[-1], end_heading, route) if road_map else None
+    if lane is not None and road_map is not None:
+        return _along_lanes(road_map, lane, ahead[-1], missing, route)
+    if length < 1.0:
+        return None
+    return ahead[-1] + missing * np.array([np.cos(end_heading), np.sin(end_heading)])
+
+
+def _matching_lane(
+    road_map: RoadMap, point: Float[np.ndarray, "2"], heading: float, route: Sequence[str]
+) -> Lane | None:
+    """The lane of the point's direction whose centreline is nearest; one of the route if any is near."""
+    best, least = None, np.inf
+    for lane in road_map.lanes:
+        low, high = lane.centerline[:, :2].min(axis=0), lane.centerline[:, :2].max(axis=0)
+        if lane.kind == LaneKind.BICYCLE or (point < low - _LANE_REACH).any() or (point > high + _LANE_REACH).any():
+            continue
+        along, sideways = frenet(lane.centerline, point[None])
+        turn = abs(wrap_angle(heading_at(lane.centerline, along)[0] - heading))
+        cost = abs(sideways[0]) + 2.0 * float(turn) + (0.0 if lane.group_id in route else 10.0)
+        if abs(sideways[0]) <= _LANE_REACH and turn <= _LANE_TURN and cost < least:
+            best, least = lane, cost
+    return best
+
+
+def _along_lanes(
+    road_map: RoadMap, lane: Lane, point: Float[np.ndarray, "2"], distance: float, route: Sequence[str]
+) -> Float[np.ndarray, "2"] | None:
+    """The point `distance` further along the lanes, kept as far beside them as `point` is; None at an open fork."""
+    along, _ = frenet(lane.centerline, point[None])
+    shift = point - points_at(lane.centerline[:, :2], along)[0]
+    reach = float(along[0]) + distance
+    while reach > (length := float(arc_lengths(lane.centerline)[-1])):
+        following = [road_map.lane_by_id[name] for name in lane.successors if name in road_map.lane_by_id]
+        following = [lane for lane in following if lane.group_id in route] or following
+        if len(following) > 1:
+            return None
+        if not following:
+            angle = float(heading_at(lane.centerline, np.array([length]))[0])
+            return lane.centerline[-1, :2] + (reach - length) * np.array([np.cos(angle), np.sin(angle)]) + shift
+        reach -= length
+        lane = following[0]
+    return points_at(lane.centerline[:, :2], np.array([reach]))[0] + shift

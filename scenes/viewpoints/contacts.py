@@ -1,0 +1,72 @@
+"""Who touches whom, and who leaves the road."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from jaxtyping import Bool, Float
+
+from swerve.scenes.road_map import Area, Lane, RoadMap
+
+
+def boxes_overlap(a: Float[np.ndarray, "*b 4 2"], b: Float[np.ndarray, "*b 4 2"]) -> Bool[np.ndarray, "*b"]:
+    """Whether rectangles overlap (touching is not overlapping), by the separating axis theorem."""
+    edges = np.concatenate([a[..., 1:3, :] - a[..., :2, :], b[..., 1:3, :] - b[..., :2, :]], axis=-2)
+    on_a, on_b = a @ np.swapaxes(edges, -1, -2), b @ np.swapaxes(edges, -1, -2)
+    apart = (on_a.max(axis=-2) <= on_b.min(axis=-2)) | (on_b.max(axis=-2) <= on_a.min(axis=-2))
+    return ~apart.any(axis=-1)
+
+
+def contacts(
+    footprint: Float[np.ndarray, "t 4 2"], others: Float[np.ndarray, "n t 4 2"], valid: Bool[np.ndarray, "n t"]
+) -> Bool[np.ndarray, "n t"]:
+    """Which of the others a moving footprint overlaps, and when.
+
+    Seen from above: heights do not count, so that what hangs over the road counts as being on it.
+    """
+    gap = others.mean(axis=-2) - footprint.mean(axis=-2)
+    reach = _radius(footprint) + _radius(others)
+    result = valid & ((gap**2).sum(axis=-1) < reach**2)
+    row, step = np.nonzero(result)
+    result[row, step] = boxes_overlap(footprint[step], others[row, step])
+    return result
+
+
+def _radius(footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
+    return np.linalg.norm(footprints[..., 0, :] - footprints[..., 2, :], axis=-1) / 2
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Where one may drive: drivable areas, lanes, intersections and car parks together."""
+
+    shape: shapely.Geometry
+
+    @classmethod
+    def of(cls, road_map: RoadMap) -> "Surface":
+        """The union of everything drivable; outlines that cross themselves are mended."""
+        pieces: list[Area | Lane] = [
+            *road_map.drivable_areas,
+            *road_map.lanes,
+            *road_map.intersections,
+            *road_map.car_parks,
+        ]
+        shapes = [
+            shapely.Polygon(piece.polygon[:, :2], [hole[:, :2] for hole in piece.holes])
+            for piece in pieces
+            if len(piece.polygon) >= 3
+        ]
+        shape = shapely.union_all(shapely.make_valid(np.array(shapes, dtype=object)))
+        shapely.prepare(shape)
+        return cls(shape)
+
+    def overrun(self, footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
+        """How far in metres the worst corner of each footprint is off the surface; 0 where all four are on it.
+
+        Only corners are looked at: an island smaller than the vehicle may lie between them.
+        """
+        corners = footprints.reshape(-1, 2)
+        outside = ~shapely.contains_xy(self.shape, corners[:, 0], corners[:, 1])
+        distances = np.zeros(len(corners))
+        distances[outside] = shapely.distance(self.shape, shapely.points(corners[outside]))
+        return distances.reshape(*footprints.shape[:-2], 4).max(axis=-1)

@@ -1,0 +1,94 @@
+"""Driving beside a path: decaying offsets, and what they mean for curvature and speed."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.scenes.viewpoints.path import DrivenPath, PathPoints
+
+State = tuple[float, float, float]
+
+
+def decay(
+    start: State, length: Float[np.ndarray, "*c"] | float, x: Float[np.ndarray, "*c t"]
+) -> tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]:
+    """The quintic that leads from (value, slope, bend) at x = 0 to (0, 0, 0) at x = length and stays there.
+
+    With minimal jerk between such ends it is the usual choice for driving (Werling et al., "Optimal trajectory
+    generation for dynamic street scenarios in a Frenet frame", ICRA 2010).
+
+    Returns:
+        value, first and second derivative at x (0 and more).
+    """
+    width = np.asarray(length, dtype=np.float64)[..., None]
+    u = np.minimum(x / width, 1.0)
+    a0, a1, a2 = start[0], start[1] * width, start[2] * width**2 / 2
+    value, slope, bend = -(a0 + a1 + a2), -(a1 + 2 * a2), -2 * a2
+    a3, a4, a5 = 10 * value - 4 * slope + bend / 2, -15 * value + 7 * slope - bend, 6 * value - 3 * slope + bend / 2
+    return (
+        a0 + u * (a1 + u * (a2 + u * (a3 + u * (a4 + u * a5)))),
+        (a1 + u * (2 * a2 + u * (3 * a3 + u * (4 * a4 + u * 5 * a5)))) / width,
+        (2 * a2 + u * (6 * a3 + u * (12 * a4 + u * 20 * a5))) / width**2,
+    )
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Motion of a rear axle, candidates by steps: heading in radians (continuous), speed in m/s along it, 1/m."""
+
+    positions: Float[np.ndarray, "*b 2"]
+    headings: Float[np.ndarray, "*b"]
+    speeds: Float[np.ndarray, "*b"]
+    curvatures: Float[np.ndarray, "*b"]
+
+    def of(self, row: int) -> "Drive":
+        """One candidate."""
+        return Drive(*(getattr(self, field.name)[row] for field in fields(self)))
+
+    def then(self, other: "Drive") -> "Drive":
+        """These steps, then the other's."""
+        pairs = [(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)]
+        return Drive(*(np.concatenate(pair) for pair in pairs))
+
+
+def drive_beside(
+    path: DrivenPath,
+    along: Float[np.ndarray, "*b"],
+    pace: Float[np.ndarray, "*b"],
+    offset: tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]],
+) -> Drive:
+    """The motion at arc lengths `along`, passed at `pace` m/s, `offset` to the left of the path.
+
+    Args:
+        path: the reference.
+        along: arc length, metres.
+        pace: its rate, m/s.
+        offset: metres, and its first and second derivative by arc length. Formulas: Werling et al. 2010, appendix.
+    """
+    value, slope, bend = offset
+    at = path.at(along)
+    shrink = 1 - at.curvatures * value
+    turn = np.arctan2(slope, shrink)
+    left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
+    twist = (at.curvature_slopes * value + at.curvatures * slope) * np.tan(turn)
+    curvature = ((bend + twist) * np.cos(turn) ** 2 / shrink + at.curvatures) * np.cos(turn) / shrink
+    return Drive(
+        at.positions[..., :2] + value[..., None] * left, at.headings + turn, pace * np.hypot(shrink, slope), curvature
+    )
+
+
+def offset_state(at: PathPoints, value: float, turn: float) -> State:
+    """(value, slope, bend) of the offset of a car that is turned against the path but steers like it.
+
+    Args:
+        at: the path there, a single point.
+        value: metres to the left.
+        turn: radians, less than a right angle.
+    """
+    curvature, curvature_slope = float(at.curvatures[0]), float(at.curvature_slopes[0])
+    shrink = 1 - curvature * value
+    slope = shrink * np.tan(turn)
+    twist = (curvature_slope * value + curvature * slope) * np.tan(turn)
+    bend = (curvature * shrink / np.cos(turn) - curvature) * shrink / np.cos(turn) ** 2 - twist
+    return value, float(slope), float(bend)

@@ -1,0 +1,123 @@
+"""What the viewpoints of one log share, worked out once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from swerve.scenes.log import Log
+from swerve.scenes.tracks import ObjectClass, box_footprints
+from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
+from swerve.scenes.viewpoints.contacts import Surface, contacts
+from swerve.scenes.viewpoints.motion import Motion, smooth_motion
+from swerve.scenes.viewpoints.path import DrivenPath
+
+# Measurement noise of poses (the ego) and of annotated boxes (others), in metres and radians.
+_EGO_NOISE = (0.03, 0.005)
+_BOX_NOISE = (0.10, 0.03)
+_LEAST_STEPS = 10
+# The recorder annotates what is this near, as a percentile of the distances of all boxes.
+_RANGE_PERCENTILE = 95.0
+
+
+def prepare(log: Log) -> "LogGeometry":
+    """The geometry of a log; its parts are worked out when first asked for."""
+    return LogGeometry(log)
+
+
+@dataclass(frozen=True)
+class LogGeometry:
+    """Geometry of a log that does not depend on the moment or the viewpoint."""
+
+    log: Log
+
+    @cached_property
+    def seconds(self) -> Float[np.ndarray, "t"]:
+        """Times of the steps since the first."""
+        return (self.log.times_us - self.log.times_us[0]) * 1e-6
+
+    @cached_property
+    def ego_motion(self) -> Motion:
+        """The ego's poses, smoothed."""
+        ego = self.log.ego
+        motions = smooth_motion(
+            self.log.times_us,
+            ego.positions[None, :, :2],
+            ego.headings[None],
+            np.ones((1, len(ego)), bool),
+            np.zeros(1),
+            *_EGO_NOISE,
+        )
+        return motions.of(0)
+
+    @cached_property
+    def path(self) -> DrivenPath:
+        """The path that the ego drove, with the height and the tilt of its poses."""
+        ego = self.log.ego
+        return DrivenPath.of(self.ego_motion, self.seconds, ego.positions[:, 2], ego.world_from_ego[:, :3, 2])
+
+    @cached_property
+    def footprints(self) -> Float[np.ndarray, "n t 4 2"]:
+        """Outlines of all tracks."""
+        return self.log.tracks.footprints()
+
+    @cached_property
+    def ego_footprints(self) -> Float[np.ndarray, "t 4 2"]:
+        """Outlines of the recording vehicle."""
+        vehicle, ego = self.log.vehicle, self.log.ego
+        ahead = np.stack([np.cos(ego.headings), np.sin(ego.headings)], axis=-1)
+        centers = ego.positions[:, :2] + vehicle.rear_axle_to_center * ahead
+        sizes = np.broadcast_to(vehicle.size[:2], (len(ego), 2))
+        return box_footprints(centers, ego.headings, sizes)
+
+    @cached_property
+    def ego_contacts(self) -> Bool[np.ndarray, "n t"]:
+        """Boxes that overlap the recording vehicle, which must be wrong."""
+        return contacts(self.ego_footprints, self.footprints, self.log.tracks.valid)
+
+    @cached_property
+    def surface(self) -> Surface | None:
+        """Where one may drive; None without a map."""
+        return Surface.of(self.log.road_map) if self.log.road_map else None
+
+    @cached_property
+    def ego_overrun(self) -> Float[np.ndarray, "t"]:
+        """How far the recording vehicle itself is off the surface, in metres: errors of the map."""
+        return self.surface.overrun(self.ego_footprints) if self.surface else np.zeros(len(self.log.ego))
+
+    @cached_property
+    def sizes(self) -> Float[np.ndarray, "n 3"]:
+        """Median size of each track over its annotated steps."""
+        tracks = self.log.tracks
+        rows = [tracks.sizes[row, tracks.valid[row]] for row in range(len(tracks))]
+        medians = [np.median(sizes, axis=0) if len(sizes) else np.zeros(3) for sizes in rows]
+        return np.array(medians).reshape(-1, 3)
+
+    @cached_property
+    def agent_rows(self) -> Int[np.ndarray, "m"]:
+        """Tracks that have a smoothed motion: vehicles annotated for a second or so."""
+        tracks = self.log.tracks
+        vehicles = tracks.classes == ObjectClass.VEHICLE
+        return np.flatnonzero(vehicles & (tracks.valid.sum(axis=1) >= _LEAST_STEPS))
+
+    @cached_property
+    def agent_motions(self) -> Motion:
+        """Smoothed motions of `agent_rows`; the measured point is the middle of the box."""
+        rows, tracks = self.agent_rows, self.log.tracks
+        return smooth_motion(
+            self.log.times_us,
+            tracks.positions[rows, :, :2],
+            tracks.headings[rows],
+            tracks.valid[rows],
+            self.sizes[rows, 0] * (0.5 - REAR_OVERHANG_SHARE),
+            *_BOX_NOISE,
+        )
+
+    @cached_property
+    def annotation_range(self) -> float:
+        """How far from itself, in metres, the recorder annotated; 0 if it annotated nothing."""
+        tracks = self.log.tracks
+        gap = tracks.positions[..., :2] - self.log.ego.positions[None, :, :2]
+        distances = np.linalg.norm(gap, axis=-1)[tracks.valid]
+        return float(np.percentile(distances, _RANGE_PERCENTILE)) if len(distances) else 0.0

@@ -1,0 +1,81 @@
+"""All viewpoints of a scene."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from swerve.scenes.log import Scene
+from swerve.scenes.transforms import wrap_angle
+from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
+from swerve.scenes.viewpoints.cross_agent import CrossAgentOptions, cross_agents
+from swerve.scenes.viewpoints.log_geometry import LogGeometry
+from swerve.scenes.viewpoints.recovery import RecoveryOptions, recovery
+from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
+
+
+@dataclass(frozen=True)
+class ViewpointOptions:
+    """Which viewpoints are tried, by kind."""
+
+    recovery: RecoveryOptions = field(default_factory=RecoveryOptions)
+    cross_agent: CrossAgentOptions = field(default_factory=CrossAgentOptions)
+
+
+def viewpoints(
+    scene: Scene, kinds: Sequence[ViewpointKind], options: ViewpointOptions, seed: int, geometry: LogGeometry
+) -> tuple[list[Viewpoint], list[Rejection]]:
+    """The scene's viewpoints of the given kinds, and what was tried and not used.
+
+    Args:
+        scene: window of the log.
+        kinds: LOGGED, RECOVERY, CROSS_AGENT.
+        options: how many, how far.
+        seed: of the whole job.
+        geometry: `prepare(scene.log)`.
+
+    Raises:
+        ValueError: `geometry` is another log's, or a kind is FOLLOW_UP, which is made from benchmarks.
+    """
+    if geometry.log is not scene.log:
+        raise ValueError(f"geometry of log {geometry.log.name} given for a scene of {scene.log.name}")
+    used: list[Viewpoint] = []
+    rejected: list[Rejection] = []
+    for kind in kinds:
+        made, failed = _of_kind(scene, kind, options, seed, geometry)
+        used += made
+        rejected += failed
+    return used, rejected
+
+
+def _of_kind(
+    scene: Scene, kind: ViewpointKind, options: ViewpointOptions, seed: int, geometry: LogGeometry
+) -> tuple[list[Viewpoint], list[Rejection]]:
+    if kind == ViewpointKind.LOGGED:
+        return [logged(scene, geometry)], []
+    if kind == ViewpointKind.CROSS_AGENT:
+        return cross_agents(scene, options.cross_agent, geometry)
+    if kind != ViewpointKind.RECOVERY:
+        raise ValueError(f"no viewpoints of kind {kind.value} are made from a log's scenes")
+    draws = range(options.recovery.per_scene)
+    tried = [recovery(scene, index, options.recovery, seed, geometry) for index in draws]
+    return [one for one in tried if isinstance(one, Viewpoint)], [one for one in tried if isinstance(one, Rejection)]
+
+
+def logged(scene: Scene, geometry: LogGeometry) -> Viewpoint:
+    """The scene as it was recorded; the target is what the human did."""
+    log, path = scene.log, geometry.path
+    human = log.ego.world_from_ego[scene.now + 1 : scene.now + scene.future + 1]
+    foot = float(path.schedule[scene.now])
+    heading = float(wrap_angle(geometry.ego_motion.headings[scene.now]))
+    return Viewpoint(
+        scene=scene,
+        kind=ViewpointKind.LOGGED,
+        index=0,
+        ego=scene.ego.at(slice(0, scene.history + 1)),
+        target=human,
+        human=human,
+        vehicle=log.vehicle,
+        cameras=log.cameras,
+        tracks=scene.tracks,
+        command=command_of(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route),
+        parameters={},
+    )
