@@ -129,7 +129,7 @@ def _dull_or_wrong(
     if error < options.least_error:
         return "trivial_motion"
     seconds = (scene.times_us - scene.times_us[0]) * 1e-6
-    demand = _PLAUSIBLE.demand(motion.speeds, motion.curvatures, seconds, vehicle)
+    demand = _PLAUSIBLE.shares(np.abs(motion.speeds), motion.curvatures, seconds, vehicle).max()
     off = motion.deviations.max() > _PLAUSIBLE_DEVIATION or np.abs(motion.turns).max() > _PLAUSIBLE_TURN
     return "implausible_motion" if off or demand > 1.0 else None
 
