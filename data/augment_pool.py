@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from swerve.data.augment_part import Job
 from swerve.data.augment_schedule import Schedule, Task
@@ -20,6 +20,7 @@ from swerve.scenes import SwerveError
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Whoever wants to know how a job goes."""
 

@@ -47,7 +47,7 @@ class ShardWriter:
     def __init__(self, path: Path, split: Split) -> None:
         self._split, self._keys = split, set[str]()
         self._file = _HashedFile(part_of(path))
-        self._tar = tarfile.open(fileobj=self._file, mode="w|", format=tarfile.GNU_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115
 
     def add(self, sample: Sample) -> None:
         """Appends a sample.
@@ -87,6 +87,9 @@ class _HashedFile:
         self._hash.update(content)
         self._size += len(content)
         return self._file.write(content)
+
+    def tell(self) -> int:
+        return self._size
 
     def finish(self) -> tuple[int, str]:
         self._file.flush()
