@@ -18,6 +18,8 @@ _SPEED_RAMP = 5.0
 # What the human asked of the car in the scene, and this much more, is allowed even beyond the bounds: a fifth more
 # speed on the same path needs that much and more.
 _HUMAN_MARGIN = 1.25
+# What a second and a metre cost, against 1 for the whole of the bounds.
+_PER_SECOND, _PER_METRE, _PER_PAST_METRE = 0.1, 0.5, 2.0
 # Steps of the history that are looked at together with the way back, so that the joint counts too.
 _TAIL = 3
 
@@ -54,28 +56,27 @@ class _Start:
     gain: float
 
 
-def manoeuvre(
-    scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: Bounds, gentle: float
-) -> Manoeuvre | None:
+def manoeuvre(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: Bounds) -> Manoeuvre | None:
     """How the ego came to be (lateral m, longitudinal m, heading rad, speed share) off, and how it returns.
 
-    History: it leaves the path by a quintic in arc length that begins where the history does, or earlier if that asks
-    too much, and changes its speed in proportion to the human's, smoothly over the last 5 s: who stood stands, in the
-    strayed pose. Future: the offset beside the path decays by a quintic in arc length; the one along it by a quintic
-    in time, or, if no such way is feasible, only that of speed does, by a cubic. All lengths are tried with all
-    durations; of those that take at most `gentle` of the bounds the quickest is chosen, or else that which takes
-    least. The motion has continuous curvature and acceleration throughout.
+    History: it leaves the path by a quintic in arc length, which may have begun before the scene does, and changes its
+    speed in proportion to the human's, smoothly over the last 5 s: who stood stands, in the strayed pose. Future: the
+    offset beside the path decays by a quintic in arc length; the one along it by a quintic in time, or, if no such way
+    is feasible, only that of speed does, by a cubic. Curvature and acceleration are continuous throughout.
+
+    All lengths are tried with all durations. Of those within the bounds that is chosen which costs least: the share of
+    the bounds that it takes, and so much for each metre that it swings out further and for each second it needs.
 
     Returns:
         None where nothing is feasible.
     """
     start = _start(scene, geometry, offsets)
     allowed = _allowed(scene, geometry, bounds)
-    past = _bent_history(scene, geometry, start, bounds, allowed, gentle)
+    past = _bent_history(scene, geometry, start, bounds, allowed)
     if past is None:
         return None
     for on_schedule in (True, False):
-        back = _way_back(scene, geometry, start, past, on_schedule, bounds, allowed, gentle)
+        back = _way_back(scene, geometry, start, past, on_schedule, bounds, allowed)
         if back is not None:
             return back
     return None
@@ -108,7 +109,6 @@ def _bent_history(
     start: _Start,
     bounds: Bounds,
     allowed: Float[np.ndarray, "9"],
-    gentle: float,
 ) -> tuple[Drive, Float[np.ndarray, "h"]] | None:
     """The motion up to now, and its arc lengths."""
     steps = slice(scene.now - scene.history, scene.now + 1)
@@ -118,7 +118,7 @@ def _bent_history(
     extra = speeds * (start.gain - 1) * u**3 * (10 + u * (6 * u - 15))
     gained = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * (extra[1:] + extra[:-1]) / 2)])
     along = start.along - (schedule[-1] - schedule) - (gained[-1] - gained)
-    lengths = np.geomspace(max(start.along - along[0], _SHORTEST_BEND), _LONGEST_BEND, _BENDS)
+    lengths = np.geomspace(_SHORTEST_BEND, _LONGEST_BEND, _BENDS)
     shape = (len(lengths), len(along))
     value, slope, bend = start.offset
     values, slopes, bends = decay((value, -slope, bend), lengths, np.broadcast_to(start.along - along, shape))
@@ -129,10 +129,10 @@ def _bent_history(
         (values, -slopes, bends),
     )
     if len(seconds) < _TAIL:
-        return drives.of(0), along
-    shares = bounds.shares(drives.speeds, drives.curvatures, seconds, scene.log.vehicle)
-    best = _choose(_demand(shares, allowed), lengths, gentle)
-    return None if best is None else (drives.of(best), along)
+        return drives.of(-1), along
+    demand = _demand(bounds.shares(drives.speeds, drives.curvatures, seconds, scene.log.vehicle), allowed)
+    best = _cheapest(demand, demand + _PER_PAST_METRE * _swing(values, value))
+    return None if best is None else (drives.of(best[0]), along)
 
 
 def _way_back(
@@ -143,7 +143,6 @@ def _way_back(
     on_schedule: bool,
     bounds: Bounds,
     allowed: Float[np.ndarray, "9"],
-    gentle: float,
 ) -> Manoeuvre | None:
     """The manoeuvre with the best of all ways from now to the end of the scene."""
     seconds = geometry.seconds[scene.now + 1 : scene.now + scene.future + 1] - geometry.seconds[scene.now]
@@ -156,13 +155,15 @@ def _way_back(
     shape = (len(durations), len(lengths), len(seconds))
     along, pace = np.broadcast_to(along[:, None], shape), np.broadcast_to(pace[:, None], shape)
     driven = np.maximum(along - start.along, 0.0)
-    drives = drive_beside(geometry.path, along, pace, decay(start.offset, np.broadcast_to(lengths, shape[:2]), driven))
+    offset = decay(start.offset, np.broadcast_to(lengths, shape[:2]), driven)
+    drives = drive_beside(geometry.path, along, pace, offset)
     arrival = np.where(driven >= lengths[:, None] - 1e-6, seconds, seconds[-1]).min(axis=-1)
     demand = _demand(_shares_with_past(scene, geometry, past[0], drives, bounds), allowed)
-    best = _choose(demand.ravel(), np.maximum(arrival, durations[:, None]).ravel(), gentle)
+    delay = np.maximum(arrival, durations[:, None])
+    best = _cheapest(demand, demand + _PER_SECOND * delay + _PER_METRE * _swing(offset[0], start.offset[0]))
     if best is None:
         return None
-    row, column = (int(place) for place in np.unravel_index(best, shape[:2]))
+    row, column = best
     return Manoeuvre(
         past[0].then(drives.of(row).of(column)),
         np.concatenate([past[1], along[row, column]]),
@@ -209,9 +210,14 @@ def _demand(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) 
     return (shares.T / allowed).max(axis=-1).T
 
 
-def _choose(demand: Float[np.ndarray, "c"], cost: Float[np.ndarray, "c"], gentle: float) -> int | None:
-    """The cheapest of the gentle candidates; else that of least demand; None where none is feasible."""
-    if (demand <= gentle).any():
-        return int(np.where(demand <= gentle, cost, np.inf).argmin())
-    best = int(demand.argmin())
-    return best if demand[best] <= 1.0 else None
+def _swing(values: Float[np.ndarray, "*c t"], start: float) -> Float[np.ndarray, "*c"]:
+    """How many metres further from the path than at the start."""
+    return np.maximum(np.abs(values).max(axis=-1) - abs(start), 0.0)
+
+
+def _cheapest(demand: Float[np.ndarray, "*c"], cost: Float[np.ndarray, "*c"]) -> tuple[int, ...] | None:
+    """The feasible candidate of least cost; None where none is feasible."""
+    if not (demand <= 1.0).any():
+        return None
+    best = np.where(demand <= 1.0, cost, np.inf).argmin()
+    return tuple(int(place) for place in np.unravel_index(best, demand.shape))

@@ -37,8 +37,6 @@ class RecoveryOptions:
         speed: largest change of speed, as a share of the logged one.
         distribution: "uniform" over these ranges, or "normal" with half the range as deviation, cut at the range.
         bounds: what the bent history and the way back may ask of car and passengers.
-        gentle: of the ways back that ask at most this share of the bounds the quickest is taken; if there is none,
-            that which asks least.
         least_distance: a human who drives less than this in the scene's future leaves no room to return, metres.
         surface_slack: how much further than the logged ego a corner may leave the drivable surface, metres.
     """
@@ -50,7 +48,6 @@ class RecoveryOptions:
     speed: float = 0.2
     distribution: Literal["uniform", "normal"] = "uniform"
     bounds: Bounds = field(default_factory=Bounds)
-    gentle: float = 0.5
     least_distance: float = 5.0
     surface_slack: float = 0.2
 
@@ -84,7 +81,7 @@ def recovery(
     reason = _unfit(scene, geometry, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)
-    found = manoeuvre(scene, geometry, offsets, options.bounds, options.gentle)
+    found = manoeuvre(scene, geometry, offsets, options.bounds)
     if found is None:
         return Rejection(ViewpointKind.RECOVERY, index, "infeasible")
     reason = _conflict(scene, geometry, found.drive, options)
