@@ -78,7 +78,7 @@ def _check_names(option: str, given: tuple[str, ...], known: tuple[str, ...]) ->
         raise SwerveError(f"{option}: a name is given twice in {','.join(given)}")
 
 
-def _check_range(option: str, value: float, low: float, high: float) -> None:
+def _check_range(option: str, value: float | int, low: float | int, high: float | int) -> None:
     """The value lies in its range."""
     if not low <= value <= high:
         raise SwerveError(f"{option}: {value} must lie between {low} and {high}")

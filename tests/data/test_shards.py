@@ -6,6 +6,7 @@ import tarfile
 
 import numpy as np
 import pytest
+
 from swerve.data.encoding import encode_depth, encode_image, encode_instance
 from swerve.data.files import commit, part_of, safe_name, write_atomically
 from swerve.data.shards import Sample, ShardWriter, dataset_digest, file_digest, read_samples
