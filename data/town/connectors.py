@@ -5,6 +5,7 @@ from enum import Enum
 
 import numpy as np
 import shapely
+
 from swerve.data.town.curves import Curve, normals, turn_curve
 from swerve.data.town.junctions import Arm, Junction
 from swerve.data.town.streets import Direction
@@ -73,7 +74,9 @@ def allocate(lanes: int, targets: dict[Movement, int]) -> list[tuple[int, Moveme
         targets: number of lanes that go out, by movement.
     """
     pairs = []
-    left, straight, right = (targets.get(movement, 0) for movement in (Movement.LEFT, Movement.STRAIGHT, Movement.RIGHT))
+    left, straight, right = (
+        targets.get(movement, 0) for movement in (Movement.LEFT, Movement.STRAIGHT, Movement.RIGHT)
+    )
     if left:
         pairs.append((0, Movement.LEFT, 0))
     if straight:
@@ -135,7 +138,8 @@ def _for_bicycles(
     origin = traffic[arm][0].bicycle
     if origin is None:
         return []
-    ways = [movement for movement in (Movement.STRAIGHT, Movement.RIGHT) if movement in ahead] or list(ahead)
+    forth = (Movement.STRAIGHT, Movement.RIGHT)
+    ways: list[Movement] = [movement for movement in ahead if movement in forth] or [*ahead]
     continued = [movement for movement in ways if traffic[ahead[movement]][1].bicycle is not None] or ways[:1]
     connectors = []
     for movement in continued:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 from swerve.scenes.transforms import wrap_angle
 

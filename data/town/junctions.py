@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.data.town.curves import Curve, Point, left_of, meeting, turn_curve, unit
 from swerve.data.town.layout import Carriageway, Layout
 from swerve.scenes.transforms import wrap_angle

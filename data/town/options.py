@@ -19,7 +19,7 @@ class TownOptions:
     """
 
     seconds: float = 20.0
-    traffic: float = 2.0
+    traffic: float = 1.7
     cyclists: float = 0.35
     pedestrians: float = 1.2
     parked: float = 0.6

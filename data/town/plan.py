@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from swerve.data.town.connectors import Connector, Traffic, build_connectors
+
+from swerve.data.town.connectors import Connector, build_connectors
 from swerve.data.town.junctions import Arm, Junction, build_junctions, outline
 from swerve.data.town.layout import Layout, draw_layout
 from swerve.data.town.streets import (
@@ -91,9 +92,7 @@ def _road_map(
     """All pieces in the log's terms."""
     real = [(number, junction) for number, junction in enumerate(junctions) if not junction.is_rim]
     crossings = [area for number, junction in real for area in _crossings(number, junction, ground)]
-    areas = [
-        Area(f"junction-{number}", lifted(ground, _resampled(outline(junction)))) for number, junction in real
-    ]
+    areas = [Area(f"junction-{number}", lifted(ground, _resampled(outline(junction)))) for number, junction in real]
     kerbs = [edge for number, junction in real for edge in _corner_edges(number, junction, ground)]
     corners = [area for number, junction in real for area in _corner_walkways(number, junction, ground)]
     return RoadMap(
@@ -174,9 +173,7 @@ def _corner_walkways(number: int, junction: Junction, ground: GroundHeight) -> l
     return areas
 
 
-def _stop_lines(
-    number: int, junction: Junction, directions: tuple[tuple[Direction, Direction], ...]
-) -> list[StopLine]:
+def _stop_lines(number: int, junction: Junction, directions: tuple[tuple[Direction, Direction], ...]) -> list[StopLine]:
     """A line across the lanes of each arm whose traffic may have to stop."""
     lines = []
     for index, arm in enumerate(junction.arms):

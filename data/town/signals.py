@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+
 from swerve.data.town.connectors import Connector, Movement
 from swerve.data.town.curves import left_of, unit
 from swerve.data.town.junctions import Arm, Junction

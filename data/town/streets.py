@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.data.town.curves import Curve, left_of
 from swerve.data.town.junctions import Junction
 from swerve.data.town.layout import Carriageway, Street
@@ -13,7 +14,7 @@ from swerve.scenes import Area, GroundHeight, Lane, LaneGroup, LaneKind, Paint, 
 # Metres between points of a street's line, and how straight it stays beyond its lanes' ends.
 _SPACING, _STRAIGHT = 2.0, 1.0
 # The line's radius stays above this, metres.
-_LEAST_RADIUS = 60.0
+_LEAST_RADIUS = 80.0
 # Parking bays: clear of the lanes' ends by so much, metres.
 _BAY_MARGIN = 9.0
 
@@ -60,7 +61,9 @@ class Direction:
     bicycle: Lane | None = None
 
 
-def street_axis(index: int, street: Street, ends: tuple[Junction, Junction], reaches: tuple[float, float]) -> StreetAxis:
+def street_axis(
+    index: int, street: Street, ends: tuple[Junction, Junction], reaches: tuple[float, float]
+) -> StreetAxis:
     """The line of a street, bent where it is free of the junctions.
 
     Args:

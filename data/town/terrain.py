@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.scenes import GroundHeight
 
 # Metres between the nodes of the raster, and how far it reaches beyond the streets.

@@ -1,0 +1,114 @@
+"""Runs the traffic of a town and gives where everybody was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from swerve.data.town.fleet import Driver, draw_drivers
+from swerve.data.town.options import STEP, TownOptions
+from swerve.data.town.pedestrians import draw_walkers
+from swerve.data.town.plan import TownPlan
+from swerve.data.town.signals import Program, connector_states
+from swerve.data.town.tables import body_table, path_table, rule_table, stop_table, walk_table, zebra_table
+from swerve.data.town.traffic_kernels import Crowd, Fleet, Stops, Walks, simulate
+from swerve.scenes import Vehicle, keyed_generator
+
+# Steps that are simulated before the log begins, so that it begins in the midst of traffic.
+WARM_UP_STEPS = 80
+
+
+@dataclass(frozen=True)
+class Movements:
+    """Where everybody was at the log's steps.
+
+    Attributes:
+        drivers: the ego, then all other vehicles.
+        vehicles: (x, y, heading) of their boxes' centres; headings are continuous.
+        present: whether they were on the map.
+        walkers: (x, y, heading) of the pedestrians.
+    """
+
+    drivers: list[Driver]
+    vehicles: Float[np.ndarray, "n t 3"]
+    present: Bool[np.ndarray, "n t"]
+    walkers: Float[np.ndarray, "w t 3"]
+
+
+def simulate_town(
+    plan: TownPlan, programs: dict[int, Program], vehicle: Vehicle, options: TownOptions, name: str, seed: int
+) -> Movements:
+    """Traffic and pedestrians for the whole log.
+
+    Args:
+        plan: the town.
+        programs: its signals.
+        vehicle: the ego's body.
+        options: how much of everything there is.
+        name: of the log.
+        seed: of the source.
+    """
+    seconds = log_seconds(options.steps + WARM_UP_STEPS) - WARM_UP_STEPS * STEP
+    drivers = draw_drivers(plan, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
+    walkers = draw_walkers(plan, drivers[0].path.points[:600], options, name, seed)
+    states = connector_states(plan, programs, seconds)
+    rules = rule_table(plan, programs, states, keyed_generator(seed, name, "priorities"))
+    stops, walks = stop_table(plan, drivers), walk_table(plan, programs, walkers, seconds)
+    moved, walked = np.zeros((len(seconds), len(drivers), 4)), np.zeros((len(seconds), len(walkers), 3))
+    begin = np.array([walker.along for walker in walkers], np.float64)
+    simulate(
+        path_table(drivers),
+        body_table(drivers),
+        stops,
+        zebra_table(plan, drivers),
+        rules,
+        walks,
+        _fleet(drivers, stops),
+        _crowd(begin, walks),
+        STEP,
+        moved,
+        walked,
+    )
+    vehicles, people = moved[WARM_UP_STEPS:].swapaxes(0, 1), walked[WARM_UP_STEPS:].swapaxes(0, 1)
+    return Movements(drivers, vehicles[..., :3].copy(), vehicles[..., 3] > 0.5, people.copy())
+
+
+def log_seconds(steps: int) -> Float[np.ndarray, "t"]:
+    """Seconds since the log's first step."""
+    return np.arange(steps) * STEP
+
+
+def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
+    """The state of all vehicles at the start."""
+    count = len(drivers)
+    return Fleet(
+        along=np.array([driver.along for driver in drivers]),
+        speed=np.array([driver.speed for driver in drivers]),
+        acceleration=np.zeros(count),
+        heading=np.zeros(count),
+        x=np.zeros(count),
+        y=np.zeros(count),
+        active=np.ones(count, bool),
+        stop=stops.start[:-1].copy(),
+        granted=np.zeros(len(stops.line), bool),
+        halted=np.zeros(len(stops.line), bool),
+        blocked=np.zeros(count, bool),
+        gap=np.zeros(count),
+        lead=np.zeros(count, np.int64),
+        lead_speed=np.zeros(count),
+        zebra_gap=np.zeros(count),
+    )
+
+
+def _crowd(begin: Float[np.ndarray, "w"], walks: Walks) -> Crowd:
+    """The state of all walkers at the start, on pavements all of them."""
+    count = len(begin)
+    return Crowd(
+        begin,
+        np.zeros(count),
+        np.zeros(count),
+        np.zeros(count),
+        np.zeros(count),
+        walks.leg_start[:-1].copy(),
+        np.zeros(count, bool),
+    )
