@@ -12,11 +12,19 @@ from swerve.rasterizer.birdseye import BirdsEye
 from swerve.rasterizer.overlay import blend, draw_boxes
 from swerve.scenes import Camera, Log, Photo, Scene, SwerveError
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
-from swerve.scenes.viewpoints import Rejection, Viewpoint, ViewpointKind, ViewpointOptions, prepare, viewpoints
+from swerve.scenes.viewpoints import (
+    RecoveryOptions,
+    Rejection,
+    Viewpoint,
+    ViewpointKind,
+    ViewpointOptions,
+    prepare,
+    viewpoints,
+)
 from swerve.sheet import Panel, Section
 
 _HISTORY, _FUTURE = 2.0, 5.0
-_MOST_SEATS = 6
+_DRAWS, _MOST_SEATS = 16, 6
 _PAST, _LOGGED, _RECOVERY = (120, 130, 145), (255, 255, 255), (255, 166, 43)
 
 
@@ -70,7 +78,8 @@ def _viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejectio
     if scene.history < 2 or scene.future < 2:
         return [], []
     kinds = (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
-    return viewpoints(scene, kinds, ViewpointOptions(), seed, prepare(scene.log))
+    options = ViewpointOptions(recovery=RecoveryOptions(per_scene=_DRAWS))
+    return viewpoints(scene, kinds, options, seed, prepare(scene.log))
 
 
 def _photo_section(scene: Scene, static: Primitives) -> Section:
@@ -144,7 +153,7 @@ def _recovery_section(primitives: Primitives, recovery: list[Viewpoint]) -> Sect
         numbers = viewpoint.parameters
         caption = (
             f"#{viewpoint.index}: {numbers['lateral']:+.1f} m left, {np.rad2deg(numbers['heading']):+.0f}°, "
-            f"speed {numbers['speed_share'] * 100:+.0f} %"
+            f"speed {numbers['speed'] * 100:+.0f} %"
         )
         panels.append(Panel(caption, _reduced(view.rgb)))
     return Section("Recovery poses", "The front camera from poses the car never took.", tuple(panels))
