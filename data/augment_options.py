@@ -7,6 +7,7 @@ from swerve.data.encoding import ImageFormat
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import ViewpointOptions
 
+StyleName = Literal["rap", "surfaces"]
 VIEWS = ("logged", "recovery", "cross_agent")
 EXTRAS = ("depth", "semantic", "instance")
 
@@ -46,7 +47,7 @@ class AugmentOptions:
     history: float = 2.0
     future: float = 5.0
     viewpoints: ViewpointOptions = field(default_factory=ViewpointOptions)
-    style: Literal["rap", "surfaces"] = "rap"
+    style: StyleName = "rap"
     split: Split = "train"
     shard_scenes: int = 64
 

@@ -1,6 +1,7 @@
 """`swerve augment`: logs in, a training set out."""
 
 import re
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -11,13 +12,36 @@ from rich.table import Table
 
 from swerve.data.augment import AugmentReport
 from swerve.data.augment import augment as run_augment
-from swerve.data.augment_options import EXTRAS, VIEWS, AugmentOptions
+from swerve.data.augment_options import EXTRAS, VIEWS, AugmentOptions, StyleName
+from swerve.data.encoding import ImageFormat
 from swerve.data.manifest import Failure, read_failures
 from swerve.data.source import open_source
-from swerve.scenes import SwerveError
+from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import CrossAgentOptions, RecoveryOptions, ViewpointOptions
 
 _FAILURES_SHOWN = 20
+
+
+class Format(str, Enum):
+    """Of the images."""
+
+    png = "png"
+    jpeg = "jpeg"
+
+
+class Look(str, Enum):
+    """Of the images."""
+
+    rap = "rap"
+    surfaces = "surfaces"
+
+
+class SplitName(str, Enum):
+    """Of the samples."""
+
+    train = "train"
+    val = "val"
+    test = "test"
 
 
 def augment(
@@ -28,8 +52,8 @@ def augment(
     views: Annotated[str, typer.Option(help="Kinds of viewpoints, separated by commas.")] = ",".join(VIEWS),
     seed: Annotated[int, typer.Option(help="Seed of the recovery viewpoints.")] = 0,
     image_format: Annotated[
-        str, typer.Option("--format", help="png (lossless, and smaller on rasters) or jpeg.")
-    ] = "png",
+        Format, typer.Option("--format", help="png is lossless, and smaller on rasters.")
+    ] = Format.png,
     quality: Annotated[int, typer.Option(help="Of the JPEGs, 1 to 100.")] = 90,
     extra: Annotated[str, typer.Option(help=f"More images of each camera: any of {','.join(EXTRAS)}.")] = "",
     size: Annotated[
@@ -45,9 +69,11 @@ def augment(
     heading: Annotated[float, typer.Option(help="Largest turn of a recovery against it, in degrees.")] = 15.0,
     speed: Annotated[float, typer.Option(help="Largest change of speed of a recovery, as a share: 0.2 is 20 %.")] = 0.2,
     max_cross_agent: Annotated[int, typer.Option(help="Vehicles of each scene that become the ego, at most.")] = 4,
-    style: Annotated[str, typer.Option(help="Look: rap (black ground, as in the paper) or surfaces.")] = "rap",
+    style: Annotated[
+        Look, typer.Option(help="rap has black ground, as in the paper; surfaces has grey roads.")
+    ] = Look.rap,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
-    split: Annotated[str, typer.Option(help="train, val or test: of logs whose source does not say.")] = "train",
+    split: Annotated[SplitName, typer.Option(help="Of logs whose source does not say.")] = SplitName.train,
     shard_scenes: Annotated[int, typer.Option(help="Scenes in a shard, at most.")] = 64,
 ) -> None:
     """Draw logs from their own and from other viewpoints into a training set.
@@ -63,7 +89,7 @@ def augment(
     options = AugmentOptions(
         views=_names(views),
         seed=seed,
-        image_format=cast(Any, image_format),
+        image_format=cast(ImageFormat, image_format.value),
         quality=quality,
         extra=_names(extra),
         size=_size(size),
@@ -72,8 +98,8 @@ def augment(
         history=history,
         future=future,
         viewpoints=ViewpointOptions(recovery, CrossAgentOptions(per_scene=max_cross_agent)),
-        style=cast(Any, style),
-        split=cast(Any, split),
+        style=cast(StyleName, style.value),
+        split=cast(Split, split.value),
         shard_scenes=shard_scenes,
     )
     console = Console()
