@@ -101,7 +101,7 @@ def _photo_section(scene: Scene, static: Primitives) -> Section:
     text = (
         "The raster is drawn through each camera's own lens, at the pose that the car had when the picture was taken."
     )
-    return Section("Photographs", text, tuple(panels), width=620)
+    return Section("Photographs", text, tuple(panels), width=460)
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
