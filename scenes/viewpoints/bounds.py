@@ -46,7 +46,7 @@ class Bounds:
     ) -> Float[np.ndarray, "9 *c"]:
         """The largest share that motions take of each bound: up to 1 is feasible.
 
-        Derivatives are differences between neighbouring steps (three or more). A car that backs up takes an infinite
+        Derivatives are differences between neighbouring steps. A car that backs up takes an infinite
         share of the last.
         """
         span = np.diff(seconds)
@@ -65,4 +65,4 @@ class Bounds:
             np.abs(curvatures) / self.curvature(vehicle),
             np.where(speeds < -1e-3, np.inf, 0.0),
         )
-        return np.stack([share.max(axis=-1) for share in shares])
+        return np.stack([share.max(axis=-1, initial=0.0) for share in shares])

@@ -159,6 +159,14 @@ def test_the_surface_is_the_union_and_its_holes_are_outside():
     np.testing.assert_allclose(surface.overrun(small + centers[:, None]), [0.0, 0.9, 2.1, 0.0], atol=1e-9)
 
 
+def test_a_map_without_areas_has_no_surface():
+    log = simple_log()
+    bare = replace(log, road_map=replace(log.road_map, lanes=(), drivable_areas=()))
+    assert prepare(bare).surface is None
+    used, _ = viewpoints(scenes_of(bare)[5], ALL, ViewpointOptions(), 0, prepare(bare))
+    assert {one.parameters.get("surface_checked") for one in used} == {None, 0.0}
+
+
 @given(st.floats(-np.pi, np.pi), st.floats(-0.1, 0.1), st.floats(-0.1, 0.1))
 def test_standing_on_a_plane(heading, climb_x, climb_y):
     x, y = np.meshgrid(np.arange(-20.0, 21.0), np.arange(-20.0, 21.0))
@@ -279,6 +287,28 @@ def _check_real(found: Viewpoint) -> None:
     assert np.linalg.norm(np.diff(poses[:, :2, 3], axis=0), axis=1).max() < 2.5
     if found.parameters.get("on_schedule"):
         assert np.linalg.norm(found.target[-1, :2, 3] - found.human[-1, :2, 3]) < 0.1
+
+
+def test_a_log_of_one_step_has_its_logged_viewpoint():
+    whole = simple_log()
+    log = replace(
+        whole,
+        times_us=whole.times_us[:1],
+        ego=whole.ego.at(slice(0, 1)),
+        tracks=whole.tracks.at(slice(0, 1)),
+        lights=whole.lights.at(slice(0, 1)),
+    )
+    used, rejected = viewpoints(Scene(log, 0, 0, 0), ALL, ViewpointOptions(), 0, prepare(log))
+    assert [one.command for one in used] == [Command.STRAIGHT]
+    assert {one.reason for one in rejected} == {"standing", "incomplete_window"}
+
+
+@pytest.mark.parametrize("future", [1, 2])
+def test_a_short_future_leaves_no_room(future):
+    log = simple_log(30.0)
+    _, rejected = viewpoints(Scene(log, 30, 0, future), [ViewpointKind.RECOVERY], ViewpointOptions(), 0, prepare(log))
+    assert {one.reason for one in rejected} <= {"standing", "infeasible"}
+    assert len(rejected) == 2
 
 
 def test_scenes_without_history_have_viewpoints():
