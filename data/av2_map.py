@@ -116,7 +116,7 @@ def _ground(folder: Path, boundaries: list[np.ndarray], path: Path, origin: np.n
     """The ground height raster; without one, the surface through the lanes' boundaries.
 
     The Sim2 file gives array_from_city: array = scale * (city + t). Nodes are taken to lie at whole array
-    coordinates: lane boundaries then lie within 0.02 m (median) of the raster, in rows and columns alike.
+    coordinates: lane boundaries then lie within 0.03 m (median) of the raster.
     """
     if not list(folder.glob("*_ground_height_surface____*.npy")):
         if not boundaries:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from swerve.scenes import Log, Split, SwerveError
 
@@ -17,6 +17,7 @@ _SPLITS: dict[str, Split] = {
 }
 
 
+@runtime_checkable
 class Source(Protocol):
     """A handle on an archive of logs: holds paths and numbers only, so it can be sent to another process."""
 

@@ -95,6 +95,9 @@ def _tracks(scenario: Any, file: Path) -> Tracks:  # noqa: ANN401
     )
     valid = np.array([[state.valid for state in track.states] for track in scenario.tracks], bool)
     states[~valid] = 0.0
+    if not np.isfinite(states).all():
+        row, step, column = np.argwhere(~np.isfinite(states))[0]
+        raise LogError(file, f"track {scenario.tracks[row].id}: {_STATE[column]}", f"is not finite at step {step}")
     return Tracks(
         ids=tuple(str(track.id) for track in scenario.tracks),
         classes=np.array([_CLASSES[track.object_type] for track in scenario.tracks], np.uint8),
