@@ -13,8 +13,10 @@ NEAR = 0.05
 # An edge may leave its true curve by this much, pixels.
 _CHORD_TOLERANCE = 1 / 16
 _CACHED_CAMERAS = 16
-# Rays are computed on a grid of this many pixels and interpolated.
-_GRID = 8
+# Rays are computed at so many columns and rows, interpolated, and checked at every so many pixels.
+_NODES, _PROBE_EVERY = 241, 16
+# Interpolated rays may be off by this much at depth one: 1/500 pixel of a camera with a focal length of 2000 pixels.
+_RAY_TOLERANCE = 1e-6
 
 
 class Optics(NamedTuple):
@@ -113,18 +115,20 @@ def _lens_table(
 
 
 def _rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    """X / z and y / z of the rays through the pixels' centres.
+    """The rays through the pixels' centres, as x / z and y / z.
 
-    Exact rays on a grid, joined by bicubic splines: off by less than a float32 can tell. Where the lens is blind for a
-    part of the image, there is no spline, and each ray is computed.
+    Exact rays on a grid, joined by bicubic splines: ten times faster than every ray on its own, which remains for
+    lenses that are blind for a part of the image or bend too sharply.
     """
     u, v = np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5
-    grid_u, grid_v = (np.linspace(0, n, max(n // _GRID, 4) + 1) for n in (camera.width, camera.height))
+    grid_u, grid_v = np.linspace(0, camera.width, _NODES), np.linspace(0, camera.height, _NODES)
     grid = _unproject_grid(camera, grid_u, grid_v)
-    if np.isnan(grid).any():
-        x, y = _unproject_grid(camera, u, v)
-    else:
-        x, y = (RectBivariateSpline(grid_v, grid_u, values)(v, u) for values in grid)
+    if not np.isnan(grid).any():
+        rays = np.stack([RectBivariateSpline(grid_v, grid_u, values)(v, u) for values in grid])
+        probe = _unproject_grid(camera, u[::_PROBE_EVERY], v[::_PROBE_EVERY])
+        if np.abs(rays[:, ::_PROBE_EVERY, ::_PROBE_EVERY] - probe).max() < _RAY_TOLERANCE:
+            return rays[0].astype(np.float32), rays[1].astype(np.float32)
+    x, y = _unproject_grid(camera, u, v)
     return x.astype(np.float32), y.astype(np.float32)
 
 

@@ -12,7 +12,8 @@ Rgb = tuple[int, int, int]
 # How bright each side of an object is, in the order of `Face`: tells where it looks.
 _FACE_BRIGHTNESS = (1.0, 1.0, 0.45, 0.7, 0.6, 0.85, 0.3)
 
-# The palette of RAP (arXiv 2510.04333 and its released code): cars tell their orientation by colour.
+# RAP's colours where it has them (arXiv 2510.04333 and its released code): cars tell their orientation by colour. Its
+# yellow light is amber here: yellow are bicycles.
 _CAR = {
     Face.NONE: (0, 128, 255),
     Face.FRONT: (247, 37, 133),
@@ -26,17 +27,17 @@ _PAINT_AND_SIGNALS = {
     Semantic.CROSSING: (206, 131, 63),
     Semantic.SPEED_BUMP: (150, 90, 40),
     Semantic.LINE_WHITE: (98, 183, 249),
-    Semantic.LINE_YELLOW: (255, 200, 40),
+    Semantic.LINE_YELLOW: (255, 215, 90),
     Semantic.LINE_BLUE: (40, 90, 255),
     Semantic.ROAD_EDGE: (200, 36, 35),
     Semantic.STOP_LINE: (255, 255, 255),
     Semantic.SIGNAL_UNKNOWN: (170, 170, 170),
     Semantic.SIGNAL_RED: (255, 0, 0),
-    Semantic.SIGNAL_YELLOW: (255, 255, 0),
+    Semantic.SIGNAL_YELLOW: (255, 180, 0),
     Semantic.SIGNAL_GREEN: (0, 255, 0),
 }
 _OBJECTS = {
-    Semantic.GENERIC: (160, 160, 140),
+    Semantic.GENERIC: (150, 140, 110),
     Semantic.PEDESTRIAN: (255, 0, 255),
     Semantic.BICYCLE: (255, 255, 0),
     Semantic.TRAFFIC_CONE: (255, 110, 0),

@@ -22,7 +22,7 @@ LENSES = {
 
 def looking(yaw=0.0, position=(0.0, 0.0, 1.5), lens=Lens(), width=320, height=180, focal=250.0):  # noqa: B008
     """A camera that looks along the vehicle's x axis, turned by `yaw`."""
-    pose = rigid(rotation_about_z(yaw) @ FORWARD, np.array(position))
+    pose = rigid(rotation_about_z(float(yaw)) @ FORWARD, np.array(position))
     return Camera("camera", width, height, focal, focal, width / 2, height / 2, pose, lens)
 
 
@@ -113,6 +113,13 @@ def cast(primitives, camera, world_from_ego=np.eye(4), depth_limit=120.0):  # no
     hits[depth > depth_limit] = -1
     depth[depth > depth_limit] = np.inf
     return hits.reshape(u.shape), depth.reshape(u.shape)
+
+
+def seeing(camera):
+    """Pixels that the lens can see with: not beyond the fold of its polynomial."""
+    u, v = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    rays = camera.unproject(np.stack([u.ravel(), v.ravel()], axis=1))
+    return ~np.isnan(rays[:, 0]).reshape(u.shape)
 
 
 def away_from_edges(numbers):
