@@ -78,7 +78,8 @@ def log_folders(path: Path) -> list[Path]:
 
 
 def _is_log(path: Path) -> bool:
-    return any((path / name).exists() for name in (*_ANNOTATIONS, _POSES, _MAP))
+    tables = any((path / name).exists() for name in (*_ANNOTATIONS, _POSES))
+    return tables or any((path / _MAP).glob("log_map_archive_*.json"))
 
 
 def read_log(folder: Path) -> Log:
