@@ -6,11 +6,11 @@ from enum import Enum
 import numpy as np
 import shapely
 
-from swerve.data.town.curves import Curve, normals, turn_curve
+from swerve.data.town.curves import Curve, joined_curve, normals
 from swerve.data.town.junctions import Arm, Junction
 from swerve.data.town.streets import Direction
 from swerve.data.town.terrain import lifted
-from swerve.scenes import GroundHeight, Lane, LaneGroup, LaneKind
+from swerve.scenes import GroundHeight, Lane, LaneGroup, LaneKind, Paint
 
 _TURN = np.deg2rad(45.0)
 _WIDEST_LEFT = 22.0
@@ -85,8 +85,8 @@ def allocate(lanes: int, targets: dict[Movement, int]) -> list[tuple[int, Moveme
         pairs.append((lanes - 1, Movement.RIGHT, right - 1))
     for lane in sorted(set(range(lanes)) - {pair[0] for pair in pairs}):
         from_outside = lanes - 1 - lane
-        if left > lane:
-            pairs.append((lane, Movement.LEFT, lane))
+        if left > lane or not right:
+            pairs.append((lane, Movement.LEFT, min(lane, left - 1)))
         else:
             pairs.append((lane, Movement.RIGHT, max(right - 1 - from_outside, 0)))
     return pairs
@@ -155,7 +155,9 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
     origin, target = ends
     heading, end_heading = junction.arms[arm].angle + np.pi, junction.arms[to_arm].angle
     start, end = origin.centerline[-1, :2], target.centerline[0, :2]
-    center = turn_curve(start, heading, end, end_heading, _tangent(junction, arm, to_arm, ends))
+    straight = movement_of(junction, arm, to_arm) is Movement.STRAIGHT
+    leads = junction.leads(arm, to_arm) if straight else (0.0, 0.0)
+    center = joined_curve(start, heading, end, end_heading, _tangent(junction, arm, to_arm, ends), leads)
     across = normals(center, heading, end_heading)
     widths = [np.linalg.norm(lane.left[row, :2] - lane.right[row, :2]) for lane, row in ((origin, -1), (target, 0))]
     half = np.linspace(widths[0], widths[1], len(center))[:, None] / 2
@@ -167,6 +169,8 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
         lifted(ground, np.concatenate([right, left[::-1]])),
         _joined(left, (origin.left[-1], target.left[0]), ground),
         _joined(right, (origin.right[-1], target.right[0]), ground),
+        left_paint=_paint_through(junction, origin.left_paint, target.left_paint),
+        right_paint=_paint_through(junction, origin.right_paint, target.right_paint),
         kind=origin.kind,
         is_connector=True,
         group_id=f"{origin.group_id}>{target.group_id}",
@@ -174,6 +178,11 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
         successors=(target.id,),
         speed_limit=min(limits),
     )
+
+
+def _paint_through(junction: Junction, before: Paint, after: Paint) -> Paint:
+    """Paint goes on where only two arms meet, if it is the same on both."""
+    return before if before is after and len(junction.arms) == 2 else Paint.NONE
 
 
 def _joined(points: Curve, ends: tuple[np.ndarray, np.ndarray], ground: GroundHeight) -> np.ndarray:
@@ -186,10 +195,9 @@ def _joined(points: Curve, ends: tuple[np.ndarray, np.ndarray], ground: GroundHe
 def _tangent(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane]) -> float:
     """Greatest tangent length of the arc: right turns keep about concentric to the kerb, left turns short of wide."""
     bend = abs(junction.deflection(arm, to_arm))
-    movement = movement_of(junction, arm, to_arm)
-    if movement is Movement.LEFT:
+    if movement_of(junction, arm, to_arm) is Movement.LEFT:
         return float(_WIDEST_LEFT * np.tan(bend / 2))
-    if movement is Movement.STRAIGHT:
+    if junction.deflection(arm, to_arm) > -_TURN:
         return np.inf
     offsets = _to_kerb(junction.arms[arm], ends[0], True), _to_kerb(junction.arms[to_arm], ends[1], False)
     return float((junction.corners[arm] + min(offsets)) * np.tan(bend / 2))

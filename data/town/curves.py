@@ -50,6 +50,15 @@ def turn_curve(
     return _evenly(without_repeats(np.concatenate([start[None], arc, end[None]])), spacing)
 
 
+def joined_curve(
+    start: Point, heading: float, end: Point, end_heading: float, tangent: float, leads: tuple[float, float]
+) -> Curve:
+    """`turn_curve` between straight pieces of at least the given lengths."""
+    first, last = start + leads[0] * unit(heading), end - leads[1] * unit(end_heading)
+    inner = turn_curve(first, heading, last, end_heading, tangent)
+    return np.concatenate([start[None]] * (leads[0] > 0) + [inner] + [end[None]] * (leads[1] > 0))
+
+
 def meeting(start: Point, heading: float, end: Point, end_heading: float) -> tuple[float, float]:
     """How far ahead of `start`, and how far behind `end`, their straight lines meet; infinite where parallel."""
     a, b = unit(heading), unit(end_heading)
@@ -68,7 +77,7 @@ def _cubic(start: Point, heading: float, end: Point, end_heading: float, first: 
     return rest**3 * start + 3 * rest**2 * share * handle + 3 * rest * share**2 * end_handle + share**3 * end
 
 
-def _evenly(points: Curve, spacing: float) -> Curve:
+def _evenly(points: Curve, spacing: float) -> Float[np.ndarray, "m 2"]:
     """The curve with equal steps; both ends stay exact."""
     steps = max(int(np.ceil(arc_lengths(points)[-1] / spacing)), 2)
     even = points_at(points, np.linspace(0.0, arc_lengths(points)[-1], steps + 1))

@@ -9,7 +9,7 @@ from swerve.data.town.bodies import Body, draw_car, draw_cyclist, draw_lorry, eg
 from swerve.data.town.options import TownOptions
 from swerve.data.town.plan import TownPlan
 from swerve.data.town.routes import Path, build_path, draw_route, turns, turns_sharply
-from swerve.data.town.traffic_kernels import SPACING
+from swerve.data.town.traffic_state import SPACING
 from swerve.scenes import Lane, LaneKind, Vehicle, keyed_generator
 from swerve.scenes.polyline import arc_lengths
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.town.curves import Curve, Point, left_of, meeting, turn_curve, unit
+from swerve.data.town.curves import Curve, Point, joined_curve, left_of, meeting, unit
 from swerve.data.town.layout import Carriageway, Layout
 from swerve.scenes.transforms import wrap_angle
 
@@ -31,6 +31,7 @@ class Arm:
         kerb_in: distance of the kerb on the left.
         kerb_out: distance of the kerb on the right.
         walkway: width of the pavements.
+        mouth: distance from the node to where both kerbs have become straight.
         reach: distance from the node to where the lanes end, which is where to stop.
         crossing: nearest and farthest distance of the pedestrian crossing from the node, if there is one.
     """
@@ -44,6 +45,7 @@ class Arm:
     kerb_in: float
     kerb_out: float
     walkway: float
+    mouth: float = 0.0
     reach: float = 0.0
     crossing: tuple[float, float] | None = None
 
@@ -84,12 +86,25 @@ class Junction:
             beyond: metres from the kerb, away from the road, at both ends.
         """
         first, then = self.arms[number], self.arms[(number + 1) % len(self.arms)]
-        start = self.point(first, first.reach, first.kerb_in + beyond[0])
-        end = self.point(then, then.reach, -then.kerb_out - beyond[1])
-        tangent = np.inf
-        if _opening(first, then) < np.pi - _STRAIGHT:
-            tangent = max(self.corners[number] - sum(beyond) / 2, 1.0) / np.tan(_opening(first, then) / 2)
-        return turn_curve(start, first.angle + np.pi, end, then.angle, tangent)
+        opening, tangent, leads = _opening(first, then), np.inf, (0.0, 0.0)
+        if opening < np.pi - _STRAIGHT:
+            tangent = max(self.corners[number] - sum(beyond) / 2, 1.0) / np.tan(opening / 2)
+        elif opening < np.pi + _STRAIGHT:
+            leads = self.leads(number, (number + 1) % len(self.arms))
+        return joined_curve(
+            self.point(first, first.reach, first.kerb_in + beyond[0]),
+            first.angle + np.pi,
+            self.point(then, then.reach, -then.kerb_out - beyond[1]),
+            then.angle,
+            tangent,
+            leads,
+        )
+
+    def leads(self, first: int, then: int) -> tuple[float, float]:
+        """How far what goes straight on keeps to both arms' directions: as far as their crossings need."""
+        if len(self.arms) == 2:
+            return 0.0, 0.0
+        return self.arms[first].reach - self.arms[first].mouth, self.arms[then].reach - self.arms[then].mouth
 
     def deflection(self, incoming: int, leaving: int) -> float:
         """Angle by which traffic from one arm to another turns, radians, left positive."""
@@ -143,9 +158,9 @@ def _placed(
     )
     width, wanted = generator.uniform(3.0, 4.0), generator.random() < share
     if len(arms) == 2 or not wanted:
-        return replace(arm, reach=float(mouth + _NO_CROSSING))
+        return replace(arm, mouth=float(mouth), reach=float(mouth + _NO_CROSSING))
     near, far = mouth + _BEFORE_CROSSING, mouth + _BEFORE_CROSSING + width
-    return replace(arm, reach=float(far + _AFTER_CROSSING), crossing=(float(near), float(far)))
+    return replace(arm, mouth=float(mouth), reach=float(far + _AFTER_CROSSING), crossing=(float(near), float(far)))
 
 
 def _kerb_end(first: Arm, then: Arm, radius: float) -> tuple[float, float]:

@@ -83,7 +83,7 @@ class Layout:
 
 def draw_layout(generator: np.random.Generator) -> Layout:
     """A grid of 3 to 4 by 3 to 4 junctions, 75 to 120 m of block between them, with streets missing and leading out."""
-    columns, rows = generator.integers(3, 5, 2)
+    columns, rows = (int(count) for count in generator.integers(3, 5, 2))
     avenues = [_draw_street(generator) for _ in range(columns)]
     streets = [_draw_street(generator) for _ in range(rows)]
     x, y = _positions(avenues, generator), _positions(streets, generator)

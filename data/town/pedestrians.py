@@ -10,7 +10,7 @@ from swerve.data.town.curves import Curve, left_of
 from swerve.data.town.junctions import Junction
 from swerve.data.town.options import TownOptions
 from swerve.data.town.plan import TownPlan
-from swerve.data.town.traffic_kernels import WALK_SPACING
+from swerve.data.town.traffic_state import WALK_SPACING
 from swerve.scenes import keyed_generator
 from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 

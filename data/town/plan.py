@@ -20,7 +20,18 @@ from swerve.data.town.streets import (
     walkways,
 )
 from swerve.data.town.terrain import hills, lifted
-from swerve.scenes import Area, GroundHeight, Lane, LaneGroup, RoadEdge, RoadMap, StopLine, keyed_generator
+from swerve.scenes import (
+    Area,
+    GroundHeight,
+    Lane,
+    LaneGroup,
+    Paint,
+    RoadEdge,
+    RoadLine,
+    RoadMap,
+    StopLine,
+    keyed_generator,
+)
 
 # The stop line lies so far before the end of its lanes, metres.
 STOP_LINE_SETBACK = 0.3
@@ -104,10 +115,22 @@ def _road_map(
         crossings=tuple(crossings),
         walkways=(*(area for axis in axes for area in walkways(axis, ground)), *corners),
         car_parks=tuple(area for axis in axes for area in parking_areas(axis, ground)),
-        lines=tuple(line for axis in axes for line in painted_lines(axis, ground)),
+        lines=(*(line for axis in axes for line in painted_lines(axis, ground)), *_bend_lines(connectors)),
         edges=(*(edge for axis in axes for edge in road_edges(axis, ground)), *kerbs),
         stop_lines=tuple(line for number, junction in real for line in _stop_lines(number, junction, directions)),
     )
+
+
+def _bend_lines(connectors: tuple[Connector, ...]) -> list[RoadLine]:
+    """Lines round bends: left ones, the middle only once, and outermost right ones."""
+    lines = []
+    for connector in connectors:
+        lane = connector.lane
+        if lane.left_paint.color != "yellow" or lane.left_paint is Paint.SOLID_YELLOW or connector.arm == 0:
+            lines.append(RoadLine(f"{lane.id}-left", lane.left, lane.left_paint))
+        if lane.right_paint is Paint.SOLID_WHITE:
+            lines.append(RoadLine(f"{lane.id}-right", lane.right, lane.right_paint))
+    return [line for line in lines if line.paint is not Paint.NONE]
 
 
 def _linked(directions: tuple[tuple[Direction, Direction], ...], connectors: tuple[Connector, ...]) -> tuple[Lane, ...]:

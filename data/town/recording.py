@@ -4,20 +4,24 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.town.options import STEP
-from swerve.data.town.simulation import Movements
+from swerve.data.town.simulation import PADDING, Movements
 from swerve.data.town.standing import Standing
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
 from swerve.scenes.transforms import rigid, wrap_angle
 
 # Metres around the ego within which agents are annotated.
 ANNOTATED_RANGE = 150.0
+_LOGGED = slice(PADDING, -PADDING)
 _PEDESTRIAN_SIZES = (0.5, 0.75), (0.45, 0.65), (1.5, 1.95)
 
 
 def record_ego(
-    movement: Float[np.ndarray, "t 3"], vehicle: Vehicle, ground: GroundHeight, times_us: Int[np.ndarray, "t"]
+    movement: Float[np.ndarray, "p 3"], vehicle: Vehicle, ground: GroundHeight, times_us: Int[np.ndarray, "t"]
 ) -> Ego:
-    """The ego's states from (x, y, heading) of its box's centre: pitch and roll follow the ground under its wheels."""
+    """The ego's states from (x, y, heading) of its box's centre: pitch and roll follow the ground under its wheels.
+
+    The movement has `PADDING` steps more than the log at either end.
+    """
     heading = movement[:, 2]
     forward, left = _directions(heading)
     rear = movement[:, :2] - vehicle.rear_axle_to_center * forward
@@ -29,7 +33,8 @@ def record_ego(
     z = _unit(np.cross(x, np.concatenate([left, (tilt / (2 * half))[:, None]], axis=1)))
     rotation = np.stack([x, np.cross(z, x), z], axis=2)
     positions = np.concatenate([rear, ground.at(rear)[:, None]], axis=1)
-    return Ego.from_poses(rigid(rotation, positions), times_us)
+    padded = times_us[0] + np.round(np.arange(-PADDING, len(times_us) + PADDING) * STEP * 1e6).astype(np.int64)
+    return Ego.from_poses(rigid(rotation, positions), padded).at(_LOGGED)
 
 
 def record_tracks(
@@ -52,7 +57,8 @@ def record_tracks(
     )
     names = [f"{kind}-{row}" for kind, count in _counts(bodies, people, standing) for row in range(count)]
     tracks = _tracks(names, kinds, poses, sizes, present & _in_range(poses, movements.vehicles[0]), ground)
-    return tracks.of(np.flatnonzero(tracks.valid.any(axis=1)))
+    logged = tracks.at(_LOGGED)
+    return logged.of(np.flatnonzero(logged.valid.any(axis=1)))
 
 
 def _counts(bodies: list, people: int, standing: list[Standing]) -> list[tuple[str, int]]:

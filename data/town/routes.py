@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from swerve.data.town.curves import Curve, left_of
-from swerve.data.town.traffic_kernels import SPACING
+from swerve.data.town.traffic_state import SPACING
 from swerve.scenes import Lane, LaneKind
 from swerve.scenes.polyline import arc_lengths, headings, points_at, without_repeats
 from swerve.scenes.transforms import wrap_angle
@@ -110,7 +110,7 @@ def _tangents(points: Curve) -> Curve:
     return steps / np.linalg.norm(steps, axis=1, keepdims=True)
 
 
-def _even(points: Curve) -> tuple[Curve, Float[np.ndarray, "n"]]:
+def _even(points: Curve) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m"]]:
     """The line with equal steps of `SPACING`, and for each of its points the row of the given line it comes from."""
     along = arc_lengths(points)
     wanted = np.arange(0.0, along[-1], SPACING)

@@ -11,16 +11,19 @@ from swerve.data.town.pedestrians import draw_walkers
 from swerve.data.town.plan import TownPlan
 from swerve.data.town.signals import Program, connector_states
 from swerve.data.town.tables import body_table, path_table, rule_table, stop_table, walk_table, zebra_table
-from swerve.data.town.traffic_kernels import Crowd, Fleet, Stops, Walks, simulate
+from swerve.data.town.traffic_kernels import simulate
+from swerve.data.town.traffic_state import Crowd, Fleet, Stops, Walks
 from swerve.scenes import Vehicle, keyed_generator
 
 # Steps that are simulated before the log begins, so that it begins in the midst of traffic.
 WARM_UP_STEPS = 80
+# Steps known before and after the log, so that its velocities and accelerations are central differences throughout.
+PADDING = 2
 
 
 @dataclass(frozen=True)
 class Movements:
-    """Where everybody was at the log's steps.
+    """Where everybody was at the log's steps, and `PADDING` steps before and after.
 
     Attributes:
         drivers: the ego, then all other vehicles.
@@ -48,7 +51,7 @@ def simulate_town(
         name: of the log.
         seed: of the source.
     """
-    seconds = log_seconds(options.steps + WARM_UP_STEPS) - WARM_UP_STEPS * STEP
+    seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
     drivers = draw_drivers(plan, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
     walkers = draw_walkers(plan, drivers[0].path.points[:600], options, name, seed)
     states = connector_states(plan, programs, seconds)
@@ -69,7 +72,8 @@ def simulate_town(
         moved,
         walked,
     )
-    vehicles, people = moved[WARM_UP_STEPS:].swapaxes(0, 1), walked[WARM_UP_STEPS:].swapaxes(0, 1)
+    first = WARM_UP_STEPS - PADDING
+    vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
     return Movements(drivers, vehicles[..., :3].copy(), vehicles[..., 3] > 0.5, people.copy())
 
 

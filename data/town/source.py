@@ -13,7 +13,7 @@ from swerve.data.town.routes import Path
 from swerve.data.town.signals import Program, build_programs, traffic_lights
 from swerve.data.town.simulation import Movements, log_seconds, simulate_town
 from swerve.data.town.standing import draw_standing
-from swerve.data.town.traffic_kernels import SPACING
+from swerve.data.town.traffic_state import SPACING
 from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_generator
 
 # The route goes on so far beyond the place where the log ends, metres.

@@ -7,13 +7,14 @@ from jaxtyping import Float, Int, UInt8
 
 from swerve.data.town.connectors import Connector, Movement
 from swerve.data.town.curves import left_of, unit
+from swerve.data.town.driving_kernels import conflict_zone
 from swerve.data.town.fleet import Driver
 from swerve.data.town.junctions import Junction
 from swerve.data.town.pedestrians import Walker, crossings_of
 from swerve.data.town.plan import STOP_LINE_SETBACK, TownPlan
 from swerve.data.town.routes import Path
 from swerve.data.town.signals import Program, walk_states
-from swerve.data.town.traffic_kernels import (
+from swerve.data.town.traffic_state import (
     SPACING,
     WALK_SPACING,
     Bodies,
@@ -22,7 +23,6 @@ from swerve.data.town.traffic_kernels import (
     Stops,
     Walks,
     Zebras,
-    conflict_zone,
 )
 from swerve.scenes import LaneKind
 from swerve.scenes.polyline import resample
