@@ -5,6 +5,7 @@ import pytest
 from drawn_scenes import LENSES, away_from_edges, cast, looking, random_scene
 from simple_log import simple_log
 
+from swerve.data.av2 import read_log
 from swerve.rasterizer import Style, render
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import rigid, rotation_about_z
@@ -79,3 +80,14 @@ def test_a_lens_that_is_blind_in_the_corners():
     view, triangle, _, _ = compare(random_scene(5), camera, np.eye(4))
     assert view.instance[0, 0] == 0
     assert triangle[0, 0] == -1
+
+
+@pytest.mark.parametrize("lens", [LENSES["pinhole"], LENSES["brown"]], ids=["pinhole", "brown"])
+def test_a_real_moment(test_data, lens):
+    """The map and the agents of an Argoverse 2 log: surfaces millimetres apart, paint, dense traffic."""
+    log = read_log(test_data / "av2" / "adcf7d18-0510-35b0-a2fa-b4cea13a6d76")
+    step = 145
+    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+    for yaw in (0.0, 2.0):
+        camera = looking(yaw, (1.5, 0.0, 1.5), lens, width=960, height=560, focal=772.0)
+        compare(primitives, camera, log.ego.world_from_ego[step])
