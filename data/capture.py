@@ -81,8 +81,7 @@ def tracks_at(tracks: Tracks, times_us: Int[np.ndarray, "t"], time_us: int) -> T
     """The tracks at one moment, which may lie between their steps: a single step.
 
     Positions linearly, headings along the shorter arc, where the track is valid on both sides; otherwise it is moved
-    from the nearer step with its velocity there. At 0.1 s between steps and an acceleration of 4 m/s2 that is off by
-    5 mm at most on both sides, 5 mm more with the velocity alone.
+    from the nearer step with its velocity there. At 0.1 s between steps and 4 m/s2 either is off by 5 mm at most.
     """
     if len(times_us) < 2:
         return tracks

@@ -68,6 +68,8 @@ def open_job(folder: Path, config: dict[str, Any]) -> Iterator[None]:
         for name in ("records", "train", "val", "test"):
             (folder / name).mkdir(exist_ok=True)
         write_atomically(folder / "job.json", to_json(config))
+        # It says that the set is finished: not before this run has come to its end.
+        (folder / "manifest.parquet").unlink(missing_ok=True)
         yield
 
 
