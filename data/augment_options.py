@@ -8,6 +8,7 @@ from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import ViewpointOptions
 
 StyleName = Literal["rap", "surfaces"]
+RigName = Literal["own", "default"]
 VIEWS = ("logged", "recovery", "cross_agent")
 EXTRAS = ("depth", "semantic", "instance")
 
@@ -23,6 +24,7 @@ class AugmentOptions:
         quality: of the JPEGs, 1 to 100.
         extra: images beside the RGB ones: "depth", "semantic", "instance".
         size: width and height in pixels that every camera is resized to; the cameras' own if None.
+        rig: "own" for each log's cameras, "default" for `swerve.data.rigs.default_rig` instead, without photographs.
         cameras: names of the cameras to draw; all if empty.
         every: seconds between scenes.
         history: seconds before now.
@@ -42,6 +44,7 @@ class AugmentOptions:
     quality: int = 90
     extra: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
+    rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     every: float = 0.5
     history: float = 2.0
@@ -56,6 +59,7 @@ class AugmentOptions:
         _check_names("extra", self.extra, EXTRAS)
         _check_names("format", (self.image_format,), ("jpeg", "png"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
+        _check_names("rig", (self.rig,), ("own", "default"))
         _check_names("split", (self.split,), ("train", "val", "test"))
         _check_range("quality", self.quality, 1, 100)
         _check_range("every", self.every, 0.01, 3600)

@@ -10,6 +10,7 @@ from swerve.data.capture import chosen_cameras
 from swerve.data.files import commit, part_of
 from swerve.data.job import record_path, unit_stem
 from swerve.data.manifest import Failure, Record, write_record
+from swerve.data.rigs import default_rig
 from swerve.data.sample import Drawer, make_sample, split_of
 from swerve.data.shards import Sample, ShardWriter
 from swerve.data.source import Source
@@ -74,6 +75,8 @@ def open_log(job: Job, name: str, watch: Stopwatch) -> OpenLog:
     options = job.options
     with watch.measure("loading"):
         log = job.sources[job.owners[name]].load(name)
+        if options.rig == "default":
+            log = replace(log, cameras=default_rig(), photos=())
         chosen_cameras(log, log.cameras, options.cameras)
         scenes = scenes_of(log, options.history, options.future, options.every)
         if not scenes:

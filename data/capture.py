@@ -64,7 +64,7 @@ def chosen_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) ->
     """
     known = [camera.name for camera in cameras]
     if not known:
-        raise SwerveError(f"log {log.name} has no cameras: there is nothing to draw")
+        raise SwerveError(f"log {log.name} has no cameras: there is nothing to draw. Use --rig default")
     if missing := [name for name in names if name not in known]:
         raise SwerveError(f"log {log.name} has no camera {missing[0]!r}; it has {', '.join(known)}")
     return [camera for camera in cameras if not names or camera.name in names]

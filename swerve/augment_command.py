@@ -12,7 +12,7 @@ from rich.table import Table
 
 from swerve.data.augment import AugmentReport
 from swerve.data.augment import augment as run_augment
-from swerve.data.augment_options import EXTRAS, VIEWS, AugmentOptions, StyleName
+from swerve.data.augment_options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
 from swerve.data.encoding import ImageFormat
 from swerve.data.manifest import Failure, read_failures
 from swerve.data.source import open_source
@@ -27,6 +27,13 @@ class Format(str, Enum):
 
     png = "png"
     jpeg = "jpeg"
+
+
+class Rig(str, Enum):
+    """Whose cameras."""
+
+    own = "own"
+    default = "default"
 
 
 class Look(str, Enum):
@@ -59,6 +66,9 @@ def augment(
     size: Annotated[
         str, typer.Option(help="Width and height of all images, as in 960x560. Default: the cameras'.")
     ] = "",
+    rig: Annotated[
+        Rig, typer.Option(help="own: each log's cameras; default: eight around the car, without photos.")
+    ] = Rig.own,
     cameras: Annotated[str, typer.Option(help="Names of the cameras, separated by commas. Default: all.")] = "",
     every: Annotated[float, typer.Option(help="Seconds between the scenes of a log.")] = 0.5,
     history: Annotated[float, typer.Option(help="Seconds of a scene before now.")] = 2.0,
@@ -93,6 +103,7 @@ def augment(
         quality=quality,
         extra=_names(extra),
         size=_size(size),
+        rig=cast(RigName, rig.value),
         cameras=_names(cameras),
         every=every,
         history=history,

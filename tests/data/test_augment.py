@@ -167,6 +167,14 @@ def test_failures_are_listed_with_reasons_and_the_rest_goes_on(tmp_path):
     assert report.summary["samples_by_kind"]["logged"] == SCENES
 
 
+def test_a_log_without_cameras_can_be_drawn_with_the_default_rig(tmp_path):
+    options = AugmentOptions(every=5.0, views=("logged",), rig="default", size=(48, 28))
+    augment([SimpleSource(("blind-1",))], tmp_path / "set", options, workers=1)
+    first = next(read_samples(tmp_path / "set", "train"))
+    assert len(first["json"]["cameras"]) == 8
+    assert first["front.png"].shape == (28, 48, 3)
+
+
 def test_a_log_too_short_for_a_scene_is_a_failure(tmp_path):
     report = augment([SimpleSource(("train-0",))], tmp_path / "set", AugmentOptions(future=30.0))
     assert report.summary["failures"] == 1
