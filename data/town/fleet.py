@@ -17,8 +17,8 @@ from swerve.scenes.polyline import arc_lengths
 _RANGE = 170.0
 _FASTEST = 17.0
 _LORRIES = 0.12
-# The ego's way must be so long, and the turn it may have lie between so many metres from its start.
-_EGO_WAY, _EGO_TURN, _EGO_TURNS = 260.0, (60.0, 190.0), 0.75
+# The ego's turn, if it is to have one, ends between so many metres from its start; the share of those that have.
+_EGO_TURN, _EGO_TURNS = (60.0, 190.0), 0.75
 _TRIES = 60
 _TURN = np.deg2rad(50.0)
 
@@ -65,19 +65,25 @@ def draw_drivers(
 
 
 def _draw_ego(lanes: dict[str, Lane], body: Body, length: float, generator: np.random.Generator) -> Driver:
-    """The ego on a long enough way, which turns soon in most towns."""
+    """The ego on a way that does not leave the map, and that turns soon in most towns."""
     starts = [
         lane.id
         for lane in lanes.values()
         if lane.kind is LaneKind.VEHICLE and not lane.is_connector and arc_lengths(lane.centerline)[-1] > 30.0
     ]
     turning = bool(generator.random() < _EGO_TURNS)
-    for attempt in range(_TRIES):
+    best: tuple[str, ...] = (starts[0],)
+    longest = 0.0
+    for _ in range(_TRIES):
         route = draw_route(lanes, str(generator.choice(starts)), length, generator)
         way = np.cumsum([arc_lengths(lanes[lane].centerline)[-1] for lane in route])
-        if attempt == _TRIES - 1 or (way[-1] > _EGO_WAY and _turns_soon(lanes, route, way) == turning):
+        if _turns_soon(lanes, route, way) != turning and longest > 0.0:
+            continue
+        if way[-1] > longest:
+            best, longest = route, way[-1]
+        if longest >= length:
             break
-    path = build_path(lanes, route, 0.0)
+    path = build_path(lanes, best, 0.0)
     along = float(min(body.rear + 2.0 + generator.uniform(0.0, 20.0), path.starts[1] - body.front - 12.0))
     return Driver(body, path, along, _start_speed(path, body, along))
 

@@ -104,7 +104,7 @@ def _draw_walker(
         weights = np.array([3.0 if leg.crossing >= 0 else 1.0 for leg in choices])
         route.append(choices[int(generator.choice(len(choices), p=weights / weights.sum()))])
         total += arc_lengths(route[-1].points)[-1]
-    lateral, speed = -generator.uniform(0.3, 1.1), generator.uniform(1.15, 1.6)
+    lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(1.15, 1.6)
     return _walker(route, float(lateral), float(begin), float(speed))
 
 

@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from swerve.data.town.fleet import Driver, draw_drivers
 from swerve.data.town.options import STEP, TownOptions
-from swerve.data.town.pedestrians import draw_walkers
+from swerve.data.town.pedestrians import Walker, draw_walkers
 from swerve.data.town.plan import TownPlan
 from swerve.data.town.signals import Program, connector_states
 from swerve.data.town.tables import body_table, path_table, rule_table, stop_table, walk_table, zebra_table
 from swerve.data.town.traffic_kernels import simulate
-from swerve.data.town.traffic_state import Crowd, Fleet, Stops, Walks
+from swerve.data.town.traffic_state import Crowd, Fleet, Rules, Stops, Walks
 from swerve.scenes import Vehicle, keyed_generator
 
 # Steps that are simulated before the log begins, so that it begins in the midst of traffic.
 WARM_UP_STEPS = 80
 # Steps known before and after the log, so that its velocities and accelerations are central differences throughout.
 PADDING = 2
+# Middles of two pedestrians stay so far apart, metres: their boxes' longest diagonal.
+_ELBOW_ROOM = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,22 @@ class Movements:
         vehicles: (x, y, heading) of their boxes' centres; headings are continuous.
         present: whether they were on the map.
         walkers: (x, y, heading) of the pedestrians.
+        ego_end: arc length that the ego's reference point has reached on its path in the end, metres.
     """
 
     drivers: list[Driver]
     vehicles: Float[np.ndarray, "n t 3"]
     present: Bool[np.ndarray, "n t"]
     walkers: Float[np.ndarray, "w t 3"]
+    ego_end: float
 
 
 def simulate_town(
     plan: TownPlan, programs: dict[int, Program], vehicle: Vehicle, options: TownOptions, name: str, seed: int
 ) -> Movements:
     """Traffic and pedestrians for the whole log.
+
+    Walkers who would bump into others are left out and the rest is simulated anew, so that nobody stops for nobody.
 
     Args:
         plan: the town.
@@ -54,27 +60,37 @@ def simulate_town(
     seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
     drivers = draw_drivers(plan, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
     walkers = draw_walkers(plan, drivers[0].path.points[:600], options, name, seed)
-    states = connector_states(plan, programs, seconds)
-    rules = rule_table(plan, programs, states, keyed_generator(seed, name, "priorities"))
-    stops, walks = stop_table(plan, drivers), walk_table(plan, programs, walkers, seconds)
-    moved, walked = np.zeros((len(seconds), len(drivers), 4)), np.zeros((len(seconds), len(walkers), 3))
-    begin = np.array([walker.along for walker in walkers], np.float64)
-    simulate(
-        path_table(drivers),
-        body_table(drivers),
-        stops,
-        zebra_table(plan, drivers),
-        rules,
-        walks,
-        _fleet(drivers, stops),
-        _crowd(begin, walks),
-        STEP,
-        moved,
-        walked,
+    rules = rule_table(
+        plan, programs, connector_states(plan, programs, seconds), keyed_generator(seed, name, "priorities")
     )
+    while True:
+        walks = walk_table(plan, programs, walkers, seconds)
+        movements = _run(plan, drivers, walkers, rules, walks, len(seconds))
+        jostled = _jostled(movements.walkers)
+        if not len(jostled):
+            return movements
+        walkers = [walker for row, walker in enumerate(walkers) if row not in jostled]
+
+
+def _run(
+    plan: TownPlan, drivers: list[Driver], walkers: list[Walker], rules: Rules, walks: Walks, steps: int
+) -> Movements:
+    """One run of the simulation."""
+    stops = stop_table(plan, drivers)
+    moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
+    fleet, crowd = _fleet(drivers, stops), _crowd(walkers, walks)
+    paths, bodies, zebras = path_table(drivers), body_table(drivers), zebra_table(plan, drivers)
+    simulate(paths, bodies, stops, zebras, rules, walks, fleet, crowd, STEP, moved, walked)
     first = WARM_UP_STEPS - PADDING
     vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
-    return Movements(drivers, vehicles[..., :3].copy(), vehicles[..., 3] > 0.5, people.copy())
+    return Movements(drivers, vehicles[..., :3].copy(), vehicles[..., 3] > 0.5, people.copy(), float(fleet.along[0]))
+
+
+def _jostled(walkers: Float[np.ndarray, "w t 3"]) -> Int[np.ndarray, "j"]:
+    """Walkers who come too near to one before them in the list: they evade only those who go the same way."""
+    gaps = np.linalg.norm(walkers[:, None, :, :2] - walkers[None, :, :, :2], axis=-1)
+    near = (gaps < _ELBOW_ROOM).any(axis=-1)
+    return np.flatnonzero(np.tril(near, -1).any(axis=1))
 
 
 def log_seconds(steps: int) -> Float[np.ndarray, "t"]:
@@ -104,9 +120,9 @@ def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
     )
 
 
-def _crowd(begin: Float[np.ndarray, "w"], walks: Walks) -> Crowd:
+def _crowd(walkers: list[Walker], walks: Walks) -> Crowd:
     """The state of all walkers at the start, on pavements all of them."""
-    count = len(begin)
+    count, begin = len(walkers), np.array([walker.along for walker in walkers], np.float64)
     return Crowd(
         begin,
         np.zeros(count),

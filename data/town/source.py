@@ -124,7 +124,7 @@ def _liveliest(
         start = f"{name}/{attempt}"
         programs = build_programs(plan, start, seed)
         movements = simulate_town(plan, programs, vehicle, options, start, seed)
-        way = float(np.linalg.norm(np.diff(movements.vehicles[0, :, :2], axis=0), axis=1).sum())
+        way = _way(movements)
         if way > farthest and movements.present[0].all():
             best, farthest = (programs, movements, start), way
         if farthest > wanted:
@@ -136,11 +136,13 @@ def _liveliest(
 
 def _route(plan: TownPlan, path: Path, movements: Movements) -> tuple[str, ...]:
     """Groups of the lanes along the ego's path, from where the log begins to beyond where it ends."""
-    gaps = [
-        np.linalg.norm(path.points - movements.vehicles[0, step, :2], axis=1).argmin() * SPACING for step in (0, -1)
-    ]
-    bounds = zip(path.lanes, path.starts[:-1], path.starts[1:], strict=True)
+    begin = movements.ego_end - _way(movements) - movements.drivers[0].body.rear
+    end = movements.ego_end + _ROUTE_BEYOND
     lanes = plan.road_map.lane_by_id
-    return tuple(
-        lanes[lane].group_id for lane, first, last in bounds if last > gaps[0] and first < gaps[1] + _ROUTE_BEYOND
-    )
+    bounds = zip(path.lanes, path.starts[:-1], path.starts[1:], strict=True)
+    return tuple(lanes[lane].group_id for lane, enter, leave in bounds if leave > begin and enter < end)
+
+
+def _way(movements: Movements) -> float:
+    """How far the ego drives, metres."""
+    return float(np.linalg.norm(np.diff(movements.vehicles[0, :, :2], axis=0), axis=1).sum())

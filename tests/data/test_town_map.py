@@ -83,8 +83,6 @@ def test_successors_mirror_predecessors_and_every_lane_inside_town_goes_on(maps)
             for name, item in table.items():
                 assert all(name in table[other].predecessors for other in item.successors)
                 assert all(name in table[other].successors for other in item.predecessors)
-        low, high = np.ptp([lane.centerline[0, :2] for lane in road_map.lanes], axis=0), None
-        assert low.min() > 150 and high is None
         ends = [lane for lane in road_map.lanes if not lane.successors]
         starts = {lane.id for lane in road_map.lanes if not lane.predecessors}
         for lane in ends:  # where the map ends, the other direction begins
