@@ -64,11 +64,16 @@ def augment(
         schedule = Schedule(owners, finished)
         shown = console or Console(quiet=True)
         with JobProgress(shown, len(owners), finished) as progress:
-            failures = run_tasks(job, schedule, workers or len(os.sched_getaffinity(0)), progress)
+            failures = run_tasks(job, schedule, workers or _usable_cores(), progress)
         summary = write_manifest(folder, read_records(folder), failures)
         timing = _timing(progress)
         write_atomically(folder / "timing.json", to_json(timing))
     return AugmentReport(summary, timing)
+
+
+def _usable_cores() -> int:
+    """Cores that this process may run on; all of them where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _timing(progress: JobProgress) -> dict[str, Any]:
