@@ -10,9 +10,9 @@ from swerve.data.town.options import STEP, TownOptions
 from swerve.data.town.pedestrians import Walker, draw_walkers
 from swerve.data.town.plan import TownPlan
 from swerve.data.town.signals import Program, connector_states
-from swerve.data.town.tables import body_table, path_table, rule_table, stop_table, walk_table, zebra_table
+from swerve.data.town.tables import Conflicts, Tables, build_tables, walk_table
 from swerve.data.town.traffic_kernels import simulate
-from swerve.data.town.traffic_state import Crowd, Fleet, Rules, Stops, Walks
+from swerve.data.town.traffic_state import Crowd, Fleet, Stops, Walks
 from swerve.scenes import Vehicle, keyed_generator
 
 # Steps that are simulated before the log begins, so that it begins in the midst of traffic.
@@ -43,7 +43,13 @@ class Movements:
 
 
 def simulate_town(
-    plan: TownPlan, programs: dict[int, Program], vehicle: Vehicle, options: TownOptions, name: str, seed: int
+    plan: TownPlan,
+    programs: dict[int, Program],
+    conflicts: Conflicts,
+    vehicle: Vehicle,
+    options: TownOptions,
+    name: str,
+    seed: int,
 ) -> Movements:
     """Traffic and pedestrians for the whole log.
 
@@ -52,6 +58,7 @@ def simulate_town(
     Args:
         plan: the town.
         programs: its signals.
+        conflicts: its connectors' conflicts.
         vehicle: the ego's body.
         options: how much of everything there is.
         name: of the log.
@@ -60,27 +67,24 @@ def simulate_town(
     seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
     drivers = draw_drivers(plan, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
     walkers = draw_walkers(plan, drivers[0].path.points[:600], options, name, seed)
-    rules = rule_table(
-        plan, programs, connector_states(plan, programs, seconds), keyed_generator(seed, name, "priorities")
-    )
+    states = connector_states(plan, programs, seconds)
+    tables = build_tables(plan, programs, conflicts, drivers, states, keyed_generator(seed, name, "priorities"))
     while True:
         walks = walk_table(plan, programs, walkers, seconds)
-        movements = _run(plan, drivers, walkers, rules, walks, len(seconds))
+        movements = _run(tables, walks, drivers, walkers)
         jostled = _jostled(movements.walkers)
         if not len(jostled):
             return movements
         walkers = [walker for row, walker in enumerate(walkers) if row not in jostled]
 
 
-def _run(
-    plan: TownPlan, drivers: list[Driver], walkers: list[Walker], rules: Rules, walks: Walks, steps: int
-) -> Movements:
+def _run(tables: Tables, walks: Walks, drivers: list[Driver], walkers: list[Walker]) -> Movements:
     """One run of the simulation."""
-    stops = stop_table(plan, drivers)
+    steps = tables.rules.states.shape[1]
     moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
-    fleet, crowd = _fleet(drivers, stops), _crowd(walkers, walks)
-    paths, bodies, zebras = path_table(drivers), body_table(drivers), zebra_table(plan, drivers)
-    simulate(paths, bodies, stops, zebras, rules, walks, fleet, crowd, STEP, moved, walked)
+    fleet, crowd = _fleet(drivers, tables.stops), _crowd(walkers, walks)
+    fixed = tables.paths, tables.bodies, tables.stops, tables.zebras, tables.rules
+    simulate(*fixed, walks, fleet, crowd, STEP, moved, walked)
     first = WARM_UP_STEPS - PADDING
     vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
     return Movements(drivers, vehicles[..., :3].copy(), vehicles[..., 3] > 0.5, people.copy(), float(fleet.along[0]))

@@ -13,6 +13,7 @@ from swerve.data.town.routes import Path
 from swerve.data.town.signals import Program, build_programs, traffic_lights
 from swerve.data.town.simulation import Movements, log_seconds, simulate_town
 from swerve.data.town.standing import draw_standing
+from swerve.data.town.tables import find_conflicts
 from swerve.data.town.traffic_state import SPACING
 from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_generator
 
@@ -119,11 +120,12 @@ def _liveliest(
     The distance wanted differs from log to log, so that waiting at a red light is seen, but not all the time.
     """
     wanted = keyed_generator(seed, name, "start").uniform(*_WAY_WANTED) * options.seconds / 20.0
+    conflicts = find_conflicts(plan.connectors)
     best, farthest = None, -1.0
     for attempt in range(_STARTS):
         start = f"{name}/{attempt}"
         programs = build_programs(plan, start, seed)
-        movements = simulate_town(plan, programs, vehicle, options, start, seed)
+        movements = simulate_town(plan, programs, conflicts, vehicle, options, start, seed)
         way = _way(movements)
         if way > farthest and movements.present[0].all():
             best, farthest = (programs, movements, start), way

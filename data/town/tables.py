@@ -1,6 +1,7 @@
 """The flat tables that the simulation reads: paths, bodies, junction rules, crossings, walkers' routes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -30,6 +31,52 @@ from swerve.scenes.polyline import resample
 # Connectors conflict where their middles come nearer than this: two wide vehicles, or a bicycle and a wide vehicle.
 _CLEARANCE, _BICYCLE_CLEARANCE = 2.75, 2.0
 _RANKS = {Movement.STRAIGHT: 0, Movement.RIGHT: 1, Movement.LEFT: 2}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All that does not depend on the walkers."""
+
+    paths: Paths
+    bodies: Bodies
+    stops: Stops
+    zebras: Zebras
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """Which connectors of a town cross or join (row of `zones`, or -1), and where (enter, leave; enter, leave)."""
+
+    rows: Int[np.ndarray, "c c"]
+    zones: Float[np.ndarray, "z 4"]
+
+
+def build_tables(
+    plan: TownPlan,
+    programs: dict[int, Program],
+    conflicts: Conflicts,
+    drivers: list[Driver],
+    states: UInt8[np.ndarray, "c t"],
+    generator: np.random.Generator,
+) -> Tables:
+    """The tables of one start.
+
+    Args:
+        plan: the town.
+        programs: its signals.
+        conflicts: its connectors' conflicts.
+        drivers: everybody on wheels.
+        states: what the connectors are shown.
+        generator: decides which minor arms have stop signs and not only yield signs.
+    """
+    return Tables(
+        path_table(drivers),
+        body_table(drivers),
+        stop_table(plan, drivers),
+        zebra_table(plan, drivers),
+        rule_table(plan, programs, conflicts, states, generator),
+    )
 
 
 def path_table(drivers: list[Driver]) -> Paths:
@@ -81,11 +128,14 @@ def stop_table(plan: TownPlan, drivers: list[Driver]) -> Stops:
 
 def zebra_table(plan: TownPlan, drivers: list[Driver]) -> Zebras:
     """Crossings along all paths."""
-    places = [(plan.junctions[number], arm) for number, arm in crossings_of(plan)]
+    places = list(enumerate(crossings_of(plan)))
+    junction_of = {connector.lane.id: connector.junction for connector in plan.connectors}
     rows: list[tuple[float, float, float, float]] = []
     counts = []
     for driver in drivers:
-        found = sorted(row for number, place in enumerate(places) for row in _passages(driver.path, number, *place))
+        passed = {junction_of[lane] for lane in driver.path.lanes if lane in junction_of}
+        near = [(number, plan.junctions[node], arm) for number, (node, arm) in places if node in passed]
+        found = sorted(row for place in near for row in _passages(driver.path, *place))
         rows += [(number, enter, leave, across) for enter, leave, number, across in found]
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
@@ -108,7 +158,11 @@ def _passages(path: Path, number: int, junction: Junction, arm: int) -> list[tup
 
 
 def rule_table(
-    plan: TownPlan, programs: dict[int, Program], states: UInt8[np.ndarray, "c t"], generator: np.random.Generator
+    plan: TownPlan,
+    programs: dict[int, Program],
+    conflicts: Conflicts,
+    states: UInt8[np.ndarray, "c t"],
+    generator: np.random.Generator,
 ) -> Rules:
     """Priorities and conflicts of all connectors."""
     halting = {
@@ -120,15 +174,14 @@ def rule_table(
     ranks = [_rank(plan, connector, waits) for connector, waits in zip(plan.connectors, minor, strict=True)]
     halt = [waits and halting[c.junction, c.arm] for c, waits in zip(plan.connectors, minor, strict=True)]
     origins = {name: row for row, name in enumerate(sorted({connector.origin for connector in plan.connectors}))}
-    conflict, zones = _conflicts(plan.connectors)
     return Rules(
         states,
         np.array(ranks, np.int64),
         np.array(halt, bool),
         np.array(minor, bool),
         np.array([origins[connector.origin] for connector in plan.connectors], np.int64),
-        conflict,
-        zones,
+        conflicts.rows,
+        conflicts.zones,
     )
 
 
@@ -146,8 +199,8 @@ def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:
     return {Movement.RIGHT: 3, Movement.STRAIGHT: 4, Movement.LEFT: 5}[connector.movement]
 
 
-def _conflicts(connectors: Sequence[Connector]) -> tuple[Int[np.ndarray, "c c"], Float[np.ndarray, "z 4"]]:
-    """Which connectors cross or join, and where."""
+def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
+    """Which connectors cross or join: those whose middles come nearer than two wide vehicles can pass."""
     lines = [resample(connector.lane.centerline[:, :2], SPACING) for connector in connectors]
     conflict, zone = np.full((len(lines), len(lines)), -1, np.int64), np.empty(4)
     zones: list[Float[np.ndarray, "4"]] = []
@@ -159,7 +212,7 @@ def _conflicts(connectors: Sequence[Connector]) -> tuple[Int[np.ndarray, "c c"],
                 if conflict_zone(lines[a], lines[b], _BICYCLE_CLEARANCE if bicycle else _CLEARANCE, zone):
                     conflict[a, b], conflict[b, a] = len(zones), len(zones) + 1
                     zones += [zone.copy(), zone[[2, 3, 0, 1]]]
-    return conflict, np.array(zones).reshape(-1, 4)
+    return Conflicts(conflict, np.array(zones).reshape(-1, 4))
 
 
 def walk_table(
