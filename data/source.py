@@ -75,13 +75,13 @@ def split_of(path: Path) -> Split | None:
 
 
 def _open_av2(text: str) -> Source:
-    from swerve.data.av2 import Av2Source
+    from swerve.data.av2.source import Av2Source
 
     return Av2Source(_existing(text))
 
 
 def _open_waymo(text: str) -> Source:
-    from swerve.data.waymo import WaymoSource
+    from swerve.data.waymo.source import WaymoSource
 
     return WaymoSource(_existing(text))
 
@@ -102,13 +102,13 @@ def _existing(text: str) -> Path:
 
 
 def _is_av2(path: Path) -> bool:
-    from swerve.data.av2 import log_folders
+    from swerve.data.av2.source import log_folders
 
     return path.is_dir() and bool(log_folders(path))
 
 
 def _is_waymo(path: Path) -> bool:
-    from swerve.data.waymo import record_files
+    from swerve.data.waymo.source import record_files
 
     return bool(record_files(path))
 

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from swerve.data.augment import AugmentReport
-from swerve.data.augment import augment as run_augment
-from swerve.data.augment_options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
-from swerve.data.encoding import ImageFormat
-from swerve.data.manifest import Failure, read_failures
+from swerve.data.augment.manifest import Failure, read_failures
+from swerve.data.augment.options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
+from swerve.data.augment.run import AugmentReport
+from swerve.data.augment.run import augment as run_augment
+from swerve.data.samples.encoding import ImageFormat
 from swerve.data.source import open_source
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import CrossAgentOptions, RecoveryOptions, ViewpointOptions

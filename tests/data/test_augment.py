@@ -10,10 +10,10 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from swerve import augment_command
-from swerve.data.augment import augment
-from swerve.data.augment_options import AugmentOptions
-from swerve.data.manifest import read_failures
-from swerve.data.shards import dataset_digest, file_digest, read_samples
+from swerve.data.augment.manifest import read_failures
+from swerve.data.augment.options import AugmentOptions
+from swerve.data.augment.run import augment
+from swerve.data.samples.shards import dataset_digest, file_digest, read_samples
 from swerve.scenes import SwerveError
 
 OPTIONS = AugmentOptions(every=1.0, shard_scenes=2)

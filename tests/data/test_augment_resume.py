@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from simple_source import SimpleSource
 
-from swerve.data.augment import augment
-from swerve.data.augment_options import AugmentOptions
-from swerve.data.shards import dataset_digest
+from swerve.data.augment.options import AugmentOptions
+from swerve.data.augment.run import augment
+from swerve.data.samples.shards import dataset_digest
 from swerve.scenes import SwerveError
 
 LOGS = ("train-0", "val-0", "test-0", "train-1", "none-0")

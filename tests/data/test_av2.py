@@ -11,8 +11,8 @@ import shapely
 from data.av2_log import AXLE, START, edit_table, without_column, write_av2_log
 from scipy.spatial.transform import Rotation
 
-from swerve.data.av2 import Av2Source, read_log
-from swerve.data.av2_tables import read_cameras
+from swerve.data.av2.source import Av2Source, read_log
+from swerve.data.av2.tables import read_cameras
 from swerve.scenes import LaneKind, LensModel, LogError, ObjectClass, Paint
 from swerve.scenes.transforms import inverse, transform_points
 

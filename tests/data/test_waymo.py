@@ -10,9 +10,9 @@ from PIL import Image
 
 pytest.importorskip("waymo_open_dataset", reason="needs Waymo's protobuf classes: see data/waymo_records.py")
 
-from swerve.data import waymo_kernels
-from swerve.data.waymo import WaymoSource
-from swerve.data.waymo_records import count_records, parse_frame, read_record, read_records
+from swerve.data.waymo import crc_kernels
+from swerve.data.waymo.records import count_records, parse_frame, read_record, read_records
+from swerve.data.waymo.source import WaymoSource
 from swerve.scenes import LensModel, LightState, LogError, MissingExtraError, ObjectClass, Paint
 
 _NAMES = ("", "front", "front_left", "front_right", "side_left", "side_right")
@@ -207,7 +207,7 @@ def test_a_frame_without_cameras_keeps_the_rest(tmp_path):
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1001])
 def test_the_checksum_is_crc32c(size):
     data = np.random.default_rng(size).integers(0, 256, size, np.uint8).tobytes()
-    assert int(waymo_kernels.crc32c(np.frombuffer(data, np.uint8))) == crc32c(data)
+    assert int(crc_kernels.crc32c(np.frombuffer(data, np.uint8))) == crc32c(data)
     assert crc32c(b"123456789") == 0xE3069283  # the check value of the standard
 
 

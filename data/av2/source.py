@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from swerve.data.av2_map import read_map
-from swerve.data.av2_tables import Cuboids, raised, read_cameras, read_cuboids, read_poses
+from swerve.data.av2.map import read_map
+from swerve.data.av2.tables import Cuboids, raised, read_cameras, read_cuboids, read_poses
 from swerve.data.checks import check_log
 from swerve.data.motion import velocities_of
 from swerve.data.rigs import default_rig

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from swerve.data.augment_schedule import Task
-from swerve.data.manifest import Failure
-from swerve.data.stopwatch import STAGES
+from swerve.data.augment.manifest import Failure
+from swerve.data.augment.schedule import Task
+from swerve.data.augment.stopwatch import STAGES
 
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from swerve.data.checks import check_log
 from swerve.data.source import split_of
-from swerve.data.waymo_map import read_map
-from swerve.data.waymo_records import Record, parse_frame, read_records
+from swerve.data.waymo.map import read_map
+from swerve.data.waymo.records import Record, parse_frame, read_records
 from swerve.scenes import (
     FORWARD,
     Camera,

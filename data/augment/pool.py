@@ -10,10 +10,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Protocol, runtime_checkable
 
-from swerve.data.augment_part import Job
-from swerve.data.augment_schedule import Schedule, Task
-from swerve.data.augment_worker import Advanced, Broken, Finished, Message, Opened, worker_main
-from swerve.data.manifest import Failure
+from swerve.data.augment.manifest import Failure
+from swerve.data.augment.part import Job
+from swerve.data.augment.schedule import Schedule, Task
+from swerve.data.augment.worker import Advanced, Broken, Finished, Message, Opened, worker_main
 from swerve.scenes import SwerveError
 
 # Libraries that would start threads of their own: one process per core is enough.

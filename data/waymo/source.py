@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from swerve.data.waymo_frames import read_segment
-from swerve.data.waymo_records import count_records, holds_scenarios
-from swerve.data.waymo_scenario import read_scenario
+from swerve.data.waymo.frames import read_segment
+from swerve.data.waymo.records import count_records, holds_scenarios
+from swerve.data.waymo.scenario import read_scenario
 from swerve.scenes import Log, LogError
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Float
 
 from swerve.data.checks import check_log
 from swerve.data.source import split_of
-from swerve.data.waymo_map import read_map
-from swerve.data.waymo_records import parse_scenario, read_record
+from swerve.data.waymo.map import read_map
+from swerve.data.waymo.records import parse_scenario, read_record
 from swerve.scenes import Ego, LightState, Log, LogError, ObjectClass, RoadMap, Tracks, TrafficLights, Vehicle
 from swerve.scenes.lane_graph import route_along, with_derived_groups
 from swerve.scenes.polyline import frenet, heading_at

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from swerve.data.encoding import ImageFormat
+from swerve.data.samples.encoding import ImageFormat
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import ViewpointOptions
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from swerve.data.encoding import decode_depth, decode_image, decode_instance
 from swerve.data.files import PART, part_of
+from swerve.data.samples.encoding import decode_depth, decode_image, decode_instance
 from swerve.scenes import Split, SwerveError
 
 # Files of a set that differ between runs without harm: they hold times, paths of this machine, or nothing.

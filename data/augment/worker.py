@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
-from swerve.data.augment_part import Job, OpenLog, make_part, open_log
-from swerve.data.augment_schedule import Task
-from swerve.data.manifest import Failure
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.augment.manifest import Failure
+from swerve.data.augment.part import Job, OpenLog, make_part, open_log
+from swerve.data.augment.schedule import Task
+from swerve.data.augment.stopwatch import Stopwatch
 from swerve.scenes import SwerveError
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from swerve.data.waymo_kernels import crc32c
+from swerve.data.waymo.crc_kernels import crc32c
 from swerve.scenes import LogError, MissingExtraError
 
 _HEAD, _TAIL = 12, 4

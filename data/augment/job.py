@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from swerve.data.augment_options import AugmentOptions
+from swerve.data.augment.manifest import Record, read_record, to_json
+from swerve.data.augment.options import AugmentOptions
 from swerve.data.files import PART, safe_name, write_atomically
-from swerve.data.manifest import Record, read_record, to_json
 from swerve.data.source import Source
 from swerve.scenes import SwerveError
 
