@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.data.augment.manifest import Failure, read_failures
-from swerve.data.augment.options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
 from swerve.data.augment.run import AugmentReport
 from swerve.data.augment.run import augment as run_augment
+from swerve.data.options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
 from swerve.data.samples.encoding import ImageFormat
 from swerve.data.source import open_source
 from swerve.scenes import Split, SwerveError

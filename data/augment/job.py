@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from swerve.data.augment.manifest import Record, read_record, to_json
-from swerve.data.augment.options import AugmentOptions
 from swerve.data.files import PART, safe_name, write_atomically
+from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
 from swerve.scenes import SwerveError
 

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from swerve.data.augment.job import record_path, unit_stem
 from swerve.data.augment.manifest import Failure, Record, write_record
-from swerve.data.augment.options import AugmentOptions
-from swerve.data.augment.stopwatch import Stopwatch
 from swerve.data.files import commit, part_of
+from swerve.data.options import AugmentOptions
 from swerve.data.rigs import default_rig
 from swerve.data.samples.capture import chosen_cameras
 from swerve.data.samples.sample import Drawer, make_sample, split_of
 from swerve.data.samples.shards import Sample, ShardWriter
 from swerve.data.source import Source
+from swerve.data.stopwatch import Stopwatch
 from swerve.scenes import Log, Scene, SwerveError, scenes_of
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import LogGeometry, Rejection, Viewpoint, ViewpointKind, prepare, viewpoints

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from swerve.data.augment.manifest import Failure
 from swerve.data.augment.schedule import Task
-from swerve.data.augment.stopwatch import STAGES
+from swerve.data.stopwatch import STAGES
 
 _SECONDS_BETWEEN_LINES = 10.0
 

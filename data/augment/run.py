@@ -10,12 +10,12 @@ from rich.console import Console
 
 from swerve.data.augment.job import finished_chunks, job_config, log_names, open_job, read_records
 from swerve.data.augment.manifest import to_json, write_manifest
-from swerve.data.augment.options import AugmentOptions
 from swerve.data.augment.part import Job
 from swerve.data.augment.pool import run_tasks
 from swerve.data.augment.progress import JobProgress
 from swerve.data.augment.schedule import Schedule
 from swerve.data.files import write_atomically
+from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
 from swerve.scenes import SwerveError
 

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from swerve.data.augment.manifest import Failure
 from swerve.data.augment.part import Job, OpenLog, make_part, open_log
 from swerve.data.augment.schedule import Task
-from swerve.data.augment.stopwatch import Stopwatch
+from swerve.data.stopwatch import Stopwatch
 from swerve.scenes import SwerveError
 
 

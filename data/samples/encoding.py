@@ -1,7 +1,8 @@
 """Images to bytes and back: JPEG or PNG for looks, lossless PNG for depth and labels.
 
 PNG is written here and not by Pillow: rasters are flat, so that one fixed row filter and zlib-ng's level 2 make smaller
-files in a tenth of the time. On eight 1920x1120 rasters of an Argoverse 2 log: FIGURES
+files in a tenth of the time. Eight 1920x1120 rasters of an Argoverse 2 log, per image: 1.3 ms and 20 kB; Pillow at its
+quickest 18 ms and 43 kB; a JPEG of quality 90 4.5 ms and 120 kB.
 """
 
 import io

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.augment.options import AugmentOptions
-from swerve.data.augment.stopwatch import Stopwatch
 from swerve.data.files import safe_name
+from swerve.data.options import AugmentOptions
 from swerve.data.samples.capture import Capture, captures_of, tracks_at
 from swerve.data.samples.encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
 from swerve.data.samples.shards import Sample
 from swerve.data.samples.trajectories import Arrays, trajectory_arrays
+from swerve.data.stopwatch import Stopwatch
 from swerve.rasterizer import Style, View, render
 from swerve.scenes import Scene, Split
 from swerve.scenes.primitives import Primitives, build_dynamic

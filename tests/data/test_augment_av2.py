@@ -3,8 +3,8 @@
 import numpy as np
 
 from swerve.data import open_source
-from swerve.data.augment.options import AugmentOptions
 from swerve.data.augment.run import augment
+from swerve.data.options import AugmentOptions
 from swerve.data.samples.shards import read_samples
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from simple_source import SimpleSource
 
-from swerve.data.augment.options import AugmentOptions
 from swerve.data.augment.run import augment
+from swerve.data.options import AugmentOptions
 from swerve.data.samples.shards import dataset_digest
 from swerve.scenes import SwerveError
 
