@@ -1,6 +1,7 @@
 """The command line."""
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -21,15 +22,18 @@ app.command()(augment)
 app.command()(show)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         typer.echo(__version__)
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Options that stand before the command."""
 
