@@ -4,7 +4,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from swerve import __version__
 from swerve.augment_command import augment
@@ -12,8 +11,8 @@ from swerve.scenes import SwerveError
 from swerve.show_command import show
 
 app = typer.Typer(
-    help="Take a recorded drive off its log: draw what the car would have seen, and score what a planner would have "
-    "done. A SOURCE is av2:PATH, waymo:PATH, town:COUNT (made up on the spot), or a path whose kind is recognised.",
+    help="Take a recorded drive off its log: draw what the car would have seen from where it never was. A SOURCE is "
+    "av2:PATH, waymo:PATH, town:COUNT (made up on the spot), or a path whose kind is recognised.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -43,5 +42,6 @@ def main() -> None:
     try:
         app()
     except SwerveError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        typer.secho("error: ", fg="red", err=True, nl=False)
+        typer.echo(str(error), err=True)
         sys.exit(2)

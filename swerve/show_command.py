@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from swerve.data import open_source
+from swerve.data.files import make_folder
 from swerve.data.rigs import default_rig
 from swerve.scenes import SwerveError
 from swerve.sheet import write_html, write_png
@@ -38,7 +39,7 @@ def show(
     title = f"{name} at {(scene.log.times_us[scene.now] - scene.log.times_us[0]) * 1e-6:.1f} s"
     text = f"Drawn by Swerve from {source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
     sections = scene_sections(scene, seed)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_html(out / "index.html", title, text, sections)
     write_png(out / "sheet.png", title, sections)
     typer.echo(f"wrote {out / 'index.html'} and {out / 'sheet.png'}")
