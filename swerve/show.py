@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from swerve.data.samples.capture import tracks_at
 from swerve.rasterizer import Style, render
-from swerve.rasterizer.birdseye import BirdsEye
+from swerve.rasterizer.birdseye import BirdsEye, Color
 from swerve.rasterizer.overlay import blend, draw_boxes
 from swerve.scenes import Camera, Log, Photo, Scene, SwerveError
 from swerve.scenes.primitives import (
@@ -34,7 +34,7 @@ from swerve.sheet import Panel, Section
 
 _HISTORY, _FUTURE = 2.0, 5.0
 _DRAWS, _SHOWN = 16, 8
-_PAST, _LOGGED, _RECOVERY = (120, 130, 145), (255, 255, 255), (255, 166, 43)
+_PAST, _LOGGED, _RECOVERY, _SEATS = (120, 130, 145), (255, 255, 255), (255, 166, 43), (90, 220, 120)
 
 
 def pick_scene(log: Log, at: float | None) -> Scene:
@@ -67,7 +67,7 @@ def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
     seats = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.CROSS_AGENT]
     sections = [
         _photo_section(scene, static),
-        _above_section(scene, primitives, recovery, rejected),
+        _above_section(scene, primitives, recovery, seats, rejected),
         _camera_section(primitives, log.cameras, pose),
         _layer_section(primitives, log.cameras, pose),
         _recovery_section(primitives, recovery),
@@ -129,28 +129,31 @@ def _layer_section(primitives: Primitives, cameras: Sequence[Camera], pose: Floa
 
 
 def _above_section(
-    scene: Scene, primitives: Primitives, recovery: list[Viewpoint], rejected: list[Rejection]
+    scene: Scene, primitives: Primitives, recovery: list[Viewpoint], seats: list[Viewpoint], rejected: list[Rejection]
 ) -> Section:
-    wide = _above(scene, primitives, recovery, reach=60.0)
-    close = _above(scene, primitives, recovery[:_SHOWN], reach=16.0)
-    panels = (
-        Panel("120 m across", wide),
-        Panel(f"32 m across: the first {min(len(recovery), _SHOWN)} recovery poses", close),
-    )
+    panels = [Panel("120 m across", _above(scene, primitives, recovery, _RECOVERY, reach=60.0))]
+    if recovery:
+        close = _above(scene, primitives, recovery[:_SHOWN], _RECOVERY, reach=16.0)
+        panels.append(Panel(f"32 m across: the first {min(len(recovery), _SHOWN)} recovery poses", close))
+    if seats:
+        wide = _above(scene, primitives, seats, _SEATS, reach=60.0)
+        panels.append(Panel("other agents' seats and where they drive (green)", wide))
     text = "White: where the car drove. Grey and orange: how recovery poses came about, and their ways back."
-    return Section("From above", f"{text} {_counts(recovery, rejected)}", panels, width=620)
+    return Section("From above", f"{text} {_counts(recovery, rejected)}", tuple(panels), width=560)
 
 
-def _above(scene: Scene, primitives: Primitives, recovery: list[Viewpoint], reach: float) -> UInt8[np.ndarray, "h w 3"]:
+def _above(
+    scene: Scene, primitives: Primitives, others: list[Viewpoint], color: Color, reach: float
+) -> UInt8[np.ndarray, "h w 3"]:
     ego, style = scene.ego, Style.surfaces()
     now = ego.world_from_ego[scene.history]
     picture = BirdsEye(now[:2, 3], float(ego.headings[scene.history]), reach, 900)
     picture.primitives(primitives, style)
     picture.sides(agent_cuboids(scene.tracks, scene.history), style)
-    for viewpoint in recovery:
-        picture.path(viewpoint.ego.positions, _PAST, 0.08)
-        picture.path(np.concatenate([viewpoint.ego.positions[-1:], viewpoint.target[:, :3, 3]]), _RECOVERY, 0.08)
-        picture.vehicle(viewpoint.world_from_ego, viewpoint.vehicle, _RECOVERY, filled=False)
+    for other in others:
+        picture.path(other.ego.positions, _PAST, 0.08)
+        picture.path(np.concatenate([other.ego.positions[-1:], other.target[:, :3, 3]]), color, reach / 200)
+        picture.vehicle(other.world_from_ego, other.vehicle, color, filled=False)
     if len(ego) > 1:
         picture.path(ego.positions, _LOGGED, 0.2)
     picture.vehicle(now, scene.log.vehicle, _LOGGED)

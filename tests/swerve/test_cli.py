@@ -12,6 +12,10 @@ import typer
 from PIL import Image
 
 from swerve.cli import app, main
+from swerve.data import open_source
+from swerve.data.augment import AugmentOptions, augment
+from swerve.scenes import ObjectClass
+from swerve.scenes.primitives import Semantic
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +57,28 @@ def test_the_readme_s_python_runs(tmp_path):
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     check = "\nassert views[0][0].rgb.any() and views[0][0].depth.min() > 0\n"
     subprocess.run([sys.executable, "-c", snippet + check], check=True, cwd=tmp_path)
+
+
+def test_the_formats_page_numbers_the_classes():
+    page = (ROOT / "docs" / "formats.md").read_text().replace("\n", " ")
+    for kind in (*Semantic, *ObjectClass):
+        assert f"{kind.value} {kind.name.lower().replace('_', ' ')}" in page
+
+
+def test_the_formats_page_explains_every_rejection():
+    page = (ROOT / "docs" / "formats.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "scenes" / "viewpoints").glob("*.py"))
+    for reason in re.findall(r"^\| (`\w+`.*?) \| (?:recovery|cross_agent)", page, re.MULTILINE):
+        for name in re.findall(r"`(\w+)`", reason):
+            assert name in sources or re.sub("_(at_start|later)", "", name) in sources, name
+
+
+def test_the_formats_page_s_python_reads_a_set(monkeypatch, tmp_path):
+    options = AugmentOptions(views=("recovery",), size=(96, 56), every=2.0)
+    augment([open_source("town:1")], tmp_path / "out" / "demo" / "dataset", options, workers=1)
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "formats.md").read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", snippet], check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.startswith("town-000000-")
 
 
 def test_mistakes_end_in_one_line(monkeypatch, capsys):
