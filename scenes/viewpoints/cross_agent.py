@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from swerve.scenes.camera import Camera
 from swerve.scenes.log import Scene
-from swerve.scenes.polyline import points_at, without_repeats
+from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 from swerve.scenes.tracks import Ego, ObjectClass, Tracks, box_footprints
 from swerve.scenes.transforms import transform_points, upright, wrap_angle
 from swerve.scenes.vehicle import Vehicle
@@ -179,7 +179,8 @@ def _viewpoint(
         motion.yaw_rates,
     )
     path = without_repeats(whole.positions[scene.now :], 0.05)
-    ahead = points_at(path, np.linspace(0.0, LOOK_AHEAD, 41)) if len(path) > 1 else path
+    reach = min(LOOK_AHEAD, float(arc_lengths(path)[-1]))
+    ahead = points_at(path, np.linspace(0.0, reach, 41)) if len(path) > 1 else path
     return Viewpoint(
         scene=scene,
         kind=_KIND,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simple_log import STEP_US, STEPS, simple_log
 
 from swerve.scenes import ObjectClass, Scene, Tracks, Vehicle
-from swerve.scenes.transforms import relative_poses, rigid, rotation_about_z, wrap_angle, yaw_of
+from swerve.scenes.transforms import relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Command, CrossAgentOptions, Rejection, Viewpoint, prepare
 from swerve.scenes.viewpoints import cross_agent as module
 from swerve.scenes.viewpoints.cross_agent import covered_share, cross_agent, cross_agents, scaled_rig
@@ -275,6 +275,19 @@ def test_the_recording_ego_can_be_run_into():
 @pytest.mark.parametrize(("left", "command"), [(True, Command.LEFT), (False, Command.RIGHT)])
 def test_the_command_is_that_of_its_own_way(left, command):
     assert seat(with_agent(circling(left=left))).command == command
+
+
+def test_the_command_of_a_way_that_ends_soon_goes_on_where_it_was_heading():
+    """North across the road, stopping on the eastbound lane: no lane goes north, so that it goes straight on."""
+    t = SECONDS - SECONDS[NOW]
+    y = -1.75 - np.where(t < 4.0, 0.75 * (t - 4.0) ** 2, 0.0)
+    log = with_agent(agent(np.full(STEPS, 130.0), y, np.full(STEPS, np.pi / 2)))
+    log = replace(
+        log, ego=replace(log.ego, world_from_ego=upright(np.array([0.0, 9.0, 0.0]), 0.0) @ log.ego.world_from_ego)
+    )
+    found = seat(log)
+    assert 10.0 < np.linalg.norm(found.target[-1, :2, 3] - found.world_from_ego[:2, 3]) < 15.0
+    assert found.command == Command.STRAIGHT
 
 
 def test_cameras_keep_their_place_on_the_body():
