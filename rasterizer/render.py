@@ -56,8 +56,9 @@ def render(
     """Draws what every camera sees from every pose.
 
     A pixel shows the nearest triangle that contains its centre, between 5 cm and the style's depth limit, and from
-    its front. Triangles are clipped exactly. Straight edges are bent by the lens to within 1/16 pixel. One call runs
-    on one core and releases the GIL, so threads may call it side by side.
+    its front; with `style.samples` above 1 its colour is the mean over several points. Triangles are clipped exactly.
+    Straight edges are bent by the lens to within 1/16 pixel. One call runs on one core and releases the GIL, so
+    threads may call it side by side.
 
     Args:
         primitives: what there is, world frame.
@@ -78,11 +79,12 @@ def render(
     _check_poses(world_from_ego)
     mesh = _mesh(primitives)
     images = _images(cameras, len(world_from_ego), outputs, out)
-    workspace = _Workspace.of(cameras, len(primitives))
+    samples = style.samples if "rgb" in outputs else 1
+    workspace = _Workspace.of([_finer(camera, samples) for camera in cameras], len(primitives), samples)
     views = []
     for pose, row in zip(world_from_ego, images, strict=True):
         for camera, image in zip(cameras, row, strict=True):
-            workspace = _draw(mesh, camera, pose, style, image, workspace)
+            workspace = _draw_smoothly(mesh, camera, pose, style, image, workspace)
         views.append([View(camera, pose, **image) for camera, image in zip(cameras, row, strict=True)])
     return views
 
@@ -134,16 +136,17 @@ class _Images(NamedTuple):
 
 
 class _Workspace(NamedTuple):
-    """Memory that one call of `render` uses again and again."""
+    """Memory that one call of `render` uses again and again; `fine` is for images of several points a pixel."""
 
     drawing: _Drawing
     scratch: _Scratch
     nearness: Float32[np.ndarray, "w"]
     owners: Int32[np.ndarray, "w"]
     runs: Int32[np.ndarray, "w1 2"]
+    fine: UInt8[np.ndarray, "n"]
 
     @classmethod
-    def of(cls, cameras: Sequence[Camera], triangles: int) -> "_Workspace":
+    def of(cls, cameras: Sequence[Camera], triangles: int, samples: int) -> "_Workspace":
         height = max((camera.height for camera in cameras), default=0)
         width = max((camera.width for camera in cameras), default=0)
         corners, crossings = geometry_kernels.MOST_CORNERS, geometry_kernels.MOST_CROSSINGS
@@ -160,7 +163,32 @@ class _Workspace(NamedTuple):
             np.zeros(height, np.int32),
         )
         runs = np.empty((width + 1, 2), np.int32)
-        return cls(drawing, scratch, np.empty(width, np.float32), np.empty(width, np.int32), runs)
+        fine = np.empty(3 * width * height if samples > 1 else 0, np.uint8)
+        return cls(drawing, scratch, np.empty(width, np.float32), np.empty(width, np.int32), runs, fine)
+
+
+def _finer(camera: Camera, samples: int) -> Camera:
+    """The camera of the same image with more pixels."""
+    return camera if samples == 1 else camera.resized(samples * camera.width, samples * camera.height)
+
+
+def _draw_smoothly(
+    mesh: _Mesh,
+    camera: Camera,
+    world_from_ego: Float[np.ndarray, "4 4"],
+    style: Style,
+    image: dict[str, np.ndarray],
+    workspace: _Workspace,
+) -> _Workspace:
+    """Draws one image; where the style wants several points a pixel, its colours are drawn finer and averaged."""
+    if style.samples == 1 or "rgb" not in image:
+        return _draw(mesh, camera, world_from_ego, style, image, workspace)
+    finer = _finer(camera, style.samples)
+    fine = workspace.fine[: 3 * finer.height * finer.width].reshape(finer.height, finer.width, 3)
+    workspace = _draw(mesh, finer, world_from_ego, style, {"rgb": fine}, workspace)
+    shading_kernels.average(fine, style.samples, image["rgb"])
+    others = {name: array for name, array in image.items() if name != "rgb"}
+    return _draw(mesh, camera, world_from_ego, style, others, workspace) if others else workspace
 
 
 def _draw(

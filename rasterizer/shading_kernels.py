@@ -47,6 +47,23 @@ def shade(mesh, drawing, optics, rays_x, rays_y, look, images, nearness, owners,
 
 
 @numba.njit(cache=True, nogil=True)
+def average(fine, samples, out):
+    """Every pixel of `out` becomes the rounded mean of samples x samples pixels of `fine`."""
+    half = samples * samples // 2
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            r, g, b = np.int32(half), np.int32(half), np.int32(half)
+            for i in range(row * samples, (row + 1) * samples):
+                for j in range(column * samples, (column + 1) * samples):
+                    r += fine[i, j, 0]
+                    g += fine[i, j, 1]
+                    b += fine[i, j, 2]
+            out[row, column, 0] = r // (samples * samples)
+            out[row, column, 1] = g // (samples * samples)
+            out[row, column, 2] = b // (samples * samples)
+
+
+@numba.njit(cache=True, nogil=True)
 def _covered(drawing, row, width):
     """The columns from the first to the one after the last span's; (0, 0) if there is no span."""
     if drawing.heads[row] < 0:

@@ -63,32 +63,37 @@ class Style:
         background: colour of what shows nothing, red, green, blue.
         palette: colour by `Semantic` and `Face`.
         depth_limit: metres; infinity means no fading.
+        samples: a pixel's colour is the mean of samples x samples points in it, which smooths edges and keeps far
+            lines whole, at about samples^2 of the cost. The other outputs show the pixel's centre whatever this is.
 
     Raises:
-        ValueError: the palette's shape or the depth limit is impossible.
+        ValueError: the palette's shape, the depth limit or the number of samples is impossible.
     """
 
     background: Rgb
     palette: UInt8[np.ndarray, "semantics faces 3"]
     depth_limit: float = 120.0
+    samples: int = 1
 
     def __post_init__(self) -> None:
         if self.palette.shape != (len(Semantic), len(Face), 3):
             raise ValueError(f"the palette must be ({len(Semantic)}, {len(Face)}, 3), got {self.palette.shape}")
         if not self.depth_limit > 0:
             raise ValueError(f"the depth limit must be positive, got {self.depth_limit}")
+        if not 1 <= self.samples <= 8:
+            raise ValueError(f"samples must lie in 1..8, got {self.samples}")
         if len(self.background) != 3 or not all(0 <= channel <= 255 for channel in self.background):
             raise ValueError(f"the background must be three numbers of 0 to 255, got {self.background}")
 
     @classmethod
-    def rap(cls, depth_limit: float = 120.0) -> "Style":
+    def rap(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
         """The paper's look: black, filled faces; roads are black too, but hide what is behind them."""
-        return cls((0, 0, 0), _palette({}), depth_limit)
+        return cls((0, 0, 0), _palette({}), depth_limit, samples)
 
     @classmethod
-    def surfaces(cls, depth_limit: float = 120.0) -> "Style":
+    def surfaces(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
         """The paper's look with roads, intersections, car parks and walkways tinted."""
-        return cls((0, 0, 0), _palette(_SURFACES), depth_limit)
+        return cls((0, 0, 0), _palette(_SURFACES), depth_limit, samples)
 
 
 def _palette(surfaces: dict[Semantic, Rgb]) -> UInt8[np.ndarray, "semantics faces 3"]:

@@ -102,7 +102,7 @@ def row(name, cameras, outputs, primitives, pose):
 
 def scanned(primitives, cameras, pose):
     """CPU milliseconds of culling, clipping and scan conversion; triangles that cover a pixel's centre; spans."""
-    mesh, style, workspace = _mesh(primitives), Style.rap(), _Workspace.of(cameras, len(primitives))
+    mesh, style, workspace = _mesh(primitives), Style.rap(), _Workspace.of(cameras, len(primitives), 1)
     timing = timed(lambda: [_scan(mesh, camera, pose, style, lens_table(camera), workspace) for camera in cameras])
     triangles = spans = 0
     for camera in cameras:

@@ -22,11 +22,12 @@ from drawn_scenes import (
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import Delaunay
+from simple_log import simple_log
 
 from swerve.rasterizer import Style, render
 from swerve.rasterizer.optics import lens_table
 from swerve.scenes import Lens, SwerveError
-from swerve.scenes.primitives import Face, Primitives, Semantic
+from swerve.scenes.primitives import Face, Primitives, Semantic, build_dynamic, build_static
 from swerve.scenes.transforms import transform_points, upright
 
 ALL = ("rgb", "depth", "semantic", "instance")
@@ -266,3 +267,35 @@ def test_styles_tell_classes_apart():
 def test_impossible_styles_are_an_error(background, shape, limit):
     with pytest.raises(ValueError, match=r"background|palette|limit"):
         Style(background, np.zeros(shape, np.uint8), limit)
+
+
+@pytest.mark.parametrize("samples", [2, 3])
+def test_smoothed_colours_are_means_of_a_finer_image(samples):
+    log = simple_log()
+    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, 10))
+    pose = log.ego.world_from_ego[10:11]
+    cameras = [camera.resized(161, 90) for camera in log.cameras]
+    every = ("rgb", "depth", "semantic", "instance")
+    smooth = render(primitives, cameras, pose, Style.surfaces(samples=samples), every)[0]
+    plain = render(primitives, cameras, pose, Style.surfaces(), every)[0]
+    finer = [camera.resized(samples * camera.width, samples * camera.height) for camera in cameras]
+    fine = render(primitives, finer, pose, Style.surfaces())[0]
+    for view, same, large in zip(smooth, plain, fine, strict=True):
+        mean = large.rgb.reshape(90, samples, 161, samples, 3).mean(axis=(1, 3))
+        assert np.abs(view.rgb - mean).max() <= 0.5
+        for name in every[1:]:
+            np.testing.assert_array_equal(getattr(view, name), getattr(same, name))
+
+
+def test_far_lines_stay_whole_when_smoothed():
+    """Point by point, a line thinner than a pixel breaks into dots; smoothed, it is there in every row."""
+    log = simple_log()
+    edge = replace(log.road_map, lines=(), crossings=(), stop_lines=(), walkways=(), edges=log.road_map.edges[:1])
+    primitives, camera = build_static(edge), log.cameras[0].resized(320, 180)
+    holes = {}
+    for samples in (1, 4):
+        rgb = render(primitives, [camera], log.ego.world_from_ego[:1], Style.rap(samples=samples))[0][0].rgb
+        lit = rgb.any(axis=2).any(axis=0)[180:300]
+        holes[samples] = int((~lit[np.flatnonzero(lit)[0] :]).sum())
+    assert holes[1] > 5
+    assert holes[4] == 0
