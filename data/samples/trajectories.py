@@ -34,7 +34,9 @@ def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
 
     def at(values: Float[np.ndarray, "t *d"]) -> Float32[np.ndarray, "q *d"]:
         columns = values.reshape(len(values), -1).T
-        rows = np.stack([np.interp(seconds, known, column) for column in columns], axis=-1)
+        rows = np.where(
+            valid[:, None], np.stack([np.interp(seconds, known, column) for column in columns], axis=-1), 0.0
+        )
         return rows.reshape(len(seconds), *values.shape[1:]).astype(np.float32)
 
     return {

@@ -129,6 +129,18 @@ def test_rows_beyond_the_scene_are_marked():
     np.testing.assert_array_equal(arrays["target_2hz"][8:], 0)
 
 
+def test_rows_before_the_scene_are_zero():
+    """A history of 1 s where 2 s are wanted: ten rows of pose, velocity, acceleration and yaw rate are not known."""
+    log = small_log()
+    seat = viewpoints(Scene(log, NOW, 10, 50), [ViewpointKind.LOGGED], ViewpointOptions(), 0, prepare(log))[0][0]
+    ones = replace(seat.ego, acceleration=seat.ego.acceleration + 1.0, yaw_rate=seat.ego.yaw_rate + 1.0)
+    arrays = arrays_of(made(replace(seat, ego=ones)))
+    assert list(arrays["history_valid"]) == [False] * 10 + [True] * 11
+    for name in ("pose", "velocity", "acceleration", "yaw_rate"):
+        assert not arrays[f"history_{name}"][:10].any()
+        assert arrays[f"history_{name}"][10:-1].any(axis=-1).all()
+
+
 def test_r3_the_calibration_moves_with_the_size_of_the_image():
     """The original cropped 20 rows without moving the principal point: 20 pixels between image and calibration."""
     sample = made(seats(small_log(), ViewpointKind.LOGGED)[0], size=(320, 240), cameras=("front",))
