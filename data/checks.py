@@ -4,10 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
-from swerve.scenes import Log, LogError, RoadMap
+from swerve.scenes import Log, LogError, RoadMap, Tracks
 
-_WIDEST = 1e5  # metres from the log's origin
+# What no real recording exceeds: metres from the log's origin, metres of a box (trams are 60 m long), m/s.
+_WIDEST = 1e5
+_LONGEST = 100.0
+_FASTEST_EGO, _FASTEST_TRACK = 100.0, 150.0
+_LATEST = 1e12  # seconds; 64 bits hold nine times as many microseconds
+_SKEW = 1e-5
 
 
 def check_log(log: Log, path: str | Path) -> Log:
@@ -20,7 +26,9 @@ def check_log(log: Log, path: str | Path) -> Log:
     Raises:
         LogError: naming the first field that is not sound: times that do not increase, arrays that do not fit
             together, numbers that are not finite, poses that are no rigid motions, boxes without size, names that
-            occur twice, a map without lanes and surfaces, photos of unknown cameras.
+            occur twice, a map without lanes and surfaces, photos of unknown cameras; and what cannot be: anything
+            further than 100 km from the origin, boxes longer than 100 m, an ego faster than 100 m/s, tracks faster
+            than 150 m/s.
     """
     for check in _CHECKS:
         for field, problem in check(log):
@@ -28,49 +36,108 @@ def check_log(log: Log, path: str | Path) -> Log:
     return log
 
 
+def check_motion(times_us: Int[np.ndarray, "t"], world_from_ego: Float[np.ndarray, "p 4 4"], path: str | Path) -> None:
+    """What `check_log` asks of the times and of the ego's poses, for readers to ask before they derive from them.
+
+    Raises:
+        LogError: naming "times_us" or "ego.world_from_ego" and the first step that is not sound.
+    """
+    for field, problem in _motion(times_us, world_from_ego):
+        raise LogError(path, field, problem)
+
+
+def microseconds(seconds: Float[np.ndarray, "t"], path: str | Path, field: str) -> Int[np.ndarray, "t"]:
+    """Times in seconds as whole microseconds.
+
+    Raises:
+        LogError: one is not finite, or beyond 10^12 seconds.
+    """
+    bad = np.flatnonzero(~(np.abs(seconds) < _LATEST))
+    if len(bad):
+        raise LogError(path, field, f"is no time in seconds: {seconds[bad[0]]} at index {bad[0]}")
+    return np.round(seconds * 1e6).astype(np.int64)
+
+
 Problems = Iterator[tuple[str, str]]
 
 
-def _times(log: Log) -> Problems:
-    if not len(log.times_us):
+def _motion(times_us: Int[np.ndarray, "t"], world_from_ego: Float[np.ndarray, "p 4 4"]) -> Problems:
+    if not len(times_us):
         yield "times_us", "the log has no steps"
-    falling = np.flatnonzero(np.diff(log.times_us) <= 0)
+    falling = np.flatnonzero(times_us[1:] <= times_us[:-1])
     if len(falling):
         yield "times_us", f"times do not increase from step {falling[0]} to the next"
+    field, positions = "ego.world_from_ego", world_from_ego[:, :3, 3]
+    if len(world_from_ego) != len(times_us):
+        yield field, f"has {len(world_from_ego)} steps, the log has {len(times_us)}"
+    if not np.isfinite(world_from_ego).all():
+        yield field, f"is not finite at step {_first(~np.isfinite(world_from_ego))}"
+    bent = _bent(world_from_ego)
+    if bent.any():
+        yield field, f"is no rigid motion at step {_first(bent)}"
+    if np.abs(positions).max() > _WIDEST:
+        yield field, f"leads further than 100 km from the origin at step {_first(np.abs(positions) > _WIDEST)}"
+    speeds = np.linalg.norm(np.diff(positions, axis=0), axis=1) / (np.diff(times_us) * 1e-6)
+    if (speeds > _FASTEST_EGO).any():
+        step = _first(speeds > _FASTEST_EGO)
+        yield field, f"moves at {speeds[step]:.0f} m/s from step {step} to the next, more than {_FASTEST_EGO:.0f}"
+
+
+def _bent(poses: Float[np.ndarray, "p 4 4"]) -> Bool[np.ndarray, "p"]:
+    """Which of finite matrices are no rigid motions."""
+    # An element beyond 1 is wrong already; clipping keeps it so, and the products finite.
+    rotation = np.clip(poses[:, :3, :3], -2.0, 2.0)
+    skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max(axis=(1, 2))
+    last = np.abs(poses[:, 3] - [0.0, 0.0, 0.0, 1.0]).max(axis=1)
+    return (skew > _SKEW) | (last > _SKEW) | (np.linalg.det(rotation) < 0)
 
 
 def _ego(log: Log) -> Problems:
-    steps = len(log.times_us)
-    for name in ("world_from_ego", "velocity", "acceleration", "yaw_rate"):
+    yield from _motion(log.times_us, log.ego.world_from_ego)
+    for name in ("velocity", "acceleration", "yaw_rate"):
         values = getattr(log.ego, name)
-        if len(values) != steps:
-            yield f"ego.{name}", f"has {len(values)} steps, the log has {steps}"
+        if len(values) != len(log.times_us):
+            yield f"ego.{name}", f"has {len(values)} steps, the log has {len(log.times_us)}"
         if not np.isfinite(values).all():
             yield f"ego.{name}", f"is not finite at step {_first(~np.isfinite(values))}"
-    rotation = log.ego.world_from_ego[:, :3, :3]
-    skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max(axis=(1, 2))
-    if (skew > 1e-5).any() or (np.linalg.det(rotation) < 0).any():
-        yield "ego.world_from_ego", f"is no rigid motion at step {skew.argmax()}"
-    if np.abs(log.ego.positions).max() > _WIDEST:
-        yield "ego.world_from_ego", "leads further than 100 km from the origin"
+    if log.vehicle.size.max() > _LONGEST:
+        yield "vehicle", f"measures {log.vehicle.size.max():.0f} m, more than {_LONGEST:.0f}"
 
 
 def _tracks(log: Log) -> Problems:
     tracks, shape = log.tracks, (len(log.tracks.ids), len(log.times_us))
-    for name in ("positions", "headings", "sizes", "velocities", "valid"):
+    for name in ("valid", "positions", "headings", "sizes", "velocities"):
         values = getattr(tracks, name)
         if values.shape[:2] != shape:
             yield f"tracks.{name}", f"is for {values.shape[:2]} tracks and steps, not {shape}"
-        if name != "valid":
-            bad = np.logical_and(tracks.valid, ~np.isfinite(values).reshape(*values.shape[:2], -1).all(axis=2))
-            if bad.any():
-                yield f"tracks.{name}", f"is not finite for track {tracks.ids[_first(bad)]}"
+        finite = np.isfinite(values).all(axis=tuple(range(2, values.ndim)))
+        yield from _somewhere(tracks, f"tracks.{name}", ~finite & tracks.valid, "is not finite")
     if len(tracks.classes) != len(tracks.ids):
         yield "tracks.classes", f"is for {len(tracks.classes)} tracks, not {len(tracks.ids)}"
-    flat = tracks.valid & (tracks.sizes <= 0).any(axis=2)
-    if flat.any():
-        yield "tracks.sizes", f"track {tracks.ids[_first(flat)]} has a box without size"
     yield from _unique("tracks.ids", tracks.ids)
+
+
+def _boxes(log: Log) -> Problems:
+    tracks, valid = log.tracks, log.tracks.valid
+    flat, long = (tracks.sizes <= 0).any(axis=2), (tracks.sizes > _LONGEST).any(axis=2)
+    yield from _somewhere(tracks, "tracks.sizes", flat & valid, "is a box without size")
+    yield from _somewhere(tracks, "tracks.sizes", long & valid, f"is a box longer than {_LONGEST:.0f} m")
+    positions = np.where(valid[..., None], tracks.positions, 0.0)
+    far = (np.abs(positions) > _WIDEST).any(axis=2)
+    yield from _somewhere(tracks, "tracks.positions", far, "is further than 100 km from the origin")
+    moved = np.linalg.norm(np.diff(positions, axis=1), axis=2)
+    jump = (moved > _FASTEST_TRACK * np.diff(log.times_us) * 1e-6) & valid[:, 1:] & valid[:, :-1]
+    too_fast = f"moves faster than {_FASTEST_TRACK:.0f} m/s"
+    yield from _somewhere(tracks, "tracks.positions", jump, f"{too_fast} to the next step")
+    fast = (np.abs(np.where(valid[..., None], tracks.velocities, 0.0)) > _FASTEST_TRACK).any(axis=2)
+    yield from _somewhere(tracks, "tracks.velocities", fast, too_fast)
+
+
+def _somewhere(tracks: Tracks, field: str, bad: Bool[np.ndarray, "n t"], problem: str) -> Problems:
+    """The problem, of the first track and step that have it."""
+    if bad.any():
+        row, step = np.argwhere(bad)[0]
+        yield field, f"track {tracks.ids[row]} at step {step} {problem}"
 
 
 def _lights(log: Log) -> Problems:
@@ -81,6 +148,8 @@ def _lights(log: Log) -> Problems:
         values = getattr(lights, name)
         if len(values) != len(lights.lane_ids) or not np.isfinite(values).all():
             yield f"lights.{name}", "is not finite, or not one per head"
+    if (np.abs(lights.positions) > _WIDEST).any():
+        yield "lights.positions", "is further than 100 km from the origin"
 
 
 def _map(log: Log) -> Problems:
@@ -93,6 +162,8 @@ def _map(log: Log) -> Problems:
         for line in lines:
             if not np.isfinite(line).all() or len(line) < least:
                 yield f"road_map.{name}", f"needs {least} finite points or more, has {len(line)}"
+            if np.abs(line).max() > _WIDEST:
+                yield f"road_map.{name}", "has a point further than 100 km from the origin"
     known = log.road_map.group_by_id
     yield from (("route", f"there is no lane group {group}") for group in log.route if group not in known)
 
@@ -110,11 +181,16 @@ def _lines(road_map: RoadMap) -> Iterator[tuple[str, list[np.ndarray], int]]:
 def _cameras(log: Log) -> Problems:
     names = {camera.name for camera in log.cameras}
     yield from _unique("cameras", [camera.name for camera in log.cameras])
+    for camera in log.cameras:
+        if _bent(camera.ego_from_camera[None])[0]:
+            yield "cameras.ego_from_camera", f"is no rigid motion for {camera.name}"
     for photo in log.photos:
         if photo.camera not in names:
             yield "photos.camera", f"there is no camera {photo.camera}"
         if not np.isfinite(photo.world_from_ego).all():
             yield "photos.world_from_ego", f"is not finite for {photo.camera} at {photo.time_us} us"
+        if _bent(photo.world_from_ego[None])[0]:
+            yield "photos.world_from_ego", f"is no rigid motion for {photo.camera} at {photo.time_us} us"
 
 
 def _unique(field: str, names: Sequence[str]) -> Problems:
@@ -130,4 +206,4 @@ def _first(bad: np.ndarray) -> int:
     return int(np.argwhere(bad)[0][0])
 
 
-_CHECKS: tuple[Callable[[Log], Problems], ...] = (_times, _ego, _tracks, _lights, _map, _cameras)
+_CHECKS: tuple[Callable[[Log], Problems], ...] = (_ego, _tracks, _boxes, _lights, _map, _cameras)
