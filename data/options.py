@@ -70,7 +70,7 @@ class AugmentOptions:
         _check_range("recovery-per-scene", self.viewpoints.recovery.per_scene, 0, 1000)
         recovery = self.viewpoints.recovery
         _check_range("lateral", recovery.lateral, 0, 20)
-        _check_range("longitudinal", recovery.longitudinal, 0, 50)
+        _check_range("longitudinal", recovery.longitudinal, 0, 25)
         _check_range("heading (degrees)", float(np.rad2deg(recovery.heading)), 0, 60)
         _check_range("speed", recovery.speed, 0, 0.9)
         _check_range("max-cross-agent", self.viewpoints.cross_agent.per_scene, 0, 1000)

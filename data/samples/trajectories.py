@@ -34,10 +34,8 @@ def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
 
     def at(values: Float[np.ndarray, "t *d"]) -> Float32[np.ndarray, "q *d"]:
         columns = values.reshape(len(values), -1).T
-        rows = np.where(
-            valid[:, None], np.stack([np.interp(seconds, known, column) for column in columns], axis=-1), 0.0
-        )
-        return rows.reshape(len(seconds), *values.shape[1:]).astype(np.float32)
+        rows = np.stack([np.interp(seconds, known, column) for column in columns], axis=-1)
+        return np.where(valid[:, None], rows, 0.0).reshape(len(seconds), *values.shape[1:]).astype(np.float32)
 
     return {
         "history_time": seconds.astype(np.float32),

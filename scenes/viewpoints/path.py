@@ -9,7 +9,7 @@ from swerve.scenes.viewpoints.motion import Motion
 
 _SPACING = 0.5
 # The path goes on straight before its first point and after its last, so that offsets along it stay on it.
-_RUN_OUT = 30.0
+RUN_OUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class DrivenPath:
         """The path of a motion; it does not follow reversing (arc length never decreases)."""
         schedule = _schedule(motion, seconds)
         knots = np.unique(np.floor(schedule / 0.1), return_index=True)[1]
-        along = np.arange(-_RUN_OUT, schedule[-1] + _RUN_OUT, _SPACING)
+        along = np.arange(-RUN_OUT, schedule[-1] + RUN_OUT, _SPACING)
+        first = int(np.searchsorted(along, 0.0))
         turns, bends = motion.headings[knots, None], motion.curvatures[knots, None]
         headings = _hermite(schedule[knots], turns, bends, along, np.zeros((2, 1)))[:, 0]
         slopes = np.concatenate([np.cos(turns), np.sin(turns)], axis=1)
@@ -68,9 +69,9 @@ class DrivenPath:
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
         climb = -(normals[:, 0] * np.cos(headings) + normals[:, 1] * np.sin(headings)) / normals[:, 2]
         height = np.interp(along, schedule, heights) + climb * (along - np.clip(along, 0.0, schedule[-1]))
-        curvatures = np.gradient(headings, _SPACING)
+        curvatures = _slope_from(first, headings)
         positions = np.concatenate([points, height[:, None]], axis=1)
-        nodes = PathPoints(positions, headings, curvatures, np.gradient(curvatures, _SPACING), normals)
+        nodes = PathPoints(positions, headings, curvatures, _slope_from(first, curvatures), normals)
         return cls(float(along[0]), nodes, schedule)
 
     def at(self, along: Float[np.ndarray, "*q"]) -> PathPoints:
@@ -102,6 +103,11 @@ def _schedule(motion: Motion, seconds: Float[np.ndarray, "t"]) -> Float[np.ndarr
     speeds, accelerations = motion.speeds, motion.accelerations
     step = span * (speeds[1:] + speeds[:-1]) / 2 - span**2 * np.diff(accelerations) / 12
     return np.concatenate([[0.0], np.cumsum(np.maximum(step, 0.0))])
+
+
+def _slope_from(first: int, values: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
+    """Change per metre along the nodes; 0 before the first of the log's, which is not mixed with the run-out's."""
+    return np.concatenate([np.zeros(first), np.gradient(values[first:], _SPACING)])
 
 
 def _hermite(

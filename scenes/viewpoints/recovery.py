@@ -18,11 +18,15 @@ from swerve.scenes.viewpoints.frenet_motion import Drive
 from swerve.scenes.viewpoints.ground import poses_on
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.manoeuvre import Manoeuvre, manoeuvre
+from swerve.scenes.viewpoints.path import RUN_OUT
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
 # A log whose poses are this far from any car's motion, or that drives backwards this fast, is no path to return to.
 _ROUGH, _REVERSE = 0.25, -0.3
 _NORMAL_CUT = 2.0
+# Where a drive leaves the log's ends, the path goes on straight. How much the log's own bend there may differ from that:
+# in lateral acceleration, m/s2 (a jump, of 1 m/s3 at 10 Hz), and in metres at the drive's farthest point.
+_BEND_FORCE, _BEND_DRIFT = 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ def recovery(
     path's.
 
     Reasons to reject: "standing" (the human drives too little to return), "rough_log" (poses that no car drives, or
-    reverse), "infeasible", "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box
-    that overlaps the logged ego at the same step is taken for an error and does not count. A corner may be off the
+    reverse), "infeasible", "beyond_log" (it begins or ends off the log's ends, and the log bends there),
+    "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the logged ego at the same step is taken for an error and does not count. A corner may be off the
     surface by as much as the logged ego's worst corner at that step plus `surface_slack`; without a map nothing is
     off the road, and `parameters["surface_checked"]` is 0.
     """
@@ -84,7 +88,7 @@ def recovery(
     found = manoeuvre(scene, geometry, offsets, options.bounds)
     if found is None:
         return Rejection(ViewpointKind.RECOVERY, index, "infeasible")
-    reason = _conflict(scene, geometry, found.drive, options)
+    reason = "beyond_log" if _beyond_log(geometry, found) else _conflict(scene, geometry, found.drive, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)
     return _viewpoint(scene, index, geometry, offsets, found)
@@ -97,6 +101,18 @@ def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str
         return "rough_log"
     distance = schedule[scene.now + scene.future] - schedule[scene.now]
     return "standing" if distance < options.least_distance else None
+
+
+def _beyond_log(geometry: LogGeometry, found: Manoeuvre) -> bool:
+    """Whether it drives on past the log's first or last point further than the straight run-out can stand for."""
+    for over, end in ((-found.along, 0), (found.along - geometry.path.schedule[-1], -1)):
+        outside, bend = over > 1e-6, abs(float(geometry.ego_motion.curvatures[end]))
+        force = bend * (found.drive.speeds[outside] ** 2).max(initial=0.0)
+        drift = bend * over[outside].max(initial=0.0) ** 2 / 2
+        # The path's last node may lie one spacing short of the run-out's end.
+        if force > _BEND_FORCE or drift > _BEND_DRIFT or over.max() > RUN_OUT - 1.0:
+            return True
+    return False
 
 
 def _conflict(scene: Scene, geometry: LogGeometry, drive: Drive, options: RecoveryOptions) -> str | None:

@@ -15,6 +15,7 @@ from swerve.data.augment.run import augment
 from swerve.data.options import AugmentOptions
 from swerve.data.samples.shards import dataset_digest, file_digest, read_samples
 from swerve.scenes import SwerveError
+from swerve.scenes.viewpoints import RecoveryOptions, ViewpointOptions
 
 OPTIONS = AugmentOptions(every=1.0, shard_scenes=2)
 LOGS = ("train-0", "val-0", "none-2")
@@ -214,6 +215,10 @@ def test_a_strange_shard_in_the_set_is_refused(tmp_path):
         augment([SimpleSource(("train-0",))], folder, OPTIONS)
 
 
+def recovery(**ranges):
+    return {"viewpoints": ViewpointOptions(RecoveryOptions(**ranges))}
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -223,6 +228,12 @@ def test_a_strange_shard_in_the_set_is_refused(tmp_path):
         ({"quality": 0}, "quality"),
         ({"size": (0, 10)}, "size"),
         ({"shard_scenes": 0}, "shard-scenes"),
+        ({"every": float("nan")}, "every"),
+        (recovery(lateral=20.1), "lateral"),
+        (recovery(lateral=float("nan")), "lateral"),
+        (recovery(longitudinal=25.1), "longitudinal"),
+        (recovery(heading=float("nan")), "heading"),
+        (recovery(speed=-0.1), "speed"),
     ],
 )
 def test_options_out_of_range_are_named(wrong, message):

@@ -384,6 +384,36 @@ def test_who_stands_on_has_nowhere_to_return(wait):
     assert recover(standing_then_going(wait)).reason == "standing"
 
 
+def recover_at(log, now, offsets):
+    return recovery(Scene(log, now, HISTORY, FUTURE), 0, Fixed(offsets=offsets), 0, prepare(log))
+
+
+def test_a_drive_from_before_a_log_that_begins_in_a_bend_is_rejected():
+    """Nobody knows the bend there: the straight run-out would ask for 1.6 m/s2 of side acceleration in one step. Who
+    begins on the path has that acceleration from the first step on."""
+    log = arc_log(speed=8.0, radius=40.0)
+    assert recover_at(log, HISTORY, (0.0, -1.0, 0.0, 0.0)).reason == "beyond_log"
+    for longitudinal in (0.0, 1.0):
+        found = recover_at(log, HISTORY, (0.0, longitudinal, 0.0, 0.0))
+        np.testing.assert_allclose(found.ego.acceleration[:, 1], 1.6, atol=0.1)
+
+
+@given(st.tuples(st.floats(-2, 2), st.floats(0, 25), st.floats(-0.26, 0.26), st.floats(-0.2, 0.2)))
+@settings(max_examples=30)
+def test_a_drive_past_a_log_that_ends_in_a_bend_is_rejected(offsets):
+    """What is made ends on the circle, and not on its tangent (1.25 m off at 10 m)."""
+    found = recovery(Scene(LOGS[3], STEPS - 1 - FUTURE, HISTORY, FUTURE), 0, Fixed(offsets=offsets), 0, GEOMETRIES[3])
+    if isinstance(found, Viewpoint):
+        first, last = LOGS[3].ego.positions[0, :2], found.target[-1, :2, 3]
+        assert np.linalg.norm(last - first - [0.0, 40.0]) == pytest.approx(40.0, abs=0.15)
+
+
+def test_a_straight_log_may_be_left_at_its_ends_as_far_as_its_path_goes_on():
+    log = empty_road()
+    assert isinstance(recover_at(log, HISTORY, (0.5, -2.0, 0.0, 0.0)), Viewpoint)
+    assert recover_at(log, HISTORY, (0.0, -40.0, 0.0, 0.0)).reason == "beyond_log"
+
+
 def test_poses_that_no_car_drives_are_no_path():
     log = arc_log()
     poses = log.ego.world_from_ego.copy()
