@@ -24,8 +24,8 @@ from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKi
 # A log whose poses are this far from any car's motion, or that drives backwards this fast, is no path to return to.
 _ROUGH, _REVERSE = 0.25, -0.3
 _NORMAL_CUT = 2.0
-# Where a drive leaves the log's ends, the path goes on straight. How much the log's own bend there may differ from that:
-# in lateral acceleration, m/s2 (a jump, of 1 m/s3 at 10 Hz), and in metres at the drive's farthest point.
+# Where a drive leaves the log's ends, the path goes on straight. How much the log's own bend there may differ from
+# that: in lateral acceleration, m/s2 (a jump, of 1 m/s3 at 10 Hz), and in metres at the drive's farthest point.
 _BEND_FORCE, _BEND_DRIFT = 0.1, 0.1
 
 
@@ -77,9 +77,10 @@ def recovery(
 
     Reasons to reject: "standing" (the human drives too little to return), "rough_log" (poses that no car drives, or
     reverse), "infeasible", "beyond_log" (it begins or ends off the log's ends, and the log bends there),
-    "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the logged ego at the same step is taken for an error and does not count. A corner may be off the
-    surface by as much as the logged ego's worst corner at that step plus `surface_slack`; without a map nothing is
-    off the road, and `parameters["surface_checked"]` is 0.
+    "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the logged ego at
+    the same step is taken for an error and does not count. A corner may be off the surface by as much as the logged
+    ego's worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
+    `parameters["surface_checked"]` is 0.
     """
     offsets = options.draw(seed, scene.log.name, scene.token, index)
     reason = _unfit(scene, geometry, options)
