@@ -14,6 +14,8 @@ from swerve.scenes.tracks import Ego, Tracks, TrafficLights
 from swerve.scenes.vehicle import Vehicle
 
 Split = Literal["train", "val", "test"]
+# A step of a log that is longer than this many median ones is a gap.
+_GAP = 1.5
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Scene:
 
 
 def scenes_of(log: Log, history: float = 2.0, future: float = 5.0, every: float = 0.5) -> list[Scene]:
-    """The log's scenes with full history and future.
+    """The log's scenes with full history and future, and without gaps: those of `windows_of` whose time runs evenly.
 
     Args:
         log: the recording.
@@ -156,6 +158,21 @@ def scenes_of(log: Log, history: float = 2.0, future: float = 5.0, every: float 
         future: seconds after each moment.
         every: seconds between moments.
     """
+    return windows_of(log, history, future, every)[0]
+
+
+def windows_of(log: Log, history: float, future: float, every: float) -> tuple[list[Scene], list[Scene]]:
+    """Windows with as many steps as the seconds of `scenes_of` take at the log's median step.
+
+    Returns:
+        scenes; and windows that are none because of a gap: a step of theirs is longer than 1.5 median ones, so that
+        they last longer than they should, and nobody knows what happened meanwhile.
+    """
     before, after, stride = (max(round(seconds / log.step), 0) for seconds in (history, future, every))
     moments = range(before, len(log.times_us) - after, max(stride, 1))
-    return [Scene(log, now, before, after) for now in moments]
+    gaps = np.concatenate([[0], np.cumsum(np.diff(log.times_us) > _GAP * log.step * 1e6)])
+    even, broken = list[Scene](), list[Scene]()
+    for now in moments:
+        has_gap = gaps[now + after] > gaps[now - before]
+        (broken if has_gap else even).append(Scene(log, now, before, after))
+    return even, broken

@@ -68,7 +68,8 @@ class Record:
         size: of the tar in bytes.
         sha256: of the tar.
         rows: the manifest's lines, in the order of the samples.
-        rejections: (token, kind, index, reason) of each viewpoint that was tried and not used.
+        rejections: (token, kind, index, reason) of each viewpoint that was tried and not used; of kind "scene", reason
+            "time_gap", in the first part: moments of the log that made no scene because of a gap in time.
         failures: samples that could not be made; a part that has any is made anew by the next run.
     """
 

@@ -15,7 +15,7 @@ from swerve.data.samples.sample import Drawer, make_sample, split_of
 from swerve.data.samples.shards import Sample, ShardWriter
 from swerve.data.source import Source
 from swerve.data.stopwatch import Stopwatch
-from swerve.scenes import Log, Scene, SwerveError, scenes_of
+from swerve.scenes import Log, Scene, SwerveError, windows_of
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import LogGeometry, Rejection, Viewpoint, ViewpointKind, prepare, viewpoints
 
@@ -47,6 +47,7 @@ class OpenLog:
     Attributes:
         log: the log.
         scenes: all of them.
+        broken: windows that are no scenes because of a gap in time.
         geometry: what the viewpoints need of the log.
         drawer: of its map.
         options: what to make.
@@ -55,6 +56,7 @@ class OpenLog:
 
     log: Log
     scenes: list[Scene]
+    broken: list[Scene]
     geometry: LogGeometry
     drawer: Drawer
     options: AugmentOptions
@@ -78,18 +80,23 @@ def open_log(job: Job, name: str, watch: Stopwatch) -> OpenLog:
         if options.rig == "default":
             log = replace(log, cameras=default_rig(), photos=())
         chosen_cameras(log, log.cameras, options.cameras)
-        scenes = scenes_of(log, options.history, options.future, options.every)
+        scenes, broken = windows_of(log, options.history, options.future, options.every)
         if not scenes:
-            seconds = (log.times_us[-1] - log.times_us[0]) * 1e-6
-            raise SwerveError(
-                f"log {name} lasts {seconds:.1f} s: too short for a scene of {options.history + options.future:g} s. "
-                "Use a shorter --history and --future, or `swerve show` for a single frame"
-            )
+            raise SwerveError(_no_scene(log, options, len(broken)))
     with watch.measure("viewpoints"):
         geometry = prepare(log)
     with watch.measure("drawing"):
         static = build_static(log.road_map)
-    return OpenLog(log, scenes, geometry, Drawer(static, options, watch), options, watch)
+    return OpenLog(log, scenes, broken, geometry, Drawer(static, options, watch), options, watch)
+
+
+def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
+    """Why a log has no scene."""
+    seconds, wanted = (log.times_us[-1] - log.times_us[0]) * 1e-6, options.history + options.future
+    reason = f"lasts {seconds:.1f} s: too short for a scene of {wanted:g} s"
+    if broken:
+        reason = f"has gaps in time: none of its {broken} scenes of {wanted:g} s is free of them"
+    return f"log {log.name} {reason}. Use a shorter --history and --future, or `swerve show` for a single frame"
 
 
 def make_part(folder: Path, opened: OpenLog, chunk: int, report: Report) -> Record:
@@ -111,7 +118,9 @@ def make_part(folder: Path, opened: OpenLog, chunk: int, report: Report) -> Reco
     scenes = opened.scenes[chunk * size_of_part : (chunk + 1) * size_of_part]
     split = split_of(scenes[0], opened.options)
     shard = f"{split}/{unit_stem(opened.log.name, chunk)}.tar"
-    made = _Made([], [], [])
+    # Counted once for the whole log.
+    gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []
+    made = _Made([], gaps, [])
     with ShardWriter(folder / shard, split) as writer:
         for number, scene in enumerate(scenes):
             report(scene.token, len(made.rows), number / len(scenes))

@@ -182,6 +182,24 @@ def test_a_log_too_short_for_a_scene_is_a_failure(tmp_path):
     assert "lasts 12.0 s: too short for a scene of 32 s" in read_failures(tmp_path / "set")[0].reason
 
 
+def test_no_scene_bridges_a_gap_and_those_left_out_are_counted(tmp_path):
+    """12 s without the steps between 9 and 10: of the scenes at 2, 3, 4, 5, 6 s, the last two would reach over."""
+    report = augment([SimpleSource(("gap-0",))], tmp_path / "set", OPTIONS, workers=1)
+    assert [row["time_us"] for row in rows_of(tmp_path / "set") if row["kind"] == "logged"] == [
+        1_002_000_000,
+        1_003_000_000,
+        1_004_000_000,
+    ]
+    assert report.summary["rejections"]["scene"] == {"time_gap": 2}
+    assert report.summary["failures"] == 0
+
+
+def test_a_log_of_gaps_is_a_failure(tmp_path):
+    report = augment([SimpleSource(("gap-0",))], tmp_path / "set", AugmentOptions(history=5.0, future=5.0), workers=1)
+    assert report.summary["failures"] == 1
+    assert "has gaps in time: none of its 3 scenes of 10 s" in read_failures(tmp_path / "set")[0].reason
+
+
 @pytest.mark.parametrize(
     ("sources", "problem"),
     [

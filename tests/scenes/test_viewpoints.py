@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simple_log import STEPS, simple_log
 
-from swerve.scenes import Scene, box_footprints, scenes_of
+from swerve.scenes import Scene, box_footprints, scenes_of, windows_of
 from swerve.scenes.road_map import Area, GroundHeight
 from swerve.scenes.transforms import yaw_of
 from swerve.scenes.vehicle import Vehicle
@@ -44,6 +44,25 @@ def test_the_logged_viewpoint_is_the_log():
     assert len(found.ego) == scene.history + 1
     assert found.tracks.positions.shape[1] == len(scene.times_us)
     assert (found.vehicle, found.cameras, found.command) == (log.vehicle, log.cameras, Command.STRAIGHT)
+
+
+@given(st.sets(st.integers(1, STEPS - 2), max_size=4))
+def test_scenes_last_as_long_as_they_should(missing):
+    """Steps are taken out of a log of 10 Hz: no scene reaches over what is missing, and every other window is one."""
+    whole = simple_log()
+    kept = np.setdiff1d(np.arange(STEPS), list(missing))
+    log = replace(
+        whole,
+        times_us=whole.times_us[kept],
+        ego=whole.ego.at(kept),
+        tracks=whole.tracks.at(kept),
+        lights=whole.lights.at(kept),
+    )
+    scenes, broken = windows_of(log, 1.0, 2.0, 0.1)
+    assert {int(np.ptp(scene.times_us)) for scene in scenes} <= {3_000_000}
+    assert all(np.ptp(scene.times_us) > 3_000_000 for scene in broken)
+    assert sorted(scene.now for scene in (*scenes, *broken)) == list(range(10, len(kept) - 20))
+    assert [scene.token for scene in scenes_of(log, 1.0, 2.0, 0.1)] == [scene.token for scene in scenes]
 
 
 def test_every_viewpoint_is_made_or_rejected_with_a_reason():

@@ -16,7 +16,7 @@ class SimpleSource:
 
     "train...", "val...", "test..." and "none..." are sound logs of that split, "broken..." cannot be read, "bug..."
     makes the program fail, "killed..." ends its worker as the system does when memory runs out, "blind..." has no
-    camera.
+    camera, "gap..." has no steps from 9.05 to 9.95 s.
     """
 
     log_names: tuple[str, ...]
@@ -33,7 +33,7 @@ class SimpleSource:
             raise ZeroDivisionError("a fault of the program")
         if word == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        log = small_log(name)
+        log = with_gap(small_log(name)) if word == "gap" else small_log(name)
         cameras = () if word == "blind" else log.cameras
         return replace(log, split=word if word in ("train", "val", "test") else None, cameras=cameras)
 
@@ -43,6 +43,18 @@ def small_log(name: str = "train-0") -> Log:
     log = simple_log()
     cameras = tuple(camera.resized(64, 36) for camera in log.cameras)
     return replace(log, name=name, cameras=cameras, tracks=braking(log.tracks, log.times_us))
+
+
+def with_gap(log: Log) -> Log:
+    """Without the steps between 9.0 and 10.0 s."""
+    kept = np.r_[0:91, 100 : len(log.times_us)]
+    return replace(
+        log,
+        times_us=log.times_us[kept],
+        ego=log.ego.at(kept),
+        tracks=log.tracks.at(kept),
+        lights=log.lights.at(kept),
+    )
 
 
 def braking(tracks: Tracks, times_us: np.ndarray) -> Tracks:
