@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from os.path import abspath
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -62,12 +63,18 @@ def open_source(text: str) -> Source:
     )
 
 
-def split_of(path: Path) -> Split | None:
-    """The split that a path's folders name (train, training, val, validation, test, testing); the deepest counts.
+def split_of(path: Path, given: Path) -> Split | None:
+    """The split that a log's folders name (train, training, val, validation, test, testing); the deepest counts.
 
-    File names count too where they begin with such a word, as in `training.tfrecord-00000-of-01000`.
+    Only what belongs to the source is looked at: the folders and files from `given` down to the log, `given` itself
+    included. So `/data/val` gives "val" to the logs in it, while nothing follows from the folders above, as in
+    `/home/test/logs`. File names count too where they begin with such a word, as `training.tfrecord-00000-of-01000`.
+
+    Args:
+        path: a log's folder or file, at or below `given`.
+        given: the source's path, as the user gave it.
     """
-    for part in reversed(path.absolute().parts):
+    for part in reversed(Path(abspath(path)).relative_to(Path(abspath(given)).parent).parts):
         word = re.split(r"[._-]", part.lower())[0] if ".tfrecord" in part else part.lower()
         if word in _SPLITS:
             return _SPLITS[word]

@@ -12,7 +12,7 @@ from swerve.data.checks import check_log
 from swerve.data.motion import velocities_of
 from swerve.data.rigs import default_rig
 from swerve.data.source import split_of
-from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Tracks, TrafficLights, Vehicle
+from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Split, Tracks, TrafficLights, Vehicle
 from swerve.scenes.lane_graph import route_along, with_derived_groups
 from swerve.scenes.transforms import interpolate_poses, rigid, yaw_of
 
@@ -53,7 +53,7 @@ class Av2Source:
         """
         for folder in self._folders():
             if folder.name == name:
-                return read_log(folder)
+                return read_log(folder, split_of(folder, self.path))
         raise LogError(self.path, name, "no Argoverse 2 log of that name")
 
     def _folders(self) -> list[Path]:
@@ -82,7 +82,7 @@ def _is_log(path: Path) -> bool:
     return tables or any((path / _MAP).glob("log_map_archive_*.json"))
 
 
-def read_log(folder: Path) -> Log:
+def read_log(folder: Path, split: Split | None = None) -> Log:
     """One log, with a step at each annotated lidar sweep.
 
     The data set's ego frame has its origin in the rear axle; ours lies on the ground below. The height between them
@@ -122,7 +122,7 @@ def read_log(folder: Path) -> Log:
         cameras=cameras,
         route=route_along(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
-        split=split_of(folder),
+        split=split,
         photos=_photos(folder, cameras, pose_times, world_from_axle @ axle_from_ego) if calibrated else (),
     )
     return check_log(log, folder)

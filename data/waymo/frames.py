@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.checks import check_log
-from swerve.data.source import split_of
 from swerve.data.waymo.map import read_map
 from swerve.data.waymo.records import Record, parse_frame, read_records
 from swerve.scenes import (
@@ -26,6 +25,7 @@ from swerve.scenes import (
     LogError,
     ObjectClass,
     Photo,
+    Split,
     Tracks,
     TrafficLights,
     Vehicle,
@@ -66,7 +66,7 @@ class _Step:
     photos: list[Photo]
 
 
-def read_segment(file: Path, name: str) -> Log:
+def read_segment(file: Path, name: str, split: Split | None) -> Log:
     """The log of a file of perception Frames; a single Frame is a log of one step.
 
     Photos carry the ego pose that Waymo gives for each image (the middle of its exposure); the rolling shutter, some
@@ -106,7 +106,7 @@ def read_segment(file: Path, name: str) -> Log:
         cameras=tuple(_camera(calibration, file) for calibration in first.context.camera_calibrations),
         route=route_along(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
-        split=split_of(file),
+        split=split,
         photos=tuple(_photo_moved(photo, origin) for step in steps for photo in step.photos),
     )
     return check_log(log, file)

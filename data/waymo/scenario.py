@@ -7,10 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.checks import check_log
-from swerve.data.source import split_of
 from swerve.data.waymo.map import read_map
 from swerve.data.waymo.records import parse_scenario, read_record
-from swerve.scenes import Ego, LightState, Log, LogError, ObjectClass, RoadMap, Tracks, TrafficLights, Vehicle
+from swerve.scenes import Ego, LightState, Log, LogError, ObjectClass, RoadMap, Split, Tracks, TrafficLights, Vehicle
 from swerve.scenes.lane_graph import route_along, with_derived_groups
 from swerve.scenes.polyline import frenet, heading_at
 from swerve.scenes.transforms import upright, wrap_angle
@@ -40,7 +39,7 @@ _HEAD_HEIGHT = 5.0
 _STATE = ("center_x", "center_y", "center_z", "length", "width", "height", "heading", "velocity_x", "velocity_y")
 
 
-def read_scenario(file: Path, number: int, name: str) -> Log:
+def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Log:
     """The log of one Scenario record.
 
     The ego stands upright under the sdc track's box, on its bottom; its rear axle follows from the box
@@ -79,7 +78,7 @@ def read_scenario(file: Path, number: int, name: str) -> Log:
         cameras=(),
         route=route_along(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
-        split=split_of(file),
+        split=split,
     )
     return check_log(log, file)
 

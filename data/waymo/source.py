@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from swerve.data.source import split_of
 from swerve.data.waymo.frames import read_segment
 from swerve.data.waymo.records import count_records, holds_scenarios
 from swerve.data.waymo.scenario import read_scenario
@@ -44,9 +45,9 @@ class WaymoSource:
         stem, _, number = name.rpartition("-")
         for own, file in self._files():
             if own == name:
-                return read_segment(file, name)
+                return read_segment(file, name, split_of(file, self.path))
             if own == stem and number.isdecimal():
-                return read_scenario(file, int(number), name)
+                return read_scenario(file, int(number), name, split_of(file, self.path))
         raise LogError(self.path, name, "no Waymo log of that name")
 
     def _files(self) -> list[tuple[str, Path]]:

@@ -141,7 +141,8 @@ def test_the_calibration_looks_where_its_names_say(test_data):
 
 
 def test_a_made_up_log_comes_out_as_it_was_made(tmp_path):
-    log = read_log(write_av2_log(tmp_path / "val" / "abc", with_calibration=True))
+    write_av2_log(tmp_path / "val" / "abc", with_calibration=True)
+    log = Av2Source(tmp_path / "val").load("abc")
     assert (log.name, log.split, log.origin) == ("abc", "val", (1000.0, 2000.0, 0.0))
     assert log.times_us.tolist() == [START // 1000 + step * 100_000 for step in range(3)]
     np.testing.assert_allclose(log.ego.positions, [[x, 0, 0.02 * x] for x in (0, 1, 2)], atol=2e-3)

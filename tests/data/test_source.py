@@ -57,17 +57,29 @@ def test_an_empty_folder_of_a_stated_kind_gives_one_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "split"),
+    ("given", "log", "split"),
     [
-        ("/data/av2/train/abc", "train"),
-        ("/data/validation/abc", "val"),
-        ("/data/Testing/x.tfrecord", "test"),
-        ("/train/val/abc", "val"),
-        ("/data/training_20s.tfrecord-00000-of-01000", "train"),
-        ("/data/validation.tfrecord-00000-of-00150", "val"),
-        ("/data/trainer/abc", None),
-        ("/data/abc", None),
+        ("/data/av2", "train/abc", "train"),
+        ("/data", "validation/abc", "val"),
+        ("/data/av2/val", "abc", "val"),
+        ("/data/av2/../val", "abc", "val"),
+        ("/data", "Testing/x.tfrecord", "test"),
+        ("/train", "val/abc", "val"),
+        ("/test", "train/abc", "train"),
+        ("/data", "training_20s.tfrecord-00000-of-01000", "train"),
+        ("/data/validation.tfrecord-00000-of-00150", "", "val"),
+        ("/home/test/av2", "abc", None),
+        ("/home/test/av2/abc", "", None),
+        ("/data/trainer", "abc", None),
+        ("/data", "abc", None),
     ],
 )
-def test_the_split_is_read_from_the_path(path, split):
-    assert split_of(Path(path)) == split
+def test_the_split_is_read_from_the_path_within_the_source(given, log, split):
+    assert split_of(Path(given) / log, Path(given)) == split
+
+
+def test_the_split_of_a_relative_path_is_that_of_its_place(tmp_path, monkeypatch):
+    (tmp_path / "val").mkdir()
+    monkeypatch.chdir(tmp_path / "val")
+    assert split_of(Path.cwd() / "abc", Path(".")) == "val"
+    assert split_of(tmp_path / "abc", Path("..")) is None
