@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from swerve.scenes import SwerveError
@@ -19,6 +21,19 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SwerveError(f"{path}: this folder cannot be made ({error.strerror}). Choose another") from error
+
+
+@contextmanager
+def told_where(folder: Path) -> Iterator[None]:
+    """Inside, what the system refuses in the folder of a set becomes one error that says what to do.
+
+    Raises:
+        SwerveError: instead of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SwerveError(f"{folder} cannot be written ({error}). Mend it and run the same command again") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,21 +2,22 @@
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from swerve.data.augment.manifest import Record, read_record, to_json
-from swerve.data.files import PART, make_folder, safe_name, write_atomically
+from swerve.data.files import PART, make_folder, safe_name, told_where, write_atomically
 from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
-from swerve.scenes import SwerveError
+from swerve.scenes import Split, SwerveError
 
-# Packages whose version changes what is drawn and encoded.
-_PACKAGES = ("swerve", "numpy", "numba", "scipy", "shapely", "pyarrow", "simplejpeg")
+# Packages whose version may change what is drawn, encoded or written (llvmlite compiles what numba draws with).
+_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "simplejpeg", "zlib-ng")
+_SPLITS = ("train", "val", "test")
 _OWN_FILES = ("job.json", "job.lock", "manifest.parquet", "summary.json", "failures.json", "timing.json")
 
 
@@ -41,11 +42,17 @@ def log_names(sources: Sequence[Source]) -> dict[str, int]:
     return owners
 
 
-def job_config(sources: Sequence[Source], options: AugmentOptions) -> dict[str, Any]:
-    """Everything that the content of a set depends on, but the logs' contents: no paths, no times."""
+def job_config(sources: Sequence[Source], owners: Mapping[str, int], options: AugmentOptions) -> dict[str, Any]:
+    """Everything that the content of a set depends on, but the logs' contents: no paths, no times.
+
+    Args:
+        sources: of the logs.
+        owners: of `log_names`.
+        options: what to make.
+    """
     return {
         "options": asdict(options),
-        "logs": sorted([sources[number].kind, name] for name, number in log_names(sources).items()),
+        "logs": sorted([sources[number].kind, name] for name, number in owners.items()),
         "versions": {package: version(package) for package in _PACKAGES},
     }
 
@@ -55,22 +62,31 @@ def open_job(folder: Path, config: dict[str, Any]) -> Iterator[None]:
     """Takes the folder for this job alone: starts it, or goes on with it after removing half-written files.
 
     Raises:
-        SwerveError: the folder is another job's, holds files of somebody else, or is in use.
+        SwerveError: the folder is another job's, holds files of somebody else, is in use, or cannot be written.
     """
     make_folder(folder)
-    if not (folder / "job.json").is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
-        raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
-    with _lock(folder / "job.lock"):
-        _compare(folder, config)
-        for path in folder.rglob("*" + PART):
-            path.unlink()
-        _refuse_strangers(folder, {safe_name(name) for _, name in config["logs"]})
-        for name in ("records", "train", "val", "test"):
-            (folder / name).mkdir(exist_ok=True)
-        write_atomically(folder / "job.json", to_json(config))
-        # It says that the set is finished: not before this run has come to its end.
-        (folder / "manifest.parquet").unlink(missing_ok=True)
+    with told_where(folder):
+        if not (folder / "job.json").is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
+            raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
+        lock = _locked(folder / "job.lock")
+    with lock:
+        with told_where(folder):
+            _set_up(folder, config)
         yield
+
+
+def _set_up(folder: Path, config: dict[str, Any]) -> None:
+    """Brings the folder to a state in which parts can be made. It may be killed anywhere, and is then done again."""
+    path = folder / "job.json"
+    there = _read_config(path) if path.is_file() else config
+    _refuse_strangers(folder, {safe_name(name) for _, name in there["logs"]})
+    _compare(folder, there, config)
+    # It says that the set is finished: not before this run has come to its end.
+    (folder / "manifest.parquet").unlink(missing_ok=True)
+    _remove_leftovers(folder)
+    write_atomically(path, to_json(config))
+    for name in ("records", *_SPLITS):
+        make_folder(folder / name)
 
 
 def _is_start(path: Path) -> bool:
@@ -78,30 +94,49 @@ def _is_start(path: Path) -> bool:
     return path.name in ("job.lock", "job.json" + PART)
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Holds the file; the system lets go of it when the process ends, however it ends."""
-    with open(path, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SwerveError(f"{path.parent}: another job is writing there; wait for it or end it") from None
-        yield
+def _locked(path: Path) -> BinaryIO:
+    """The file, held until it is closed; the system lets go of it when the process ends, however it ends."""
+    file = open(path, "ab")  # noqa: SIM115 the caller closes it
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise SwerveError(f"{path.parent}: another job is writing there; wait for it or end it") from None
+    return file
 
 
-def _compare(folder: Path, config: dict[str, Any]) -> None:
-    """The folder's job, if there is one, is this job; one that has made no sample yet gives way."""
-    path = folder / "job.json"
-    if not path.is_file():
+def _read_config(path: Path) -> dict[str, Any]:
+    """The `job_config` in a folder."""
+    try:
+        there = json.loads(path.read_bytes())
+    except ValueError:
+        there = None
+    if not isinstance(there, dict) or not {"options", "logs", "versions"} <= set(there):
+        raise SwerveError(f"{path} is not of a job of this program: choose another folder")
+    return there
+
+
+def _compare(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> None:
+    """The folder's job is this job; one that has made no sample yet gives way."""
+    here = json.loads(to_json(config))
+    if json.loads(to_json(there)) == here:
         return
-    there = json.loads(path.read_bytes())
-    if there != json.loads(to_json(config)):
-        if not any(record.rows for record in read_records(folder)):
-            for record in (folder / "records").glob("*.json"):
-                record.unlink()
-            return
-        differences = "; ".join(_differences(there, json.loads(to_json(config))))
+    if any(record.rows for record in read_records(folder)):
+        differences = "; ".join(_differences(there, here))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
+    for record in (folder / "records").glob("*.json"):
+        record.unlink()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Half-written files, and shards that no record names: their parts are made again, perhaps in another split."""
+    named = {record.shard for record in read_records(folder)}
+    for path in folder.rglob("*" + PART):
+        path.unlink()
+    for split in _SPLITS:
+        for shard in (folder / split).glob("*.tar"):
+            if shard.relative_to(folder).as_posix() not in named:
+                shard.unlink()
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
@@ -127,14 +162,20 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def _refuse_strangers(folder: Path, names: set[str]) -> None:
-    """Every file is this job's: readers take every shard they find."""
+    """Every file is the job's: readers take every shard they find, and what is not whole is removed."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        parts = path.relative_to(folder).parts
-        own = len(parts) == 1 and path.name in _OWN_FILES
-        ending = {"records": ".json", "train": ".tar", "val": ".tar", "test": ".tar"}.get(parts[0])
-        log, _, chunk = path.stem.rpartition("-")
-        if not own and not (len(parts) == 2 and path.suffix == ending and log in names and chunk.isdigit()):
+        if not _is_own(path.relative_to(folder), names):
             raise SwerveError(f"{path} is not of this job: move it away")
+
+
+def _is_own(path: Path, names: set[str]) -> bool:
+    """Whether a job of these logs gives a file this path, whole or half-written."""
+    name = Path(path.name.removesuffix(PART))
+    if len(path.parts) == 1:
+        return name.name in _OWN_FILES
+    ending = {"records": ".json", **dict.fromkeys(_SPLITS, ".tar")}.get(path.parts[0])
+    log, _, chunk = name.stem.rpartition("-")
+    return len(path.parts) == 2 and name.suffix == ending and log in names and chunk.isdigit()
 
 
 def unit_stem(log: str, chunk: int) -> str:
@@ -155,6 +196,21 @@ def finished_chunks(folder: Path) -> dict[str, tuple[set[int], int]]:
         if not record.failures and _shard_is_whole(folder, record):
             done.add(record.chunk)
     return finished
+
+
+def refuse_other_split(folder: Path, log: str, split: Split) -> None:
+    """A log whose earlier parts went to one split does not go on in another: it would be in both.
+
+    Raises:
+        SwerveError: it would.
+    """
+    for path in sorted((folder / "records").glob(f"{safe_name(log)}-*.json")):
+        record = read_record(path)
+        if record.log == log and record.split != split:
+            raise SwerveError(
+                f"log {log} is of split {split!r} now, its earlier parts are of {record.split!r}: put it back, or "
+                "choose another folder"
+            )
 
 
 def read_records(folder: Path) -> Iterator[Record]:

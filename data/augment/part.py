@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swerve.data.augment.job import record_path, unit_stem
+from swerve.data.augment.job import record_path, refuse_other_split, unit_stem
 from swerve.data.augment.manifest import Failure, Record, write_record
 from swerve.data.files import commit, part_of
 from swerve.data.options import AugmentOptions
@@ -72,11 +72,13 @@ def open_log(job: Job, name: str, watch: Stopwatch) -> OpenLog:
     """Loads a log.
 
     Raises:
-        SwerveError: the log cannot be read, lacks a camera, or is too short for a single scene.
+        SwerveError: the log cannot be read, lacks a camera, is too short for a single scene, or has changed its split
+            since earlier parts of it were made.
     """
     options = job.options
     with watch.measure("loading"):
         log = job.sources[job.owners[name]].load(name)
+        refuse_other_split(job.folder, name, split_of(log, options))
         if options.rig == "default":
             log = replace(log, cameras=default_rig(), photos=())
         chosen_cameras(log, log.cameras, options.cameras)
@@ -116,7 +118,7 @@ def make_part(folder: Path, opened: OpenLog, chunk: int, report: Report) -> Reco
     """
     size_of_part = opened.options.shard_scenes
     scenes = opened.scenes[chunk * size_of_part : (chunk + 1) * size_of_part]
-    split = split_of(scenes[0], opened.options)
+    split = split_of(opened.log, opened.options)
     shard = f"{split}/{unit_stem(opened.log.name, chunk)}.tar"
     # Counted once for the whole log.
     gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []

@@ -14,7 +14,7 @@ from swerve.data.augment.part import Job
 from swerve.data.augment.pool import run_tasks
 from swerve.data.augment.progress import JobProgress
 from swerve.data.augment.schedule import Schedule
-from swerve.data.files import write_atomically
+from swerve.data.files import told_where, write_atomically
 from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
 from swerve.scenes import SwerveError
@@ -59,15 +59,17 @@ def augment(
         raise SwerveError(f"workers: {workers} must be 1 or more")
     owners = log_names(sources)
     job = Job(folder, tuple(sources), owners, options)
-    with open_job(folder, job_config(sources, options)):
-        finished = finished_chunks(folder)
+    with open_job(folder, job_config(sources, owners, options)):
+        with told_where(folder):
+            finished = finished_chunks(folder)
         schedule = Schedule(owners, finished)
         shown = console or Console(quiet=True)
         with JobProgress(shown, len(owners), finished) as progress:
             failures = run_tasks(job, schedule, workers or _usable_cores(), progress)
-        summary = write_manifest(folder, read_records(folder), failures)
         timing = _timing(progress)
-        write_atomically(folder / "timing.json", to_json(timing))
+        with told_where(folder):
+            summary = write_manifest(folder, read_records(folder), failures)
+            write_atomically(folder / "timing.json", to_json(timing))
     return AugmentReport(summary, timing)
 
 

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from swerve.data.augment.manifest import Failure
 from swerve.data.augment.part import Job, OpenLog, make_part, open_log
 from swerve.data.augment.schedule import Task
+from swerve.data.files import told_where
 from swerve.data.stopwatch import Stopwatch
 from swerve.scenes import SwerveError
 
@@ -105,10 +106,10 @@ def _made(job: Job, opened: OpenLog, task: Task, connection: Connection) -> Fini
         connection.send(Advanced(token, samples, share))
 
     try:
-        record = make_part(job.folder, opened, task.chunk, report)
-    except OSError as error:
-        reason = f"{job.folder} cannot be written ({error}). Mend it and run the same command again"
-        return Broken(Failure(task.log, at[0], "", reason), stop=True)
+        with told_where(job.folder):
+            record = make_part(job.folder, opened, task.chunk, report)
+    except SwerveError as error:
+        return Broken(Failure(task.log, at[0], "", str(error)), stop=True)
     except Exception as error:  # The edge of the process, as above.
         return Broken(_fault(task.log, at[0], error))
     return Finished(len(record.rows), record.failures, opened.watch.take())

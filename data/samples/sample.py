@@ -18,7 +18,7 @@ from swerve.data.samples.shards import Sample
 from swerve.data.samples.trajectories import Arrays, trajectory_arrays
 from swerve.data.stopwatch import Stopwatch
 from swerve.rasterizer import Style, View, render
-from swerve.scenes import Scene, Split
+from swerve.scenes import Log, Split
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
 from swerve.scenes.viewpoints import Viewpoint
@@ -98,9 +98,9 @@ def make_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions, w
         return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
 
 
-def split_of(scene: Scene, options: AugmentOptions) -> Split:
+def split_of(log: Log, options: AugmentOptions) -> Split:
     """The log's split; the option's where the source does not say. Every viewpoint of a log shares it."""
-    return scene.log.split or options.split
+    return log.split or options.split
 
 
 def sample_key(viewpoint: Viewpoint) -> str:
@@ -172,7 +172,7 @@ def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: Augment
         "log": scene.log.name,
         "token": scene.token,
         "time_us": int(scene.log.times_us[scene.now]),
-        "split": split_of(scene, options),
+        "split": split_of(scene.log, options),
         "seed": options.seed,
         "style": options.style,
         "version": version("swerve"),

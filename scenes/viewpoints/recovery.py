@@ -77,8 +77,8 @@ def recovery(
 
     Reasons to reject: "standing" (the human drives too little to return), "rough_log" (poses that no car drives, or
     reverse), "infeasible", "beyond_log" (it begins or ends off the log's ends, and the log bends there),
-    "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the logged ego at
-    the same step is taken for an error and does not count. A corner may be off the surface by as much as the logged
+    "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the logged ego
+    at the same step is taken for an error and does not count. A corner may be off the surface by as much as the logged
     ego's worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
     `parameters["surface_checked"]` is 0.
     """

@@ -1,21 +1,30 @@
 """A job that is killed at any moment goes on, and its set is the undisturbed one's, byte for byte."""
 
+import errno
 import fcntl
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from simple_source import SimpleSource
 
+from swerve.data import files
+from swerve.data.augment import job
+from swerve.data.augment import run as run_module
+from swerve.data.augment.manifest import read_failures
 from swerve.data.augment.run import augment
 from swerve.data.options import AugmentOptions
 from swerve.data.samples.shards import dataset_digest
 from swerve.scenes import SwerveError
+from swerve.scenes.viewpoints import CrossAgentOptions, ViewpointOptions
 
 LOGS = ("train-0", "val-0", "test-0", "train-1", "none-0")
 KILLS = 5
@@ -98,3 +107,166 @@ def test_two_jobs_do_not_write_to_one_folder(tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(SwerveError, match="another job is writing there"):
             run(tmp_path)
+
+
+class Killed(BaseException):
+    """Ends the job where it is raised, as a signal would."""
+
+
+CONFIG = {"options": {"seed": 0}, "logs": [["simple", "train-0"]], "versions": {}}
+
+
+def killed_after(monkeypatch, steps, folder):
+    """Opens a job's folder, and ends before its file operation number `steps`; whether it came so far."""
+    count = iter(range(1000))
+
+    def counted(function):
+        def wrapper(*arguments):
+            if next(count) == steps:
+                raise Killed
+            return function(*arguments)
+
+        return wrapper
+
+    with monkeypatch.context() as patch:
+        for name in ("make_folder", "write_atomically", "_locked", "_remove_leftovers"):
+            patch.setattr(job, name, counted(getattr(job, name)))
+        patch.setattr(files, "commit", counted(files.commit))
+        try:
+            with job.open_job(folder, CONFIG):
+                return False
+        except Killed:
+            return True
+
+
+def test_a_job_killed_in_its_first_moments_can_be_begun_again(tmp_path, monkeypatch):
+    steps = 0
+    while killed_after(monkeypatch, steps, tmp_path / str(steps)):
+        with job.open_job(tmp_path / str(steps), CONFIG):
+            assert (tmp_path / str(steps) / "records").is_dir()
+        steps += 1
+    assert steps == 9  # The folder, the lock, the clearing, writing job.json, its name, four folders.
+
+
+def test_a_full_disk_at_the_start_is_one_error_and_no_obstacle(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "job.json.part")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "write_atomically", full)
+        with pytest.raises(SwerveError, match=r"cannot be written .*No space left"):
+            augment([SimpleSource(("train-0",))], tmp_path / "set", AugmentOptions(every=5.0), workers=1)
+    assert augment_few(tmp_path / "set", "train-0").summary["samples"] > 0
+
+
+def augment_few(folder, *names, split=None, **changes):
+    options = AugmentOptions(**{"every": 2.5, "shard_scenes": 1, "views": ("logged",), **changes})
+    return augment([SimpleSource(names, split=split)], folder, options, workers=1)
+
+
+def test_a_full_disk_at_the_end_is_one_error(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "manifest.parquet.part")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "write_manifest", full)
+        with pytest.raises(SwerveError, match=r"cannot be written .*No space left"):
+            augment_few(tmp_path / "set", "train-0")
+    assert augment_few(tmp_path / "set", "train-0").timing["samples"] == 0
+
+
+def test_a_file_in_the_folders_place_is_one_error(tmp_path):
+    (tmp_path / "set").write_bytes(b"mine")
+    with pytest.raises(SwerveError, match="cannot be made"):
+        augment_few(tmp_path / "set", "train-0")
+    assert (tmp_path / "set").read_bytes() == b"mine"
+
+
+def test_what_is_in_the_way_of_the_jobs_files_is_one_error(tmp_path):
+    (tmp_path / "job.lock").mkdir()
+    with pytest.raises(SwerveError, match=r"cannot be written .*job\.lock"):
+        augment_few(tmp_path, "train-0")
+
+
+def test_a_log_that_changed_its_split_does_not_go_on_in_the_other(tmp_path):
+    """Killed between naming a shard and its record; then the log was moved from train to val."""
+    augment_few(tmp_path, "none-0", split="train")
+    (tmp_path / "records" / "none-0-00001.json").unlink()
+    report = augment_few(tmp_path, "none-0", split="val")
+    assert report.summary["failures"] == 1
+    assert "none-0 is of split 'val' now, its earlier parts are of 'train'" in read_failures(tmp_path)[0].reason
+    assert sorted(path.name for path in tmp_path.rglob("*.tar")) == ["none-0-00000.tar", "none-0-00002.tar"]
+    assert augment_few(tmp_path, "none-0", split="train").summary["samples_by_split"] == {"train": 3}
+
+
+def test_a_shard_without_a_record_does_not_stay_beside_its_heir(tmp_path):
+    """No record tells that the log was in train: it is made anew in val, and is not left in train."""
+    augment_few(tmp_path, "none-0", split="train")
+    for record in (tmp_path / "records").iterdir():
+        record.unlink()
+    assert augment_few(tmp_path, "none-0", split="val").summary["samples_by_split"] == {"val": 3}
+    assert not list((tmp_path / "train").iterdir())
+
+
+def test_logs_whose_names_begin_alike_are_told_apart(tmp_path):
+    """The records of "a-1" are not those of "a"."""
+    augment_few(tmp_path, "val-0", "val-0-1")
+    for part in range(3):
+        (tmp_path / "records" / f"val-0-{part:05d}.json").unlink()
+    assert augment_few(tmp_path, "val-0", "val-0-1").summary["failures"] == 0
+
+
+def test_a_job_without_a_sample_gives_way_to_another(tmp_path):
+    """Nothing was made, perhaps because an option was wrong: it can be mended without another folder."""
+    nobody = ViewpointOptions(cross_agent=CrossAgentOptions(per_scene=0))
+    before = augment_few(tmp_path, "broken-0", "train-0", views=("cross_agent",), viewpoints=nobody)
+    assert before.summary["samples"] == 0
+    assert list((tmp_path / "records").iterdir())
+    assert augment_few(tmp_path, "train-1").summary["samples"] == 3
+    assert [path.name for path in sorted((tmp_path / "records").iterdir())] == [
+        f"train-1-{part:05d}.json" for part in range(3)
+    ]
+    with pytest.raises(SwerveError, match="holds another job"):
+        augment_few(tmp_path, "train-0")
+
+
+def test_half_written_files_of_others_are_left_alone(tmp_path):
+    augment_few(tmp_path, "train-0")
+    (tmp_path / "video.mkv.part").write_bytes(b"mine")
+    (tmp_path / "train" / "train-0-00000.tar.part").write_bytes(b"half")
+    with pytest.raises(SwerveError, match=r"video\.mkv\.part is not of this job"):
+        augment_few(tmp_path, "train-0")
+    (tmp_path / "video.mkv.part").rename(tmp_path.parent / "video.mkv.part")
+    augment_few(tmp_path, "train-0")
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_job_file_of_another_program_is_left_alone(tmp_path):
+    (tmp_path / "job.json").write_text('{"mine": 1}')
+    with pytest.raises(SwerveError, match="not of a job of this program"):
+        augment_few(tmp_path, "train-0")
+    assert (tmp_path / "job.json").read_text() == '{"mine": 1}'
+
+
+def test_the_versions_that_the_bytes_depend_on_are_told(tmp_path):
+    augment_few(tmp_path, "train-0")
+    versions = json.loads((tmp_path / "job.json").read_text())["versions"]
+    assert versions == {package: version(package) for package in versions}
+    assert {"swerve", "numpy", "numba", "llvmlite", "zlib-ng", "simplejpeg", "pyarrow"} <= set(versions)
+
+
+@dataclass(frozen=True)
+class CountingSource(SimpleSource):
+    """Counts how often its names are asked for: a scan of the whole archive."""
+
+    asked: list[int] = field(default_factory=list)
+
+    def names(self):
+        self.asked.append(1)
+        return super().names()
+
+
+def test_an_archive_is_scanned_once(tmp_path):
+    source = CountingSource(("train-0",))
+    augment([source], tmp_path / "set", AugmentOptions(every=5.0, views=("logged",)), workers=1)
+    assert len(source.asked) == 1

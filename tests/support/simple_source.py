@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from simple_log import simple_log
 
-from swerve.scenes import Camera, Log, LogError, Tracks
+from swerve.scenes import Camera, Log, LogError, Split, Tracks
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,12 @@ class SimpleSource:
 
     "train...", "val...", "test..." and "none..." are sound logs of that split, "broken..." cannot be read, "bug..."
     makes the program fail, "killed..." ends its worker as the system does when memory runs out, "blind..." has no
-    camera, "gap..." has no steps from 9.05 to 9.95 s.
+    camera, "gap..." has no steps from 9.05 to 9.95 s. `split` is that of all logs, if given.
     """
 
     log_names: tuple[str, ...]
     kind: str = "simple"
+    split: Split | None = None
 
     def names(self) -> tuple[str, ...]:
         return self.log_names
@@ -34,8 +35,9 @@ class SimpleSource:
         if word == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         log = with_gap(small_log(name)) if word == "gap" else small_log(name)
+        own = word if word in ("train", "val", "test") else None
         cameras = () if word == "blind" else log.cameras
-        return replace(log, split=word if word in ("train", "val", "test") else None, cameras=cameras)
+        return replace(log, split=self.split or own, cameras=cameras)
 
 
 def small_log(name: str = "train-0") -> Log:
