@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from swerve.data.av2.map import read_map
-from swerve.data.av2.tables import Cuboids, raised, read_cameras, read_cuboids, read_poses
-from swerve.data.checks import check_log
+from swerve.data.av2.tables import EGO_CATEGORY, Cuboids, raised, read_cameras, read_cuboids, read_poses
+from swerve.data.checks import check_log, check_motion
 from swerve.data.motion import velocities_of
 from swerve.data.rigs import default_rig
 from swerve.data.source import split_of
@@ -21,9 +21,11 @@ from swerve.scenes.transforms import interpolate_poses, rigid, yaw_of
 # 1.07 m.
 _SIZE = (4.877, 2.0, 1.473)
 _WHEELBASE, _REAR_OVERHANG = 2.85, 1.07
+_SHORTEST = _WHEELBASE + _REAR_OVERHANG
 # Height of the rear axle above the ground where there is no map to tell: the wheel's radius.
 _AXLE_HEIGHT = 0.33
 _AXLE_HEIGHTS = (0.1, 0.7)
+_LONGEST_GAP_US = 1_000_000
 _ANNOTATIONS = ("annotations_with_ego.feather", "annotations.feather")
 _POSES, _MAP, _CALIBRATION = "city_SE3_egovehicle.feather", "map", "calibration"
 _SPLITS = ("train", "val", "test")
@@ -98,12 +100,15 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
     pose_times, city_from_axle = read_poses(folder / _POSES)
     annotations = folder / next((name for name in _ANNOTATIONS if (folder / name).exists()), _ANNOTATIONS[1])
     cuboids = read_cuboids(annotations)
-    times_us = np.unique(cuboids.times_us)
-    if times_us[0] < pose_times[0] or times_us[-1] > pose_times[-1]:
-        raise LogError(annotations, "timestamp_ns", f"leaves the times of {_POSES}")
+    times_us = cuboids.sweeps_us
+    alone = np.flatnonzero(~_between_poses(times_us, pose_times))
+    if len(alone):
+        problem = f"the sweep at {times_us[alone[0]]} us does not lie between poses of {_POSES} at most 1 s apart"
+        raise LogError(annotations, "timestamp_ns", problem)
     origin = np.round(city_from_axle[0, :3, 3])
     world_from_axle = rigid(city_from_axle[:, :3, :3], city_from_axle[:, :3, 3] - origin)
     at_steps = interpolate_poses(pose_times, world_from_axle, times_us)
+    check_motion(times_us, at_steps, folder / _POSES)
     road_map = with_derived_groups(read_map(folder / _MAP, origin)) if (folder / _MAP).is_dir() else None
     height = _axle_height(road_map, at_steps, folder / _MAP)
     axle_from_ego = rigid(np.eye(3), np.array([0.0, 0.0, -height]))
@@ -115,7 +120,7 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
         source="av2",
         times_us=times_us,
         ego=ego,
-        vehicle=_vehicle(cuboids),
+        vehicle=_vehicle(cuboids, annotations),
         tracks=_tracks(cuboids, times_us, at_steps, annotations),
         lights=TrafficLights.empty(len(times_us)),
         road_map=road_map,
@@ -128,9 +133,22 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
     return check_log(log, folder)
 
 
-def _vehicle(cuboids: Cuboids) -> Vehicle:
+def _between_poses(times_us: Int[np.ndarray, "q"], pose_times: Int[np.ndarray, "p"]) -> Bool[np.ndarray, "q"]:
+    """Whether each time is a pose's, or between two that are near enough to interpolate."""
+    before = np.searchsorted(pose_times, times_us, side="right") - 1
+    after = np.searchsorted(pose_times, times_us, side="left")
+    inside = (before >= 0) & (after < len(pose_times))
+    gap = pose_times[np.minimum(after, len(pose_times) - 1)] - pose_times[np.maximum(before, 0)]
+    return inside & (gap <= _LONGEST_GAP_US)
+
+
+def _vehicle(cuboids: Cuboids, path: Path) -> Vehicle:
     length, width, height = _SIZE if cuboids.ego_size is None else (float(size) for size in cuboids.ego_size)
-    return Vehicle("ford_fusion", length, width, height, _WHEELBASE, _REAR_OVERHANG)
+    try:
+        return Vehicle("ford_fusion", length, width, height, _WHEELBASE, _REAR_OVERHANG)
+    except ValueError as error:
+        problem = f"{EGO_CATEGORY} of {length} x {width} x {height} m cannot be: its axles need {_SHORTEST} m of length"
+        raise LogError(path, "length_m, width_m, height_m", problem) from error
 
 
 def _axle_height(road_map: RoadMap | None, world_from_axle: Float[np.ndarray, "t 4 4"], path: Path) -> float:
@@ -173,17 +191,22 @@ def _photos(
     pose_times: Int[np.ndarray, "p"],
     world_from_ego: Float[np.ndarray, "p 4 4"],
 ) -> tuple[Photo, ...]:
-    """The cameras' images, each with the ego's pose at its own time; those beyond the first and last pose have none."""
+    """The cameras' images, each with the ego's pose at its own time; those that are not between poses are left out."""
     files = [
         (camera.name, _photo_time(file), file)
         for camera in cameras
         for file in sorted((folder / "sensors" / "cameras" / camera.name).glob("*.jpg"))
     ]
-    files = [(name, time, file) for name, time, file in files if pose_times[0] <= time <= pose_times[-1]]
+    files = [entry for entry in files if _has_pose(entry[1], pose_times)]
     if not files:
         return ()
     poses = interpolate_poses(pose_times, world_from_ego, np.array([time for _, time, _ in files]))
     return tuple(Photo(name, time, pose, file) for (name, time, file), pose in zip(files, poses, strict=True))
+
+
+def _has_pose(time_us: int, pose_times: Int[np.ndarray, "p"]) -> bool:
+    inside = pose_times[0] <= time_us <= pose_times[-1]  # else it may not even fit 64 bits
+    return bool(inside and _between_poses(np.array([time_us]), pose_times)[0])
 
 
 def _photo_time(file: Path) -> int:

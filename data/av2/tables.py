@@ -4,6 +4,7 @@ The data set's ego frame has its origin in the middle of the rear axle, a wheel'
 y left, z up. Times are nanoseconds on disk and floored to microseconds here.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
+import pyarrow.types as arrow
 from jaxtyping import Float, Int, UInt8
 
 from swerve.scenes import Camera, LogError, ObjectClass
@@ -20,6 +22,7 @@ EGO_CATEGORY = "EGO_VEHICLE"
 _QUATERNION, _TRANSLATION = ("qw", "qx", "qy", "qz"), ("tx_m", "ty_m", "tz_m")
 _SIZE = ("length_m", "width_m", "height_m")
 _INTRINSICS = ("fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px")
+_POSE_COLUMNS = dict.fromkeys((*_QUATERNION, *_TRANSLATION), float)
 
 # Argoverse annotates a ridden two-wheeler and its rider apart: both are BICYCLE here.
 _CLASSES = {
@@ -39,6 +42,7 @@ class Cuboids:
     """Annotated boxes, one row each, in the data set's ego frame at their own time.
 
     Attributes:
+        sweeps_us: the times of all annotated sweeps, in order, also of those with the recording vehicle alone.
         times_us: when.
         track_ids: which track.
         classes: `ObjectClass`.
@@ -47,6 +51,7 @@ class Cuboids:
         ego_size: the recording vehicle's own (length, width, height), where it is annotated.
     """
 
+    sweeps_us: Int[np.ndarray, "s"]
     times_us: Int[np.ndarray, "n"]
     track_ids: tuple[str, ...]
     classes: UInt8[np.ndarray, "n"]
@@ -61,13 +66,16 @@ def read_poses(path: Path) -> tuple[Int[np.ndarray, "t"], Float[np.ndarray, "t 4
     Of poses that share a microsecond the first is kept: the file has pairs one nanosecond apart.
 
     Raises:
-        LogError: the file is missing or malformed, or its times do not increase.
+        LogError: the file is missing or malformed, its times do not increase, or it has fewer than two poses.
     """
-    columns = read_table(path, ("timestamp_ns", *_QUATERNION, *_TRANSLATION))
-    falling = np.flatnonzero(np.diff(columns["timestamp_ns"]) <= 0)
+    columns = read_table(path, {"timestamp_ns": int, **_POSE_COLUMNS})
+    times_ns = columns["timestamp_ns"]
+    falling = np.flatnonzero(times_ns[1:] <= times_ns[:-1])
     if len(falling):
         raise LogError(path, "timestamp_ns", f"times do not increase from row {falling[0]} to the next")
-    times_us, first = np.unique(columns["timestamp_ns"] // 1000, return_index=True)
+    times_us, first = np.unique(times_ns // 1000, return_index=True)
+    if len(times_us) < 2:
+        raise LogError(path, "timestamp_ns", "needs two poses or more")
     return times_us, _poses(columns, path)[first]
 
 
@@ -77,20 +85,23 @@ def read_cuboids(path: Path) -> Cuboids:
     Raises:
         LogError: the file is missing or malformed, empty, or has a category that is not Argoverse 2's.
     """
-    columns = read_table(path, ("timestamp_ns", "track_uuid", "category", *_SIZE, *_QUATERNION, *_TRANSLATION))
+    texts, sizes = {"track_uuid": str, "category": str}, dict.fromkeys(_SIZE, float)
+    columns = read_table(path, {"timestamp_ns": int, **texts, **sizes, **_POSE_COLUMNS})
     category = columns["category"]
     unknown = sorted(set(category) - set(CLASS_OF_CATEGORY) - {EGO_CATEGORY})
-    if unknown or not len(category):
-        raise LogError(path, "category", f"unknown: {', '.join(unknown)}" if unknown else "there is no cuboid")
+    if unknown:
+        raise LogError(path, "category", f"unknown: {', '.join(unknown)}")
     own = category == EGO_CATEGORY
-    sizes = np.stack([columns[name] for name in _SIZE], axis=-1)
+    box_sizes = np.stack([columns[name] for name in _SIZE], axis=-1)
+    times_us = columns["timestamp_ns"] // 1000
     return Cuboids(
-        columns["timestamp_ns"][~own] // 1000,
+        np.unique(times_us),
+        times_us[~own],
         tuple(columns["track_uuid"][~own]),
         np.array([CLASS_OF_CATEGORY[name] for name in category[~own]], np.uint8),
-        sizes[~own],
+        box_sizes[~own],
         _poses(columns, path)[~own],
-        sizes[own][0] if own.any() else None,
+        box_sizes[own][0] if own.any() else None,
     )
 
 
@@ -101,18 +112,21 @@ def read_cameras(folder: Path) -> tuple[Camera, ...]:
     Its principal points are taken to count from pixel centres, as OpenCV's do (it does not say: half a pixel at most).
 
     Raises:
-        LogError: a table is missing or malformed, or a camera has no mounting.
+        LogError: a table is missing or malformed, a camera has no mounting, or no size or focal length.
     """
-    path = folder / "egovehicle_SE3_sensor.feather"
-    mounts = read_table(path, ("sensor_name", *_QUATERNION, *_TRANSLATION))
+    path, intrinsics = folder / "egovehicle_SE3_sensor.feather", folder / "intrinsics.feather"
+    mounts = read_table(path, {"sensor_name": str, **_POSE_COLUMNS})
     mount_of = dict(zip(mounts["sensor_name"], _poses(mounts, path), strict=True))
-    table = read_table(folder / "intrinsics.feather", ("sensor_name", *_INTRINSICS))
+    table = read_table(intrinsics, {"sensor_name": str, **dict.fromkeys(_INTRINSICS, float)})
     cameras = []
     for name, *numbers in zip(table["sensor_name"], *(table[column] for column in _INTRINSICS), strict=True):
         if name not in mount_of:
             raise LogError(path, "sensor_name", f"camera {name} of intrinsics.feather is not there")
         fx, fy, cx, cy, height, width = (float(number) for number in numbers)
-        cameras.append(Camera(name, int(width), int(height), fx, fy, cx + 0.5, cy + 0.5, mount_of[name]))
+        try:
+            cameras.append(Camera(name, int(width), int(height), fx, fy, cx + 0.5, cy + 0.5, mount_of[name]))
+        except ValueError as error:
+            raise LogError(intrinsics, f"sensor {name}", "focal lengths and sizes must be positive") from error
     return tuple(cameras)
 
 
@@ -122,31 +136,65 @@ def raised(cameras: tuple[Camera, ...], height: float) -> tuple[Camera, ...]:
     return tuple(replace(camera, ego_from_camera=lift @ camera.ego_from_camera) for camera in cameras)
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> dict[str, Any]:
-    """The named columns of a Feather table as arrays.
+def read_table(path: Path, kinds: Mapping[str, type]) -> dict[str, Any]:
+    """Columns of a Feather table as arrays of int64, float64 or str.
+
+    Args:
+        path: the file.
+        kinds: the columns to read, and what they hold: int, float (whole numbers too), or str.
 
     Raises:
-        LogError: no such file, not a Feather table, a column is missing, or a number is not finite.
+        LogError: no such file, not a Feather table, it has no rows; or a column is missing, of another kind, or has a
+            row without a value or with a number that is not finite.
     """
     if not path.is_file():
         raise LogError(path, "file", "not found", "Argoverse 2 sensor logs have one; download the whole log")
     try:
         table = feather.read_table(path)
-    except pa.ArrowException as error:
-        raise LogError(path, "file", f"is not a Feather table ({str(error).splitlines()[0]})") from error
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise LogError(path, missing[0], "no such column", f"There are: {', '.join(table.column_names)}")
-    arrays = {name: table[name].to_numpy() for name in columns}
-    for name, values in arrays.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise LogError(path, name, f"is not finite in row {np.flatnonzero(~np.isfinite(values))[0]}")
-    return arrays
+        # Damaged offsets and lengths would otherwise be followed out of the table's memory.
+        table.validate(full=True)
+        there = table.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise LogError(path, "file", f"is not a Feather table ({_first_line(error)})") from error
+    for name in kinds:
+        if there.count(name) != 1:
+            raise LogError(path, name, "no such column, or several", f"There are: {', '.join(there)}")
+    if not len(table):
+        raise LogError(path, "rows", "the table has none")
+    return {name: _column(table[name], kind, path, name) for name, kind in kinds.items()}
+
+
+_ARROW: dict[type, tuple[pa.DataType, tuple[Callable[[pa.DataType], bool], ...]]] = {
+    int: (pa.int64(), (arrow.is_integer,)),
+    float: (pa.float64(), (arrow.is_integer, arrow.is_floating)),
+    str: (pa.string(), (arrow.is_string, arrow.is_large_string)),
+}
+
+
+def _column(column: pa.ChunkedArray, kind: type, path: Path, name: str) -> Any:  # noqa: ANN401 - of the asked dtype
+    target, accepts = _ARROW[kind]
+    stored = column.type.value_type if arrow.is_dictionary(column.type) else column.type
+    if not any(accept(stored) for accept in accepts):
+        raise LogError(path, name, f"holds {stored}, not {target}")
+    try:
+        missing = column.is_null().to_numpy()
+        values = column.cast(target).to_numpy()
+    except (pa.ArrowException, OSError) as error:
+        raise LogError(path, name, f"cannot be read as {target} ({_first_line(error)})") from error
+    if missing.any():
+        raise LogError(path, name, f"has no value in row {np.flatnonzero(missing)[0]}")
+    if kind is float and not np.isfinite(values).all():
+        raise LogError(path, name, f"is not finite in row {np.flatnonzero(~np.isfinite(values))[0]}")
+    return values
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _poses(columns: dict[str, Any], path: Path) -> Float[np.ndarray, "n 4 4"]:
     """Transforms of rows of quaternions and translations."""
-    quaternions = np.stack([columns[name] for name in _QUATERNION], axis=-1).astype(np.float64)
+    quaternions = np.stack([columns[name] for name in _QUATERNION], axis=-1)
     lengths = np.linalg.norm(quaternions, axis=-1)
     bad = np.flatnonzero(np.abs(lengths - 1.0) > 1e-3)
     if len(bad):
