@@ -17,7 +17,7 @@ def arc_lengths(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
 def without_repeats(points: Float[np.ndarray, "n d"], tolerance: float = 1e-6) -> Float[np.ndarray, "m d"]:
     """The points without those closer than `tolerance` metres (in the xy plane) to the one before."""
     steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
-    return points[np.concatenate([[True], steps > tolerance])]
+    return points[np.concatenate([[True], steps > tolerance])[: len(points)]]
 
 
 def points_at(points: Float[np.ndarray, "n d"], distances: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q d"]:

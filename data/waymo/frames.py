@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.checks import check_log
+from swerve.data.checks import check_log, check_motion, microseconds
 from swerve.data.waymo.map import read_map
 from swerve.data.waymo.records import Record, parse_frame, read_records
 from swerve.scenes import (
@@ -90,7 +90,9 @@ def read_segment(file: Path, name: str, split: Split | None) -> Log:
         bad = int(np.argwhere(~np.isfinite(poses))[0][0])
         raise LogError(file, f"record {bad}: pose", "is not finite")
     origin = np.round(poses[0, :3, 3])
-    ego = _ego(_moved(poses, origin), times_us, first)
+    world_from_ego = _moved(poses, origin)
+    check_motion(times_us, world_from_ego, file)
+    ego = _ego(world_from_ego, times_us, first)
     offset = first.map_pose_offset
     road_map = read_map(first.map_features, origin + np.array([offset.x, offset.y, offset.z]), file)
     road_map = with_derived_groups(road_map) if road_map else None
@@ -137,8 +139,8 @@ def _photo(image: Any, record: Record) -> Photo:  # noqa: ANN401
     if not image.image or start < 0:
         raise LogError(record.file, f"{record.name}: images", f"camera {image.name} has no image")
     pose = _matrix(image.pose, record, "images.pose")
-    time_us = round(image.pose_timestamp * 1e6)
-    return Photo(_CAMERAS[image.name], time_us, pose, record.file, record.start + start, len(image.image))
+    time_us = microseconds(np.array([image.pose_timestamp]), record.file, f"{record.name}: images.pose_timestamp")
+    return Photo(_CAMERAS[image.name], int(time_us[0]), pose, record.file, record.start + start, len(image.image))
 
 
 def _matrix(transform: Any, record: Record, field: str) -> Float[np.ndarray, "4 4"]:  # noqa: ANN401
@@ -205,4 +207,8 @@ def _camera(calibration: Any, file: Path) -> Camera:  # noqa: ANN401
     fx, fy, cx, cy, *coefficients = (float(number) for number in intrinsic)
     mount = extrinsic.reshape(4, 4) @ rigid(FORWARD, np.zeros(3))
     lens = Lens(LensModel.BROWN, tuple(coefficients))
-    return Camera(name, calibration.width, calibration.height, fx, fy, cx, cy, mount, lens)
+    try:
+        return Camera(name, calibration.width, calibration.height, fx, fy, cx, cy, mount, lens)
+    except ValueError as error:
+        problem = "focal lengths and sizes must be positive"
+        raise LogError(file, f"camera_calibrations[{name}]", problem) from error

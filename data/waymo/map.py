@@ -10,7 +10,7 @@ Waymo has lane centrelines and boundary lines but no lane outlines and no drivab
 - Stop lines lie across each lane that a stop sign rules, where the lane passes closest to the nearest such sign.
 - Intersections: see `surfaces.intersections_of`; connectors are the lanes that Waymo calls interpolating.
 
-Features of a single point have no extent and are left out. Lines are thinned to 0.05 m.
+Features of no point or a single one have no extent and are left out. Lines are thinned to 0.05 m.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,6 +46,8 @@ _HALF_WIDTHS = {LaneKind.VEHICLE: 1.8, LaneKind.BICYCLE: 0.75}
 _NARROWEST, _WIDEST = 0.5, 3.5
 _BESIDE = 2.0
 _TOLERANCE = 0.05
+# Metres from the log's origin, in x, y or z; a log's map reaches some 500 m.
+_FURTHEST = 5000.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read_map(features: Sequence[Any], origin: Float[np.ndarray, "3"], file: Path
     """The RoadMap of MapFeature messages, less `origin`; None if there are none.
 
     Raises:
-        LogError: a point is not finite, or there is no lane among the features.
+        LogError: a point is not finite or further than 5 km from the origin, or no feature is a lane.
     """
     if not len(features):
         return None
@@ -121,6 +123,9 @@ def _points(points: Iterable[Any], origin: np.ndarray, file: Path, feature: int)
     read = np.array([(point.x, point.y, point.z) for point in points], np.float64).reshape(-1, 3) - origin
     if not np.isfinite(read).all():
         raise LogError(file, f"map_features[id={feature}]", "has a point that is not finite")
+    if (np.abs(read) > _FURTHEST).any():
+        problem = f"has a point {np.abs(read).max():.0f} m from where the log begins"
+        raise LogError(file, f"map_features[id={feature}]", problem)
     return without_repeats(read)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.checks import check_log
+from swerve.data.checks import check_log, check_motion, microseconds
 from swerve.data.waymo.map import read_map
 from swerve.data.waymo.records import parse_scenario, read_record
 from swerve.scenes import Ego, LightState, Log, LogError, ObjectClass, RoadMap, Split, Tracks, TrafficLights, Vehicle
@@ -50,7 +50,8 @@ def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Lo
         LogError: the record is no Scenario, the sdc is not always there, or numbers are not finite.
     """
     scenario = parse_scenario(read_record(file, number))
-    times_us = np.round(np.array(scenario.timestamps_seconds) * 1e6).astype(np.int64)
+    seconds = np.array(scenario.timestamps_seconds)
+    times_us = microseconds(seconds, file, f"record {number}: timestamps_seconds")
     sdc = scenario.sdc_track_index
     if not 0 <= sdc < len(scenario.tracks):
         raise LogError(file, "sdc_track_index", f"record {number} has no track {sdc}")
@@ -63,7 +64,9 @@ def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Lo
     if min(length, width, height) <= 0:
         raise LogError(file, f"tracks[{sdc}].states", f"record {number}: the recording vehicle's box has no size")
     vehicle = Vehicle.from_box(length, width, height, "womd_sdc")
-    ego = Ego.from_poses(_rear_axle(tracks, sdc, vehicle), times_us)
+    world_from_ego = _rear_axle(tracks, sdc, vehicle)
+    check_motion(times_us, world_from_ego, file)
+    ego = Ego.from_poses(world_from_ego, times_us)
     road_map = read_map(scenario.map_features, origin, file)
     road_map = with_derived_groups(road_map) if road_map else None
     log = Log(

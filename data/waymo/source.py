@@ -26,11 +26,13 @@ class WaymoSource:
     def names(self) -> tuple[str, ...]:
         """The logs' names; reads the first record of each file.
 
+        A file that cannot be read counts as one log, for `load` to say why: the other files' logs are not lost to it.
+
         Raises:
-            LogError: there are no record files, one holds something else, or two give the same name.
+            LogError: there are no record files, or two give the same name.
         """
         files = self._files()
-        names = tuple(name for stem, file in files for name in _names_in(file, stem))
+        names = tuple(name for stem, file in files for name in _names_or_stem(file, stem))
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise LogError(self.path, twice, "two files give logs of this name", "Give their folders one at a time")
@@ -45,6 +47,7 @@ class WaymoSource:
         stem, _, number = name.rpartition("-")
         for own, file in self._files():
             if own == name:
+                _names_in(file, own)  # says what is wrong with the file, if anything
                 return read_segment(file, name, split_of(file, self.path))
             if own == stem and number.isdecimal():
                 return read_scenario(file, int(number), name, split_of(file, self.path))
@@ -62,6 +65,13 @@ def record_files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.absolute().rglob("*.tfrecord*") if file.is_file())
     return [path.absolute()] if ".tfrecord" in path.name else []
+
+
+def _names_or_stem(file: Path, stem: str) -> list[str]:
+    try:
+        return _names_in(file, stem)
+    except LogError:
+        return [stem]
 
 
 def _names_in(file: Path, stem: str) -> list[str]:

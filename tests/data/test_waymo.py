@@ -261,6 +261,10 @@ def changed(message, change):
     return message
 
 
+def _camera_of(made):
+    return made.context.camera_calibrations[0]
+
+
 NAN = float("nan")
 SCENARIOS = {
     "sdc index": (lambda: changed(scenario(), lambda s: setattr(s, "sdc_track_index", 9)), "sdc_track_index"),
@@ -275,6 +279,22 @@ SCENARIOS = {
         lambda: changed(scenario(), lambda s: setattr(s.tracks[1].states[1], "heading", NAN)), "track 8: heading",
     ),
     "times fall": (lambda: changed(scenario(), lambda s: s.timestamps_seconds.__setitem__(2, 0.05)), "times_us"),
+    "times equal": (lambda: changed(scenario(), lambda s: s.timestamps_seconds.__setitem__(2, 0.1)), "times_us"),
+    "NaN time": (lambda: changed(scenario(), lambda s: s.timestamps_seconds.__setitem__(2, NAN)), "timestamps_seconds"),
+    "huge time": (
+        lambda: changed(scenario(), lambda s: s.timestamps_seconds.__setitem__(2, 1e300)), "timestamps_seconds",
+    ),
+    "sdc jumps": (
+        lambda: changed(scenario(), lambda s: setattr(s.tracks[1].states[1], "center_x", 1e9)), "ego.world_from_ego",
+    ),
+    "far point in the map": (
+        lambda: changed(scenario(), lambda s: setattr(s.map_features[3].road_line.polyline[3], "y", 1e9)),
+        "map_features[id=10]",
+    ),
+    "far stop sign": (
+        lambda: changed(scenario(), lambda s: setattr(s.map_features[5].stop_sign.position, "x", 1e9)),
+        "map_features[id=12]",
+    ),
     "no size": (lambda: changed(scenario(), lambda s: setattr(s.tracks[0].states[0], "width", 0)), "tracks.sizes"),
     "id twice": (
         lambda: changed(scenario(), lambda s: s.tracks.add().CopyFrom(s.tracks[0])), "tracks.ids",
@@ -297,12 +317,42 @@ FRAMES = {
         lambda: [changed(frame(), lambda f: f.context.camera_calibrations[0].intrinsic.pop())],
         "camera_calibrations[front]",
     ),
+    "times equal": (lambda: [frame(1), frame(1)], "times_us"),
+    "pose in perspective": (
+        lambda: [changed(frame(), lambda f: f.images[0].pose.transform.__setitem__(5, 2.0))],
+        "photos.world_from_ego",
+    ),
+    "mount scaled": (
+        lambda: [changed(frame(), lambda f: _camera_of(f).extrinsic.transform.__setitem__(0, 2.0))],
+        "cameras.ego_from_camera",
+    ),
+    "no focal length": (
+        lambda: [changed(frame(), lambda f: _camera_of(f).intrinsic.__setitem__(0, 0.0))],
+        "camera_calibrations[front]",
+    ),
+    "no width": (
+        lambda: [changed(frame(), lambda f: setattr(_camera_of(f), "width", 0))],
+        "camera_calibrations[front]",
+    ),
+    "NaN photo time": (
+        lambda: [changed(frame(), lambda f: setattr(f.images[0], "pose_timestamp", NAN))],
+        "images.pose_timestamp",
+    ),
+    "huge photo time": (
+        lambda: [changed(frame(), lambda f: setattr(f.images[0], "pose_timestamp", 1e300))],
+        "images.pose_timestamp",
+    ),
+    "ego jumps": (
+        lambda: [frame(0), changed(frame(1), lambda f: f.pose.transform.__setitem__(3, 9e3))],
+        "ego.world_from_ego",
+    ),
     "photo of no camera": (lambda: [changed(frame(), lambda f: setattr(f.images[0], "name", 4))], "photos.camera"),
     "label twice": (lambda: [changed(frame(), lambda f: f.laser_labels.add().CopyFrom(f.laser_labels[0]))], "label"),
     "a scenario among frames": (lambda: [frame(), scenario()], "record 1"),
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", SCENARIOS)
 def test_a_bad_scenario_gives_one_error_with_file_and_field(tmp_path, case):
     make, field = SCENARIOS[case]
@@ -313,6 +363,7 @@ def test_a_bad_scenario_gives_one_error_with_file_and_field(tmp_path, case):
     assert field in caught.value.field
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", FRAMES)
 def test_a_bad_frame_gives_one_error_with_file_and_field(tmp_path, case):
     make, field = FRAMES[case]
@@ -326,11 +377,48 @@ def test_a_bad_frame_gives_one_error_with_file_and_field(tmp_path, case):
 def test_a_record_of_something_else_is_refused(tmp_path):
     path = write_records(tmp_path / "a.tfrecord", b"\x0a\x03abc")
     with pytest.raises(LogError, match="neither a Waymo motion Scenario nor a perception Frame"):
-        WaymoSource(path).names()
+        WaymoSource(path).load("a")
     with pytest.raises(LogError, match="no Waymo log of that name"):
         WaymoSource(path).load("b")
     with pytest.raises(LogError, match="not a Waymo motion Scenario"):
         WaymoSource(path).load("a-00000")
+
+
+def test_one_damaged_file_does_not_stop_the_others(tmp_path):
+    """It is named like a log, and loading that log says what is wrong with the file."""
+    whole = write_records(tmp_path / "a.tfrecord", scenario().SerializeToString(), scenario().SerializeToString())
+    (tmp_path / "b.tfrecord").write_bytes(b"not a record file at all")
+    (tmp_path / "c.tfrecord").touch()
+    (tmp_path / "d.tfrecord").write_bytes(whole.read_bytes()[:-7])
+    write_records(tmp_path / "e.tfrecord", frame().SerializeToString())
+    source = WaymoSource(tmp_path)
+    assert source.names() == ("a-00000", "a-00001", "b", "c", "d", "e")
+    for name, problem in (("b", "checksum of the length"), ("c", "the file is empty"), ("d", "record 1: is truncated")):
+        with pytest.raises(LogError, match=problem) as caught:
+            source.load(name)
+        assert caught.value.path == str(tmp_path / f"{name}.tfrecord")
+    assert len(source.load("a-00001").times_us) == 3
+    assert len(source.load("e").times_us) == 1
+
+
+def test_the_recording_vehicle_alone_is_a_log(tmp_path):
+    alone = changed(scenario(), lambda s: (s.tracks.pop(0), setattr(s, "sdc_track_index", 0)))
+    assert len(source_of(tmp_path, alone).load("training-00000-of-00001-00000").tracks) == 0
+    empty = [without(frame(step), "laser_labels") for step in range(2)]
+    log = source_of(tmp_path, *empty, name="b.tfrecord").load("b")
+    assert (len(log.tracks), len(log.times_us)) == (0, 2)
+
+
+def test_map_features_without_points_are_left_out(tmp_path):
+    made = scenario()
+    for number, kind in enumerate(("lane", "road_line", "road_edge", "crosswalk", "speed_bump", "driveway"), 50):
+        getattr(made.map_features.add(id=number), kind).SetInParent()
+    made.map_features[0].lane.exit_lanes.append(50)
+    plain = source_of(tmp_path, scenario(), name="a.tfrecord").load("a-00000").road_map
+    road_map = source_of(tmp_path, made, name="b.tfrecord").load("b-00000").road_map
+    for name in ("lanes", "lines", "edges", "crossings", "speed_bumps", "drivable_areas"):
+        assert len(getattr(road_map, name)) == len(getattr(plain, name))
+    assert road_map.lanes[0].successors == ("3",)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path):

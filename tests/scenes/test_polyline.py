@@ -4,7 +4,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.scenes.polyline import arc_lengths, beside, frenet, heading_at, offset_line, points_at, resample
+from swerve.scenes.polyline import (
+    arc_lengths,
+    beside,
+    frenet,
+    heading_at,
+    offset_line,
+    points_at,
+    resample,
+    without_repeats,
+)
 
 CORNER = np.array([[0.0, 0.0, 1.0], [10.0, 0.0, 2.0], [10.0, 5.0, 3.0]])
 
@@ -17,6 +26,12 @@ def test_by_hand():
     along, lateral = frenet(CORNER, np.array([[3.0, 1.0], [11.0, 3.0], [-2.0, -1.0]]))
     np.testing.assert_allclose(along, [3, 13, 0])
     np.testing.assert_allclose(lateral, [1, -1, -np.sqrt(5)])
+
+
+def test_repeated_points_go_and_no_points_stay_none():
+    np.testing.assert_array_equal(without_repeats(np.repeat(CORNER, 3, axis=0)), CORNER)
+    assert without_repeats(CORNER[:1]).tolist() == CORNER[:1].tolist()
+    assert without_repeats(CORNER[:0]).shape == (0, 3)
 
 
 def test_resampled_lines_keep_ends_and_spacing():
