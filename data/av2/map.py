@@ -13,7 +13,7 @@ from shapely import Polygon
 from swerve.data.paint import painted_once
 from swerve.data.surfaces import edges_of, intersections_of, united
 from swerve.scenes import Area, GroundHeight, Lane, LaneKind, LogError, Paint, RoadMap
-from swerve.scenes.polyline import arc_lengths, points_at
+from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 
 Line = Float[np.ndarray, "_ 3"]
 
@@ -105,6 +105,8 @@ def _shape(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> tuple[Li
     count = max(len(left), len(right), int(np.ceil(max(lengths) / _CENTERLINE_STEP)) + 1)
     shares = np.linspace(0.0, 1.0, count)
     center = (points_at(left, shares * lengths[0]) + points_at(right, shares * lengths[1])) / 2
+    if len(without_repeats(center)) < 2:
+        raise LogError(path, ", ".join(_SIDES), f"the lane between those of {_named(entry)} has no length")
     return center, np.concatenate([left, right[::-1]]), left, right
 
 

@@ -306,6 +306,10 @@ BAD = {
     "boundary of texts": (
         lambda log: edit_lane(log, right_lane_boundary=[{"x": "1", "y": "2", "z": "3"}] * 2), "map", "right_lane",
     ),
+    "lane without length": (
+        lambda log: edit_lane(log, left_lane_boundary=[POINT] * 2, right_lane_boundary=[POINT] * 3),
+        "map", "left_lane_boundary",
+    ),
     "boundary far away": (
         lambda log: edit_lane(log, right_lane_boundary=[POINT, POINT | {"x": 1e9}]), "map", "right_lane_boundary",
     ),
