@@ -33,6 +33,7 @@ class AugmentOptions:
         future: seconds after now.
         viewpoints: how many viewpoints of each kind, and how far from the log.
         style: the look: "rap" or "surfaces".
+        samples: points per pixel along each axis that a colour is the mean of.
         split: of logs whose source does not say.
         shard_scenes: scenes in a shard at most.
 
@@ -53,6 +54,7 @@ class AugmentOptions:
     future: float = 5.0
     viewpoints: ViewpointOptions = field(default_factory=ViewpointOptions)
     style: StyleName = "rap"
+    samples: int = 1
     split: Split = "train"
     shard_scenes: int = 64
 
@@ -74,6 +76,7 @@ class AugmentOptions:
         _check_range("heading (degrees)", float(np.rad2deg(recovery.heading)), 0, 60)
         _check_range("speed", recovery.speed, 0, 0.9)
         _check_range("max-cross-agent", self.viewpoints.cross_agent.per_scene, 0, 1000)
+        _check_range("samples", self.samples, 1, 8)
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
         if not self.views:
             raise SwerveError(f"views: none given, choose among {', '.join(VIEWS)}")

@@ -75,13 +75,16 @@ def augment(
     future: Annotated[float, typer.Option(help="Seconds of a scene after now.")] = 5.0,
     recovery_per_scene: Annotated[int, typer.Option(help="Recovery viewpoints that are tried in each scene.")] = 2,
     lateral: Annotated[float, typer.Option(help="Largest offset of a recovery beside the path, in metres.")] = 2.0,
-    longitudinal: Annotated[float, typer.Option(help="Largest offset of a recovery along it, in metres.")] = 2.0,
+    longitudinal: Annotated[float, typer.Option(help="Largest offset of a recovery along it, metres up to 25.")] = 2.0,
     heading: Annotated[float, typer.Option(help="Largest turn of a recovery against it, in degrees.")] = 15.0,
     speed: Annotated[float, typer.Option(help="Largest change of speed of a recovery, as a share: 0.2 is 20 %.")] = 0.2,
     max_cross_agent: Annotated[int, typer.Option(help="Vehicles of each scene that become the ego, at most.")] = 4,
     style: Annotated[
         Look, typer.Option(help="rap has black ground, as in the paper; surfaces has grey roads.")
     ] = Look.rap,
+    samples: Annotated[
+        int, typer.Option(help="Smooth edges: colours are means of so many points a pixel, squared. 2 costs double.")
+    ] = 1,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
     split: Annotated[SplitName, typer.Option(help="Of logs whose source does not say.")] = SplitName.train,
     shard_scenes: Annotated[int, typer.Option(help="Scenes in a shard, at most.")] = 64,
@@ -110,6 +113,7 @@ def augment(
         future=future,
         viewpoints=ViewpointOptions(recovery, CrossAgentOptions(per_scene=max_cross_agent)),
         style=cast(StyleName, style.value),
+        samples=samples,
         split=cast(Split, split.value),
         shard_scenes=shard_scenes,
     )
@@ -140,7 +144,7 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
 
 def _rejections(rejections: dict[str, dict[str, int]]) -> Table:
     """Viewpoints that were tried and not used, by kind and reason."""
-    table = Table("kind", "rejected because", "viewpoints", box=None)
+    table = Table("kind", "rejected because", "count", box=None)
     for kind, reasons in rejections.items():
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
             table.add_row(kind, reason, str(count))

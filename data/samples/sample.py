@@ -36,7 +36,7 @@ class Drawer:
     """
 
     def __init__(self, static: Primitives, options: AugmentOptions, watch: Stopwatch) -> None:
-        self._static, self._style, self._watch = static, STYLES[options.style](), watch
+        self._static, self._style, self._watch = static, STYLES[options.style](samples=options.samples), watch
         self._outputs = ("rgb", *options.extra)
         self._canvases = dict[tuple[str, int, int], View]()
 
