@@ -20,7 +20,7 @@ from swerve.rasterizer import render
 from swerve.scenes import Camera, Lens, LensModel, Photo, Scene, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import interpolate_poses, inverse, transform_points, upright
-from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, logged, prepare, viewpoints
+from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, prepare, viewpoints
 
 NOW = 30  # 3 s: the ego at x = 50, y = -1.75, at 10 m/s along x
 
@@ -298,12 +298,12 @@ def test_memory_of_one_viewpoint_does_not_show_in_the_next():
 
 def test_smoothing_is_in_the_images_alone():
     log = small_log()
-    scene = Scene(log, 20, 20, 50)
+    (seat,) = seats(log, ViewpointKind.LOGGED)[:1]
     made = {}
     for samples in (1, 2):
         options = AugmentOptions(views=("logged",), size=(64, 36), samples=samples, extra=("depth",))
         drawer = Drawer(build_static(log.road_map), options, Stopwatch())
-        made[samples] = dict(make_sample(logged(scene, prepare(log)), drawer, options, Stopwatch()).members)
+        made[samples] = make_sample(seat, drawer, options, Stopwatch()).members
     assert made[1]["front.png"] != made[2]["front.png"]
     assert made[1]["front.depth.png"] == made[2]["front.depth.png"]
     assert made[1]["npz"] == made[2]["npz"]
