@@ -1,0 +1,1 @@
+"""Simulate, score and weigh what a planner would have done."""
