@@ -28,3 +28,8 @@ FIRST_CURVATURE_PENALTY: Final = 1e-10
 ACCELERATION_LAG: Final = 0.2
 STEERING_LAG: Final = 0.05
 MAX_STEERING: Final = 1.0471975511965976  # pi / 3
+
+# The map around the ego, and the grid that makes it quick to ask (the grid changes no result).
+MAP_RADIUS: Final = 100.0
+GRID_CELL: Final = 2.0
+GRID_SIZE: Final = 100
