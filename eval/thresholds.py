@@ -33,3 +33,12 @@ MAX_STEERING: Final = 1.0471975511965976  # pi / 3
 MAP_RADIUS: Final = 100.0
 GRID_CELL: Final = 2.0
 GRID_SIZE: Final = 100
+
+# Repairing the route, and choosing the lane that the ego is on.
+CANDIDATE_RADIUS: Final = 1.0
+CANDIDATE_DISTANCE: Final = 3.0
+CANDIDATE_HEADING: Final = 0.7853981633974483  # pi / 4
+BACKWARD_DEPTH: Final = 15
+FORWARD_DEPTH: Final = 30
+ROUTE_WINDOW: Final = 30
+LOOP_AREA: Final = 1.0
