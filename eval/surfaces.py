@@ -53,6 +53,12 @@ class Polygons:
     edges: Float[np.ndarray, "e 4"]
     starts: Int[np.ndarray, "p1"]
 
+    def of(self, rows: Int[np.ndarray, "k"]) -> "Polygons":
+        """The given polygons alone."""
+        parts = [self.edges[self.starts[row] : self.starts[row + 1]] for row in rows]
+        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        return Polygons(np.concatenate([np.zeros((0, 4)), *parts]), np.concatenate([[0], ends]).astype(np.int64))
+
 
 def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"]) -> Surfaces:
     """The polygons of the map that meet the axis-aligned square of `MAP_RADIUS` metres around `center`.

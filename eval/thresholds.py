@@ -42,3 +42,64 @@ BACKWARD_DEPTH: Final = 15
 FORWARD_DEPTH: Final = 30
 ROUTE_WINDOW: Final = 30
 LOOP_AREA: Final = 1.0
+
+# NC and TTC: who is at fault.
+STOPPED_SPEED: Final = 0.05
+MOVING_SPEED: Final = 0.005
+AHEAD: Final = 0.5235987755982988  # 30 degrees
+BEHIND: Final = 2.6179938779914944  # 150 degrees
+TTC_OFFSETS: Final = (0, 3, 6, 9)
+
+# DDC: metres driven against the route within a window of DIRECTION_HORIZON + 1 steps.
+DIRECTION_HORIZON: Final = 10
+DIRECTION_COMPLIANT: Final = 2.0
+DIRECTION_VIOLATED: Final = 6.0
+
+# LK: metres from the centreline, for how many steps in a row.
+LANE_KEEPING_DISTANCE: Final = 0.5
+LANE_KEEPING_STEPS: Final = 20
+
+# EP: metres of the best progress below which everybody has progressed enough.
+PROGRESS_FLOOR: Final = 5.0
+
+# HC: bounds of the comfort of history and simulation together; EC: of the differences between two frames' plans.
+MIN_LONGITUDINAL_ACCELERATION: Final = -4.05
+MAX_LONGITUDINAL_ACCELERATION: Final = 2.40
+MAX_LATERAL_ACCELERATION: Final = 4.89
+MAX_JERK: Final = 8.37
+MAX_LONGITUDINAL_JERK: Final = 4.13
+MAX_YAW_ACCELERATION: Final = 1.93
+MAX_YAW_RATE: Final = 0.95
+COMFORT_DECIMALS: Final = 8
+HISTORY_STEP_US: Final = 100_000
+EXTENDED_ACCELERATION: Final = 0.7
+EXTENDED_JERK: Final = 0.5
+EXTENDED_YAW_RATE: Final = 0.1
+EXTENDED_YAW_ACCELERATION: Final = 0.1
+EXTENDED_MAX_INTERVAL: Final = 0.55
+
+# Weights of the weighted metrics.
+PROGRESS_WEIGHT: Final = 5.0
+TTC_WEIGHT: Final = 5.0
+LANE_KEEPING_WEIGHT: Final = 2.0
+HISTORY_COMFORT_WEIGHT: Final = 2.0
+EXTENDED_COMFORT_WEIGHT: Final = 2.0
+
+# Frames of the log that matter: 0, 0.5, ..., 4 s from now.
+FRAMES: Final = 9
+STEPS_PER_FRAME: Final = 5
+HISTORY_FRAMES: Final = 4
+
+# PDM-Closed, the reference of ego progress: IDM along the centreline and beside it.
+SPEED_SHARES: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
+DEFAULT_SPEED_LIMIT: Final = 15.0
+LATERAL_OFFSETS: Final = (0.0, -1.0, 1.0)
+IDM_GAP: Final = 1.0
+IDM_HEADWAY: Final = 1.5
+IDM_ACCELERATION: Final = 1.5
+IDM_DECELERATION: Final = 3.0
+IDM_EXPONENT: Final = 10.0
+IDM_MIN_DISTANCE: Final = 1.0
+FORECAST_STEPS: Final = 2  # steps of 0.1 s that share one forecast, and one choice of leader
+FORECAST_RADIUS: Final = 100.0
+FORECAST_LIMITS: Final = {"vehicle": 50, "pedestrian": 25, "bicycle": 10, "static": 50}
