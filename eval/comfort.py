@@ -38,11 +38,12 @@ def comfort_bounds_kept(
 ) -> Bool[np.ndarray, "n 6"]:
     """Whether each of `QUANTITIES` stays strictly within its bounds, history and simulation together.
 
-    "Centre" acceleration is the original's: ax + 1.461 (yaw rate^2 + yaw acceleration), and ay unchanged.
+    Without history nothing is judged uncomfortable. "Centre" acceleration is the original's: ax + 1.461 (yaw rate^2 + yaw acceleration), and ay unchanged.
     """
-    if history is not None:
-        past = np.broadcast_to(history, (len(states), *history.shape))
-        states = np.concatenate([past, states], axis=1)
+    if history is None:
+        return np.ones((len(states), len(QUANTITIES)), bool)
+    past = np.broadcast_to(history, (len(states), *history.shape))
+    states = np.concatenate([past, states], axis=1)
     turning = states[..., State.YAW_RATE] ** 2 + states[..., State.YAW_ACCELERATION]
     forward = smoothed(states[..., State.ACCELERATION] + AXLE_TO_CENTER * turning, 8, 2)
     sideways = smoothed(states[..., State.LATERAL_ACCELERATION], 8, 2)

@@ -1,6 +1,6 @@
 """Simulated proposals in, unfiltered sub-scores and what caused them out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
@@ -93,6 +93,15 @@ class Judgement:
     def product(self) -> Float[np.ndarray, "n"]:
         """Product of the multiplicative sub-scores."""
         return product_of(self.metrics)
+
+    def of(self, rows: Int[np.ndarray, "k"]) -> "Judgement":
+        """The given proposals alone."""
+        return Judgement(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: "list[Judgement]") -> "Judgement":
+        """Several judgements as one."""
+        return cls(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)})
 
 
 def judge(
