@@ -91,7 +91,7 @@ def plan_differences(
     Returns:
         RMS differences of acceleration, jerk, yaw rate and yaw acceleration.
     """
-    difference = _features(now[:, :-steps]) - _features(before[:, steps:])
+    difference = _features(now[:, : now.shape[1] - steps]) - _features(before[:, steps:])
     return np.sqrt((difference**2).mean(axis=2)).T
 
 

@@ -60,6 +60,11 @@ class Scores:
         """EPDMS without extended comfort."""
         return pdm_score(self.metrics)
 
+    @property
+    def raw_pdm_score(self) -> Float[np.ndarray, "n"]:
+        """The same of the unfiltered sub-scores, which is what NAVSIM's column `pdm_score` holds."""
+        return pdm_score(self.raw)
+
     def epdms(self, extended: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
         """EPDMS with extended comfort (0 or 1; where it is NaN, without)."""
         return epdms(self.metrics, extended)

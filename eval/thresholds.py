@@ -103,3 +103,7 @@ IDM_MIN_DISTANCE: Final = 1.0
 FORECAST_STEPS: Final = 2  # steps of 0.1 s that share one forecast, and one choice of leader
 FORECAST_RADIUS: Final = 100.0
 FORECAST_LIMITS: Final = {"vehicle": 50, "pedestrian": 25, "bicycle": 10, "static": 50}
+
+# Proximity weights of follow-up scenes.
+PROXIMITY_VARIANCE: Final = 0.1
+UNIFORM_BELOW: Final = 1e-8
