@@ -7,6 +7,8 @@ import gzip
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +199,7 @@ def _ego(records: list[dict[str, float]], seconds: np.ndarray) -> Ego:
 
 def _tracks(frames: list[list[list[Any]]]) -> Tracks:
     first = {item[0]: item for frame in reversed(frames) for item in reversed(frame)}
-    ids = tuple(dict.fromkeys(item[0] for frame in frames for item in frame))
+    ids = _common_order([[item[0] for item in frame] for frame in frames])
     row = {track: index for index, track in enumerate(ids)}
     values, valid = np.zeros((len(ids), len(frames), 8)), np.zeros((len(ids), len(frames)), bool)
     for step, frame in enumerate(frames):
@@ -215,6 +217,21 @@ def _tracks(frames: list[list[list[Any]]]) -> Tracks:
         velocities=values[..., 6:8],
         valid=valid,
     )
+
+
+def _common_order(frames: list[list[str]]) -> tuple[str, ...]:
+    """All ids in an order that every frame keeps; if there is none, by first appearance.
+
+    NAVSIM's reactive traffic moves vehicles one after the other in the frames' order, which shows in its results.
+    """
+    before: dict[str, set[str]] = {track: set() for frame in frames for track in frame}
+    for frame in frames:
+        for earlier, later in pairwise(frame):
+            before[later].add(earlier)
+    try:
+        return tuple(TopologicalSorter(before).static_order())
+    except CycleError:
+        return tuple(before)
 
 
 def _lights(frames: list[list[list[str]]], lanes: dict[str, dict[str, Any]]) -> TrafficLights:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from swerve.eval.comfort import history_states
 from swerve.eval.judge import Stage
 from swerve.eval.pdm_closed import Situation, reference_trajectory
+from swerve.eval.rails import Rails, rails_of
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
 from swerve.eval.surfaces import surfaces_around
 from swerve.eval.thresholds import AXLE_TO_CENTER, FRAMES, HALF_LENGTH, HALF_WIDTH, HISTORY_FRAMES
@@ -31,6 +32,7 @@ class Context:
         route_lanes: lanes of the corrected route.
         traffic: the log's tracks at 10 Hz.
         lights: red lights on the logged route at 10 Hz.
+        rails: vehicles on lanes, for reactive traffic.
         reference: what PDM-Closed would do: world poses at 0, 0.1, ..., 5 s.
     """
 
@@ -45,6 +47,7 @@ class Context:
     route_lanes: tuple[str, ...]
     traffic: Traffic
     lights: RedLights
+    rails: Rails
     reference: Float[np.ndarray, "51 3"]
 
     @property
@@ -96,8 +99,15 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
         route_lanes=route_lanes,
         traffic=traffic,
         lights=lights,
+        rails=rails_of(road_map, traffic, _seen_now(scene, traffic), where.box),
         reference=reference_trajectory(situation),
     )
+
+
+def _seen_now(scene: Scene, traffic: Traffic) -> Bool[np.ndarray, "m"]:
+    tracks = scene.log.tracks
+    now = {track for track, valid in zip(tracks.ids, tracks.valid[:, scene.now], strict=True) if valid}
+    return np.array([track in now for track in traffic.ids], dtype=bool)
 
 
 def ego_box_at(pose: Float[np.ndarray, "3"]) -> Float[np.ndarray, "6"]:

@@ -33,6 +33,21 @@ def project_point(points, lengths, x, y):
 
 
 @njit(cache=True, nogil=True)
+def point_at(points, lengths, along):
+    """The point (x, y) of a line at an arc length; beyond the ends, that of the ends."""
+    if along <= 0.0:
+        return points[0, 0], points[0, 1]
+    k = 1
+    while k < len(lengths) and lengths[k] < along:
+        k += 1
+    if k == len(lengths):
+        return points[k - 1, 0], points[k - 1, 1]
+    share = (along - lengths[k - 1]) / (lengths[k] - lengths[k - 1])
+    x = points[k - 1, 0] + share * (points[k, 0] - points[k - 1, 0])
+    return x, points[k - 1, 1] + share * (points[k, 1] - points[k - 1, 1])
+
+
+@njit(cache=True, nogil=True)
 def along_path(points, lengths, along):
     """Poses (q, t, 3) at arc lengths (q, t), headings wrapped."""
     poses = np.empty((along.shape[0], along.shape[1], 3))

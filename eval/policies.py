@@ -5,10 +5,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 from swerve.eval.context import Context
+from swerve.eval.navsim_agents import navsim_agents
 from swerve.eval.thresholds import STEP
 from swerve.eval.traffic import World, constant_velocity, without_contacts
 
-Policy = Literal["log-replay", "constant-velocity"]
+Policy = Literal["log-replay", "constant-velocity", "navsim-reactive"]
 Worlds = tuple[World, ...]
 
 
@@ -16,10 +17,13 @@ def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 
     """The others, one world for all simulated trajectories, or one for each where they react to it.
 
     Args:
-        policy: "log-replay" (tracks that touch the ego now are removed) or "constant-velocity" (vehicles only).
+        policy: "log-replay" (tracks that touch the ego now are removed), "constant-velocity" (of vehicles; NAVSIM's for
+            debugging) or "navsim-reactive".
         context: the scene.
         states: simulated trajectories.
     """
     if policy == "log-replay":
         return (World.of(without_contacts(context.traffic, context.ego_box), context.lights),)
+    if policy == "navsim-reactive":
+        return tuple(World.of(navsim_agents(context, state), context.lights) for state in states)
     return (World.of(constant_velocity(context.traffic, STEP), context.lights),)

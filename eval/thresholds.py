@@ -107,3 +107,15 @@ FORECAST_LIMITS: Final = {"vehicle": 50, "pedestrian": 25, "bicycle": 10, "stati
 # Proximity weights of follow-up scenes.
 PROXIMITY_VARIANCE: Final = 0.1
 UNIFORM_BELOW: Final = 1e-8
+
+# NAVSIM's reactive traffic: IDM agents.
+AGENT_SPEED: Final = 10.0
+AGENT_GAP: Final = 1.0
+AGENT_HEADWAY: Final = 1.5
+AGENT_ACCELERATION: Final = 1.0
+AGENT_DECELERATION: Final = 2.0
+AGENT_EXPONENT: Final = 4.0
+AGENT_RADIUS: Final = 100.0
+AGENT_SNAP: Final = 3.0
+AGENT_PARKED_SPEED: Final = 0.1
+HEADING_PROBE: Final = 0.5
