@@ -1,9 +1,9 @@
 """Vehicles on rails: car-following along fixed paths among footprints, as nuPlan's IDM agents do it.
 
-A footprint is the vehicle's box together with the strip of its path from its rear to its front plus a headway. Shapes
-are bags of convex quadrilaterals (4, 2); triangles repeat a vertex. The bends of strips are filled with fans of chords,
-as shapely's buffer (16 segments per quarter) draws them. GEOS also simplifies the strip's sides by at most 1 % of its
-half width, which is not imitated: a distance to a curved side may differ by that, the ends are exact.
+A footprint is the vehicle's box together with the strip of its path from its rear to its front plus a headway. Strips
+have the outline that GEOS draws for a buffer with flat ends (16 segments per quarter of a round bend, and its rules for
+bends that are too tight), because who leads whom, and at what distance, hangs on it. A shape is a bag of edges: first
+the four of a box, then those of a strip; a shape without a box has four edges at infinity first.
 """
 
 import math
@@ -23,6 +23,8 @@ from swerve.eval.thresholds import (
 )
 
 FILLET = math.pi / 2 / 16
+SNAP = 1e-3  # of the half width: corners closer than that are one
+CLOSING = 80.0  # where a bend is too tight, the outline steps in by 1 / 81 of the half width
 
 
 @njit(cache=True, nogil=True)
@@ -45,9 +47,9 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
     ego_boxes, ego_speeds, ego_headings = egos
     steps, count = len(ego_boxes), len(targets)
     poses, speeds, present = np.zeros((steps, count, 3)), np.zeros((steps, count)), np.zeros((steps, count), np.bool_)
-    state, pieces, circles, numbers = _start(paths, start, boxes)
-    ahead = np.empty((pieces.shape[1], 4, 2))
-    ahead_circles = np.empty((pieces.shape[1], 3))
+    state, shapes, numbers, bounds = _start(paths, start, boxes)
+    line, ahead, ahead_bounds = np.empty((shapes.shape[1], 2)), np.empty((shapes.shape[1], 4)), np.empty(4)
+    ahead[:4] = np.inf
     alive = np.ones(count, np.bool_)
     for i in range(count):
         pose_on(paths, i, start[i, 0], poses[0, i])
@@ -61,10 +63,11 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
         for i in range(count):
             if not alive[i]:
                 continue
-            number = strip(paths, i, state[i, 0], np.inf, sizes[i, 1], ahead, ahead_circles)
-            shapes = (pieces, circles, numbers, alive)
+            count_ahead = strip(paths, i, state[i, 0], np.inf, sizes[i, 1], line, ahead)
+            bound(ahead, 4, count_ahead, ahead_bounds)
+            way = (ahead[:count_ahead], ahead_bounds)
             others = (ego, obstacles[0][t - 1], obstacles[1][t - 1])
-            gap, who = _leader(i, ahead, ahead_circles, number, shapes, others)
+            gap, who = _leader(i, way, (shapes, numbers, bounds, alive), others)
             speed, rear = 0.0, 0.0
             if who == -1:
                 gap, rear = _length(paths, i) - state[i, 0], sizes[i, 0] / 2
@@ -76,7 +79,8 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
             if stop > -sizes[i, 0] / 2 and stop < gap - rear:
                 gap, rear, speed = stop, 0.0, 0.0
             _advance(state[i], targets[i], gap - rear, speed)
-            numbers[i] = footprint(paths, i, state[i], sizes[i], pieces[i], circles[i])
+            numbers[i] = footprint(paths, i, state[i], sizes[i], line, shapes[i])
+            bound(shapes[i], 0, numbers[i], bounds[i])
             pose_on(paths, i, state[i, 0], poses[t, i])
             headings[i] = poses[t, i, 2]
             speeds[t, i], present[t, i] = state[i, 1], True
@@ -90,16 +94,15 @@ def _start(paths, start, boxes):
     longest = 2
     for i in range(count):
         longest = max(longest, starts[i + 1] - starts[i])
-    # Per vertex at most one rectangle and a fan of pi / FILLET / 2 triangles, which only a full turn needs; 4 suffice
-    # on average, and `strip` stops filling bends before it runs out.
-    capacity = 5 * longest + 40
-    pieces, circles = np.empty((count, capacity, 4, 2)), np.empty((count, capacity, 3))
-    numbers = np.empty(count, np.int64)
+    # Two sides, each with two corners per bend and more for sharp ones; `_outline` leaves fillets out before the space
+    # runs out, which takes an average of more than 11 degrees per vertex.
+    capacity = 8 * longest + 64
+    shapes, numbers, bounds = np.zeros((count, capacity, 4)), np.full(count, 4, np.int64), np.empty((count, 4))
     for i in range(count):
         # Before the first step the footprint is the bare box.
-        _quad_of_box(boxes[i], pieces[i, 0], circles[i, 0])
-        numbers[i] = 1
-    return start.copy(), pieces, circles, numbers
+        _box_edges(boxes[i], shapes[i])
+        bound(shapes[i], 0, 4, bounds[i])
+    return start.copy(), shapes, numbers, bounds
 
 
 @njit(cache=True, nogil=True)
@@ -116,186 +119,252 @@ def _advance(state, target, gap, leader_speed):
 
 
 @njit(cache=True, nogil=True)
-def _leader(i, ahead, ahead_circles, number, shapes, others):
+def _leader(i, way, footprints, others):
     """Distance from agent i's footprint to the nearest that intersects its way, and whose it is.
 
     Agents are 0..k - 1, the ego is k, obstacles k + 1 and on; -1: the way is free.
     """
-    pieces, circles, numbers, alive = shapes
+    shapes, numbers, bounds, alive = footprints
     ego, boxes, here = others
     count = len(alive)
     best, who = np.inf, -1
-    other, circle = np.empty((1, 4, 2)), np.empty((1, 3))
+    edges, limits = np.empty((4, 4)), np.empty(4)
+    own = (shapes[i, : numbers[i]], bounds[i])
     for j in range(count + 1 + len(boxes)):
         if j == i or (j < count and not alive[j]) or (j > count and not here[j - count - 1]):
             continue
         if j < count:
-            shape, disc, size = pieces[j], circles[j], numbers[j]
+            other = (shapes[j, : numbers[j]], bounds[j])
         else:
-            _quad_of_box(ego if j == count else boxes[j - count - 1], other[0], circle[0])
-            shape, disc, size = other, circle, 1
-        if _touch(ahead, ahead_circles, number, shape, disc, size):
-            gap = _distance(pieces[i], circles[i], numbers[i], shape, disc, size)
+            _box_edges(ego if j == count else boxes[j - count - 1], edges)
+            bound(edges, 0, 4, limits)
+            other = (edges[:], limits)
+        if shapes_touch(way, other):
+            gap = shapes_distance(own, other)
             if gap < best:
                 best, who = gap, j
     return best, who
 
 
 @njit(cache=True, nogil=True)
-def footprint(paths, i, state, size, pieces, circles):
-    """Writes the pieces of agent i's footprint, and returns how many."""
-    rear = state[0] - size[0] / 2
-    front = state[0] + size[0] / 2 + state[1] * AGENT_HEADWAY
-    number = strip(paths, i, rear, front, size[1], pieces, circles)
-    return _box_piece(paths, i, state[0], size, pieces, circles, number)
-
-
-@njit(cache=True, nogil=True)
-def _box_piece(paths, i, along, size, pieces, circles, number):
+def footprint(paths, i, state, size, line, shape):
+    """Writes the edges of agent i's footprint, and returns how many."""
     pose, box = np.empty(3), np.empty(6)
-    pose_on(paths, i, along, pose)
+    pose_on(paths, i, state[0], pose)
     box[0], box[1], box[2], box[3] = pose[0], pose[1], math.cos(pose[2]), math.sin(pose[2])
     box[4], box[5] = size[0] / 2, size[1] / 2
-    _quad_of_box(box, pieces[number], circles[number])
-    return number + 1
+    _box_edges(box, shape)
+    return strip(paths, i, state[0] - size[0] / 2, state[0] + size[0] / 2 + state[1] * AGENT_HEADWAY, size[1], line, shape)
 
 
 @njit(cache=True, nogil=True)
-def _quad_of_box(box, piece, circle):
-    box_corners(box, piece)
-    circle[0], circle[1], circle[2] = box[0], box[1], math.hypot(box[4], box[5])
+def _box_edges(box, edges):
+    corners = np.empty((4, 2))
+    box_corners(box, corners)
+    for i in range(4):
+        edges[i, 0], edges[i, 1] = corners[i, 0], corners[i, 1]
+        edges[i, 2], edges[i, 3] = corners[(i + 1) % 4, 0], corners[(i + 1) % 4, 1]
 
 
 @njit(cache=True, nogil=True)
-def strip(paths, i, first, last, width, pieces, circles):
-    """Writes the pieces of agent i's path between two arc lengths, `width` wide with flat ends; returns how many."""
+def bound(edges, first, last, out):
+    """Writes the bounding box (low x, low y, high x, high y) of edges."""
+    out[0], out[1], out[2], out[3] = np.inf, np.inf, -np.inf, -np.inf
+    for e in range(first, last):
+        out[0], out[1] = min(out[0], edges[e, 0]), min(out[1], edges[e, 1])
+        out[2], out[3] = max(out[2], edges[e, 0]), max(out[3], edges[e, 1])
+
+
+@njit(cache=True, nogil=True)
+def strip(paths, i, first, last, width, line, shape):
+    """Writes the outline of agent i's path between two arc lengths after the shape's first four edges.
+
+    Args:
+        paths: see `drive`.
+        i: the agent.
+        first, last: arc lengths; limited to the path.
+        width: of the strip; its ends are flat.
+        line: room for the path's vertices.
+        shape: edges to write to.
+
+    Returns:
+        The number of edges, the first four included.
+    """
+    count = _cut(paths, i, first, last, line)
+    if count < 2:
+        return 4
+    number = 4
+    for backwards in range(2):
+        number = _outline(line[:count][::-1] if backwards else line[:count], width / 2, shape, number)
+    for e in range(4, number):
+        after = e + 1 if e + 1 < number else 4
+        shape[e, 2], shape[e, 3] = shape[after, 0], shape[after, 1]
+    return number
+
+
+@njit(cache=True, nogil=True)
+def _cut(paths, i, first, last, line):
+    """Writes the vertices (n, 2) of agent i's path between two arc lengths, and returns how many."""
     points, lengths, starts = paths
     low, high = starts[i], starts[i + 1] - 1
     first = min(max(first, lengths[low]), lengths[high])
     last = min(max(last, lengths[low]), lengths[high])
-    here, there = np.empty(3), np.empty(3)
-    pose_on(paths, i, first, here)
-    number = 0
-    before_x, before_y = 0.0, 0.0
-    k = low
-    while k <= high and lengths[k] <= first:
-        k += 1
-    finished = False
-    while not finished:
-        if k > high or lengths[k] >= last:
-            pose_on(paths, i, last, there)
-            finished = True
-        else:
-            there[:] = points[k]
-        k += 1
-        dx, dy = there[0] - here[0], there[1] - here[1]
-        length = math.hypot(dx, dy)
-        if length < 1e-12:
-            continue
-        dx, dy = dx / length, dy / length
-        if number > 0:
-            number = _bend(here, before_x, before_y, dx, dy, width / 2, pieces, circles, number)
-        _rectangle(here, there, dx, dy, length, width / 2, pieces[number], circles[number])
-        number += 1
-        before_x, before_y = dx, dy
-        here[:] = there
-    return number
+    pose = np.empty(3)
+    pose_on(paths, i, first, pose)
+    line[0, 0], line[0, 1] = pose[0], pose[1]
+    count = 1
+    for k in range(low, high + 1):
+        if first < lengths[k] < last:
+            line[count, 0], line[count, 1] = points[k, 0], points[k, 1]
+            count += 1
+    if last - first > 1e-12:
+        pose_on(paths, i, last, pose)
+        line[count, 0], line[count, 1] = pose[0], pose[1]
+        count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
-def _rectangle(here, there, dx, dy, length, half, piece, circle):
-    piece[0, 0], piece[0, 1] = there[0] - half * dy, there[1] + half * dx
-    piece[1, 0], piece[1, 1] = here[0] - half * dy, here[1] + half * dx
-    piece[2, 0], piece[2, 1] = here[0] + half * dy, here[1] - half * dx
-    piece[3, 0], piece[3, 1] = there[0] + half * dy, there[1] - half * dx
-    circle[0], circle[1] = (here[0] + there[0]) / 2, (here[1] + there[1]) / 2
-    circle[2] = math.hypot(length / 2, half)
+def _outline(line, half, shape, number):
+    """Writes the corners to the left of a line, then both corners of its end; returns the number of edges so far."""
+    last = len(line) - 1
+    nx, ny = _normal(line[0], line[1], half)
+    for k in range(1, last):
+        mx, my = _normal(line[k], line[k + 1], half)
+        cross = nx * my - ny * mx
+        if cross < 0.0:
+            number = _outer_bend(line[k], nx, ny, mx, my, half, shape, number)
+        elif cross > 0.0:
+            number = _inner_bend(line[k - 1], line[k], line[k + 1], nx, ny, mx, my, half, shape, number)
+        nx, ny = mx, my
+    number = _corner(shape, number, line[last, 0] + nx, line[last, 1] + ny)
+    return _corner(shape, number, line[last, 0] - nx, line[last, 1] - ny)
 
 
 @njit(cache=True, nogil=True)
-def _bend(at, before_x, before_y, dx, dy, half, pieces, circles, number):
-    """Fills the outer side of a bend with a fan of triangles."""
-    cross, dot = before_x * dy - before_y * dx, before_x * dx + before_y * dy
-    turn = math.atan2(cross, dot)
-    if abs(turn) < 1e-9:
+def _normal(a, b, half):
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = math.sqrt(dx * dx + dy * dy)
+    return -dy / length * half, dx / length * half
+
+
+@njit(cache=True, nogil=True)
+def _corner(shape, number, x, y):
+    shape[number, 0], shape[number, 1] = x, y
+    return number + 1
+
+
+@njit(cache=True, nogil=True)
+def _outer_bend(at, nx, ny, mx, my, half, shape, number):
+    number = _corner(shape, number, at[0] + nx, at[1] + ny)
+    if math.hypot(nx - mx, ny - my) < half * SNAP:
         return number
-    side = -1.0 if turn > 0 else 1.0
-    count = max(int(abs(turn) / FILLET + 0.5), 1)
-    start = math.atan2(side * before_x, -side * before_y)
-    for c in range(count):
-        if number + 2 >= len(pieces) - 2:
-            break
-        a, b = start + turn * c / count, start + turn * (c + 1) / count
-        piece = pieces[number]
-        piece[0, 0], piece[0, 1] = at[0], at[1]
-        piece[1, 0], piece[1, 1] = at[0] + half * math.cos(a), at[1] + half * math.sin(a)
-        piece[2, 0], piece[2, 1] = at[0] + half * math.cos(b), at[1] + half * math.sin(b)
-        piece[3] = piece[2]
-        circles[number, 0], circles[number, 1], circles[number, 2] = at[0], at[1], half
-        number += 1
-    return number
+    turn = math.atan2(nx * my - ny * mx, nx * mx + ny * my)
+    count = int(abs(turn) / FILLET + 0.5)
+    start = math.atan2(ny, nx)
+    for c in range(1, count):
+        if number + 16 < len(shape):
+            angle = start + turn * c / count
+            number = _corner(shape, number, at[0] + half * math.cos(angle), at[1] + half * math.sin(angle))
+    return _corner(shape, number, at[0] + mx, at[1] + my)
 
 
 @njit(cache=True, nogil=True)
-def _touch(a, a_circles, a_number, b, b_circles, b_number):
-    for i in range(a_number):
-        for j in range(b_number):
-            dx, dy = a_circles[i, 0] - b_circles[j, 0], a_circles[i, 1] - b_circles[j, 1]
-            reach = a_circles[i, 2] + b_circles[j, 2]
-            if dx * dx + dy * dy <= reach * reach and quads_touch(a[i], b[j]):
+def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
+    dx, dy = at[0] - before[0], at[1] - before[1]
+    ex, ey = after[0] - at[0], after[1] - at[1]
+    cross = dx * ey - dy * ex
+    # Where the parallels of both segments cross, seen from their starts.
+    ox, oy = at[0] + mx - before[0] - nx, at[1] + my - before[1] - ny
+    s, t = (ox * ey - oy * ex) / cross, (ox * dy - oy * dx) / cross
+    if 0.0 <= s <= 1.0 and 0.0 <= t <= 1.0:
+        return _corner(shape, number, before[0] + nx + s * dx, before[1] + ny + s * dy)
+    number = _corner(shape, number, at[0] + nx, at[1] + ny)
+    if math.hypot(nx - mx, ny - my) < half * SNAP:
+        return number
+    share = CLOSING / (CLOSING + 1.0)
+    number = _corner(shape, number, at[0] + share * nx, at[1] + share * ny)
+    number = _corner(shape, number, at[0] + share * mx, at[1] + share * my)
+    return _corner(shape, number, at[0] + mx, at[1] + my)
+
+
+@njit(cache=True, nogil=True)
+def shapes_touch(a, b):
+    """Whether two shapes (edges, bounds) intersect."""
+    if a[1][0] > b[1][2] or b[1][0] > a[1][2] or a[1][1] > b[1][3] or b[1][1] > a[1][3]:
+        return False
+    for i in range(len(a[0])):
+        for j in range(len(b[0])):
+            if _edges_touch(a[0][i], b[0][j]):
                 return True
-    return False
+    return _holds_part(a[0], b[0]) or _holds_part(b[0], a[0])
 
 
 @njit(cache=True, nogil=True)
-def _distance(a, a_circles, a_number, b, b_circles, b_number):
-    best = np.inf
-    for i in range(a_number):
-        for j in range(b_number):
-            dx, dy = a_circles[i, 0] - b_circles[j, 0], a_circles[i, 1] - b_circles[j, 1]
-            if math.sqrt(dx * dx + dy * dy) - a_circles[i, 2] - b_circles[j, 2] >= best:
-                continue
-            if quads_touch(a[i], b[j]):
-                return 0.0
-            for e in range(4):
-                f = (e + 1) % 4
-                for v in range(4):
-                    best = min(
-                        best,
-                        math.sqrt(
-                            min(
-                                point_segment_squared(
-                                    b[j, v, 0], b[j, v, 1], a[i, e, 0], a[i, e, 1], a[i, f, 0], a[i, f, 1]
-                                ),
-                                point_segment_squared(
-                                    a[i, v, 0], a[i, v, 1], b[j, e, 0], b[j, e, 1], b[j, f, 0], b[j, f, 1]
-                                ),
-                            )
-                        ),
-                    )
-    return best
+def _edges_touch(a, b):
+    if (
+        min(a[0], a[2]) > max(b[0], b[2])
+        or min(b[0], b[2]) > max(a[0], a[2])
+        or min(a[1], a[3]) > max(b[1], b[3])
+        or min(b[1], b[3]) > max(a[1], a[3])
+    ):
+        return False
+    c = (a[2] - a[0]) * (b[1] - a[1]) - (a[3] - a[1]) * (b[0] - a[0])
+    d = (a[2] - a[0]) * (b[3] - a[1]) - (a[3] - a[1]) * (b[2] - a[0])
+    if (c > 0.0 and d > 0.0) or (c < 0.0 and d < 0.0):
+        return False
+    c = (b[2] - b[0]) * (a[1] - b[1]) - (b[3] - b[1]) * (a[0] - b[0])
+    d = (b[2] - b[0]) * (a[3] - b[1]) - (b[3] - b[1]) * (a[2] - b[0])
+    return not ((c > 0.0 and d > 0.0) or (c < 0.0 and d < 0.0))
 
 
 @njit(cache=True, nogil=True)
-def quads_touch(a, b):
-    """Whether two convex quadrilaterals (4, 2) intersect."""
-    return not (_separated(a, b) or _separated(b, a))
-
-
-@njit(cache=True, nogil=True)
-def _separated(a, b):
-    for e in range(4):
-        f = (e + 1) % 4
-        nx, ny = a[f, 1] - a[e, 1], a[e, 0] - a[f, 0]
-        if nx == 0.0 and ny == 0.0:
-            continue
-        low_a, high_a, low_b, high_b = np.inf, -np.inf, np.inf, -np.inf
-        for v in range(4):
-            p, q = nx * (a[v, 0] - a[e, 0]) + ny * (a[v, 1] - a[e, 1]), nx * (b[v, 0] - a[e, 0]) + ny * (b[v, 1] - a[e, 1])
-            low_a, high_a, low_b, high_b = min(low_a, p), max(high_a, p), min(low_b, q), max(high_b, q)
-        if low_a > high_b or low_b > high_a:
+def _holds_part(a, b):
+    """Whether the box or the strip of shape a holds the first corner of the box or of the strip of shape b."""
+    for part in (0, 4):
+        if part < len(b) and (_turns(a[:4], b[part, 0], b[part, 1]) or _turns(a[4:], b[part, 0], b[part, 1])):
             return True
     return False
+
+
+@njit(cache=True, nogil=True)
+def _turns(edges, x, y):
+    """Whether edges wind around a point (so that an outline may cross itself)."""
+    winding = 0
+    for e in range(len(edges)):
+        up = edges[e, 1] <= y < edges[e, 3]
+        if up or edges[e, 3] <= y < edges[e, 1]:
+            side = (edges[e, 2] - edges[e, 0]) * (y - edges[e, 1]) - (x - edges[e, 0]) * (edges[e, 3] - edges[e, 1])
+            if up and side > 0.0:
+                winding += 1
+            elif not up and side < 0.0:
+                winding -= 1
+    return winding != 0
+
+
+@njit(cache=True, nogil=True)
+def shapes_distance(a, b):
+    """Distance between two shapes (edges, bounds), 0 where they intersect."""
+    if shapes_touch(a, b):
+        return 0.0
+    best = np.inf
+    for i in range(len(a[0])):
+        e = a[0][i]
+        low_x, high_x = min(e[0], e[2]), max(e[0], e[2])
+        low_y, high_y = min(e[1], e[3]), max(e[1], e[3])
+        for j in range(len(b[0])):
+            f = b[0][j]
+            gap_x = max(low_x - max(f[0], f[2]), min(f[0], f[2]) - high_x, 0.0)
+            gap_y = max(low_y - max(f[1], f[3]), min(f[1], f[3]) - high_y, 0.0)
+            if gap_x * gap_x + gap_y * gap_y < best:
+                best = min(
+                    best,
+                    point_segment_squared(e[0], e[1], f[0], f[1], f[2], f[3]),
+                    point_segment_squared(e[2], e[3], f[0], f[1], f[2], f[3]),
+                    point_segment_squared(f[0], f[1], e[0], e[1], e[2], e[3]),
+                    point_segment_squared(f[2], f[3], e[0], e[1], e[2], e[3]),
+                )
+    return math.sqrt(best)
 
 
 @njit(cache=True, nogil=True)
