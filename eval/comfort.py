@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.signal import savgol_filter
-from swerve.eval.comfort_kernels import filter_rows
+from swerve.eval.comfort_kernels import filter_rows, stays_within, unwrapped
 from swerve.eval.simulate import State
 from swerve.eval.thresholds import (
     AXLE_TO_CENTER,
@@ -59,17 +59,23 @@ def comfort_bounds_kept_v1(states: Float[np.ndarray, "n t 11"]) -> Bool[np.ndarr
 def _kept(
     states: Float[np.ndarray, "n t 11"], forward: Float[np.ndarray, "n t"], sideways: Float[np.ndarray, "n t"]
 ) -> Bool[np.ndarray, "n 6"]:
-    heading = np.unwrap(states[..., State.HEADING], axis=1)
-    values = (
-        (forward, MIN_LONGITUDINAL_ACCELERATION, MAX_LONGITUDINAL_ACCELERATION),
-        (sideways, -MAX_LATERAL_ACCELERATION, MAX_LATERAL_ACCELERATION),
-        (smoothed(_strength(states), 15, 2, 1), -MAX_JERK, MAX_JERK),
-        (smoothed(forward, 15, 2, 1), -MAX_LONGITUDINAL_JERK, MAX_LONGITUDINAL_JERK),
-        (smoothed(heading, 5, 3, 2), -MAX_YAW_ACCELERATION, MAX_YAW_ACCELERATION),
-        (smoothed(heading, 5, 2, 1), -MAX_YAW_RATE, MAX_YAW_RATE),
+    heading = unwrapped(np.ascontiguousarray(states[..., State.HEADING]))
+    checks = (
+        (forward, MIN_LONGITUDINAL_ACCELERATION, MAX_LONGITUDINAL_ACCELERATION, (1, 0, 0)),
+        (sideways, -MAX_LATERAL_ACCELERATION, MAX_LATERAL_ACCELERATION, (1, 0, 0)),
+        (_strength(states), -MAX_JERK, MAX_JERK, (15, 2, 1)),
+        (forward, -MAX_LONGITUDINAL_JERK, MAX_LONGITUDINAL_JERK, (15, 2, 1)),
+        (heading, -MAX_YAW_ACCELERATION, MAX_YAW_ACCELERATION, (5, 3, 2)),
+        (heading, -MAX_YAW_RATE, MAX_YAW_RATE, (5, 2, 1)),
     )
-    rounded = [(np.round(value, COMFORT_DECIMALS), low, high) for value, low, high in values]
-    return np.stack([((low < value) & (value < high)).all(axis=1) for value, low, high in rounded], axis=1)
+    length = states.shape[1]
+    return np.stack(
+        [
+            stays_within(values, *_windows(length, *window), low, high, 10.0**COMFORT_DECIMALS)
+            for values, low, high, window in checks
+        ],
+        axis=1,
+    )
 
 
 def _strength(states: Float[np.ndarray, "n t 11"]) -> Float[np.ndarray, "n t"]:
@@ -96,7 +102,7 @@ def plan_differences(
 
 
 def _features(states: Float[np.ndarray, "n t 11"]) -> Float[np.ndarray, "4 n t"]:
-    heading = np.unwrap(states[..., State.HEADING], axis=1)
+    heading = unwrapped(np.ascontiguousarray(states[..., State.HEADING]))
     strength = _strength(states)
     return np.stack([strength, smoothed(strength, 15, 2, 1), smoothed(heading, 5, 2, 1), smoothed(heading, 5, 2, 2)])
 
