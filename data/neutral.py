@@ -33,6 +33,9 @@ from swerve.scenes.polyline import headings
 from swerve.scenes.transforms import upright
 
 SCHEMA = "ps-neutral-log/1"
+TWO_STAGE_SCHEMA = "ps-neutral-two-stage/1"
+# A stage-one token, the token of the frame 0.5 s before, and pairs of follow-up tokens of both.
+Follow = tuple[str, str, list[tuple[str, str]]]
 CLASSES = {
     "vehicle": ObjectClass.VEHICLE,
     "pedestrian": ObjectClass.PEDESTRIAN,
@@ -72,13 +75,13 @@ class NeutralSource:
     path: Path
     kind: str = "neutral"
 
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """Names of the logs.
 
         Raises:
             LogError: nothing there, or two logs of one name.
         """
-        return list(self._files())
+        return tuple(self._files())
 
     def load(self, name: str) -> Log:
         """The log without any scene's overrides.
@@ -90,6 +93,35 @@ class NeutralSource:
         if name not in files:
             raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
         return parse_log(read_document(files[name]), files[name])
+
+    def scenes(self, name: str) -> dict[str, NeutralScene]:
+        """The scenes that the log's file lists, by token.
+
+        Raises:
+            LogError: see `load`.
+        """
+        files = self._files()
+        if name not in files:
+            raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
+        return load_scenes(files[name])
+
+    def follow_ups(self, benchmark: Path) -> tuple[dict[str, NeutralScene], list[Follow]]:
+        """The scenes of a two-stage file, both stages, and its groups.
+
+        Raises:
+            LogError: the file is not in this form, or its log is not in this source.
+        """
+        document = read_document(benchmark, TWO_STAGE_SCHEMA)
+        files = self._files()
+        if document["log"] not in files:
+            raise LogError(benchmark, "log", f"{document['log']!r} is not in {self.path}")
+        base = read_document(files[document["log"]])
+        first = load_scenes(files[document["log"]])
+        tokens = {token for now, before, _ in document["mapping"] for token in (now, before)}
+        scenes = {token: first[token] for token in tokens if token in first}
+        for record in document["second_stage"]:
+            scenes[record["token"]] = _follow_up(base, record, benchmark)
+        return scenes, [(now, before, [tuple(pair) for pair in pairs]) for now, before, pairs in document["mapping"]]
 
     def _files(self) -> dict[str, Path]:
         files = [self.path] if self.path.is_file() else sorted(self.path.glob("*.json*"))
@@ -135,8 +167,8 @@ def scene_of(document: dict[str, Any], record: dict[str, Any], path: str | Path,
 
 
 @lru_cache(maxsize=4)
-def read_document(path: Path) -> dict[str, Any]:
-    """The parsed JSON of a neutral log.
+def read_document(path: Path, schema: str = SCHEMA) -> dict[str, Any]:
+    """The parsed JSON of a neutral file.
 
     Raises:
         LogError: not there, not JSON, or of another schema.
@@ -146,9 +178,9 @@ def read_document(path: Path) -> dict[str, Any]:
             document = json.load(stream)
     except (OSError, EOFError, ValueError) as error:
         raise LogError(path, "file", f"cannot be read ({error})") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema") != schema:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
-        raise LogError(path, "schema", f"is {found!r}, not {SCHEMA!r}")
+        raise LogError(path, "schema", f"is {found!r}, not {schema!r}")
     return document
 
 
@@ -324,6 +356,18 @@ def _with_overrides(document: dict[str, Any], record: dict[str, Any], path: str 
         frames.append(changed)
     route = record.get("route_roadblock_ids", document["route_roadblock_ids"])
     return {**document, "frames": frames, "route_roadblock_ids": route}
+
+
+def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> NeutralScene:
+    """A follow-up scene as a log of its own. Its future has no ego: the last one known stays where it is."""
+    last = record["frames"][record["current_frame"]]["ego"]
+    frames = [{"ego": last, **frame} for frame in record["frames"]]
+    for index, frame in enumerate(frames):
+        if index > record["current_frame"] or frame["ego"] is None:
+            frame["ego"] = last
+    log = parse_log({**base, "frames": frames, "navsim_stride": 1}, path)
+    now = record["current_frame"]
+    return NeutralScene(record["token"], Scene(log, now, now, len(frames) - now - 1), follow_up=True)
 
 
 def _displaced(ego: dict[str, float], forward: float, left: float, turn: float) -> dict[str, float]:

@@ -34,7 +34,8 @@ def distort(model, c, limit, x, y):
         return x, y
     r = math.sqrt(x * x + y * y)
     if r > limit:
-        inner_x, inner_y = distort(model, c, limit, x * limit / r, y * limit / r)
+        # Called with the radius cut to the limit, never with the limit again: rounding may leave it above for ever.
+        inner_x, inner_y = distort(model, c, math.inf, x * limit / r, y * limit / r)
         grow = (r - limit) / r
         return inner_x + x * grow, inner_y + y * grow
     scale = radial_scale(model, c, x * x + y * y)

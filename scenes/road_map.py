@@ -1,10 +1,12 @@
 """The map: lanes and how they join, surfaces, paint, and the height of the ground."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
 import numpy as np
+import shapely
 from jaxtyping import Float, Float32
 from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 from scipy.ndimage import distance_transform_edt, map_coordinates
@@ -239,3 +241,16 @@ class RoadMap:
     def with_groups(self, lanes: tuple[Lane, ...], groups: tuple[LaneGroup, ...]) -> "RoadMap":
         """The same map with other lanes and groups."""
         return replace(self, lanes=lanes, lane_groups=groups)
+
+
+def union_of(pieces: Iterable[Area | Lane]) -> shapely.Geometry:
+    """Everything that the pieces cover, seen from above; outlines that cross themselves are mended.
+
+    Snapped to a micrometre: exact unions of outlines that share edges were seen to lose whole streets (GEOS 3.13).
+    """
+    outlines = [
+        shapely.Polygon(piece.polygon[:, :2], [hole[:, :2] for hole in piece.holes])
+        for piece in pieces
+        if len(piece.polygon) >= 3
+    ]
+    return shapely.union_all(shapely.make_valid(np.array(outlines, dtype=object)), grid_size=1e-6)

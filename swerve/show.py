@@ -7,16 +7,25 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from swerve.rasterizer import Style, View, render
+from swerve.data.samples.capture import tracks_at
+from swerve.rasterizer import Style, render
 from swerve.rasterizer.birdseye import BirdsEye
 from swerve.rasterizer.overlay import blend, draw_boxes
 from swerve.scenes import Camera, Log, Photo, Scene, SwerveError
-from swerve.scenes.primitives import Primitives, build_dynamic, build_static
-from swerve.scenes.viewpoints import Rejection, Viewpoint, ViewpointKind, ViewpointOptions, prepare, viewpoints
+from swerve.scenes.primitives import Primitives, agent_cuboids, build_dynamic, build_static, signal_cuboids
+from swerve.scenes.viewpoints import (
+    RecoveryOptions,
+    Rejection,
+    Viewpoint,
+    ViewpointKind,
+    ViewpointOptions,
+    prepare,
+    viewpoints,
+)
 from swerve.sheet import Panel, Section
 
 _HISTORY, _FUTURE = 2.0, 5.0
-_MOST_SEATS = 6
+_DRAWS, _MOST_SEATS = 16, 6
 _PAST, _LOGGED, _RECOVERY = (120, 130, 145), (255, 255, 255), (255, 166, 43)
 
 
@@ -70,47 +79,50 @@ def _viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejectio
     if scene.history < 2 or scene.future < 2:
         return [], []
     kinds = (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
-    return viewpoints(scene, kinds, ViewpointOptions(), seed, prepare(scene.log))
+    options = ViewpointOptions(recovery=RecoveryOptions(per_scene=_DRAWS))
+    return viewpoints(scene, kinds, options, seed, prepare(scene.log))
 
 
 def _photo_section(scene: Scene, static: Primitives) -> Section:
     """Each photograph with its boxes, and with the raster over it, at its own time and pose."""
-    log, cameras = scene.log, {camera.name: camera for camera in scene.log.cameras}
-    moment = log.times_us[scene.now]
+    log, cameras, style = scene.log, {camera.name: camera for camera in scene.log.cameras}, Style.rap()
+    moment = int(log.times_us[scene.now])
     nearest: dict[str, Photo] = {}
     for photo in sorted(log.photos, key=lambda photo: -abs(photo.time_us - moment)):
         nearest[photo.camera] = photo
-    primitives = static.joined(build_dynamic(log.tracks, log.lights, scene.now))
     panels = []
     for name, photo in sorted(nearest.items()):
-        camera, style = cameras[name], Style.rap()
+        tracks = tracks_at(log.tracks, log.times_us, photo.time_us)
+        primitives = static.joined(agent_cuboids(tracks, 0)).joined(signal_cuboids(log.lights, scene.now))
         image = np.asarray(Image.open(io.BytesIO(photo.read())).convert("RGB"))
-        boxes = draw_boxes(image, camera, photo.world_from_ego, log.tracks, scene.now, style)
-        raster = _draw(primitives, [camera], photo.world_from_ego, style, ("rgb",))[0].rgb
+        boxes = draw_boxes(image, cameras[name], photo.world_from_ego, tracks, 0, style)
+        raster = _colors(primitives, cameras[name], photo.world_from_ego, style)
         panels += [Panel(f"{name}: photograph, boxes projected", _reduced(boxes))]
         panels += [Panel(f"{name}: raster over it", _reduced(blend(image, raster)))]
     text = (
         "The raster is drawn through each camera's own lens, at the pose that the car had when the picture was taken."
     )
-    return Section("Photographs", text, tuple(panels), width=620)
+    return Section("Photographs", text, tuple(panels), width=460)
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
-    views = _draw(primitives, cameras, pose, Style.rap(), ("rgb",))
-    panels = tuple(Panel(view.camera.name, _reduced(view.rgb)) for view in views)
-    return Section("Logged pose", "What the rig sees from where the car was.", panels)
+    panels = [Panel(camera.name, _reduced(_colors(primitives, camera, pose, Style.rap()))) for camera in cameras]
+    return Section("Logged pose", "What the rig sees from where the car was.", tuple(panels))
 
 
 def _layer_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
-    camera = _front(cameras)
-    (view,) = _draw(primitives, [camera], pose, Style.surfaces(), ("rgb", "depth", "semantic", "instance"))
+    camera, style = _front(cameras), Style.surfaces()
+    view = render(primitives, [camera], pose[None], style, ("depth", "semantic", "instance"))[0][0]
+    assert view.depth is not None
+    assert view.semantic is not None
+    assert view.instance is not None
     panels = (
-        Panel(f"{camera.name}: surfaces tinted", _reduced(view.rgb)),
-        Panel("depth, black at 120 m", _reduced(_gray(np.clip(1 - view.depth / 120, 0, 1)))),
+        Panel(f"{camera.name}: surfaces tinted", _reduced(_colors(primitives, camera, pose, style))),
+        Panel("depth, black at 120 m", _reduced(_gray(np.clip(1 - view.depth / style.depth_limit, 0, 1)))),
         Panel("classes", _reduced(_palette(view.semantic.astype(np.int64)))),
         Panel("instances", _reduced(_palette(view.instance.astype(np.int64)))),
     )
-    return Section("Layers", "The same view as other styles and outputs.", panels)
+    return Section("Layers", "The same view in another style, and what else can be drawn of it.", panels)
 
 
 def _above_section(
@@ -140,13 +152,13 @@ def _above_section(
 def _recovery_section(primitives: Primitives, recovery: list[Viewpoint]) -> Section:
     panels = []
     for viewpoint in recovery[:_MOST_SEATS]:
-        (view,) = _draw(primitives, [_front(viewpoint.cameras)], viewpoint.world_from_ego, Style.rap(), ("rgb",))
+        image = _colors(primitives, _front(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
         numbers = viewpoint.parameters
         caption = (
             f"#{viewpoint.index}: {numbers['lateral']:+.1f} m left, {np.rad2deg(numbers['heading']):+.0f}°, "
-            f"speed {numbers['speed_share'] * 100:+.0f} %"
+            f"speed {numbers['speed'] * 100:+.0f} %"
         )
-        panels.append(Panel(caption, _reduced(view.rgb)))
+        panels.append(Panel(caption, _reduced(image)))
     return Section("Recovery poses", "The front camera from poses the car never took.", tuple(panels))
 
 
@@ -154,22 +166,22 @@ def _seat_section(scene: Scene, static: Primitives, seats: list[Viewpoint]) -> S
     panels = []
     for seat in seats:
         primitives = static.joined(build_dynamic(seat.tracks, scene.lights, scene.history))
-        (view,) = _draw(primitives, [_front(seat.cameras)], seat.world_from_ego, Style.rap(), ("rgb",))
+        image = _colors(primitives, _front(seat.cameras), seat.world_from_ego, Style.rap())
         speed = float(np.hypot(*seat.ego.velocity[-1]))
-        name = scene.log.tracks.ids[seat.index][:8]
-        panels.append(Panel(f"{name}: {speed:.1f} m/s, turn: {seat.command.name.lower()}", _reduced(view.rgb)))
+        name = scene.log.tracks.ids[seat.index]
+        short = name if len(name) < 16 else name[:8]
+        panels.append(Panel(f"{short}: {speed:.1f} m/s, command {seat.command.name.lower()}", _reduced(image)))
     text = "The front camera from other vehicles; the recording car is now one of the boxes."
     return Section("Other agents' seats", text, tuple(panels))
 
 
-def _draw(
-    primitives: Primitives,
-    cameras: Sequence[Camera],
-    pose: Float[np.ndarray, "4 4"],
-    style: Style,
-    outputs: tuple[str, ...],
-) -> list[View]:
-    return render(primitives, cameras, pose[None], style, outputs)[0]
+def _colors(
+    primitives: Primitives, camera: Camera, pose: Float[np.ndarray, "4 4"], style: Style
+) -> UInt8[np.ndarray, "h w 3"]:
+    """One camera's colours from one pose."""
+    rgb = render(primitives, [camera], pose[None], style, ("rgb",))[0][0].rgb
+    assert rgb is not None
+    return rgb
 
 
 def _front(cameras: Sequence[Camera]) -> Camera:
@@ -177,7 +189,7 @@ def _front(cameras: Sequence[Camera]) -> Camera:
     return max(cameras, key=lambda camera: camera.ego_from_camera[0, 2])
 
 
-def _reduced(image: UInt8[np.ndarray, "h w 3"], width: int = 960) -> UInt8[np.ndarray, "h w 3"]:
+def _reduced(image: UInt8[np.ndarray, "h w 3"], width: int = 960) -> UInt8[np.ndarray, "h2 w2 3"]:
     """At most `width` pixels wide: a sheet is looked at, not measured."""
     if image.shape[1] <= width:
         return image

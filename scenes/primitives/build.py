@@ -10,7 +10,7 @@ from swerve.scenes.primitives.cuboids import agent_cuboids, signal_cuboids
 from swerve.scenes.primitives.primitives import Face, Primitives, Semantic
 from swerve.scenes.primitives.ribbons import EDGE_WIDTH, STOP_LINE_WIDTH, paint_ribbons, ribbon
 from swerve.scenes.primitives.terrain import Terrain
-from swerve.scenes.road_map import Area, RoadMap
+from swerve.scenes.road_map import Area, Lane, RoadMap, union_of
 from swerve.scenes.tracks import Tracks, TrafficLights
 
 FIRST_MAP_INSTANCE = 200_001
@@ -64,8 +64,8 @@ def build_dynamic(tracks: Tracks, lights: TrafficLights, step: int) -> Primitive
 
 def _surfaces(road_map: RoadMap) -> list[tuple[Semantic, shapely.Polygon]]:
     """Every piece of surface; where a map has no drivable areas, its lanes are the road."""
-    road: Iterable = road_map.drivable_areas or road_map.lanes
-    layers = {
+    road: Iterable[Area | Lane] = road_map.drivable_areas or road_map.lanes
+    layers: dict[Semantic, Iterable[Area | Lane]] = {
         Semantic.WALKWAY: road_map.walkways,
         Semantic.ROAD: road,
         Semantic.CAR_PARK: road_map.car_parks,
@@ -76,12 +76,9 @@ def _surfaces(road_map: RoadMap) -> list[tuple[Semantic, shapely.Polygon]]:
     return [(kind, polygon) for kind, areas in layers.items() for polygon in _united(areas)]
 
 
-def _united(areas: Iterable[Area]) -> list[shapely.Polygon]:
+def _united(areas: Iterable[Area | Lane]) -> list[shapely.Polygon]:
     """The areas as polygons that do not overlap."""
-    outlines = [area for area in areas if len(area.polygon) >= 3]
-    shapes = [shapely.Polygon(area.polygon[:, :2], [hole[:, :2] for hole in area.holes]) for area in outlines]
-    union = shapely.union_all(shapely.make_valid(shapes))
-    return [part for part in shapely.get_parts(union) if part.geom_type == "Polygon"]
+    return [part for part in shapely.get_parts(union_of(areas)) if part.geom_type == "Polygon"]
 
 
 def _ribbons(road_map: RoadMap, terrain: Terrain) -> Iterator[Feature]:

@@ -37,34 +37,32 @@ class Bounds:
         """The tightest bend of the rear axle's path, 1/m."""
         return float(np.tan(self.steering) / vehicle.wheelbase)
 
-    def demand(
+    def shares(
         self,
         speeds: Float[np.ndarray, "*c t"],
         curvatures: Float[np.ndarray, "*c t"],
         seconds: Float[np.ndarray, "t"],
         vehicle: Vehicle,
-    ) -> Float[np.ndarray, "*c"]:
-        """The largest share that a motion takes of any bound: up to 1 it is feasible.
+    ) -> Float[np.ndarray, "9 *c"]:
+        """The largest share that motions take of each bound: up to 1 is feasible.
 
-        Derivatives are central differences over the steps. A car that backs up has infinite demand.
+        Derivatives are differences between neighbouring steps. A car that backs up takes an infinite
+        share of the last.
         """
-        pull, side, yaw_rate = _rate(speeds, seconds), speeds**2 * curvatures, speeds * curvatures
-        jerk, side_jerk = _rate(pull, seconds), _rate(side, seconds)
-        shares = np.stack(
-            [
-                pull / self.accelerate,
-                -pull / self.brake,
-                np.abs(side) / self.side,
-                np.abs(jerk) / self.jerk_along,
-                np.hypot(jerk, side_jerk) / self.jerk,
-                np.abs(yaw_rate) / self.yaw_rate,
-                np.abs(_rate(yaw_rate, seconds)) / self.yaw_acceleration,
-                np.abs(curvatures) / self.curvature(vehicle),
-                np.where(speeds < -1e-3, np.inf, 0.0),
-            ]
+        span = np.diff(seconds)
+        side, yaw_rate = speeds**2 * curvatures, speeds * curvatures
+        pull = np.diff(speeds, axis=-1) / span
+        jerk = np.diff(pull, axis=-1) * 2 / (span[1:] + span[:-1])
+        side_jerk = (side[..., 2:] - side[..., :-2]) / (span[1:] + span[:-1])
+        shares = (
+            pull / self.accelerate,
+            -pull / self.brake,
+            np.abs(side) / self.side,
+            np.abs(jerk) / self.jerk_along,
+            np.hypot(jerk, side_jerk) / self.jerk,
+            np.abs(yaw_rate) / self.yaw_rate,
+            np.abs(np.diff(yaw_rate, axis=-1) / span) / self.yaw_acceleration,
+            np.abs(curvatures) / self.curvature(vehicle),
+            np.where(speeds < -1e-3, np.inf, 0.0),
         )
-        return shares.max(axis=(0, -1))
-
-
-def _rate(values: Float[np.ndarray, "*c t"], seconds: Float[np.ndarray, "t"]) -> Float[np.ndarray, "*c t"]:
-    return np.gradient(values, seconds, axis=-1)
+        return np.stack([share.max(axis=-1, initial=0.0) for share in shares])

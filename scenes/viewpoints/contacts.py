@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from jaxtyping import Bool, Float
 
-from swerve.scenes.road_map import Area, Lane, RoadMap
+from swerve.scenes.road_map import Area, Lane, RoadMap, union_of
 
 
 def boxes_overlap(a: Float[np.ndarray, "*b 4 2"], b: Float[np.ndarray, "*b 4 2"]) -> Bool[np.ndarray, "*b"]:
@@ -51,12 +51,7 @@ class Surface:
             *road_map.intersections,
             *road_map.car_parks,
         ]
-        shapes = [
-            shapely.Polygon(piece.polygon[:, :2], [hole[:, :2] for hole in piece.holes])
-            for piece in pieces
-            if len(piece.polygon) >= 3
-        ]
-        shape = shapely.union_all(shapely.make_valid(np.array(shapes, dtype=object)))
+        shape = union_of(pieces)
         shapely.prepare(shape)
         return cls(shape)
 

@@ -26,6 +26,7 @@ _PLAUSIBLE = Bounds(
     brake=9.0, accelerate=6.0, side=8.0, jerk_along=20.0, jerk=30.0, yaw_rate=1.2, yaw_acceleration=4.0, steering=0.9
 )
 _PLAUSIBLE_DEVIATION, _PLAUSIBLE_TURN = 0.5, 0.3
+_REVERSE = -0.5
 _PAST_SECONDS = 0.5
 # Heights of boxes are averaged over this many steps where no map gives the ground.
 _HEIGHT_STEPS = 11
@@ -59,7 +60,7 @@ def cross_agents(
 
     Every VEHICLE annotated now is either used or rejected: "over_cap" (enough were found nearer to the ego; not looked
     at), "incomplete_window" (not annotated at every step of the scene), "size", "too_far", "trivial_motion",
-    "implausible_motion", "off_road_at_start", "off_road_later", "collision_at_start", "collision_later".
+    "reversing", "implausible_motion", "off_road_at_start", "off_road_later", "collision_at_start", "collision_later".
     """
     tracks = scene.log.tracks
     rows = np.flatnonzero((tracks.classes == ObjectClass.VEHICLE) & tracks.valid[:, scene.now])
@@ -129,7 +130,9 @@ def _dull_or_wrong(
     if error < options.least_error:
         return "trivial_motion"
     seconds = (scene.times_us - scene.times_us[0]) * 1e-6
-    demand = _PLAUSIBLE.demand(motion.speeds, motion.curvatures, seconds, vehicle)
+    demand = _PLAUSIBLE.shares(np.abs(motion.speeds), motion.curvatures, seconds, vehicle).max()
+    if motion.speeds.min() < _REVERSE:
+        return "reversing"
     off = motion.deviations.max() > _PLAUSIBLE_DEVIATION or np.abs(motion.turns).max() > _PLAUSIBLE_TURN
     return "implausible_motion" if off or demand > 1.0 else None
 

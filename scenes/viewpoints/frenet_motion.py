@@ -33,6 +33,21 @@ def decay(
     )
 
 
+def settle(
+    start: State, length: Float[np.ndarray, "*c"], x: Float[np.ndarray, "*c t"]
+) -> tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]:
+    """The quartic from (value, slope, bend) at x = 0 whose slope and bend are 0 at x = length; then it is constant.
+
+    Returns:
+        value and first derivative at x (0 and more).
+    """
+    width = length[..., None]
+    u = np.minimum(x / width, 1.0)
+    slope = start[1] * (1 + 2 * u) * (1 - u) ** 2 + start[2] * width * u * (1 - u) ** 2
+    gain = start[1] * (u - u**3 + u**4 / 2) + start[2] * width * (u**2 / 2 - 2 * u**3 / 3 + u**4 / 4)
+    return start[0] + width * gain, slope
+
+
 @dataclass(frozen=True)
 class Drive:
     """Motion of a rear axle, candidates by steps: heading in radians (continuous), speed in m/s along it, 1/m."""

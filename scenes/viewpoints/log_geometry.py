@@ -78,8 +78,9 @@ class LogGeometry:
 
     @cached_property
     def surface(self) -> Surface | None:
-        """Where one may drive; None without a map."""
-        return Surface.of(self.log.road_map) if self.log.road_map else None
+        """Where one may drive; None without a map, or where the map has no such areas."""
+        surface = Surface.of(self.log.road_map) if self.log.road_map else None
+        return None if surface is None or surface.shape.is_empty else surface
 
     @cached_property
     def ego_overrun(self) -> Float[np.ndarray, "t"]:

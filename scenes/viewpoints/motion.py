@@ -72,7 +72,7 @@ def smooth_motion(
         times_us: steps.
         points: a measured point of each car, `levers` ahead of its rear axle.
         headings: measured, radians; wrapped or not.
-        valid: where something was measured; each car needs two steps or more.
+        valid: where something was measured; at one step or more of each car.
         levers: metres.
         point_noise: standard deviation of the points along each axis, metres.
         heading_noise: standard deviation of the headings, radians.
@@ -157,12 +157,14 @@ def _first_states(
     levers: Float[np.ndarray, "n"],
 ) -> Float[np.ndarray, "n 6"]:
     """A guess from the first box and the next one that was measured."""
-    row, second = np.arange(len(boxes)), 1 + measured[:, 1:].argmax(axis=1)
     ahead = np.stack([np.cos(boxes[:, 0, 2]), np.sin(boxes[:, 0, 2])], axis=-1)
-    gap = np.maximum(np.cumsum(spans, axis=1)[row, second - 1], 1e-3)
     states = np.zeros((len(boxes), 6))
     states[:, :2] = boxes[:, 0, :2] - levers[:, None] * ahead
     states[:, _HEADING] = boxes[:, 0, 2]
+    if not spans.shape[1]:
+        return states
+    row, second = np.arange(len(boxes)), 1 + measured[:, 1:].argmax(axis=1)
+    gap = np.maximum(np.cumsum(spans, axis=1)[row, second - 1], 1e-3)
     states[:, _SPEED] = ((boxes[row, second, :2] - boxes[:, 0, :2]) * ahead).sum(axis=1) / gap
     return states
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
-from swerve.data.encoding import (
+
+from swerve.data.samples.encoding import (
     decode_depth,
     decode_image,
     decode_instance,

@@ -95,3 +95,13 @@ def test_a_lens_of_the_wrong_length_is_refused(coefficients):
         Lens(LensModel.BROWN, coefficients)
     with pytest.raises(ValueError, match="finite"):
         Lens(LensModel.FISHEYE, (np.nan, 0.0, 0.0, 0.0))
+
+
+def test_far_beyond_the_limit_distortion_ends():
+    """For this point, cutting the radius to the limit leaves it above the limit by rounding, however often."""
+    lens = Lens(LensModel.BROWN, (0.0404, -0.33, 0.001, -0.0016, 0.0))
+    camera = Camera("c", 1920, 1280, 2044.0, 2044.0, 950.0, 633.0, np.eye(4), lens)
+    points = np.random.default_rng(0).normal(size=(20000, 3)) * [3.0, 3.0, 0.0] + [0.0, 0.0, 1.0]
+    pixels, _, visible = camera.project(points)
+    assert np.isfinite(pixels).all()
+    assert not visible[np.linalg.norm(points[:, :2], axis=1) > lens.limit].any()

@@ -1,29 +1,32 @@
 """Images to bytes and back: JPEG or PNG for looks, lossless PNG for depth and labels.
 
-PNG is written here and not by Pillow: rasters are flat, so that one fixed row filter does as well as trying all five,
-in a third of the time, and the bytes do not change with Pillow's version.
+PNG is written here and not by Pillow: rasters are flat, so that one fixed row filter and zlib-ng's level 2 make smaller
+files in a tenth of the time. Eight 1920x1120 rasters of an Argoverse 2 log, per image: 1.3 ms and 20 kB; Pillow at its
+quickest 18 ms and 43 kB; a JPEG of quality 90 4.5 ms and 120 kB.
 """
 
 import io
 import struct
-import zlib
 from typing import Literal
 
 import numpy as np
 import simplejpeg
 from jaxtyping import Float, Int32, UInt8, UInt16
 from PIL import Image
+from zlib_ng import zlib_ng
+
+from swerve.data.samples import encoding_kernels
 
 ImageFormat = Literal["jpeg", "png"]
 EXTENSIONS: dict[str, str] = {"jpeg": "jpg", "png": "png"}
 
 DEPTH_UNITS_PER_METRE = 256
 FARTHEST = 65535
-LARGEST_INSTANCE = 2**24 - 1
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPES = {1: 0, 3: 2}
 _ROW_FILTER_UP = 2
+_ZLIB_LEVEL = 2
 
 
 def encode_image(image: UInt8[np.ndarray, "h w 3"], image_format: ImageFormat, quality: int = 90) -> bytes:
@@ -52,8 +55,9 @@ def encode_depth(depth: Float[np.ndarray, "h w"]) -> bytes:
 
     0 is "nothing there" (depth that is not finite, or below half a unit); 65535 is 255.996 m or more.
     """
-    units = np.where(np.isfinite(depth), depth, 0.0) * DEPTH_UNITS_PER_METRE + 0.5
-    return encode_png(np.clip(units, 0, FARTHEST).astype(np.uint16))
+    units = np.empty(depth.shape, np.uint16)
+    encoding_kernels.depth_units(depth, DEPTH_UNITS_PER_METRE, FARTHEST, units)
+    return encode_png(units)
 
 
 def decode_depth(encoded: bytes) -> Float[np.ndarray, "h w"]:
@@ -68,10 +72,10 @@ def encode_instance(instance: Int32[np.ndarray, "h w"]) -> bytes:
     Raises:
         ValueError: a number is negative or needs more than 24 bits.
     """
-    if instance.size and (instance.min() < 0 or instance.max() > LARGEST_INSTANCE):
+    pixels = np.empty((*instance.shape, 3), np.uint8)
+    if not encoding_kernels.instance_bytes(instance, pixels):
         raise ValueError(f"instance numbers {instance.min()}..{instance.max()} do not fit into 24 bits")
-    quads = np.ascontiguousarray(instance, dtype="<i4").view(np.uint8).reshape(*instance.shape, 4)
-    return encode_png(quads[..., :3])
+    return encode_png(pixels)
 
 
 def decode_instance(encoded: bytes) -> Int32[np.ndarray, "h w"]:
@@ -80,7 +84,7 @@ def decode_instance(encoded: bytes) -> Int32[np.ndarray, "h w"]:
 
 
 def encode_png(pixels: UInt8[np.ndarray, "h w"] | UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:
-    """A PNG file (ISO/IEC 15948): grey of 8 or 16 bits, or 8-bit RGB; row filter "up", zlib's level 1."""
+    """A PNG file (ISO/IEC 15948): grey of 8 or 16 bits, or 8-bit RGB; row filter "up"."""
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     big_endian = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))
@@ -90,10 +94,10 @@ def encode_png(pixels: UInt8[np.ndarray, "h w"] | UInt8[np.ndarray, "h w 3"] | U
     filtered[:1, 1:] = rows[:1]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, _COLOR_TYPES[channels], 0, 0, 0)
-    body = zlib.compress(filtered.data, 1)
+    body = zlib_ng.compress(filtered, _ZLIB_LEVEL)
     return _PNG_START + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
     """Length, kind, body and checksum."""
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib_ng.crc32(kind + body))

@@ -1,0 +1,119 @@
+"""One process of a job: takes parts of logs, makes them, and tells the parent how it goes."""
+
+import os
+import signal
+import threading
+import traceback
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+
+from swerve.data.augment.manifest import Failure
+from swerve.data.augment.part import Job, OpenLog, make_part, open_log
+from swerve.data.augment.schedule import Task
+from swerve.data.stopwatch import Stopwatch
+from swerve.scenes import SwerveError
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The log is loaded and has so many parts."""
+
+    log: str
+    chunks: int
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A scene begins; so many samples of the part are made, this share of it is done."""
+
+    token: str
+    samples: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The part is done, with so many samples and failures; where the time went."""
+
+    samples: int
+    failures: tuple[Failure, ...]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The part cannot be made; if `whole_log`, no part of its log can; if `stop`, none of any log."""
+
+    failure: Failure
+    whole_log: bool = False
+    stop: bool = False
+
+
+Message = Opened | Advanced | Finished | Broken
+
+
+def worker_main(job: Job, connection: Connection) -> None:
+    """Works on tasks from the connection until None comes or the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    watch, opened = Stopwatch(), None
+    while (task := _receive(connection)) is not None:
+        if opened is None or opened.log.name != task.log:
+            opened = None  # One log in memory at a time.
+            opened = _opened(job, task, watch, connection)
+        if opened is not None:
+            connection.send(_made(job, opened, task, connection))
+
+
+def _die_with_parent() -> None:
+    """Ends this process when the parent ends, however it ends: the next run must not meet its writer."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _receive(connection: Connection) -> Task | None:
+    """The next task; None at the end."""
+    try:
+        return connection.recv()
+    except EOFError:
+        return None
+
+
+def _opened(job: Job, task: Task, watch: Stopwatch, connection: Connection) -> OpenLog | None:
+    """The task's log; None, and a message to the parent, if it cannot be opened."""
+    try:
+        opened = open_log(job, task.log, watch)
+    except SwerveError as error:
+        connection.send(Broken(Failure(task.log, "", "", str(error)), whole_log=True))
+        return None
+    except Exception as error:  # The edge of the process: the parent shows the traceback and fails the job.
+        connection.send(Broken(_fault(task.log, "", error), whole_log=True))
+        return None
+    connection.send(Opened(task.log, opened.chunks))
+    return opened
+
+
+def _made(job: Job, opened: OpenLog, task: Task, connection: Connection) -> Finished | Broken:
+    """Makes a part and says how it went."""
+    at = [""]
+
+    def report(token: str, samples: int, share: float) -> None:
+        at[0] = token
+        connection.send(Advanced(token, samples, share))
+
+    try:
+        record = make_part(job.folder, opened, task.chunk, report)
+    except OSError as error:
+        reason = f"{job.folder} cannot be written ({error}). Mend it and run the same command again"
+        return Broken(Failure(task.log, at[0], "", reason), stop=True)
+    except Exception as error:  # The edge of the process, as above.
+        return Broken(_fault(task.log, at[0], error))
+    return Finished(len(record.rows), record.failures, opened.watch.take())
+
+
+def _fault(log: str, token: str, error: Exception) -> Failure:
+    """A fault of the program, with its traceback."""
+    return Failure(log, token, "", f"{type(error).__name__}: {error}", traceback.format_exc())

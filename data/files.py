@@ -1,0 +1,36 @@
+"""Files that are either whole or absent, whatever moment the process is killed at."""
+
+import os
+import re
+from pathlib import Path
+
+PART = ".part"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes to a temporary name beside `path`, forces it to the disk, then renames it."""
+    with open(part_of(path), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    commit(path)
+
+
+def commit(path: Path) -> None:
+    """Gives the finished temporary file of `path` its name; the folder's entry is forced to the disk too."""
+    os.replace(part_of(path), path)
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def part_of(path: Path) -> Path:
+    """Temporary name of a file that is being written."""
+    return path.with_name(path.name + PART)
+
+
+def safe_name(name: str) -> str:
+    """The name as it may stand in a file name and in a WebDataset key: no dots, no slashes, no blanks."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)

@@ -1,0 +1,38 @@
+"""Camera rigs by name, for logs that come without their own."""
+
+import numpy as np
+
+from swerve.scenes import FORWARD, Camera, Lens, LensModel
+from swerve.scenes.transforms import rigid, rotation_about_z
+
+# Name, direction in degrees (counter-clockwise from ahead), and place on the roof in metres (x, y).
+_RING = (
+    ("front", 0.0, 1.60, 0.00),
+    ("front_left", 45.0, 1.50, 0.45),
+    ("left", 90.0, 1.20, 0.60),
+    ("rear_left", 135.0, 0.40, 0.50),
+    ("rear", 180.0, 0.00, 0.00),
+    ("rear_right", -135.0, 0.40, -0.50),
+    ("right", -90.0, 1.20, -0.60),
+    ("front_right", -45.0, 1.50, -0.45),
+)
+_HEIGHT = 1.60
+_FOCAL = 1545.0
+_DISTORTION = (-0.10, 0.02, 0.0, 0.0, 0.0)
+
+
+def default_rig() -> tuple[Camera, ...]:
+    """Eight 1920x1120 cameras in a ring on a car's roof, 45 degrees apart, each 64 degrees wide.
+
+    A made-up rig with a mild barrel distortion (a corner moves by 50 pixels), so that any log can be drawn.
+    """
+    lens = Lens(LensModel.BROWN, _DISTORTION)
+    return tuple(
+        Camera(name, 1920, 1120, _FOCAL, _FOCAL, 960.0, 560.0, _mounted(degrees, x, y), lens)
+        for name, degrees, x, y in _RING
+    )
+
+
+def _mounted(degrees: float, x: float, y: float) -> np.ndarray:
+    """A level camera that looks `degrees` to the left of straight ahead."""
+    return rigid(rotation_about_z(np.deg2rad(degrees)) @ FORWARD, np.array([x, y, _HEIGHT]))

@@ -1,0 +1,105 @@
+"""When and from where each camera's image is taken: at the moment of the scene, or with its photograph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from swerve.scenes import Camera, Log, Photo, SwerveError, Tracks
+from swerve.scenes.transforms import wrap_angle
+from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One image to draw.
+
+    Attributes:
+        camera: what it is drawn with.
+        time_us: when it is taken.
+        world_from_ego: where the vehicle is at that time.
+        photo: the real image that it stands beside, if there is one.
+    """
+
+    camera: Camera
+    time_us: int
+    world_from_ego: Float[np.ndarray, "4 4"]
+    photo: Photo | None = None
+
+
+def captures_of(
+    viewpoint: Viewpoint, names: Sequence[str] = (), size: tuple[int, int] | None = None
+) -> tuple[Capture, ...]:
+    """The images of a viewpoint, camera by camera.
+
+    A logged viewpoint's image is taken at the time and pose of the camera's photograph, if there is one within half a
+    step of now; all others now. No other kind has photographs: nobody took one from there.
+
+    Args:
+        viewpoint: the seat.
+        names: of the cameras wanted, in the order of the rig; all if empty.
+        size: width and height that the images are resized to.
+
+    Raises:
+        SwerveError: there is no camera of one of the names.
+    """
+    log, now = viewpoint.scene.log, int(viewpoint.scene.log.times_us[viewpoint.scene.now])
+    captures = []
+    for camera in chosen_cameras(log, viewpoint.cameras, names):
+        photo = _photo(log, camera.name, now) if viewpoint.kind is ViewpointKind.LOGGED else None
+        drawn = camera.resized(*size) if size else camera
+        if photo is None:
+            captures.append(Capture(drawn, now, viewpoint.world_from_ego))
+        else:
+            captures.append(Capture(drawn, photo.time_us, photo.world_from_ego, photo))
+    return tuple(captures)
+
+
+def chosen_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) -> list[Camera]:
+    """The cameras of the given names, in the order of the rig; all if no name is given.
+
+    Raises:
+        SwerveError: there are no cameras, or none of one of the names.
+    """
+    known = [camera.name for camera in cameras]
+    if not known:
+        raise SwerveError(f"log {log.name} has no cameras: there is nothing to draw. Use --rig default")
+    if missing := [name for name in names if name not in known]:
+        raise SwerveError(f"log {log.name} has no camera {missing[0]!r}; it has {', '.join(known)}")
+    return [camera for camera in cameras if not names or camera.name in names]
+
+
+def _photo(log: Log, camera: str, now: int) -> Photo | None:
+    """The camera's photograph nearest to now, if it is within half a step of it."""
+    own = [photo for photo in log.photos if photo.camera == camera]
+    nearest = min(own, key=lambda photo: (abs(photo.time_us - now), photo.time_us), default=None)
+    return nearest if nearest and abs(nearest.time_us - now) <= log.step * 0.5e6 else None
+
+
+def tracks_at(tracks: Tracks, times_us: Int[np.ndarray, "t"], time_us: int) -> Tracks:
+    """The tracks at one moment, which may lie between their steps: a single step.
+
+    Positions linearly, headings along the shorter arc, where the track is valid on both sides; otherwise it is moved
+    from the nearer step with its velocity there. At 0.1 s between steps and 4 m/s2 either is off by 5 mm at most.
+    """
+    if len(times_us) < 2:
+        return tracks
+    after = int(np.clip(np.searchsorted(times_us, time_us), 1, len(times_us) - 1))
+    before = after - 1
+    share = float(time_us - times_us[before]) / float(times_us[after] - times_us[before])
+    near = before if share < 0.5 else after
+    held, seconds = tracks.at(slice(near, near + 1)), float(time_us - times_us[near]) * 1e-6
+    both = (tracks.valid[:, before] & tracks.valid[:, after])[:, None]
+    low, high = tracks.at(slice(before, after)), tracks.at(slice(after, after + 1))
+    moved = held.positions + np.pad(held.velocities * seconds, ((0, 0), (0, 0), (0, 1)))
+    turned = wrap_angle(low.headings + share * wrap_angle(high.headings - low.headings))
+    return Tracks(
+        held.ids,
+        held.classes,
+        np.where(both[..., None], low.positions + share * (high.positions - low.positions), moved),
+        np.where(both, turned, held.headings),
+        held.sizes,
+        held.velocities,
+        held.valid,
+    )

@@ -1,0 +1,215 @@
+"""A sample: everything a planner is trained with at one viewpoint, as files (docs/formats.md)."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.files import safe_name
+from swerve.data.options import AugmentOptions
+from swerve.data.samples.capture import Capture, captures_of, tracks_at
+from swerve.data.samples.encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
+from swerve.data.samples.shards import Sample
+from swerve.data.samples.trajectories import Arrays, trajectory_arrays
+from swerve.data.stopwatch import Stopwatch
+from swerve.rasterizer import Style, View, render
+from swerve.scenes import Scene, Split
+from swerve.scenes.primitives import Primitives, build_dynamic
+from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
+from swerve.scenes.viewpoints import Viewpoint
+
+STYLES = {"rap": Style.rap, "surfaces": Style.surfaces}
+
+
+class Drawer:
+    """Draws viewpoints of one log; keeps what stands still, and the memory of the images.
+
+    Args:
+        static: the log's map.
+        options: what to draw and how.
+        watch: measures "drawing".
+    """
+
+    def __init__(self, static: Primitives, options: AugmentOptions, watch: Stopwatch) -> None:
+        self._static, self._style, self._watch = static, STYLES[options.style](), watch
+        self._outputs = ("rgb", *options.extra)
+        self._canvases = dict[tuple[str, int, int], View]()
+
+    def draw(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> list[View]:
+        """One view per capture; valid until the next call. Agents stand where they were at the capture's time."""
+        with self._watch.measure("drawing"):
+            views = dict[int, View]()
+            for rows in _groups(captures):
+                group = [captures[row] for row in rows]
+                views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
+            return [views[row] for row in range(len(captures))]
+
+    def _draw_together(self, viewpoint: Viewpoint, group: Sequence[Capture]) -> list[View]:
+        """Captures of one time and pose."""
+        scene, first = viewpoint.scene, group[0]
+        tracks = tracks_at(viewpoint.tracks, scene.times_us, first.time_us)
+        nearest = int(np.abs(scene.times_us - first.time_us).argmin())
+        moving = build_dynamic(tracks, scene.lights.at(slice(nearest, nearest + 1)), 0)
+        cameras = [capture.camera for capture in group]
+        places = [(camera.name, camera.width, camera.height) for camera in cameras]
+        canvas = [[self._canvases[place] for place in places]] if all(p in self._canvases for p in places) else None
+        primitives = self._static.joined(moving)
+        drawn = render(primitives, cameras, first.world_from_ego[None], self._style, self._outputs, canvas)
+        self._canvases.update(zip(places, drawn[0], strict=True))
+        return drawn[0]
+
+
+def _groups(captures: Sequence[Capture]) -> list[list[int]]:
+    """Rows of captures that share time and pose."""
+    groups = dict[tuple[int, bytes], list[int]]()
+    for row, capture in enumerate(captures):
+        groups.setdefault((capture.time_us, capture.world_from_ego.tobytes()), []).append(row)
+    return list(groups.values())
+
+
+def make_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions, watch: Stopwatch) -> Sample:
+    """Draws and encodes a viewpoint.
+
+    Args:
+        viewpoint: the seat.
+        drawer: of the viewpoint's log.
+        options: what to make.
+        watch: measures "encoding" beside what the drawer measures.
+
+    Raises:
+        SwerveError: the file of a photograph cannot be read.
+    """
+    captures = captures_of(viewpoint, options.cameras, options.size)
+    views = drawer.draw(viewpoint, captures)
+    with watch.measure("encoding"):
+        members = dict[str, bytes]()
+        for capture, view in zip(captures, views, strict=True):
+            members.update(_image_members(capture, view, options))
+        boxes = box_arrays(viewpoint)
+        arrays = {**trajectory_arrays(viewpoint, options.history, options.future), **boxes}
+        details = _details(viewpoint, captures, options)
+        members["npz"] = _npz(arrays)
+        members["json"] = json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+        return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
+
+
+def split_of(scene: Scene, options: AugmentOptions) -> Split:
+    """The log's split; the option's where the source does not say. Every viewpoint of a log shares it."""
+    return scene.log.split or options.split
+
+
+def sample_key(viewpoint: Viewpoint) -> str:
+    """Log, token, kind and index: unique in a set."""
+    scene = viewpoint.scene
+    return f"{safe_name(scene.log.name)}-{scene.token}-{viewpoint.kind.value}-{viewpoint.index}"
+
+
+def box_arrays(viewpoint: Viewpoint) -> Arrays:
+    """The neighbours that are annotated now, in the ego frame; velocities over ground, along the ego's axes."""
+    now = viewpoint.scene.history
+    rows = np.flatnonzero(viewpoint.tracks.valid[:, now])
+    tracks = viewpoint.tracks.at(slice(now, now + 1)).of(rows)
+    ego_from_world = inverse(viewpoint.world_from_ego)
+    boxes = ego_from_world @ upright(tracks.positions[:, 0], tracks.headings[:, 0])
+    ground = np.pad(tracks.velocities[:, 0], ((0, 0), (0, 1)))
+    return {
+        "box_id": np.array(tracks.ids, np.str_),
+        "box_instance": (rows + 1).astype(np.int32),
+        "box_class": tracks.classes,
+        "box_center": transform_points(ego_from_world, tracks.positions[:, 0]).astype(np.float32),
+        "box_size": tracks.sizes[:, 0].astype(np.float32),
+        "box_heading": yaw_of(boxes).astype(np.float32),
+        "box_velocity": (ground @ ego_from_world[:3, :3].T)[:, :2].astype(np.float32),
+    }
+
+
+def _image_members(capture: Capture, view: View, options: AugmentOptions) -> dict[str, bytes]:
+    """The files of one camera."""
+    name, members = safe_name(capture.camera.name), dict[str, bytes]()
+    if view.rgb is not None:
+        extension = EXTENSIONS[options.image_format]
+        members[f"{name}.{extension}"] = encode_image(view.rgb, options.image_format, options.quality)
+    if view.depth is not None:
+        members[f"{name}.depth.png"] = encode_depth(view.depth)
+    if view.semantic is not None:
+        members[f"{name}.semantic.png"] = encode_png(view.semantic)
+    if view.instance is not None:
+        members[f"{name}.instance.png"] = encode_instance(view.instance)
+    if capture.photo is not None:
+        content = capture.photo.read()
+        members[f"{name}.photo.{_photo_extension(content)}"] = content
+    return members
+
+
+def _photo_extension(content: bytes) -> str:
+    """By the first bytes of the file."""
+    return "png" if content.startswith(b"\x89PNG") else "jpg"
+
+
+def _npz(arrays: Arrays) -> bytes:
+    """NumPy's archive, uncompressed; its time stamps are fixed."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: AugmentOptions) -> dict[str, Any]:
+    """What stands in the sample's JSON."""
+    scene = viewpoint.scene
+    return {
+        "key": sample_key(viewpoint),
+        "kind": viewpoint.kind.value,
+        "index": viewpoint.index,
+        "parameters": viewpoint.parameters,
+        "coverage": viewpoint.coverage,
+        "command": viewpoint.command.name.lower(),
+        "source": scene.log.source,
+        "log": scene.log.name,
+        "token": scene.token,
+        "time_us": int(scene.log.times_us[scene.now]),
+        "split": split_of(scene, options),
+        "seed": options.seed,
+        "style": options.style,
+        "version": version("swerve"),
+        "vehicle": asdict(viewpoint.vehicle),
+        "world_from_ego": viewpoint.world_from_ego.tolist(),
+        "origin": list(scene.log.origin),
+        "cameras": [_camera(viewpoint, capture) for capture in captures],
+    }
+
+
+def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
+    """Calibration of an image, and the time and pose at which it was taken."""
+    camera, lens = capture.camera, capture.camera.lens
+    now_from_capture = (
+        np.eye(4) if capture.photo is None else inverse(viewpoint.world_from_ego) @ capture.world_from_ego
+    )
+    return {
+        "name": camera.name,
+        "member": safe_name(camera.name),
+        **{name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")},
+        "lens": lens.model.name.lower(),
+        "coefficients": list(lens.coefficients),
+        "ego_from_camera": camera.ego_from_camera.tolist(),
+        "time_us": int(capture.time_us),
+        "now_from_capture": now_from_capture.tolist(),
+        "photo": capture.photo is not None,
+    }
+
+
+def _row(details: dict[str, Any], viewpoint: Viewpoint, boxes: int) -> dict[str, Any]:
+    """The sample's line in the manifest; the shard is filled in by who writes it."""
+    names = ("key", "split", "source", "log", "token", "time_us", "kind", "index", "command", "coverage")
+    velocity: Float[np.ndarray, "2"] = viewpoint.ego.velocity[-1]
+    return {
+        **{name: details[name] for name in names},
+        "speed": float(np.hypot(*velocity)),
+        "boxes": boxes,
+        "photos": sum(camera["photo"] for camera in details["cameras"]),
+        "parameters": json.dumps(details["parameters"], sort_keys=True, allow_nan=False),
+    }

@@ -1,0 +1,94 @@
+"""Poses at exact times: what a planner is taught and told, at 2 Hz and 10 Hz."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+from swerve.scenes.transforms import interpolate_poses, relative_poses, wrap_angle
+from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
+
+Arrays = dict[str, np.ndarray]
+_HISTORY_RATE = 10
+
+
+def trajectory_arrays(viewpoint: Viewpoint, history: float, future: float) -> Arrays:
+    """History and futures of a viewpoint in its ego frame, with times in seconds from now.
+
+    How many rows there are depends on the wanted seconds of `history` and `future` alone, so that samples of sources
+    of any rate can be stacked.
+
+    Poses are (x, y, heading). Between the log's steps they are interpolated (positions linearly, headings along the
+    shorter arc: off by a step squared times the acceleration over 8, 4 mm at 10 Hz and 3 m/s2). A log's last step may
+    fall short of a wanted time by less than half a step; the pose is then carried on at its last speed. Rows that
+    the scene does not cover are zero and marked in the mask ending in `_valid`.
+    """
+    return {**_history(viewpoint, history), **_futures(viewpoint, future)}
+
+
+def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
+    """The ego's states up to now, ten a second; the last row is now."""
+    scene, ego = viewpoint.scene, viewpoint.ego
+    times_us, now = scene.times_us[: scene.history + 1], scene.times_us[scene.history]
+    seconds = np.arange(-int(duration * _HISTORY_RATE + 1e-6), 1) / _HISTORY_RATE
+    poses, valid = poses_at(times_us, ego.world_from_ego, now, seconds)
+    known = (times_us - now) * 1e-6
+
+    def at(values: Float[np.ndarray, "t *d"]) -> Float32[np.ndarray, "q *d"]:
+        columns = values.reshape(len(values), -1).T
+        rows = np.stack([np.interp(seconds, known, column) for column in columns], axis=-1)
+        return rows.reshape(len(seconds), *values.shape[1:]).astype(np.float32)
+
+    return {
+        "history_time": seconds.astype(np.float32),
+        "history_valid": valid,
+        "history_pose": _relative(viewpoint, poses, valid),
+        "history_velocity": at(ego.velocity),
+        "history_acceleration": at(ego.acceleration),
+        "history_yaw_rate": at(ego.yaw_rate),
+    }
+
+
+def _futures(viewpoint: Viewpoint, duration: float) -> Arrays:
+    """The target and the human's own way after now."""
+    scene = viewpoint.scene
+    times_us, now = scene.times_us[scene.history :], scene.times_us[scene.history]
+    logged = scene.log.ego.world_from_ego[scene.now]
+    seat = viewpoint.world_from_ego if viewpoint.kind is ViewpointKind.CROSS_AGENT else logged
+    target = np.concatenate([viewpoint.world_from_ego[None], viewpoint.target])
+    human = np.concatenate([seat[None], viewpoint.human])
+    arrays: Arrays = {}
+    for rate in (2, 10):
+        seconds = np.arange(1, int(duration * rate + 1e-6) + 1) / rate
+        arrays[f"time_{rate}hz"] = seconds.astype(np.float32)
+        for name, way in (("target", target), ("human", human)):
+            poses, valid = poses_at(times_us, way, now, seconds)
+            arrays[f"{name}_{rate}hz"] = _relative(viewpoint, poses, valid)
+            arrays[f"{name}_{rate}hz_valid"] = valid
+    return arrays
+
+
+def _relative(
+    viewpoint: Viewpoint, poses: Float[np.ndarray, "q 4 4"], valid: Bool[np.ndarray, "q"]
+) -> Float32[np.ndarray, "q 3"]:
+    """(x, y, heading) in the ego frame of now; zero where not valid."""
+    planar = relative_poses(viewpoint.world_from_ego, poses)
+    planar[:, 2] = wrap_angle(planar[:, 2])
+    return np.where(valid[:, None], planar, 0.0).astype(np.float32)
+
+
+def poses_at(
+    times_us: Int[np.ndarray, "t"],
+    poses: Float[np.ndarray, "t 4 4"],
+    now_us: int | np.integer,
+    seconds: Float[np.ndarray, "q"],
+) -> tuple[Float[np.ndarray, "q 4 4"], Bool[np.ndarray, "q"]]:
+    """Poses at `seconds` from now, and which of them lie within half a step of the known times."""
+    if len(times_us) < 2:
+        return np.repeat(poses, len(seconds), axis=0), seconds == (times_us[0] - now_us) * 1e-6
+    reach = int(np.median(np.diff(times_us))) // 2
+    known_us = np.concatenate([times_us[:1] - reach, times_us, times_us[-1:] + reach])
+    known = np.concatenate([poses[:1], poses, poses[-1:]])
+    known[0, :3, 3] += (poses[0] - poses[1])[:3, 3] * reach / (times_us[1] - times_us[0])
+    known[-1, :3, 3] += (poses[-1] - poses[-2])[:3, 3] * reach / (times_us[-1] - times_us[-2])
+    query = now_us + np.round(seconds * 1e6).astype(np.int64)
+    valid = (query >= known_us[0]) & (query <= known_us[-1])
+    return interpolate_poses(known_us, known, np.clip(query, known_us[0], known_us[-1])), valid

@@ -1,0 +1,57 @@
+"""Surfaces that a source does not give but its lanes and areas imply: unions, intersections, edges."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from jaxtyping import Float
+
+from swerve.scenes import Area, GroundHeight, Lane, RoadEdge
+
+# Pieces of one surface closer than this are one piece; gaps between neighbouring polygons are a few centimetres.
+_SEAM = 0.15
+# Connectors closer than this belong to one intersection.
+_REACH = 1.0
+
+
+def united(
+    polygons: Sequence[Float[np.ndarray, "_ 3"]], ground: GroundHeight, prefix: str, seam: float = _SEAM
+) -> tuple[Area, ...]:
+    """The union of polygons as areas with holes, at the height of the ground.
+
+    Args:
+        polygons: outlines.
+        ground: gives the union's vertices their z.
+        prefix: of the areas' ids.
+        seam: gaps of up to twice this many metres are closed.
+    """
+    shapes = [shapely.make_valid(shapely.Polygon(polygon[:, :2])) for polygon in polygons]
+    grown = shapely.union_all(shapely.buffer(shapes, seam, join_style="mitre"))
+    union = shapely.simplify(shapely.buffer(grown, -seam, join_style="mitre"), 0.02)
+    parts = [part for part in shapely.get_parts(shapely.make_valid(union)) if isinstance(part, shapely.Polygon)]
+    return tuple(
+        Area(f"{prefix}{index}", _ring(part.exterior, ground), tuple(_ring(hole, ground) for hole in part.interiors))
+        for index, part in enumerate(parts)
+        if part.area > 0.1
+    )
+
+
+def intersections_of(lanes: Sequence[Lane], ground: GroundHeight) -> tuple[Area, ...]:
+    """Where roads cross: the union of the connectors' polygons, those within 2 m of each other together.
+
+    Islands between connectors count as part of the intersection; its mouth ends where the connectors do.
+    """
+    connectors = [lane.polygon for lane in lanes if lane.is_connector]
+    areas = united(connectors, ground, "intersection", seam=_REACH) if connectors else ()
+    return tuple(Area(area.id, area.polygon) for area in areas)
+
+
+def edges_of(areas: Sequence[Area]) -> tuple[RoadEdge, ...]:
+    """The outlines of areas and of their holes, as closed lines."""
+    rings = [ring for area in areas for ring in (area.polygon, *area.holes)]
+    return tuple(RoadEdge(f"edge{index}", np.concatenate([ring, ring[:1]])) for index, ring in enumerate(rings))
+
+
+def _ring(ring: shapely.LinearRing, ground: GroundHeight) -> Float[np.ndarray, "n 3"]:
+    points = shapely.get_coordinates(ring)[:-1]
+    return np.concatenate([points, ground.at(points)[:, None]], axis=1)

@@ -1,0 +1,114 @@
+"""What the simulation reads and changes: tables of vehicles, walkers and rules.
+
+Lists of lists are flat arrays with a `start` array: the rows of item i are start[i] to start[i + 1].
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+SPACING = 0.5  # metres between points of a path
+WALK_SPACING = 0.25  # metres between points of a walker's route
+
+
+class Paths(NamedTuple):
+    """Where vehicles drive: position, direction and greatest speed every `SPACING` metres."""
+
+    start: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    heading: np.ndarray
+    speed: np.ndarray
+
+
+class Bodies(NamedTuple):
+    """Vehicles: distances from the reference point to the bumpers and to the rear axle (hitch), and their drivers."""
+
+    length: np.ndarray
+    width: np.ndarray
+    front: np.ndarray
+    rear: np.ndarray
+    hitch: np.ndarray
+    acceleration: np.ndarray
+    braking: np.ndarray
+    headway: np.ndarray
+
+
+class Stops(NamedTuple):
+    """Junctions along the paths: connector, and arc lengths of the stop line and of the connector's end."""
+
+    start: np.ndarray
+    connector: np.ndarray
+    line: np.ndarray
+    end: np.ndarray
+
+
+class Zebras(NamedTuple):
+    """Pedestrian crossings along the paths: which, arc lengths of both sides, and how far across it the path is."""
+
+    start: np.ndarray
+    crossing: np.ndarray
+    enter: np.ndarray
+    leave: np.ndarray
+    across: np.ndarray
+
+
+class Rules(NamedTuple):
+    """Who may go: what connectors are shown, their rank (0 goes first), whether to halt, whether to approach slowly.
+
+    `conflict[c, b]` is the row of `zones` with (enter, leave) on c and (enter, leave) on b, or -1.
+    """
+
+    states: np.ndarray
+    rank: np.ndarray
+    halt: np.ndarray
+    cautious: np.ndarray
+    origin: np.ndarray
+    conflict: np.ndarray
+    zones: np.ndarray
+
+
+class Walks(NamedTuple):
+    """Routes of walkers, their speeds, and the legs on crossings: (arc length, distance across) at both ends."""
+
+    start: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    heading: np.ndarray
+    speed: np.ndarray
+    leg_start: np.ndarray
+    leg_crossing: np.ndarray
+    leg_ends: np.ndarray
+    allowed: np.ndarray
+
+
+class Fleet(NamedTuple):
+    """The vehicles' state; `stop` is the first junction not yet left; `granted` and `halted`: rows of Stops."""
+
+    along: np.ndarray
+    speed: np.ndarray
+    acceleration: np.ndarray
+    heading: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    active: np.ndarray
+    stop: np.ndarray
+    granted: np.ndarray
+    halted: np.ndarray
+    blocked: np.ndarray
+    gap: np.ndarray
+    lead: np.ndarray
+    lead_speed: np.ndarray
+    zebra_gap: np.ndarray
+
+
+class Crowd(NamedTuple):
+    """The walkers' state; `leg` is the next or present crossing leg, `crossing` whether they are on it."""
+
+    along: np.ndarray
+    speed: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    heading: np.ndarray
+    leg: np.ndarray
+    crossing: np.ndarray

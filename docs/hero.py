@@ -1,0 +1,72 @@
+"""Draws docs/hero.png, the README's picture: `python docs/hero.py`. Also a tour of the library in fifty lines."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from swerve.data import open_source
+from swerve.rasterizer import Style, render
+from swerve.rasterizer.birdseye import BirdsEye
+from swerve.scenes import Scene
+from swerve.scenes.primitives import build_dynamic, build_static
+from swerve.scenes.viewpoints import (
+    RecoveryOptions,
+    Viewpoint,
+    ViewpointKind,
+    ViewpointOptions,
+    logged,
+    prepare,
+    viewpoints,
+)
+
+TOWN, NOW = 11, 90
+WIDTH, HEIGHT, GAP = 560, 320, 6
+
+
+def front(viewpoint: Viewpoint, style: Style) -> np.ndarray:
+    """What the front camera sees from a viewpoint."""
+    scene = viewpoint.scene
+    primitives = build_static(scene.log.road_map).joined(build_dynamic(viewpoint.tracks, scene.lights, scene.history))
+    (camera,) = [camera for camera in viewpoint.cameras if camera.name == "front"]
+    return render(primitives, [camera.resized(WIDTH, HEIGHT)], viewpoint.world_from_ego[None], style)[0][0].rgb
+
+
+def above(seat: Viewpoint, others: list[Viewpoint], style: Style) -> np.ndarray:
+    """The scene from above with the ways back."""
+    scene = seat.scene
+    picture = BirdsEye(seat.world_from_ego[:2, 3], float(seat.ego.headings[-1]), 24.0, 2 * HEIGHT + GAP)
+    picture.primitives(build_static(scene.log.road_map), style)
+    picture.primitives(build_dynamic(seat.tracks, scene.lights, scene.history), style)
+    for other in others:
+        picture.path(np.concatenate([other.ego.positions, other.target[:, :3, 3]]), (255, 166, 43), 0.12)
+        picture.vehicle(other.world_from_ego, other.vehicle, (255, 166, 43), filled=False)
+    picture.path(scene.ego.positions, (255, 255, 255), 0.2)
+    picture.vehicle(seat.world_from_ego, seat.vehicle, (255, 255, 255))
+    return picture.picture()
+
+
+def main() -> None:
+    """One scene of one town: from its own seat, from a recovery pose, from another car, and from above."""
+    style = Style.surfaces()
+    source = open_source(f"town:{TOWN + 1}")
+    scene = Scene(source.load(source.names()[TOWN]), NOW, history=20, future=50)
+    geometry = prepare(scene.log)
+    options = ViewpointOptions(recovery=RecoveryOptions(per_scene=12))
+    made, _ = viewpoints(scene, (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT), options, 0, geometry)
+    recovery = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.RECOVERY]
+    seats = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.CROSS_AGENT]
+    own = logged(scene, geometry)
+    farthest = max(recovery, key=lambda viewpoint: abs(viewpoint.parameters["heading"]))
+    grid = np.full((2 * HEIGHT + GAP, 2 * WIDTH + GAP, 3), 12, np.uint8)
+    pictures = [front(own, Style.rap()), front(farthest, style), front(seats[0], style), front(own, style)]
+    for number, picture in enumerate([pictures[0], pictures[3], pictures[1], pictures[2]]):
+        top, left = (number // 2) * (HEIGHT + GAP), (number % 2) * (WIDTH + GAP)
+        grid[top : top + HEIGHT, left : left + WIDTH] = picture
+    gap = np.full((len(grid), GAP, 3), 12, np.uint8)
+    hero = np.concatenate([above(own, recovery, style), gap, grid], axis=1)
+    Image.fromarray(hero).save(Path(__file__).with_name("hero.png"), optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+"""The one call: primitives, cameras and poses in, views out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32, Int32, UInt8
+
+from swerve.rasterizer import geometry_kernels, shading_kernels
+from swerve.rasterizer.optics import LensTable, frustum, lens_table
+from swerve.rasterizer.style import Style
+from swerve.scenes import Camera, SwerveError
+from swerve.scenes.primitives import Face, Primitives, Semantic
+from swerve.scenes.transforms import inverse
+
+_PIXELS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "rgb": (np.uint8, (3,)),
+    "depth": (np.float32, ()),
+    "semantic": (np.uint8, ()),
+    "instance": (np.int32, ()),
+}
+_RAP = Style.rap()
+_FIRST_SPANS = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One image of one camera; what was not asked for is None.
+
+    Attributes:
+        camera: what it was drawn with.
+        world_from_ego: pose of the vehicle that carries the camera.
+        rgb: colours.
+        depth: metres along the camera's z axis; infinity where nothing is seen.
+        semantic: `Semantic` of each pixel.
+        instance: instance number of each pixel; 0 where nothing is seen.
+    """
+
+    camera: Camera
+    world_from_ego: Float[np.ndarray, "4 4"]
+    rgb: UInt8[np.ndarray, "h w 3"] | None = None
+    depth: Float32[np.ndarray, "h w"] | None = None
+    semantic: UInt8[np.ndarray, "h w"] | None = None
+    instance: Int32[np.ndarray, "h w"] | None = None
+
+
+def render(
+    primitives: Primitives,
+    cameras: Sequence[Camera],
+    world_from_ego: Float[np.ndarray, "p 4 4"],
+    style: Style = _RAP,
+    outputs: tuple[str, ...] = ("rgb",),
+    out: list[list[View]] | None = None,
+) -> list[list[View]]:
+    """Draws what every camera sees from every pose.
+
+    A pixel shows the nearest triangle that contains its centre, between 5 cm and the style's depth limit, and from
+    its front. Triangles are clipped exactly. Straight edges are bent by the lens to within 1/16 pixel. One call runs
+    on one core and releases the GIL, so threads may call it side by side.
+
+    Args:
+        primitives: what there is, world frame.
+        cameras: the rig.
+        world_from_ego: poses of the vehicle.
+        style: the look, and how far one sees.
+        outputs: any of rgb, depth, semantic, instance.
+        out: views of an earlier call with as many poses, the same image sizes and the same outputs; their arrays are
+            written over, which saves the time to get fresh memory.
+
+    Returns:
+        views by pose, then camera.
+
+    Raises:
+        SwerveError: unknown outputs, primitives or poses that cannot be drawn, or an `out` that does not fit.
+    """
+    _check_outputs(outputs)
+    _check_poses(world_from_ego)
+    mesh = _mesh(primitives)
+    images = _images(cameras, len(world_from_ego), outputs, out)
+    workspace = _Workspace.of(cameras, len(primitives))
+    views = []
+    for pose, row in zip(world_from_ego, images, strict=True):
+        for camera, image in zip(cameras, row, strict=True):
+            workspace = _draw(mesh, camera, pose, style, image, workspace)
+        views.append([View(camera, pose, **image) for camera, image in zip(cameras, row, strict=True)])
+    return views
+
+
+class _Mesh(NamedTuple):
+    """The primitives as the kernels take them."""
+
+    vertices: Float[np.ndarray, "v 3"]
+    triangles: Int32[np.ndarray, "f 3"]
+    semantics: UInt8[np.ndarray, "f"]
+    faces: UInt8[np.ndarray, "f"]
+    instances: Int32[np.ndarray, "f"]
+    chunk_starts: Int32[np.ndarray, "c1"]
+    chunk_centers: Float[np.ndarray, "c 3"]
+    chunk_radii: Float[np.ndarray, "c"]
+
+
+class _Drawing(NamedTuple):
+    """Polygons and their spans: first span of each row, spans, inverse depth planes and triangles of the polygons."""
+
+    heads: Int32[np.ndarray, "h"]
+    spans: Int32[np.ndarray, "s 4"]
+    planes: Float[np.ndarray, "f 3"]
+    sources: Int32[np.ndarray, "f"]
+
+
+class _Scratch(NamedTuple):
+    polygon: Float[np.ndarray, "9 5"]
+    spare: Float[np.ndarray, "9 4"]
+    crossings: Int32[np.ndarray, "64 h"]
+    counts: Int32[np.ndarray, "h"]
+
+
+class _Look(NamedTuple):
+    """The style as the kernels take it; `background` is a row of it, `farthest` one over the depth limit."""
+
+    palette: UInt8[np.ndarray, "semantics faces 3"]
+    background: UInt8[np.ndarray, "3w"]
+    farthest: np.float32
+
+
+class _Images(NamedTuple):
+    """Images of no rows are not wanted."""
+
+    rgb: UInt8[np.ndarray, "h 3w"]
+    depth: Float32[np.ndarray, "h w"]
+    semantic: UInt8[np.ndarray, "h w"]
+    instance: Int32[np.ndarray, "h w"]
+
+
+class _Workspace(NamedTuple):
+    """Memory that one call of `render` uses again and again."""
+
+    drawing: _Drawing
+    scratch: _Scratch
+    nearness: Float32[np.ndarray, "w"]
+    owners: Int32[np.ndarray, "w"]
+    runs: Int32[np.ndarray, "w1 2"]
+
+    @classmethod
+    def of(cls, cameras: Sequence[Camera], triangles: int) -> "_Workspace":
+        height = max((camera.height for camera in cameras), default=0)
+        width = max((camera.width for camera in cameras), default=0)
+        corners, crossings = geometry_kernels.MOST_CORNERS, geometry_kernels.MOST_CROSSINGS
+        drawing = _Drawing(
+            np.empty(height, np.int32),
+            np.empty((_FIRST_SPANS, 4), np.int32),
+            np.empty((triangles, 3)),
+            np.empty(triangles, np.int32),
+        )
+        scratch = _Scratch(
+            np.empty((corners, 5)),
+            np.empty((corners, 4)),
+            np.empty((crossings, height), np.int32),
+            np.zeros(height, np.int32),
+        )
+        runs = np.empty((width + 1, 2), np.int32)
+        return cls(drawing, scratch, np.empty(width, np.float32), np.empty(width, np.int32), runs)
+
+
+def _draw(
+    mesh: _Mesh,
+    camera: Camera,
+    world_from_ego: Float[np.ndarray, "4 4"],
+    style: Style,
+    image: dict[str, np.ndarray],
+    workspace: _Workspace,
+) -> _Workspace:
+    """Draws one image; returns the workspace, which may have grown."""
+    table = lens_table(camera)
+    workspace = _scan(mesh, camera, world_from_ego, style, table, workspace)
+    background = np.tile(np.array(style.background, np.uint8), camera.width)
+    look = _Look(style.palette, background, np.float32(1.0 / style.depth_limit))
+    shading_kernels.shade(
+        mesh,
+        workspace.drawing,
+        table.optics,
+        table.rays_x,
+        table.rays_y,
+        look,
+        _Images(*(_flat(image.get(name), dtype) for name, (dtype, _) in _PIXELS.items())),
+        workspace.nearness,
+        workspace.owners,
+        workspace.runs,
+    )
+    return workspace
+
+
+def _flat(image: np.ndarray | None, dtype: type) -> np.ndarray:
+    """Rows of an image as the kernels take them."""
+    return np.empty((0, 0), dtype) if image is None else image.reshape(len(image), -1)
+
+
+def _scan(
+    mesh: _Mesh,
+    camera: Camera,
+    world_from_ego: Float[np.ndarray, "4 4"],
+    style: Style,
+    table: LensTable,
+    workspace: _Workspace,
+) -> _Workspace:
+    """Fills the workspace's drawing; where the spans do not fit, makes room and starts again."""
+    camera_from_world = np.ascontiguousarray(inverse(world_from_ego @ camera.ego_from_camera)[:3])
+    planes = frustum(table.bounds, style.depth_limit)
+    drawing = workspace.drawing
+    _, spans = geometry_kernels.scan(mesh, camera_from_world, planes, table.optics, drawing, workspace.scratch)
+    if spans > len(drawing.spans):
+        drawing = drawing._replace(spans=np.empty((spans + spans // 4, 4), np.int32))
+        geometry_kernels.scan(mesh, camera_from_world, planes, table.optics, drawing, workspace.scratch)
+    return workspace._replace(drawing=drawing)
+
+
+def _mesh(primitives: Primitives) -> _Mesh:
+    """Checks what the kernels rely on: they read memory without looking."""
+    mesh = _Mesh(*(np.require(getattr(primitives, name), requirements=["C", "W"]) for name in _Mesh._fields))
+    count, starts = len(mesh.triangles), mesh.chunk_starts
+    problem = ""
+    if not (np.isfinite(mesh.vertices).all() and np.isfinite(mesh.chunk_centers).all()):
+        problem = "a vertex or the centre of a chunk is not finite"
+    elif count and (mesh.triangles.min() < 0 or mesh.triangles.max() >= len(mesh.vertices)):
+        problem = f"a triangle names a vertex outside 0..{len(mesh.vertices) - 1}"
+    elif {len(mesh.semantics), len(mesh.faces), len(mesh.instances)} != {count}:
+        problem = "semantics, faces and instances must be as many as triangles"
+    elif count and (mesh.semantics.max() >= len(Semantic) or mesh.faces.max() >= len(Face)):
+        problem = "a semantic or a face is unknown"
+    elif starts[0] != 0 or starts[-1] != count or (np.diff(starts) < 0).any():
+        problem = f"chunk_starts must rise from 0 to the number of triangles, {count}"
+    elif not len(mesh.chunk_centers) == len(mesh.chunk_radii) == len(starts) - 1:
+        problem = "chunk_centers and chunk_radii must be one per chunk"
+    if problem:
+        raise SwerveError(f"primitives cannot be drawn: {problem}")
+    return mesh
+
+
+def _check_outputs(outputs: tuple[str, ...]) -> None:
+    unknown = sorted(set(outputs) - set(_PIXELS))
+    if unknown or not outputs:
+        raise SwerveError(f"outputs {tuple(outputs)}: choose one or more of {', '.join(_PIXELS)}")
+
+
+def _check_poses(world_from_ego: Float[np.ndarray, "p 4 4"]) -> None:
+    wrong = np.flatnonzero(~np.isfinite(world_from_ego).all(axis=(1, 2)))
+    if len(wrong):
+        raise SwerveError(f"world_from_ego: pose {wrong[0]} is not finite")
+
+
+def _images(
+    cameras: Sequence[Camera], poses: int, outputs: tuple[str, ...], out: list[list[View]] | None
+) -> list[list[dict[str, np.ndarray]]]:
+    """Arrays to draw into, by pose, then camera, then output: new ones, or those of `out`."""
+    shapes = [{name: (camera.height, camera.width, *_PIXELS[name][1]) for name in outputs} for camera in cameras]
+    if out is None:
+        return [
+            [{name: np.empty(shape, _PIXELS[name][0]) for name, shape in row.items()} for row in shapes]
+            for _ in range(poses)
+        ]
+    images = [[{name: getattr(view, name) for name in outputs} for view in row] for row in out]
+    found = [[{name: _fitting_shape(image, name) for name, image in view.items()} for view in row] for row in images]
+    if found != [shapes] * poses:
+        raise SwerveError("out: must be the views of a call with as many poses, the same image sizes and outputs")
+    return images
+
+
+def _fitting_shape(image: np.ndarray | None, name: str) -> tuple[int, ...] | None:
+    """The shape of an image that can be drawn into; None if it cannot."""
+    if image is None or image.dtype != _PIXELS[name][0] or not (image.flags.c_contiguous and image.flags.writeable):
+        return None
+    return image.shape

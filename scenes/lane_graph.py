@@ -1,0 +1,256 @@
+"""What follows from lanes: which lane a point is on, lane groups where a source has none, and the driven route."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import shapely
+from jaxtyping import Float, Int
+
+from swerve.scenes.polyline import arc_lengths, frenet, heading_at, without_repeats
+from swerve.scenes.road_map import Lane, LaneGroup, LaneKind, RoadMap
+from swerve.scenes.tracks import Ego
+from swerve.scenes.transforms import wrap_angle
+
+# A lane whose direction differs more than this is not the one driven on.
+_WIDEST_TURN = np.deg2rad(60.0)
+# Map matching: path positions this far apart, lanes within reach of them, and what is how unlikely.
+_SAMPLE, _REACH = 1.0, 1.5
+_DISTANCE_SCALE, _HEADING_SCALE, _LATERAL_SCALE = 0.5, np.deg2rad(20.0), 2.0
+_STEP_COST, _CHANGE_COST, _JUMP_COST = 0.1, 2.0, 20.0
+_LONGEST_BRIDGE = 6
+
+
+def lane_at(
+    road_map: RoadMap, points: Float[np.ndarray, "n 2"], headings: Float[np.ndarray, "n"]
+) -> Int[np.ndarray, "n"]:
+    """For each point the lane (index in `road_map.lanes`) that contains it and runs most nearly in its heading.
+
+    -1 where no lane contains the point, or every lane that does turns from the heading by more than 60 degrees.
+    """
+    point, lane, _ = _near(road_map.lanes, points, 0.0)
+    turn, lateral = _alignment(road_map.lanes, point, lane, points, headings)
+    found = np.full(len(points), -1)
+    order = np.lexsort((np.abs(lateral), turn))[::-1]
+    order = order[turn[order] <= _WIDEST_TURN]
+    found[point[order]] = lane[order]
+    return found
+
+
+def with_derived_groups(road_map: RoadMap) -> RoadMap:
+    """The map with lane groups derived from its lanes.
+
+    - Lanes that are each other's neighbours form a group, bicycle lanes apart from the others.
+    - Connectors form a group if they lead from the same group(s) to the same group(s), as many connectors from the
+      former; a connector at the map's rim, which starts or ends nowhere, is a group of its own.
+    - A group's predecessors and successors are those of its lanes; its polygon is the union of theirs.
+    """
+    lane_by_id = road_map.lane_by_id
+    members = _parallel(road_map.lanes, lane_by_id)
+    group_of = {lane: key for key, lanes in members.items() for lane in lanes}
+    members |= _connecting(road_map.lanes, lane_by_id, group_of)
+    group_of = {lane: key for key, lanes in members.items() for lane in lanes}
+    lanes = tuple(replace(lane, group_id=group_of[lane.id]) for lane in road_map.lanes)
+    groups = tuple(
+        LaneGroup(
+            key,
+            tuple(ids),
+            _outline([lane_by_id[lane] for lane in ids], road_map),
+            lane_by_id[ids[0]].is_connector,
+            _linked(ids, lane_by_id, group_of, "predecessors"),
+            _linked(ids, lane_by_id, group_of, "successors"),
+        )
+        for key, ids in members.items()
+    )
+    return road_map.with_groups(lanes, groups)
+
+
+def route_along(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
+    """The lane groups that the ego drives through, in order.
+
+    Map matching: of the lanes within 1.5 m of each metre of the path, those are taken that together cost least in
+    distance, turn and lateral offset, where staying on a lane and going on to its successor is nearly free, changing
+    to a neighbour costs more and jumping most. Stretches off the lanes are left out. Where one group does not lead to
+    the next, the shortest way along successors (of up to 6 groups) is put between them, if there is one.
+    """
+    samples = _spaced(ego.positions)
+    points, headings = ego.positions[samples, :2], ego.headings[samples]
+    lanes = _match(road_map, points, headings)
+    groups: list[str] = []
+    for lane in lanes:
+        group = road_map.lanes[lane].group_id
+        if groups and group != groups[-1]:
+            groups += _bridge(road_map.group_by_id, groups[-1], group)
+        if not groups or group != groups[-1]:
+            groups.append(group)
+    return tuple(groups)
+
+
+def _near(
+    lanes: Sequence[Lane], points: Float[np.ndarray, "n 2"], reach: float
+) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+    """Pairs of points and lanes within `reach` metres, and their distances."""
+    outlines = [shapely.Polygon(lane.polygon[:, :2], [hole[:, :2] for hole in lane.holes]) for lane in lanes]
+    shapes = shapely.make_valid(np.array(outlines, object))
+    at = shapely.points(points)
+    point, lane = shapely.STRtree(shapes).query(at, "dwithin", reach)
+    return point, lane, shapely.distance(at[point], shapes[lane])
+
+
+def _alignment(
+    lanes: Sequence[Lane],
+    point: Int[np.ndarray, "m"],
+    lane: Int[np.ndarray, "m"],
+    points: Float[np.ndarray, "n 2"],
+    headings: Float[np.ndarray, "n"],
+) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+    """Angle between heading and lane, and offset from its centreline, of pairs of points and lanes."""
+    turn, lateral = np.zeros(len(point)), np.zeros(len(point))
+    for index in np.unique(lane):
+        rows = np.flatnonzero(lane == index)
+        line = without_repeats(lanes[index].centerline)
+        along, lateral[rows] = frenet(line, points[point[rows]])
+        turn[rows] = np.abs(wrap_angle(heading_at(line, along) - headings[point[rows]]))
+    return turn, lateral
+
+
+def _parallel(lanes: Iterable[Lane], lane_by_id: Mapping[str, Lane]) -> dict[str, list[str]]:
+    """Groups of lanes that are each other's neighbours, from left to right, under the leftmost one's name."""
+
+    def beside(lane: Lane, side: str, back: str) -> Lane | None:
+        other = lane_by_id.get(getattr(lane, side) or "")
+        alike = other and (lane.kind is LaneKind.BICYCLE) == (other.kind is LaneKind.BICYCLE)
+        return other if other and alike and not other.is_connector and getattr(other, back) == lane.id else None
+
+    groups: dict[str, list[str]] = {}
+    grouped: set[str] = set()
+    for lane in lanes:
+        if lane.is_connector or lane.id in grouped:
+            continue
+        leftmost = _walk(lane, lambda at: beside(at, "left_neighbor", "right_neighbor"))[-1]
+        row = _walk(leftmost, lambda at: beside(at, "right_neighbor", "left_neighbor"))
+        groups[f"group_{leftmost.id}"] = [member.id for member in row]
+        grouped |= {member.id for member in row}
+    return groups
+
+
+def _walk(lane: Lane, following: Callable[[Lane], Lane | None]) -> list[Lane]:
+    """The lane and those that follow, until there is none or one comes again."""
+    row: list[Lane] = []
+    at: Lane | None = lane
+    while at is not None and all(at is not member for member in row):
+        row.append(at)
+        at = following(at)
+    return row
+
+
+def _connecting(
+    lanes: Iterable[Lane], lane_by_id: Mapping[str, Lane], group_of: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Groups of connectors between the same groups, under the first one's name."""
+    alike: dict[tuple, list[str]] = {}
+    for lane in lanes:
+        if lane.is_connector:
+            before, depth = _reached(lane, "predecessors", lane_by_id, group_of)
+            after, _ = _reached(lane, "successors", lane_by_id, group_of)
+            key = (before, after, depth) if before and after else (lane.id,)
+            alike.setdefault(key, []).append(lane.id)
+    return {f"group_{ids[0]}": ids for ids in alike.values()}
+
+
+def _reached(
+    lane: Lane, direction: str, lane_by_id: Mapping[str, Lane], group_of: Mapping[str, str]
+) -> tuple[tuple[str, ...], int]:
+    """The groups at the end of a connector in one direction, past other connectors, and how many of those at least."""
+    found: set[str] = set()
+    seen, depth, level = {lane.id}, 0, [lane.id]
+    while level and not found:
+        ahead = [other for at in level for other in getattr(lane_by_id[at], direction) if other in lane_by_id]
+        found = {group_of[other] for other in ahead if other in group_of}
+        level = [other for other in dict.fromkeys(ahead) if other not in group_of and other not in seen]
+        seen |= set(level)
+        depth += 1
+    return tuple(sorted(found)), depth - 1
+
+
+def _linked(
+    ids: list[str], lane_by_id: Mapping[str, Lane], group_of: Mapping[str, str], direction: str
+) -> tuple[str, ...]:
+    """Groups that the lanes lead to (or come from), in the lanes' order."""
+    others = [other for lane in ids for other in getattr(lane_by_id[lane], direction) if other in group_of]
+    return tuple(dict.fromkeys(group_of[other] for other in others if group_of[other] != group_of[ids[0]]))
+
+
+def _outline(lanes: list[Lane], road_map: RoadMap) -> Float[np.ndarray, "n 3"]:
+    """Outline of the lanes' union; of its convex hull where they do not touch."""
+    if len(lanes) == 1:
+        return lanes[0].polygon
+    shapes = [shapely.make_valid(shapely.Polygon(lane.polygon[:, :2])) for lane in lanes]
+    union = shapely.union_all(shapely.buffer(shapes, 0.1, join_style="mitre")).buffer(-0.1, join_style="mitre")
+    points = shapely.get_coordinates((union if union.geom_type == "Polygon" else union.convex_hull).exterior)[:-1]
+    return np.concatenate([points, road_map.ground.at(points)[:, None]], axis=1)
+
+
+def _spaced(positions: Float[np.ndarray, "t 3"]) -> Int[np.ndarray, "m"]:
+    """Steps about a sample's distance of travel apart, the first and the last among them."""
+    travelled = arc_lengths(positions)
+    marks = np.searchsorted(travelled, np.arange(0.0, travelled[-1], _SAMPLE))
+    return np.unique(np.concatenate([[0], marks, [len(positions) - 1]]))
+
+
+def _match(road_map: RoadMap, points: Float[np.ndarray, "n 2"], headings: Float[np.ndarray, "n"]) -> list[int]:
+    """Indices of the lanes driven on, one for each point that has lanes within reach (Viterbi's algorithm)."""
+    point, lane, distance = _near(road_map.lanes, points, _REACH)
+    turn, lateral = _alignment(road_map.lanes, point, lane, points, headings)
+    likely = turn <= _WIDEST_TURN
+    cost = (distance / _DISTANCE_SCALE) ** 2 + (turn / _HEADING_SCALE) ** 2 + (lateral / _LATERAL_SCALE) ** 2
+    point, lane, cost = point[likely], lane[likely], cost[likely]
+    stages = [lane[point == at] for at in np.unique(point)]
+    costs = [cost[point == at] for at in np.unique(point)]
+    if not stages:
+        return []
+    total, back = costs[0], []
+    for before, after, own in zip(stages, stages[1:], costs[1:], strict=False):
+        change = total[:, None] + _transition_costs(road_map, before, after)
+        back.append(change.argmin(axis=0))
+        total = change.min(axis=0) + own
+    path = [int(total.argmin())]
+    for origins in reversed(back):
+        path.append(int(origins[path[-1]]))
+    return [int(stage[at]) for stage, at in zip(stages, reversed(path), strict=True)]
+
+
+def _transition_costs(
+    road_map: RoadMap, before: Int[np.ndarray, "b"], after: Int[np.ndarray, "a"]
+) -> Float[np.ndarray, "b a"]:
+    """What it costs to be on one lane, then on another."""
+
+    def cost(first: Lane, then: Lane) -> float:
+        if first.id == then.id:
+            return 0.0
+        if then.id in first.successors:
+            return _STEP_COST
+        return _CHANGE_COST if then.id in (first.left_neighbor, first.right_neighbor) else _JUMP_COST
+
+    return np.array([[cost(road_map.lanes[b], road_map.lanes[a]) for a in after] for b in before])
+
+
+def _bridge(groups: Mapping[str, LaneGroup], start: str, goal: str) -> list[str]:
+    """The groups between two on the shortest way along successors; none if they adjoin or no way is short."""
+    came: dict[str, str] = {start: ""}
+    queue = deque([(start, 0)])
+    while queue:
+        at, steps = queue.popleft()
+        if at == goal:
+            break
+        for following in groups[at].successors if steps <= _LONGEST_BRIDGE else ():
+            if following not in came:
+                came[following] = at
+                queue.append((following, steps + 1))
+    way: list[str] = []
+    at = came.get(goal, start)
+    while at and at != start:
+        way.append(at)
+        at = came[at]
+    return way[::-1]

@@ -1,0 +1,223 @@
+"""The manoeuvre of a recovery: how the ego strayed from its path, and how it drives back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.scenes.log import Scene
+from swerve.scenes.viewpoints.bounds import Bounds
+from swerve.scenes.viewpoints.frenet_motion import Drive, State, decay, drive_beside, offset_state, settle
+from swerve.scenes.viewpoints.log_geometry import LogGeometry
+
+# Lengths in metres of the bends that are tried, and durations of the return to the schedule as shares of the future.
+_SHORTEST_BEND, _LONGEST_BEND, _BENDS = 4.0, 80.0, 12
+_DURATIONS = np.array([0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
+# Seconds over which the changed speed builds up before now.
+_SPEED_RAMP = 5.0
+# What the human asked of the car in the scene, and this much more, is allowed even beyond the bounds: a fifth more
+# speed on the same path needs that much and more.
+_HUMAN_MARGIN = 1.25
+# What a second and a metre cost, against 1 for the whole of the bounds.
+_PER_SECOND, _PER_METRE, _PER_PAST_METRE = 0.1, 0.5, 2.0
+# Steps of the history that are looked at together with the way back, so that the joint counts too.
+_TAIL = 3
+
+
+@dataclass(frozen=True)
+class Manoeuvre:
+    """A strayed ego over the scene's window.
+
+    Attributes:
+        drive: its motion, history and future.
+        along: arc length of its foot point on the driven path.
+        length: metres of path over which it returns.
+        duration: seconds after which it has the human's speed again.
+        on_schedule: whether it then is where the human was at the same time; else ahead of it or behind.
+        demand: share of the bounds that the way back takes.
+    """
+
+    drive: Drive
+    along: Float[np.ndarray, "t"]
+    length: float
+    duration: float
+    on_schedule: bool
+    demand: float
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The strayed state now: place on the path, its rate and the rate's; offset; rate over the human's speed."""
+
+    along: float
+    pace: float
+    pull: float
+    offset: State
+    gain: float
+
+
+def manoeuvre(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: Bounds) -> Manoeuvre | None:
+    """How the ego came to be (lateral m, longitudinal m, heading rad, speed share) off, and how it returns.
+
+    History: it leaves the path by a quintic in arc length, which may have begun before the scene does, and changes its
+    speed in proportion to the human's, smoothly over the last 5 s: who stood stands, in the strayed pose. Future: the
+    offset beside the path decays by a quintic in arc length; the one along it by a quintic in time, or, if no such way
+    is feasible, only that of speed does, by a cubic. Curvature and acceleration are continuous throughout.
+
+    All lengths are tried with all durations. Of those within the bounds that is chosen which costs least: the share of
+    the bounds that it takes, and so much for each metre that it swings out further and for each second it needs.
+
+    Returns:
+        None where nothing is feasible.
+    """
+    start = _start(scene, geometry, offsets)
+    allowed = _allowed(scene, geometry, bounds)
+    past = _bent_history(scene, geometry, start, bounds, allowed)
+    if past is None:
+        return None
+    for on_schedule in (True, False):
+        back = _way_back(scene, geometry, start, past, on_schedule, bounds, allowed)
+        if back is not None:
+            return back
+    return None
+
+
+def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]) -> _Start:
+    """The strayed state. The offset's bend is such that the car steers as the path does."""
+    lateral, longitudinal, turn, faster = (float(value) for value in offsets)
+    along = float(geometry.path.schedule[scene.now]) + longitudinal
+    at = geometry.path.at(np.array([along]))
+    offset = offset_state(at, lateral, turn)
+    gain = (1 + faster) / float(np.hypot(1 - at.curvatures[0] * lateral, offset[1]))
+    motion = geometry.ego_motion
+    speed, pull = max(float(motion.speeds[scene.now]), 0.0), float(motion.accelerations[scene.now])
+    return _Start(along, gain * speed, gain * pull, offset, gain)
+
+
+def _allowed(scene: Scene, geometry: LogGeometry, bounds: Bounds) -> Float[np.ndarray, "9"]:
+    """Shares of the bounds that may be taken: 1, or what the human took and a margin."""
+    human = geometry.ego_motion.at(scene.window)
+    shares = bounds.shares(
+        np.maximum(human.speeds, 0.0), human.curvatures, geometry.seconds[scene.window], scene.log.vehicle
+    )
+    return np.maximum(_HUMAN_MARGIN * shares, 1.0)
+
+
+def _bent_history(
+    scene: Scene,
+    geometry: LogGeometry,
+    start: _Start,
+    bounds: Bounds,
+    allowed: Float[np.ndarray, "9"],
+) -> tuple[Drive, Float[np.ndarray, "h"]] | None:
+    """The motion up to now, and its arc lengths."""
+    steps = slice(scene.now - scene.history, scene.now + 1)
+    seconds, schedule = geometry.seconds[steps], geometry.path.schedule[steps]
+    speeds = np.maximum(geometry.ego_motion.speeds[steps], 0.0)
+    u = np.maximum(1 - (seconds[-1] - seconds) / _SPEED_RAMP, 0.0)
+    extra = speeds * (start.gain - 1) * u**3 * (10 + u * (6 * u - 15))
+    gained = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * (extra[1:] + extra[:-1]) / 2)])
+    along = start.along - (schedule[-1] - schedule) - (gained[-1] - gained)
+    lengths = np.geomspace(_SHORTEST_BEND, _LONGEST_BEND, _BENDS)
+    shape = (len(lengths), len(along))
+    value, slope, bend = start.offset
+    values, slopes, bends = decay((value, -slope, bend), lengths, np.broadcast_to(start.along - along, shape))
+    drives = drive_beside(
+        geometry.path,
+        np.broadcast_to(along, shape),
+        np.broadcast_to(speeds + extra, shape),
+        (values, -slopes, bends),
+    )
+    if len(seconds) < _TAIL:
+        return drives.of(-1), along
+    demand = _demand(bounds.shares(drives.speeds, drives.curvatures, seconds, scene.log.vehicle), allowed)
+    best = _cheapest(demand, demand + _PER_PAST_METRE * _swing(values, value))
+    return None if best is None else (drives.of(best[0]), along)
+
+
+def _way_back(
+    scene: Scene,
+    geometry: LogGeometry,
+    start: _Start,
+    past: tuple[Drive, Float[np.ndarray, "h"]],
+    on_schedule: bool,
+    bounds: Bounds,
+    allowed: Float[np.ndarray, "9"],
+) -> Manoeuvre | None:
+    """The manoeuvre with the best of all ways from now to the end of the scene."""
+    seconds = geometry.seconds[scene.now + 1 : scene.now + scene.future + 1] - geometry.seconds[scene.now]
+    durations = _DURATIONS * seconds[-1]
+    along, pace = _rejoin(scene, geometry, start, durations, seconds, on_schedule)
+    room = float(along[:, -1].min()) - start.along
+    if room <= _SHORTEST_BEND:
+        return None
+    lengths = np.geomspace(_SHORTEST_BEND, room, _BENDS)
+    shape = (len(durations), len(lengths), len(seconds))
+    along, pace = np.broadcast_to(along[:, None], shape), np.broadcast_to(pace[:, None], shape)
+    driven = np.maximum(along - start.along, 0.0)
+    offset = decay(start.offset, np.broadcast_to(lengths, shape[:2]), driven)
+    drives = drive_beside(geometry.path, along, pace, offset)
+    arrival = np.where(driven >= lengths[:, None] - 1e-6, seconds, seconds[-1]).min(axis=-1)
+    demand = _demand(_shares_with_past(scene, geometry, past[0], drives, bounds), allowed)
+    delay = np.maximum(arrival, durations[:, None])
+    best = _cheapest(demand, demand + _PER_SECOND * delay + _PER_METRE * _swing(offset[0], start.offset[0]))
+    if best is None:
+        return None
+    row, column = best
+    return Manoeuvre(
+        past[0].then(drives.of(row).of(column)),
+        np.concatenate([past[1], along[row, column]]),
+        float(lengths[column]),
+        float(durations[row]),
+        on_schedule,
+        float(demand[row, column]),
+    )
+
+
+def _rejoin(
+    scene: Scene,
+    geometry: LogGeometry,
+    start: _Start,
+    durations: Float[np.ndarray, "d"],
+    seconds: Float[np.ndarray, "f"],
+    on_schedule: bool,
+) -> tuple[Float[np.ndarray, "d f"], Float[np.ndarray, "d f"]]:
+    """Arc lengths and their rates: the human's, plus a lead that decays, or whose rate does, within each duration."""
+    motion, schedule = geometry.ego_motion, geometry.path.schedule
+    steps = slice(scene.now + 1, scene.now + scene.future + 1)
+    lead = (
+        start.along - float(schedule[scene.now]),
+        start.pace - max(float(motion.speeds[scene.now]), 0.0),
+        start.pull - float(motion.accelerations[scene.now]),
+    )
+    times = np.broadcast_to(seconds, (len(durations), len(seconds)))
+    ahead, faster = decay(lead, durations, times)[:2] if on_schedule else settle(lead, durations, times)
+    return schedule[steps] + ahead, np.maximum(motion.speeds[steps], 0.0) + faster
+
+
+def _shares_with_past(
+    scene: Scene, geometry: LogGeometry, past: Drive, drives: Drive, bounds: Bounds
+) -> Float[np.ndarray, "9 d l"]:
+    tail = min(_TAIL, len(past.speeds))
+    shape = (*drives.speeds.shape[:-1], tail)
+    speeds = np.concatenate([np.broadcast_to(past.speeds[-tail:], shape), drives.speeds], axis=-1)
+    curvatures = np.concatenate([np.broadcast_to(past.curvatures[-tail:], shape), drives.curvatures], axis=-1)
+    seconds = geometry.seconds[scene.now + 1 - tail : scene.now + scene.future + 1]
+    return bounds.shares(speeds, curvatures, seconds, scene.log.vehicle)
+
+
+def _demand(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:
+    return (shares.T / allowed).max(axis=-1).T
+
+
+def _swing(values: Float[np.ndarray, "*c t"], start: float) -> Float[np.ndarray, "*c"]:
+    """How many metres further from the path than at the start."""
+    return np.maximum(np.abs(values).max(axis=-1) - abs(start), 0.0)
+
+
+def _cheapest(demand: Float[np.ndarray, "*c"], cost: Float[np.ndarray, "*c"]) -> tuple[int, ...] | None:
+    """The feasible candidate of least cost; None where none is feasible."""
+    if not (demand <= 1.0).any():
+        return None
+    best = np.where(demand <= 1.0, cost, np.inf).argmin()
+    return tuple(int(place) for place in np.unravel_index(best, demand.shape))

@@ -1,0 +1,180 @@
+"""`swerve augment`: logs in, a training set out."""
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from swerve.data.augment.manifest import Failure, read_failures
+from swerve.data.augment.run import AugmentReport
+from swerve.data.augment.run import augment as run_augment
+from swerve.data.options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
+from swerve.data.samples.encoding import ImageFormat
+from swerve.data.source import open_source
+from swerve.scenes import Split, SwerveError
+from swerve.scenes.viewpoints import CrossAgentOptions, RecoveryOptions, ViewpointOptions
+
+_FAILURES_SHOWN = 20
+
+
+class Format(str, Enum):
+    """Of the images."""
+
+    png = "png"
+    jpeg = "jpeg"
+
+
+class Rig(str, Enum):
+    """Whose cameras."""
+
+    own = "own"
+    default = "default"
+
+
+class Look(str, Enum):
+    """Of the images."""
+
+    rap = "rap"
+    surfaces = "surfaces"
+
+
+class SplitName(str, Enum):
+    """Of the samples."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+def augment(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, or a path; any number.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the set; new, empty, or of this same job.")],
+    views: Annotated[str, typer.Option(help="Kinds of viewpoints, separated by commas.")] = ",".join(VIEWS),
+    seed: Annotated[int, typer.Option(help="Seed of the recovery viewpoints.")] = 0,
+    image_format: Annotated[
+        Format, typer.Option("--format", help="png is lossless, and smaller on rasters.")
+    ] = Format.png,
+    quality: Annotated[int, typer.Option(help="Of the JPEGs, 1 to 100.")] = 90,
+    extra: Annotated[str, typer.Option(help=f"More images of each camera: any of {','.join(EXTRAS)}.")] = "",
+    size: Annotated[
+        str, typer.Option(help="Width and height of all images, as in 960x560. Default: the cameras'.")
+    ] = "",
+    rig: Annotated[
+        Rig, typer.Option(help="own: each log's cameras; default: eight around the car, without photos.")
+    ] = Rig.own,
+    cameras: Annotated[str, typer.Option(help="Names of the cameras, separated by commas. Default: all.")] = "",
+    every: Annotated[float, typer.Option(help="Seconds between the scenes of a log.")] = 0.5,
+    history: Annotated[float, typer.Option(help="Seconds of a scene before now.")] = 2.0,
+    future: Annotated[float, typer.Option(help="Seconds of a scene after now.")] = 5.0,
+    recovery_per_scene: Annotated[int, typer.Option(help="Recovery viewpoints that are tried in each scene.")] = 2,
+    lateral: Annotated[float, typer.Option(help="Largest offset of a recovery beside the path, in metres.")] = 2.0,
+    longitudinal: Annotated[float, typer.Option(help="Largest offset of a recovery along it, in metres.")] = 2.0,
+    heading: Annotated[float, typer.Option(help="Largest turn of a recovery against it, in degrees.")] = 15.0,
+    speed: Annotated[float, typer.Option(help="Largest change of speed of a recovery, as a share: 0.2 is 20 %.")] = 0.2,
+    max_cross_agent: Annotated[int, typer.Option(help="Vehicles of each scene that become the ego, at most.")] = 4,
+    style: Annotated[
+        Look, typer.Option(help="rap has black ground, as in the paper; surfaces has grey roads.")
+    ] = Look.rap,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
+    split: Annotated[SplitName, typer.Option(help="Of logs whose source does not say.")] = SplitName.train,
+    shard_scenes: Annotated[int, typer.Option(help="Scenes in a shard, at most.")] = 64,
+) -> None:
+    """Draw logs from their own and from other viewpoints into a training set.
+
+    Writes WebDataset shards (OUT/train, OUT/val, OUT/test), manifest.parquet and summary.json; docs/formats.md says
+    what is in them. A job that was stopped, or killed, goes on where it was when the same command is given again.
+
+    Exit code: 0, or 1 if a log or a sample failed, or 2 if the job could not run.
+
+    Example: swerve augment av2:~/av2/train ~/sets/av2 --views logged,recovery --size 960x560
+    """
+    recovery = RecoveryOptions(recovery_per_scene, lateral, longitudinal, float(np.deg2rad(heading)), speed)
+    options = AugmentOptions(
+        views=_names(views),
+        seed=seed,
+        image_format=cast(ImageFormat, image_format.value),
+        quality=quality,
+        extra=_names(extra),
+        size=_size(size),
+        rig=cast(RigName, rig.value),
+        cameras=_names(cameras),
+        every=every,
+        history=history,
+        future=future,
+        viewpoints=ViewpointOptions(recovery, CrossAgentOptions(per_scene=max_cross_agent)),
+        style=cast(StyleName, style.value),
+        split=cast(Split, split.value),
+        shard_scenes=shard_scenes,
+    )
+    console = Console()
+    try:
+        report = run_augment([open_source(source) for source in sources], out, options, workers, console)
+    except KeyboardInterrupt:
+        console.print("Stopped. Give the same command again to go on.")
+        raise typer.Exit(130) from None
+    show_report(console, out, report)
+    if report.summary["failures"]:
+        raise typer.Exit(1)
+
+
+def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
+    """Prints what the set holds, what was rejected and failed, and where the time went."""
+    summary = report.summary
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary["samples_by_kind"].items())) or "none"
+    size = f"{summary['shards']} shards, {summary['bytes'] / 1e6:.1f} MB"
+    console.print(f"{summary['samples']} samples ({kinds}) of {summary['logs']} logs in {size}", highlight=False)
+    console.print(f"in {folder}", highlight=False, soft_wrap=True)
+    if summary["rejections"]:
+        console.print(_rejections(summary["rejections"]))
+    if summary["failures"]:
+        _show_failures(console, read_failures(folder))
+    console.print(_timing(report.timing), highlight=False, soft_wrap=True)
+
+
+def _rejections(rejections: dict[str, dict[str, int]]) -> Table:
+    """Viewpoints that were tried and not used, by kind and reason."""
+    table = Table("kind", "rejected because", "viewpoints", box=None)
+    for kind, reasons in rejections.items():
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
+            table.add_row(kind, reason, str(count))
+    return table
+
+
+def _show_failures(console: Console, failures: list[Failure]) -> None:
+    """The first failures, one line each."""
+    console.print(f"{len(failures)} failures:", style="red", highlight=False)
+    for failure in failures[:_FAILURES_SHOWN]:
+        where = " ".join(part for part in (failure.log, failure.token, failure.viewpoint) if part)
+        console.print(f"  {where}: {failure.reason}", markup=False, highlight=False, soft_wrap=True)
+    if len(failures) > _FAILURES_SHOWN:
+        console.print(f"  and {len(failures) - _FAILURES_SHOWN} more in failures.json", highlight=False)
+
+
+def _timing(timing: dict[str, Any]) -> str:
+    """Rate, and how the workers spent their time."""
+    spent = timing["worker_seconds"]
+    total = max(sum(spent.values()), 1e-9)
+    shares = ", ".join(f"{stage} {100 * seconds / total:.0f} %" for stage, seconds in spent.items())
+    rate = f"{timing['samples']} samples in {timing['seconds']:.1f} s: {timing['samples_per_second']:.1f} a second"
+    return f"{rate} ({shares})"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Words between commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    """Width and height."""
+    if not text:
+        return None
+    if not (match := re.fullmatch(r"(\d+)x(\d+)", text)):
+        raise SwerveError(f"size: {text!r} must be WIDTHxHEIGHT in pixels, as in 960x560")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,136 @@
+"""Shards are plain, repeatable tar files; the reader gives back what went in."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+from swerve.data.files import commit, part_of, safe_name, write_atomically
+from swerve.data.samples.encoding import encode_depth, encode_image, encode_instance
+from swerve.data.samples.shards import Sample, ShardWriter, dataset_digest, file_digest, read_samples
+from swerve.scenes import SwerveError
+
+IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+
+
+def sample(key="log-1-logged-0", split="train", kind="logged"):
+    buffer = io.BytesIO()
+    np.savez(buffer, target_2hz=np.ones((10, 3), np.float32))
+    members = {
+        "npz": buffer.getvalue(),
+        "json": json.dumps({"kind": kind}).encode(),
+        "front.png": encode_image(IMAGE, "png"),
+        "front.photo.jpg": b"untouched bytes",
+        "front.depth.png": encode_depth(np.full((4, 6), 2.5, np.float32)),
+        "front.instance.png": encode_instance(np.full((4, 6), 200_001, np.int32)),
+    }
+    return Sample(key, split, members, {})
+
+
+def write(path, samples, split="train"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ShardWriter(path, split) as writer:
+        for one in samples:
+            writer.add(one)
+        size, digest = writer.finish()
+    commit(path)
+    return size, digest
+
+
+def test_a_sample_comes_back(tmp_path):
+    write(tmp_path / "train" / "a.tar", [sample("k-1"), sample("k-2", kind="recovery")])
+    (tmp_path / "manifest.parquet").touch()
+    first, second = read_samples(tmp_path, "train")
+    assert (first["key"], second["key"]) == ("k-1", "k-2")
+    assert first["json"] == {"kind": "logged"}
+    np.testing.assert_array_equal(first["front.png"], IMAGE)
+    np.testing.assert_array_equal(first["npz"]["target_2hz"], np.ones((10, 3)))
+    np.testing.assert_array_equal(first["front.depth.png"], np.full((4, 6), 2.5))
+    np.testing.assert_array_equal(first["front.instance.png"], np.full((4, 6), 200_001))
+    assert first["front.photo.jpg"] == b"untouched bytes"
+    assert [one["key"] for one in read_samples(tmp_path, "train", ("recovery",))] == ["k-2"]
+    assert not list(read_samples(tmp_path, "val"))
+
+
+def test_size_and_hash_are_the_files(tmp_path):
+    path = tmp_path / "a.tar"
+    size, digest = write(path, [sample()])
+    assert size == path.stat().st_size
+    assert digest == file_digest(path)
+
+
+def test_equal_samples_make_equal_files_without_owner_or_time(tmp_path):
+    assert write(tmp_path / "a.tar", [sample()]) == write(tmp_path / "b.tar", [sample()])
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        entries = tar.getmembers()
+    assert [entry.name for entry in entries] == sorted(entry.name for entry in entries)
+    assert {(entry.mtime, entry.uid, entry.gid, entry.uname, entry.mode) for entry in entries} == {(0, 0, 0, "", 0o644)}
+
+
+def test_names_longer_than_a_tar_header_survive(tmp_path):
+    key = "x" * 150
+    write(tmp_path / "train" / "a.tar", [sample(key)])
+    (tmp_path / "manifest.parquet").touch()
+    assert next(read_samples(tmp_path, "train"))["key"] == key
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_x5_a_training_shard_refuses_samples_of_other_splits(tmp_path, split):
+    """The original's cross-agent samples of validation logs lay in the training cache: nothing looked at the split."""
+    with pytest.raises(ValueError, match="split"):
+        write(tmp_path / "a.tar", [sample(split=split)])
+    assert not (tmp_path / "a.tar").exists()
+
+
+def test_p2_a_second_sample_of_one_key_is_refused(tmp_path):
+    """The original wrote perturbed images over the unperturbed ones, under the same name."""
+    with pytest.raises(ValueError, match="already"):
+        write(tmp_path / "a.tar", [sample(), sample()])
+
+
+def test_j5_a_shard_has_its_name_only_when_it_is_whole(tmp_path):
+    """The original wrote pickles in place: a kill left a truncated one that counted as done."""
+    path = tmp_path / "a.tar"
+    with ShardWriter(path, "train") as writer:
+        writer.add(sample())
+        assert not path.exists()
+        writer.finish()
+    assert not path.exists()
+    assert part_of(path).exists()
+    commit(path)
+    assert path.exists()
+    assert not part_of(path).exists()
+
+
+def test_j5_a_truncated_shard_is_named(tmp_path):
+    """The original met a truncated file with an exception of the pickle module, or not at all."""
+    path = tmp_path / "train" / "a.tar"
+    write(path, [sample("k-1"), sample("k-2")])
+    path.write_bytes(path.read_bytes()[:3000])
+    (tmp_path / "manifest.parquet").touch()
+    with pytest.raises(SwerveError, match=r"a\.tar: damaged"):
+        list(read_samples(tmp_path, "train"))
+
+
+def test_an_unfinished_set_is_not_read(tmp_path):
+    with pytest.raises(SwerveError, match="not a finished set"):
+        next(read_samples(tmp_path, "train"))
+
+
+def test_digest_tells_names_and_contents_but_not_times(tmp_path):
+    write(tmp_path / "train" / "a.tar", [sample()])
+    before = dataset_digest(tmp_path)
+    (tmp_path / "timing.json").write_text("1.0")
+    (tmp_path / "train" / "b.tar.part").write_text("half")
+    assert dataset_digest(tmp_path) == before
+    (tmp_path / "train" / "a.tar").rename(tmp_path / "train" / "b.tar")
+    renamed = dataset_digest(tmp_path)
+    write_atomically(tmp_path / "train" / "b.tar", b"other")
+    assert len({before, renamed, dataset_digest(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(("name", "safe"), [("CAM_F0", "CAM_F0"), ("a.b/c d", "a_b_c_d"), ("3b35-70b4", "3b35-70b4")])
+def test_names_in_keys_have_no_dots(name, safe):
+    assert safe_name(name) == safe

@@ -1,0 +1,59 @@
+"""Sources of simple logs for jobs: importable by worker processes."""
+
+import os
+import signal
+from dataclasses import dataclass, replace
+
+import numpy as np
+from simple_log import simple_log
+
+from swerve.scenes import Camera, Log, LogError, Tracks
+
+
+@dataclass(frozen=True)
+class SimpleSource:
+    """Logs by name; the name's first word says what is the matter with a log.
+
+    "train...", "val...", "test..." and "none..." are sound logs of that split, "broken..." cannot be read, "bug..."
+    makes the program fail, "killed..." ends its worker as the system does when memory runs out, "blind..." has no
+    camera.
+    """
+
+    log_names: tuple[str, ...]
+    kind: str = "simple"
+
+    def names(self) -> tuple[str, ...]:
+        return self.log_names
+
+    def load(self, name: str) -> Log:
+        word = name.split("-")[0]
+        if word == "broken":
+            raise LogError(f"{name}.feather", "x", "is not a number")
+        if word == "bug":
+            raise ZeroDivisionError("a fault of the program")
+        if word == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        log = small_log(name)
+        cameras = () if word == "blind" else log.cameras
+        return replace(log, split=word if word in ("train", "val", "test") else None, cameras=cameras)
+
+
+def small_log(name: str = "train-0") -> Log:
+    """The simple log with small images, and a car that brakes and may so be taken for an ego."""
+    log = simple_log()
+    cameras = tuple(camera.resized(64, 36) for camera in log.cameras)
+    return replace(log, name=name, cameras=cameras, tracks=braking(log.tracks, log.times_us))
+
+
+def braking(tracks: Tracks, times_us: np.ndarray) -> Tracks:
+    """The car on the right slows down by 1 m/s2 all the time."""
+    seconds = (times_us - times_us[0]) * 1e-6
+    positions, velocities = tracks.positions.copy(), tracks.velocities.copy()
+    positions[1, :, 0] = 40.0 + 12.0 * seconds - 0.5 * seconds**2
+    velocities[1, :, 0] = 12.0 - seconds
+    return replace(tracks, positions=positions, velocities=velocities)
+
+
+def camera_named(log: Log, name: str) -> Camera:
+    """One of the rig."""
+    return next(camera for camera in log.cameras if camera.name == name)
