@@ -2,9 +2,12 @@
 
 from swerve.eval.aggregate import Frames, Group, Table, one_stage, proximity_weights, two_stage
 from swerve.eval.context import Context, build_context
+from swerve.eval.evaluate import score_frames
 from swerve.eval.judge import METRIC_NAMES, Metric
+from swerve.eval.lane_agents import lane_agents
 from swerve.eval.navsim_agents import navsim_agents
 from swerve.eval.score import Scores, epdms, score
+from swerve.eval.store import load_context, save_context
 from swerve.eval.simulate import State, simulate
 
 __all__ = [
@@ -18,10 +21,14 @@ __all__ = [
     "Table",
     "build_context",
     "epdms",
+    "load_context",
+    "lane_agents",
     "navsim_agents",
     "one_stage",
     "proximity_weights",
+    "save_context",
     "score",
+    "score_frames",
     "simulate",
     "two_stage",
 ]

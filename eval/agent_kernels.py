@@ -18,7 +18,6 @@ from swerve.eval.thresholds import (
     AGENT_EXPONENT,
     AGENT_GAP,
     AGENT_HEADWAY,
-    AGENT_RADIUS,
     STEP,
 )
 
@@ -28,7 +27,7 @@ CLOSING = 80.0  # where a bend is too tight, the outline steps in by 1 / 81 of t
 
 
 @njit(cache=True, nogil=True)
-def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
+def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles, radius):
     """Rolls agents out among each other and the ego.
 
     Args:
@@ -38,8 +37,9 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
         sizes: length and width (k, 2).
         targets: desired speed (k).
         egos: boxes (t, 6) of the ego, and speed (t), heading (t).
-        gates: arc length (k, t) that an agent must not pass at a step (inf: none).
-        obstacles: boxes (t, o, 6) and presence (t, o) of others to stay behind, with speed 0.
+        gates: arc lengths (k, g, t) that an agent must not pass at a step (inf: none), unless it did already.
+        obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of others to stay behind.
+        radius: agents farther than this from the ego are removed for good.
 
     Returns:
         poses (t, k, 3), speeds (t, k) and presence (t, k); step 0 is the start.
@@ -58,7 +58,7 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
         ego = ego_boxes[t - 1]
         for i in range(count):
             dx, dy = poses[t - 1, i, 0] - ego[0], poses[t - 1, i, 1] - ego[1]
-            alive[i] = alive[i] and math.hypot(dx, dy) <= AGENT_RADIUS
+            alive[i] = alive[i] and math.hypot(dx, dy) <= radius
         headings = poses[t - 1, :, 2].copy()
         for i in range(count):
             if not alive[i]:
@@ -66,7 +66,7 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
             count_ahead = strip(paths, i, state[i, 0], np.inf, sizes[i, 1], line, ahead)
             bound(ahead, 4, count_ahead, ahead_bounds)
             way = (ahead[:count_ahead], ahead_bounds)
-            others = (ego, obstacles[0][t - 1], obstacles[1][t - 1])
+            others = (ego, obstacles[0][t - 1], obstacles[2][t - 1])
             gap, who = _leader(i, way, (shapes, numbers, bounds, alive), others)
             speed, rear = 0.0, 0.0
             if who == -1:
@@ -75,9 +75,13 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles):
                 speed = ego_speeds[t - 1] * math.cos(wrap(ego_headings[t - 1] - headings[i]))
             elif who < count:
                 speed = state[who, 1] * math.cos(wrap(headings[who] - headings[i]))
-            stop = gates[i, t - 1] - state[i, 0] - sizes[i, 0] / 2
-            if stop > -sizes[i, 0] / 2 and stop < gap - rear:
-                gap, rear, speed = stop, 0.0, 0.0
+            else:
+                velocity = obstacles[1][t - 1, who - count - 1]
+                speed = velocity[0] * math.cos(headings[i]) + velocity[1] * math.sin(headings[i])
+            for g in range(gates.shape[1]):
+                stop = gates[i, g, t - 1] - state[i, 0] - sizes[i, 0] / 2
+                if -AGENT_GAP < stop < gap - rear:
+                    gap, rear, speed = stop, 0.0, 0.0
             _advance(state[i], targets[i], gap - rear, speed)
             numbers[i] = footprint(paths, i, state[i], sizes[i], line, shapes[i])
             bound(shapes[i], 0, numbers[i], bounds[i])

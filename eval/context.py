@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from swerve.eval.comfort import history_states
 from swerve.eval.judge import Stage
 from swerve.eval.pdm_closed import Situation, reference_trajectory
-from swerve.eval.rails import Rails, rails_of
+from swerve.eval.rails import Rails, lane_graph_rails, rails_of
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
 from swerve.eval.surfaces import surfaces_around
 from swerve.eval.thresholds import AXLE_TO_CENTER, FRAMES, HALF_LENGTH, HALF_WIDTH, HISTORY_FRAMES
@@ -32,7 +32,8 @@ class Context:
         route_lanes: lanes of the corrected route.
         traffic: the log's tracks at 10 Hz.
         lights: red lights on the logged route at 10 Hz.
-        rails: vehicles on lanes, for reactive traffic.
+        rails: vehicles on lanes, for NAVSIM's reactive traffic.
+        graph_rails: the same for reactive traffic that follows the lane graph.
         reference: what PDM-Closed would do: world poses at 0, 0.1, ..., 5 s.
     """
 
@@ -48,6 +49,7 @@ class Context:
     traffic: Traffic
     lights: RedLights
     rails: Rails
+    graph_rails: Rails
     reference: Float[np.ndarray, "51 3"]
 
     @property
@@ -100,6 +102,7 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
         traffic=traffic,
         lights=lights,
         rails=rails_of(road_map, traffic, _seen_now(scene, traffic), where.box),
+        graph_rails=lane_graph_rails(scene, road_map, traffic, future),
         reference=reference_trajectory(situation),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from swerve.eval.agent_kernels import drive
 from swerve.eval.context import Context
-from swerve.eval.thresholds import HALF_LENGTH, HALF_WIDTH
+from swerve.eval.thresholds import AGENT_RADIUS, HALF_LENGTH, HALF_WIDTH
 from swerve.eval.traffic import Traffic
 from swerve.scenes import ObjectClass
 
@@ -28,22 +28,17 @@ def navsim_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffi
     present[1:, rails.parked] = True
     poses[1:, rails.parked], velocities[1:, rails.parked] = poses[0, rails.parked], velocities[0, rails.parked]
     if len(rails.rows):
-        nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0), bool)
-        paths = rails.points, rails.lengths, rails.starts
-        gates = np.full((len(rails.rows), steps), np.inf)
-        driven, speeds, here = drive(
-            paths, rails.state, rails.boxes, rails.sizes, rails.targets, _late_ego(states), gates, nothing
-        )
+        nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
+        egos = _shifted_ego(states), np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
+        paths, start = (rails.points, rails.lengths, rails.starts), (rails.state, rails.boxes, rails.sizes)
+        driven, speeds, here = drive(paths, *start, rails.targets, egos, rails.gates, nothing, AGENT_RADIUS)
         directions = np.stack([np.cos(driven[..., 2]), np.sin(driven[..., 2])], axis=-1)
         poses[1:, rails.rows], present[1:, rails.rows] = driven[1:], here[1:]
         velocities[1:, rails.rows] = (speeds[..., None] * directions)[1:]
     return replace(logged, poses=poses, velocities=velocities, present=present)
 
 
-def _late_ego(
-    states: Float[np.ndarray, "t 11"],
-) -> tuple[Float[np.ndarray, "t 6"], Float[np.ndarray, "t"], Float[np.ndarray, "t"]]:
-    """Boxes centred on the rear axle, speeds and headings."""
+def _shifted_ego(states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t 6"]:
+    """The ego's boxes, centred on its rear axle."""
     halves = np.broadcast_to([HALF_LENGTH, HALF_WIDTH], (len(states), 2))
-    boxes = np.column_stack([states[:, :2], np.cos(states[:, 2]), np.sin(states[:, 2]), halves])
-    return boxes, np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
+    return np.column_stack([states[:, :2], np.cos(states[:, 2]), np.sin(states[:, 2]), halves])

@@ -7,11 +7,21 @@ from jaxtyping import Bool, Float, Int
 from swerve.eval.geometry_kernels import inside, project
 from swerve.eval.pdm_closed_kernels import point_at
 from swerve.eval.surfaces import pack
-from swerve.eval.thresholds import AGENT_PARKED_SPEED, AGENT_SNAP, AGENT_SPEED, HEADING_PROBE
+from swerve.eval.thresholds import (
+    AGENT_PARKED_SPEED,
+    AGENT_SNAP,
+    AGENT_SPEED,
+    HEADING_PROBE,
+    LANE_GRAPH_REACH,
+    LANE_HEADING,
+    STEPS,
+    STEPS_PER_FRAME,
+)
 from swerve.eval.traffic import Traffic
 from swerve.eval.traffic_kernels import touching
-from swerve.scenes import Area, Lane, ObjectClass, RoadMap
-from swerve.scenes.polyline import arc_lengths, headings
+from swerve.scenes import Area, Lane, LightState, ObjectClass, RoadMap, Scene
+from swerve.scenes.polyline import arc_lengths, headings, without_repeats
+from swerve.scenes.transforms import wrap_angle
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Rails:
         sizes: their length and width.
         state: arc length and speed of each at the start.
         targets: desired speed of each.
+        gates: arc lengths at which each must stop, per step (inf: none).
     """
 
     current: Bool[np.ndarray, "m"]
@@ -43,6 +54,21 @@ class Rails:
     sizes: Float[np.ndarray, "k 2"]
     state: Float[np.ndarray, "k 2"]
     targets: Float[np.ndarray, "k"]
+    gates: Float[np.ndarray, "k g t"]
+
+
+@dataclass(frozen=True)
+class _Follower:
+    """A vehicle on a path; see Rails."""
+
+    row: int
+    lane: str
+    points: Float[np.ndarray, "v 3"]
+    lengths: Float[np.ndarray, "v"]
+    along: float
+    speed: float
+    target: float
+    box: Float[np.ndarray, "6"]
 
 
 @dataclass(frozen=True)
@@ -55,66 +81,123 @@ class _Spot:
     deviation: float
 
 
-def rails_of(road_map: RoadMap, traffic: Traffic, current: Bool[np.ndarray, "m"], ego_box: Float[np.ndarray, "6"]) -> Rails:
-    """Puts the vehicles that are there now on lanes, in the order of the tracks.
+def rails_of(
+    road_map: RoadMap, traffic: Traffic, current: Bool[np.ndarray, "m"], ego_box: Float[np.ndarray, "6"]
+) -> Rails:
+    """Puts the vehicles that are there now on lanes as NAVSIM does it, in the order of the tracks.
 
-    As NAVSIM does it: on the lane under the vehicle (or the connector, in an intersection) of least difference of
-    heading, which is not wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and
-    intersections, stands where it is; one that would touch the ego or an earlier one is forgotten.
+    On the lane under the vehicle (or the connector, in an intersection) of least difference of heading, which is not
+    wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stands where it
+    is; one that would touch the ego or an earlier one is forgotten.
     """
     finder = _LaneFinder(road_map)
     taken, chosen, parked = [ego_box], [], []
-    target, targets = AGENT_SPEED, []
+    target = AGENT_SPEED
     boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
     for row in np.flatnonzero(current & (traffic.classes == ObjectClass.VEHICLE)):
         pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
         lanes, on_road = finder.under(pose[:2])
         spot = min((_spot(lane, pose) for lane in lanes), key=lambda one: abs(one.pose[2] - pose[2]), default=None)
-        if spot is not None and spot.deviation <= AGENT_SNAP:
-            box = np.array([*spot.pose[:2], np.cos(spot.pose[2]), np.sin(spot.pose[2]), *boxes[row, 4:]])
-            if _is_free(box, taken):
-                # The original keeps the last known limit for lanes that have none.
-                target = spot.lane.speed_limit or target
-                taken.append(box)
-                chosen.append((row, spot, speed))
-                targets.append(target)
-                continue
-            stays = False
+        on_lane = spot is not None and spot.deviation <= AGENT_SNAP
+        box = _box_at(spot.pose, boxes[row]) if spot is not None and on_lane else boxes[row]
+        free = _is_free(box, taken)
+        if spot is not None and on_lane and free:
+            # The original keeps the last known limit for lanes that have none.
+            target = spot.lane.speed_limit or target
+            points, lengths = lane_path(spot.lane)
+            chosen.append(_Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, target, box))
+        elif free and not on_lane and (spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)):
+            parked.append(int(row))
         else:
-            stays = spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)
-        if stays and _is_free(boxes[row], taken):
-            taken.append(boxes[row])
-            parked.append(row)
-    return _rails(traffic, current, chosen, np.array(targets), parked)
+            continue
+        taken.append(box)
+    return _rails(traffic, current, chosen, parked, np.full((len(chosen), 0, STEPS), np.inf))
+
+
+def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "9"]) -> Rails:
+    """Puts vehicles on lanes and their continuations, with the red lights on their way.
+
+    A vehicle follows the lane under it whose direction differs least, if by less than 45 degrees, keeps its lateral
+    offset, and takes the straightest successor at each fork. All others (parked is empty) are left to the log.
+    """
+    finder = _LaneFinder(road_map)
+    chosen, gates = [], []
+    reds = _red_by_lane(scene, frames)
+    boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
+    target = AGENT_SPEED
+    for row in np.flatnonzero(traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
+        pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
+        spots = [_spot(lane, pose) for lane in finder.under(pose[:2])[0]]
+        spot = min(spots, key=lambda one: abs(float(wrap_angle(one.pose[2] - pose[2]))), default=None)
+        if spot is None or abs(float(wrap_angle(spot.pose[2] - pose[2]))) > LANE_HEADING:
+            continue
+        target = spot.lane.speed_limit or AGENT_SPEED
+        lanes = _straight_on(road_map, spot.lane, spot.along + LANE_GRAPH_REACH)
+        points, lengths, starts = _joined(lanes)
+        side = (pose[1] - spot.pose[1]) * np.cos(spot.pose[2]) - (pose[0] - spot.pose[0]) * np.sin(spot.pose[2])
+        points[:, 0] -= np.sin(points[:, 2]) * side
+        points[:, 1] += np.cos(points[:, 2]) * side
+        chosen.append(_Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, max(target, speed), boxes[row]))
+        gates.append([np.where(reds[lane.id], start, np.inf) for lane, start in zip(lanes, starts, strict=True) if lane.id in reds])
+    most = max((len(lights) for lights in gates), default=0)
+    blocked = np.full((len(chosen), most, STEPS), np.inf)
+    for row, lights in enumerate(gates):
+        blocked[row, : len(lights)] = np.array(lights).reshape(-1, STEPS)
+    return _rails(traffic, traffic.present[0], chosen, [], blocked)
+
+
+def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "9"]) -> dict[str, Bool[np.ndarray, "t"]]:
+    lights = scene.log.lights.at(frames)
+    held = np.repeat(lights.states == LightState.RED, STEPS_PER_FRAME, axis=1)[:, :STEPS]
+    return {lane: red for lane, red in zip(lights.lane_ids, held, strict=True) if red.any()}
+
+
+def _straight_on(road_map: RoadMap, lane: Lane, reach: float) -> list[Lane]:
+    """The lane and what follows it, straightest first, until `reach` metres are covered."""
+    lanes, covered = [lane], arc_lengths(lane.centerline)[-1]
+    while covered < reach:
+        onward = [road_map.lane_by_id[other] for other in lanes[-1].successors if other in road_map.lane_by_id]
+        onward = [other for other in onward if other not in lanes]
+        if not onward:
+            break
+        end = headings(lanes[-1].centerline)[-1]
+        lanes.append(min(onward, key=lambda other: abs(float(wrap_angle(headings(other.centerline)[-1] - end)))))
+        covered += arc_lengths(lanes[-1].centerline)[-1]
+    return lanes
+
+
+def _joined(lanes: list[Lane]) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v"], list[float]]:
+    """Path points and arc lengths of lanes one after the other, and the arc length at which each begins."""
+    line = without_repeats(np.concatenate([lane.centerline[:, :2] for lane in lanes]))
+    ends = np.cumsum([arc_lengths(lane.centerline)[-1] for lane in lanes])
+    return np.column_stack([line, np.unwrap(headings(line))]), arc_lengths(line), [0.0, *ends[:-1]]
 
 
 def _rails(
     traffic: Traffic,
     current: Bool[np.ndarray, "m"],
-    chosen: list[tuple[int, _Spot, float]],
-    targets: Float[np.ndarray, "k"],
+    chosen: list[_Follower],
     parked: list[int],
+    gates: Float[np.ndarray, "k g t"],
 ) -> Rails:
-    paths = [_path(spot.lane) for _, spot, _ in chosen]
-    rows = np.array([row for row, _, _ in chosen], dtype=int)
-    poses = np.array([spot.pose for _, spot, _ in chosen]).reshape(-1, 3)
-    sizes = traffic.sizes[rows]
+    rows = np.array([one.row for one in chosen], dtype=int)
     return Rails(
         current=current,
         rows=rows,
         parked=np.array(parked, dtype=int),
-        lanes=tuple(spot.lane.id for _, spot, _ in chosen),
-        points=np.concatenate([np.zeros((0, 3)), *(points for points, _ in paths)]),
-        lengths=np.concatenate([np.zeros(0), *(lengths for _, lengths in paths)]),
-        starts=np.concatenate([[0], np.cumsum([len(points) for points, _ in paths], dtype=np.int64)]).astype(np.int64),
-        boxes=np.column_stack([poses[:, :2], np.cos(poses[:, 2]), np.sin(poses[:, 2]), sizes / 2]),
-        sizes=sizes,
-        state=np.array([[spot.along, speed] for _, spot, speed in chosen]).reshape(-1, 2),
-        targets=targets.astype(float),
+        lanes=tuple(one.lane for one in chosen),
+        points=np.concatenate([np.zeros((0, 3)), *(one.points for one in chosen)]),
+        lengths=np.concatenate([np.zeros(0), *(one.lengths for one in chosen)]),
+        starts=np.cumsum([0, *(len(one.points) for one in chosen)], dtype=np.int64),
+        boxes=np.array([one.box for one in chosen]).reshape(-1, 6),
+        sizes=traffic.sizes[rows],
+        state=np.array([[one.along, one.speed] for one in chosen]).reshape(-1, 2),
+        targets=np.array([one.target for one in chosen], dtype=float),
+        gates=gates,
     )
 
 
-def _path(lane: Lane) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v"]]:
+def lane_path(lane: Lane) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v"]]:
     """The lane's vertices without repeated ones, and, as in the original, without the last."""
     lengths = arc_lengths(lane.centerline)
     kept = np.flatnonzero(~np.isclose(np.diff(lengths), 0.0))
@@ -132,6 +215,10 @@ def _spot(lane: Lane, pose: Float[np.ndarray, "3"]) -> _Spot:
         step = np.subtract(here, point_at(line, lengths, along - HEADING_PROBE))
     deviation = float(np.hypot(here[0] - pose[0], here[1] - pose[1]))
     return _Spot(lane, along, np.array([*here, np.arctan2(step[1], step[0])]), deviation)
+
+
+def _box_at(pose: Float[np.ndarray, "3"], box: Float[np.ndarray, "6"]) -> Float[np.ndarray, "6"]:
+    return np.array([pose[0], pose[1], np.cos(pose[2]), np.sin(pose[2]), box[4], box[5]])
 
 
 def _is_free(box: Float[np.ndarray, "6"], taken: list[Float[np.ndarray, "6"]]) -> bool:

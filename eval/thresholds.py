@@ -119,3 +119,7 @@ AGENT_RADIUS: Final = 100.0
 AGENT_SNAP: Final = 3.0
 AGENT_PARKED_SPEED: Final = 0.1
 HEADING_PROBE: Final = 0.5
+
+# The other reactive traffic: vehicles that follow the lane graph.
+LANE_HEADING: Final = 0.7853981633974483  # pi / 4
+LANE_GRAPH_REACH: Final = 120.0

@@ -4,6 +4,7 @@ Files are those of the golden folder (see its README) or others of the same form
 beside them. Prints one line per quantity and ends with exit code 1 where anything differs.
 """
 
+import csv
 import gzip
 import json
 import sys
@@ -15,12 +16,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from tally import Tally
 
-from swerve.data.neutral import parse_log, read_document, scene_of
-from swerve.eval import METRIC_NAMES, Context, build_context, navsim_agents, score, simulate
+from swerve.data.neutral import NeutralSource, parse_log, read_document, scene_of
+from swerve.eval import METRIC_NAMES, Context, build_context, navsim_agents, score, score_frames, simulate
 from swerve.eval.aggregate import COLUMNS, Frames, Group, neighbours, one_stage, proximity_weights, two_stage
 from swerve.eval.comfort import extended_comfort, plan_differences
 from swerve.eval.judge import Metric
 from swerve.eval.surfaces import Layer
+from swerve.eval.tables import one_stage_rows, two_stage_rows
 from swerve.eval.trajectories import references_of
 
 STATES, TOTALS, TRACKS = 1e-8, 1e-6, 2e-6  # the golden files round states to 1e-9, reactive tracks to 1e-6
@@ -38,6 +40,8 @@ def check_file(path: Path, tally: Tally) -> None:
         check_aggregation(golden, tally)
     elif golden["schema"] == "ps-golden/1":
         check_scenes(path, golden, tally)
+    elif golden["schema"] == "ps-neutral-two-stage/1":
+        check_command_line(path, tally)
     else:
         raise SystemExit(f"{path}: unknown schema {golden['schema']!r}")
 
@@ -220,6 +224,51 @@ def check_aggregation(golden, tally):
     for index, case in enumerate(golden["extended_comfort"]):
         now, before = np.array(case["current"])[None], np.array(case["previous"])[None]
         _check_comfort_pair(f"aggregation case {index}", now, before, case, 0, tally)
+
+
+def check_command_line(path, tally):
+    """The tables that the official command line wrote for a two-stage data set, in the same folder."""
+    source = NeutralSource(path.parent.parent / "logs")
+    scenes, mapping = source.follow_ups(path)
+    groups = [Group(now, before, tuple(pairs)) for now, before, pairs in mapping]
+    contexts = [build_context(one.scene, one.token, one.follow_up) for one in scenes.values()]
+    plans = {context.token: constant_velocity(context) for context in contexts}
+    table = two_stage(score_frames(contexts, plans, "navsim-reactive"), groups)
+    rows = two_stage_rows(table, {token for group in groups for token in (group.now, group.before)})
+    for name in ("two_stage_reactive_constant_velocity.csv", "two_stage_from_submission.csv"):
+        _check_table(path.parent / name, rows, tally)
+    with open(path.parent / "two_stage_per_token_with_weights.csv") as stream:
+        for row in csv.DictReader(stream):
+            mine = table.weights[table.tokens.index(row["token"])]
+            tally.close("command line: weights", row["token"], mine, float(row["weight"]), TOTALS)
+    log = read(path)["log"]
+    for agent, plan in (("human_agent", lambda context: context.human), ("constant_velocity_agent", constant_velocity)):
+        file = path.parent / f"one_stage_non_reactive_{agent}.csv"
+        with open(file) as stream:
+            tokens = [row["token"] for row in csv.DictReader(stream)][:-1]
+        entries = source.scenes(log)
+        contexts = [build_context(entries[token].scene, token) for token in tokens]
+        frames = score_frames(contexts, {context.token: plan(context) for context in contexts}, "log-replay")
+        _check_table(file, one_stage_rows(one_stage(frames)), tally)
+
+
+def constant_velocity(context):
+    """NAVSIM's constant-velocity agent."""
+    along = np.hypot(*context.ego[3:5]) * 0.5 * np.arange(1, 9)
+    return np.column_stack([along, np.zeros((8, 2))])
+
+
+def _check_table(file, rows, tally):
+    mine = {row["token"]: row for row in rows}
+    with open(file) as stream:
+        golden = {row["token"]: row for row in csv.DictReader(stream)}
+    tally.equal(f"command line: {file.stem[:26]}, rows", file.name, sorted(mine), sorted(golden))
+    for token in mine.keys() & golden.keys():
+        for column, text in golden[token].items():
+            if column not in ("", "token", "valid"):
+                value = np.nan if mine[token][column] is None else mine[token][column]
+                where, known = f"{token}, {column}", float(text or "nan")
+                tally.close(f"command line: {file.stem[:26]}", where, value, known, TOTALS)
 
 
 def _frames(rows):
