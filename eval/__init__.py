@@ -6,6 +6,8 @@ from swerve.eval.evaluate import score_frames
 from swerve.eval.judge import METRIC_NAMES, Metric
 from swerve.eval.lane_agents import lane_agents
 from swerve.eval.navsim_agents import navsim_agents
+from swerve.eval.pdms import PdmsScores, pdms
+from swerve.eval.reasons import Reason, reasons
 from swerve.eval.score import Scores, epdms, score
 from swerve.eval.store import load_context, save_context
 from swerve.eval.simulate import State, simulate
@@ -16,6 +18,8 @@ __all__ = [
     "Frames",
     "Group",
     "Metric",
+    "PdmsScores",
+    "Reason",
     "Scores",
     "State",
     "Table",
@@ -25,7 +29,9 @@ __all__ = [
     "lane_agents",
     "navsim_agents",
     "one_stage",
+    "pdms",
     "proximity_weights",
+    "reasons",
     "save_context",
     "score",
     "score_frames",

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from swerve.eval.comfort import history_states
 from swerve.eval.judge import Stage
 from swerve.eval.pdm_closed import Situation, reference_trajectory
 from swerve.eval.rails import Rails, lane_graph_rails, rails_of
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
 from swerve.eval.surfaces import surfaces_around
-from swerve.eval.thresholds import AXLE_TO_CENTER, FRAMES, HALF_LENGTH, HALF_WIDTH, HISTORY_FRAMES
+from swerve.eval.thresholds import AXLE_TO_CENTER, FRAMES, HALF_LENGTH, HALF_WIDTH, HISTORY_FRAMES, REFERENCE_STEPS
 from swerve.eval.traffic import RedLights, Traffic, frames_of, logged_traffic, red_lights
 from swerve.scenes import RoadMap, Scene, SwerveError
 from swerve.scenes.transforms import relative_poses
@@ -31,6 +31,7 @@ class Context:
         stage: the map around the ego, with the centreline of the route.
         route_lanes: lanes of the corrected route.
         traffic: the log's tracks at 10 Hz.
+        long_traffic: the same up to 5 s, as far as the log goes; PDMS looks at it.
         lights: red lights on the logged route at 10 Hz.
         rails: vehicles on lanes, for NAVSIM's reactive traffic.
         graph_rails: the same for reactive traffic that follows the lane graph.
@@ -47,6 +48,7 @@ class Context:
     stage: Stage
     route_lanes: tuple[str, ...]
     traffic: Traffic
+    long_traffic: Traffic
     lights: RedLights
     rails: Rails
     graph_rails: Rails
@@ -100,11 +102,18 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
         stage=stage,
         route_lanes=route_lanes,
         traffic=traffic,
+        long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
         lights=lights,
         rails=rails_of(road_map, traffic, _seen_now(scene, traffic), where.box),
         graph_rails=lane_graph_rails(scene, road_map, traffic, future),
         reference=reference_trajectory(situation),
     )
+
+
+def _longer(scene: Scene) -> Int[np.ndarray, "f"]:
+    """The log's steps at 0, 0.5, ..., 5 s from now, as far as it goes."""
+    frames = frames_of(scene, FRAMES + 2)
+    return frames[frames < len(scene.log.times_us)]
 
 
 def _seen_now(scene: Scene, traffic: Traffic) -> Bool[np.ndarray, "m"]:

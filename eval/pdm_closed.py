@@ -187,7 +187,7 @@ def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
         np.array([[shape.centroid.x, shape.centroid.y] for shape in shapes]).reshape(-1, 2),
         np.concatenate([touched, within]),
     )
-    return obstacles, World.of(forecast, lights, touched)
+    return obstacles, World.of(forecast.until(STEPS), lights, touched)
 
 
 def _lights_now(lights: RedLights) -> RedLights:

@@ -101,6 +101,26 @@ def score(
     Raises:
         SwerveError: a pose is not finite, or the trajectories end before 4 s.
     """
+    reference, states = simulate_all(context, trajectories, interval)
+    worlds = worlds_for(policy, context, states)
+    rival, judged = _judged(context, reference, states, worlds)
+    best = np.maximum(rival.progress * rival.product, judged.progress * judged.product)
+    if rivals == "batch":
+        best = np.full_like(best, best.max(initial=0.0))
+    raw = judged.metrics.copy()
+    raw[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
+    forgiven = _human_failures(context, policy) if human_filter else np.zeros(len(Metric), bool)
+    return Scores(np.where(forgiven, 1.0, raw), raw, forgiven, judged, rival, states, worlds)
+
+
+def simulate_all(
+    context: Context, trajectories: Float[np.ndarray, "n k 3"], interval: float = POSE_INTERVAL
+) -> tuple[Float[np.ndarray, "1 t 11"], Float[np.ndarray, "n t 11"]]:
+    """The simulated states of the PDM-Closed reference, and of the trajectories.
+
+    Raises:
+        SwerveError: see `score`.
+    """
     if not np.isfinite(trajectories).all():
         bad = np.flatnonzero(~np.isfinite(trajectories).all(axis=(1, 2)))
         raise SwerveError(f"scene {context.token}: trajectories {bad[:5].tolist()} have poses that are not finite")
@@ -111,15 +131,7 @@ def score(
     times = context.start_us + HISTORY_STEP_US * np.arange(REFERENCE_STEPS)
     states = simulate(context.ego, references)
     reference = simulate(context.ego, resampled(context.reference[None], times, context.start_us))
-    worlds = worlds_for(policy, context, states)
-    rival, judged = _judged(context, reference, states, worlds)
-    best = np.maximum(rival.progress * rival.product, judged.progress * judged.product)
-    if rivals == "batch":
-        best = np.full_like(best, best.max(initial=0.0))
-    raw = judged.metrics.copy()
-    raw[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
-    forgiven = _human_failures(context, policy) if human_filter else np.zeros(len(Metric), bool)
-    return Scores(np.where(forgiven, 1.0, raw), raw, forgiven, judged, rival, states, worlds)
+    return reference, states
 
 
 def _judged(

@@ -217,7 +217,10 @@ def collisions(states, boxes, areas, tracks, present, stopped, road_user, ignore
 
 @njit(cache=True, nogil=True)
 def time_to_collision(states, boxes, areas, tracks, present, ignored, bounds):
-    """Time to collision within bound (n), and of the first violation: step, track, steps ahead (n, 3)."""
+    """Time to collision within bound (n), and of the first violation: step, track, steps ahead (n, 3).
+
+    Looks at every step from which 0.9 s ahead the tracks are known.
+    """
     n, steps, _ = boxes.shape
     score, event = np.ones(n), np.full((n, 3), -1, np.int64)
     near = np.empty(tracks.shape[1], np.int64)
@@ -226,7 +229,7 @@ def time_to_collision(states, boxes, areas, tracks, present, ignored, bounds):
     for p in range(n):
         count = _in_reach(states[p], boxes[p], bounds, near)
         done[:] = ignored
-        for t in range(steps - TTC_OFFSETS[-1]):
+        for t in range(min(steps, len(tracks) - TTC_OFFSETS[-1])):
             speed = math.hypot(states[p, t, 3], states[p, t, 4])
             if speed < MOVING_SPEED or score[p] == 0.0:
                 continue

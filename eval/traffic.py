@@ -55,6 +55,12 @@ class Traffic:
         velocity = self.velocities[first, np.arange(len(self.ids))]
         return ~self.road_users | (np.hypot(velocity[:, 0], velocity[:, 1]) <= STOPPED_SPEED)
 
+    def until(self, steps: int) -> "Traffic":
+        """The first steps alone."""
+        return replace(
+            self, poses=self.poses[:steps], velocities=self.velocities[:steps], present=self.present[:steps]
+        )
+
     def of(self, rows: Int[np.ndarray, "k"]) -> "Traffic":
         """The given tracks alone."""
         return Traffic(
@@ -88,6 +94,7 @@ class World:
 
     Attributes:
         ids: names of the tracks.
+        classes: `ObjectClass` of each.
         boxes: see geometry_kernels.
         present: whether the track is there at that step.
         stopped: static, or slow when first seen.
@@ -98,6 +105,7 @@ class World:
     """
 
     ids: tuple[str, ...]
+    classes: UInt8[np.ndarray, "m"]
     boxes: Float[np.ndarray, "t m 6"]
     present: Bool[np.ndarray, "t m"]
     stopped: Bool[np.ndarray, "m"]
@@ -112,6 +120,7 @@ class World:
         boxes = traffic.boxes
         return cls(
             traffic.ids,
+            traffic.classes,
             boxes,
             traffic.present,
             traffic.stopped,
@@ -122,7 +131,7 @@ class World:
         )
 
 
-def logged_traffic(scene: Scene, frames: Int[np.ndarray, "9"]) -> Traffic:
+def logged_traffic(scene: Scene, frames: Int[np.ndarray, "f"], steps: int = STEPS) -> Traffic:
     """The log's tracks at 10 Hz, interpolated between frames of 0.5 s as NAVSIM does.
 
     A track exists from its first frame to its last, gaps between are bridged; a track seen in only one of the frames
@@ -130,7 +139,8 @@ def logged_traffic(scene: Scene, frames: Int[np.ndarray, "9"]) -> Traffic:
 
     Args:
         scene: the scene.
-        frames: the log's steps that are 0, 0.5, ..., 4 s from now.
+        frames: the log's steps that are 0, 0.5, ... s from now.
+        steps: how many steps of 0.1 s to make.
     """
     tracks = scene.log.tracks.at(frames)
     seen = np.flatnonzero(tracks.valid.any(axis=1))
@@ -138,7 +148,7 @@ def logged_traffic(scene: Scene, frames: Int[np.ndarray, "9"]) -> Traffic:
     values = np.concatenate(
         [tracks.positions[seen, :, :2], tracks.headings[seen, :, None], tracks.velocities[seen]], axis=-1
     )
-    smooth, present = interpolate_tracks(values, valid, STEPS, STEPS_PER_FRAME)
+    smooth, present = interpolate_tracks(values, valid, steps, STEPS_PER_FRAME)
     first = valid.argmax(axis=1)
     static = ~np.isin(tracks.classes[seen], ROAD_USERS)
     smooth[:, static, 3:] = 0.0
@@ -154,7 +164,7 @@ def logged_traffic(scene: Scene, frames: Int[np.ndarray, "9"]) -> Traffic:
     )
 
 
-def red_lights(scene: Scene, frames: Int[np.ndarray, "9"], lanes: tuple[str, ...]) -> RedLights:
+def red_lights(scene: Scene, frames: Int[np.ndarray, "f"], lanes: tuple[str, ...]) -> RedLights:
     """The lights of `lanes` that are red at some step; each frame's state holds until the next."""
     lights = scene.log.lights.at(frames)
     wanted = set(lanes)
