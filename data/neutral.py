@@ -1,4 +1,4 @@
-"""The neutral log JSON ("ps-neutral-log/1"): one file per log, independent of any data set, with scenes and their overrides.
+"""The neutral log JSON ("ps-neutral-log/1"): one file per log of any data set, with scenes and their overrides.
 
 The world frame is the source's own (origin zero), because scores are compared to 1e-8 and a shift would round.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from swerve.scenes import (
     Area,
     Ego,
@@ -142,7 +143,9 @@ def load_scenes(path: str | Path) -> dict[str, NeutralScene]:
     return {record["token"]: scene_of(document, record, path, log) for record in document["scenes"]}
 
 
-def scene_of(document: dict[str, Any], record: dict[str, Any], path: str | Path, log: Log | None = None) -> NeutralScene:
+def scene_of(
+    document: dict[str, Any], record: dict[str, Any], path: str | Path, log: Log | None = None
+) -> NeutralScene:
     """One scene by its record, which may come from another file than the log (as those of the golden files do).
 
     Args:
@@ -207,9 +210,7 @@ def _parse(document: dict[str, Any]) -> Log:
         source="neutral",
         times_us=np.array([frame["t_us"] for frame in frames], np.int64),
         ego=_ego([frame["ego"] for frame in frames], np.array([frame["t_us"] for frame in frames]) * 1e-6),
-        vehicle=Vehicle(
-            body["name"], length, body["width"], body["height"], body["wheel_base"], body["rear_length"]
-        ),
+        vehicle=Vehicle(body["name"], length, body["width"], body["height"], body["wheel_base"], body["rear_length"]),
         tracks=_tracks([frame["objects"] for frame in frames]),
         lights=_lights([frame["traffic_lights"] for frame in frames], lanes),
         road_map=_road_map(document["map"]),

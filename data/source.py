@@ -41,7 +41,7 @@ class Source(Protocol):
 
 
 def open_source(text: str) -> Source:
-    """The source that a text names: `av2:PATH`, `neutral:PATH`, `waymo:PATH`, `town:COUNT`, or a path whose kind is recognised.
+    """The source that a text names: `KIND:PATH`, `town:COUNT`, or a path whose kind is recognised.
 
     Raises:
         SwerveError: nothing of the kind is there, or a path's kind is not recognised.
@@ -57,8 +57,8 @@ def open_source(text: str) -> Source:
             return _OPENERS[name](str(path))
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
-        f"folder of them or of train, val, test folders of them; for .tfrecord files; and a neutral .json log. Or say which: "
-        f"{', '.join(_FORMS)}"
+        f"folder of them or of train, val, test folders of them; for .tfrecord files; and a neutral .json log. "
+        f"Or say which: {', '.join(_FORMS)}"
     )
 
 

@@ -9,8 +9,8 @@ from swerve.eval.navsim_agents import navsim_agents
 from swerve.eval.pdms import PdmsScores, pdms
 from swerve.eval.reasons import Reason, reasons
 from swerve.eval.score import Scores, epdms, score
-from swerve.eval.store import load_context, save_context
 from swerve.eval.simulate import State, simulate
+from swerve.eval.store import load_context, save_context
 
 __all__ = [
     "METRIC_NAMES",
@@ -25,8 +25,8 @@ __all__ = [
     "Table",
     "build_context",
     "epdms",
-    "load_context",
     "lane_agents",
+    "load_context",
     "navsim_agents",
     "one_stage",
     "pdms",

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 from numba import njit
+
 from swerve.eval.geometry_kernels import box_corners, point_segment_squared
 from swerve.eval.simulate_kernels import wrap
 from swerve.eval.thresholds import (
@@ -114,9 +115,7 @@ def _advance(state, target, gap, leader_speed):
     speed = state[1]
     closing = speed * (speed - leader_speed) / (2.0 * math.sqrt(AGENT_ACCELERATION * AGENT_DECELERATION))
     wanted = AGENT_GAP + speed * AGENT_HEADWAY + closing
-    acceleration = AGENT_ACCELERATION * (
-        1.0 - (speed / target) ** AGENT_EXPONENT - (wanted / max(gap, AGENT_GAP)) ** 2
-    )
+    acceleration = AGENT_ACCELERATION * (1.0 - (speed / target) ** AGENT_EXPONENT - (wanted / max(gap, AGENT_GAP)) ** 2)
     acceleration = min(max(acceleration, -AGENT_DECELERATION), AGENT_ACCELERATION)
     state[0] += STEP * speed
     state[1] = max(speed + STEP * acceleration, 0.0)
@@ -158,7 +157,9 @@ def footprint(paths, i, state, size, line, shape):
     box[0], box[1], box[2], box[3] = pose[0], pose[1], math.cos(pose[2]), math.sin(pose[2])
     box[4], box[5] = size[0] / 2, size[1] / 2
     _box_edges(box, shape)
-    return strip(paths, i, state[0] - size[0] / 2, state[0] + size[0] / 2 + state[1] * AGENT_HEADWAY, size[1], line, shape)
+    return strip(
+        paths, i, state[0] - size[0] / 2, state[0] + size[0] / 2 + state[1] * AGENT_HEADWAY, size[1], line, shape
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -186,7 +187,8 @@ def strip(paths, i, first, last, width, line, shape):
     Args:
         paths: see `drive`.
         i: the agent.
-        first, last: arc lengths; limited to the path.
+        first: arc length; limited to the path.
+        last: arc length; limited to the path.
         width: of the strip; its ends are flat.
         line: room for the path's vertices.
         shape: edges to write to.

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+
 from swerve.eval.comfort import extended_comfort
 from swerve.eval.judge import METRIC_NAMES
 from swerve.eval.score import epdms
@@ -85,7 +86,7 @@ class Table:
         stage_one: mean of the first stage.
         stage_two: mean of the second stage; NaN in a single-stage table.
         combined: mean over groups of stage one times weighted stage two; in a single-stage table, stage_one.
-        effective: per group and chain (now, before), how many follow-up scenes really count: 1 / sum of squared weights.
+        effective: per group and chain (now, before), how many follow-up scenes count: 1 / sum of squared weights.
     """
 
     tokens: tuple[str, ...]

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.signal import savgol_filter
+
 from swerve.eval.comfort_kernels import filter_rows, stays_within, unwrapped
 from swerve.eval.simulate import State
 from swerve.eval.thresholds import (
@@ -30,7 +31,14 @@ from swerve.eval.thresholds import (
 )
 from swerve.scenes.transforms import wrap_angle
 
-QUANTITIES = ("longitudinal acceleration", "lateral acceleration", "jerk", "longitudinal jerk", "yaw acceleration", "yaw rate")
+QUANTITIES = (
+    "longitudinal acceleration",
+    "lateral acceleration",
+    "jerk",
+    "longitudinal jerk",
+    "yaw acceleration",
+    "yaw rate",
+)
 
 
 def comfort_bounds_kept(
@@ -38,7 +46,8 @@ def comfort_bounds_kept(
 ) -> Bool[np.ndarray, "n 6"]:
     """Whether each of `QUANTITIES` stays strictly within its bounds, history and simulation together.
 
-    Without history nothing is judged uncomfortable. "Centre" acceleration is the original's: ax + 1.461 (yaw rate^2 + yaw acceleration), and ay unchanged.
+    Without history nothing is judged uncomfortable. "Centre" acceleration is the original's:
+    ax + 1.461 (yaw rate^2 + yaw acceleration), and ay unchanged.
     """
     if history is None:
         return np.ones((len(states), len(QUANTITIES)), bool)

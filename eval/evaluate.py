@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.eval.aggregate import Frames
 from swerve.eval.context import Context
 from swerve.eval.policies import Policy

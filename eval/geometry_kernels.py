@@ -118,12 +118,8 @@ def polygon_box_distance(edges, first, last, box):
         for i in range(4):
             best = min(
                 best,
-                point_segment_squared(
-                    edges[e, 0], edges[e, 1], sides[i, 0], sides[i, 1], sides[i, 2], sides[i, 3]
-                ),
-                point_segment_squared(
-                    sides[i, 0], sides[i, 1], edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
-                ),
+                point_segment_squared(edges[e, 0], edges[e, 1], sides[i, 0], sides[i, 1], sides[i, 2], sides[i, 3]),
+                point_segment_squared(sides[i, 0], sides[i, 1], edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]),
             )
     return math.sqrt(best)
 
@@ -143,7 +139,8 @@ def project(line, lengths, x, y):
     Args:
         line: (n, 2 or more) vertices, at least one.
         lengths: (n) arc length at each.
-        x, y: the point.
+        x: of the point.
+        y: of the point.
     """
     best, along = (x - line[0, 0]) ** 2 + (y - line[0, 1]) ** 2, 0.0
     for i in range(len(line) - 1):

@@ -5,7 +5,9 @@ from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, UInt8
+
 from swerve.eval.comfort import comfort_bounds_kept
+from swerve.eval.score_kernels import NON_DRIVABLE as OFF_SURFACE
 from swerve.eval.score_kernels import (
     along_centerline,
     collisions,
@@ -15,7 +17,6 @@ from swerve.eval.score_kernels import (
     time_to_collision,
     wrong_way_distances,
 )
-from swerve.eval.score_kernels import NON_DRIVABLE as OFF_SURFACE
 from swerve.eval.surfaces import Surfaces
 from swerve.eval.thresholds import (
     DIRECTION_COMPLIANT,
@@ -150,13 +151,11 @@ def judge(
         comfort.all(axis=1),
     )
     metrics = np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
-    return Judgement(
-        metrics, progress, collision, ttc_event, light_event, off, wrong_way, lane_left, comfort, areas
-    )
+    return Judgement(metrics, progress, collision, ttc_event, light_event, off, wrong_way, lane_left, comfort, areas)
 
 
 def _first_off(areas: UInt8[np.ndarray, "n t"], corners: Int8[np.ndarray, "n t"]) -> Int[np.ndarray, "n 2"]:
-    off = areas & OFF_SURFACE > 0
+    off = np.bitwise_and(areas, OFF_SURFACE).astype(bool)
     step = off.argmax(axis=1)
     events = np.stack([step, corners[np.arange(len(step)), step]], axis=1).astype(np.int64)
     return np.where(off.any(axis=1)[:, None], events, -1)

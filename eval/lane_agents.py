@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.eval.agent_kernels import drive
 from swerve.eval.context import Context
 from swerve.eval.score_kernels import ego_boxes

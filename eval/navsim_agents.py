@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.eval.agent_kernels import drive
 from swerve.eval.context import Context
 from swerve.eval.thresholds import AGENT_RADIUS, HALF_LENGTH, HALF_WIDTH

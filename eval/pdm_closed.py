@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from jaxtyping import Bool, Float, Int
+
 from swerve.eval.geometry_kernels import box_edges
 from swerve.eval.judge import Metric, Stage, compared_progress, judge, pdm_score
 from swerve.eval.pdm_closed_kernels import along_path, corridor_hits, project_point, unroll
@@ -106,7 +107,10 @@ def reference_trajectory(situation: Situation) -> Float[np.ndarray, "51 3"]:
     for path, rollout in zip(paths, rollouts, strict=True):
         _unroll(path, rollout, targets, obstacles, 1, STEPS)
     proposals = np.concatenate(
-        [along_path(path.points, path.lengths, roll.along[:, :STEPS]) for path, roll in zip(paths, rollouts, strict=True)]
+        [
+            along_path(path.points, path.lengths, roll.along[:, :STEPS])
+            for path, roll in zip(paths, rollouts, strict=True)
+        ]
     )
     row, column = divmod(_best(proposals, situation, world), len(targets))
     path, one = paths[row], slice(column, column + 1)

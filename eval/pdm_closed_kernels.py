@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 from numba import njit
+
 from swerve.eval.geometry_kernels import box_box_distance, polygon_box_distance, polygon_touches_box, project
 from swerve.eval.simulate_kernels import wrap
 from swerve.eval.thresholds import (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.eval.comfort import comfort_bounds_kept_v1
 from swerve.eval.context import Context
 from swerve.eval.judge import Judgement, Metric, judge

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.eval.context import Context
 from swerve.eval.lane_agents import lane_agents
 from swerve.eval.navsim_agents import navsim_agents

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
 from swerve.eval.geometry_kernels import inside, project
 from swerve.eval.pdm_closed_kernels import point_at
 from swerve.eval.surfaces import pack
@@ -137,8 +138,16 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
         side = (pose[1] - spot.pose[1]) * np.cos(spot.pose[2]) - (pose[0] - spot.pose[0]) * np.sin(spot.pose[2])
         points[:, 0] -= np.sin(points[:, 2]) * side
         points[:, 1] += np.cos(points[:, 2]) * side
-        chosen.append(_Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, max(target, speed), boxes[row]))
-        gates.append([np.where(reds[lane.id], start, np.inf) for lane, start in zip(lanes, starts, strict=True) if lane.id in reds])
+        chosen.append(
+            _Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, max(target, speed), boxes[row])
+        )
+        gates.append(
+            [
+                np.where(reds[lane.id], start, np.inf)
+                for lane, start in zip(lanes, starts, strict=True)
+                if lane.id in reds
+            ]
+        )
     most = max((len(lights) for lights in gates), default=0)
     blocked = np.full((len(chosen), most, STEPS), np.inf)
     for row, lights in enumerate(gates):
@@ -229,8 +238,8 @@ class _LaneFinder:
     """Which lanes lie under a point; outlines are unpacked as they are needed."""
 
     def __init__(self, road_map: RoadMap) -> None:
+        self._lanes = road_map.lanes
         self._items: tuple[Lane | Area, ...] = (*road_map.lanes, *road_map.intersections)
-        self._count = len(road_map.lanes)
         flat = [(*item.polygon[:, :2].min(axis=0), *item.polygon[:, :2].max(axis=0)) for item in self._items]
         self._bounds = np.array(flat).reshape(-1, 4)
         self._edges: dict[int, Float[np.ndarray, "e 4"]] = {}
@@ -240,8 +249,8 @@ class _LaneFinder:
         low, high = self._bounds[:, :2], self._bounds[:, 2:]
         near = np.flatnonzero(((low <= point) & (point <= high)).all(axis=1))
         held = [int(row) for row in near if self._holds(int(row), point)]
-        lanes = [self._items[row] for row in held if row < self._count]
-        crossing = any(row >= self._count for row in held)
+        lanes = [self._lanes[row] for row in held if row < len(self._lanes)]
+        crossing = any(row >= len(self._lanes) for row in held)
         plain = [lane for lane in lanes if not lane.is_connector]
         connectors = [lane for lane in lanes if lane.is_connector] if crossing else []
         return plain or connectors, bool(plain) or crossing

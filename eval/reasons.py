@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from swerve.eval.comfort import QUANTITIES
 from swerve.eval.judge import METRIC_NAMES, Metric
 from swerve.eval.score import Scores

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
+from shapely import Polygon
+
 from swerve.eval.geometry_kernels import inside, polygon_box_distance, polygon_touches_box
 from swerve.eval.surfaces import Polygons, pack
 from swerve.eval.thresholds import (
@@ -19,7 +22,6 @@ from swerve.eval.thresholds import (
 from swerve.scenes import Lane, LaneGroup, RoadMap
 from swerve.scenes.polyline import headings
 from swerve.scenes.transforms import wrap_angle
-from shapely import Polygon
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _joined(groups: dict[str, LaneGroup], ids: list[str], start: str, candidates
 
 def _without_gaps(groups: dict[str, LaneGroup], ids: list[str]) -> list[str]:
     filled = ids[:1]
-    for before, after in zip(ids, ids[1:], strict=False):
+    for before, after in pairwise(ids):
         if before not in groups[after].predecessors:
             path = _search(groups, before, {after}, FORWARD_DEPTH, forward=True)
             filled += path[1:-1]
@@ -116,7 +118,7 @@ def _search(groups: dict[str, LaneGroup], start: str, goals: set[str], depth: in
         for group in layer:
             if group in goals:
                 return _path(parents, group, forward)
-        reached = {}
+        reached: dict[str, str] = {}
         for group in layer:
             onward = groups[group].successors if forward else groups[group].predecessors
             reached.update({other: group for other in onward if other in groups and other not in parents | reached})

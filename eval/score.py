@@ -5,8 +5,10 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
+
 from swerve.eval.context import Context
 from swerve.eval.judge import Judgement, Metric, compared_progress, judge, pdm_score, product_of
+from swerve.eval.policies import Policy, Worlds, worlds_for
 from swerve.eval.simulate import simulate
 from swerve.eval.thresholds import (
     EXTENDED_COMFORT_WEIGHT,
@@ -18,7 +20,6 @@ from swerve.eval.thresholds import (
     REFERENCE_STEPS,
     TTC_WEIGHT,
 )
-from swerve.eval.policies import Policy, Worlds, worlds_for
 from swerve.eval.trajectories import references_of, resampled
 from swerve.scenes import SwerveError
 
@@ -145,7 +146,8 @@ def _judged(
         judge(np.concatenate([reference, state[None]]), context.stage, world, context.history)
         for state, world in zip(states, worlds, strict=True)
     ]
-    return tuple(Judgement.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
+    rival, judged = (Judgement.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
+    return rival, judged
 
 
 def _human_failures(context: Context, policy: Policy) -> Bool[np.ndarray, "8"]:

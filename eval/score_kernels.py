@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 from numba import njit
+
 from swerve.eval.geometry_kernels import (
     box_corners,
     boxes_touch,
@@ -83,7 +84,7 @@ def _corner_areas(held, touched, layers):
     lanes, whole, drivable = 0, False, 0
     for polygon in touched:
         layer = layers[polygon]
-        if layer == LANE or layer == LANE_CONNECTOR:
+        if layer in (LANE, LANE_CONNECTOR):
             lanes += 1
             whole = whole or held[polygon] == 15
         else:
@@ -203,7 +204,7 @@ def collisions(states, boxes, areas, tracks, present, stopped, road_user, ignore
                     continue
                 kind = _collision_kind(states[p, t], boxes[p, t], tracks[t, j], stopped[j])
                 spread = areas[p, t] & (MULTIPLE_LANES | NON_DRIVABLE)
-                if kind == ACTIVE_FRONT or kind == STOPPED_TRACK or (kind == ACTIVE_LATERAL and spread):
+                if kind in (ACTIVE_FRONT, STOPPED_TRACK) or (kind == ACTIVE_LATERAL and spread):
                     value = 0.0 if road_user[j] else 0.5
                     if event[p, 0] < 0:
                         event[p, 0] = t

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
+
 from swerve.eval.simulate_kernels import simulate_batch
 from swerve.eval.thresholds import ACCELERATION_PENALTY, STEP, STEPS
 

@@ -6,15 +6,17 @@ import tempfile
 import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_origin, get_type_hints
 
 import numpy as np
+
 from swerve.eval.context import Context
 from swerve.scenes import SwerveError
 
 # To be raised whenever a context's fields or their meaning change: old files are then refused, not misread.
 VERSION: Final = 1
 HEADER: Final = "header"
+T = TypeVar("T")
 
 
 def save_context(context: Context, path: str | Path) -> None:
@@ -28,7 +30,7 @@ def save_context(context: Context, path: str | Path) -> None:
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            np.savez_compressed(stream, **arrays)
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
         os.replace(partial, path)
     except BaseException:
         Path(partial).unlink(missing_ok=True)
@@ -57,8 +59,8 @@ def load_context(path: str | Path) -> Context:
         raise SwerveError(f"{path}: the context lacks {error}. Build it again") from error
 
 
-def _flatten(item: Any, prefix: str, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
-    for field in fields(item):
+def _flatten(item: object, prefix: str, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> None:
+    for field in fields(item):  # type: ignore[arg-type]
         value, name = getattr(item, field.name), prefix + field.name
         if is_dataclass(value):
             _flatten(value, name + ".", arrays, values)
@@ -68,10 +70,10 @@ def _flatten(item: Any, prefix: str, arrays: dict[str, np.ndarray], values: dict
             values[name] = list(value) if isinstance(value, tuple) else value
 
 
-def _build(kind: Any, prefix: str, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> Any:
+def _build(kind: type[T], prefix: str, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> T:
     hints = get_type_hints(kind)
-    parts = {}
-    for field in fields(kind):
+    parts: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
         name, hint = prefix + field.name, hints[field.name]
         if is_dataclass(hint):
             parts[field.name] = _build(hint, name + ".", arrays, values)

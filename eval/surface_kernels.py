@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from numba import njit
+
 from swerve.eval.geometry_kernels import inside
 from swerve.eval.thresholds import GRID_CELL, GRID_SIZE
 
@@ -81,7 +82,7 @@ def _cell_range(edges, first, last, corner):
 
 @njit(cache=True, nogil=True)
 def _cell(distance):
-    return int(math.floor(distance / GRID_CELL))
+    return math.floor(distance / GRID_CELL)
 
 
 @njit(cache=True, nogil=True)
@@ -108,7 +109,8 @@ def polygons_under(surfaces, x, y, out):
 
     Args:
         surfaces: (edges, starts, corner, cells, covered, cell_starts).
-        x, y: world coordinates; beyond the grid every polygon is tried.
+        x: world coordinate; beyond the grid every polygon is tried.
+        y: world coordinate.
         out: one entry per polygon.
     """
     edges, starts, corner, cells, covered, cell_starts = surfaces

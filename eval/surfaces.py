@@ -5,8 +5,9 @@ from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from swerve.eval.surface_kernels import build_grid
+
 from swerve.eval.geometry_kernels import polygon_touches_box
+from swerve.eval.surface_kernels import build_grid
 from swerve.eval.thresholds import MAP_RADIUS
 from swerve.scenes import Area, Lane, LaneGroup, RoadMap
 
@@ -31,7 +32,7 @@ class Surfaces:
         edges: (x0, y0, x1, y1) of all rings of all polygons.
         starts: polygon i has the edges starts[i]:starts[i + 1].
         corner: world (x, y) of the grid's corner.
-        cells: polygons over each cell of the grid, row by row; cell c has the entries cell_starts[c]:cell_starts[c + 1].
+        cells: polygons over each cell of the grid, row by row; cell c has cell_starts[c]:cell_starts[c + 1].
         covered: whether the cell lies wholly inside that polygon (else its outline passes through).
         cell_starts: see `cells`.
     """

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
+
 from swerve.eval.aggregate import COLUMNS, Table
 from swerve.scenes import SwerveError
 

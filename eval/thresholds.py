@@ -1,4 +1,4 @@
-"""Every number that the scores depend on, in one place, as the official NAVSIM v2.2 code has them (SI units, radians)."""
+"""Every number that the scores depend on, in one place, as NAVSIM v2.2 has them (SI units, radians)."""
 
 from typing import Final
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
+
 from swerve.eval.score_kernels import track_bounds
 from swerve.eval.surfaces import Polygons, pack
 from swerve.eval.thresholds import FRAMES, STEPS, STEPS_PER_FRAME, STOPPED_SPEED
@@ -57,9 +58,7 @@ class Traffic:
 
     def until(self, steps: int) -> "Traffic":
         """The first steps alone."""
-        return replace(
-            self, poses=self.poses[:steps], velocities=self.velocities[:steps], present=self.present[:steps]
-        )
+        return replace(self, poses=self.poses[:steps], velocities=self.velocities[:steps], present=self.present[:steps])
 
     def of(self, rows: Int[np.ndarray, "k"]) -> "Traffic":
         """The given tracks alone."""

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from numba import njit
+
 from swerve.eval.geometry_kernels import boxes_touch
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float, Int
+
 from swerve.eval.thresholds import POSE_INTERVAL, STEP, STEPS
 from swerve.scenes.transforms import wrap_angle
 

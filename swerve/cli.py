@@ -13,7 +13,8 @@ from swerve.show_command import show
 
 app = typer.Typer(
     help="Take a recorded drive off its log: draw what the car would have seen, and score what a planner would have "
-    "done. A SOURCE is av2:PATH, waymo:PATH, neutral:PATH, town:COUNT (made up on the spot), or a path whose kind is recognised.",
+    "done. A SOURCE is av2:PATH, waymo:PATH, neutral:PATH, town:COUNT (made up on the spot), or a path whose kind is "
+    "recognised.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

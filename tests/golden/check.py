@@ -272,7 +272,10 @@ def _check_table(file, rows, tally):
 
 
 def _frames(rows):
-    points = [np.array([[row[f"{kind}_{axis}"] for axis in "xy"] for row in rows], float) for kind in ("start_point", "endpoint")]
+    points = [
+        np.array([[row[f"{kind}_{axis}"] for axis in "xy"] for row in rows], float)
+        for kind in ("start_point", "endpoint")
+    ]
     return Frames(
         tokens=tuple(row["token"] for row in rows),
         logs=tuple(row["log_name"] for row in rows),
