@@ -140,7 +140,7 @@ def _require(scene: Scene, token: str) -> RoadMap:
     first, last = frames_of(scene, 1, 1 - HISTORY_FRAMES)[0], frames_of(scene)[-1]
     if first < 0 or last >= steps:
         raise SwerveError(
-            f"{where}: scoring needs 1.5 s before now and 4 s after it, steps {first}..{last}; the log has 0..{steps - 1}"
+            f"{where}: needs 1.5 s before now and 4 s after it, steps {first}..{last}; the log has 0..{steps - 1}"
         )
     if scene.log.road_map is None or not scene.log.road_map.lane_groups:
         raise SwerveError(f"{where}: scoring needs a map with lane groups, this log has none")

@@ -210,6 +210,7 @@ def lane_path(lane: Lane) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "
     """The lane's vertices without repeated ones, and, as in the original, without the last."""
     lengths = arc_lengths(lane.centerline)
     kept = np.flatnonzero(~np.isclose(np.diff(lengths), 0.0))
+    kept = kept if len(kept) else np.zeros(1, dtype=int)
     angle = np.unwrap(headings(lane.centerline)[kept])
     return np.column_stack([lane.centerline[kept, :2], angle]), lengths[kept]
 

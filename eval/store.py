@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, cast, get_origin, get_type_hints
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _build(kind: type[T], prefix: str, arrays: dict[str, np.ndarray], values: di
     for field in fields(kind):  # type: ignore[arg-type]
         name, hint = prefix + field.name, hints[field.name]
         if is_dataclass(hint):
-            parts[field.name] = _build(hint, name + ".", arrays, values)
+            parts[field.name] = _build(cast(type, hint), name + ".", arrays, values)
         elif name in arrays:
             parts[field.name] = arrays[name]
         else:
