@@ -221,13 +221,18 @@ def _cut(paths, i, first, last, line):
     count = 1
     for k in range(low, high + 1):
         if first < lengths[k] < last:
-            line[count, 0], line[count, 1] = points[k, 0], points[k, 1]
-            count += 1
-    if last - first > 1e-12:
-        pose_on(paths, i, last, pose)
-        line[count, 0], line[count, 1] = pose[0], pose[1]
-        count += 1
-    return count
+            count = _appended(line, count, points[k])
+    pose_on(paths, i, last, pose)
+    return _appended(line, count, pose)
+
+
+@njit(cache=True, nogil=True)
+def _appended(line, count, point):
+    """Appends a point unless it repeats the last one, and returns how many there are."""
+    if math.hypot(point[0] - line[count - 1, 0], point[1] - line[count - 1, 1]) < 1e-12:
+        return count
+    line[count, 0], line[count, 1] = point[0], point[1]
+    return count + 1
 
 
 @njit(cache=True, nogil=True)
@@ -237,7 +242,7 @@ def _outline(line, half, shape, number):
     nx, ny = _normal(line[0], line[1], half)
     for k in range(1, last):
         mx, my = _normal(line[k], line[k + 1], half)
-        cross = nx * my - ny * mx
+        cross = _turning(line[k - 1], line[k], line[k + 1])
         if cross < 0.0:
             number = _outer_bend(line[k], nx, ny, mx, my, half, shape, number)
         elif cross > 0.0:
@@ -245,6 +250,11 @@ def _outline(line, half, shape, number):
         nx, ny = mx, my
     number = _corner(shape, number, line[last, 0] + nx, line[last, 1] + ny)
     return _corner(shape, number, line[last, 0] - nx, line[last, 1] - ny)
+
+
+@njit(cache=True, nogil=True)
+def _turning(a, b, c):
+    return (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0])
 
 
 @njit(cache=True, nogil=True)
@@ -279,7 +289,7 @@ def _outer_bend(at, nx, ny, mx, my, half, shape, number):
 def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
     dx, dy = at[0] - before[0], at[1] - before[1]
     ex, ey = after[0] - at[0], after[1] - at[1]
-    cross = dx * ey - dy * ex
+    cross = _turning(before, at, after)
     # Where the parallels of both segments cross, seen from their starts.
     ox, oy = at[0] + mx - before[0] - nx, at[1] + my - before[1] - ny
     s, t = (ox * ey - oy * ex) / cross, (ox * dy - oy * dx) / cross
