@@ -219,7 +219,7 @@ def _parse(document: dict[str, Any]) -> Log:
     )
 
 
-def _ego(records: list[dict[str, float]], seconds: np.ndarray) -> Ego:
+def _ego(records: list[dict[str, Any]], seconds: np.ndarray) -> Ego:
     x, y, heading = (np.array([record[key] for record in records], float) for key in ("x", "y", "heading"))
     poses = upright(np.stack([x, y, np.zeros(len(x))], axis=1), heading)
     velocity, acceleration = (
@@ -230,7 +230,7 @@ def _ego(records: list[dict[str, float]], seconds: np.ndarray) -> Ego:
     return Ego(poses, velocity, acceleration, yaw_rate)
 
 
-def _tracks(frames: list[list[list[Any]]]) -> Tracks:
+def _tracks(frames: list[Any]) -> Tracks:
     first = {item[0]: item for frame in reversed(frames) for item in reversed(frame)}
     ids = _common_order([[item[0] for item in frame] for frame in frames])
     row = {track: index for index, track in enumerate(ids)}
@@ -267,7 +267,7 @@ def _common_order(frames: list[list[str]]) -> tuple[str, ...]:
         return tuple(before)
 
 
-def _lights(frames: list[list[list[str]]], lanes: dict[str, dict[str, Any]]) -> TrafficLights:
+def _lights(frames: list[Any], lanes: dict[str, dict[str, Any]]) -> TrafficLights:
     """One head per lane, at the lane's start; where a frame names a lane twice, red wins."""
     ids = tuple(dict.fromkeys(lane for frame in frames for lane, _ in frame))
     row = {lane: index for index, lane in enumerate(ids)}
@@ -331,7 +331,7 @@ def _holes(record: dict[str, Any]) -> tuple[np.ndarray, ...]:
     return tuple(_flat(ring) for ring in record.get("holes") or ())
 
 
-def _flat(points: list[list[float]]) -> np.ndarray:
+def _flat(points: list[Any]) -> np.ndarray:
     line = np.array(points, float)
     return np.concatenate([line, np.zeros((len(line), 1))], axis=1)
 
@@ -371,7 +371,7 @@ def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> Neut
     return NeutralScene(record["token"], Scene(log, now, now, len(frames) - now - 1), follow_up=True)
 
 
-def _displaced(ego: dict[str, float], forward: float, left: float, turn: float) -> dict[str, float]:
+def _displaced(ego: dict[str, Any], forward: float, left: float, turn: float) -> dict[str, Any]:
     cos, sin = np.cos(ego["heading"]), np.sin(ego["heading"])
     x, y = ego["x"] + cos * forward - sin * left, ego["y"] + sin * forward + cos * left
     return {**ego, "x": x, "y": y, "heading": ego["heading"] + turn}

@@ -143,8 +143,8 @@ def test_the_order_of_tracks_does_not_matter():
 @settings(max_examples=15)
 def test_rigid_motion_of_the_world_changes_nothing(turn, shift):
     log = simple_log()
-    # Not invariant in NAVSIM: a track dead ahead is nowhere if rounding makes its cosine exceed 1 (so none is here), the
-    # map's axis-aligned square of 100 m, and the snapping by unwrapped headings of "navsim-reactive".
+    # Not invariant in NAVSIM: a track dead ahead is nowhere if rounding makes its cosine exceed 1 (so none is here),
+    # the map's axis-aligned square of 100 m, and the snapping by unwrapped headings of "navsim-reactive".
     plans = PLANS[np.arange(len(PLANS)) % 5 > 0]
     for policy in ("log-replay", "lane-following"):
         here = score(build_context(scene(log)), plans, policy=policy)
