@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.eval.comfort import history_states
+from swerve.eval.compiling import announce_compilation
 from swerve.eval.judge import Stage
 from swerve.eval.pdm_closed import Situation, reference_trajectory
 from swerve.eval.rails import Rails, lane_graph_rails, rails_of
@@ -72,6 +73,7 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
     Raises:
         SwerveError: the scene lacks one of these.
     """
+    announce_compilation()
     token = token or scene.token
     road_map = _require(scene, token)
     past, future = frames_of(scene, 1, 1 - HISTORY_FRAMES), frames_of(scene)

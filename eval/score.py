@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from swerve.eval.compiling import announce_compilation
 from swerve.eval.context import Context
 from swerve.eval.judge import Judgement, Metric, compared_progress, judge, pdm_score, product_of
 from swerve.eval.policies import Policy, Worlds, worlds_for
@@ -102,6 +103,7 @@ def score(
     Raises:
         SwerveError: a pose is not finite, or the trajectories end before 4 s.
     """
+    announce_compilation()
     reference, states = simulate_all(context, trajectories, interval)
     worlds = worlds_for(policy, context, states)
     rival, judged = _judged(context, reference, states, worlds)
