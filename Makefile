@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test lint types bench clean
 
 demo: $(VENV)/core
-	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x540 --every 2
+	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x560 --every 2
 	$(BIN)/swerve show town:1 --out out/demo
 	@echo "The report is at $(CURDIR)/out/demo/index.html"
 
@@ -39,5 +39,7 @@ $(VENV)/dev: $(VENV)/core
 	$(PIP) --no-deps waymo-open-dataset-tf-2-12-0==1.6.7
 	touch $@
 
+# Also removes what numba compiled: it does not notice when a kernel of another module changed.
 clean:
 	rm -rf $(VENV) build out
+	find scenes rasterizer data -name '*.nb[ci]' -delete

@@ -4,7 +4,21 @@ import os
 import re
 from pathlib import Path
 
+from swerve.scenes import SwerveError
+
 PART = ".part"
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it, where they are not there.
+
+    Raises:
+        SwerveError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SwerveError(f"{path}: this folder cannot be made ({error.strerror}). Choose another") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from swerve.data.samples.encoding import ImageFormat
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import ViewpointOptions
@@ -66,6 +68,11 @@ class AugmentOptions:
         _check_range("history", self.history, 0, 60)
         _check_range("future", self.future, 0.5, 60)
         _check_range("recovery-per-scene", self.viewpoints.recovery.per_scene, 0, 1000)
+        recovery = self.viewpoints.recovery
+        _check_range("lateral", recovery.lateral, 0, 20)
+        _check_range("longitudinal", recovery.longitudinal, 0, 50)
+        _check_range("heading (degrees)", float(np.rad2deg(recovery.heading)), 0, 60)
+        _check_range("speed", recovery.speed, 0, 0.9)
         _check_range("max-cross-agent", self.viewpoints.cross_agent.per_scene, 0, 1000)
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
         if not self.views:

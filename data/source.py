@@ -102,8 +102,8 @@ def _open_neutral(text: str) -> Source:
 
 def _existing(text: str) -> Path:
     path = Path(text).expanduser()
-    if not path.exists():
-        raise SwerveError(f"{path}: no such file or folder")
+    if not text or not path.exists():
+        raise SwerveError(f"{text or '(no path)'}: no such file or folder")
     return path
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from swerve.rasterizer.style import Style
-from swerve.scenes.primitives import Primitives, Semantic
+from swerve.scenes.primitives import Face, Primitives, Semantic
 from swerve.scenes.transforms import inverse, transform_points, upright
 from swerve.scenes.vehicle import Vehicle
 
@@ -65,6 +65,19 @@ class BirdsEye:
         colors = style.palette[primitives.semantics[rows], primitives.faces[rows]]
         for triangle, color in zip(pixels.tolist(), colors.tolist(), strict=True):
             self._draw.polygon(triangle, fill=tuple(color))
+
+    def sides(self, boxes: Primitives, style: Style) -> None:
+        """The upper edges of boxes in the colours that their sides have in the cameras: pink is where a car looks."""
+        upright = (boxes.faces >= Face.FRONT) & (boxes.faces <= Face.RIGHT)
+        corners = boxes.vertices[boxes.triangles[upright]]
+        top = np.argsort(-corners[..., 2], axis=1, kind="stable")[:, :2]
+        edges = np.take_along_axis(corners, top[..., None], axis=1)
+        colors = style.palette[boxes.semantics[upright], boxes.faces[upright]]
+        level = np.ptp(edges[..., 2], axis=1) < 1e-6
+        width = max(round(0.3 * self._pixels_per_metre), 2)
+        pixels = self._pixels(edges[level].reshape(-1, 3)).reshape(-1, 4)
+        for edge, color in zip(pixels.tolist(), colors[level].tolist(), strict=True):
+            self._draw.line(edge, fill=tuple(color), width=width)
 
     def path(self, points: Float[np.ndarray, "n d"], color: Color, width: float = 0.3, dots: int = 0) -> None:
         """A line through points, `width` metres wide; every `dots`-th point gets a dot."""

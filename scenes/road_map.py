@@ -158,9 +158,9 @@ class GroundHeight:
 
     def at(self, points: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
         """Bilinear height at (x, y); beyond the grid, that of its rim."""
-        grid = (points - self.corner) / self.spacing
-        coordinates = np.stack([grid[..., 1], grid[..., 0]])
-        return map_coordinates(self.heights.astype(np.float64), coordinates, order=1, mode="nearest")
+        grid = (points.reshape(-1, 2) - self.corner) / self.spacing
+        flat = map_coordinates(self.heights, grid.T[::-1], output=np.float64, order=1, mode="nearest")
+        return flat.reshape(points.shape[:-1])
 
     @classmethod
     def from_raster(

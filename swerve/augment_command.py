@@ -130,7 +130,7 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary["samples_by_kind"].items())) or "none"
     size = f"{summary['shards']} shards, {summary['bytes'] / 1e6:.1f} MB"
     console.print(f"{summary['samples']} samples ({kinds}) of {summary['logs']} logs in {size}", highlight=False)
-    console.print(f"in {folder}", highlight=False, soft_wrap=True)
+    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
         console.print(_rejections(summary["rejections"]))
     if summary["failures"]:
@@ -162,6 +162,8 @@ def _timing(timing: dict[str, Any]) -> str:
     spent = timing["worker_seconds"]
     total = max(sum(spent.values()), 1e-9)
     shares = ", ".join(f"{stage} {100 * seconds / total:.0f} %" for stage, seconds in spent.items())
+    if not timing["samples"]:
+        return "Nothing was left to do." if not total > 1e-6 else "No sample was made."
     rate = f"{timing['samples']} samples in {timing['seconds']:.1f} s: {timing['samples_per_second']:.1f} a second"
     return f"{rate} ({shares})"
 

@@ -1,9 +1,9 @@
 """The command line."""
 
 import sys
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from swerve import __version__
 from swerve.augment_command import augment
@@ -12,9 +12,9 @@ from swerve.score_command import score
 from swerve.show_command import show
 
 app = typer.Typer(
-    help="Take a recorded drive off its log: draw what the car would have seen, and score what a planner would have "
-    "done. A SOURCE is av2:PATH, waymo:PATH, neutral:PATH, town:COUNT (made up on the spot), or a path whose kind is "
-    "recognised.",
+    help="Take a recorded drive off its log: draw what the car would have seen from where it never was, and score what "
+    "a planner would have done. A SOURCE is av2:PATH, waymo:PATH, neutral:PATH, town:COUNT (made up on the spot), or a "
+    "path whose kind is recognised.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -24,15 +24,18 @@ app.command()(score)
 app.command()(show)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         typer.echo(__version__)
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Options that stand before the command."""
 
@@ -42,5 +45,6 @@ def main() -> None:
     try:
         app()
     except SwerveError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        typer.secho("error: ", fg="red", err=True, nl=False)
+        typer.echo(str(error), err=True)
         sys.exit(2)

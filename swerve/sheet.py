@@ -103,7 +103,7 @@ def _heading(text: str, size: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _panel_rows(section: Section, width: int) -> list[UInt8[np.ndarray, "h w 3"]]:
-    columns = max(min(width // section.width, len(section.panels)), 1)
+    columns = max(width // section.width, 1)
     inner = (width - _GAP) // columns - _GAP
     groups = [section.panels[i : i + columns] for i in range(0, len(section.panels), columns)]
     return [_panel_row(group, inner, width) for group in groups]

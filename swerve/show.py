@@ -5,14 +5,22 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from swerve.data.samples.capture import tracks_at
 from swerve.rasterizer import Style, render
-from swerve.rasterizer.birdseye import BirdsEye
+from swerve.rasterizer.birdseye import BirdsEye, Color
 from swerve.rasterizer.overlay import blend, draw_boxes
 from swerve.scenes import Camera, Log, Photo, Scene, SwerveError
-from swerve.scenes.primitives import Primitives, agent_cuboids, build_dynamic, build_static, signal_cuboids
+from swerve.scenes.primitives import (
+    Face,
+    Primitives,
+    Semantic,
+    agent_cuboids,
+    build_dynamic,
+    build_static,
+    signal_cuboids,
+)
 from swerve.scenes.viewpoints import (
     RecoveryOptions,
     Rejection,
@@ -25,8 +33,8 @@ from swerve.scenes.viewpoints import (
 from swerve.sheet import Panel, Section
 
 _HISTORY, _FUTURE = 2.0, 5.0
-_DRAWS, _MOST_SEATS = 16, 6
-_PAST, _LOGGED, _RECOVERY = (120, 130, 145), (255, 255, 255), (255, 166, 43)
+_DRAWS, _SHOWN = 16, 8
+_PAST, _LOGGED, _RECOVERY, _SEATS = (120, 130, 145), (255, 255, 255), (255, 166, 43), (90, 220, 120)
 
 
 def pick_scene(log: Log, at: float | None) -> Scene:
@@ -49,14 +57,8 @@ def pick_scene(log: Log, at: float | None) -> Scene:
 
 
 def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
-    """All sections of the sheet.
-
-    Raises:
-        SwerveError: the log has no cameras.
-    """
+    """All sections of the sheet; the log must have cameras."""
     log = scene.log
-    if not log.cameras:
-        raise SwerveError(f"{log.name} has no cameras to draw")
     static = build_static(log.road_map)
     primitives = static.joined(build_dynamic(log.tracks, log.lights, scene.now))
     pose = log.ego.world_from_ego[scene.now]
@@ -65,11 +67,12 @@ def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
     seats = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.CROSS_AGENT]
     sections = [
         _photo_section(scene, static),
+        _above_section(scene, primitives, recovery, seats, rejected),
         _camera_section(primitives, log.cameras, pose),
         _layer_section(primitives, log.cameras, pose),
-        _above_section(scene, primitives, recovery, rejected),
         _recovery_section(primitives, recovery),
-        _seat_section(scene, static, seats[:_MOST_SEATS]),
+        _seat_section(scene, static, seats[:_SHOWN]),
+        _legend_section(Style.surfaces()),
     ]
     return tuple(section for section in sections if section.panels)
 
@@ -126,40 +129,64 @@ def _layer_section(primitives: Primitives, cameras: Sequence[Camera], pose: Floa
 
 
 def _above_section(
-    scene: Scene, primitives: Primitives, recovery: list[Viewpoint], rejected: list[Rejection]
+    scene: Scene, primitives: Primitives, recovery: list[Viewpoint], seats: list[Viewpoint], rejected: list[Rejection]
 ) -> Section:
-    ego = scene.ego
+    panels = [Panel("120 m across", _above(scene, primitives, recovery, _RECOVERY, reach=60.0))]
+    if recovery:
+        close = _above(scene, primitives, recovery[:_SHOWN], _RECOVERY, reach=16.0)
+        panels.append(Panel(f"32 m across: the first {min(len(recovery), _SHOWN)} recovery poses", close))
+    if seats:
+        wide = _above(scene, primitives, seats, _SEATS, reach=60.0)
+        panels.append(Panel("other agents' seats and where they drive (green)", wide))
+    text = "White: where the car drove. Grey and orange: how recovery poses came about, and their ways back."
+    return Section("From above", f"{text} {_counts(recovery, rejected)}", tuple(panels), width=560)
+
+
+def _above(
+    scene: Scene, primitives: Primitives, others: list[Viewpoint], color: Color, reach: float
+) -> UInt8[np.ndarray, "h w 3"]:
+    ego, style = scene.ego, Style.surfaces()
     now = ego.world_from_ego[scene.history]
-    panels = []
-    for reach, caption in ((60.0, "Logged path (white), "), (18.0, "Closer: ")):
-        picture = BirdsEye(now[:2, 3], float(ego.headings[scene.history]), reach, 900)
-        picture.primitives(primitives, Style.surfaces())
-        picture.path(ego.positions[: scene.history + 1], _PAST)
-        picture.path(ego.positions[scene.history :], _LOGGED)
-        for viewpoint in recovery:
-            picture.path(viewpoint.ego.positions, _PAST, 0.12)
-            picture.path(np.concatenate([viewpoint.ego.positions[-1:], viewpoint.target[:, :3, 3]]), _RECOVERY, 0.15)
-            picture.vehicle(viewpoint.world_from_ego, viewpoint.vehicle, _RECOVERY, filled=False)
-        picture.vehicle(now, scene.log.vehicle, _LOGGED)
-        picture.scale_bar()
-        panels.append(Panel(caption + "perturbed poses and the manoeuvres back (orange)", picture.picture()))
+    picture = BirdsEye(now[:2, 3], float(ego.headings[scene.history]), reach, 900)
+    picture.primitives(primitives, style)
+    picture.sides(agent_cuboids(scene.tracks, scene.history), style)
+    for other in others:
+        picture.path(other.ego.positions, _PAST, 0.08)
+        picture.path(np.concatenate([other.ego.positions[-1:], other.target[:, :3, 3]]), color, reach / 200)
+        picture.vehicle(other.world_from_ego, other.vehicle, color, filled=False)
+    if len(ego) > 1:
+        picture.path(ego.positions, _LOGGED, 0.2)
+    picture.vehicle(now, scene.log.vehicle, _LOGGED)
+    picture.scale_bar()
+    return picture.picture()
+
+
+def _counts(recovery: list[Viewpoint], rejected: list[Rejection]) -> str:
+    """How many of the recovery viewpoints that were tried are used, and why the others are not."""
     reasons = [rejection.reason for rejection in rejected if rejection.kind == ViewpointKind.RECOVERY]
-    counted = ", ".join(f"{reasons.count(reason)} {reason}" for reason in sorted(set(reasons)))
-    text = f"{len(recovery)} recovery viewpoints; rejected: {counted or 'none'}."
-    return Section("From above", text, tuple(panels), width=620)
+    if not recovery and not reasons:
+        return "The log is too short around this moment for recovery poses."
+    counted = ", ".join(f"{reasons.count(reason)} {reason.replace('_', ' ')}" for reason in sorted(set(reasons)))
+    return f"{len(recovery)} of {len(recovery) + len(reasons)} draws used; rejected: {counted or 'none'}."
 
 
 def _recovery_section(primitives: Primitives, recovery: list[Viewpoint]) -> Section:
     panels = []
-    for viewpoint in recovery[:_MOST_SEATS]:
+    for viewpoint in recovery[:_SHOWN]:
         image = _colors(primitives, _front(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
-        numbers = viewpoint.parameters
-        caption = (
-            f"#{viewpoint.index}: {numbers['lateral']:+.1f} m left, {np.rad2deg(numbers['heading']):+.0f}°, "
-            f"speed {numbers['speed'] * 100:+.0f} %"
-        )
-        panels.append(Panel(caption, _reduced(image)))
-    return Section("Recovery poses", "The front camera from poses the car never took.", tuple(panels))
+        panels.append(Panel(_offsets(viewpoint.parameters), _reduced(image)))
+    text = "The front camera from poses the car never took. Draws that were rejected are left out."
+    return Section("Recovery poses", text, tuple(panels))
+
+
+def _offsets(numbers: dict[str, float]) -> str:
+    """A recovery's offsets in words."""
+    aside, turn, faster = numbers["lateral"], np.rad2deg(numbers["heading"]), 100 * numbers["speed"]
+    return (
+        f"{abs(aside):.1f} m {'left' if aside > 0 else 'right'}, "
+        f"turned {abs(turn):.0f}° {'left' if turn > 0 else 'right'}, "
+        f"{abs(faster):.0f} % {'faster' if faster > 0 else 'slower'}"
+    )
 
 
 def _seat_section(scene: Scene, static: Primitives, seats: list[Viewpoint]) -> Section:
@@ -173,6 +200,25 @@ def _seat_section(scene: Scene, static: Primitives, seats: list[Viewpoint]) -> S
         panels.append(Panel(f"{short}: {speed:.1f} m/s, command {seat.command.name.lower()}", _reduced(image)))
     text = "The front camera from other vehicles; the recording car is now one of the boxes."
     return Section("Other agents' seats", text, tuple(panels))
+
+
+def _legend_section(style: Style) -> Section:
+    """Swatches of every class, by side where sides differ."""
+    sides = (Face.FRONT, Face.BACK, Face.LEFT, Face.RIGHT, Face.TOP)
+    rows = [(kind.name.lower().replace("_", " "), style.palette[kind]) for kind in Semantic if kind != Semantic.NOTHING]
+    picture = Image.new("RGB", (960, 26 * ((len(rows) + 1) // 2) + 40), (21, 25, 32))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
+    for column in (0, 480):
+        for number, side in enumerate(sides):
+            draw.text((column + 190 + 56 * number, 6), side.name.lower(), fill=_PAST, font=font)
+    for row, (name, colors) in enumerate(rows):
+        left, top = 480 * (row % 2), 32 + 26 * (row // 2)
+        draw.text((left + 16, top + 2), name, fill=_LOGGED, font=font)
+        for number, side in enumerate(sides):
+            corner = (left + 190 + 56 * number, top)
+            draw.rectangle((*corner, corner[0] + 48, corner[1] + 20), fill=tuple(colors[side].tolist()))
+    panel = Panel("colours at the camera; they fade to black at 120 m", np.asarray(picture))
+    return Section("Legend", "What stands on the road shows by its sides' colours where it looks.", (panel,), width=620)
 
 
 def _colors(

@@ -1,11 +1,14 @@
 """`swerve show`: the command."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from swerve.data import open_source
+from swerve.data.files import make_folder
+from swerve.data.rigs import default_rig
 from swerve.scenes import SwerveError
 from swerve.sheet import write_html, write_png
 from swerve.show import pick_scene, scene_sections
@@ -28,11 +31,15 @@ def show(
         raise SwerveError(
             f"{source}: no log {name!r}; it has {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
         )
-    scene = pick_scene(opened.load(name), at)
+    loaded = opened.load(name)
+    if not loaded.cameras:
+        loaded = replace(loaded, cameras=default_rig())
+        typer.echo(f"{name} has no cameras: drawn with a made-up rig of eight")
+    scene = pick_scene(loaded, at)
     title = f"{name} at {(scene.log.times_us[scene.now] - scene.log.times_us[0]) * 1e-6:.1f} s"
     text = f"Drawn by Swerve from {source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
     sections = scene_sections(scene, seed)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_html(out / "index.html", title, text, sections)
     write_png(out / "sheet.png", title, sections)
     typer.echo(f"wrote {out / 'index.html'} and {out / 'sheet.png'}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swerve.data.augment.manifest import Record, read_record, to_json
-from swerve.data.files import PART, safe_name, write_atomically
+from swerve.data.files import PART, make_folder, safe_name, write_atomically
 from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
 from swerve.scenes import SwerveError
@@ -57,7 +57,7 @@ def open_job(folder: Path, config: dict[str, Any]) -> Iterator[None]:
     Raises:
         SwerveError: the folder is another job's, holds files of somebody else, or is in use.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if not (folder / "job.json").is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
         raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
     with _lock(folder / "job.lock"):
@@ -90,12 +90,16 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _compare(folder: Path, config: dict[str, Any]) -> None:
-    """The folder's job, if there is one, is this job."""
+    """The folder's job, if there is one, is this job; one that has made no sample yet gives way."""
     path = folder / "job.json"
     if not path.is_file():
         return
     there = json.loads(path.read_bytes())
     if there != json.loads(to_json(config)):
+        if not any(record.rows for record in read_records(folder)):
+            for record in (folder / "records").glob("*.json"):
+                record.unlink()
+            return
         differences = "; ".join(_differences(there, json.loads(to_json(config))))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
 

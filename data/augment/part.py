@@ -83,7 +83,7 @@ def open_log(job: Job, name: str, watch: Stopwatch) -> OpenLog:
             seconds = (log.times_us[-1] - log.times_us[0]) * 1e-6
             raise SwerveError(
                 f"log {name} lasts {seconds:.1f} s: too short for a scene of {options.history + options.future:g} s. "
-                "Use a shorter --history and --future"
+                "Use a shorter --history and --future, or `swerve show` for a single frame"
             )
     with watch.measure("viewpoints"):
         geometry = prepare(log)

@@ -100,6 +100,8 @@ class JobProgress:
 
     def _state(self) -> str:
         """Samples, rate, failures."""
+        if not self._running and not self._done:
+            return "starting; the first run on a machine compiles for some 20 s"
         samples = self.samples + sum(samples for samples, _ in self._running.values())
         rate = samples / max(self.elapsed, 1e-3)
         failures = f", {self._failures} failed" if self._failures else ""

@@ -101,7 +101,7 @@ class _HashedFile:
         self._file.close()
 
 
-def read_samples(folder: Path, split: Split, kinds: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) -> Iterator[dict[str, Any]]:
     """The samples of a split, decoded, shard by shard in the order of their names.
 
     Args:
@@ -116,6 +116,7 @@ def read_samples(folder: Path, split: Split, kinds: Collection[str] = ()) -> Ite
     Raises:
         SwerveError: the folder holds no finished set, or a shard is damaged.
     """
+    folder = Path(folder)
     if not (folder / "manifest.parquet").is_file():
         raise SwerveError(f"{folder}: no manifest.parquet: not a finished set. Run `swerve augment` to its end")
     for shard in sorted((folder / split).glob("*.tar")):

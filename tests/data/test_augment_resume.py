@@ -33,7 +33,7 @@ def start(folder):
     """The job in a process of its own."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
     code += f"if __name__ == '__main__':\n    from test_augment_resume import run\n    run({str(folder)!r})"
-    paths = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parents[1] / "support"), *sys.path])
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.feather as feather
 import pytest
 import shapely
-from data.av2_log import AXLE, START, edit_table, without_column, write_av2_log
+from av2_log import AXLE, START, edit_table, without_column, write_av2_log
 from scipy.spatial.transform import Rotation
 
 from swerve.data.av2.source import Av2Source, read_log

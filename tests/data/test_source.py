@@ -4,7 +4,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from data.av2_log import write_av2_log
+from av2_log import write_av2_log
 
 from swerve.data.source import Source, open_source, split_of
 from swerve.scenes import SwerveError

@@ -5,8 +5,8 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from data.waymo_log import crc32c, frame, scenario, write_records
 from PIL import Image
+from waymo_log import crc32c, frame, scenario, write_records
 
 pytest.importorskip("waymo_open_dataset", reason="needs Waymo's protobuf classes: see data/waymo_records.py")
 
