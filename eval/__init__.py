@@ -11,6 +11,7 @@ from swerve.eval.reasons import Reason, reasons
 from swerve.eval.score import Scores, epdms, score
 from swerve.eval.simulate import State, simulate
 from swerve.eval.store import load_context, save_context
+from swerve.eval.tensors import TensorScores, score_tensor
 
 __all__ = [
     "METRIC_NAMES",
@@ -23,6 +24,7 @@ __all__ = [
     "Scores",
     "State",
     "Table",
+    "TensorScores",
     "build_context",
     "epdms",
     "lane_agents",
@@ -35,6 +37,7 @@ __all__ = [
     "save_context",
     "score",
     "score_frames",
+    "score_tensor",
     "simulate",
     "two_stage",
 ]

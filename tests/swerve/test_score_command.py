@@ -52,7 +52,7 @@ def test_mistakes_are_named(plans, tmp_path):
     for arguments, complaint in (
         (("town:1", plans), "2 trajectories to choose from"),
         (("town:1", tmp_path / "none.json"), "not a file of trajectories"),
-        (("town:1", plans, "--benchmark", tmp_path / "none.json"), "need a neutral source"),
+        (("town:1", plans, "--name", "fast", "--benchmark", tmp_path / "none.json"), "need a neutral source"),
         (("town:1", plans, "--name", "fast", "--out", tmp_path / "scores.txt"), "written as .csv or .parquet"),
     ):
         error = run(*arguments, *(() if "--out" in arguments else ("--out", tmp_path / "scores.csv"))).exception
