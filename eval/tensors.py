@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from swerve.eval.context import Context
 from swerve.eval.policies import Policy
 from swerve.eval.score import Rivals, Scores, score

@@ -16,9 +16,10 @@ def plan(speed, turn):
     """Eight poses of constant speed and yaw rate."""
     seconds = np.arange(1, 9) * 0.5
     heading = turn * seconds
-    radius = speed / turn if turn else 0.0
-    x = radius * np.sin(heading) if turn else speed * seconds
-    y = radius * (1 - np.cos(heading)) if turn else 0.0 * seconds
+    bent = abs(turn) > 1e-6
+    radius = speed / turn if bent else 0.0
+    x = radius * np.sin(heading) if bent else speed * seconds
+    y = radius * (1 - np.cos(heading)) if bent else 0.0 * seconds
     return np.stack([x, y, heading], axis=1)
 
 

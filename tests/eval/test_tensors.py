@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from simple_log import simple_log
+
 from swerve.eval import build_context, score, score_tensor
 from swerve.scenes import Scene
 
