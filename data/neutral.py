@@ -5,10 +5,8 @@ The world frame is the source's own (origin zero), because scores are compared t
 
 import gzip
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +158,7 @@ def scene_of(
     overridden = any(key in record for key in ("route_roadblock_ids", "traffic_lights", "extra_objects", "ego_offset"))
     if overridden or log is None:
         log = parse_log(_with_overrides(document, record, path), path)
+    log = replace(log, tracks=_in_order_of(log.tracks, document["frames"], record["frame"]))
     stride = document["navsim_stride"]
     history, future = (record["num_history_frames"] - 1) * stride, record["num_future_frames"] * stride
     try:
@@ -167,6 +166,18 @@ def scene_of(
     except ValueError as error:
         raise LogError(path, f"scene {record['token']}", str(error)) from error
     return NeutralScene(record["token"], scene, follow_up=len(record["token"]) == 17)
+
+
+def _in_order_of(tracks: Tracks, frames: list[Any], now: int) -> Tracks:
+    """The tracks in the order in which the frame `now` lists them, then the others.
+
+    NAVSIM's reactive traffic moves vehicles one after the other in that order, which shows in its results.
+    """
+    listed = [item[0] for item in frames[now]["objects"]] if now < len(frames) else []
+    row = {track: index for index, track in enumerate(tracks.ids)}
+    first = [row[track] for track in listed]
+    others = sorted(set(range(len(tracks))) - set(first))
+    return tracks.of(np.array(first + others, dtype=int))
 
 
 @lru_cache(maxsize=4)
@@ -232,7 +243,7 @@ def _ego(records: list[dict[str, Any]], seconds: np.ndarray) -> Ego:
 
 def _tracks(frames: list[Any]) -> Tracks:
     first = {item[0]: item for frame in reversed(frames) for item in reversed(frame)}
-    ids = _common_order([[item[0] for item in frame] for frame in frames])
+    ids = tuple(dict.fromkeys(item[0] for frame in frames for item in frame))
     row = {track: index for index, track in enumerate(ids)}
     values, valid = np.zeros((len(ids), len(frames), 8)), np.zeros((len(ids), len(frames)), bool)
     for step, frame in enumerate(frames):
@@ -250,21 +261,6 @@ def _tracks(frames: list[Any]) -> Tracks:
         velocities=values[..., 6:8],
         valid=valid,
     )
-
-
-def _common_order(frames: list[list[str]]) -> tuple[str, ...]:
-    """All ids in an order that every frame keeps; if there is none, by first appearance.
-
-    NAVSIM's reactive traffic moves vehicles one after the other in the frames' order, which shows in its results.
-    """
-    before: dict[str, set[str]] = {track: set() for frame in frames for track in frame}
-    for frame in frames:
-        for earlier, later in pairwise(frame):
-            before[later].add(earlier)
-    try:
-        return tuple(TopologicalSorter(before).static_order())
-    except CycleError:
-        return tuple(before)
 
 
 def _lights(frames: list[Any], lanes: dict[str, dict[str, Any]]) -> TrafficLights:
@@ -368,6 +364,7 @@ def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> Neut
             frame["ego"] = last
     log = parse_log({**base, "frames": frames, "navsim_stride": 1}, path)
     now = record["current_frame"]
+    log = replace(log, tracks=_in_order_of(log.tracks, frames, now))
     return NeutralScene(record["token"], Scene(log, now, now, len(frames) - now - 1), follow_up=True)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from swerve.data import open_source
-from swerve.data.neutral import NeutralSource, load_scenes, parse_log, read_document
+from swerve.data.neutral import NeutralSource, load_scenes, parse_log, read_document, scene_of
 from swerve.scenes import LightState, LogError, ObjectClass
 
 
@@ -68,12 +68,12 @@ def test_a_log_is_what_the_document_says(tmp_path):
     assert source.kind == "neutral"
     assert source.names() == ("made",)
     log = source.load("made")
-    assert log.tracks.ids == ("b", "a")  # the one order that every frame keeps
-    assert log.tracks.classes.tolist() == [ObjectClass.PEDESTRIAN, ObjectClass.VEHICLE]
-    assert log.tracks.valid.sum(axis=1).tolist() == [21, 25]
-    np.testing.assert_allclose(log.tracks.positions[1, 4], [14.0, 0.0, 0.75])
-    np.testing.assert_allclose(log.tracks.sizes[1, 0], [4.0, 2.0, 1.5])
-    np.testing.assert_allclose(log.tracks.velocities[1, 0], [10.0, 0.0])
+    assert log.tracks.ids == ("a", "b")
+    assert log.tracks.classes.tolist() == [ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN]
+    assert log.tracks.valid.sum(axis=1).tolist() == [25, 21]
+    np.testing.assert_allclose(log.tracks.positions[0, 4], [14.0, 0.0, 0.75])
+    np.testing.assert_allclose(log.tracks.sizes[0, 0], [4.0, 2.0, 1.5])
+    np.testing.assert_allclose(log.tracks.velocities[0, 0], [10.0, 0.0])
     assert log.lights.states[0, 7] == LightState.RED
     assert log.route == ("g1",)
     assert log.vehicle.length == pytest.approx(5.176)
@@ -94,10 +94,14 @@ def test_scenes_carry_their_overrides(tmp_path):
     np.testing.assert_allclose(log.ego.headings, 0.6)
 
 
-def test_frames_that_contradict_each_other_fall_back_to_first_appearance(tmp_path):
+def test_a_scene_keeps_the_order_of_its_own_frame(tmp_path):
     content = document()
-    content["frames"][9]["objects"].reverse()
-    assert parse_log(content, "here").tracks.ids == ("a", "b")
+    path = written(tmp_path, content)
+    assert load_scenes(path)["0123456789abcdef"].scene.log.tracks.ids == ("b", "a")
+    content["frames"][5]["objects"].reverse()
+    scene = scene_of(content, content["scenes"][0], path).scene
+    assert scene.log.tracks.ids == ("a", "b")
+    np.testing.assert_allclose(scene.log.tracks.positions[0, 4], [14.0, 0.0, 0.75])
 
 
 def test_broken_documents_say_what_is_wrong(tmp_path):
