@@ -99,10 +99,9 @@ def _start(paths, start, boxes):
     longest = 2
     for i in range(count):
         longest = max(longest, starts[i + 1] - starts[i])
-    # Two sides, each with two corners per bend and more for sharp ones; `_outline` leaves fillets out before the space
-    # runs out, which takes an average of more than 11 degrees per vertex.
-    capacity = 8 * longest + 64
-    shapes, numbers, bounds = np.zeros((count, capacity, 4)), np.full(count, 4, np.int64), np.empty((count, 4))
+    # A bend of half a turn has two corners and 31 between them on its outer side, and four on its inner side.
+    capacity = 40 * (longest + 2) + 16
+    shapes, numbers, bounds = np.empty((count, capacity, 4)), np.full(count, 4, np.int64), np.empty((count, 4))
     for i in range(count):
         # Before the first step the footprint is the bare box.
         _box_edges(boxes[i], shapes[i])
@@ -279,9 +278,8 @@ def _outer_bend(at, nx, ny, mx, my, half, shape, number):
     count = int(abs(turn) / FILLET + 0.5)
     start = math.atan2(ny, nx)
     for c in range(1, count):
-        if number + 16 < len(shape):
-            angle = start + turn * c / count
-            number = _corner(shape, number, at[0] + half * math.cos(angle), at[1] + half * math.sin(angle))
+        angle = start + turn * c / count
+        number = _corner(shape, number, at[0] + half * math.cos(angle), at[1] + half * math.sin(angle))
     return _corner(shape, number, at[0] + mx, at[1] + my)
 
 

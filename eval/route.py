@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
-from shapely import Polygon
+from shapely import GEOSException, Polygon, make_valid
 
 from swerve.eval.geometry_kernels import inside, polygon_box_distance, polygon_touches_box
 from swerve.eval.surfaces import Polygons, pack
@@ -111,29 +111,43 @@ def _without_gaps(groups: dict[str, LaneGroup], ids: list[str]) -> list[str]:
 
 
 def _search(groups: dict[str, LaneGroup], start: str, goals: set[str], depth: int, forward: bool) -> list[str]:
-    """Shortest path of groups in driving order, ends included; empty if there is none of at most `depth` groups."""
-    parents: dict[str, str | None] = {start: None}
-    layer = [start]
+    """Shortest path of groups in driving order, ends included; empty if there is none of at most `depth` groups.
+
+    Of several shortest paths it takes the original's, whose queue holds a group once for every way to it: the goal
+    that comes first, but always the parent that comes last.
+    """
+    parents: list[dict[str, str]] = []
+    first, last = [start], [start]
     for _ in range(depth):
-        for group in layer:
-            if group in goals:
-                return _path(parents, group, forward)
-        reached: dict[str, str] = {}
-        for group in layer:
-            onward = groups[group].successors if forward else groups[group].predecessors
-            reached.update({other: group for other in onward if other in groups and other not in parents | reached})
-        parents.update(reached)
-        layer = list(reached)
+        goal = next((group for group in first if group in goals), None)
+        if goal is not None:
+            path = [goal]
+            for layer in reversed(parents):
+                path.append(layer[path[-1]])
+            return path[::-1] if forward else path
+        parent: dict[str, str] = {}
+        for group in last:
+            for other in _onward(groups, group, forward):
+                parent.pop(other, None)  # to the end of the order
+                parent[other] = group
+        first = list(dict.fromkeys(other for group in first for other in _onward(groups, group, forward)))
+        last = list(parent)
+        parents.append(parent)
     return []
 
 
-def _path(parents: dict[str, str | None], end: str, reverse: bool) -> list[str]:
+def _onward(groups: dict[str, LaneGroup], group: str, forward: bool) -> list[str]:
+    onward = groups[group].successors if forward else groups[group].predecessors
+    return [other for other in onward if other in groups]
+
+
+def _path(parents: dict[str, str | None], end: str) -> list[str]:
     path: list[str] = []
     at: str | None = end
     while at is not None:
         path.append(at)
         at = parents[at]
-    return path[::-1] if reverse else path
+    return path[::-1]
 
 
 def _before_loop(groups: dict[str, LaneGroup], ids: list[str]) -> list[str]:
@@ -143,10 +157,20 @@ def _before_loop(groups: dict[str, LaneGroup], ids: list[str]) -> list[str]:
         if not groups[group].is_connector:
             continue
         shape = Polygon(groups[group].polygon[:, :2], [hole[:, :2] for hole in groups[group].holes])
-        if any(other.intersects(shape) and other.intersection(shape).area > LOOP_AREA for other in earlier):
+        if any(_overlap(other, shape) > LOOP_AREA for other in earlier):
             return ids[:index]
         earlier.append(shape)
     return ids
+
+
+def _overlap(a: Polygon, b: Polygon) -> float:
+    """Common area; outlines that cross themselves are mended where GEOS cannot do without."""
+    if not a.intersects(b):
+        return 0.0
+    try:
+        return float(a.intersection(b).area)
+    except GEOSException:
+        return float(make_valid(a).intersection(make_valid(b)).area)
 
 
 def lanes_of(road_map: RoadMap, groups: Iterable[str]) -> tuple[str, ...]:
@@ -222,12 +246,12 @@ def _lane_path(road_map: RoadMap, start: Lane, allowed: set[str], target: str) -
         lane = min(seen.open, key=lambda other: seen.distance[other])
         seen.open.remove(lane)
         if lanes[lane].group_id == target:
-            return [lanes[step] for step in _path(seen.parent, lane, reverse=True)]
+            return [lanes[step] for step in _path(seen.parent, lane)]
         seen.closed.append(lane)
         _expand(lanes, lane, allowed, seen)
     deepest = max(seen.depth[lane] for lane in seen.closed)
     end = min((lane for lane in seen.closed if seen.depth[lane] == deepest), key=lambda lane: seen.distance[lane])
-    return [lanes[step] for step in _path(seen.parent, end, reverse=True)]
+    return [lanes[step] for step in _path(seen.parent, end)]
 
 
 def _expand(lanes: dict[str, Lane], lane: str, allowed: set[str], seen: _Frontier) -> None:

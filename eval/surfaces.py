@@ -109,4 +109,5 @@ def pack(rings: list[tuple[Float[np.ndarray, "_ d"], ...]]) -> Polygons:
 
 
 def _ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:
-    return np.concatenate([ring[:, :2], np.roll(ring[:, :2], -1, axis=0)], axis=1)
+    flat = ring[:, :2]
+    return np.concatenate([flat, np.concatenate([flat[1:], flat[:1]])], axis=1)

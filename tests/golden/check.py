@@ -26,7 +26,11 @@ from swerve.eval.tables import one_stage_rows, two_stage_rows
 from swerve.eval.trajectories import references_of
 
 STATES, TOTALS, TRACKS = 1e-8, 1e-6, 2e-6  # the golden files round states to 1e-9, reactive tracks to 1e-6
-POLICIES = {"non_reactive": "log-replay", "reactive": "navsim-reactive"}
+POLICIES = {
+    "non_reactive": "log-replay",
+    "constant_velocity": "constant-velocity",
+    "reactive": "navsim-reactive",
+}
 PRODUCT_ORDER = [Metric.NO_AT_FAULT_COLLISIONS, Metric.DRIVABLE_AREA_COMPLIANCE, Metric.TRAFFIC_LIGHT_COMPLIANCE]
 PRODUCT_ORDER += [Metric.DRIVING_DIRECTION_COMPLIANCE]
 
@@ -228,7 +232,8 @@ def check_aggregation(golden, tally):
 
 def check_command_line(path, tally):
     """The tables that the official command line wrote for a two-stage data set, in the same folder."""
-    source = NeutralSource(path.parent.parent / "logs")
+    beside = path.parent / "logs"
+    source = NeutralSource(beside if beside.is_dir() else path.parent.parent / "logs")
     scenes, mapping = source.follow_ups(path)
     groups = [Group(now, before, tuple(pairs)) for now, before, pairs in mapping]
     contexts = [build_context(one.scene, one.token, one.follow_up) for one in scenes.values()]

@@ -33,7 +33,7 @@ def random_log(seed: int) -> Log:
         times_us=times,
         ego=Ego.from_poses(poses, times),
         vehicle=Vehicle.pacifica(),
-        tracks=random_tracks(random, position[15, :2]),
+        tracks=random_tracks(random, road),
         lights=random_lights(random, road),
         road_map=road,
         cameras=(),
@@ -41,18 +41,26 @@ def random_log(seed: int) -> Log:
     )
 
 
-def random_tracks(random, center) -> Tracks:
+def random_tracks(random, road) -> Tracks:
+    """Most of them stand on a lane and face along it."""
     count = int(random.integers(0, 25))
+    picked = [road.lanes[row] for row in random.integers(0, len(road.lanes), count)]
+    vertex = [int(random.integers(0, len(lane.centerline) - 1)) for lane in picked]
+    steps = [lane.centerline[k + 1] - lane.centerline[k] for lane, k in zip(picked, vertex, strict=True)]
+    headings = np.array([np.arctan2(step[1], step[0]) for step in steps]).reshape(-1, 1)
+    headings += random.normal(size=(count, 1)) * random.choice([0.0, 0.1, 3.0], size=(count, 1))
+    points = [lane.centerline[k, :2] for lane, k in zip(picked, vertex, strict=True)]
     valid = random.uniform(size=(count, STEPS)) < random.choice([0.02, 0.3, 1.0], size=(count, 1))
-    start = center + random.normal(size=(count, 1, 2)) * 30
-    velocity = random.normal(size=(count, 1, 2)) * random.choice([0, 0.04, 8], size=(count, 1, 1))
+    start = np.array(points).reshape(-1, 1, 2) + random.normal(size=(count, 1, 2)) * random.choice([0.0, 1.0, 20.0])
+    direction = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
+    velocity = direction * random.choice([0, 0.04, 3, 12], size=(count, 1, 1))
     positions = start + velocity * np.arange(STEPS)[None, :, None] * 0.1
     sizes = np.repeat(random.uniform(0.3, 12, (count, 1, 3)), STEPS, axis=1)
     return Tracks(
         tuple(f"t{row}" for row in range(count)),
-        random.integers(0, 7, count).astype(np.uint8),
+        random.choice([0, 1, 1, 1, 1, 2, 3, 4], count).astype(np.uint8),
         np.concatenate([positions, sizes[..., 2:] / 2], axis=2),
-        np.repeat(random.uniform(-3.2, 3.2, (count, 1)), STEPS, axis=1),
+        np.repeat(headings, STEPS, axis=1),
         sizes,
         np.repeat(velocity, STEPS, axis=1),
         valid,
