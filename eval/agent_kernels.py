@@ -28,7 +28,7 @@ CLOSING = 80.0  # where a bend is too tight, the outline steps in by 1 / 81 of t
 
 
 @njit(cache=True, nogil=True)
-def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles, radius):
+def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles, radius, sight):
     """Rolls agents out among each other and the ego.
 
     Args:
@@ -41,6 +41,7 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles, radius):
         gates: arc lengths (k, g, t) that an agent must not pass at a step (inf: none), unless it did already.
         obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of others to stay behind.
         radius: agents farther than this from the ego are removed for good.
+        sight: how far along its path an agent looks for others.
 
     Returns:
         poses (t, k, 3), speeds (t, k) and presence (t, k); step 0 is the start.
@@ -64,7 +65,7 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles, radius):
         for i in range(count):
             if not alive[i]:
                 continue
-            count_ahead = strip(paths, i, state[i, 0], np.inf, sizes[i, 1], line, ahead)
+            count_ahead = strip(paths, i, state[i, 0], state[i, 0] + sight, sizes[i, 1], line, ahead)
             bound(ahead, 4, count_ahead, ahead_bounds)
             way = (ahead[:count_ahead], ahead_bounds)
             others = (ego, obstacles[0][t - 1], obstacles[2][t - 1])
@@ -308,8 +309,16 @@ def shapes_touch(a, b):
     if a[1][0] > b[1][2] or b[1][0] > a[1][2] or a[1][1] > b[1][3] or b[1][1] > a[1][3]:
         return False
     for i in range(len(a[0])):
+        edge = a[0][i]
+        if (
+            min(edge[0], edge[2]) > b[1][2]
+            or max(edge[0], edge[2]) < b[1][0]
+            or min(edge[1], edge[3]) > b[1][3]
+            or max(edge[1], edge[3]) < b[1][1]
+        ):
+            continue
         for j in range(len(b[0])):
-            if _edges_touch(a[0][i], b[0][j]):
+            if _edges_touch(edge, b[0][j]):
                 return True
     return _holds_part(a[0], b[0]) or _holds_part(b[0], a[0])
 

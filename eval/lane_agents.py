@@ -13,6 +13,7 @@ from jaxtyping import Float
 from swerve.eval.agent_kernels import drive
 from swerve.eval.context import Context
 from swerve.eval.score_kernels import ego_boxes
+from swerve.eval.thresholds import LANE_SIGHT
 from swerve.eval.traffic import Traffic
 
 
@@ -25,7 +26,7 @@ def lane_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
     obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
     egos = ego_boxes(states[None])[0], np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
     paths, start = (rails.points, rails.lengths, rails.starts), (rails.state, rails.boxes, rails.sizes)
-    driven, speeds, here = drive(paths, *start, rails.targets, egos, rails.gates, obstacles, np.inf)
+    driven, speeds, here = drive(paths, *start, rails.targets, egos, rails.gates, obstacles, np.inf, LANE_SIGHT)
     directions = np.stack([np.cos(driven[..., 2]), np.sin(driven[..., 2])], axis=-1)
     poses, velocities, present = logged.poses.copy(), logged.velocities.copy(), logged.present.copy()
     poses[1:, rails.rows], present[:, rails.rows] = driven[1:], here

@@ -32,7 +32,7 @@ def navsim_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffi
         nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
         egos = _shifted_ego(states), np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
         paths, start = (rails.points, rails.lengths, rails.starts), (rails.state, rails.boxes, rails.sizes)
-        driven, speeds, here = drive(paths, *start, rails.targets, egos, rails.gates, nothing, AGENT_RADIUS)
+        driven, speeds, here = drive(paths, *start, rails.targets, egos, rails.gates, nothing, AGENT_RADIUS, np.inf)
         directions = np.stack([np.cos(driven[..., 2]), np.sin(driven[..., 2])], axis=-1)
         poses[1:, rails.rows], present[1:, rails.rows] = driven[1:], here[1:]
         velocities[1:, rails.rows] = (speeds[..., None] * directions)[1:]

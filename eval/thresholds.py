@@ -123,6 +123,7 @@ HEADING_PROBE: Final = 0.5
 # The other reactive traffic: vehicles that follow the lane graph.
 LANE_HEADING: Final = 0.7853981633974483  # pi / 4
 LANE_GRAPH_REACH: Final = 120.0
+LANE_SIGHT: Final = 60.0
 
 # PDMS of NAVSIM v1.1.
 V1_COMFORT_WEIGHT: Final = 2.0
