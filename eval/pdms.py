@@ -55,7 +55,7 @@ def pdms(context: Context, trajectories: Float[np.ndarray, "n k 3"]) -> PdmsScor
         trajectories: rear-axle poses (x, y, heading) relative to now, every 0.5 s to 4 s.
 
     Raises:
-        SwerveError: a pose is not finite, or the trajectories end before 4 s.
+        SwerveError: see `score`.
     """
     reference, states = simulate_all(context, trajectories)
     world = World.of(without_contacts(context.long_traffic, context.ego_box), context.lights)

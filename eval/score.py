@@ -101,7 +101,7 @@ def score(
         interval: seconds between poses.
 
     Raises:
-        SwerveError: a pose is not finite, or the trajectories end before 4 s.
+        SwerveError: there are no trajectories, a pose is not finite, or they end before 4 s.
     """
     announce_compilation()
     reference, states = simulate_all(context, trajectories, interval)
@@ -124,6 +124,8 @@ def simulate_all(
     Raises:
         SwerveError: see `score`.
     """
+    if not len(trajectories):
+        raise SwerveError(f"scene {context.token}: no trajectories to score")
     if not np.isfinite(trajectories).all():
         bad = np.flatnonzero(~np.isfinite(trajectories).all(axis=(1, 2)))
         raise SwerveError(f"scene {context.token}: trajectories {bad[:5].tolist()} have poses that are not finite")

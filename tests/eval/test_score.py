@@ -172,6 +172,8 @@ def test_what_cannot_be_scored_is_named():
     log, context = simple_log(), build_context(scene())
     with pytest.raises(SwerveError, match=r"trajectories \[1\] have poses that are not finite"):
         score(context, np.stack([straight(5), straight(np.nan)]))
+    with pytest.raises(SwerveError, match="no trajectories"):
+        score(context, straight(5)[None][:0])
     with pytest.raises(SwerveError, match="end before"):
         score(context, straight(5)[None, :6])
     with pytest.raises(SwerveError, match=r"needs 1\.5 s before now"):
