@@ -22,7 +22,7 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	rm -rf build/types
 	mkdir -p build/types/swerve
-	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/data build/types/swerve
+	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/data $(CURDIR)/eval build/types/swerve
 	MYPYPATH=build/types $(BIN)/mypy --package swerve
 
 bench: $(VENV)/dev

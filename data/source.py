@@ -42,7 +42,7 @@ class Source(Protocol):
 
 
 def open_source(text: str) -> Source:
-    """The source that a text names: `av2:PATH`, `waymo:PATH`, `town:COUNT`, or a path whose kind is recognised.
+    """The source that a text names: `KIND:PATH`, `town:COUNT`, or a path whose kind is recognised.
 
     Raises:
         SwerveError: nothing of the kind is there, or a path's kind is not recognised.
@@ -58,8 +58,8 @@ def open_source(text: str) -> Source:
             return _OPENERS[name](str(path))
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
-        f"folder of them or of train, val, test folders of them; and for .tfrecord files. Or say which: "
-        f"{', '.join(_FORMS)}"
+        f"folder of them or of train, val, test folders of them; for .tfrecord files; and a neutral .json log. "
+        f"Or say which: {', '.join(_FORMS)}"
     )
 
 
@@ -101,6 +101,12 @@ def _open_town(text: str) -> Source:
     return TownSource(int(text))
 
 
+def _open_neutral(text: str) -> Source:
+    from swerve.data.neutral import NeutralSource
+
+    return NeutralSource(_existing(text))
+
+
 def _existing(text: str) -> Path:
     path = Path(text).expanduser()
     if not text or not path.exists():
@@ -120,7 +126,16 @@ def _is_waymo(path: Path) -> bool:
     return bool(record_files(path))
 
 
+def _is_neutral(path: Path) -> bool:
+    return path.is_file() and path.name.endswith((".json", ".json.gz"))
+
+
 # The readers are imported only when used, so that `import swerve` stays quick.
-_OPENERS: dict[str, Callable[[str], Source]] = {"av2": _open_av2, "waymo": _open_waymo, "town": _open_town}
-_RECOGNISERS: dict[str, Callable[[Path], bool]] = {"av2": _is_av2, "waymo": _is_waymo}
-_FORMS = ("av2:PATH", "waymo:PATH", "town:COUNT")
+_OPENERS: dict[str, Callable[[str], Source]] = {
+    "av2": _open_av2,
+    "neutral": _open_neutral,
+    "waymo": _open_waymo,
+    "town": _open_town,
+}
+_RECOGNISERS: dict[str, Callable[[Path], bool]] = {"av2": _is_av2, "waymo": _is_waymo, "neutral": _is_neutral}
+_FORMS = ("av2:PATH", "neutral:PATH", "waymo:PATH", "town:COUNT")

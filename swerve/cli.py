@@ -8,16 +8,19 @@ import typer
 from swerve import __version__
 from swerve.augment_command import augment
 from swerve.scenes import SwerveError
+from swerve.score_command import score
 from swerve.show_command import show
 
 app = typer.Typer(
-    help="Take a recorded drive off its log: draw what the car would have seen from where it never was. A SOURCE is "
-    "av2:PATH, waymo:PATH, town:COUNT (made up on the spot), or a path whose kind is recognised.",
+    help="Take a recorded drive off its log: draw what the car would have seen from where it never was, and score what "
+    "a planner would have done. A SOURCE is av2:PATH, waymo:PATH, neutral:PATH, town:COUNT (made up on the spot), or a "
+    "path whose kind is recognised.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 app.command()(augment)
+app.command()(score)
 app.command()(show)
 
 

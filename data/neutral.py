@@ -1,0 +1,374 @@
+"""The neutral log JSON ("ps-neutral-log/1"): one file per log of any data set, with scenes and their overrides.
+
+The world frame is the source's own (origin zero), because scores are compared to 1e-8 and a shift would round.
+"""
+
+import gzip
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swerve.scenes import (
+    Area,
+    Ego,
+    GroundHeight,
+    Lane,
+    LaneGroup,
+    LightState,
+    Log,
+    LogError,
+    ObjectClass,
+    RoadMap,
+    Scene,
+    Tracks,
+    TrafficLights,
+    Vehicle,
+)
+from swerve.scenes.polyline import headings
+from swerve.scenes.transforms import upright
+
+SCHEMA = "ps-neutral-log/1"
+TWO_STAGE_SCHEMA = "ps-neutral-two-stage/1"
+# A stage-one token, the token of the frame 0.5 s before, and pairs of follow-up tokens of both.
+Follow = tuple[str, str, list[tuple[str, str]]]
+CLASSES = {
+    "vehicle": ObjectClass.VEHICLE,
+    "pedestrian": ObjectClass.PEDESTRIAN,
+    "bicycle": ObjectClass.BICYCLE,
+    "traffic_cone": ObjectClass.TRAFFIC_CONE,
+    "barrier": ObjectClass.BARRIER,
+    "czone_sign": ObjectClass.SIGN,
+    "generic_object": ObjectClass.GENERIC,
+}
+LIGHTS = {
+    "red": LightState.RED,
+    "green": LightState.GREEN,
+    "yellow": LightState.YELLOW,
+    "unknown": LightState.UNKNOWN,
+}
+
+
+@dataclass(frozen=True)
+class NeutralScene:
+    """A scene of a neutral log.
+
+    Attributes:
+        token: the file's name for it.
+        scene: the window; where the record overrides the log, a log of its own.
+        follow_up: whether it belongs to the second stage (NAVSIM decides by a token of 17 characters).
+    """
+
+    token: str
+    scene: Scene
+    follow_up: bool
+
+
+@dataclass(frozen=True)
+class NeutralSource:
+    """A neutral log file, or a folder of them."""
+
+    path: Path
+    kind: str = "neutral"
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the logs.
+
+        Raises:
+            LogError: nothing there, or two logs of one name.
+        """
+        return tuple(self._files())
+
+    def load(self, name: str) -> Log:
+        """The log without any scene's overrides.
+
+        Raises:
+            LogError: there is no such log, or it is not in this form.
+        """
+        files = self._files()
+        if name not in files:
+            raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
+        return parse_log(read_document(files[name]), files[name])
+
+    def scenes(self, name: str) -> dict[str, NeutralScene]:
+        """The scenes that the log's file lists, by token.
+
+        Raises:
+            LogError: see `load`.
+        """
+        files = self._files()
+        if name not in files:
+            raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
+        return load_scenes(files[name])
+
+    def follow_ups(self, benchmark: Path) -> tuple[dict[str, NeutralScene], list[Follow]]:
+        """The scenes of a two-stage file, both stages, and its groups.
+
+        Raises:
+            LogError: the file is not in this form, or its log is not in this source.
+        """
+        document = read_document(benchmark, TWO_STAGE_SCHEMA)
+        files = self._files()
+        if document["log"] not in files:
+            raise LogError(benchmark, "log", f"{document['log']!r} is not in {self.path}")
+        base = read_document(files[document["log"]])
+        first = load_scenes(files[document["log"]])
+        tokens = {token for now, before, _ in document["mapping"] for token in (now, before)}
+        scenes = {token: first[token] for token in tokens if token in first}
+        for record in document["second_stage"]:
+            scenes[record["token"]] = _follow_up(base, record, benchmark)
+        return scenes, [(now, before, [tuple(pair) for pair in pairs]) for now, before, pairs in document["mapping"]]
+
+    def _files(self) -> dict[str, Path]:
+        files = [self.path] if self.path.is_file() else sorted(self.path.glob("*.json*"))
+        named = [(read_document(file)["log_name"], file) for file in files]
+        if not named or len(dict(named)) < len(named):
+            raise LogError(self.path, "log_name", "two logs of one name" if named else "no .json or .json.gz file")
+        return dict(named)
+
+
+def load_scenes(path: str | Path) -> dict[str, NeutralScene]:
+    """All scenes that a neutral log file lists, by token.
+
+    Raises:
+        LogError: the file is not in this form, or a scene leaves the log.
+    """
+    document = read_document(Path(path))
+    log = parse_log(document, path)
+    return {record["token"]: scene_of(document, record, path, log) for record in document["scenes"]}
+
+
+def scene_of(
+    document: dict[str, Any], record: dict[str, Any], path: str | Path, log: Log | None = None
+) -> NeutralScene:
+    """One scene by its record, which may come from another file than the log (as those of the golden files do).
+
+    Args:
+        document: the log, as `read_document` gives it.
+        record: `token`, `frame`, the numbers of frames before and after, and overrides.
+        path: the file, for error messages.
+        log: the parsed document, if there is one already; used where the record overrides nothing.
+
+    Raises:
+        LogError: an override does not fit the scene, or the scene leaves the log.
+    """
+    overridden = any(key in record for key in ("route_roadblock_ids", "traffic_lights", "extra_objects", "ego_offset"))
+    if overridden or log is None:
+        log = parse_log(_with_overrides(document, record, path), path)
+    log = replace(log, tracks=_in_order_of(log.tracks, document["frames"], record["frame"]))
+    stride = document["navsim_stride"]
+    history, future = (record["num_history_frames"] - 1) * stride, record["num_future_frames"] * stride
+    try:
+        scene = Scene(log, record["frame"], history, future)
+    except ValueError as error:
+        raise LogError(path, f"scene {record['token']}", str(error)) from error
+    return NeutralScene(record["token"], scene, follow_up=len(record["token"]) == 17)
+
+
+def _in_order_of(tracks: Tracks, frames: list[Any], now: int) -> Tracks:
+    """The tracks in the order in which the frame `now` lists them, then the others.
+
+    NAVSIM's reactive traffic moves vehicles one after the other in that order, which shows in its results.
+    """
+    listed = [item[0] for item in frames[now]["objects"]] if now < len(frames) else []
+    row = {track: index for index, track in enumerate(tracks.ids)}
+    first = [row[track] for track in listed]
+    others = sorted(set(range(len(tracks))) - set(first))
+    return tracks.of(np.array(first + others, dtype=int))
+
+
+@lru_cache(maxsize=4)
+def read_document(path: Path, schema: str = SCHEMA) -> dict[str, Any]:
+    """The parsed JSON of a neutral file.
+
+    Raises:
+        LogError: not there, not JSON, or of another schema.
+    """
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
+            document = json.load(stream)
+    except (OSError, EOFError, ValueError) as error:
+        raise LogError(path, "file", f"cannot be read ({error})") from error
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        found = document.get("schema") if isinstance(document, dict) else type(document).__name__
+        raise LogError(path, "schema", f"is {found!r}, not {schema!r}")
+    return document
+
+
+def parse_log(document: dict[str, Any], path: str | Path) -> Log:
+    """The log that a neutral document describes.
+
+    Raises:
+        LogError: a field is missing or of the wrong kind.
+    """
+    try:
+        return _parse(document)
+    except KeyError as error:
+        raise LogError(path, str(error.args[0]), "is missing, or a name that this form does not have") from error
+    except (TypeError, ValueError, IndexError) as error:
+        raise LogError(path, "document", f"is malformed ({error})") from error
+
+
+def _parse(document: dict[str, Any]) -> Log:
+    frames, body = document["frames"], document["vehicle"]
+    lanes = {lane["id"]: lane for lane in document["map"]["lanes"]}
+    length = body["front_length"] + body["rear_length"]
+    return Log(
+        name=document["log_name"],
+        source="neutral",
+        times_us=np.array([frame["t_us"] for frame in frames], np.int64),
+        ego=_ego([frame["ego"] for frame in frames], np.array([frame["t_us"] for frame in frames]) * 1e-6),
+        vehicle=Vehicle(body["name"], length, body["width"], body["height"], body["wheel_base"], body["rear_length"]),
+        tracks=_tracks([frame["objects"] for frame in frames]),
+        lights=_lights([frame["traffic_lights"] for frame in frames], lanes),
+        road_map=_road_map(document["map"]),
+        cameras=(),
+        route=tuple(document["route_roadblock_ids"]),
+    )
+
+
+def _ego(records: list[dict[str, Any]], seconds: np.ndarray) -> Ego:
+    x, y, heading = (np.array([record[key] for record in records], float) for key in ("x", "y", "heading"))
+    poses = upright(np.stack([x, y, np.zeros(len(x))], axis=1), heading)
+    velocity, acceleration = (
+        np.array([[record[a], record[b]] for record in records], float) for a, b in (("vx", "vy"), ("ax", "ay"))
+    )
+    # The form has no yaw rate (NAVSIM uses none); neighbours in time give it to those who want one.
+    yaw_rate = np.gradient(np.unwrap(heading), seconds) if len(x) > 1 else np.zeros(len(x))
+    return Ego(poses, velocity, acceleration, yaw_rate)
+
+
+def _tracks(frames: list[Any]) -> Tracks:
+    first = {item[0]: item for frame in reversed(frames) for item in reversed(frame)}
+    ids = tuple(dict.fromkeys(item[0] for frame in frames for item in frame))
+    row = {track: index for index, track in enumerate(ids)}
+    values, valid = np.zeros((len(ids), len(frames), 8)), np.zeros((len(ids), len(frames)), bool)
+    for step, frame in enumerate(frames):
+        if frame:
+            rows = [row[item[0]] for item in frame]
+            values[rows, step] = np.array([item[2:10] for item in frame], float)
+            valid[rows, step] = True
+    middle = values[..., 5:6] / 2
+    return Tracks(
+        ids=ids,
+        classes=np.array([CLASSES[first[track][1]] for track in ids], np.uint8),
+        positions=np.concatenate([values[..., 0:2], middle], axis=-1),
+        headings=values[..., 2],
+        sizes=values[..., 3:6],
+        velocities=values[..., 6:8],
+        valid=valid,
+    )
+
+
+def _lights(frames: list[Any], lanes: dict[str, dict[str, Any]]) -> TrafficLights:
+    """One head per lane, at the lane's start; where a frame names a lane twice, red wins."""
+    ids = tuple(dict.fromkeys(lane for frame in frames for lane, _ in frame))
+    row = {lane: index for index, lane in enumerate(ids)}
+    states = np.zeros((len(ids), len(frames)), np.uint8)
+    for step, frame in enumerate(frames):
+        for lane, state in frame:
+            if states[row[lane], step] != LightState.RED:
+                states[row[lane], step] = LIGHTS[state]
+    lines = [np.array(lanes[lane]["centerline"], float) for lane in ids]
+    positions = np.array([[*line[0], 5.0] for line in lines]).reshape(-1, 3)
+    facing = np.array([headings(line)[0] + np.pi for line in lines])
+    return TrafficLights(ids, positions, facing, states)
+
+
+def _road_map(record: dict[str, Any]) -> RoadMap:
+    areas = {
+        name: tuple(Area(str(area["id"]), _flat(area["polygon"]), _holes(area)) for area in record[name])
+        for name in ("intersections", "carparks", "drivable_areas", "crosswalks")
+    }
+    lanes = tuple(_lane(lane) for lane in record["lanes"])
+    points = np.concatenate([lane.centerline for lane in lanes]) if lanes else np.zeros((1, 3))
+    return RoadMap(
+        lanes=lanes,
+        ground=GroundHeight.from_points(points),
+        lane_groups=tuple(_group(group) for group in record["roadblocks"]),
+        drivable_areas=areas["drivable_areas"],
+        intersections=areas["intersections"],
+        crossings=areas["crosswalks"],
+        car_parks=areas["carparks"],
+        has_height=False,
+    )
+
+
+def _lane(record: dict[str, Any]) -> Lane:
+    return Lane(
+        id=str(record["id"]),
+        centerline=_flat(record["centerline"]),
+        polygon=_flat(record["polygon"]),
+        is_connector=record["type"] == "connector",
+        group_id=str(record["roadblock_id"]),
+        predecessors=tuple(record["predecessors"]),
+        successors=tuple(record["successors"]),
+        speed_limit=record["speed_limit_mps"],
+        holes=_holes(record),
+    )
+
+
+def _group(record: dict[str, Any]) -> LaneGroup:
+    return LaneGroup(
+        id=str(record["id"]),
+        lane_ids=tuple(record["lane_ids"]),
+        polygon=_flat(record["polygon"]),
+        is_connector=record["type"] == "connector",
+        predecessors=tuple(record["predecessors"]),
+        successors=tuple(record["successors"]),
+        holes=_holes(record),
+    )
+
+
+def _holes(record: dict[str, Any]) -> tuple[np.ndarray, ...]:
+    return tuple(_flat(ring) for ring in record.get("holes") or ())
+
+
+def _flat(points: list[Any]) -> np.ndarray:
+    line = np.array(points, float)
+    return np.concatenate([line, np.zeros((len(line), 1))], axis=1)
+
+
+def _with_overrides(document: dict[str, Any], record: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """The document as this scene sees it. Lights and extra objects come at 2 Hz and are held in between."""
+    stride, count = document["navsim_stride"], record["num_history_frames"] + record["num_future_frames"]
+    first = record["frame"] - (record["num_history_frames"] - 1) * stride
+    for key in ("traffic_lights", "extra_objects"):
+        if key in record and len(record[key]) != count:
+            raise LogError(path, f"scene {record['token']}, {key}", f"has {len(record[key])} frames instead of {count}")
+    frames = []
+    for index, frame in enumerate(document["frames"]):
+        held = (index - first) // stride
+        inside = 0 <= held < count
+        changed = dict(frame)
+        if inside and "traffic_lights" in record:
+            changed["traffic_lights"] = record["traffic_lights"][held]
+        if inside and "extra_objects" in record:
+            changed["objects"] = frame["objects"] + record["extra_objects"][held]
+        if "ego_offset" in record:
+            changed["ego"] = _displaced(frame["ego"], *record["ego_offset"])
+        frames.append(changed)
+    route = record.get("route_roadblock_ids", document["route_roadblock_ids"])
+    return {**document, "frames": frames, "route_roadblock_ids": route}
+
+
+def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> NeutralScene:
+    """A follow-up scene as a log of its own. Its future has no ego: the last one known stays where it is."""
+    last = record["frames"][record["current_frame"]]["ego"]
+    frames = [{"ego": last, **frame} for frame in record["frames"]]
+    for index, frame in enumerate(frames):
+        if index > record["current_frame"] or frame["ego"] is None:
+            frame["ego"] = last
+    log = parse_log({**base, "frames": frames, "navsim_stride": 1}, path)
+    now = record["current_frame"]
+    log = replace(log, tracks=_in_order_of(log.tracks, frames, now))
+    return NeutralScene(record["token"], Scene(log, now, now, len(frames) - now - 1), follow_up=True)
+
+
+def _displaced(ego: dict[str, Any], forward: float, left: float, turn: float) -> dict[str, Any]:
+    cos, sin = np.cos(ego["heading"]), np.sin(ego["heading"])
+    x, y = ego["x"] + cos * forward - sin * left, ego["y"] + sin * forward + cos * left
+    return {**ego, "x": x, "y": y, "heading": ego["heading"] + turn}

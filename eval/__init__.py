@@ -1,0 +1,43 @@
+"""Simulate, score and weigh what a planner would have done."""
+
+from swerve.eval.aggregate import Frames, Group, Table, one_stage, proximity_weights, two_stage
+from swerve.eval.context import Context, build_context
+from swerve.eval.evaluate import score_frames
+from swerve.eval.judge import METRIC_NAMES, Metric
+from swerve.eval.lane_agents import lane_agents
+from swerve.eval.navsim_agents import navsim_agents
+from swerve.eval.pdms import PdmsScores, pdms
+from swerve.eval.reasons import Reason, reasons
+from swerve.eval.score import Scores, epdms, score
+from swerve.eval.simulate import State, simulate
+from swerve.eval.store import load_context, save_context
+from swerve.eval.tensors import TensorScores, score_tensor
+
+__all__ = [
+    "METRIC_NAMES",
+    "Context",
+    "Frames",
+    "Group",
+    "Metric",
+    "PdmsScores",
+    "Reason",
+    "Scores",
+    "State",
+    "Table",
+    "TensorScores",
+    "build_context",
+    "epdms",
+    "lane_agents",
+    "load_context",
+    "navsim_agents",
+    "one_stage",
+    "pdms",
+    "proximity_weights",
+    "reasons",
+    "save_context",
+    "score",
+    "score_frames",
+    "score_tensor",
+    "simulate",
+    "two_stage",
+]

@@ -1,0 +1,113 @@
+"""The map as the scores see it: labelled polygons in NAVSIM's order, and a grid that finds them under a point."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from swerve.eval.geometry_kernels import polygon_touches_box
+from swerve.eval.surface_kernels import build_grid
+from swerve.eval.thresholds import MAP_RADIUS
+from swerve.scenes import Area, Lane, LaneGroup, RoadMap
+
+
+class Layer(IntEnum):
+    """What a polygon is. Car parks include the source's drivable areas: the scores treat both alike."""
+
+    ROADBLOCK = 0
+    LANE = 1
+    LANE_CONNECTOR = 2
+    INTERSECTION = 3
+    CARPARK_AREA = 4
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Polygons around the ego, in NAVSIM's order.
+
+    Attributes:
+        ids: the map's names.
+        layers: `Layer` of each.
+        edges: (x0, y0, x1, y1) of all rings of all polygons.
+        starts: polygon i has the edges starts[i]:starts[i + 1].
+        corner: world (x, y) of the grid's corner.
+        cells: polygons over each cell of the grid, row by row; cell c has cell_starts[c]:cell_starts[c + 1].
+        covered: whether the cell lies wholly inside that polygon (else its outline passes through).
+        cell_starts: see `cells`.
+    """
+
+    ids: tuple[str, ...]
+    layers: UInt8[np.ndarray, "p"]
+    edges: Float[np.ndarray, "e 4"]
+    starts: Int[np.ndarray, "p1"]
+    corner: Float[np.ndarray, "2"]
+    cells: Int[np.ndarray, "c"]
+    covered: Bool[np.ndarray, "c"]
+    cell_starts: Int[np.ndarray, "g1"]
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Polygons as bags of edges: polygon i has the edges starts[i]:starts[i + 1]."""
+
+    edges: Float[np.ndarray, "e 4"]
+    starts: Int[np.ndarray, "p1"]
+
+    def of(self, rows: Int[np.ndarray, "k"]) -> "Polygons":
+        """The given polygons alone."""
+        parts = [self.edges[self.starts[row] : self.starts[row + 1]] for row in rows]
+        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        return Polygons(np.concatenate([np.zeros((0, 4)), *parts]), np.concatenate([[0], ends]).astype(np.int64))
+
+
+def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"]) -> Surfaces:
+    """The polygons of the map that meet the axis-aligned square of `MAP_RADIUS` metres around `center`.
+
+    NAVSIM's order: all roadblocks; the lanes of each; the connectors of each roadblock connector; intersections; car
+    parks. Connector roadblocks themselves are not surfaces.
+    """
+
+    def near(items: tuple[LaneGroup, ...] | tuple[Area, ...]) -> list:
+        return [item for item in items if meets_square(item.polygon, item.holes, center)]
+
+    groups, lanes = near(road_map.lane_groups), road_map.lane_by_id
+    layers: tuple[list[LaneGroup | Lane | Area], ...] = (
+        [group for group in groups if not group.is_connector],
+        [lanes[lane] for group in groups if not group.is_connector for lane in group.lane_ids],
+        [lanes[lane] for group in groups if group.is_connector for lane in group.lane_ids],
+        near(road_map.intersections),
+        near(road_map.car_parks) + near(road_map.drivable_areas),
+    )
+    items = [item for layer in layers for item in layer]
+    packed = pack([(item.polygon, *item.holes) for item in items])
+    kinds = np.repeat(np.arange(len(layers), dtype=np.uint8), [len(layer) for layer in layers])
+    corner = center - MAP_RADIUS
+    cells = build_grid(packed.edges, packed.starts, corner)
+    return Surfaces(tuple(item.id for item in items), kinds, packed.edges, packed.starts, corner, *cells)
+
+
+def meets_square(
+    outline: Float[np.ndarray, "_ 3"], holes: tuple[Float[np.ndarray, "_ 3"], ...], center: Float[np.ndarray, "2"]
+) -> bool:
+    """Whether a polygon intersects the square of `MAP_RADIUS` around `center`."""
+    offset = outline[:, :2] - center
+    if (np.abs(offset) <= MAP_RADIUS).all(axis=1).any():
+        return True
+    if (offset.min(axis=0) > MAP_RADIUS).any() or (offset.max(axis=0) < -MAP_RADIUS).any():
+        return False
+    edges = pack([(outline, *holes)]).edges
+    return bool(polygon_touches_box(edges, 0, len(edges), np.array([*center, 1.0, 0.0, MAP_RADIUS, MAP_RADIUS])))
+
+
+def pack(rings: list[tuple[Float[np.ndarray, "_ d"], ...]]) -> Polygons:
+    """Polygons given as rings (outline, holes...), none of them closed."""
+    parts = [_ring_edges(ring) for polygon in rings for ring in polygon]
+    counts = [sum(len(ring) for ring in polygon) for polygon in rings]
+    edges = np.concatenate(parts) if parts else np.zeros((0, 4))
+    return Polygons(edges, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+
+def _ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:
+    flat = ring[:, :2]
+    return np.concatenate([flat, np.concatenate([flat[1:], flat[:1]])], axis=1)

@@ -1,0 +1,126 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from swerve.data import open_source
+from swerve.data.neutral import NeutralSource, load_scenes, parse_log, read_document, scene_of
+from swerve.scenes import LightState, LogError, ObjectClass
+
+
+def document():
+    """Two seconds at 10 Hz on one lane, with a car that is listed before another only sometimes."""
+    frames = []
+    for step in range(25):
+        a = ["a", "vehicle", 10.0 + step, 0.0, 0.0, 4.0, 2.0, 1.5, 10.0, 0.0]
+        b = ["b", "pedestrian", 5.0, 3.0, 1.0, 0.6, 0.6, 1.8, 0.0, 0.0]
+        ego = {"x": float(step), "y": 0.0, "heading": 0.1, "vx": 10.0, "vy": 0.0, "ax": 0.0, "ay": 0.0}
+        objects = [b, a] if step > 3 else [a]
+        lights = [["l1", "green"], ["l1", "red"]] if step == 7 else []
+        frames.append({"t_us": 10**15 + step * 100_000, "ego": ego, "objects": objects, "traffic_lights": lights})
+    square = [[0, -2], [60, -2], [60, 2], [0, 2]]
+    lane = {"id": "l1", "roadblock_id": "g1", "type": "lane", "polygon": square, "centerline": [[0, 0], [60, 0]]}
+    lane |= {"predecessors": [], "successors": [], "speed_limit_mps": None}
+    group = {
+        "id": "g1",
+        "type": "roadblock",
+        "polygon": square,
+        "lane_ids": ["l1"],
+        "predecessors": [],
+        "successors": [],
+    }
+    empty = {key: [] for key in ("intersections", "carparks", "drivable_areas", "crosswalks")}
+    vehicle = {"name": "pacifica", "width": 2.297, "front_length": 4.049, "rear_length": 1.127, "wheel_base": 3.089}
+    return {
+        "schema": "ps-neutral-log/1",
+        "log_name": "made",
+        "vehicle": vehicle | {"height": 1.777},
+        "navsim_stride": 5,
+        "frames": frames,
+        "map": {"lanes": [lane], "roadblocks": [group], **empty},
+        "route_roadblock_ids": ["g1"],
+        "scenes": [
+            {"token": "0123456789abcdef", "frame": 5, "num_history_frames": 2, "num_future_frames": 3},
+            {
+                "token": "0123456789abcdef0",
+                "frame": 5,
+                "num_history_frames": 2,
+                "num_future_frames": 3,
+                "route_roadblock_ids": ["elsewhere"],
+                "traffic_lights": [[], [["l1", "red"]], [], [["l1", "green"]], []],
+                "extra_objects": [[], [["x", "barrier", 1, 2, 0, 1, 1, 1, 0, 0]], [], [], []],
+                "ego_offset": [1.0, 2.0, 0.5],
+            },
+        ],
+    }
+
+
+def written(tmp_path, content, name="log.json.gz"):
+    with gzip.open(tmp_path / name, "wt") as stream:
+        json.dump(content, stream)
+    return tmp_path / name
+
+
+def test_a_log_is_what_the_document_says(tmp_path):
+    path = written(tmp_path, document())
+    source = open_source(str(path))
+    assert source.kind == "neutral"
+    assert source.names() == ("made",)
+    log = source.load("made")
+    assert log.tracks.ids == ("a", "b")
+    assert log.tracks.classes.tolist() == [ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN]
+    assert log.tracks.valid.sum(axis=1).tolist() == [25, 21]
+    np.testing.assert_allclose(log.tracks.positions[0, 4], [14.0, 0.0, 0.75])
+    np.testing.assert_allclose(log.tracks.sizes[0, 0], [4.0, 2.0, 1.5])
+    np.testing.assert_allclose(log.tracks.velocities[0, 0], [10.0, 0.0])
+    assert log.lights.states[0, 7] == LightState.RED
+    assert log.route == ("g1",)
+    assert log.vehicle.length == pytest.approx(5.176)
+    np.testing.assert_allclose(log.ego.headings, 0.1)
+
+
+def test_scenes_carry_their_overrides(tmp_path):
+    scenes = load_scenes(written(tmp_path, document()))
+    plain, changed = scenes["0123456789abcdef"], scenes["0123456789abcdef0"]
+    assert (plain.follow_up, changed.follow_up) == (False, True)
+    assert (plain.scene.now, plain.scene.history, plain.scene.future) == (5, 5, 15)
+    log = changed.scene.log
+    assert log.route == ("elsewhere",)
+    assert log.lights.states[0, [0, 4, 5, 9, 10, 15, 19]].tolist() == [0, 0, 1, 1, 0, 3, 3]
+    assert log.tracks.valid[log.tracks.ids.index("x")].nonzero()[0].tolist() == [5, 6, 7, 8, 9]
+    c, s = np.cos(0.1), np.sin(0.1)
+    np.testing.assert_allclose(log.ego.positions[3, :2], [3 + c - 2 * s, s + 2 * c])
+    np.testing.assert_allclose(log.ego.headings, 0.6)
+
+
+def test_a_scene_keeps_the_order_of_its_own_frame(tmp_path):
+    content = document()
+    path = written(tmp_path, content)
+    assert load_scenes(path)["0123456789abcdef"].scene.log.tracks.ids == ("b", "a")
+    content["frames"][5]["objects"].reverse()
+    scene = scene_of(content, content["scenes"][0], path).scene
+    assert scene.log.tracks.ids == ("a", "b")
+    np.testing.assert_allclose(scene.log.tracks.positions[0, 4], [14.0, 0.0, 0.75])
+
+
+def test_broken_documents_say_what_is_wrong(tmp_path):
+    with pytest.raises(LogError, match="schema: is 'other'"):
+        read_document(written(tmp_path, {"schema": "other"}, "other.json.gz"))
+    content = document()
+    del content["map"]["lanes"][0]["polygon"]
+    with pytest.raises(LogError, match="polygon: is missing"):
+        parse_log(content, "here")
+    content = document()
+    content["frames"][0]["objects"][0][1] = "spaceship"
+    with pytest.raises(LogError, match="spaceship"):
+        parse_log(content, "here")
+    content = document()
+    content["scenes"][0]["frame"] = 20
+    with pytest.raises(LogError, match=r"scene 0123456789abcdef: .*needs steps"):
+        load_scenes(written(tmp_path, content, "late.json.gz"))
+    content["scenes"] = [content["scenes"][1] | {"extra_objects": []}]
+    with pytest.raises(LogError, match="extra_objects: has 0 frames instead of 5"):
+        load_scenes(written(tmp_path, content, "short.json.gz"))
+    with pytest.raises(LogError, match="no log 'other'"):
+        NeutralSource(written(tmp_path, document())).load("other")

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+from random_log import random_log
+from simple_log import simple_log
+
+from swerve.eval import build_context, load_context, save_context, score
+from swerve.eval.store import HEADER
+from swerve.scenes import Scene, SwerveError
+
+PLANS = np.stack([np.column_stack([np.arange(1, 9) * speed, np.zeros((8, 2))]) for speed in (1.0, 4.0, 8.0)])
+
+
+@pytest.mark.parametrize("scene", [Scene(simple_log(), 40, 15, 50), Scene(random_log(3), 15, 15, 50)])
+@pytest.mark.parametrize("follow_up", [False, True])
+def test_a_stored_context_scores_the_same(tmp_path, scene, follow_up):
+    context = build_context(scene, "token", follow_up)
+    save_context(context, tmp_path / "context.npz")
+    again = load_context(tmp_path / "context.npz")
+    assert again.token == "token"
+    assert (again.human is None) is follow_up
+    assert again.stage.surfaces.ids == context.stage.surfaces.ids
+    for policy in ("log-replay", "navsim-reactive", "lane-following"):
+        a, b = (score(one, PLANS, policy=policy) for one in (context, again))
+        np.testing.assert_array_equal(a.metrics, b.metrics)
+    assert [file.name for file in tmp_path.iterdir()] == ["context.npz"]
+
+
+def test_nothing_is_pickled_and_other_versions_are_refused(tmp_path):
+    """NAVSIM's metric caches are pickles of class instances: they run code and break with every version."""
+    path = tmp_path / "context.npz"
+    save_context(build_context(Scene(simple_log(), 40, 15, 50)), path)
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = dict(stored.items())
+    assert all(array.dtype != object for array in arrays.values())
+    header = json.loads(bytes(arrays[HEADER]))
+    header["version"] = 0
+    arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(path, **arrays)
+    with pytest.raises(SwerveError, match="context of version 0"):
+        load_context(path)
+    header["version"] = 1
+    del arrays["ego"]
+    arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(path, **arrays)
+    with pytest.raises(SwerveError, match="lacks 'ego'"):
+        load_context(path)
+    path.write_bytes(b"no context")
+    with pytest.raises(SwerveError, match="cannot be read as a context"):
+        load_context(path)

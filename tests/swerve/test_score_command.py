@@ -1,0 +1,87 @@
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from swerve.cli import app
+from swerve.data import open_source
+from swerve.scenes import SwerveError, scenes_of
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    """Trajectories of two names for three neighbouring moments of a town's log."""
+    source = open_source("town:1")
+    scenes = scenes_of(source.load(source.names()[0]), history=1.5, future=4.0, every=0.5)[:3]
+    poses = [np.column_stack([np.arange(1, 9) * speed, np.zeros((8, 2))]).tolist() for speed in (0.5, 3.0)]
+    entry = [{"name": "slow", "poses": poses[0]}, {"name": "fast", "poses": poses[1]}]
+    path = tmp_path_factory.mktemp("plans") / "plans.json"
+    path.write_text(json.dumps({scene.token: entry for scene in scenes}))
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["score", *map(str, arguments)])
+
+
+def test_a_log_is_scored_into_a_table(plans, tmp_path):
+    result = run("town:1", plans, "--name", "fast", "--out", tmp_path / "new" / "scores.csv")
+    assert result.exit_code == 0, result.output
+    assert "3 scenes, EPDMS" in result.output
+    with open(tmp_path / "new" / "scores.csv") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["token"] for row in rows] == [*json.loads(plans.read_text()), "average_all_frames"]
+    assert rows[0]["two_frame_extended_comfort"] == ""
+    assert rows[1]["two_frame_extended_comfort"] in ("0.0", "1.0")
+    mean = np.mean([float(row["score"]) for row in rows[:3]])
+    assert float(rows[3]["score"]) == pytest.approx(mean)
+
+
+def test_traffic_and_parquet_can_be_chosen(plans, tmp_path):
+    for traffic in ("constant-velocity", "navsim-reactive", "lane-following"):
+        out = tmp_path / f"{traffic}.parquet"
+        result = run("town:1", plans, "--name", "slow", "--traffic", traffic, "--out", out)
+        assert result.exit_code == 0, result.output
+        assert pq.read_table(out).num_rows == 4
+
+
+def test_mistakes_are_named(plans, tmp_path):
+    for arguments, complaint in (
+        (("town:1", plans), "2 trajectories to choose from"),
+        (("town:1", tmp_path / "none.json"), "not a file of trajectories"),
+        (("town:1", plans, "--name", "fast", "--benchmark", tmp_path / "none.json"), "need a neutral source"),
+        (("town:1", plans, "--name", "fast", "--out", tmp_path / "scores.txt"), "written as .csv or .parquet"),
+    ):
+        error = run(*arguments, *(() if "--out" in arguments else ("--out", tmp_path / "scores.csv"))).exception
+        assert isinstance(error, SwerveError), error
+        assert complaint in str(error)
+    strange = tmp_path / "strange.json"
+    strange.write_text(json.dumps({"12": [[0.0, 0.0, 0.0]] * 8}))
+    assert "no scenes 12" in str(run("town:1", strange).exception)
+
+
+def test_two_stages_from_a_benchmark_file(test_data, tmp_path):
+    golden = test_data.parent / "golden"
+    benchmark = golden / "cli" / "two_stage_neutral.json.gz"
+    if not benchmark.is_file():
+        pytest.skip(f"no golden file {benchmark}")
+    tokens = [row["token"] for row in read(golden / "cli" / "two_stage_reactive_constant_velocity.csv")][:-3]
+    still = tmp_path / "still.json"
+    still.write_text(json.dumps(dict.fromkeys(tokens, [[0.0, 0.0, 0.0]] * 8)))
+    for weighting in ("navsim-exact", "stable"):
+        out = tmp_path / f"{weighting}.csv"
+        result = run(golden / "logs", still, "--benchmark", benchmark, "--weighting", weighting, "--out", out)
+        # A folder of JSON files is not recognised by itself; it must be named.
+        assert isinstance(result.exception, SwerveError)
+        source = f"neutral:{golden / 'logs'}"
+        result = run(source, still, "--benchmark", benchmark, "--weighting", weighting, "--out", out)
+        assert result.exit_code == 0, result.output
+        assert [row["token"] for row in read(out)][-1] == "extended_pdm_score_combined"
+
+
+def read(path):
+    with open(path) as stream:
+        return list(csv.DictReader(stream))
