@@ -42,4 +42,4 @@ $(VENV)/dev: $(VENV)/core
 # Also removes what numba compiled: it does not notice when a kernel of another module changed.
 clean:
 	rm -rf $(VENV) build out
-	find scenes rasterizer data -name '*.nb[ci]' -delete
+	find scenes rasterizer data eval -name '*.nb[ci]' -delete
