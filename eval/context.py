@@ -81,9 +81,9 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
     where = EgoBox(ego[:3], ego_box_at(ego[:3]))
     surfaces = surfaces_around(road_map, where.box[:2])
     route = corrected_route(road_map, scene.log.route, where)
-    if not route:
-        raise SwerveError(f"scene {token} of log {scene.log.name}: no lane group of the route is in the map")
     route_lanes = lanes_of(road_map, route)
+    if not route_lanes:
+        raise SwerveError(f"scene {token} of log {scene.log.name}: no lane group of the route is in the map")
     start = starting_lane(road_map, route_lanes, surfaces.ids, where)
     on_route = np.array([surface in set(route_lanes) for surface in surfaces.ids], dtype=bool)
     stage = Stage(surfaces, on_route, centerline_from(road_map, start, route, route_lanes))
