@@ -1,6 +1,8 @@
 """Scores as tables in NAVSIM's columns, written as CSV or Parquet."""
 
 import csv
+import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from swerve.data.files import commit, make_folder, part_of, told_where, write_atomically
 from swerve.eval.aggregate import COLUMNS, Table
 from swerve.scenes import SwerveError
 
@@ -39,22 +42,47 @@ def two_stage_rows(table: Table, stage_one: set[str]) -> list[dict[str, Any]]:
     ]
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes rows; the ending of the name says how.
+def substrate(traffic: str, weighting: str | None) -> dict[str, Any]:
+    """On what scores stand: numbers with different substrates must not be compared.
+
+    Args:
+        traffic: the policy that drove the others.
+        weighting: of follow-up scenes; None in one stage.
+    """
+    return {
+        "metric": "EPDMS as NAVSIM v2.2",
+        "stages": 1 if weighting is None else 2,
+        "traffic": traffic,
+        "weighting": weighting,
+        "packages": {name: version(name) for name in ("swerve", "numba", "numpy", "scipy", "shapely")},
+    }
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) -> None:
+    """Writes rows, whole or not at all; the ending of the name says how. The stamp goes into `NAME.substrate.json`.
 
     Raises:
-        SwerveError: the name ends neither in .csv nor in .parquet.
+        SwerveError: the name ends neither in .csv nor in .parquet, or the file cannot be written.
     """
-    if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    elif path.suffix == ".csv":
-        with open(path, "w", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["", *rows[0]])
-            for index, row in enumerate(rows):
-                writer.writerow([index, *("" if value is None else value for value in row.values())])
-    else:
+    if path.suffix not in (".csv", ".parquet"):
         raise SwerveError(f"{path}: scores are written as .csv or .parquet")
+    make_folder(path.parent)
+    with told_where(path):
+        if path.suffix == ".parquet":
+            pq.write_table(pa.Table.from_pylist(rows), part_of(path))
+        else:
+            _write_csv(part_of(path), rows)
+        commit(path)
+        stamped = path.with_name(f"{path.name}.substrate.json")
+        write_atomically(stamped, (json.dumps(stamp, indent=1) + "\n").encode())
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    with open(path, "w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["", *rows[0]])
+        for index, row in enumerate(rows):
+            writer.writerow([index, *("" if value is None else value for value in row.values())])
 
 
 def _staged(

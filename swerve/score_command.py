@@ -12,7 +12,7 @@ import typer
 from swerve.data import Source, open_source
 from swerve.data.neutral import Follow, NeutralScene, NeutralSource
 from swerve.eval import Context, Group, build_context, one_stage, score_frames, two_stage
-from swerve.eval.tables import one_stage_rows, two_stage_rows, write_rows
+from swerve.eval.tables import one_stage_rows, substrate, two_stage_rows, write_rows
 from swerve.scenes import SwerveError, scenes_of
 
 
@@ -57,8 +57,7 @@ def score(
         contexts = _log_contexts(opened, log or opened.names()[0], plans)
         table = one_stage(score_frames(contexts, plans, traffic.value))
         rows = one_stage_rows(table)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_rows(out, rows)
+    write_rows(out, rows, substrate(traffic.value, weighting.value if benchmark else None))
     typer.echo(f"{len(contexts)} scenes, EPDMS {table.score:.4f}; wrote {out}")
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from swerve.eval import Frames, Group, epdms, one_stage, proximity_weights, two_stage
 from swerve.eval.aggregate import COLUMNS
-from swerve.eval.tables import one_stage_rows, two_stage_rows, write_rows
+from swerve.eval.tables import one_stage_rows, substrate, two_stage_rows, write_rows
 from swerve.scenes import SwerveError
 
 SCORE, COMFORT = COLUMNS.index("score"), COLUMNS.index("two_frame_extended_comfort")
@@ -130,11 +130,11 @@ def test_tables_have_navsims_columns(tmp_path):
         "extended_pdm_score_combined",
     ]
     assert rows[0]["lane_keeping_stage_two"] is None
-    write_rows(tmp_path / "two.csv", rows)
+    write_rows(tmp_path / "two.csv", rows, substrate("log-replay", "stable"))
     head, first = (tmp_path / "two.csv").read_text().splitlines()[:2]
     assert head.startswith(",token,valid,no_at_fault_collisions_stage_one,")
     assert first.startswith("0,now,True,1.0,")
-    write_rows(tmp_path / "one.parquet", one_stage_rows(one_stage(given_frames)))
+    write_rows(tmp_path / "one.parquet", one_stage_rows(one_stage(given_frames)), substrate("log-replay", None))
     assert (tmp_path / "one.parquet").stat().st_size > 0
     with pytest.raises(SwerveError, match=r"written as \.csv or \.parquet"):
-        write_rows(tmp_path / "one.txt", rows)
+        write_rows(tmp_path / "one.txt", rows, {})
