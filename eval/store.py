@@ -1,8 +1,7 @@
 """Contexts on disk: arrays in an npz file beside a JSON header with a version. Nothing is pickled."""
 
+import io
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeVar, cast, get_origin, get_type_hints
 
 import numpy as np
 
+from swerve.data.files import write_atomically
 from swerve.eval.context import Context
 from swerve.scenes import SwerveError
 
@@ -26,15 +26,9 @@ def save_context(context: Context, path: str | Path) -> None:
     _flatten(context, "", arrays, values)
     header = json.dumps({"format": "swerve-context", "version": VERSION, "values": values})
     arrays[HEADER] = np.frombuffer(header.encode(), np.uint8)
-    path = Path(path)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    write_atomically(Path(path), packed.getvalue())
 
 
 def load_context(path: str | Path) -> Context:

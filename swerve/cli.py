@@ -7,6 +7,7 @@ import typer
 
 from swerve import __version__
 from swerve.augment_command import augment
+from swerve.eval.compiling import announce_compilation
 from swerve.scenes import SwerveError
 from swerve.score_command import score
 from swerve.show_command import show
@@ -42,6 +43,7 @@ def options(
 
 def main() -> None:
     """Runs the command line; the user's mistakes end in one line and exit code 2, without a traceback."""
+    announce_compilation()
     try:
         app()
     except SwerveError as error:
