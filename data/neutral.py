@@ -5,8 +5,12 @@ The world frame is the source's own (origin zero), because scores are compared t
 
 import gzip
 import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +114,10 @@ class NeutralSource:
         Raises:
             LogError: the file is not in this form, or its log is not in this source.
         """
+        with _malformed(benchmark):
+            return self._follow_ups(benchmark)
+
+    def _follow_ups(self, benchmark: Path) -> tuple[dict[str, NeutralScene], list[Follow]]:
         document = read_document(benchmark, TWO_STAGE_SCHEMA)
         files = self._files()
         if document["log"] not in files:
@@ -124,7 +132,7 @@ class NeutralSource:
 
     def _files(self) -> dict[str, Path]:
         files = [self.path] if self.path.is_file() else sorted(self.path.glob("*.json*"))
-        named = [(read_document(file)["log_name"], file) for file in files]
+        named = [(read_document(file).get("log_name", file.stem), file) for file in files]
         if not named or len(dict(named)) < len(named):
             raise LogError(self.path, "log_name", "two logs of one name" if named else "no .json or .json.gz file")
         return dict(named)
@@ -138,7 +146,9 @@ def load_scenes(path: str | Path) -> dict[str, NeutralScene]:
     """
     document = read_document(Path(path))
     log = parse_log(document, path)
-    return {record["token"]: scene_of(document, record, path, log) for record in document["scenes"]}
+    with _malformed(path):
+        records = {record["token"]: record for record in document["scenes"]}
+    return {token: scene_of(document, record, path, log) for token, record in records.items()}
 
 
 def scene_of(
@@ -155,11 +165,18 @@ def scene_of(
     Raises:
         LogError: an override does not fit the scene, or the scene leaves the log.
     """
+    with _malformed(path):
+        return _scene_of(document, record, path, log)
+
+
+def _scene_of(document: dict[str, Any], record: dict[str, Any], path: str | Path, log: Log | None) -> NeutralScene:
     overridden = any(key in record for key in ("route_roadblock_ids", "traffic_lights", "extra_objects", "ego_offset"))
     if overridden or log is None:
         log = parse_log(_with_overrides(document, record, path), path)
-    log = replace(log, tracks=_in_order_of(log.tracks, document["frames"], record["frame"]))
-    stride = document["navsim_stride"]
+    stride, frames = document["navsim_stride"], document["frames"]
+    ordered = _in_order_of(log.tracks, frames, record["frame"])
+    window = frames[record["frame"] : record["frame"] + record["num_future_frames"] * stride : stride]
+    log = replace(log, tracks=_classed_by(ordered, window))
     history, future = (record["num_history_frames"] - 1) * stride, record["num_future_frames"] * stride
     try:
         scene = Scene(log, record["frame"], history, future)
@@ -180,6 +197,15 @@ def _in_order_of(tracks: Tracks, frames: list[Any], now: int) -> Tracks:
     return tracks.of(np.array(first + others, dtype=int))
 
 
+def _classed_by(tracks: Tracks, window: list[Any]) -> Tracks:
+    """The tracks with the classes of their first observations in the window, where NAVSIM looks for them."""
+    classes, row = tracks.classes.copy(), {track: index for index, track in enumerate(tracks.ids)}
+    for frame in reversed(window):
+        for item in frame["objects"]:
+            classes[row[item[0]]] = CLASSES[item[1]]
+    return replace(tracks, classes=classes)
+
+
 @lru_cache(maxsize=4)
 def read_document(path: Path, schema: str = SCHEMA) -> dict[str, Any]:
     """The parsed JSON of a neutral file.
@@ -189,13 +215,17 @@ def read_document(path: Path, schema: str = SCHEMA) -> dict[str, Any]:
     """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
-            document = json.load(stream)
-    except (OSError, EOFError, ValueError) as error:
+            document = json.load(stream, parse_constant=_refuse)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise LogError(path, "file", f"cannot be read ({error})") from error
     if not isinstance(document, dict) or document.get("schema") != schema:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise LogError(path, "schema", f"is {found!r}, not {schema!r}")
     return document
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
 
 
 def parse_log(document: dict[str, Any], path: str | Path) -> Log:
@@ -204,8 +234,19 @@ def parse_log(document: dict[str, Any], path: str | Path) -> Log:
     Raises:
         LogError: a field is missing or of the wrong kind.
     """
-    try:
+    with _malformed(path):
         return _parse(document)
+
+
+@contextmanager
+def _malformed(path: str | Path) -> Iterator[None]:
+    """Inside, what is missing or of the wrong kind in a document becomes one error that names it.
+
+    Raises:
+        LogError: instead of what reading JSON's dicts and lists raises.
+    """
+    try:
+        yield
     except KeyError as error:
         raise LogError(path, str(error.args[0]), "is missing, or a name that this form does not have") from error
     except (TypeError, ValueError, IndexError) as error:
@@ -214,13 +255,16 @@ def parse_log(document: dict[str, Any], path: str | Path) -> Log:
 
 def _parse(document: dict[str, Any]) -> Log:
     frames, body = document["frames"], document["vehicle"]
-    lanes = {lane["id"]: lane for lane in document["map"]["lanes"]}
+    lanes = {str(lane["id"]): lane for lane in document["map"]["lanes"]}
     length = body["front_length"] + body["rear_length"]
+    times = [frame["t_us"] for frame in frames]
+    if any(after <= before for before, after in pairwise(times)):
+        raise ValueError("frames: t_us does not increase")
     return Log(
         name=document["log_name"],
         source="neutral",
-        times_us=np.array([frame["t_us"] for frame in frames], np.int64),
-        ego=_ego([frame["ego"] for frame in frames], np.array([frame["t_us"] for frame in frames]) * 1e-6),
+        times_us=np.array(times, np.int64),
+        ego=_ego([frame["ego"] for frame in frames], np.array(times) * 1e-6),
         vehicle=Vehicle(body["name"], length, body["width"], body["height"], body["wheel_base"], body["rear_length"]),
         tracks=_tracks([frame["objects"] for frame in frames]),
         lights=_lights([frame["traffic_lights"] for frame in frames], lanes),
@@ -264,7 +308,11 @@ def _tracks(frames: list[Any]) -> Tracks:
 
 
 def _lights(frames: list[Any], lanes: dict[str, dict[str, Any]]) -> TrafficLights:
-    """One head per lane, at the lane's start; where a frame names a lane twice, red wins."""
+    """One head per lane, at the lane's start; where a frame names a lane twice, red wins.
+
+    Lights of lanes that the map does not have rule nobody here and are left out, as NAVSIM does.
+    """
+    frames = [[(str(lane), state) for lane, state in frame if str(lane) in lanes] for frame in frames]
     ids = tuple(dict.fromkeys(lane for frame in frames for lane, _ in frame))
     row = {lane: index for index, lane in enumerate(ids)}
     states = np.zeros((len(ids), len(frames)), np.uint8)
@@ -284,11 +332,17 @@ def _road_map(record: dict[str, Any]) -> RoadMap:
         for name in ("intersections", "carparks", "drivable_areas", "crosswalks")
     }
     lanes = tuple(_lane(lane) for lane in record["lanes"])
+    groups = tuple(_group(group) for group in record["roadblocks"])
+    known = {lane.id for lane in lanes}
+    for group in groups:
+        for lane_id in group.lane_ids:
+            if lane_id not in known:
+                raise ValueError(f"roadblock {group.id} names lane {lane_id}, which the map lacks")
     points = np.concatenate([lane.centerline for lane in lanes]) if lanes else np.zeros((1, 3))
     return RoadMap(
         lanes=lanes,
         ground=GroundHeight.from_points(points),
-        lane_groups=tuple(_group(group) for group in record["roadblocks"]),
+        lane_groups=groups,
         drivable_areas=areas["drivable_areas"],
         intersections=areas["intersections"],
         crossings=areas["crosswalks"],
@@ -304,8 +358,8 @@ def _lane(record: dict[str, Any]) -> Lane:
         polygon=_flat(record["polygon"]),
         is_connector=record["type"] == "connector",
         group_id=str(record["roadblock_id"]),
-        predecessors=tuple(record["predecessors"]),
-        successors=tuple(record["successors"]),
+        predecessors=tuple(map(str, record["predecessors"])),
+        successors=tuple(map(str, record["successors"])),
         speed_limit=record["speed_limit_mps"],
         holes=_holes(record),
     )
@@ -314,11 +368,11 @@ def _lane(record: dict[str, Any]) -> Lane:
 def _group(record: dict[str, Any]) -> LaneGroup:
     return LaneGroup(
         id=str(record["id"]),
-        lane_ids=tuple(record["lane_ids"]),
+        lane_ids=tuple(map(str, record["lane_ids"])),
         polygon=_flat(record["polygon"]),
         is_connector=record["type"] == "connector",
-        predecessors=tuple(record["predecessors"]),
-        successors=tuple(record["successors"]),
+        predecessors=tuple(map(str, record["predecessors"])),
+        successors=tuple(map(str, record["successors"])),
         holes=_holes(record),
     )
 

@@ -11,7 +11,7 @@ from swerve.eval.judge import Stage
 from swerve.eval.pdm_closed import Situation, reference_trajectory
 from swerve.eval.rails import Rails, lane_graph_rails, rails_of
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
-from swerve.eval.surfaces import surfaces_around
+from swerve.eval.surfaces import Layer, surfaces_around
 from swerve.eval.thresholds import AXLE_TO_CENTER, FRAMES, HALF_LENGTH, HALF_WIDTH, HISTORY_FRAMES, REFERENCE_STEPS
 from swerve.eval.traffic import RedLights, Traffic, frames_of, logged_traffic, red_lights
 from swerve.scenes import RoadMap, Scene, SwerveError
@@ -85,7 +85,7 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
     if not route_lanes:
         raise SwerveError(f"scene {token} of log {scene.log.name}: no lane group of the route is in the map")
     start = starting_lane(road_map, route_lanes, surfaces.ids, where)
-    on_route = np.array([surface in set(route_lanes) for surface in surfaces.ids], dtype=bool)
+    on_route = np.isin(surfaces.ids, route_lanes) & np.isin(surfaces.layers, (Layer.LANE, Layer.LANE_CONNECTOR))
     stage = Stage(surfaces, on_route, centerline_from(road_map, start, route, route_lanes))
     traffic = logged_traffic(scene, future)
     lights = red_lights(scene, future, lanes_of(road_map, scene.log.route))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +49,8 @@ def score(
     """
     opened = open_source(source)
     plans = read_trajectories(trajectories, name)
+    if not plans:
+        raise SwerveError(f"{trajectories}: holds no trajectory")
     if benchmark:
         contexts, groups = _benchmark_contexts(opened, benchmark)
         frames = score_frames(contexts, plans, traffic.value)
@@ -71,7 +74,7 @@ def read_trajectories(path: Path, name: str | None = None) -> dict[str, np.ndarr
         with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
             content = json.load(stream)
         return {token: _poses(token, entry, name) for token, entry in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError, KeyError) as error:
         raise SwerveError(f"{path}: not a file of trajectories ({error})") from error
 
 

@@ -124,3 +124,52 @@ def test_broken_documents_say_what_is_wrong(tmp_path):
         load_scenes(written(tmp_path, content, "short.json.gz"))
     with pytest.raises(LogError, match="no log 'other'"):
         NeutralSource(written(tmp_path, document())).load("other")
+
+
+def test_a_scene_sees_the_class_of_its_own_first_observation(tmp_path):
+    content = document()
+    for index, frame in enumerate(content["frames"]):
+        frame["objects"][-1][1] = "pedestrian" if index < 5 else "barrier"
+    scene = load_scenes(written(tmp_path, content))["0123456789abcdef"].scene
+    row = scene.log.tracks.ids.index("a")
+    assert scene.log.tracks.classes[row] == ObjectClass.BARRIER
+
+
+def test_lights_of_lanes_that_the_map_lacks_rule_nobody(tmp_path):
+    content = document()
+    content["frames"][3]["traffic_lights"] = [["elsewhere", "red"]]
+    log = parse_log(read_document(written(tmp_path, content)), "log")
+    assert log.lights.lane_ids == ("l1",)
+
+
+def broken(change):
+    content = document()
+    change(content)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content["frames"][4]["ego"].update(x=float("nan")), "NaN"),
+        (lambda content: content["frames"][4].update(t_us=0), "t_us"),
+        (lambda content: content["map"]["roadblocks"][0].update(lane_ids=["l9"]), "l9"),
+        (lambda content: content["scenes"][0].pop("frame"), "frame"),
+        (lambda content: content["scenes"][0].pop("token"), "token"),
+        (lambda content: content.pop("navsim_stride"), "navsim_stride"),
+        (lambda content: content.pop("scenes"), "scenes"),
+    ],
+)
+def test_damaged_logs_end_in_one_error_that_names_the_field(tmp_path, change, message):
+    path = written(tmp_path, broken(change))
+    with pytest.raises(LogError, match=message):
+        load_scenes(path)
+
+
+def test_a_file_of_damaged_gzip_is_named(tmp_path):
+    path = written(tmp_path, document())
+    data = bytearray(path.read_bytes())
+    data[30:60] = bytes(30)
+    path.write_bytes(bytes(data))
+    with pytest.raises(LogError, match="cannot be read"):
+        read_document(path)

@@ -301,7 +301,9 @@ def main(names):
         check_file(Path(name), tally)
     print(tally.table())
     print(f"{tally.mismatches} mismatches in {len(names)} files")
-    return 1 if tally.mismatches else 0
+    if not tally.lines:
+        print("nothing was compared: the files hold no scenes")
+    return 1 if tally.mismatches or not tally.lines else 0
 
 
 if __name__ == "__main__":
