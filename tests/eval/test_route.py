@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from swerve.data import open_source
+from swerve.eval import build_context
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
-from swerve.scenes import GroundHeight, Lane, LaneGroup, RoadMap
+from swerve.eval.surfaces import Layer
+from swerve.scenes import GroundHeight, Lane, LaneGroup, RoadMap, scenes_of
 from swerve.scenes.polyline import arc_lengths
 
 
@@ -92,3 +97,18 @@ def test_the_starting_lane_is_under_the_axle_else_the_nearest():
     assert starting_lane(road_map, lanes, lanes, at(4, 0.5, 0.25)).id == "b1"
     assert starting_lane(road_map, lanes, lanes, at(4, 24.0, 0.0)).id == "c1"
     assert starting_lane(road_map, lanes, (), at(4, 30.0, 0.0)).id == "c1"  # holds the centre
+
+
+def test_only_lanes_are_on_the_route():
+    """Ids are unique within a layer alone: an intersection named like a lane of the route is not on it."""
+    source = open_source("town:1")
+    log = source.load(source.names()[0])
+    scene = scenes_of(log, history=1.5, future=4.0)[0]
+    named = build_context(scene).route_lanes[0]
+    crossroads = tuple(replace(area, id=named) for area in log.road_map.intersections)
+    renamed = replace(log, road_map=replace(log.road_map, intersections=crossroads))
+    stage = build_context(replace(scene, log=renamed)).stage
+    kinds = stage.surfaces.layers[stage.on_route]
+    assert len(kinds) > 0
+    assert set(kinds) <= {Layer.LANE, Layer.LANE_CONNECTOR}
+    assert Layer.INTERSECTION in stage.surfaces.layers[np.array(stage.surfaces.ids) == named]
