@@ -41,7 +41,7 @@ class Section:
         title: a few words.
         text: one or two sentences.
         panels: the pictures.
-        width: width in pixels that a panel would like to have.
+        width: pixels that a panel would like to have on a sheet of 1920; on a page, two thirds of that.
     """
 
     title: str
@@ -69,7 +69,7 @@ def _section_html(section: Section) -> str:
     )
     return (
         f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.text)}</p>"
-        f'<div class="panels" style="--width: {section.width}px">{panels}</div>'
+        f'<div class="panels" style="--width: {section.width * 2 // 3}px">{panels}</div>'
     )
 
 
