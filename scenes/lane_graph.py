@@ -1,4 +1,4 @@
-"""What follows from lanes: which lane a point is on, lane groups where a source has none, and the driven route."""
+"""What follows from lanes: lane groups where a source has none, and the driven route."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,22 +20,6 @@ _SAMPLE, _REACH = 1.0, 1.5
 _DISTANCE_SCALE, _HEADING_SCALE, _LATERAL_SCALE = 0.5, np.deg2rad(20.0), 2.0
 _STEP_COST, _CHANGE_COST, _JUMP_COST = 0.1, 2.0, 20.0
 _LONGEST_BRIDGE = 6
-
-
-def lane_at(
-    road_map: RoadMap, points: Float[np.ndarray, "n 2"], headings: Float[np.ndarray, "n"]
-) -> Int[np.ndarray, "n"]:
-    """For each point the lane (index in `road_map.lanes`) that contains it and runs most nearly in its heading.
-
-    -1 where no lane contains the point, or every lane that does turns from the heading by more than 60 degrees.
-    """
-    point, lane, _ = _near(road_map.lanes, points, 0.0)
-    turn, lateral = _alignment(road_map.lanes, point, lane, points, headings)
-    found = np.full(len(points), -1)
-    order = np.lexsort((np.abs(lateral), turn))[::-1]
-    order = order[turn[order] <= _WIDEST_TURN]
-    found[point[order]] = lane[order]
-    return found
 
 
 def with_derived_groups(road_map: RoadMap) -> RoadMap:
@@ -63,7 +47,7 @@ def with_derived_groups(road_map: RoadMap) -> RoadMap:
         )
         for key, ids in members.items()
     )
-    return road_map.with_groups(lanes, groups)
+    return replace(road_map, lanes=lanes, lane_groups=groups)
 
 
 def route_along(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The map: lanes and how they join, surfaces, paint, and the height of the ground."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -237,10 +237,6 @@ class RoadMap:
     def group_by_id(self) -> dict[str, LaneGroup]:
         """Lane groups by their ids."""
         return {group.id: group for group in self.lane_groups}
-
-    def with_groups(self, lanes: tuple[Lane, ...], groups: tuple[LaneGroup, ...]) -> "RoadMap":
-        """The same map with other lanes and groups."""
-        return replace(self, lanes=lanes, lane_groups=groups)
 
 
 def union_of(pieces: Iterable[Area | Lane]) -> shapely.Geometry:

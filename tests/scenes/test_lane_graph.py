@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
-from hypothesis import strategies as st
-from simple_log import simple_log, simple_map
+from simple_log import simple_log
 
 from swerve.scenes import Ego, GroundHeight, Lane, LaneKind, RoadMap
-from swerve.scenes.lane_graph import lane_at, route_along, with_derived_groups
+from swerve.scenes.lane_graph import route_along, with_derived_groups
 from swerve.scenes.transforms import upright
 
 WIDTH = 3.5
@@ -157,27 +155,3 @@ def test_standing_still_and_off_the_map_have_short_routes(road_map):
 def test_the_simple_log_drives_on_its_own_group():
     log = simple_log()
     assert route_along(log.road_map, log.ego) == log.route == ("east",)
-
-
-def test_lane_at_takes_the_lane_of_nearest_heading(road_map):
-    points = np.array([[-20, 0.5], [5, 1.0], [5, 1.0], [-20, 3.0], [-20, 0.5], [0, 50.0]])
-    headings = np.array([0.0, 0.0, 0.4, np.pi, np.pi, 0.0])
-    found = lane_at(road_map, points, headings)
-    names = [road_map.lanes[index].id if index >= 0 else None for index in found]
-    assert names == ["in_left", "on_left", "turn", "oncoming", None, None]
-
-
-@given(st.integers(0, 1000))
-def test_lane_at_agrees_with_a_search_lane_by_lane(seed):
-    road_map = simple_map(0.0)
-    rng = np.random.default_rng(seed)
-    points = rng.uniform([-10, -9], [210, 9], (20, 2))
-    headings = rng.uniform(-np.pi, np.pi, 20)
-    for point, heading, found in zip(points, headings, lane_at(road_map, points, headings), strict=True):
-        inside = [
-            index
-            for index, lane in enumerate(road_map.lanes)
-            if shapely.Polygon(lane.polygon[:, :2]).contains(shapely.Point(point))
-            and np.cos(heading - (0.0 if "east" in lane.id else np.pi)) > 0.5
-        ]
-        assert found == (inside[0] if inside else -1)
