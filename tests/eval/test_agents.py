@@ -85,8 +85,10 @@ def split_at(log, x):
     group = road.lane_groups[0]
     return replace(
         log,
-        road_map=road.with_groups(
-            (a, b, *road.lanes[1:]), (replace(group, lane_ids=(*group.lane_ids, "b")), *road.lane_groups[1:])
+        road_map=replace(
+            road,
+            lanes=(a, b, *road.lanes[1:]),
+            lane_groups=(replace(group, lane_ids=(*group.lane_ids, "b")), *road.lane_groups[1:]),
         ),
     )
 
