@@ -22,7 +22,7 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	rm -rf build/types
 	mkdir -p build/types/swerve
-	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/data $(CURDIR)/eval build/types/swerve
+	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/data $(CURDIR)/eval $(CURDIR)/planners build/types/swerve
 	MYPYPATH=build/types $(BIN)/mypy --package swerve
 
 bench: $(VENV)/dev
@@ -42,4 +42,4 @@ $(VENV)/dev: $(VENV)/core
 # Also removes what numba compiled: it does not notice when a kernel of another module changed.
 clean:
 	rm -rf $(VENV) build out
-	find scenes rasterizer data eval -name '*.nb[ci]' -delete
+	find scenes rasterizer data eval planners -name '*.nb[ci]' -delete

@@ -10,6 +10,7 @@ from swerve.eval.pdms import PdmsScores, pdms
 from swerve.eval.reasons import Reason, reasons
 from swerve.eval.score import Scores, epdms, score
 from swerve.eval.simulate import State, simulate
+from swerve.eval.situation import Situation
 from swerve.eval.store import load_context, save_context
 from swerve.eval.tensors import TensorScores, score_tensor
 
@@ -22,6 +23,7 @@ __all__ = [
     "PdmsScores",
     "Reason",
     "Scores",
+    "Situation",
     "State",
     "Table",
     "TensorScores",

@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Int
 from swerve.eval.comfort import history_states
 from swerve.eval.compiling import announce_compilation
 from swerve.eval.judge import Stage
-from swerve.eval.pdm_closed import Situation, reference_trajectory
+from swerve.eval.pdm_closed import reference_trajectory
 from swerve.eval.rails import Rails, lane_graph_rails, rails_of
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
+from swerve.eval.situation import Situation
 from swerve.eval.surfaces import Layer, surfaces_around
 from swerve.eval.thresholds import AXLE_TO_CENTER, FRAMES, HALF_LENGTH, HALF_WIDTH, HISTORY_FRAMES, REFERENCE_STEPS
 from swerve.eval.traffic import RedLights, Traffic, frames_of, logged_traffic, red_lights
@@ -38,6 +39,9 @@ class Context:
         rails: vehicles on lanes, for NAVSIM's reactive traffic.
         graph_rails: the same for reactive traffic that follows the lane graph.
         reference: what PDM-Closed would do: world poses at 0, 0.1, ..., 5 s.
+        traffic_now: all tracks of this moment.
+        lights_now: red lights on the corrected route at this moment.
+        speed_limit: of the ego's lane, m/s; None where unknown.
     """
 
     token: str
@@ -55,6 +59,14 @@ class Context:
     rails: Rails
     graph_rails: Rails
     reference: Float[np.ndarray, "51 3"]
+    traffic_now: Traffic
+    lights_now: RedLights
+    speed_limit: float | None
+
+    @property
+    def situation(self) -> Situation:
+        """What a planner that sees perfectly is told; in follow-up scenes nobody knows of a human."""
+        return Situation(self.ego, self.stage, self.traffic_now, self.lights_now, self.speed_limit, self.human)
 
     @property
     def ego_box(self) -> Float[np.ndarray, "6"]:
@@ -110,6 +122,9 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
         rails=rails_of(road_map, traffic, _seen_now(scene, traffic), where.box),
         graph_rails=lane_graph_rails(scene, road_map, traffic, future),
         reference=reference_trajectory(situation),
+        traffic_now=current[0],
+        lights_now=current[1],
+        speed_limit=start.speed_limit,
     )
 
 

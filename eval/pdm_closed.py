@@ -13,10 +13,11 @@ import shapely
 from jaxtyping import Bool, Float, Int
 
 from swerve.eval.geometry_kernels import box_edges
-from swerve.eval.judge import Metric, Stage, compared_progress, judge, pdm_score
+from swerve.eval.judge import Metric, compared_progress, judge, pdm_score
 from swerve.eval.pdm_closed_kernels import along_path, corridor_hits, project_point, unroll
 from swerve.eval.score_kernels import ego_boxes
 from swerve.eval.simulate import simulate
+from swerve.eval.situation import Situation
 from swerve.eval.surfaces import pack
 from swerve.eval.thresholds import (
     DEFAULT_SPEED_LIMIT,
@@ -34,25 +35,6 @@ from swerve.eval.traffic import ROAD_USERS, RedLights, Traffic, World
 from swerve.eval.traffic_kernels import touching
 from swerve.scenes.polyline import arc_lengths
 from swerve.scenes.transforms import wrap_angle
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What PDM-Closed knows.
-
-    Attributes:
-        ego: state now.
-        stage: the map and the centreline.
-        traffic: tracks now; only the first step is looked at.
-        lights: red lights; only the first step is looked at.
-        speed_limit: of the ego's lane, m/s; None where unknown.
-    """
-
-    ego: Float[np.ndarray, "11"]
-    stage: Stage
-    traffic: Traffic
-    lights: RedLights
-    speed_limit: float | None
 
 
 @dataclass(frozen=True)

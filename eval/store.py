@@ -14,7 +14,7 @@ from swerve.eval.context import Context
 from swerve.scenes import SwerveError
 
 # To be raised whenever a context's fields or their meaning change: old files are then refused, not misread.
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER: Final = "header"
 T = TypeVar("T")
 

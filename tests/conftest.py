@@ -8,7 +8,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("scenes", "rasterizer", "data", "eval", "swerve")
+ROOMS = ("scenes", "rasterizer", "data", "eval", "planners", "swerve")
 
 
 def _modules() -> list[str]:

@@ -40,7 +40,7 @@ def test_nothing_is_pickled_and_other_versions_are_refused(tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(SwerveError, match="context of version 0"):
         load_context(path)
-    header["version"] = 1
+    header["version"] = VERSION
     del arrays["ego"]
     arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez(path, **arrays)

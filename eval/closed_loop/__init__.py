@@ -1,0 +1,1 @@
+"""Closed-loop simulation: a planner drives until the log ends."""

@@ -1,0 +1,1 @@
+"""Pseudo-simulation: two-stage benchmarks, built from logs and evaluated on planners."""

@@ -1,0 +1,61 @@
+"""A case: one stage-one scene with everything that is evaluated for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.eval.aggregate import Group
+from swerve.scenes import Camera
+from swerve.scenes.viewpoints import Viewpoint
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A scene of a benchmark, as the ego sees it.
+
+    Attributes:
+        token: unique in the benchmark.
+        viewpoint: the ego. In the first stage it is the logged one of a scene of the log. In the second it is of kind
+            FOLLOW_UP, in a scene of a log of its own, in which the traffic has gone on for 4 s; `human` then is where
+            the logged driver was.
+        follow_up: whether it belongs to the second stage.
+    """
+
+    token: str
+    viewpoint: Viewpoint
+    follow_up: bool
+
+
+@runtime_checkable
+class Views(Protocol):
+    """Where the images of a case come from: read from the benchmark, or drawn when asked for."""
+
+    def cameras(self, frame: Frame) -> tuple[Camera, ...]:
+        """The cameras of a frame, as drawn."""
+
+    def images(self, frame: Frame, cameras: Sequence[str]) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
+        """Colours by name of the camera.
+
+        Raises:
+            SwerveError: there is no such camera, or no such image.
+        """
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stage-one frame, the frame 0.5 s before it, and the pairs of follow-up frames of both.
+
+    Attributes:
+        log: name of the log.
+        group: tokens of its frames.
+        frames: the frames by token.
+        views: images of its frames; None where nobody can draw it.
+    """
+
+    log: str
+    group: Group
+    frames: Mapping[str, Frame]
+    views: Views | None = None

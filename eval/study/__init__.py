@@ -1,0 +1,1 @@
+"""How well open-loop measures predict closed loop."""

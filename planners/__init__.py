@@ -1,0 +1,1 @@
+"""Planners, and how to load them by name."""

@@ -1,0 +1,98 @@
+"""What a planner is: an observation in, a trajectory out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from swerve.scenes.camera import Camera
+from swerve.scenes.errors import SwerveError
+from swerve.scenes.vehicle import Vehicle
+from swerve.scenes.viewpoints import Command
+
+
+@dataclass(frozen=True)
+class History:
+    """The ego's own states up to now, ten a second; the last row is now.
+
+    Attributes:
+        seconds: from now: ..., -0.2, -0.1, 0.
+        poses: rear axle (x, y, heading) in the ego frame of now.
+        velocity: (forward, left) in the ego frame of each moment, m/s.
+        acceleration: the same of acceleration, m/s2.
+        yaw_rate: rad/s, counter-clockwise.
+    """
+
+    seconds: Float[np.ndarray, "h"]
+    poses: Float[np.ndarray, "h 3"]
+    velocity: Float[np.ndarray, "h 2"]
+    acceleration: Float[np.ndarray, "h 2"]
+    yaw_rate: Float[np.ndarray, "h"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a planner is told.
+
+    Attributes:
+        token: name of the scene; for messages and for seeding, it tells nothing.
+        time_us: the moment now.
+        vehicle: the ego's body.
+        history: the ego's own states up to now.
+        command: where the route leads.
+        cameras: those whose images are there.
+        images: colours by name of the camera.
+        privileged: what only the simulator knows (`swerve.eval.Situation`), for planners that declare `privileged`;
+            None for all others.
+    """
+
+    token: str
+    time_us: int
+    vehicle: Vehicle
+    history: History
+    command: Command
+    cameras: tuple[Camera, ...] = ()
+    images: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
+    privileged: Any = None
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Where the rear axle is to be.
+
+    Attributes:
+        poses: (x, y, heading) in the ego frame of now, at interval, 2 interval, ... seconds from now; to 4 s or beyond.
+        interval: seconds between poses.
+
+    Raises:
+        SwerveError: there is no pose, one is not finite, or they end before 4 s.
+    """
+
+    poses: Float[np.ndarray, "k 3"]
+    interval: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.poses).all():
+            bad = np.flatnonzero(~np.isfinite(self.poses).all(axis=1))
+            raise SwerveError(f"trajectory: poses {bad[:5].tolist()} are not finite")
+        if not self.interval > 0 or len(self.poses) * self.interval < 4.0 - 1e-6:
+            raise SwerveError(f"trajectory: {len(self.poses)} poses every {self.interval} s end before 4 s")
+
+
+@runtime_checkable
+class Planner(Protocol):
+    """A planner: any object with this method.
+
+    It may declare, as attributes of class or object:
+
+    - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all.
+    - `privileged = True`: it gets `Observation.privileged`.
+    - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.
+
+    It keeps nothing from one call to the next: calls come in any order, in several processes.
+    """
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Where to drive. An error or a pose that is not finite counts as a failure of this scene."""
