@@ -6,7 +6,7 @@ from random_log import random_log
 from simple_log import simple_log
 
 from swerve.eval import build_context, load_context, save_context, score
-from swerve.eval.store import HEADER
+from swerve.eval.store import HEADER, VERSION
 from swerve.scenes import Scene, SwerveError
 
 PLANS = np.stack([np.column_stack([np.arange(1, 9) * speed, np.zeros((8, 2))]) for speed in (1.0, 4.0, 8.0)])
