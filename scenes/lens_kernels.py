@@ -34,10 +34,15 @@ def distort(model, c, limit, x, y):
         return x, y
     r = math.sqrt(x * x + y * y)
     if r > limit:
-        # Called with the radius cut to the limit, never with the limit again: rounding may leave it above for ever.
-        inner_x, inner_y = distort(model, c, math.inf, x * limit / r, y * limit / r)
+        inner_x, inner_y = _distort_within(model, c, x * limit / r, y * limit / r)
         grow = (r - limit) / r
         return inner_x + x * grow, inner_y + y * grow
+    return _distort_within(model, c, x, y)
+
+
+@numba.njit(cache=True)
+def _distort_within(model, c, x, y):
+    """The model itself, up to its limit."""
     scale = radial_scale(model, c, x * x + y * y)
     if model == FISHEYE:
         return x * scale, y * scale
