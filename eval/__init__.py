@@ -1,6 +1,6 @@
 """Simulate, score and weigh what a planner would have done."""
 
-from swerve.eval.aggregate import Frames, Group, Table, one_stage, proximity_weights, two_stage
+from swerve.eval.aggregate import Frames, FrameScores, Group, Table, one_stage, proximity_weights, two_stage, weigh
 from swerve.eval.context import Context, build_context
 from swerve.eval.evaluate import score_frames
 from swerve.eval.judge import METRIC_NAMES, Metric
@@ -17,6 +17,7 @@ from swerve.eval.tensors import TensorScores, score_tensor
 __all__ = [
     "METRIC_NAMES",
     "Context",
+    "FrameScores",
     "Frames",
     "Group",
     "Metric",
@@ -42,4 +43,5 @@ __all__ = [
     "score_tensor",
     "simulate",
     "two_stage",
+    "weigh",
 ]

@@ -5,6 +5,7 @@ soon as the plan ends 1.92 m from the nearest follow-up scene. `stable` normalis
 that weights always follow the distances, and reports how many scenes really count.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -50,15 +51,28 @@ class Frames:
         Raises:
             SwerveError: a token was not scored, or its scores are not finite; it names them.
         """
-        known = {token: row for row, token in enumerate(self.tokens)}
-        missing = [token for token in tokens if token not in known]
-        if missing:
-            raise SwerveError(_complaint(missing, "have no scores"))
-        rows = np.array([known[token] for token in tokens], dtype=int)
+        rows = _rows_of(self.tokens, tokens)
         invalid = [self.tokens[row] for row in rows if not np.isfinite(self.metrics[row]).all()]
         if invalid:
             raise SwerveError(_complaint(invalid, "have sub-scores that are not finite"))
         return rows
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """All that weighing needs of scored frames.
+
+    Attributes:
+        tokens: unique names.
+        values: columns as in `COLUMNS`.
+        starts: where each begins (rear axle, world).
+        ends: where the trajectory as planned (not as simulated) ends (rear axle, world).
+    """
+
+    tokens: tuple[str, ...]
+    values: Float[np.ndarray, "n 10"]
+    starts: Float[np.ndarray, "n 2"]
+    ends: Float[np.ndarray, "n 2"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,12 @@ class Group:
     @property
     def tokens(self) -> tuple[str, ...]:
         """All tokens, stage one first."""
-        return (self.now, self.before, *(token for pair in self.follow_ups for token in pair))
+        return tuple(token for pair in self.pairs for token in pair)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Frames 0.5 s apart, stage one first."""
+        return ((self.now, self.before), *self.follow_ups)
 
 
 @dataclass(frozen=True)
@@ -109,28 +128,44 @@ def two_stage(frames: Frames, groups: Sequence[Group], weighting: Weighting = "n
     Raises:
         SwerveError: frames are missing, used twice or not finite, or a pair is not 0 to 0.55 s apart; it names them.
     """
-    tokens = [token for group in groups for token in group.tokens]
-    repeated = sorted({token for token in tokens if tokens.count(token) > 1})
-    if repeated or not tokens:
-        raise SwerveError(_complaint(repeated, "are used more than once") if repeated else "no groups to aggregate")
+    return weigh(pair_scores(frames, groups), groups, weighting)
+
+
+def pair_scores(frames: Frames, groups: Sequence[Group]) -> FrameScores:
+    """Scores of the groups' frames, with extended comfort between the two of each pair.
+
+    Raises:
+        SwerveError: see `two_stage`.
+    """
+    tokens = _tokens_of(groups)
     chosen = frames_at(frames, frames.rows(tokens))
     row = {token: index for index, token in enumerate(tokens)}
-    comfort, weights = np.full(len(tokens), np.nan), np.ones(len(tokens))
-    for group in groups:
-        for pair in ((group.now, group.before), *group.follow_ups):
-            both = [row[token] for token in pair]
-            comfort[both] = _pair_comfort(chosen, *both)
-    values = _values(chosen, comfort)
-    parts, effective = [], np.zeros((len(groups), 2))
+    comfort = np.full(len(tokens), np.nan)
+    for pair in (pair for group in groups for pair in group.pairs):
+        both = [row[token] for token in pair]
+        comfort[both] = _pair_comfort(chosen, *both)
+    return FrameScores(chosen.tokens, _values(chosen, comfort), chosen.starts, chosen.ends)
+
+
+def weigh(scores: FrameScores, groups: Sequence[Group], weighting: Weighting = "navsim-exact") -> Table:
+    """The two-stage score of frames that are scored already.
+
+    Raises:
+        SwerveError: frames are missing or used twice; it names them.
+    """
+    tokens = _tokens_of(groups)
+    rows = dict(zip(tokens, _rows_of(scores.tokens, tokens), strict=True))
+    weights, parts, effective = np.ones(len(scores.tokens)), [], np.zeros((len(groups), 2))
     for index, group in enumerate(groups):
         for chain, start in enumerate((group.now, group.before)):
-            rows = [row[pair[chain]] for pair in group.follow_ups]
-            weights[rows] = proximity_weights(chosen.ends[row[start]], chosen.starts[rows], weighting)
-            parts.append((values[row[start]], weights[rows] @ values[rows] / weights[rows].sum()))
-            effective[index, chain] = 1.0 / (weights[rows] ** 2).sum()
+            follow = [rows[pair[chain]] for pair in group.follow_ups]
+            here = proximity_weights(scores.ends[rows[start]], scores.starts[follow], weighting)
+            parts.append((scores.values[rows[start]], here @ scores.values[follow] / here.sum()))
+            weights[follow], effective[index, chain] = here, 1.0 / (here**2).sum()
     one, two = (np.array([part[stage] for part in parts]) for stage in (0, 1))
-    combined = (one * two).mean(axis=0)
-    return Table(tuple(tokens), values, weights, one.mean(axis=0), two.mean(axis=0), combined, effective)
+    combined, order = (one * two).mean(axis=0), list(rows.values())
+    values, means = scores.values[order], (one.mean(axis=0), two.mean(axis=0))
+    return Table(tuple(tokens), values, weights[order], *means, combined, effective)
 
 
 def one_stage(frames: Frames) -> Table:
@@ -191,6 +226,21 @@ def frames_at(frames: Frames, rows: Int[np.ndarray, "k"]) -> Frames:
         frames.starts[rows],
         frames.ends[rows],
     )
+
+
+def _tokens_of(groups: Sequence[Group]) -> list[str]:
+    tokens = [token for group in groups for token in group.tokens]
+    repeated = sorted(token for token, count in Counter(tokens).items() if count > 1)
+    if repeated or not tokens:
+        raise SwerveError(_complaint(repeated, "are used more than once") if repeated else "no groups to aggregate")
+    return tokens
+
+
+def _rows_of(known: Sequence[str], wanted: Sequence[str]) -> Int[np.ndarray, "k"]:
+    row = {token: index for index, token in enumerate(known)}
+    if missing := [token for token in wanted if token not in row]:
+        raise SwerveError(_complaint(missing, "have no scores"))
+    return np.array([row[token] for token in wanted], dtype=int)
 
 
 def _values(frames: Frames, comfort: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 10"]:
