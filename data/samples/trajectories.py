@@ -1,8 +1,9 @@
 """Poses at exact times: what a planner is taught and told, at 2 Hz and 10 Hz."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Int
 
+from swerve.scenes.planning import History
 from swerve.scenes.transforms import interpolate_poses, relative_poses, wrap_angle
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
 
@@ -24,26 +25,36 @@ def trajectory_arrays(viewpoint: Viewpoint, history: float, future: float) -> Ar
     return {**_history(viewpoint, history), **_futures(viewpoint, future)}
 
 
-def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
-    """The ego's states up to now, ten a second; the last row is now."""
+def history_of(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.ndarray, "h"]]:
+    """The ego's states over `duration` seconds up to now, ten a second, and which of them the scene covers.
+
+    Where it does not, they are zero.
+    """
     scene, ego = viewpoint.scene, viewpoint.ego
     times_us, now = scene.times_us[: scene.history + 1], scene.times_us[scene.history]
     seconds = np.arange(-int(duration * _HISTORY_RATE + 1e-6), 1) / _HISTORY_RATE
     poses, valid = poses_at(times_us, ego.world_from_ego, now, seconds)
     known = (times_us - now) * 1e-6
 
-    def at(values: Float[np.ndarray, "t *d"]) -> Float32[np.ndarray, "q *d"]:
+    def at(values: Float[np.ndarray, "t *d"]) -> Float[np.ndarray, "h *d"]:
         columns = values.reshape(len(values), -1).T
         rows = np.stack([np.interp(seconds, known, column) for column in columns], axis=-1)
-        return np.where(valid[:, None], rows, 0.0).reshape(len(seconds), *values.shape[1:]).astype(np.float32)
+        return np.where(valid[:, None], rows, 0.0).reshape(len(seconds), *values.shape[1:])
 
+    relative = _relative(viewpoint, poses, valid)
+    return History(seconds, relative, at(ego.velocity), at(ego.acceleration), at(ego.yaw_rate)), valid
+
+
+def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
+    """The same as arrays of a sample."""
+    history, valid = history_of(viewpoint, duration)
     return {
-        "history_time": seconds.astype(np.float32),
+        "history_time": history.seconds.astype(np.float32),
         "history_valid": valid,
-        "history_pose": _relative(viewpoint, poses, valid),
-        "history_velocity": at(ego.velocity),
-        "history_acceleration": at(ego.acceleration),
-        "history_yaw_rate": at(ego.yaw_rate),
+        "history_pose": history.poses.astype(np.float32),
+        "history_velocity": history.velocity.astype(np.float32),
+        "history_acceleration": history.acceleration.astype(np.float32),
+        "history_yaw_rate": history.yaw_rate.astype(np.float32),
     }
 
 
@@ -61,18 +72,18 @@ def _futures(viewpoint: Viewpoint, duration: float) -> Arrays:
         arrays[f"time_{rate}hz"] = seconds.astype(np.float32)
         for name, way in (("target", target), ("human", human)):
             poses, valid = poses_at(times_us, way, now, seconds)
-            arrays[f"{name}_{rate}hz"] = _relative(viewpoint, poses, valid)
+            arrays[f"{name}_{rate}hz"] = _relative(viewpoint, poses, valid).astype(np.float32)
             arrays[f"{name}_{rate}hz_valid"] = valid
     return arrays
 
 
 def _relative(
     viewpoint: Viewpoint, poses: Float[np.ndarray, "q 4 4"], valid: Bool[np.ndarray, "q"]
-) -> Float32[np.ndarray, "q 3"]:
+) -> Float[np.ndarray, "q 3"]:
     """(x, y, heading) in the ego frame of now; zero where not valid."""
     planar = relative_poses(viewpoint.world_from_ego, poses)
     planar[:, 2] = wrap_angle(planar[:, 2])
-    return np.where(valid[:, None], planar, 0.0).astype(np.float32)
+    return np.where(valid[:, None], planar, 0.0)
 
 
 def poses_at(
