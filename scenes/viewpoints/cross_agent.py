@@ -11,21 +11,15 @@ from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 from swerve.scenes.tracks import Ego, ObjectClass, Tracks, box_footprints
 from swerve.scenes.transforms import transform_points, upright, wrap_angle
 from swerve.scenes.vehicle import Vehicle
-from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
 from swerve.scenes.viewpoints.contacts import contacts
 from swerve.scenes.viewpoints.ground import stand_on
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.motion import Motion
+from swerve.scenes.viewpoints.plausibility import plausible
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
 _KIND = ViewpointKind.CROSS_AGENT
-# Harder than any driver drives (tyres on dry asphalt hold 8 m/s2): what exceeds it, or strays this far from the boxes
-# that were seen, is an error of the labels.
-_PLAUSIBLE = Bounds(
-    brake=9.0, accelerate=6.0, side=8.0, jerk_along=20.0, jerk=30.0, yaw_rate=1.2, yaw_acceleration=4.0, steering=0.9
-)
-_PLAUSIBLE_DEVIATION, _PLAUSIBLE_TURN = 0.5, 0.3
 _REVERSE = -0.5
 _PAST_SECONDS = 0.5
 # Heights of boxes are averaged over this many steps where no map gives the ground.
@@ -130,11 +124,9 @@ def _dull_or_wrong(
     if error < options.least_error:
         return "trivial_motion"
     seconds = (scene.times_us - scene.times_us[0]) * 1e-6
-    demand = _PLAUSIBLE.shares(np.abs(motion.speeds), motion.curvatures, seconds, vehicle).max()
     if motion.speeds.min() < _REVERSE:
         return "reversing"
-    off = motion.deviations.max() > _PLAUSIBLE_DEVIATION or np.abs(motion.turns).max() > _PLAUSIBLE_TURN
-    return "implausible_motion" if off or demand > 1.0 else None
+    return None if plausible(motion, seconds, vehicle) else "implausible_motion"
 
 
 def _conflict(

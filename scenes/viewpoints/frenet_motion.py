@@ -8,10 +8,11 @@ from jaxtyping import Float
 from swerve.scenes.viewpoints.path import DrivenPath, PathPoints
 
 State = tuple[float, float, float]
+_States = tuple[Float[np.ndarray, "*c 1"], Float[np.ndarray, "*c 1"], Float[np.ndarray, "*c 1"]]
 
 
 def decay(
-    start: State, length: Float[np.ndarray, "*c"] | float, x: Float[np.ndarray, "*c t"]
+    start: State | _States, length: Float[np.ndarray, "*c"] | float, x: Float[np.ndarray, "*c t"]
 ) -> tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]:
     """The quintic that leads from (value, slope, bend) at x = 0 to (0, 0, 0) at x = length and stays there.
 
@@ -94,16 +95,23 @@ def drive_beside(
 
 
 def offset_state(at: PathPoints, value: float, turn: float) -> State:
+    """`offset_states` of a single point."""
+    value, slope, bend = (float(part[0]) for part in offset_states(at, np.array([value]), np.array([turn])))
+    return value, slope, bend
+
+
+def offset_states(
+    at: PathPoints, value: Float[np.ndarray, "*b"], turn: Float[np.ndarray, "*b"]
+) -> tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]]:
     """(value, slope, bend) of the offset of a car that is turned against the path but steers like it.
 
     Args:
-        at: the path there, a single point.
+        at: the path there.
         value: metres to the left.
         turn: radians, less than a right angle.
     """
-    curvature, curvature_slope = float(at.curvatures[0]), float(at.curvature_slopes[0])
-    shrink = 1 - curvature * value
+    shrink = 1 - at.curvatures * value
     slope = shrink * np.tan(turn)
-    twist = (curvature_slope * value + curvature * slope) * np.tan(turn)
-    bend = (curvature * shrink / np.cos(turn) - curvature) * shrink / np.cos(turn) ** 2 - twist
-    return value, float(slope), float(bend)
+    twist = (at.curvature_slopes * value + at.curvatures * slope) * np.tan(turn)
+    bend = (at.curvatures * shrink / np.cos(turn) - at.curvatures) * shrink / np.cos(turn) ** 2 - twist
+    return value, slope, bend

@@ -10,13 +10,19 @@ from swerve.scenes.log import Log
 from swerve.scenes.tracks import ObjectClass, box_footprints
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
 from swerve.scenes.viewpoints.contacts import Surface, contacts
+from swerve.scenes.viewpoints.ground import poses_on
 from swerve.scenes.viewpoints.motion import Motion, smooth_motion
-from swerve.scenes.viewpoints.path import DrivenPath
+from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
 
 # Measurement noise of poses (the ego) and of annotated boxes (others), in metres and radians.
 _EGO_NOISE = (0.03, 0.005)
 _BOX_NOISE = (0.10, 0.03)
 _LEAST_STEPS = 10
+# A log whose poses are this far from any car's motion, or that drives backwards this fast, is no path to drive beside.
+_ROUGH, _REVERSE = 0.25, -0.3
+# Where a drive leaves the log's ends, the path goes on straight. How much the log's own bend there may differ from
+# that: in lateral acceleration, m/s2 (a jump, of 1 m/s3 at 10 Hz), and in metres at the drive's farthest point.
+_BEND_FORCE, _BEND_DRIFT = 0.1, 0.1
 # The recorder annotates what is this near, as a percentile of the distances of all boxes.
 _RANGE_PERCENTILE = 95.0
 
@@ -122,3 +128,47 @@ class LogGeometry:
         gap = tracks.positions[..., :2] - self.log.ego.positions[None, :, :2]
         distances = np.linalg.norm(gap, axis=-1)[tracks.valid]
         return float(np.percentile(distances, _RANGE_PERCENTILE)) if len(distances) else 0.0
+
+    def is_rough(self, steps: slice) -> bool:
+        """Whether the ego's path at these steps is none to drive beside: poses that no car drives, or reverse."""
+        motion = self.ego_motion.at(steps)
+        return bool(motion.deviations.max() > _ROUGH or motion.speeds.min() < _REVERSE)
+
+    def beyond(self, along: Float[np.ndarray, "*c t"], speeds: Float[np.ndarray, "*c t"]) -> Bool[np.ndarray, "*c"]:
+        """Which drives beside the path go past the log's ends further than its straight run-out can stand for.
+
+        Args:
+            along: arc lengths of the drives' foot points on the path.
+            speeds: m/s.
+        """
+        result = np.zeros(along.shape[:-1], bool)
+        for over, end in ((-along, 0), (along - self.path.schedule[-1], -1)):
+            bend = abs(float(self.ego_motion.curvatures[end]))
+            force = bend * np.where(over > 1e-6, speeds**2, 0.0).max(axis=-1)
+            farthest = np.maximum(over.max(axis=-1), 0.0)
+            # The path's last node may lie one spacing short of the run-out's end.
+            too_far = (farthest > RUN_OUT - 1.0) | (bend * farthest**2 / 2 > _BEND_DRIFT)
+            result |= too_far | (force > _BEND_FORCE)
+        return result
+
+    def poses_beside(
+        self,
+        positions: Float[np.ndarray, "*b 2"],
+        headings: Float[np.ndarray, "*b"],
+        along: Float[np.ndarray, "*b"],
+    ) -> Float[np.ndarray, "*b 4 4"]:
+        """Poses with the path's tilt, as far above the path as the map's ground is there; else on the path's plane.
+
+        Args:
+            positions: rear axles beside the path, world frame.
+            headings: radians.
+            along: arc lengths of their foot points on the path.
+        """
+        at, road_map = self.path.at(along), self.log.road_map
+        foot = at.positions[..., :2]
+        if road_map and road_map.has_height:
+            rise = road_map.ground.at(positions) - road_map.ground.at(foot)
+        else:
+            rise = -((positions - foot) * at.up[..., :2]).sum(axis=-1) / at.up[..., 2]
+        points = np.concatenate([positions, (at.positions[..., 2] + rise)[..., None]], axis=-1)
+        return poses_on(points, headings, at.up)

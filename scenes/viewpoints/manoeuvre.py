@@ -71,7 +71,7 @@ def manoeuvre(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4
         None where nothing is feasible.
     """
     start = _start(scene, geometry, offsets)
-    allowed = _allowed(scene, geometry, bounds)
+    allowed = allowed_shares(geometry, scene.window, bounds)
     past = _bent_history(scene, geometry, start, bounds, allowed)
     if past is None:
         return None
@@ -94,11 +94,11 @@ def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"])
     return _Start(along, gain * speed, gain * pull, offset, gain)
 
 
-def _allowed(scene: Scene, geometry: LogGeometry, bounds: Bounds) -> Float[np.ndarray, "9"]:
-    """Shares of the bounds that may be taken: 1, or what the human took and a margin."""
-    human = geometry.ego_motion.at(scene.window)
+def allowed_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[np.ndarray, "9"]:
+    """Shares of the bounds that may be taken: 1, or what the human took at these steps of the log, and a margin."""
+    human = geometry.ego_motion.at(steps)
     shares = bounds.shares(
-        np.maximum(human.speeds, 0.0), human.curvatures, geometry.seconds[scene.window], scene.log.vehicle
+        np.maximum(human.speeds, 0.0), human.curvatures, geometry.seconds[steps], geometry.log.vehicle
     )
     return np.maximum(_HUMAN_MARGIN * shares, 1.0)
 
@@ -130,7 +130,7 @@ def _bent_history(
     )
     if len(seconds) < _TAIL:
         return drives.of(-1), along
-    demand = _demand(bounds.shares(drives.speeds, drives.curvatures, seconds, scene.log.vehicle), allowed)
+    demand = demand_of(bounds.shares(drives.speeds, drives.curvatures, seconds, scene.log.vehicle), allowed)
     best = _cheapest(demand, demand + _PER_PAST_METRE * _swing(values, value))
     return None if best is None else (drives.of(best[0]), along)
 
@@ -158,7 +158,7 @@ def _way_back(
     offset = decay(start.offset, np.broadcast_to(lengths, shape[:2]), driven)
     drives = drive_beside(geometry.path, along, pace, offset)
     arrival = np.where(driven >= lengths[:, None] - 1e-6, seconds, seconds[-1]).min(axis=-1)
-    demand = _demand(_shares_with_past(scene, geometry, past[0], drives, bounds), allowed)
+    demand = demand_of(_shares_with_past(scene, geometry, past[0], drives, bounds), allowed)
     delay = np.maximum(arrival, durations[:, None])
     best = _cheapest(demand, demand + _PER_SECOND * delay + _PER_METRE * _swing(offset[0], start.offset[0]))
     if best is None:
@@ -206,7 +206,8 @@ def _shares_with_past(
     return bounds.shares(speeds, curvatures, seconds, scene.log.vehicle)
 
 
-def _demand(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:
+def demand_of(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:
+    """The largest share of what is allowed: up to 1 is feasible."""
     return (shares.T / allowed).max(axis=-1).T
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.interpolate import CubicHermiteSpline
 
 from swerve.scenes.transforms import wrap_angle
 
@@ -51,6 +52,22 @@ class Motion:
     def at(self, times: slice) -> "Motion":
         """The given steps of one car."""
         return Motion(*(getattr(self, field.name)[times] for field in fields(self)))
+
+    def resampled(self, seconds: Float[np.ndarray, "t"], query: Float[np.ndarray, "q"]) -> "Motion":
+        """One car at other times: states by cubics with the motion's own rates as slopes, the rest linearly.
+
+        Args:
+            seconds: of the motion's steps, increasing; two or more.
+            query: times within them.
+        """
+        ahead = np.stack([np.cos(self.headings), np.sin(self.headings)], axis=-1)
+        linear = (self.accelerations, self.curvatures, self.deviations, self.turns)
+        return Motion(
+            CubicHermiteSpline(seconds, self.positions, self.speeds[:, None] * ahead)(query),
+            CubicHermiteSpline(seconds, self.headings, self.yaw_rates)(query),
+            CubicHermiteSpline(seconds, self.speeds, self.accelerations)(query),
+            *(np.interp(query, seconds, values) for values in linear),
+        )
 
 
 def smooth_motion(

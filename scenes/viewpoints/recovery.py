@@ -15,18 +15,11 @@ from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
 from swerve.scenes.viewpoints.contacts import contacts
 from swerve.scenes.viewpoints.frenet_motion import Drive
-from swerve.scenes.viewpoints.ground import poses_on
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.manoeuvre import Manoeuvre, manoeuvre
-from swerve.scenes.viewpoints.path import RUN_OUT
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
-# A log whose poses are this far from any car's motion, or that drives backwards this fast, is no path to return to.
-_ROUGH, _REVERSE = 0.25, -0.3
 _NORMAL_CUT = 2.0
-# Where a drive leaves the log's ends, the path goes on straight. How much the log's own bend there may differ from
-# that: in lateral acceleration, m/s2 (a jump, of 1 m/s3 at 10 Hz), and in metres at the drive's farthest point.
-_BEND_FORCE, _BEND_DRIFT = 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,8 @@ def recovery(
     found = manoeuvre(scene, geometry, offsets, options.bounds)
     if found is None:
         return Rejection(ViewpointKind.RECOVERY, index, "infeasible")
-    reason = "beyond_log" if _beyond_log(geometry, found) else _conflict(scene, geometry, found.drive, options)
+    beyond = geometry.beyond(found.along, found.drive.speeds)
+    reason = "beyond_log" if beyond else _conflict(scene, geometry, found.drive, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)
     return _viewpoint(scene, index, geometry, offsets, found)
@@ -97,23 +91,11 @@ def recovery(
 
 def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str | None:
     """Why the scene has no path to stray from."""
-    motion, schedule = geometry.ego_motion.at(scene.window), geometry.path.schedule
-    if motion.deviations.max() > _ROUGH or motion.speeds.min() < _REVERSE:
+    if geometry.is_rough(scene.window):
         return "rough_log"
+    schedule = geometry.path.schedule
     distance = schedule[scene.now + scene.future] - schedule[scene.now]
     return "standing" if distance < options.least_distance else None
-
-
-def _beyond_log(geometry: LogGeometry, found: Manoeuvre) -> bool:
-    """Whether it drives on past the log's first or last point further than the straight run-out can stand for."""
-    for over, end in ((-found.along, 0), (found.along - geometry.path.schedule[-1], -1)):
-        outside, bend = over > 1e-6, abs(float(geometry.ego_motion.curvatures[end]))
-        force = bend * (found.drive.speeds[outside] ** 2).max(initial=0.0)
-        drift = bend * over[outside].max(initial=0.0) ** 2 / 2
-        # The path's last node may lie one spacing short of the run-out's end.
-        if force > _BEND_FORCE or drift > _BEND_DRIFT or over.max() > RUN_OUT - 1.0:
-            return True
-    return False
 
 
 def _conflict(scene: Scene, geometry: LogGeometry, drive: Drive, options: RecoveryOptions) -> str | None:
@@ -144,7 +126,7 @@ def _viewpoint(
     found: Manoeuvre,
 ) -> Viewpoint:
     log, now, drive, along = scene.log, scene.history, found.drive, found.along
-    poses = _on_the_ground(scene, geometry, drive, along)
+    poses = geometry.poses_beside(drive.positions, drive.headings, along)
     pull = np.gradient(drive.speeds, geometry.seconds[scene.window]) if len(along) > 1 else np.zeros(1)
     still = np.zeros(len(along))
     ego = Ego(
@@ -176,18 +158,3 @@ def _viewpoint(
             "surface_checked": float(geometry.surface is not None),
         },
     )
-
-
-def _on_the_ground(
-    scene: Scene, geometry: LogGeometry, drive: Drive, along: Float[np.ndarray, "t"]
-) -> Float[np.ndarray, "t 4 4"]:
-    """Poses with the path's tilt, as far above the path as the map's ground is there; else on the path's plane."""
-    at = geometry.path.at(along)
-    road_map = scene.log.road_map
-    aside = drive.positions - at.positions[:, :2]
-    if road_map and road_map.has_height:
-        rise = road_map.ground.at(drive.positions) - road_map.ground.at(at.positions[:, :2])
-    else:
-        rise = -(aside * at.up[:, :2]).sum(axis=1) / at.up[:, 2]
-    points = np.concatenate([drive.positions, (at.positions[:, 2] + rise)[:, None]], axis=1)
-    return poses_on(points, drive.headings, at.up)
