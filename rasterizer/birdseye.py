@@ -41,6 +41,10 @@ class BirdsEye:
         self._image = Image.new("RGB", (side, side), self.background)
         self._draw = ImageDraw.Draw(self._image)
 
+    def pixels(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
+        """Where world points lie in the finished picture: (right, down), in pixels."""
+        return self._pixels(points) / _OVERSAMPLING
+
     @property
     def _pixels_per_metre(self) -> float:
         return self.size * _OVERSAMPLING / (2 * self.reach)

@@ -1,8 +1,6 @@
 """Contact sheets: panels of pictures as one PNG and as one HTML page that needs nothing else."""
 
-import base64
 import html
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +8,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from swerve.rasterizer.webpage import picture_url, webpage
+
 _STYLE = """
-:root { color-scheme: dark; }
-body { margin: 0; padding: 24px clamp(12px, 4vw, 56px) 64px; background: #0c0e12; color: #d9dde5;
-       font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 40px 0 4px; }
-p { margin: 0 0 14px; color: #98a1b0; max-width: 80ch; }
 .panels { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--width)), 1fr)); }
-figure { margin: 0; background: #151920; border-radius: 6px; overflow: hidden; }
 img { display: block; width: 100%; height: auto; }
-figcaption { padding: 7px 11px 9px; font-size: 13px; color: #b4bbc8; }
-table { border-collapse: collapse; font-size: 14px; } td, th { padding: 3px 18px 3px 0; text-align: left; }
-th { color: #98a1b0; font-weight: 500; }
 """
 
 
@@ -53,17 +44,13 @@ class Section:
 def write_html(path: Path, title: str, text: str, sections: tuple[Section, ...]) -> None:
     """The sheet as a page with its pictures inside."""
     body = "\n".join(_section_html(section) for section in sections)
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
-        f"<body><h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>\n{body}\n</body></html>\n"
-    )
-    path.write_text(page, encoding="utf-8")
+    head = f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>"
+    path.write_text(webpage(title, f"{head}\n{body}", _STYLE), encoding="utf-8")
 
 
 def _section_html(section: Section) -> str:
     panels = "\n".join(
-        f'<figure><img src="{_data_url(panel.image)}" width="{panel.image.shape[1]}" height="{panel.image.shape[0]}" '
+        f'<figure><img src="{picture_url(panel.image)}" width="{panel.image.shape[1]}" height="{panel.image.shape[0]}" '
         f'alt="{html.escape(panel.caption)}"><figcaption>{html.escape(panel.caption)}</figcaption></figure>'
         for panel in section.panels
     )
@@ -71,17 +58,6 @@ def _section_html(section: Section) -> str:
         f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.text)}</p>"
         f'<div class="panels" style="--width: {section.width * 2 // 3}px">{panels}</div>'
     )
-
-
-def _data_url(image: UInt8[np.ndarray, "h w 3"]) -> str:
-    """The smaller of PNG (drawings) and JPEG (photographs)."""
-    files = []
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 88})):
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, kind, **options)
-        files.append((buffer.getbuffer().nbytes, kind, buffer.getvalue()))
-    _, kind, data = min(files)
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def write_png(path: Path, title: str, sections: tuple[Section, ...], width: int = 1920) -> None:

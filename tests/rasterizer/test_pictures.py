@@ -1,11 +1,16 @@
 """Pictures for people: things are drawn where they are."""
 
+import base64
+import io
+
 import numpy as np
+from PIL import Image
 from simple_log import simple_log
 
 from swerve.rasterizer import Style
 from swerve.rasterizer.birdseye import BirdsEye
 from swerve.rasterizer.overlay import blend, draw_boxes
+from swerve.rasterizer.webpage import picture_url, webpage
 from swerve.scenes.primitives import Semantic, agent_cuboids, build_static
 from swerve.scenes.transforms import upright
 
@@ -57,3 +62,28 @@ def test_blending_leaves_the_photo_where_nothing_is_drawn():
     raster = np.zeros((2, 2, 3), np.uint8)
     raster[0, 0] = 200
     assert blend(photo, raster, 0.5)[..., 0].tolist() == [[150, 100], [100, 100]]
+
+
+def test_world_points_lie_at_their_pixels():
+    picture = BirdsEye(np.array([5.0, 5.0]), np.pi / 2, 10.0, 200)
+    # 10 px a metre; up is +y, so right is +x.
+    points = picture.pixels(np.array([[5.0, 5.0], [7.0, 5.0], [5.0, 14.0]]))
+    np.testing.assert_allclose(points, [[100, 100], [120, 100], [100, 10]], atol=1e-9)
+
+
+def test_a_page_is_whole_and_escapes_its_title():
+    page = webpage("<a & b>", "<p>body</p>", ".x { color: red }", "alert(1)")
+    assert page.startswith("<!doctype html>")
+    assert "<title>&lt;a &amp; b&gt;</title>" in page
+    assert page.index("<p>body</p>") < page.index("<script>alert(1)</script>")
+
+
+def test_pictures_are_embedded_as_what_is_smaller():
+    flat = np.full((40, 60, 3), 90, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    for image, kind in ((flat, "png"), (noise, "jpeg")):
+        url = picture_url(image)
+        assert url.startswith(f"data:image/{kind};base64,")
+        read = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
+        assert read.shape == image.shape
+        assert kind == "jpeg" or (read == image).all()

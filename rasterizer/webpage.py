@@ -1,0 +1,49 @@
+"""Pages for people: one HTML file each, with its pictures inside, that needs nothing from anywhere."""
+
+import base64
+import html
+import io
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+_STYLE = """
+:root { color-scheme: dark; }
+body { margin: 0; padding: 24px clamp(12px, 4vw, 56px) 64px; background: #0c0e12; color: #d9dde5;
+       font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 40px 0 4px; }
+p { margin: 0 0 14px; color: #98a1b0; max-width: 80ch; }
+figure { margin: 0; background: #151920; border-radius: 6px; overflow: hidden; }
+figcaption { padding: 7px 11px 9px; font-size: 13px; color: #b4bbc8; }
+table { border-collapse: collapse; font-size: 14px; } td, th { padding: 3px 18px 3px 0; text-align: left; }
+th { color: #98a1b0; font-weight: 500; }
+"""
+
+
+def webpage(title: str, body: str, style: str = "", script: str = "") -> str:
+    """A whole page in the house's look.
+
+    Args:
+        title: plain text; it is escaped, and does not appear in the body by itself.
+        body: HTML.
+        style: more CSS.
+        script: JavaScript that runs when the body is there.
+    """
+    running = f"<script>{script}</script>" if script else ""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}{style}</style></head>'
+        f"<body>{body}{running}\n</body></html>\n"
+    )
+
+
+def picture_url(image: UInt8[np.ndarray, "h w 3"], quality: int = 88) -> str:
+    """The picture as a `data:` address: the smaller of PNG (drawings) and JPEG (photographs)."""
+    picture, files = Image.fromarray(image), []
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": quality})):
+        buffer = io.BytesIO()
+        picture.save(buffer, kind, **options)
+        files.append((buffer.getbuffer().nbytes, kind, buffer.getvalue()))
+    _, kind, data = min(files)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
