@@ -1,0 +1,201 @@
+"""How well measures of planners agree with their closed-loop score, and how sure that is.
+
+A planner's value is its mean over the cases. What is drawn again, with replacement, for the intervals:
+
+- "cases": asks whether the benchmark is large enough. Whole logs are drawn where there are at least ten, because cases
+  of one log resemble each other; otherwise cases.
+- "planners": asks whether the population is large enough.
+- "joint": both at once; the main one.
+
+Intervals are percentiles (2.5 to 97.5 %). A resample in which a measure or the closed-loop score is the same for all
+planners has no correlation and is left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Resampled = Literal["joint", "planners", "cases"]
+RESAMPLED: tuple[Resampled, ...] = ("joint", "planners", "cases")
+RESAMPLES = 2000
+_LOGS_ENOUGH = 10
+_QUANTILES = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Resamples.
+
+    Attributes:
+        planners: rows of the planners drawn.
+        cases: weights of the cases; they add up to 1.
+    """
+
+    planners: Int[np.ndarray, "b p"]
+    cases: Float[np.ndarray, "b c"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a measure agrees with closed loop.
+
+    Attributes:
+        pearson: r, by what is resampled.
+        r2: r squared, which is R2 of a linear fit.
+        spearman: of ranks.
+        within: Pearson r of what is left when each family's mean is taken away; NaN where nothing varies.
+        samples: r of each joint resample; measures of one study share their resamples, so differences are paired.
+    """
+
+    pearson: Mapping[Resampled, Estimate]
+    r2: Mapping[Resampled, Estimate]
+    spearman: Mapping[Resampled, Estimate]
+    within: float
+    samples: Float[np.ndarray, "b"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much larger one measure's r is than another's: joint resamples, paired.
+
+    Attributes:
+        estimate: of the difference.
+        share: of the resamples in which it is larger.
+    """
+
+    estimate: Estimate
+    share: float
+
+
+def agreements(
+    measures: Mapping[str, Float[np.ndarray, "p c"]],
+    closed: Float[np.ndarray, "p c"],
+    families: Sequence[str],
+    logs: Sequence[str],
+    *,
+    resampled: Sequence[Resampled] = RESAMPLED,
+    count: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Agreement]:
+    """How each measure agrees with the closed-loop score.
+
+    Args:
+        measures: by name, of planners x cases.
+        closed: the closed-loop score of the same.
+        families: of the planners.
+        logs: of the cases.
+        resampled: the intervals wanted; "joint" is always made.
+        count: of resamples.
+        seed: of the resamples; the same for the same seed, shape and logs.
+    """
+    kinds: tuple[Resampled, ...] = tuple(dict.fromkeys(("joint", *resampled)))
+    drawn = {kind: draws(closed.shape[0], logs, kind, count, seed) for kind in kinds}
+    truth = {kind: resample(closed, draw) for kind, draw in drawn.items()}
+    truth_ranks = {kind: ranks(values) for kind, values in truth.items()}
+    found = {}
+    for name, values in measures.items():
+        sampled = {kind: resample(values, draw) for kind, draw in drawn.items()}
+        linear = {kind: pearson(sampled[kind], truth[kind]) for kind in kinds}
+        ordered = {kind: pearson(ranks(sampled[kind]), truth_ranks[kind]) for kind in kinds}
+        x, y = values.mean(axis=1), closed.mean(axis=1)
+        r, rho = float(pearson(x, y)), float(pearson(ranks(x), ranks(y)))
+        found[name] = Agreement(
+            {kind: _estimate(r, samples) for kind, samples in linear.items()},
+            {kind: _estimate(r**2, samples**2) for kind, samples in linear.items()},
+            {kind: _estimate(rho, samples) for kind, samples in ordered.items()},
+            float(pearson(without_means(x, families), without_means(y, families))),
+            linear["joint"],
+        )
+    return found
+
+
+def difference(larger: Agreement, smaller: Agreement) -> Difference:
+    """By how much the first r exceeds the second; both of one call of `agreements`."""
+    gaps = larger.samples - smaller.samples
+    known = gaps[np.isfinite(gaps)]
+    value = larger.pearson["joint"].value - smaller.pearson["joint"].value
+    return Difference(_estimate(value, gaps), float((known > 0).mean()) if len(known) else float("nan"))
+
+
+def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed: int) -> Draws:
+    """Resamples of planners, of cases, or of both."""
+    generator = np.random.Generator(np.random.Philox(key=[seed, RESAMPLED.index(kind)]))
+    rows = np.broadcast_to(np.arange(planners), (count, planners))
+    weights = np.full((count, len(logs)), 1.0 / len(logs))
+    if kind != "cases":
+        rows = generator.integers(planners, size=(count, planners))
+    if kind != "planners":
+        units = case_units(logs)
+        total = int(units.max()) + 1
+        times = generator.multinomial(total, np.full(total, 1.0 / total), size=count)[:, units]
+        weights = times / times.sum(axis=1, keepdims=True)
+    return Draws(rows, weights)
+
+
+def case_units(logs: Sequence[str]) -> Int[np.ndarray, "c"]:
+    """What is drawn together: the number of each case's log where there are at least ten logs, else of the case."""
+    _, units = np.unique(np.array(logs), return_inverse=True)
+    return units if len(logs) and units.max() + 1 >= _LOGS_ENOUGH else np.arange(len(logs))
+
+
+def resample(values: Float[np.ndarray, "p c"], drawn: Draws) -> Float[np.ndarray, "b p"]:
+    """Means over cases of the planners in each resample."""
+    return np.take_along_axis(drawn.cases @ values.T, drawn.planners, axis=1)
+
+
+def pearson(x: Float[np.ndarray, "*b p"], y: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b"]:
+    """Pearson's r along the last axis; NaN where one side does not vary."""
+    (x, varied_x), (y, varied_y) = _centred(x), _centred(y)
+    scale = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    product = (x * y).sum(axis=-1)
+    ratio = np.divide(product, scale, out=np.full_like(scale, np.nan), where=varied_x & varied_y)
+    return np.asarray(np.clip(ratio, -1.0, 1.0))
+
+
+def ranks(values: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
+    """Ranks along the last axis, from 1; equal values share the mean of theirs."""
+    order = np.argsort(values, axis=-1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=-1)
+    places = np.broadcast_to(np.arange(values.shape[-1]), values.shape)
+    edge = np.ones((*values.shape[:-1], 1), bool)
+    steps = ordered[..., 1:] != ordered[..., :-1]
+    first = np.where(np.concatenate([edge, steps], axis=-1), places, 0)
+    last = np.where(np.concatenate([steps, edge], axis=-1), places, values.shape[-1])
+    first = np.maximum.accumulate(first, axis=-1)
+    last = np.minimum.accumulate(last[..., ::-1], axis=-1)[..., ::-1]
+    ranked = np.empty(values.shape)
+    np.put_along_axis(ranked, order, (first + last) / 2.0 + 1.0, axis=-1)
+    return ranked
+
+
+def without_means(values: Float[np.ndarray, "p"], families: Sequence[str]) -> Float[np.ndarray, "p"]:
+    """The values less the mean of each planner's family."""
+    _, family = np.unique(np.array(families), return_inverse=True)
+    return values - (np.bincount(family, values) / np.bincount(family))[family]
+
+
+def _centred(values: Float[np.ndarray, "*b p"]) -> tuple[Float[np.ndarray, "*b p"], Bool[np.ndarray, "*b"]]:
+    """The values less their mean, and whether they differ by more than rounding."""
+    spread = values.max(axis=-1) - values.min(axis=-1)
+    varied = np.asarray(spread > 1e-12 * np.abs(values).max(axis=-1))
+    return values - values.mean(axis=-1, keepdims=True), varied
+
+
+def _estimate(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
+    known = samples[np.isfinite(samples)]
+    if not len(known):
+        return Estimate(value, float("nan"), float("nan"))
+    low, high = np.quantile(known, _QUANTILES)
+    return Estimate(value, float(low), float(high))

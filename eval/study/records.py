@@ -1,0 +1,154 @@
+"""What a study keeps: per case what every planner did in it, and all cases stacked into arrays.
+
+Everything that the measures and their variants need is kept, so that none of them plans or simulates again.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from swerve.scenes import SwerveError
+
+CHAINS = ("now", "before")
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """One case under all planners. The pair of a frame and the one 0.5 s before it is the axis of size 2.
+
+    Attributes:
+        token: of its stage-one frame now.
+        log: name of its log.
+        planners: names of the planners, in the order of the rows.
+        stage_one: filtered sub-scores of the stage-one frames, columns as in Metric.
+        stage_one_raw: the same before the human filter.
+        comfort_one: extended comfort of the stage-one pair.
+        stage_two: sub-scores of the follow-up frames.
+        comfort_two: extended comfort of their pairs.
+        ends: where the plans of the stage-one frames end: rear axle (x, y), heading, speed; world.
+        starts: where the follow-up frames begin, the same columns.
+        open_loop: columns as in measures.OPEN_LOOP, of the stage-one frame now.
+        closed_loop: score of the roll-out from the stage-one frame now.
+        closed_loop_metrics: its sub-scores, columns as in Metric.
+        failures: how many frames and roll-outs of each planner failed.
+        seconds: spent on planning and scoring frames, and on closed loop.
+    """
+
+    token: str
+    log: str
+    planners: tuple[str, ...]
+    stage_one: Float[np.ndarray, "p 2 8"]
+    stage_one_raw: Float[np.ndarray, "p 2 8"]
+    comfort_one: Float[np.ndarray, "p"]
+    stage_two: Float[np.ndarray, "p k 2 8"]
+    comfort_two: Float[np.ndarray, "p k"]
+    ends: Float[np.ndarray, "p 2 4"]
+    starts: Float[np.ndarray, "k 2 4"]
+    open_loop: Float[np.ndarray, "p 4"]
+    closed_loop: Float[np.ndarray, "p"]
+    closed_loop_metrics: Float[np.ndarray, "p 8"]
+    failures: Float[np.ndarray, "p"]
+    seconds: Float[np.ndarray, "2"]
+
+    def to_bytes(self) -> bytes:
+        """As an npz file; the same record gives the same bytes."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{item.name: np.asarray(getattr(self, item.name)) for item in fields(self)})
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "CaseRecord":
+        """What `to_bytes` made.
+
+        Raises:
+            SwerveError: it is something else.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+                arrays = {item.name: stored[item.name] for item in fields(cls)}
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise SwerveError(f"not a record of a study ({error}): delete the study's folder and run again") from error
+        names = {"token": str(arrays.pop("token")), "log": str(arrays.pop("log"))}
+        return cls(**names, planners=tuple(map(str, arrays.pop("planners"))), **arrays)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All cases under all planners: arrays of planners x cases x ...; the attributes of CaseRecord, stacked.
+
+    Where a case has fewer follow-up pairs than another, `present` is False and the values are 0.
+    """
+
+    planners: tuple[str, ...]
+    families: tuple[str, ...]
+    tokens: tuple[str, ...]
+    logs: tuple[str, ...]
+    stage_one: Float[np.ndarray, "p c 2 8"]
+    stage_one_raw: Float[np.ndarray, "p c 2 8"]
+    comfort_one: Float[np.ndarray, "p c"]
+    stage_two: Float[np.ndarray, "p c k 2 8"]
+    comfort_two: Float[np.ndarray, "p c k"]
+    present: Bool[np.ndarray, "c k"]
+    ends: Float[np.ndarray, "p c 2 4"]
+    starts: Float[np.ndarray, "c k 2 4"]
+    open_loop: Float[np.ndarray, "p c 4"]
+    closed_loop: Float[np.ndarray, "p c"]
+    closed_loop_metrics: Float[np.ndarray, "p c 8"]
+
+
+def stack(records: Sequence[CaseRecord], families: Sequence[str]) -> tuple[Study, tuple[str, ...]]:
+    """All cases as one study, without the planners that failed anywhere: what a crash is worth predicts nothing.
+
+    Args:
+        records: of the same planners.
+        families: of the planners.
+
+    Returns:
+        The study, and the names of the planners left out.
+
+    Raises:
+        SwerveError: there are no records, they are of different planners, or fewer than three planners remain.
+    """
+    if not records:
+        raise SwerveError("no case of the benchmark was finished: nothing to study")
+    names = records[0].planners
+    if any(record.planners != names for record in records) or len(families) != len(names):
+        raise SwerveError("the records are of different planners: delete the study's folder and run again")
+    failed = np.sum([record.failures for record in records], axis=0) > 0
+    if (~failed).sum() < 3:
+        raise SwerveError(f"{(~failed).sum()} of {len(names)} planners finished every scene: a study needs three")
+    rows, width = np.flatnonzero(~failed), max(record.starts.shape[0] for record in records)
+
+    def stacked(name: str, padded: int | None = None, of_planners: bool = True) -> Float[np.ndarray, "..."]:
+        parts = [np.asarray(getattr(record, name)) for record in records]
+        if padded is not None:
+            parts = [_padded(part, padded, width) for part in parts]
+        return np.stack([part[rows] for part in parts], axis=1) if of_planners else np.stack(parts)
+
+    study = Study(
+        planners=tuple(names[row] for row in rows),
+        families=tuple(families[row] for row in rows),
+        tokens=tuple(record.token for record in records),
+        logs=tuple(record.log for record in records),
+        stage_one=stacked("stage_one"),
+        stage_one_raw=stacked("stage_one_raw"),
+        comfort_one=stacked("comfort_one"),
+        stage_two=stacked("stage_two", padded=1),
+        comfort_two=stacked("comfort_two", padded=1),
+        present=np.arange(width) < np.array([record.starts.shape[0] for record in records])[:, None],
+        ends=stacked("ends"),
+        starts=stacked("starts", padded=0, of_planners=False),
+        open_loop=stacked("open_loop"),
+        closed_loop=stacked("closed_loop"),
+        closed_loop_metrics=stacked("closed_loop_metrics"),
+    )
+    return study, tuple(names[row] for row in np.flatnonzero(failed))
+
+
+def _padded(values: Float[np.ndarray, "..."], axis: int, width: int) -> Float[np.ndarray, "..."]:
+    """The values with zeros behind, up to a width along one axis."""
+    missing = [(0, width - size if index == axis else 0) for index, size in enumerate(values.shape)]
+    return np.pad(values, missing)

@@ -1,0 +1,152 @@
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from swerve.eval.study.correlate import (
+    agreements,
+    case_units,
+    difference,
+    draws,
+    pearson,
+    ranks,
+    resample,
+    without_means,
+)
+
+
+def planted(generator, planners, cases, correlation, noise=0.0):
+    """A measure and a truth whose means correlate as wanted, both with independent noise in each case."""
+    x = generator.normal(size=planners)
+    y = correlation * x + np.sqrt(1 - correlation**2) * generator.normal(size=planners)
+    shape = (planners, cases)
+    return tuple(v[:, None] + noise * generator.normal(size=shape) for v in (x, y))
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=3, max_size=12))
+def test_correlations_are_scipys(pairs):
+    x, y = np.array(pairs, float).T
+    np.testing.assert_array_equal(ranks(x), stats.rankdata(x))
+    if np.ptp(x) and np.ptp(y):
+        assert pearson(x, y) == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
+        assert pearson(ranks(x), ranks(y)) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    else:
+        assert np.isnan(pearson(x, y))
+
+
+def test_ranks_of_many_rows_at_once():
+    values = np.random.default_rng(0).integers(0, 9, (50, 20)).astype(float)
+    np.testing.assert_array_equal(ranks(values), stats.rankdata(values, axis=1))
+
+
+def test_a_planted_correlation_is_found_within_its_interval():
+    x, y = planted(np.random.default_rng(1), 400, 30, 0.8, noise=0.1)
+    found = agreements({"planted": x, "other way": -x}, y, ["one"] * 400, [f"log{i}" for i in range(30)])
+    r = found["planted"].pearson["joint"]
+    assert r.value == pytest.approx(stats.pearsonr(x.mean(1), y.mean(1)).statistic)
+    assert r.low < 0.8 < r.high
+    assert found["planted"].r2["joint"].value == pytest.approx(
+        stats.linregress(x.mean(1), y.mean(1)).rvalue ** 2, abs=1e-12
+    )
+    assert found["other way"].pearson["joint"].value == pytest.approx(-r.value)
+    assert found["other way"].r2["joint"].low == pytest.approx(found["planted"].r2["joint"].low)
+
+
+def test_a_resample_is_the_mean_of_what_was_drawn():
+    """By loops, against the matrix product."""
+    values = np.random.default_rng(2).normal(size=(5, 4))
+    drawn = draws(5, ["a", "b", "c", "d"], "joint", 7, seed=3)
+    times = np.rint(drawn.cases * 4).astype(int)
+    assert (times.sum(axis=1) == 4).all()
+    for means, rows, counts in zip(resample(values, drawn), drawn.planners, times, strict=True):
+        cases = np.repeat(np.arange(4), counts)
+        np.testing.assert_allclose(means, [values[row, cases].mean() for row in rows])
+
+
+def test_each_kind_of_interval_resamples_what_it_says():
+    planners, cases = (draws(6, ["x"] * 5, kind, 9, seed=0) for kind in ("planners", "cases"))
+    assert (planners.cases == 0.2).all()
+    assert (cases.planners == np.arange(6)).all()
+    assert len(np.unique(cases.cases)) > 2
+    assert len(np.unique(planners.planners, axis=0)) == 9
+
+
+def test_cases_of_a_log_are_drawn_together_where_logs_are_many():
+    few, many = ["a", "b", "a"], [f"log{i // 2}" for i in range(20)]
+    assert case_units(few).tolist() == [0, 1, 2]
+    units = case_units(many)
+    assert len(set(units)) == 10
+    weights = draws(3, many, "cases", 50, seed=0).cases
+    np.testing.assert_array_equal(weights[:, ::2], weights[:, 1::2])
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0)
+
+
+def test_intervals_cover_what_they_should():
+    """120 populations of a Gaussian model: 95 % intervals hold the truth in 88 to 99 % of them."""
+    generator, hits = np.random.default_rng(4), 0
+    for trial in range(120):
+        x, y = planted(generator, 80, 1, 0.7)
+        found = agreements({"x": x}, y, ["f"] * 80, ["log"], resampled=["planners"], count=300, seed=trial)
+        interval = found["x"].pearson["planners"]
+        hits += interval.low <= 0.7 <= interval.high
+    assert 0.88 <= hits / 120 <= 0.99
+
+
+def test_intervals_over_cases_cover_what_they_should():
+    """The population is fixed and its true means known; only the cases are drawn anew."""
+    generator, hits = np.random.default_rng(5), 0
+    x, y = planted(generator, 40, 1, 0.6)
+    truth = stats.pearsonr(x[:, 0], y[:, 0]).statistic
+    for trial in range(120):
+        # Scene effects that all planners share cancel; those of single planners do not.
+        shared = generator.normal(size=60)
+        noisy = [v + shared + 0.4 * generator.normal(size=(40, 60)) for v in (x, y)]
+        found = agreements({"x": noisy[0]}, noisy[1], ["f"] * 40, [f"{i}" for i in range(60)], count=300, seed=trial)
+        interval = found["x"].pearson["cases"]
+        hits += interval.low <= truth <= interval.high
+    assert 0.85 <= hits / 120 <= 1.0
+
+
+def test_the_difference_is_paired():
+    generator = np.random.default_rng(6)
+    good, y = planted(generator, 80, 20, 0.9, noise=0.2)
+    worse = good + 0.8 * generator.normal(size=(80, 1))
+    same = good * 3.0 + 1.0
+    logs = [f"{i}" for i in range(20)]
+    found = agreements({"good": good, "worse": worse, "same": same}, y, ["f"] * 80, logs)
+    gap = difference(found["good"], found["worse"])
+    assert gap.share > 0.99
+    assert 0 < gap.estimate.low < gap.estimate.value < gap.estimate.high
+    nothing = difference(found["good"], found["same"])
+    assert max(abs(nothing.estimate.low), abs(nothing.estimate.high)) < 1e-12
+
+
+def test_what_families_explain_is_told_apart():
+    """Two families that differ, and inside which nothing agrees."""
+    generator = np.random.default_rng(7)
+    family = np.repeat([0.0, 5.0], 100)
+    x, y = (family + generator.normal(size=200) for _ in range(2))
+    found = agreements({"x": x[:, None]}, y[:, None], [f"{v}" for v in family], ["log"], count=10)
+    assert found["x"].pearson["joint"].value > 0.8
+    assert abs(found["x"].within) < 0.2
+    np.testing.assert_allclose(without_means(np.array([1.0, 3.0, 7.0]), ["a", "a", "b"]), [-1.0, 1.0, 0.0])
+
+
+def test_a_measure_that_does_not_vary_has_no_correlation():
+    closed = np.random.default_rng(8).normal(size=(10, 4))
+    found = agreements({"constant": np.full((10, 4), 0.3)}, closed, ["f"] * 10, ["log"] * 4, count=20)["constant"]
+    assert np.isnan(found.pearson["joint"].value)
+    assert np.isnan(found.within)
+    assert np.isnan(difference(found, found).share)
+
+
+def test_two_thousand_resamples_of_many_measures_take_seconds():
+    generator = np.random.default_rng(9)
+    closed = generator.random((86, 60))
+    measures = {str(i): generator.random((86, 60)) for i in range(20)}
+    started = time.perf_counter()
+    agreements(measures, closed, ["f"] * 86, [f"log{i // 3}" for i in range(60)])
+    assert time.perf_counter() - started < 20.0
