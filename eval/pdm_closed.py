@@ -1,12 +1,13 @@
-"""What PDM-Closed would do: the reference that NAVSIM compares progress with.
+"""What PDM-Closed would do: the reference that NAVSIM compares progress with, and a planner by its options.
 
 Fifteen proposals (five speeds along the centreline and 1 m to either side of it) follow an intelligent driver model
 among objects that keep their velocity. They are simulated and scored; the best, unrolled to 5 s, is the reference.
+One such proposal alone is the IDM planner.
 Quirks of the original that change numbers are kept, and named where they are (reference: Dauner et al., "Parting with
 misconceptions about learning-based vehicle motion planning", 2023).
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import shapely
@@ -25,6 +26,10 @@ from swerve.eval.thresholds import (
     FORECAST_RADIUS,
     FORECAST_STEPS,
     HALF_WIDTH,
+    IDM_ACCELERATION,
+    IDM_DECELERATION,
+    IDM_GAP,
+    IDM_HEADWAY,
     LATERAL_OFFSETS,
     REFERENCE_STEPS,
     SPEED_SHARES,
@@ -33,8 +38,61 @@ from swerve.eval.thresholds import (
 )
 from swerve.eval.traffic import ROAD_USERS, RedLights, Traffic, World
 from swerve.eval.traffic_kernels import touching
+from swerve.scenes import SwerveError
 from swerve.scenes.polyline import arc_lengths
 from swerve.scenes.transforms import wrap_angle
+
+
+@dataclass(frozen=True)
+class IdmDriver:
+    """Parameters of the intelligent driver model (Treiber et al., 2000); the default is PDM-Closed's.
+
+    Attributes:
+        headway: seconds to the leader.
+        gap: metres to the leader when both stand.
+        acceleration: largest, m/s2.
+        deceleration: comfortable and largest, m/s2; positive.
+
+    Raises:
+        SwerveError: one is not finite, negative, or an acceleration is zero.
+    """
+
+    headway: float = IDM_HEADWAY
+    gap: float = IDM_GAP
+    acceleration: float = IDM_ACCELERATION
+    deceleration: float = IDM_DECELERATION
+
+    def __post_init__(self) -> None:
+        least = min(self.headway, self.gap, self.acceleration, self.deceleration)
+        if not np.isfinite(astuple(self)).all() or least < 0 or not min(self.acceleration, self.deceleration) > 0:
+            raise SwerveError(f"{self}: all must be 0 or more, the accelerations more than 0")
+
+
+@dataclass(frozen=True)
+class PdmOptions:
+    """What PDM-Closed tries; the default is NAVSIM's reference.
+
+    Attributes:
+        speed_shares: target speeds of the proposals, as shares of the speed limit.
+        lateral_offsets: metres left of the centreline.
+        default_speed_limit: where the lane has none, m/s.
+        driver: how all proposals drive.
+
+    Raises:
+        SwerveError: there is no proposal, or a speed is not above 0.
+    """
+
+    speed_shares: tuple[float, ...] = SPEED_SHARES
+    lateral_offsets: tuple[float, ...] = LATERAL_OFFSETS
+    default_speed_limit: float = DEFAULT_SPEED_LIMIT
+    driver: IdmDriver = IdmDriver()
+
+    def __post_init__(self) -> None:
+        if not self.speed_shares or not self.lateral_offsets:
+            raise SwerveError("PDM-Closed needs at least one speed and one lateral offset")
+        speeds = (*self.speed_shares, self.default_speed_limit)
+        if not np.isfinite((*speeds, *self.lateral_offsets)).all() or not min(speeds) > 0:
+            raise SwerveError(f"PDM-Closed: speeds {speeds} must be above 0, and these and the offsets finite")
 
 
 @dataclass(frozen=True)
@@ -79,15 +137,17 @@ class _Rollout:
     leaders: Float[np.ndarray, "q t 3"]
 
 
-def reference_trajectory(situation: Situation) -> Float[np.ndarray, "51 3"]:
-    """World poses (x, y, heading) of the rear axle at 0, 0.1, ..., 5 s."""
+def reference_trajectory(situation: Situation, options: PdmOptions | None = None) -> Float[np.ndarray, "51 3"]:
+    """World poses (x, y, heading) of the rear axle at 0, 0.1, ..., 5 s; None for NAVSIM's options."""
+    options = options or PdmOptions()
     obstacles, world = _obstacles(situation)
-    limit = situation.speed_limit or DEFAULT_SPEED_LIMIT
-    targets = limit * np.array(SPEED_SHARES)
-    paths = [_path(situation, offset, limit) for offset in LATERAL_OFFSETS]
+    limit = situation.speed_limit or options.default_speed_limit
+    targets = limit * np.array(options.speed_shares)
+    reach = limit * max(1.0, *options.speed_shares)
+    paths = [_path(situation, offset, reach) for offset in options.lateral_offsets]
     rollouts = [_start(path, situation.ego, len(targets)) for path in paths]
     for path, rollout in zip(paths, rollouts, strict=True):
-        _unroll(path, rollout, targets, obstacles, 1, STEPS)
+        _unroll(path, rollout, targets, options.driver, obstacles, 1, STEPS)
     proposals = np.concatenate(
         [
             along_path(path.points, path.lengths, roll.along[:, :STEPS])
@@ -97,8 +157,28 @@ def reference_trajectory(situation: Situation) -> Float[np.ndarray, "51 3"]:
     row, column = divmod(_best(proposals, situation, world), len(targets))
     path, one = paths[row], slice(column, column + 1)
     alone = _Rollout(rollouts[row].along[one], rollouts[row].speeds[one], rollouts[row].leaders[one])
-    _unroll(path, alone, targets[one], obstacles, STEPS, REFERENCE_STEPS)
+    _unroll(path, alone, targets[one], options.driver, obstacles, STEPS, REFERENCE_STEPS)
     return along_path(path.points, path.lengths, alone.along)[0]
+
+
+def idm_trajectory(
+    situation: Situation, target: float, offset: float = 0.0, driver: IdmDriver | None = None
+) -> Float[np.ndarray, "51 3"]:
+    """One proposal of PDM-Closed, not scored: world poses of the rear axle at 0, 0.1, ..., 5 s.
+
+    The first pose is the ego's foot point on the path, as in PDM-Closed, and not where the ego is.
+
+    Args:
+        situation: the moment.
+        target: speed on a free road, m/s, above 0.
+        offset: metres left of the centreline.
+        driver: PDM-Closed's if None.
+    """
+    obstacles, _ = _obstacles(situation)
+    path = _path(situation, offset, max(target, situation.speed_limit or DEFAULT_SPEED_LIMIT))
+    rollout = _start(path, situation.ego, 1)
+    _unroll(path, rollout, np.array([target]), driver or IdmDriver(), obstacles, 1, REFERENCE_STEPS)
+    return along_path(path.points, path.lengths, rollout.along)[0]
 
 
 def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, world: World) -> int:
@@ -110,8 +190,11 @@ def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, world: Wo
     return int(np.argmax(pdm_score(metrics)))
 
 
-def _path(situation: Situation, offset: float, limit: float) -> _Path:
-    """The line `offset` metres left of the centreline. Its headings stay the centreline's, as in the original."""
+def _path(situation: Situation, offset: float, speed: float) -> _Path:
+    """The line `offset` metres left of the centreline, whose corridor is as long as `speed` drives in 5 s.
+
+    Its headings stay the centreline's, as in the original.
+    """
     points = situation.stage.centerline.copy()
     points[:, 0] += offset * np.cos(points[:, 2] + np.pi / 2)
     points[:, 1] += offset * np.sin(points[:, 2] + np.pi / 2)
@@ -119,7 +202,7 @@ def _path(situation: Situation, offset: float, limit: float) -> _Path:
     lengths = arc_lengths(points)
     start = project_point(points, lengths, situation.ego[0], situation.ego[1])
     # The corridor begins at the first vertex ahead, not at the ego, as in the original.
-    ahead = (start <= lengths) & (lengths <= start + limit * STEP * (REFERENCE_STEPS - 1))
+    ahead = (start <= lengths) & (lengths <= start + speed * STEP * (REFERENCE_STEPS - 1))
     return _Path(points, lengths, start, _corridor(points[ahead, :2]))
 
 
@@ -142,14 +225,21 @@ def _start(path: _Path, ego: Float[np.ndarray, "11"], count: int) -> _Rollout:
 
 
 def _unroll(
-    path: _Path, rollout: _Rollout, targets: Float[np.ndarray, "q"], obstacles: _Obstacles, first: int, end: int
+    path: _Path,
+    rollout: _Rollout,
+    targets: Float[np.ndarray, "q"],
+    driver: IdmDriver,
+    obstacles: _Obstacles,
+    first: int,
+    end: int,
 ) -> None:
     """Fills the rollout's steps first..end-1."""
     lights = (obstacles.light_edges, obstacles.light_starts, obstacles.light_centers)
     hits = corridor_hits(path.corridor, obstacles.boxes, lights, obstacles.ignored)
     agents = (obstacles.boxes, obstacles.speeds, obstacles.headings)
     state = (rollout.along, rollout.speeds, rollout.leaders)
-    unroll(path.points, path.lengths, state, targets, agents, lights, hits, first, end)
+    model = tuple(float(value) for value in astuple(driver))
+    unroll(path.points, path.lengths, state, targets, model, agents, lights, hits, first, end)
 
 
 def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:

@@ -17,11 +17,7 @@ from swerve.eval.thresholds import (
     FORECAST_STEPS,
     HALF_LENGTH,
     HALF_WIDTH,
-    IDM_ACCELERATION,
-    IDM_DECELERATION,
     IDM_EXPONENT,
-    IDM_GAP,
-    IDM_HEADWAY,
     IDM_MIN_DISTANCE,
     STEP,
 )
@@ -134,7 +130,7 @@ def _side(edge, x, y):
 
 
 @njit(cache=True, nogil=True)
-def unroll(points, lengths, state, targets, agents, lights, hits, first, end):
+def unroll(points, lengths, state, targets, driver, agents, lights, hits, first, end):
     """Fills steps first..end-1 of the proposals' state: arc lengths (q, t), speeds (q, t), leaders (q, t, 3)."""
     along, speeds, leaders = state
     centers = np.empty(hits.shape[1])
@@ -149,19 +145,20 @@ def unroll(points, lengths, state, targets, agents, lights, hits, first, end):
                 _lead(points, lengths, along[q, t - 1], agents, lights, hits[sample], sample, centers, leader)
                 leaders[q, t] = leader
         for q in range(len(targets)):
-            acceleration = idm(along[q, t - 1], speeds[q, t - 1], targets[q], leaders[q, t])
+            acceleration = idm(along[q, t - 1], speeds[q, t - 1], targets[q], driver, leaders[q, t])
             along[q, t] = along[q, t - 1] + STEP * speeds[q, t - 1]
             speeds[q, t] = speeds[q, t - 1] + STEP * acceleration
 
 
 @njit(cache=True, nogil=True)
-def idm(along, speed, target, leader):
+def idm(along, speed, target, driver, leader):
     """Acceleration of the intelligent driver model (Treiber et al., 2000), limited."""
-    closing = speed * (speed - leader[1]) / (2.0 * math.sqrt(IDM_ACCELERATION * IDM_DECELERATION))
-    wanted = IDM_GAP + speed * IDM_HEADWAY + closing
+    headway, least_gap, most, deceleration = driver
+    closing = speed * (speed - leader[1]) / (2.0 * math.sqrt(most * deceleration))
+    wanted = least_gap + speed * headway + closing
     gap = max(leader[0] - along - leader[2], IDM_MIN_DISTANCE)
-    acceleration = IDM_ACCELERATION * (1.0 - (speed / target) ** IDM_EXPONENT - (wanted / gap) ** 2)
-    return min(max(acceleration, -IDM_DECELERATION), IDM_ACCELERATION)
+    acceleration = most * (1.0 - (speed / target) ** IDM_EXPONENT - (wanted / gap) ** 2)
+    return min(max(acceleration, -deceleration), most)
 
 
 @njit(cache=True, nogil=True)
