@@ -1,10 +1,12 @@
 """Files that are either whole or absent, whatever moment the process is killed at."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from swerve.scenes import SwerveError
 
@@ -33,7 +35,17 @@ def told_where(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SwerveError(f"{folder} cannot be written ({error}). Mend it and run the same command again") from error
+        raise SwerveError(unwritable(folder, error)) from error
+
+
+def unwritable(folder: Path, error: OSError) -> str:
+    """What to tell when the system refuses something in the folder of a set."""
+    return f"{folder} cannot be written ({error}). Mend it and run the same command again"
+
+
+def to_json(content: Any) -> bytes:  # noqa: ANN401 anything that JSON can hold
+    """JSON that depends on the content alone: sorted keys, no NaN."""
+    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -4,14 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STAGES = ("loading", "viewpoints", "drawing", "encoding", "writing")
-
 
 class Stopwatch:
-    """Seconds by stage."""
+    """Seconds by stage; a stage is there once it has been measured."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.seconds = dict[str, float]()
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -20,9 +18,9 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
     def take(self) -> dict[str, float]:
         """The seconds since the last call."""
-        taken, self.seconds = self.seconds, dict.fromkeys(STAGES, 0.0)
+        taken, self.seconds = self.seconds, {}
         return taken

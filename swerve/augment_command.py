@@ -3,23 +3,22 @@
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from swerve.data.augment.manifest import Failure, read_failures
 from swerve.data.augment.run import AugmentReport
 from swerve.data.augment.run import augment as run_augment
+from swerve.data.jobs import read_failures
 from swerve.data.options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
 from swerve.data.samples.encoding import ImageFormat
 from swerve.data.source import open_source
+from swerve.job_report import show_failures, stoppable, timing_line
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import CrossAgentOptions, RecoveryOptions, ViewpointOptions
-
-_FAILURES_SHOWN = 20
 
 
 class Format(str, Enum):
@@ -118,11 +117,8 @@ def augment(
         shard_scenes=shard_scenes,
     )
     console = Console()
-    try:
+    with stoppable(console):
         report = run_augment([open_source(source) for source in sources], out, options, workers, console)
-    except KeyboardInterrupt:
-        console.print("Stopped. Give the same command again to go on.")
-        raise typer.Exit(130) from None
     show_report(console, out, report)
     if report.summary["failures"]:
         raise typer.Exit(1)
@@ -137,9 +133,8 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
         console.print(_rejections(summary["rejections"]))
-    if summary["failures"]:
-        _show_failures(console, read_failures(folder))
-    console.print(_timing(report.timing), highlight=False, soft_wrap=True)
+    show_failures(console, read_failures(folder))
+    console.print(timing_line(report.timing, "samples"), highlight=False, soft_wrap=True)
 
 
 def _rejections(rejections: dict[str, dict[str, int]]) -> Table:
@@ -149,27 +144,6 @@ def _rejections(rejections: dict[str, dict[str, int]]) -> Table:
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
             table.add_row(kind, reason, str(count))
     return table
-
-
-def _show_failures(console: Console, failures: list[Failure]) -> None:
-    """The first failures, one line each."""
-    console.print(f"{len(failures)} failures:", style="red", highlight=False)
-    for failure in failures[:_FAILURES_SHOWN]:
-        where = " ".join(part for part in (failure.log, failure.token, failure.viewpoint) if part)
-        console.print(f"  {where}: {failure.reason}", markup=False, highlight=False, soft_wrap=True)
-    if len(failures) > _FAILURES_SHOWN:
-        console.print(f"  and {len(failures) - _FAILURES_SHOWN} more in failures.json", highlight=False)
-
-
-def _timing(timing: dict[str, Any]) -> str:
-    """Rate, and how the workers spent their time."""
-    spent = timing["worker_seconds"]
-    total = max(sum(spent.values()), 1e-9)
-    shares = ", ".join(f"{stage} {100 * seconds / total:.0f} %" for stage, seconds in spent.items())
-    if not timing["samples"]:
-        return "Nothing was left to do." if not total > 1e-6 else "No sample was made."
-    rate = f"{timing['samples']} samples in {timing['seconds']:.1f} s: {timing['samples_per_second']:.1f} a second"
-    return f"{rate} ({shares})"
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from swerve.data.files import commit, part_of, write_atomically
+from swerve.data.files import commit, part_of, to_json, write_atomically
+from swerve.data.jobs import Failure, write_failures
 from swerve.scenes import Split
 
 SCHEMA = pa.schema(
@@ -34,25 +35,6 @@ SCHEMA = pa.schema(
 )
 
 _ROWS_PER_GROUP = 50_000
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Something that should have become samples and did not.
-
-    Attributes:
-        log: the log's name.
-        token: the scene's, or empty if the whole log failed.
-        viewpoint: kind and index, or empty.
-        reason: the error's message.
-        traceback: where it happened, if it is a fault of the program.
-    """
-
-    log: str
-    token: str
-    viewpoint: str
-    reason: str
-    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,17 +99,11 @@ def write_manifest(folder: Path, records: Iterable[Record], failures: Sequence[F
                 writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
                 rows.clear()
         writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
-    failed.sort(key=lambda failure: (failure.log, failure.token, failure.viewpoint))
     summary = counts.summary(len(failed))
-    write_atomically(folder / "failures.json", to_json([asdict(failure) for failure in failed]))
+    write_failures(folder, failed)
     write_atomically(folder / "summary.json", to_json(summary))
     commit(folder / "manifest.parquet")
     return summary
-
-
-def read_failures(folder: Path) -> list[Failure]:
-    """The failures of a set."""
-    return [Failure(**failure) for failure in json.loads((folder / "failures.json").read_bytes())]
 
 
 class Counts:
@@ -160,8 +136,3 @@ class Counts:
             "shards": len(self._sizes),
             "bytes": sum(self._sizes),
         }
-
-
-def to_json(content: Any) -> bytes:  # noqa: ANN401 anything that JSON can hold
-    """JSON that depends on the content alone: sorted keys, no NaN."""
-    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"

@@ -1,13 +1,14 @@
 """One part of a log becomes one shard and the record that says so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swerve.data.augment.job import record_path, refuse_other_split, unit_stem
-from swerve.data.augment.manifest import Failure, Record, write_record
+from swerve.data.augment.manifest import Record, write_record
+from swerve.data.augment.records import record_path, refuse_other_split
 from swerve.data.files import commit, part_of
+from swerve.data.jobs import Failure, Made, Report, part_stem
 from swerve.data.options import AugmentOptions
 from swerve.data.rigs import default_rig
 from swerve.data.samples.capture import chosen_cameras
@@ -19,12 +20,9 @@ from swerve.scenes import Log, Scene, SwerveError, windows_of
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import LogGeometry, Rejection, Viewpoint, ViewpointKind, prepare, viewpoints
 
-# Called with the token of the scene that begins, the samples made so far and the share of the part that is done.
-Report = Callable[[str, int, float], None]
-
 
 @dataclass(frozen=True)
-class Job:
+class AugmentWork:
     """What every worker is told once.
 
     Attributes:
@@ -39,12 +37,22 @@ class Job:
     owners: dict[str, int]
     options: AugmentOptions
 
+    def open(self, log: str, watch: Stopwatch) -> "AugmentLog":
+        """Loads a log.
+
+        Raises:
+            SwerveError: the log cannot be read, lacks a camera, is too short for a single scene, or has changed its
+                split since earlier parts of it were made.
+        """
+        return _open_log(self, log, watch)
+
 
 @dataclass(frozen=True)
-class OpenLog:
+class AugmentLog:
     """A loaded log and what is made of it once.
 
     Attributes:
+        folder: the set.
         log: the log.
         scenes: all of them.
         broken: windows that are no scenes because of a gap in time.
@@ -54,6 +62,7 @@ class OpenLog:
         watch: measures the stages.
     """
 
+    folder: Path
     log: Log
     scenes: list[Scene]
     broken: list[Scene]
@@ -67,18 +76,26 @@ class OpenLog:
         """Parts that the log is made in."""
         return -(-len(self.scenes) // self.options.shard_scenes)
 
+    def make(self, chunk: int, report: Report) -> Made:
+        """Makes one part: its shard, then its record, which says that it is finished.
 
-def open_log(job: Job, name: str, watch: Stopwatch) -> OpenLog:
-    """Loads a log.
+        Args:
+            chunk: which part.
+            report: is called before each scene.
 
-    Raises:
-        SwerveError: the log cannot be read, lacks a camera, is too short for a single scene, or has changed its split
-            since earlier parts of it were made.
-    """
-    options = job.options
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        record = _make_part(self, chunk, report)
+        return Made(len(record.rows), record.failures)
+
+
+def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
+    """As `AugmentWork.open`."""
+    options = work.options
     with watch.measure("loading"):
-        log = job.sources[job.owners[name]].load(name)
-        refuse_other_split(job.folder, name, split_of(log, options))
+        log = work.sources[work.owners[name]].load(name)
+        refuse_other_split(work.folder, name, split_of(log, options))
         if options.rig == "default":
             log = replace(log, cameras=default_rig(), photos=())
         chosen_cameras(log, log.cameras, options.cameras)
@@ -89,7 +106,7 @@ def open_log(job: Job, name: str, watch: Stopwatch) -> OpenLog:
         geometry = prepare(log)
     with watch.measure("drawing"):
         static = build_static(log.road_map)
-    return OpenLog(log, scenes, broken, geometry, Drawer(static, options, watch), options, watch)
+    return AugmentLog(work.folder, log, scenes, broken, geometry, Drawer(static, options, watch), options, watch)
 
 
 def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
@@ -101,29 +118,16 @@ def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
     return f"log {log.name} {reason}. Use a shorter --history and --future, or `swerve show` for a single frame"
 
 
-def make_part(folder: Path, opened: OpenLog, chunk: int, report: Report) -> Record:
-    """Makes one part of a log: its shard, then its record, which says that it is finished.
-
-    Args:
-        folder: the set.
-        opened: the log.
-        chunk: which part.
-        report: is called before each scene.
-
-    Returns:
-        the record as it was written.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+def _make_part(opened: AugmentLog, chunk: int, report: Report) -> Record:
+    """As `AugmentLog.make`; returns the record as it was written."""
     size_of_part = opened.options.shard_scenes
     scenes = opened.scenes[chunk * size_of_part : (chunk + 1) * size_of_part]
     split = split_of(opened.log, opened.options)
-    shard = f"{split}/{unit_stem(opened.log.name, chunk)}.tar"
+    shard = f"{split}/{part_stem(opened.log.name, chunk)}.tar"
     # Counted once for the whole log.
     gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []
-    made = _Made([], gaps, [])
-    with ShardWriter(folder / shard, split) as writer:
+    made = _Outcomes([], gaps, [])
+    with ShardWriter(opened.folder / shard, split) as writer:
         for number, scene in enumerate(scenes):
             report(scene.token, len(made.rows), number / len(scenes))
             _write_scene(opened, scene, writer, made)
@@ -142,10 +146,10 @@ def make_part(folder: Path, opened: OpenLog, chunk: int, report: Report) -> Reco
         failures=tuple(made.failures),
     )
     with opened.watch.measure("writing"):
-        return _committed(folder, record)
+        return _committed(opened.folder, record)
 
 
-class _Made(NamedTuple):
+class _Outcomes(NamedTuple):
     """What became of the scenes so far, as in `Record`."""
 
     rows: list[dict[str, Any]]
@@ -153,7 +157,7 @@ class _Made(NamedTuple):
     failures: list[Failure]
 
 
-def _write_scene(opened: OpenLog, scene: Scene, writer: ShardWriter, made: _Made) -> None:
+def _write_scene(opened: AugmentLog, scene: Scene, writer: ShardWriter, made: _Outcomes) -> None:
     """Appends the scene's samples to the shard, and what became of it to `made`."""
     for outcome in _samples(opened, scene):
         if isinstance(outcome, Failure):
@@ -179,7 +183,7 @@ def _committed(folder: Path, record: Record) -> Record:
     return record
 
 
-def _samples(opened: OpenLog, scene: Scene) -> Iterator[Sample | Rejection | Failure]:
+def _samples(opened: AugmentLog, scene: Scene) -> Iterator[Sample | Rejection | Failure]:
     """Samples of a scene, viewpoints that were rejected, and samples that could not be made."""
     options = opened.options
     kinds = [ViewpointKind(view) for view in options.views]
@@ -194,7 +198,7 @@ def _samples(opened: OpenLog, scene: Scene) -> Iterator[Sample | Rejection | Fai
         yield _sample(opened, viewpoint)
 
 
-def _sample(opened: OpenLog, viewpoint: Viewpoint) -> Sample | Failure:
+def _sample(opened: AugmentLog, viewpoint: Viewpoint) -> Sample | Failure:
     """One sample, or why there is none."""
     try:
         return make_sample(viewpoint, opened.drawer, opened.options, opened.watch)

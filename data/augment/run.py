@@ -1,23 +1,22 @@
 """Logs in, a training set out."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from swerve.data.augment.job import finished_chunks, job_config, log_names, open_job, read_records
-from swerve.data.augment.manifest import to_json, write_manifest
-from swerve.data.augment.part import Job
-from swerve.data.augment.pool import run_tasks
-from swerve.data.augment.progress import JobProgress
-from swerve.data.augment.schedule import Schedule
-from swerve.data.files import told_where, write_atomically
+from swerve.data.augment.manifest import write_manifest
+from swerve.data.augment.part import AugmentWork
+from swerve.data.augment.records import LAYOUT, finished_chunks, read_records, remove_unnamed_shards
+from swerve.data.files import to_json, told_where, write_atomically
+from swerve.data.jobs import job_config, log_names, open_job, run_work
 from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
-from swerve.scenes import SwerveError
+
+# Packages whose version may change what is drawn, encoded or written (llvmlite compiles what numba draws with).
+_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "simplejpeg", "zlib-ng")
 
 
 @dataclass(frozen=True)
@@ -55,34 +54,15 @@ def augment(
     Raises:
         SwerveError: the sources hold no log or one twice, the folder is not this job's, or cannot be written.
     """
-    if workers is not None and workers < 1:
-        raise SwerveError(f"workers: {workers} must be 1 or more")
     owners = log_names(sources)
-    job = Job(folder, tuple(sources), owners, options)
-    with open_job(folder, job_config(sources, owners, options)):
+    logs = [(sources[number].kind, name) for name, number in owners.items()]
+    with open_job(folder, job_config(asdict(options), logs, _PACKAGES), LAYOUT):
         with told_where(folder):
+            remove_unnamed_shards(folder)
             finished = finished_chunks(folder)
-        schedule = Schedule(owners, finished)
-        shown = console or Console(quiet=True)
-        with JobProgress(shown, len(owners), finished) as progress:
-            failures = run_tasks(job, schedule, workers or _usable_cores(), progress)
-        timing = _timing(progress)
+        work = AugmentWork(folder, tuple(sources), owners, options)
+        outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
         with told_where(folder):
-            summary = write_manifest(folder, read_records(folder), failures)
-            write_atomically(folder / "timing.json", to_json(timing))
-    return AugmentReport(summary, timing)
-
-
-def _usable_cores() -> int:
-    """Cores that this process may run on; all of them where the system does not say."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _timing(progress: JobProgress) -> dict[str, Any]:
-    """Figures of one run: seconds of all workers together, by stage."""
-    return {
-        "samples": progress.samples,
-        "seconds": progress.elapsed,
-        "samples_per_second": progress.samples / max(progress.elapsed, 1e-3),
-        "worker_seconds": progress.seconds,
-    }
+            summary = write_manifest(folder, read_records(folder), outcome.failures)
+            write_atomically(folder / "timing.json", to_json(outcome.timing))
+    return AugmentReport(summary, outcome.timing)

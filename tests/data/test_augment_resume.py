@@ -1,7 +1,6 @@
 """A job that is killed at any moment goes on, and its set is the undisturbed one's, byte for byte."""
 
 import errno
-import fcntl
 import json
 import os
 import random
@@ -16,11 +15,10 @@ from pathlib import Path
 import pytest
 from simple_source import SimpleSource
 
-from swerve.data import files
-from swerve.data.augment import job
 from swerve.data.augment import run as run_module
-from swerve.data.augment.manifest import read_failures
 from swerve.data.augment.run import augment
+from swerve.data.jobs import folder as job_folder
+from swerve.data.jobs import read_failures
 from swerve.data.options import AugmentOptions
 from swerve.data.samples.shards import dataset_digest
 from swerve.scenes import SwerveError
@@ -102,58 +100,12 @@ def is_running(pid):
         return False
 
 
-def test_two_jobs_do_not_write_to_one_folder(tmp_path):
-    with open(tmp_path / "job.lock", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SwerveError, match="another job is writing there"):
-            run(tmp_path)
-
-
-class Killed(BaseException):
-    """Ends the job where it is raised, as a signal would."""
-
-
-CONFIG = {"options": {"seed": 0}, "logs": [["simple", "train-0"]], "versions": {}}
-
-
-def killed_after(monkeypatch, steps, folder):
-    """Opens a job's folder, and ends before its file operation number `steps`; whether it came so far."""
-    count = iter(range(1000))
-
-    def counted(function):
-        def wrapper(*arguments):
-            if next(count) == steps:
-                raise Killed
-            return function(*arguments)
-
-        return wrapper
-
-    with monkeypatch.context() as patch:
-        for name in ("make_folder", "write_atomically", "_locked", "_remove_leftovers"):
-            patch.setattr(job, name, counted(getattr(job, name)))
-        patch.setattr(files, "commit", counted(files.commit))
-        try:
-            with job.open_job(folder, CONFIG):
-                return False
-        except Killed:
-            return True
-
-
-def test_a_job_killed_in_its_first_moments_can_be_begun_again(tmp_path, monkeypatch):
-    steps = 0
-    while killed_after(monkeypatch, steps, tmp_path / str(steps)):
-        with job.open_job(tmp_path / str(steps), CONFIG):
-            assert (tmp_path / str(steps) / "records").is_dir()
-        steps += 1
-    assert steps == 9  # The folder, the lock, the clearing, writing job.json, its name, four folders.
-
-
 def test_a_full_disk_at_the_start_is_one_error_and_no_obstacle(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "job.json.part")
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "write_atomically", full)
+        patch.setattr(job_folder, "write_atomically", full)
         with pytest.raises(SwerveError, match=r"cannot be written .*No space left"):
             augment([SimpleSource(("train-0",))], tmp_path / "set", AugmentOptions(every=5.0), workers=1)
     assert augment_few(tmp_path / "set", "train-0").summary["samples"] > 0
@@ -173,19 +125,6 @@ def test_a_full_disk_at_the_end_is_one_error(tmp_path, monkeypatch):
         with pytest.raises(SwerveError, match=r"cannot be written .*No space left"):
             augment_few(tmp_path / "set", "train-0")
     assert augment_few(tmp_path / "set", "train-0").timing["samples"] == 0
-
-
-def test_a_file_in_the_folders_place_is_one_error(tmp_path):
-    (tmp_path / "set").write_bytes(b"mine")
-    with pytest.raises(SwerveError, match="cannot be made"):
-        augment_few(tmp_path / "set", "train-0")
-    assert (tmp_path / "set").read_bytes() == b"mine"
-
-
-def test_what_is_in_the_way_of_the_jobs_files_is_one_error(tmp_path):
-    (tmp_path / "job.lock").mkdir()
-    with pytest.raises(SwerveError, match=r"cannot be written .*job\.lock"):
-        augment_few(tmp_path, "train-0")
 
 
 def test_a_log_that_changed_its_split_does_not_go_on_in_the_other(tmp_path):
@@ -239,13 +178,6 @@ def test_half_written_files_of_others_are_left_alone(tmp_path):
     (tmp_path / "video.mkv.part").rename(tmp_path.parent / "video.mkv.part")
     augment_few(tmp_path, "train-0")
     assert not list(tmp_path.rglob("*.part"))
-
-
-def test_the_job_file_of_another_program_is_left_alone(tmp_path):
-    (tmp_path / "job.json").write_text('{"mine": 1}')
-    with pytest.raises(SwerveError, match="not of a job of this program"):
-        augment_few(tmp_path, "train-0")
-    assert (tmp_path / "job.json").read_text() == '{"mine": 1}'
 
 
 def test_the_versions_that_the_bytes_depend_on_are_told(tmp_path):

@@ -8,12 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.data.augment.manifest import Failure
-from swerve.data.augment.part import Job
-from swerve.data.augment.schedule import Schedule, Task
-from swerve.data.augment.worker import Advanced, Broken, Finished, Message, Opened, worker_main
+from swerve.data.jobs.failures import Failure
+from swerve.data.jobs.schedule import Schedule, Task
+from swerve.data.jobs.work import Work
+from swerve.data.jobs.worker import Advanced, Broken, Finished, Message, Opened, worker_main
 from swerve.scenes import SwerveError
 
 # Libraries that would start threads of their own: one process per core is enough.
@@ -27,14 +28,14 @@ class Listener(Protocol):
     def opened(self, log: str, chunks: int) -> None:
         """A log has so many parts."""
 
-    def advanced(self, task: Task, samples: int, share: float) -> None:
-        """So many samples of a part are made, and this share of it."""
+    def advanced(self, task: Task, count: int, share: float) -> None:
+        """So many things of a part are made, and this share of it."""
 
-    def finished(self, task: Task, samples: int, seconds: dict[str, float]) -> None:
+    def finished(self, task: Task, count: int, seconds: dict[str, float]) -> None:
         """A part is done."""
 
     def failed(self, task: Task, failure: Failure) -> None:
-        """A sample, a part, or a log failed."""
+        """A thing, a part, or a log failed."""
 
     def tick(self) -> None:
         """Time passes."""
@@ -51,11 +52,12 @@ class _Worker:
     token: str = ""
 
 
-def run_tasks(job: Job, schedule: Schedule, workers: int, listener: Listener) -> list[Failure]:
+def run_tasks(work: Work, folder: Path, schedule: Schedule, workers: int, listener: Listener) -> list[Failure]:
     """Works through a schedule.
 
     Args:
-        job: what the workers are told.
+        work: what the workers do.
+        folder: where they write.
         schedule: what there is to do.
         workers: number of processes; none is started without work.
         listener: is told what happens.
@@ -66,14 +68,15 @@ def run_tasks(job: Job, schedule: Schedule, workers: int, listener: Listener) ->
     Raises:
         SwerveError: the folder cannot be written.
     """
-    return _Pool(job, schedule, workers, listener).run()
+    return _Pool(work, folder, schedule, workers, listener).run()
 
 
 class _Pool:
     """The state of `run_tasks`."""
 
-    def __init__(self, job: Job, schedule: Schedule, size: int, listener: Listener) -> None:
-        self._job, self._schedule, self._size, self._listener = job, schedule, size, listener
+    def __init__(self, work: Work, folder: Path, schedule: Schedule, size: int, listener: Listener) -> None:
+        self._work, self._folder = work, folder
+        self._schedule, self._size, self._listener = schedule, size, listener
         self._workers, self._failures = list[_Worker](), list[Failure]()
 
     def run(self) -> list[Failure]:
@@ -98,7 +101,7 @@ class _Pool:
             if worker.task is None and (task := self._schedule.next(worker.held)) is not None:
                 self._give(worker, task)
         while len(self._workers) < self._size and (task := self._schedule.next(None)) is not None:
-            self._workers.append(_start(self._job))
+            self._workers.append(_start(self._work, self._folder))
             self._give(self._workers[-1], task)
 
     def _give(self, worker: _Worker, task: Task) -> None:
@@ -123,10 +126,10 @@ class _Pool:
             self._listener.opened(message.log, message.chunks)
         elif isinstance(message, Advanced):
             worker.token = message.token
-            self._listener.advanced(task, message.samples, message.share)
+            self._listener.advanced(task, message.count, message.share)
         elif isinstance(message, Finished):
             worker.task = None
-            self._listener.finished(task, message.samples, message.seconds)
+            self._listener.finished(task, message.count, message.seconds)
             for failure in message.failures:
                 self._listener.failed(task, failure)
         else:
@@ -160,11 +163,11 @@ def _cause_of_death(code: int) -> str:
     return f"worker ended by itself ({name})"
 
 
-def _start(job: Job) -> _Worker:
+def _start(work: Work, folder: Path) -> _Worker:
     """A new process; it shares nothing with this one but the connection."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=worker_main, args=(job, theirs), daemon=True)
+    process = context.Process(target=worker_main, args=(work, folder, theirs), daemon=True)
     with _single_threaded():
         process.start()
     theirs.close()

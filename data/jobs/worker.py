@@ -7,11 +7,12 @@ import traceback
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
-from swerve.data.augment.manifest import Failure
-from swerve.data.augment.part import Job, OpenLog, make_part, open_log
-from swerve.data.augment.schedule import Task
-from swerve.data.files import told_where
+from swerve.data.files import unwritable
+from swerve.data.jobs.failures import Failure
+from swerve.data.jobs.schedule import Task
+from swerve.data.jobs.work import OpenLog, Work
 from swerve.data.stopwatch import Stopwatch
 from swerve.scenes import SwerveError
 
@@ -26,18 +27,18 @@ class Opened:
 
 @dataclass(frozen=True)
 class Advanced:
-    """A scene begins; so many samples of the part are made, this share of it is done."""
+    """A scene begins; so many things of the part are made, this share of it is done."""
 
     token: str
-    samples: int
+    count: int
     share: float
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The part is done, with so many samples and failures; where the time went."""
+    """The part is done, with so many things and failures; where the time went."""
 
-    samples: int
+    count: int
     failures: tuple[Failure, ...]
     seconds: dict[str, float]
 
@@ -54,17 +55,17 @@ class Broken:
 Message = Opened | Advanced | Finished | Broken
 
 
-def worker_main(job: Job, connection: Connection) -> None:
+def worker_main(work: Work, folder: Path, connection: Connection) -> None:
     """Works on tasks from the connection until None comes or the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    watch, opened = Stopwatch(), None
+    watch, held, opened = Stopwatch(), "", None
     while (task := _receive(connection)) is not None:
-        if opened is None or opened.log.name != task.log:
+        if opened is None or held != task.log:
             opened = None  # One log in memory at a time.
-            opened = _opened(job, task, watch, connection)
+            held, opened = task.log, _opened(work, task.log, watch, connection)
         if opened is not None:
-            connection.send(_made(job, opened, task, connection))
+            connection.send(_made(opened, task, folder, watch, connection))
 
 
 def _die_with_parent() -> None:
@@ -83,36 +84,38 @@ def _receive(connection: Connection) -> Task | None:
         return None
 
 
-def _opened(job: Job, task: Task, watch: Stopwatch, connection: Connection) -> OpenLog | None:
-    """The task's log; None, and a message to the parent, if it cannot be opened."""
+def _opened(work: Work, log: str, watch: Stopwatch, connection: Connection) -> OpenLog | None:
+    """The log; None, and a message to the parent, if it cannot be opened."""
     try:
-        opened = open_log(job, task.log, watch)
+        opened = work.open(log, watch)
+        chunks = opened.chunks
     except SwerveError as error:
-        connection.send(Broken(Failure(task.log, "", "", str(error)), whole_log=True))
+        connection.send(Broken(Failure(log, "", "", str(error)), whole_log=True))
         return None
     except Exception as error:  # The edge of the process: the parent shows the traceback and fails the job.
-        connection.send(Broken(_fault(task.log, "", error), whole_log=True))
+        connection.send(Broken(_fault(log, "", error), whole_log=True))
         return None
-    connection.send(Opened(task.log, opened.chunks))
+    connection.send(Opened(log, chunks))
     return opened
 
 
-def _made(job: Job, opened: OpenLog, task: Task, connection: Connection) -> Finished | Broken:
+def _made(opened: OpenLog, task: Task, folder: Path, watch: Stopwatch, connection: Connection) -> Finished | Broken:
     """Makes a part and says how it went."""
     at = [""]
 
-    def report(token: str, samples: int, share: float) -> None:
+    def report(token: str, count: int, share: float) -> None:
         at[0] = token
-        connection.send(Advanced(token, samples, share))
+        connection.send(Advanced(token, count, share))
 
     try:
-        with told_where(job.folder):
-            record = make_part(job.folder, opened, task.chunk, report)
+        made = opened.make(task.chunk, report)
+    except OSError as error:
+        return Broken(Failure(task.log, at[0], "", unwritable(folder, error)), stop=True)
     except SwerveError as error:
-        return Broken(Failure(task.log, at[0], "", str(error)), stop=True)
+        return Broken(Failure(task.log, at[0], "", str(error)))
     except Exception as error:  # The edge of the process, as above.
         return Broken(_fault(task.log, at[0], error))
-    return Finished(len(record.rows), record.failures, opened.watch.take())
+    return Finished(made.count, made.failures, watch.take())
 
 
 def _fault(log: str, token: str, error: Exception) -> Failure:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.data.augment.schedule import Schedule, Task
+from swerve.data.jobs.schedule import Schedule, Task
 
 
 def drain(schedule, chunks, workers, rng):

@@ -1,14 +1,12 @@
 """How a job goes, for people: a bar on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from swerve.data.augment.manifest import Failure
-from swerve.data.augment.schedule import Task
-from swerve.data.stopwatch import STAGES
+from swerve.data.jobs.failures import Failure
+from swerve.data.jobs.schedule import FinishedParts, Task
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -17,17 +15,18 @@ class JobProgress:
     """Listens to a job and shows where it stands.
 
     Attributes:
-        samples: made by this run.
+        count: of what this run made.
         seconds: spent by all workers together, by stage.
 
     Args:
         console: where to write.
         logs: how many there are.
         finished: by log, the parts that earlier runs made, of how many.
+        noun: what is made, such as "samples".
     """
 
-    def __init__(self, console: Console, logs: int, finished: Mapping[str, tuple[set[int], int]]) -> None:
-        self.samples, self.seconds = 0, dict.fromkeys(STAGES, 0.0)
+    def __init__(self, console: Console, logs: int, finished: FinishedParts, noun: str) -> None:
+        self.count, self.seconds, self._noun = 0, dict[str, float](), noun
         self._console, self._logs, self._failures = console, logs, 0
         self._chunks = {log: chunks for log, (_, chunks) in finished.items()}
         self._done = sum((len(done) / chunks for done, chunks in finished.values()), 0.0)
@@ -62,24 +61,24 @@ class JobProgress:
         """A log has so many parts."""
         self._chunks[log] = chunks
 
-    def advanced(self, task: Task, samples: int, share: float) -> None:
-        """So many samples of a part are made, and this share of it."""
-        self._running[task] = (samples, share)
+    def advanced(self, task: Task, count: int, share: float) -> None:
+        """So many things of a part are made, and this share of it."""
+        self._running[task] = (count, share)
 
-    def finished(self, task: Task, samples: int, seconds: dict[str, float]) -> None:
+    def finished(self, task: Task, count: int, seconds: dict[str, float]) -> None:
         """A part is done."""
         self._running.pop(task, None)
         self._done += 1.0 / self._chunks[task.log]
-        self.samples += samples
-        self.seconds = {stage: self.seconds[stage] + seconds[stage] for stage in STAGES}
+        self.count += count
+        for stage, spent in seconds.items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
     def failed(self, task: Task, failure: Failure) -> None:
         """Counts it, and shows at once the traceback of a fault of the program."""
         self._running.pop(task, None)
         self._failures += 1
         if failure.traceback:
-            where = " ".join(part for part in (failure.log, failure.token) if part)
-            self._console.print(f"{where}:\n{failure.traceback}", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(f"{failure.where}:\n{failure.traceback}", markup=False, highlight=False, soft_wrap=True)
 
     def tick(self) -> None:
         """Shows the state, if it is time."""
@@ -99,10 +98,10 @@ class JobProgress:
         return (self._done + running) / self._logs
 
     def _state(self) -> str:
-        """Samples, rate, failures."""
+        """How many are made, rate, failures."""
         if not self._running and not self._done:
             return "starting; the first run on a machine compiles for some 20 s"
-        samples = self.samples + sum(samples for samples, _ in self._running.values())
-        rate = samples / max(self.elapsed, 1e-3)
+        count = self.count + sum(count for count, _ in self._running.values())
+        rate = count / max(self.elapsed, 1e-3)
         failures = f", {self._failures} failed" if self._failures else ""
-        return f"{samples} samples, {rate:.1f}/s{failures}"
+        return f"{count} {self._noun}, {rate:.1f}/s{failures}"

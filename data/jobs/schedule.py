@@ -1,13 +1,16 @@
-"""Which part of which log is made next. Nothing in a set depends on it: every part is a file of its own."""
+"""Which part of which log is made next. Nothing that is made depends on it: every part has files of its own."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+# By log: the parts that earlier runs made, of how many the log has.
+FinishedParts = Mapping[str, tuple[set[int], int]]
+
 
 @dataclass(frozen=True)
 class Task:
-    """One part of a log: it becomes one shard."""
+    """One part of a log."""
 
     log: str
     chunk: int
@@ -25,7 +28,7 @@ class Schedule:
         finished: by log, the parts that earlier runs made, of how many.
     """
 
-    def __init__(self, logs: Iterable[str], finished: Mapping[str, tuple[set[int], int]]) -> None:
+    def __init__(self, logs: Iterable[str], finished: FinishedParts) -> None:
         self._fresh = deque(log for log in logs if log not in finished)
         self._left = {
             log: deque(chunk for chunk in range(chunks) if chunk not in done)

@@ -1,0 +1,69 @@
+"""What a set's folder holds, and which of its parts are finished."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from swerve.data.augment.manifest import Record, read_record
+from swerve.data.files import safe_name
+from swerve.data.jobs import Layout, part_stem
+from swerve.data.jobs.failures import FAILURES
+from swerve.scenes import Split, SwerveError
+
+_SPLITS = ("train", "val", "test")
+LAYOUT = Layout(
+    finish="manifest.parquet",
+    files=("summary.json", FAILURES, "timing.json"),
+    parts={"records": ".json", **dict.fromkeys(_SPLITS, ".tar")},
+    notes=("records",),
+)
+
+
+def remove_unnamed_shards(folder: Path) -> None:
+    """Shards that no record names: their parts are made again, perhaps in another split."""
+    named = {record.shard for record in read_records(folder)}
+    for split in _SPLITS:
+        for shard in (folder / split).glob("*.tar"):
+            if shard.relative_to(folder).as_posix() not in named:
+                shard.unlink()
+
+
+def record_path(folder: Path, log: str, chunk: int) -> Path:
+    """Where the record of a part lies."""
+    return folder / "records" / f"{part_stem(log, chunk)}.json"
+
+
+def finished_chunks(folder: Path) -> dict[str, tuple[set[int], int]]:
+    """By log: the parts that are done without failure and whose shards lie there in full length, of how many."""
+    finished = dict[str, tuple[set[int], int]]()
+    for record in read_records(folder):
+        done, _ = finished.setdefault(record.log, (set(), record.chunks))
+        if not record.failures and _shard_is_whole(folder, record):
+            done.add(record.chunk)
+    return finished
+
+
+def refuse_other_split(folder: Path, log: str, split: Split) -> None:
+    """A log whose earlier parts went to one split does not go on in another: it would be in both.
+
+    Raises:
+        SwerveError: it would.
+    """
+    for path in sorted((folder / "records").glob(f"{safe_name(log)}-*.json")):
+        record = read_record(path)
+        if record.log == log and record.split != split:
+            raise SwerveError(
+                f"log {log} is of split {split!r} now, its earlier parts are of {record.split!r}: put it back, or "
+                "choose another folder"
+            )
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """The records of a job, in the order of their names."""
+    for path in sorted((folder / "records").glob("*.json")):
+        yield read_record(path)
+
+
+def _shard_is_whole(folder: Path, record: Record) -> bool:
+    """Whether the shard has the length that the record says."""
+    path = folder / record.shard
+    return not record.shard or (path.is_file() and path.stat().st_size == record.size)

@@ -1,0 +1,212 @@
+"""The folder of a job: what belongs there, and whether it is the same job that goes on."""
+
+import fcntl
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from swerve.data.files import PART, make_folder, safe_name, to_json, told_where, write_atomically
+from swerve.data.source import Source
+from swerve.scenes import SwerveError
+
+_JOB, _LOCK = "job.json", "job.lock"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a kind of job keeps in its folder, beside job.json and job.lock.
+
+    Attributes:
+        finish: name of the file that says that everything is there. It is written last, and removed when a run begins.
+        files: names of its other files.
+        parts: by subfolder, the ending of its files. They are named by `part_stem`, one for each part of a log.
+        notes: subfolders that hold nothing worth keeping where the other subfolders are empty: a job that has made
+            nothing else gives way to another job.
+    """
+
+    finish: str
+    files: tuple[str, ...]
+    parts: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def log_names(sources: Sequence[Source]) -> dict[str, int]:
+    """Every log's name and the number of its source, in order.
+
+    Raises:
+        SwerveError: no log at all, or two logs whose parts would bear the same names: they would be doubled, and a log
+            that is both in training and in validation would leak.
+    """
+    owners, taken = dict[str, int](), dict[str, str]()
+    for number, source in enumerate(sources):
+        for name in source.names():
+            if safe_name(name) in taken:
+                raise SwerveError(
+                    f"log {name!r} of source {number + 1} ({source.kind}) has the same name as log "
+                    f"{taken[safe_name(name)]!r}: name every log once"
+                )
+            owners[name], taken[safe_name(name)] = number, name
+    if not owners:
+        raise SwerveError("the sources hold no log")
+    return owners
+
+
+def job_config(options: Mapping[str, Any], logs: Iterable[tuple[str, str]], packages: Iterable[str]) -> dict[str, Any]:
+    """Everything that what is made depends on, but the logs' contents: no paths, no times.
+
+    Args:
+        options: nested dicts of what JSON can hold; `dataclasses.asdict` of the options.
+        logs: kind of source and name of each.
+        packages: whose version may change what is made.
+    """
+    return {
+        "options": dict(options),
+        "logs": sorted([kind, name] for kind, name in logs),
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def part_stem(log: str, chunk: int) -> str:
+    """Name of a part of a log, for its files."""
+    return f"{safe_name(log)}-{chunk:05d}"
+
+
+def parts_there(folder: Path, ending: str) -> dict[str, set[int]]:
+    """The parts that have a file in a subfolder: numbers by `safe_name` of the log."""
+    there = dict[str, set[int]]()
+    for path in folder.glob(f"*{ending}"):
+        log, _, chunk = path.name.removesuffix(ending).rpartition("-")
+        there.setdefault(log, set()).add(int(chunk))
+    return there
+
+
+@contextmanager
+def open_job(folder: Path, config: dict[str, Any], layout: Layout) -> Iterator[None]:
+    """Takes the folder for this job alone: starts it, or goes on with it after removing half-written files.
+
+    Args:
+        folder: a new or empty one, or one of the same job.
+        config: of `job_config`; written to job.json.
+        layout: what may lie in the folder.
+
+    Raises:
+        SwerveError: the folder is another job's, holds files of somebody else, is in use, or cannot be written.
+    """
+    make_folder(folder)
+    with told_where(folder):
+        if not (folder / _JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
+            raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
+        lock = _locked(folder / _LOCK)
+    with lock:
+        with told_where(folder):
+            _set_up(folder, config, layout)
+        yield
+
+
+def _set_up(folder: Path, config: dict[str, Any], layout: Layout) -> None:
+    """Brings the folder to a state in which parts can be made. It may be killed anywhere, and is then done again."""
+    path = folder / _JOB
+    there = _read_config(path) if path.is_file() else config
+    _refuse_strangers(folder, layout, {safe_name(name) for _, name in there["logs"]})
+    _compare(folder, layout, there, config)
+    # It says that everything is there: not before this run has come to its end.
+    (folder / layout.finish).unlink(missing_ok=True)
+    _remove_leftovers(folder)
+    write_atomically(path, to_json(config))
+    for name in layout.parts:
+        make_folder(folder / name)
+
+
+def _is_start(path: Path) -> bool:
+    """Whether a job that was killed in its first moments may have left this."""
+    return path.name in (_LOCK, _JOB + PART)
+
+
+def _locked(path: Path) -> BinaryIO:
+    """The file, held until it is closed; the system lets go of it when the process ends, however it ends."""
+    file = open(path, "ab")  # noqa: SIM115 the caller closes it
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise SwerveError(f"{path.parent}: another job is writing there; wait for it or end it") from None
+    return file
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """The `job_config` in a folder."""
+    try:
+        there = json.loads(path.read_bytes())
+    except ValueError:
+        there = None
+    if not isinstance(there, dict) or not {"options", "logs", "versions"} <= set(there):
+        raise SwerveError(f"{path} is not of a job of this program: choose another folder")
+    return there
+
+
+def _compare(folder: Path, layout: Layout, there: dict[str, Any], config: dict[str, Any]) -> None:
+    """The folder's job is this job; one that has made nothing yet gives way."""
+    here = json.loads(to_json(config))
+    if json.loads(to_json(there)) == here:
+        return
+    if any(_part_files(folder, layout, [name for name in layout.parts if name not in layout.notes])):
+        differences = "; ".join(_differences(there, here))
+        raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
+    for path in _part_files(folder, layout, layout.notes):
+        path.unlink()
+
+
+def _part_files(folder: Path, layout: Layout, names: Iterable[str]) -> Iterator[Path]:
+    """The whole files of subfolders."""
+    return (path for name in names for path in (folder / name).glob(f"*{layout.parts[name]}"))
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes half-written files."""
+    for path in folder.rglob("*" + PART):
+        path.unlink()
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
+    """What differs, one phrase each."""
+    old, new = (dict(_leaves({part: config.get(part) for part in ("options", "versions")})) for config in (there, here))
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield f"{name} was {old.get(name)}, is {new.get(name)}"
+    old_logs, new_logs = ({tuple(log) for log in config.get("logs", [])} for config in (there, here))
+    lost, added = sorted(old_logs - new_logs), sorted(new_logs - old_logs)
+    for word, logs in (("missing now", lost), ("new", added)):
+        if logs:
+            yield f"{len(logs)} logs are {word} ({logs[0][0]} {logs[0][1]}{', ...' if len(logs) > 1 else ''})"
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested dicts by their names, such as "viewpoints.recovery.per_scene"."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _refuse_strangers(folder: Path, layout: Layout, names: set[str]) -> None:
+    """Every file is the job's: readers take every part they find, and what is not whole is removed."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if not _is_own(path.relative_to(folder), layout, names):
+            raise SwerveError(f"{path} is not of this job: move it away")
+
+
+def _is_own(path: Path, layout: Layout, names: set[str]) -> bool:
+    """Whether a job of these logs gives a file this path, whole or half-written."""
+    name = path.name.removesuffix(PART)
+    if len(path.parts) == 1:
+        return name in (_JOB, _LOCK, layout.finish, *layout.files)
+    ending = layout.parts.get(path.parts[0])
+    if len(path.parts) != 2 or ending is None or not name.endswith(ending):
+        return False
+    log, _, chunk = name.removesuffix(ending).rpartition("-")
+    return log in names and chunk.isdigit()

@@ -1,0 +1,48 @@
+"""What the commands tell of a job, and how Ctrl-C ends it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from swerve.data.jobs import Failure
+
+_FAILURES_SHOWN = 20
+
+
+@contextmanager
+def stoppable(console: Console) -> Iterator[None]:
+    """Inside, Ctrl-C ends the command with one line."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("Stopped. Give the same command again to go on.")
+        raise typer.Exit(130) from None
+
+
+def show_failures(console: Console, failures: Sequence[Failure]) -> None:
+    """Prints the first failures, one line each; nothing if there are none."""
+    if not failures:
+        return
+    console.print(f"{len(failures)} failures:", style="red", highlight=False)
+    for failure in failures[:_FAILURES_SHOWN]:
+        console.print(f"  {failure.where}: {failure.reason}", markup=False, highlight=False, soft_wrap=True)
+    if len(failures) > _FAILURES_SHOWN:
+        console.print(f"  and {len(failures) - _FAILURES_SHOWN} more in failures.json", highlight=False)
+
+
+def timing_line(timing: dict[str, Any], noun: str) -> str:
+    """Rate, and how the workers spent their time.
+
+    Args:
+        timing: of `swerve.data.jobs.Outcome`.
+        noun: of the same.
+    """
+    spent, made = timing["worker_seconds"], timing[noun]
+    total = max(sum(spent.values()), 1e-9)
+    if not made:
+        return "Nothing was left to do." if not total > 1e-6 else f"No {noun} were made."
+    shares = ", ".join(f"{stage} {100 * seconds / total:.0f} %" for stage, seconds in spent.items())
+    return f"{made} {noun} in {timing['seconds']:.1f} s: {timing[f'{noun}_per_second']:.1f} a second ({shares})"
