@@ -13,7 +13,17 @@ from swerve.eval.rails import Rails, lane_graph_rails, rails_of
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
 from swerve.eval.situation import Situation
 from swerve.eval.surfaces import Layer, surfaces_around
-from swerve.eval.thresholds import AXLE_TO_CENTER, FRAMES, HALF_LENGTH, HALF_WIDTH, HISTORY_FRAMES, REFERENCE_STEPS
+from swerve.eval.thresholds import (
+    AXLE_TO_CENTER,
+    FRAMES,
+    HALF_LENGTH,
+    HALF_WIDTH,
+    HISTORY_FRAMES,
+    MAP_RADIUS,
+    REFERENCE_STEPS,
+    STEPS,
+    STEPS_PER_FRAME,
+)
 from swerve.eval.traffic import RedLights, Traffic, frames_of, logged_traffic, red_lights
 from swerve.scenes import RoadMap, Scene, SwerveError
 from swerve.scenes.transforms import relative_poses
@@ -74,24 +84,32 @@ class Context:
         return ego_box_at(self.ego[:3])
 
 
-def build_context(scene: Scene, token: str | None = None, follow_up: bool = False) -> Context:
+def build_context(
+    scene: Scene,
+    token: str | None = None,
+    follow_up: bool = False,
+    steps: int = STEPS,
+    radius: float = MAP_RADIUS,
+) -> Context:
     """The context of a scene.
 
     Args:
-        scene: needs 1.5 s of history, 4 s of future, a map with lane groups, and a route.
+        scene: needs 1.5 s of history, 4 s (or `steps`) of future, a map with lane groups, and a route.
         token: its name; the scene's own if None.
         follow_up: whether it is a second-stage scene.
+        steps: of the traffic, the lights and the rails: 41, or for roll-outs 5 n + 1 of them, n not below 8.
+        radius: of the map around the ego, metres. NAVSIM's scores are those of 100.
 
     Raises:
         SwerveError: the scene lacks one of these.
     """
     announce_compilation()
     token = token or scene.token
-    road_map = _require(scene, token)
-    past, future = frames_of(scene, 1, 1 - HISTORY_FRAMES), frames_of(scene)
+    past, future = frames_of(scene, 1, 1 - HISTORY_FRAMES), frames_of(scene, (steps - 1) // STEPS_PER_FRAME + 1)
+    road_map = _require(scene, token, future)
     ego = _ego_state(scene)
     where = EgoBox(ego[:3], ego_box_at(ego[:3]))
-    surfaces = surfaces_around(road_map, where.box[:2])
+    surfaces = surfaces_around(road_map, where.box[:2], radius)
     route = corrected_route(road_map, scene.log.route, where)
     route_lanes = lanes_of(road_map, route)
     if not route_lanes:
@@ -99,8 +117,8 @@ def build_context(scene: Scene, token: str | None = None, follow_up: bool = Fals
     start = starting_lane(road_map, route_lanes, surfaces.ids, where)
     on_route = np.isin(surfaces.ids, route_lanes) & np.isin(surfaces.layers, (Layer.LANE, Layer.LANE_CONNECTOR))
     stage = Stage(surfaces, on_route, centerline_from(road_map, start, route, route_lanes))
-    traffic = logged_traffic(scene, future)
-    lights = red_lights(scene, future, lanes_of(road_map, scene.log.route))
+    traffic = logged_traffic(scene, future, steps)
+    lights = red_lights(scene, future, lanes_of(road_map, scene.log.route), steps)
     current = logged_traffic(scene, future[:1]), red_lights(scene, future[:1], route_lanes)
     situation = Situation(ego, stage, *current, start.speed_limit)
     history = scene.log.ego.at(past)
@@ -147,18 +165,17 @@ def ego_box_at(pose: Float[np.ndarray, "3"]) -> Float[np.ndarray, "6"]:
     return np.array([*center, cos, sin, HALF_LENGTH, HALF_WIDTH])
 
 
-def _require(scene: Scene, token: str) -> RoadMap:
+def _require(scene: Scene, token: str, future: Int[np.ndarray, "f"]) -> RoadMap:
     """The scene's map.
 
     Raises:
         SwerveError: the scene cannot be evaluated.
     """
     where, steps = f"scene {token} of log {scene.log.name}", len(scene.log.times_us)
-    first, last = frames_of(scene, 1, 1 - HISTORY_FRAMES)[0], frames_of(scene)[-1]
+    first, last = frames_of(scene, 1, 1 - HISTORY_FRAMES)[0], future[-1]
     if first < 0 or last >= steps:
-        raise SwerveError(
-            f"{where}: needs 1.5 s before now and 4 s after it, steps {first}..{last}; the log has 0..{steps - 1}"
-        )
+        seconds = f"1.5 s before now and {0.5 * (len(future) - 1):g} s after it"
+        raise SwerveError(f"{where}: needs {seconds}, steps {first}..{last}; the log has 0..{steps - 1}")
     if scene.log.road_map is None or not scene.log.road_map.lane_groups:
         raise SwerveError(f"{where}: scoring needs a map with lane groups, this log has none")
     return scene.log.road_map

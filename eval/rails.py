@@ -112,18 +112,20 @@ def rails_of(
         else:
             continue
         taken.append(box)
-    return _rails(traffic, current, chosen, parked, np.full((len(chosen), 0, STEPS), np.inf))
+    return _rails(traffic, current, chosen, parked, np.full((len(chosen), 0, len(traffic.present)), np.inf))
 
 
-def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "9"]) -> Rails:
+def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "f"]) -> Rails:
     """Puts vehicles on lanes and their continuations, with the red lights on their way.
 
     A vehicle follows the lane under it whose direction differs least, if by less than 45 degrees, keeps its lateral
-    offset, and takes the straightest successor at each fork. All others (parked is empty) are left to the log.
+    offset, and takes the straightest successor at each fork; paths are as long as is driven at 30 m/s. All others
+    (parked is empty) are left to the log.
     """
     finder = _LaneFinder(road_map)
-    chosen, gates = [], []
-    reds = _red_by_lane(scene, frames)
+    chosen, gates, steps = [], [], len(traffic.present)
+    reach = LANE_GRAPH_REACH * (steps - 1) / (STEPS - 1)
+    reds = _red_by_lane(scene, frames, steps)
     boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
     target = AGENT_SPEED
     for row in np.flatnonzero(traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
@@ -133,7 +135,7 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
         if spot is None or abs(float(wrap_angle(spot.pose[2] - pose[2]))) > LANE_HEADING:
             continue
         target = spot.lane.speed_limit or AGENT_SPEED
-        lanes = _straight_on(road_map, spot.lane, spot.along + LANE_GRAPH_REACH)
+        lanes = _straight_on(road_map, spot.lane, spot.along + reach)
         points, lengths, starts = _joined(lanes)
         side = (pose[1] - spot.pose[1]) * np.cos(spot.pose[2]) - (pose[0] - spot.pose[0]) * np.sin(spot.pose[2])
         points[:, 0] -= np.sin(points[:, 2]) * side
@@ -149,15 +151,15 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
             ]
         )
     most = max((len(lights) for lights in gates), default=0)
-    blocked = np.full((len(chosen), most, STEPS), np.inf)
+    blocked = np.full((len(chosen), most, steps), np.inf)
     for row, lights in enumerate(gates):
-        blocked[row, : len(lights)] = np.array(lights).reshape(-1, STEPS)
+        blocked[row, : len(lights)] = np.array(lights).reshape(-1, steps)
     return _rails(traffic, traffic.present[0], chosen, [], blocked)
 
 
-def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "9"]) -> dict[str, Bool[np.ndarray, "t"]]:
+def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "f"], steps: int) -> dict[str, Bool[np.ndarray, "t"]]:
     lights = scene.log.lights.at(frames)
-    held = np.repeat(lights.states == LightState.RED, STEPS_PER_FRAME, axis=1)[:, :STEPS]
+    held = np.repeat(lights.states == LightState.RED, STEPS_PER_FRAME, axis=1)[:, :steps]
     return {lane: red for lane, red in zip(lights.lane_ids, held, strict=True) if red.any()}
 
 

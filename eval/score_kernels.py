@@ -202,7 +202,7 @@ def collisions(states, boxes, areas, tracks, present, stopped, road_user, ignore
                 j = near[i]
                 if done[j] or not present[t, j] or not _touch(boxes[p, t], tracks[t, j]):
                     continue
-                kind = _collision_kind(states[p, t], boxes[p, t], tracks[t, j], stopped[j])
+                kind = _collision_kind(states[p, t], boxes[p, t], tracks[t, j], stopped[t, j])
                 spread = areas[p, t] & (MULTIPLE_LANES | NON_DRIVABLE)
                 if kind in (ACTIVE_FRONT, STOPPED_TRACK) or (kind == ACTIVE_LATERAL and spread):
                     value = 0.0 if road_user[j] else 0.5

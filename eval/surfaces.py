@@ -1,5 +1,6 @@
 """The map as the scores see it: labelled polygons in NAVSIM's order, and a grid that finds them under a point."""
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -8,7 +9,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from swerve.eval.geometry_kernels import polygon_touches_box
 from swerve.eval.surface_kernels import build_grid
-from swerve.eval.thresholds import MAP_RADIUS
+from swerve.eval.thresholds import GRID_CELL, MAP_RADIUS
 from swerve.scenes import Area, Lane, LaneGroup, RoadMap
 
 
@@ -61,15 +62,15 @@ class Polygons:
         return Polygons(np.concatenate([np.zeros((0, 4)), *parts]), np.concatenate([[0], ends]).astype(np.int64))
 
 
-def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"]) -> Surfaces:
-    """The polygons of the map that meet the axis-aligned square of `MAP_RADIUS` metres around `center`.
+def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: float = MAP_RADIUS) -> Surfaces:
+    """The polygons of the map that meet the axis-aligned square of `radius` metres around `center`.
 
     NAVSIM's order: all roadblocks; the lanes of each; the connectors of each roadblock connector; intersections; car
     parks. Connector roadblocks themselves are not surfaces.
     """
 
     def near(items: tuple[LaneGroup, ...] | tuple[Area, ...]) -> list:
-        return [item for item in items if meets_square(item.polygon, item.holes, center)]
+        return [item for item in items if meets_square(item.polygon, item.holes, center, radius)]
 
     groups, lanes = near(road_map.lane_groups), road_map.lane_by_id
     layers: tuple[list[LaneGroup | Lane | Area], ...] = (
@@ -82,22 +83,25 @@ def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"]) -> Surfac
     items = [item for layer in layers for item in layer]
     packed = pack([(item.polygon, *item.holes) for item in items])
     kinds = np.repeat(np.arange(len(layers), dtype=np.uint8), [len(layer) for layer in layers])
-    corner = center - MAP_RADIUS
-    cells = build_grid(packed.edges, packed.starts, corner)
+    corner = center - radius
+    cells = build_grid(packed.edges, packed.starts, corner, math.ceil(2 * radius / GRID_CELL))
     return Surfaces(tuple(item.id for item in items), kinds, packed.edges, packed.starts, corner, *cells)
 
 
 def meets_square(
-    outline: Float[np.ndarray, "_ 3"], holes: tuple[Float[np.ndarray, "_ 3"], ...], center: Float[np.ndarray, "2"]
+    outline: Float[np.ndarray, "_ 3"],
+    holes: tuple[Float[np.ndarray, "_ 3"], ...],
+    center: Float[np.ndarray, "2"],
+    radius: float,
 ) -> bool:
-    """Whether a polygon intersects the square of `MAP_RADIUS` around `center`."""
+    """Whether a polygon intersects the square of `radius` metres around `center`."""
     offset = outline[:, :2] - center
-    if (np.abs(offset) <= MAP_RADIUS).all(axis=1).any():
+    if (np.abs(offset) <= radius).all(axis=1).any():
         return True
-    if (offset.min(axis=0) > MAP_RADIUS).any() or (offset.max(axis=0) < -MAP_RADIUS).any():
+    if (offset.min(axis=0) > radius).any() or (offset.max(axis=0) < -radius).any():
         return False
     edges = pack([(outline, *holes)]).edges
-    return bool(polygon_touches_box(edges, 0, len(edges), np.array([*center, 1.0, 0.0, MAP_RADIUS, MAP_RADIUS])))
+    return bool(polygon_touches_box(edges, 0, len(edges), np.array([*center, 1.0, 0.0, radius, radius])))
 
 
 def pack(rings: list[tuple[Float[np.ndarray, "_ d"], ...]]) -> Polygons:

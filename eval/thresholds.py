@@ -29,10 +29,9 @@ ACCELERATION_LAG: Final = 0.2
 STEERING_LAG: Final = 0.05
 MAX_STEERING: Final = 1.0471975511965976  # pi / 3
 
-# The map around the ego, and the grid that makes it quick to ask (the grid changes no result).
+# The map around the ego, and the cells of the grid that makes it quick to ask (the grid changes no result).
 MAP_RADIUS: Final = 100.0
 GRID_CELL: Final = 2.0
-GRID_SIZE: Final = 100
 
 # Repairing the route, and choosing the lane that the ego is on.
 CANDIDATE_RADIUS: Final = 1.0

@@ -56,6 +56,11 @@ class Traffic:
         velocity = self.velocities[first, np.arange(len(self.ids))]
         return ~self.road_users | (np.hypot(velocity[:, 0], velocity[:, 1]) <= STOPPED_SPEED)
 
+    @property
+    def standing(self) -> Bool[np.ndarray, "t m"]:
+        """Static, or slow at that step."""
+        return ~self.road_users | (np.hypot(self.velocities[..., 0], self.velocities[..., 1]) <= STOPPED_SPEED)
+
     def until(self, steps: int) -> "Traffic":
         """The first steps alone."""
         return replace(self, poses=self.poses[:steps], velocities=self.velocities[:steps], present=self.present[:steps])
@@ -96,7 +101,7 @@ class World:
         classes: `ObjectClass` of each.
         boxes: see geometry_kernels.
         present: whether the track is there at that step.
-        stopped: static, or slow when first seen.
+        stopped: static, or slow (NAVSIM: when first seen).
         road_user: vehicle, pedestrian or bicycle.
         ignored: tracks that count for nothing.
         bounds: circle around all that the track covers.
@@ -107,22 +112,30 @@ class World:
     classes: UInt8[np.ndarray, "m"]
     boxes: Float[np.ndarray, "t m 6"]
     present: Bool[np.ndarray, "t m"]
-    stopped: Bool[np.ndarray, "m"]
+    stopped: Bool[np.ndarray, "t m"]
     road_user: Bool[np.ndarray, "m"]
     ignored: Bool[np.ndarray, "m"]
     bounds: Float[np.ndarray, "m 3"]
     lights: RedLights
 
     @classmethod
-    def of(cls, traffic: Traffic, lights: RedLights, ignored: Bool[np.ndarray, "m"] | None = None) -> "World":
-        """The world in which `traffic` drives."""
+    def of(
+        cls,
+        traffic: Traffic,
+        lights: RedLights,
+        ignored: Bool[np.ndarray, "m"] | None = None,
+        stopped: Bool[np.ndarray, "t m"] | None = None,
+    ) -> "World":
+        """The world in which `traffic` drives; `stopped` is NAVSIM's if None."""
         boxes = traffic.boxes
+        if stopped is None:
+            stopped = np.repeat(traffic.stopped[None], len(boxes), axis=0)
         return cls(
             traffic.ids,
             traffic.classes,
             boxes,
             traffic.present,
-            traffic.stopped,
+            stopped,
             traffic.road_users,
             np.zeros(len(traffic.ids), bool) if ignored is None else ignored,
             track_bounds(boxes, traffic.present),
@@ -163,14 +176,14 @@ def logged_traffic(scene: Scene, frames: Int[np.ndarray, "f"], steps: int = STEP
     )
 
 
-def red_lights(scene: Scene, frames: Int[np.ndarray, "f"], lanes: tuple[str, ...]) -> RedLights:
-    """The lights of `lanes` that are red at some step; each frame's state holds until the next."""
+def red_lights(scene: Scene, frames: Int[np.ndarray, "f"], lanes: tuple[str, ...], steps: int = STEPS) -> RedLights:
+    """The lights of `lanes` that are red at some of the steps; each frame's state holds until the next."""
     lights = scene.log.lights.at(frames)
     wanted = set(lanes)
     red = lights.states == LightState.RED
     rows = [row for row, lane in enumerate(lights.lane_ids) if lane in wanted and red[row].any()]
     ids = tuple(lights.lane_ids[row] for row in rows)
-    held = np.repeat(red[rows], STEPS_PER_FRAME, axis=1)[:, :STEPS]
+    held = np.repeat(red[rows], STEPS_PER_FRAME, axis=1)[:, :steps]
     return RedLights(ids, lane_polygons(scene.log.road_map, ids), np.ascontiguousarray(held.T))
 
 

@@ -74,8 +74,8 @@ def test_grid_finds_what_shapely_finds(seed):
     rings = [star(seed + k) * random.uniform(0.2, 8) + random.uniform(-90, 90, 2) + shift for k in range(12)]
     hole = star(seed, 5) * 0.1 + rings[0].mean(axis=0)
     outlines = [(rings[0], hole), *((ring,) for ring in rings[1:])]
-    packed, corner = pack(outlines), shift - 100.0
-    grid = (packed.edges, packed.starts, corner, *build_grid(packed.edges, packed.starts, corner))
+    packed, corner, size = pack(outlines), shift - 100.0, int(random.integers(20, 120))
+    grid = (packed.edges, packed.starts, corner, *build_grid(packed.edges, packed.starts, corner, size))
     shapes = [shapely.Polygon(ring, [hole] if k == 0 else []) for k, ring in enumerate(rings)]
     found = np.empty(12, np.int64)
     valid = shapes[0].is_valid
