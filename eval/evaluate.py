@@ -9,7 +9,7 @@ from swerve.eval.aggregate import Frames
 from swerve.eval.context import Context
 from swerve.eval.policies import Policy
 from swerve.eval.score import score
-from swerve.eval.trajectories import to_world
+from swerve.eval.trajectories import planned_end
 from swerve.scenes import SwerveError
 
 
@@ -31,7 +31,7 @@ def score_frames(
         raise SwerveError(f"{len(missing)} scenes have no trajectory: {', '.join(missing[:10])}")
     poses = [trajectories[context.token] for context in contexts]
     scored = [score(context, pose[None], policy=policy) for context, pose in zip(contexts, poses, strict=True)]
-    ends = [to_world(pose[-1], context.ego[:3])[:2] for context, pose in zip(contexts, poses, strict=True)]
+    ends = [planned_end(pose, context.ego[:3]) for context, pose in zip(contexts, poses, strict=True)]
     return Frames(
         tokens=tuple(context.token for context in contexts),
         logs=tuple(context.log for context in contexts),

@@ -45,6 +45,15 @@ def resampled(
     return mixed
 
 
+def planned_end(
+    poses: Float[np.ndarray, "k 3"], origin: Float[np.ndarray, "3"], interval: float = POSE_INTERVAL
+) -> Float[np.ndarray, "2"]:
+    """Where a trajectory, as planned and not as simulated, is after 4 s (x, y; world); see `references_of`."""
+    seconds = interval * np.arange(1, len(poses) + 1)
+    last = np.array([np.interp(STEP * (STEPS - 1), seconds, column) for column in poses.T])
+    return to_world(last, origin)[:2]
+
+
 def to_world(poses: Float[np.ndarray, "*b 3"], origin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*b 3"]:
     """Poses given relative to `origin`, in its frame."""
     cos, sin = np.cos(origin[2]), np.sin(origin[2])

@@ -13,7 +13,7 @@ from swerve.eval.situation import Situation
 from swerve.eval.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import History, Observation, Planner
-from swerve.scenes.transforms import relative_poses, wrap_angle
+from swerve.scenes.transforms import relative_poses
 from swerve.scenes.viewpoints import Viewpoint
 
 HISTORY_SECONDS = 1.5
@@ -113,7 +113,7 @@ def _human(context: Context, viewpoint: Viewpoint) -> Float[np.ndarray, "8 3"] |
     """Where the logged driver was at 0.5, 1, ..., 4 s, relative to the ego's now.
 
     The context knows it in the first stage. In follow-up scenes the viewpoint does, between whose steps it is
-    interpolated (see `history_of`); None where it ends before 4 s.
+    interpolated as in `poses_at`; None where it ends before 4 s.
     """
     if context.human is not None or len(viewpoint.human) < 2:
         return context.human
@@ -123,6 +123,4 @@ def _human(context: Context, viewpoint: Viewpoint) -> Float[np.ndarray, "8 3"] |
     poses, valid = poses_at(times_us, viewpoint.human, scene.times_us[scene.history], seconds)
     if not valid.all():
         return None
-    planar = relative_poses(viewpoint.world_from_ego, poses)
-    planar[:, 2] = wrap_angle(planar[:, 2])
-    return planar
+    return relative_poses(viewpoint.world_from_ego, poses)

@@ -1,0 +1,151 @@
+"""Planners on one case: observations out, plans in, scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from swerve.eval.aggregate import Frames
+from swerve.eval.context import Context, build_context
+from swerve.eval.judge import Metric
+from swerve.eval.policies import Policy
+from swerve.eval.pseudo.ask import Answer, ask
+from swerve.eval.pseudo.case import Case, Frame, Views
+from swerve.eval.pseudo.observe import observations_of
+from swerve.eval.pseudo.results import PlannerCase
+from swerve.eval.reasons import Reason, reasons
+from swerve.eval.score import Scores, score
+from swerve.eval.simulate import State
+from swerve.eval.thresholds import STEPS
+from swerve.eval.trajectories import planned_end
+from swerve.scenes.planning import Planner, Trajectory
+
+# Frames whose contexts and images are in memory at once, and the most that a planner gets in a batch.
+_BATCH = 16
+# Called with the token of a frame before it is worked on, and the share of the case that is done.
+Report = Callable[[str, float], None]
+
+
+def evaluate_case(
+    case: Case, planners: Mapping[str, Planner], policy: Policy, report: Report | None = None
+) -> list[PlannerCase]:
+    """What each planner does in each frame of a case, and what it is worth.
+
+    A planner that raises, or gives anything but a trajectory that can be driven, fails in that frame: all sub-scores
+    are 0, for its weights it ends where it started, and extended comfort is 0 for both frames of the pair.
+
+    Args:
+        case: the frames.
+        planners: by label.
+        policy: how the others drive.
+        report: is told how it goes.
+
+    Raises:
+        SwerveError: a frame cannot be scored, or a planner wants images that nobody has.
+    """
+    tell = report or (lambda token, share: None)
+    frames, rows = [case.frames[token] for token in case.group.tokens], list[list[_Verdict]]()
+    for first in range(0, len(frames), _BATCH):
+        part = frames[first : first + _BATCH]
+        contexts = [build_context(frame.viewpoint.scene, frame.token, frame.follow_up) for frame in part]
+        for context, answers in zip(contexts, _answers(part, contexts, planners, case.views), strict=True):
+            tell(context.token, len(rows) / len(frames))
+            rows.append(_judged(context, answers, policy))
+    columns = zip(planners, zip(*rows, strict=True), strict=True)
+    return [_planner_case(label, case, list(verdicts)) for label, verdicts in columns]
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """One planner's plan in one frame; fields as in `Frames` and `PlannerCase`, one row of each."""
+
+    answer: Answer
+    time_us: int
+    origin: Float[np.ndarray, "3"]
+    metrics: Float[np.ndarray, "8"]
+    raw: Float[np.ndarray, "8"]
+    forgiven: Bool[np.ndarray, "8"]
+    states: Float[np.ndarray, "t 11"]
+    end: Float[np.ndarray, "2"]
+    reasons: tuple[Reason, ...]
+
+
+def _answers(
+    frames: Sequence[Frame], contexts: Sequence[Context], planners: Mapping[str, Planner], views: Views | None
+) -> list[list[Answer]]:
+    """For each frame, every planner's answer."""
+    everybody = list(planners.values())
+    told = [observations_of(frame, context, everybody, views) for frame, context in zip(frames, contexts, strict=True)]
+    said = [ask(planner, list(own)) for planner, own in zip(everybody, zip(*told, strict=True), strict=True)]
+    return [list(answers) for answers in zip(*said, strict=True)]
+
+
+def _judged(context: Context, answers: Sequence[Answer], policy: Policy) -> list[_Verdict]:
+    """The verdicts on all plans of a frame. Plans of one form are scored in one call; a row does not see the others."""
+    verdicts = [_failed(context, answer) for answer in answers]
+    forms: dict[tuple[int, float], list[tuple[int, Trajectory]]] = {}
+    for index, answer in enumerate(answers):
+        if answer.plan is not None:
+            form = len(answer.plan.poses), answer.plan.interval
+            forms.setdefault(form, []).append((index, answer.plan))
+    for (_, interval), plans in forms.items():
+        scores = score(context, np.stack([plan.poses for _, plan in plans]), policy=policy, interval=interval)
+        for row, (index, plan) in enumerate(plans):
+            verdicts[index] = _verdict(context, answers[index], plan, scores, row)
+    return verdicts
+
+
+def _verdict(context: Context, answer: Answer, plan: Trajectory, scores: Scores, row: int) -> _Verdict:
+    return _Verdict(
+        answer=answer,
+        time_us=context.start_us,
+        origin=context.ego[:3],
+        metrics=scores.metrics[row],
+        raw=scores.raw[row],
+        forgiven=scores.forgiven,
+        states=scores.states[row],
+        end=planned_end(plan.poses, context.ego[:3], plan.interval),
+        reasons=reasons(scores, row),
+    )
+
+
+def _failed(context: Context, answer: Answer) -> _Verdict:
+    """Nothing is forgiven, and it stays where it is. States are NaN, which differ from any other plan's."""
+    nothing = np.zeros(len(Metric))
+    return _Verdict(
+        answer=answer,
+        time_us=context.start_us,
+        origin=context.ego[:3],
+        metrics=nothing,
+        raw=nothing,
+        forgiven=nothing.astype(bool),
+        states=np.full((STEPS, len(State)), np.nan),
+        end=context.ego[:2],
+        reasons=(),
+    )
+
+
+def _planner_case(label: str, case: Case, verdicts: Sequence[_Verdict]) -> PlannerCase:
+    origins = np.stack([verdict.origin for verdict in verdicts])
+    frames = Frames(
+        tokens=case.group.tokens,
+        logs=(case.log,) * len(verdicts),
+        times_us=np.array([verdict.time_us for verdict in verdicts], np.int64),
+        metrics=np.stack([verdict.metrics for verdict in verdicts]),
+        states=np.stack([verdict.states for verdict in verdicts]),
+        starts=origins[:, :2],
+        ends=np.stack([verdict.end for verdict in verdicts]),
+    )
+    return PlannerCase(
+        planner=label,
+        group=case.group,
+        frames=frames,
+        raw=np.stack([verdict.raw for verdict in verdicts]),
+        forgiven=np.stack([verdict.forgiven for verdict in verdicts]),
+        origins=origins,
+        plans=tuple(verdict.answer.plan for verdict in verdicts),
+        errors=tuple(verdict.answer.error for verdict in verdicts),
+        seconds=np.array([verdict.answer.seconds for verdict in verdicts]),
+        reasons=tuple(verdict.reasons for verdict in verdicts),
+    )
