@@ -144,10 +144,16 @@ def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed:
     return Draws(rows, weights)
 
 
+def units_of(logs: Sequence[str]) -> Literal["logs", "cases"]:
+    """What is drawn again: logs where there are at least ten, else cases."""
+    return "logs" if len(set(logs)) >= _LOGS_ENOUGH else "cases"
+
+
 def case_units(logs: Sequence[str]) -> Int[np.ndarray, "c"]:
-    """What is drawn together: the number of each case's log where there are at least ten logs, else of the case."""
-    _, units = np.unique(np.array(logs), return_inverse=True)
-    return units if len(logs) and units.max() + 1 >= _LOGS_ENOUGH else np.arange(len(logs))
+    """Numbers of what is drawn together, for each case, from 0 on without gaps."""
+    if units_of(logs) == "cases":
+        return np.arange(len(logs))
+    return np.unique(np.array(logs), return_inverse=True)[1]
 
 
 def resample(values: Float[np.ndarray, "p c"], drawn: Draws) -> Float[np.ndarray, "b p"]:

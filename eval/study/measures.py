@@ -28,26 +28,29 @@ _REDUCED_WEIGHTS = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, HISTORY_COMFORT_WEIGHT
 
 
 def one_stage_measures(study: Study) -> dict[str, Float[np.ndarray, "p c"]]:
-    """Scores of stage one alone: the mean of a case's two frames; PDMS of the frame now."""
+    """Scores of stage one alone: EPDMS, the mean of a case's two frames; PDMS of the frame now.
+
+    Unfiltered are those where the human's own failures are held against the planner.
+    """
     comfort = np.repeat(study.comfort_one[..., None], 2, axis=-1)
     measures = {}
     for formula in FORMULAS:
-        measures[f"one stage, {formula} EPDMS"] = frame_scores(study.stage_one, comfort, formula).mean(axis=-1)
+        measures[f"one stage, {formula}"] = frame_scores(study.stage_one, comfort, formula).mean(axis=-1)
         raw = frame_scores(study.stage_one_raw, comfort, formula)
-        measures[f"one stage, {formula} EPDMS, no human filter"] = raw.mean(axis=-1)
+        measures[f"one stage, {formula}, unfiltered"] = raw.mean(axis=-1)
     return {**measures, "one stage, PDMS": study.open_loop[..., OPEN_LOOP.index("pdms")]}
 
 
 def imitation_measures(study: Study) -> dict[str, Float[np.ndarray, "p c"]]:
-    """How near the plan is to what the human did; errors with a minus, so that more is better."""
+    """How near the plan is to what the human did over 4 s; errors with a minus, so that more is better."""
     ade, fde, ols = (study.open_loop[..., OPEN_LOOP.index(name)] for name in ("ade", "fde", "ols"))
-    return {"minus ADE, 4 s": -ade, "minus FDE, 4 s": -fde, "nuPlan open-loop score, 3 s": ols}
+    return {"minus ADE": -ade, "minus FDE": -fde, "open-loop score": ols}
 
 
 def frame_scores(
     metrics: Float[np.ndarray, "*n 8"], comfort: Float[np.ndarray, "*n"], formula: Formula
 ) -> Float[np.ndarray, "*n"]:
-    """EPDMS of frames; reduced as in the paper's study, without TLC, LK and EC: closed-loop scores know none of these."""
+    """EPDMS of frames; reduced as in the paper's study: without TLC, LK and EC, which nuPlan's closed loop lacks."""
     if formula == "full":
         return epdms(metrics, comfort)
     return np.asarray(gates(metrics, comfort, "reduced") * quality(metrics, comfort, "reduced"))
@@ -81,7 +84,7 @@ def displacement_errors(
 
 
 def open_loop_scores(poses: Float[np.ndarray, "p k 3"], human: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "p"]:
-    """nuPlan's open-loop score of single plans, with its thresholds at the one horizon that they reach.
+    """The open-loop score that nuPlan has, of single plans, with the thresholds at the one horizon that they reach.
 
     A plan that is 6 m off at any second up to 3 s is worth 0. Of the others: errors against 8 m and 0.8 rad, weights 1
     for ADE and FDE and 2 for the mean and the last error of heading. nuPlan takes the mean over horizons of 3, 5 and

@@ -6,6 +6,7 @@ Everything that the measures and their variants need is kept, so that none of th
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -56,7 +57,8 @@ class CaseRecord:
     def to_bytes(self) -> bytes:
         """As an npz file; the same record gives the same bytes."""
         buffer = io.BytesIO()
-        np.savez(buffer, **{item.name: np.asarray(getattr(self, item.name)) for item in fields(self)})
+        arrays: dict[str, Any] = {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -71,8 +73,8 @@ class CaseRecord:
                 arrays = {item.name: stored[item.name] for item in fields(cls)}
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise SwerveError(f"not a record of a study ({error}): delete the study's folder and run again") from error
-        names = {"token": str(arrays.pop("token")), "log": str(arrays.pop("log"))}
-        return cls(**names, planners=tuple(map(str, arrays.pop("planners"))), **arrays)
+        token, log, planners = (arrays.pop(name) for name in ("token", "log", "planners"))
+        return cls(str(token), str(log), tuple(map(str, planners)), **arrays)
 
 
 @dataclass(frozen=True)

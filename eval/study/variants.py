@@ -61,6 +61,10 @@ class Recipe:
     formula: Formula = "full"
     kept: Bool[np.ndarray, "c k"] | None = None
 
+    def seeing(self, kept: Bool[np.ndarray, "c k"]) -> "Recipe":
+        """The same where only these follow-up pairs were observed."""
+        return replace(self, kept=kept)
+
 
 @dataclass(frozen=True)
 class Offsets:
@@ -122,6 +126,12 @@ def weights_of(offsets: Offsets, present: Bool[np.ndarray, "c k"], kernel: Kerne
     far = ~(weights.sum(axis=2, keepdims=True) > UNIFORM_BELOW)
     weights = np.where(far, counted.astype(float), weights)
     return weights / weights.sum(axis=2, keepdims=True)
+
+
+def out_of_reach(offsets: Offsets, present: Bool[np.ndarray, "c k"]) -> Bool[np.ndarray, "p c 2"]:
+    """Where NAVSIM's weights fall back to equal ones, because no follow-up frame is near the plan's end."""
+    logs = np.where(present[None, :, :, None], -offsets.distance / (2.0 * PROXIMITY_VARIANCE), -np.inf)
+    return np.asarray(~(np.exp(logs).sum(axis=2) > UNIFORM_BELOW))
 
 
 def effective_counts(weights: Float[np.ndarray, "p c k 2"]) -> Float[np.ndarray, "p c 2"]:

@@ -1,0 +1,133 @@
+"""What a study finds: every measure and every variant of pseudo-simulation against closed loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.study.correlate import (
+    RESAMPLES,
+    Agreement,
+    Difference,
+    agreements,
+    difference,
+    pearson,
+    ranks,
+    units_of,
+)
+from swerve.eval.study.measures import FORMULAS, Formula, imitation_measures, one_stage_measures
+from swerve.eval.study.records import Study
+from swerve.eval.study.variants import (
+    DENSITIES,
+    Kernel,
+    Offsets,
+    effective_counts,
+    offsets_of,
+    out_of_reach,
+    pseudo_simulation,
+    recipes,
+    standard,
+    subset,
+    weights_of,
+)
+
+SUBSETS = 20
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Correlations over random subsets of the follow-up frames.
+
+    Attributes:
+        kept: mean number of follow-up pairs of a case.
+        pearson: r of each subset.
+        spearman: the same of ranks.
+    """
+
+    kept: float
+    pearson: Float[np.ndarray, "s"]
+    spearman: Float[np.ndarray, "s"]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that a study says.
+
+    Attributes:
+        measures: planners x cases, by name; the main ones, then the variants as "formula: kind: name".
+        main: agreement of the main measures, pseudo-simulation first.
+        variants: by formula, by what is varied, by name; joint intervals only.
+        densities: by formula and share of the follow-up pairs.
+        best_one_stage: name of the one-stage measure with the largest r.
+        differences: r of each main pseudo-simulation less that of the best one-stage measure.
+        effective: median over planners, cases and chains of how many follow-up frames really count.
+        uniform: share of them in which all count alike because the plan ends too far off.
+        units: what was drawn again in place of cases: "logs" or "cases".
+    """
+
+    measures: Mapping[str, Float[np.ndarray, "p c"]]
+    main: Mapping[str, Agreement]
+    variants: Mapping[str, Mapping[str, Mapping[str, Agreement]]]
+    densities: Mapping[str, Mapping[float, Spread]]
+    best_one_stage: str
+    differences: Mapping[str, Difference]
+    effective: float
+    uniform: float
+    units: str
+
+
+def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings:
+    """Correlates everything with everything; takes seconds.
+
+    Args:
+        study: the records.
+        count: of bootstrap resamples.
+        seed: of resamples and of the subsets of follow-up frames.
+    """
+    offsets = offsets_of(study)
+    two = {
+        f"pseudo-simulation, {formula}": pseudo_simulation(study, offsets, standard(formula)) for formula in FORMULAS
+    }
+    one = one_stage_measures(study)
+    measured = {**two, **one, **imitation_measures(study)}
+    main = agreements(measured, study.closed_loop, study.families, study.logs, count=count, seed=seed)
+    best = max(one, key=lambda name: np.nan_to_num(main[name].pearson["joint"].value, nan=-2.0))
+    variants: dict[str, dict[str, dict[str, Agreement]]] = {}
+    for formula in FORMULAS:
+        variants[formula] = {}
+        for kind, named in recipes(formula).items():
+            made = {name: pseudo_simulation(study, offsets, recipe) for name, recipe in named.items()}
+            measured.update({f"{formula}: {kind}: {name}": values for name, values in made.items()})
+            variants[formula][kind] = agreements(
+                made, study.closed_loop, study.families, study.logs, resampled=("joint",), count=count, seed=seed
+            )
+    weights = weights_of(offsets, study.present, Kernel())
+    return Findings(
+        measures=measured,
+        main=main,
+        variants=variants,
+        densities={formula: _densities(study, offsets, formula, seed) for formula in FORMULAS},
+        best_one_stage=best,
+        differences={name: difference(main[name], main[best]) for name in two},
+        effective=float(np.median(effective_counts(weights))),
+        uniform=float(out_of_reach(offsets, study.present).mean()),
+        units=units_of(study.logs),
+    )
+
+
+def _densities(study: Study, offsets: Offsets, formula: Formula, seed: int) -> dict[float, Spread]:
+    closed = study.closed_loop.mean(axis=1)
+    found = {}
+    for density in DENSITIES:
+        generator = np.random.Generator(np.random.Philox(key=[seed, round(1000 * density)]))
+        kept = [subset(study.present, density, generator) for _ in range(SUBSETS)]
+        values = np.stack(
+            [pseudo_simulation(study, offsets, standard(formula).seeing(one)).mean(axis=1) for one in kept]
+        )
+        truth = np.broadcast_to(closed, values.shape)
+        spearman = pearson(ranks(values), ranks(truth))
+        found[density] = Spread(
+            float(np.mean([one.sum(axis=1).mean() for one in kept])), pearson(values, truth), spearman
+        )
+    return found

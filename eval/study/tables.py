@@ -1,0 +1,157 @@
+"""What a study found, as tables: for the terminal, for study.json, and per planner for study.parquet."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from swerve.eval.judge import METRIC_NAMES
+from swerve.eval.study.correlate import Agreement, Difference, Estimate
+from swerve.eval.study.findings import Findings, Spread
+from swerve.eval.study.records import Study
+
+
+def main_table(findings: Findings) -> Table:
+    """The main measures: r, R2 and rank correlation with their joint intervals."""
+    table = Table(
+        "against closed loop", "Pearson r", "R2", "Spearman", "within families", box=None, padding=(0, 2, 0, 0)
+    )
+    for name, found in findings.main.items():
+        cells = (shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman))
+        table.add_row(name, *cells, f"{found.within:.2f}")
+    return table
+
+
+def intervals_table(findings: Findings) -> Table:
+    """The 95 % intervals of r, by what is drawn again."""
+    head = ("95 % intervals of r", "both", "planners", findings.units)
+    table = Table(*head, box=None, padding=(0, 2, 0, 0))
+    for name, found in findings.main.items():
+        table.add_row(name, *(interval(found.pearson[kind]) for kind in ("joint", "planners", "cases")))
+    return table
+
+
+def variants_table(findings: Findings) -> Table:
+    """Variants of pseudo-simulation: r with its joint interval, for both formulas of a frame's score."""
+    formulas = tuple(findings.variants)
+    head = ("pseudo-simulation, varied", "", *(f"r, {formula} EPDMS" for formula in formulas))
+    table = Table(*head, "Spearman", box=None, padding=(0, 2, 0, 0))
+    for kind, names in findings.variants[formulas[0]].items():
+        for place, name in enumerate(names):
+            found = [findings.variants[formula][kind][name] for formula in formulas]
+            ranked = ", ".join(f"{one.spearman['joint'].value:.2f}" for one in found)
+            cells = (shown(one.pearson["joint"]) for one in found)
+            table.add_row("" if place else kind, name, *cells, ranked)
+    for place, density in enumerate(findings.densities[formulas[0]]):
+        spreads = [findings.densities[formula][density] for formula in formulas]
+        ranked = ", ".join(f"{one.spearman.mean():.2f}" for one in spreads)
+        name = f"{100 * density:.0f} %, {spreads[0].kept:.1f} pairs a case"
+        table.add_row("" if place else "density", name, *(_spread(one) for one in spreads), ranked)
+    return table
+
+
+def difference_lines(findings: Findings) -> list[str]:
+    """How much better pseudo-simulation predicts than the best single-stage measure."""
+    return [
+        f"r of {name} less that of {findings.best_one_stage}: {shown(one.estimate, sign=True)}, "
+        f"larger in {100 * one.share:.0f} % of the resamples"
+        for name, one in findings.differences.items()
+    ]
+
+
+def shown(estimate: Estimate, sign: bool = False) -> str:
+    """A number and its interval."""
+    value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
+    return f"{value} {interval(estimate)}"
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval alone."""
+    return f"\\[{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def summary_of(study: Study, findings: Findings) -> dict[str, Any]:
+    """The findings for study.json."""
+    return {
+        "planners": len(study.planners),
+        "families": _counts(study.families),
+        "cases": len(study.tokens),
+        "logs": len(set(study.logs)),
+        "follow_up_pairs": int(study.present.sum()),
+        "effective_follow_ups_median": findings.effective,
+        "uniform_weights_share": findings.uniform,
+        "resampled_in_place_of_cases": findings.units,
+        "measures": {name: _agreement(one) for name, one in findings.main.items()},
+        "best_one_stage": findings.best_one_stage,
+        "differences": {name: _difference(one) for name, one in findings.differences.items()},
+        "variants": {
+            formula: {kind: {name: _agreement(one) for name, one in names.items()} for kind, names in kinds.items()}
+            for formula, kinds in findings.variants.items()
+        },
+        "densities": {
+            formula: {f"{density:g}": _spread_numbers(one) for density, one in densities.items()}
+            for formula, densities in findings.densities.items()
+        },
+    }
+
+
+def planner_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
+    """A row per planner: its closed-loop score and sub-scores, and every measure, means over the cases."""
+    closed, parts = study.closed_loop.mean(axis=1), study.closed_loop_metrics.mean(axis=1)
+    measured = {name: values.mean(axis=1) for name, values in findings.measures.items()}
+    return [
+        {
+            "planner": name,
+            "family": study.families[row],
+            "closed_loop": float(closed[row]),
+            **{f"closed_loop {metric}": _plain(parts[row, column]) for column, metric in enumerate(METRIC_NAMES)},
+            **{measure: float(values[row]) for measure, values in measured.items()},
+        }
+        for row, name in enumerate(study.planners)
+    ]
+
+
+def _agreement(found: Agreement) -> dict[str, Any]:
+    return {
+        "pearson": _estimates(found.pearson),
+        "r2": _estimates(found.r2),
+        "spearman": _estimates(found.spearman),
+        "pearson_within_families": _plain(found.within),
+    }
+
+
+def _estimates(named: Mapping[Any, Estimate]) -> dict[str, Any]:
+    first = next(iter(named.values()))
+    return {"value": _plain(first.value), **{kind: [_plain(one.low), _plain(one.high)] for kind, one in named.items()}}
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    one = found.estimate
+    return {
+        "value": _plain(one.value),
+        "joint": [_plain(one.low), _plain(one.high)],
+        "share_larger": _plain(found.share),
+    }
+
+
+def _spread(spread: Spread) -> str:
+    return f"{spread.pearson.mean():.3f} ({spread.pearson.min():.2f} to {spread.pearson.max():.2f})"
+
+
+def _spread_numbers(spread: Spread) -> dict[str, Any]:
+    return {
+        "pairs_per_case": spread.kept,
+        "pearson": [_plain(value) for value in spread.pearson],
+        "spearman": [_plain(value) for value in spread.spearman],
+    }
+
+
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    values, counts = np.unique(np.array(list(names)), return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def _plain(value: float) -> float | None:
+    """JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,100 @@
+import io
+import json
+import time
+
+import numpy as np
+import pytest
+from rich.console import Console
+from study_samples import families_of, records
+
+from swerve.eval.study.findings import findings_of
+from swerve.eval.study.records import stack
+from swerve.eval.study.tables import (
+    difference_lines,
+    intervals_table,
+    main_table,
+    planner_rows,
+    summary_of,
+    variants_table,
+)
+
+
+@pytest.fixture(scope="module")
+def study():
+    made = records(np.random.default_rng(0), planners=20, cases=12)
+    return stack(made, families_of(made[0].planners))[0]
+
+
+@pytest.fixture(scope="module")
+def findings(study):
+    return findings_of(study, count=200)
+
+
+def test_good_planners_are_found_good_and_noise_is_not(findings):
+    """The samples' planners differ by skill; their displacement errors are noise."""
+    assert findings.main["pseudo-simulation, reduced"].pearson["joint"].value > 0.8
+    noise = findings.main["minus ADE"].pearson["joint"]
+    assert noise.low < 0 < noise.high
+    assert findings.best_one_stage.startswith("one stage, ")
+    best = max(one.pearson["joint"].value for name, one in findings.main.items() if name.startswith("one stage"))
+    assert findings.main[findings.best_one_stage].pearson["joint"].value == best
+    gap = findings.differences["pseudo-simulation, full"].estimate.value
+    assert gap == pytest.approx(findings.main["pseudo-simulation, full"].pearson["joint"].value - best)
+    assert findings.units == "logs"
+
+
+def test_the_standard_recipe_reappears_among_the_variants(findings):
+    for formula, kinds in findings.variants.items():
+        main = findings.main[f"pseudo-simulation, {formula}"]
+        for kind, name in (
+            ("weights", "navsim-exact"),
+            ("variance, navsim-exact", "0.1 m2"),
+            ("aggregation", "product"),
+        ):
+            assert kinds[kind][name].pearson["joint"] == main.pearson["joint"]
+        one = findings.main[f"one stage, {formula}"].pearson["joint"]
+        assert kinds["aggregation"]["only stage one"].pearson["joint"].value == pytest.approx(one.value)
+
+
+def test_less_dense_observations_scatter_more(findings):
+    half, quarter = findings.densities["reduced"].values()
+    assert half.kept == pytest.approx(2 * quarter.kept, rel=0.2)
+    assert 0 < half.pearson.std() < quarter.pearson.std()
+
+
+def test_findings_do_not_depend_on_chance(study, findings):
+    again = findings_of(study, count=200)
+    assert again.main["one stage, full"].pearson == findings.main["one stage, full"].pearson
+    np.testing.assert_array_equal(again.densities["full"][0.25].pearson, findings.densities["full"][0.25].pearson)
+
+
+def test_tables_say_what_was_found(study, findings):
+    console = Console(file=io.StringIO(), width=160)
+    for table in (main_table(findings), intervals_table(findings), variants_table(findings)):
+        console.print(table)
+    for line in difference_lines(findings):
+        console.print(line, soft_wrap=True)
+    text = console.file.getvalue()
+    r = findings.main["one stage, PDMS"].pearson["joint"]
+    assert f"{r.value:.3f} [{r.low:.2f}, {r.high:.2f}]" in text
+    for word in ("navsim-exact", "5 nearest", "25 %", "gates and quality apart", "both, 1 m2", "larger in"):
+        assert word in text
+
+
+def test_summaries_are_json_and_rows_hold_every_measure(study, findings):
+    summary = json.loads(json.dumps(summary_of(study, findings), allow_nan=False))
+    assert summary["measures"]["minus FDE"]["spearman"].keys() == {"value", "joint", "planners", "cases"}
+    assert summary["families"] == {"fixed": 6, "idm": 7, "pdm": 7}
+    rows = planner_rows(study, findings)
+    assert [row["planner"] for row in rows] == list(study.planners)
+    assert rows[3]["pseudo-simulation, full"] == findings.measures["pseudo-simulation, full"][3].mean()
+    assert rows[3]["closed_loop"] == pytest.approx(study.closed_loop[3].mean())
+
+
+def test_a_whole_study_is_analysed_in_seconds():
+    """Some 110 measures and variants of 86 planners in 60 cases; 2 s on an idle core with all 2000 resamples."""
+    made = records(np.random.default_rng(1), planners=86, cases=60)
+    large = stack(made, families_of(made[0].planners))[0]
+    started = time.perf_counter()
+    findings_of(large, count=500)
+    assert time.perf_counter() - started < 60.0
