@@ -28,35 +28,52 @@ CLOSING = 80.0  # where a bend is too tight, the outline steps in by 1 / 81 of t
 
 
 @njit(cache=True, nogil=True)
-def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles, radius, sight):
-    """Rolls agents out among each other and the ego.
+def begin(paths, start, boxes, steps):
+    """Agents at the start of a roll-out of some steps.
 
     Args:
         paths: (points (v, 3) with unwrapped headings, arc lengths (v), starts (k + 1)).
         start: arc length and speed (k, 2) of each agent.
         boxes: each agent's box (k, 6) at the start.
+        steps: how many there will be; step 0 is the start.
+
+    Returns:
+        (motion, carried) for `drive`: poses (t, k, 3), speeds (t, k), presence (t, k); and what one step hands to the
+        next: arc lengths and speeds, footprints with their numbers of edges and bounds, and who has not been removed.
+    """
+    count = len(start)
+    poses, speeds, present = np.zeros((steps, count, 3)), np.zeros((steps, count)), np.zeros((steps, count), np.bool_)
+    for i in range(count):
+        pose_on(paths, i, start[i, 0], poses[0, i])
+        speeds[0, i], present[0, i] = start[i, 1], True
+    return (poses, speeds, present), (*_start(paths, start, boxes), np.ones(count, np.bool_))
+
+
+@njit(cache=True, nogil=True)
+def drive(motion, carried, paths, sizes, targets, egos, gates, obstacles, radius, sight, first, end):
+    """Rolls agents out among each other and the ego, from step `first` to `end` - 1; earlier ones are done.
+
+    Args:
+        motion: see `begin`; written to.
+        carried: see `begin`; written to.
+        paths: see `begin`.
         sizes: length and width (k, 2).
         targets: desired speed (k).
-        egos: boxes (t, 6) of the ego, and speed (t), heading (t).
+        egos: boxes (t, 6) of the ego, and speed (t), heading (t); of those up to `end` - 2.
         gates: arc lengths (k, g, t) that an agent must not pass at a step (inf: none), unless it did already.
         obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of others to stay behind.
         radius: agents farther than this from the ego are removed for good.
         sight: how far along its path an agent looks for others.
-
-    Returns:
-        poses (t, k, 3), speeds (t, k) and presence (t, k); step 0 is the start.
+        first: at least 1.
+        end: at most t.
     """
     ego_boxes, ego_speeds, ego_headings = egos
-    steps, count = len(ego_boxes), len(targets)
-    poses, speeds, present = np.zeros((steps, count, 3)), np.zeros((steps, count)), np.zeros((steps, count), np.bool_)
-    state, shapes, numbers, bounds = _start(paths, start, boxes)
+    poses, speeds, present = motion
+    state, shapes, numbers, bounds, alive = carried
+    count = len(targets)
     line, ahead, ahead_bounds = np.empty((shapes.shape[1], 2)), np.empty((shapes.shape[1], 4)), np.empty(4)
     ahead[:4] = np.inf
-    alive = np.ones(count, np.bool_)
-    for i in range(count):
-        pose_on(paths, i, start[i, 0], poses[0, i])
-        speeds[0, i], present[0, i] = start[i, 1], True
-    for t in range(1, steps):
+    for t in range(first, end):
         ego = ego_boxes[t - 1]
         for i in range(count):
             dx, dy = poses[t - 1, i, 0] - ego[0], poses[t - 1, i, 1] - ego[1]
@@ -90,7 +107,6 @@ def drive(paths, start, boxes, sizes, targets, egos, gates, obstacles, radius, s
             pose_on(paths, i, state[i, 0], poses[t, i])
             headings[i] = poses[t, i, 2]
             speeds[t, i], present[t, i] = state[i, 1], True
-    return poses, speeds, present
 
 
 @njit(cache=True, nogil=True)

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.agent_kernels import drive
 from swerve.eval.context import Context
+from swerve.eval.followers import Followers
 from swerve.eval.score_kernels import ego_boxes
 from swerve.eval.thresholds import LANE_SIGHT
 from swerve.eval.traffic import Traffic
@@ -19,16 +19,23 @@ from swerve.eval.traffic import Traffic
 
 def lane_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
     """The traffic while the ego goes through simulated states; tracks are those of the context, in their order."""
-    rails, logged = context.graph_rails, context.traffic
-    if not len(rails.rows):
-        return logged
-    rest = np.setdiff1d(np.arange(len(logged.ids)), rails.rows)
-    obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
-    egos = ego_boxes(states[None])[0], np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
-    paths, start = (rails.points, rails.lengths, rails.starts), (rails.state, rails.boxes, rails.sizes)
-    driven, speeds, here = drive(paths, *start, rails.targets, egos, rails.gates, obstacles, np.inf, LANE_SIGHT)
-    directions = np.stack([np.cos(driven[..., 2]), np.sin(driven[..., 2])], axis=-1)
-    poses, velocities, present = logged.poses.copy(), logged.velocities.copy(), logged.present.copy()
-    poses[1:, rails.rows], present[:, rails.rows] = driven[1:], here
-    velocities[1:, rails.rows] = (speeds[..., None] * directions)[1:]
-    return replace(logged, poses=poses, velocities=velocities, present=present)
+    return LaneAgents(context).until(len(states) - 1, states)
+
+
+class LaneAgents:
+    """The same, as the ego's states become known; see `Others`."""
+
+    def __init__(self, context: Context) -> None:
+        rails, logged = context.graph_rails, context.traffic
+        rest = np.setdiff1d(np.arange(len(logged.ids)), rails.rows)
+        obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
+        self._rows, self._logged = rails.rows, logged
+        self._followers = Followers(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT)
+
+    def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
+        """See `Others.until`."""
+        logged, rows = self._logged, self._rows
+        driven, moving, here = self._followers.until(step, ego_boxes(states[None])[0], states)
+        poses, velocities, present = logged.poses.copy(), logged.velocities.copy(), logged.present.copy()
+        poses[1:, rows], velocities[1:, rows], present[:, rows] = driven[1:], moving[1:], here
+        return replace(logged, poses=poses, velocities=velocities, present=present)

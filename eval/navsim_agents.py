@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.agent_kernels import drive
 from swerve.eval.context import Context
+from swerve.eval.followers import Followers
 from swerve.eval.thresholds import AGENT_RADIUS, HALF_LENGTH, HALF_WIDTH
 from swerve.eval.traffic import Traffic
 from swerve.scenes import ObjectClass
@@ -20,23 +20,30 @@ from swerve.scenes import ObjectClass
 
 def navsim_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
     """The traffic while the ego goes through simulated states; tracks are those of the context, in their order."""
-    rails, logged = context.rails, context.traffic
-    steps = len(states)
-    vehicle = logged.classes == ObjectClass.VEHICLE
-    poses, velocities = logged.poses.copy(), logged.velocities.copy()
-    present = logged.present & ~vehicle
-    present[0] = rails.current
-    present[1:, rails.parked] = True
-    poses[1:, rails.parked], velocities[1:, rails.parked] = poses[0, rails.parked], velocities[0, rails.parked]
-    if len(rails.rows):
-        nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
-        egos = _shifted_ego(states), np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
-        paths, start = (rails.points, rails.lengths, rails.starts), (rails.state, rails.boxes, rails.sizes)
-        driven, speeds, here = drive(paths, *start, rails.targets, egos, rails.gates, nothing, AGENT_RADIUS, np.inf)
-        directions = np.stack([np.cos(driven[..., 2]), np.sin(driven[..., 2])], axis=-1)
-        poses[1:, rails.rows], present[1:, rails.rows] = driven[1:], here[1:]
-        velocities[1:, rails.rows] = (speeds[..., None] * directions)[1:]
-    return replace(logged, poses=poses, velocities=velocities, present=present)
+    return NavsimAgents(context).until(len(states) - 1, states)
+
+
+class NavsimAgents:
+    """The same, as the ego's states become known; see `Others`."""
+
+    def __init__(self, context: Context) -> None:
+        rails, logged = context.rails, context.traffic
+        vehicle = logged.classes == ObjectClass.VEHICLE
+        poses, velocities = logged.poses.copy(), logged.velocities.copy()
+        present = logged.present & ~vehicle
+        present[0] = rails.current
+        present[1:, rails.parked] = True
+        poses[1:, rails.parked], velocities[1:, rails.parked] = poses[0, rails.parked], velocities[0, rails.parked]
+        self._rows, self._rest = rails.rows, replace(logged, poses=poses, velocities=velocities, present=present)
+        self._followers = Followers(rails, len(poses), None, AGENT_RADIUS, np.inf)
+
+    def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
+        """See `Others.until`."""
+        driven, moving, here = self._followers.until(step, _shifted_ego(states), states)
+        poses, velocities, present = self._rest.poses.copy(), self._rest.velocities.copy(), self._rest.present.copy()
+        poses[1:, self._rows], velocities[1:, self._rows] = driven[1:], moving[1:]
+        present[1:, self._rows] = here[1:]
+        return replace(self._rest, poses=poses, velocities=velocities, present=present)
 
 
 def _shifted_ego(states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t 6"]:

@@ -6,13 +6,28 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.eval.context import Context
-from swerve.eval.lane_agents import lane_agents
-from swerve.eval.navsim_agents import navsim_agents
+from swerve.eval.followers import Others
+from swerve.eval.lane_agents import LaneAgents, lane_agents
+from swerve.eval.navsim_agents import NavsimAgents, navsim_agents
 from swerve.eval.thresholds import STEP
-from swerve.eval.traffic import World, constant_velocity, without_contacts
+from swerve.eval.traffic import Traffic, World, constant_velocity, without_contacts
 
 Policy = Literal["log-replay", "constant-velocity", "navsim-reactive", "lane-following"]
 Worlds = tuple[World, ...]
+
+
+def others_for(policy: Policy, context: Context) -> Others:
+    """The others of one roll-out, in which the ego's motion becomes known step by step.
+
+    Args:
+        policy: see `worlds_for`.
+        context: the scene; its steps are the roll-out's.
+    """
+    if policy == "navsim-reactive":
+        return NavsimAgents(context)
+    if policy == "lane-following":
+        return LaneAgents(context)
+    return _Unmoved(_unmoved(policy, context))
 
 
 def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 11"]) -> Worlds:
@@ -24,10 +39,25 @@ def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 
         context: the scene.
         states: simulated trajectories.
     """
-    if policy == "log-replay":
-        return (World.of(without_contacts(context.traffic, context.ego_box), context.lights),)
     if policy == "navsim-reactive":
         return tuple(World.of(navsim_agents(context, state), context.lights) for state in states)
     if policy == "lane-following":
         return tuple(World.of(lane_agents(context, state), context.lights) for state in states)
-    return (World.of(constant_velocity(context.traffic, STEP), context.lights),)
+    return (World.of(_unmoved(policy, context), context.lights),)
+
+
+def _unmoved(policy: Policy, context: Context) -> Traffic:
+    if policy == "log-replay":
+        return without_contacts(context.traffic, context.ego_box)
+    return constant_velocity(context.traffic, STEP)
+
+
+class _Unmoved:
+    """Others that do as they do, whatever the ego does."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+
+    def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
+        """See `Others.until`."""
+        return self._traffic
