@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.interpolate import CubicHermiteSpline
 
 from swerve.scenes.log import Log
 from swerve.scenes.tracks import ObjectClass, box_footprints
@@ -128,6 +129,11 @@ class LogGeometry:
         gap = tracks.positions[..., :2] - self.log.ego.positions[None, :, :2]
         distances = np.linalg.norm(gap, axis=-1)[tracks.valid]
         return float(np.percentile(distances, _RANGE_PERCENTILE)) if len(distances) else 0.0
+
+    def arc_lengths_at(self, seconds: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:
+        """How far along its path the ego was at times between the steps; just before or after, as it drove there."""
+        speeds = np.maximum(self.ego_motion.speeds, 0.0)
+        return CubicHermiteSpline(self.seconds, self.path.schedule, speeds)(seconds)
 
     def is_rough(self, steps: slice) -> bool:
         """Whether the ego's path at these steps is none to drive beside: poses that no car drives, or reverse."""

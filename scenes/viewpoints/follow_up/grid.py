@@ -1,0 +1,141 @@
+"""The grid of start points around where the expert is when the second stage begins."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from swerve.scenes.log import Scene
+from swerve.scenes.viewpoints.follow_up.options import FollowUpOptions
+from swerve.scenes.viewpoints.log_geometry import LogGeometry
+from swerve.scenes.viewpoints.path import DrivenPath
+
+
+@dataclass(frozen=True)
+class Expert:
+    """The logged driver, smoothed, from the first stage's moment to the second's.
+
+    Attributes:
+        steps: of the log, from that moment to the first that is not before the horizon.
+        position: rear axle at first, metres.
+        heading: radians.
+        speed: m/s, not negative.
+        acceleration: m/s2.
+        along: arc length on his path at first, metres.
+        end: the same after the horizon.
+    """
+
+    steps: slice
+    position: Float[np.ndarray, "2"]
+    heading: float
+    speed: float
+    acceleration: float
+    along: float
+    end: float
+
+    @classmethod
+    def of(cls, scene: Scene, geometry: LogGeometry, horizon: float) -> "Expert":
+        """The expert of a scene.
+
+        Raises:
+            ValueError: the log ends more than half a step before the horizon.
+        """
+        seconds, now = geometry.seconds, scene.now
+        arrival = float(seconds[now]) + horizon
+        if seconds[-1] < arrival - scene.log.step / 2:
+            left = f"{seconds[-1] - seconds[now]:.2f} s"
+            raise ValueError(f"log {scene.log.name} ends {left} after scene {scene.token}, needs {horizon} s")
+        motion = geometry.ego_motion
+        last = min(int(np.searchsorted(seconds, arrival - 1e-6)), len(seconds) - 1)
+        return cls(
+            slice(now, last + 1),
+            motion.positions[now],
+            float(motion.headings[now]),
+            max(float(motion.speeds[now]), 0.0),
+            float(motion.accelerations[now]),
+            float(geometry.path.schedule[now]),
+            float(geometry.arc_lengths_at(np.array([arrival]))[0]),
+        )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Start points.
+
+    Attributes:
+        indices: their numbers.
+        lateral: metres to the left of the path.
+        longitudinal: metres along the path from the expert's end.
+        turns: against the path, radians.
+        faster: metres per second faster than the start point asks for.
+        along: arc length of the foot point on the path.
+        positions: rear axle, world frame, metres.
+        headings: the path's at the foot point, radians, continuous.
+    """
+
+    indices: Int[np.ndarray, "p"]
+    lateral: Float[np.ndarray, "p"]
+    longitudinal: Float[np.ndarray, "p"]
+    turns: Float[np.ndarray, "p"]
+    faster: Float[np.ndarray, "p"]
+    along: Float[np.ndarray, "p"]
+    positions: Float[np.ndarray, "p 2"]
+    headings: Float[np.ndarray, "p"]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def of(self, rows: Bool[np.ndarray, "p"]) -> "Grid":
+        """Some of the points."""
+        return Grid(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def plain(self) -> Bool[np.ndarray, "p"]:
+        """Points that ask for no turn and no other speed."""
+        return (self.turns == 0) & (self.faster == 0)
+
+
+def grid_of(expert: Expert, path: DrivenPath, options: FollowUpOptions) -> Grid:
+    """All start points that the options and the expert's speed allow, by index.
+
+    Rows run from where he would stop or be after braking with `reach` to where he would be after accelerating so;
+    offsets count from where he is in fact, which always has a row. Index 0 is that very point; then follow columns
+    -1, 1, -2, ... and rows -1, 1, -2, ..., all of one (heading, speed) before the next. So a point keeps its number
+    whatever the expert's speed, and whatever headings and speeds come after its own.
+    """
+    columns = _outwards(round(options.lateral / options.lateral_step + 1e-6))
+    all_rows = _outwards(int(options.reach * options.horizon**2 / options.longitudinal_step))
+    least, most = reachable(expert.speed, options)
+    place = expert.end + all_rows * options.longitudinal_step - expert.along
+    fits = (place >= least - 1e-6) & (place <= most + 1e-6) | (all_rows == 0)
+    shape = (len(options.headings), len(options.speeds), len(all_rows), len(columns))
+    turn, faster, row, column = (places.ravel() for places in np.indices(shape))
+    chosen = fits[row]
+    lateral = columns[column[chosen]] * options.lateral_step
+    longitudinal = all_rows[row[chosen]] * options.longitudinal_step
+    along = expert.end + longitudinal
+    at = path.at(along)
+    left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
+    return Grid(
+        np.flatnonzero(chosen),
+        lateral,
+        longitudinal,
+        np.array(options.headings, dtype=np.float64)[turn[chosen]],
+        np.array(options.speeds, dtype=np.float64)[faster[chosen]],
+        along,
+        at.positions[:, :2] + lateral[:, None] * left,
+        at.headings,
+    )
+
+
+def reachable(speed: float, options: FollowUpOptions) -> tuple[float, float]:
+    """Shortest and longest distance in metres that a car drives within the horizon; it does not reverse."""
+    gain = options.reach * options.horizon
+    braking = min(options.horizon, speed / options.reach)
+    return speed * braking - options.reach * braking**2 / 2, (speed + gain / 2) * options.horizon
+
+
+def _outwards(count: int) -> Int[np.ndarray, "k"]:
+    """0, -1, 1, -2, 2, ... to -count, count."""
+    order = np.arange(2 * count + 1)
+    return np.where(order % 2 == 1, -(order + 1) // 2, order // 2)

@@ -1,0 +1,141 @@
+"""Feasible drives from the expert's state to start points, where no human drove."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid
+from swerve.scenes.viewpoints.follow_up.options import STEP, FollowUpOptions
+from swerve.scenes.viewpoints.frenet_motion import Drive, decay, drive_beside, offset_states
+from swerve.scenes.viewpoints.log_geometry import LogGeometry
+from swerve.scenes.viewpoints.manoeuvre import allowed_shares, demand_of
+
+# Stops that are tried: seconds after which the car stands, as shares of the horizon.
+_STOPS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+# Shares of the way over which the car moves over to its start point; the rest is driven along the path.
+_BENDS = np.array([1.0, 0.7, 0.5])
+# A car that is this slow, m/s, and has no further to go, metres, stands.
+_STANDING_SPEED, _STANDING_WAY = 0.1, 0.1
+# On a way that is shorter, metres, nobody moves over.
+_SHORTEST_BEND = 1.0
+_Offsets = tuple[Float[np.ndarray, "b p t"], Float[np.ndarray, "b p t"], Float[np.ndarray, "b p t"]]
+_Profile = tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """A drive for each start point.
+
+    Attributes:
+        drives: their motion, from the expert's state to the start point.
+        along: arc lengths of their foot points on the expert's path.
+        demand: share of what is allowed that each takes; feasible up to 1.
+    """
+
+    drives: Drive
+    along: Float[np.ndarray, "p t"]
+    demand: Float[np.ndarray, "p"]
+
+
+def synthesise(geometry: LogGeometry, expert: Expert, grid: Grid, options: FollowUpOptions) -> Synthesis:
+    """Drives beside the expert's path that begin in his state now and end on the start points after the horizon.
+
+    Along the path: minimal jerk with free speed and acceleration at the end, or with the asked change of that speed; if
+    that reverses or asks too much, the gentlest of some stops. Across: the offset grows by a quintic in arc length over
+    the whole way or its last part, whichever demands least; at the end the car steers as the path does. Position,
+    heading, speed, acceleration and curvature are the expert's at first. `demand` compares with the bounds, or with
+    1.25 times what the expert himself took of one if that is more.
+    """
+    allowed = allowed_shares(geometry, expert.steps, options.bounds)
+    clock = np.arange(options.steps) * STEP
+    ways, row = np.unique(np.stack([grid.along - expert.along, grid.faster]), axis=1, return_inverse=True)
+    driven, pace = _along(geometry, expert, ways, clock, options, allowed)
+    driven, pace = driven[row.ravel()], pace[row.ravel()]
+    shape = (len(_BENDS), *driven.shape)
+    along = expert.along + driven
+    offsets, possible = _across(geometry, expert, grid, along)
+    drives = drive_beside(geometry.path, np.broadcast_to(along, shape), np.broadcast_to(pace, shape), offsets)
+    shares = options.bounds.shares(drives.speeds, drives.curvatures, clock, geometry.log.vehicle)
+    demand = np.where(possible, demand_of(shares, allowed), np.inf)
+    best, point = demand.argmin(axis=0), np.arange(len(grid))
+    chosen = Drive(*(part[best, point] for part in vars(drives).values()))
+    return Synthesis(chosen, along, demand[best, point])
+
+
+def _along(
+    geometry: LogGeometry,
+    expert: Expert,
+    ways: Float[np.ndarray, "2 r"],
+    clock: Float[np.ndarray, "t"],
+    options: FollowUpOptions,
+    allowed: Float[np.ndarray, "9"],
+) -> _Profile:
+    """Metres driven and their rate for ways of (metres, m/s faster at the end)."""
+    distance, faster = ways
+    swept = _minimal_jerk(expert, distance, faster, clock)
+    stops = _stops(expert, distance, clock)
+    driven, pace = (np.concatenate([one[None], many]) for one, many in zip(swept, stops, strict=True))
+    shares = options.bounds.shares(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
+    demand = demand_of(shares, allowed)
+    # A stop is for start points whose speed is free, and only where the other will not do.
+    demand[1:, faster != 0] = np.inf
+    demand[0, demand[0] <= 1.0] = -np.inf
+    best, row = demand.argmin(axis=0), np.arange(len(distance))
+    driven, pace = driven[best, row], pace[best, row]
+    still = (expert.speed < _STANDING_SPEED) & (distance < _STANDING_WAY) & (faster == 0)
+    driven[still], pace[still] = distance[still, None], 0.0
+    return driven, pace
+
+
+def _minimal_jerk(
+    expert: Expert, distance: Float[np.ndarray, "r"], faster: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]
+) -> _Profile:
+    """The least integral of squared jerk that covers a distance in the given time, acceleration at the end free.
+
+    With speed at the end free, too, the jerk is a square of the time left (Euler-Lagrange with natural boundary
+    conditions); to end `faster` than that, a linear part comes in.
+    """
+    whole = clock[-1]
+    extra = distance - expert.speed * whole - expert.acceleration * whole**2 / 2
+    square = (10 * extra / whole**5 - 60 * faster / whole**4)[:, None]
+    linear = (48 * faster / whole**3)[:, None]
+    left = whole - clock
+    pace = (
+        expert.speed
+        + expert.acceleration * clock
+        + square * (whole**3 * clock / 3 - (whole**4 - left**4) / 12)
+        + linear * (whole**2 * clock / 2 - (whole**3 - left**3) / 6)
+    )
+    driven = (
+        expert.speed * clock
+        + expert.acceleration * clock**2 / 2
+        + square * (whole**3 * clock**2 / 6 - whole**4 * clock / 12 + (whole**5 - left**5) / 60)
+        + linear * (whole**2 * clock**2 / 4 - whole**3 * clock / 6 + (whole**4 - left**4) / 24)
+    )
+    return driven, pace
+
+
+def _stops(expert: Expert, distance: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]) -> _Profile:
+    """Quintics in time that end in a stop after the distance, sooner or later."""
+    shape = (len(_STOPS), len(distance))
+    lengths = np.broadcast_to((_STOPS * clock[-1])[:, None], shape)
+    times = np.broadcast_to(clock, (*shape, len(clock)))
+    missing = np.broadcast_to(-distance[:, None], (*shape, 1))
+    speed, acceleration = np.full_like(missing, expert.speed), np.full_like(missing, expert.acceleration)
+    left, pace, _ = decay((missing, speed, acceleration), lengths, times)
+    return distance[:, None] + left, pace
+
+
+def _across(
+    geometry: LogGeometry, expert: Expert, grid: Grid, along: Float[np.ndarray, "p t"]
+) -> tuple[_Offsets, Bool[np.ndarray, "p"]]:
+    """Offsets beside the path with their derivatives, for each share of the way; and whether there is way enough."""
+    way = grid.along - expert.along
+    value, slope, bend = offset_states(geometry.path.at(grid.along), grid.lateral, grid.turns)
+    lengths = _BENDS[:, None] * np.maximum(way, _SHORTEST_BEND)
+    left = np.maximum(grid.along[:, None] - along, 0.0)
+    states = np.broadcast_to(np.stack([value, -slope, bend])[:, None, :, None], (3, *lengths.shape, 1))
+    end = (states[0], states[1], states[2])
+    values, slopes, bends = decay(end, lengths, np.broadcast_to(left, (len(_BENDS), *left.shape)))
+    return (values, -slopes, bends), (way >= _SHORTEST_BEND) | ((grid.lateral == 0) & (grid.turns == 0))
