@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simple_log import STEP_US, STEPS, simple_log
+from simple_log import STEP_US, STEPS, arc_log, empty_road
 
 from swerve.scenes import Ego, ObjectClass, Scene, Tracks, Vehicle, keyed_generator
 from swerve.scenes.transforms import inverse, relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
@@ -25,26 +25,6 @@ class Fixed(RecoveryOptions):
 
     def draw(self, seed, log, token, index):
         return np.array(self.offsets)
-
-
-def empty_road(speed=10.0, slope=0.0):
-    return replace(simple_log(speed, slope), tracks=Tracks.empty(STEPS))
-
-
-def arc_log(speed=8.0, radius=40.0, heading=0.0, start=-1.0, braking=0.0, ramp=1.0):
-    """Without a map or agents: straight up to time `start`, steering for `ramp` seconds, then a left arc; speed falls
-    by `braking` m/s2."""
-    fine = np.linspace(0.0, SECONDS[-1], 12001)
-    speeds = np.maximum(speed - braking * fine, 0.0)
-    step = np.diff(fine)
-    angle = heading + np.concatenate(
-        [[0], np.cumsum(step * (speeds * np.clip((fine - start) / ramp, 0.0, 1.0) / radius)[:-1])]
-    )
-    x = np.concatenate([[0], np.cumsum(step * (speeds * np.cos(angle))[:-1])])
-    y = np.concatenate([[0], np.cumsum(step * (speeds * np.sin(angle))[:-1])])
-    poses = upright(np.stack([x, y, np.zeros_like(x)], axis=1), angle)[::100]
-    log = empty_road()
-    return replace(log, ego=Ego.from_poses(poses, log.times_us), road_map=None, route=())
 
 
 def scene_of(log):

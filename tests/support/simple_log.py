@@ -1,5 +1,7 @@
 """A log small enough to check by hand: a straight road along x, two lanes each way, everybody in plain sight."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from swerve.scenes import (
@@ -47,6 +49,27 @@ def simple_log(speed: float = 10.0, slope: float = 0.0) -> Log:
         route=("east",),
         split="train",
     )
+
+
+def empty_road(speed=10.0, slope=0.0):
+    """The simple log without agents."""
+    return replace(simple_log(speed, slope), tracks=Tracks.empty(STEPS))
+
+
+def arc_log(speed=8.0, radius=40.0, heading=0.0, start=-1.0, braking=0.0, ramp=1.0):
+    """Without a map or agents: straight up to time `start`, steering for `ramp` seconds, then a left arc; speed falls
+    by `braking` m/s2."""
+    fine = np.linspace(0.0, (STEPS - 1) * STEP_US * 1e-6, 12001)
+    speeds = np.maximum(speed - braking * fine, 0.0)
+    step = np.diff(fine)
+    angle = heading + np.concatenate(
+        [[0], np.cumsum(step * (speeds * np.clip((fine - start) / ramp, 0.0, 1.0) / radius)[:-1])]
+    )
+    x = np.concatenate([[0], np.cumsum(step * (speeds * np.cos(angle))[:-1])])
+    y = np.concatenate([[0], np.cumsum(step * (speeds * np.sin(angle))[:-1])])
+    poses = upright(np.stack([x, y, np.zeros_like(x)], axis=1), angle)[::100]
+    log = empty_road()
+    return replace(log, ego=Ego.from_poses(poses, log.times_us), road_map=None, route=())
 
 
 def simple_tracks(seconds, slope) -> Tracks:
