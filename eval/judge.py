@@ -116,17 +116,8 @@ def judge(
         world: the others.
         history: the ego's states before now, for comfort; None to leave them out.
     """
-    surfaces = stage.surfaces
-    ground = (
-        surfaces.edges,
-        surfaces.starts,
-        surfaces.corner,
-        surfaces.cells,
-        surfaces.covered,
-        surfaces.cell_starts,
-    )
     boxes = ego_boxes(states)
-    areas, corners = ego_areas(states, boxes, ground, surfaces.layers, stage.on_route)
+    areas, corners = areas_under(states, boxes, stage)
     others = (world.boxes, world.present)
     no_collision, collision = collisions(
         states, boxes, areas, *others, world.stopped, world.road_user, world.ignored, world.bounds
@@ -152,6 +143,22 @@ def judge(
     )
     metrics = np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
     return Judgement(metrics, progress, collision, ttc_event, light_event, off, wrong_way, lane_left, comfort, areas)
+
+
+def areas_under(
+    states: Float[np.ndarray, "n t 11"], boxes: Float[np.ndarray, "n t 6"], stage: Stage
+) -> tuple[UInt8[np.ndarray, "n t"], Int8[np.ndarray, "n t"]]:
+    """What the ego with these boxes stands on: bits, see score_kernels; and its first corner off the road, or -1."""
+    surfaces = stage.surfaces
+    ground = (
+        surfaces.edges,
+        surfaces.starts,
+        surfaces.corner,
+        surfaces.cells,
+        surfaces.covered,
+        surfaces.cell_starts,
+    )
+    return ego_areas(states, boxes, ground, surfaces.layers, stage.on_route)
 
 
 def _first_off(areas: UInt8[np.ndarray, "n t"], corners: Int8[np.ndarray, "n t"]) -> Int[np.ndarray, "n 2"]:
