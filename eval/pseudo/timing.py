@@ -1,0 +1,43 @@
+"""When the frames of a case are, in steps of 0.1 s of its log."""
+
+from typing import Final
+
+from swerve.scenes import Log, Scene, SwerveError, windows_of
+
+# A frame sees 1.5 s of history and is scored over 4 s.
+HISTORY: Final = 15
+FUTURE: Final = 40
+# The frames "before" are 0.5 s before those "now".
+BEFORE: Final = 5
+# Follow-ups begin 4 s after the case's moment. Their log goes from 2 s after it (1.5 s of history before the frame
+# 0.5 s before now) to 8 s after it.
+ENDPOINT: Final = 40
+FIRST: Final = ENDPOINT - BEFORE - HISTORY
+LAST: Final = ENDPOINT + FUTURE
+# Steps of a follow-up's log at which its frames are.
+NOW: Final = ENDPOINT - FIRST
+# Scores count steps of a log as 0.1 s: five of them must stay within the 0.55 s of extended comfort.
+_STEP, _SLACK = 0.1, 0.008
+
+
+def moments_of(log: Log, every: float) -> tuple[list[int], list[int]]:
+    """The steps of a log at which cases are, every so many seconds, with 2 s before and 8 s after them.
+
+    Returns:
+        steps; and steps that make no case because the log has a gap in time there.
+
+    Raises:
+        SwerveError: the log's steps are not of 0.1 s.
+    """
+    if abs(log.step - _STEP) > _SLACK:
+        raise SwerveError(
+            f"log {log.name} has steps of {log.step:.3g} s: a benchmark is built from logs with ten steps a second. "
+            "Resample it first"
+        )
+    even, broken = windows_of(log, (HISTORY + BEFORE) * _STEP, LAST * _STEP, every)
+    return [scene.now for scene in even], [scene.now for scene in broken]
+
+
+def scene_at(log: Log, now: int) -> Scene:
+    """The scene of a frame."""
+    return Scene(log, now, HISTORY, FUTURE)
