@@ -12,7 +12,7 @@ from swerve.eval.pdm_closed import reference_trajectory
 from swerve.eval.rails import Rails, lane_graph_rails, rails_of
 from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
 from swerve.eval.situation import Situation
-from swerve.eval.surfaces import Layer, surfaces_around
+from swerve.eval.surfaces import Layer, Surfaces, surfaces_around
 from swerve.eval.thresholds import (
     AXLE_TO_CENTER,
     FRAMES,
@@ -25,7 +25,7 @@ from swerve.eval.thresholds import (
     STEPS_PER_FRAME,
 )
 from swerve.eval.traffic import RedLights, Traffic, frames_of, logged_traffic, red_lights
-from swerve.scenes import RoadMap, Scene, SwerveError
+from swerve.scenes import Log, RoadMap, Scene, SwerveError
 from swerve.scenes.transforms import relative_poses
 
 
@@ -108,19 +108,13 @@ def build_context(
     past, future = frames_of(scene, 1, 1 - HISTORY_FRAMES), frames_of(scene, (steps - 1) // STEPS_PER_FRAME + 1)
     road_map = _require(scene, token, future)
     ego = _ego_state(scene)
-    where = EgoBox(ego[:3], ego_box_at(ego[:3]))
-    surfaces = surfaces_around(road_map, where.box[:2], radius)
-    route = corrected_route(road_map, scene.log.route, where)
-    route_lanes = lanes_of(road_map, route)
-    if not route_lanes:
-        raise SwerveError(f"scene {token} of log {scene.log.name}: no lane group of the route is in the map")
-    start = starting_lane(road_map, route_lanes, surfaces.ids, where)
-    on_route = np.isin(surfaces.ids, route_lanes) & np.isin(surfaces.layers, (Layer.LANE, Layer.LANE_CONNECTOR))
-    stage = Stage(surfaces, on_route, centerline_from(road_map, start, route, route_lanes))
+    box = ego_box_at(ego[:3])
+    place = place_on_route(scene.log, surfaces_around(road_map, box[:2], radius), ego[:3])
+    stage, route_lanes = place.stage, place.route_lanes
     traffic = logged_traffic(scene, future, steps)
     lights = red_lights(scene, future, lanes_of(road_map, scene.log.route), steps)
     current = logged_traffic(scene, future[:1]), red_lights(scene, future[:1], route_lanes)
-    situation = Situation(ego, stage, *current, start.speed_limit)
+    situation = Situation(ego, stage, *current, place.speed_limit)
     history = scene.log.ego.at(past)
     poses = np.column_stack([history.positions[:, :2], history.headings])
     times = scene.log.times_us[past]
@@ -137,13 +131,52 @@ def build_context(
         traffic=traffic,
         long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
         lights=lights,
-        rails=rails_of(road_map, traffic, _seen_now(scene, traffic), where.box),
+        rails=rails_of(road_map, traffic, _seen_now(scene, traffic), box),
         graph_rails=lane_graph_rails(scene, road_map, traffic, future),
         reference=reference_trajectory(situation),
         traffic_now=current[0],
         lights_now=current[1],
-        speed_limit=start.speed_limit,
+        speed_limit=place.speed_limit,
     )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pose is on the route.
+
+    Attributes:
+        stage: the map, with the centreline of the route from here on.
+        route_lanes: lanes of the route as corrected from here.
+        speed_limit: of the lane that the ego is taken to be on, m/s; None where unknown.
+    """
+
+    stage: Stage
+    route_lanes: tuple[str, ...]
+    speed_limit: float | None
+
+
+def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -> Place:
+    """The route as it is driven on from a pose.
+
+    Args:
+        log: with a map.
+        surfaces: the map around the pose.
+        pose: of the rear axle (x, y, heading), world.
+
+    Raises:
+        SwerveError: no lane group of the log's route is in the map.
+    """
+    road_map, where = log.road_map, EgoBox(pose, ego_box_at(pose))
+    if road_map is None:
+        raise SwerveError(f"log {log.name} has no map")
+    route = corrected_route(road_map, log.route, where)
+    lanes = lanes_of(road_map, route)
+    if not lanes:
+        raise SwerveError(f"log {log.name}: no lane group of the route is in the map")
+    start = starting_lane(road_map, lanes, surfaces.ids, where)
+    on_route = np.isin(surfaces.ids, lanes) & np.isin(surfaces.layers, (Layer.LANE, Layer.LANE_CONNECTOR))
+    stage = Stage(surfaces, on_route, centerline_from(road_map, start, route, lanes))
+    return Place(stage, lanes, start.speed_limit)
 
 
 def _longer(scene: Scene) -> Int[np.ndarray, "f"]:
