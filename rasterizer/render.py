@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
 
 from swerve.rasterizer import geometry_kernels, shading_kernels
+from swerve.rasterizer.backends import Backend, resolved
 from swerve.rasterizer.optics import LensTable, frustum, lens_table
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.primitives import Face, Primitives, Semantic
 from swerve.scenes.transforms import inverse
 
-_PIXELS: dict[str, tuple[type, tuple[int, ...]]] = {
+PIXELS: dict[str, tuple[type, tuple[int, ...]]] = {
     "rgb": (np.uint8, (3,)),
     "depth": (np.float32, ()),
     "semantic": (np.uint8, ()),
@@ -52,6 +54,7 @@ def render(
     style: Style = _RAP,
     outputs: tuple[str, ...] = ("rgb",),
     out: list[list[View]] | None = None,
+    backend: Backend = "numba",
 ) -> list[list[View]]:
     """Draws what every camera sees from every pose.
 
@@ -68,16 +71,21 @@ def render(
         outputs: any of rgb, depth, semantic, instance.
         out: views of an earlier call with as many poses, the same image sizes and the same outputs; their arrays are
             written over, which saves the time to get fresh memory.
+        backend: "numba" draws on the CPU, "cuda" on an NVIDIA GPU, "auto" on the GPU if there is one. Images agree but
+            for pixels on edges and the last digit of depth.
 
     Returns:
         views by pose, then camera.
 
     Raises:
-        SwerveError: unknown outputs, primitives or poses that cannot be drawn, or an `out` that does not fit.
+        SwerveError: unknown outputs, primitives or poses that cannot be drawn, an `out` that does not fit, or no such
+            back end on this machine.
     """
     _check_outputs(outputs)
     _check_poses(world_from_ego)
-    mesh = _mesh(primitives)
+    if resolved(backend) == "cuda":
+        return _render_on_gpu(primitives, cameras, world_from_ego, style, outputs, out)
+    mesh = checked_mesh(primitives)
     images = _images(cameras, len(world_from_ego), outputs, out)
     samples = style.samples if "rgb" in outputs else 1
     workspace = _Workspace.of([_finer(camera, samples) for camera in cameras], len(primitives), samples)
@@ -87,6 +95,29 @@ def render(
             workspace = _draw_smoothly(mesh, camera, pose, style, image, workspace)
         views.append([View(camera, pose, **image) for camera, image in zip(cameras, row, strict=True)])
     return views
+
+
+def _render_on_gpu(
+    primitives: Primitives,
+    cameras: Sequence[Camera],
+    world_from_ego: Float[np.ndarray, "p 4 4"],
+    style: Style,
+    outputs: tuple[str, ...],
+    out: list[list[View]] | None,
+) -> list[list[View]]:
+    from swerve.rasterizer.cuda.host import draw_on_host
+
+    drawn = draw_on_host(primitives, cameras, world_from_ego, style, outputs)
+    if out is not None:
+        kept = _images(cameras, len(world_from_ego), outputs, out)
+        for old, new in zip(chain.from_iterable(kept), chain.from_iterable(drawn), strict=True):
+            for name in outputs:
+                old[name][...] = new[name]
+        drawn = kept
+    return [
+        [View(camera, pose, **image) for camera, image in zip(cameras, row, strict=True)]
+        for pose, row in zip(world_from_ego, drawn, strict=True)
+    ]
 
 
 class _Mesh(NamedTuple):
@@ -211,7 +242,7 @@ def _draw(
         table.rays_x,
         table.rays_y,
         look,
-        _Images(*(_flat(image.get(name), dtype) for name, (dtype, _) in _PIXELS.items())),
+        _Images(*(_flat(image.get(name), dtype) for name, (dtype, _) in PIXELS.items())),
         workspace.nearness,
         workspace.owners,
         workspace.runs,
@@ -243,7 +274,7 @@ def _scan(
     return workspace._replace(drawing=drawing)
 
 
-def _mesh(primitives: Primitives) -> _Mesh:
+def checked_mesh(primitives: Primitives) -> _Mesh:
     """Checks what the kernels rely on: they read memory without looking."""
     mesh = _Mesh(*(np.require(getattr(primitives, name), requirements=["C", "W"]) for name in _Mesh._fields))
     count, starts = len(mesh.triangles), mesh.chunk_starts
@@ -266,9 +297,9 @@ def _mesh(primitives: Primitives) -> _Mesh:
 
 
 def _check_outputs(outputs: tuple[str, ...]) -> None:
-    unknown = sorted(set(outputs) - set(_PIXELS))
+    unknown = sorted(set(outputs) - set(PIXELS))
     if unknown or not outputs:
-        raise SwerveError(f"outputs {tuple(outputs)}: choose one or more of {', '.join(_PIXELS)}")
+        raise SwerveError(f"outputs {tuple(outputs)}: choose one or more of {', '.join(PIXELS)}")
 
 
 def _check_poses(world_from_ego: Float[np.ndarray, "p 4 4"]) -> None:
@@ -281,10 +312,10 @@ def _images(
     cameras: Sequence[Camera], poses: int, outputs: tuple[str, ...], out: list[list[View]] | None
 ) -> list[list[dict[str, np.ndarray]]]:
     """Arrays to draw into, by pose, then camera, then output: new ones, or those of `out`."""
-    shapes = [{name: (camera.height, camera.width, *_PIXELS[name][1]) for name in outputs} for camera in cameras]
+    shapes = [{name: (camera.height, camera.width, *PIXELS[name][1]) for name in outputs} for camera in cameras]
     if out is None:
         return [
-            [{name: np.empty(shape, _PIXELS[name][0]) for name, shape in row.items()} for row in shapes]
+            [{name: np.empty(shape, PIXELS[name][0]) for name, shape in row.items()} for row in shapes]
             for _ in range(poses)
         ]
     images = [[{name: getattr(view, name) for name in outputs} for view in row] for row in out]
@@ -296,6 +327,6 @@ def _images(
 
 def _fitting_shape(image: np.ndarray | None, name: str) -> tuple[int, ...] | None:
     """The shape of an image that can be drawn into; None if it cannot."""
-    if image is None or image.dtype != _PIXELS[name][0] or not (image.flags.c_contiguous and image.flags.writeable):
+    if image is None or image.dtype != PIXELS[name][0] or not (image.flags.c_contiguous and image.flags.writeable):
         return None
     return image.shape

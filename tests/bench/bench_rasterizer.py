@@ -6,7 +6,7 @@ from measure import real_data, report, timed
 from swerve.data.av2.source import read_log
 from swerve.rasterizer import Style, render
 from swerve.rasterizer.optics import lens_table
-from swerve.rasterizer.render import _mesh, _scan, _Workspace
+from swerve.rasterizer.render import _scan, _Workspace, checked_mesh
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import rigid, rotation_about_z
@@ -102,7 +102,7 @@ def row(name, cameras, outputs, primitives, pose):
 
 def scanned(primitives, cameras, pose):
     """CPU milliseconds of culling, clipping and scan conversion; triangles that cover a pixel's centre; spans."""
-    mesh, style, workspace = _mesh(primitives), Style.rap(), _Workspace.of(cameras, len(primitives), 1)
+    mesh, style, workspace = checked_mesh(primitives), Style.rap(), _Workspace.of(cameras, len(primitives), 1)
     timing = timed(lambda: [_scan(mesh, camera, pose, style, lens_table(camera), workspace) for camera in cameras])
     triangles = spans = 0
     for camera in cameras:

@@ -1,0 +1,221 @@
+"""What lives on the device: meshes, cameras, and the memory that drawing needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numba import cuda
+
+from swerve.rasterizer.optics import LensTable, frustum, lens_table
+from swerve.rasterizer.render import checked_mesh
+from swerve.rasterizer.style import Style
+from swerve.scenes import Camera
+from swerve.scenes.primitives import Primitives
+from swerve.scenes.transforms import inverse
+
+# A numba device array: it has `__cuda_array_interface__` and DLPack, so that torch and others take it without a copy.
+DeviceArray = Any
+NO_PART = -1
+_SPARE = 1.25
+_MESH = {
+    "vertices": (np.float64, (3,)),
+    "triangles": (np.int32, (3,)),
+    "semantics": (np.uint8, ()),
+    "faces": (np.uint8, ()),
+    "instances": (np.int32, ()),
+    "chunk_starts": (np.int32, ()),
+    "chunk_centers": (np.float64, (3,)),
+    "chunk_radii": (np.float64, ()),
+    "chunk_parts": (np.int32, ()),
+}
+_OF_CHUNKS = ("chunk_starts", "chunk_centers", "chunk_radii", "chunk_parts")
+
+
+class MeshArrays(NamedTuple):
+    """A mesh as the kernels take it; see `Primitives`. Chunks know the part that they belong to."""
+
+    vertices: DeviceArray
+    triangles: DeviceArray
+    semantics: DeviceArray
+    faces: DeviceArray
+    instances: DeviceArray
+    chunk_starts: DeviceArray
+    chunk_centers: DeviceArray
+    chunk_radii: DeviceArray
+    chunk_parts: DeviceArray
+
+
+class Buffer:
+    """A device array that grows, for rows of one kind."""
+
+    def __init__(self, dtype: type, shape: tuple[int, ...] = ()) -> None:
+        self._dtype, self._shape, self.length = dtype, shape, 0
+        self._array = cuda.device_array((0, *shape), dtype)
+
+    @property
+    def rows(self) -> DeviceArray:
+        """The rows in use."""
+        return self._array[: self.length]
+
+    def append(self, rows: np.ndarray) -> None:
+        """More rows, copied from the host."""
+        end = self.length + len(rows)
+        if end > len(self._array):
+            grown = cuda.device_array((int(end * _SPARE), *self._shape), self._dtype)
+            if self.length:
+                grown[: self.length].copy_to_device(self._array[: self.length])
+            self._array = grown
+        if len(rows):
+            self._array[self.length : end].copy_to_device(np.ascontiguousarray(rows, self._dtype))
+        self.length = end
+
+    def room(self, length: int) -> DeviceArray:
+        """Rows of undefined content, so many."""
+        if length > len(self._array):
+            self._array = cuda.device_array((int(length * _SPARE), *self._shape), self._dtype)
+        self.length = length
+        return self._array[:length]
+
+
+class DeviceMesh:
+    """Primitives on the device, in parts: what stands still is uploaded once, what moves is replaced.
+
+    Every view says which parts it sees; so one mesh serves several scenes, or several moments of one.
+    """
+
+    def __init__(self) -> None:
+        self._buffers = {name: Buffer(dtype, shape) for name, (dtype, shape) in _MESH.items()}
+        self._buffers["chunk_starts"].append(np.zeros(1))
+        self._marks = list[dict[str, int]]()
+
+    @property
+    def arrays(self) -> MeshArrays:
+        """For the kernels."""
+        return MeshArrays(**{name: buffer.rows for name, buffer in self._buffers.items()})
+
+    @property
+    def triangles(self) -> int:
+        """How many there are in all parts."""
+        return self._buffers["triangles"].length
+
+    def add(self, primitives: Primitives) -> int:
+        """Uploads a part; returns its number.
+
+        Raises:
+            SwerveError: the primitives cannot be drawn.
+        """
+        mesh, part = checked_mesh(primitives), len(self._marks)
+        self._marks.append({name: buffer.length for name, buffer in self._buffers.items()})
+        rows = {name: getattr(mesh, name) for name in _MESH if name != "chunk_parts"}
+        rows["triangles"] = mesh.triangles + np.int32(self._buffers["vertices"].length)
+        rows["chunk_starts"] = mesh.chunk_starts[1:] + np.int32(self.triangles)
+        rows["chunk_parts"] = np.full(len(mesh.chunk_radii), part, np.int32)
+        for name, array in rows.items():
+            self._buffers[name].append(array)
+        return part
+
+    def keep(self, parts: int) -> None:
+        """Forgets all parts but the first so many; their memory stays for what comes."""
+        if parts < len(self._marks):
+            for name, length in self._marks[parts].items():
+                self._buffers[name].length = length
+            del self._marks[parts:]
+
+
+class Views(NamedTuple):
+    """Cameras at poses as the kernels take them, a row per view; `part` are the parts that it sees."""
+
+    model: DeviceArray
+    coefficients: DeviceArray
+    limit: DeviceArray
+    fx: DeviceArray
+    fy: DeviceArray
+    cx: DeviceArray
+    cy: DeviceArray
+    width: DeviceArray
+    height: DeviceArray
+    chords_per_unit: DeviceArray
+    camera_from_world: DeviceArray
+    frustum: DeviceArray
+    part: DeviceArray
+    first_row: DeviceArray
+    first_pixel: DeviceArray
+    first_ray: DeviceArray
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image to draw.
+
+    Attributes:
+        camera: what it is drawn with.
+        world_from_ego: pose of the vehicle.
+        parts: one or two parts of the mesh that it sees.
+    """
+
+    camera: Camera
+    world_from_ego: Float[np.ndarray, "4 4"]
+    parts: tuple[int, ...] = (0,)
+
+
+@dataclass
+class RayTables:
+    """Rays of distorting cameras on the device, kept for as long as this lives."""
+
+    x: Buffer = field(default_factory=lambda: Buffer(np.float32))
+    y: Buffer = field(default_factory=lambda: Buffer(np.float32))
+    _firsts: dict[tuple, int] = field(default_factory=dict)
+
+    def first(self, table: LensTable) -> int:
+        """Where the rays of a camera begin; uploads them if they are not there yet."""
+        if not table.rays_x.size:
+            return 0
+        if table.optics not in self._firsts:
+            self._firsts[table.optics] = self.x.length
+            self.x.append(table.rays_x.reshape(-1))
+            self.y.append(table.rays_y.reshape(-1))
+        return self._firsts[table.optics]
+
+
+def device_views(requests: Sequence[Request], style: Style, tables: RayTables) -> tuple[Views, np.ndarray, np.ndarray]:
+    """Uploads what the kernels need to know of the views.
+
+    Returns:
+        the views; the first row and the first pixel of each, and the totals at the end (host).
+    """
+    lenses = [lens_table(request.camera) for request in requests]
+    optics = [lens.optics for lens in lenses]
+    heights, widths = (np.array([getattr(one, name) for one in optics], np.int64) for name in ("height", "width"))
+    rows = np.concatenate([[0], np.cumsum(heights)])
+    pixels = np.concatenate([[0], np.cumsum(heights * widths)])
+    numbers = {name: np.array([getattr(one, name) for one in optics]) for name in _NUMBERS}
+    views = Views(
+        **{name: cuda.to_device(values.astype(_NUMBERS[name])) for name, values in numbers.items()},
+        camera_from_world=cuda.to_device(np.stack([_camera_from_world(request) for request in requests])),
+        frustum=cuda.to_device(np.stack([frustum(lens.bounds, style.depth_limit) for lens in lenses])),
+        part=cuda.to_device(np.array([(*request.parts, NO_PART)[:2] for request in requests], np.int32)),
+        first_row=cuda.to_device(rows[:-1]),
+        first_pixel=cuda.to_device(pixels[:-1]),
+        first_ray=cuda.to_device(np.array([tables.first(lens) for lens in lenses], np.int64)),
+    )
+    return views, rows, pixels
+
+
+_NUMBERS = {
+    "model": np.int32,
+    "coefficients": np.float64,
+    "limit": np.float64,
+    "fx": np.float64,
+    "fy": np.float64,
+    "cx": np.float64,
+    "cy": np.float64,
+    "width": np.int32,
+    "height": np.int32,
+    "chords_per_unit": np.float64,
+}
+
+
+def _camera_from_world(request: Request) -> Float[np.ndarray, "3 4"]:
+    return inverse(request.world_from_ego @ request.camera.ego_from_camera)[:3]

@@ -1,0 +1,67 @@
+"""The contract of `render` on the GPU: primitives in host memory, images in host memory."""
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.rasterizer.cuda.device import DeviceMesh, Request
+from swerve.rasterizer.cuda.draw import Drawer
+from swerve.rasterizer.style import Style
+from swerve.scenes import Camera
+from swerve.scenes.primitives import Primitives
+
+# Pixels that are drawn in one pass: 70 full-size images of two million, some 4 GB of device memory with all spans.
+_PIXELS_PER_PASS = 1 << 27
+
+
+def draw_on_host(
+    primitives: Primitives,
+    cameras: Sequence[Camera],
+    world_from_ego: Float[np.ndarray, "p 4 4"],
+    style: Style,
+    outputs: Sequence[str],
+) -> list[list[dict[str, np.ndarray]]]:
+    """Images by pose, then camera, then output. For drawing the same primitives again, keep a `DeviceMesh`."""
+    mesh = DeviceMesh()
+    mesh.add(primitives)
+    requests = [Request(camera, pose) for pose in world_from_ego for camera in cameras]
+    images = draw_requests(mesh, requests, style, outputs)
+    count = len(cameras)
+    return (
+        [images[first : first + count] for first in range(0, len(images), count)]
+        if count
+        else [[]] * len(world_from_ego)
+    )
+
+
+def draw_requests(
+    mesh: DeviceMesh, requests: Sequence[Request], style: Style, outputs: Sequence[str]
+) -> list[dict[str, np.ndarray]]:
+    """Images by request, then output, drawn in as few passes as the memory allows and copied to the host."""
+    drawer = _drawer(threading.get_ident())
+    images = []
+    for batch in _batches(requests, _PIXELS_PER_PASS // style.samples**2):
+        images += drawer.draw(mesh, batch, style, outputs).to_host()
+    return images
+
+
+@lru_cache(maxsize=8)
+def _drawer(_thread: int) -> Drawer:
+    """The thread's own, whose memory is used again."""
+    return Drawer()
+
+
+def _batches(requests: Sequence[Request], most: int) -> list[list[Request]]:
+    """Requests in order, so many pixels at a time."""
+    batches, used = list[list[Request]](), most
+    for request in requests:
+        size = request.camera.width * request.camera.height
+        if used + size > most:
+            batches.append([])
+            used = 0
+        batches[-1].append(request)
+        used += size
+    return batches

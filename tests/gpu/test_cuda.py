@@ -1,0 +1,164 @@
+"""The CUDA back end against the CPU's: on a GPU at full size, on numba's simulator at a few pixels.
+
+`pytest tests/gpu` on a machine with a GPU; `NUMBA_ENABLE_CUDASIM=1 pytest tests/gpu` anywhere.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from drawn_scenes import LENSES, box, facing_square, looking, triangles
+
+from swerve.rasterizer import Style, render
+from swerve.rasterizer.backends import why_not
+from swerve.scenes import SwerveError
+from swerve.scenes.primitives import Semantic, build_dynamic, build_static
+from swerve.scenes.transforms import upright
+
+if why_not("cuda"):
+    pytest.skip(f"cuda: {why_not('cuda')}", allow_module_level=True)
+
+from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request
+
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+OUTPUTS = ("rgb", "depth", "semantic", "instance")
+SIZE = (24, 16) if SIMULATED else (1920, 1120)
+
+
+def small_scene():
+    """Ground that reaches behind the camera, boxes near and far, one that cuts the image's border, touching squares."""
+    corners = [[-60, -60, 0], [60, -60, 0], [60, 60, 0], [-60, 60, 0]]
+    ground = triangles(np.array(corners, float), [[0, 1, 2], [0, 2, 3]], [1, 1])
+    boxes = [box((8 + 4 * k, 2.5 * (-1) ** k, 0.9), (4.5, 2.0, 1.6), 10 + k, heading=0.4 * k) for k in range(4)]
+    near = box((1.0, 1.6, 0.8), (3.0, 1.5, 1.6), 20, semantic=Semantic.BICYCLE)
+    scene = ground.joined(facing_square((12.0, 0.0, 2.0), 1.0, 2)).joined(facing_square((12.0, 2.0, 2.0), 1.0, 3))
+    for one in (*boxes, near):
+        scene = scene.joined(one)
+    return scene
+
+
+def assert_alike(views, images):
+    """99.9 % of instances equal, depth within 1e-3 and colours within a level there; on the simulator all equal."""
+    for view, image in zip(views, images, strict=True):
+        if SIMULATED:
+            for name in OUTPUTS:
+                np.testing.assert_array_equal(image[name], getattr(view, name), err_msg=name)
+            continue
+        same = image["instance"] == view.instance
+        assert same.mean() >= 0.999
+        assert (image["semantic"] == view.semantic).mean() >= 0.999
+        both = same & np.isfinite(view.depth) & np.isfinite(image["depth"])
+        off = np.abs(image["depth"] / view.depth - 1)[both]
+        assert np.mean(off < 1e-3) >= 0.999
+        assert np.mean(np.abs(image["rgb"].astype(int) - view.rgb).max(axis=2)[same] <= 1) >= 0.999
+
+
+def images_of(views):
+    return [{name: getattr(view, name) for name in OUTPUTS} for row in views for view in row]
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_every_lens_draws_as_on_the_cpu(lens):
+    camera = looking(lens=LENSES[lens]).resized(*SIZE)
+    poses = np.stack([upright(np.zeros(3), 0.0), upright(np.array([3.0, 1.0, 0.2]), 0.7)])[: 1 if SIMULATED else 2]
+    primitives = small_scene()
+    expected = render(primitives, [camera], poses, outputs=OUTPUTS)
+    got = render(primitives, [camera], poses, outputs=OUTPUTS, backend="cuda")
+    assert_alike([view for row in expected for view in row], images_of(got))
+
+
+def test_several_points_a_pixel_and_a_coloured_ground():
+    camera = looking().resized(*SIZE)
+    poses = upright(np.zeros((1, 3)), np.zeros(1))
+    style = Style((30, 60, 90), Style.surfaces().palette, depth_limit=40.0, samples=2)
+    expected = render(small_scene(), [camera], poses, style, OUTPUTS)
+    got = render(small_scene(), [camera], poses, style, OUTPUTS, backend="cuda")
+    assert_alike(expected[0], images_of(got))
+
+
+def test_parts_are_seen_by_those_who_ask_for_them():
+    """A still part that is uploaded once, and two moments of what moves, in one pass of images of two sizes."""
+    mesh, camera, pose = DeviceMesh(), looking().resized(*SIZE), np.eye(4)
+    still, early, late = small_scene(), box((6, 0, 1), (4, 2, 2), 50), box((9, -2, 1), (4, 2, 2), 51)
+    parts = [mesh.add(part) for part in (still, early, late)]
+    other = camera.resized(SIZE[0] // 2, SIZE[1])
+    requests = [Request(camera, pose, (parts[0], parts[1])), Request(other, pose, (parts[0], parts[2]))]
+    requests.append(Request(camera, pose, (parts[2],)))
+    images = Drawer().draw(mesh, requests, Style.rap(), OUTPUTS)
+    scenes = [still.joined(early), still.joined(late), late]
+    expected = [
+        render(scene, [request.camera], pose[None], outputs=OUTPUTS)[0][0]
+        for scene, request in zip(scenes, requests, strict=True)
+    ]
+    assert_alike(expected, images.to_host())
+    shown = images.image("depth", 1)
+    assert shown.shape == (other.height, other.width)
+    assert hasattr(shown, "__cuda_array_interface__") or SIMULATED
+    mesh.keep(1)
+    assert mesh.add(late) == 1
+    again = Drawer().draw(mesh, [Request(other, pose, (0, 1))], Style.rap(), OUTPUTS)
+    assert_alike(expected[1:2], again.to_host())
+
+
+def test_memory_grows_where_polygons_do_not_fit(monkeypatch):
+    from swerve.rasterizer.cuda import draw
+
+    monkeypatch.setattr(draw, "_POLYGONS", 1)
+    monkeypatch.setattr(draw, "_CHORDS", 1)
+    camera, poses = looking().resized(*SIZE), np.eye(4)[None]
+    mesh = DeviceMesh()
+    mesh.add(small_scene())
+    images = Drawer().draw(mesh, [Request(camera, poses[0])], Style.rap(), OUTPUTS).to_host()
+    assert_alike(render(small_scene(), [camera], poses, outputs=OUTPUTS)[0], images)
+
+
+def test_nothing_to_draw_gives_the_background():
+    camera = looking().resized(*SIZE)
+    empty = small_scene()
+    behind = upright(np.array([0.0, 0.0, 500.0]), 0.0)
+    images = render(empty, [camera], behind[None], outputs=OUTPUTS, backend="cuda")
+    assert not images[0][0].instance.any()
+    assert np.isinf(images[0][0].depth).all()
+    assert render(empty, [], behind[None], backend="cuda") == [[]]
+
+
+def test_arrays_of_an_earlier_call_are_written_over():
+    camera, poses = looking().resized(*SIZE), np.eye(4)[None]
+    first = render(small_scene(), [camera], poses, outputs=("instance",), backend="cuda")
+    array = first[0][0].instance
+    kept = array.copy()
+    array[:] = -1
+    again = render(small_scene(), [camera], poses, outputs=("instance",), out=first, backend="cuda")
+    assert again[0][0].instance is array
+    np.testing.assert_array_equal(array, kept)
+    broken = small_scene()
+    broken.vertices[0] = np.nan
+    with pytest.raises(SwerveError, match="primitives cannot be drawn"):
+        render(broken, [camera], poses, backend="cuda")
+
+
+@pytest.mark.skipif(SIMULATED, reason="too many triangles for the simulator")
+@pytest.mark.parametrize("moment", ["town", "av2"])
+def test_whole_scenes(moment, request):
+    from swerve.data import open_source
+
+    name = "town:1" if moment == "town" else f"av2:{request.getfixturevalue('test_data') / 'av2'}"
+    source = open_source(name)
+    log = source.load(source.names()[0])
+    step = len(log.times_us) // 2
+    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+    poses = log.ego.world_from_ego[[step]]
+    expected = render(primitives, log.cameras, poses, outputs=OUTPUTS)
+    got = render(primitives, log.cameras, poses, outputs=OUTPUTS, backend="cuda")
+    assert_alike(expected[0], images_of(got))
+
+
+@pytest.mark.skipif(SIMULATED, reason="the simulator has no device memory to share")
+def test_torch_reads_images_without_a_copy():
+    torch = pytest.importorskip("torch")
+    mesh = DeviceMesh()
+    mesh.add(small_scene())
+    images = Drawer().draw(mesh, [Request(looking(), np.eye(4))], Style.rap(), ("depth",))
+    tensor = torch.as_tensor(images.image("depth", 0), device="cuda")
+    assert tensor.data_ptr() == images.image("depth", 0).__cuda_array_interface__["data"][0]
+    np.testing.assert_array_equal(tensor.cpu().numpy(), images.to_host()[0]["depth"])
