@@ -118,7 +118,7 @@ def _human(context: Context, viewpoint: Viewpoint) -> Float[np.ndarray, "8 3"] |
     if context.human is not None or len(viewpoint.human) < 2:
         return context.human
     scene = viewpoint.scene
-    times_us = scene.times_us[scene.history + 1 :]
+    times_us = scene.times_us[scene.history + 1 :][: len(viewpoint.human)]
     seconds = POSE_INTERVAL * np.arange(1, FRAMES)
     poses, valid = poses_at(times_us, viewpoint.human, scene.times_us[scene.history], seconds)
     if not valid.all():

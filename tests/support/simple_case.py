@@ -1,0 +1,60 @@
+"""A case small enough to check by hand: on the simple log's straight road, with follow-ups beside the driven path."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from simple_log import simple_log
+
+from swerve.eval import Group
+from swerve.eval.pseudo.case import Case, Frame
+from swerve.scenes import Scene
+from swerve.scenes.transforms import upright
+from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
+
+NOW, LATER, PAIR = 30, 40, 5  # steps of 0.1 s: the moment, 4 s, and the 0.5 s between the frames of a pair
+SHIFTS = ((0.0, 0.0), (0.0, 0.5), (0.0, -0.5), (-5.0, 0.0), (5.0, 0.5))
+GROUP = Group("now", "before", tuple((f"now{index}", f"before{index}") for index in range(len(SHIFTS))))
+
+
+class DrawnViews:
+    """Images of one colour that say which camera and frame they are of."""
+
+    def __init__(self, seen=None):
+        self.asked = seen if seen is not None else []
+
+    def cameras(self, frame):
+        return frame.viewpoint.cameras
+
+    def images(self, frame, cameras):
+        self.asked.append((frame.token, tuple(cameras)))
+        return {name: np.full((4, 6, 3), len(name), np.uint8) for name in cameras}
+
+
+def simple_case(views=None) -> Case:
+    """Two frames of the first stage, and five pairs of follow-ups at `SHIFTS` from where the driver was 4 s later."""
+    return Case("simple", GROUP, _frames(), views)
+
+
+@cache
+def _frames():
+    log = simple_log()
+    frames = [_frame("now", log, NOW), _frame("before", log, NOW - PAIR)]
+    for (now, before), shift in zip(GROUP.follow_ups, SHIFTS, strict=True):
+        moved = _shifted(log, *shift)
+        frames += [_frame(now, moved, NOW + LATER, log), _frame(before, moved, NOW + LATER - PAIR, log)]
+    return {frame.token: frame for frame in frames}
+
+
+def _frame(token, log, now, driven=None):
+    """A frame; `driven` is the log whose driver a follow-up compares with."""
+    viewpoint = logged(Scene(log, now, 20, 45), prepare(log))
+    if driven is not None:
+        human = driven.ego.world_from_ego[now + 1 : now + 46]
+        viewpoint = replace(viewpoint, kind=ViewpointKind.FOLLOW_UP, human=human)
+    return Frame(token, viewpoint, follow_up=driven is not None)
+
+
+def _shifted(log, forward, left):
+    positions = log.ego.positions + np.array([forward, left, 0.0])
+    return replace(log, ego=replace(log.ego, world_from_ego=upright(positions, log.ego.headings)))

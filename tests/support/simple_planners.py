@@ -1,0 +1,46 @@
+"""Planners for tests: one that works, and those that fail in each way that a stranger's planner can."""
+
+import numpy as np
+
+from swerve.scenes.planning import Trajectory
+
+
+def straight(speed, seconds=4.0, interval=0.5):
+    """Straight on at a speed."""
+    times = interval * np.arange(1, round(seconds / interval) + 1)
+    return Trajectory(np.column_stack([speed * times, 0 * times, 0 * times]), interval)
+
+
+class Cruise:
+    """Keeps its speed, or another; knows nothing and wants no images."""
+
+    cameras = ()
+
+    def __init__(self, speed=None):
+        self.speed = speed
+
+    def plan(self, observation):
+        return straight(np.hypot(*observation.history.velocity[-1]) if self.speed is None else self.speed)
+
+
+class FailsAt(Cruise):
+    """Does something else in one scene."""
+
+    def __init__(self, token, otherwise):
+        super().__init__()
+        self.token, self.otherwise = token, otherwise
+
+    def plan(self, observation):
+        return self.otherwise() if observation.token == self.token else super().plan(observation)
+
+
+class BatchFailsAt(FailsAt):
+    """The same in batches."""
+
+    def __init__(self, token, otherwise):
+        super().__init__(token, otherwise)
+        self.batches = []
+
+    def plan_batch(self, observations):
+        self.batches.append(len(observations))
+        return [self.plan(observation) for observation in observations]
