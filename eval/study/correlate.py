@@ -7,8 +7,14 @@ A planner's value is its mean over the cases. What is drawn again, with replacem
 - "planners": asks whether the population is large enough.
 - "joint": both at once; the main one.
 
-Intervals are percentiles (2.5 to 97.5 %). A resample in which a measure or the closed-loop score is the same for all
-planners has no correlation and is left out.
+Intervals (95 %) are basic bootstrap intervals of Fisher's z = artanh r: what a resample differs from the estimate by,
+the estimate is taken to differ from the truth by. Percentiles would be wrong here: means over drawn cases are noisier
+than those over all, which lowers every resample's r, so that the estimate may lie outside. In a Gaussian model of 86
+planners and 20 cases whose noise in each case is 0.3 of the spread between planners, 95 % percentile intervals over
+cases hold the truth in 70 % of trials and these in 94 %; joint ones in 90 %. What noise takes from the estimate itself
+is not given back.
+
+A resample in which a measure or the closed-loop score is the same for all planners has no correlation and is left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +29,7 @@ RESAMPLED: tuple[Resampled, ...] = ("joint", "planners", "cases")
 RESAMPLES = 2000
 _LOGS_ENOUGH = 10
 _QUANTILES = (0.025, 0.975)
+_CERTAIN = 1.0 - 1e-12  # artanh 1 is infinite
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval."""
+    """A number and its 95 % interval; NaN where there is none."""
 
     value: float
     low: float
@@ -112,9 +119,9 @@ def agreements(
         x, y = values.mean(axis=1), closed.mean(axis=1)
         r, rho = float(pearson(x, y)), float(pearson(ranks(x), ranks(y)))
         found[name] = Agreement(
-            {kind: _estimate(r, samples) for kind, samples in linear.items()},
-            {kind: _estimate(r**2, samples**2) for kind, samples in linear.items()},
-            {kind: _estimate(rho, samples) for kind, samples in ordered.items()},
+            {kind: _correlation(r, samples) for kind, samples in linear.items()},
+            {kind: _squared(_correlation(r, samples)) for kind, samples in linear.items()},
+            {kind: _correlation(rho, samples) for kind, samples in ordered.items()},
             float(pearson(without_means(x, families), without_means(y, families))),
             linear["joint"],
         )
@@ -126,7 +133,7 @@ def difference(larger: Agreement, smaller: Agreement) -> Difference:
     gaps = larger.samples - smaller.samples
     known = gaps[np.isfinite(gaps)]
     value = larger.pearson["joint"].value - smaller.pearson["joint"].value
-    return Difference(_estimate(value, gaps), float((known > 0).mean()) if len(known) else float("nan"))
+    return Difference(_basic(value, gaps), float((known > 0).mean()) if len(known) else float("nan"))
 
 
 def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed: int) -> Draws:
@@ -199,9 +206,23 @@ def _centred(values: Float[np.ndarray, "*b p"]) -> tuple[Float[np.ndarray, "*b p
     return values - values.mean(axis=-1, keepdims=True), varied
 
 
-def _estimate(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
+def _correlation(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
+    """The estimate of a correlation; see the module."""
+    bounded = np.clip(np.append(samples, value), -_CERTAIN, _CERTAIN)
+    z = np.arctanh(bounded)
+    found = _basic(float(z[-1]), z[:-1])
+    return Estimate(value, float(np.tanh(found.low)), float(np.tanh(found.high)))
+
+
+def _basic(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
     known = samples[np.isfinite(samples)]
-    if not len(known):
+    if not len(known) or not np.isfinite(value):
         return Estimate(value, float("nan"), float("nan"))
     low, high = np.quantile(known, _QUANTILES)
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, float(2.0 * value - high), float(2.0 * value - low))
+
+
+def _squared(found: Estimate) -> Estimate:
+    """Of r squared; the interval holds 0 where that of r does."""
+    ends = (found.low**2, found.high**2)
+    return Estimate(found.value**2, 0.0 if found.low < 0.0 < found.high else min(ends), max(ends))

@@ -51,6 +51,7 @@ def test_a_planted_correlation_is_found_within_its_interval():
     )
     assert found["other way"].pearson["joint"].value == pytest.approx(-r.value)
     assert found["other way"].r2["joint"].low == pytest.approx(found["planted"].r2["joint"].low)
+    assert found["planted"].r2["joint"].low == pytest.approx(r.low**2)
 
 
 def test_a_resample_is_the_mean_of_what_was_drawn():
@@ -94,18 +95,18 @@ def test_intervals_cover_what_they_should():
 
 
 def test_intervals_over_cases_cover_what_they_should():
-    """The population is fixed and its true means known; only the cases are drawn anew."""
+    """The population is fixed and its true means known; only the cases are drawn anew. Percentiles fail this test."""
     generator, hits = np.random.default_rng(5), 0
     x, y = planted(generator, 40, 1, 0.6)
     truth = stats.pearsonr(x[:, 0], y[:, 0]).statistic
     for trial in range(120):
         # Scene effects that all planners share cancel; those of single planners do not.
         shared = generator.normal(size=40)
-        noisy = [v + shared + 0.4 * generator.normal(size=(40, 40)) for v in (x, y)]
+        noisy = [v + shared + 0.6 * generator.normal(size=(40, 40)) for v in (x, y)]
         found = agreements({"x": noisy[0]}, noisy[1], ["f"] * 40, [f"{i}" for i in range(40)], count=200, seed=trial)
         interval = found["x"].pearson["cases"]
         hits += interval.low <= truth <= interval.high
-    assert 0.85 <= hits / 120 <= 1.0
+    assert 0.88 <= hits / 120 <= 0.99
 
 
 def test_the_difference_is_paired():

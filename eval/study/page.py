@@ -1,0 +1,172 @@
+"""The study as a page of its own, and its scatter plot as a file."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from swerve.eval.report.svg import Series, lines, scatter
+from swerve.eval.study.correlate import Agreement, Estimate
+from swerve.eval.study.findings import Findings
+from swerve.eval.study.measures import Formula
+from swerve.eval.study.records import Study
+from swerve.eval.study.variants import VARIANCES
+from swerve.rasterizer.webpage import webpage
+
+_STYLE = """
+table { font-variant-numeric: tabular-nums; margin: 6px 0 14px; } tr.best td { color: #f6a54c; }
+td, th { white-space: nowrap; } small { color: #98a1b0; font-size: 12px; }
+.wide { overflow-x: auto; } .charts { display: grid; gap: 14px; margin: 14px 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 500px), 1fr)); }
+.charts figure { padding: 12px 12px 4px; max-width: 720px; }
+.charts h3 { font-size: 14px; font-weight: 500; margin: 0 0 8px; }
+"""
+
+
+def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> str:
+    """The page: what was found, who stands where, and what the variants change.
+
+    Args:
+        study: the records.
+        findings: what was found.
+        facts: what was done, for the end of the page: words by name.
+    """
+    charts = "".join(
+        _figure(title, drawn) for title, drawn in (*_scatters(study, findings), *_variant_charts(findings))
+    )
+    counts = f"{len(study.planners)} planners, {len(study.tokens)} cases of {len(set(study.logs))} logs"
+    lead = (
+        f"{counts}, {int(study.present.sum())} pairs of follow-up frames. Each planner's means over the cases, against "
+        "the mean of its closed-loop scores on the same cases. Brackets: 95 % intervals, planners and "
+        f"{findings.units} drawn anew together."
+    )
+    body = (
+        f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
+        f"{_differences(findings)}{_main_table(findings)}<h2>Planners</h2>"
+        "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
+        f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
+        "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"
+        f"{_variants(findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
+    )
+    return webpage("Swerve: study", body, _STYLE)
+
+
+def study_scatter(study: Study, findings: Findings, name: str, size: tuple[int, int] = (640, 480)) -> str:
+    """One measure against closed loop, a point per planner, as an `<svg>` element."""
+    values, closed = findings.measures[name].mean(axis=1), study.closed_loop.mean(axis=1)
+    labels = [
+        f"{planner}: {x:.3f}, closed loop {y:.3f}" for planner, x, y in zip(study.planners, values, closed, strict=True)
+    ]
+    points = np.column_stack([values, closed])
+    return scatter(points, labels, study.families, name, "closed-loop score", fit=True, size=size)
+
+
+def chosen_pseudo(findings: Findings) -> str:
+    """The pseudo-simulation score with the same formula as the best one-stage measure, for pictures side by side."""
+    formula: Formula = "reduced" if "reduced" in findings.best_one_stage else "full"
+    return f"pseudo-simulation, {formula}"
+
+
+def _scatters(study: Study, findings: Findings) -> list[tuple[str, str]]:
+    names = (chosen_pseudo(findings), findings.best_one_stage, "minus ADE", "open-loop score")
+    return [
+        (f"{name}: r {_number(findings.main[name].pearson['joint'])}", study_scatter(study, findings, name))
+        for name in names
+    ]
+
+
+def _variant_charts(findings: Findings) -> list[tuple[str, str]]:
+    """Pearson r over the kernel's width, and over the density of observations."""
+    widths = [
+        _series(f"{kind}, {formula}", np.log10(VARIANCES), [found[kind][f"{one:g} m2"] for one in VARIANCES])
+        for formula, found in findings.variants.items()
+        for kind in ("variance, navsim-exact", "variance, stable")
+    ]
+    densities = []
+    for formula, spreads in findings.densities.items():
+        whole = findings.main[f"pseudo-simulation, {formula}"].pearson["joint"].value
+        shares = sorted(spreads)
+        rows = [(spreads[one].pearson.mean(), spreads[one].pearson.min(), spreads[one].pearson.max()) for one in shares]
+        values = np.array([*rows, (whole, whole, whole)])
+        points = np.column_stack([100.0 * np.array([*shares, 1.0]), values[:, 0]])
+        densities.append(Series(f"{formula} EPDMS", points, values[:, 1:]))
+    return [
+        ("Kernel width", lines([_without_band(one) for one in widths], "log10 of the variance in m2", "Pearson r")),
+        (
+            "Observation density, with the extremes of random subsets",
+            lines(densities, "% of the follow-ups", "Pearson r"),
+        ),
+    ]
+
+
+def _series(name: str, x: Any, found: Sequence[Agreement]) -> Series:  # noqa: ANN401 numpy's union of arrays
+    joint = [one.pearson["joint"] for one in found]
+    points = np.column_stack([x, [one.value for one in joint]])
+    return Series(name, points, np.array([(one.low, one.high) for one in joint]))
+
+
+def _without_band(series: Series) -> Series:
+    return Series(series.name, series.points)
+
+
+def _main_table(findings: Findings) -> str:
+    head = [
+        "against closed loop",
+        "Pearson r",
+        "R2",
+        "Spearman",
+        "planners alone",
+        f"{findings.units} alone",
+        "within families",
+    ]
+    rows = []
+    for name, found in findings.main.items():
+        cells = [_number(one["joint"]) for one in (found.pearson, found.r2, found.spearman)]
+        alone = [_interval(found.pearson[kind]) for kind in ("planners", "cases")]
+        rows.append((name, *cells, *alone, f"{found.within:.2f}"))
+    return _table(head, rows, findings.best_one_stage)
+
+
+def _variants(findings: Findings) -> str:
+    formulas = tuple(findings.variants)
+    rows = []
+    for kind, names in findings.variants[formulas[0]].items():
+        for place, name in enumerate(names):
+            found = [findings.variants[formula][kind][name] for formula in formulas]
+            cells = [_number(one.pearson["joint"]) for one in found] + [_number(one.spearman["joint"]) for one in found]
+            rows.append(("" if place else kind, name, *cells))
+    head = ["varied", "", *(f"Pearson r, {formula} EPDMS" for formula in formulas)]
+    return _table([*head, *(f"Spearman, {formula}" for formula in formulas)], rows)
+
+
+def _differences(findings: Findings) -> str:
+    said = [
+        f"r of {name} exceeds that of {findings.best_one_stage} by {one.estimate.value:+.3f} "
+        f"{_interval(one.estimate)}; it is larger in {100 * one.share:.0f} % of the resamples."
+        for name, one in findings.differences.items()
+    ]
+    return "".join(f"<p>{html.escape(one)}</p>" for one in said)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], best: str | None = None) -> str:
+    top = "<tr>" + "".join(f"<th>{html.escape(one)}</th>" for one in head) + "</tr>" if head else ""
+    body = "".join(
+        f"<tr{' class=best' if row[0] == best else ''}>"
+        + "".join(f"<td>{html.escape(one)}</td>" for one in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="wide"><table>{top}{body}</table></div>'
+
+
+def _figure(title: str, drawn: str) -> str:
+    return f"<figure><h3>{html.escape(title)}</h3>{drawn}</figure>"
+
+
+def _number(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} {_interval(estimate)}"
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"[{estimate.low:.2f}, {estimate.high:.2f}]"
