@@ -2,8 +2,8 @@
 
 FOLDER is `golden/cli`, or one of the same form: a two-stage data set in neutral form, and tables that the official
 command line wrote for its constant-velocity planner; all that are there are compared. The logs are looked for in the
-folder `logs` inside or beside it. The planner is evaluated in the very way of `swerve evaluate`. Prints the scores, then
-one line per quantity, and ends with exit code 1 where anything differs by more than 1e-6.
+folder `logs` inside or beside it. The planner is evaluated in the very way of `swerve evaluate`. Prints the scores,
+then one line per quantity, and ends with exit code 1 where anything differs by more than 1e-6.
 """
 
 import csv
