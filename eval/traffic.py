@@ -65,6 +65,11 @@ class Traffic:
         """The first steps alone."""
         return replace(self, poses=self.poses[:steps], velocities=self.velocities[:steps], present=self.present[:steps])
 
+    def at(self, step: int) -> "Traffic":
+        """One step alone."""
+        now = slice(step, step + 1)
+        return replace(self, poses=self.poses[now], velocities=self.velocities[now], present=self.present[now])
+
     def of(self, rows: Int[np.ndarray, "k"]) -> "Traffic":
         """The given tracks alone."""
         return Traffic(

@@ -60,3 +60,10 @@ def to_world(poses: Float[np.ndarray, "*b 3"], origin: Float[np.ndarray, "3"]) -
     x = origin[0] + cos * poses[..., 0] - sin * poses[..., 1]
     y = origin[1] + sin * poses[..., 0] + cos * poses[..., 1]
     return np.stack([x, y, wrap_angle(poses[..., 2] + origin[2])], axis=-1)
+
+
+def to_ego(poses: Float[np.ndarray, "*b 3"], origin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*b 3"]:
+    """World poses relative to `origin`, in its frame: the inverse of `to_world`."""
+    cos, sin = np.cos(origin[2]), np.sin(origin[2])
+    dx, dy = poses[..., 0] - origin[0], poses[..., 1] - origin[1]
+    return np.stack([cos * dx + sin * dy, cos * dy - sin * dx, wrap_angle(poses[..., 2] - origin[2])], axis=-1)

@@ -1,0 +1,169 @@
+"""A planner at the wheel: it is asked again and again, and drives on from where it has got to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.closed_loop.course import ClosedLoopOptions, Course, build_course
+from swerve.eval.closed_loop.grade import ROLLOUT_METRICS, grade
+from swerve.eval.closed_loop.observe import Past, observation_at, past_of, situation_at
+from swerve.eval.closed_loop.views import RolloutViews, wanted_cameras
+from swerve.eval.compiling import announce_compilation
+from swerve.eval.policies import others_for
+from swerve.eval.pseudo.ask import ask
+from swerve.eval.reasons import Reason
+from swerve.eval.simulate import simulate
+from swerve.eval.thresholds import HISTORY_STEP_US, STEP
+from swerve.eval.traffic import Traffic
+from swerve.eval.trajectories import references_of
+from swerve.scenes.planning import Observation, Planner, Trajectory
+from swerve.scenes.viewpoints import Viewpoint
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan that was driven for a while.
+
+    Attributes:
+        seconds: when it was made, from the start.
+        trajectory: relative to where the ego was then.
+        took: seconds that the planner took.
+    """
+
+    seconds: float
+    trajectory: Trajectory
+    took: float
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a planner drove, and what it is worth.
+
+    Attributes:
+        token: name of the scene.
+        log: name of its log.
+        states: the ego's every 0.1 s from the start on, columns as in simulate.State; where the planner failed, up to
+            the step at which it did.
+        traffic: the others at these steps.
+        plans: what was planned.
+        metrics: sub-scores by name, see `ROLLOUT_METRICS`; all 0 where the planner failed.
+        score: closed-loop score, see `grade`; 0 where the planner failed.
+        reasons: why it is not 1.
+        progress: metres along the route.
+        expert_progress: the same of the logged driver; both 0 where the planner failed.
+        error: what the planner did wrong, and when; empty if it did not fail.
+    """
+
+    token: str
+    log: str
+    states: Float[np.ndarray, "t 11"]
+    traffic: Traffic
+    plans: tuple[Planned, ...]
+    metrics: Mapping[str, float]
+    score: float
+    reasons: tuple[Reason, ...]
+    progress: float
+    expert_progress: float
+    error: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the planner raised, or gave anything but a trajectory that can be driven."""
+        return bool(self.error)
+
+    @property
+    def times(self) -> Float[np.ndarray, "t"]:
+        """Seconds of the states from the start."""
+        return STEP * np.arange(len(self.states))
+
+
+def drive(
+    viewpoint: Viewpoint, planner: Planner, options: ClosedLoopOptions, views: RolloutViews | None = None
+) -> Rollout:
+    """Drives a planner from a viewpoint on until the log ends, or the options' seconds are over.
+
+    Several planners on one scene share what is costly: build the course once, and use `drive_course`.
+
+    Args:
+        viewpoint: logged, or a follow-up.
+        planner: see `Planner`.
+        options: rate, length and traffic.
+        views: draws what the cameras see on the way; None where nobody does.
+
+    Raises:
+        SwerveError: the scene cannot be scored or driven for 4 s, or the planner wants images that nobody draws.
+    """
+    return drive_course(build_course(viewpoint, options), planner, views)
+
+
+def drive_course(course: Course, planner: Planner, views: RolloutViews | None = None) -> Rollout:
+    """The same on a course that is there already.
+
+    At each replanning the planner's trajectory, from the ego's pose on, becomes the reference of the tracker, which
+    begins with the ego's whole state; what it drives until the next plan is kept. Others that react see the ego's
+    motion up to the step before.
+
+    Raises:
+        SwerveError: the planner wants images that nobody draws, or the scene has less than 1.5 s of history.
+    """
+    announce_compilation()
+    driver = _Driver(course, planner, views, past_of(course))
+    others = others_for(course.options.traffic, course.context)
+    states, plans = np.zeros((course.steps, 11)), list[Planned]()
+    states[0] = course.context.ego
+    for step in range(0, course.steps - 1, course.options.stride):
+        answer = ask(planner, [driver.observation(others.until(step, states), states, step)])[0]
+        if answer.plan is None:
+            return _failed(course, states[: step + 1], others.until(step, states), plans, answer.error)
+        plans.append(Planned(round(step * STEP, 1), answer.plan, answer.seconds))
+        count = min(course.options.stride, course.steps - 1 - step)
+        states[step + 1 : step + count + 1] = _followed(course, states[step], answer.plan, step)[1 : count + 1]
+    traffic = others.until(course.steps - 1, states)
+    graded = grade(course, states, traffic)
+    return Rollout(course.context.token, course.context.log, states, traffic, tuple(plans), **vars(graded), error="")
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """A planner on a course, and what it wants to be told."""
+
+    course: Course
+    planner: Planner
+    views: RolloutViews | None
+    past: Past
+
+    def observation(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Observation:
+        """What it is told at a step."""
+        privileged = getattr(self.planner, "privileged", False)
+        situation = situation_at(self.course, traffic, states, step) if privileged else None
+        told = observation_at(self.course, self.past, states, step, situation)
+        cameras = wanted_cameras(self.planner, self.course, self.views)
+        if self.views is None or not cameras:
+            return told
+        return replace(told, cameras=cameras, images=self.views.images(self.course, cameras, traffic, states, step))
+
+
+def _followed(course: Course, state: Float[np.ndarray, "11"], plan: Trajectory, step: int) -> Float[np.ndarray, "t 11"]:
+    """The states of the car over 4 s when told at a step to follow a plan."""
+    now_us = course.context.start_us + step * HISTORY_STEP_US
+    return simulate(state, references_of(plan.poses[None], state[:3], now_us, plan.interval))[0]
+
+
+def _failed(
+    course: Course, states: Float[np.ndarray, "k 11"], traffic: Traffic, plans: list[Planned], error: str
+) -> Rollout:
+    return Rollout(
+        token=course.context.token,
+        log=course.context.log,
+        states=states.copy(),
+        traffic=traffic.until(len(states)),
+        plans=tuple(plans),
+        metrics=dict.fromkeys(ROLLOUT_METRICS, 0.0),
+        score=0.0,
+        reasons=(),
+        progress=0.0,
+        expert_progress=0.0,
+        error=f"after {(len(states) - 1) * STEP:.1f} s: {error}",
+    )

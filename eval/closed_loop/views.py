@@ -1,0 +1,116 @@
+"""What there is to see on the way: the scene as it is simulated, for the planner's cameras and for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from swerve.eval.closed_loop.course import Course
+from swerve.eval.thresholds import STEPS_PER_FRAME
+from swerve.eval.traffic import Traffic
+from swerve.rasterizer import Style, render
+from swerve.scenes import Camera, SwerveError, Tracks, TrafficLights
+from swerve.scenes.planning import Planner
+from swerve.scenes.primitives import Primitives, build_dynamic
+from swerve.scenes.viewpoints.ground import stand_on
+
+
+@dataclass(frozen=True)
+class RolloutViews:
+    """Draws the viewpoint's cameras on the way.
+
+    Attributes:
+        static: `build_static` of the log's map.
+        style: the look.
+        size: width and height that images are resized to; None for the cameras' own.
+    """
+
+    static: Primitives
+    style: Style
+    size: tuple[int, int] | None = None
+
+    def cameras(self, course: Course) -> tuple[Camera, ...]:
+        """The cameras of a course, as drawn."""
+        cameras = course.viewpoint.cameras
+        return tuple(camera.resized(*self.size) for camera in cameras) if self.size else cameras
+
+    def images(
+        self,
+        course: Course,
+        cameras: Sequence[Camera],
+        traffic: Traffic,
+        states: Float[np.ndarray, "t 11"],
+        step: int,
+    ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
+        """Colours by name of the camera, at a step of a roll-out."""
+        primitives = self.static.joined(
+            build_dynamic(tracks_at_step(course, traffic, step), lights_at(course, step), 0)
+        )
+        drawn = render(primitives, cameras, world_from_ego(course, states, step)[None], self.style)[0]
+        images = {view.camera.name: view.rgb for view in drawn if view.rgb is not None}
+        for image in images.values():
+            image.setflags(write=False)
+        return images
+
+
+def wanted_cameras(planner: Planner, course: Course, views: RolloutViews | None) -> tuple[Camera, ...]:
+    """The cameras that a planner declares, in the rig's order; all where it declares nothing.
+
+    Raises:
+        SwerveError: nobody draws, or there is no camera of that name.
+    """
+    names = getattr(planner, "cameras", None)
+    if names is not None and not len(names):
+        return ()
+    who = f"scene {course.context.token}: {type(planner).__name__}"
+    cameras = views.cameras(course) if views else ()
+    if not cameras:
+        raise SwerveError(f"{who} wants images, and nobody draws them. Give views, or declare `cameras = ()`")
+    if names is None:
+        return cameras
+    known = [camera.name for camera in cameras]
+    if missing := [name for name in names if name not in known]:
+        raise SwerveError(f"{who} wants camera {missing[0]!r}; there are: {', '.join(known)}")
+    return tuple(camera for camera in cameras if camera.name in names)
+
+
+def world_from_ego(course: Course, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:
+    """The ego's pose at a step: the viewpoint's at the start, then standing on the map's ground."""
+    road_map, viewpoint = course.viewpoint.scene.log.road_map, course.viewpoint
+    if step == 0 or road_map is None:
+        return viewpoint.world_from_ego
+    return stand_on(road_map.ground, states[step, None, :2], states[step, 2:3], viewpoint.vehicle)[0]
+
+
+def tracks_at_step(course: Course, traffic: Traffic, step: int) -> Tracks:
+    """The others as they are simulated at a step, a single step of tracks.
+
+    Sizes are the log's, and so are heights above the ground, both at the half second that is nearest to the step among
+    those in which the log shows the track.
+    """
+    log = course.viewpoint.scene.log
+    row_of = {track: row for row, track in enumerate(log.tracks.ids)}
+    rows = np.array([row_of[track] for track in traffic.ids], dtype=int)
+    seen = log.tracks.of(rows).at(course.frames)
+    apart = np.abs(np.arange(len(course.frames)) - step / STEPS_PER_FRAME)
+    nearest = np.where(seen.valid, apart, np.inf).argmin(axis=1)
+    known, places = seen.positions[np.arange(len(rows)), nearest], traffic.poses[step, :, :2]
+    heights = known[:, 2]
+    if log.road_map is not None:
+        heights = heights + log.road_map.ground.at(places) - log.road_map.ground.at(known[:, :2])
+    return Tracks(
+        traffic.ids,
+        traffic.classes,
+        np.column_stack([places, heights])[:, None],
+        traffic.poses[step, :, 2:],
+        seen.sizes[np.arange(len(rows)), nearest][:, None],
+        traffic.velocities[step][:, None],
+        traffic.present[step][:, None],
+    )
+
+
+def lights_at(course: Course, step: int) -> TrafficLights:
+    """What signals show at a step: as in the scores, a half second's state holds until the next."""
+    frame = course.frames[step // STEPS_PER_FRAME]
+    return course.viewpoint.scene.log.lights.at(slice(int(frame), int(frame) + 1))
