@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from swerve.data.samples.encoding import ImageFormat
+from swerve.rasterizer.backends import BACKENDS, Backend
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import ViewpointOptions
 
@@ -34,6 +35,7 @@ class AugmentOptions:
         viewpoints: how many viewpoints of each kind, and how far from the log.
         style: the look: "rap" or "surfaces".
         samples: points per pixel along each axis that a colour is the mean of.
+        backend: what draws: "numba", "cuda" or "auto".
         split: of logs whose source does not say.
         shard_scenes: scenes in a shard at most.
 
@@ -55,6 +57,7 @@ class AugmentOptions:
     viewpoints: ViewpointOptions = field(default_factory=ViewpointOptions)
     style: StyleName = "rap"
     samples: int = 1
+    backend: Backend = "numba"
     split: Split = "train"
     shard_scenes: int = 64
 
@@ -64,6 +67,7 @@ class AugmentOptions:
         _check_names("format", (self.image_format,), ("jpeg", "png"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
         _check_names("rig", (self.rig,), ("own", "default"))
+        _check_names("backend", (self.backend,), ("auto", *BACKENDS))
         _check_names("split", (self.split,), ("train", "val", "test"))
         _check_range("quality", self.quality, 1, 100)
         _check_range("every", self.every, 0.01, 3600)

@@ -6,10 +6,11 @@ from typing import Literal
 from swerve.scenes import MissingExtraError, SwerveError
 
 Backend = Literal["auto", "numba", "cuda"]
-BACKENDS = ("numba", "cuda")
+Chosen = Literal["numba", "cuda"]
+BACKENDS: tuple[Chosen, ...] = ("numba", "cuda")
 
 
-def resolved(backend: Backend) -> str:
+def resolved(backend: Backend) -> Chosen:
     """The back end that is used: with "auto" the GPU's if there is one.
 
     Raises:
@@ -25,7 +26,7 @@ def resolved(backend: Backend) -> str:
     return backend
 
 
-def why_not(backend: str) -> str:
+def why_not(backend: Chosen) -> str:
     """Why a back end cannot be used here, in words; empty if it can."""
     if backend == "numba":
         return ""
@@ -38,7 +39,7 @@ def why_not(backend: str) -> str:
     return f"no CUDA device or driver was found ({_driver_error(cuda)})"
 
 
-def device_name(backend: str) -> str:
+def device_name(backend: Chosen) -> str:
     """What a back end draws on."""
     if backend == "numba":
         return "this machine's cores"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
@@ -84,7 +84,10 @@ def render(
     _check_outputs(outputs)
     _check_poses(world_from_ego)
     if resolved(backend) == "cuda":
-        return _render_on_gpu(primitives, cameras, world_from_ego, style, outputs, out)
+        from swerve.rasterizer.cuda import DeviceMesh
+
+        uploaded = DeviceMesh()
+        return render_on_gpu(uploaded, (uploaded.add(primitives),), cameras, world_from_ego, style, outputs, out)
     mesh = checked_mesh(primitives)
     images = _images(cameras, len(world_from_ego), outputs, out)
     samples = style.samples if "rgb" in outputs else 1
@@ -97,27 +100,34 @@ def render(
     return views
 
 
-def _render_on_gpu(
-    primitives: Primitives,
+def render_on_gpu(
+    mesh: Any,  # noqa: ANN401 a `DeviceMesh`, which is imported only where there is a GPU
+    parts: tuple[int, ...],
     cameras: Sequence[Camera],
     world_from_ego: Float[np.ndarray, "p 4 4"],
     style: Style,
     outputs: tuple[str, ...],
-    out: list[list[View]] | None,
+    out: list[list[View]] | None = None,
 ) -> list[list[View]]:
-    from swerve.rasterizer.cuda.host import draw_on_host
+    """As `render`, of one or two parts of a mesh that is on the device already."""
+    from swerve.rasterizer.cuda import Request
+    from swerve.rasterizer.cuda.host import draw_requests
 
-    drawn = draw_on_host(primitives, cameras, world_from_ego, style, outputs)
+    _check_outputs(outputs)
+    _check_poses(world_from_ego)
+    requests = [Request(camera, pose, parts) for pose in world_from_ego for camera in cameras]
+    drawn = draw_requests(mesh, requests, style, outputs)
     if out is not None:
-        kept = _images(cameras, len(world_from_ego), outputs, out)
-        for old, new in zip(chain.from_iterable(kept), chain.from_iterable(drawn), strict=True):
+        images = list(chain.from_iterable(_images(cameras, len(world_from_ego), outputs, out)))
+        for old, new in zip(images, drawn, strict=True):
             for name in outputs:
                 old[name][...] = new[name]
-        drawn = kept
-    return [
-        [View(camera, pose, **image) for camera, image in zip(cameras, row, strict=True)]
-        for pose, row in zip(world_from_ego, drawn, strict=True)
+        drawn = images
+    views = [
+        View(request.camera, request.world_from_ego, **image) for request, image in zip(requests, drawn, strict=True)
     ]
+    count = len(cameras)
+    return [views[row * count : (row + 1) * count] for row in range(len(world_from_ego))]
 
 
 class _Mesh(NamedTuple):

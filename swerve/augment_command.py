@@ -16,6 +16,7 @@ from swerve.data.jobs import read_failures
 from swerve.data.options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
 from swerve.data.samples.encoding import ImageFormat
 from swerve.data.source import open_source
+from swerve.info_command import BackendName, chosen_backend
 from swerve.job_report import show_failures, stoppable, timing_line
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.viewpoints import CrossAgentOptions, RecoveryOptions, ViewpointOptions
@@ -84,6 +85,9 @@ def augment(
     samples: Annotated[
         int, typer.Option(help="Smooth edges: colours are means of so many points a pixel, squared. 2 costs double.")
     ] = 1,
+    backend: Annotated[
+        BackendName, typer.Option(help="What draws: numba on the CPU, cuda on an NVIDIA GPU; `swerve info` says more.")
+    ] = BackendName.numba,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
     split: Annotated[SplitName, typer.Option(help="Of logs whose source does not say.")] = SplitName.train,
     shard_scenes: Annotated[int, typer.Option(help="Scenes in a shard, at most.")] = 64,
@@ -98,6 +102,7 @@ def augment(
     Example: swerve augment av2:~/av2/train ~/sets/av2 --views logged,recovery --size 960x560
     """
     recovery = RecoveryOptions(recovery_per_scene, lateral, longitudinal, float(np.deg2rad(heading)), speed)
+    console = Console()
     options = AugmentOptions(
         views=_names(views),
         seed=seed,
@@ -113,10 +118,10 @@ def augment(
         viewpoints=ViewpointOptions(recovery, CrossAgentOptions(per_scene=max_cross_agent)),
         style=cast(StyleName, style.value),
         samples=samples,
+        backend=chosen_backend(console, backend),
         split=cast(Split, split.value),
         shard_scenes=shard_scenes,
     )
-    console = Console()
     with stoppable(console):
         report = run_augment([open_source(source) for source in sources], out, options, workers, console)
     show_report(console, out, report)

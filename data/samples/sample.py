@@ -17,7 +17,7 @@ from swerve.data.samples.encoding import EXTENSIONS, encode_depth, encode_image,
 from swerve.data.samples.shards import Sample
 from swerve.data.samples.trajectories import Arrays, trajectory_arrays
 from swerve.data.stopwatch import Stopwatch
-from swerve.rasterizer import Style, View, render
+from swerve.rasterizer import Backdrop, Style, View
 from swerve.scenes import Log, Split
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
@@ -36,7 +36,8 @@ class Drawer:
     """
 
     def __init__(self, static: Primitives, options: AugmentOptions, watch: Stopwatch) -> None:
-        self._static, self._style, self._watch = static, STYLES[options.style](samples=options.samples), watch
+        self._backdrop, self._watch = Backdrop(static, options.backend), watch
+        self._style = STYLES[options.style](samples=options.samples)
         self._outputs = ("rgb", *options.extra)
         self._canvases = dict[tuple[str, int, int], View]()
 
@@ -58,8 +59,8 @@ class Drawer:
         cameras = [capture.camera for capture in group]
         places = [(camera.name, camera.width, camera.height) for camera in cameras]
         canvas = [[self._canvases[place] for place in places]] if all(p in self._canvases for p in places) else None
-        primitives = self._static.joined(moving)
-        drawn = render(primitives, cameras, first.world_from_ego[None], self._style, self._outputs, canvas)
+        pose = first.world_from_ego[None]
+        drawn = self._backdrop.render(moving, cameras, pose, self._style, self._outputs, canvas)
         self._canvases.update(zip(places, drawn[0], strict=True))
         return drawn[0]
 

@@ -1,40 +1,17 @@
-"""The contract of `render` on the GPU: primitives in host memory, images in host memory."""
+"""Images from the GPU in host memory, in passes that fit its own."""
 
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
 
 from swerve.rasterizer.cuda.device import DeviceMesh, Request
 from swerve.rasterizer.cuda.draw import Drawer
 from swerve.rasterizer.style import Style
-from swerve.scenes import Camera
-from swerve.scenes.primitives import Primitives
 
 # Pixels that are drawn in one pass: 70 full-size images of two million, some 4 GB of device memory with all spans.
 _PIXELS_PER_PASS = 1 << 27
-
-
-def draw_on_host(
-    primitives: Primitives,
-    cameras: Sequence[Camera],
-    world_from_ego: Float[np.ndarray, "p 4 4"],
-    style: Style,
-    outputs: Sequence[str],
-) -> list[list[dict[str, np.ndarray]]]:
-    """Images by pose, then camera, then output. For drawing the same primitives again, keep a `DeviceMesh`."""
-    mesh = DeviceMesh()
-    mesh.add(primitives)
-    requests = [Request(camera, pose) for pose in world_from_ego for camera in cameras]
-    images = draw_requests(mesh, requests, style, outputs)
-    count = len(cameras)
-    return (
-        [images[first : first + count] for first in range(0, len(images), count)]
-        if count
-        else [[]] * len(world_from_ego)
-    )
 
 
 def draw_requests(

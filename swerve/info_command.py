@@ -1,0 +1,64 @@
+"""`swerve info`: what this machine can do."""
+
+import os
+import platform
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+from rich.table import Table
+
+from swerve import __version__
+from swerve.rasterizer.backends import BACKENDS, Chosen, device_name, resolved, why_not
+
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "scipy",
+    "shapely",
+    "pyarrow",
+    "zlib-ng",
+    "simplejpeg",
+    "numba-cuda",
+    "torch",
+    "protobuf",
+)
+
+
+class BackendName(str, Enum):
+    """What draws."""
+
+    numba = "numba"
+    cuda = "cuda"
+    auto = "auto"
+
+
+def info() -> None:
+    """Say what this machine can do: cores, what can draw, and which packages are there, extras among them."""
+    console = Console()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
+    table = Table("back end", "draws on", box=None)
+    for backend in BACKENDS:
+        table.add_row(backend, f"not here: {why_not(backend)}" if why_not(backend) else device_name(backend))
+    table.add_row("auto", f"is {resolved('auto')}")
+    console.print(table)
+    packages = Table("package", "version", box=None)
+    for name in _PACKAGES:
+        packages.add_row(name, _version(name))
+    console.print(packages)
+
+
+def chosen_backend(console: Console, backend: BackendName) -> Chosen:
+    """The back end that is used; says so where "auto" falls back to the CPU."""
+    chosen = resolved(backend.value)
+    if backend is BackendName.auto and chosen == "numba":
+        console.print(f"Drawing on the CPU: {why_not('cuda')}.", highlight=False, soft_wrap=True)
+    return chosen
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
