@@ -117,7 +117,7 @@ def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:
         tensors[f"layers.{layer}.bias"] = bias.astype(np.float32)
     header = {"format": _FORMAT, "version": VERSION, "layers": len(planner.weights), "config": planner.config}
     # One entry: safetensors does not keep the order of several.
-    content = _safetensors().numpy.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)})
+    content = require_safetensors().numpy.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)})
     try:
         write_atomically(Path(path), content)
     except OSError as error:
@@ -131,7 +131,7 @@ def load_ego_mlp(path: str | Path) -> EgoMlp:
         MissingExtraError: safetensors is not installed.
         SwerveError: there is no such file, it is not such a network, or of another version, or damaged.
     """
-    safetensors = _safetensors()
+    safetensors = require_safetensors()
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
@@ -168,7 +168,12 @@ def _check(path: str | Path, planner: EgoMlp) -> None:
         raise SwerveError(f"{path}: the trained planner holds numbers that are not finite")
 
 
-def _safetensors() -> ModuleType:
+def require_safetensors() -> ModuleType:
+    """Safetensors, with its part for numpy.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import safetensors
         import safetensors.numpy

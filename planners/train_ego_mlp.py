@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from swerve.data import Source
 from swerve.data.samples.trajectories import history_of, trajectory_arrays
+from swerve.eval.thresholds import POSE_INTERVAL
 from swerve.planners.ego_mlp import INPUTS, INSTALL, PAST, POSES, EgoMlp, features, forward
-from swerve.scenes import Log, MissingExtraError, SwerveError, scenes_of
+from swerve.scenes import Log, MissingExtraError, Split, SwerveError, scenes_of
 from swerve.scenes.viewpoints import logged, prepare
 
 _FUTURE = 4.0
@@ -86,6 +88,29 @@ def examples_of(log: Log, every: float) -> Examples:
     return Examples(np.array(inputs).reshape(-1, INPUTS), np.array(targets).reshape(-1, POSES, 3))
 
 
+def examples_by_split(
+    sources: Sequence[Source], every: float, split: Split, told: Callable[[int, int], None]
+) -> dict[Split, list[Examples]]:
+    """The examples of each log, by the log's split.
+
+    Args:
+        sources: where the logs are.
+        every: seconds between moments.
+        split: of logs whose source does not say.
+        told: called after each log with how many are read, and how many there are.
+
+    Raises:
+        LogError: a log cannot be read.
+    """
+    found: dict[Split, list[Examples]] = {"train": [], "val": [], "test": []}
+    logs = [(source, name) for source in sources for name in source.names()]
+    for count, (source, name) in enumerate(logs, start=1):
+        log = source.load(name)
+        found[log.split or split].append(examples_of(log, every))
+        told(count, len(logs))
+    return found
+
+
 def train_ego_mlp(
     examples: Examples, options: TrainOptions, told: Callable[[int, float], None] = lambda epoch, loss: None
 ) -> EgoMlp:
@@ -105,7 +130,7 @@ def train_ego_mlp(
     """
     if not len(examples):
         raise SwerveError("no examples to train on")
-    torch = _torch()
+    torch = require_torch()
     flat = examples.targets.reshape(len(examples), -1)
     scales = (*_scales(examples.inputs), *_scales(flat))
     inputs = torch.tensor((examples.inputs - scales[0]) / scales[1], dtype=torch.float32)
@@ -127,6 +152,14 @@ def displacement_errors(poses: Float[np.ndarray, "n 8 3"], targets: Float[np.nda
         return float("nan"), float("nan")
     distances = np.linalg.norm(poses[..., :2] - targets[..., :2], axis=-1)
     return float(distances.mean()), float(distances[:, -1].mean())
+
+
+def constant_velocity_poses(inputs: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n 8 3"]:
+    """What `ConstantVelocity` plans from the same inputs, to compare with."""
+    speeds = np.hypot(inputs[:, 0], inputs[:, 1])
+    poses = np.zeros((len(inputs), POSES, 3))
+    poses[..., 0] = speeds[:, None] * POSE_INTERVAL * np.arange(1, POSES + 1)
+    return poses
 
 
 def _fit(
@@ -172,7 +205,12 @@ def _scales(values: Float[np.ndarray, "n f"]) -> tuple[Float[np.ndarray, "f"], F
     return mean, scale
 
 
-def _torch() -> ModuleType:
+def require_torch() -> ModuleType:
+    """Torch.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import torch
     except ImportError as error:
