@@ -11,6 +11,7 @@ from swerve.eval.compiling import announce_compilation
 from swerve.scenes import SwerveError
 from swerve.score_command import score
 from swerve.show_command import show
+from swerve.train_command import train
 
 app = typer.Typer(
     help="Take a recorded drive off its log: draw what the car would have seen from where it never was, and score what "
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(augment)
 app.command()(score)
 app.command()(show)
+app.add_typer(train, name="train")
 
 
 def _version(wanted: bool) -> bool:
