@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from swerve.eval.context import Context, build_context
 from swerve.eval.policies import Policy, others_for
-from swerve.eval.pseudo.timing import FIRST, HISTORY, LAST, scene_at
+from swerve.eval.pseudo.timing import FIRST, HISTORY, LAST
 from swerve.eval.traffic import Traffic, frames_of, without_contacts
 from swerve.scenes import Log, ObjectClass, Scene, Tracks
 
@@ -91,9 +91,7 @@ def _moved(scene: Scene, motion: Traffic, moved: Int[np.ndarray, "k"], policy: P
     return replace(tracks, valid=valid, **arrays)
 
 
-def _rise(
-    log: Log, start: Float[np.ndarray, "k 2"], places: Float[np.ndarray, "t k 2"]
-) -> Float[np.ndarray, "t k"]:
+def _rise(log: Log, start: Float[np.ndarray, "k 2"], places: Float[np.ndarray, "t k 2"]) -> Float[np.ndarray, "t k"]:
     """How much higher the ground is at `places` than at `start`; 0 where the map has no heights."""
     if log.road_map is None or not log.road_map.has_height:
         return np.zeros(places.shape[:2])
