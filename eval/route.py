@@ -52,13 +52,10 @@ def corrected_route(road_map: RoadMap, route: Sequence[str], ego: EgoBox) -> tup
 def _current_groups(road_map: RoadMap, on_route: set[str], ego: EgoBox) -> tuple[str | None, list[str]]:
     """The group that the ego is most likely in, and all that it may be in; those on the route come first."""
     around = np.array([ego.pose[0], ego.pose[1], 1.0, 0.0, CANDIDATE_RADIUS, CANDIDATE_RADIUS])
-    polygons = {group.id: pack([(group.polygon, *group.holes)]).edges for group in road_map.lane_groups}
-    near = [
-        group
-        for kind in (False, True)
-        for group in road_map.lane_groups
-        if group.is_connector is kind and polygon_touches_box(polygons[group.id], 0, len(polygons[group.id]), around)
-    ]
+    low, high = road_map.group_bounds[:, :2], road_map.group_bounds[:, 2:]
+    rows = ((low <= ego.pose[:2] + CANDIDATE_RADIUS) & (high >= ego.pose[:2] - CANDIDATE_RADIUS)).all(axis=1)
+    touched = [group for group in (road_map.lane_groups[row] for row in np.flatnonzero(rows)) if _meets(group, around)]
+    near = [group for kind in (False, True) for group in touched if group.is_connector is kind]
     near = near or _nearest_groups(road_map, ego)
     if not near:
         return None, []
@@ -70,6 +67,11 @@ def _current_groups(road_map: RoadMap, on_route: set[str], ego: EgoBox) -> tuple
             return min(chosen, key=lambda item: item[1])[0], [item[0] for item in chosen]
     closest = [min((item[1] for item in errors if item[0] == group.id), default=np.inf) for group in near]
     return near[int(np.argmin(closest))].id, [group.id for group in near]
+
+
+def _meets(group: LaneGroup, box: Float[np.ndarray, "6"]) -> bool:
+    edges = pack([(group.polygon, *group.holes)]).edges
+    return bool(polygon_touches_box(edges, 0, len(edges), box))
 
 
 def _nearest_groups(road_map: RoadMap, ego: EgoBox) -> list[LaneGroup]:

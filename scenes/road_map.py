@@ -238,6 +238,21 @@ class RoadMap:
         """Lane groups by their ids."""
         return {group.id: group for group in self.lane_groups}
 
+    @cached_property
+    def centerline_bounds(self) -> Float[np.ndarray, "l 4"]:
+        """Least x and y and greatest x and y of each lane's centreline."""
+        return _bounds([lane.centerline for lane in self.lanes])
+
+    @cached_property
+    def group_bounds(self) -> Float[np.ndarray, "g 4"]:
+        """The same of each lane group's outline."""
+        return _bounds([group.polygon for group in self.lane_groups])
+
+
+def _bounds(lines: list[Line]) -> Float[np.ndarray, "n 4"]:
+    flat = [np.concatenate([line[:, :2].min(axis=0), line[:, :2].max(axis=0)]) for line in lines]
+    return np.array(flat).reshape(-1, 4)
+
 
 def union_of(pieces: Iterable[Area | Lane]) -> shapely.Geometry:
     """Everything that the pieces cover, seen from above; outlines that cross themselves are mended.

@@ -67,9 +67,10 @@ def _matching_lane(
 ) -> Lane | None:
     """The lane of the point's direction whose centreline is nearest; one of the route if any is near."""
     best, least = None, np.inf
-    for lane in road_map.lanes:
-        low, high = lane.centerline[:, :2].min(axis=0), lane.centerline[:, :2].max(axis=0)
-        if lane.kind == LaneKind.BICYCLE or (point < low - _LANE_REACH).any() or (point > high + _LANE_REACH).any():
+    low, high = road_map.centerline_bounds[:, :2], road_map.centerline_bounds[:, 2:]
+    near = ((point >= low - _LANE_REACH) & (point <= high + _LANE_REACH)).all(axis=1)
+    for lane in (road_map.lanes[row] for row in np.flatnonzero(near)):
+        if lane.kind == LaneKind.BICYCLE:
             continue
         along, sideways = frenet(lane.centerline, point[None])
         turn = abs(wrap_angle(heading_at(lane.centerline, along)[0] - heading))
