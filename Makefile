@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types bench bench-gpu clean
 
 demo: $(VENV)/core
 	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x560 --every 2
@@ -27,6 +27,12 @@ types: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python tests/bench/run.py
+
+# On a machine with an NVIDIA GPU: what the tests on the simulator cannot confirm, then views per second.
+bench-gpu: $(VENV)/dev
+	$(PIP) --editable '.[cuda]'
+	$(BIN)/pytest tests/gpu
+	$(BIN)/python tests/bench/run.py views
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

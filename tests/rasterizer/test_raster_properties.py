@@ -3,6 +3,7 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -299,3 +300,14 @@ def test_far_lines_stay_whole_when_smoothed():
         holes[samples] = int((~lit[np.flatnonzero(lit)[0] :]).sum())
     assert holes[1] > 5
     assert holes[4] == 0
+
+
+def test_threads_draw_the_same_images():
+    scene = facing_square((9.0, 0.0, 2.0), 1.5, 2).joined(box((14, -3, 1), (4, 2, 2), 5))
+    cameras = [looking(yaw=0.2 * k, width=64 + 16 * k, height=48) for k in range(3)]
+    poses = np.stack([np.eye(4), upright(np.array([1.0, 0.5, 0.0]), 0.1)])
+    outputs = ("rgb", "depth", "instance")
+    alone, shared = (render(scene, cameras, poses, outputs=outputs, threads=threads) for threads in (1, 4))
+    for one, other in zip(chain.from_iterable(alone), chain.from_iterable(shared), strict=True):
+        for name in outputs:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
