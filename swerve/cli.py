@@ -7,7 +7,9 @@ import typer
 
 from swerve import __version__
 from swerve.augment_command import augment
+from swerve.build_command import build
 from swerve.eval.compiling import announce_compilation
+from swerve.info_command import info
 from swerve.scenes import SwerveError
 from swerve.score_command import score
 from swerve.show_command import show
@@ -22,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(augment)
+app.command()(build)
+app.command()(info)
 app.command()(score)
 app.command()(show)
 app.add_typer(train, name="train")

@@ -143,6 +143,11 @@ def views_path(folder: Path, case: str) -> Path:
     return folder / "views" / f"{case}.tar"
 
 
+def folder_size(folder: Path) -> int:
+    """Bytes of everything that lies in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def save_log(path: Path, log: Log) -> None:
     """Writes a log; its photographs, which are the source's files, are left out."""
     save_archive(path, replace(log, photos=()), _LOG, VERSION)

@@ -1,0 +1,221 @@
+"""`swerve build`: logs in, a benchmark out."""
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, cast
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from swerve.augment_command import Look, Rig
+from swerve.data.options import RigName, StyleName
+from swerve.data.source import open_source
+from swerve.eval.pseudo.build import NOUN, BuildReport
+from swerve.eval.pseudo.build import build as run_build
+from swerve.eval.pseudo.options import BuildOptions, ViewsName
+from swerve.eval.pseudo.store import folder_size
+from swerve.job_report import show_failures, stoppable, timing_line
+from swerve.scenes import SwerveError
+from swerve.scenes.viewpoints.follow_up import FollowUpOptions
+from swerve.score_command import Traffic
+
+_START, _BANK = "Start points", "Histories of start points"
+_DEFAULTS, _GRID = BuildOptions(), FollowUpOptions()
+_EXPLAINED = {
+    "over_cap": "beyond --most; nothing is wrong with it",
+    "collision": "the car touches somebody",
+    "off_road": "a corner is off the road",
+    "wrong_way": "it stands on no lane of the route",
+    "red_light": "it stands in a connector whose light is red",
+    "unscorable": "the scorer cannot place it on the route",
+    "infeasible": "no history within the bounds leads there",
+    "no_match": "no drive of the bank ends there",
+    "rough_log": "the logged poses are no car's motion",
+    "beyond_log": "it lies past the log's end, and the log bends there",
+    "few_follow_ups": "fewer than --least follow-ups are left",
+    "time_gap": "the log has a gap in time there",
+}
+
+
+class ViewsChoice(str, Enum):
+    """What is stored."""
+
+    raster = "raster"
+    none = "none"
+
+
+class Histories(str, Enum):
+    """Where they come from."""
+
+    both = "bank+synthesis"
+    bank = "bank"
+    synthesis = "synthesis"
+
+
+def build(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, or a path; any number.")
+    ],
+    benchmark: Annotated[
+        Path, typer.Argument(metavar="BENCHMARK", help="A folder; new, empty, or of this same build.")
+    ],
+    every: Annotated[float, typer.Option(help="Seconds between the cases of a log.")] = _DEFAULTS.every,
+    traffic: Annotated[
+        Traffic,
+        typer.Option(
+            help="How the others drive on in the 8 s after a case's moment: log-replay, constant-velocity, "
+            "navsim-reactive, or lane-following, which reacts too but keeps everybody on the road."
+        ),
+    ] = Traffic.LANE_FOLLOWING,
+    least: Annotated[int, typer.Option(help="A case with fewer follow-ups is dropped.")] = _DEFAULTS.least,
+    most: Annotated[
+        int, typer.Option(help="Follow-ups of a case at most; those with a human's history come first.")
+    ] = _DEFAULTS.most,
+    views: Annotated[
+        ViewsChoice, typer.Option(help="raster: store an image of every camera; none: draw when a planner asks.")
+    ] = ViewsChoice.raster,
+    size: Annotated[str, typer.Option(help="Width and height of all images, or `own` for the cameras'.")] = "768x448",
+    style: Annotated[Look, typer.Option(help="rap has black ground; surfaces has grey roads.")] = Look.rap,
+    rig: Annotated[Rig, typer.Option(help="own: each log's cameras; default: eight around the car.")] = Rig.own,
+    seed: Annotated[int, typer.Option(help="Of the choice among follow-ups.")] = _DEFAULTS.seed,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
+    lateral: Annotated[
+        float, typer.Option(help="Farthest to either side of the driven path, in metres.", rich_help_panel=_START)
+    ] = _GRID.lateral,
+    lateral_step: Annotated[
+        float, typer.Option(help="Between columns, in metres.", rich_help_panel=_START)
+    ] = _GRID.lateral_step,
+    longitudinal_step: Annotated[
+        float, typer.Option(help="Between rows, in metres.", rich_help_panel=_START)
+    ] = _GRID.longitudinal_step,
+    reach: Annotated[
+        float,
+        typer.Option(
+            help="Rows reach as far as braking and accelerating so hard for 4 s, in m/s2.", rich_help_panel=_START
+        ),
+    ] = _GRID.reach,
+    headings: Annotated[
+        str, typer.Option(help="Turns against the path, in degrees, separated by commas.", rich_help_panel=_START)
+    ] = "0",
+    speeds: Annotated[
+        str, typer.Option(help="Added to the speed at the start, in m/s, separated by commas.", rich_help_panel=_START)
+    ] = "0",
+    histories: Annotated[
+        Histories,
+        typer.Option(
+            help="From human drives of the bank, synthesised, or the one where the other lacks.", rich_help_panel=_BANK
+        ),
+    ] = Histories.both,
+    bank_speed: Annotated[
+        float,
+        typer.Option(
+            help="How much a drive may differ from the driver's speed at first, in m/s.", rich_help_panel=_BANK
+        ),
+    ] = _GRID.bank_speed,
+    bank_acceleration: Annotated[
+        float, typer.Option(help="The same of acceleration, in m/s2.", rich_help_panel=_BANK)
+    ] = _GRID.bank_acceleration,
+    bank_heading: Annotated[
+        float, typer.Option(help="The same of heading as it ends, in degrees.", rich_help_panel=_BANK)
+    ] = float(np.rad2deg(_GRID.bank_heading)),
+    bank_across: Annotated[
+        float, typer.Option(help="How far beside the start point it may end, in metres.", rich_help_panel=_BANK)
+    ] = _GRID.bank_across,
+    bank_along: Annotated[
+        float, typer.Option(help="The same before or behind it.", rich_help_panel=_BANK)
+    ] = _GRID.bank_along,
+) -> None:
+    """Make a two-stage benchmark of logs, to evaluate planners on.
+
+    Each case is a moment of a log and the frame 0.5 s before it. Around where the driver was 4 s later lie its
+    follow-ups: starts beside, ahead of and behind him, with a history that leads there, in traffic that has gone on for
+    4 s. Evaluated together, weighed by where a planner would have ended up, they stand in for closed loop. Starts that
+    the scorer objects to are rejected and counted. docs/benchmark.md says what the folder holds.
+
+    A build that was stopped, or killed, goes on where it was when the same command is given again.
+
+    Exit code: 0, or 1 if a log or a case failed, or 2 if the build could not run.
+
+    Example: swerve build av2:~/av2/val ~/benchmarks/av2 --every 4
+    """
+    try:
+        grid = FollowUpOptions(
+            lateral=lateral,
+            lateral_step=lateral_step,
+            longitudinal_step=longitudinal_step,
+            reach=reach,
+            headings=tuple(float(np.deg2rad(heading)) for heading in _numbers("headings", headings)),
+            speeds=_numbers("speeds", speeds),
+            sources=histories.value,
+            bank_speed=bank_speed,
+            bank_acceleration=bank_acceleration,
+            bank_heading=float(np.deg2rad(bank_heading)),
+            bank_across=bank_across,
+            bank_along=bank_along,
+        )
+    except ValueError as error:
+        raise SwerveError(str(error)) from error
+    options = BuildOptions(
+        every=every,
+        least=least,
+        most=most,
+        policy=traffic.value,
+        follow_up=grid,
+        views=cast(ViewsName, views.value),
+        style=cast(StyleName, style.value),
+        rig=cast(RigName, rig.value),
+        size=_size(size),
+        seed=seed,
+    )
+    console = Console()
+    with stoppable(console):
+        report = run_build([open_source(source) for source in sources], benchmark, options, workers, console)
+    show_report(console, benchmark, report)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    """Numbers between commas.
+
+    Raises:
+        SwerveError: one is no number.
+    """
+    try:
+        return tuple(float(word) for word in text.split(",") if word.strip())
+    except ValueError as error:
+        raise SwerveError(f"{option}: {text!r} must be numbers between commas, as in -5,0,5") from error
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    """Width and height; None for the cameras' own.
+
+    Raises:
+        SwerveError: it is not in this form.
+    """
+    if text == "own":
+        return None
+    if not (match := re.fullmatch(r"(\d+)x(\d+)", text)):
+        raise SwerveError(f"size: {text!r} must be WIDTHxHEIGHT in pixels, as in 768x448, or own")
+    return int(match[1]), int(match[2])
+
+
+def show_report(console: Console, folder: Path, report: BuildReport) -> None:
+    """Prints what the benchmark holds, what was rejected and failed, and where the time went."""
+    counts = report.counts
+    origins = ", ".join(f"{count} {origin}" for origin, count in sorted(counts["follow_ups_by_origin"].items()))
+    follow_ups = f"{counts['follow_ups']} follow-ups ({origins or 'none'})"
+    frames = f"{counts['frames']} frames, {folder_size(folder) / 1e6:.1f} MB"
+    console.print(f"{counts['cases']} cases of {counts['logs']} logs, {follow_ups}: {frames}", highlight=False)
+    console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    table = Table("", "not used because", "count", "", box=None)
+    for what, reasons in (("start points", counts["rejected_starts"]), ("cases", counts["dropped_cases"])):
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
+            table.add_row(what, reason, str(count), _EXPLAINED.get(reason, ""))
+    if table.row_count:
+        console.print(table)
+    show_failures(console, report.failures)
+    console.print(timing_line(report.timing, NOUN), highlight=False, soft_wrap=True)
