@@ -3,7 +3,8 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32
+from jaxtyping import Float, Float32, Int, Int32
+from scipy.spatial import KDTree
 
 from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid
 from swerve.scenes.viewpoints.follow_up.options import STEP, FollowUpOptions
@@ -69,17 +70,19 @@ class TrajectoryBank:
 
 @dataclass(frozen=True)
 class Match:
-    """The nearest drive for each of some start points.
+    """The nearest drive for each start point that has one.
 
     Attributes:
-        drives: rows in the bank; -1 where none is near and alike enough.
+        points: rows in the grid, increasing.
+        drives: rows in the bank.
         across: metres from the start point to the drive's end, to the left of the path there.
         along: the same along the path.
     """
 
-    drives: Int[np.ndarray, "p"]
-    across: Float[np.ndarray, "p"]
-    along: Float[np.ndarray, "p"]
+    points: Int[np.ndarray, "m"]
+    drives: Int[np.ndarray, "m"]
+    across: Float[np.ndarray, "m"]
+    along: Float[np.ndarray, "m"]
 
 
 def bank_of(geometry: LogGeometry, options: FollowUpOptions) -> TrajectoryBank:
@@ -131,35 +134,32 @@ def match(bank: TrajectoryBank, expert: Expert, grid: Grid, options: FollowUpOpt
     """The nearest drive of the bank for each start point, all placed so that they begin where and as the expert does.
 
     A drive must begin about as fast as the expert and accelerate as he does, and end near the start point, about in the
-    path's direction there. The paper (section 3.2) asks for likeness to the expert in speed, acceleration and heading
-    without saying when. At the end speed cannot be meant, since start points lie up to 4 s of 4 m/s2 apart; nor can the
+    path's direction there. The paper asks for likeness to the expert in speed, acceleration and heading without saying
+    when. At the end speed cannot be meant, since rows lie as far apart as 4 s of 4 m/s2 can bring them; nor can the
     expert's own last heading on a bend, where other rows of the grid face elsewhere. On a straight road it is the same.
 
-    The expert's own drive is in the bank of his log if a drive begins at this moment, and then fits the point (0, 0).
+    Start points that ask for a turn or another speed get none: the drive's are its own. The expert's own drive is in
+    the bank of his log if a drive begins at this moment, and then fits the point (0, 0).
     """
     alike = np.flatnonzero(
         (np.abs(bank.speeds[:, 0] - expert.speed) <= options.bank_speed)
         & (np.abs(bank.accelerations[:, 0] - expert.acceleration) <= options.bank_acceleration)
     )
-    if not len(alike):
-        nothing = np.zeros(len(grid))
-        return Match(np.full(len(grid), -1), nothing, nothing)
     ends = expert.position + turned_by(bank.positions[alike, -1].astype(np.float64), expert.heading)
     headings = expert.heading + bank.headings[alike, -1].astype(np.float64)
-    gap = turned_by(ends - grid.positions[:, None], -grid.headings[:, None])
-    fits = _fits(gap, headings - grid.headings[:, None], options)
-    nearest = np.where(fits, (gap**2).sum(axis=-1), np.inf).argmin(axis=1)
-    point = np.arange(len(grid))
-    along, across = gap[point, nearest].T
-    return Match(np.where(fits[point, nearest], alike[nearest], -1), across, along)
-
-
-def _fits(
-    gap: Float[np.ndarray, "p n 2"], turn: Float[np.ndarray, "p n"], options: FollowUpOptions
-) -> Bool[np.ndarray, "p n"]:
-    near = (np.abs(gap[..., 0]) <= options.bank_along) & (np.abs(gap[..., 1]) <= options.bank_across)
-    # Both headings are continuous from the expert's, so a full turn is a difference.
-    return near & (np.abs(turn) <= options.bank_heading)
+    reach = np.hypot(options.bank_across, options.bank_along)
+    plain = np.flatnonzero(grid.plain)
+    pairs = KDTree(grid.positions[plain]).sparse_distance_matrix(KDTree(ends), reach, output_type="ndarray")
+    point, drive = plain[pairs["i"]], pairs["j"]
+    gap = turned_by(ends[drive] - grid.positions[point], -grid.headings[point])
+    near = (np.abs(gap[:, 0]) <= options.bank_along) & (np.abs(gap[:, 1]) <= options.bank_across)
+    # Both headings are continuous from the expert's, so that a full turn is a difference.
+    fits = np.flatnonzero(near & (np.abs(headings[drive] - grid.headings[point]) <= options.bank_heading))
+    # The first of each point is the nearest; of equals, the first in the bank.
+    order = fits[np.lexsort((drive[fits], pairs["v"][fits], point[fits]))]
+    points, first = np.unique(point[order], return_index=True)
+    chosen = order[first]
+    return Match(points, alike[drive[chosen]], gap[chosen, 1], gap[chosen, 0])
 
 
 def turned_by(points: Float[np.ndarray, "*b 2"], angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "*b 2"]:

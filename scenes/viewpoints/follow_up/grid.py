@@ -85,7 +85,7 @@ class Grid:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def of(self, rows: Bool[np.ndarray, "p"]) -> "Grid":
+    def of(self, rows: Bool[np.ndarray, "p"] | Int[np.ndarray, "q"]) -> "Grid":
         """Some of the points."""
         return Grid(*(getattr(self, field.name)[rows] for field in fields(self)))
 
@@ -103,8 +103,8 @@ def grid_of(expert: Expert, path: DrivenPath, options: FollowUpOptions) -> Grid:
     -1, 1, -2, ... and rows -1, 1, -2, ..., all of one (heading, speed) before the next. So a point keeps its number
     whatever the expert's speed, and whatever headings and speeds come after its own.
     """
-    columns = _outwards(round(options.lateral / options.lateral_step + 1e-6))
-    all_rows = _outwards(int(options.reach * options.horizon**2 / options.longitudinal_step))
+    columns = _outwards(int(options.lateral / options.lateral_step + 1e-6))
+    all_rows = _outwards(int(options.reach * options.horizon**2 / options.longitudinal_step + 1e-6))
     least, most = reachable(expert.speed, options)
     place = expert.end + all_rows * options.longitudinal_step - expert.along
     fits = (place >= least - 1e-6) & (place <= most + 1e-6) | (all_rows == 0)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from swerve.scenes.log import Scene
 from swerve.scenes.polyline import frenet
 from swerve.scenes.tracks import Ego
-from swerve.scenes.viewpoints.follow_up.bank import TrajectoryBank, match, turned_by
+from swerve.scenes.viewpoints.follow_up.bank import Match, TrajectoryBank, match, turned_by
 from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid, grid_of
 from swerve.scenes.viewpoints.follow_up.options import STEP, FollowUpOptions
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
@@ -83,8 +83,9 @@ def follow_ups(
     grid = grid.of(inside)
     matched = np.zeros(len(grid), bool)
     if options.sources != "synthesis":
-        made, matched = _from_bank(geometry, bank, expert, grid, options)
-        found += made
+        matches = match(bank, expert, grid, options)
+        found += _from_bank(geometry, bank, expert, grid, matches, options)
+        matched[matches.points] = True
     if options.sources == "bank":
         found += _rejected(grid.of(~matched), "no_match")
     else:
@@ -93,21 +94,17 @@ def follow_ups(
 
 
 def _from_bank(
-    geometry: LogGeometry, bank: TrajectoryBank, expert: Expert, grid: Grid, options: FollowUpOptions
-) -> tuple[list[FollowUp | Rejection], Bool[np.ndarray, "p"]]:
-    """Follow-ups from the bank, and which start points have one."""
-    matches = match(bank, expert, grid, options)
-    matched = (matches.drives >= 0) & grid.plain
-    grid, rows = grid.of(matched), matches.drives[matched]
-    last = slice(-options.history_steps, None)
-    histories = _placed(geometry, bank, expert, grid, (rows, last))
+    geometry: LogGeometry, bank: TrajectoryBank, expert: Expert, grid: Grid, matches: Match, options: FollowUpOptions
+) -> list[FollowUp | Rejection]:
+    grid = grid.of(matches.points)
+    histories = _placed(geometry, bank, expert, grid, (matches.drives, slice(-options.history_steps, None)))
     numbers = {
-        "drive": rows.astype(np.float64),
-        "match_along": matches.along[matched],
-        "match_across": matches.across[matched],
-        "match_distance": np.hypot(matches.along, matches.across)[matched],
+        "drive": matches.drives.astype(np.float64),
+        "match_along": matches.along,
+        "match_across": matches.across,
+        "match_distance": np.hypot(matches.along, matches.across),
     }
-    return _made(geometry, grid, histories, "bank", numbers), matched
+    return _made(geometry, grid, histories, "bank", numbers)
 
 
 def _placed(

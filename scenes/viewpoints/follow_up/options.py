@@ -15,8 +15,8 @@ STEP = 0.1
 class FollowUpOptions:
     """Which start points are tried, and where their histories may come from.
 
-    The defaults are those of pseudo-simulation (Cao et al., "Pseudo-Simulation for Autonomous Driving", CoRL 2025,
-    arXiv 2506.04218). With more headings and speeds, and smaller steps, the grid gets denser.
+    The defaults are those of pseudo-simulation (Cao et al., "Pseudo-Simulation for Autonomous Driving",
+    arXiv 2506.04218, 2025). With more headings and speeds, and smaller steps, the grid gets denser.
 
     Attributes:
         lateral: farthest start point to either side of the expert's path, metres.
