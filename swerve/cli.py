@@ -8,11 +8,13 @@ import typer
 from swerve import __version__
 from swerve.augment_command import augment
 from swerve.build_command import build
+from swerve.drive_command import drive
 from swerve.eval.compiling import announce_compilation
 from swerve.info_command import info
 from swerve.scenes import SwerveError
 from swerve.score_command import score
 from swerve.show_command import show
+from swerve.study_command import study
 from swerve.train_command import train
 
 app = typer.Typer(
@@ -25,9 +27,11 @@ app = typer.Typer(
 )
 app.command()(augment)
 app.command()(build)
+app.command()(drive)
 app.command()(info)
 app.command()(score)
 app.command()(show)
+app.command()(study)
 app.add_typer(train, name="train")
 
 
