@@ -27,7 +27,7 @@ _SECONDS = POSE_INTERVAL * np.arange(1, 9)
 
 @dataclass(frozen=True)
 class FramesPart:
-    """What a CaseRecord says of frames; attributes as there, and why planners failed, by planner."""
+    """What a CaseRecord says of frames; attributes as there."""
 
     stage_one: Float[np.ndarray, "p 2 8"]
     stage_one_raw: Float[np.ndarray, "p 2 8"]
@@ -37,7 +37,7 @@ class FramesPart:
     ends: Float[np.ndarray, "p 2 4"]
     starts: Float[np.ndarray, "k 2 4"]
     open_loop: Float[np.ndarray, "p 4"]
-    errors: tuple[tuple[str, ...], ...]
+    errors: tuple[str, ...]
 
 
 def study_frames(
@@ -72,7 +72,7 @@ def study_frames(
         ends=np.stack([_ends(one) for one in evaluated]),
         starts=starts_of(case),
         open_loop=_open_loop(context, [one.plans[0] for one in evaluated]),
-        errors=tuple(tuple(error for error in one.errors if error) for one in evaluated),
+        errors=tuple(next(filter(None, one.errors), "") for one in evaluated),
     )
 
 

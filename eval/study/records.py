@@ -33,9 +33,8 @@ class CaseRecord:
         starts: where the follow-up frames begin, the same columns.
         open_loop: columns as in measures.OPEN_LOOP, of the stage-one frame now.
         closed_loop: score of the roll-out from the stage-one frame now.
-        closed_loop_metrics: its sub-scores, columns as in Metric.
-        failures: how many frames and roll-outs of each planner failed.
-        seconds: spent on planning and scoring frames, and on closed loop.
+        closed_loop_metrics: its sub-scores, columns as in closed_loop.grade.ROLLOUT_METRICS.
+        errors: why each planner failed for the first time; empty if it did not.
     """
 
     token: str
@@ -50,9 +49,8 @@ class CaseRecord:
     starts: Float[np.ndarray, "k 2 4"]
     open_loop: Float[np.ndarray, "p 4"]
     closed_loop: Float[np.ndarray, "p"]
-    closed_loop_metrics: Float[np.ndarray, "p 8"]
-    failures: Float[np.ndarray, "p"]
-    seconds: Float[np.ndarray, "2"]
+    closed_loop_metrics: Float[np.ndarray, "p 10"]
+    errors: tuple[str, ...]
 
     def to_bytes(self) -> bytes:
         """As an npz file; the same record gives the same bytes."""
@@ -70,11 +68,12 @@ class CaseRecord:
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                arrays = {item.name: stored[item.name] for item in fields(cls)}
+                values: dict[str, Any] = {item.name: stored[item.name] for item in fields(cls)}
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise SwerveError(f"not a record of a study ({error}): delete the study's folder and run again") from error
-        token, log, planners = (arrays.pop(name) for name in ("token", "log", "planners"))
-        return cls(str(token), str(log), tuple(map(str, planners)), **arrays)
+        values.update({name: str(values[name]) for name in ("token", "log")})
+        values.update({name: tuple(map(str, values[name])) for name in ("planners", "errors")})
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Study:
     starts: Float[np.ndarray, "c k 2 4"]
     open_loop: Float[np.ndarray, "p c 4"]
     closed_loop: Float[np.ndarray, "p c"]
-    closed_loop_metrics: Float[np.ndarray, "p c 8"]
+    closed_loop_metrics: Float[np.ndarray, "p c 10"]
 
 
 def stack(records: Sequence[CaseRecord], families: Sequence[str]) -> tuple[Study, tuple[str, ...]]:
@@ -119,7 +118,7 @@ def stack(records: Sequence[CaseRecord], families: Sequence[str]) -> tuple[Study
     names = records[0].planners
     if any(record.planners != names for record in records) or len(families) != len(names):
         raise SwerveError("the records are of different planners: delete the study's folder and run again")
-    failed = np.sum([record.failures for record in records], axis=0) > 0
+    failed = np.array([[bool(error) for error in record.errors] for record in records]).any(axis=0)
     if (~failed).sum() < 3:
         raise SwerveError(f"{(~failed).sum()} of {len(names)} planners finished every scene: a study needs three")
     rows, width = np.flatnonzero(~failed), max(record.starts.shape[0] for record in records)

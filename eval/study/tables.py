@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from swerve.eval.judge import METRIC_NAMES
+from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
 from swerve.eval.study.correlate import Agreement, Difference, Estimate
 from swerve.eval.study.findings import Findings, Spread
 from swerve.eval.study.records import Study
@@ -105,7 +105,7 @@ def planner_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
             "planner": name,
             "family": study.families[row],
             "closed_loop": float(closed[row]),
-            **{f"closed_loop {metric}": _plain(parts[row, column]) for column, metric in enumerate(METRIC_NAMES)},
+            **{f"closed_loop {metric}": _plain(parts[row, column]) for column, metric in enumerate(ROLLOUT_METRICS)},
             **{measure: float(values[row]) for measure, values in measured.items()},
         }
         for row, name in enumerate(study.planners)

@@ -43,7 +43,6 @@ def _record(generator, token, skill, count):
         starts=starts,
         open_loop=np.abs(generator.normal(1.0, 0.3, (planners, 4))),
         closed_loop=closed,
-        closed_loop_metrics=np.repeat(closed[:, None], 8, axis=1),
-        failures=np.zeros(planners),
-        seconds=np.array([1.0, 2.0]),
+        closed_loop_metrics=np.repeat(closed[:, None], 10, axis=1),
+        errors=("",) * planners,
     )

@@ -215,10 +215,10 @@ def test_records_survive_the_disk_and_planners_that_failed_are_left_out():
     assert again.planners == made[0].planners
     np.testing.assert_array_equal(again.stage_two, made[0].stage_two)
     assert again.to_bytes() == made[0].to_bytes()
-    failures = made[1].failures.copy()
-    failures[2] = 1
+    errors = tuple("ValueError: no way" if row == 2 else "" for row in range(len(made[1].planners)))
+    assert CaseRecord.from_bytes(replace(made[1], errors=errors).to_bytes()).errors == errors
     families = families_of(made[0].planners)
-    study, failed = stack([made[0], replace(made[1], failures=failures)], families)
+    study, failed = stack([made[0], replace(made[1], errors=errors)], families)
     assert failed == (made[0].planners[2],)
     assert study.planners == made[0].planners[:2] + made[0].planners[3:]
     np.testing.assert_array_equal(study.ends[2, 0], made[0].ends[3])

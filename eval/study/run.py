@@ -1,0 +1,117 @@
+"""A population of planners on a benchmark, in open and closed loop: what predicts what (docs/study.md)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from swerve.data.files import to_json, told_where, write_atomically
+from swerve.data.jobs import Failure, Layout, job_config, open_job, run_work, write_failures
+from swerve.data.samples.shards import file_digest
+from swerve.eval.pseudo.store import BENCHMARK, Benchmark
+from swerve.eval.report.svg import standalone
+from swerve.eval.study.findings import Findings, findings_of
+from swerve.eval.study.options import Member, StudyOptions
+from swerve.eval.study.page import chosen_pseudo, study_page, study_scatter
+from swerve.eval.study.records import Study, stack
+from swerve.eval.study.tables import planner_rows, summary_of
+from swerve.eval.study.work import RECORDS, Loader, StudyWork, failures_of
+from swerve.eval.tables import substrate
+
+STUDY, PLANNERS, PAGE, SCATTER = "study.json", "study.parquet", "study.html", "scatter.svg"
+# Packages whose version may change a score.
+_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+_LAYOUT = Layout(finish=STUDY, files=(PLANNERS, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"})
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """How a study ended.
+
+    Attributes:
+        study: the records, without the planners that failed.
+        findings: what was found.
+        left_out: the planners that failed somewhere.
+        failures: of planners, and of cases.
+        timing: of this run, as in timing.json.
+    """
+
+    study: Study
+    findings: Findings
+    left_out: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    timing: dict[str, Any]
+
+
+def run_study(
+    benchmark: Benchmark,
+    members: Sequence[Member],
+    load: Loader,
+    folder: Path,
+    options: StudyOptions,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> StudyReport:
+    """Runs every planner on every case, then correlates every open-loop measure with closed loop.
+
+    A study that was stopped or killed goes on where it was. What is written depends on the benchmark, the planners and
+    the options alone. A planner that fails anywhere is left out of the findings and listed.
+
+    Args:
+        benchmark: the cases.
+        members: the planners.
+        load: makes a planner from its spec, in every worker; a function that can be pickled.
+        folder: for the results; new, empty, or of the same study.
+        options: how it is done.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: no case or fewer than three planners came to the end, the folder is another study's, or it cannot
+            be written.
+    """
+    asked = {**asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
+    specs = [member.spec for member in members]
+    logs = [("benchmark", log) for log in benchmark.logs]
+    with open_job(folder, job_config({**asked, "planners": specs}, logs, _PACKAGES), _LAYOUT):
+        work = StudyWork(folder, benchmark, tuple(members), load, options)
+        outcome = run_work(work, folder, benchmark.logs, work.finished(), "plans", workers, console)
+        with told_where(folder):
+            records = work.records()
+            failures = (*(failure for record in records for failure in failures_of(record)), *outcome.failures)
+            write_failures(folder, failures)
+            write_atomically(folder / "timing.json", to_json(outcome.timing))
+            study, left_out = stack(records, [member.family for member in members])
+            findings = findings_of(study)
+            stamp = {**substrate(options.traffic, "navsim-exact"), **asked, "left_out": left_out}
+            _write(folder, study, findings, stamp)
+    return StudyReport(study, findings, left_out, failures, outcome.timing)
+
+
+def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]) -> None:
+    """The tables, the pictures, and last of all the file that says that everything is there."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(planner_rows(study, findings)), sink)
+    write_atomically(folder / PLANNERS, sink.getvalue().to_pybytes())
+    drawn = study_scatter(study, findings, chosen_pseudo(findings))
+    write_atomically(folder / SCATTER, standalone(drawn).encode())
+    write_atomically(folder / PAGE, study_page(study, findings, _facts(stamp)).encode())
+    write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "substrate": stamp}))
+
+
+def _facts(stamp: dict[str, Any]) -> dict[str, str]:
+    """The stamp in words."""
+    versions = ", ".join(f"{name} {number}" for name, number in stamp["packages"].items())
+    return {
+        "closed loop": f"{stamp['seconds']:g} s, {stamp['rate']:g} plans a second",
+        "traffic": stamp["traffic"],
+        "share of follow-ups": f"{stamp['density']:g}",
+        "planners left out because they failed": ", ".join(stamp["left_out"]) or "none",
+        "metric": stamp["metric"],
+        "benchmark": stamp["benchmark"][:16],
+        "versions": versions,
+    }
