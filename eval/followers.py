@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from swerve.eval.agent_kernels import begin, drive
 from swerve.eval.rails import Rails
+from swerve.eval.strip_kernels import bends_of
 from swerve.eval.traffic import Traffic
 
 Obstacles = tuple[Float[np.ndarray, "t o 6"], Float[np.ndarray, "t o 2"], Bool[np.ndarray, "t o"]]
@@ -44,6 +45,7 @@ class Followers:
         nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
         self._rails, self._obstacles, self._radius, self._sight = rails, obstacles or nothing, radius, sight
         self._paths = rails.points, rails.lengths, rails.starts
+        self._bends = bends_of(self._paths, rails.boxes)
         self._motion, self._carried = begin(self._paths, rails.state, rails.boxes, steps)
         self._done = 1
 
@@ -59,7 +61,7 @@ class Followers:
         """
         egos = boxes, np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
         rails, (poses, speeds, present) = self._rails, self._motion
-        scene = (self._paths, rails.sizes, rails.targets, egos, rails.gates, self._obstacles)
+        scene = (self._paths, self._bends, rails.sizes, rails.targets, egos, rails.gates, self._obstacles)
         drive(self._motion, self._carried, *scene, self._radius, self._sight, self._done, step + 1)
         self._done = max(self._done, step + 1)
         directions = np.stack([np.cos(poses[..., 2]), np.sin(poses[..., 2])], axis=-1)

@@ -3,7 +3,6 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.eval.agent_kernels import bound, shapes_distance, shapes_touch, strip
 from swerve.eval.geometry_kernels import (
     box_box_distance,
     box_edges,
@@ -13,6 +12,8 @@ from swerve.eval.geometry_kernels import (
     polygon_touches_box,
     project,
 )
+from swerve.eval.shape_kernels import bound, shapes_distance, shapes_touch
+from swerve.eval.strip_kernels import bends_of, write_strip
 from swerve.eval.surface_kernels import build_grid, polygons_under
 from swerve.eval.surfaces import pack
 from swerve.scenes.polyline import arc_lengths, headings
@@ -108,7 +109,8 @@ def outline(seed, scale, first, last, width):
     lengths = arc_lengths(line)
     paths = (np.column_stack([line, np.unwrap(headings(line))]), lengths, np.array([0, len(line)]))
     shape, limits = np.full((400, 4), np.inf), np.empty(4)
-    count = strip(paths, 0, first, last, width, np.empty((400, 2)), shape)
+    bends = bends_of(paths, np.array([[0.0, 0.0, 1.0, 0.0, 2.0, width / 2]]))
+    count = write_strip(paths, bends, 0, first, last, width / 2, shape)
     bound(shape, 4, count, limits)
     inner = lengths[(lengths > first) & (lengths < last)]
     cut = np.array([[np.interp(a, lengths, line[:, axis]) for axis in (0, 1)] for a in (first, *inner, last)])
