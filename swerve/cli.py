@@ -10,6 +10,7 @@ from swerve.augment_command import augment
 from swerve.build_command import build
 from swerve.drive_command import drive
 from swerve.eval.compiling import announce_compilation
+from swerve.evaluate_command import evaluate
 from swerve.info_command import info
 from swerve.scenes import SwerveError
 from swerve.score_command import score
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(augment)
 app.command()(build)
 app.command()(drive)
+app.command()(evaluate)
 app.command()(info)
 app.command()(score)
 app.command()(show)

@@ -47,8 +47,7 @@ def observations_of(
         history=_history(frame),
         command=viewpoint.command,
     )
-    cameras = views.cameras(frame) if views else ()
-    wanted = [_wanted_cameras(frame, planner, cameras, views) for planner in planners]
+    wanted = [wanted_cameras(frame, planner, views) for planner in planners]
     images = _images(frame, views, {camera.name for one in wanted for camera in one})
     situation = replace(context.situation, human=_human(context, viewpoint))
     return [_told(told, planner, one, images, situation) for planner, one in zip(planners, wanted, strict=True)]
@@ -62,9 +61,7 @@ def _told(
     return replace(told, cameras=cameras, images=own, privileged=privileged)
 
 
-def _wanted_cameras(
-    frame: Frame, planner: Planner, cameras: tuple[Camera, ...], views: Views | None
-) -> tuple[Camera, ...]:
+def wanted_cameras(frame: Frame, planner: Planner, views: Views | None) -> tuple[Camera, ...]:
     """The cameras that a planner declares, in the rig's order; all where it declares nothing.
 
     Raises:
@@ -73,8 +70,9 @@ def _wanted_cameras(
     names = getattr(planner, "cameras", None)
     if names is not None and not len(names):
         return ()
+    cameras = views.cameras(frame) if views else ()
     who = f"scene {frame.token}: {type(planner).__name__}"
-    if views is None or not cameras:
+    if not cameras:
         raise SwerveError(
             f"{who} wants images, and this benchmark has none. Build it with views, or declare `cameras = ()`"
         )

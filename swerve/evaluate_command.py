@@ -1,0 +1,108 @@
+"""`swerve evaluate`: the command."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from swerve.data.jobs import Failure
+from swerve.eval.pseudo.evaluate import Entry
+from swerve.eval.pseudo.evaluate import evaluate as run_evaluation
+from swerve.eval.pseudo.results import read_results
+from swerve.eval.pseudo.store import Benchmark, open_benchmark
+from swerve.eval.pseudo.summary import REPORT
+from swerve.eval.report.page import ReportOptions, write_report
+from swerve.planners.fingerprint import fingerprint
+from swerve.planners.load import Named, load_planner
+from swerve.scenes.planning import Planner
+from swerve.score_command import Traffic, Weighting
+
+# Short headings of NAVSIM's columns.
+SHORT = {
+    "no_at_fault_collisions": "NC",
+    "drivable_area_compliance": "DAC",
+    "driving_direction_compliance": "DDC",
+    "traffic_light_compliance": "TLC",
+    "ego_progress": "EP",
+    "time_to_collision_within_bound": "TTC",
+    "lane_keeping": "LK",
+    "history_comfort": "HC",
+    "two_frame_extended_comfort": "EC",
+}
+_SHOWN_FAILURES = 10
+
+
+def evaluate(
+    benchmark: Annotated[Path, typer.Argument(help="A folder made by swerve build.")],
+    planner: Annotated[
+        list[str],
+        typer.Option(
+            help="Repeat for several: a name (stationary, constant-velocity, constant-acceleration, human, idm, "
+            "pdm-closed), module:Class of your own, or a trained FILE.safetensors; then ,key=value... and ,label=NAME."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results. The same again: goes on, or adds planners.")],
+    traffic: Annotated[Traffic, typer.Option(help="How the others drive.")] = Traffic.NAVSIM_REACTIVE,
+    weighting: Annotated[Weighting, typer.Option(help="Of follow-up scenes.")] = Weighting.NAVSIM_EXACT,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.")] = None,
+    report: Annotated[bool, typer.Option(help="Write index.html, with the worst scenes of each planner.")] = True,
+) -> None:
+    """Run planners on every scene of a benchmark and score what they would have done: EPDMS in two stages."""
+    opened, console = open_benchmark(benchmark), Console()
+    planners = [load_planner(spec) for spec in planner]
+    entries = [Entry(named.label, named.spec, fingerprint(named)) for named in planners]
+    evaluation = run_evaluation(opened, entries, made, out, traffic.value, weighting.value, workers, console)
+    console.print(leaderboard(evaluation.summary))
+    _tell_failures(evaluation.failures, out, console)
+    timing = evaluation.timing
+    console.print(f"{timing['plans']} plans in {timing['seconds']:.1f} s; wrote {out}", highlight=False, soft_wrap=True)
+    if report:
+        _write_report(opened, planners, out)
+        console.print(f"The report is at {out / REPORT}", highlight=False, soft_wrap=True)
+    if evaluation.failures:
+        raise typer.Exit(1)
+
+
+def made(spec: str) -> Planner:
+    """The planner of a spec; workers call it."""
+    return load_planner(spec).planner
+
+
+def leaderboard(summary: Mapping[str, Any]) -> Table:
+    """The planners of a summary, best first; under each its stages. With short labels it fits 80 columns."""
+    title = f"{summary['cases']} cases, {summary['frames']} scenes; all scores times 100"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    table.add_column("planner", overflow="fold", min_width=12)
+    for name in ("EPDMS", *SHORT.values(), "failed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for label, row in sorted(summary["planners"].items(), key=lambda item: -item[1]["score"]):
+        failed = str(row["failures"]) if row["failures"] else "-"
+        table.add_row(f"[bold]{escape(label)}", f"[bold]{100 * row['score']:.2f}", *[""] * len(SHORT), failed)
+        for name, stage in (("one", row["stage_one"]), ("two", row["stage_two"])):
+            table.add_row(f"  stage {name}", f"{100 * stage['score']:.2f}", *_cells(stage), "")
+    return table
+
+
+def _cells(stage: Mapping[str, float]) -> list[str]:
+    return [f"{100 * stage[name]:.0f}" for name in SHORT]
+
+
+def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> None:
+    """The first failures by name, and where all are."""
+    for failure in failures[:_SHOWN_FAILURES]:
+        console.print(f"failed: {failure.what} in {failure.token}: {failure.reason}", style="red", markup=False)
+    if failures:
+        console.print(f"{len(failures)} failures, each scored 0: {out / 'failures.json'}", style="red", soft_wrap=True)
+
+
+def _write_report(benchmark: Benchmark, planners: Sequence[Named], out: Path) -> None:
+    options = ReportOptions(
+        title=f"Planners on {benchmark.folder.resolve().name}",
+        cameras={named.label: getattr(named.planner, "cameras", None) for named in planners},
+    )
+    write_report(out / REPORT, benchmark, read_results(out), options)
