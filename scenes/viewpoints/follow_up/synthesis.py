@@ -1,6 +1,6 @@
 """Feasible drives from the expert's state to start points, where no human drove."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -42,10 +42,13 @@ def synthesise(geometry: LogGeometry, expert: Expert, grid: Grid, options: Follo
     Along the path: minimal jerk with free speed and acceleration at the end, or with the asked change of that speed; if
     that reverses or asks too much, the gentlest of some stops. Across: the offset grows by a quintic in arc length over
     the whole way, at whose end the car steers as the path does (shorter ways to move over were tried: they make 0.3 %
-    more start points feasible). Position, heading, speed, acceleration and curvature are the expert's at first; who
-    stands and has less than 0.1 m to go stands on the start point throughout. `demand` compares with the bounds, or
-    with 1.25 times what the expert himself took of one if that is more.
+    more start points feasible). Position, heading, speed, acceleration and curvature are the expert's at first; but who
+    is slower than 0.1 m/s begins at rest, and if he has less than 0.1 m to go, stands on the start point. `demand`
+    compares with the bounds, or with 1.25 times what the expert himself took of one if that is more.
     """
+    if expert.speed < _STANDING_SPEED:
+        # What is left of a stop, or noise: with it he would have to back up before he pulls away.
+        expert = replace(expert, speed=0.0, acceleration=max(expert.acceleration, 0.0))
     allowed = allowed_shares(geometry, expert.steps, options.bounds)
     clock = np.arange(options.steps) * STEP
     ways, row = np.unique(np.stack([grid.along - expert.along, grid.faster]), axis=1, return_inverse=True)
@@ -78,7 +81,7 @@ def _along(
     demand[0, demand[0] <= 1.0] = -np.inf
     best, row = demand.argmin(axis=0), np.arange(len(distance))
     driven, pace = driven[best, row], pace[best, row]
-    still = (expert.speed < _STANDING_SPEED) & (distance < _STANDING_WAY) & (faster == 0)
+    still = (expert.speed == 0) & (distance < _STANDING_WAY) & (faster == 0)
     driven[still], pace[still] = distance[still, None], 0.0
     return driven, pace
 
