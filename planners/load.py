@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
 from inspect import Parameter
+from pathlib import Path
 from typing import Any, get_args
 
 from swerve.planners.disturbed import Disturbed
@@ -35,7 +36,7 @@ class Named:
     """A planner with a name.
 
     Attributes:
-        label: for tables; the spec unless it gives `label=`.
+        label: for tables; unless the spec gives `label=`, the spec, or a trained file's name.
         planner: the planner.
         spec: what it was loaded from, to load it again in another process.
     """
@@ -57,7 +58,7 @@ def load_planner(spec: str) -> Named:
     """
     head, *items = (part.strip() for part in spec.split(","))
     texts = _parameters(spec, items)
-    label = texts.pop("label", spec)
+    label = texts.pop("label", Path(head).stem if head.endswith(TRAINED) else spec)
     factory = _factory(spec, head)
     accepted = _accepted(factory)
     own = {key: text for key, text in texts.items() if key in accepted or key not in DISTURBANCES}
@@ -94,7 +95,7 @@ def _parameters(spec: str, items: list[str]) -> dict[str, str]:
     return texts
 
 
-def _factory(spec: str, head: str) -> Callable[..., Planner]:
+def _factory(spec: str, head: str) -> Callable[..., Any]:
     if head in BUILT_INS:
         return BUILT_INS[head]
     if head.endswith(TRAINED):
@@ -108,7 +109,7 @@ def _factory(spec: str, head: str) -> Callable[..., Planner]:
     return _imported(spec, module, name)
 
 
-def _imported(spec: str, module: str, name: str) -> Callable[..., Planner]:
+def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
     """A class or function of the user's.
 
     The current folder stays importable: planners may import when they are called.
@@ -189,8 +190,8 @@ def _literal(text: str) -> bool | int | float | str | None:
         return text
 
 
-def _made(spec: str, factory: Callable[..., Planner], values: Mapping[str, Any]) -> Planner:
-    """The planner; here a stranger's code runs."""
+def _made(spec: str, factory: Callable[..., Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """What should be a planner; here a stranger's code runs."""
     try:
         return factory(**values)
     except SwerveError as error:

@@ -49,7 +49,8 @@ class LoggedHuman:
 class Idm:
     """Follows the route's centreline by the intelligent driver model: one proposal of PDM-Closed, never scored.
 
-    Objects keep their velocity, red lights stay red. The first pose lies on the line, even if the car is beside it.
+    Objects keep their velocity, red lights stay red. As in PDM-Closed, the first pose lies on the line, even if the car
+    is beside it, and the first 0.1 s brake as hard as the driver may.
 
     Attributes:
         target_speed: on a free road, m/s; None for a share of the speed limit.

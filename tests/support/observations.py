@@ -1,0 +1,37 @@
+"""What planners are told, made by hand or seen in a log."""
+
+import numpy as np
+
+from swerve.eval import Context, build_context
+from swerve.eval.pseudo.case import Frame
+from swerve.eval.pseudo.observe import observation_of
+from swerve.scenes import Log, Scene, Vehicle
+from swerve.scenes.planning import History, Observation
+from swerve.scenes.viewpoints import Command, logged, prepare
+
+
+class Privileged:
+    """A planner that is told everything."""
+
+    cameras, privileged = (), True
+
+    def plan(self, observation):
+        raise NotImplementedError
+
+
+def moving(velocity=(10.0, 0.0), acceleration=0.0, yaw_rate=0.0, token="token", situation=None) -> Observation:
+    """A car that has driven straight at constant velocity, told nothing of the road."""
+    seconds = np.arange(-15, 1) / 10
+    count = len(seconds)
+    poses = np.stack([velocity[0] * seconds, velocity[1] * seconds, np.zeros(count)], axis=1)
+    accelerations = np.tile([acceleration, 0.0], (count, 1))
+    history = History(seconds, poses, np.tile(velocity, (count, 1)), accelerations, np.full(count, yaw_rate))
+    return Observation(token, 0, Vehicle.pacifica(), history, Command.STRAIGHT, privileged=situation)
+
+
+def seen(log: Log, now: int) -> tuple[Observation, Context]:
+    """A moment of a log, and its context."""
+    scene = Scene(log, now, 15, 50)
+    context = build_context(scene)
+    frame = Frame(scene.token, logged(scene, prepare(log)), False)
+    return observation_of(frame, context, Privileged(), None), context
