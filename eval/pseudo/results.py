@@ -159,8 +159,8 @@ def read_results(folder: Path) -> Results:
     try:
         table = pq.read_table(folder / RESULTS, schema=SCHEMA)
         substrate = json.loads((folder / SUBSTRATE).read_bytes())
-        planners = tuple(substrate["planners"])
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        planners = tuple(pc.unique(table["planner"]).to_pylist())
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise SwerveError(f"{folder}: no results of an evaluation ({error}). Run `swerve evaluate` first") from error
     groups = groups_of(table.filter(pc.field("planner") == planners[0]))
     return Results(table, planners, groups, substrate)

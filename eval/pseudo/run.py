@@ -48,6 +48,7 @@ def evaluate_case(
     frames, rows = [case.frames[token] for token in case.group.tokens], list[list[_Verdict]]()
     for first in range(0, len(frames), _BATCH):
         part = frames[first : first + _BATCH]
+        tell(part[0].token, first / len(frames))
         contexts = [build_context(frame.viewpoint.scene, frame.token, frame.follow_up) for frame in part]
         for context, answers in zip(contexts, _answers(part, contexts, planners, case.views), strict=True):
             tell(context.token, len(rows) / len(frames))

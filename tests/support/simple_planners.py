@@ -1,5 +1,9 @@
 """Planners for tests: one that works, and those that fail in each way that a stranger's planner can."""
 
+import os
+import signal
+from pathlib import Path
+
 import numpy as np
 
 from swerve.scenes.planning import Trajectory
@@ -44,3 +48,32 @@ class BatchFailsAt(FailsAt):
     def plan_batch(self, observations):
         self.batches.append(len(observations))
         return [self.plan(observation) for observation in observations]
+
+
+class Killed(Cruise):
+    """Ends its process as the system does when memory runs out, while a file is there, in scenes of one log."""
+
+    def __init__(self, file: str, log: str):
+        super().__init__()
+        self.file, self.log = file, log
+
+    def plan(self, observation):
+        if observation.token.startswith(self.log) and Path(self.file).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().plan(observation)
+
+
+class FailsOften(Cruise):
+    """Raises in some follow-ups of one log."""
+
+    def __init__(self, log: str):
+        super().__init__()
+        self.log = log
+
+    def plan(self, observation):
+        if self.fails(observation.token):
+            raise RuntimeError("no idea where to go")
+        return super().plan(observation)
+
+    def fails(self, token):
+        return token.startswith(self.log) and token.endswith("-now") and token.count("-") == 4

@@ -175,6 +175,6 @@ def test_images_are_drawn_once_for_all_planners():
 def test_progress_is_told():
     told = []
     evaluate_case(simple_case(), {"cruise": Cruise()}, "log-replay", lambda token, share: told.append((token, share)))
-    assert [token for token, _ in told] == list(GROUP.tokens)
+    assert list(dict.fromkeys(token for token, _ in told)) == list(GROUP.tokens)
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert 0 <= told[0][1] < told[-1][1] < 1
