@@ -1,0 +1,64 @@
+"""`swerve evaluate` from outside: what it prints, what it leaves, how it exits."""
+
+from rich.console import Console
+from simple_source import SimpleSource
+from typer.testing import CliRunner
+
+from swerve.cli import app
+from swerve.eval.pseudo.build import build
+from swerve.eval.pseudo.options import BuildOptions
+from swerve.evaluate_command import SHORT, leaderboard
+from swerve.scenes import SwerveError
+
+
+def planner_row(score, failures):
+    stage = dict.fromkeys(SHORT, 1.0) | {"score": score}
+    return {"score": score, "stage_one": stage, "stage_two": {**stage, "ego_progress": 0.456}, "failures": failures}
+
+
+def shown(table):
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get().splitlines()
+
+
+def test_leaderboard_is_best_first_and_fits_a_terminal():
+    summary = {
+        "cases": 3,
+        "frames": 72,
+        "planners": {"slow": planner_row(0.25, 0), "constant-velocity": planner_row(0.5, 2)},
+    }
+    lines = shown(leaderboard(summary))
+    assert lines[0].startswith("3 cases, 72 scenes")
+    rows = [line.split() for line in lines if line.strip()][1:]
+    assert rows[0] == ["planner", "EPDMS", "NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "EC", "failed"]
+    assert rows[2] == ["constant-velocity", "50.00", "2"]
+    assert rows[3] == ["stage", "one", "50.00", *["100"] * 9]
+    assert rows[4] == ["stage", "two", "50.00", *["100"] * 4, "46", *["100"] * 4]
+    assert rows[5] == ["slow", "25.00", "-"]
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_command(tmp_path):
+    options = BuildOptions(every=4.0, views="none", policy="log-replay", least=2, most=2)
+    build([SimpleSource(("train-a",))], tmp_path / "benchmark", options, workers=1)
+    words = ["evaluate", str(tmp_path / "benchmark"), "--traffic", "log-replay", "--workers", "1"]
+    words += ["--out", str(tmp_path / "out"), "--planner", "simple_planners:FailsOften,log=train,label=fails"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1, result.output
+    assert "failed: fails in train-a-" in result.output
+    assert "RuntimeError: no idea where to go" in result.output
+    assert "2 failures, each scored 0" in result.output
+    assert "<!doctype html>" in (tmp_path / "out" / "index.html").read_text()[:50].lower()
+    again = CliRunner().invoke(app, [*words[:-1], "constant-velocity", "--no-report"])
+    assert again.exit_code == 0, again.output
+    assert not (tmp_path / "out" / "index.html").exists(), "the report was of other planners"
+    assert (tmp_path / "out" / "scores" / "constant-velocity.csv").is_file()
+    assert not (tmp_path / "out" / "scores" / "fails.csv").exists()
+
+
+def test_what_is_no_benchmark_is_told(tmp_path):
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--planner", "stationary", "--out", str(tmp_path)])
+    assert isinstance(result.exception, SwerveError)
+    assert "not a finished benchmark" in str(result.exception)
