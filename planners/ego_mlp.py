@@ -26,6 +26,9 @@ POSES: Final = 8
 # The moments (s) of the past poses, NAVSIM's.
 PAST: Final = (-1.5, -1.0, -0.5)
 INPUTS: Final = 2 + 2 + 1 + 3 * len(PAST) + len(Command)
+# Standard deviations beyond which an input counts no more: a quantity that hardly varies in one set of logs (a car does
+# not slide sideways in a town) may be far out in another.
+_FARTHEST: Final = 3.0
 # To be raised whenever inputs, outputs or the layout of the file change: old files are then refused, not misread.
 VERSION: Final = 1
 _FORMAT, _HEADER = "swerve-ego-mlp", "swerve"
@@ -70,9 +73,15 @@ class EgoMlp:
 
     def poses(self, inputs: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n 8 3"]:
         """What the network makes of inputs."""
-        standard = (inputs - self.input_mean) / self.input_scale
-        out = forward(standard, self.weights, self.biases)
+        out = forward(standardised(inputs, self.input_mean, self.input_scale), self.weights, self.biases)
         return (out * self.output_scale + self.output_mean).reshape(len(inputs), POSES, 3)
+
+
+def standardised(
+    inputs: Float[np.ndarray, "n f"], mean: Float[np.ndarray, "f"], scale: Float[np.ndarray, "f"]
+) -> Float[np.ndarray, "n f"]:
+    """What the network sees of inputs."""
+    return np.clip((inputs - mean) / scale, -_FARTHEST, _FARTHEST)
 
 
 def forward(inputs: Any, weights: Sequence[Any], biases: Sequence[Any]) -> Any:  # noqa: ANN401

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from swerve.data import Source
 from swerve.data.samples.trajectories import history_of, trajectory_arrays
 from swerve.eval.thresholds import POSE_INTERVAL
-from swerve.planners.ego_mlp import INPUTS, INSTALL, PAST, POSES, EgoMlp, features, forward
+from swerve.planners.ego_mlp import INPUTS, INSTALL, PAST, POSES, EgoMlp, features, forward, standardised
 from swerve.scenes import Log, MissingExtraError, Split, SwerveError, scenes_of
 from swerve.scenes.viewpoints import logged, prepare
 
@@ -133,7 +133,7 @@ def train_ego_mlp(
     torch = require_torch()
     flat = examples.targets.reshape(len(examples), -1)
     scales = (*_scales(examples.inputs), *_scales(flat))
-    inputs = torch.tensor((examples.inputs - scales[0]) / scales[1], dtype=torch.float32)
+    inputs = torch.tensor(standardised(examples.inputs, *scales[:2]), dtype=torch.float32)
     targets = torch.tensor((flat - scales[2]) / scales[3], dtype=torch.float32)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
