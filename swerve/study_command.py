@@ -88,12 +88,11 @@ def show_study(console: Console, folder: Path, report: StudyReport) -> None:
     console.print(timing_line(report.timing, "plans"), highlight=False, soft_wrap=True)
     counts = f"{len(study.planners)} planners, {len(study.tokens)} cases of {len(set(study.logs))} logs"
     console.print(f"{counts}, {int(study.present.sum())} pairs of follow-ups\n", highlight=False, soft_wrap=True)
+    wide = Console(width=None if console.is_terminal else 132, markup=False)
     for table in (main_table(findings), intervals_table(findings), variants_table(findings)):
-        # Whole lines also where the terminal is narrow, or there is none.
-        console.print(table, highlight=False, crop=False, no_wrap=True, width=max(console.width, 120))
-        console.print()
+        wide.print(table, "", highlight=False)
     for line in difference_lines(findings):
-        console.print(line, highlight=False, soft_wrap=True)
+        wide.print(line, highlight=False, soft_wrap=True)
     effective = f"In the median {findings.effective:.1f} follow-ups count for a frame; "
     console.print(
         f"{effective}in {100 * findings.uniform:.0f} % all count alike, because the plan ends too far off.",

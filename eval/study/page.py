@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from swerve.eval.report.svg import Series, lines, scatter
-from swerve.eval.study.correlate import Agreement, Estimate
+from swerve.eval.report.svg import Series, element, lines, scatter, standalone
+from swerve.eval.study.correlate import Agreement
 from swerve.eval.study.findings import Findings
 from swerve.eval.study.measures import Formula
 from swerve.eval.study.records import Study
+from swerve.eval.study.tables import difference_lines, interval, shown
 from swerve.eval.study.variants import VARIANCES
 from swerve.rasterizer.webpage import webpage
 
@@ -41,9 +42,10 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         "the mean of its closed-loop scores on the same cases. Brackets: 95 % intervals, planners and "
         f"{findings.units} drawn anew together."
     )
+    said = "".join(f"<p>{html.escape(line)}.</p>" for line in difference_lines(findings))
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
-        f"{_differences(findings)}{_main_table(findings)}<h2>Planners</h2>"
+        f"{said}{_main_table(findings)}<h2>Planners</h2>"
         "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
         "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"
@@ -52,8 +54,22 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
     return webpage("Swerve: study", body, _STYLE)
 
 
-def study_scatter(study: Study, findings: Findings, name: str, size: tuple[int, int] = (640, 480)) -> str:
-    """One measure against closed loop, a point per planner, as an `<svg>` element."""
+def scatter_file(study: Study, findings: Findings) -> str:
+    """The text of an .svg file: pseudo-simulation and the best one-stage measure beside each other."""
+    size, gap = (620, 470), 20
+    drawn = [_scatter(study, findings, name, size) for name in (_chosen(findings), findings.best_one_stage)]
+    placed = [one.replace("<svg", f'<svg x="{place * (size[0] + gap)}"', 1) for place, one in enumerate(drawn)]
+    return standalone(element((2 * size[0] + gap, size[1]), "".join(placed), "open-loop scores against closed loop"))
+
+
+def _chosen(findings: Findings) -> str:
+    """The pseudo-simulation score with the same formula as the best one-stage measure, for pictures side by side."""
+    formula: Formula = "reduced" if "reduced" in findings.best_one_stage else "full"
+    return f"pseudo-simulation, {formula}"
+
+
+def _scatter(study: Study, findings: Findings, name: str, size: tuple[int, int] = (640, 480)) -> str:
+    """One measure against closed loop, a point per planner."""
     values, closed = findings.measures[name].mean(axis=1), study.closed_loop.mean(axis=1)
     labels = [
         f"{planner}: {x:.3f}, closed loop {y:.3f}" for planner, x, y in zip(study.planners, values, closed, strict=True)
@@ -62,17 +78,10 @@ def study_scatter(study: Study, findings: Findings, name: str, size: tuple[int, 
     return scatter(points, labels, study.families, name, "closed-loop score", fit=True, size=size)
 
 
-def chosen_pseudo(findings: Findings) -> str:
-    """The pseudo-simulation score with the same formula as the best one-stage measure, for pictures side by side."""
-    formula: Formula = "reduced" if "reduced" in findings.best_one_stage else "full"
-    return f"pseudo-simulation, {formula}"
-
-
 def _scatters(study: Study, findings: Findings) -> list[tuple[str, str]]:
-    names = (chosen_pseudo(findings), findings.best_one_stage, "minus ADE", "open-loop score")
+    names = (_chosen(findings), findings.best_one_stage, "minus ADE", "open-loop score")
     return [
-        (f"{name}: r {_number(findings.main[name].pearson['joint'])}", study_scatter(study, findings, name))
-        for name in names
+        (f"{name}: r {shown(findings.main[name].pearson['joint'])}", _scatter(study, findings, name)) for name in names
     ]
 
 
@@ -122,8 +131,8 @@ def _main_table(findings: Findings) -> str:
     ]
     rows = []
     for name, found in findings.main.items():
-        cells = [_number(one["joint"]) for one in (found.pearson, found.r2, found.spearman)]
-        alone = [_interval(found.pearson[kind]) for kind in ("planners", "cases")]
+        cells = [shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman)]
+        alone = [interval(found.pearson[kind]) for kind in ("planners", "cases")]
         rows.append((name, *cells, *alone, f"{found.within:.2f}"))
     return _table(head, rows, findings.best_one_stage)
 
@@ -134,19 +143,10 @@ def _variants(findings: Findings) -> str:
     for kind, names in findings.variants[formulas[0]].items():
         for place, name in enumerate(names):
             found = [findings.variants[formula][kind][name] for formula in formulas]
-            cells = [_number(one.pearson["joint"]) for one in found] + [_number(one.spearman["joint"]) for one in found]
+            cells = [shown(one.pearson["joint"]) for one in found] + [shown(one.spearman["joint"]) for one in found]
             rows.append(("" if place else kind, name, *cells))
     head = ["varied", "", *(f"Pearson r, {formula} EPDMS" for formula in formulas)]
     return _table([*head, *(f"Spearman, {formula}" for formula in formulas)], rows)
-
-
-def _differences(findings: Findings) -> str:
-    said = [
-        f"r of {name} exceeds that of {findings.best_one_stage} by {one.estimate.value:+.3f} "
-        f"{_interval(one.estimate)}; it is larger in {100 * one.share:.0f} % of the resamples."
-        for name, one in findings.differences.items()
-    ]
-    return "".join(f"<p>{html.escape(one)}</p>" for one in said)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], best: str | None = None) -> str:
@@ -162,11 +162,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], best: str | None 
 
 def _figure(title: str, drawn: str) -> str:
     return f"<figure><h3>{html.escape(title)}</h3>{drawn}</figure>"
-
-
-def _number(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} {_interval(estimate)}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"[{estimate.low:.2f}, {estimate.high:.2f}]"

@@ -13,10 +13,9 @@ from swerve.data.files import to_json, told_where, write_atomically
 from swerve.data.jobs import Failure, Layout, job_config, open_job, run_work, write_failures
 from swerve.data.samples.shards import file_digest
 from swerve.eval.pseudo.store import BENCHMARK, Benchmark
-from swerve.eval.report.svg import standalone
 from swerve.eval.study.findings import Findings, findings_of
 from swerve.eval.study.options import Member, StudyOptions
-from swerve.eval.study.page import chosen_pseudo, study_page, study_scatter
+from swerve.eval.study.page import scatter_file, study_page
 from swerve.eval.study.records import Study, stack
 from swerve.eval.study.tables import planner_rows, summary_of
 from swerve.eval.study.work import RECORDS, Loader, StudyWork, failures_of
@@ -97,8 +96,7 @@ def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(planner_rows(study, findings)), sink)
     write_atomically(folder / PLANNERS, sink.getvalue().to_pybytes())
-    drawn = study_scatter(study, findings, chosen_pseudo(findings))
-    write_atomically(folder / SCATTER, standalone(drawn).encode())
+    write_atomically(folder / SCATTER, scatter_file(study, findings).encode())
     write_atomically(folder / PAGE, study_page(study, findings, _facts(stamp)).encode())
     write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "substrate": stamp}))
 

@@ -1,4 +1,7 @@
-"""What a study found, as tables: for the terminal, for study.json, and per planner for study.parquet."""
+"""What a study found, as tables: for the terminal, for study.json, and per planner for study.parquet.
+
+Tables for the terminal are for a console without markup: intervals stand in square brackets.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,21 +17,20 @@ from swerve.eval.study.records import Study
 
 def main_table(findings: Findings) -> Table:
     """The main measures: r, R2 and rank correlation with their joint intervals."""
-    table = Table(
-        "against closed loop", "Pearson r", "R2", "Spearman", "within families", box=None, padding=(0, 2, 0, 0)
-    )
+    table = Table("against closed loop", "Pearson r", "R2", "Spearman", box=None, padding=(0, 2, 0, 0))
     for name, found in findings.main.items():
         cells = (shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman))
-        table.add_row(name, *cells, f"{found.within:.2f}")
+        table.add_row(name, *cells)
     return table
 
 
 def intervals_table(findings: Findings) -> Table:
-    """The 95 % intervals of r, by what is drawn again."""
-    head = ("95 % intervals of r", "both", "planners", findings.units)
+    """The 95 % intervals of r, by what is drawn again; and r of what families do not explain."""
+    head = ("95 % intervals of r", "both", "planners", findings.units, "r within families")
     table = Table(*head, box=None, padding=(0, 2, 0, 0))
     for name, found in findings.main.items():
-        table.add_row(name, *(interval(found.pearson[kind]) for kind in ("joint", "planners", "cases")))
+        cells = (interval(found.pearson[kind]) for kind in ("joint", "planners", "cases"))
+        table.add_row(name, *cells, f"{found.within:.2f}")
     return table
 
 
@@ -68,7 +70,7 @@ def shown(estimate: Estimate, sign: bool = False) -> str:
 
 def interval(estimate: Estimate) -> str:
     """The interval alone."""
-    return f"\\[{estimate.low:.2f}, {estimate.high:.2f}]"
+    return f"[{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def summary_of(study: Study, findings: Findings) -> dict[str, Any]:

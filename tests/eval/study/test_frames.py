@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from simple_case import SHIFTS, simple_case
+from study_work import Steady
 
 from swerve.eval import build_context, pdms, two_stage
 from swerve.eval.pseudo.run import evaluate_case
@@ -10,22 +11,6 @@ from swerve.eval.study.records import CaseRecord, stack
 from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
-
-
-class Steady:
-    """Drives straight on at a share of its speed; every 0.5 s, or ten times a second."""
-
-    cameras = ()
-
-    def __init__(self, share=1.0, interval=0.5, broken=False):
-        self.share, self.interval, self.broken = share, interval, broken
-
-    def plan(self, observation):
-        if self.broken:
-            raise RuntimeError("no idea")
-        seconds = self.interval * np.arange(1, round(4.0 / self.interval) + 1)
-        speed = self.share * observation.history.velocity[-1, 0]
-        return Trajectory(np.stack([speed * seconds, *np.zeros((2, len(seconds)))], axis=1), self.interval)
 
 
 @pytest.fixture(scope="module")
