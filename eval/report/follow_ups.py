@@ -12,8 +12,10 @@ from swerve.eval.report.svg import FAINT, GRID, INK, Axes, element, text, tick, 
 from swerve.eval.trajectories import to_world
 from swerve.scenes.transforms import rotation_about_z
 
-_SIZE = (520, 300)
+_SIZE = (520, 390)
 _RADIUS = 12.0
+# A circle of this radius has room for a score.
+_ROOMY = 9.0
 
 
 def follow_up_chart(first: Replay, rows: Sequence[FrameRow], shown: str) -> str:
@@ -32,15 +34,14 @@ def follow_up_chart(first: Replay, rows: Sequence[FrameRow], shown: str) -> str:
     end = seen_from(base, first.row.end[None])
     axes = _axes(np.concatenate([starts, np.zeros((1, 2)), *([] if first.row.failed else [end])]))
     pixels = axes.pixels(starts)
-    roomy = _closest(pixels) >= 1.7 * _RADIUS
-    radius = _RADIUS if roomy else max(0.55 * _closest(pixels), 3.5)
+    radius = float(np.clip(0.52 * _closest(pixels), 3.5, _RADIUS))
     order = np.argsort([row.weight for row in rows], kind="stable")
-    dots = [_start(pixels[index], rows[index], rows, radius, roomy, shown) for index in order]
+    dots = [_start(pixels[index], rows[index], rows, radius, shown) for index in order]
     top = max(row.weight for row in rows)
     marks = _cross(axes.pixels(np.zeros((1, 2)))[0], HUMAN, "where the human was after 4 s")
     if not first.row.failed:
         marks += _cross(axes.pixels(end)[0], PLAN, "where the plan ends")
-    return element(_SIZE, _grid(axes) + "".join(dots) + marks + _color_bar(top), "follow-up starts")
+    return element(_SIZE, _grid(axes) + marks + "".join(dots) + _color_bar(top), "follow-up starts")
 
 
 def seen_from(base: Float[np.ndarray, "3"], points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
@@ -76,9 +77,7 @@ def _closest(pixels: Float[np.ndarray, "n 2"]) -> float:
     return float(apart[~np.eye(len(pixels), dtype=bool)].min(initial=np.inf))
 
 
-def _start(
-    place: Float[np.ndarray, "2"], row: FrameRow, rows: Sequence[FrameRow], radius: float, labelled: bool, shown: str
-) -> str:
+def _start(place: Float[np.ndarray, "2"], row: FrameRow, rows: Sequence[FrameRow], radius: float, shown: str) -> str:
     x, y = place.tolist()
     ring = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius + 3:.1f}" fill="none" stroke="#ff5d6c" stroke-width="2"/>'
     share = row.weight / max(other.weight for other in rows)
@@ -87,7 +86,7 @@ def _start(
     return (
         (ring if row.token == shown else "")
         + follow_up_dot(place, row, round(radius, 1), rows)
-        + (label if labelled else "")
+        + (label if radius >= _ROOMY else "")
     )
 
 
@@ -98,11 +97,8 @@ def short(score: float) -> str:
 
 def _cross(place: Float[np.ndarray, "2"], color: str, title: str) -> str:
     x, y = place.tolist()
-    shape = f"M{x - 6:.1f} {y:.1f}h12m-6 -6v12"
-    return (
-        f'<path d="{shape}" stroke="#0c0e12" stroke-width="5"/>'
-        f'<path d="{shape}" stroke="{color}" stroke-width="2.2"><title>{title}</title></path>'
-    )
+    shape = f"M{x - 20:.1f} {y:.1f}h40m-20 -20v40"
+    return f'<path d="{shape}" stroke="{color}" stroke-width="1.5"><title>{title}</title></path>'
 
 
 def _grid(axes: Axes) -> str:

@@ -8,6 +8,8 @@ dt { color: #7d8695; font-size: 12px; } .note, .notes p { font-size: 13px; color
 .notes { columns: 420px; column-gap: 40px; } .notes p { break-inside: avoid; } .notes b { color: #d9dde5; }
 .substrate { display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; } .substrate dd { overflow-wrap:
   anywhere; }
+details { margin-top: 10px; font-size: 13px; color: #98a1b0; } summary { cursor: pointer; }
+details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background: #151920; font-size: 12px; }
 .board { margin-top: 6px; }
 .board li { display: grid; gap: 4px 26px; align-items: center; padding: 10px 14px; margin-bottom: 6px; border-radius:
   6px; background: #151920; grid-template-columns: minmax(150px, 1fr) minmax(180px, 1.2fr) auto; }
@@ -54,8 +56,9 @@ dt { color: #7d8695; font-size: 12px; } .note, .notes p { font-size: 13px; color
   line-height: 20px; text-align: center; }
 .error { margin: 10px 0; padding: 10px 12px; max-height: 220px; overflow: auto; background: #2a1519; color: #ffb3ba;
   border-radius: 6px; font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
-.views { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 6px; }
-.views img { display: block; width: 100%; height: auto; } .views figcaption { padding: 3px 7px 4px; font-size: 11px; }
+.views { display: grid; grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: 6px; }
+.views figure { max-width: 480px; } .views img { display: block; width: 100%; height: auto; }
+.views figcaption { padding: 3px 7px 4px; font-size: 11px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 14px 0; font-size: 12px; color: #b4bbc8; }
 .legend li { display: flex; align-items: center; gap: 6px; }
 .chart { max-width: 760px; } .chart svg { display: block; width: 100%; height: auto; } .chart figcaption { max-width:

@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -23,6 +23,7 @@ from swerve.scenes.primitives import build_static
 Stories = Mapping[tuple[str, str], str]
 
 
+@runtime_checkable
 class Cases(Protocol):
     """Where cases come from: `swerve.eval.pseudo.store.Benchmark`."""
 

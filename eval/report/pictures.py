@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from swerve.eval.report.replay import Event, Replay, ego_footprints, footprint_of
 from swerve.eval.report.standing import FrameRow
@@ -200,12 +200,17 @@ def _other(view: View, replay: Replay, track: int) -> str:
     moves = float(np.hypot(*(boxes[steps[-1], :2] - boxes[steps[0], :2]))) > 1.0
     if moves:
         way = f'fill="none" stroke="{color}" stroke-opacity="0.45" stroke-width="1.5"'
-        parts.append(f'<path d="{_path(view.at(boxes[steps, :2]))}" {way}/>')
+        parts.append(f'<path d="{_path(view.at(boxes[_now_and_then(steps), :2]))}" {way}/>')
     looks = {0: _FILLED, 20: _OUTLINED.replace("{opacity}", "0.7"), 40: _OUTLINED.replace("{opacity}", "0.4")}
     for step, look in looks.items():
         if world.present[step, track] and (moves or step == 0):
             parts.append(_polygon(view.at(footprint_of(boxes[step])), look.format(color=color)))
     return f"<g><title>{kind.name.lower()} {html.escape(world.ids[track])}</title>{''.join(parts)}</g>"
+
+
+def _now_and_then(steps: Int[np.ndarray, "k"]) -> Int[np.ndarray, "j"]:
+    """Every half second, and the last."""
+    return np.append(steps[:-1:5], steps[-1:])
 
 
 def _ego(view: View, replay: Replay) -> str:
@@ -214,8 +219,8 @@ def _ego(view: View, replay: Replay) -> str:
     parts = []
     if len(replay.plan):
         dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{PLAN}"/>' for x, y in view.at(replay.plan).tolist()]
-        parts.append(_way(view, _from_now(replay, replay.plan), PLAN, "the plan", width=1.2) + "".join(dots))
-        parts.append(_way(view, replay.path, PATH, "the simulated car", width=2.4))
+        parts.append(_way(view, replay.path, PATH, "the simulated car", width=2.6))
+        parts.append(_way(view, _from_now(replay, replay.plan), PLAN, "the plan", width=1.0) + "".join(dots))
         parts += [_later(view, replay, step) for step in (20, 40)]
     corners = view.at(ego_footprints(now)[0])
     nose = (corners[0] + corners[3]) / 2

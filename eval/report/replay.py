@@ -136,7 +136,7 @@ def ego_footprints(poses: Float[np.ndarray, "t c"]) -> Float[np.ndarray, "t 4 2"
 
 def footprint_of(box: Float[np.ndarray, "6"]) -> Float[np.ndarray, "4 2"]:
     """Corners of a box (x, y, cos, sin, half length, half width)."""
-    return box_footprints(box[:2], np.arctan2(box[3], box[2]), 2 * box[4:])
+    return box_footprints(box[:2], np.asarray(np.arctan2(box[3], box[2])), 2 * box[4:])
 
 
 def _front(scores: Scores, step: int) -> Float[np.ndarray, "2"]:

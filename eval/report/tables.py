@@ -1,9 +1,9 @@
 """The leaderboard, sub-scores and the head of a report, as HTML."""
 
 import html
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +23,18 @@ def head(title: str, results: Results) -> str:
     counts = (
         f"{len(results.planners)} planner{'s' * (len(results.planners) > 1)} on {len(pairs)} cases from {logs} "
         f"log{'s' * (logs > 1)}: {2 * len(pairs)} frames of the first stage, {2 * sum(pairs)} follow-up frames "
-        f"({min(pairs)} to {max(pairs)} pairs a case)."
+        f"({_range(pairs)} pairs a case)."
     )
     facts = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
-        for name, value in _facts(results.substrate)
+        f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_said(value))}</dd></div>"
+        for name, value in results.substrate.items()
+        if not isinstance(value, Mapping) or name == "packages"
     )
-    return f'<h1>{html.escape(title)}</h1><p>{counts}</p><dl class="substrate">{facts}</dl>'
+    stamp = html.escape(json.dumps(results.substrate, indent=1, ensure_ascii=False))
+    return (
+        f'<h1>{html.escape(title)}</h1><p>{counts}</p><dl class="substrate">{facts}</dl>'
+        f"<details><summary>Everything the scores stand on</summary><pre>{stamp}</pre></details>"
+    )
 
 
 def leaderboard(standings: Sequence[Standing], anchors: Mapping[str, str]) -> str:
@@ -101,17 +106,15 @@ def footnotes(rejections: pa.Table) -> str:
     )
 
 
-def _facts(substrate: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The substrate as names and values; what is nested becomes a list."""
-    return [(name.replace("_", " "), _said(value)) for name, value in substrate.items() if name != "planners"]
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _said(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name.replace('_', ' ')} {_said(one)}" for name, one in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_said(one) for one in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+    return str(value)
 
 
 def _row(rank: int, standing: Standing, anchor: str) -> str:

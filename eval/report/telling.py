@@ -99,7 +99,7 @@ def _column(event: Event) -> int:
 
 
 def _when(event: Event) -> float:
-    return float("inf") if event.step is None else event.step
+    return float("inf") if event.step is None else float(event.step)
 
 
 def _last_line(error: str) -> str:

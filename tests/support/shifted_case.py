@@ -10,7 +10,7 @@ from swerve.eval.pseudo.case import Case, Frame
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, Log, Scene
 from swerve.scenes.planning import Observation, Trajectory
-from swerve.scenes.primitives import build_dynamic, build_static
+from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
 
 # (aside, ahead) in metres.
@@ -27,18 +27,21 @@ def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHI
         frames += pair
         pairs.append(tuple(frame.token for frame in pair))
     group = Group(frames[0].token, frames[1].token, tuple(pairs))
-    return Case(log.name, group, {frame.token: frame for frame in frames}, DrawnViews())
+    return Case(log.name, group, {frame.token: frame for frame in frames}, DrawnViews(build_static(log.road_map)))
 
 
 class DrawnViews:
     """Images drawn when they are asked for."""
 
+    def __init__(self, static: Primitives) -> None:
+        self.static = static
+
     def cameras(self, frame: Frame) -> tuple[Camera, ...]:
-        return tuple(camera.resized(320, 180) for camera in frame.viewpoint.cameras)
+        return tuple(camera.resized(160, 90) for camera in frame.viewpoint.cameras)
 
     def images(self, frame: Frame, cameras: Sequence[str]) -> Mapping[str, np.ndarray]:
         scene, wanted = frame.viewpoint.scene, [one for one in self.cameras(frame) if one.name in cameras]
-        world = build_static(scene.log.road_map).joined(build_dynamic(scene.tracks, scene.lights, scene.history))
+        world = self.static.joined(build_dynamic(scene.tracks, scene.lights, scene.history))
         views = render(world, wanted, frame.viewpoint.world_from_ego[None], Style.rap(), ("rgb",))[0]
         return {camera.name: view.rgb for camera, view in zip(wanted, views, strict=True)}
 

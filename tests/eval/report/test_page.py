@@ -1,0 +1,128 @@
+"""The page is whole, needs nothing, says everything, and believes no stranger's text."""
+
+import base64
+import html
+import io
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+from reported import HOSTILE, PLANNERS, HandMade, cases, results
+
+from swerve.eval.pseudo.results import Results
+from swerve.eval.report.page import ReportOptions, report_page, write_report
+from swerve.eval.report.standing import standings
+
+VOID = ("meta", "img", "br", "link")
+
+
+class Checked(HTMLParser):
+    """Tags that close, and what they refer to."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open, self.faults, self.links, self.ids, self.tags = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "xlink:href", "action", "data")]
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.faults += [(tag, name) for name, _ in attrs if name.startswith("on")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(("closes", tag))
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return report_page(HandMade(), results(), ReportOptions("Made <by> hand", worst=1, cameras={"slow": ()}))
+
+
+@pytest.fixture(scope="module")
+def checked(page) -> Checked:
+    parser = Checked()
+    parser.feed(page)
+    parser.close()
+    return parser
+
+
+def test_the_page_is_well_formed(checked):
+    assert checked.faults == []
+    assert checked.open == []
+    assert len(set(checked.ids)) == len(checked.ids)
+
+
+def test_the_page_needs_nothing_from_outside(page, checked):
+    assert "http" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+    assert {tag for tag in checked.tags if tag in ("link", "iframe", "object", "embed")} == set()
+    assert all(link.startswith(("data:image/", "#")) for link in checked.links)
+    assert checked.links, "it has pictures"
+
+
+def test_pictures_can_be_decoded(checked):
+    urls = [link for link in checked.links if link.startswith("data:")]
+    for url in urls:
+        Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).verify()
+    # Of each planner: two frames from above, and three cameras of each, but for the one that asks for none.
+    assert len(urls) == len(PLANNERS) * 2 + (len(PLANNERS) - 1) * 2 * 3
+
+
+def test_links_within_the_page_lead_somewhere(checked):
+    assert {link[1:] for link in checked.links if link.startswith("#")} <= set(checked.ids)
+
+
+def test_every_planner_is_there_with_its_worst_case(page):
+    groups = results().groups
+    panes = page.split('<section class="planner"')[1:]
+    ranked = standings(results(), "navsim-exact")
+    assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
+    assert len(panes) == len(PLANNERS)
+    for pane, one in zip(panes, ranked, strict=True):
+        assert f"<h2>{html.escape(one.label)}</h2>" in pane
+        assert pane.count('<article class="case">') == 1
+        assert html.escape(groups[one.worst(1)[0]].now) in pane
+    assert page.count(f"<b>{ranked[0].score:.3f}</b>") >= 1
+
+
+def test_strangers_texts_are_escaped(page):
+    assert HOSTILE not in page
+    assert html.escape(HOSTILE) in page
+    assert "<b>no idea</b>" not in page
+    assert "RuntimeError: &lt;b&gt;no idea&lt;/b&gt; &amp; no plan" in page
+    assert "<title>Made &lt;by&gt; hand</title>" in page
+
+
+def test_failures_and_cameras_are_told(page):
+    ranked = {one.label: one for one in standings(results(), "navsim-exact")}
+    assert ranked[HOSTILE].failures > 0
+    assert f"<dd>{ranked[HOSTILE].failures} of {ranked[HOSTILE].frames}</dd>" in page
+    assert "The planner failed: RuntimeError" in page
+    assert "This planner asks for no camera." in page
+    assert "3 for collision, 2 for off road" in page
+
+
+def _of_slow_alone() -> Results:
+    whole = results()
+    stamp = {**whole.substrate, "planners": {"slow": "shifted_case:Straight"}}
+    return replace(whole, table=whole.of("slow"), planners=("slow",), substrate=stamp)
+
+
+def test_the_page_is_the_same_every_time(tmp_path):
+    """And more worst cases than there are cases shows them all."""
+    options = ReportOptions(worst=9, cameras={"slow": ()})
+    size = write_report(tmp_path / "out" / "index.html", HandMade(), _of_slow_alone(), options)
+    written = (tmp_path / "out" / "index.html").read_bytes()
+    assert len(written) == size
+    assert written.decode() == report_page(HandMade(), _of_slow_alone(), options)
+    assert written.decode().count('<article class="case">') == len(cases())
+    assert "The 2 worst cases" in written.decode()

@@ -1,0 +1,50 @@
+"""An evaluation made by hand, small enough to be done once for all tests of the report."""
+
+from functools import cache
+
+import pyarrow as pa
+from shifted_case import Straight, shifted_case
+from town_logs import town
+
+from swerve.eval.pseudo.case import Case
+from swerve.eval.pseudo.results import Results, result_rows
+from swerve.eval.pseudo.run import evaluate_case
+from swerve.eval.tables import substrate
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+PLANNERS = {
+    "drifts right": Straight(0.9, -4.0),
+    "slow": Straight(0.4),
+    HOSTILE: Straight(fails=True),
+}
+_MOMENTS = (25, 60)
+_SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-1.0, 4.0))
+
+
+@cache
+def cases() -> dict[str, Case]:
+    """By token of the first frame."""
+    made = [shifted_case(town(3), now, _SHIFTS) for now in _MOMENTS]
+    return {case.group.now: case for case in made}
+
+
+@cache
+def results() -> Results:
+    rows = [row for case in cases().values() for row in evaluate_case(case, PLANNERS, "log-replay")]
+    specs = dict.fromkeys(PLANNERS, "shifted_case:Straight")
+    stamp = {**substrate("log-replay", "navsim-exact"), "benchmark": {"name": "hand-made"}, "planners": specs}
+    groups = tuple(case.group for case in cases().values())
+    return Results(result_rows(rows, "navsim-exact"), tuple(PLANNERS), groups, stamp)
+
+
+class HandMade:
+    """What the report asks of a benchmark."""
+
+    def scenes(self) -> pa.Table:
+        return pa.table({"token": list(cases()), "case": [f"case-{number}" for number in range(len(cases()))]})
+
+    def rejections(self) -> pa.Table:
+        return pa.table({"reason": ["off_road"] * 2 + ["collision"] * 3})
+
+    def case(self, name: str) -> Case:
+        return list(cases().values())[int(name.removeprefix("case-"))]
