@@ -1,0 +1,102 @@
+"""The command hands on what it is told, and tells what came of it."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from swerve import build_command
+from swerve.cli import app
+from swerve.data.jobs import Failure
+from swerve.eval.pseudo.build import BuildReport
+from swerve.eval.pseudo.options import BuildOptions
+from swerve.scenes import SwerveError
+from swerve.scenes.viewpoints.follow_up import FollowUpOptions
+
+COUNTS = {
+    "logs": 2,
+    "cases": 3,
+    "follow_ups": 17,
+    "follow_ups_by_origin": {"bank": 10, "synthesis": 7},
+    "frames": 40,
+    "rejected_starts": {"collision": 4, "off_road": 9},
+    "dropped_cases": {"few_follow_ups": 1},
+    "bytes_of_cases": 1,
+}
+TIMING = {"frames": 40, "seconds": 2.0, "frames_per_second": 20.0, "worker_seconds": {"drawing": 1.0}}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Arguments of the build that the command asks for."""
+    calls = []
+
+    def build(sources, folder, options, workers, console):
+        calls.append((sources, folder, options, workers))
+        failures = (Failure("a-log", "", "", "is broken"),) if workers == 7 else ()
+        return BuildReport(COUNTS, TIMING, failures)
+
+    monkeypatch.setattr(build_command, "run_build", build)
+    return calls
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["build", *arguments])
+
+
+def test_without_options_it_is_the_papers_grid(told, tmp_path):
+    result = run("town:2", "town:1", str(tmp_path))
+    assert result.exit_code == 0
+    sources, folder, options, workers = told[0]
+    assert [source.kind for source in sources] == ["town", "town"]
+    assert (folder, options, workers) == (tmp_path, BuildOptions(), None)
+
+
+def test_options_are_handed_on(told, tmp_path):
+    text = (
+        "--every 4 --traffic log-replay --least 2 --most 9 --views none --size own --style surfaces --rig default "
+        "--seed 3 --workers 2 --lateral 1 --lateral-step 0.25 --longitudinal-step 2 --reach 3 --headings=-5,0,5 "
+        "--speeds 0,1 --histories synthesis --bank-speed 2 --bank-acceleration 3 --bank-heading 10 --bank-across 0.5 "
+        "--bank-along 1"
+    )
+    assert run("town:1", str(tmp_path), *text.split()).exit_code == 0
+    grid = FollowUpOptions(
+        lateral=1.0,
+        lateral_step=0.25,
+        longitudinal_step=2.0,
+        reach=3.0,
+        headings=tuple(float(np.deg2rad(angle)) for angle in (-5.0, 0.0, 5.0)),
+        speeds=(0.0, 1.0),
+        sources="synthesis",
+        bank_speed=2.0,
+        bank_acceleration=3.0,
+        bank_heading=float(np.deg2rad(10.0)),
+        bank_across=0.5,
+        bank_along=1.0,
+    )
+    expected = BuildOptions(4.0, 2, 9, "log-replay", grid, "none", "surfaces", "default", None, 3)
+    assert told[0][2:] == (expected, 2)
+
+
+def test_it_tells_counts_reasons_and_failures(told, tmp_path):
+    result = run("town:1", str(tmp_path), "--workers", "7")
+    assert result.exit_code == 1
+    for text in ("3 cases of 2 logs", "17 follow-ups (10 bank, 7 synthesis)", "few_follow_ups", "a-log: is broken"):
+        assert text in result.output
+    # The most frequent reason first.
+    assert result.output.index("off_road") < result.output.index("collision")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        (["--size", "big"], "size: 'big' must be WIDTHxHEIGHT"),
+        (["--headings", "a,b"], "headings: 'a,b' must be numbers between commas"),
+        (["--headings", ""], "headings and speeds need a value each"),
+        (["--lateral-step", "0"], "steps, reach and history must be above 0"),
+        (["--least", "30"], "least: 30 must be 1 or more, and not above most"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong, complaint, tmp_path):
+    result = run("town:1", str(tmp_path), *wrong)
+    assert isinstance(result.exception, SwerveError)
+    assert complaint in str(result.exception)
