@@ -46,7 +46,8 @@ def study(
     from planners and logs drawn anew (cases, where there are fewer than ten logs), and the same for variants of
     pseudo-simulation: weights, kernel widths, aggregation rules, observation densities.
 
-    Writes study.json (everything), study.parquet (a row per planner), study.html, scatter.svg. A study that was
+    Writes study.json (everything), study.parquet and cases.parquet (a row per planner, and per case),
+    study.html, scatter.svg. A study that was
     stopped, or killed, goes on where it was when the same command is given again.
 
     Exit code: 0, or 1 if a planner or a case failed, or 2 if the study could not run.

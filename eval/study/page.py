@@ -11,7 +11,7 @@ from swerve.eval.study.correlate import Agreement
 from swerve.eval.study.findings import Findings
 from swerve.eval.study.measures import Formula
 from swerve.eval.study.records import Study
-from swerve.eval.study.tables import difference_lines, interval, shown
+from swerve.eval.study.tables import case_rows, difference_lines, interval, shown
 from swerve.eval.study.variants import VARIANCES
 from swerve.rasterizer.webpage import webpage
 
@@ -49,7 +49,9 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
         "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"
-        f"{_variants(findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
+        f"{_variants(findings)}<h2>Cases</h2>"
+        "<p>Correlations over the planners in each case alone. Where even the human fails in closed loop, the case is at "
+        f"fault.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
     )
     return webpage("Swerve: study", body, _STYLE)
 
@@ -147,6 +149,19 @@ def _variants(findings: Findings) -> str:
             rows.append(("" if place else kind, name, *cells))
     head = ["varied", "", *(f"Pearson r, {formula} EPDMS" for formula in formulas)]
     return _table([*head, *(f"Spearman, {formula}" for formula in formulas)], rows)
+
+
+def _cases(study: Study, findings: Findings) -> str:
+    rows = case_rows(study, findings)
+    return _table(
+        [key.replace("_", " ") for key in rows[0]], [[_cell(value) for value in row.values()] for row in rows]
+    )
+
+
+def _cell(value: str | int | float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], best: str | None = None) -> str:

@@ -17,14 +17,16 @@ from swerve.eval.study.findings import Findings, findings_of
 from swerve.eval.study.options import Member, StudyOptions
 from swerve.eval.study.page import scatter_file, study_page
 from swerve.eval.study.records import Study, stack
-from swerve.eval.study.tables import planner_rows, summary_of
+from swerve.eval.study.tables import case_rows, planner_rows, summary_of
 from swerve.eval.study.work import RECORDS, Loader, StudyWork, failures_of
 from swerve.eval.tables import substrate
 
-STUDY, PLANNERS, PAGE, SCATTER = "study.json", "study.parquet", "study.html", "scatter.svg"
+STUDY, PLANNERS, CASES, PAGE, SCATTER = "study.json", "study.parquet", "cases.parquet", "study.html", "scatter.svg"
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
-_LAYOUT = Layout(finish=STUDY, files=(PLANNERS, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"})
+_LAYOUT = Layout(
+    finish=STUDY, files=(PLANNERS, CASES, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"}
+)
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,10 @@ def run_study(
 
 def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]) -> None:
     """The tables, the pictures, and last of all the file that says that everything is there."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(planner_rows(study, findings)), sink)
-    write_atomically(folder / PLANNERS, sink.getvalue().to_pybytes())
+    for name, rows in ((PLANNERS, planner_rows(study, findings)), (CASES, case_rows(study, findings))):
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows), sink)
+        write_atomically(folder / name, sink.getvalue().to_pybytes())
     write_atomically(folder / SCATTER, scatter_file(study, findings).encode())
     write_atomically(folder / PAGE, study_page(study, findings, _facts(stamp)).encode())
     write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "substrate": stamp}))

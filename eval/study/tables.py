@@ -1,4 +1,4 @@
-"""What a study found, as tables: for the terminal, for study.json, and per planner for study.parquet.
+"""What a study found, as tables: for the terminal, for study.json, and per planner and case for Parquet.
 
 Tables for the terminal are for a console without markup: intervals stand in square brackets.
 """
@@ -10,9 +10,12 @@ import numpy as np
 from rich.table import Table
 
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
-from swerve.eval.study.correlate import Agreement, Difference, Estimate
+from swerve.eval.study.correlate import Agreement, Difference, Estimate, pearson
 from swerve.eval.study.findings import Findings, Spread
 from swerve.eval.study.records import Study
+
+# The logged driver as a planner of the population: where he fails, the case is at fault.
+_HUMAN = "human"
 
 
 def main_table(findings: Findings) -> Table:
@@ -111,6 +114,27 @@ def planner_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
             **{measure: float(values[row]) for measure, values in measured.items()},
         }
         for row, name in enumerate(study.planners)
+    ]
+
+
+def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
+    """A row per case: how hard it is, and how well one case alone tells planners apart; to look for causes."""
+    measured = {name: findings.measures[name] for name in (*findings.differences, findings.best_one_stage)}
+    human = study.planners.index(_HUMAN) if _HUMAN in study.planners else None
+    return [
+        {
+            "case": token,
+            "log": study.logs[row],
+            "follow_up_pairs": int(study.present[row].sum()),
+            "closed_loop_mean": float(study.closed_loop[:, row].mean()),
+            "closed_loop_deviation": float(study.closed_loop[:, row].std()),
+            "closed_loop_human": None if human is None else float(study.closed_loop[human, row]),
+            **{
+                f"r of {name}": _plain(float(pearson(values[:, row], study.closed_loop[:, row])))
+                for name, values in measured.items()
+            },
+        }
+        for row, token in enumerate(study.tokens)
     ]
 
 

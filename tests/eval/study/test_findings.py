@@ -5,11 +5,13 @@ import time
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 from study_samples import families_of, records
 
 from swerve.eval.study.findings import findings_of
 from swerve.eval.study.records import stack
 from swerve.eval.study.tables import (
+    case_rows,
     difference_lines,
     intervals_table,
     main_table,
@@ -89,6 +91,15 @@ def test_summaries_are_json_and_rows_hold_every_measure(study, findings):
     assert [row["planner"] for row in rows] == list(study.planners)
     assert rows[3]["pseudo-simulation, full"] == findings.measures["pseudo-simulation, full"][3].mean()
     assert rows[3]["closed_loop"] == pytest.approx(study.closed_loop[3].mean())
+
+
+def test_rows_of_cases_tell_where_measures_disagree(study, findings):
+    rows = case_rows(study, findings)
+    assert [row["case"] for row in rows] == list(study.tokens)
+    expected = stats.pearsonr(findings.measures["pseudo-simulation, full"][:, 4], study.closed_loop[:, 4]).statistic
+    assert rows[4]["r of pseudo-simulation, full"] == pytest.approx(expected)
+    assert rows[4]["closed_loop_human"] is None
+    assert rows[4]["follow_up_pairs"] == study.present[4].sum()
 
 
 def test_a_whole_study_is_analysed_in_seconds():
