@@ -50,8 +50,8 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
         "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"
         f"{_variants(findings)}<h2>Cases</h2>"
-        "<p>Correlations over the planners in each case alone. Where even the human fails in closed loop, the case is at "
-        f"fault.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
+        "<p>Correlations over the planners in each case alone. Where even the human fails in closed loop, the case is "
+        f"at fault.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
     )
     return webpage("Swerve: study", body, _STYLE)
 
