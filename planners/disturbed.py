@@ -31,10 +31,11 @@ class Disturbed:
         planner: any.
         pace: factor of the distance driven by each moment, on the same path; beyond its end straight on.
         shift: metres to the left of the path, built up smoothly.
-        delay: seconds for which the car goes straight on at its speed before it begins to follow the plan.
+        delay: seconds for which the car goes straight on at its speed before it begins to follow the plan; asked anew
+            sooner than that, it never does.
         noise_across: standard deviation of a smooth sideways error at 1, 2, 3, 4 s, metres.
         noise_along: the same of an error along the path; it never makes the car drive backwards.
-        noise_seed: the error depends on this and on the scene's token alone.
+        noise_seed: the error depends on this, the scene's token and the moment alone.
     """
 
     planner: Planner
@@ -69,7 +70,7 @@ class Disturbed:
         if self.delay:
             poses = delayed(poses, math.hypot(*observation.history.velocity[-1]), self.delay)
         if self.noise_across or self.noise_along:
-            across, along = smooth_noise(self.noise_seed, observation.token)
+            across, along = smooth_noise(self.noise_seed, observation.token, observation.time_us)
             driven = arc_lengths(poses)
             moving = smoothstep(driven / _NOISE_RAMP)
             poses = at_distances(poses, pushed(driven, self.noise_along * along * moving))
@@ -128,10 +129,10 @@ def pushed(distances: Float[np.ndarray, "t"], errors: Float[np.ndarray, "t"]) ->
     return np.maximum.accumulate(np.maximum(distances + errors, 0.0))
 
 
-def smooth_noise(seed: int, token: str) -> tuple[Float[np.ndarray, "41"], Float[np.ndarray, "41"]]:
+def smooth_noise(seed: int, token: str, time_us: int) -> tuple[Float[np.ndarray, "41"], Float[np.ndarray, "41"]]:
     """Two curves over 4 s that leave zero flat and have independent normal values at 1, 2, 3, 4 s."""
     knots = np.zeros((_KNOTS, 2))
-    knots[1:] = keyed_generator(seed, token, "planner noise").normal(size=(_KNOTS - 1, 2))
+    knots[1:] = keyed_generator(seed, token, time_us, "planner noise").normal(size=(_KNOTS - 1, 2))
     seconds = np.arange(STEPS) * STEP
     curves = CubicSpline(np.arange(_KNOTS), knots, bc_type=("clamped", "natural"))(seconds)
     return curves[:, 0], curves[:, 1]

@@ -92,7 +92,7 @@ def test_noise_has_its_amplitude_and_is_smooth():
         np.testing.assert_allclose(curves[:, [19, 29, 39]].mean(axis=0), 0.0, atol=0.15 * amplitude)
     # A cubic spline through independent knots 1 s apart bends by some 10 of their deviations.
     assert np.abs(np.diff(sideways, 2, axis=1) / 0.01).std() < 10 * 0.4
-    np.testing.assert_allclose(np.array(smooth_noise(0, "x"))[:, 0], 0.0)
+    np.testing.assert_allclose(np.array(smooth_noise(0, "x", 5))[:, 0], 0.0)
 
 
 @given(token=st.text(max_size=5), amplitude=st.floats(0.0, 20.0), speed=st.floats(0.0, 15.0))
