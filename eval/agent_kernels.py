@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
-from swerve.eval.shape_kernels import bound, bounds_apart, shapes_distance, shapes_touch, write_box
+from swerve.eval.shape_kernels import bound, bounds_apart, bounds_met, shapes_distance, shapes_touch, write_box
 from swerve.eval.simulate_kernels import wrap
 from swerve.eval.strip_kernels import MOST_CORNERS, pose_on, write_strip
 from swerve.eval.thresholds import (
@@ -160,20 +160,21 @@ def _leader(i, way, footprints, solids):
     edges, limits = solids
     best, who = np.inf, -1
     own = (shapes[i, : numbers[i]], bounds[i])
-    for j in range(len(bounds)):
-        if j == i or bounds_apart(way[1], bounds, j, 0.0) or bounds_apart(own[1], bounds, j, best + MARGIN):
-            continue
-        other = (shapes[j, : numbers[j]], bounds[j])
-        gap = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
-        if gap < best:
-            best, who = gap, j
-    for j in range(len(limits)):
-        if bounds_apart(way[1], limits, j, 0.0) or bounds_apart(own[1], limits, j, best + MARGIN):
-            continue
-        other = (edges[j], limits[j])
-        gap = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
-        if gap < best:
-            best, who = gap, len(bounds) + j
+    near = np.empty(max(len(bounds), len(limits)), np.int64)
+    for c in range(bounds_met(way[1], bounds, near)):
+        j = near[c]
+        if j != i and not bounds_apart(own[1], bounds, j, best + MARGIN):
+            other = (shapes[j, : numbers[j]], bounds[j])
+            gap = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
+            if gap < best:
+                best, who = gap, j
+    for c in range(bounds_met(way[1], limits, near)):
+        j = near[c]
+        if not bounds_apart(own[1], limits, j, best + MARGIN):
+            other = (edges[j], limits[j])
+            gap = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
+            if gap < best:
+                best, who = gap, len(bounds) + j
     return best, who
 
 

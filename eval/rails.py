@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float, Int
 
 from swerve.eval.geometry_kernels import inside, project
 from swerve.eval.pdm_closed_kernels import point_at
-from swerve.eval.surfaces import pack
 from swerve.eval.thresholds import (
     AGENT_PARKED_SPEED,
     AGENT_SNAP,
@@ -165,22 +164,22 @@ def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "f"], steps: int) -> dict
 
 def _straight_on(road_map: RoadMap, lane: Lane, reach: float) -> list[Lane]:
     """The lane and what follows it, straightest first, until `reach` metres are covered."""
-    lanes, covered = [lane], arc_lengths(lane.centerline)[-1]
+    lanes, covered = [lane], lane.lengths[-1]
     while covered < reach:
         onward = [road_map.lane_by_id[other] for other in lanes[-1].successors if other in road_map.lane_by_id]
         onward = [other for other in onward if other not in lanes]
         if not onward:
             break
-        end = headings(lanes[-1].centerline)[-1]
-        lanes.append(min(onward, key=lambda other: abs(float(wrap_angle(headings(other.centerline)[-1] - end)))))
-        covered += arc_lengths(lanes[-1].centerline)[-1]
+        end = lanes[-1].headings[-1]
+        lanes.append(min(onward, key=lambda other: abs(float(wrap_angle(other.headings[-1] - end)))))
+        covered += lanes[-1].lengths[-1]
     return lanes
 
 
 def _joined(lanes: list[Lane]) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v"], list[float]]:
     """Path points and arc lengths of lanes one after the other, and the arc length at which each begins."""
     line = without_repeats(np.concatenate([lane.centerline[:, :2] for lane in lanes]))
-    ends = np.cumsum([arc_lengths(lane.centerline)[-1] for lane in lanes])
+    ends = np.cumsum([lane.lengths[-1] for lane in lanes])
     return np.column_stack([line, np.unwrap(headings(line))]), arc_lengths(line), [0.0, *ends[:-1]]
 
 
@@ -210,16 +209,16 @@ def _rails(
 
 def lane_path(lane: Lane) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v"]]:
     """The lane's vertices without repeated ones, and, as in the original, without the last."""
-    lengths = arc_lengths(lane.centerline)
-    kept = np.flatnonzero(~np.isclose(np.diff(lengths), 0.0))
+    lengths = lane.lengths
+    kept = np.flatnonzero(np.diff(lengths) > 1e-8)
     kept = kept if len(kept) else np.zeros(1, dtype=int)
-    angle = np.unwrap(headings(lane.centerline)[kept])
+    angle = np.unwrap(lane.headings[kept])
     return np.column_stack([lane.centerline[kept, :2], angle]), lengths[kept]
 
 
 def _spot(lane: Lane, pose: Float[np.ndarray, "3"]) -> _Spot:
     """The lane's nearest point, with the direction of the next half metre there (or the last, at the end)."""
-    line, lengths = np.ascontiguousarray(lane.centerline[:, :2]), arc_lengths(lane.centerline)
+    line, lengths = lane.centerline, lane.lengths
     along, _ = project(line, lengths, pose[0], pose[1])
     here, there = (point_at(line, lengths, along + probe) for probe in (0.0, HEADING_PROBE))
     step = np.subtract(there, here)
@@ -238,20 +237,18 @@ def _is_free(box: Float[np.ndarray, "6"], taken: list[Float[np.ndarray, "6"]]) -
 
 
 class _LaneFinder:
-    """Which lanes lie under a point; outlines are unpacked as they are needed."""
+    """Which lanes lie under a point."""
 
     def __init__(self, road_map: RoadMap) -> None:
         self._lanes = road_map.lanes
         self._items: tuple[Lane | Area, ...] = (*road_map.lanes, *road_map.intersections)
-        flat = [(*item.polygon[:, :2].min(axis=0), *item.polygon[:, :2].max(axis=0)) for item in self._items]
-        self._bounds = np.array(flat).reshape(-1, 4)
-        self._edges: dict[int, Float[np.ndarray, "e 4"]] = {}
+        self._bounds = np.concatenate([road_map.lane_bounds, *(area.bounds[None] for area in road_map.intersections)])
 
     def under(self, point: Float[np.ndarray, "2"]) -> tuple[list[Lane], bool]:
         """The lanes under a point, else, in an intersection, the connectors; and whether it is on either."""
         low, high = self._bounds[:, :2], self._bounds[:, 2:]
         near = np.flatnonzero(((low <= point) & (point <= high)).all(axis=1))
-        held = [int(row) for row in near if self._holds(int(row), point)]
+        held = [row for row in near.tolist() if self._holds(row, point)]
         lanes = [self._lanes[row] for row in held if row < len(self._lanes)]
         crossing = any(row >= len(self._lanes) for row in held)
         plain = [lane for lane in lanes if not lane.is_connector]
@@ -259,8 +256,5 @@ class _LaneFinder:
         return plain or connectors, bool(plain) or crossing
 
     def _holds(self, row: int, point: Float[np.ndarray, "2"]) -> bool:
-        if row not in self._edges:
-            item = self._items[row]
-            self._edges[row] = pack([(item.polygon, *item.holes)]).edges
-        edges = self._edges[row]
+        edges = self._items[row].edges
         return bool(inside(edges, 0, len(edges), point[0], point[1]))

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from shapely import GEOSException, Polygon, make_valid
 
 from swerve.eval.geometry_kernels import inside, polygon_box_distance, polygon_touches_box
-from swerve.eval.surfaces import Polygons, pack
+from swerve.eval.surfaces import groups_near
 from swerve.eval.thresholds import (
     BACKWARD_DEPTH,
     CANDIDATE_DISTANCE,
@@ -20,7 +20,6 @@ from swerve.eval.thresholds import (
     ROUTE_WINDOW,
 )
 from swerve.scenes import Lane, LaneGroup, RoadMap
-from swerve.scenes.polyline import headings
 from swerve.scenes.transforms import wrap_angle
 
 
@@ -51,10 +50,7 @@ def corrected_route(road_map: RoadMap, route: Sequence[str], ego: EgoBox) -> tup
 
 def _current_groups(road_map: RoadMap, on_route: set[str], ego: EgoBox) -> tuple[str | None, list[str]]:
     """The group that the ego is most likely in, and all that it may be in; those on the route come first."""
-    around = np.array([ego.pose[0], ego.pose[1], 1.0, 0.0, CANDIDATE_RADIUS, CANDIDATE_RADIUS])
-    low, high = road_map.group_bounds[:, :2], road_map.group_bounds[:, 2:]
-    rows = ((low <= ego.pose[:2] + CANDIDATE_RADIUS) & (high >= ego.pose[:2] - CANDIDATE_RADIUS)).all(axis=1)
-    touched = [group for group in (road_map.lane_groups[row] for row in np.flatnonzero(rows)) if _meets(group, around)]
+    touched = groups_near(road_map, ego.pose[:2], CANDIDATE_RADIUS)
     near = [group for kind in (False, True) for group in touched if group.is_connector is kind]
     near = near or _nearest_groups(road_map, ego)
     if not near:
@@ -69,19 +65,13 @@ def _current_groups(road_map: RoadMap, on_route: set[str], ego: EgoBox) -> tuple
     return near[int(np.argmin(closest))].id, [group.id for group in near]
 
 
-def _meets(group: LaneGroup, box: Float[np.ndarray, "6"]) -> bool:
-    edges = pack([(group.polygon, *group.holes)]).edges
-    return bool(polygon_touches_box(edges, 0, len(edges), box))
-
-
 def _nearest_groups(road_map: RoadMap, ego: EgoBox) -> list[LaneGroup]:
     """The nearest roadblock and the nearest roadblock connector."""
     point = np.array([ego.pose[0], ego.pose[1], 1.0, 0.0, 0.0, 0.0])
     found = []
     for kind in (False, True):
         groups = [group for group in road_map.lane_groups if group.is_connector is kind]
-        edges = [pack([(group.polygon, *group.holes)]).edges for group in groups]
-        distances = [polygon_box_distance(edge, 0, len(edge), point) for edge in edges]
+        distances = [polygon_box_distance(group.edges, 0, len(group.edges), point) for group in groups]
         found += [groups[int(np.argmin(distances))]] if groups else []
     return found
 
@@ -90,7 +80,7 @@ def _errors(lane: Lane, ego: EgoBox) -> tuple[float, float]:
     """Distance from the rear axle to the centreline's nearest vertex, and the difference of headings there."""
     distance = np.linalg.norm(lane.centerline[:, :2] - ego.pose[:2], axis=1)
     nearest = int(np.argmin(distance))
-    turn = headings(lane.centerline)[nearest] - ego.pose[2]
+    turn = lane.headings[nearest] - ego.pose[2]
     return float(distance[nearest]), abs(float(wrap_angle(turn)))
 
 
@@ -194,24 +184,15 @@ def starting_lane(road_map: RoadMap, route_lanes: Sequence[str], known: Iterable
         ego: where the ego stands.
     """
     lanes = [road_map.lane_by_id[lane] for lane in route_lanes]
-    packed = pack([(lane.polygon, *lane.holes) for lane in lanes])
     near = set(known)
     axle = np.array([ego.pose[0], ego.pose[1], 1.0, 0.0, 0.0, 0.0])
-    under = [lane for index, lane in enumerate(lanes) if lane.id in near and _touches(packed, index, axle)]
+    under = [lane for lane in lanes if lane.id in near and polygon_touches_box(lane.edges, 0, len(lane.edges), axle)]
     if under:
         return min(under, key=lambda lane: _errors(lane, ego)[1])
-    for index, lane in enumerate(lanes):
-        if inside(packed.edges, packed.starts[index], packed.starts[index + 1], ego.box[0], ego.box[1]):
+    for lane in lanes:
+        if inside(lane.edges, 0, len(lane.edges), ego.box[0], ego.box[1]):
             return lane
-    distances = [
-        polygon_box_distance(packed.edges, packed.starts[index], packed.starts[index + 1], ego.box)
-        for index in range(len(lanes))
-    ]
-    return lanes[int(np.argmin(distances))]
-
-
-def _touches(packed: Polygons, index: int, box: Float[np.ndarray, "6"]) -> bool:
-    return bool(polygon_touches_box(packed.edges, packed.starts[index], packed.starts[index + 1], box))
+    return lanes[int(np.argmin([polygon_box_distance(lane.edges, 0, len(lane.edges), ego.box) for lane in lanes]))]
 
 
 def centerline_from(
@@ -225,7 +206,7 @@ def centerline_from(
     first = route.index(start.group_id) if start.group_id in route else 0
     target = route[first : first + ROUTE_WINDOW][-1]
     way = _lane_path(road_map, start, set(route_lanes), target)
-    lines = [np.column_stack([lane.centerline[:, :2], headings(lane.centerline)]) for lane in way]
+    lines = [np.column_stack([lane.centerline[:, :2], lane.headings]) for lane in way]
     return np.concatenate(lines)
 
 

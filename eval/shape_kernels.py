@@ -13,6 +13,18 @@ from swerve.eval.geometry_kernels import box_corners, point_segment_squared
 
 
 @njit(cache=True, nogil=True)
+def bounds_met(bounds, others, out):
+    """Writes which of others the bounds meet into `out`, in order, and returns how many."""
+    low_x, low_y, high_x, high_y = bounds[0], bounds[1], bounds[2], bounds[3]
+    count = 0
+    for j in range(len(others)):
+        beside = (others[j, 0] > high_x) | (others[j, 2] < low_x) | (others[j, 1] > high_y) | (others[j, 3] < low_y)
+        out[count] = j
+        count += not beside
+    return count
+
+
+@njit(cache=True, nogil=True)
 def bounds_apart(bounds, others, j, gap):
     """Whether bounds and the j-th of others are farther apart than a gap, along either axis: so are shapes in them."""
     return (

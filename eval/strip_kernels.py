@@ -69,8 +69,9 @@ def write_strip(paths, bends, i, first, last, half, shape):
     pose_on(paths, i, last, end)
     first = min(max(first, lengths[low]), lengths[high])
     last = min(max(last, lengths[low]), lengths[high])
-    inside = lengths[low : high + 1]
-    a, b = low + np.searchsorted(inside, first, side="right"), low + np.searchsorted(inside, last) - 1
+    a, b = _from(lengths, low, high + 1, first), _from(lengths, low, high + 1, last) - 1
+    while a <= high and lengths[a] <= first:
+        a += 1
     if a <= b and _meet(points[a], start):
         a += 1
     if a <= b and _meet(points[b], end):
@@ -188,9 +189,21 @@ def pose_on(paths, i, along, out):
     if low == high:
         out[:] = points[low]
     else:
-        k = min(low + max(np.searchsorted(lengths[low : high + 1], along), 1), high)
+        k = _from(lengths, low + 1, high, along)
         span = lengths[k] - lengths[k - 1]
         share = (along - lengths[k - 1]) / span if span > 0.0 else 0.0
         for axis in range(3):
             out[axis] = points[k - 1, axis] + share * (points[k, axis] - points[k - 1, axis])
     out[2] = wrap(out[2])
+
+
+@njit(cache=True, nogil=True)
+def _from(lengths, low, high, along):
+    """The first vertex from `low` on whose arc length is not less; `high` if there is none before it."""
+    while low < high:
+        middle = (low + high) // 2
+        if lengths[middle] < along:
+            low = middle + 1
+        else:
+            high = middle
+    return low

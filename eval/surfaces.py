@@ -1,6 +1,7 @@
 """The map as the scores see it: labelled polygons in NAVSIM's order, and a grid that finds them under a point."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -11,6 +12,9 @@ from swerve.eval.geometry_kernels import polygon_touches_box
 from swerve.eval.surface_kernels import build_grid
 from swerve.eval.thresholds import GRID_CELL, MAP_RADIUS
 from swerve.scenes import Area, Lane, LaneGroup, RoadMap
+from swerve.scenes.polyline import ring_edges
+
+Surface = Lane | LaneGroup | Area
 
 
 class Layer(IntEnum):
@@ -69,11 +73,11 @@ def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: f
     parks. Connector roadblocks themselves are not surfaces.
     """
 
-    def near(items: tuple[LaneGroup, ...] | tuple[Area, ...]) -> list:
-        return [item for item in items if meets_square(item.polygon, item.holes, center, radius)]
+    def near(areas: tuple[Area, ...]) -> list[Area]:
+        return [area for area in areas if meets_square(area, center, radius)]
 
-    groups, lanes = near(road_map.lane_groups), road_map.lane_by_id
-    layers: tuple[list[LaneGroup | Lane | Area], ...] = (
+    groups, lanes = groups_near(road_map, center, radius), road_map.lane_by_id
+    layers: tuple[Sequence[Surface], ...] = (
         [group for group in groups if not group.is_connector],
         [lanes[lane] for group in groups if not group.is_connector for lane in group.lane_ids],
         [lanes[lane] for group in groups if group.is_connector for lane in group.lane_ids],
@@ -81,37 +85,38 @@ def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: f
         near(road_map.car_parks) + near(road_map.drivable_areas),
     )
     items = [item for layer in layers for item in layer]
-    packed = pack([(item.polygon, *item.holes) for item in items])
+    packed = outlines_of(items)
     kinds = np.repeat(np.arange(len(layers), dtype=np.uint8), [len(layer) for layer in layers])
     corner = center - radius
     cells = build_grid(packed.edges, packed.starts, corner, math.ceil(2 * radius / GRID_CELL))
     return Surfaces(tuple(item.id for item in items), kinds, packed.edges, packed.starts, corner, *cells)
 
 
-def meets_square(
-    outline: Float[np.ndarray, "_ 3"],
-    holes: tuple[Float[np.ndarray, "_ 3"], ...],
-    center: Float[np.ndarray, "2"],
-    radius: float,
-) -> bool:
-    """Whether a polygon intersects the square of `radius` metres around `center`."""
-    offset = outline[:, :2] - center
-    if (np.abs(offset) <= radius).all(axis=1).any():
-        return True
-    if (offset.min(axis=0) > radius).any() or (offset.max(axis=0) < -radius).any():
-        return False
-    edges = pack([(outline, *holes)]).edges
+def groups_near(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: float) -> list[LaneGroup]:
+    """The lane groups that intersect the square of `radius` metres around `center`."""
+    bounds = road_map.group_bounds
+    near = ((bounds[:, :2] - center <= radius) & (bounds[:, 2:] - center >= -radius)).all(axis=1)
+    within = ((bounds[:, :2] - center >= -radius) & (bounds[:, 2:] - center <= radius)).all(axis=1)
+    groups = road_map.lane_groups
+    return [groups[row] for row in np.flatnonzero(near) if within[row] or meets_square(groups[row], center, radius)]
+
+
+def meets_square(surface: Surface, center: Float[np.ndarray, "2"], radius: float) -> bool:
+    """Whether a surface intersects the square of `radius` metres around `center`."""
+    edges = surface.edges
     return bool(polygon_touches_box(edges, 0, len(edges), np.array([*center, 1.0, 0.0, radius, radius])))
+
+
+def outlines_of(surfaces: Sequence[Surface]) -> Polygons:
+    """The outlines of surfaces, with their holes."""
+    counts = [len(surface.edges) for surface in surfaces]
+    edges = np.concatenate([np.zeros((0, 4)), *(surface.edges for surface in surfaces)])
+    return Polygons(edges, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
 def pack(rings: list[tuple[Float[np.ndarray, "_ d"], ...]]) -> Polygons:
     """Polygons given as rings (outline, holes...), none of them closed."""
-    parts = [_ring_edges(ring) for polygon in rings for ring in polygon]
+    parts = [ring_edges(ring) for polygon in rings for ring in polygon]
     counts = [sum(len(ring) for ring in polygon) for polygon in rings]
     edges = np.concatenate(parts) if parts else np.zeros((0, 4))
     return Polygons(edges, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-
-
-def _ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:
-    flat = ring[:, :2]
-    return np.concatenate([flat, np.concatenate([flat[1:], flat[:1]])], axis=1)

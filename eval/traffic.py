@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from swerve.eval.score_kernels import track_bounds
-from swerve.eval.surfaces import Polygons, pack
+from swerve.eval.surfaces import Polygons, outlines_of
 from swerve.eval.thresholds import FRAMES, STEPS, STEPS_PER_FRAME, STOPPED_SPEED
 from swerve.eval.traffic_kernels import interpolate_tracks, touching
 from swerve.scenes import LightState, ObjectClass, RoadMap, Scene
@@ -195,7 +195,7 @@ def red_lights(scene: Scene, frames: Int[np.ndarray, "f"], lanes: tuple[str, ...
 def lane_polygons(road_map: RoadMap | None, ids: tuple[str, ...]) -> Polygons:
     """Outlines of lanes."""
     lanes = road_map.lane_by_id if road_map else {}
-    return pack([(lanes[lane].polygon, *lanes[lane].holes) for lane in ids])
+    return outlines_of([lanes[lane] for lane in ids])
 
 
 def without_contacts(traffic: Traffic, ego_box: Float[np.ndarray, "6"]) -> Traffic:

@@ -14,6 +14,12 @@ def arc_lengths(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
+def ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:
+    """The edges (x0, y0, x1, y1) of a ring that is not closed."""
+    flat = ring[:, :2]
+    return np.concatenate([flat, np.concatenate([flat[1:], flat[:1]])], axis=1)
+
+
 def without_repeats(points: Float[np.ndarray, "n d"], tolerance: float = 1e-6) -> Float[np.ndarray, "m d"]:
     """The points without those closer than `tolerance` metres (in the xy plane) to the one before."""
     steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)

@@ -11,6 +11,8 @@ from jaxtyping import Float, Float32
 from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
+from swerve.scenes.polyline import arc_lengths, headings, ring_edges
+
 # An anonymous axis: every line of a lane has its own number of points.
 Line = Float[np.ndarray, "_ 3"]
 
@@ -53,8 +55,25 @@ class LaneKind(Enum):
     BICYCLE = "bicycle"
 
 
+class _Surface:
+    """What has an outline; what follows from it is worked out once."""
+
+    polygon: Line
+    holes: tuple[Line, ...]
+
+    @cached_property
+    def edges(self) -> Float[np.ndarray, "e 4"]:
+        """(x0, y0, x1, y1) of all edges of the outline and of the holes."""
+        return np.concatenate([ring_edges(ring) for ring in (self.polygon, *self.holes)])
+
+    @cached_property
+    def bounds(self) -> Float[np.ndarray, "4"]:
+        """Least x and y and greatest x and y."""
+        return _bounds(self.polygon)
+
+
 @dataclass(frozen=True)
-class Lane:
+class Lane(_Surface):
     """A lane between two junctions, or a connector through one.
 
     Attributes:
@@ -93,9 +112,19 @@ class Lane:
     speed_limit: float | None = None
     holes: tuple[Line, ...] = ()
 
+    @cached_property
+    def lengths(self) -> Float[np.ndarray, "c"]:
+        """Arc length of the centreline at its vertices, metres."""
+        return arc_lengths(self.centerline)
+
+    @cached_property
+    def headings(self) -> Float[np.ndarray, "c"]:
+        """Direction of the centreline at its vertices, to the next one."""
+        return headings(self.centerline)
+
 
 @dataclass(frozen=True)
-class LaneGroup:
+class LaneGroup(_Surface):
     """Parallel lanes of one direction ("roadblock"), or the connectors between two such groups."""
 
     id: str
@@ -108,7 +137,7 @@ class LaneGroup:
 
 
 @dataclass(frozen=True)
-class Area:
+class Area(_Surface):
     """A piece of ground: outline (not closed) and holes."""
 
     id: str
@@ -241,17 +270,21 @@ class RoadMap:
     @cached_property
     def centerline_bounds(self) -> Float[np.ndarray, "l 4"]:
         """Least x and y and greatest x and y of each lane's centreline."""
-        return _bounds([lane.centerline for lane in self.lanes])
+        return np.array([_bounds(lane.centerline) for lane in self.lanes]).reshape(-1, 4)
+
+    @cached_property
+    def lane_bounds(self) -> Float[np.ndarray, "l 4"]:
+        """The same of each lane's outline."""
+        return np.array([lane.bounds for lane in self.lanes]).reshape(-1, 4)
 
     @cached_property
     def group_bounds(self) -> Float[np.ndarray, "g 4"]:
         """The same of each lane group's outline."""
-        return _bounds([group.polygon for group in self.lane_groups])
+        return np.array([group.bounds for group in self.lane_groups]).reshape(-1, 4)
 
 
-def _bounds(lines: list[Line]) -> Float[np.ndarray, "n 4"]:
-    flat = [np.concatenate([line[:, :2].min(axis=0), line[:, :2].max(axis=0)]) for line in lines]
-    return np.array(flat).reshape(-1, 4)
+def _bounds(line: Line) -> Float[np.ndarray, "4"]:
+    return np.concatenate([line[:, :2].min(axis=0), line[:, :2].max(axis=0)])
 
 
 def union_of(pieces: Iterable[Area | Lane]) -> shapely.Geometry:

@@ -87,7 +87,7 @@ def _along_lanes(
     along, _ = frenet(lane.centerline, point[None])
     shift = point - points_at(lane.centerline[:, :2], along)[0]
     reach = float(along[0]) + distance
-    while reach > (length := float(arc_lengths(lane.centerline)[-1])):
+    while reach > (length := float(lane.lengths[-1])):
         following = [road_map.lane_by_id[name] for name in lane.successors if name in road_map.lane_by_id]
         following = [lane for lane in following if lane.group_id in route] or following
         if len(following) > 1:
