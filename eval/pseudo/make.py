@@ -125,8 +125,9 @@ def _objection_to(frame: Frame) -> str | None:
 def _command(geometry: LogGeometry, moment: int, one: FollowUp, step: int) -> Command:
     """Where the expert's path leads from the foot point of a follow-up's pose."""
     path, log = geometry.path, geometry.log
-    start = float(path.schedule[moment + ENDPOINT]) - _REACH
-    line = path.at(start + np.arange(0.0, 2 * _REACH, 0.5)).positions
+    middle = float(path.schedule[moment + ENDPOINT])
+    start = max(middle - _REACH, path.start)
+    line = path.at(np.arange(start, middle + _REACH, 0.5)).positions
     foot = start + float(frenet(line, one.ego.positions[[step], :2])[0][0])
     heading = float(wrap_angle(path.at(np.array([foot])).headings[0]))
     return command_of(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route)

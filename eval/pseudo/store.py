@@ -108,7 +108,7 @@ def open_benchmark(folder: str | Path, renderer: ViewRenderer | None = None) -> 
         renderer: of views, where the benchmark stores none; rasters in its own style if None.
 
     Raises:
-        SwerveError: it is no benchmark, not finished, or of another version.
+        SwerveError: it is no benchmark, not finished, without a single case, or of another version.
     """
     folder = Path(folder)
     path = folder / BENCHMARK
@@ -125,6 +125,8 @@ def open_benchmark(folder: str | Path, renderer: ViewRenderer | None = None) -> 
         raise SwerveError(
             f"{path}: benchmark of version {info.get('version')}, this is version {VERSION}. Build it again"
         )
+    if not info["cases"]:
+        raise SwerveError(f"{folder}: no case is left in it; {REJECTIONS} says why. Build it with other options")
     return Benchmark(folder, info, renderer or RasterRenderer(info["options"]["style"]))
 
 

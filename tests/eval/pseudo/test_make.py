@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from simple_source import small_log
+from town_logs import town
 
 from swerve.data.stopwatch import Stopwatch
 from swerve.eval.pseudo.make import make_case
 from swerve.eval.pseudo.options import BuildOptions
 from swerve.eval.pseudo.timing import scene_at
 from swerve.scenes import SwerveError
-from swerve.scenes.viewpoints import prepare
+from swerve.scenes.viewpoints import Command, logged, prepare
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions, bank_of, follow_ups
 
 NOW = 20
@@ -93,3 +94,17 @@ def test_only_tracks_that_are_there_are_kept():
 def test_options_out_of_range_are_refused(wrong, complaint):
     with pytest.raises(SwerveError, match=complaint):
         BuildOptions(**wrong)
+
+
+def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
+    log = town(3)
+    geometry = prepare(log)
+    bank, seen = bank_of(geometry, GRID), set()
+    for moment in (20, 60):
+        case = make_case(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
+        own = case.record.starts[0]
+        assert (own.index, own.parameters["lateral"], own.parameters["longitudinal"]) == (0, 0.0, 0.0)
+        assert own.now == logged(scene_at(log, moment + 40), geometry).command
+        assert own.before == logged(scene_at(log, moment + 35), geometry).command
+        seen.add(own.now)
+    assert seen == {Command.LEFT, Command.STRAIGHT}
