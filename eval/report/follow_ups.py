@@ -34,7 +34,7 @@ def follow_up_chart(first: Replay, rows: Sequence[FrameRow], shown: str) -> str:
     end = seen_from(base, first.row.end[None])
     axes = _axes(np.concatenate([starts, np.zeros((1, 2)), *([] if first.row.failed else [end])]))
     pixels = axes.pixels(starts)
-    radius = float(np.clip(0.52 * _closest(pixels), 3.5, _RADIUS))
+    radius = float(np.clip(0.52 * _room(pixels), 3.5, _RADIUS))
     order = np.argsort([row.weight for row in rows], kind="stable")
     dots = [_start(pixels[index], rows[index], rows, radius, shown) for index in order]
     top = max(row.weight for row in rows)
@@ -71,10 +71,11 @@ def _axes(points: Float[np.ndarray, "n 2"]) -> Axes:
     )
 
 
-def _closest(pixels: Float[np.ndarray, "n 2"]) -> float:
-    """Distance of the two starts that are closest to each other."""
+def _room(pixels: Float[np.ndarray, "n 2"]) -> float:
+    """How far most starts are from their nearest: the median. A few lie upon each other, the heaviest on top."""
     apart = np.hypot(*(pixels[:, None] - pixels[None]).transpose(2, 0, 1))
-    return float(apart[~np.eye(len(pixels), dtype=bool)].min(initial=np.inf))
+    np.fill_diagonal(apart, np.inf)
+    return float(np.median(apart.min(axis=1)))
 
 
 def _start(place: Float[np.ndarray, "2"], row: FrameRow, rows: Sequence[FrameRow], radius: float, shown: str) -> str:

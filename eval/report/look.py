@@ -46,7 +46,8 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
   #d9dde5; margin-right: 10px; }
 .sum .shown { color: #d9dde5; }
 .frames { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 24px; }
-.frame { min-width: 0; } .verdict { color: #d9dde5; min-height: 3em; margin-bottom: 8px; overflow-wrap: anywhere; }
+.frame { min-width: 0; } .frame .note { margin: 10px 0 0; }
+.verdict { color: #d9dde5; min-height: 3em; margin-bottom: 8px; overflow-wrap: anywhere; }
 .above svg { display: block; width: 100%; height: auto; }
 .reasons { margin: 10px 0; font-size: 13px; } .reasons li { display: grid; grid-template-columns: 22px 1fr; gap: 8px;
   padding: 3px 0; }

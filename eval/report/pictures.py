@@ -260,7 +260,7 @@ def _event(view: View, replay: Replay, number: int, event: Event) -> str:
         parts.append(_polygon(view.at(box), f'fill="{WRONG}" fill-opacity="0.35" stroke="{WRONG}" stroke-width="2"'))
     x, y = view.at(event.place[None])[0].tolist()
     parts.append(badge(x, y, number))
-    when = f"{number}: after {event.step * STEP:.1f} s {event.reason.text}"
+    when = f"{number}: after {event.step * STEP:.1f} s {event.text}"
     return f'<g class="event"><title>{html.escape(when)}</title>{"".join(parts)}</g>'
 
 

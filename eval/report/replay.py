@@ -1,7 +1,7 @@
 """A planner's frame told again: scored once more, to see where in it, and with whom, things went wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -19,6 +19,9 @@ from swerve.eval.traffic import World
 from swerve.eval.trajectories import to_world
 from swerve.scenes.tracks import box_footprints
 
+# Longer names of tracks are digests, of which a few letters will do.
+_LONGEST = 20
+
 
 @dataclass(frozen=True)
 class Event:
@@ -30,6 +33,7 @@ class Event:
         step: when, in steps of 0.1 s; None likewise.
         track: row of the world of the other who took part; None where nobody did.
         track_step: the other's moment: with time to collision, that of the contact to be.
+        text: what happened, for people: names that only machines tell apart are cut short, and coordinates left out.
     """
 
     reason: Reason
@@ -37,6 +41,7 @@ class Event:
     step: int | None = None
     track: int | None = None
     track_step: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,12 @@ def replay(frame: Frame, row: FrameRow, context: Context, policy: Policy) -> Rep
 
 def _event(scores: Scores, reason: Reason) -> Event:
     place_of = _PLACES.get(Metric(METRIC_NAMES.index(reason.metric)))
-    return Event(reason) if place_of is None else place_of(scores, reason)
+    event = Event(reason) if place_of is None else place_of(scores, reason)
+    text = reason.text.partition(", rear axle at")[0]
+    if event.track is not None:
+        name = scores.worlds[0].ids[event.track]
+        text = text.replace(name, name if len(name) <= _LONGEST else name[:8])
+    return replace(event, text=text)
 
 
 def _collision(scores: Scores, reason: Reason) -> Event:

@@ -28,7 +28,7 @@ def head(title: str, results: Results) -> str:
     facts = "".join(
         f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_said(value))}</dd></div>"
         for name, value in results.substrate.items()
-        if not isinstance(value, Mapping) or name == "packages"
+        if not isinstance(value, Mapping) or name in ("packages", "benchmark")
     )
     stamp = html.escape(json.dumps(results.substrate, indent=1, ensure_ascii=False))
     return (
@@ -63,7 +63,8 @@ def sub_scores(standing: Standing) -> str:
         )
         rows.append(f'<li class="{kind}"><span class="name">{name} <abbr>{SHORT[column]}</abbr></span>{bars}</li>')
     return (
-        f'<div><ul class="subscores">{"".join(rows)}</ul><p class="note">The first four multiply the score; the others '
+        f'<div><ul class="subscores">{"".join(rows)}</ul><p class="note">Left stage one, right stage two. '
+        "The first four multiply the score; the others "
         "are averaged, progress and time to collision with weight 5, the rest with 2.</p></div>"
     )
 
@@ -86,7 +87,7 @@ def footnotes(rejections: pa.Table) -> str:
         rejections: a row for each start point that the benchmark tried and did not use, with its `reason`.
     """
     counts = Counter(rejections["reason"].to_pylist()).most_common()
-    told = ", ".join(f"{count} for {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
+    told = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
     return (
         '<h2>How to read this</h2><div class="notes">'
         "<p><b>Two stages.</b> A plan is simulated for 4 s (tracking controller and bicycle) and scored: stage one. "
@@ -112,6 +113,8 @@ def _range(counts: Sequence[int]) -> str:
 
 
 def _said(value: object) -> str:
+    if isinstance(value, Mapping) and "name" in value:
+        return str(value["name"])
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
     return str(value)

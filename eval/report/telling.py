@@ -43,10 +43,10 @@ def verdict(replay: Replay) -> str:
     factors = [event for event in replay.events if _column(event) < FACTORS and not event.reason.forgiven]
     if any(event.reason.value == 0.0 for event in factors):
         worst = min((event for event in factors if event.reason.value == 0.0), key=_when)
-        return f"Scores 0: {when(worst)}{worst.reason.text}."
+        return f"Scores 0: {when(worst)}{worst.text}."
     losses = np.array(_WEIGHTS) * (1.0 - np.nan_to_num(row.values[FACTORS : FACTORS + len(_WEIGHTS)], nan=1.0))
     if factors:
-        cause = f"{when(factors[0])}{factors[0].reason.text}"
+        cause = f"{when(factors[0])}{factors[0].text}"
     elif losses.max() <= 0.0:
         return f"Scores {row.score:.2f}: nothing went wrong."
     else:
@@ -75,7 +75,7 @@ def _item(event: Event, number: int | None) -> str:
     reason = event.reason
     seen = "" if number is None else f'<b class="badge">{number}</b>'
     forgiven = " The human driver fails here too: forgiven, it counts as 1." if reason.forgiven else ""
-    return _line(seen, _column(event), reason.value, f"{when(event)}{reason.text}.", forgiven)
+    return _line(seen, _column(event), reason.value, f"{when(event)}{event.text}.", forgiven)
 
 
 def _line(badge: str, column: int, value: float, content: str, note: str) -> str:
@@ -90,7 +90,7 @@ def _told(replay: Replay, column: int) -> str:
     """What happened to a sub-score."""
     for event in replay.events:
         if _column(event) == column:
-            return when(event) + event.reason.text
+            return when(event) + event.text
     return f"it {_UNSTEADY}"
 
 

@@ -56,8 +56,9 @@ def case_story(
     first, follow = replays
     chain = first.row.chain
     followed = [row for row in rows if row.follow_up and row.chain == chain]
+    moment = case.group.now.removeprefix(case.log).strip("-")
     return (
-        f'<article class="case"><h3>{number}. {html.escape(case.log)} <small>{html.escape(case.group.now)}</small></h3>'
+        f'<article class="case"><h3>{number}. {html.escape(case.log)} <small>{html.escape(moment)}</small></h3>'
         f'{_sum(rows, chain)}<div class="frames">'
         f"{_frame('Stage one', case, first, static, followed, cameras)}"
         f"{_frame(f'Follow-up that costs the most: weight {follow.row.weight:.2f}', case, follow, static, (), cameras)}"
@@ -137,8 +138,8 @@ def _sum(rows: Sequence[FrameRow], shown: int) -> str:
 def _chart_text(first: FrameRow, followed: Sequence[FrameRow]) -> str:
     weights = np.array([row.weight for row in followed])
     distance = np.hypot(*(np.stack([row.start[:2] for row in followed]) - first.end).T).min()
-    where = "As the planner failed, its end is its start" if first.failed else "The plan (green cross) ends"
-    where = f"{where}, {distance:.1f} m from the nearest start."
+    where = "The planner failed: what counts is where it stood," if first.failed else "The plan (green cross) ends"
+    where = f"{where} {distance:.1f} m from the nearest start."
     alike = " So all weigh the same." if len(weights) > 1 and np.ptp(weights) < 1e-9 else ""
     return (
         f"Follow-up starts in colours of their weights; the numbers are the scores there. {where}{alike} "

@@ -100,6 +100,18 @@ def test_events_are_where_they_happened(drifting):
     assert {"no_at_fault_collisions", "drivable_area_compliance"} <= kinds
 
 
+def test_texts_are_for_people(drifting):
+    """A track whose name is a digest is cut short; where the rear axle was, the picture shows."""
+    hit = next(one for one in drifting if any(event.track is not None for event in one.events))
+    digest = "f5e7cc26-f036-4128-995a-3c804c6b2ead"
+    world = replace(hit.context.traffic, ids=tuple(f"{digest}{name}" for name in hit.context.traffic.ids))
+    told = replay(hit.frame, hit.row, replace(hit.context, traffic=world), "log-replay")
+    texts = [event.text for event in told.events]
+    assert any("f5e7cc26" in text for text in texts)
+    assert not any(digest in text or "rear axle" in text for text in texts)
+    assert any(digest in event.reason.text for event in told.events)
+
+
 def test_numbers_in_the_picture_are_those_in_the_list(drifting):
     one = next(one for one in drifting if len(one.numbered) > 1)
     svg = from_above(one, build_static(None))
@@ -122,7 +134,7 @@ def test_verdicts_name_what_costs_the_most(drifting):
         key=lambda event: event.step if event.step is not None else 99,
     )
     assert verdict(zero).startswith("Scores 0: ")
-    assert first.reason.text in verdict(zero)
+    assert first.text in verdict(zero)
     fine = replace(zero, events=(), row=replace(zero.row, values=np.ones(10)))
     assert verdict(fine) == "Scores 1.00: nothing went wrong."
     assert sentences(fine) == ""
