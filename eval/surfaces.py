@@ -74,7 +74,7 @@ def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: f
     """
 
     def near(areas: tuple[Area, ...]) -> list[Area]:
-        return [area for area in areas if meets_square(area, center, radius)]
+        return [area for area in areas if _meets_square(area, center, radius)]
 
     groups, lanes = groups_near(road_map, center, radius), road_map.lane_by_id
     layers: tuple[Sequence[Surface], ...] = (
@@ -98,10 +98,10 @@ def groups_near(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: float
     near = ((bounds[:, :2] - center <= radius) & (bounds[:, 2:] - center >= -radius)).all(axis=1)
     within = ((bounds[:, :2] - center >= -radius) & (bounds[:, 2:] - center <= radius)).all(axis=1)
     groups = road_map.lane_groups
-    return [groups[row] for row in np.flatnonzero(near) if within[row] or meets_square(groups[row], center, radius)]
+    return [groups[row] for row in np.flatnonzero(near) if within[row] or _meets_square(groups[row], center, radius)]
 
 
-def meets_square(surface: Surface, center: Float[np.ndarray, "2"], radius: float) -> bool:
+def _meets_square(surface: Surface, center: Float[np.ndarray, "2"], radius: float) -> bool:
     """Whether a surface intersects the square of `radius` metres around `center`."""
     edges = surface.edges
     return bool(polygon_touches_box(edges, 0, len(edges), np.array([*center, 1.0, 0.0, radius, radius])))
