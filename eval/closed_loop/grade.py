@@ -2,11 +2,13 @@
 
     score = NC * DAC * DDC * TLC * MP * (5 EP + 5 TTC + 4 SL + 2 HC) / 16
 
-NC, DAC, DDC, TLC, TTC and HC are those of EPDMS over all steps of the roll-out, without a human filter. MP is 1 where
-the ego makes at least a fifth of the logged driver's progress, else 0. EP is the ratio of the two, at most 1, both
-taken as 2 m where they are less; going back more than 2 m is worth 0. SL is 1 less the mean excess over the speed limit
-in units of 2.23 m/s, at least 0; where the map knows no limit it is left out with its weight. Bounds and weights are
-nuPlan's (nuplan-devkit, metric_aggregator/closed_loop_reactive_agents_weighted_average.yaml and evaluation_metrics).
+NC, DAC, DDC, TTC and HC are those of EPDMS over all steps of the roll-out, without a human filter. TLC is 0 where the
+ego enters a connector while its light is red; EPDMS counts being in it, which befalls whoever enters on yellow, and has
+the filter forgive it. MP is 1 where the ego makes at least a fifth of the logged driver's progress, else 0. EP is the
+ratio of the two, at most 1, both taken as 2 m where they are less; going back more than 2 m is worth 0. SL is 1 less
+the mean excess over the speed limit in units of 2.23 m/s, at least 0; where the map knows no limit it is left out with
+its weight. Bounds and weights are those of nuplan-devkit (its evaluation_metrics, and
+metric_aggregator/closed_loop_reactive_agents_weighted_average.yaml).
 docs/closed_loop.md says where this differs from nuPlan.
 """
 
@@ -18,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.eval.closed_loop.course import Course
-from swerve.eval.closed_loop.limit_kernels import limits_under
+from swerve.eval.closed_loop.rollout_kernels import first_light_run, limits_under
 from swerve.eval.geometry_kernels import project
 from swerve.eval.judge import METRIC_NAMES, Judgement, Metric, judge, product_of
 from swerve.eval.reasons import Reason, reasons
@@ -73,7 +75,7 @@ def grade(course: Course, states: Float[np.ndarray, "t 11"], traffic: Traffic) -
     """
     context = course.context
     world = World.of(traffic, context.lights, stopped=traffic.standing)
-    judged = judge(states[None], context.stage, world, context.history)
+    judged = _with_lights_run(judge(states[None], context.stage, world, context.history), states, world)
     experts = np.zeros_like(states)
     experts[:, :3] = course.expert_at(np.arange(len(states)))
     made, asked = (_progress(way, context.stage.centerline) for way in (states, experts))
@@ -99,6 +101,15 @@ def progress_share(made: float, expert: float) -> float:
     if made < -PROGRESS_THRESHOLD:
         return 0.0
     return min(max(made, PROGRESS_THRESHOLD) / max(expert, PROGRESS_THRESHOLD), 1.0)
+
+
+def _with_lights_run(judged: Judgement, states: Float[np.ndarray, "t 11"], world: World) -> Judgement:
+    """The judgement with lights that are run in the place of red connectors that the ego is in."""
+    outlines = world.lights.polygons
+    light = first_light_run(ego_boxes(states[None])[0], outlines.edges, outlines.starts, world.lights.active)
+    metrics = judged.metrics.copy()
+    metrics[0, Metric.TRAFFIC_LIGHT_COMPLIANCE] = float(light[0] < 0)
+    return replace(judged, metrics=metrics, light=np.array([light], np.int64))
 
 
 def _progress(states: Float[np.ndarray, "t 11"], centerline: Float[np.ndarray, "k 3"]) -> float:

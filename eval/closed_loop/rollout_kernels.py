@@ -1,0 +1,39 @@
+"""What only whole roll-outs are asked: speed limits under the ego, and lights that it runs."""
+
+import numpy as np
+from numba import njit
+
+from swerve.eval.geometry_kernels import polygon_touches_box
+from swerve.eval.surface_kernels import polygons_under
+
+
+@njit(cache=True, nogil=True)
+def limits_under(boxes, surfaces, limits):
+    """The highest speed limit (t) of the surfaces under the centres of boxes (t, 6); infinity where none has one."""
+    found = np.empty(max(len(limits), 1), np.int64)
+    out = np.full(len(boxes), np.inf)
+    for t in range(len(boxes)):
+        best = -np.inf
+        for i in range(polygons_under(surfaces, boxes[t, 0], boxes[t, 1], found)):
+            if limits[found[i]] > best:
+                best = limits[found[i]]
+        if best > -np.inf:
+            out[t] = best
+    return out
+
+
+@njit(cache=True, nogil=True)
+def first_light_run(boxes, edges, starts, active):
+    """Step and light of the first entry into a connector while its light is red (t, l), or (-1, -1).
+
+    Who was already in the connector at the step before, or is in it at the start, does not enter.
+    """
+    lights = len(starts) - 1
+    before = np.ones(lights, np.bool_)
+    for t in range(len(boxes)):
+        for j in range(lights):
+            here = starts[j] < starts[j + 1] and polygon_touches_box(edges, starts[j], starts[j + 1], boxes[t])
+            if here and not before[j] and active[t, j]:
+                return t, j
+            before[j] = here
+    return -1, -1
