@@ -152,7 +152,7 @@ def _variants(findings: Findings) -> str:
 
 
 def _cases(study: Study, findings: Findings) -> str:
-    rows = case_rows(study, findings)
+    rows = [{key: value for key, value in row.items() if key != "log"} for row in case_rows(study, findings)]
     return _table(
         [key.replace("_", " ") for key in rows[0]], [[_cell(value) for value in row.values()] for row in rows]
     )

@@ -1,5 +1,6 @@
 """A population of planners on a benchmark, in open and closed loop: what predicts what (docs/study.md)."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,9 +77,8 @@ def run_study(
             be written.
     """
     asked = {**asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
-    specs = [member.spec for member in members]
     logs = [("benchmark", log) for log in benchmark.logs]
-    with open_job(folder, job_config({**asked, "planners": specs}, logs, _PACKAGES), _LAYOUT):
+    with open_job(folder, job_config({**asked, "planners": _named(members)}, logs, _PACKAGES), _LAYOUT):
         work = StudyWork(folder, benchmark, tuple(members), load, options)
         outcome = run_work(work, folder, benchmark.logs, work.finished(), "plans", workers, console)
         with told_where(folder):
@@ -91,6 +91,12 @@ def run_study(
             stamp = {**substrate(options.traffic, "navsim-exact"), **asked, "left_out": left_out}
             _write(folder, study, findings, stamp)
     return StudyReport(study, findings, left_out, failures, outcome.timing)
+
+
+def _named(members: Sequence[Member]) -> str:
+    """Who takes part, in a few letters: messages name what differs."""
+    digest = hashlib.blake2b("\n".join(member.spec for member in members).encode(), digest_size=4).hexdigest()
+    return f"{len(members)} planners ({digest})"
 
 
 def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]) -> None:
