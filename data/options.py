@@ -35,7 +35,7 @@ class AugmentOptions:
         viewpoints: how many viewpoints of each kind, and how far from the log.
         style: the look: "rap" or "surfaces".
         samples: points per pixel along each axis that a colour is the mean of.
-        backend: what draws: "numba", "cuda" or "auto".
+        backend: what draws: "numba", "cuda", "nvdiffrast" or "auto".
         split: of logs whose source does not say.
         shard_scenes: scenes in a shard at most.
 

@@ -13,7 +13,7 @@ from swerve.scenes.primitives import Primitives
 
 
 class Backdrop:
-    """Primitives that stand still, prepared once for a back end; on a GPU they stay there.
+    """Primitives that stand still, prepared once for a back end; with cuda they stay on the GPU.
 
     Args:
         still: what stands still, most often a log's map.
@@ -24,8 +24,8 @@ class Backdrop:
     """
 
     def __init__(self, still: Primitives, backend: Backend = "numba") -> None:
-        self._still, self._mesh = still, None
-        if resolved(backend) == "cuda":
+        self._still, self._mesh, self._backend = still, None, resolved(backend)
+        if self._backend == "cuda":
             from swerve.rasterizer.cuda import DeviceMesh
 
             self._mesh = DeviceMesh()
@@ -42,7 +42,8 @@ class Backdrop:
     ) -> list[list[View]]:
         """As `render` of all primitives together."""
         if self._mesh is None:
-            return render(self._still.joined(moving), cameras, world_from_ego, style, outputs, out)
+            whole = self._still.joined(moving)
+            return render(whole, cameras, world_from_ego, style, outputs, out, self._backend)
         self._mesh.keep(1)
         parts = (0, self._mesh.add(moving))
         return render_on_gpu(self._mesh, parts, cameras, world_from_ego, style, outputs, out)

@@ -5,13 +5,26 @@ from typing import Literal
 
 from swerve.scenes import MissingExtraError, SwerveError
 
-Backend = Literal["auto", "numba", "cuda"]
-Chosen = Literal["numba", "cuda"]
-BACKENDS: tuple[Chosen, ...] = ("numba", "cuda")
+Backend = Literal["auto", "numba", "cuda", "nvdiffrast"]
+Chosen = Literal["numba", "cuda", "nvdiffrast"]
+BACKENDS: tuple[Chosen, ...] = ("numba", "cuda", "nvdiffrast")
+# What has to be imported for each, and how to install it.
+_NEEDED: dict[Chosen, tuple[tuple[str, str, str], ...]] = {
+    "numba": (),
+    "cuda": (("numba.cuda", "numba-cuda", "pip install 'swerve[cuda]'"),),
+    "nvdiffrast": (
+        ("torch", "torch", "pip install 'swerve[torch]'"),
+        (
+            "nvdiffrast",
+            "nvdiffrast (for research alone, see docs/backends.md)",
+            "pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast",
+        ),
+    ),
+}
 
 
 def resolved(backend: Backend) -> Chosen:
-    """The back end that is used: with "auto" the GPU's if there is one.
+    """The back end that is used: with "auto" our own for the GPU if there is one; nvdiffrast only when asked for.
 
     Raises:
         MissingExtraError: the back end's package is not installed.
@@ -19,19 +32,23 @@ def resolved(backend: Backend) -> Chosen:
     """
     if backend == "auto":
         return "numba" if why_not("cuda") else "cuda"
+    if missing := _missing(backend):
+        raise MissingExtraError(*missing[0])
     if reason := why_not(backend):
-        if find_spec("numba.cuda") is None:
-            raise MissingExtraError("numba-cuda", "pip install 'swerve[cuda]'")
         raise SwerveError(f"backend {backend} cannot be used: {reason}. Use --backend numba or auto")
     return backend
 
 
 def why_not(backend: Chosen) -> str:
     """Why a back end cannot be used here, in words; empty if it can."""
+    if missing := _missing(backend):
+        return f"{missing[0][0]} is not installed"
     if backend == "numba":
         return ""
-    if find_spec("numba.cuda") is None:
-        return "numba-cuda is not installed"
+    if backend == "nvdiffrast":
+        import torch
+
+        return "" if torch.cuda.is_available() else "torch finds no CUDA device"
     from numba import cuda
 
     if cuda.is_available():
@@ -43,10 +60,19 @@ def device_name(backend: Chosen) -> str:
     """What a back end draws on."""
     if backend == "numba":
         return "this machine's cores"
+    if backend == "nvdiffrast":
+        import torch
+
+        return torch.cuda.get_device_name()
     from numba import cuda
 
     name = getattr(cuda.get_current_device(), "name", "numba's CUDA simulator")
     return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _missing(backend: Chosen) -> list[tuple[str, str]]:
+    """What a back end lacks: packages, and the commands to install them."""
+    return [(package, install) for module, package, install in _NEEDED[backend] if find_spec(module) is None]
 
 
 def _driver_error(cuda: object) -> str:

@@ -27,7 +27,7 @@ def scan(mesh, camera_from_world, frustum, optics, drawing, scratch):
     When the spans outgrow `drawing.spans` they are counted on but no longer stored.
 
     Args:
-        mesh: `_Mesh` of the module render.
+        mesh: `Mesh` of the module render.
         camera_from_world: rows of the rotation and translation (3, 4).
         frustum: unit planes (6, 4) that face inwards: near, far, left, right, top, bottom.
         optics: `Optics`.

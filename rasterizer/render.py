@@ -73,8 +73,8 @@ def render(
         outputs: any of rgb, depth, semantic, instance.
         out: views of an earlier call with as many poses, the same image sizes and the same outputs; their arrays are
             written over, which saves the time to get fresh memory.
-        backend: "numba" draws on the CPU, "cuda" on an NVIDIA GPU, "auto" on the GPU if there is one. Images agree but
-            for pixels on edges and the last digit of depth.
+        backend: "numba" draws on the CPU, "cuda" and "nvdiffrast" on an NVIDIA GPU, "auto" with cuda if there is one
+            and numba if not (docs/backends.md). Images agree but for pixels on edges and the last digit of depth.
         threads: of the CPU that share the images; more than 1 is for who draws many in one process.
 
     Returns:
@@ -86,11 +86,13 @@ def render(
     """
     _check_outputs(outputs)
     _check_poses(world_from_ego)
-    if resolved(backend) == "cuda":
+    if (chosen := resolved(backend)) == "cuda":
         from swerve.rasterizer.cuda import DeviceMesh
 
         uploaded = DeviceMesh()
         return render_on_gpu(uploaded, (uploaded.add(primitives),), cameras, world_from_ego, style, outputs, out)
+    if chosen == "nvdiffrast":
+        return _render_with_nvdiffrast(checked_mesh(primitives), cameras, world_from_ego, style, outputs, out)
     images = _images(cameras, len(world_from_ego), outputs, out)
     tasks = [
         (camera, pose, image)
@@ -104,7 +106,7 @@ def render(
     ]
 
 
-def _draw_all(mesh: "_Mesh", tasks: Sequence[_Task], style: Style, colored: bool, threads: int) -> None:
+def _draw_all(mesh: "Mesh", tasks: Sequence[_Task], style: Style, colored: bool, threads: int) -> None:
     """Draws every task; of several threads each takes every n-th, with memory of its own."""
 
     def draw(own: Sequence[_Task]) -> None:
@@ -138,21 +140,44 @@ def render_on_gpu(
     _check_outputs(outputs)
     _check_poses(world_from_ego)
     requests = [Request(camera, pose, parts) for pose in world_from_ego for camera in cameras]
-    drawn = draw_requests(mesh, requests, style, outputs)
+    return _as_views(draw_requests(mesh, requests, style, outputs), cameras, world_from_ego, outputs, out)
+
+
+def _render_with_nvdiffrast(
+    mesh: "Mesh",
+    cameras: Sequence[Camera],
+    world_from_ego: Float[np.ndarray, "p 4 4"],
+    style: Style,
+    outputs: tuple[str, ...],
+    out: list[list[View]] | None,
+) -> list[list[View]]:
+    """As `render`, of a mesh that has been checked."""
+    from swerve.rasterizer.nvdiffrast import Shot, draw
+
+    drawn = draw(mesh, [Shot(camera, pose) for pose in world_from_ego for camera in cameras], style, outputs)
+    copied = [{name: tensor.cpu().numpy() for name, tensor in image.items()} for image in drawn]
+    return _as_views(copied, cameras, world_from_ego, outputs, out)
+
+
+def _as_views(
+    drawn: list[dict[str, np.ndarray]],
+    cameras: Sequence[Camera],
+    world_from_ego: Float[np.ndarray, "p 4 4"],
+    outputs: tuple[str, ...],
+    out: list[list[View]] | None,
+) -> list[list[View]]:
+    """Images in the order of poses, then cameras, as views; copied into `out` if there is one."""
     if out is not None:
         images = list(chain.from_iterable(_images(cameras, len(world_from_ego), outputs, out)))
         for old, new in zip(images, drawn, strict=True):
             for name in outputs:
                 old[name][...] = new[name]
         drawn = images
-    views = [
-        View(request.camera, request.world_from_ego, **image) for request, image in zip(requests, drawn, strict=True)
-    ]
-    count = len(cameras)
-    return [views[row * count : (row + 1) * count] for row in range(len(world_from_ego))]
+    rest = iter(drawn)
+    return [[View(camera, pose, **next(rest)) for camera in cameras] for pose in world_from_ego]
 
 
-class _Mesh(NamedTuple):
+class Mesh(NamedTuple):
     """The primitives as the kernels take them."""
 
     vertices: Float[np.ndarray, "v 3"]
@@ -236,7 +261,7 @@ def _finer(camera: Camera, samples: int) -> Camera:
 
 
 def _draw_smoothly(
-    mesh: _Mesh,
+    mesh: Mesh,
     camera: Camera,
     world_from_ego: Float[np.ndarray, "4 4"],
     style: Style,
@@ -255,7 +280,7 @@ def _draw_smoothly(
 
 
 def _draw(
-    mesh: _Mesh,
+    mesh: Mesh,
     camera: Camera,
     world_from_ego: Float[np.ndarray, "4 4"],
     style: Style,
@@ -288,7 +313,7 @@ def _flat(image: np.ndarray | None, dtype: type) -> np.ndarray:
 
 
 def _scan(
-    mesh: _Mesh,
+    mesh: Mesh,
     camera: Camera,
     world_from_ego: Float[np.ndarray, "4 4"],
     style: Style,
@@ -306,9 +331,9 @@ def _scan(
     return workspace._replace(drawing=drawing)
 
 
-def checked_mesh(primitives: Primitives) -> _Mesh:
+def checked_mesh(primitives: Primitives) -> Mesh:
     """Checks what the kernels rely on: they read memory without looking."""
-    mesh = _Mesh(*(np.require(getattr(primitives, name), requirements=["C", "W"]) for name in _Mesh._fields))
+    mesh = Mesh(*(np.require(getattr(primitives, name), requirements=["C", "W"]) for name in Mesh._fields))
     count, starts = len(mesh.triangles), mesh.chunk_starts
     problem = ""
     if not (np.isfinite(mesh.vertices).all() and np.isfinite(mesh.chunk_centers).all()):

@@ -16,7 +16,7 @@ def shade(mesh, drawing, optics, rays_x, rays_y, look, images, nearness, owners,
     """Writes every pixel of the images.
 
     Args:
-        mesh: `_Mesh` of the module render.
+        mesh: `Mesh` of the module render.
         drawing: `_Drawing`, filled by `scan`.
         optics: `Optics`.
         rays_x: x / z of each pixel's ray, float32 (h, w); for a pinhole any array.

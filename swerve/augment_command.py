@@ -86,7 +86,10 @@ def augment(
         int, typer.Option(help="Smooth edges: colours are means of so many points a pixel, squared. 2 costs double.")
     ] = 1,
     backend: Annotated[
-        BackendName, typer.Option(help="What draws: numba on the CPU, cuda on an NVIDIA GPU; `swerve info` says more.")
+        BackendName,
+        typer.Option(
+            help="What draws: numba on the CPU, cuda or nvdiffrast on an NVIDIA GPU; `swerve info` says more."
+        ),
     ] = BackendName.numba,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
     split: Annotated[SplitName, typer.Option(help="Of logs whose source does not say.")] = SplitName.train,

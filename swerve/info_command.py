@@ -21,6 +21,7 @@ _PACKAGES = (
     "simplejpeg",
     "numba-cuda",
     "torch",
+    "nvdiffrast",
     "protobuf",
 )
 
@@ -30,6 +31,7 @@ class BackendName(str, Enum):
 
     numba = "numba"
     cuda = "cuda"
+    nvdiffrast = "nvdiffrast"
     auto = "auto"
 
 
