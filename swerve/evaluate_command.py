@@ -47,7 +47,9 @@ def evaluate(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results. The same again: goes on, or adds planners.")],
-    traffic: Annotated[Traffic, typer.Option(help="How the others drive.")] = Traffic.NAVSIM_REACTIVE,
+    traffic: Annotated[
+        Traffic | None, typer.Option(help="How the others drive. Default: as the benchmark was built.")
+    ] = None,
     weighting: Annotated[Weighting, typer.Option(help="Of follow-up scenes.")] = Weighting.NAVSIM_EXACT,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.")] = None,
     report: Annotated[bool, typer.Option(help="Write index.html, with the worst scenes of each planner.")] = True,
@@ -56,7 +58,8 @@ def evaluate(
     opened, console = open_benchmark(benchmark), Console()
     planners = [load_planner(spec) for spec in planner]
     entries = [Entry(named.label, named.spec, fingerprint(named)) for named in planners]
-    evaluation = run_evaluation(opened, entries, made, out, traffic.value, weighting.value, workers, console)
+    policy = traffic.value if traffic else opened.traffic
+    evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
     console.print(leaderboard(evaluation.summary))
     _tell_failures(evaluation.failures, out, console)
     timing = evaluation.timing

@@ -30,8 +30,9 @@ def study(
     seconds: Annotated[float, typer.Option(help="Length of a closed-loop roll-out, 4 or more.")] = _DEFAULTS.seconds,
     rate: Annotated[float, typer.Option(help="Plans per second in closed loop.")] = _DEFAULTS.rate,
     traffic: Annotated[
-        Traffic, typer.Option(help="How the others drive, in open and closed loop.")
-    ] = Traffic.NAVSIM_REACTIVE,
+        Traffic | None,
+        typer.Option(help="How the others drive, in open and closed loop. Default: as the benchmark was built."),
+    ] = None,
     density: Annotated[float, typer.Option(help="Share of the follow-ups to evaluate; less is quicker.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the choice of these.", min=0)] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
@@ -54,10 +55,11 @@ def study(
 
     Example: swerve study bench --out study --planners all
     """
-    options = StudyOptions(traffic.value, seconds, rate, density, seed)
+    opened = open_benchmark(benchmark)
+    options = StudyOptions(traffic.value if traffic else opened.traffic, seconds, rate, density, seed)
     chosen, console = members(planners), Console()
     with stoppable(console):
-        report = run_study(open_benchmark(benchmark), chosen, load, out, options, workers, console)
+        report = run_study(opened, chosen, load, out, options, workers, console)
     show_study(console, out, report)
     if report.failures:
         raise typer.Exit(1)

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swerve.data.archive import load_archive, save_archive
+from swerve.eval.policies import Policy
 from swerve.eval.pseudo.case import Case, Views
 from swerve.eval.pseudo.frames import CaseRecord, frames_of_case
 from swerve.eval.pseudo.views import DrawnViews, RasterRenderer, StoredViews, ViewRenderer
@@ -41,6 +42,11 @@ class Benchmark:
     def logs(self) -> tuple[str, ...]:
         """Names of the logs that have a case."""
         return tuple(self.info["cases"])
+
+    @property
+    def traffic(self) -> Policy:
+        """The policy by which the traffic got to the follow-up scenes."""
+        return cast(Policy, self.info["options"]["policy"])
 
     def cases(self, log: str) -> tuple[str, ...]:
         """Names of a log's cases, in the order of their moments.
