@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import standin_nvdiffrast
 import torch
+from alike import OUTPUTS, assert_alike, images_of
 from drawn_scenes import LENSES, box, facing_square, looking, random_scene, seeing, tiled_ground
 
 from swerve.rasterizer import Backdrop, Style, backends, render
@@ -17,7 +18,6 @@ from swerve.scenes import Lens, LensModel, MissingExtraError, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import inverse, transform_points, upright
 
-OUTPUTS = ("rgb", "depth", "semantic", "instance")
 STANDIN = Library(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
 RAP = Style.rap()
 
@@ -36,26 +36,13 @@ def drawn(primitives, cameras, pose, style=RAP, outputs=OUTPUTS):
     return [{name: tensor.numpy() for name, tensor in image.items()} for image in images]
 
 
-def assert_alike(views, images):
-    """The share of pixels that a corner's snapping to 1/16 pixel may change: one in a thousand."""
-    for view, image in zip(views, images, strict=True):
-        assert all(image[name].dtype == getattr(view, name).dtype for name in image)
-        same = image["instance"] == view.instance
-        assert same.mean() >= 0.999
-        assert (image["semantic"] == view.semantic).mean() >= 0.999
-        both = same & (view.instance > 0)
-        assert (np.abs(image["depth"][both] / view.depth[both] - 1) >= 1e-3).sum() <= 0.001 * both.sum()
-        assert np.isinf(image["depth"][image["instance"] == 0]).all()
-        assert np.mean(np.abs(image["rgb"].astype(int) - view.rgb).max(axis=2)[same] <= 1) >= 0.999
-
-
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 @pytest.mark.parametrize("seed", [0, 2])
 def test_every_lens_draws_as_on_the_cpu(lens, seed):
     camera = looking(yaw=0.2 + seed, lens=lens, width=480, height=270, focal=[360.0, 240.0, 300.0][seed])
     pose, primitives = upright(np.array([1.0, -2.0, 0.1]), 0.1), random_scene(seed)
-    views = render(primitives, [camera], pose[None], outputs=OUTPUTS)[0]
-    assert_alike(views, drawn(primitives, [camera], pose))
+    views = render(primitives, [camera], pose[None], outputs=OUTPUTS)
+    assert_alike(images_of(views), drawn(primitives, [camera], pose))
 
 
 def test_where_a_lens_is_blind_nothing_is_seen():
@@ -65,7 +52,7 @@ def test_where_a_lens_is_blind_nothing_is_seen():
     assert blind.any()
     assert not image["instance"][blind].any()
     assert np.isinf(image["depth"][blind]).all()
-    assert_alike(render(random_scene(5), [camera], np.eye(4)[None], outputs=OUTPUTS)[0], [image])
+    assert_alike(images_of(render(random_scene(5), [camera], np.eye(4)[None], outputs=OUTPUTS)), [image])
 
 
 @pytest.mark.parametrize("source", ["town", "av2"])
@@ -77,8 +64,8 @@ def test_a_moment_of_a_log(source, request):
     step = len(log.times_us) // 2
     primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
     cameras = [camera.resized(960, 560) for camera in log.cameras[:1]]
-    views = render(primitives, cameras, log.ego.world_from_ego[[step]], outputs=OUTPUTS)[0]
-    assert_alike(views, drawn(primitives, cameras, log.ego.world_from_ego[step]))
+    views = render(primitives, cameras, log.ego.world_from_ego[[step]], outputs=OUTPUTS)
+    assert_alike(images_of(views), drawn(primitives, cameras, log.ego.world_from_ego[step]))
 
 
 def test_passes_hold_images_of_one_size_and_as_many_as_fit(monkeypatch):
@@ -91,7 +78,7 @@ def test_passes_hold_images_of_one_size_and_as_many_as_fit(monkeypatch):
     for alone, together in zip(drawn(scene, cameras, pose), whole, strict=True):
         for name in OUTPUTS:
             np.testing.assert_array_equal(alone[name], together[name])
-    assert_alike(render(scene, cameras, pose[None], outputs=OUTPUTS)[0], whole)
+    assert_alike(images_of(render(scene, cameras, pose[None], outputs=OUTPUTS)), whole)
     most = max(len(facets_of(checked_mesh(scene), camera, pose, 120.0).polygons) for camera in cameras)
     monkeypatch.setattr(drawing, "_FACETS_PER_PASS", most + 1)
     np.testing.assert_array_equal(drawn(scene, cameras, pose)[3]["instance"], whole[3]["instance"])
@@ -131,7 +118,7 @@ def test_render_and_backdrops_take_it_when_asked_for(installed):
     pose, still, moving = upright(np.zeros((1, 3)), np.full(1, 0.1)), tiled_ground(), box((8, 1, 1), (4, 2, 2), 99)
     expected = render(still.joined(moving), [looking()], pose, outputs=OUTPUTS)
     got = render(still.joined(moving), [looking()], pose, outputs=OUTPUTS, backend="nvdiffrast")
-    assert_alike(expected[0], [{name: getattr(got[0][0], name) for name in OUTPUTS}])
+    assert_alike(images_of(expected), images_of(got))
     kept = got[0][0].instance
     again = Backdrop(still, "nvdiffrast").render(
         facing_square((5, 0, 1.5), 1.0, 7), [looking()], pose, RAP, OUTPUTS, got
