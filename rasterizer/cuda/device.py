@@ -19,6 +19,8 @@ from swerve.scenes.transforms import inverse
 DeviceArray = Any
 NO_PART = -1
 _SPARE = 1.25
+# Rays that are kept from pass to pass, 8 bytes each: of thirty full-size cameras.
+_MOST_RAYS = 1 << 26
 _MESH = {
     "vertices": (np.float64, (3,)),
     "triangles": (np.int32, (3,)),
@@ -162,11 +164,18 @@ class Request:
 
 @dataclass
 class RayTables:
-    """Rays of distorting cameras on the device, kept for as long as this lives."""
+    """Rays of distorting cameras on the device."""
 
     x: Buffer = field(default_factory=lambda: Buffer(np.float32))
     y: Buffer = field(default_factory=lambda: Buffer(np.float32))
     _firsts: dict[tuple, int] = field(default_factory=dict)
+
+    def trim(self) -> None:
+        """Forgets all rays once they are too many: each log has cameras of its own. Places from before do not hold."""
+        if self.x.length > _MOST_RAYS:
+            self.x.room(0)
+            self.y.room(0)
+            self._firsts.clear()
 
     def first(self, table: LensTable) -> int:
         """Where the rays of a camera begin; uploads them if they are not there yet."""
@@ -185,6 +194,7 @@ def device_views(requests: Sequence[Request], style: Style, tables: RayTables) -
     Returns:
         the views; the first row and the first pixel of each, and the totals at the end (host).
     """
+    tables.trim()
     lenses = [lens_table(request.camera) for request in requests]
     optics = [lens.optics for lens in lenses]
     heights, widths = (np.array([getattr(one, name) for one in optics], np.int64) for name in ("height", "width"))

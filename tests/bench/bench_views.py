@@ -21,7 +21,7 @@ GOAL = 2000.0
 
 
 def run():
-    """Prints and writes the table: all cores for numba, images left on the device and copied to the host for cuda."""
+    """Prints and writes the table: all cores for numba; on a GPU, images left there and copied to the host."""
     cameras = eight_cameras(LENSES["distorted"])
     rows = []
     for scene, (primitives, pose) in scenes().items():
@@ -33,7 +33,7 @@ def run():
     notes = [
         f"{' '.join(OUTPUTS)} through a distorting lens. Floor: the same bytes written by numpy's fill on one core.",
         f"The original: {low:.0f}-{high:.0f} full-size views a second and core on the real moment, rgb alone.",
-        f"cuda: {why_not('cuda') or device_name('cuda')}",
+        *(f"{name}: {why_not(name) or device_name(name)}" for name in ("cuda", "nvdiffrast")),
     ]
     report("views", "Views per second", rows, notes)
 
@@ -80,6 +80,8 @@ def rates(scene, primitives, cameras, at):
         rows.append({**head, "back end": f"numba, {threads} cores", "views/s": 1e3 * count / drawn.wall_ms})
     if not why_not("cuda"):
         rows += [{**head, **line} for line in on_the_gpu(primitives, cameras, at)]
+    if not why_not("nvdiffrast"):
+        rows += [{**head, **line} for line in with_nvdiffrast(primitives, cameras, at)]
     return rows
 
 
@@ -147,3 +149,44 @@ class TimedDrawer:
                 return {**self.spent, "shade and the rest": total - sum(self.spent.values())}
 
         return Timed()
+
+
+def with_nvdiffrast(primitives, cameras, at):
+    """Rates as of `on_the_gpu`; geometry is the CPU's share, and `rasterize` alone is what the library itself does."""
+    import torch
+
+    from swerve.rasterizer.nvdiffrast import Library, Shot, draw, load_library
+    from swerve.rasterizer.nvdiffrast.facets import facets_of
+    from swerve.rasterizer.render import checked_mesh
+
+    mesh, real, spent = checked_mesh(primitives), load_library(), []
+    shots = [Shot(camera, pose) for pose in at for camera in cameras]
+
+    class Timed:
+        """nvdiffrast.torch, its rasterizer timed."""
+
+        @staticmethod
+        def rasterize(*args, **options):
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+            seen = real.dr.rasterize(*args, **options)
+            torch.cuda.synchronize()
+            spent.append(1e3 * (time.perf_counter() - start))
+            return seen
+
+    def left_there(using=real):
+        images = draw(mesh, shots, Style.rap(), OUTPUTS, using)
+        torch.cuda.synchronize()
+        return images
+
+    left = timed(left_there, repeats=3)
+    copied = timed(lambda: [tensor.cpu() for image in left_there() for tensor in image.values()], repeats=3)
+    geometry = timed(lambda: [facets_of(mesh, shot.camera, shot.world_from_ego, 120.0) for shot in shots], repeats=3)
+    left_there(Library(Timed, real.context, real.device))
+    count, raster = len(shots), sum(spent)
+    stages = f"ms: geometry on the CPU {geometry.wall_ms:.2f}, raster {raster:.2f}"
+    return [
+        {"back end": f"nvdiffrast, left there ({stages})", "views/s": 1e3 * count / left.wall_ms},
+        {"back end": "nvdiffrast, rasterize alone", "views/s": 1e3 * count / raster},
+        {"back end": "nvdiffrast, to the host", "views/s": 1e3 * count / copied.wall_ms},
+    ]

@@ -103,6 +103,20 @@ def test_memory_grows_where_polygons_do_not_fit(monkeypatch):
     assert_agree(render(small_scene(), [camera], poses, outputs=OUTPUTS)[0], images)
 
 
+def test_rays_of_many_cameras_do_not_fill_the_memory(monkeypatch):
+    """Forgotten between passes, never within one; images stay what they are."""
+    from swerve.rasterizer.cuda import device
+
+    monkeypatch.setattr(device, "_MOST_RAYS", 0)
+    mesh, drawer = DeviceMesh(), Drawer()
+    mesh.add(small_scene())
+    cameras = [looking(lens=LENSES[lens]).resized(*SIZE) for lens in ("brown", "fisheye")]
+    for chosen in (cameras[:1], cameras, cameras[1:]):
+        images = drawer.draw(mesh, [Request(camera, np.eye(4)) for camera in chosen], Style.rap(), OUTPUTS)
+        assert_agree(render(small_scene(), chosen, np.eye(4)[None], outputs=OUTPUTS)[0], images.to_host())
+        assert drawer._rays.x.length == len(chosen) * SIZE[0] * SIZE[1]
+
+
 def test_nothing_to_draw_gives_the_background():
     camera = looking().resized(*SIZE)
     empty = small_scene()
