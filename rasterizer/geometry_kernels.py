@@ -91,17 +91,21 @@ def _visible_corners(vertices, triangles, triangle, camera_from_world, frustum, 
     Returns:
         the number of corners; 0 if the triangle cannot be seen.
     """
-    everywhere, somewhere = 63, 0
     for corner in range(3):
         x, y, z = _transform(camera_from_world, vertices, triangles[triangle, corner])
         polygon[corner, X], polygon[corner, Y], polygon[corner, Z] = x, y, z
+    if not _inverse_depth(polygon, planes, row):
+        return 0
+    everywhere, somewhere = 63, 0
+    for corner in range(3):
+        x, y, z = polygon[corner, X], polygon[corner, Y], polygon[corner, Z]
         code = 0
         for k in range(6):
             if frustum[k, 0] * x + frustum[k, 1] * y + frustum[k, 2] * z + frustum[k, 3] < 0.0:
                 code |= 1 << k
         everywhere &= code
         somewhere |= code
-    if everywhere != 0 or not _inverse_depth(polygon, planes, row):
+    if everywhere != 0:
         return 0
     corners = 3
     for k in range(6):
@@ -159,6 +163,8 @@ def _cross_polygon(polygon, corners, optics, crossings, counts):
     """Where the polygon's edges cross the rows; returns the rows from the first to the one after the last."""
     for i in range(corners):
         polygon[i, U], polygon[i, V] = _pixel(polygon[i, X], polygon[i, Y], optics)
+    if _between_pixels(polygon, corners, optics):
+        return optics.height, 0
     top, bottom = optics.height, 0
     for i in range(corners):
         j = i + 1 if i + 1 < corners else 0
@@ -168,6 +174,27 @@ def _cross_polygon(polygon, corners, optics, crossings, counts):
             first, last = _cross_edge(polygon, i, j, optics, crossings, counts)
         top, bottom = min(top, first), max(bottom, last)
     return top, bottom
+
+
+@numba.njit(cache=True, nogil=True)
+def _between_pixels(polygon, corners, optics):
+    """Whether a polygon of straight edges is so small that it covers no pixel's centre; most far ones are.
+
+    Columns get a margin, because `_cross_chord` rounds what it interpolates between the corners.
+    """
+    longest = 0.0
+    low_u, high_u, low_v, high_v = math.inf, -math.inf, math.inf, -math.inf
+    for i in range(corners):
+        j = i + 1 if i + 1 < corners else 0
+        step_x, step_y = polygon[j, X] - polygon[i, X], polygon[j, Y] - polygon[i, Y]
+        longest = max(longest, step_x * step_x + step_y * step_y)
+        low_u, high_u = min(low_u, polygon[i, U]), max(high_u, polygon[i, U])
+        low_v, high_v = min(low_v, polygon[i, V]), max(high_v, polygon[i, V])
+    if optics.chords_per_unit * math.sqrt(longest) >= 1.0:
+        return False
+    if math.ceil(low_v - 0.5) >= math.ceil(high_v - 0.5):
+        return True
+    return math.ceil(low_u - 0.5 - 1e-9) >= math.ceil(high_u - 0.5 + 1e-9)
 
 
 @numba.njit(cache=True, nogil=True)
