@@ -14,7 +14,7 @@ from swerve.data.files import safe_name
 from swerve.data.options import AugmentOptions
 from swerve.data.samples.capture import Capture, captures_of, tracks_at
 from swerve.data.samples.encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
-from swerve.data.samples.shards import Sample
+from swerve.data.samples.shards import FORMAT, Sample
 from swerve.data.samples.trajectories import Arrays, trajectory_arrays
 from swerve.data.stopwatch import Stopwatch
 from swerve.rasterizer import Backdrop, Style, View
@@ -176,6 +176,7 @@ def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: Augment
         "split": split_of(scene.log, options),
         "seed": options.seed,
         "style": options.style,
+        "format": FORMAT,
         "version": version("swerve"),
         "vehicle": asdict(viewpoint.vehicle),
         "world_from_ego": viewpoint.world_from_ego.tolist(),

@@ -9,13 +9,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from swerve.data.files import PART, part_of
 from swerve.data.samples.encoding import decode_depth, decode_image, decode_instance
 from swerve.scenes import Split, SwerveError
+
+# Of the members of a sample (docs/formats.md). To be raised whenever one or its meaning changes.
+FORMAT: Final = 1
 
 # Files of a set that differ between runs without harm: they hold times, paths of this machine, or nothing.
 NOT_CONTENT = ("timing.json", "failures.json", "job.lock")

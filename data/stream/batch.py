@@ -1,0 +1,128 @@
+"""A training batch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from swerve.data.stream.camera_arrays import CameraArrays
+from swerve.scenes import MissingExtraError
+from swerve.scenes.viewpoints import ViewpointKind
+
+KINDS: Final = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
+INSTALL_TORCH: Final = "pip install 'PATH[torch]'"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a sample comes from.
+
+    Attributes:
+        key: of the sample, unique in its set.
+        source: kind of source of the log.
+        log: its name.
+        token: of the scene.
+        kind: of the viewpoint.
+        index: of the viewpoint, within kind and scene.
+        shard: path of the shard in the set.
+        number: of the sample in the shard.
+    """
+
+    key: str
+    source: str
+    log: str
+    token: str
+    kind: ViewpointKind
+    index: int
+    shard: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """b samples with c images of each kind; NumPy arrays, or tensors after `to`. Ego frames, SI units.
+
+    Rows stand by part, in the order of the stream's parts.
+
+    Attributes:
+        step: number of the batch.
+        part: row of `StreamOptions.parts` that each sample belongs to.
+        raster: RGB; zero where there is none. None if no part wants rasters.
+        photo: photographs, cut alike; zero where there is none. None if no part wants photographs.
+        has_raster: which rasters are there.
+        has_photo: which photographs are there.
+        cameras: of raster and photograph alike.
+        history_time: seconds from now; the last is 0.
+        history_pose: x, y, heading.
+        history_velocity: forward and left in the frame of that moment.
+        history_acceleration: the same.
+        history_yaw_rate: counter-clockwise.
+        history_valid: what the log covers; zero where not.
+        command: `swerve.scenes.viewpoints.Command`.
+        speed: over ground, now.
+        vehicle: length, width, height, wheelbase, rear overhang.
+        time_2hz: seconds from now.
+        target_2hz: x, y, heading: what to do.
+        target_2hz_valid: what the scene covers; zero where not.
+        time_10hz: seconds from now.
+        target_10hz: the same at ten poses a second.
+        target_10hz_valid: the same.
+        kind: row of `KINDS`.
+        provenance: where each sample comes from.
+    """
+
+    step: int
+    part: Int[Any, "b"]
+    raster: UInt8[Any, "b c 3 h w"] | None
+    photo: UInt8[Any, "b c 3 h w"] | None
+    has_raster: Bool[Any, "b c"]
+    has_photo: Bool[Any, "b c"]
+    cameras: CameraArrays
+    history_time: Float[Any, "t"]
+    history_pose: Float[Any, "b t 3"]
+    history_velocity: Float[Any, "b t 2"]
+    history_acceleration: Float[Any, "b t 2"]
+    history_yaw_rate: Float[Any, "b t"]
+    history_valid: Bool[Any, "b t"]
+    command: Int[Any, "b"]
+    speed: Float[Any, "b"]
+    vehicle: Float[Any, "b 5"]
+    time_2hz: Float[Any, "f"]
+    target_2hz: Float[Any, "b f 3"]
+    target_2hz_valid: Bool[Any, "b f"]
+    time_10hz: Float[Any, "g"]
+    target_10hz: Float[Any, "b g 3"]
+    target_10hz_valid: Bool[Any, "b g"]
+    kind: Int[Any, "b"]
+    provenance: tuple[Provenance, ...]
+
+    def __len__(self) -> int:
+        return len(self.provenance)
+
+    def to(self, device: Any = "cpu") -> "Batch":  # noqa: ANN401 a torch.device, or its name
+        """The batch as tensors on a device, images still uint8; floats are made of them there.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+        """
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtraError("torch", INSTALL_TORCH) from error
+
+        def moved(array: Any) -> Any:  # noqa: ANN401 array or tensor
+            tensor = torch.from_numpy(array) if isinstance(array, np.ndarray) else array
+            return tensor.to(device, non_blocking=True)
+
+        return _converted(self, moved)
+
+
+def _converted(item: T, convert: Callable[[Any], Any]) -> T:
+    """A dataclass with all its arrays converted, those of dataclasses in it too."""
+    values = {field.name: getattr(item, field.name) for field in fields(item)}  # type: ignore[arg-type]
+    changed = {name: _converted(value, convert) for name, value in values.items() if is_dataclass(value)}
+    changed |= {name: convert(value) for name, value in values.items() if hasattr(value, "dtype")}
+    return replace(item, **changed)  # type: ignore[type-var]

@@ -1,0 +1,75 @@
+"""What a set holds, by the parts that batches are made of."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Int
+
+from swerve.data.stream.options import PARTS
+from swerve.scenes import Split, SwerveError
+
+_COLUMNS = ("key", "shard", "kind", "photos", "split")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The samples of one split, in the order of the manifest.
+
+    Attributes:
+        folder: the set.
+        keys: of the samples.
+        shards: path of each sample's shard in the folder.
+        numbers: which of the samples of its shard each is.
+        parts: the samples of each part, rows of the arrays above.
+        digest: SHA-256 over the keys in their order.
+    """
+
+    folder: Path
+    keys: pa.Array
+    shards: pa.DictionaryArray
+    numbers: Int[np.ndarray, "n"]
+    parts: dict[str, Int[np.ndarray, "_"]]
+    digest: str
+
+    def where(self, row: int) -> tuple[str, int, str]:
+        """Shard, number in the shard, and key of a sample."""
+        return self.shards[row].as_py(), int(self.numbers[row]), self.keys[row].as_py()
+
+
+def read_catalogue(folder: Path, split: Split) -> Catalogue:
+    """The catalogue of a finished set.
+
+    Raises:
+        SwerveError: the set is not finished, its manifest is damaged, or the split is empty.
+    """
+    table = _manifest(folder / "manifest.parquet")
+    splits = pc.unique(table["split"]).to_pylist()
+    table = table.filter(pc.equal(table["split"], split)).combine_chunks()
+    if not len(table):
+        raise SwerveError(f"{folder}: no samples of split {split!r}; there are of {', '.join(splits) or 'none'}")
+    keys, shards = table["key"].combine_chunks(), table["shard"].combine_chunks().dictionary_encode()
+    codes = shards.indices.to_numpy()
+    # A shard's rows stand together, in the order of its samples.
+    firsts = np.unique(codes, return_index=True)[1]
+    digest = hashlib.sha256("\n".join(keys.to_pylist()).encode()).hexdigest()
+    return Catalogue(folder, keys, shards, np.arange(len(table)) - firsts[codes], _parts(table), digest)
+
+
+def _manifest(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise SwerveError(f"{path.parent}: no manifest.parquet: not a finished set. Run `swerve augment` to its end")
+    try:
+        return pq.read_table(path, columns=list(_COLUMNS))
+    except (pa.ArrowException, OSError) as error:
+        raise SwerveError(f"{path}: cannot be read ({error}). Run the job that made the set again") from error
+
+
+def _parts(table: pa.Table) -> dict[str, Int[np.ndarray, "_"]]:
+    kinds, photos = np.array(table["kind"].to_pylist()), table["photos"].to_numpy() > 0
+    kinds = np.where(kinds == "logged", np.where(photos, "paired", "raster_only"), kinds)
+    return {part: np.flatnonzero(kinds == part) for part in PARTS}

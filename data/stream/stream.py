@@ -1,0 +1,159 @@
+"""Training batches out of a set: which samples is a function of the step, so that any batch can be made at any time."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int, UInt8
+
+from swerve.data.stream.batch import KINDS, Batch, Provenance
+from swerve.data.stream.camera_arrays import camera_arrays
+from swerve.data.stream.catalogue import read_catalogue
+from swerve.data.stream.decoded import NUMBERS, DecodedSample, decode_sample
+from swerve.data.stream.options import Part, StreamOptions
+from swerve.data.stream.order import PartOrder, places_of
+from swerve.data.stream.shard_reader import ShardReader
+from swerve.scenes import SwerveError
+from swerve.scenes.viewpoints import Command, ViewpointKind
+
+_TIMES = ("history_time", "time_2hz", "time_10hz")
+_VEHICLE = ("length", "width", "height", "wheelbase", "rear_overhang")
+
+
+class SampleStream:
+    """The batches of one rank.
+
+    Every batch has the same number of samples of each part. A part that runs out of samples starts its next pass, in
+    another order, whatever the others do. No two ranks get the same place of the order.
+
+    Args:
+        folder: a finished set, as `swerve augment` writes it.
+        options: what to make.
+        rank: of this process.
+        world: how many processes train together.
+
+    Raises:
+        SwerveError: the set is not finished, damaged or of another format, lacks a camera, or has no samples of a part.
+    """
+
+    def __init__(self, folder: Path | str, options: StreamOptions, rank: int = 0, world: int = 1) -> None:
+        self.options, self.rank, self.world = options, rank, world
+        self._catalogue = read_catalogue(Path(folder), options.split)
+        self._orders = [self._order(part) for part in options.parts]
+        self._reader = ShardReader(Path(folder))
+        first = self._decoded(int(self._orders[0].at(0, 1)[0]), options.cameras)
+        self.cameras: tuple[str, ...] = tuple(entry["name"] for entry in first.entries)
+
+    @property
+    def pass_steps(self) -> dict[str, float]:
+        """By part: how many steps of all ranks one pass over its samples takes."""
+        counts = zip(self.options.parts, self._orders, self.options.counts, strict=True)
+        return {part.name: len(order) / (count * self.world) for part, order, count in counts}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the batches of all ranks depend on, as JSON can hold it: who goes on must have the same."""
+        options = {**asdict(self.options), "cameras": list(self.cameras)}
+        return {"set": self._catalogue.digest, "world": self.world, **options}
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, from 0 on.
+
+        Raises:
+            SwerveError: a shard is missing or damaged, or a sample lacks a camera or an image.
+        """
+        rows, parts = self.rows(step)
+        samples = [self._decoded(row, self.cameras) for row in rows]
+        wanted = [self.options.parts[part] for part in parts]
+        raster, has_raster = self._images(samples, [part.wants_raster for part in wanted], DecodedSample.raster)
+        photo, has_photo = self._images(samples, [part.wants_photo for part in wanted], DecodedSample.photo)
+        _require_photos(samples, wanted, has_photo)
+        return Batch(
+            step=step,
+            part=parts,
+            raster=raster,
+            photo=photo,
+            has_raster=has_raster,
+            has_photo=has_photo,
+            cameras=camera_arrays([sample.cameras for sample in samples]),
+            provenance=tuple(self._provenance(row, sample) for row, sample in zip(rows, samples, strict=True)),
+            **_numbers(samples),
+        )
+
+    def rows(self, step: int) -> tuple[list[int], Int[np.ndarray, "b"]]:
+        """The samples of a step, as rows of the split in the manifest's order, and the part of each."""
+        rows, parts = list[int](), list[int]()
+        for part, (order, count) in enumerate(zip(self._orders, self.options.counts, strict=True)):
+            rows += order.at(places_of(step, self.rank, self.world, count), count).tolist()
+            parts += [part] * count
+        return rows, np.array(parts)
+
+    def _order(self, part: Part) -> PartOrder:
+        known = self._catalogue.parts
+        if not len(known[part.name]):
+            there = ", ".join(f"{len(rows)} {name}" for name, rows in known.items() if len(rows))
+            raise SwerveError(
+                f"{self._catalogue.folder}: split {self.options.split!r} has no samples of part {part.name!r}; it has "
+                f"{there}"
+            )
+        return PartOrder(part, known[part.name], self.options.seed)
+
+    def _decoded(self, row: int, cameras: Sequence[str]) -> DecodedSample:
+        return decode_sample(self._reader.sample(*self._catalogue.where(row)), cameras, self.options.fit)
+
+    def _images(
+        self,
+        samples: Sequence[DecodedSample],
+        wanted: Sequence[bool],
+        read: Any,  # noqa: ANN401 a method of a sample
+    ) -> tuple[UInt8[np.ndarray, "b c 3 h w"] | None, Bool[np.ndarray, "b c"]]:
+        """Images of one kind of those samples of which they are wanted, and which are there."""
+        there = np.zeros((len(samples), len(self.cameras)), bool)
+        if not any(wanted):
+            return None, there
+        width, height = self.options.fit.size
+        images = np.zeros((*there.shape, 3, height, width), np.uint8)
+        for row in np.flatnonzero(wanted):
+            for column in range(len(self.cameras)):
+                image = read(samples[row], column)
+                if image is not None:
+                    images[row, column], there[row, column] = image.transpose(2, 0, 1), True
+        return images, there
+
+    def _provenance(self, row: int, sample: DecodedSample) -> Provenance:
+        details, (shard, number, key) = sample.details, self._catalogue.where(row)
+        kind = ViewpointKind(details["kind"])
+        names = (details["source"], details["log"], details["token"])
+        return Provenance(key, *names, kind, details["index"], shard, number)
+
+
+def _require_photos(samples: Sequence[DecodedSample], wanted: Sequence[Part], there: Bool[np.ndarray, "b c"]) -> None:
+    """A sample of which photographs are wanted has at least one.
+
+    Raises:
+        SwerveError: it has none of the cameras wanted.
+    """
+    for sample, part, has in zip(samples, wanted, there, strict=True):
+        if part.wants_photo and not has.any():
+            raise SwerveError(
+                f"{sample.stored.path}: part {part.name!r} asks for photographs, and sample {sample.stored.key} has "
+                "none of the cameras wanted. Ask for rasters there, or for other cameras"
+            )
+
+
+def _numbers(samples: Sequence[DecodedSample]) -> dict[str, np.ndarray]:
+    """The numbers of the samples, one row for each."""
+    arrays = {name: samples[0].numbers[name] for name in _TIMES}
+    arrays |= {name: np.stack([one.numbers[name] for one in samples]) for name in NUMBERS if name not in _TIMES}
+    details = [sample.details for sample in samples]
+    kinds = [KINDS.index(ViewpointKind(one["kind"])) for one in details]
+    commands = [int(Command[one["command"].upper()]) for one in details]
+    return {
+        **arrays,
+        "command": np.array(commands, np.int64),
+        "speed": np.linalg.norm(arrays["history_velocity"][:, -1], axis=-1),
+        "vehicle": np.array([[one["vehicle"][name] for name in _VEHICLE] for one in details], np.float32),
+        "kind": np.array(kinds, np.int64),
+    }
