@@ -1,5 +1,6 @@
 """Which back ends there are on this machine."""
 
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from typing import Literal
 
@@ -68,6 +69,12 @@ def device_name(backend: Chosen) -> str:
 
     name = getattr(cuda.get_current_device(), "name", "numba's CUDA simulator")
     return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def drawing_packages(backend: Chosen) -> tuple[str, ...]:
+    """Installed packages, beside numba, whose version may change what a back end draws."""
+    named = {"numba": (), "cuda": ("numba-cuda",), "nvdiffrast": ("nvdiffrast", "torch")}[backend]
+    return tuple(name for name in named if any(distributions(name=name)))
 
 
 def _missing(backend: Chosen) -> list[tuple[str, str]]:

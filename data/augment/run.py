@@ -1,7 +1,7 @@
 """Logs in, a training set out."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from swerve.data.files import to_json, told_where, write_atomically
 from swerve.data.jobs import job_config, log_names, open_job, run_work
 from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
+from swerve.rasterizer.backends import drawing_packages, resolved
 
 # Packages whose version may change what is drawn, encoded or written (llvmlite compiles what numba draws with).
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "simplejpeg", "zlib-ng")
@@ -52,11 +53,14 @@ def augment(
         console: where progress is shown; nowhere if None.
 
     Raises:
-        SwerveError: the sources hold no log or one twice, the folder is not this job's, or cannot be written.
+        SwerveError: the sources hold no log or one twice, the folder is not this job's or cannot be written, or there
+            is no such back end on this machine.
     """
     owners = log_names(sources)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
-    with open_job(folder, job_config(asdict(options), logs, _PACKAGES), LAYOUT):
+    backend = resolved(options.backend)
+    options, packages = replace(options, backend=backend), (*_PACKAGES, *drawing_packages(backend))
+    with open_job(folder, job_config(asdict(options), logs, packages), LAYOUT):
         with told_where(folder):
             remove_unnamed_shards(folder)
             finished = finished_chunks(folder)

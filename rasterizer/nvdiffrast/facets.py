@@ -13,7 +13,7 @@ from swerve.rasterizer.render import Mesh
 from swerve.scenes import Camera
 from swerve.scenes.transforms import inverse
 
-_FIRST_FACETS = 1 << 15
+_FIRST_FACETS = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)

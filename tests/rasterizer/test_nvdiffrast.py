@@ -141,6 +141,12 @@ def test_it_is_never_chosen_by_itself_and_says_what_it_lacks(monkeypatch):
     assert "nvdiffrast" not in sys.modules
 
 
+def test_a_job_notes_the_versions_of_what_draws(installed, monkeypatch):
+    monkeypatch.setattr(backends, "distributions", lambda name: [] if name == "numba-cuda" else [name])
+    assert backends.drawing_packages("nvdiffrast") == ("nvdiffrast", "torch")
+    assert backends.drawing_packages("numba") == backends.drawing_packages("cuda") == ()
+
+
 def tent():
     """Two triangles that share an edge, one before the other's half; camera_from_world; colours of the corners."""
     corners = [[6, 2, 0.2], [6, -2, 0.4], [7, -1.5, 3], [8, 2.5, 2.6], [4, 0.5, 0.7], [4.2, -0.6, 1.2], [4.1, 0.1, 2.2]]
