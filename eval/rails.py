@@ -134,7 +134,7 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
         if spot is None or abs(float(wrap_angle(spot.pose[2] - pose[2]))) > LANE_HEADING:
             continue
         target = spot.lane.speed_limit or AGENT_SPEED
-        lanes = _straight_on(road_map, spot.lane, spot.along + reach)
+        lanes = straight_on(road_map, spot.lane, spot.along + reach)
         points, lengths, starts = _joined(lanes)
         side = (pose[1] - spot.pose[1]) * np.cos(spot.pose[2]) - (pose[0] - spot.pose[0]) * np.sin(spot.pose[2])
         points[:, 0] -= np.sin(points[:, 2]) * side
@@ -162,7 +162,7 @@ def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "f"], steps: int) -> dict
     return {lane: red for lane, red in zip(lights.lane_ids, held, strict=True) if red.any()}
 
 
-def _straight_on(road_map: RoadMap, lane: Lane, reach: float) -> list[Lane]:
+def straight_on(road_map: RoadMap, lane: Lane, reach: float) -> list[Lane]:
     """The lane and what follows it, straightest first, until `reach` metres are covered."""
     lanes, covered = [lane], lane.lengths[-1]
     while covered < reach:
