@@ -1,0 +1,107 @@
+"""Gaussians: what a splat scene is made of."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+from scipy.spatial.transform import Rotation
+
+from swerve.rasterizer.splats.harmonics import SIZES, rotation_of_harmonics
+from swerve.scenes import SwerveError
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """Coloured blobs, as 3D Gaussian Splatting stores them (Kerbl et al. 2023, arXiv 2308.04079).
+
+    The density of one falls off with exp(-d / 2), d the squared Mahalanobis distance under the covariance
+    R diag(scale^2) R^T. Its colour in a direction is 0.5 + the sum of its harmonics, and not less than 0.
+
+    Attributes:
+        means: centres, metres.
+        quaternions: target_from_principal_axes as (w, x, y, z), of any length but zero.
+        log_scales: natural logarithm of the standard deviation along each axis, of metres.
+        logit_opacities: log(o / (1 - o)), o the opacity at the centre.
+        harmonics: coefficients by function (degree 0, then 1, ...; k = 1, 4, 9 or 16), then red, green, blue, each
+            0 to 1.
+    """
+
+    means: Float32[np.ndarray, "n 3"]
+    quaternions: Float32[np.ndarray, "n 4"]
+    log_scales: Float32[np.ndarray, "n 3"]
+    logit_opacities: Float32[np.ndarray, "n"]
+    harmonics: Float32[np.ndarray, "n k 3"]
+
+    def __post_init__(self) -> None:
+        shapes = {"means": (3,), "quaternions": (4,), "log_scales": (3,), "logit_opacities": ()}
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.dtype != np.float32 or array.shape != (len(self), *shape):
+                raise ValueError(f"{name}: must be float32 {(len(self), *shape)}, got {array.dtype} {array.shape}")
+        k = self.harmonics.shape[1] if self.harmonics.ndim == 3 else -1
+        if self.harmonics.dtype != np.float32 or self.harmonics.shape != (len(self), k, 3) or k not in SIZES:
+            wanted = f"float32 ({len(self)}, 1, 4, 9 or 16, 3)"
+            raise ValueError(f"harmonics: must be {wanted}, got {self.harmonics.dtype} {self.harmonics.shape}")
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def degree(self) -> int:
+        """Of the harmonics, 0 to 3."""
+        return SIZES.index(self.harmonics.shape[1])
+
+    @classmethod
+    def empty(cls, degree: int = 0) -> "Gaussians":
+        """None at all."""
+        shapes = ((0, 3), (0, 4), (0, 3), (0,), (0, SIZES[degree], 3))
+        return cls(*(np.zeros(shape, np.float32) for shape in shapes))
+
+    def of(self, rows: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> "Gaussians":
+        """The given ones alone."""
+        return Gaussians(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def with_degree(self, degree: int) -> "Gaussians":
+        """The same with fewer harmonics, or more, which are zero."""
+        harmonics = np.zeros((len(self), SIZES[degree], 3), np.float32)
+        shared = min(SIZES[degree], self.harmonics.shape[1])
+        harmonics[:, :shared] = self.harmonics[:, :shared]
+        return replace(self, harmonics=harmonics)
+
+    def joined(self, *others: "Gaussians") -> "Gaussians":
+        """These, then the others, with the harmonics of the highest degree among them."""
+        degree = max(part.degree for part in (self, *others))
+        parts = [part.with_degree(degree) for part in (self, *others)]
+        return Gaussians(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(self)))
+
+    def moved(self, target_from_source: Float[np.ndarray, "4 4"]) -> "Gaussians":
+        """The same in another frame; colours turn with them.
+
+        Args:
+            target_from_source: a rigid transform.
+        """
+        turn = target_from_source[:3, :3]
+        w, x, y, z = Rotation.from_matrix(turn).as_quat(scalar_first=True)
+        times = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
+        harmonics = np.einsum("ij,njc->nic", rotation_of_harmonics(turn, self.degree), self.harmonics)
+        return replace(
+            self,
+            means=(self.means @ turn.T + target_from_source[:3, 3]).astype(np.float32),
+            quaternions=(self.quaternions @ times.T).astype(np.float32),
+            harmonics=harmonics.astype(np.float32),
+        )
+
+    def check(self, where: str) -> None:
+        """Looks for numbers that cannot be drawn.
+
+        Raises:
+            SwerveError: one is not finite, or a quaternion is zero.
+        """
+        for field in fields(self):
+            array = getattr(self, field.name)
+            wrong = np.flatnonzero(~np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
+            if len(wrong):
+                raise SwerveError(f"{where}: {field.name} of Gaussian {wrong[0]} are not finite ({len(wrong)} in all)")
+        flat = np.flatnonzero(~self.quaternions.any(axis=1))
+        if len(flat):
+            raise SwerveError(f"{where}: the quaternion of Gaussian {flat[0]} is zero ({len(flat)} in all)")

@@ -1,0 +1,123 @@
+"""The stages of one image, for the calls that draw and for those that learn: project, sort into tiles, blend."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32, Int32, Int64
+
+from swerve.rasterizer.optics import NEAR, Optics, lens_table
+from swerve.rasterizer.splats import blend_kernels, project_kernels, tile_kernels
+from swerve.scenes import Camera, LensModel
+from swerve.scenes.transforms import inverse
+
+# Variance that every ellipse gains along both axes, square pixels: 3D Gaussian Splatting's, and gsplat's `eps2d`.
+BLUR = 0.3
+
+
+class Cloud(NamedTuple):
+    """Gaussians as the kernels take them; see `Gaussians`."""
+
+    means: Float32[np.ndarray, "n 3"]
+    quaternions: Float32[np.ndarray, "n 4"]
+    log_scales: Float32[np.ndarray, "n 3"]
+    logit_opacities: Float32[np.ndarray, "n"]
+    harmonics: Float32[np.ndarray, "n k 3"]
+
+
+class ViewPoint(NamedTuple):
+    """A camera in its place as the kernels take it.
+
+    `bounds` is the ideal image's extent, `limit` the ideal radius up to which Gaussians are drawn, `eye` the camera's
+    place.
+    """
+
+    camera_from_local: Float[np.ndarray, "3 4"]
+    eye: Float[np.ndarray, "3"]
+    optics: Optics
+    bounds: tuple[float, float, float, float]
+    near: float
+    limit: float
+    blur: float
+
+
+class Layout(NamedTuple):
+    """What an image shows: ellipses, nearest first; the Gaussians they are of; each tile's ellipses."""
+
+    ellipses: Float32[np.ndarray, "m c"]
+    rows: Int32[np.ndarray, "m"]
+    starts: Int64[np.ndarray, "tiles1"]
+    members: Int32[np.ndarray, "l"]
+
+
+class Sums(NamedTuple):
+    """Sums over what each pixel shows of weight x colour, weight x depth and weight; the row of the heaviest or -1."""
+
+    color: Float32[np.ndarray, "h w 3"]
+    depth: Float32[np.ndarray, "h w"]
+    alpha: Float32[np.ndarray, "h w"]
+    owner: Int32[np.ndarray, "h w"]
+
+
+def view_point(camera: Camera, local_from_camera: Float[np.ndarray, "4 4"], blur: float = BLUR) -> ViewPoint:
+    """A camera in its place; its own mounting is not used."""
+    table, pinhole = lens_table(camera), camera.lens.model == LensModel.PINHOLE
+    left, top = -camera.cx / camera.fx, -camera.cy / camera.fy
+    straight = (left, left + camera.width / camera.fx, top, top + camera.height / camera.fy)
+    return ViewPoint(
+        np.ascontiguousarray(inverse(local_from_camera)[:3]),
+        np.ascontiguousarray(local_from_camera[:3, 3]),
+        table.optics,
+        straight if pinhole else table.bounds,
+        NEAR,
+        np.inf if pinhole else camera.lens.limit,
+        blur,
+    )
+
+
+def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> Layout:
+    """Projects Gaussians and sorts them into tiles."""
+    ellipses = np.empty((len(cloud.means), project_kernels.COLUMNS), np.float32)
+    edges = np.linspace(0, len(ellipses), threads + 1).astype(int)
+
+    def project(part: int) -> None:
+        project_kernels.project(cloud, view, edges[part], edges[part + 1], ellipses)
+
+    shared(project, threads)
+    rows = tile_kernels.by_depth(ellipses)
+    seen = ellipses[rows]
+    across, down = tiles_of(view.optics.width), tiles_of(view.optics.height)
+    return Layout(seen, rows, *tile_kernels.fill_tiles(seen, across, down))
+
+
+def blend(layout: Layout, view: ViewPoint, threads: int, wants_owner: bool) -> Sums:
+    """Draws what has been laid out; without `wants_owner` the owners are an image of no rows."""
+    height, width = view.optics.height, view.optics.width
+    sums = Sums(
+        np.empty((height, width, 3), np.float32),
+        np.empty((height, width), np.float32),
+        np.empty((height, width), np.float32),
+        np.empty((height if wants_owner else 0, width), np.int32),
+    )
+    bands = np.arange(tiles_of(height))
+
+    def draw(part: int) -> None:
+        blend_kernels.blend(layout.ellipses, layout.starts, layout.members, bands[part::threads], wants_owner, *sums)
+
+    shared(draw, threads)
+    return sums
+
+
+def tiles_of(pixels: int) -> int:
+    """How many tiles reach over so many pixels."""
+    return -(-pixels // tile_kernels.TILE)
+
+
+def shared(work: Callable[[int], None], threads: int) -> None:
+    """Does the parts 0 to threads - 1 of some work side by side."""
+    if threads == 1:
+        work(0)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
