@@ -10,7 +10,7 @@ from rich.console import Console
 from swerve.eval.pseudo.store import open_benchmark
 from swerve.eval.study.options import Member, StudyOptions
 from swerve.eval.study.run import PAGE, StudyReport, run_study
-from swerve.eval.study.tables import difference_lines, intervals_table, main_table, variants_table
+from swerve.eval.study.tables import difference_lines, intervals_table, main_table, undefined_lines, variants_table
 from swerve.job_report import show_failures, stoppable, timing_line
 from swerve.planners.load import load_planner
 from swerve.planners.population import population
@@ -94,7 +94,7 @@ def show_study(console: Console, folder: Path, report: StudyReport) -> None:
     wide = Console(width=None if console.is_terminal else 132, markup=False)
     for table in (main_table(findings), intervals_table(findings), variants_table(findings)):
         wide.print(table, "", highlight=False)
-    for line in difference_lines(findings):
+    for line in (*undefined_lines(findings), *difference_lines(findings)):
         wide.print(line, highlight=False, soft_wrap=True)
     effective = f"In the median {findings.effective:.1f} follow-ups count for a frame; "
     console.print(

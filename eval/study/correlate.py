@@ -15,6 +15,8 @@ cases hold the truth in 70 % of trials and these in 94 %; joint ones in 90 %. Wh
 is not given back.
 
 A resample in which a measure or the closed-loop score is the same for all planners has no correlation and is left out.
+A single log or case, drawn again, is always the same: then nothing but the population is known, and the other intervals
+are NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +32,7 @@ RESAMPLES = 2000
 _LOGS_ENOUGH = 10
 _QUANTILES = (0.025, 0.975)
 _CERTAIN = 1.0 - 1e-12  # artanh 1 is infinite
+_ROUNDING = 1e-12  # of the largest value: what differs by less is the same
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Draws:
 
     Attributes:
         planners: rows of the planners drawn.
-        cases: weights of the cases; they add up to 1.
+        cases: weights of the cases; they add up to 1. NaN where there is but one unit to draw.
     """
 
     planners: Int[np.ndarray, "b p"]
@@ -147,7 +150,7 @@ def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed:
         units = case_units(logs)
         total = int(units.max()) + 1
         times = generator.multinomial(total, np.full(total, 1.0 / total), size=count)[:, units]
-        weights = times / times.sum(axis=1, keepdims=True)
+        weights = times / times.sum(axis=1, keepdims=True) if total > 1 else np.full_like(weights, np.nan)
     return Draws(rows, weights)
 
 
@@ -178,7 +181,7 @@ def pearson(x: Float[np.ndarray, "*b p"], y: Float[np.ndarray, "*b p"]) -> Float
 
 
 def ranks(values: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
-    """Ranks along the last axis, from 1; equal values share the mean of theirs."""
+    """Ranks along the last axis, from 1; equal values share the mean of theirs. Who stands among NaN has no rank."""
     order = np.argsort(values, axis=-1, kind="stable")
     ordered = np.take_along_axis(values, order, axis=-1)
     places = np.broadcast_to(np.arange(values.shape[-1]), values.shape)
@@ -190,19 +193,20 @@ def ranks(values: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
     last = np.minimum.accumulate(last[..., ::-1], axis=-1)[..., ::-1]
     ranked = np.empty(values.shape)
     np.put_along_axis(ranked, order, (first + last) / 2.0 + 1.0, axis=-1)
-    return ranked
+    return np.where(np.isnan(values).any(axis=-1, keepdims=True), np.nan, ranked)
 
 
 def without_means(values: Float[np.ndarray, "p"], families: Sequence[str]) -> Float[np.ndarray, "p"]:
-    """The values less the mean of each planner's family."""
+    """The values less the mean of each planner's family; 0 where no more than rounding is left."""
     _, family = np.unique(np.array(families), return_inverse=True)
-    return values - (np.bincount(family, values) / np.bincount(family))[family]
+    rest = values - (np.bincount(family, values) / np.bincount(family))[family]
+    return np.where(np.abs(rest) > _ROUNDING * np.abs(values).max(), rest, 0.0)
 
 
 def _centred(values: Float[np.ndarray, "*b p"]) -> tuple[Float[np.ndarray, "*b p"], Bool[np.ndarray, "*b"]]:
     """The values less their mean, and whether they differ by more than rounding."""
     spread = values.max(axis=-1) - values.min(axis=-1)
-    varied = np.asarray(spread > 1e-12 * np.abs(values).max(axis=-1))
+    varied = np.asarray(spread > _ROUNDING * np.abs(values).max(axis=-1))
     return values - values.mean(axis=-1, keepdims=True), varied
 
 

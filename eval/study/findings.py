@@ -1,7 +1,7 @@
 """What a study finds: every measure and every variant of pseudo-simulation against closed loop."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -61,6 +61,7 @@ class Findings:
         densities: by formula and share of the follow-up pairs.
         best_one_stage: name of the one-stage measure with the largest r.
         differences: r of each main pseudo-simulation less that of the best one-stage measure.
+        counterparts: the same less that of its own formula and filter in one stage.
         effective: median over planners, cases and chains of how many follow-up frames really count.
         uniform: share of them in which all count alike because the plan ends too far off.
         units: what was drawn again in place of cases: "logs" or "cases".
@@ -72,6 +73,7 @@ class Findings:
     densities: Mapping[str, Mapping[float, Spread]]
     best_one_stage: str
     differences: Mapping[str, Difference]
+    counterparts: Mapping[str, Difference]
     effective: float
     uniform: float
     units: str
@@ -86,22 +88,18 @@ def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings
         seed: of resamples and of the subsets of follow-up frames.
     """
     offsets = offsets_of(study)
-    two = {
-        f"pseudo-simulation, {formula}": pseudo_simulation(study, offsets, standard(formula)) for formula in FORMULAS
-    }
-    one = one_stage_measures(study)
+    two, one = _pseudo_simulations(study, offsets), one_stage_measures(study)
     measured = {**two, **one, **imitation_measures(study)}
     main = agreements(measured, study.closed_loop, study.families, study.logs, count=count, seed=seed)
     best = max(one, key=lambda name: np.nan_to_num(main[name].pearson["joint"].value, nan=-2.0))
-    variants: dict[str, dict[str, dict[str, Agreement]]] = {}
-    for formula in FORMULAS:
-        variants[formula] = {}
-        for kind, named in recipes(formula).items():
-            made = {name: pseudo_simulation(study, offsets, recipe) for name, recipe in named.items()}
-            measured.update({f"{formula}: {kind}: {name}": values for name, values in made.items()})
-            variants[formula][kind] = agreements(
-                made, study.closed_loop, study.families, study.logs, resampled=("joint",), count=count, seed=seed
-            )
+    made = {formula: _varied(study, offsets, formula) for formula in FORMULAS}
+    variants: dict[str, dict[str, dict[str, Agreement]]] = {formula: {} for formula in FORMULAS}
+    for formula, kind in ((formula, kind) for formula, kinds in made.items() for kind in kinds):
+        named = made[formula][kind]
+        measured.update({f"{formula}: {kind}: {name}": values for name, values in named.items()})
+        variants[formula][kind] = agreements(
+            named, study.closed_loop, study.families, study.logs, resampled=("joint",), count=count, seed=seed
+        )
     weights = weights_of(offsets, study.present, Kernel())
     return Findings(
         measures=measured,
@@ -110,10 +108,35 @@ def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings
         densities={formula: _densities(study, offsets, formula, seed) for formula in FORMULAS},
         best_one_stage=best,
         differences={name: difference(main[name], main[best]) for name in two},
+        counterparts={name: difference(main[name], main[counterpart_of(name)]) for name in two},
         effective=float(np.median(effective_counts(weights))),
         uniform=float(out_of_reach(offsets, study.present).mean()),
         units=units_of(study.logs),
     )
+
+
+def counterpart_of(name: str) -> str:
+    """The one-stage measure with the formula and the filter of a main pseudo-simulation."""
+    return name.replace("pseudo-simulation", "one stage")
+
+
+def _pseudo_simulations(study: Study, offsets: Offsets) -> dict[str, Float[np.ndarray, "p c"]]:
+    """NAVSIM's recipe, with both formulas, with and without the human filter, as one stage is measured."""
+    return {
+        f"pseudo-simulation, {formula}{words}": pseudo_simulation(
+            study, offsets, replace(standard(formula), human_filter=human_filter)
+        )
+        for formula in FORMULAS
+        for words, human_filter in (("", True), (", unfiltered", False))
+    }
+
+
+def _varied(study: Study, offsets: Offsets, formula: Formula) -> dict[str, dict[str, Float[np.ndarray, "p c"]]]:
+    """All variants, by what they vary and their name."""
+    return {
+        kind: {name: pseudo_simulation(study, offsets, recipe) for name, recipe in named.items()}
+        for kind, named in recipes(formula).items()
+    }
 
 
 def _densities(study: Study, offsets: Offsets, formula: Formula, seed: int) -> dict[float, Spread]:

@@ -50,7 +50,10 @@ def imitation_measures(study: Study) -> dict[str, Float[np.ndarray, "p c"]]:
 def frame_scores(
     metrics: Float[np.ndarray, "*n 8"], comfort: Float[np.ndarray, "*n"], formula: Formula
 ) -> Float[np.ndarray, "*n"]:
-    """EPDMS of frames; reduced as in the paper's study: without TLC, LK and EC, which nuPlan's closed loop lacks."""
+    """EPDMS of frames; reduced as in the paper's study: without TLC, LK and EC, which nuPlan's closed loop lacks.
+
+    Ours lacks LK and EC, and has a TLC of its own.
+    """
     if formula == "full":
         return epdms(metrics, comfort)
     return np.asarray(gates(metrics, comfort, "reduced") * quality(metrics, comfort, "reduced"))

@@ -2,16 +2,14 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from swerve.eval.report.svg import Series, element, lines, scatter, standalone
-from swerve.eval.study.correlate import Agreement
-from swerve.eval.study.findings import Findings
-from swerve.eval.study.measures import Formula
+from swerve.eval.study.findings import Findings, counterpart_of
 from swerve.eval.study.records import Study
-from swerve.eval.study.tables import case_rows, difference_lines, interval, shown
+from swerve.eval.study.tables import case_rows, difference_lines, interval, number, shown, undefined_lines
 from swerve.eval.study.variants import VARIANCES
 from swerve.rasterizer.webpage import webpage
 
@@ -42,7 +40,8 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         "the mean of its closed-loop scores on the same cases. Brackets: 95 % intervals, planners and "
         f"{findings.units} drawn anew together."
     )
-    said = "".join(f"<p>{html.escape(line)}.</p>" for line in difference_lines(findings))
+    texts = (*undefined_lines(findings), *difference_lines(findings))
+    said = "".join(f"<p>{html.escape(line)}.</p>" for line in texts)
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
         f"{said}{_main_table(findings)}<h2>Planners</h2>"
@@ -65,9 +64,9 @@ def scatter_file(study: Study, findings: Findings) -> str:
 
 
 def _chosen(findings: Findings) -> str:
-    """The pseudo-simulation score with the same formula as the best one-stage measure, for pictures side by side."""
-    formula: Formula = "reduced" if "reduced" in findings.best_one_stage else "full"
-    return f"pseudo-simulation, {formula}"
+    """The pseudo-simulation that is like the best one-stage measure, for pictures side by side; like PDMS, the full."""
+    like = (name for name in findings.differences if counterpart_of(name) == findings.best_one_stage)
+    return next(like, next(iter(findings.differences)))
 
 
 def _scatter(study: Study, findings: Findings, name: str, size: tuple[int, int] = (640, 480)) -> str:
@@ -88,37 +87,32 @@ def _scatters(study: Study, findings: Findings) -> list[tuple[str, str]]:
 
 
 def _variant_charts(findings: Findings) -> list[tuple[str, str]]:
-    """Pearson r over the kernel's width, and over the density of observations."""
-    widths = [
-        _series(f"{kind}, {formula}", np.log10(VARIANCES), [found[kind][f"{one:g} m2"] for one in VARIANCES])
-        for formula, found in findings.variants.items()
-        for kind in ("variance, navsim-exact", "variance, stable")
-    ]
-    densities = []
+    """Pearson r over the kernel's width, and over the density of observations; no chart of what is undefined."""
+    widths, densities = list[Series](), list[Series]()
+    for formula, found in findings.variants.items():
+        for kind in ("variance, navsim-exact", "variance, stable"):
+            values = [found[kind][f"{one:g} m2"].pearson["joint"].value for one in VARIANCES]
+            widths += _series(f"{kind}, {formula}", np.log10(VARIANCES), np.array(values))
     for formula, spreads in findings.densities.items():
         whole = findings.main[f"pseudo-simulation, {formula}"].pearson["joint"].value
-        shares = sorted(spreads)
-        rows = [(spreads[one].pearson.mean(), spreads[one].pearson.min(), spreads[one].pearson.max()) for one in shares]
-        values = np.array([*rows, (whole, whole, whole)])
-        points = np.column_stack([100.0 * np.array([*shares, 1.0]), values[:, 0]])
-        densities.append(Series(f"{formula} EPDMS", points, values[:, 1:]))
-    return [
-        ("Kernel width", lines([_without_band(one) for one in widths], "log10 of the variance in m2", "Pearson r")),
-        (
-            "Observation density, with the extremes of random subsets",
-            lines(densities, "% of the follow-ups", "Pearson r"),
-        ),
-    ]
+        samples = [*(spreads[one].pearson for one in sorted(spreads)), np.array([whole])]
+        bands = np.array([(one.min(), one.max()) for one in samples])
+        means = np.array([one.mean() for one in samples])
+        densities += _series(f"{formula} EPDMS", 100.0 * np.array([*sorted(spreads), 1.0]), means, bands)
+    charts = (
+        ("Kernel width", widths, "log10 of the variance in m2"),
+        ("Observation density, with the extremes of random subsets", densities, "% of the follow-ups"),
+    )
+    return [(title, lines(series, x_title, "Pearson r")) for title, series, x_title in charts if series]
 
 
-def _series(name: str, x: Any, found: Sequence[Agreement]) -> Series:  # noqa: ANN401 numpy's union of arrays
-    joint = [one.pearson["joint"] for one in found]
-    points = np.column_stack([x, [one.value for one in joint]])
-    return Series(name, points, np.array([(one.low, one.high) for one in joint]))
-
-
-def _without_band(series: Series) -> Series:
-    return Series(series.name, series.points)
+def _series(
+    name: str, x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"], band: Float[np.ndarray, "n 2"] | None = None
+) -> list[Series]:
+    """The line through the points that are defined; none where none is."""
+    known = np.isfinite(y)
+    points = np.column_stack([x, y])[known]
+    return [Series(name, points, None if band is None else band[known])] if len(points) else []
 
 
 def _main_table(findings: Findings) -> str:
@@ -135,7 +129,7 @@ def _main_table(findings: Findings) -> str:
     for name, found in findings.main.items():
         cells = [shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman)]
         alone = [interval(found.pearson[kind]) for kind in ("planners", "cases")]
-        rows.append((name, *cells, *alone, f"{found.within:.2f}"))
+        rows.append((name, *cells, *alone, number(found.within)))
     return _table(head, rows, findings.best_one_stage)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
 from swerve.eval.study.correlate import Agreement, Difference, Estimate, pearson
-from swerve.eval.study.findings import Findings, Spread
+from swerve.eval.study.findings import Findings, Spread, counterpart_of
 from swerve.eval.study.records import Study
 
 # The logged driver as a planner of the population: where he fails, the case is at fault.
@@ -33,7 +33,7 @@ def intervals_table(findings: Findings) -> Table:
     table = Table(*head, box=None, padding=(0, 2, 0, 0))
     for name, found in findings.main.items():
         cells = (interval(found.pearson[kind]) for kind in ("joint", "planners", "cases"))
-        table.add_row(name, *cells, f"{found.within:.2f}")
+        table.add_row(name, *cells, number(found.within))
     return table
 
 
@@ -45,35 +45,54 @@ def variants_table(findings: Findings) -> Table:
     for kind, names in findings.variants[formulas[0]].items():
         for place, name in enumerate(names):
             found = [findings.variants[formula][kind][name] for formula in formulas]
-            ranked = ", ".join(f"{one.spearman['joint'].value:.2f}" for one in found)
+            ranked = ", ".join(number(one.spearman["joint"].value) for one in found)
             cells = (shown(one.pearson["joint"]) for one in found)
             table.add_row("" if place else kind, name, *cells, ranked)
     for place, density in enumerate(findings.densities[formulas[0]]):
         spreads = [findings.densities[formula][density] for formula in formulas]
-        ranked = ", ".join(f"{one.spearman.mean():.2f}" for one in spreads)
+        ranked = ", ".join(number(float(one.spearman.mean())) for one in spreads)
         name = f"{100 * density:.0f} %, {spreads[0].kept:.1f} pairs a case"
         table.add_row("" if place else "density", name, *(_spread(one) for one in spreads), ranked)
     return table
 
 
 def difference_lines(findings: Findings) -> list[str]:
-    """How much better pseudo-simulation predicts than the best single-stage measure."""
-    return [
-        f"r of {name} less that of {findings.best_one_stage}: {shown(one.estimate, sign=True)}, "
-        f"larger in {100 * one.share:.0f} % of the resamples"
-        for name, one in findings.differences.items()
+    """How much better pseudo-simulation predicts than one stage: the best measure of it, and the like one."""
+    best = findings.best_one_stage
+    lines = [_difference_line(name, best, one) for name, one in findings.differences.items()]
+    return lines + [
+        _difference_line(name, counterpart_of(name), one)
+        for name, one in findings.counterparts.items()
+        if counterpart_of(name) != best
     ]
+
+
+def undefined_lines(findings: Findings) -> list[str]:
+    """Which main measures have no correlation with closed loop, and why; nothing where all have."""
+    names = [name for name, found in findings.main.items() if np.isnan(found.pearson["joint"].value)]
+    if len(names) == len(findings.main):
+        return ["No correlation is defined: all planners have the same closed-loop score"]
+    return [f"Undefined, because all planners have the same value: r of {', '.join(names)}"] if names else []
 
 
 def shown(estimate: Estimate, sign: bool = False) -> str:
     """A number and its interval."""
+    if np.isnan(estimate.value):
+        return "undefined"
     value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
     return f"{value} {interval(estimate)}"
 
 
 def interval(estimate: Estimate) -> str:
     """The interval alone."""
+    if np.isnan(estimate.low):
+        return "[unknown]"
     return f"[{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def number(value: float) -> str:
+    """A correlation without an interval."""
+    return "undefined" if np.isnan(value) else f"{value:.2f}"
 
 
 def summary_of(study: Study, findings: Findings) -> dict[str, Any]:
@@ -90,6 +109,7 @@ def summary_of(study: Study, findings: Findings) -> dict[str, Any]:
         "measures": {name: _agreement(one) for name, one in findings.main.items()},
         "best_one_stage": findings.best_one_stage,
         "differences": {name: _difference(one) for name, one in findings.differences.items()},
+        "differences_from_counterparts": {name: _difference(one) for name, one in findings.counterparts.items()},
         "variants": {
             formula: {kind: {name: _agreement(one) for name, one in names.items()} for kind, names in kinds.items()}
             for formula, kinds in findings.variants.items()
@@ -138,6 +158,11 @@ def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
+def _difference_line(name: str, other: str, found: Difference) -> str:
+    share = "" if np.isnan(found.share) else f", larger in {100 * found.share:.0f} % of the resamples"
+    return f"r of {name} less that of {other}: {shown(found.estimate, sign=True)}{share}"
+
+
 def _agreement(found: Agreement) -> dict[str, Any]:
     return {
         "pearson": _estimates(found.pearson),
@@ -162,6 +187,8 @@ def _difference(found: Difference) -> dict[str, Any]:
 
 
 def _spread(spread: Spread) -> str:
+    if np.isnan(spread.pearson).any():
+        return "undefined"
     return f"{spread.pearson.mean():.3f} ({spread.pearson.min():.2f} to {spread.pearson.max():.2f})"
 
 

@@ -54,12 +54,14 @@ class Recipe:
             two, their weighted mean) and averages the stages' weighted sub-scores.
         formula: of a frame's score.
         kept: which follow-up pairs were observed; None for all.
+        human_filter: whether stage one forgives what the human fails, too, as in NAVSIM; stage two never does.
     """
 
     kernel: Kernel = field(default_factory=Kernel)
     rule: Rule = "product"
     formula: Formula = "full"
     kept: Bool[np.ndarray, "c k"] | None = None
+    human_filter: bool = True
 
     def seeing(self, kept: Bool[np.ndarray, "c k"]) -> "Recipe":
         """The same where only these follow-up pairs were observed."""
@@ -95,10 +97,11 @@ def pseudo_simulation(study: Study, offsets: Offsets, recipe: Recipe) -> Float[n
     weights = weights_of(offsets, present, recipe.kernel)
     comfort_one = np.repeat(study.comfort_one[..., None], 2, axis=-1)
     comfort_two = np.repeat(study.comfort_two[..., None], 2, axis=-1)
+    stage_one = study.stage_one if recipe.human_filter else study.stage_one_raw
 
     def both(score: FrameScore) -> tuple[Float[np.ndarray, "p c 2"], Float[np.ndarray, "p c 2"]]:
         two = score(study.stage_two, comfort_two, recipe.formula)
-        return score(study.stage_one, comfort_one, recipe.formula), (weights * two).sum(axis=2)
+        return score(stage_one, comfort_one, recipe.formula), (weights * two).sum(axis=2)
 
     if recipe.rule == "gates and quality apart":
         (gate_one, gate_two), (good_one, good_two) = both(gates), both(quality)

@@ -140,3 +140,23 @@ def test_a_measure_that_does_not_vary_has_no_correlation():
     assert np.isnan(found.pearson["joint"].value)
     assert np.isnan(found.within)
     assert np.isnan(difference(found, found).share)
+
+
+def test_families_that_explain_everything_leave_nothing_to_agree():
+    """A third of 0.1 + 0.1 + 0.1 is not 0.1: what rounding leaves must not be taken for planners that differ."""
+    values, families = np.repeat([0.1, 0.7, 1.1], 3), ["a"] * 3 + ["b"] * 3 + ["c"] * 3
+    assert (np.repeat(np.bincount(np.repeat(range(3), 3), values) / 3, 3) != values).any()
+    assert not without_means(values, families).any()
+    found = agreements({"x": values[:, None]}, 2 * values[:, None], families, ["log"], count=5)["x"]
+    assert found.pearson["planners"].value == pytest.approx(1.0)
+    assert np.isnan(found.within)
+
+
+def test_a_single_case_says_nothing_about_others():
+    x, y = planted(np.random.default_rng(9), 30, 1, 0.7)
+    found = agreements({"x": x}, y, ["f"] * 30, ["log"], count=50)["x"]
+    for kind in ("joint", "cases"):
+        assert np.isfinite(found.pearson[kind].value)
+        assert np.isnan([found.pearson[kind].low, found.r2[kind].high, found.spearman[kind].low]).all()
+    assert found.pearson["planners"].low < found.pearson["planners"].value < found.pearson["planners"].high
+    assert np.isnan(difference(found, found).share)

@@ -1,6 +1,8 @@
 import io
 import json
+import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from scipy import stats
 from study_samples import families_of, records
 
 from swerve.eval.study.findings import findings_of
+from swerve.eval.study.measures import OPEN_LOOP
+from swerve.eval.study.page import study_page
 from swerve.eval.study.records import stack
 from swerve.eval.study.tables import (
     case_rows,
@@ -17,8 +21,10 @@ from swerve.eval.study.tables import (
     main_table,
     planner_rows,
     summary_of,
+    undefined_lines,
     variants_table,
 )
+from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +49,46 @@ def test_good_planners_are_found_good_and_noise_is_not(findings):
     gap = findings.differences["pseudo-simulation, full"].estimate.value
     assert gap == pytest.approx(findings.main["pseudo-simulation, full"].pearson["joint"].value - best)
     assert findings.units == "logs"
+
+
+def test_like_is_compared_with_like(study, findings):
+    """Closed loop knows no human filter: each pseudo-simulation stands beside one stage with the same one, or none."""
+    assert (
+        set(findings.counterparts)
+        == set(findings.differences)
+        == {f"pseudo-simulation, {kind}" for kind in ("full", "full, unfiltered", "reduced", "reduced, unfiltered")}
+    )
+    for name, gap in findings.counterparts.items():
+        other = findings.main[name.replace("pseudo-simulation", "one stage")]
+        assert gap.estimate.value == findings.main[name].pearson["joint"].value - other.pearson["joint"].value
+    raw = replace(study, stage_one=study.stage_one_raw)
+    expected = pseudo_simulation(raw, offsets_of(raw), standard("reduced"))
+    np.testing.assert_array_equal(findings.measures["pseudo-simulation, reduced, unfiltered"], expected)
+    assert (expected <= findings.measures["pseudo-simulation, reduced"]).all()
+    assert (expected < findings.measures["pseudo-simulation, reduced"]).any()
+
+
+@pytest.mark.parametrize("case", ["same in closed loop", "same open-loop score"])
+def test_what_is_undefined_is_said(study, case):
+    """Not nan in a table, and no chart of it."""
+    if case == "same in closed loop":
+        made = replace(study, closed_loop=np.full_like(study.closed_loop, 0.5))
+        said = "No correlation is defined: all planners have the same closed-loop score"
+    else:
+        alike = study.open_loop.copy()
+        alike[..., OPEN_LOOP.index("ols")] = 0.25
+        made, said = replace(study, open_loop=alike), "all planners have the same value: r of open-loop score"
+    found, console = findings_of(made, count=20), Console(file=io.StringIO(), width=160, markup=False)
+    for table in (main_table(found), intervals_table(found), variants_table(found)):
+        console.print(table)
+    text = console.file.getvalue() + "\n".join((*undefined_lines(found), *difference_lines(found)))
+    page = study_page(made, found, {})
+    for told in (text, page):
+        assert said in told
+        assert "undefined" in told
+        assert not re.search(r"\bnan\b", told)
+    assert ("Kernel width" in page) == (case == "same open-loop score")
+    json.dumps(summary_of(made, found), allow_nan=False)
 
 
 def test_the_standard_recipe_reappears_among_the_variants(findings):
