@@ -75,7 +75,25 @@ def load_archive(path: str | Path, of: type[T], kind: str, version: int) -> T:
     Raises:
         SwerveError: there is no such file, it is damaged, of another kind or version, or does not fit the dataclass.
     """
-    text, block = _read(Path(path))
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SwerveError(f"{path}: cannot be read as an archive ({error})") from error
+    return from_bytes(content, of, kind, version, str(path))
+
+
+def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) -> T:
+    """What `to_bytes` made, see `load_archive`.
+
+    Args:
+        content: of the file.
+        of: see `load_archive`.
+        kind: see `load_archive`.
+        version: see `load_archive`.
+        path: where it lies, for messages.
+    """
+    text, block = _read(content, path)
     try:
         tree = json.loads(text)
     except ValueError as error:
@@ -91,10 +109,10 @@ def load_archive(path: str | Path, of: type[T], kind: str, version: int) -> T:
         raise SwerveError(f"{path}: damaged {kind}: {error}. Make it again") from error
 
 
-def _read(path: Path) -> tuple[bytes, bytearray]:
+def _read(content: bytes, path: str) -> tuple[bytes, bytearray]:
     """The two parts of a file. The block is writable: kernels are compiled for arrays that are."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             return stored["tree"].tobytes(), bytearray(stored["block"])
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, zipfile.BadZipFile) as error:
         raise SwerveError(f"{path}: cannot be read as an archive ({error})") from error

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from swerve.data.archive import load_archive, save_archive
+from swerve.data.archive import from_bytes, load_archive, save_archive, to_bytes
 from swerve.eval.context import Context
 
 # To be raised whenever a context's fields or their meaning change: old files are then refused, not misread.
@@ -23,3 +23,17 @@ def load_context(path: str | Path) -> Context:
         SwerveError: there is no such file, it is not a context, damaged, or of another version.
     """
     return load_archive(path, Context, _KIND, VERSION)
+
+
+def context_to_bytes(context: Context) -> bytes:
+    """A context as `save_context` writes it."""
+    return to_bytes(context, _KIND, VERSION)
+
+
+def context_from_bytes(content: bytes, path: str) -> Context:
+    """A context of `context_to_bytes`; `path` says where it lies.
+
+    Raises:
+        SwerveError: see `load_context`.
+    """
+    return from_bytes(content, Context, _KIND, VERSION, path)

@@ -8,6 +8,7 @@ import typer
 from swerve import __version__
 from swerve.augment_command import augment
 from swerve.build_command import build
+from swerve.contexts_command import contexts
 from swerve.drive_command import drive
 from swerve.eval.compiling import announce_compilation
 from swerve.evaluate_command import evaluate
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(augment)
 app.command()(build)
+app.command()(contexts)
 app.command()(drive)
 app.command()(evaluate)
 app.command()(info)
