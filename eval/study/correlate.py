@@ -67,6 +67,7 @@ class Agreement:
         spearman: of ranks.
         within: Pearson r of what is left when each family's mean is taken away; NaN where nothing varies.
         samples: r of each joint resample; measures of one study share their resamples, so differences are paired.
+        rank_samples: the same of ranks.
     """
 
     pearson: Mapping[Resampled, Estimate]
@@ -74,11 +75,12 @@ class Agreement:
     spearman: Mapping[Resampled, Estimate]
     within: float
     samples: Float[np.ndarray, "b"]
+    rank_samples: Float[np.ndarray, "b"]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How much larger one measure's r is than another's: joint resamples, paired.
+class Gap:
+    """How much larger one correlation is than another: joint resamples, paired.
 
     Attributes:
         estimate: of the difference.
@@ -87,6 +89,14 @@ class Difference:
 
     estimate: Estimate
     share: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one measure agrees with closed loop than another, by Pearson's r and by that of ranks."""
+
+    pearson: Gap
+    spearman: Gap
 
 
 def agreements(
@@ -127,16 +137,18 @@ def agreements(
             {kind: _correlation(rho, samples) for kind, samples in ordered.items()},
             float(pearson(without_means(x, families), without_means(y, families))),
             linear["joint"],
+            ordered["joint"],
         )
     return found
 
 
 def difference(larger: Agreement, smaller: Agreement) -> Difference:
-    """By how much the first r exceeds the second; both of one call of `agreements`."""
-    gaps = larger.samples - smaller.samples
-    known = gaps[np.isfinite(gaps)]
-    value = larger.pearson["joint"].value - smaller.pearson["joint"].value
-    return Difference(_basic(value, gaps), float((known > 0).mean()) if len(known) else float("nan"))
+    """By how much the first exceeds the second; both of one call of `agreements`."""
+    linear = larger.pearson["joint"].value - smaller.pearson["joint"].value
+    ordered = larger.spearman["joint"].value - smaller.spearman["joint"].value
+    return Difference(
+        _gap(linear, larger.samples - smaller.samples), _gap(ordered, larger.rank_samples - smaller.rank_samples)
+    )
 
 
 def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed: int) -> Draws:
@@ -216,6 +228,11 @@ def _correlation(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
     z = np.arctanh(bounded)
     found = _basic(float(z[-1]), z[:-1])
     return Estimate(value, float(np.tanh(found.low)), float(np.tanh(found.high)))
+
+
+def _gap(value: float, samples: Float[np.ndarray, "b"]) -> Gap:
+    known = samples[np.isfinite(samples)]
+    return Gap(_basic(value, samples), float((known > 0).mean()) if len(known) else float("nan"))
 
 
 def _basic(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:

@@ -60,8 +60,8 @@ class Findings:
         variants: by formula, by what is varied, by name; joint intervals only.
         densities: by formula and share of the follow-up pairs.
         best_one_stage: name of the one-stage measure with the largest r.
-        differences: r of each main pseudo-simulation less that of the best one-stage measure.
-        counterparts: the same less that of its own formula and filter in one stage.
+        differences: correlations of each main pseudo-simulation less those of the best one-stage measure.
+        counterparts: the same less those of its own formula and filter in one stage.
         effective: median over planners, cases and chains of how many follow-up frames really count.
         uniform: share of them in which all count alike because the plan ends too far off.
         units: what was drawn again in place of cases: "logs" or "cases".

@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
-from swerve.eval.study.correlate import Agreement, Difference, Estimate, pearson
+from swerve.eval.study.correlate import Agreement, Difference, Estimate, Gap, pearson
 from swerve.eval.study.findings import Findings, Spread, counterpart_of
 from swerve.eval.study.records import Study
 
@@ -159,8 +159,12 @@ def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
 
 
 def _difference_line(name: str, other: str, found: Difference) -> str:
+    return f"r of {name} less that of {other}: {_gap(found.pearson)}; Spearman's: {_gap(found.spearman)}"
+
+
+def _gap(found: Gap) -> str:
     share = "" if np.isnan(found.share) else f", larger in {100 * found.share:.0f} % of the resamples"
-    return f"r of {name} less that of {other}: {shown(found.estimate, sign=True)}{share}"
+    return f"{shown(found.estimate, sign=True)}{share}"
 
 
 def _agreement(found: Agreement) -> dict[str, Any]:
@@ -178,11 +182,13 @@ def _estimates(named: Mapping[Any, Estimate]) -> dict[str, Any]:
 
 
 def _difference(found: Difference) -> dict[str, Any]:
-    one = found.estimate
     return {
-        "value": _plain(one.value),
-        "joint": [_plain(one.low), _plain(one.high)],
-        "share_larger": _plain(found.share),
+        name: {
+            "value": _plain(gap.estimate.value),
+            "joint": [_plain(gap.estimate.low), _plain(gap.estimate.high)],
+            "share_larger": _plain(gap.share),
+        }
+        for name, gap in (("pearson", found.pearson), ("spearman", found.spearman))
     }
 
 

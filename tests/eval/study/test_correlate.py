@@ -116,11 +116,14 @@ def test_the_difference_is_paired():
     same = good * 3.0 + 1.0
     logs = [f"{i}" for i in range(20)]
     found = agreements({"good": good, "worse": worse, "same": same}, y, ["f"] * 80, logs)
-    gap = difference(found["good"], found["worse"])
-    assert gap.share > 0.99
-    assert 0 < gap.estimate.low < gap.estimate.value < gap.estimate.high
+    made = difference(found["good"], found["worse"])
+    for gap in (made.pearson, made.spearman):
+        assert gap.share > 0.99
+        assert 0 < gap.estimate.low < gap.estimate.value < gap.estimate.high
+    assert made.spearman.estimate != made.pearson.estimate
     nothing = difference(found["good"], found["same"])
-    assert max(abs(nothing.estimate.low), abs(nothing.estimate.high)) < 1e-12
+    for gap in (nothing.pearson, nothing.spearman):
+        assert max(abs(gap.estimate.low), abs(gap.estimate.high)) < 1e-12
 
 
 def test_what_families_explain_is_told_apart():
@@ -139,7 +142,7 @@ def test_a_measure_that_does_not_vary_has_no_correlation():
     found = agreements({"constant": np.full((10, 4), 0.3)}, closed, ["f"] * 10, ["log"] * 4, count=20)["constant"]
     assert np.isnan(found.pearson["joint"].value)
     assert np.isnan(found.within)
-    assert np.isnan(difference(found, found).share)
+    assert np.isnan(difference(found, found).pearson.share)
 
 
 def test_families_that_explain_everything_leave_nothing_to_agree():
@@ -159,4 +162,4 @@ def test_a_single_case_says_nothing_about_others():
         assert np.isfinite(found.pearson[kind].value)
         assert np.isnan([found.pearson[kind].low, found.r2[kind].high, found.spearman[kind].low]).all()
     assert found.pearson["planners"].low < found.pearson["planners"].value < found.pearson["planners"].high
-    assert np.isnan(difference(found, found).share)
+    assert np.isnan(difference(found, found).pearson.share)

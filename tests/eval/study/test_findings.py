@@ -46,7 +46,7 @@ def test_good_planners_are_found_good_and_noise_is_not(findings):
     assert findings.best_one_stage.startswith("one stage, ")
     best = max(one.pearson["joint"].value for name, one in findings.main.items() if name.startswith("one stage"))
     assert findings.main[findings.best_one_stage].pearson["joint"].value == best
-    gap = findings.differences["pseudo-simulation, full"].estimate.value
+    gap = findings.differences["pseudo-simulation, full"].pearson.estimate.value
     assert gap == pytest.approx(findings.main["pseudo-simulation, full"].pearson["joint"].value - best)
     assert findings.units == "logs"
 
@@ -60,7 +60,9 @@ def test_like_is_compared_with_like(study, findings):
     )
     for name, gap in findings.counterparts.items():
         other = findings.main[name.replace("pseudo-simulation", "one stage")]
-        assert gap.estimate.value == findings.main[name].pearson["joint"].value - other.pearson["joint"].value
+        ours = findings.main[name]
+        assert gap.pearson.estimate.value == ours.pearson["joint"].value - other.pearson["joint"].value
+        assert gap.spearman.estimate.value == ours.spearman["joint"].value - other.spearman["joint"].value
     raw = replace(study, stage_one=study.stage_one_raw)
     expected = pseudo_simulation(raw, offsets_of(raw), standard("reduced"))
     np.testing.assert_array_equal(findings.measures["pseudo-simulation, reduced, unfiltered"], expected)
