@@ -4,7 +4,7 @@ from swerve.planners.disturbed import Disturbed
 from swerve.planners.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
 from swerve.planners.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.load import Named, describe_planners, load_planner
-from swerve.planners.population import Member, population
+from swerve.planners.population import population
 from swerve.planners.privileged import Idm, LoggedHuman, PdmClosed
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "EgoMlp",
     "Idm",
     "LoggedHuman",
-    "Member",
     "Named",
     "PdmClosed",
     "Stationary",

@@ -1,6 +1,6 @@
 """Many planners, from bad to good, to learn how well one score predicts another."""
 
-from dataclasses import dataclass
+from swerve.eval.study.options import Member
 
 # By family: specs as `load_planner` takes them. The families are those of the paper's study, without its learned ones;
 # in their place stand disturbed rule-based planners and disturbed humans, which err in other ways.
@@ -117,19 +117,6 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Member:
-    """A planner of the population.
-
-    Attributes:
-        family: which idea of driving it varies.
-        spec: for `load_planner`; the planner is the same wherever it is loaded.
-    """
-
-    family: str
-    spec: str
-
-
 def population() -> tuple[Member, ...]:
-    """The planners of the study, the same in every run; no two have the same spec."""
+    """The planners of the study, the same in every run, wherever they are loaded; no two have the same spec."""
     return tuple(Member(family, spec) for family, specs in _FAMILIES.items() for spec in specs)

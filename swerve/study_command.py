@@ -71,9 +71,9 @@ def members(planners: str) -> list[Member]:
     Raises:
         SwerveError: it is neither "all" nor a number that the population has.
     """
-    everybody = [Member(one.family, one.spec) for one in population()]
+    everybody = population()
     if planners == "all":
-        return everybody
+        return list(everybody)
     if not planners.isdigit() or not 3 <= int(planners) <= len(everybody):
         raise SwerveError(f"planners: {planners!r} must be all, or a number from 3 to {len(everybody)}")
     rows = np.linspace(0, len(everybody) - 1, int(planners)).round().astype(int)

@@ -9,10 +9,11 @@ from jaxtyping import Float
 from swerve.eval.closed_loop.course import ClosedLoopOptions, Course, build_course
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS, grade
 from swerve.eval.closed_loop.observe import Past, observation_at, past_of, situation_at
-from swerve.eval.closed_loop.views import RolloutViews, wanted_cameras
+from swerve.eval.closed_loop.views import RolloutViews
 from swerve.eval.compiling import announce_compilation
 from swerve.eval.policies import others_for
 from swerve.eval.pseudo.ask import ask
+from swerve.eval.pseudo.observe import declared_cameras
 from swerve.eval.reasons import Reason
 from swerve.eval.simulate import simulate
 from swerve.eval.thresholds import HISTORY_STEP_US, STEP
@@ -139,7 +140,8 @@ class _Driver:
         privileged = getattr(self.planner, "privileged", False)
         situation = situation_at(self.course, traffic, states, step) if privileged else None
         told = observation_at(self.course, self.past, states, step, situation)
-        cameras = wanted_cameras(self.planner, self.course, self.views)
+        drawn = self.views.cameras(self.course) if self.views else ()
+        cameras = declared_cameras(self.planner, drawn, self.course.context.token, "nobody draws them. Give views")
         if self.views is None or not cameras:
             return told
         return replace(told, cameras=cameras, images=self.views.images(self.course, cameras, traffic, states, step))

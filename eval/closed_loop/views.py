@@ -10,8 +10,7 @@ from swerve.eval.closed_loop.course import Course
 from swerve.eval.thresholds import STEPS_PER_FRAME
 from swerve.eval.traffic import Traffic
 from swerve.rasterizer import Style, render
-from swerve.scenes import Camera, SwerveError, Tracks, TrafficLights
-from swerve.scenes.planning import Planner
+from swerve.scenes import Camera, Tracks, TrafficLights
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.viewpoints.ground import stand_on
 
@@ -52,27 +51,6 @@ class RolloutViews:
         for image in images.values():
             image.setflags(write=False)
         return images
-
-
-def wanted_cameras(planner: Planner, course: Course, views: RolloutViews | None) -> tuple[Camera, ...]:
-    """The cameras that a planner declares, in the rig's order; all where it declares nothing.
-
-    Raises:
-        SwerveError: nobody draws, or there is no camera of that name.
-    """
-    names = getattr(planner, "cameras", None)
-    if names is not None and not len(names):
-        return ()
-    who = f"scene {course.context.token}: {type(planner).__name__}"
-    cameras = views.cameras(course) if views else ()
-    if not cameras:
-        raise SwerveError(f"{who} wants images, and nobody draws them. Give views, or declare `cameras = ()`")
-    if names is None:
-        return cameras
-    known = [camera.name for camera in cameras]
-    if missing := [name for name in names if name not in known]:
-        raise SwerveError(f"{who} wants camera {missing[0]!r}; there are: {', '.join(known)}")
-    return tuple(camera for camera in cameras if camera.name in names)
 
 
 def world_from_ego(course: Course, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:

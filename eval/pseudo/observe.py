@@ -62,7 +62,23 @@ def _told(
 
 
 def wanted_cameras(frame: Frame, planner: Planner, views: Views | None) -> tuple[Camera, ...]:
+    """The cameras that a planner declares, see `declared_cameras`.
+
+    Raises:
+        SwerveError: there are no images, or there is no camera of that name.
+    """
+    cameras = views.cameras(frame) if views else ()
+    return declared_cameras(planner, cameras, frame.token, "this benchmark has none. Build it with views")
+
+
+def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, lacking: str) -> tuple[Camera, ...]:
     """The cameras that a planner declares, in the rig's order; all where it declares nothing.
+
+    Args:
+        planner: see `Planner`.
+        cameras: those of which there are images.
+        token: of the scene.
+        lacking: why there are no images, and what to do about it.
 
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
@@ -70,14 +86,11 @@ def wanted_cameras(frame: Frame, planner: Planner, views: Views | None) -> tuple
     names = getattr(planner, "cameras", None)
     if names is not None and not len(names):
         return ()
-    cameras = views.cameras(frame) if views else ()
-    who = f"scene {frame.token}: {type(planner).__name__}"
+    who = f"scene {token}: {type(planner).__name__}"
     if not cameras:
-        raise SwerveError(
-            f"{who} wants images, and this benchmark has none. Build it with views, or declare `cameras = ()`"
-        )
+        raise SwerveError(f"{who} wants images, and {lacking}, or declare `cameras = ()`")
     if names is None:
-        return cameras
+        return tuple(cameras)
     known = [camera.name for camera in cameras]
     if missing := [name for name in names if name not in known]:
         raise SwerveError(f"{who} wants camera {missing[0]!r}; there are: {', '.join(known)}")

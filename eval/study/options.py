@@ -13,7 +13,7 @@ class Member:
 
     Attributes:
         family: which idea of driving it varies.
-        spec: what it is loaded from, and its name in all tables.
+        spec: what it is loaded from (in `swerve study` by `load_planner`), and its name in all tables.
     """
 
     family: str

@@ -157,7 +157,10 @@ def test_cameras_see_the_scene_as_it_is_driven():
     course = build_course(start, ClosedLoopOptions(1.0, 4.0))
     drive_course(course, planner, views)
     front = start.cameras[0].resized(160, 90)
-    assert [told.cameras for told in planner.told] == [(front,)] * 4
+    assert len(planner.told) == 4
+    for told in planner.told:
+        (camera,) = told.cameras
+        np.testing.assert_equal(vars(camera), vars(front))
     for count in (0, 3):
         pose, step = log.ego.world_from_ego[NOW + 10 * count], NOW + 10 * count
         world = views.static.joined(build_dynamic(log.tracks, log.lights, step))
