@@ -8,7 +8,6 @@ import numpy as np
 from swerve.rasterizer.splats.project_kernels import (
     BLUE,
     DEPTH,
-    FAINTEST,
     GREEN,
     OPACITY,
     REACH,
@@ -22,16 +21,16 @@ from swerve.rasterizer.splats.project_kernels import (
 from swerve.rasterizer.splats.tile_kernels import TILE
 
 # A pixel is finished when less than this of what lies behind would show; no Gaussian hides more than `DENSEST`.
-_FINISHED = np.float32(1e-4)
-_DENSEST = np.float32(0.999)
-_FAINTEST = np.float32(FAINTEST)
+FINISHED = np.float32(1e-4)
+DENSEST = np.float32(0.999)
+FAINTEST = np.float32(1.0 / 255.0)
 # Pixels that are worked on together: a vector register's worth.
 BLOCK = 8
 PIXELS = TILE * TILE
 # Layers of a tile: light that passes (negative: finished), colour, depth, the largest weight so far and its owner.
 LIGHT, SUM_RED, SUM_GREEN, SUM_BLUE, SUM_DEPTH, LARGEST, OWNER = range(0, 7 * PIXELS, PIXELS)
 _LAYERS = 7
-_LOOK_EVERY = 8
+LOOK_EVERY = 8
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -61,7 +60,7 @@ def blend(ellipses, starts, members, bands, wants_owner, rgb, depth, alpha, owne
             left, top = column * TILE, band * TILE
             rows = min(TILE, height - top)
             for k in range(starts[tile], starts[tile + 1]):
-                if (k - starts[tile]) % _LOOK_EVERY == 0 and finished(state, rows):
+                if (k - starts[tile]) % LOOK_EVERY == 0 and finished(state, rows):
                     break
                 _add(ellipses[members[k]], members[k], left, top, rows, wants_owner, state, weights)
             _write(state, left, top, wants_owner, rgb, depth, alpha, owner)
@@ -144,11 +143,11 @@ def _add_row(ellipse, falloff, offset, count, state, weights):
     opacity, red, green, blue, depth = ellipse[OPACITY], ellipse[RED], ellipse[GREEN], ellipse[BLUE], ellipse[DEPTH]
     for i in range(count):
         d = offset + np.float32(i)
-        covers = min(opacity * exponential(-half * d * d - falloff), _DENSEST)
+        covers = min(opacity * exponential(-half * d * d - falloff), DENSEST)
         light = state[i]
         left = light - light * covers
-        seen = covers >= _FAINTEST
-        kept = seen & (left > _FINISHED)
+        seen = covers >= FAINTEST
+        kept = seen & (left > FINISHED)
         weight = light * covers if kept else np.float32(0.0)
         stopped = -abs(light) if seen else light
         state[i] = left if kept else stopped

@@ -14,6 +14,7 @@ from swerve.rasterizer.splats.pipeline import Cloud, Sums, blend, lay_out, view_
 from swerve.rasterizer.splats.scene import Sky, SplatFrame
 from swerve.scenes import Camera, LensModel, SwerveError
 from swerve.scenes.primitives.primitives import NO_INSTANCE
+from swerve.scenes.transforms import inverse
 
 OUTPUTS = ("rgb", "depth", "alpha", "instance", "color")
 
@@ -92,7 +93,7 @@ def _drawn(
     """The images of one view, by output."""
     local_from_camera = world_from_ego @ camera.ego_from_camera
     local_from_camera[:3, 3] -= frame.origin
-    view = view_point(camera, local_from_camera)
+    view = view_point(camera, inverse(local_from_camera))
     layout = lay_out(cloud, view, threads)
     sums = blend(layout, view, threads, "instance" in outputs)
     blind = _hide_blind_pixels(camera, sums)

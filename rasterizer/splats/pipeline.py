@@ -8,7 +8,13 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64
 
 from swerve.rasterizer.optics import NEAR, Optics, lens_table
-from swerve.rasterizer.splats import blend_kernels, project_kernels, tile_kernels
+from swerve.rasterizer.splats import (
+    blend_gradient_kernels,
+    blend_kernels,
+    project_gradient_kernels,
+    project_kernels,
+    tile_kernels,
+)
 from swerve.scenes import Camera, LensModel
 from swerve.scenes.transforms import inverse
 
@@ -60,14 +66,14 @@ class Sums(NamedTuple):
     owner: Int32[np.ndarray, "h w"]
 
 
-def view_point(camera: Camera, local_from_camera: Float[np.ndarray, "4 4"], blur: float = BLUR) -> ViewPoint:
+def view_point(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur: float = BLUR) -> ViewPoint:
     """A camera in its place; its own mounting is not used."""
     table, pinhole = lens_table(camera), camera.lens.model == LensModel.PINHOLE
     left, top = -camera.cx / camera.fx, -camera.cy / camera.fy
     straight = (left, left + camera.width / camera.fx, top, top + camera.height / camera.fy)
     return ViewPoint(
-        np.ascontiguousarray(inverse(local_from_camera)[:3]),
-        np.ascontiguousarray(local_from_camera[:3, 3]),
+        np.ascontiguousarray(camera_from_local[:3]),
+        np.ascontiguousarray(inverse(camera_from_local)[:3, 3]),
         table.optics,
         straight if pinhole else table.bounds,
         NEAR,
@@ -107,6 +113,48 @@ def blend(layout: Layout, view: ViewPoint, threads: int, wants_owner: bool) -> S
 
     shared(draw, threads)
     return sums
+
+
+def gradients(
+    cloud: Cloud, view: ViewPoint, layout: Layout, sums: Sums, slopes: Sums, threads: int
+) -> tuple[Cloud, Float32[np.ndarray, "n 2"], Float[np.ndarray, "3 4"]]:
+    """What a loss changes by when Gaussians or the camera do.
+
+    Args:
+        cloud: what was drawn.
+        view: from where.
+        layout: as it was laid out.
+        sums: what came out.
+        slopes: derivatives of the loss by the sums; its owners mean nothing.
+        threads: of the CPU.
+
+    Returns:
+        derivatives by the Gaussians' numbers, by the pixels (u, v) of their centres, and by the numbers of
+        camera_from_local.
+    """
+    by_ellipse = np.zeros((threads, *layout.ellipses.shape), np.float32)
+    bands = np.arange(tiles_of(view.optics.height))
+
+    def trace(part: int) -> None:
+        blend_gradient_kernels.blend_gradients(
+            layout.ellipses, layout.starts, layout.members, bands[part::threads], sums, slopes, by_ellipse[part]
+        )
+
+    shared(trace, threads)
+    total = by_ellipse.sum(axis=0) if threads > 1 else by_ellipse[0]
+    out = Cloud(*(np.zeros_like(array) for array in cloud))
+    by_pose = np.zeros((threads, 3, 4))
+    edges = np.linspace(0, len(layout.rows), threads + 1).astype(int)
+
+    def carry(part: int) -> None:
+        project_gradient_kernels.project_gradients(
+            cloud, view, layout.rows, layout.ellipses, total, edges[part], edges[part + 1], out, by_pose[part]
+        )
+
+    shared(carry, threads)
+    by_center = np.zeros((len(cloud.means), 2), np.float32)
+    by_center[layout.rows] = total[:, [project_kernels.U, project_kernels.V]]
+    return out, by_center, by_pose.sum(axis=0)
 
 
 def tiles_of(pixels: int) -> int:

@@ -24,7 +24,7 @@ FAINTEST = 1.0 / 255.0
 # The derivative is taken no farther outside of the image than so much of its width and height (as gsplat does):
 # far outside, it says nothing of where a Gaussian lands.
 _MARGIN = 0.15
-_STEP = 1e-3
+STEP = 1e-3
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -130,7 +130,7 @@ def lens_slope(optics, x, y, out):
     out[0, 0], out[1, 1], out[0, 1], out[1, 0] = optics.fx, optics.fy, 0.0, 0.0
     if optics.model == PINHOLE:
         return
-    c, limit, step = optics.coefficients, optics.limit, _STEP
+    c, limit, step = optics.coefficients, optics.limit, STEP
     right, right_y = distort(optics.model, c, limit, x + step, y)
     left, left_y = distort(optics.model, c, limit, x - step, y)
     down_x, down = distort(optics.model, c, limit, x, y + step)

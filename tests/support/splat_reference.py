@@ -14,19 +14,24 @@ from swerve.scenes import LensModel
 torch.set_num_threads(1)
 
 
-def draw(means, quaternions, log_scales, logits, harmonics, camera, camera_from_world, blur=0.3, near=0.05):
-    """Sums of weight x colour, weight x depth, weight, and the weights by Gaussian; all float64 tensors."""
+def draw(means, quaternions, log_scales, logits, harmonics, camera, camera_from_world, shifts=None):
+    """Sums of weight x colour, weight x depth, weight, and the weights by Gaussian; all float64 tensors.
+
+    `shifts` moves the Gaussians in the image, in pixels.
+    """
     points = means @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
     bent = camera.lens.model != LensModel.PINHOLE
     reach = camera.lens.limit if bent else math.inf
-    ahead = (points[:, 2] > near) & (points[:, :2].norm(dim=1) <= reach * points[:, 2])
+    ahead = (points[:, 2] > 0.05) & (points[:, :2].norm(dim=1) <= reach * points[:, 2])
     visible = torch.nonzero(ahead)[:, 0]
     visible = visible[torch.argsort(points[visible, 2].detach(), stable=True)]
     points = points[visible]
     centers, jacobians = _project(points, camera)
+    if shifts is not None:
+        centers = centers + shifts[visible]
     spread = _rotations(quaternions[visible]) * log_scales[visible].exp()[:, None, :]
     carried = jacobians @ camera_from_world[:3, :3] @ spread
-    covariances = carried @ carried.mT + blur * torch.eye(2, dtype=torch.float64)
+    covariances = carried @ carried.mT + 0.3 * torch.eye(2, dtype=torch.float64)
     directions = means[visible] + camera_from_world[:3, :3].T @ camera_from_world[:3, 3]
     directions = directions / directions.norm(dim=1, keepdim=True)
     basis = harmonics_at(directions, harmonics.shape[1])

@@ -1,0 +1,86 @@
+"""Images of Gaussians with gradients, on the CPU. Imported only where it is asked for: it needs torch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from swerve.rasterizer.splats.pipeline import Cloud, Sums, blend, gradients, lay_out, view_point
+from swerve.scenes import Camera, MissingExtraError
+
+try:
+    import torch
+except ImportError as error:
+    raise MissingExtraError("torch", "pip install 'PATH[torch]', with PATH Swerve's folder") from error
+
+
+def differentiable_splats(
+    means: Float32[torch.Tensor, "n 3"],
+    quaternions: Float32[torch.Tensor, "n 4"],
+    log_scales: Float32[torch.Tensor, "n 3"],
+    logit_opacities: Float32[torch.Tensor, "n"],
+    harmonics: Float32[torch.Tensor, "n k 3"],
+    camera: Camera,
+    camera_from_local: Float[torch.Tensor, "4 4"],
+    centers: Float32[torch.Tensor, "n 2"] | None = None,
+    threads: int = 1,
+) -> tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Float32[torch.Tensor, "h w"]]:
+    """One image as `render_splats` draws it, before black and without the sky.
+
+    Gradients are those of the drawing as it is: where a Gaussian is cut off, or a pixel is finished, there is a step
+    and no gradient.
+
+    Args:
+        means: as in `Gaussians`, and so the next four; tensors on the CPU.
+        quaternions: likewise.
+        log_scales: likewise.
+        logit_opacities: likewise.
+        harmonics: likewise; k = 1, 4, 9 or 16.
+        camera: its mounting is not used.
+        camera_from_local: its pose in the Gaussians' frame, a rigid transform. Its gradient is that by each number on
+            its own, the eye being -R^T t.
+        centers: gets, as its gradient, the loss's derivatives by the pixels of the Gaussians' centres, which say where
+            more Gaussians are needed; its values mean nothing.
+        threads: of the CPU.
+
+    Returns:
+        sums over the Gaussians of weight x colour, of weight x depth (metres), and of weight.
+    """
+    if centers is None:
+        centers = means.new_zeros((len(means), 2))
+    tensors = (means, quaternions, log_scales, logit_opacities, harmonics, centers, camera_from_local)
+    return _Splats.apply(camera, threads, *tensors)
+
+
+class _Splats(torch.autograd.Function):
+    """The kernels as one operation of torch."""
+
+    @staticmethod
+    def forward(ctx: Any, camera: Camera, threads: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
+        """Draws, and keeps what the gradients need."""
+        view = view_point(camera, tensors[6].detach().double().numpy())
+        layout = lay_out(_cloud(tensors[:5]), view, threads)
+        sums = blend(layout, view, threads, wants_owner=False)
+        images = tuple(torch.from_numpy(image) for image in (sums.color, sums.depth, sums.alpha))
+        ctx.save_for_backward(*tensors[:5], *images)
+        ctx.laid_out, ctx.threads, ctx.pose_like = (view, layout), threads, tensors[6]
+        return images
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
+        """Derivatives by the tensors, in their order."""
+        cloud, sums, (view, layout) = _cloud(ctx.saved_tensors[:5]), _sums(ctx.saved_tensors[5:]), ctx.laid_out
+        by_cloud, by_center, by_pose = gradients(cloud, view, layout, sums, _sums(slopes), ctx.threads)
+        pose = torch.zeros_like(ctx.pose_like)
+        pose[:3] = torch.from_numpy(by_pose)
+        return (None, None, *(torch.from_numpy(array) for array in (*by_cloud, by_center)), pose)
+
+
+def _cloud(tensors: Sequence[torch.Tensor]) -> Cloud:
+    return Cloud(*(np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors))
+
+
+def _sums(images: Sequence[torch.Tensor]) -> Sums:
+    color, depth, alpha = (np.ascontiguousarray(image.numpy(), np.float32) for image in images)
+    return Sums(color, depth, alpha, np.empty((0, alpha.shape[1]), np.int32))
