@@ -67,7 +67,7 @@ class Trajectory:
         interval: seconds between poses.
 
     Raises:
-        SwerveError: there is no pose, one is not finite, or they end before 4 s.
+        SwerveError: there is no pose, one or the interval is not finite, or they end before 4 s.
     """
 
     poses: Float[np.ndarray, "k 3"]
@@ -77,7 +77,9 @@ class Trajectory:
         if not np.isfinite(self.poses).all():
             bad = np.flatnonzero(~np.isfinite(self.poses).all(axis=1))
             raise SwerveError(f"trajectory: poses {bad[:5].tolist()} are not finite")
-        if not self.interval > 0 or len(self.poses) * self.interval < 4.0 - 1e-6:
+        if not 0 < self.interval < np.inf:
+            raise SwerveError(f"trajectory: the interval is {self.interval} s, it must be finite and above 0")
+        if len(self.poses) * self.interval < 4.0 - 1e-6:
             raise SwerveError(f"trajectory: {len(self.poses)} poses every {self.interval} s end before 4 s")
 
 

@@ -3,7 +3,8 @@
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -40,7 +41,8 @@ class _BatchPlanner(Protocol):
 def ask(planner: Planner, observations: Sequence[Observation]) -> list[Answer]:
     """What a planner says to some observations, as a batch if it has `plan_batch`.
 
-    A batch that fails is asked for again one by one, so that only the scenes that break the planner fail.
+    A batch that fails is asked for again one by one, so that only the scenes that break the planner fail. Cameras and
+    what only the simulator knows are copied for every call: a planner that writes to them spoils nobody's scores.
     """
     if isinstance(planner, _BatchPlanner):
         return _ask_batch(planner, observations)
@@ -48,18 +50,20 @@ def ask(planner: Planner, observations: Sequence[Observation]) -> list[Answer]:
 
 
 def _ask_single(planner: Planner, observation: Observation) -> Answer:
+    own = _own(observation)
     start = time.perf_counter()
     try:
-        said = planner.plan(observation)
+        said = planner.plan(own)
     except (Exception, SystemExit) as error:  # Anything may come from a stranger's code; Ctrl-C goes through.
         return Answer(None, _told(error), time.perf_counter() - start)
     return _checked(said, time.perf_counter() - start)
 
 
 def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> list[Answer]:
+    own = [_own(observation) for observation in observations]
     start = time.perf_counter()
     try:
-        said = list(planner.plan_batch(observations))
+        said = list(planner.plan_batch(own))
         if len(said) != len(observations):
             raise ValueError(f"plan_batch gave {len(said)} answers to {len(observations)} observations")
     except (Exception, SystemExit) as error:  # As above.
@@ -68,6 +72,12 @@ def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> l
         return [answer for observation in observations for answer in _ask_batch(planner, [observation])]
     seconds = (time.perf_counter() - start) / max(len(said), 1)
     return [_checked(one, seconds) for one in said]
+
+
+def _own(observation: Observation) -> Observation:
+    """The observation without an array that can be written to and is somebody else's, too."""
+    cameras, privileged = deepcopy((observation.cameras, observation.privileged))
+    return replace(observation, cameras=cameras, privileged=privileged)
 
 
 def _told(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -23,7 +24,7 @@ from swerve.scenes.planning import Planner, Trajectory
 
 # Frames whose contexts and images are in memory at once, and the most that a planner gets in a batch.
 _BATCH = 16
-# Called with the token of a frame before it is worked on, and the share of the case that is done.
+# Called with where it is, a frame's token and who is asked, before it goes on, and the share of the case that is done.
 Report = Callable[[str, float], None]
 
 
@@ -50,7 +51,8 @@ def evaluate_case(
         part = frames[first : first + _BATCH]
         tell(part[0].token, first / len(frames))
         contexts = [build_context(frame.viewpoint.scene, frame.token, frame.follow_up) for frame in part]
-        for context, answers in zip(contexts, _answers(part, contexts, planners, case.views), strict=True):
+        asking = partial(_tell_who, tell, part[0].token, first / len(frames))
+        for context, answers in zip(contexts, _answers(part, contexts, planners, case.views, asking), strict=True):
             tell(context.token, len(rows) / len(frames))
             rows.append(_judged(context, answers, policy))
     columns = zip(planners, zip(*rows, strict=True), strict=True)
@@ -72,13 +74,24 @@ class _Verdict:
     reasons: tuple[Reason, ...]
 
 
+def _tell_who(tell: Report, token: str, share: float, label: str) -> None:
+    """Before a planner is asked: if it ends the process, this is the last that is heard of it."""
+    tell(f"{token}, when {label} was asked", share)
+
+
 def _answers(
-    frames: Sequence[Frame], contexts: Sequence[Context], planners: Mapping[str, Planner], views: Views | None
+    frames: Sequence[Frame],
+    contexts: Sequence[Context],
+    planners: Mapping[str, Planner],
+    views: Views | None,
+    asking: Callable[[str], None],
 ) -> list[list[Answer]]:
-    """For each frame, every planner's answer."""
-    everybody = list(planners.values())
+    """For each frame, every planner's answer; before a planner is asked, `asking` is told its label."""
+    everybody, said = list(planners.values()), list[list[Answer]]()
     told = [observations_of(frame, context, everybody, views) for frame, context in zip(frames, contexts, strict=True)]
-    said = [ask(planner, list(own)) for planner, own in zip(everybody, zip(*told, strict=True), strict=True)]
+    for (label, planner), own in zip(planners.items(), zip(*told, strict=True), strict=True):
+        asking(label)
+        said.append(ask(planner, list(own)))
     return [list(answers) for answers in zip(*said, strict=True)]
 
 

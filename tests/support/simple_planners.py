@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,40 @@ class BatchFailsAt(FailsAt):
 
     def plan_batch(self, observations):
         self.batches.append(len(observations))
+        return [self.plan(observation) for observation in observations]
+
+
+class Spoils(Cruise):
+    """Writes nothings over all that it can write to."""
+
+    cameras, privileged = None, True
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def plan(self, observation):
+        plan = super().plan(observation)
+        self.spoil(observation)
+        return plan
+
+    def spoil(self, item):
+        if isinstance(item, np.ndarray) and item.flags.writeable:
+            item[...] = 0
+            self.count += 1
+        elif is_dataclass(item):
+            self.spoil([getattr(item, field.name) for field in fields(item)])
+        elif isinstance(item, Mapping):
+            self.spoil(list(item.values()))
+        elif isinstance(item, (list, tuple)):
+            for part in item:
+                self.spoil(part)
+
+
+class SpoilsBatches(Spoils):
+    """The same in batches."""
+
+    def plan_batch(self, observations):
         return [self.plan(observation) for observation in observations]
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from simple_case import GROUP, SHIFTS, DrawnViews, simple_case
-from simple_planners import BatchFailsAt, Cruise, FailsAt, straight
+from simple_planners import BatchFailsAt, Cruise, FailsAt, Spoils, SpoilsBatches, straight
 
 from swerve.eval import build_context, score, two_stage
 from swerve.eval.pseudo.ask import ask
@@ -77,7 +77,8 @@ FAILURES = {
     "spoiled": (lambda: spoiled(np.full((8, 3), np.inf)), "are not finite"),
     "wrong shape": (lambda: spoiled(np.zeros((8, 2))), "shape (8, 2) instead of (k, 3)"),
     "no numbers": (lambda: spoiled([["a", "b", "c"]] * 8), "ValueError"),
-    "no time": (lambda: spoiled(np.zeros((8, 3)), 0.0), "end before 4 s"),
+    "no time": (lambda: spoiled(np.zeros((8, 3)), 0.0), "the interval is 0.0 s"),
+    "no end": (lambda: Trajectory(np.zeros((8, 3)), np.inf), "the interval is inf s"),
     "wrong type": (lambda: np.zeros((8, 3)), "gave ndarray instead of Trajectory"),
     "nothing": (lambda: None, "gave NoneType instead of Trajectory"),
     "absurd": (lambda: straight(1e7), "farther than any car gets"),
@@ -172,9 +173,29 @@ def test_images_are_drawn_once_for_all_planners():
     assert [token for token, _ in views.asked] == list(GROUP.tokens)
 
 
+@pytest.mark.parametrize("kind", [Spoils, SpoilsBatches])
+def test_a_planner_that_writes_to_what_it_is_given_spoils_nothing(kind):
+    """It is asked first; another one in its follow-ups sees and is worth what it sees and is worth alone."""
+    seen = []
+
+    def plan(observation):
+        seen.append([camera.ego_from_camera.copy() for camera in observation.cameras])
+        return Cruise().plan(observation)
+
+    looks, spoiler = SimpleNamespace(plan=plan), kind()
+    alone = evaluate_case(simple_case(DrawnViews()), {"looks": looks}, "lane-following")[0]
+    together = evaluate_case(simple_case(DrawnViews()), {"spoils": spoiler, "looks": looks}, "lane-following")[1]
+    assert spoiler.count > 10 * len(GROUP.tokens)
+    assert np.array_equal(together.frames.metrics, alone.frames.metrics)
+    assert np.array_equal(together.frames.states, alone.frames.states)
+    assert np.array_equal(*np.split(np.array(seen), 2))
+
+
 def test_progress_is_told():
     told = []
-    evaluate_case(simple_case(), {"cruise": Cruise()}, "log-replay", lambda token, share: told.append((token, share)))
-    assert list(dict.fromkeys(token for token, _ in told)) == list(GROUP.tokens)
+    evaluate_case(simple_case(), {"cruise": Cruise()}, "log-replay", lambda place, share: told.append((place, share)))
+    places = list(dict.fromkeys(place for place, _ in told))
+    assert [place for place in places if "asked" not in place] == list(GROUP.tokens)
+    assert places[1] == f"{GROUP.tokens[0]}, when cruise was asked"
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert 0 <= told[0][1] < told[-1][1] < 1
