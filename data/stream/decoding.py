@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 import simplejpeg
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from zlib_ng import zlib_ng
 
@@ -20,7 +20,7 @@ _UP = 2
 _EIGHTHS = 8
 
 
-def decode_rgb(encoded: bytes, least: Float[np.ndarray, "2"]) -> UInt8[np.ndarray, "_ _ 3"]:
+def decode_rgb(encoded: bytes, least: tuple[float, float]) -> UInt8[np.ndarray, "_ _ 3"]:
     """The pixels of a JPEG or PNG file.
 
     Args:
@@ -38,7 +38,7 @@ def decode_rgb(encoded: bytes, least: Float[np.ndarray, "2"]) -> UInt8[np.ndarra
         raise ValueError(f"no whole JPEG or PNG ({error})") from error
 
 
-def _decode_jpeg(encoded: bytes, least: Float[np.ndarray, "2"]) -> UInt8[np.ndarray, "_ _ 3"]:
+def _decode_jpeg(encoded: bytes, least: tuple[float, float]) -> UInt8[np.ndarray, "_ _ 3"]:
     """At its whole size, or at a half or less if that is not below `least`."""
     height, width, _, _ = simplejpeg.decode_jpeg_header(encoded)
     if height % _EIGHTHS or width % _EIGHTHS:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
 from swerve.data.stream.decoding import decode_rgb
@@ -39,8 +39,7 @@ class ImageFit:
 
     def camera(self, camera: Camera) -> Camera:
         """The camera of the fitted image."""
-        left, top, width, height = self._window(camera)
-        return camera.cropped(left, top, width, height).resized(*self.size)
+        return camera.cropped(*self._window(camera)).resized(*self.size)
 
     def pixels(self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera) -> UInt8[np.ndarray, "_ _ 3"]:
         """The fitted image.
@@ -50,10 +49,11 @@ class ImageFit:
             camera: whose image it is, not yet fitted.
         """
         height, width = image.shape[:2]
-        left, top, *extent = self._window(camera) * np.array([width, height, width, height]) / self._full(camera)
-        if (width, height) == self.size == tuple(extent):
+        across, down = width / camera.width, height / camera.height
+        left, top, kept_width, kept_height = self._window(camera)
+        if (width, height) == (kept_width, kept_height) == self.size:
             return image
-        box = (left, top, left + extent[0], top + extent[1])
+        box = (left * across, top * down, (left + kept_width) * across, (top + kept_height) * down)
         resized = Image.fromarray(image).resize(self.size, Image.Resampling.BILINEAR, box=box, reducing_gap=1.0)
         return np.asarray(resized)
 
@@ -66,19 +66,15 @@ class ImageFit:
         Raises:
             ValueError: it is neither, or damaged.
         """
-        least = np.array(self.size) * self._full(camera)[:2] / self._window(camera)[2:]
+        _, _, width, height = self._window(camera)
+        least = (self.size[0] * camera.width / width, self.size[1] * camera.height / height)
         return self.pixels(decode_rgb(encoded, least), camera)
 
-    def _window(self, camera: Camera) -> np.ndarray:
+    def _window(self, camera: Camera) -> tuple[int, int, int, int]:
         """Left, top, width and height of what is kept, in whole pixels."""
-        full = self._full(camera)
-        left, top, right, bottom = np.round(self.trim * full).astype(int)
+        left, right = (round(share * camera.width) for share in self.trim[::2])
+        top, bottom = (round(share * camera.height) for share in self.trim[1::2])
         width, height = max(camera.width - left - right, 1), max(camera.height - top - bottom, 1)
-        kept = min(width, max(round(height * self.size[0] / self.size[1]), 1))
-        left, width = left + (width - kept) // 2, kept
-        kept = min(height, max(round(width * self.size[1] / self.size[0]), 1))
-        return np.array([left, top + (height - kept) // 2, width, kept])
-
-    @staticmethod
-    def _full(camera: Camera) -> Float[np.ndarray, "4"]:
-        return np.array([camera.width, camera.height, camera.width, camera.height], dtype=float)
+        kept_width = min(width, max(round(height * self.size[0] / self.size[1]), 1))
+        kept_height = min(height, max(round(kept_width * self.size[1] / self.size[0]), 1))
+        return left + (width - kept_width) // 2, top + (height - kept_height) // 2, kept_width, kept_height

@@ -1,0 +1,281 @@
+"""Batches against the plain reader of sets, and the batches' order over steps, ranks and stops."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photographed_source import write_photo
+from stream_child import digest, options
+
+from swerve.data.samples import camera_from_ego, camera_of, read_samples
+from swerve.data.samples.shards import Sample, ShardWriter
+from swerve.data.stream import KINDS, ImageFit, Part, SampleStream, StreamLoader, StreamOptions
+from swerve.scenes import Lens, LensModel, SwerveError
+from swerve.scenes.viewpoints import Command
+
+NATIVE = ImageFit((64, 36))
+
+
+@pytest.fixture(scope="module")
+def known(small_set):
+    return {sample["key"]: sample for sample in read_samples(small_set, "train")}
+
+
+@pytest.fixture(scope="module")
+def native(small_set):
+    """A batch of both cameras at the size that they are stored in."""
+    return SampleStream(small_set, options(fit=NATIVE, cameras=("back", "front"))).batch(1)
+
+
+def test_rows_are_the_samples_of_the_set(native, known):
+    assert native.raster.dtype == np.uint8
+    for row, origin in enumerate(native.provenance):
+        sample = known[origin.key]
+        details, numbers = sample["json"], sample["npz"]
+        given = (details["source"], details["log"], details["token"], details["kind"], details["index"])
+        assert given == (origin.source, origin.log, origin.token, origin.kind.value, origin.index)
+        assert KINDS[native.kind[row]] is origin.kind
+        assert Command(int(native.command[row])).name.lower() == details["command"]
+        assert native.vehicle[row, 3] == np.float32(details["vehicle"]["wheelbase"])
+        assert native.speed[row] == pytest.approx(np.hypot(*numbers["history_velocity"][-1]))
+        for name in ("history_pose", "history_valid", "target_2hz", "target_10hz_valid", "history_yaw_rate"):
+            np.testing.assert_array_equal(getattr(native, name)[row], numbers[name])
+        for name in ("history_time", "time_2hz", "time_10hz"):
+            np.testing.assert_array_equal(getattr(native, name), numbers[name])
+        for column, camera in enumerate(("back", "front")):
+            np.testing.assert_array_equal(native.raster[row, column].transpose(1, 2, 0), sample[f"{camera}.png"])
+    assert native.has_raster.all()
+
+
+def test_photographs_are_there_where_the_mask_says(native, tmp_path):
+    """Only the front cameras of the paired rows have one; it is the file's picture at half its size."""
+    paired = native.part == 0
+    np.testing.assert_array_equal(native.has_photo, np.stack([np.zeros_like(paired), paired], axis=1))
+    assert not native.photo[~native.has_photo].any()
+    pixels = write_photo(tmp_path).reshape(36, 2, 64, 2, 3).mean(axis=(1, 3))
+    for image in native.photo[native.has_photo]:
+        assert np.abs(image.transpose(1, 2, 0) - pixels).mean() < 2.0
+
+
+@pytest.mark.parametrize("fit", [NATIVE, ImageFit((50, 20), (0.1, 0.0, 0.0, 0.2))])
+def test_cameras_project_as_the_json_says(small_set, known, fit):
+    """Oracle: the set's documented formula. Photographs are taken later than now, from further on."""
+    batch = SampleStream(small_set, options(fit=fit, cameras=("back", "front"))).batch(0)
+    points = np.random.default_rng(0).uniform((-60, -20, 0), (60, 20, 4), (200, 3))
+    moved = 0
+    for row, origin in enumerate(batch.provenance):
+        entries = {entry["name"]: entry for entry in known[origin.key]["json"]["cameras"]}
+        for column, name in enumerate(("back", "front")):
+            entry = entries[name]
+            camera = fit.camera(camera_of(entry))
+            there = points @ camera_from_ego(entry)[:3, :3].T + camera_from_ego(entry)[:3, 3]
+            pixels, _, visible = camera.project(there)
+            assert batch.cameras.lens[row, column] == int(camera.lens.model)
+            assert batch.cameras.limit[row, column] == pytest.approx(camera.lens.limit)
+            place = batch.cameras.ego_from_camera[row, column]
+            here = (points - place[:3, 3]) @ place[:3, :3]
+            fx, fy, cx, cy = batch.cameras.intrinsics[row, column]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                projected = here[:, :2] / here[:, 2:] * [fx, fy] + [cx, cy]
+            np.testing.assert_allclose(projected[visible], pixels[visible], atol=0.01)
+            assert visible.any()
+            moved += entry["time_us"] != known[origin.key]["json"]["time_us"]
+    assert batch.cameras.size == fit.size
+    assert moved == 2
+
+
+def test_lenses_are_passed_on():
+    from swerve.data.stream import camera_arrays
+    from swerve.data.town.rig import town_rig
+
+    lens = Lens(LensModel.BROWN, (-0.1, 0.02, 0.001, 0.002))
+    cameras = [replace(camera.resized(64, 36), lens=lens) for camera in town_rig()][:3]
+    arrays = camera_arrays([cameras, cameras[::-1]])
+    np.testing.assert_allclose(arrays.coefficients[1, 2], [-0.1, 0.02, 0.001, 0.002, 0, 0, 0, 0], atol=1e-8)
+    assert (arrays.lens == int(LensModel.BROWN)).all()
+    assert arrays.limit[0, 0] == pytest.approx(lens.limit)
+    with pytest.raises(ValueError, match="cameras of one size"):
+        camera_arrays([[cameras[0], cameras[1].resized(32, 18)]])
+
+
+def test_parts_are_what_they_say_and_held_in_every_batch(small_set, known):
+    stream = SampleStream(small_set, options())
+    for step in range(5):
+        rows, parts = stream.rows(step)
+        assert Counter(parts.tolist()) == {0: 2, 1: 1, 2: 2, 3: 1}
+        for origin, part in zip(stream.batch(step).provenance, parts, strict=True):
+            photos = any(entry["photo"] for entry in known[origin.key]["json"]["cameras"])
+            kind = origin.kind.value
+            names = {"logged": "paired" if photos else "raster_only"}
+            assert names.get(kind, kind) == stream.options.parts[part].name
+        assert len(rows) == 6
+
+
+def test_each_part_passes_over_all_its_samples_in_its_own_time(small_set, known):
+    stream = SampleStream(small_set, options())
+    kinds = Counter(sample["json"]["kind"] for sample in known.values())
+    for part, kind in ((2, "recovery"), (3, "cross_agent")):
+        name, count = stream.options.parts[part].name, stream.options.counts[part]
+        assert stream.pass_steps[name] == kinds[kind] / count
+        steps = [stream.rows(step) for step in range(kinds[kind])]
+        seen = Counter(row for rows, parts in steps for row in np.array(rows)[parts == part].tolist())
+        # After as many steps as there are samples, `count` passes are over.
+        assert set(seen.values()) == {count}
+        assert len(seen) == kinds[kind]
+
+
+def test_ranks_do_not_overlap_and_make_up_the_whole(small_set):
+    parts = (Part("recovery"),)
+    whole = SampleStream(small_set, options(parts=parts, batch=4))
+    halves = [SampleStream(small_set, options(parts=parts, batch=2), rank, 2) for rank in (0, 1)]
+    for step in range(4):
+        assert [row for half in halves for row in half.rows(step)[0]] == whole.rows(step)[0]
+    assert halves[0].pass_steps == whole.pass_steps
+
+
+def test_images_that_nobody_wants_are_not_made(small_set):
+    stream = SampleStream(small_set, options(parts=(Part("paired", 1.0, "photo"), Part("recovery"))))
+    batch = stream.batch(0)
+    np.testing.assert_array_equal(batch.has_photo[:, 0], batch.part == 0)
+    np.testing.assert_array_equal(batch.has_raster[:, 0], batch.part == 1)
+    assert SampleStream(small_set, options(parts=(Part("recovery"),))).batch(0).photo is None
+
+
+def test_a_stopped_stream_goes_on_where_it_was(small_set):
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    stream = SampleStream(small_set, options())
+    torch.manual_seed(7)
+    drawn = torch.rand(1)
+    torch.manual_seed(7)
+    undisturbed = [digest(batch) for batch in StreamLoader(stream, 9)]
+    assert torch.rand(1) == drawn
+    loader = StreamLoader(stream, 9)
+    first = [digest(batch) for batch, _ in zip(loader, range(4), strict=False)]
+    state = json.loads(json.dumps(loader.state_dict()))
+    again = StreamLoader(SampleStream(small_set, options()), 9)
+    again.load_state_dict(state)
+    # `zip` took a fifth batch out before it saw that the range was over.
+    assert state["step"] == 5
+    assert first + undisturbed[4:5] + [digest(batch) for batch in again] == undisturbed
+    assert len(set(undisturbed)) == 9
+
+
+def test_killed_with_workers_it_goes_on_as_if_nothing_had_been(small_set):
+    """A process with two workers is killed; what it made, and what is made from there on without workers, is the same
+    as from an undisturbed run."""
+    pytest.importorskip("torch", reason="torch is an extra")
+    script = Path(__file__).parent.parent.parent / "support" / "stream_child.py"
+    child = subprocess.Popen(
+        [sys.executable, str(script), str(small_set), "1000", "2"], stdout=subprocess.PIPE, start_new_session=True
+    )
+    lines = [child.stdout.readline().decode().split() for _ in range(5)]
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    stream = SampleStream(small_set, options())
+    assert lines == [[str(step), digest(stream.batch(step))] for step in range(5)]
+    loader = StreamLoader(stream, 7)
+    loader.load_state_dict({**loader.state_dict(), "step": 5})
+    assert [digest(batch) for batch in loader] == [digest(stream.batch(step)) for step in (5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "cannot be resumed: seed was 0, is 1"),
+        ({"batch": 12}, "batch was 6, is 12"),
+        ({"cameras": ("back",)}, r"cameras was \['front'\], is \['back'\]"),
+    ],
+)
+def test_another_stream_does_not_go_on(small_set, changes, message):
+    pytest.importorskip("torch", reason="torch is an extra")
+    state = StreamLoader(SampleStream(small_set, options()), 9).state_dict()
+    other = StreamLoader(SampleStream(small_set, options(**{"parts": (Part("recovery"),), **changes})), 9)
+    other_parts = StreamLoader(SampleStream(small_set, options(**changes)), 9)
+    with pytest.raises(SwerveError, match=message):
+        other_parts.load_state_dict(state)
+    with pytest.raises(SwerveError, match="cannot be resumed"):
+        other.load_state_dict(state)
+
+
+def test_what_is_not_there_is_told(small_set, tmp_path):
+    def opened(folder=small_set, **changes):
+        return SampleStream(folder, options(**changes))
+
+    with pytest.raises(SwerveError, match=r"no manifest\.parquet: not a finished set"):
+        opened(tmp_path)
+    with pytest.raises(SwerveError, match=r"no samples of split 'val'; there are of train"):
+        opened(split="val")
+    with pytest.raises(SwerveError, match=r"has no camera 'top'; it has front, back\. Choose"):
+        opened(cameras=("front", "top"))
+    parts = (Part("recovery", 1.0, "photo"),)
+    with pytest.raises(SwerveError, match=r"part 'recovery' asks for photographs, and sample .* has none"):
+        opened(parts=parts).batch(0)
+    (tmp_path / "manifest.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(SwerveError, match="cannot be read"):
+        opened(tmp_path)
+
+
+def test_a_part_without_samples_is_told(small_set, tmp_path):
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(small_set / "manifest.parquet")
+    pq.write_table(table.filter(pc.not_equal(table["kind"], "recovery")), tmp_path / "manifest.parquet")
+    with pytest.raises(SwerveError, match=r"has no samples of part 'recovery'; it has 6 paired, 6 raster_only, \d+ cr"):
+        SampleStream(tmp_path, options())
+
+
+def rewritten(small_set, folder, change):
+    """A copy of the set whose samples went through `change(members)`."""
+    from swerve.data.files import commit
+    from swerve.data.samples.shards import _read_shard
+
+    shutil.copytree(small_set, folder)
+    for path in (folder / "train").glob("*.tar"):
+        samples = list(_read_shard(path))
+        with ShardWriter(path, "train") as writer:
+            for key, members in samples:
+                writer.add(Sample(key, "train", change(members), {}))
+            writer.finish()
+        commit(path)
+    return folder
+
+
+def test_shards_of_another_format_are_refused(small_set, tmp_path):
+    def older(members):
+        details = {**json.loads(members["json"]), "format": 0, "version": "0.0.1"}
+        return {**members, "json": json.dumps(details).encode()}
+
+    folder = rewritten(small_set, tmp_path / "set", older)
+    with pytest.raises(
+        SwerveError, match=r"is of format 0, this program reads 1\. Make the set again.* Swerve 0\.0\.1"
+    ):
+        SampleStream(folder, options())
+
+
+@pytest.mark.parametrize("member", ["json", "npz", "front.png"])
+def test_a_damaged_member_is_told(small_set, tmp_path, member):
+    pytest.importorskip("torch", reason="torch is an extra")
+
+    def broken(members):
+        return {**members, member: members[member][: len(members[member]) // 2]}
+
+    folder = rewritten(small_set, tmp_path / "set", broken)
+    with pytest.raises(SwerveError, match=rf"{member} of sample .* is damaged .*Delete the shard"):
+        list(StreamLoader(SampleStream(folder, options()), 1))
+
+
+def test_options_are_checked_without_torch():
+    """The stream itself needs no torch."""
+    code = "import sys, swerve.data.stream; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert StreamOptions((Part("paired"),), NATIVE).counts == (16,)

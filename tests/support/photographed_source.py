@@ -1,0 +1,46 @@
+"""A source of simple logs of which some come with photographs: importable by worker processes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from simple_source import small_log
+
+from swerve.data.samples.encoding import encode_image
+from swerve.scenes import Log, Photo
+
+PHOTO_SIZE = (128, 72)  # Twice the cameras' own.
+
+
+@dataclass(frozen=True)
+class PhotographedSource:
+    """Logs by name; those whose name ends in "photos" have a photograph of the front camera at every step.
+
+    `folder` holds the photographs, see `write_photo`. Those of the steps are the same file.
+    """
+
+    log_names: tuple[str, ...]
+    folder: str
+    kind: str = "simple"
+
+    def names(self) -> tuple[str, ...]:
+        return self.log_names
+
+    def load(self, name: str) -> Log:
+        log = small_log(name)
+        if not name.endswith("photos"):
+            return log
+        poses = zip(log.times_us.tolist(), log.ego.world_from_ego, strict=True)
+        # Taken a little after the step, from a little further on.
+        ahead = np.eye(4)
+        ahead[0, 3] = 0.1
+        photos = [Photo("front", time + 10_000, pose @ ahead, f"{self.folder}/front.jpg") for time, pose in poses]
+        return replace(log, photos=tuple(photos))
+
+
+def write_photo(folder) -> np.ndarray:
+    """Writes the photograph: smooth, so that it survives JPEG; returns its pixels."""
+    width, height = PHOTO_SIZE
+    u, v = np.meshgrid(np.arange(width), np.arange(height))
+    pixels = np.stack([2 * u, 3 * v, 255 - u - v], axis=-1).astype(np.uint8)
+    (folder / "front.jpg").write_bytes(encode_image(pixels, "jpeg", 95))
+    return pixels
