@@ -1,6 +1,7 @@
 """Planners by name: `NAME[,key=value...]`, `module:Class[,key=value...]`, or a trained `FILE.safetensors`."""
 
 import inspect
+import json
 import os
 import re
 import sys
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from swerve.planners.disturbed import Disturbed
-from swerve.planners.ego_mlp import load_ego_mlp
+from swerve.planners.ego_mlp import INSTALL, load_ego_mlp, require_safetensors
 from swerve.planners.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.privileged import Idm, LoggedHuman, PdmClosed
-from swerve.scenes import SwerveError
+from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.planning import Planner
 
 BUILT_INS: Mapping[str, Callable[..., Planner]] = {
@@ -28,6 +29,7 @@ BUILT_INS: Mapping[str, Callable[..., Planner]] = {
 }
 DISTURBANCES = tuple(field.name for field in fields(Disturbed) if field.name != "planner")
 TRAINED = ".safetensors"
+_RAP = "swerve-rap"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -99,7 +101,7 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
     if head in BUILT_INS:
         return BUILT_INS[head]
     if head.endswith(TRAINED):
-        return lambda: load_ego_mlp(head)
+        return lambda: _trained(head)
     module, colon, name = head.partition(":")
     if not (module and colon and name):
         raise SwerveError(
@@ -107,6 +109,28 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
             f"FILE{TRAINED}, as made by swerve train"
         )
     return _imported(spec, module, name)
+
+
+def _trained(path: str) -> Planner:
+    """A trained planner, by what its own file says it is; the loader of the MLP says what is wrong with other files.
+
+    Raises:
+        MissingExtraError: it needs torch, which is not installed.
+        SwerveError: see `load_ego_mlp` and `rap.load_rap`.
+    """
+    safetensors = require_safetensors()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get("swerve", "{}"))
+    except (OSError, ValueError, safetensors.SafetensorError):
+        header = {}
+    if not isinstance(header, dict) or header.get("format") != _RAP:
+        return load_ego_mlp(path)
+    try:
+        from swerve.planners.rap import load_rap
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", INSTALL) from error
+    return load_rap(path)
 
 
 def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:

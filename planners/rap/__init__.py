@@ -1,0 +1,19 @@
+"""RAP: a planner that sees. It needs torch (extra `torch`); backbones other than `tiny` need timm (extra `timm`)."""
+
+from swerve.planners.rap.batch import RapBatch, views_of
+from swerve.planners.rap.config import RapConfig
+from swerve.planners.rap.inputs import RapInput
+from swerve.planners.rap.model import RapModel, RapOutput
+from swerve.planners.rap.planner import RapPlanner, load_rap, save_rap
+
+__all__ = [
+    "RapBatch",
+    "RapConfig",
+    "RapInput",
+    "RapModel",
+    "RapOutput",
+    "RapPlanner",
+    "load_rap",
+    "save_rap",
+    "views_of",
+]

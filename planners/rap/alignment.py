@@ -1,0 +1,123 @@
+"""Raster-to-Real alignment: the features of a photograph and of its raster are made alike."""
+
+import copy
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from swerve.planners.rap.batch import RapBatch
+from swerve.planners.rap.config import Direction, RapConfig
+from swerve.planners.rap.layers import perceptron
+from swerve.planners.rap.model import RapOutput
+from swerve.planners.rap.neck import Neck
+
+
+class Teacher(nn.Module):
+    """A slow copy of the neck, whose features are the targets of spatial alignment.
+
+    The original's target is the trained neck itself behind a stop-gradient, so that it drifts as the neck learns.
+    """
+
+    def __init__(self, neck: Neck, decay: float) -> None:
+        super().__init__()
+        self.neck, self.decay = copy.deepcopy(neck).requires_grad_(False).eval(), decay
+
+    @torch.no_grad()
+    def update(self, neck: Neck) -> None:
+        """One step towards the neck."""
+        for slow, quick in zip(self.neck.parameters(), neck.parameters(), strict=True):
+            slow.lerp_(quick.detach(), 1.0 - self.decay)
+
+    @torch.no_grad()
+    def targets(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
+        """What the slow copy makes of the backbone's features."""
+        return self.neck.content(features.detach())
+
+
+class DomainClassifier(nn.Module):
+    """Tells photographs from rasters by the mean of their features (Ganin et al., "DANN", 2016)."""
+
+    def __init__(self, config: RapConfig) -> None:
+        super().__init__()
+        self.layers = perceptron(config.dim, config.classifier_hidden, config.classifier_hidden, 1)
+
+    def forward(self, pooled: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n"]:
+        """Logits of being a photograph; gradients of what comes in are reversed and scaled by `strength`."""
+        return self.layers(reverse_gradient(pooled, strength))[:, 0].float()
+
+
+def spatial_alignment(output: RapOutput, batch: RapBatch, teacher: Teacher, direction: Direction) -> Float[Tensor, ""]:
+    """Mean squared distance between the features of paired looks, patch by patch.
+
+    Gradients reach the moved look alone. Cameras without an image in either look are left out; without pairs it is
+    zero, with gradients of zero.
+    """
+    real, raster = batch.pairs
+    present = batch.inputs.present[real] & batch.inputs.present[raster]
+    moves = {"real-to-raster": [(real, raster)], "raster-to-real": [(raster, real)]}
+    chosen = moves.get(direction) or [*moves["real-to-raster"], *moves["raster-to-real"]]
+    losses = []
+    for moved, fixed in chosen:
+        distance = (output.content[moved] - teacher.targets(output.features[fixed])).float() ** 2
+        losses.append(_mean_where(distance.mean(dim=(2, 3, 4)), present))
+    return torch.stack(losses).mean()
+
+
+def global_alignment(
+    output: RapOutput, batch: RapBatch, classifier: DomainClassifier, direction: Direction, strength: float
+) -> Float[Tensor, ""]:
+    """Cross entropy of the classifier, both domains weighing the same.
+
+    Where the batch has pairs, only paired views count: rasters of recovery and cross-agent seats show other things than
+    photographs do, and features must not hide that. The look that is not to be moved keeps its features. A batch of one
+    domain alone says nothing: zero, with gradients of zero.
+    """
+    paired = batch.partner >= 0
+    counted = paired if bool(paired.any()) else torch.ones_like(paired)
+    photograph = batch.photograph[counted]
+    pooled = pooled_content(output.content[counted], batch.inputs.present[counted])
+    if bool(photograph.all()) or not bool(photograph.any()):
+        return 0.0 * (pooled.sum() + sum(parameter.sum() for parameter in classifier.parameters()))
+    held = {"real-to-raster": ~photograph, "raster-to-real": photograph}.get(direction, torch.zeros_like(photograph))
+    pooled = torch.where(held[:, None], pooled.detach(), pooled)
+    losses = functional.binary_cross_entropy_with_logits(
+        classifier(pooled, strength), photograph.float(), reduction="none"
+    )
+    return (losses[photograph].mean() + losses[~photograph].mean()) / 2
+
+
+def reversal_strength(progress: float, largest: float) -> float:
+    """Of the reversed gradient, as training goes from 0 to 1: rises from 0 (Ganin et al., 2016, section 5.2.2)."""
+    return largest * (2.0 / (1.0 + math.exp(-10.0 * progress)) - 1.0)
+
+
+def pooled_content(content: Float[Tensor, "n c d p q"], present: Bool[Tensor, "n c"]) -> Float[Tensor, "n d"]:
+    """Mean over the patches of all cameras that have an image."""
+    weights = present.to(content.dtype) / present.sum(dim=1, keepdim=True).clamp(min=1)
+    return (content.mean(dim=(3, 4)) * weights[..., None]).sum(dim=1)
+
+
+def reverse_gradient(values: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n d"]:
+    """The same values; gradients through them are multiplied by minus `strength`."""
+    return _Reversal.apply(values, strength)
+
+
+class _Reversal(torch.autograd.Function):
+    """See reverse_gradient."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor, strength: float) -> Tensor:  # noqa: ANN401 torch's own
+        context.strength = strength
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return -context.strength * gradient, None
+
+
+def _mean_where(values: Float[Tensor, "n c"], counted: Bool[Tensor, "n c"]) -> Float[Tensor, ""]:
+    return (values * counted).sum() / counted.sum().clamp(min=1)

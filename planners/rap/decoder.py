@@ -1,0 +1,152 @@
+"""The decoder: proposals that look where they lead, and are refined by what they see there."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from swerve.planners.rap.config import RapConfig
+from swerve.planners.rap.inputs import STATUS, RapInput
+from swerve.planners.rap.layers import SelfAttentionBlock, perceptron
+from swerve.planners.rap.projection import project
+
+# Outputs of the head are of the order of one where a car goes 10 m/s, or turns away by 4 m/s or 0.3 rad/s.
+_USUAL_RATES = (10.0, 4.0, 0.3)
+_CORNERS = 4
+_FIRST_QUERIES = 1.0
+
+
+class Decoder(nn.Module):
+    """Queries, one per pose of each proposal, refined in rounds that share their weights.
+
+    A round decodes poses from the queries, then changes the queries by what the images show at these poses and by each
+    other. The rounds' poses are `rounds`; the queries that come out know what is seen at the last ones.
+    """
+
+    def __init__(self, config: RapConfig) -> None:
+        super().__init__()
+        self.rounds, self.proposals, self.poses = config.rounds, config.proposals, config.poses
+        self.ego = perceptron(STATUS, config.hidden, config.dim)
+        self.queries = nn.Parameter(_FIRST_QUERIES * torch.randn(config.proposals * config.poses, config.dim))
+        self.head = perceptron(config.dim, config.hidden, 3)
+        self.place = perceptron(3, config.hidden, config.dim)
+        self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers)])
+        seconds = config.interval * torch.arange(1, config.poses + 1)
+        self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
+
+    def forward(
+        self, features: Float[Tensor, "b c d p q"], inputs: RapInput
+    ) -> tuple[Float[Tensor, "r b n k 3"], Float[Tensor, "b n k d"]]:
+        """Poses (x, y, heading; ego frame) after each round, and the queries in the end."""
+        queries = self.queries + self.ego(inputs.status)[:, None]
+        rounds = []
+        for _ in range(self.rounds):
+            raw = self._decoded(queries).unflatten(1, (self.proposals, self.poses))
+            rounds.append(raw * self.scale)
+            # Where to look is not learned through the poses (Zhu et al., "Deformable DETR", 2021).
+            poses, seen_from = rounds[-1].detach().flatten(1, 2), raw.detach().flatten(1, 2)
+            queries = queries + self.place(seen_from.to(queries.dtype))
+            for layer in self.layers:
+                queries = layer(queries, poses, features, inputs)
+        return torch.stack(rounds), queries.unflatten(1, (self.proposals, self.poses))
+
+    def _decoded(self, queries: Float[Tensor, "b m d"]) -> Float[Tensor, "b m 3"]:
+        """In units of `scale`; never in half precision, whose steps are decimetres at 40 m."""
+        with torch.autocast(queries.device.type, enabled=False):
+            return self.head(queries.float())
+
+
+class DecoderLayer(nn.Module):
+    """Queries look at each other, and at the images where their poses are."""
+
+    def __init__(self, config: RapConfig) -> None:
+        super().__init__()
+        self.look = PoseAttention(config)
+        self.norm = nn.LayerNorm(config.dim)
+        self.mix = SelfAttentionBlock(config.dim, config.hidden, config.heads, config.dropout)
+
+    def forward(
+        self,
+        queries: Float[Tensor, "b m d"],
+        poses: Float[Tensor, "b m 3"],
+        features: Float[Tensor, "b c d p q"],
+        inputs: RapInput,
+    ) -> Float[Tensor, "b m d"]:
+        """Queries that have seen more."""
+        return self.mix(queries + self.look(self.norm(queries), poses, features, inputs))
+
+
+class PoseAttention(nn.Module):
+    """Attention of a pose to the images, at points around the body that would stand there.
+
+    The points are all corners at all heights (the original pairs corner k with height k alone), each moved by an
+    offset in metres that the query chooses; they are projected into every camera through its lens, and features are
+    sampled there bilinearly. Points that a sample's own camera does not see, and cameras without an image, have no
+    weight; a pose that no camera sees gets nothing.
+    """
+
+    heights: Tensor
+
+    def __init__(self, config: RapConfig) -> None:
+        super().__init__()
+        points, self.heads = _CORNERS * len(config.heights), config.heads
+        self.register_buffer("heights", torch.tensor(config.heights), persistent=False)
+        self.offsets = nn.Linear(config.dim, points * 3)
+        self.weights = nn.Linear(config.dim, config.heads * points)
+        self.values, self.outgoing = nn.Linear(config.dim, config.dim), nn.Linear(config.dim, config.dim)
+        for layer in (self.offsets, self.weights):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        queries: Float[Tensor, "b m d"],
+        poses: Float[Tensor, "b m 3"],
+        features: Float[Tensor, "b c d p q"],
+        inputs: RapInput,
+    ) -> Float[Tensor, "b m d"]:
+        """What each query sees."""
+        points = body_points(poses, inputs.footprint, self.heights)
+        points = points + self.offsets(queries).float().unflatten(-1, (-1, 3))
+        count = points.shape[2]
+        pixels, _, visible = project(inputs.rig, points.flatten(1, 2))
+        visible = (visible & inputs.present[..., None]).unflatten(-1, (-1, count))
+        values = self.values(features.movedim(2, -1)).movedim(-1, 2)
+        seen = sample(values, pixels, inputs.rig.size).unflatten(-1, (-1, count))
+        weights = self._weights(queries, visible)
+        mixed = torch.einsum("bchemn,bchmn->bmhe", seen.unflatten(2, (self.heads, -1)), weights.to(seen.dtype))
+        return self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
+
+    def _weights(self, queries: Float[Tensor, "b m d"], visible: Bool[Tensor, "b c m n"]) -> Float[Tensor, "b c h m n"]:
+        """Of each head, over all points in all cameras that see them; zeros where none does."""
+        logits = self.weights(queries).float().unflatten(-1, (self.heads, -1)).transpose(1, 2)[:, None]
+        known = visible[:, :, None]
+        masked = torch.where(known, logits, -1e9).movedim(1, -1)
+        shares = masked.flatten(-2).softmax(dim=-1).unflatten(-1, masked.shape[-2:]).movedim(-1, 1)
+        return shares * known
+
+
+def body_points(
+    poses: Float[Tensor, "b m 3"], footprint: Float[Tensor, "b 4 2"], heights: Float[Tensor, "z"]
+) -> Float[Tensor, "b m n 3"]:
+    """Corners of a body that stands at each pose, every corner at every height; n = 4 z, corner by corner."""
+    cos, sin = poses[..., 2].cos()[..., None], poses[..., 2].sin()[..., None]
+    x, y = footprint[:, None, :, 0], footprint[:, None, :, 1]
+    corners = torch.stack([poses[..., :1] + cos * x - sin * y, poses[..., 1:2] + sin * x + cos * y], dim=-1)
+    corners = corners[..., None, :].expand(-1, -1, -1, len(heights), -1)
+    levels = heights[:, None].expand(*corners.shape[:-1], 1)
+    return torch.cat([corners, levels.to(corners)], dim=-1).flatten(2, 3)
+
+
+def sample(
+    maps: Float[Tensor, "b c e p q"], pixels: Float[Tensor, "b c n 2"], size: tuple[int, int]
+) -> Float[Tensor, "b c e n"]:
+    """Features at pixels of the images (width, height) that the maps are of, bilinearly between patch centres.
+
+    Between an image's rim and its outer patches' centres the outer patches' features hold.
+    """
+    grid = 2 * pixels / pixels.new_tensor(size) - 1
+    flat = functional.grid_sample(
+        maps.flatten(0, 1), grid.flatten(0, 1)[:, None].to(maps.dtype), padding_mode="border", align_corners=False
+    )
+    return flat[:, :, 0].unflatten(0, maps.shape[:2])

@@ -1,0 +1,61 @@
+"""The neck: backbone features to the planner's, told where in the car's surroundings each patch looks."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from swerve.planners.rap.config import RapConfig
+from swerve.planners.rap.layers import perceptron, sines
+from swerve.planners.rap.projection import Rig, unproject
+
+_WAVES = 6
+# Cameras sit within some metres of the rear axle.
+_REACH = 4.0
+_INPUTS = 2 * _WAVES * (3 + 2) + 3 + 1
+
+
+class Neck(nn.Module):
+    """Projects features patch by patch, and embeds each patch's place.
+
+    The two are kept apart: `content` depends on what is in the image alone and is what alignment compares, so that no
+    gradient of alignment ever reaches the embeddings (in the original it does, although they cancel in its value).
+    """
+
+    def __init__(self, config: RapConfig, width: int, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.projector = nn.Sequential(perceptron(width, config.hidden, config.dim), nn.LayerNorm(config.dim))
+        self.embedder = perceptron(_INPUTS, config.hidden, config.dim)
+
+    def content(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
+        """What is seen, whatever the camera."""
+        return self.projector(features.movedim(-3, -1)).movedim(-1, -3)
+
+    def embedding(self, rig: Rig, rows: int, columns: int) -> Float[Tensor, "b c d p q"]:
+        """Where patches look: rays of their centres through the lens, the camera's place, the place in the image."""
+        centres = patch_centres(rows, columns, self.patch).to(rig.intrinsics)
+        rays, known = unproject(rig, centres)
+        place = (centres / centres.new_tensor(rig.size)).expand(*rays.shape[:-1], 2)
+        waves = sines(torch.cat([rays, place], dim=-1), _WAVES)
+        origin = camera_positions(rig)[:, :, None].expand_as(rays) / _REACH
+        inputs = torch.cat([waves, origin, known[..., None].to(rays)], dim=-1)
+        return self.embedder(inputs).movedim(-1, -2).unflatten(-1, (rows, columns))
+
+    def forward(
+        self, features: Float[Tensor, "b c f p q"], rig: Rig
+    ) -> tuple[Float[Tensor, "b c d p q"], Float[Tensor, "b c d p q"]]:
+        """Content alone, and content with its place."""
+        content = self.content(features)
+        return content, content + self.embedding(rig, *features.shape[-2:])
+
+
+def patch_centres(rows: int, columns: int, patch: int) -> Float[Tensor, "n 2"]:
+    """Pixels (u, v) of the middle of each patch, row by row."""
+    v, u = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return (torch.stack([u, v], dim=-1).reshape(-1, 2) + 0.5) * patch
+
+
+def camera_positions(rig: Rig) -> Float[Tensor, "b c 3"]:
+    """Where the cameras are in the ego frame, metres."""
+    rotation, translation = rig.camera_from_ego[..., :3, :3], rig.camera_from_ego[..., :3, 3]
+    return -torch.einsum("bcji,bcj->bci", rotation, translation)

@@ -1,0 +1,192 @@
+"""Points into images and pixels into rays, in torch: batched, through each sample's own lenses, with gradients.
+
+The same formulas as `swerve.scenes.Camera` (lens_kernels says where they come from), for samples whose rigs differ. In
+double precision both agree to 1e-5 pixels; in single precision they are off by 1e-3 at 2,000 pixels of width.
+"""
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from swerve.data.stream import CameraArrays
+from swerve.scenes import LensModel
+
+_NEAREST = 1e-6
+_BISECTIONS = 16
+_NEWTON_STEPS = 6
+_DIFFERENCE = 1e-6
+_MISSED = 1e-9
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The calibrated cameras of a batch; every sample has its own.
+
+    Attributes:
+        model: `LensModel` of each camera.
+        intrinsics: fx, fy, cx, cy in pixels; pixel centres lie at +0.5.
+        coefficients: of the lens, see `Lens.padded`.
+        limit: undistorted radius up to which the lens is one-to-one, see `Lens.limit`.
+        camera_from_ego: takes points of the ego frame of now to the camera's frame when its image was taken.
+        size: width and height of the images, pixels.
+    """
+
+    model: Int[Tensor, "b c"]
+    intrinsics: Float[Tensor, "b c 4"]
+    coefficients: Float[Tensor, "b c 8"]
+    limit: Float[Tensor, "b c"]
+    camera_from_ego: Float[Tensor, "b c 4 4"]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, arrays: CameraArrays) -> "Rig":
+        """The cameras of a stream's batch, or of `swerve.data.stream.camera_arrays`."""
+        return cls(
+            torch.as_tensor(arrays.lens),
+            torch.as_tensor(arrays.intrinsics),
+            torch.as_tensor(arrays.coefficients),
+            torch.as_tensor(arrays.limit),
+            inverse(torch.as_tensor(arrays.ego_from_camera)),
+            arrays.size,
+        )
+
+    def to(self, target: torch.device | torch.dtype) -> "Rig":
+        """On another device, or in another precision."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
+        if isinstance(target, torch.dtype):
+            moved = {name: value.to(target) if value.is_floating_point() else value for name, value in values.items()}
+        else:
+            moved = {name: value.to(target, non_blocking=True) for name, value in values.items()}
+        return Rig(**moved, size=self.size)
+
+    def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "Rig":
+        """Some samples' rigs."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
+        return Rig(**{name: value[chosen] for name, value in values.items()}, size=self.size)
+
+
+def project(
+    rig: Rig, points: Float[Tensor, "b n 3"]
+) -> tuple[Float[Tensor, "b c n 2"], Float[Tensor, "b c n"], Bool[Tensor, "b c n"]]:
+    """Points of the ego frame in every camera of their own sample.
+
+    Returns:
+        pixels (finite everywhere, zero for points behind a camera, so that no gradient is ever NaN); depths along the
+        optical axis, metres; whether the point is in the image (nothing is said of what stands before it).
+    """
+    rotation, translation = rig.camera_from_ego[..., :3, :3], rig.camera_from_ego[..., :3, 3]
+    # Not in the half precision of mixed training: it would move points by pixels.
+    with torch.autocast(points.device.type, enabled=False):
+        seen = torch.einsum("bcij,bnj->bcni", rotation, points) + translation[:, :, None]
+    depth = seen[..., 2]
+    ahead = depth > _NEAREST
+    normal = seen[..., :2] / torch.where(ahead, depth, 1.0)[..., None]
+    normal = torch.where(ahead[..., None], normal, 0.0)
+    pixels = distort(rig, normal) * rig.intrinsics[:, :, None, :2] + rig.intrinsics[:, :, None, 2:]
+    inside = ((pixels >= 0) & (pixels < pixels.new_tensor(rig.size))).all(dim=-1)
+    within = normal.norm(dim=-1) <= rig.limit[..., None]
+    return torch.where(ahead[..., None], pixels, 0.0), depth, ahead & inside & within
+
+
+def inverse(target_from_source: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 4"]:
+    """`source_from_target`, by the transpose of the rotation."""
+    rotation = target_from_source[..., :3, :3].mT
+    upper = torch.cat([rotation, -rotation @ target_from_source[..., :3, 3:]], dim=-1)
+    return torch.cat([upper, target_from_source[..., 3:, :]], dim=-2)
+
+
+@torch.no_grad()
+def unproject(rig: Rig, pixels: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "b c n 3"], Bool[Tensor, "b c n"]]:
+    """Directions of the same pixels' rays in every camera: unit vectors in the ego frame, no gradients.
+
+    Computed in double precision whatever the rig's, since Newton's method takes differences.
+
+    Returns:
+        directions, zero where the lens cannot see; whether it can.
+    """
+    exact, kind = rig.to(torch.float64), rig.intrinsics.dtype
+    bent = (pixels.double() - exact.intrinsics[:, :, None, 2:]) / exact.intrinsics[:, :, None, :2]
+    normal = _undistort(exact, bent)
+    missed = ((distort(exact, normal) - bent) ** 2).sum(dim=-1) > _MISSED**2
+    known = ~missed & (normal.norm(dim=-1) <= exact.limit[..., None] * (1 + 1e-9))
+    rays = torch.cat([normal, torch.ones_like(normal[..., :1])], dim=-1)
+    rays = torch.nn.functional.normalize(rays, dim=-1) @ exact.camera_from_ego[..., :3, :3]
+    return torch.where(known[..., None], rays, 0.0).to(kind), known
+
+
+def distort(rig: Rig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
+    """Normalised image coordinates (x/z, y/z) through each camera's lens.
+
+    Beyond the lens' limit the image radius goes on growing with slope one, as in lens_kernels.distort.
+    """
+    radius = (normal**2).sum(dim=-1).clamp(min=1e-24).sqrt()
+    shrink = (rig.limit[..., None] / radius).clamp(max=1.0)[..., None]
+    inner = normal * shrink
+    return _distort_within(rig, inner) + (normal - inner)
+
+
+def _distort_within(rig: Rig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
+    """The lens models; each formula gets zeros as coefficients in the others' cameras, so that none is infinite."""
+    brown = (rig.model == LensModel.BROWN)[..., None]
+    coefficients = torch.where(brown, rig.coefficients, 0.0)
+    x, y = normal[..., 0], normal[..., 1]
+    r2 = x * x + y * y
+    _, _, p1, p2, *_ = (one[..., None] for one in coefficients.unbind(dim=-1))
+    tangential = torch.stack([2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], dim=-1)
+    return normal * _radial_scale(rig, r2)[..., None] + tangential
+
+
+def _radial_scale(rig: Rig, r2: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
+    """Distorted over undistorted radius."""
+    brown, fisheye = (rig.model == kind for kind in (LensModel.BROWN, LensModel.FISHEYE))
+    k1, k2, _, _, k3, k4, k5, k6 = _split(torch.where(brown[..., None], rig.coefficients, 0.0))
+    rational = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    k1, k2, k3, k4, *_ = _split(torch.where(fisheye[..., None], rig.coefficients, 0.0))
+    radius = r2.clamp(min=1e-18).sqrt()
+    angle = radius.atan()
+    a2 = angle * angle
+    bent = angle / radius * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+    return torch.where(fisheye[..., None], bent, rational)
+
+
+def _split(coefficients: Float[Tensor, "b c 8"]) -> list[Float[Tensor, "b c 1"]]:
+    return [one[..., None] for one in coefficients.unbind(dim=-1)]
+
+
+def _undistort(rig: Rig, bent: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
+    """The inverse of `distort`: the radial part by bisection, then Newton's method."""
+    radius = bent.norm(dim=-1)
+    low, high = torch.zeros_like(radius), rig.limit[..., None].expand_as(radius).clone()
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        short = middle * _radial_scale(rig, middle**2) < radius
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    normal = bent * (low / radius.clamp(min=1e-12))[..., None]
+    for _ in range(_NEWTON_STEPS):
+        normal = normal - _newton_step(rig, normal, bent)
+    return normal
+
+
+def _newton_step(
+    rig: Rig, normal: Float[Tensor, "b c n 2"], bent: Float[Tensor, "b c n 2"]
+) -> Float[Tensor, "b c n 2"]:
+    """Derivatives by differences; no step where they are singular."""
+    here = distort(rig, normal)
+    along_x, along_y = (
+        (distort(rig, normal + normal.new_tensor(step)) - here) / _DIFFERENCE
+        for step in ((_DIFFERENCE, 0.0), (0.0, _DIFFERENCE))
+    )
+    error = here - bent
+    determinant = along_x[..., 0] * along_y[..., 1] - along_y[..., 0] * along_x[..., 1]
+    singular = determinant.abs() < 1e-12
+    safe = torch.where(singular, 1.0, determinant)
+    step = torch.stack(
+        [
+            (along_y[..., 1] * error[..., 0] - along_y[..., 0] * error[..., 1]) / safe,
+            (along_x[..., 0] * error[..., 1] - along_x[..., 1] * error[..., 0]) / safe,
+        ],
+        dim=-1,
+    )
+    return torch.where(singular[..., None], 0.0, step)

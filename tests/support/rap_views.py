@@ -1,0 +1,63 @@
+"""Batches for RAP, made up: the picture tells where to drive."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from swerve.data.stream import camera_arrays
+from swerve.data.town.rig import town_rig
+from swerve.planners.rap.batch import RapBatch
+from swerve.planners.rap.inputs import RapInput, status_of
+from swerve.planners.rap.projection import Rig
+from swerve.scenes import Vehicle
+
+
+def rig_of(config, count, names=None):
+    """The town's cameras of the config's names and size, `count` times."""
+    cameras = {camera.name: camera.resized(config.width, config.height) for camera in town_rig()}
+    return Rig.of(camera_arrays([[cameras[name] for name in names or config.cameras]] * count))
+
+
+def inputs_of_images(config, images, speed, command, names=None):
+    """Inputs of images (b c 3 h w) of cars that drive straight at a constant speed."""
+    count = len(images)
+    zero = torch.zeros(count, 2)
+    status = status_of(torch.stack([speed, zero[:, 0]], dim=1), zero, zero[:, 0], command)
+    footprint = torch.as_tensor(Vehicle.pacifica().footprint()).float().expand(count, 4, 2).contiguous()
+    present = torch.ones(images.shape[:2], dtype=torch.bool)
+    return RapInput(images, rig_of(config, count, names), present, status, footprint)
+
+
+def turning_batch(config, count, seed=0) -> RapBatch:
+    """Photographs, and then their rasters, of cars that turn as the pictures' stripes lean; speeds are told."""
+    random = np.random.default_rng(seed)
+    speed, rate = random.uniform(3, 12, count), random.uniform(-0.2, 0.2, count)
+    seconds = config.interval * np.arange(1, config.poses + 1)
+    turn = rate[:, None] * seconds
+    forward, left = speed[:, None] * seconds * np.sinc(turn / np.pi), speed[:, None] * seconds * turn / 2
+    targets = torch.as_tensor(np.stack([forward, left, turn], axis=2)).float()
+    v, u = np.mgrid[: config.height, : config.width] / 8.0
+    stripes = np.stack([np.sin(u + (20 * one) * v) for one in rate])[:, None, None]
+    raster = np.broadcast_to(127 + 120 * (stripes > 0), (count, len(config.cameras), 3, *v.shape))
+    photo = 127 + 100 * stripes * np.array([1.0, 0.8, 0.6])[:, None, None] + random.normal(0, 8, raster.shape)
+    images = torch.as_tensor(np.concatenate([photo, raster]).clip(0, 255).astype(np.uint8))
+    known = torch.as_tensor(np.tile(speed, 2)).float()
+    rows = torch.arange(2 * count)
+    return RapBatch(
+        inputs_of_images(config, images, known, torch.full((2 * count,), 3)),
+        photograph=rows < count,
+        partner=(rows + count) % (2 * count),
+        targets=targets.repeat(2, 1, 1),
+        valid=torch.ones(2 * count, config.poses, dtype=torch.bool),
+        cross_agent=torch.zeros(2 * count, dtype=torch.bool),
+        contexts=(None,) * (2 * count),
+    )
+
+
+def without_photographs(batch: RapBatch) -> RapBatch:
+    """Its rasters alone."""
+    rows = torch.nonzero(~batch.photograph)[:, 0]
+    parts = {name: getattr(batch, name)[rows] for name in ("photograph", "targets", "valid", "cross_agent")}
+    nobody = torch.full((len(rows),), -1)
+    return replace(batch, inputs=batch.inputs.rows(rows), partner=nobody, contexts=(None,) * len(rows), **parts)
