@@ -1,13 +1,14 @@
 """What planners are told, made by hand or seen in a log."""
 
 import numpy as np
+from geometries import geometry_of
 
 from swerve.eval import Context, build_context
 from swerve.eval.pseudo.case import Frame
 from swerve.eval.pseudo.observe import observation_of
 from swerve.scenes import Log, Scene, Vehicle
 from swerve.scenes.planning import History, Observation
-from swerve.scenes.viewpoints import Command, logged, prepare
+from swerve.scenes.viewpoints import Command, logged
 
 
 class Privileged:
@@ -33,5 +34,5 @@ def seen(log: Log, now: int) -> tuple[Observation, Context]:
     """A moment of a log, and its context."""
     scene = Scene(log, now, 15, 50)
     context = build_context(scene)
-    frame = Frame(scene.token, logged(scene, prepare(log)), False)
+    frame = Frame(scene.token, logged(scene, geometry_of(log)), False)
     return observation_of(frame, context, Privileged(), None), context

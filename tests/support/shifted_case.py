@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from geometries import geometry_of
 
 from swerve.eval.aggregate import Group
 from swerve.eval.pseudo.case import Case, Frame
@@ -11,7 +12,7 @@ from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, Log, Scene
 from swerve.scenes.planning import Observation, Trajectory
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
-from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
+from swerve.scenes.viewpoints import ViewpointKind, logged
 
 # (aside, ahead) in metres.
 SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (1.0, -4.0), (-1.0, 4.0), (0.0, -4.0), (0.5, 4.0))
@@ -19,11 +20,11 @@ SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (1.0, -4.0), (-1.0, 4.0), (0.0, -
 
 def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHIFTS) -> Case:
     """The case at a step of a 10 Hz log that has 9 s after it."""
-    frames = [_frame(log, now, "now", False), _frame(log, now - 5, "before", False)]
+    frames = [_frame(log, now, "now"), _frame(log, now - 5, "before")]
     pairs = []
     for number, shift in enumerate(shifts):
         moved = _moved(log, *shift)
-        pair = [_frame(moved, now + 40, f"now-{number}", True), _frame(moved, now + 35, f"before-{number}", True)]
+        pair = [_frame(moved, now + 40, f"now-{number}", log), _frame(moved, now + 35, f"before-{number}", log)]
         frames += pair
         pairs.append(tuple(frame.token for frame in pair))
     group = Group(frames[0].token, frames[1].token, tuple(pairs))
@@ -68,8 +69,9 @@ def _moved(log: Log, aside: float, ahead: float) -> Log:
     return replace(log, name=f"{log.name}-{aside}-{ahead}", ego=replace(log.ego, world_from_ego=poses))
 
 
-def _frame(log: Log, now: int, name: str, follow_up: bool) -> Frame:
+def _frame(log: Log, now: int, name: str, driven: Log | None = None) -> Frame:
+    """A frame; `driven` is the log that a follow-up was moved from, whose path says the command."""
     scene = Scene(log, now, 20, 50)
-    kind = ViewpointKind.FOLLOW_UP if follow_up else ViewpointKind.LOGGED
-    viewpoint = replace(logged(scene, prepare(log)), kind=kind)
-    return Frame(f"{log.name.split('--')[0]}-{scene.token}-{name}", viewpoint, follow_up)
+    kind = ViewpointKind.FOLLOW_UP if driven else ViewpointKind.LOGGED
+    viewpoint = replace(logged(scene, geometry_of(driven or log)), kind=kind)
+    return Frame(f"{log.name.split('--')[0]}-{scene.token}-{name}", viewpoint, driven is not None)

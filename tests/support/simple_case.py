@@ -4,13 +4,14 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from geometries import geometry_of
 from simple_log import simple_log
 
 from swerve.eval import Group
 from swerve.eval.pseudo.case import Case, Frame
 from swerve.scenes import Scene
 from swerve.scenes.transforms import upright
-from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
+from swerve.scenes.viewpoints import ViewpointKind, logged
 
 NOW, LATER, PAIR = 30, 40, 5  # steps of 0.1 s: the moment, 4 s, and the 0.5 s between the frames of a pair
 SHIFTS = ((0.0, 0.0), (0.0, 0.5), (0.0, -0.5), (-5.0, 0.0), (5.0, 0.5))
@@ -47,8 +48,8 @@ def _frames():
 
 
 def _frame(token, log, now, driven=None):
-    """A frame; `driven` is the log whose driver a follow-up compares with."""
-    viewpoint = logged(Scene(log, now, 20, 45), prepare(log))
+    """A frame; `driven` is the log whose driver a follow-up compares with, and whose path says the command."""
+    viewpoint = logged(Scene(log, now, 20, 45), geometry_of(driven or log))
     if driven is not None:
         human = driven.ego.world_from_ego[now + 1 : now + 46]
         viewpoint = replace(viewpoint, kind=ViewpointKind.FOLLOW_UP, human=human)

@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drives import NOW, course_from, driven, road, viewpoint
 from simple_log import simple_log
 from town_logs import town
 from wheel_planners import Follows, Keeps, Looks
 
 from swerve.data.samples.trajectories import history_of
 from swerve.eval import build_context
-from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, build_course, drive, drive_course
+from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_course
 from swerve.eval.closed_loop.picture import rollout_picture
 from swerve.eval.closed_loop.views import tracks_at_step, world_from_ego
 from swerve.eval.pdm_closed import reference_trajectory
@@ -17,19 +18,12 @@ from swerve.rasterizer import Style, render
 from swerve.scenes import LightState, Scene, SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.scenes.viewpoints import Command, logged, prepare
-
-NOW = 35
-
-
-def viewpoint(log=None, now=NOW):
-    log = log or simple_log()
-    return logged(Scene(log, now, 20, 45), prepare(log))
+from swerve.scenes.viewpoints import Command
 
 
 def test_history_is_the_logs_first_and_then_what_was_driven():
     planner = Keeps(6.0)
-    rollout = drive(viewpoint(), planner, ClosedLoopOptions(5.0, 8.0))
+    rollout = driven(planner, rate=5.0)
     own, _ = history_of(viewpoint(), 1.5)
     first = planner.told[0].history
     np.testing.assert_allclose(first.poses, own.poses, atol=1e-9)
@@ -40,10 +34,10 @@ def test_history_is_the_logs_first_and_then_what_was_driven():
         origin = rollout.states[step, :3]
         assert told.time_us == planner.told[0].time_us + step * 100_000
         np.testing.assert_array_equal(told.history.poses[-1], 0.0)
-        driven = rollout.states[max(step - 15, 0) : step + 1]
-        np.testing.assert_allclose(to_world(told.history.poses, origin)[-len(driven) :], driven[:, :3], atol=1e-9)
-        np.testing.assert_allclose(told.history.velocity[1 - len(driven) :, 0], driven[1:, 3])
-        np.testing.assert_allclose(told.history.acceleration[1 - len(driven) :, 0], driven[1:, 5])
+        done = rollout.states[max(step - 15, 0) : step + 1]
+        np.testing.assert_allclose(to_world(told.history.poses, origin)[-len(done) :], done[:, :3], atol=1e-9)
+        np.testing.assert_allclose(told.history.velocity[1 - len(done) :, 0], done[1:, 3])
+        np.testing.assert_allclose(told.history.acceleration[1 - len(done) :, 0], done[1:, 5])
         assert len(told.history.seconds) == 16
         assert not told.history.poses.flags.writeable
         assert told.privileged is None
@@ -54,7 +48,7 @@ def test_history_is_the_logs_first_and_then_what_was_driven():
 
 def test_sideways_acceleration_is_that_of_the_curve():
     planner = Keeps(8.0, 3.0)
-    rollout = drive(viewpoint(), planner, ClosedLoopOptions(5.0, 4.0))
+    rollout = driven(planner, rate=5.0, seconds=4.0)
     told, states = planner.told[-1].history, rollout.states
     last = 2 * (len(planner.told) - 1)
     assert told.acceleration[-1, 1] == pytest.approx(states[last, 3] * states[last, 9])
@@ -66,7 +60,7 @@ def test_the_situation_at_the_start_is_the_scenes_and_the_same_plan_follows():
     log = town(3)
     start = viewpoint(log, 60)
     planner = Follows()
-    drive(start, planner, ClosedLoopOptions(2.0, 4.0, "lane-following"))
+    drive_course(course_from(start, rate=2.0, seconds=4.0, traffic="lane-following"), planner)
     told, known = planner.told[0].privileged, build_context(start.scene).situation
     np.testing.assert_array_equal(reference_trajectory(told), reference_trajectory(known))
     np.testing.assert_array_equal(told.human, known.human)
@@ -74,9 +68,9 @@ def test_the_situation_at_the_start_is_the_scenes_and_the_same_plan_follows():
 
 def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
     """Log replay, and an ego that follows the log exactly: at each half second what a scene there would say."""
-    log = simple_log()
+    log = road()
     planner = Follows()
-    rollout = drive(viewpoint(log), planner, ClosedLoopOptions(2.0, 8.0))
+    rollout = driven(planner, rate=2.0)
     for count in (1, 4, 7):
         told = planner.told[count].privileged
         known = build_context(Scene(log, NOW + 5 * count, 20, 40)).situation
@@ -93,21 +87,18 @@ def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
 
 def test_where_the_log_is_over_the_driver_goes_straight_on():
     planner = Follows()
-    drive(viewpoint(), planner, ClosedLoopOptions(1.0, 8.0))
+    driven(planner, rate=1.0)
     human = planner.told[7].privileged.human  # 7 s on, 1.5 s of the log are left
     np.testing.assert_allclose(human, np.column_stack([5.0 * np.arange(1, 9), np.zeros((8, 2))]), atol=1e-2)
 
 
 def test_lights_and_others_are_those_of_now():
-    log = simple_log()
+    log = road()
     states = np.full((1, 121), LightState.GREEN, np.uint8)
     states[:, NOW + 25 : NOW + 40] = LightState.RED
     planner = Follows()
-    drive(
-        viewpoint(replace(log, lights=replace(log.lights, states=states))),
-        planner,
-        ClosedLoopOptions(2.0, 8.0, "lane-following"),
-    )
+    log = replace(log, lights=replace(log.lights, states=states))
+    driven(planner, log, rate=2.0, traffic="lane-following")
     red = [bool(told.privileged.lights.active.any()) for told in planner.told]
     assert red == [5 <= count < 8 for count in range(16)]
     assert all(told.privileged.traffic.present.all() for told in planner.told)
@@ -136,7 +127,7 @@ def test_the_command_is_that_of_the_way_ahead():
     """The turn begins at x = 80; of radius 25, it is 2 m to the side after 10 m, so the command comes 10 m before."""
     log = bent_log()
     planner = Follows()
-    rollout = drive(viewpoint(log, 20), planner, ClosedLoopOptions(5.0, 8.0))
+    rollout = driven(planner, log, 20, rate=5.0)
     assert planner.told[0].command == Command.STRAIGHT
     for told, state in zip(planner.told, rollout.states[::2], strict=False):
         before = 80.0 - state[0]
@@ -152,9 +143,9 @@ def views_of(log):
 
 
 def test_cameras_see_the_scene_as_it_is_driven():
-    log = simple_log()
+    log = road()
     start, views, planner = viewpoint(log), views_of(log), Looks(("front",))
-    course = build_course(start, ClosedLoopOptions(1.0, 4.0))
+    course = course_from(start, rate=1.0, seconds=4.0)
     drive_course(course, planner, views)
     front = start.cameras[0].resized(160, 90)
     assert len(planner.told) == 4
@@ -174,7 +165,7 @@ def test_cameras_see_the_scene_as_it_is_driven():
 def test_ego_and_others_stand_on_the_ground():
     """On a slope of 2 %: the others as high above it as in the log, the ego tilted with it."""
     log = simple_log(slope=0.02)
-    course = build_course(viewpoint(log), ClosedLoopOptions(1.0, 4.0, "lane-following"))
+    course = course_from(viewpoint(log), rate=1.0, seconds=4.0, traffic="lane-following")
     rollout = drive_course(course, Keeps(3.0))
     tracks = tracks_at_step(course, rollout.traffic, 40)
     heights = 0.02 * tracks.positions[:, 0, 0] + log.tracks.sizes[:, 0, 2] / 2
@@ -187,8 +178,8 @@ def test_ego_and_others_stand_on_the_ground():
 
 
 def test_who_wants_images_that_nobody_draws_is_told():
-    log = simple_log()
-    course = build_course(viewpoint(log), ClosedLoopOptions(1.0, 4.0))
+    log = road()
+    course = course_from(viewpoint(), rate=1.0, seconds=4.0)
     with pytest.raises(SwerveError, match="Looks wants images, and nobody draws them"):
         drive_course(course, Looks())
     with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
@@ -200,8 +191,8 @@ def test_who_wants_images_that_nobody_draws_is_told():
 
 
 def test_a_picture_shows_both_ways_and_the_car():
-    log = simple_log()
-    course = build_course(viewpoint(log), ClosedLoopOptions(1.0, 8.0))
+    log = road()
+    course = course_from(viewpoint(), rate=1.0)
     rollout = drive_course(course, Keeps(10.0, -2.0))
     picture = rollout_picture(course, rollout, build_static(log.road_map), 300)
     assert picture.shape == (300, 300, 3)

@@ -3,55 +3,47 @@ from functools import cache
 
 import numpy as np
 import pytest
+from drives import NOW, course_from, driven, road, viewpoint
+from geometries import geometry_of
 from simple_log import simple_log
 from town_logs import town
 from wheel_planners import Breaks, Follows, Keeps
 
 from swerve.eval import METRIC_NAMES, Metric, build_context, score
-from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, build_course, drive, drive_course
+from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, drive, drive_course
 from swerve.eval.policies import worlds_for
 from swerve.scenes import LightState, Scene, SwerveError, scenes_of
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
 
 POLICIES = ("log-replay", "constant-velocity", "navsim-reactive", "lane-following")
-NOW = 35  # the light is yellow from here on; 8.5 s are left
 # Progress is compared with another, and lights are run by entering.
 SAME = [metric for metric in Metric if metric not in (Metric.EGO_PROGRESS, Metric.TRAFFIC_LIGHT_COMPLIANCE)]
 
 
-def viewpoint(log=None, now=NOW):
-    log = log or simple_log()
-    return logged(Scene(log, now, 20, 45), prepare(log))
-
-
 @cache
-def starts():
+def courses(policy, rate, seconds):
     """On the straight road with a light that is green and one that is red, and in a town."""
-    return viewpoint(), viewpoint(now=20), viewpoint(town(3), 60)
-
-
-def driven(planner, log=None, now=NOW, **options):
-    return drive(viewpoint(log, now), planner, ClosedLoopOptions(**options))
+    starts = viewpoint(), viewpoint(now=20), viewpoint(town(3), 60)
+    return [course_from(start, traffic=policy, rate=rate, seconds=seconds) for start in starts]
 
 
 @cache
 def town_courses(traffic="log-replay", rate=2.0, seconds=8.0):
     """Three moments of a town."""
-    log, options = town(7), ClosedLoopOptions(rate, seconds, traffic)
-    geometry = prepare(log)
-    scenes = scenes_of(log, history=1.5, future=8.0, every=5.0)[:3]
-    return [build_course(logged(scene, geometry), options, geometry=geometry) for scene in scenes]
+    scenes = scenes_of(town(7), history=1.5, future=8.0, every=5.0)[:3]
+    starts = [logged(scene, geometry_of(scene.log)) for scene in scenes]
+    return [course_from(start, traffic=traffic, rate=rate, seconds=seconds) for start in starts]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("aside", [0.0, 5.0, -9.0])
 def test_one_plan_of_four_seconds_is_what_open_loop_scores(policy, aside):
     """The same plan, scored and driven: nothing in between is asked."""
-    for start in starts():
-        rollout = drive(start, Keeps(14.0, aside), ClosedLoopOptions(0.25, 4.0, policy))
+    for course in courses(policy, 0.25, 4.0):
+        rollout = drive_course(course, Keeps(14.0, aside))
         scores = score(
-            build_context(start.scene),
+            build_context(course.viewpoint.scene),
             rollout.plans[0].trajectory.poses[None],
             policy=policy,
             human_filter=False,
@@ -66,7 +58,7 @@ def test_one_plan_of_four_seconds_is_what_open_loop_scores(policy, aside):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("rate", [10.0, 1.0])
 def test_traffic_in_parts_is_the_policy_called_once_with_the_whole_drive(policy, rate):
-    course = build_course(starts()[2], ClosedLoopOptions(rate, 6.0, policy))
+    course = courses(policy, rate, 6.0)[2]
     rollout = drive_course(course, Keeps(3.0))
     whole = worlds_for(policy, course.context, rollout.states[None])[0]
     np.testing.assert_array_equal(rollout.traffic.boxes, whole.boxes)
@@ -76,7 +68,7 @@ def test_traffic_in_parts_is_the_policy_called_once_with_the_whole_drive(policy,
 
 @pytest.mark.parametrize("policy", ["navsim-reactive", "lane-following"])
 def test_who_is_behind_brakes_for_an_ego_that_stops(policy):
-    log = simple_log()
+    log = road()
     positions = log.tracks.positions.copy()
     positions[1, :, :2] += [-48.0, 3.5]  # 50 m behind the ego, in its lane, faster
     log = replace(log, tracks=replace(log.tracks, positions=positions))
@@ -225,7 +217,7 @@ def test_driving_too_fast_costs_its_mean_excess():
     over = np.maximum(rollout.states[:, 3] - 13.9, 0.0).mean()
     assert over > 0.1
     assert rollout.metrics["speed_limit_compliance"] == pytest.approx(1.0 - over / 2.23)
-    log = simple_log()
+    log = road()
     lanes = tuple(replace(lane, speed_limit=None) for lane in log.road_map.lanes)
     free = driven(Keeps(5.0), replace(log, road_map=replace(log.road_map, lanes=lanes)), rate=2.0)
     share, comfort = free.metrics["ego_progress"], free.metrics["history_comfort"]
@@ -261,7 +253,7 @@ def test_the_same_drive_twice_is_the_same():
 
 
 def test_a_follow_up_is_driven_from_too():
-    log = simple_log()
+    log = road()
     aside = log.ego.world_from_ego.copy()
     aside[:, 1, 3] += 0.5
     start = viewpoint(replace(log, ego=replace(log.ego, world_from_ego=aside)))
@@ -275,7 +267,7 @@ def test_a_follow_up_is_driven_from_too():
 
 
 def test_a_roll_out_ends_with_the_log_or_before_a_gap():
-    log = simple_log()
+    log = road()
     assert len(driven(Keeps(), log, now=70, rate=1.0, seconds=60.0).states) == 51
     times = log.times_us + np.where(np.arange(121) > 95, 300_000, 0)
     gap = replace(log, times_us=times)

@@ -1,0 +1,34 @@
+"""Starts and courses of roll-outs on the simple log and others."""
+
+from functools import cache
+
+from geometries import geometry_of
+from simple_log import simple_log
+
+from swerve.eval.closed_loop import ClosedLoopOptions, build_course, drive_course
+from swerve.scenes import Scene
+from swerve.scenes.viewpoints import logged
+
+NOW = 35  # of the simple log: the light is yellow from here on; 8.5 s are left
+
+
+@cache
+def road():
+    """The simple log."""
+    return simple_log()
+
+
+def viewpoint(log=None, now=NOW):
+    """The logged one at a step."""
+    log = log or road()
+    return logged(Scene(log, now, 20, 45), geometry_of(log))
+
+
+def course_from(start, **options):
+    """What `drive` makes ready of a logged viewpoint."""
+    return build_course(start, ClosedLoopOptions(**options), geometry=geometry_of(start.scene.log))
+
+
+def driven(planner, log=None, now=NOW, **options):
+    """A roll-out from a logged viewpoint; of the simple log if not told otherwise."""
+    return drive_course(course_from(viewpoint(log, now), **options), planner)
