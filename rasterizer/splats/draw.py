@@ -105,10 +105,14 @@ def _drawn(
         numbers = np.append(frame.instances[layout.rows], np.int32(NO_INSTANCE))
         images["instance"] = numbers[sums.owner]
     if "rgb" in outputs or "color" in outputs:
-        behind = sky_colors(frame.sky, camera, local_from_camera)
-        behind[blind] = 0.0
-        images["color"] = sums.color + (1 - sums.alpha[..., None]) * behind
-        images["rgb"] = (images["color"].clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        color = images["color"] = sums.color
+        color += (1 - sums.alpha[..., None]) * sky_colors(frame.sky, camera, local_from_camera)
+        color[blind] = 0.0
+    if "rgb" in outputs:
+        levels = np.clip(sums.color, 0, 1)
+        levels *= 255
+        levels += 0.5
+        images["rgb"] = levels.astype(np.uint8)
     return {name: images[name] for name in outputs}
 
 

@@ -144,11 +144,13 @@ def gradients(
     total = by_ellipse.sum(axis=0) if threads > 1 else by_ellipse[0]
     out = Cloud(*(np.zeros_like(array) for array in cloud))
     by_pose = np.zeros((threads, 3, 4))
-    edges = np.linspace(0, len(layout.rows), threads + 1).astype(int)
+    places = np.full(len(cloud.means), -1, np.int32)
+    places[layout.rows] = np.arange(len(layout.rows), dtype=np.int32)
+    edges = np.linspace(0, len(places), threads + 1).astype(int)
 
     def carry(part: int) -> None:
         project_gradient_kernels.project_gradients(
-            cloud, view, layout.rows, layout.ellipses, total, edges[part], edges[part + 1], out, by_pose[part]
+            cloud, view, places, layout.ellipses, total, edges[part], edges[part + 1], out, by_pose[part]
         )
 
     shared(carry, threads)

@@ -11,7 +11,9 @@ import numpy as np
 
 from swerve.rasterizer.splats import harmonics_kernels
 from swerve.rasterizer.splats.project_kernels import (
+    BLUE,
     DEPTH,
+    GREEN,
     OPACITY,
     RED,
     SLOPE,
@@ -30,27 +32,30 @@ from swerve.scenes.lens_kernels import PINHOLE
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def project_gradients(cloud, view, rows, ellipses, by_ellipse, first, last, out, by_pose):
-    """Derivatives of a loss by the Gaussians of the ellipses `first` to `last`, each of which is written.
+def project_gradients(cloud, view, places, ellipses, by_ellipse, first, last, out, by_pose):
+    """Derivatives of a loss by the Gaussians `first` to `last`; those of Gaussians without an ellipse are left alone.
 
     Args:
         cloud: `Cloud`, what was projected.
         view: `ViewPoint`.
-        rows: the Gaussian of each ellipse.
+        places: the ellipse of each Gaussian, or -1.
         ellipses: what came out.
         by_ellipse: the loss's derivatives by the columns of the ellipses.
-        first: ellipse.
-        last: the one after the last.
+        first: row of the Gaussians.
+        last: the row after the last.
         out: `Cloud` of the same shapes, for the derivatives.
         by_pose: float64 (3, 4), to which those by `camera_from_local` are added.
     """
     point, by_point, by_mean = np.empty(3), np.empty(3), np.empty(3)
     values, slopes = np.empty(harmonics_kernels.MOST), np.empty((harmonics_kernels.MOST, 3))
-    for m in range(first, last):
-        n = rows[m]
+    room = (np.empty((4, 3, 3)), np.empty((2, 2, 3)), np.empty((4, 2, 2)))
+    for n in range(first, last):
+        m = places[n]
+        if m < 0:
+            continue
         to_camera(view.camera_from_local, cloud.means, n, point)
-        _carry_shape(cloud, view, n, point, ellipses[m], by_ellipse[m], out, by_pose, by_point)
-        _carry_center(view, point, by_ellipse[m], by_point)
+        _carry_shape(cloud, view, n, point, ellipses[m], by_ellipse[m], room, out, by_pose, by_point)
+        _carry_center(view, point, by_ellipse[m], room[2][3], by_point)
         _carry_color(cloud, view, n, ellipses[m], by_ellipse[m], values, slopes, out, by_pose, by_mean)
         opacity = np.float64(ellipses[m, OPACITY])
         out.logit_opacities[n] = by_ellipse[m, OPACITY] * opacity * (1.0 - opacity)
@@ -62,12 +67,15 @@ def project_gradients(cloud, view, rows, ellipses, by_ellipse, first, last, out,
             out.means[n, j] = by_mean[j]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _carry_shape(cloud, view, n, point, ellipse, by_ellipse, out, by_pose, by_point):
-    """Writes the derivatives by scales and quaternion; `by_point` becomes that of the shape by the centre."""
-    rotation, axes, turned = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
-    by_turned, jacobian, by_jacobian = np.zeros((3, 3)), np.empty((2, 3)), np.zeros((2, 3))
-    lens = np.empty((3, 2, 2))
+@numba.njit(cache=True, nogil=True, inline="always")
+def _carry_shape(cloud, view, n, point, ellipse, by_ellipse, room, out, by_pose, by_point):
+    """Writes the derivatives by scales and quaternion; `by_point` becomes that of the shape by the centre.
+
+    `room` is memory to work in, which is not got anew for every Gaussian.
+    """
+    rotation, axes, turned, by_turned = room[0][0], room[0][1], room[0][2], room[0][3]
+    jacobian, by_jacobian, lens = room[1][0], room[1][1], room[2]
+    by_jacobian[:] = 0.0
     x, y = point[0] / point[2], point[1] / point[2]
     jacobian_at(view, x, y, point[2], lens, jacobian)
     principal_axes(cloud, n, rotation, axes)
@@ -87,7 +95,7 @@ def _carry_shape(cloud, view, n, point, ellipse, by_ellipse, out, by_pose, by_po
     _carry_jacobian(view, x, y, point[2], lens, jacobian, by_jacobian, by_point)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _by_covariance(ellipse, by_ellipse):
     """Derivatives by the covariance (xx, xy, yy) in the image."""
     a, slope, h = np.float64(ellipse[A]), np.float64(ellipse[SLOPE]), np.float64(ellipse[H])
@@ -97,7 +105,7 @@ def _by_covariance(ellipse, by_ellipse):
     return by_xx, by_xy, by_yy
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _carry_axes(cloud, view, n, rotation, axes, by_turned, out, by_pose):
     """From the principal axes in the camera frame to scales, quaternion and the camera's rotation."""
     by_rotation = np.empty((3, 3))
@@ -114,7 +122,7 @@ def _carry_axes(cloud, view, n, rotation, axes, by_turned, out, by_pose):
     _carry_quaternion(cloud.quaternions[n], by_rotation, out.quaternions[n])
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _carry_quaternion(quaternion, g, out):
     """From the rotation's entries `g` to the quaternion, whose length changes nothing."""
     w, x, y, z = quaternion
@@ -133,7 +141,7 @@ def _carry_quaternion(quaternion, g, out):
     out[2], out[3] = (by_y - along * y) * scale, (by_z - along * z) * scale
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _carry_jacobian(view, x, y, z, lens, jacobian, by_jacobian, by_point):
     """From the derivative of the pixel by the point to the point."""
     inner_x, inner_y = clamped(view, x, y)
@@ -153,13 +161,13 @@ def _carry_jacobian(view, x, y, z, lens, jacobian, by_jacobian, by_point):
     by_point[0], by_point[1], by_point[2] = by_x / z, by_y / z, by_z - (by_x * x + by_y * y) / z
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _lens_curvature(optics, x, y, lens):
     """`lens[1]` and `lens[2]` become the derivatives of `lens_slope` by x and y."""
-    lens[1:] = 0.0
+    lens[1:3] = 0.0
     if optics.model == PINHOLE:
         return
-    before = np.empty((2, 2))
+    before = lens[3]
     for axis in range(2):
         dx, dy = STEP * (1 - axis), STEP * axis
         lens_slope(optics, x + dx, y + dy, lens[1 + axis])
@@ -169,12 +177,11 @@ def _lens_curvature(optics, x, y, lens):
                 lens[1 + axis, i, j] = (lens[1 + axis, i, j] - before[i, j]) / (2 * STEP)
 
 
-@numba.njit(cache=True, nogil=True)
-def _carry_center(view, point, by_ellipse, by_point):
+@numba.njit(cache=True, nogil=True, inline="always")
+def _carry_center(view, point, by_ellipse, lens, by_point):
     """Adds what the centre's pixel and depth say to `by_point`."""
     z = point[2]
     x, y = point[0] / z, point[1] / z
-    lens = np.empty((2, 2))
     lens_slope(view.optics, x, y, lens)
     by_x = by_ellipse[U] * lens[0, 0] + by_ellipse[V] * lens[1, 0]
     by_y = by_ellipse[U] * lens[0, 1] + by_ellipse[V] * lens[1, 1]
@@ -183,7 +190,7 @@ def _carry_center(view, point, by_ellipse, by_point):
     by_point[2] += by_ellipse[DEPTH] - (by_x * x + by_y * y) / z
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _carry_color(cloud, view, n, ellipse, by_ellipse, values, slopes, out, by_pose, by_mean):
     """Writes the derivatives by harmonics; `by_mean` becomes that of the colour by the centre."""
     d = np.empty(3)
@@ -195,13 +202,14 @@ def _carry_color(cloud, view, n, ellipse, by_ellipse, values, slopes, out, by_po
     count = cloud.harmonics.shape[1]
     harmonics_kernels.basis(count, d[0], d[1], d[2], values)
     harmonics_kernels.slopes(count, d[0], d[1], d[2], slopes)
+    by_red = by_ellipse[RED] if ellipse[RED] > 0 else np.float32(0.0)
+    by_green = by_ellipse[GREEN] if ellipse[GREEN] > 0 else np.float32(0.0)
+    by_blue = by_ellipse[BLUE] if ellipse[BLUE] > 0 else np.float32(0.0)
     by_mean[:] = 0.0
     for k in range(count):
-        by_value = 0.0
-        for channel in range(3):
-            by_color = by_ellipse[RED + channel] if ellipse[RED + channel] > 0 else np.float32(0.0)
-            out.harmonics[n, k, channel] = by_color * values[k]
-            by_value += by_color * cloud.harmonics[n, k, channel]
+        own, others = out.harmonics[n, k], cloud.harmonics[n, k]
+        own[0], own[1], own[2] = by_red * values[k], by_green * values[k], by_blue * values[k]
+        by_value = by_red * others[0] + by_green * others[1] + by_blue * others[2]
         for i in range(3):
             by_mean[i] += by_value * slopes[k, i]
     along = d[0] * by_mean[0] + d[1] * by_mean[1] + d[2] * by_mean[2]

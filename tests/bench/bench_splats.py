@@ -1,7 +1,7 @@
 """Time to draw a made-up street of Gaussians at 960x540 on one core, and to find the gradients.
 
-The street is 130 m of road, house fronts, trees and parked cars, as dense near by as far off; what a fit makes of one is
-denser where pictures were taken, so these Gaussians are larger in the image than most.
+The street is 130 m of road, house fronts, trees and parked cars, as dense near by as far off; what a fit makes of one
+is denser where pictures were taken, so these Gaussians are larger in the image than most.
 """
 
 import numpy as np
@@ -17,6 +17,7 @@ from swerve.scenes import FORWARD, Camera
 from swerve.scenes.transforms import inverse, rigid
 
 COUNTS = (100_000, 300_000, 500_000, 1_000_000)
+HERE, ALL = np.eye(4)[None], ("rgb", "depth", "alpha", "instance")
 # Milliseconds of an earlier trial of ours, on a scene of its own.
 TRIAL = {100_000: 105.0, 300_000: 326.0, 500_000: 540.0, 1_000_000: 1030.0}
 
