@@ -188,7 +188,7 @@ def test_logs_go_where_their_split_says():
 
 def run(monkeypatch, names, *arguments):
     monkeypatch.setattr(train_command, "open_source", lambda text: SimpleSource(names))
-    return CliRunner().invoke(app, ["train", "ego-mlp", "simple", *map(str, arguments)])
+    return CliRunner().invoke(app, ["train", "ego-mlp", "simple", "--every", "0.5", *map(str, arguments)])
 
 
 def test_the_command_trains_and_shows_errors(tmp_path, monkeypatch):
@@ -196,8 +196,8 @@ def test_the_command_trains_and_shows_errors(tmp_path, monkeypatch):
     result = run(monkeypatch, ("train-0", "val-0", "test-0"), "--out", out, "--epochs", 2)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert lines[1].split()[:3] == ["train", "1", "66"]
-    assert lines[2].split()[:3] == ["val", "1", "66"]
+    assert lines[1].split()[:3] == ["train", "1", "14"]
+    assert lines[2].split()[:3] == ["val", "1", "14"]
     assert "trained in" in lines[3]
     first = out.read_bytes()
     assert load_ego_mlp(out).config["epochs"] == 2

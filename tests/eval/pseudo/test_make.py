@@ -1,9 +1,11 @@
 """One case: which starts are chosen, what is dropped, and that nothing is lost on the way."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
+from geometries import geometry_of
 from simple_source import small_log
 from town_logs import town
 
@@ -12,21 +14,27 @@ from swerve.eval.pseudo.make import make_case
 from swerve.eval.pseudo.options import BuildOptions
 from swerve.eval.pseudo.timing import scene_at
 from swerve.scenes import SwerveError
-from swerve.scenes.viewpoints import Command, logged, prepare
+from swerve.scenes.viewpoints import Command, logged
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions, bank_of, follow_ups
 
 NOW = 20
 GRID = FollowUpOptions()
 
 
+@cache
+def road():
+    """One log for all tests; what is known of its path and of its drivers is worked out once."""
+    return small_log()
+
+
 def made(log, options=None):
-    geometry = prepare(log)
+    geometry = geometry_of(log)
     return make_case(NOW, geometry, bank_of(geometry, GRID), options or BuildOptions(policy="log-replay"), Stopwatch())
 
 
 def test_every_start_point_is_used_or_rejected():
-    log = small_log()
-    geometry = prepare(log)
+    log = road()
+    geometry = geometry_of(log)
     found = follow_ups(scene_at(log, NOW), geometry, bank_of(geometry, GRID), GRID)
     for most in (5, 10, 1000):
         case = made(log, BuildOptions(policy="log-replay", most=most))
@@ -38,7 +46,7 @@ def test_every_start_point_is_used_or_rejected():
 
 
 def test_those_with_a_human_history_come_first_and_the_seed_chooses_among_equals():
-    log = small_log()
+    log = road()
     everything = made(log, BuildOptions(policy="log-replay", most=1000)).record.starts
     human = sum(start.origin == "bank" for start in everything)
     assert 0 < human < len(everything) - 3
@@ -54,7 +62,7 @@ def test_those_with_a_human_history_come_first_and_the_seed_chooses_among_equals
 
 def test_a_car_where_the_starts_are_rejects_them_and_too_few_are_no_case():
     """A car of 100 m, across all rows of the grid. At the moment itself it is not there: else it would be left out."""
-    log = small_log()
+    log = road()
     positions, sizes = log.tracks.positions.copy(), log.tracks.sizes.copy()
     positions[3], sizes[3] = [*log.ego.positions[NOW + 40, :2], 1.0], [100.0, 6.0, 2.0]
     blocked = replace(log, tracks=replace(log.tracks, positions=positions, sizes=sizes))
@@ -67,13 +75,13 @@ def test_a_car_where_the_starts_are_rejects_them_and_too_few_are_no_case():
 
 
 def test_a_moment_that_cannot_be_scored_says_why():
-    case = made(replace(small_log(), route=("nowhere",)))
+    case = made(replace(road(), route=("nowhere",)))
     assert (case.record, case.dropped, case.rejected) == (None, "unscorable", ())
     assert "no lane group of the route is in the map" in case.message
 
 
 def test_only_tracks_that_are_there_are_kept():
-    log = small_log()
+    log = road()
     valid = log.tracks.valid.copy()
     valid[4, NOW + 10 :] = False
     case = made(replace(log, tracks=replace(log.tracks, valid=valid)))
@@ -98,7 +106,7 @@ def test_options_out_of_range_are_refused(wrong, complaint):
 
 def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
     log = town(3)
-    geometry = prepare(log)
+    geometry = geometry_of(log)
     bank, seen = bank_of(geometry, GRID), set()
     for moment in (20, 60):
         case = make_case(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
