@@ -126,7 +126,6 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
     reach = LANE_GRAPH_REACH * (steps - 1) / (STEPS - 1)
     reds = _red_by_lane(scene, frames, steps)
     boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
-    target = AGENT_SPEED
     for row in np.flatnonzero(traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
         pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
         spots = [_spot(lane, pose) for lane in finder.under(pose[:2])[0]]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,12 +74,14 @@ def test_a_delay_is_the_same_way_later():
     np.testing.assert_allclose(turned[10:] - [8.0, 0.0, 0.0], Disturbed(CURVE).plan(CURVING).poses[:30])
 
 
-def test_noise_depends_on_seed_and_token_alone():
+def test_noise_depends_on_seed_token_and_moment_alone():
     planner = Disturbed(ConstantVelocity(), noise_across=0.5, noise_along=1.0, noise_seed=3)
     once = planner.plan(moving(token="a")).poses
     other = planner.plan(moving(token="b")).poses
     np.testing.assert_array_equal(planner.plan(moving(token="a")).poses, once)
     assert np.abs(once - other).max() > 0.1
+    later = planner.plan(replace(moving(token="a"), time_us=500_000)).poses
+    assert np.abs(once - later).max() > 0.1
     reseeded = Disturbed(ConstantVelocity(), noise_across=0.5, noise_along=1.0, noise_seed=4)
     assert np.abs(reseeded.plan(moving(token="a")).poses - once).max() > 0.1
 
