@@ -9,7 +9,7 @@ from jaxtyping import Float
 from swerve.eval.report.svg import Series, element, lines, scatter, standalone
 from swerve.eval.study.findings import Findings, counterpart_of
 from swerve.eval.study.records import Study
-from swerve.eval.study.tables import case_rows, difference_lines, interval, number, shown, undefined_lines
+from swerve.eval.study.tables import case_rows, difference_rows, interval, number, shown, undefined_lines
 from swerve.eval.study.variants import VARIANCES
 from swerve.rasterizer.webpage import webpage
 
@@ -40,11 +40,11 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         "the mean of its closed-loop scores on the same cases. Brackets: 95 % intervals, planners and "
         f"{findings.units} drawn anew together."
     )
-    texts = (*undefined_lines(findings), *difference_lines(findings))
-    said = "".join(f"<p>{html.escape(line)}.</p>" for line in texts)
+    said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
+    differences = _table(["agrees more than", "the one-stage measure", "Pearson r", "Spearman"], difference_rows(findings))
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
-        f"{said}{_main_table(findings)}<h2>Planners</h2>"
+        f"{said}{_main_table(findings)}{differences}<h2>Planners</h2>"
         "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
         "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"

@@ -57,14 +57,20 @@ def variants_table(findings: Findings) -> Table:
 
 
 def difference_lines(findings: Findings) -> list[str]:
-    """How much better pseudo-simulation predicts than one stage: the best measure of it, and the like one."""
-    best = findings.best_one_stage
-    lines = [_difference_line(name, best, one) for name, one in findings.differences.items()]
-    return lines + [
-        _difference_line(name, counterpart_of(name), one)
-        for name, one in findings.counterparts.items()
-        if counterpart_of(name) != best
+    """How much better pseudo-simulation predicts than one stage, in words."""
+    return [
+        f"r of {name} less that of {other}: {linear}; Spearman's: {ordered}"
+        for name, other, linear, ordered in difference_rows(findings)
     ]
+
+
+def difference_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
+    """The same in cells: of each pseudo-simulation less the best one-stage measure, and less the like one."""
+    best = findings.best_one_stage
+    pairs = [(name, best, one) for name, one in findings.differences.items()]
+    pairs += [(name, counterpart_of(name), one) for name, one in findings.counterparts.items()]
+    found = {(name, other): one for name, other, one in pairs}  # the like one may be the best
+    return [(*names, _gap(one.pearson), _gap(one.spearman)) for names, one in found.items()]
 
 
 def undefined_lines(findings: Findings) -> list[str]:
@@ -156,10 +162,6 @@ def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
         }
         for row, token in enumerate(study.tokens)
     ]
-
-
-def _difference_line(name: str, other: str, found: Difference) -> str:
-    return f"r of {name} less that of {other}: {_gap(found.pearson)}; Spearman's: {_gap(found.spearman)}"
 
 
 def _gap(found: Gap) -> str:
