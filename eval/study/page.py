@@ -41,7 +41,8 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f"{findings.units} drawn anew together."
     )
     said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
-    differences = _table(["agrees more than", "the one-stage measure", "Pearson r", "Spearman"], difference_rows(findings))
+    head = ["correlation of", "less that of", "Pearson r, larger in ... of the resamples", "Spearman"]
+    differences = _table(head, difference_rows(findings))
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
         f"{said}{_main_table(findings)}{differences}<h2>Planners</h2>"

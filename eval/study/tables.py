@@ -165,7 +165,8 @@ def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
 
 
 def _gap(found: Gap) -> str:
-    share = "" if np.isnan(found.share) else f", larger in {100 * found.share:.0f} % of the resamples"
+    """The difference, and in how many of the resamples it is above 0."""
+    share = "" if np.isnan(found.share) else f", larger in {100 * found.share:.0f} %"
     return f"{shown(found.estimate, sign=True)}{share}"
 
 
