@@ -2,7 +2,8 @@
 
 Vehicles that stand on a lane follow it and its successors by the intelligent driver model (Treiber et al., 2000) at
 their lateral offset. They stop for red lights and stay behind whatever is on their way: the ego, each other, and
-everybody that replays the log (pedestrians, bicycles, parked vehicles, and vehicles that the log shows later).
+everybody that replays the log (pedestrians, bicycles, parked vehicles, and vehicles that the log shows later). Who
+stands at first waits as long as in the log.
 """
 
 from dataclasses import replace

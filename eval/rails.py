@@ -16,6 +16,8 @@ from swerve.eval.thresholds import (
     LANE_HEADING,
     STEPS,
     STEPS_PER_FRAME,
+    WAITING_MOVE,
+    WAITING_SPEED,
 )
 from swerve.eval.traffic import Traffic
 from swerve.eval.traffic_kernels import touching
@@ -118,8 +120,9 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
     """Puts vehicles on lanes and their continuations, with the red lights on their way.
 
     A vehicle follows the lane under it whose direction differs least, if by less than 45 degrees, keeps its lateral
-    offset, and takes the straightest successor at each fork; paths are as long as is driven at 30 m/s. All others
-    (parked is empty) are left to the log.
+    offset, and takes the straightest successor at each fork; paths are as long as is driven at 30 m/s. Who stands now
+    moves off no sooner than in the log: what it waits for (to give way; lights, which Argoverse 2 does not record) is
+    not known. All others (parked is empty) are left to the log.
     """
     finder = _LaneFinder(road_map)
     chosen, gates, steps = [], [], len(traffic.present)
@@ -141,18 +144,23 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
         chosen.append(
             _Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, max(target, speed), boxes[row])
         )
-        gates.append(
-            [
-                np.where(reds[lane.id], start, np.inf)
-                for lane, start in zip(lanes, starts, strict=True)
-                if lane.id in reds
-            ]
-        )
+        lights = [
+            np.where(reds[lane.id], start, np.inf) for lane, start in zip(lanes, starts, strict=True) if lane.id in reds
+        ]
+        front = spot.along + traffic.sizes[row, 0] / 2
+        gates.append([*lights, np.where(_waits(traffic, int(row), speed), front, np.inf)])
     most = max((len(lights) for lights in gates), default=0)
     blocked = np.full((len(chosen), most, steps), np.inf)
     for row, lights in enumerate(gates):
         blocked[row, : len(lights)] = np.array(lights).reshape(-1, steps)
     return _rails(traffic, traffic.present[0], chosen, [], blocked)
+
+
+def _waits(traffic: Traffic, row: int, speed: float) -> Bool[np.ndarray, "t"]:
+    """Whether a vehicle stands now and has not moved off in the log up to a step."""
+    away = np.linalg.norm(traffic.poses[:, row, :2] - traffic.poses[0, row, :2], axis=-1) > WAITING_MOVE
+    left = np.logical_or.accumulate(traffic.present[:, row] & away)
+    return ~left & (speed <= WAITING_SPEED)
 
 
 def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "f"], steps: int) -> dict[str, Bool[np.ndarray, "t"]]:

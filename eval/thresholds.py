@@ -123,6 +123,9 @@ HEADING_PROBE: Final = 0.5
 LANE_HEADING: Final = 0.7853981633974483  # pi / 4
 LANE_GRAPH_REACH: Final = 120.0
 LANE_SIGHT: Final = 60.0
+# Who is this slow, m/s, stands, until it has moved this far in the log, metres.
+WAITING_SPEED: Final = 0.5
+WAITING_MOVE: Final = 1.0
 
 # PDMS of NAVSIM v1.1.
 V1_COMFORT_WEIGHT: Final = 2.0

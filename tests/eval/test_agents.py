@@ -117,3 +117,25 @@ def test_lane_agents_keep_their_offset_and_begin_where_they_are():
     row = traffic.ids.index("track0")
     np.testing.assert_allclose(traffic.poses[:, row, 1], -1.15, atol=1e-9)
     assert traffic.poses[1, row, 0] - traffic.poses[0, row, 0] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 2.0, np.inf])
+def test_lane_agents_wait_as_long_as_in_the_log(seconds):
+    """The leader stands at x = 120 and moves off after so many seconds at 10 m/s; nobody says why he waited."""
+    log = simple_log()
+    row = log.tracks.ids.index("track0")
+    moving = 0.1 * (np.arange(len(log.times_us)) - NOW) - seconds
+    positions, velocities = log.tracks.positions.copy(), log.tracks.velocities.copy()
+    positions[row, :, 0] = 120.0 + 10.0 * np.maximum(moving, 0.0)
+    velocities[row, :, 0] = np.where(moving > 0, 10.0, 0.0)
+    waits = replace(log, tracks=replace(log.tracks, positions=positions, velocities=velocities))
+    traffic, _ = driven(lane_agents, waits, speed=0.0)
+    x = traffic.poses[:, traffic.ids.index("track0"), 0]
+    if np.isinf(seconds):
+        assert np.allclose(x, 120.0)
+    else:
+        # A metre of the log, 0.1 to 0.2 s, tells that he is off; then he gathers speed by 1 m/s2.
+        off = round(10 * seconds) + 2
+        assert np.allclose(x[: off - 1], 120.0)
+        left = 4.0 - seconds
+        assert 0.5 * (left - 0.4) ** 2 - 1.0 < x[40] - 120.0 < 0.5 * left**2
