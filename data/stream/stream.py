@@ -114,13 +114,13 @@ class SampleStream:
         if not any(wanted):
             return None, there
         width, height = self.options.fit.size
-        images = np.zeros((*there.shape, 3, height, width), np.uint8)
+        images = np.zeros((*there.shape, height, width, 3), np.uint8)
         for row in np.flatnonzero(wanted):
             for column in range(len(self.cameras)):
                 image = read(samples[row], column)
                 if image is not None:
-                    images[row, column], there[row, column] = image.transpose(2, 0, 1), True
-        return images, there
+                    images[row, column], there[row, column] = image, True
+        return np.moveaxis(images, -1, 2), there
 
     def _provenance(self, row: int, sample: DecodedSample) -> Provenance:
         details, (shard, number, key) = sample.details, self._catalogue.where(row)
