@@ -129,7 +129,7 @@ def _row(rank: int, standing: Standing, anchor: str) -> str:
         ("stage one", f"{table.stage_one[SCORE]:.3f}"),
         ("stage two", f"{table.stage_two[SCORE]:.3f}"),
         ("failures", failures if standing.failures else "none"),
-        ("follow-ups that count", f"{standing.effective:.1f}"),
+        ("follow-ups that count, median", f"{standing.effective:.1f}"),
     )
     told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
