@@ -45,8 +45,8 @@ class Provenance:
 class Batch:
     """b samples with c images of each kind; NumPy arrays, or tensors after `to`. Ego frames, SI units.
 
-    Rows stand by part, in the order of the stream's parts. Images lie in memory row by row with their channels last (strides), as
-    they were decoded.
+    Rows stand by part, in the order of the stream's parts. Images lie in memory as they were decoded, with
+    their channels last.
 
     Attributes:
         step: number of the batch.
