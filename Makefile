@@ -45,7 +45,6 @@ $(VENV)/dev: $(VENV)/core
 	$(PIP) --no-deps waymo-open-dataset-tf-2-12-0==1.6.7
 	touch $@
 
-# Also removes what numba compiled: it does not notice when a kernel of another module changed.
 clean:
 	rm -rf $(VENV) build out
 	find scenes rasterizer data eval planners -name '*.nb[ci]' -delete

@@ -37,7 +37,7 @@ class Observation:
     """What a planner is told.
 
     Attributes:
-        token: name of the scene; for messages and for seeding, it tells nothing.
+        token: opaque name of the scene, for seeding: benchmarks' own tokens tell where in its grid a follow-up stands.
         time_us: the moment now.
         vehicle: the ego's body.
         history: the ego's own states up to now.

@@ -14,6 +14,7 @@ from swerve.eval.compiling import announce_compilation
 from swerve.evaluate_command import evaluate
 from swerve.info_command import info
 from swerve.scenes import SwerveError
+from swerve.scenes.code import forget_stale_kernels
 from swerve.score_command import score
 from swerve.show_command import show
 from swerve.study_command import study
@@ -57,6 +58,7 @@ def options(
 
 def main() -> None:
     """Runs the command line; the user's mistakes end in one line and exit code 2, without a traceback."""
+    forget_stale_kernels()
     announce_compilation()
     try:
         app()

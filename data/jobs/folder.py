@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from swerve.data.files import PART, make_folder, safe_name, to_json, told_where, write_atomically
 from swerve.data.source import Source
 from swerve.scenes import SwerveError
+from swerve.scenes.code import code_digest
 
 _JOB, _LOCK = "job.json", "job.lock"
 
@@ -61,12 +62,12 @@ def job_config(options: Mapping[str, Any], logs: Iterable[tuple[str, str]], pack
     Args:
         options: nested dicts of what JSON can hold; `dataclasses.asdict` of the options.
         logs: kind of source and name of each.
-        packages: whose version may change what is made.
+        packages: whose version may change what is made; Swerve's own code counts line by line.
     """
     return {
         "options": dict(options),
         "logs": sorted([kind, name] for kind, name in logs),
-        "versions": {package: version(package) for package in packages},
+        "versions": {"code": code_digest(), **{package: version(package) for package in packages}},
     }
 
 

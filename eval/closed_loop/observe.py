@@ -9,7 +9,7 @@ from jaxtyping import Float
 from swerve.data.samples.trajectories import history_of
 from swerve.eval.closed_loop.course import Course
 from swerve.eval.context import place_on_route
-from swerve.eval.pseudo.observe import HISTORY_SECONDS
+from swerve.eval.pseudo.observe import HISTORY_SECONDS, opaque
 from swerve.eval.simulate import State
 from swerve.eval.situation import Situation
 from swerve.eval.thresholds import FRAMES, HISTORY_STEP_US, STEP, STEPS_PER_FRAME
@@ -62,7 +62,7 @@ def observation_at(
     """
     viewpoint = course.viewpoint
     return Observation(
-        token=course.context.token,
+        token=opaque(course.context.token),
         time_us=course.context.start_us + step * HISTORY_STEP_US,
         vehicle=viewpoint.vehicle,
         history=history_at(past, states[: step + 1]),

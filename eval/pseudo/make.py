@@ -21,6 +21,8 @@ from swerve.scenes.viewpoints.command import LOOK_AHEAD
 from swerve.scenes.viewpoints.follow_up import FollowUp, TrajectoryBank, follow_ups
 
 OVER_CAP, UNSCORABLE = "over_cap", "unscorable"
+# Number of the start point at which the expert himself ends.
+EXPERT = 0
 # Foot points on the driven path are looked for so far before and after where the expert is, metres.
 _REACH = 60.0
 
@@ -47,10 +49,10 @@ def make_case(
 ) -> MadeCase:
     """The case at a moment of a log.
 
-    Start points are tried in an order that depends on (seed, log, moment) alone, those with a human's history first,
-    until `most` are found; the rest is rejected as "over_cap". The scorer rejects "collision", "off_road", "wrong_way"
-    and "red_light" (see `violation`) in either of the two frames, and as "unscorable" what is too far from the route;
-    `follow_ups` has reasons of its own.
+    Start points are tried in an order that depends on (seed, log, moment) alone: the expert's own end first, then those
+    with a human's history, until `most` are found; the rest is rejected as "over_cap". The scorer rejects "collision",
+    "off_road", "wrong_way" and "red_light" (see `violation`) in either of the two frames, and as "unscorable" what is
+    too far from the route; `follow_ups` has reasons of its own.
 
     Args:
         moment: step of the log.
@@ -103,7 +105,7 @@ def _chosen(
 
 def _in_order(scene: Scene, found: list[FollowUp], seed: int) -> Iterator[FollowUp]:
     order = keyed_generator(seed, scene.log.name, scene.token, "follow_up").permutation(len(found))
-    return iter(sorted((found[row] for row in order), key=lambda one: one.origin != "bank"))
+    return iter(sorted((found[row] for row in order), key=lambda one: (one.index != EXPERT, one.origin != "bank")))
 
 
 def _objection(scene: Scene, tracks: Tracks, start: Start) -> str | None:
