@@ -24,14 +24,11 @@ from swerve.planners.train_ego_mlp import (
     train_ego_mlp,
 )
 from swerve.scenes import Split, SwerveError
+from swerve.train_rap_command import rap
 
-train = typer.Typer(help="Train a planner on logs.", no_args_is_help=True)
+train = typer.Typer(help="Train a planner.", no_args_is_help=True)
+train.command("rap")(rap)
 _DEFAULTS = TrainOptions()
-
-
-@train.callback()
-def _group() -> None:
-    """Keeps the planner's name on the command line while there is but one."""
 
 
 @train.command("ego-mlp")

@@ -1,16 +1,19 @@
 """What a training step minimises: imitation, sub-scores, alignment."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from swerve.data.stopwatch import Stopwatch
 from swerve.eval.context import Context
 from swerve.eval.judge import Metric
-from swerve.eval.tensors import score_tensor
+from swerve.eval.score import score
 from swerve.planners.rap.alignment import (
     DomainClassifier,
     Teacher,
@@ -31,14 +34,14 @@ class RapLosses:
         imitation: of the proposals nearest to the targets.
         score: of the sub-scores.
         spatial: distance between paired looks.
-        global_: the domain classifier's; chance is log 2.
+        domain: the domain classifier's; chance is log 2.
         total: their weighted sum.
     """
 
     imitation: Float[Tensor, ""]
     score: Float[Tensor, ""]
     spatial: Float[Tensor, ""]
-    global_: Float[Tensor, ""]
+    domain: Float[Tensor, ""]
     total: Float[Tensor, ""]
 
 
@@ -49,6 +52,7 @@ def rap_losses(
     teacher: Teacher,
     classifier: DomainClassifier,
     progress: float,
+    watch: Stopwatch,
     threads: int = 1,
 ) -> RapLosses:
     """All losses of a batch; a weight of zero spares the work, and its loss is then zero.
@@ -60,6 +64,7 @@ def rap_losses(
         teacher: the neck's slow copy.
         classifier: of domains.
         progress: of training, 0 to 1.
+        watch: measures "scorer".
         threads: scenes scored at the same time.
 
     Raises:
@@ -67,18 +72,18 @@ def rap_losses(
     """
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0)
     imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
-    score = spatial = global_ = imitation.new_zeros(())
+    score = spatial = domain = imitation.new_zeros(())
     if config.score_weight:
-        targets, known = score_targets(batch.contexts, output.poses, config.interval, threads)
+        targets, known = score_targets(batch.contexts, output.poses, config.interval, threads, watch)
         score = score_loss(output.logits, targets, known, output.logits.new_tensor(config.metric_weights))
     if config.spatial_weight:
         spatial = spatial_alignment(output, batch, teacher, config.direction)
     if config.global_weight:
         strength = reversal_strength(progress, config.reversal_scale)
-        global_ = global_alignment(output, batch, classifier, config.direction, strength)
+        domain = global_alignment(output, batch, classifier, config.direction, strength)
     total = config.imitation_weight * imitation + config.score_weight * score
-    total = total + config.spatial_weight * spatial + config.global_weight * global_
-    return RapLosses(imitation, score, spatial, global_, total)
+    total = total + config.spatial_weight * spatial + config.global_weight * domain
+    return RapLosses(imitation, score, spatial, domain, total)
 
 
 def imitation_loss(
@@ -110,22 +115,35 @@ def pose_distances(
 
 
 def score_targets(
-    contexts: Sequence[Context | None], poses: Float[Tensor, "b n k 3"], interval: float, threads: int
+    contexts: Sequence[Context | None],
+    poses: Float[Tensor, "b n k 3"],
+    interval: float,
+    threads: int,
+    watch: Stopwatch,
 ) -> tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]:
     """The exact scorer's sub-scores of the batch's own proposals, and which samples have a context to be scored in.
+
+    The looks of one sample share their context, and are scored in one call: what does not depend on the proposals (the
+    reference, the human) is then simulated once. The time is measured as "scorer".
 
     Raises:
         SwerveError: a pose is not finite.
     """
-    rows = [row for row, context in enumerate(contexts) if context is not None]
-    known = torch.zeros(len(contexts), dtype=torch.bool, device=poses.device)
-    targets = torch.zeros(*poses.shape[:2], len(Metric), device=poses.device)
-    if rows:
-        scored = score_tensor(
-            [context for context in contexts if context is not None], poses[rows], interval=interval, threads=threads
-        )
-        known[rows], targets[rows] = True, scored.metrics.to(targets)
-    return targets, known
+    plans = poses.detach().double().cpu().numpy()
+    rows_of: dict[int, tuple[Context, list[int]]] = {}
+    for row, context in enumerate(contexts):
+        if context is not None:
+            rows_of.setdefault(id(context), (context, []))[1].append(row)
+    found = np.zeros((*plans.shape[:2], len(Metric)), np.float32)
+
+    def put(context: Context, rows: list[int]) -> None:
+        scored = score(context, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
+        found[rows] = scored.metrics.reshape(len(rows), plans.shape[1], -1)
+
+    with watch.measure("scorer"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda one: put(*one), rows_of.values()))
+    known = torch.tensor([context is not None for context in contexts], device=poses.device)
+    return torch.as_tensor(found).to(poses.device), known
 
 
 def score_loss(

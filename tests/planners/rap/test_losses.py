@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from rap_views import turning_batch, without_photographs
 from simple_log import simple_log
 
+from swerve.data.stopwatch import Stopwatch
 from swerve.eval import build_context, score
 from swerve.eval.judge import pdm_score
 from swerve.planners.rap.alignment import (
@@ -100,7 +101,7 @@ def test_proposals_are_scored_exactly_where_they_can_be():
     """Bug A3: a sample without context is not an error, and has no part in the loss."""
     plans = torch.randn(3, 4, 8, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3, 1, 0.1])
     plans = (plans + torch.tensor([10.0, 0, 0]) * torch.arange(1, 9)[:, None] / 2).requires_grad_()
-    targets, known = score_targets((None, context(), None), plans, 0.5, 1)
+    targets, known = score_targets((None, context(), None), plans, 0.5, 1, Stopwatch())
     assert known.tolist() == [False, True, False]
     np.testing.assert_allclose(
         targets[1].numpy(), score(context(), plans[1].detach().double().numpy()).metrics, atol=1e-6
@@ -112,8 +113,21 @@ def test_proposals_are_scored_exactly_where_they_can_be():
     loss.backward()
     np.testing.assert_allclose(logits.grad[1].numpy(), (0.5 - targets[1].numpy()) / 32, atol=1e-7)
     assert not logits.grad[[0, 2]].any()
-    nobody, none = score_targets((None,) * 3, plans, 0.5, 1)
+    nobody, none = score_targets((None,) * 3, plans, 0.5, 1, Stopwatch())
     assert score_loss(logits, nobody, none, torch.ones(8)).item() == 0.0
+
+
+def test_looks_of_a_sample_are_scored_together_and_measured():
+    """In any order, with contexts of others between."""
+    one, other, watch = context(), build_context(Scene(simple_log(), 70, 15, 50)), Stopwatch()
+    plans = torch.randn(4, 3, 8, 3, generator=torch.Generator().manual_seed(1)) * torch.tensor([3, 1, 0.1])
+    plans = plans + torch.tensor([10.0, 0, 0]) * torch.arange(1, 9)[:, None] / 2
+    targets, _ = score_targets((one, other, None, one), plans, 0.5, 2, watch)
+    for row, own in ((0, one), (1, other), (3, one)):
+        np.testing.assert_allclose(
+            targets[row].numpy(), score(own, plans[row].double().numpy()).metrics, atol=1e-6, err_msg=str(row)
+        )
+    assert watch.seconds["scorer"] > 0
 
 
 def test_a_metrics_weight_is_its_share():
@@ -126,7 +140,7 @@ def test_a_metrics_weight_is_its_share():
 def test_proposals_that_are_not_finite_are_named():
     plans = torch.full((1, 2, 8, 3), torch.nan)
     with pytest.raises(SwerveError, match="poses that are not finite"):
-        score_targets((context(),), plans, 0.5, 1)
+        score_targets((context(),), plans, 0.5, 1, Stopwatch())
 
 
 @pytest.mark.parametrize(
@@ -172,7 +186,7 @@ def test_the_slow_copy_follows_slowly_and_is_never_trained(trained):
         model.neck.projector[1].bias.add_(1.0)
     teacher.update(model.neck)
     np.testing.assert_allclose(teacher.neck.projector[1].bias.numpy(), before.numpy() + 0.1, atol=1e-6)
-    rap_losses(model(batch.inputs), batch, CONFIG, teacher, classifier, 0.5).total.backward()
+    rap_losses(model(batch.inputs), batch, CONFIG, teacher, classifier, 0.5, Stopwatch()).total.backward()
     assert all(one.grad is None and not one.requires_grad for one in teacher.parameters())
     assert model.neck.projector[1].bias.grad.abs().sum() > 0
 
@@ -232,8 +246,8 @@ def test_domains_weigh_the_same_however_many_they_are(trained):
 def test_bug_a6_without_photographs_losses_are_tensors_of_zero(trained):
     model, teacher, classifier, batch = trained
     alone = without_photographs(batch)
-    losses = rap_losses(model(alone.inputs), alone, CONFIG, teacher, classifier, 0.5)
-    assert losses.spatial.item() == losses.global_.item() == losses.score.item() == 0.0
+    losses = rap_losses(model(alone.inputs), alone, CONFIG, teacher, classifier, 0.5, Stopwatch())
+    assert losses.spatial.item() == losses.domain.item() == losses.score.item() == 0.0
     losses.total.backward()
     # DistributedDataParallel waits for the gradients of every parameter.
     assert all(one.grad is not None for one in classifier.parameters())
@@ -244,7 +258,7 @@ def test_bug_a1_the_network_needs_no_state_of_training(trained):
     model, teacher, classifier, batch = trained
     assert model.eval()(batch.inputs).poses.shape == (6, 3, 8, 3)
     off = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, spatial_weight=0.0, global_weight=0.0)
-    losses = rap_losses(model(batch.inputs), batch, off, teacher, classifier, 0.0)
+    losses = rap_losses(model(batch.inputs), batch, off, teacher, classifier, 0.0, Stopwatch())
     assert losses.total.item() == pytest.approx(losses.imitation.item())
 
 
@@ -252,9 +266,9 @@ def test_the_total_is_the_weighted_sum(trained):
     model, teacher, classifier, batch = trained
     config = replace(CONFIG, imitation_weight=2.0, score_weight=3.0, spatial_weight=0.5, global_weight=0.25)
     scored = replace(batch, contexts=(context(), *batch.contexts[1:]))
-    losses = rap_losses(model(batch.inputs), scored, config, teacher, classifier, 0.5)
-    assert min(losses.imitation, losses.score, losses.spatial, losses.global_).item() > 0
-    expected = 2 * losses.imitation + 3 * losses.score + 0.5 * losses.spatial + 0.25 * losses.global_
+    losses = rap_losses(model(batch.inputs), scored, config, teacher, classifier, 0.5, Stopwatch())
+    assert min(losses.imitation, losses.score, losses.spatial, losses.domain).item() > 0
+    expected = 2 * losses.imitation + 3 * losses.score + 0.5 * losses.spatial + 0.25 * losses.domain
     assert losses.total.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -265,7 +279,7 @@ def test_cross_agent_samples_weigh_less(trained):
     distances = pose_distances(output.rounds, batch.targets, batch.valid).amin(dim=2)
     weight = torch.tensor([1, 1, 0.1, 1, 1, 1])
     expected = ((distances[1] + 0.1 * distances[0]) * weight).sum() / weight.sum()
-    losses = rap_losses(output, mixed, CONFIG, teacher, classifier, 0.0)
+    losses = rap_losses(output, mixed, CONFIG, teacher, classifier, 0.0, Stopwatch())
     assert losses.imitation.item() == pytest.approx(expected.item(), rel=1e-5)
 
 

@@ -1,0 +1,88 @@
+"""Checkpoints and metrics of a run: what a stopped run goes on from."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors
+import safetensors.torch
+
+from swerve.data.files import write_atomically
+from swerve.planners.rap.training import Training
+from swerve.scenes import SwerveError
+
+VERSION: Final = 1
+_FORMAT, _HEADER = "swerve-rap-checkpoint", "swerve"
+
+
+def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> None:
+    """Writes all that the next step depends on; the file appears whole or not at all.
+
+    Args:
+        path: of the file.
+        training: between two steps.
+        stream: the state of the batches, as JSON can hold it.
+    """
+    header = {"format": _FORMAT, "version": VERSION, "step": training.step, "stream": stream, **_identity(training)}
+    tensors = {name: one.detach().cpu().contiguous() for name, one in training.state().items()}
+    write_atomically(path, safetensors.torch.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)}))
+
+
+def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
+    """Makes the training go on where the checkpoint was written; returns the state of the batches.
+
+    Raises:
+        SwerveError: it is no checkpoint of this version, damaged, or of a run with another config or options.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise SwerveError(f"{path}: cannot be read as a checkpoint ({error})") from error
+    if header.get("format") != _FORMAT or header.get("version") != VERSION:
+        raise SwerveError(f"{path}: not a checkpoint of version {VERSION}. Train in another folder")
+    _require_same(path, header, _identity(training))
+    training.load_state(tensors, header["step"])
+    return header["stream"]
+
+
+def keep_metrics(path: Path, step: int) -> None:
+    """Drops the rows beyond a step: the run that wrote them was stopped before its next checkpoint."""
+    rows = list(csv.reader(path.read_text().splitlines())) if path.is_file() else []
+    kept = [*rows[:1], *(row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step)]
+    write_atomically(path, _csv(kept).encode())
+
+
+def add_metrics(path: Path, row: dict[str, int | float]) -> None:
+    """Appends a row; the first one begins the file with its names. Its first column is the step."""
+    fresh = not path.is_file() or not path.stat().st_size
+    lines = [list(row)] if fresh else []
+    with open(path, "a") as file:
+        file.write(_csv([*lines, [f"{value:.6g}" if isinstance(value, float) else value for value in row.values()]]))
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _identity(training: Training) -> dict[str, Any]:
+    """What a run cannot change while it goes on; threads change no result."""
+    options = {name: value for name, value in asdict(training.options).items() if name != "threads"}
+    return {"config": training.config.to_json(), "options": options}
+
+
+def _require_same(path: Path, header: dict[str, Any], identity: dict[str, Any]) -> None:
+    for part, own in identity.items():
+        for name, value in own.items():
+            if header[part].get(name) != value:
+                raise SwerveError(
+                    f"{path}: this run was begun with {name} {header[part].get(name)}, not {value}. Give the same, or "
+                    "train in another folder"
+                )

@@ -1,0 +1,116 @@
+"""`swerve train rap`: a training set in, a planner that sees out."""
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
+from swerve.data.stream.options import PARTS, ImageChoice, PartName
+from swerve.eval.context_store import ContextStore
+from swerve.job_report import stoppable
+from swerve.planners.ego_mlp import require_safetensors
+from swerve.planners.train_ego_mlp import require_torch
+from swerve.scenes import SwerveError
+
+if TYPE_CHECKING:
+    from swerve.planners.rap import RapConfig
+
+_PARTS = "paired:0.5:both,recovery:0.25,cross_agent:0.25"
+
+
+def rap(
+    dataset: Annotated[Path, typer.Argument(metavar="SET", help="A finished set of `swerve augment`.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; new, or of this same run, which then goes on.")],
+    steps: Annotated[int, typer.Option(help="Of the optimiser.", min=1)],
+    contexts: Annotated[
+        Path | None, typer.Option(help="Of the same set, from `swerve contexts`; without, sub-scores are not learned.")
+    ] = None,
+    config: Annotated[
+        str, typer.Option(help="paper, tiny, or a JSON file with the fields of RapConfig that differ from the paper's.")
+    ] = "paper",
+    parts: Annotated[
+        str, typer.Option(help="Of every batch: NAME:SHARE[:raster, photo or both] with commas between.")
+    ] = _PARTS,
+    batch: Annotated[int, typer.Option(help="Samples per step and process.", min=1)] = 16,
+    rate: Annotated[float, typer.Option(help="Largest learning rate.", min=0.0)] = 1e-4,
+    seed: Annotated[int, typer.Option(help="Of first weights, order and dropout.", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that make batches ahead.", min=0)] = 2,
+    threads: Annotated[int, typer.Option(help="Scenes scored at the same time.", min=1)] = 2,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps.", min=1)] = 1000,
+) -> None:
+    """Train RAP: proposals refined by what the cameras show, scored by the exact scorer while it learns.
+
+    It learns from samples of split train. OUT gets planner.safetensors (for `--planner`), checkpoint.safetensors and
+    metrics.csv. The same command goes on with a run that was stopped or killed. For several GPUs:
+    torchrun --no-python --nproc-per-node N swerve train rap ... Needs the extra `torch`.
+
+    Example: swerve train rap sets/town --contexts sets/town-contexts --out runs/rap --steps 2000 --config tiny
+    """
+    require_torch()
+    require_safetensors()
+    from swerve.planners.rap.train import METRICS, processes, train_rap
+    from swerve.planners.rap.training import RapTrainOptions
+
+    chosen = _config(config, contexts is not None)
+    fit = ImageFit((chosen.width, chosen.height), chosen.trim)
+    options = StreamOptions(_parts(parts), fit, chosen.cameras, batch, seed)
+    console = Console()
+    with stoppable(console), processes() as process:
+        stream = SampleStream(dataset, options, process.rank, process.world)
+        store = ContextStore(contexts, dataset) if contexts else None
+        training = RapTrainOptions(steps, learning_rate=rate, lowest_rate=rate / 10, seed=seed, threads=threads)
+        with _bar(console, process.rank > 0) as bar:
+            line = bar.add_task("training", total=steps)
+
+            def told(noted: dict[str, int | float]) -> None:
+                text = f"training, loss {noted['total']:.2f}, nearest proposal {noted['ade_best']:.2f} m off"
+                bar.update(line, completed=noted["step"], description=text)
+
+            path = train_rap(stream, store, chosen, training, out, process, workers, checkpoint_every, told)
+    if process.rank == 0:
+        console.print(f"wrote {path} and {out / METRICS}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _config(text: str, scored: bool) -> "RapConfig":
+    """The config that the option names.
+
+    Raises:
+        SwerveError: there is no such file, or it holds something else.
+    """
+    from swerve.planners.rap import RapConfig
+
+    # Without contexts there is nothing to learn sub-scores from.
+    more: dict[str, Any] = {} if scored else {"score_weight": 0.0}
+    if text in ("paper", "tiny"):
+        return RapConfig(**more) if text == "paper" else RapConfig.tiny(**more)
+    try:
+        content = json.loads(Path(text).read_text())
+    except (OSError, ValueError) as error:
+        raise SwerveError(f"config {text}: neither paper nor tiny, and cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise SwerveError(f"config {text}: must be an object with fields of RapConfig")
+    return RapConfig.from_json({**RapConfig().to_json(), **content, **more})
+
+
+def _parts(text: str) -> tuple[Part, ...]:
+    """Raises SwerveError where the text is of another form."""
+    return tuple(_part(one.strip()) for one in text.split(","))
+
+
+def _part(text: str) -> Part:
+    found = re.fullmatch(rf"({'|'.join(PARTS)}):(\d*\.?\d+)(?::(raster|photo|both))?", text)
+    if not found:
+        raise SwerveError(f"parts: {text!r} is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of {', '.join(PARTS)}")
+    name, share, images = found.groups("raster")
+    return Part(cast(PartName, name), float(share), cast(ImageChoice, images))
+
+
+def _bar(console: Console, silent: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    hidden = silent or not console.is_terminal
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True)

@@ -1,0 +1,153 @@
+"""From a training set to a planner that plans."""
+
+import json
+
+import numpy as np
+import pytest
+from photographed_source import PhotographedSource, write_photo
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch", reason="torch is an extra")
+
+from swerve.cli import app
+from swerve.data.augment import AugmentOptions, augment
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
+from swerve.eval.context_job import write_contexts
+from swerve.eval.context_store import ContextStore
+from swerve.planners import load_planner
+from swerve.planners.rap import RapConfig, views_of
+from swerve.planners.rap.train import CHECKPOINT, METRICS, Process, train_rap
+from swerve.planners.rap.training import RapTrainOptions
+from swerve.scenes import SwerveError, Vehicle
+
+ALONE = Process(0, 1, torch.device("cpu"))
+CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, height=40, width=72, dropout=0.1)
+PARTS = (Part("paired", images="both"), Part("raster_only"), Part("recovery"), Part("cross_agent"))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A set of two logs, the first with photographs, and its contexts."""
+    folder = tmp_path_factory.mktemp("rap")
+    write_photo(folder)
+    source = PhotographedSource(("train-0-photos", "train-1"), str(folder))
+    augment([source], folder / "set", AugmentOptions(every=2.0), workers=1)
+    write_contexts([source], folder / "set", folder / "contexts", 1)
+    return folder
+
+
+def stream_of(dataset, config=CONFIG, seed=0, batch=4):
+    fit = ImageFit((config.width, config.height), config.trim)
+    return SampleStream(dataset / "set", StreamOptions(PARTS, fit, cameras=("front",), batch=batch, seed=seed))
+
+
+def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFIG):
+    store = ContextStore(dataset / "contexts", dataset / "set")
+    options = RapTrainOptions(steps, learning_rate=1e-3)
+    return train_rap(stream_of(dataset, config), store, config, options, folder, ALONE, 0, every, told)
+
+
+def test_a_set_makes_a_planner(dataset, tmp_path):
+    path = run(dataset, tmp_path / "new" / "run")
+    named = load_planner(str(path))
+    assert named.planner.record == {"steps": 4, "seed": 0}
+    assert named.planner.cameras == ("front",)
+    lines = (tmp_path / "new" / "run" / METRICS).read_text().splitlines()
+    names = lines[0].split(",")
+    rows = np.array([[float(value) for value in line.split(",")] for line in lines[1:]])
+    assert rows[:, 0].tolist() == [1, 2, 3, 4]
+    for column in ("imitation", "score", "spatial", "domain", "ade_best", "gradient", "step_seconds", "scorer_seconds"):
+        assert (rows[:, names.index(column)] > 0).all(), column
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_planner(dataset, tmp_path):
+    whole = run(dataset, tmp_path / "whole").read_bytes()
+
+    def stop(noted):
+        if noted["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(dataset, tmp_path / "halves", told=stop)
+    resumed = []
+    path = run(dataset, tmp_path / "halves", told=lambda noted: resumed.append(noted["step"]))
+    assert resumed == [3, 4]
+    assert path.read_bytes() == whole
+    steps = [line.split(",")[0] for line in (tmp_path / "halves" / METRICS).read_text().splitlines()[1:]]
+    assert steps == ["1", "2", "3", "4"]
+    first = (tmp_path / "halves" / CHECKPOINT).read_bytes()
+    assert run(dataset, tmp_path / "halves").read_bytes() == whole
+    assert (tmp_path / "halves" / CHECKPOINT).read_bytes() == first
+
+
+def test_views_are_the_batchs_samples(dataset):
+    stream = stream_of(dataset, batch=8)
+    batch = stream.batch(0).to()
+    contexts = ContextStore(dataset / "contexts", dataset / "set").contexts(batch.provenance)
+    views = views_of(batch, contexts, CONFIG)
+    # Two samples of each part; those with photographs are seen twice.
+    assert len(views) == 10
+    assert views.photograph.tolist() == [False] * 8 + [True] * 2
+    assert views.partner.tolist() == [8, 9, -1, -1, -1, -1, -1, -1, 0, 1]
+    assert views.cross_agent.tolist() == [False] * 6 + [True] * 2 + [False] * 2
+    assert torch.equal(views.inputs.images[8:], batch.photo[:2])
+    assert torch.equal(views.inputs.images[:8], batch.raster)
+    assert views.contexts[8] is views.contexts[0] is contexts[0]
+    np.testing.assert_allclose(views.targets[8].numpy(), batch.target_2hz[0, :8].numpy())
+    vehicle = Vehicle("any", *batch.vehicle[6].double().tolist())
+    np.testing.assert_allclose(views.inputs.footprint[6].numpy(), vehicle.footprint(), atol=1e-5)
+    assert not np.allclose(views.inputs.footprint[6].numpy(), Vehicle.pacifica().footprint())
+    long = views_of(batch, contexts, RapConfig.tiny(poses=12))
+    assert long.valid[0].tolist() == [True] * 10 + [False] * 2
+
+
+def test_what_does_not_fit_is_named(dataset, tmp_path):
+    other = RapConfig.tiny(cameras=("front",), height=48, width=80)
+    with pytest.raises(SwerveError, match=r"wants cameras front at 80x48 .* gives front at 72x40"):
+        train_rap(stream_of(dataset), None, other, RapTrainOptions(2), tmp_path, ALONE)
+    with pytest.raises(SwerveError, match=r"sub-scores need contexts \(see `swerve contexts`\)"):
+        train_rap(stream_of(dataset), None, CONFIG, RapTrainOptions(2), tmp_path, ALONE)
+    batch = stream_of(dataset).batch(0).to()
+    with pytest.raises(SwerveError, match=r"poses are 1.0 s apart, the set's targets stand at \[0.5"):
+        views_of(batch, [None] * 4, RapConfig.tiny(interval=1.0))
+    assert not list(tmp_path.iterdir())
+
+
+def command(dataset, out, *more):
+    arguments = ["train", "rap", dataset / "set", "--out", out, "--workers", 0, "--steps", 2, "--batch", 4, *more]
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_the_command_trains(dataset, tmp_path):
+    chosen = {"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "height": 40}
+    small = {"width": 72, "dim": 16, "hidden": 16, "heads": 2, "proposals": 2, "rounds": 1, "layers": 1}
+    (tmp_path / "small.json").write_text(json.dumps({**chosen, **small}))
+    given = ("--config", tmp_path / "small.json", "--contexts", dataset / "contexts")
+    result = command(dataset, tmp_path / "run", *given)
+    assert result.exit_code == 0, result.output
+    assert f"wrote {tmp_path / 'run' / 'planner.safetensors'}" in result.output
+    config = load_planner(str(tmp_path / "run" / "planner.safetensors")).planner.model.config
+    assert (config.poses, config.proposals, config.score_weight) == (10, 2, 1.0)
+    unscored = command(dataset, tmp_path / "blind", *given[:2], "--parts", "paired:1:photo")
+    assert unscored.exit_code == 0, unscored.output
+    names, row = ((tmp_path / "blind" / METRICS).read_text().splitlines()[line].split(",") for line in (0, 1))
+    assert (float(row[names.index("score")]), float(row[names.index("spatial")])) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (("--config", "none.json"), "config none.json: neither paper nor tiny"),
+        (("--config", "list.json"), "must be an object with fields of RapConfig"),
+        (("--config", "wings.json"), "does not know .'wings'"),
+        (("--config", "tiny", "--parts", "paired:much"), "'paired:much' is not NAME:SHARE"),
+        (("--config", "tiny", "--parts", "shrubs:1"), "'shrubs:1' is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of paired"),
+    ],
+)
+def test_mistakes_of_the_command_are_named(more, complaint, dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "wings.json").write_text('{"wings": 2}')
+    error = command(dataset, tmp_path / "run", *more).exception
+    assert isinstance(error, SwerveError), error
+    assert complaint in str(error).replace("[", ".")

@@ -1,0 +1,152 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is an extra")
+
+from rap_views import turning_batch
+from simple_log import simple_log
+
+from swerve.eval import build_context
+from swerve.planners.rap import RapConfig
+from swerve.planners.rap.checkpoint import add_metrics, keep_metrics, load_checkpoint, save_checkpoint
+from swerve.planners.rap.losses import score_targets
+from swerve.planners.rap.training import RapTrainOptions, Training, displacement
+from swerve.scenes import Scene, SwerveError
+
+CPU = torch.device("cpu")
+SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, dropout=0.1, score_weight=0.0)
+
+
+def trained(steps, config=SMALL, seed=0, of=6, batch=None):
+    training = Training(config, RapTrainOptions(of, learning_rate=1e-3, seed=seed), CPU)
+    for step in range(steps):
+        training.advance(batch or turning_batch(config, 2, step))
+    return training
+
+
+def same(one, other):
+    return all(torch.equal(value, other[name]) for name, value in one.items()) and set(one) == set(other)
+
+
+def test_it_overfits_a_handful_to_a_decimetre():
+    """Both looks of two scenes, with alignment; a proposal comes to a decimetre, whichever look it sees."""
+    small = {"dim": 32, "hidden": 32, "proposals": 4, "rounds": 1, "heights": (0.0,)}
+    config = RapConfig.tiny(**small, score_weight=0.0, spatial_weight=0.2)
+    batch, options = turning_batch(config, 2), RapTrainOptions(250, learning_rate=5e-3, average_decay=0.9)
+    training = Training(config, options, CPU)
+    first = training.advance(batch)
+    for _ in range(options.steps - 1):
+        last = training.advance(batch)
+    assert first["ade_best"] > 2.0
+    assert last["ade_best"] < 0.1
+    assert last["spatial"] < 0.2 * first["spatial"]
+    assert displacement(training.averaged()(batch.inputs).poses, batch).item() < 0.1
+
+
+def test_the_scorer_learns_the_exact_sub_scores():
+    """Of proposals that nothing else moves, in one real scene."""
+    weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
+    config = RapConfig.tiny(dim=32, hidden=32, rounds=1, heights=(0.0,), **weights)
+    context = build_context(Scene(simple_log(), 40, 15, 50))
+    batch = replace(turning_batch(config, 1), contexts=(context, context))
+    training, errors = Training(config, RapTrainOptions(40, learning_rate=5e-3), CPU), []
+    for _ in range(40):
+        output = training.model(batch.inputs)
+        exact, _ = score_targets(batch.contexts, output.poses, 0.5, 1, training.watch)
+        errors.append((output.logits.sigmoid() - exact).abs().mean().item())
+        training.advance(batch)
+    assert errors[-1] < 0.1 < 0.3 < errors[0]
+
+
+def test_the_same_seed_gives_the_same_weights():
+    one, other, third = trained(3), trained(3), trained(3, seed=1)
+    assert same(one.state(), other.state())
+    assert not same(one.state(), third.state())
+
+
+def test_resumed_training_gives_the_weights_of_the_undisturbed_run(tmp_path):
+    """With dropout, momentum, slow copy and average; the process's own randomness in between does not matter."""
+    whole, half = trained(6), trained(3)
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, half, {"step": 3})
+    torch.manual_seed(99)
+    resumed = Training(SMALL, RapTrainOptions(6, learning_rate=1e-3, threads=2), CPU)
+    assert load_checkpoint(path, resumed) == {"step": 3}
+    for step in range(3, 6):
+        noted = resumed.advance(turning_batch(SMALL, 2, step))
+    assert noted["step"] == 6
+    assert same(whole.state(), resumed.state())
+    assert any(name.startswith("optimizer.") for name in whole.state())
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, trained(1), {})
+    for config, options, complaint in (
+        (replace(SMALL, rounds=1), RapTrainOptions(6, learning_rate=1e-3), "begun with rounds 2, not 1"),
+        (SMALL, RapTrainOptions(6, learning_rate=2e-3), "begun with learning_rate 0.001, not 0.002"),
+    ):
+        with pytest.raises(SwerveError, match=complaint):
+            load_checkpoint(path, Training(config, options, CPU))
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(SwerveError, match="cannot be read as a checkpoint"):
+        load_checkpoint(path, trained(0))
+
+
+def test_a_loss_that_is_not_finite_ends_training():
+    batch = turning_batch(SMALL, 2)
+    broken = replace(batch, targets=torch.full_like(batch.targets, torch.inf))
+    with pytest.raises(SwerveError, match=r"step 0: the loss is not finite \(imitation nan.*Lower the learning rate"):
+        trained(1, batch=broken)
+
+
+def test_a_frozen_backbone_is_neither_trained_nor_averaged():
+    training = Training(replace(SMALL, frozen=True), RapTrainOptions(6, learning_rate=1e-2), CPU)
+    before = {name: one.clone() for name, one in training.model.state_dict().items()}
+    training.advance(turning_batch(SMALL, 2))
+    changed = {name for name, one in training.model.state_dict().items() if not torch.equal(one, before[name])}
+    assert changed
+    assert not any(name.startswith("backbone") for name in changed | set(training.average))
+    after = training.averaged()
+    assert torch.equal(after.backbone.body.embed.weight, before["backbone.body.embed.weight"])
+
+
+def test_the_rate_rises_falls_and_stays():
+    """The original's rises again after its last epoch."""
+    options = RapTrainOptions(100, learning_rate=1.0, lowest_rate=0.1, warm_up=0.1)
+    rates = [options.rate(step) for step in range(130)]
+    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10)
+    assert rates[10] == 1.0
+    assert (np.diff(rates[10:100]) < 0).all()
+    assert rates[55] == pytest.approx(0.55, abs=1e-6)
+    np.testing.assert_allclose(rates[100:], 0.1)
+    assert RapTrainOptions(10, warm_up=0.0).rate(0) == 1e-4
+
+
+def test_gradients_are_clipped():
+    """A single step of plain size, however steep the loss."""
+    steep = replace(SMALL, imitation_weight=1e6)
+    noted = Training(steep, RapTrainOptions(6), CPU).advance(turning_batch(SMALL, 2))
+    assert noted["gradient"] > 1e4
+
+
+def test_impossible_options_are_refused():
+    with pytest.raises(SwerveError, match="steps is 0, it must be above 0"):
+        RapTrainOptions(0)
+    with pytest.raises(SwerveError, match=r"warm_up is 1.5, it must be between 0 and 1"):
+        RapTrainOptions(5, warm_up=1.5)
+
+
+def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
+    path = tmp_path / "metrics.csv"
+    keep_metrics(path, 0)
+    for step in (1, 2, 3):
+        add_metrics(path, {"step": step, "loss": 0.5 / step})
+    keep_metrics(path, 2)
+    add_metrics(path, {"step": 3, "loss": 0.25})
+    assert path.read_text() == "step,loss\n1,0.5\n2,0.25\n3,0.25\n"
+    path.write_text(path.read_text() + "4,0.1\n5")  # killed while it wrote
+    keep_metrics(path, 3)
+    assert path.read_text() == "step,loss\n1,0.5\n2,0.25\n3,0.25\n"
