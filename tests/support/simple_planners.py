@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from swerve.eval.pseudo.observe import opaque
 from swerve.scenes.planning import Trajectory
 
 
@@ -37,7 +38,7 @@ class FailsAt(Cruise):
         self.token, self.otherwise = token, otherwise
 
     def plan(self, observation):
-        return self.otherwise() if observation.token == self.token else super().plan(observation)
+        return self.otherwise() if observation.token in (self.token, opaque(self.token)) else super().plan(observation)
 
 
 class BatchFailsAt(FailsAt):
@@ -87,29 +88,22 @@ class SpoilsBatches(Spoils):
 
 
 class Killed(Cruise):
-    """Ends its process as the system does when memory runs out, while a file is there, in scenes of one log."""
+    """Ends its process as the system does when memory runs out, while a file is there, in one scene."""
 
-    def __init__(self, file: str, log: str):
+    def __init__(self, file: str, token: str):
         super().__init__()
-        self.file, self.log = file, log
+        self.file, self.token = file, opaque(token)
 
     def plan(self, observation):
-        if observation.token.startswith(self.log) and Path(self.file).exists():
+        if observation.token == self.token and Path(self.file).exists():
             os.kill(os.getpid(), signal.SIGKILL)
         return super().plan(observation)
 
 
 class FailsOften(Cruise):
-    """Raises in some follow-ups of one log."""
-
-    def __init__(self, log: str):
-        super().__init__()
-        self.log = log
+    """Raises in every third scene or so."""
 
     def plan(self, observation):
-        if self.fails(observation.token):
+        if int(observation.token, 16) % 3 == 0:
             raise RuntimeError("no idea where to go")
         return super().plan(observation)
-
-    def fails(self, token):
-        return token.startswith(self.log) and token.endswith("-now") and token.count("-") == 4

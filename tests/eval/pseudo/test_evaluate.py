@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from simple_planners import Cruise, FailsOften
+from simple_planners import Cruise
 from simple_source import SimpleSource
 
 from swerve.data.stopwatch import Stopwatch
@@ -16,6 +16,7 @@ from swerve.eval import two_stage
 from swerve.eval.aggregate import Frames
 from swerve.eval.pseudo.build import build
 from swerve.eval.pseudo.evaluate import Entry, EvaluateWork, check_cameras, evaluate
+from swerve.eval.pseudo.observe import opaque
 from swerve.eval.pseudo.options import BuildOptions
 from swerve.eval.pseudo.plan_records import add_to_record, recorded_planners
 from swerve.eval.pseudo.results import SCHEMA, read_results, result_rows
@@ -41,7 +42,7 @@ def entry(spec, identity="1"):
 
 CRUISE = entry("simple_planners:Cruise,label=cruise")
 SLOW = entry("simple_planners:Cruise,speed=4.0,label=slow")
-FAILS = entry("simple_planners:FailsOften,log=train-b,label=fails")
+FAILS = entry("simple_planners:FailsOften,label=fails")
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,8 @@ def test_killed_and_resumed_gives_the_same(benchmark, evaluated, tmp_path):
     """The worker dies in the second log. What is done stays, and the scores are those of an undisturbed run."""
     flag, folder = tmp_path / "flag", tmp_path / "out"
     flag.touch()
-    killed = entry(f"simple_planners:Killed,file={flag},log=train-b-1004,label=cruise")
+    token = benchmark.case(benchmark.cases("train-b")[1]).group.now
+    killed = entry(f"simple_planners:Killed,file={flag},token={token},label=cruise")
     first = r"train-b train-b-1004.*, when cruise was asked: .*SIGKILL"
     with pytest.raises(SwerveError, match=f"1 of 4 cases could not be evaluated, the first: {first}"):
         run(benchmark, folder, killed)
@@ -201,11 +203,9 @@ def test_failures_are_listed_with_their_traceback(benchmark, evaluated):
     folder, evaluation = evaluated
     listed = json.loads((folder / "failures.json").read_text())
     assert 1 <= len(listed) == len(evaluation.failures) == evaluation.summary["planners"]["fails"]["failures"]
-    assert {(one["what"], one["log"], one["reason"]) for one in listed} == {
-        ("fails", "train-b", "RuntimeError: no idea where to go")
-    }
+    assert {(one["what"], one["reason"]) for one in listed} == {("fails", "RuntimeError: no idea where to go")}
     assert {one["token"] for one in listed} == {
-        token for token in benchmark.scenes()["token"].to_pylist() if FailsOften("train-b").fails(token)
+        token for token in benchmark.scenes()["token"].to_pylist() if int(opaque(token), 16) % 3 == 0
     }
     assert all("simple_planners.py" in one["traceback"] for one in listed)
 
