@@ -1,0 +1,62 @@
+"""What the sun does not reach: depths seen from far away in its direction, by the rasterizer itself."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from swerve.rasterizer import Style, render
+from swerve.scenes import Camera
+from swerve.scenes.primitives import Primitives
+from swerve.scenes.transforms import inverse, rigid
+
+# The sun's camera stands so far away, metres: its rays differ by 2 degrees over a town.
+_AWAY = 20_000.0
+_MOST_PIXELS = 3400
+
+
+class ShadowMap(NamedTuple):
+    """Depths from the sun.
+
+    Attributes:
+        depths: metres from the sun's camera to what it sees; infinity where it sees nothing.
+        pixel_from_world: takes (x, y, z, 1) to (u z, v z, z).
+        grain: metres that a pixel covers.
+    """
+
+    depths: Float32[np.ndarray, "h w"]
+    pixel_from_world: Float[np.ndarray, "3 4"]
+    grain: float
+
+
+def shadow_map(
+    casters: Primitives,
+    toward: Float[np.ndarray, "3"],
+    low: Float[np.ndarray, "3"],
+    high: Float[np.ndarray, "3"],
+    grain: float,
+) -> ShadowMap:
+    """The shadows of what stands in a box.
+
+    Args:
+        casters: what casts them.
+        toward: unit vector to the sun.
+        low: least corner of the box, metres.
+        high: greatest corner.
+        grain: metres a pixel, or more where the box is too large for that.
+    """
+    forward = -toward
+    right = np.cross(forward, [0.0, 0.0, 1.0] if abs(forward[2]) < 0.99 else [0.0, 1.0, 0.0])
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(forward, right), forward], axis=1)
+    middle = (low + high) / 2
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    span = 2.06 * np.abs((corners - middle) @ rotation[:, :2]).max(axis=0)
+    grain = max(grain, float(span.max()) / _MOST_PIXELS)
+    width, height = (int(np.ceil(side / grain)) for side in span)
+    focal = _AWAY / grain
+    camera = Camera("sun", width, height, focal, focal, width / 2, height / 2, np.eye(4))
+    pose = rigid(rotation, middle - _AWAY * forward)
+    view = render(casters, [camera], pose[None], Style.rap(2 * _AWAY), ("depth",))[0][0]
+    assert view.depth is not None
+    return ShadowMap(view.depth, camera.matrix @ inverse(pose)[:3], grain)
