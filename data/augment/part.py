@@ -1,7 +1,9 @@
 """One part of a log becomes one shard and the record that says so."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +14,17 @@ from swerve.data.jobs import Failure, Made, Report, part_stem
 from swerve.data.options import AugmentOptions
 from swerve.data.rigs import default_rig
 from swerve.data.samples.capture import chosen_cameras
-from swerve.data.samples.sample import Drawer, make_sample, split_of
+from swerve.data.samples.encoder import SampleEncoder
+from swerve.data.samples.sample import Drawer, draw_sample, split_of
 from swerve.data.samples.shards import Sample, ShardWriter
 from swerve.data.source import Source
 from swerve.data.stopwatch import Stopwatch
 from swerve.scenes import Log, Scene, SwerveError, windows_of
 from swerve.scenes.primitives import build_static
-from swerve.scenes.viewpoints import LogGeometry, Rejection, Viewpoint, ViewpointKind, prepare, viewpoints
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare, viewpoints
+
+# Waits for a sample, or for why there is none.
+_Pending = Callable[[], Sample | Failure]
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,14 @@ class AugmentWork:
         sources: where logs come from.
         owners: number of the source of each log.
         options: what to make.
+        threads: of each worker; see `SampleEncoder`.
     """
 
     folder: Path
     sources: tuple[Source, ...]
     owners: dict[str, int]
     options: AugmentOptions
+    threads: int
 
     def open(self, log: str, watch: Stopwatch) -> "AugmentLog":
         """Loads a log.
@@ -59,6 +67,7 @@ class AugmentLog:
         geometry: what the viewpoints need of the log.
         drawer: of its map.
         options: what to make.
+        threads: see `SampleEncoder`.
         watch: measures the stages.
     """
 
@@ -69,6 +78,7 @@ class AugmentLog:
     geometry: LogGeometry
     drawer: Drawer
     options: AugmentOptions
+    threads: int
     watch: Stopwatch
 
     @property
@@ -105,8 +115,8 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     with watch.measure("viewpoints"):
         geometry = prepare(log)
     with watch.measure("drawing"):
-        static = build_static(log.road_map)
-    return AugmentLog(work.folder, log, scenes, broken, geometry, Drawer(static, options, watch), options, watch)
+        drawer = Drawer(build_static(log.road_map), options, watch, kept=2 if work.threads > 1 else 1)
+    return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch)
 
 
 def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
@@ -128,9 +138,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: Report) -> Record:
     gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []
     made = _Outcomes([], gaps, [])
     with ShardWriter(opened.folder / shard, split) as writer:
-        for number, scene in enumerate(scenes):
-            report(scene.token, len(made.rows), number / len(scenes))
-            _write_scene(opened, scene, writer, made)
+        _write_scenes(opened, scenes, report, writer, made)
         with opened.watch.measure("writing"):
             size, sha256 = writer.finish()
     record = Record(
@@ -157,17 +165,34 @@ class _Outcomes(NamedTuple):
     failures: list[Failure]
 
 
-def _write_scene(opened: AugmentLog, scene: Scene, writer: ShardWriter, made: _Outcomes) -> None:
-    """Appends the scene's samples to the shard, and what became of it to `made`."""
-    for outcome in _samples(opened, scene):
+def _write_scenes(
+    opened: AugmentLog, scenes: Sequence[Scene], report: Report, writer: ShardWriter, made: _Outcomes
+) -> None:
+    """Appends the scenes' samples to the shard, and what became of them to `made`.
+
+    While other threads encode a sample, this one draws the next, and no more: two samples are in memory at most. So a
+    fault of the program in encoding is reported at the scene whose turn it is, which may be the one after.
+    """
+    pending = deque[_Pending]()
+
+    def take() -> None:
+        outcome = pending.popleft()()
         if isinstance(outcome, Failure):
             made.failures.append(outcome)
-        elif isinstance(outcome, Rejection):
-            made.rejections.append((scene.token, outcome.kind.value, outcome.index, outcome.reason))
-        else:
-            with opened.watch.measure("writing"):
-                writer.add(outcome)
-            made.rows.append(outcome.row)
+            return
+        with opened.watch.measure("writing"):
+            writer.add(outcome)
+        made.rows.append(outcome.row)
+
+    with SampleEncoder(opened.options, opened.threads, opened.watch) as encoder:
+        for number, scene in enumerate(scenes):
+            report(scene.token, len(made.rows), number / len(scenes))
+            for started in _started(opened, scene, encoder, made):
+                pending.append(started)
+                if len(pending) > encoder.ahead:
+                    take()
+        while pending:
+            take()
 
 
 def _committed(folder: Path, record: Record) -> Record:
@@ -183,25 +208,37 @@ def _committed(folder: Path, record: Record) -> Record:
     return record
 
 
-def _samples(opened: AugmentLog, scene: Scene) -> Iterator[Sample | Rejection | Failure]:
-    """Samples of a scene, viewpoints that were rejected, and samples that could not be made."""
+def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Outcomes) -> Iterator[_Pending]:
+    """Draws the scene's viewpoints, one by one; what is given for each waits for its sample."""
     options = opened.options
     kinds = [ViewpointKind(view) for view in options.views]
     try:
         with opened.watch.measure("viewpoints"):
-            made, rejected = viewpoints(scene, kinds, options.viewpoints, options.seed, opened.geometry)
+            seats, rejected = viewpoints(scene, kinds, options.viewpoints, options.seed, opened.geometry)
     except SwerveError as error:
-        yield Failure(scene.log.name, scene.token, "", str(error))
+        yield partial(_failure, scene, "", error)
         return
-    yield from rejected
-    for viewpoint in made:
-        yield _sample(opened, viewpoint)
+    made.rejections.extend((scene.token, one.kind.value, one.index, one.reason) for one in rejected)
+    for viewpoint in seats:
+        yield _start(opened, viewpoint, encoder)
 
 
-def _sample(opened: AugmentLog, viewpoint: Viewpoint) -> Sample | Failure:
-    """One sample, or why there is none."""
+def _start(opened: AugmentLog, viewpoint: Viewpoint, encoder: SampleEncoder) -> _Pending:
+    """Draws a viewpoint and begins to encode it. What is returned gives the sample, or says why there is none."""
+    failed = partial(_failure, viewpoint.scene, f"{viewpoint.kind.value} {viewpoint.index}")
     try:
-        return make_sample(viewpoint, opened.drawer, opened.options, opened.watch)
+        encoded = encoder.start(draw_sample(viewpoint, opened.drawer, opened.options))
     except SwerveError as error:
-        name = f"{viewpoint.kind.value} {viewpoint.index}"
-        return Failure(viewpoint.scene.log.name, viewpoint.scene.token, name, str(error))
+        return partial(failed, error)
+
+    def finish() -> Sample | Failure:
+        try:
+            return encoded()
+        except SwerveError as error:
+            return failed(error)
+
+    return finish
+
+
+def _failure(scene: Scene, viewpoint: str, error: SwerveError) -> Failure:
+    return Failure(scene.log.name, scene.token, viewpoint, str(error))

@@ -11,7 +11,7 @@ from swerve.data.augment.manifest import write_manifest
 from swerve.data.augment.part import AugmentWork
 from swerve.data.augment.records import LAYOUT, finished_chunks, read_records, remove_unnamed_shards
 from swerve.data.files import to_json, told_where, write_atomically
-from swerve.data.jobs import job_config, log_names, open_job, run_work
+from swerve.data.jobs import job_config, log_names, open_job, run_work, usable_cores
 from swerve.data.options import AugmentOptions
 from swerve.data.source import Source
 from swerve.rasterizer.backends import drawing_packages, resolved
@@ -49,7 +49,7 @@ def augment(
         sources: of the logs.
         folder: of the set; a new or empty one, or one of the same job.
         options: what to make.
-        workers: processes; one per usable core if None.
+        workers: processes; one per usable core if None. With fewer, the cores left over encode beside the drawing.
         console: where progress is shown; nowhere if None.
 
     Raises:
@@ -64,9 +64,15 @@ def augment(
         with told_where(folder):
             remove_unnamed_shards(folder)
             finished = finished_chunks(folder)
-        work = AugmentWork(folder, tuple(sources), owners, options)
+        work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers))
         outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
         with told_where(folder):
             summary = write_manifest(folder, read_records(folder), outcome.failures)
             write_atomically(folder / "timing.json", to_json(outcome.timing))
     return AugmentReport(summary, outcome.timing)
+
+
+def _threads(workers: int | None) -> int:
+    """Of each worker, so that all of them together fill the cores; what is made does not depend on it."""
+    cores = usable_cores()
+    return max(cores // max(workers or cores, 1), 1)

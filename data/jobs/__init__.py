@@ -16,7 +16,7 @@ its part alone; the workers end with their parent, however it ends. After Ctrl-C
 
 from swerve.data.jobs.failures import Failure, read_failures, write_failures
 from swerve.data.jobs.folder import Layout, job_config, log_names, open_job, part_stem, parts_there
-from swerve.data.jobs.run import Outcome, run_work
+from swerve.data.jobs.run import Outcome, run_work, usable_cores
 from swerve.data.jobs.schedule import FinishedParts
 from swerve.data.jobs.work import Made, OpenLog, Report, Work
 
@@ -36,5 +36,6 @@ __all__ = [
     "parts_there",
     "read_failures",
     "run_work",
+    "usable_cores",
     "write_failures",
 ]

@@ -73,10 +73,10 @@ def run_work(
         raise SwerveError(f"workers: {workers} must be 1 or more")
     shown = console or Console(quiet=True)
     with JobProgress(shown, len(logs), finished, noun) as progress:
-        failures = run_tasks(work, folder, Schedule(logs, finished), workers or _usable_cores(), progress)
+        failures = run_tasks(work, folder, Schedule(logs, finished), workers or usable_cores(), progress)
     return Outcome(noun, progress.count, progress.elapsed, progress.seconds, tuple(failures))
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     """Cores that this process may run on; all of them where the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

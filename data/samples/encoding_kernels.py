@@ -3,7 +3,7 @@
 import numba
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def depth_units(depth, units_per_metre, farthest, out):
     """Rounded units; 0 where the depth is not finite."""
     for row in range(depth.shape[0]):
@@ -14,7 +14,7 @@ def depth_units(depth, units_per_metre, farthest, out):
             out[row, column] = min(max(units, 0.0), farthest) if finite else 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def instance_bytes(instance, out):
     """The three low bytes, lowest first; returns whether every number fits into them."""
     seen = 0

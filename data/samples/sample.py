@@ -2,8 +2,9 @@
 
 import io
 import json
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -33,17 +34,19 @@ class Drawer:
         static: the log's map.
         options: what to draw and how.
         watch: measures "drawing".
+        kept: so many calls of `draw` have memory of their own; then it is used again, in turn.
     """
 
-    def __init__(self, static: Primitives, options: AugmentOptions, watch: Stopwatch) -> None:
+    def __init__(self, static: Primitives, options: AugmentOptions, watch: Stopwatch, kept: int = 1) -> None:
         self._backdrop, self._watch = Backdrop(static, options.backend), watch
         self._style = STYLES[options.style](samples=options.samples)
         self._outputs = ("rgb", *options.extra)
-        self._canvases = dict[tuple[str, int, int], View]()
+        self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))
 
     def draw(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> list[View]:
-        """One view per capture; valid until the next call. Agents stand where they were at the capture's time."""
+        """One view per capture; valid until the next call but `kept` - 1. Agents stand where they were at its time."""
         with self._watch.measure("drawing"):
+            self._canvases.rotate()
             views = dict[int, View]()
             for rows in _groups(captures):
                 group = [captures[row] for row in rows]
@@ -58,10 +61,11 @@ class Drawer:
         moving = build_dynamic(tracks, scene.lights.at(slice(nearest, nearest + 1)), 0)
         cameras = [capture.camera for capture in group]
         places = [(camera.name, camera.width, camera.height) for camera in cameras]
-        canvas = [[self._canvases[place] for place in places]] if all(p in self._canvases for p in places) else None
+        canvases = self._canvases[0]
+        canvas = [[canvases[place] for place in places]] if all(place in canvases for place in places) else None
         pose = first.world_from_ego[None]
         drawn = self._backdrop.render(moving, cameras, pose, self._style, self._outputs, canvas)
-        self._canvases.update(zip(places, drawn[0], strict=True))
+        canvases.update(zip(places, drawn[0], strict=True))
         return drawn[0]
 
 
@@ -73,30 +77,64 @@ def _groups(captures: Sequence[Capture]) -> list[list[int]]:
     return list(groups.values())
 
 
-def make_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions, watch: Stopwatch) -> Sample:
-    """Draws and encodes a viewpoint.
+@dataclass(frozen=True)
+class DrawnSample:
+    """A viewpoint with its images, before they are encoded.
+
+    Attributes:
+        viewpoint: the seat.
+        captures: when and from where each image was taken.
+        views: the image of each capture.
+    """
+
+    viewpoint: Viewpoint
+    captures: tuple[Capture, ...]
+    views: list[View]
+
+
+def draw_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions) -> DrawnSample:
+    """Draws a viewpoint.
 
     Args:
         viewpoint: the seat.
-        drawer: of the viewpoint's log.
+        drawer: of the viewpoint's log; its views stay its own, see `Drawer.draw`.
         options: what to make.
-        watch: measures "encoding" beside what the drawer measures.
-
-    Raises:
-        SwerveError: the file of a photograph cannot be read.
     """
     captures = captures_of(viewpoint, options.cameras, options.size)
-    views = drawer.draw(viewpoint, captures)
-    with watch.measure("encoding"):
-        members = dict[str, bytes]()
-        for capture, view in zip(captures, views, strict=True):
-            members.update(_image_members(capture, view, options))
-        boxes = box_arrays(viewpoint)
-        arrays = {**trajectory_arrays(viewpoint, options.history, options.future), **boxes}
-        details = _details(viewpoint, captures, options)
-        members["npz"] = _npz(arrays)
-        members["json"] = json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-        return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
+    return DrawnSample(viewpoint, captures, drawer.draw(viewpoint, captures))
+
+
+def encode_numbers(drawn: DrawnSample, options: AugmentOptions) -> Sample:
+    """The sample without its images: its JSON, its arrays, its line in the manifest."""
+    viewpoint = drawn.viewpoint
+    boxes, details = box_arrays(viewpoint), _details(viewpoint, drawn.captures, options)
+    members = {
+        "npz": _npz({**trajectory_arrays(viewpoint, options.history, options.future), **boxes}),
+        "json": json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(),
+    }
+    return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
+
+
+def encode_view(capture: Capture, view: View, options: AugmentOptions) -> dict[str, bytes]:
+    """The files of one camera: what was drawn, and the photograph beside it.
+
+    Raises:
+        SwerveError: the file of the photograph cannot be read.
+    """
+    name, members = safe_name(capture.camera.name), dict[str, bytes]()
+    if view.rgb is not None:
+        extension = EXTENSIONS[options.image_format]
+        members[f"{name}.{extension}"] = encode_image(view.rgb, options.image_format, options.quality)
+    if view.depth is not None:
+        members[f"{name}.depth.png"] = encode_depth(view.depth)
+    if view.semantic is not None:
+        members[f"{name}.semantic.png"] = encode_png(view.semantic)
+    if view.instance is not None:
+        members[f"{name}.instance.png"] = encode_instance(view.instance)
+    if capture.photo is not None:
+        content = capture.photo.read()
+        members[f"{name}.photo.{_photo_extension(content)}"] = content
+    return members
 
 
 def split_of(log: Log, options: AugmentOptions) -> Split:
@@ -127,24 +165,6 @@ def box_arrays(viewpoint: Viewpoint) -> Arrays:
         "box_heading": yaw_of(boxes).astype(np.float32),
         "box_velocity": (ground @ ego_from_world[:3, :3].T)[:, :2].astype(np.float32),
     }
-
-
-def _image_members(capture: Capture, view: View, options: AugmentOptions) -> dict[str, bytes]:
-    """The files of one camera."""
-    name, members = safe_name(capture.camera.name), dict[str, bytes]()
-    if view.rgb is not None:
-        extension = EXTENSIONS[options.image_format]
-        members[f"{name}.{extension}"] = encode_image(view.rgb, options.image_format, options.quality)
-    if view.depth is not None:
-        members[f"{name}.depth.png"] = encode_depth(view.depth)
-    if view.semantic is not None:
-        members[f"{name}.semantic.png"] = encode_png(view.semantic)
-    if view.instance is not None:
-        members[f"{name}.instance.png"] = encode_instance(view.instance)
-    if capture.photo is not None:
-        content = capture.photo.read()
-        members[f"{name}.photo.{_photo_extension(content)}"] = content
-    return members
 
 
 def _photo_extension(content: bytes) -> str:

@@ -32,14 +32,14 @@ def options():
     return AugmentOptions(every=0.5, shard_scenes=1, extra=("depth",), size=(480, 270))
 
 
-def run(folder):
-    return augment([SimpleSource(LOGS)], Path(folder), options(), workers=2)
+def run(folder, workers=2):
+    return augment([SimpleSource(LOGS)], Path(folder), options(), workers=workers)
 
 
 def start(folder):
-    """The job in a process of its own."""
+    """The job in a process of its own; one worker, which encodes in threads where there are several cores."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-    code += f"if __name__ == '__main__':\n    from test_augment_resume import run\n    run({str(folder)!r})"
+    code += f"if __name__ == '__main__':\n    from test_augment_resume import run\n    run({str(folder)!r}, workers=1)"
     paths = os.pathsep.join([str(Path(__file__).parents[1] / "support"), *sys.path])
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
 

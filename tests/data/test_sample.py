@@ -12,8 +12,9 @@ from simple_source import small_log
 
 from swerve.data.options import AugmentOptions
 from swerve.data.samples.capture import captures_of, tracks_at
+from swerve.data.samples.encoder import SampleEncoder
 from swerve.data.samples.encoding import decode_image, decode_instance, encode_image
-from swerve.data.samples.sample import Drawer, make_sample
+from swerve.data.samples.sample import Drawer, draw_sample
 from swerve.data.samples.trajectories import poses_at
 from swerve.data.stopwatch import Stopwatch
 from swerve.rasterizer import render
@@ -35,7 +36,12 @@ def made(viewpoint, **options):
     chosen = AugmentOptions(**{"extra": ("instance",), **options})
     watch = Stopwatch()
     drawer = Drawer(build_static(viewpoint.scene.log.road_map), chosen, watch)
-    return make_sample(viewpoint, drawer, chosen, watch)
+    return encoded(viewpoint, drawer, chosen, watch)
+
+
+def encoded(viewpoint, drawer, options, watch):
+    with SampleEncoder(options, 1, watch) as encoder:
+        return encoder.start(draw_sample(viewpoint, drawer, options))()
 
 
 def arrays_of(sample):
@@ -290,7 +296,7 @@ def test_memory_of_one_viewpoint_does_not_show_in_the_next():
     found = seats(small_log(), *kinds)
     options, watch = AugmentOptions(extra=("depth", "semantic", "instance")), Stopwatch()
     drawer = Drawer(build_static(found[0].scene.log.road_map), options, watch)
-    together = [make_sample(viewpoint, drawer, options, watch).members for viewpoint in found]
+    together = [encoded(viewpoint, drawer, options, watch).members for viewpoint in found]
     assert together == [made(viewpoint, extra=options.extra).members for viewpoint in found]
     assert watch.seconds["drawing"] > 0
     assert watch.seconds["encoding"] > 0
@@ -303,7 +309,7 @@ def test_smoothing_is_in_the_images_alone():
     for samples in (1, 2):
         options = AugmentOptions(views=("logged",), size=(64, 36), samples=samples, extra=("depth",))
         drawer = Drawer(build_static(log.road_map), options, Stopwatch())
-        made[samples] = make_sample(seat, drawer, options, Stopwatch()).members
+        made[samples] = encoded(seat, drawer, options, Stopwatch()).members
     assert made[1]["front.png"] != made[2]["front.png"]
     assert made[1]["front.depth.png"] == made[2]["front.depth.png"]
     assert made[1]["npz"] == made[2]["npz"]

@@ -1,6 +1,7 @@
 """A source of simple logs of which some come with photographs: importable by worker processes."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from simple_source import small_log
@@ -33,7 +34,8 @@ class PhotographedSource:
         # Taken a little after the step, from a little further on.
         ahead = np.eye(4)
         ahead[0, 3] = 0.1
-        photos = [Photo("front", time + 10_000, pose @ ahead, f"{self.folder}/front.jpg") for time, pose in poses]
+        file = Path(self.folder) / "front.jpg"
+        photos = [Photo("front", time + 10_000, pose @ ahead, file) for time, pose in poses]
         return replace(log, photos=tuple(photos))
 
 
