@@ -29,6 +29,7 @@ class AugmentOptions:
         size: width and height in pixels that every camera is resized to; the cameras' own if None.
         rig: "own" for each log's cameras, "default" for `swerve.data.rigs.default_rig` instead, without photographs.
         cameras: names of the cameras to draw; all if empty.
+        photos: whether pictures that stand in for photographs are drawn too, for every seat; of towns only.
         every: seconds between scenes.
         history: seconds before now.
         future: seconds after now.
@@ -51,6 +52,7 @@ class AugmentOptions:
     size: tuple[int, int] | None = None
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
+    photos: bool = False
     every: float = 0.5
     history: float = 2.0
     future: float = 5.0

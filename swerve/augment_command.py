@@ -70,6 +70,9 @@ def augment(
         Rig, typer.Option(help="own: each log's cameras; default: eight around the car, without photos.")
     ] = Rig.own,
     cameras: Annotated[str, typer.Option(help="Names of the cameras, separated by commas. Default: all.")] = "",
+    photos: Annotated[
+        bool, typer.Option("--photos", help="Towns only: also draw stand-ins for photographs, for every view.")
+    ] = False,
     every: Annotated[float, typer.Option(help="Seconds between the scenes of a log.")] = 0.5,
     history: Annotated[float, typer.Option(help="Seconds of a scene before now.")] = 2.0,
     future: Annotated[float, typer.Option(help="Seconds of a scene after now.")] = 5.0,
@@ -115,6 +118,7 @@ def augment(
         size=_size(size),
         rig=cast(RigName, rig.value),
         cameras=_names(cameras),
+        photos=photos,
         every=every,
         history=history,
         future=future,

@@ -17,6 +17,7 @@ from swerve.data.samples.capture import chosen_cameras
 from swerve.data.samples.encoder import SampleEncoder
 from swerve.data.samples.sample import Drawer, draw_sample, split_of
 from swerve.data.samples.shards import Sample, ShardWriter
+from swerve.data.samples.stand_ins import StandIns
 from swerve.data.source import Source
 from swerve.data.stopwatch import Stopwatch
 from swerve.scenes import Log, Scene, SwerveError, windows_of
@@ -115,7 +116,9 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     with watch.measure("viewpoints"):
         geometry = prepare(log)
     with watch.measure("drawing"):
-        drawer = Drawer(build_static(log.road_map), options, watch, kept=2 if work.threads > 1 else 1)
+        stand_ins = StandIns(log, options) if options.photos else None
+        kept = 2 if work.threads > 1 else 1
+        drawer = Drawer(build_static(log.road_map), options, watch, stand_ins, kept)
     return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch)
 
 

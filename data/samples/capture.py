@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,6 +10,14 @@ from jaxtyping import Float, Int
 from swerve.scenes import Camera, Log, Photo, SwerveError, Tracks
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """An image that is there already, as a file's bytes."""
+
+    def read(self) -> bytes:
+        """The JPEG or PNG image."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +28,13 @@ class Capture:
         camera: what it is drawn with.
         time_us: when it is taken.
         world_from_ego: where the vehicle is at that time.
-        photo: the real image that it stands beside, if there is one.
+        photo: the real image that it stands beside, if there is one; or what stands in for it.
     """
 
     camera: Camera
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
-    photo: Photo | None = None
+    photo: Photo | Encoded | None = None
 
 
 def captures_of(

@@ -16,10 +16,11 @@ from swerve.data.options import AugmentOptions
 from swerve.data.samples.capture import Capture, captures_of, tracks_at
 from swerve.data.samples.encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
 from swerve.data.samples.shards import FORMAT, Sample
+from swerve.data.samples.stand_ins import StandIn, StandIns
 from swerve.data.samples.trajectories import Arrays, trajectory_arrays
 from swerve.data.stopwatch import Stopwatch
 from swerve.rasterizer import Backdrop, Style, View
-from swerve.scenes import Log, Split
+from swerve.scenes import Log, Photo, Split
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
 from swerve.scenes.viewpoints import Viewpoint
@@ -34,11 +35,19 @@ class Drawer:
         static: the log's map.
         options: what to draw and how.
         watch: measures "drawing".
+        stand_ins: draws what stands in for photographs, where it is wanted.
         kept: so many calls of `draw` have memory of their own; then it is used again, in turn.
     """
 
-    def __init__(self, static: Primitives, options: AugmentOptions, watch: Stopwatch, kept: int = 1) -> None:
-        self._backdrop, self._watch = Backdrop(static, options.backend), watch
+    def __init__(
+        self,
+        static: Primitives,
+        options: AugmentOptions,
+        watch: Stopwatch,
+        stand_ins: StandIns | None = None,
+        kept: int = 1,
+    ) -> None:
+        self._backdrop, self._watch, self._stand_ins = Backdrop(static, options.backend), watch, stand_ins
         self._style = STYLES[options.style](samples=options.samples)
         self._outputs = ("rgb", *options.extra)
         self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))
@@ -52,6 +61,13 @@ class Drawer:
                 group = [captures[row] for row in rows]
                 views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
             return [views[row] for row in range(len(captures))]
+
+    def photograph(self, viewpoint: Viewpoint, captures: tuple[Capture, ...]) -> tuple[Capture, ...]:
+        """The captures with what stands in for their photographs; as they are where none is wanted."""
+        if self._stand_ins is None:
+            return captures
+        with self._watch.measure("photographs"):
+            return self._stand_ins.beside(viewpoint, captures)
 
     def _draw_together(self, viewpoint: Viewpoint, group: Sequence[Capture]) -> list[View]:
         """Captures of one time and pose."""
@@ -100,7 +116,7 @@ def draw_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions) -
         drawer: of the viewpoint's log; its views stay its own, see `Drawer.draw`.
         options: what to make.
     """
-    captures = captures_of(viewpoint, options.cameras, options.size)
+    captures = drawer.photograph(viewpoint, captures_of(viewpoint, options.cameras, options.size))
     return DrawnSample(viewpoint, captures, drawer.draw(viewpoint, captures))
 
 
@@ -209,7 +225,7 @@ def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
     """Calibration of an image, and the time and pose at which it was taken."""
     camera, lens = capture.camera, capture.camera.lens
     now_from_capture = (
-        np.eye(4) if capture.photo is None else inverse(viewpoint.world_from_ego) @ capture.world_from_ego
+        inverse(viewpoint.world_from_ego) @ capture.world_from_ego if isinstance(capture.photo, Photo) else np.eye(4)
     )
     return {
         "name": camera.name,
@@ -221,6 +237,7 @@ def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
         "time_us": int(capture.time_us),
         "now_from_capture": now_from_capture.tolist(),
         "photo": capture.photo is not None,
+        "stand_in": isinstance(capture.photo, StandIn),
     }
 
 

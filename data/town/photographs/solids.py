@@ -100,9 +100,9 @@ class Solid:
         corners = (self.corners * sizes[:, None, None]) @ turns + positions[:, None, None]
         normals = (self.normals / sizes[:, None, None]) @ turns
         normals /= np.maximum(np.linalg.norm(normals, axis=3, keepdims=True), 1e-12)
-        rest = (np.concatenate([array] * len(headings)) for array in (self.materials, self.tints, self.frames))
-        instances = np.concatenate([self.instances] * len(headings))
-        return Solid(corners.reshape(-1, 3, 3), normals.reshape(-1, 3, 3), *rest, instances)
+        rows = np.tile(np.arange(len(self)), len(headings))
+        rest = {name: getattr(self, name)[rows] for name in ("materials", "tints", "frames", "instances")}
+        return Solid(corners.reshape(-1, 3, 3), normals.reshape(-1, 3, 3), **rest)
 
     def numbered(self, instance: int) -> "Solid":
         """The same triangles as one instance."""

@@ -6,7 +6,6 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.data.town import generate_town
 from swerve.data.town.photographs.buildings import CLEARANCE, build_house, draw_plots
 from swerve.data.town.photographs.ground import paved_area
 from swerve.data.town.photographs.look import draw_look
@@ -16,10 +15,11 @@ from swerve.data.town.photographs.shapes import ball, box, tube
 from swerve.data.town.photographs.solids import Material, plane_normals
 from swerve.data.town.photographs.vegetation import build_vegetation
 from swerve.data.town.photographs.vehicles import vehicle_body
+from swerve.data.town.plan import plan_town
 from swerve.scenes import LightState, ObjectClass, keyed_generator
 from swerve.scenes.primitives.cuboids import SIGNAL_SIZE
 
-TINT = (0.2, 0.3, 0.4)
+NAME, TINT = "town-000006", (0.2, 0.3, 0.4)
 
 
 def excess(solid, size):
@@ -89,14 +89,14 @@ def test_solids_are_closed_and_face_outwards(solid, volume):
 
 @pytest.fixture(scope="module")
 def town():
-    log = generate_town("town-000006")
-    return log, paved_area(log.road_map)
+    road_map = plan_town(NAME, 0).road_map
+    return road_map, paved_area(road_map)
 
 
 def test_houses_stand_clear_of_every_lane_walkway_and_bay(town):
-    log, paved = town
-    plots = draw_plots(paved, keyed_generator(0, log.name, "plots"))
-    areas = [*log.road_map.lanes, *log.road_map.walkways, *log.road_map.car_parks, *log.road_map.drivable_areas]
+    road_map, paved = town
+    plots = draw_plots(paved, keyed_generator(0, NAME, "plots"))
+    areas = [*road_map.lanes, *road_map.walkways, *road_map.car_parks, *road_map.drivable_areas]
     ground = shapely.STRtree([shapely.Polygon(area.polygon[:, :2]).buffer(0) for area in areas])
     footprints = [shapely.Polygon(plot.corners) for plot in plots]
     assert len(plots) > 80
@@ -106,19 +106,19 @@ def test_houses_stand_clear_of_every_lane_walkway_and_bay(town):
     for first, second in shapely.STRtree(footprints).query(footprints).T:
         if first < second:
             assert footprints[first].intersection(footprints[second]).area < 0.05 * footprints[first].area
-    house = build_house(plots[0], log.road_map.ground, keyed_generator(0, "house"))
+    house = build_house(plots[0], road_map.ground, keyed_generator(0, "house"))
     walls = house.corners[house.materials == Material.FACADE]
     assert shapely.distance(shapely.points(walls.reshape(-1, 3)[:, :2]), footprints[0]).max() < 1e-6
 
 
 def test_nothing_grows_on_the_road(town):
-    log, paved = town
+    road_map, paved = town
     built = shapely.Polygon()
-    way = log.ego.positions[:, :2]
-    look = draw_look(log.name, 0)
-    green = build_vegetation(paved, built, way, log.road_map.ground, look, keyed_generator(0, log.name, "garden"))
+    way = np.concatenate([lane.centerline[:, :2] for lane in road_map.lanes[:6]])
+    look = draw_look(NAME, 0)
+    green = build_vegetation(paved, built, way, road_map.ground, look, keyed_generator(0, NAME, "garden"))
     points = green.corners.mean(axis=1)
-    low = points[:, 2] - log.road_map.ground.at(points[:, :2]) < 1.5
+    low = points[:, 2] - road_map.ground.at(points[:, :2]) < 1.5
     shapely.prepare(paved)
     assert low.sum() > 500
     assert not shapely.contains_xy(paved, *points[low, :2].T).any()

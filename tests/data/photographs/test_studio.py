@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.data.town import generate_town
+from swerve.data.town import TownOptions, generate_town
 from swerve.data.town.photographs import PhotoStudio, draw_look, light_kernels
 from swerve.data.town.photographs.shadows import shadow_map
 from swerve.data.town.photographs.shapes import box
@@ -15,12 +15,12 @@ from swerve.scenes import Lens, SwerveError
 from swerve.scenes.primitives import FIRST_MAP_INSTANCE, FIRST_SIGNAL_INSTANCE, agent_cuboids, build_static
 from swerve.scenes.transforms import upright
 
-NAME, STEP = "town-000005", 100
+NAME, STEP = "town-000005", 20
 
 
 @pytest.fixture(scope="module")
 def log():
-    return generate_town(NAME)
+    return generate_town(NAME, options=TownOptions(seconds=4.0))
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,10 @@ def test_the_lens_bends_it(log, studio):
     there = straight.project(bent.unproject(pixels))[0]
     i, j = np.floor(there[:, 1]).astype(int), np.floor(there[:, 0]).astype(int)
     assert ((i >= 0) & (i < 280) & (j >= 0) & (j < 480)).all()
-    assert (with_lens[rows.ravel(), columns.ravel()] == without[i, j]).mean() > 0.96
-    assert (with_lens[rows.ravel(), columns.ravel()] == without[rows.ravel(), columns.ravel()]).mean() < 0.93
+    through = (with_lens[rows.ravel(), columns.ravel()] != without[i, j]).mean()
+    past = (with_lens[rows.ravel(), columns.ravel()] != without[rows.ravel(), columns.ravel()]).mean()
+    assert through < 0.04
+    assert through < past / 3
     assert bent.lens != Lens()
 
 
@@ -95,14 +97,16 @@ def test_another_pose_gives_another_picture_that_fits_its_raster(log, studio):
     pose = log.ego.world_from_ego[STEP] @ upright(np.array([0.5, 1.5, 0.0]), 0.12)
     cameras = rig_of(log, "front")
     there, here = shoot(studio, log, cameras, pose)[0], shoot(studio, log, cameras)[0]
-    assert (there.instance != here.instance).mean() > 0.15
+    assert (there.instance != here.instance).mean() > 0.04
+    assert np.abs(there.rgb.astype(int) - here.rgb).mean() > 8
     raster = render(build_static(log.road_map), cameras, pose[None], outputs=("instance",))[0][0].instance
     ground = (there.instance >= FIRST_MAP_INSTANCE) & (raster > 0)
     agree, wrong = ((there if right else here).instance[ground] == raster[ground] for right in (True, False))
-    assert agree.mean() > 0.93 > wrong.mean() + 0.05
+    assert agree.mean() > 0.97
+    assert 1 - agree.mean() < (1 - wrong.mean()) / 2
 
 
-@pytest.mark.parametrize("weather", ["wet", "dusk"])
+@pytest.mark.parametrize("weather", ["wet"])
 def test_pictures_are_neither_black_nor_white(log, studio, weather):
     cameras = rig_of(log, "front", "back_left", size=(240, 140))
     for taken in (shoot(studio, log, cameras), shoot(PhotoStudio(log, weather=weather), log, cameras)):

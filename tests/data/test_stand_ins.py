@@ -1,0 +1,69 @@
+"""Stand-ins for photographs: beside every view of a town, marked as what they are, and made of nothing else."""
+
+import json
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from swerve.data.options import AugmentOptions
+from swerve.data.samples.capture import captures_of
+from swerve.data.samples.encoding import decode_image
+from swerve.data.samples.sample import Drawer, draw_sample, encode_numbers, encode_view
+from swerve.data.samples.stand_ins import StandIns
+from swerve.data.stopwatch import Stopwatch
+from swerve.data.town import TownOptions, generate_town
+from swerve.scenes import SwerveError, scenes_of
+from swerve.scenes.primitives import build_static
+from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, prepare, viewpoints
+
+OPTIONS = AugmentOptions(photos=True, size=(160, 96), cameras=("front",))
+
+
+@pytest.fixture(scope="module")
+def log():
+    return generate_town("town-000002", options=TownOptions(seconds=8.0))
+
+
+def test_every_kind_of_seat_gets_one_of_its_own(log):
+    stand_ins, watch = StandIns(log, OPTIONS), Stopwatch()
+    drawer = Drawer(build_static(log.road_map), OPTIONS, watch, stand_ins)
+    made, _ = viewpoints(scenes_of(log)[0], list(ViewpointKind)[:3], ViewpointOptions(), 0, prepare(log))
+    first = {viewpoint.kind: viewpoint for viewpoint in made[::-1]}
+    assert set(first) == {ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT}
+    images = MappingProxyType({kind: checked(viewpoint, drawer) for kind, viewpoint in first.items()})
+    logged = images[ViewpointKind.LOGGED].astype(int)
+    for kind in (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT):
+        assert np.abs(images[kind] - logged).mean() > 4
+    assert watch.seconds["photographs"] > 0
+
+
+def checked(viewpoint, drawer):
+    """The stand-in of a viewpoint's front camera, after a look at what is written of it."""
+    drawn = draw_sample(viewpoint, drawer, OPTIONS)
+    entry = json.loads(encode_numbers(drawn, OPTIONS).members["json"])["cameras"][0]
+    assert entry["photo"]
+    assert entry["stand_in"]
+    assert entry["now_from_capture"] == np.eye(4).tolist()
+    members = encode_view(drawn.captures[0], drawn.views[0], OPTIONS)
+    assert set(members) == {"front.png", "front.photo.jpg"}
+    again = drawer.photograph(viewpoint, captures_of(viewpoint, OPTIONS.cameras, OPTIONS.size))
+    assert again[0].photo.read() == members["front.photo.jpg"]
+    image = decode_image(members["front.photo.jpg"])
+    assert image.shape == decode_image(members["front.png"]).shape == (96, 160, 3)
+    return image
+
+
+def test_without_the_option_there_is_none(log):
+    options = replace(OPTIONS, photos=False)
+    made, _ = viewpoints(scenes_of(log)[0], [ViewpointKind.LOGGED], ViewpointOptions(), 0, prepare(log))
+    drawn = draw_sample(made[0], Drawer(build_static(log.road_map), options, Stopwatch()), options)
+    entry = json.loads(encode_numbers(drawn, options).members["json"])["cameras"][0]
+    assert not entry["photo"]
+    assert not entry["stand_in"]
+
+
+def test_real_places_are_not_made_up(log):
+    with pytest.raises(SwerveError, match="av2"):
+        StandIns(replace(log, source="av2"), OPTIONS)
