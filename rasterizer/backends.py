@@ -1,5 +1,6 @@
 """Which back ends there are on this machine."""
 
+import os
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from typing import Literal
@@ -12,7 +13,7 @@ BACKENDS: tuple[Chosen, ...] = ("numba", "cuda", "nvdiffrast")
 # What has to be imported for each, and how to install it.
 _NEEDED: dict[Chosen, tuple[tuple[str, str, str], ...]] = {
     "numba": (),
-    "cuda": (("numba.cuda", "numba-cuda", "pip install 'swerve[cuda]'"),),
+    "cuda": (("numba_cuda", "numba-cuda", "pip install 'swerve[cuda]'"),),
     "nvdiffrast": (
         ("torch", "torch", "pip install 'swerve[torch]'"),
         (
@@ -79,6 +80,8 @@ def drawing_packages(backend: Chosen) -> tuple[str, ...]:
 
 def _missing(backend: Chosen) -> list[tuple[str, str]]:
     """What a back end lacks: packages, and the commands to install them."""
+    if backend == "cuda" and os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        return []  # The simulator is a part of numba. So is an older CUDA target, which cannot compile our kernels.
     return [(package, install) for module, package, install in _NEEDED[backend] if find_spec(module) is None]
 
 

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from swerve.rasterizer import backends
 from swerve.rasterizer.backends import resolved, why_not
-from swerve.scenes import SwerveError
+from swerve.scenes import MissingExtraError, SwerveError
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,3 +29,13 @@ def test_auto_takes_what_is_there_and_others_say_why_not():
     if why_not("cuda"):
         with pytest.raises(SwerveError, match="cuda"):
             resolved("cuda")
+
+
+def test_the_cuda_target_within_numba_is_not_enough(monkeypatch):
+    """It is always there, finds GPUs, and fails to compile the kernels: "auto" must not choose it."""
+    monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "numba_cuda" else find_spec(name))
+    assert why_not("cuda") == "numba-cuda is not installed"
+    assert resolved("auto") == "numba"
+    with pytest.raises(MissingExtraError, match="numba-cuda"):
+        resolved("cuda")
