@@ -31,7 +31,7 @@ _inverse_depth = cuda.jit(device=True)(geometry_kernels._inverse_depth.py_func)
 _clip = cuda.jit(device=True)(geometry_kernels._clip.py_func)
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def find_chunks(mesh, views, pairs, counters):
     """Notes (view, chunk) for every chunk that a view may see. One thread per view and chunk."""
     chunk, view = cuda.grid(2)
@@ -49,7 +49,7 @@ def find_chunks(mesh, views, pairs, counters):
     pairs[place, 0], pairs[place, 1] = view, chunk
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def clip_triangles(mesh, views, pairs, planes, outlines, starts, chords, counters):
     """Appends polygons. One block per pair of view and chunk; what does not fit is counted and not stored."""
     view, chunk = pairs[cuda.blockIdx.x, 0], pairs[cuda.blockIdx.x, 1]
@@ -163,7 +163,7 @@ def _pixel(views, view, x, y):
     return views.fx[view] * x + views.cx[view], views.fy[view] * y + views.cy[view]
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def count_spans(views, outlines, starts, chords, row_counts, counters):
     """Adds every polygon's spans to the counts of its rows. One warp per polygon, one thread per row."""
     polygon = (cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x) // WARP
@@ -224,7 +224,7 @@ def _insert(columns, count, column):
     columns[k] = column
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def place_rows(row_counts, row_starts, counters):
     """Gives every row room for its spans, and sets its count to 0. One thread per row."""
     row = cuda.grid(1)
@@ -233,7 +233,7 @@ def place_rows(row_counts, row_starts, counters):
         row_counts[row] = 0
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def write_spans(views, outlines, starts, chords, row_starts, row_counts, spans):
     """Stores the spans (first column, column after the last, polygon) of every row. Threads as in `count_spans`."""
     polygon = (cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x) // WARP
@@ -252,7 +252,7 @@ def write_spans(views, outlines, starts, chords, row_starts, row_counts, spans):
         row += WARP
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def shade_rows(mesh, views, row_views, planes, outlines, row_starts, row_counts, spans, rays, look, images):
     """Writes the images. One block per row and piece of `TILE` columns."""
     line, left = cuda.blockIdx.x, cuda.blockIdx.y * TILE
@@ -338,7 +338,7 @@ def _write_pixel(mesh, look, images, pixel, key):
             images.rgb[pixel, channel] = np.int32(ground + (color - ground) * alpha + np.float32(0.5))
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def average(fine, views, fine_views, row_views, samples, rgb):
     """Every pixel becomes the rounded mean of samples x samples finer ones. One block per row."""
     line = cuda.blockIdx.x
