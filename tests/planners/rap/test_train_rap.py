@@ -141,7 +141,7 @@ def test_the_command_trains(dataset, tmp_path):
         (("--config", "list.json"), "must be an object with fields of RapConfig"),
         (("--config", "wings.json"), "does not know .'wings'"),
         (("--config", "tiny", "--parts", "paired:much"), "'paired:much' is not NAME:SHARE"),
-        (("--config", "tiny", "--parts", "shrubs:1"), "'shrubs:1' is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of paired"),
+        (("--config", "tiny", "--parts", "shrubs:1"), "'shrubs:1' is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of"),
     ],
 )
 def test_mistakes_of_the_command_are_named(more, complaint, dataset, tmp_path, monkeypatch):
