@@ -30,7 +30,7 @@ bench: $(VENV)/dev
 
 # On a machine with an NVIDIA GPU: what the tests on the simulator cannot confirm, then views per second.
 bench-gpu: $(VENV)/dev
-	$(PIP) --editable '.[cuda]'
+	$(PIP) --editable '.[cuda,nvjpeg]'
 	$(BIN)/pytest tests/gpu
 	$(BIN)/python tests/bench/run.py views
 

@@ -1,12 +1,13 @@
 """What stands still, drawn again and again with what moves before it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from swerve.rasterizer.backends import Backend, resolved
-from swerve.rasterizer.render import View, render, render_on_gpu
+from swerve.rasterizer.render import View, passes_on_gpu, render, render_on_gpu
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives
@@ -24,7 +25,8 @@ class Backdrop:
     """
 
     def __init__(self, still: Primitives, backend: Backend = "numba") -> None:
-        self._still, self._mesh, self._backend = still, None, resolved(backend)
+        self._still, self._backend = still, resolved(backend)
+        self._mesh: Any = None  # A `DeviceMesh`, which is imported only where there is a GPU.
         if self._backend == "cuda":
             from swerve.rasterizer.cuda import DeviceMesh
 
@@ -44,6 +46,25 @@ class Backdrop:
         if self._mesh is None:
             whole = self._still.joined(moving)
             return render(whole, cameras, world_from_ego, style, outputs, out, self._backend)
+        return render_on_gpu(self._mesh, self._with(moving), cameras, world_from_ego, style, outputs, out)
+
+    def passes_on_gpu(
+        self,
+        moving: Primitives,
+        cameras: Sequence[Camera],
+        world_from_ego: Float[np.ndarray, "p 4 4"],
+        style: Style,
+        outputs: tuple[str, ...] = ("rgb",),
+    ) -> Iterator[Any]:
+        """As `render`, left on the GPU: `swerve.rasterizer.cuda.DeviceImages` that follow each other. For cuda alone.
+
+        They stay what they are in later calls; use them up before the next one all the same, since each begins when
+        it is asked for.
+        """
+        assert self._mesh is not None, "the other back ends leave nothing on the GPU"
+        return passes_on_gpu(self._mesh, self._with(moving), cameras, world_from_ego, style, outputs)
+
+    def _with(self, moving: Primitives) -> tuple[int, int]:
+        """The parts of the mesh: what stands still, and this."""
         self._mesh.keep(1)
-        parts = (0, self._mesh.add(moving))
-        return render_on_gpu(self._mesh, parts, cameras, world_from_ego, style, outputs, out)
+        return (0, self._mesh.add(moving))

@@ -1,9 +1,10 @@
 """The one call: primitives, cameras and poses in, views out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,13 +135,28 @@ def render_on_gpu(
     out: list[list[View]] | None = None,
 ) -> list[list[View]]:
     """As `render`, of one or two parts of a mesh that is on the device already."""
+    passes = passes_on_gpu(mesh, parts, cameras, world_from_ego, style, outputs)
+    # By a map, which lets go of the images of a pass before it asks for the next.
+    copied = list(chain.from_iterable(map(methodcaller("to_host"), passes)))
+    return _as_views(copied, cameras, world_from_ego, outputs, out)
+
+
+def passes_on_gpu(
+    mesh: Any,  # noqa: ANN401 as above
+    parts: tuple[int, ...],
+    cameras: Sequence[Camera],
+    world_from_ego: Float[np.ndarray, "p 4 4"],
+    style: Style,
+    outputs: tuple[str, ...],
+) -> Iterator[Any]:
+    """As `render_on_gpu`, left on the device: `DeviceImages` that follow each other by pose, then camera."""
     from swerve.rasterizer.cuda import Request
-    from swerve.rasterizer.cuda.host import draw_requests
+    from swerve.rasterizer.cuda.host import draw_passes
 
     _check_outputs(outputs)
     _check_poses(world_from_ego)
     requests = [Request(camera, pose, parts) for pose in world_from_ego for camera in cameras]
-    return _as_views(draw_requests(mesh, requests, style, outputs), cameras, world_from_ego, outputs, out)
+    return draw_passes(mesh, requests, style, outputs)
 
 
 def _render_with_nvdiffrast(

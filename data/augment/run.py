@@ -13,6 +13,7 @@ from swerve.data.augment.records import LAYOUT, finished_chunks, read_records, r
 from swerve.data.files import to_json, told_where, write_atomically
 from swerve.data.jobs import job_config, log_names, open_job, run_work, usable_cores
 from swerve.data.options import AugmentOptions
+from swerve.data.samples.gpu_encoding import jpeg_packages
 from swerve.data.source import Source
 from swerve.rasterizer.backends import drawing_packages, resolved
 
@@ -59,7 +60,8 @@ def augment(
     owners = log_names(sources)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     backend = resolved(options.backend)
-    options, packages = replace(options, backend=backend), (*_PACKAGES, *drawing_packages(backend))
+    options = replace(options, backend=backend)
+    packages = (*_PACKAGES, *drawing_packages(backend), *jpeg_packages(options))
     with open_job(folder, job_config(asdict(options), logs, packages), LAYOUT):
         with told_where(folder):
             remove_unnamed_shards(folder)

@@ -15,12 +15,13 @@ from swerve.data.files import safe_name
 from swerve.data.options import AugmentOptions
 from swerve.data.samples.capture import Capture, captures_of, tracks_at
 from swerve.data.samples.encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
+from swerve.data.samples.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
 from swerve.data.samples.shards import FORMAT, Sample
 from swerve.data.samples.stand_ins import StandIn, StandIns
 from swerve.data.samples.trajectories import Arrays, trajectory_arrays
 from swerve.data.stopwatch import Stopwatch
 from swerve.rasterizer import Backdrop, Style, View
-from swerve.scenes import Log, Photo, Split
+from swerve.scenes import Camera, Log, Photo, Split
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
 from swerve.scenes.viewpoints import Viewpoint
@@ -34,7 +35,7 @@ class Drawer:
     Args:
         static: the log's map.
         options: what to draw and how.
-        watch: measures "drawing".
+        watch: measures "drawing", and "encoding" where JPEGs are made on the GPU.
         stand_ins: draws what stands in for photographs, where it is wanted.
         kept: so many calls of `draw` have memory of their own; then it is used again, in turn.
     """
@@ -50,17 +51,20 @@ class Drawer:
         self._backdrop, self._watch, self._stand_ins = Backdrop(static, options.backend), watch, stand_ins
         self._style = STYLES[options.style](samples=options.samples)
         self._outputs = ("rgb", *options.extra)
+        self._jpegs = GpuJpegs(options.quality) if jpeg_packages(options) else None
         self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))
 
     def draw(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> list[View]:
-        """One view per capture; valid until the next call but `kept` - 1. Agents stand where they were at its time."""
-        with self._watch.measure("drawing"):
-            self._canvases.rotate()
-            views = dict[int, View]()
-            for rows in _groups(captures):
-                group = [captures[row] for row in rows]
-                views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
-            return [views[row] for row in range(len(captures))]
+        """One view per capture; valid until the next call but `kept` - 1. Agents stand where they were at its time.
+
+        With JPEGs made on the GPU they are `EncodedView`s.
+        """
+        self._canvases.rotate()
+        views = dict[int, View]()
+        for rows in _groups(captures):
+            group = [captures[row] for row in rows]
+            views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
+        return [views[row] for row in range(len(captures))]
 
     def photograph(self, viewpoint: Viewpoint, captures: tuple[Capture, ...]) -> tuple[Capture, ...]:
         """The captures with what stands in for their photographs; as they are where none is wanted."""
@@ -71,18 +75,40 @@ class Drawer:
 
     def _draw_together(self, viewpoint: Viewpoint, group: Sequence[Capture]) -> list[View]:
         """Captures of one time and pose."""
-        scene, first = viewpoint.scene, group[0]
-        tracks = tracks_at(viewpoint.tracks, scene.times_us, first.time_us)
-        nearest = int(np.abs(scene.times_us - first.time_us).argmin())
-        moving = build_dynamic(tracks, scene.lights.at(slice(nearest, nearest + 1)), 0)
-        cameras = [capture.camera for capture in group]
+        cameras, pose = [capture.camera for capture in group], group[0].world_from_ego[None]
+        with self._watch.measure("drawing"):
+            moving = _moving(viewpoint, group[0].time_us)
+            if self._jpegs is None:
+                return self._draw_on_canvas(moving, cameras, pose)
+            # All of them: then the GPU is done, and the time of the JPEGs is theirs alone.
+            passes = list(self._backdrop.passes_on_gpu(moving, cameras, pose, self._style, self._outputs))
+        with self._watch.measure("encoding"):
+            jpegs = self._jpegs.encode([one.image("rgb", row) for one in passes for row in range(len(one.shapes))])
+        with self._watch.measure("drawing"):
+            rest = [image for one in passes for image in one.to_host(self._outputs[1:])]
+        return [
+            EncodedView(camera, pose[0], jpeg=jpeg, **images)
+            for camera, jpeg, images in zip(cameras, jpegs, rest, strict=True)
+        ]
+
+    def _draw_on_canvas(
+        self, moving: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "1 4 4"]
+    ) -> list[View]:
+        """Into the memory of an earlier call, if there is one."""
         places = [(camera.name, camera.width, camera.height) for camera in cameras]
         canvases = self._canvases[0]
         canvas = [[canvases[place] for place in places]] if all(place in canvases for place in places) else None
-        pose = first.world_from_ego[None]
         drawn = self._backdrop.render(moving, cameras, pose, self._style, self._outputs, canvas)
         canvases.update(zip(places, drawn[0], strict=True))
         return drawn[0]
+
+
+def _moving(viewpoint: Viewpoint, time_us: int) -> Primitives:
+    """Agents and lights at a time."""
+    scene = viewpoint.scene
+    nearest = int(np.abs(scene.times_us - time_us).argmin())
+    tracks = tracks_at(viewpoint.tracks, scene.times_us, time_us)
+    return build_dynamic(tracks, scene.lights.at(slice(nearest, nearest + 1)), 0)
 
 
 def _groups(captures: Sequence[Capture]) -> list[list[int]]:
@@ -138,8 +164,10 @@ def encode_view(capture: Capture, view: View, options: AugmentOptions) -> dict[s
         SwerveError: the file of the photograph cannot be read.
     """
     name, members = safe_name(capture.camera.name), dict[str, bytes]()
-    if view.rgb is not None:
-        extension = EXTENSIONS[options.image_format]
+    extension = EXTENSIONS[options.image_format]
+    if isinstance(view, EncodedView):
+        members[f"{name}.{extension}"] = view.jpeg
+    elif view.rgb is not None:
         members[f"{name}.{extension}"] = encode_image(view.rgb, options.image_format, options.quality)
     if view.depth is not None:
         members[f"{name}.depth.png"] = encode_depth(view.depth)

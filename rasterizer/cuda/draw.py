@@ -55,9 +55,10 @@ class DeviceImages:
         rows = self.flat[output][first : first + height * width]
         return rows.reshape((height, width, *PIXELS[output][1]))
 
-    def to_host(self) -> list[dict[str, np.ndarray]]:
-        """All images, copied: by view, then output."""
-        host = {name: array.copy_to_host() for name, array in self.flat.items()}
+    def to_host(self, outputs: Sequence[str] | None = None) -> list[dict[str, np.ndarray]]:
+        """Images, copied: by view, then output. Only the given outputs, or all of them."""
+        wanted = self.flat if outputs is None else outputs
+        host = {name: self.flat[name].copy_to_host() for name in wanted}
         return [
             {
                 name: array[first : first + height * width].reshape((height, width, *PIXELS[name][1]))

@@ -1,27 +1,31 @@
-"""Images from the GPU in host memory, in passes that fit its own."""
+"""Any number of images, in passes that fit into the GPU's memory."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-import numpy as np
+from numba import cuda
 
 from swerve.rasterizer.cuda.device import DeviceMesh, Request
-from swerve.rasterizer.cuda.draw import Drawer
+from swerve.rasterizer.cuda.draw import DeviceImages, Drawer
 from swerve.rasterizer.style import Style
 
 # Pixels that are drawn in one pass: 70 full-size images of two million, some 4 GB of device memory with all spans.
 _PIXELS_PER_PASS = 1 << 27
 
 
-def draw_requests(
+def draw_passes(
     mesh: DeviceMesh, requests: Sequence[Request], style: Style, outputs: Sequence[str]
-) -> list[dict[str, np.ndarray]]:
-    """Images by request, then output, drawn in as few passes as the memory allows and copied to the host."""
+) -> Iterator[DeviceImages]:
+    """Images in the order of the requests, in as few passes as the memory allows; each is finished when it is given."""
     drawer = _drawer(threading.get_ident())
-    images = []
     for batch in _batches(requests, _PIXELS_PER_PASS // style.samples**2):
-        images += drawer.draw(mesh, batch, style, outputs).to_host()
+        yield _finished(drawer.draw(mesh, batch, style, outputs))
+
+
+def _finished(images: DeviceImages) -> DeviceImages:
+    """Once the device is done: whoever reads them there may do so in another stream."""
+    cuda.synchronize()
     return images
 
 

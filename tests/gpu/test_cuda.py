@@ -11,7 +11,7 @@ import pytest
 from alike import OUTPUTS, images_of
 from drawn_scenes import LENSES, box, facing_square, looking, triangles
 
-from swerve.rasterizer import Style, render
+from swerve.rasterizer import Backdrop, Style, render
 from swerve.rasterizer.backends import why_not
 from swerve.scenes import SwerveError
 from swerve.scenes.primitives import Semantic
@@ -20,7 +20,7 @@ from swerve.scenes.transforms import upright
 if why_not("cuda"):
     pytest.skip(f"cuda: {why_not('cuda')}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request
+from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request, host
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 SIZE = (24, 16) if SIMULATED else (1920, 1120)
@@ -89,6 +89,20 @@ def test_parts_are_seen_by_those_who_ask_for_them():
     assert mesh.add(late) == 1
     again = Drawer().draw(mesh, [Request(other, pose, (0, 1))], Style.rap(), OUTPUTS)
     assert_agree(expected[1:2], again.to_host())
+
+
+def test_images_of_a_backdrop_are_left_on_the_device(monkeypatch):
+    """In passes of one image, which stay what they are while the next is drawn."""
+    monkeypatch.setattr(host, "_PIXELS_PER_PASS", 1)
+    still, moving, poses = small_scene(), box((6, 0, 1), (4, 2, 2), 50), np.eye(4)[None]
+    cameras = [looking().resized(*SIZE), looking().resized(SIZE[0] // 2, SIZE[1])]
+    passes = list(Backdrop(still, "cuda").passes_on_gpu(moving, cameras, poses, Style.rap(), OUTPUTS))
+    expected = render(still.joined(moving), cameras, poses, outputs=OUTPUTS)[0]
+    assert [one.shapes for one in passes] == [((camera.height, camera.width),) for camera in cameras]
+    assert_agree(expected, [image for one in passes for image in one.to_host()])
+    for one, view in zip(passes, expected, strict=True):
+        assert list(one.to_host(("depth",))[0]) == ["depth"]
+        assert one.image("rgb", 0).copy_to_host().shape == view.rgb.shape
 
 
 def test_memory_grows_where_polygons_do_not_fit(monkeypatch):
