@@ -22,6 +22,7 @@ from swerve.data.jobs import read_failures
 from swerve.data.options import AugmentOptions
 from swerve.data.samples.shards import dataset_digest
 from swerve.scenes import SwerveError
+from swerve.scenes.code import code_digest
 from swerve.scenes.viewpoints import CrossAgentOptions, ViewpointOptions
 
 LOGS = ("train-0", "val-0", "test-0", "train-1", "none-0")
@@ -183,6 +184,7 @@ def test_half_written_files_of_others_are_left_alone(tmp_path):
 def test_the_versions_that_the_bytes_depend_on_are_told(tmp_path):
     augment_few(tmp_path, "train-0")
     versions = json.loads((tmp_path / "job.json").read_text())["versions"]
+    assert versions.pop("code") == code_digest()
     assert versions == {package: version(package) for package in versions}
     assert {"swerve", "numpy", "numba", "llvmlite", "zlib-ng", "simplejpeg", "pyarrow"} <= set(versions)
 
