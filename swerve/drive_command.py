@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -26,25 +25,17 @@ from swerve.eval.closed_loop import (
 )
 from swerve.eval.closed_loop.picture import rollout_picture
 from swerve.eval.policies import Policy
+from swerve.eval.pseudo.observe import HISTORY_SECONDS
 from swerve.eval.tables import substrate, write_rows
 from swerve.planners.load import Named, load_planner
 from swerve.rasterizer import Style
 from swerve.scenes import SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import logged, prepare
+from swerve.score_command import Traffic
 
 # Columns of the table on the terminal: short for the sub-scores, in their order.
 _SHORT = ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "MP", "SL")
-_HISTORY = 1.5
-
-
-class Traffic(str, Enum):
-    """How the others drive."""
-
-    LOG_REPLAY = "log-replay"
-    CONSTANT_VELOCITY = "constant-velocity"
-    NAVSIM_REACTIVE = "navsim-reactive"
-    LANE_FOLLOWING = "lane-following"
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ def drive(
             worst[one.label] = one
     if not rows:
         raise SwerveError(
-            f"{source}: no moment has {_HISTORY} s before and {seconds:g} s after it: use fewer --seconds"
+            f"{source}: no moment has {HISTORY_SECONDS} s before and {seconds:g} s after it: use fewer --seconds"
         )
     _write(out, rows, worst, options)
     console.print(_table(rows))
@@ -117,7 +108,7 @@ def _driven(
         log = source.load(name)
         geometry, static = prepare(log), build_static(log.road_map)
         views = RolloutViews(static, Style.rap()) if any(map(_sees, planners)) else None
-        scenes = scenes_of(log, history=_HISTORY, future=options.seconds, every=every)
+        scenes = scenes_of(log, history=HISTORY_SECONDS, future=options.seconds, every=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
             course = build_course(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
