@@ -1,6 +1,5 @@
 """`swerve augment`: logs in, a training set out."""
 
-import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, cast
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from swerve.arguments import image_size
 from swerve.data.augment.run import AugmentReport
 from swerve.data.augment.run import augment as run_augment
 from swerve.data.jobs import read_failures
@@ -18,7 +18,7 @@ from swerve.data.samples.encoding import ImageFormat
 from swerve.data.source import open_source
 from swerve.info_command import BackendName, chosen_backend
 from swerve.job_report import show_failures, stoppable, timing_line
-from swerve.scenes import Split, SwerveError
+from swerve.scenes import Split
 from swerve.scenes.viewpoints import CrossAgentOptions, RecoveryOptions, ViewpointOptions
 
 
@@ -115,7 +115,7 @@ def augment(
         image_format=cast(ImageFormat, image_format.value),
         quality=quality,
         extra=_names(extra),
-        size=_size(size),
+        size=image_size(size) if size else None,
         rig=cast(RigName, rig.value),
         cameras=_names(cameras),
         photos=photos,
@@ -161,12 +161,3 @@ def _rejections(rejections: dict[str, dict[str, int]]) -> Table:
 def _names(text: str) -> tuple[str, ...]:
     """Words between commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _size(text: str) -> tuple[int, int] | None:
-    """Width and height."""
-    if not text:
-        return None
-    if not (match := re.fullmatch(r"(\d+)x(\d+)", text)):
-        raise SwerveError(f"size: {text!r} must be WIDTHxHEIGHT in pixels, as in 960x560")
-    return int(match[1]), int(match[2])

@@ -1,6 +1,5 @@
 """`swerve build`: logs in, a benchmark out."""
 
-import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, cast
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from swerve.arguments import image_size
 from swerve.augment_command import Look, Rig
 from swerve.data.options import RigName, StyleName
 from swerve.data.source import open_source
@@ -167,7 +167,7 @@ def build(
         views=cast(ViewsName, views.value),
         style=cast(StyleName, style.value),
         rig=cast(RigName, rig.value),
-        size=_size(size),
+        size=None if size == "own" else image_size(size),
         seed=seed,
     )
     console = Console()
@@ -188,19 +188,6 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
         return tuple(float(word) for word in text.split(",") if word.strip())
     except ValueError as error:
         raise SwerveError(f"{option}: {text!r} must be numbers between commas, as in -5,0,5") from error
-
-
-def _size(text: str) -> tuple[int, int] | None:
-    """Width and height; None for the cameras' own.
-
-    Raises:
-        SwerveError: it is not in this form.
-    """
-    if text == "own":
-        return None
-    if not (match := re.fullmatch(r"(\d+)x(\d+)", text)):
-        raise SwerveError(f"size: {text!r} must be WIDTHxHEIGHT in pixels, as in 768x448, or own")
-    return int(match[1]), int(match[2])
 
 
 def show_report(console: Console, folder: Path, report: BuildReport) -> None:
