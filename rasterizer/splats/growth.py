@@ -6,39 +6,12 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from swerve.rasterizer.splats.differentiable import torch
+from swerve.rasterizer.splats.fit_options import Growth
 from swerve.rasterizer.splats.parameters import Parameters
 from swerve.scenes import Camera
 from swerve.scenes.transforms import rotation_from_quaternion
 
 _SHRINK = 1.6
-
-
-@dataclass(frozen=True)
-class Growth:
-    """When and where Gaussians are added and taken away; opacities are never reset.
-
-    Attributes:
-        first: step after which it begins.
-        last: step at which it ends.
-        every: so many steps.
-        slope: mean length of the loss's derivative by the centre, in units of half an image, above which a Gaussian
-            is cloned, or split in two if it is large.
-        large: standard deviation, over the scene's extent, above which it is split.
-        faint: opacity below which it is taken away.
-        most: how many Gaussians there may be; those with the steepest slopes come first.
-    """
-
-    first: int = 500
-    last: int = 15_000
-    every: int = 100
-    slope: float = 2e-4
-    large: float = 0.01
-    faint: float = 0.005
-    most: int = 500_000
-
-    def is_due(self, step: int) -> bool:
-        """Whether to grow after this step."""
-        return self.first < step <= self.last and step % self.every == 0
 
 
 @dataclass(eq=False)

@@ -7,10 +7,12 @@ import pytest
 import torch
 from splat_clouds import camera, random_gaussians
 
-from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
-from swerve.rasterizer.splats.fit import FitOptions, Shot, fit
-from swerve.rasterizer.splats.growth import Growth, Watch, grown
+from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, SplatScene, render_splats
+from swerve.rasterizer.splats.fit import fit_scene
+from swerve.rasterizer.splats.fit_options import FitOptions, Growth
+from swerve.rasterizer.splats.growth import Watch, grown
 from swerve.rasterizer.splats.parameters import Parameters
+from swerve.rasterizer.splats.shots import Depth, DepthKind, Shot
 from swerve.rasterizer.splats.similarity import psnr, ssim
 from swerve.rasterizer.splats.start import gaussians_at_points
 from swerve.scenes import SwerveError
@@ -32,16 +34,22 @@ def shots(gaussians, places):
     taken = []
     for y in places:
         pose = rigid(rotation_about_z(-0.06 * y), np.array([0.2 * y, y, 0.1 * y]))
-        view = render_splats(SplatFrame.of(gaussians), [SHOT_CAMERA], pose[None], ("color", "depth"))[0][0]
-        taken.append(Shot(SHOT_CAMERA, pose @ SHOT_CAMERA.ego_from_camera, view.color, view.depth))
+        view = render_splats(SplatFrame.of(gaussians), [SHOT_CAMERA], pose[None], ("rgb", "depth"))[0][0]
+        depth = Depth(view.depth, DepthKind.LIDAR)
+        taken.append(Shot(f"at {y}", SHOT_CAMERA, pose, len(taken), view.rgb, depth=depth))
     return taken
 
 
 def quality(gaussians, shot):
     """PSNR of the image from a shot's place."""
-    own = shot.camera.mounted(shot.local_from_camera)
-    view = render_splats(SplatFrame.of(gaussians), [own], np.eye(4)[None], ("color",))[0][0]
-    return psnr(torch.from_numpy(view.color), torch.from_numpy(shot.image))
+    view = render_splats(SplatFrame.of(gaussians), [shot.camera], shot.world_from_ego[None], ("color",))[0][0]
+    return psnr(torch.from_numpy(view.color), torch.from_numpy(shot.image) / 255)
+
+
+def fit(start, known, options, report=None):
+    """The background that is fitted."""
+    scene = SplatScene(start, (), np.zeros(3), Sky.constant())
+    return fit_scene(scene, known, options, report=report).scene.background
 
 
 def rough_start(true, count):
@@ -56,10 +64,10 @@ def test_a_fit_sees_what_it_was_not_shown():
     known, (held_out,) = shots(true, [-1.0, -0.6, -0.2, 0.2, 0.6, 1.0]), shots(true, [0.37])
     start, losses, counts = rough_start(true, 100), [], []
 
-    def report(step, loss, count):
-        assert step == len(losses) + 1
-        losses.append(loss)
-        counts.append(count)
+    def report(progress):
+        assert progress.step == len(losses) + 1
+        losses.append(progress.loss)
+        counts.append(progress.count)
 
     growth = Growth(first=40, last=160, every=40, slope=1e-4, most=260)
     fitted = fit(start, known, FitOptions(steps=240, growth=growth), report)
@@ -90,10 +98,10 @@ def test_depth_pulls_the_surface_to_its_place():
     start = replace(grey, means=grey.means + np.array([0.03, 0, 0], np.float32))
     errors = []
     for weight in (0.0, 2.0):
-        fitted = fit(start, known, FitOptions(steps=60, depth=weight))
+        fitted = fit(start, known, FitOptions(steps=60, lidar=weight))
         found = shots(fitted, [0.0])[0]
-        seen = np.isfinite(known[1].depth) & np.isfinite(found.depth)
-        errors.append(np.abs(found.depth[seen] - known[1].depth[seen]).mean())
+        seen = np.isfinite(known[1].depth.meters) & np.isfinite(found.depth.meters)
+        errors.append(np.abs(found.depth.meters[seen] - known[1].depth.meters[seen]).mean())
     assert errors[1] < 0.7 * errors[0]
 
 
@@ -101,10 +109,12 @@ def test_bad_input_is_refused():
     (shot,) = shots(truth(), [0.0])
     with pytest.raises(SwerveError, match="a fit needs images"):
         fit(truth(), [], FitOptions())
-    with pytest.raises(SwerveError, match="shot 0: an image is 60x48, its camera 64x48"):
+    with pytest.raises(SwerveError, match=r"shot 'at 0\.0': its image is 60x48, its camera 64x48"):
         fit(truth(), [replace(shot, image=shot.image[:, :60], depth=None)], FitOptions())
-    with pytest.raises(SwerveError, match="broke down at step 1"):
-        fit(truth(), [replace(shot, image=np.full_like(shot.image, np.nan))], FitOptions())
+    with pytest.raises(SwerveError, match="two shots have this name"):
+        fit(truth(), [shot, shot], FitOptions())
+    with pytest.raises(SwerveError, match="every pixel is ignored"):
+        fit(truth(), [replace(shot, ignored=np.ones((48, 64), bool))], FitOptions())
 
 
 def parameters_and_watch(gaussians, slopes):
