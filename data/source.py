@@ -58,7 +58,8 @@ def open_source(text: str) -> Source:
             return _OPENERS[name](str(path))
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
-        f"folder of them or of train, val, test folders of them; for .tfrecord files; and a neutral .json log. "
+        f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
+        f"a folder of them; for .tfrecord files; and a neutral .json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 
@@ -87,6 +88,12 @@ def _open_av2(text: str) -> Source:
     return Av2Source(_existing(text))
 
 
+def _open_kitti(text: str) -> Source:
+    from swerve.data.kitti.source import KittiSource
+
+    return KittiSource(_existing(text))
+
+
 def _open_waymo(text: str) -> Source:
     from swerve.data.waymo.source import WaymoSource
 
@@ -96,8 +103,14 @@ def _open_waymo(text: str) -> Source:
 def _open_town(text: str) -> Source:
     from swerve.data.town.source import TownSource
 
+    if found := re.fullmatch(r"(\d{1,6})-(\d{1,6})", text):
+        first, last = int(found[1]), int(found[2])
+        return TownSource(last - first + 1, first=first)
     if not text.isdecimal() or int(text) < 1:
-        raise SwerveError(f"town:{text}: COUNT is the number of logs to make, one or more, as in town:4")
+        raise SwerveError(
+            f"town:{text}: give the number of logs to make, one or more, as in town:4, or the first and the last "
+            "number, as in town:50-61"
+        )
     return TownSource(int(text))
 
 
@@ -120,6 +133,12 @@ def _is_av2(path: Path) -> bool:
     return path.is_dir() and bool(log_folders(path))
 
 
+def _is_kitti(path: Path) -> bool:
+    from swerve.data.kitti.source import sequence_folders
+
+    return path.is_dir() and bool(sequence_folders(path))
+
+
 def _is_waymo(path: Path) -> bool:
     from swerve.data.waymo.source import record_files
 
@@ -133,9 +152,15 @@ def _is_neutral(path: Path) -> bool:
 # The readers are imported only when used, so that `import swerve` stays quick.
 _OPENERS: dict[str, Callable[[str], Source]] = {
     "av2": _open_av2,
+    "kitti": _open_kitti,
     "neutral": _open_neutral,
     "waymo": _open_waymo,
     "town": _open_town,
 }
-_RECOGNISERS: dict[str, Callable[[Path], bool]] = {"av2": _is_av2, "waymo": _is_waymo, "neutral": _is_neutral}
-_FORMS = ("av2:PATH", "neutral:PATH", "waymo:PATH", "town:COUNT")
+_RECOGNISERS: dict[str, Callable[[Path], bool]] = {
+    "av2": _is_av2,
+    "kitti": _is_kitti,
+    "waymo": _is_waymo,
+    "neutral": _is_neutral,
+}
+_FORMS = ("av2:PATH", "kitti:PATH", "neutral:PATH", "waymo:PATH", "town:COUNT")
