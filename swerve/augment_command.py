@@ -53,7 +53,10 @@ class SplitName(str, Enum):
 
 def augment(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, or a path; any number.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path; any number."
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the set; new, empty, or of this same job.")],
     views: Annotated[str, typer.Option(help="Kinds of viewpoints, separated by commas.")] = ",".join(VIEWS),

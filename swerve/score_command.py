@@ -34,7 +34,9 @@ class Weighting(str, Enum):
 
 
 def score(
-    source: Annotated[str, typer.Argument(help="neutral:PATH, av2:PATH, waymo:PATH, town:COUNT, or a path.")],
+    source: Annotated[
+        str, typer.Argument(help="neutral:PATH, av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path.")
+    ],
     trajectories: Annotated[Path, typer.Argument(help="JSON: token -> poses [x, y, heading] every 0.5 s, relative.")],
     out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")] = Path("scores.csv"),
     log: Annotated[str | None, typer.Option(help="Name of the log. Default: the source's first.")] = None,

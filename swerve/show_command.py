@@ -15,7 +15,7 @@ from swerve.show import pick_scene, scene_sections
 
 
 def show(
-    source: Annotated[str, typer.Argument(help="av2:PATH, waymo:PATH, town:COUNT, or a path.")],
+    source: Annotated[str, typer.Argument(help="av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path.")],
     out: Annotated[Path, typer.Option(help="Folder for sheet.png and index.html.")] = Path("out/show"),
     log: Annotated[str | None, typer.Option(help="Name of the log. Default: the source's first.")] = None,
     at: Annotated[

@@ -1,4 +1,4 @@
-"""The embedded source `town:COUNT`: logs made up on the spot, each from its name alone."""
+"""The embedded source `town:COUNT` or `town:FIRST-LAST`: logs made up on the spot, each from its name alone."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,19 +32,24 @@ class TownSource:
     Attributes:
         count: how many logs there are.
         seed: another seed gives other towns of the same names.
+        first: number of the first log.
     """
 
     count: int
     seed: int = 0
+    first: int = 0
     kind: ClassVar[str] = "town"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= 1_000_000:
-            raise SwerveError(f"town:{self.count}: the number of logs must lie in 1..1000000")
+        if self.first < 0 or self.count < 1 or self.first + self.count > 1_000_000:
+            raise SwerveError(
+                f"town: {self.count} logs from number {self.first} on: one log is needed at least, and numbers must "
+                "lie in 0..999999"
+            )
 
     def names(self) -> tuple[str, ...]:
         """All logs, in order."""
-        return tuple(f"town-{number:06d}" for number in range(self.count))
+        return tuple(f"town-{number:06d}" for number in range(self.first, self.first + self.count))
 
     def load(self, name: str) -> Log:
         """One log.
@@ -53,8 +58,9 @@ class TownSource:
             LogError: there is no log of this name.
         """
         number = log_number(name)
-        if number >= self.count:
-            raise LogError(f"town:{self.count}", name, "no such log", f"It has town-000000 to {self.names()[-1]}")
+        if not self.first <= number < self.first + self.count:
+            known = self.names()
+            raise LogError(f"town:{self.count}", name, "no such log", f"It has {known[0]} to {known[-1]}")
         return generate_town(name, self.seed)
 
 

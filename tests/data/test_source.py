@@ -39,8 +39,8 @@ def test_a_source_can_be_sent_to_another_process(tmp_path):
         ("nowhere", "no such file or folder, and not one of av2:PATH"),
         ("av2:nowhere", "nowhere: no such file"),
         ("waymo:nowhere", "nowhere: no such file"),
-        ("town:many", "COUNT is the number of logs"),
-        ("town:0", "COUNT is the number of logs"),
+        ("town:many", "give the number of logs"),
+        ("town:0", "give the number of logs"),
         (".", "Looked for an Argoverse 2 log folder"),
     ],
 )

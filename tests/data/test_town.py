@@ -8,6 +8,7 @@ import pytest
 import shapely
 from town_logs import NUMBERS, ego_centers, ego_footprints, town, towns, wheeled
 
+from swerve.data.source import open_source
 from swerve.data.town import TownOptions, TownSource, generate_town, town_rig
 from swerve.data.town.signals import Phase, Program
 from swerve.scenes import LensModel, LightState, LogError, ObjectClass, SwerveError
@@ -57,6 +58,16 @@ def test_source_names_loads_and_travels():
     ]
 
 
+def test_a_range_of_towns_is_those_of_the_longer_count():
+    source = open_source("town:2-3")
+    assert source.names() == TownSource(4).names()[2:]
+    assert same(source.load("town-000002").ego, TownSource(4).load("town-000002").ego)
+    with pytest.raises(LogError, match="It has town-000002 to town-000003"):
+        source.load("town-000001")
+    with pytest.raises(SwerveError, match="town: -1 logs"):
+        open_source("town:3-1")
+
+
 @pytest.mark.parametrize("name", ["town-000012", "town-12", "village-000001", "town-00000x", "town-٠٠٠٠٠٠"])
 def test_source_refuses_other_names(name):
     with pytest.raises(LogError, match="town"):
@@ -64,8 +75,9 @@ def test_source_refuses_other_names(name):
 
 
 def test_source_and_options_refuse_nonsense():
-    with pytest.raises(SwerveError, match="town:0"):
-        TownSource(0)
+    for count, first in ((0, 0), (1, -1), (2, 999_999)):
+        with pytest.raises(SwerveError, match=f"town: {count} logs from number {first}"):
+            TownSource(count, first=first)
     with pytest.raises(ValueError, match="seconds"):
         TownOptions(seconds=0.0)
     with pytest.raises(ValueError, match="parked"):
