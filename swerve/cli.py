@@ -13,6 +13,7 @@ from swerve.drive_command import drive
 from swerve.eval.compiling import announce_compilation
 from swerve.evaluate_command import evaluate
 from swerve.info_command import info
+from swerve.probe_command import probe
 from swerve.scenes import SwerveError
 from swerve.scenes.code import forget_stale_kernels
 from swerve.score_command import score
@@ -34,6 +35,7 @@ app.command()(contexts)
 app.command()(drive)
 app.command()(evaluate)
 app.command()(info)
+app.command()(probe)
 app.command()(score)
 app.command()(show)
 app.command()(study)
