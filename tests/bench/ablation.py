@@ -1,0 +1,256 @@
+"""What each part of RAP's recipe is worth, on towns: trains small planners one part at a time, and drives them.
+
+The planners see photographs alone when they are judged (the town's stand-ins, swerve.data.town.photographs). Made
+beforehand, of towns that share nothing:
+
+    swerve augment town:50 SET --photos --size 128x80 --cameras front,front_left,front_right
+    swerve contexts town:50 SET CONTEXTS
+    swerve build town:100-111 BENCHMARK --views photo --size 128x80 --every 5 --most 12
+
+Then, each as often as it is stopped, since what is done is not done again:
+
+    python tests/bench/ablation.py train SET CONTEXTS RUNS --seeds 0,1,2
+    python tests/bench/ablation.py judge SET BENCHMARK RUNS STUDIES --seeds 0,1,2
+    python tests/bench/ablation.py report STUDIES PAGE.md
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
+from swerve.eval.context_store import ContextStore
+from swerve.eval.pseudo.store import open_benchmark
+from swerve.eval.study.measures import one_stage_measures
+from swerve.eval.study.options import Member, StudyOptions
+from swerve.eval.study.run import run_study
+from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
+from swerve.planners.load import load_planner
+from swerve.planners.rap.batch import views_of
+from swerve.planners.rap.config import RapConfig
+from swerve.planners.rap.planner import load_rap
+from swerve.planners.rap.scorer import best
+from swerve.planners.rap.train import PLANNER, processes, train_rap
+from swerve.planners.rap.training import RapTrainOptions
+
+CAMERAS, SIZE = ("front", "front_left", "front_right"), (128, 80)
+STEPS, RATE = 600, 1e-3
+# Chosen on the validation towns, see docs/ablation.md: the paper's 0.002 and 0.1 are for another network's features.
+SPATIAL, GLOBAL = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A recipe.
+
+    Attributes:
+        name: of the arm.
+        parts: of every batch, shares being samples.
+        changes: to the config.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+PHOTOS = Part("paired", 8, "photo")
+PAIRS = Part("paired", 8, "both")
+RECOVERY, CROSS = Part("recovery", 4), Part("cross_agent", 4)
+ALL = (PAIRS, RECOVERY, CROSS)
+
+
+def arms() -> tuple[Arm, ...]:
+    """All recipes; each step of the issue's ladder adds to the one before it."""
+    ladder = (
+        Arm("photos", (PHOTOS,)),
+        Arm("rasters", (PAIRS,)),
+        Arm("recovery", (PAIRS, RECOVERY)),
+        Arm("cross-agent", ALL),
+        Arm("spatial", ALL, {"spatial_weight": SPATIAL}),
+        Arm("global", ALL, {"global_weight": GLOBAL}),
+        Arm("spatial+global", ALL, {"spatial_weight": SPATIAL, "global_weight": GLOBAL}),
+        Arm("spatial, raster moves", ALL, {"spatial_weight": SPATIAL, "direction": "raster-to-real"}),
+        Arm("spatial, both move", ALL, {"spatial_weight": SPATIAL, "direction": "both"}),
+    )
+    bound = (PAIRS, replace(RECOVERY, images="photo"), replace(CROSS, images="photo"))
+    fewer = tuple(
+        Arm(f"cross-agent, {count}", (PAIRS, RECOVERY, replace(CROSS, limit=count))) for count in (100, 300, 1000)
+    )
+    return (*ladder, Arm("photographs of every seat", bound), *fewer)
+
+
+def train(folder: Path, contexts: Path, runs: Path, names: list[str], seeds: list[int]) -> None:
+    """Trains what has not been trained, seed by seed."""
+    torch.set_num_threads(1)
+    for seed in seeds:
+        for arm in arms():
+            place = runs / f"{arm.name.replace(' ', '_')}-{seed}"
+            if (names and arm.name not in names) or (place / PLANNER).is_file() or (place / "taken").exists():
+                continue
+            place.mkdir(parents=True, exist_ok=True)
+            # Two processes may share the work.
+            (place / "taken").touch(exist_ok=False)
+            began = time.monotonic()
+            train_one(arm, seed, folder, contexts, place)
+            note = {"arm": arm.name, "seed": seed, "seconds": time.monotonic() - began}
+            (place / "arm.json").write_text(json.dumps(note))
+            print(f"{arm.name}, seed {seed}: {note['seconds']:.0f} s", flush=True)
+
+
+def train_one(arm: Arm, seed: int, folder: Path, contexts: Path, place: Path) -> None:
+    """One run."""
+    config = RapConfig.tiny(
+        cameras=CAMERAS, width=SIZE[0], height=SIZE[1], **{"spatial_weight": 0.0, "global_weight": 0.0, **arm.changes}
+    )
+    batch = round(sum(part.share for part in arm.parts))
+    stream = SampleStream(folder, StreamOptions(arm.parts, ImageFit(SIZE), CAMERAS, batch, seed))
+    options = RapTrainOptions(STEPS, learning_rate=RATE, lowest_rate=RATE / 50, average_decay=0.99, seed=seed)
+    with processes() as process:
+        train_rap(stream, ContextStore(contexts, folder), config, options, place, process, checkpoint_every=STEPS)
+
+
+def judge(folder: Path, benchmark: Path, runs: Path, studies: Path, seeds: list[int]) -> None:
+    """Drives the planners of each seed through the benchmark, and measures how they imitate at unseen seats."""
+    torch.set_num_threads(1)
+    for seed in seeds:
+        notes = [json.loads(path.read_text()) | {"place": path.parent} for path in sorted(runs.glob("*/arm.json"))]
+        chosen = [note for note in notes if note["seed"] == seed]
+        target = studies / f"seed-{seed}"
+        if not chosen or (target / "measures.npz").is_file():
+            continue
+        members = [Member(note["arm"], f"{note['place'] / PLANNER},label={note['arm']}") for note in chosen]
+        study = run_study(open_benchmark(benchmark), members, load, target, StudyOptions("lane-following"), 1).study
+        measures = {
+            "one stage": one_stage_measures(study)["one stage, full"],
+            "two stages": pseudo_simulation(study, offsets_of(study), standard("full")),
+            "closed loop": study.closed_loop,
+            "ADE": study.open_loop[..., 0],
+        }
+        errors = {kind: [imitation(note["place"], folder, kind) for note in chosen] for kind in ("paired", "recovery")}
+        np.savez(
+            target / "measures.npz",
+            arms=study.families,
+            logs=study.logs,
+            **measures,
+            **{f"ADE, {kind} seats": np.stack([one for one, _ in own]) for kind, own in errors.items()},
+            **{f"logs of {kind}": own[0][1] for kind, own in errors.items()},
+        )
+
+
+def load(spec: str) -> Any:
+    """A planner of a run."""
+    return load_planner(spec).planner
+
+
+def imitation(place: Path, folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean distance over 4 s of the chosen proposal to what should be driven, and the log, of every test sample."""
+    model = load_rap(place / PLANNER).model
+    stream = SampleStream(folder, StreamOptions((Part(part, 1, "photo"),), ImageFit(SIZE), CAMERAS, 16, 0, "test"))
+    errors: dict[str, tuple[float, str]] = {}
+    for step in range(int(np.ceil(stream.pass_steps[part]))):
+        batch = stream.batch(step).tensors()
+        views = views_of(batch, [None] * len(batch), model.config)
+        with torch.inference_mode():
+            output = model(views.inputs)
+        offsets = (best(output.logits, output.poses) - views.targets)[..., :2].norm(dim=-1)
+        known = views.valid
+        values = (torch.where(known, offsets, 0.0).sum(dim=1) / known.sum(dim=1)).tolist()
+        errors |= {one.key: (value, one.log) for one, value in zip(batch.provenance, values, strict=True)}
+    rows = [errors[key] for key in sorted(errors)]
+    return np.array([value for value, _ in rows]), np.array([log for _, log in rows])
+
+
+MEASURES = {
+    "one stage": 1,
+    "two stages": 1,
+    "closed loop": 1,
+    "ADE": 1,
+    "ADE, paired seats": 1,
+    "ADE, recovery seats": 1,
+}
+
+
+def report(studies: Path, page: Path) -> None:
+    """Means over seeds and logs with 95 % intervals, and differences from the arm that each is compared with."""
+    stored = [dict(np.load(path)) for path in sorted(studies.glob("*/measures.npz"))]
+    common = [arm.name for arm in arms() if all(arm.name in one["arms"] for one in stored)]
+    lines = [f"{len(stored)} seeds", "", "| | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
+    values = {name: stacked(stored, common, name) for name in MEASURES}
+    for row, arm in enumerate(common):
+        cells = [shown(values[name][0][:, row], values[name][1]) for name in MEASURES]
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    lines += ["", "Differences", "", "| | less | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 2) + "|"]
+    for arm, other in compared(common):
+        row, base = common.index(arm), common.index(other)
+        cells = [shown(found[:, row] - found[:, base], logs) for found, logs in (values[name] for name in MEASURES)]
+        lines.append(f"| {arm} | {other} | " + " | ".join(cells) + " |")
+    page.write_text("\n".join(lines) + "\n")
+    print(page.read_text())
+
+
+def stacked(stored: list[dict[str, np.ndarray]], common: list[str], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values by seed, arm and case (or sample), and the logs of these."""
+    rows = [[list(one["arms"]).index(arm) for arm in common] for one in stored]
+    logs = {"ADE, paired seats": "logs of paired", "ADE, recovery seats": "logs of recovery"}.get(name, "logs")
+    return np.stack([one[name][own] for one, own in zip(stored, rows, strict=True)]), stored[0][logs]
+
+
+def compared(common: list[str]) -> Iterator[tuple[str, str]]:
+    """Each rung with the one below; alignment, its directions and the other variants with what they are variants of."""
+    ladder = ("photos", "rasters", "recovery", "cross-agent")
+    pairs = [*zip(ladder[1:], ladder[:-1], strict=True), ("cross-agent", "photos")]
+    pairs += [(arm, "cross-agent") for arm in common if arm not in ladder]
+    yield from ((arm, other) for arm, other in pairs if arm in common and other in common)
+
+
+def shown(values: np.ndarray, logs: np.ndarray, draws: int = 4000) -> str:
+    """The mean of seeds x cases with the 95 % interval of means over seeds and logs drawn anew, both at once."""
+    names, codes = np.unique(logs, return_inverse=True)
+    sums = np.stack([values[:, codes == code].sum(axis=1) for code in range(len(names))], axis=1)
+    sizes = np.bincount(codes)
+    generator = np.random.default_rng(np.random.Philox(0))
+    seeds = generator.integers(0, len(values), (draws, len(values)))
+    drawn = generator.integers(0, len(names), (draws, len(names)))
+    totals = np.take_along_axis(sums[seeds].mean(axis=1), drawn, axis=1).sum(axis=1)
+    low, high = np.quantile(totals / sizes[drawn].sum(axis=1), (0.025, 0.975))
+    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    places = {
+        "train": ("set", "contexts", "runs"),
+        "judge": ("set", "benchmark", "runs", "studies"),
+        "report": ("studies", "page"),
+    }
+    for name, own in places.items():
+        command = commands.add_parser(name)
+        for place in own:
+            command.add_argument(place, type=Path)
+        if name != "report":
+            command.add_argument("--seeds", default="0,1,2")
+        if name == "train":
+            command.add_argument("--arms", default="", help="names between semicolons; all")
+    given = vars(parser.parse_args())
+    seeds = [int(seed) for seed in given.get("seeds", "").split(",") if seed]
+    paths = [given[place] for place in places[given["command"]]]
+    if given["command"] == "train":
+        train(*paths, [name for name in given["arms"].split(";") if name], seeds)
+    elif given["command"] == "judge":
+        judge(*paths, seeds)
+    else:
+        report(*paths)
+
+
+if __name__ == "__main__":
+    main()
