@@ -34,7 +34,10 @@ _DEFAULTS = TrainOptions()
 @train.command("ego-mlp")
 def ego_mlp(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path; any number.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path; any number."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The planner: a .safetensors file, for `--planner`.")],
     epochs: Annotated[int, typer.Option(help="Passes over the examples.", min=1)] = _DEFAULTS.epochs,
