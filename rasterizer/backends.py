@@ -1,7 +1,7 @@
 """Which back ends there are on this machine."""
 
 import os
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from importlib.util import find_spec
 from typing import Literal
 
@@ -10,9 +10,20 @@ from swerve.scenes import MissingExtraError, SwerveError
 Backend = Literal["auto", "numba", "cuda", "nvdiffrast"]
 Chosen = Literal["numba", "cuda", "nvdiffrast"]
 BACKENDS: tuple[Chosen, ...] = ("numba", "cuda", "nvdiffrast")
+SplatBackend = Literal["auto", "numba", "gsplat", "gsplat-ut"]
+SplatChosen = Literal["numba", "gsplat", "gsplat-ut"]
+SPLAT_BACKENDS: tuple[SplatChosen, ...] = ("numba", "gsplat", "gsplat-ut")
+# Its functions changed their arguments before and after.
+_GSPLAT = "1.5.3"
+_GSPLAT_NEEDS = (
+    ("torch", "torch", "pip install 'swerve[torch,gsplat]'"),
+    ("gsplat", "gsplat", "pip install 'swerve[torch,gsplat]'"),
+)
 # What has to be imported for each, and how to install it.
-_NEEDED: dict[Chosen, tuple[tuple[str, str, str], ...]] = {
+_NEEDED: dict[Chosen | SplatChosen, tuple[tuple[str, str, str], ...]] = {
     "numba": (),
+    "gsplat": _GSPLAT_NEEDS,
+    "gsplat-ut": _GSPLAT_NEEDS,
     "cuda": (("numba_cuda", "numba-cuda", "pip install 'swerve[cuda]'"),),
     "nvdiffrast": (
         ("torch", "torch", "pip install 'swerve[torch]'"),
@@ -34,20 +45,42 @@ def resolved(backend: Backend) -> Chosen:
     """
     if backend == "auto":
         return "numba" if why_not("cuda") else "cuda"
+    _check(backend)
+    return backend
+
+
+def resolved_for_splats(backend: SplatBackend) -> SplatChosen:
+    """The back end that draws Gaussians: with "auto" gsplat if it can be used here.
+
+    Raises:
+        MissingExtraError: the back end's package is not installed.
+        SwerveError: it has another version, or there is no device for it.
+    """
+    if backend == "auto":
+        return "numba" if why_not("gsplat") else "gsplat"
+    _check(backend)
+    return backend
+
+
+def _check(backend: Chosen | SplatChosen) -> None:
     if missing := _missing(backend):
         raise MissingExtraError(*missing[0])
     if reason := why_not(backend):
         raise SwerveError(f"backend {backend} cannot be used: {reason}. Use --backend numba or auto")
-    return backend
 
 
-def why_not(backend: Chosen) -> str:
-    """Why a back end cannot be used here, in words; empty if it can."""
+def why_not(backend: Chosen | SplatChosen) -> str:
+    """Why a back end cannot be used here, in words; empty if it can.
+
+    Whether gsplat's kernels can be built is seen only when they are: at the first drawing.
+    """
     if missing := _missing(backend):
         return f"{missing[0][0]} is not installed"
     if backend == "numba":
         return ""
-    if backend == "nvdiffrast":
+    if backend in ("gsplat", "gsplat-ut") and (found := version("gsplat").split("+")[0]) != _GSPLAT:
+        return f"gsplat {found} is installed, and Swerve is written for {_GSPLAT}"
+    if backend != "cuda":
         import torch
 
         return "" if torch.cuda.is_available() else "torch finds no CUDA device"
@@ -58,11 +91,11 @@ def why_not(backend: Chosen) -> str:
     return f"no CUDA device or driver was found ({_driver_error(cuda)})"
 
 
-def device_name(backend: Chosen) -> str:
+def device_name(backend: Chosen | SplatChosen) -> str:
     """What a back end draws on."""
     if backend == "numba":
         return "this machine's cores"
-    if backend == "nvdiffrast":
+    if backend != "cuda":
         import torch
 
         return torch.cuda.get_device_name()
@@ -78,7 +111,7 @@ def drawing_packages(backend: Chosen) -> tuple[str, ...]:
     return tuple(name for name in named if any(distributions(name=name)))
 
 
-def _missing(backend: Chosen) -> list[tuple[str, str]]:
+def _missing(backend: Chosen | SplatChosen) -> list[tuple[str, str]]:
     """What a back end lacks: packages, and the commands to install them."""
     if backend == "cuda" and os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
         return []  # The simulator is a part of numba. So is an older CUDA target, which cannot compile our kernels.

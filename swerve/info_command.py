@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 
@@ -9,7 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve import __version__
-from swerve.rasterizer.backends import BACKENDS, Chosen, device_name, resolved, why_not
+from swerve.rasterizer.backends import (
+    BACKENDS,
+    SPLAT_BACKENDS,
+    Chosen,
+    SplatChosen,
+    device_name,
+    resolved,
+    resolved_for_splats,
+    why_not,
+)
 
 _PACKAGES = (
     "numpy",
@@ -22,6 +32,7 @@ _PACKAGES = (
     "numba-cuda",
     "torch",
     "nvdiffrast",
+    "gsplat",
     "protobuf",
 )
 
@@ -40,15 +51,21 @@ def info() -> None:
     console = Console()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
-    table = Table("back end", "draws on", box=None)
-    for backend in BACKENDS:
-        table.add_row(backend, f"not here: {why_not(backend)}" if why_not(backend) else device_name(backend))
-    table.add_row("auto", f"is {resolved('auto')}")
-    console.print(table)
+    console.print(_table("back end", BACKENDS, resolved("auto")))
+    console.print(_table("of splats", SPLAT_BACKENDS, resolved_for_splats("auto")))
     packages = Table("package", "version", box=None)
     for name in _PACKAGES:
         packages.add_row(name, _version(name))
     console.print(packages)
+
+
+def _table(title: str, backends: Sequence[Chosen | SplatChosen], auto: str) -> Table:
+    """Back ends, and what each draws on or why it cannot be used."""
+    table = Table(title, "draws on", box=None)
+    for backend in backends:
+        table.add_row(backend, f"not here: {why_not(backend)}" if why_not(backend) else device_name(backend))
+    table.add_row("auto", f"is {auto}")
+    return table
 
 
 def chosen_backend(console: Console, backend: BackendName) -> Chosen:

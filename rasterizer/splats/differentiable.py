@@ -1,4 +1,4 @@
-"""Images of Gaussians with gradients, on the CPU. Imported only where it is asked for: it needs torch."""
+"""Images of Gaussians with gradients. Imported only where it is asked for: it needs torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from swerve.rasterizer.backends import SplatBackend, resolved_for_splats
 from swerve.rasterizer.splats.pipeline import Cloud, Sums, blend, gradients, lay_out, view_point
-from swerve.scenes import Camera, MissingExtraError
+from swerve.scenes import Camera, MissingExtraError, SwerveError
 
 try:
     import torch
@@ -25,6 +26,7 @@ def differentiable_splats(
     camera_from_local: Float[torch.Tensor, "4 4"],
     centers: Float32[torch.Tensor, "n 2"] | None = None,
     threads: int = 1,
+    backend: SplatBackend = "auto",
 ) -> tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Float32[torch.Tensor, "h w"]]:
     """One image as `render_splats` draws it, before black and without the sky.
 
@@ -32,7 +34,7 @@ def differentiable_splats(
     and no gradient.
 
     Args:
-        means: as in `Gaussians`, and so the next four; tensors on the CPU.
+        means: as in `Gaussians`, and so the next four; all on one device.
         quaternions: likewise.
         log_scales: likewise.
         logit_opacities: likewise.
@@ -43,14 +45,29 @@ def differentiable_splats(
         centers: gets, as its gradient, the loss's derivatives by the pixels of the Gaussians' centres, which say where
             more Gaussians are needed; its values mean nothing.
         threads: of the CPU.
+        backend: "auto" is where the Gaussians are: numba on the CPU, gsplat on CUDA. "gsplat-ut" draws otherwise: see
+            docs/backends.md, and `gsplat.draw_unscented` on what its gradients are.
 
     Returns:
         sums over the Gaussians of weight x colour, of weight x depth (metres), and of weight.
+
+    Raises:
+        SwerveError: the back end cannot be used here, or does not draw on the device where the Gaussians are.
     """
+    chosen = ("numba" if means.device.type == "cpu" else "gsplat") if backend == "auto" else backend
+    gaussians = (means, quaternions, log_scales, logit_opacities, harmonics)
+    if resolved_for_splats(chosen) != "numba":
+        from swerve.rasterizer.splats import gsplat
+
+        using = gsplat.load_library()
+        using.check_device(means)
+        draw = gsplat.draw_unscented if chosen == "gsplat-ut" else gsplat.draw
+        return draw(gsplat.Scene(*gaussians), camera, camera_from_local, using, centers)
+    if means.device.type != "cpu":
+        raise SwerveError(f'backend "numba" draws tensors on the CPU, and these are on {means.device}: use "gsplat"')
     if centers is None:
         centers = means.new_zeros((len(means), 2))
-    tensors = (means, quaternions, log_scales, logit_opacities, harmonics, centers, camera_from_local)
-    return _Splats.apply(camera, threads, *tensors)
+    return _Splats.apply(camera, threads, *gaussians, centers, camera_from_local)
 
 
 class _Splats(torch.autograd.Function):

@@ -1,0 +1,84 @@
+"""gsplat, loaded and built where it is first used."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from swerve.scenes import Camera, MissingExtraError, SwerveError
+
+try:
+    import torch
+except ImportError as error:
+    raise MissingExtraError("torch", "pip install 'PATH[torch]', with PATH Swerve's folder") from error
+
+_HOW_TO_BUILD = (
+    "gsplat compiles its kernels at its first use, which takes some minutes. It needs ninja (pip install ninja), a C++ "
+    "compiler, and nvcc of the CUDA version that torch was built with. Set CUDA_HOME to the toolkit's own folder (as "
+    "/usr/local/cuda-13.0: a guess from a link may be wrong), TORCH_CUDA_ARCH_LIST to the GPU's capability (as 9.0). "
+    "If a header is not found, as cusparse.h, put the folder nvidia/cuXX/include of Python's site-packages in CPATH. "
+    "Delete the folder torch_extensions in ~/.cache after a build that broke off. VERBOSE=1 shows the compiler's words"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """gsplat and what it draws on.
+
+    Attributes:
+        api: the module `gsplat`, of which `fully_fused_projection`, `fully_fused_projection_with_ut`,
+            `spherical_harmonics`, `isect_tiles`, `isect_offset_encode`, `rasterize_to_pixels`,
+            `rasterize_to_pixels_eval3d`, `rasterize_to_indices_in_range` and `RollingShutterType` are used.
+        device: where the tensors live.
+    """
+
+    api: Any
+    device: torch.device
+
+    def upload(self, array: np.ndarray) -> torch.Tensor:
+        """The array on the device."""
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def intrinsics(self, camera: Camera) -> Float32[torch.Tensor, "1 3 3"]:
+        """The pinhole part of a camera, as gsplat takes it: pixel centres lie at +0.5 there, too."""
+        return torch.tensor(camera.matrix[None], dtype=torch.float32, device=self.device)
+
+    def check_device(self, tensor: torch.Tensor) -> None:
+        """Refuses tensors that live elsewhere.
+
+        Raises:
+            SwerveError: it does.
+        """
+        if tensor.device.type != self.device.type:
+            raise SwerveError(
+                f"gsplat draws tensors on {self.device.type}, and these are on {tensor.device.type}: "
+                f'move them with .to("{self.device.type}"), or draw with backend="numba"'
+            )
+
+
+@lru_cache(maxsize=1)
+def load_library() -> Library:
+    """The library on the current CUDA device; the same in every call. The first call ever builds its kernels.
+
+    Raises:
+        SwerveError: they cannot be built; `backends.resolved_for_splats` has said before what is not installed.
+    """
+    import gsplat
+
+    # Without the toolkit gsplat's module of kernels imports, and is None; drawing would then fail on an attribute.
+    # What fails in a build depends on the version of torch: a compiler's exit, a missing file, a module not made.
+    try:
+        from gsplat.cuda._backend import _C as kernels
+    except (RuntimeError, OSError, ImportError) as error:
+        raise SwerveError(f"gsplat's kernels cannot be built: {_last_line(error)}. {_HOW_TO_BUILD}") from error
+    if kernels is None:
+        raise SwerveError(f"gsplat's kernels cannot be built: no CUDA toolkit (nvcc) was found. {_HOW_TO_BUILD}")
+    return Library(gsplat, torch.device("cuda", torch.cuda.current_device()))
+
+
+def _last_line(error: Exception) -> str:
+    """The end of what a compiler said, which is where it says what was wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,218 @@
+"""gsplat's own way through lenses and rolling shutters: back end "gsplat-ut".
+
+The unscented transform (Wu et al. 2024, 3DGUT, arXiv 2412.12507) says which tiles a Gaussian may touch, and each pixel
+then takes the Gaussian's largest density along its own ray. What that changes against "numba" and "gsplat":
+
+- Large Gaussians follow the lens, where an ellipse is flat; those seen small and near the axis look the same.
+- Nothing is widened by `BLUR`: what is thinner than a pixel gets fainter instead of wider, and may flicker.
+- Gaussians fainter than 1/255 after the blur's loss of opacity, and those none of whose seven points lands in the image
+  or within a tenth of its size beside it, are left out.
+- There is no gradient by a Gaussian's place in the image; see `draw_unscented`.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from scipy.spatial.transform import Rotation
+
+from swerve.rasterizer.optics import NEAR, lens_table
+from swerve.rasterizer.splats.gsplat.drawing import TILE, Images, nothing, owners_of, shades, tiles
+from swerve.rasterizer.splats.gsplat.lenses import slope_at
+from swerve.rasterizer.splats.gsplat.library import Library
+from swerve.rasterizer.splats.gsplat.projection import Ellipses, Scene, within_sight
+from swerve.rasterizer.splats.pipeline import BLUR
+from swerve.scenes import Camera, Lens, LensModel, SwerveError
+
+# gsplat 1.5.3 takes a point for invisible where the radial part shrinks it to less than this.
+_STRONGEST = 0.8
+
+
+def draw_unscented(
+    scene: Scene,
+    camera: Camera,
+    camera_from_local: Float[torch.Tensor, "4 4"],
+    using: Library,
+    shifts: Float32[torch.Tensor, "n 2"] | None = None,
+    last_from_first: Float[torch.Tensor, "4 4"] | None = None,
+) -> Images:
+    """As `draw`.
+
+    The gradient by the pose is that along rigid motions: its product with any small motion is right, its single
+    numbers are not those of "numba". That of `shifts` is by moving the Gaussian in the scene, at its depth, so that its
+    centre moves so many pixels.
+
+    Args:
+        scene: as for `draw`, and so the next four.
+        camera: likewise.
+        camera_from_local: likewise; of the first row with a rolling shutter.
+        using: likewise.
+        shifts: likewise.
+        last_from_first: with a shutter that rolls from the top row down: the camera frame at the last row from that at
+            the first. Colours are those seen from the first; there is no gradient to it.
+
+    Raises:
+        SwerveError: a lens that gsplat does not follow over all of the image.
+    """
+    check_lens(camera)
+    rows = within_sight(scene, camera, camera_from_local)
+    if not len(rows):
+        return nothing(scene, camera)
+    seen = scene.of(rows)
+    placed = _in_camera_frame(seen, camera, camera_from_local, None if shifts is None else shifts.index_select(0, rows))
+    ellipses = _project(placed, camera, using, last_from_first)
+    eye = -camera_from_local[:3, :3].T @ camera_from_local[:3, 3]
+    colors = shades(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
+    offsets, members = tiles(ellipses, camera.width, camera.height, using)
+    sums, alpha = using.api.rasterize_to_pixels_eval3d(
+        placed.means,
+        placed.quaternions,
+        placed.log_scales.exp(),
+        torch.cat([colors, placed.means[:, 2:]], 1)[None],
+        torch.sigmoid(placed.logit_opacities)[None],
+        _here(placed.means),
+        using.intrinsics(camera),
+        camera.width,
+        camera.height,
+        TILE,
+        offsets,
+        members,
+        **_optics(camera, using, last_from_first),
+    )
+    return sums[0, ..., :3], sums[0, ..., 3], alpha[0, ..., 0]
+
+
+@torch.no_grad()
+def owners_unscented(
+    scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: Library
+) -> Int64[torch.Tensor, "h w"]:
+    """As `owners`, by the ellipses of the unscented transform, blur included: gsplat lists no Gaussians along rays."""
+    rows = within_sight(scene, camera, camera_from_local)
+    if not len(rows):
+        return torch.full((camera.height, camera.width), -1, device=scene.means.device)
+    placed = _in_camera_frame(scene.of(rows), camera, camera_from_local, None)
+    return owners_of(_project(placed, camera, using, None), placed, rows, camera, using)
+
+
+def check_lens(camera: Camera) -> None:
+    """Refuses lenses that gsplat 1.5.3 gives up on within the image: there, Gaussians would silently be missing.
+
+    Raises:
+        SwerveError: radial distortion below `_STRONGEST` of the radius, or a fisheye that sees farther off its axis
+            than its largest image radius over its focal length.
+    """
+    if camera.lens.model == LensModel.PINHOLE:
+        return
+    table = lens_table(camera)
+    x, y = table.rays_x[np.isfinite(table.rays_x)], table.rays_y[np.isfinite(table.rays_x)]
+    if camera.lens.model == LensModel.BROWN:
+        weakest = float(_radial_part(camera.lens, x.astype(float) ** 2 + y.astype(float) ** 2).min())
+        if weakest > _STRONGEST:
+            return
+        problem = f"shrinks radii to {weakest:.2f} within the image, and gsplat follows no lens below {_STRONGEST}"
+    else:
+        widest, followed = float(np.arctan(np.hypot(x, y).max())), _followed(camera)
+        if widest <= followed:
+            return
+        problem = (
+            f"sees {np.rad2deg(widest):.1f} degrees off its axis, and gsplat follows it to {np.rad2deg(followed):.1f}"
+        )
+    raise SwerveError(f'camera {camera.name!r}: its lens {problem}. Use backend "gsplat" or "numba"')
+
+
+def _radial_part(lens: Lens, r2: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    k1, k2, _, _, k3, k4, k5, k6 = lens.padded
+    return (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+
+
+def _followed(camera: Camera) -> float:
+    """The angle off the axis up to which gsplat follows a fisheye."""
+    farthest = np.hypot(max(camera.cx, camera.width - camera.cx), max(camera.cy, camera.height - camera.cy))
+    return float(max(farthest / camera.fx, farthest / camera.fy))
+
+
+def _in_camera_frame(
+    seen: Scene,
+    camera: Camera,
+    camera_from_local: Float[torch.Tensor, "4 4"],
+    shifts: Float32[torch.Tensor, "m 2"] | None,
+) -> Scene:
+    """The Gaussians in the camera's frame, so that the pose has a gradient, which gsplat does not give it here."""
+    pose = camera_from_local.to(seen.means)
+    means = seen.means @ pose[:3, :3].T + pose[:3, 3]
+    if shifts is not None:
+        means = means + _sideways(means.detach(), camera, shifts)
+    return seen._replace(means=means, quaternions=_turned(seen.quaternions, pose[:3, :3]))
+
+
+def _turned(
+    quaternions: Float32[torch.Tensor, "m 4"], rotation: Float32[torch.Tensor, "3 3"]
+) -> Float32[torch.Tensor, "m 4"]:
+    """Quaternions after a rotation; its gradient is that of a small turn beside the rotation as it is."""
+    still = rotation.detach()
+    turn = rotation @ still.T
+    small = torch.stack([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 4
+    half = torch.cat([torch.ones_like(small[:1]), small - small.detach()])
+    whole = Rotation.from_matrix(still.double().cpu().numpy()).as_quat(scalar_first=True)
+    placed = _product(torch.from_numpy(whole).to(rotation), quaternions)
+    return _product(half, placed)
+
+
+def _product(left: Float32[torch.Tensor, "4"], right: Float32[torch.Tensor, "m 4"]) -> Float32[torch.Tensor, "m 4"]:
+    """Of quaternions."""
+    w, x, y, z = left.unbind()
+    rows = [torch.stack(row) for row in ([w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w])]
+    return right @ torch.stack(rows).T
+
+
+def _sideways(
+    points: Float32[torch.Tensor, "m 3"], camera: Camera, shifts: Float32[torch.Tensor, "m 2"]
+) -> Float32[torch.Tensor, "m 3"]:
+    """How far points move, at their depth, when their pixels move by `shifts`: by the inverse of the lens's slope."""
+    x, y, z = points.double().unbind(1)
+    by = slope_at(camera.lens, x / z, y / z)
+    u, v = shifts[:, 0] / camera.fx, shifts[:, 1] / camera.fy
+    over = z / (by.xx * by.yy - by.xy * by.xy)
+    moved = torch.stack([(by.yy * u - by.xy * v) * over, (by.xx * v - by.xy * u) * over, torch.zeros_like(z)], 1)
+    return moved.to(points)
+
+
+def _project(
+    placed: Scene, camera: Camera, using: Library, last_from_first: Float[torch.Tensor, "4 4"] | None
+) -> Ellipses:
+    """Ellipses, without gradients."""
+    with torch.no_grad():
+        radii, centers, depths, conics, _ = using.api.fully_fused_projection_with_ut(
+            placed.means,
+            placed.quaternions,
+            placed.log_scales.exp(),
+            torch.sigmoid(placed.logit_opacities),
+            _here(placed.means),
+            using.intrinsics(camera),
+            camera.width,
+            camera.height,
+            eps2d=BLUR,
+            near_plane=NEAR,
+            **_optics(camera, using, last_from_first),
+        )
+    return Ellipses(radii, centers, depths, conics)
+
+
+def _here(like: torch.Tensor) -> Float32[torch.Tensor, "1 4 4"]:
+    """The camera's pose in its own frame."""
+    return torch.eye(4, dtype=like.dtype, device=like.device)[None]
+
+
+def _optics(camera: Camera, using: Library, last_from_first: Float[torch.Tensor, "4 4"] | None) -> dict[str, Any]:
+    """Lens and shutter in gsplat's words."""
+    words: dict[str, Any] = {}
+    c = torch.tensor(camera.lens.padded, dtype=torch.float32, device=using.device)[None]
+    if camera.lens.model == LensModel.FISHEYE:
+        words |= {"camera_model": "fisheye", "radial_coeffs": c[:, :4]}
+    if camera.lens.model == LensModel.BROWN:
+        words |= {"radial_coeffs": c[:, [0, 1, 4, 5, 6, 7]], "tangential_coeffs": c[:, 2:4]}
+    if last_from_first is not None:
+        words["rolling_shutter"] = using.api.RollingShutterType.ROLLING_TOP_TO_BOTTOM
+        words["viewmats_rs"] = last_from_first.detach().to(using.device, torch.float32)[None]
+    return words
