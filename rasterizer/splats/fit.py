@@ -1,5 +1,6 @@
 """Fitting scenes of Gaussians to images. It needs torch, and is imported on demand."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,18 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32
 
-from swerve.rasterizer.splats.differentiable import differentiable_splats, torch
+from swerve.rasterizer.splats.differentiable import torch
 from swerve.rasterizer.splats.fit_options import FitOptions
 from swerve.rasterizer.splats.fit_state import FitState
-from swerve.rasterizer.splats.growth import Watch, grown
-from swerve.rasterizer.splats.parameters import Parameters
+from swerve.rasterizer.splats.fitting import Fitting
+from swerve.rasterizer.splats.graph import ego_poses, exposures_of, scene_of
+from swerve.rasterizer.splats.regularity import Ground
 from swerve.rasterizer.splats.scene import SplatScene
-from swerve.rasterizer.splats.shots import DepthKind, Shot, check_shots
-from swerve.rasterizer.splats.similarity import ssim
+from swerve.rasterizer.splats.shots import Shot, check_shots
 from swerve.scenes import SwerveError
-from swerve.scenes.transforms import inverse
-
-Ground = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +26,8 @@ class Fitted:
     Attributes:
         scene: with refined poses of its nodes.
         world_from_ego: refined poses of the shots, in their order.
-        exposures: what takes the scene's colours (r, g, b, 1) to those of each shot, in their order; the identity is
-            right for images that were not shots.
+        exposures: what takes the scene's colours (r, g, b, 1) to those of each shot, in their order. Their mean is the
+            identity, which is right for images that were not shots.
     """
 
     scene: SplatScene
@@ -73,6 +71,9 @@ def fit_scene(
 ) -> Fitted:
     """Fits a scene to images, by Adam (Kingma and Ba 2015).
 
+    On the CPU a fit that is laid aside and gone on with gives the same bytes as one that is not, whatever the number
+    of steps between; for memory see `memory_of`.
+
     Args:
         start: see `gaussians_at_points`; its nodes have their poses.
         shots: at least one.
@@ -87,48 +88,40 @@ def fit_scene(
         SwerveError: shots or the start cannot be fitted, the state is of another fit, or the loss is no longer finite.
     """
     check_shots(shots)
+    _check_start(start, options)
+    purpose = _purpose(start, shots, options)
+    if state is not None and state.purpose != purpose:
+        raise SwerveError(
+            "the state is of another fit: its start, images or options were others. Go on with the same, or start anew"
+        )
     with _threads(options.threads):
-        return _fitted(start, shots, options, report)
+        fitting = Fitting(start, shots, options, ground, sizes or {})
+        if state is not None:
+            fitting.restore(state.arrays)
+        for step in range(1 if state is None else state.step + 1, options.steps + 1):
+            index = _shot_at(step, len(shots), options.seed)
+            terms = fitting.step(step, index)
+            if report is not None:
+                report(_progress(fitting, step, index, terms, purpose))
+        return _fitted(fitting)
 
 
-def _fitted(
-    start: SplatScene,
-    shots: Sequence[Shot],
-    options: FitOptions,
-    report: Callable[[Progress], None] | None,
-) -> Fitted:
-    """As `fit_scene`, of what has been checked."""
-    generator = np.random.default_rng(np.random.Philox(options.seed))
-    extent = _extent(shots)
-    parameters, watch = Parameters.of(start.background, extent), Watch.over(len(start.background))
+def _progress(fitting: Fitting, step: int, index: int, terms: Mapping[str, float], purpose: str) -> Progress:
+    return Progress(
+        step,
+        fitting.options.steps,
+        fitting.shots[index].name,
+        sum(terms.values()),
+        terms,
+        len(fitting.graph),
+        lambda: _fitted(fitting),
+        lambda: FitState(step, purpose, fitting.to_arrays()),
+    )
 
-    def fitted() -> Fitted:
-        scene = replace(start, background=parameters.gaussians())
-        poses = np.array([shot.world_from_ego for shot in shots])
-        return Fitted(scene, poses, np.tile(np.eye(3, 4, dtype=np.float32), (len(shots), 1, 1)))
 
-    for step, index in zip(range(1, options.steps + 1), _endless(len(shots), generator), strict=False):
-        parameters.slow_down(step / options.steps)
-        centers = torch.zeros((len(parameters), 2), requires_grad=True)
-        loss = _loss(parameters, shots[index], start, centers, options)
-        if not torch.isfinite(loss):
-            raise SwerveError(
-                f"the fit broke down at step {step}: the loss is {loss.item()}. Start from other Gaussians"
-            )
-        loss.backward()
-        parameters.step()
-        watch.note(centers, shots[index].camera)
-        if options.growth.is_due(step):
-            parameters = grown(parameters, watch, options.growth, extent, generator)
-            watch = Watch.over(len(parameters))
-        if report is not None:
-            state = FitState(step, "00" * 32, {})
-            terms = {"image": loss.item()}
-            count = len(parameters)
-            report(
-                Progress(step, options.steps, shots[index].name, loss.item(), terms, count, fitted, lambda s=state: s)
-            )
-    return fitted()
+def _fitted(fitting: Fitting) -> Fitted:
+    exposures = exposures_of(fitting.graph).detach().cpu().numpy().copy()
+    return Fitted(scene_of(fitting.graph), ego_poses(fitting.graph, fitting.shots), exposures)
 
 
 @contextmanager
@@ -142,37 +135,29 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _loss(
-    parameters: Parameters, shot: Shot, scene: SplatScene, centers: torch.Tensor, options: FitOptions
-) -> torch.Tensor:
-    """How far the drawing is from one image."""
-    local_from_camera = shot.world_from_ego @ shot.camera.ego_from_camera
-    local_from_camera[:3, 3] -= scene.origin
-    color, depth, alpha = differentiable_splats(
-        *parameters.tensors(),
-        shot.camera,
-        torch.from_numpy(inverse(local_from_camera)),
-        centers=centers,
-        threads=options.threads,
-    )
-    truth = torch.from_numpy(shot.image).float() / 255
-    loss = (1 - options.similarity) * (color - truth).abs().mean() + options.similarity * (1 - ssim(color, truth))
-    if shot.depth is not None:
-        true_depth = torch.from_numpy(shot.depth.meters)
-        known = torch.isfinite(true_depth) & (alpha.detach() > 0.5)
-        off = (alpha[known] / depth[known] - 1 / true_depth[known]).abs()
-        weight = options.lidar if shot.depth.kind == DepthKind.LIDAR else options.raster
-        loss = loss + weight * off.sum() / max(len(off), 1)
-    return loss
+def _shot_at(step: int, count: int, seed: int) -> int:
+    """Every image once in random order, again and again; what comes at a step depends on nothing before it."""
+    lap, place = divmod(step - 1, count)
+    return int(np.random.default_rng(np.random.Philox([seed, 0, lap])).permutation(count)[place])
 
 
-def _endless(count: int, generator: np.random.Generator) -> Iterator[int]:
-    """Every image once in random order, again and again."""
-    while True:
-        yield from generator.permutation(count)
+def _purpose(start: SplatScene, shots: Sequence[Shot], options: FitOptions) -> str:
+    """Digest of what decides a fit, all but the pixels, which would take long."""
+    digest = hashlib.sha256(repr(replace(options, threads=1)).encode())
+    for shot in shots:
+        digest.update(repr((shot.name, shot.time_us, shot.world_from_ego.tolist())).encode())
+    for gaussians in (start.background, *(node.gaussians for node in start.nodes)):
+        digest.update(gaussians.means.tobytes())
+    digest.update(repr([(node.name, node.times_us.tolist()) for node in start.nodes]).encode())
+    return digest.hexdigest()
 
 
-def _extent(shots: Sequence[Shot]) -> float:
-    """How far the cameras are spread about their middle, metres: the scene's measure of length; 1 m at least."""
-    places = np.array([shot.world_from_ego[:3, 3] for shot in shots])
-    return max(1.1 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max()), 1.0)
+def _check_start(start: SplatScene, options: FitOptions) -> None:
+    start.background.check("the background cannot be fitted")
+    for node in start.nodes:
+        node.gaussians.check(f"node {node.name!r} cannot be fitted")
+    count = sum(len(part) for part in (start.background, *(node.gaussians for node in start.nodes)))
+    if not len(start.background) or count > options.growth.most:
+        raise SwerveError(
+            f"a fit starts from 1 to {options.growth.most} (growth.most) Gaussians, some of the background, got {count}"
+        )

@@ -90,8 +90,12 @@ class FitOptions:
         lidar: weight of the mean absolute difference of inverse depths (1/m), of measured depths (MTGS).
         raster: the same of depths of our primitives; less, since they are boxes.
         flatness: weight of the mean of the smallest standard deviations (metres) of Gaussians (MTGS).
-        ground: weight of the mean distance (metres) of the mass of ground Gaussians from the ground; see `regularity`.
+        ground: weight of the mean distance (metres) of the mass of ground Gaussians from the ground; ours, see
+            `regularity`. Gaussians of the background belong to it as long as their centres are near the ground.
+        ground_above: how far over it, metres.
+        ground_below: how far under it, metres.
         outside: weight of the mean opacity of nodes' Gaussians that are outside of their boxes (MTGS).
+        outside_from: how far that is, metres: mirrors and shadows stick out (MTGS: 1.5).
         exposures: whether each image gets an affine map of colours of its own (MTGS).
         exposure: weight of the mean squared difference of that map from the identity.
         refine_egos: whether the vehicle's poses are refined.
@@ -109,8 +113,11 @@ class FitOptions:
     lidar: float = 0.5
     raster: float = 0.1
     flatness: float = 1.0
-    ground: float = 0.1
+    ground: float = 1.0
+    ground_above: float = 0.2
+    ground_below: float = 2.0
     outside: float = 1.0
+    outside_from: float = 0.5
     exposures: bool = True
     exposure: float = 0.1
     refine_egos: bool = False

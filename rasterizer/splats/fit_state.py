@@ -33,7 +33,7 @@ class FitState:
         """As a safetensors file."""
         purpose = np.frombuffer(bytes.fromhex(self.purpose), np.uint8)
         extra = {_STEP: np.array([self.step], np.int64), _PURPOSE: purpose}
-        return save({name: np.ascontiguousarray(array) for name, array in (self.arrays | extra).items()})
+        return save({name: np.require(array, requirements="C") for name, array in (self.arrays | extra).items()})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "FitState":

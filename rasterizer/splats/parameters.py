@@ -1,86 +1,123 @@
-"""What a fit changes: Gaussians as torch tensors, each with its own rate of learning."""
+"""What a fit changes: tensors that learn by Adam (Kingma and Ba 2015), each at its own rate."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int64
 
 from swerve.rasterizer.splats.differentiable import torch
+from swerve.rasterizer.splats.fit_options import Rate, Rates
 from swerve.rasterizer.splats.gaussians import Gaussians
-
-# The rates of 3D Gaussian Splatting; those of the means are in units of the scene's extent, at the first and the last
-# step. Harmonics are kept in two parts, since those above degree 0 learn twenty times slower.
-_RATES = {"quaternions": 1e-3, "log_scales": 5e-3, "logit_opacities": 5e-2, "constants": 2.5e-3, "others": 1.25e-4}
-_FIRST_MEAN_RATE, _LAST_MEAN_RATE = 1.6e-4, 1.6e-6
 
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
+# The moments of Adam and its count of steps, by torch's names for them.
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
 
 class Parameters:
-    """Gaussians that learn.
+    """Tensors that learn.
 
     Args:
-        values: tensors by name: means and those of `_RATES`.
-        extent: of the scene, metres.
-        moments: Adam's, by name, to go on with.
+        values: by name.
+        rates: by name.
+        moments: of Adam, by name, to go on with.
     """
 
     def __init__(
-        self, values: Mapping[str, torch.Tensor], extent: float, moments: Mapping[str, dict[str, Any]] | None = None
+        self,
+        values: Mapping[str, torch.Tensor],
+        rates: Mapping[str, Rate],
+        moments: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
     ) -> None:
-        self._extent = extent
+        self._rates = dict(rates)
         self._values = {name: value.detach().contiguous().requires_grad_() for name, value in values.items()}
-        groups = [{"params": [value], "lr": _RATES.get(name, 0.0)} for name, value in self._values.items()]
-        self._adam = torch.optim.Adam(groups, eps=1e-15)
+        self._adams = {
+            name: torch.optim.Adam([value], rates[name].first, eps=1e-15, fused=True)
+            for name, value in self._values.items()
+        }
         for name, state in (moments or {}).items():
-            self._adam.state[self._values[name]] = state
-        self.slow_down(0.0)
+            self._adams[name].state[self._values[name]] = dict(state)
 
-    @classmethod
-    def of(cls, gaussians: Gaussians, extent: float) -> "Parameters":
-        """Gaussians that start to learn; they stay as they are."""
-        values = {name: getattr(gaussians, name) for name in ("means", "quaternions", "log_scales", "logit_opacities")}
-        values |= {"constants": gaussians.harmonics[:, :1], "others": gaussians.harmonics[:, 1:]}
-        return cls({name: torch.from_numpy(array.copy()) for name, array in values.items()}, extent)
-
-    def __len__(self) -> int:
-        return len(self._values["means"])
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self._values[name]
 
     def values(self) -> dict[str, torch.Tensor]:
-        """The tensors by name, without gradients."""
+        """The tensors by name, without gradients; not copied."""
         return {name: value.detach() for name, value in self._values.items()}
 
-    def tensors(self) -> Tensors:
-        """What `differentiable_splats` takes."""
-        values = self._values
-        harmonics = torch.cat([values["constants"], values["others"]], 1)
-        return values["means"], values["quaternions"], values["log_scales"], values["logit_opacities"], harmonics
+    def step(self, progress: float) -> None:
+        """Follows the gradients once, when so much of the fit is done (0 to 1), and forgets them.
 
-    def gaussians(self) -> Gaussians:
-        """As they are now."""
-        return Gaussians(*(tensor.detach().numpy().copy() for tensor in self.tensors()))
-
-    def step(self) -> None:
-        """Follows the gradients once, and forgets them."""
-        self._adam.step()
-        self._adam.zero_grad()
-
-    def slow_down(self, progress: float) -> None:
-        """Sets the rate of the means for how much of the fit is done, 0 to 1."""
-        rate = _FIRST_MEAN_RATE * (_LAST_MEAN_RATE / _FIRST_MEAN_RATE) ** progress
-        self._adam.param_groups[list(self._values).index("means")]["lr"] = rate * self._extent
+        What has no gradient stays as it is.
+        """
+        for name, adam in self._adams.items():
+            if self._values[name].grad is None or not self._values[name].numel():
+                continue
+            adam.param_groups[0]["lr"] = self._rates[name].at(progress)
+            adam.step()
+            adam.zero_grad()
 
     def replaced(self, kept: Int64[np.ndarray, "k"], added: Mapping[str, torch.Tensor]) -> "Parameters":
         """The rows `kept`, which go on learning as they did, then the added ones, which start anew."""
-        rows = torch.from_numpy(kept)
+        rows = torch.from_numpy(kept).to(next(iter(self._values.values())).device)
         values = {name: torch.cat([value.detach()[rows], added[name]]) for name, value in self._values.items()}
         moments = {}
         for name, value in self._values.items():
-            if state := self._adam.state.get(value):
+            if state := self._adams[name].state.get(value):
                 fresh = torch.zeros_like(added[name])
                 moments[name] = {
-                    key: torch.cat([moment[rows], fresh]) if moment.shape == value.shape else moment
-                    for key, moment in state.items()
+                    key: torch.cat([moment[rows], fresh]) if key != "step" else moment for key, moment in state.items()
                 }
-        return Parameters(values, self._extent, moments)
+        return Parameters(values, self._rates, moments)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything that decides how they go on, copied."""
+        arrays = {name: value.cpu().numpy().copy() for name, value in self.values().items()}
+        for name, value in self._values.items():
+            for key, moment in self._adams[name].state.get(value, {}).items():
+                arrays[f"{name}.{key}"] = moment.cpu().numpy().copy()
+        return arrays
+
+    def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> "Parameters":
+        """What `to_arrays` gave, at these rates."""
+        device = next(iter(self._values.values())).device
+        tensors = {name: torch.from_numpy(array.copy()).to(device) for name, array in arrays.items()}
+        moments = {
+            name: {key: tensors[f"{name}.{key}"] for key in _MOMENTS}
+            for name in self._values
+            if f"{name}.{_MOMENTS[0]}" in tensors
+        }
+        return Parameters({name: tensors[name] for name in self._values}, self._rates, moments)
+
+
+def learning_gaussians(gaussians: Gaussians, extent: float, rates: Rates, device: str) -> Parameters:
+    """Gaussians that start to learn; they stay as they are.
+
+    Harmonics are kept in two parts, since those above degree 0 learn more slowly.
+
+    Args:
+        gaussians: in their own frame.
+        extent: metres, the unit of the rate of the means.
+        rates: of learning.
+        device: torch's.
+    """
+    arrays = {name: getattr(gaussians, name) for name in ("means", "quaternions", "log_scales", "logit_opacities")}
+    arrays |= {"constants": gaussians.harmonics[:, :1], "others": gaussians.harmonics[:, 1:]}
+    values = {name: torch.from_numpy(array.copy()).to(device) for name, array in arrays.items()}
+    own = {name: getattr(rates, name) for name in values}
+    own["means"] = replace(rates.means, first=rates.means.first * extent, last=rates.means.last * extent)
+    return Parameters(values, own)
+
+
+def tensors_of(parameters: Parameters) -> Tensors:
+    """What `differentiable_splats` takes of Gaussians that learn."""
+    harmonics = torch.cat([parameters["constants"], parameters["others"]], 1)
+    means, quaternions = parameters["means"], parameters["quaternions"]
+    return means, quaternions, parameters["log_scales"], parameters["logit_opacities"], harmonics
+
+
+def gaussians_of(parameters: Parameters) -> Gaussians:
+    """Gaussians as they are now, copied."""
+    return Gaussians(*(tensor.detach().cpu().numpy().copy() for tensor in tensors_of(parameters)))

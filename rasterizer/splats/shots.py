@@ -71,11 +71,8 @@ def check_shots(shots: Sequence[Shot]) -> None:
         raise SwerveError(f"shot {twice!r}: two shots have this name")
     for shot in shots:
         size = (shot.camera.height, shot.camera.width)
-        for what, image in {
-            "image": shot.image,
-            "mask": shot.ignored,
-            "depth": shot.depth and shot.depth.meters,
-        }.items():
+        images = {"image": shot.image, "mask": shot.ignored, "depth": None if shot.depth is None else shot.depth.meters}
+        for what, image in images.items():
             if image is not None and image.shape[:2] != size:
                 wrong = f"{image.shape[1]}x{image.shape[0]}"
                 raise SwerveError(f"shot {shot.name!r}: its {what} is {wrong}, its camera {size[1]}x{size[0]}")

@@ -9,11 +9,11 @@ from splat_clouds import camera, random_gaussians
 
 from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, SplatScene, render_splats
 from swerve.rasterizer.splats.fit import fit_scene
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth
+from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rates
 from swerve.rasterizer.splats.growth import Watch, grown
-from swerve.rasterizer.splats.parameters import Parameters
+from swerve.rasterizer.splats.parameters import gaussians_of, learning_gaussians, tensors_of
 from swerve.rasterizer.splats.shots import Depth, DepthKind, Shot
-from swerve.rasterizer.splats.similarity import psnr, ssim
+from swerve.rasterizer.splats.similarity import psnr, ssim, ssim_by_convolution
 from swerve.rasterizer.splats.start import gaussians_at_points
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
@@ -70,7 +70,7 @@ def test_a_fit_sees_what_it_was_not_shown():
         counts.append(progress.count)
 
     growth = Growth(first=40, last=160, every=40, slope=1e-4, most=260)
-    fitted = fit(start, known, FitOptions(steps=240, growth=growth), report)
+    fitted = fit(start, known, FitOptions(steps=240, growth=growth, flatness=0.1), report)
     assert np.mean(losses[-12:]) < 0.4 * np.mean(losses[:12])
     assert counts[0] == 100
     assert 150 < counts[-1] == len(fitted) <= 260
@@ -118,9 +118,10 @@ def test_bad_input_is_refused():
 
 
 def parameters_and_watch(gaussians, slopes):
-    watch = Watch.over(len(gaussians))
-    watch.slopes[:], watch.times[:] = np.array(slopes) * 2, 2
-    return Parameters.of(gaussians, 1.0), watch
+    parameters = learning_gaussians(gaussians, 1.0, Rates(), "cpu")
+    watch = Watch.over(parameters)
+    watch.slopes[:], watch.times[:] = torch.tensor(slopes) * 2, 2
+    return parameters, watch, 1.0
 
 
 def test_small_ones_are_cloned_large_ones_split_faint_ones_go():
@@ -128,8 +129,10 @@ def test_small_ones_are_cloned_large_ones_split_faint_ones_go():
     gaussians.log_scales[:] = np.log(0.001)
     gaussians.log_scales[1] = np.log([0.5, 0.001, 0.001])
     gaussians.logit_opacities[:] = [2, 2, -6, 2]
-    parameters, watch = parameters_and_watch(gaussians, [1e-3, 1e-3, 1e-3, 1e-5])
-    found = grown(parameters, watch, Growth(), 1.0, np.random.default_rng(0)).gaussians()
+    group = parameters_and_watch(gaussians, [1e-3, 1e-3, 1e-3, 1e-5])
+    ((parameters, sources),) = grown([group], Growth(), np.random.default_rng(0))
+    found = gaussians_of(parameters)
+    assert sources.tolist() == [0, 3, 0, 1, 1]
     # Kept: 0 and 3; the clone of 0; the halves of 1.
     np.testing.assert_array_equal(found.means[:3], gaussians.means[[0, 3, 0]])
     assert len(found) == 5
@@ -143,8 +146,9 @@ def test_small_ones_are_cloned_large_ones_split_faint_ones_go():
 def test_growth_stops_where_there_is_no_room():
     gaussians = random_gaussians(0, 20)
     gaussians.logit_opacities[:] = 1
-    parameters, watch = parameters_and_watch(gaussians, np.linspace(1e-3, 2e-3, 20))
-    assert len(grown(parameters, watch, Growth(most=25), 1.0, np.random.default_rng(0))) == 25
+    low, high = (parameters_and_watch(gaussians, np.linspace(at, 2 * at, 20)) for at in (1e-3, 3e-3))
+    both = grown([low, high], Growth(most=45), np.random.default_rng(0))
+    assert [len(sources) for _, sources in both] == [20, 25]
 
 
 def test_adam_goes_on_where_it_was():
@@ -152,14 +156,14 @@ def test_adam_goes_on_where_it_was():
     gaussians = random_gaussians(0, 5)
     results = []
     for replaced in (False, True):
-        parameters = Parameters.of(gaussians, 1.0)
+        parameters = learning_gaussians(gaussians, 1.0, Rates(), "cpu")
         for step in range(6):
             if replaced and step == 3:
                 none = {name: value[:0] for name, value in parameters.values().items()}
                 parameters = parameters.replaced(np.arange(5), none)
-            sum((tensor * (step + 1)).square().sum() for tensor in parameters.tensors()).backward()
-            parameters.step()
-        results.append(parameters.gaussians())
+            sum((tensor * (step + 1)).square().sum() for tensor in tensors_of(parameters)).backward()
+            parameters.step(0.0)
+        results.append(gaussians_of(parameters))
     np.testing.assert_array_equal(results[0].harmonics, results[1].harmonics)
     np.testing.assert_array_equal(results[0].log_scales, results[1].log_scales)
 
@@ -181,7 +185,17 @@ def test_ssim_is_its_definition():
             vpq = (window * (p - mp) * (q - mq)).sum((0, 1))
             values.append((2 * mp * mq + 1e-4) * (2 * vpq + 9e-4) / ((mp**2 + mq**2 + 1e-4) * (vp + vq + 9e-4)))
     assert float(ssim(torch.from_numpy(a), torch.from_numpy(b))) == pytest.approx(np.mean(values), rel=1e-9)
+    assert float(ssim_by_convolution(torch.from_numpy(a), torch.from_numpy(b))) == pytest.approx(
+        np.mean(values), rel=1e-9
+    )
     assert float(ssim(torch.from_numpy(a), torch.from_numpy(a))) == pytest.approx(1.0)
+
+
+def test_ssim_has_the_slopes_of_the_convolutions():
+    rng = np.random.default_rng(1)
+    image, truth = torch.from_numpy(rng.random((17, 23, 3))).requires_grad_(), torch.from_numpy(rng.random((17, 23, 3)))
+    found, expected = (torch.autograd.grad(of(image, truth), image)[0] for of in (ssim, ssim_by_convolution))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_psnr_by_hand():

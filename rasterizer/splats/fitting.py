@@ -1,0 +1,180 @@
+"""A fit under way: one step after another, and what it is made of."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.rasterizer.splats.differentiable import torch
+from swerve.rasterizer.splats.fit_options import FitOptions
+from swerve.rasterizer.splats.graph import Drawing, drawn, exposures_of, graph_of
+from swerve.rasterizer.splats.growth import Watch, center_slopes, grown
+from swerve.rasterizer.splats.losses import image_terms
+from swerve.rasterizer.splats.parameters import Parameters
+from swerve.rasterizer.splats.regularity import (
+    Ground,
+    GroundBand,
+    distance_from_ground,
+    ground_band,
+    opacity_outside,
+    thickness,
+)
+from swerve.rasterizer.splats.scene import SplatScene
+from swerve.rasterizer.splats.shots import Shot
+from swerve.scenes import SwerveError
+
+# Which Gaussians are ground is asked again after so many steps, and after each growth.
+_GROUND_EVERY = 100
+# Half a car's length: what the rate of nodes' means is a multiple of, metres.
+_NODE_EXTENT = 2.5
+# Poses learn at full rate after this share of the fit, as in MTGS.
+_WARM_UP = 0.05
+
+
+class Fitting:
+    """A fit under way.
+
+    Args:
+        start: where it starts.
+        shots: what to fit to.
+        options: how.
+        ground: heights in the world, or None.
+        sizes: of the nodes' boxes, by name.
+    """
+
+    def __init__(
+        self,
+        start: SplatScene,
+        shots: Sequence[Shot],
+        options: FitOptions,
+        ground: Ground | None,
+        sizes: Mapping[str, Float[np.ndarray, "3"]],
+    ) -> None:
+        self.options, self.shots = options, shots
+        self._ground, self._extents = ground, (_extent(shots), _NODE_EXTENT)
+        self.graph = graph_of(start, shots, self._extents, options.rates, "cpu")
+        unknown = np.full(3, np.inf)
+        halves = [sizes.get(node.name, unknown) / 2 + options.outside_from for node in start.nodes]
+        self._halves = np.array(halves, np.float32).reshape(-1, 3)
+        self._watch_anew()
+
+    def step(self, step: int, index: int) -> dict[str, float]:
+        """Looks at one shot, follows the gradient, and grows when it is due.
+
+        Raises:
+            SwerveError: the loss is not finite.
+        """
+        options, shot = self.options, self.shots[index]
+        drawing = drawn(self.graph, shot, int(self.graph.moments[index]), options)
+        terms = self._terms(drawing, index)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            parts = ", ".join(f"{name} {value.item()}" for name, value in terms.items())
+            raise SwerveError(f"the fit broke down at step {step}, shot {shot.name!r}: {parts}. Start from others")
+        loss.backward()
+        self._note(drawing, shot)
+        progress = step / options.steps
+        for parameters in (self.graph.still, self.graph.moving, self.graph.common):
+            parameters.step(progress)
+        if options.growth.is_due(step):
+            self._grow(step)
+        elif step % _GROUND_EVERY == 0:
+            self._band = self._found_ground()
+        return {name: value.item() for name, value in terms.items()}
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything that decides how it goes on, copied, by name."""
+        arrays = {"owners": self.graph.owners.copy()}
+        for group, parameters in self._groups().items():
+            arrays |= {f"{group}.{name}": array for name, array in parameters.to_arrays().items()}
+        for group, watch in zip(("still", "moving"), self._watches, strict=True):
+            arrays[f"{group}.watch.slopes"] = watch.slopes.cpu().numpy().copy()
+            arrays[f"{group}.watch.times"] = watch.times.cpu().numpy().copy()
+        if self._band is not None:
+            arrays |= {f"ground.{name}": array for name, array in vars(self._band).items()}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Goes back to what `to_arrays` gave."""
+        for group, parameters in self._groups().items():
+            own = {
+                name.removeprefix(f"{group}."): array for name, array in arrays.items() if name.startswith(f"{group}.")
+            }
+            setattr(self.graph, group, parameters.from_arrays(own))
+        self.graph.owners = arrays["owners"]
+        device = self.graph.still["means"].device
+        self._watches = tuple(
+            Watch(
+                *(torch.from_numpy(arrays[f"{group}.watch.{what}"].copy()).to(device) for what in ("slopes", "times"))
+            )
+            for group in ("still", "moving")
+        )
+        if self._band is not None:
+            self._band = GroundBand(*(arrays[f"ground.{name}"] for name in ("rows", "points", "normals")))
+
+    def _groups(self) -> dict[str, Parameters]:
+        return {"still": self.graph.still, "moving": self.graph.moving, "common": self.graph.common}
+
+    def _terms(self, drawing: Drawing, index: int) -> dict[str, torch.Tensor]:
+        """All parts of the loss, weighted."""
+        options, graph = self.options, self.graph
+        exposure = exposures_of(graph)[index] if options.exposures else None
+        terms = image_terms(drawing, self.shots[index], exposure, options)
+        if options.flatness:
+            terms["flatness"] = options.flatness * thickness(drawing.log_scales)
+        if exposure is not None:
+            identity = torch.eye(3, 4, device=exposure.device)
+            terms["exposure"] = options.exposure * (exposure - identity).square().mean()
+        if self._band is not None and options.ground:
+            shape = (graph.still[name] for name in ("means", "quaternions", "log_scales"))
+            terms["ground"] = options.ground * distance_from_ground(self._band, *shape)
+        if len(graph.owners) and options.outside:
+            halves = torch.from_numpy(self._halves[graph.owners]).to(drawing.color.device)
+            means, logits = graph.moving["means"], graph.moving["logit_opacities"]
+            terms["outside"] = options.outside * opacity_outside(means, logits, halves)
+        return terms | self._pose_terms()
+
+    def _pose_terms(self) -> dict[str, torch.Tensor]:
+        """What changes of poses cost."""
+        terms = {}
+        for what, refine in {"ego": self.options.refine_egos, "box": self.options.refine_boxes}.items():
+            turns, shifts = self.graph.common[f"{what}_turns"], self.graph.common[f"{what}_shifts"]
+            if refine and len(turns):
+                size = turns.square().sum(dim=1).mean() + shifts.square().sum(dim=1).mean()
+                terms[f"{what} poses"] = self.options.poses * size
+        return terms
+
+    def _note(self, drawing: Drawing, shot: Shot) -> None:
+        """Tells the watches of a drawing whose gradient is known."""
+        lengths = center_slopes(drawing.centers, shot.camera.width, shot.camera.height)
+        still, moving = self._watches
+        count = len(still.slopes)
+        still.note(lengths[:count])
+        moving.note(lengths[count:], torch.from_numpy(drawing.rows).to(lengths.device))
+
+    def _grow(self, step: int) -> None:
+        graph, generator = self.graph, np.random.default_rng(np.random.Philox([self.options.seed, 1, step]))
+        groups = list(zip((graph.still, graph.moving), self._watches, self._extents, strict=True))
+        (graph.still, _), (moving, sources) = grown(groups, self.options.growth, generator)
+        owners = graph.owners[sources]
+        order = np.argsort(owners, kind="stable")
+        graph.owners = owners[order]
+        graph.moving = moving.replaced(order, {name: value[:0] for name, value in moving.values().items()})
+        self._watch_anew()
+
+    def _watch_anew(self) -> None:
+        self._watches = (Watch.over(self.graph.still), Watch.over(self.graph.moving))
+        self._band = self._found_ground()
+
+    def _found_ground(self) -> GroundBand | None:
+        """Which Gaussians of the background are ground now."""
+        if self._ground is None:
+            return None
+        means, options = self.graph.still["means"].detach().cpu().numpy(), self.options
+        return ground_band(means, self.graph.start.origin, self._ground, options.ground_above, options.ground_below)
+
+
+def _extent(shots: Sequence[Shot]) -> float:
+    """How far the vehicle is spread about its mean place, metres: the scene's measure of length; 1 m at least."""
+    places = np.array([shot.world_from_ego[:3, 3] for shot in shots])
+    return max(1.1 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max()), 1.0)
