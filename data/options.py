@@ -12,6 +12,7 @@ from swerve.scenes.viewpoints import ViewpointOptions
 
 StyleName = Literal["rap", "surfaces"]
 RigName = Literal["own", "default"]
+Rasters = Literal["stored", "drawn"]
 VIEWS = ("logged", "recovery", "cross_agent")
 EXTRAS = ("depth", "semantic", "instance")
 
@@ -30,6 +31,7 @@ class AugmentOptions:
         rig: "own" for each log's cameras, "default" for `swerve.data.rigs.default_rig` instead, without photographs.
         cameras: names of the cameras to draw; all if empty.
         photos: whether pictures that stand in for photographs are drawn too, for every seat; of towns only.
+        rasters: "stored" as images, or "drawn" whenever a stream asks for them, of what is stored instead.
         every: seconds between scenes.
         history: seconds before now.
         future: seconds after now.
@@ -53,6 +55,7 @@ class AugmentOptions:
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     photos: bool = False
+    rasters: Rasters = "stored"
     every: float = 0.5
     history: float = 2.0
     future: float = 5.0
@@ -67,6 +70,7 @@ class AugmentOptions:
         _check_names("views", self.views, VIEWS)
         _check_names("extra", self.extra, EXTRAS)
         _check_names("format", (self.image_format,), ("jpeg", "png"))
+        _check_names("rasters", (self.rasters,), ("stored", "drawn"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
         _check_names("rig", (self.rig,), ("own", "default"))
         _check_names("backend", (self.backend,), ("auto", *BACKENDS))
@@ -84,6 +88,10 @@ class AugmentOptions:
         _check_range("max-cross-agent", self.viewpoints.cross_agent.per_scene, 0, 1000)
         _check_range("samples", self.samples, 1, 8)
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
+        if self.rasters == "drawn" and self.extra:
+            raise SwerveError(
+                f"extra: {self.extra[0]} images are stored or not there: leave them out, or store rasters"
+            )
         if not self.views:
             raise SwerveError(f"views: none given, choose among {', '.join(VIEWS)}")
         if self.size is not None and not (0 < self.size[0] <= 16384 and 0 < self.size[1] <= 16384):

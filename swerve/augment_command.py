@@ -13,7 +13,7 @@ from swerve.arguments import image_size
 from swerve.data.augment.run import AugmentReport
 from swerve.data.augment.run import augment as run_augment
 from swerve.data.jobs import read_failures
-from swerve.data.options import EXTRAS, VIEWS, AugmentOptions, RigName, StyleName
+from swerve.data.options import EXTRAS, VIEWS, AugmentOptions, Rasters, RigName, StyleName
 from swerve.data.samples.encoding import ImageFormat
 from swerve.data.source import open_source
 from swerve.info_command import BackendName, chosen_backend
@@ -41,6 +41,13 @@ class Look(str, Enum):
 
     rap = "rap"
     surfaces = "surfaces"
+
+
+class RasterChoice(str, Enum):
+    """What is kept of rasters."""
+
+    stored = "stored"
+    drawn = "drawn"
 
 
 class SplitName(str, Enum):
@@ -76,6 +83,10 @@ def augment(
     photos: Annotated[
         bool, typer.Option("--photos", help="Towns only: also draw stand-ins for photographs, for every view.")
     ] = False,
+    rasters: Annotated[
+        RasterChoice,
+        typer.Option(help="drawn: store what they are drawn of; training draws them, with the same pixels."),
+    ] = RasterChoice.stored,
     every: Annotated[float, typer.Option(help="Seconds between the scenes of a log.")] = 0.5,
     history: Annotated[float, typer.Option(help="Seconds of a scene before now.")] = 2.0,
     future: Annotated[float, typer.Option(help="Seconds of a scene after now.")] = 5.0,
@@ -122,6 +133,7 @@ def augment(
         rig=cast(RigName, rig.value),
         cameras=_names(cameras),
         photos=photos,
+        rasters=cast(Rasters, rasters.value),
         every=every,
         history=history,
         future=future,

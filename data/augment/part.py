@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swerve.data.augment.manifest import Record, write_record
-from swerve.data.augment.records import record_path, refuse_other_split
+from swerve.data.augment.records import record_path, refuse_other_split, save_still
 from swerve.data.files import commit, part_of
 from swerve.data.jobs import Failure, Made, Report, part_stem
 from swerve.data.options import AugmentOptions
@@ -140,6 +140,9 @@ def _make_part(opened: AugmentLog, chunk: int, report: Report) -> Record:
     # Counted once for the whole log.
     gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []
     made = _Outcomes([], gaps, [])
+    if chunk == 0 and opened.options.rasters == "drawn":
+        with opened.watch.measure("writing"):
+            save_still(opened.folder, opened.log.name, opened.drawer.still)
     with ShardWriter(opened.folder / shard, split) as writer:
         _write_scenes(opened, scenes, report, writer, made)
         with opened.watch.measure("writing"):

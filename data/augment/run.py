@@ -9,7 +9,7 @@ from rich.console import Console
 
 from swerve.data.augment.manifest import write_manifest
 from swerve.data.augment.part import AugmentWork
-from swerve.data.augment.records import LAYOUT, finished_chunks, read_records, remove_unnamed_shards
+from swerve.data.augment.records import finished_chunks, layout_of, read_records, remove_unnamed_shards
 from swerve.data.files import to_json, told_where, write_atomically
 from swerve.data.jobs import job_config, log_names, open_job, run_work, usable_cores
 from swerve.data.options import AugmentOptions
@@ -62,10 +62,10 @@ def augment(
     backend = resolved(options.backend)
     options = replace(options, backend=backend)
     packages = (*_PACKAGES, *drawing_packages(backend), *jpeg_packages(options))
-    with open_job(folder, job_config(asdict(options), logs, packages), LAYOUT):
+    with open_job(folder, job_config(asdict(options), logs, packages), layout_of(options)):
         with told_where(folder):
             remove_unnamed_shards(folder)
-            finished = finished_chunks(folder)
+            finished = finished_chunks(folder, options)
         work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers))
         outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
         with told_where(folder):

@@ -13,9 +13,10 @@ from jaxtyping import Float
 
 from swerve.data.files import safe_name
 from swerve.data.options import AugmentOptions
-from swerve.data.samples.capture import Capture, captures_of, tracks_at
+from swerve.data.samples.capture import Capture, captures_of
 from swerve.data.samples.encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
 from swerve.data.samples.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
+from swerve.data.samples.moments import MEMBER, capture_groups, moments_to_bytes, moving_at
 from swerve.data.samples.shards import FORMAT, Sample
 from swerve.data.samples.stand_ins import StandIn, StandIns
 from swerve.data.samples.trajectories import Arrays, trajectory_arrays
@@ -48,7 +49,8 @@ class Drawer:
         stand_ins: StandIns | None = None,
         kept: int = 1,
     ) -> None:
-        self._backdrop, self._watch, self._stand_ins = Backdrop(static, options.backend), watch, stand_ins
+        self.still, self._watch, self._stand_ins = static, watch, stand_ins
+        self._backdrop = Backdrop(static, options.backend)
         self._style = STYLES[options.style](samples=options.samples)
         self._outputs = ("rgb", *options.extra)
         self._jpegs = GpuJpegs(options.quality) if jpeg_packages(options) else None
@@ -61,7 +63,7 @@ class Drawer:
         """
         self._canvases.rotate()
         views = dict[int, View]()
-        for rows in _groups(captures):
+        for rows in capture_groups(captures):
             group = [captures[row] for row in rows]
             views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
         return [views[row] for row in range(len(captures))]
@@ -77,7 +79,7 @@ class Drawer:
         """Captures of one time and pose."""
         cameras, pose = [capture.camera for capture in group], group[0].world_from_ego[None]
         with self._watch.measure("drawing"):
-            moving = _moving(viewpoint, group[0].time_us)
+            moving = build_dynamic(*moving_at(viewpoint, group[0].time_us), 0)
             if self._jpegs is None:
                 return self._draw_on_canvas(moving, cameras, pose)
             # All of them: then the GPU is done, and the time of the JPEGs is theirs alone.
@@ -103,22 +105,6 @@ class Drawer:
         return drawn[0]
 
 
-def _moving(viewpoint: Viewpoint, time_us: int) -> Primitives:
-    """Agents and lights at a time."""
-    scene = viewpoint.scene
-    nearest = int(np.abs(scene.times_us - time_us).argmin())
-    tracks = tracks_at(viewpoint.tracks, scene.times_us, time_us)
-    return build_dynamic(tracks, scene.lights.at(slice(nearest, nearest + 1)), 0)
-
-
-def _groups(captures: Sequence[Capture]) -> list[list[int]]:
-    """Rows of captures that share time and pose."""
-    groups = dict[tuple[int, bytes], list[int]]()
-    for row, capture in enumerate(captures):
-        groups.setdefault((capture.time_us, capture.world_from_ego.tobytes()), []).append(row)
-    return list(groups.values())
-
-
 @dataclass(frozen=True)
 class DrawnSample:
     """A viewpoint with its images, before they are encoded.
@@ -126,7 +112,7 @@ class DrawnSample:
     Attributes:
         viewpoint: the seat.
         captures: when and from where each image was taken.
-        views: the image of each capture.
+        views: the image of each capture; without any content where rasters are not stored.
     """
 
     viewpoint: Viewpoint
@@ -143,6 +129,8 @@ def draw_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions) -
         options: what to make.
     """
     captures = drawer.photograph(viewpoint, captures_of(viewpoint, options.cameras, options.size))
+    if options.rasters == "drawn":
+        return DrawnSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
     return DrawnSample(viewpoint, captures, drawer.draw(viewpoint, captures))
 
 
@@ -154,6 +142,8 @@ def encode_numbers(drawn: DrawnSample, options: AugmentOptions) -> Sample:
         "npz": _npz({**trajectory_arrays(viewpoint, options.history, options.future), **boxes}),
         "json": json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(),
     }
+    if options.rasters == "drawn":
+        members[MEMBER] = moments_to_bytes(viewpoint, drawn.captures, options)
     return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
 
 

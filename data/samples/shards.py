@@ -114,7 +114,7 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
 
     Yields:
         "key"; "json", a dict; "npz", a dict of arrays; and every image by the name of its member, such as "front.jpg"
-        or "front.depth.png", as an array. Photographs stay encoded (bytes).
+        or "front.depth.png", as an array. Photographs and moments stay encoded (bytes).
 
     Raises:
         SwerveError: the folder holds no finished set, or a shard is damaged.
@@ -153,7 +153,7 @@ def _decode(name: str, content: bytes) -> Any:  # noqa: ANN401 what it is depend
     if name == "npz":
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return dict(arrays)
-    if ".photo." in name:
+    if ".photo." in name or name.endswith(".npz"):
         return content
     if name.endswith(".depth.png"):
         return decode_depth(content)

@@ -5,13 +5,16 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.samples.calibration import camera_of
+from swerve.data.samples.moments import MEMBER, moments_from_bytes
 from swerve.data.samples.shards import FORMAT
+from swerve.data.stream.drawing import RasterDrawer
 from swerve.data.stream.fitting import ImageFit
 from swerve.data.stream.shard_reader import StoredSample
 from swerve.scenes import Camera, SwerveError
@@ -35,15 +38,22 @@ class DecodedSample:
         stored: where it lies.
         details: its json.
         numbers: the arrays of `NUMBERS` by name.
-        entries: of the json's cameras, those wanted, in the wanted order.
+        rows: of the json's cameras, those wanted, in the wanted order.
         fit: of its images.
+        drawer: of the rasters that the set does not store.
     """
 
     stored: StoredSample
     details: dict[str, Any]
     numbers: dict[str, np.ndarray]
-    entries: tuple[dict[str, Any], ...]
+    rows: tuple[int, ...]
     fit: ImageFit
+    drawer: RasterDrawer
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The json of the cameras wanted."""
+        return [self.details["cameras"][row] for row in self.rows]
 
     @property
     def cameras(self) -> list[Camera]:
@@ -55,11 +65,13 @@ class DecodedSample:
         return placed
 
     def raster(self, row: int) -> UInt8[np.ndarray, "h w 3"]:
-        """The fitted raster of the camera of this row.
+        """The fitted raster of the camera of this row: read, or drawn where the set does not store it.
 
         Raises:
             SwerveError: it is missing or damaged.
         """
+        if MEMBER in self.stored.members:
+            return self.fit.pixels(self._drawn[row], camera_of(self.entries[row]))
         return self._image(row, "")
 
     def photo(self, row: int) -> UInt8[np.ndarray, "h w 3"] | None:
@@ -69,6 +81,13 @@ class DecodedSample:
             SwerveError: it should be there but is missing, or damaged.
         """
         return self._image(row, "photo.") if self.entries[row]["photo"] else None
+
+    @cached_property
+    def _drawn(self) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+        """The rasters of all rows, as a set would store them."""
+        moments = moments_from_bytes(self.stored.read(MEMBER), f"{self.stored.path}: {self.stored.key}")
+        cameras = [camera_of(entry) for entry in self.entries]
+        return self.drawer.draw(self.details["log"], moments, self.rows, cameras)
 
     def _image(self, row: int, what: str) -> UInt8[np.ndarray, "h w 3"]:
         entry, stored = self.entries[row], self.stored
@@ -80,13 +99,14 @@ class DecodedSample:
             raise _damaged(stored, name, error) from error
 
 
-def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit) -> DecodedSample:
+def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, drawer: RasterDrawer) -> DecodedSample:
     """Reads a sample's json and numbers.
 
     Args:
         stored: the sample.
         cameras: names of the cameras wanted, in their order; all if empty.
         fit: of the images.
+        drawer: of the sample's set.
 
     Raises:
         SwerveError: it is of another format, lacks a camera, or is damaged.
@@ -100,7 +120,7 @@ def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit) -
             f"{stored.path}: sample {stored.key} is of format {details.get('format')}, this program reads {FORMAT}. "
             f"Make the set again; it was made by Swerve {details.get('version')}"
         )
-    return DecodedSample(stored, details, _numbers(stored), _entries(stored, details, cameras), fit)
+    return DecodedSample(stored, details, _numbers(stored), _rows(stored, details, cameras), fit, drawer)
 
 
 def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
@@ -111,8 +131,8 @@ def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
         raise _damaged(stored, "npz", error) from error
 
 
-def _entries(stored: StoredSample, details: dict[str, Any], cameras: Sequence[str]) -> tuple[dict[str, Any], ...]:
-    known = {entry["name"]: entry for entry in details["cameras"]}
+def _rows(stored: StoredSample, details: dict[str, Any], cameras: Sequence[str]) -> tuple[int, ...]:
+    known = {entry["name"]: row for row, entry in enumerate(details["cameras"])}
     if missing := [name for name in cameras if name not in known]:
         raise SwerveError(
             f"{stored.path}: sample {stored.key} has no camera {missing[0]!r}; it has {', '.join(known)}. Choose among "

@@ -12,6 +12,7 @@ from swerve.data.stream.batch import KINDS, Batch, Provenance
 from swerve.data.stream.camera_arrays import camera_arrays
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.decoded import NUMBERS, DecodedSample, decode_sample
+from swerve.data.stream.drawing import RasterDrawer
 from swerve.data.stream.options import Part, StreamOptions
 from swerve.data.stream.order import PartOrder, places_of
 from swerve.data.stream.shard_reader import ShardReader
@@ -42,7 +43,7 @@ class SampleStream:
         self.options, self.rank, self.world = options, rank, world
         self._catalogue = read_catalogue(Path(folder), options.split)
         self._orders = [self._order(part) for part in options.parts]
-        self._reader = ShardReader(Path(folder))
+        self._reader, self._drawer = ShardReader(Path(folder)), RasterDrawer(Path(folder))
         first = self._decoded(int(self._orders[0].at(0, 1)[0]), options.cameras)
         self.cameras: tuple[str, ...] = tuple(entry["name"] for entry in first.entries)
 
@@ -101,7 +102,8 @@ class SampleStream:
         return PartOrder(part, known[part.name], self.options.seed)
 
     def _decoded(self, row: int, cameras: Sequence[str]) -> DecodedSample:
-        return decode_sample(self._reader.sample(*self._catalogue.where(row)), cameras, self.options.fit)
+        stored = self._reader.sample(*self._catalogue.where(row))
+        return decode_sample(stored, cameras, self.options.fit, self._drawer)
 
     def _images(
         self,
