@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.data.stream.options import PARTS, ImageChoice, PartName
 from swerve.eval.context_store import ContextStore
+from swerve.eval.pseudo.store import open_benchmark
 from swerve.job_report import stoppable
 from swerve.planners.ego_mlp import require_safetensors
 from swerve.planners.train_ego_mlp import require_torch
@@ -42,28 +43,42 @@ def rap(
     workers: Annotated[int, typer.Option(help="Processes that make batches ahead.", min=0)] = 2,
     threads: Annotated[int, typer.Option(help="Scenes scored at the same time.", min=1)] = 2,
     checkpoint_every: Annotated[int, typer.Option(help="Steps.", min=1)] = 1000,
+    validate: Annotated[
+        Path | None, typer.Option(metavar="BENCHMARK", help="Of `swerve build`, of other logs: drive it meanwhile.")
+    ] = None,
+    validate_every: Annotated[int, typer.Option(help="Steps.", min=1)] = 1000,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write metrics for TensorBoard. Needs the extra `tensorboard`.")
+    ] = False,
 ) -> None:
     """Train RAP: proposals refined by what the cameras show, scored by the exact scorer while it learns.
 
     It learns from samples of split train. OUT gets planner.safetensors (for `--planner`), checkpoint.safetensors and
-    metrics.csv. The same command goes on with a run that was stopped or killed. For several GPUs:
-    torchrun --no-python --nproc-per-node N swerve train rap ... Needs the extra `torch`.
+    metrics.csv; with --validate also validation.csv, and best.safetensors with the weights that drove best. The same
+    command goes on with a run that was stopped or killed. For several GPUs: torchrun --no-python --nproc-per-node N
+    swerve train rap ... Needs the extra `torch`. docs/train_rap.md leads through it.
 
     Example: swerve train rap sets/town --contexts sets/town-contexts --out runs/rap --steps 2000 --config tiny
     """
     require_torch()
     require_safetensors()
-    from swerve.planners.rap.train import METRICS, processes, train_rap
+    from swerve.planners.rap.journal import METRICS, require_tensorboard
+    from swerve.planners.rap.train import RunOptions, processes, train_rap
     from swerve.planners.rap.training import RapTrainOptions
+    from swerve.planners.rap.validation import Validation
 
+    if tensorboard:
+        require_tensorboard()
     chosen = _config(config, contexts is not None)
     fit = ImageFit((chosen.width, chosen.height), chosen.trim)
     options = StreamOptions(_parts(parts), fit, chosen.cameras, batch, seed)
+    training = RapTrainOptions(steps, learning_rate=rate, lowest_rate=rate / 10, seed=seed, threads=threads)
+    judged = Validation(open_benchmark(validate), validate_every) if validate else None
     console = Console()
     with stoppable(console), processes() as process:
         stream = SampleStream(dataset, options, process.rank, process.world)
         store = ContextStore(contexts, dataset) if contexts else None
-        training = RapTrainOptions(steps, learning_rate=rate, lowest_rate=rate / 10, seed=seed, threads=threads)
+        run = RunOptions(workers, checkpoint_every, judged, tensorboard)
         with _bar(console, process.rank > 0) as bar:
             line = bar.add_task("training", total=steps)
 
@@ -71,7 +86,7 @@ def rap(
                 text = f"training, loss {noted['total']:.2f}, nearest proposal {noted['ade_best']:.2f} m off"
                 bar.update(line, completed=noted["step"], description=text)
 
-            path = train_rap(stream, store, chosen, training, out, process, workers, checkpoint_every, told)
+            path = train_rap(stream, store, chosen, training, out, process, run, told)
     if process.rank == 0:
         console.print(f"wrote {path} and {out / METRICS}", highlight=False, soft_wrap=True, markup=False)
 

@@ -1,9 +1,6 @@
-"""Checkpoints and metrics of a run: what a stopped run goes on from."""
+"""Checkpoints: what a stopped run goes on from."""
 
-import csv
-import io
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -49,27 +46,6 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
     _require_same(path, header, _identity(training))
     training.load_state(tensors, header["step"])
     return header["stream"]
-
-
-def keep_metrics(path: Path, step: int) -> None:
-    """Drops the rows beyond a step: the run that wrote them was stopped before its next checkpoint."""
-    rows = list(csv.reader(path.read_text().splitlines())) if path.is_file() else []
-    kept = [*rows[:1], *(row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step)]
-    write_atomically(path, _csv(kept).encode())
-
-
-def add_metrics(path: Path, row: dict[str, int | float]) -> None:
-    """Appends a row; the first one begins the file with its names. Its first column is the step."""
-    fresh = not path.is_file() or not path.stat().st_size
-    lines = [list(row)] if fresh else []
-    with open(path, "a") as file:
-        file.write(_csv([*lines, [f"{value:.6g}" if isinstance(value, float) else value for value in row.values()]]))
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _identity(training: Training) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""A training run: batches in, a planner with checkpoints and metrics out."""
+"""A training run: batches in, a planner with checkpoints, metrics and validations out."""
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,16 +14,20 @@ from swerve.data.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
 from swerve.eval.context import Context
 from swerve.eval.context_store import ContextStore
-from swerve.planners.rap.batch import views_of
-from swerve.planners.rap.checkpoint import add_metrics, keep_metrics, load_checkpoint, save_checkpoint
+from swerve.planners.rap.batch import RapBatch, views_of
+from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
 from swerve.planners.rap.config import RapConfig
-from swerve.planners.rap.planner import save_rap
+from swerve.planners.rap.journal import Journal
+from swerve.planners.rap.planner import RapPlanner, save_rap
 from swerve.planners.rap.training import RapTrainOptions, Training
+from swerve.planners.rap.validation import Validation, require_views, validate
 from swerve.scenes import SwerveError
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 PLANNER: Final = "planner.safetensors"
-METRICS: Final = "metrics.csv"
+BEST: Final = "best.safetensors"
+# Columns of metrics.csv that say where a step's time went, see docs/train_rap.md.
+PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "backward", "optimiser")
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,30 @@ def processes() -> Iterator[Process]:
         torch.distributed.destroy_process_group()
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run does beside training; nothing of it changes the weights.
+
+    Attributes:
+        workers: processes that make batches ahead.
+        checkpoint_every: steps.
+        validation: on what the network is judged meanwhile; None for nothing.
+        tensorboard: whether metrics go to TensorBoard, too.
+
+    Raises:
+        SwerveError: the number of steps is not positive.
+    """
+
+    workers: int = 0
+    checkpoint_every: int = 1000
+    validation: Validation | None = None
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every < 1:
+            raise SwerveError(f"checkpoint-every is {self.checkpoint_every}, it must be 1 or more")
+
+
 def train_rap(
     stream: SampleStream,
     store: ContextStore | None,
@@ -65,15 +94,14 @@ def train_rap(
     options: RapTrainOptions,
     folder: Path,
     process: Process,
-    workers: int = 0,
-    checkpoint_every: int = 1000,
+    run: RunOptions = RunOptions(),
     told: Callable[[dict[str, int | float]], None] = lambda noted: None,
 ) -> Path:
     """Trains until `options.steps`, from the folder's checkpoint on if there is one; returns the planner's file.
 
     The folder gets `checkpoint.safetensors`, `metrics.csv` with a row per step of the first process, and in the end
-    `planner.safetensors`, which holds the averaged weights. A run that was killed at any moment goes on from its last
-    checkpoint.
+    `planner.safetensors`, which holds the averaged weights; with a validation `validation.csv`, and `best.safetensors`
+    with the averaged weights of the best one. A run that was killed at any moment goes on from its last checkpoint.
 
     Args:
         stream: of batches with the config's cameras and image size.
@@ -82,39 +110,69 @@ def train_rap(
         options: how to train.
         folder: of the run.
         process: this one.
-        workers: processes that make batches ahead.
-        checkpoint_every: steps.
-        told: called after each step with its row of metrics.
+        run: what else to do.
+        told: called in the first process after each step with its row of metrics.
 
     Raises:
-        SwerveError: the stream does not fit the config, the checkpoint is of another run, the loss is not finite, or
-            memory does not suffice.
+        MissingExtraError: TensorBoard is wanted and not installed.
+        SwerveError: the stream does not fit the config, the benchmark lacks a camera, the checkpoint is of another run,
+            the loss is not finite, or memory does not suffice.
     """
-    config = _checked(stream, store, config)
+    _check(stream, store, config)
     make_folder(folder)
     training = Training(config, options, process.device, process.rank, process.world)
-    loader = StreamLoader(stream, options.steps, workers)
+    if run.validation:
+        require_views(run.validation.benchmark, RapPlanner(training.averaged(), {}))
+    loader = StreamLoader(stream, options.steps, run.workers)
     if (folder / CHECKPOINT).is_file():
         loader.load_state_dict(load_checkpoint(folder / CHECKPOINT, training))
-    if process.rank == 0:
-        keep_metrics(folder / METRICS, training.step)
-    for batch in _timed(loader, training):
-        with training.watch.measure("contexts"):
-            contexts = _contexts(store, batch, options.threads)
-        noted = training.advance(views_of(batch, contexts, config))
-        if process.rank == 0:
+    keeper = _Keeper(folder, training, stream, run) if process.rank == 0 else None
+    with closing(_prepared(loader, store, training)) as batches:
+        for batch in batches:
+            noted = training.advance(batch)
             row = {**noted, **_seconds(training)}
-            add_metrics(folder / METRICS, row)
-            told(row)
-            if training.step % checkpoint_every == 0 or training.step == options.steps:
-                save_checkpoint(folder / CHECKPOINT, training, loader.state_dict())
-    if process.rank == 0:
-        save_rap(training.averaged(), {"steps": training.step, "seed": options.seed}, folder / PLANNER)
+            found = _validated(run.validation, training, process)
+            if keeper:
+                keeper.keep(row, found)
+                told(row)
+    if keeper:
+        keeper.finish()
     return folder / PLANNER
 
 
-def _checked(stream: SampleStream, store: ContextStore | None, config: RapConfig) -> RapConfig:
-    """The config.
+class _Keeper:
+    """Writes what the first process keeps of a run."""
+
+    def __init__(self, folder: Path, training: Training, stream: SampleStream, run: RunOptions) -> None:
+        self._folder, self._training, self._stream, self._run = folder, training, stream, run
+        self._journal = Journal(folder, training.step, run.tensorboard)
+
+    def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
+        """After a step: its row, its validation if there was one, and a checkpoint if it is time.
+
+        The checkpoint comes last, so that a step that is not made again has left everything.
+        """
+        training = self._training
+        self._journal.step(row)
+        if found and self._journal.validation({"step": training.step, **found}):
+            self._save(BEST, found)
+        if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
+            # The loader itself is ahead of the training.
+            stream = {"step": training.step, "stream": self._stream.identity}
+            save_checkpoint(self._folder / CHECKPOINT, training, stream)
+
+    def finish(self) -> None:
+        """Writes the planner."""
+        self._journal.close()
+        self._save(PLANNER, {})
+
+    def _save(self, name: str, found: dict[str, float]) -> None:
+        record = {"steps": self._training.step, "seed": self._training.options.seed}
+        save_rap(self._training.averaged(), {**record, **({"validation": found} if found else {})}, self._folder / name)
+
+
+def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) -> None:
+    """Whether the parts of a run fit each other.
 
     Raises:
         SwerveError: images or cameras are not the stream's, or sub-scores are to be learned without contexts.
@@ -128,25 +186,48 @@ def _checked(stream: SampleStream, store: ContextStore | None, config: RapConfig
         )
     if store is None and config.score_weight:
         raise SwerveError("rap: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight to 0")
-    return config
+
+
+def _prepared(loader: StreamLoader, store: ContextStore | None, training: Training) -> Iterator[RapBatch]:
+    """The batches with their contexts, one of them ahead: it is made in a thread while the network trains on another.
+
+    Reading contexts is mostly decompressing, which does not hold Python's lock.
+    """
+    batches, watch = iter(loader), training.watch
+
+    def made() -> RapBatch | None:
+        with watch.measure("load"):
+            batch = next(batches, None)
+        if batch is None:
+            return None
+        with watch.measure("contexts"):
+            return views_of(batch, _contexts(store, batch, training.options.threads), training.config)
+
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(made)
+        while True:
+            with watch.measure("wait"):
+                ready = pending.result()
+            if ready is None:
+                return
+            pending = pool.submit(made)
+            yield ready
 
 
 def _contexts(store: ContextStore | None, batch: Batch, threads: int) -> list[Context | None]:
     return store.contexts(batch.provenance, threads) if store else [None] * len(batch)
 
 
-def _timed(loader: StreamLoader, training: Training) -> Iterator[Batch]:
-    """The batches; the time until each is there is measured as "load"."""
-    batches = iter(loader)
-    while True:
-        with training.watch.measure("load"):
-            batch = next(batches, None)
-        if batch is None:
-            return
-        yield batch
+def _validated(validation: Validation | None, training: Training, process: Process) -> dict[str, float]:
+    """What the averaged weights are worth; nothing where it is not time to ask."""
+    last = training.step == training.options.steps
+    if validation is None or not (last or training.step % validation.every == 0):
+        return {}
+    planner = RapPlanner(training.averaged(), {})
+    return validate(planner, validation.benchmark, process.rank, process.world)
 
 
 def _seconds(training: Training) -> dict[str, float]:
-    """Columns of the time that the step took, by part; the scorer's is part of the step's."""
+    """Columns of the time that the step took, by part."""
     taken = training.watch.take()
-    return {f"{part}_seconds": taken.get(part, 0.0) for part in ("load", "contexts", "step", "scorer")}
+    return {f"{part}_seconds": taken.get(part, 0.0) for part in PARTS}

@@ -104,25 +104,26 @@ class Training:
         """One step; returns what is worth noting of it.
 
         Raises:
-            SwerveError: a loss is not finite, or the GPU's memory does not suffice.
+            SwerveError: a loss is not finite, or memory does not suffice.
         """
-        options, batch = self.options, batch.to(self.device)
-        rate = options.rate(self.step)
+        options, rate = self.options, self.options.rate(self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         torch.manual_seed(_seed(options.seed, self.step, self.rank))
-        with _memory_told(batch), self.watch.measure("step"):
-            losses, notes = self._forward(batch, self.teacher, self.step / options.steps, self.watch, options.threads)
-            self._check(losses)
-            self._optimizer.zero_grad(set_to_none=True)
-            losses.total.backward()
-            norm = nn.utils.clip_grad_norm_(self._trained, options.clip)
-            self._optimizer.step()
-            self.teacher.update(self.model.neck)
-            self._update_average()
+        watch = self.watch
+        with _memory_told(batch), watch.measure("step"):
+            batch = batch.to(self.device)
+            with watch.measure("forward"):
+                losses, notes = self._forward(batch, self.teacher, self.step / options.steps, watch, options.threads)
+                self._check(losses)
+            with watch.measure("backward"):
+                self._optimizer.zero_grad(set_to_none=True)
+                losses.total.backward()
+            with watch.measure("optimiser"):
+                norm = self._updated()
             noted = {name: float(value.detach()) for name, value in {**vars(losses), **notes}.items()}
         self.step += 1
-        return {"step": self.step, "rate": rate, **noted, "gradient": float(norm)}
+        return {"step": self.step, "rate": rate, **noted, "gradient": norm}
 
     def averaged(self) -> RapModel:
         """A network with the averaged weights, in evaluation mode."""
@@ -155,6 +156,14 @@ class Training:
             state["state"].setdefault(int(row), {})[key] = one
         self._optimizer.load_state_dict(state)
         self.step = step
+
+    def _updated(self) -> float:
+        """Takes the step that the gradients ask for; returns their norm before it was clipped."""
+        norm = nn.utils.clip_grad_norm_(self._trained, self.options.clip)
+        self._optimizer.step()
+        self.teacher.update(self.model.neck)
+        self._update_average()
+        return float(norm)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -203,10 +212,13 @@ def displacement(poses: Float[Tensor, "b n k 3"], batch: RapBatch) -> Float[Tens
 def _memory_told(batch: RapBatch) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        # On a processor torch says so in a plain RuntimeError.
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
+            raise
         raise SwerveError(
-            f"the GPU's memory does not suffice for {len(batch)} views of {batch.inputs.images.shape[1]} cameras. Make "
-            "the batch, the images or the number of proposals or heights smaller, freeze the backbone, or use more GPUs"
+            f"memory does not suffice for {len(batch)} views of {batch.inputs.images.shape[1]} cameras. Make the "
+            "batch, the images or the number of proposals or heights smaller, freeze the backbone, or use more GPUs"
         ) from error
 
 

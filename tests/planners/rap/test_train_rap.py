@@ -16,7 +16,8 @@ from swerve.eval.context_job import write_contexts
 from swerve.eval.context_store import ContextStore
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, views_of
-from swerve.planners.rap.train import CHECKPOINT, METRICS, Process, train_rap
+from swerve.planners.rap.journal import METRICS
+from swerve.planners.rap.train import CHECKPOINT, Process, RunOptions, train_rap
 from swerve.planners.rap.training import RapTrainOptions
 from swerve.scenes import SwerveError, Vehicle
 
@@ -44,7 +45,9 @@ def stream_of(dataset, config=CONFIG, seed=0, batch=4):
 def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFIG):
     store = ContextStore(dataset / "contexts", dataset / "set")
     options = RapTrainOptions(steps, learning_rate=1e-3)
-    return train_rap(stream_of(dataset, config), store, config, options, folder, ALONE, 0, every, told)
+    return train_rap(
+        stream_of(dataset, config), store, config, options, folder, ALONE, RunOptions(checkpoint_every=every), told
+    )
 
 
 def test_a_set_makes_a_planner(dataset, tmp_path):

@@ -10,7 +10,8 @@ from simple_log import simple_log
 
 from swerve.eval import build_context
 from swerve.planners.rap import RapConfig
-from swerve.planners.rap.checkpoint import add_metrics, keep_metrics, load_checkpoint, save_checkpoint
+from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
+from swerve.planners.rap.journal import add_row, keep_rows
 from swerve.planners.rap.losses import score_targets
 from swerve.planners.rap.training import RapTrainOptions, Training, displacement
 from swerve.scenes import Scene, SwerveError
@@ -141,12 +142,12 @@ def test_impossible_options_are_refused():
 
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):
     path = tmp_path / "metrics.csv"
-    keep_metrics(path, 0)
+    keep_rows(path, 0)
     for step in (1, 2, 3):
-        add_metrics(path, {"step": step, "loss": 0.5 / step})
-    keep_metrics(path, 2)
-    add_metrics(path, {"step": 3, "loss": 0.25})
+        add_row(path, {"step": step, "loss": 0.5 / step})
+    keep_rows(path, 2)
+    add_row(path, {"step": 3, "loss": 0.25})
     assert path.read_text() == "step,loss\n1,0.5\n2,0.25\n3,0.25\n"
     path.write_text(path.read_text() + "4,0.1\n5")  # killed while it wrote
-    keep_metrics(path, 3)
+    keep_rows(path, 3)
     assert path.read_text() == "step,loss\n1,0.5\n2,0.25\n3,0.25\n"

@@ -1,0 +1,140 @@
+"""Pseudo-simulation of the network while it trains: the averaged weights drive logs that they never learn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from swerve.data.samples.trajectories import poses_at
+from swerve.eval.aggregate import COLUMNS, FrameScores, Group, Table, pair_scores, weigh
+from swerve.eval.pseudo.case import Case, Frame
+from swerve.eval.pseudo.evaluate import check_cameras
+from swerve.eval.pseudo.results import PlannerCase
+from swerve.eval.pseudo.run import evaluate_case
+from swerve.eval.pseudo.store import Benchmark
+from swerve.eval.thresholds import POSE_INTERVAL, STEP, STEPS
+from swerve.planners.rap.planner import RapPlanner
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Trajectory
+from swerve.scenes.transforms import relative_poses
+
+_LABEL = "rap"
+_HORIZON = STEP * (STEPS - 1)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the network is judged on while it trains.
+
+    Attributes:
+        benchmark: of logs that are not in the training set.
+        every: steps between two judgements; there is one after the last step, too.
+
+    Raises:
+        SwerveError: the number of steps is not positive.
+    """
+
+    benchmark: Benchmark
+    every: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise SwerveError(f"validate-every is {self.every}, it must be 1 or more")
+
+
+class _Judged(NamedTuple):
+    """A case: its number, its frames, their scores, and the errors (m) of the plans of its first stage."""
+
+    number: int
+    group: Group
+    scores: FrameScores
+    errors: list[float]
+
+
+def validate(planner: RapPlanner, benchmark: Benchmark, rank: int = 0, world: int = 1) -> dict[str, float]:
+    """What `swerve evaluate` says of the planner, in this process.
+
+    Several processes share the cases, and all of them get the result (torch.distributed has been initialised). It does
+    not depend on how many there are. Nothing random is drawn.
+
+    Args:
+        planner: its own network, which nobody trains meanwhile.
+        benchmark: the cases; the others drive as it was built.
+        rank: of this process.
+        world: how many there are.
+
+    Returns:
+        `score` (EPDMS of both stages), `stage_one` and `stage_two` (their means, unweighted between the stages), and
+        `ade`: mean distance in metres between plan and logged driver up to 4 s, over the scenes of the first stage.
+
+    Raises:
+        SwerveError: the benchmark lacks a camera or an image, or the planner fails.
+    """
+    names = [name for log in benchmark.logs for name in benchmark.cases(log)]
+    own = [
+        _judged(number, benchmark.case(names[number]), planner, benchmark) for number in range(rank, len(names), world)
+    ]
+    judged = sorted(_gathered(own, world), key=lambda one: one.number)
+    table = _weighed(judged)
+    score = COLUMNS.index("score")
+    errors = [error for one in judged for error in one.errors]
+    return {
+        "score": table.score,
+        "stage_one": float(table.stage_one[score]),
+        "stage_two": float(table.stage_two[score]),
+        "ade": float(np.mean(errors)),
+    }
+
+
+def require_views(benchmark: Benchmark, planner: RapPlanner) -> None:
+    """Whether the benchmark has the images that the planner wants; to be asked before hours of training.
+
+    Raises:
+        SwerveError: it has not.
+    """
+    check_cameras(benchmark, [planner])
+
+
+def _judged(number: int, case: Case, planner: RapPlanner, benchmark: Benchmark) -> _Judged:
+    """Raises SwerveError where the planner fails: it is ours, and a score of 0 would hide it."""
+    (evaluated,) = evaluate_case(case, {_LABEL: planner}, benchmark.traffic)
+    for token, error in zip(evaluated.group.tokens, evaluated.errors, strict=True):
+        if error:
+            raise SwerveError(f"validation: the planner fails in scene {token}: {error.splitlines()[-1]}")
+    return _Judged(number, case.group, pair_scores(evaluated.frames, [case.group]), _errors(case, evaluated))
+
+
+def _gathered(own: list[_Judged], world: int) -> list[_Judged]:
+    """The cases of all processes."""
+    if world < 2:
+        return own
+    everybodys: list[list[_Judged]] = [[] for _ in range(world)]
+    torch.distributed.all_gather_object(everybodys, own)
+    return [one for part in everybodys for one in part]
+
+
+def _weighed(judged: Sequence[_Judged]) -> Table:
+    parts = [one.scores for one in judged]
+    scores = FrameScores(
+        tuple(token for part in parts for token in part.tokens),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "starts", "ends")),
+    )
+    return weigh(scores, [one.group for one in judged])
+
+
+def _errors(case: Case, evaluated: PlannerCase) -> list[float]:
+    plans = zip(evaluated.group.tokens, evaluated.plans, strict=True)
+    frames = [(case.frames[token], plan) for token, plan in plans if plan is not None]
+    return [_off(frame, plan) for frame, plan in frames if not frame.follow_up]
+
+
+def _off(frame: Frame, plan: Trajectory) -> float:
+    """Mean distance of the plan's poses up to 4 s to the logged driver's at the same times."""
+    viewpoint, scene = frame.viewpoint, frame.viewpoint.scene
+    seconds = plan.interval * np.arange(1, len(plan.poses) + 1)
+    seconds = seconds[seconds <= _HORIZON + POSE_INTERVAL / 100]
+    poses, _ = poses_at(scene.times_us[scene.history + 1 :], viewpoint.human, scene.times_us[scene.history], seconds)
+    driven = relative_poses(viewpoint.world_from_ego, poses)
+    return float(np.linalg.norm(plan.poses[: len(seconds), :2] - driven[:, :2], axis=1).mean())
