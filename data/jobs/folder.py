@@ -27,12 +27,14 @@ class Layout:
         parts: by subfolder, the ending of its files. They are named by `part_stem`, one for each part of a log.
         notes: subfolders that hold nothing worth keeping where the other subfolders are empty: a job that has made
             nothing else gives way to another job.
+        log_folders: whether each log has a subfolder too, named by `safe_name`, in which every file is the job's.
     """
 
     finish: str
     files: tuple[str, ...]
     parts: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    log_folders: bool = False
 
 
 def log_names(sources: Sequence[Source]) -> dict[str, int]:
@@ -154,7 +156,8 @@ def _compare(folder: Path, layout: Layout, there: dict[str, Any], config: dict[s
     here = json.loads(to_json(config))
     if json.loads(to_json(there)) == here:
         return
-    if any(_part_files(folder, layout, [name for name in layout.parts if name not in layout.notes])):
+    made = [name for name in layout.parts if name not in layout.notes]
+    if any(_part_files(folder, layout, made)) or any(_log_files(folder, layout, there)):
         differences = "; ".join(_differences(there, here))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
     for path in _part_files(folder, layout, layout.notes):
@@ -164,6 +167,12 @@ def _compare(folder: Path, layout: Layout, there: dict[str, Any], config: dict[s
 def _part_files(folder: Path, layout: Layout, names: Iterable[str]) -> Iterator[Path]:
     """The whole files of subfolders."""
     return (path for name in names for path in (folder / name).glob(f"*{layout.parts[name]}"))
+
+
+def _log_files(folder: Path, layout: Layout, config: dict[str, Any]) -> Iterator[Path]:
+    """The whole files of the logs' own subfolders."""
+    names = {safe_name(name) for _, name in config["logs"]} if layout.log_folders else set()
+    return (path for name in names for path in (folder / name).glob("*") if path.suffix != PART)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -206,6 +215,8 @@ def _is_own(path: Path, layout: Layout, names: set[str]) -> bool:
     name = path.name.removesuffix(PART)
     if len(path.parts) == 1:
         return name in (_JOB, _LOCK, layout.finish, *layout.files)
+    if layout.log_folders and len(path.parts) == 2 and path.parts[0] in names:
+        return True
     ending = layout.parts.get(path.parts[0])
     if len(path.parts) != 2 or ending is None or not name.endswith(ending):
         return False
