@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from swerve.arguments import image_size
+from swerve.arguments import image_size, view_kinds
 from swerve.augment_command import Look, Rig
 from swerve.data.options import RigName, StyleName
 from swerve.data.source import open_source
 from swerve.eval.pseudo.build import NOUN, BuildReport
 from swerve.eval.pseudo.build import build as run_build
-from swerve.eval.pseudo.options import BuildOptions, ViewsName
+from swerve.eval.pseudo.options import BuildOptions
 from swerve.eval.pseudo.store import folder_size
 from swerve.job_report import show_failures, stoppable, timing_line
 from swerve.scenes import SwerveError
@@ -38,13 +38,6 @@ _EXPLAINED = {
     "few_follow_ups": "fewer than --least follow-ups are left",
     "time_gap": "the log has a gap in time there",
 }
-
-
-class ViewsChoice(str, Enum):
-    """What is stored."""
-
-    raster = "raster"
-    none = "none"
 
 
 class Histories(str, Enum):
@@ -75,12 +68,18 @@ def build(
         int, typer.Option(help="Follow-ups of a case at most; those with a human's history come first.")
     ] = _DEFAULTS.most,
     views: Annotated[
-        ViewsChoice, typer.Option(help="raster: store an image of every camera; none: draw when a planner asks.")
-    ] = ViewsChoice.raster,
+        str,
+        typer.Option(
+            help="Kinds of images that are stored of every camera, separated by commas: raster, and of towns photo "
+            "(pictures that stand in for photographs); or none, to draw rasters when a planner asks."
+        ),
+    ] = "raster",
     size: Annotated[str, typer.Option(help="Width and height of all images, or `own` for the cameras'.")] = "768x448",
     style: Annotated[Look, typer.Option(help="rap has black ground; surfaces has grey roads.")] = Look.rap,
     rig: Annotated[Rig, typer.Option(help="own: each log's cameras; default: eight around the car.")] = Rig.own,
-    seed: Annotated[int, typer.Option(help="Of the choice among follow-ups.")] = _DEFAULTS.seed,
+    seed: Annotated[
+        int, typer.Option(help="Of the choice among follow-ups, and of the weather in photographs of towns.")
+    ] = _DEFAULTS.seed,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
     lateral: Annotated[
         float, typer.Option(help="Farthest to either side of the driven path, in metres.", rich_help_panel=_START)
@@ -164,7 +163,7 @@ def build(
         most=most,
         policy=traffic.value,
         follow_up=grid,
-        views=cast(ViewsName, views.value),
+        views=view_kinds(views),
         style=cast(StyleName, style.value),
         rig=cast(RigName, rig.value),
         size=None if size == "own" else image_size(size),

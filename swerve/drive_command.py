@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from swerve.arguments import image_size, one_kind
 from swerve.data import Source, open_source
 from swerve.data.files import make_folder, safe_name, write_atomically
 from swerve.data.samples.encoding import encode_png
@@ -25,10 +26,10 @@ from swerve.eval.closed_loop import (
 )
 from swerve.eval.closed_loop.picture import rollout_picture
 from swerve.eval.policies import Policy
-from swerve.eval.pseudo.observe import HISTORY_SECONDS
+from swerve.eval.pseudo.observe import HISTORY_SECONDS, wants_images
+from swerve.eval.pseudo.renderers import ViewRenderer, own_renderers
 from swerve.eval.tables import substrate, write_rows
 from swerve.planners.load import Named, load_planner
-from swerve.rasterizer import Style
 from swerve.scenes import SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import logged, prepare
@@ -48,6 +49,14 @@ class _Driven:
     static: Primitives
 
 
+@dataclass(frozen=True)
+class _Sight:
+    """What planners see."""
+
+    renderer: ViewRenderer
+    size: tuple[int, int] | None
+
+
 def drive(
     source: Annotated[str, typer.Argument(help="av2:PATH, waymo:PATH, neutral:PATH, town:COUNT, or a path.")],
     planner: Annotated[list[str], typer.Option(help="NAME[,key=value...] or module:Class; may be given again.")],
@@ -56,6 +65,12 @@ def drive(
     seconds: Annotated[float, typer.Option(help="How long each roll-out lasts, 4 or more.")] = 8.0,
     rate: Annotated[float, typer.Option(help="Plans per second: 10, 5, 2, 1, ...")] = 10.0,
     traffic: Annotated[Traffic, typer.Option(help="How the others drive.")] = Traffic.LOG_REPLAY,
+    views: Annotated[
+        str,
+        typer.Option(help="What planners see: raster, or photo (of towns: pictures that stand in for photographs)."),
+    ] = "raster",
+    size: Annotated[str, typer.Option(help="Width and height of what they see, or `own` for the cameras'.")] = "own",
+    seed: Annotated[int, typer.Option(help="With a log's name, the weather of its photographs.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path("rollouts"),
 ) -> None:
     """Let planners drive on from logged moments, and score their whole drives as nuPlan's closed loop does.
@@ -71,9 +86,10 @@ def drive(
     planners = [load_planner(spec) for spec in planner]
     _check_labels(planners)
     opened, console = open_source(source), Console()
+    sight = _Sight(own_renderers("rap", seed)[one_kind(views)], None if size == "own" else image_size(size))
     worst: dict[str, _Driven] = {}
     rows: list[dict[str, Any]] = []
-    for one in _driven(opened, log or opened.names(), planners, options, every, console):
+    for one in _driven(opened, log or opened.names(), planners, sight, options, every, console):
         rows.append(_row(one))
         if one.label not in worst or one.rollout.score < worst[one.label].rollout.score:
             worst[one.label] = one
@@ -99,6 +115,7 @@ def _driven(
     source: Source,
     names: Sequence[str],
     planners: Sequence[Named],
+    sight: _Sight,
     options: ClosedLoopOptions,
     every: float,
     console: Console,
@@ -107,18 +124,13 @@ def _driven(
     for name in names:
         log = source.load(name)
         geometry, static = prepare(log), build_static(log.road_map)
-        views = RolloutViews(static, Style.rap()) if any(map(_sees, planners)) else None
+        sees = any(wants_images(one.planner) for one in planners)
+        views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
         scenes = scenes_of(log, history=HISTORY_SECONDS, future=options.seconds, every=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
             course = build_course(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
                 yield _Driven(one.label, course, drive_course(course, one.planner, views), static)
-
-
-def _sees(one: Named) -> bool:
-    """Whether a planner wants images."""
-    cameras = getattr(one.planner, "cameras", None)
-    return cameras is None or len(cameras) > 0
 
 
 def _row(one: _Driven) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from swerve.arguments import one_kind
 from swerve.data.jobs import Failure
 from swerve.eval.pseudo.evaluate import Entry
 from swerve.eval.pseudo.evaluate import evaluate as run_evaluation
+from swerve.eval.pseudo.observe import wants_images
 from swerve.eval.pseudo.results import read_results
 from swerve.eval.pseudo.store import Benchmark, open_benchmark
 from swerve.eval.pseudo.summary import REPORT
@@ -51,13 +53,17 @@ def evaluate(
         Traffic | None, typer.Option(help="How the others drive. Default: as the benchmark was built.")
     ] = None,
     weighting: Annotated[Weighting, typer.Option(help="Of follow-up scenes.")] = Weighting.NAVSIM_EXACT,
+    views: Annotated[
+        str | None,
+        typer.Option(help="What planners see, raster or photo. Default: what is stored, raster if that is several."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.")] = None,
     report: Annotated[bool, typer.Option(help="Write index.html, with the worst scenes of each planner.")] = True,
 ) -> None:
     """Run planners on every scene of a benchmark and score what they would have done: EPDMS in two stages."""
-    opened, console = open_benchmark(benchmark), Console()
+    opened, console = open_benchmark(benchmark, one_kind(views) if views else None), Console()
     planners = [load_planner(spec) for spec in planner]
-    entries = [Entry(named.label, named.spec, fingerprint(named)) for named in planners]
+    entries = [Entry(named.label, named.spec, _identity(named, opened)) for named in planners]
     policy = traffic.value if traffic else opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
     console.print(leaderboard(evaluation.summary))
@@ -69,6 +75,12 @@ def evaluate(
         console.print(f"The report is at {out / REPORT}", highlight=False, soft_wrap=True)
     if evaluation.failures:
         raise typer.Exit(1)
+
+
+def _identity(named: Named, benchmark: Benchmark) -> str:
+    """What a planner is, and what it sees: with other views its plans are others."""
+    identity = fingerprint(named)
+    return f"{identity} sees {benchmark.shown}" if wants_images(named.planner) else identity
 
 
 def made(spec: str) -> Planner:

@@ -7,11 +7,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from swerve.eval.closed_loop.course import Course
+from swerve.eval.pseudo.renderers import Instant, LogRenderer
 from swerve.eval.thresholds import STEPS_PER_FRAME
 from swerve.eval.traffic import Traffic
-from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, Tracks, TrafficLights
-from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.viewpoints.ground import stand_on
 
 
@@ -20,13 +19,11 @@ class RolloutViews:
     """Draws the viewpoint's cameras on the way.
 
     Attributes:
-        static: `build_static` of the log's map.
-        style: the look.
+        renderer: of the log, of any kind of views.
         size: width and height that images are resized to; None for the cameras' own.
     """
 
-    static: Primitives
-    style: Style
+    renderer: LogRenderer
     size: tuple[int, int] | None = None
 
     def cameras(self, course: Course) -> tuple[Camera, ...]:
@@ -43,14 +40,11 @@ class RolloutViews:
         step: int,
     ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Colours by name of the camera, at a step of a roll-out."""
-        primitives = self.static.joined(
-            build_dynamic(tracks_at_step(course, traffic, step), lights_at(course, step), 0)
-        )
-        drawn = render(primitives, cameras, world_from_ego(course, states, step)[None], self.style)[0]
-        images = {view.camera.name: view.rgb for view in drawn if view.rgb is not None}
-        for image in images.values():
+        pose, tracks = world_from_ego(course, states, step), tracks_at_step(course, traffic, step)
+        images = self.renderer.draw(Instant(pose, tracks, lights_at(course, step)), cameras)
+        for image in images:
             image.setflags(write=False)
-        return images
+        return {camera.name: image for camera, image in zip(cameras, images, strict=True)}
 
 
 def world_from_ego(course: Course, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:

@@ -1,6 +1,6 @@
 """Logs in, a benchmark out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,19 @@ from swerve.data.jobs import (
     write_failures,
 )
 from swerve.data.source import Source
-from swerve.eval.pseudo.options import BuildOptions
+from swerve.eval.pseudo.options import VIEW_KINDS, BuildOptions
 from swerve.eval.pseudo.records import finished_parts, note_path, read_notes, write_tables
-from swerve.eval.pseudo.store import BENCHMARK, FORMAT, REJECTIONS, SCENES, VERSION, case_path, views_path
-from swerve.eval.pseudo.views import RasterRenderer, ViewRenderer
+from swerve.eval.pseudo.renderers import Renderers, own_renderers
+from swerve.eval.pseudo.store import (
+    BENCHMARK,
+    FORMAT,
+    REJECTIONS,
+    SCENES,
+    VERSION,
+    case_path,
+    views_folder,
+    views_path,
+)
 from swerve.eval.pseudo.work import CaseWork, LogWork, bank_digest, bank_path
 from swerve.scenes import SwerveError
 
@@ -33,7 +42,10 @@ _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarro
 _LAYOUT = Layout(
     finish=BENCHMARK,
     files=(SCENES, REJECTIONS, "failures.json", "timing.json"),
-    parts={"logs": ".npz", "bank": ".npz", "cases": ".npz", "views": ".tar", "records": ".json"},
+    parts={
+        **{"logs": ".npz", "bank": ".npz", "cases": ".npz", "records": ".json"},
+        **{views_folder(kind): ".tar" for kind in VIEW_KINDS},
+    },
     notes=("logs", "bank", "records"),
 )
 
@@ -59,7 +71,7 @@ def build(
     options: BuildOptions,
     workers: int | None = None,
     console: Console | None = None,
-    renderer: ViewRenderer | None = None,
+    renderers: Renderers | None = None,
 ) -> BuildReport:
     """Makes a two-stage benchmark of logs (docs/benchmark.md).
 
@@ -73,18 +85,20 @@ def build(
         options: what to make.
         workers: processes; one per usable core if None.
         console: where progress is shown; nowhere if None.
-        renderer: of the views, unless the options ask for none; rasters if None.
+        renderers: of the kinds of views that the options ask for; the usual ones if None.
 
     Raises:
         SwerveError: the sources hold no log or one twice, no log can be used, the folder is not this build's, or cannot
             be written.
     """
     owners = log_names(sources)
-    drawn = None if options.views == "none" else renderer or RasterRenderer(options.style)
+    known = renderers or own_renderers(options.style, options.seed)
+    drawn = {kind: known[kind] for kind in options.views}
     logs = [(sources[number].kind, name) for name, number in owners.items()]
-    config = job_config({**asdict(options), "renderer": drawn.name if drawn else "none"}, logs, _PACKAGES)
+    names = {kind: renderer.name for kind, renderer in drawn.items()}
+    config = job_config({**asdict(options), "renderers": names}, logs, _PACKAGES)
     with open_job(folder, config, _LAYOUT):
-        copied = _copy_logs(LogWork(folder, tuple(sources), owners, options), workers, console)
+        copied = _copy_logs(LogWork(folder, tuple(sources), owners, options, drawn), workers, console)
         usable = tuple(name for name in owners if bank_path(folder, safe_name(name)).is_file())
         if not usable:
             write_failures(folder, copied.failures)
@@ -96,7 +110,9 @@ def build(
         outcome = run_work(work, folder, usable, finished, NOUN, workers, console)
         failures = (*copied.failures, *outcome.failures)
         with told_where(folder):
-            counts = _finish(folder, digest, config, failures, outcome)
+            write_failures(folder, failures)
+            write_atomically(folder / "timing.json", to_json(outcome.timing))
+            counts = _finish(folder, digest, config, drawn)
     return BuildReport(counts, outcome.timing, failures)
 
 
@@ -107,15 +123,14 @@ def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> O
     return run_work(work, work.folder, list(work.owners), finished, "logs", workers, console)
 
 
-def _finish(
-    folder: Path, digest: str, config: dict[str, Any], failures: Iterable[Failure], outcome: Outcome
-) -> dict[str, Any]:
+def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:
     """The tables, and last of all the file that says that everything is there."""
     _remove_stale(folder, digest)
     counts, cases = write_tables(folder, read_notes(folder))
-    write_failures(folder, failures)
-    write_atomically(folder / "timing.json", to_json(outcome.timing))
-    info = {"format": FORMAT, "version": VERSION, **config, "counts": counts, "cases": cases}
+    for kind in set(VIEW_KINDS) - set(drawn):
+        (folder / views_folder(kind)).rmdir()
+    views = {kind: {"renderer": renderer.name, "stand_in": renderer.stand_in} for kind, renderer in drawn.items()}
+    info = {"format": FORMAT, "version": VERSION, **config, "views": views, "counts": counts, "cases": cases}
     write_atomically(folder / BENCHMARK, to_json(info))
     return counts
 
@@ -126,6 +141,7 @@ def _remove_stale(folder: Path, digest: str) -> None:
         stale = note.bank != digest
         if stale:
             note_path(folder, note.case).unlink()
-        for path in (case_path(folder, note.case), views_path(folder, note.case)):
+        views = (views_path(folder, note.case, kind) for kind in VIEW_KINDS)
+        for path in (case_path(folder, note.case), *views):
             if stale or path.relative_to(folder).as_posix() not in note.files:
                 path.unlink(missing_ok=True)

@@ -255,7 +255,7 @@ def _stamp(benchmark: Benchmark, entries: Sequence[Entry], policy: Policy, weigh
     digest = hashlib.sha256()
     for name in (BENCHMARK, SCENES):
         digest.update((benchmark.folder / name).read_bytes())
-    info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest()}
+    info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest(), "shown": benchmark.shown}
     built = {key: benchmark.info[key] for key in ("format", "version", "options", "versions")}
     return {
         **substrate(policy, weighting),

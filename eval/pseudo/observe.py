@@ -77,6 +77,12 @@ def wanted_cameras(frame: Frame, planner: Planner, views: Views | None) -> tuple
     return declared_cameras(planner, cameras, frame.token, "this benchmark has none. Build it with views")
 
 
+def wants_images(planner: Planner) -> bool:
+    """Whether a planner declares any camera, or nothing, which means all."""
+    names = getattr(planner, "cameras", None)
+    return names is None or len(names) > 0
+
+
 def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, lacking: str) -> tuple[Camera, ...]:
     """The cameras that a planner declares, in the rig's order; all where it declares nothing.
 
@@ -89,9 +95,9 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
     """
-    names = getattr(planner, "cameras", None)
-    if names is not None and not len(names):
+    if not wants_images(planner):
         return ()
+    names = getattr(planner, "cameras", None)
     who = f"scene {token}: {type(planner).__name__}"
     if not cameras:
         raise SwerveError(f"{who} wants images, and {lacking}, or declare `cameras = ()`")

@@ -9,7 +9,8 @@ from swerve.eval.pseudo.timing import ENDPOINT, FIRST
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions
 
-ViewsName = Literal["raster", "none"]
+ViewKind = Literal["raster", "photo"]
+VIEW_KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,12 @@ class BuildOptions:
         policy: how the others drive in the 8 s after a case's moment. The default keeps everybody on the road;
             "navsim-reactive" is NAVSIM's, whose vehicles brake at the end of their lane, or vanish beside it.
         follow_up: which start points are tried.
-        views: "raster" to store an image of every camera of every frame; "none" to draw when asked.
+        views: kinds of images that are stored of every camera of every frame, "raster" and "photo" (stand-ins for
+            photographs, of towns alone); none to draw when asked.
         style: the look of rasters, "rap" or "surfaces".
         rig: "own" for each log's cameras, "default" for `swerve.data.rigs.default_rig` instead.
         size: width and height in pixels of all images; the cameras' own if None.
-        seed: of the choice among follow-ups.
+        seed: of the choice among follow-ups; with a log's name it decides the weather of its stand-ins, too.
 
     Raises:
         SwerveError: an option is out of its range.
@@ -38,16 +40,17 @@ class BuildOptions:
     most: int = 20
     policy: Policy = "lane-following"
     follow_up: FollowUpOptions = field(default_factory=FollowUpOptions)
-    views: ViewsName = "raster"
+    views: tuple[ViewKind, ...] = ("raster",)
     style: StyleName = "rap"
     rig: RigName = "own"
     size: tuple[int, int] | None = (768, 448)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in (("policy", Policy), ("views", ViewsName), ("style", StyleName), ("rig", RigName)):
+        for name, kind in (("policy", Policy), ("style", StyleName), ("rig", RigName)):
             if getattr(self, name) not in get_args(kind):
                 raise SwerveError(f"{name}: {getattr(self, name)!r} is not known, choose among {get_args(kind)}")
+        check_kinds(self.views)
         if not 0.1 <= self.every <= 3600:
             raise SwerveError(f"every: {self.every} must lie between 0.1 and 3600")
         if not 1 <= self.least <= self.most:
@@ -56,3 +59,16 @@ class BuildOptions:
             raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
         if (self.follow_up.steps, self.follow_up.history_steps) != (ENDPOINT + 1, ENDPOINT - FIRST + 1):
             raise SwerveError("follow-ups of a benchmark begin 4 s on, with 2 s of history")
+
+
+def check_kinds(kinds: tuple[str, ...]) -> None:
+    """Kinds of views that are known, each once.
+
+    Raises:
+        SwerveError: otherwise.
+    """
+    for kind in kinds:
+        if kind not in VIEW_KINDS:
+            raise SwerveError(f"views: {kind!r} is not known, choose among {', '.join(VIEW_KINDS)}, or none")
+        if kinds.count(kind) > 1:
+            raise SwerveError(f"views: {kind!r} is given twice")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -14,12 +14,14 @@ from swerve.data.archive import load_archive, save_archive
 from swerve.eval.policies import Policy
 from swerve.eval.pseudo.case import Case, Views
 from swerve.eval.pseudo.frames import CaseRecord, frames_of_case
-from swerve.eval.pseudo.views import DrawnViews, RasterRenderer, StoredViews, ViewRenderer
+from swerve.eval.pseudo.options import ViewKind
+from swerve.eval.pseudo.renderers import LogRenderer, Renderers, ViewRenderer, own_renderers
+from swerve.eval.pseudo.views import DrawnViews, StoredViews
 from swerve.scenes import Log, SwerveError
 
 FORMAT: Final = "swerve-benchmark"
 # To be raised whenever files of a benchmark or their meaning change: old benchmarks are then refused, not misread.
-VERSION: Final = 1
+VERSION: Final = 2
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
 _LOG, _CASE = "benchmark log", "case"
 
@@ -31,12 +33,14 @@ class Benchmark:
     Attributes:
         folder: where it lies.
         info: benchmark.json.
-        renderer: draws views where none are stored.
+        renderers: draw views that are not stored, by kind.
+        shown: the kind of views that its cases have.
     """
 
     folder: Path
     info: Mapping[str, Any]
-    renderer: ViewRenderer
+    renderers: Renderers
+    shown: ViewKind = "raster"
 
     @property
     def logs(self) -> tuple[str, ...]:
@@ -47,6 +51,11 @@ class Benchmark:
     def traffic(self) -> Policy:
         """The policy by which the traffic got to the follow-up scenes."""
         return cast(Policy, self.info["options"]["policy"])
+
+    @property
+    def stored(self) -> tuple[ViewKind, ...]:
+        """Kinds of views that are stored."""
+        return tuple(self.info["options"]["views"])
 
     def cases(self, log: str) -> tuple[str, ...]:
         """Names of a log's cases, in the order of their moments.
@@ -64,8 +73,7 @@ class Benchmark:
         Raises:
             SwerveError: there is no such log, or its file is damaged.
         """
-        first = self.cases(name)[0]
-        return _cached_log(log_path(self.folder, first.rpartition("-")[0]))
+        return _cached_log(self._log_path(name))
 
     def case(self, name: str) -> Case:
         """A case.
@@ -81,6 +89,19 @@ class Benchmark:
             raise SwerveError(f"{case_path(self.folder, name)}: is not a case of log {log.name}. Build it again")
         group, frames = frames_of_case(log, record)
         return Case(log.name, group, frames, self._views(name, log))
+
+    def showing(self, kind: ViewKind) -> "Benchmark":
+        """The same benchmark with another kind of views.
+
+        Raises:
+            SwerveError: it is not stored, and cannot be drawn of some log.
+        """
+        if kind not in self.stored:
+            if kind not in self.renderers:
+                raise SwerveError(f"{self.folder}: stores no {kind} views, and nothing is given to draw them with")
+            for name in self.logs:
+                self.renderers[kind].check(self.log(name))
+        return replace(self, shown=kind)
 
     def scenes(self) -> pa.Table:
         """A row per frame, see docs/benchmark.md.
@@ -101,20 +122,28 @@ class Benchmark:
     def _views(self, case: str, log: Log) -> Views | None:
         options = self.info["options"]
         size = tuple(options["size"]) if options["size"] else None
-        if options["views"] != "none":
-            return StoredViews(views_path(self.folder, case), size)
-        return DrawnViews(self.renderer, log, size) if log.cameras else None
+        if self.shown in self.stored:
+            return StoredViews(views_path(self.folder, case, self.shown), size)
+        renderer = partial(_cached_renderer, self.renderers[self.shown], self._log_path(log.name))
+        return DrawnViews(renderer, size) if log.cameras else None
+
+    def _log_path(self, log: str) -> Path:
+        return log_path(self.folder, self.cases(log)[0].rpartition("-")[0])
 
 
-def open_benchmark(folder: str | Path, renderer: ViewRenderer | None = None) -> Benchmark:
+def open_benchmark(folder: str | Path, views: ViewKind | None = None, renderers: Renderers | None = None) -> Benchmark:
     """A benchmark that `swerve build` finished.
 
     Args:
         folder: of it.
-        renderer: of views, where the benchmark stores none; rasters in its own style if None.
+        views: the kind that its cases have. If None, what is stored is shown, rasters where that is several kinds, and
+            where nothing is stored rasters are drawn.
+        renderers: of views that are not stored; rasters in its own style, and stand-ins for photographs with its own
+            seed, if None.
 
     Raises:
-        SwerveError: it is no benchmark, not finished, without a single case, or of another version.
+        SwerveError: it is no benchmark, not finished, without a single case, or of another version; or the views are
+            not stored and cannot be drawn.
     """
     folder = Path(folder)
     path = folder / BENCHMARK
@@ -133,7 +162,10 @@ def open_benchmark(folder: str | Path, renderer: ViewRenderer | None = None) -> 
         )
     if not info["cases"]:
         raise SwerveError(f"{folder}: no case is left in it; {REJECTIONS} says why. Build it with other options")
-    return Benchmark(folder, info, renderer or RasterRenderer(info["options"]["style"]))
+    options = info["options"]
+    opened = Benchmark(folder, info, renderers or own_renderers(options["style"], options["seed"]))
+    usual = options["views"][0] if options["views"] and "raster" not in options["views"] else "raster"
+    return opened.showing(views or usual)
 
 
 def log_path(folder: Path, log: str) -> Path:
@@ -146,9 +178,14 @@ def case_path(folder: Path, case: str) -> Path:
     return folder / "cases" / f"{case}.npz"
 
 
-def views_path(folder: Path, case: str) -> Path:
-    """File of a case's images, by its name."""
-    return folder / "views" / f"{case}.tar"
+def views_folder(kind: ViewKind) -> str:
+    """Name of the subfolder of a kind of views."""
+    return f"views-{kind}"
+
+
+def views_path(folder: Path, case: str, kind: ViewKind) -> Path:
+    """File of a case's images of one kind, by the case's name."""
+    return folder / views_folder(kind) / f"{case}.tar"
 
 
 def folder_size(folder: Path) -> int:
@@ -186,6 +223,12 @@ def load_case(path: Path) -> CaseRecord:
 
 # A log is asked for once per case, and cases of one log come one after the other.
 _cached_log = lru_cache(maxsize=2)(load_log)
+
+
+@lru_cache(maxsize=2)
+def _cached_renderer(renderer: ViewRenderer, path: Path) -> LogRenderer:
+    """What draws a log, which all its cases share."""
+    return renderer.prepare(_cached_log(path))
 
 
 def _table(path: Path) -> pa.Table:

@@ -1,86 +1,24 @@
 """Images of a benchmark's frames: drawn, stored, and read again."""
 
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.files import commit, safe_name
-from swerve.data.options import AugmentOptions, StyleName
-from swerve.data.samples.capture import Capture
 from swerve.data.samples.encoding import decode_image, encode_image
-from swerve.data.samples.sample import Drawer
 from swerve.data.samples.shards import Sample, ShardWriter
 from swerve.data.stopwatch import Stopwatch
 from swerve.eval.pseudo.case import Frame
-from swerve.scenes import Camera, Log, SwerveError
-from swerve.scenes.primitives import build_static
-from swerve.scenes.viewpoints import Viewpoint
+from swerve.eval.pseudo.renderers import LogRenderer, instant_of
+from swerve.scenes import Camera, SwerveError
 
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 Size = tuple[int, int] | None
-
-
-@runtime_checkable
-class LogRenderer(Protocol):
-    """Draws viewpoints of one log, and of the logs of its follow-ups, which share its map."""
-
-    def draw(self, viewpoint: Viewpoint, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """What each camera sees now, in the camera's own size. The arrays are the caller's until the next call."""
-
-
-@runtime_checkable
-class ViewRenderer(Protocol):
-    """A way to draw views: a light handle that can be sent to another process."""
-
-    @property
-    def name(self) -> str:
-        """Tells it from others in benchmark.json."""
-
-    def prepare(self, log: Log) -> LogRenderer:
-        """What draws viewpoints of this log.
-
-        Raises:
-            SwerveError: it cannot draw this log.
-        """
-
-
-@dataclass(frozen=True)
-class RasterRenderer:
-    """Rasters of annotated primitives, as in training sets.
-
-    Attributes:
-        style: "rap" or "surfaces".
-    """
-
-    style: StyleName = "rap"
-
-    @property
-    def name(self) -> str:
-        """As in `ViewRenderer`."""
-        return f"raster-{self.style}"
-
-    def prepare(self, log: Log) -> "LogRasters":
-        """As in `ViewRenderer`; every log with or without a map can be drawn."""
-        return LogRasters(Drawer(build_static(log.road_map), AugmentOptions(style=self.style), Stopwatch()))
-
-
-@dataclass(frozen=True)
-class LogRasters:
-    """See `LogRenderer`."""
-
-    drawer: Drawer
-
-    def draw(self, viewpoint: Viewpoint, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """As in `LogRenderer`."""
-        now = int(viewpoint.scene.times_us[viewpoint.scene.history])
-        captures = [Capture(camera, now, viewpoint.world_from_ego) for camera in cameras]
-        return [view.rgb for view in self.drawer.draw(viewpoint, captures) if view.rgb is not None]
 
 
 def drawn_cameras(frame: Frame, size: Size) -> tuple[Camera, ...]:
@@ -94,13 +32,11 @@ class DrawnViews:
     """Views that are drawn when they are asked for.
 
     Attributes:
-        renderer: what draws.
-        log: of the case.
+        prepare: makes what draws; called when something is drawn, since most planners look at no image.
         size: of the images.
     """
 
-    renderer: ViewRenderer
-    log: Log
+    prepare: Callable[[], LogRenderer]
     size: Size
 
     def cameras(self, frame: Frame) -> tuple[Camera, ...]:
@@ -110,13 +46,8 @@ class DrawnViews:
     def images(self, frame: Frame, cameras: Sequence[str]) -> Images:
         """As in `Views`."""
         chosen = chosen_cameras(self.cameras(frame), frame, cameras)
-        images = self._prepared.draw(frame.viewpoint, chosen)
-        return {camera.name: image.copy() for camera, image in zip(chosen, images, strict=True)}
-
-    @cached_property
-    def _prepared(self) -> LogRenderer:
-        """Made when something is drawn: most planners look at no image."""
-        return self.renderer.prepare(self.log)
+        images = self.prepare().draw(instant_of(frame.viewpoint), chosen)
+        return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -189,7 +120,7 @@ def write_views(path: Path, frames: Iterable[Frame], renderer: LogRenderer, size
         for frame in frames:
             cameras = drawn_cameras(frame, size)
             with watch.measure("drawing"):
-                images = renderer.draw(frame.viewpoint, cameras)
+                images = renderer.draw(instant_of(frame.viewpoint), cameras)
             with watch.measure("encoding"):
                 pairs = zip(cameras, images, strict=True)
                 files = {f"{safe_name(camera.name)}.png": encode_image(image, "png") for camera, image in pairs}

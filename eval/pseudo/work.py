@@ -1,7 +1,7 @@
 """What the workers of a build do: first each log's file and its part of the trajectory bank, then the cases."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +18,12 @@ from swerve.data.stopwatch import Stopwatch
 from swerve.eval.compiling import announce_compilation
 from swerve.eval.pseudo.frames import CaseRecord, frames_of_case
 from swerve.eval.pseudo.make import make_case
-from swerve.eval.pseudo.options import BuildOptions
+from swerve.eval.pseudo.options import BuildOptions, ViewKind
 from swerve.eval.pseudo.records import Note, scene_rows, write_note
+from swerve.eval.pseudo.renderers import LogRenderer, Renderers
 from swerve.eval.pseudo.store import case_path, load_log, log_path, save_case, save_log, views_path
 from swerve.eval.pseudo.timing import moments_of
-from swerve.eval.pseudo.views import LogRenderer, ViewRenderer, write_views
+from swerve.eval.pseudo.views import write_views
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.viewpoints import LogGeometry, prepare
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions, TrajectoryBank, bank_of
@@ -40,25 +41,29 @@ class LogWork:
         sources: of the logs.
         owners: number of the source of each log.
         options: of the build.
+        renderers: of the views that are stored, by kind.
     """
 
     folder: Path
     sources: tuple[Source, ...]
     owners: dict[str, int]
     options: BuildOptions
+    renderers: Renderers
 
     def open(self, log: str, watch: Stopwatch) -> "OpenedLog":
         """Loads a log.
 
         Raises:
-            SwerveError: it cannot be read, no case can be made of it, or it has no cameras to draw.
+            SwerveError: it cannot be read, no case can be made of it, or its views cannot be drawn.
         """
         with watch.measure("loading"):
             loaded = replace(self.sources[self.owners[log]].load(log), photos=())
             if self.options.rig == "default":
                 loaded = replace(loaded, cameras=default_rig())
-            if self.options.views != "none":
+            if self.renderers:
                 chosen_cameras(loaded, loaded.cameras, ())
+            for renderer in self.renderers.values():
+                renderer.check(loaded)
             _moments(loaded, self.options)
         return OpenedLog(self.folder, loaded, self.options.follow_up, watch)
 
@@ -119,14 +124,14 @@ class CaseWork:
         logs: names of the logs that lie in it.
         digest: of the bank.
         options: of the build.
-        renderer: of the views; None for none.
+        renderers: of the views that are stored, by kind.
     """
 
     folder: Path
     logs: tuple[str, ...]
     digest: str
     options: BuildOptions
-    renderer: ViewRenderer | None
+    renderers: Renderers
 
     @cached_property
     def bank(self) -> TrajectoryBank:
@@ -146,8 +151,8 @@ class CaseWork:
             bank, loaded = self.bank, load_log(log_path(self.folder, safe_name(log)))
             moments, broken = _moments(loaded, self.options)
         with watch.measure("drawing"):
-            renderer = self.renderer.prepare(loaded) if self.renderer else None
-        return OpenedCases(self, prepare(loaded), bank, moments, broken, renderer, watch)
+            drawers = {kind: renderer.prepare(loaded) for kind, renderer in self.renderers.items()}
+        return OpenedCases(self, prepare(loaded), bank, moments, broken, drawers, watch)
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ class OpenedCases:
         bank: of all logs.
         moments: steps at which cases are.
         broken: steps that make none because of a gap in time.
-        renderer: of the views; None for none.
+        drawers: of the log's views, by kind.
         watch: measures the stages.
     """
 
@@ -169,7 +174,7 @@ class OpenedCases:
     bank: TrajectoryBank
     moments: list[int]
     broken: list[int]
-    renderer: LogRenderer | None
+    drawers: Mapping[ViewKind, LogRenderer]
     watch: Stopwatch
 
     @property
@@ -206,10 +211,10 @@ class OpenedCases:
         folder, case = self.work.folder, note.case
         group, frames = frames_of_case(self.geometry.log, record)
         paths = [case_path(folder, case)]
-        if self.renderer:
-            paths.append(views_path(folder, case))
-            ordered = [frames[token] for token in group.tokens]
-            write_views(paths[-1], ordered, self.renderer, self.work.options.size, self.watch)
+        ordered = [frames[token] for token in group.tokens]
+        for kind, drawer in self.drawers.items():
+            paths.append(views_path(folder, case, kind))
+            write_views(paths[-1], ordered, drawer, self.work.options.size, self.watch)
         with self.watch.measure("writing"):
             save_case(paths[0], record)
         sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}

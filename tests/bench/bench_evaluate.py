@@ -41,7 +41,7 @@ def measured(name, source):
     """Rows of one benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         build(
-            [open_source(source)], Path(folder), BuildOptions(every=4.0, views="none", policy="log-replay"), workers=1
+            [open_source(source)], Path(folder), BuildOptions(every=4.0, views=(), policy="log-replay"), workers=1
         )
         benchmark = open_benchmark(folder)
         names = [case for log in benchmark.logs for case in benchmark.cases(log)]

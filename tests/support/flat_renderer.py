@@ -10,16 +10,20 @@ class FlatRenderer:
     """Every image is of one colour, which says where the ego is and which camera it is."""
 
     name: str = "flat"
+    stand_in: bool = False
+
+    def check(self, log) -> None:
+        """It can draw any."""
 
     def prepare(self, log) -> "FlatRenderer":
         return self
 
-    def draw(self, viewpoint, cameras):
-        return [flat(viewpoint, camera) for camera in cameras]
+    def draw(self, instant, cameras):
+        return [flat(instant, camera) for camera in cameras]
 
 
-def flat(viewpoint, camera) -> np.ndarray:
-    """The image of a camera."""
-    x, y = viewpoint.world_from_ego[:2, 3]
+def flat(seat, camera) -> np.ndarray:
+    """The image of a camera, at an instant or a viewpoint."""
+    x, y = seat.world_from_ego[:2, 3]
     color = [round(x), round(10 * y) % 256, sum(camera.name.encode()) % 256]
     return np.full((camera.height, camera.width, 3), color, np.uint8)

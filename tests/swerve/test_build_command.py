@@ -73,7 +73,7 @@ def test_options_are_handed_on(told, tmp_path):
         bank_across=0.5,
         bank_along=1.0,
     )
-    expected = BuildOptions(4.0, 2, 9, "log-replay", grid, "none", "surfaces", "default", None, 3)
+    expected = BuildOptions(4.0, 2, 9, "log-replay", grid, (), "surfaces", "default", None, 3)
     assert told[0][2:] == (expected, 2)
 
 

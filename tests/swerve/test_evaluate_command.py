@@ -41,7 +41,7 @@ def test_leaderboard_is_best_first_and_fits_a_terminal():
 
 
 def test_command(tmp_path):
-    options = BuildOptions(every=4.0, views="none", policy="log-replay", least=2, most=2)
+    options = BuildOptions(every=4.0, views=(), policy="log-replay", least=2, most=2)
     build([SimpleSource(("train-a",))], tmp_path / "benchmark", options, workers=1)
     words = ["evaluate", str(tmp_path / "benchmark"), "--traffic", "log-replay", "--workers", "1"]
     words += ["--out", str(tmp_path / "out"), "--planner", "simple_planners:FailsOften,label=fails"]

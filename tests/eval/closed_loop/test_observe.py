@@ -13,6 +13,7 @@ from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, driv
 from swerve.eval.closed_loop.picture import rollout_picture
 from swerve.eval.closed_loop.views import tracks_at_step, world_from_ego
 from swerve.eval.pdm_closed import reference_trajectory
+from swerve.eval.pseudo.renderers import RasterRenderer
 from swerve.eval.trajectories import to_world
 from swerve.rasterizer import Style, render
 from swerve.scenes import LightState, Scene, SwerveError
@@ -139,7 +140,7 @@ def test_the_command_is_that_of_the_way_ahead():
 
 
 def views_of(log):
-    return RolloutViews(build_static(log.road_map), Style.rap(), (160, 90))
+    return RolloutViews(RasterRenderer().prepare(log), (160, 90))
 
 
 def test_cameras_see_the_scene_as_it_is_driven():
@@ -154,8 +155,8 @@ def test_cameras_see_the_scene_as_it_is_driven():
         np.testing.assert_equal(vars(camera), vars(front))
     for count in (0, 3):
         pose, step = log.ego.world_from_ego[NOW + 10 * count], NOW + 10 * count
-        world = views.static.joined(build_dynamic(log.tracks, log.lights, step))
-        known = render(world, [front], pose[None], views.style)[0][0].rgb
+        world = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+        known = render(world, [front], pose[None], Style.rap())[0][0].rgb
         image = planner.told[count].images["front"]
         assert (np.abs(image.astype(int) - known).max(axis=-1) > 8).mean() < 0.01
         assert not image.flags.writeable

@@ -14,9 +14,9 @@ from swerve.eval import build_context
 from swerve.eval.pseudo.build import build
 from swerve.eval.pseudo.case import Views
 from swerve.eval.pseudo.options import BuildOptions
+from swerve.eval.pseudo.renderers import RasterRenderer, instant_of
 from swerve.eval.pseudo.starts import violation
 from swerve.eval.pseudo.store import VERSION, open_benchmark
-from swerve.eval.pseudo.views import RasterRenderer
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
 
@@ -25,7 +25,7 @@ OPTIONS = BuildOptions(every=1.0, most=6, size=(32, 18), policy="log-replay")
 
 
 def run(folder, logs=LOGS, options=OPTIONS, workers=1):
-    return build([SimpleSource(logs)], folder, options, workers, renderer=FlatRenderer())
+    return build([SimpleSource(logs)], folder, options, workers, renderers={"raster": FlatRenderer()})
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_the_same_build_makes_the_same_bytes_and_goes_on_where_it_was(built, tmp
     (folder / "scenes.parquet").unlink()
     (folder / "cases" / "train-0-00002.npz.part").write_bytes(b"half")
     (folder / "records" / "train-0-00000.json").unlink()
-    (folder / "views" / "none-0-00001.tar").unlink()
+    (folder / "views-raster" / "none-0-00001.tar").unlink()
     kept = (folder / "cases" / "none-0-00000.npz").stat().st_mtime_ns
     report = run(folder, workers=2)
     assert dataset_digest(folder) == whole
@@ -156,7 +156,7 @@ def test_what_is_no_benchmark_is_refused(built, tmp_path):
     shutil.copytree(built[0], folder)
     info = json.loads((folder / "benchmark.json").read_bytes())
     (folder / "cases" / "train-0-00000.npz").write_bytes(b"damaged")
-    (folder / "views" / "train-0-00001.tar").write_bytes(b"damaged")
+    (folder / "views-raster" / "train-0-00001.tar").write_bytes(b"damaged")
     benchmark = open_benchmark(folder)
     with pytest.raises(SwerveError, match=r"train-0-00000.npz: cannot be read"):
         benchmark.case("train-0-00000")
@@ -180,9 +180,9 @@ def test_views_that_are_not_stored_are_drawn(built, tmp_path):
     folder = tmp_path / "bare"
     shutil.copytree(built[0], folder)
     info = json.loads((folder / "benchmark.json").read_bytes())
-    info["options"]["views"] = "none"
+    info["options"]["views"] = []
     (folder / "benchmark.json").write_text(json.dumps(info))
-    case = open_benchmark(folder, FlatRenderer()).case("train-0-00000")
+    case = open_benchmark(folder, renderers={"raster": FlatRenderer()}).case("train-0-00000")
     frame = case.frames[case.group.follow_ups[0][1]]
     stored = open_benchmark(built[0]).case("train-0-00000").views.images(frame, ["front", "back"])
     drawn = case.views.images(frame, ["front", "back"])
@@ -191,6 +191,6 @@ def test_views_that_are_not_stored_are_drawn(built, tmp_path):
         np.testing.assert_array_equal(drawn[name], stored[name])
     rasters = open_benchmark(folder).case("train-0-00000").views.images(frame, ["front"])["front"]
     camera = case.views.cameras(frame)[0]
-    expected = RasterRenderer("rap").prepare(small_log()).draw(frame.viewpoint, [camera])[0]
+    expected = RasterRenderer("rap").prepare(small_log()).draw(instant_of(frame.viewpoint), [camera])[0]
     np.testing.assert_array_equal(rasters, expected)
     assert len(np.unique(rasters.reshape(-1, 3), axis=0)) > 3

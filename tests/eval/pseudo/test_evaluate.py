@@ -48,7 +48,7 @@ FAILS = entry("simple_planners:FailsOften,label=fails")
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    options = BuildOptions(every=2.0, views="none", policy="log-replay", least=2, most=2)
+    options = BuildOptions(every=2.0, views=(), policy="log-replay", least=2, most=2)
     report = build([SimpleSource(LOGS)], folder, options, workers=1)
     assert not report.failures
     assert report.counts["cases"] == COUNT

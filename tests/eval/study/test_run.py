@@ -11,7 +11,7 @@ from swerve.data.files import to_json
 from swerve.data.stopwatch import Stopwatch
 from swerve.eval.closed_loop import ClosedLoopOptions, drive
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
-from swerve.eval.pseudo.views import RasterRenderer
+from swerve.eval.pseudo.renderers import own_renderers
 from swerve.eval.study.options import Member, StudyOptions
 from swerve.eval.study.run import PAGE, PLANNERS, SCATTER, STUDY, run_study
 from swerve.eval.study.work import study_case
@@ -25,7 +25,7 @@ MEMBERS = [Member("slow", "0.2"), Member("slow", "0.5"), Member("fast", "1.0"), 
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     (folder / "benchmark.json").write_bytes(to_json({}))
-    return SimpleBenchmark(folder, {}, RasterRenderer("rap"))
+    return SimpleBenchmark(folder, {}, own_renderers("rap", 0))
 
 
 @pytest.fixture(scope="module")
