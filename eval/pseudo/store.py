@@ -103,6 +103,16 @@ class Benchmark:
                 self.renderers[kind].check(self.log(name))
         return replace(self, shown=kind)
 
+    def sight(self, log: str) -> tuple[LogRenderer, tuple[int, int] | None]:
+        """What draws other instants of a log as the benchmark's views are drawn, and the size of its images.
+
+        Raises:
+            SwerveError: there is no such log, or views of this kind can only be read.
+        """
+        if self.shown not in self.renderers:
+            raise SwerveError(f"{self.folder}: {self.shown} views are stored, and nothing is given to draw more with")
+        return _cached_renderer(self.renderers[self.shown], self._log_path(log)), self._size
+
     def scenes(self) -> pa.Table:
         """A row per frame, see docs/benchmark.md.
 
@@ -120,12 +130,17 @@ class Benchmark:
         return _table(self.folder / REJECTIONS)
 
     def _views(self, case: str, log: Log) -> Views | None:
-        options = self.info["options"]
-        size = tuple(options["size"]) if options["size"] else None
+        size = self._size
         if self.shown in self.stored:
             return StoredViews(views_path(self.folder, case, self.shown), size)
         renderer = partial(_cached_renderer, self.renderers[self.shown], self._log_path(log.name))
         return DrawnViews(renderer, size) if log.cameras else None
+
+    @property
+    def _size(self) -> tuple[int, int] | None:
+        """Of the images; None for the cameras' own."""
+        size = self.info["options"]["size"]
+        return (size[0], size[1]) if size else None
 
     def _log_path(self, log: str) -> Path:
         return log_path(self.folder, self.cases(log)[0].rpartition("-")[0])

@@ -13,8 +13,10 @@ from swerve.data.stopwatch import Stopwatch
 from swerve.eval.closed_loop.course import build_course
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout import Rollout, drive_course
+from swerve.eval.closed_loop.views import RolloutViews
 from swerve.eval.compiling import announce_compilation
 from swerve.eval.pseudo.case import Case
+from swerve.eval.pseudo.observe import wants_images
 from swerve.eval.pseudo.store import Benchmark
 from swerve.eval.study.frames import study_frames, thinned
 from swerve.eval.study.options import Member, StudyOptions
@@ -78,8 +80,9 @@ class StudyWork:
         """
         announce_compilation()
         with watch.measure("loading"):
-            _ = self.planners
-        return OpenedCases(self, log, self.benchmark.cases(log), watch)
+            sees = any(wants_images(planner) for planner in self.planners.values())
+            views = RolloutViews(*self.benchmark.sight(log)) if sees else None
+        return OpenedCases(self, log, self.benchmark.cases(log), views, watch)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class OpenedCases:
     work: StudyWork
     log: str
     cases: tuple[str, ...]
+    views: RolloutViews | None
     watch: Stopwatch
 
     @property
@@ -105,7 +109,7 @@ class OpenedCases:
         options = self.work.options
         with self.watch.measure("reading"):
             case = thinned(self.work.benchmark.case(self.cases[chunk]), options.density, options.seed)
-        record = study_case(case, self.work.planners, options, self.watch, report)
+        record = study_case(case, self.work.planners, options, self.views, self.watch, report)
         with self.watch.measure("writing"):
             write_atomically(record_path(self.work.folder, self.log, chunk), record.to_bytes())
         return Made(_plans(case, options, len(record.planners)), tuple(failures_of(record)))
@@ -117,7 +121,12 @@ def record_path(folder: Path, log: str, chunk: int) -> Path:
 
 
 def study_case(
-    case: Case, planners: Mapping[str, Planner], options: StudyOptions, watch: Stopwatch, report: Report
+    case: Case,
+    planners: Mapping[str, Planner],
+    options: StudyOptions,
+    views: RolloutViews | None,
+    watch: Stopwatch,
+    report: Report,
 ) -> CaseRecord:
     """One case under all planners, in open and in closed loop.
 
@@ -125,6 +134,7 @@ def study_case(
         case: the frames.
         planners: by name.
         options: how they are driven.
+        views: what they see in closed loop, if any of them sees.
         watch: measures "frames" and "closed loop".
         report: is told how it goes.
 
@@ -145,7 +155,7 @@ def study_case(
         course = build_course(case.frames[token].viewpoint, options.closed_loop, token)
         for place, planner in enumerate(planners.values()):
             tell(token, open_share + (1.0 - open_share) * place / count)
-            rollouts.append(drive_course(course, planner))
+            rollouts.append(drive_course(course, planner, views))
     errors = (error or rollout.error for error, rollout in zip(part.errors, rollouts, strict=True))
     return CaseRecord(
         token=token,

@@ -4,13 +4,15 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from simple_case import simple_case
+from flat_renderer import FlatRenderer
+from simple_case import DrawnViews, simple_case
 from study_work import SimpleBenchmark, Steady, load
 
 from swerve.data.files import to_json
 from swerve.data.stopwatch import Stopwatch
 from swerve.eval.closed_loop import ClosedLoopOptions, drive
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
+from swerve.eval.closed_loop.views import RolloutViews
 from swerve.eval.pseudo.renderers import own_renderers
 from swerve.eval.study.options import Member, StudyOptions
 from swerve.eval.study.run import PAGE, PLANNERS, SCATTER, STUDY, run_study
@@ -37,7 +39,7 @@ def finished(benchmark, tmp_path_factory):
 def test_a_case_is_driven_in_closed_loop_too():
     told, watch = [], Stopwatch()
     planners = {"half": Steady(0.5), "broken": Steady(broken=True)}
-    record = study_case(simple_case(), planners, OPTIONS, watch, lambda *said: told.append(said))
+    record = study_case(simple_case(), planners, OPTIONS, None, watch, lambda *said: told.append(said))
     rollout = drive(simple_case().frames["now"].viewpoint, Steady(0.5), ClosedLoopOptions(1.0, 4.0, "log-replay"))
     assert record.closed_loop.tolist() == [rollout.score, 0.0]
     np.testing.assert_array_equal(record.closed_loop_metrics[0], [rollout.metrics[name] for name in ROLLOUT_METRICS])
@@ -47,6 +49,36 @@ def test_a_case_is_driven_in_closed_loop_too():
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] < shares[-1] < 1.0
     assert watch.seconds.keys() == {"frames", "closed loop"}
+
+
+class Looking(Steady):
+    """Notes the mean colour of what it sees."""
+
+    seen: list
+
+    def __init__(self, cameras):
+        super().__init__(cameras=cameras)
+        object.__setattr__(self, "seen", [])
+
+    def plan(self, observation):
+        self.seen.append({name: image.mean(axis=(0, 1)).tolist() for name, image in observation.images.items()})
+        return super().plan(observation)
+
+
+def test_planners_see_in_both_loops():
+    case = simple_case()
+    names = tuple(camera.name for camera in case.frames["now"].viewpoint.cameras)
+    planner, blind = Looking(names), Steady()
+    views = RolloutViews(FlatRenderer(), (6, 4))
+    watch = Stopwatch()
+    record = study_case(simple_case(DrawnViews()), {"looks": planner, "not": blind}, OPTIONS, views, watch, print)
+    assert record.errors == ("", "")
+    assert len(planner.seen) == len(case.group.tokens) + 4  # four seconds at one plan a second
+    stored, drawn = planner.seen[: len(case.group.tokens)], planner.seen[len(case.group.tokens) :]
+    assert all(colors == {name: [len(name)] * 3 for name in names} for colors in stored)
+    x = case.frames["now"].viewpoint.world_from_ego[0, 3]
+    assert next(iter(drawn[0].values()))[0] == round(x)
+    np.testing.assert_array_equal(record.closed_loop[0], record.closed_loop[1])
 
 
 def test_a_study_comes_to_its_end(finished):
