@@ -14,6 +14,7 @@ from swerve.eval.compiling import announce_compilation
 from swerve.evaluate_command import evaluate
 from swerve.info_command import info
 from swerve.probe_command import probe
+from swerve.proposals_command import proposals
 from swerve.scenes import SwerveError
 from swerve.scenes.code import forget_stale_kernels
 from swerve.score_command import score
@@ -36,6 +37,7 @@ app.command()(drive)
 app.command()(evaluate)
 app.command()(info)
 app.command()(probe)
+app.command()(proposals)
 app.command()(score)
 app.command()(show)
 app.command()(study)
