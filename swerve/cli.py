@@ -12,9 +12,11 @@ from swerve.contexts_command import contexts
 from swerve.drive_command import drive
 from swerve.eval.compiling import announce_compilation
 from swerve.evaluate_command import evaluate
+from swerve.fit_command import fit
 from swerve.info_command import info
 from swerve.probe_command import probe
 from swerve.proposals_command import proposals
+from swerve.quality_command import quality
 from swerve.scenes import SwerveError
 from swerve.scenes.code import forget_stale_kernels
 from swerve.score_command import score
@@ -35,9 +37,11 @@ app.command()(build)
 app.command()(contexts)
 app.command()(drive)
 app.command()(evaluate)
+app.command()(fit)
 app.command()(info)
 app.command()(probe)
 app.command()(proposals)
+app.command()(quality)
 app.command()(score)
 app.command()(show)
 app.command()(study)
