@@ -1,19 +1,25 @@
-"""Time to draw a made-up street of Gaussians at 960x540 on one core, and to find the gradients.
+"""Time to draw a made-up street of Gaussians at 960x540 on one core and with gsplat, and to find the gradients.
 
 The street is 130 m of road, house fronts, trees and parked cars, as dense near by as far off; what a fit makes of one
 is denser where pictures were taken, so these Gaussians are larger in the image than most.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from measure import report, timed
+from rich.console import Console
 from scipy.spatial import cKDTree
 
+from swerve.rasterizer.backends import device_name, why_not
 from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
 from swerve.rasterizer.splats.differentiable import differentiable_splats
 from swerve.rasterizer.splats.draw import cloud_of
+from swerve.rasterizer.splats.gsplat import Scene, draw_unscented, load_library
+from swerve.rasterizer.splats.gsplat import draw as draw_with_gsplat
 from swerve.rasterizer.splats.pipeline import lay_out, view_point
-from swerve.scenes import FORWARD, Camera
+from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.transforms import inverse, rigid
 
 COUNTS = (100_000, 300_000, 500_000, 1_000_000)
@@ -51,6 +57,50 @@ def run():
             }
         )
     report("splats", "Gaussians at 960x540, one thread", rows, ["Harmonics of degree 3."])
+    if reason := why_not("gsplat"):
+        Console().print(f"gsplat: {reason}", highlight=False)
+    else:
+        run_on_gpu(camera)
+
+
+def run_on_gpu(camera):
+    """Prints and writes the same of gsplat: images left on the device, copied to the host as views, and gradients."""
+    pose, library = torch.from_numpy(inverse(camera.ego_from_camera)).cuda(), load_library()
+    rows = []
+    for count in (100_000, 500_000):
+        frame = SplatFrame.of(street(count, np.random.default_rng(0)))
+        scene = Scene(*(library.upload(array).requires_grad_() for array in cloud_of(frame.gaussians)))
+        bent = replace(camera, lens=Lens(LensModel.BROWN, (-0.05, 0.01, 0.0, 0.0)))
+        row = {"Gaussians": count}
+        for name, draw, shot in (
+            ("", draw_with_gsplat, camera),
+            ("lens ", draw_with_gsplat, bent),
+            ("ut lens ", draw_unscented, bent),
+        ):
+            row |= {
+                f"{name}draw ms": timed(
+                    lambda d=draw, c=shot, s=scene: _finished(d, s, c, pose, library, False)
+                ).wall_ms,
+                f"{name}draw and gradients ms": timed(
+                    lambda d=draw, c=shot, s=scene: _finished(d, s, c, pose, library, True)
+                ).wall_ms,
+            }
+        for backend in ("gsplat", "numba"):
+            row[f"{backend} views ms"] = timed(
+                lambda b=backend, f=frame: render_splats(f, [camera], HERE, ALL, backend=b), 5
+            ).wall_ms
+        rows.append(row)
+    notes = [f"On {device_name('gsplat')}. Views: {' '.join(ALL)}, Gaussians sent there, images on the host."]
+    report("splats_gpu", "Gaussians at 960x540, gsplat", rows, notes)
+
+
+def _finished(draw, scene, camera, pose, library, wants_gradients):
+    """Draws, and waits until it is done."""
+    with torch.set_grad_enabled(wants_gradients):
+        images = draw(scene, camera, pose, library)
+    if wants_gradients:
+        sum(image.sum() for image in images).backward()
+    torch.cuda.synchronize()
 
 
 def street(count, rng):

@@ -33,7 +33,7 @@ def sums_on_device(
     def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> Sums:
         pose = using.upload(camera_from_local)
         with torch.no_grad():
-            color, depth, alpha = (np.array(image.cpu()) for image in draw_one(scene, camera, pose, using))
+            color, depth, alpha = (image.cpu().contiguous().numpy() for image in draw_one(scene, camera, pose, using))
             if wants_owner:
                 owner = own_one(scene, camera, pose, using).int().cpu().numpy()
             else:

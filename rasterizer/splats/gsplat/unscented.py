@@ -41,7 +41,7 @@ def draw_unscented(
 
     The gradient by the pose is that along rigid motions: its product with any small motion is right, its single
     numbers are not those of "numba". That of `shifts` is by moving the Gaussian in the scene, at its depth, so that its
-    centre moves so many pixels.
+    centre moves so many pixels; its colour stays.
 
     Args:
         scene: as for `draw`, and so the next four.
@@ -104,21 +104,25 @@ def check_lens(camera: Camera) -> None:
     """
     if camera.lens.model == LensModel.PINHOLE:
         return
-    table = lens_table(camera)
-    x, y = table.rays_x[np.isfinite(table.rays_x)], table.rays_y[np.isfinite(table.rays_x)]
+    farthest = _farthest(camera)
     if camera.lens.model == LensModel.BROWN:
-        weakest = float(_radial_part(camera.lens, x.astype(float) ** 2 + y.astype(float) ** 2).min())
+        weakest = float(_radial_part(camera.lens, np.linspace(0, farthest, 500) ** 2).min())
         if weakest > _STRONGEST:
             return
         problem = f"shrinks radii to {weakest:.2f} within the image, and gsplat follows no lens below {_STRONGEST}"
     else:
-        widest, followed = float(np.arctan(np.hypot(x, y).max())), _followed(camera)
+        widest, followed = np.rad2deg(np.arctan(farthest)), np.rad2deg(_followed(camera))
         if widest <= followed:
             return
-        problem = (
-            f"sees {np.rad2deg(widest):.1f} degrees off its axis, and gsplat follows it to {np.rad2deg(followed):.1f}"
-        )
+        problem = f"sees {widest:.1f} degrees off its axis, and gsplat follows it to {followed:.1f}"
     raise SwerveError(f'camera {camera.name!r}: its lens {problem}. Use backend "gsplat" or "numba"')
+
+
+def _farthest(camera: Camera) -> float:
+    """The largest ideal radius in the image: on its border, or the lens's limit where it is blind there."""
+    _, x, y, _ = lens_table(camera)
+    border = np.concatenate([np.hypot(x[k], y[k]) for k in (0, -1)] + [np.hypot(x[:, k], y[:, k]) for k in (0, -1)])
+    return camera.lens.limit if np.isnan(border).any() else float(border.max())
 
 
 def _radial_part(lens: Lens, r2: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:

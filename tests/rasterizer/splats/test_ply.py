@@ -53,6 +53,19 @@ def test_the_fields_are_the_fields_and_harmonics_go_by_channel():
     assert [values[name] for name in ("x", "y", "z", "nx")] == [1, 2, 3, 0]
 
 
+def test_what_gsplat_exports_loads(tmp_path):
+    """Its order, without normals; test_gsplat_oracle.py has `gsplat.export_splats` itself."""
+    gaussians = random_gaussians(1, 5, 2)
+    names = ["x", "y", "z", *(f"f_dc_{i}" for i in range(3)), *(f"f_rest_{i}" for i in range(24)), "opacity"]
+    names += [*(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4))]
+    columns = [gaussians.means, gaussians.harmonics[:, 0], *gaussians.harmonics[:, 1:].transpose(2, 0, 1)]
+    columns += [gaussians.logit_opacities[:, None], gaussians.log_scales, gaussians.quaternions]
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex 5\n"
+    header += "".join(f"property float {name}\n" for name in names) + "end_header\n"
+    (tmp_path / "a.ply").write_bytes(header.encode() + np.hstack(columns).astype("<f4").tobytes())
+    assert_equal(read_ply(tmp_path / "a.ply"), gaussians)
+
+
 def test_other_orders_types_and_extra_fields_load(tmp_path):
     """Doubles, no normals, another order, a comment, one more field, another element after the vertices."""
     names = ["opacity", "rot_0", "rot_1", "rot_2", "rot_3", "x", "y", "z", "confidence"]
