@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from swerve.arguments import one_kind
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.data.stream.options import PARTS, ImageChoice, PartName
 from swerve.eval.context_store import ContextStore
@@ -46,6 +47,9 @@ def rap(
     validate: Annotated[
         Path | None, typer.Option(metavar="BENCHMARK", help="Of `swerve build`, of other logs: drive it meanwhile.")
     ] = None,
+    validate_views: Annotated[
+        str | None, typer.Option(help="What it sees there: raster, photo. Default: what is stored, raster if several.")
+    ] = None,
     validate_every: Annotated[int, typer.Option(help="Steps.", min=1)] = 1000,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write metrics for TensorBoard. Needs the extra `tensorboard`.")
@@ -73,7 +77,8 @@ def rap(
     fit = ImageFit((chosen.width, chosen.height), chosen.trim)
     options = StreamOptions(_parts(parts), fit, chosen.cameras, batch, seed)
     training = RapTrainOptions(steps, learning_rate=rate, lowest_rate=rate / 10, seed=seed, threads=threads)
-    judged = Validation(open_benchmark(validate), validate_every) if validate else None
+    shown = one_kind(validate_views) if validate_views else None
+    judged = Validation(open_benchmark(validate, shown), validate_every) if validate else None
     console = Console()
     with stoppable(console), processes() as process:
         stream = SampleStream(dataset, options, process.rank, process.world)

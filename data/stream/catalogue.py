@@ -13,7 +13,7 @@ from jaxtyping import Int
 from swerve.data.stream.options import PARTS
 from swerve.scenes import Split, SwerveError
 
-_COLUMNS = ("key", "shard", "kind", "photos", "split")
+_COLUMNS = ("key", "shard", "kind", "photos", "split", "log")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Catalogue:
         shards: path of each sample's shard in the folder.
         numbers: which of the samples of its shard each is.
         parts: the samples of each part, rows of the arrays above.
+        logs: names of the logs that the samples are of.
         digest: SHA-256 over the keys in their order.
     """
 
@@ -34,6 +35,7 @@ class Catalogue:
     shards: pa.DictionaryArray
     numbers: Int[np.ndarray, "n"]
     parts: dict[str, Int[np.ndarray, "_"]]
+    logs: frozenset[str]
     digest: str
 
     def where(self, row: int) -> tuple[str, int, str]:
@@ -57,7 +59,8 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     # A shard's rows stand together, in the order of its samples.
     firsts = np.unique(codes, return_index=True)[1]
     digest = hashlib.sha256("\n".join(keys.to_pylist()).encode()).hexdigest()
-    return Catalogue(folder, keys, shards, np.arange(len(table)) - firsts[codes], _parts(table), digest)
+    logs = frozenset(pc.unique(table["log"]).to_pylist())
+    return Catalogue(folder, keys, shards, np.arange(len(table)) - firsts[codes], _parts(table), logs, digest)
 
 
 def _manifest(path: Path) -> pa.Table:

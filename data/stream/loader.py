@@ -1,6 +1,7 @@
 """Batches one after the other, made ahead by worker processes, and where to go on after a stop."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +45,12 @@ class StreamLoader:
             multiprocessing_context="spawn" if self._workers else None,
             generator=self._torch.Generator(),
         )
-        for made in loader:
-            if isinstance(made, SwerveError):
-                raise made
-            self.step += 1
-            yield made
+        with _deaths_told():
+            for made in loader:
+                if isinstance(made, SwerveError):
+                    raise made
+                self.step += 1
+                yield made
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream is, as JSON can hold it; the same for all ranks."""
@@ -68,6 +70,24 @@ class StreamLoader:
                 "set, options and number of processes, or start anew"
             )
         self.step = state["step"]
+
+
+@contextmanager
+def _deaths_told() -> Iterator[None]:
+    """Torch says in a plain RuntimeError that a worker is no more.
+
+    Raises:
+        SwerveError: instead of it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise SwerveError(
+            f"a process that makes batches ended ({str(error).splitlines()[0]}), most often because memory ran out: "
+            "use fewer workers or a smaller batch"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ class SampleStream:
         self.cameras: tuple[str, ...] = tuple(entry["name"] for entry in first.entries)
 
     @property
+    def logs(self) -> frozenset[str]:
+        """Names of the logs that the split is made of."""
+        return self._catalogue.logs
+
+    @property
     def pass_steps(self) -> dict[str, float]:
         """By part: how many steps of all ranks one pass over its samples takes."""
         counts = zip(self.options.parts, self._orders, self.options.counts, strict=True)

@@ -20,7 +20,7 @@ from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.journal import Journal
 from swerve.planners.rap.planner import RapPlanner, save_rap
 from swerve.planners.rap.training import RapTrainOptions, Training
-from swerve.planners.rap.validation import Validation, require_views, validate
+from swerve.planners.rap.validation import Validation, require_held_out, validate
 from swerve.scenes import SwerveError
 
 CHECKPOINT: Final = "checkpoint.safetensors"
@@ -115,14 +115,14 @@ def train_rap(
 
     Raises:
         MissingExtraError: TensorBoard is wanted and not installed.
-        SwerveError: the stream does not fit the config, the benchmark lacks a camera, the checkpoint is of another run,
-            the loss is not finite, or memory does not suffice.
+        SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
+            checkpoint is of another run, the loss is not finite, or memory does not suffice.
     """
     _check(stream, store, config)
-    make_folder(folder)
     training = Training(config, options, process.device, process.rank, process.world)
     if run.validation:
-        require_views(run.validation.benchmark, RapPlanner(training.averaged(), {}))
+        require_held_out(run.validation.benchmark, stream.logs, RapPlanner(training.model, {}))
+    make_folder(folder)
     loader = StreamLoader(stream, options.steps, run.workers)
     if (folder / CHECKPOINT).is_file():
         loader.load_state_dict(load_checkpoint(folder / CHECKPOINT, training))

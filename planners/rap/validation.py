@@ -1,6 +1,6 @@
 """Pseudo-simulation of the network while it trains: the averaged weights drive logs that they never learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -88,12 +88,22 @@ def validate(planner: RapPlanner, benchmark: Benchmark, rank: int = 0, world: in
     }
 
 
-def require_views(benchmark: Benchmark, planner: RapPlanner) -> None:
-    """Whether the benchmark has the images that the planner wants; to be asked before hours of training.
+def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: RapPlanner) -> None:
+    """Whether a benchmark can tell what a planner is worth; to be asked before hours of training.
+
+    Args:
+        benchmark: to validate on.
+        learned: names of the logs that it learns from.
+        planner: whose cameras are wanted.
 
     Raises:
-        SwerveError: it has not.
+        SwerveError: a log is in both, or the benchmark lacks a camera.
     """
+    if shared := sorted(set(benchmark.logs) & set(learned)):
+        raise SwerveError(
+            f"log {shared[0]} of the benchmark is in the training set, too: validation would say nothing. Build a "
+            "benchmark of other logs"
+        )
     check_cameras(benchmark, [planner])
 
 

@@ -1,4 +1,11 @@
 import pytest
+from photographed_source import PhotographedSource, write_photo
+from simple_source import SimpleSource
+
+from swerve.data.augment import AugmentOptions, augment
+from swerve.eval.context_job import write_contexts
+from swerve.eval.pseudo.build import build
+from swerve.eval.pseudo.options import BuildOptions
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -9,3 +16,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """A set of two logs, the first with photographs, its contexts, and a benchmark of another log."""
+    folder = tmp_path_factory.mktemp("rap")
+    write_photo(folder)
+    source = PhotographedSource(("train-0-photos", "train-1"), str(folder))
+    augment([source], folder / "set", AugmentOptions(every=2.0), workers=1)
+    write_contexts([source], folder / "set", folder / "contexts", 1)
+    options = BuildOptions(every=2.0, views=(), policy="log-replay", least=2, most=2)
+    assert not build([SimpleSource(("val-a",))], folder / "benchmark", options, workers=1).failures
+    return folder

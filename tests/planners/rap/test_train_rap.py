@@ -4,42 +4,22 @@ import json
 
 import numpy as np
 import pytest
-from photographed_source import PhotographedSource, write_photo
 from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
+from rap_child import CONFIG, stream_of
+
 from swerve.cli import app
-from swerve.data.augment import AugmentOptions, augment
-from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
-from swerve.eval.context_job import write_contexts
 from swerve.eval.context_store import ContextStore
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, views_of
-from swerve.planners.rap.journal import METRICS
+from swerve.planners.rap.journal import METRICS, VALIDATION
 from swerve.planners.rap.train import CHECKPOINT, Process, RunOptions, train_rap
 from swerve.planners.rap.training import RapTrainOptions
 from swerve.scenes import SwerveError, Vehicle
 
 ALONE = Process(0, 1, torch.device("cpu"))
-CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, height=40, width=72, dropout=0.1)
-PARTS = (Part("paired", images="both"), Part("raster_only"), Part("recovery"), Part("cross_agent"))
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    """A set of two logs, the first with photographs, and its contexts."""
-    folder = tmp_path_factory.mktemp("rap")
-    write_photo(folder)
-    source = PhotographedSource(("train-0-photos", "train-1"), str(folder))
-    augment([source], folder / "set", AugmentOptions(every=2.0), workers=1)
-    write_contexts([source], folder / "set", folder / "contexts", 1)
-    return folder
-
-
-def stream_of(dataset, config=CONFIG, seed=0, batch=4):
-    fit = ImageFit((config.width, config.height), config.trim)
-    return SampleStream(dataset / "set", StreamOptions(PARTS, fit, cameras=("front",), batch=batch, seed=seed))
 
 
 def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFIG):
@@ -131,8 +111,11 @@ def test_the_command_trains(dataset, tmp_path):
     assert f"wrote {tmp_path / 'run' / 'planner.safetensors'}" in result.output
     config = load_planner(str(tmp_path / "run" / "planner.safetensors")).planner.model.config
     assert (config.poses, config.proposals, config.score_weight) == (10, 2, 1.0)
-    unscored = command(dataset, tmp_path / "blind", *given[:2], "--parts", "paired:1:photo")
+    judged = ("--validate", dataset / "benchmark", "--validate-views", "raster", "--validate-every", 1)
+    unscored = command(dataset, tmp_path / "blind", *given[:2], "--parts", "paired:1:photo", *judged)
     assert unscored.exit_code == 0, unscored.output
+    steps = [line.split(",")[0] for line in (tmp_path / "blind" / VALIDATION).read_text().splitlines()]
+    assert steps == ["step", "1", "2"]
     names, row = ((tmp_path / "blind" / METRICS).read_text().splitlines()[line].split(",") for line in (0, 1))
     assert (float(row[names.index("score")]), float(row[names.index("spatial")])) == (0.0, 0.0)
 

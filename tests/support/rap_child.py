@@ -1,0 +1,64 @@
+"""One of the processes that torchrun starts: RAP on a small set. `rap_child.py FOLDER RUN STEP`.
+
+FOLDER holds a set, its contexts and a benchmark. It trains in RUN, and the first process kills itself at STEP (never if
+0); each process leaves a digest of all that it trains in RUN/rank-N.txt.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
+from swerve.eval.context_store import ContextStore
+from swerve.eval.pseudo.store import open_benchmark
+from swerve.planners.rap import RapConfig
+from swerve.planners.rap import train as rap_train
+from swerve.planners.rap.train import RunOptions, processes, train_rap
+from swerve.planners.rap.training import RapTrainOptions, Training
+from swerve.planners.rap.validation import Validation
+
+CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, height=40, width=72, dropout=0.1)
+PARTS = (Part("paired", images="both"), Part("raster_only"), Part("recovery"), Part("cross_agent"))
+OPTIONS = RapTrainOptions(4, learning_rate=1e-3)
+
+
+def stream_of(folder, config=CONFIG, seed=0, batch=4, rank=0, world=1):
+    fit = ImageFit((config.width, config.height), config.trim)
+    options = StreamOptions(PARTS, fit, cameras=("front",), batch=batch, seed=seed)
+    return SampleStream(folder / "set", options, rank, world)
+
+
+def digest(training):
+    content = hashlib.sha256()
+    for name, one in sorted(training.state().items()):
+        content.update(name.encode() + one.detach().numpy().tobytes())
+    return content.hexdigest()
+
+
+def main(folder, out, step):
+    torch.set_num_threads(1)
+    made = []
+
+    class Recorded(Training):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    def told(noted):
+        if noted["step"] == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    rap_train.Training = Recorded
+    run = RunOptions(checkpoint_every=2, validation=Validation(open_benchmark(folder / "benchmark"), 2))
+    with processes() as process:
+        stream = stream_of(folder, rank=process.rank, world=process.world)
+        train_rap(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, OPTIONS, out, process, run, told)
+        (out / f"rank-{process.rank}.txt").write_text(digest(made[0]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
