@@ -1,5 +1,7 @@
 """What of gsplat 1.5.3 runs without a GPU, its reference functions in torch, as an oracle. It skips without gsplat."""
 
+import inspect
+
 import numpy as np
 import pytest
 import splat_reference
@@ -107,3 +109,29 @@ def test_ply_files_that_gsplat_writes_are_read(tmp_path, degree):
     found = read_ply(path)
     for name, value in vars(gaussians).items():
         np.testing.assert_array_equal(getattr(found, name), value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fully_fused_projection",
+        "fully_fused_projection_with_ut",
+        "isect_tiles",
+        "isect_offset_encode",
+        "rasterize_to_indices_in_range",
+        "rasterize_to_pixels",
+        "rasterize_to_pixels_eval3d",
+        "spherical_harmonics",
+    ],
+)
+def test_the_stand_in_takes_gsplats_arguments(name):
+    """Those without a default in gsplat's order, the others by its names."""
+    theirs = inspect.signature(getattr(gsplat, name)).parameters
+    ours = inspect.signature(getattr(standin_gsplat, name)).parameters.values()
+    required = [parameter.name for parameter in ours if parameter.default is parameter.empty]
+    named = [word for word in required if word != "optics"]
+    assert list(theirs)[: len(named)] == named
+    assert {parameter.name for parameter in ours} - {"optics"} <= set(theirs)
+    if "optics" in required:
+        lens_and_shutter = {"camera_model", "radial_coeffs", "tangential_coeffs", "rolling_shutter", "viewmats_rs"}
+        assert lens_and_shutter <= set(theirs)
