@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from swerve.arguments import image_size
 from swerve.data import open_source
 from swerve.data.files import make_folder, safe_name, to_json, write_atomically
-from swerve.data.samples.capture import chosen_cameras
+from swerve.data.fitting.pictures import pictures_of
 from swerve.data.source import Source
 from swerve.data.splats import read_splats
 from swerve.eval.splat_quality.compare import Bench, Picture
+from swerve.eval.splat_quality.fitted import FIT, fitted_with
 from swerve.eval.splat_quality.gate import GateOptions
 from swerve.eval.splat_quality.measure import Measured, measure
-from swerve.eval.splat_quality.page import cells, gate_in_words, headings, quality_page, separation_in_words
+from swerve.eval.splat_quality.page import EXPLAINED, cells, gate_in_words, headings, quality_page, separation_in_words
 from swerve.eval.splat_quality.perceptual import Perceptual
-from swerve.eval.splat_quality.places import SHIFTS, moments_of, places_of
+from swerve.eval.splat_quality.places import ON_PATH, places_of
 from swerve.eval.splat_quality.summary import by_shift, separation
 from swerve.eval.splat_quality.truth import Truth
 from swerve.rasterizer import Backdrop
@@ -39,9 +39,7 @@ def quality(
         Path | None, typer.Option(help="Folder for a page and numbers of each log. Default: SPLATS/quality.")
     ] = None,
     log: Annotated[list[str] | None, typer.Option(help="Only these logs; repeat for several.")] = None,
-    every: Annotated[float, typer.Option(help="Seconds between the moments that are looked at.")] = 2.0,
-    camera: Annotated[list[str] | None, typer.Option(help="Only these cameras; repeat for several.")] = None,
-    size: Annotated[str, typer.Option(help="Width and height of the images, or `own` for the cameras'.")] = "own",
+    every: Annotated[float, typer.Option(help="Seconds between the moments off the path.")] = 2.0,
     depth_error: Annotated[float, typer.Option(help="Median error of depth at most.")] = _DEFAULTS.depth_error,
     depth_within: Annotated[
         float, typer.Option(help="Share of pixels of the right depth at least.")
@@ -50,28 +48,21 @@ def quality(
     covered: Annotated[float, typer.Option(help="Share of the ground without holes at least.")] = _DEFAULTS.covered,
     lpips: Annotated[bool, typer.Option(help="Measure LPIPS too, if it can be had.")] = True,
 ) -> None:
-    """Measure splat views beside rasters, and beside true images where there are some.
+    """Measure splat views beside photographs and rasters, on the path and off it.
 
-    Every camera is drawn at logged poses, up to 2 m beside them, 5 m ahead and turned by 10 degrees. Depth, vehicles
-    and holes are compared with the raster of the same pose; colours with photographs, which of towns are there for
-    every pose. The gate says which views are fit for use. docs/splat_quality.md tells more.
+    All photographs that the fit did not look at are drawn, and places up to 2 m beside them, 5 m ahead and turned by
+    10 degrees. Depth, vehicles and holes are compared with the raster of the same pose; colours with the photographs,
+    which of towns are there for every pose. The gate says which views are fit for use. docs/splat_quality.md tells
+    more.
 
-    Example: swerve quality splats town:3 --size 480x280 --camera front
+    Example: swerve quality splats town:3
     """
     console, gate = Console(), GateOptions(depth_error, depth_within, vehicle_iou, covered)
     opened = open_source(source)
     perceptual, note = _perceptual(lpips)
     for name in _fitted(splats, opened, log or []):
-        loaded, folder = opened.load(name), (out or splats / "quality") / safe_name(name)
-        bench = Bench(
-            read_splats(splats / safe_name(name)),
-            loaded,
-            Backdrop(build_static(loaded.road_map)),
-            Truth(loaded),
-            gate,
-            perceptual,
-        )
-        measured = _measured(bench, every, camera or [], None if size == "own" else image_size(size), console)
+        own, folder = splats / safe_name(name), (out or splats / "quality") / safe_name(name)
+        measured = _measured(own, opened.load(name), gate, perceptual, every, console)
         _write(folder, name, measured, gate, note)
         _show(console, name, measured, gate, note)
         console.print(f"The page is at {folder / 'index.html'}", highlight=False, soft_wrap=True)
@@ -96,7 +87,7 @@ def _fitted(splats: Path, source: Source, wanted: list[str]) -> list[str]:
     names = source.names()
     if unknown := [name for name in wanted if name not in names]:
         raise SwerveError(f"the source has no log {unknown[0]!r}")
-    fitted = [name for name in names if (splats / safe_name(name) / "graph.json").exists()]
+    fitted = [name for name in names if (splats / safe_name(name) / FIT).exists()]
     if missing := [name for name in wanted if name not in fitted]:
         raise SwerveError(f"{splats}: holds no scene of log {missing[0]!r}. Fit it first, with swerve fit")
     if not fitted:
@@ -104,12 +95,21 @@ def _fitted(splats: Path, source: Source, wanted: list[str]) -> list[str]:
     return wanted or fitted
 
 
-def _measured(bench: Bench, every: float, names: list[str], size: tuple[int, int] | None, console: Console) -> Measured:
-    log: Log = bench.log
-    cameras = chosen_cameras(log, log.cameras, names)
-    sized = [camera.resized(*size) if size else camera for camera in cameras]
-    moments = moments_of(log, every)
-    places = list(places_of(prepare(log), moments, sized, SHIFTS))
+def _measured(
+    folder: Path,
+    log: Log,
+    gate: GateOptions,
+    perceptual: Callable[[Picture, Picture], float] | None,
+    every: float,
+    console: Console,
+) -> Measured:
+    """What the scene in a log's folder is worth; the middle moment is shown."""
+    options = fitted_with(folder)
+    truth = Truth(log, options.fit.seed)
+    bench = Bench(read_splats(folder), log, Backdrop(build_static(log.road_map)), truth, gate, perceptual)
+    console.print(f"{log.name}: reading photographs", highlight=False, markup=False)
+    places = places_of(prepare(log), pictures_of(log, options), every)
+    moments = sorted({place.moment for place in places if place.shift != ON_PATH}) or [0]
     shown = moments[len(moments) // 2]
     return measure(bench, track(places, log.name, console=console, transient=True), shown)
 
@@ -135,10 +135,10 @@ def _show(console: Console, name: str, measured: Measured, gate: GateOptions, no
     """The table."""
     table = Table(title=name, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     for number, heading in enumerate(headings()):
-        table.add_column(heading, justify="right" if number else "left")
+        table.add_column(heading, justify="right" if number else "left", no_wrap=number > 0, min_width=len(heading))
     for summary in by_shift(measured.rows):
         table.add_row(*cells(summary))
     console.print(table)
-    for text in (gate_in_words(gate), separation_in_words(measured.rows), note):
+    for text in (EXPLAINED, gate_in_words(gate), separation_in_words(measured.rows), note):
         if text:
             console.print(text, highlight=False, markup=False)

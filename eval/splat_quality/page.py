@@ -7,6 +7,7 @@ from typing import Any
 
 from swerve.eval.splat_quality.compare import Compared, Picture
 from swerve.eval.splat_quality.gate import GateOptions
+from swerve.eval.splat_quality.places import SHIFTS
 from swerve.eval.splat_quality.summary import Row, by_shift, separation
 from swerve.rasterizer.webpage import picture_url, webpage
 
@@ -22,16 +23,16 @@ COLUMNS: dict[str, tuple[str, float, int]] = {
     "psnr_aligned": ("aligned", 1, 2),
     "ssim": ("SSIM", 1, 3),
     "lpips": ("LPIPS", 1, 3),
-    "depth_error": ("depth off %", 100, 1),
-    "depth_within": ("within 10 %", 100, 0),
-    "vehicle_iou": ("vehicles IoU %", 100, 0),
-    "covered": ("covered %", 100, 1),
+    "depth_error": ("off %", 100, 1),
+    "depth_within": ("near %", 100, 0),
+    "vehicle_iou": ("IoU %", 100, 0),
+    "covered": ("cov. %", 100, 1),
 }
-_EXPLAINED = (
-    "PSNR (dB), aligned (PSNR after the best affine change of colours), SSIM and LPIPS are against the true image. The "
-    "rest is against the raster of the same pose: median error of depth within 50 m; share of pixels whose depth is "
-    "right to 10 %; intersection over union of vehicles; share of the ground nearby that has no holes. Classes other "
-    "than vehicles cannot be compared: splats carry none."
+EXPLAINED = (
+    "Against the true image: PSNR (dB), aligned (PSNR after the best affine change of colours), SSIM, LPIPS. Against "
+    "the raster of the same pose: off, the median error of depth within 50 m; near, the share of those pixels whose "
+    "depth is right to 10 %; IoU, intersection over union of vehicles; cov., the share of the ground nearby without "
+    "holes. Classes other than vehicles cannot be compared: splats carry none."
 )
 
 
@@ -41,13 +42,13 @@ def quality_page(title: str, rows: Sequence[Row], shown: Sequence[Compared], gat
     Args:
         title: what was measured.
         rows: of every view.
-        shown: views to show, those of one shift one after the other.
+        shown: views to show.
         gate: the thresholds.
         notes: what else there is to say, plain text.
     """
-    sections = [_section(name, list(views)) for name, views in groupby(shown, lambda one: one.place.shift.name)]
+    sections = [_section(name, list(views)) for name, views in groupby(sorted(shown, key=_rank), _group)]
     body = (
-        f"<h1>{html.escape(title)}</h1><p>{html.escape(notes)}</p>{_table(by_shift(rows))}<p>{_EXPLAINED}</p>"
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(notes)}</p>{_table(by_shift(rows))}<p>{EXPLAINED}</p>"
         f"<p>{html.escape(gate_in_words(gate))} {html.escape(separation_in_words(rows))}</p>{''.join(sections)}"
     )
     return webpage(title, body, _STYLE)
@@ -79,12 +80,12 @@ def cells(summary: Mapping[str, Any]) -> list[str]:
         "-" if summary[name] is None else f"{factor * summary[name]:.{digits}f}"
         for name, (_, factor, digits) in COLUMNS.items()
     ]
-    return [summary["shift"], str(summary["views"]), f"{100 * summary['fit'] / summary['views']:.0f} %", *values]
+    return [summary["shift"], str(summary["views"]), f"{100 * summary['fit'] / summary['views']:.0f}", *values]
 
 
 def headings() -> list[str]:
     """Of `cells`."""
-    return ["shift", "views", "fit", *(heading for heading, _, _ in COLUMNS.values())]
+    return ["shift", "views", "fit %", *(heading for heading, _, _ in COLUMNS.values())]
 
 
 def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
@@ -92,6 +93,16 @@ def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
     lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in cells(summary)) for summary in summaries]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _rank(one: Compared) -> tuple[int, str]:
+    """Photographs that were held out first, then as the shifts stand."""
+    shift = one.place.shift
+    return (SHIFTS.index(shift) + 1 if shift in SHIFTS else 0, one.place.group)
+
+
+def _group(one: Compared) -> str:
+    return one.place.group
 
 
 def _section(name: str, views: Sequence[Compared]) -> str:

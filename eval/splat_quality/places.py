@@ -1,19 +1,20 @@
-"""Where splat views are looked at: at logged poses, and shifted beside and along the driven path."""
+"""Where splat views are looked at: where photographs were held out, and shifted beside and along the driven path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
-from swerve.scenes import Camera, Log, Photo, SwerveError
+from swerve.data.fitting.pictures import Picture, Pictures
+from swerve.scenes import Camera, SwerveError
 from swerve.scenes.transforms import inverse
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 
 
 @dataclass(frozen=True)
 class Shift:
-    """A pose beside a logged one.
+    """A pose beside that of a photograph.
 
     Attributes:
         along: metres ahead on the driven path.
@@ -37,80 +38,84 @@ class Shift:
         return ", ".join(filter(None, parts)) or "on the path"
 
 
+ON_PATH = Shift()
 # The columns of the stage-two grid, its first row ahead, and two turns.
 SHIFTS = (
-    *(Shift(lateral=lateral) for lateral in (0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0)),
+    *(Shift(lateral=lateral) for lateral in (0.5, -0.5, 1.0, -1.0, 2.0, -2.0)),
     Shift(along=5.0),
     *(Shift(turn=float(np.deg2rad(turn))) for turn in (10.0, -10.0)),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
     """Where one image is taken, and when.
 
     Attributes:
-        moment: step of the log that it belongs to.
-        shift: from the logged pose.
+        moment: step of the log that is nearest.
+        group: what it is summed up with: the shift's name, or that of a camera that nothing was fitted to.
+        shift: from where the photograph was taken.
         camera: with the size of the image.
         time_us: when.
         world_from_ego: pose of the vehicle.
-        photo: the real image that was taken there and then, if there is one.
+        photograph: that was taken there and then, if one was.
     """
 
     moment: int
+    group: str
     shift: Shift
     camera: Camera
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
-    photo: Photo | None = None
+    photograph: UInt8[np.ndarray, "h w 3"] | None = None
 
 
-def moments_of(log: Log, every: float) -> list[int]:
-    """Steps of a log, so many seconds apart; the first is half of that after the log's beginning.
+def places_of(geometry: LogGeometry, pictures: Pictures, every: float, shifts: Sequence[Shift] = SHIFTS) -> list[Place]:
+    """Where photographs were taken that a fit did not look at, and places shifted from there.
+
+    Args:
+        geometry: of the log.
+        pictures: of the log; those that were fitted are not looked at.
+        every: photographs of a camera that places are shifted from lie so many seconds apart.
+        shifts: on the path itself all photographs count.
 
     Raises:
-        SwerveError: `every` is not above 0.
+        SwerveError: none were held out, or `every` is not above 0.
     """
     if not every > 0:
         raise SwerveError(f"every: {every} s must be above 0")
-    stride = max(round(every / log.step), 1)
-    return list(range(len(log.times_us)))[stride // 2 :: stride] or [0]
+    if not pictures.held_out:
+        raise SwerveError(f"log {geometry.log.name} was fitted to all of its photographs: hold some out, to measure by")
+    places, last = list[Place](), dict[str, int]()
+    for picture in sorted(pictures.held_out, key=lambda picture: picture.time_us):
+        places.append(_place(geometry, picture, ON_PATH.name, ON_PATH, picture.world_from_ego))
+        name = picture.camera.name
+        if name not in last or picture.time_us - last[name] >= every * 1e6:
+            last[name] = picture.time_us
+            poses = shifted(geometry, picture, shifts)
+            places += [
+                _place(geometry, picture, shift.name, shift, pose) for shift, pose in zip(shifts, poses, strict=True)
+            ]
+    for picture in pictures.unseen:
+        group = f"unseen camera {picture.camera.name}"
+        places.append(_place(geometry, picture, group, ON_PATH, picture.world_from_ego))
+    return places
 
 
-def places_of(
-    geometry: LogGeometry, moments: Sequence[int], cameras: Sequence[Camera], shifts: Sequence[Shift]
-) -> Iterator[Place]:
-    """Every camera at every shift, at some moments of a log.
-
-    On the path, a camera that took a photograph within half a step is placed when and where it took it.
-    """
-    log = geometry.log
-    for step in moments:
-        time_us, poses = int(log.times_us[step]), shifted(geometry, step, shifts)
-        for shift, pose in zip(shifts, poses, strict=True):
-            for camera in cameras:
-                photo = _photo(log, camera.name, time_us) if shift == Shift() else None
-                if photo is None:
-                    yield Place(step, shift, camera, time_us, pose)
-                else:
-                    yield Place(step, shift, camera, photo.time_us, photo.world_from_ego, photo)
-
-
-def shifted(geometry: LogGeometry, step: int, shifts: Sequence[Shift]) -> Float[np.ndarray, "s 4 4"]:
-    """Poses shifted from the logged one at a step: by as much as on the smoothed path, with the ground's height."""
-    path = geometry.path
-    along = path.schedule[step] + np.array([0.0, *(shift.along for shift in shifts)])
+def shifted(geometry: LogGeometry, picture: Picture, shifts: Sequence[Shift]) -> Float[np.ndarray, "s 4 4"]:
+    """Poses shifted from a photograph's: by as much as on the smoothed path, with the ground's height."""
+    seconds = (picture.time_us - int(geometry.log.times_us[0])) * 1e-6
+    start = float(geometry.arc_lengths_at(np.array([seconds]))[0])
+    along = start + np.array([0.0, *(shift.along for shift in shifts)])
     lateral = np.array([0.0, *(shift.lateral for shift in shifts)])
     turns = np.array([0.0, *(shift.turn for shift in shifts)])
-    at = path.at(along)
+    at = geometry.path.at(along)
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
     smooth = geometry.poses_beside(at.positions[:, :2] + lateral[:, None] * left, at.headings + turns, along)
-    return geometry.log.ego.world_from_ego[step] @ inverse(smooth[0]) @ smooth[1:]
+    return picture.world_from_ego @ inverse(smooth[0]) @ smooth[1:]
 
 
-def _photo(log: Log, camera: str, time_us: int) -> Photo | None:
-    """The camera's photograph nearest to a time, if it is within half a step of it."""
-    own = [photo for photo in log.photos if photo.camera == camera]
-    nearest = min(own, key=lambda photo: abs(photo.time_us - time_us), default=None)
-    return nearest if nearest and abs(nearest.time_us - time_us) <= log.step * 0.5e6 else None
+def _place(geometry: LogGeometry, picture: Picture, group: str, shift: Shift, pose: Float[np.ndarray, "4 4"]) -> Place:
+    moment = int(np.abs(geometry.log.times_us - picture.time_us).argmin())
+    photograph = picture.rgb if shift == ON_PATH else None
+    return Place(moment, group, shift, picture.camera, picture.time_us, pose, photograph)

@@ -19,7 +19,7 @@ def row_of(one: Compared) -> dict[str, Any]:
     known = {name: getattr(image, name) if image else None for name in ("psnr", "psnr_aligned", "ssim")}
     return {
         "moment": place.moment,
-        "shift": place.shift.name,
+        "shift": place.group,
         "along": place.shift.along,
         "lateral": place.shift.lateral,
         "turn": place.shift.turn,

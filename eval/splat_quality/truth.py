@@ -4,20 +4,18 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from swerve.data.samples.capture import tracks_at
-from swerve.data.samples.encoding import decode_image
 from swerve.data.town.photographs import PhotoStudio
 from swerve.eval.splat_quality.places import Place
-from swerve.scenes import Camera, Log, Photo
+from swerve.scenes import Log
 
 
 class Truth:
     """What cameras saw, or would have seen, of one log.
 
     Args:
-        log: towns are photographed from any pose; of all others there is what their cameras took.
+        log: towns are photographed from any pose; of all others there are the photographs of places.
         seed: of a town's look.
     """
 
@@ -26,8 +24,8 @@ class Truth:
 
     def at(self, place: Place) -> UInt8[np.ndarray, "h w 3"] | None:
         """The image at a place, in the camera's size; None if nobody can know it."""
-        if place.photo is not None:
-            return photograph(place.photo, place.camera)
+        if place.photograph is not None:
+            return place.photograph
         if self._log.source != "town":
             return None
         tracks = tracks_at(self._log.tracks, self._log.times_us, place.time_us)
@@ -38,16 +36,3 @@ class Truth:
     @cached_property
     def _studio(self) -> PhotoStudio:
         return PhotoStudio(self._log, self._seed)
-
-
-def photograph(photo: Photo, camera: Camera) -> UInt8[np.ndarray, "h w 3"]:
-    """A photograph in the camera's size: each pixel is the mean of those that it covers.
-
-    Raises:
-        LogError: the file is not there.
-    """
-    pixels = decode_image(photo.read())
-    color = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-    if color.shape[:2] == (camera.height, camera.width):
-        return color
-    return np.asarray(Image.fromarray(color).resize((camera.width, camera.height), Image.Resampling.BOX))

@@ -1,0 +1,84 @@
+"""`swerve quality` on a small scene made by hand."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from swerve.cli import app
+from swerve.data import open_source
+from swerve.data.fitting.options import SceneOptions
+from swerve.data.splats import write_splats
+from swerve.eval.splat_quality.fitted import fitted_with
+from swerve.rasterizer import Style
+from swerve.rasterizer.splats import Sky, SplatScene
+from swerve.rasterizer.splats.start import gaussians_on_surfaces
+from swerve.scenes import LogError, SwerveError
+from swerve.scenes.primitives import build_static
+
+NAME = "town-000000"
+OPTIONS = SceneOptions(cameras=("front",), unseen=("left",), holdout=2, every=9.0, scale=0.02)
+
+
+@pytest.fixture(scope="module")
+def splats(tmp_path_factory):
+    """A folder as swerve fit leaves it: the road of a town, as it is in the map."""
+    folder = tmp_path_factory.mktemp("splats")
+    log = open_source("town:1").load(NAME)
+    origin, still = log.ego.positions[100], build_static(log.road_map)
+    near = replace(still, vertices=still.vertices - origin)
+    road = gaussians_on_surfaces(near, Style.surfaces(), 40_000, np.random.default_rng(0), 0, 0.9)
+    write_splats(SplatScene(road, (), origin, Sky.constant((0.5, 0.6, 0.7))), folder / NAME)
+    (folder / NAME / "fit.json").write_text(json.dumps({"options": asdict(OPTIONS)}))
+    return folder
+
+
+def test_a_table_a_page_and_numbers(splats, tmp_path):
+    result = CliRunner().invoke(
+        app, ["quality", str(splats), "town:1", "--out", str(tmp_path), "--every", "60", "--no-lpips"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 m left" in result.output
+    assert "not measured, as asked" in result.output
+    numbers = json.loads((tmp_path / NAME / "quality.json").read_text())
+    # Of the camera, the middle one of three photographs is held out; nine shifts; three of the unseen camera.
+    assert {row["shift"]: row["views"] for row in numbers["shifts"]} == {
+        "on the path": 1,
+        **dict.fromkeys(["0.5 m left", "0.5 m right", "1 m left", "1 m right", "2 m left", "2 m right"], 1),
+        **dict.fromkeys(["5 m ahead", "+10 degrees", "-10 degrees"], 1),
+        "unseen camera left": 3,
+        "all": 13,
+    }
+    assert all(5 < row["psnr"] < row["psnr_aligned"] < 40 for row in numbers["views"])
+    on_path = numbers["shifts"][0]
+    assert on_path["depth_within"] > 0.5
+    assert on_path["covered"] > 0.5
+    page = (tmp_path / NAME / "index.html").read_text()
+    assert page.count("<img") == 3 * 11
+    assert "<h2>2 m right</h2>" in page
+
+
+def test_what_cannot_be_measured_is_told(splats, tmp_path):
+    for arguments, message in (
+        ([str(tmp_path), "town:1"], "holds no scene of any log of the source"),
+        ([str(splats), "town:2", "--log", "town-000001"], "holds no scene of log 'town-000001'"),
+        ([str(splats), "town:1", "--log", "nowhere"], "no log 'nowhere'"),
+        ([str(splats), "town:1", "--covered", "95"], "covered must lie in 0..1"),
+    ):
+        result = CliRunner().invoke(app, ["quality", *arguments, "--no-lpips"])
+        assert isinstance(result.exception, SwerveError)
+        assert message in str(result.exception)
+
+
+def test_the_record_of_a_fit_is_read_again(splats, tmp_path):
+    assert fitted_with(splats / NAME) == OPTIONS
+    with pytest.raises(SwerveError, match="with swerve fit"):
+        fitted_with(tmp_path)
+    (tmp_path / "fit.json").write_text(json.dumps({"options": {"cameras": []}}))
+    with pytest.raises(LogError, match="unseen: is missing"):
+        fitted_with(tmp_path)
+    (tmp_path / "fit.json").write_text("no JSON")
+    with pytest.raises(LogError, match="options"):
+        fitted_with(tmp_path)
