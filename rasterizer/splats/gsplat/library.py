@@ -5,14 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 
-from swerve.scenes import Camera, MissingExtraError, SwerveError
-
-try:
-    import torch
-except ImportError as error:
-    raise MissingExtraError("torch", "pip install 'PATH[torch]', with PATH Swerve's folder") from error
+from swerve.scenes import Camera, SwerveError
 
 _HOW_TO_BUILD = (
     "gsplat compiles its kernels at its first use, which takes some minutes. It needs ninja (pip install ninja), a C++ "
