@@ -48,8 +48,13 @@ class Journal:
         self._curves("validation", row)
         return float(_cell(row["score"])) > best
 
+    def flush(self) -> None:
+        """What was noted is on disk: to be called before a checkpoint, beyond which nothing is noted again."""
+        if self._writer:
+            self._writer.flush()
+
     def close(self) -> None:
-        """What was noted is on disk."""
+        """Nothing more is noted."""
         if self._writer:
             self._writer.close()
 

@@ -157,6 +157,7 @@ class _Keeper:
         if found and self._journal.validation({"step": training.step, **found}):
             self._save(BEST, found)
         if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
+            self._journal.flush()
             # The loader itself is ahead of the training.
             stream = {"step": training.step, "stream": self._stream.identity}
             save_checkpoint(self._folder / CHECKPOINT, training, stream)

@@ -1,0 +1,116 @@
+"""Training RAP on the processor, one thread: samples a second, and where a step's time goes."""
+
+import json
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from measure import report
+
+from swerve.data import open_source
+from swerve.data.augment import AugmentOptions, augment
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamLoader, StreamOptions
+from swerve.eval.context_job import write_contexts
+from swerve.eval.context_store import ContextStore
+
+CAMERAS = ("front", "left", "right")
+STORED = (256, 144)
+PARTS = (Part("paired", 2.0, "both"), Part("recovery"), Part("cross_agent"))
+BATCH, STEPS, WARM = 16, 12, 3
+# Parts of the time between two steps; forward without the scorer in it.
+SHARES = ("wait", "forward", "scorer", "backward", "optimiser")
+
+
+def run():
+    """Prints and writes both tables."""
+    import torch
+
+    torch.set_num_threads(1)
+    source = open_source("town:1")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        look = {"cameras": CAMERAS, "size": STORED, "every": 2.0}
+        augment([source], folder / "set", AugmentOptions(photos=True, **look), workers=1)
+        augment([source], folder / "drawn", AugmentOptions(rasters="drawn", **look), workers=1)
+        write_contexts([source], folder / "set", folder / "contexts", workers=1)
+        rows = [one_config(folder, name, config) for name, config in configs().items()]
+        notes = [
+            f"Batches of {BATCH}, half of them with both looks: {BATCH * 3 // 2} views; rasters and stand-ins stored "
+            f"at {STORED[0]}x{STORED[1]}. Shares of the time between two steps, medians of {STEPS - WARM}.",
+            "Batches are decoded and contexts read in a thread beside the step: `wait` is what the step waits for it.",
+        ]
+        report("train", "Training RAP, one thread", rows, notes)
+        report("rasters", "Rasters stored and drawn", [one_kind(folder, kind) for kind in ("set", "drawn")])
+
+
+def configs():
+    from swerve.planners.rap import RapConfig
+
+    middle = {"cameras": CAMERAS, "width": STORED[0], "height": STORED[1], "dim": 128, "hidden": 256, "proposals": 16}
+    return {"tiny": RapConfig.tiny(), "3 cameras 256x144, dim 128": RapConfig.tiny(**middle)}
+
+
+def one_config(folder, name, config):
+    """Shares of a step."""
+    import torch
+
+    from swerve.planners.rap.train import Process, train_rap
+    from swerve.planners.rap.training import RapTrainOptions
+
+    fit = ImageFit((config.width, config.height))
+    stream = SampleStream(folder / "set", StreamOptions(PARTS, fit, config.cameras, BATCH))
+    store, taken, ends = ContextStore(folder / "contexts", folder / "set"), [], []
+
+    def told(noted):
+        ends.append(time.perf_counter())
+        taken.append({part.removesuffix("_seconds"): value for part, value in noted.items() if "_seconds" in part})
+
+    alone, options = Process(0, 1, torch.device("cpu")), RapTrainOptions(STEPS)
+    train_rap(stream, store, config, options, folder / "".join(filter(str.isalnum, name)), alone, told=told)
+    steps = [
+        {**row, "forward": row["forward"] - row["scorer"], "whole": end - start}
+        for row, start, end in zip(taken[1:], ends[:-1], ends[1:], strict=True)
+    ][WARM - 1 :]
+    whole = median(step["whole"] for step in steps)
+    return {
+        "config": name,
+        "samples/s": BATCH / whole,
+        **{f"{part} %": 100 * median(step[part] / step["whole"] for step in steps) for part in SHARES},
+        "beside: load ms": 1e3 * median(step["load"] for step in steps),
+        "beside: contexts ms": 1e3 * median(step["contexts"] for step in steps),
+        "step ms": 1e3 * whole,
+    }
+
+
+def one_kind(folder, kind):
+    """What a raster costs, read or drawn, and what it takes on disk."""
+    parts = (Part("recovery"), Part("cross_agent"))
+    stream = SampleStream(folder / kind, StreamOptions(parts, ImageFit(STORED), CAMERAS, BATCH))
+    list(StreamLoader(stream, 1))
+    spent = []
+    for step in range(1, 7):
+        start = time.process_time()
+        stream.batch(step)
+        spent.append(time.process_time() - start)
+    sizes = [size for path in (folder / kind).rglob("*.tar") for size in raster_sizes(path)]
+    still = sum(path.stat().st_size for path in (folder / kind).rglob("still/*"))
+    samples = json.loads((folder / kind / "summary.json").read_bytes())["samples"]
+    return {
+        "rasters": "stored" if kind == "set" else "drawn",
+        "ms a sample": 1e3 * median(spent) / BATCH,
+        "ms a view, rest included": 1e3 * median(spent) / BATCH / len(CAMERAS),
+        "kB a sample": sum(sizes) / samples / 1e3,
+        "MB of a log's map": still / 1e6,
+    }
+
+
+def raster_sizes(path):
+    """Bytes of a shard's rasters, or of what they are drawn of."""
+    with tarfile.open(path) as shard:
+        return [member.size for member in shard if member.name.endswith((".png", ".moments.npz"))]
+
+
+if __name__ == "__main__":
+    run()
