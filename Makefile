@@ -28,11 +28,11 @@ types: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python tests/bench/run.py
 
-# On a machine with an NVIDIA GPU: what the tests on the simulator cannot confirm, then views per second.
+# On a machine with an NVIDIA GPU: what the tests on the simulator cannot confirm, then views and splat images per second.
 bench-gpu: $(VENV)/dev
-	$(PIP) --editable '.[cuda,nvjpeg]'
+	$(PIP) --editable '.[cuda,nvjpeg,torch,gsplat]'
 	$(BIN)/pytest tests/gpu
-	$(BIN)/python tests/bench/run.py views
+	$(BIN)/python tests/bench/run.py views splats
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
