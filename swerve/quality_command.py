@@ -133,9 +133,11 @@ def _write(folder: Path, name: str, measured: Measured, gate: GateOptions, note:
 
 def _show(console: Console, name: str, measured: Measured, gate: GateOptions, note: str) -> None:
     """The table."""
-    table = Table(title=name, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    table = Table(title=name, box=SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
     for number, heading in enumerate(headings()):
-        table.add_column(heading, justify="right" if number else "left", no_wrap=number > 0, min_width=len(heading))
+        table.add_column(
+            heading, justify="right" if number else "left", no_wrap=number > 0, min_width=5 if number else 11
+        )
     for summary in by_shift(measured.rows):
         table.add_row(*cells(summary))
     console.print(table)
