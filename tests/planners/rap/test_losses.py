@@ -253,6 +253,18 @@ def test_bug_a6_without_photographs_losses_are_tensors_of_zero(trained):
     assert all(one.grad is not None for one in classifier.parameters())
 
 
+@pytest.mark.parametrize("photographs", [0, 1, 5, 6])
+@pytest.mark.parametrize("direction", ["real-to-raster", "raster-to-real", "both"])
+def test_bug_a2_every_mixture_of_looks_has_a_loss(trained, photographs, direction):
+    """The original's branch for a batch of one look uses a name that is not defined."""
+    model, _, classifier, batch = trained
+    lone = replace(batch, partner=torch.full_like(batch.partner, -1), photograph=torch.arange(6) < photographs)
+    loss = global_alignment(model(batch.inputs), lone, classifier, direction, 0.5)
+    assert (loss.item() > 0) == (0 < photographs < 6)
+    loss.backward()
+    assert all(one.grad.isfinite().all() for one in classifier.parameters())
+
+
 def test_bug_a1_the_network_needs_no_state_of_training(trained):
     """The original breaks wherever no training step has been made before, or alignment is off."""
     model, teacher, classifier, batch = trained

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
+safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an extra")
 
 from rap_views import turning_batch
 from simple_log import simple_log
@@ -82,6 +83,21 @@ def test_resumed_training_gives_the_weights_of_the_undisturbed_run(tmp_path):
     assert any(name.startswith("optimizer.") for name in whole.state())
 
 
+def test_bug_a8_a_checkpoint_proves_that_looks_were_aligned(tmp_path):
+    """The original's have no domain classifier: nobody can tell whether there was one."""
+    path, training = tmp_path / "checkpoint.safetensors", trained(0)
+    before = {name: one.clone() for name, one in training.state().items() if name.startswith(("classifier", "teacher"))}
+    for step in range(2):
+        training.advance(turning_batch(SMALL, 2, step))
+    save_checkpoint(path, training, {})
+    kept = safetensors.load_file(path)
+    assert {name.split(".")[0] for name in before} == {"classifier", "teacher"}
+    assert set(before) <= set(kept)
+    moved = {name for name, one in before.items() if not torch.equal(one, kept[name])}
+    assert {name for name in before if name.startswith("classifier")} <= moved
+    assert any(name.startswith("teacher") for name in moved)
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, trained(1), {})
@@ -101,6 +117,18 @@ def test_a_loss_that_is_not_finite_ends_training():
     broken = replace(batch, targets=torch.full_like(batch.targets, torch.inf))
     with pytest.raises(SwerveError, match=r"step 0: the loss is not finite \(imitation nan.*Lower the learning rate"):
         trained(1, batch=broken)
+
+
+def test_memory_that_does_not_suffice_is_told(monkeypatch):
+    """As torch tells it on a processor; on a GPU it is an error of its own."""
+    training, batch = trained(0), turning_batch(SMALL, 2)
+    for fails in (lambda *_: torch.zeros(10**13), lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA"))):
+        monkeypatch.setattr(training, "_forward", fails)
+        with pytest.raises(SwerveError, match=r"memory does not suffice for 4 views of 1 cameras. Make the batch"):
+            training.advance(batch)
+    monkeypatch.setattr(training, "_forward", lambda *_: torch.zeros(2, 3) @ torch.zeros(2, 3))
+    with pytest.raises(RuntimeError, match=r"mat1 and mat2"):
+        training.advance(batch)
 
 
 def test_a_frozen_backbone_is_neither_trained_nor_averaged():
