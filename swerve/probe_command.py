@@ -117,13 +117,17 @@ def measured(specs: Sequence[str], untrained: bool) -> Iterator[tuple[str, "RapP
 
     seen = set()
     for spec in specs:
-        name, equals, path = spec.rpartition("=")
-        planner = load_rap(path if equals else spec)
-        label = name if equals else Path(spec).stem
+        name, _, path = spec.rpartition("=")
+        planner, label = load_rap(path), name or planner_name(Path(path))
         if untrained and (key := _beginning(planner)) not in seen:
             seen.add(key)
             yield f"{label}, untrained", first_weights(planner)
         yield label, planner
+
+
+def planner_name(path: Path) -> str:
+    """A trained planner's: of its run, where the file has the name that all runs give it."""
+    return path.stem if path.stem != "planner" else path.resolve().parent.name
 
 
 def first_weights(planner: "RapPlanner") -> "RapPlanner":

@@ -11,6 +11,7 @@ from swerve.data.files import make_folder, write_atomically
 from swerve.eval.pseudo.store import open_benchmark
 from swerve.planners.ego_mlp import require_safetensors
 from swerve.planners.train_ego_mlp import require_torch
+from swerve.probe_command import planner_name
 
 
 def proposals(
@@ -42,7 +43,7 @@ def proposals(
         "and drives the one whose score, made of them, is highest. True scores are the exact scorer's, with the others "
         "driving as in the log, which is what the network is trained to predict.",
     )
-    page = proposals_page(f"Proposals of {planner.stem}", told, judged, opened, loaded, shown)
+    page = proposals_page(f"Proposals of {planner_name(planner)}", told, judged, opened, loaded, shown)
     make_folder(out.parent)
     write_atomically(out, page.encode())
     console.print(f"wrote {out}", highlight=False, soft_wrap=True, markup=False)

@@ -10,14 +10,15 @@ from jaxtyping import UInt8
 from swerve.eval.context import Context
 from swerve.eval.judge import Metric
 from swerve.eval.pseudo.case import Case, Frame
+from swerve.eval.report.pictures import OTHERS, swatch
 from swerve.eval.report.svg import Series, histogram, lines, scatter
 from swerve.eval.report.telling import LONG
-from swerve.planners.rap.pictures import color_bar, ground_of, map_picture, mark_swatch, on_image, on_map
+from swerve.planners.rap.pictures import RED, color_bar, ground_of, map_picture, mark_swatch, on_image, on_map
 from swerve.planners.rap.planner import RapPlanner
 from swerve.planners.rap.proposals import Cases, Proposals, proposals_in, spread_out
 from swerve.rasterizer import Style, render
 from swerve.rasterizer.webpage import webpage
-from swerve.scenes import Camera
+from swerve.scenes import Camera, ObjectClass
 from swerve.scenes.primitives import build_dynamic, build_static
 
 STYLE = """
@@ -168,7 +169,13 @@ def legend() -> str:
         ("best", "the best proposal: white edge, diamond"),
         ("human", "where the human drove"),
     )
+    areas = (
+        ("box", OTHERS[ObjectClass.VEHICLE], "vehicle; dashed outline: 4 s later"),
+        ("box", OTHERS[ObjectClass.PEDESTRIAN], "pedestrian"),
+        ("area", RED, "red light on the route"),
+    )
     items = "".join(f"<li>{mark_swatch(name)}{text}</li>" for name, text in marks)
+    items += "".join(f"<li>{swatch(kind, color)}{text}</li>" for kind, color, text in areas)
     return f'<ul class="legend"><li>score{color_bar()}</li>{items}</ul>'
 
 

@@ -26,6 +26,7 @@ from swerve.planners.rap.pictures import (
     score_color,
 )
 from swerve.planners.rap.proposals import Proposals, proposals_in, proposals_on, spread_out
+from swerve.probe_command import planner_name
 from swerve.scenes import FORWARD, Camera, SwerveError
 from swerve.scenes.transforms import rigid
 
@@ -236,4 +237,5 @@ def test_the_command_writes_the_page(planner, tmp_path, monkeypatch):
     arguments = ["proposals", tmp_path / "eyes.safetensors", tmp_path / "bench", tmp_path / "new" / "page.html"]
     result = CliRunner().invoke(app, [*map(str, arguments), "--shown", "1"])
     assert result.exit_code == 0, result.output
-    assert "Proposals of eyes" in (tmp_path / "new" / "page.html").read_text()
+    assert "<h1>Proposals of eyes</h1>" in (tmp_path / "new" / "page.html").read_text()
+    assert planner_name(tmp_path / "planner.safetensors") == tmp_path.name
