@@ -1,12 +1,14 @@
 """Batches against the plain reader of sets, and the batches' order over steps, ranks and stops."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -279,3 +281,27 @@ def test_options_are_checked_without_torch():
     code = "import sys, swerve.data.stream; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert StreamOptions((Part("paired"),), NATIVE).counts == (16,)
+
+
+def test_a_worker_that_dies_is_told(small_set):
+    """As the system ends it when memory runs out. Batches are asked for in a thread, as training does."""
+    pytest.importorskip("torch", reason="torch is an extra")
+    batches = iter(StreamLoader(SampleStream(small_set, options()), 1000, 1))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(next, batches).result()
+        (worker,) = multiprocessing.active_children()
+        worker.kill()
+        with pytest.raises(SwerveError, match=r"a process that makes batches ended .*fewer workers or a smaller batch"):
+            pool.submit(list, batches).result()
+
+
+def test_bug_a6b_photographs_count_by_what_the_sample_says(small_set, tmp_path):
+    """The original takes any photograph that lies there, and so pairs recovery rasters with the logged pose's."""
+
+    def planted(members):
+        photo = next(iter(members.values()))
+        return {**members, "front.photo.png": photo} if b'"recovery"' in members["json"] else members
+
+    folder = rewritten(small_set, tmp_path / "set", planted)
+    with pytest.raises(SwerveError, match=r"part 'recovery' asks for photographs, and sample .* has none"):
+        SampleStream(folder, options(parts=(Part("recovery", 1.0, "both"),))).batch(0)
