@@ -1,7 +1,7 @@
 """A training run: batches in, a planner with checkpoints, metrics and validations out."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -189,7 +189,7 @@ def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) 
         raise SwerveError("rap: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight to 0")
 
 
-def _prepared(loader: StreamLoader, store: ContextStore | None, training: Training) -> Iterator[RapBatch]:
+def _prepared(loader: StreamLoader, store: ContextStore | None, training: Training) -> Generator[RapBatch, None, None]:
     """The batches with their contexts, one of them ahead: it is made in a thread while the network trains on another.
 
     Reading contexts is mostly decompressing, which does not hold Python's lock.
