@@ -152,7 +152,7 @@ class _Watch:
     def __init__(self, folder: Path, pictures: Pictures, options: SceneOptions) -> None:
         self._folder, self._options, self._pictures = folder, options, pictures
         self._measured = _some(pictures.held_out, _MEASURED)
-        self.state, self._history = _left_state(folder), list[dict[str, float]]()
+        self.state, self._history = _left_state(folder), list[dict[str, int | float]]()
         if self.state is not None:
             self._history = [e for e in _left_history(folder) if e["step"] <= self.state.step]
         last = self._history[-1] if self._history else {}
@@ -246,6 +246,6 @@ def _left_state(folder: Path) -> FitState | None:
     return FitState.from_bytes(path.read_bytes()) if path.is_file() else None
 
 
-def _left_history(folder: Path) -> list[dict[str, float]]:
+def _left_history(folder: Path) -> list[dict[str, int | float]]:
     path = folder / _HISTORY
     return json.loads(path.read_bytes()) if path.is_file() else []

@@ -42,7 +42,7 @@ class FitBar:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, progress: FitProgress, measured: Mapping[str, float] | None) -> None:
+    def show(self, progress: FitProgress, measured: Mapping[str, int | float] | None) -> None:
         """Brings it up to date after a step; `measured` is what was measured last."""
         state = f"{self._log}: {progress.count} Gaussians, loss {progress.loss:.3f}"
         if measured and "psnr" in measured:

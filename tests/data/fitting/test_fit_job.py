@@ -1,0 +1,195 @@
+"""The job: what it writes, going on after being killed, and what it refuses."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from simple_source import SimpleSource
+from typer.testing import CliRunner
+
+from swerve import fit_command
+from swerve.cli import app
+from swerve.data.fitting.options import SceneOptions
+from swerve.data.jobs import Failure
+from swerve.data.source import open_source
+from swerve.data.splats import read_splats
+
+pytest.importorskip("torch", reason="fits need torch")
+
+from swerve.data.fitting import job
+from swerve.data.fitting.job import FitReport, fit_logs
+from swerve.rasterizer.splats.fit_options import FitOptions, Growth
+from swerve.scenes import SwerveError
+
+STEPS = 24
+
+
+def options(**changes):
+    growth = Growth(first=6, last=16, every=5, slope=1e-5, most=2000)
+    fit = replace(FitOptions(steps=STEPS, growth=growth), **changes)
+    return SceneOptions(cameras=("left",), unseen=("right",), holdout=4, scale=0.5, fit=fit)
+
+
+def run(street, folder, **changes):
+    return fit_logs([open_source(f"kitti:{street}")], Path(folder), options(**changes))
+
+
+@pytest.fixture(scope="module")
+def fitted(street, tmp_path_factory):
+    """The folder of a job that nobody disturbed, and its report."""
+    folder = tmp_path_factory.mktemp("fit") / "splats"
+    return folder, run(street, folder)
+
+
+def scene_files(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".ply" or p.name == "graph.json"}
+
+
+def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
+    folder, report = fitted
+    own = folder / "street"
+    names = {"background.ply", "fit.json", "graph.json", "preview.jpg", "progress.json"}
+    assert {path.name for path in own.iterdir()} == names
+    assert json.loads((own / "fit.json").read_bytes()) == report.fits["street"]
+    found = report.fits["street"]
+    assert found["gaussians"] == len(read_splats(own).background)
+    assert found["started_with"] <= 1000 < found["gaussians"] <= 2000
+    assert (found["photographs"], found["held_out"]["images"], found["unseen"]["right"]["images"]) == (7, 3, 10)
+    history = json.loads((own / "progress.json").read_bytes())
+    assert [entry["step"] for entry in history] == list(range(2, STEPS + 1, 2))
+    # One grey gives 17 dB.
+    assert history[-1]["psnr"] > 20
+    assert found["held_out"]["psnr"] == pytest.approx(history[-1]["psnr"])
+    with Image.open(own / "preview.jpg") as image:
+        assert image.size == (3 * 48, 2 * 32)
+    assert json.loads((folder / "summary.json").read_bytes()) == {"failures": 0, "logs": ["street"]}
+
+
+def start(street, folder):
+    """The job in a process of its own, slow enough to be killed, which keeps its state after every step."""
+    code = f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    code += "import test_fit_job as t\nt.job._STATE_EVERY = -1.0\n"
+    code += "show = t.job.FitBar.show\n"
+    code += "t.job.FitBar.show = lambda *a: (time.sleep(0.1), show(*a))\n"
+    code += f"t.run({str(street)!r}, {str(folder)!r})"
+    paths = os.pathsep.join([str(Path(__file__).parents[2] / "support"), *sys.path])
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
+
+
+def kill_after_a_state(process, own):
+    end = time.monotonic() + 120
+    while not (own / "state.safetensors").is_file():
+        assert process.poll() is None, "the job ended before it could be killed"
+        assert time.monotonic() < end, "the job makes no progress"
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path):
+    own = tmp_path / "splats" / "street"
+    kill_after_a_state(start(street, tmp_path / "splats"), own)
+    assert not (own / "fit.json").exists(), "killed too late to show anything"
+    before = job._left_state(own).step
+    assert 0 < before < STEPS
+    run(street, tmp_path / "splats")
+    assert scene_files(own) == scene_files(fitted[0] / "street")
+    assert not (own / "state.safetensors").exists()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_finished_job_does_nothing_and_another_one_is_refused(street, fitted, monkeypatch):
+    folder, report = fitted
+    before = scene_files(folder / "street")
+    monkeypatch.setattr(job, "fit_scene", None)
+    assert run(street, folder, threads=2).fits == report.fits
+    with pytest.raises(SwerveError, match=r"holds another job: options.fit.seed was 0, is 3"):
+        run(street, folder, seed=3)
+    with pytest.raises(SwerveError, match=r"2 logs are new|1 logs are missing now"):
+        fit_logs([SimpleSource(("train-0", "val-0"))], folder, options())
+    assert scene_files(folder / "street") == before
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(SwerveError, match=re.escape("notes.txt is not of this job: move it away")):
+        run(street, folder)
+    (folder / "notes.txt").unlink()
+
+
+def test_a_log_that_fails_is_listed_and_the_others_go_on(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "_fit_log", lambda log, own, *_: own.mkdir() or (own / "fit.json").write_text("{}"))
+    report = fit_logs([SimpleSource(("broken-0",)), open_source(f"kitti:{street}")], tmp_path / "s", options())
+    assert report.fits == {"street": {}}
+    (failure,) = report.failures
+    assert (failure.log, "is not a number" in failure.reason) == ("broken-0", True)
+    assert json.loads((tmp_path / "s" / "summary.json").read_bytes()) == {"failures": 1, "logs": ["street"]}
+
+
+def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
+    own = tmp_path / "splats" / "street"
+
+    def killed(*_):
+        own.mkdir(exist_ok=True)
+        (own / "state.safetensors").write_bytes(b"no state")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "_fit_log", killed)
+        run(street, tmp_path / "splats")
+    (failure,) = run(street, tmp_path / "splats").failures
+    assert "is no state of a fit" in failure.reason
+
+
+def found(psnr):
+    quality = {"images": 5, "psnr": psnr, "ssim": 0.8}
+    return {"gaussians": 1000, "seconds": 90.0, "held_out": quality, "unseen": {"right": quality}}
+
+
+def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
+    calls = []
+
+    def fit_logs(sources, folder, options, console):
+        calls.append((sources, folder, options))
+        failures = (Failure("bad", "", "", "is broken"),) if options.fit.seed else ()
+        return FitReport({"street": found(21.5)}, failures)
+
+    monkeypatch.setattr(job, "fit_logs", fit_logs)
+    words = ["fit", f"kitti:{street}", str(tmp_path), "--cameras", "left", "--unseen", "right", "--steps", "400"]
+    words += ["--scale", "0.25", "--gaussians", "5000", "--ground", "0", "--depth", "0", "--refine-poses"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "21.50" in result.output
+    ((source,), folder, made) = calls[0]
+    assert (source.kind, folder) == ("kitti", tmp_path)
+    assert (made.cameras, made.unseen, made.scale) == (("left",), ("right",), 0.25)
+    assert (made.fit.steps, made.fit.ground, made.fit.raster, made.fit.lidar) == (400, 0.0, 0.0, 0.0)
+    assert made.fit.refine_egos
+    assert made.fit.growth == Growth(first=40, last=200, most=5000)
+    result = CliRunner().invoke(app, ["fit", f"kitti:{street}", str(tmp_path), "--seed", "1"])
+    assert result.exit_code == 1
+    assert "bad: is broken" in result.output
+
+
+def test_growth_ends_as_usual_in_a_long_fit():
+    assert fit_command._growth(100_000, 9000) == Growth(first=500, last=15_000, most=9000)
+
+
+def test_more_memory_is_told_of_for_more():
+    from swerve.data.fitting.memory import memory_bound
+    from swerve.data.fitting.pictures import Picture, Pictures
+    from swerve.scenes import Camera
+
+    camera = Camera("front", 100, 50, 50.0, 50.0, 50.0, 25.0, np.eye(4))
+    picture = Picture(camera, 0, np.eye(4), np.zeros((50, 100, 3), np.uint8))
+    few, many = Pictures((picture,), (), ()), Pictures((picture,) * 11, (picture,), ())
+    assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 11 + 3)
+    more = replace(options(), fit=replace(options().fit, growth=Growth(most=3000)))
+    assert memory_bound(few, more) - memory_bound(few, options()) == 3_000_000
