@@ -2,7 +2,7 @@
 
 import copy
 import math
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +14,9 @@ from swerve.planners.rap.config import Direction, RapConfig
 from swerve.planners.rap.layers import perceptron
 from swerve.planners.rap.model import RapOutput
 from swerve.planners.rap.neck import Neck
+
+# Of a channel, where nothing changes from patch to patch.
+_LEAST_SPREAD: Final = 1e-6
 
 
 class Teacher(nn.Module):
@@ -51,10 +54,14 @@ class DomainClassifier(nn.Module):
 
 
 def spatial_alignment(output: RapOutput, batch: RapBatch, teacher: Teacher, direction: Direction) -> Float[Tensor, ""]:
-    """Mean squared distance between the features of paired looks, patch by patch.
+    """Mean squared distance between the features of paired looks, patch by patch, over the spread of the targets.
 
     Gradients reach the moved look alone. Cameras without an image in either look are left out; without pairs it is
     zero, with gradients of zero.
+
+    Every channel is measured in standard deviations of its targets over the batch. The original's distance is not: it
+    falls just as well by features that stop depending on the image, and with a backbone that is trained, too, they do
+    (a small network's variance fell from 44 to 0.02, docs/ablation.md). So its weight means something else here.
     """
     real, raster = batch.pairs
     present = batch.inputs.present[real] & batch.inputs.present[raster]
@@ -62,7 +69,8 @@ def spatial_alignment(output: RapOutput, batch: RapBatch, teacher: Teacher, dire
     chosen = moves.get(direction) or [*moves["real-to-raster"], *moves["raster-to-real"]]
     losses = []
     for moved, fixed in chosen:
-        distance = (output.content[moved] - teacher.targets(output.features[fixed])).float() ** 2
+        targets = teacher.targets(output.features[fixed]).float()
+        distance = (output.content[moved].float() - targets) ** 2 / _spread(targets, present)[:, None, None]
         losses.append(_mean_where(distance.mean(dim=(2, 3, 4)), present))
     return torch.stack(losses).mean()
 
@@ -117,6 +125,14 @@ class _Reversal(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         return -context.strength * gradient, None
+
+
+def _spread(values: Float[Tensor, "n c d p q"], counted: Bool[Tensor, "n c"]) -> Float[Tensor, "d"]:
+    """Variance of each channel over all patches of the counted images; 1 where there are none."""
+    chosen = values[counted]
+    if not len(chosen):
+        return values.new_ones(values.shape[2])
+    return chosen.var(dim=(0, 2, 3), correction=0).clamp(min=_LEAST_SPREAD)
 
 
 def _mean_where(values: Float[Tensor, "n c"], counted: Bool[Tensor, "n c"]) -> Float[Tensor, ""]:

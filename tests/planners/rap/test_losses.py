@@ -170,13 +170,33 @@ def test_spatial_alignment_is_the_distance_to_the_slow_copy(trained):
         teacher.neck.projector[0][0].weight.mul_(0.5)
     output = model(batch.inputs)
     raster = teacher.neck.content(output.features[3:])
-    expected = ((output.content[:3] - raster) ** 2).mean()
+
+    def expected_over(rows):
+        """Channel by channel, over the variance that numpy finds."""
+        spread = raster[rows].detach().numpy().var(axis=(0, 1, 3, 4))[:, None, None]
+        return ((output.content[:3][rows] - raster[rows]) ** 2 / torch.as_tensor(spread)).mean()
+
+    expected = expected_over([0, 1, 2])
     assert spatial_alignment(output, batch, teacher, "real-to-raster").item() == pytest.approx(expected.item())
     present = batch.inputs.present.clone()
     present[4] = False
     part = replace(batch, inputs=replace(batch.inputs, present=present))
-    expected = ((output.content[:3] - raster) ** 2)[[0, 2]].mean()
+    expected = expected_over([0, 2])
     assert spatial_alignment(output, part, teacher, "real-to-raster").item() == pytest.approx(expected.item())
+
+
+def test_spatial_alignment_does_not_reward_features_that_fade(trained):
+    """Nor is it in any way about their scale."""
+    model, teacher, _, batch = trained
+    output = model(batch.inputs)
+    before = spatial_alignment(output, batch, teacher, "both").item()
+    for neck in (model.neck, teacher.neck):
+        with torch.no_grad():
+            neck.projector[1].weight.mul_(0.01)
+            neck.projector[1].bias.mul_(0.01)
+    faded = model(batch.inputs)
+    assert faded.content.var() < 1e-3 * output.content.var()
+    assert spatial_alignment(faded, batch, teacher, "both").item() == pytest.approx(before, rel=1e-3)
 
 
 def test_the_slow_copy_follows_slowly_and_is_never_trained(trained):
