@@ -49,7 +49,8 @@ class RapConfig:
         score_weight: of the sub-scores' cross entropy.
         metric_weights: of each sub-score in it, columns as in `swerve.eval.Metric`.
         cross_agent_weight: of the imitation loss of cross-agent samples; others have 1.
-        spatial_weight: of the distance of features between an image's two looks.
+        spatial_weight: of the distance of features between an image's two looks, over their spread; the paper's number
+            is for a plain distance.
         global_weight: of the domain classifier.
         reversal_scale: largest factor by which the classifier's gradient is reversed.
         classifier_hidden: widths of the classifier's two hidden layers.
