@@ -37,7 +37,7 @@ from swerve.planners.rap.batch import views_of
 from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.planner import load_rap
 from swerve.planners.rap.scorer import best
-from swerve.planners.rap.train import PLANNER, processes, train_rap
+from swerve.planners.rap.train import PLANNER, RunOptions, processes, train_rap
 from swerve.planners.rap.training import RapTrainOptions
 
 CAMERAS, SIZE = ("front", "front_left", "front_right"), (128, 80)
@@ -115,35 +115,49 @@ def train_one(arm: Arm, seed: int, folder: Path, contexts: Path, place: Path) ->
     stream = SampleStream(folder, StreamOptions(arm.parts, ImageFit(SIZE), CAMERAS, batch, seed))
     options = RapTrainOptions(STEPS, learning_rate=RATE, lowest_rate=RATE / 50, average_decay=0.99, seed=seed)
     with processes() as process:
-        train_rap(stream, ContextStore(contexts, folder), config, options, place, process, checkpoint_every=STEPS)
+        train_rap(
+            stream, ContextStore(contexts, folder), config, options, place, process, RunOptions(checkpoint_every=STEPS)
+        )
 
 
 def judge(folder: Path, benchmark: Path, runs: Path, studies: Path, seeds: list[int]) -> None:
-    """Drives the planners of each seed through the benchmark, and measures how they imitate at unseen seats."""
+    """Drives the planners of each seed through the benchmark, and measures how they imitate at unseen seats.
+
+    Planners that were judged before are not judged again; as with every study, three are needed at once.
+    """
     torch.set_num_threads(1)
+    notes = [json.loads(path.read_text()) | {"place": path.parent} for path in sorted(runs.glob("*/arm.json"))]
     for seed in seeds:
-        notes = [json.loads(path.read_text()) | {"place": path.parent} for path in sorted(runs.glob("*/arm.json"))]
-        chosen = [note for note in notes if note["seed"] == seed]
-        target = studies / f"seed-{seed}"
-        if not chosen or (target / "measures.npz").is_file():
-            continue
-        members = [Member(note["arm"], f"{note['place'] / PLANNER},label={note['arm']}") for note in chosen]
-        study = run_study(open_benchmark(benchmark), members, load, target, StudyOptions("lane-following"), 1).study
-        measures = {
-            "one stage": one_stage_measures(study)["one stage, full"],
-            "two stages": pseudo_simulation(study, offsets_of(study), standard("full")),
-            "closed loop": study.closed_loop,
-            "ADE": study.open_loop[..., 0],
-        }
-        errors = {kind: [imitation(note["place"], folder, kind) for note in chosen] for kind in ("paired", "recovery")}
-        np.savez(
-            target / "measures.npz",
-            arms=study.families,
-            logs=study.logs,
-            **measures,
-            **{f"ADE, {kind} seats": np.stack([one for one, _ in own]) for kind, own in errors.items()},
-            **{f"logs of {kind}": own[0][1] for kind, own in errors.items()},
-        )
+        done = [arm for one in judged(studies, seed) for arm in one["arms"]]
+        chosen = [note for note in notes if note["seed"] == seed and note["arm"] not in done]
+        if chosen:
+            judge_some(folder, benchmark, chosen, studies / f"seed-{seed}-{len(done)}")
+
+
+def judge_some(folder: Path, benchmark: Path, chosen: list[dict[str, Any]], target: Path) -> None:
+    """The measures of some planners, into target/measures.npz."""
+    members = [Member(note["arm"], f"{note['place'] / PLANNER},label={note['arm']}") for note in chosen]
+    study = run_study(open_benchmark(benchmark), members, load, target, StudyOptions("lane-following"), 1).study
+    measures = {
+        "one stage": one_stage_measures(study)["one stage, full"],
+        "two stages": pseudo_simulation(study, offsets_of(study), standard("full")),
+        "closed loop": study.closed_loop,
+        "ADE": study.open_loop[..., 0],
+    }
+    errors = {kind: [imitation(note["place"], folder, kind) for note in chosen] for kind in ("paired", "recovery")}
+    np.savez(
+        target / "measures.npz",
+        arms=study.families,
+        logs=study.logs,
+        **measures,
+        **{f"ADE, {kind} seats": np.stack([one for one, _ in own]) for kind, own in errors.items()},
+        **{f"logs of {kind}": own[0][1] for kind, own in errors.items()},
+    )
+
+
+def judged(studies: Path, seed: int) -> list[dict[str, np.ndarray]]:
+    """What was measured of a seed's planners."""
+    return [dict(np.load(path)) for path in sorted(studies.glob(f"seed-{seed}-*/measures.npz"))]
 
 
 def load(spec: str) -> Any:
@@ -181,7 +195,8 @@ MEASURES = {
 
 def report(studies: Path, page: Path) -> None:
     """Means over seeds and logs with 95 % intervals, and differences from the arm that each is compared with."""
-    stored = [dict(np.load(path)) for path in sorted(studies.glob("*/measures.npz"))]
+    seeds = sorted({path.parent.name.split("-")[1] for path in studies.glob("seed-*/measures.npz")})
+    stored = [joined(judged(studies, int(seed))) for seed in seeds]
     common = [arm.name for arm in arms() if all(arm.name in one["arms"] for one in stored)]
     lines = [f"{len(stored)} seeds", "", "| | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
     values = {name: stacked(stored, common, name) for name in MEASURES}
@@ -195,6 +210,14 @@ def report(studies: Path, page: Path) -> None:
         lines.append(f"| {arm} | {other} | " + " | ".join(cells) + " |")
     page.write_text("\n".join(lines) + "\n")
     print(page.read_text())
+
+
+def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The measures of one seed's planners, who were judged at different times."""
+    per_arm = [name for name in parts[0] if not name.startswith("logs")]
+    return {
+        name: np.concatenate([one[name] for one in parts]) if name in per_arm else parts[0][name] for name in parts[0]
+    }
 
 
 def stacked(stored: list[dict[str, np.ndarray]], common: list[str], name: str) -> tuple[np.ndarray, np.ndarray]:
