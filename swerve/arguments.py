@@ -19,13 +19,15 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def view_kinds(text: str) -> tuple[ViewKind, ...]:
-    """Kinds of views between commas; none for `none`.
+    """Kinds of views between commas; `none` for none, `both` for rasters and splats.
 
     Raises:
         SwerveError: one is not known, or is there twice.
     """
     if text == "none":
         return ()
+    if text == "both":
+        return ("raster", "splat")
     kinds = tuple(word.strip() for word in text.split(",") if word.strip())
     check_kinds(kinds)
     return cast(tuple[ViewKind, ...], kinds)

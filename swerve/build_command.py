@@ -1,8 +1,9 @@
 """`swerve build`: logs in, a benchmark out."""
 
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
@@ -24,6 +25,7 @@ from swerve.score_command import Traffic
 
 _START, _BANK = "Start points", "Histories of start points"
 _DEFAULTS, _GRID = BuildOptions(), FollowUpOptions()
+_BANK_HEADING = float(np.rad2deg(_GRID.bank_heading))
 _EXPLAINED = {
     "over_cap": "beyond --most; nothing is wrong with it",
     "collision": "the car touches somebody",
@@ -35,9 +37,18 @@ _EXPLAINED = {
     "no_match": "no drive of the bank ends there",
     "rough_log": "the logged poses are no car's motion",
     "beyond_log": "it lies past the log's end, and the log bends there",
+    "unfit_splats": "a splat view disagrees with the raster",
     "few_follow_ups": "fewer than --least follow-ups are left",
     "time_gap": "the log has a gap in time there",
 }
+
+
+class Gate(str, Enum):
+    """What becomes of unfit follow-ups."""
+
+    drop = "drop"
+    flag = "flag"
+    off = "off"
 
 
 class Histories(str, Enum):
@@ -48,84 +59,100 @@ class Histories(str, Enum):
     synthesis = "synthesis"
 
 
+# What each option is; `build` has them in the order of its help.
+_Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, or a path; any number.")
+]
+_Benchmark = Annotated[Path, typer.Argument(metavar="BENCHMARK", help="A folder; new, empty, or of this same build.")]
+_Every = Annotated[float, typer.Option(help="Seconds between the cases of a log.")]
+_Traffic = Annotated[
+    Traffic,
+    typer.Option(
+        help="How the others drive on in the 8 s after a case's moment: log-replay, constant-velocity, "
+        "navsim-reactive, or lane-following, which reacts too but keeps everybody on the road."
+    ),
+]
+_Least = Annotated[int, typer.Option(help="A case with fewer follow-ups is dropped.")]
+_Most = Annotated[int, typer.Option(help="Follow-ups of a case at most; those with a human's history come first.")]
+_Views = Annotated[
+    str,
+    typer.Option(
+        help="Kinds of images that are stored of every camera, separated by commas: raster, photo (of towns: "
+        "pictures that stand in for photographs), splat (of logs fitted by swerve fit); both is raster,splat; none "
+        "is to draw rasters when a planner asks."
+    ),
+]
+_Splats = Annotated[Path | None, typer.Option(help="Folder made by swerve fit, for splat.")]
+_Gate = Annotated[
+    Gate, typer.Option(help="What becomes of follow-ups with a splat view that disagrees with the raster.")
+]
+_Size = Annotated[str, typer.Option(help="Width and height of all images, or `own` for the cameras'.")]
+_Style = Annotated[Look, typer.Option(help="rap has black ground; surfaces has grey roads.")]
+_Rig = Annotated[Rig, typer.Option(help="own: each log's cameras; default: eight around the car.")]
+_Seed = Annotated[int, typer.Option(help="Of the choice among follow-ups, and of the weather in photographs of towns.")]
+_Workers = Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)]
+_Lateral = Annotated[
+    float, typer.Option(help="Farthest to either side of the driven path, in metres.", rich_help_panel=_START)
+]
+_LateralStep = Annotated[float, typer.Option(help="Between columns, in metres.", rich_help_panel=_START)]
+_LongitudinalStep = Annotated[float, typer.Option(help="Between rows, in metres.", rich_help_panel=_START)]
+_Reach = Annotated[
+    float,
+    typer.Option(
+        help="Rows reach as far as braking and accelerating so hard for 4 s, in m/s2.", rich_help_panel=_START
+    ),
+]
+_Headings = Annotated[
+    str, typer.Option(help="Turns against the path, in degrees, separated by commas.", rich_help_panel=_START)
+]
+_Speeds = Annotated[
+    str, typer.Option(help="Added to the speed at the start, in m/s, separated by commas.", rich_help_panel=_START)
+]
+_Histories = Annotated[
+    Histories,
+    typer.Option(
+        help="From human drives of the bank, synthesised, or the one where the other lacks.", rich_help_panel=_BANK
+    ),
+]
+_BankSpeed = Annotated[
+    float,
+    typer.Option(help="How much a drive may differ from the driver's speed at first, in m/s.", rich_help_panel=_BANK),
+]
+_BankAcceleration = Annotated[float, typer.Option(help="The same of acceleration, in m/s2.", rich_help_panel=_BANK)]
+_BankHeading = Annotated[float, typer.Option(help="The same of heading as it ends, in degrees.", rich_help_panel=_BANK)]
+_BankAcross = Annotated[
+    float, typer.Option(help="How far beside the start point it may end, in metres.", rich_help_panel=_BANK)
+]
+_BankAlong = Annotated[float, typer.Option(help="The same before or behind it.", rich_help_panel=_BANK)]
+
+
 def build(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, or a path; any number.")
-    ],
-    benchmark: Annotated[
-        Path, typer.Argument(metavar="BENCHMARK", help="A folder; new, empty, or of this same build.")
-    ],
-    every: Annotated[float, typer.Option(help="Seconds between the cases of a log.")] = _DEFAULTS.every,
-    traffic: Annotated[
-        Traffic,
-        typer.Option(
-            help="How the others drive on in the 8 s after a case's moment: log-replay, constant-velocity, "
-            "navsim-reactive, or lane-following, which reacts too but keeps everybody on the road."
-        ),
-    ] = Traffic.LANE_FOLLOWING,
-    least: Annotated[int, typer.Option(help="A case with fewer follow-ups is dropped.")] = _DEFAULTS.least,
-    most: Annotated[
-        int, typer.Option(help="Follow-ups of a case at most; those with a human's history come first.")
-    ] = _DEFAULTS.most,
-    views: Annotated[
-        str,
-        typer.Option(
-            help="Kinds of images that are stored of every camera, separated by commas: raster, and of towns photo "
-            "(pictures that stand in for photographs); or none, to draw rasters when a planner asks."
-        ),
-    ] = "raster",
-    size: Annotated[str, typer.Option(help="Width and height of all images, or `own` for the cameras'.")] = "768x448",
-    style: Annotated[Look, typer.Option(help="rap has black ground; surfaces has grey roads.")] = Look.rap,
-    rig: Annotated[Rig, typer.Option(help="own: each log's cameras; default: eight around the car.")] = Rig.own,
-    seed: Annotated[
-        int, typer.Option(help="Of the choice among follow-ups, and of the weather in photographs of towns.")
-    ] = _DEFAULTS.seed,
-    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
-    lateral: Annotated[
-        float, typer.Option(help="Farthest to either side of the driven path, in metres.", rich_help_panel=_START)
-    ] = _GRID.lateral,
-    lateral_step: Annotated[
-        float, typer.Option(help="Between columns, in metres.", rich_help_panel=_START)
-    ] = _GRID.lateral_step,
-    longitudinal_step: Annotated[
-        float, typer.Option(help="Between rows, in metres.", rich_help_panel=_START)
-    ] = _GRID.longitudinal_step,
-    reach: Annotated[
-        float,
-        typer.Option(
-            help="Rows reach as far as braking and accelerating so hard for 4 s, in m/s2.", rich_help_panel=_START
-        ),
-    ] = _GRID.reach,
-    headings: Annotated[
-        str, typer.Option(help="Turns against the path, in degrees, separated by commas.", rich_help_panel=_START)
-    ] = "0",
-    speeds: Annotated[
-        str, typer.Option(help="Added to the speed at the start, in m/s, separated by commas.", rich_help_panel=_START)
-    ] = "0",
-    histories: Annotated[
-        Histories,
-        typer.Option(
-            help="From human drives of the bank, synthesised, or the one where the other lacks.", rich_help_panel=_BANK
-        ),
-    ] = Histories.both,
-    bank_speed: Annotated[
-        float,
-        typer.Option(
-            help="How much a drive may differ from the driver's speed at first, in m/s.", rich_help_panel=_BANK
-        ),
-    ] = _GRID.bank_speed,
-    bank_acceleration: Annotated[
-        float, typer.Option(help="The same of acceleration, in m/s2.", rich_help_panel=_BANK)
-    ] = _GRID.bank_acceleration,
-    bank_heading: Annotated[
-        float, typer.Option(help="The same of heading as it ends, in degrees.", rich_help_panel=_BANK)
-    ] = float(np.rad2deg(_GRID.bank_heading)),
-    bank_across: Annotated[
-        float, typer.Option(help="How far beside the start point it may end, in metres.", rich_help_panel=_BANK)
-    ] = _GRID.bank_across,
-    bank_along: Annotated[
-        float, typer.Option(help="The same before or behind it.", rich_help_panel=_BANK)
-    ] = _GRID.bank_along,
+    sources: _Sources,
+    benchmark: _Benchmark,
+    every: _Every = _DEFAULTS.every,
+    traffic: _Traffic = Traffic.LANE_FOLLOWING,
+    least: _Least = _DEFAULTS.least,
+    most: _Most = _DEFAULTS.most,
+    views: _Views = "raster",
+    splats: _Splats = None,
+    gate: _Gate = Gate.flag,
+    size: _Size = "768x448",
+    style: _Style = Look.rap,
+    rig: _Rig = Rig.own,
+    seed: _Seed = _DEFAULTS.seed,
+    workers: _Workers = None,
+    lateral: _Lateral = _GRID.lateral,
+    lateral_step: _LateralStep = _GRID.lateral_step,
+    longitudinal_step: _LongitudinalStep = _GRID.longitudinal_step,
+    reach: _Reach = _GRID.reach,
+    headings: _Headings = "0",
+    speeds: _Speeds = "0",
+    histories: _Histories = Histories.both,
+    bank_speed: _BankSpeed = _GRID.bank_speed,
+    bank_acceleration: _BankAcceleration = _GRID.bank_acceleration,
+    bank_heading: _BankHeading = _BANK_HEADING,
+    bank_across: _BankAcross = _GRID.bank_across,
+    bank_along: _BankAlong = _GRID.bank_along,
 ) -> None:
     """Make a two-stage benchmark of logs, to evaluate planners on.
 
@@ -164,6 +191,7 @@ def build(
         policy=traffic.value,
         follow_up=grid,
         views=view_kinds(views),
+        gate=gate.value,
         style=cast(StyleName, style.value),
         rig=cast(RigName, rig.value),
         size=None if size == "own" else image_size(size),
@@ -171,7 +199,7 @@ def build(
     )
     console = Console()
     with stoppable(console):
-        report = run_build([open_source(source) for source in sources], benchmark, options, workers, console)
+        report = run_build([open_source(source) for source in sources], benchmark, options, workers, console, splats)
     show_report(console, benchmark, report)
     if report.failures:
         raise typer.Exit(1)
@@ -203,5 +231,23 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
             table.add_row(what, reason, str(count), _EXPLAINED.get(reason, ""))
     if table.row_count:
         console.print(table)
+    _tell_splats(console, counts)
     show_failures(console, report.failures)
     console.print(timing_line(report.timing, NOUN), highlight=False, soft_wrap=True)
+
+
+def _tell_splats(console: Console, counts: Mapping[str, Any]) -> None:
+    """What the gate has against splat views, and what they lack."""
+    if counts["unfit_follow_ups"]:
+        reasons = ", ".join(f"{count} {name}" for name, count in sorted(counts["unfit_because"].items()))
+        console.print(
+            f"{counts['unfit_follow_ups']} follow-ups have unfit splat views ({reasons})",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if counts["tracks_without_gaussians"]:
+        console.print(
+            f"{counts['tracks_without_gaussians']} tracks have no Gaussians: splat views do not show them",
+            highlight=False,
+            soft_wrap=True,
+        )

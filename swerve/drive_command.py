@@ -26,8 +26,9 @@ from swerve.eval.closed_loop import (
 )
 from swerve.eval.closed_loop.picture import rollout_picture
 from swerve.eval.policies import Policy
+from swerve.eval.pseudo.kinds import own_renderers, renderer_of
 from swerve.eval.pseudo.observe import HISTORY_SECONDS, wants_images
-from swerve.eval.pseudo.renderers import ViewRenderer, own_renderers
+from swerve.eval.pseudo.renderers import ViewRenderer
 from swerve.eval.tables import substrate, write_rows
 from swerve.planners.load import Named, load_planner
 from swerve.scenes import SwerveError, scenes_of
@@ -67,8 +68,11 @@ def drive(
     traffic: Annotated[Traffic, typer.Option(help="How the others drive.")] = Traffic.LOG_REPLAY,
     views: Annotated[
         str,
-        typer.Option(help="What planners see: raster, or photo (of towns: pictures that stand in for photographs)."),
+        typer.Option(
+            help="What planners see: raster, photo (of towns: pictures that stand in for photographs) or splat."
+        ),
     ] = "raster",
+    splats: Annotated[Path | None, typer.Option(help="Made by swerve fit, for --views splat.")] = None,
     size: Annotated[str, typer.Option(help="Width and height of what they see, or `own` for the cameras'.")] = "own",
     seed: Annotated[int, typer.Option(help="With a log's name, the weather of its photographs.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path("rollouts"),
@@ -86,7 +90,9 @@ def drive(
     planners = [load_planner(spec) for spec in planner]
     _check_labels(planners)
     opened, console = open_source(source), Console()
-    sight = _Sight(own_renderers("rap", seed)[one_kind(views)], None if size == "own" else image_size(size))
+    sight = _Sight(
+        renderer_of(one_kind(views), own_renderers("rap", seed, splats)), None if size == "own" else image_size(size)
+    )
     worst: dict[str, _Driven] = {}
     rows: list[dict[str, Any]] = []
     for one in _driven(opened, log or opened.names(), planners, sight, options, every, console):

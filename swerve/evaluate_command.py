@@ -10,17 +10,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from swerve.arguments import one_kind
+from swerve.arguments import view_kinds
 from swerve.data.jobs import Failure
 from swerve.eval.pseudo.evaluate import Entry
 from swerve.eval.pseudo.evaluate import evaluate as run_evaluation
 from swerve.eval.pseudo.observe import wants_images
+from swerve.eval.pseudo.options import ViewKind
 from swerve.eval.pseudo.results import read_results
 from swerve.eval.pseudo.store import Benchmark, open_benchmark
 from swerve.eval.pseudo.summary import REPORT
 from swerve.eval.report.page import ReportOptions, write_report
 from swerve.planners.fingerprint import fingerprint
 from swerve.planners.load import Named, load_planner
+from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.score_command import Traffic, Weighting
 
@@ -55,18 +57,28 @@ def evaluate(
     weighting: Annotated[Weighting, typer.Option(help="Of follow-up scenes.")] = Weighting.NAVSIM_EXACT,
     views: Annotated[
         str | None,
-        typer.Option(help="What planners see, raster or photo. Default: what is stored, raster if that is several."),
+        typer.Option(
+            help="What planners see: raster, photo or splat; several, separated by commas, to compare them. Default: "
+            "what is stored, raster if that is several."
+        ),
     ] = None,
+    splats: Annotated[Path | None, typer.Option(help="Made by swerve fit, to draw splats that are not stored.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.")] = None,
     report: Annotated[bool, typer.Option(help="Write index.html, with the worst scenes of each planner.")] = True,
 ) -> None:
     """Run planners on every scene of a benchmark and score what they would have done: EPDMS in two stages."""
-    opened, console = open_benchmark(benchmark, one_kind(views) if views else None), Console()
+    opened, console = open_benchmark(benchmark, splats=splats), Console()
+    kinds = view_kinds(views) if views else (opened.shown,)
+    if not kinds:
+        raise SwerveError("views: planners see something, or declare `cameras = ()`; give raster, photo or splat")
+    opened = opened.showing(*kinds)
     planners = [load_planner(spec) for spec in planner]
-    entries = [Entry(named.label, named.spec, _identity(named, opened)) for named in planners]
+    entries = [entry for named in planners for entry in entries_of(named, kinds)]
     policy = traffic.value if traffic else opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
     console.print(leaderboard(evaluation.summary))
+    if evaluation.summary["differences"]:
+        console.print(differences_table(evaluation.summary["differences"]))
     _tell_failures(evaluation.failures, out, console)
     timing = evaluation.timing
     console.print(f"{timing['plans']} plans in {timing['seconds']:.1f} s; wrote {out}", highlight=False, soft_wrap=True)
@@ -77,10 +89,34 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _identity(named: Named, benchmark: Benchmark) -> str:
-    """What a planner is, and what it sees: with other views its plans are others."""
+def entries_of(named: Named, kinds: Sequence[ViewKind]) -> list[Entry]:
+    """A planner as it takes part: once for each kind of views, if it sees at all. With other views it is another."""
     identity = fingerprint(named)
-    return f"{identity} sees {benchmark.shown}" if wants_images(named.planner) else identity
+    if not wants_images(named.planner):
+        return [Entry(named.label, named.spec, identity)]
+    labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
+    return [
+        Entry(label, named.spec, f"{identity} sees {kind}", named.label, kind)
+        for label, kind in zip(labels, kinds, strict=True)
+    ]
+
+
+def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """What planners gain when they see other views."""
+    title = "what other views change, on the same cases; times 100, 95 % interval over cases"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    table.add_column("planner", overflow="fold", min_width=12)
+    for name in ("EPDMS", *SHORT.values()):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        low, high = (100 * value for value in one["interval"])
+        kinds = f"{one['after']} - {one['before']}, [{low:+.2f}, {high:+.2f}]"
+        table.add_row(f"[bold]{escape(one['planner'])}", f"[bold]{100 * one['score']:+.2f}")
+        table.add_row(f"  {escape(kinds)}")
+        for name, stage in (("one", one["stage_one"]), ("two", one["stage_two"])):
+            cells = [f"{100 * stage[metric]:+.0f}" for metric in SHORT]
+            table.add_row(f"  stage {name}", f"{100 * stage['score']:+.2f}", *cells)
+    return table
 
 
 def made(spec: str) -> Planner:
@@ -118,8 +154,13 @@ def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> 
 
 
 def _write_report(benchmark: Benchmark, planners: Sequence[Named], out: Path) -> None:
+    kinds = (benchmark.shown, *benchmark.beside)
     options = ReportOptions(
         title=f"Planners on {benchmark.folder.resolve().name}",
-        cameras={named.label: getattr(named.planner, "cameras", None) for named in planners},
+        cameras={
+            entry.label: getattr(named.planner, "cameras", None)
+            for named in planners
+            for entry in entries_of(named, kinds)
+        },
     )
     write_report(out / REPORT, benchmark, read_results(out), options)

@@ -20,9 +20,10 @@ from swerve.data.jobs import (
     write_failures,
 )
 from swerve.data.source import Source
+from swerve.eval.pseudo.kinds import own_renderers, renderer_of
 from swerve.eval.pseudo.options import VIEW_KINDS, BuildOptions
 from swerve.eval.pseudo.records import finished_parts, note_path, read_notes, write_tables
-from swerve.eval.pseudo.renderers import Renderers, own_renderers
+from swerve.eval.pseudo.renderers import Renderers
 from swerve.eval.pseudo.store import (
     BENCHMARK,
     FORMAT,
@@ -71,6 +72,7 @@ def build(
     options: BuildOptions,
     workers: int | None = None,
     console: Console | None = None,
+    splats: Path | None = None,
     renderers: Renderers | None = None,
 ) -> BuildReport:
     """Makes a two-stage benchmark of logs (docs/benchmark.md).
@@ -85,15 +87,16 @@ def build(
         options: what to make.
         workers: processes; one per usable core if None.
         console: where progress is shown; nowhere if None.
+        splats: folder made by `swerve fit`, for splat views.
         renderers: of the kinds of views that the options ask for; the usual ones if None.
 
     Raises:
-        SwerveError: the sources hold no log or one twice, no log can be used, the folder is not this build's, or cannot
-            be written.
+        SwerveError: there is nothing to draw a kind of views with; the sources hold no log or one twice; no log can be
+            used; the folder is not this build's, or cannot be written.
     """
     owners = log_names(sources)
-    known = renderers or own_renderers(options.style, options.seed)
-    drawn = {kind: known[kind] for kind in options.views}
+    known = renderers or own_renderers(options.style, options.seed, splats)
+    drawn = {kind: renderer_of(kind, known) for kind in options.views}
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     names = {kind: renderer.name for kind, renderer in drawn.items()}
     config = job_config({**asdict(options), "renderers": names}, logs, _PACKAGES)

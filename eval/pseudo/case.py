@@ -1,14 +1,14 @@
 """A case: one stage-one scene with everything that is evaluated for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
 from swerve.eval.aggregate import Group
-from swerve.scenes import Camera
+from swerve.scenes import Camera, SwerveError
 from swerve.scenes.viewpoints import Viewpoint
 
 
@@ -53,9 +53,30 @@ class Case:
         group: tokens of its frames.
         frames: the frames by token.
         views: images of its frames; None where nobody can draw it.
+        kind: of these views; empty where they have no name.
+        beside: views of other kinds from the same poses, by kind.
     """
 
     log: str
     group: Group
     frames: Mapping[str, Frame]
     views: Views | None = None
+    kind: str = ""
+    beside: Mapping[str, Views] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> Mapping[str, Views]:
+        """All views, first those that planners see."""
+        return {**({} if self.views is None else {self.kind: self.views}), **self.beside}
+
+    def showing(self, kind: str) -> "Case":
+        """The same case, of which planners see views of another kind.
+
+        Raises:
+            SwerveError: it has none.
+        """
+        known = self.kinds
+        if kind not in known:
+            raise SwerveError(f"case {self.group.now}: has no {kind} views; it has {', '.join(known) or 'none'}")
+        beside = {name: views for name, views in known.items() if name != kind}
+        return replace(self, views=known[kind], kind=kind, beside=beside)

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from swerve.data.jobs import Failure, Layout, Made, Outcome, job_config, open_jo
 from swerve.data.jobs import Report as PartReport
 from swerve.data.stopwatch import Stopwatch
 from swerve.eval.aggregate import Weighting
-from swerve.eval.compiling import announce_compilation
 from swerve.eval.policies import Policy
-from swerve.eval.pseudo.observe import wanted_cameras
+from swerve.eval.pseudo.case import Case
+from swerve.eval.pseudo.observe import wanted_cameras, wants_images
+from swerve.eval.pseudo.opened import OpenedCases, open_cases
+from swerve.eval.pseudo.options import ViewKind
 from swerve.eval.pseudo.plan_records import add_to_record, record_path, recorded_planners
 from swerve.eval.pseudo.results import PlannerCase, result_rows
 from swerve.eval.pseudo.run import evaluate_case
@@ -41,11 +43,15 @@ class Entry:
         label: its name in all tables.
         spec: what it is loaded from.
         identity: another one means that its earlier plans are not its any more, see `swerve.planners.fingerprint`.
+        planner: its label in other entries, where it takes part with several kinds of views; else empty.
+        views: the kind that it sees here; as the benchmark shows if None.
     """
 
     label: str
     spec: str
     identity: str
+    planner: str = ""
+    views: ViewKind | None = None
 
 
 Loader = Callable[[str], Planner]
@@ -113,14 +119,16 @@ def evaluate(
 
 
 def check_cameras(benchmark: Benchmark, planners: Iterable[Planner]) -> None:
-    """Whether the first case has what the planners want.
+    """Whether every log has what the planners want; all cases of a log have its cameras.
 
     Raises:
         SwerveError: a planner wants images that nobody has.
     """
-    case = benchmark.case(benchmark.cases(benchmark.logs[0])[0])
-    for planner in planners:
-        wanted_cameras(case.frames[case.group.now], planner, case.views)
+    seeing = [planner for planner in planners if wants_images(planner)]
+    for log in benchmark.logs if seeing else ():
+        case = benchmark.case(benchmark.cases(log)[0])
+        for planner in seeing:
+            wanted_cameras(case.frames[case.group.now], planner, case.views)
 
 
 @dataclass(frozen=True)
@@ -174,47 +182,46 @@ class EvaluateWork:
         known = recorded_planners(record)
         return {label: identity for label, identity in self.identities.items() if known.get(label) != identity}
 
-    def open(self, log: str, watch: Stopwatch) -> "OpenedCases":
+    def by_views(self, labels: Collection[str]) -> dict[ViewKind | None, dict[str, Planner]]:
+        """Those of the planners, by label, that see each kind of views; None for what the benchmark shows."""
+        found = dict[ViewKind | None, dict[str, Planner]]()
+        for entry in self.entries:
+            if entry.label in labels:
+                found.setdefault(entry.views, {})[entry.label] = self.planners[entry.label]
+        return found
+
+    def open(self, log: str, watch: Stopwatch) -> OpenedCases:
         """The cases of a log. The first call of a worker loads the planners.
 
         Raises:
             SwerveError: a planner cannot be loaded.
         """
-        announce_compilation()
         with watch.measure("loading planners"):
             _ = self.planners
-        return OpenedCases(self, log, self.benchmark.cases(log), watch)
+        return open_cases(self.benchmark, log, partial(self._evaluated, watch), watch)
 
-
-@dataclass(frozen=True)
-class OpenedCases:
-    """A log of the benchmark, whose cases are evaluated one by one."""
-
-    work: EvaluateWork
-    log: str
-    cases: tuple[str, ...]
-    watch: Stopwatch
-
-    @property
-    def chunks(self) -> int:
-        """One for each case."""
-        return len(self.cases)
-
-    def make(self, chunk: int, report: PartReport) -> Made:
+    def _evaluated(self, watch: Stopwatch, chunk: int, case: Case, report: PartReport) -> Made:
         """Evaluates a case for the planners that its record does not have, and writes the record."""
-        path = self.work.record(self.log, chunk)
-        missing = self.work.missing(path)
-        planners = {label: self.work.planners[label] for label in missing}
-        with self.watch.measure("reading"):
-            case = self.work.benchmark.case(self.cases[chunk])
-        count = len(case.group.tokens) * len(planners)
-        with self.watch.measure("planning and scoring"):
-            results = evaluate_case(
-                case, planners, self.work.policy, lambda token, share: report(token, round(share * count), share)
-            )
-        with self.watch.measure("writing"):
+        path = self.record(case.log, chunk)
+        missing = self.missing(path)
+        with watch.measure("planning and scoring"):
+            results = self._results(case, missing, report)
+        with watch.measure("writing"):
             add_to_record(path, result_rows(results, "navsim-exact"), missing)
+        count = len(case.group.tokens) * len(missing)
         return Made(count, tuple(failure for result in results for failure in _failures_of(result)))
+
+    def _results(self, case: Case, labels: Collection[str], report: PartReport) -> list[PlannerCase]:
+        """What the planners of these labels do in a case, each with the views that it is to see."""
+        whole, results = len(case.group.tokens) * len(labels), list[PlannerCase]()
+        for kind, planners in self.by_views(labels).items():
+            done, part = len(results) / len(labels), len(planners) / len(labels)
+
+            def tell(token: str, share: float, done: float = done, part: float = part) -> None:
+                report(token, round((done + part * share) * whole), done + part * share)
+
+            results += evaluate_case(case.showing(kind) if kind else case, planners, self.policy, tell)
+        return results
 
 
 def _failures_of(result: PlannerCase) -> Iterator[Failure]:
@@ -255,12 +262,16 @@ def _stamp(benchmark: Benchmark, entries: Sequence[Entry], policy: Policy, weigh
     digest = hashlib.sha256()
     for name in (BENCHMARK, SCENES):
         digest.update((benchmark.folder / name).read_bytes())
-    info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest(), "shown": benchmark.shown}
+    info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest()}
     built = {key: benchmark.info[key] for key in ("format", "version", "options", "versions")}
     return {
         **substrate(policy, weighting),
         "benchmark": {**info, **built},
         "planners": {entry.label: entry.spec for entry in entries},
+        "views": {
+            entry.label: {"planner": entry.planner or entry.label, "kind": entry.views or benchmark.shown}
+            for entry in entries
+        },
         "identities": {entry.label: entry.identity for entry in entries},
     }
 

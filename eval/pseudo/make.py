@@ -20,7 +20,7 @@ from swerve.scenes.viewpoints import Command, LogGeometry, command_of, logged
 from swerve.scenes.viewpoints.command import LOOK_AHEAD
 from swerve.scenes.viewpoints.follow_up import FollowUp, TrajectoryBank, follow_ups
 
-OVER_CAP, UNSCORABLE = "over_cap", "unscorable"
+OVER_CAP, UNSCORABLE, FEW = "over_cap", "unscorable", "few_follow_ups"
 # Number of the start point at which the expert himself ends.
 EXPERT = 0
 # Foot points on the driven path are looked for so far before and after where the expert is, metres.
@@ -77,7 +77,7 @@ def make_case(
         )
     rejected += [(one.index, one.reason) for one in found if not isinstance(one, FollowUp)]
     if len(starts) < options.least:
-        return MadeCase(None, tuple(sorted(rejected)), dropped="few_follow_ups")
+        return MadeCase(None, tuple(sorted(rejected)), dropped=FEW)
     now, before = (logged(scene_at(log, step), geometry).command for step in (moment, moment - BEFORE))
     starts.sort(key=lambda start: start.index)
     return MadeCase(CaseRecord(log.name, moment, now, before, tracks, tuple(starts)), tuple(sorted(rejected)))

@@ -9,7 +9,8 @@ from swerve.eval.pseudo.timing import ENDPOINT, FIRST
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions
 
-ViewKind = Literal["raster", "photo"]
+ViewKind = Literal["raster", "photo", "splat"]
+GateMode = Literal["drop", "flag", "off"]
 VIEW_KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
 
 
@@ -24,8 +25,10 @@ class BuildOptions:
         policy: how the others drive in the 8 s after a case's moment. The default keeps everybody on the road;
             "navsim-reactive" is NAVSIM's, whose vehicles brake at the end of their lane, or vanish beside it.
         follow_up: which start points are tried.
-        views: kinds of images that are stored of every camera of every frame, "raster" and "photo" (stand-ins for
-            photographs, of towns alone); none to draw when asked.
+        views: kinds of images that are stored of every camera of every frame, "raster", "photo" (stand-ins for
+            photographs, of towns alone) and "splat" (of logs that are fitted); none to draw when asked.
+        gate: follow-ups with a splat view that is unfit (`swerve.eval.splat_quality`) are dropped or flagged; with
+            "off" nobody looks.
         style: the look of rasters, "rap" or "surfaces".
         rig: "own" for each log's cameras, "default" for `swerve.data.rigs.default_rig` instead.
         size: width and height in pixels of all images; the cameras' own if None.
@@ -41,13 +44,14 @@ class BuildOptions:
     policy: Policy = "lane-following"
     follow_up: FollowUpOptions = field(default_factory=FollowUpOptions)
     views: tuple[ViewKind, ...] = ("raster",)
+    gate: GateMode = "flag"
     style: StyleName = "rap"
     rig: RigName = "own"
     size: tuple[int, int] | None = (768, 448)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in (("policy", Policy), ("style", StyleName), ("rig", RigName)):
+        for name, kind in (("policy", Policy), ("gate", GateMode), ("style", StyleName), ("rig", RigName)):
             if getattr(self, name) not in get_args(kind):
                 raise SwerveError(f"{name}: {getattr(self, name)!r} is not known, choose among {get_args(kind)}")
         check_kinds(self.views)

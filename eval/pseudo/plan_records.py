@@ -1,7 +1,8 @@
 """What an evaluation remembers of a case: the rows of its planners, and which planners those were."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from swerve.data.files import commit, part_of
 from swerve.data.jobs import part_stem
 from swerve.eval.pseudo.results import SCHEMA
+from swerve.scenes import SwerveError
 
 # Key of the file's own notes: identities of its planners, by label.
 _PLANNERS = b"swerve.planners"
@@ -22,10 +24,15 @@ def record_path(folder: Path, log: str, chunk: int) -> Path:
 
 
 def recorded_planners(path: Path) -> dict[str, str]:
-    """Identities of the planners in a record, by label; none where there is no record."""
+    """Identities of the planners in a record, by label; none where there is no record.
+
+    Raises:
+        SwerveError: it is damaged.
+    """
     if not path.is_file():
         return {}
-    return json.loads((pq.read_schema(path).metadata or {}).get(_PLANNERS, b"{}"))
+    with _told(path):
+        return json.loads((pq.read_schema(path).metadata or {}).get(_PLANNERS, b"{}"))
 
 
 def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> None:
@@ -35,11 +42,36 @@ def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> No
         path: of the record, which may not be there yet.
         rows: columns as in `results.SCHEMA`.
         planners: identities by label.
+
+    Raises:
+        SwerveError: the record that is there is damaged.
     """
     known = recorded_planners(path)
     if path.is_file():
-        before = pq.read_table(path, schema=SCHEMA)
+        before = read_record(path)
         rows = pa.concat_tables([before.filter(~pc.field("planner").isin(list(planners))), rows])
     notes = {_PLANNERS: json.dumps({**known, **planners}).encode()}
     pq.write_table(rows.replace_schema_metadata(notes), part_of(path), compression="zstd")
     commit(path)
+
+
+def read_record(path: Path) -> pa.Table:
+    """The rows of all planners in a record, columns as in `results.SCHEMA`.
+
+    Raises:
+        SwerveError: it is missing or damaged.
+    """
+    with _told(path):
+        return pq.read_table(path, schema=SCHEMA)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Says which record is damaged, and what to do."""
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        first = str(error).partition("\n")[0]
+        raise SwerveError(
+            f"{path}: damaged ({first}). Remove it and run the same command again: it evaluates this case anew"
+        ) from error

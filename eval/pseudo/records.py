@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from swerve.eval.aggregate import Group
 from swerve.eval.pseudo.case import Frame
 from swerve.eval.pseudo.frames import CaseRecord
 from swerve.eval.pseudo.store import REJECTIONS, SCENES
+from swerve.scenes import SwerveError
 from swerve.scenes.transforms import yaw_of
 
 SCENES_SCHEMA = pa.schema(
@@ -33,6 +34,7 @@ SCENES_SCHEMA = pa.schema(
         "origin": pa.string(),
         **dict.fromkeys(("lateral", "longitudinal", "turn", "faster"), pa.float64()),
         "parameters": pa.string(),
+        "unfit": pa.string(),
     }
 )
 REJECTIONS_SCHEMA = pa.schema(
@@ -54,6 +56,8 @@ class Note:
         dropped: why there is no case; empty if there is one.
         message: the error of what cannot be scored.
         rejected: start points that were tried and not used: number in the grid, and why.
+        unfit: follow-ups with splat views that miss thresholds of the gate: number in the grid, and which.
+        unseen: ids of tracks that splat views lack, since they have no Gaussians.
         gaps: times of moments that make no case because of a gap in time, noted with the log's first.
         scenes: rows of scenes.parquet.
         files: sizes in bytes of the case's files, by path in the benchmark.
@@ -67,6 +71,8 @@ class Note:
     dropped: str
     message: str
     rejected: tuple[tuple[int, str], ...]
+    unfit: tuple[tuple[int, tuple[str, ...]], ...]
+    unseen: tuple[str, ...]
     gaps: tuple[int, ...]
     scenes: tuple[dict[str, Any], ...]
     files: dict[str, int]
@@ -88,12 +94,29 @@ def write_note(folder: Path, note: Note) -> None:
 
 
 def read_notes(folder: Path) -> Iterator[Note]:
-    """The notes of a build, in the order of their names: by log, then by moment."""
+    """The notes of a build, in the order of their names: by log, then by moment.
+
+    Raises:
+        SwerveError: one is damaged.
+    """
     for path in sorted((folder / "records").glob("*.json")):
-        fields = json.loads(path.read_bytes())
-        fields["rejected"] = tuple((index, reason) for index, reason in fields["rejected"])
-        fields["gaps"], fields["scenes"] = tuple(fields["gaps"]), tuple(fields["scenes"])
-        yield Note(**fields)
+        try:
+            yield _note_of(json.loads(path.read_bytes()))
+        except (ValueError, TypeError, KeyError) as error:
+            raise SwerveError(
+                f"{path}: damaged ({error}). Remove it and run the same command again: it makes this case anew"
+            ) from error
+
+
+def _note_of(fields: dict[str, Any]) -> Note:
+    return Note(
+        **{
+            **fields,
+            "rejected": tuple((int(index), str(reason)) for index, reason in fields["rejected"]),
+            "unfit": tuple((int(index), tuple(missed)) for index, missed in fields["unfit"]),
+            **{name: tuple(fields[name]) for name in ("unseen", "gaps", "scenes")},
+        }
+    )
 
 
 def finished_parts(folder: Path, bank: str) -> dict[str, tuple[set[int], int]]:
@@ -110,13 +133,24 @@ def _is_whole(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def scene_rows(case: str, record: CaseRecord, group: Group, frames: Mapping[str, Frame]) -> Iterator[dict[str, Any]]:
-    """The rows of scenes.parquet of a case, in the order of the group's tokens."""
+def scene_rows(
+    case: str, record: CaseRecord, group: Group, frames: Mapping[str, Frame], missed: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """The rows of scenes.parquet of a case, in the order of the group's tokens.
+
+    Args:
+        case: its name.
+        record: the case.
+        group: tokens of its frames.
+        frames: by token.
+        missed: thresholds that splat views miss, by token; none where nobody looked.
+    """
     origins = {start.index: start.origin for start in record.starts}
     pairs = ((group.now, group.before), *group.follow_ups)
     for pair in pairs:
         for chain, token in zip(("now", "before"), pair, strict=True):
-            yield _scene_row(case, record.log, chain, frames[token], origins)
+            row = _scene_row(case, record.log, chain, frames[token], origins)
+            yield {**row, "unfit": ",".join(missed.get(token, ()))}
 
 
 def _scene_row(case: str, log: str, chain: str, frame: Frame, origins: Mapping[int, str]) -> dict[str, Any]:
@@ -184,11 +218,15 @@ class _Counts:
     def __init__(self) -> None:
         self._cases, self._bytes, self._logs = 0, 0, set[str]()
         self._origins, self._rejected, self._dropped = Counter[str](), Counter[str](), Counter[str]()
+        self._unfit, self._missed, self._unseen = 0, Counter[str](), set[tuple[str, str]]()
 
     def add(self, note: Note) -> None:
         """Counts one more moment."""
         self._rejected.update(reason for _, reason in note.rejected)
         self._dropped["time_gap"] += len(note.gaps)
+        self._unfit += len(note.unfit)
+        self._missed.update(name for _, names in note.unfit for name in names)
+        self._unseen.update((note.log, track) for track in note.unseen)
         if note.dropped:
             self._dropped[note.dropped] += 1
             return
@@ -209,6 +247,9 @@ class _Counts:
             "frames": 2 * (self._cases + follow_ups),
             "rejected_starts": dict(self._rejected),
             "dropped_cases": {reason: count for reason, count in self._dropped.items() if count},
+            "unfit_follow_ups": self._unfit,
+            "unfit_because": dict(self._missed),
+            "tracks_without_gaussians": len(self._unseen),
             "bytes_of_cases": self._bytes,
         }
 

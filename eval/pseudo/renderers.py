@@ -42,7 +42,10 @@ class LogRenderer(Protocol):
 
 @runtime_checkable
 class ViewRenderer(Protocol):
-    """A way to draw views: a light handle that can be sent to another process, and compared."""
+    """A way to draw views: a light handle that can be sent to another process, compared and hashed."""
+
+    def __hash__(self) -> int:
+        """Equal ones draw the same."""
 
     @property
     def name(self) -> str:
@@ -68,11 +71,6 @@ class ViewRenderer(Protocol):
 
 
 Renderers = Mapping[ViewKind, ViewRenderer]
-
-
-def own_renderers(style: StyleName, seed: int) -> Renderers:
-    """By kind, what draws without further ado: rasters of a style, and stand-ins for photographs of a seed."""
-    return {"raster": RasterRenderer(style), "photo": PhotoRenderer(seed)}
 
 
 def instant_of(viewpoint: Viewpoint) -> Instant:

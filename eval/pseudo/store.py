@@ -14,8 +14,9 @@ from swerve.data.archive import load_archive, save_archive
 from swerve.eval.policies import Policy
 from swerve.eval.pseudo.case import Case, Views
 from swerve.eval.pseudo.frames import CaseRecord, frames_of_case
+from swerve.eval.pseudo.kinds import own_renderers
 from swerve.eval.pseudo.options import ViewKind
-from swerve.eval.pseudo.renderers import LogRenderer, Renderers, ViewRenderer, own_renderers
+from swerve.eval.pseudo.renderers import LogRenderer, Renderers, ViewRenderer
 from swerve.eval.pseudo.views import DrawnViews, StoredViews
 from swerve.scenes import Log, SwerveError
 
@@ -34,13 +35,15 @@ class Benchmark:
         folder: where it lies.
         info: benchmark.json.
         renderers: draw views that are not stored, by kind.
-        shown: the kind of views that its cases have.
+        shown: the kind of views that planners see.
+        beside: other kinds that its cases have, stored or not.
     """
 
     folder: Path
     info: Mapping[str, Any]
     renderers: Renderers
     shown: ViewKind = "raster"
+    beside: tuple[ViewKind, ...] = ()
 
     @property
     def logs(self) -> tuple[str, ...]:
@@ -88,20 +91,24 @@ class Benchmark:
         if record.log != log.name or record.moment >= len(log.times_us):
             raise SwerveError(f"{case_path(self.folder, name)}: is not a case of log {log.name}. Build it again")
         group, frames = frames_of_case(log, record)
-        return Case(log.name, group, frames, self._views(name, log))
+        known = {kind: self._views(kind, name, log) for kind in (self.shown, *self.beside, *self.stored)}
+        beside: dict[str, Views] = {
+            kind: views for kind, views in known.items() if views is not None and kind != self.shown
+        }
+        return Case(log.name, group, frames, known[self.shown], self.shown, beside)
 
-    def showing(self, kind: ViewKind) -> "Benchmark":
-        """The same benchmark with another kind of views.
+    def showing(self, kind: ViewKind, *beside: ViewKind) -> "Benchmark":
+        """The same benchmark, of which planners see another kind of views, and whose cases have some more.
 
         Raises:
-            SwerveError: it is not stored, and cannot be drawn of some log.
+            SwerveError: one is not stored, and cannot be drawn of some log.
         """
-        if kind not in self.stored:
-            if kind not in self.renderers:
-                raise SwerveError(f"{self.folder}: stores no {kind} views, and nothing is given to draw them with")
+        for missing in {kind, *beside} - set(self.stored):
+            if missing not in self.renderers:
+                raise SwerveError(f"{self.folder}: stores no {missing} views, and nothing is given to draw them with")
             for name in self.logs:
-                self.renderers[kind].check(self.log(name))
-        return replace(self, shown=kind)
+                self.renderers[missing].check(self.log(name))
+        return replace(self, shown=kind, beside=beside)
 
     def sight(self, log: str) -> tuple[LogRenderer, tuple[int, int] | None]:
         """What draws other instants of a log as the benchmark's views are drawn, and the size of its images.
@@ -129,12 +136,11 @@ class Benchmark:
         """
         return _table(self.folder / REJECTIONS)
 
-    def _views(self, case: str, log: Log) -> Views | None:
-        size = self._size
-        if self.shown in self.stored:
-            return StoredViews(views_path(self.folder, case, self.shown), size)
-        renderer = partial(_cached_renderer, self.renderers[self.shown], self._log_path(log.name))
-        return DrawnViews(renderer, size) if log.cameras else None
+    def _views(self, kind: ViewKind, case: str, log: Log) -> Views | None:
+        if kind in self.stored:
+            return StoredViews(views_path(self.folder, case, kind), self._size)
+        renderer = partial(_cached_renderer, self.renderers[kind], self._log_path(log.name))
+        return DrawnViews(renderer, self._size) if log.cameras else None
 
     @property
     def _size(self) -> tuple[int, int] | None:
@@ -146,7 +152,12 @@ class Benchmark:
         return log_path(self.folder, self.cases(log)[0].rpartition("-")[0])
 
 
-def open_benchmark(folder: str | Path, views: ViewKind | None = None, renderers: Renderers | None = None) -> Benchmark:
+def open_benchmark(
+    folder: str | Path,
+    views: ViewKind | None = None,
+    renderers: Renderers | None = None,
+    splats: Path | None = None,
+) -> Benchmark:
     """A benchmark that `swerve build` finished.
 
     Args:
@@ -155,6 +166,7 @@ def open_benchmark(folder: str | Path, views: ViewKind | None = None, renderers:
             where nothing is stored rasters are drawn.
         renderers: of views that are not stored; rasters in its own style, and stand-ins for photographs with its own
             seed, if None.
+        splats: folder made by `swerve fit`, for splat views that are not stored.
 
     Raises:
         SwerveError: it is no benchmark, not finished, without a single case, or of another version; or the views are
@@ -175,11 +187,13 @@ def open_benchmark(folder: str | Path, views: ViewKind | None = None, renderers:
         raise SwerveError(
             f"{path}: benchmark of version {info.get('version')}, this is version {VERSION}. Build it again"
         )
+    if missing := {"options", "logs", "versions", "counts", "views", "cases"} - set(info):
+        raise SwerveError(f"{path}: damaged (it lacks {sorted(missing)[0]!r}). Build the benchmark again")
     if not info["cases"]:
         raise SwerveError(f"{folder}: no case is left in it; {REJECTIONS} says why. Build it with other options")
     options = info["options"]
-    opened = Benchmark(folder, info, renderers or own_renderers(options["style"], options["seed"]))
-    usual = options["views"][0] if options["views"] and "raster" not in options["views"] else "raster"
+    opened = Benchmark(folder, info, renderers or own_renderers(options["style"], options["seed"], splats))
+    usual: ViewKind = options["views"][0] if options["views"] and "raster" not in options["views"] else "raster"
     return opened.showing(views or usual)
 
 

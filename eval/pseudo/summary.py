@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from swerve.data.files import commit, part_of, safe_name, to_json, write_atomically
 from swerve.data.jobs import Failure, write_failures
 from swerve.eval.aggregate import COLUMNS, Group, Table, Weighting, weigh
+from swerve.eval.pseudo.differences import Seen, differences
+from swerve.eval.pseudo.plan_records import read_record
 from swerve.eval.pseudo.results import RESULTS, SCHEMA, SUBSTRATE, groups_of, scores_of
 from swerve.eval.tables import METRICS, two_stage_rows, write_rows
 
@@ -35,14 +37,14 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
     Args:
         folder: of the evaluation.
         records: of all cases, in their order; each has rows of all planners.
-        stamp: substrate.json; tells the planners and the weighting.
+        stamp: substrate.json; tells the planners, what they see, and the weighting.
 
     Returns:
         the summary, and where planners failed.
     """
     labels, weighting = list(stamp["planners"]), stamp["weighting"]
     light = _write_results(folder / RESULTS, records, labels, weighting)
-    planners = {}
+    planners, tables, groups = {}, dict[str, Table](), tuple[Group, ...]()
     for label in labels:
         rows = light.filter(pc.field("planner") == label)
         groups = groups_of(rows)
@@ -50,11 +52,17 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
         first = {token for group in groups for token in (group.now, group.before)}
         own = {**stamp, "planner": {"label": label, "spec": stamp["planners"][label]}}
         write_rows(folder / SCORES / f"{safe_name(label)}.csv", two_stage_rows(table, first), own)
-        planners[label] = _planner_summary(table, rows)
+        planners[label], tables[label] = _planner_summary(table, rows), table
     failures = list(_failures(light))
     write_failures(folder, failures)
     write_atomically(folder / SUBSTRATE, to_json(stamp))
-    summary = {"cases": len(records), "frames": light.num_rows // len(labels), "planners": planners}
+    found = differences(tables, groups, {label: Seen(**seen) for label, seen in stamp["views"].items()})
+    summary = {
+        "cases": len(records),
+        "frames": light.num_rows // len(labels),
+        "planners": planners,
+        "differences": [one.as_json() for one in found],
+    }
     write_atomically(folder / SUMMARY, to_json(summary))
     return summary, failures
 
@@ -64,7 +72,7 @@ def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], w
     light = []
     with pq.ParquetWriter(part_of(path), SCHEMA, compression="zstd") as writer:
         for record in records:
-            rows = pq.read_table(record, schema=SCHEMA)
+            rows = read_record(record)
             parts = [_weighed(rows.filter(pc.field("planner") == label), weighting) for label in labels]
             whole = pa.concat_tables(parts)
             writer.write_table(whole)

@@ -106,13 +106,16 @@ def member(frame: Frame, camera: str) -> str:
     return f"{safe_name(frame.token)}.{safe_name(camera)}.png"
 
 
-def write_views(path: Path, frames: Iterable[Frame], renderer: LogRenderer, size: Size, watch: Stopwatch) -> None:
+Draw = Callable[[Frame, Sequence[Camera]], Sequence[UInt8[np.ndarray, "_ _ 3"]]]
+
+
+def write_views(path: Path, frames: Iterable[Frame], draw: Draw, size: Size, watch: Stopwatch) -> None:
     """Draws every camera of every frame into a tar of PNG files; it appears whole or not at all.
 
     Args:
         path: of the tar.
         frames: of one case.
-        renderer: of the case's log.
+        draw: makes the images of some cameras of a frame.
         size: of the images.
         watch: measures "drawing" and "encoding".
     """
@@ -120,7 +123,7 @@ def write_views(path: Path, frames: Iterable[Frame], renderer: LogRenderer, size
         for frame in frames:
             cameras = drawn_cameras(frame, size)
             with watch.measure("drawing"):
-                images = renderer.draw(instant_of(frame.viewpoint), cameras)
+                images = draw(frame, cameras)
             with watch.measure("encoding"):
                 pairs = zip(cameras, images, strict=True)
                 files = {f"{safe_name(camera.name)}.png": encode_image(image, "png") for camera, image in pairs}

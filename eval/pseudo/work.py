@@ -1,7 +1,7 @@
 """What the workers of a build do: first each log's file and its part of the trajectory bank, then the cases."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +16,13 @@ from swerve.data.samples.shards import file_digest
 from swerve.data.source import Source
 from swerve.data.stopwatch import Stopwatch
 from swerve.eval.compiling import announce_compilation
-from swerve.eval.pseudo.frames import CaseRecord, frames_of_case
 from swerve.eval.pseudo.make import make_case
-from swerve.eval.pseudo.options import BuildOptions, ViewKind
-from swerve.eval.pseudo.records import Note, scene_rows, write_note
-from swerve.eval.pseudo.renderers import LogRenderer, Renderers
-from swerve.eval.pseudo.store import case_path, load_log, log_path, save_case, save_log, views_path
+from swerve.eval.pseudo.options import BuildOptions
+from swerve.eval.pseudo.records import Note, write_note
+from swerve.eval.pseudo.renderers import Renderers
+from swerve.eval.pseudo.store import load_log, log_path, save_log
 from swerve.eval.pseudo.timing import moments_of
-from swerve.eval.pseudo.views import write_views
+from swerve.eval.pseudo.write import CaseWriter
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.viewpoints import LogGeometry, prepare
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions, TrajectoryBank, bank_of
@@ -144,15 +143,14 @@ class CaseWork:
         """Loads a log of the benchmark.
 
         Raises:
-            SwerveError: its file is damaged.
+            SwerveError: its file is damaged, or it cannot be drawn.
         """
         announce_compilation()
         with watch.measure("loading"):
             bank, loaded = self.bank, load_log(log_path(self.folder, safe_name(log)))
             moments, broken = _moments(loaded, self.options)
-        with watch.measure("drawing"):
-            drawers = {kind: renderer.prepare(loaded) for kind, renderer in self.renderers.items()}
-        return OpenedCases(self, prepare(loaded), bank, moments, broken, drawers, watch)
+        writer = CaseWriter.of(self.folder, loaded, self.renderers, self.options, watch)
+        return OpenedCases(self, prepare(loaded), bank, moments, broken, writer, watch)
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ class OpenedCases:
         bank: of all logs.
         moments: steps at which cases are.
         broken: steps that make none because of a gap in time.
-        drawers: of the log's views, by kind.
+        writer: of their files.
         watch: measures the stages.
     """
 
@@ -174,7 +172,7 @@ class OpenedCases:
     bank: TrajectoryBank
     moments: list[int]
     broken: list[int]
-    drawers: Mapping[ViewKind, LogRenderer]
+    writer: CaseWriter
     watch: Stopwatch
 
     @property
@@ -196,26 +194,14 @@ class OpenedCases:
             dropped=made.dropped,
             message=made.message,
             rejected=made.rejected,
+            unfit=(),
+            unseen=(),
             gaps=tuple(int(log.times_us[step]) for step in self.broken) if chunk == 0 else (),
             scenes=(),
             files={},
         )
         if made.record is not None:
-            note = self._written(note, made.record)
+            note = self.writer.write(note, made.record)
         with self.watch.measure("writing"):
             write_note(self.work.folder, note)
         return Made(len(note.scenes))
-
-    def _written(self, note: Note, record: CaseRecord) -> Note:
-        """Writes the files of a case; the note with what is in them."""
-        folder, case = self.work.folder, note.case
-        group, frames = frames_of_case(self.geometry.log, record)
-        paths = [case_path(folder, case)]
-        ordered = [frames[token] for token in group.tokens]
-        for kind, drawer in self.drawers.items():
-            paths.append(views_path(folder, case, kind))
-            write_views(paths[-1], ordered, drawer, self.work.options.size, self.watch)
-        with self.watch.measure("writing"):
-            save_case(paths[0], record)
-        sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
-        return replace(note, scenes=tuple(scene_rows(case, record, group, frames)), files=sizes)

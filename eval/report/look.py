@@ -59,6 +59,10 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
   border-radius: 6px; font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .views { display: grid; grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: 6px; }
 .views figure { max-width: 480px; } .views img { display: block; width: 100%; height: auto; }
+.views + .views { margin-top: 6px; }
+.differences { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+.differences th, .differences td { padding: 3px 9px; text-align: right; white-space: nowrap; }
+.differences th:first-child, .differences td:nth-child(-n+3) { text-align: left; }
 .views figcaption { padding: 3px 7px 4px; font-size: 11px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 14px 0; font-size: 12px; color: #b4bbc8; }
 .legend li { display: flex; align-items: center; gap: 6px; }

@@ -11,11 +11,12 @@ import pyarrow as pa
 from swerve.data.files import make_folder, write_atomically
 from swerve.eval.context import Context, build_context
 from swerve.eval.pseudo.case import Case
+from swerve.eval.pseudo.differences import Seen, differences
 from swerve.eval.pseudo.results import Results
 from swerve.eval.report.look import SCRIPT, STYLE
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.standing import FrameRow, Standing, case_rows, standings
-from swerve.eval.report.tables import distribution, footnotes, head, leaderboard, sub_scores
+from swerve.eval.report.tables import distribution, footnotes, head, leaderboard, sub_scores, view_differences
 from swerve.eval.report.worst import case_story, shown_frames
 from swerve.rasterizer.webpage import webpage
 from swerve.scenes.primitives import build_static
@@ -28,7 +29,7 @@ class Cases(Protocol):
     """Where cases come from: `swerve.eval.pseudo.store.Benchmark`."""
 
     def scenes(self) -> pa.Table:
-        """A row per frame; `token` and name of the `case` are looked at."""
+        """A row per frame; `token`, name of the `case` and what is `unfit` are looked at."""
 
     def rejections(self) -> pa.Table:
         """A row per start point that was tried and not used; `reason` is looked at."""
@@ -81,10 +82,18 @@ def report_page(benchmark: Cases, results: Results, options: ReportOptions) -> s
     panes = [_pane(one, anchors[one.label], results, stories, options) for one in ranked]
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
     body = (
-        f'{head(options.title, results)}{leaderboard(ranked, anchors)}<nav class="tabs" id="tabs">{tabs}</nav>'
-        f"{''.join(panes)}{footnotes(benchmark.rejections())}"
+        f"{head(options.title, results)}{leaderboard(ranked, anchors)}{_between_views(ranked, results)}"
+        f'<nav class="tabs" id="tabs">{tabs}</nav>'
+        f"{''.join(panes)}{footnotes(benchmark.rejections(), benchmark.scenes())}"
     )
     return webpage(options.title, body, STYLE, SCRIPT)
+
+
+def _between_views(ranked: Sequence[Standing], results: Results) -> str:
+    """The differences between kinds of views, if planners saw several."""
+    seen = {label: Seen(**one) for label, one in results.substrate.get("views", {}).items()}
+    tables = {one.label: one.table for one in ranked}
+    return view_differences(differences(tables, results.groups, seen))
 
 
 def _pane(standing: Standing, anchor: str, results: Results, stories: Stories, options: ReportOptions) -> str:
@@ -117,9 +126,11 @@ def _told(case: Case, results: Results, places: Mapping[str, int], options: Repo
     static = build_static(case.frames[case.group.now].viewpoint.scene.log.road_map)
     contexts: dict[str, Context] = {}
     for label, place in places.items():
+        seen = results.substrate.get("views", {}).get(label, {}).get("kind")
+        own = case.showing(seen) if seen in case.kinds else case
         rows = case_rows(results, label, case.group)
         first, follow = (_replay(case, row, contexts, results) for row in shown_frames(rows))
-        yield label, case_story(place, case, rows, (first, follow), static, options.cameras.get(label))
+        yield label, case_story(place, own, rows, (first, follow), static, options.cameras.get(label))
 
 
 def _replay(case: Case, row: FrameRow, contexts: dict[str, Context], results: Results) -> Replay:

@@ -8,12 +8,9 @@ import pyarrow.compute as pc
 from jaxtyping import Float
 
 from swerve.eval.aggregate import COLUMNS, Group, Table, Weighting, weigh
+from swerve.eval.pseudo.differences import SCORE, bootstrap, case_scores
 from swerve.eval.pseudo.results import Results
 from swerve.eval.reasons import Reason
-from swerve.scenes.randomness import keyed_generator
-
-SCORE = COLUMNS.index("score")
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -112,29 +109,11 @@ def chain_scores(rows: tuple[FrameRow, ...]) -> Float[np.ndarray, "2 2"]:
     return np.stack([scores[:2], (weights * followed).sum(axis=0) / weights.sum(axis=0)], axis=1)
 
 
-def bootstrap(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    """2.5 % and 97.5 % quantiles of the mean of 2000 samples drawn with replacement; the same every time."""
-    draws = keyed_generator(0, "report", "bootstrap").integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _standing(results: Results, label: str, weighting: Weighting) -> Standing:
     table = weigh(results.scores(label), results.groups, weighting)
-    cases = _case_scores(table, results.groups)
+    cases = case_scores(table, results.groups)
     failed = results.of(label)["failed"].to_numpy(zero_copy_only=False)
     return Standing(label, table, cases, bootstrap(cases), int(failed.sum()), len(failed))
-
-
-def _case_scores(table: Table, groups: tuple[Group, ...]) -> Float[np.ndarray, "g"]:
-    """Mean over both chains of stage one times weighted stage two; a group's rows stand together in the table."""
-    scores, weights, first, found = table.values[:, SCORE], table.weights, 0, []
-    for group in groups:
-        here = slice(first + 2, first + len(group.tokens))
-        parts = (weights[here] * scores[here]).reshape(-1, 2).sum(axis=0) / weights[here].reshape(-1, 2).sum(axis=0)
-        found.append(float((scores[first : first + 2] * parts).mean()))
-        first += len(group.tokens)
-    return np.array(found)
 
 
 def _frame_row(row: dict[str, Any]) -> FrameRow:

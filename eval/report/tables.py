@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from swerve.eval.pseudo.differences import Difference
 from swerve.eval.pseudo.results import Results
 from swerve.eval.report.standing import SCORE, Standing
 from swerve.eval.report.svg import histogram
@@ -80,11 +81,40 @@ def distribution(standing: Standing) -> str:
     )
 
 
-def footnotes(rejections: pa.Table) -> str:
+def view_differences(found: Sequence[Difference]) -> str:
+    """What planners gain when they see other views; nothing where none saw two kinds."""
+    if not found:
+        return ""
+    cells = "".join(f"<th>{name}</th>" for name in SHORT)
+    rows = "".join(_difference_rows(one) for one in found)
+    return (
+        "<h2>Between views</h2><p>What a planner's scores gain, times 100, when it sees the first kind of views rather "
+        "than the other, on the same cases. The interval (95 %) is over cases drawn anew.</p>"
+        '<table class="differences"><tr><th>planner</th><th>views</th><th></th><th>score</th>'
+        f"{cells}</tr>{rows}</table>"
+    )
+
+
+def _difference_rows(one: Difference) -> str:
+    low, high = (f"{100 * value:+.2f}" for value in one.interval)
+    kinds = f"{html.escape(one.after)} − {html.escape(one.before)}"
+    first = (
+        f"<tr><th>{html.escape(one.planner)}</th><td>{kinds}</td><td>both stages</td>"
+        f'<td><b>{100 * one.score:+.2f}</b> [{low}, {high}]</td><td colspan="{len(SHORT)}"></td></tr>'
+    )
+    stages = []
+    for name, values in (("stage one", one.stage_one), ("stage two", one.stage_two)):
+        cells = "".join(f"<td>{100 * value:+.1f}</td>" for value in (values[SCORE], *values[:SCORE]))
+        stages.append(f"<tr><td></td><td></td><td>{name}</td>{cells}</tr>")
+    return first + "".join(stages)
+
+
+def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
     """What the numbers mean, and what they do not.
 
     Args:
         rejections: a row for each start point that the benchmark tried and did not use, with its `reason`.
+        scenes: a row for each frame, with what its splat views miss as `unfit`.
     """
     counts = Counter(rejections["reason"].to_pylist()).most_common()
     told = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
@@ -100,10 +130,24 @@ def footnotes(rejections: pa.Table) -> str:
         "<p><b>Forgiven.</b> In stage one, a sub-score that the human driver fails as well counts as 1. A planner that "
         "raises an error, or gives no plan that can be driven, gets 0 in that frame.</p>"
         f"<p><b>Rejected.</b> Start points that the benchmark tried and did not use: {told or 'none'}.</p>"
+        f"{_flagged(scenes)}"
         "<p><b>Intervals</b> tell how much the score depends on which cases were drawn. They say nothing of the "
         "benchmark's own limits: the others drive by a simple policy, follow-up frames are made and not recorded, and "
         "scores with different lines at the top of this page must not be compared. See docs/evaluate.md, "
         "docs/benchmark.md and docs/scores.md.</p></div>"
+    )
+
+
+def _flagged(scenes: pa.Table) -> str:
+    """How many frames have splat views that the gate finds unfit, and why."""
+    missed = [text for text in scenes["unfit"].to_pylist() if text]
+    if not missed:
+        return ""
+    counts = Counter(name for text in missed for name in text.split(",")).most_common()
+    told = ", ".join(f"{count} {html.escape(name.replace('_', ' '))}" for name, count in counts)
+    return (
+        f"<p><b>Unfit splat views.</b> {len(missed)} of {len(scenes)} frames have a splat view that misses a threshold "
+        f"of the gate (docs/splat_quality.md): {told}.</p>"
     )
 
 

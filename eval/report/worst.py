@@ -19,6 +19,8 @@ from swerve.scenes.primitives import Primitives
 
 _CHAINS = ("now", "0.5 s before")
 _WIDTH = 480
+# What captions say of views, by kind.
+_LABELS = {"raster": ", raster", "photo": ", photograph (drawn, a stand-in)", "splat": ", splats"}
 
 
 def shown_frames(rows: Sequence[FrameRow]) -> tuple[FrameRow, FrameRow]:
@@ -87,7 +89,7 @@ def legend() -> str:
 
 
 def camera_views(case: Case, frame: Frame, names: Sequence[str] | None, most: int = 3) -> str:
-    """What the planner saw: the cameras that look ahead the most, from left to right.
+    """What the planner saw: the cameras that look ahead the most, from left to right; below, other kinds of views.
 
     Args:
         case: where images come from.
@@ -101,9 +103,13 @@ def camera_views(case: Case, frame: Frame, names: Sequence[str] | None, most: in
     chosen = _front([camera for camera in cameras if names is None or camera.name in names], most)
     if case.views is None or not chosen:
         return '<p class="note">The benchmark has no camera views.</p>'
-    images = case.views.images(frame, [camera.name for camera in chosen])
-    views = "".join(_view(camera.name, images[camera.name]) for camera in chosen)
-    return f'<div class="views">{views}</div>'
+    rows = []
+    for kind, views in case.kinds.items():
+        images, label = views.images(frame, [camera.name for camera in chosen]), _LABELS.get(kind, "")
+        seen = ", which it saw" if case.beside and kind == case.kind else ""
+        figures = (_view(f"{camera.name}{label}{seen}", images[camera.name]) for camera in chosen)
+        rows.append(f'<div class="views">{"".join(figures)}</div>')
+    return "".join(rows)
 
 
 def _front(cameras: Sequence[Camera], most: int) -> list[Camera]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from swerve.eval.closed_loop.course import build_course
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout import Rollout, drive_course
 from swerve.eval.closed_loop.views import RolloutViews
-from swerve.eval.compiling import announce_compilation
 from swerve.eval.pseudo.case import Case
 from swerve.eval.pseudo.observe import wants_images
+from swerve.eval.pseudo.opened import OpenedCases, open_cases
 from swerve.eval.pseudo.store import Benchmark
 from swerve.eval.study.frames import study_frames, thinned
 from swerve.eval.study.options import Member, StudyOptions
@@ -72,46 +72,28 @@ class StudyWork:
         ]
         return [CaseRecord.from_bytes(path.read_bytes()) for path in paths if path.is_file()]
 
-    def open(self, log: str, watch: Stopwatch) -> "OpenedCases":
+    def open(self, log: str, watch: Stopwatch) -> OpenedCases:
         """The cases of a log.
 
         Raises:
             SwerveError: a planner cannot be loaded.
         """
-        announce_compilation()
         with watch.measure("loading"):
             sees = any(wants_images(planner) for planner in self.planners.values())
             views = RolloutViews(*self.benchmark.sight(log)) if sees else None
-        return OpenedCases(self, log, self.benchmark.cases(log), views, watch)
+        return open_cases(self.benchmark, log, partial(self._studied, views, watch), watch)
 
-
-@dataclass(frozen=True)
-class OpenedCases:
-    """A log of the benchmark, whose cases are studied one by one."""
-
-    work: StudyWork
-    log: str
-    cases: tuple[str, ...]
-    views: RolloutViews | None
-    watch: Stopwatch
-
-    @property
-    def chunks(self) -> int:
-        """One for each case."""
-        return len(self.cases)
-
-    def make(self, chunk: int, report: Report) -> Made:
+    def _studied(self, views: RolloutViews | None, watch: Stopwatch, chunk: int, case: Case, report: Report) -> Made:
         """Studies a case and writes its record.
 
         Raises:
             SwerveError: a frame cannot be scored or driven from.
         """
-        options = self.work.options
-        with self.watch.measure("reading"):
-            case = thinned(self.work.benchmark.case(self.cases[chunk]), options.density, options.seed)
-        record = study_case(case, self.work.planners, options, self.views, self.watch, report)
-        with self.watch.measure("writing"):
-            write_atomically(record_path(self.work.folder, self.log, chunk), record.to_bytes())
+        options = self.options
+        case = thinned(case, options.density, options.seed)
+        record = study_case(case, self.planners, options, views, watch, report)
+        with watch.measure("writing"):
+            write_atomically(record_path(self.folder, case.log, chunk), record.to_bytes())
         return Made(_plans(case, options, len(record.planners)), tuple(failures_of(record)))
 
 

@@ -1,5 +1,7 @@
 """The command hands on what it is told, and tells what came of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -20,6 +22,9 @@ COUNTS = {
     "frames": 40,
     "rejected_starts": {"collision": 4, "off_road": 9},
     "dropped_cases": {"few_follow_ups": 1},
+    "unfit_follow_ups": 4,
+    "unfit_because": {"vehicle_iou": 3, "covered": 2},
+    "tracks_without_gaussians": 5,
     "bytes_of_cases": 1,
 }
 TIMING = {"frames": 40, "seconds": 2.0, "frames_per_second": 20.0, "worker_seconds": {"drawing": 1.0}}
@@ -30,8 +35,8 @@ def told(monkeypatch):
     """Arguments of the build that the command asks for."""
     calls = []
 
-    def build(sources, folder, options, workers, console):
-        calls.append((sources, folder, options, workers))
+    def build(sources, folder, options, workers, console, splats):
+        calls.append((sources, folder, options, workers, splats))
         failures = (Failure("a-log", "", "", "is broken"),) if workers == 7 else ()
         return BuildReport(COUNTS, TIMING, failures)
 
@@ -46,17 +51,17 @@ def run(*arguments):
 def test_without_options_it_is_the_papers_grid(told, tmp_path):
     result = run("town:2", "town:1", str(tmp_path))
     assert result.exit_code == 0
-    sources, folder, options, workers = told[0]
+    sources, folder, options, workers, splats = told[0]
     assert [source.kind for source in sources] == ["town", "town"]
-    assert (folder, options, workers) == (tmp_path, BuildOptions(), None)
+    assert (folder, options, workers, splats) == (tmp_path, BuildOptions(), None, None)
 
 
 def test_options_are_handed_on(told, tmp_path):
     text = (
-        "--every 4 --traffic log-replay --least 2 --most 9 --views none --size own --style surfaces --rig default "
+        "--every 4 --traffic log-replay --least 2 --most 9 --views both --size own --style surfaces --rig default "
         "--seed 3 --workers 2 --lateral 1 --lateral-step 0.25 --longitudinal-step 2 --reach 3 --headings=-5,0,5 "
         "--speeds 0,1 --histories synthesis --bank-speed 2 --bank-acceleration 3 --bank-heading 10 --bank-across 0.5 "
-        "--bank-along 1"
+        "--bank-along 1 --splats fits --gate drop"
     )
     assert run("town:1", str(tmp_path), *text.split()).exit_code == 0
     grid = FollowUpOptions(
@@ -73,8 +78,8 @@ def test_options_are_handed_on(told, tmp_path):
         bank_across=0.5,
         bank_along=1.0,
     )
-    expected = BuildOptions(4.0, 2, 9, "log-replay", grid, (), "surfaces", "default", None, 3)
-    assert told[0][2:] == (expected, 2)
+    expected = BuildOptions(4.0, 2, 9, "log-replay", grid, ("raster", "splat"), "drop", "surfaces", "default", None, 3)
+    assert told[0][2:] == (expected, 2, Path("fits"))
 
 
 def test_it_tells_counts_reasons_and_failures(told, tmp_path):
@@ -82,6 +87,8 @@ def test_it_tells_counts_reasons_and_failures(told, tmp_path):
     assert result.exit_code == 1
     for text in ("3 cases of 2 logs", "17 follow-ups (10 bank, 7 synthesis)", "few_follow_ups", "a-log: is broken"):
         assert text in result.output
+    assert "4 follow-ups have unfit splat views (2 covered, 3 vehicle_iou)" in result.output
+    assert "5 tracks have no Gaussians" in result.output
     # The most frequent reason first.
     assert result.output.index("off_road") < result.output.index("collision")
 
@@ -89,6 +96,9 @@ def test_it_tells_counts_reasons_and_failures(told, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
+        (["--views", "raster,raster"], "views: 'raster' is given twice"),
+        (["--views", "film"], "views: 'film' is not known, choose among raster, photo, splat"),
+        (["--views", "splat"], "there is nothing to draw splat views with. Give --splats FOLDER"),
         (["--size", "big"], "size: 'big' must be WIDTHxHEIGHT"),
         (["--headings", "a,b"], "headings: 'a,b' must be numbers between commas"),
         (["--headings", ""], "headings and speeds need a value each"),

@@ -8,12 +8,13 @@ from town_logs import town
 from wheel_planners import Follows, Keeps, Looks
 
 from swerve.data.samples.trajectories import history_of
+from swerve.data.town.photographs import PhotoStudio
 from swerve.eval import build_context
 from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_course
 from swerve.eval.closed_loop.picture import rollout_picture
 from swerve.eval.closed_loop.views import tracks_at_step, world_from_ego
 from swerve.eval.pdm_closed import reference_trajectory
-from swerve.eval.pseudo.renderers import RasterRenderer
+from swerve.eval.pseudo.renderers import PhotoRenderer, RasterRenderer
 from swerve.eval.trajectories import to_world
 from swerve.rasterizer import Style, render
 from swerve.scenes import LightState, Scene, SwerveError
@@ -161,6 +162,22 @@ def test_cameras_see_the_scene_as_it_is_driven():
         assert (np.abs(image.astype(int) - known).max(axis=-1) > 8).mean() < 0.01
         assert not image.flags.writeable
     assert not np.array_equal(planner.told[0].images["front"], planner.told[3].images["front"])
+
+
+def test_photographs_are_taken_on_the_way():
+    """At the start that of the log's moment; 2 s on, one of where the car and the others are then."""
+    log = town(3)
+    start, views = viewpoint(log, 60), RolloutViews(PhotoRenderer(2).prepare(log), (64, 36))
+    planner, course = Looks((log.cameras[0].name,)), course_from(start, rate=0.5, seconds=4.0)
+    rollout = drive_course(course, planner, views)
+    (camera,) = planner.told[0].cameras
+    studio = PhotoStudio(log, 2)
+    first = studio.photograph([camera], log.ego.world_from_ego[60], log.tracks.at(slice(60, 61)), log.lights.at([60]))
+    assert (planner.told[0].images[camera.name] == first[0].rgb).mean() > 0.99
+    pose, tracks = world_from_ego(course, rollout.states, 20), tracks_at_step(course, rollout.traffic, 20)
+    then = studio.photograph([camera], pose, tracks, log.lights.at([80]))
+    np.testing.assert_array_equal(planner.told[1].images[camera.name], then[0].rgb)
+    assert (then[0].rgb == first[0].rgb).mean() < 0.9
 
 
 def test_ego_and_others_stand_on_the_ground():

@@ -10,9 +10,12 @@ import pytest
 from PIL import Image
 from reported import HOSTILE, PLANNERS, HandMade, cases, results
 
+from swerve.eval.pseudo.differences import Seen, differences
 from swerve.eval.pseudo.results import Results
 from swerve.eval.report.page import ReportOptions, report_page, write_report
 from swerve.eval.report.standing import standings
+from swerve.eval.report.tables import view_differences
+from swerve.eval.report.worst import camera_views
 
 VOID = ("meta", "img", "br", "link")
 
@@ -127,3 +130,37 @@ def test_the_page_is_the_same_every_time(tmp_path):
     assert written.decode() == report_page(HandMade(), _of_slow_alone(), options)
     assert written.decode().count('<article class="case">') == len(cases())
     assert "The 2 worst cases" in written.decode()
+
+
+def test_kinds_of_views_stand_side_by_side():
+    case = next(iter(cases().values()))
+    frame = case.frames[case.group.now]
+    alone = camera_views(case, frame, None, 2)
+    both = camera_views(replace(case, kind="raster", beside={"photo": case.views}), frame, None, 2)
+    assert (alone.count("<img"), both.count("<img")) == (2, 4)
+    assert "which it saw" not in alone
+    assert both.count("raster, which it saw</figcaption>") == 2
+    assert both.count("photograph (drawn, a stand-in)</figcaption>") == 2
+
+
+def test_differences_between_views_are_told(page):
+    assert "Between views" not in page
+    ranked = {one.label: one for one in standings(results(), "navsim-exact")}
+    seen = {"slow": Seen("<b>one", "raster"), "drifts right": Seen("<b>one", "photo"), HOSTILE: Seen("two", "raster")}
+    found = differences({label: one.table for label, one in ranked.items()}, results().groups, seen)
+    assert [(one.planner, one.before, one.after) for one in found] == [("<b>one", "raster", "photo")]
+    told = view_differences(found)
+    gain = ranked["drifts right"].score - ranked["slow"].score
+    assert found[0].score == pytest.approx(gain)
+    cases_gain = ranked["drifts right"].cases - ranked["slow"].cases
+    assert found[0].interval == pytest.approx((cases_gain.min(), cases_gain.max())), "of two cases"
+    assert f"<b>{100 * gain:+.2f}</b>" in told
+    assert "<td>photo − raster</td>" in told
+    assert "&lt;b&gt;one" in told
+    progress = ranked["drifts right"].table.stage_one[4] - ranked["slow"].table.stage_one[4]
+    assert f"<td>{100 * progress:+.1f}</td>" in told
+
+
+def test_unfit_splat_views_are_told(page):
+    assert "1 of 2 frames have a splat view that misses a threshold" in page
+    assert "1 covered, 1 vehicle iou" in page

@@ -13,7 +13,7 @@ from swerve.data.stopwatch import Stopwatch
 from swerve.eval.closed_loop import ClosedLoopOptions, drive
 from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
 from swerve.eval.closed_loop.views import RolloutViews
-from swerve.eval.pseudo.renderers import own_renderers
+from swerve.eval.pseudo.kinds import own_renderers
 from swerve.eval.study.options import Member, StudyOptions
 from swerve.eval.study.run import PAGE, PLANNERS, SCATTER, STUDY, run_study
 from swerve.eval.study.work import study_case

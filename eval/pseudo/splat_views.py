@@ -1,0 +1,113 @@
+"""Scenes of Gaussians, fitted to logs by `swerve fit`, drawn with everybody where an instant has them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from swerve.data.files import safe_name
+from swerve.data.splats import read_splats
+from swerve.eval.pseudo.renderers import Instant
+from swerve.rasterizer.splats import SplatFrame, SplatScene, SplatView, render_splats
+from swerve.scenes import Camera, Log, SwerveError, Tracks
+from swerve.scenes.primitives.primitives import NO_INSTANCE
+from swerve.scenes.transforms import upright
+
+_GRAPH, _FIT = "graph.json", "fit.json"
+
+
+@dataclass(frozen=True)
+class SplatRenderer:
+    """Gaussians that were fitted to each log.
+
+    Attributes:
+        folder: of `swerve fit`: a scene in `folder / safe_name(log)` for each log.
+    """
+
+    folder: Path
+
+    @cached_property
+    def name(self) -> str:
+        """As in `ViewRenderer`; it has a digest of all scenes of the folder, but not where that lies."""
+        digest = hashlib.sha256()
+        for path in sorted(path for path in self.folder.glob("*/*") if path.name == _GRAPH or path.suffix == ".ply"):
+            digest.update(path.relative_to(self.folder).as_posix().encode())
+            digest.update(path.read_bytes())
+        return f"splat-{digest.hexdigest()[:16]}"
+
+    @cached_property
+    def stand_in(self) -> bool:
+        """Whether a scene was fitted to pictures that stand in for photographs, as those of towns are."""
+        fits = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{_FIT}")]
+        return any(fit.get("source") == "town" for fit in fits)
+
+    def check(self, log: Log) -> None:
+        """As in `ViewRenderer`.
+
+        Raises:
+            SwerveError: no scene is fitted to the log.
+        """
+        if not (self.folder / safe_name(log.name) / _GRAPH).is_file():
+            raise SwerveError(
+                f"log {log.name}: no splat scene in {self.folder / safe_name(log.name)}. Fit it with swerve fit, or "
+                "build without splat views"
+            )
+
+    def prepare(self, log: Log) -> "LogSplats":
+        """As in `ViewRenderer`.
+
+        Raises:
+            SwerveError: no scene is fitted to the log, or its files are damaged.
+        """
+        self.check(log)
+        return LogSplats(read_splats(self.folder / safe_name(log.name)))
+
+
+@dataclass(frozen=True)
+class LogSplats:
+    """See `LogRenderer`.
+
+    Attributes:
+        scene: of the log. The poses and times of its nodes are not looked at: tracks say where things are.
+    """
+
+    scene: SplatScene
+
+    def draw(self, instant: Instant, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+        """As in `LogRenderer`. Tracks without Gaussians are not seen, see `without_gaussians`."""
+        return [view.rgb for view in self.views(instant, cameras, ("rgb",)) if view.rgb is not None]
+
+    def views(self, instant: Instant, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
+        """The same with other outputs; instances are numbered as in rasters of the instant."""
+        frame = frame_with(self.scene, instant.tracks)
+        return render_splats(frame, cameras, instant.world_from_ego[None], outputs)[0]
+
+    def without_gaussians(self, tracks: Tracks) -> set[str]:
+        """Ids of the tracks that are there at some step, and that the scene has no node of."""
+        return {tracks.ids[row] for row in np.flatnonzero(tracks.valid.any(axis=1))} - {
+            node.name for node in self.scene.nodes
+        }
+
+
+def frame_with(scene: SplatScene, tracks: Tracks) -> SplatFrame:
+    """A scene with its nodes where tracks of the same ids are; nodes whose track is not there are left out.
+
+    Args:
+        scene: background, sky and nodes, in the frames of their tracks' boxes.
+        tracks: a single step. The instance of a node is its track's row + 1, as in rasters.
+    """
+    nodes = {node.name: node for node in scene.nodes}
+    parts, owners = [scene.background], [NO_INSTANCE]
+    for row in np.flatnonzero(tracks.valid[:, 0]):
+        node = nodes.get(tracks.ids[row])
+        if node is not None:
+            local_from_node = upright(tracks.positions[row, 0] - scene.origin, float(tracks.headings[row, 0]))
+            parts.append(node.gaussians.moved(local_from_node))
+            owners.append(int(row) + 1)
+    instances: Int32[np.ndarray, "n"] = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
+    return SplatFrame(parts[0].joined(*parts[1:]), instances, scene.origin, scene.sky)

@@ -1,0 +1,43 @@
+"""Folders as `swerve fit` makes them, with scenes made by hand."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from swerve.data.files import safe_name
+from swerve.data.splats import write_splats
+from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatScene
+from swerve.scenes import Log
+from swerve.scenes.transforms import upright
+
+
+def blobs(means, scale=0.5, color=(1.0, 0.0, 0.0)) -> Gaussians:
+    """Opaque balls of one colour."""
+    count = len(means)
+    harmonics = (np.array(color) - 0.5) / 0.28209479177387814
+    return Gaussians(
+        np.array(means, np.float32).reshape(count, 3),
+        np.tile(np.float32([1, 0, 0, 0]), (count, 1)),
+        np.full((count, 3), np.log(scale), np.float32),
+        np.full(count, 6.0, np.float32),
+        np.tile(harmonics.astype(np.float32), (count, 1, 1)),
+    )
+
+
+def scene_of(log: Log, without: Collection[str] = ()) -> SplatScene:
+    """A red ball in the middle of every track, and a blue one far off; nothing on the ground."""
+    nodes = []
+    for row, name in enumerate(log.tracks.ids):
+        if name not in without:
+            poses = upright(log.tracks.positions[row], log.tracks.headings[row])
+            nodes.append(RigidNode(name, row + 1, blobs([(0, 0, 0)]), log.times_us, poses))
+    origin = log.ego.positions[0].copy()
+    return SplatScene(blobs([(500, 0, 0)], 1.0, (0, 0, 1)), tuple(nodes), origin, Sky.constant((0.2, 0.3, 0.4)))
+
+
+def write_fits(folder: Path, *logs: Log, without: Collection[str] = ()) -> Path:
+    """The scenes of logs, each in its place."""
+    for log in logs:
+        write_splats(scene_of(log, without), folder / safe_name(log.name))
+    return folder
