@@ -6,6 +6,8 @@ its code.
 
 from dataclasses import dataclass, field
 
+from swerve.rasterizer.backends import SplatBackend
+
 
 @dataclass(frozen=True)
 class Growth:
@@ -37,14 +39,22 @@ class Growth:
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate of learning that falls geometrically over the fit."""
+    """A rate of learning that falls geometrically over the fit.
+
+    Attributes:
+        first: at the start.
+        last: at the end.
+        warm_up: share of the fit during which it rises from zero to what it would be.
+    """
 
     first: float
     last: float
+    warm_up: float = 0.0
 
     def at(self, progress: float) -> float:
         """When so much of the fit is done, 0 to 1."""
-        return self.first * (self.last / self.first) ** progress
+        share = min(progress / self.warm_up, 1.0) if self.warm_up else 1.0
+        return share * self.first * (self.last / self.first) ** progress
 
 
 @dataclass(frozen=True)
@@ -60,10 +70,10 @@ class Rates:
         others: of harmonics above it, a twentieth.
         sky: of the sky's harmonics; ours, as all pixels pull at one set.
         exposures: 3DGS's code.
-        ego_turns: radians (MTGS), reached after a twentieth of the fit, and so the poses that follow.
-        ego_shifts: metres (MTGS).
-        box_turns: radians (MTGS).
-        box_shifts: metres (MTGS).
+        ego_turns: radians (MTGS), and so the next three.
+        ego_shifts: metres.
+        box_turns: radians.
+        box_shifts: metres.
     """
 
     means: Rate = Rate(1.6e-4, 1.6e-6)
@@ -74,8 +84,8 @@ class Rates:
     others: Rate = Rate(1.25e-4, 1.25e-4)
     sky: Rate = Rate(1e-2, 1e-3)
     exposures: Rate = Rate(1e-2, 1e-3)
-    ego_turns: Rate = Rate(1e-4, 5e-7)
-    ego_shifts: Rate = Rate(1e-4, 5e-7)
+    ego_turns: Rate = Rate(1e-4, 5e-7, 0.05)
+    ego_shifts: Rate = Rate(1e-4, 5e-7, 0.05)
     box_turns: Rate = Rate(1e-5, 5e-6)
     box_shifts: Rate = Rate(5e-4, 1e-4)
 
@@ -105,7 +115,7 @@ class FitOptions:
         growth: when and where Gaussians are added and taken away.
         seed: of the order of images, and of where split Gaussians land.
         threads: of the CPU.
-        backend: of the drawing.
+        backend: of the drawing; see `differentiable_splats`.
     """
 
     steps: int = 2000
@@ -122,9 +132,9 @@ class FitOptions:
     exposure: float = 0.1
     refine_egos: bool = False
     refine_boxes: bool = False
-    poses: float = 0.1
+    poses: float = 0.01
     rates: Rates = field(default_factory=Rates)
     growth: Growth = field(default_factory=Growth)
     seed: int = 0
     threads: int = 1
-    backend: str = "cpu"
+    backend: SplatBackend = "auto"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from swerve.rasterizer.backends import SplatBackend, resolved_for_splats
 from swerve.rasterizer.splats.differentiable import torch
 from swerve.rasterizer.splats.fit_options import FitOptions
 from swerve.rasterizer.splats.graph import Drawing, drawn, exposures_of, graph_of
@@ -27,8 +28,6 @@ from swerve.scenes import SwerveError
 _GROUND_EVERY = 100
 # Half a car's length: what the rate of nodes' means is a multiple of, metres.
 _NODE_EXTENT = 2.5
-# Poses learn at full rate after this share of the fit, as in MTGS.
-_WARM_UP = 0.05
 
 
 class Fitting:
@@ -52,7 +51,7 @@ class Fitting:
     ) -> None:
         self.options, self.shots = options, shots
         self._ground, self._extents = ground, (_extent(shots), _NODE_EXTENT)
-        self.graph = graph_of(start, shots, self._extents, options.rates, "cpu")
+        self.graph = graph_of(start, shots, self._extents, options.rates, _device(options.backend))
         unknown = np.full(3, np.inf)
         halves = [sizes.get(node.name, unknown) / 2 + options.outside_from for node in start.nodes]
         self._halves = np.array(halves, np.float32).reshape(-1, 3)
@@ -172,6 +171,11 @@ class Fitting:
             return None
         means, options = self.graph.still["means"].detach().cpu().numpy(), self.options
         return ground_band(means, self.graph.start.origin, self._ground, options.ground_above, options.ground_below)
+
+
+def _device(backend: SplatBackend) -> str:
+    """Where Gaussians are kept to be drawn."""
+    return "cpu" if resolved_for_splats(backend) == "numba" else "cuda"
 
 
 def _extent(shots: Sequence[Shot]) -> float:

@@ -146,7 +146,7 @@ def drawn(graph: Graph, shot: Shot, moment: int, options: FitOptions) -> Drawing
     centers = tensors[0].new_zeros((len(tensors[0]), 2)).requires_grad_()
     camera_from_local = _camera_pose(graph, shot, moment, options)
     color, depth, alpha = differentiable_splats(
-        *tensors, shot.camera, camera_from_local, centers=centers, threads=options.threads
+        *tensors, shot.camera, camera_from_local, centers, options.threads, options.backend
     )
     sky = sky_seen(graph.common["sky"], shot.camera, camera_from_local.detach().numpy())
     return Drawing(color + (1 - alpha[..., None]) * sky, depth, alpha, tensors[2], centers, rows)

@@ -21,7 +21,7 @@ def image_terms(
     """Weighted differences of colour, similarity and depth, over the pixels that count.
 
     Both colour and similarity are of the exposed drawing (MTGS takes the raw one for the similarity). Ignored pixels
-    are alike in the similarity: it is the mean over all windows.
+    are black in both for the similarity, which is the mean over all windows.
 
     Args:
         drawing: of the scene.
@@ -33,12 +33,12 @@ def image_terms(
     truth = torch.from_numpy(shot.image).to(color.device).float() / 255
     counts = counted(shot)
     keep = None if counts is None else torch.from_numpy(counts).to(color.device)
-    off = (color - truth).abs()
+    share: float | torch.Tensor = 1.0
     if keep is not None:
-        color = torch.where(keep[..., None], color, truth)
-        off = (color - truth).abs() * (keep.numel() / keep.sum())
+        color, truth = (torch.where(keep[..., None], image, 0.0) for image in (color, truth))
+        share = keep.float().mean()
     terms = {
-        "color": (1 - options.similarity) * off.mean(),
+        "color": (1 - options.similarity) * (color - truth).abs().mean() / share,
         "similarity": options.similarity * (1 - ssim(color, truth)),
     }
     if shot.depth is not None:

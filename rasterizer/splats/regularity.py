@@ -70,10 +70,10 @@ def ground_band(
 
 def distance_from_ground(
     band: GroundBand,
-    means: Float32[torch.Tensor, "n 3"],
-    quaternions: Float32[torch.Tensor, "n 4"],
-    log_scales: Float32[torch.Tensor, "n 3"],
-) -> Float32[torch.Tensor, ""]:
+    means: Float[torch.Tensor, "n 3"],
+    quaternions: Float[torch.Tensor, "n 4"],
+    log_scales: Float[torch.Tensor, "n 3"],
+) -> Float[torch.Tensor, ""]:
     """The mean over ground Gaussians of how far their mass is from the ground, metres.
 
     Of each it is the root of the mean squared distance under its density: the squared distance of its centre, and its
@@ -90,16 +90,16 @@ def distance_from_ground(
     return (off.square() + variance + _TINY).sqrt().mean()
 
 
-def thickness(log_scales: Float32[torch.Tensor, "n 3"]) -> Float32[torch.Tensor, ""]:
+def thickness(log_scales: Float[torch.Tensor, "n 3"]) -> Float[torch.Tensor, ""]:
     """The mean of the smallest standard deviations, metres."""
     return log_scales.amin(dim=1).exp().mean()
 
 
 def opacity_outside(
-    means: Float32[torch.Tensor, "m 3"],
-    logit_opacities: Float32[torch.Tensor, "m"],
-    halves: Float32[torch.Tensor, "m 3"],
-) -> Float32[torch.Tensor, ""]:
+    means: Float[torch.Tensor, "m 3"],
+    logit_opacities: Float[torch.Tensor, "m"],
+    halves: Float[torch.Tensor, "m 3"],
+) -> Float[torch.Tensor, ""]:
     """The mean over nodes' Gaussians of their opacities, where their centres are outside of their boxes.
 
     Args:

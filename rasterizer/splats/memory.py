@@ -1,0 +1,36 @@
+"""How much memory a fit takes. It needs no torch."""
+
+from collections.abc import Sequence
+
+from swerve.rasterizer.splats.harmonics import SIZES
+from swerve.rasterizer.splats.shots import Shot
+
+# Numbers of a Gaussian beside its harmonics: centre, quaternion, scales, opacity.
+_SHAPE = 3 + 4 + 3 + 1
+# How many times each number is there at once, measured on the CPU: parameter, gradient, two moments of Adam, the
+# copies that are drawn and their gradients, and what a growth makes anew.
+_COPIES = 8
+# Ellipses, tiles, watches: bytes per Gaussian, measured.
+_DRAWING = 400
+# Drawing, truth, similarity and their gradients: bytes per pixel, measured.
+_PIXEL = 250
+
+
+def memory_of(count: int, degree: int, shots: Sequence[Shot]) -> int:
+    """Bytes that a fit takes at most, beside Python and torch themselves (0.4 GB).
+
+    Measured on the CPU; tests/bench/bench_fit.py compares it with what the process takes.
+
+    Args:
+        count: how many Gaussians there may be (`Growth.most`).
+        degree: of their harmonics.
+        shots: which are held in memory all the time.
+    """
+    gaussian = 4 * (_SHAPE + 3 * SIZES[degree]) * _COPIES + _DRAWING
+    pixels = max((shot.camera.width * shot.camera.height for shot in shots), default=0)
+    return count * gaussian + pixels * _PIXEL + sum(map(_bytes_of, shots))
+
+
+def _bytes_of(shot: Shot) -> int:
+    depth = 0 if shot.depth is None else shot.depth.meters.nbytes
+    return shot.image.nbytes + depth + (0 if shot.ignored is None else shot.ignored.nbytes)
