@@ -85,7 +85,8 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
     """Prints what the scenes are worth."""
     table = Table("log", "Gaussians", "minutes", "photographs", "images", "PSNR", "SSIM", box=None)
     for log, found in fits.items():
-        for what, quality in (("held out", found["held_out"]), *found["unseen"].items()):
+        measures = {"held out": found["held_out"], "exposed as their neighbours": found["held_out_exposed"]}
+        for what, quality in (measures | found["unseen"]).items():
             if quality:
                 numbers = (str(quality["images"]), f"{quality['psnr']:.2f}", f"{quality['ssim']:.3f}")
                 table.add_row(log, str(found["gaussians"]), f"{found['seconds'] / 60:.1f}", what, *numbers)

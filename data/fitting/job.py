@@ -22,7 +22,7 @@ from swerve.data.fitting.known import known_of, moving_rows
 from swerve.data.fitting.memory import memory_line
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.fitting.pictures import Picture, Pictures, pictures_of
-from swerve.data.fitting.quality import drawing, quality_of
+from swerve.data.fitting.quality import Quality, drawing, exposures_between, quality_of
 from swerve.data.fitting.shown import FitBar
 from swerve.data.fitting.start import start_scene
 from swerve.data.jobs import Failure, Layout, job_config, log_names, open_job, write_failures
@@ -112,7 +112,8 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             partial(watch.note, bar),
             watch.state,
         )
-        scene = fitted.scene
+        scene, threads = fitted.scene, options.fit.threads
+        exposures = exposures_between(pictures.held_out, pictures.fitted, fitted.exposures.astype(np.float64))
         final = {
             "log": log.name,
             "source": log.source,
@@ -124,15 +125,16 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             "nodes": len(scene.nodes),
             "seconds": watch.seconds,
             "cpu_seconds": watch.cpu_seconds,
-            "held_out": _as_json(scene, pictures.held_out, options),
+            "held_out": _as_json(quality_of(scene, pictures.held_out, None, threads)),
+            "held_out_exposed": _as_json(quality_of(scene, pictures.held_out, exposures, threads)),
             "unseen": {
-                name: _as_json(scene, [p for p in pictures.unseen if p.camera.name == name], options)
+                name: _as_json(quality_of(scene, [p for p in pictures.unseen if p.camera.name == name], None, threads))
                 for name in options.unseen
             },
         }
     with told_where(folder):
         write_splats(scene, folder)
-        write_atomically(folder / _PREVIEW, preview(scene, pictures, options.fit.threads))
+        write_atomically(folder / _PREVIEW, preview(scene, pictures, threads))
         write_atomically(folder / _FIT, to_json(final))
         (folder / _STATE).unlink(missing_ok=True)
 
@@ -183,7 +185,7 @@ class _Watch:
 
     def _measure(self, progress: Progress) -> None:
         scene, threads = progress.fitted().scene, self._options.fit.threads
-        found = quality_of(scene, self._measured, threads)
+        found = quality_of(scene, self._measured, None, threads)
         values = {"psnr": found.psnr, "ssim": found.ssim} if found else {}
         counts = {"step": progress.step, "gaussians": progress.count, "loss": progress.loss}
         times = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
@@ -196,7 +198,7 @@ class _Watch:
 def preview(scene: SplatScene, pictures: Pictures, threads: int = 1) -> bytes:
     """A JPEG: up to three photographs, held-out ones if there are, each over the scene's drawing of it."""
     chosen = _some(pictures.held_out or pictures.fitted, _PREVIEWED)
-    columns = [np.concatenate([picture.rgb, drawing(scene, picture, threads)]) for picture in chosen]
+    columns = [np.concatenate([picture.rgb, drawing(scene, picture, None, threads)]) for picture in chosen]
     height = max(len(column) for column in columns)
     sheet = np.concatenate([np.pad(c, ((0, height - len(c)), (0, 0), (0, 0))) for c in columns], axis=1)
     return simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=_PREVIEW_QUALITY, colorspace="RGB")
@@ -236,8 +238,7 @@ def _count(scene: SplatScene) -> int:
     return sum(len(part) for part in (scene.background, *(node.gaussians for node in scene.nodes)))
 
 
-def _as_json(scene: SplatScene, pictures: Sequence[Picture], options: SceneOptions) -> dict[str, Any] | None:
-    found = quality_of(scene, pictures, options.fit.threads)
+def _as_json(found: Quality | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, UInt8
 
 from swerve.data.fitting.pictures import Picture
 from swerve.rasterizer.splats import SplatScene, render_splats
+from swerve.rasterizer.splats.differentiable import torch
 from swerve.rasterizer.splats.similarity import psnr, ssim
 
 
@@ -25,13 +27,24 @@ class Quality:
     ssim: float
 
 
-def quality_of(scene: SplatScene, pictures: Sequence[Picture], threads: int = 1) -> Quality | None:
-    """What the scene's drawings from the photographs' places are worth; None without photographs."""
-    import torch
+def quality_of(
+    scene: SplatScene,
+    pictures: Sequence[Picture],
+    exposures: Float[np.ndarray, "p 3 4"] | None = None,
+    threads: int = 1,
+) -> Quality | None:
+    """What the scene's drawings from the photographs' places are worth; None without photographs.
 
+    Args:
+        scene: what is drawn.
+        pictures: the truth.
+        exposures: of each photograph, what takes the scene's colours (r, g, b, 1) to its own; the identity if None.
+        threads: of the CPU.
+    """
     values = []
-    for picture in pictures:
-        drawn = torch.from_numpy(drawing(scene, picture, threads).astype(np.float32) / 255)
+    for row, picture in enumerate(pictures):
+        exposure = None if exposures is None else exposures[row]
+        drawn = torch.from_numpy(drawing(scene, picture, exposure, threads).astype(np.float32) / 255)
         truth = torch.from_numpy(picture.rgb.astype(np.float32) / 255)
         values.append((psnr(drawn, truth), float(ssim(drawn, truth))))
     if not values:
@@ -40,9 +53,28 @@ def quality_of(scene: SplatScene, pictures: Sequence[Picture], threads: int = 1)
     return Quality(len(values), float(means[0]), float(means[1]))
 
 
-def drawing(scene: SplatScene, picture: Picture, threads: int = 1) -> np.ndarray:
-    """What the scene shows in the photograph's place, uint8 (h, w, 3)."""
+def drawing(
+    scene: SplatScene, picture: Picture, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
+) -> UInt8[np.ndarray, "h w 3"]:
+    """What the scene shows in the photograph's place."""
     frame = scene.at(picture.time_us)
-    ((view,),) = render_splats(frame, [picture.camera], picture.world_from_ego[None], ("rgb",), threads=threads)
-    assert view.rgb is not None
-    return view.rgb
+    ((view,),) = render_splats(frame, [picture.camera], picture.world_from_ego[None], ("color",), threads=threads)
+    assert view.color is not None
+    color = view.color if exposure is None else view.color @ exposure[:, :3].T + exposure[:, 3]
+    return (255 * color.clip(0, 1) + 0.5).astype(np.uint8)
+
+
+def exposures_between(
+    pictures: Sequence[Picture], fitted: Sequence[Picture], exposures: Float[np.ndarray, "s 3 4"]
+) -> Float[np.ndarray, "p 3 4"]:
+    """Exposures of photographs from those of the fitted ones of their cameras, linearly in time.
+
+    Cameras set their exposure themselves, from frame to frame: this says of a photograph that was not looked at what
+    its neighbours were exposed like.
+    """
+    maps = []
+    for picture in pictures:
+        rows = [row for row, own in enumerate(fitted) if own.camera.name == picture.camera.name]
+        times, values = [fitted[row].time_us for row in rows], exposures[rows].reshape(len(rows), 12)
+        maps.append([np.interp(picture.time_us, times, column) for column in values.T])
+    return np.array(maps).reshape(-1, 3, 4)

@@ -63,6 +63,8 @@ def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
     found = report.fits["street"]
     assert found["gaussians"] == len(read_splats(own).background)
     assert found["started_with"] <= 1000 < found["gaussians"] <= 2000
+    # Nothing of the street changes its brightness.
+    assert found["held_out_exposed"]["psnr"] == pytest.approx(found["held_out"]["psnr"], abs=1.0)
     assert (found["photographs"], found["held_out"]["images"], found["unseen"]["right"]["images"]) == (7, 3, 10)
     history = json.loads((own / "progress.json").read_bytes())
     assert [entry["step"] for entry in history] == list(range(2, STEPS + 1, 2))
@@ -141,16 +143,24 @@ def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
         (own / "state.safetensors").write_bytes(b"no state")
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(job, "_fit_log", killed)
+    whole = job._fit_log
+    monkeypatch.setattr(job, "_fit_log", killed)
+    with pytest.raises(KeyboardInterrupt):
         run(street, tmp_path / "splats")
+    monkeypatch.setattr(job, "_fit_log", whole)
     (failure,) = run(street, tmp_path / "splats").failures
     assert "is no state of a fit" in failure.reason
 
 
 def found(psnr):
     quality = {"images": 5, "psnr": psnr, "ssim": 0.8}
-    return {"gaussians": 1000, "seconds": 90.0, "held_out": quality, "unseen": {"right": quality}}
+    return {
+        "gaussians": 1000,
+        "seconds": 90.0,
+        "held_out": quality,
+        "held_out_exposed": quality,
+        "unseen": {"right": quality},
+    }
 
 
 def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):

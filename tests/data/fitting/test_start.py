@@ -16,7 +16,7 @@ from swerve.data.fitting.known import known_of, moving_rows
 from swerve.data.fitting.motion import depths_by_motion
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.fitting.pictures import Picture, pictures_of
-from swerve.data.fitting.quality import quality_of
+from swerve.data.fitting.quality import drawing, exposures_between, quality_of
 from swerve.data.fitting.start import start_scene
 from swerve.data.fitting.surfels import surfels_of
 from swerve.data.source import open_source
@@ -118,6 +118,20 @@ def test_without_a_map_the_ground_is_where_the_car_drove(street_log):
     height = ground_of(street_log)
     found = height(np.array([[1.0, 0.4], [1.0, -1.4], [1.0, 3.0]]))
     np.testing.assert_allclose(found, [0.0, 0.0, np.nan], atol=1e-6)
+
+
+def test_exposures_of_what_is_held_out_lie_between_its_neighbours(street_log):
+    pictures = pictures_of(street_log, LEFT)
+    exposures = np.tile(np.eye(3, 4), (7, 1, 1))
+    # Fitted are frames 0, 2, 3, 4, 6, ...: frame 1 lies between the first two, 5 between 4 and 6, 9 after all.
+    exposures[0, 0, 3], exposures[1, 0, 3], exposures[4, 1, 1], exposures[6, 2, 3] = 0.2, 0.1, 3.0, 0.5
+    found = exposures_between(pictures.held_out, pictures.fitted, exposures)
+    assert found.shape == (3, 3, 4)
+    np.testing.assert_allclose([found[0, 0, 3], found[1, 1, 1], found[2, 2, 3]], [0.15, 2.0, 0.5])
+    scene = start_scene(street_log, known_of(street_log, pictures.fitted), 5_000)
+    dark = np.eye(3, 4) * 0.5
+    plain, half = (drawing(scene, pictures.held_out[0], exposure) for exposure in (None, dark))
+    np.testing.assert_allclose(half, plain / 2, atol=1.0)
 
 
 def pictures_of_town(log, generator):
