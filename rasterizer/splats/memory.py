@@ -10,14 +10,14 @@ _SHAPE = 3 + 4 + 3 + 1
 # How many times each number is there at once, measured on the CPU: parameter, gradient, two moments of Adam, the
 # copies that are drawn and their gradients, and what a growth makes anew (8.5 between degrees 1 and 3 of 100,000).
 _COPIES = 9
-# Ellipses, tiles, watches: bytes per Gaussian, counted.
+# Ellipses, tiles, watches: bytes per Gaussian, estimated.
 _DRAWING = 400
-# Drawing, truth, similarity and their gradients: bytes per pixel, counted.
+# Drawing, truth, similarity and their gradients: bytes per pixel, estimated.
 _PIXEL = 250
 
 
 def memory_of(count: int, degree: int, shots: Sequence[Shot]) -> int:
-    """Bytes that a fit takes at most, beside Python and torch themselves (0.4 GB).
+    """About how many bytes a fit takes, beside Python and torch themselves.
 
     tests/bench/bench_fit.py compares it with what the process takes.
 
