@@ -6,6 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+import safetensors
+import safetensors.torch
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -71,7 +73,7 @@ def build_backbone(config: RapConfig, weights: bool = True) -> Backbone:
         body: nn.Module = TinyVit(_TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS)
         width, patch = _TINY_WIDTH, _TINY_PATCH
         if weights and config.backbone_weights is not None:
-            raise SwerveError(f"rap: there are no weights for backbone {TINY_BACKBONE}; set backbone_weights to null")
+            _read_tiny(body, config.backbone_weights)
         _check_size(config, patch)
     else:
         body, width, patch = _timm_body(config, config.backbone_weights if weights else None)
@@ -116,6 +118,21 @@ class TimmBody(nn.Module):
             images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
         )
         return maps[0]
+
+
+def _read_tiny(body: nn.Module, path: str) -> None:
+    """Fills the small transformer with the tensors of a safetensors file, names as in its `state_dict`.
+
+    Raises:
+        SwerveError: there is no such file, or it holds something else.
+    """
+    try:
+        body.load_state_dict(safetensors.torch.load_file(path))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise SwerveError(
+            f"rap: backbone_weights: {path} cannot be read as weights of backbone {TINY_BACKBONE} "
+            f"({str(error).splitlines()[0]}). There are none to download: give a file of your own, or null"
+        ) from error
 
 
 def _timm_body(config: RapConfig, weights: str | None) -> tuple[nn.Module, int, int]:

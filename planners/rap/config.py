@@ -16,7 +16,7 @@ TINY_BACKBONE: Final = "tiny"
 HUB: Final = "hub"
 _SHORTEST: Final = 4.0
 _POSITIVE: Final = ("height", "width", "dim", "hidden", "heads", "layers", "rounds", "proposals", "poses", "interval")
-_SHARES: Final = ("dropout", "round_decay", "teacher_decay")
+_SHARES: Final = ("dropout", "round_decay", "teacher_decay", "align_from")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class RapConfig:
         classifier_hidden: widths of the classifier's two hidden layers.
         direction: which look's features are moved towards the other's.
         teacher_decay: share of the neck's slow copy that stays at each step.
+        align_from: share of training that is over before alignment begins. A backbone that starts at random must have
+            learned to see: features that say nothing are alike at once, and then stay so (docs/ablation.md).
     """
 
     cameras: tuple[str, ...] = ("back", "front", "left", "right")
@@ -86,6 +88,7 @@ class RapConfig:
     classifier_hidden: int = 512
     direction: Direction = "real-to-raster"
     teacher_decay: float = 0.999
+    align_from: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

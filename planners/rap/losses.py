@@ -76,9 +76,10 @@ def rap_losses(
     if config.score_weight:
         targets, known = score_targets(batch.contexts, output.poses, config.interval, threads, watch)
         score = score_loss(output.logits, targets, known, output.logits.new_tensor(config.metric_weights))
-    if config.spatial_weight:
+    aligned = progress >= config.align_from
+    if config.spatial_weight and aligned:
         spatial = spatial_alignment(output, batch, teacher, config.direction)
-    if config.global_weight:
+    if config.global_weight and aligned:
         strength = reversal_strength(progress, config.reversal_scale)
         domain = global_alignment(output, batch, classifier, config.direction, strength)
     total = config.imitation_weight * imitation + config.score_weight * score

@@ -94,8 +94,8 @@ class Training:
         forward = _Forward(self.model, self.classifier, config)
         self._trained = [one for one in forward.parameters() if one.requires_grad]
         self._optimizer = torch.optim.AdamW(self._trained, options.learning_rate, weight_decay=options.weight_decay)
-        # A weight of zero leaves parts without gradients.
-        unused = 0.0 in (config.score_weight, config.global_weight)
+        # A weight of zero leaves parts without gradients, and so does alignment that has not begun.
+        unused = 0.0 in (config.score_weight, config.global_weight) or config.align_from > 0.0
         self._forward: nn.Module = forward
         if world > 1:
             self._forward = nn.parallel.DistributedDataParallel(forward, find_unused_parameters=unused)

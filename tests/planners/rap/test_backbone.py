@@ -4,6 +4,7 @@ from types import ModuleType
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
+import safetensors.torch
 
 from swerve.planners.rap.backbone import build_backbone, require_timm
 from swerve.planners.rap.config import RapConfig
@@ -97,13 +98,24 @@ def test_a_model_of_timm_by_name_with_weights_from_a_file(standin, tmp_path):
         ({"backbone_weights": "hub"}, r"cannot be made \(the hub cannot be reached\). Where the hub"),
         ({"backbone": "vit_small_patch14"}, "80x48 are no whole number of the 14x14 patches"),
         ({"backbone": "vit_small"}, "is no vision transformer with square patches"),
-        ({"backbone": "tiny", "backbone_weights": "hub"}, "there are no weights for backbone tiny"),
+        ({"backbone": "tiny", "backbone_weights": "hub"}, "cannot be read as weights of backbone tiny"),
         ({"backbone": "tiny", "width": 84}, "84x48 are no whole number of the 8x8 patches of tiny"),
     ],
 )
 def test_what_cannot_be_had_is_named(changes, complaint, standin):
     with pytest.raises(SwerveError, match=complaint):
         build_backbone(RapConfig.tiny(**{"backbone": "vit_small_patch16", **changes}))
+
+
+def test_the_small_backbone_takes_weights(tmp_path):
+    taught, path = build_backbone(RapConfig.tiny()), tmp_path / "tiny.safetensors"
+    path.write_bytes(safetensors.torch.save(taught.body.state_dict()))
+    read = build_backbone(RapConfig.tiny(backbone_weights=str(path), frozen=True))
+    assert torch.equal(read(IMAGES), taught(IMAGES))
+    assert not any(one.requires_grad for one in read.parameters())
+    path.write_bytes(safetensors.torch.save({"other": torch.zeros(1)}))
+    with pytest.raises(SwerveError, match="cannot be read as weights of backbone tiny"):
+        build_backbone(RapConfig.tiny(backbone_weights=str(path)))
 
 
 def test_a_missing_timm_is_named(monkeypatch):

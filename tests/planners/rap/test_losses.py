@@ -185,6 +185,17 @@ def test_spatial_alignment_is_the_distance_to_the_slow_copy(trained):
     assert spatial_alignment(output, part, teacher, "real-to-raster").item() == pytest.approx(expected.item())
 
 
+def test_alignment_begins_when_it_should(trained):
+    model, teacher, classifier, batch = trained
+    config = replace(model.config, score_weight=0.0, spatial_weight=1.0, global_weight=1.0, align_from=0.5)
+    output = model(batch.inputs)
+    for progress, begun in ((0.0, False), (0.499, False), (0.5, True), (1.0, True)):
+        losses = rap_losses(output, batch, config, teacher, classifier, progress, Stopwatch())
+        assert (losses.spatial.item() > 0, losses.domain.item() > 0) == (begun, begun)
+        parts = losses.imitation + losses.spatial + losses.domain
+        assert losses.total.item() == pytest.approx(parts.item())
+
+
 def test_spatial_alignment_does_not_reward_features_that_fade(trained):
     """Nor is it in any way about their scale."""
     model, teacher, _, batch = trained
