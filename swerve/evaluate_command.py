@@ -110,9 +110,9 @@ def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for one in found:
         low, high = (100 * value for value in one["interval"])
-        kinds = f"{one['after']} - {one['before']}, [{low:+.2f}, {high:+.2f}]"
         table.add_row(f"[bold]{escape(one['planner'])}", f"[bold]{100 * one['score']:+.2f}")
-        table.add_row(f"  {escape(kinds)}")
+        table.add_row(escape(f"  {one['after']} - {one['before']}"))
+        table.add_row(escape(f"  [{low:+.2f}, {high:+.2f}]"))
         for name, stage in (("one", one["stage_one"]), ("two", one["stage_two"])):
             cells = [f"{100 * stage[metric]:+.0f}" for metric in SHORT]
             table.add_row(f"  stage {name}", f"{100 * stage['score']:+.2f}", *cells)

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 from swerve.cli import app
 from swerve.eval.pseudo.build import build
 from swerve.eval.pseudo.options import BuildOptions
-from swerve.evaluate_command import SHORT, leaderboard
+from swerve.evaluate_command import SHORT, differences_table, entries_of, leaderboard
+from swerve.planners.load import load_planner
 from swerve.scenes import SwerveError
 
 
@@ -38,6 +39,29 @@ def test_leaderboard_is_best_first_and_fits_a_terminal():
     assert rows[4] == ["stage", "two", "50.00", *["100"] * 4, "46", *["100"] * 4]
     assert rows[5] == ["slow", "25.00", "-"]
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_differences_fit_a_terminal():
+    stage = dict.fromkeys(SHORT, 0.0) | {"score": -0.5, "ego_progress": 0.126}
+    found = {"planner": "seer", "before": "raster", "after": "photo", "score": -0.25, "interval": [-0.5, 0.125]}
+    lines = shown(differences_table([{**found, "stage_one": stage, "stage_two": stage}]))
+    rows = [line.split() for line in lines if line.strip()]
+    assert ["seer", "-25.00"] in rows
+    assert ["photo", "-", "raster"] in rows
+    assert ["[-50.00,", "+12.50]"] in rows
+    assert ["stage", "one", "-50.00", *["+0"] * 4, "+13", *["+0"] * 4] in rows
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_planners_that_see_take_part_with_each_kind():
+    seer, blind = load_planner("seeing_planners:Reddish,label=seer"), load_planner("stationary")
+    labels = [(entry.label, entry.planner, entry.views) for entry in entries_of(seer, ("raster", "photo"))]
+    assert labels == [("seer@raster", "seer", "raster"), ("seer@photo", "seer", "photo")]
+    (alone,) = entries_of(seer, ("photo",))
+    assert (alone.label, alone.views) == ("seer", "photo")
+    assert alone.identity != entries_of(seer, ("raster",))[0].identity, "its plans on rasters are not these"
+    (once,) = entries_of(blind, ("raster", "photo"))
+    assert (once.label, once.views) == ("stationary", None)
 
 
 def test_command(tmp_path):
