@@ -101,7 +101,7 @@ def read_notes(folder: Path) -> Iterator[Note]:
     """
     for path in sorted((folder / "records").glob("*.json")):
         try:
-            yield _note_of(json.loads(path.read_bytes()))
+            yield _note_of(dict(json.loads(path.read_bytes())))
         except (ValueError, TypeError, KeyError) as error:
             raise SwerveError(
                 f"{path}: damaged ({error}). Remove it and run the same command again: it makes this case anew"
