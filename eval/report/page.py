@@ -91,7 +91,8 @@ def report_page(benchmark: Cases, results: Results, options: ReportOptions) -> s
 
 def _between_views(ranked: Sequence[Standing], results: Results) -> str:
     """The differences between kinds of views, if planners saw several."""
-    seen = {label: Seen(**one) for label, one in results.substrate.get("views", {}).items()}
+    views = results.substrate.get("views", {})
+    seen = {label: Seen(**views[label]) for label in results.planners if label in views}
     tables = {one.label: one.table for one in ranked}
     return view_differences(differences(tables, results.groups, seen))
 

@@ -172,10 +172,12 @@ def test_photographs_are_taken_on_the_way():
     rollout = drive_course(course, planner, views)
     (camera,) = planner.told[0].cameras
     studio = PhotoStudio(log, 2)
-    first = studio.photograph([camera], log.ego.world_from_ego[60], log.tracks.at(slice(60, 61)), log.lights.at([60]))
+    first = studio.photograph(
+        [camera], log.ego.world_from_ego[60], log.tracks.at(slice(60, 61)), log.lights.at(slice(60, 61))
+    )
     assert (planner.told[0].images[camera.name] == first[0].rgb).mean() > 0.99
     pose, tracks = world_from_ego(course, rollout.states, 20), tracks_at_step(course, rollout.traffic, 20)
-    then = studio.photograph([camera], pose, tracks, log.lights.at([80]))
+    then = studio.photograph([camera], pose, tracks, log.lights.at(slice(80, 81)))
     np.testing.assert_array_equal(planner.told[1].images[camera.name], then[0].rgb)
     assert (then[0].rgb == first[0].rgb).mean() < 0.9
 

@@ -161,6 +161,14 @@ def test_differences_between_views_are_told(page):
     assert f"<td>{100 * progress:+.1f}</td>" in told
 
 
+def test_the_page_takes_views_in_the_order_in_which_they_were_asked_for():
+    """And not in that of the stamp, whose keys are sorted."""
+    stamp = {label: {"planner": "one", "kind": kind} for label, kind in (("drifts right", "raster"), ("slow", "photo"))}
+    given = replace(results(), planners=("slow", "drifts right"), substrate={**results().substrate, "views": stamp})
+    page = report_page(HandMade(), given, ReportOptions(worst=0))
+    assert "<td>raster − photo</td>" in page
+
+
 def test_unfit_splat_views_are_told(page):
     assert "1 of 2 frames have a splat view that misses a threshold" in page
     assert "1 covered, 1 vehicle iou" in page
