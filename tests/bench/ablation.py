@@ -5,11 +5,12 @@ beforehand, of towns that share nothing:
 
     swerve augment town:50 SET --photos --size 128x80 --cameras front,front_left,front_right
     swerve contexts town:50 SET CONTEXTS
-    swerve build town:100-111 BENCHMARK --views photo --size 128x80 --every 5 --most 12
+    swerve build town:100-111 BENCHMARK --views photo --size 128x80 --every 6 --most 12
+    python tests/bench/tiny_backbone.py ... (see there) WEIGHTS
 
-Then, each as often as it is stopped, since what is done is not done again:
+Then, each as often as it is stopped, since what is done is not done again; two processes may train at once:
 
-    python tests/bench/ablation.py train SET CONTEXTS RUNS --seeds 0,1,2
+    python tests/bench/ablation.py train SET CONTEXTS WEIGHTS RUNS --seeds 0,1,2
     python tests/bench/ablation.py judge SET BENCHMARK RUNS STUDIES --seeds 0,1,2
     python tests/bench/ablation.py report STUDIES PAGE.md
 """
@@ -40,11 +41,12 @@ from swerve.planners.rap.scorer import best
 from swerve.planners.rap.train import PLANNER, RunOptions, processes, train_rap
 from swerve.planners.rap.training import RapTrainOptions
 
-CAMERAS, SIZE = ("front", "front_left", "front_right"), (128, 80)
-STEPS, RATE = 400, 4e-3
-# The paper's 0.002, and 0.1 with gradients reversed by 0.1, are for another network's features: here they do nothing.
-SPATIAL = {"spatial_weight": 0.5}
+CAMERAS, SIZE = ("front",), (128, 80)
+STEPS, RATE = 800, 2e-3
+# The paper's weights are for another network's features, and spatial ones for another distance.
+SPATIAL = {"spatial_weight": 0.1}
 GLOBAL = {"global_weight": 0.1, "reversal_scale": 1.0}
+BOTH = {**SPATIAL, **GLOBAL}
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,13 @@ class Arm:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-PHOTOS = Part("paired", 8, "photo")
-PAIRS = Part("paired", 8, "both")
-RECOVERY, CROSS = Part("recovery", 4), Part("cross_agent", 4)
+PHOTOS, PAIRS = Part("paired", 4, "photo"), Part("paired", 4, "both")
+RECOVERY, CROSS = Part("recovery", 8), Part("cross_agent", 4)
 ALL = (PAIRS, RECOVERY, CROSS)
 
 
 def arms() -> tuple[Arm, ...]:
-    """All recipes; each step of the issue's ladder adds to the one before it."""
+    """All recipes. Each step of the ladder adds to the one before it, and so to what a step of training sees."""
     ladder = (
         Arm("photos", (PHOTOS,)),
         Arm("rasters", (PAIRS,)),
@@ -77,18 +78,18 @@ def arms() -> tuple[Arm, ...]:
         Arm("cross-agent", ALL),
         Arm("spatial", ALL, SPATIAL),
         Arm("global", ALL, GLOBAL),
-        Arm("spatial+global", ALL, {**SPATIAL, **GLOBAL}),
-        Arm("spatial, raster moves", ALL, {**SPATIAL, "direction": "raster-to-real"}),
-        Arm("spatial, both move", ALL, {**SPATIAL, "direction": "both"}),
+        Arm("spatial+global", ALL, BOTH),
+        Arm("raster moves", ALL, {**BOTH, "direction": "raster-to-real"}),
+        Arm("both move", ALL, {**BOTH, "direction": "both"}),
     )
-    bound = (PAIRS, replace(RECOVERY, images="photo"), replace(CROSS, images="photo"))
-    fewer = tuple(
-        Arm(f"cross-agent, {count}", (PAIRS, RECOVERY, replace(CROSS, limit=count))) for count in (100, 300, 1000)
-    )
-    return (*ladder, Arm("photographs of every seat", bound), *fewer)
+    # What more of the same would do: as many images in a step as the whole recipe has.
+    more = Arm("photos, five times", (replace(PHOTOS, share=20),))
+    bound = Arm("all photographed", (PAIRS, replace(RECOVERY, images="photo"), replace(CROSS, images="photo")))
+    fewer = [Arm(f"cross-agent, {few}", (PAIRS, RECOVERY, replace(CROSS, limit=few)), BOTH) for few in (30, 300)]
+    return (*ladder, more, bound, *fewer)
 
 
-def train(folder: Path, contexts: Path, runs: Path, names: list[str], seeds: list[int]) -> None:
+def train(folder: Path, contexts: Path, weights: Path, runs: Path, names: list[str], seeds: list[int]) -> None:
     """Trains what has not been trained, seed by seed."""
     torch.set_num_threads(1)
     for seed in seeds:
@@ -100,16 +101,22 @@ def train(folder: Path, contexts: Path, runs: Path, names: list[str], seeds: lis
             # Two processes may share the work.
             (place / "taken").touch(exist_ok=False)
             began = time.monotonic()
-            train_one(arm, seed, folder, contexts, place)
+            train_one(arm, seed, folder, contexts, weights, place)
             note = {"arm": arm.name, "seed": seed, "seconds": time.monotonic() - began}
             (place / "arm.json").write_text(json.dumps(note))
             print(f"{arm.name}, seed {seed}: {note['seconds']:.0f} s", flush=True)
 
 
-def train_one(arm: Arm, seed: int, folder: Path, contexts: Path, place: Path) -> None:
+def train_one(arm: Arm, seed: int, folder: Path, contexts: Path, weights: Path, place: Path) -> None:
     """One run."""
     config = RapConfig.tiny(
-        cameras=CAMERAS, width=SIZE[0], height=SIZE[1], **{"spatial_weight": 0.0, "global_weight": 0.0, **arm.changes}
+        cameras=CAMERAS,
+        width=SIZE[0],
+        height=SIZE[1],
+        proposals=4,
+        backbone_weights=str(weights),
+        frozen=True,
+        **{"spatial_weight": 0.0, "global_weight": 0.0, **arm.changes},
     )
     batch = round(sum(part.share for part in arm.parts))
     stream = SampleStream(folder, StreamOptions(arm.parts, ImageFit(SIZE), CAMERAS, batch, seed))
@@ -137,7 +144,9 @@ def judge(folder: Path, benchmark: Path, runs: Path, studies: Path, seeds: list[
 def judge_some(folder: Path, benchmark: Path, chosen: list[dict[str, Any]], target: Path) -> None:
     """The measures of some planners, into target/measures.npz."""
     members = [Member(note["arm"], f"{note['place'] / PLANNER},label={note['arm']}") for note in chosen]
-    study = run_study(open_benchmark(benchmark), members, load, target, StudyOptions("lane-following"), 1).study
+    study = run_study(
+        open_benchmark(benchmark), members, load, target, StudyOptions("lane-following", rate=1.0), 1
+    ).study
     measures = {
         "one stage": one_stage_measures(study)["one stage, full"],
         "two stages": pseudo_simulation(study, offsets_of(study), standard("full")),
@@ -230,8 +239,10 @@ def stacked(stored: list[dict[str, np.ndarray]], common: list[str], name: str) -
 def compared(common: list[str]) -> Iterator[tuple[str, str]]:
     """Each rung with the one below; alignment, its directions and the other variants with what they are variants of."""
     ladder = ("photos", "rasters", "recovery", "cross-agent")
-    pairs = [*zip(ladder[1:], ladder[:-1], strict=True), ("cross-agent", "photos")]
-    pairs += [(arm, "cross-agent") for arm in common if arm not in ladder]
+    pairs = [*zip(ladder[1:], ladder[:-1], strict=True), ("photos, five times", "photos")]
+    pairs += [(arm, "cross-agent") for arm in ("spatial", "global", "spatial+global", "all photographed")]
+    pairs += [(arm, "spatial+global") for arm in ("raster moves", "both move", "cross-agent, 30", "cross-agent, 300")]
+    pairs += [("spatial+global", "photos"), ("spatial+global", "photos, five times")]
     yield from ((arm, other) for arm, other in pairs if arm in common and other in common)
 
 
@@ -253,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     places = {
-        "train": ("set", "contexts", "runs"),
+        "train": ("set", "contexts", "weights", "runs"),
         "judge": ("set", "benchmark", "runs", "studies"),
         "report": ("studies", "page"),
     }
