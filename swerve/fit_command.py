@@ -1,5 +1,6 @@
 """`swerve fit`: logs in, scenes of Gaussians out."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,15 @@ _DEFAULTS, _FIT = SceneOptions(), FitOptions()
 _WEIGHTS = "What the fit is held to"
 
 
+class SplatBackendChoice(str, Enum):
+    """What draws Gaussians."""
+
+    auto = "auto"
+    numba = "numba"
+    gsplat = "gsplat"
+    gsplat_ut = "gsplat-ut"
+
+
 def fit(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="kitti:PATH, waymo:PATH, town:COUNT, or a path.")],
     splats: Annotated[Path, typer.Argument(metavar="SPLATS", help="A folder; new, empty, or of this same job.")],
@@ -30,7 +40,10 @@ def fit(
     gaussians: Annotated[int, typer.Option(help="How many there may be.")] = 200_000,
     seed: Annotated[int, typer.Option(help="Of all random choices.")] = _FIT.seed,
     threads: Annotated[int, typer.Option(help="Of the CPU.", min=1)] = _FIT.threads,
-    backend: Annotated[str, typer.Option(help="What draws: cpu, or gsplat on an NVIDIA GPU.")] = _FIT.backend,
+    backend: Annotated[
+        SplatBackendChoice,
+        typer.Option(help="What draws: numba on the CPU, gsplat on an NVIDIA GPU; `swerve info` says more."),
+    ] = SplatBackendChoice(_FIT.backend),
     depth: Annotated[float, typer.Option(help="Weight of known depths.", rich_help_panel=_WEIGHTS)] = _FIT.raster,
     ground: Annotated[
         float, typer.Option(help="Weight of staying on the ground.", rich_help_panel=_WEIGHTS)
@@ -69,7 +82,7 @@ def fit(
             growth=_growth(steps, gaussians),
             seed=seed,
             threads=threads,
-            backend=backend,
+            backend=backend.value,
         ),
     )
     console = Console()
