@@ -28,8 +28,9 @@ _DROP = 0.1
 _TOLERANCE = 0.1
 # Fewer pixels than this share of the image say nothing.
 _LEAST_SHARE = 0.005
-# A pixel is a hole where less than this of the sky is hidden.
-_OPAQUE = 0.5
+# A pixel is a hole where less than this of the sky is hidden: a fit lets a grey sky shine through a grey road, so that
+# half-transparent ground tells little.
+_OPAQUE = 0.05
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ class Agreement:
     """What was measured; NaN where the image shows too little of it (half a percent of its pixels).
 
     Attributes:
-        depth_error: median of |splat - raster| / raster, over what the raster shows within 50 m.
+        depth_error: median of |splat - raster| / raster, 1 at most, over what the raster shows within 50 m; 1 too
+            where the splat view shows nothing.
         depth_within: share of the same pixels at which that is 10 % at most.
         vehicle_iou: intersection over union of the pixels of vehicles within 50 m, instance by instance, summed.
-        covered: share of the pixels whose rays drop by more than 0.1 m a metre that are opaque by half or more.
+        covered: share of the pixels whose rays drop by more than 0.1 m a metre that are opaque by 5 % or more.
     """
 
     depth_error: float
@@ -66,7 +68,7 @@ def agreement(splat: SplatView, raster: View, nodes: Collection[int] | None = No
     if mine.shape != true.shape:
         raise ValueError(f"camera {raster.camera.name}: the views are {mine.shape} and {true.shape} pixels")
     near, down = true < _REACH, _looks_down(raster)
-    errors = np.abs(mine[near] - true[near]) / true[near]
+    errors = np.minimum(np.abs(mine[near] - true[near]) / true[near], 1.0)
     enough = _LEAST_SHARE * near.size
     return Agreement(
         depth_error=float(np.median(errors)) if len(errors) > enough else np.nan,

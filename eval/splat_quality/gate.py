@@ -14,6 +14,9 @@ from swerve.scenes import SwerveError
 class GateOptions:
     """The thresholds. What an image shows too little of is not judged.
 
+    The defaults were chosen on fits of one town; docs/splat_quality.md says how, and what they tell apart. IoU of
+    vehicles told nothing there, so that it asks for none.
+
     Attributes:
         depth_error: `Agreement.depth_error` at most.
         depth_within: `Agreement.depth_within` at least.
@@ -25,9 +28,9 @@ class GateOptions:
     """
 
     depth_error: float = 0.1
-    depth_within: float = 0.5
-    vehicle_iou: float = 0.4
-    covered: float = 0.95
+    depth_within: float = 0.7
+    vehicle_iou: float = 0.0
+    covered: float = 0.8
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -1,7 +1,7 @@
 """`swerve quality` on a small scene made by hand."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ from swerve.rasterizer import Style
 from swerve.rasterizer.splats import Sky, SplatScene
 from swerve.rasterizer.splats.start import gaussians_on_surfaces
 from swerve.scenes import LogError, SwerveError
-from swerve.scenes.primitives import build_static
+from swerve.scenes.primitives import Primitives, build_static
 
 NAME = "town-000000"
-OPTIONS = SceneOptions(cameras=("front",), unseen=("left",), holdout=2, every=9.0, scale=0.02)
+OPTIONS = SceneOptions(cameras=("front",), unseen=("left",), holdout=2, every=9.0, scale=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,12 @@ def splats(tmp_path_factory):
     """A folder as swerve fit leaves it: the road of a town, as it is in the map."""
     folder = tmp_path_factory.mktemp("splats")
     log = open_source("town:1").load(NAME)
-    origin, still = log.ego.positions[100], build_static(log.road_map)
-    near = replace(still, vertices=still.vertices - origin)
-    road = gaussians_on_surfaces(near, Style.surfaces(), 40_000, np.random.default_rng(0), 0, 0.9)
+    origin, still = log.ego.positions[90], build_static(log.road_map)
+    middles = still.vertices[still.triangles].mean(axis=1)
+    rows = np.linalg.norm(middles - origin, axis=1) < 40
+    arrays = (getattr(still, name)[rows] for name in ("triangles", "semantics", "faces", "instances"))
+    near = Primitives.in_chunks(still.vertices - origin, *arrays)
+    road = gaussians_on_surfaces(near, Style.surfaces(), 60_000, np.random.default_rng(0), 0, 0.99)
     write_splats(SplatScene(road, (), origin, Sky.constant((0.5, 0.6, 0.7))), folder / NAME)
     (folder / NAME / "fit.json").write_text(json.dumps({"options": asdict(OPTIONS)}))
     return folder
