@@ -36,7 +36,7 @@ def draw(
     """
     rows = within_sight(scene, camera, camera_from_local)
     if not len(rows):
-        return nothing(scene, camera)
+        return nothing(scene, camera, shifts)
     seen = scene.of(rows)
     ellipses = project(seen, camera, camera_from_local, using)
     if shifts is not None:
@@ -84,9 +84,10 @@ def owners_of(
     return torch.where(owner >= 0, rows[owner.clamp_min(0)], -1)
 
 
-def nothing(scene: Scene, camera: Camera) -> Images:
-    """Images of no Gaussian: gsplat divides by their number. They depend on the scene, so that gradients are zero."""
-    zero = sum((tensor.sum() * 0 for tensor in scene), scene.means.new_zeros(()))
+def nothing(scene: Scene, camera: Camera, shifts: Float32[torch.Tensor, "n 2"] | None) -> Images:
+    """Images of no Gaussian: gsplat divides by their number. They depend on all tensors, so that gradients are zero."""
+    tensors = scene if shifts is None else (*scene, shifts)
+    zero = sum((tensor.sum() * 0 for tensor in tensors), scene.means.new_zeros(()))
     empty = zero.expand(camera.height, camera.width)
     return torch.stack([empty] * 3, 2), empty.clone(), empty.clone()
 

@@ -58,7 +58,7 @@ def draw_unscented(
     check_lens(camera)
     rows = within_sight(scene, camera, camera_from_local)
     if not len(rows):
-        return nothing(scene, camera)
+        return nothing(scene, camera, shifts)
     seen = scene.of(rows)
     placed = _in_camera_frame(seen, camera, camera_from_local, None if shifts is None else shifts.index_select(0, rows))
     ellipses = _project(placed, camera, using, last_from_first)

@@ -95,11 +95,12 @@ def test_nothing_in_sight_is_nothing_with_gradients_of_zero(draw, count):
     shot, behind = camera(LENSES["brown"]), random_gaussians(0, count, 1)
     behind.means[:, 0] = -3
     tensors, pose = tensors_of(behind), torch.from_numpy(inverse(shot.ego_from_camera))
-    images = draw(Scene(*tensors), shot, pose, STANDIN)
+    shifts = torch.zeros((count, 2), requires_grad=True)
+    images = draw(Scene(*tensors), shot, pose, STANDIN, shifts)
     assert [image.shape for image in images] == [(52, 75, 3), (52, 75), (52, 75)]
     assert not any(image.any() for image in images)
     loss_of(images, slopes_of(0, shot)).backward()
-    assert not any(tensor.grad.any() for tensor in tensors)
+    assert not any(tensor.grad.any() for tensor in (*tensors, shifts))
     owner = gsplat.owners if draw is gsplat.draw else gsplat.owners_unscented
     assert (owner(Scene(*tensors), shot, pose, STANDIN) == -1).all()
 
