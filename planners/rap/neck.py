@@ -58,4 +58,6 @@ def patch_centres(rows: int, columns: int, patch: int) -> Float[Tensor, "n 2"]:
 def camera_positions(rig: Rig) -> Float[Tensor, "b c 3"]:
     """Where the cameras are in the ego frame, metres."""
     rotation, translation = rig.camera_from_ego[..., :3, :3], rig.camera_from_ego[..., :3, 3]
-    return -torch.einsum("bcji,bcj->bci", rotation, translation)
+    # Not in the half precision of mixed training, whose steps are centimetres at 2 m.
+    with torch.autocast(rotation.device.type, enabled=False):
+        return -torch.einsum("bcji,bcj->bci", rotation, translation)

@@ -10,7 +10,7 @@ from rap_views import inputs_of_images, turning_batch
 from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.decoder import Decoder, PoseAttention, body_points, sample
 from swerve.planners.rap.model import RapModel
-from swerve.planners.rap.neck import Neck, patch_centres
+from swerve.planners.rap.neck import Neck, camera_positions, patch_centres
 from swerve.planners.rap.projection import Rig, project
 
 CONFIG = RapConfig.tiny(cameras=("front", "back"), dim=16, hidden=16, heads=2, proposals=3)
@@ -165,6 +165,13 @@ def test_the_neck_knows_calibration_and_not_the_cameras_number():
     straight = replace(rig, coefficients=torch.zeros_like(rig.coefficients))
     bent = (neck.embedding(straight, 6, 10) - places).abs().amax(dim=(0, 1, 2))
     assert bent[0, 0] > 10 * bent[2:4, 4:6].mean() > 0
+
+
+def test_mixed_precision_does_not_move_cameras():
+    rig = inputs(1).rig
+    placed = rig.camera_from_ego.double().inverse()[..., :3, 3]
+    with torch.autocast("cpu", torch.bfloat16):
+        np.testing.assert_allclose(camera_positions(rig).numpy(), placed.numpy(), atol=1e-5)
 
 
 def test_content_is_what_is_seen_and_not_where():
