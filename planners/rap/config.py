@@ -38,7 +38,8 @@ class RapConfig:
         hidden: width of the layers within.
         heads: of attention.
         layers: of attention per round.
-        rounds: of refinement; all share their weights.
+        rounds: of refinement; all share their weights. The poses of the first do not depend on the images, so that a
+            planner of a single round drives blind, and only scores what it sees.
         proposals: trajectories that are proposed.
         poses: of each.
         interval: seconds between poses.

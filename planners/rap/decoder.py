@@ -143,7 +143,9 @@ def sample(
 ) -> Float[Tensor, "b c e n"]:
     """Features at pixels of the images (width, height) that the maps are of, bilinearly between patch centres.
 
-    Between an image's rim and its outer patches' centres the outer patches' features hold.
+    Between an image's rim and its outer patches' centres the outer patches' features hold. Maps in half precision, as
+    in mixed training, are sampled in it: places are then rounded by up to a thousandth of the image's width and height
+    (bfloat16; 0.8 pixels of 768), for half the memory.
     """
     grid = 2 * pixels / pixels.new_tensor(size) - 1
     flat = functional.grid_sample(

@@ -35,7 +35,7 @@ STRAIGHT = np.stack([np.arange(1, 9) * 2.0, np.zeros(8), np.zeros(8)], axis=1)
 
 
 def made(predicted, true, token="token") -> Proposals:
-    """Straight ones beside each other, all sub-scores 1 but progress (5 of 14 parts), which is given."""
+    """Straight ones beside each other; all sub-scores are 1 but collisions', a factor, which so is the score."""
     columns = np.ones((2, len(true), len(Metric)))
     columns[:, :, Metric.NO_AT_FAULT_COLLISIONS] = predicted, true
     poses = STRAIGHT + np.arange(len(true))[:, None, None] * np.array([0.0, 1.0, 0.0])
