@@ -86,7 +86,8 @@ def _summary_writer(folder: Path, step: int) -> Any:  # noqa: ANN401 see require
 def keep_rows(path: Path, step: int) -> None:
     """Drops the rows beyond a step: the run that wrote them was stopped before its next checkpoint."""
     rows = _rows(path)
-    kept = [*rows[:1], *(row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step)]
+    whole = [row for row in rows[1:] if len(row) == len(rows[0])]
+    kept = [*rows[:1], *(row for row in whole if row[0].isdigit() and int(row[0]) <= step)]
     write_atomically(path, _csv(kept).encode())
 
 
