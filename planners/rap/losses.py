@@ -71,11 +71,13 @@ def rap_losses(
         SwerveError: a proposal cannot be scored.
     """
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0)
-    imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
-    score = spatial = domain = imitation.new_zeros(())
-    if config.score_weight:
-        targets, known = score_targets(batch.contexts, output.poses, config.interval, threads, watch)
-        score = score_loss(output.logits, targets, known, output.logits.new_tensor(config.metric_weights))
+    score = spatial = domain = output.rounds.new_zeros(())
+    # Mixed training would round their sums, which are products of vectors, to half precision.
+    with torch.autocast(output.rounds.device.type, enabled=False):
+        imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
+        if config.score_weight:
+            targets, known = score_targets(batch.contexts, output.poses, config.interval, threads, watch)
+            score = score_loss(output.logits, targets, known, output.logits.new_tensor(config.metric_weights))
     aligned = progress >= config.align_from
     if config.spatial_weight and aligned:
         spatial = spatial_alignment(output, batch, teacher, config.direction)

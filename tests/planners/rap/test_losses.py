@@ -315,6 +315,18 @@ def test_the_total_is_the_weighted_sum(trained):
     assert losses.total.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_mixed_precision_does_not_round_losses(trained):
+    """It makes products of matrices good to three digits."""
+    model, teacher, classifier, batch = trained
+    scored, output = replace(batch, contexts=(context(), *batch.contexts[1:])), model(batch.inputs)
+    config, plain, mixed = replace(CONFIG, spatial_weight=0.0, global_weight=0.0), [], []
+    for enabled, found in ((False, plain), (True, mixed)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            losses = rap_losses(output, scored, config, teacher, classifier, 0.5, Stopwatch())
+        found += [losses.imitation.item(), losses.score.item()]
+    assert mixed == plain
+
+
 def test_cross_agent_samples_weigh_less(trained):
     model, teacher, classifier, batch = trained
     output = model(batch.inputs)
