@@ -62,6 +62,7 @@ def samples(folder: Path) -> dict[str, torch.Tensor]:
             for look, ending in LOOKS.items():
                 found[look] += [pixels(tar, entry) for entry in members[ending]]
             found["shares"] += [shares(pixels(tar, entry)) for entry in members["front.semantic.png"]]
+    assert len({len(rows) for rows in found.values()}) == 1, f"{folder}: samples without photograph or classes"
     stacked = {name: torch.as_tensor(np.stack(rows)) for name, rows in found.items()}
     return {name: one.movedim(-1, 1).contiguous() for name, one in stacked.items()}
 
