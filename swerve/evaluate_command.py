@@ -73,7 +73,8 @@ def evaluate(
         raise SwerveError("views: planners see something, or declare `cameras = ()`; give raster, photo or splat")
     opened = opened.showing(*kinds)
     planners = [load_planner(spec) for spec in planner]
-    entries = [entry for named in planners for entry in entries_of(named, kinds)]
+    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored}
+    entries = [entry for named in planners for entry in entries_of(named, kinds, drawn)]
     policy = traffic.value if traffic else opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
     console.print(leaderboard(evaluation.summary))
@@ -89,14 +90,20 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def entries_of(named: Named, kinds: Sequence[ViewKind]) -> list[Entry]:
-    """A planner as it takes part: once for each kind of views, if it sees at all. With other views it is another."""
+def entries_of(named: Named, kinds: Sequence[ViewKind], drawn: Mapping[ViewKind, str]) -> list[Entry]:
+    """A planner as it takes part: once for each kind of views, if it sees at all. With other views it is another.
+
+    Args:
+        named: the planner.
+        kinds: of views.
+        drawn: names of what draws those that the benchmark does not store: another folder of splats gives other views.
+    """
     identity = fingerprint(named)
     if not wants_images(named.planner):
         return [Entry(named.label, named.spec, identity)]
     labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
     return [
-        Entry(label, named.spec, f"{identity} sees {kind}", named.label, kind)
+        Entry(label, named.spec, f"{identity} sees {drawn.get(kind, kind)}", named.label, kind)
         for label, kind in zip(labels, kinds, strict=True)
     ]
 
@@ -160,7 +167,7 @@ def _write_report(benchmark: Benchmark, planners: Sequence[Named], out: Path) ->
         cameras={
             entry.label: getattr(named.planner, "cameras", None)
             for named in planners
-            for entry in entries_of(named, kinds)
+            for entry in entries_of(named, kinds, {})
         },
     )
     write_report(out / REPORT, benchmark, read_results(out), options)

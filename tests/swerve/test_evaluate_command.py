@@ -55,12 +55,14 @@ def test_differences_fit_a_terminal():
 
 def test_planners_that_see_take_part_with_each_kind():
     seer, blind = load_planner("seeing_planners:Reddish,label=seer"), load_planner("stationary")
-    labels = [(entry.label, entry.planner, entry.views) for entry in entries_of(seer, ("raster", "photo"))]
+    labels = [(entry.label, entry.planner, entry.views) for entry in entries_of(seer, ("raster", "photo"), {})]
     assert labels == [("seer@raster", "seer", "raster"), ("seer@photo", "seer", "photo")]
-    (alone,) = entries_of(seer, ("photo",))
+    (alone,) = entries_of(seer, ("photo",), {})
     assert (alone.label, alone.views) == ("seer", "photo")
-    assert alone.identity != entries_of(seer, ("raster",))[0].identity, "its plans on rasters are not these"
-    (once,) = entries_of(blind, ("raster", "photo"))
+    assert alone.identity != entries_of(seer, ("raster",), {})[0].identity, "its plans on rasters are not these"
+    folders = [entries_of(seer, ("splat",), {"splat": name})[0] for name in ("splat-1", "splat-2")]
+    assert folders[0].identity != folders[1].identity, "its plans on one folder's scenes are not those on another's"
+    (once,) = entries_of(blind, ("raster", "photo"), {})
     assert (once.label, once.views) == ("stationary", None)
 
 
