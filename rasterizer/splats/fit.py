@@ -89,7 +89,7 @@ def fit_scene(
     """
     check_shots(shots)
     _check_start(start, options)
-    purpose = _purpose(start, shots, options)
+    purpose = _purpose(start, shots, options, ground is not None)
     if state is not None and state.purpose != purpose:
         raise SwerveError(
             "the state is of another fit: its start, images or options were others. Go on with the same, or start anew"
@@ -141,14 +141,22 @@ def _shot_at(step: int, count: int, seed: int) -> int:
     return int(np.random.default_rng(np.random.Philox([seed, 0, lap])).permutation(count)[place])
 
 
-def _purpose(start: SplatScene, shots: Sequence[Shot], options: FitOptions) -> str:
-    """Digest of what decides a fit, all but the pixels, which would take long."""
-    digest = hashlib.sha256(repr(replace(options, threads=1)).encode())
+def _purpose(start: SplatScene, shots: Sequence[Shot], options: FitOptions, knows_ground: bool) -> str:
+    """Digest of what decides a fit, all but pixels, heights of the ground and sizes of boxes, which would take long."""
+    digest = hashlib.sha256(repr((replace(options, threads=1), knows_ground)).encode())
     for shot in shots:
-        digest.update(repr((shot.name, shot.time_us, shot.world_from_ego.tolist())).encode())
+        lens = (shot.camera.lens.model, shot.camera.lens.padded.tolist())
+        size = (shot.camera.width, shot.camera.height, shot.camera.matrix.tolist(), lens)
+        mount = shot.camera.ego_from_camera.tolist()
+        kind = None if shot.depth is None else shot.depth.kind
+        digest.update(repr((shot.name, shot.time_us, shot.world_from_ego.tolist(), size, mount, kind)).encode())
     for gaussians in (start.background, *(node.gaussians for node in start.nodes)):
-        digest.update(gaussians.means.tobytes())
+        for array in vars(gaussians).values():
+            digest.update(array.tobytes())
+    digest.update(start.sky.harmonics.tobytes() + start.origin.tobytes())
     digest.update(repr([(node.name, node.times_us.tolist()) for node in start.nodes]).encode())
+    for node in start.nodes:
+        digest.update(node.world_from_node.tobytes())
     return digest.hexdigest()
 
 
