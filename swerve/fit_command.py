@@ -11,7 +11,7 @@ from rich.table import Table
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.source import open_source
 from swerve.job_report import show_failures, stoppable
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth
+from swerve.rasterizer.splats.fit_options import FitOptions, Growth, GrowthWay
 
 _DEFAULTS, _FIT = SceneOptions(), FitOptions()
 _WEIGHTS = "What the fit is held to"
@@ -24,6 +24,13 @@ class SplatBackendChoice(str, Enum):
     numba = "numba"
     gsplat = "gsplat"
     gsplat_ut = "gsplat-ut"
+
+
+class GrowthChoice(str, Enum):
+    """How Gaussians are added and taken away."""
+
+    split_and_clone = "split-and-clone"
+    mcmc = "mcmc"
 
 
 def fit(
@@ -43,7 +50,10 @@ def fit(
     backend: Annotated[
         SplatBackendChoice,
         typer.Option(help="What draws: numba on the CPU, gsplat on an NVIDIA GPU; `swerve info` says more."),
-    ] = SplatBackendChoice(_FIT.backend),
+    ] = SplatBackendChoice.auto,
+    growth: Annotated[
+        GrowthChoice, typer.Option(help="How Gaussians are added; mcmc is gsplat's, on an NVIDIA GPU.")
+    ] = GrowthChoice.split_and_clone,
     depth: Annotated[float, typer.Option(help="Weight of known depths.", rich_help_panel=_WEIGHTS)] = _FIT.raster,
     ground: Annotated[
         float, typer.Option(help="Weight of staying on the ground.", rich_help_panel=_WEIGHTS)
@@ -79,7 +89,7 @@ def fit(
             ground=ground,
             refine_egos=refine_poses,
             refine_boxes=refine_poses,
-            growth=_growth(steps, gaussians),
+            growth=_growth(steps, gaussians, growth.value),
             seed=seed,
             threads=threads,
             backend=backend.value,
@@ -108,10 +118,10 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def _growth(steps: int, most: int) -> Growth:
+def _growth(steps: int, most: int, way: GrowthWay) -> Growth:
     """Begins after a tenth of the steps and ends after half of them, unless that is later than usual."""
     usual = Growth()
-    return Growth(first=min(usual.first, steps // 10), last=min(usual.last, steps // 2), most=most)
+    return Growth(first=min(usual.first, steps // 10), last=min(usual.last, steps // 2), most=most, way=way)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -5,8 +5,11 @@ its code.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from swerve.rasterizer.backends import SplatBackend
+
+GrowthWay = Literal["split-and-clone", "mcmc"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Growth:
         large: standard deviation, over the scene's extent, above which it is split.
         faint: opacity below which it is taken away.
         most: how many Gaussians there may be, nodes included; those with the steepest slopes come first.
+        way: "mcmc" is gsplat's (`gsplat.strategy`), and looks at no slope: those that have faded are put elsewhere, a
+            twentieth is added each time, and what is opaque or large costs a little.
     """
 
     first: int = 500
@@ -31,6 +36,7 @@ class Growth:
     large: float = 0.01
     faint: float = 0.005
     most: int = 500_000
+    way: GrowthWay = "split-and-clone"
 
     def is_due(self, step: int) -> bool:
         """Whether to grow after this step."""

@@ -1,9 +1,10 @@
 """A fit under way: one step after another, and what it is made of."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from swerve.rasterizer.backends import SplatBackend, resolved_for_splats
 from swerve.rasterizer.splats.differentiable import torch
@@ -18,16 +19,22 @@ from swerve.rasterizer.splats.regularity import (
     distance_from_ground,
     ground_band,
     opacity_outside,
+    presence,
     thickness,
 )
 from swerve.rasterizer.splats.scene import SplatScene
 from swerve.rasterizer.splats.shots import Shot
 from swerve.scenes import SwerveError
 
+if TYPE_CHECKING:
+    from swerve.rasterizer.splats.gsplat.strategy import Chain
+
 # Which Gaussians are ground is asked again after so many steps, and after each growth.
 _GROUND_EVERY = 100
 # Half a car's length: what the rate of nodes' means is a multiple of, metres.
 _NODE_EXTENT = 2.5
+# Weight of what is there, where growth is "mcmc" (Kheradmand et al. 2024).
+_PRESENCE = 0.01
 
 
 class Fitting:
@@ -55,6 +62,7 @@ class Fitting:
         unknown = np.full(3, np.inf)
         halves = [sizes.get(node.name, unknown) / 2 + options.outside_from for node in start.nodes]
         self._halves = np.array(halves, np.float32).reshape(-1, 3)
+        self._chain = _chain(options)
         self._watch_anew()
 
     def step(self, step: int, index: int) -> dict[str, float]:
@@ -75,9 +83,11 @@ class Fitting:
         progress = step / options.steps
         for parameters in (self.graph.still, self.graph.moving, self.graph.common):
             parameters.step(progress)
-        if options.growth.is_due(step):
+        if self._chain is not None:
+            self._walk(self._chain, step)
+        elif options.growth.is_due(step):
             self._grow(step)
-        elif step % _GROUND_EVERY == 0:
+        if step % _GROUND_EVERY == 0 and not options.growth.is_due(step):
             self._band = self._found_ground()
         return {name: value.item() for name, value in terms.items()}
 
@@ -131,7 +141,15 @@ class Fitting:
             halves = torch.from_numpy(self._halves[graph.owners]).to(drawing.color.device)
             means, logits = graph.moving["means"], graph.moving["logit_opacities"]
             terms["outside"] = options.outside * opacity_outside(means, logits, halves)
+        if self._chain is not None:
+            terms["presence"] = _PRESENCE * self._presence()
         return terms | self._pose_terms()
+
+    def _presence(self) -> torch.Tensor:
+        """Mean over all Gaussians of what it costs to be there."""
+        groups = zip((self.graph.still, self.graph.moving), self._extents, strict=True)
+        sums = [presence(group["logit_opacities"], group["log_scales"], extent) for group, extent in groups]
+        return torch.stack(sums).sum() / len(self.graph)
 
     def _pose_terms(self) -> dict[str, torch.Tensor]:
         """What changes of poses cost."""
@@ -154,11 +172,25 @@ class Fitting:
     def _grow(self, step: int) -> None:
         graph, generator = self.graph, np.random.default_rng(np.random.Philox([self.options.seed, 1, step]))
         groups = list(zip((graph.still, graph.moving), self._watches, self._extents, strict=True))
-        (graph.still, _), (moving, sources) = grown(groups, self.options.growth, generator)
+        (graph.still, _), (graph.moving, sources) = grown(groups, self.options.growth, generator)
+        self._settle(sources)
+
+    def _walk(self, chain: "Chain", step: int) -> None:
+        """Growth that is gsplat's."""
+        graph, sources = self.graph, None
+        for number, (parameters, extent) in enumerate(zip((graph.still, graph.moving), self._extents, strict=True)):
+            room = self.options.growth.most - len(graph) + len(parameters["means"])
+            sources = chain.step(parameters, number, extent, room, step)
+        if sources is not None:
+            self._settle(sources)
+
+    def _settle(self, sources: Int64[np.ndarray, "m"]) -> None:
+        """After a growth: of which row each moving Gaussian is says whose it is, and they are put in that order."""
+        graph = self.graph
         owners = graph.owners[sources]
         order = np.argsort(owners, kind="stable")
         graph.owners = owners[order]
-        graph.moving = moving.replaced(order, {name: value[:0] for name, value in moving.values().items()})
+        graph.moving = graph.moving.replaced(order, {name: value[:0] for name, value in graph.moving.values().items()})
         self._watch_anew()
 
     def _watch_anew(self) -> None:
@@ -176,6 +208,22 @@ class Fitting:
 def _device(backend: SplatBackend) -> str:
     """Where Gaussians are kept to be drawn."""
     return "cpu" if resolved_for_splats(backend) == "numba" else "cuda"
+
+
+def _chain(options: FitOptions) -> "Chain | None":
+    """Growth by gsplat, if that is asked for.
+
+    Raises:
+        SwerveError: and the CPU draws.
+    """
+    if options.growth.way == "split-and-clone":
+        return None
+    if resolved_for_splats(options.backend) == "numba":
+        raise SwerveError("growth mcmc is gsplat's, and the CPU draws: use backend gsplat, or growth split-and-clone")
+    from swerve.rasterizer.splats.gsplat import load_library
+    from swerve.rasterizer.splats.gsplat.strategy import Chain
+
+    return Chain(options.growth, options.seed, load_library())
 
 
 def _extent(shots: Sequence[Shot]) -> float:

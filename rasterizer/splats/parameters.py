@@ -47,6 +47,10 @@ class Parameters:
         """The tensors by name, without gradients; not copied."""
         return {name: value.detach() for name, value in self._values.items()}
 
+    def lent(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.optim.Adam]]:
+        """The tensors and their optimizers by name, themselves, for what puts others in their place in both."""
+        return self._values, self._adams
+
     def step(self, progress: float) -> None:
         """Follows the gradients once, when so much of the fit is done (0 to 1), and forgets them.
 

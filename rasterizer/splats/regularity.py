@@ -95,6 +95,16 @@ def thickness(log_scales: Float[torch.Tensor, "n 3"]) -> Float[torch.Tensor, ""]
     return log_scales.amin(dim=1).exp().mean()
 
 
+def presence(
+    logit_opacities: Float[torch.Tensor, "n"], log_scales: Float[torch.Tensor, "n 3"], extent: float
+) -> Float[torch.Tensor, ""]:
+    """Sum of the opacities and of the mean standard deviations over the extent (metres), Kheradmand et al. 2024, 7.
+
+    Without a price on them nothing fades that could be put elsewhere.
+    """
+    return torch.sigmoid(logit_opacities).sum() + log_scales.exp().mean(dim=1).sum() / extent
+
+
 def opacity_outside(
     means: Float[torch.Tensor, "m 3"],
     logit_opacities: Float[torch.Tensor, "m"],

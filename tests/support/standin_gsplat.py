@@ -9,6 +9,7 @@ are made in float64 and rounded to float32; gradients are autograd's.
 
 import enum
 import math
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -358,3 +359,74 @@ def _check_blend(count, colors, opacities, offsets):
     assert colors.shape == (1, count, colors.shape[2])
     assert opacities.shape == (1, count)
     assert offsets.shape[0] == 1
+
+
+@dataclass
+class MCMCStrategy:
+    """Its interface and its steps: what has faded goes where something is, a twentieth is added, all is shaken."""
+
+    cap_max: int = 1_000_000
+    noise_lr: float = 5e5
+    refine_start_iter: int = 500
+    refine_stop_iter: int = 25_000
+    refine_every: int = 100
+    min_opacity: float = 0.005
+
+    def initialize_state(self):
+        return {"binoms": torch.tensor([[float(math.comb(n, k)) for k in range(51)] for n in range(51)])}
+
+    @torch.no_grad()
+    def step_post_backward(self, params, optimizers, state, step, info, lr):
+        assert {name for name, tensor in params.items() if tensor.requires_grad} == set(optimizers)
+        assert all(len(adam.param_groups) == 1 for adam in optimizers.values())
+        if self.refine_start_iter < step < self.refine_stop_iter and step % self.refine_every == 0:
+            count = len(params["means"])
+            dead = torch.sigmoid(params["opacities"]) <= self.min_opacity
+            self._put(params, optimizers, torch.where(dead)[0], torch.where(~dead)[0], torch.arange(count))
+            more = max(0, min(self.cap_max, int(1.05 * count)) - count)
+            rows = torch.arange(count)
+            places = torch.arange(count, count + more)
+            self._put(params, optimizers, places, rows, torch.cat([rows, torch.zeros(more, dtype=torch.int64)]))
+        opacities, scales = torch.sigmoid(params["opacities"]), params["scales"].exp()
+        axes = _rotations(params["quats"].double()) * scales.double()[:, None]
+        noise = (
+            torch.randn_like(params["means"]) * torch.sigmoid(100 * (0.005 - opacities))[:, None] * lr * self.noise_lr
+        )
+        params["means"].add_(((axes @ axes.mT) @ noise.double()[:, :, None])[:, :, 0].float())
+
+    def _put(self, params, optimizers, places, seen, rows):
+        """Gaussians at `places` of the tensors' `rows` become shares of those drawn from what is `seen`."""
+        if not len(places):
+            return
+        opacities = torch.sigmoid(params["opacities"])
+        drawn = seen[torch.multinomial(opacities[seen], len(places), replacement=True)]
+        shares = (torch.bincount(drawn, minlength=len(opacities)) + 1).double()
+        old, new = opacities.double(), 1 - (1 - opacities.double()) ** (1 / shares)
+        sums = torch.stack([self._sum(float(o), int(n)) for o, n in zip(new, shares, strict=True)])
+        changed = {"opacities": torch.logit(new.clamp(self.min_opacity, 1 - 1e-7)).float()}
+        changed["scales"] = (params["scales"].exp() * (old / sums)[:, None]).log().float()
+        for name, tensor in list(params.items()):
+            value = tensor.detach().clone()
+            if name in changed:
+                value[drawn] = changed[name][drawn]
+            value = value[rows]
+            value[places] = value[drawn]
+            params[name] = torch.nn.Parameter(value, requires_grad=tensor.requires_grad)
+            if name in optimizers:
+                own = optimizers[name].state.pop(tensor, {})
+                fresh = {key: moment if key == "step" else moment[rows] for key, moment in own.items()}
+                for key in fresh.keys() - {"step"}:
+                    fresh[key][drawn] = 0
+                    fresh[key][len(tensor) :] = 0
+                optimizers[name].param_groups[0]["params"] = [params[name]]
+                optimizers[name].state[params[name]] = fresh
+
+    @staticmethod
+    def _sum(opacity, shares):
+        """Under the root of (9) of the paper."""
+        terms = [
+            math.comb(i - 1, k) * (-1) ** k * opacity ** (k + 1) / math.sqrt(k + 1)
+            for i in range(1, shares + 1)
+            for k in range(i)
+        ]
+        return torch.tensor(sum(terms), dtype=torch.float64)

@@ -26,7 +26,8 @@ class Library:
     Attributes:
         api: the module `gsplat`, of which `fully_fused_projection`, `fully_fused_projection_with_ut`,
             `spherical_harmonics`, `isect_tiles`, `isect_offset_encode`, `rasterize_to_pixels`,
-            `rasterize_to_pixels_eval3d`, `rasterize_to_indices_in_range` and `RollingShutterType` are used.
+            `rasterize_to_pixels_eval3d`, `rasterize_to_indices_in_range`, `RollingShutterType` and `MCMCStrategy` are
+            used.
         device: where the tensors live.
     """
 
