@@ -16,16 +16,18 @@ Then, each as often as it is stopped, since what is done is not done again; two 
 """
 
 import argparse
+import fcntl
 import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
 
+from swerve.data.files import to_json, write_atomically
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval.context_store import ContextStore
 from swerve.eval.pseudo.store import open_benchmark
@@ -33,7 +35,6 @@ from swerve.eval.study.measures import one_stage_measures
 from swerve.eval.study.options import Member, StudyOptions
 from swerve.eval.study.run import run_study
 from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
-from swerve.planners.load import load_planner
 from swerve.planners.rap.batch import views_of
 from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.planner import load_rap
@@ -90,21 +91,29 @@ def arms() -> tuple[Arm, ...]:
 
 
 def train(folder: Path, contexts: Path, weights: Path, runs: Path, names: list[str], seeds: list[int]) -> None:
-    """Trains what has not been trained, seed by seed."""
+    """Trains what has not been trained, seed by seed; what another process is at is left to it."""
     torch.set_num_threads(1)
     for seed in seeds:
-        for arm in arms():
+        for arm in (arm for arm in arms() if not names or arm.name in names):
             place = runs / f"{arm.name.replace(' ', '_')}-{seed}"
-            if (names and arm.name not in names) or (place / PLANNER).is_file() or (place / "taken").exists():
-                continue
             place.mkdir(parents=True, exist_ok=True)
-            # Two processes may share the work.
-            (place / "taken").touch(exist_ok=False)
-            began = time.monotonic()
-            train_one(arm, seed, folder, contexts, weights, place)
-            note = {"arm": arm.name, "seed": seed, "seconds": time.monotonic() - began}
-            (place / "arm.json").write_text(json.dumps(note))
-            print(f"{arm.name}, seed {seed}: {note['seconds']:.0f} s", flush=True)
+            with open(place / "lock", "w") as lock:
+                if not taken(lock) or (place / "arm.json").is_file():
+                    continue
+                began = time.monotonic()
+                train_one(arm, seed, folder, contexts, weights, place)
+                note = {"arm": arm.name, "seed": seed, "seconds": time.monotonic() - began}
+                write_atomically(place / "arm.json", to_json(note))
+                print(f"{arm.name}, seed {seed}: {note['seconds']:.0f} s", flush=True)
+
+
+def taken(lock: TextIO) -> bool:
+    """Whether this process is now the only one that holds the lock; it ends with the process."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def train_one(arm: Arm, seed: int, folder: Path, contexts: Path, weights: Path, place: Path) -> None:
@@ -143,7 +152,7 @@ def judge(folder: Path, benchmark: Path, runs: Path, studies: Path, seeds: list[
 
 def judge_some(folder: Path, benchmark: Path, chosen: list[dict[str, Any]], target: Path) -> None:
     """The measures of some planners, into target/measures.npz."""
-    members = [Member(note["arm"], f"{note['place'] / PLANNER},label={note['arm']}") for note in chosen]
+    members = [Member(note["arm"], str(note["place"] / PLANNER)) for note in chosen]
     study = run_study(
         open_benchmark(benchmark), members, load, target, StudyOptions("lane-following", rate=1.0), 1
     ).study
@@ -170,8 +179,8 @@ def judged(studies: Path, seed: int) -> list[dict[str, np.ndarray]]:
 
 
 def load(spec: str) -> Any:
-    """A planner of a run."""
-    return load_planner(spec).planner
+    """A planner, by its file; workers call it."""
+    return load_rap(spec)
 
 
 def imitation(place: Path, folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
