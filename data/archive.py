@@ -3,7 +3,8 @@
 The file is an npz (a zip that `numpy.load` opens) of two byte arrays. `tree` is JSON: `format`, `kind`, `version` and
 `item`; dataclasses are objects by field, tuples lists, enums their names, floats that are not finite their names as
 text, and an array is [dtype, shape, first byte in `block`]. `block` holds the arrays in C order, each at a multiple of
-8 bytes. What a file says is checked against the type hints when it is read, down to dtype and rank of each array.
+8 bytes. What a file says is checked against the type hints when it is read, down to dtype and rank of each array. A
+field that the file lacks takes its default, if it has one.
 """
 
 import io
@@ -12,7 +13,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -175,15 +176,17 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
     hints = get_type_hints(of)
     names = tuple(one.name for one in fields(of))
     known = frozenset(names)
+    # What has a default may have come later than the file.
+    needed = frozenset(one.name for one in fields(of) if one.default is one.default_factory is MISSING)
     # Dataclasses may contain types that no file holds (a path), as long as there is no value of them.
     readers = dict[str, Reader]()
 
     def read(value: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401
-        if not isinstance(value, dict) or value.keys() != known:
-            raise _WrongError(f"{where} {_difference(value, known)}")
+        if not isinstance(value, dict) or not needed <= value.keys() <= known:
+            raise _WrongError(f"{where} {_difference(value, needed, known)}")
         if not readers:
             readers.update({name: _reader(hints[name]) for name in names})
-        parts = {name: readers[name](value[name], block, f"{where}.{name}") for name in names}
+        parts = {name: readers[name](value[name], block, f"{where}.{name}") for name in names if name in value}
         try:
             return of(**parts)
         except ValueError as error:
@@ -192,10 +195,10 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
     return read
 
 
-def _difference(value: Any, known: frozenset[str]) -> str:  # noqa: ANN401
+def _difference(value: Any, needed: frozenset[str], known: frozenset[str]) -> str:  # noqa: ANN401
     if not isinstance(value, dict):
         return f"is {value!r:.40}, not an object"
-    missing, strange = sorted(known - value.keys()), sorted(value.keys() - known)
+    missing, strange = sorted(needed - value.keys()), sorted(value.keys() - known)
     return f"lacks {missing[0]!r}" if missing else f"has an unknown {strange[0]!r}"
 
 

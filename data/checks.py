@@ -26,9 +26,9 @@ def check_log(log: Log, path: str | Path) -> Log:
     Raises:
         LogError: naming the first field that is not sound: times that do not increase, arrays that do not fit
             together, numbers that are not finite, poses that are no rigid motions, boxes without size, names that
-            occur twice, a map without lanes and surfaces, photos of unknown cameras; and what cannot be: anything
-            further than 100 km from the origin, boxes longer than 100 m, an ego faster than 100 m/s, tracks faster
-            than 150 m/s.
+            occur twice, a map without lanes and surfaces, photos of unknown cameras, sweeps out of order; and what
+            cannot be: anything further than 100 km from the origin, boxes longer than 100 m, an ego faster than
+            100 m/s, tracks faster than 150 m/s.
     """
     for check in _CHECKS:
         for field, problem in check(log):
@@ -193,6 +193,16 @@ def _cameras(log: Log) -> Problems:
             yield "photos.world_from_ego", f"is no rigid motion for {photo.camera} at {photo.time_us} us"
 
 
+def _sweeps(log: Log) -> Problems:
+    for sweep in log.sweeps:
+        if not np.isfinite(sweep.world_from_ego).all() or _bent(sweep.world_from_ego[None])[0]:
+            yield "sweeps.world_from_ego", f"is no rigid motion at {sweep.time_us} us"
+    times = [sweep.time_us for sweep in log.sweeps]
+    falling = np.flatnonzero(np.diff(times) <= 0)
+    if len(falling):
+        yield "sweeps.time_us", f"does not increase from sweep {falling[0]} to the next"
+
+
 def _unique(field: str, names: Sequence[str]) -> Problems:
     seen: set[str] = set()
     for name in names:
@@ -206,4 +216,4 @@ def _first(bad: np.ndarray) -> int:
     return int(np.argwhere(bad)[0][0])
 
 
-_CHECKS: tuple[Callable[[Log], Problems], ...] = (_ego, _tracks, _boxes, _lights, _map, _cameras)
+_CHECKS: tuple[Callable[[Log], Problems], ...] = (_ego, _tracks, _boxes, _lights, _map, _cameras, _sweeps)

@@ -60,6 +60,7 @@ def driven_scene(viewpoint: Viewpoint) -> Scene:
         cameras=(),
         route=agent_route(log, viewpoint.index) if is_agent else log.route,
         photos=(),
+        sweeps=(),
     )
     return Scene(own, scene.history, scene.history, scene.future)
 

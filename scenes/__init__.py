@@ -2,7 +2,7 @@
 
 from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.errors import LogError, MissingExtraError, SwerveError
-from swerve.scenes.log import Log, Photo, Scene, Split, scenes_of, windows_of
+from swerve.scenes.log import Log, Photo, Scene, Split, Sweep, scenes_of, windows_of
 from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.road_map import (
     Area,
@@ -43,6 +43,7 @@ __all__ = [
     "Scene",
     "Split",
     "StopLine",
+    "Sweep",
     "SwerveError",
     "Tracks",
     "TrafficLights",

@@ -1,16 +1,18 @@
 """A log, and a scene: a window of it around a moment."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from swerve.scenes.camera import Camera
 from swerve.scenes.errors import LogError
 from swerve.scenes.road_map import RoadMap
 from swerve.scenes.tracks import Ego, Tracks, TrafficLights
+from swerve.scenes.transforms import transform_points
 from swerve.scenes.vehicle import Vehicle
 
 Split = Literal["train", "val", "test"]
@@ -56,6 +58,37 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """One turn of a LiDAR, left where it lies on disk until it is read.
+
+    Its points are those that the vehicle would have measured had it stood still at `time_us`: the source, or its
+    reader, has taken out the vehicle's own motion during the turn. Motion of others is in it. The vehicle's own body
+    is not.
+
+    Attributes:
+        time_us: of the turn, as the source counts.
+        world_from_ego: the ego's pose at that very time, which may lie between the log's steps.
+        ego_from_points: the pose of the frame in which the file has the points.
+        file: that holds the points.
+        decode: reads them in the file's own frame, metres; raises LogError if it cannot.
+    """
+
+    time_us: int
+    world_from_ego: Float[np.ndarray, "4 4"]
+    ego_from_points: Float[np.ndarray, "4 4"]
+    file: Path
+    decode: Callable[[Path], Float32[np.ndarray, "n 3"]]
+
+    def read(self) -> Float32[np.ndarray, "n 3"]:
+        """The points in the ego frame at `time_us`, metres.
+
+        Raises:
+            LogError: the file is not there, or is damaged.
+        """
+        return transform_points(self.ego_from_points, self.decode(self.file)).astype(np.float32)
+
+
+@dataclass(frozen=True)
 class Log:
     """One continuous recording of one vehicle. World coordinates are the source's minus `origin`.
 
@@ -73,6 +106,7 @@ class Log:
         origin: world coordinates of this log's (0, 0, 0) in the source's frame.
         split: "train", "val" or "test"; None where the source does not say.
         photos: real images, if any.
+        sweeps: of a LiDAR, if any; their times rise.
     """
 
     name: str
@@ -88,6 +122,7 @@ class Log:
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     split: Split | None = None
     photos: tuple[Photo, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
 
     @property
     def step(self) -> float:

@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.av2.map import read_map
-from swerve.data.av2.tables import EGO_CATEGORY, Cuboids, raised, read_cameras, read_cuboids, read_poses
+from swerve.data.av2.tables import EGO_CATEGORY, Cuboids, raised, read_cameras, read_cuboids, read_points, read_poses
 from swerve.data.checks import check_log, check_motion
 from swerve.data.motion import velocities_of
 from swerve.data.rigs import default_rig
 from swerve.data.source import split_of
-from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Split, Tracks, TrafficLights, Vehicle
+from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Split, Sweep, Tracks, TrafficLights, Vehicle
 from swerve.scenes.lane_graph import route_along, with_derived_groups
-from swerve.scenes.transforms import interpolate_poses, rigid, yaw_of
+from swerve.scenes.transforms import interpolate_poses, inverse, rigid, yaw_of
 
 # The Ford Fusion that recorded the data, where the log does not annotate it. The annotated box (4.877 x 2.0 x 1.473 m)
 # is put on the rear axle by the annotators, so the axles come from the maker: wheelbase 2.85 m, rear overhang about
@@ -113,6 +113,7 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
     height = _axle_height(road_map, at_steps, folder / _MAP)
     axle_from_ego = rigid(np.eye(3), np.array([0.0, 0.0, -height]))
     ego = Ego.from_poses(at_steps @ axle_from_ego, times_us)
+    world_from_ego = world_from_axle @ axle_from_ego
     calibrated = (folder / _CALIBRATION).is_dir()
     cameras = raised(read_cameras(folder / _CALIBRATION), height) if calibrated else default_rig()
     log = Log(
@@ -128,7 +129,8 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
         route=route_along(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=split,
-        photos=_photos(folder, cameras, pose_times, world_from_axle @ axle_from_ego) if calibrated else (),
+        photos=_photos(folder, cameras, pose_times, world_from_ego) if calibrated else (),
+        sweeps=_sweeps(folder, inverse(axle_from_ego), pose_times, world_from_ego),
     )
     return check_log(log, folder)
 
@@ -193,7 +195,7 @@ def _photos(
 ) -> tuple[Photo, ...]:
     """The cameras' images, each with the ego's pose at its own time; those that are not between poses are left out."""
     files = [
-        (camera.name, _photo_time(file), file)
+        (camera.name, _time_of(file), file)
         for camera in cameras
         for file in sorted((folder / "sensors" / "cameras" / camera.name).glob("*.jpg"))
     ]
@@ -204,12 +206,28 @@ def _photos(
     return tuple(Photo(name, time, pose, file) for (name, time, file), pose in zip(files, poses, strict=True))
 
 
+def _sweeps(
+    folder: Path,
+    ego_from_axle: Float[np.ndarray, "4 4"],
+    pose_times: Int[np.ndarray, "p"],
+    world_from_ego: Float[np.ndarray, "p 4 4"],
+) -> tuple[Sweep, ...]:
+    """The lidar's sweeps in the order of time; those that are not between poses are left out."""
+    files = sorted((_time_of(file), file) for file in (folder / "sensors" / "lidar").glob("*.feather"))
+    files = [entry for entry in files if _has_pose(entry[0], pose_times)]
+    if not files:
+        return ()
+    poses = interpolate_poses(pose_times, world_from_ego, np.array([time for time, _ in files]))
+    sweeps = zip(files, poses, strict=True)
+    return tuple(Sweep(time, pose, ego_from_axle, file, read_points) for (time, file), pose in sweeps)
+
+
 def _has_pose(time_us: int, pose_times: Int[np.ndarray, "p"]) -> bool:
     inside = pose_times[0] <= time_us <= pose_times[-1]  # else it may not even fit 64 bits
     return bool(inside and _between_poses(np.array([time_us]), pose_times)[0])
 
 
-def _photo_time(file: Path) -> int:
+def _time_of(file: Path) -> int:
     if not file.stem.isdecimal():
         raise LogError(file, "file name", "is not a time in nanoseconds")
     return int(file.stem) // 1000

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.types as arrow
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 
 from swerve.scenes import Camera, LogError, ObjectClass
 from swerve.scenes.transforms import rigid, rotation_from_quaternion
@@ -103,6 +103,19 @@ def read_cuboids(path: Path) -> Cuboids:
         _poses(columns, path)[~own],
         box_sizes[own][0] if own.any() else None,
     )
+
+
+def read_points(path: Path) -> Float32[np.ndarray, "n 3"]:
+    """The points of a lidar sweep, in the data set's ego frame at the time that names the file, metres.
+
+    Its publishers have moved every point there along the car's own path: a sweep takes 0.1 s from that time on. On disk
+    they are half floats: within 16 m they are off by 4 mm at most, at 100 m by 3 cm.
+
+    Raises:
+        LogError: the file is missing, malformed or empty.
+    """
+    columns = read_table(path, dict.fromkeys("xyz", float))
+    return np.stack([columns[axis] for axis in "xyz"], axis=-1).astype(np.float32)
 
 
 def read_cameras(folder: Path) -> tuple[Camera, ...]:

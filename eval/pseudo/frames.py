@@ -120,6 +120,7 @@ def follow_up_log(log: Log, moment: int, tracks: Tracks, start: Start) -> Log:
         tracks=tracks,
         lights=log.lights.at(slice(moment + FIRST, moment + LAST + 1)),
         photos=(),
+        sweeps=(),
     )
 
 

@@ -71,7 +71,7 @@ class Benchmark:
         return tuple(self.info["cases"][log])
 
     def log(self, name: str) -> Log:
-        """A log, without photographs.
+        """A log, without photographs and sweeps.
 
         Raises:
             SwerveError: there is no such log, or its file is damaged.
@@ -223,8 +223,8 @@ def folder_size(folder: Path) -> int:
 
 
 def save_log(path: Path, log: Log) -> None:
-    """Writes a log; its photographs, which are the source's files, are left out."""
-    save_archive(path, replace(log, photos=()), _LOG, VERSION)
+    """Writes a log; photographs and sweeps, which are the source's files, are left out."""
+    save_archive(path, replace(log, photos=(), sweeps=()), _LOG, VERSION)
 
 
 def load_log(path: Path) -> Log:

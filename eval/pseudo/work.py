@@ -56,7 +56,7 @@ class LogWork:
             SwerveError: it cannot be read, no case can be made of it, or its views cannot be drawn.
         """
         with watch.measure("loading"):
-            loaded = replace(self.sources[self.owners[log]].load(log), photos=())
+            loaded = replace(self.sources[self.owners[log]].load(log), photos=(), sweeps=())
             if self.options.rig == "default":
                 loaded = replace(loaded, cameras=default_rig())
             if self.renderers:

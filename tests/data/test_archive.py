@@ -118,6 +118,21 @@ def test_a_log_is_read_as_it_was_written(tmp_path, log):
     assert all(array.flags.writeable and array.flags.aligned for array in (again.times_us, again.tracks.valid))
 
 
+def test_files_from_before_a_field_came_are_read(tmp_path):
+    """A log of the time when logs had no sweeps; what has no default must be there."""
+    path = tmp_path / "log.npz"
+    save_archive(path, simple_log(), "log", 1)
+    with np.load(path) as stored:
+        tree, block = json.loads(stored["tree"].tobytes()), stored["block"]
+    assert tree["item"].pop("sweeps") == []
+    np.savez(path, tree=np.frombuffer(json.dumps(tree).encode(), np.uint8), block=block)
+    assert_same(load_archive(path, Log, "log", 1), simple_log())
+    del tree["item"]["times_us"]
+    np.savez(path, tree=np.frombuffer(json.dumps(tree).encode(), np.uint8), block=block)
+    with pytest.raises(SwerveError, match="damaged log: Log lacks 'times_us'"):
+        load_archive(path, Log, "log", 1)
+
+
 def test_what_no_file_holds_is_named(tmp_path):
     """A path means nothing on another machine: photographs are the source's."""
     photo = Photo("front", 0, np.eye(4), Path("a.jpg"))

@@ -1,6 +1,7 @@
 """The Argoverse 2 reader on real logs, against values found on another way, and on made-up bad ones."""
 
 import json
+import pickle
 import shutil
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pytest
 import shapely
-from av2_log import AXLE, START, edit_table, without_column, write_av2_log, write_table
+from av2_log import AXLE, START, SWEEP, edit_table, without_column, write_av2_log, write_sweep, write_table
 from scipy.spatial.transform import Rotation
 
 from swerve.data.av2.source import Av2Source, read_log
@@ -138,6 +139,50 @@ def test_the_calibration_looks_where_its_names_say(test_data):
     assert rear.ego_from_camera[1, 2] > 0
 
 
+def points_of(log):
+    """Its only sweep's points in the world."""
+    (sweep,) = log.sweeps
+    return transform_points(sweep.world_from_ego, sweep.read().astype(np.float64))
+
+
+def test_the_real_sweep_lies_on_the_ground(pittsburgh, miami):
+    """Against the map's: of what is on the road within 30 m nothing lies under it, and all that is low lies on it."""
+    (sweep,) = pittsburgh.sweeps
+    assert sweep.time_us == pittsburgh.times_us[0]
+    np.testing.assert_allclose(sweep.world_from_ego, pittsburgh.ego.world_from_ego[0], atol=1e-9)
+    assert (sweep.read().dtype, sweep.read().shape) == (np.float32, (100660, 3))
+    points = points_of(pittsburgh)
+    road = shapely.union_all([shapely.Polygon(area.polygon[:, :2]) for area in pittsburgh.road_map.drivable_areas])
+    near = np.linalg.norm(points[:, :2] - sweep.world_from_ego[:2, 3], axis=1) < 30
+    points = points[near & shapely.contains_xy(road, points[:, :2])]
+    above = points[:, 2] - pittsburgh.road_map.ground.at(points[:, :2])
+    assert (above < -0.15).mean() < 1e-3
+    assert (above < 0.3).sum() > 10_000
+    assert abs(np.median(above[above < 0.3])) < 0.05
+    assert miami.sweeps == ()
+
+
+def test_the_real_sweep_fills_the_boxes(pittsburgh):
+    """The table says how many points are inside each box: ours are as many, but for the boxes' lost tilt."""
+    tracks, points = pittsburgh.tracks, points_of(pittsburgh)
+    (path,) = (sweep.file.parents[2] / BOXES for sweep in pittsburgh.sweeps)
+    rows = [
+        row for row in feather.read_table(path).to_pylist() if row["timestamp_ns"] // 1000 == pittsburgh.times_us[0]
+    ]
+    ours = []
+    for row in rows:
+        track = tracks.ids.index(row["track_uuid"])
+        away = points - tracks.positions[track, 0]
+        c, s = np.cos(tracks.headings[track, 0]), np.sin(tracks.headings[track, 0])
+        ahead, left = away[:, :2] @ [c, s], away[:, :2] @ [-s, c]
+        inside = np.abs(np.stack([ahead, left, away[:, 2]], axis=1)) <= tracks.sizes[track, 0] / 2
+        ours.append(inside.all(axis=1).sum())
+    theirs = np.array([row["num_interior_pts"] for row in rows])
+    many = theirs > 50
+    assert many.sum() > 15
+    np.testing.assert_allclose(np.array(ours)[many], theirs[many], rtol=0.1)
+
+
 # Made-up logs
 
 
@@ -181,6 +226,43 @@ def test_j10_photos_carry_the_pose_of_their_own_time(tmp_path):
     assert photo.time_us == START // 1000 + 50_000
     np.testing.assert_allclose(photo.world_from_ego[:3, 3], [0.5, 0.0, 0.01], atol=2e-3)
     assert photo.read().startswith(b"\xff\xd8")
+
+
+def test_a_sweep_is_read_when_it_is_asked_for(tmp_path):
+    folder = write_av2_log(tmp_path / "abc")
+    assert read_log(folder).sweeps == ()
+    later_one = write_sweep(folder, START + SWEEP, [[5.0, -1.0, 0.5]])
+    write_sweep(folder, START + SWEEP // 2, [[5.0, -1.0, -AXLE], [-2.0, 0.0, 1.0]])
+    for time in (START - SWEEP, START + 10**10, 10**30):
+        write_sweep(folder, time, [[0.0, 0.0, 0.0]])
+    later_one.write_bytes(b"nonsense")
+    log = read_log(folder)
+    first, second = log.sweeps
+    assert (first.time_us, second.time_us) == (START // 1000 + 50_000, START // 1000 + 100_000)
+    np.testing.assert_allclose(first.world_from_ego[:3, 3], [0.5, 0.0, 0.01], atol=2e-3)
+    np.testing.assert_allclose(first.read(), [[5.0, -1.0, 0.0], [-2.0, 0.0, 1.0 + AXLE]], atol=2e-3)
+    assert pickle.loads(pickle.dumps(first)).read().tolist() == first.read().tolist()
+    with pytest.raises(LogError, match=rf"{START + SWEEP}.feather: file: is not a Feather table"):
+        second.read()
+
+
+SPOILED_SWEEPS = {
+    "gone": (lambda path: path.unlink(), "file: not found"),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:200]), "file: is not a Feather table"),
+    "empty": (lambda path: rewrite(path, lambda rows: []), "rows: the table has none"),
+    "no z": (lambda path: without_column(path, "z"), "z: no such column"),
+    "NaN": (lambda path: edit_table(path, "y", 1, float("nan")), "y: is not finite in row 1"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED_SWEEPS)
+def test_a_spoiled_sweep_gives_one_error(tmp_path, case):
+    spoil, problem = SPOILED_SWEEPS[case]
+    path = write_sweep(write_av2_log(tmp_path / "abc"), START, np.ones((50, 3)))
+    (sweep,) = read_log(tmp_path / "abc").sweeps
+    spoil(path)
+    with pytest.raises(LogError, match=f"{START}.feather: {problem}"):
+        sweep.read()
 
 
 def test_without_a_map_the_rest_is_still_there(tmp_path):
@@ -374,6 +456,10 @@ BAD = {
         lambda log: (log / "calibration" / "intrinsics.feather").unlink(),
         "intrinsics.feather",
         "file",
+    ),
+    "sweep without time": (
+        lambda log: write_sweep(log, START, np.ones((1, 3))).rename(log / "sensors/lidar/one.feather"),
+        "one.feather", "file name",
     ),
     "photo without time": (
         lambda log: (log / "sensors/cameras/ring_front_center/one.jpg").touch(),

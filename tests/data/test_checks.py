@@ -8,7 +8,7 @@ import pytest
 from simple_log import simple_log
 
 from swerve.data.checks import check_log, check_motion, microseconds
-from swerve.scenes import LogError, Photo, Tracks
+from swerve.scenes import LogError, Photo, Sweep, Tracks
 
 
 def spoiled(array, index, value):
@@ -30,6 +30,12 @@ def with_map(log, **fields):
 
 
 NAN = float("nan")
+
+
+def sweep_at(time_us, pose=None):
+    return Sweep(time_us, np.eye(4) if pose is None else pose, np.eye(4), Path("x.feather"), np.load)
+
+
 UNSOUND = {
     "no steps": (lambda log: replace(log, times_us=log.times_us[:0]), "times_us"),
     "times equal": (lambda log: replace(log, times_us=spoiled(log.times_us, 5, log.times_us[4])), "times_us"),
@@ -104,6 +110,13 @@ UNSOUND = {
         lambda log: replace(log, photos=(Photo("front", 0, np.diag([1.0, -1.0, 1.0, 1.0]), Path("x.jpg")),)),
         "photos.world_from_ego",
     ),
+    "sweep with a mirrored pose": (
+        lambda log: replace(log, sweeps=(sweep_at(0, np.diag([1.0, -1.0, 1.0, 1.0])),)), "sweeps.world_from_ego",
+    ),
+    "sweep without pose": (
+        lambda log: replace(log, sweeps=(sweep_at(0, np.full((4, 4), NAN)),)), "sweeps.world_from_ego",
+    ),
+    "two sweeps at once": (lambda log: replace(log, sweeps=(sweep_at(7), sweep_at(7))), "sweeps.time_us"),
     "photo of no camera": (
         lambda log: replace(log, photos=(Photo("side", 0, np.eye(4), Path("x.jpg")),)), "photos.camera",
     ),

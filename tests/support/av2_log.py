@@ -42,6 +42,15 @@ def write_av2_log(folder: Path, *, slope=0.02, with_map=True, with_calibration=F
     return folder
 
 
+def write_sweep(folder: Path, time_ns: int, points) -> Path:
+    """A lidar sweep of a log, stored as Argoverse stores it."""
+    path = folder / "sensors" / "lidar" / f"{time_ns}.feather"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {axis: np.asarray(points)[:, row].astype(np.float16) for row, axis in enumerate("xyz")}
+    write_table(path, **columns, intensity=np.zeros(len(points), np.uint8))
+    return path
+
+
 def write_table(path: Path, **columns) -> None:
     feather.write_feather(pa.table(columns), str(path))
 
