@@ -18,8 +18,9 @@ from jaxtyping import Float
 from rich.console import Console
 
 from swerve.data.files import make_folder, safe_name, to_json, told_where, write_atomically
-from swerve.data.fitting.known import known_of, moving_rows
+from swerve.data.fitting.known import known_of
 from swerve.data.fitting.memory import memory_line
+from swerve.data.fitting.moving import box_size, moving_rows
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.fitting.pictures import Picture, Pictures, pictures_of
 from swerve.data.fitting.quality import Quality, drawing, exposures_between, quality_of
@@ -225,7 +226,7 @@ def ground_of(log: Log) -> Ground:
 def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
     """Of the moving tracks' boxes."""
     tracks = log.tracks
-    return {tracks.ids[row]: np.median(tracks.sizes[row, tracks.valid[row]], axis=0) for row in moving_rows(tracks)}
+    return {tracks.ids[row]: box_size(tracks, row) for row in moving_rows(tracks).tolist()}
 
 
 def _some(pictures: Sequence[Picture], count: int) -> list[Picture]:

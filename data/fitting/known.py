@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
+from swerve.data.fitting.lidar import measured_depths
 from swerve.data.fitting.motion import depths_by_motion
+from swerve.data.fitting.moving import moving_rows
 from swerve.data.fitting.pictures import Picture
 from swerve.data.samples.capture import tracks_at
 from swerve.rasterizer import Style, render
 from swerve.rasterizer.splats.shots import Depth, DepthKind, Shot
-from swerve.scenes import Log, Tracks
+from swerve.scenes import Log
 from swerve.scenes.primitives import NO_INSTANCE, Primitives, build_dynamic, build_static
 
-# A track that is never farther than so many metres from where it first was stands still, and belongs to the background.
-_STILL = 1.0
 # How far the raster is believed, metres; and the share by which nearer things may hide it before motion is believed.
 _SIGHT, _HIDDEN = 80.0, 0.8
 
@@ -26,24 +26,27 @@ class Known:
 
     Attributes:
         picture: the photograph.
-        depth: metres along the camera's z axis; infinity where unknown.
+        depth: metres along the camera's z axis, by our primitives and by motion; infinity where unknown.
         instance: row + 1 of the moving track that a pixel shows; 0 elsewhere.
+        measured: depth by LiDAR; infinity where none was measured.
     """
 
     picture: Picture
     depth: Float32[np.ndarray, "h w"]
     instance: Int32[np.ndarray, "h w"]
+    measured: Float32[np.ndarray, "h w"]
 
     @property
     def shot(self) -> Shot:
-        """As a fit takes it."""
-        depth = Depth(self.depth, DepthKind.RASTER) if np.isfinite(self.depth).any() else None
+        """As a fit takes it: with measured depths if there are any."""
+        depths = (Depth(self.measured, DepthKind.LIDAR), Depth(self.depth, DepthKind.RASTER))
+        depth = next((depth for depth in depths if np.isfinite(depth.meters).any()), None)
         own = self.picture
         return Shot(own.name, own.camera, own.world_from_ego, own.time_us, own.rgb, depth=depth)
 
 
 def known_of(log: Log, pictures: Sequence[Picture]) -> list[Known]:
-    """What the log's map, its boxes and the photographs say of each other.
+    """What the log's map, its boxes, its sweeps and the photographs say of each other.
 
     Where our primitives are in sight, the depth is theirs, unless motion shows something nearer there: a house, a tree.
     Elsewhere it is by motion. Boxes of tracks are not exact: pixels around a moving thing may be given to it, or not.
@@ -51,27 +54,21 @@ def known_of(log: Log, pictures: Sequence[Picture]) -> list[Known]:
     Args:
         log: which the photographs are of.
         pictures: which may be looked at.
+
+    Raises:
+        LogError: a sweep is damaged.
     """
     moving, static = moving_rows(log.tracks), build_static(log.road_map)
     known = []
-    for picture, by_motion in zip(pictures, depths_by_motion(pictures), strict=True):
+    by_all = zip(pictures, depths_by_motion(pictures), measured_depths(log, pictures), strict=True)
+    for picture, by_motion, measured in by_all:
         raster, instance = _raster(log, static, picture)
         instance = np.where(np.isin(instance, moving + 1), instance, NO_INSTANCE).astype(np.int32)
         # What moves is off its place if it is found by motion.
         nearer = (by_motion < _HIDDEN * raster) & (instance == NO_INSTANCE)
         depth = np.where(nearer | ~np.isfinite(raster), by_motion, raster)
-        known.append(Known(picture, depth.astype(np.float32), instance))
+        known.append(Known(picture, depth.astype(np.float32), instance, measured))
     return known
-
-
-def moving_rows(tracks: Tracks) -> np.ndarray:
-    """Rows of the tracks that leave the place where they first were."""
-    return np.array([row for row in range(len(tracks)) if _moves(tracks, row)], int)
-
-
-def _moves(tracks: Tracks, row: int) -> bool:
-    places = tracks.positions[row, tracks.valid[row]]
-    return len(places) > 0 and bool(np.linalg.norm(places - places[0], axis=1).max() > _STILL)
 
 
 def _raster(log: Log, static: Primitives, picture: Picture) -> tuple[Float32[np.ndarray, "h w"], np.ndarray]:

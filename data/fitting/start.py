@@ -1,20 +1,23 @@
 """The scene that a fit starts from: what the fitted photographs show, put where it is known, or thought, to be."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.data.fitting.known import Known, is_known, moving_rows
+from swerve.data.fitting.cloud import covered, gathered, moving_cloud, one_per_cube, still_cloud
+from swerve.data.fitting.known import Known, is_known
+from swerve.data.fitting.lidar import Scan
 from swerve.data.fitting.motion import is_textured, pixel_centers
+from swerve.data.fitting.moving import box_size, empty_node, moving_rows
 from swerve.data.fitting.pictures import Picture
 from swerve.data.fitting.surfels import Surfels, surfels_of
-from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatScene
+from swerve.rasterizer.splats import RigidNode, Sky, SplatScene
 from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import NO_INSTANCE
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from swerve.scenes.transforms import inverse, rigid
 
 # Spacings of points in a photograph, pixels; the finest one that gives few enough points is taken.
 _SPACINGS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -25,49 +28,59 @@ _GROUND, _FAR = 40.0, 150.0
 # Of nodes: metres between points, and how far one may lie outside of its box.
 _NODE_SPACING, _BOX_MARGIN, _NODE_LEAST = 0.12, 0.3, 30
 _NODE_WIDTH = 0.6
+# Of the background's Gaussians, those that a LiDAR may give.
+_MEASURED = 0.75
 _DEGREE, _SKY_DEGREE, _OPACITY = 2, 2, 0.8
+# By name of the photograph: pixels that no point of a LiDAR tells of.
+_Open = Mapping[str, Bool[np.ndarray, "_ _"]]
 
 
 def start_scene(log: Log, known: Sequence[Known], most: int) -> SplatScene:
-    """A scene for `fit_scene`: flat Gaussians where the photographs' pixels are, in their colours.
+    """A scene for `fit_scene`: flat Gaussians where a LiDAR measured something, and where the photographs' pixels are.
 
-    The last photograph comes first, since it mostly sees from nearest by what is not seen later; of each further one
-    only what none before has shown, or shown from much farther off. Pixels whose depth is unknown are put on
-    the ground that the car stands on, if they look down on it, and 150 m away if they look up and have texture; what
-    has none there is left to the sky. Nodes get what the photographs show on the boxes of moving tracks.
+    Points of the LiDAR that a photograph shows come first, thinned out to three quarters of the Gaussians at most. Then
+    pixels that are not near such points: the last photograph's before all others', since it mostly sees from nearest by
+    what is not seen later; of each further one only what none before has shown, or shown from much farther off. Pixels
+    whose depth is unknown are put on the ground that the car stands on, if they look down on it, and 150 m away if they
+    look up and have texture; what has none there is left to the sky. Nodes get the points in the boxes of moving
+    tracks; without a LiDAR, or where it gives few, what the photographs show on the boxes.
 
     Args:
-        log: for the tracks.
+        log: for the tracks and sweeps.
         known: the photographs that are fitted: no others are looked at.
         most: how many Gaussians there may be.
 
     Raises:
-        SwerveError: the photographs show too little.
+        SwerveError: the photographs show too little, or a sweep is damaged.
     """
     origin = np.round(np.stack([view.picture.world_from_ego[:3, 3] for view in known]).mean(axis=0))
-    nodes = _nodes(log, known)
+    scan = gathered(log, most, _NODE_SPACING)
+    nodes = _nodes(log, known, scan)
     left = most - sum(len(node.gaussians) for node in nodes)
     if left < 1000:
         raise SwerveError(f"log {log.name}: nodes alone take {most - left} Gaussians of {most}. Allow more")
     local_from_world = rigid(np.eye(3), -origin)
-    background = _background(known, left).moved(local_from_world).gaussians(_DEGREE, _OPACITY)
-    return SplatScene(background, nodes, origin, _sky(known))
+    cloud = still_cloud(scan, known, round(_MEASURED * left))
+    open_to = {view.picture.name: ~covered(view.picture, cloud.places) for view in known}
+    background = _background(known, open_to, cloud, left).moved(local_from_world).gaussians(_DEGREE, _OPACITY)
+    return SplatScene(background, nodes, origin, _sky(known, open_to))
 
 
-def _background(known: Sequence[Known], most: int) -> Surfels:
-    """In the world, with the finest spacing of few enough."""
+def _background(known: Sequence[Known], open_to: _Open, cloud: Surfels, most: int) -> Surfels:
+    """The cloud and, with the finest spacing of few enough, what it does not cover; in the world."""
     for spacing in _SPACINGS:
-        surfels = _surfels(known, spacing)
+        surfels = cloud.joined(_surfels(known, open_to, spacing))
         if len(surfels.places) <= most:
             return surfels
     raise SwerveError(f"{len(surfels.places)} Gaussians are the fewest to start from, {most} are allowed. Allow more")
 
 
-def _surfels(known: Sequence[Known], spacing: int) -> Surfels:
-    """One for each square of `spacing` pixels of what no photograph before has shown."""
+def _surfels(known: Sequence[Known], open_to: _Open, spacing: int) -> Surfels:
+    """One for each square of `spacing` pixels, where a photograph is open, of what none before it has shown."""
     surfels = Surfels.none()
     for view in sorted(known, key=lambda view: (-view.picture.time_us, view.picture.name)):
         depth, wanted = _supposed_depth(view)
+        wanted &= open_to[view.picture.name]
         rows, columns = np.indices(depth.shape)[:, spacing // 2 :: spacing, spacing // 2 :: spacing].reshape(2, -1)
         wanted = wanted[rows, columns] & ~_shown(surfels.places, view.picture, depth, spacing)[rows, columns]
         surfels = surfels.joined(surfels_of(view.picture, depth, rows[wanted], columns[wanted], spacing))
@@ -111,9 +124,12 @@ def _shown(
     return shown
 
 
-def _sky(known: Sequence[Known]) -> Sky:
+def _sky(known: Sequence[Known], open_to: _Open) -> Sky:
     """One colour: the median of what is far up and without texture; light grey if nothing is."""
-    seen = [view.picture.rgb[~_supposed_depth(view)[1] & (view.instance == NO_INSTANCE)] for view in known]
+    seen = list[np.ndarray]()
+    for view in known:
+        empty = ~_supposed_depth(view)[1] & open_to[view.picture.name]
+        seen.append(view.picture.rgb[empty & (view.instance == NO_INSTANCE)])
     pixels = np.concatenate(seen)
     color = np.median(pixels, axis=0) / 255 if len(pixels) else np.full(3, 0.8)
     harmonics = np.zeros((SIZES[_SKY_DEGREE], 3), np.float32)
@@ -121,31 +137,32 @@ def _sky(known: Sequence[Known]) -> Sky:
     return Sky(harmonics)
 
 
-def _nodes(log: Log, known: Sequence[Known]) -> tuple[RigidNode, ...]:
+def _nodes(log: Log, known: Sequence[Known], scan: Scan) -> tuple[RigidNode, ...]:
     """One for each moving track that the photographs show."""
-    found = (_node(log, int(row), known) for row in moving_rows(log.tracks))
+    found = (_node(log, row, known, scan) for row in moving_rows(log.tracks).tolist())
     return tuple(node for node in found if node is not None)
 
 
-def _node(log: Log, row: int, known: Sequence[Known]) -> RigidNode | None:
-    """What is seen of a track, in its box's frame, thinned to one in each cube; None if it is little."""
-    tracks, steps = log.tracks, np.flatnonzero(log.tracks.valid[row])
-    turns = rotation_about_z(tracks.headings[row, steps])
-    poses, times = rigid(turns, tracks.positions[row, steps]), log.times_us[steps].astype(np.int64)
-    node = RigidNode(tracks.ids[row], row + 1, Gaussians.empty(_DEGREE), times, poses)
+def _node(log: Log, row: int, known: Sequence[Known], scan: Scan) -> RigidNode | None:
+    """What was measured of a track; if that is little, what is seen of it; None if that is little, too."""
+    node = empty_node(log, row, _DEGREE)
+    surfels = moving_cloud(scan, known, node)
+    if len(surfels.places) < _NODE_LEAST:
+        surfels = _seen(node, known, box_size(log.tracks, row))
+    return replace(node, gaussians=surfels.gaussians(_DEGREE, _OPACITY)) if len(surfels.places) >= _NODE_LEAST else None
+
+
+def _seen(node: RigidNode, known: Sequence[Known], size: Float[np.ndarray, "3"]) -> Surfels:
+    """What photographs show of a track, in its box's frame, thinned to one in each cube."""
     surfels = Surfels.none()
     for view in known:
         pose = node.pose_at(view.picture.time_us)
-        rows, columns = np.nonzero((view.instance == row + 1) & np.isfinite(view.depth))
+        rows, columns = np.nonzero((view.instance == node.instance) & np.isfinite(view.depth))
         if pose is not None and len(rows):
             depth = np.where(np.isfinite(view.depth), view.depth, _FAR)
             surfels = surfels.joined(surfels_of(view.picture, depth, rows, columns, 1).moved(inverse(pose)))
-    inside = np.abs(surfels.places) <= np.median(tracks.sizes[row, steps], axis=0) / 2 + _BOX_MARGIN
-    surfels = surfels.of(inside.all(axis=1))
-    _, first = np.unique(np.floor(surfels.places / _NODE_SPACING).astype(int), axis=0, return_index=True)
-    if len(first) < _NODE_LEAST:
-        return None
-    return replace(node, gaussians=_widened(surfels.of(first)).gaussians(_DEGREE, _OPACITY))
+    surfels = surfels.of((np.abs(surfels.places) <= size / 2 + _BOX_MARGIN).all(axis=1))
+    return _widened(surfels.of(one_per_cube(surfels.places, _NODE_SPACING)))
 
 
 def _widened(surfels: Surfels) -> Surfels:

@@ -204,6 +204,6 @@ def test_more_memory_is_told_of_for_more():
     camera = Camera("front", 100, 50, 50.0, 50.0, 50.0, 25.0, np.eye(4))
     picture = Picture(camera, 0, np.eye(4), np.zeros((50, 100, 3), np.uint8))
     few, many = Pictures((picture,), (), ()), Pictures((picture,) * 11, (picture,), ())
-    assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 11 + 3)
+    assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 15 + 3)
     more = replace(options(), fit=replace(options().fit, growth=Growth(most=3000)))
     assert memory_bound(few, more) - memory_bound(few, options()) == 3_000_000

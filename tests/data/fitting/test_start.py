@@ -12,8 +12,9 @@ from town_logs import town
 
 from swerve.data.fitting import pictures as pictures_module
 from swerve.data.fitting.job import ground_of
-from swerve.data.fitting.known import known_of, moving_rows
+from swerve.data.fitting.known import known_of
 from swerve.data.fitting.motion import depths_by_motion
+from swerve.data.fitting.moving import moving_rows
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.fitting.pictures import Picture, pictures_of
 from swerve.data.fitting.quality import drawing, exposures_between, quality_of
