@@ -16,17 +16,17 @@ SPLAT_BACKENDS: tuple[SplatChosen, ...] = ("numba", "gsplat", "gsplat-ut")
 # Its functions changed their arguments before and after.
 _GSPLAT = "1.5.3"
 _GSPLAT_NEEDS = (
-    ("torch", "torch", "pip install 'swerve[torch,gsplat]'"),
-    ("gsplat", "gsplat", "pip install 'swerve[torch,gsplat]'"),
+    ("torch", "torch", "pip install 'PATH[torch,gsplat]'"),
+    ("gsplat", "gsplat", "pip install 'PATH[torch,gsplat]'"),
 )
 # What has to be imported for each, and how to install it.
 _NEEDED: dict[Chosen | SplatChosen, tuple[tuple[str, str, str], ...]] = {
     "numba": (),
     "gsplat": _GSPLAT_NEEDS,
     "gsplat-ut": _GSPLAT_NEEDS,
-    "cuda": (("numba_cuda", "numba-cuda", "pip install 'swerve[cuda]'"),),
+    "cuda": (("numba_cuda", "numba-cuda", "pip install 'PATH[cuda]'"),),
     "nvdiffrast": (
-        ("torch", "torch", "pip install 'swerve[torch]'"),
+        ("torch", "torch", "pip install 'PATH[torch]'"),
         (
             "nvdiffrast",
             "nvdiffrast (for research alone, see docs/backends.md)",

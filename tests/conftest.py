@@ -7,6 +7,9 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+# Tests are small: on busy cores torch's threads wait for each other for minutes. It reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("scenes", "rasterizer", "data", "eval", "planners", "swerve")
 

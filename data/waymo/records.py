@@ -18,7 +18,7 @@ from swerve.scenes import LogError, MissingExtraError
 
 _HEAD, _TAIL = 12, 4
 _MASK = 0xA282EAD8
-_INSTALL = "pip install 'swerve[waymo]' && pip install --no-deps waymo-open-dataset-tf-2-12-0==1.6.7"
+_INSTALL = "pip install 'PATH[waymo]' && pip install --no-deps waymo-open-dataset-tf-2-12-0==1.6.7"
 
 
 @dataclass(frozen=True)
