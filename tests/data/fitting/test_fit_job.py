@@ -193,7 +193,7 @@ def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
 
 
 def test_growth_ends_as_usual_in_a_long_fit():
-    assert fit_command._growth(100_000, 9000) == Growth(first=500, last=15_000, most=9000)
+    assert fit_command._growth(100_000, 9000, "mcmc") == Growth(first=500, last=15_000, most=9000, way="mcmc")
 
 
 def test_more_memory_is_told_of_for_more():
