@@ -162,15 +162,19 @@ def judge_some(folder: Path, benchmark: Path, chosen: list[dict[str, Any]], targ
         "closed loop": study.closed_loop,
         "ADE": study.open_loop[..., 0],
     }
-    errors = {kind: [imitation(note["place"], folder, kind) for note in chosen] for kind in ("paired", "recovery")}
-    np.savez(
-        target / "measures.npz",
-        arms=study.families,
-        logs=study.logs,
-        **measures,
-        **{f"ADE, {kind} seats": np.stack([one for one, _ in own]) for kind, own in errors.items()},
-        **{f"logs of {kind}": own[0][1] for kind, own in errors.items()},
-    )
+    places = [note["place"] for note in chosen]
+    np.savez(target / "measures.npz", arms=study.families, logs=study.logs, **measures, **imitations(places, folder))
+
+
+def imitations(places: list[Path], folder: Path) -> dict[str, np.ndarray]:
+    """At the test split's logged and recovery seats: errors, and how much larger with the images of another seat."""
+    found = {}
+    for kind in ("paired", "recovery"):
+        own, other = ([imitation(place, folder, kind, swap) for place in places] for swap in (False, True))
+        found[f"ADE, {kind} seats"] = np.stack([errors for errors, _ in own])
+        found[f"image use, {kind} seats"] = np.stack([errors for errors, _ in other]) - found[f"ADE, {kind} seats"]
+        found[f"logs of {kind}"] = own[0][1]
+    return found
 
 
 def judged(studies: Path, seed: int) -> list[dict[str, np.ndarray]]:
@@ -183,32 +187,41 @@ def load(spec: str) -> Any:
     return load_rap(spec)
 
 
-def imitation(place: Path, folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean distance over 4 s of the chosen proposal to what should be driven, and the log, of every test sample."""
+def imitation(place: Path, folder: Path, part: str, swap: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean distance of the chosen proposal to what should be driven, over the test split, and the log, of every sample.
+
+    Args:
+        place: of the run.
+        folder: of the set.
+        part: of the stream; photographs of its samples are shown.
+        swap: whether each sample gets the images of another one.
+    """
     model = load_rap(place / PLANNER).model
     stream = SampleStream(folder, StreamOptions((Part(part, 1, "photo"),), ImageFit(SIZE), CAMERAS, 16, 0, "test"))
     errors: dict[str, tuple[float, str]] = {}
     for step in range(int(np.ceil(stream.pass_steps[part]))):
         batch = stream.batch(step).to()
         views = views_of(batch, [None] * len(batch), model.config)
+        images = views.inputs.images.roll(7, 0) if swap else views.inputs.images
         with torch.inference_mode():
-            output = model(views.inputs)
+            output = model(replace(views.inputs, images=images))
         offsets = (best(output.logits, output.poses) - views.targets)[..., :2].norm(dim=-1)
-        known = views.valid
-        values = (torch.where(known, offsets, 0.0).sum(dim=1) / known.sum(dim=1)).tolist()
+        values = (torch.where(views.valid, offsets, 0.0).sum(dim=1) / views.valid.sum(dim=1)).tolist()
         errors |= {one.key: (value, one.log) for one, value in zip(batch.provenance, values, strict=True)}
     rows = [errors[key] for key in sorted(errors)]
     return np.array([value for value, _ in rows]), np.array([log for _, log in rows])
 
 
-MEASURES = {
-    "one stage": 1,
-    "two stages": 1,
-    "closed loop": 1,
-    "ADE": 1,
-    "ADE, paired seats": 1,
-    "ADE, recovery seats": 1,
-}
+MEASURES = (
+    "one stage",
+    "two stages",
+    "closed loop",
+    "ADE",
+    "ADE, paired seats",
+    "ADE, recovery seats",
+    "image use, paired seats",
+    "image use, recovery seats",
+)
 
 
 def report(studies: Path, page: Path) -> None:
@@ -241,7 +254,7 @@ def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def stacked(stored: list[dict[str, np.ndarray]], common: list[str], name: str) -> tuple[np.ndarray, np.ndarray]:
     """Values by seed, arm and case (or sample), and the logs of these."""
     rows = [[list(one["arms"]).index(arm) for arm in common] for one in stored]
-    logs = {"ADE, paired seats": "logs of paired", "ADE, recovery seats": "logs of recovery"}.get(name, "logs")
+    logs = next((f"logs of {kind}" for kind in ("paired", "recovery") if f"{kind} seats" in name), "logs")
     return np.stack([one[name][own] for one, own in zip(stored, rows, strict=True)]), stored[0][logs]
 
 
