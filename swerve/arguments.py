@@ -7,6 +7,11 @@ from swerve.eval.pseudo.options import VIEW_KINDS, ViewKind, check_kinds
 from swerve.scenes import SwerveError
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Those between commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def image_size(text: str) -> tuple[int, int]:
     """Width and height.
 
@@ -28,7 +33,7 @@ def view_kinds(text: str) -> tuple[ViewKind, ...]:
         return ()
     if text == "both":
         return ("raster", "splat")
-    kinds = tuple(word.strip() for word in text.split(",") if word.strip())
+    kinds = words(text)
     check_kinds(kinds)
     return cast(tuple[ViewKind, ...], kinds)
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from swerve.arguments import image_size
+from swerve.arguments import image_size, words
 from swerve.data.augment.run import AugmentReport
 from swerve.data.augment.run import augment as run_augment
 from swerve.data.jobs import read_failures
@@ -124,14 +124,14 @@ def augment(
     recovery = RecoveryOptions(recovery_per_scene, lateral, longitudinal, float(np.deg2rad(heading)), speed)
     console = Console()
     options = AugmentOptions(
-        views=_names(views),
+        views=words(views),
         seed=seed,
         image_format=cast(ImageFormat, image_format.value),
         quality=quality,
-        extra=_names(extra),
+        extra=words(extra),
         size=image_size(size) if size else None,
         rig=cast(RigName, rig.value),
-        cameras=_names(cameras),
+        cameras=words(cameras),
         photos=photos,
         rasters=cast(Rasters, rasters.value),
         every=every,
@@ -171,8 +171,3 @@ def _rejections(rejections: dict[str, dict[str, int]]) -> Table:
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
             table.add_row(kind, reason, str(count))
     return table
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Words between commas."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from swerve.arguments import image_size, view_kinds
+from swerve.arguments import image_size, view_kinds, words
 from swerve.augment_command import Look, Rig
 from swerve.data.options import RigName, StyleName
 from swerve.data.source import open_source
@@ -89,6 +89,7 @@ _Gate = Annotated[
 _Size = Annotated[str, typer.Option(help="Width and height of all images, or `own` for the cameras'.")]
 _Style = Annotated[Look, typer.Option(help="rap has black ground; surfaces has grey roads.")]
 _Rig = Annotated[Rig, typer.Option(help="own: each log's cameras; default: eight around the car.")]
+_Cameras = Annotated[str, typer.Option(help="Names of the cameras to draw, separated by commas. Default: all.")]
 _Seed = Annotated[int, typer.Option(help="Of the choice among follow-ups, and of the weather in photographs of towns.")]
 _Workers = Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)]
 _Lateral = Annotated[
@@ -139,6 +140,7 @@ def build(
     size: _Size = "768x448",
     style: _Style = Look.rap,
     rig: _Rig = Rig.own,
+    cameras: _Cameras = "",
     seed: _Seed = _DEFAULTS.seed,
     workers: _Workers = None,
     lateral: _Lateral = _GRID.lateral,
@@ -194,6 +196,7 @@ def build(
         gate=gate.value,
         style=cast(StyleName, style.value),
         rig=cast(RigName, rig.value),
+        cameras=words(cameras),
         size=None if size == "own" else image_size(size),
         seed=seed,
     )

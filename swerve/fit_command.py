@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from swerve.arguments import words
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.source import open_source
 from swerve.job_report import show_failures, stoppable
@@ -77,8 +78,8 @@ def fit(
     from swerve.data.fitting.job import fit_logs
 
     options = SceneOptions(
-        cameras=_names(cameras),
-        unseen=_names(unseen),
+        cameras=words(cameras),
+        unseen=words(unseen),
         holdout=holdout,
         every=every,
         scale=scale,
@@ -122,8 +123,3 @@ def _growth(steps: int, most: int, way: GrowthWay) -> Growth:
     """Begins after a tenth of the steps and ends after half of them, unless that is later than usual."""
     usual = Growth()
     return Growth(first=min(usual.first, steps // 10), last=min(usual.last, steps // 2), most=most, way=way)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Words between commas."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -31,6 +31,7 @@ class BuildOptions:
             "off" nobody looks.
         style: the look of rasters, "rap" or "surfaces".
         rig: "own" for each log's cameras, "default" for `swerve.data.rigs.default_rig` instead.
+        cameras: names of the cameras that planners may see through; all if empty.
         size: width and height in pixels of all images; the cameras' own if None.
         seed: of the choice among follow-ups; with a log's name it decides the weather of its stand-ins, too.
 
@@ -47,6 +48,7 @@ class BuildOptions:
     gate: GateMode = "flag"
     style: StyleName = "rap"
     rig: RigName = "own"
+    cameras: tuple[str, ...] = ()
     size: tuple[int, int] | None = (768, 448)
     seed: int = 0
 

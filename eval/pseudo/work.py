@@ -59,8 +59,9 @@ class LogWork:
             loaded = replace(self.sources[self.owners[log]].load(log), photos=(), sweeps=())
             if self.options.rig == "default":
                 loaded = replace(loaded, cameras=default_rig())
-            if self.renderers:
-                chosen_cameras(loaded, loaded.cameras, ())
+            if self.renderers or self.options.cameras:
+                chosen = chosen_cameras(loaded, loaded.cameras, self.options.cameras)
+                loaded = replace(loaded, cameras=tuple(chosen))
             for renderer in self.renderers.values():
                 renderer.check(loaded)
             _moments(loaded, self.options)

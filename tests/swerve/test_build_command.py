@@ -61,7 +61,7 @@ def test_options_are_handed_on(told, tmp_path):
         "--every 4 --traffic log-replay --least 2 --most 9 --views both --size own --style surfaces --rig default "
         "--seed 3 --workers 2 --lateral 1 --lateral-step 0.25 --longitudinal-step 2 --reach 3 --headings=-5,0,5 "
         "--speeds 0,1 --histories synthesis --bank-speed 2 --bank-acceleration 3 --bank-heading 10 --bank-across 0.5 "
-        "--bank-along 1 --splats fits --gate drop"
+        "--bank-along 1 --splats fits --gate drop --cameras front,left"
     )
     assert run("town:1", str(tmp_path), *text.split()).exit_code == 0
     grid = FollowUpOptions(
@@ -78,7 +78,8 @@ def test_options_are_handed_on(told, tmp_path):
         bank_across=0.5,
         bank_along=1.0,
     )
-    expected = BuildOptions(4.0, 2, 9, "log-replay", grid, ("raster", "splat"), "drop", "surfaces", "default", None, 3)
+    looks = {"views": ("raster", "splat"), "gate": "drop", "style": "surfaces", "cameras": ("front", "left")}
+    expected = BuildOptions(4.0, 2, 9, "log-replay", grid, rig="default", size=None, seed=3, **looks)
     assert told[0][2:] == (expected, 2, Path("fits"))
 
 

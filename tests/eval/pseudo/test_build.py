@@ -125,6 +125,17 @@ def test_views_are_those_of_the_renderer(built):
             case.views.images(frame, ["top"])
 
 
+def test_only_the_cameras_that_are_wanted_are_there(tmp_path):
+    known = [camera.name for camera in small_log("train-0").cameras]
+    options = replace(OPTIONS, every=10.0, cameras=(known[-1],))
+    assert not run(tmp_path / "one", LOGS[:1], options).failures
+    benchmark = open_benchmark(tmp_path / "one")
+    case = benchmark.case(benchmark.cases("train-0")[0])
+    assert {camera.name for frame in case.frames.values() for camera in frame.viewpoint.cameras} == {known[-1]}
+    with pytest.raises(SwerveError, match="has no camera 'roof'; it has"):
+        run(tmp_path / "none", LOGS[:1], replace(options, cameras=("roof",)))
+
+
 def test_the_same_build_makes_the_same_bytes_and_goes_on_where_it_was(built, tmp_path):
     """Half of it removed, as if it had been killed: a half-written file, a case without note, a note without views."""
     whole, folder = dataset_digest(built[0]), tmp_path / "again"
