@@ -74,19 +74,20 @@ class StreamLoader:
 
 @contextmanager
 def _deaths_told() -> Iterator[None]:
-    """Torch says in a plain RuntimeError that a worker is no more.
+    """Torch says in a plain RuntimeError that a worker is no more; or its connection breaks while it hands over.
 
     Raises:
         SwerveError: instead of it.
     """
     try:
         yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, EOFError, ConnectionError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SwerveError(
-            f"a process that makes batches ended ({str(error).splitlines()[0]}), most often because memory ran out: "
-            "use fewer workers or a smaller batch"
+            f"a process that makes batches ended ({said}), most often because memory ran out: use fewer workers or a "
+            "smaller batch"
         ) from error
 
 

@@ -32,7 +32,8 @@ def run(monkeypatch, capsys, *arguments):
 def documented_commands():
     texts = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     blocks = [block for text in texts for block in re.findall(r"```\n(.*?)```", text.read_text(), re.DOTALL)]
-    return [line for block in blocks for line in block.splitlines() if line.startswith("swerve ")]
+    whole = [re.sub(r"\\\n\s*", "", block) for block in blocks]  # a backslash goes on with the next line
+    return [line for block in whole for line in block.splitlines() if line.startswith("swerve ")]
 
 
 def test_the_readme_has_commands():
