@@ -1,0 +1,36 @@
+"""Draws docs/views.png: one follow-up frame in each kind of views that a benchmark stores.
+
+swerve fit town:1 fits --cameras front --scale 0.1667 --every 0.5 --steps 700 --gaussians 80000
+swerve build town:1 bench --views raster,photo,splat --splats fits --cameras front --size 320x187 --every 3 --most 12
+python docs/views.py bench docs/views.png
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from swerve.data.files import write_atomically
+from swerve.data.samples.encoding import encode_png
+from swerve.eval.pseudo.store import open_benchmark
+
+_GAP = 6
+
+
+def main(folder: Path, path: Path) -> None:
+    """Writes the picture: of the last case's first follow-up, left to right as the kinds are stored."""
+    benchmark = open_benchmark(folder)
+    name = benchmark.cases(benchmark.logs[0])[-1]
+    images = []
+    for kind in benchmark.stored:
+        case = benchmark.showing(kind).case(name)
+        frame = case.frames[case.group.follow_ups[0][0]]
+        assert case.views is not None
+        images.append(case.views.images(frame, ["front"])["front"])
+    gap = np.full((len(images[0]), _GAP, 3), 255, np.uint8)
+    row = [part for image in images for part in (gap, image)][1:]
+    write_atomically(path, encode_png(np.concatenate(row, axis=1)))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
