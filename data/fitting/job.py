@@ -20,6 +20,7 @@ from rich.console import Console
 from swerve.data.files import make_folder, safe_name, to_json, told_where, write_atomically
 from swerve.data.fitting.known import known_of
 from swerve.data.fitting.memory import memory_line
+from swerve.data.fitting.mends import mended
 from swerve.data.fitting.moving import box_size, moving_rows
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.fitting.pictures import Picture, Pictures, pictures_of
@@ -32,6 +33,7 @@ from swerve.data.splats import write_splats
 from swerve.rasterizer.splats.fit import Ground, Progress, fit_scene
 from swerve.rasterizer.splats.fit_state import FitState
 from swerve.rasterizer.splats.scene import SplatScene
+from swerve.rasterizer.splats.shots import Shot
 from swerve.scenes import Log, SwerveError
 
 PACKAGES = ("numba", "numpy", "torch")
@@ -102,18 +104,19 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
     known = known_of(log, pictures.fitted)
     # Half of the Gaussians may be there at first; growth puts the others where they are missed.
     start = start_scene(log, known, options.fit.growth.most // 2)
-    watch = _Watch(folder, pictures, options)
+    shots = [view.shot for view in known]
+    watch = _Watch(folder, pictures, shots, options)
     with FitBar(console, log.name, options.fit.steps, watch.state.step if watch.state else 0) as bar:
         fitted = fit_scene(
             start,
-            [view.shot for view in known],
+            shots,
             options.fit,
             ground_of(log),
             _sizes(log),
             partial(watch.note, bar),
             watch.state,
         )
-        scene, threads = fitted.scene, options.fit.threads
+        scene, threads = mended(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
         exposures = exposures_between(pictures.held_out, pictures.fitted, fitted.exposures.astype(np.float64))
         final = {
             "log": log.name,
@@ -149,11 +152,12 @@ class _Watch:
     Args:
         folder: of the log.
         pictures: of the log.
+        shots: of those that are fitted.
         options: of the job.
     """
 
-    def __init__(self, folder: Path, pictures: Pictures, options: SceneOptions) -> None:
-        self._folder, self._options, self._pictures = folder, options, pictures
+    def __init__(self, folder: Path, pictures: Pictures, shots: Sequence[Shot], options: SceneOptions) -> None:
+        self._folder, self._options, self._pictures, self._shots = folder, options, pictures, shots
         self._measured = _some(pictures.held_out, _MEASURED)
         self.state, self._history = _left_state(folder), list[dict[str, int | float]]()
         if self.state is not None:
@@ -185,7 +189,8 @@ class _Watch:
         bar.show(progress, self._history[-1] if self._history else None)
 
     def _measure(self, progress: Progress) -> None:
-        scene, threads = progress.fitted().scene, self._options.fit.threads
+        fitted, threads = progress.fitted(), self._options.fit.threads
+        scene = mended(fitted.scene, self._shots, fitted.world_from_ego)
         found = quality_of(scene, self._measured, None, threads)
         values = {"psnr": found.psnr, "ssim": found.ssim} if found else {}
         counts = {"step": progress.step, "gaussians": progress.count, "loss": progress.loss}

@@ -56,9 +56,10 @@ def quality_of(
 def drawing(
     scene: SplatScene, picture: Picture, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """What the scene shows in the photograph's place."""
+    """What the scene shows in the photograph's place, as the fit has mended it."""
     frame = scene.at(picture.time_us)
-    ((view,),) = render_splats(frame, [picture.camera], picture.world_from_ego[None], ("color",), threads=threads)
+    pose = scene.scene_from_log(picture.time_us) @ picture.world_from_ego
+    ((view,),) = render_splats(frame, [picture.camera], pose[None], ("color",), threads=threads)
     assert view.color is not None
     color = view.color if exposure is None else view.color @ exposure[:, :3].T + exposure[:, 3]
     return (255 * color.clip(0, 1) + 0.5).astype(np.uint8)

@@ -41,7 +41,8 @@ class RolloutViews:
     ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Colours by name of the camera, at a step of a roll-out."""
         pose, tracks = world_from_ego(course, states, step), tracks_at_step(course, traffic, step)
-        images = self.renderer.draw(Instant(pose, tracks, lights_at(course, step)), cameras)
+        instant = Instant(pose, tracks, lights_at(course, step), time_at(course, step))
+        images = self.renderer.draw(instant, cameras)
         for image in images:
             image.setflags(write=False)
         return {camera.name: image for camera, image in zip(cameras, images, strict=True)}
@@ -86,3 +87,9 @@ def lights_at(course: Course, step: int) -> TrafficLights:
     """What signals show at a step: as in the scores, a half second's state holds until the next."""
     frame = course.frames[step // STEPS_PER_FRAME]
     return course.viewpoint.scene.log.lights.at(slice(int(frame), int(frame) + 1))
+
+
+def time_at(course: Course, step: int) -> int:
+    """Of the log at a step, microseconds; between the half seconds that are asked of the log it runs evenly."""
+    times = course.viewpoint.scene.log.times_us[course.frames]
+    return round(float(np.interp(step / STEPS_PER_FRAME, np.arange(len(times)), times)))

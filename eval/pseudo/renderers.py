@@ -25,11 +25,13 @@ class Instant:
         world_from_ego: pose of the vehicle.
         tracks: everybody else, a single step.
         lights: what signals show, a single step.
+        time_us: of the log, that this is an instant of.
     """
 
     world_from_ego: Float[np.ndarray, "4 4"]
     tracks: Tracks
     lights: TrafficLights
+    time_us: int
 
 
 @runtime_checkable
@@ -77,7 +79,8 @@ def instant_of(viewpoint: Viewpoint) -> Instant:
     """What there is at a viewpoint's now."""
     scene = viewpoint.scene
     now = slice(scene.history, scene.history + 1)
-    return Instant(viewpoint.world_from_ego, viewpoint.tracks.at(now), scene.lights.at(now))
+    time_us = int(scene.log.times_us[scene.now])
+    return Instant(viewpoint.world_from_ego, viewpoint.tracks.at(now), scene.lights.at(now), time_us)
 
 
 @dataclass(frozen=True)

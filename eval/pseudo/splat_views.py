@@ -8,17 +8,20 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Float, Int32, UInt8
 
 from swerve.data.files import safe_name
+from swerve.data.samples.capture import tracks_at
 from swerve.data.splats import read_splats
 from swerve.eval.pseudo.renderers import Instant
-from swerve.rasterizer.splats import SplatFrame, SplatScene, SplatView, render_splats
+from swerve.rasterizer.splats import RigidNode, SplatFrame, SplatScene, SplatView, render_splats
 from swerve.scenes import Camera, Log, SwerveError, Tracks
 from swerve.scenes.primitives.primitives import NO_INSTANCE
 from swerve.scenes.transforms import upright
 
 _GRAPH, _FIT = "graph.json", "fit.json"
+# A track is where its log has it if no number of its pose differs by more, metres and sines.
+_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,25 @@ class SplatRenderer:
             SwerveError: no scene is fitted to the log, or its files are damaged.
         """
         self.check(log)
-        return LogSplats(read_splats(self.folder / safe_name(log.name)))
+        return LogSplats(read_splats(self.folder / safe_name(log.name)), log)
 
 
 @dataclass(frozen=True)
 class LogSplats:
     """See `LogRenderer`.
 
+    If the fit refined poses, the vehicle and the tracks are moved as the fit moved the vehicle at that time of the log,
+    wherever they are; so a view from where the log has the vehicle is one from its refined pose. Tracks that are where
+    the log has them get the refined poses of their boxes. Refined poses follow the log's noise, a few centimetres,
+    which the way of a simulated vehicle does not have: as against that, views of it tremble by as much.
+
     Attributes:
-        scene: of the log. The poses and times of its nodes are not looked at: tracks say where things are.
+        scene: of the log.
+        log: whose tracks tell which things are where it has them.
     """
 
     scene: SplatScene
+    log: Log
 
     def draw(self, instant: Instant, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """As in `LogRenderer`. Tracks without Gaussians are not seen, see `without_gaussians`."""
@@ -84,8 +94,10 @@ class LogSplats:
 
     def views(self, instant: Instant, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
         """The same with other outputs; instances are numbered as in rasters of the instant."""
-        frame = frame_with(self.scene, instant.tracks)
-        return render_splats(frame, cameras, instant.world_from_ego[None], outputs)[0]
+        logged = tracks_at(self.log.tracks, self.log.times_us, instant.time_us)
+        frame = frame_with(self.scene, instant.tracks, logged, instant.time_us)
+        pose = self.scene.scene_from_log(instant.time_us) @ instant.world_from_ego
+        return render_splats(frame, cameras, pose[None], outputs)[0]
 
     def without_gaussians(self, tracks: Tracks) -> set[str]:
         """Ids of the tracks that are there at some step, and that the scene has no node of."""
@@ -94,20 +106,40 @@ class LogSplats:
         }
 
 
-def frame_with(scene: SplatScene, tracks: Tracks) -> SplatFrame:
+def frame_with(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) -> SplatFrame:
     """A scene with its nodes where tracks of the same ids are; nodes whose track is not there are left out.
 
     Args:
         scene: background, sky and nodes, in the frames of their tracks' boxes.
         tracks: a single step. The instance of a node is its track's row + 1, as in rasters.
+        logged: the tracks of the log at that time, a single step; see `LogSplats`.
+        time_us: of the log.
     """
-    nodes = {node.name: node for node in scene.nodes}
+    nodes, in_log = {node.name: node for node in scene.nodes}, _poses(logged)
     parts, owners = [scene.background], [NO_INSTANCE]
-    for row in np.flatnonzero(tracks.valid[:, 0]):
-        node = nodes.get(tracks.ids[row])
+    for track, pose in _poses(tracks).items():
+        node = nodes.get(track)
         if node is not None:
-            local_from_node = upright(tracks.positions[row, 0] - scene.origin, float(tracks.headings[row, 0]))
+            found = _refined(node, pose, in_log.get(track), time_us)
+            local_from_node = scene.scene_from_log(time_us) @ pose if found is None else found.copy()
+            local_from_node[:3, 3] -= scene.origin
             parts.append(node.gaussians.moved(local_from_node))
-            owners.append(int(row) + 1)
+            owners.append(tracks.ids.index(track) + 1)
     instances: Int32[np.ndarray, "n"] = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
     return SplatFrame(parts[0].joined(*parts[1:]), instances, scene.origin, scene.sky)
+
+
+def _poses(tracks: Tracks) -> dict[str, Float[np.ndarray, "4 4"]]:
+    """Of the boxes that are there at a single step, by id."""
+    rows = np.flatnonzero(tracks.valid[:, 0])
+    poses = upright(tracks.positions[rows, 0], tracks.headings[rows, 0])
+    return {tracks.ids[row]: pose for row, pose in zip(rows, poses, strict=True)}
+
+
+def _refined(
+    node: RigidNode, pose: Float[np.ndarray, "4 4"], in_log: Float[np.ndarray, "4 4"] | None, time_us: int
+) -> Float[np.ndarray, "4 4"] | None:
+    """Where the fit has put a node, if its track is where the log has it."""
+    if in_log is None or not np.allclose(pose, in_log, rtol=0, atol=_SAME):
+        return None
+    return node.pose_at(time_us)

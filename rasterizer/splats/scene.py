@@ -63,6 +63,26 @@ class RigidNode:
 
 
 @dataclass(frozen=True, eq=False)
+class Mends:
+    """How a fit that refined poses has moved the vehicle, and with it all that was seen from there.
+
+    Attributes:
+        times_us: when the photographs were taken, rising.
+        scene_from_log: what takes a place of the log to where it lies in the scene, at those times.
+    """
+
+    times_us: Int64[np.ndarray, "t"]
+    scene_from_log: Float[np.ndarray, "t 4 4"]
+
+    def at(self, time_us: int) -> Float[np.ndarray, "4 4"]:
+        """Linearly between two times; before the first and after the last as there."""
+        if len(self.times_us) == 1:
+            return self.scene_from_log[0]
+        time = np.clip(time_us, self.times_us[0], self.times_us[-1])
+        return interpolate_poses(self.times_us, self.scene_from_log, np.array([time]))[0]
+
+
+@dataclass(frozen=True, eq=False)
 class SplatFrame:
     """A scene at one moment: what is drawn.
 
@@ -93,12 +113,18 @@ class SplatScene:
         nodes: what moves.
         origin: in the world.
         sky: behind all.
+        mends: if poses of the vehicle were refined.
     """
 
     background: Gaussians
     nodes: tuple[RigidNode, ...]
     origin: Float[np.ndarray, "3"]
     sky: Sky
+    mends: Mends | None = None
+
+    def scene_from_log(self, time_us: int) -> Float[np.ndarray, "4 4"]:
+        """What takes poses that the log has at a moment to where they are in the scene."""
+        return np.eye(4) if self.mends is None else self.mends.at(time_us)
 
     def at(self, time_us: int) -> SplatFrame:
         """Everything that is there at a moment, in its place; first the background, then the nodes in their order."""

@@ -12,7 +12,7 @@ from swerve.data.town.photographs import PhotoStudio
 from swerve.eval import build_context
 from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_course
 from swerve.eval.closed_loop.picture import rollout_picture
-from swerve.eval.closed_loop.views import tracks_at_step, world_from_ego
+from swerve.eval.closed_loop.views import time_at, tracks_at_step, world_from_ego
 from swerve.eval.pdm_closed import reference_trajectory
 from swerve.eval.pseudo.renderers import PhotoRenderer, RasterRenderer
 from swerve.eval.trajectories import to_world
@@ -191,6 +191,8 @@ def test_ego_and_others_stand_on_the_ground():
     heights = 0.02 * tracks.positions[:, 0, 0] + log.tracks.sizes[:, 0, 2] / 2
     np.testing.assert_allclose(tracks.positions[:, 0, 2], heights, atol=1e-4)
     np.testing.assert_allclose(tracks.positions[:, 0, :2], rollout.traffic.poses[40, :, :2])
+    assert [time_at(course, step) - time_at(course, 0) for step in (0, 7, 40)] == [0, 700_000, 4_000_000]
+    assert time_at(course, 0) == log.times_us[course.frames[0]]
     pose = world_from_ego(course, rollout.states, 40)
     np.testing.assert_allclose(pose[:2, 3], rollout.states[40, :2])
     np.testing.assert_allclose(pose[2, 3], 0.02 * pose[0, 3], atol=1e-3)

@@ -12,7 +12,7 @@ from swerve.data.town.photographs import PhotoStudio
 from swerve.eval.pseudo.kinds import own_renderers, renderer_of
 from swerve.eval.pseudo.renderers import Instant, PhotoRenderer, RasterRenderer, ViewRenderer, instant_of
 from swerve.eval.pseudo.splat_views import LogSplats, SplatRenderer, frame_with
-from swerve.rasterizer.splats import RigidNode
+from swerve.rasterizer.splats import Mends, RigidNode
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.viewpoints import logged, prepare
 
@@ -68,17 +68,54 @@ def test_nodes_stand_where_the_tracks_are_and_not_where_the_log_has_them():
     scene = scene_of(log)
     node = RigidNode(log.tracks.ids[0], 7, blobs([(1, 0, 0)]), log.times_us[:1], np.eye(4)[None])
     scene = replace(scene, nodes=(node, *scene.nodes[1:]))
-    tracks = log.tracks.at(slice(50, 51))
+    tracks, now = log.tracks.at(slice(50, 51)), int(log.times_us[50])
     positions, headings = tracks.positions.copy(), tracks.headings.copy()
     positions[0, 0], headings[0, 0] = scene.origin + np.array([10, 5, 1]), np.pi / 2
-    frame = frame_with(scene, replace(tracks, positions=positions, headings=headings))
+    frame = frame_with(scene, replace(tracks, positions=positions, headings=headings), tracks, now)
     np.testing.assert_allclose(frame.gaussians.means[frame.instances == 1], [[10, 6, 1]], atol=1e-5)
     np.testing.assert_allclose(
         frame.gaussians.means[frame.instances == 2], tracks.positions[1] - scene.origin, atol=1e-4
     )
     valid = tracks.valid.copy()
     valid[0] = False
-    assert 1 not in frame_with(scene, replace(tracks, valid=valid)).instances
+    assert 1 not in frame_with(scene, replace(tracks, valid=valid), tracks, now).instances
+
+
+def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
+    """All is half a metre to the left at step 50 in the scene; the first track's box is 0.3 m longer ahead besides."""
+    log = small_log()
+    scene, left = scene_of(log), np.eye(4)
+    left[1, 3] = 0.5
+    first, second, *_ = scene.nodes
+    refined = left @ first.world_from_node
+    refined[:, 0, 3] += 0.3
+    scene = replace(
+        scene,
+        nodes=(replace(first, world_from_node=refined), second),
+        mends=Mends(log.times_us[[50, 60]], np.stack([left, np.eye(4)])),
+    )
+    instant = instant_of(logged(Scene(log, 50, 15, 40), prepare(log)))
+    assert instant.time_us == log.times_us[50]
+    frame = frame_with(scene, instant.tracks, instant.tracks, instant.time_us)
+    places = log.tracks.positions[:2, 50] - scene.origin
+    np.testing.assert_allclose(frame.gaussians.means[frame.instances == 1], [places[0] + [0.3, 0.5, 0]], atol=1e-4)
+    # One whose box was not refined is where its node says; if it is elsewhere, it goes with the vehicle.
+    np.testing.assert_allclose(frame.gaussians.means[frame.instances == 2], [places[1]], atol=1e-4)
+    positions = instant.tracks.positions.copy()
+    positions[:2, 0] += [3.0, 0, 0]
+    elsewhere = replace(instant.tracks, positions=positions)
+    frame = frame_with(scene, elsewhere, instant.tracks, instant.time_us)
+    for row in (0, 1):
+        moved = frame.gaussians.means[frame.instances == row + 1]
+        np.testing.assert_allclose(moved, [places[row] + [3.0, 0.5, 0]], atol=1e-4)
+    # The vehicle goes with the mend of its time: half of it between the two.
+    camera = log.cameras[0].resized(128, 72)
+    between = replace(instant, time_us=int(log.times_us[55]))
+    half = replace(between, world_from_ego=between.world_from_ego.copy())
+    half.world_from_ego[1, 3] += 0.25
+    whole, plain = LogSplats(scene, log), LogSplats(replace(scene, mends=None), log)
+    (mended,) = whole.draw(gone(between), [camera])
+    np.testing.assert_array_equal(mended, plain.draw(gone(half), [camera])[0])
 
 
 def test_splats_lie_over_the_raster_of_the_same_instant(tmp_path):
