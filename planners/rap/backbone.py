@@ -1,7 +1,8 @@
 """Image backbones: those of timm by name, and a small vision transformer for tests and processors."""
 
+import pickle
 import re
-from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -17,9 +18,20 @@ from swerve.planners.rap.layers import SelfAttentionBlock, sines
 from swerve.scenes import MissingExtraError, SwerveError
 
 INSTALL: Final = "pip install 'PATH[timm]', with PATH Swerve's folder"
-# Colours of ImageNet, to which all of timm's DINO models are used.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Mean and deviation of ImageNet's colours.
+_COLORS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SOME = ("vit_small_patch16_dinov3", "vit_small_patch14_dinov2")
+# What libraries raise at files that are not what they take them for.
+_REFUSALS = (
+    *(AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError),
+    *(pickle.UnpicklingError, safetensors.SafetensorError),
+)
+# Characters of a stranger's error that are told; some name all tensors of a network.
+_TOLD = 200
 _TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS = 48, 8, 2, 4
+
+
+Colors = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 class Backbone(nn.Module):
@@ -31,16 +43,19 @@ class Backbone(nn.Module):
         width: of the features.
         patch: pixels of a patch's side.
         frozen: whether it is never trained.
+
+    Args of the constructor: the network, then as above, then the mean and the deviation of the colours, 0 to 1, to
+    which the network is used.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, body: nn.Module, width: int, patch: int, frozen: bool) -> None:
+    def __init__(self, body: nn.Module, width: int, patch: int, frozen: bool, colors: Colors = _COLORS) -> None:
         super().__init__()
         self.body, self.width, self.patch, self.frozen = body, width, patch, frozen
-        self.register_buffer("mean", 255 * torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", 255 * torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+        for name, values in zip(("mean", "deviation"), colors, strict=True):
+            self.register_buffer(name, 255 * torch.tensor(values)[:, None, None], persistent=False)
         if frozen:
             self.requires_grad_(False)
             self.eval()
@@ -70,14 +85,12 @@ def build_backbone(config: RapConfig, weights: bool = True) -> Backbone:
         SwerveError: timm knows no such model, its weights are not to be had, or images are no whole number of patches.
     """
     if config.backbone == TINY_BACKBONE:
-        body: nn.Module = TinyVit(_TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS)
-        width, patch = _TINY_WIDTH, _TINY_PATCH
+        body = TinyVit(_TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS)
         if weights and config.backbone_weights is not None:
             _read_tiny(body, config.backbone_weights)
-        _check_size(config, patch)
-    else:
-        body, width, patch = _timm_body(config, config.backbone_weights if weights else None)
-    return Backbone(body, width, patch, config.frozen)
+        _check_size(config, _TINY_PATCH)
+        return Backbone(body, _TINY_WIDTH, _TINY_PATCH, config.frozen)
+    return _of_timm(config, config.backbone_weights if weights else None)
 
 
 class TinyVit(nn.Module):
@@ -135,41 +148,71 @@ def _read_tiny(body: nn.Module, path: str) -> None:
         ) from error
 
 
-def _timm_body(config: RapConfig, weights: str | None) -> tuple[nn.Module, int, int]:
-    """The model with its weights, its width and its patches' side."""
-    timm = require_timm()
-    name = config.backbone
+def _of_timm(config: RapConfig, weights: str | None) -> Backbone:
+    """A model of timm with its weights."""
+    timm, name = require_timm(), config.backbone
     if not timm.is_model(name):
-        close = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5]) or "timm.list_models('*dino*')"
-        raise SwerveError(f"rap: timm has no backbone {name!r}. Among its models: {close}")
+        close = get_close_matches(name, timm.list_models("*patch*"), 5, 0.6)
+        raise SwerveError(f"rap: timm has no backbone {name!r}. Among its models: {', '.join(close or _SOME)}")
     if weights is not None and weights != HUB and not Path(weights).is_file():
-        raise SwerveError(
-            f"rap: backbone_weights: there is no file {weights}. Give timm's weights of {name} (model.safetensors of "
-            f"huggingface.co/timm), `{HUB}` to download them, or null to begin at random"
-        )
-    patch = int(found[1]) if (found := re.search(r"patch(\d+)", name)) else 0
-    if not patch:
+        raise SwerveError(f"rap: backbone_weights: there is no file {weights}. {_instead(name)}")
+    found = re.search(r"patch(\d+)", name)
+    patch = int(found[1]) if found else 0
+    if found:
+        _check_size(config, patch)
+    model = _made(timm, config, weights) if found else None
+    if model is None or model.feature_info[-1]["reduction"] != patch:
         raise SwerveError(f"rap: backbone {name} is no vision transformer with square patches")
-    _check_size(config, patch)
+    # What was read would stay in memory twice.
+    model.pretrained_cfg.pop("state_dict", None)
+    colors = tuple(model.pretrained_cfg["mean"]), tuple(model.pretrained_cfg["std"])
+    return Backbone(TimmBody(model), model.embed_dim, patch, config.frozen, colors)
+
+
+def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # noqa: ANN401 see TimmBody
+    """What timm makes.
+
+    Raises:
+        SwerveError: the hub cannot be reached, or the file does not hold the model's weights and nothing besides.
+    """
     more: dict[str, Any] = {"num_classes": 0, "img_size": (config.height, config.width)}
-    if weights == HUB:
-        more["pretrained"] = True
-    elif weights is not None:
-        more.update(pretrained=True, pretrained_cfg_overlay={"file": weights})
-    model = _told_where(config, lambda: timm.create_model(name, **more))
-    return TimmBody(model), int(model.embed_dim), patch
-
-
-def _told_where(config: RapConfig, made: Callable[[], Any]) -> Any:  # noqa: ANN401 see TimmBody
-    """What timm makes; what the hub or a file refuses becomes one error that says what to do."""
     try:
-        return made()
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        if weights == HUB:
+            more["pretrained"] = True
+        elif weights is not None:
+            more.update(pretrained=True, pretrained_cfg_overlay=_held(timm, weights))
+        return timm.create_model(config.backbone, **more)
+    except (OSError, *_REFUSALS) as error:
+        reason = " ".join(str(error).split())[:_TOLD] or type(error).__name__
+        if weights in (None, HUB):
+            raise SwerveError(
+                f"rap: backbone {config.backbone} with weights {weights!r} cannot be made ({reason}). Where the hub "
+                "cannot be reached, download timm's weights elsewhere and set backbone_weights to the file"
+            ) from error
         raise SwerveError(
-            f"rap: backbone {config.backbone} with weights {config.backbone_weights!r} cannot be made "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Where the hub cannot be reached, "
-            "download timm's weights elsewhere and set backbone_weights to the file"
+            f"rap: backbone_weights: {weights} cannot be read as weights of {config.backbone} ({reason}). "
+            f"{_instead(config.backbone)}"
         ) from error
+
+
+def _held(timm: ModuleType, path: str) -> dict[str, Any]:
+    """What tells timm to fill a model without classifier with the tensors of a file.
+
+    Timm asks for every tensor of the model only where the number of classes is that of its own weights, and would
+    otherwise pass over a file that has none of them: hence the 0, and the tensors without their classifier.
+    """
+    tensors = timm.models.load_state_dict(path)
+    body = {name: one for name, one in tensors.items() if not name.startswith("head")}
+    if not body:
+        raise ValueError("it is empty")
+    return {"state_dict": body, "num_classes": 0}
+
+
+def _instead(name: str) -> str:
+    return (
+        f"Give timm's weights of {name} (model.safetensors of huggingface.co/timm), `{HUB}` to download them, or null "
+        "to begin at random"
+    )
 
 
 def require_timm() -> ModuleType:
