@@ -5,10 +5,12 @@ from jaxtyping import Float, Int32
 
 from swerve.data.town.photographs.objects import signal_head, thing
 from swerve.data.town.photographs.people import cyclist_body, draw_clothes, pedestrian_body
+from swerve.data.town.photographs.reach import Reach
 from swerve.data.town.photographs.solids import Solid, joined
 from swerve.data.town.photographs.vehicles import vehicle_body
 from swerve.scenes import LightState, ObjectClass, Tracks, TrafficLights, keyed_generator
 from swerve.scenes.primitives import FIRST_SIGNAL_INSTANCE
+from swerve.scenes.primitives.cuboids import SIGNAL_SIZE
 
 # Gaits are drawn in so many positions; metres of a double step, and of a turn of the pedals.
 _POSITIONS, _STRIDE, _TURN = 12, 1.4, 4.5
@@ -29,27 +31,30 @@ class Figures:
         self._bodies = dict[tuple[str, int, bytes, int], Solid]()
         self._heads = {state: signal_head(state) for state in LightState}
 
-    def at(self, tracks: Tracks, lights: TrafficLights) -> tuple[Solid, Int32[np.ndarray, "c1"]]:
-        """Everything that moves, each thing standing upright in its box.
+    def at(self, tracks: Tracks, lights: TrafficLights, reach: Reach) -> tuple[Solid, Int32[np.ndarray, "c1"]]:
+        """Everything that moves and matters, each thing standing upright in its box.
 
         Args:
             tracks: agents at one step.
             lights: signals at one step.
+            reach: where things matter.
 
         Returns:
             triangles with the instances that the raster gives to the same things; and the first one of each thing,
             with their number at the end.
         """
         things = []
-        for row in np.flatnonzero(tracks.valid[:, 0]):
+        radii = np.linalg.norm(tracks.sizes[:, 0], axis=1) / 2
+        for row in np.flatnonzero(tracks.valid[:, 0] & reach.holds(tracks.positions[:, 0], radii)):
             size, heading = tracks.sizes[row, 0], float(tracks.headings[row, 0])
             foot = tracks.positions[row, 0] - [0.0, 0.0, size[2] / 2]
             body = self._body(tracks.ids[row], ObjectClass(tracks.classes[row]), size, _phase(tracks, int(row)))
             things.append(body.moved(heading, foot).numbered(int(row) + 1))
-        for row in range(len(lights)):
+        radii = np.full(len(lights), np.linalg.norm(SIGNAL_SIZE) / 2)
+        for row in np.flatnonzero(reach.holds(lights.positions, radii)):
             head = self._heads[LightState(lights.states[row, 0])]
             placed = head.moved(float(lights.headings[row]), lights.positions[row])
-            things.append(placed.numbered(FIRST_SIGNAL_INSTANCE + row))
+            things.append(placed.numbered(FIRST_SIGNAL_INSTANCE + int(row)))
         starts = np.concatenate([[0], np.cumsum([len(solid) for solid in things])]).astype(np.int32)
         return joined(things), starts
 

@@ -45,13 +45,8 @@ def shadow_map(
         high: greatest corner.
         grain: metres a pixel, or more where the box is too large for that.
     """
-    forward = -toward
-    right = np.cross(forward, [0.0, 0.0, 1.0] if abs(forward[2]) < 0.99 else [0.0, 1.0, 0.0])
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(forward, right), forward], axis=1)
-    middle = (low + high) / 2
-    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-    span = 2.06 * np.abs((corners - middle) @ rotation[:, :2]).max(axis=0)
+    rotation, span = sun_frame(toward, low, high)
+    forward, middle = rotation[:, 2], (low + high) / 2
     grain = max(grain, float(span.max()) / _MOST_PIXELS)
     width, height = (int(np.ceil(side / grain)) for side in span)
     focal = _AWAY / grain
@@ -60,3 +55,15 @@ def shadow_map(
     view = render(casters, [camera], pose[None], Style.rap(2 * _AWAY), ("depth",))[0][0]
     assert view.depth is not None
     return ShadowMap(view.depth, camera.matrix @ inverse(pose)[:3], grain)
+
+
+def sun_frame(
+    toward: Float[np.ndarray, "3"], low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "2"]]:
+    """How the sun's camera is turned (columns: right, down, forward), and the metres across that a box takes for it."""
+    forward = -toward
+    right = np.cross(forward, [0.0, 0.0, 1.0] if abs(forward[2]) < 0.99 else [0.0, 1.0, 0.0])
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(forward, right), forward], axis=1)
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    return rotation, 2.06 * np.abs((corners - (low + high) / 2) @ rotation[:, :2]).max(axis=0)

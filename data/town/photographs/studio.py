@@ -25,6 +25,7 @@ from swerve.data.town.photographs.ground import build_ground, paved_area
 from swerve.data.town.photographs.look import WEATHERS, Look, draw_look
 from swerve.data.town.photographs.noise_kernels import NODES
 from swerve.data.town.photographs.objects import signal_poles
+from swerve.data.town.photographs.reach import Reach, reach_of
 from swerve.data.town.photographs.shadows import ShadowMap, shadow_map
 from swerve.data.town.photographs.solids import Solid, joined, plane_normals
 from swerve.data.town.photographs.vegetation import build_vegetation
@@ -148,7 +149,9 @@ class PhotoStudio:
             tracks: agents at one step, as in `build_dynamic`; the vehicle itself is not among them.
             lights: signals at one step.
         """
-        moment = self._moment(tracks, lights, world_from_ego[:3, 3])
+        near = world_from_ego[:3, 3] - [_NEAR, _NEAR, 8.0], world_from_ego[:3, 3] + [_NEAR, _NEAR, 10.0]
+        reach = reach_of(cameras, world_from_ego, _SIGHT, near, self.look.toward_sun)
+        moment = self._moment(tracks, lights, reach)
         finer = [camera.resized(2 * camera.width, 2 * camera.height) for camera in cameras]
         views = render(moment.primitives, finer, world_from_ego[None], Style.rap(_SIGHT), ("instance",))[0]
         photographs = []
@@ -174,17 +177,16 @@ class PhotoStudio:
         none = np.zeros((2, 2), np.float32)
         return World(table, sky, *shade, none, np.eye(3, 4), 1.0, canopy, canopy_place, none, np.array([0.0, 0.0, 1.0]))
 
-    def _moment(self, tracks: Tracks, lights: TrafficLights, center: Float[np.ndarray, "3"]) -> _Moment:
-        """The town with everybody in it."""
-        solid, starts = self._figures.at(tracks, lights)
+    def _moment(self, tracks: Tracks, lights: TrafficLights, reach: Reach) -> _Moment:
+        """The town with everybody in it who matters."""
+        solid, starts = self._figures.at(tracks, lights, reach)
         moving, instances = solid.primitives(starts), np.concatenate([[0], self._instances, solid.instances])
         shifted = Primitives(
             **{**vars(moving), "instances": moving.instances + np.int32(len(self._still))},
         )
         surfaces = Surfaces(*(np.concatenate(pair) for pair in zip(self._surfaces, _surfaces(solid), strict=True)))
-        low, high = center - np.array([_NEAR, _NEAR, 8.0]), center + np.array([_NEAR, _NEAR, 10.0])
-        shade = shadow_map(moving, self.look.toward_sun, low, high, _MOVING_GRAIN)
-        cover, place = _cover(moving, low, high, 0.12, 0.3, 0.85)
+        shade = shadow_map(moving, reach.toward, reach.low, reach.high, _MOVING_GRAIN)
+        cover, place = _cover(moving, reach.low, reach.high, 0.12, 0.3, 0.85)
         world = self._world._replace(
             moving_shade=shade.depths,
             moving_map=shade.pixel_from_world,

@@ -7,6 +7,7 @@ import pytest
 
 from swerve.data.town import TownOptions, generate_town
 from swerve.data.town.photographs import PhotoStudio, draw_look, light_kernels
+from swerve.data.town.photographs.reach import Reach, reach_of
 from swerve.data.town.photographs.shadows import shadow_map
 from swerve.data.town.photographs.shapes import box
 from swerve.data.town.photographs.solids import Material
@@ -138,3 +139,28 @@ def test_there_is_one_error_for_what_cannot_be_photographed(log):
         PhotoStudio(replace(log, road_map=None))
     with pytest.raises(SwerveError, match="snow"):
         PhotoStudio(log, weather="snow")
+
+
+def test_what_is_out_of_reach_changes_no_pixel(log, studio, monkeypatch):
+    cameras, drawn = rig_of(log, "front", "left", size=(160, 94)), {}
+    steps = (0, 20, 40)
+    for name in ("within reach", "everything"):
+        drawn[name] = [photograph for step in steps for photograph in shoot(studio, log, cameras, step=step)]
+        monkeypatch.setattr(Reach, "holds", lambda self, centers, radii: np.ones(len(centers), bool))
+    for few, many in zip(drawn["within reach"], drawn["everything"], strict=True):
+        assert few.rgb.tobytes() == many.rgb.tobytes()
+        assert np.array_equal(few.instance, many.instance)
+
+
+def test_far_things_behind_the_cameras_are_left_out(log, studio):
+    now = slice(STEP, STEP + 1)
+    pose, tracks, lights = log.ego.world_from_ego[STEP], log.tracks.at(now), log.lights.at(now)
+    box = pose[:3, 3] - 65.0, pose[:3, 3] + 65.0
+    reach = reach_of(rig_of(log, "front"), pose, 700.0, box, studio.look.toward_sun)
+    ahead = (tracks.positions[:, 0] - pose[:3, 3]) @ pose[:3, 0]
+    aside = np.abs((tracks.positions[:, 0] - pose[:3, 3]) @ pose[:3, 1])
+    kept = reach.holds(tracks.positions[:, 0], np.linalg.norm(tracks.sizes[:, 0], axis=1) / 2)
+    assert kept[(ahead > 3.0) & (aside < 0.3 * ahead) & (ahead < 600.0)].all()
+    assert not kept[ahead < -300.0].any()
+    assert not kept.all()
+    assert 0 < reach.holds(lights.positions, np.full(len(lights), 0.6)).sum() < len(lights)
