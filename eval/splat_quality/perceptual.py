@@ -1,5 +1,7 @@
 """LPIPS, by its authors' own library, which is an extra."""
 
+import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ class Perceptual:
 
     Raises:
         MissingExtraError: the library is not installed.
-        SwerveError: the weights cannot be had.
+        SwerveError: torchvision, which the library needs, does not fit torch, or the weights cannot be had.
     """
 
     def __init__(self) -> None:
@@ -26,13 +28,12 @@ class Perceptual:
             raise MissingExtraError(
                 error.name or "lpips", "pip install 'PATH[lpips]', with PATH Swerve's folder"
             ) from error
-        try:
-            self._network: Any = lpips.LPIPS(net="alex", verbose=False).eval()
-        except OSError as error:  # What urllib raises without a network is one, too.
+        except RuntimeError as error:
             raise SwerveError(
-                f"LPIPS: the weights of AlexNet cannot be downloaded or read ({error}). Put them into torch's hub "
-                f"folder ({torch.hub.get_dir()}/checkpoints), as torchvision names them"
+                f"LPIPS: torchvision does not fit torch ({error}). Install the torchvision of the same release and "
+                "build (CPU or CUDA) as torch"
             ) from error
+        self._network: Any = _network(lpips, torch)
         self._torch: Any = torch
 
     def __call__(self, image: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
@@ -44,3 +45,22 @@ class Perceptual:
         """(1, 3, h, w), -1 to 1."""
         scaled = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(127.5) - np.float32(1)
         return self._torch.from_numpy(scaled)
+
+
+def _network(lpips: Any, torch: Any) -> Any:  # noqa: ANN401 modules of extras
+    """The library's network.
+
+    Raises:
+        SwerveError: the weights cannot be downloaded, or are damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            # The library asks torchvision for weights in a way that torchvision no longer likes.
+            warnings.simplefilter("ignore", UserWarning)
+            return lpips.LPIPS(net="alex", verbose=False).eval()
+    # What urllib raises without a network is an OSError, too.
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise SwerveError(
+            f"LPIPS: the weights of AlexNet cannot be downloaded or read ({error}). Put them into torch's hub "
+            f"folder ({torch.hub.get_dir()}/checkpoints), as torchvision names them"
+        ) from error

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.eval.splat_quality.images import aligned, likeness, psnr, ssim
+from swerve.eval.splat_quality.images import aligned, blackened, likeness, psnr, ssim
 from swerve.eval.splat_quality.perceptual import Perceptual
 from swerve.scenes import MissingExtraError, SwerveError
 
@@ -33,6 +33,20 @@ def test_ssim_of_flat_images_by_hand():
     a, b = np.full((12, 15, 3), 0.2), np.full((12, 15, 3), 0.6)
     assert ssim(a, b) == pytest.approx((2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4))
     assert ssim(a, a) == pytest.approx(1.0)
+
+
+def test_ignored_pixels_do_not_count():
+    """Without the lower rows an image is worth what its upper part is worth by itself."""
+    image, truth = ((255 * part).astype(np.uint8) for part in noisy())
+    ignored = np.zeros(truth.shape[:2], bool)
+    ignored[25:] = True
+    spoiled = image.copy()
+    spoiled[25:] = 255
+    found, above = likeness(spoiled, truth, ignored), likeness(image[:25], truth[:25])
+    assert vars(found) == pytest.approx(vars(above))
+    for one, whole in zip(blackened(spoiled, truth, ignored), (image, truth), strict=True):
+        np.testing.assert_array_equal(one[:25], whole[:25])
+        assert not one[25:].any()
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.4])
@@ -112,6 +126,35 @@ def test_lpips_that_cannot_be_had_says_why(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(MissingExtraError, match=r"lpips is not installed.*PATH\[lpips\]"):
         Perceptual()
-    monkeypatch.setitem(sys.modules, "lpips", stand_in(ConnectionError("no network")))
-    with pytest.raises(SwerveError, match=r"weights of AlexNet cannot be downloaded or read .no network"):
+    for error in (ConnectionError("no network"), RuntimeError("invalid hash"), EOFError("Ran out of input")):
+        monkeypatch.setitem(sys.modules, "lpips", stand_in(error))
+        with pytest.raises(SwerveError, match=rf"weights of AlexNet cannot be downloaded or read .{error}"):
+            Perceptual()
+
+
+def test_a_torchvision_of_another_torch_is_told(monkeypatch, tmp_path):
+    """Which its own import tells by a RuntimeError."""
+    pytest.importorskip("torch")
+    (tmp_path / "lpips.py").write_text('raise RuntimeError("operator torchvision::nms does not exist")')
+    monkeypatch.delitem(sys.modules, "lpips", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SwerveError, match=r"torchvision does not fit torch \(operator .*Install the torchvision of"):
         Perceptual()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_library_itself(monkeypatch):
+    """Weights at random, which need no download: what is asked of the library, not what it thinks of images."""
+    lpips = pytest.importorskip("lpips", reason="lpips is an extra")
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    drawn = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    monkeypatch.setattr(lpips, "LPIPS", lambda net, verbose: drawn)
+    image, truth = (np.round(255 * x).astype(np.uint8) for x in noisy(height=80, width=112))
+    slight = noisy(height=80, width=112, noise=0.02)[0]
+    perceptual = Perceptual()
+    assert perceptual(truth, truth) == 0
+    assert 0 < perceptual(np.round(255 * slight).astype(np.uint8), truth) < perceptual(image, truth)
+    # The library's own conversion of images of bytes.
+    expected = drawn(lpips.im2tensor(image), lpips.im2tensor(truth))
+    assert perceptual(image, truth) == pytest.approx(float(expected.detach()), rel=1e-4)
