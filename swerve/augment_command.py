@@ -58,59 +58,122 @@ class SplitName(str, Enum):
     test = "test"
 
 
+_ALL_VIEWS = ",".join(VIEWS)
+_IMAGES, _BESIDE = "Images", "Viewpoints off the log"
+# What each option is; `augment` has them in the order of its help.
+_Sources = Annotated[
+    list[str],
+    typer.Argument(metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path; any number."),
+]
+_Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the set; new, empty, or of this same job.")]
+_Views = Annotated[str, typer.Option(help="Kinds of viewpoints, separated by commas.")]
+_Seed = Annotated[int, typer.Option(help="Seed of the recovery viewpoints.")]
+_Every = Annotated[float, typer.Option(help="Seconds between the scenes of a log.")]
+_History = Annotated[float, typer.Option(help="Seconds of a scene before now.")]
+_Future = Annotated[float, typer.Option(help="Seconds of a scene after now.")]
+_Split = Annotated[SplitName, typer.Option(help="Of logs whose source does not say.")]
+_ShardScenes = Annotated[int, typer.Option(help="Scenes in a shard, at most.")]
+_Workers = Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)]
+_Backend = Annotated[
+    BackendName,
+    typer.Option(help="What draws: numba on the CPU, cuda or nvdiffrast on an NVIDIA GPU; `swerve info` says more."),
+]
+_Format = Annotated[
+    Format, typer.Option("--format", help="png is lossless, and smaller on rasters.", rich_help_panel=_IMAGES)
+]
+_Quality = Annotated[int, typer.Option(help="Of the JPEGs, 1 to 100.", rich_help_panel=_IMAGES)]
+_Extra = Annotated[
+    str, typer.Option(help=f"More images of each camera: any of {','.join(EXTRAS)}.", rich_help_panel=_IMAGES)
+]
+_Size = Annotated[
+    str,
+    typer.Option(help="Width and height of all images, as in 960x560. Default: the cameras'.", rich_help_panel=_IMAGES),
+]
+_Rig = Annotated[
+    Rig,
+    typer.Option(
+        help="own: each log's cameras; default: eight around the car, without photos.", rich_help_panel=_IMAGES
+    ),
+]
+_Cameras = Annotated[
+    str,
+    typer.Option(help="Names of the cameras, separated by commas. Default: all.", rich_help_panel=_IMAGES),
+]
+_Photos = Annotated[
+    bool,
+    typer.Option(
+        "--photos",
+        help="Towns only: also draw stand-ins for photographs, for every view.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+_Rasters = Annotated[
+    RasterChoice,
+    typer.Option(
+        help="drawn: store what they are drawn of; training draws them, with the same pixels.", rich_help_panel=_IMAGES
+    ),
+]
+_Style = Annotated[
+    Look,
+    typer.Option(help="rap has black ground, as in the paper; surfaces has grey roads.", rich_help_panel=_IMAGES),
+]
+_Samples = Annotated[
+    int,
+    typer.Option(
+        help="Smooth edges: colours are means of so many points a pixel, squared. 2 costs double.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+_PerScene = Annotated[
+    int, typer.Option(help="Recovery viewpoints that are tried in each scene.", rich_help_panel=_BESIDE)
+]
+_Lateral = Annotated[
+    float,
+    typer.Option(help="Largest offset of a recovery beside the path, in metres.", rich_help_panel=_BESIDE),
+]
+_Longitudinal = Annotated[
+    float, typer.Option(help="Largest offset of a recovery along it, metres up to 25.", rich_help_panel=_BESIDE)
+]
+_Heading = Annotated[
+    float, typer.Option(help="Largest turn of a recovery against it, in degrees.", rich_help_panel=_BESIDE)
+]
+_Speed = Annotated[
+    float,
+    typer.Option(help="Largest change of speed of a recovery, as a share: 0.2 is 20 %.", rich_help_panel=_BESIDE),
+]
+_CrossAgent = Annotated[
+    int, typer.Option(help="Vehicles of each scene that become the ego, at most.", rich_help_panel=_BESIDE)
+]
+
+
 def augment(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE", help="av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path; any number."
-        ),
-    ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the set; new, empty, or of this same job.")],
-    views: Annotated[str, typer.Option(help="Kinds of viewpoints, separated by commas.")] = ",".join(VIEWS),
-    seed: Annotated[int, typer.Option(help="Seed of the recovery viewpoints.")] = 0,
-    image_format: Annotated[
-        Format, typer.Option("--format", help="png is lossless, and smaller on rasters.")
-    ] = Format.png,
-    quality: Annotated[int, typer.Option(help="Of the JPEGs, 1 to 100.")] = 90,
-    extra: Annotated[str, typer.Option(help=f"More images of each camera: any of {','.join(EXTRAS)}.")] = "",
-    size: Annotated[
-        str, typer.Option(help="Width and height of all images, as in 960x560. Default: the cameras'.")
-    ] = "",
-    rig: Annotated[
-        Rig, typer.Option(help="own: each log's cameras; default: eight around the car, without photos.")
-    ] = Rig.own,
-    cameras: Annotated[str, typer.Option(help="Names of the cameras, separated by commas. Default: all.")] = "",
-    photos: Annotated[
-        bool, typer.Option("--photos", help="Towns only: also draw stand-ins for photographs, for every view.")
-    ] = False,
-    rasters: Annotated[
-        RasterChoice,
-        typer.Option(help="drawn: store what they are drawn of; training draws them, with the same pixels."),
-    ] = RasterChoice.stored,
-    every: Annotated[float, typer.Option(help="Seconds between the scenes of a log.")] = 0.5,
-    history: Annotated[float, typer.Option(help="Seconds of a scene before now.")] = 2.0,
-    future: Annotated[float, typer.Option(help="Seconds of a scene after now.")] = 5.0,
-    recovery_per_scene: Annotated[int, typer.Option(help="Recovery viewpoints that are tried in each scene.")] = 2,
-    lateral: Annotated[float, typer.Option(help="Largest offset of a recovery beside the path, in metres.")] = 2.0,
-    longitudinal: Annotated[float, typer.Option(help="Largest offset of a recovery along it, metres up to 25.")] = 2.0,
-    heading: Annotated[float, typer.Option(help="Largest turn of a recovery against it, in degrees.")] = 15.0,
-    speed: Annotated[float, typer.Option(help="Largest change of speed of a recovery, as a share: 0.2 is 20 %.")] = 0.2,
-    max_cross_agent: Annotated[int, typer.Option(help="Vehicles of each scene that become the ego, at most.")] = 4,
-    style: Annotated[
-        Look, typer.Option(help="rap has black ground, as in the paper; surfaces has grey roads.")
-    ] = Look.rap,
-    samples: Annotated[
-        int, typer.Option(help="Smooth edges: colours are means of so many points a pixel, squared. 2 costs double.")
-    ] = 1,
-    backend: Annotated[
-        BackendName,
-        typer.Option(
-            help="What draws: numba on the CPU, cuda or nvdiffrast on an NVIDIA GPU; `swerve info` says more."
-        ),
-    ] = BackendName.numba,
-    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
-    split: Annotated[SplitName, typer.Option(help="Of logs whose source does not say.")] = SplitName.train,
-    shard_scenes: Annotated[int, typer.Option(help="Scenes in a shard, at most.")] = 64,
+    sources: _Sources,
+    out: _Out,
+    views: _Views = _ALL_VIEWS,
+    seed: _Seed = 0,
+    every: _Every = 0.5,
+    history: _History = 2.0,
+    future: _Future = 5.0,
+    split: _Split = SplitName.train,
+    shard_scenes: _ShardScenes = 64,
+    workers: _Workers = None,
+    backend: _Backend = BackendName.numba,
+    image_format: _Format = Format.png,
+    quality: _Quality = 90,
+    extra: _Extra = "",
+    size: _Size = "",
+    rig: _Rig = Rig.own,
+    cameras: _Cameras = "",
+    photos: _Photos = False,
+    rasters: _Rasters = RasterChoice.stored,
+    style: _Style = Look.rap,
+    samples: _Samples = 1,
+    recovery_per_scene: _PerScene = 2,
+    lateral: _Lateral = 2.0,
+    longitudinal: _Longitudinal = 2.0,
+    heading: _Heading = 15.0,
+    speed: _Speed = 0.2,
+    max_cross_agent: _CrossAgent = 4,
 ) -> None:
     """Draw logs from their own and from other viewpoints into a training set.
 

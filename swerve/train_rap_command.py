@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -25,35 +27,52 @@ if TYPE_CHECKING:
 _PARTS = "paired:0.5:both,recovery:0.25,cross_agent:0.25"
 
 
+# What each option is; `rap` has them in the order of its help.
+_Set = Annotated[Path, typer.Argument(metavar="SET", help="A finished set of `swerve augment`.")]
+_Out = Annotated[Path, typer.Option(help="Folder of the run; new, or of this same run, which then goes on.")]
+_Steps = Annotated[int, typer.Option(help="Of the optimiser.", min=1)]
+_Contexts = Annotated[
+    Path | None, typer.Option(help="Of the same set, from `swerve contexts`; without, sub-scores are not learned.")
+]
+_Config = Annotated[
+    str, typer.Option(help="paper, tiny, or a JSON file with the fields of RapConfig that differ from the paper's.")
+]
+_Parts = Annotated[str, typer.Option(help="Of every batch: NAME:SHARE[:raster, photo or both] with commas between.")]
+_Batch = Annotated[int, typer.Option(help="Samples per step and process.", min=1)]
+_Rate = Annotated[float, typer.Option(help="Largest learning rate.", min=0.0)]
+_Seed = Annotated[int, typer.Option(help="Of first weights, order and dropout.", min=0)]
+_Workers = Annotated[int, typer.Option(help="Processes that make batches ahead.", min=0)]
+_Threads = Annotated[int, typer.Option(help="Scenes scored at the same time.", min=1)]
+_CheckpointEvery = Annotated[int, typer.Option(help="Steps.", min=1)]
+_Validate = Annotated[
+    Path | None, typer.Option(metavar="BENCHMARK", help="Of `swerve build`, of other logs: drive it meanwhile.")
+]
+_ValidateViews = Annotated[
+    str | None, typer.Option(help="What it sees there: raster, photo. Default: what is stored, raster if several.")
+]
+_ValidateEvery = Annotated[int, typer.Option(help="Steps.", min=1)]
+_Tensorboard = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write metrics for TensorBoard. Needs the extra `tensorboard`.")
+]
+
+
 def rap(
-    dataset: Annotated[Path, typer.Argument(metavar="SET", help="A finished set of `swerve augment`.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; new, or of this same run, which then goes on.")],
-    steps: Annotated[int, typer.Option(help="Of the optimiser.", min=1)],
-    contexts: Annotated[
-        Path | None, typer.Option(help="Of the same set, from `swerve contexts`; without, sub-scores are not learned.")
-    ] = None,
-    config: Annotated[
-        str, typer.Option(help="paper, tiny, or a JSON file with the fields of RapConfig that differ from the paper's.")
-    ] = "paper",
-    parts: Annotated[
-        str, typer.Option(help="Of every batch: NAME:SHARE[:raster, photo or both] with commas between.")
-    ] = _PARTS,
-    batch: Annotated[int, typer.Option(help="Samples per step and process.", min=1)] = 16,
-    rate: Annotated[float, typer.Option(help="Largest learning rate.", min=0.0)] = 1e-4,
-    seed: Annotated[int, typer.Option(help="Of first weights, order and dropout.", min=0)] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that make batches ahead.", min=0)] = 2,
-    threads: Annotated[int, typer.Option(help="Scenes scored at the same time.", min=1)] = 2,
-    checkpoint_every: Annotated[int, typer.Option(help="Steps.", min=1)] = 1000,
-    validate: Annotated[
-        Path | None, typer.Option(metavar="BENCHMARK", help="Of `swerve build`, of other logs: drive it meanwhile.")
-    ] = None,
-    validate_views: Annotated[
-        str | None, typer.Option(help="What it sees there: raster, photo. Default: what is stored, raster if several.")
-    ] = None,
-    validate_every: Annotated[int, typer.Option(help="Steps.", min=1)] = 1000,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write metrics for TensorBoard. Needs the extra `tensorboard`.")
-    ] = False,
+    dataset: _Set,
+    out: _Out,
+    steps: _Steps,
+    contexts: _Contexts = None,
+    config: _Config = "paper",
+    parts: _Parts = _PARTS,
+    batch: _Batch = 16,
+    rate: _Rate = 1e-4,
+    seed: _Seed = 0,
+    workers: _Workers = 2,
+    threads: _Threads = 2,
+    checkpoint_every: _CheckpointEvery = 1000,
+    validate: _Validate = None,
+    validate_views: _ValidateViews = None,
+    validate_every: _ValidateEvery = 1000,
+    tensorboard: _Tensorboard = False,
 ) -> None:
     """Train RAP: proposals refined by what the cameras show, scored by the exact scorer while it learns.
 
@@ -84,13 +103,7 @@ def rap(
         stream = SampleStream(dataset, options, process.rank, process.world)
         store = ContextStore(contexts, dataset) if contexts else None
         run = RunOptions(workers, checkpoint_every, judged, tensorboard)
-        with _bar(console, process.rank > 0) as bar:
-            line = bar.add_task("training", total=steps)
-
-            def told(noted: dict[str, int | float]) -> None:
-                text = f"training, loss {noted['total']:.2f}, nearest proposal {noted['ade_best']:.2f} m off"
-                bar.update(line, completed=noted["step"], description=text)
-
+        with _told(console, process.rank > 0, steps) as told:
             path = train_rap(stream, store, chosen, training, out, process, run, told)
     if process.rank == 0:
         console.print(f"wrote {path} and {out / METRICS}", highlight=False, soft_wrap=True, markup=False)
@@ -130,7 +143,16 @@ def _part(text: str) -> Part:
     return Part(cast(PartName, name), float(share), cast(ImageChoice, images))
 
 
-def _bar(console: Console, silent: bool) -> Progress:
+@contextmanager
+def _told(console: Console, silent: bool, steps: int) -> Iterator[Callable[[dict[str, int | float]], None]]:
+    """What is called with the metrics of each step, and shows them."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     hidden = silent or not console.is_terminal
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
+        line = bar.add_task("training", total=steps)
+
+        def told(noted: dict[str, int | float]) -> None:
+            text = f"training, loss {noted['total']:.2f}, nearest proposal {noted['ade_best']:.2f} m off"
+            bar.update(line, completed=noted["step"], description=text)
+
+        yield told
