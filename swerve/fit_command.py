@@ -45,6 +45,9 @@ def fit(
         int, typer.Option(help="Of each camera every so many-th photograph only measures; 0 for none.")
     ] = _DEFAULTS.holdout,
     every: Annotated[float, typer.Option(help="Seconds between photographs. Default: all.")] = _DEFAULTS.every,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder with CAMERA.png: white is not looked at, the car's bonnet.")
+    ] = None,
     gaussians: Annotated[int, typer.Option(help="How many there may be.")] = 200_000,
     seed: Annotated[int, typer.Option(help="Of all random choices.")] = _FIT.seed,
     threads: Annotated[int, typer.Option(help="Of the CPU.", min=1)] = _FIT.threads,
@@ -83,6 +86,7 @@ def fit(
         holdout=holdout,
         every=every,
         scale=scale,
+        masks=str(masks.resolve()) if masks else "",
         fit=FitOptions(
             steps=steps,
             raster=depth,

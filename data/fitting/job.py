@@ -19,6 +19,7 @@ from rich.console import Console
 
 from swerve.data.files import make_folder, safe_name, to_json, told_where, write_atomically
 from swerve.data.fitting.known import known_of
+from swerve.data.fitting.masks import digest_of
 from swerve.data.fitting.memory import memory_line
 from swerve.data.fitting.mends import mended
 from swerve.data.fitting.moving import box_size, moving_rows
@@ -76,8 +77,9 @@ def fit_logs(
     """
     owners, shown = log_names(sources), console or Console(quiet=True)
     plain = asdict(options)
-    # How many threads share the work changes nothing of what is made.
+    # How many threads share the work changes nothing of what is made, nor where masks lie.
     del plain["fit"]["threads"]
+    plain["masks"] = digest_of(Path(options.masks)) if options.masks else ""
     config = job_config(plain, ((sources[number].kind, name) for name, number in owners.items()), PACKAGES)
     fits, failures = dict[str, dict[str, Any]](), list[Failure]()
     with open_job(folder, config, _LAYOUT):

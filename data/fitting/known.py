@@ -18,6 +18,8 @@ from swerve.scenes.primitives import NO_INSTANCE, Primitives, build_dynamic, bui
 
 # How far the raster is believed, metres; and the share by which nearer things may hide it before motion is believed.
 _SIGHT, _HIDDEN = 80.0, 0.8
+# What shows nothing is of nothing: neither of a track nor of what stands still.
+_IGNORED = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,7 @@ class Known:
     Attributes:
         picture: the photograph.
         depth: metres along the camera's z axis, by our primitives and by motion; infinity where unknown.
-        instance: row + 1 of the moving track that a pixel shows; 0 elsewhere.
+        instance: row + 1 of the moving track that a pixel shows; -1 where the photograph is to be ignored; 0 elsewhere.
         measured: depth by LiDAR; infinity where none was measured.
     """
 
@@ -42,7 +44,7 @@ class Known:
         depths = (Depth(self.measured, DepthKind.LIDAR), Depth(self.depth, DepthKind.RASTER))
         depth = next((depth for depth in depths if np.isfinite(depth.meters).any()), None)
         own = self.picture
-        return Shot(own.name, own.camera, own.world_from_ego, own.time_us, own.rgb, depth=depth)
+        return Shot(own.name, own.camera, own.world_from_ego, own.time_us, own.rgb, ignored=own.ignored, depth=depth)
 
 
 def known_of(log: Log, pictures: Sequence[Picture]) -> list[Known]:
@@ -64,6 +66,8 @@ def known_of(log: Log, pictures: Sequence[Picture]) -> list[Known]:
     for picture, by_motion, measured in by_all:
         raster, instance = _raster(log, static, picture)
         instance = np.where(np.isin(instance, moving + 1), instance, NO_INSTANCE).astype(np.int32)
+        if picture.ignored is not None:
+            instance[picture.ignored] = _IGNORED
         # What moves is off its place if it is found by motion.
         nearer = (by_motion < _HIDDEN * raster) & (instance == NO_INSTANCE)
         depth = np.where(nearer | ~np.isfinite(raster), by_motion, raster)

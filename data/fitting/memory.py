@@ -3,9 +3,9 @@
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.fitting.pictures import Pictures
 
-# Bytes: of a pixel of a fitted photograph (colours, two depths, instance) and of any other; of a Gaussian, as
+# Bytes: of a pixel of a fitted photograph (colours, mask, two depths, instance) and of any other; of a Gaussian, as
 # `rasterizer.splats.fit` says; of the program with its libraries.
-_FITTED, _OTHER, _PROGRAM = 15, 3, 600e6
+_FITTED, _OTHER, _PROGRAM = 16, 4, 600e6
 # Images in floats that one step needs, with their gradients: bytes of a pixel.
 _STEP = 400
 _GAUSSIAN = 3000

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
+from swerve.data.fitting.masks import check_masks, ignored_in
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.samples.capture import chosen_cameras
 from swerve.data.stream.decoding import decode_rgb
@@ -23,12 +25,14 @@ class Picture:
         time_us: when it was taken.
         world_from_ego: from where.
         rgb: a grey photograph has three equal channels.
+        ignored: pixels that say nothing of the scene; None if all do.
     """
 
     camera: Camera
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
     rgb: UInt8[np.ndarray, "h w 3"]
+    ignored: Bool[np.ndarray, "h w"] | None = None
 
     @property
     def name(self) -> str:
@@ -60,8 +64,10 @@ def pictures_of(log: Log, options: SceneOptions) -> Pictures:
     """The photographs of a log; of a town, which has none, what stands in for them (`data.town.photographs`).
 
     Raises:
-        SwerveError: the log has no photographs, or none of a camera; or a photograph cannot be read.
+        SwerveError: the log has no photographs, or none of a camera; or a photograph or a mask cannot be read or used.
     """
+    if options.masks:
+        check_masks(Path(options.masks), log)
     names = [camera.name for camera in chosen_cameras(log, log.cameras, options.cameras)]
     unseen = [camera.name for camera in chosen_cameras(log, log.cameras, options.unseen) if options.unseen]
     taken = {name: tuple(_taken(log, name, options)) for name in (*names, *unseen)}
@@ -87,16 +93,19 @@ def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[Picture]:
         raise SwerveError(f"log {log.name} has no photographs of camera {name!r}: there is nothing to fit to")
     for row in _spread([photo.time_us for photo in photos], options.every):
         photo = photos[row]
-        yield Picture(camera.resized(*size), photo.time_us, photo.world_from_ego, _read(photo, camera, size))
+        rgb, resized = _read(photo, camera, size), camera.resized(*size)
+        ignored = ignored_in(Path(options.masks), log, resized, photo) if options.masks else None
+        yield Picture(resized, photo.time_us, photo.world_from_ego, rgb, ignored)
 
 
 def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[Picture]:
     """Drawn at the log's steps, at the size that is wanted."""
     studio = PhotoStudio(log, options.fit.seed)
+    ignored = ignored_in(Path(options.masks), log, camera, None) if options.masks else None
     for step in _spread(log.times_us.tolist(), options.every):
         now, pose = slice(step, step + 1), log.ego.world_from_ego[step]
         (photograph,) = studio.photograph([camera], pose, log.tracks.at(now), log.lights.at(now))
-        yield Picture(camera, int(log.times_us[step]), pose, photograph.rgb)
+        yield Picture(camera, int(log.times_us[step]), pose, photograph.rgb, ignored)
 
 
 def _spread(times_us: Sequence[int], every: float) -> list[int]:

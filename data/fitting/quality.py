@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
+from swerve.data.fitting.masks import whole_windows
 from swerve.data.fitting.pictures import Picture
 from swerve.rasterizer.splats import SplatScene, render_splats
 from swerve.rasterizer.splats.differentiable import torch
-from swerve.rasterizer.splats.similarity import psnr, ssim
+from swerve.rasterizer.splats.similarity import psnr, ssim, ssim_map
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def quality_of(
 ) -> Quality | None:
     """What the scene's drawings from the photographs' places are worth; None without photographs.
 
+    Ignored pixels do not count, nor do windows of the SSIM that reach into them.
+
     Args:
         scene: what is drawn.
         pictures: the truth.
@@ -46,11 +49,21 @@ def quality_of(
         exposure = None if exposures is None else exposures[row]
         drawn = torch.from_numpy(drawing(scene, picture, exposure, threads).astype(np.float32) / 255)
         truth = torch.from_numpy(picture.rgb.astype(np.float32) / 255)
-        values.append((psnr(drawn, truth), float(ssim(drawn, truth))))
+        values.append(_likeness(drawn, truth, picture.ignored))
     if not values:
         return None
     means = np.mean(values, axis=0)
     return Quality(len(values), float(means[0]), float(means[1]))
+
+
+def _likeness(
+    drawn: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"], ignored: Bool[np.ndarray, "h w"] | None
+) -> tuple[float, float]:
+    """PSNR and SSIM."""
+    if ignored is None:
+        return psnr(drawn, truth), float(ssim(drawn, truth))
+    counts, whole = torch.from_numpy(~ignored), torch.from_numpy(whole_windows(ignored))
+    return psnr(drawn[counts][None], truth[counts][None]), float(ssim_map(drawn, truth)[whole].mean())
 
 
 def drawing(

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from swerve.data.samples.capture import tracks_at
 from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS
 from swerve.eval.splat_quality.gate import GateOptions, Verdict, judge_view
-from swerve.eval.splat_quality.images import Likeness, likeness
+from swerve.eval.splat_quality.images import Likeness, blackened, likeness
 from swerve.eval.splat_quality.places import Place
 from swerve.eval.splat_quality.truth import Truth
 from swerve.rasterizer import Backdrop, Style, View
@@ -83,8 +83,10 @@ def compare(bench: Bench, place: Place) -> Compared:
     verdict = judge_view(splat, raster, bench.gate, nodes)
     if truth is None:
         return Compared(place, verdict, None, None, None, splat.rgb, raster.rgb)
-    lpips = bench.perceptual(splat.rgb, truth) if bench.perceptual else None
-    return Compared(place, verdict, likeness(splat.rgb, truth), lpips, truth, splat.rgb, raster.rgb)
+    found = likeness(splat.rgb, truth, place.ignored)
+    pair = (splat.rgb, truth) if place.ignored is None else blackened(splat.rgb, truth, place.ignored)
+    lpips = bench.perceptual(*pair) if bench.perceptual else None
+    return Compared(place, verdict, found, lpips, truth, splat.rgb, raster.rgb)
 
 
 def _raster(bench: Bench, place: Place) -> View:

@@ -28,6 +28,7 @@ def fitted_with(folder: Path) -> SceneOptions:
             holdout=options["holdout"],
             every=float(options["every"]),
             scale=float(options["scale"]),
+            masks=options.get("masks", ""),
             fit=FitOptions(seed=options["fit"]["seed"]),
         )
     except OSError as error:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import gaussian_filter
 
+from swerve.data.fitting.masks import whole_windows
 from swerve.scenes import SwerveError
 
 _SIGMA, _REACH = 1.5, 5
@@ -30,8 +31,17 @@ class Likeness:
     ssim: float
 
 
-def likeness(image: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> Likeness:
+def likeness(
+    image: UInt8[np.ndarray, "h w 3"],
+    truth: UInt8[np.ndarray, "h w 3"],
+    ignored: Bool[np.ndarray, "h w"] | None = None,
+) -> Likeness:
     """Compares two images.
+
+    Args:
+        image: what was drawn.
+        truth: what there is.
+        ignored: pixels that do not count, nor do windows of the SSIM that reach into them.
 
     Raises:
         SwerveError: they are smaller than a window of SSIM.
@@ -40,7 +50,18 @@ def likeness(image: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"
         size = f"{truth.shape[1]}x{truth.shape[0]}"
         raise SwerveError(f"images of {size} are too small to compare: {2 * _REACH + 1} pixels each way are needed")
     a, b = image / 255.0, truth / 255.0
-    return Likeness(psnr(a, b), psnr(aligned(a, b), b), ssim(a, b))
+    if ignored is None:
+        return Likeness(psnr(a, b), psnr(aligned(a, b), b), ssim(a, b))
+    c, d = (x[~ignored][None] for x in (a, b))
+    return Likeness(psnr(c, d), psnr(aligned(c, d), d), float(_ssim_map(a, b)[whole_windows(ignored)].mean()))
+
+
+def blackened(
+    image: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"], ignored: Bool[np.ndarray, "h w"]
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]]:
+    """Two images, black where they are to be ignored."""
+    counts = ~ignored[..., None]
+    return image * counts, truth * counts
 
 
 def psnr(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
@@ -55,12 +76,17 @@ def ssim(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -
     The mean is over pixels and channels. So do scikit-image with gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False and data_range=1, and `swerve.rasterizer.splats.similarity`, which needs torch.
     """
+    return float(_ssim_map(image, truth).mean())
+
+
+def _ssim_map(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h2 w2 3"]:
+    """Of each window, at its middle."""
     mean_a, mean_b, mean_aa, mean_bb, mean_ab = (
         _smoothed(x) for x in (image, truth, image * image, truth * truth, image * truth)
     )
     variances = mean_aa - mean_a**2 + mean_bb - mean_b**2
     likeness = (2 * mean_a * mean_b + _C1) * (2 * (mean_ab - mean_a * mean_b) + _C2)
-    return float((likeness / ((mean_a**2 + mean_b**2 + _C1) * (variances + _C2))).mean())
+    return likeness / ((mean_a**2 + mean_b**2 + _C1) * (variances + _C2))
 
 
 def aligned(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:

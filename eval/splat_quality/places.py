@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from swerve.data.fitting.pictures import Picture, Pictures
 from swerve.scenes import Camera, SwerveError
@@ -59,6 +59,7 @@ class Place:
         time_us: when.
         world_from_ego: pose of the vehicle.
         photograph: that was taken there and then, if one was.
+        ignored: pixels of it that say nothing of the scene; None if all do.
     """
 
     moment: int
@@ -68,6 +69,7 @@ class Place:
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
     photograph: UInt8[np.ndarray, "h w 3"] | None = None
+    ignored: Bool[np.ndarray, "h w"] | None = None
 
 
 def places_of(geometry: LogGeometry, pictures: Pictures, every: float, shifts: Sequence[Shift] = SHIFTS) -> list[Place]:
@@ -117,5 +119,5 @@ def shifted(geometry: LogGeometry, picture: Picture, shifts: Sequence[Shift]) ->
 
 def _place(geometry: LogGeometry, picture: Picture, group: str, shift: Shift, pose: Float[np.ndarray, "4 4"]) -> Place:
     moment = int(np.abs(geometry.log.times_us - picture.time_us).argmin())
-    photograph = picture.rgb if shift == ON_PATH else None
-    return Place(moment, group, shift, picture.camera, picture.time_us, pose, photograph)
+    taken = (picture.rgb, picture.ignored) if shift == ON_PATH else (None, None)
+    return Place(moment, group, shift, picture.camera, picture.time_us, pose, *taken)

@@ -32,12 +32,20 @@ def ssim_by_convolution(
     image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"]
 ) -> Float[torch.Tensor, ""]:
     """`ssim` by torch's own operations."""
+    return ssim_map(image, truth).mean()
+
+
+def ssim_map(
+    image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"]
+) -> Float[torch.Tensor, "h2 w2 3"]:
+    """What `ssim` is the mean of: of each window, at its middle; the first is 5 pixels from the edges."""
     a, b = image.permute(2, 0, 1)[:, None], truth.permute(2, 0, 1)[:, None]
     mean_a, mean_b, mean_aa, mean_bb, mean_ab = (_smoothed(x) for x in (a, b, a * a, b * b, a * b))
     variance_a, variance_b = mean_aa - mean_a * mean_a, mean_bb - mean_b * mean_b
     covariance = mean_ab - mean_a * mean_b
     likeness = (2 * mean_a * mean_b + C1) * (2 * covariance + C2)
-    return (likeness / ((mean_a**2 + mean_b**2 + C1) * (variance_a + variance_b + C2))).mean()
+    values = likeness / ((mean_a**2 + mean_b**2 + C1) * (variance_a + variance_b + C2))
+    return values[:, 0].permute(1, 2, 0)
 
 
 class _Ssim(torch.autograd.Function):

@@ -172,6 +172,22 @@ def test_a_finished_job_does_nothing_and_another_one_is_refused(street, fitted, 
     (folder / "notes.txt").unlink()
 
 
+def test_other_masks_are_another_job_wherever_they_lie(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "_fit_log", lambda log, own, *_: own.mkdir() or (own / "fit.json").write_text("{}"))
+    masks = Image.fromarray(np.uint8([[0, 255]]))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        masks.save(tmp_path / name / "left.png")
+    source, out = open_source(f"kitti:{street}"), tmp_path / "splats"
+    for name in ("one", "two"):
+        assert fit_logs([source], out, replace(options(), masks=str(tmp_path / name))).fits == {"street": {}}
+    masks.save(tmp_path / "two" / "right.png")
+    with pytest.raises(SwerveError, match=r"holds another job: options.masks was"):
+        fit_logs([source], out, replace(options(), masks=str(tmp_path / "two")))
+    with pytest.raises(SwerveError, match=r"holds another job: options.masks was"):
+        fit_logs([source], out, options())
+
+
 def test_a_log_that_fails_is_listed_and_the_others_go_on(street, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "_fit_log", lambda log, own, *_: own.mkdir() or (own / "fit.json").write_text("{}"))
     report = fit_logs([SimpleSource(("broken-0",)), open_source(f"kitti:{street}")], tmp_path / "s", options())
@@ -219,6 +235,7 @@ def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
 
     monkeypatch.setattr(job, "fit_logs", fit_logs)
     words = ["fit", f"kitti:{street}", str(tmp_path), "--cameras", "left", "--unseen", "right", "--steps", "400"]
+    words += ["--masks", str(tmp_path / "there" / ".." / "masks")]
     words += ["--scale", "0.25", "--gaussians", "5000", "--ground", "0", "--depth", "0", "--refine-poses"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
@@ -228,6 +245,7 @@ def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
     assert (made.cameras, made.unseen, made.scale) == (("left",), ("right",), 0.25)
     assert (made.fit.steps, made.fit.ground, made.fit.raster, made.fit.lidar) == (400, 0.0, 0.0, 0.0)
     assert made.fit.refine_egos
+    assert made.masks == str(tmp_path / "masks")
     assert made.fit.growth == Growth(first=40, last=200, most=5000)
     result = CliRunner().invoke(app, ["fit", f"kitti:{street}", str(tmp_path), "--seed", "1"])
     assert result.exit_code == 1
@@ -246,6 +264,6 @@ def test_more_memory_is_told_of_for_more():
     camera = Camera("front", 100, 50, 50.0, 50.0, 50.0, 25.0, np.eye(4))
     picture = Picture(camera, 0, np.eye(4), np.zeros((50, 100, 3), np.uint8))
     few, many = Pictures((picture,), (), ()), Pictures((picture,) * 11, (picture,), ())
-    assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 15 + 3)
+    assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 16 + 4)
     more = replace(options(), fit=replace(options().fit, growth=Growth(most=3000)))
     assert memory_bound(few, more) - memory_bound(few, options()) == 3_000_000
