@@ -1,0 +1,124 @@
+"""What growth by gsplat's MCMCStrategy must do, through the library or through its stand-in."""
+
+from dataclasses import replace
+
+import numpy as np
+import splat_toys as toys
+import torch
+
+from swerve.rasterizer.splats.fit import fit_scene
+from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rates
+from swerve.rasterizer.splats.gsplat.strategy import Chain
+from swerve.rasterizer.splats.parameters import learning_gaussians
+
+GROWTH = Growth(first=1, last=8, every=4, most=100, way="mcmc")
+FADED = [3, 40, 79]
+
+
+def learned(gaussians, using):
+    """After one step of Adam, so that there are moments."""
+    parameters = learning_gaussians(gaussians, 1.0, Rates(), str(using.device))
+    sum(value.square().sum() for value in parameters.lent()[0].values()).backward()
+    parameters.step(0.0)
+    return parameters
+
+
+def some_faded():
+    """A wall of 80, three of which nobody sees."""
+    gaussians = toys.wall(80)
+    gaussians.logit_opacities[FADED] = -9
+    return gaussians
+
+
+def check_what_has_faded_goes_elsewhere_and_some_more_is_added(using):
+    """By hand: 84 would be a twentieth more, and there is room for 83."""
+    parameters = learned(some_faded(), using)
+    before = {name: value.detach().cpu().clone() for name, value in parameters.values().items()}
+    rows = Chain(GROWTH, 0, using).step(parameters, 0, 1.0, 83, 4)
+    assert len(rows) == 83
+    still = np.setdiff1d(np.arange(80), FADED)
+    np.testing.assert_array_equal(rows[still], still)
+    assert not np.isin(rows, FADED).any()
+    after = {name: value.detach().cpu().clone() for name, value in parameters.values().items()}
+    torch.testing.assert_close(after["constants"], before["constants"][rows])
+    torch.testing.assert_close(after["means"], before["means"][rows], atol=1e-3, rtol=0)
+    # Together those of one place hide as much as the one did.
+    light = torch.sigmoid(-after["logit_opacities"]).log()
+    together = torch.zeros(80).index_add_(0, torch.from_numpy(rows), light)
+    expected = torch.sigmoid(-before["logit_opacities"]).log()
+    torch.testing.assert_close(together[still], expected[still], rtol=1e-4, atol=1e-4)
+    moments = parameters.to_arrays()["means.exp_avg"]
+    assert not moments[80:].any()
+    assert moments[:3].any()
+    parameters["means"].sum().backward()
+    parameters.step(0.5)
+    assert (parameters["means"].detach().cpu() != after["means"]).any(dim=1).all()
+
+
+def check_shaking_has_no_unit(using):
+    """The same scene ten times as large is shaken ten times as far."""
+    moved = []
+    for size in (1.0, 10.0):
+        small = some_faded()
+        larger = replace(
+            small, means=small.means * np.float32(size), log_scales=small.log_scales + np.float32(np.log(size))
+        )
+        parameters = learning_gaussians(larger, 5.0 * size, Rates(), str(using.device))
+        before = parameters["means"].detach().clone()
+        assert Chain(GROWTH, 0, using).step(parameters, 0, 5.0 * size, 100, 3) is None
+        moved.append((parameters["means"].detach() - before).cpu().numpy())
+    np.testing.assert_allclose(moved[1], 10 * moved[0], rtol=1e-2, atol=1e-4)
+    faint = np.linalg.norm(moved[0][FADED], axis=1)
+    solid = np.linalg.norm(np.delete(moved[0], FADED, axis=0), axis=1)
+    assert faint.min() > 1e-3 > 100 * solid.max()
+
+
+def check_chance_is_the_steps_own(using):
+    """The seed, the group and the step decide, and nobody else's numbers change."""
+    torch.manual_seed(5)
+    expected = torch.rand(3, device=using.device)
+    torch.manual_seed(5)
+    rows = [Chain(GROWTH, seed, using).step(learned(some_faded(), using), 0, 1.0, 100, 4) for seed in (0, 0, 1)]
+    assert torch.equal(torch.rand(3, device=using.device), expected)
+    np.testing.assert_array_equal(rows[0], rows[1])
+    assert (rows[0] != rows[2]).any()
+
+
+def check_from_nothing_nothing_grows(using, gaussians):
+    """Whether there is none, or all have faded."""
+    gaussians.logit_opacities[:] = -9
+    parameters = learning_gaussians(gaussians, 1.0, Rates(), str(using.device))
+    rows = Chain(GROWTH, 0, using).step(parameters, 0, 1.0, 100, 4)
+    np.testing.assert_array_equal(rows, np.arange(len(gaussians)))
+
+
+def crossing_fit(**changes):
+    """Nine steps of a fit of a wall and of a box that crosses the view, which grows twice: what `fit_scene` takes."""
+    true = toys.scene(toys.wall(120), [toys.crossing(toys.box())])
+    shots = [toys.shot(true, time, toys.ego_pose(0.2 * k)) for k, time in enumerate((0, 100_000))]
+    growth = replace(GROWTH, most=195)
+    return true, shots, FitOptions(steps=9, growth=growth, backend="gsplat", **changes)
+
+
+def check_a_fit_grows(fit):
+    """A twentieth each time, until there is no more room; boxes keep what is theirs.
+
+    Args:
+        fit: of `crossing_fit`.
+
+    Returns:
+        the scene, and the state after the fifth step.
+    """
+    counts, kept = [], []
+
+    def note(progress):
+        counts.append(progress.count)
+        assert progress.terms["presence"] > 0
+        if progress.step == 5:
+            kept.append(progress.state().to_bytes())
+
+    whole = fit_scene(*fit, report=note).scene
+    assert counts == [180] * 3 + [189] * 4 + [195] * 2
+    assert len(whole.nodes[0].gaussians) > 60
+    assert (np.abs(whole.nodes[0].gaussians.means) < toys.BOX_SIZE / 2 + 0.5).all()
+    return whole, kept[0]
