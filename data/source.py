@@ -83,15 +83,15 @@ def split_of(path: Path, given: Path) -> Split | None:
 
 
 def _open_av2(text: str) -> Source:
-    from swerve.data.av2.source import Av2Source
+    from swerve.data.av2.source import av2_source
 
-    return Av2Source(_existing(text))
+    return av2_source(_existing(text))
 
 
 def _open_kitti(text: str) -> Source:
-    from swerve.data.kitti.source import KittiSource
+    from swerve.data.kitti.source import kitti_source
 
-    return KittiSource(_existing(text))
+    return kitti_source(_existing(text))
 
 
 def _open_waymo(text: str) -> Source:

@@ -1,5 +1,5 @@
 """Argoverse 2 sensor logs."""
 
-from swerve.data.av2.source import Av2Source
+from swerve.data.av2.source import av2_source
 
-__all__ = ["Av2Source"]
+__all__ = ["av2_source"]

@@ -1,6 +1,5 @@
 """Argoverse 2 sensor logs: a folder of Feather tables and JSON maps per log."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,9 @@ from jaxtyping import Bool, Float, Int
 from swerve.data.av2.map import read_map
 from swerve.data.av2.tables import EGO_CATEGORY, Cuboids, raised, read_cameras, read_cuboids, read_points, read_poses
 from swerve.data.checks import check_log, check_motion
+from swerve.data.folders import FolderSource
 from swerve.data.motion import velocities_of
 from swerve.data.rigs import default_rig
-from swerve.data.source import split_of
 from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Split, Sweep, Tracks, TrafficLights, Vehicle
 from swerve.scenes.lane_graph import route_along, with_derived_groups
 from swerve.scenes.transforms import interpolate_poses, inverse, rigid, yaw_of
@@ -31,38 +30,10 @@ _POSES, _MAP, _CALIBRATION = "city_SE3_egovehicle.feather", "map", "calibration"
 _SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
-class Av2Source:
+def av2_source(path: Path) -> FolderSource:
     """A log folder, a folder of them, or a folder of train, val and test folders of them."""
-
-    path: Path
-
-    kind = "av2"
-
-    def names(self) -> tuple[str, ...]:
-        """The log folders' names.
-
-        Raises:
-            LogError: there is none.
-        """
-        return tuple(folder.name for folder in self._folders())
-
-    def load(self, name: str) -> Log:
-        """The log of that name.
-
-        Raises:
-            LogError: there is no such log, or a file of it is missing or malformed.
-        """
-        for folder in self._folders():
-            if folder.name == name:
-                return read_log(folder, split_of(folder, self.path))
-        raise LogError(self.path, name, "no Argoverse 2 log of that name")
-
-    def _folders(self) -> list[Path]:
-        folders = log_folders(self.path)
-        if not folders:
-            raise LogError(self.path, "folder", "no Argoverse 2 log", f"A log is a folder with {_POSES} and {_MAP}/")
-        return folders
+    hint = f"A log is a folder with {_POSES} and {_MAP}/"
+    return FolderSource(path, "av2", "Argoverse 2 log", hint, log_folders, read_log)
 
 
 def log_folders(path: Path) -> list[Path]:

@@ -1,5 +1,5 @@
 """KITTI odometry sequences: rectified stereo pairs and poses."""
 
-from swerve.data.kitti.source import KittiSource
+from swerve.data.kitti.source import kitti_source
 
-__all__ = ["KittiSource"]
+__all__ = ["kitti_source"]

@@ -7,7 +7,6 @@ folders up, as the official archives unpack. Line k of the poses, counted from 0
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from swerve.data.checks import check_log, check_motion, microseconds
-from swerve.data.source import split_of
+from swerve.data.folders import FolderSource
 from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights, Vehicle
 from swerve.scenes.transforms import inverse, rigid
 
@@ -32,39 +31,10 @@ _ORTHONORMAL = 1e-3
 _STEP, _STEPS = 0.3, 10
 
 
-@dataclass(frozen=True)
-class KittiSource:
-    """A sequence's folder, or a folder (or one with `sequences` in it) of them; logs are named after the folders."""
-
-    path: Path
-
-    kind = "kitti"
-
-    def names(self) -> tuple[str, ...]:
-        """The sequences' names.
-
-        Raises:
-            LogError: there is none.
-        """
-        return tuple(folder.name for folder in self._folders())
-
-    def load(self, name: str) -> Log:
-        """The sequence of that name.
-
-        Raises:
-            LogError: there is no such sequence, or a file of it is missing or malformed.
-        """
-        for folder in self._folders():
-            if folder.name == name:
-                return read_sequence(folder, split_of(folder, self.path))
-        raise LogError(self.path, name, "no KITTI sequence of that name")
-
-    def _folders(self) -> list[Path]:
-        folders = sequence_folders(self.path)
-        if not folders:
-            hint = "A sequence is a folder with calib.txt and image_0/ (or image_l/)"
-            raise LogError(self.path, "folder", "no KITTI odometry sequence", hint)
-        return folders
+def kitti_source(path: Path) -> FolderSource:
+    """A sequence's folder, or a folder (or one with `sequences` in it) of them."""
+    hint = "A sequence is a folder with calib.txt and image_0/ (or image_l/)"
+    return FolderSource(path, "kitti", "KITTI odometry sequence", hint, sequence_folders, read_sequence)
 
 
 def sequence_folders(path: Path) -> list[Path]:

@@ -13,7 +13,7 @@ import shapely
 from av2_log import AXLE, START, SWEEP, edit_table, without_column, write_av2_log, write_sweep, write_table
 from scipy.spatial.transform import Rotation
 
-from swerve.data.av2.source import Av2Source, read_log
+from swerve.data.av2.source import av2_source, read_log
 from swerve.data.av2.tables import read_cameras
 from swerve.scenes import LaneKind, LensModel, LogError, ObjectClass, Paint
 from swerve.scenes.transforms import inverse, transform_points
@@ -188,7 +188,7 @@ def test_the_real_sweep_fills_the_boxes(pittsburgh):
 
 def test_a_made_up_log_comes_out_as_it_was_made(tmp_path):
     write_av2_log(tmp_path / "val" / "abc", with_calibration=True)
-    log = Av2Source(tmp_path / "val").load("abc")
+    log = av2_source(tmp_path / "val").load("abc")
     assert (log.name, log.split, log.origin) == ("abc", "val", (1000.0, 2000.0, 0.0))
     assert log.times_us.tolist() == [START // 1000 + step * 100_000 for step in range(3)]
     np.testing.assert_allclose(log.ego.positions, [[x, 0, 0.02 * x] for x in (0, 1, 2)], atol=2e-3)
@@ -475,7 +475,7 @@ def test_bad_input_gives_one_error_with_file_and_field(tmp_path, case):
     folder = write_av2_log(tmp_path / "abc", with_calibration=True)
     spoil(folder)
     with pytest.raises(LogError) as caught:
-        Av2Source(tmp_path).load("abc")
+        av2_source(tmp_path).load("abc")
     assert str(folder) in caught.value.path
     assert file in caught.value.path
     assert field in caught.value.field
@@ -524,10 +524,10 @@ def test_a_source_finds_logs_in_split_folders(tmp_path):
     write_av2_log(tmp_path / "train" / "one")
     write_av2_log(tmp_path / "val" / "two", with_map=False)
     shutil.copytree(tmp_path / "val" / "two", tmp_path / "val" / "three")
-    source = Av2Source(tmp_path)
+    source = av2_source(tmp_path)
     assert source.names() == ("one", "three", "two")
     assert [source.load(name).split for name in source.names()] == ["train", "val", "val"]
-    assert Av2Source(tmp_path / "val" / "two").names() == ("two",)
+    assert av2_source(tmp_path / "val" / "two").names() == ("two",)
     with pytest.raises(LogError, match="four"):
         source.load("four")
 

@@ -1,6 +1,7 @@
 """One image of Gaussians with gsplat's kernels: project, shade, sort into tiles, blend."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int32, Int64
@@ -63,18 +64,24 @@ def owners(
     scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: Library
 ) -> Int64[torch.Tensor, "h w"]:
     """The row of the Gaussian that weighs most in each pixel; -1 where the rest of the light weighs more."""
+    return owners_by(
+        lambda seen: project(seen, camera, camera_from_local, using), scene, camera, camera_from_local, using
+    )
+
+
+def owners_by(
+    projected: Callable[[Scene], Ellipses],
+    scene: Scene,
+    camera: Camera,
+    camera_from_local: Float[torch.Tensor, "4 4"],
+    using: Library,
+) -> Int64[torch.Tensor, "h w"]:
+    """As `owners`, with any way to project the Gaussians that are within sight."""
     rows = within_sight(scene, camera, camera_from_local)
     if not len(rows):
         return torch.full((camera.height, camera.width), -1, device=scene.means.device)
     seen = scene.of(rows)
-    return owners_of(project(seen, camera, camera_from_local, using), seen, rows, camera, using)
-
-
-def owners_of(
-    ellipses: Ellipses, seen: Scene, rows: Int64[torch.Tensor, "m"], camera: Camera, using: Library
-) -> Int64[torch.Tensor, "h w"]:
-    """As `owners`, of Gaussians that have been projected; `rows` are their numbers."""
-    opacities = torch.sigmoid(seen.logit_opacities)[None]
+    ellipses, opacities = projected(seen), torch.sigmoid(seen.logit_opacities)[None]
     bands, step = [], _BAND * TILE
     for top in range(0, camera.height, step):
         height = min(step, camera.height - top)

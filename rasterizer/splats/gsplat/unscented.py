@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32, Int64
 from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.optics import NEAR, lens_table
-from swerve.rasterizer.splats.gsplat.drawing import TILE, Images, nothing, owners_of, shades, tiles
+from swerve.rasterizer.splats.gsplat.drawing import TILE, Images, nothing, owners_by, shades, tiles
 from swerve.rasterizer.splats.gsplat.lenses import slope_at
 from swerve.rasterizer.splats.gsplat.library import Library
 from swerve.rasterizer.splats.gsplat.projection import Ellipses, Scene, within_sight
@@ -88,11 +88,11 @@ def owners_unscented(
     scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: Library
 ) -> Int64[torch.Tensor, "h w"]:
     """As `owners`, by the ellipses of the unscented transform, blur included: gsplat lists no Gaussians along rays."""
-    rows = within_sight(scene, camera, camera_from_local)
-    if not len(rows):
-        return torch.full((camera.height, camera.width), -1, device=scene.means.device)
-    placed = _in_camera_frame(scene.of(rows), camera, camera_from_local, None)
-    return owners_of(_project(placed, camera, using, None), placed, rows, camera, using)
+
+    def projected(seen: Scene) -> Ellipses:
+        return _project(_in_camera_frame(seen, camera, camera_from_local, None), camera, using, None)
+
+    return owners_by(projected, scene, camera, camera_from_local, using)
 
 
 def check_lens(camera: Camera) -> None:
