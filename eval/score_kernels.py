@@ -37,6 +37,7 @@ ROADBLOCK, LANE, LANE_CONNECTOR, INTERSECTION = 0, 1, 2, 3
 MULTIPLE_LANES, NON_DRIVABLE, ONCOMING, CENTER_IN_INTERSECTION, AXLE_IN_INTERSECTION = 1, 2, 4, 8, 16
 STOPPED_EGO, STOPPED_TRACK, ACTIVE_REAR, ACTIVE_FRONT, ACTIVE_LATERAL = 0, 1, 2, 3, 4
 EGO_RADIUS = math.hypot(HALF_LENGTH, HALF_WIDTH)
+PLACES = 6
 
 
 @njit(cache=True, nogil=True)
@@ -58,16 +59,14 @@ def ego_boxes(states):
 def ego_areas(states, boxes, surfaces, layers, on_route):
     """What the ego stands on: bits per step (n, t), and the first corner off the drivable surface (n, t) or -1."""
     n, steps, _ = boxes.shape
-    count = len(layers)
     areas, off_corner = np.zeros((n, steps), np.uint8), np.full((n, steps), -1, np.int8)
-    corners, found = np.empty((4, 2)), np.empty(max(count, 1), np.int64)
-    held, touched = np.zeros(count, np.uint8), np.empty(count, np.int64)
+    held, touched = np.zeros(len(layers), np.uint8), np.empty(len(layers), np.int64)
+    found, ends = polygons_under(surfaces, _places(states, boxes))
     for p in range(n):
         for t in range(steps):
-            box_corners(boxes[p, t], corners)
-            number = 0
+            first, number = PLACES * (p * steps + t), 0
             for i in range(4):
-                for j in range(polygons_under(surfaces, corners[i, 0], corners[i, 1], found)):
+                for j in range(ends[first + i], ends[first + i + 1]):
                     if held[found[j]] == 0:
                         touched[number] = found[j]
                         number += 1
@@ -75,8 +74,23 @@ def ego_areas(states, boxes, surfaces, layers, on_route):
             areas[p, t], off_corner[p, t] = _corner_areas(held, touched[:number], layers)
             for j in range(number):
                 held[touched[j]] = 0
-            areas[p, t] |= _point_areas(surfaces, layers, on_route, boxes[p, t], states[p, t], found)
+            center, axle = found[ends[first + 4] : ends[first + 5]], found[ends[first + 5] : ends[first + 6]]
+            areas[p, t] |= _point_areas(layers, on_route, center, axle)
     return areas, off_corner
+
+
+@njit(cache=True, nogil=True)
+def _places(states, boxes):
+    """Where the ego is asked what it stands on, step by step: its corners, its centre, its rear axle."""
+    n, steps, _ = boxes.shape
+    out = np.empty((n * steps * PLACES, 2))
+    for p in range(n):
+        for t in range(steps):
+            first = PLACES * (p * steps + t)
+            box_corners(boxes[p, t], out[first : first + 4])
+            out[first + 4] = boxes[p, t, :2]
+            out[first + 5] = states[p, t, :2]
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -99,15 +113,15 @@ def _corner_areas(held, touched, layers):
 
 
 @njit(cache=True, nogil=True)
-def _point_areas(surfaces, layers, on_route, box, state, found):
+def _point_areas(layers, on_route, center, axle):
     area = ONCOMING
-    for j in range(polygons_under(surfaces, box[0], box[1], found)):
-        if layers[found[j]] == INTERSECTION:
+    for polygon in center:
+        if layers[polygon] == INTERSECTION:
             area |= CENTER_IN_INTERSECTION
-        if on_route[found[j]]:
+        if on_route[polygon]:
             area &= ~ONCOMING
-    for j in range(polygons_under(surfaces, state[0], state[1], found)):
-        if layers[found[j]] == INTERSECTION:
+    for polygon in axle:
+        if layers[polygon] == INTERSECTION:
             area |= AXLE_IN_INTERSECTION
     return area
 

@@ -10,13 +10,13 @@ from swerve.eval.surface_kernels import polygons_under
 @njit(cache=True, nogil=True)
 def limits_under(boxes, surfaces, limits):
     """The highest speed limit (t) of the surfaces under the centres of boxes (t, 6); infinity where none has one."""
-    found = np.empty(max(len(limits), 1), np.int64)
+    found, ends = polygons_under(surfaces, boxes[:, :2])
     out = np.full(len(boxes), np.inf)
     for t in range(len(boxes)):
         best = -np.inf
-        for i in range(polygons_under(surfaces, boxes[t, 0], boxes[t, 1], found)):
-            if limits[found[i]] > best:
-                best = limits[found[i]]
+        for polygon in found[ends[t] : ends[t + 1]]:
+            if limits[polygon] > best:
+                best = limits[polygon]
         if best > -np.inf:
             out[t] = best
     return out

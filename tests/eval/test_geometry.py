@@ -1,6 +1,6 @@
 import numpy as np
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swerve.eval.geometry_kernels import (
@@ -78,12 +78,34 @@ def test_grid_finds_what_shapely_finds(seed):
     packed, corner, size = pack(outlines), shift - 100.0, int(random.integers(20, 120))
     grid = (packed.edges, packed.starts, corner, *build_grid(packed.edges, packed.starts, corner, size))
     shapes = [shapely.Polygon(ring, [hole] if k == 0 else []) for k, ring in enumerate(rings)]
-    found = np.empty(12, np.int64)
     valid = shapes[0].is_valid
-    for x, y in shift + random.uniform(-130, 130, (60, 2)):
-        mine = set(found[: polygons_under(grid, x, y, found)])
-        known = {k for k, shape in enumerate(shapes) if shape.contains(shapely.Point(x, y))}
+    points = shift + np.concatenate([random.uniform(-130, 130, (60, 2)), random.uniform(-5, 5, (60, 2))])
+    found, ends = polygons_under(grid, points)
+    for point, first, last in zip(points, ends[:-1], ends[1:], strict=True):
+        mine = set(found[first:last])
+        known = {k for k, shape in enumerate(shapes) if shape.contains(shapely.Point(point))}
         assert mine - ({0} if not valid else set()) == known - ({0} if not valid else set())
+
+
+@given(st.integers(0, 2**31), st.sampled_from([1, 1000]))
+@settings(max_examples=12)
+def test_the_edges_that_are_kept_decide_as_all_do(seed, copies):
+    """On vertices, on edges, level with vertices; also where there is no room to keep more."""
+    random = np.random.default_rng(seed)
+    rings = [np.round(star(seed + k) * random.uniform(0.2, 8) + random.uniform(-20, 20, 2), 1) for k in range(4)]
+    packed, corner, size = (
+        pack([(rings[0], np.round(rings[0].mean(axis=0) + star(seed, 5) * 0.1, 1)), *((one,) for one in rings[1:])]),
+        np.array([-30.0, -30.0]),
+        30,
+    )
+    grid = (packed.edges, packed.starts, corner, *build_grid(packed.edges, packed.starts, corner, size))
+    vertices, ends = packed.edges[:, :2], packed.edges[:, 2:]
+    level = np.column_stack([random.uniform(-30, 30, len(vertices)), vertices[:, 1]])
+    some = np.concatenate([vertices, (vertices + ends) / 2, level, random.uniform(-31, 31, (copies, 2))])
+    found, last = polygons_under(grid, some)
+    for i, (x, y) in enumerate(some):
+        known = [p for p in range(4) if inside(packed.edges, packed.starts[p], packed.starts[p + 1], x, y)]
+        assert found[last[i] : last[i + 1]].tolist() == known
 
 
 @given(st.integers(0, 2**31))
