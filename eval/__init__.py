@@ -8,7 +8,7 @@ from swerve.eval.lane_agents import lane_agents
 from swerve.eval.navsim_agents import navsim_agents
 from swerve.eval.pdms import PdmsScores, pdms
 from swerve.eval.reasons import Reason, reasons
-from swerve.eval.score import Scores, epdms, score
+from swerve.eval.score import Scores, Yardstick, epdms, score, score_by, yardstick
 from swerve.eval.simulate import State, simulate
 from swerve.eval.situation import Situation
 from swerve.eval.store import load_context, save_context
@@ -28,6 +28,7 @@ __all__ = [
     "State",
     "Table",
     "TensorScores",
+    "Yardstick",
     "build_context",
     "epdms",
     "lane_agents",
@@ -39,9 +40,11 @@ __all__ = [
     "reasons",
     "save_context",
     "score",
+    "score_by",
     "score_frames",
     "score_tensor",
     "simulate",
     "two_stage",
     "weigh",
+    "yardstick",
 ]

@@ -13,6 +13,8 @@ from swerve.eval.thresholds import STEP
 from swerve.eval.traffic import Traffic, World, constant_velocity, without_contacts
 
 Policy = Literal["log-replay", "constant-velocity", "navsim-reactive", "lane-following"]
+# Those in which the others do as they do, whatever the ego does.
+UNMOVED = ("log-replay", "constant-velocity")
 Worlds = tuple[World, ...]
 
 
@@ -43,7 +45,12 @@ def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 
         return tuple(World.of(navsim_agents(context, state), context.lights) for state in states)
     if policy == "lane-following":
         return tuple(World.of(lane_agents(context, state), context.lights) for state in states)
-    return (World.of(_unmoved(policy, context), context.lights),)
+    return (unmoved_world(policy, context),)
+
+
+def unmoved_world(policy: Policy, context: Context) -> World:
+    """The others under a policy of `UNMOVED`."""
+    return World.of(_unmoved(policy, context), context.lights)
 
 
 def _unmoved(policy: Policy, context: Context) -> Traffic:

@@ -1,5 +1,6 @@
 """Trajectories in, NAVSIM's scores out: one path for one trajectory and for whole vocabularies of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Float
 from swerve.eval.compiling import announce_compilation
 from swerve.eval.context import Context
 from swerve.eval.judge import Judgement, Metric, compared_progress, judge, pdm_score, product_of
-from swerve.eval.policies import Policy, Worlds, worlds_for
+from swerve.eval.policies import UNMOVED, Policy, Worlds, unmoved_world, worlds_for
 from swerve.eval.simulate import simulate
 from swerve.eval.thresholds import (
     EXTENDED_COMFORT_WEIGHT,
@@ -21,6 +22,7 @@ from swerve.eval.thresholds import (
     REFERENCE_STEPS,
     TTC_WEIGHT,
 )
+from swerve.eval.traffic import World
 from swerve.eval.trajectories import references_of, resampled
 from swerve.scenes import SwerveError
 
@@ -103,23 +105,100 @@ def score(
     Raises:
         SwerveError: there are no trajectories, a pose is not finite, or they end before 4 s.
     """
+    if policy in UNMOVED:
+        measure = yardstick(context, policy, human_filter)
+        return score_by(measure, trajectories, rivals=rivals, interval=interval)
     announce_compilation()
     reference, states = simulate_all(context, trajectories, interval)
     worlds = worlds_for(policy, context, states)
-    rival, judged = _judged(context, reference, states, worlds)
-    best = np.maximum(rival.progress * rival.product, judged.progress * judged.product)
-    if rivals == "batch":
-        best = np.full_like(best, best.max(initial=0.0))
-    raw = judged.metrics.copy()
-    raw[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
-    forgiven = _human_failures(context, policy) if human_filter else np.zeros(len(Metric), bool)
-    return Scores(np.where(forgiven, 1.0, raw), raw, forgiven, judged, rival, states, worlds)
+    pairs = [
+        judge(np.concatenate([reference, state[None]]), context.stage, world, context.history)
+        for state, world in zip(states, worlds, strict=True)
+    ]
+    rival, judged = (Judgement.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
+    forgiven = np.zeros(len(Metric), bool)
+    if human_filter:
+        forgiven = _human_failures(context, lambda human: worlds_for(policy, context, human)[0])
+    return _compared(rival, judged, forgiven, rivals, states, worlds)
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What trajectories in a scene are measured by; it does not depend on them.
+
+    Attributes:
+        context: the scene.
+        world: the others, who do as they do whatever the ego does.
+        rival: what the PDM-Closed reference is worth, one row.
+        forgiven: metrics that the human filter sets to 1.
+    """
+
+    context: Context
+    world: World
+    rival: Judgement
+    forgiven: Bool[np.ndarray, "8"]
+
+
+def yardstick(context: Context, policy: Policy = "log-replay", human_filter: bool = True) -> Yardstick:
+    """Makes the yardstick of a scene, for those who score in it more than once, or elsewhere than they prepare for it.
+
+    Args:
+        context: the scene.
+        policy: how the others drive, without regard to the ego: one of `UNMOVED`.
+        human_filter: see `score`.
+
+    Raises:
+        ValueError: the others react.
+    """
+    if policy not in UNMOVED:
+        raise ValueError(f"others who drive by {policy} react: there is no yardstick before there are trajectories")
+    announce_compilation()
+    world = unmoved_world(policy, context)
+    rival = judge(_simulated_reference(context), context.stage, world, context.history)
+    forgiven = _human_failures(context, lambda _: world) if human_filter else np.zeros(len(Metric), bool)
+    return Yardstick(context, world, rival, forgiven)
+
+
+def score_by(
+    measure: Yardstick,
+    trajectories: Float[np.ndarray, "n k 3"],
+    *,
+    rivals: Rivals = "reference",
+    interval: float = POSE_INTERVAL,
+) -> Scores:
+    """`score`, with all that does not depend on the trajectories already there.
+
+    Args:
+        measure: the scene's yardstick.
+        trajectories: see `score`.
+        rivals: see `score`.
+        interval: see `score`.
+
+    Raises:
+        SwerveError: see `score`.
+    """
+    context = measure.context
+    states = simulated(context, trajectories, interval)
+    judged = judge(states, context.stage, measure.world, context.history)
+    rival = measure.rival.of(np.zeros(len(states), int))
+    return _compared(rival, judged, measure.forgiven, rivals, states, (measure.world,))
 
 
 def simulate_all(
     context: Context, trajectories: Float[np.ndarray, "n k 3"], interval: float = POSE_INTERVAL
 ) -> tuple[Float[np.ndarray, "1 t 11"], Float[np.ndarray, "n t 11"]]:
     """The simulated states of the PDM-Closed reference, and of the trajectories.
+
+    Raises:
+        SwerveError: see `score`.
+    """
+    return _simulated_reference(context), simulated(context, trajectories, interval)
+
+
+def simulated(
+    context: Context, trajectories: Float[np.ndarray, "n k 3"], interval: float = POSE_INTERVAL
+) -> Float[np.ndarray, "n t 11"]:
+    """The simulated states of trajectories.
 
     Raises:
         SwerveError: see `score`.
@@ -133,31 +212,36 @@ def simulate_all(
         references = references_of(trajectories, context.ego[:3], context.start_us, interval)
     except ValueError as error:
         raise SwerveError(f"scene {context.token}: {error}") from error
+    return simulate(context.ego, references)
+
+
+def _simulated_reference(context: Context) -> Float[np.ndarray, "1 t 11"]:
     times = context.start_us + HISTORY_STEP_US * np.arange(REFERENCE_STEPS)
-    states = simulate(context.ego, references)
-    reference = simulate(context.ego, resampled(context.reference[None], times, context.start_us))
-    return reference, states
+    return simulate(context.ego, resampled(context.reference[None], times, context.start_us))
 
 
-def _judged(
-    context: Context, reference: Float[np.ndarray, "1 t 11"], states: Float[np.ndarray, "n t 11"], worlds: Worlds
-) -> tuple[Judgement, Judgement]:
-    """The reference's judgement beside each trajectory, and the trajectories'."""
-    if len(worlds) == 1:
-        both = judge(np.concatenate([reference, states]), context.stage, worlds[0], context.history)
-        return both.of(np.zeros(len(states), int)), both.of(np.arange(1, len(states) + 1))
-    pairs = [
-        judge(np.concatenate([reference, state[None]]), context.stage, world, context.history)
-        for state, world in zip(states, worlds, strict=True)
-    ]
-    rival, judged = (Judgement.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
-    return rival, judged
+def _compared(
+    rival: Judgement,
+    judged: Judgement,
+    forgiven: Bool[np.ndarray, "8"],
+    rivals: Rivals,
+    states: Float[np.ndarray, "n t 11"],
+    worlds: Worlds,
+) -> Scores:
+    """Scores, once progress is compared and the human's failures are forgiven."""
+    best = np.maximum(rival.progress * rival.product, judged.progress * judged.product)
+    if rivals == "batch":
+        best = np.full_like(best, best.max(initial=0.0))
+    raw = judged.metrics.copy()
+    raw[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
+    return Scores(np.where(forgiven, 1.0, raw), raw, forgiven, judged, rival, states, worlds)
 
 
-def _human_failures(context: Context, policy: Policy) -> Bool[np.ndarray, "8"]:
+def _human_failures(
+    context: Context, world_for: Callable[[Float[np.ndarray, "1 t 11"]], World]
+) -> Bool[np.ndarray, "8"]:
     """Metrics in which the human driver scores zero when simulated alone (without history, so never in comfort)."""
     if context.human is None:
         return np.zeros(len(Metric), bool)
     states = simulate(context.ego, references_of(context.human[None], context.ego[:3], context.start_us))
-    world = worlds_for(policy, context, states)[0]
-    return judge(states, context.stage, world, None).metrics[0] == 0.0
+    return judge(states, context.stage, world_for(states), None).metrics[0] == 0.0

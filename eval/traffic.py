@@ -13,6 +13,7 @@ from swerve.scenes import LightState, ObjectClass, RoadMap, Scene
 from swerve.scenes.transforms import wrap_angle
 
 ROAD_USERS = (ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN, ObjectClass.BICYCLE)
+_IS_ROAD_USER = np.isin(np.arange(256), ROAD_USERS)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Traffic:
     @property
     def road_users(self) -> Bool[np.ndarray, "m"]:
         """Vehicles, pedestrians and bicycles; hitting one costs everything."""
-        return np.isin(self.classes, ROAD_USERS)
+        return _IS_ROAD_USER[self.classes]
 
     @property
     def boxes(self) -> Float[np.ndarray, "t m 6"]:
@@ -202,8 +203,8 @@ def without_contacts(traffic: Traffic, ego_box: Float[np.ndarray, "6"]) -> Traff
     """Log replay: the traffic without the tracks that touch the ego now."""
     if not len(traffic.ids):
         return traffic
-    hit = touching(ego_box, traffic.boxes[0], traffic.present[0])
-    return traffic.of(np.flatnonzero(~hit))
+    hit = touching(ego_box, traffic.at(0).boxes[0], traffic.present[0])
+    return traffic.of(np.flatnonzero(~hit)) if hit.any() else traffic
 
 
 def constant_velocity(traffic: Traffic, step: float) -> Traffic:

@@ -8,7 +8,7 @@ from moved_log import moved_log
 from random_log import random_log
 from simple_log import simple_log
 
-from swerve.eval import METRIC_NAMES, Metric, build_context, pdms, reasons, score
+from swerve.eval import METRIC_NAMES, Metric, build_context, pdms, reasons, score, score_by, yardstick
 from swerve.eval.thresholds import REFERENCE_STEPS
 from swerve.scenes import Scene, SwerveError
 
@@ -129,6 +129,18 @@ def test_a_score_does_not_depend_on_its_batch(policy):
     np.testing.assert_array_equal(together.metrics[order], shuffled.metrics)
     alone = np.concatenate([score(context, plan[None], policy=policy).metrics for plan in PLANS])
     np.testing.assert_array_equal(together.metrics, alone)
+
+
+def test_scores_by_a_yardstick_are_the_scenes():
+    """That of a whole batch, used again; NAVSIM's reactive others have none."""
+    context = build_context(scene(now=25))
+    measure = yardstick(context)
+    for plans in (PLANS, PLANS[3:5]):
+        np.testing.assert_array_equal(score_by(measure, plans).metrics, score(context, plans).metrics)
+    assert measure.forgiven[Metric.TRAFFIC_LIGHT_COMPLIANCE]
+    assert not yardstick(context, "constant-velocity", human_filter=False).forgiven.any()
+    with pytest.raises(ValueError, match="by navsim-reactive react"):
+        yardstick(context, "navsim-reactive")
 
 
 def test_the_order_of_tracks_does_not_matter():
