@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from swerve.data.stream import KINDS, Batch
-from swerve.eval.context import Context
+from swerve.eval.score import Yardstick
 from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.inputs import RapInput, status_of
 from swerve.planners.rap.projection import Rig
@@ -27,7 +27,7 @@ class RapBatch:
         targets: poses (x, y, heading; ego frame) to be driven, at the config's interval.
         valid: which of them are known.
         cross_agent: whether the seat is not the recording vehicle's.
-        contexts: to score proposals in, at the view's own pose; None where there is none.
+        yardsticks: to score proposals by, from the view's own pose; None where there is none.
     """
 
     inputs: RapInput
@@ -36,15 +36,15 @@ class RapBatch:
     targets: Float[Tensor, "b k 3"]
     valid: Bool[Tensor, "b k"]
     cross_agent: Bool[Tensor, "b"]
-    contexts: tuple[Context | None, ...]
+    yardsticks: tuple[Yardstick | None, ...]
 
     def __post_init__(self) -> None:
         rows = torch.nonzero(self.partner >= 0)[:, 0]
         back = self.partner[self.partner[rows]]
         if not torch.equal(back, rows) or (self.photograph[rows] == self.photograph[self.partner[rows]]).any():
             raise ValueError("partners must name each other, one a photograph and one a raster")
-        if len(self.contexts) != len(self.partner):
-            raise ValueError(f"{len(self.partner)} views need as many contexts, got {len(self.contexts)}")
+        if len(self.yardsticks) != len(self.partner):
+            raise ValueError(f"{len(self.partner)} views need as many yardsticks, got {len(self.yardsticks)}")
 
     def __len__(self) -> int:
         return len(self.partner)
@@ -56,18 +56,18 @@ class RapBatch:
         return real, self.partner[real]
 
     def to(self, device: torch.device) -> "RapBatch":
-        """On another device; contexts stay in memory."""
+        """On another device; yardsticks stay in memory."""
         names = ("photograph", "partner", "targets", "valid", "cross_agent")
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
-        return RapBatch(inputs=self.inputs.to(device), contexts=self.contexts, **moved)
+        return RapBatch(inputs=self.inputs.to(device), yardsticks=self.yardsticks, **moved)
 
 
-def views_of(batch: Batch, contexts: Sequence[Context | None], config: RapConfig) -> RapBatch:
+def views_of(batch: Batch, yardsticks: Sequence[Yardstick | None], config: RapConfig) -> RapBatch:
     """The views of a stream's batch: first its rasters, then its photographs.
 
     Args:
         batch: of tensors.
-        contexts: of each sample; None where its proposals are not to be scored.
+        yardsticks: of each sample; None where its proposals are not to be scored.
         config: how many poses are wanted.
 
     Raises:
@@ -96,7 +96,7 @@ def views_of(batch: Batch, contexts: Sequence[Context | None], config: RapConfig
         targets=targets[rows],
         valid=valid[rows],
         cross_agent=batch.kind[rows] == KINDS.index(ViewpointKind.CROSS_AGENT),
-        contexts=tuple(contexts[row] for row in rows.tolist()),
+        yardsticks=tuple(yardsticks[row] for row in rows.tolist()),
     )
 
 

@@ -1,7 +1,9 @@
 """What a training step minimises: imitation, sub-scores, alignment."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from swerve.data.stopwatch import Stopwatch
-from swerve.eval.context import Context
 from swerve.eval.judge import Metric
-from swerve.eval.score import score
+from swerve.eval.score import Yardstick, score_by
 from swerve.planners.rap.alignment import (
     DomainClassifier,
     Teacher,
@@ -64,7 +65,8 @@ def rap_losses(
         teacher: the neck's slow copy.
         classifier: of domains.
         progress: of training, 0 to 1.
-        watch: measures "scorer".
+        watch: measures "scoring", CPU time of threads that score while the other losses are formed, and "scorer": how
+            long the step has to wait for them.
         threads: scenes scored at the same time.
 
     Raises:
@@ -72,18 +74,20 @@ def rap_losses(
     """
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0)
     score = spatial = domain = output.rounds.new_zeros(())
-    # Mixed training would round their sums, which are products of vectors, to half precision.
-    with torch.autocast(output.rounds.device.type, enabled=False):
-        imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
+    yardsticks = batch.yardsticks if config.score_weight else ()
+    with scored(yardsticks, output.poses, config.interval, threads, watch) as targets:
+        # Mixed training would round sums, which are products of vectors, to half precision.
+        with torch.autocast(output.rounds.device.type, enabled=False):
+            imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
+        aligned = progress >= config.align_from
+        if config.spatial_weight and aligned:
+            spatial = spatial_alignment(output, batch, teacher, config.direction)
+        if config.global_weight and aligned:
+            strength = reversal_strength(progress, config.reversal_scale)
+            domain = global_alignment(output, batch, classifier, config.direction, strength)
         if config.score_weight:
-            targets, known = score_targets(batch.contexts, output.poses, config.interval, threads, watch)
-            score = score_loss(output.logits, targets, known, output.logits.new_tensor(config.metric_weights))
-    aligned = progress >= config.align_from
-    if config.spatial_weight and aligned:
-        spatial = spatial_alignment(output, batch, teacher, config.direction)
-    if config.global_weight and aligned:
-        strength = reversal_strength(progress, config.reversal_scale)
-        domain = global_alignment(output, batch, classifier, config.direction, strength)
+            with torch.autocast(output.rounds.device.type, enabled=False):
+                score = score_loss(output.logits, *targets(), output.logits.new_tensor(config.metric_weights))
     total = config.imitation_weight * imitation + config.score_weight * score
     total = total + config.spatial_weight * spatial + config.global_weight * domain
     return RapLosses(imitation, score, spatial, domain, total)
@@ -117,36 +121,47 @@ def pose_distances(
     return distance.sum(dim=-1) / valid.sum(dim=1).clamp(min=1)[:, None]
 
 
-def score_targets(
-    contexts: Sequence[Context | None],
+@contextmanager
+def scored(
+    yardsticks: Sequence[Yardstick | None],
     poses: Float[Tensor, "b n k 3"],
     interval: float,
     threads: int,
     watch: Stopwatch,
-) -> tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]:
-    """The exact scorer's sub-scores of the batch's own proposals, and which samples have a context to be scored in.
+) -> Iterator[Callable[[], tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]]]:
+    """Scores the batch's own proposals exactly, in threads that begin at once.
 
-    The looks of one sample share their context, and are scored in one call: what does not depend on the proposals (the
-    reference, the human) is then simulated once. The time is measured as "scorer".
+    The kernels do not hold Python's lock. The looks of one sample share their yardstick, and are scored in one call.
+
+    Yields:
+        What waits for sub-scores of all proposals, and whether each sample has a yardstick to be scored by.
 
     Raises:
-        SwerveError: a pose is not finite.
+        SwerveError: a pose is not finite; when they are waited for.
     """
-    plans = poses.detach().double().cpu().numpy()
-    rows_of: dict[int, tuple[Context, list[int]]] = {}
-    for row, context in enumerate(contexts):
-        if context is not None:
-            rows_of.setdefault(id(context), (context, []))[1].append(row)
+    plans = poses.detach().double().cpu().numpy() if yardsticks else np.zeros((0, 0, 0, 3))
+    rows_of: dict[int, tuple[Yardstick, list[int]]] = {}
+    for row, measure in enumerate(yardsticks):
+        if measure is not None:
+            rows_of.setdefault(id(measure), (measure, []))[1].append(row)
     found = np.zeros((*plans.shape[:2], len(Metric)), np.float32)
 
-    def put(context: Context, rows: list[int]) -> None:
-        scored = score(context, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
-        found[rows] = scored.metrics.reshape(len(rows), plans.shape[1], -1)
+    def put(measure: Yardstick, rows: list[int]) -> None:
+        with watch.measure("scoring", time.thread_time):
+            scores = score_by(measure, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
+            found[rows] = scores.metrics.reshape(len(rows), plans.shape[1], -1)
 
-    with watch.measure("scorer"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda one: put(*one), rows_of.values()))
-    known = torch.tensor([context is not None for context in contexts], device=poses.device)
-    return torch.as_tensor(found).to(poses.device), known
+    with ThreadPoolExecutor(threads) as pool:
+        pending = [pool.submit(put, *one) for one in rows_of.values()]
+
+        def targets() -> tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]:
+            with watch.measure("scorer"):
+                for one in pending:
+                    one.result()
+            known = torch.tensor([measure is not None for measure in yardsticks], device=poses.device)
+            return torch.as_tensor(found).to(poses.device), known
+
+        yield targets
 
 
 def score_loss(

@@ -12,8 +12,8 @@ import torch
 
 from swerve.data.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
-from swerve.eval.context import Context
 from swerve.eval.context_store import ContextStore
+from swerve.eval.score import Yardstick, yardstick
 from swerve.planners.rap.batch import RapBatch, views_of
 from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
 from swerve.planners.rap.config import RapConfig
@@ -27,7 +27,7 @@ CHECKPOINT: Final = "checkpoint.safetensors"
 PLANNER: Final = "planner.safetensors"
 BEST: Final = "best.safetensors"
 # Columns of metrics.csv that say where a step's time went, see docs/train_rap.md.
-PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "backward", "optimiser")
+PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimiser")
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,9 @@ def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) 
 
 
 def _prepared(loader: StreamLoader, store: ContextStore | None, training: Training) -> Generator[RapBatch, None, None]:
-    """The batches with their contexts, one of them ahead: it is made in a thread while the network trains on another.
+    """The batches with their yardsticks, one of them ahead: it is made in a thread while the network trains on another.
 
-    Reading contexts is mostly decompressing, which does not hold Python's lock.
+    Reading contexts is mostly decompressing, which does not hold Python's lock; nor do the kernels.
     """
     batches, watch = iter(loader), training.watch
 
@@ -202,7 +202,7 @@ def _prepared(loader: StreamLoader, store: ContextStore | None, training: Traini
         if batch is None:
             return None
         with watch.measure("contexts"):
-            return views_of(batch, _contexts(store, batch, training.options.threads), training.config)
+            return views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
 
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(made)
@@ -215,8 +215,12 @@ def _prepared(loader: StreamLoader, store: ContextStore | None, training: Traini
             yield ready
 
 
-def _contexts(store: ContextStore | None, batch: Batch, threads: int) -> list[Context | None]:
-    return store.contexts(batch.provenance, threads) if store else [None] * len(batch)
+def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[Yardstick | None]:
+    if store is None:
+        return [None] * len(batch)
+    contexts = store.contexts(batch.provenance, threads)
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda one: yardstick(one) if one else None, contexts))
 
 
 def _validated(validation: Validation | None, training: Training, process: Process) -> dict[str, float]:

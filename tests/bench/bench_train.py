@@ -1,4 +1,4 @@
-"""Training RAP on the processor, one thread: samples a second, and where a step's time goes."""
+"""Training RAP on the processor, one thread: samples a second, where a step's time goes, what scoring costs."""
 
 import json
 import tarfile
@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 from statistics import median
 
-from measure import report
+import numpy as np
+from measure import report, timed
 
 from swerve.data import open_source
 from swerve.data.augment import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamLoader, StreamOptions
 from swerve.eval.context_job import write_contexts
 from swerve.eval.context_store import ContextStore
+from swerve.eval.score import score, score_by, yardstick
 
 CAMERAS = ("front", "left", "right")
 STORED = (256, 144)
@@ -39,9 +41,12 @@ def run():
         notes = [
             f"Batches of {BATCH}, half of them with both looks: {BATCH * 3 // 2} views; rasters and stand-ins stored "
             f"at {STORED[0]}x{STORED[1]}. Shares of the time between two steps, medians of {STEPS - WARM}.",
-            "Batches are decoded and contexts read in a thread beside the step: `wait` is what the step waits for it.",
+            "Batches are decoded, contexts read and yardsticks made beside the step: `wait` is what it waits for them.",
+            "Proposals are scored in a thread while the other losses are formed: `scorer` is what the step waits for,",
+            "`scoring` its CPU time, as a share of all that the step takes of a CPU, and for each proposal.",
         ]
         report("train", "Training RAP, one thread", rows, notes)
+        report("scoring", "Scoring proposals, microseconds of CPU each", scoring(folder))
         report("rasters", "Rasters stored and drawn", [one_kind(folder, kind) for kind in ("set", "drawn")])
 
 
@@ -64,13 +69,13 @@ def one_config(folder, name, config):
     store, taken, ends = ContextStore(folder / "contexts", folder / "set"), [], []
 
     def told(noted):
-        ends.append(time.perf_counter())
+        ends.append((time.perf_counter(), time.thread_time()))
         taken.append({part.removesuffix("_seconds"): value for part, value in noted.items() if "_seconds" in part})
 
     alone, options = Process(0, 1, torch.device("cpu")), RapTrainOptions(STEPS)
     train_rap(stream, store, config, options, folder / "".join(filter(str.isalnum, name)), alone, told=told)
     steps = [
-        {**row, "forward": row["forward"] - row["scorer"], "whole": end - start}
+        {**row, "forward": row["forward"] - row["scorer"], "whole": end[0] - start[0], "cpu": end[1] - start[1]}
         for row, start, end in zip(taken[1:], ends[:-1], ends[1:], strict=True)
     ][WARM - 1 :]
     whole = median(step["whole"] for step in steps)
@@ -78,10 +83,28 @@ def one_config(folder, name, config):
         "config": name,
         "samples/s": BATCH / whole,
         **{f"{part} %": 100 * median(step[part] / step["whole"] for step in steps) for part in SHARES},
+        "scoring, % of CPU": 100 * median(step["scoring"] / (step["cpu"] + step["scoring"]) for step in steps),
+        "us a proposal": 1e6 * median(step["scoring"] for step in steps) / (BATCH * 3 // 2 * config.proposals),
         "beside: load ms": 1e3 * median(step["load"] for step in steps),
         "beside: contexts ms": 1e3 * median(step["contexts"] for step in steps),
         "step ms": 1e3 * whole,
     }
+
+
+def scoring(folder):
+    """What a proposal costs, with the scene's part of the work and without."""
+    stream = SampleStream(folder / "set", StreamOptions(PARTS, ImageFit(STORED), CAMERAS, BATCH))
+    batch, store = stream.batch(0), ContextStore(folder / "contexts", folder / "set")
+    contexts = [one for one in store.contexts(batch.provenance) if one and one.human is not None]
+    yardsticks, rows = [yardstick(one) for one in contexts], []
+    for count in (4, 16, 64):
+        noise = np.random.default_rng(0).normal(size=(count, 1, 3)) * [2.0, 1.0, 0.1] * np.linspace(0.1, 1, 8)[:, None]
+        plans = [one.human + noise for one in contexts]
+        whole = timed(lambda plans=plans: [score(*one) for one in zip(contexts, plans, strict=True)])
+        alone = timed(lambda plans=plans: [score_by(*one) for one in zip(yardsticks, plans, strict=True)])
+        share = 1e3 / count / len(contexts)
+        rows.append({"proposals": count, "by context": share * whole.cpu_ms, "by yardstick": share * alone.cpu_ms})
+    return rows
 
 
 def one_kind(folder, kind):

@@ -51,7 +51,7 @@ def turning_batch(config, count, seed=0) -> RapBatch:
         targets=targets.repeat(2, 1, 1),
         valid=torch.ones(2 * count, config.poses, dtype=torch.bool),
         cross_agent=torch.zeros(2 * count, dtype=torch.bool),
-        contexts=(None,) * (2 * count),
+        yardsticks=(None,) * (2 * count),
     )
 
 
@@ -60,4 +60,4 @@ def without_photographs(batch: RapBatch) -> RapBatch:
     rows = torch.nonzero(~batch.photograph)[:, 0]
     parts = {name: getattr(batch, name)[rows] for name in ("photograph", "targets", "valid", "cross_agent")}
     nobody = torch.full((len(rows),), -1)
-    return replace(batch, inputs=batch.inputs.rows(rows), partner=nobody, contexts=(None,) * len(rows), **parts)
+    return replace(batch, inputs=batch.inputs.rows(rows), partner=nobody, yardsticks=(None,) * len(rows), **parts)

@@ -10,7 +10,7 @@ from rap_views import turning_batch, without_photographs
 from simple_log import simple_log
 
 from swerve.data.stopwatch import Stopwatch
-from swerve.eval import build_context, score
+from swerve.eval import build_context, score, yardstick
 from swerve.eval.judge import pdm_score
 from swerve.planners.rap.alignment import (
     DomainClassifier,
@@ -22,7 +22,7 @@ from swerve.planners.rap.alignment import (
     spatial_alignment,
 )
 from swerve.planners.rap.config import RapConfig
-from swerve.planners.rap.losses import imitation_loss, pose_distances, rap_losses, score_loss, score_targets
+from swerve.planners.rap.losses import imitation_loss, pose_distances, rap_losses, score_loss, scored
 from swerve.planners.rap.model import RapModel, RapOutput
 from swerve.planners.rap.scorer import best, expected_score
 from swerve.scenes import Scene, SwerveError
@@ -40,6 +40,13 @@ def trained():
 
 def context():
     return build_context(Scene(simple_log(), 40, 15, 50))
+
+
+def targets_of(contexts, plans, threads=1, watch=None):
+    """As training asks for them; the same context has the same yardstick."""
+    known = {id(one): yardstick(one) for one in contexts if one}
+    with scored([known.get(id(one)) for one in contexts], plans, 0.5, threads, watch or Stopwatch()) as targets:
+        return targets()
 
 
 def test_imitation_by_hand():
@@ -101,7 +108,7 @@ def test_proposals_are_scored_exactly_where_they_can_be():
     """Bug A3: a sample without context is not an error, and has no part in the loss."""
     plans = torch.randn(3, 4, 8, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3, 1, 0.1])
     plans = (plans + torch.tensor([10.0, 0, 0]) * torch.arange(1, 9)[:, None] / 2).requires_grad_()
-    targets, known = score_targets((None, context(), None), plans, 0.5, 1, Stopwatch())
+    targets, known = targets_of((None, context(), None), plans)
     assert known.tolist() == [False, True, False]
     np.testing.assert_allclose(
         targets[1].numpy(), score(context(), plans[1].detach().double().numpy()).metrics, atol=1e-6
@@ -113,7 +120,7 @@ def test_proposals_are_scored_exactly_where_they_can_be():
     loss.backward()
     np.testing.assert_allclose(logits.grad[1].numpy(), (0.5 - targets[1].numpy()) / 32, atol=1e-7)
     assert not logits.grad[[0, 2]].any()
-    nobody, none = score_targets((None,) * 3, plans, 0.5, 1, Stopwatch())
+    nobody, none = targets_of((None,) * 3, plans)
     assert score_loss(logits, nobody, none, torch.ones(8)).item() == 0.0
 
 
@@ -122,12 +129,12 @@ def test_looks_of_a_sample_are_scored_together_and_measured():
     one, other, watch = context(), build_context(Scene(simple_log(), 70, 15, 50)), Stopwatch()
     plans = torch.randn(4, 3, 8, 3, generator=torch.Generator().manual_seed(1)) * torch.tensor([3, 1, 0.1])
     plans = plans + torch.tensor([10.0, 0, 0]) * torch.arange(1, 9)[:, None] / 2
-    targets, _ = score_targets((one, other, None, one), plans, 0.5, 2, watch)
+    targets, _ = targets_of((one, other, None, one), plans, 2, watch)
     for row, own in ((0, one), (1, other), (3, one)):
         np.testing.assert_allclose(
             targets[row].numpy(), score(own, plans[row].double().numpy()).metrics, atol=1e-6, err_msg=str(row)
         )
-    assert watch.seconds["scorer"] > 0
+    assert watch.seconds["scoring"] > 0
 
 
 def test_a_metrics_weight_is_its_share():
@@ -140,7 +147,7 @@ def test_a_metrics_weight_is_its_share():
 def test_proposals_that_are_not_finite_are_named():
     plans = torch.full((1, 2, 8, 3), torch.nan)
     with pytest.raises(SwerveError, match="poses that are not finite"):
-        score_targets((context(),), plans, 0.5, 1, Stopwatch())
+        targets_of((context(),), plans)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +315,7 @@ def test_bug_a1_the_network_needs_no_state_of_training(trained):
 def test_the_total_is_the_weighted_sum(trained):
     model, teacher, classifier, batch = trained
     config = replace(CONFIG, imitation_weight=2.0, score_weight=3.0, spatial_weight=0.5, global_weight=0.25)
-    scored = replace(batch, contexts=(context(), *batch.contexts[1:]))
+    scored = replace(batch, yardsticks=(yardstick(context()), *batch.yardsticks[1:]))
     losses = rap_losses(model(batch.inputs), scored, config, teacher, classifier, 0.5, Stopwatch())
     assert min(losses.imitation, losses.score, losses.spatial, losses.domain).item() > 0
     expected = 2 * losses.imitation + 3 * losses.score + 0.5 * losses.spatial + 0.25 * losses.domain
@@ -318,7 +325,7 @@ def test_the_total_is_the_weighted_sum(trained):
 def test_mixed_precision_does_not_round_losses(trained):
     """It makes products of matrices good to three digits."""
     model, teacher, classifier, batch = trained
-    scored, output = replace(batch, contexts=(context(), *batch.contexts[1:])), model(batch.inputs)
+    scored, output = replace(batch, yardsticks=(yardstick(context()), *batch.yardsticks[1:])), model(batch.inputs)
     config, plain, mixed = replace(CONFIG, spatial_weight=0.0, global_weight=0.0), [], []
     for enabled, found in ((False, plain), (True, mixed)):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
@@ -343,5 +350,5 @@ def test_partners_are_checked(trained):
     for wrong in (torch.tensor([1, 0, -1, -1, -1, -1]), torch.tensor([3, -1, -1, -1, -1, -1])):
         with pytest.raises(ValueError, match="partners must name each other"):
             replace(batch, partner=wrong)
-    with pytest.raises(ValueError, match="6 views need as many contexts, got 1"):
-        replace(batch, contexts=(None,))
+    with pytest.raises(ValueError, match="6 views need as many yardsticks, got 1"):
+        replace(batch, yardsticks=(None,))

@@ -12,6 +12,7 @@ from rap_child import CONFIG, stream_of
 
 from swerve.cli import app
 from swerve.eval.context_store import ContextStore
+from swerve.eval.score import yardstick
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, views_of
 from swerve.planners.rap.journal import METRICS, VALIDATION
@@ -67,7 +68,8 @@ def test_views_are_the_batchs_samples(dataset):
     stream = stream_of(dataset, batch=8)
     batch = stream.batch(0).to()
     contexts = ContextStore(dataset / "contexts", dataset / "set").contexts(batch.provenance)
-    views = views_of(batch, contexts, CONFIG)
+    yardsticks = [yardstick(one) for one in contexts]
+    views = views_of(batch, yardsticks, CONFIG)
     # Two samples of each part; those with photographs are seen twice.
     assert len(views) == 10
     assert views.photograph.tolist() == [False] * 8 + [True] * 2
@@ -75,12 +77,12 @@ def test_views_are_the_batchs_samples(dataset):
     assert views.cross_agent.tolist() == [False] * 6 + [True] * 2 + [False] * 2
     assert torch.equal(views.inputs.images[8:], batch.photo[:2])
     assert torch.equal(views.inputs.images[:8], batch.raster)
-    assert views.contexts[8] is views.contexts[0] is contexts[0]
+    assert views.yardsticks[8] is views.yardsticks[0] is yardsticks[0]
     np.testing.assert_allclose(views.targets[8].numpy(), batch.target_2hz[0, :8].numpy())
     vehicle = Vehicle("any", *batch.vehicle[6].double().tolist())
     np.testing.assert_allclose(views.inputs.footprint[6].numpy(), vehicle.footprint(), atol=1e-5)
     assert not np.allclose(views.inputs.footprint[6].numpy(), Vehicle.pacifica().footprint())
-    long = views_of(batch, contexts, RapConfig.tiny(poses=12))
+    long = views_of(batch, yardsticks, RapConfig.tiny(poses=12))
     assert long.valid[0].tolist() == [True] * 10 + [False] * 2
 
 

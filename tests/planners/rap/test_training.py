@@ -9,11 +9,10 @@ safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an
 from rap_views import turning_batch, without_photographs
 from simple_log import simple_log
 
-from swerve.eval import build_context
+from swerve.eval import build_context, score, yardstick
 from swerve.planners.rap import RapConfig
 from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
 from swerve.planners.rap.journal import add_row, keep_rows
-from swerve.planners.rap.losses import score_targets
 from swerve.planners.rap.training import RapTrainOptions, Training, displacement
 from swerve.scenes import Scene, SwerveError
 
@@ -69,12 +68,12 @@ def test_the_scorer_learns_the_exact_sub_scores():
     weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
     config = RapConfig.tiny(dim=32, hidden=32, rounds=1, heights=(0.0,), **weights)
     context = build_context(Scene(simple_log(), 40, 15, 50))
-    batch = replace(turning_batch(config, 1), contexts=(context, context))
+    batch = replace(turning_batch(config, 1), yardsticks=(yardstick(context),) * 2)
     training, errors = Training(config, RapTrainOptions(40, learning_rate=5e-3), CPU), []
     for _ in range(40):
         output = training.model(batch.inputs)
-        exact, _ = score_targets(batch.contexts, output.poses, 0.5, 1, training.watch)
-        errors.append((output.logits.sigmoid() - exact).abs().mean().item())
+        exact = score(context, output.poses[0].detach().double().numpy()).metrics
+        errors.append((output.logits[0].sigmoid() - torch.as_tensor(exact)).abs().mean().item())
         training.advance(batch)
     assert errors[-1] < 0.1 < 0.3 < errors[0]
 
