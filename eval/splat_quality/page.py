@@ -55,12 +55,17 @@ def quality_page(title: str, rows: Sequence[Row], shown: Sequence[Compared], gat
 
 
 def gate_in_words(gate: GateOptions) -> str:
-    """The thresholds."""
-    return (
-        f"A view is fit if its depth is off by {100 * gate.depth_error:.0f} % at most, {100 * gate.depth_within:.0f} % "
-        f"of its pixels have the right depth, vehicles overlap by {100 * gate.vehicle_iou:.0f} % and "
-        f"{100 * gate.covered:.0f} % of the ground is covered; what it shows too little of is not judged."
-    )
+    """The thresholds that ask for something."""
+    asked = [f"its depth is off by {100 * gate.depth_error:.0f} % at most"] if gate.depth_error < 1 else []
+    for least, what in (
+        (gate.depth_within, "of its pixels have the right depth"),
+        (gate.vehicle_iou, "of its vehicles overlap the raster's"),
+        (gate.covered, "of the ground is covered"),
+    ):
+        if least > 0:
+            asked.append(f"{100 * least:.0f} % {what}")
+    condition = f" if {', '.join(asked)}" if asked else ""
+    return f"A view is fit{condition}; what it shows too little of is not judged."
 
 
 def separation_in_words(rows: Sequence[Row]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from simple_log import simple_log
 
 from swerve.eval.splat_quality import Agreement, GateOptions, agreement, judge, judge_view
+from swerve.eval.splat_quality.page import gate_in_words
 from swerve.rasterizer import Style, View, render
 from swerve.rasterizer.splats import SplatView
 from swerve.scenes import FORWARD, Camera, SwerveError
@@ -133,6 +134,15 @@ def test_the_gate_names_what_misses_a_threshold():
         "IoU of vehicles 10 %, needed 40 %",
         "ground without holes 50 %, needed 90 %",
     )
+
+
+def test_what_the_gate_asks_for_is_told():
+    text = gate_in_words(GateOptions(depth_error=0.2, depth_within=0.0, vehicle_iou=0.25, covered=0.9))
+    assert text == (
+        "A view is fit if its depth is off by 20 % at most, 25 % of its vehicles overlap the raster's, 90 % of the "
+        "ground is covered; what it shows too little of is not judged."
+    )
+    assert gate_in_words(GateOptions(1.0, 0.0, 0.0, 0.0)).startswith("A view is fit; ")
 
 
 def test_each_threshold_works_alone_and_is_met_by_equality():
