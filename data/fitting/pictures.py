@@ -13,6 +13,7 @@ from swerve.data.fitting.options import SceneOptions
 from swerve.data.samples.capture import chosen_cameras
 from swerve.data.stream.decoding import decode_rgb
 from swerve.data.town.photographs import PhotoStudio
+from swerve.rasterizer.splats.shots import WINDOW
 from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
 
@@ -64,7 +65,8 @@ def pictures_of(log: Log, options: SceneOptions) -> Pictures:
     """The photographs of a log; of a town, which has none, what stands in for them (`data.town.photographs`).
 
     Raises:
-        SwerveError: the log has no photographs, or none of a camera; or a photograph or a mask cannot be read or used.
+        SwerveError: the log has no photographs, or none of a camera, or they get too small; or a photograph or a mask
+            cannot be read or used.
     """
     if options.masks:
         check_masks(Path(options.masks), log)
@@ -84,7 +86,10 @@ def pictures_of(log: Log, options: SceneOptions) -> Pictures:
 def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[Picture]:
     """One camera's photographs in the order of time."""
     camera = next(camera for camera in log.cameras if camera.name == name)
-    size = (max(round(camera.width * options.scale), 1), max(round(camera.height * options.scale), 1))
+    size = (round(camera.width * options.scale), round(camera.height * options.scale))
+    if min(size) < WINDOW:
+        few = f"{size[0]}x{size[1]} pixels at this scale, {WINDOW}x{WINDOW} are the fewest. Choose a larger one"
+        raise SwerveError(f"log {log.name}: photographs of camera {name!r} have {few}")
     if log.source == "town" and not log.photos:
         yield from _stand_ins(log, camera.resized(*size), options)
         return

@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from swerve.scenes import Camera, SwerveError
 
+# Width and height of the windows in which images are compared (`similarity`), pixels: no image may be smaller.
+WINDOW = 11
+
 
 class DepthKind(Enum):
     """Where depths come from, which says how far they are believed.
@@ -60,8 +63,8 @@ def check_shots(shots: Sequence[Shot]) -> None:
     """Looks for what cannot be fitted to.
 
     Raises:
-        SwerveError: there are no shots, two have one name, one has images of another size than its camera, a pose that
-            is not finite, or no pixel that counts.
+        SwerveError: there are no shots, two have one name, one is smaller than 11 pixels, has images of another size
+            than its camera, a pose that is not finite, or no pixel that counts.
     """
     if not shots:
         raise SwerveError("a fit needs images")
@@ -71,6 +74,10 @@ def check_shots(shots: Sequence[Shot]) -> None:
         raise SwerveError(f"shot {twice!r}: two shots have this name")
     for shot in shots:
         size = (shot.camera.height, shot.camera.width)
+        if min(size) < WINDOW:
+            raise SwerveError(
+                f"shot {shot.name!r}: {size[1]}x{size[0]} pixels are too few. Take {WINDOW}x{WINDOW} or more"
+            )
         images = {"image": shot.image, "mask": shot.ignored, "depth": None if shot.depth is None else shot.depth.meters}
         for what, image in images.items():
             if image is not None and image.shape[:2] != size:
