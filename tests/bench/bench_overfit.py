@@ -10,8 +10,8 @@ from swerve.data import open_source
 from swerve.data.augment import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 
-COUNT, STEPS, EVERY = 32, 2000, 400
-SIZE = (64, 32)
+COUNT, STEPS, EVERY, RATE = 32, 1000, 250, 1.5e-3
+SIZE = (80, 48)
 PARTS = (Part("raster_only"), Part("recovery"), Part("cross_agent", 2.0))
 
 
@@ -38,10 +38,11 @@ def rows_of(batch):
     from swerve.planners.rap.training import RapTrainOptions, Training
 
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
-    size = {"width": SIZE[0], "height": SIZE[1], "heads": 2, "heights": (0.0,)}
-    config = RapConfig.tiny(**size, **weights, proposals=1)
+    config = RapConfig.tiny(width=SIZE[0], height=SIZE[1], proposals=1, **weights)
     views = views_of(batch, [None] * len(batch), config)
-    options = RapTrainOptions(STEPS, learning_rate=4e-3, lowest_rate=4e-5, average_decay=0.9)
+    assert views.valid.all()
+    # Nothing that holds back: no decay of weights to speak of, no clipping.
+    options = RapTrainOptions(STEPS, RATE, RATE / 200, weight_decay=1e-6, clip=1e3, average_decay=0.98)
     training, start, rows = Training(config, options, torch.device("cpu")), time.process_time(), []
     for step in range(1, STEPS + 1):
         training.advance(views)
