@@ -36,7 +36,7 @@ from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval.context_store import ContextStore
 from swerve.eval.judge import pdm_score
 from swerve.eval.pseudo.store import open_benchmark
-from swerve.eval.score import score
+from swerve.eval.score import score_by, yardstick
 from swerve.eval.study.measures import one_stage_measures
 from swerve.eval.study.options import Member, StudyOptions
 from swerve.eval.study.run import run_study
@@ -208,7 +208,8 @@ def asked(place: Path, folder: Path, store: ContextStore, kind: str) -> dict[str
     rows: dict[str, dict[str, Any]] = {}
     for step in range(int(np.ceil(stream.pass_steps[kind]))):
         batch = stream.batch(step).to()
-        views = views_of(batch, store.contexts(batch.provenance), model.config)
+        contexts = store.contexts(batch.provenance)
+        views = views_of(batch, [yardstick(one) if one else None for one in contexts], model.config)
         for one, row in zip(batch.provenance, answers(model, views), strict=True):
             rows[one.key] = {**row, "logs": one.log}
     kept = [rows[key] for key in sorted(rows)]
@@ -223,11 +224,11 @@ def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
     chosen = expected_score(output.logits.sigmoid()).argmax(dim=1).tolist()
     own = errors(output.poses[range(len(chosen)), chosen], views)
     foreign = errors(best(other.logits, other.poses), views)
-    for row, context in enumerate(views.contexts):
+    for row, measure in enumerate(views.yardsticks):
         worth = np.full(len(output.poses[row]), np.nan)
-        if context is not None:
+        if measure is not None:
             plans = output.poses[row].double().numpy()
-            worth = pdm_score(score(context, plans, interval=model.config.interval).metrics)
+            worth = pdm_score(score_by(measure, plans, interval=model.config.interval).metrics)
         yield {
             "ADE": own[row],
             "image use": foreign[row] - own[row],
