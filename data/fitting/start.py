@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from swerve.data.fitting.cloud import covered, gathered, moving_cloud, one_per_cube, still_cloud
 from swerve.data.fitting.known import Known, is_known
@@ -12,7 +12,7 @@ from swerve.data.fitting.lidar import Scan
 from swerve.data.fitting.motion import is_textured, pixel_centers
 from swerve.data.fitting.moving import box_size, empty_node, moving_rows
 from swerve.data.fitting.pictures import Picture
-from swerve.data.fitting.surfels import Surfels, surfels_of
+from swerve.data.fitting.surfels import Surfels, spans_of, surfels_of
 from swerve.rasterizer.splats import RigidNode, Sky, SplatScene
 from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
 from swerve.scenes import Log, SwerveError
@@ -69,22 +69,37 @@ def start_scene(log: Log, known: Sequence[Known], most: int) -> SplatScene:
 def _background(known: Sequence[Known], open_to: _Open, cloud: Surfels, most: int) -> Surfels:
     """The cloud and, with the finest spacing of few enough, what it does not cover; in the world."""
     for spacing in _SPACINGS:
-        surfels = cloud.joined(_surfels(known, open_to, spacing))
-        if len(surfels.places) <= most:
-            return surfels
-    raise SwerveError(f"{len(surfels.places)} Gaussians are the fewest to start from, {most} are allowed. Allow more")
+        surfels = _surfels(known, open_to, spacing, most - len(cloud.places))
+        if surfels is not None:
+            return cloud.joined(surfels)
+    raise SwerveError(f"{most} Gaussians are too few to start from, even one in {spacing}x{spacing} pixels. Allow more")
 
 
-def _surfels(known: Sequence[Known], open_to: _Open, spacing: int) -> Surfels:
-    """One for each square of `spacing` pixels, where a photograph is open, of what none before it has shown."""
+def _surfels(known: Sequence[Known], open_to: _Open, spacing: int, most: int) -> Surfels | None:
+    """One for each square of `spacing` pixels, or part of it, that is open and that no photograph before has shown.
+
+    None if those are more than `most`.
+    """
     surfels = Surfels.none()
     for view in sorted(known, key=lambda view: (-view.picture.time_us, view.picture.name)):
         depth, wanted = _supposed_depth(view)
-        wanted &= open_to[view.picture.name]
-        rows, columns = np.indices(depth.shape)[:, spacing // 2 :: spacing, spacing // 2 :: spacing].reshape(2, -1)
-        wanted = wanted[rows, columns] & ~_shown(surfels.places, view.picture, depth, spacing)[rows, columns]
-        surfels = surfels.joined(surfels_of(view.picture, depth, rows[wanted], columns[wanted], spacing))
+        spans = spans_of(view.picture, depth, spacing)
+        rows, columns = np.indices(depth.shape)
+        wanted &= (
+            open_to[view.picture.name] & (_middle(rows, spans[0]) == rows) & (_middle(columns, spans[1]) == columns)
+        )
+        wanted &= ~_shown(surfels.places, view.picture, depth, spans)
+        rows, columns = np.nonzero(wanted)
+        own = spans[0][rows, columns], spans[1][rows, columns]
+        surfels = surfels.joined(surfels_of(view.picture, depth, rows, columns, own))
+        if len(surfels.places) > most:
+            return None
     return surfels
+
+
+def _middle(places: Int[np.ndarray, "*n"], spans: Int[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
+    """Row, or column, of the pixel that stands for all in its rectangle."""
+    return places // spans * spans + spans // 2
 
 
 def _supposed_depth(view: Known) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
@@ -107,18 +122,20 @@ def _ground_depth(picture: Picture) -> Float[np.ndarray, "h w"]:
 
 
 def _shown(
-    points: Float[np.ndarray, "n 3"], picture: Picture, depth: Float[np.ndarray, "h w"], spacing: int
+    points: Float[np.ndarray, "n 3"],
+    picture: Picture,
+    depth: Float[np.ndarray, "h w"],
+    spans: tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]],
 ) -> Bool[np.ndarray, "h w"]:
-    """Pixels in whose square a point lies at about their depth."""
+    """Pixels in whose rectangle a point lies at about their depth; of each rectangle, the one in its middle."""
     shown = np.zeros(depth.shape, bool)
     if len(points):
         pixels, distances, inside = picture.camera.project_world(points, picture.world_from_ego)
         columns, rows = np.floor(pixels[inside]).astype(int).T
         ratio = distances[inside] / depth[rows, columns]
         same = (ratio < _SAME) & (ratio > 1 / _SAME)
-        # The middle of the square is the pixel that is asked.
-        rows = rows[same] // spacing * spacing + spacing // 2
-        columns = columns[same] // spacing * spacing + spacing // 2
+        rows, columns = rows[same], columns[same]
+        rows, columns = _middle(rows, spans[0][rows, columns]), _middle(columns, spans[1][rows, columns])
         within = (rows < depth.shape[0]) & (columns < depth.shape[1])
         shown[rows[within], columns[within]] = True
     return shown
@@ -159,8 +176,8 @@ def _seen(node: RigidNode, known: Sequence[Known], size: Float[np.ndarray, "3"])
         pose = node.pose_at(view.picture.time_us)
         rows, columns = np.nonzero((view.instance == node.instance) & np.isfinite(view.depth))
         if pose is not None and len(rows):
-            depth = np.where(np.isfinite(view.depth), view.depth, _FAR)
-            surfels = surfels.joined(surfels_of(view.picture, depth, rows, columns, 1).moved(inverse(pose)))
+            depth, one = np.where(np.isfinite(view.depth), view.depth, _FAR), np.ones(len(rows), int)
+            surfels = surfels.joined(surfels_of(view.picture, depth, rows, columns, (one, one)).moved(inverse(pose)))
     surfels = surfels.of((np.abs(surfels.places) <= size / 2 + _BOX_MARGIN).all(axis=1))
     return _widened(surfels.of(one_per_cube(surfels.places, _NODE_SPACING)))
 

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.ndimage import uniform_filter
 from scipy.spatial.transform import Rotation
 
 from swerve.data.fitting.pictures import Picture
@@ -14,8 +13,10 @@ from swerve.scenes.transforms import transform_points
 
 # Standard deviations over the spacing of pixels: along the surface, and across it.
 _WIDTH, _THICKNESS = 0.6, 0.2
-# Depths of pixels that lie one spacing apart on a surface differ by less than this factor.
+# Depths of pixels that lie one span apart on a surface differ by less than this factor.
 _SMOOTH = 1.25
+# How long a piece may be, over the width of a square of pixels there.
+_LONGEST = 3.0
 _SMALLEST = 1e-3
 
 
@@ -73,25 +74,58 @@ def surfels_of(
     depth: Float[np.ndarray, "h w"],
     rows: Int[np.ndarray, "n"],
     columns: Int[np.ndarray, "n"],
-    spacing: int,
+    spans: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]],
 ) -> Surfels:
-    """What the squares of `spacing` pixels around pixels show, in the world.
+    """What the rectangles around pixels show, in the world.
 
     Args:
         picture: the photograph.
         depth: of all its pixels, metres along the camera's z axis, finite.
         rows: of the pixels.
         columns: of the pixels.
-        spacing: pixels.
+        spans: how many pixels high and wide each rectangle is.
     """
     places = _places(picture, depth, rows, columns)
-    color = uniform_filter(picture.rgb.astype(np.float64), (spacing, spacing, 0))[rows, columns] / 255
-    size = spacing * depth[rows, columns] / picture.camera.fx
-    across = _tangents(picture, depth, rows, columns, (0, spacing))
-    down = _tangents(picture, depth, rows, columns, (spacing, 0))
+    color = _mean_colors(picture, rows, columns, spans)
+    size = np.maximum(*spans) * depth[rows, columns] / picture.camera.fx
+    down = _tangents(picture, depth, rows, columns, spans[0], (1, 0))
+    across = _tangents(picture, depth, rows, columns, spans[1], (0, 1))
     thick = (_THICKNESS * size)[:, None, None] ** 2 * np.eye(3)
     covariances = _WIDTH**2 * (_square(across) + _square(down)) + thick
     return Surfels(places, color, covariances)
+
+
+def spans_of(
+    picture: Picture, depth: Float[np.ndarray, "h w"], spacing: int
+) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
+    """How high and wide the rectangle of a pixel may be, pixels: `spacing`, or less where the surface is seen aslant.
+
+    On a road a few pixels further up is many metres further on. One piece for all of them would be long enough to rise
+    before a camera that comes near, since it is drawn as if it were small; a short one would leave holes that such a
+    camera sees. So no piece is longer than three times what `spacing` pixels are across there.
+
+    Args:
+        picture: the photograph.
+        depth: of all its pixels, metres along the camera's z axis, finite.
+        spacing: pixels.
+    """
+    down, across = (_span(1 / depth, axis, spacing, f) for axis, f in enumerate((picture.camera.fy, picture.camera.fx)))
+    return down, across
+
+
+def _span(nearness: Float[np.ndarray, "h w"], axis: int, spacing: int, focal: float) -> Int[np.ndarray, "h w"]:
+    """Along an axis of the image. On a plane the inverse depth is linear along it, which tells a plane from a rim."""
+    last = nearness.shape[axis] - 1
+    places = np.arange(last + 1)
+    after, before = np.minimum(places + spacing, last), np.maximum(places - spacing, 0)
+    to_after, to_before = (np.expand_dims(gap, 1 - axis) for gap in (after - places, places - before))
+    ends = nearness.take(after, axis), nearness.take(before, axis)
+    gone = np.maximum(to_after + to_before, 1)
+    between = (ends[0] * to_before + ends[1] * to_after) / gone
+    plane = np.abs(np.log(between / nearness)) < np.log(_SMOOTH) / 2
+    stretch = np.hypot(1.0, focal * (ends[0] - ends[1]) / gone / nearness)
+    span = np.clip(_LONGEST * spacing / stretch, 1, spacing).astype(int)
+    return np.where(plane, span, spacing)
 
 
 def _places(picture: Picture, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "n 3"]:
@@ -100,19 +134,33 @@ def _places(picture: Picture, depth: np.ndarray, rows: np.ndarray, columns: np.n
     return transform_points(picture.world_from_camera, rays * depth[rows, columns][:, None])
 
 
-def _tangents(
-    picture: Picture, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray, step: tuple[int, int]
+def _mean_colors(
+    picture: Picture, rows: np.ndarray, columns: np.ndarray, spans: tuple[np.ndarray, np.ndarray]
 ) -> Float[np.ndarray, "n 3"]:
-    """How far the surface goes on over a step of pixels; at a rim of it, as if it faced the camera."""
+    """Of each rectangle, as far as it is in the image, from sums over all that lies above and to the left."""
+    height, width = picture.rgb.shape[:2]
+    sums = np.pad(picture.rgb, ((1, 0), (1, 0), (0, 0))).astype(np.int64).cumsum(axis=0).cumsum(axis=1)
+    top, left = rows - spans[0] // 2, columns - spans[1] // 2
+    bottom, right = np.minimum(top + spans[0], height), np.minimum(left + spans[1], width)
+    top, left = np.maximum(top, 0), np.maximum(left, 0)
+    total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    return total / (255 * (bottom - top) * (right - left))[:, None]
+
+
+def _tangents(
+    picture: Picture, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray, span: np.ndarray, axis: tuple[int, int]
+) -> Float[np.ndarray, "n 3"]:
+    """How far the surface goes on over a span of pixels; at a rim of it, as if it faced the camera."""
+    step = np.outer(axis, span)
     ahead = (rows + step[0]).clip(0, depth.shape[0] - 1), (columns + step[1]).clip(0, depth.shape[1] - 1)
     behind = (rows - step[0]).clip(0, depth.shape[0] - 1), (columns - step[1]).clip(0, depth.shape[1] - 1)
-    gone = np.maximum(np.abs(ahead[0] - behind[0]) + np.abs(ahead[1] - behind[1]), 1)[:, None]
-    along = (_places(picture, depth, *ahead) - _places(picture, depth, *behind)) * max(step) / gone
+    gone = np.maximum(np.abs(ahead[0] - behind[0]) + np.abs(ahead[1] - behind[1]), 1)
+    along = (_places(picture, depth, *ahead) - _places(picture, depth, *behind)) * (span / gone)[:, None]
     # Both neighbours must lie on it.
     ratios = np.log(np.stack([depth[ahead], depth[behind]]) / depth[rows, columns])
     smooth = (np.abs(ratios) < np.log(_SMOOTH)).all(axis=0)
-    axis = picture.world_from_camera[:3, 0 if step[1] else 1]
-    facing = (max(step) * depth[rows, columns] / picture.camera.fx)[:, None] * axis
+    side = picture.world_from_camera[:3, 0 if axis[1] else 1]
+    facing = (span * depth[rows, columns] / picture.camera.fx)[:, None] * side
     return np.where(smooth[:, None], along, facing)
 
 

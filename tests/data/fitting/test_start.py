@@ -103,7 +103,7 @@ def test_surfels_lie_on_the_surface(street_log):
     v = np.arange(camera.height)[:, None] + 0.5
     depth = np.broadcast_to(1.65 * camera.fy / np.maximum(v - camera.cy, 0.1), (camera.height, camera.width))
     rows, columns = np.array([50, 60]), np.array([40, 20])
-    gaussians = surfels_of(picture, depth, rows, columns, 2).gaussians(1, 0.5)
+    gaussians = surfels_of(picture, depth, rows, columns, (np.array([2, 2]),) * 2).gaussians(1, 0.5)
     places = transform_points(inverse(picture.world_from_camera), gaussians.means.astype(np.float64))
     np.testing.assert_allclose(places[:, 1], 1.65, atol=1e-5)
     np.testing.assert_allclose(places[:, 2], depth[rows, columns], rtol=1e-5)
@@ -199,6 +199,8 @@ def test_what_cannot_be_fitted_is_refused(street_log, tmp_path):
         SceneOptions(cameras=("left",), unseen=("left", "right"))
     with pytest.raises(SwerveError, match="scale: must lie between"):
         SceneOptions(scale=2.0)
+    with pytest.raises(SwerveError, match="photographs of camera 'right' have 14x10 pixels at this scale, 11x11 are"):
+        pictures_of(street_log, SceneOptions(cameras=("right",), scale=0.15))
     bad = replace(street_log.photos[0], file=tmp_path / "none.png")
     with pytest.raises(LogError, match=r"none.png: photo of left: cannot be read"):
         pictures_of(replace(street_log, photos=(bad,)), replace(LEFT, unseen=()))
