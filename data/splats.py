@@ -1,7 +1,7 @@
 """Splat scenes on disk: a folder of one PLY file per node, and `graph.json`, which is written last.
 
 graph.json: {"swerve_splats": 1, "origin", "sky": harmonics, "background": file, "nodes": [{"name", "instance", "file",
-"times_us", "world_from_node"}], "mends": {"times_us", "scene_from_log"}}, the last if poses of the vehicle were
+"times_us", "world_from_node"}], "corrections": {"times_us", "scene_from_log"}}, the last if poses of the vehicle were
 refined. Lengths are metres, times microseconds, poses rows of 4x4 matrices; those of nodes are the refined ones.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from swerve.data.files import make_folder, to_json, told_where, write_atomically
-from swerve.rasterizer.splats import Mends, RigidNode, Sky, SplatScene, read_ply, to_ply
+from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, read_ply, to_ply
 from swerve.scenes import LogError, SwerveError
 
 _VERSION = 1
@@ -34,7 +34,7 @@ def write_splats(scene: SplatScene, folder: Path) -> None:
         "sky": scene.sky.harmonics.tolist(),
         "background": _BACKGROUND,
         "nodes": [_node_to_json(node, file) for node, file in zip(scene.nodes, files, strict=True)],
-        **({} if scene.mends is None else {"mends": _mends_to_json(scene.mends)}),
+        **({} if scene.corrections is None else {"corrections": _corrections_to_json(scene.corrections)}),
     }
     with told_where(folder):
         (folder / _GRAPH).unlink(missing_ok=True)
@@ -65,7 +65,7 @@ def read_splats(folder: Path) -> SplatScene:
             tuple(_node_from_json(node, folder) for node in graph["nodes"]),
             _numbers(graph["origin"], (3,)),
             Sky(np.array(graph["sky"], np.float32)),
-            _mends_from_json(graph["mends"]) if "mends" in graph else None,
+            _corrections_from_json(graph["corrections"]) if "corrections" in graph else None,
         )
     except KeyError as error:
         raise LogError(path, str(error.args[0]), "is missing") from error
@@ -89,13 +89,13 @@ def _node_from_json(node: dict[str, Any], folder: Path) -> RigidNode:
     return RigidNode(str(node["name"]), int(node["instance"]), read_ply(folder / node["file"]), times, poses)
 
 
-def _mends_to_json(mends: Mends) -> dict[str, Any]:
-    return {"times_us": mends.times_us.tolist(), "scene_from_log": mends.scene_from_log.tolist()}
+def _corrections_to_json(corrections: PoseCorrections) -> dict[str, Any]:
+    return {"times_us": corrections.times_us.tolist(), "scene_from_log": corrections.scene_from_log.tolist()}
 
 
-def _mends_from_json(mends: dict[str, Any]) -> Mends:
-    times = np.array(mends["times_us"], np.int64)
-    return Mends(times, _numbers(mends["scene_from_log"], (len(times), 4, 4)))
+def _corrections_from_json(corrections: dict[str, Any]) -> PoseCorrections:
+    times = np.array(corrections["times_us"], np.int64)
+    return PoseCorrections(times, _numbers(corrections["scene_from_log"], (len(times), 4, 4)))
 
 
 def _numbers(values: Any, shape: tuple[int, ...]) -> np.ndarray:  # noqa: ANN401 what JSON holds

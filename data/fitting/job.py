@@ -18,10 +18,10 @@ from jaxtyping import Float
 from rich.console import Console
 
 from swerve.data.files import make_folder, safe_name, to_json, told_where, write_atomically
+from swerve.data.fitting.corrections import corrected
 from swerve.data.fitting.known import known_of
 from swerve.data.fitting.masks import digest_of
 from swerve.data.fitting.memory import memory_line
-from swerve.data.fitting.mends import mended
 from swerve.data.fitting.moving import box_size, moving_rows
 from swerve.data.fitting.options import SceneOptions
 from swerve.data.fitting.pictures import Picture, Pictures, pictures_of
@@ -118,7 +118,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             partial(watch.note, bar),
             watch.state,
         )
-        scene, threads = mended(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
+        scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
         exposures = exposures_between(pictures.held_out, pictures.fitted, fitted.exposures.astype(np.float64))
         final = {
             "log": log.name,
@@ -192,7 +192,7 @@ class _Watch:
 
     def _measure(self, progress: Progress) -> None:
         fitted, threads = progress.fitted(), self._options.fit.threads
-        scene = mended(fitted.scene, self._shots, fitted.world_from_ego)
+        scene = corrected(fitted.scene, self._shots, fitted.world_from_ego)
         found = quality_of(scene, self._measured, None, threads)
         values = {"psnr": found.psnr, "ssim": found.ssim} if found else {}
         counts = {"step": progress.step, "gaussians": progress.count, "loss": progress.loss}

@@ -69,7 +69,7 @@ def _likeness(
 def drawing(
     scene: SplatScene, picture: Picture, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """What the scene shows in the photograph's place, as the fit has mended it."""
+    """What the scene shows in the photograph's place, as the fit has corrected its pose."""
     frame = scene.at(picture.time_us)
     pose = scene.scene_from_log(picture.time_us) @ picture.world_from_ego
     ((view,),) = render_splats(frame, [picture.camera], pose[None], ("color",), threads=threads)

@@ -73,8 +73,8 @@ def compare(bench: Bench, place: Place) -> Compared:
     """
     frame = bench.splats.at(place.time_us)
     pose = place.world_from_ego[None]
-    mended = bench.splats.scene_from_log(place.time_us) @ pose
-    splat = render_splats(frame, [place.camera], mended, ("rgb", *SPLAT_OUTPUTS))[0][0]
+    corrected = bench.splats.scene_from_log(place.time_us) @ pose
+    splat = render_splats(frame, [place.camera], corrected, ("rgb", *SPLAT_OUTPUTS))[0][0]
     raster = _raster(bench, place)
     truth = bench.truth.at(place)
     assert splat.rgb is not None

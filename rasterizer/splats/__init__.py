@@ -3,11 +3,11 @@
 from swerve.rasterizer.splats.draw import SplatView, render_splats
 from swerve.rasterizer.splats.gaussians import Gaussians
 from swerve.rasterizer.splats.ply import read_ply, to_ply
-from swerve.rasterizer.splats.scene import Mends, RigidNode, Sky, SplatFrame, SplatScene
+from swerve.rasterizer.splats.scene import PoseCorrections, RigidNode, Sky, SplatFrame, SplatScene
 
 __all__ = [
     "Gaussians",
-    "Mends",
+    "PoseCorrections",
     "RigidNode",
     "Sky",
     "SplatFrame",

@@ -63,7 +63,7 @@ class RigidNode:
 
 
 @dataclass(frozen=True, eq=False)
-class Mends:
+class PoseCorrections:
     """How a fit that refined poses has moved the vehicle, and with it all that was seen from there.
 
     Attributes:
@@ -113,18 +113,18 @@ class SplatScene:
         nodes: what moves.
         origin: in the world.
         sky: behind all.
-        mends: if poses of the vehicle were refined.
+        corrections: if poses of the vehicle were refined.
     """
 
     background: Gaussians
     nodes: tuple[RigidNode, ...]
     origin: Float[np.ndarray, "3"]
     sky: Sky
-    mends: Mends | None = None
+    corrections: PoseCorrections | None = None
 
     def scene_from_log(self, time_us: int) -> Float[np.ndarray, "4 4"]:
         """What takes poses that the log has at a moment to where they are in the scene."""
-        return np.eye(4) if self.mends is None else self.mends.at(time_us)
+        return np.eye(4) if self.corrections is None else self.corrections.at(time_us)
 
     def at(self, time_us: int) -> SplatFrame:
         """Everything that is there at a moment, in its place; first the background, then the nodes in their order."""

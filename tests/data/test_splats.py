@@ -8,7 +8,7 @@ import pytest
 from splat_clouds import random_gaussians
 
 from swerve.data.splats import read_splats, write_splats
-from swerve.rasterizer.splats import Gaussians, Mends, RigidNode, Sky, SplatScene
+from swerve.rasterizer.splats import Gaussians, PoseCorrections, RigidNode, Sky, SplatScene
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
 
@@ -31,21 +31,21 @@ def test_round_trip(tmp_path):
     np.testing.assert_array_equal(found.sky.harmonics, expected.sky.harmonics)
 
 
-def test_mends_are_kept_if_there_are_any(tmp_path):
+def test_corrections_are_kept_if_there_are_any(tmp_path):
     write_splats(scene(), tmp_path)
-    assert read_splats(tmp_path).mends is None
+    assert read_splats(tmp_path).corrections is None
     np.testing.assert_array_equal(read_splats(tmp_path).scene_from_log(5), np.eye(4))
-    mends = Mends(np.array([0, 200_000]), rigid(rotation_about_z(np.array([0.0, 0.2])), np.eye(3)[:2]))
-    write_splats(replace(scene(), mends=mends), tmp_path)
+    corrections = PoseCorrections(np.array([0, 200_000]), rigid(rotation_about_z(np.array([0.0, 0.2])), np.eye(3)[:2]))
+    write_splats(replace(scene(), corrections=corrections), tmp_path)
     found = read_splats(tmp_path)
-    assert found.mends is not None
-    np.testing.assert_array_equal(found.mends.scene_from_log, mends.scene_from_log)
+    assert found.corrections is not None
+    np.testing.assert_array_equal(found.corrections.scene_from_log, corrections.scene_from_log)
     half = rigid(rotation_about_z(0.1), np.array([0.5, 0.5, 0.0]))
     np.testing.assert_allclose(found.scene_from_log(100_000), half, atol=1e-12)
     for time, row in ((-9, 0), (200_000, 1), (10**9, 1)):
-        np.testing.assert_allclose(found.scene_from_log(time), mends.scene_from_log[row], atol=1e-12)
-    single = Mends(mends.times_us[:1], mends.scene_from_log[1:])
-    np.testing.assert_array_equal(single.at(77), mends.scene_from_log[1])
+        np.testing.assert_allclose(found.scene_from_log(time), corrections.scene_from_log[row], atol=1e-12)
+    single = PoseCorrections(corrections.times_us[:1], corrections.scene_from_log[1:])
+    np.testing.assert_array_equal(single.at(77), corrections.scene_from_log[1])
 
 
 @pytest.mark.parametrize("left_out", ["origin", "sky", "background", "nodes"])
@@ -67,7 +67,7 @@ def test_other_faults(tmp_path):
         ({"swerve_splats": 2}, "swerve_splats: is not 1"),
         ({"origin": [0, 1]}, r"shape \(3,\)"),
         ({"sky": [[0, 0, 0]] * 5}, "the sky's harmonics"),
-        ({"mends": {"times_us": [0, 1], "scene_from_log": [[0]]}}, r"shape \(2, 4, 4\)"),
+        ({"corrections": {"times_us": [0, 1], "scene_from_log": [[0]]}}, r"shape \(2, 4, 4\)"),
     ]:
         (tmp_path / "graph.json").write_text(json.dumps({**graph, **change}))
         with pytest.raises(SwerveError, match=message):

@@ -28,8 +28,8 @@ from swerve.data.splats import read_splats
 pytest.importorskip("torch", reason="fits need torch")
 
 from swerve.data.fitting import job
+from swerve.data.fitting.corrections import corrected
 from swerve.data.fitting.job import FitReport, fit_logs
-from swerve.data.fitting.mends import mended
 from swerve.data.fitting.pictures import pictures_of
 from swerve.data.fitting.quality import quality_of
 from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rate, Rates
@@ -125,31 +125,31 @@ def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_
     report = run(street, tmp_path / "splats", **changes)
     scene = read_splats(tmp_path / "splats" / "street")
     pictures = pictures_of(street_log, options())
-    assert scene.mends is not None
-    np.testing.assert_array_equal(scene.mends.times_us, [picture.time_us for picture in pictures.fitted])
-    moved = np.linalg.norm(scene.mends.scene_from_log[:, :3, 3], axis=1)
+    assert scene.corrections is not None
+    np.testing.assert_array_equal(scene.corrections.times_us, [picture.time_us for picture in pictures.fitted])
+    moved = np.linalg.norm(scene.corrections.scene_from_log[:, :3, 3], axis=1)
     assert moved[0] == 0.0
     assert 0.01 < moved[1:].max() < 0.5
-    # What is measured is what is drawn from mended poses.
+    # What is measured is what is drawn from corrected poses.
     held_out = pictures.held_out
     by_hand = [
         replace(picture, world_from_ego=scene.scene_from_log(picture.time_us) @ picture.world_from_ego)
         for picture in held_out
     ]
-    plain = replace(scene, mends=None)
+    plain = replace(scene, corrections=None)
     told = report.fits["street"]["held_out"]["psnr"]
     assert told == pytest.approx(quality_of(plain, by_hand).psnr, abs=1e-3)
     assert told != pytest.approx(quality_of(plain, held_out).psnr, abs=1e-2)
 
 
-def test_mends_take_logged_poses_to_refined_ones(street_log):
+def test_corrections_take_logged_poses_to_refined_ones(street_log):
     pictures = pictures_of(street_log, replace(options(), cameras=("left", "right"), unseen=()))
     shots = [Shot(p.name, p.camera, p.world_from_ego, p.time_us, p.rgb) for p in pictures.fitted]
     logged = np.array([shot.world_from_ego for shot in shots])
     plain = scene_of(street_log)
-    assert mended(plain, shots, logged) is plain
+    assert corrected(plain, shots, logged) is plain
     turn = rigid(rotation_about_z(0.02), np.array([0.1, -0.2, 0.05]))
-    made = mended(plain, shots, logged @ turn)
+    made = corrected(plain, shots, logged @ turn)
     for shot in shots:
         np.testing.assert_allclose(
             made.scene_from_log(shot.time_us) @ shot.world_from_ego, shot.world_from_ego @ turn, atol=1e-9

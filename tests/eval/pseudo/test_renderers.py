@@ -12,7 +12,7 @@ from swerve.data.town.photographs import PhotoStudio
 from swerve.eval.pseudo.kinds import own_renderers, renderer_of
 from swerve.eval.pseudo.renderers import Instant, PhotoRenderer, RasterRenderer, ViewRenderer, instant_of
 from swerve.eval.pseudo.splat_views import LogSplats, SplatRenderer, frame_with
-from swerve.rasterizer.splats import Mends, RigidNode
+from swerve.rasterizer.splats import PoseCorrections, RigidNode
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.viewpoints import logged, prepare
 
@@ -92,7 +92,7 @@ def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
     scene = replace(
         scene,
         nodes=(replace(first, world_from_node=refined), second),
-        mends=Mends(log.times_us[[50, 60]], np.stack([left, np.eye(4)])),
+        corrections=PoseCorrections(log.times_us[[50, 60]], np.stack([left, np.eye(4)])),
     )
     instant = instant_of(logged(Scene(log, 50, 15, 40), prepare(log)))
     assert instant.time_us == log.times_us[50]
@@ -108,14 +108,14 @@ def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
     for row in (0, 1):
         moved = frame.gaussians.means[frame.instances == row + 1]
         np.testing.assert_allclose(moved, [places[row] + [3.0, 0.5, 0]], atol=1e-4)
-    # The vehicle goes with the mend of its time: half of it between the two.
+    # The vehicle goes with the correction of its time: half of it between the two.
     camera = log.cameras[0].resized(128, 72)
     between = replace(instant, time_us=int(log.times_us[55]))
     half = replace(between, world_from_ego=between.world_from_ego.copy())
     half.world_from_ego[1, 3] += 0.25
-    whole, plain = LogSplats(scene, log), LogSplats(replace(scene, mends=None), log)
-    (mended,) = whole.draw(gone(between), [camera])
-    np.testing.assert_array_equal(mended, plain.draw(gone(half), [camera])[0])
+    whole, plain = LogSplats(scene, log), LogSplats(replace(scene, corrections=None), log)
+    (corrected,) = whole.draw(gone(between), [camera])
+    np.testing.assert_array_equal(corrected, plain.draw(gone(half), [camera])[0])
 
 
 def test_splats_lie_over_the_raster_of_the_same_instant(tmp_path):

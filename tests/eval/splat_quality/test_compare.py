@@ -12,19 +12,21 @@ from swerve.eval.splat_quality.images import likeness
 from swerve.eval.splat_quality.places import ON_PATH, Place
 from swerve.eval.splat_quality.truth import Truth
 from swerve.rasterizer import Backdrop
-from swerve.rasterizer.splats import Mends, render_splats
+from swerve.rasterizer.splats import PoseCorrections, render_splats
 from swerve.scenes.primitives import build_static
 
 
 def test_a_place_is_seen_from_its_mended_pose_and_judged_without_what_is_ignored():
     log = small_log()
     ahead = np.array([(12.0, y, z) for y in (-3, 0, 2) for z in (0, 2)]) + log.ego.positions[50] - log.ego.positions[0]
-    mend = np.eye(4)
-    mend[:3, 3] = 0.0, 0.8, 0.3
-    scene = replace(scene_of(log), background=blobs(ahead, 0.4), mends=Mends(log.times_us[50:51], mend[None]))
+    correction = np.eye(4)
+    correction[:3, 3] = 0.0, 0.8, 0.3
+    scene = replace(
+        scene_of(log), background=blobs(ahead, 0.4), corrections=PoseCorrections(log.times_us[50:51], correction[None])
+    )
     camera, pose, time = log.cameras[0].resized(64, 36), log.ego.world_from_ego[50], int(log.times_us[50])
     frame = scene.at(time)
-    ((expected,),) = render_splats(frame, [camera], (mend @ pose)[None], ("rgb",))
+    ((expected,),) = render_splats(frame, [camera], (correction @ pose)[None], ("rgb",))
     ((other,),) = render_splats(frame, [camera], pose[None], ("rgb",))
     assert not np.array_equal(expected.rgb, other.rgb)
     ignored = np.zeros((36, 64), bool)

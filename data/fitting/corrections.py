@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.rasterizer.splats import Mends, SplatScene
+from swerve.rasterizer.splats import PoseCorrections, SplatScene
 from swerve.rasterizer.splats.shots import Shot
 from swerve.scenes.transforms import inverse
 
 
-def mended(scene: SplatScene, shots: Sequence[Shot], world_from_ego: Float[np.ndarray, "s 4 4"]) -> SplatScene:
+def corrected(scene: SplatScene, shots: Sequence[Shot], world_from_ego: Float[np.ndarray, "s 4 4"]) -> SplatScene:
     """The scene, which knows where the vehicle's refined poses are; as it was if none was refined.
 
     Args:
@@ -24,4 +24,4 @@ def mended(scene: SplatScene, shots: Sequence[Shot], world_from_ego: Float[np.nd
         return scene
     # Shots of one time have moved as one.
     times, rows = np.unique([shot.time_us for shot in shots], return_index=True)
-    return replace(scene, mends=Mends(times, world_from_ego[rows] @ inverse(logged[rows])))
+    return replace(scene, corrections=PoseCorrections(times, world_from_ego[rows] @ inverse(logged[rows])))
