@@ -1,0 +1,45 @@
+"""`swerve fit`: what its options mean."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("torch", reason="fits need torch")
+
+from swerve.cli import app
+from swerve.data.fitting import job
+from swerve.data.fitting.job import FitReport
+from swerve.rasterizer.splats.fit_options import FitOptions
+
+
+def options_of(monkeypatch, *arguments):
+    """What the command would fit with."""
+    seen = []
+
+    def remember(sources, folder, options, console):
+        seen.append(options)
+        return FitReport({}, ())
+
+    monkeypatch.setattr(job, "fit_logs", remember)
+    result = CliRunner().invoke(app, ["fit", "town:1", "splats", *arguments])
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+def test_defaults_are_those_of_the_library(monkeypatch):
+    own, known = options_of(monkeypatch).fit, FitOptions()
+    for name in ("raster", "lidar", "opacity", "ground", "refine_egos", "seed"):
+        assert getattr(own, name) == pytest.approx(getattr(known, name))
+
+
+def test_without_depth_nothing_is_held_to_depth(monkeypatch):
+    fit = options_of(monkeypatch, "--depth", "0").fit
+    assert (fit.raster, fit.lidar, fit.opacity) == (0.0, 0.0, 0.0)
+    assert fit.ground == FitOptions().ground
+
+
+def test_masks_are_named_by_their_whole_path(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("masks").mkdir()
+    assert options_of(monkeypatch, "--masks", "masks").masks == str(tmp_path / "masks")
