@@ -58,9 +58,7 @@ def fit(
     growth: Annotated[
         GrowthChoice, typer.Option(help="How Gaussians are added; mcmc is gsplat's, on an NVIDIA GPU.")
     ] = GrowthChoice.split_and_clone,
-    depth: Annotated[
-        float, typer.Option(help="Weight of known depths, and of holes there.", rich_help_panel=_WEIGHTS)
-    ] = _FIT.raster,
+    depth: Annotated[float, typer.Option(help="Weight of known depths.", rich_help_panel=_WEIGHTS)] = _FIT.raster,
     ground: Annotated[
         float, typer.Option(help="Weight of staying on the ground.", rich_help_panel=_WEIGHTS)
     ] = _FIT.ground,
@@ -93,7 +91,6 @@ def fit(
             steps=steps,
             raster=depth,
             lidar=depth * _FIT.lidar / _FIT.raster,
-            opacity=depth * _FIT.opacity / _FIT.raster,
             ground=ground,
             refine_egos=refine_poses,
             refine_boxes=refine_poses,

@@ -105,7 +105,6 @@ class FitOptions:
         similarity: weight of 1 - SSIM in the difference of images, the rest being the mean absolute one (3DGS).
         lidar: weight of the mean absolute difference of inverse depths (1/m), of measured depths (MTGS).
         raster: the same of depths of our primitives; less, since they are boxes.
-        opacity: weight of the mean share of the sky that shows where depth is known; ours, see `losses.transparency`.
         flatness: weight of the mean of the smallest standard deviations (metres) of Gaussians (MTGS).
         ground: weight of the mean distance (metres) of the mass of ground Gaussians from the ground; ours, see
             `regularity`. Gaussians of the background belong to it as long as their centres are near the ground.
@@ -129,7 +128,6 @@ class FitOptions:
     similarity: float = 0.2
     lidar: float = 0.5
     raster: float = 0.1
-    opacity: float = 0.1
     flatness: float = 1.0
     ground: float = 1.0
     ground_above: float = 0.2

@@ -18,7 +18,7 @@ _OPAQUE = 0.5
 def image_terms(
     drawing: Drawing, shot: Shot, exposure: Float32[torch.Tensor, "3 4"] | None, options: FitOptions
 ) -> dict[str, torch.Tensor]:
-    """Weighted differences of colour, similarity, depth and opacity, over the pixels that count.
+    """Weighted differences of colour, similarity and depth, over the pixels that count.
 
     Both colour and similarity are of the exposed drawing (MTGS takes the raw one for the similarity). Ignored pixels
     are black in both for the similarity, which is the mean over all windows.
@@ -44,8 +44,6 @@ def image_terms(
     if shot.depth is not None:
         weight = options.lidar if shot.depth.kind == DepthKind.LIDAR else options.raster
         terms["depth"] = weight * depth_difference(drawing, shot.depth.meters, keep)
-    if shot.depth is not None and options.opacity:
-        terms["opacity"] = options.opacity * transparency(drawing, shot.depth.meters, keep)
     return terms
 
 
@@ -61,29 +59,13 @@ def depth_difference(
 ) -> Float32[torch.Tensor, ""]:
     """The mean absolute difference of inverse depths (1/m), where they are known and something is drawn."""
     truth = torch.from_numpy(meters).to(drawing.depth.device)
-    known = _known(truth, keep) & (drawing.alpha.detach() > _OPAQUE)
+    known = torch.isfinite(truth) & (truth > 0) & (drawing.alpha.detach() > _OPAQUE)
+    if keep is not None:
+        known = known & keep
     one = torch.ones_like(truth)
     inverse = drawing.alpha / torch.where(known, drawing.depth, one)
     off = (inverse - 1 / torch.where(known, truth, one)).abs()
     return torch.where(known, off, 0 * one).sum() / known.sum().clamp(min=1)
-
-
-def transparency(
-    drawing: Drawing, meters: Float32[np.ndarray, "h w"], keep: Bool[torch.Tensor, "h w"] | None
-) -> Float32[torch.Tensor, ""]:
-    """The mean share of the sky that shows where depth is known: there is a surface, and the sky is not seen.
-
-    The colours do not say so: a sky that is as grey as the road below the horizon, which it costs nothing to be, fills
-    the holes of the road.
-    """
-    known = _known(torch.from_numpy(meters).to(drawing.alpha.device), keep)
-    return torch.where(known, 1 - drawing.alpha, 0.0).sum() / known.sum().clamp(min=1)
-
-
-def _known(meters: Float32[torch.Tensor, "h w"], keep: Bool[torch.Tensor, "h w"] | None) -> Bool[torch.Tensor, "h w"]:
-    """Pixels that count and whose depth is known."""
-    known = torch.isfinite(meters) & (meters > 0)
-    return known if keep is None else known & keep
 
 
 def counted(shot: Shot) -> Bool[np.ndarray, "h w"] | None:

@@ -29,13 +29,13 @@ def options_of(monkeypatch, *arguments):
 
 def test_defaults_are_those_of_the_library(monkeypatch):
     own, known = options_of(monkeypatch).fit, FitOptions()
-    for name in ("raster", "lidar", "opacity", "ground", "refine_egos", "seed"):
+    for name in ("raster", "lidar", "ground", "refine_egos", "seed"):
         assert getattr(own, name) == pytest.approx(getattr(known, name))
 
 
 def test_without_depth_nothing_is_held_to_depth(monkeypatch):
     fit = options_of(monkeypatch, "--depth", "0").fit
-    assert (fit.raster, fit.lidar, fit.opacity) == (0.0, 0.0, 0.0)
+    assert (fit.raster, fit.lidar) == (0.0, 0.0)
     assert fit.ground == FitOptions().ground
 
 

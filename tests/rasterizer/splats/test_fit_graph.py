@@ -11,8 +11,6 @@ from swerve.rasterizer.splats import Gaussians, Sky, render_splats
 from swerve.rasterizer.splats.fit import fit_scene
 from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rate, Rates
 from swerve.rasterizer.splats.fit_state import FitState
-from swerve.rasterizer.splats.harmonics import constant_harmonics
-from swerve.rasterizer.splats.shots import Depth, DepthKind
 from swerve.rasterizer.splats.start import gaussians_at_points
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
@@ -20,8 +18,8 @@ from swerve.scenes.transforms import rigid, rotation_about_z
 NO_GROWTH = Growth(first=10**6)
 # For fits of so few steps.
 FAST = Rates(constants=Rate(4e-2, 4e-3), sky=Rate(4e-2, 2e-3), means=Rate(2e-3, 2e-4))
-# What is not tested is left out. Toys are of balls, not of surfaces: neither flat nor opaque as far as they reach.
-PLAIN = FitOptions(steps=120, growth=NO_GROWTH, exposures=False, flatness=0.0, opacity=0.0, rates=FAST)
+# What is not tested is left out. Toys are of balls, not of surfaces.
+PLAIN = FitOptions(steps=120, growth=NO_GROWTH, exposures=False, flatness=0.0, rates=FAST)
 
 
 def grey(gaussians):
@@ -193,23 +191,6 @@ def test_the_sky_is_learned():
     nothing = Gaussians.empty()
     truth, found = (toys.drawn_from(toys.scene(nothing, sky=sky), 0, pose).color for sky in (true.sky, fitted.sky))
     assert toys.psnr_of(found, truth) > 40
-
-
-def test_no_sky_shows_through_what_is_there():
-    """All is of one colour, the sky too, so that the images are right from the start; depth is what tells of a wall."""
-    clear = toys.wall()
-    clear.harmonics[:, 0] = constant_harmonics(np.array([0.4, 0.4, 0.4]))
-    clear.logit_opacities[:] = -3.0
-    start = toys.scene(clear, sky=Sky.constant((0.4, 0.4, 0.4)))
-    known = Depth(np.full((40, 56), 6.5, np.float32), DepthKind.RASTER)
-    shots = [replace(toys.shot(start, k, toys.ego_pose(0.3 * k - 0.3)), depth=known) for k in range(3)]
-    seen = []
-    for weight in (0.0, 0.1):
-        fitted = fit_scene(start, shots, replace(PLAIN, opacity=weight, raster=0.0)).scene
-        view = render_splats(fitted.at(0), [toys.CAMERA], toys.ego_pose(0.1)[None], ("alpha",))[0][0]
-        seen.append(1 - view.alpha.mean())
-    assert seen[0] > 0.2
-    assert seen[1] < 0.05
 
 
 def test_ignored_pixels_say_nothing():

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.splats.fit_options import FitOptions, Rate, Rates
 from swerve.rasterizer.splats.graph import Drawing, drawn, exposures_of, graph_of, scene_of
-from swerve.rasterizer.splats.losses import depth_difference, exposed, transparency
+from swerve.rasterizer.splats.losses import depth_difference, exposed
 from swerve.rasterizer.splats.poses import refined, refined_poses, rotations_of
 from swerve.rasterizer.splats.regularity import distance_from_ground, ground_band, opacity_outside, thickness
 from swerve.rasterizer.splats.start import gaussians_at_points
@@ -150,16 +150,6 @@ def test_inverse_depths_where_they_are_known():
     assert float(depth_difference(drawing, meters, None)) == pytest.approx((0.25 + 0.25) / 2)
     keep = torch.tensor([[True, False, True, True]])
     assert float(depth_difference(drawing, meters, keep)) == pytest.approx(0.25)
-
-
-def test_the_sky_that_shows_where_depth_is_known():
-    alpha = torch.tensor([[0.9, 0.2, 0.3, 0.0]])
-    drawing = Drawing(torch.zeros(1, 4, 3), alpha, alpha, torch.zeros(0, 3), torch.zeros(0, 2), np.zeros(0, np.int64))
-    meters = np.array([[4.0, 2.0, np.inf, 7.0]], np.float32)
-    assert float(transparency(drawing, meters, None)) == pytest.approx((0.1 + 0.8 + 1.0) / 3)
-    keep = torch.tensor([[True, False, True, True]])
-    assert float(transparency(drawing, meters, keep)) == pytest.approx((0.1 + 1.0) / 2)
-    assert float(transparency(drawing, np.full((1, 4), np.nan, np.float32), None)) == 0
 
 
 def test_rates_rise_and_fall():
