@@ -15,6 +15,10 @@ Then, each as often as it is stopped, since what is done is not done again; two 
     python tests/bench/ablation.py seats SET CONTEXTS RUNS STUDIES --seeds 0,1,2
     python tests/bench/ablation.py report STUDIES PAGE.md
 
+The long runs of docs/ablation.md are `train ... --steps 3200` of four arms into other RUNS, judged on
+
+    swerve build town:100-131 BENCHMARK --views photo --size 128x80 --cameras front --every 8 --most 8
+
 `judge` drives the planners through a benchmark; `seats` asks at each logged and recovery seat of the set's test towns
 what they would drive: many more scenes, one plan each.
 """
