@@ -14,12 +14,11 @@ from PIL import Image
 from scipy.ndimage import minimum_filter
 
 from swerve.data.files import safe_name
+from swerve.rasterizer.splats.shots import WINDOW
 from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
 # The grey level from which on a pixel of a mask is white.
 _WHITE = 128
-# Edge of the windows that images are compared in, pixels.
-_WINDOW = 11
 
 
 def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> Bool[np.ndarray, "h w"] | None:
@@ -48,8 +47,8 @@ def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> B
 
 def whole_windows(ignored: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
     """Whether nothing of a window of the SSIM, 11x11 pixels, is ignored: by its middle, from pixel 5 on each way."""
-    edge = _WINDOW // 2
-    return minimum_filter(~ignored, _WINDOW)[edge:-edge, edge:-edge]
+    edge = WINDOW // 2
+    return minimum_filter(~ignored, WINDOW)[edge:-edge, edge:-edge]
 
 
 def check_masks(folder: Path, log: Log) -> None:

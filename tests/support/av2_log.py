@@ -9,6 +9,20 @@ import pyarrow.feather as feather
 
 START, SWEEP = 315_000_000_000_000_000, 100_000_000
 AXLE = 0.32  # height of the rear axle above the ground
+POSES, BOXES = "city_SE3_egovehicle.feather", "annotations.feather"
+
+
+def rewrite(path, change):
+    """Change a table, row by row."""
+    table = feather.read_table(path)
+    feather.write_feather(pa.Table.from_pylist(change(table.to_pylist()), table.schema), str(path))
+
+
+def later(path, by_ns, row):
+    """Move the times after a row."""
+    rewrite(path, lambda rows: [
+        cells | {"timestamp_ns": cells["timestamp_ns"] + by_ns * (at > row)} for at, cells in enumerate(rows)
+    ])  # fmt: skip
 
 
 def write_av2_log(folder: Path, *, slope=0.02, with_map=True, with_calibration=False) -> Path:
