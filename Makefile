@@ -22,7 +22,7 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	rm -rf build/types
 	mkdir -p build/types/swerve
-	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/data $(CURDIR)/eval $(CURDIR)/planners build/types/swerve
+	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/viz $(CURDIR)/data $(CURDIR)/eval $(CURDIR)/planners build/types/swerve
 	MYPYPATH=build/types $(BIN)/mypy --package swerve
 
 bench: $(VENV)/dev
@@ -47,4 +47,4 @@ $(VENV)/dev: $(VENV)/core
 
 clean:
 	rm -rf $(VENV) build out
-	find scenes rasterizer data eval planners -name '*.nb[ci]' -delete
+	find scenes rasterizer viz data eval planners -name '*.nb[ci]' -delete

@@ -1,5 +1,6 @@
 """Logs in, datasets out."""
 
-from swerve.data.source import Source, open_source
+from swerve.data.sources.registry import open_source
+from swerve.data.sources.source import Source
 
 __all__ = ["Source", "open_source"]

@@ -7,7 +7,6 @@ from PIL import Image
 
 from swerve.data import open_source
 from swerve.rasterizer import Style, render
-from swerve.rasterizer.birdseye import BirdsEye
 from swerve.scenes import Scene
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.viewpoints import (
@@ -19,6 +18,7 @@ from swerve.scenes.viewpoints import (
     prepare,
     viewpoints,
 )
+from swerve.viz.birds_eye import BirdsEye
 
 TOWN, NOW = 11, 90
 WIDTH, HEIGHT, GAP = 560, 320, 6

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.data.files import write_atomically
-from swerve.data.samples.encoding import encode_png
-from swerve.eval.pseudo.store import open_benchmark
+from swerve.data.dataset.image_encoding import encode_png
+from swerve.data.storage.files import write_atomically
+from swerve.eval.benchmark.benchmark_store import open_benchmark
 
 _GAP = 6
 

@@ -1,18 +1,27 @@
 """Simulate, score and weigh what a planner would have done."""
 
-from swerve.eval.aggregate import Frames, FrameScores, Group, Table, one_stage, proximity_weights, two_stage, weigh
-from swerve.eval.context import Context, build_context
-from swerve.eval.evaluate import score_frames
-from swerve.eval.judge import METRIC_NAMES, Metric
-from swerve.eval.lane_agents import lane_agents
-from swerve.eval.navsim_agents import navsim_agents
-from swerve.eval.pdms import PdmsScores, pdms
-from swerve.eval.reasons import Reason, reasons
-from swerve.eval.score import Scores, Yardstick, epdms, score, score_by, yardstick
-from swerve.eval.simulate import State, simulate
-from swerve.eval.situation import Situation
-from swerve.eval.store import load_context, save_context
-from swerve.eval.tensors import TensorScores, score_tensor
+from swerve.eval.context.context_file import load_context, save_context
+from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.context.situation import Situation
+from swerve.eval.scoring.aggregate import (
+    Frames,
+    FrameScores,
+    Group,
+    Table,
+    one_stage,
+    proximity_weights,
+    two_stage,
+    weigh,
+)
+from swerve.eval.scoring.batch import score_frames
+from swerve.eval.scoring.pdms import PdmsScores, pdms
+from swerve.eval.scoring.reasons import Reason, reasons
+from swerve.eval.scoring.score import Scores, Yardstick, epdms, score, score_by, yardstick
+from swerve.eval.scoring.simulate import State, simulate
+from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
+from swerve.eval.scoring.tensors import TensorScores, score_tensor
+from swerve.eval.traffic.lane_following_agents import lane_agents
+from swerve.eval.traffic.navsim_agents import navsim_agents
 
 __all__ = [
     "METRIC_NAMES",

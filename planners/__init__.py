@@ -1,11 +1,11 @@
 """Planners, and how to load them by name."""
 
-from swerve.planners.disturbed import Disturbed
-from swerve.planners.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
-from swerve.planners.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
-from swerve.planners.load import Named, describe_planners, load_planner
-from swerve.planners.population import population
-from swerve.planners.privileged import Idm, LoggedHuman, PdmClosed
+from swerve.eval.study.population import population
+from swerve.planners.baselines.disturbed import Disturbed
+from swerve.planners.baselines.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
+from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
+from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
+from swerve.planners.load_planner import Named, describe_planners, load_planner
 
 __all__ = [
     "ConstantAcceleration",

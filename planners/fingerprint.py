@@ -5,7 +5,7 @@ import inspect
 import sys
 from pathlib import Path
 
-from swerve.planners.load import Named
+from swerve.planners.load_planner import Named
 
 
 def fingerprint(named: Named) -> str:

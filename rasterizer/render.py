@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
 
-from swerve.rasterizer import geometry_kernels, shading_kernels
 from swerve.rasterizer.backends import Backend, resolved
+from swerve.rasterizer.numba import scan_kernels, shading_kernels
 from swerve.rasterizer.optics import LensTable, frustum, lens_table
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, SwerveError
@@ -151,7 +151,7 @@ def passes_on_gpu(
 ) -> Iterator[Any]:
     """As `render_on_gpu`, left on the device: `DeviceImages` that follow each other by pose, then camera."""
     from swerve.rasterizer.cuda import Request
-    from swerve.rasterizer.cuda.host import draw_passes
+    from swerve.rasterizer.cuda.passes import draw_passes
 
     _check_outputs(outputs)
     _check_poses(world_from_ego)
@@ -253,7 +253,7 @@ class _Workspace(NamedTuple):
     def of(cls, cameras: Sequence[Camera], triangles: int, samples: int) -> "_Workspace":
         height = max((camera.height for camera in cameras), default=0)
         width = max((camera.width for camera in cameras), default=0)
-        corners, crossings = geometry_kernels.MOST_CORNERS, geometry_kernels.MOST_CROSSINGS
+        corners, crossings = scan_kernels.MOST_CORNERS, scan_kernels.MOST_CROSSINGS
         drawing = _Drawing(
             np.empty(height, np.int32),
             np.empty((_FIRST_SPANS, 4), np.int32),
@@ -340,10 +340,10 @@ def _scan(
     camera_from_world = np.ascontiguousarray(inverse(world_from_ego @ camera.ego_from_camera)[:3])
     planes = frustum(table.bounds, style.depth_limit)
     drawing = workspace.drawing
-    _, spans = geometry_kernels.scan(mesh, camera_from_world, planes, table.optics, drawing, workspace.scratch)
+    _, spans = scan_kernels.scan(mesh, camera_from_world, planes, table.optics, drawing, workspace.scratch)
     if spans > len(drawing.spans):
         drawing = drawing._replace(spans=np.empty((spans + spans // 4, 4), np.int32))
-        geometry_kernels.scan(mesh, camera_from_world, planes, table.optics, drawing, workspace.scratch)
+        scan_kernels.scan(mesh, camera_from_world, planes, table.optics, drawing, workspace.scratch)
     return workspace._replace(drawing=drawing)
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import cast
 
-from swerve.eval.pseudo.options import VIEW_KINDS, ViewKind, check_kinds
+from swerve.eval.benchmark.build_options import VIEW_KINDS, ViewKind, check_kinds
 from swerve.scenes import SwerveError
 
 

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.arguments import image_size, words
-from swerve.data.augment.run import AugmentReport
-from swerve.data.augment.run import augment as run_augment
+from swerve.data.dataset.augment_job import AugmentReport
+from swerve.data.dataset.augment_job import augment as run_augment
+from swerve.data.dataset.augment_options import EXTRAS, VIEWS, AugmentOptions, Rasters, RigName, StyleName
+from swerve.data.dataset.image_encoding import ImageFormat
 from swerve.data.jobs import read_failures
-from swerve.data.options import EXTRAS, VIEWS, AugmentOptions, Rasters, RigName, StyleName
-from swerve.data.samples.encoding import ImageFormat
-from swerve.data.source import open_source
+from swerve.data.sources.registry import open_source
 from swerve.info_command import BackendName, chosen_backend
 from swerve.job_report import show_failures, stoppable, timing_line
 from swerve.scenes import Split

@@ -12,12 +12,12 @@ from rich.table import Table
 
 from swerve.arguments import image_size, view_kinds, words
 from swerve.augment_command import Look, Rig
-from swerve.data.options import RigName, StyleName
-from swerve.data.source import open_source
-from swerve.eval.pseudo.build import NOUN, BuildReport
-from swerve.eval.pseudo.build import build as run_build
-from swerve.eval.pseudo.options import BuildOptions
-from swerve.eval.pseudo.store import folder_size
+from swerve.data.dataset.augment_options import RigName, StyleName
+from swerve.data.sources.registry import open_source
+from swerve.eval.benchmark.benchmark_store import folder_size
+from swerve.eval.benchmark.build.build_job import NOUN, BuildReport
+from swerve.eval.benchmark.build.build_job import build as run_build
+from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.job_report import show_failures, stoppable, timing_line
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions

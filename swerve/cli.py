@@ -10,7 +10,6 @@ from swerve.augment_command import augment
 from swerve.build_command import build
 from swerve.contexts_command import contexts
 from swerve.drive_command import drive
-from swerve.eval.compiling import announce_compilation
 from swerve.evaluate_command import evaluate
 from swerve.fit_command import fit
 from swerve.info_command import info
@@ -18,7 +17,8 @@ from swerve.probe_command import probe
 from swerve.proposals_command import proposals
 from swerve.quality_command import quality
 from swerve.scenes import SwerveError
-from swerve.scenes.code import forget_stale_kernels
+from swerve.scenes.compilation import announce_compilation
+from swerve.scenes.source_digest import forget_stale_kernels
 from swerve.score_command import score
 from swerve.show_command import show
 from swerve.study_command import study

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from swerve.data.source import open_source
-from swerve.eval.context_job import NOUN, ContextReport
-from swerve.eval.context_job import write_contexts as run_contexts
+from swerve.data.sources.registry import open_source
+from swerve.eval.context.context_job import NOUN, ContextReport
+from swerve.eval.context.context_job import write_contexts as run_contexts
 from swerve.job_report import show_failures, stoppable, timing_line
 
 

@@ -13,8 +13,11 @@ from rich.table import Table
 
 from swerve.arguments import image_size, one_kind
 from swerve.data import Source, open_source
-from swerve.data.files import make_folder, safe_name, write_atomically
-from swerve.data.samples.encoding import encode_png
+from swerve.data.dataset.image_encoding import encode_png
+from swerve.data.storage.files import make_folder, safe_name, write_atomically
+from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, wants_images
+from swerve.eval.benchmark.renderers import own_renderers, renderer_of
+from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
     ROLLOUT_METRICS,
     ClosedLoopOptions,
@@ -24,13 +27,10 @@ from swerve.eval.closed_loop import (
     build_course,
     drive_course,
 )
-from swerve.eval.closed_loop.picture import rollout_picture
-from swerve.eval.policies import Policy
-from swerve.eval.pseudo.kinds import own_renderers, renderer_of
-from swerve.eval.pseudo.observe import HISTORY_SECONDS, wants_images
-from swerve.eval.pseudo.renderers import ViewRenderer
-from swerve.eval.tables import substrate, write_rows
-from swerve.planners.load import Named, load_planner
+from swerve.eval.closed_loop.rollout_picture import rollout_picture
+from swerve.eval.scoring.score_tables import substrate, write_rows
+from swerve.eval.traffic.policies import Policy
+from swerve.planners.load_planner import Named, load_planner
 from swerve.scenes import SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import logged, prepare

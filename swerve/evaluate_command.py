@@ -12,16 +12,16 @@ from rich.table import Table
 
 from swerve.arguments import view_kinds
 from swerve.data.jobs import Failure
-from swerve.eval.pseudo.evaluate import Entry
-from swerve.eval.pseudo.evaluate import evaluate as run_evaluation
-from swerve.eval.pseudo.observe import wants_images
-from swerve.eval.pseudo.options import ViewKind
-from swerve.eval.pseudo.results import read_results
-from swerve.eval.pseudo.store import Benchmark, open_benchmark
-from swerve.eval.pseudo.summary import REPORT
-from swerve.eval.report.page import ReportOptions, write_report
+from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.benchmark.evaluate.evaluate_job import Entry
+from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
+from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
+from swerve.eval.benchmark.evaluate.observations import wants_images
+from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.planners.fingerprint import fingerprint
-from swerve.planners.load import Named, load_planner
+from swerve.planners.load_planner import Named, load_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.score_command import Traffic, Weighting

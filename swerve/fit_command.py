@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.arguments import words
-from swerve.data.fitting.options import SceneOptions
-from swerve.data.source import open_source
+from swerve.data.sources.registry import open_source
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.optimization.fit_options import FitOptions, Growth, GrowthWay
 from swerve.job_report import show_failures, stoppable
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth, GrowthWay
 
 _DEFAULTS, _FIT = SceneOptions(), FitOptions()
 _WEIGHTS = "What the fit is held to"
@@ -78,7 +78,7 @@ def fit(
     Example: swerve fit kitti:~/kitti splats --cameras left --unseen right --scale 0.5
     """
     # It needs torch, which takes a while to import.
-    from swerve.data.fitting.job import fit_logs
+    from swerve.data.splats.fit_job import fit_logs
 
     options = SceneOptions(
         cameras=words(cameras),

@@ -13,16 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from swerve.augment_command import Look, SplitName
-from swerve.data.files import write_atomically
-from swerve.data.options import StyleName
-from swerve.data.source import open_source
-from swerve.planners.ego_mlp import require_safetensors
-from swerve.planners.train_ego_mlp import require_torch
+from swerve.data.dataset.augment_options import StyleName
+from swerve.data.sources.registry import open_source
+from swerve.data.storage.files import write_atomically
+from swerve.planners.baselines.ego_mlp import require_safetensors
+from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
     from swerve.planners.rap import RapConfig, RapModel, RapPlanner
-    from swerve.planners.rap.probe_pairs import ImagePairs
+    from swerve.planners.rap.image_pairs import ImagePairs
 
 
 def probe(
@@ -70,7 +70,7 @@ def probe(
 
 def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
     """What is measured of a network on some pairs, as JSON can hold it."""
-    from swerve.planners.rap.probe_pairs import measure
+    from swerve.planners.rap.image_pairs import measure
 
     logs = len(set(pairs.logs))
     return {"images": len(pairs.logs), "logs": logs, **asdict(measure(model, pairs))}
@@ -84,7 +84,7 @@ def pairs_on(
     Raises:
         SwerveError: it is neither a finished set nor a source, or there are no photographs.
     """
-    from swerve.planners.rap.probe_pairs import pairs_of_logs, pairs_of_set
+    from swerve.planners.rap.image_pairs import pairs_of_logs, pairs_of_set
 
     if (Path(place) / "job.json").is_file() or (Path(place) / "manifest.parquet").is_file():
         return pairs_of_set(Path(place), config, SplitName(split).value, most, cameras)

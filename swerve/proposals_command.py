@@ -7,10 +7,10 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from swerve.data.files import make_folder, write_atomically
-from swerve.eval.pseudo.store import open_benchmark
-from swerve.planners.ego_mlp import require_safetensors
-from swerve.planners.train_ego_mlp import require_torch
+from swerve.data.storage.files import make_folder, write_atomically
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.planners.baselines.ego_mlp import require_safetensors
+from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.probe_command import planner_name
 
 
@@ -32,8 +32,8 @@ def proposals(
     require_torch()
     require_safetensors()
     from swerve.planners.rap import load_rap
-    from swerve.planners.rap.page import proposals_page
     from swerve.planners.rap.proposals import proposals_on
+    from swerve.planners.rap.proposals_page import proposals_page
 
     opened, loaded, console = open_benchmark(benchmark), load_rap(planner), Console()
     made = proposals_on(opened, loaded, cases, follow_ups)

@@ -11,19 +11,26 @@ from rich.progress import track
 from rich.table import Table
 
 from swerve.data import open_source
-from swerve.data.files import make_folder, safe_name, to_json, write_atomically
-from swerve.data.fitting.pictures import pictures_of
-from swerve.data.source import Source
-from swerve.data.splats import read_splats
-from swerve.eval.splat_quality.compare import Bench, Picture
-from swerve.eval.splat_quality.fitted import FIT, fitted_with
-from swerve.eval.splat_quality.gate import GateOptions
+from swerve.data.sources.source import Source
+from swerve.data.splats.log_images import pictures_of
+from swerve.data.splats.splat_files import read_splats
+from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
+from swerve.eval.splat_quality.fit_outputs import FIT, fitted_with
+from swerve.eval.splat_quality.lpips_metric import Perceptual
 from swerve.eval.splat_quality.measure import Measured, measure
-from swerve.eval.splat_quality.page import EXPLAINED, cells, gate_in_words, headings, quality_page, separation_in_words
-from swerve.eval.splat_quality.perceptual import Perceptual
-from swerve.eval.splat_quality.places import ON_PATH, places_of
-from swerve.eval.splat_quality.summary import by_shift, separation
-from swerve.eval.splat_quality.truth import Truth
+from swerve.eval.splat_quality.quality_gate import GateOptions
+from swerve.eval.splat_quality.quality_page import (
+    EXPLAINED,
+    cells,
+    gate_in_words,
+    headings,
+    quality_page,
+    separation_in_words,
+)
+from swerve.eval.splat_quality.quality_summary import by_shift, separation
+from swerve.eval.splat_quality.reference_images import Truth
+from swerve.eval.splat_quality.test_poses import ON_PATH, places_of
+from swerve.eval.splat_quality.view_comparison import Bench, Picture
 from swerve.rasterizer import Backdrop
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import build_static

@@ -11,9 +11,9 @@ import numpy as np
 import typer
 
 from swerve.data import Source, open_source
-from swerve.data.neutral import Follow, NeutralScene, NeutralSource
+from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
 from swerve.eval import Context, Group, build_context, one_stage, score_frames, two_stage
-from swerve.eval.tables import one_stage_rows, substrate, two_stage_rows, write_rows
+from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
 from swerve.scenes import SwerveError, scenes_of
 
 

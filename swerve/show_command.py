@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from swerve.data import open_source
-from swerve.data.files import make_folder
-from swerve.data.rigs import default_rig
+from swerve.data.sources.default_rigs import default_rig
+from swerve.data.storage.files import make_folder
+from swerve.scene_sheet import pick_scene, scene_sections
 from swerve.scenes import SwerveError
-from swerve.sheet import write_html, write_png
-from swerve.show import pick_scene, scene_sections
+from swerve.viz.contact_sheet import write_html, write_png
 
 
 def show(

@@ -7,13 +7,19 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from swerve.eval.pseudo.store import open_benchmark
-from swerve.eval.study.options import Member, StudyOptions
-from swerve.eval.study.run import PAGE, StudyReport, run_study
-from swerve.eval.study.tables import difference_lines, intervals_table, main_table, undefined_lines, variants_table
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.study.population import population
+from swerve.eval.study.study_job import PAGE, StudyReport, run_study
+from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_tables import (
+    difference_lines,
+    intervals_table,
+    main_table,
+    undefined_lines,
+    variants_table,
+)
 from swerve.job_report import show_failures, stoppable, timing_line
-from swerve.planners.load import load_planner
-from swerve.planners.population import population
+from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.score_command import Traffic

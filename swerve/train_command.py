@@ -11,10 +11,9 @@ from rich.table import Table
 
 from swerve.augment_command import SplitName
 from swerve.data import open_source
-from swerve.data.files import make_folder
-from swerve.planners.ego_mlp import EgoMlp, require_safetensors, save_ego_mlp
-from swerve.planners.load import TRAINED
-from swerve.planners.train_ego_mlp import (
+from swerve.data.storage.files import make_folder
+from swerve.planners.baselines.ego_mlp import EgoMlp, require_safetensors, save_ego_mlp
+from swerve.planners.baselines.train_ego_mlp import (
     Examples,
     TrainOptions,
     constant_velocity_poses,
@@ -23,6 +22,7 @@ from swerve.planners.train_ego_mlp import (
     require_torch,
     train_ego_mlp,
 )
+from swerve.planners.load_planner import TRAINED
 from swerve.scenes import Split, SwerveError
 from swerve.train_rap_command import rap
 

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from swerve.arguments import one_kind
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
-from swerve.data.stream.options import PARTS, ImageChoice, PartName
-from swerve.eval.context_store import ContextStore
-from swerve.eval.pseudo.store import open_benchmark
+from swerve.data.stream.stream_options import PARTS, ImageChoice, PartName
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.context.context_store import ContextStore
 from swerve.job_report import stoppable
-from swerve.planners.ego_mlp import require_safetensors
-from swerve.planners.train_ego_mlp import require_torch
+from swerve.planners.baselines.ego_mlp import require_safetensors
+from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def rap(
     """
     require_torch()
     require_safetensors()
-    from swerve.planners.rap.journal import METRICS, require_tensorboard
-    from swerve.planners.rap.train import RunOptions, processes, train_rap
-    from swerve.planners.rap.training import RapTrainOptions
+    from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
+    from swerve.planners.rap.training_log import METRICS, require_tensorboard
+    from swerve.planners.rap.training_step import RapTrainOptions
     from swerve.planners.rap.validation import Validation
 
     if tensorboard:

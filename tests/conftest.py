@@ -11,7 +11,7 @@ from jaxtyping import install_import_hook
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("scenes", "rasterizer", "data", "eval", "planners", "swerve")
+ROOMS = ("scenes", "rasterizer", "viz", "data", "eval", "planners", "swerve")
 
 
 def _modules() -> list[str]:
@@ -30,7 +30,7 @@ install_import_hook(_modules(), "beartype.beartype")
 
 def pytest_sessionstart() -> None:
     """What numba compiled of other code would be tested instead."""
-    from swerve.scenes.code import forget_stale_kernels
+    from swerve.scenes.source_digest import forget_stale_kernels
 
     forget_stale_kernels()
 

@@ -9,14 +9,15 @@ finds out itself from its own records which parts are finished:
         write_failures(folder, [*failures_in_the_records, *outcome.failures])
         ...                                                  # the file that says that everything is there, last
 
-Files are written with `swerve.data.files.write_atomically`, or as `part_of(path)` and then `commit(path)`: whole or not
-at all. A part is finished once its record is there, so the record is written after the rest. A worker that dies fails
-its part alone; the workers end with their parent, however it ends. After Ctrl-C or `kill -9`, the same call goes on.
+Files are written with `swerve.data.storage.files.write_atomically`, or as `part_of(path)` and then `commit(path)`:
+whole or not at all. A part is finished once its record is there, so the record is written after the rest. A worker that
+dies fails its part alone; the workers end with their parent, however it ends. After Ctrl-C or `kill -9`, the same call
+goes on.
 """
 
 from swerve.data.jobs.failures import Failure, read_failures, write_failures
 from swerve.data.jobs.folder import Layout, job_config, log_names, open_job, part_stem, parts_there
-from swerve.data.jobs.run import Outcome, run_work, usable_cores
+from swerve.data.jobs.runner import Outcome, run_work, usable_cores
 from swerve.data.jobs.schedule import FinishedParts
 from swerve.data.jobs.work import Made, OpenLog, Report, Work
 

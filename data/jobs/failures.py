@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from swerve.data.files import to_json, write_atomically
+from swerve.data.storage.files import to_json, write_atomically
 
 FAILURES = "failures.json"
 

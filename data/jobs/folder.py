@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from swerve.data.files import PART, make_folder, safe_name, to_json, told_where, write_atomically
-from swerve.data.source import Source
+from swerve.data.sources.source import Source
+from swerve.data.storage.files import PART, make_folder, safe_name, to_json, told_where, write_atomically
 from swerve.scenes import SwerveError
-from swerve.scenes.code import code_digest
+from swerve.scenes.source_digest import code_digest
 
 _JOB, _LOCK = "job.json", "job.lock"
 

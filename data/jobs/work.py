@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from swerve.data.jobs.failures import Failure
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.jobs.stopwatch import Stopwatch
 
 # Called with the token of the scene that begins, how many things of the part are made so far, and the share of the part
 # that is done, from 0 to 1. It moves the bar, and tells where it was if the worker dies.

@@ -9,11 +9,11 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from swerve.data.files import unwritable
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Task
+from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.jobs.work import OpenLog, Work
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.storage.files import unwritable
 from swerve.scenes import SwerveError
 
 

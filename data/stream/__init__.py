@@ -2,10 +2,10 @@
 
 from swerve.data.stream.batch import KINDS, Batch, Provenance
 from swerve.data.stream.camera_arrays import CameraArrays, camera_arrays
-from swerve.data.stream.fitting import ImageFit
+from swerve.data.stream.image_fit import ImageFit
 from swerve.data.stream.loader import StreamLoader
-from swerve.data.stream.options import Part, StreamOptions
 from swerve.data.stream.stream import SampleStream
+from swerve.data.stream.stream_options import Part, StreamOptions
 
 __all__ = [
     "KINDS",

@@ -1,9 +1,9 @@
 """Closed loop: planners drive on from where they have got to, among others that may react."""
 
-from swerve.eval.closed_loop.course import ClosedLoopOptions, Course, build_course
-from swerve.eval.closed_loop.grade import ROLLOUT_METRICS, closed_loop_score
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, Course, build_course
+from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
 from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course
-from swerve.eval.closed_loop.views import RolloutViews
+from swerve.eval.closed_loop.rollout_views import RolloutViews
 
 __all__ = [
     "ROLLOUT_METRICS",

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.closed_loop.course import ClosedLoopOptions, Course, build_course
-from swerve.eval.closed_loop.grade import ROLLOUT_METRICS, grade
-from swerve.eval.closed_loop.observe import Past, observation_at, past_of, situation_at
-from swerve.eval.closed_loop.views import RolloutViews
-from swerve.eval.compiling import announce_compilation
-from swerve.eval.policies import others_for
-from swerve.eval.pseudo.ask import ask
-from swerve.eval.pseudo.observe import declared_cameras
-from swerve.eval.reasons import Reason
-from swerve.eval.simulate import simulate
-from swerve.eval.thresholds import HISTORY_STEP_US, STEP
-from swerve.eval.traffic import Traffic
-from swerve.eval.trajectories import references_of
+from swerve.eval.benchmark.evaluate.call_planner import ask
+from swerve.eval.benchmark.evaluate.observations import declared_cameras
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, Course, build_course
+from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, grade
+from swerve.eval.closed_loop.rollout_observations import Past, observation_at, past_of, situation_at
+from swerve.eval.closed_loop.rollout_views import RolloutViews
+from swerve.eval.scoring.reasons import Reason
+from swerve.eval.scoring.simulate import simulate
+from swerve.eval.scoring.thresholds import HISTORY_STEP_US, STEP
+from swerve.eval.scoring.trajectories import references_of
+from swerve.eval.traffic.policies import others_for
+from swerve.eval.traffic.traffic_world import Traffic
+from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.planning import Observation, Planner, Trajectory
 from swerve.scenes.viewpoints import Viewpoint
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from swerve.eval.geometry_kernels import polygon_touches_box
-from swerve.eval.surface_kernels import polygons_under
+from swerve.eval.context.planar_geometry_kernels import polygon_touches_box
+from swerve.eval.context.polygon_grid_kernels import polygons_under
 
 
 @njit(cache=True, nogil=True)

@@ -1,5 +1,5 @@
 """Results as a page for people."""
 
-from swerve.eval.report.page import ReportOptions, write_report
+from swerve.eval.report.report_page import ReportOptions, write_report
 
 __all__ = ["ReportOptions", "write_report"]

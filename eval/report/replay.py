@@ -7,16 +7,16 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from swerve.eval.context import Context
-from swerve.eval.judge import METRIC_NAMES, Metric
-from swerve.eval.policies import Policy
-from swerve.eval.pseudo.case import Frame
-from swerve.eval.reasons import Reason, reasons
-from swerve.eval.report.standing import FrameRow
-from swerve.eval.score import Scores, score
-from swerve.eval.thresholds import AXLE_TO_CENTER, HALF_LENGTH, HALF_WIDTH
-from swerve.eval.traffic import World
-from swerve.eval.trajectories import to_world
+from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.context.scene_context import Context
+from swerve.eval.report.ranking import FrameRow
+from swerve.eval.scoring.reasons import Reason, reasons
+from swerve.eval.scoring.score import Scores, score
+from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
+from swerve.eval.scoring.thresholds import AXLE_TO_CENTER, HALF_LENGTH, HALF_WIDTH
+from swerve.eval.scoring.trajectories import to_world
+from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.traffic_world import World
 from swerve.scenes.tracks import box_footprints
 
 # Longer names of tracks are digests, of which a few letters will do.

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from swerve.eval.splat_quality.compare import Bench, Compared, compare
-from swerve.eval.splat_quality.places import Place
-from swerve.eval.splat_quality.summary import row_of
+from swerve.eval.splat_quality.quality_summary import row_of
+from swerve.eval.splat_quality.test_poses import Place
+from swerve.eval.splat_quality.view_comparison import Bench, Compared, compare
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.study.correlate import (
+from swerve.eval.study.correlation import (
     RESAMPLES,
     Agreement,
     Difference,
@@ -17,7 +17,7 @@ from swerve.eval.study.correlate import (
     units_of,
 )
 from swerve.eval.study.measures import FORMULAS, Formula, imitation_measures, one_stage_measures
-from swerve.eval.study.records import Study
+from swerve.eval.study.study_records import Study
 from swerve.eval.study.variants import (
     DENSITIES,
     Kernel,

@@ -5,10 +5,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.judge import Metric
-from swerve.eval.score import epdms
-from swerve.eval.study.records import Study
-from swerve.eval.thresholds import HISTORY_COMFORT_WEIGHT, POSE_INTERVAL, PROGRESS_WEIGHT, TTC_WEIGHT
+from swerve.eval.scoring.score import epdms
+from swerve.eval.scoring.sub_scores import Metric
+from swerve.eval.scoring.thresholds import HISTORY_COMFORT_WEIGHT, POSE_INTERVAL, PROGRESS_WEIGHT, TTC_WEIGHT
+from swerve.eval.study.study_records import Study
 from swerve.scenes.transforms import wrap_angle
 
 Formula = Literal["full", "reduced"]

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from swerve.eval.scoring.thresholds import PROXIMITY_VARIANCE, UNIFORM_BELOW
 from swerve.eval.study.measures import Formula, frame_scores, gates, quality
-from swerve.eval.study.records import Study
-from swerve.eval.thresholds import PROXIMITY_VARIANCE, UNIFORM_BELOW
+from swerve.eval.study.study_records import Study
 from swerve.scenes.transforms import wrap_angle
 
 Rule = Literal["product", "mean", "only stage one", "only stage two", "gates and quality apart"]

@@ -1,10 +1,10 @@
 """RAP: a planner that sees. It needs torch (extra `torch`); backbones other than `tiny` need timm (extra `timm`)."""
 
-from swerve.planners.rap.batch import RapBatch, views_of
-from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.inputs import RapInput
-from swerve.planners.rap.model import RapModel, RapOutput
-from swerve.planners.rap.planner import RapPlanner, load_rap, save_rap
+from swerve.planners.rap.rap_batch import RapBatch, views_of
+from swerve.planners.rap.rap_config import RapConfig
+from swerve.planners.rap.rap_model import RapModel, RapOutput
+from swerve.planners.rap.rap_planner import RapPlanner, load_rap, save_rap
 
 __all__ = [
     "RapBatch",

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swerve.planners.rap.batch import RapBatch
-from swerve.planners.rap.config import Direction, RapConfig
 from swerve.planners.rap.layers import perceptron
-from swerve.planners.rap.model import RapOutput
 from swerve.planners.rap.neck import Neck
+from swerve.planners.rap.rap_batch import RapBatch
+from swerve.planners.rap.rap_config import Direction, RapConfig
+from swerve.planners.rap.rap_model import RapOutput
 
 # Of a channel, where nothing changes from patch to patch.
 _LEAST_SPREAD: Final = 1e-6

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from swerve.planners.rap.config import HUB, TINY_BACKBONE, RapConfig
 from swerve.planners.rap.layers import SelfAttentionBlock, sines
+from swerve.planners.rap.rap_config import HUB, TINY_BACKBONE, RapConfig
 from swerve.scenes import MissingExtraError, SwerveError
 
 INSTALL: Final = "pip install 'PATH[timm]', with PATH Swerve's folder"

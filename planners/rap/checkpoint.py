@@ -8,8 +8,8 @@ from typing import Any, Final
 import safetensors
 import safetensors.torch
 
-from swerve.data.files import write_atomically
-from swerve.planners.rap.training import Training
+from swerve.data.storage.files import write_atomically
+from swerve.planners.rap.training_step import Training
 from swerve.scenes import SwerveError
 
 VERSION: Final = 1

@@ -5,10 +5,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.inputs import STATUS, RapInput
 from swerve.planners.rap.layers import SelfAttentionBlock, perceptron
 from swerve.planners.rap.projection import project
+from swerve.planners.rap.rap_config import RapConfig
 
 # Outputs of the head are of the order of one where a car goes 10 m/s, or turns away by 4 m/s or 0.3 rad/s.
 _USUAL_RATES = (10.0, 4.0, 0.3)

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from swerve.data.stream import ImageFit, camera_arrays
-from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.projection import Rig
+from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import Observation
 from swerve.scenes.viewpoints import Command

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swerve.planners.rap.config import RapConfig
 from swerve.planners.rap.layers import perceptron, sines
 from swerve.planners.rap.projection import Rig, unproject
+from swerve.planners.rap.rap_config import RapConfig
 
 _WAVES = 6
 # Cameras sit within some metres of the rear axle.

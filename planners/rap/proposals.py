@@ -9,18 +9,18 @@ import torch
 from jaxtyping import Float
 from scipy.stats import spearmanr
 
-from swerve.eval.context import Context, build_context
-from swerve.eval.judge import pdm_score
-from swerve.eval.pseudo.case import Case, Frame
-from swerve.eval.pseudo.observe import observation_of
-from swerve.eval.score import score
+from swerve.eval.benchmark.evaluate.observations import observation_of
+from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.scoring.score import score
+from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.rap.inputs import inputs_of
-from swerve.planners.rap.planner import RapPlanner
+from swerve.planners.rap.rap_planner import RapPlanner
 
 
 @runtime_checkable
 class Cases(Protocol):
-    """Where scenes come from: `swerve.eval.pseudo.store.Benchmark`."""
+    """Where scenes come from: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
 
     @property
     def logs(self) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swerve.eval.judge import Metric
-from swerve.eval.thresholds import HISTORY_COMFORT_WEIGHT, LANE_KEEPING_WEIGHT, PROGRESS_WEIGHT, TTC_WEIGHT
-from swerve.planners.rap.config import RapConfig
+from swerve.eval.scoring.sub_scores import Metric
+from swerve.eval.scoring.thresholds import HISTORY_COMFORT_WEIGHT, LANE_KEEPING_WEIGHT, PROGRESS_WEIGHT, TTC_WEIGHT
 from swerve.planners.rap.layers import perceptron
+from swerve.planners.rap.rap_config import RapConfig
 
 _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT)
 
@@ -30,7 +30,7 @@ class Scorer(nn.Module):
 
 
 def expected_score(metrics: Float[Tensor, "*b 8"]) -> Float[Tensor, "*b"]:
-    """EPDMS without extended comfort, of sub-scores between 0 and 1; `swerve.eval.judge.pdm_score` in torch."""
+    """EPDMS without extended comfort, of sub-scores between 0 and 1: `scoring.sub_scores.pdm_score` in torch."""
     split = int(Metric.EGO_PROGRESS)
     weights = metrics.new_tensor(_WEIGHTS)
     return metrics[..., :split].prod(dim=-1) * (metrics[..., split:] @ weights) / weights.sum()

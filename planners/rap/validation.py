@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from swerve.data.samples.trajectories import poses_at
-from swerve.eval.aggregate import COLUMNS, FrameScores, Group, Table, pair_scores, weigh
-from swerve.eval.pseudo.case import Case, Frame
-from swerve.eval.pseudo.evaluate import check_cameras
-from swerve.eval.pseudo.results import PlannerCase
-from swerve.eval.pseudo.run import evaluate_case
-from swerve.eval.pseudo.store import Benchmark
-from swerve.eval.thresholds import POSE_INTERVAL, STEP, STEPS
-from swerve.planners.rap.planner import RapPlanner
+from swerve.data.dataset.targets import poses_at
+from swerve.eval.benchmark.benchmark_store import Benchmark
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_job import check_cameras
+from swerve.eval.benchmark.evaluate.results import PlannerCase
+from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.scoring.aggregate import COLUMNS, FrameScores, Group, Table, pair_scores, weigh
+from swerve.eval.scoring.thresholds import POSE_INTERVAL, STEP, STEPS
+from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.transforms import relative_poses

@@ -9,7 +9,7 @@ import math
 
 import numba
 
-from swerve.rasterizer.geometry_kernels import X, Y, Z, _pixel, _sphere_outside, _visible_corners
+from swerve.rasterizer.numba.scan_kernels import X, Y, Z, _pixel, _sphere_outside, _visible_corners
 
 # Two or three cuts halve a triangle's longest edge; no image is wide enough to need 64.
 DEEPEST = 64

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int32
 
-from swerve.rasterizer.geometry_kernels import MOST_CORNERS
+from swerve.rasterizer.numba.scan_kernels import MOST_CORNERS
 from swerve.rasterizer.nvdiffrast import facet_kernels
 from swerve.rasterizer.optics import frustum, lens_table
 from swerve.rasterizer.render import Mesh

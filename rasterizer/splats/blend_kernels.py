@@ -5,19 +5,7 @@ import math
 import numba
 import numpy as np
 
-from swerve.rasterizer.splats.project_kernels import (
-    BLUE,
-    DEPTH,
-    GREEN,
-    OPACITY,
-    REACH,
-    RED,
-    SLOPE,
-    A,
-    H,
-    U,
-    V,
-)
+from swerve.rasterizer.splats.project_kernels import BLUE, DEPTH, GREEN, OPACITY, REACH, RED, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.tile_kernels import TILE
 
 # A pixel is finished when less than this of what lies behind would show; no Gaussian hides more than `DENSEST`.

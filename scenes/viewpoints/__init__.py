@@ -4,8 +4,8 @@ from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.command import command_of
 from swerve.scenes.viewpoints.cross_agent import CrossAgentOptions
 from swerve.scenes.viewpoints.log_geometry import LogGeometry, prepare
-from swerve.scenes.viewpoints.make import ViewpointOptions, logged, viewpoints
 from swerve.scenes.viewpoints.recovery import RecoveryOptions
+from swerve.scenes.viewpoints.scene_viewpoints import ViewpointOptions, logged, viewpoints
 from swerve.scenes.viewpoints.viewpoint import Command, Rejection, Viewpoint, ViewpointKind
 
 __all__ = [

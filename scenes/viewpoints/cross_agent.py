@@ -11,11 +11,11 @@ from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 from swerve.scenes.tracks import Ego, ObjectClass, Tracks, box_footprints
 from swerve.scenes.transforms import transform_points, upright, wrap_angle
 from swerve.scenes.vehicle import Vehicle
+from swerve.scenes.viewpoints.collisions import contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
-from swerve.scenes.viewpoints.contacts import contacts
 from swerve.scenes.viewpoints.ground import stand_on
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
-from swerve.scenes.viewpoints.motion import Motion
+from swerve.scenes.viewpoints.motion_smoother import Motion
 from swerve.scenes.viewpoints.plausibility import plausible
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 

@@ -10,9 +10,9 @@ from scipy.interpolate import CubicHermiteSpline
 from swerve.scenes.log import Log
 from swerve.scenes.tracks import ObjectClass, box_footprints
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
-from swerve.scenes.viewpoints.contacts import Surface, contacts
+from swerve.scenes.viewpoints.collisions import Surface, contacts
 from swerve.scenes.viewpoints.ground import poses_on
-from swerve.scenes.viewpoints.motion import Motion, smooth_motion
+from swerve.scenes.viewpoints.motion_smoother import Motion, smooth_motion
 from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
 
 # Measurement noise of poses (the ego) and of annotated boxes (others), in metres and radians.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from swerve.scenes.viewpoints.motion import Motion
+from swerve.scenes.viewpoints.motion_smoother import Motion
 
 _SPACING = 0.5
 # The path goes on straight before its first point and after its last, so that offsets along it stay on it.

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 
 from swerve.scenes.vehicle import Vehicle
 from swerve.scenes.viewpoints.bounds import Bounds
-from swerve.scenes.viewpoints.motion import Motion
+from swerve.scenes.viewpoints.motion_smoother import Motion
 
 # Harder than any driver drives (tyres on dry asphalt hold 8 m/s2): what exceeds it, or strays this far from the boxes
 # that were seen, is an error of the labels.

@@ -12,11 +12,11 @@ from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.tracks import Ego, box_footprints
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints.bounds import Bounds
+from swerve.scenes.viewpoints.collisions import contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
-from swerve.scenes.viewpoints.contacts import contacts
 from swerve.scenes.viewpoints.frenet_motion import Drive
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
-from swerve.scenes.viewpoints.manoeuvre import Manoeuvre, manoeuvre
+from swerve.scenes.viewpoints.maneuver import Manoeuvre, manoeuvre
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
 _NORMAL_CUT = 2.0

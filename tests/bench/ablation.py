@@ -1,6 +1,6 @@
 """What each part of RAP's recipe is worth, on towns: trains small planners one part at a time, and drives them.
 
-The planners see photographs alone when they are judged (the town's stand-ins, swerve.data.town.photographs). Made
+The planners see photographs alone when they are judged (the town's stand-ins, swerve.data.sources.town.photos). Made
 beforehand, of towns that share nothing:
 
     swerve augment town:50 SET --photos --size 128x80 --cameras front,front_left,front_right
@@ -35,23 +35,23 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from swerve.data.files import to_json, write_atomically
+from swerve.data.storage.files import to_json, write_atomically
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
-from swerve.eval.context_store import ContextStore
-from swerve.eval.judge import pdm_score
-from swerve.eval.pseudo.store import open_benchmark
-from swerve.eval.score import score_by, yardstick
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.context.context_store import ContextStore
+from swerve.eval.scoring.score import score_by, yardstick
+from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.eval.study.measures import one_stage_measures
-from swerve.eval.study.options import Member, StudyOptions
-from swerve.eval.study.run import run_study
+from swerve.eval.study.study_job import run_study
+from swerve.eval.study.study_options import Member, StudyOptions
 from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
-from swerve.planners.rap.batch import RapBatch, views_of
-from swerve.planners.rap.config import RapConfig
-from swerve.planners.rap.model import RapModel
-from swerve.planners.rap.planner import load_rap
+from swerve.planners.rap.rap_batch import RapBatch, views_of
+from swerve.planners.rap.rap_config import RapConfig
+from swerve.planners.rap.rap_model import RapModel
+from swerve.planners.rap.rap_planner import load_rap
 from swerve.planners.rap.scorer import best, expected_score
-from swerve.planners.rap.train import PLANNER, RunOptions, processes, train_rap
-from swerve.planners.rap.training import RapTrainOptions
+from swerve.planners.rap.train_rap import PLANNER, RunOptions, processes, train_rap
+from swerve.planners.rap.training_step import RapTrainOptions
 
 CAMERAS, SIZE = ("front",), (128, 80)
 RATE = 2e-3

@@ -6,8 +6,8 @@ from pathlib import Path
 from measure import real_data, report
 
 from swerve.data import open_source
-from swerve.data.augment import augment
-from swerve.data.options import AugmentOptions
+from swerve.data.dataset import augment
+from swerve.data.dataset.augment_options import AugmentOptions
 
 CAMERAS = 8
 SETTINGS = {

@@ -7,10 +7,10 @@ import numpy as np
 from measure import real_data, report, timed
 
 from swerve.data import open_source
-from swerve.eval.pseudo.build import build
-from swerve.eval.pseudo.options import BuildOptions
-from swerve.eval.pseudo.run import evaluate_case
-from swerve.eval.pseudo.store import open_benchmark
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
 from swerve.planners import ConstantVelocity
 
 # What the official code does with its cache of contexts built beforehand, as measured for us on another day on this

@@ -9,13 +9,13 @@ import torch
 from bench_splats import street
 from measure import report
 
+from swerve.data.splats.optimization.fit_options import FitOptions, Growth
+from swerve.data.splats.optimization.fit_scene import fit_scene
+from swerve.data.splats.optimization.memory_estimate import memory_of
+from swerve.data.splats.optimization.training_images import Depth, DepthKind, Shot
 from swerve.rasterizer.splats import Sky, SplatScene
-from swerve.rasterizer.splats.differentiable import differentiable_splats
-from swerve.rasterizer.splats.draw import cloud_of
-from swerve.rasterizer.splats.fit import fit_scene
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth
-from swerve.rasterizer.splats.memory import memory_of
-from swerve.rasterizer.splats.shots import Depth, DepthKind, Shot
+from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
+from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import FORWARD, Camera
 from swerve.scenes.transforms import inverse, rigid
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from measure import report
 
 from swerve.data import open_source
-from swerve.data.augment import AugmentOptions, augment
+from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 
 COUNT, STEPS, EVERY, RATE = 32, 1000, 250, 1.5e-3
@@ -35,7 +35,7 @@ def rows_of(batch):
     import torch
 
     from swerve.planners.rap import RapConfig, views_of
-    from swerve.planners.rap.training import RapTrainOptions, Training
+    from swerve.planners.rap.training_step import RapTrainOptions, Training
 
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
     config = RapConfig.tiny(width=SIZE[0], height=SIZE[1], proposals=1, **weights)

@@ -4,8 +4,8 @@ import time
 
 from measure import report, timed
 
-from swerve.data.town import generate_town
-from swerve.data.town.photographs import PhotoStudio
+from swerve.data.sources.town import generate_town
+from swerve.data.sources.town.photos import PhotoStudio
 from swerve.rasterizer import Style, render
 from swerve.scenes.primitives import build_dynamic, build_static
 

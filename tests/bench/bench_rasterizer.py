@@ -3,7 +3,7 @@
 import numpy as np
 from measure import real_data, report, timed
 
-from swerve.data.av2.source import read_log
+from swerve.data.sources.av2.av2_source import read_log
 from swerve.rasterizer import Style, render
 from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.render import _scan, _Workspace, checked_mesh

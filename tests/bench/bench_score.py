@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 from measure import real_data, report, timed
 
-from swerve.data.neutral import load_scenes
+from swerve.data.sources.neutral.neutral_source import load_scenes
 from swerve.eval import build_context, navsim_agents, score, simulate
-from swerve.eval.trajectories import references_of
+from swerve.eval.scoring.trajectories import references_of
 
 LOGS = ("av2_adcf7d18", "av2_3b3570b4")
 SCENES_PER_LOG = 4

@@ -14,11 +14,11 @@ from scipy.spatial import cKDTree
 
 from swerve.rasterizer.backends import device_name, why_not
 from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
-from swerve.rasterizer.splats.differentiable import differentiable_splats
-from swerve.rasterizer.splats.draw import cloud_of
+from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.gsplat import Scene, draw_unscented, load_library
 from swerve.rasterizer.splats.gsplat import draw as draw_with_gsplat
 from swerve.rasterizer.splats.pipeline import lay_out, view_point
+from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.transforms import inverse, rigid
 

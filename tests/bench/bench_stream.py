@@ -10,11 +10,11 @@ from statistics import median
 from measure import report
 
 from swerve.data import open_source
-from swerve.data.augment import AugmentOptions, augment
+from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamLoader, StreamOptions
 from swerve.eval import score
-from swerve.eval.context_job import write_contexts
-from swerve.eval.context_store import ContextStore
+from swerve.eval.context.context_job import write_contexts
+from swerve.eval.context.context_store import ContextStore
 
 STORED = (768, 448)
 PARTS = (Part("raster_only"), Part("recovery"), Part("cross_agent", 2.0))

@@ -11,11 +11,11 @@ import numpy as np
 from measure import report, timed
 
 from swerve.data import open_source
-from swerve.data.augment import AugmentOptions, augment
+from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamLoader, StreamOptions
-from swerve.eval.context_job import write_contexts
-from swerve.eval.context_store import ContextStore
-from swerve.eval.score import score, score_by, yardstick
+from swerve.eval.context.context_job import write_contexts
+from swerve.eval.context.context_store import ContextStore
+from swerve.eval.scoring.score import score, score_by, yardstick
 
 CAMERAS = ("front", "left", "right")
 STORED = (256, 144)
@@ -61,8 +61,8 @@ def one_config(folder, name, config):
     """Shares of a step."""
     import torch
 
-    from swerve.planners.rap.train import Process, train_rap
-    from swerve.planners.rap.training import RapTrainOptions
+    from swerve.planners.rap.train_rap import Process, train_rap
+    from swerve.planners.rap.training_step import RapTrainOptions
 
     fit = ImageFit((config.width, config.height))
     stream = SampleStream(folder / "set", StreamOptions(PARTS, fit, config.cameras, BATCH))

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from nuscenes_log import nuscenes_log
 
 from swerve.data import open_source
-from swerve.planners.rap.probe_pairs import pairs_of_logs
+from swerve.planners.rap.image_pairs import pairs_of_logs
 from swerve.probe_command import measured, numbers_of, table_of
 
 FRAME = "pvps_data_one_frame"

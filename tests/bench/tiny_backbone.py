@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from swerve.planners.rap.backbone import build_backbone
-from swerve.planners.rap.config import RapConfig
+from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes.primitives import Semantic
 
 STEPS, BATCH, RATE, PATCH = 2500, 16, 2e-3, 8

@@ -14,7 +14,7 @@ from random_log import random_log
 from simple_log import simple_log
 from town_logs import town
 
-from swerve.data.archive import load_archive, save_archive, to_bytes
+from swerve.data.storage.archive import load_archive, save_archive, to_bytes
 from swerve.scenes import Log, Photo, SwerveError
 
 

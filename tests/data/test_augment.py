@@ -10,10 +10,10 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from swerve import augment_command
-from swerve.data.augment.run import augment
+from swerve.data.dataset.augment_job import augment
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.shards import dataset_digest, file_digest, read_samples
 from swerve.data.jobs import read_failures
-from swerve.data.options import AugmentOptions
-from swerve.data.samples.shards import dataset_digest, file_digest, read_samples
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import RecoveryOptions, ViewpointOptions
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from swerve.data import open_source
-from swerve.data.augment.run import augment
-from swerve.data.options import AugmentOptions
-from swerve.data.samples.shards import read_samples
+from swerve.data.dataset.augment_job import augment
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.shards import read_samples
 
 
 def test_both_argoverse_logs_give_all_kinds_without_failure(test_data, tmp_path):

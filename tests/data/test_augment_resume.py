@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from simple_source import SimpleSource
 
-from swerve.data.augment import run as run_module
-from swerve.data.augment.run import augment
+from swerve.data.dataset import augment_job as run_module
+from swerve.data.dataset.augment_job import augment
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.shards import dataset_digest
 from swerve.data.jobs import folder as job_folder
 from swerve.data.jobs import read_failures
-from swerve.data.options import AugmentOptions
-from swerve.data.samples.shards import dataset_digest
 from swerve.scenes import SwerveError
-from swerve.scenes.code import code_digest
+from swerve.scenes.source_digest import code_digest
 from swerve.scenes.viewpoints import CrossAgentOptions, ViewpointOptions
 
 LOGS = ("train-0", "val-0", "test-0", "train-1", "none-0")

@@ -21,8 +21,8 @@ from av2_log import (
 )
 from scipy.spatial.transform import Rotation
 
-from swerve.data.av2.source import av2_source, read_log
-from swerve.data.av2.tables import read_cameras
+from swerve.data.sources.av2.av2_source import av2_source, read_log
+from swerve.data.sources.av2.av2_tables import read_cameras
 from swerve.scenes import LaneKind, LensModel, LogError, ObjectClass, Paint
 from swerve.scenes.transforms import inverse, transform_points
 

@@ -19,7 +19,7 @@ from av2_log import (
     write_table,
 )
 
-from swerve.data.av2.source import av2_source, read_log
+from swerve.data.sources.av2.av2_source import av2_source, read_log
 from swerve.scenes import LogError
 
 

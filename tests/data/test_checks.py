@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from simple_log import simple_log
 
-from swerve.data.checks import check_log, check_motion, microseconds
+from swerve.data.sources.checks import check_log, check_motion, microseconds
 from swerve.scenes import LogError, Photo, Sweep, Tracks
 
 

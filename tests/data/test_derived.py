@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from swerve.data.motion import velocities_of
-from swerve.data.paint import painted_once
-from swerve.data.rigs import default_rig
-from swerve.data.surfaces import edges_of, intersections_of, united
+from swerve.data.sources.default_rigs import default_rig
+from swerve.data.sources.derived_surfaces import edges_of, intersections_of, united
+from swerve.data.sources.painted_lines import painted_once
+from swerve.data.sources.velocities import velocities_of
 from swerve.scenes import GroundHeight, Lane, Paint
 
 

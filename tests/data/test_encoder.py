@@ -9,14 +9,13 @@ import pytest
 from photographed_source import PhotographedSource
 from simple_source import SimpleSource
 
-from swerve.data.augment import part
-from swerve.data.augment import run as run_module
-from swerve.data.augment.part import AugmentWork
-from swerve.data.augment.run import augment
-from swerve.data.options import AugmentOptions
-from swerve.data.samples import encoder
-from swerve.data.samples.shards import dataset_digest
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.dataset import augment_job as run_module
+from swerve.data.dataset import augment_worker, sample_encoder
+from swerve.data.dataset.augment_job import augment
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.augment_worker import AugmentWork
+from swerve.data.dataset.shards import dataset_digest
+from swerve.data.jobs.stopwatch import Stopwatch
 
 OPTIONS = AugmentOptions(every=1.5, extra=("depth", "semantic", "instance"))
 SECONDS = 20.0  # Nobody waits so long unless something is wrong.
@@ -37,8 +36,8 @@ class Course:
 
     def __init__(self, monkeypatch, may):
         self.events, self._change, self._may, self._numbers = [], threading.Condition(), may, {}
-        monkeypatch.setattr(part, "draw_sample", partial(self._draw, part.draw_sample))
-        monkeypatch.setattr(encoder, "encode_view", partial(self._encode, encoder.encode_view))
+        monkeypatch.setattr(part, "draw_sample", partial(self._draw, augment_worker.draw_sample))
+        monkeypatch.setattr(encoder, "encode_view", partial(self._encode, sample_encoder.encode_view))
 
     def _note(self, *event):
         with self._change:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from swerve.data.samples.encoding import (
+from swerve.data.dataset.image_encoding import (
     decode_depth,
     decode_image,
     decode_instance,

@@ -9,13 +9,13 @@ import standin_nvimgcodec
 from simple_source import small_log
 from standin_nvimgcodec import OnDevice
 
-from swerve.data.augment.run import AugmentOptions
-from swerve.data.samples import gpu_encoding, sample
-from swerve.data.samples.encoder import SampleEncoder
-from swerve.data.samples.encoding import decode_depth, decode_image, encode_image
-from swerve.data.samples.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
-from swerve.data.samples.sample import Drawer, draw_sample
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.dataset import gpu_encoding, sample
+from swerve.data.dataset.augment_job import AugmentOptions
+from swerve.data.dataset.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
+from swerve.data.dataset.image_encoding import decode_depth, decode_image, encode_image
+from swerve.data.dataset.sample import Drawer, draw_sample
+from swerve.data.dataset.sample_encoder import SampleEncoder
+from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.rasterizer import Backdrop
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.primitives import build_static

@@ -7,8 +7,8 @@ import pytest
 from kitti_sequence import BASELINE, CX, CY, FX, camera_poses, write_kitti
 from PIL import Image
 
-from swerve.data.source import open_source
-from swerve.data.stream.decoding import decode_rgb
+from swerve.data.sources.registry import open_source
+from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import LogError
 from swerve.scenes.transforms import rigid, transform_points
 

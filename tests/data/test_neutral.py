@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from swerve.data import open_source
-from swerve.data.neutral import NeutralSource, load_scenes, parse_log, read_document, scene_of
+from swerve.data.sources.neutral.neutral_source import NeutralSource, load_scenes, parse_log, read_document, scene_of
 from swerve.scenes import LightState, LogError, ObjectClass
 
 

@@ -8,7 +8,7 @@ import pytest
 from nuscenes_log import key_frame, load_pickle, nuscenes_log
 from PIL import Image
 
-from swerve.data.checks import check_log
+from swerve.data.sources.checks import check_log
 from swerve.scenes.transforms import transform_points
 
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simple_source import small_log
 
-from swerve.data.options import AugmentOptions
-from swerve.data.samples.capture import captures_of, tracks_at
-from swerve.data.samples.encoder import SampleEncoder
-from swerve.data.samples.encoding import decode_image, decode_instance, encode_image
-from swerve.data.samples.sample import Drawer, draw_sample
-from swerve.data.samples.trajectories import poses_at
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.capture import captures_of, tracks_at
+from swerve.data.dataset.image_encoding import decode_image, decode_instance, encode_image
+from swerve.data.dataset.sample import Drawer, draw_sample
+from swerve.data.dataset.sample_encoder import SampleEncoder
+from swerve.data.dataset.targets import poses_at
+from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.rasterizer import render
 from swerve.scenes import Camera, Lens, LensModel, Photo, Scene, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static

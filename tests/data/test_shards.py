@@ -7,9 +7,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from swerve.data.files import commit, part_of, safe_name, write_atomically
-from swerve.data.samples.encoding import encode_depth, encode_image, encode_instance
-from swerve.data.samples.shards import Sample, ShardWriter, dataset_digest, file_digest, read_samples
+from swerve.data.dataset.image_encoding import encode_depth, encode_image, encode_instance
+from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest, file_digest, read_samples
+from swerve.data.storage.files import commit, part_of, safe_name, write_atomically
 from swerve.scenes import SwerveError
 
 IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

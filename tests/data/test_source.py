@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from av2_log import write_av2_log
 
-from swerve.data.source import Source, open_source, split_of
+from swerve.data.sources.registry import open_source
+from swerve.data.sources.source import Source, split_of
 from swerve.scenes import SwerveError
 
 

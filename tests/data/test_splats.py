@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from splat_clouds import random_gaussians
 
-from swerve.data.splats import read_splats, write_splats
+from swerve.data.splats.splat_files import read_splats, write_splats
 from swerve.rasterizer.splats import Gaussians, PoseCorrections, RigidNode, Sky, SplatScene
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z

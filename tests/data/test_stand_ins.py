@@ -7,13 +7,13 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from swerve.data.options import AugmentOptions
-from swerve.data.samples.capture import captures_of
-from swerve.data.samples.encoding import decode_image
-from swerve.data.samples.sample import Drawer, draw_sample, encode_numbers, encode_view
-from swerve.data.samples.stand_ins import StandIns
-from swerve.data.stopwatch import Stopwatch
-from swerve.data.town import TownOptions, generate_town
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.capture import captures_of
+from swerve.data.dataset.image_encoding import decode_image
+from swerve.data.dataset.sample import Drawer, draw_sample, encode_numbers, encode_view
+from swerve.data.dataset.synthetic_photos import StandIns
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.sources.town import TownOptions, generate_town
 from swerve.scenes import SwerveError, scenes_of
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, prepare, viewpoints

@@ -8,9 +8,9 @@ import pytest
 import shapely
 from town_logs import NUMBERS, ego_centers, ego_footprints, town, towns, wheeled
 
-from swerve.data.source import open_source
-from swerve.data.town import TownOptions, TownSource, generate_town, town_rig
-from swerve.data.town.signals import Phase, Program
+from swerve.data.sources.registry import open_source
+from swerve.data.sources.town import TownOptions, TownSource, generate_town, town_rig
+from swerve.data.sources.town.signals import Phase, Program
 from swerve.scenes import LensModel, LightState, LogError, ObjectClass, SwerveError
 from swerve.scenes.polyline import points_at
 from swerve.scenes.transforms import wrap_angle

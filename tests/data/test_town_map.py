@@ -6,9 +6,9 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.data.town.connectors import Movement, allocate
-from swerve.data.town.curves import turn_curve, unit
-from swerve.data.town.plan import plan_town
+from swerve.data.sources.town.connectors import Movement, allocate
+from swerve.data.sources.town.curves import turn_curve, unit
+from swerve.data.sources.town.plan import plan_town
 from swerve.scenes import LaneKind, Paint, RoadMap
 from swerve.scenes.polyline import arc_lengths, frenet, headings
 from swerve.scenes.road_map import union_of

@@ -10,9 +10,9 @@ from waymo_log import crc32c, frame, scenario, write_records
 
 pytest.importorskip("waymo_open_dataset", reason="needs Waymo's protobuf classes: see data/waymo_records.py")
 
-from swerve.data.waymo import crc_kernels
-from swerve.data.waymo.records import count_records, parse_frame, read_record, read_records
-from swerve.data.waymo.source import WaymoSource
+from swerve.data.sources.waymo import crc_kernels
+from swerve.data.sources.waymo.tfrecords import count_records, parse_frame, read_record, read_records
+from swerve.data.sources.waymo.waymo_source import WaymoSource
 from swerve.scenes import LensModel, LightState, LogError, MissingExtraError, ObjectClass, Paint
 
 _NAMES = ("", "front", "front_left", "front_right", "side_left", "side_right")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from simple_log import LENGTH, simple_log
 
-from swerve.eval import build_context, lane_agents, navsim_agents, simulate
-from swerve.eval.trajectories import references_of
+from swerve.eval import build_context, navsim_agents, simulate
+from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import LightState, Scene
 
 NOW = 70

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swerve.eval import Frames, Group, epdms, one_stage, proximity_weights, two_stage
-from swerve.eval.aggregate import COLUMNS
-from swerve.eval.tables import one_stage_rows, substrate, two_stage_rows, write_rows
+from swerve.eval.scoring.aggregate import COLUMNS
+from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
 from swerve.scenes import SwerveError
 
 SCORE, COMFORT = COLUMNS.index("score"), COLUMNS.index("two_frame_extended_comfort")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.signal import savgol_filter
 
 from swerve.eval import State
-from swerve.eval.comfort import (
+from swerve.eval.scoring.comfort import (
     QUANTITIES,
     comfort_bounds_kept,
     extended_comfort,

@@ -3,7 +3,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.eval.geometry_kernels import (
+from swerve.eval.context.map_polygons import pack
+from swerve.eval.context.planar_geometry_kernels import (
     box_box_distance,
     box_edges,
     boxes_touch,
@@ -12,10 +13,9 @@ from swerve.eval.geometry_kernels import (
     polygon_touches_box,
     project,
 )
-from swerve.eval.shape_kernels import bound, shapes_distance, shapes_touch
-from swerve.eval.strip_kernels import bends_of, write_strip
-from swerve.eval.surface_kernels import build_grid, polygons_under
-from swerve.eval.surfaces import pack
+from swerve.eval.context.polygon_grid_kernels import build_grid, polygons_under
+from swerve.eval.context.polygon_kernels import bound, shapes_distance, shapes_touch
+from swerve.eval.traffic.path_buffer_kernels import bends_of, write_strip
 from swerve.scenes.polyline import arc_lengths, headings
 
 numbers = st.floats(-20, 20)

@@ -5,8 +5,8 @@ import pytest
 
 from swerve.data import open_source
 from swerve.eval import build_context
-from swerve.eval.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
-from swerve.eval.surfaces import Layer
+from swerve.eval.context.map_polygons import Layer
+from swerve.eval.context.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
 from swerve.scenes import GroundHeight, Lane, LaneGroup, RoadMap, scenes_of
 from swerve.scenes.polyline import arc_lengths
 

@@ -13,17 +13,17 @@ from typer.testing import CliRunner
 
 from swerve import contexts_command
 from swerve.cli import app
-from swerve.data.augment import AugmentOptions, augment
-from swerve.data.augment.config import read_options
-from swerve.data.augment.records import read_records
-from swerve.data.files import commit
-from swerve.data.samples.shards import Sample, ShardWriter, dataset_digest
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.dataset import AugmentOptions, augment
+from swerve.data.dataset.set_config import read_options
+from swerve.data.dataset.set_layout import read_records
+from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import commit
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval import build_context, score
-from swerve.eval.context_job import ContextWork, _members, write_contexts
-from swerve.eval.context_store import ContextStore
-from swerve.eval.sample_contexts import agent_route, context_of, driven_scene
+from swerve.eval.context.context_job import ContextWork, _members, write_contexts
+from swerve.eval.context.context_store import ContextStore
+from swerve.eval.context.sample_contexts import agent_route, context_of, driven_scene
 from swerve.scenes import Ego, Lane, LaneGroup, Scene, SwerveError, Vehicle
 from swerve.scenes.transforms import relative_poses, upright
 from swerve.scenes.viewpoints import RecoveryOptions, ViewpointKind, ViewpointOptions, prepare, viewpoints

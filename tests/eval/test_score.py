@@ -9,7 +9,7 @@ from random_log import random_log
 from simple_log import simple_log
 
 from swerve.eval import METRIC_NAMES, Metric, build_context, pdms, reasons, score, score_by, yardstick
-from swerve.eval.thresholds import REFERENCE_STEPS
+from swerve.eval.scoring.thresholds import REFERENCE_STEPS
 from swerve.scenes import Scene, SwerveError
 
 POLICIES = ("log-replay", "constant-velocity", "navsim-reactive", "lane-following")

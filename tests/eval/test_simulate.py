@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swerve.eval import State, simulate
-from swerve.eval.simulate import _velocity_smoother
-from swerve.eval.simulate_kernels import curvature_profile, velocity_profile
-from swerve.eval.thresholds import STEP
-from swerve.eval.trajectories import references_of
+from swerve.eval.scoring.simulate import _velocity_smoother
+from swerve.eval.scoring.simulate_kernels import curvature_profile, velocity_profile
+from swerve.eval.scoring.thresholds import STEP
+from swerve.eval.scoring.trajectories import references_of
 
 START = np.array([300.0, -40.0, 0.3, 8.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
 

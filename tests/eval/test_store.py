@@ -3,9 +3,9 @@ import pytest
 from random_log import random_log
 from simple_log import simple_log
 
-from swerve.data.archive import save_archive
+from swerve.data.storage.archive import save_archive
 from swerve.eval import build_context, load_context, save_context, score
-from swerve.eval.store import VERSION
+from swerve.eval.context.context_file import VERSION
 from swerve.scenes import Scene, SwerveError
 
 PLANS = np.stack([np.column_stack([np.arange(1, 9) * speed, np.zeros((8, 2))]) for speed in (1.0, 4.0, 8.0)])

@@ -16,14 +16,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from tally import Tally
 
-from swerve.data.neutral import NeutralSource, parse_log, read_document, scene_of
+from swerve.data.sources.neutral.neutral_source import NeutralSource, parse_log, read_document, scene_of
 from swerve.eval import METRIC_NAMES, Context, build_context, navsim_agents, score, score_frames, simulate
-from swerve.eval.aggregate import COLUMNS, Frames, Group, neighbours, one_stage, proximity_weights, two_stage
-from swerve.eval.comfort import extended_comfort, plan_differences
-from swerve.eval.judge import Metric
-from swerve.eval.surfaces import Layer
-from swerve.eval.tables import one_stage_rows, two_stage_rows
-from swerve.eval.trajectories import references_of
+from swerve.eval.context.map_polygons import Layer
+from swerve.eval.scoring.aggregate import COLUMNS, Frames, Group, neighbours, one_stage, proximity_weights, two_stage
+from swerve.eval.scoring.comfort import extended_comfort, plan_differences
+from swerve.eval.scoring.score_tables import one_stage_rows, two_stage_rows
+from swerve.eval.scoring.sub_scores import Metric
+from swerve.eval.scoring.trajectories import references_of
 
 STATES, TOTALS, TRACKS = 1e-8, 1e-6, 2e-6  # the golden files round states to 1e-9, reactive tracks to 1e-6
 POLICIES = {

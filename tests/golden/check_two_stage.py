@@ -15,13 +15,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from tally import Tally
 
-from swerve.data.neutral import NeutralScene, NeutralSource
+from swerve.data.sources.neutral.neutral_source import NeutralScene, NeutralSource
 from swerve.eval import Group
-from swerve.eval.aggregate import COLUMNS, Table, weigh
-from swerve.eval.pseudo.case import Case, Frame
-from swerve.eval.pseudo.results import groups_of, result_rows, scores_of
-from swerve.eval.pseudo.run import evaluate_case
-from swerve.eval.tables import two_stage_rows
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.results import groups_of, result_rows, scores_of
+from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.scoring.aggregate import COLUMNS, Table, weigh
+from swerve.eval.scoring.score_tables import two_stage_rows
 from swerve.planners import load_planner
 from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
 

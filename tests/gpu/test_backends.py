@@ -8,9 +8,9 @@ from alike import OUTPUTS, assert_alike, images_of
 from drawn_scenes import LENSES, looking, random_scene
 
 from swerve.data import open_source
-from swerve.data.augment import augment
-from swerve.data.options import AugmentOptions
-from swerve.data.samples.shards import read_samples
+from swerve.data.dataset import augment
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.shards import read_samples
 from swerve.rasterizer import Backdrop, Style, render
 from swerve.rasterizer.backends import why_not
 from swerve.scenes.primitives import build_dynamic, build_static

@@ -23,7 +23,7 @@ try:
 except NvvmSupportError as error:
     pytest.skip(f"no CUDA compiler: {error}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import Request, device, draw, draw_kernels
+from swerve.rasterizer.cuda import Request, device, device_renderer
 
 # Of the oldest GPU that torch still supports, and of those in data centres.
 CAPABILITIES = [(7, 5), (9, 0)]
@@ -36,13 +36,13 @@ def arguments(patch):
     style = Style.rap()
     mesh = device.MeshArrays(**{name: np.zeros((0, *shape), dtype) for name, (dtype, shape) in device._MESH.items()})
     views, _, _ = device.device_views([Request(looking(), np.eye(4))], style, device.RayTables())
-    drawer = draw.Drawer()
+    drawer = device_renderer.Drawer()
     pairs, starts, chords, spans = (one.rows for one in (drawer._pairs, drawer._starts, drawer._chords, drawer._spans))
     planes, outlines = drawer._planes.rows, drawer._outlines.rows
     counters, places, rows = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)
-    look = draw._Look(np.array(style.palette), np.zeros(3, np.uint8), np.float32(0.0))
-    images = draw._Images(*(np.zeros((0, *shape), dtype) for dtype, shape in PIXELS.values()))
-    rays = draw._Rays(drawer._rays.x.rows, drawer._rays.y.rows)
+    look = device_renderer._Look(np.array(style.palette), np.zeros(3, np.uint8), np.float32(0.0))
+    images = device_renderer._Images(*(np.zeros((0, *shape), dtype) for dtype, shape in PIXELS.values()))
+    rays = device_renderer._Rays(drawer._rays.x.rows, drawer._rays.y.rows)
     return {
         "find_chunks": (mesh, views, pairs, counters),
         "clip_triangles": (mesh, views, pairs, planes, outlines, starts, chords, counters),

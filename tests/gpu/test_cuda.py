@@ -20,7 +20,7 @@ from swerve.scenes.transforms import upright
 if why_not("cuda"):
     pytest.skip(f"cuda: {why_not('cuda')}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request, host
+from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 SIZE = (24, 16) if SIMULATED else (1920, 1120)
@@ -106,7 +106,6 @@ def test_images_of_a_backdrop_are_left_on_the_device(monkeypatch):
 
 
 def test_memory_grows_where_polygons_do_not_fit(monkeypatch):
-    from swerve.rasterizer.cuda import draw
 
     monkeypatch.setattr(draw, "_POLYGONS", 1)
     monkeypatch.setattr(draw, "_CHORDS", 1)

@@ -16,7 +16,7 @@ import torch
 from splat_sums import gradients_of
 
 from swerve.rasterizer.splats import gsplat
-from swerve.rasterizer.splats.differentiable import differentiable_splats
+from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.gsplat import Library, Scene, draw_unscented, load_library, owners
 
 STANDIN = Library(standin_gsplat, torch.device("cpu"))

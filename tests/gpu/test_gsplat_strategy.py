@@ -13,9 +13,9 @@ if why_not("gsplat"):
 import chain_checks
 import splat_toys as toys
 
+from swerve.data.splats.optimization.fit_scene import fit_scene
+from swerve.data.splats.optimization.fit_state import FitState
 from swerve.rasterizer.splats import Gaussians
-from swerve.rasterizer.splats.fit import fit_scene
-from swerve.rasterizer.splats.fit_state import FitState
 from swerve.rasterizer.splats.gsplat import load_library
 
 

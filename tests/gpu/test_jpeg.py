@@ -9,11 +9,11 @@ from drawn_scenes import looking, random_scene
 from numba import cuda
 
 from swerve.data import open_source
-from swerve.data.augment import augment
-from swerve.data.options import AugmentOptions
-from swerve.data.samples.encoding import decode_image, encode_image
-from swerve.data.samples.gpu_encoding import GpuJpegs, jpeg_packages
-from swerve.data.samples.shards import dataset_digest, read_samples
+from swerve.data.dataset import augment
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.gpu_encoding import GpuJpegs, jpeg_packages
+from swerve.data.dataset.image_encoding import decode_image, encode_image
+from swerve.data.dataset.shards import dataset_digest, read_samples
 from swerve.rasterizer import Backdrop, Style
 from swerve.rasterizer.backends import why_not
 from swerve.scenes.transforms import upright

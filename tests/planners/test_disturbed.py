@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from observations import moving
 
 from swerve.planners import ConstantAcceleration, ConstantVelocity, Disturbed, Stationary
-from swerve.planners.disturbed import at_distances, smooth_noise
+from swerve.planners.baselines.disturbed import at_distances, smooth_noise
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.polyline import arc_lengths

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from swerve import train_command
 from swerve.cli import app
 from swerve.planners import load_ego_mlp, load_planner, save_ego_mlp
-from swerve.planners.ego_mlp import inputs_of, standardised
-from swerve.planners.kinematic import ConstantVelocity
-from swerve.planners.train_ego_mlp import (
+from swerve.planners.baselines.ego_mlp import inputs_of, standardised
+from swerve.planners.baselines.kinematic import ConstantVelocity
+from swerve.planners.baselines.train_ego_mlp import (
     Examples,
     TrainOptions,
     constant_velocity_poses,

@@ -3,7 +3,8 @@ from observations import seen
 from simple_log import simple_log
 from town_logs import town
 
-from swerve.planners import load_planner, population
+from swerve.eval.study.population import population
+from swerve.planners import load_planner
 
 
 def test_there_are_enough_planners_of_each_family():

@@ -7,10 +7,10 @@ from observations import moving, seen
 from simple_log import simple_log
 from town_logs import town
 
-from swerve.eval.pdm_closed import IdmDriver, PdmOptions, idm_trajectory, reference_trajectory
-from swerve.eval.surfaces import pack
-from swerve.eval.traffic import RedLights
-from swerve.eval.trajectories import to_world
+from swerve.eval.context.map_polygons import pack
+from swerve.eval.context.pdm_closed import IdmDriver, PdmOptions, idm_trajectory, reference_trajectory
+from swerve.eval.scoring.trajectories import to_world
+from swerve.eval.traffic.traffic_world import RedLights
 from swerve.planners import Idm, LoggedHuman, PdmClosed
 from swerve.scenes import SwerveError
 

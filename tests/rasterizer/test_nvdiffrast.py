@@ -10,8 +10,8 @@ from alike import OUTPUTS, assert_alike, images_of
 from drawn_scenes import LENSES, box, facing_square, looking, random_scene, seeing, tiled_ground
 
 from swerve.rasterizer import Backdrop, Style, backends, render
-from swerve.rasterizer.nvdiffrast import Library, Shot, differentiable_render, draw, drawing
-from swerve.rasterizer.nvdiffrast.differentiable import clip_positions
+from swerve.rasterizer.nvdiffrast import Library, Shot, differentiable_render, draw
+from swerve.rasterizer.nvdiffrast.differentiable_render import clip_positions
 from swerve.rasterizer.nvdiffrast.facets import facets_of
 from swerve.rasterizer.render import checked_mesh
 from swerve.scenes import Lens, LensModel, MissingExtraError, SwerveError

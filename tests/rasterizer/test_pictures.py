@@ -8,11 +8,11 @@ from PIL import Image
 from simple_log import simple_log
 
 from swerve.rasterizer import Style
-from swerve.rasterizer.birdseye import BirdsEye
-from swerve.rasterizer.overlay import blend, draw_boxes
-from swerve.rasterizer.webpage import picture_url, webpage
 from swerve.scenes.primitives import Semantic, agent_cuboids, build_static
 from swerve.scenes.transforms import upright
+from swerve.viz.birds_eye import BirdsEye
+from swerve.viz.html_page import picture_url, webpage
+from swerve.viz.overlay import blend, draw_boxes
 
 
 def test_a_bird_s_eye_view_puts_metres_at_their_pixels():

@@ -2,18 +2,18 @@ import shutil
 import subprocess
 import sys
 
-from swerve.scenes import code
+from swerve.scenes import source_digest
 
 
 def test_the_digest_is_that_of_every_line(tmp_path, monkeypatch):
     one, two = tmp_path / "a.py", tmp_path / "b.py"
     one.write_text("x = 1\n")
     two.write_text("")
-    assert code._digest([one, two]) == code._digest([one, two])
-    before = code._digest([one, two])
+    assert source_digest._digest([one, two]) == source_digest._digest([one, two])
+    before = source_digest._digest([one, two])
     one.write_text("x = 2\n")
-    assert code._digest([one, two]) != before
-    assert len(code.code_digest()) == 8
+    assert source_digest._digest([one, two]) != before
+    assert len(source_digest.code_digest()) == 8
 
 
 def test_compiled_kernels_go_when_another_kernel_changes(tmp_path, monkeypatch):
@@ -28,15 +28,15 @@ def test_compiled_kernels_go_when_another_kernel_changes(tmp_path, monkeypatch):
     def result():
         return subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
 
-    code.forget_stale_kernels()
+    source_digest.forget_stale_kernels()
     assert result() == "11"
-    code.forget_stale_kernels()
+    source_digest.forget_stale_kernels()
     assert list(tmp_path.rglob("*.nbc")), "an unchanged package keeps what was compiled"
     inner = (tmp_path / "inner_kernels.py").read_text().replace("return 1", "return 2")
     (tmp_path / "inner_kernels.py").write_text(inner)
     assert result() == "11", "if this fails, numba has learnt it and all this may go"
-    code.forget_stale_kernels()
+    source_digest.forget_stale_kernels()
     assert not list(tmp_path.rglob("*.nb[ci]"))
     assert result() == "12"
     shutil.rmtree(tmp_path / "__pycache__")
-    code.forget_stale_kernels()
+    source_digest.forget_stale_kernels()

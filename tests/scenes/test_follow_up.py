@@ -14,10 +14,10 @@ from swerve.scenes import Ego, Scene, scenes_of
 from swerve.scenes.transforms import upright, wrap_angle
 from swerve.scenes.viewpoints import Rejection, prepare
 from swerve.scenes.viewpoints.follow_up import FollowUp, FollowUpOptions, TrajectoryBank, bank_of, follow_ups
-from swerve.scenes.viewpoints.follow_up.bank import match
 from swerve.scenes.viewpoints.follow_up.grid import Expert, grid_of, reachable
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
-from swerve.scenes.viewpoints.manoeuvre import allowed_shares
+from swerve.scenes.viewpoints.follow_up.trajectory_bank import match
+from swerve.scenes.viewpoints.maneuver import allowed_shares
 
 NOW, STEP = 40, 0.1
 OPTIONS = FollowUpOptions()

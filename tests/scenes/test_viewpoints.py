@@ -25,9 +25,9 @@ from swerve.scenes.viewpoints import (
     prepare,
     viewpoints,
 )
-from swerve.scenes.viewpoints.contacts import Surface, boxes_overlap, contacts
+from swerve.scenes.viewpoints.collisions import Surface, boxes_overlap, contacts
 from swerve.scenes.viewpoints.ground import stand_on
-from swerve.scenes.viewpoints.motion import smooth_motion
+from swerve.scenes.viewpoints.motion_smoother import smooth_motion
 from swerve.scenes.viewpoints.path import DrivenPath
 
 ALL = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
@@ -279,7 +279,7 @@ def test_the_driven_path_runs_through_the_motion():
 
 def test_real_logs(test_data):
     """Both Argoverse 2 logs: every kind is made, all is finite, poses are on the ground, ends are on the path."""
-    source = pytest.importorskip("swerve.data.source")
+    source = pytest.importorskip("swerve.data.sources.registry")
     if not (test_data / "av2").is_dir():
         pytest.skip("no Argoverse 2 logs")
     logs = source.open_source(f"av2:{test_data / 'av2'}")

@@ -6,10 +6,10 @@ import numpy as np
 import splat_toys as toys
 import torch
 
-from swerve.rasterizer.splats.fit import fit_scene
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rates
-from swerve.rasterizer.splats.gsplat.strategy import Chain
-from swerve.rasterizer.splats.parameters import learning_gaussians
+from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rates
+from swerve.data.splats.optimization.fit_scene import fit_scene
+from swerve.data.splats.optimization.mcmc_strategy import Chain
+from swerve.data.splats.optimization.parameters import learning_gaussians
 
 GROWTH = Growth(first=1, last=8, every=4, most=100, way="mcmc")
 FADED = [3, 40, 79]

@@ -6,9 +6,9 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swerve.data.files import to_json, write_atomically
 from swerve.data.jobs import Failure, Layout, Made, part_stem, parts_there
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import to_json, write_atomically
 from swerve.scenes import SwerveError
 
 LAYOUT = Layout(

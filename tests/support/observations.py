@@ -4,8 +4,8 @@ import numpy as np
 from geometries import geometry_of
 
 from swerve.eval import Context, build_context
-from swerve.eval.pseudo.case import Frame
-from swerve.eval.pseudo.observe import observation_of
+from swerve.eval.benchmark.evaluate.observations import observation_of
+from swerve.eval.benchmark.scene_group import Frame
 from swerve.scenes import Log, Scene, Vehicle
 from swerve.scenes.planning import History, Observation
 from swerve.scenes.viewpoints import Command, logged

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from simple_source import small_log
 
-from swerve.data.samples.encoding import encode_image
+from swerve.data.dataset.image_encoding import encode_image
 from swerve.scenes import Log, Photo
 
 PHOTO_SIZE = (128, 72)  # Twice the cameras' own.

@@ -2,18 +2,7 @@
 
 import numpy as np
 
-from swerve.scenes import (
-    Area,
-    Ego,
-    GroundHeight,
-    Lane,
-    LaneGroup,
-    Log,
-    RoadMap,
-    Tracks,
-    TrafficLights,
-    Vehicle,
-)
+from swerve.scenes import Area, Ego, GroundHeight, Lane, LaneGroup, Log, RoadMap, Tracks, TrafficLights, Vehicle
 from swerve.scenes.transforms import upright
 
 STEPS = 66

@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
-from swerve.eval.context_store import ContextStore
-from swerve.eval.pseudo.store import open_benchmark
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.context.context_store import ContextStore
 from swerve.planners.rap import RapConfig
-from swerve.planners.rap import train as rap_train
-from swerve.planners.rap.train import RunOptions, processes, train_rap
-from swerve.planners.rap.training import RapTrainOptions, Training
+from swerve.planners.rap import train_rap as rap_train
+from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
+from swerve.planners.rap.training_step import RapTrainOptions, Training
 from swerve.planners.rap.validation import Validation
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, height=40, width=72, dropout=0.1)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from swerve.data.sources.town.rig import town_rig
 from swerve.data.stream import camera_arrays
-from swerve.data.town.rig import town_rig
-from swerve.planners.rap.batch import RapBatch
 from swerve.planners.rap.inputs import RapInput, status_of
 from swerve.planners.rap.projection import Rig
+from swerve.planners.rap.rap_batch import RapBatch
 from swerve.scenes import Vehicle
 
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 from shifted_case import Straight, shifted_case
 from town_logs import town
 
-from swerve.eval.pseudo.case import Case
-from swerve.eval.pseudo.results import Results, result_rows
-from swerve.eval.pseudo.run import evaluate_case
-from swerve.eval.tables import substrate
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.results import Results, result_rows
+from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.scoring.score_tables import substrate
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 PLANNERS = {

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from geometries import geometry_of
 
-from swerve.eval.aggregate import Group
-from swerve.eval.pseudo.case import Case, Frame
+from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.scoring.aggregate import Group
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, Log, Scene
 from swerve.scenes.planning import Observation, Trajectory

@@ -8,7 +8,7 @@ from geometries import geometry_of
 from simple_log import simple_log
 
 from swerve.eval import Group
-from swerve.eval.pseudo.case import Case, Frame
+from swerve.eval.benchmark.scene_group import Case, Frame
 from swerve.scenes import Scene
 from swerve.scenes.transforms import upright
 from swerve.scenes.viewpoints import ViewpointKind, logged

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.eval.pseudo.observe import opaque
+from swerve.eval.benchmark.evaluate.observations import opaque
 from swerve.scenes.planning import Trajectory
 
 

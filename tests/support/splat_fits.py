@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.data.files import safe_name
-from swerve.data.splats import write_splats
+from swerve.data.splats.splat_files import write_splats
+from swerve.data.storage.files import safe_name
 from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatScene
 from swerve.scenes import Log
 from swerve.scenes.transforms import upright

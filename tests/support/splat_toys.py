@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
+from swerve.data.splats.optimization.training_images import Depth, DepthKind, Shot
 from swerve.rasterizer.splats import RigidNode, Sky, SplatScene, render_splats
-from swerve.rasterizer.splats.shots import Depth, DepthKind, Shot
-from swerve.rasterizer.splats.start import gaussians_at_points
 from swerve.scenes import FORWARD, Camera
 from swerve.scenes.transforms import rigid, rotation_about_z
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from swerve.eval.study.records import CaseRecord
+from swerve.eval.study.study_records import CaseRecord
 
 FOLLOW_UPS = (9, 5, 12, 7)
 

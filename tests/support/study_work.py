@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from simple_case import simple_case
 
-from swerve.eval.pseudo.store import Benchmark
+from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.scenes.planning import Trajectory
 
 

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from swerve.data.town import generate_town
+from swerve.data.sources.town import generate_town
 from swerve.scenes import Log, ObjectClass, box_footprints
 
 NUMBERS = (0, 3, 7, 16, 23)

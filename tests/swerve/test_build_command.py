@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from swerve import build_command
 from swerve.cli import app
 from swerve.data.jobs import Failure
-from swerve.eval.pseudo.build import BuildReport
-from swerve.eval.pseudo.options import BuildOptions
+from swerve.eval.benchmark.build.build_job import BuildReport
+from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions
 

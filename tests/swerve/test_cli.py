@@ -13,7 +13,7 @@ from PIL import Image
 
 from swerve.cli import app, main
 from swerve.data import open_source
-from swerve.data.augment import AugmentOptions, augment
+from swerve.data.dataset import AugmentOptions, augment
 from swerve.scenes import ObjectClass
 from swerve.scenes.primitives import Semantic
 

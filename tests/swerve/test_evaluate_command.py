@@ -5,10 +5,10 @@ from simple_source import SimpleSource
 from typer.testing import CliRunner
 
 from swerve.cli import app
-from swerve.eval.pseudo.build import build
-from swerve.eval.pseudo.options import BuildOptions
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.evaluate_command import SHORT, differences_table, entries_of, leaderboard
-from swerve.planners.load import load_planner
+from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 
 

@@ -8,9 +8,8 @@ from typer.testing import CliRunner
 pytest.importorskip("torch", reason="fits need torch")
 
 from swerve.cli import app
-from swerve.data.fitting import job
-from swerve.data.fitting.job import FitReport
-from swerve.rasterizer.splats.fit_options import FitOptions
+from swerve.data.splats.fit_job import FitReport
+from swerve.data.splats.optimization.fit_options import FitOptions
 
 
 def options_of(monkeypatch, *arguments):

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from swerve.cli import app
 from swerve.data import open_source
-from swerve.data.fitting.options import SceneOptions
-from swerve.data.splats import write_splats
-from swerve.eval.splat_quality.fitted import fitted_with
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.optimization.initial_gaussians import gaussians_on_surfaces
+from swerve.data.splats.splat_files import write_splats
+from swerve.eval.splat_quality.fit_outputs import fitted_with
 from swerve.rasterizer import Style
 from swerve.rasterizer.splats import Sky, SplatScene
-from swerve.rasterizer.splats.start import gaussians_on_surfaces
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.primitives import Primitives, build_static
 

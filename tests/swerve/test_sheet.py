@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swerve.sheet import Panel, Section, write_html, write_png
+from swerve.viz.contact_sheet import Panel, Section, write_html, write_png
 
 
 @pytest.fixture

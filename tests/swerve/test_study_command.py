@@ -2,7 +2,7 @@ import pytest
 from typer.testing import CliRunner
 
 from swerve.cli import app
-from swerve.planners.population import population
+from swerve.eval.study.population import population
 from swerve.scenes import SwerveError
 from swerve.study_command import members
 

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
 
 from swerve.rasterizer.optics import NEAR, lens_table
+from swerve.rasterizer.splats.gsplat.gsplat_library import Library
 from swerve.rasterizer.splats.gsplat.lenses import distorted, slope_at
-from swerve.rasterizer.splats.gsplat.library import Library
 from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, LensModel
 

@@ -18,9 +18,9 @@ from jaxtyping import Float, Float32, Int64
 from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.optics import NEAR, lens_table
-from swerve.rasterizer.splats.gsplat.drawing import TILE, Images, nothing, owners_by, shades, tiles
+from swerve.rasterizer.splats.gsplat.gsplat_library import Library
+from swerve.rasterizer.splats.gsplat.gsplat_renderer import TILE, Images, nothing, owners_by, shades, tiles
 from swerve.rasterizer.splats.gsplat.lenses import slope_at
-from swerve.rasterizer.splats.gsplat.library import Library
 from swerve.rasterizer.splats.gsplat.projection import Ellipses, Scene, within_sight
 from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, Lens, LensModel, SwerveError

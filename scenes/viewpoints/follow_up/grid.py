@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.scenes.log import Scene
-from swerve.scenes.viewpoints.follow_up.options import FollowUpOptions
+from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.path import DrivenPath
 

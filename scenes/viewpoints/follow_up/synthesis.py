@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
 from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid
-from swerve.scenes.viewpoints.follow_up.options import STEP, FollowUpOptions
 from swerve.scenes.viewpoints.frenet_motion import Drive, decay, drive_beside, offset_states
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
-from swerve.scenes.viewpoints.manoeuvre import allowed_shares, demand_of
+from swerve.scenes.viewpoints.maneuver import allowed_shares, demand_of
 
 # Stops that are tried: seconds after which the car stands, as shares of the horizon.
 _STOPS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])

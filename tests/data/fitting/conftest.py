@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blocky_street import write_street
 
-from swerve.data.source import open_source
+from swerve.data.sources.registry import open_source
 
 
 @pytest.fixture(scope="session")

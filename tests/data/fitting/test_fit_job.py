@@ -19,21 +19,21 @@ from typer.testing import CliRunner
 
 from swerve import fit_command
 from swerve.cli import app
-from swerve.data.fitting.options import SceneOptions
 from swerve.data.jobs import Failure
 from swerve.data.jobs import folder as job_folder
-from swerve.data.source import open_source
-from swerve.data.splats import read_splats
+from swerve.data.sources.registry import open_source
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.splat_files import read_splats
 
 pytest.importorskip("torch", reason="fits need torch")
 
-from swerve.data.fitting import job
-from swerve.data.fitting.corrections import corrected
-from swerve.data.fitting.job import FitReport, fit_logs
-from swerve.data.fitting.pictures import pictures_of
-from swerve.data.fitting.quality import quality_of
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rate, Rates
-from swerve.rasterizer.splats.shots import Shot
+from swerve.data.splats import fit_job
+from swerve.data.splats.fit_job import FitReport, fit_logs
+from swerve.data.splats.held_out_quality import quality_of
+from swerve.data.splats.log_images import pictures_of
+from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rate, Rates
+from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.pose_corrections import corrected
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
 
@@ -112,7 +112,7 @@ def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path,
     own = tmp_path / "splats" / "street"
     kill_after_a_state(start(street, tmp_path / "splats"), own)
     assert not (own / "fit.json").exists(), "killed too late to show anything"
-    before = job._left_state(own).step
+    before = fit_job._left_state(own).step
     assert 0 < before < STEPS
     run(street, tmp_path / "splats")
     assert scene_files(own) == scene_files(fitted[0] / "street")
@@ -205,7 +205,7 @@ def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
         (own / "state.safetensors").write_bytes(b"no state")
         raise KeyboardInterrupt
 
-    whole = job._fit_log
+    whole = fit_job._fit_log
     monkeypatch.setattr(job, "_fit_log", killed)
     with pytest.raises(KeyboardInterrupt):
         run(street, tmp_path / "splats")
@@ -257,8 +257,8 @@ def test_growth_ends_as_usual_in_a_long_fit():
 
 
 def test_more_memory_is_told_of_for_more():
-    from swerve.data.fitting.memory import memory_bound
-    from swerve.data.fitting.pictures import Picture, Pictures
+    from swerve.data.splats.log_images import Picture, Pictures
+    from swerve.data.splats.memory_bound import memory_bound
     from swerve.scenes import Camera
 
     camera = Camera("front", 100, 50, 50.0, 50.0, 50.0, 25.0, np.eye(4))

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from simple_log import simple_log
 
-from swerve.data.fitting.cloud import covered, gathered, moving_cloud, one_per_cube, still_cloud
-from swerve.data.fitting.known import known_of
-from swerve.data.fitting.lidar import measured_depths, moving_nodes, scan_of
-from swerve.data.fitting.moving import empty_node
-from swerve.data.fitting.pictures import Picture
-from swerve.data.fitting.start import start_scene
-from swerve.rasterizer.splats.shots import DepthKind
+from swerve.data.splats.image_priors import known_of
+from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.lidar import measured_depths, moving_nodes, scan_of
+from swerve.data.splats.lidar_surfels import covered, gathered, moving_cloud, one_per_cube, still_cloud
+from swerve.data.splats.log_images import Picture
+from swerve.data.splats.moving_tracks import empty_node
+from swerve.data.splats.optimization.training_images import DepthKind
 from swerve.scenes import LogError, Sweep
 from swerve.scenes.transforms import inverse, transform_points
 

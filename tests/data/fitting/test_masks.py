@@ -7,18 +7,18 @@ import pytest
 from PIL import Image
 from simple_source import small_log
 
-from swerve.data.fitting.known import known_of
-from swerve.data.fitting.masks import check_masks, ignored_in
-from swerve.data.fitting.options import SceneOptions
-from swerve.data.fitting.pictures import pictures_of
-from swerve.data.fitting.start import start_scene
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.image_priors import known_of
+from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.log_images import pictures_of
+from swerve.data.splats.masks import check_masks, ignored_in
 from swerve.rasterizer.splats.harmonics import basis
 from swerve.scenes import SwerveError
 
 pytest.importorskip("torch", reason="the quality of fits needs torch")
 
-from swerve.data.fitting.quality import drawing, quality_of
-from swerve.eval.splat_quality.images import likeness
+from swerve.data.splats.held_out_quality import drawing, quality_of
+from swerve.eval.splat_quality.image_metrics import likeness
 
 OPTIONS = SceneOptions(cameras=("left",), holdout=4, scale=0.5)
 MAGENTA = (255, 0, 255)

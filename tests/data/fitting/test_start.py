@@ -10,18 +10,18 @@ from PIL import Image
 from simple_source import small_log
 from town_logs import town
 
-from swerve.data.fitting import pictures as pictures_module
-from swerve.data.fitting.job import ground_of
-from swerve.data.fitting.known import known_of
-from swerve.data.fitting.motion import depths_by_motion
-from swerve.data.fitting.moving import moving_rows
-from swerve.data.fitting.options import SceneOptions
-from swerve.data.fitting.pictures import Picture, pictures_of
-from swerve.data.fitting.quality import drawing, exposures_between, quality_of
-from swerve.data.fitting.start import start_scene
-from swerve.data.fitting.surfels import surfels_of
-from swerve.data.source import open_source
-from swerve.data.town.photographs import Photograph
+from swerve.data.sources.registry import open_source
+from swerve.data.sources.town.photos import Photograph
+from swerve.data.splats import log_images as pictures_module
+from swerve.data.splats.depth_from_motion import depths_by_motion
+from swerve.data.splats.fit_job import ground_of
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.held_out_quality import drawing, exposures_between, quality_of
+from swerve.data.splats.image_priors import known_of
+from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.log_images import Picture, pictures_of
+from swerve.data.splats.moving_tracks import moving_rows
+from swerve.data.splats.surfels import surfels_of
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.transforms import inverse, rotation_from_quaternion, transform_points
 

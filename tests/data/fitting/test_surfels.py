@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from simple_source import small_log
 
-from swerve.data.fitting.known import Known
-from swerve.data.fitting.pictures import Picture
-from swerve.data.fitting.start import start_scene
-from swerve.data.fitting.surfels import spans_of
+from swerve.data.splats.image_priors import Known
+from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.log_images import Picture
+from swerve.data.splats.surfels import spans_of
 from swerve.rasterizer.splats import render_splats
 from swerve.scenes import FORWARD, Camera
 from swerve.scenes.transforms import rigid

@@ -6,16 +6,16 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.data.town.photographs.buildings import CLEARANCE, build_house, draw_plots
-from swerve.data.town.photographs.ground import paved_area
-from swerve.data.town.photographs.look import draw_look
-from swerve.data.town.photographs.objects import signal_head, thing
-from swerve.data.town.photographs.people import cyclist_body, draw_clothes, pedestrian_body
-from swerve.data.town.photographs.shapes import ball, box, tube
-from swerve.data.town.photographs.solids import Material, plane_normals
-from swerve.data.town.photographs.vegetation import build_vegetation
-from swerve.data.town.photographs.vehicles import vehicle_body
-from swerve.data.town.plan import plan_town
+from swerve.data.sources.town.photos.buildings import CLEARANCE, build_house, draw_plots
+from swerve.data.sources.town.photos.ground import paved_area
+from swerve.data.sources.town.photos.look import draw_look
+from swerve.data.sources.town.photos.objects import signal_head, thing
+from swerve.data.sources.town.photos.people import cyclist_body, draw_clothes, pedestrian_body
+from swerve.data.sources.town.photos.shapes import ball, box, tube
+from swerve.data.sources.town.photos.solids import Material, plane_normals
+from swerve.data.sources.town.photos.vegetation import build_vegetation
+from swerve.data.sources.town.photos.vehicles import vehicle_body
+from swerve.data.sources.town.plan import plan_town
 from swerve.scenes import LightState, ObjectClass, keyed_generator
 from swerve.scenes.primitives.cuboids import SIGNAL_SIZE
 

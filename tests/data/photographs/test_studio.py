@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.data.town import TownOptions, generate_town
-from swerve.data.town.photographs import PhotoStudio, draw_look, light_kernels
-from swerve.data.town.photographs.reach import Reach, reach_of
-from swerve.data.town.photographs.shadows import shadow_map
-from swerve.data.town.photographs.shapes import box
-from swerve.data.town.photographs.solids import Material
+from swerve.data.sources.town import TownOptions, generate_town
+from swerve.data.sources.town.photos import PhotoStudio, draw_look, light_kernels
+from swerve.data.sources.town.photos.reach import Reach, reach_of
+from swerve.data.sources.town.photos.shadows import shadow_map
+from swerve.data.sources.town.photos.shapes import box
+from swerve.data.sources.town.photos.solids import Material
 from swerve.rasterizer import Style, render
 from swerve.scenes import Lens, SwerveError
 from swerve.scenes.primitives import FIRST_MAP_INSTANCE, FIRST_SIGNAL_INSTANCE, agent_cuboids, build_static

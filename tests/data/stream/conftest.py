@@ -1,7 +1,7 @@
 import pytest
 from photographed_source import PhotographedSource, write_photo
 
-from swerve.data.augment import AugmentOptions, augment
+from swerve.data.dataset import AugmentOptions, augment
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from photographed_source import PhotographedSource, write_photo
 
-from swerve.data.augment import AugmentOptions, augment
-from swerve.data.samples import dataset_digest, read_samples
-from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions, drawing
+from swerve.data.dataset import AugmentOptions, augment, dataset_digest, read_samples
+from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions, raster_drawer
 from swerve.scenes import SwerveError
 
 PARTS = (Part("paired", 1.0, "both"), Part("raster_only"), Part("recovery"), Part("cross_agent"))
@@ -68,7 +67,7 @@ def test_a_lost_map_is_told_and_made_again(sets, tmp_path):
 
 
 def test_only_the_last_logs_are_kept(sets, monkeypatch):
-    read, load = [], drawing.load_still
+    read, load = [], raster_drawer.load_still
     monkeypatch.setattr(drawing, "_KEPT", 1)
     monkeypatch.setattr(drawing, "load_still", lambda folder, log: read.append(log) or load(folder, log))
     stream = stream_of(sets[2])

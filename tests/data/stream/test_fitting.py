@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from swerve.data.samples.encoding import encode_image
+from swerve.data.dataset.image_encoding import encode_image
 from swerve.data.stream import ImageFit
-from swerve.data.stream.decoding import decode_rgb
+from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
 
 WHOLE = (1e6, 1e6)

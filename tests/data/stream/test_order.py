@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swerve.data.stream import ImageFit, Part, StreamOptions
-from swerve.data.stream.options import shared_out
 from swerve.data.stream.order import PartOrder, places_of
+from swerve.data.stream.stream_options import shared_out
 from swerve.scenes import SwerveError
 
 FIT = ImageFit((64, 36))

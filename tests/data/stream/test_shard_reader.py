@@ -4,8 +4,8 @@ import tarfile
 
 import pytest
 
-from swerve.data.files import commit
-from swerve.data.samples.shards import Sample, ShardWriter
+from swerve.data.dataset.shards import Sample, ShardWriter
+from swerve.data.storage.files import commit
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.scenes import SwerveError
 

@@ -17,8 +17,8 @@ import pytest
 from photographed_source import write_photo
 from stream_child import digest, options
 
-from swerve.data.samples import camera_from_ego, camera_of, read_samples
-from swerve.data.samples.shards import Sample, ShardWriter
+from swerve.data.dataset import camera_from_ego, camera_of, read_samples
+from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.stream import KINDS, ImageFit, Part, SampleStream, StreamLoader, StreamOptions
 from swerve.scenes import Lens, LensModel, SwerveError
 from swerve.scenes.viewpoints import Command
@@ -95,8 +95,8 @@ def test_cameras_project_as_the_json_says(small_set, known, fit):
 
 
 def test_lenses_are_passed_on():
+    from swerve.data.sources.town.rig import town_rig
     from swerve.data.stream import camera_arrays
-    from swerve.data.town.rig import town_rig
 
     lens = Lens(LensModel.BROWN, (-0.1, 0.02, 0.001, 0.002))
     cameras = [replace(camera.resized(64, 36), lens=lens) for camera in town_rig()][:3]
@@ -238,8 +238,8 @@ def test_a_part_without_samples_is_told(small_set, tmp_path):
 
 def rewritten(small_set, folder, change):
     """A copy of the set whose samples went through `change(members)`."""
-    from swerve.data.files import commit
-    from swerve.data.samples.shards import _read_shard
+    from swerve.data.dataset.shards import _read_shard
+    from swerve.data.storage.files import commit
 
     shutil.copytree(small_set, folder)
     for path in (folder / "train").glob("*.tar"):

@@ -6,7 +6,7 @@ from simple_log import simple_log
 
 from swerve.eval import build_context, score
 from swerve.eval.closed_loop import ROLLOUT_METRICS, closed_loop_score
-from swerve.eval.closed_loop.grade import progress_share
+from swerve.eval.closed_loop.closed_loop_scores import progress_share
 from swerve.scenes import Scene
 
 ALL = dict.fromkeys(ROLLOUT_METRICS, 1.0)

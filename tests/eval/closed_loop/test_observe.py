@@ -7,15 +7,15 @@ from simple_log import simple_log
 from town_logs import town
 from wheel_planners import Follows, Keeps, Looks
 
-from swerve.data.samples.trajectories import history_of
-from swerve.data.town.photographs import PhotoStudio
+from swerve.data.dataset.targets import history_of
+from swerve.data.sources.town.photos import PhotoStudio
 from swerve.eval import build_context
+from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer
 from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_course
-from swerve.eval.closed_loop.picture import rollout_picture
-from swerve.eval.closed_loop.views import time_at, tracks_at_step, world_from_ego
-from swerve.eval.pdm_closed import reference_trajectory
-from swerve.eval.pseudo.renderers import PhotoRenderer, RasterRenderer
-from swerve.eval.trajectories import to_world
+from swerve.eval.closed_loop.rollout_picture import rollout_picture
+from swerve.eval.closed_loop.rollout_views import time_at, tracks_at_step, world_from_ego
+from swerve.eval.context.pdm_closed import reference_trajectory
+from swerve.eval.scoring.trajectories import to_world
 from swerve.rasterizer import Style, render
 from swerve.scenes import LightState, Scene, SwerveError
 from swerve.scenes.planning import Trajectory

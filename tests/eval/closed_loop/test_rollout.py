@@ -11,7 +11,7 @@ from wheel_planners import Breaks, Follows, Keeps
 
 from swerve.eval import METRIC_NAMES, Metric, build_context, score
 from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, drive, drive_course
-from swerve.eval.policies import worlds_for
+from swerve.eval.traffic.policies import worlds_for
 from swerve.scenes import LightState, Scene, SwerveError, scenes_of
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.viewpoints import ViewpointKind, logged, prepare

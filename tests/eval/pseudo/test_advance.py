@@ -8,10 +8,10 @@ from simple_log import simple_log
 from town_logs import town
 
 from swerve.eval import build_context, lane_agents, navsim_agents
-from swerve.eval.pseudo.advance import advanced_tracks, logged_states
-from swerve.eval.pseudo.timing import FIRST, LAST, moments_of
-from swerve.eval.thresholds import STEP
-from swerve.eval.traffic import constant_velocity
+from swerve.eval.benchmark.build.advance_traffic import advanced_tracks, logged_states
+from swerve.eval.benchmark.schedule import FIRST, LAST, moments_of
+from swerve.eval.scoring.thresholds import STEP
+from swerve.eval.traffic.traffic_world import constant_velocity
 from swerve.scenes import ObjectClass, Scene, SwerveError
 
 NOW = 20

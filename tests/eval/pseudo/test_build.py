@@ -9,14 +9,14 @@ import pytest
 from flat_renderer import FlatRenderer, flat
 from simple_source import SimpleSource, small_log
 
-from swerve.data.samples.shards import dataset_digest
+from swerve.data.dataset.shards import dataset_digest
 from swerve.eval import build_context
-from swerve.eval.pseudo.build import build
-from swerve.eval.pseudo.case import Views
-from swerve.eval.pseudo.options import BuildOptions
-from swerve.eval.pseudo.renderers import RasterRenderer, instant_of
-from swerve.eval.pseudo.starts import violation
-from swerve.eval.pseudo.store import VERSION, open_benchmark
+from swerve.eval.benchmark.benchmark_store import VERSION, open_benchmark
+from swerve.eval.benchmark.build.admissibility import violation
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.scene_group import Views
+from swerve.eval.benchmark.view_renderers import RasterRenderer, instant_of
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
 

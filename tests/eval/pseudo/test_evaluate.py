@@ -11,17 +11,17 @@ import pytest
 from simple_planners import Cruise
 from simple_source import SimpleSource
 
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval import two_stage
-from swerve.eval.aggregate import Frames
-from swerve.eval.pseudo.build import build
-from swerve.eval.pseudo.evaluate import Entry, EvaluateWork, check_cameras, evaluate
-from swerve.eval.pseudo.observe import opaque
-from swerve.eval.pseudo.options import BuildOptions
-from swerve.eval.pseudo.plan_records import add_to_record, recorded_planners
-from swerve.eval.pseudo.results import SCHEMA, read_results, result_rows
-from swerve.eval.pseudo.run import evaluate_case
-from swerve.eval.pseudo.store import open_benchmark
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_job import Entry, EvaluateWork, check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.observations import opaque
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners
+from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
+from swerve.eval.scoring.aggregate import Frames
 from swerve.planners import load_planner
 from swerve.planners.fingerprint import fingerprint
 from swerve.scenes import SwerveError

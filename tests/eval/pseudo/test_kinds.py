@@ -10,16 +10,16 @@ from flat_renderer import FlatRenderer
 from simple_source import SimpleSource, small_log
 from splat_fits import write_fits
 
-from swerve.eval.aggregate import COLUMNS, weigh
-from swerve.eval.pseudo.build import build
-from swerve.eval.pseudo.evaluate import Entry, check_cameras, evaluate
-from swerve.eval.pseudo.gate import missed_by, unfit_starts, without
-from swerve.eval.pseudo.options import BuildOptions
-from swerve.eval.pseudo.renderers import RasterRenderer
-from swerve.eval.pseudo.results import read_results
-from swerve.eval.pseudo.store import Benchmark, case_path, load_case, open_benchmark
+from swerve.eval.benchmark.benchmark_store import Benchmark, case_path, load_case, open_benchmark
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build.splat_gate import missed_by, unfit_starts, without
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.evaluate.evaluate_job import Entry, check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.benchmark.view_renderers import RasterRenderer
+from swerve.eval.scoring.aggregate import COLUMNS, weigh
 from swerve.eval.splat_quality import Agreement, GateOptions, Verdict
-from swerve.planners.load import load_planner
+from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 
 LOGS = ("train-0", "none-0")

@@ -9,10 +9,10 @@ from geometries import geometry_of
 from simple_source import small_log
 from town_logs import town
 
-from swerve.data.stopwatch import Stopwatch
-from swerve.eval.pseudo.make import make_case
-from swerve.eval.pseudo.options import BuildOptions
-from swerve.eval.pseudo.timing import scene_at
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.eval.benchmark.build.make_scene_group import make_case
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.schedule import scene_at
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, logged
 from swerve.scenes.viewpoints.follow_up import FollowUpOptions, bank_of, follow_ups

@@ -8,7 +8,7 @@ from simple_case import DrawnViews, simple_case
 from simple_planners import Cruise
 
 from swerve.eval import build_context
-from swerve.eval.pseudo.observe import observation_of, observations_of
+from swerve.eval.benchmark.evaluate.observations import observation_of, observations_of
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.viewpoints import Command
 

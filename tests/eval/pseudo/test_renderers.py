@@ -8,10 +8,10 @@ from simple_source import small_log
 from splat_fits import blobs, scene_of, write_fits
 from town_logs import town
 
-from swerve.data.town.photographs import PhotoStudio
-from swerve.eval.pseudo.kinds import own_renderers, renderer_of
-from swerve.eval.pseudo.renderers import Instant, PhotoRenderer, RasterRenderer, ViewRenderer, instant_of
-from swerve.eval.pseudo.splat_views import LogSplats, SplatRenderer, frame_with
+from swerve.data.sources.town.photos import PhotoStudio
+from swerve.eval.benchmark.renderers import own_renderers, renderer_of
+from swerve.eval.benchmark.splat_renderer import LogSplats, SplatRenderer, frame_with
+from swerve.eval.benchmark.view_renderers import Instant, PhotoRenderer, RasterRenderer, ViewRenderer, instant_of
 from swerve.rasterizer.splats import PoseCorrections, RigidNode
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.viewpoints import logged, prepare

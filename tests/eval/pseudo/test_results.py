@@ -10,9 +10,9 @@ from simple_case import GROUP, simple_case
 from simple_planners import Cruise, FailsAt
 
 from swerve.eval import two_stage, weigh
-from swerve.eval.aggregate import COLUMNS
-from swerve.eval.pseudo.results import SCHEMA, read_results, result_rows
-from swerve.eval.pseudo.run import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
+from swerve.eval.scoring.aggregate import COLUMNS
 from swerve.scenes import SwerveError
 
 

@@ -11,9 +11,9 @@ from simple_case import GROUP, SHIFTS, DrawnViews, simple_case
 from simple_planners import BatchFailsAt, Cruise, FailsAt, Spoils, SpoilsBatches, straight
 
 from swerve.eval import build_context, score, two_stage
-from swerve.eval.pseudo.ask import ask
-from swerve.eval.pseudo.observe import observation_of
-from swerve.eval.pseudo.run import evaluate_case
+from swerve.eval.benchmark.evaluate.call_planner import ask
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.scenes.planning import Trajectory
 
 AT = GROUP.tokens.index("now2")

@@ -7,7 +7,7 @@ import pytest
 from simple_log import simple_log
 
 from swerve.eval import Metric, build_context, score
-from swerve.eval.pseudo.starts import violation
+from swerve.eval.benchmark.build.admissibility import violation
 from swerve.scenes import Ego, LightState, Scene
 from swerve.scenes.transforms import upright
 

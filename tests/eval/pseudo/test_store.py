@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from simple_log import simple_log
 
-from swerve.eval.pseudo.store import load_log, save_log
+from swerve.eval.benchmark.benchmark_store import load_log, save_log
 from swerve.scenes import Photo, Sweep
 
 

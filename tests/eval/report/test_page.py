@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from reported import HOSTILE, PLANNERS, HandMade, cases, results
 
-from swerve.eval.pseudo.differences import Seen, differences
-from swerve.eval.pseudo.results import Results
-from swerve.eval.report.page import ReportOptions, report_page, write_report
-from swerve.eval.report.standing import standings
-from swerve.eval.report.tables import view_differences
-from swerve.eval.report.worst import camera_views
+from swerve.eval.benchmark.evaluate.results import Results
+from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
+from swerve.eval.report.ranking import standings
+from swerve.eval.report.report_page import ReportOptions, report_page, write_report
+from swerve.eval.report.report_tables import view_differences
+from swerve.eval.report.worst_scenes import camera_views
 
 VOID = ("meta", "img", "br", "link")
 

@@ -8,17 +8,17 @@ import pytest
 import shapely
 from reported import HOSTILE, cases, results
 
-from swerve.eval.aggregate import weigh
-from swerve.eval.context import build_context
-from swerve.eval.judge import METRIC_NAMES
-from swerve.eval.report.follow_ups import follow_up_chart, seen_from, short
-from swerve.eval.report.pictures import SIDE, View, from_above, view_of, weight_color
+from swerve.eval.context.scene_context import build_context
+from swerve.eval.report.follow_up_chart import follow_up_chart, seen_from, short
+from swerve.eval.report.ranking import bootstrap, case_rows, chain_scores, standings
 from swerve.eval.report.replay import Replay, ego_footprints, footprint_of, replay
-from swerve.eval.report.standing import bootstrap, case_rows, chain_scores, standings
-from swerve.eval.report.telling import sentences, verdict
-from swerve.eval.report.worst import shown_frames
-from swerve.rasterizer.birdseye import BirdsEye
+from swerve.eval.report.scene_pictures import SIDE, View, from_above, view_of, weight_color
+from swerve.eval.report.sentences import sentences, verdict
+from swerve.eval.report.worst_scenes import shown_frames
+from swerve.eval.scoring.aggregate import weigh
+from swerve.eval.scoring.sub_scores import METRIC_NAMES
 from swerve.scenes.primitives import build_static
+from swerve.viz.birds_eye import BirdsEye
 
 
 def _told(planner: str, number: int) -> list[Replay]:

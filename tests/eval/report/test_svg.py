@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.eval.report.svg import Axes, Series, bars, histogram, lines, scatter, standalone, ticks
+from swerve.viz.svg import Axes, Series, bars, histogram, lines, scatter, standalone, ticks
 
 
 def _parsed(svg: str) -> ElementTree.Element:

@@ -6,11 +6,11 @@ import numpy as np
 from simple_source import small_log
 from splat_fits import blobs, scene_of
 
-from swerve.eval.splat_quality.compare import Bench, compare
-from swerve.eval.splat_quality.gate import GateOptions
-from swerve.eval.splat_quality.images import likeness
-from swerve.eval.splat_quality.places import ON_PATH, Place
-from swerve.eval.splat_quality.truth import Truth
+from swerve.eval.splat_quality.image_metrics import likeness
+from swerve.eval.splat_quality.quality_gate import GateOptions
+from swerve.eval.splat_quality.reference_images import Truth
+from swerve.eval.splat_quality.test_poses import ON_PATH, Place
+from swerve.eval.splat_quality.view_comparison import Bench, compare
 from swerve.rasterizer import Backdrop
 from swerve.rasterizer.splats import PoseCorrections, render_splats
 from swerve.scenes.primitives import build_static

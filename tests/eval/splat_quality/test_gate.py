@@ -7,7 +7,7 @@ import pytest
 from simple_log import simple_log
 
 from swerve.eval.splat_quality import Agreement, GateOptions, agreement, judge, judge_view
-from swerve.eval.splat_quality.page import gate_in_words
+from swerve.eval.splat_quality.quality_page import gate_in_words
 from swerve.rasterizer import Style, View, render
 from swerve.rasterizer.splats import SplatView
 from swerve.scenes import FORWARD, Camera, SwerveError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.eval.splat_quality.images import aligned, blackened, likeness, psnr, ssim
-from swerve.eval.splat_quality.perceptual import Perceptual
+from swerve.eval.splat_quality.image_metrics import aligned, blackened, likeness, psnr, ssim
+from swerve.eval.splat_quality.lpips_metric import Perceptual
 from swerve.scenes import MissingExtraError, SwerveError
 
 
@@ -68,12 +68,12 @@ def test_ssim_is_that_of_scikit_image(noise):
 
 def test_ssim_is_that_of_the_fit():
     torch = pytest.importorskip("torch")
-    from swerve.rasterizer.splats import similarity
+    from swerve.data.splats.optimization import ssim
 
     image, truth = noisy()
     tensors = torch.from_numpy(image), torch.from_numpy(truth)
-    assert ssim(image, truth) == pytest.approx(similarity.ssim(*tensors).item(), abs=1e-12)
-    assert psnr(image, truth) == pytest.approx(similarity.psnr(*tensors), abs=1e-9)
+    assert ssim(image, truth) == pytest.approx(ssim.ssim(*tensors).item(), abs=1e-12)
+    assert psnr(image, truth) == pytest.approx(ssim.psnr(*tensors), abs=1e-9)
 
 
 @given(st.integers(0, 1000))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from simple_log import arc_log, simple_log
 
-from swerve.data.fitting.pictures import Picture, Pictures
-from swerve.eval.splat_quality.places import ON_PATH, SHIFTS, Shift, places_of, shifted
+from swerve.data.splats.log_images import Picture, Pictures
+from swerve.eval.splat_quality.test_poses import ON_PATH, SHIFTS, Shift, places_of, shifted
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import inverse, yaw_of
 from swerve.scenes.viewpoints import prepare

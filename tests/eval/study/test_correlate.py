@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from swerve.eval.study.correlate import (
+from swerve.eval.study.correlation import (
     agreements,
     case_units,
     difference,

@@ -12,9 +12,9 @@ from study_samples import families_of, records
 
 from swerve.eval.study.findings import findings_of
 from swerve.eval.study.measures import OPEN_LOOP
-from swerve.eval.study.page import study_page
-from swerve.eval.study.records import stack
-from swerve.eval.study.tables import (
+from swerve.eval.study.study_page import study_page
+from swerve.eval.study.study_records import stack
+from swerve.eval.study.study_tables import (
     case_rows,
     difference_lines,
     intervals_table,

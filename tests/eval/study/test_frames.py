@@ -4,10 +4,10 @@ from simple_case import SHIFTS, simple_case
 from study_work import Steady
 
 from swerve.eval import build_context, pdms, two_stage
-from swerve.eval.pseudo.run import evaluate_case
-from swerve.eval.study.frames import half_seconds, starts_of, study_frames, thinned
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
 from swerve.eval.study.measures import OPEN_LOOP
-from swerve.eval.study.records import CaseRecord, stack
+from swerve.eval.study.open_loop import half_seconds, starts_of, study_frames, thinned
+from swerve.eval.study.study_records import CaseRecord, stack
 from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory

@@ -8,15 +8,15 @@ from flat_renderer import FlatRenderer
 from simple_case import DrawnViews, simple_case
 from study_work import SimpleBenchmark, Steady, load
 
-from swerve.data.files import to_json
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import to_json
+from swerve.eval.benchmark.renderers import own_renderers
 from swerve.eval.closed_loop import ClosedLoopOptions, drive
-from swerve.eval.closed_loop.grade import ROLLOUT_METRICS
-from swerve.eval.closed_loop.views import RolloutViews
-from swerve.eval.pseudo.kinds import own_renderers
-from swerve.eval.study.options import Member, StudyOptions
-from swerve.eval.study.run import PAGE, PLANNERS, SCATTER, STUDY, run_study
-from swerve.eval.study.work import study_case
+from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
+from swerve.eval.closed_loop.rollout_views import RolloutViews
+from swerve.eval.study.study_job import PAGE, PLANNERS, SCATTER, STUDY, run_study
+from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_worker import study_case
 from swerve.scenes import SwerveError
 
 OPTIONS = StudyOptions(traffic="log-replay", seconds=4.0, rate=1.0)

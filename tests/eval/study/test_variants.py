@@ -5,8 +5,8 @@ import pytest
 from study_samples import FOLLOW_UPS, families_of, records
 
 from swerve.eval import Frames, Group, epdms, two_stage
-from swerve.eval.aggregate import proximity_weights
-from swerve.eval.comfort import extended_comfort
+from swerve.eval.scoring.aggregate import proximity_weights
+from swerve.eval.scoring.comfort import extended_comfort
 from swerve.eval.study.measures import (
     displacement_errors,
     frame_scores,
@@ -16,7 +16,7 @@ from swerve.eval.study.measures import (
     open_loop_scores,
     quality,
 )
-from swerve.eval.study.records import CaseRecord, stack
+from swerve.eval.study.study_records import CaseRecord, stack
 from swerve.eval.study.variants import (
     Kernel,
     Recipe,

@@ -2,10 +2,10 @@ import pytest
 from photographed_source import PhotographedSource, write_photo
 from simple_source import SimpleSource
 
-from swerve.data.augment import AugmentOptions, augment
-from swerve.eval.context_job import write_contexts
-from swerve.eval.pseudo.build import build
-from swerve.eval.pseudo.options import BuildOptions
+from swerve.data.dataset import AugmentOptions, augment
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.context.context_job import write_contexts
 
 
 @pytest.fixture(autouse=True, scope="session")

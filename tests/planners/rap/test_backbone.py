@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 import safetensors.torch
 
 from swerve.planners.rap.backbone import build_backbone, require_timm
-from swerve.planners.rap.config import RapConfig
+from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes import MissingExtraError, SwerveError
 
 IMAGES = torch.randint(0, 256, (2, 3, 48, 80), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)

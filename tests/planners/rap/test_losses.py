@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from rap_views import turning_batch, without_photographs
 from simple_log import simple_log
 
-from swerve.data.stopwatch import Stopwatch
+from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval import build_context, score, yardstick
-from swerve.eval.judge import pdm_score
+from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.rap.alignment import (
     DomainClassifier,
     Teacher,
@@ -21,9 +21,9 @@ from swerve.planners.rap.alignment import (
     reverse_gradient,
     spatial_alignment,
 )
-from swerve.planners.rap.config import RapConfig
-from swerve.planners.rap.losses import imitation_loss, pose_distances, rap_losses, score_loss, scored
-from swerve.planners.rap.model import RapModel, RapOutput
+from swerve.planners.rap.rap_config import RapConfig
+from swerve.planners.rap.rap_losses import imitation_loss, pose_distances, rap_losses, score_loss, scored
+from swerve.planners.rap.rap_model import RapModel, RapOutput
 from swerve.planners.rap.scorer import best, expected_score
 from swerve.scenes import Scene, SwerveError
 

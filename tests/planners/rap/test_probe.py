@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.cli import app
-from swerve.data.augment import AugmentOptions, augment
+from swerve.data.dataset import AugmentOptions, augment
 from swerve.planners.rap import RapConfig, RapModel, save_rap
-from swerve.planners.rap.probe import alignment_of, feature_distances, features_of, folds_of
-from swerve.planners.rap.probe_pairs import fit_of, measure, pairs_of_logs, pairs_of_set
+from swerve.planners.rap.alignment_probe import alignment_of, feature_distances, features_of, folds_of
+from swerve.planners.rap.image_pairs import fit_of, measure, pairs_of_logs, pairs_of_set
 from swerve.scenes import SwerveError
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=2, height=40, width=72)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
+from swerve.data.sources.town.rig import town_rig
 from swerve.data.stream import camera_arrays
-from swerve.data.town.rig import town_rig
 from swerve.planners.rap.neck import camera_positions, patch_centres
 from swerve.planners.rap.projection import Rig, project, unproject
 from swerve.scenes import FORWARD, Camera, Lens, LensModel

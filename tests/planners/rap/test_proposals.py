@@ -13,11 +13,10 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.cli import app
-from swerve.eval.judge import Metric
-from swerve.eval.score import score
+from swerve.eval.scoring.score import score
+from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.rap import RapConfig, RapModel, RapPlanner, save_rap
-from swerve.planners.rap.page import calibration, drawing_of, legend, overview, proposals_page, scene_story, score_table
-from swerve.planners.rap.pictures import (
+from swerve.planners.rap.proposal_pictures import (
     clipped_ahead,
     color_bar,
     ground_of,
@@ -26,6 +25,15 @@ from swerve.planners.rap.pictures import (
     score_color,
 )
 from swerve.planners.rap.proposals import Proposals, proposals_in, proposals_on, spread_out
+from swerve.planners.rap.proposals_page import (
+    calibration,
+    drawing_of,
+    legend,
+    overview,
+    proposals_page,
+    scene_story,
+    score_table,
+)
 from swerve.probe_command import planner_name
 from swerve.scenes import FORWARD, Camera, SwerveError
 from swerve.scenes.transforms import rigid

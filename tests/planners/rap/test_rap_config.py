@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from swerve.planners.rap.config import RapConfig
+from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes import SwerveError
 
 

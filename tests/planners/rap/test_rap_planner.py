@@ -9,7 +9,7 @@ from observations import moving
 torch = pytest.importorskip("torch", reason="torch is an extra")
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an extra")
 
-from swerve.data.town.rig import town_rig
+from swerve.data.sources.town.rig import town_rig
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, RapModel, RapPlanner, load_rap, save_rap
 from swerve.planners.rap.inputs import inputs_of

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from typer.testing import CliRunner
 
 from swerve.cli import app
-from swerve.planners.rap.journal import METRICS, VALIDATION
-from swerve.planners.rap.train import CHECKPOINT, PLANNER
+from swerve.planners.rap.train_rap import CHECKPOINT, PLANNER
+from swerve.planners.rap.training_log import METRICS, VALIDATION
 
 SMALL = {
     **{"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "height": 40, "width": 72},

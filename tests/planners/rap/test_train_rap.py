@@ -11,13 +11,13 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from rap_child import CONFIG, stream_of
 
 from swerve.cli import app
-from swerve.eval.context_store import ContextStore
-from swerve.eval.score import yardstick
+from swerve.eval.context.context_store import ContextStore
+from swerve.eval.scoring.score import yardstick
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, views_of
-from swerve.planners.rap.journal import METRICS, VALIDATION
-from swerve.planners.rap.train import CHECKPOINT, Process, RunOptions, train_rap
-from swerve.planners.rap.training import RapTrainOptions
+from swerve.planners.rap.train_rap import CHECKPOINT, Process, RunOptions, train_rap
+from swerve.planners.rap.training_log import METRICS, VALIDATION
+from swerve.planners.rap.training_step import RapTrainOptions
 from swerve.scenes import SwerveError, Vehicle
 
 ALONE = Process(0, 1, torch.device("cpu"))

@@ -12,8 +12,8 @@ from simple_log import simple_log
 from swerve.eval import build_context, score, yardstick
 from swerve.planners.rap import RapConfig
 from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
-from swerve.planners.rap.journal import add_row, keep_rows
-from swerve.planners.rap.training import RapTrainOptions, Training, displacement
+from swerve.planners.rap.training_log import add_row, keep_rows
+from swerve.planners.rap.training_step import RapTrainOptions, Training, displacement
 from swerve.scenes import Scene, SwerveError
 
 CPU = torch.device("cpu")

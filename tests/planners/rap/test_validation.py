@@ -11,14 +11,14 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from rap_child import CONFIG, OPTIONS, stream_of
 
-from swerve.eval.context_store import ContextStore
-from swerve.eval.pseudo.evaluate import Entry, evaluate
-from swerve.eval.pseudo.results import read_results
-from swerve.eval.pseudo.store import open_benchmark
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.benchmark.evaluate.evaluate_job import Entry, evaluate
+from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.context.context_store import ContextStore
 from swerve.evaluate_command import made
 from swerve.planners.rap import RapConfig, RapModel, RapPlanner, load_rap, save_rap
-from swerve.planners.rap.journal import METRICS, VALIDATION
-from swerve.planners.rap.train import BEST, CHECKPOINT, Process, RunOptions, train_rap
+from swerve.planners.rap.train_rap import BEST, CHECKPOINT, Process, RunOptions, train_rap
+from swerve.planners.rap.training_log import METRICS, VALIDATION
 from swerve.planners.rap.validation import Validation, validate
 from swerve.scenes import MissingExtraError, SwerveError
 

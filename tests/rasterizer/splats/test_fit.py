@@ -7,14 +7,14 @@ import pytest
 import torch
 from splat_clouds import camera, random_gaussians
 
+from swerve.data.splats.optimization.densification import Watch, grown
+from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rates
+from swerve.data.splats.optimization.fit_scene import fit_scene
+from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
+from swerve.data.splats.optimization.parameters import gaussians_of, learning_gaussians, tensors_of
+from swerve.data.splats.optimization.ssim import psnr, ssim, ssim_by_convolution
+from swerve.data.splats.optimization.training_images import Depth, DepthKind, Shot
 from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, SplatScene, render_splats
-from swerve.rasterizer.splats.fit import fit_scene
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rates
-from swerve.rasterizer.splats.growth import Watch, grown
-from swerve.rasterizer.splats.parameters import gaussians_of, learning_gaussians, tensors_of
-from swerve.rasterizer.splats.shots import Depth, DepthKind, Shot
-from swerve.rasterizer.splats.similarity import psnr, ssim, ssim_by_convolution
-from swerve.rasterizer.splats.start import gaussians_at_points
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
 

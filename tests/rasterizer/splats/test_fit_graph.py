@@ -7,11 +7,11 @@ import pytest
 import splat_toys as toys
 from scipy.spatial.transform import Rotation
 
+from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rate, Rates
+from swerve.data.splats.optimization.fit_scene import fit_scene
+from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
 from swerve.rasterizer.splats import Gaussians, Sky, render_splats
-from swerve.rasterizer.splats.fit import fit_scene
-from swerve.rasterizer.splats.fit_options import FitOptions, Growth, Rate, Rates
-from swerve.rasterizer.splats.fit_state import FitState
-from swerve.rasterizer.splats.start import gaussians_at_points
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
 

@@ -3,7 +3,7 @@
 import numpy as np
 import splat_toys as toys
 
-from swerve.rasterizer.splats.memory import memory_of
+from swerve.data.splats.optimization.memory_estimate import memory_of
 
 
 def test_memory_by_hand():

@@ -6,12 +6,12 @@ import splat_toys as toys
 import torch
 from scipy.spatial.transform import Rotation
 
-from swerve.rasterizer.splats.fit_options import FitOptions, Rate, Rates
-from swerve.rasterizer.splats.graph import Drawing, drawn, exposures_of, graph_of, scene_of
-from swerve.rasterizer.splats.losses import depth_difference, exposed
-from swerve.rasterizer.splats.poses import refined, refined_poses, rotations_of
-from swerve.rasterizer.splats.regularity import distance_from_ground, ground_band, opacity_outside, thickness
-from swerve.rasterizer.splats.start import gaussians_at_points
+from swerve.data.splats.optimization.fit_options import FitOptions, Rate, Rates
+from swerve.data.splats.optimization.image_losses import depth_difference, exposed
+from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
+from swerve.data.splats.optimization.pose_deltas import refined, refined_poses, rotations_of
+from swerve.data.splats.optimization.regularization import distance_from_ground, ground_band, opacity_outside, thickness
+from swerve.data.splats.optimization.trainable_graph import Drawing, drawn, exposures_of, graph_of, scene_of
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid
 

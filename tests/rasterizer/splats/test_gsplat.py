@@ -12,8 +12,8 @@ from splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
 from swerve.rasterizer import backends
 from swerve.rasterizer.splats import Sky, SplatFrame, gsplat, render_splats
-from swerve.rasterizer.splats.differentiable import differentiable_splats
-from swerve.rasterizer.splats.gsplat import Library, Scene, library
+from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
+from swerve.rasterizer.splats.gsplat import Library, Scene, gsplat_library
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z
 
@@ -141,7 +141,7 @@ def test_a_build_that_fails_says_what_to_set(broken, monkeypatch):
     monkeypatch.setitem(sys.modules, "gsplat.cuda._backend", kernels)
     reason = "fatal error: cusparse.h: No such file" if broken else "no CUDA toolkit"
     with pytest.raises(SwerveError, match=f"cannot be built: {reason}.*CUDA_HOME.*TORCH_CUDA_ARCH_LIST.*CPATH"):
-        library.load_library()
+        gsplat_library.load_library()
 
 
 def test_views_are_written_over():

@@ -11,10 +11,10 @@ from splat_clouds import camera, random_gaussians
 from splat_sums import tensors_of
 
 from swerve.rasterizer.splats import read_ply
-from swerve.rasterizer.splats.draw import cloud_of
 from swerve.rasterizer.splats.harmonics import basis
 from swerve.rasterizer.splats.pipeline import lay_out, view_point
 from swerve.rasterizer.splats.project_kernels import DEPTH, SLOPE, A, H, U, V
+from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import Lens, LensModel
 from swerve.scenes.transforms import inverse
 

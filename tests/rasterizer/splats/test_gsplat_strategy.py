@@ -7,11 +7,11 @@ import splat_toys as toys
 import standin_gsplat
 import torch
 
+from swerve.data.splats.optimization.fit_options import FitOptions
+from swerve.data.splats.optimization.fit_scene import fit_scene
+from swerve.data.splats.optimization.fit_state import FitState
 from swerve.rasterizer import backends
-from swerve.rasterizer.splats import Gaussians, fitting, gsplat
-from swerve.rasterizer.splats.fit import fit_scene
-from swerve.rasterizer.splats.fit_options import FitOptions
-from swerve.rasterizer.splats.fit_state import FitState
+from swerve.rasterizer.splats import Gaussians, gsplat
 from swerve.rasterizer.splats.gsplat import Library
 from swerve.scenes import SwerveError
 

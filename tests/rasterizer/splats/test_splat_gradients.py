@@ -9,7 +9,7 @@ import torch
 from splat_clouds import LENSES, camera, random_gaussians
 
 from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
-from swerve.rasterizer.splats.differentiable import differentiable_splats
+from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z
 
 NAMES = tuple(field.name for field in fields(Gaussians))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points, gaussians_on_surfaces
 from swerve.rasterizer import Style, render
 from swerve.rasterizer.splats import SplatFrame, render_splats
-from swerve.rasterizer.splats.start import gaussians_at_points, gaussians_on_surfaces
 from swerve.scenes import FORWARD, Camera, SwerveError
 from swerve.scenes.primitives import Face, Primitives, Semantic
 from swerve.scenes.primitives.cuboids import cuboids

@@ -1,0 +1,16 @@
+"""Training sets: the augmentation job, and samples as shards hold them."""
+
+from swerve.data.dataset.augment_job import AugmentReport, augment
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.calibration import camera_from_ego, camera_of
+from swerve.data.dataset.shards import dataset_digest, read_samples
+
+__all__ = [
+    "AugmentOptions",
+    "AugmentReport",
+    "augment",
+    "camera_from_ego",
+    "camera_of",
+    "dataset_digest",
+    "read_samples",
+]

@@ -1,0 +1,80 @@
+"""Logs in, a training set out."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.augment_worker import AugmentWork
+from swerve.data.dataset.gpu_encoding import jpeg_packages
+from swerve.data.dataset.manifest import write_manifest
+from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_unnamed_shards
+from swerve.data.jobs import job_config, log_names, open_job, run_work, usable_cores
+from swerve.data.sources.source import Source
+from swerve.data.storage.files import to_json, told_where, write_atomically
+from swerve.rasterizer.backends import drawing_packages, resolved
+
+# Packages whose version may change what is drawn, encoded or written (llvmlite compiles what numba draws with).
+_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "simplejpeg", "zlib-ng")
+
+
+@dataclass(frozen=True)
+class AugmentReport:
+    """How a job ended.
+
+    Attributes:
+        summary: counts over the whole set, as in summary.json.
+        timing: of this run alone, as in timing.json.
+    """
+
+    summary: dict[str, Any]
+    timing: dict[str, Any]
+
+
+def augment(
+    sources: Sequence[Source],
+    folder: Path,
+    options: AugmentOptions,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> AugmentReport:
+    """Draws every viewpoint of every scene of the logs into WebDataset shards with a manifest (docs/formats.md).
+
+    The set's bytes depend on the logs and the options alone, not on the number of workers. A job that was stopped or
+    killed goes on where it was when it is called again, and makes failed parts anew.
+
+    Args:
+        sources: of the logs.
+        folder: of the set; a new or empty one, or one of the same job.
+        options: what to make.
+        workers: processes; one per usable core if None. With fewer, the cores left over encode beside the drawing.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: the sources hold no log or one twice, the folder is not this job's or cannot be written, or there
+            is no such back end on this machine.
+    """
+    owners = log_names(sources)
+    logs = [(sources[number].kind, name) for name, number in owners.items()]
+    backend = resolved(options.backend)
+    options = replace(options, backend=backend)
+    packages = (*_PACKAGES, *drawing_packages(backend), *jpeg_packages(options))
+    with open_job(folder, job_config(asdict(options), logs, packages), layout_of(options)):
+        with told_where(folder):
+            remove_unnamed_shards(folder)
+            finished = finished_chunks(folder, options)
+        work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers))
+        outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
+        with told_where(folder):
+            summary = write_manifest(folder, read_records(folder), outcome.failures)
+            write_atomically(folder / "timing.json", to_json(outcome.timing))
+    return AugmentReport(summary, outcome.timing)
+
+
+def _threads(workers: int | None) -> int:
+    """Of each worker, so that all of them together fill the cores; what is made does not depend on it."""
+    cores = usable_cores()
+    return max(cores // max(workers or cores, 1), 1)

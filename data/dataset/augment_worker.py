@@ -1,0 +1,250 @@
+"""One part of a log becomes one shard and the record that says so."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.capture import chosen_cameras
+from swerve.data.dataset.manifest import Record, write_record
+from swerve.data.dataset.sample import Drawer, draw_sample, split_of
+from swerve.data.dataset.sample_encoder import SampleEncoder
+from swerve.data.dataset.set_layout import record_path, refuse_other_split, save_still
+from swerve.data.dataset.shards import Sample, ShardWriter
+from swerve.data.dataset.synthetic_photos import StandIns
+from swerve.data.jobs import Failure, Made, Report, part_stem
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.sources.default_rigs import default_rig
+from swerve.data.sources.source import Source
+from swerve.data.storage.files import commit, part_of
+from swerve.scenes import Log, Scene, SwerveError, windows_of
+from swerve.scenes.primitives import build_static
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare, viewpoints
+
+# Waits for a sample, or for why there is none.
+_Pending = Callable[[], Sample | Failure]
+
+
+@dataclass(frozen=True)
+class AugmentWork:
+    """What every worker is told once.
+
+    Attributes:
+        folder: the set.
+        sources: where logs come from.
+        owners: number of the source of each log.
+        options: what to make.
+        threads: of each worker; see `SampleEncoder`.
+    """
+
+    folder: Path
+    sources: tuple[Source, ...]
+    owners: dict[str, int]
+    options: AugmentOptions
+    threads: int
+
+    def open(self, log: str, watch: Stopwatch) -> "AugmentLog":
+        """Loads a log.
+
+        Raises:
+            SwerveError: the log cannot be read, lacks a camera, is too short for a single scene, or has changed its
+                split since earlier parts of it were made.
+        """
+        return _open_log(self, log, watch)
+
+
+@dataclass(frozen=True)
+class AugmentLog:
+    """A loaded log and what is made of it once.
+
+    Attributes:
+        folder: the set.
+        log: the log.
+        scenes: all of them.
+        broken: windows that are no scenes because of a gap in time.
+        geometry: what the viewpoints need of the log.
+        drawer: of its map.
+        options: what to make.
+        threads: see `SampleEncoder`.
+        watch: measures the stages.
+    """
+
+    folder: Path
+    log: Log
+    scenes: list[Scene]
+    broken: list[Scene]
+    geometry: LogGeometry
+    drawer: Drawer
+    options: AugmentOptions
+    threads: int
+    watch: Stopwatch
+
+    @property
+    def chunks(self) -> int:
+        """Parts that the log is made in."""
+        return -(-len(self.scenes) // self.options.shard_scenes)
+
+    def make(self, chunk: int, report: Report) -> Made:
+        """Makes one part: its shard, then its record, which says that it is finished.
+
+        Args:
+            chunk: which part.
+            report: is called before each scene.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        record = _make_part(self, chunk, report)
+        return Made(len(record.rows), record.failures)
+
+
+def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
+    """As `AugmentWork.open`."""
+    options = work.options
+    with watch.measure("loading"):
+        log = work.sources[work.owners[name]].load(name)
+        refuse_other_split(work.folder, name, split_of(log, options))
+        if options.rig == "default":
+            log = replace(log, cameras=default_rig(), photos=())
+        chosen_cameras(log, log.cameras, options.cameras)
+        scenes, broken = windows_of(log, options.history, options.future, options.every)
+        if not scenes:
+            raise SwerveError(_no_scene(log, options, len(broken)))
+    with watch.measure("viewpoints"):
+        geometry = prepare(log)
+    with watch.measure("drawing"):
+        stand_ins = StandIns(log, options) if options.photos else None
+        kept = 2 if work.threads > 1 else 1
+        drawer = Drawer(build_static(log.road_map), options, watch, stand_ins, kept)
+    return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch)
+
+
+def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
+    """Why a log has no scene."""
+    seconds, wanted = (log.times_us[-1] - log.times_us[0]) * 1e-6, options.history + options.future
+    reason = f"lasts {seconds:.1f} s: too short for a scene of {wanted:g} s"
+    if broken:
+        reason = f"has gaps in time: none of its {broken} scenes of {wanted:g} s is free of them"
+    return f"log {log.name} {reason}. Use a shorter --history and --future, or `swerve show` for a single frame"
+
+
+def _make_part(opened: AugmentLog, chunk: int, report: Report) -> Record:
+    """As `AugmentLog.make`; returns the record as it was written."""
+    size_of_part = opened.options.shard_scenes
+    scenes = opened.scenes[chunk * size_of_part : (chunk + 1) * size_of_part]
+    split = split_of(opened.log, opened.options)
+    shard = f"{split}/{part_stem(opened.log.name, chunk)}.tar"
+    # Counted once for the whole log.
+    gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []
+    made = _Outcomes([], gaps, [])
+    if chunk == 0 and opened.options.rasters == "drawn":
+        with opened.watch.measure("writing"):
+            save_still(opened.folder, opened.log.name, opened.drawer.still)
+    with ShardWriter(opened.folder / shard, split) as writer:
+        _write_scenes(opened, scenes, report, writer, made)
+        with opened.watch.measure("writing"):
+            size, sha256 = writer.finish()
+    record = Record(
+        log=opened.log.name,
+        chunk=chunk,
+        chunks=opened.chunks,
+        split=split,
+        shard=shard,
+        size=size,
+        sha256=sha256,
+        rows=tuple({**row, "shard": shard} for row in made.rows),
+        rejections=tuple(made.rejections),
+        failures=tuple(made.failures),
+    )
+    with opened.watch.measure("writing"):
+        return _committed(opened.folder, record)
+
+
+class _Outcomes(NamedTuple):
+    """What became of the scenes so far, as in `Record`."""
+
+    rows: list[dict[str, Any]]
+    rejections: list[tuple[str, str, int, str]]
+    failures: list[Failure]
+
+
+def _write_scenes(
+    opened: AugmentLog, scenes: Sequence[Scene], report: Report, writer: ShardWriter, made: _Outcomes
+) -> None:
+    """Appends the scenes' samples to the shard, and what became of them to `made`.
+
+    While other threads encode a sample, this one draws the next, and no more: two samples are in memory at most. So a
+    fault of the program in encoding is reported at the scene whose turn it is, which may be the one after.
+    """
+    pending = deque[_Pending]()
+
+    def take() -> None:
+        outcome = pending.popleft()()
+        if isinstance(outcome, Failure):
+            made.failures.append(outcome)
+            return
+        with opened.watch.measure("writing"):
+            writer.add(outcome)
+        made.rows.append(outcome.row)
+
+    with SampleEncoder(opened.options, opened.threads, opened.watch) as encoder:
+        for number, scene in enumerate(scenes):
+            report(scene.token, len(made.rows), number / len(scenes))
+            for started in _started(opened, scene, encoder, made):
+                pending.append(started)
+                if len(pending) > encoder.ahead:
+                    take()
+        while pending:
+            take()
+
+
+def _committed(folder: Path, record: Record) -> Record:
+    """Names the shard, or removes it if it is empty; then writes the record."""
+    shard = folder / record.shard
+    if record.rows:
+        commit(shard)
+    else:
+        part_of(shard).unlink()
+        shard.unlink(missing_ok=True)
+        record = replace(record, shard="", size=0, sha256="")
+    write_record(record_path(folder, record.log, record.chunk), record)
+    return record
+
+
+def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Outcomes) -> Iterator[_Pending]:
+    """Draws the scene's viewpoints, one by one; what is given for each waits for its sample."""
+    options = opened.options
+    kinds = [ViewpointKind(view) for view in options.views]
+    try:
+        with opened.watch.measure("viewpoints"):
+            seats, rejected = viewpoints(scene, kinds, options.viewpoints, options.seed, opened.geometry)
+    except SwerveError as error:
+        yield partial(_failure, scene, "", error)
+        return
+    made.rejections.extend((scene.token, one.kind.value, one.index, one.reason) for one in rejected)
+    for viewpoint in seats:
+        yield _start(opened, viewpoint, encoder)
+
+
+def _start(opened: AugmentLog, viewpoint: Viewpoint, encoder: SampleEncoder) -> _Pending:
+    """Draws a viewpoint and begins to encode it. What is returned gives the sample, or says why there is none."""
+    failed = partial(_failure, viewpoint.scene, f"{viewpoint.kind.value} {viewpoint.index}")
+    try:
+        encoded = encoder.start(draw_sample(viewpoint, opened.drawer, opened.options))
+    except SwerveError as error:
+        return partial(failed, error)
+
+    def finish() -> Sample | Failure:
+        try:
+            return encoded()
+        except SwerveError as error:
+            return failed(error)
+
+    return finish
+
+
+def _failure(scene: Scene, viewpoint: str, error: SwerveError) -> Failure:
+    return Failure(scene.log.name, scene.token, viewpoint, str(error))

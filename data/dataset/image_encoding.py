@@ -1,0 +1,103 @@
+"""Images to bytes and back: JPEG or PNG for looks, lossless PNG for depth and labels.
+
+PNG is written here and not by Pillow: rasters are flat, so that one fixed row filter and zlib-ng's level 2 make smaller
+files in a tenth of the time. Eight 1920x1120 rasters of an Argoverse 2 log, per image: 1.3 ms and 20 kB; Pillow at its
+quickest 18 ms and 43 kB; a JPEG of quality 90 4.5 ms and 120 kB.
+"""
+
+import io
+import struct
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+from jaxtyping import Float, Int32, UInt8, UInt16
+from PIL import Image
+from zlib_ng import zlib_ng
+
+from swerve.data.dataset import image_encoding_kernels
+
+ImageFormat = Literal["jpeg", "png"]
+EXTENSIONS: dict[str, str] = {"jpeg": "jpg", "png": "png"}
+
+DEPTH_UNITS_PER_METRE = 256
+FARTHEST = 65535
+
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_COLOR_TYPES = {1: 0, 3: 2}
+_ROW_FILTER_UP = 2
+_ZLIB_LEVEL = 2
+
+
+def encode_image(image: UInt8[np.ndarray, "h w 3"], image_format: ImageFormat, quality: int = 90) -> bytes:
+    """An RGB image as a JPEG (no chroma subsampling: lines of one colour stay sharp) or a PNG file.
+
+    Args:
+        image: rows from the top.
+        image_format: "jpeg" or "png".
+        quality: of the JPEG, 1 to 100.
+    """
+    if image_format == "png":
+        return encode_png(image)
+    rows = np.ascontiguousarray(image)
+    return simplejpeg.encode_jpeg(rows, quality=quality, colorspace="RGB", colorsubsampling="444", fastdct=False)
+
+
+def decode_image(encoded: bytes) -> np.ndarray:
+    """The pixels of a JPEG or PNG file: (h, w, 3) uint8, or (h, w) uint8 or uint16 of a PNG with one channel."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        pixels = np.asarray(image)
+    return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
+
+
+def encode_depth(depth: Float[np.ndarray, "h w"]) -> bytes:
+    """Depth in metres as a 16-bit PNG in units of 1/256 m, rounded: off by 2 mm at most.
+
+    0 is "nothing there" (depth that is not finite, or below half a unit); 65535 is 255.996 m or more.
+    """
+    units = np.empty(depth.shape, np.uint16)
+    image_encoding_kernels.depth_units(depth, DEPTH_UNITS_PER_METRE, FARTHEST, units)
+    return encode_png(units)
+
+
+def decode_depth(encoded: bytes) -> Float[np.ndarray, "h w"]:
+    """Depth in metres as float32; infinite where nothing is."""
+    units = decode_image(encoded)
+    return np.where(units == 0, np.inf, units / DEPTH_UNITS_PER_METRE).astype(np.float32)
+
+
+def encode_instance(instance: Int32[np.ndarray, "h w"]) -> bytes:
+    """Instance numbers as an 8-bit RGB PNG: number = r + 256 g + 65536 b, COCO's panoptic convention.
+
+    Raises:
+        ValueError: a number is negative or needs more than 24 bits.
+    """
+    pixels = np.empty((*instance.shape, 3), np.uint8)
+    if not image_encoding_kernels.instance_bytes(instance, pixels):
+        raise ValueError(f"instance numbers {instance.min()}..{instance.max()} do not fit into 24 bits")
+    return encode_png(pixels)
+
+
+def decode_instance(encoded: bytes) -> Int32[np.ndarray, "h w"]:
+    """The numbers that `encode_instance` wrote."""
+    return decode_image(encoded).astype(np.int32) @ np.array([1, 256, 65536], np.int32)
+
+
+def encode_png(pixels: UInt8[np.ndarray, "h w"] | UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:
+    """A PNG file (ISO/IEC 15948): grey of 8 or 16 bits, or 8-bit RGB; row filter "up"."""
+    height, width = pixels.shape[:2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    big_endian = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))
+    rows = big_endian.view(np.uint8).reshape(height, -1)
+    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = _ROW_FILTER_UP
+    filtered[:1, 1:] = rows[:1]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, _COLOR_TYPES[channels], 0, 0, 0)
+    body = zlib_ng.compress(filtered, _ZLIB_LEVEL)
+    return _PNG_START + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    """Length, kind, body and checksum."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib_ng.crc32(kind + body))

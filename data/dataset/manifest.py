@@ -1,0 +1,138 @@
+"""What is in a set: a record beside every shard, and the manifest made of all records."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swerve.data.jobs import Failure, write_failures
+from swerve.data.storage.files import commit, part_of, to_json, write_atomically
+from swerve.scenes import Split
+
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("shard", pa.string()),
+        ("split", pa.string()),
+        ("source", pa.string()),
+        ("log", pa.string()),
+        ("token", pa.string()),
+        ("time_us", pa.int64()),
+        ("kind", pa.string()),
+        ("index", pa.int32()),
+        ("command", pa.string()),
+        ("speed", pa.float64()),
+        ("coverage", pa.float64()),
+        ("boxes", pa.int32()),
+        ("photos", pa.int32()),
+        ("parameters", pa.string()),
+    ]
+)
+
+_ROWS_PER_GROUP = 50_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one part of a log.
+
+    Attributes:
+        log: the log's name.
+        chunk: number of the part.
+        chunks: number of parts of the log.
+        split: of the log.
+        shard: path of the tar in the set; empty if the part gave no sample.
+        size: of the tar in bytes.
+        sha256: of the tar.
+        rows: the manifest's lines, in the order of the samples.
+        rejections: (token, kind, index, reason) of each viewpoint that was tried and not used; of kind "scene", reason
+            "time_gap", in the first part: moments of the log that made no scene because of a gap in time.
+        failures: samples that could not be made; a part that has any is made anew by the next run.
+    """
+
+    log: str
+    chunk: int
+    chunks: int
+    split: Split
+    shard: str
+    size: int
+    sha256: str
+    rows: tuple[dict[str, Any], ...]
+    rejections: tuple[tuple[str, str, int, str], ...]
+    failures: tuple[Failure, ...]
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Writes a record as JSON, whole or not at all."""
+    write_atomically(path, to_json(asdict(record)))
+
+
+def read_record(path: Path) -> Record:
+    """The record of `write_record`."""
+    fields = json.loads(path.read_bytes())
+    fields["rows"] = tuple(fields["rows"])
+    fields["rejections"] = tuple(tuple(rejection) for rejection in fields["rejections"])
+    fields["failures"] = tuple(Failure(**failure) for failure in fields["failures"])
+    return Record(**fields)
+
+
+def write_manifest(folder: Path, records: Iterable[Record], failures: Sequence[Failure]) -> dict[str, Any]:
+    """Writes manifest.parquet, failures.json and summary.json of a set; returns the summary.
+
+    Args:
+        folder: the set.
+        records: of all its parts; rows stand in their order. Only one is held at a time.
+        failures: of parts that have no record, most often whole logs.
+    """
+    counts, failed, rows = Counts(), list(failures), list[dict[str, Any]]()
+    with pq.ParquetWriter(part_of(folder / "manifest.parquet"), SCHEMA, compression="zstd") as writer:
+        for record in records:
+            counts.add(record)
+            failed += record.failures
+            rows += record.rows
+            if len(rows) >= _ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+                rows.clear()
+        writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+    summary = counts.summary(len(failed))
+    write_failures(folder, failed)
+    write_atomically(folder / "summary.json", to_json(summary))
+    commit(folder / "manifest.parquet")
+    return summary
+
+
+class Counts:
+    """Counts over records."""
+
+    def __init__(self) -> None:
+        self._logs, self._kinds, self._splits = set[str](), Counter[str](), Counter[str]()
+        self._rejections, self._sizes = Counter[tuple[str, str]](), list[int]()
+
+    def add(self, record: Record) -> None:
+        """Counts one more record."""
+        self._logs.add(record.log)
+        self._kinds.update(row["kind"] for row in record.rows)
+        self._splits.update(row["split"] for row in record.rows)
+        self._rejections.update((kind, reason) for _, kind, _, reason in record.rejections)
+        self._sizes += [record.size] if record.shard else []
+
+    def summary(self, failures: int) -> dict[str, Any]:
+        """The counts as JSON holds them."""
+        rejections: dict[str, dict[str, int]] = {}
+        for (kind, reason), count in sorted(self._rejections.items()):
+            rejections.setdefault(kind, {})[reason] = count
+        return {
+            "samples": self._kinds.total(),
+            "samples_by_kind": dict(self._kinds),
+            "samples_by_split": dict(self._splits),
+            "rejections": rejections,
+            "failures": failures,
+            "logs": len(self._logs),
+            "shards": len(self._sizes),
+            "bytes": sum(self._sizes),
+        }

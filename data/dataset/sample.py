@@ -1,0 +1,272 @@
+"""A sample: everything a planner is trained with at one viewpoint, as files (docs/formats.md)."""
+
+import io
+import json
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.capture import Capture, captures_of
+from swerve.data.dataset.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
+from swerve.data.dataset.image_encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
+from swerve.data.dataset.shards import FORMAT, Sample
+from swerve.data.dataset.stored_snapshots import MEMBER, capture_groups, moments_to_bytes, moving_at
+from swerve.data.dataset.synthetic_photos import StandIn, StandIns
+from swerve.data.dataset.targets import Arrays, trajectory_arrays
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import safe_name
+from swerve.rasterizer import Backdrop, Style, View
+from swerve.scenes import Camera, Log, Photo, Split
+from swerve.scenes.primitives import Primitives, build_dynamic
+from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
+from swerve.scenes.viewpoints import Viewpoint
+
+STYLES = {"rap": Style.rap, "surfaces": Style.surfaces}
+
+
+class Drawer:
+    """Draws viewpoints of one log; keeps what stands still, and the memory of the images.
+
+    Args:
+        static: the log's map.
+        options: what to draw and how.
+        watch: measures "drawing", and "encoding" where JPEGs are made on the GPU.
+        stand_ins: draws what stands in for photographs, where it is wanted.
+        kept: so many calls of `draw` have memory of their own; then it is used again, in turn.
+    """
+
+    def __init__(
+        self,
+        static: Primitives,
+        options: AugmentOptions,
+        watch: Stopwatch,
+        stand_ins: StandIns | None = None,
+        kept: int = 1,
+    ) -> None:
+        self.still, self._watch, self._stand_ins = static, watch, stand_ins
+        self._backdrop = Backdrop(static, options.backend)
+        self._style = STYLES[options.style](samples=options.samples)
+        self._outputs = ("rgb", *options.extra)
+        self._jpegs = GpuJpegs(options.quality) if jpeg_packages(options) else None
+        self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))
+
+    def draw(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> list[View]:
+        """One view per capture; valid until the next call but `kept` - 1. Agents stand where they were at its time.
+
+        With JPEGs made on the GPU they are `EncodedView`s.
+        """
+        self._canvases.rotate()
+        views = dict[int, View]()
+        for rows in capture_groups(captures):
+            group = [captures[row] for row in rows]
+            views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
+        return [views[row] for row in range(len(captures))]
+
+    def photograph(self, viewpoint: Viewpoint, captures: tuple[Capture, ...]) -> tuple[Capture, ...]:
+        """The captures with what stands in for their photographs; as they are where none is wanted."""
+        if self._stand_ins is None:
+            return captures
+        with self._watch.measure("photographs"):
+            return self._stand_ins.beside(viewpoint, captures)
+
+    def _draw_together(self, viewpoint: Viewpoint, group: Sequence[Capture]) -> list[View]:
+        """Captures of one time and pose."""
+        cameras, pose = [capture.camera for capture in group], group[0].world_from_ego[None]
+        with self._watch.measure("drawing"):
+            moving = build_dynamic(*moving_at(viewpoint, group[0].time_us), 0)
+            if self._jpegs is None:
+                return self._draw_on_canvas(moving, cameras, pose)
+            # All of them: then the GPU is done, and the time of the JPEGs is theirs alone.
+            passes = list(self._backdrop.passes_on_gpu(moving, cameras, pose, self._style, self._outputs))
+        with self._watch.measure("encoding"):
+            jpegs = self._jpegs.encode([one.image("rgb", row) for one in passes for row in range(len(one.shapes))])
+        with self._watch.measure("drawing"):
+            rest = [image for one in passes for image in one.to_host(self._outputs[1:])]
+        return [
+            EncodedView(camera, pose[0], jpeg=jpeg, **images)
+            for camera, jpeg, images in zip(cameras, jpegs, rest, strict=True)
+        ]
+
+    def _draw_on_canvas(
+        self, moving: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "1 4 4"]
+    ) -> list[View]:
+        """Into the memory of an earlier call, if there is one."""
+        places = [(camera.name, camera.width, camera.height) for camera in cameras]
+        canvases = self._canvases[0]
+        canvas = [[canvases[place] for place in places]] if all(place in canvases for place in places) else None
+        drawn = self._backdrop.render(moving, cameras, pose, self._style, self._outputs, canvas)
+        canvases.update(zip(places, drawn[0], strict=True))
+        return drawn[0]
+
+
+@dataclass(frozen=True)
+class DrawnSample:
+    """A viewpoint with its images, before they are encoded.
+
+    Attributes:
+        viewpoint: the seat.
+        captures: when and from where each image was taken.
+        views: the image of each capture; without any content where rasters are not stored.
+    """
+
+    viewpoint: Viewpoint
+    captures: tuple[Capture, ...]
+    views: list[View]
+
+
+def draw_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions) -> DrawnSample:
+    """Draws a viewpoint.
+
+    Args:
+        viewpoint: the seat.
+        drawer: of the viewpoint's log; its views stay its own, see `Drawer.draw`.
+        options: what to make.
+    """
+    captures = drawer.photograph(viewpoint, captures_of(viewpoint, options.cameras, options.size))
+    if options.rasters == "drawn":
+        return DrawnSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
+    return DrawnSample(viewpoint, captures, drawer.draw(viewpoint, captures))
+
+
+def encode_numbers(drawn: DrawnSample, options: AugmentOptions) -> Sample:
+    """The sample without its images: its JSON, its arrays, its line in the manifest."""
+    viewpoint = drawn.viewpoint
+    boxes, details = box_arrays(viewpoint), _details(viewpoint, drawn.captures, options)
+    members = {
+        "npz": _npz({**trajectory_arrays(viewpoint, options.history, options.future), **boxes}),
+        "json": json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(),
+    }
+    if options.rasters == "drawn":
+        members[MEMBER] = moments_to_bytes(viewpoint, drawn.captures, options)
+    return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
+
+
+def encode_view(capture: Capture, view: View, options: AugmentOptions) -> dict[str, bytes]:
+    """The files of one camera: what was drawn, and the photograph beside it.
+
+    Raises:
+        SwerveError: the file of the photograph cannot be read.
+    """
+    name, members = safe_name(capture.camera.name), dict[str, bytes]()
+    extension = EXTENSIONS[options.image_format]
+    if isinstance(view, EncodedView):
+        members[f"{name}.{extension}"] = view.jpeg
+    elif view.rgb is not None:
+        members[f"{name}.{extension}"] = encode_image(view.rgb, options.image_format, options.quality)
+    if view.depth is not None:
+        members[f"{name}.depth.png"] = encode_depth(view.depth)
+    if view.semantic is not None:
+        members[f"{name}.semantic.png"] = encode_png(view.semantic)
+    if view.instance is not None:
+        members[f"{name}.instance.png"] = encode_instance(view.instance)
+    if capture.photo is not None:
+        content = capture.photo.read()
+        members[f"{name}.photo.{_photo_extension(content)}"] = content
+    return members
+
+
+def split_of(log: Log, options: AugmentOptions) -> Split:
+    """The log's split; the option's where the source does not say. Every viewpoint of a log shares it."""
+    return log.split or options.split
+
+
+def sample_key(viewpoint: Viewpoint) -> str:
+    """Log, token, kind and index: unique in a set."""
+    scene = viewpoint.scene
+    return f"{safe_name(scene.log.name)}-{scene.token}-{viewpoint.kind.value}-{viewpoint.index}"
+
+
+def box_arrays(viewpoint: Viewpoint) -> Arrays:
+    """The neighbours that are annotated now, in the ego frame; velocities over ground, along the ego's axes."""
+    now = viewpoint.scene.history
+    rows = np.flatnonzero(viewpoint.tracks.valid[:, now])
+    tracks = viewpoint.tracks.at(slice(now, now + 1)).of(rows)
+    ego_from_world = inverse(viewpoint.world_from_ego)
+    boxes = ego_from_world @ upright(tracks.positions[:, 0], tracks.headings[:, 0])
+    ground = np.pad(tracks.velocities[:, 0], ((0, 0), (0, 1)))
+    return {
+        "box_id": np.array(tracks.ids, np.str_),
+        "box_instance": (rows + 1).astype(np.int32),
+        "box_class": tracks.classes,
+        "box_center": transform_points(ego_from_world, tracks.positions[:, 0]).astype(np.float32),
+        "box_size": tracks.sizes[:, 0].astype(np.float32),
+        "box_heading": yaw_of(boxes).astype(np.float32),
+        "box_velocity": (ground @ ego_from_world[:3, :3].T)[:, :2].astype(np.float32),
+    }
+
+
+def _photo_extension(content: bytes) -> str:
+    """By the first bytes of the file."""
+    return "png" if content.startswith(b"\x89PNG") else "jpg"
+
+
+def _npz(arrays: Arrays) -> bytes:
+    """NumPy's archive, uncompressed; its time stamps are fixed."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: AugmentOptions) -> dict[str, Any]:
+    """What stands in the sample's JSON."""
+    scene = viewpoint.scene
+    return {
+        "key": sample_key(viewpoint),
+        "kind": viewpoint.kind.value,
+        "index": viewpoint.index,
+        "parameters": viewpoint.parameters,
+        "coverage": viewpoint.coverage,
+        "command": viewpoint.command.name.lower(),
+        "source": scene.log.source,
+        "log": scene.log.name,
+        "token": scene.token,
+        "time_us": int(scene.log.times_us[scene.now]),
+        "split": split_of(scene.log, options),
+        "seed": options.seed,
+        "style": options.style,
+        "format": FORMAT,
+        "version": version("swerve"),
+        "vehicle": asdict(viewpoint.vehicle),
+        "world_from_ego": viewpoint.world_from_ego.tolist(),
+        "origin": list(scene.log.origin),
+        "cameras": [_camera(viewpoint, capture) for capture in captures],
+    }
+
+
+def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
+    """Calibration of an image, and the time and pose at which it was taken."""
+    camera, lens = capture.camera, capture.camera.lens
+    now_from_capture = (
+        inverse(viewpoint.world_from_ego) @ capture.world_from_ego if isinstance(capture.photo, Photo) else np.eye(4)
+    )
+    return {
+        "name": camera.name,
+        "member": safe_name(camera.name),
+        **{name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")},
+        "lens": lens.model.name.lower(),
+        "coefficients": list(lens.coefficients),
+        "ego_from_camera": camera.ego_from_camera.tolist(),
+        "time_us": int(capture.time_us),
+        "now_from_capture": now_from_capture.tolist(),
+        "photo": capture.photo is not None,
+        "stand_in": isinstance(capture.photo, StandIn),
+    }
+
+
+def _row(details: dict[str, Any], viewpoint: Viewpoint, boxes: int) -> dict[str, Any]:
+    """The sample's line in the manifest; the shard is filled in by who writes it."""
+    names = ("key", "split", "source", "log", "token", "time_us", "kind", "index", "command", "coverage")
+    velocity: Float[np.ndarray, "2"] = viewpoint.ego.velocity[-1]
+    return {
+        **{name: details[name] for name in names},
+        "speed": float(np.hypot(*velocity)),
+        "boxes": boxes,
+        "photos": sum(camera["photo"] for camera in details["cameras"]),
+        "parameters": json.dumps(details["parameters"], sort_keys=True, allow_nan=False),
+    }

@@ -1,0 +1,74 @@
+"""Encoding beside drawing: samples become bytes in threads of their own while the next one is drawn."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import TypeVar
+
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.sample import DrawnSample, encode_numbers, encode_view
+from swerve.data.dataset.shards import Sample
+from swerve.data.jobs.stopwatch import Stopwatch
+
+_T = TypeVar("_T")
+
+
+class SampleEncoder:
+    """Encodes drawn samples, to the same bytes with any number of threads.
+
+    Args:
+        options: what to make.
+        threads: of the worker: one draws, all others encode; a single one does both in turn.
+        watch: measures "encoding", of all threads together.
+
+    Attributes:
+        ahead: how many samples may be drawn before the one that was started first is waited for.
+    """
+
+    def __init__(self, options: AugmentOptions, threads: int, watch: Stopwatch) -> None:
+        self._options, self._watch = options, watch
+        self._pool = ThreadPoolExecutor(threads - 1, "encoding") if threads > 1 else None
+        self.ahead = 1 if self._pool else 0
+
+    def start(self, drawn: DrawnSample) -> Callable[[], Sample]:
+        """Begins to encode a sample, whose views must not change until the end.
+
+        Returns:
+            waits for the end; raises what is raised below if that came up in another thread.
+
+        Raises:
+            SwerveError: the file of a photograph cannot be read.
+        """
+        pairs = zip(drawn.captures, drawn.views, strict=True)
+        images = [self._begin(partial(encode_view, capture, view, self._options)) for capture, view in pairs]
+        numbers = self._begin(partial(encode_numbers, drawn, self._options))
+        return partial(_whole, numbers, images)
+
+    def _begin(self, task: Callable[[], _T]) -> Future[_T]:
+        """In another thread, or here and at once if there is none."""
+        if self._pool is not None:
+            return self._pool.submit(self._timed, task)
+        done = Future[_T]()
+        done.set_result(self._timed(task))
+        return done
+
+    def _timed(self, task: Callable[[], _T]) -> _T:
+        with self._watch.measure("encoding"):
+            return task()
+
+    def __enter__(self) -> "SampleEncoder":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def _whole(numbers: Future[Sample], images: Sequence[Future[dict[str, bytes]]]) -> Sample:
+    """The sample with all its members."""
+    wait(images)  # All: where one fails, the others must not read on in views that are drawn over.
+    sample = numbers.result()
+    members = {name: content for image in images for name, content in image.result().items()}
+    return replace(sample, members={**members, **sample.members})

@@ -1,5 +1,0 @@
-"""KITTI odometry sequences: rectified stereo pairs and poses."""
-
-from swerve.data.kitti.source import kitti_source
-
-__all__ = ["kitti_source"]

@@ -1,0 +1,243 @@
+"""Argoverse 2's vector map and ground height as a RoadMap."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from shapely import Polygon
+
+from swerve.data.sources.derived_surfaces import edges_of, intersections_of, united
+from swerve.data.sources.painted_lines import painted_once
+from swerve.scenes import Area, GroundHeight, Lane, LaneKind, LogError, Paint, RoadMap
+from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
+
+Line = Float[np.ndarray, "_ 3"]
+
+_KINDS = {"VEHICLE": LaneKind.VEHICLE, "BUS": LaneKind.BUS, "BIKE": LaneKind.BICYCLE}
+# DASH_SOLID and the like are taken to read from left to right in the lane's direction, as ours do.
+_PAINTS = {paint.name: paint for paint in Paint} | {
+    f"{theirs}_{color}": Paint[f"{ours}_{color}"]
+    for color in ("WHITE", "YELLOW")
+    for theirs, ours in (
+        ("DASH_SOLID", "DASHED_SOLID"),
+        ("SOLID_DASH", "SOLID_DASHED"),
+        ("DOUBLE_DASH", "DOUBLE_DASHED"),
+    )
+}
+_CENTERLINE_STEP = 2.0
+# Metres from the log's origin, in x, y or z; a log's map reaches some 500 m.
+_WIDEST = 5000.0
+_LARGEST = 1e12
+
+
+def read_map(folder: Path, origin: Float[np.ndarray, "3"]) -> RoadMap:
+    """The map in `folder`, less `origin`.
+
+    The data set has no intersections and no stop lines: intersections are derived from the connectors
+    (`surfaces.intersections_of`), stop lines are left out. Lane ids that lead out of the log's map are dropped.
+
+    Raises:
+        LogError: a file is missing, there are several, one is malformed, or a point is 5 km or more from the origin.
+    """
+    path = _only(folder, "log_map_archive_*.json")
+    archive = _load_object(path)
+    entries = {name: _entries(archive, name, path) for name in ("lane_segments", "drivable_areas")}
+    boundaries = [_line(lane, side, path, origin) for lane in entries["lane_segments"] for side in _SIDES]
+    ground = _ground(folder, boundaries, path, origin)
+    lanes = tuple(_lanes(entries["lane_segments"], path, origin))
+    surface = [_line(area, "area_boundary", path, origin, least=3) for area in entries["drivable_areas"]]
+    drivable = united(surface, ground, "drivable")
+    crossings = _entries(archive, "pedestrian_crossings", path)
+    return RoadMap(
+        lanes=lanes,
+        ground=ground,
+        drivable_areas=drivable,
+        intersections=intersections_of(lanes, ground),
+        crossings=tuple(_crossing(entry, path, origin) for entry in crossings),
+        lines=painted_once(lanes),
+        edges=edges_of(drivable),
+    )
+
+
+_SIDES = ("left_lane_boundary", "right_lane_boundary")
+
+
+def _lanes(entries: list[Any], path: Path, origin: np.ndarray) -> list[Lane]:
+    """All lanes, with neighbours of the same direction only."""
+    chords = {}
+    for entry in entries:
+        left, right = (_line(entry, side, path, origin) for side in _SIDES)
+        chords[str(entry["id"])] = left[-1, :2] + right[-1, :2] - left[0, :2] - right[0, :2]
+
+    def known(entry: Mapping[str, Any], field: str) -> tuple[str, ...]:
+        others = [str(other) for other in _list(entry, field, int, path)]
+        return tuple(other for other in others if other in chords)
+
+    def beside(entry: Mapping[str, Any], field: str) -> str | None:
+        other, own = str(_typed(entry, field, (int, NoneType), path)), chords[str(entry["id"])]
+        return other if other in chords and chords[other] @ own > 0 else None
+
+    return [
+        Lane(
+            str(entry["id"]),
+            *_shape(entry, path, origin),
+            left_paint=_choice(entry, "left_lane_mark_type", _PAINTS, path),
+            right_paint=_choice(entry, "right_lane_mark_type", _PAINTS, path),
+            kind=_choice(entry, "lane_type", _KINDS, path),
+            is_connector=_typed(entry, "is_intersection", (bool,), path),
+            predecessors=known(entry, "predecessors"),
+            successors=known(entry, "successors"),
+            left_neighbor=beside(entry, "left_neighbor_id"),
+            right_neighbor=beside(entry, "right_neighbor_id"),
+        )
+        for entry in entries
+    ]
+
+
+def _shape(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> tuple[Line, Line, Line, Line]:
+    """Centreline, outline and both boundaries of a lane; the first is their mean at equal shares of their lengths."""
+    left, right = (_line(entry, side, path, origin) for side in _SIDES)
+    lengths = arc_lengths(left)[-1], arc_lengths(right)[-1]
+    count = max(len(left), len(right), int(np.ceil(max(lengths) / _CENTERLINE_STEP)) + 1)
+    shares = np.linspace(0.0, 1.0, count)
+    center = (points_at(left, shares * lengths[0]) + points_at(right, shares * lengths[1])) / 2
+    if len(without_repeats(center)) < 2:
+        raise LogError(path, ", ".join(_SIDES), f"the lane between those of {_named(entry)} has no length")
+    return center, np.concatenate([left, right[::-1]]), left, right
+
+
+def _crossing(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> Area:
+    """The area between a crossing's two edges, whichever way they run."""
+    first, second = _line(entry, "edge1", path, origin), _line(entry, "edge2", path, origin)
+    outline = np.concatenate([first, second[::-1]])
+    if not Polygon(outline[:, :2]).is_valid:
+        outline = np.concatenate([first, second])
+    return Area(str(entry["id"]), outline)
+
+
+def _ground(folder: Path, boundaries: list[np.ndarray], path: Path, origin: np.ndarray) -> GroundHeight:
+    """The ground height raster; without one, the surface through the lanes' boundaries.
+
+    The Sim2 file gives array_from_city: array = scale * (city + t). Nodes are taken to lie at whole array
+    coordinates: lane boundaries then lie within 0.03 m (median) of the raster.
+    """
+    if not list(folder.glob("*_ground_height_surface____*.npy")):
+        if not boundaries:
+            raise LogError(path, "lane_segments", "the map is empty")
+        return GroundHeight.from_points(np.concatenate(boundaries))
+    raster_path, sim2_path = _only(folder, "*_ground_height_surface____*.npy"), _only(folder, "*___img_Sim2_city.json")
+    sim2 = _load_object(sim2_path)
+    rotation, shift = _numbers(sim2, "R", 4, sim2_path), _numbers(sim2, "t", 2, sim2_path)
+    scale = float(_typed(sim2, "s", (int, float), sim2_path))
+    if not np.allclose(rotation, (1, 0, 0, 1)) or not _LARGEST > scale > 1 / _LARGEST:
+        raise LogError(sim2_path, "R, s", f"must be no rotation, and a finite positive scale: {sim2}")
+    try:
+        heights = np.load(raster_path).astype(np.float64)
+        if np.isinf(heights).any():
+            raise LogError(raster_path, "heights", "is infinite somewhere")
+        heights -= origin[2]
+        return GroundHeight.from_raster(heights, -shift - origin[:2], 1 / scale)
+    except (ValueError, EOFError) as error:
+        raise LogError(raster_path, "heights", str(error)) from error
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise LogError(folder, pattern, f"expected one such file, found {len(found)}")
+    return found[0]
+
+
+def _load_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise LogError(path, "file", f"is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise LogError(path, "file", f"is a JSON {_NAMES[type(value)]}, not an object")
+    return value
+
+
+def _entries(archive: Mapping[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    """The objects under a name of the archive, each with an `id` of its own."""
+    entries = _typed(archive, name, (dict,), path)
+    seen: set[int] = set()
+    for key, entry in entries.items():
+        if not isinstance(entry, dict) or type(entry.get("id")) is not int:
+            raise LogError(path, f"{name}.{key}", "is no object with a whole number as its id")
+        if entry["id"] in seen:
+            raise LogError(path, f"{name}.{key}", f"id {entry['id']} occurs twice")
+        seen.add(entry["id"])
+    return list(entries.values())
+
+
+# By what `json` makes of them.
+_NAMES = {
+    dict: "object",
+    list: "list",
+    str: "string",
+    int: "whole number",
+    float: "number",
+    bool: "boolean",
+    NoneType: "null",
+}
+
+
+def _typed(entry: Mapping[str, Any], name: str, types: tuple[type, ...], path: Path) -> Any:  # noqa: ANN401 - of `types`
+    """A field that is of exactly one of the types: true and false are no whole numbers."""
+    if name not in entry:
+        raise LogError(path, name, f"missing in {_named(entry)}")
+    if type(entry[name]) not in types:
+        wanted = " or ".join(_NAMES[kind] for kind in types)
+        raise LogError(path, name, f"is a {_NAMES[type(entry[name])]} in {_named(entry)}, not {wanted}")
+    return entry[name]
+
+
+def _list(entry: Mapping[str, Any], name: str, kind: type, path: Path) -> list[Any]:
+    values = _typed(entry, name, (list,), path)
+    for value in values:
+        if type(value) is not kind:
+            raise LogError(path, name, f"has a {_NAMES[type(value)]} in {_named(entry)}, not a {_NAMES[kind]}")
+    return values
+
+
+def _numbers(entry: Mapping[str, Any], name: str, count: int, path: Path) -> Float[np.ndarray, "n"]:
+    """A list (or lists) of so many numbers."""
+    values = np.array(_typed(entry, name, (list,), path), dtype=object).ravel()
+    if len(values) != count or not all(_is_finite(value) for value in values):
+        raise LogError(path, name, f"needs {count} finite numbers: {entry[name]}")
+    return values.astype(np.float64)
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) in (int, float) and abs(value) < _LARGEST  # type: ignore[arg-type]
+
+
+def _named(entry: Mapping[str, Any]) -> str:
+    return f"entry {entry['id']}" if "id" in entry else "the file"
+
+
+def _choice(entry: Mapping[str, Any], name: str, choices: Mapping[str, Any], path: Path) -> Any:  # noqa: ANN401
+    value = _typed(entry, name, (str,), path)
+    if value not in choices:
+        raise LogError(path, name, f"unknown value {value!r} in {_named(entry)}", f"Known: {', '.join(choices)}")
+    return choices[value]
+
+
+def _line(
+    entry: Mapping[str, Any], name: str, path: Path, origin: np.ndarray, least: int = 2
+) -> Float[np.ndarray, "n 3"]:
+    """A list of at least so many {x, y, z} as an array, less the origin."""
+    rows = [[point.get(axis) for axis in "xyz"] for point in _list(entry, name, dict, path)]
+    if len(rows) < least or not all(_is_finite(number) for row in rows for number in row):
+        raise LogError(path, name, f"{_named(entry)} needs {least} points or more, with finite x, y, z")
+    points = np.array(rows, np.float64) - origin
+    if np.abs(points).max() > _WIDEST:
+        raise LogError(
+            path, name, f"{_named(entry)} has a point {np.abs(points).max():.0f} m from where the log begins"
+        )
+    return points

@@ -1,0 +1,54 @@
+"""Sources whose logs are folders."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from swerve.data.sources.source import split_of
+from swerve.scenes import Log, LogError, Split
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Logs that are folders, and are named after them.
+
+    Attributes:
+        path: where they are looked for.
+        kind: as in `Source`.
+        what: one of them, for people.
+        hint: how to tell one.
+        find: the logs' folders at a path, in order; none if there are none.
+        read: one of them, given the split that its folders name.
+    """
+
+    path: Path
+    kind: str
+    what: str
+    hint: str
+    find: Callable[[Path], list[Path]]
+    read: Callable[[Path, Split | None], Log]
+
+    def names(self) -> tuple[str, ...]:
+        """The folders' names.
+
+        Raises:
+            LogError: there is none.
+        """
+        return tuple(folder.name for folder in self._folders())
+
+    def load(self, name: str) -> Log:
+        """The log of that name.
+
+        Raises:
+            LogError: there is no such log, or a file of it is missing or malformed.
+        """
+        for folder in self._folders():
+            if folder.name == name:
+                return self.read(folder, split_of(folder, self.path))
+        raise LogError(self.path, name, f"no {self.what} of that name")
+
+    def _folders(self) -> list[Path]:
+        folders = self.find(self.path)
+        if not folders:
+            raise LogError(self.path, "folder", f"no {self.what}", self.hint)
+        return folders

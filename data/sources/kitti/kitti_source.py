@@ -1,0 +1,211 @@
+"""KITTI odometry: rectified grey stereo pairs, their calibration, and the pose of the left camera in every frame.
+
+A sequence's folder holds `calib.txt`, the images of the left and of the right camera (`image_0` and `image_1`, or
+`image_l` and `image_r`), as PNG files named after their frames, and the poses: `poses.txt` in it, or `poses/NN.txt` two
+folders up, as the official archives unpack. Line k of the poses, counted from 0, is frame k (Geiger et al. 2012).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image
+
+from swerve.data.sources.checks import check_log, check_motion, microseconds
+from swerve.data.sources.folder_source import FolderSource
+from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights, Vehicle
+from swerve.scenes.transforms import inverse, rigid
+
+# Place of the left grey camera in the ego frame, after the setup that the makers publish: 1.65 m above the ground, and
+# 1.08 m ahead of the inertial unit, which sits over the rear axle (to about 0.1 m), on the car's middle line.
+_LEFT = np.array([1.08, 0.0, 1.65])
+_FOLDERS = {"left": ("image_0", "image_l"), "right": ("image_1", "image_r")}
+# Rows of calib.txt.
+_ROWS = {"left": 0, "right": 1}
+# Frames come at 10 Hz; they are counted off where there is no times.txt.
+_STEP_US = 100_000
+_ORTHONORMAL = 1e-3
+# Steps ahead of so many metres, and so many of them, tell which way the camera travels.
+_STEP, _STEPS = 0.3, 10
+
+
+def kitti_source(path: Path) -> FolderSource:
+    """A sequence's folder, or a folder (or one with `sequences` in it) of them."""
+    hint = "A sequence is a folder with calib.txt and image_0/ (or image_l/)"
+    return FolderSource(path, "kitti", "KITTI odometry sequence", hint, sequence_folders, read_sequence)
+
+
+def sequence_folders(path: Path) -> list[Path]:
+    """The sequences at, or in, or in `sequences` in a path, in order; empty if there are none."""
+    if _is_sequence(path):
+        return [path.absolute()]
+    parents = [parent for parent in (path, path / "sequences") if parent.is_dir()]
+    return [child for parent in parents for child in sorted(parent.absolute().iterdir()) if _is_sequence(child)]
+
+
+def read_sequence(folder: Path, split: Split | None = None) -> Log:
+    """One sequence: ego poses, two cameras and their photographs; no tracks, no map.
+
+    The ego frame is put under the left camera as the makers describe the car: see `_LEFT`. Its x axis is the direction
+    that the camera mostly travels in (a camera may look down by a degree, which puts ground 10 m ahead 0.2 m off
+    height zero); the camera is taken to stand upright. The world is the ego frame of frame 0 of the sequence.
+
+    Raises:
+        LogError: a file is missing or malformed, a frame has one image of two or none, or images differ in size.
+    """
+    files = {name: _images(folder, name) for name in _FOLDERS}
+    frames = _frames(folder, files)
+    times_us = _times(folder, frames)
+    path = _poses_file(folder)
+    first_from_left = _poses(path, frames)
+    ego_from_left = _mount(first_from_left)
+    world_from_ego = ego_from_left @ first_from_left @ inverse(ego_from_left)
+    check_motion(times_us, world_from_ego, path)
+    log = Log(
+        name=folder.name,
+        source="kitti",
+        times_us=times_us,
+        ego=Ego.from_poses(world_from_ego, times_us),
+        vehicle=Vehicle("passat", length=4.77, width=1.82, height=1.52, wheelbase=2.71, rear_overhang=1.11),
+        tracks=Tracks.empty(len(frames)),
+        lights=TrafficLights.empty(len(frames)),
+        road_map=None,
+        cameras=_cameras(folder, _size(files), ego_from_left),
+        split=split,
+        photos=tuple(
+            Photo(camera, int(time), pose, own[frame])
+            for frame, time, pose in zip(frames, times_us, world_from_ego, strict=True)
+            for camera, own in files.items()
+        ),
+    )
+    return check_log(log, folder)
+
+
+def _is_sequence(path: Path) -> bool:
+    left = any((path / name).is_dir() for name in _FOLDERS["left"])
+    return left and any((path / name).exists() for name in ("calib.txt", "poses.txt"))
+
+
+def _images(folder: Path, camera: str) -> dict[int, Path]:
+    """The files of a camera by frame."""
+    for name in _FOLDERS[camera]:
+        if (folder / name).is_dir():
+            found = {int(path.stem): path for path in (folder / name).glob("*.png") if path.stem.isdecimal()}
+            if not found:
+                raise LogError(folder / name, "images", "no PNG file that is named after its frame, as 000000.png is")
+            return found
+    raise LogError(folder, " or ".join(_FOLDERS[camera]), "no such folder", "Both cameras are needed")
+
+
+def _frames(folder: Path, files: Mapping[str, Mapping[int, Path]]) -> list[int]:
+    """The frames, which follow each other without a gap and have both images."""
+    frames = sorted({frame for own in files.values() for frame in own})
+    for frame in range(frames[0], frames[-1] + 1):
+        for camera, own in files.items():
+            if frame not in own:
+                raise LogError(folder, f"frame {frame}", f"has no image of the {camera} camera")
+    return frames
+
+
+def _size(files: Mapping[str, Mapping[int, Path]]) -> tuple[int, int]:
+    """Width and height of all images; of each the header alone is read."""
+    sizes: dict[tuple[int, int], Path] = {}
+    for path in (path for own in files.values() for path in own.values()):
+        try:
+            with Image.open(path) as image:
+                sizes.setdefault(image.size, path)
+        except OSError as error:
+            raise LogError(path, "image", f"cannot be read ({error})") from error
+        if len(sizes) > 1:
+            (one, _), (other, second) = sizes.items()
+            problem = f"is {other[0]}x{other[1]}, others {one[0]}x{one[1]}: a camera's images are of one size"
+            raise LogError(second, "image", problem)
+    return next(iter(sizes))
+
+
+def _times(folder: Path, frames: Sequence[int]) -> Int[np.ndarray, "t"]:
+    path = folder / "times.txt"
+    if not path.is_file():
+        return np.array(frames, np.int64) * _STEP_US
+    return microseconds(_rows(path, 1, frames)[:, 0], path, "seconds")
+
+
+def _poses_file(folder: Path) -> Path:
+    """The official archives keep the poses of sequence NN in poses/NN.txt beside `sequences`."""
+    inside, beside = folder / "poses.txt", folder.parent.parent / "poses" / f"{folder.name}.txt"
+    if not inside.is_file() and not beside.is_file():
+        raise LogError(folder, "poses.txt", f"no such file, nor {beside}", "Sequences 11 to 21 come without poses")
+    return inside if inside.is_file() else beside
+
+
+def _poses(path: Path, frames: Sequence[int]) -> Float[np.ndarray, "t 4 4"]:
+    """Of the left camera, in its frame at frame 0; written with seven digits, so their rotations are made exact."""
+    rows = _rows(path, 12, frames).reshape(-1, 3, 4)
+    u, _, vt = np.linalg.svd(rows[..., :3])
+    rotation = u @ vt
+    off = np.abs(rotation - rows[..., :3]).max(axis=(1, 2))
+    if (off > _ORTHONORMAL).any() or (np.linalg.det(rotation) < 0).any():
+        raise LogError(path, f"line {frames[int(off.argmax())] + 1}", "is no rigid motion")
+    return rigid(rotation, rows[..., 3])
+
+
+def _mount(first_from_left: Float[np.ndarray, "t 4 4"]) -> Float[np.ndarray, "4 4"]:
+    """`ego_from_left`: looking along the median direction of travel of ten steps or more, or else straight ahead."""
+    steps = np.diff(first_from_left[:, :3, 3], axis=0)
+    own = (np.swapaxes(first_from_left[:-1, :3, :3], 1, 2) @ steps[..., None])[..., 0]
+    moving = own[own[:, 2] > _STEP]
+    if len(moving) < _STEPS:
+        return rigid(FORWARD, _LEFT)
+    ahead = np.median(moving / np.linalg.norm(moving, axis=1, keepdims=True), axis=0)
+    x = ahead / np.linalg.norm(ahead)
+    y = np.cross([0.0, -1.0, 0.0], x)  # to the left: the camera's y axis points down
+    y /= np.linalg.norm(y)
+    return rigid(np.stack([x, y, np.cross(x, y)]), _LEFT)
+
+
+def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarray, "4 4"]) -> tuple[Camera, ...]:
+    """Both cameras of P = K [I | t], t from the left camera's frame; principal points count from pixel centres there.
+
+    The right camera lies -P[0, 3] / fx beside the left one.
+    """
+    path = folder / "calib.txt"
+    # Lines may begin with their names: "P0: ...".
+    lines = [line.partition(":")[2] or line for line in _lines(path)]
+    cameras = []
+    for name, row in _ROWS.items():
+        matrix = _numbers(path, lines, row, 12).reshape(3, 4)
+        fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
+        if not (min(fx, fy) > 0 and np.allclose(matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]], [0, 0, 0, 0, 1])):
+            raise LogError(path, f"line {row + 1}", "is no projection of a rectified camera")
+        left_from_camera = rigid(np.eye(3), -np.linalg.solve(matrix[:, :3], matrix[:, 3]))
+        mount = ego_from_left @ left_from_camera
+        cameras.append(Camera(name, *size, float(fx), float(fy), float(cx) + 0.5, float(cy) + 0.5, mount))
+    return tuple(cameras)
+
+
+def _rows(path: Path, width: int, frames: Sequence[int]) -> Float[np.ndarray, "t w"]:
+    """Numbers of the frames' lines."""
+    lines = _lines(path)
+    if len(lines) <= frames[-1]:
+        raise LogError(path, f"line {frames[-1] + 1}", f"there are {len(lines)} lines, and images up to {frames[-1]}")
+    return np.stack([_numbers(path, lines, frame, width) for frame in frames])
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().strip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogError(path, "file", f"cannot be read ({error})") from error
+
+
+def _numbers(path: Path, lines: Sequence[str], row: int, count: int) -> Float[np.ndarray, "c"]:
+    words = re.split(r"[\s,]+", lines[row].strip()) if row < len(lines) else []
+    try:
+        numbers = np.array([float(word) for word in words])
+    except ValueError:
+        numbers = np.empty(0)
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise LogError(path, f"line {row + 1}", f"must be {count} finite numbers")
+    return numbers

@@ -1,0 +1,1 @@
+"""Neutral log JSON: one file per log of any data set."""

@@ -1,0 +1,115 @@
+"""Sources by name: `KIND:PATH`, `town:COUNT`, or a path whose kind is recognised."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from swerve.data.sources.source import Source
+from swerve.scenes import SwerveError
+
+
+def open_source(text: str) -> Source:
+    """The source that a text names: `KIND:PATH`, `town:COUNT`, or a path whose kind is recognised.
+
+    Raises:
+        SwerveError: nothing of the kind is there, or a path's kind is not recognised.
+    """
+    kind, colon, rest = text.partition(":")
+    if colon and kind in _OPENERS:
+        return _OPENERS[kind](rest)
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise SwerveError(f"{text}: no such file or folder, and not one of {', '.join(_FORMS)}")
+    for name, recognised in _RECOGNISERS.items():
+        if recognised(path):
+            return _OPENERS[name](str(path))
+    raise SwerveError(
+        f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
+        f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
+        f"a folder of them; for .tfrecord files; and a neutral .json log. "
+        f"Or say which: {', '.join(_FORMS)}"
+    )
+
+
+def _open_av2(text: str) -> Source:
+    from swerve.data.sources.av2.av2_source import av2_source
+
+    return av2_source(_existing(text))
+
+
+def _open_kitti(text: str) -> Source:
+    from swerve.data.sources.kitti.kitti_source import kitti_source
+
+    return kitti_source(_existing(text))
+
+
+def _open_waymo(text: str) -> Source:
+    from swerve.data.sources.waymo.waymo_source import WaymoSource
+
+    return WaymoSource(_existing(text))
+
+
+def _open_town(text: str) -> Source:
+    from swerve.data.sources.town.town_source import TownSource
+
+    if found := re.fullmatch(r"(\d{1,6})-(\d{1,6})", text):
+        first, last = int(found[1]), int(found[2])
+        return TownSource(last - first + 1, first=first)
+    if not text.isdecimal() or int(text) < 1:
+        raise SwerveError(
+            f"town:{text}: give the number of logs to make, one or more, as in town:4, or the first and the last "
+            "number, as in town:50-61"
+        )
+    return TownSource(int(text))
+
+
+def _open_neutral(text: str) -> Source:
+    from swerve.data.sources.neutral.neutral_source import NeutralSource
+
+    return NeutralSource(_existing(text))
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not text or not path.exists():
+        raise SwerveError(f"{text or '(no path)'}: no such file or folder")
+    return path
+
+
+def _is_av2(path: Path) -> bool:
+    from swerve.data.sources.av2.av2_source import log_folders
+
+    return path.is_dir() and bool(log_folders(path))
+
+
+def _is_kitti(path: Path) -> bool:
+    from swerve.data.sources.kitti.kitti_source import sequence_folders
+
+    return path.is_dir() and bool(sequence_folders(path))
+
+
+def _is_waymo(path: Path) -> bool:
+    from swerve.data.sources.waymo.waymo_source import record_files
+
+    return bool(record_files(path))
+
+
+def _is_neutral(path: Path) -> bool:
+    return path.is_file() and path.name.endswith((".json", ".json.gz"))
+
+
+# The readers are imported only when used, so that `import swerve` stays quick.
+_OPENERS: dict[str, Callable[[str], Source]] = {
+    "av2": _open_av2,
+    "kitti": _open_kitti,
+    "neutral": _open_neutral,
+    "waymo": _open_waymo,
+    "town": _open_town,
+}
+_RECOGNISERS: dict[str, Callable[[Path], bool]] = {
+    "av2": _is_av2,
+    "kitti": _is_kitti,
+    "waymo": _is_waymo,
+    "neutral": _is_neutral,
+}
+_FORMS = ("av2:PATH", "kitti:PATH", "neutral:PATH", "waymo:PATH", "town:COUNT")

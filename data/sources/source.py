@@ -1,0 +1,58 @@
+"""The contract of a source of logs: one light handle per archive, whatever its format."""
+
+import re
+from os.path import abspath
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from swerve.scenes import Log, Split
+
+_SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A handle on an archive of logs: holds paths and numbers only, so it can be sent to another process."""
+
+    @property
+    def kind(self) -> str:
+        """The format's name, as in `Log.source`."""
+
+    def names(self) -> tuple[str, ...]:
+        """Unique names of the logs, without reading them.
+
+        Raises:
+            LogError: there are none.
+        """
+
+    def load(self, name: str) -> Log:
+        """Read one log; its `name` is the one given.
+
+        Raises:
+            LogError: the log is missing or malformed.
+        """
+
+
+def split_of(path: Path, given: Path) -> Split | None:
+    """The split that a log's folders name (train, training, val, validation, test, testing); the deepest counts.
+
+    Only what belongs to the source is looked at: the folders and files from `given` down to the log, `given` itself
+    included. So `/data/val` gives "val" to the logs in it, while nothing follows from the folders above, as in
+    `/home/test/logs`. File names count too where they begin with such a word, as `training.tfrecord-00000-of-01000`.
+
+    Args:
+        path: a log's folder or file, at or below `given`.
+        given: the source's path, as the user gave it.
+    """
+    for part in reversed(Path(abspath(path)).relative_to(Path(abspath(given)).parent).parts):
+        word = re.split(r"[._-]", part.lower())[0] if ".tfrecord" in part else part.lower()
+        if word in _SPLITS:
+            return _SPLITS[word]
+    return None

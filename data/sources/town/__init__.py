@@ -1,0 +1,7 @@
+"""A procedural town."""
+
+from swerve.data.sources.town.rig import town_rig
+from swerve.data.sources.town.town_options import TownOptions
+from swerve.data.sources.town.town_source import TownSource, generate_town
+
+__all__ = ["TownOptions", "TownSource", "generate_town", "town_rig"]

@@ -1,0 +1,232 @@
+"""Ways through a junction: which lane leads to which, and along which curve."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import shapely
+
+from swerve.data.sources.town.curves import Curve, joined_curve, normals
+from swerve.data.sources.town.hills import lifted
+from swerve.data.sources.town.junctions import Arm, Junction
+from swerve.data.sources.town.streets import Direction
+from swerve.scenes import GroundHeight, Lane, LaneGroup, LaneKind, Paint
+
+_TURN = np.deg2rad(45.0)
+_WIDEST_LEFT = 22.0
+
+
+class Movement(Enum):
+    """Where a connector leads."""
+
+    LEFT = "left"
+    STRAIGHT = "straight"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True)
+class Connector:
+    """A connector and what traffic needs to know of it.
+
+    Attributes:
+        lane: its geometry.
+        junction: number of the node.
+        arm: number of the arm it comes from.
+        to_arm: number of the arm it leads to.
+        movement: where it leads.
+        left_only: whether its lane of origin leads to the left only.
+    """
+
+    lane: Lane
+    junction: int
+    arm: int
+    to_arm: int
+    movement: Movement
+    left_only: bool = False
+
+    @property
+    def origin(self) -> str:
+        """The lane it continues."""
+        return self.lane.predecessors[0]
+
+
+# The traffic that comes in and goes out on each arm of a junction.
+Traffic = list[tuple[Direction, Direction]]
+
+
+def movement_of(junction: Junction, arm: int, to_arm: int) -> Movement:
+    """Left, straight or right; where two arms meet, everything is straight."""
+    angle = junction.deflection(arm, to_arm)
+    if len(junction.arms) == 2 or abs(angle) < _TURN:
+        return Movement.STRAIGHT
+    return Movement.LEFT if angle > 0 else Movement.RIGHT
+
+
+def allocate(lanes: int, targets: dict[Movement, int]) -> list[tuple[int, Movement, int]]:
+    """Which of an arm's lanes leads to which lane of the arms ahead.
+
+    Left turns from the innermost lane to the innermost, right turns from the outermost to the outermost; of three
+    lanes the innermost is for left turns only; lanes going straight keep their number from the outside. Where nothing
+    lies straight ahead, middle lanes turn too. Every lane leads somewhere.
+
+    Args:
+        lanes: number of lanes that come in; lane 0 is the innermost.
+        targets: number of lanes that go out, by movement.
+    """
+    pairs = []
+    left, straight, right = (
+        targets.get(movement, 0) for movement in (Movement.LEFT, Movement.STRAIGHT, Movement.RIGHT)
+    )
+    if left:
+        pairs.append((0, Movement.LEFT, 0))
+    if straight:
+        pairs += _straight(lanes, straight, 1 if left and lanes >= 3 else 0, bool(left))
+    if right:
+        pairs.append((lanes - 1, Movement.RIGHT, right - 1))
+    for lane in sorted(set(range(lanes)) - {pair[0] for pair in pairs}):
+        from_outside = lanes - 1 - lane
+        if left > lane or not right:
+            pairs.append((lane, Movement.LEFT, min(lane, left - 1)))
+        else:
+            pairs.append((lane, Movement.RIGHT, max(right - 1 - from_outside, 0)))
+    return pairs
+
+
+def _straight(lanes: int, targets: int, first: int, left_turns: bool) -> list[tuple[int, Movement, int]]:
+    """Pairs of lanes straight ahead, from lane `first` on."""
+    shift = targets - lanes
+    pairs = [(lane, Movement.STRAIGHT, lane + shift) for lane in range(first, lanes) if lane + shift >= 0]
+    dropped = [lane for lane in range(first, lanes) if lane + shift < 0 and not (left_turns and lane == 0)]
+    pairs += [(lane, Movement.STRAIGHT, 0) for lane in dropped]
+    if pairs and min(pair[2] for pair in pairs) > 0 and first == 0:
+        pairs.append((0, Movement.STRAIGHT, min(pair[2] for pair in pairs) - 1))
+    return pairs
+
+
+def build_connectors(
+    number: int, junction: Junction, traffic: Traffic, ground: GroundHeight
+) -> tuple[list[Connector], list[LaneGroup]]:
+    """All connectors of a junction, and their groups.
+
+    Args:
+        number: of the junction.
+        junction: with two arms or more.
+        traffic: the directions that come in and go out, by arm.
+        ground: height of the ground.
+    """
+    connectors = []
+    for arm, (inbound, _) in enumerate(traffic):
+        ahead = {movement_of(junction, arm, other): other for other in range(len(traffic)) if other != arm}
+        sizes = {movement: len(traffic[other][1].lanes) for movement, other in ahead.items()}
+        pairs = allocate(len(inbound.lanes), sizes)
+        for lane, movement, target in pairs:
+            left_only = {pair[1] for pair in pairs if pair[0] == lane} == {Movement.LEFT}
+            ends = inbound.lanes[lane], traffic[ahead[movement]][1].lanes[target]
+            built = _connector(junction, arm, ahead[movement], ends, ground)
+            connectors.append(Connector(built, number, arm, ahead[movement], movement, left_only))
+        connectors += _for_bicycles(number, junction, traffic, arm, ahead, ground)
+    return connectors, _groups(connectors, ground)
+
+
+def _for_bicycles(
+    number: int, junction: Junction, traffic: Traffic, arm: int, ahead: dict[Movement, int], ground: GroundHeight
+) -> list[Connector]:
+    """Connectors of an arm's bicycle lane: straight and to the right; to the left where there is nothing else.
+
+    Where no bicycle lane goes on, they lead into the outermost lane.
+    """
+    origin = traffic[arm][0].bicycle
+    if origin is None:
+        return []
+    forth = (Movement.STRAIGHT, Movement.RIGHT)
+    ways: list[Movement] = [movement for movement in ahead if movement in forth] or [*ahead]
+    continued = [movement for movement in ways if traffic[ahead[movement]][1].bicycle is not None] or ways[:1]
+    connectors = []
+    for movement in continued:
+        outbound = traffic[ahead[movement]][1]
+        ends = origin, outbound.bicycle or outbound.lanes[-1]
+        built = _connector(junction, arm, ahead[movement], ends, ground)
+        connectors.append(Connector(built, number, arm, ahead[movement], movement))
+    return connectors
+
+
+def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane], ground: GroundHeight) -> Lane:
+    """The lane that joins two lanes' ends; its width goes over from the one's to the other's."""
+    origin, target = ends
+    heading, end_heading = junction.arms[arm].angle + np.pi, junction.arms[to_arm].angle
+    start, end = origin.centerline[-1, :2], target.centerline[0, :2]
+    straight = movement_of(junction, arm, to_arm) is Movement.STRAIGHT
+    leads = junction.leads(arm, to_arm) if straight else (0.0, 0.0)
+    center = joined_curve(start, heading, end, end_heading, _tangent(junction, arm, to_arm, ends), leads)
+    across = normals(center, heading, end_heading)
+    widths = [np.linalg.norm(lane.left[row, :2] - lane.right[row, :2]) for lane, row in ((origin, -1), (target, 0))]
+    half = np.linspace(widths[0], widths[1], len(center))[:, None] / 2
+    left, right = center + half * across, center - half * across
+    limits = origin.speed_limit or 0.0, target.speed_limit or 0.0
+    return Lane(
+        f"{origin.id}>{target.id}",
+        _joined(center, (origin.centerline[-1], target.centerline[0]), ground),
+        lifted(ground, np.concatenate([right, left[::-1]])),
+        _joined(left, (origin.left[-1], target.left[0]), ground),
+        _joined(right, (origin.right[-1], target.right[0]), ground),
+        left_paint=_paint_through(junction, origin.left_paint, target.left_paint),
+        right_paint=_paint_through(junction, origin.right_paint, target.right_paint),
+        kind=origin.kind,
+        is_connector=True,
+        group_id=f"{origin.group_id}>{target.group_id}",
+        predecessors=(origin.id,),
+        successors=(target.id,),
+        speed_limit=min(limits),
+    )
+
+
+def _paint_through(junction: Junction, before: Paint, after: Paint) -> Paint:
+    """Paint goes on where only two arms meet, if it is the same on both."""
+    return before if before is after and len(junction.arms) == 2 else Paint.NONE
+
+
+def _joined(points: Curve, ends: tuple[np.ndarray, np.ndarray], ground: GroundHeight) -> np.ndarray:
+    """The line with its height, its ends the very points of the lanes that it joins."""
+    line = lifted(ground, points)
+    line[0], line[-1] = ends
+    return line
+
+
+def _tangent(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane]) -> float:
+    """Greatest tangent length of the arc: right turns keep about concentric to the kerb, left turns short of wide."""
+    bend = abs(junction.deflection(arm, to_arm))
+    if movement_of(junction, arm, to_arm) is Movement.LEFT:
+        return float(_WIDEST_LEFT * np.tan(bend / 2))
+    if junction.deflection(arm, to_arm) > -_TURN:
+        return np.inf
+    offsets = _to_kerb(junction.arms[arm], ends[0], True), _to_kerb(junction.arms[to_arm], ends[1], False)
+    return float((junction.corners[arm] + min(offsets)) * np.tan(bend / 2))
+
+
+def _to_kerb(arm: Arm, lane: Lane, inbound: bool) -> float:
+    """Distance from a lane's middle to the kerb on its right."""
+    side = arm.inbound if inbound else arm.outbound
+    if lane.kind is LaneKind.BICYCLE:
+        return side.parking + side.bicycle / 2
+    outer_lanes = side.lanes - int(lane.id.rsplit("-", 1)[1]) - 0.5
+    return side.parking + side.bicycle + outer_lanes * side.lane_width
+
+
+def _groups(connectors: list[Connector], ground: GroundHeight) -> list[LaneGroup]:
+    """Connectors between the same two groups, together."""
+    members: dict[str, list[Lane]] = {}
+    for connector in connectors:
+        members.setdefault(connector.lane.group_id, []).append(connector.lane)
+    return [_group(name, lanes, ground) for name, lanes in members.items()]
+
+
+def _group(name: str, lanes: list[Lane], ground: GroundHeight) -> LaneGroup:
+    """A connector group: its outline is the union of its lanes', or their convex hull where that falls apart."""
+    whole = shapely.union_all([shapely.Polygon(lane.polygon[:, :2]).buffer(0.05, join_style="mitre") for lane in lanes])
+    if not isinstance(whole, shapely.Polygon):
+        whole = whole.convex_hull
+    outline, *holes = (
+        lifted(ground, np.array(ring.coords)[:-1]) for ring in (whole.exterior, *whole.interiors) if len(ring.coords)
+    )
+    before, after = name.split(">")
+    return LaneGroup(name, tuple(lane.id for lane in lanes), outline, True, (before,), (after,), tuple(holes))

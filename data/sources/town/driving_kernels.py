@@ -1,0 +1,296 @@
+"""Vehicles follow their paths by the Intelligent Driver Model, one step at a time.
+
+Formulas: Treiber, Hennecke and Helbing 2000 (IDM). A vehicle's reference point, half a wheelbase ahead of the rear
+axle, follows the path and the body trails it, so that the rear axle never slides sideways.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+from swerve.data.sources.town.traffic_state import SPACING
+
+RED, YELLOW, GREEN = 1, 2, 3
+WALKER_RADIUS = 0.35
+FAR = 1e9
+
+
+@numba.njit(cache=True)
+def scan(paths, bodies, fleet, crowd, i):
+    """The nearest thing in the strip that vehicle i is going to sweep: gap, its speed along the path, its number."""
+    fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = FAR, -1, 0.0
+    radius, v = 0.5 * bodies.width[i] + 0.3, fleet.speed[i]
+    look = min(max(v * v / 4.0 + 2.0 * v + 12.0, 20.0), 75.0)
+    near = np.empty(len(fleet.along), np.int64)
+    count = 0
+    for j in range(len(fleet.along)):
+        reach = look + bodies.front[i] + bodies.length[i] + bodies.length[j]
+        if j != i and fleet.active[j] and math.hypot(fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]) < reach:
+            near[count] = j
+            count += 1
+    steps = int(look)
+    for k in range(steps + 1):
+        along = fleet.along[i] + bodies.front[i] + k
+        x, y = at(paths.x, paths.start, i, along, SPACING), at(paths.y, paths.start, i, along, SPACING)
+        angle = at(paths.heading, paths.start, i, along, SPACING)
+        for row in range(count):
+            j = near[row]
+            if distance_to_box(fleet, bodies, j, x, y) < radius:
+                gap = max(k + max(_nearest_corner(fleet, bodies, j, x, y, angle), -radius), 0.0)
+                if gap < fleet.gap[i]:
+                    fleet.gap[i], fleet.lead[i] = gap, j
+                    fleet.lead_speed[i] = max(fleet.speed[j] * math.cos(fleet.heading[j] - angle), 0.0)
+        for w in range(len(crowd.along)):
+            dx, dy = crowd.x[w] - x, crowd.y[w] - y
+            if crowd.crossing[w] and math.hypot(dx, dy) < radius + WALKER_RADIUS:
+                gap = max(k + dx * math.cos(angle) + dy * math.sin(angle) - WALKER_RADIUS - 0.3, 0.0)
+                if gap < fleet.gap[i]:
+                    fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = gap, -1, 0.0
+        if fleet.gap[i] < FAR:
+            return
+
+
+@numba.njit(cache=True)
+def _nearest_corner(fleet, bodies, j, x, y, angle):
+    """How far ahead of a point, in a direction, the nearest corner of vehicle j lies."""
+    turn = fleet.heading[j] - angle
+    center = (fleet.x[j] - x) * math.cos(angle) + (fleet.y[j] - y) * math.sin(angle)
+    return center - 0.5 * (bodies.length[j] * abs(math.cos(turn)) + bodies.width[j] * abs(math.sin(turn)))
+
+
+@numba.njit(cache=True)
+def watch_crossings(bodies, zebras, walks, fleet, crowd, i):
+    """Distance to the first crossing ahead on which somebody is in, or will come into, the vehicle's way."""
+    fleet.zebra_gap[i] = FAR
+    front, v = fleet.along[i] + bodies.front[i], fleet.speed[i]
+    for z in range(zebras.start[i], zebras.start[i + 1]):
+        ahead = zebras.enter[z] - front
+        if ahead < -0.3:
+            continue
+        if ahead > v * v / 3.0 + 12.0:
+            return
+        clear = (zebras.leave[z] - front + bodies.length[i]) / max(v, 2.5) + 1.5
+        for w in range(len(crowd.along)):
+            if not crowd.crossing[w] or walks.leg_crossing[crowd.leg[w]] != zebras.crossing[z]:
+                continue
+            if _in_the_way(walks, crowd, w, zebras.across[z], 0.5 * bodies.width[i] + 0.9, clear):
+                fleet.zebra_gap[i] = max(ahead, 0.0)
+                return
+
+
+@numba.njit(cache=True)
+def _across(walks, crowd, w):
+    """How far across the present crossing a walker is, and in which direction it goes."""
+    ends = walks.leg_ends[crowd.leg[w]]
+    share = (crowd.along[w] - ends[0]) / (ends[1] - ends[0])
+    return ends[2] + share * (ends[3] - ends[2]), 1.0 if ends[3] > ends[2] else -1.0
+
+
+@numba.njit(cache=True)
+def _in_the_way(walks, crowd, w, across, half, seconds):
+    """Whether a walker is in a strip of the crossing, or will be there within some seconds."""
+    at, way = _across(walks, crowd, w)
+    ahead = (across - at) * way
+    return ahead > -half and (ahead - half) / walks.speed[w] < seconds
+
+
+@numba.njit(cache=True)
+def next_stop(bodies, stops, fleet, i):
+    """The junction whose stop line vehicle i has not passed; -1 if there is none."""
+    front = fleet.along[i] + bodies.front[i]
+    for e in range(fleet.stop[i], stops.start[i + 1]):
+        if front < stops.line[e]:
+            return e
+    return -1
+
+
+@numba.njit(cache=True)
+def _held(bodies, stops, rules, fleet, i, e, step):
+    """Whether the signal keeps vehicle i from entering: red, or yellow where it can stop without haste."""
+    state = rules.states[stops.connector[e], step]
+    if state == RED:
+        return True
+    room = stops.line[e] - fleet.along[i] - bodies.front[i] - 1.0
+    return state == YELLOW and fleet.speed[i] ** 2 < 2.0 * 2.8 * max(room, 0.0)
+
+
+@numba.njit(cache=True)
+def grant_all(paths, bodies, stops, rules, fleet, step):
+    """Gives and takes back the right to enter junctions."""
+    for i in range(len(fleet.along)):
+        e = next_stop(bodies, stops, fleet, i) if fleet.active[i] else -1
+        if e < 0:
+            continue
+        room = stops.line[e] - fleet.along[i] - bodies.front[i]
+        fleet.blocked[i] = _queued(bodies, stops, rules, fleet, i, e, room) or fleet.zebra_gap[i] < room + 3.0
+    for i in range(len(fleet.along)):
+        e = next_stop(bodies, stops, fleet, i) if fleet.active[i] else -1
+        if e < 0:
+            continue
+        room = stops.line[e] - fleet.along[i] - bodies.front[i]
+        if fleet.speed[i] < 0.4 and room < 3.0:
+            fleet.halted[e] = True
+        if _held(bodies, stops, rules, fleet, i, e, step):
+            fleet.granted[e] = False
+        elif fleet.blocked[i]:
+            if fleet.speed[i] ** 2 < 2.0 * 2.5 * room:
+                fleet.granted[e] = False
+        elif not fleet.granted[e] and room < _ask_within(rules, stops, fleet, i, e):
+            fleet.granted[e] = _may_enter(paths, bodies, stops, rules, fleet, i, e, step)
+
+
+@numba.njit(cache=True)
+def _ask_within(rules, stops, fleet, i, e):
+    """Distance from the line at which a driver decides."""
+    v = fleet.speed[i]
+    return 8.0 if rules.cautious[stops.connector[e]] else v * v / 3.6 + v + 5.0
+
+
+@numba.njit(cache=True)
+def _queued(bodies, stops, rules, fleet, i, e, room):
+    """Whether somebody who may not go stands between vehicle i and its line."""
+    j = fleet.lead[i]
+    if j < 0 or fleet.gap[i] > room:
+        return False
+    f = next_stop(bodies, stops, fleet, j)
+    if f < 0 or fleet.granted[f]:
+        return False
+    return rules.origin[stops.connector[f]] == rules.origin[stops.connector[e]]
+
+
+@numba.njit(cache=True)
+def _may_enter(paths, bodies, stops, rules, fleet, i, e, step):
+    """Whether the way of vehicle i through its junction is free, and there is room behind it."""
+    c = stops.connector[e]
+    if rules.halt[c] and not fleet.halted[e]:
+        return False
+    front = fleet.along[i] + bodies.front[i]
+    stands = fleet.lead_speed[i] < 2.5 and fleet.lead[i] >= 0
+    if stands and front + fleet.gap[i] < stops.end[e] + bodies.length[i] + 2.0:
+        return False
+    for j in range(len(fleet.along)):
+        if j == i or not fleet.active[j]:
+            continue
+        for f in range(fleet.stop[j], min(fleet.stop[j] + 2, stops.start[j + 1])):
+            row = rules.conflict[c, stops.connector[f]]
+            if row >= 0 and _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
+                return False
+    return True
+
+
+@numba.njit(cache=True)
+def _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
+    """Whether vehicle j is in, or will come into, the part of the junction that vehicle i needs."""
+    zone = rules.zones[row]
+    front = fleet.along[j] + bodies.front[j]
+    if fleet.granted[f]:
+        return fleet.along[j] - bodies.rear[j] < stops.line[f] + zone[3]
+    first = rules.rank[stops.connector[f]] < rules.rank[stops.connector[e]]
+    if not first or fleet.blocked[j] or front >= stops.line[f] or _held(bodies, stops, rules, fleet, j, f, step):
+        return False
+    limit = at(paths.speed, paths.start, j, fleet.along[j], SPACING)
+    arrival = _time_over(stops.line[f] + zone[2] - front, fleet.speed[j], max(limit, fleet.speed[j]), 2.0)
+    way = stops.line[e] + zone[1] + bodies.length[i] - fleet.along[i] - bodies.front[i]
+    turning = at(paths.speed, paths.start, i, 0.5 * (stops.line[e] + stops.end[e]), SPACING)
+    return arrival < _time_over(way, fleet.speed[i], turning, 1.2) + 1.5
+
+
+@numba.njit(cache=True)
+def _time_over(way, speed, top, acceleration):
+    """Seconds for a way in metres, accelerating up to a top speed."""
+    if way <= 0.0:
+        return 0.0
+    rise = max((top * top - speed * speed) / (2.0 * acceleration), 0.0)
+    if way <= rise:
+        return (math.sqrt(speed * speed + 2.0 * acceleration * way) - speed) / acceleration
+    return max(top - speed, 0.0) / acceleration + (way - rise) / max(top, 0.1)
+
+
+@numba.njit(cache=True)
+def _interaction(v, approach, gap, standstill, headway, acceleration, braking):
+    """The IDM's braking term for an obstacle."""
+    wanted = standstill + max(v * headway + v * approach / (2.0 * math.sqrt(acceleration * braking)), 0.0)
+    return acceleration * (wanted / max(gap, 0.05)) ** 2
+
+
+@numba.njit(cache=True)
+def accelerate(paths, bodies, stops, rules, fleet, i, step, dt):
+    """The acceleration of vehicle i for this step: free road, leader, stop line, crossing; jerk is limited."""
+    v, a, b = fleet.speed[i], bodies.acceleration[i], bodies.braking[i]
+    top = max(at(paths.speed, paths.start, i, fleet.along[i] + 0.6 * v, SPACING), 0.5)
+    free = a * (1.0 - (v / top) ** 4) if v <= top else max(-(v - top) / 0.6, -2.5)
+    wish = free
+    if fleet.gap[i] < FAR:
+        gap = _interaction(v, v - fleet.lead_speed[i], fleet.gap[i], 2.0, bodies.headway[i], a, b)
+        wish = min(wish, free - gap if free > 0 else -gap)
+    room = fleet.zebra_gap[i] - 2.2
+    e = next_stop(bodies, stops, fleet, i)
+    if e >= 0 and not fleet.granted[e]:
+        line = stops.line[e] - fleet.along[i] - bodies.front[i] - 0.7
+        waits = rules.cautious[stops.connector[e]] or rules.states[stops.connector[e], step] != GREEN
+        if waits or line < v * v / 4.4 + 4.0:
+            room = min(room, line)
+    if room < 200.0:
+        line = _interaction(v, v, room, 0.4, 0.7, a, b)
+        wish = min(wish, free - line if free > 0 else -line)
+    wish = min(max(wish, -8.0), a)
+    fall = 3.5 if wish > -3.0 else 25.0
+    fleet.acceleration[i] = min(max(wish, fleet.acceleration[i] - fall * dt), fleet.acceleration[i] + 3.0 * dt)
+
+
+@numba.njit(cache=True)
+def advance(paths, bodies, stops, fleet, i, dt):
+    """Moves vehicle i along its path; its body trails the reference point."""
+    speed = max(fleet.speed[i] + fleet.acceleration[i] * dt, 0.0)
+    way = 0.5 * (fleet.speed[i] + speed) * dt
+    if speed == 0.0:
+        fleet.acceleration[i] = max(fleet.acceleration[i], 0.0)
+    for part in range(4):
+        angle = at(paths.heading, paths.start, i, fleet.along[i] + (part + 0.5) * way / 4, SPACING)
+        share = way / 4 / bodies.hitch[i]
+        middle = fleet.heading[i] + 0.5 * share * math.sin(angle - fleet.heading[i])
+        fleet.heading[i] += share * math.sin(angle - middle)
+    fleet.along[i] += way
+    fleet.speed[i] = speed
+    while fleet.stop[i] < stops.start[i + 1] and fleet.along[i] - bodies.rear[i] > stops.end[fleet.stop[i]]:
+        fleet.stop[i] += 1
+    length = (paths.start[i + 1] - paths.start[i] - 1) * SPACING
+    if fleet.along[i] + bodies.front[i] >= length - 1.0:
+        fleet.active[i] = False
+
+
+@numba.njit(cache=True)
+def at(values, start, i, along, spacing):
+    """A value of path i at an arc length, linear between its points (angles must be unwrapped)."""
+    first, last = start[i], start[i + 1] - 1
+    row = along / spacing
+    if row <= 0.0:
+        return values[first]
+    below = int(row)
+    if first + below >= last:
+        return values[last]
+    share = row - below
+    return values[first + below] * (1.0 - share) + values[first + below + 1] * share
+
+
+@numba.njit(cache=True)
+def distance_to_box(fleet, bodies, j, x, y):
+    """Distance from a point to vehicle j."""
+    c, s = math.cos(fleet.heading[j]), math.sin(fleet.heading[j])
+    dx, dy = x - fleet.x[j], y - fleet.y[j]
+    ahead = max(abs(c * dx + s * dy) - 0.5 * bodies.length[j], 0.0)
+    aside = max(abs(c * dy - s * dx) - 0.5 * bodies.width[j], 0.0)
+    return math.sqrt(ahead * ahead + aside * aside)
+
+
+@numba.njit(cache=True)
+def conflict_zone(first, then, clearance, zone):
+    """Fills (enter, leave) on two lines in steps of `SPACING`, where they come within `clearance`; False if never."""
+    zone[0], zone[1], zone[2], zone[3] = FAR, -FAR, FAR, -FAR
+    for a in range(len(first)):
+        for b in range(len(then)):
+            if math.hypot(first[a, 0] - then[b, 0], first[a, 1] - then[b, 1]) < clearance:
+                zone[0], zone[1] = min(zone[0], a * SPACING), max(zone[1], a * SPACING)
+                zone[2], zone[3] = min(zone[2], b * SPACING), max(zone[3], b * SPACING)
+    return zone[1] > -FAR

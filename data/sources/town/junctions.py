@@ -1,0 +1,193 @@
+"""Where streets meet: how far each arm's lanes reach in, kerbs round the corners, crossings, and who goes first."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.sources.town.curves import Curve, Point, joined_curve, left_of, meeting, unit
+from swerve.data.sources.town.layout import Carriageway, Layout
+from swerve.scenes.transforms import wrap_angle
+
+# A kerb line that turns by less than this at a corner counts as going straight on.
+_STRAIGHT = np.deg2rad(30.0)
+_THROUGH = np.deg2rad(45.0)
+# Metres: from the end of the kerb's arc to the crossing, from the crossing to the stop line.
+_BEFORE_CROSSING, _AFTER_CROSSING, _NO_CROSSING = 0.8, 1.4, 1.5
+_LEAST_MOUTH = 5.0
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A street at a junction, seen outward from it: traffic comes in on the left and goes out on the right.
+
+    Attributes:
+        street: index in the layout.
+        outgoing: whether the street's line begins here.
+        angle: outward direction, radians.
+        inbound: cross-section of the traffic that comes in.
+        outbound: cross-section of the traffic that goes out.
+        median: width of the median.
+        kerb_in: distance of the kerb on the left.
+        kerb_out: distance of the kerb on the right.
+        walkway: width of the pavements.
+        mouth: distance from the node to where both kerbs have become straight.
+        reach: distance from the node to where the lanes end, which is where to stop.
+        crossing: nearest and farthest distance of the pedestrian crossing from the node, if there is one.
+    """
+
+    street: int
+    outgoing: bool
+    angle: float
+    inbound: Carriageway
+    outbound: Carriageway
+    median: float
+    kerb_in: float
+    kerb_out: float
+    walkway: float
+    mouth: float = 0.0
+    reach: float = 0.0
+    crossing: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Junction:
+    """A node of the layout with its arms, counter-clockwise.
+
+    Attributes:
+        position: of the node.
+        arms: counter-clockwise.
+        corners: radius of the kerb between each arm and the next one.
+        signalised: whether signals rule it.
+        major: numbers of the arms whose traffic goes first (all of them where nobody needs to wait).
+    """
+
+    position: Point
+    arms: tuple[Arm, ...]
+    corners: tuple[float, ...]
+    signalised: bool
+    major: tuple[int, ...]
+
+    @property
+    def is_rim(self) -> bool:
+        """Whether the map ends here."""
+        return len(self.arms) == 1
+
+    def point(self, arm: Arm, distance: float, lateral: float) -> Point:
+        """A point of an arm: so far outward, so far to the left of the street's line."""
+        out = unit(arm.angle)
+        return self.position + distance * out + lateral * left_of(out)
+
+    def kerb(self, number: int, beyond: tuple[float, float] = (0.0, 0.0)) -> Curve:
+        """The kerb from an arm's inbound side round the corner to the next arm's outbound side.
+
+        Args:
+            number: of the first arm.
+            beyond: metres from the kerb, away from the road, at both ends.
+        """
+        first, then = self.arms[number], self.arms[(number + 1) % len(self.arms)]
+        opening, tangent, leads = _opening(first, then), np.inf, (0.0, 0.0)
+        if opening < np.pi - _STRAIGHT:
+            tangent = max(self.corners[number] - sum(beyond) / 2, 1.0) / np.tan(opening / 2)
+        elif opening < np.pi + _STRAIGHT:
+            leads = self.leads(number, (number + 1) % len(self.arms))
+        return joined_curve(
+            self.point(first, first.reach, first.kerb_in + beyond[0]),
+            first.angle + np.pi,
+            self.point(then, then.reach, -then.kerb_out - beyond[1]),
+            then.angle,
+            tangent,
+            leads,
+        )
+
+    def leads(self, first: int, then: int) -> tuple[float, float]:
+        """How far what goes straight on keeps to both arms' directions: as far as their crossings need."""
+        if len(self.arms) == 2:
+            return 0.0, 0.0
+        return self.arms[first].reach - self.arms[first].mouth, self.arms[then].reach - self.arms[then].mouth
+
+    def deflection(self, incoming: int, leaving: int) -> float:
+        """Angle by which traffic from one arm to another turns, radians, left positive."""
+        return float(wrap_angle(self.arms[leaving].angle - self.arms[incoming].angle - np.pi))
+
+
+def build_junctions(layout: Layout, generator: np.random.Generator) -> tuple[Junction, ...]:
+    """One junction for each node of the layout, those at the rim of the map included."""
+    return tuple(_build(layout, node, generator) for node in range(len(layout.nodes)))
+
+
+def _build(layout: Layout, node: int, generator: np.random.Generator) -> Junction:
+    """The junction at a node."""
+    arms = sorted((_arm(layout, node, *link) for link in layout.arms(node)), key=lambda arm: arm.angle)
+    lanes = max(max(arm.inbound.lanes, arm.outbound.lanes) for arm in arms)
+    real = len(arms) > 2
+    signalised = real and bool(generator.random() < (0.85 if lanes > 1 else 0.25))
+    radii = tuple(generator.uniform(12.0, 16.0) if len(arms) == 2 else generator.uniform(6.0, 9.0) for _ in arms)
+    position = layout.nodes[node]
+    if len(arms) == 1:
+        return Junction(position, tuple(arms), radii, False, (0,))
+    arms = [_placed(arms, radii, number, generator, 0.85 if signalised else 0.55) for number in range(len(arms))]
+    return Junction(position, tuple(arms), radii, signalised, _major(arms))
+
+
+def _arm(layout: Layout, node: int, index: int, outgoing: bool) -> Arm:
+    """The arm without what depends on its neighbours."""
+    street = layout.streets[index]
+    step = layout.nodes[street.end if outgoing else street.start] - layout.nodes[node]
+    outbound, inbound = (street.forward, street.backward) if outgoing else (street.backward, street.forward)
+    kerbs = street.kerb(inbound), street.kerb(outbound)
+    angle = float(np.arctan2(step[1], step[0]))
+    return Arm(index, outgoing, angle, inbound, outbound, street.median, *kerbs, street.walkway)
+
+
+def _opening(first: Arm, then: Arm) -> float:
+    """Angle from an arm counter-clockwise to the next, 0 to 2 pi."""
+    return float((then.angle - first.angle) % (2 * np.pi))
+
+
+def _placed(
+    arms: list[Arm], radii: tuple[float, ...], number: int, generator: np.random.Generator, share: float
+) -> Arm:
+    """The arm with its mouth (where both kerbs have become straight), crossing and stop line."""
+    arm = arms[number]
+    before, after = (number - 1) % len(arms), (number + 1) % len(arms)
+    mouth = max(
+        _LEAST_MOUTH,
+        _kerb_end(arm, arms[after], radii[number])[0],
+        _kerb_end(arms[before], arm, radii[before])[1],
+    )
+    width, wanted = generator.uniform(3.0, 4.0), generator.random() < share
+    if len(arms) == 2 or not wanted:
+        return replace(arm, mouth=float(mouth), reach=float(mouth + _NO_CROSSING))
+    near, far = mouth + _BEFORE_CROSSING, mouth + _BEFORE_CROSSING + width
+    return replace(arm, mouth=float(mouth), reach=float(far + _AFTER_CROSSING), crossing=(float(near), float(far)))
+
+
+def _kerb_end(first: Arm, then: Arm, radius: float) -> tuple[float, float]:
+    """Distances along both arms at which the arc of the corner between them has ended."""
+    opening = _opening(first, then)
+    if opening > np.pi - _STRAIGHT:
+        return 0.0, 0.0
+    start = first.kerb_in * left_of(unit(first.angle))
+    end = -then.kerb_out * left_of(unit(then.angle))
+    back, ahead = meeting(start, first.angle + np.pi, end, then.angle)
+    tangent = radius / np.tan(opening / 2)
+    return tangent - back, tangent - ahead
+
+
+def _major(arms: list[Arm]) -> tuple[int, ...]:
+    """The widest pair of arms that face each other; all arms where only two meet."""
+    if len(arms) == 2:
+        return (0, 1)
+    pairs = [(a, b) for a in range(len(arms)) for b in range(a) if _faces(arms[a], arms[b])]
+    return max(pairs, key=lambda pair: sum(arms[number].inbound.width for number in pair))
+
+
+def _faces(first: Arm, other: Arm) -> bool:
+    """Whether two arms lie about opposite each other."""
+    return bool(abs(wrap_angle(first.angle - other.angle - np.pi)) < _THROUGH)
+
+
+def outline(junction: Junction) -> Float[np.ndarray, "n 2"]:
+    """The area where the roads cross: arms' ends and kerbs between them, counter-clockwise, not closed."""
+    return np.concatenate([junction.kerb(number) for number in range(len(junction.arms))])

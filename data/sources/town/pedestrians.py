@@ -1,0 +1,212 @@
+"""Pavements and crossings as a graph, and walkers' routes on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter1d
+
+from swerve.data.sources.town.curves import Curve, left_of
+from swerve.data.sources.town.junctions import Junction
+from swerve.data.sources.town.plan import TownPlan
+from swerve.data.sources.town.town_options import TownOptions
+from swerve.data.sources.town.traffic_state import WALK_SPACING
+from swerve.scenes import keyed_generator
+from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
+
+# A place where one may turn: number of a junction, of one of its arms, and the side (+1 left of the arm, -1 right).
+Place = tuple[int, int, int]
+_RANGE = 90.0
+_ROUTE = 75.0
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A way between two places.
+
+    Attributes:
+        to: where it leads.
+        points: its line, in the middle of the pavement or the crossing.
+        crossing: number of the crossing, -1 on pavements.
+    """
+
+    to: Place
+    points: Curve
+    crossing: int = -1
+
+
+@dataclass(frozen=True)
+class Walker:
+    """A pedestrian at the start of the simulation.
+
+    Attributes:
+        points: route, a point every `WALK_SPACING` metres.
+        along: arc length at the start.
+        speed: m/s.
+        crossings: numbers of the crossings on the route.
+        ends: for each, arc length and distance across (from the arm's right kerb) where it begins and ends, in the
+            order (arc length, arc length, across, across).
+    """
+
+    points: Curve
+    along: float
+    speed: float
+    crossings: tuple[int, ...]
+    ends: Float[np.ndarray, "c 4"]
+
+
+def crossings_of(plan: TownPlan) -> list[tuple[int, int]]:
+    """All crossings as (junction, arm); their order is their number, and the road map's."""
+    return [
+        (number, index)
+        for number, junction in enumerate(plan.junctions)
+        if not junction.is_rim
+        for index, arm in enumerate(junction.arms)
+        if arm.crossing is not None
+    ]
+
+
+def draw_walkers(
+    plan: TownPlan, way: Float[np.ndarray, "n 2"], options: TownOptions, name: str, seed: int
+) -> list[Walker]:
+    """Pedestrians near the ego's way.
+
+    Args:
+        plan: the town.
+        way: points of the ego's way.
+        options: how many there are.
+        name: of the log.
+        seed: of the source.
+    """
+    generator = keyed_generator(seed, name, "pedestrians")
+    legs = _legs(plan)
+    walkers = []
+    for place, ways in legs.items():
+        for leg in ways:
+            near = np.linalg.norm(leg.points[:, None] - way[::20], axis=2).min() < _RANGE
+            if near and leg.crossing < 0:
+                count = generator.poisson(options.pedestrians / 200.0 * arc_lengths(leg.points)[-1])
+                walkers += [_draw_walker(legs, place, leg, generator) for _ in range(count)]
+    return [walker for walker in walkers if walker is not None]
+
+
+def _draw_walker(
+    legs: dict[Place, list[Leg]], start: Place, first: Leg, generator: np.random.Generator
+) -> Walker | None:
+    """Somebody who sets out along a leg; None where the way ends before long."""
+    route, total, last = [first], arc_lengths(first.points)[-1], start
+    begin = generator.uniform(0.05, 0.95) * total
+    while total < begin + _ROUTE:
+        choices = [leg for leg in legs.get(route[-1].to, []) if leg.to != last]
+        if not choices:
+            return None
+        last = route[-1].to
+        weights = np.array([3.0 if leg.crossing >= 0 else 1.0 for leg in choices])
+        route.append(choices[int(generator.choice(len(choices), p=weights / weights.sum()))])
+        total += arc_lengths(route[-1].points)[-1]
+    lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(1.15, 1.6)
+    return _walker(route, float(lateral), float(begin), float(speed))
+
+
+def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Walker:
+    """The walker on a route, so far to the left of its middle (walkers keep right)."""
+    line = without_repeats(np.concatenate([leg.points for leg in route]))
+    along = np.arange(0.0, arc_lengths(line)[-1], WALK_SPACING)
+    middle = points_at(line, along)
+    smooth = gaussian_filter1d(middle, 0.8 / WALK_SPACING, axis=0, mode="nearest")
+    steps = np.gradient(smooth, axis=0)
+    normals = left_of(steps / np.linalg.norm(steps, axis=1, keepdims=True))
+    shifted = gaussian_filter1d(smooth + lateral * normals, 0.6 / WALK_SPACING, axis=0, mode="nearest")
+    length = arc_lengths(shifted)
+    points = points_at(shifted, np.arange(0.0, length[-1], WALK_SPACING))
+    crossings, ends, passed = [], [], 0.0
+    for leg in route:
+        size = arc_lengths(leg.points)[-1]
+        if leg.crossing >= 0:
+            crossings.append(leg.crossing)
+            ends.append(_kerbs(leg, passed, size, along, length))
+        passed += size
+    return Walker(
+        points, float(np.interp(begin, along, length)), speed, tuple(crossings), np.array(ends).reshape(-1, 4)
+    )
+
+
+def _kerbs(
+    leg: Leg, passed: float, size: float, along: Float[np.ndarray, "n"], length: Float[np.ndarray, "n"]
+) -> tuple[float, float, float, float]:
+    """Arc lengths at which a crossing leg leaves one kerb and gains the other, and how far across they lie."""
+    off = np.linalg.norm(leg.points[1] - leg.points[0]), np.linalg.norm(leg.points[-1] - leg.points[-2])
+    begin, end = np.interp([passed + off[0], passed + size - off[1]], along, length)
+    wide = size - off[0] - off[1]
+    return (
+        (float(begin), float(end), 0.0, float(wide)) if leg.to[2] > 0 else (float(begin), float(end), float(wide), 0.0)
+    )
+
+
+def _legs(plan: TownPlan) -> dict[Place, list[Leg]]:
+    """The graph: along streets, round corners, over crossings, each in both directions."""
+    legs: dict[Place, list[Leg]] = {}
+
+    def join(first: Place, then: Place, points: Curve, crossing: int = -1) -> None:
+        legs.setdefault(first, []).append(Leg(then, points, crossing))
+        legs.setdefault(then, []).append(Leg(first, points[::-1], crossing))
+
+    for crossing, (node, arm) in enumerate(crossings_of(plan)):
+        join((node, arm, -1), (node, arm, 1), _over(plan.junctions[node], arm), crossing)
+    for number, junction in enumerate(plan.junctions):
+        if not junction.is_rim:
+            for arm in range(len(junction.arms)):
+                following = (arm + 1) % len(junction.arms)
+                join((number, arm, 1), (number, following, -1), _round(junction, arm))
+    for index in range(len(plan.axes)):
+        for side in (-1, 1):
+            first, then, points = _beside(plan, index, side)
+            join(first, then, points)
+    return legs
+
+
+def _gate(junction: Junction, arm: int, side: int) -> Float[np.ndarray, "2"]:
+    """The place on the pavement from which an arm's crossing leads."""
+    at = junction.arms[arm]
+    distance = sum(at.crossing) / 2 if at.crossing is not None else at.reach - 2.0
+    return junction.point(at, distance, at.kerb_in + at.walkway / 2 if side > 0 else -at.kerb_out - at.walkway / 2)
+
+
+def _over(junction: Junction, arm: int) -> Curve:
+    """Over an arm's crossing, from its right to its left pavement; the inner points are the kerbs."""
+    at = junction.arms[arm]
+    distance = sum(at.crossing or (0.0, 0.0)) / 2
+    kerbs = [junction.point(at, distance, lateral) for lateral in (-at.kerb_out, at.kerb_in)]
+    return np.array([_gate(junction, arm, -1), *kerbs, _gate(junction, arm, 1)])
+
+
+def _round(junction: Junction, arm: int) -> Curve:
+    """Round the corner from an arm's left gate to the next arm's right gate."""
+    following = (arm + 1) % len(junction.arms)
+    first, then = junction.arms[arm], junction.arms[following]
+    curve = junction.kerb(arm, (first.walkway / 2, then.walkway / 2))
+    start, end = _gate(junction, arm, 1), _gate(junction, following, -1)
+    rows = slice(
+        int(np.linalg.norm(curve - start, axis=1).argmin()) + 1, int(np.linalg.norm(curve - end, axis=1).argmin())
+    )
+    return np.concatenate([start[None], curve[rows], end[None]])
+
+
+def _beside(plan: TownPlan, index: int, side: int) -> tuple[Place, Place, Curve]:
+    """Along a street's pavement, on the side (+1 left of its line), between the gates at both ends."""
+    axis, street = plan.axes[index], plan.axes[index].street
+    kerb = street.kerb(street.backward if side > 0 else street.forward)
+    line = axis.at(side * (kerb + street.walkway / 2))
+    first, then = _arm_number(plan, street.start, index, True), _arm_number(plan, street.end, index, False)
+    places = (street.start, first, side), (street.end, then, -side)
+    ends = [
+        _gate(plan.junctions[node], arm, which)[None] if not plan.junctions[node].is_rim else line[row : row + 1]
+        for (node, arm, which), row in zip(places, (0, len(line) - 1), strict=True)
+    ]
+    return (*places, np.concatenate([ends[0], line[1:-1], ends[1]]))
+
+
+def _arm_number(plan: TownPlan, node: int, street: int, outgoing: bool) -> int:
+    """Number of a street's arm at a node."""
+    arms = plan.junctions[node].arms
+    return next(row for row, arm in enumerate(arms) if (arm.street, arm.outgoing) == (street, outgoing))

@@ -1,0 +1,109 @@
+"""From what happened in a town to what its log records: the ego's poses, and the tracks around it."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from swerve.data.sources.town.simulation import PADDING, Movements
+from swerve.data.sources.town.standing import Standing
+from swerve.data.sources.town.town_options import STEP
+from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
+from swerve.scenes.transforms import rigid, wrap_angle
+
+# Metres around the ego within which agents are annotated.
+ANNOTATED_RANGE = 150.0
+_LOGGED = slice(PADDING, -PADDING)
+_PEDESTRIAN_SIZES = (0.5, 0.75), (0.45, 0.65), (1.5, 1.95)
+
+
+def record_ego(
+    movement: Float[np.ndarray, "p 3"], vehicle: Vehicle, ground: GroundHeight, times_us: Int[np.ndarray, "t"]
+) -> Ego:
+    """The ego's states from (x, y, heading) of its box's centre: pitch and roll follow the ground under its wheels.
+
+    The movement has `PADDING` steps more than the log at either end.
+    """
+    heading = movement[:, 2]
+    forward, left = _directions(heading)
+    rear = movement[:, :2] - vehicle.rear_axle_to_center * forward
+    half = vehicle.width * 0.4
+    rise = ground.at(rear + vehicle.wheelbase * forward) - ground.at(rear)
+    middle = rear + vehicle.wheelbase / 2 * forward
+    tilt = ground.at(middle + half * left) - ground.at(middle - half * left)
+    x = _unit(np.concatenate([forward, (rise / vehicle.wheelbase)[:, None]], axis=1))
+    z = _unit(np.cross(x, np.concatenate([left, (tilt / (2 * half))[:, None]], axis=1)))
+    rotation = np.stack([x, np.cross(z, x), z], axis=2)
+    positions = np.concatenate([rear, ground.at(rear)[:, None]], axis=1)
+    padded = times_us[0] + np.round(np.arange(-PADDING, len(times_us) + PADDING) * STEP * 1e6).astype(np.int64)
+    return Ego.from_poses(rigid(rotation, positions), padded).at(_LOGGED)
+
+
+def record_tracks(
+    movements: Movements, standing: list[Standing], ground: GroundHeight, generator: np.random.Generator
+) -> Tracks:
+    """Everybody else who comes within `ANNOTATED_RANGE` of the ego; valid while on the map and within that range."""
+    steps = movements.vehicles.shape[1]
+    poses = np.concatenate([movements.vehicles[1:], movements.walkers, _still(standing, steps)])
+    people = len(movements.walkers)
+    present = np.concatenate([movements.present[1:], np.ones((people + len(standing), steps), bool)])
+    bodies = [driver.body for driver in movements.drivers[1:]]
+    kinds = [body.kind for body in bodies] + [ObjectClass.PEDESTRIAN] * people + [thing.kind for thing in standing]
+    low, high = np.array(_PEDESTRIAN_SIZES).T
+    sizes = np.concatenate(
+        [
+            np.array([body.vehicle.size for body in bodies]).reshape(-1, 3),
+            generator.uniform(low, high, (people, 3)),
+            np.array([thing.size for thing in standing]).reshape(-1, 3),
+        ]
+    )
+    names = [f"{kind}-{row}" for kind, count in _counts(bodies, people, standing) for row in range(count)]
+    tracks = _tracks(names, kinds, poses, sizes, present & _in_range(poses, movements.vehicles[0]), ground)
+    logged = tracks.at(_LOGGED)
+    return logged.of(np.flatnonzero(logged.valid.any(axis=1)))
+
+
+def _counts(bodies: list, people: int, standing: list[Standing]) -> list[tuple[str, int]]:
+    """How the tracks are named, in order."""
+    return [("road-user", len(bodies)), ("pedestrian", people), ("standing", len(standing))]
+
+
+def _in_range(poses: Float[np.ndarray, "n t 3"], ego: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, "n t"]:
+    """Whether each agent is near the ego at each step."""
+    return np.linalg.norm(poses[..., :2] - ego[:, :2], axis=2) < ANNOTATED_RANGE
+
+
+def _tracks(
+    names: list[str],
+    kinds: list[ObjectClass],
+    poses: Float[np.ndarray, "n t 3"],
+    sizes: Float[np.ndarray, "n 3"],
+    valid: Bool[np.ndarray, "n t"],
+    ground: GroundHeight,
+) -> Tracks:
+    """The tracks: boxes stand upright on the ground, velocities are central differences."""
+    heights = ground.at(poses[..., :2]) + sizes[:, None, 2] / 2
+    return Tracks(
+        ids=tuple(names),
+        classes=np.array(kinds, np.uint8),
+        positions=np.concatenate([poses[..., :2], heights[..., None]], axis=2),
+        headings=wrap_angle(poses[..., 2]),
+        sizes=np.repeat(sizes[:, None], poses.shape[1], axis=1),
+        velocities=np.gradient(poses[..., :2], STEP, axis=1),
+        valid=valid,
+    )
+
+
+def _still(standing: list[Standing], steps: int) -> Float[np.ndarray, "s t 3"]:
+    """(x, y, heading) of what does not move, at every step."""
+    poses = np.array([[*thing.center, thing.heading] for thing in standing]).reshape(-1, 3)
+    return np.repeat(poses[:, None], steps, axis=1)
+
+
+def _directions(heading: Float[np.ndarray, "t"]) -> tuple[Float[np.ndarray, "t 2"], Float[np.ndarray, "t 2"]]:
+    """Unit vectors forward and to the left."""
+    cos, sin = np.cos(heading), np.sin(heading)
+    return np.stack([cos, sin], axis=1), np.stack([-sin, cos], axis=1)
+
+
+def _unit(vectors: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t 3"]:
+    """Of length one."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,0 +1,138 @@
+"""Runs the traffic of a town and gives where everybody was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from swerve.data.sources.town.fleet import Driver, draw_drivers
+from swerve.data.sources.town.pedestrians import Walker, draw_walkers
+from swerve.data.sources.town.plan import TownPlan
+from swerve.data.sources.town.signals import Program, connector_states
+from swerve.data.sources.town.simulation_tables import Conflicts, Tables, build_tables, walk_table
+from swerve.data.sources.town.town_options import STEP, TownOptions
+from swerve.data.sources.town.traffic_kernels import simulate
+from swerve.data.sources.town.traffic_state import Crowd, Fleet, Stops, Walks
+from swerve.scenes import Vehicle, keyed_generator
+
+# Steps that are simulated before the log begins, so that it begins in the midst of traffic.
+WARM_UP_STEPS = 80
+# Steps known before and after the log, so that its velocities and accelerations are central differences throughout.
+PADDING = 2
+# Middles of two pedestrians stay so far apart, metres: their boxes' longest diagonal.
+_ELBOW_ROOM = 1.0
+
+
+@dataclass(frozen=True)
+class Movements:
+    """Where everybody was at the log's steps, and `PADDING` steps before and after.
+
+    Attributes:
+        drivers: the ego, then all other vehicles.
+        vehicles: (x, y, heading) of their boxes' centres; headings are continuous.
+        present: whether they were on the map.
+        walkers: (x, y, heading) of the pedestrians.
+        ego_end: arc length that the ego's reference point has reached on its path in the end, metres.
+    """
+
+    drivers: list[Driver]
+    vehicles: Float[np.ndarray, "n t 3"]
+    present: Bool[np.ndarray, "n t"]
+    walkers: Float[np.ndarray, "w t 3"]
+    ego_end: float
+
+
+def simulate_town(
+    plan: TownPlan,
+    programs: dict[int, Program],
+    conflicts: Conflicts,
+    vehicle: Vehicle,
+    options: TownOptions,
+    name: str,
+    seed: int,
+) -> Movements:
+    """Traffic and pedestrians for the whole log.
+
+    Walkers who would bump into others are left out and the rest is simulated anew, so that nobody stops for nobody.
+
+    Args:
+        plan: the town.
+        programs: its signals.
+        conflicts: its connectors' conflicts.
+        vehicle: the ego's body.
+        options: how much of everything there is.
+        name: of the log.
+        seed: of the source.
+    """
+    seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
+    drivers = draw_drivers(plan, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
+    walkers = draw_walkers(plan, drivers[0].path.points[:600], options, name, seed)
+    states = connector_states(plan, programs, seconds)
+    tables = build_tables(plan, programs, conflicts, drivers, states, keyed_generator(seed, name, "priorities"))
+    while True:
+        walks = walk_table(plan, programs, walkers, seconds)
+        movements = _run(tables, walks, drivers, walkers)
+        jostled = _jostled(movements.walkers)
+        if not len(jostled):
+            return movements
+        walkers = [walker for row, walker in enumerate(walkers) if row not in jostled]
+
+
+def _run(tables: Tables, walks: Walks, drivers: list[Driver], walkers: list[Walker]) -> Movements:
+    """One run of the simulation."""
+    steps = tables.rules.states.shape[1]
+    moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
+    fleet, crowd = _fleet(drivers, tables.stops), _crowd(walkers, walks)
+    fixed = tables.paths, tables.bodies, tables.stops, tables.zebras, tables.rules
+    simulate(*fixed, walks, fleet, crowd, STEP, moved, walked)
+    first = WARM_UP_STEPS - PADDING
+    vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
+    return Movements(drivers, vehicles[..., :3].copy(), vehicles[..., 3] > 0.5, people.copy(), float(fleet.along[0]))
+
+
+def _jostled(walkers: Float[np.ndarray, "w t 3"]) -> Int[np.ndarray, "j"]:
+    """Walkers who come too near to one before them in the list: they evade only those who go the same way."""
+    gaps = np.linalg.norm(walkers[:, None, :, :2] - walkers[None, :, :, :2], axis=-1)
+    near = (gaps < _ELBOW_ROOM).any(axis=-1)
+    return np.flatnonzero(np.tril(near, -1).any(axis=1))
+
+
+def log_seconds(steps: int) -> Float[np.ndarray, "t"]:
+    """Seconds since the log's first step."""
+    return np.arange(steps) * STEP
+
+
+def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
+    """The state of all vehicles at the start."""
+    count = len(drivers)
+    return Fleet(
+        along=np.array([driver.along for driver in drivers]),
+        speed=np.array([driver.speed for driver in drivers]),
+        acceleration=np.zeros(count),
+        heading=np.zeros(count),
+        x=np.zeros(count),
+        y=np.zeros(count),
+        active=np.ones(count, bool),
+        stop=stops.start[:-1].copy(),
+        granted=np.zeros(len(stops.line), bool),
+        halted=np.zeros(len(stops.line), bool),
+        blocked=np.zeros(count, bool),
+        gap=np.zeros(count),
+        lead=np.zeros(count, np.int64),
+        lead_speed=np.zeros(count),
+        zebra_gap=np.zeros(count),
+    )
+
+
+def _crowd(walkers: list[Walker], walks: Walks) -> Crowd:
+    """The state of all walkers at the start, on pavements all of them."""
+    count, begin = len(walkers), np.array([walker.along for walker in walkers], np.float64)
+    return Crowd(
+        begin,
+        np.zeros(count),
+        np.zeros(count),
+        np.zeros(count),
+        np.zeros(count),
+        walks.leg_start[:-1].copy(),
+        np.zeros(count, bool),
+    )

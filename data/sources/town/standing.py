@@ -1,0 +1,121 @@
+"""What stands at the kerb: parked vehicles, and now and then a work site."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.sources.town.bodies import draw_car
+from swerve.data.sources.town.curves import left_of, unit
+from swerve.data.sources.town.plan import TownPlan
+from swerve.data.sources.town.streets import StreetAxis, bays
+from swerve.data.sources.town.town_options import TownOptions
+from swerve.scenes import ObjectClass, keyed_generator
+from swerve.scenes.polyline import arc_lengths, beside, heading_at
+
+# Metres of kerb for each parked vehicle, and how far a work site reaches.
+_BAY, _SITE = 6.4, 19.0
+_SITE_SHARE = 0.6
+_SITE_RANGE = 60.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Something that does not move.
+
+    Attributes:
+        kind: class.
+        center: (x, y).
+        heading: radians.
+        size: (length, width, height).
+    """
+
+    kind: ObjectClass
+    center: Float[np.ndarray, "2"]
+    heading: float
+    size: tuple[float, float, float]
+
+
+# A parking strip in one direction: line in driving direction, width.
+Strip = tuple[Float[np.ndarray, "n 2"], float]
+
+
+def draw_standing(
+    plan: TownPlan, way: Float[np.ndarray, "n 2"], options: TownOptions, name: str, seed: int
+) -> list[Standing]:
+    """Parked vehicles in all parking strips; in some towns a work site takes part of one near the ego's way.
+
+    Args:
+        plan: the town.
+        way: points of the ego's way.
+        options: how many bays are taken.
+        name: of the log.
+        seed: of the source.
+    """
+    generator = keyed_generator(seed, name, "standing")
+    strips = [strip for axis in plan.axes for strip in _strips(axis)]
+    near = [
+        row
+        for row, (line, _) in enumerate(strips)
+        if arc_lengths(line)[-1] > _SITE + _BAY
+        and np.linalg.norm(line[:, None] - way[::20], axis=2).min() < _SITE_RANGE
+    ]
+    site = int(generator.choice(near)) if near and generator.random() < _SITE_SHARE else -1
+    standing = []
+    for row, strip in enumerate(strips):
+        first = _SITE + 3.0 if row == site else 0.0
+        standing += _parked(strip, first, options.parked, generator)
+        if row == site:
+            standing += _work_site(strip, generator)
+    return standing
+
+
+def _strips(axis: StreetAxis) -> list[Strip]:
+    """The parking strips of a street."""
+    strips = []
+    for backward in (False, True):
+        found = bays(axis, backward)
+        if found is not None:
+            rows, middle = found
+            line = axis.at(middle)[rows]
+            side = axis.street.backward if backward else axis.street.forward
+            strips.append((line[::-1] if backward else line, side.parking))
+    return strips
+
+
+def _parked(strip: Strip, first: float, share: float, generator: np.random.Generator) -> list[Standing]:
+    """Cars along a strip, near its middle, about parallel to it."""
+    line, width = strip
+    bays_there = int((arc_lengths(line)[-1] - first) // _BAY)
+    cars = []
+    for row in range(bays_there):
+        car = draw_car(generator).vehicle
+        spare = min(_BAY - car.length - 0.7, 0.8) / 2
+        shift, tilt = generator.uniform(-spare, spare), generator.normal(0.0, 0.012)
+        aside = generator.uniform(-0.5, 0.5) * (width - car.width - 0.15)
+        if generator.random() < share:
+            place = np.array([first + (row + 0.5) * _BAY + shift])
+            heading = float(heading_at(line, place)[0] + tilt)
+            size = (car.length, car.width, car.height)
+            cars.append(Standing(ObjectClass.VEHICLE, beside(line, place, np.array([aside]))[0], heading, size))
+    return cars
+
+
+def _work_site(strip: Strip, generator: np.random.Generator) -> list[Standing]:
+    """A sign, a row of cones, barriers at both ends and a container, all within the strip's first metres."""
+    line, width = strip
+    edge = width / 2 - 0.3
+    rows: list[tuple[ObjectClass, float, float, tuple[float, float, float]]] = [
+        (ObjectClass.SIGN, 0.6, 0.0, (0.25, 0.75, 1.5)),
+        (ObjectClass.BARRIER, 2.6, 0.0, (0.4, width - 0.4, 1.0)),
+        (ObjectClass.BARRIER, _SITE - 0.6, 0.0, (0.4, width - 0.4, 1.0)),
+        (ObjectClass.GENERIC, _SITE * 0.55, -0.35, (3.4, 1.4, 1.5)),
+    ]
+    rows += [(ObjectClass.TRAFFIC_CONE, 4.2 + 2.2 * cone, edge, (0.36, 0.36, 0.75)) for cone in range(6)]
+    standing = []
+    for kind, along, aside, size in rows:
+        place = np.array([along + generator.uniform(-0.1, 0.1)])
+        heading = float(heading_at(line, place)[0])
+        middle = beside(line, place, np.array([0.0]))[0] + aside * left_of(unit(heading))
+        standing.append(Standing(kind, middle, heading, size))
+    return standing

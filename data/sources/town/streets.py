@@ -1,0 +1,253 @@
+"""Streets between junctions: their bent line, lanes, lane groups, kerbs, paint, pavements and parking bays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.sources.town.curves import Curve, left_of
+from swerve.data.sources.town.hills import lifted
+from swerve.data.sources.town.junctions import Junction
+from swerve.data.sources.town.layout import Carriageway, Street
+from swerve.scenes import Area, GroundHeight, Lane, LaneGroup, LaneKind, Paint, RoadEdge, RoadLine
+
+# Metres between points of a street's line, and how straight it stays beyond its lanes' ends.
+_SPACING, _STRAIGHT = 2.0, 1.0
+# The line's radius stays above this, metres.
+_LEAST_RADIUS = 80.0
+# Parking bays: clear of the lanes' ends by so much, metres.
+_BAY_MARGIN = 9.0
+
+
+@dataclass(frozen=True)
+class StreetAxis:
+    """A street's middle line between its lanes' ends, with all that lies parallel to it.
+
+    Attributes:
+        id: of the street.
+        street: its cross-section.
+        points: the line.
+        normals: unit vectors to its left.
+    """
+
+    id: str
+    street: Street
+    points: Curve
+    normals: Curve
+
+    def at(self, lateral: float) -> Curve:
+        """The parallel line, so far to the left."""
+        return self.points + lateral * self.normals
+
+    def strip(self, right: float, left: float, rows: slice = slice(None)) -> Curve:
+        """Outline of what lies between two parallel lines, counter-clockwise, not closed."""
+        return np.concatenate([self.at(right)[rows], self.at(left)[rows][::-1]])
+
+
+@dataclass(frozen=True)
+class Direction:
+    """The lanes of one direction of a street.
+
+    Attributes:
+        group: of the lanes for all vehicles.
+        lanes: from the inner to the outer one.
+        bicycle_group: of the bicycle lane, if there is one.
+        bicycle: the bicycle lane, if there is one.
+    """
+
+    group: LaneGroup
+    lanes: tuple[Lane, ...]
+    bicycle_group: LaneGroup | None = None
+    bicycle: Lane | None = None
+
+
+def street_axis(
+    index: int, street: Street, ends: tuple[Junction, Junction], reaches: tuple[float, float]
+) -> StreetAxis:
+    """The line of a street, bent where it is free of the junctions.
+
+    Args:
+        index: number of the street.
+        street: its cross-section.
+        ends: nodes at its start and end.
+        reaches: distance from these nodes to where the lanes end.
+    """
+    step = ends[1].position - ends[0].position
+    length = float(np.linalg.norm(step))
+    free = length - sum(reaches) - 2 * _STRAIGHT
+    along = np.linspace(reaches[0], length - reaches[1], max(int(np.ceil((length - sum(reaches)) / _SPACING)), 2) + 1)
+    share = np.clip((along - reaches[0] - _STRAIGHT) / free, 0.0, 1.0)
+    bump, slope = _bend(street, share)
+    size = min(7.0, free**2 / (2 * np.pi**2 * _LEAST_RADIUS))
+    direction = step / length
+    points = ends[0].position + along[:, None] * direction + (size * bump)[:, None] * left_of(direction)
+    tangents = direction + (size / free * slope)[:, None] * left_of(direction)
+    normals = left_of(tangents / np.linalg.norm(tangents, axis=1, keepdims=True))
+    return StreetAxis(f"street-{index}", street, points, normals)
+
+
+def _bend(street: Street, share: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Displacement to the left in units of the greatest bow, and its derivative; both vanish at the ends.
+
+    A bow sin^2 and an S sin^2 sin(2.), whose second derivative is at most 2.6 times as large and is scaled down.
+    """
+    angle = np.pi * share
+    bow, sway = street.bow, street.sway / 2.6
+    bump = np.sin(angle) ** 2 * (bow + sway * np.sin(2 * angle))
+    slope = np.sin(2 * angle) * (bow + sway * np.sin(2 * angle)) + 2 * np.sin(angle) ** 2 * sway * np.cos(2 * angle)
+    return bump, np.pi * slope
+
+
+def build_direction(axis: StreetAxis, backward: bool, ground: GroundHeight) -> Direction:
+    """Lanes and groups of one direction."""
+    street = axis.street
+    side = street.backward if backward else street.forward
+    name = f"{axis.id}-{'b' if backward else 'f'}"
+    edges = street.median / 2 + side.lane_width * np.arange(side.lanes + 1)
+    lanes = [_lane(axis, name, number, edges, backward, ground) for number in range(side.lanes)]
+    polygon = _polygon(axis, float(edges[0]), float(edges[-1]), backward, ground)
+    group = LaneGroup(name, tuple(lane.id for lane in lanes), polygon)
+    if not side.bicycle:
+        return Direction(group, tuple(lanes))
+    bicycle = _bicycle_lane(axis, name, float(edges[-1]), backward, ground)
+    return Direction(group, tuple(lanes), LaneGroup(bicycle.group_id, (bicycle.id,), bicycle.polygon), bicycle)
+
+
+def _lane(
+    axis: StreetAxis, group: str, number: int, edges: Float[np.ndarray, "n"], backward: bool, ground: GroundHeight
+) -> Lane:
+    """One lane for all vehicles, without what it leads to."""
+    side = axis.street.backward if backward else axis.street.forward
+    inner, outer = float(edges[number]), float(edges[number + 1])
+    return Lane(
+        f"{group}-{number}",
+        _driven(axis, (inner + outer) / 2, backward, ground),
+        _polygon(axis, inner, outer, backward, ground),
+        _driven(axis, inner, backward, ground),
+        _driven(axis, outer, backward, ground),
+        _middle_paint(axis.street) if number == 0 else Paint.DASHED_WHITE,
+        _outer_paint(side) if number == side.lanes - 1 else Paint.DASHED_WHITE,
+        group_id=group,
+        left_neighbor=f"{group}-{number - 1}" if number else None,
+        right_neighbor=f"{group}-{number + 1}" if number < side.lanes - 1 else None,
+        speed_limit=axis.street.speed_limit,
+    )
+
+
+def _bicycle_lane(axis: StreetAxis, group: str, inner: float, backward: bool, ground: GroundHeight) -> Lane:
+    """The bicycle lane beside the outermost lane, in a group of its own."""
+    side = axis.street.backward if backward else axis.street.forward
+    outer = inner + side.bicycle
+    return Lane(
+        f"{group}-bicycle",
+        _driven(axis, (inner + outer) / 2, backward, ground),
+        _polygon(axis, inner, outer, backward, ground),
+        _driven(axis, inner, backward, ground),
+        _driven(axis, outer, backward, ground),
+        Paint.SOLID_WHITE,
+        Paint.SOLID_WHITE if side.parking else Paint.NONE,
+        LaneKind.BICYCLE,
+        group_id=f"{group}-bicycle",
+        speed_limit=min(axis.street.speed_limit, 30 / 3.6),
+    )
+
+
+def _driven(axis: StreetAxis, outward: float, backward: bool, ground: GroundHeight) -> Float[np.ndarray, "n 3"]:
+    """The parallel line so far from the middle, in driving direction."""
+    return lifted(ground, axis.at(outward)[::-1] if backward else axis.at(-outward))
+
+
+def _polygon(
+    axis: StreetAxis, inner: float, outer: float, backward: bool, ground: GroundHeight
+) -> Float[np.ndarray, "n 3"]:
+    """Outline between two distances from the middle, counter-clockwise."""
+    return lifted(ground, axis.strip(inner, outer) if backward else axis.strip(-outer, -inner))
+
+
+def _middle_paint(street: Street) -> Paint:
+    """What parts the directions."""
+    if street.median:
+        return Paint.SOLID_YELLOW
+    return Paint.DASHED_YELLOW if street.forward.lanes + street.backward.lanes == 2 else Paint.DOUBLE_SOLID_YELLOW
+
+
+def _outer_paint(side: Carriageway) -> Paint:
+    """What is painted between the outermost lane and the bicycle lane, the parking strip or the kerb."""
+    return Paint.SOLID_WHITE if side.bicycle or side.parking else Paint.NONE
+
+
+def painted_lines(axis: StreetAxis, ground: GroundHeight) -> list[RoadLine]:
+    """All lines of a street, each once."""
+    street = axis.street
+    middle = [-street.median / 2, street.median / 2] if street.median else [0.0]
+    lines = [(lateral, _middle_paint(street)) for lateral in middle]
+    for side, sign in ((street.forward, -1), (street.backward, 1)):
+        for number in range(1, side.lanes):
+            lines.append((sign * (street.median / 2 + number * side.lane_width), Paint.DASHED_WHITE))
+        lane_edge = street.median / 2 + side.lanes * side.lane_width
+        if side.bicycle or side.parking:
+            lines.append((sign * lane_edge, Paint.SOLID_WHITE))
+        if side.bicycle and side.parking:
+            lines.append((sign * (lane_edge + side.bicycle), Paint.SOLID_WHITE))
+    return [
+        RoadLine(f"{axis.id}-line-{row}", lifted(ground, axis.at(lateral)), paint)
+        for row, (lateral, paint) in enumerate(lines)
+    ]
+
+
+def road_edges(axis: StreetAxis, ground: GroundHeight) -> list[RoadEdge]:
+    """Kerbs on both sides, and round the median."""
+    street = axis.street
+    kerbs = [axis.at(-street.kerb(street.forward)), axis.at(street.kerb(street.backward))[::-1]]
+    if street.median:
+        island = median_outline(axis)
+        kerbs.append(np.concatenate([island, island[:1]]))
+    return [RoadEdge(f"{axis.id}-edge-{row}", lifted(ground, kerb)) for row, kerb in enumerate(kerbs)]
+
+
+def median_outline(axis: StreetAxis) -> Curve:
+    """The raised median: a hand narrower than its lines, pointed at both ends, counter-clockwise."""
+    half = axis.street.median / 2 - 0.25
+    inner = slice(1, -1)
+    right, left = axis.at(-half)[inner], axis.at(half)[inner][::-1]
+    tips = axis.points[[0, -1]] * 0.5 + axis.points[[1, -2]] * 0.5
+    return np.concatenate([tips[:1], right, tips[1:], left])
+
+
+def street_area(axis: StreetAxis, ground: GroundHeight) -> Area:
+    """The surface from kerb to kerb, without the median."""
+    street = axis.street
+    outline = axis.strip(-street.kerb(street.forward), street.kerb(street.backward))
+    holes = (lifted(ground, median_outline(axis)),) if street.median else ()
+    return Area(f"{axis.id}-road", lifted(ground, outline), holes)
+
+
+def walkways(axis: StreetAxis, ground: GroundHeight) -> list[Area]:
+    """Pavements on both sides."""
+    street = axis.street
+    right, left = street.kerb(street.forward), street.kerb(street.backward)
+    strips = axis.strip(-right - street.walkway, -right), axis.strip(left, left + street.walkway)
+    return [Area(f"{axis.id}-walkway-{row}", lifted(ground, strip)) for row, strip in enumerate(strips)]
+
+
+def bays(axis: StreetAxis, backward: bool) -> tuple[slice, float] | None:
+    """Where cars may park in one direction: points of the axis, and the strip's middle left of it; None for nowhere."""
+    side = axis.street.backward if backward else axis.street.forward
+    margin = int(np.ceil(_BAY_MARGIN / _SPACING))
+    if not side.parking or len(axis.points) - 2 * margin < 5:
+        return None
+    middle = axis.street.kerb(side) - side.parking / 2
+    return slice(margin, -margin), middle if backward else -middle
+
+
+def parking_areas(axis: StreetAxis, ground: GroundHeight) -> list[Area]:
+    """The parking strips of both directions."""
+    areas = []
+    for backward in (False, True):
+        found = bays(axis, backward)
+        if found is not None:
+            rows, middle = found
+            side = axis.street.backward if backward else axis.street.forward
+            strip = axis.strip(middle - side.parking / 2, middle + side.parking / 2, rows)
+            areas.append(Area(f"{axis.id}-parking-{int(backward)}", lifted(ground, strip)))
+    return areas

@@ -1,0 +1,156 @@
+"""The embedded source `town:COUNT` or `town:FIRST-LAST`: logs made up on the spot, each from its name alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from swerve.data.sources.town.plan import TownPlan, plan_town
+from swerve.data.sources.town.recording import record_ego, record_tracks
+from swerve.data.sources.town.rig import town_rig
+from swerve.data.sources.town.routes import Path
+from swerve.data.sources.town.signals import Program, build_programs, traffic_lights
+from swerve.data.sources.town.simulation import Movements, log_seconds, simulate_town
+from swerve.data.sources.town.simulation_tables import find_conflicts
+from swerve.data.sources.town.standing import draw_standing
+from swerve.data.sources.town.town_options import TownOptions
+from swerve.data.sources.town.traffic_state import SPACING
+from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_generator
+
+# The route goes on so far beyond the place where the log ends, metres.
+_ROUTE_BEYOND = 100.0
+# The ego should drive so far in the log, or several starts are tried and the farthest is kept.
+_WAY_WANTED, _STARTS = (40.0, 150.0), 6
+
+
+@dataclass(frozen=True)
+class TownSource:
+    """A source of `count` logs named town-000000, town-000001, ...; small enough to send to any worker.
+
+    Of each ten logs, number 8 is for validation and number 9 for testing.
+
+    Attributes:
+        count: how many logs there are.
+        seed: another seed gives other towns of the same names.
+        first: number of the first log.
+    """
+
+    count: int
+    seed: int = 0
+    first: int = 0
+    kind: ClassVar[str] = "town"
+
+    def __post_init__(self) -> None:
+        if self.first < 0 or self.count < 1 or self.first + self.count > 1_000_000:
+            raise SwerveError(
+                f"town: {self.count} logs from number {self.first} on: one log is needed at least, and numbers must "
+                "lie in 0..999999"
+            )
+
+    def names(self) -> tuple[str, ...]:
+        """All logs, in order."""
+        return tuple(f"town-{number:06d}" for number in range(self.first, self.first + self.count))
+
+    def load(self, name: str) -> Log:
+        """One log.
+
+        Raises:
+            LogError: there is no log of this name.
+        """
+        number = log_number(name)
+        if not self.first <= number < self.first + self.count:
+            known = self.names()
+            raise LogError(f"town:{self.count}", name, "no such log", f"It has {known[0]} to {known[-1]}")
+        return generate_town(name, self.seed)
+
+
+def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) -> Log:
+    """One log of 10 Hz steps, fully decided by its name, the seed and the options.
+
+    Map, traffic and pedestrians are there in the whole town; tracks are those within 150 m of the ego. The ego's
+    route goes on for 100 m beyond the log's end.
+
+    Args:
+        name: town-NNNNNN.
+        seed: of the source.
+        options: how much of everything there is; the defaults if None.
+
+    Raises:
+        LogError: the name has another form.
+    """
+    number, options, vehicle = log_number(name), options or TownOptions(), Vehicle.pacifica()
+    plan = plan_town(name, seed)
+    programs, movements, start = _liveliest(plan, vehicle, options, name, seed)
+    seconds = log_seconds(options.steps)
+    times = np.round(seconds * 1e6).astype(np.int64)
+    path, ground = movements.drivers[0].path, plan.road_map.ground
+    standing = draw_standing(plan, path.points[: int(400 / SPACING)], options, name, seed)
+    return Log(
+        name=name,
+        source="town",
+        times_us=times,
+        ego=record_ego(movements.vehicles[0], vehicle, ground, times),
+        vehicle=vehicle,
+        tracks=record_tracks(movements, standing, ground, keyed_generator(seed, name, "sizes")),
+        lights=traffic_lights(plan, programs, seconds, start, seed),
+        road_map=plan.road_map,
+        cameras=town_rig(),
+        route=_route(plan, path, movements),
+        split=split_of(number),
+    )
+
+
+def log_number(name: str) -> int:
+    """The number in a log's name.
+
+    Raises:
+        LogError: the name has another form.
+    """
+    digits = name.removeprefix("town-")
+    if not (name.startswith("town-") and len(digits) == 6 and digits.isascii() and digits.isdecimal()):
+        raise LogError("town", "name", f"{name!r} is no town", "Names look like town-000042")
+    return int(digits)
+
+
+def split_of(number: int) -> Split:
+    """Of each ten logs, number 8 is for validation, number 9 for testing, the others for training."""
+    last = number % 10
+    return "val" if last == 8 else "test" if last == 9 else "train"
+
+
+def _liveliest(
+    plan: TownPlan, vehicle: Vehicle, options: TownOptions, name: str, seed: int
+) -> tuple[dict[int, Program], Movements, str]:
+    """Signals and traffic of the first start in which the ego gets far enough, or else farthest.
+
+    The distance wanted differs from log to log, so that waiting at a red light is seen, but not all the time.
+    """
+    wanted = keyed_generator(seed, name, "start").uniform(*_WAY_WANTED) * options.seconds / 20.0
+    conflicts = find_conflicts(plan.connectors)
+    best, farthest = None, -1.0
+    for attempt in range(_STARTS):
+        start = f"{name}/{attempt}"
+        programs = build_programs(plan, start, seed)
+        movements = simulate_town(plan, programs, conflicts, vehicle, options, start, seed)
+        way = _way(movements)
+        if way > farthest and movements.present[0].all():
+            best, farthest = (programs, movements, start), way
+        if farthest > wanted:
+            break
+    if best is None:
+        raise RuntimeError(f"the ego left the map in every start of {name} (seed {seed}): a fault of the generator")
+    return best
+
+
+def _route(plan: TownPlan, path: Path, movements: Movements) -> tuple[str, ...]:
+    """Groups of the lanes along the ego's path, from where the log begins to beyond where it ends."""
+    begin = movements.ego_end - _way(movements) - movements.drivers[0].body.rear
+    end = movements.ego_end + _ROUTE_BEYOND
+    lanes = plan.road_map.lane_by_id
+    bounds = zip(path.lanes, path.starts[:-1], path.starts[1:], strict=True)
+    return tuple(lanes[lane].group_id for lane, enter, leave in bounds if leave > begin and enter < end)
+
+
+def _way(movements: Movements) -> float:
+    """How far the ego drives, metres."""
+    return float(np.linalg.norm(np.diff(movements.vehicles[0, :, :2], axis=0), axis=1).sum())

@@ -1,0 +1,59 @@
+"""Everybody's motion, step by step: vehicles and walkers see each other as they were at the step's begin."""
+
+import math
+
+import numba
+
+from swerve.data.sources.town.driving_kernels import accelerate, advance, at, grant_all, scan, watch_crossings
+from swerve.data.sources.town.traffic_state import SPACING, WALK_SPACING
+from swerve.data.sources.town.walking_kernels import walk
+
+
+@numba.njit(cache=True)
+def simulate(paths, bodies, stops, zebras, rules, walks, fleet, crowd, dt, vehicles_out, walkers_out):
+    """Fills (t, n, 4) arrays: x, y, heading of the box centre and whether it is there; (t, w, 3) for walkers."""
+    for i in range(len(fleet.along)):
+        fleet.heading[i] = at(paths.heading, paths.start, i, fleet.along[i] - 0.5 * bodies.hitch[i], SPACING)
+    for step in range(len(vehicles_out)):
+        _place(paths, bodies, fleet)
+        _place_walkers(walks, crowd)
+        _record(bodies, fleet, crowd, vehicles_out[step], walkers_out[step])
+        for i in range(len(fleet.along)):
+            if fleet.active[i]:
+                scan(paths, bodies, fleet, crowd, i)
+                watch_crossings(bodies, zebras, walks, fleet, crowd, i)
+        grant_all(paths, bodies, stops, rules, fleet, step)
+        for i in range(len(fleet.along)):
+            if fleet.active[i]:
+                accelerate(paths, bodies, stops, rules, fleet, i, step, dt)
+        for i in range(len(fleet.along)):
+            if fleet.active[i]:
+                advance(paths, bodies, stops, fleet, i, dt)
+        for w in range(len(crowd.along)):
+            walk(bodies, stops, zebras, walks, fleet, crowd, w, step, dt)
+
+
+@numba.njit(cache=True)
+def _place(paths, bodies, fleet):
+    """Centres of the boxes: ahead of or behind the reference point along the body."""
+    for i in range(len(fleet.along)):
+        shift = bodies.front[i] - 0.5 * bodies.length[i]
+        fleet.x[i] = at(paths.x, paths.start, i, fleet.along[i], SPACING) + shift * math.cos(fleet.heading[i])
+        fleet.y[i] = at(paths.y, paths.start, i, fleet.along[i], SPACING) + shift * math.sin(fleet.heading[i])
+
+
+@numba.njit(cache=True)
+def _place_walkers(walks, crowd):
+    for w in range(len(crowd.along)):
+        crowd.x[w] = at(walks.x, walks.start, w, crowd.along[w], WALK_SPACING)
+        crowd.y[w] = at(walks.y, walks.start, w, crowd.along[w], WALK_SPACING)
+        crowd.heading[w] = at(walks.heading, walks.start, w, crowd.along[w], WALK_SPACING)
+
+
+@numba.njit(cache=True)
+def _record(bodies, fleet, crowd, vehicles, walkers):
+    for i in range(len(fleet.along)):
+        vehicles[i, 0], vehicles[i, 1], vehicles[i, 2] = fleet.x[i], fleet.y[i], fleet.heading[i]
+        vehicles[i, 3] = 1.0 if fleet.active[i] else 0.0
+    for w in range(len(crowd.along)):
+        walkers[w, 0], walkers[w, 1], walkers[w, 2] = crowd.x[w], crowd.y[w], crowd.heading[w]

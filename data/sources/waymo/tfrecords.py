@@ -1,0 +1,180 @@
+"""TFRecord files without TensorFlow, and Waymo's messages in them.
+
+A record is its length (8 bytes, little-endian), the length's checksum (4), the data, and the data's checksum (4);
+checksums are CRC-32C, rotated right by 15 bits plus a constant (TensorFlow's documentation of the format).
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from swerve.data.sources.waymo.crc_kernels import crc32c
+from swerve.scenes import LogError, MissingExtraError
+
+_HEAD, _TAIL = 12, 4
+_MASK = 0xA282EAD8
+_INSTALL = "pip install 'PATH[waymo]' && pip install --no-deps waymo-open-dataset-tf-2-12-0==1.6.7"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a file.
+
+    Attributes:
+        file: the file.
+        number: which record of the file, from 0.
+        start: the data's first byte in the file.
+        data: the data.
+    """
+
+    file: Path
+    number: int
+    start: int
+    data: bytes
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"record {self.number}"
+
+
+def read_records(file: Path) -> Iterator[Record]:
+    """The file's records in order.
+
+    Raises:
+        LogError: no such file, no records in it, or a record is truncated or damaged: with its number and byte.
+    """
+    number = 0
+    with _opened(file) as stream:
+        while (length := _read_length(stream, file, number)) is not None:
+            yield _read_data(stream, file, number, length)
+            number += 1
+    if not number:
+        raise LogError(file, "records", "the file is empty")
+
+
+def read_record(file: Path, number: int) -> Record:
+    """One record; those before it are skipped without being read.
+
+    Raises:
+        LogError: as `read_records`, or there are not so many records.
+    """
+    with _opened(file) as stream:
+        for at in range(number + 1):
+            length = _read_length(stream, file, at)
+            if length is None:
+                raise LogError(file, f"record {number}", f"the file has only {at} records")
+            if at == number:
+                return _read_data(stream, file, number, length)
+            stream.seek(length + _TAIL, 1)
+    raise AssertionError("unreachable")
+
+
+def count_records(file: Path) -> int:
+    """How many records the file has, from their lengths alone."""
+    number = 0
+    with _opened(file) as stream:
+        while (length := _read_length(stream, file, number)) is not None:
+            stream.seek(length + _TAIL, 1)
+            number += 1
+    return number
+
+
+def parse_frame(record: Record) -> Any:  # noqa: ANN401 - protobuf builds the class at run time
+    """The record as a perception `Frame`.
+
+    Raises:
+        LogError: it is something else.
+    """
+    frame = _parse(record, "waymo_open_dataset.dataset_pb2", "Frame")
+    if frame is None or not frame.context.name or not frame.timestamp_micros:
+        raise LogError(record.file, record.name, "is not a Waymo perception Frame")
+    return frame
+
+
+def parse_scenario(record: Record) -> Any:  # noqa: ANN401
+    """The record as a motion `Scenario`.
+
+    Raises:
+        LogError: it is something else.
+    """
+    scenario = _parse(record, "waymo_open_dataset.protos.scenario_pb2", "Scenario")
+    if scenario is None or not scenario.scenario_id or not scenario.timestamps_seconds or not scenario.tracks:
+        raise LogError(record.file, record.name, "is not a Waymo motion Scenario")
+    return scenario
+
+
+def holds_scenarios(file: Path) -> bool:
+    """Whether the file's first record is a motion Scenario (True) or a perception Frame (False).
+
+    Raises:
+        LogError: it is neither.
+    """
+    record = next(iter(read_records(file)))
+    for parse, scenarios in ((parse_scenario, True), (parse_frame, False)):
+        try:
+            parse(record)
+        except LogError:
+            continue
+        return scenarios
+    raise LogError(file, record.name, "is neither a Waymo motion Scenario nor a perception Frame")
+
+
+def _parse(record: Record, module: str, name: str) -> Any:  # noqa: ANN401
+    """The message, or None if the data are not such a message at all."""
+    try:
+        message = getattr(import_module(module), name)
+        decode_error = import_module("google.protobuf.message").DecodeError
+    except ImportError as error:
+        raise MissingExtraError("waymo_open_dataset (Waymo's protobuf classes)", _INSTALL) from error
+    try:
+        return message.FromString(record.data)
+    except decode_error:
+        return None
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return open(file, "rb")
+    except OSError as error:
+        raise LogError(file, "file", f"cannot be read ({error.strerror})") from error
+
+
+def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
+    """Length of the data of the record that starts here; None at the end of the file."""
+    at = stream.tell()
+    head = stream.read(_HEAD)
+    if not head:
+        if at > file.stat().st_size:
+            raise LogError(file, f"record {number - 1}", f"is truncated: the file ends before byte {at}")
+        return None
+    if len(head) < _HEAD:
+        raise LogError(file, f"record {number}", f"is truncated: its head starts at byte {at}, where the file ends")
+    length, checksum = struct.unpack("<QI", head)
+    if _masked(head[:8]) != checksum:
+        raise LogError(file, f"record {number}", f"bad checksum of the length at byte {at}", "Is this a TFRecord file?")
+    return length
+
+
+def _read_data(stream: BinaryIO, file: Path, number: int, length: int) -> Record:
+    start = stream.tell()
+    data, tail = stream.read(length), stream.read(_TAIL)
+    if len(data) < length or len(tail) < _TAIL:
+        raise LogError(
+            file,
+            f"record {number}",
+            f"is truncated: {length + _TAIL} bytes are due from byte {start}, there are {len(data) + len(tail)}",
+        )
+    if _masked(data) != struct.unpack("<I", tail)[0]:
+        raise LogError(file, f"record {number}", f"bad checksum of the data at byte {start}: the file is damaged")
+    return Record(file, number, start, data)
+
+
+def _masked(data: bytes) -> int:
+    crc = int(crc32c(np.frombuffer(data, np.uint8)))
+    return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF

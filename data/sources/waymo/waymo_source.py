@@ -1,0 +1,83 @@
+"""Waymo Open Dataset: motion Scenarios (WOMD) and perception Frames from TFRecord files, without TensorFlow."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from swerve.data.sources.source import split_of
+from swerve.data.sources.waymo.motion_scenario import read_scenario
+from swerve.data.sources.waymo.perception import read_segment
+from swerve.data.sources.waymo.tfrecords import count_records, holds_scenarios
+from swerve.scenes import Log, LogError
+
+
+@dataclass(frozen=True)
+class WaymoSource:
+    """A record file, or a folder with record files anywhere in it.
+
+    Logs are named after files, so that one is found without reading the others: a segment of perception frames by its
+    file's name without `.tfrecord`, a scenario by that name and its number in the file.
+    """
+
+    path: Path
+
+    kind = "waymo"
+
+    def names(self) -> tuple[str, ...]:
+        """The logs' names; reads the first record of each file.
+
+        A file that cannot be read counts as one log, for `load` to say why: the other files' logs are not lost to it.
+
+        Raises:
+            LogError: there are no record files, or two give the same name.
+        """
+        files = self._files()
+        names = tuple(name for stem, file in files for name in _names_or_stem(file, stem))
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise LogError(self.path, twice, "two files give logs of this name", "Give their folders one at a time")
+        return names
+
+    def load(self, name: str) -> Log:
+        """The log of that name.
+
+        Raises:
+            LogError: there is no such log, or its records are malformed.
+        """
+        stem, _, number = name.rpartition("-")
+        for own, file in self._files():
+            if own == name:
+                _names_in(file, own)  # says what is wrong with the file, if anything
+                return read_segment(file, name, split_of(file, self.path))
+            if own == stem and number.isdecimal():
+                return read_scenario(file, int(number), name, split_of(file, self.path))
+        raise LogError(self.path, name, "no Waymo log of that name")
+
+    def _files(self) -> list[tuple[str, Path]]:
+        files = record_files(self.path)
+        if not files:
+            raise LogError(self.path, "files", "no .tfrecord file there")
+        return [(_stem(file), file) for file in files]
+
+
+def record_files(path: Path) -> list[Path]:
+    """The record files at or below a path, in order; empty if there are none."""
+    if path.is_dir():
+        return sorted(file for file in path.absolute().rglob("*.tfrecord*") if file.is_file())
+    return [path.absolute()] if ".tfrecord" in path.name else []
+
+
+def _names_or_stem(file: Path, stem: str) -> list[str]:
+    try:
+        return _names_in(file, stem)
+    except LogError:
+        return [stem]
+
+
+def _names_in(file: Path, stem: str) -> list[str]:
+    return [f"{stem}-{number:05d}" for number in range(count_records(file))] if holds_scenarios(file) else [stem]
+
+
+def _stem(file: Path) -> str:
+    """The file's name without `.tfrecord`, in letters that every tool takes."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", file.name.replace(".tfrecord", "")).strip("-")

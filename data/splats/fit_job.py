@@ -1,0 +1,260 @@
+"""Fits scenes to logs, one after the other, and writes them; goes on after `kill -9`.
+
+A folder of fitted scenes holds a subfolder for each log, with the scene (`data.splats`), `preview.jpg`, `progress.json`
+and, last of all, `fit.json`; while a log is fitted also `state.safetensors`, from which the same call goes on.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from jaxtyping import Float
+from rich.console import Console
+
+from swerve.data.jobs import Failure, Layout, job_config, log_names, open_job, write_failures
+from swerve.data.sources.source import Source
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.fit_progress import FitBar
+from swerve.data.splats.held_out_quality import Quality, drawing, exposures_between, quality_of
+from swerve.data.splats.image_priors import known_of
+from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.log_images import Picture, Pictures, pictures_of
+from swerve.data.splats.masks import digest_of
+from swerve.data.splats.memory_bound import memory_line
+from swerve.data.splats.moving_tracks import box_size, moving_rows
+from swerve.data.splats.optimization.fit_scene import Ground, Progress, fit_scene
+from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.pose_corrections import corrected
+from swerve.data.splats.splat_files import write_splats
+from swerve.data.storage.files import make_folder, safe_name, to_json, told_where, write_atomically
+from swerve.rasterizer.splats.splat_scene import SplatScene
+from swerve.scenes import Log, SwerveError
+
+PACKAGES = ("numba", "numpy", "torch")
+_LAYOUT = Layout("summary.json", ("failures.json",), {}, log_folders=True)
+_FIT, _STATE, _HISTORY, _PREVIEW = "fit.json", "state.safetensors", "progress.json", "preview.jpg"
+# Seconds between states on disk; measures of quality in a fit, and photographs that each looks at.
+_STATE_EVERY = 60.0
+_MEASURES, _MEASURED = 10, 5
+_PREVIEWED, _PREVIEW_QUALITY = 3, 90
+# Where there is no map: the ground is known so far beside the path that was driven, metres.
+_BESIDE = 1.5
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What became of a job.
+
+    Attributes:
+        fits: what fit.json holds, by log, of all that are fitted.
+        failures: logs that could not be.
+    """
+
+    fits: dict[str, dict[str, Any]]
+    failures: tuple[Failure, ...]
+
+
+def fit_logs(
+    sources: Sequence[Source], folder: Path, options: SceneOptions, console: Console | None = None
+) -> FitReport:
+    """Fits a scene to every log that is not fitted yet, and writes it to `folder / safe_name(log)`.
+
+    Args:
+        sources: of the logs.
+        folder: a new or empty one, or one of the same job, which goes on.
+        options: how.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: there are no logs, or the folder is another job's, in use, or cannot be written.
+    """
+    owners, shown = log_names(sources), console or Console(quiet=True)
+    plain = asdict(options)
+    # How many threads share the work changes nothing of what is made, nor where masks lie.
+    del plain["fit"]["threads"]
+    plain["masks"] = digest_of(Path(options.masks)) if options.masks else ""
+    config = job_config(plain, ((sources[number].kind, name) for name, number in owners.items()), PACKAGES)
+    fits, failures = dict[str, dict[str, Any]](), list[Failure]()
+    with open_job(folder, config, _LAYOUT):
+        for name, number in owners.items():
+            own = folder / safe_name(name)
+            try:
+                if not (own / _FIT).is_file():
+                    _fit_log(sources[number].load(name), own, options, config["versions"], shown)
+                fits[name] = json.loads((own / _FIT).read_bytes())
+            except SwerveError as error:
+                shown.print(f"{name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+                failures.append(Failure(name, "", "", str(error)))
+        with told_where(folder):
+            write_failures(folder, failures)
+            write_atomically(folder / _LAYOUT.finish, to_json({"logs": sorted(fits), "failures": len(failures)}))
+    return FitReport(fits, tuple(failures))
+
+
+def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, str], console: Console) -> None:
+    """Fits one log's scene and writes it, fit.json last."""
+    make_folder(folder)
+    pictures = pictures_of(log, options)
+    console.print(f"{log.name}: {memory_line(pictures, options)}", markup=False, highlight=False, soft_wrap=True)
+    known = known_of(log, pictures.fitted)
+    # Half of the Gaussians may be there at first; growth puts the others where they are missed.
+    start = start_scene(log, known, options.fit.growth.most // 2)
+    shots = [view.shot for view in known]
+    watch = _Watch(folder, pictures, shots, options)
+    with FitBar(console, log.name, options.fit.steps, watch.state.step if watch.state else 0) as bar:
+        fitted = fit_scene(
+            start,
+            shots,
+            options.fit,
+            ground_of(log),
+            _sizes(log),
+            partial(watch.note, bar),
+            watch.state,
+        )
+        scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
+        exposures = exposures_between(pictures.held_out, pictures.fitted, fitted.exposures.astype(np.float64))
+        final = {
+            "log": log.name,
+            "source": log.source,
+            "options": asdict(options),
+            "versions": versions,
+            "photographs": len(pictures.fitted),
+            "started_with": _count(start),
+            "gaussians": _count(scene),
+            "nodes": len(scene.nodes),
+            "seconds": watch.seconds,
+            "cpu_seconds": watch.cpu_seconds,
+            "held_out": _as_json(quality_of(scene, pictures.held_out, None, threads)),
+            "held_out_exposed": _as_json(quality_of(scene, pictures.held_out, exposures, threads)),
+            "unseen": {
+                name: _as_json(quality_of(scene, [p for p in pictures.unseen if p.camera.name == name], None, threads))
+                for name in options.unseen
+            },
+        }
+    with told_where(folder):
+        write_splats(scene, folder)
+        write_atomically(folder / _PREVIEW, preview(scene, pictures, threads))
+        write_atomically(folder / _FIT, to_json(final))
+        (folder / _STATE).unlink(missing_ok=True)
+
+
+class _Watch:
+    """Looks on as a scene is fitted: keeps the state, measures, and draws the preview.
+
+    Attributes:
+        state: that an earlier run left, or None.
+
+    Args:
+        folder: of the log.
+        pictures: of the log.
+        shots: of those that are fitted.
+        options: of the job.
+    """
+
+    def __init__(self, folder: Path, pictures: Pictures, shots: Sequence[Shot], options: SceneOptions) -> None:
+        self._folder, self._options, self._pictures, self._shots = folder, options, pictures, shots
+        self._measured = _some(pictures.held_out, _MEASURED)
+        self.state, self._history = _left_state(folder), list[dict[str, int | float]]()
+        if self.state is not None:
+            self._history = [e for e in _left_history(folder) if e["step"] <= self.state.step]
+        last = self._history[-1] if self._history else {}
+        self._before, self._cpu_before = last.get("seconds", 0.0), last.get("cpu_seconds", 0.0)
+        self._begin = self._saved = time.monotonic()
+        self._cpu_begin = time.process_time()
+        self._every = max(options.fit.steps // _MEASURES, 1)
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the fit, by earlier runs too (as far as their last measure tells)."""
+        return self._before + time.monotonic() - self._begin
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Likewise, of all cores together: a busy machine takes longer for the same."""
+        return self._cpu_before + time.process_time() - self._cpu_begin
+
+    def note(self, bar: FitBar, progress: Progress) -> None:
+        """Called after every step."""
+        if progress.step % self._every == 0:
+            self._measure(progress)
+        if time.monotonic() - self._saved > _STATE_EVERY:
+            with told_where(self._folder):
+                write_atomically(self._folder / _STATE, progress.state().to_bytes())
+            self._saved = time.monotonic()
+        bar.show(progress, self._history[-1] if self._history else None)
+
+    def _measure(self, progress: Progress) -> None:
+        fitted, threads = progress.fitted(), self._options.fit.threads
+        scene = corrected(fitted.scene, self._shots, fitted.world_from_ego)
+        found = quality_of(scene, self._measured, None, threads)
+        values = {"psnr": found.psnr, "ssim": found.ssim} if found else {}
+        counts = {"step": progress.step, "gaussians": progress.count, "loss": progress.loss}
+        times = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+        self._history.append({**counts, **times, **values})
+        with told_where(self._folder):
+            write_atomically(self._folder / _HISTORY, to_json(self._history))
+            write_atomically(self._folder / _PREVIEW, preview(scene, self._pictures, threads))
+
+
+def preview(scene: SplatScene, pictures: Pictures, threads: int = 1) -> bytes:
+    """A JPEG: up to three photographs, held-out ones if there are, each over the scene's drawing of it."""
+    chosen = _some(pictures.held_out or pictures.fitted, _PREVIEWED)
+    columns = [np.concatenate([picture.rgb, drawing(scene, picture, None, threads)]) for picture in chosen]
+    height = max(len(column) for column in columns)
+    sheet = np.concatenate([np.pad(c, ((0, height - len(c)), (0, 0), (0, 0))) for c in columns], axis=1)
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=_PREVIEW_QUALITY, colorspace="RGB")
+
+
+def ground_of(log: Log) -> Ground:
+    """Height of the ground where the log tells: its map, or else the path that the car drove.
+
+    Without a map the ground is level across the path, and known up to 1.5 m beside it.
+    """
+    if log.road_map is not None and log.road_map.has_height:
+        return log.road_map.ground.at
+    path = log.ego.positions
+
+    def height(places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
+        from scipy.spatial import cKDTree
+
+        distance, nearest = cKDTree(path[:, :2]).query(places)
+        return np.where(distance < _BESIDE, path[nearest, 2], np.nan)
+
+    return height
+
+
+def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
+    """Of the moving tracks' boxes."""
+    tracks = log.tracks
+    return {tracks.ids[row]: box_size(tracks, row) for row in moving_rows(tracks).tolist()}
+
+
+def _some(pictures: Sequence[Picture], count: int) -> list[Picture]:
+    """So many of them, evenly spread; all if there are fewer."""
+    rows = np.unique(np.linspace(0, len(pictures) - 1, count).astype(int)) if pictures else np.zeros(0, int)
+    return [pictures[row] for row in rows]
+
+
+def _count(scene: SplatScene) -> int:
+    return sum(len(part) for part in (scene.background, *(node.gaussians for node in scene.nodes)))
+
+
+def _as_json(found: Quality | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
+
+
+def _left_state(folder: Path) -> FitState | None:
+    path = folder / _STATE
+    return FitState.from_bytes(path.read_bytes()) if path.is_file() else None
+
+
+def _left_history(folder: Path) -> list[dict[str, int | float]]:
+    path = folder / _HISTORY
+    return json.loads(path.read_bytes()) if path.is_file() else []

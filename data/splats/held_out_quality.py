@@ -1,0 +1,94 @@
+"""How well a scene draws photographs that it was not fitted to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from swerve.data.splats.log_images import Picture
+from swerve.data.splats.masks import whole_windows
+from swerve.data.splats.optimization.ssim import psnr, ssim, ssim_map
+from swerve.rasterizer.splats import SplatScene, render_splats
+from swerve.rasterizer.splats.differentiable_splats import torch
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Means over photographs.
+
+    Attributes:
+        images: how many.
+        psnr: peak signal-to-noise ratio, dB.
+        ssim: structural similarity.
+    """
+
+    images: int
+    psnr: float
+    ssim: float
+
+
+def quality_of(
+    scene: SplatScene,
+    pictures: Sequence[Picture],
+    exposures: Float[np.ndarray, "p 3 4"] | None = None,
+    threads: int = 1,
+) -> Quality | None:
+    """What the scene's drawings from the photographs' places are worth; None without photographs.
+
+    Ignored pixels do not count, nor do windows of the SSIM that reach into them.
+
+    Args:
+        scene: what is drawn.
+        pictures: the truth.
+        exposures: of each photograph, what takes the scene's colours (r, g, b, 1) to its own; the identity if None.
+        threads: of the CPU.
+    """
+    values = []
+    for row, picture in enumerate(pictures):
+        exposure = None if exposures is None else exposures[row]
+        drawn = torch.from_numpy(drawing(scene, picture, exposure, threads).astype(np.float32) / 255)
+        truth = torch.from_numpy(picture.rgb.astype(np.float32) / 255)
+        values.append(_likeness(drawn, truth, picture.ignored))
+    if not values:
+        return None
+    means = np.mean(values, axis=0)
+    return Quality(len(values), float(means[0]), float(means[1]))
+
+
+def _likeness(
+    drawn: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"], ignored: Bool[np.ndarray, "h w"] | None
+) -> tuple[float, float]:
+    """PSNR and SSIM."""
+    if ignored is None:
+        return psnr(drawn, truth), float(ssim(drawn, truth))
+    counts, whole = torch.from_numpy(~ignored), torch.from_numpy(whole_windows(ignored))
+    return psnr(drawn[counts][None], truth[counts][None]), float(ssim_map(drawn, truth)[whole].mean())
+
+
+def drawing(
+    scene: SplatScene, picture: Picture, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
+) -> UInt8[np.ndarray, "h w 3"]:
+    """What the scene shows in the photograph's place, as the fit has corrected its pose."""
+    frame = scene.at(picture.time_us)
+    pose = scene.scene_from_log(picture.time_us) @ picture.world_from_ego
+    ((view,),) = render_splats(frame, [picture.camera], pose[None], ("color",), threads=threads)
+    assert view.color is not None
+    color = view.color if exposure is None else view.color @ exposure[:, :3].T + exposure[:, 3]
+    return (255 * color.clip(0, 1) + 0.5).astype(np.uint8)
+
+
+def exposures_between(
+    pictures: Sequence[Picture], fitted: Sequence[Picture], exposures: Float[np.ndarray, "s 3 4"]
+) -> Float[np.ndarray, "p 3 4"]:
+    """Exposures of photographs from those of the fitted ones of their cameras, linearly in time.
+
+    Cameras set their exposure themselves, from frame to frame: this says of a photograph that was not looked at what
+    its neighbours were exposed like.
+    """
+    maps = []
+    for picture in pictures:
+        rows = [row for row, own in enumerate(fitted) if own.camera.name == picture.camera.name]
+        times, values = [fitted[row].time_us for row in rows], exposures[rows].reshape(len(rows), 12)
+        maps.append([np.interp(picture.time_us, times, column) for column in values.T])
+    return np.array(maps).reshape(-1, 3, 4)

@@ -1,0 +1,140 @@
+"""Flat Gaussians where a LiDAR measured something, in the colours of the photographs that show it."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
+
+from swerve.data.splats.image_priors import Known
+from swerve.data.splats.lidar import HIDDEN, Scan, depth_image, moving_nodes, scan_of, seen_points
+from swerve.data.splats.log_images import Picture
+from swerve.data.splats.surfels import Surfels
+from swerve.rasterizer.splats import RigidNode
+from swerve.scenes import Log
+from swerve.scenes.primitives import NO_INSTANCE
+from swerve.scenes.transforms import transform_points
+
+# Edge of the cubes of which each keeps one point, metres, and by how much they grow until the points are few enough.
+_FINEST, _COARSER = 0.05, 1.25
+# So many times more points are gathered than are wanted: many of them no photograph shows.
+_SPARE = 3
+# Of a thing that moves, its far side is seen to be hidden by the near one.
+_THIN = 1.1
+# Points around one that tell how the surface lies; their farthest, metres.
+_AROUND, _WIDEST = 8, 1.0
+# Of the mean square distance of the points around (on a grid of spacing s, 0.75 s^2 along either axis), a Gaussian's
+# variance; and its least thickness over the mean distance.
+_SHARE, _THICKNESS = 0.5, 0.1
+# Focal lengths (1.5 degrees) around a point where a photograph's pixels are taken to show what it is on.
+_COVERS = 0.026
+# Numbers of cubes along an axis that one of 64 bits holds three of.
+_AXIS = 2**21
+
+
+def gathered(log: Log, most: int, spacing: float) -> Scan:
+    """Points of all sweeps, thinned out: at most three times `most` of what stands still, in memory twice as many.
+
+    Args:
+        log: with sweeps, or without.
+        most: how many are wanted.
+        spacing: edge of the cubes of which each keeps one point of a moving track, metres.
+
+    Raises:
+        LogError: a sweep is damaged.
+    """
+    nodes = moving_nodes(log)
+    moving = {row: np.zeros((0, 3)) for row in nodes}
+
+    def still() -> Iterable[np.ndarray]:
+        for sweep in log.sweeps:
+            scan = scan_of(log, nodes, sweep)
+            for row, points in scan.moving.items():
+                joined = np.concatenate([moving[row], points])
+                moving[row] = joined[one_per_cube(joined, spacing)]
+            yield scan.still
+
+    return Scan(_thinned(still(), _SPARE * most), moving)
+
+
+def still_cloud(scan: Scan, known: Sequence[Known], most: int) -> Surfels:
+    """At most so many of what stands still, in the world; what no photograph shows is left out."""
+    colors = _colors(scan.still, known, NO_INSTANCE, lambda _: np.eye(4), HIDDEN)
+    return _surfels(scan.still, colors, most)
+
+
+def moving_cloud(scan: Scan, known: Sequence[Known], node: RigidNode) -> Surfels:
+    """Of a track that moves, in its box's frame; what no photograph shows is left out."""
+    points = scan.moving.get(node.instance - 1, np.zeros((0, 3)))
+    colors = _colors(points, known, node.instance, lambda view: node.pose_at(view.picture.time_us), _THIN)
+    return _surfels(points, colors, len(points))
+
+
+def covered(picture: Picture, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"]:
+    """Pixels that show, or are next to (1.5 degrees), one of the world points."""
+    image = depth_image(picture, seen_points(picture, points))
+    if not np.isfinite(image).any():
+        return np.zeros(image.shape, bool)
+    return distance_transform_edt(np.isinf(image)) <= _COVERS * picture.camera.fx
+
+
+def one_per_cube(points: Float[np.ndarray, "n 3"], spacing: float) -> Int[np.ndarray, "m"]:
+    """Rows of the first point in each cube of that edge."""
+    if not len(points):
+        return np.zeros(0, int)
+    cubes = np.floor(points / spacing).astype(np.int64)
+    x, y, z = (cubes - cubes.min(axis=0)).T
+    return np.sort(np.unique((x * _AXIS + y) * _AXIS + z, return_index=True)[1])
+
+
+def _thinned(clouds: Iterable[Float[np.ndarray, "_ 3"]], most: int) -> Float[np.ndarray, "n 3"]:
+    """All of them together, with the finest cubes that leave few enough; never more than twice that, and one cloud."""
+    cloud, spacing = np.zeros((0, 3)), _FINEST
+    for points in clouds:
+        cloud = np.concatenate([cloud, points])
+        while len(cloud) > 2 * most:
+            cloud = cloud[one_per_cube(cloud, spacing)]
+            spacing *= _COARSER if len(cloud) > most else 1.0
+    cloud = cloud[one_per_cube(cloud, spacing)]
+    while len(cloud) > most:
+        spacing *= _COARSER
+        cloud = cloud[one_per_cube(cloud, spacing)]
+    return cloud
+
+
+def _colors(
+    points: Float[np.ndarray, "n 3"],
+    known: Sequence[Known],
+    instance: int,
+    world_from_points: Callable[[Known], np.ndarray | None],
+    factor: float,
+) -> Float[np.ndarray, "n 3"]:
+    """From the nearest photograph that shows a point, and on it the instance; NaN if there is none."""
+    colors, nearest = np.full((len(points), 3), np.nan), np.full(len(points), np.inf)
+    for view in known:
+        pose = world_from_points(view)
+        if pose is not None and len(points):
+            seen = seen_points(view.picture, transform_points(pose, points), factor)
+            own = view.instance[seen.rows, seen.columns] == instance
+            chosen = own & (seen.depths < nearest[seen.points])
+            nearest[seen.points[chosen]] = seen.depths[chosen]
+            colors[seen.points[chosen]] = view.picture.rgb[seen.rows[chosen], seen.columns[chosen]] / 255
+    return colors
+
+
+def _surfels(points: Float[np.ndarray, "n 3"], colors: Float[np.ndarray, "n 3"], most: int) -> Surfels:
+    """At most so many of the coloured ones, along the surface that the points around them show."""
+    found = np.isfinite(colors[:, 0])
+    points, colors, spacing = points[found], colors[found], _FINEST
+    while len(points) > most:
+        rows = one_per_cube(points, spacing)
+        points, colors, spacing = points[rows], colors[rows], spacing * _COARSER
+    if len(points) <= _AROUND:
+        return Surfels.none()
+    distances, rows = cKDTree(points).query(points, _AROUND + 1)
+    short = _WIDEST / np.maximum(distances[:, 1:], _WIDEST)
+    steps = (points[rows[:, 1:]] - points[:, None]) * short[..., None]
+    flat = _SHARE * np.einsum("nki,nkj->nij", steps, steps) / _AROUND
+    thickness = _THICKNESS * np.minimum(distances[:, 1:], _WIDEST).mean(axis=1)
+    return Surfels(points, colors, flat + (thickness**2)[:, None, None] * np.eye(3))

@@ -1,0 +1,136 @@
+"""The photographs of a log, as a fit uses them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
+
+from swerve.data.dataset.capture import chosen_cameras
+from swerve.data.sources.town.photos import PhotoStudio
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.masks import check_masks, ignored_in
+from swerve.data.splats.optimization.training_images import WINDOW
+from swerve.data.stream.image_decoding import decode_rgb
+from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A photograph, resized.
+
+    Attributes:
+        camera: with the size of the image.
+        time_us: when it was taken.
+        world_from_ego: from where.
+        rgb: a grey photograph has three equal channels.
+        ignored: pixels that say nothing of the scene; None if all do.
+    """
+
+    camera: Camera
+    time_us: int
+    world_from_ego: Float[np.ndarray, "4 4"]
+    rgb: UInt8[np.ndarray, "h w 3"]
+    ignored: Bool[np.ndarray, "h w"] | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique in its log."""
+        return f"{self.camera.name}-{self.time_us:012d}"
+
+    @property
+    def world_from_camera(self) -> Float[np.ndarray, "4 4"]:
+        """Where the camera was."""
+        return self.world_from_ego @ self.camera.ego_from_camera
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The photographs of a log by what they are for; each in the order of cameras, then of time.
+
+    Attributes:
+        fitted: all that a fit may look at.
+        held_out: of the same cameras, between them.
+        unseen: of cameras that nothing is fitted to.
+    """
+
+    fitted: tuple[Picture, ...]
+    held_out: tuple[Picture, ...]
+    unseen: tuple[Picture, ...]
+
+
+def pictures_of(log: Log, options: SceneOptions) -> Pictures:
+    """The photographs of a log; of a town, which has none, what stands in for them (`data.town.photographs`).
+
+    Raises:
+        SwerveError: the log has no photographs, or none of a camera, or they get too small; or a photograph or a mask
+            cannot be read or used.
+    """
+    if options.masks:
+        check_masks(Path(options.masks), log)
+    names = [camera.name for camera in chosen_cameras(log, log.cameras, options.cameras)]
+    unseen = [camera.name for camera in chosen_cameras(log, log.cameras, options.unseen) if options.unseen]
+    taken = {name: tuple(_taken(log, name, options)) for name in (*names, *unseen)}
+    seen = [name for name in names if name not in unseen]
+    fitted, held_out = list[Picture](), list[Picture]()
+    for name in seen:
+        for index, picture in enumerate(taken[name]):
+            (held_out if options.holdout and index % options.holdout == 1 else fitted).append(picture)
+    if not fitted:
+        raise SwerveError(f"log {log.name}: no photograph is left to fit to")
+    return Pictures(tuple(fitted), tuple(held_out), tuple(p for name in unseen for p in taken[name]))
+
+
+def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[Picture]:
+    """One camera's photographs in the order of time."""
+    camera = next(camera for camera in log.cameras if camera.name == name)
+    size = (round(camera.width * options.scale), round(camera.height * options.scale))
+    if min(size) < WINDOW:
+        few = f"{size[0]}x{size[1]} pixels at this scale, {WINDOW}x{WINDOW} are the fewest. Choose a larger one"
+        raise SwerveError(f"log {log.name}: photographs of camera {name!r} have {few}")
+    if log.source == "town" and not log.photos:
+        yield from _stand_ins(log, camera.resized(*size), options)
+        return
+    photos = sorted((photo for photo in log.photos if photo.camera == name), key=lambda photo: photo.time_us)
+    if not photos:
+        raise SwerveError(f"log {log.name} has no photographs of camera {name!r}: there is nothing to fit to")
+    for row in _spread([photo.time_us for photo in photos], options.every):
+        photo = photos[row]
+        rgb, resized = _read(photo, camera, size), camera.resized(*size)
+        ignored = ignored_in(Path(options.masks), log, resized, photo) if options.masks else None
+        yield Picture(resized, photo.time_us, photo.world_from_ego, rgb, ignored)
+
+
+def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[Picture]:
+    """Drawn at the log's steps, at the size that is wanted."""
+    studio = PhotoStudio(log, options.fit.seed)
+    ignored = ignored_in(Path(options.masks), log, camera, None) if options.masks else None
+    for step in _spread(log.times_us.tolist(), options.every):
+        now, pose = slice(step, step + 1), log.ego.world_from_ego[step]
+        (photograph,) = studio.photograph([camera], pose, log.tracks.at(now), log.lights.at(now))
+        yield Picture(camera, int(log.times_us[step]), pose, photograph.rgb, ignored)
+
+
+def _spread(times_us: Sequence[int], every: float) -> list[int]:
+    """Rows of rising times that lie so many seconds apart, to within a hundredth of that."""
+    rows = list[int]()
+    for row, time in enumerate(times_us):
+        if not rows or time - times_us[rows[-1]] >= 0.99e6 * every:
+            rows.append(row)
+    return rows
+
+
+def _read(photo: Photo, camera: Camera, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """The photograph, each pixel the mean of what it covers."""
+    try:
+        rgb = decode_rgb(photo.read(), (float(size[0]), float(size[1])))
+    except ValueError as error:
+        raise LogError(photo.file, f"photo of {photo.camera}", str(error)) from error
+    if rgb.shape[0] * camera.width != rgb.shape[1] * camera.height:
+        shape = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        raise LogError(photo.file, f"photo of {photo.camera}", f"is {shape}, its camera {camera.width}x{camera.height}")
+    if rgb.shape[:2] == size[::-1]:
+        return np.ascontiguousarray(rgb)
+    return np.array(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))

@@ -1,0 +1,119 @@
+"""Adding Gaussians where the image asks for more, taking away those that show nothing (Kerbl et al. 2023, 5.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from swerve.data.splats.optimization.fit_options import Growth
+from swerve.data.splats.optimization.parameters import Parameters
+from swerve.data.splats.optimization.pose_deltas import rotations_of
+from swerve.rasterizer.splats.differentiable_splats import torch
+
+_SHRINK = 1.6
+
+
+@dataclass(eq=False)
+class Watch:
+    """How hard the images pulled at each Gaussian since the last growth.
+
+    Attributes:
+        slopes: summed lengths of the derivatives by the centres, in units of half an image.
+        times: how often it was seen.
+    """
+
+    slopes: Float32[torch.Tensor, "n"]
+    times: Float32[torch.Tensor, "n"]
+
+    @classmethod
+    def over(cls, parameters: Parameters) -> "Watch":
+        """Nothing seen yet."""
+        means = parameters["means"].detach()
+        return cls(torch.zeros_like(means[:, 0]), torch.zeros_like(means[:, 0]))
+
+    def note(self, lengths: Float32[torch.Tensor, "m"], rows: Int64[torch.Tensor, "m"] | None = None) -> None:
+        """Adds one image's derivatives, of all Gaussians or of these rows."""
+        seen = (lengths > 0).to(lengths.dtype)
+        if rows is None:
+            self.slopes += lengths
+            self.times += seen
+        else:
+            self.slopes[rows] += lengths
+            self.times[rows] += seen
+
+
+def center_slopes(centers: torch.Tensor, width: int, height: int) -> Float32[torch.Tensor, "n"]:
+    """Lengths of the gradient of `centers` (by pixels), in units of half an image."""
+    assert centers.grad is not None
+    return (centers.grad * torch.tensor([width / 2, height / 2], device=centers.device)).norm(dim=1)
+
+
+def grown(
+    groups: Sequence[tuple[Parameters, Watch, float]], growth: Growth, generator: np.random.Generator
+) -> list[tuple[Parameters, Int64[np.ndarray, "n"]]]:
+    """Groups of Gaussians with some cloned, split and taken away.
+
+    Args:
+        groups: Gaussians, what was seen of them, and their extent in metres; all share the room that there is.
+        growth: how.
+        generator: draws where the halves of a split one land.
+
+    Returns:
+        for each group its Gaussians, and of which row each of them is.
+    """
+    useless = [_useless(parameters, growth) for parameters, _, _ in groups]
+    slopes = [
+        torch.where(gone, 0.0, watch.slopes / watch.times.clamp(min=1)).cpu().numpy()
+        for gone, (_, watch, _) in zip(useless, groups, strict=True)
+    ]
+    room = growth.most - sum(int((~gone).sum()) for gone in useless)
+    wanted = np.split(
+        _steepest(np.concatenate(slopes), growth.slope, max(room, 0)), np.cumsum([*map(len, slopes)])[:-1]
+    )
+    return [
+        _grown(parameters, extent * growth.large, gone.cpu().numpy(), more, generator)
+        for (parameters, _, extent), gone, more in zip(groups, useless, wanted, strict=True)
+    ]
+
+
+def _grown(
+    parameters: Parameters,
+    large: float,
+    useless: Bool[np.ndarray, "n"],
+    wanted: Bool[np.ndarray, "n"],
+    generator: np.random.Generator,
+) -> tuple[Parameters, Int64[np.ndarray, "n2"]]:
+    """One group, and of which row each of its Gaussians is."""
+    sizes = parameters["log_scales"].detach().exp().amax(dim=1).cpu().numpy()
+    split = wanted & (sizes > large)
+    kept, cloned, halved = np.flatnonzero(~(useless | split)), np.flatnonzero(wanted & ~split), np.flatnonzero(split)
+    halved = np.concatenate([halved, halved])
+    clones, halves = _rows(parameters, cloned), _halves(_rows(parameters, halved), generator)
+    added = {name: torch.cat([clones[name], halves[name]]) for name in clones}
+    return parameters.replaced(kept, added), np.concatenate([kept, cloned, halved])
+
+
+def _useless(parameters: Parameters, growth: Growth) -> Bool[torch.Tensor, "n"]:
+    return parameters["logit_opacities"].detach() < float(np.log(growth.faint / (1 - growth.faint)))
+
+
+def _steepest(slopes: Float32[np.ndarray, "n"], least: float, room: int) -> Bool[np.ndarray, "n"]:
+    """Where one more Gaussian is wanted, as far as there is room."""
+    steepest = np.argsort(-slopes, kind="stable")[:room]
+    wanted = np.zeros(len(slopes), bool)
+    wanted[steepest] = slopes[steepest] > least
+    return wanted
+
+
+def _rows(parameters: Parameters, rows: Int64[np.ndarray, "m"]) -> dict[str, torch.Tensor]:
+    return {name: value[torch.from_numpy(rows).to(value.device)] for name, value in parameters.values().items()}
+
+
+def _halves(values: dict[str, torch.Tensor], generator: np.random.Generator) -> dict[str, torch.Tensor]:
+    """Smaller Gaussians, drawn from the densities of those given."""
+    means = values["means"]
+    offsets = torch.from_numpy(generator.normal(size=means.shape).astype(np.float32)).to(means.device)
+    offsets = offsets * values["log_scales"].exp()
+    means = means + (rotations_of(values["quaternions"]) * offsets[:, None, :]).sum(dim=2)
+    return values | {"means": means, "log_scales": values["log_scales"] - float(np.log(_SHRINK))}

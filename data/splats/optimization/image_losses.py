@@ -1,0 +1,78 @@
+"""How far a drawing is from a photograph."""
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from swerve.data.splats.optimization.fit_options import FitOptions
+from swerve.data.splats.optimization.ssim import ssim
+from swerve.data.splats.optimization.trainable_graph import Drawing
+from swerve.data.splats.optimization.training_images import DepthKind, Shot
+from swerve.rasterizer.optics import lens_table
+from swerve.rasterizer.splats.differentiable_splats import torch
+from swerve.scenes import LensModel
+
+# Depth is compared where so much of the sky is hidden.
+_OPAQUE = 0.5
+
+
+def image_terms(
+    drawing: Drawing, shot: Shot, exposure: Float32[torch.Tensor, "3 4"] | None, options: FitOptions
+) -> dict[str, torch.Tensor]:
+    """Weighted differences of colour, similarity and depth, over the pixels that count.
+
+    Both colour and similarity are of the exposed drawing (MTGS takes the raw one for the similarity). Ignored pixels
+    are black in both for the similarity, which is the mean over all windows.
+
+    Args:
+        drawing: of the scene.
+        shot: the photograph.
+        exposure: its affine map of colours, or None for the identity.
+        options: the weights.
+    """
+    color = drawing.color if exposure is None else exposed(drawing.color, exposure)
+    truth = torch.from_numpy(shot.image).to(color.device).float() / 255
+    counts = counted(shot)
+    keep = None if counts is None else torch.from_numpy(counts).to(color.device)
+    share: float | torch.Tensor = 1.0
+    if keep is not None:
+        color, truth = (torch.where(keep[..., None], image, 0.0) for image in (color, truth))
+        share = keep.float().mean()
+    terms = {
+        "color": (1 - options.similarity) * (color - truth).abs().mean() / share,
+        "similarity": options.similarity * (1 - ssim(color, truth)),
+    }
+    if shot.depth is not None:
+        weight = options.lidar if shot.depth.kind == DepthKind.LIDAR else options.raster
+        terms["depth"] = weight * depth_difference(drawing, shot.depth.meters, keep)
+    return terms
+
+
+def exposed(
+    color: Float32[torch.Tensor, "h w 3"], exposure: Float32[torch.Tensor, "3 4"]
+) -> Float32[torch.Tensor, "h w 3"]:
+    """Colours after an affine map."""
+    return color @ exposure[:, :3].T + exposure[:, 3]
+
+
+def depth_difference(
+    drawing: Drawing, meters: Float32[np.ndarray, "h w"], keep: Bool[torch.Tensor, "h w"] | None
+) -> Float32[torch.Tensor, ""]:
+    """The mean absolute difference of inverse depths (1/m), where they are known and something is drawn."""
+    truth = torch.from_numpy(meters).to(drawing.depth.device)
+    known = torch.isfinite(truth) & (truth > 0) & (drawing.alpha.detach() > _OPAQUE)
+    if keep is not None:
+        known = known & keep
+    one = torch.ones_like(truth)
+    inverse = drawing.alpha / torch.where(known, drawing.depth, one)
+    off = (inverse - 1 / torch.where(known, truth, one)).abs()
+    return torch.where(known, off, 0 * one).sum() / known.sum().clamp(min=1)
+
+
+def counted(shot: Shot) -> Bool[np.ndarray, "h w"] | None:
+    """Pixels that are not ignored, and that the lens can see; None if those are all."""
+    counts = None if shot.ignored is None else ~shot.ignored
+    if shot.camera.lens.model != LensModel.PINHOLE:
+        blind = np.isnan(lens_table(shot.camera).rays_x)
+        if blind.any():
+            counts = ~blind if counts is None else counts & ~blind
+    return counts

@@ -1,0 +1,128 @@
+"""What Gaussians should be like where images do not say: flat, on the ground, inside of their boxes.
+
+Ground that was seen from one height can be anywhere along the rays; a camera that moves up or aside then sees it fall
+apart. Holding it on its surface is what helps views off the path, while views on it get slightly worse (HUGSIM, Zhou et
+al. 2024, arXiv 2412.01718, which has a ground of its own for that).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+
+from swerve.data.splats.optimization.pose_deltas import rotations_of
+from swerve.rasterizer.splats.differentiable_splats import torch
+from swerve.scenes import SwerveError
+
+Ground = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n"]]
+
+# Half the distance over which the ground's slope is measured, metres.
+_REACH = 0.25
+# Under the root of a squared distance, square metres: a tenth of a millimetre.
+_TINY = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class GroundBand:
+    """The ground under Gaussians that belong to it, as a plane for each.
+
+    Attributes:
+        rows: which Gaussians of the background do.
+        points: of the ground under or over each, in the scene's frame.
+        normals: of the ground there, upwards.
+    """
+
+    rows: Int64[np.ndarray, "g"]
+    points: Float32[np.ndarray, "g 3"]
+    normals: Float32[np.ndarray, "g 3"]
+
+
+def ground_band(
+    means: Float32[np.ndarray, "n 3"], origin: Float[np.ndarray, "3"], ground: Ground, above: float, below: float
+) -> GroundBand:
+    """The Gaussians whose centres are near the ground.
+
+    Args:
+        means: of the background, from `origin`.
+        origin: in the world.
+        ground: heights at places (x, y) of the world, NaN where unknown.
+        above: how far over the ground a centre may be, metres.
+        below: how far under it, metres; what is there can only be ground that was seen wrongly.
+
+    Raises:
+        SwerveError: `ground` gives another number of heights than it was asked for.
+    """
+    places = means[:, :2].astype(np.float64) + origin[:2]
+    heights = _heights(ground, places) - origin[2]
+    with np.errstate(invalid="ignore"):
+        near = (means[:, 2] < heights + above) & (means[:, 2] > heights - below)
+    rows = np.flatnonzero(near)
+    slopes = np.zeros((len(rows), 2))
+    for axis, step in enumerate(np.eye(2) * _REACH):
+        slopes[:, axis] = _heights(ground, places[rows] + step) - _heights(ground, places[rows] - step)
+    # Where the ground ends it is taken for level.
+    normals = np.column_stack([-np.nan_to_num(slopes) / (2 * _REACH), np.ones(len(rows))])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    points = np.column_stack([means[rows, :2], heights[rows]])
+    return GroundBand(rows, points.astype(np.float32), normals.astype(np.float32))
+
+
+def distance_from_ground(
+    band: GroundBand,
+    means: Float[torch.Tensor, "n 3"],
+    quaternions: Float[torch.Tensor, "n 4"],
+    log_scales: Float[torch.Tensor, "n 3"],
+) -> Float[torch.Tensor, ""]:
+    """The mean over ground Gaussians of how far their mass is from the ground, metres.
+
+    Of each it is the root of the mean squared distance under its density: the squared distance of its centre, and its
+    variance across the ground, which is that of one that is too thick or tilted.
+    """
+    rows, points, normals = (
+        torch.from_numpy(array).to(means.device) for array in (band.rows, band.points, band.normals)
+    )
+    if not len(rows):
+        return means.new_zeros(())
+    off = ((means[rows] - points) * normals).sum(dim=1)
+    along = (rotations_of(quaternions[rows]) * normals[:, :, None]).sum(dim=1)
+    variance = (along * log_scales[rows].exp()).square().sum(dim=1)
+    return (off.square() + variance + _TINY).sqrt().mean()
+
+
+def thickness(log_scales: Float[torch.Tensor, "n 3"]) -> Float[torch.Tensor, ""]:
+    """The mean of the smallest standard deviations, metres."""
+    return log_scales.amin(dim=1).exp().mean()
+
+
+def presence(
+    logit_opacities: Float[torch.Tensor, "n"], log_scales: Float[torch.Tensor, "n 3"], extent: float
+) -> Float[torch.Tensor, ""]:
+    """Sum of the opacities and of the mean standard deviations over the extent (metres), Kheradmand et al. 2024, 7.
+
+    Without a price on them nothing fades that could be put elsewhere.
+    """
+    return torch.sigmoid(logit_opacities).sum() + log_scales.exp().mean(dim=1).sum() / extent
+
+
+def opacity_outside(
+    means: Float[torch.Tensor, "m 3"],
+    logit_opacities: Float[torch.Tensor, "m"],
+    halves: Float[torch.Tensor, "m 3"],
+) -> Float[torch.Tensor, ""]:
+    """The mean over nodes' Gaussians of their opacities, where their centres are outside of their boxes.
+
+    Args:
+        means: in the boxes' frames.
+        logit_opacities: theirs.
+        halves: half the sizes of the boxes, with what they may stick out; infinity where no box is known.
+    """
+    outside = (means.detach().abs() > halves).any(dim=1)
+    return (torch.sigmoid(logit_opacities) * outside).sum() / max(len(means), 1)
+
+
+def _heights(ground: Ground, places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
+    heights = np.asarray(ground(places), np.float64)
+    if heights.shape != (len(places),):
+        raise SwerveError(f"the ground gives heights of shape {heights.shape} for {len(places)} places")
+    return heights

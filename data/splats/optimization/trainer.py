@@ -1,0 +1,232 @@
+"""A fit under way: one step after another, and what it is made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from swerve.data.splats.optimization.densification import Watch, center_slopes, grown
+from swerve.data.splats.optimization.fit_options import FitOptions
+from swerve.data.splats.optimization.image_losses import image_terms
+from swerve.data.splats.optimization.parameters import Parameters
+from swerve.data.splats.optimization.regularization import (
+    Ground,
+    GroundBand,
+    distance_from_ground,
+    ground_band,
+    opacity_outside,
+    presence,
+    thickness,
+)
+from swerve.data.splats.optimization.trainable_graph import Drawing, drawn, exposures_of, graph_of
+from swerve.data.splats.optimization.training_images import Shot
+from swerve.rasterizer.backends import SplatBackend, resolved_for_splats
+from swerve.rasterizer.splats.differentiable_splats import torch
+from swerve.rasterizer.splats.splat_scene import SplatScene
+from swerve.scenes import SwerveError
+
+if TYPE_CHECKING:
+    from swerve.data.splats.optimization.mcmc_strategy import Chain
+
+# Which Gaussians are ground is asked again after so many steps, and after each growth.
+_GROUND_EVERY = 100
+# Half a car's length: what the rate of nodes' means is a multiple of, metres.
+_NODE_EXTENT = 2.5
+# Weight of what is there, where growth is "mcmc" (Kheradmand et al. 2024).
+_PRESENCE = 0.01
+
+
+class Fitting:
+    """A fit under way.
+
+    Args:
+        start: where it starts.
+        shots: what to fit to.
+        options: how.
+        ground: heights in the world, or None.
+        sizes: of the nodes' boxes, by name.
+    """
+
+    def __init__(
+        self,
+        start: SplatScene,
+        shots: Sequence[Shot],
+        options: FitOptions,
+        ground: Ground | None,
+        sizes: Mapping[str, Float[np.ndarray, "3"]],
+    ) -> None:
+        self.options, self.shots = options, shots
+        self._ground, self._extents = ground, (_extent(shots), _NODE_EXTENT)
+        self.graph = graph_of(start, shots, self._extents, options.rates, _device(options.backend))
+        unknown = np.full(3, np.inf)
+        halves = [sizes.get(node.name, unknown) / 2 + options.outside_from for node in start.nodes]
+        self._halves = np.array(halves, np.float32).reshape(-1, 3)
+        self._chain = _chain(options)
+        self._watch_anew()
+
+    def step(self, step: int, index: int) -> dict[str, float]:
+        """Looks at one shot, follows the gradient, and grows when it is due.
+
+        Raises:
+            SwerveError: the loss is not finite.
+        """
+        options, shot = self.options, self.shots[index]
+        drawing = drawn(self.graph, shot, int(self.graph.moments[index]), options)
+        terms = self._terms(drawing, index)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            parts = ", ".join(f"{name} {value.item()}" for name, value in terms.items())
+            raise SwerveError(f"the fit broke down at step {step}, shot {shot.name!r}: {parts}. Start from others")
+        loss.backward()
+        self._note(drawing, shot)
+        progress = step / options.steps
+        for parameters in (self.graph.still, self.graph.moving, self.graph.common):
+            parameters.step(progress)
+        if self._chain is not None:
+            self._walk(self._chain, step)
+        elif options.growth.is_due(step):
+            self._grow(step)
+        if step % _GROUND_EVERY == 0 and not options.growth.is_due(step):
+            self._band = self._found_ground()
+        return {name: value.item() for name, value in terms.items()}
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything that decides how it goes on, copied, by name."""
+        arrays = {"owners": self.graph.owners.copy()}
+        for group, parameters in self._groups().items():
+            arrays |= {f"{group}.{name}": array for name, array in parameters.to_arrays().items()}
+        for group, watch in zip(("still", "moving"), self._watches, strict=True):
+            arrays[f"{group}.watch.slopes"] = watch.slopes.cpu().numpy().copy()
+            arrays[f"{group}.watch.times"] = watch.times.cpu().numpy().copy()
+        if self._band is not None:
+            arrays |= {f"ground.{name}": array for name, array in vars(self._band).items()}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Goes back to what `to_arrays` gave."""
+        for group, parameters in self._groups().items():
+            own = {
+                name.removeprefix(f"{group}."): array for name, array in arrays.items() if name.startswith(f"{group}.")
+            }
+            setattr(self.graph, group, parameters.from_arrays(own))
+        self.graph.owners = arrays["owners"]
+        device = self.graph.still["means"].device
+        self._watches = tuple(
+            Watch(
+                *(torch.from_numpy(arrays[f"{group}.watch.{what}"].copy()).to(device) for what in ("slopes", "times"))
+            )
+            for group in ("still", "moving")
+        )
+        if self._band is not None:
+            self._band = GroundBand(*(arrays[f"ground.{name}"] for name in ("rows", "points", "normals")))
+
+    def _groups(self) -> dict[str, Parameters]:
+        return {"still": self.graph.still, "moving": self.graph.moving, "common": self.graph.common}
+
+    def _terms(self, drawing: Drawing, index: int) -> dict[str, torch.Tensor]:
+        """All parts of the loss, weighted."""
+        options, graph = self.options, self.graph
+        exposure = exposures_of(graph)[index] if options.exposures else None
+        terms = image_terms(drawing, self.shots[index], exposure, options)
+        if options.flatness:
+            terms["flatness"] = options.flatness * thickness(drawing.log_scales)
+        if exposure is not None:
+            identity = torch.eye(3, 4, device=exposure.device)
+            terms["exposure"] = options.exposure * (exposure - identity).square().mean()
+        if self._band is not None and options.ground:
+            shape = (graph.still[name] for name in ("means", "quaternions", "log_scales"))
+            terms["ground"] = options.ground * distance_from_ground(self._band, *shape)
+        if len(graph.owners) and options.outside:
+            halves = torch.from_numpy(self._halves[graph.owners]).to(drawing.color.device)
+            means, logits = graph.moving["means"], graph.moving["logit_opacities"]
+            terms["outside"] = options.outside * opacity_outside(means, logits, halves)
+        if self._chain is not None:
+            terms["presence"] = _PRESENCE * self._presence()
+        return terms | self._pose_terms()
+
+    def _presence(self) -> torch.Tensor:
+        """Mean over all Gaussians of what it costs to be there."""
+        groups = zip((self.graph.still, self.graph.moving), self._extents, strict=True)
+        sums = [presence(group["logit_opacities"], group["log_scales"], extent) for group, extent in groups]
+        return torch.stack(sums).sum() / len(self.graph)
+
+    def _pose_terms(self) -> dict[str, torch.Tensor]:
+        """What changes of poses cost."""
+        terms = {}
+        for what, refine in {"ego": self.options.refine_egos, "box": self.options.refine_boxes}.items():
+            turns, shifts = self.graph.common[f"{what}_turns"], self.graph.common[f"{what}_shifts"]
+            if refine and len(turns):
+                size = turns.square().sum(dim=1).mean() + shifts.square().sum(dim=1).mean()
+                terms[f"{what} poses"] = self.options.poses * size
+        return terms
+
+    def _note(self, drawing: Drawing, shot: Shot) -> None:
+        """Tells the watches of a drawing whose gradient is known."""
+        lengths = center_slopes(drawing.centers, shot.camera.width, shot.camera.height)
+        still, moving = self._watches
+        count = len(still.slopes)
+        still.note(lengths[:count])
+        moving.note(lengths[count:], torch.from_numpy(drawing.rows).to(lengths.device))
+
+    def _grow(self, step: int) -> None:
+        graph, generator = self.graph, np.random.default_rng(np.random.Philox([self.options.seed, 1, step]))
+        groups = list(zip((graph.still, graph.moving), self._watches, self._extents, strict=True))
+        (graph.still, _), (graph.moving, sources) = grown(groups, self.options.growth, generator)
+        self._settle(sources)
+
+    def _walk(self, chain: "Chain", step: int) -> None:
+        """Growth that is gsplat's."""
+        graph, sources = self.graph, None
+        for number, (parameters, extent) in enumerate(zip((graph.still, graph.moving), self._extents, strict=True)):
+            room = self.options.growth.most - len(graph) + len(parameters["means"])
+            sources = chain.step(parameters, number, extent, room, step)
+        if sources is not None:
+            self._settle(sources)
+
+    def _settle(self, sources: Int64[np.ndarray, "m"]) -> None:
+        """After a growth: of which row each moving Gaussian is says whose it is, and they are put in that order."""
+        graph = self.graph
+        owners = graph.owners[sources]
+        order = np.argsort(owners, kind="stable")
+        graph.owners = owners[order]
+        graph.moving = graph.moving.replaced(order, {name: value[:0] for name, value in graph.moving.values().items()})
+        self._watch_anew()
+
+    def _watch_anew(self) -> None:
+        self._watches = (Watch.over(self.graph.still), Watch.over(self.graph.moving))
+        self._band = self._found_ground()
+
+    def _found_ground(self) -> GroundBand | None:
+        """Which Gaussians of the background are ground now."""
+        if self._ground is None:
+            return None
+        means, options = self.graph.still["means"].detach().cpu().numpy(), self.options
+        return ground_band(means, self.graph.start.origin, self._ground, options.ground_above, options.ground_below)
+
+
+def _device(backend: SplatBackend) -> str:
+    """Where Gaussians are kept to be drawn."""
+    return "cpu" if resolved_for_splats(backend) == "numba" else "cuda"
+
+
+def _chain(options: FitOptions) -> "Chain | None":
+    """Growth by gsplat, if that is asked for.
+
+    Raises:
+        SwerveError: and the CPU draws.
+    """
+    if options.growth.way == "split-and-clone":
+        return None
+    if resolved_for_splats(options.backend) == "numba":
+        raise SwerveError("growth mcmc is gsplat's, and the CPU draws: use backend gsplat, or growth split-and-clone")
+    from swerve.data.splats.optimization.mcmc_strategy import Chain
+    from swerve.rasterizer.splats.gsplat import load_library
+
+    return Chain(options.growth, options.seed, load_library())
+
+
+def _extent(shots: Sequence[Shot]) -> float:
+    """How far the vehicle is spread about its mean place, metres: the scene's measure of length; 1 m at least."""
+    places = np.array([shot.world_from_ego[:3, 3] for shot in shots])
+    return max(1.1 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max()), 1.0)

@@ -1,0 +1,105 @@
+"""Splat scenes on disk: a folder of one PLY file per node, and `graph.json`, which is written last.
+
+graph.json: {"swerve_splats": 1, "origin", "sky": harmonics, "background": file, "nodes": [{"name", "instance", "file",
+"times_us", "world_from_node"}], "corrections": {"times_us", "scene_from_log"}}, the last if poses of the vehicle were
+refined. Lengths are metres, times microseconds, poses rows of 4x4 matrices; those of nodes are the refined ones.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swerve.data.storage.files import make_folder, to_json, told_where, write_atomically
+from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, read_ply, to_ply
+from swerve.scenes import LogError, SwerveError
+
+_VERSION = 1
+_GRAPH = "graph.json"
+_BACKGROUND = "background.ply"
+
+
+def write_splats(scene: SplatScene, folder: Path) -> None:
+    """Writes a scene; whoever finds graph.json finds all of it.
+
+    Raises:
+        SwerveError: the folder cannot be written.
+    """
+    make_folder(folder)
+    files = [f"node_{number:04d}.ply" for number in range(len(scene.nodes))]
+    graph = {
+        "swerve_splats": _VERSION,
+        "origin": scene.origin.tolist(),
+        "sky": scene.sky.harmonics.tolist(),
+        "background": _BACKGROUND,
+        "nodes": [_node_to_json(node, file) for node, file in zip(scene.nodes, files, strict=True)],
+        **({} if scene.corrections is None else {"corrections": _corrections_to_json(scene.corrections)}),
+    }
+    with told_where(folder):
+        (folder / _GRAPH).unlink(missing_ok=True)
+        write_atomically(folder / _BACKGROUND, to_ply(scene.background))
+        for node, file in zip(scene.nodes, files, strict=True):
+            write_atomically(folder / file, to_ply(node.gaussians))
+        write_atomically(folder / _GRAPH, to_json(graph))
+
+
+def read_splats(folder: Path) -> SplatScene:
+    """Reads a scene.
+
+    Raises:
+        SwerveError: the folder holds no whole scene of this version, or a file of it is wrong.
+    """
+    path = folder / _GRAPH
+    try:
+        graph = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SwerveError(f"{path}: cannot be read ({error.strerror}). A splat scene is a folder with it") from error
+    except ValueError as error:
+        raise LogError(path, "JSON", str(error)) from error
+    if not isinstance(graph, dict) or graph.get("swerve_splats") != _VERSION:
+        raise LogError(path, "swerve_splats", f"is not {_VERSION}", "Write the scene with this version of Swerve")
+    try:
+        return SplatScene(
+            read_ply(folder / graph["background"]),
+            tuple(_node_from_json(node, folder) for node in graph["nodes"]),
+            _numbers(graph["origin"], (3,)),
+            Sky(np.array(graph["sky"], np.float32)),
+            _corrections_from_json(graph["corrections"]) if "corrections" in graph else None,
+        )
+    except KeyError as error:
+        raise LogError(path, str(error.args[0]), "is missing") from error
+    except (TypeError, ValueError) as error:
+        raise LogError(path, "content", str(error)) from error
+
+
+def _node_to_json(node: RigidNode, file: str) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "instance": int(node.instance),
+        "file": file,
+        "times_us": node.times_us.tolist(),
+        "world_from_node": node.world_from_node.tolist(),
+    }
+
+
+def _node_from_json(node: dict[str, Any], folder: Path) -> RigidNode:
+    times = np.array(node["times_us"], np.int64)
+    poses = _numbers(node["world_from_node"], (len(times), 4, 4))
+    return RigidNode(str(node["name"]), int(node["instance"]), read_ply(folder / node["file"]), times, poses)
+
+
+def _corrections_to_json(corrections: PoseCorrections) -> dict[str, Any]:
+    return {"times_us": corrections.times_us.tolist(), "scene_from_log": corrections.scene_from_log.tolist()}
+
+
+def _corrections_from_json(corrections: dict[str, Any]) -> PoseCorrections:
+    times = np.array(corrections["times_us"], np.int64)
+    return PoseCorrections(times, _numbers(corrections["scene_from_log"], (len(times), 4, 4)))
+
+
+def _numbers(values: Any, shape: tuple[int, ...]) -> np.ndarray:  # noqa: ANN401 what JSON holds
+    array = np.array(values, np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"expected finite numbers of shape {shape}, got {array.shape}")
+    return array

@@ -1,0 +1,1 @@
+"""Files on disk: atomic writes, and dataclasses as one archive file."""

@@ -1,0 +1,285 @@
+"""Frozen dataclasses to one file and back: their tree as JSON, all their arrays in one block. Nothing is pickled.
+
+The file is an npz (a zip that `numpy.load` opens) of two byte arrays. `tree` is JSON: `format`, `kind`, `version` and
+`item`; dataclasses are objects by field, tuples lists, enums their names, floats that are not finite their names as
+text, and an array is [dtype, shape, first byte in `block`]. `block` holds the arrays in C order, each at a multiple of
+8 bytes. What a file says is checked against the type hints when it is read, down to dtype and rank of each array. A
+field that the file lacks takes its default, if it has one.
+"""
+
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from jaxtyping import AbstractArray
+
+from swerve.data.storage.files import write_atomically
+from swerve.scenes import SwerveError
+
+FORMAT: Final = "swerve-archive"
+_ALIGNMENT: Final = 8
+_KINDS_OF_ARRAYS: Final = "biuf"
+T = TypeVar("T")
+# Takes a value of the tree, the block of arrays and the value's place in the tree.
+Reader = Callable[[Any, bytearray, str], Any]
+
+
+class _WrongError(Exception):
+    """A value is not what the type says; the message begins with its place."""
+
+
+def save_archive(path: str | Path, item: object, kind: str, version: int) -> None:
+    """Writes a dataclass; the file appears whole or not at all, with the same bytes for the same item.
+
+    Args:
+        path: of the file.
+        item: an instance of a dataclass whose fields are dataclasses, tuples, dicts by text, enums, numbers, text, None
+            or arrays of numbers.
+        kind: what it is, such as "log".
+        version: of its form; to be raised whenever fields or their meaning change.
+
+    Raises:
+        SwerveError: a value is of no such type, a path for example; it names it.
+    """
+    write_atomically(Path(path), to_bytes(item, kind, version))
+
+
+def to_bytes(item: object, kind: str, version: int) -> bytes:
+    """The file's content, see `save_archive`."""
+    block = bytearray()
+    tree = {"format": FORMAT, "kind": kind, "version": version, "item": _tree(item, block, type(item).__name__)}
+    text = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode()
+    packed = io.BytesIO()
+    np.savez_compressed(packed, tree=np.frombuffer(text, np.uint8), block=np.frombuffer(block, np.uint8))
+    return packed.getvalue()
+
+
+def load_archive(path: str | Path, of: type[T], kind: str, version: int) -> T:
+    """Reads what `save_archive` wrote.
+
+    Args:
+        path: of the file.
+        of: the dataclass.
+        kind: what it must be.
+        version: that it must have.
+
+    Raises:
+        SwerveError: there is no such file, it is damaged, of another kind or version, or does not fit the dataclass.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SwerveError(f"{path}: cannot be read as an archive ({error})") from error
+    return from_bytes(content, of, kind, version, str(path))
+
+
+def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) -> T:
+    """What `to_bytes` made, see `load_archive`.
+
+    Args:
+        content: of the file.
+        of: see `load_archive`.
+        kind: see `load_archive`.
+        version: see `load_archive`.
+        path: where it lies, for messages.
+    """
+    text, block = _read(content, path)
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise SwerveError(f"{path}: damaged, its tree is no JSON ({error}). Make it again") from error
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT or tree.get("kind") != kind:
+        found = tree.get("kind") if isinstance(tree, dict) else None
+        raise SwerveError(f"{path}: is {found or 'something else'}, not a {kind} of Swerve")
+    if tree.get("version") != version:
+        raise SwerveError(f"{path}: {kind} of version {tree.get('version')}, this is version {version}. Make it again")
+    try:
+        return _reader(of)(tree.get("item"), block, of.__name__)  # type: ignore[arg-type]  # classes can be hashed
+    except _WrongError as error:
+        raise SwerveError(f"{path}: damaged {kind}: {error}. Make it again") from error
+
+
+def _read(content: bytes, path: str) -> tuple[bytes, bytearray]:
+    """The two parts of a file. The block is writable: kernels are compiled for arrays that are."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return stored["tree"].tobytes(), bytearray(stored["block"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, zipfile.BadZipFile) as error:
+        raise SwerveError(f"{path}: cannot be read as an archive ({error})") from error
+
+
+def _tree(item: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401 any value of a dataclass
+    """The item as JSON takes it; its arrays are appended to the block."""
+    if item is None or isinstance(item, (bool, str)):
+        return item
+    if isinstance(item, Enum):
+        return item.name
+    if isinstance(item, (int, np.integer)):
+        return int(item)
+    if isinstance(item, (float, np.floating)):
+        return float(item) if math.isfinite(item) else repr(float(item))
+    if isinstance(item, np.ndarray):
+        return _appended(item, block, where)
+    if isinstance(item, tuple):
+        return [_tree(value, block, f"{where}[{row}]") for row, value in enumerate(item)]
+    if isinstance(item, Mapping) and all(isinstance(key, str) for key in item):
+        return {key: _tree(value, block, f"{where}[{key!r}]") for key, value in item.items()}
+    if is_dataclass(item) and not isinstance(item, type):
+        return {one.name: _tree(getattr(item, one.name), block, f"{where}.{one.name}") for one in fields(item)}
+    raise SwerveError(f"{where}: a {type(item).__name__} cannot be stored")
+
+
+def _appended(array: np.ndarray, block: bytearray, where: str) -> list[Any]:
+    if array.dtype.kind not in _KINDS_OF_ARRAYS:
+        raise SwerveError(f"{where}: an array of {array.dtype} cannot be stored")
+    block.extend(bytes(-len(block) % _ALIGNMENT))
+    start, little = len(block), array.dtype.newbyteorder("<")
+    block.extend(array.astype(little, copy=False).tobytes())
+    return [little.str[1:], list(array.shape), start]
+
+
+@cache
+def _reader(hint: Any) -> Reader:  # noqa: ANN401 a type hint
+    """What reads values of a type."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if is_dataclass(hint):
+        return _dataclass_reader(hint)
+    if isinstance(hint, type) and issubclass(hint, AbstractArray):
+        return _array_reader(hint)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _choice_reader({item.name: item for item in hint}, hint.__name__)
+    if origin is Literal:
+        return _choice_reader({item: item for item in inner}, str(hint))
+    if origin is tuple:
+        return _tuple_reader(inner)
+    if origin in (dict, Mapping) and inner[0] is str:
+        return _mapping_reader(inner[1])
+    if origin in (Union, UnionType) and len(inner) == 2 and NoneType in inner:
+        return _optional_reader(next(one for one in inner if one is not NoneType))
+    if hint in (bool, int, str):
+        return _scalar_reader(hint)
+    return _number if hint is float else _unreadable_reader(hint)
+
+
+def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
+    hints = get_type_hints(of)
+    names = tuple(one.name for one in fields(of))
+    known = frozenset(names)
+    # What has a default may have come later than the file.
+    needed = frozenset(one.name for one in fields(of) if one.default is one.default_factory is MISSING)
+    # Dataclasses may contain types that no file holds (a path), as long as there is no value of them.
+    readers = dict[str, Reader]()
+
+    def read(value: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401
+        if not isinstance(value, dict) or not needed <= value.keys() <= known:
+            raise _WrongError(f"{where} {_difference(value, needed, known)}")
+        if not readers:
+            readers.update({name: _reader(hints[name]) for name in names})
+        parts = {name: readers[name](value[name], block, f"{where}.{name}") for name in names if name in value}
+        try:
+            return of(**parts)
+        except ValueError as error:
+            raise _WrongError(f"{where}: {error}") from error
+
+    return read
+
+
+def _difference(value: Any, needed: frozenset[str], known: frozenset[str]) -> str:  # noqa: ANN401
+    if not isinstance(value, dict):
+        return f"is {value!r:.40}, not an object"
+    missing, strange = sorted(needed - value.keys()), sorted(value.keys() - known)
+    return f"lacks {missing[0]!r}" if missing else f"has an unknown {strange[0]!r}"
+
+
+def _array_reader(hint: Any) -> Reader:  # noqa: ANN401 a jaxtyping array
+    axes = hint.dim_str.split()
+    rank = None if any(axis.startswith(("*", "...")) for axis in axes) else len(axes)
+    sizes = {axis: int(size) for axis, size in enumerate(axes) if size.isdecimal() and rank is not None}
+    accepted = dict[str, bool]()
+
+    def read(value: Any, block: bytearray, where: str) -> np.ndarray:  # noqa: ANN401
+        try:
+            name, shape, start = value
+            if name not in accepted:
+                accepted[name] = isinstance(np.zeros([sizes.get(axis, 1) for axis in range(len(shape))], name), hint)
+            array = np.frombuffer(block, "<" + name, math.prod(shape), start).reshape(shape)
+        except (TypeError, ValueError) as error:
+            raise _WrongError(f"{where} is no array ({error})") from error
+        fits = accepted[name] and rank in (None, array.ndim) and array.shape == tuple(shape)
+        if not fits or any(array.shape[axis] != size for axis, size in sizes.items()):
+            raise _WrongError(f"{where} is an array of {name} and shape {shape}, not {hint.__name__}")
+        return array
+
+    return read
+
+
+def _choice_reader(choices: Mapping[Any, Any], kind: str) -> Reader:
+    def read(value: Any, _: bytearray, where: str) -> Any:  # noqa: ANN401
+        if not isinstance(value, str) or value not in choices:
+            raise _WrongError(f"{where} is {value!r:.40}, not of {kind}")
+        return choices[value]
+
+    return read
+
+
+def _tuple_reader(inner: tuple[Any, ...]) -> Reader:
+    endless = len(inner) == 2 and inner[1] is Ellipsis
+    readers = [_reader(hint) for hint in inner if hint is not Ellipsis]
+
+    def read(value: Any, block: bytearray, where: str) -> tuple[Any, ...]:  # noqa: ANN401
+        if not isinstance(value, list) or not (endless or len(value) == len(readers)):
+            raise _WrongError(f"{where} is {value!r:.40}, not a list{'' if endless else f' of {len(readers)}'}")
+        each = readers * len(value) if endless else readers
+        pairs = zip(each, value, strict=True)
+        return tuple(reader(item, block, f"{where}[{row}]") for row, (reader, item) in enumerate(pairs))
+
+    return read
+
+
+def _mapping_reader(hint: Any) -> Reader:  # noqa: ANN401
+    reader = _reader(hint)
+
+    def read(value: Any, block: bytearray, where: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(value, dict):
+            raise _WrongError(f"{where} is {value!r:.40}, not an object")
+        return {key: reader(item, block, f"{where}[{key!r}]") for key, item in value.items()}
+
+    return read
+
+
+def _optional_reader(hint: Any) -> Reader:  # noqa: ANN401
+    reader = _reader(hint)
+    return lambda value, block, where: None if value is None else reader(value, block, where)
+
+
+def _scalar_reader(kind: type) -> Reader:
+    def read(value: Any, _: bytearray, where: str) -> Any:  # noqa: ANN401
+        if type(value) is not kind:
+            raise _WrongError(f"{where} is {value!r:.40}, not {kind.__name__}")
+        return value
+
+    return read
+
+
+def _number(value: Any, _: bytearray, where: str) -> float:  # noqa: ANN401
+    if type(value) in (int, float) or value in ("nan", "inf", "-inf"):
+        return float(value)
+    raise _WrongError(f"{where} is {value!r:.40}, not a number")
+
+
+def _unreadable_reader(hint: Any) -> Reader:  # noqa: ANN401
+    def read(_: Any, __: bytearray, where: str) -> Any:  # noqa: ANN401
+        raise _WrongError(f"{where} is of type {hint}, which no file holds")
+
+    return read

@@ -1,0 +1,148 @@
+"""One stored sample, decoded: its images at the wanted size, its cameras and its numbers."""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.data.dataset.calibration import camera_of
+from swerve.data.dataset.shards import FORMAT
+from swerve.data.dataset.stored_snapshots import MEMBER, moments_from_bytes
+from swerve.data.stream.image_fit import ImageFit
+from swerve.data.stream.raster_drawer import RasterDrawer
+from swerve.data.stream.shard_reader import StoredSample
+from swerve.scenes import Camera, SwerveError
+
+NUMBERS: Final = (
+    *(f"history_{name}" for name in ("time", "pose", "velocity", "acceleration", "yaw_rate", "valid")),
+    *(
+        f"{name}_{rate}hz{end}"
+        for rate in (2, 10)
+        for name, end in (("time", ""), ("target", ""), ("target", "_valid"))
+    ),
+)
+_EXTENSIONS = ("png", "jpg")
+
+
+@dataclass(frozen=True)
+class DecodedSample:
+    """A sample without its images, which are read one by one.
+
+    Attributes:
+        stored: where it lies.
+        details: its json.
+        numbers: the arrays of `NUMBERS` by name.
+        rows: of the json's cameras, those wanted, in the wanted order.
+        fit: of its images.
+        drawer: of the rasters that the set does not store.
+    """
+
+    stored: StoredSample
+    details: dict[str, Any]
+    numbers: dict[str, np.ndarray]
+    rows: tuple[int, ...]
+    fit: ImageFit
+    drawer: RasterDrawer
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The json of the cameras wanted."""
+        return [self.details["cameras"][row] for row in self.rows]
+
+    @property
+    def cameras(self) -> list[Camera]:
+        """The cameras of the fitted images, placed in the ego frame of now."""
+        placed = []
+        for entry in self.entries:
+            camera = self.fit.camera(camera_of(entry))
+            placed.append(camera.mounted(np.array(entry["now_from_capture"]) @ camera.ego_from_camera))
+        return placed
+
+    def raster(self, row: int) -> UInt8[np.ndarray, "h w 3"]:
+        """The fitted raster of the camera of this row: read, or drawn where the set does not store it.
+
+        Raises:
+            SwerveError: it is missing or damaged.
+        """
+        if MEMBER in self.stored.members:
+            return self.fit.pixels(self._drawn[row], camera_of(self.entries[row]))
+        return self._image(row, "")
+
+    def photo(self, row: int) -> UInt8[np.ndarray, "h w 3"] | None:
+        """The fitted photograph of the camera of this row; None if there is none.
+
+        Raises:
+            SwerveError: it should be there but is missing, or damaged.
+        """
+        return self._image(row, "photo.") if self.entries[row]["photo"] else None
+
+    @cached_property
+    def _drawn(self) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+        """The rasters of all rows, as a set would store them."""
+        moments = moments_from_bytes(self.stored.read(MEMBER), f"{self.stored.path}: {self.stored.key}")
+        cameras = [camera_of(entry) for entry in self.entries]
+        return self.drawer.draw(self.details["log"], moments, self.rows, cameras)
+
+    def _image(self, row: int, what: str) -> UInt8[np.ndarray, "h w 3"]:
+        entry, stored = self.entries[row], self.stored
+        names = [f"{entry['member']}.{what}{extension}" for extension in _EXTENSIONS]
+        name = next((name for name in names if name in stored.members), names[0])
+        try:
+            return self.fit.decode(stored.read(name), camera_of(entry))
+        except ValueError as error:
+            raise _damaged(stored, name, error) from error
+
+
+def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, drawer: RasterDrawer) -> DecodedSample:
+    """Reads a sample's json and numbers.
+
+    Args:
+        stored: the sample.
+        cameras: names of the cameras wanted, in their order; all if empty.
+        fit: of the images.
+        drawer: of the sample's set.
+
+    Raises:
+        SwerveError: it is of another format, lacks a camera, or is damaged.
+    """
+    try:
+        details = json.loads(stored.read("json"))
+    except ValueError as error:
+        raise _damaged(stored, "json", error) from error
+    if details.get("format") != FORMAT:
+        raise SwerveError(
+            f"{stored.path}: sample {stored.key} is of format {details.get('format')}, this program reads {FORMAT}. "
+            f"Make the set again; it was made by Swerve {details.get('version')}"
+        )
+    return DecodedSample(stored, details, _numbers(stored), _rows(stored, details, cameras), fit, drawer)
+
+
+def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(stored.read("npz")), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in NUMBERS}
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(stored, "npz", error) from error
+
+
+def _rows(stored: StoredSample, details: dict[str, Any], cameras: Sequence[str]) -> tuple[int, ...]:
+    known = {entry["name"]: row for row, entry in enumerate(details["cameras"])}
+    if missing := [name for name in cameras if name not in known]:
+        raise SwerveError(
+            f"{stored.path}: sample {stored.key} has no camera {missing[0]!r}; it has {', '.join(known)}. Choose among "
+            "them, or make the set again with the cameras wanted"
+        )
+    return tuple(known[name] for name in cameras or known)
+
+
+def _damaged(stored: StoredSample, name: str, error: Exception) -> SwerveError:
+    return SwerveError(
+        f"{stored.path}: {name} of sample {stored.key} is damaged ({error}). Delete the shard and run the same job "
+        "again"
+    )

@@ -1,0 +1,62 @@
+"""Rasters that a set does not store, drawn when they are asked for: the pixels are those that it would have stored."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.data.dataset.sample import STYLES
+from swerve.data.dataset.set_layout import load_still
+from swerve.data.dataset.stored_snapshots import Moments
+from swerve.rasterizer import Backdrop
+from swerve.scenes import Camera
+
+# Logs whose map is kept in memory, some 2.5 MB each; any other one takes 10 ms to read again.
+_KEPT: Final = 64
+
+
+class RasterDrawer:
+    """Draws the rasters of one set on the processor, and keeps the maps of the logs that were asked for last.
+
+    Args:
+        folder: the set.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._kept = folder, OrderedDict[str, Backdrop]()
+
+    def draw(
+        self, log: str, moments: Moments, rows: Sequence[int], cameras: Sequence[Camera]
+    ) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+        """The rasters of a sample.
+
+        Args:
+            log: of the sample.
+            moments: that its images are of.
+            rows: of the cameras wanted, in the order of the sample's json.
+            cameras: those of the rows, as the json has them.
+
+        Raises:
+            SwerveError: the set lacks the map of the log, or its file is damaged.
+        """
+        backdrop, style = self._backdrop(log), STYLES[moments.style](samples=moments.samples)
+        drawn: list[UInt8[np.ndarray, "_ _ 3"] | None] = [None] * len(rows)
+        for number, moment in enumerate(moments.moments):
+            own = [place for place, row in enumerate(rows) if moments.rows[row] == number]
+            if own:
+                chosen = [cameras[place] for place in own]
+                views = backdrop.render(moment.primitives(), chosen, moment.world_from_ego[None], style)[0]
+                for place, view in zip(own, views, strict=True):
+                    drawn[place] = view.rgb
+        return [image for image in drawn if image is not None]
+
+    def _backdrop(self, log: str) -> Backdrop:
+        if log not in self._kept:
+            self._kept[log] = Backdrop(load_still(self._folder, log))
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(log)
+        return self._kept[log]

@@ -1,6 +1,0 @@
-"""Photographs of a town, drawn as a camera would see it: stand-ins for real ones."""
-
-from swerve.data.town.photographs.look import WEATHERS, Look, draw_look
-from swerve.data.town.photographs.studio import Photograph, PhotoStudio
-
-__all__ = ["WEATHERS", "Look", "PhotoStudio", "Photograph", "draw_look"]

@@ -1,0 +1,267 @@
+"""The folder of a benchmark (docs/benchmark.md): where things lie in it, and how they are read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swerve.data.storage.archive import load_archive, save_archive
+from swerve.eval.benchmark.assemble import CaseRecord, frames_of_case
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.benchmark.renderers import own_renderers
+from swerve.eval.benchmark.scene_group import Case, Views
+from swerve.eval.benchmark.stored_views import DrawnViews, StoredViews
+from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
+from swerve.eval.traffic.policies import Policy
+from swerve.scenes import Log, SwerveError
+
+FORMAT: Final = "swerve-benchmark"
+# To be raised whenever files of a benchmark or their meaning change: old benchmarks are then refused, not misread.
+VERSION: Final = 2
+BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
+_LOG, _CASE = "benchmark log", "case"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A finished benchmark. It holds no more than benchmark.json and may be sent to another process.
+
+    Attributes:
+        folder: where it lies.
+        info: benchmark.json.
+        renderers: draw views that are not stored, by kind.
+        shown: the kind of views that planners see.
+        beside: other kinds that its cases have, stored or not.
+    """
+
+    folder: Path
+    info: Mapping[str, Any]
+    renderers: Renderers
+    shown: ViewKind = "raster"
+    beside: tuple[ViewKind, ...] = ()
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """Names of the logs that have a case."""
+        return tuple(self.info["cases"])
+
+    @property
+    def traffic(self) -> Policy:
+        """The policy by which the traffic got to the follow-up scenes."""
+        return cast(Policy, self.info["options"]["policy"])
+
+    @property
+    def stored(self) -> tuple[ViewKind, ...]:
+        """Kinds of views that are stored."""
+        return tuple(self.info["options"]["views"])
+
+    def cases(self, log: str) -> tuple[str, ...]:
+        """Names of a log's cases, in the order of their moments.
+
+        Raises:
+            SwerveError: there is no such log.
+        """
+        if log not in self.info["cases"]:
+            raise SwerveError(f"{self.folder}: has no log {log!r}")
+        return tuple(self.info["cases"][log])
+
+    def log(self, name: str) -> Log:
+        """A log, without photographs and sweeps.
+
+        Raises:
+            SwerveError: there is no such log, or its file is damaged.
+        """
+        return _cached_log(self._log_path(name))
+
+    def case(self, name: str) -> Case:
+        """A case.
+
+        Raises:
+            SwerveError: there is no such case, or its file is damaged.
+        """
+        owner = next((log for log, names in self.info["cases"].items() if name in names), None)
+        if owner is None:
+            raise SwerveError(f"{self.folder}: has no case {name!r}")
+        log, record = self.log(owner), load_case(case_path(self.folder, name))
+        if record.log != log.name or record.moment >= len(log.times_us):
+            raise SwerveError(f"{case_path(self.folder, name)}: is not a case of log {log.name}. Build it again")
+        group, frames = frames_of_case(log, record)
+        known = {kind: self._views(kind, name, log) for kind in (self.shown, *self.beside, *self.stored)}
+        beside: dict[str, Views] = {
+            kind: views for kind, views in known.items() if views is not None and kind != self.shown
+        }
+        return Case(log.name, group, frames, known[self.shown], self.shown, beside)
+
+    def showing(self, kind: ViewKind, *beside: ViewKind) -> "Benchmark":
+        """The same benchmark, of which planners see another kind of views, and whose cases have some more.
+
+        Raises:
+            SwerveError: one is not stored, and cannot be drawn of some log.
+        """
+        for missing in {kind, *beside} - set(self.stored):
+            if missing not in self.renderers:
+                raise SwerveError(f"{self.folder}: stores no {missing} views, and nothing is given to draw them with")
+            for name in self.logs:
+                self.renderers[missing].check(self.log(name))
+        return replace(self, shown=kind, beside=beside)
+
+    def sight(self, log: str) -> tuple[LogRenderer, tuple[int, int] | None]:
+        """What draws other instants of a log as the benchmark's views are drawn, and the size of its images.
+
+        Raises:
+            SwerveError: there is no such log, or views of this kind can only be read.
+        """
+        if self.shown not in self.renderers:
+            raise SwerveError(f"{self.folder}: {self.shown} views are stored, and nothing is given to draw more with")
+        return _cached_renderer(self.renderers[self.shown], self._log_path(log)), self._size
+
+    def scenes(self) -> pa.Table:
+        """A row per frame, see docs/benchmark.md.
+
+        Raises:
+            SwerveError: the file is missing or damaged.
+        """
+        return _table(self.folder / SCENES)
+
+    def rejections(self) -> pa.Table:
+        """A row per start point that was tried and not used.
+
+        Raises:
+            SwerveError: the file is missing or damaged.
+        """
+        return _table(self.folder / REJECTIONS)
+
+    def _views(self, kind: ViewKind, case: str, log: Log) -> Views | None:
+        if kind in self.stored:
+            return StoredViews(views_path(self.folder, case, kind), self._size)
+        renderer = partial(_cached_renderer, self.renderers[kind], self._log_path(log.name))
+        return DrawnViews(renderer, self._size) if log.cameras else None
+
+    @property
+    def _size(self) -> tuple[int, int] | None:
+        """Of the images; None for the cameras' own."""
+        size = self.info["options"]["size"]
+        return (size[0], size[1]) if size else None
+
+    def _log_path(self, log: str) -> Path:
+        return log_path(self.folder, self.cases(log)[0].rpartition("-")[0])
+
+
+def open_benchmark(
+    folder: str | Path,
+    views: ViewKind | None = None,
+    renderers: Renderers | None = None,
+    splats: Path | None = None,
+) -> Benchmark:
+    """A benchmark that `swerve build` finished.
+
+    Args:
+        folder: of it.
+        views: the kind that its cases have. If None, what is stored is shown, rasters where that is several kinds, and
+            where nothing is stored rasters are drawn.
+        renderers: of views that are not stored; rasters in its own style, and stand-ins for photographs with its own
+            seed, if None.
+        splats: folder made by `swerve fit`, for splat views that are not stored.
+
+    Raises:
+        SwerveError: it is no benchmark, not finished, without a single case, or of another version; or the views are
+            not stored and cannot be drawn.
+    """
+    folder = Path(folder)
+    path = folder / BENCHMARK
+    if not path.is_file():
+        hint = "Run `swerve build` to its end" if (folder / "job.json").is_file() else "Make one with `swerve build`"
+        raise SwerveError(f"{folder}: no {BENCHMARK}: not a finished benchmark. {hint}")
+    try:
+        info = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise SwerveError(f"{path}: damaged ({error}). Build the benchmark again") from error
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        raise SwerveError(f"{path}: not of a benchmark of Swerve")
+    if info.get("version") != VERSION:
+        raise SwerveError(
+            f"{path}: benchmark of version {info.get('version')}, this is version {VERSION}. Build it again"
+        )
+    if missing := {"options", "logs", "versions", "counts", "views", "cases"} - set(info):
+        raise SwerveError(f"{path}: damaged (it lacks {sorted(missing)[0]!r}). Build the benchmark again")
+    if not info["cases"]:
+        raise SwerveError(f"{folder}: no case is left in it; {REJECTIONS} says why. Build it with other options")
+    options = info["options"]
+    opened = Benchmark(folder, info, renderers or own_renderers(options["style"], options["seed"], splats))
+    usual: ViewKind = options["views"][0] if options["views"] and "raster" not in options["views"] else "raster"
+    return opened.showing(views or usual)
+
+
+def log_path(folder: Path, log: str) -> Path:
+    """File of a log, by its safe name."""
+    return folder / "logs" / f"{log}-00000.npz"
+
+
+def case_path(folder: Path, case: str) -> Path:
+    """File of a case, by its name."""
+    return folder / "cases" / f"{case}.npz"
+
+
+def views_folder(kind: ViewKind) -> str:
+    """Name of the subfolder of a kind of views."""
+    return f"views-{kind}"
+
+
+def views_path(folder: Path, case: str, kind: ViewKind) -> Path:
+    """File of a case's images of one kind, by the case's name."""
+    return folder / views_folder(kind) / f"{case}.tar"
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of everything that lies in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def save_log(path: Path, log: Log) -> None:
+    """Writes a log; photographs and sweeps, which are the source's files, are left out."""
+    save_archive(path, replace(log, photos=(), sweeps=()), _LOG, VERSION)
+
+
+def load_log(path: Path) -> Log:
+    """Reads a log.
+
+    Raises:
+        SwerveError: see `load_archive`.
+    """
+    return load_archive(path, Log, _LOG, VERSION)
+
+
+def save_case(path: Path, record: CaseRecord) -> None:
+    """Writes a case."""
+    save_archive(path, record, _CASE, VERSION)
+
+
+def load_case(path: Path) -> CaseRecord:
+    """Reads a case.
+
+    Raises:
+        SwerveError: see `load_archive`.
+    """
+    return load_archive(path, CaseRecord, _CASE, VERSION)
+
+
+# A log is asked for once per case, and cases of one log come one after the other.
+_cached_log = lru_cache(maxsize=2)(load_log)
+
+
+@lru_cache(maxsize=2)
+def _cached_renderer(renderer: ViewRenderer, path: Path) -> LogRenderer:
+    """What draws a log, which all its cases share."""
+    return renderer.prepare(_cached_log(path))
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SwerveError(f"{path}: cannot be read ({error}). Build the benchmark again") from error

@@ -1,0 +1,1 @@
+"""Construction of benchmarks from logs."""

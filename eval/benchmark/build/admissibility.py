@@ -1,0 +1,48 @@
+"""Whether a frame may be in a benchmark: the scorer must have nothing against where the ego stands in it."""
+
+from typing import Final
+
+import numpy as np
+
+from swerve.eval.context.map_polygons import surfaces_around
+from swerve.eval.context.route import lanes_of
+from swerve.eval.context.scene_context import ego_box_at, place_on_route
+from swerve.eval.scoring.score_kernels import CENTER_IN_INTERSECTION, NON_DRIVABLE, ONCOMING, red_light_entries
+from swerve.eval.scoring.sub_scores import areas_under
+from swerve.eval.traffic.track_kernels import touching
+from swerve.eval.traffic.traffic_world import frames_of, logged_traffic, red_lights
+from swerve.scenes import Scene, SwerveError
+
+COLLISION: Final = "collision"
+OFF_ROAD: Final = "off_road"
+WRONG_WAY: Final = "wrong_way"
+RED_LIGHT: Final = "red_light"
+
+
+def violation(scene: Scene) -> str | None:
+    """What the ego violates before anything is driven, by the scorer's own kernels and its own car; None if nothing.
+
+    "collision" (NC): its box touches a track, whoever is at fault. "off_road" (DAC): a corner is off the drivable
+    surface. "wrong_way" (DDC): its middle is on no lane of the route and in no intersection. "red_light" (TLC): its box
+    touches a connector of the route whose light is red. Of several, the first in this order.
+
+    Raises:
+        SwerveError: the route cannot be found from there.
+    """
+    log, frames = scene.log, frames_of(scene)
+    pose = np.array([*log.ego.positions[scene.now, :2], log.ego.headings[scene.now]])
+    box, traffic = ego_box_at(pose), logged_traffic(scene, frames)
+    if touching(box, traffic.boxes[0], traffic.present[0]).any():
+        return COLLISION
+    if log.road_map is None:
+        raise SwerveError(f"log {log.name} has no map")
+    boxes, states = box[None, None], np.array([*pose, *np.zeros(8)])[None, None]
+    stage = place_on_route(log, surfaces_around(log.road_map, box[:2]), pose).stage
+    area = int(areas_under(states, boxes, stage)[0][0, 0])
+    if area & NON_DRIVABLE:
+        return OFF_ROAD
+    if area & ONCOMING and not area & CENTER_IN_INTERSECTION:
+        return WRONG_WAY
+    red = red_lights(scene, frames[:1], lanes_of(log.road_map, log.route), 1)
+    compliant, _ = red_light_entries(boxes, red.polygons.edges, red.polygons.starts, red.active)
+    return None if compliant[0] == 1.0 else RED_LIGHT

@@ -1,0 +1,150 @@
+"""Logs in, a benchmark out."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from swerve.data.jobs import (
+    Failure,
+    Layout,
+    Outcome,
+    job_config,
+    log_names,
+    open_job,
+    parts_there,
+    run_work,
+    write_failures,
+)
+from swerve.data.sources.source import Source
+from swerve.data.storage.files import safe_name, to_json, told_where, write_atomically
+from swerve.eval.benchmark.benchmark_store import (
+    BENCHMARK,
+    FORMAT,
+    REJECTIONS,
+    SCENES,
+    VERSION,
+    case_path,
+    views_folder,
+    views_path,
+)
+from swerve.eval.benchmark.build.build_records import finished_parts, note_path, read_notes, write_tables
+from swerve.eval.benchmark.build.build_workers import CaseWork, LogWork, bank_digest, bank_path
+from swerve.eval.benchmark.build_options import VIEW_KINDS, BuildOptions
+from swerve.eval.benchmark.renderers import own_renderers, renderer_of
+from swerve.eval.benchmark.view_renderers import Renderers
+from swerve.scenes import SwerveError
+
+NOUN = "frames"
+# Packages whose version may change what is computed, drawn, encoded or written.
+_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "zlib-ng")
+_LAYOUT = Layout(
+    finish=BENCHMARK,
+    files=(SCENES, REJECTIONS, "failures.json", "timing.json"),
+    parts={
+        **{"logs": ".npz", "bank": ".npz", "cases": ".npz", "records": ".json"},
+        **{views_folder(kind): ".tar" for kind in VIEW_KINDS},
+    },
+    notes=("logs", "bank", "records"),
+)
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """How a build ended.
+
+    Attributes:
+        counts: over the whole benchmark, as in benchmark.json.
+        timing: of the cases that this run made, as in timing.json.
+        failures: what could not be made.
+    """
+
+    counts: dict[str, Any]
+    timing: dict[str, Any]
+    failures: tuple[Failure, ...]
+
+
+def build(
+    sources: Sequence[Source],
+    folder: Path,
+    options: BuildOptions,
+    workers: int | None = None,
+    console: Console | None = None,
+    splats: Path | None = None,
+    renderers: Renderers | None = None,
+) -> BuildReport:
+    """Makes a two-stage benchmark of logs (docs/benchmark.md).
+
+    Its bytes depend on the logs and the options alone, not on the number of workers. A build that was stopped or killed
+    goes on where it was when it is called again. Every log's drives go into the trajectory bank that all cases use:
+    where a log fails that an earlier run had, or the other way round, all cases are made anew.
+
+    Args:
+        sources: of the logs.
+        folder: of the benchmark; a new or empty one, or one of the same build.
+        options: what to make.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+        splats: folder made by `swerve fit`, for splat views.
+        renderers: of the kinds of views that the options ask for; the usual ones if None.
+
+    Raises:
+        SwerveError: there is nothing to draw a kind of views with; the sources hold no log or one twice; no log can be
+            used; the folder is not this build's, or cannot be written.
+    """
+    owners = log_names(sources)
+    known = renderers or own_renderers(options.style, options.seed, splats)
+    drawn = {kind: renderer_of(kind, known) for kind in options.views}
+    logs = [(sources[number].kind, name) for name, number in owners.items()]
+    names = {kind: renderer.name for kind, renderer in drawn.items()}
+    config = job_config({**asdict(options), "renderers": names}, logs, _PACKAGES)
+    with open_job(folder, config, _LAYOUT):
+        copied = _copy_logs(LogWork(folder, tuple(sources), owners, options, drawn), workers, console)
+        usable = tuple(name for name in owners if bank_path(folder, safe_name(name)).is_file())
+        if not usable:
+            write_failures(folder, copied.failures)
+            raise SwerveError(f"no log can be used; the first: {copied.failures[0].where}: {copied.failures[0].reason}")
+        with told_where(folder):
+            digest = bank_digest(folder, usable)
+            finished = finished_parts(folder, digest)
+        work = CaseWork(folder, usable, digest, options, drawn)
+        outcome = run_work(work, folder, usable, finished, NOUN, workers, console)
+        failures = (*copied.failures, *outcome.failures)
+        with told_where(folder):
+            write_failures(folder, failures)
+            write_atomically(folder / "timing.json", to_json(outcome.timing))
+            counts = _finish(folder, digest, config, drawn)
+    return BuildReport(counts, outcome.timing, failures)
+
+
+def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> Outcome:
+    """The first pass: every log's file, and its part of the bank."""
+    there = parts_there(work.folder / "bank", ".npz")
+    finished = {name: ({0}, 1) for name in work.owners if safe_name(name) in there}
+    return run_work(work, work.folder, list(work.owners), finished, "logs", workers, console)
+
+
+def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:
+    """The tables, and last of all the file that says that everything is there."""
+    _remove_stale(folder, digest)
+    counts, cases = write_tables(folder, read_notes(folder))
+    for kind in set(VIEW_KINDS) - set(drawn):
+        (folder / views_folder(kind)).rmdir()
+    views = {kind: {"renderer": renderer.name, "stand_in": renderer.stand_in} for kind, renderer in drawn.items()}
+    info = {"format": FORMAT, "version": VERSION, **config, "views": views, "counts": counts, "cases": cases}
+    write_atomically(folder / BENCHMARK, to_json(info))
+    return counts
+
+
+def _remove_stale(folder: Path, digest: str) -> None:
+    """Removes what was made with another bank and could not be made anew, or is dropped with this one."""
+    for note in read_notes(folder):
+        stale = note.bank != digest
+        if stale:
+            note_path(folder, note.case).unlink()
+        views = (views_path(folder, note.case, kind) for kind in VIEW_KINDS)
+        for path in (case_path(folder, note.case), *views):
+            if stale or path.relative_to(folder).as_posix() not in note.files:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,282 @@
+"""What a build notes of each moment, and the tables and counts that are made of all notes."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swerve.data.jobs import part_stem
+from swerve.data.storage.files import commit, part_of, to_json, write_atomically
+from swerve.eval.benchmark.assemble import CaseRecord
+from swerve.eval.benchmark.benchmark_store import REJECTIONS, SCENES
+from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.scoring.aggregate import Group
+from swerve.scenes import SwerveError
+from swerve.scenes.transforms import yaw_of
+
+SCENES_SCHEMA = pa.schema(
+    {
+        "token": pa.string(),
+        "log": pa.string(),
+        "case": pa.string(),
+        "stage": pa.int8(),
+        "chain": pa.string(),
+        "index": pa.int32(),
+        "time_us": pa.int64(),
+        **dict.fromkeys(("x", "y", "heading", "speed"), pa.float64()),
+        "command": pa.string(),
+        "origin": pa.string(),
+        **dict.fromkeys(("lateral", "longitudinal", "turn", "faster"), pa.float64()),
+        "parameters": pa.string(),
+        "unfit": pa.string(),
+    }
+)
+REJECTIONS_SCHEMA = pa.schema(
+    {"log": pa.string(), "time_us": pa.int64(), "index": pa.int32(), "reason": pa.string(), "message": pa.string()}
+)
+_ROWS_PER_GROUP = 50_000
+
+
+@dataclass(frozen=True)
+class Note:
+    """What became of a moment, as records/ holds it.
+
+    Attributes:
+        log: name of the log.
+        chunk: number of the moment.
+        chunks: moments of the log.
+        time_us: the moment.
+        bank: digest of the bank that it was made with.
+        dropped: why there is no case; empty if there is one.
+        message: the error of what cannot be scored.
+        rejected: start points that were tried and not used: number in the grid, and why.
+        unfit: follow-ups with splat views that miss thresholds of the gate: number in the grid, and which.
+        unseen: ids of tracks that splat views lack, since they have no Gaussians.
+        gaps: times of moments that make no case because of a gap in time, noted with the log's first.
+        scenes: rows of scenes.parquet.
+        files: sizes in bytes of the case's files, by path in the benchmark.
+    """
+
+    log: str
+    chunk: int
+    chunks: int
+    time_us: int
+    bank: str
+    dropped: str
+    message: str
+    rejected: tuple[tuple[int, str], ...]
+    unfit: tuple[tuple[int, tuple[str, ...]], ...]
+    unseen: tuple[str, ...]
+    gaps: tuple[int, ...]
+    scenes: tuple[dict[str, Any], ...]
+    files: dict[str, int]
+
+    @property
+    def case(self) -> str:
+        """Name of the case, dropped or not."""
+        return part_stem(self.log, self.chunk)
+
+
+def note_path(folder: Path, case: str) -> Path:
+    """Where the note of a case lies."""
+    return folder / "records" / f"{case}.json"
+
+
+def write_note(folder: Path, note: Note) -> None:
+    """Writes a note, whole or not at all."""
+    write_atomically(note_path(folder, note.case), to_json(asdict(note)))
+
+
+def read_notes(folder: Path) -> Iterator[Note]:
+    """The notes of a build, in the order of their names: by log, then by moment.
+
+    Raises:
+        SwerveError: one is damaged.
+    """
+    for path in sorted((folder / "records").glob("*.json")):
+        try:
+            yield _note_of(dict(json.loads(path.read_bytes())))
+        except (ValueError, TypeError, KeyError) as error:
+            raise SwerveError(
+                f"{path}: damaged ({error}). Remove it and run the same command again: it makes this case anew"
+            ) from error
+
+
+def _note_of(fields: dict[str, Any]) -> Note:
+    return Note(
+        **{
+            **fields,
+            "rejected": tuple((int(index), str(reason)) for index, reason in fields["rejected"]),
+            "unfit": tuple((int(index), tuple(missed)) for index, missed in fields["unfit"]),
+            **{name: tuple(fields[name]) for name in ("unseen", "gaps", "scenes")},
+        }
+    )
+
+
+def finished_parts(folder: Path, bank: str) -> dict[str, tuple[set[int], int]]:
+    """By log: the moments that were made with this bank, and whose files lie there in full length, of how many."""
+    finished = dict[str, tuple[set[int], int]]()
+    for note in read_notes(folder):
+        done, _ = finished.setdefault(note.log, (set(), note.chunks))
+        if note.bank == bank and all(_is_whole(folder / name, size) for name, size in note.files.items()):
+            done.add(note.chunk)
+    return finished
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def scene_rows(
+    case: str, record: CaseRecord, group: Group, frames: Mapping[str, Frame], missed: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """The rows of scenes.parquet of a case, in the order of the group's tokens.
+
+    Args:
+        case: its name.
+        record: the case.
+        group: tokens of its frames.
+        frames: by token.
+        missed: thresholds that splat views miss, by token; none where nobody looked.
+    """
+    origins = {start.index: start.origin for start in record.starts}
+    pairs = ((group.now, group.before), *group.follow_ups)
+    for pair in pairs:
+        for chain, token in zip(("now", "before"), pair, strict=True):
+            row = _scene_row(case, record.log, chain, frames[token], origins)
+            yield {**row, "unfit": ",".join(missed.get(token, ()))}
+
+
+def _scene_row(case: str, log: str, chain: str, frame: Frame, origins: Mapping[int, str]) -> dict[str, Any]:
+    viewpoint, later = frame.viewpoint, frame.follow_up
+    pose, velocity = viewpoint.world_from_ego, viewpoint.ego.velocity[-1]
+    offsets = viewpoint.parameters
+    return {
+        "token": frame.token,
+        "log": log,
+        "case": case,
+        "stage": 2 if later else 1,
+        "chain": chain,
+        "index": viewpoint.index if later else -1,
+        "time_us": int(viewpoint.scene.log.times_us[viewpoint.scene.now]),
+        "x": float(pose[0, 3]),
+        "y": float(pose[1, 3]),
+        "heading": float(yaw_of(pose)),
+        "speed": float(np.hypot(*velocity)),
+        "command": viewpoint.command.name.lower(),
+        "origin": origins[viewpoint.index] if later else "log",
+        "lateral": offsets["lateral"] if later else 0.0,
+        "longitudinal": offsets["longitudinal"] if later else 0.0,
+        "turn": offsets["heading"] if later else 0.0,
+        "faster": offsets["speed"] if later else 0.0,
+        "parameters": json.dumps(offsets, sort_keys=True, allow_nan=False),
+    }
+
+
+def write_tables(folder: Path, notes: Iterable[Note]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Writes scenes.parquet and rejections.parquet; returns counts, and the names of the cases by log.
+
+    Args:
+        folder: the benchmark.
+        notes: of all moments; only one is held at a time.
+    """
+    counts, cases = _Counts(), dict[str, list[str]]()
+    with _Writer(folder / SCENES, SCENES_SCHEMA) as scenes, _Writer(folder / REJECTIONS, REJECTIONS_SCHEMA) as rejected:
+        for note in notes:
+            counts.add(note)
+            scenes.add(note.scenes)
+            rejected.add(_rejection_rows(note))
+            if not note.dropped:
+                cases.setdefault(note.log, []).append(note.case)
+    return counts.summary(), cases
+
+
+def _rejection_rows(note: Note) -> list[dict[str, Any]]:
+    """Start points, then the moment itself (index -1) if it gives no case, then gaps."""
+    moments = [(note.time_us, note.dropped, note.message)] if note.dropped else []
+    moments += [(time_us, "time_gap", "") for time_us in note.gaps]
+    whole = [
+        {"log": note.log, "time_us": time_us, "index": -1, "reason": reason, "message": message}
+        for time_us, reason, message in moments
+    ]
+    points = [
+        {"log": note.log, "time_us": note.time_us, "index": index, "reason": reason, "message": ""}
+        for index, reason in note.rejected
+    ]
+    return points + whole
+
+
+class _Counts:
+    """Counts over notes."""
+
+    def __init__(self) -> None:
+        self._cases, self._bytes, self._logs = 0, 0, set[str]()
+        self._origins, self._rejected, self._dropped = Counter[str](), Counter[str](), Counter[str]()
+        self._unfit, self._missed, self._unseen = 0, Counter[str](), set[tuple[str, str]]()
+
+    def add(self, note: Note) -> None:
+        """Counts one more moment."""
+        self._rejected.update(reason for _, reason in note.rejected)
+        self._dropped["time_gap"] += len(note.gaps)
+        self._unfit += len(note.unfit)
+        self._missed.update(name for _, names in note.unfit for name in names)
+        self._unseen.update((note.log, track) for track in note.unseen)
+        if note.dropped:
+            self._dropped[note.dropped] += 1
+            return
+        self._cases += 1
+        self._logs.add(note.log)
+        self._bytes += sum(note.files.values())
+        pairs = (row for row in note.scenes if row["stage"] == 2 and row["chain"] == "now")
+        self._origins.update(row["origin"] for row in pairs)
+
+    def summary(self) -> dict[str, Any]:
+        """As benchmark.json holds it."""
+        follow_ups = sum(self._origins.values())
+        return {
+            "logs": len(self._logs),
+            "cases": self._cases,
+            "follow_ups": follow_ups,
+            "follow_ups_by_origin": dict(self._origins),
+            "frames": 2 * (self._cases + follow_ups),
+            "rejected_starts": dict(self._rejected),
+            "dropped_cases": {reason: count for reason, count in self._dropped.items() if count},
+            "unfit_follow_ups": self._unfit,
+            "unfit_because": dict(self._missed),
+            "tracks_without_gaussians": len(self._unseen),
+            "bytes_of_cases": self._bytes,
+        }
+
+
+class _Writer:
+    """A Parquet file that gets its name when it is whole."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path, self._schema, self._rows = path, schema, list[dict[str, Any]]()
+        self._writer = pq.ParquetWriter(part_of(path), schema, compression="zstd")
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Appends rows."""
+        self._rows += rows
+        if len(self._rows) >= _ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
+        self._rows.clear()
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+        if kind is None:
+            commit(self._path)

@@ -1,0 +1,208 @@
+"""What the workers of a build do: first each log's file and its part of the trajectory bank, then the cases."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from swerve.data.dataset.capture import chosen_cameras
+from swerve.data.dataset.shards import file_digest
+from swerve.data.jobs import Made, Report
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.sources.default_rigs import default_rig
+from swerve.data.sources.source import Source
+from swerve.data.storage.archive import load_archive, save_archive
+from swerve.data.storage.files import safe_name
+from swerve.eval.benchmark.benchmark_store import load_log, log_path, save_log
+from swerve.eval.benchmark.build.build_records import Note, write_note
+from swerve.eval.benchmark.build.make_scene_group import make_case
+from swerve.eval.benchmark.build.writer import CaseWriter
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.schedule import moments_of
+from swerve.eval.benchmark.view_renderers import Renderers
+from swerve.scenes import Log, SwerveError
+from swerve.scenes.compilation import announce_compilation
+from swerve.scenes.viewpoints import LogGeometry, prepare
+from swerve.scenes.viewpoints.follow_up import FollowUpOptions, TrajectoryBank, bank_of
+
+_BANK: Final = "trajectory bank"
+_BANK_VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class LogWork:
+    """Copies each log into the benchmark, and makes its part of the bank.
+
+    Attributes:
+        folder: the benchmark.
+        sources: of the logs.
+        owners: number of the source of each log.
+        options: of the build.
+        renderers: of the views that are stored, by kind.
+    """
+
+    folder: Path
+    sources: tuple[Source, ...]
+    owners: dict[str, int]
+    options: BuildOptions
+    renderers: Renderers
+
+    def open(self, log: str, watch: Stopwatch) -> "OpenedLog":
+        """Loads a log.
+
+        Raises:
+            SwerveError: it cannot be read, no case can be made of it, or its views cannot be drawn.
+        """
+        with watch.measure("loading"):
+            loaded = replace(self.sources[self.owners[log]].load(log), photos=(), sweeps=())
+            if self.options.rig == "default":
+                loaded = replace(loaded, cameras=default_rig())
+            if self.renderers or self.options.cameras:
+                chosen = chosen_cameras(loaded, loaded.cameras, self.options.cameras)
+                loaded = replace(loaded, cameras=tuple(chosen))
+            for renderer in self.renderers.values():
+                renderer.check(loaded)
+            _moments(loaded, self.options)
+        return OpenedLog(self.folder, loaded, self.options.follow_up, watch)
+
+
+def _moments(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]:
+    """As `moments_of`; a log without any is refused.
+
+    Raises:
+        SwerveError: there is none.
+    """
+    moments, broken = moments_of(log, options.every)
+    if not moments:
+        reason = f"has gaps in time: none of its {len(broken)} cases is free of them" if broken else "is too short"
+        raise SwerveError(f"log {log.name} {reason}. A case takes 10 s: 2 s before its moment and 8 s after it")
+    return moments, broken
+
+
+@dataclass(frozen=True)
+class OpenedLog:
+    """A log that is copied; a single part."""
+
+    folder: Path
+    log: Log
+    options: FollowUpOptions
+    watch: Stopwatch
+    chunks: int = 1
+
+    def make(self, chunk: int, report: Report) -> Made:
+        """Writes the log, then its part of the bank, which says that both are finished."""
+        report("", 0, 0.0)
+        name = safe_name(self.log.name)
+        with self.watch.measure("writing"):
+            save_log(log_path(self.folder, name), self.log)
+        with self.watch.measure("bank"):
+            bank = bank_of(prepare(self.log), self.options)
+        with self.watch.measure("writing"):
+            save_archive(bank_path(self.folder, name), bank, _BANK, _BANK_VERSION)
+        return Made(1)
+
+
+def bank_path(folder: Path, log: str) -> Path:
+    """File of a log's part of the bank, by its safe name."""
+    return folder / "bank" / f"{log}-00000.npz"
+
+
+def bank_digest(folder: Path, logs: Iterable[str]) -> str:
+    """SHA-256 over the parts of a bank: cases of another one are made anew."""
+    digests = [file_digest(bank_path(folder, safe_name(log))) for log in logs]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class CaseWork:
+    """Makes the cases, one part for each moment of a log.
+
+    Attributes:
+        folder: the benchmark.
+        logs: names of the logs that lie in it.
+        digest: of the bank.
+        options: of the build.
+        renderers: of the views that are stored, by kind.
+    """
+
+    folder: Path
+    logs: tuple[str, ...]
+    digest: str
+    options: BuildOptions
+    renderers: Renderers
+
+    @cached_property
+    def bank(self) -> TrajectoryBank:
+        """The drives of all logs."""
+        paths = [bank_path(self.folder, safe_name(log)) for log in self.logs]
+        parts = [load_archive(path, TrajectoryBank, _BANK, _BANK_VERSION) for path in paths]
+        return parts[0].joined(*parts[1:])
+
+    def open(self, log: str, watch: Stopwatch) -> "OpenedCases":
+        """Loads a log of the benchmark.
+
+        Raises:
+            SwerveError: its file is damaged, or it cannot be drawn.
+        """
+        announce_compilation()
+        with watch.measure("loading"):
+            bank, loaded = self.bank, load_log(log_path(self.folder, safe_name(log)))
+            moments, broken = _moments(loaded, self.options)
+        writer = CaseWriter.of(self.folder, loaded, self.renderers, self.options, watch)
+        return OpenedCases(self, prepare(loaded), bank, moments, broken, writer, watch)
+
+
+@dataclass(frozen=True)
+class OpenedCases:
+    """A log whose cases are made.
+
+    Attributes:
+        work: whose log it is.
+        geometry: of the log.
+        bank: of all logs.
+        moments: steps at which cases are.
+        broken: steps that make none because of a gap in time.
+        writer: of their files.
+        watch: measures the stages.
+    """
+
+    work: CaseWork
+    geometry: LogGeometry
+    bank: TrajectoryBank
+    moments: list[int]
+    broken: list[int]
+    writer: CaseWriter
+    watch: Stopwatch
+
+    @property
+    def chunks(self) -> int:
+        """One for each moment."""
+        return len(self.moments)
+
+    def make(self, chunk: int, report: Report) -> Made:
+        """Makes a case: its images, its file, then its note, which says that both are finished."""
+        log, moment = self.geometry.log, self.moments[chunk]
+        report(str(log.times_us[moment]), 0, 0.0)
+        made = make_case(moment, self.geometry, self.bank, self.work.options, self.watch)
+        note = Note(
+            log=log.name,
+            chunk=chunk,
+            chunks=self.chunks,
+            time_us=int(log.times_us[moment]),
+            bank=self.work.digest,
+            dropped=made.dropped,
+            message=made.message,
+            rejected=made.rejected,
+            unfit=(),
+            unseen=(),
+            gaps=tuple(int(log.times_us[step]) for step in self.broken) if chunk == 0 else (),
+            scenes=(),
+            files={},
+        )
+        if made.record is not None:
+            note = self.writer.write(note, made.record)
+        with self.watch.measure("writing"):
+            write_note(self.work.folder, note)
+        return Made(len(note.scenes))

@@ -1,0 +1,135 @@
+"""One case, from a moment of a log to what a benchmark stores of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.eval.benchmark.assemble import CaseRecord, Start, follow_up_frames
+from swerve.eval.benchmark.build.admissibility import violation
+from swerve.eval.benchmark.build.advance_traffic import advanced_tracks
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.schedule import BEFORE, ENDPOINT, scene_at
+from swerve.eval.context.scene_context import build_context
+from swerve.scenes import Scene, SwerveError, Tracks, keyed_generator
+from swerve.scenes.polyline import frenet
+from swerve.scenes.transforms import wrap_angle
+from swerve.scenes.viewpoints import Command, LogGeometry, command_of, logged
+from swerve.scenes.viewpoints.command import LOOK_AHEAD
+from swerve.scenes.viewpoints.follow_up import FollowUp, TrajectoryBank, follow_ups
+
+OVER_CAP, UNSCORABLE, FEW = "over_cap", "unscorable", "few_follow_ups"
+# Number of the start point at which the expert himself ends.
+EXPERT = 0
+# Foot points on the driven path are looked for so far before and after where the expert is, metres.
+_REACH = 60.0
+
+
+@dataclass(frozen=True)
+class MadeCase:
+    """What became of a moment.
+
+    Attributes:
+        record: the case; None if it is dropped.
+        rejected: start points that were tried and not used: number in the grid, and why.
+        dropped: why there is no case, "unscorable" or "few_follow_ups"; empty if there is one.
+        message: the error of what cannot be scored.
+    """
+
+    record: CaseRecord | None
+    rejected: tuple[tuple[int, str], ...] = ()
+    dropped: str = ""
+    message: str = ""
+
+
+def make_case(
+    moment: int, geometry: LogGeometry, bank: TrajectoryBank, options: BuildOptions, watch: Stopwatch
+) -> MadeCase:
+    """The case at a moment of a log.
+
+    Start points are tried in an order that depends on (seed, log, moment) alone: the expert's own end first, then those
+    with a human's history, until `most` are found; the rest is rejected as "over_cap". The scorer rejects "collision",
+    "off_road", "wrong_way" and "red_light" (see `violation`) in either of the two frames, and as "unscorable" what is
+    too far from the route; `follow_ups` has reasons of its own.
+
+    Args:
+        moment: step of the log.
+        geometry: of the log.
+        bank: of all logs.
+        options: how many, how far.
+        watch: measures "traffic", "follow-ups" and "checks".
+    """
+    log, scene = geometry.log, scene_at(geometry.log, moment)
+    try:
+        with watch.measure("traffic"):
+            for step in (moment, moment - BEFORE):
+                build_context(scene_at(log, step))
+            tracks = _present(advanced_tracks(log, moment, options.policy))
+    except SwerveError as error:
+        return MadeCase(None, dropped=UNSCORABLE, message=str(error))
+    with watch.measure("follow-ups"):
+        found = follow_ups(scene, geometry, bank, options.follow_up)
+    with watch.measure("checks"):
+        starts, rejected = _chosen(
+            scene, geometry, tracks, [one for one in found if isinstance(one, FollowUp)], options
+        )
+    rejected += [(one.index, one.reason) for one in found if not isinstance(one, FollowUp)]
+    if len(starts) < options.least:
+        return MadeCase(None, tuple(sorted(rejected)), dropped=FEW)
+    now, before = (logged(scene_at(log, step), geometry).command for step in (moment, moment - BEFORE))
+    starts.sort(key=lambda start: start.index)
+    return MadeCase(CaseRecord(log.name, moment, now, before, tracks, tuple(starts)), tuple(sorted(rejected)))
+
+
+def _present(tracks: Tracks) -> Tracks:
+    """Those that are there at some step."""
+    return tracks.of(np.flatnonzero(tracks.valid.any(axis=1)))
+
+
+def _chosen(
+    scene: Scene, geometry: LogGeometry, tracks: Tracks, found: list[FollowUp], options: BuildOptions
+) -> tuple[list[Start], list[tuple[int, str]]]:
+    starts, rejected = list[Start](), list[tuple[int, str]]()
+    for one in _in_order(scene, found, options.seed):
+        now, before = (_command(geometry, scene.now, one, step) for step in (-1, -1 - BEFORE))
+        start = Start(one.index, one.ego, one.origin, one.parameters, now, before)
+        reason = OVER_CAP if len(starts) == options.most else _objection(scene, tracks, start)
+        if reason:
+            rejected.append((one.index, reason))
+        else:
+            starts.append(start)
+    return starts, rejected
+
+
+def _in_order(scene: Scene, found: list[FollowUp], seed: int) -> Iterator[FollowUp]:
+    order = keyed_generator(seed, scene.log.name, scene.token, "follow_up").permutation(len(found))
+    return iter(sorted((found[row] for row in order), key=lambda one: (one.index != EXPERT, one.origin != "bank")))
+
+
+def _objection(scene: Scene, tracks: Tracks, start: Start) -> str | None:
+    """What the scorer has against a follow-up."""
+    for frame in follow_up_frames(scene.log, scene.now, tracks, start):
+        reason = _objection_to(frame)
+        if reason:
+            return reason
+    return None
+
+
+def _objection_to(frame: Frame) -> str | None:
+    try:
+        return violation(frame.viewpoint.scene)
+    except SwerveError:
+        return UNSCORABLE
+
+
+def _command(geometry: LogGeometry, moment: int, one: FollowUp, step: int) -> Command:
+    """Where the expert's path leads from the foot point of a follow-up's pose."""
+    path, log = geometry.path, geometry.log
+    middle = float(path.schedule[moment + ENDPOINT])
+    start = max(middle - _REACH, path.start)
+    line = path.at(np.arange(start, middle + _REACH, 0.5)).positions
+    foot = start + float(frenet(line, one.ego.positions[[step], :2])[0][0])
+    heading = float(wrap_angle(path.at(np.array([foot])).headings[0]))
+    return command_of(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route)

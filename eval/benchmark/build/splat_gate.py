@@ -1,0 +1,83 @@
+"""Splat views of a benchmark under the gate: which follow-ups are unfit, and why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.eval.benchmark.assemble import CaseRecord, Start
+from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.splat_renderer import LogSplats
+from swerve.eval.benchmark.view_renderers import Instant
+from swerve.eval.splat_quality import RASTER_OUTPUTS, SPLAT_OUTPUTS, Agreement, GateOptions, Verdict, judge, judge_view
+from swerve.rasterizer import Backdrop, Style
+from swerve.scenes import Camera, Log
+from swerve.scenes.primitives import build_dynamic, build_static
+
+UNFIT = "unfit_splats"
+_UNKNOWN = Agreement(np.nan, np.nan, np.nan, np.nan)
+_STYLE = Style.rap()
+
+
+@dataclass(frozen=True, eq=False)
+class GatedSplats:
+    """Draws splat views of one log, and says which are unfit.
+
+    Attributes:
+        splats: of the log.
+        backdrop: the log's map, which tells what should be seen.
+        options: the thresholds.
+    """
+
+    splats: LogSplats
+    backdrop: Backdrop
+    options: GateOptions
+
+    @classmethod
+    def of(cls, splats: LogSplats, log: Log) -> "GatedSplats":
+        """With the usual thresholds."""
+        return cls(splats, Backdrop(build_static(log.road_map)), GateOptions())
+
+    def judged(
+        self, instant: Instant, cameras: Sequence[Camera]
+    ) -> tuple[list[UInt8[np.ndarray, "_ _ 3"]], tuple[str, ...]]:
+        """The colours, and the thresholds that some camera's view misses, by name."""
+        views = self.splats.views(instant, cameras, ("rgb", *SPLAT_OUTPUTS))
+        moving = build_dynamic(instant.tracks, instant.lights, 0)
+        rasters = self.backdrop.render(moving, cameras, instant.world_from_ego[None], _STYLE, RASTER_OUTPUTS)[0]
+        lacking = self.splats.without_gaussians(instant.tracks)
+        nodes = {row + 1 for row, track in enumerate(instant.tracks.ids) if track not in lacking}
+        verdicts = [judge_view(*pair, self.options, nodes) for pair in zip(views, rasters, strict=True)]
+        missed = dict.fromkeys(name for verdict in verdicts for name in missed_by(verdict, self.options))
+        return [view.rgb for view in views if view.rgb is not None], tuple(missed)
+
+
+def missed_by(verdict: Verdict, options: GateOptions) -> tuple[str, ...]:
+    """Names of the thresholds that a view misses, as in `GateOptions`."""
+    numbers = vars(verdict.numbers)
+    return tuple(name for name in numbers if not judge(replace(_UNKNOWN, **{name: numbers[name]}), options).fit)
+
+
+def unfit_starts(
+    record: CaseRecord, frames: Iterable[Frame], missed: Mapping[str, tuple[str, ...]]
+) -> dict[int, tuple[str, ...]]:
+    """By number of the start: the thresholds that a view of either of its two frames misses; those that miss some.
+
+    Args:
+        record: the case.
+        frames: of the case.
+        missed: by token, see `GatedSplats.judged`; empty where nobody looked.
+    """
+    found = dict[int, dict[str, None]]()
+    for frame in frames:
+        if frame.follow_up and missed.get(frame.token):
+            found.setdefault(frame.viewpoint.index, {}).update(dict.fromkeys(missed[frame.token]))
+    return {start.index: tuple(found[start.index]) for start in record.starts if start.index in found}
+
+
+def without(record: CaseRecord, numbers: Iterable[int]) -> CaseRecord:
+    """A case without the starts of these numbers."""
+    gone = set(numbers)
+    starts: tuple[Start, ...] = tuple(start for start in record.starts if start.index not in gone)
+    return replace(record, starts=starts)

@@ -1,0 +1,117 @@
+"""The files of a case: its views of every kind, what the gate has against its splat views, and the case itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.eval.benchmark.assemble import CaseRecord, frames_of_case
+from swerve.eval.benchmark.benchmark_store import case_path, save_case, views_path
+from swerve.eval.benchmark.build.build_records import Note, scene_rows
+from swerve.eval.benchmark.build.make_scene_group import FEW
+from swerve.eval.benchmark.build.splat_gate import UNFIT, GatedSplats, unfit_starts, without
+from swerve.eval.benchmark.build_options import BuildOptions, ViewKind
+from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.splat_renderer import LogSplats
+from swerve.eval.benchmark.stored_views import Draw, write_views
+from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, instant_of
+from swerve.scenes import Camera, Log
+
+Missed = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class CaseWriter:
+    """Writes the cases of one log.
+
+    Attributes:
+        folder: the benchmark.
+        log: whose cases they are.
+        drawers: of its views, by kind.
+        gate: judges splat views; None if there are none, or nobody is to look.
+        options: of the build.
+        watch: measures "drawing", "encoding" and "writing".
+    """
+
+    folder: Path
+    log: Log
+    drawers: Mapping[ViewKind, LogRenderer]
+    gate: GatedSplats | None
+    options: BuildOptions
+    watch: Stopwatch
+
+    @classmethod
+    def of(cls, folder: Path, log: Log, renderers: Renderers, options: BuildOptions, watch: Stopwatch) -> "CaseWriter":
+        """With all that draws the log.
+
+        Raises:
+            SwerveError: one of the renderers cannot draw it.
+        """
+        with watch.measure("drawing"):
+            drawers = {kind: renderer.prepare(log) for kind, renderer in renderers.items()}
+        splats = drawers.get("splat")
+        gate = GatedSplats.of(splats, log) if isinstance(splats, LogSplats) and options.gate != "off" else None
+        return cls(folder, log, drawers, gate, options, watch)
+
+    def write(self, note: Note, record: CaseRecord) -> Note:
+        """Writes a case; the note with what is in its files, or with why there is no case after all."""
+        missed: Missed = {}
+        paths = []
+        # The gate decides what the others need to draw.
+        if "splat" in self.drawers:
+            paths.append(self._write_views(note, "splat", record, missed))
+            note, record = self._gated(note, record, missed)
+            if note.dropped:
+                return note
+        paths += [self._write_views(note, kind, record, missed) for kind in self.drawers if kind != "splat"]
+        paths.append(case_path(self.folder, note.case))
+        with self.watch.measure("writing"):
+            save_case(paths[-1], record)
+        group, frames = frames_of_case(self.log, record)
+        sizes = {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
+        return replace(note, scenes=tuple(scene_rows(note.case, record, group, frames, missed)), files=sizes)
+
+    def _write_views(self, note: Note, kind: ViewKind, record: CaseRecord, missed: Missed) -> Path:
+        """Writes the views of a kind, and notes what splat views miss; where they are."""
+        path = views_path(self.folder, note.case, kind)
+        write_views(path, self._frames(record), self._draw(kind, missed), self.options.size, self.watch)
+        return path
+
+    def _draw(self, kind: ViewKind, missed: Missed) -> Draw:
+        """What draws a frame's views of a kind."""
+
+        def draw(frame: Frame, cameras: Sequence[Camera]) -> Sequence[UInt8[np.ndarray, "_ _ 3"]]:
+            instant = instant_of(frame.viewpoint)
+            if kind != "splat" or self.gate is None:
+                return self.drawers[kind].draw(instant, cameras)
+            images, missed[frame.token] = self.gate.judged(instant, cameras)
+            return images
+
+        return draw
+
+    def _gated(self, note: Note, record: CaseRecord, missed: Missed) -> tuple[Note, CaseRecord]:
+        """The note with what splat views lack, and the case without the follow-ups that are dropped for it."""
+        frames = self._frames(record)
+        unfit = unfit_starts(record, frames, missed)
+        note = replace(note, unfit=tuple(unfit.items()), unseen=self._unseen(frames))
+        if self.options.gate != "drop" or not unfit:
+            return note, record
+        record, rejected = without(record, unfit), ((index, UNFIT) for index in unfit)
+        few = len(record.starts) < self.options.least
+        return replace(note, rejected=tuple(sorted((*note.rejected, *rejected))), dropped=FEW if few else ""), record
+
+    def _unseen(self, frames: Sequence[Frame]) -> tuple[str, ...]:
+        """Ids of the tracks that are there in some frame, and not in its splat views."""
+        splats = self.drawers["splat"]
+        if not isinstance(splats, LogSplats):
+            return ()
+        unseen = [splats.without_gaussians(instant_of(frame.viewpoint).tracks) for frame in frames]
+        return tuple(sorted(set().union(*unseen)))
+
+    def _frames(self, record: CaseRecord) -> list[Frame]:
+        """Of a case, in the order of its group."""
+        group, frames = frames_of_case(self.log, record)
+        return [frames[token] for token in group.tokens]

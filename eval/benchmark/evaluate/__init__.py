@@ -1,0 +1,1 @@
+"""Evaluation of planners on a benchmark."""

@@ -1,0 +1,292 @@
+"""Planners on a whole benchmark, on all cores: a record per case, then the tables (docs/evaluate.md)."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from swerve.data.jobs import Failure, Layout, Made, Outcome, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import Report as PartReport
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import make_folder, safe_name, to_json, told_where, write_atomically
+from swerve.eval.benchmark.benchmark_store import BENCHMARK, SCENES, Benchmark
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedCases, open_cases
+from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
+from swerve.eval.benchmark.evaluate.observations import wanted_cameras, wants_images
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
+from swerve.eval.benchmark.evaluate.results import PlannerCase, result_rows
+from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.scoring.aggregate import Weighting
+from swerve.eval.scoring.score_tables import substrate
+from swerve.eval.traffic.policies import Policy
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Planner
+
+# Packages whose version may change a score.
+_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+_JOB, _TIMING = "job", "timing.json"
+_LAYOUT = Layout(finish=_TIMING, files=(), parts={"records": ".parquet"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A planner that takes part.
+
+    Attributes:
+        label: its name in all tables.
+        spec: what it is loaded from.
+        identity: another one means that its earlier plans are not its any more, see `swerve.planners.fingerprint`.
+        planner: its label in other entries, where it takes part with several kinds of views; else empty.
+        views: the kind that it sees here; as the benchmark shows if None.
+    """
+
+    label: str
+    spec: str
+    identity: str
+    planner: str = ""
+    views: ViewKind | None = None
+
+
+Loader = Callable[[str], Planner]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How an evaluation ended.
+
+    Attributes:
+        summary: as in summary.json.
+        failures: of planners, as in failures.json, with tracebacks.
+        timing: of this run.
+    """
+
+    summary: dict[str, Any]
+    failures: tuple[Failure, ...]
+    timing: dict[str, Any]
+
+
+def evaluate(
+    benchmark: Benchmark,
+    entries: Sequence[Entry],
+    load: Loader,
+    folder: Path,
+    policy: Policy,
+    weighting: Weighting,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> Evaluation:
+    """Runs planners on every case of a benchmark, and writes what they are worth.
+
+    What is written depends on the benchmark, the planners and the policy alone, but for the times that plans took. An
+    evaluation that was stopped or killed goes on where it was; planners that the folder knows are not asked again.
+
+    Args:
+        benchmark: the cases.
+        entries: who takes part.
+        load: makes a planner from its spec, in every worker; a function that can be pickled.
+        folder: for the results; new, empty, or of an evaluation of the same benchmark.
+        policy: how the others drive.
+        weighting: of follow-up scenes.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: no planner or two of one label, a planner wants images that are not there, the folder is another
+            evaluation's or cannot be written, or cases could not be evaluated: then nothing but failures.json is
+            written.
+    """
+    _check_labels(entries)
+    _check_folder(folder)
+    check_cameras(benchmark, [load(entry.spec) for entry in entries])
+    stamp = _stamp(benchmark, entries, policy, weighting)
+    options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"]}
+    config = job_config(options, [("benchmark", log) for log in benchmark.logs], _PACKAGES)
+    work = EvaluateWork(folder / _JOB, benchmark, tuple(entries), load, policy)
+    with open_job(work.folder, config, _LAYOUT), told_where(folder):
+        remove_summary(folder)
+        outcome = run_work(work, work.folder, benchmark.logs, work.finished(), "plans", workers, console)
+        _require_all(work, folder, outcome)
+        summary, failures = write_summary(folder, work.records(), stamp)
+        write_atomically(work.folder / _TIMING, to_json(outcome.timing))
+    return Evaluation(summary, tuple(failures), outcome.timing)
+
+
+def check_cameras(benchmark: Benchmark, planners: Iterable[Planner]) -> None:
+    """Whether every log has what the planners want; all cases of a log have its cameras.
+
+    Raises:
+        SwerveError: a planner wants images that nobody has.
+    """
+    seeing = [planner for planner in planners if wants_images(planner)]
+    for log in benchmark.logs if seeing else ():
+        case = benchmark.case(benchmark.cases(log)[0])
+        for planner in seeing:
+            wanted_cameras(case.frames[case.group.now], planner, case.views)
+
+
+@dataclass(frozen=True)
+class EvaluateWork:
+    """What every worker is told once.
+
+    Attributes:
+        folder: of the records.
+        benchmark: the cases.
+        entries: who takes part.
+        load: makes a planner from its spec.
+        policy: how the others drive.
+    """
+
+    folder: Path
+    benchmark: Benchmark
+    entries: tuple[Entry, ...]
+    load: Loader
+    policy: Policy
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """Of the planners, by label."""
+        return {entry.label: entry.identity for entry in self.entries}
+
+    @cached_property
+    def planners(self) -> dict[str, Planner]:
+        """By label; made once in each worker."""
+        return {entry.label: self.load(entry.spec) for entry in self.entries}
+
+    def record(self, log: str, chunk: int) -> Path:
+        """Where the record of a case lies."""
+        return record_path(self.folder, log, chunk)
+
+    def records(self) -> list[Path]:
+        """Where those of all cases lie."""
+        logs = self.benchmark.logs
+        return [self.record(log, chunk) for log in logs for chunk in range(len(self.benchmark.cases(log)))]
+
+    def finished(self) -> dict[str, tuple[set[int], int]]:
+        """By log: the cases that every planner is done with, of how many."""
+        finished = {}
+        for log in self.benchmark.logs:
+            count = len(self.benchmark.cases(log))
+            if done := {chunk for chunk in range(count) if not self.missing(self.record(log, chunk))}:
+                finished[log] = done, count
+        return finished
+
+    def missing(self, record: Path) -> dict[str, str]:
+        """Identities, by label, of the planners that a record does not know as they are now."""
+        known = recorded_planners(record)
+        return {label: identity for label, identity in self.identities.items() if known.get(label) != identity}
+
+    def by_views(self, labels: Collection[str]) -> dict[ViewKind | None, dict[str, Planner]]:
+        """Those of the planners, by label, that see each kind of views; None for what the benchmark shows."""
+        found = dict[ViewKind | None, dict[str, Planner]]()
+        for entry in self.entries:
+            if entry.label in labels:
+                found.setdefault(entry.views, {})[entry.label] = self.planners[entry.label]
+        return found
+
+    def open(self, log: str, watch: Stopwatch) -> OpenedCases:
+        """The cases of a log. The first call of a worker loads the planners.
+
+        Raises:
+            SwerveError: a planner cannot be loaded.
+        """
+        with watch.measure("loading planners"):
+            _ = self.planners
+        return open_cases(self.benchmark, log, partial(self._evaluated, watch), watch)
+
+    def _evaluated(self, watch: Stopwatch, chunk: int, case: Case, report: PartReport) -> Made:
+        """Evaluates a case for the planners that its record does not have, and writes the record."""
+        path = self.record(case.log, chunk)
+        missing = self.missing(path)
+        with watch.measure("planning and scoring"):
+            results = self._results(case, missing, report)
+        with watch.measure("writing"):
+            add_to_record(path, result_rows(results, "navsim-exact"), missing)
+        count = len(case.group.tokens) * len(missing)
+        return Made(count, tuple(failure for result in results for failure in _failures_of(result)))
+
+    def _results(self, case: Case, labels: Collection[str], report: PartReport) -> list[PlannerCase]:
+        """What the planners of these labels do in a case, each with the views that it is to see."""
+        whole, results = len(case.group.tokens) * len(labels), list[PlannerCase]()
+        for kind, planners in self.by_views(labels).items():
+            done, part = len(results) / len(labels), len(planners) / len(labels)
+
+            def tell(token: str, share: float, done: float = done, part: float = part) -> None:
+                report(token, round((done + part * share) * whole), done + part * share)
+
+            results += evaluate_case(case.showing(kind) if kind else case, planners, self.policy, tell)
+        return results
+
+
+def _failures_of(result: PlannerCase) -> Iterator[Failure]:
+    """Where a planner failed; without tracebacks, which a job shows at once as faults of the program."""
+    for token, error in zip(result.group.tokens, result.errors, strict=True):
+        if error:
+            yield Failure(result.frames.logs[0], token, result.planner, error.splitlines()[-1])
+
+
+def _check_labels(entries: Sequence[Entry]) -> None:
+    """There are planners, and their tables have different names.
+
+    Raises:
+        SwerveError: otherwise.
+    """
+    if not entries:
+        raise SwerveError("no planner to evaluate: give --planner")
+    names = Counter(safe_name(entry.label) for entry in entries)
+    if twice := [entry.label for entry in entries if names[safe_name(entry.label)] > 1]:
+        raise SwerveError(
+            f"planners {' and '.join(map(repr, twice))}: give different labels, as in {twice[0]},label=other"
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    """Nobody else's files are written over.
+
+    Raises:
+        SwerveError: the folder holds something that is not of an evaluation.
+    """
+    make_folder(folder)
+    if not (folder / _JOB).is_dir() and (strangers := sorted(folder.iterdir())):
+        raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
+
+
+def _stamp(benchmark: Benchmark, entries: Sequence[Entry], policy: Policy, weighting: Weighting) -> dict[str, Any]:
+    """On what the scores stand. The digest covers the options, the cases and where every scene starts."""
+    digest = hashlib.sha256()
+    for name in (BENCHMARK, SCENES):
+        digest.update((benchmark.folder / name).read_bytes())
+    info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest()}
+    built = {key: benchmark.info[key] for key in ("format", "version", "options", "versions")}
+    return {
+        **substrate(policy, weighting),
+        "benchmark": {**info, **built},
+        "planners": {entry.label: entry.spec for entry in entries},
+        "views": {
+            entry.label: {"planner": entry.planner or entry.label, "kind": entry.views or benchmark.shown}
+            for entry in entries
+        },
+        "identities": {entry.label: entry.identity for entry in entries},
+    }
+
+
+def _require_all(work: EvaluateWork, folder: Path, outcome: Outcome) -> None:
+    """Scores stand on all cases, or there are none.
+
+    Raises:
+        SwerveError: a case could not be evaluated.
+    """
+    records = work.records()
+    if count := sum(bool(work.missing(record)) for record in records):
+        write_failures(folder, outcome.failures)
+        first = outcome.failures[0]
+        raise SwerveError(
+            f"{count} of {len(records)} cases could not be evaluated, the first: {first.where}: {first.reason}. There "
+            f"are no scores; see {folder / 'failures.json'}. Mend it and run the same command again, it goes on"
+        )

@@ -1,0 +1,108 @@
+"""The tables of a whole evaluation, made of the records of its cases."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from swerve.data.jobs import Failure, write_failures
+from swerve.data.storage.files import commit, part_of, safe_name, to_json, write_atomically
+from swerve.eval.benchmark.evaluate.result_store import read_record
+from swerve.eval.benchmark.evaluate.results import RESULTS, SCHEMA, SUBSTRATE, groups_of, scores_of
+from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
+from swerve.eval.scoring.aggregate import COLUMNS, Group, Table, Weighting, weigh
+from swerve.eval.scoring.score_tables import METRICS, two_stage_rows, write_rows
+
+SUMMARY, FAILURES, SCORES, REPORT = "summary.json", "failures.json", "scores", "index.html"
+# All that is kept of every frame while the tables are made.
+_LIGHT = ["planner", "token", "log", "case", "chain", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
+_LIGHT += ["error", "plan_seconds"]
+
+
+def remove_summary(folder: Path) -> None:
+    """Removes what an earlier run wrote: an evaluation that goes on has no scores yet."""
+    for path in [folder / name for name in (RESULTS, SUBSTRATE, SUMMARY, FAILURES, REPORT)]:
+        path.unlink(missing_ok=True)
+    for path in (folder / SCORES).glob("*.csv*"):
+        path.unlink()
+
+
+def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
+    """Writes results.parquet, the scores of each planner, failures.json and, last of all, summary.json.
+
+    Args:
+        folder: of the evaluation.
+        records: of all cases, in their order; each has rows of all planners.
+        stamp: substrate.json; tells the planners, what they see, and the weighting.
+
+    Returns:
+        the summary, and where planners failed.
+    """
+    labels, weighting = list(stamp["planners"]), stamp["weighting"]
+    light = _write_results(folder / RESULTS, records, labels, weighting)
+    planners, tables, groups = {}, dict[str, Table](), tuple[Group, ...]()
+    for label in labels:
+        rows = light.filter(pc.field("planner") == label)
+        groups = groups_of(rows)
+        table = weigh(scores_of(rows), groups, weighting)
+        first = {token for group in groups for token in (group.now, group.before)}
+        own = {**stamp, "planner": {"label": label, "spec": stamp["planners"][label]}}
+        write_rows(folder / SCORES / f"{safe_name(label)}.csv", two_stage_rows(table, first), own)
+        planners[label], tables[label] = _planner_summary(table, rows), table
+    failures = list(_failures(light))
+    write_failures(folder, failures)
+    write_atomically(folder / SUBSTRATE, to_json(stamp))
+    found = differences(tables, groups, {label: Seen(**seen) for label, seen in stamp["views"].items()})
+    summary = {
+        "cases": len(records),
+        "frames": light.num_rows // len(labels),
+        "planners": planners,
+        "differences": [one.as_json() for one in found],
+    }
+    write_atomically(folder / SUMMARY, to_json(summary))
+    return summary, failures
+
+
+def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], weighting: Weighting) -> pa.Table:
+    """One file of all records, planners in the order of their labels; the light columns of all of it."""
+    light = []
+    with pq.ParquetWriter(part_of(path), SCHEMA, compression="zstd") as writer:
+        for record in records:
+            rows = read_record(record)
+            parts = [_weighed(rows.filter(pc.field("planner") == label), weighting) for label in labels]
+            whole = pa.concat_tables(parts)
+            writer.write_table(whole)
+            light.append(whole.select(_LIGHT))
+    commit(path)
+    return pa.concat_tables(light)
+
+
+def _weighed(rows: pa.Table, weighting: Weighting) -> pa.Table:
+    """The rows of one planner in one case with the weights that are asked for."""
+    groups: Sequence[Group] = groups_of(rows)
+    weights = weigh(scores_of(rows), groups, weighting).weights
+    return rows.set_column(rows.column_names.index("weight"), SCHEMA.field("weight"), pa.array(weights))
+
+
+def _planner_summary(table: Table, rows: pa.Table) -> dict[str, Any]:
+    failed = np.array([bool(error) for error in rows["error"].to_pylist()])
+    return {
+        "score": table.score,
+        **{
+            stage: {"score": float(values[-1]), **dict(zip(METRICS, values[:-1].tolist(), strict=True))}
+            for stage, values in (("stage_one", table.stage_one), ("stage_two", table.stage_two))
+        },
+        "effective_follow_ups": float(table.effective.mean()),
+        "failures": int(failed.sum()),
+        "seconds_per_plan": float(np.mean(rows["plan_seconds"].to_numpy())),
+    }
+
+
+def _failures(rows: pa.Table) -> Iterator[Failure]:
+    failed = rows.select(["log", "token", "planner", "error"]).filter(pc.field("error") != "")
+    for row in failed.to_pylist():
+        yield Failure(row["log"], row["token"], row["planner"], row["error"].splitlines()[-1], row["error"])

@@ -1,0 +1,149 @@
+"""From a frame of a benchmark to what a planner is told of it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from swerve.data.dataset.targets import history_of, poses_at
+from swerve.eval.benchmark.scene_group import Frame, Views
+from swerve.eval.context.scene_context import Context
+from swerve.eval.context.situation import Situation
+from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
+from swerve.scenes import Camera, SwerveError
+from swerve.scenes.planning import History, Observation, Planner
+from swerve.scenes.transforms import relative_poses
+from swerve.scenes.viewpoints import Viewpoint
+
+HISTORY_SECONDS = 1.5
+Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+
+
+def observation_of(frame: Frame, context: Context, planner: Planner, views: Views | None) -> Observation:
+    """What one planner is told; see `observations_of`."""
+    return observations_of(frame, context, [planner], views)[0]
+
+
+def observations_of(
+    frame: Frame, context: Context, planners: Sequence[Planner], views: Views | None
+) -> list[Observation]:
+    """What each of some planners is told. Arrays that they share cannot be written to.
+
+    Args:
+        frame: the scene as the ego sees it.
+        context: the same, ready to score; for planners that declare `privileged`.
+        planners: see `Planner` for what they may declare.
+        views: where images come from; None where nobody can draw them.
+
+    Raises:
+        SwerveError: the frame has less than 1.5 s of history, or a planner wants images that nobody has.
+    """
+    viewpoint = frame.viewpoint
+    told = Observation(
+        token=opaque(frame.token),
+        time_us=context.start_us,
+        vehicle=viewpoint.vehicle,
+        history=_history(frame),
+        command=viewpoint.command,
+    )
+    wanted = [wanted_cameras(frame, planner, views) for planner in planners]
+    images = _images(frame, views, {camera.name for one in wanted for camera in one})
+    situation = replace(context.situation, human=_human(context, viewpoint))
+    return [_told(told, planner, one, images, situation) for planner, one in zip(planners, wanted, strict=True)]
+
+
+def opaque(token: str) -> str:
+    """A name that tells a planner nothing: a benchmark's own tokens say where in its grid a follow-up stands."""
+    return hashlib.blake2b(token.encode(), digest_size=8).hexdigest()
+
+
+def _told(
+    told: Observation, planner: Planner, cameras: tuple[Camera, ...], images: Images, situation: Situation
+) -> Observation:
+    privileged = situation if getattr(planner, "privileged", False) else None
+    own = {camera.name: images[camera.name] for camera in cameras}
+    return replace(told, cameras=cameras, images=own, privileged=privileged)
+
+
+def wanted_cameras(frame: Frame, planner: Planner, views: Views | None) -> tuple[Camera, ...]:
+    """The cameras that a planner declares, see `declared_cameras`.
+
+    Raises:
+        SwerveError: there are no images, or there is no camera of that name.
+    """
+    cameras = views.cameras(frame) if views else ()
+    return declared_cameras(planner, cameras, frame.token, "this benchmark has none. Build it with views")
+
+
+def wants_images(planner: Planner) -> bool:
+    """Whether a planner declares any camera, or nothing, which means all."""
+    names = getattr(planner, "cameras", None)
+    return names is None or len(names) > 0
+
+
+def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, lacking: str) -> tuple[Camera, ...]:
+    """The cameras that a planner declares, in the rig's order; all where it declares nothing.
+
+    Args:
+        planner: see `Planner`.
+        cameras: those of which there are images.
+        token: of the scene.
+        lacking: why there are no images, and what to do about it.
+
+    Raises:
+        SwerveError: there are no images, or there is no camera of that name.
+    """
+    if not wants_images(planner):
+        return ()
+    names = getattr(planner, "cameras", None)
+    who = f"scene {token}: {type(planner).__name__}"
+    if not cameras:
+        raise SwerveError(f"{who} wants images, and {lacking}, or declare `cameras = ()`")
+    if names is None:
+        return tuple(cameras)
+    known = [camera.name for camera in cameras]
+    if missing := [name for name in names if name not in known]:
+        raise SwerveError(f"{who} wants camera {missing[0]!r}; there are: {', '.join(known)}")
+    return tuple(camera for camera in cameras if camera.name in names)
+
+
+def _images(frame: Frame, views: Views | None, names: set[str]) -> Images:
+    if views is None or not names:
+        return {}
+    images = views.images(frame, sorted(names))
+    for image in images.values():
+        image.setflags(write=False)
+    return images
+
+
+def _history(frame: Frame) -> History:
+    """The last 1.5 s.
+
+    Raises:
+        SwerveError: the scene covers less.
+    """
+    history, valid = history_of(frame.viewpoint, HISTORY_SECONDS)
+    if not valid.all():
+        raise SwerveError(f"scene {frame.token}: has less than {HISTORY_SECONDS} s of history")
+    for values in vars(history).values():
+        values.setflags(write=False)
+    return history
+
+
+def _human(context: Context, viewpoint: Viewpoint) -> Float[np.ndarray, "8 3"] | None:
+    """Where the logged driver was at 0.5, 1, ..., 4 s, relative to the ego's now.
+
+    The context knows it in the first stage. In follow-up scenes the viewpoint does, between whose steps it is
+    interpolated as in `poses_at`; None where it ends before 4 s.
+    """
+    if context.human is not None or len(viewpoint.human) < 2:
+        return context.human
+    scene = viewpoint.scene
+    times_us = scene.times_us[scene.history + 1 :][: len(viewpoint.human)]
+    seconds = POSE_INTERVAL * np.arange(1, FRAMES)
+    poses, valid = poses_at(times_us, viewpoint.human, scene.times_us[scene.history], seconds)
+    if not valid.all():
+        return None
+    return relative_poses(viewpoint.world_from_ego, poses)

@@ -1,0 +1,219 @@
+"""What an evaluation leaves behind: a row per planner and frame, as Parquet, and how it is read again."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Bool, Float
+
+from swerve.eval.scoring.aggregate import COLUMNS, Frames, FrameScores, Group, Weighting, pair_scores, weigh
+from swerve.eval.scoring.reasons import Reason
+from swerve.eval.scoring.simulate import State
+from swerve.eval.scoring.sub_scores import METRIC_NAMES
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Trajectory
+
+RESULTS, SUBSTRATE = "results.parquet", "substrate.json"
+_REASON = pa.struct(
+    {
+        "metric": pa.string(),
+        "value": pa.float64(),
+        "forgiven": pa.bool_(),
+        "seconds": pa.float64(),
+        "text": pa.string(),
+    }
+)
+# The meaning of each column stands in docs/evaluate.md.
+SCHEMA = pa.schema(
+    {
+        "planner": pa.string(),
+        "token": pa.string(),
+        "log": pa.string(),
+        "case": pa.string(),
+        "stage": pa.int8(),
+        "chain": pa.string(),
+        "index": pa.int32(),
+        "time_us": pa.int64(),
+        **dict.fromkeys(METRIC_NAMES, pa.float64()),
+        **{f"raw_{name}": pa.float64() for name in METRIC_NAMES},
+        **{f"forgiven_{name}": pa.bool_() for name in METRIC_NAMES},
+        "two_frame_extended_comfort": pa.float64(),
+        "score": pa.float64(),
+        "weight": pa.float64(),
+        **dict.fromkeys(("start_x", "start_y", "start_heading", "end_x", "end_y"), pa.float64()),
+        "plan": pa.list_(pa.float64()),
+        "plan_interval": pa.float64(),
+        "path": pa.list_(pa.float64()),
+        "failed": pa.bool_(),
+        "error": pa.string(),
+        "plan_seconds": pa.float64(),
+        "reasons": pa.list_(_REASON),
+    }
+)
+
+
+@dataclass(frozen=True)
+class PlannerCase:
+    """What one planner did in one case. Rows are the frames of the case, in the order of `group.tokens`.
+
+    Where the planner failed, there is no plan, all sub-scores are 0, the states are NaN, and the end is the start.
+
+    Attributes:
+        planner: its label.
+        group: tokens of the case's frames.
+        frames: filtered sub-scores, simulated states, starts and planned ends.
+        raw: sub-scores before the human filter, columns as in `Metric`.
+        forgiven: which of them the filter sets to 1.
+        origins: where the ego is (x, y, heading; rear axle, world).
+        plans: what the planner answered; None where it failed.
+        errors: why it failed; empty where it did not.
+        seconds: how long it took to answer; in batches, the mean over the batch.
+        reasons: why the plan scored what it did.
+    """
+
+    planner: str
+    group: Group
+    frames: Frames
+    raw: Float[np.ndarray, "n 8"]
+    forgiven: Bool[np.ndarray, "n 8"]
+    origins: Float[np.ndarray, "n 3"]
+    plans: tuple[Trajectory | None, ...]
+    errors: tuple[str, ...]
+    seconds: Float[np.ndarray, "n"]
+    reasons: tuple[tuple[Reason, ...], ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """An evaluation, read again.
+
+    Attributes:
+        table: a row per planner and frame, columns as in `SCHEMA`; a case's rows stand together.
+        planners: labels, in the order in which they were given.
+        groups: the cases.
+        substrate: on what the scores stand, see `tables.substrate`; with `benchmark`, and `planners`: spec by label.
+    """
+
+    table: pa.Table
+    planners: tuple[str, ...]
+    groups: tuple[Group, ...]
+    substrate: dict[str, Any]
+
+    def of(self, planner: str) -> pa.Table:
+        """The rows of one planner.
+
+        Raises:
+            SwerveError: there is none of this label.
+        """
+        if planner not in self.planners:
+            raise SwerveError(f"no results of planner {planner!r}; there are: {', '.join(self.planners)}")
+        return self.table.filter(pc.field("planner") == planner)
+
+    def scores(self, planner: str) -> FrameScores:
+        """What `weigh` wants, to weigh one planner's frames in another way.
+
+        Raises:
+            SwerveError: see `of`.
+        """
+        return scores_of(self.of(planner))
+
+
+def scores_of(rows: pa.Table) -> FrameScores:
+    """The scores in the rows of one planner."""
+    return FrameScores(
+        tuple(rows["token"].to_pylist()),
+        _columns(rows, COLUMNS),
+        _columns(rows, ("start_x", "start_y")),
+        _columns(rows, ("end_x", "end_y")),
+    )
+
+
+def groups_of(rows: pa.Table) -> tuple[Group, ...]:
+    """The cases in the rows of one planner, in the order in which they appear."""
+    cases: dict[str, dict[tuple[str, int], str]] = {}
+    columns = (rows[name].to_pylist() for name in ("case", "chain", "index", "token"))
+    for case, chain, index, token in zip(*columns, strict=True):
+        cases.setdefault(case, {})[chain, index] = token
+    return tuple(
+        Group(
+            now=tokens["now", -1],
+            before=tokens["before", -1],
+            follow_ups=tuple((tokens["now", index], tokens["before", index]) for index in range(len(tokens) // 2 - 1)),
+        )
+        for tokens in cases.values()
+    )
+
+
+def read_results(folder: Path) -> Results:
+    """The results in the folder of an evaluation.
+
+    Raises:
+        SwerveError: there are none, or the evaluation has not come to its end.
+    """
+    try:
+        table = pq.read_table(folder / RESULTS, schema=SCHEMA)
+        substrate = json.loads((folder / SUBSTRATE).read_bytes())
+        planners = tuple(pc.unique(table["planner"]).to_pylist())
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SwerveError(f"{folder}: no results of an evaluation ({error}). Run `swerve evaluate` first") from error
+    groups = groups_of(table.filter(pc.field("planner") == planners[0]))
+    return Results(table, planners, groups, substrate)
+
+
+def result_rows(cases: Sequence[PlannerCase], weighting: Weighting) -> pa.Table:
+    """The rows of some planners in their cases, columns as in `SCHEMA`.
+
+    Args:
+        cases: one or more.
+        weighting: of the follow-up frames, for the column `weight`.
+    """
+    return pa.concat_tables([_rows(case, weighting) for case in cases])
+
+
+def _rows(case: PlannerCase, weighting: Weighting) -> pa.Table:
+    group, frames = case.group, case.frames
+    table = weigh(pair_scores(frames, [group]), [group], weighting)
+    count, pairs = len(frames.tokens), len(group.pairs)
+    columns = {
+        "planner": [case.planner] * count,
+        "token": frames.tokens,
+        "log": frames.logs,
+        "case": [group.now] * count,
+        "stage": [1, 1] + [2] * (count - 2),
+        "chain": ["now", "before"] * pairs,
+        "index": np.repeat(np.arange(pairs) - 1, 2),
+        "time_us": frames.times_us,
+        **_named("", frames.metrics),
+        **_named("raw_", case.raw),
+        **_named("forgiven_", case.forgiven),
+        "two_frame_extended_comfort": table.values[:, COLUMNS.index("two_frame_extended_comfort")],
+        "score": table.values[:, COLUMNS.index("score")],
+        "weight": table.weights,
+        **dict(zip(("start_x", "start_y", "start_heading"), case.origins.T, strict=True)),
+        **dict(zip(("end_x", "end_y"), frames.ends.T, strict=True)),
+        "plan": [[] if plan is None else plan.poses.ravel().astype(float) for plan in case.plans],
+        "plan_interval": [None if plan is None else plan.interval for plan in case.plans],
+        "path": [
+            [] if plan is None else states[:, : State.HEADING + 1].ravel()
+            for plan, states in zip(case.plans, frames.states, strict=True)
+        ],
+        "failed": [plan is None for plan in case.plans],
+        "error": case.errors,
+        "plan_seconds": case.seconds,
+        "reasons": [[asdict(reason) for reason in reasons] for reasons in case.reasons],
+    }
+    return pa.Table.from_pydict(columns, schema=SCHEMA)
+
+
+def _named(prefix: str, values: Float[np.ndarray, "n 8"] | Bool[np.ndarray, "n 8"]) -> dict[str, np.ndarray]:
+    return {prefix + name: column for name, column in zip(METRIC_NAMES, values.T, strict=True)}
+
+
+def _columns(rows: pa.Table, names: Sequence[str]) -> np.ndarray:
+    return np.column_stack([rows[name].to_numpy() for name in names])

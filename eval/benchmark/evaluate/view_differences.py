@@ -1,0 +1,111 @@
+"""What it does to planners to see one kind of views rather than another, on the same cases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.scoring.aggregate import COLUMNS, Group, Table
+from swerve.scenes.randomness import keyed_generator
+
+SCORE = COLUMNS.index("score")
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A planner that takes part with one kind of views.
+
+    Attributes:
+        planner: its label, the same for all kinds.
+        kind: of the views.
+    """
+
+    planner: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a planner's score gains when it sees other views; paired, case by case.
+
+    Attributes:
+        planner: its label.
+        before: kind of views.
+        after: the other kind; all numbers are this one's minus the first one's.
+        score: of the combined score.
+        interval: 2.5 % and 97.5 % quantiles of it, over cases drawn anew.
+        stage_one: of the means of sub-scores and score, columns as in `COLUMNS`.
+        stage_two: likewise.
+    """
+
+    planner: str
+    before: str
+    after: str
+    score: float
+    interval: tuple[float, float]
+    stage_one: Float[np.ndarray, "10"]
+    stage_two: Float[np.ndarray, "10"]
+
+    def as_json(self) -> dict[str, Any]:
+        """As summary.json holds it."""
+        stages = {"stage_one": self.stage_one, "stage_two": self.stage_two}
+        return {
+            "planner": self.planner,
+            "before": self.before,
+            "after": self.after,
+            "score": self.score,
+            "interval": list(self.interval),
+            **{stage: dict(zip(COLUMNS, values.tolist(), strict=True)) for stage, values in stages.items()},
+        }
+
+
+def differences(
+    tables: Mapping[str, Table], groups: tuple[Group, ...], seen: Mapping[str, Seen]
+) -> tuple[Difference, ...]:
+    """Every two kinds of views that a planner saw.
+
+    Args:
+        tables: scores of each planner with each kind, weighed, by label.
+        groups: the cases.
+        seen: who takes part with which views, by label; the kinds in the order in which they were asked for.
+    """
+    return tuple(
+        _difference(seen[one], seen[other], tables[one], tables[other], groups)
+        for one, other in combinations(seen, 2)
+        if seen[one].planner == seen[other].planner
+    )
+
+
+def _difference(one: Seen, other: Seen, before: Table, after: Table, groups: tuple[Group, ...]) -> Difference:
+    gains = case_scores(after, groups) - case_scores(before, groups)
+    return Difference(
+        one.planner,
+        one.kind,
+        other.kind,
+        after.score - before.score,
+        bootstrap(gains),
+        after.stage_one - before.stage_one,
+        after.stage_two - before.stage_two,
+    )
+
+
+def bootstrap(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
+    """2.5 % and 97.5 % quantiles of the mean of 2000 samples drawn with replacement; the same every time."""
+    draws = keyed_generator(0, "report", "bootstrap").integers(0, len(values), (_RESAMPLES, len(values)))
+    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def case_scores(table: Table, groups: tuple[Group, ...]) -> Float[np.ndarray, "g"]:
+    """Mean over both chains of stage one times weighted stage two; a group's rows stand together in the table."""
+    scores, weights, first, found = table.values[:, SCORE], table.weights, 0, []
+    for group in groups:
+        here = slice(first + 2, first + len(group.tokens))
+        parts = (weights[here] * scores[here]).reshape(-1, 2).sum(axis=0) / weights[here].reshape(-1, 2).sum(axis=0)
+        found.append(float((scores[first : first + 2] * parts).mean()))
+        first += len(group.tokens)
+    return np.array(found)

@@ -1,0 +1,32 @@
+"""What draws each kind of views."""
+
+from pathlib import Path
+
+from swerve.data.dataset.augment_options import StyleName
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.benchmark.splat_renderer import SplatRenderer
+from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer, Renderers, ViewRenderer
+from swerve.scenes import SwerveError
+
+
+def own_renderers(style: StyleName, seed: int, splats: Path | None = None) -> Renderers:
+    """By kind, what can draw: rasters of a style, stand-ins for photographs of a seed, and fitted scenes of a folder.
+
+    Args:
+        style: of rasters.
+        seed: of stand-ins.
+        splats: a folder made by `swerve fit`; without it there are no splat views.
+    """
+    found: dict[ViewKind, ViewRenderer] = {"raster": RasterRenderer(style), "photo": PhotoRenderer(seed)}
+    return found if splats is None else {**found, "splat": SplatRenderer(splats)}
+
+
+def renderer_of(kind: ViewKind, renderers: Renderers) -> ViewRenderer:
+    """What draws a kind of views.
+
+    Raises:
+        SwerveError: nothing does.
+    """
+    if kind not in renderers:
+        raise SwerveError(f"there is nothing to draw {kind} views with. Give --splats FOLDER, made by swerve fit")
+    return renderers[kind]

@@ -1,0 +1,145 @@
+"""Scenes of Gaussians, fitted to logs by `swerve fit`, drawn with everybody where an instant has them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int32, UInt8
+
+from swerve.data.dataset.capture import tracks_at
+from swerve.data.splats.splat_files import read_splats
+from swerve.data.storage.files import safe_name
+from swerve.eval.benchmark.view_renderers import Instant
+from swerve.rasterizer.splats import RigidNode, SplatFrame, SplatScene, SplatView, render_splats
+from swerve.scenes import Camera, Log, SwerveError, Tracks
+from swerve.scenes.primitives.primitives import NO_INSTANCE
+from swerve.scenes.transforms import upright
+
+_GRAPH, _FIT = "graph.json", "fit.json"
+# A track is where its log has it if no number of its pose differs by more, metres and sines.
+_SAME = 0.01
+
+
+@dataclass(frozen=True)
+class SplatRenderer:
+    """Gaussians that were fitted to each log.
+
+    Attributes:
+        folder: of `swerve fit`: a scene in `folder / safe_name(log)` for each log.
+    """
+
+    folder: Path
+
+    @cached_property
+    def name(self) -> str:
+        """As in `ViewRenderer`; it has a digest of all scenes of the folder, but not where that lies."""
+        digest = hashlib.sha256()
+        for path in sorted(path for path in self.folder.glob("*/*") if path.name == _GRAPH or path.suffix == ".ply"):
+            digest.update(path.relative_to(self.folder).as_posix().encode())
+            digest.update(path.read_bytes())
+        return f"splat-{digest.hexdigest()[:16]}"
+
+    @cached_property
+    def stand_in(self) -> bool:
+        """Whether a scene was fitted to pictures that stand in for photographs, as those of towns are."""
+        fits = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{_FIT}")]
+        return any(fit.get("source") == "town" for fit in fits)
+
+    def check(self, log: Log) -> None:
+        """As in `ViewRenderer`.
+
+        Raises:
+            SwerveError: no scene is fitted to the log.
+        """
+        if not (self.folder / safe_name(log.name) / _GRAPH).is_file():
+            raise SwerveError(
+                f"log {log.name}: no splat scene in {self.folder / safe_name(log.name)}. Fit it with swerve fit, or "
+                "build without splat views"
+            )
+
+    def prepare(self, log: Log) -> "LogSplats":
+        """As in `ViewRenderer`.
+
+        Raises:
+            SwerveError: no scene is fitted to the log, or its files are damaged.
+        """
+        self.check(log)
+        return LogSplats(read_splats(self.folder / safe_name(log.name)), log)
+
+
+@dataclass(frozen=True)
+class LogSplats:
+    """See `LogRenderer`.
+
+    If the fit refined poses, the vehicle and the tracks are moved as the fit moved the vehicle at that time of the log,
+    wherever they are; so a view from where the log has the vehicle is one from its refined pose. Tracks that are where
+    the log has them get the refined poses of their boxes. Refined poses follow the log's noise, a few centimetres,
+    which the way of a simulated vehicle does not have: as against that, views of it tremble by as much.
+
+    Attributes:
+        scene: of the log.
+        log: whose tracks tell which things are where it has them.
+    """
+
+    scene: SplatScene
+    log: Log
+
+    def draw(self, instant: Instant, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+        """As in `LogRenderer`. Tracks without Gaussians are not seen, see `without_gaussians`."""
+        return [view.rgb for view in self.views(instant, cameras, ("rgb",)) if view.rgb is not None]
+
+    def views(self, instant: Instant, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
+        """The same with other outputs; instances are numbered as in rasters of the instant."""
+        logged = tracks_at(self.log.tracks, self.log.times_us, instant.time_us)
+        frame = frame_with(self.scene, instant.tracks, logged, instant.time_us)
+        pose = self.scene.scene_from_log(instant.time_us) @ instant.world_from_ego
+        return render_splats(frame, cameras, pose[None], outputs)[0]
+
+    def without_gaussians(self, tracks: Tracks) -> set[str]:
+        """Ids of the tracks that are there at some step, and that the scene has no node of."""
+        return {tracks.ids[row] for row in np.flatnonzero(tracks.valid.any(axis=1))} - {
+            node.name for node in self.scene.nodes
+        }
+
+
+def frame_with(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) -> SplatFrame:
+    """A scene with its nodes where tracks of the same ids are; nodes whose track is not there are left out.
+
+    Args:
+        scene: background, sky and nodes, in the frames of their tracks' boxes.
+        tracks: a single step. The instance of a node is its track's row + 1, as in rasters.
+        logged: the tracks of the log at that time, a single step; see `LogSplats`.
+        time_us: of the log.
+    """
+    nodes, in_log = {node.name: node for node in scene.nodes}, _poses(logged)
+    parts, owners = [scene.background], [NO_INSTANCE]
+    for track, pose in _poses(tracks).items():
+        node = nodes.get(track)
+        if node is not None:
+            found = _refined(node, pose, in_log.get(track), time_us)
+            local_from_node = scene.scene_from_log(time_us) @ pose if found is None else found.copy()
+            local_from_node[:3, 3] -= scene.origin
+            parts.append(node.gaussians.moved(local_from_node))
+            owners.append(tracks.ids.index(track) + 1)
+    instances: Int32[np.ndarray, "n"] = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
+    return SplatFrame(parts[0].joined(*parts[1:]), instances, scene.origin, scene.sky)
+
+
+def _poses(tracks: Tracks) -> dict[str, Float[np.ndarray, "4 4"]]:
+    """Of the boxes that are there at a single step, by id."""
+    rows = np.flatnonzero(tracks.valid[:, 0])
+    poses = upright(tracks.positions[rows, 0], tracks.headings[rows, 0])
+    return {tracks.ids[row]: pose for row, pose in zip(rows, poses, strict=True)}
+
+
+def _refined(
+    node: RigidNode, pose: Float[np.ndarray, "4 4"], in_log: Float[np.ndarray, "4 4"] | None, time_us: int
+) -> Float[np.ndarray, "4 4"] | None:
+    """Where the fit has put a node, if its track is where the log has it."""
+    if in_log is None or not np.allclose(pose, in_log, rtol=0, atol=_SAME):
+        return None
+    return node.pose_at(time_us)

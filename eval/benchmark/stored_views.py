@@ -1,0 +1,132 @@
+"""Images of a benchmark's frames: drawn, stored, and read again."""
+
+import tarfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.data.dataset.image_encoding import decode_image, encode_image
+from swerve.data.dataset.shards import Sample, ShardWriter
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import commit, safe_name
+from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.view_renderers import LogRenderer, instant_of
+from swerve.scenes import Camera, SwerveError
+
+Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+Size = tuple[int, int] | None
+
+
+def drawn_cameras(frame: Frame, size: Size) -> tuple[Camera, ...]:
+    """The rig of a frame, as it is drawn."""
+    cameras = frame.viewpoint.cameras
+    return tuple(camera.resized(*size) for camera in cameras) if size else cameras
+
+
+@dataclass(frozen=True)
+class DrawnViews:
+    """Views that are drawn when they are asked for.
+
+    Attributes:
+        prepare: makes what draws; called when something is drawn, since most planners look at no image.
+        size: of the images.
+    """
+
+    prepare: Callable[[], LogRenderer]
+    size: Size
+
+    def cameras(self, frame: Frame) -> tuple[Camera, ...]:
+        """As in `Views`."""
+        return drawn_cameras(frame, self.size)
+
+    def images(self, frame: Frame, cameras: Sequence[str]) -> Images:
+        """As in `Views`."""
+        chosen = chosen_cameras(self.cameras(frame), frame, cameras)
+        images = self.prepare().draw(instant_of(frame.viewpoint), chosen)
+        return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
+
+
+@dataclass(frozen=True)
+class StoredViews:
+    """Views in a case's tar.
+
+    Attributes:
+        path: the tar, as `write_views` made it.
+        size: of the images.
+    """
+
+    path: Path
+    size: Size
+
+    def cameras(self, frame: Frame) -> tuple[Camera, ...]:
+        """As in `Views`."""
+        return drawn_cameras(frame, self.size)
+
+    def images(self, frame: Frame, cameras: Sequence[str]) -> Images:
+        """As in `Views`."""
+        chosen = chosen_cameras(self.cameras(frame), frame, cameras)
+        return {camera.name: decode_image(self._read(member(frame, camera.name))) for camera in chosen}
+
+    def _read(self, name: str) -> bytes:
+        if name not in self._places:
+            raise SwerveError(f"{self.path}: holds no {name}. Build the benchmark again")
+        start, size = self._places[name]
+        with open(self.path, "rb") as file:
+            file.seek(start)
+            return file.read(size)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """First byte and size of each member."""
+        try:
+            with tarfile.open(self.path, "r:") as tar:
+                return {entry.name: (entry.offset_data, entry.size) for entry in tar}
+        except (OSError, tarfile.TarError) as error:
+            raise SwerveError(f"{self.path}: cannot be read ({error}). Build the benchmark again") from error
+
+
+def chosen_cameras(known: Sequence[Camera], frame: Frame, names: Sequence[str]) -> list[Camera]:
+    """The cameras of the given names.
+
+    Raises:
+        SwerveError: there is none of one of the names.
+    """
+    by_name = {camera.name: camera for camera in known}
+    if missing := [name for name in names if name not in by_name]:
+        raise SwerveError(f"scene {frame.token}: no camera {missing[0]!r}; there are: {', '.join(by_name)}")
+    return [by_name[name] for name in names]
+
+
+def member(frame: Frame, camera: str) -> str:
+    """Name of an image in a case's tar."""
+    return f"{safe_name(frame.token)}.{safe_name(camera)}.png"
+
+
+Draw = Callable[[Frame, Sequence[Camera]], Sequence[UInt8[np.ndarray, "_ _ 3"]]]
+
+
+def write_views(path: Path, frames: Iterable[Frame], draw: Draw, size: Size, watch: Stopwatch) -> None:
+    """Draws every camera of every frame into a tar of PNG files; it appears whole or not at all.
+
+    Args:
+        path: of the tar.
+        frames: of one case.
+        draw: makes the images of some cameras of a frame.
+        size: of the images.
+        watch: measures "drawing" and "encoding".
+    """
+    with ShardWriter(path, "test") as writer:
+        for frame in frames:
+            cameras = drawn_cameras(frame, size)
+            with watch.measure("drawing"):
+                images = draw(frame, cameras)
+            with watch.measure("encoding"):
+                pairs = zip(cameras, images, strict=True)
+                files = {f"{safe_name(camera.name)}.png": encode_image(image, "png") for camera, image in pairs}
+                writer.add(Sample(safe_name(frame.token), "test", files, {}))
+        writer.finish()
+    commit(path)

@@ -1,0 +1,191 @@
+"""Where a roll-out drives: everything about a scene that does not depend on the planner, worked out once."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from swerve.eval.context.map_polygons import Layer, Surfaces
+from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.scoring.thresholds import MAP_RADIUS, STEP, STEPS, STEPS_PER_FRAME
+from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.traffic_world import frames_of
+from swerve.scenes import Lane, RoadMap, Scene, SwerveError
+from swerve.scenes.polyline import without_repeats
+from swerve.scenes.transforms import wrap_angle, yaw_of
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare
+
+# Steps of a log longer than this many median ones are gaps, as in scenes.log.
+_GAP: Final = 1.5
+# The map is looked at as far as a car gets at this speed, m/s, beyond NAVSIM's 100 m.
+_FASTEST: Final = 25.0
+# The way ahead is known from so far behind the start, in points so far apart, metres.
+_BEHIND, _SPACING = 5.0, 0.5
+
+
+@dataclass(frozen=True)
+class ClosedLoopOptions:
+    """How a roll-out is driven.
+
+    Attributes:
+        rate: plans per second; a whole number of steps of 0.1 s must lie between them, 40 at most.
+        seconds: how long it lasts at most, 4 s or more; it ends with the log if that comes first.
+        traffic: how the others drive.
+
+    Raises:
+        SwerveError: rate or seconds cannot be driven.
+    """
+
+    rate: float = 10.0
+    seconds: float = 8.0
+    traffic: Policy = "log-replay"
+
+    def __post_init__(self) -> None:
+        steps = 1.0 / (self.rate * STEP) if self.rate > 0 else 0.0
+        if not 1 <= round(steps) < STEPS or abs(steps - round(steps)) > 1e-6:
+            raise SwerveError(
+                f"rate: {self.rate:g} plans per second are not a plan every 1, 2, ... or 40 steps of 0.1 s"
+            )
+        if not self.seconds >= STEP * (STEPS - 1):
+            raise SwerveError(f"seconds: a roll-out lasts 4 s or more, not {self.seconds:g}")
+
+    @property
+    def stride(self) -> int:
+        """Steps from one plan to the next."""
+        return round(1.0 / (self.rate * STEP))
+
+
+@dataclass(frozen=True)
+class Course:
+    """A scene, ready to be driven through by any planner.
+
+    Attributes:
+        viewpoint: the ego at the start.
+        options: how roll-outs are driven.
+        context: the scene with the traffic of all steps.
+        frames: the log's steps that are 0, 0.5, ... s from the start.
+        expert: world poses of the logged driver at every step, as far as they are known.
+        way: the path that the logged driver took, from a little behind the start on: points half a metre apart.
+        limits: speed limit of each of the context's surfaces, m/s; NaN where it has none.
+    """
+
+    viewpoint: Viewpoint
+    options: ClosedLoopOptions
+    context: Context
+    frames: Int[np.ndarray, "f"]
+    expert: Float[np.ndarray, "e 3"]
+    way: Float[np.ndarray, "w 2"]
+    limits: Float[np.ndarray, "p"]
+
+    @property
+    def steps(self) -> int:
+        """Of a whole roll-out, the start included."""
+        return len(self.context.traffic.present)
+
+    def expert_at(self, steps: Int[np.ndarray, "q"]) -> Float[np.ndarray, "q 3"]:
+        """World poses of the logged driver at steps; where the log is over, straight on at its last speed."""
+        last = len(self.expert) - 1
+        poses = self.expert[np.minimum(steps, last)]
+        before = max(last - STEPS_PER_FRAME, 0)
+        velocity = (self.expert[last, :2] - self.expert[before, :2]) / max(last - before, 1)
+        poses[:, :2] += np.maximum(steps - last, 0)[:, None] * velocity
+        return poses
+
+
+def build_course(
+    viewpoint: Viewpoint,
+    options: ClosedLoopOptions,
+    token: str | None = None,
+    geometry: LogGeometry | None = None,
+) -> Course:
+    """A scene made ready for roll-outs.
+
+    A roll-out lasts a whole number of half seconds: traffic is that of the scores, which look at the log twice a
+    second and interpolate.
+
+    Args:
+        viewpoint: logged, or a follow-up in a log of its own.
+        options: how roll-outs are driven.
+        token: name of the scene; its own if None.
+        geometry: `prepare` of the viewpoint's log, where it is at hand.
+
+    Raises:
+        SwerveError: the scene cannot be scored (see `build_context`), or its log ends before 4 s.
+    """
+    scene, follow_up = viewpoint.scene, viewpoint.kind is ViewpointKind.FOLLOW_UP
+    if viewpoint.kind not in (ViewpointKind.LOGGED, ViewpointKind.FOLLOW_UP):
+        raise SwerveError(f"scene {scene.token}: roll-outs start from logged viewpoints and follow-ups alone")
+    count = _half_seconds(scene, options.seconds)
+    steps = STEPS_PER_FRAME * count + 1
+    radius = MAP_RADIUS + _FASTEST * STEP * (steps - STEPS)
+    context = build_context(scene, token, follow_up, steps, radius)
+    road_map, expert = scene.log.road_map, _expert(viewpoint)
+    return Course(
+        viewpoint=viewpoint,
+        options=options,
+        context=context,
+        frames=frames_of(scene, count + 1),
+        expert=expert,
+        way=_way(viewpoint, geometry, expert),
+        limits=_limits(road_map, context.stage.surfaces) if road_map else np.zeros(0),
+    )
+
+
+def _half_seconds(scene: Scene, seconds: float) -> int:
+    """How many half seconds can be driven: until the log ends or has a gap, and no more than wanted."""
+    rest = scene.log.times_us[scene.now :]
+    gaps = np.flatnonzero(np.diff(rest) > _GAP * scene.log.step * 1e6)
+    last = scene.now + (int(gaps[0]) if len(gaps) else len(rest) - 1)
+    frames = frames_of(scene, int(seconds / (STEP * STEPS_PER_FRAME) + 1e-6) + 1)
+    # Too few are left to `build_context` to complain about.
+    return max(int((frames <= last).sum()), (STEPS - 1) // STEPS_PER_FRAME + 1) - 1
+
+
+def _expert(viewpoint: Viewpoint) -> Float[np.ndarray, "e 3"]:
+    """The logged driver's poses every 0.1 s from now on: those of the log or, in a follow-up, of its viewpoint.
+
+    The log's steps count as equally long, as they do for the traffic.
+    """
+    scene, poses = viewpoint.scene, viewpoint.human
+    if viewpoint.kind is ViewpointKind.LOGGED:
+        poses = scene.log.ego.world_from_ego[scene.now :]
+    planar = np.column_stack([poses[:, :2, 3], np.unwrap(yaw_of(poses))])
+    if viewpoint.kind is not ViewpointKind.LOGGED:
+        # Where the driver was at the start itself is not said: as far back as he went after it.
+        planar = np.concatenate([2 * planar[:1] - planar[1:2], planar]) if len(planar) > 1 else planar
+    per_step = (frames_of(scene, 2)[1] - scene.now) / STEPS_PER_FRAME
+    count = int((len(planar) - 1) / per_step + 1e-6) + 1
+    places = np.arange(count) * per_step
+    known = np.arange(len(planar))
+    columns = [np.interp(places, known, column) for column in planar.T]
+    return np.column_stack([*columns[:2], wrap_angle(columns[2])])
+
+
+def _way(
+    viewpoint: Viewpoint, geometry: LogGeometry | None, expert: Float[np.ndarray, "e 3"]
+) -> Float[np.ndarray, "w 2"]:
+    """The smoothed path of a log; in a follow-up, whose log has the driver's no more, as he is seen to drive."""
+    if viewpoint.kind is not ViewpointKind.LOGGED:
+        return without_repeats(expert[:, :2], _SPACING)
+    path, now = (geometry or prepare(viewpoint.scene.log)).path, viewpoint.scene.now
+    start, end = float(path.schedule[now]) - _BEHIND, float(path.schedule[-1])
+    return path.at(np.append(np.arange(start, end, _SPACING), end)).positions[:, :2]
+
+
+def _limits(road_map: RoadMap, surfaces: Surfaces) -> Float[np.ndarray, "p"]:
+    """The limit of each lane; a connector without one has the highest of the lanes that it joins, as in nuPlan."""
+    lanes = road_map.lane_by_id
+    limits = np.full(len(surfaces.ids), np.nan)
+    for row, (name, layer) in enumerate(zip(surfaces.ids, surfaces.layers, strict=True)):
+        if layer in (Layer.LANE, Layer.LANE_CONNECTOR):
+            limits[row] = _limit(lanes[name], lanes)
+    return limits
+
+
+def _limit(lane: Lane, lanes: dict[str, Lane]) -> float:
+    if lane.speed_limit is not None:
+        return lane.speed_limit
+    ends = [lanes[other].speed_limit for other in (*lane.predecessors, *lane.successors) if other in lanes]
+    known = [limit for limit in ends if limit is not None]
+    return max(known) if lane.is_connector and known and len(known) == len(ends) else np.nan

@@ -1,0 +1,148 @@
+"""What a whole roll-out is worth: nuPlan's closed-loop score, put together from NAVSIM's sub-scores.
+
+    score = NC * DAC * DDC * TLC * MP * (5 EP + 5 TTC + 4 SL + 2 HC) / 16
+
+NC, DAC, DDC, TTC and HC are those of EPDMS over all steps of the roll-out, without a human filter. TLC is 0 where the
+ego enters a connector while its light is red; EPDMS counts being in it, which befalls whoever enters on yellow, and has
+the filter forgive it. MP is 1 where the ego makes at least a fifth of the logged driver's progress, else 0. EP is the
+ratio of the two, at most 1, both taken as 2 m where they are less; going back more than 2 m is worth 0. SL is 1 less
+the mean excess over the speed limit in units of 2.23 m/s, at least 0; where the map knows no limit it is left out with
+its weight. Bounds and weights are those of nuplan-devkit (its evaluation_metrics, and
+metric_aggregator/closed_loop_reactive_agents_weighted_average.yaml).
+docs/closed_loop.md says where this differs from nuPlan.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.closed_loop.rollout_kernels import first_light_run, limits_under
+from swerve.eval.context.planar_geometry_kernels import project
+from swerve.eval.scoring.reasons import Reason, reasons
+from swerve.eval.scoring.score import Scores
+from swerve.eval.scoring.score_kernels import ego_boxes
+from swerve.eval.scoring.simulate import State
+from swerve.eval.scoring.sub_scores import METRIC_NAMES, Judgement, Metric, judge, product_of
+from swerve.eval.scoring.thresholds import STEP
+from swerve.eval.traffic.traffic_world import Traffic, World
+from swerve.scenes.polyline import arc_lengths
+
+MAKING_PROGRESS, SPEED_LIMIT = "making_progress", "speed_limit_compliance"
+ROLLOUT_METRICS = (*METRIC_NAMES, MAKING_PROGRESS, SPEED_LIMIT)
+# Metres below which progress is as good as that; going back farther than that is worth nothing.
+PROGRESS_THRESHOLD: Final = 2.0
+LEAST_PROGRESS: Final = 0.2
+# A mean excess over the speed limit of so many m/s (5 mph) is worth nothing.
+OVERSPEED: Final = 2.23
+_WEIGHTS: Final = {
+    METRIC_NAMES[Metric.EGO_PROGRESS]: 5.0,
+    METRIC_NAMES[Metric.TIME_TO_COLLISION_WITHIN_BOUND]: 5.0,
+    SPEED_LIMIT: 4.0,
+    METRIC_NAMES[Metric.HISTORY_COMFORT]: 2.0,
+}
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a roll-out is worth, and why.
+
+    Attributes:
+        metrics: sub-scores by name, see `ROLLOUT_METRICS`; `speed_limit_compliance` is NaN where nobody knows a limit.
+        score: of the whole, 0 to 1.
+        reasons: what cost it something, see `reasons`.
+        progress: metres along the route.
+        expert_progress: the same of the logged driver.
+    """
+
+    metrics: Mapping[str, float]
+    score: float
+    reasons: tuple[Reason, ...]
+    progress: float
+    expert_progress: float
+
+
+def grade(course: Course, states: Float[np.ndarray, "t 11"], traffic: Traffic) -> Grade:
+    """Scores a whole roll-out.
+
+    Args:
+        course: see `build_course`.
+        states: the ego's at all steps of the course.
+        traffic: the others.
+    """
+    context = course.context
+    world = World.of(traffic, context.lights, stopped=traffic.standing)
+    judged = _with_lights_run(judge(states[None], context.stage, world, context.history), states, world)
+    experts = np.zeros_like(states)
+    experts[:, :3] = course.expert_at(np.arange(len(states)))
+    made, asked = (_progress(way, context.stage.centerline) for way in (states, experts))
+    share = progress_share(made, asked)
+    over = _overspeed(course, states)
+    metrics = dict(zip(METRIC_NAMES, judged.metrics[0].tolist(), strict=True))
+    metrics[METRIC_NAMES[Metric.EGO_PROGRESS]] = share
+    metrics[MAKING_PROGRESS] = float(share >= LEAST_PROGRESS)
+    metrics[SPEED_LIMIT] = float(np.maximum(1.0 - over.mean() / OVERSPEED, 0.0))
+    why = _reasons(judged, states, world) + _own_reasons(metrics, made, asked, over)
+    return Grade(metrics, closed_loop_score(metrics), why, made, asked)
+
+
+def closed_loop_score(metrics: Mapping[str, float]) -> float:
+    """The score of sub-scores, see the top of this module."""
+    product = float(product_of(np.array([metrics[name] for name in METRIC_NAMES]))) * metrics[MAKING_PROGRESS]
+    known = {name: weight for name, weight in _WEIGHTS.items() if not np.isnan(metrics[name])}
+    return product * sum(weight * metrics[name] for name, weight in known.items()) / sum(known.values())
+
+
+def progress_share(made: float, expert: float) -> float:
+    """EP: metres along the route over those of the logged driver."""
+    if made < -PROGRESS_THRESHOLD:
+        return 0.0
+    return min(max(made, PROGRESS_THRESHOLD) / max(expert, PROGRESS_THRESHOLD), 1.0)
+
+
+def _with_lights_run(judged: Judgement, states: Float[np.ndarray, "t 11"], world: World) -> Judgement:
+    """The judgement with lights that are run in the place of red connectors that the ego is in."""
+    outlines = world.lights.polygons
+    light = first_light_run(ego_boxes(states[None])[0], outlines.edges, outlines.starts, world.lights.active)
+    metrics = judged.metrics.copy()
+    metrics[0, Metric.TRAFFIC_LIGHT_COMPLIANCE] = float(light[0] < 0)
+    return replace(judged, metrics=metrics, light=np.array([light], np.int64))
+
+
+def _progress(states: Float[np.ndarray, "t 11"], centerline: Float[np.ndarray, "k 3"]) -> float:
+    """Metres along the centreline from the first box's centre to the last's; negative where it goes back."""
+    lengths = arc_lengths(centerline)
+    first, last = ego_boxes(states[None])[0][[0, -1], :2]
+    return float(project(centerline, lengths, *last)[0] - project(centerline, lengths, *first)[0])
+
+
+def _overspeed(course: Course, states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t"]:
+    """By how much each step is above the limit there; NaN where no lane around has one."""
+    if np.isnan(course.limits).all():
+        return np.full(len(states), np.nan)
+    surfaces = course.context.stage.surfaces
+    ground = (surfaces.edges, surfaces.starts, surfaces.corner, surfaces.cells, surfaces.covered, surfaces.cell_starts)
+    limits = limits_under(ego_boxes(states[None])[0], ground, course.limits)
+    return np.maximum(np.hypot(states[:, State.VELOCITY], states[:, State.LATERAL_VELOCITY]) - limits, 0.0)
+
+
+def _reasons(judged: Judgement, states: Float[np.ndarray, "t 11"], world: World) -> tuple[Reason, ...]:
+    """The scorer's; progress, which the judgement leaves open, has none among them."""
+    nothing = np.zeros(len(Metric), bool)
+    return reasons(Scores(judged.metrics, judged.metrics, nothing, judged, judged, states[None], (world,)), 0)
+
+
+def _own_reasons(
+    metrics: Mapping[str, float], made: float, asked: float, over: Float[np.ndarray, "t"]
+) -> tuple[Reason, ...]:
+    texts = {
+        METRIC_NAMES[Metric.EGO_PROGRESS]: f"makes {made:.1f} m along the route, the logged driver {asked:.1f} m",
+        MAKING_PROGRESS: f"makes less than {LEAST_PROGRESS:.0%} of the logged driver's {asked:.1f} m along the route",
+        SPEED_LIMIT: f"is up to {over.max():.1f} m/s too fast, {over.mean():.1f} m/s in the mean",
+    }
+    first = round(float((over > 0).argmax()) * STEP, 1)
+    found = [Reason(name, metrics[name], False, None, text) for name, text in texts.items() if metrics[name] < 1.0]
+    return tuple(replace(one, seconds=first) if one.metric == SPEED_LIMIT else one for one in found)

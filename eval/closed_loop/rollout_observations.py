@@ -1,0 +1,151 @@
+"""What a planner is told on the way: what it has driven, where to go, and, if it is privileged, how things stand."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.dataset.targets import history_of
+from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, opaque
+from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.context.scene_context import place_on_route
+from swerve.eval.context.situation import Situation
+from swerve.eval.scoring.simulate import State
+from swerve.eval.scoring.thresholds import FRAMES, HISTORY_STEP_US, STEP, STEPS_PER_FRAME
+from swerve.eval.scoring.trajectories import to_ego, to_world
+from swerve.eval.traffic.traffic_world import Traffic, red_lights
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import History, Observation
+from swerve.scenes.polyline import arc_lengths, frenet, heading_at, points_at
+from swerve.scenes.viewpoints import Command, command_of
+
+# The ego's foot point on the logged way is looked for up to so far past what it has driven: a way may cross itself.
+_SEARCH: Final = 20.0
+_LOOK_AHEAD: Final = 20.0
+
+
+@dataclass(frozen=True)
+class Past:
+    """The ego's states every 0.1 s over the 1.5 s up to the start; fields as in `History`, poses in the world."""
+
+    poses: Float[np.ndarray, "h 3"]
+    velocity: Float[np.ndarray, "h 2"]
+    acceleration: Float[np.ndarray, "h 2"]
+    yaw_rate: Float[np.ndarray, "h"]
+
+
+def past_of(course: Course) -> Past:
+    """What the ego drove before the roll-out.
+
+    Raises:
+        SwerveError: the scene covers less than 1.5 s.
+    """
+    history, valid = history_of(course.viewpoint, HISTORY_SECONDS)
+    if not valid.all():
+        raise SwerveError(f"scene {course.context.token}: has less than {HISTORY_SECONDS} s of history")
+    poses = to_world(history.poses, course.context.ego[:3])
+    return Past(poses, history.velocity, history.acceleration, history.yaw_rate)
+
+
+def observation_at(
+    course: Course, past: Past, states: Float[np.ndarray, "t 11"], step: int, situation: Situation | None
+) -> Observation:
+    """What a planner that wants no images is told at a step.
+
+    Args:
+        course: see `build_course`.
+        past: see `past_of`.
+        states: the ego's, simulated up to the step.
+        step: now.
+        situation: for privileged planners, see `situation_at`.
+    """
+    viewpoint = course.viewpoint
+    return Observation(
+        token=opaque(course.context.token),
+        time_us=course.context.start_us + step * HISTORY_STEP_US,
+        vehicle=viewpoint.vehicle,
+        history=history_at(past, states[: step + 1]),
+        command=command_at(course, states[: step + 1]),
+        privileged=situation,
+    )
+
+
+def history_at(past: Past, states: Float[np.ndarray, "k 11"]) -> History:
+    """The last 1.5 s up to the last of the states, of which the first is the start.
+
+    The bicycle knows no sliding: what is driven has no velocity to the left, and the acceleration to the left that its
+    speed and yaw rate make.
+    """
+    speed, yaw_rate = states[1:, State.VELOCITY], states[1:, State.YAW_RATE]
+    still = np.zeros_like(speed)
+    count = len(past.poses)
+    poses = np.concatenate([past.poses, states[1:, : State.HEADING + 1]])[-count:]
+    velocity = np.concatenate([past.velocity, np.column_stack([speed, still])])[-count:]
+    pull = np.column_stack([states[1:, State.ACCELERATION], speed * yaw_rate])
+    acceleration = np.concatenate([past.acceleration, pull])[-count:]
+    history = History(
+        STEP * np.arange(1 - count, 1),
+        to_ego(poses, poses[-1]),
+        velocity,
+        acceleration,
+        np.concatenate([past.yaw_rate, yaw_rate])[-count:],
+    )
+    for values in vars(history).values():
+        values.setflags(write=False)
+    return history
+
+
+def command_at(course: Course, states: Float[np.ndarray, "k 11"]) -> Command:
+    """Where the route leads: the viewpoint's command at the start, then that of the way ahead of the foot point."""
+    if len(states) == 1:
+        return course.viewpoint.command
+    way, road_map = course.way, course.viewpoint.scene.log.road_map
+    route = course.viewpoint.scene.log.route
+    if len(way) < 2:
+        return command_of(way, float(course.expert[0, 2]), road_map, route)
+    lengths = arc_lengths(way)
+    driven = float(arc_lengths(states[:, :2])[-1])
+    near = max(int(np.searchsorted(lengths, driven + _SEARCH)), 2)
+    along, _ = frenet(way[:near], states[-1:, :2])
+    heading = float(heading_at(way, along)[0])
+    reach = np.linspace(along[0], min(along[0] + _LOOK_AHEAD, lengths[-1]), 41)
+    return command_of(points_at(way, reach), heading, road_map, route)
+
+
+def situation_at(course: Course, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Situation:
+    """How things stand at a step; at the start it is the scene's own, so that it is what open loop tells.
+
+    The ego's state is what NAVSIM would know of it: velocity and acceleration as float32, neither steering nor yaw
+    rate. `human` is where the logged driver was at these times, seen from where the ego is now; where the log is over,
+    he goes straight on at his last speed.
+
+    Args:
+        course: see `build_course`.
+        traffic: the others at all steps.
+        states: the ego's, simulated up to the step.
+        step: now.
+    """
+    context, state = course.context, states[step]
+    human = _human(course, state[:3], step)
+    if step == 0:
+        return replace(context.situation, human=human if context.human is None else context.human)
+    scene = course.viewpoint.scene
+    place = place_on_route(scene.log, context.stage.surfaces, state[:3])
+    frame = step // STEPS_PER_FRAME
+    lights = red_lights(scene, course.frames[frame : frame + 1], place.route_lanes)
+    here = traffic.at(step).of(np.flatnonzero(traffic.present[step]))
+    return Situation(_told_state(state), place.stage, here, lights, place.speed_limit, human)
+
+
+def _told_state(state: Float[np.ndarray, "11"]) -> Float[np.ndarray, "11"]:
+    told = np.zeros_like(state)
+    told[:3] = state[:3]
+    pull = state[State.VELOCITY] * state[State.YAW_RATE]
+    known = [state[State.VELOCITY], state[State.LATERAL_VELOCITY], state[State.ACCELERATION], pull]
+    told[State.VELOCITY : State.STEERING] = np.array(known).astype(np.float32)
+    return told
+
+
+def _human(course: Course, ego: Float[np.ndarray, "3"], step: int) -> Float[np.ndarray, "8 3"]:
+    return to_ego(course.expert_at(step + STEPS_PER_FRAME * np.arange(1, FRAMES)), ego)

@@ -1,0 +1,75 @@
+"""A roll-out from above."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.closed_loop.rollout import Rollout
+from swerve.eval.closed_loop.rollout_views import lights_at, tracks_at_step, world_from_ego
+from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
+from swerve.eval.scoring.thresholds import STEP
+from swerve.rasterizer import Style
+from swerve.scenes import Vehicle
+from swerve.scenes.primitives import Primitives, agent_cuboids, build_dynamic
+from swerve.viz.birds_eye import BirdsEye, Color
+
+# The logged driver's way, what was driven, and the car at the picture's moment.
+_EXPERT, _DRIVEN, _CAR = (235, 235, 235), (255, 150, 60), (255, 60, 60)
+_SECOND = round(1.0 / STEP)
+_MULTIPLIED = METRIC_NAMES[: Metric.EGO_PROGRESS]
+# Metres around what is driven, and the least from the middle to an edge.
+_MARGIN, _LEAST = 15.0, 30.0
+
+
+def rollout_picture(
+    course: Course, rollout: Rollout, static: Primitives, size: int = 900
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The drive (orange, a dot each second) beside the logged driver's (white), and all boxes at its worst moment.
+
+    That is when the first thing happened that made the score 0, else the end; the car as scored is red then, and an
+    outline at each second.
+
+    Args:
+        course: see `build_course`.
+        rollout: on this course.
+        static: `build_static` of the log's map.
+        size: pixels of each side.
+    """
+    step = worst_step(rollout)
+    expert = course.expert_at(np.arange(course.steps))
+    eye = _framed(np.concatenate([rollout.states[:, :2], expert[:, :2]]), float(rollout.states[0, 2]), size)
+    style = Style.surfaces()
+    tracks = tracks_at_step(course, rollout.traffic, step)
+    moving = build_dynamic(tracks, lights_at(course, step), 0)
+    eye.primitives(static.joined(moving), style)
+    eye.sides(agent_cuboids(tracks, 0), style)
+    eye.path(expert[:, :2], _EXPERT, width=0.25, dots=_SECOND)
+    eye.path(rollout.states[:, :2], _DRIVEN, width=0.25, dots=_SECOND)
+    _cars(eye, course, rollout, step)
+    eye.scale_bar()
+    return eye.picture()
+
+
+def worst_step(rollout: Rollout) -> int:
+    """The step at which the first thing happened that made the score 0, else the last."""
+    fatal = [one for one in rollout.reasons if one.metric in _MULTIPLIED and one.value == 0.0]
+    ends = [one.seconds for one in fatal if one.seconds is not None]
+    return min(round(min(ends) / STEP), len(rollout.states) - 1) if ends else len(rollout.states) - 1
+
+
+def _framed(points: Float[np.ndarray, "n 2"], heading: float, size: int) -> BirdsEye:
+    """A picture with all points in it, the start's heading up."""
+    ahead = np.array([np.cos(heading), np.sin(heading)])
+    axes = np.stack([ahead, [-ahead[1], ahead[0]]])
+    seen = points @ axes.T
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    reach = max(float((high - low).max()) / 2 + _MARGIN, _LEAST)
+    return BirdsEye((low + high) / 2 @ axes, heading, reach, size)
+
+
+def _cars(eye: BirdsEye, course: Course, rollout: Rollout, step: int) -> None:
+    """The scored car, whichever drove."""
+    car = Vehicle.pacifica()
+    shown: list[tuple[int, Color, bool]] = [(at, _DRIVEN, False) for at in range(0, len(rollout.states), _SECOND)]
+    for at, color, filled in [*shown, (step, _CAR, True)]:
+        eye.vehicle(world_from_ego(course, rollout.states, at), car, color, filled)

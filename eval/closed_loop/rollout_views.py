@@ -1,0 +1,95 @@
+"""What there is to see on the way: the scene as it is simulated, for the planner's cameras and for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from swerve.eval.benchmark.view_renderers import Instant, LogRenderer
+from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.scoring.thresholds import STEPS_PER_FRAME
+from swerve.eval.traffic.traffic_world import Traffic
+from swerve.scenes import Camera, Tracks, TrafficLights
+from swerve.scenes.viewpoints.ground import stand_on
+
+
+@dataclass(frozen=True)
+class RolloutViews:
+    """Draws the viewpoint's cameras on the way.
+
+    Attributes:
+        renderer: of the log, of any kind of views.
+        size: width and height that images are resized to; None for the cameras' own.
+    """
+
+    renderer: LogRenderer
+    size: tuple[int, int] | None = None
+
+    def cameras(self, course: Course) -> tuple[Camera, ...]:
+        """The cameras of a course, as drawn."""
+        cameras = course.viewpoint.cameras
+        return tuple(camera.resized(*self.size) for camera in cameras) if self.size else cameras
+
+    def images(
+        self,
+        course: Course,
+        cameras: Sequence[Camera],
+        traffic: Traffic,
+        states: Float[np.ndarray, "t 11"],
+        step: int,
+    ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
+        """Colours by name of the camera, at a step of a roll-out."""
+        pose, tracks = world_from_ego(course, states, step), tracks_at_step(course, traffic, step)
+        instant = Instant(pose, tracks, lights_at(course, step), time_at(course, step))
+        images = self.renderer.draw(instant, cameras)
+        for image in images:
+            image.setflags(write=False)
+        return {camera.name: image for camera, image in zip(cameras, images, strict=True)}
+
+
+def world_from_ego(course: Course, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:
+    """The ego's pose at a step: the viewpoint's at the start, then standing on the map's ground."""
+    road_map, viewpoint = course.viewpoint.scene.log.road_map, course.viewpoint
+    if step == 0 or road_map is None:
+        return viewpoint.world_from_ego
+    return stand_on(road_map.ground, states[step, None, :2], states[step, 2:3], viewpoint.vehicle)[0]
+
+
+def tracks_at_step(course: Course, traffic: Traffic, step: int) -> Tracks:
+    """The others as they are simulated at a step, a single step of tracks.
+
+    Sizes are the log's, and so are heights above the ground, both at the half second that is nearest to the step among
+    those in which the log shows the track.
+    """
+    log = course.viewpoint.scene.log
+    row_of = {track: row for row, track in enumerate(log.tracks.ids)}
+    rows = np.array([row_of[track] for track in traffic.ids], dtype=int)
+    seen = log.tracks.of(rows).at(course.frames)
+    apart = np.abs(np.arange(len(course.frames)) - step / STEPS_PER_FRAME)
+    nearest = np.where(seen.valid, apart, np.inf).argmin(axis=1)
+    known, places = seen.positions[np.arange(len(rows)), nearest], traffic.poses[step, :, :2]
+    heights = known[:, 2]
+    if log.road_map is not None:
+        heights = heights + log.road_map.ground.at(places) - log.road_map.ground.at(known[:, :2])
+    return Tracks(
+        traffic.ids,
+        traffic.classes,
+        np.column_stack([places, heights])[:, None],
+        traffic.poses[step, :, 2:],
+        seen.sizes[np.arange(len(rows)), nearest][:, None],
+        traffic.velocities[step][:, None],
+        traffic.present[step][:, None],
+    )
+
+
+def lights_at(course: Course, step: int) -> TrafficLights:
+    """What signals show at a step: as in the scores, a half second's state holds until the next."""
+    frame = course.frames[step // STEPS_PER_FRAME]
+    return course.viewpoint.scene.log.lights.at(slice(int(frame), int(frame) + 1))
+
+
+def time_at(course: Course, step: int) -> int:
+    """Of the log at a step, microseconds; between the half seconds that are asked of the log it runs evenly."""
+    times = course.viewpoint.scene.log.times_us[course.frames]
+    return round(float(np.interp(step / STEPS_PER_FRAME, np.arange(len(times)), times)))

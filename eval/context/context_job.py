@@ -1,0 +1,238 @@
+"""The job that makes the scoring context of every sample of a training set."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rich.console import Console
+
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.manifest import Record, read_record
+from swerve.data.dataset.set_config import read_options
+from swerve.data.dataset.set_layout import read_records, record_path
+from swerve.data.dataset.shards import Sample, ShardWriter, file_digest
+from swerve.data.jobs import (
+    Failure,
+    FinishedParts,
+    Layout,
+    Made,
+    Report,
+    job_config,
+    log_names,
+    open_job,
+    run_work,
+    write_failures,
+)
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.sources.source import Source
+from swerve.data.storage.files import commit, to_json, told_where, write_atomically
+from swerve.data.stream.shard_reader import ShardReader
+from swerve.eval.context.context_file import VERSION, context_to_bytes
+from swerve.eval.context.context_store import CONTEXT, CONTEXTS, MANIFEST, REASON
+from swerve.eval.context.sample_contexts import context_of
+from swerve.scenes import Log, Scene, SwerveError, windows_of
+from swerve.scenes.compilation import announce_compilation
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare, viewpoints
+
+NOUN: Final = "contexts"
+_PACKAGES: Final = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+_LAYOUT: Final = Layout(CONTEXTS, ("failures.json", "timing.json"), dict.fromkeys(("train", "val", "test"), ".tar"))
+# Poses of a viewpoint made again may differ by rounding.
+_SLACK: Final = 1e-6
+_CHANGED: Final = "the source has changed since the set was made, or Swerve has. Make the set again"
+
+
+@dataclass(frozen=True)
+class ContextReport:
+    """How a job ended.
+
+    Attributes:
+        summary: counts over the whole store, as in contexts.json.
+        timing: of this run alone.
+        failures: logs and parts that could not be made.
+    """
+
+    summary: dict[str, Any]
+    timing: dict[str, Any]
+    failures: tuple[Failure, ...]
+
+
+def write_contexts(
+    sources: Sequence[Source],
+    dataset: Path,
+    folder: Path,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> ContextReport:
+    """Makes the context of every sample of a set, from the logs that the set was made of.
+
+    The viewpoints are made again, and must stand where the samples say. What cannot be scored is noted with the reason.
+    The folder mirrors the set: shards of the same names with the samples in the same order. A job that was stopped or
+    killed goes on where it was when it is called again.
+
+    Args:
+        sources: with all logs of the set.
+        dataset: a finished set.
+        folder: of the contexts; a new or empty one, or one of the same job.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: the set is not finished, a log of it is in no source, or the folder is not this job's or cannot be
+            written.
+    """
+    manifest, options = dataset / MANIFEST, read_options(dataset)
+    if not manifest.is_file():
+        raise SwerveError(f"{dataset}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
+    digest, records, owners = file_digest(manifest), list(read_records(dataset)), log_names(sources)
+    logs = dict.fromkeys(record.log for record in records)
+    if lost := [log for log in logs if log not in owners]:
+        raise SwerveError(f"{dataset}: its log {lost[0]} is in none of the sources. Give those that it was made of")
+    named = [(sources[owners[log]].kind, log) for log in logs]
+    with open_job(folder, job_config({"manifest": digest, "version": VERSION}, named, _PACKAGES), _LAYOUT):
+        work = ContextWork(folder, dataset, tuple(sources), owners, options)
+        outcome = run_work(work, folder, list(logs), _finished(folder, records), NOUN, workers, console)
+        with told_where(folder):
+            summary = {"version": VERSION, "manifest": digest, **_counts(folder, records, outcome.failures)}
+            write_failures(folder, outcome.failures)
+            write_atomically(folder / "timing.json", to_json(outcome.timing))
+            if not outcome.failures:
+                write_atomically(folder / CONTEXTS, to_json(summary))
+    return ContextReport(summary, outcome.timing, outcome.failures)
+
+
+@dataclass(frozen=True)
+class ContextWork:
+    """What every worker is told once.
+
+    Attributes:
+        folder: of the contexts.
+        dataset: the set.
+        sources: where logs come from.
+        owners: number of the source of each log.
+        options: that the set was made with.
+    """
+
+    folder: Path
+    dataset: Path
+    sources: tuple[Source, ...]
+    owners: dict[str, int]
+    options: AugmentOptions
+
+    def open(self, log: str, watch: Stopwatch) -> "OpenedSamples":
+        """Loads a log.
+
+        Raises:
+            SwerveError: it cannot be read.
+        """
+        announce_compilation()
+        with watch.measure("loading"):
+            loaded = self.sources[self.owners[log]].load(log)
+            options = self.options
+            scenes, _ = windows_of(loaded, options.history, options.future, options.every)
+        chunks = read_record(record_path(self.dataset, log, 0)).chunks
+        return OpenedSamples(self, loaded, scenes, prepare(loaded), chunks, ShardReader(self.dataset), watch)
+
+
+@dataclass(frozen=True)
+class OpenedSamples:
+    """A loaded log of a set.
+
+    Attributes:
+        work: what is made.
+        log: the log.
+        scenes: all of them, those of the set among them.
+        geometry: of the log.
+        chunks: parts that the set was made in.
+        reader: of the set.
+        watch: measures the stages.
+    """
+
+    work: ContextWork
+    log: Log
+    scenes: list[Scene]
+    geometry: LogGeometry
+    chunks: int
+    reader: ShardReader
+    watch: Stopwatch
+
+    def make(self, chunk: int, report: Report) -> Made:
+        """Makes the contexts of one part; their shard says that they are finished.
+
+        Raises:
+            SwerveError: the log is not as it was when the set was made.
+            OSError: the folder cannot be written.
+        """
+        record = read_record(record_path(self.work.dataset, self.log.name, chunk))
+        if not record.shard:
+            return Made(0)
+        path = self.work.folder / record.shard
+        with ShardWriter(path, record.split) as writer:
+            for number, (row, viewpoint) in enumerate(self._viewpoints(record)):
+                report(row["token"], number, number / len(record.rows))
+                self._check(record, number, viewpoint)
+                with self.watch.measure("contexts"):
+                    members = _members(viewpoint)
+                with self.watch.measure("writing"):
+                    writer.add(Sample(row["key"], record.split, members, row))
+            writer.finish()
+        commit(path)
+        return Made(len(record.rows))
+
+    def _viewpoints(self, record: Record) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
+        """The samples of a part, and their viewpoints made again."""
+        options = self.work.options
+        kinds = [ViewpointKind(view) for view in options.views]
+        scenes, held, token = {scene.token: scene for scene in self.scenes}, dict[tuple[str, int], Viewpoint](), ""
+        for row in record.rows:
+            if row["token"] != token and (scene := scenes.get(row["token"])):
+                token = scene.token
+                with self.watch.measure("viewpoints"):
+                    made, _ = viewpoints(scene, kinds, options.viewpoints, options.seed, self.geometry)
+                held = {(viewpoint.kind.value, viewpoint.index): viewpoint for viewpoint in made}
+            viewpoint = held.get((row["kind"], row["index"]))
+            if row["token"] != token or viewpoint is None:
+                raise SwerveError(f"sample {row['key']} does not come out of the log any more: {_CHANGED}")
+            yield row, viewpoint
+
+    def _check(self, record: Record, number: int, viewpoint: Viewpoint) -> None:
+        """The viewpoint stands where the sample says."""
+        stored = self.reader.sample(record.shard, number, record.rows[number]["key"])
+        pose = np.array(json.loads(stored.read("json"))["world_from_ego"])
+        if np.abs(pose - viewpoint.world_from_ego).max() > _SLACK:
+            raise SwerveError(f"sample {stored.key} stands elsewhere in the log now: {_CHANGED}")
+
+
+def _members(viewpoint: Viewpoint) -> dict[str, bytes]:
+    """The context, or why there is none."""
+    try:
+        return {CONTEXT: context_to_bytes(context_of(viewpoint))}
+    except SwerveError as error:
+        return {REASON: str(error).encode()}
+
+
+def _finished(folder: Path, records: Sequence[Record]) -> FinishedParts:
+    """Parts whose shard is there, or that have no sample."""
+    finished = dict[str, tuple[set[int], int]]()
+    for record in records:
+        done, _ = finished.setdefault(record.log, (set(), record.chunks))
+        if not record.shard or (folder / record.shard).is_file():
+            done.add(record.chunk)
+    return finished
+
+
+def _counts(folder: Path, records: Sequence[Record], failures: Sequence[Failure]) -> dict[str, Any]:
+    """How many samples can be scored and how many cannot, by kind; nothing of what failed."""
+    reader, scored, unscored, size = ShardReader(folder), Counter[str](), Counter[str](), 0
+    for record in records:
+        if not record.shard or not (folder / record.shard).is_file():
+            continue
+        size += (folder / record.shard).stat().st_size
+        for number, row in enumerate(record.rows):
+            has = CONTEXT in reader.sample(record.shard, number, row["key"]).members
+            (scored if has else unscored)[row["kind"]] += 1
+    return {"scored": dict(scored), "unscored": dict(unscored), "failures": len(failures), "bytes": size}

@@ -1,0 +1,80 @@
+"""Contexts of the samples of a training set, found by where a sample comes from."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from swerve.data.dataset.shards import file_digest
+from swerve.data.stream.batch import Provenance
+from swerve.data.stream.shard_reader import ShardReader, StoredSample
+from swerve.eval.context.context_file import VERSION, context_from_bytes
+from swerve.eval.context.scene_context import Context
+from swerve.scenes import SwerveError
+
+CONTEXTS: Final = "contexts.json"
+MANIFEST: Final = "manifest.parquet"
+# A sample has one of these members.
+CONTEXT, REASON = "context.npz", "reason.txt"
+
+
+class ContextStore:
+    """Reads what `write_contexts` wrote. It keeps nothing but where things are, and may be used by many threads.
+
+    Args:
+        folder: of the store.
+        dataset: the set that it belongs to.
+
+    Raises:
+        SwerveError: the store is not finished, of another version, or of another set.
+    """
+
+    def __init__(self, folder: Path | str, dataset: Path | str) -> None:
+        self.folder = Path(folder)
+        self.info = _info(self.folder / CONTEXTS)
+        if self.info["manifest"] != file_digest(Path(dataset) / MANIFEST):
+            raise SwerveError(f"{folder}: these contexts are of another set than {dataset}. Make them for this one")
+        self._reader = ShardReader(self.folder)
+
+    def context(self, provenance: Provenance) -> Context | None:
+        """The context of a sample; None if it cannot be scored.
+
+        Raises:
+            SwerveError: the store is damaged.
+        """
+        stored = self._stored(provenance)
+        if CONTEXT not in stored.members:
+            return None
+        return context_from_bytes(stored.read(CONTEXT), f"{stored.path}: {stored.key}")
+
+    def contexts(self, provenances: Sequence[Provenance], threads: int = 1) -> list[Context | None]:
+        """The contexts of a batch's samples, several read at the same time.
+
+        Raises:
+            SwerveError: the store is damaged.
+        """
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(self.context, provenances))
+
+    def reason(self, provenance: Provenance) -> str | None:
+        """Why a sample cannot be scored; None if it can.
+
+        Raises:
+            SwerveError: the store is damaged.
+        """
+        stored = self._stored(provenance)
+        return stored.read(REASON).decode() if REASON in stored.members else None
+
+    def _stored(self, provenance: Provenance) -> StoredSample:
+        return self._reader.sample(provenance.shard, provenance.number, provenance.key)
+
+
+def _info(path: Path) -> dict[str, Any]:
+    """The content of contexts.json."""
+    if not path.is_file():
+        raise SwerveError(f"{path.parent}: no {CONTEXTS}: not finished contexts. Run `swerve contexts` to its end")
+    info = json.loads(path.read_bytes())
+    if info["version"] != VERSION:
+        raise SwerveError(f"{path.parent}: contexts of version {info['version']}, this is {VERSION}. Make them again")
+    return info

@@ -1,0 +1,316 @@
+"""What PDM-Closed would do: the reference that NAVSIM compares progress with, and a planner by its options.
+
+Fifteen proposals (five speeds along the centreline and 1 m to either side of it) follow an intelligent driver model
+among objects that keep their velocity. They are simulated and scored; the best, unrolled to 5 s, is the reference.
+One such proposal alone is the IDM planner.
+Quirks of the original that change numbers are kept, and named where they are (reference: Dauner et al., "Parting with
+misconceptions about learning-based vehicle motion planning", 2023).
+"""
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import shapely
+from jaxtyping import Bool, Float, Int
+
+from swerve.eval.context.map_polygons import pack
+from swerve.eval.context.pdm_closed_kernels import along_path, corridor_hits, project_point, unroll
+from swerve.eval.context.planar_geometry_kernels import box_edges
+from swerve.eval.context.situation import Situation
+from swerve.eval.scoring.score_kernels import ego_boxes
+from swerve.eval.scoring.simulate import simulate
+from swerve.eval.scoring.sub_scores import Metric, compared_progress, judge, pdm_score
+from swerve.eval.scoring.thresholds import (
+    DEFAULT_SPEED_LIMIT,
+    FORECAST_LIMITS,
+    FORECAST_RADIUS,
+    FORECAST_STEPS,
+    HALF_WIDTH,
+    IDM_ACCELERATION,
+    IDM_DECELERATION,
+    IDM_GAP,
+    IDM_HEADWAY,
+    LATERAL_OFFSETS,
+    REFERENCE_STEPS,
+    SPEED_SHARES,
+    STEP,
+    STEPS,
+)
+from swerve.eval.traffic.track_kernels import touching
+from swerve.eval.traffic.traffic_world import ROAD_USERS, RedLights, Traffic, World
+from swerve.scenes import SwerveError
+from swerve.scenes.polyline import arc_lengths
+from swerve.scenes.transforms import wrap_angle
+
+
+@dataclass(frozen=True)
+class IdmDriver:
+    """Parameters of the intelligent driver model (Treiber et al., 2000); the default is PDM-Closed's.
+
+    Attributes:
+        headway: seconds to the leader.
+        gap: metres to the leader when both stand.
+        acceleration: largest, m/s2.
+        deceleration: comfortable and largest, m/s2; positive.
+
+    Raises:
+        SwerveError: one is not finite, negative, or an acceleration is zero.
+    """
+
+    headway: float = IDM_HEADWAY
+    gap: float = IDM_GAP
+    acceleration: float = IDM_ACCELERATION
+    deceleration: float = IDM_DECELERATION
+
+    def __post_init__(self) -> None:
+        least = min(self.headway, self.gap, self.acceleration, self.deceleration)
+        if not np.isfinite(astuple(self)).all() or least < 0 or not min(self.acceleration, self.deceleration) > 0:
+            raise SwerveError(f"{self}: all must be 0 or more, the accelerations more than 0")
+
+
+@dataclass(frozen=True)
+class PdmOptions:
+    """What PDM-Closed tries; the default is NAVSIM's reference.
+
+    Attributes:
+        speed_shares: target speeds of the proposals, as shares of the speed limit.
+        lateral_offsets: metres left of the centreline.
+        default_speed_limit: where the lane has none, m/s.
+        driver: how all proposals drive.
+
+    Raises:
+        SwerveError: there is no proposal, or a speed is not above 0.
+    """
+
+    speed_shares: tuple[float, ...] = SPEED_SHARES
+    lateral_offsets: tuple[float, ...] = LATERAL_OFFSETS
+    default_speed_limit: float = DEFAULT_SPEED_LIMIT
+    driver: IdmDriver = IdmDriver()
+
+    def __post_init__(self) -> None:
+        if not self.speed_shares or not self.lateral_offsets:
+            raise SwerveError("PDM-Closed needs at least one speed and one lateral offset")
+        speeds = (*self.speed_shares, self.default_speed_limit)
+        if not np.isfinite((*speeds, *self.lateral_offsets)).all() or not min(speeds) > 0:
+            raise SwerveError(f"PDM-Closed: speeds {speeds} must be above 0, and these and the offsets finite")
+
+
+@dataclass(frozen=True)
+class _Obstacles:
+    """Objects, then red lights, at forecast samples 0.2 s apart.
+
+    Attributes:
+        boxes: of the objects.
+        speeds: of the objects, m/s.
+        headings: of the objects' boxes.
+        light_edges: outlines of the lights' connectors.
+        light_starts: see Polygons.
+        light_centers: their centroids.
+        ignored: objects, then lights, that the ego overlaps now.
+    """
+
+    boxes: Float[np.ndarray, "s m 6"]
+    speeds: Float[np.ndarray, "m"]
+    headings: Float[np.ndarray, "m"]
+    light_edges: Float[np.ndarray, "e 4"]
+    light_starts: Int[np.ndarray, "l1"]
+    light_centers: Float[np.ndarray, "l 2"]
+    ignored: Bool[np.ndarray, "o"]
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A centreline or a line beside it: (x, y, unwrapped heading), arc lengths, and the corridor that must be free."""
+
+    points: Float[np.ndarray, "k 3"]
+    lengths: Float[np.ndarray, "k"]
+    start: float
+    corridor: Float[np.ndarray, "e 4"]
+
+
+@dataclass(frozen=True)
+class _Rollout:
+    """Proposals of one path: arc lengths, speeds and leaders (arc length, speed, rear length) over 51 steps."""
+
+    along: Float[np.ndarray, "q t"]
+    speeds: Float[np.ndarray, "q t"]
+    leaders: Float[np.ndarray, "q t 3"]
+
+
+def reference_trajectory(situation: Situation, options: PdmOptions | None = None) -> Float[np.ndarray, "51 3"]:
+    """World poses (x, y, heading) of the rear axle at 0, 0.1, ..., 5 s; None for NAVSIM's options."""
+    options = options or PdmOptions()
+    obstacles, world = _obstacles(situation)
+    limit = situation.speed_limit or options.default_speed_limit
+    targets = limit * np.array(options.speed_shares)
+    reach = limit * max(1.0, *options.speed_shares)
+    paths = [_path(situation, offset, reach) for offset in options.lateral_offsets]
+    rollouts = [_start(path, situation.ego, len(targets)) for path in paths]
+    for path, rollout in zip(paths, rollouts, strict=True):
+        _unroll(path, rollout, targets, options.driver, obstacles, 1, STEPS)
+    proposals = np.concatenate(
+        [
+            along_path(path.points, path.lengths, roll.along[:, :STEPS])
+            for path, roll in zip(paths, rollouts, strict=True)
+        ]
+    )
+    row, column = divmod(_best(proposals, situation, world), len(targets))
+    path, one = paths[row], slice(column, column + 1)
+    alone = _Rollout(rollouts[row].along[one], rollouts[row].speeds[one], rollouts[row].leaders[one])
+    _unroll(path, alone, targets[one], options.driver, obstacles, STEPS, REFERENCE_STEPS)
+    return along_path(path.points, path.lengths, alone.along)[0]
+
+
+def idm_trajectory(
+    situation: Situation, target: float, offset: float = 0.0, driver: IdmDriver | None = None
+) -> Float[np.ndarray, "51 3"]:
+    """One proposal of PDM-Closed, not scored: world poses of the rear axle at 0, 0.1, ..., 5 s.
+
+    The first pose is the ego's foot point on the path, as in PDM-Closed, and not where the ego is.
+
+    Args:
+        situation: the moment.
+        target: speed on a free road, m/s, above 0.
+        offset: metres left of the centreline.
+        driver: PDM-Closed's if None.
+    """
+    obstacles, _ = _obstacles(situation)
+    path = _path(situation, offset, max(target, situation.speed_limit or DEFAULT_SPEED_LIMIT))
+    rollout = _start(path, situation.ego, 1)
+    _unroll(path, rollout, np.array([target]), driver or IdmDriver(), obstacles, 1, REFERENCE_STEPS)
+    return along_path(path.points, path.lengths, rollout.along)[0]
+
+
+def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, world: World) -> int:
+    """Index of the proposal of highest score (the first of equals)."""
+    judged = judge(simulate(situation.ego, proposals), situation.stage, world, None)
+    metrics = judged.metrics.copy()
+    best = (judged.progress * judged.product).max()
+    metrics[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
+    return int(np.argmax(pdm_score(metrics)))
+
+
+def _path(situation: Situation, offset: float, speed: float) -> _Path:
+    """The line `offset` metres left of the centreline, whose corridor is as long as `speed` drives in 5 s.
+
+    Its headings stay the centreline's, as in the original.
+    """
+    points = situation.stage.centerline.copy()
+    points[:, 0] += offset * np.cos(points[:, 2] + np.pi / 2)
+    points[:, 1] += offset * np.sin(points[:, 2] + np.pi / 2)
+    points[:, 2] = np.unwrap(points[:, 2])
+    lengths = arc_lengths(points)
+    start = project_point(points, lengths, situation.ego[0], situation.ego[1])
+    # The corridor begins at the first vertex ahead, not at the ego, as in the original.
+    ahead = (start <= lengths) & (lengths <= start + speed * STEP * (REFERENCE_STEPS - 1))
+    return _Path(points, lengths, start, _corridor(points[ahead, :2]))
+
+
+def _corridor(line: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "e 4"]:
+    """Edges of the line's surroundings within half the ego's width; none for less than two points."""
+    if len(line) < 2:
+        return np.zeros((0, 4))
+    shape = shapely.LineString(line).buffer(HALF_WIDTH, cap_style="square")
+    parts = [part for part in shapely.get_parts(shape) if not part.is_empty]
+    rings = [np.array(ring.coords)[:-1] for part in parts for ring in (part.exterior, *part.interiors)]
+    return pack([tuple(rings)]).edges
+
+
+def _start(path: _Path, ego: Float[np.ndarray, "11"], count: int) -> _Rollout:
+    rollout = _Rollout(
+        np.zeros((count, REFERENCE_STEPS)), np.zeros((count, REFERENCE_STEPS)), np.zeros((count, REFERENCE_STEPS, 3))
+    )
+    rollout.along[:, 0], rollout.speeds[:, 0] = path.start, ego[3]
+    return rollout
+
+
+def _unroll(
+    path: _Path,
+    rollout: _Rollout,
+    targets: Float[np.ndarray, "q"],
+    driver: IdmDriver,
+    obstacles: _Obstacles,
+    first: int,
+    end: int,
+) -> None:
+    """Fills the rollout's steps first..end-1."""
+    lights = (obstacles.light_edges, obstacles.light_starts, obstacles.light_centers)
+    hits = corridor_hits(path.corridor, obstacles.boxes, lights, obstacles.ignored)
+    agents = (obstacles.boxes, obstacles.speeds, obstacles.headings)
+    state = (rollout.along, rollout.speeds, rollout.leaders)
+    model = tuple(float(value) for value in astuple(driver))
+    unroll(path.points, path.lengths, state, targets, model, agents, lights, hits, first, end)
+
+
+def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
+    """The forecast, for unrolling and for scoring. Red lights stay red."""
+    forecast, lights = _forecast(situation.traffic, situation.ego), _lights_now(situation.lights)
+    ego_box, boxes = _ego_box(situation.ego), forecast.boxes
+    touched = touching(ego_box, boxes[0], forecast.present[0])
+    shapes = [
+        shapely.Polygon(lights.polygons.edges[first:last, :2])
+        for first, last in zip(lights.polygons.starts, lights.polygons.starts[1:], strict=False)
+    ]
+    ego_shape = shapely.Polygon(box_edges(ego_box)[:, :2])
+    # A red light counts as touched only where the ego stands wholly within its connector.
+    within = np.array([ego_shape.within(shape) for shape in shapes], dtype=bool)
+    obstacles = _Obstacles(
+        boxes[::FORECAST_STEPS],
+        np.hypot(forecast.velocities[0, :, 0], forecast.velocities[0, :, 1]),
+        forecast.poses[0, :, 2],
+        lights.polygons.edges,
+        lights.polygons.starts,
+        np.array([[shape.centroid.x, shape.centroid.y] for shape in shapes]).reshape(-1, 2),
+        np.concatenate([touched, within]),
+    )
+    return obstacles, World.of(forecast.until(STEPS), lights, touched)
+
+
+def _lights_now(lights: RedLights) -> RedLights:
+    """The lights that are red now, for good."""
+    on = np.flatnonzero(lights.active[0]) if len(lights.lane_ids) else np.zeros(0, int)
+    return RedLights(
+        tuple(lights.lane_ids[row] for row in on), lights.polygons.of(on), np.ones((REFERENCE_STEPS, len(on)), bool)
+    )
+
+
+def _ego_box(ego: Float[np.ndarray, "11"]) -> Float[np.ndarray, "6"]:
+    return ego_boxes(ego[None, None])[0, 0]
+
+
+def _forecast(traffic: Traffic, ego: Float[np.ndarray, "11"]) -> Traffic:
+    """The objects near the ego with constant velocity along their boxes' axes, over 51 steps.
+
+    Steps go in pairs that share one forecast. At most 50 vehicles, 25 pedestrians, 10 bicycles and 50 static objects
+    are seen, the nearest of each.
+    """
+    near = traffic.of(_nearest(traffic, ego))
+    heading, velocity = near.poses[0, :, 2], near.velocities[0]
+    speed = np.hypot(velocity[:, 0], velocity[:, 1])
+    backwards = np.abs(wrap_angle(np.arctan2(velocity[:, 1], velocity[:, 0]) - heading)) >= np.pi / 2
+    signed = np.where(near.road_users, np.where(backwards, -speed, speed), 0.0)
+    way = (signed * np.array([np.cos(heading), np.sin(heading)])).T
+    times = np.arange(REFERENCE_STEPS) // FORECAST_STEPS * FORECAST_STEPS * STEP
+    poses = np.repeat(near.poses[:1], REFERENCE_STEPS, axis=0)
+    poses[..., :2] += times[:, None, None] * way
+    return Traffic(
+        near.ids,
+        near.classes,
+        poses,
+        np.repeat(near.velocities[:1], REFERENCE_STEPS, axis=0),
+        near.sizes,
+        np.ones((REFERENCE_STEPS, len(near.ids)), bool),
+    )
+
+
+def _nearest(traffic: Traffic, ego: Float[np.ndarray, "11"]) -> Int[np.ndarray, "k"]:
+    """Rows of the objects that are seen: static ones, then vehicles, pedestrians, bicycles, each by distance."""
+    distance = np.linalg.norm(traffic.poses[0, :, :2] - _ego_box(ego)[:2], axis=1)
+    seen = traffic.present[0] & (distance <= FORECAST_RADIUS)
+    groups = [("static", ~traffic.road_users)]
+    groups += [(kind.name.lower(), traffic.classes == kind) for kind in ROAD_USERS]
+    rows = []
+    for name, member in groups:
+        candidates = np.flatnonzero(seen & member)
+        rows.append(candidates[np.argsort(distance[candidates], kind="stable")][: FORECAST_LIMITS[name]])
+    return np.concatenate(rows)

@@ -1,0 +1,228 @@
+"""Everything about a scene that does not depend on the trajectories to be scored, built once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from swerve.eval.context.map_polygons import Layer, Surfaces, surfaces_around
+from swerve.eval.context.pdm_closed import reference_trajectory
+from swerve.eval.context.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
+from swerve.eval.context.situation import Situation
+from swerve.eval.scoring.comfort import history_states
+from swerve.eval.scoring.sub_scores import Stage
+from swerve.eval.scoring.thresholds import (
+    AXLE_TO_CENTER,
+    FRAMES,
+    HALF_LENGTH,
+    HALF_WIDTH,
+    HISTORY_FRAMES,
+    MAP_RADIUS,
+    REFERENCE_STEPS,
+    STEPS,
+    STEPS_PER_FRAME,
+)
+from swerve.eval.traffic.agent_paths import Rails, lane_graph_rails, rails_of
+from swerve.eval.traffic.traffic_world import RedLights, Traffic, frames_of, logged_traffic, red_lights
+from swerve.scenes import Log, RoadMap, Scene, SwerveError
+from swerve.scenes.compilation import announce_compilation
+from swerve.scenes.transforms import relative_poses
+
+
+@dataclass(frozen=True)
+class Context:
+    """A scene, ready to score trajectories in. World coordinates are the log's.
+
+    Attributes:
+        token: name of the scene.
+        log: name of its log.
+        follow_up: whether it is a second-stage scene; those have no human to compare with.
+        start_us: the moment now.
+        ego: state of the ego now, columns as in simulate.State.
+        history: the ego's states every 0.1 s before now, same columns.
+        human: what the driver did: poses relative to now at 0.5, 1, ..., 4 s; None in follow-up scenes.
+        stage: the map around the ego, with the centreline of the route.
+        route_lanes: lanes of the corrected route.
+        traffic: the log's tracks at 10 Hz.
+        long_traffic: the same up to 5 s, as far as the log goes; PDMS looks at it.
+        lights: red lights on the logged route at 10 Hz.
+        rails: vehicles on lanes, for NAVSIM's reactive traffic.
+        graph_rails: the same for reactive traffic that follows the lane graph.
+        reference: what PDM-Closed would do: world poses at 0, 0.1, ..., 5 s.
+        traffic_now: all tracks of this moment.
+        lights_now: red lights on the corrected route at this moment.
+        speed_limit: of the ego's lane, m/s; None where unknown.
+    """
+
+    token: str
+    log: str
+    follow_up: bool
+    start_us: int
+    ego: Float[np.ndarray, "11"]
+    history: Float[np.ndarray, "h 11"]
+    human: Float[np.ndarray, "8 3"] | None
+    stage: Stage
+    route_lanes: tuple[str, ...]
+    traffic: Traffic
+    long_traffic: Traffic
+    lights: RedLights
+    rails: Rails
+    graph_rails: Rails
+    reference: Float[np.ndarray, "51 3"]
+    traffic_now: Traffic
+    lights_now: RedLights
+    speed_limit: float | None
+
+    @property
+    def situation(self) -> Situation:
+        """What a planner that sees perfectly is told; in follow-up scenes nobody knows of a human."""
+        return Situation(self.ego, self.stage, self.traffic_now, self.lights_now, self.speed_limit, self.human)
+
+    @property
+    def ego_box(self) -> Float[np.ndarray, "6"]:
+        """The ego's box now, see geometry_kernels."""
+        return ego_box_at(self.ego[:3])
+
+
+def build_context(
+    scene: Scene,
+    token: str | None = None,
+    follow_up: bool = False,
+    steps: int = STEPS,
+    radius: float = MAP_RADIUS,
+) -> Context:
+    """The context of a scene.
+
+    Args:
+        scene: needs 1.5 s of history, 4 s (or `steps`) of future, a map with lane groups, and a route.
+        token: its name; the scene's own if None.
+        follow_up: whether it is a second-stage scene.
+        steps: of the traffic, the lights and the rails: 41, or for roll-outs 5 n + 1 of them, n not below 8.
+        radius: of the map around the ego, metres. NAVSIM's scores are those of 100.
+
+    Raises:
+        SwerveError: the scene lacks one of these.
+    """
+    announce_compilation()
+    token = token or scene.token
+    past, future = frames_of(scene, 1, 1 - HISTORY_FRAMES), frames_of(scene, (steps - 1) // STEPS_PER_FRAME + 1)
+    road_map = _require(scene, token, future)
+    ego = _ego_state(scene)
+    box = ego_box_at(ego[:3])
+    place = place_on_route(scene.log, surfaces_around(road_map, box[:2], radius), ego[:3])
+    stage, route_lanes = place.stage, place.route_lanes
+    traffic = logged_traffic(scene, future, steps)
+    lights = red_lights(scene, future, lanes_of(road_map, scene.log.route), steps)
+    current = logged_traffic(scene, future[:1]), red_lights(scene, future[:1], route_lanes)
+    situation = Situation(ego, stage, *current, place.speed_limit)
+    history = scene.log.ego.at(past)
+    poses = np.column_stack([history.positions[:, :2], history.headings])
+    times = scene.log.times_us[past]
+    return Context(
+        token=token,
+        log=scene.log.name,
+        follow_up=follow_up,
+        start_us=int(times[-1]),
+        ego=ego,
+        history=history_states(times, poses, history.acceleration.astype(np.float32).astype(np.float64)),
+        human=None if follow_up else _human(scene),
+        stage=stage,
+        route_lanes=route_lanes,
+        traffic=traffic,
+        long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
+        lights=lights,
+        rails=rails_of(road_map, traffic, _seen_now(scene, traffic), box),
+        graph_rails=lane_graph_rails(scene, road_map, traffic, future),
+        reference=reference_trajectory(situation),
+        traffic_now=current[0],
+        lights_now=current[1],
+        speed_limit=place.speed_limit,
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pose is on the route.
+
+    Attributes:
+        stage: the map, with the centreline of the route from here on.
+        route_lanes: lanes of the route as corrected from here.
+        speed_limit: of the lane that the ego is taken to be on, m/s; None where unknown.
+    """
+
+    stage: Stage
+    route_lanes: tuple[str, ...]
+    speed_limit: float | None
+
+
+def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -> Place:
+    """The route as it is driven on from a pose.
+
+    Args:
+        log: with a map.
+        surfaces: the map around the pose.
+        pose: of the rear axle (x, y, heading), world.
+
+    Raises:
+        SwerveError: no lane group of the log's route is in the map.
+    """
+    road_map, where = log.road_map, EgoBox(pose, ego_box_at(pose))
+    if road_map is None:
+        raise SwerveError(f"log {log.name} has no map")
+    route = corrected_route(road_map, log.route, where)
+    lanes = lanes_of(road_map, route)
+    if not lanes:
+        raise SwerveError(f"log {log.name}: no lane group of the route is in the map")
+    start = starting_lane(road_map, lanes, surfaces.ids, where)
+    on_route = np.isin(surfaces.ids, lanes) & np.isin(surfaces.layers, (Layer.LANE, Layer.LANE_CONNECTOR))
+    stage = Stage(surfaces, on_route, centerline_from(road_map, start, route, lanes))
+    return Place(stage, lanes, start.speed_limit)
+
+
+def _longer(scene: Scene) -> Int[np.ndarray, "f"]:
+    """The log's steps at 0, 0.5, ..., 5 s from now, as far as it goes."""
+    frames = frames_of(scene, FRAMES + 2)
+    return frames[frames < len(scene.log.times_us)]
+
+
+def _seen_now(scene: Scene, traffic: Traffic) -> Bool[np.ndarray, "m"]:
+    tracks = scene.log.tracks
+    now = {track for track, valid in zip(tracks.ids, tracks.valid[:, scene.now], strict=True) if valid}
+    return np.array([track in now for track in traffic.ids], dtype=bool)
+
+
+def ego_box_at(pose: Float[np.ndarray, "3"]) -> Float[np.ndarray, "6"]:
+    """The box of the scored car whose rear axle has the pose (x, y, heading)."""
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    center = (pose[0] + AXLE_TO_CENTER * cos, pose[1] + AXLE_TO_CENTER * sin)
+    return np.array([*center, cos, sin, HALF_LENGTH, HALF_WIDTH])
+
+
+def _require(scene: Scene, token: str, future: Int[np.ndarray, "f"]) -> RoadMap:
+    """The scene's map.
+
+    Raises:
+        SwerveError: the scene cannot be evaluated.
+    """
+    where, steps = f"scene {token} of log {scene.log.name}", len(scene.log.times_us)
+    first, last = frames_of(scene, 1, 1 - HISTORY_FRAMES)[0], future[-1]
+    if first < 0 or last >= steps:
+        seconds = f"1.5 s before now and {0.5 * (len(future) - 1):g} s after it"
+        raise SwerveError(f"{where}: needs {seconds}, steps {first}..{last}; the log has 0..{steps - 1}")
+    if scene.log.road_map is None or not scene.log.road_map.lane_groups:
+        raise SwerveError(f"{where}: scoring needs a map with lane groups, this log has none")
+    return scene.log.road_map
+
+
+def _ego_state(scene: Scene) -> Float[np.ndarray, "11"]:
+    """NAVSIM keeps velocity and acceleration as float32, and knows neither steering nor yaw rate."""
+    ego, now = scene.log.ego, scene.now
+    state = np.zeros(11)
+    state[:2], state[2] = ego.positions[now, :2], ego.headings[now]
+    state[3:5], state[5:7] = ego.velocity[now].astype(np.float32), ego.acceleration[now].astype(np.float32)
+    return state
+
+
+def _human(scene: Scene) -> Float[np.ndarray, "8 3"]:
+    poses = scene.log.ego.world_from_ego
+    return relative_poses(poses[scene.now], poses[frames_of(scene, FRAMES, 1)])

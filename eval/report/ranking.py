@@ -1,0 +1,133 @@
+"""How planners stand: scores, their intervals, and the cases that cost the most."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from jaxtyping import Float
+
+from swerve.eval.benchmark.evaluate.results import Results
+from swerve.eval.benchmark.evaluate.view_differences import SCORE, bootstrap, case_scores
+from swerve.eval.scoring.aggregate import COLUMNS, Group, Table, Weighting, weigh
+from swerve.eval.scoring.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a planner is worth on a benchmark.
+
+    Attributes:
+        label: the planner's.
+        table: its scores, weighed.
+        cases: score of each case, in the order of the groups.
+        interval: 2.5 % and 97.5 % quantiles of the score, over cases drawn anew.
+        failures: frames without a plan.
+        frames: all frames.
+    """
+
+    label: str
+    table: Table
+    cases: Float[np.ndarray, "g"]
+    interval: tuple[float, float]
+    failures: int
+    frames: int
+
+    @property
+    def score(self) -> float:
+        """The combined score."""
+        return self.table.score
+
+    @property
+    def effective(self) -> float:
+        """How many follow-up scenes count per frame of the first stage: the median."""
+        return float(np.median(self.table.effective))
+
+    def worst(self, count: int) -> list[int]:
+        """Rows of the groups with the lowest scores, the lowest first; among equals the first."""
+        return [int(row) for row in np.argsort(self.cases, kind="stable")[:count]]
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """What one planner did in one frame.
+
+    Attributes:
+        token: of the frame.
+        follow_up: whether it belongs to the second stage.
+        chain: 0 for the frames of now, 1 for those 0.5 s before.
+        values: columns as in `COLUMNS`.
+        weight: of a follow-up frame within its chain; 1 in the first stage.
+        start: rear axle (x, y, heading), world.
+        end: where the plan is after 4 s (x, y), world; where the planner failed, the start.
+        plan: planned poses (x, y, heading) in the ego frame; empty where the planner failed.
+        interval: seconds between them; NaN where the planner failed.
+        error: why it failed; empty where it did not.
+        reasons: why the plan scored what it did.
+    """
+
+    token: str
+    follow_up: bool
+    chain: int
+    values: Float[np.ndarray, "10"]
+    weight: float
+    start: Float[np.ndarray, "3"]
+    end: Float[np.ndarray, "2"]
+    plan: Float[np.ndarray, "k 3"]
+    interval: float
+    error: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def score(self) -> float:
+        """EPDMS of this frame."""
+        return float(self.values[SCORE])
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no plan."""
+        return not len(self.plan)
+
+
+def standings(results: Results, weighting: Weighting) -> list[Standing]:
+    """All planners, the best first."""
+    found = [_standing(results, label, weighting) for label in results.planners]
+    return sorted(found, key=lambda standing: -standing.score)
+
+
+def case_rows(results: Results, planner: str, group: Group) -> tuple[FrameRow, ...]:
+    """What a planner did in a case, in the order of the group's tokens."""
+    table = results.of(planner).filter(pc.field("case") == group.now)
+    rows = {row["token"]: _frame_row(row) for row in table.to_pylist()}
+    return tuple(rows[token] for token in group.tokens)
+
+
+def chain_scores(rows: tuple[FrameRow, ...]) -> Float[np.ndarray, "2 2"]:
+    """By chain (now, before): score of the first stage, and weighted score of the second."""
+    scores, weights = (np.array(column) for column in zip(*((row.score, row.weight) for row in rows), strict=True))
+    weights, followed = weights[2:].reshape(-1, 2), scores[2:].reshape(-1, 2)
+    return np.stack([scores[:2], (weights * followed).sum(axis=0) / weights.sum(axis=0)], axis=1)
+
+
+def _standing(results: Results, label: str, weighting: Weighting) -> Standing:
+    table = weigh(results.scores(label), results.groups, weighting)
+    cases = case_scores(table, results.groups)
+    failed = results.of(label)["failed"].to_numpy(zero_copy_only=False)
+    return Standing(label, table, cases, bootstrap(cases), int(failed.sum()), len(failed))
+
+
+def _frame_row(row: dict[str, Any]) -> FrameRow:
+    values = [row[name] for name in COLUMNS]
+    return FrameRow(
+        token=row["token"],
+        follow_up=row["stage"] == 2,
+        chain=int(row["chain"] == "before"),
+        values=np.array([np.nan if value is None else value for value in values]),
+        weight=row["weight"],
+        start=np.array([row["start_x"], row["start_y"], row["start_heading"]]),
+        end=np.array([row["end_x"], row["end_y"]]),
+        plan=np.array(row["plan"], dtype=float).reshape(-1, 3),
+        interval=float("nan") if row["plan_interval"] is None else row["plan_interval"],
+        error=row["error"],
+        reasons=tuple(Reason(**reason) for reason in row["reasons"]),
+    )

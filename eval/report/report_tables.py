@@ -1,0 +1,205 @@
+"""The leaderboard, sub-scores and the head of a report, as HTML."""
+
+import html
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from swerve.eval.benchmark.evaluate.results import Results
+from swerve.eval.benchmark.evaluate.view_differences import Difference
+from swerve.eval.report.ranking import SCORE, Standing
+from swerve.eval.report.sentences import FACTORS, LONG, SHORT
+from swerve.viz.svg import histogram
+
+_BINS = np.linspace(0.0, 1.0, 11)
+
+
+def head(title: str, results: Results) -> str:
+    """What was evaluated: counts, and what the scores stand on."""
+    logs = len(set(results.table["log"].filter(np.equal(results.table["stage"].to_numpy(), 1)).to_pylist()))
+    pairs = [len(group.follow_ups) for group in results.groups]
+    counts = (
+        f"{len(results.planners)} planner{'s' * (len(results.planners) > 1)} on {len(pairs)} cases from {logs} "
+        f"log{'s' * (logs > 1)}: {2 * len(pairs)} frames of the first stage, {2 * sum(pairs)} follow-up frames "
+        f"({_range(pairs)} pairs a case)."
+    )
+    facts = "".join(
+        f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_said(value))}</dd></div>"
+        for name, value in results.substrate.items()
+        if not isinstance(value, Mapping) or name in ("packages", "benchmark")
+    )
+    stamp = html.escape(json.dumps(results.substrate, indent=1, ensure_ascii=False))
+    return (
+        f'<h1>{html.escape(title)}</h1><p>{counts}</p><dl class="substrate">{facts}</dl>'
+        f"<details><summary>Everything the scores stand on</summary><pre>{stamp}</pre></details>"
+    )
+
+
+def leaderboard(standings: Sequence[Standing], anchors: Mapping[str, str]) -> str:
+    """All planners side by side, the best first.
+
+    Args:
+        standings: in order.
+        anchors: where on the page each planner's own part begins, by label.
+    """
+    rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(standings, 1))
+    return (
+        "<h2>Leaderboard</h2><p>The score is the mean over cases of stage one times weighted stage two. The line over "
+        "a bar is the 95 % interval if the cases were drawn anew. Of each sub-score, the upper bar is stage one, the "
+        f'lower bar stage two.</p><ol class="board">{rows}</ol>'
+    )
+
+
+def sub_scores(standing: Standing) -> str:
+    """Every sub-score of one planner by its long name, both stages."""
+    rows = []
+    for column, name in enumerate(LONG):
+        kind = "factor" if column < FACTORS else "weighted"
+        values = standing.table.stage_one[column], standing.table.stage_two[column]
+        bars = "".join(
+            f'<span class="pair">{_bar(value, stage)}<b>{value:.3f}</b></span>' for stage, value in _staged(values)
+        )
+        rows.append(f'<li class="{kind}"><span class="name">{name} <abbr>{SHORT[column]}</abbr></span>{bars}</li>')
+    return (
+        f'<div><ul class="subscores">{"".join(rows)}</ul><p class="note">Left stage one, right stage two. '
+        "The first four multiply the score; the others "
+        "are averaged, progress and time to collision with weight 5, the rest with 2.</p></div>"
+    )
+
+
+def distribution(standing: Standing) -> str:
+    """How the cases' scores are distributed, and in numbers."""
+    low, middle, high = np.quantile(standing.cases, [0.25, 0.5, 0.75])
+    lost = int((standing.cases == 0.0).sum())
+    return (
+        f"{histogram(standing.cases, _BINS, 'score of a case')}"
+        f'<p class="note">{len(standing.cases)} cases; half lie between {low:.2f} and {high:.2f}, median {middle:.2f}; '
+        f"{lost} score 0.</p>"
+    )
+
+
+def view_differences(found: Sequence[Difference]) -> str:
+    """What planners gain when they see other views; nothing where none saw two kinds."""
+    if not found:
+        return ""
+    cells = "".join(f"<th>{name}</th>" for name in SHORT)
+    rows = "".join(_difference_rows(one) for one in found)
+    return (
+        "<h2>Between views</h2><p>What a planner's scores gain, times 100, when it sees the first kind of views rather "
+        "than the other, on the same cases. The interval (95 %) is over cases drawn anew.</p>"
+        '<table class="differences"><tr><th>planner</th><th>views</th><th></th><th>score</th>'
+        f"{cells}</tr>{rows}</table>"
+    )
+
+
+def _difference_rows(one: Difference) -> str:
+    low, high = (f"{100 * value:+.2f}" for value in one.interval)
+    kinds = f"{html.escape(one.after)} − {html.escape(one.before)}"
+    first = (
+        f"<tr><th>{html.escape(one.planner)}</th><td>{kinds}</td><td>both stages</td>"
+        f'<td><b>{100 * one.score:+.2f}</b> [{low}, {high}]</td><td colspan="{len(SHORT)}"></td></tr>'
+    )
+    stages = []
+    for name, values in (("stage one", one.stage_one), ("stage two", one.stage_two)):
+        cells = "".join(f"<td>{100 * value:+.1f}</td>" for value in (values[SCORE], *values[:SCORE]))
+        stages.append(f"<tr><td></td><td></td><td>{name}</td>{cells}</tr>")
+    return first + "".join(stages)
+
+
+def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
+    """What the numbers mean, and what they do not.
+
+    Args:
+        rejections: a row for each start point that the benchmark tried and did not use, with its `reason`.
+        scenes: a row for each frame, with what its splat views miss as `unfit`.
+    """
+    counts = Counter(rejections["reason"].to_pylist()).most_common()
+    told = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
+    return (
+        '<h2>How to read this</h2><div class="notes">'
+        "<p><b>Two stages.</b> A plan is simulated for 4 s (tracking controller and bicycle) and scored: stage one. "
+        "The benchmark holds follow-up frames that start around where the human was after those 4 s. The planner "
+        "plans there too, and each follow-up counts by how close its start lies to where the first plan ended: stage "
+        "two. A case is the product, averaged over two frames half a second apart.</p>"
+        "<p><b>Follow-ups that count</b> is 1 / (sum of squared weights): 1 means that a single one decides. "
+        "With the weighting navsim-exact, all count the same where a plan ends farther than about 1.9 m from every "
+        "start; the weighting stable has no such jump.</p>"
+        "<p><b>Forgiven.</b> In stage one, a sub-score that the human driver fails as well counts as 1. A planner that "
+        "raises an error, or gives no plan that can be driven, gets 0 in that frame.</p>"
+        f"<p><b>Rejected.</b> Start points that the benchmark tried and did not use: {told or 'none'}.</p>"
+        f"{_flagged(scenes)}"
+        "<p><b>Intervals</b> tell how much the score depends on which cases were drawn. They say nothing of the "
+        "benchmark's own limits: the others drive by a simple policy, follow-up frames are made and not recorded, and "
+        "scores with different lines at the top of this page must not be compared. See docs/evaluate.md, "
+        "docs/benchmark.md and docs/scores.md.</p></div>"
+    )
+
+
+def _flagged(scenes: pa.Table) -> str:
+    """How many frames have splat views that the gate finds unfit, and why."""
+    # Benchmarks that were built before there were splat views lack the column.
+    missed = [text for text in scenes["unfit"].to_pylist() if text] if "unfit" in scenes.column_names else []
+    if not missed:
+        return ""
+    counts = Counter(name for text in missed for name in text.split(",")).most_common()
+    told = ", ".join(f"{count} {html.escape(name.replace('_', ' '))}" for name, count in counts)
+    return (
+        f"<p><b>Unfit splat views.</b> {len(missed)} of {len(scenes)} frames have a splat view that misses a threshold "
+        f"of the gate (docs/splat_quality.md): {told}.</p>"
+    )
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Mapping) and "name" in value:
+        return str(value["name"])
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+    return str(value)
+
+
+def _row(rank: int, standing: Standing, anchor: str) -> str:
+    table = standing.table
+    low, high = standing.interval
+    subs = "".join(_sub(standing, column) for column in range(len(SHORT)))
+    failures = f"{standing.failures} of {standing.frames}"
+    facts = (
+        ("stage one", f"{table.stage_one[SCORE]:.3f}"),
+        ("stage two", f"{table.stage_two[SCORE]:.3f}"),
+        ("failures", failures if standing.failures else "none"),
+        ("follow-ups that count, median", f"{standing.effective:.1f}"),
+    )
+    told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    return (
+        f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(standing.label)}</a>'
+        f'<div class="score"><b>{standing.score:.3f}</b>{_bar(standing.score, "all", standing.interval)}'
+        f"<small>{low:.3f} – {high:.3f}</small></div>"
+        f'<dl class="facts">{told}</dl><div class="subs">{subs}</div></li>'
+    )
+
+
+def _sub(standing: Standing, column: int) -> str:
+    values = standing.table.stage_one[column], standing.table.stage_two[column]
+    title = f"{LONG[column]}: stage one {values[0]:.3f}, stage two {values[1]:.3f}"
+    bars = "".join(_bar(value, stage) for stage, value in _staged(values))
+    return f'<div class="sub" title="{title}"><span>{SHORT[column]}</span>{bars}</div>'
+
+
+def _staged(values: tuple[float, float]) -> tuple[tuple[str, float], tuple[str, float]]:
+    return ("one", float(values[0])), ("two", float(values[1]))
+
+
+def _bar(value: float, kind: str, interval: tuple[float, float] | None = None) -> str:
+    """A bar of a share of its place's width."""
+    line = ""
+    if interval is not None:
+        low, high = (100 * float(np.clip(end, 0.0, 1.0)) for end in interval)
+        line = f'<i class="interval" style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
+    return f'<span class="bar {kind}"><i style="width:{100 * float(np.clip(value, 0.0, 1.0)):.1f}%"></i>{line}</span>'

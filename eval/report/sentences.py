@@ -1,0 +1,107 @@
+"""What happened, in sentences."""
+
+import html
+
+import numpy as np
+
+from swerve.eval.report.replay import Event, Replay
+from swerve.eval.scoring.aggregate import COLUMNS
+from swerve.eval.scoring.thresholds import (
+    EXTENDED_COMFORT_WEIGHT,
+    HISTORY_COMFORT_WEIGHT,
+    LANE_KEEPING_WEIGHT,
+    PROGRESS_WEIGHT,
+    STEP,
+    TTC_WEIGHT,
+)
+
+# Short and long names of the sub-scores, in the order of `COLUMNS`.
+SHORT = ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "EC")
+LONG = (
+    "No at-fault collision",
+    "Drivable area",
+    "Driving direction",
+    "Traffic lights",
+    "Ego progress",
+    "Time to collision",
+    "Lane keeping",
+    "Comfort",
+    "Comfort between frames",
+)
+FACTORS = 4
+_WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
+# What is said of it begins with the corner; of all others, with what the car does.
+_OF_A_CORNER = "drivable_area_compliance"
+_UNSTEADY = "plans another motion than in the other frame of the pair, half a second apart"
+
+
+def verdict(replay: Replay) -> str:
+    """One sentence on a frame, as plain text: its score, and what cost the most."""
+    row = replay.row
+    if row.failed:
+        return f"The planner failed: {_last_line(row.error)}. The frame counts as 0."
+    factors = [event for event in replay.events if _column(event) < FACTORS and not event.reason.forgiven]
+    if any(event.reason.value == 0.0 for event in factors):
+        worst = min((event for event in factors if event.reason.value == 0.0), key=_when)
+        return f"Scores 0: {when(worst)}{worst.text}."
+    losses = np.array(_WEIGHTS) * (1.0 - np.nan_to_num(row.values[FACTORS : FACTORS + len(_WEIGHTS)], nan=1.0))
+    if factors:
+        cause = f"{when(factors[0])}{factors[0].text}"
+    elif losses.max() <= 0.0:
+        return f"Scores {row.score:.2f}: nothing went wrong."
+    else:
+        cause = _told(replay, FACTORS + int(losses.argmax()))
+    return f"Scores {row.score:.2f}; what costs the most: {cause}."
+
+
+def sentences(replay: Replay) -> str:
+    """A list of everything that cost something, as HTML. Numbers are those in the picture."""
+    if replay.row.failed:
+        return f'<pre class="error">{html.escape(replay.row.error)}</pre>'
+    numbers = {id(event): number for number, event in replay.numbered.items()}
+    items = [_item(event, numbers.get(id(event))) for event in replay.events]
+    if replay.row.values[COLUMNS.index("two_frame_extended_comfort")] < 1.0:
+        items.append(_line("", 8, 0.0, f"it {_UNSTEADY}.", ""))
+    return f'<ul class="reasons">{"".join(items)}</ul>' if items else ""
+
+
+def when(event: Event) -> str:
+    """When it happened and to what, before the rest of a sentence."""
+    subject = "its" if event.reason.metric == _OF_A_CORNER else "it"
+    return f"{subject} " if event.step is None else f"after {event.step * STEP:.1f} s {subject} "
+
+
+def _item(event: Event, number: int | None) -> str:
+    reason = event.reason
+    seen = "" if number is None else f'<b class="badge">{number}</b>'
+    forgiven = " The human driver fails here too: forgiven, it counts as 1." if reason.forgiven else ""
+    return _line(seen, _column(event), reason.value, f"{when(event)}{event.text}.", forgiven)
+
+
+def _line(badge: str, column: int, value: float, content: str, note: str) -> str:
+    content = content[0].upper() + content[1:]
+    return (
+        f"<li>{badge or '<b></b>'}<span><em>{LONG[column]} {value:.2f}</em> "
+        f"{html.escape(content)}<i>{html.escape(note)}</i></span></li>"
+    )
+
+
+def _told(replay: Replay, column: int) -> str:
+    """What happened to a sub-score."""
+    for event in replay.events:
+        if _column(event) == column:
+            return when(event) + event.text
+    return f"it {_UNSTEADY}"
+
+
+def _column(event: Event) -> int:
+    return COLUMNS.index(event.reason.metric)
+
+
+def _when(event: Event) -> float:
+    return float("inf") if event.step is None else float(event.step)
+
+
+def _last_line(error: str) -> str:
+    lines = error.strip().splitlines()
+    return (lines[-1] if lines else "no reason given").rstrip(".")

@@ -1,0 +1,168 @@
+"""A case that went badly, as pictures and sentences."""
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.report.follow_up_chart import follow_up_chart
+from swerve.eval.report.ranking import FrameRow, chain_scores
+from swerve.eval.report.replay import Replay
+from swerve.eval.report.scene_pictures import HUMAN, OTHERS, PATH, PLAN, STATIC, WRONG, from_above, swatch, weight_color
+from swerve.eval.report.sentences import sentences, verdict
+from swerve.scenes import Camera, ObjectClass
+from swerve.scenes.primitives import Primitives
+from swerve.viz.html_page import picture_url
+
+_CHAINS = ("now", "0.5 s before")
+_WIDTH = 480
+# What captions say of views, by kind.
+_LABELS = {"raster": ", raster", "photo": ", photograph (drawn, a stand-in)", "splat": ", splats"}
+
+
+def shown_frames(rows: Sequence[FrameRow]) -> tuple[FrameRow, FrameRow]:
+    """The two frames that tell the most of a case.
+
+    They are the first stage of the chain that scores less, and the follow-up in that chain that costs the most: weight
+    times what it lacks.
+
+    Args:
+        rows: the case's, in the order of the group's tokens.
+    """
+    chain = int(chain_scores(tuple(rows)).prod(axis=1).argmin())
+    followed = [row for row in rows if row.follow_up and row.chain == chain]
+    return rows[chain], max(followed, key=lambda row: row.weight * (1.0 - row.score))
+
+
+def case_story(
+    number: int,
+    case: Case,
+    rows: Sequence[FrameRow],
+    replays: tuple[Replay, Replay],
+    static: Primitives,
+    cameras: Sequence[str] | None,
+) -> str:
+    """One case of one planner.
+
+    Args:
+        number: its place among the worst, from 1 on.
+        case: the case.
+        rows: what the planner did in it, in the order of the group's tokens.
+        replays: of the frames of `shown_frames`.
+        static: the map.
+        cameras: names of the cameras that the planner asked for; None for all.
+    """
+    first, follow = replays
+    chain = first.row.chain
+    followed = [row for row in rows if row.follow_up and row.chain == chain]
+    moment = case.group.now.removeprefix(case.log).strip("-")
+    return (
+        f'<article class="case"><h3>{number}. {html.escape(case.log)} <small>{html.escape(moment)}</small></h3>'
+        f'{_sum(rows, chain)}<div class="frames">'
+        f"{_frame('Stage one', case, first, static, followed, cameras)}"
+        f"{_frame(f'Follow-up that costs the most: weight {follow.row.weight:.2f}', case, follow, static, (), cameras)}"
+        f'</div>{legend()}<figure class="chart">{follow_up_chart(first, followed, follow.row.token)}'
+        f"<figcaption>{_chart_text(first.row, followed)}</figcaption></figure></article>"
+    )
+
+
+def legend() -> str:
+    """What the colours and lines in the pictures from above mean."""
+    entries = (
+        ("dashes", HUMAN, "the human's way"),
+        ("dots", PLAN, "the plan, every pose"),
+        ("line", PATH, "the simulated car; boxes now, after 2 s and 4 s"),
+        ("box", OTHERS[ObjectClass.VEHICLE], "vehicle"),
+        ("outline", OTHERS[ObjectClass.VEHICLE], "the same after 2 s and 4 s"),
+        ("box", OTHERS[ObjectClass.PEDESTRIAN], "pedestrian"),
+        ("box", OTHERS[ObjectClass.BICYCLE], "bicycle"),
+        ("box", STATIC, "other things"),
+        ("area", WRONG, "red light"),
+        ("ring", WRONG, "where it went wrong"),
+        ("ring", weight_color(0.5), "follow-up start, bright: more weight"),
+    )
+    items = "".join(f"<li>{swatch(kind, color)}{html.escape(name)}</li>" for kind, color, name in entries)
+    return f'<ul class="legend">{items}</ul>'
+
+
+def camera_views(case: Case, frame: Frame, names: Sequence[str] | None, most: int = 3) -> str:
+    """What the planner saw: the cameras that look ahead the most, from left to right; below, other kinds of views.
+
+    Args:
+        case: where images come from.
+        frame: the scene.
+        names: cameras that the planner asked for; None for all.
+        most: how many are shown.
+    """
+    if names is not None and not len(names):
+        return '<p class="note">This planner asks for no camera.</p>'
+    cameras = () if case.views is None else case.views.cameras(frame)
+    chosen = _front([camera for camera in cameras if names is None or camera.name in names], most)
+    if case.views is None or not chosen:
+        return '<p class="note">The benchmark has no camera views.</p>'
+    rows = []
+    for kind, views in case.kinds.items():
+        images, label = views.images(frame, [camera.name for camera in chosen]), _LABELS.get(kind, "")
+        seen = ", which it saw" if case.beside and kind == case.kind else ""
+        figures = (_view(f"{camera.name}{label}{seen}", images[camera.name]) for camera in chosen)
+        rows.append(f'<div class="views">{"".join(figures)}</div>')
+    return "".join(rows)
+
+
+def _front(cameras: Sequence[Camera], most: int) -> list[Camera]:
+    """Those that look ahead the most, from left to right."""
+    ahead = sorted(cameras, key=lambda camera: -camera.ego_from_camera[0, 2])[:most]
+    return sorted(ahead, key=lambda camera: -np.arctan2(camera.ego_from_camera[1, 2], camera.ego_from_camera[0, 2]))
+
+
+def _view(name: str, image: UInt8[np.ndarray, "h w 3"]) -> str:
+    height = round(image.shape[0] * _WIDTH / image.shape[1])
+    small = np.asarray(Image.fromarray(image).resize((_WIDTH, height), Image.Resampling.LANCZOS))
+    label = html.escape(name)
+    return (
+        f'<figure><img src="{picture_url(small, quality=75)}" width="{_WIDTH}" height="{height}" alt="{label}">'
+        f"<figcaption>{label}</figcaption></figure>"
+    )
+
+
+def _sum(rows: Sequence[FrameRow], shown: int) -> str:
+    """How the case's score comes about."""
+    parts = chain_scores(tuple(rows))
+    terms = [
+        f"<span{' class=shown' if chain == shown else ''}>{name}: {one:.2f} × {two:.2f} = <b>{one * two:.2f}</b></span>"
+        for chain, (name, (one, two)) in enumerate(zip(_CHAINS, parts.tolist(), strict=True))
+    ]
+    return (
+        f'<p class="sum"><b class="total">{parts.prod(axis=1).mean():.3f}</b> '
+        f"stage one × follow-ups: {' '.join(terms)} The pictures show the frame {_CHAINS[shown]}.</p>"
+    )
+
+
+def _chart_text(first: FrameRow, followed: Sequence[FrameRow]) -> str:
+    weights = np.array([row.weight for row in followed])
+    distance = np.hypot(*(np.stack([row.start[:2] for row in followed]) - first.end).T).min()
+    where = "The planner failed: what counts is where it stood," if first.failed else "The plan (green cross) ends"
+    where = f"{where} {distance:.1f} m from the nearest start."
+    alike = " So all weigh the same." if len(weights) > 1 and np.ptp(weights) < 1e-9 else ""
+    return (
+        f"Follow-up starts in colours of their weights; the numbers are the scores there. {where}{alike} "
+        "The ringed one is the follow-up above. White cross: the human after 4 s. Across is stretched."
+    )
+
+
+def _frame(
+    title: str,
+    case: Case,
+    replay: Replay,
+    static: Primitives,
+    followed: Sequence[FrameRow],
+    cameras: Sequence[str] | None,
+) -> str:
+    return (
+        f'<section class="frame"><h4>{title}</h4><p class="verdict">{html.escape(verdict(replay))}</p>'
+        f'<figure class="above">{from_above(replay, static, followed)}</figure>{sentences(replay)}'
+        f"{camera_views(case, replay.frame, cameras)}</section>"
+    )

@@ -1,0 +1,1 @@
+"""NAVSIM's scores: simulation of trajectories, sub-scores, aggregation."""

@@ -1,0 +1,263 @@
+"""From the scores of frames to one number: single-stage averages, and the two-stage score of pseudo-simulation.
+
+`navsim-exact` weighs follow-up scenes as NAVSIM ships it, the fall back to uniform weights included: it strikes as
+soon as the plan ends 1.92 m from the nearest follow-up scene. `stable` normalises the same kernel in the log domain, so
+that weights always follow the distances, and reports how many scenes really count.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from swerve.eval.scoring.comfort import extended_comfort
+from swerve.eval.scoring.score import epdms
+from swerve.eval.scoring.sub_scores import METRIC_NAMES
+from swerve.eval.scoring.thresholds import EXTENDED_MAX_INTERVAL, PROXIMITY_VARIANCE, STEP, UNIFORM_BELOW
+from swerve.scenes import SwerveError
+
+Weighting = Literal["navsim-exact", "stable"]
+COLUMNS = (*METRIC_NAMES, "two_frame_extended_comfort", "score")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Scored frames, one chosen trajectory each.
+
+    Attributes:
+        tokens: unique names.
+        logs: names of their logs.
+        times_us: their moments.
+        metrics: filtered sub-scores, columns as in Metric.
+        states: simulated states.
+        starts: where each begins (rear axle, world).
+        ends: where the trajectory as planned (not as simulated) ends (rear axle, world).
+    """
+
+    tokens: tuple[str, ...]
+    logs: tuple[str, ...]
+    times_us: Int[np.ndarray, "n"]
+    metrics: Float[np.ndarray, "n 8"]
+    states: Float[np.ndarray, "n t 11"]
+    starts: Float[np.ndarray, "n 2"]
+    ends: Float[np.ndarray, "n 2"]
+
+    def rows(self, tokens: Sequence[str]) -> Int[np.ndarray, "k"]:
+        """Rows of the given tokens.
+
+        Raises:
+            SwerveError: a token was not scored, or its scores are not finite; it names them.
+        """
+        rows = _rows_of(self.tokens, tokens)
+        invalid = [self.tokens[row] for row in rows if not np.isfinite(self.metrics[row]).all()]
+        if invalid:
+            raise SwerveError(_complaint(invalid, "have sub-scores that are not finite"))
+        return rows
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """All that weighing needs of scored frames.
+
+    Attributes:
+        tokens: unique names.
+        values: columns as in `COLUMNS`.
+        starts: where each begins (rear axle, world).
+        ends: where the trajectory as planned (not as simulated) ends (rear axle, world).
+    """
+
+    tokens: tuple[str, ...]
+    values: Float[np.ndarray, "n 10"]
+    starts: Float[np.ndarray, "n 2"]
+    ends: Float[np.ndarray, "n 2"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A stage-one frame, the frame 0.5 s before it, and the pairs of follow-up scenes of both."""
+
+    now: str
+    before: str
+    follow_ups: tuple[tuple[str, str], ...]
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """All tokens, stage one first."""
+        return tuple(token for pair in self.pairs for token in pair)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Frames 0.5 s apart, stage one first."""
+        return ((self.now, self.before), *self.follow_ups)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Aggregated scores; values are columns as in `COLUMNS`.
+
+    Attributes:
+        tokens: the frames, in the order of their first use.
+        values: per frame; extended comfort is NaN where there is no frame to compare with.
+        weights: of each frame within its set.
+        stage_one: mean of the first stage.
+        stage_two: mean of the second stage; NaN in a single-stage table.
+        combined: mean over groups of stage one times weighted stage two; in a single-stage table, stage_one.
+        effective: per group and chain (now, before), how many follow-up scenes count: 1 / sum of squared weights.
+    """
+
+    tokens: tuple[str, ...]
+    values: Float[np.ndarray, "n 10"]
+    weights: Float[np.ndarray, "n"]
+    stage_one: Float[np.ndarray, "10"]
+    stage_two: Float[np.ndarray, "10"]
+    combined: Float[np.ndarray, "10"]
+    effective: Float[np.ndarray, "g 2"]
+
+    @property
+    def score(self) -> float:
+        """The result: extended_pdm_score_combined, or average_all_frames."""
+        return float(self.combined[COLUMNS.index("score")])
+
+
+def two_stage(frames: Frames, groups: Sequence[Group], weighting: Weighting = "navsim-exact") -> Table:
+    """The two-stage score.
+
+    Raises:
+        SwerveError: frames are missing, used twice or not finite, or a pair is not 0 to 0.55 s apart; it names them.
+    """
+    return weigh(pair_scores(frames, groups), groups, weighting)
+
+
+def pair_scores(frames: Frames, groups: Sequence[Group]) -> FrameScores:
+    """Scores of the groups' frames, with extended comfort between the two of each pair.
+
+    Raises:
+        SwerveError: see `two_stage`.
+    """
+    tokens = _tokens_of(groups)
+    chosen = frames_at(frames, frames.rows(tokens))
+    row = {token: index for index, token in enumerate(tokens)}
+    comfort = np.full(len(tokens), np.nan)
+    for pair in (pair for group in groups for pair in group.pairs):
+        both = [row[token] for token in pair]
+        comfort[both] = _pair_comfort(chosen, *both)
+    return FrameScores(chosen.tokens, _values(chosen, comfort), chosen.starts, chosen.ends)
+
+
+def weigh(scores: FrameScores, groups: Sequence[Group], weighting: Weighting = "navsim-exact") -> Table:
+    """The two-stage score of frames that are scored already.
+
+    Raises:
+        SwerveError: frames are missing or used twice; it names them.
+    """
+    tokens = _tokens_of(groups)
+    rows = dict(zip(tokens, _rows_of(scores.tokens, tokens), strict=True))
+    weights, parts, effective = np.ones(len(scores.tokens)), [], np.zeros((len(groups), 2))
+    for index, group in enumerate(groups):
+        for chain, start in enumerate((group.now, group.before)):
+            follow = [rows[pair[chain]] for pair in group.follow_ups]
+            here = proximity_weights(scores.ends[rows[start]], scores.starts[follow], weighting)
+            parts.append((scores.values[rows[start]], here @ scores.values[follow] / here.sum()))
+            weights[follow], effective[index, chain] = here, 1.0 / (here**2).sum()
+    one, two = (np.array([part[stage] for part in parts]) for stage in (0, 1))
+    combined, order = (one * two).mean(axis=0), list(rows.values())
+    values, means = scores.values[order], (one.mean(axis=0), two.mean(axis=0))
+    return Table(tuple(tokens), values, weights[order], *means, combined, effective)
+
+
+def one_stage(frames: Frames) -> Table:
+    """Averages over single frames; extended comfort compares each with the frame at most 0.55 s before it, if any.
+
+    Raises:
+        SwerveError: a frame's scores are not finite, or there are none.
+    """
+    if not frames.tokens:
+        raise SwerveError("no frames to aggregate")
+    chosen = frames_at(frames, frames.rows(frames.tokens))
+    comfort = np.full(len(chosen.tokens), np.nan)
+    for now, before in neighbours(chosen):
+        comfort[now] = _pair_comfort(chosen, now, before)
+    values = _values(chosen, comfort)
+    known = np.isfinite(values)
+    sums, counts = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
+    mean = np.divide(sums, counts, out=np.full(len(COLUMNS), np.nan), where=counts > 0)
+    nothing = np.full(len(COLUMNS), np.nan)
+    return Table(chosen.tokens, values, np.ones(len(values)), mean, nothing, mean, np.zeros((0, 2)))
+
+
+def neighbours(frames: Frames) -> list[tuple[int, int]]:
+    """Pairs (now, before) of rows: consecutive frames of a log that are at most 0.55 s apart."""
+    order = sorted(range(len(frames.tokens)), key=lambda row: (frames.logs[row], frames.times_us[row]))
+    pairs = zip(order[1:], order, strict=False)
+    limit = EXTENDED_MAX_INTERVAL * 1e6
+    return [
+        (now, before)
+        for now, before in pairs
+        if frames.logs[now] == frames.logs[before] and 0 < frames.times_us[now] - frames.times_us[before] <= limit
+    ]
+
+
+def proximity_weights(
+    end: Float[np.ndarray, "2"], starts: Float[np.ndarray, "k 2"], weighting: Weighting
+) -> Float[np.ndarray, "k"]:
+    """Gaussian weights of follow-up scenes by the distance of their starts from the end of the first-stage plan."""
+    logs = -((starts - end) ** 2).sum(axis=1) / (2.0 * PROXIMITY_VARIANCE)
+    if weighting == "stable":
+        weights = np.exp(logs - logs.max())
+        return weights / weights.sum()
+    weights = np.exp(logs)
+    total = weights.sum()
+    if not total > UNIFORM_BELOW:
+        return np.full(len(starts), 1.0 / len(starts))
+    return weights / total
+
+
+def frames_at(frames: Frames, rows: Int[np.ndarray, "k"]) -> Frames:
+    """The given rows alone."""
+    return Frames(
+        tuple(frames.tokens[row] for row in rows),
+        tuple(frames.logs[row] for row in rows),
+        frames.times_us[rows],
+        frames.metrics[rows],
+        frames.states[rows],
+        frames.starts[rows],
+        frames.ends[rows],
+    )
+
+
+def _tokens_of(groups: Sequence[Group]) -> list[str]:
+    tokens = [token for group in groups for token in group.tokens]
+    repeated = sorted(token for token, count in Counter(tokens).items() if count > 1)
+    if repeated or not tokens:
+        raise SwerveError(_complaint(repeated, "are used more than once") if repeated else "no groups to aggregate")
+    return tokens
+
+
+def _rows_of(known: Sequence[str], wanted: Sequence[str]) -> Int[np.ndarray, "k"]:
+    row = {token: index for index, token in enumerate(known)}
+    if missing := [token for token in wanted if token not in row]:
+        raise SwerveError(_complaint(missing, "have no scores"))
+    return np.array([row[token] for token in wanted], dtype=int)
+
+
+def _values(frames: Frames, comfort: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 10"]:
+    return np.column_stack([frames.metrics, comfort, epdms(frames.metrics, comfort)])
+
+
+def _pair_comfort(frames: Frames, now: int, before: int) -> float:
+    seconds = (frames.times_us[now] - frames.times_us[before]) * 1e-6
+    if not 0.0 < seconds < EXTENDED_MAX_INTERVAL + 1e-9:
+        raise SwerveError(
+            f"frames {frames.tokens[before]} and {frames.tokens[now]} are {seconds:.3f} s apart: extended comfort "
+            f"needs more than 0 and at most {EXTENDED_MAX_INTERVAL} s"
+        )
+    steps = round(seconds / STEP)
+    return float(extended_comfort(frames.states[now][None], frames.states[before][None], steps)[0])
+
+
+def _complaint(tokens: Sequence[str], problem: str) -> str:
+    shown = ", ".join(tokens[:10]) + (", ..." if len(tokens) > 10 else "")
+    return f"{len(tokens)} frames {problem}: {shown}"

@@ -1,0 +1,43 @@
+"""One chosen trajectory for each of many scenes: contexts, scores, and the rows that aggregation wants."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.context.scene_context import Context
+from swerve.eval.scoring.aggregate import Frames
+from swerve.eval.scoring.score import score
+from swerve.eval.scoring.trajectories import planned_end
+from swerve.eval.traffic.policies import Policy
+from swerve.scenes import SwerveError
+
+
+def score_frames(
+    contexts: Sequence[Context], trajectories: Mapping[str, Float[np.ndarray, "k 3"]], policy: Policy
+) -> Frames:
+    """Scores each scene's trajectory.
+
+    Args:
+        contexts: the scenes.
+        trajectories: poses relative to now, every 0.5 s, by token.
+        policy: how the others drive.
+
+    Raises:
+        SwerveError: scenes without a trajectory; it names them.
+    """
+    missing = [context.token for context in contexts if context.token not in trajectories]
+    if missing:
+        raise SwerveError(f"{len(missing)} scenes have no trajectory: {', '.join(missing[:10])}")
+    poses = [trajectories[context.token] for context in contexts]
+    scored = [score(context, pose[None], policy=policy) for context, pose in zip(contexts, poses, strict=True)]
+    ends = [planned_end(pose, context.ego[:3]) for context, pose in zip(contexts, poses, strict=True)]
+    return Frames(
+        tokens=tuple(context.token for context in contexts),
+        logs=tuple(context.log for context in contexts),
+        times_us=np.array([context.start_us for context in contexts], np.int64),
+        metrics=np.concatenate([one.metrics for one in scored]),
+        states=np.concatenate([one.states for one in scored]),
+        starts=np.array([context.ego[:2] for context in contexts]),
+        ends=np.array(ends),
+    )

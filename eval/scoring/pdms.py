@@ -1,0 +1,75 @@
+"""PDMS, the score of NAVSIM v1.1: NC * DAC * (5 EP + 5 TTC + 2 C) / 12.
+
+It differs from EPDMS in more than its formula: time to collision looks at all 41 steps, which takes 0.9 s more of the
+log; comfort is judged without history, on the rear axle's accelerations; progress is compared after multiplying.
+Written from reference/navsim.md, section (e); there are no golden values to compare with.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.context.scene_context import Context
+from swerve.eval.scoring.comfort import comfort_bounds_kept_v1
+from swerve.eval.scoring.score import simulate_all
+from swerve.eval.scoring.sub_scores import Judgement, Metric, judge
+from swerve.eval.scoring.thresholds import PROGRESS_FLOOR, PROGRESS_WEIGHT, TTC_WEIGHT, V1_COMFORT_WEIGHT
+from swerve.eval.traffic.traffic_world import World, without_contacts
+
+
+@dataclass(frozen=True)
+class PdmsScores:
+    """PDMS of n trajectories, and what it is made of.
+
+    Attributes:
+        no_at_fault_collisions: 0, 0.5 or 1.
+        drivable_area_compliance: 0 or 1.
+        ego_progress: 0 to 1.
+        time_to_collision_within_bound: 0 or 1.
+        comfort: 0 or 1.
+        judgement: what caused them; its progress, TTC and comfort metrics are those of the log's longer replay.
+    """
+
+    no_at_fault_collisions: Float[np.ndarray, "n"]
+    drivable_area_compliance: Float[np.ndarray, "n"]
+    ego_progress: Float[np.ndarray, "n"]
+    time_to_collision_within_bound: Float[np.ndarray, "n"]
+    comfort: Float[np.ndarray, "n"]
+    judgement: Judgement
+
+    @property
+    def score(self) -> Float[np.ndarray, "n"]:
+        """PDMS."""
+        weighted = PROGRESS_WEIGHT * self.ego_progress + TTC_WEIGHT * self.time_to_collision_within_bound
+        weighted = weighted + V1_COMFORT_WEIGHT * self.comfort
+        total = PROGRESS_WEIGHT + TTC_WEIGHT + V1_COMFORT_WEIGHT
+        return self.no_at_fault_collisions * self.drivable_area_compliance * weighted / total
+
+
+def pdms(context: Context, trajectories: Float[np.ndarray, "n k 3"]) -> PdmsScores:
+    """PDMS of each trajectory, compared with the PDM-Closed reference alone; the log is replayed.
+
+    Args:
+        context: the scene.
+        trajectories: rear-axle poses (x, y, heading) relative to now, every 0.5 s to 4 s.
+
+    Raises:
+        SwerveError: see `score`.
+    """
+    reference, states = simulate_all(context, trajectories)
+    world = World.of(without_contacts(context.long_traffic, context.ego_box), context.lights)
+    judged = judge(np.concatenate([reference, states]), context.stage, world, None)
+    product = judged.metrics[:, Metric.NO_AT_FAULT_COLLISIONS] * judged.metrics[:, Metric.DRIVABLE_AREA_COMPLIANCE]
+    made = judged.progress * product
+    best = np.maximum(made[0], made[1:])
+    share = np.where(best > PROGRESS_FLOOR, made[1:] / np.maximum(best, PROGRESS_FLOOR), product[1:] > 0)
+    own = judged.of(np.arange(1, len(states) + 1))
+    return PdmsScores(
+        own.metrics[:, Metric.NO_AT_FAULT_COLLISIONS],
+        own.metrics[:, Metric.DRIVABLE_AREA_COMPLIANCE],
+        share.astype(float),
+        own.metrics[:, Metric.TIME_TO_COLLISION_WITHIN_BOUND],
+        comfort_bounds_kept_v1(states).all(axis=1).astype(float),
+        own,
+    )

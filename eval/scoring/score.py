@@ -1,0 +1,247 @@
+"""Trajectories in, NAVSIM's scores out: one path for one trajectory and for whole vocabularies of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from swerve.eval.context.scene_context import Context
+from swerve.eval.scoring.simulate import simulate
+from swerve.eval.scoring.sub_scores import Judgement, Metric, compared_progress, judge, pdm_score, product_of
+from swerve.eval.scoring.thresholds import (
+    EXTENDED_COMFORT_WEIGHT,
+    HISTORY_COMFORT_WEIGHT,
+    HISTORY_STEP_US,
+    LANE_KEEPING_WEIGHT,
+    POSE_INTERVAL,
+    PROGRESS_WEIGHT,
+    REFERENCE_STEPS,
+    TTC_WEIGHT,
+)
+from swerve.eval.scoring.trajectories import references_of, resampled
+from swerve.eval.traffic.policies import UNMOVED, Policy, Worlds, unmoved_world, worlds_for
+from swerve.eval.traffic.traffic_world import World
+from swerve.scenes import SwerveError
+from swerve.scenes.compilation import announce_compilation
+
+Rivals = Literal["reference", "batch"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What n trajectories are worth, and why.
+
+    Attributes:
+        metrics: sub-scores after the human filter, columns as in `Metric`.
+        raw: sub-scores before it.
+        forgiven: metrics that the filter sets to 1, because the human's is 0.
+        judgement: unfiltered sub-scores with what caused them.
+        rival: the same of the PDM-Closed reference, in the traffic of each trajectory.
+        states: the simulated states, see simulate.State.
+        worlds: the others, whose rows the judgement names: one world for all, or one per trajectory.
+    """
+
+    metrics: Float[np.ndarray, "n 8"]
+    raw: Float[np.ndarray, "n 8"]
+    forgiven: Bool[np.ndarray, "8"]
+    judgement: Judgement
+    rival: Judgement
+    states: Float[np.ndarray, "n t 11"]
+    worlds: Worlds
+
+    def __len__(self) -> int:
+        return len(self.metrics)
+
+    @property
+    def product(self) -> Float[np.ndarray, "n"]:
+        """Product of the filtered multiplicative sub-scores."""
+        return product_of(self.metrics)
+
+    @property
+    def pdm_score(self) -> Float[np.ndarray, "n"]:
+        """EPDMS without extended comfort."""
+        return pdm_score(self.metrics)
+
+    @property
+    def raw_pdm_score(self) -> Float[np.ndarray, "n"]:
+        """The same of the unfiltered sub-scores, which is what NAVSIM's column `pdm_score` holds."""
+        return pdm_score(self.raw)
+
+    def epdms(self, extended: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """EPDMS with extended comfort (0 or 1; where it is NaN, without)."""
+        return epdms(self.metrics, extended)
+
+
+def epdms(metrics: Float[np.ndarray, "*n 8"], extended: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """EPDMS of filtered sub-scores and extended comfort; where that is NaN, its weight is dropped."""
+    weights = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT])
+    extra = np.where(np.isnan(extended), 0.0, EXTENDED_COMFORT_WEIGHT)
+    total = metrics[..., 4:] @ weights + np.nan_to_num(extended) * extra
+    return np.asarray(product_of(metrics) * total / (weights.sum() + extra))
+
+
+def score(
+    context: Context,
+    trajectories: Float[np.ndarray, "n k 3"],
+    *,
+    policy: Policy = "log-replay",
+    rivals: Rivals = "reference",
+    human_filter: bool = True,
+    interval: float = POSE_INTERVAL,
+) -> Scores:
+    """Simulates and scores trajectories.
+
+    Args:
+        context: the scene.
+        trajectories: rear-axle poses (x, y, heading) relative to now, at interval, 2 interval, ..., 4 s or later.
+        policy: how the others drive.
+        rivals: with whom progress is compared: with the reference alone, as when NAVSIM scores one trajectory, or with
+            the batch as well.
+        human_filter: whether a metric that the human driver fails is forgiven (never in follow-up scenes).
+        interval: seconds between poses.
+
+    Raises:
+        SwerveError: there are no trajectories, a pose is not finite, or they end before 4 s.
+    """
+    if policy in UNMOVED:
+        measure = yardstick(context, policy, human_filter)
+        return score_by(measure, trajectories, rivals=rivals, interval=interval)
+    announce_compilation()
+    reference, states = simulate_all(context, trajectories, interval)
+    worlds = worlds_for(policy, context, states)
+    pairs = [
+        judge(np.concatenate([reference, state[None]]), context.stage, world, context.history)
+        for state, world in zip(states, worlds, strict=True)
+    ]
+    rival, judged = (Judgement.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
+    forgiven = np.zeros(len(Metric), bool)
+    if human_filter:
+        forgiven = _human_failures(context, lambda human: worlds_for(policy, context, human)[0])
+    return _compared(rival, judged, forgiven, rivals, states, worlds)
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What trajectories in a scene are measured by; it does not depend on them.
+
+    Attributes:
+        context: the scene.
+        world: the others, who do as they do whatever the ego does.
+        rival: what the PDM-Closed reference is worth, one row.
+        forgiven: metrics that the human filter sets to 1.
+    """
+
+    context: Context
+    world: World
+    rival: Judgement
+    forgiven: Bool[np.ndarray, "8"]
+
+
+def yardstick(context: Context, policy: Policy = "log-replay", human_filter: bool = True) -> Yardstick:
+    """Makes the yardstick of a scene, for those who score in it more than once, or elsewhere than they prepare for it.
+
+    Args:
+        context: the scene.
+        policy: how the others drive, without regard to the ego: one of `UNMOVED`.
+        human_filter: see `score`.
+
+    Raises:
+        ValueError: the others react.
+    """
+    if policy not in UNMOVED:
+        raise ValueError(f"others who drive by {policy} react: there is no yardstick before there are trajectories")
+    announce_compilation()
+    world = unmoved_world(policy, context)
+    rival = judge(_simulated_reference(context), context.stage, world, context.history)
+    forgiven = _human_failures(context, lambda _: world) if human_filter else np.zeros(len(Metric), bool)
+    return Yardstick(context, world, rival, forgiven)
+
+
+def score_by(
+    measure: Yardstick,
+    trajectories: Float[np.ndarray, "n k 3"],
+    *,
+    rivals: Rivals = "reference",
+    interval: float = POSE_INTERVAL,
+) -> Scores:
+    """`score`, with all that does not depend on the trajectories already there.
+
+    Args:
+        measure: the scene's yardstick.
+        trajectories: see `score`.
+        rivals: see `score`.
+        interval: see `score`.
+
+    Raises:
+        SwerveError: see `score`.
+    """
+    context = measure.context
+    states = simulated(context, trajectories, interval)
+    judged = judge(states, context.stage, measure.world, context.history)
+    rival = measure.rival.of(np.zeros(len(states), int))
+    return _compared(rival, judged, measure.forgiven, rivals, states, (measure.world,))
+
+
+def simulate_all(
+    context: Context, trajectories: Float[np.ndarray, "n k 3"], interval: float = POSE_INTERVAL
+) -> tuple[Float[np.ndarray, "1 t 11"], Float[np.ndarray, "n t 11"]]:
+    """The simulated states of the PDM-Closed reference, and of the trajectories.
+
+    Raises:
+        SwerveError: see `score`.
+    """
+    return _simulated_reference(context), simulated(context, trajectories, interval)
+
+
+def simulated(
+    context: Context, trajectories: Float[np.ndarray, "n k 3"], interval: float = POSE_INTERVAL
+) -> Float[np.ndarray, "n t 11"]:
+    """The simulated states of trajectories.
+
+    Raises:
+        SwerveError: see `score`.
+    """
+    if not len(trajectories):
+        raise SwerveError(f"scene {context.token}: no trajectories to score")
+    if not np.isfinite(trajectories).all():
+        bad = np.flatnonzero(~np.isfinite(trajectories).all(axis=(1, 2)))
+        raise SwerveError(f"scene {context.token}: trajectories {bad[:5].tolist()} have poses that are not finite")
+    try:
+        references = references_of(trajectories, context.ego[:3], context.start_us, interval)
+    except ValueError as error:
+        raise SwerveError(f"scene {context.token}: {error}") from error
+    return simulate(context.ego, references)
+
+
+def _simulated_reference(context: Context) -> Float[np.ndarray, "1 t 11"]:
+    times = context.start_us + HISTORY_STEP_US * np.arange(REFERENCE_STEPS)
+    return simulate(context.ego, resampled(context.reference[None], times, context.start_us))
+
+
+def _compared(
+    rival: Judgement,
+    judged: Judgement,
+    forgiven: Bool[np.ndarray, "8"],
+    rivals: Rivals,
+    states: Float[np.ndarray, "n t 11"],
+    worlds: Worlds,
+) -> Scores:
+    """Scores, once progress is compared and the human's failures are forgiven."""
+    best = np.maximum(rival.progress * rival.product, judged.progress * judged.product)
+    if rivals == "batch":
+        best = np.full_like(best, best.max(initial=0.0))
+    raw = judged.metrics.copy()
+    raw[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
+    return Scores(np.where(forgiven, 1.0, raw), raw, forgiven, judged, rival, states, worlds)
+
+
+def _human_failures(
+    context: Context, world_for: Callable[[Float[np.ndarray, "1 t 11"]], World]
+) -> Bool[np.ndarray, "8"]:
+    """Metrics in which the human driver scores zero when simulated alone (without history, so never in comfort)."""
+    if context.human is None:
+        return np.zeros(len(Metric), bool)
+    states = simulate(context.ego, references_of(context.human[None], context.ego[:3], context.start_us))
+    return judge(states, context.stage, world_for(states), None).metrics[0] == 0.0

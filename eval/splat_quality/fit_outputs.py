@@ -1,0 +1,39 @@
+"""What `swerve fit` has left of a log: the scene, and which photographs it did not look at."""
+
+import json
+from pathlib import Path
+
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.optimization.fit_options import FitOptions
+from swerve.scenes import LogError, SwerveError
+
+FIT = "fit.json"
+
+
+def fitted_with(folder: Path) -> SceneOptions:
+    """The options of a fit, as far as they say which photographs were fitted.
+
+    Args:
+        folder: of one log.
+
+    Raises:
+        SwerveError: the log is not fitted, or the record cannot be understood.
+    """
+    path = folder / FIT
+    try:
+        options = json.loads(path.read_bytes())["options"]
+        return SceneOptions(
+            cameras=tuple(options["cameras"]),
+            unseen=tuple(options["unseen"]),
+            holdout=options["holdout"],
+            every=float(options["every"]),
+            scale=float(options["scale"]),
+            masks=options.get("masks", ""),
+            fit=FitOptions(seed=options["fit"]["seed"]),
+        )
+    except OSError as error:
+        raise SwerveError(f"{path}: cannot be read ({error.strerror}). Fit the log first, with swerve fit") from error
+    except KeyError as error:
+        raise LogError(path, str(error.args[0]), "is missing", "Fit the log again, with swerve fit") from error
+    except (TypeError, ValueError) as error:
+        raise LogError(path, "options", str(error), "Fit the log again, with swerve fit") from error

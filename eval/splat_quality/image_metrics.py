@@ -1,0 +1,102 @@
+"""How alike two images are: PSNR, SSIM, and PSNR after the best change of colours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy.ndimage import gaussian_filter
+
+from swerve.data.splats.masks import whole_windows
+from swerve.scenes import SwerveError
+
+_SIGMA, _REACH = 1.5, 5
+# (0.01 L)^2 and (0.03 L)^2 for colours of 0 to L = 1.
+_C1, _C2 = 1e-4, 9e-4
+# What a PSNR counts as at most: two equal images would have an infinite one, and spoil every mean.
+_MOST = 100.0
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Of an image to the true one.
+
+    Attributes:
+        psnr: peak signal-to-noise ratio, dB, see `psnr`.
+        psnr_aligned: the same after `aligned`: what is left when exposure and white balance are forgiven.
+        ssim: structural similarity, see `ssim`.
+    """
+
+    psnr: float
+    psnr_aligned: float
+    ssim: float
+
+
+def likeness(
+    image: UInt8[np.ndarray, "h w 3"],
+    truth: UInt8[np.ndarray, "h w 3"],
+    ignored: Bool[np.ndarray, "h w"] | None = None,
+) -> Likeness:
+    """Compares two images.
+
+    Args:
+        image: what was drawn.
+        truth: what there is.
+        ignored: pixels that do not count, nor do windows of the SSIM that reach into them.
+
+    Raises:
+        SwerveError: they are smaller than a window of SSIM.
+    """
+    if min(truth.shape[:2]) <= 2 * _REACH:
+        size = f"{truth.shape[1]}x{truth.shape[0]}"
+        raise SwerveError(f"images of {size} are too small to compare: {2 * _REACH + 1} pixels each way are needed")
+    a, b = image / 255.0, truth / 255.0
+    if ignored is None:
+        return Likeness(psnr(a, b), psnr(aligned(a, b), b), ssim(a, b))
+    c, d = (x[~ignored][None] for x in (a, b))
+    return Likeness(psnr(c, d), psnr(aligned(c, d), d), float(_ssim_map(a, b)[whole_windows(ignored)].mean()))
+
+
+def blackened(
+    image: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"], ignored: Bool[np.ndarray, "h w"]
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]]:
+    """Two images, black where they are to be ignored."""
+    counts = ~ignored[..., None]
+    return image * counts, truth * counts
+
+
+def psnr(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
+    """-10 log10 of the mean squared difference of colours of 0 to 1, over pixels and channels, dB; 100 at most."""
+    return float(-10 * np.log10(max(((image - truth) ** 2).mean(), 10 ** (-_MOST / 10))))
+
+
+def ssim(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
+    """Structural similarity (Wang et al., "Image Quality Assessment", 2004) of colours of 0 to 1.
+
+    Windows of 11x11 pixels are Gaussian, sigma 1.5, with variances over n; those that lie wholly in the image count.
+    The mean is over pixels and channels. So do scikit-image with gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False and data_range=1, and `swerve.data.splats.optimization.ssim`, which needs torch.
+    """
+    return float(_ssim_map(image, truth).mean())
+
+
+def _ssim_map(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h2 w2 3"]:
+    """Of each window, at its middle."""
+    mean_a, mean_b, mean_aa, mean_bb, mean_ab = (
+        _smoothed(x) for x in (image, truth, image * image, truth * truth, image * truth)
+    )
+    variances = mean_aa - mean_a**2 + mean_bb - mean_b**2
+    likeness = (2 * mean_a * mean_b + _C1) * (2 * (mean_ab - mean_a * mean_b) + _C2)
+    return likeness / ((mean_a**2 + mean_b**2 + _C1) * (variances + _C2))
+
+
+def aligned(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+    """The image after the affine change of its colours that brings it nearest to the truth, cut off at 0 and 1."""
+    colors = np.concatenate([image.reshape(-1, 3), np.ones((image.size // 3, 1))], axis=1)
+    change = np.linalg.lstsq(colors, truth.reshape(-1, 3), rcond=None)[0]
+    return np.clip(colors @ change, 0, 1).reshape(image.shape)
+
+
+def _smoothed(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h2 w2 3"]:
+    # A radius of 3.5 sigma is 5 pixels, rounded.
+    smooth = gaussian_filter(image, _SIGMA, truncate=3.5, axes=(0, 1))
+    return smooth[_REACH:-_REACH, _REACH:-_REACH]

@@ -1,0 +1,134 @@
+"""The page of a quality measurement: what was measured, and truth, splat view and raster side by side."""
+
+import html
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from swerve.eval.splat_quality.quality_gate import GateOptions
+from swerve.eval.splat_quality.quality_summary import Row, by_shift, separation
+from swerve.eval.splat_quality.test_poses import SHIFTS
+from swerve.eval.splat_quality.view_comparison import Compared, Picture
+from swerve.viz.html_page import picture_url, webpage
+
+_STYLE = """
+.trio { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; margin-bottom: 14px; }
+.trio img { display: block; width: 100%; height: auto; } .trio .none { padding: 24px 11px; color: #7d8695; }
+.trio p { grid-column: 1 / -1; margin: 0; } td, th { text-align: right; } td:first-child, th:first-child { text-align:
+  left; } .wide { overflow-x: auto; } tr:last-child td { border-top: 1px solid #262c37; } .unfit { color: #ff8f99; }
+"""
+# Number of a summary: heading, unit's factor and digits.
+COLUMNS: dict[str, tuple[str, float, int]] = {
+    "psnr": ("PSNR", 1, 2),
+    "psnr_aligned": ("aligned", 1, 2),
+    "ssim": ("SSIM", 1, 3),
+    "lpips": ("LPIPS", 1, 3),
+    "depth_error": ("off %", 100, 1),
+    "depth_within": ("near %", 100, 0),
+    "vehicle_iou": ("IoU %", 100, 0),
+    "covered": ("cov. %", 100, 1),
+}
+EXPLAINED = (
+    "Against the true image: PSNR (dB), aligned (PSNR after the best affine change of colours), SSIM, LPIPS. Against "
+    "the raster of the same pose: off, the median error of depth within 50 m; near, the share of those pixels whose "
+    "depth is right to 10 %; IoU, intersection over union of vehicles; cov., the share of the ground nearby without "
+    "holes. Classes other than vehicles cannot be compared: splats carry none."
+)
+
+
+def quality_page(title: str, rows: Sequence[Row], shown: Sequence[Compared], gate: GateOptions, notes: str) -> str:
+    """The whole page.
+
+    Args:
+        title: what was measured.
+        rows: of every view.
+        shown: views to show.
+        gate: the thresholds.
+        notes: what else there is to say, plain text.
+    """
+    sections = [_section(name, list(views)) for name, views in groupby(sorted(shown, key=_rank), _group)]
+    body = (
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(notes)}</p>{_table(by_shift(rows))}<p>{EXPLAINED}</p>"
+        f"<p>{html.escape(gate_in_words(gate))} {html.escape(separation_in_words(rows))}</p>{''.join(sections)}"
+    )
+    return webpage(title, body, _STYLE)
+
+
+def gate_in_words(gate: GateOptions) -> str:
+    """The thresholds that ask for something."""
+    asked = [f"its depth is off by {100 * gate.depth_error:.0f} % at most"] if gate.depth_error < 1 else []
+    for least, what in (
+        (gate.depth_within, "of its pixels have the right depth"),
+        (gate.vehicle_iou, "of its vehicles overlap the raster's"),
+        (gate.covered, "of the ground is covered"),
+    ):
+        if least > 0:
+            asked.append(f"{100 * least:.0f} % {what}")
+    condition = f" if {', '.join(asked)}" if asked else ""
+    return f"A view is fit{condition}; what it shows too little of is not judged."
+
+
+def separation_in_words(rows: Sequence[Row]) -> str:
+    """What the truth says about the gate; nothing where it is not known."""
+    groups = separation(rows)
+    parts = [
+        f"{group['views']} {verdict} views have a mean PSNR of {group['psnr']:.2f} dB, SSIM {group['ssim']:.3f}"
+        for verdict, group in groups.items()
+        if group["views"]
+    ]
+    return f"By the truth, {'; '.join(parts)}." if parts else ""
+
+
+def cells(summary: Mapping[str, Any]) -> list[str]:
+    """A summary as text: its columns, a dash where a number is not known."""
+    values = [
+        "-" if summary[name] is None else f"{factor * summary[name]:.{digits}f}"
+        for name, (_, factor, digits) in COLUMNS.items()
+    ]
+    return [summary["shift"], str(summary["views"]), f"{100 * summary['fit'] / summary['views']:.0f}", *values]
+
+
+def headings() -> list[str]:
+    """Of `cells`."""
+    return ["shift", "views", "fit %", *(heading for heading, _, _ in COLUMNS.values())]
+
+
+def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings())
+    lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in cells(summary)) for summary in summaries]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _rank(one: Compared) -> tuple[int, str]:
+    """Photographs that were held out first, then as the shifts stand."""
+    shift = one.place.shift
+    return (SHIFTS.index(shift) + 1 if shift in SHIFTS else 0, one.place.group)
+
+
+def _group(one: Compared) -> str:
+    return one.place.group
+
+
+def _section(name: str, views: Sequence[Compared]) -> str:
+    return f"<h2>{html.escape(name)}</h2>{''.join(map(_trio, views))}"
+
+
+def _trio(one: Compared) -> str:
+    """Truth, splat view and raster of one place."""
+    state = "fit" if one.verdict.fit else f"unfit: {'; '.join(one.verdict.reasons)}"
+    image = f", PSNR {one.likeness.psnr:.2f} dB, SSIM {one.likeness.ssim:.3f}" if one.likeness else ""
+    figures = [_figure("truth", one.truth), _figure(f"splat view{image}", one.splat), _figure("raster", one.raster)]
+    kind = "" if one.verdict.fit else ' class="unfit"'
+    text = html.escape(f"{one.place.camera.name}: {state}")
+    return f'<div class="trio"><p{kind}>{text}</p>{"".join(figures)}</div>'
+
+
+def _figure(caption: str, image: Picture | None) -> str:
+    if image is None:
+        return '<figure><div class="none">nobody took a photograph here</div></figure>'
+    size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
+    return (
+        f'<figure><img src="{picture_url(image)}" {size} alt="{html.escape(caption)}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )

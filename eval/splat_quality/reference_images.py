@@ -1,0 +1,38 @@
+"""True images: photographs that were taken, and of towns, photographs drawn from anywhere."""
+
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.data.dataset.capture import tracks_at
+from swerve.data.sources.town.photos import PhotoStudio
+from swerve.eval.splat_quality.test_poses import Place
+from swerve.scenes import Log
+
+
+class Truth:
+    """What cameras saw, or would have seen, of one log.
+
+    Args:
+        log: towns are photographed from any pose; of all others there are the photographs of places.
+        seed: of a town's look.
+    """
+
+    def __init__(self, log: Log, seed: int = 0) -> None:
+        self._log, self._seed = log, seed
+
+    def at(self, place: Place) -> UInt8[np.ndarray, "h w 3"] | None:
+        """The image at a place, in the camera's size; None if nobody can know it."""
+        if place.photograph is not None:
+            return place.photograph
+        if self._log.source != "town":
+            return None
+        tracks = tracks_at(self._log.tracks, self._log.times_us, place.time_us)
+        nearest = int(np.abs(self._log.times_us - place.time_us).argmin())
+        lights = self._log.lights.at(slice(nearest, nearest + 1))
+        return self._studio.photograph([place.camera], place.world_from_ego, tracks, lights)[0].rgb
+
+    @cached_property
+    def _studio(self) -> PhotoStudio:
+        return PhotoStudio(self._log, self._seed)

@@ -1,0 +1,99 @@
+"""A splat view beside the raster, and the truth where it is known, of one place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.data.dataset.capture import tracks_at
+from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS
+from swerve.eval.splat_quality.image_metrics import Likeness, blackened, likeness
+from swerve.eval.splat_quality.quality_gate import GateOptions, Verdict, judge_view
+from swerve.eval.splat_quality.reference_images import Truth
+from swerve.eval.splat_quality.test_poses import Place
+from swerve.rasterizer import Backdrop, Style, View
+from swerve.rasterizer.splats import SplatScene, render_splats
+from swerve.scenes import Log
+from swerve.scenes.primitives import build_dynamic
+
+Picture = UInt8[np.ndarray, "_ _ 3"]
+_STYLE = Style.surfaces()
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What places of one log are compared with.
+
+    Attributes:
+        splats: the fitted scene.
+        log: what it was fitted to.
+        backdrop: the log's map.
+        truth: true images.
+        gate: thresholds.
+        perceptual: measures LPIPS; None if that cannot be had.
+    """
+
+    splats: SplatScene
+    log: Log
+    backdrop: Backdrop
+    truth: Truth
+    gate: GateOptions
+    perceptual: Callable[[Picture, Picture], float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What came out at a place.
+
+    Attributes:
+        place: where.
+        verdict: of the gate, with the agreement with the raster.
+        likeness: to the true image; None where that is not known.
+        lpips: likewise, or if LPIPS is not measured.
+        truth: the true image, or None.
+        splat: the splat view.
+        raster: the raster.
+    """
+
+    place: Place
+    verdict: Verdict
+    likeness: Likeness | None
+    lpips: float | None
+    truth: Picture | None
+    splat: Picture
+    raster: Picture
+
+
+def compare(bench: Bench, place: Place) -> Compared:
+    """Draws a place three times, and compares.
+
+    Raises:
+        SwerveError: the splats cannot be drawn, or a photograph cannot be read.
+    """
+    frame = bench.splats.at(place.time_us)
+    pose = place.world_from_ego[None]
+    corrected = bench.splats.scene_from_log(place.time_us) @ pose
+    splat = render_splats(frame, [place.camera], corrected, ("rgb", *SPLAT_OUTPUTS))[0][0]
+    raster = _raster(bench, place)
+    truth = bench.truth.at(place)
+    assert splat.rgb is not None
+    assert raster.rgb is not None
+    nodes = set(np.unique(frame.instances).tolist())
+    verdict = judge_view(splat, raster, bench.gate, nodes)
+    if truth is None:
+        return Compared(place, verdict, None, None, None, splat.rgb, raster.rgb)
+    found = likeness(splat.rgb, truth, place.ignored)
+    pair = (splat.rgb, truth) if place.ignored is None else blackened(splat.rgb, truth, place.ignored)
+    lpips = bench.perceptual(*pair) if bench.perceptual else None
+    return Compared(place, verdict, found, lpips, truth, splat.rgb, raster.rgb)
+
+
+def _raster(bench: Bench, place: Place) -> View:
+    """The raster of a place."""
+    log = bench.log
+    tracks = tracks_at(log.tracks, log.times_us, place.time_us)
+    nearest = int(np.abs(log.times_us - place.time_us).argmin())
+    moving = build_dynamic(tracks, log.lights.at(slice(nearest, nearest + 1)), 0)
+    outputs = ("rgb", *RASTER_OUTPUTS)
+    return bench.backdrop.render(moving, [place.camera], place.world_from_ego[None], _STYLE, outputs)[0][0]

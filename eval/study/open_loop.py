@@ -1,0 +1,133 @@
+"""One case under all planners in open loop: what pseudo-simulation and the measures of single frames need."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.benchmark.evaluate.evaluate_group import Report, evaluate_case
+from swerve.eval.benchmark.evaluate.results import PlannerCase
+from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.scoring.aggregate import COLUMNS, Group, pair_scores
+from swerve.eval.scoring.pdms import pdms
+from swerve.eval.scoring.thresholds import POSE_INTERVAL
+from swerve.eval.scoring.trajectories import to_world
+from swerve.eval.study.measures import displacement_errors, open_loop_scores
+from swerve.eval.traffic.policies import Policy
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Planner, Trajectory
+from swerve.scenes.randomness import keyed_generator
+from swerve.scenes.transforms import wrap_angle
+
+_COMFORT = COLUMNS.index("two_frame_extended_comfort")
+_SECONDS = POSE_INTERVAL * np.arange(1, 9)
+
+
+@dataclass(frozen=True)
+class FramesPart:
+    """What a CaseRecord says of frames; attributes as there."""
+
+    stage_one: Float[np.ndarray, "p 2 8"]
+    stage_one_raw: Float[np.ndarray, "p 2 8"]
+    comfort_one: Float[np.ndarray, "p"]
+    stage_two: Float[np.ndarray, "p k 2 8"]
+    comfort_two: Float[np.ndarray, "p k"]
+    ends: Float[np.ndarray, "p 2 4"]
+    starts: Float[np.ndarray, "k 2 4"]
+    open_loop: Float[np.ndarray, "p 4"]
+    errors: tuple[str, ...]
+
+
+def study_frames(
+    case: Case, planners: Mapping[str, Planner], policy: Policy, report: Report | None = None
+) -> FramesPart:
+    """Asks every planner for every frame of a case and scores the answers.
+
+    Args:
+        case: the frames.
+        planners: by label.
+        policy: how the others drive.
+        report: is told how it goes.
+
+    Raises:
+        SwerveError: a frame cannot be scored, or a planner wants images that nobody has.
+    """
+    evaluated = evaluate_case(case, planners, policy, report)
+    count = len(case.group.pairs)
+    metrics = np.stack([one.frames.metrics.reshape(count, 2, -1) for one in evaluated])
+    raw = np.stack([one.raw[:2] for one in evaluated])
+    # Both frames of a pair have the same comfort.
+    scored = [pair_scores(one.frames, [case.group]).values for one in evaluated]
+    comfort = np.stack([values[:, _COMFORT].reshape(count, 2)[:, 0] for values in scored])
+    now = case.frames[case.group.now]
+    context = build_context(now.viewpoint.scene, now.token)
+    return FramesPart(
+        stage_one=metrics[:, 0],
+        stage_one_raw=raw,
+        comfort_one=comfort[:, 0],
+        stage_two=metrics[:, 1:],
+        comfort_two=comfort[:, 1:],
+        ends=np.stack([_ends(one) for one in evaluated]),
+        starts=starts_of(case),
+        open_loop=_open_loop(context, [one.plans[0] for one in evaluated]),
+        errors=tuple(next(filter(None, one.errors), "") for one in evaluated),
+    )
+
+
+def starts_of(case: Case) -> Float[np.ndarray, "k 2 4"]:
+    """Where the follow-up frames of a case begin: rear axle (x, y), heading, speed along the car; world."""
+    egos = [[case.frames[token].viewpoint.ego for token in pair] for pair in case.group.follow_ups]
+    rows = [
+        [(*ego.positions[-1, :2], ego.headings[-1], np.hypot(*ego.velocity[-1, :2])) for ego in pair] for pair in egos
+    ]
+    return np.array(rows, dtype=float).reshape(len(rows), 2, 4)
+
+
+def thinned(case: Case, density: float, seed: int) -> Case:
+    """The case with a random share of its follow-up pairs, rounded, at least one; the same for the same seed.
+
+    Raises:
+        SwerveError: the share is not above 0 and at most 1.
+    """
+    if not 0.0 < density <= 1.0:
+        raise SwerveError(f"density: {density:g} must be above 0 and at most 1")
+    group = case.group
+    count = max(round(density * len(group.follow_ups)), 1)
+    order = keyed_generator(seed, "density", group.now).permutation(len(group.follow_ups))
+    kept = tuple(group.follow_ups[row] for row in sorted(order[:count]))
+    return replace(case, group=Group(group.now, group.before, kept))
+
+
+def half_seconds(plan: Trajectory) -> Float[np.ndarray, "8 3"]:
+    """The plan's poses at 0.5, 1, ..., 4 s, linearly between those it has."""
+    seconds = plan.interval * np.arange(len(plan.poses) + 1)
+    poses = np.concatenate([np.zeros((1, 3)), plan.poses])
+    poses[:, 2] = np.unwrap(poses[:, 2])
+    between = np.stack([np.interp(_SECONDS, seconds, column) for column in poses.T], axis=1)
+    between[:, 2] = wrap_angle(between[:, 2])
+    return between
+
+
+def _ends(evaluated: PlannerCase) -> Float[np.ndarray, "2 4"]:
+    """Where the plans of stage one end; where there is none, at the start, standing."""
+    rows = []
+    for row, plan in enumerate(evaluated.plans[:2]):
+        origin = evaluated.origins[row]
+        poses = np.zeros((8, 3)) if plan is None else half_seconds(plan)
+        speed = np.hypot(*(poses[-1, :2] - poses[-2, :2])) / POSE_INTERVAL
+        rows.append((*evaluated.frames.ends[row], to_world(poses[-1], origin)[2], speed))
+    return np.array(rows, dtype=float)
+
+
+def _open_loop(context: Context, plans: Sequence[Trajectory | None]) -> Float[np.ndarray, "p 4"]:
+    """Columns as in measures.OPEN_LOOP; a planner without a plan is left out of the study later."""
+    if context.human is None:
+        raise SwerveError(f"scene {context.token}: a study needs to know what the human did, and this one does not")
+    made, values = [row for row, plan in enumerate(plans) if plan is not None], np.zeros((len(plans), 4))
+    if made:
+        poses = np.stack([half_seconds(plan) for plan in plans if plan is not None])
+        errors = displacement_errors(poses, context.human)
+        values[made] = np.column_stack([*errors, open_loop_scores(poses, context.human), pdms(context, poses).score])
+    return values

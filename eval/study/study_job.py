@@ -1,0 +1,124 @@
+"""A population of planners on a benchmark, in open and closed loop: what predicts what (docs/study.md)."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from swerve.data.dataset.shards import file_digest
+from swerve.data.jobs import Failure, Layout, job_config, open_job, run_work, write_failures
+from swerve.data.storage.files import to_json, told_where, write_atomically
+from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark
+from swerve.eval.scoring.score_tables import substrate
+from swerve.eval.study.findings import Findings, findings_of
+from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_page import scatter_file, study_page
+from swerve.eval.study.study_records import Study, stack
+from swerve.eval.study.study_tables import case_rows, planner_rows, summary_of
+from swerve.eval.study.study_worker import RECORDS, Loader, StudyWork, failures_of
+
+STUDY, PLANNERS, CASES, PAGE, SCATTER = "study.json", "study.parquet", "cases.parquet", "study.html", "scatter.svg"
+# Packages whose version may change a score.
+_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+_LAYOUT = Layout(
+    finish=STUDY, files=(PLANNERS, CASES, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"}
+)
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """How a study ended.
+
+    Attributes:
+        study: the records, without the planners that failed.
+        findings: what was found.
+        left_out: the planners that failed somewhere.
+        failures: of planners, and of cases.
+        timing: of this run, as in timing.json.
+    """
+
+    study: Study
+    findings: Findings
+    left_out: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    timing: dict[str, Any]
+
+
+def run_study(
+    benchmark: Benchmark,
+    members: Sequence[Member],
+    load: Loader,
+    folder: Path,
+    options: StudyOptions,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> StudyReport:
+    """Runs every planner on every case, then correlates every open-loop measure with closed loop.
+
+    A study that was stopped or killed goes on where it was. What is written depends on the benchmark, the planners and
+    the options alone. A planner that fails anywhere is left out of the findings and listed.
+
+    Args:
+        benchmark: the cases.
+        members: the planners.
+        load: makes a planner from its spec, in every worker; a function that can be pickled.
+        folder: for the results; new, empty, or of the same study.
+        options: how it is done.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: no case or fewer than three planners came to the end, the folder is another study's, or it cannot
+            be written.
+    """
+    asked = {**asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
+    logs = [("benchmark", log) for log in benchmark.logs]
+    with open_job(folder, job_config({**asked, "planners": _named(members)}, logs, _PACKAGES), _LAYOUT):
+        work = StudyWork(folder, benchmark, tuple(members), load, options)
+        outcome = run_work(work, folder, benchmark.logs, work.finished(), "plans", workers, console)
+        with told_where(folder):
+            records = work.records()
+            failures = (*(failure for record in records for failure in failures_of(record)), *outcome.failures)
+            write_failures(folder, failures)
+            write_atomically(folder / "timing.json", to_json(outcome.timing))
+            study, left_out = stack(records, [member.family for member in members])
+            findings = findings_of(study)
+            stamp = {**substrate(options.traffic, "navsim-exact"), **asked, "left_out": left_out}
+            _write(folder, study, findings, stamp)
+    return StudyReport(study, findings, left_out, failures, outcome.timing)
+
+
+def _named(members: Sequence[Member]) -> str:
+    """Who takes part, in a few letters: messages name what differs."""
+    digest = hashlib.blake2b("\n".join(member.spec for member in members).encode(), digest_size=4).hexdigest()
+    return f"{len(members)} planners ({digest})"
+
+
+def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]) -> None:
+    """The tables, the pictures, and last of all the file that says that everything is there."""
+    for name, rows in ((PLANNERS, planner_rows(study, findings)), (CASES, case_rows(study, findings))):
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows), sink)
+        write_atomically(folder / name, sink.getvalue().to_pybytes())
+    write_atomically(folder / SCATTER, scatter_file(study, findings).encode())
+    write_atomically(folder / PAGE, study_page(study, findings, _facts(stamp)).encode())
+    write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "substrate": stamp}))
+
+
+def _facts(stamp: dict[str, Any]) -> dict[str, str]:
+    """The stamp in words."""
+    versions = ", ".join(f"{name} {number}" for name, number in stamp["packages"].items())
+    return {
+        "closed loop": f"{stamp['seconds']:g} s, {stamp['rate']:g} plans a second",
+        "traffic": stamp["traffic"],
+        "share of follow-ups": f"{stamp['density']:g}",
+        "planners left out because they failed": ", ".join(stamp["left_out"]) or "none",
+        "metric": stamp["metric"],
+        "benchmark": stamp["benchmark"][:16],
+        "versions": versions,
+    }

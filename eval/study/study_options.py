@@ -1,0 +1,52 @@
+"""What a study is asked to be."""
+
+from dataclasses import dataclass
+
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions
+from swerve.eval.traffic.policies import Policy
+from swerve.scenes import SwerveError
+
+
+@dataclass(frozen=True)
+class Member:
+    """A planner of the population.
+
+    Attributes:
+        family: which idea of driving it varies.
+        spec: what it is loaded from (in `swerve study` by `load_planner`), and its name in all tables.
+    """
+
+    family: str
+    spec: str
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """Everything but the benchmark and the planners that a study's records depend on.
+
+    Attributes:
+        traffic: how the others drive, in open and closed loop.
+        seconds: length of a roll-out in closed loop.
+        rate: plans per second in closed loop.
+        density: share of each case's follow-up pairs that are evaluated.
+        seed: of the choice of these.
+
+    Raises:
+        SwerveError: the density is not above 0 and at most 1, or see ClosedLoopOptions.
+    """
+
+    traffic: Policy = "navsim-reactive"
+    seconds: float = 8.0
+    rate: float = 2.0
+    density: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.density <= 1.0:
+            raise SwerveError(f"density: {self.density:g} must be above 0 and at most 1")
+        _ = self.closed_loop
+
+    @property
+    def closed_loop(self) -> ClosedLoopOptions:
+        """How roll-outs are driven."""
+        return ClosedLoopOptions(self.rate, self.seconds, self.traffic)

@@ -1,0 +1,174 @@
+"""The study as a page of its own, and its scatter plot as a file."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.study.findings import Findings, counterpart_of
+from swerve.eval.study.study_records import Study
+from swerve.eval.study.study_tables import case_rows, difference_rows, interval, number, shown, undefined_lines
+from swerve.eval.study.variants import VARIANCES
+from swerve.viz.html_page import webpage
+from swerve.viz.svg import Series, element, lines, scatter, standalone
+
+_STYLE = """
+table { font-variant-numeric: tabular-nums; margin: 6px 0 14px; } tr.best td { color: #f6a54c; }
+td, th { white-space: nowrap; } small { color: #98a1b0; font-size: 12px; }
+.wide { overflow-x: auto; } .charts { display: grid; gap: 14px; margin: 14px 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 500px), 1fr)); }
+.charts figure { padding: 12px 12px 4px; max-width: 720px; }
+.charts h3 { font-size: 14px; font-weight: 500; margin: 0 0 8px; }
+"""
+
+
+def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> str:
+    """The page: what was found, who stands where, and what the variants change.
+
+    Args:
+        study: the records.
+        findings: what was found.
+        facts: what was done, for the end of the page: words by name.
+    """
+    charts = "".join(
+        _figure(title, drawn) for title, drawn in (*_scatters(study, findings), *_variant_charts(findings))
+    )
+    counts = f"{len(study.planners)} planners, {len(study.tokens)} cases of {len(set(study.logs))} logs"
+    lead = (
+        f"{counts}, {int(study.present.sum())} pairs of follow-up frames. Each planner's means over the cases, against "
+        "the mean of its closed-loop scores on the same cases. Brackets: 95 % intervals, planners and "
+        f"{findings.units} drawn anew together."
+    )
+    said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
+    head = ["correlation of", "less that of", "Pearson r, larger in ... of the resamples", "Spearman"]
+    differences = _table(head, difference_rows(findings))
+    body = (
+        f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
+        f"{said}{_main_table(findings)}{differences}<h2>Planners</h2>"
+        "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
+        f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
+        "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"
+        f"{_variants(findings)}<h2>Cases</h2>"
+        "<p>Correlations over the planners in each case alone. Where even the human fails in closed loop, the case is "
+        f"at fault.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
+    )
+    return webpage("Swerve: study", body, _STYLE)
+
+
+def scatter_file(study: Study, findings: Findings) -> str:
+    """The text of an .svg file: pseudo-simulation and the best one-stage measure beside each other."""
+    size, gap = (620, 470), 20
+    drawn = [_scatter(study, findings, name, size) for name in (_chosen(findings), findings.best_one_stage)]
+    placed = [one.replace("<svg", f'<svg x="{place * (size[0] + gap)}"', 1) for place, one in enumerate(drawn)]
+    return standalone(element((2 * size[0] + gap, size[1]), "".join(placed), "open-loop scores against closed loop"))
+
+
+def _chosen(findings: Findings) -> str:
+    """The pseudo-simulation that is like the best one-stage measure, for pictures side by side; like PDMS, the full."""
+    like = (name for name in findings.differences if counterpart_of(name) == findings.best_one_stage)
+    return next(like, next(iter(findings.differences)))
+
+
+def _scatter(study: Study, findings: Findings, name: str, size: tuple[int, int] = (640, 480)) -> str:
+    """One measure against closed loop, a point per planner."""
+    values, closed = findings.measures[name].mean(axis=1), study.closed_loop.mean(axis=1)
+    labels = [
+        f"{planner}: {x:.3f}, closed loop {y:.3f}" for planner, x, y in zip(study.planners, values, closed, strict=True)
+    ]
+    points = np.column_stack([values, closed])
+    return scatter(points, labels, study.families, name, "closed-loop score", fit=True, size=size)
+
+
+def _scatters(study: Study, findings: Findings) -> list[tuple[str, str]]:
+    names = (_chosen(findings), findings.best_one_stage, "minus ADE", "open-loop score")
+    return [
+        (f"{name}: r {shown(findings.main[name].pearson['joint'])}", _scatter(study, findings, name)) for name in names
+    ]
+
+
+def _variant_charts(findings: Findings) -> list[tuple[str, str]]:
+    """Pearson r over the kernel's width, and over the density of observations; no chart of what is undefined."""
+    widths, densities = list[Series](), list[Series]()
+    for formula, found in findings.variants.items():
+        for kind in ("variance, navsim-exact", "variance, stable"):
+            values = [found[kind][f"{one:g} m2"].pearson["joint"].value for one in VARIANCES]
+            widths += _series(f"{kind}, {formula}", np.log10(VARIANCES), np.array(values))
+    for formula, spreads in findings.densities.items():
+        whole = findings.main[f"pseudo-simulation, {formula}"].pearson["joint"].value
+        samples = [*(spreads[one].pearson for one in sorted(spreads)), np.array([whole])]
+        bands = np.array([(one.min(), one.max()) for one in samples])
+        means = np.array([one.mean() for one in samples])
+        densities += _series(f"{formula} EPDMS", 100.0 * np.array([*sorted(spreads), 1.0]), means, bands)
+    charts = (
+        ("Kernel width", widths, "log10 of the variance in m2"),
+        ("Observation density, with the extremes of random subsets", densities, "% of the follow-ups"),
+    )
+    return [(title, lines(series, x_title, "Pearson r")) for title, series, x_title in charts if series]
+
+
+def _series(
+    name: str, x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"], band: Float[np.ndarray, "n 2"] | None = None
+) -> list[Series]:
+    """The line through the points that are defined; none where none is."""
+    known = np.isfinite(y)
+    points = np.column_stack([x, y])[known]
+    return [Series(name, points, None if band is None else band[known])] if len(points) else []
+
+
+def _main_table(findings: Findings) -> str:
+    head = [
+        "against closed loop",
+        "Pearson r",
+        "R2",
+        "Spearman",
+        "planners alone",
+        f"{findings.units} alone",
+        "within families",
+    ]
+    rows = []
+    for name, found in findings.main.items():
+        cells = [shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman)]
+        alone = [interval(found.pearson[kind]) for kind in ("planners", "cases")]
+        rows.append((name, *cells, *alone, number(found.within)))
+    return _table(head, rows, findings.best_one_stage)
+
+
+def _variants(findings: Findings) -> str:
+    formulas = tuple(findings.variants)
+    rows = []
+    for kind, names in findings.variants[formulas[0]].items():
+        for place, name in enumerate(names):
+            found = [findings.variants[formula][kind][name] for formula in formulas]
+            cells = [shown(one.pearson["joint"]) for one in found] + [shown(one.spearman["joint"]) for one in found]
+            rows.append(("" if place else kind, name, *cells))
+    head = ["varied", "", *(f"Pearson r, {formula} EPDMS" for formula in formulas)]
+    return _table([*head, *(f"Spearman, {formula}" for formula in formulas)], rows)
+
+
+def _cases(study: Study, findings: Findings) -> str:
+    rows = [{key: value for key, value in row.items() if key != "log"} for row in case_rows(study, findings)]
+    return _table(
+        [key.replace("_", " ") for key in rows[0]], [[_cell(value) for value in row.values()] for row in rows]
+    )
+
+
+def _cell(value: str | int | float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], best: str | None = None) -> str:
+    top = "<tr>" + "".join(f"<th>{html.escape(one)}</th>" for one in head) + "</tr>" if head else ""
+    body = "".join(
+        f"<tr{' class=best' if row[0] == best else ''}>"
+        + "".join(f"<td>{html.escape(one)}</td>" for one in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="wide"><table>{top}{body}</table></div>'
+
+
+def _figure(title: str, drawn: str) -> str:
+    return f"<figure><h3>{html.escape(title)}</h3>{drawn}</figure>"

@@ -1,0 +1,161 @@
+"""What the workers of a study do: every planner in every frame of a case, and at the wheel from its first."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from swerve.data.jobs import Failure, Made, Report, part_stem, parts_there
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import safe_name, write_atomically
+from swerve.eval.benchmark.benchmark_store import Benchmark
+from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedCases, open_cases
+from swerve.eval.benchmark.evaluate.observations import wants_images
+from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.closed_loop.closed_loop_scene import build_course
+from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
+from swerve.eval.closed_loop.rollout import Rollout, drive_course
+from swerve.eval.closed_loop.rollout_views import RolloutViews
+from swerve.eval.study.open_loop import study_frames, thinned
+from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_records import CaseRecord
+from swerve.scenes.planning import Planner
+
+RECORDS = "records"
+Loader = Callable[[str], Planner]
+
+
+@dataclass(frozen=True)
+class StudyWork:
+    """What every worker is told once.
+
+    Attributes:
+        folder: of the study.
+        benchmark: the cases.
+        members: the planners.
+        load: makes a planner from its spec.
+        options: of the study.
+    """
+
+    folder: Path
+    benchmark: Benchmark
+    members: tuple[Member, ...]
+    load: Loader
+    options: StudyOptions
+
+    @cached_property
+    def planners(self) -> dict[str, Planner]:
+        """By spec; made once in each worker."""
+        return {member.spec: self.load(member.spec) for member in self.members}
+
+    def finished(self) -> dict[str, tuple[set[int], int]]:
+        """By log: the cases that have a record, of how many."""
+        there = parts_there(self.folder / RECORDS, ".npz")
+        return {
+            log: (there[safe_name(log)], len(self.benchmark.cases(log)))
+            for log in self.benchmark.logs
+            if safe_name(log) in there
+        }
+
+    def records(self) -> list[CaseRecord]:
+        """Those that are there, in the benchmark's order.
+
+        Raises:
+            SwerveError: one is damaged.
+        """
+        paths = [
+            record_path(self.folder, log, chunk)
+            for log in self.benchmark.logs
+            for chunk in range(len(self.benchmark.cases(log)))
+        ]
+        return [CaseRecord.from_bytes(path.read_bytes()) for path in paths if path.is_file()]
+
+    def open(self, log: str, watch: Stopwatch) -> OpenedCases:
+        """The cases of a log.
+
+        Raises:
+            SwerveError: a planner cannot be loaded.
+        """
+        with watch.measure("loading"):
+            sees = any(wants_images(planner) for planner in self.planners.values())
+            views = RolloutViews(*self.benchmark.sight(log)) if sees else None
+        return open_cases(self.benchmark, log, partial(self._studied, views, watch), watch)
+
+    def _studied(self, views: RolloutViews | None, watch: Stopwatch, chunk: int, case: Case, report: Report) -> Made:
+        """Studies a case and writes its record.
+
+        Raises:
+            SwerveError: a frame cannot be scored or driven from.
+        """
+        options = self.options
+        case = thinned(case, options.density, options.seed)
+        record = study_case(case, self.planners, options, views, watch, report)
+        with watch.measure("writing"):
+            write_atomically(record_path(self.folder, case.log, chunk), record.to_bytes())
+        return Made(_plans(case, options, len(record.planners)), tuple(failures_of(record)))
+
+
+def record_path(folder: Path, log: str, chunk: int) -> Path:
+    """File of a case's record."""
+    return folder / RECORDS / f"{part_stem(log, chunk)}.npz"
+
+
+def study_case(
+    case: Case,
+    planners: Mapping[str, Planner],
+    options: StudyOptions,
+    views: RolloutViews | None,
+    watch: Stopwatch,
+    report: Report,
+) -> CaseRecord:
+    """One case under all planners, in open and in closed loop.
+
+    Args:
+        case: the frames.
+        planners: by name.
+        options: how they are driven.
+        views: what they see in closed loop, if any of them sees.
+        watch: measures "frames" and "closed loop".
+        report: is told how it goes.
+
+    Raises:
+        SwerveError: a frame cannot be scored or driven from.
+    """
+    token, count = case.group.now, len(planners)
+    open_share = len(case.group.tokens) / (len(case.group.tokens) + options.seconds * options.rate)
+    whole = _plans(case, options, count)
+
+    def tell(token: str, share: float) -> None:
+        report(token, round(share * whole), share)
+
+    with watch.measure("frames"):
+        part = study_frames(case, planners, options.traffic, lambda token, share: tell(token, open_share * share))
+    rollouts = list[Rollout]()
+    with watch.measure("closed loop"):
+        course = build_course(case.frames[token].viewpoint, options.closed_loop, token)
+        for place, planner in enumerate(planners.values()):
+            tell(token, open_share + (1.0 - open_share) * place / count)
+            rollouts.append(drive_course(course, planner, views))
+    errors = (error or rollout.error for error, rollout in zip(part.errors, rollouts, strict=True))
+    return CaseRecord(
+        token=token,
+        log=case.log,
+        planners=tuple(planners),
+        **{**vars(part), "errors": tuple(errors)},
+        closed_loop=np.array([rollout.score for rollout in rollouts]),
+        closed_loop_metrics=np.array([[one.metrics[name] for name in ROLLOUT_METRICS] for one in rollouts]),
+    )
+
+
+def failures_of(record: CaseRecord) -> Iterator[Failure]:
+    """Where planners failed."""
+    for planner, error in zip(record.planners, record.errors, strict=True):
+        if error:
+            yield Failure(record.log, record.token, planner, error.splitlines()[-1])
+
+
+def _plans(case: Case, options: StudyOptions, planners: int) -> int:
+    """How often planners are asked in a case; fewer where a log ends early."""
+    return planners * (len(case.group.tokens) + round(options.seconds * options.rate))

@@ -1,0 +1,1 @@
+"""Motion of other agents while a trajectory is scored: log replay and reactive policies."""

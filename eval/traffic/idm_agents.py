@@ -1,0 +1,68 @@
+"""Vehicles on rails on their way, driven on step by step as the ego's motion becomes known.
+
+What an agent does at a step depends on the ego up to the step before, so that a roll-out in parts is the roll-out in
+one go.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from swerve.eval.traffic.agent_paths import Rails
+from swerve.eval.traffic.idm_agent_kernels import begin, drive
+from swerve.eval.traffic.path_buffer_kernels import bends_of
+from swerve.eval.traffic.traffic_world import Traffic
+
+Obstacles = tuple[Float[np.ndarray, "t o 6"], Float[np.ndarray, "t o 2"], Bool[np.ndarray, "t o"]]
+
+
+@runtime_checkable
+class Others(Protocol):
+    """The others during one roll-out."""
+
+    def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
+        """The traffic at all steps, of which those up to `step` are final.
+
+        Args:
+            step: not before that of an earlier call.
+            states: the ego's motion, see simulate.State; rows before `step` are looked at, and never change.
+        """
+
+
+class Followers:
+    """Vehicles that follow lanes by the intelligent driver model.
+
+    Args:
+        rails: their paths and where they start.
+        steps: of the whole roll-out.
+        obstacles: boxes, velocities and presence of others to stay behind; None for none.
+        radius: agents farther than this from the ego are removed for good, metres.
+        sight: how far along its path an agent looks for others, metres.
+    """
+
+    def __init__(self, rails: Rails, steps: int, obstacles: Obstacles | None, radius: float, sight: float) -> None:
+        nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
+        self._rails, self._obstacles, self._radius, self._sight = rails, obstacles or nothing, radius, sight
+        self._paths = rails.points, rails.lengths, rails.starts
+        self._bends = bends_of(self._paths, rails.boxes)
+        self._motion, self._carried = begin(self._paths, rails.state, rails.boxes, steps)
+        self._done = 1
+
+    def until(
+        self, step: int, boxes: Float[np.ndarray, "t 6"], states: Float[np.ndarray, "t 11"]
+    ) -> tuple[Float[np.ndarray, "t k 3"], Float[np.ndarray, "t k 2"], Bool[np.ndarray, "t k"]]:
+        """Poses, velocities and presence at all steps; those after `step` mean nothing yet.
+
+        Args:
+            step: not before that of an earlier call.
+            boxes: of the ego as the agents see it; rows before `step` are looked at.
+            states: the ego's motion; likewise.
+        """
+        egos = boxes, np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
+        rails, (poses, speeds, present) = self._rails, self._motion
+        scene = (self._paths, self._bends, rails.sizes, rails.targets, egos, rails.gates, self._obstacles)
+        drive(self._motion, self._carried, *scene, self._radius, self._sight, self._done, step + 1)
+        self._done = max(self._done, step + 1)
+        directions = np.stack([np.cos(poses[..., 2]), np.sin(poses[..., 2])], axis=-1)
+        return poses, speeds[..., None] * directions, present

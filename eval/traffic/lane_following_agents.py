@@ -1,0 +1,42 @@
+"""Reactive traffic that does what NAVSIM's was meant to do; its scores are not NAVSIM's.
+
+Vehicles that stand on a lane follow it and its successors by the intelligent driver model (Treiber et al., 2000) at
+their lateral offset. They stop for red lights and stay behind whatever is on their way: the ego, each other, and
+everybody that replays the log (pedestrians, bicycles, parked vehicles, and vehicles that the log shows later). Who
+stands at first waits as long as in the log.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.context.scene_context import Context
+from swerve.eval.scoring.score_kernels import ego_boxes
+from swerve.eval.scoring.thresholds import LANE_SIGHT
+from swerve.eval.traffic.idm_agents import Followers
+from swerve.eval.traffic.traffic_world import Traffic
+
+
+def lane_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
+    """The traffic while the ego goes through simulated states; tracks are those of the context, in their order."""
+    return LaneAgents(context).until(len(states) - 1, states)
+
+
+class LaneAgents:
+    """The same, as the ego's states become known; see `Others`."""
+
+    def __init__(self, context: Context) -> None:
+        rails, logged = context.graph_rails, context.traffic
+        rest = np.setdiff1d(np.arange(len(logged.ids)), rails.rows)
+        obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
+        self._rows, self._logged = rails.rows, logged
+        self._followers = Followers(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT)
+
+    def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
+        """See `Others.until`."""
+        logged, rows = self._logged, self._rows
+        driven, moving, here = self._followers.until(step, ego_boxes(states[None])[0], states)
+        poses, velocities, present = logged.poses.copy(), logged.velocities.copy(), logged.present.copy()
+        poses[1:, rows], velocities[1:, rows], present[:, rows] = driven[1:], moving[1:], here
+        return replace(logged, poses=poses, velocities=velocities, present=present)

@@ -1,0 +1,52 @@
+"""NAVSIM's reactive traffic with all its quirks, so that its scores come out the same.
+
+Vehicles that stand on a lane follow it by the intelligent driver model (Treiber et al., 2000) to the end of that one
+lane, where they brake; they see only each other and the ego, ignore red lights, and are simulated around an ego whose
+box is centred on its rear axle and comes one step late. Vehicles that cannot be put on a lane stand still or vanish
+after the first step; those that the log shows later never come. Everybody else replays the log.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.context.scene_context import Context
+from swerve.eval.scoring.thresholds import AGENT_RADIUS, HALF_LENGTH, HALF_WIDTH
+from swerve.eval.traffic.idm_agents import Followers
+from swerve.eval.traffic.traffic_world import Traffic
+from swerve.scenes import ObjectClass
+
+
+def navsim_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
+    """The traffic while the ego goes through simulated states; tracks are those of the context, in their order."""
+    return NavsimAgents(context).until(len(states) - 1, states)
+
+
+class NavsimAgents:
+    """The same, as the ego's states become known; see `Others`."""
+
+    def __init__(self, context: Context) -> None:
+        rails, logged = context.rails, context.traffic
+        vehicle = logged.classes == ObjectClass.VEHICLE
+        poses, velocities = logged.poses.copy(), logged.velocities.copy()
+        present = logged.present & ~vehicle
+        present[0] = rails.current
+        present[1:, rails.parked] = True
+        poses[1:, rails.parked], velocities[1:, rails.parked] = poses[0, rails.parked], velocities[0, rails.parked]
+        self._rows, self._rest = rails.rows, replace(logged, poses=poses, velocities=velocities, present=present)
+        self._followers = Followers(rails, len(poses), None, AGENT_RADIUS, np.inf)
+
+    def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
+        """See `Others.until`."""
+        driven, moving, here = self._followers.until(step, _shifted_ego(states), states)
+        poses, velocities, present = self._rest.poses.copy(), self._rest.velocities.copy(), self._rest.present.copy()
+        poses[1:, self._rows], velocities[1:, self._rows] = driven[1:], moving[1:]
+        present[1:, self._rows] = here[1:]
+        return replace(self._rest, poses=poses, velocities=velocities, present=present)
+
+
+def _shifted_ego(states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t 6"]:
+    """The ego's boxes, centred on its rear axle."""
+    halves = np.broadcast_to([HALF_LENGTH, HALF_WIDTH], (len(states), 2))
+    return np.column_stack([states[:, :2], np.cos(states[:, 2]), np.sin(states[:, 2]), halves])

@@ -1,0 +1,209 @@
+"""Strips of road along paths, with the outline that GEOS draws for a buffer with flat ends.
+
+Round bends have 16 segments per quarter, and bends that are too tight follow GEOS's own rules, because who leads whom,
+and at what distance, hangs on it. The corners at a path's vertices do not depend on where a strip begins and ends, but
+for the first and the last one in it: they are worked out once, by `bends_of`.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from swerve.eval.scoring.simulate_kernels import wrap
+
+FILLET = math.pi / 2 / 16
+SNAP = 1e-3  # of the half width: corners closer than that are one
+CLOSING = 80.0  # where a bend is too tight, the outline steps in by 1 / 81 of the half width
+# A bend of half a turn has two corners and 31 between them on its outer side, and four on its inner side.
+MOST_CORNERS = 40
+
+
+@njit(cache=True, nogil=True)
+def bends_of(paths, boxes):
+    """The corners of strips at the paths' vertices.
+
+    Args:
+        paths: (points (v, 3) with unwrapped headings, arc lengths (v), starts (k + 1)); neighbours are apart.
+        boxes: of the agents (k, 6), whose width the strips have; see geometry_kernels.
+
+    Returns:
+        corners (c, 2) and spans (2, v, 2): those to the left of vertex v are corners[spans[0, v, 0]:spans[0, v, 1]];
+        spans[1] are those to the right, where the path is followed backwards.
+    """
+    points, _, starts = paths
+    corners, spans = np.empty((MOST_CORNERS * len(points), 2)), np.zeros((2, len(points), 2), np.int64)
+    number = 0
+    for i in range(len(boxes)):
+        for k in range(starts[i] + 1, starts[i + 1] - 1):
+            spans[0, k, 0] = number
+            number = _bend(points[k - 1], points[k], points[k + 1], boxes[i, 5], corners, number)
+            spans[0, k, 1] = number
+        for k in range(starts[i + 1] - 2, starts[i], -1):
+            spans[1, k, 0] = number
+            number = _bend(points[k + 1], points[k], points[k - 1], boxes[i, 5], corners, number)
+            spans[1, k, 1] = number
+    return corners[:number].copy(), spans
+
+
+@njit(cache=True, nogil=True)
+def write_strip(paths, bends, i, first, last, half, shape):
+    """Writes the outline of agent i's path between two arc lengths after the shape's first four edges.
+
+    Args:
+        paths: see `bends_of`.
+        bends: of `bends_of`.
+        i: the agent.
+        first: arc length; limited to the path.
+        last: arc length; limited to the path.
+        half: of the strip's width; its ends are flat.
+        shape: edges to write to.
+
+    Returns:
+        The number of edges, the first four included.
+    """
+    points, lengths, starts = paths
+    low, high = starts[i], starts[i + 1] - 1
+    start, end = np.empty(3), np.empty(3)
+    pose_on(paths, i, first, start)
+    pose_on(paths, i, last, end)
+    first = min(max(first, lengths[low]), lengths[high])
+    last = min(max(last, lengths[low]), lengths[high])
+    a, b = _from(lengths, low, high + 1, first), _from(lengths, low, high + 1, last) - 1
+    while a <= high and lengths[a] <= first:
+        a += 1
+    if a <= b and _meet(points[a], start):
+        a += 1
+    if a <= b and _meet(points[b], end):
+        end[:] = points[b]
+        b -= 1
+    if a > b and _meet(start, end):
+        return 4
+    number = _write_side(points, bends, 0, (start, a, b, end), half, shape, 4)
+    number = _write_side(points, bends, 1, (end, b, a, start), half, shape, number)
+    for e in range(4, number):
+        after = e + 1 if e + 1 < number else 4
+        shape[e, 2], shape[e, 3] = shape[after, 0], shape[after, 1]
+    return number
+
+
+@njit(cache=True, nogil=True)
+def _meet(a, b):
+    return math.hypot(a[0] - b[0], a[1] - b[1]) < 1e-12
+
+
+@njit(cache=True, nogil=True)
+def _write_side(points, bends, side, line, half, shape, number):
+    """Writes the corners to the left of a line, then both corners of its end; returns the number of edges so far.
+
+    The line has a start, the vertices from the a-th to the b-th (backwards if the side is 1), and an end.
+    """
+    start, a, b, end = line
+    corners, spans = bends
+    step = 1 - 2 * side
+    count = (b - a) * step + 1
+    last = start
+    if count > 0:
+        number = _bend(start, points[a], points[a + step] if count > 1 else end, half, shape, number)
+        last = points[b]
+    if count > 2:
+        for c in range(spans[side, a + step, 0], spans[side, b - step, 1]):
+            number = _corner(shape, number, corners[c, 0], corners[c, 1])
+    if count > 1:
+        number = _bend(points[b - step], last, end, half, shape, number)
+    nx, ny = _normal(last, end, half)
+    number = _corner(shape, number, end[0] + nx, end[1] + ny)
+    return _corner(shape, number, end[0] - nx, end[1] - ny)
+
+
+@njit(cache=True, nogil=True)
+def _bend(before, at, after, half, shape, number):
+    """Writes the corners to the left of a vertex."""
+    cross = _turning(before, at, after)
+    if cross == 0.0:
+        return number
+    nx, ny = _normal(before, at, half)
+    mx, my = _normal(at, after, half)
+    if cross < 0.0:
+        return _outer_bend(at, nx, ny, mx, my, half, shape, number)
+    return _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number)
+
+
+@njit(cache=True, nogil=True)
+def _turning(a, b, c):
+    return (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0])
+
+
+@njit(cache=True, nogil=True)
+def _normal(a, b, half):
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = math.sqrt(dx * dx + dy * dy)
+    return -dy / length * half, dx / length * half
+
+
+@njit(cache=True, nogil=True)
+def _corner(shape, number, x, y):
+    shape[number, 0], shape[number, 1] = x, y
+    return number + 1
+
+
+@njit(cache=True, nogil=True)
+def _outer_bend(at, nx, ny, mx, my, half, shape, number):
+    number = _corner(shape, number, at[0] + nx, at[1] + ny)
+    if math.hypot(nx - mx, ny - my) < half * SNAP:
+        return number
+    turn = math.atan2(nx * my - ny * mx, nx * mx + ny * my)
+    count = int(abs(turn) / FILLET + 0.5)
+    start = math.atan2(ny, nx)
+    for c in range(1, count):
+        angle = start + turn * c / count
+        number = _corner(shape, number, at[0] + half * math.cos(angle), at[1] + half * math.sin(angle))
+    return _corner(shape, number, at[0] + mx, at[1] + my)
+
+
+@njit(cache=True, nogil=True)
+def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
+    dx, dy = at[0] - before[0], at[1] - before[1]
+    ex, ey = after[0] - at[0], after[1] - at[1]
+    cross = _turning(before, at, after)
+    # Where the parallels of both segments cross, seen from their starts.
+    ox, oy = at[0] + mx - before[0] - nx, at[1] + my - before[1] - ny
+    s, t = (ox * ey - oy * ex) / cross, (ox * dy - oy * dx) / cross
+    if 0.0 <= s <= 1.0 and 0.0 <= t <= 1.0:
+        return _corner(shape, number, before[0] + nx + s * dx, before[1] + ny + s * dy)
+    number = _corner(shape, number, at[0] + nx, at[1] + ny)
+    if math.hypot(nx - mx, ny - my) < half * SNAP:
+        return number
+    share = CLOSING / (CLOSING + 1.0)
+    number = _corner(shape, number, at[0] + share * nx, at[1] + share * ny)
+    number = _corner(shape, number, at[0] + share * mx, at[1] + share * my)
+    return _corner(shape, number, at[0] + mx, at[1] + my)
+
+
+@njit(cache=True, nogil=True)
+def pose_on(paths, i, along, out):
+    """Writes the pose (3) of agent i's path at an arc length; beyond the ends, that of the ends."""
+    points, lengths, starts = paths
+    low, high = starts[i], starts[i + 1] - 1
+    along = min(max(along, lengths[low]), lengths[high])
+    if low == high:
+        out[:] = points[low]
+    else:
+        k = _from(lengths, low + 1, high, along)
+        span = lengths[k] - lengths[k - 1]
+        share = (along - lengths[k - 1]) / span if span > 0.0 else 0.0
+        for axis in range(3):
+            out[axis] = points[k - 1, axis] + share * (points[k, axis] - points[k - 1, axis])
+    out[2] = wrap(out[2])
+
+
+@njit(cache=True, nogil=True)
+def _from(lengths, low, high, along):
+    """The first vertex from `low` on whose arc length is not less; `high` if there is none before it."""
+    while low < high:
+        middle = (low + high) // 2
+        if lengths[middle] < along:
+            low = middle + 1
+        else:
+            high = middle
+    return low

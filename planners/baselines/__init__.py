@@ -1,0 +1,1 @@
+"""Baseline planners: kinematic, privileged, and the ego-status MLP."""

@@ -1,0 +1,191 @@
+"""The ego-status MLP: a small network that sees the car's own motion and the command, and nothing of the road.
+
+It is the planner that shows how much of a score needs no eyes (Li et al., "Is ego status all you need for open-loop
+end-to-end autonomous driving?", 2024). Training needs torch; driving needs numpy and the file.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.storage.files import write_atomically
+from swerve.eval.scoring.thresholds import POSE_INTERVAL
+from swerve.scenes import MissingExtraError, SwerveError
+from swerve.scenes.planning import History, Observation, Trajectory
+from swerve.scenes.viewpoints import Command
+
+INSTALL: Final = "pip install 'PATH[torch]', with PATH Swerve's folder"
+POSES: Final = 8
+# The moments (s) of the past poses, NAVSIM's.
+PAST: Final = (-1.5, -1.0, -0.5)
+INPUTS: Final = 2 + 2 + 1 + 3 * len(PAST) + len(Command)
+# Standard deviations beyond which an input counts no more: a quantity that hardly varies in one set of logs (a car does
+# not slide sideways in a town) may be far out in another.
+_FARTHEST: Final = 3.0
+# To be raised whenever inputs, outputs or the layout of the file change: old files are then refused, not misread.
+VERSION: Final = 1
+_FORMAT, _HEADER = "swerve-ego-mlp", "swerve"
+_SCALES = ("input_mean", "input_scale", "output_mean", "output_scale")
+
+
+@dataclass(frozen=True)
+class EgoMlp:
+    """A trained network. Inputs and outputs are standardised.
+
+    Attributes:
+        weights: of each layer, (outputs, inputs); a rectifier follows all but the last.
+        biases: of each layer.
+        input_mean: of the training set's inputs.
+        input_scale: standard deviation of the same.
+        output_mean: of the training set's poses.
+        output_scale: standard deviation of the same.
+        config: how it was trained, for the record.
+    """
+
+    cameras: ClassVar[tuple[str, ...]] = ()
+    weights: tuple[Float[np.ndarray, "_ _"], ...]
+    biases: tuple[Float[np.ndarray, "_"], ...]
+    input_mean: Float[np.ndarray, "f"]
+    input_scale: Float[np.ndarray, "f"]
+    output_mean: Float[np.ndarray, "o"]
+    output_scale: Float[np.ndarray, "o"]
+    config: dict[str, Any]
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Eight poses.
+
+        Raises:
+            SwerveError: the history is shorter than 1.5 s.
+        """
+        return self.plan_batch([observation])[0]
+
+    def plan_batch(self, observations: Sequence[Observation]) -> list[Trajectory]:
+        """Eight poses each."""
+        inputs = np.stack([inputs_of(one) for one in observations])
+        return [Trajectory(poses, POSE_INTERVAL) for poses in self.poses(inputs)]
+
+    def poses(self, inputs: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n 8 3"]:
+        """What the network makes of inputs."""
+        out = forward(standardised(inputs, self.input_mean, self.input_scale), self.weights, self.biases)
+        return (out * self.output_scale + self.output_mean).reshape(len(inputs), POSES, 3)
+
+
+def standardised(
+    inputs: Float[np.ndarray, "n f"], mean: Float[np.ndarray, "f"], scale: Float[np.ndarray, "f"]
+) -> Float[np.ndarray, "n f"]:
+    """What the network sees of inputs."""
+    return np.clip((inputs - mean) / scale, -_FARTHEST, _FARTHEST)
+
+
+def forward(inputs: Any, weights: Sequence[Any], biases: Sequence[Any]) -> Any:  # noqa: ANN401
+    """The network; of numpy's arrays or of torch's tensors alike."""
+    values = inputs
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        values = values @ weight.T + bias
+        if layer < len(weights) - 1:
+            values = values.clip(min=0)
+    return values
+
+
+def inputs_of(observation: Observation) -> Float[np.ndarray, "f"]:
+    """What the network is told.
+
+    Raises:
+        SwerveError: the history is shorter than 1.5 s.
+    """
+    if observation.history.seconds[0] > PAST[0] + 1e-6:
+        begins = observation.history.seconds[0]
+        raise SwerveError(f"scene {observation.token}: the history begins at {begins} s, the MLP needs {PAST[0]} s")
+    return features(observation.history, observation.command)
+
+
+def features(history: History, command: Command) -> Float[np.ndarray, "f"]:
+    """Velocity, acceleration and yaw rate now, past poses, and the command as one of four."""
+    past = [np.interp(PAST, history.seconds, column) for column in history.poses.T]
+    now = (history.velocity[-1], history.acceleration[-1], history.yaw_rate[-1:])
+    return np.concatenate([*now, np.stack(past, axis=1).ravel(), np.eye(len(Command))[command]]).astype(np.float64)
+
+
+def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:
+    """Writes the network as safetensors; the same network makes the same bytes.
+
+    Raises:
+        MissingExtraError: safetensors is not installed.
+        SwerveError: the file cannot be written.
+    """
+    tensors = {name: getattr(planner, name).astype(np.float32) for name in _SCALES}
+    for layer, (weight, bias) in enumerate(zip(planner.weights, planner.biases, strict=True)):
+        tensors[f"layers.{layer}.weight"] = weight.astype(np.float32)
+        tensors[f"layers.{layer}.bias"] = bias.astype(np.float32)
+    header = {"format": _FORMAT, "version": VERSION, "layers": len(planner.weights), "config": planner.config}
+    # One entry: safetensors does not keep the order of several.
+    content = require_safetensors().numpy.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)})
+    try:
+        write_atomically(Path(path), content)
+    except OSError as error:
+        raise SwerveError(f"{path} cannot be written ({error.strerror})") from error
+
+
+def load_ego_mlp(path: str | Path) -> EgoMlp:
+    """Reads a network.
+
+    Raises:
+        MissingExtraError: safetensors is not installed.
+        SwerveError: there is no such file, it is not such a network, or of another version, or damaged.
+    """
+    safetensors = require_safetensors()
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+            tensors = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise SwerveError(f"{path}: cannot be read as a trained planner ({error})") from error
+    if not isinstance(header, dict) or header.get("format") != _FORMAT or header.get("version") != VERSION:
+        raise SwerveError(f"{path}: not an ego-status MLP of version {VERSION}. Train it again: swerve train ego-mlp")
+    try:
+        layers = range(header["layers"])
+        weights = tuple(tensors[f"layers.{layer}.weight"] for layer in layers)
+        biases = tuple(tensors[f"layers.{layer}.bias"] for layer in layers)
+        planner = EgoMlp(weights, biases, **{name: tensors[name] for name in _SCALES}, config=header["config"])
+    except (KeyError, TypeError) as error:
+        raise SwerveError(f"{path}: the trained planner lacks {error}") from error
+    _check(path, planner)
+    return planner
+
+
+def _check(path: str | Path, planner: EgoMlp) -> None:
+    """The layers must fit each other, and all must be finite.
+
+    Raises:
+        SwerveError: they do not, or are not.
+    """
+    sizes = [INPUTS, *(len(bias) for bias in planner.biases)]
+    wanted = [(after, before) for before, after in pairwise(sizes)]
+    shapes = [weight.shape for weight in planner.weights]
+    scales = [getattr(planner, name) for name in _SCALES]
+    lengths = [len(scale) for scale in scales]
+    if shapes != wanted or sizes[-1] != POSES * 3 or lengths != [INPUTS, INPUTS, POSES * 3, POSES * 3]:
+        raise SwerveError(f"{path}: the trained planner's layers have shapes {shapes}, which do not fit")
+    if not all(np.isfinite(array).all() for array in (*planner.weights, *planner.biases, *scales)):
+        raise SwerveError(f"{path}: the trained planner holds numbers that are not finite")
+
+
+def require_safetensors() -> ModuleType:
+    """Safetensors, with its part for numpy.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError as error:
+        raise MissingExtraError("safetensors", INSTALL) from error
+    return safetensors

@@ -1,0 +1,150 @@
+"""Planners that see perfectly: the logged human, IDM on the route, PDM-Closed."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.context.pdm_closed import IdmDriver, PdmOptions, idm_trajectory, reference_trajectory
+from swerve.eval.context.situation import Situation
+from swerve.eval.scoring.thresholds import (
+    DEFAULT_SPEED_LIMIT,
+    IDM_ACCELERATION,
+    IDM_DECELERATION,
+    IDM_GAP,
+    IDM_HEADWAY,
+    LATERAL_OFFSETS,
+    POSE_INTERVAL,
+    SPEED_SHARES,
+    STEP,
+    STEPS,
+)
+from swerve.planners.baselines.parameter_checks import check_numbers
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Observation, Trajectory
+from swerve.scenes.transforms import relative_poses, upright
+
+
+@dataclass(frozen=True)
+class LoggedHuman:
+    """Drives where the logged driver drove."""
+
+    cameras: ClassVar[tuple[str, ...]] = ()
+    privileged: ClassVar[bool] = True
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """The driver's poses.
+
+        Raises:
+            SwerveError: nobody knows where the driver was.
+        """
+        human = situation_of(observation).human
+        if human is None:
+            raise SwerveError(f"scene {observation.token}: nobody knows what the human did here")
+        return Trajectory(human, POSE_INTERVAL)
+
+
+@dataclass(frozen=True)
+class Idm:
+    """Follows the route's centreline by the intelligent driver model: one proposal of PDM-Closed, never scored.
+
+    Objects keep their velocity, red lights stay red. As in PDM-Closed, the first pose lies on the line, even if the car
+    is beside it, and the first 0.1 s brake as hard as the driver may.
+
+    Attributes:
+        target_speed: on a free road, m/s; None for a share of the speed limit.
+        speed_share: the share, where there is no target speed.
+        headway: seconds to the leader.
+        gap: metres to the leader when both stand.
+        acceleration: largest, m/s2.
+        deceleration: comfortable and largest, m/s2.
+        lateral_offset: metres left of the centreline.
+        default_speed_limit: where the lane has none, m/s.
+    """
+
+    cameras: ClassVar[tuple[str, ...]] = ()
+    privileged: ClassVar[bool] = True
+    target_speed: float | None = None
+    speed_share: float = 1.0
+    headway: float = IDM_HEADWAY
+    gap: float = IDM_GAP
+    acceleration: float = IDM_ACCELERATION
+    deceleration: float = IDM_DECELERATION
+    lateral_offset: float = 0.0
+    default_speed_limit: float = DEFAULT_SPEED_LIMIT
+
+    def __post_init__(self) -> None:
+        positive = ("target_speed", "speed_share", "default_speed_limit", "acceleration", "deceleration")
+        check_numbers(self, positive, ("headway", "gap"))
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Forty poses."""
+        situation = situation_of(observation)
+        limit = situation.speed_limit or self.default_speed_limit
+        target = self.target_speed or limit * self.speed_share
+        driver = IdmDriver(self.headway, self.gap, self.acceleration, self.deceleration)
+        return _from_world(idm_trajectory(situation, target, self.lateral_offset, driver), situation)
+
+
+@dataclass(frozen=True)
+class PdmClosed:
+    """PDM-Closed: fifteen IDM proposals, of which the best by simulation and score is driven.
+
+    Attributes:
+        speed_factor: of the proposals' target speeds, which are 20, 40, ..., 100 % of the limit.
+        lateral_offset: added to the proposals' offsets, which are 0 and 1 m to either side of the centreline.
+        headway: seconds to the leader.
+        gap: metres to the leader when both stand.
+        acceleration: largest, m/s2.
+        deceleration: comfortable and largest, m/s2.
+        default_speed_limit: where the lane has none, m/s.
+    """
+
+    cameras: ClassVar[tuple[str, ...]] = ()
+    privileged: ClassVar[bool] = True
+    speed_factor: float = 1.0
+    lateral_offset: float = 0.0
+    headway: float = IDM_HEADWAY
+    gap: float = IDM_GAP
+    acceleration: float = IDM_ACCELERATION
+    deceleration: float = IDM_DECELERATION
+    default_speed_limit: float = DEFAULT_SPEED_LIMIT
+
+    def __post_init__(self) -> None:
+        positive = ("speed_factor", "default_speed_limit", "acceleration", "deceleration")
+        check_numbers(self, positive, ("headway", "gap"))
+
+    @property
+    def options(self) -> PdmOptions:
+        """What is tried."""
+        return PdmOptions(
+            tuple(share * self.speed_factor for share in SPEED_SHARES),
+            tuple(offset + self.lateral_offset for offset in LATERAL_OFFSETS),
+            self.default_speed_limit,
+            IdmDriver(self.headway, self.gap, self.acceleration, self.deceleration),
+        )
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Forty poses."""
+        situation = situation_of(observation)
+        return _from_world(reference_trajectory(situation, self.options), situation)
+
+
+def situation_of(observation: Observation) -> Situation:
+    """What a privileged planner is told.
+
+    Raises:
+        SwerveError: nothing.
+    """
+    if not isinstance(observation.privileged, Situation):
+        raise SwerveError(f"scene {observation.token}: this planner needs what only the simulator knows (privileged)")
+    return observation.privileged
+
+
+def _from_world(poses: Float[np.ndarray, "t 3"], situation: Situation) -> Trajectory:
+    """World poses at 0, 0.1, ... s as the plan up to 4 s."""
+    x, y, heading = situation.ego[:3]
+    ahead = poses[1:STEPS]
+    matrices = upright(np.column_stack([ahead[:, :2], np.zeros(len(ahead))]), ahead[:, 2])
+    return Trajectory(relative_poses(upright(np.array([x, y, 0.0]), heading), matrices), STEP)

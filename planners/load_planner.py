@@ -1,0 +1,228 @@
+"""Planners by name: `NAME[,key=value...]`, `module:Class[,key=value...]`, or a trained `FILE.safetensors`."""
+
+import inspect
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from importlib import import_module
+from inspect import Parameter
+from pathlib import Path
+from typing import Any, get_args
+
+from swerve.planners.baselines.disturbed import Disturbed
+from swerve.planners.baselines.ego_mlp import INSTALL, load_ego_mlp, require_safetensors
+from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
+from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
+from swerve.scenes import MissingExtraError, SwerveError
+from swerve.scenes.planning import Planner
+
+BUILT_INS: Mapping[str, Callable[..., Planner]] = {
+    "stationary": Stationary,
+    "constant-velocity": ConstantVelocity,
+    "constant-acceleration": ConstantAcceleration,
+    "human": LoggedHuman,
+    "idm": Idm,
+    "pdm-closed": PdmClosed,
+}
+DISTURBANCES = tuple(field.name for field in fields(Disturbed) if field.name != "planner")
+TRAINED = ".safetensors"
+_RAP = "swerve-rap"
+_PLAIN = (bool, int, float, str, type(None))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A planner with a name.
+
+    Attributes:
+        label: for tables; unless the spec gives `label=`, the spec, or a trained file's name.
+        planner: the planner.
+        spec: what it was loaded from, to load it again in another process.
+    """
+
+    label: str
+    planner: Planner
+    spec: str
+
+
+def load_planner(spec: str) -> Named:
+    """The planner that a text names.
+
+    `NAME` is one of `BUILT_INS`; `module:Class` is a class, or a function that makes a planner, of a module that can be
+    imported from the current folder; `FILE.safetensors` was trained by `swerve train`. Behind it stand parameters: the
+    class's own; those of `Disturbed`, which go with every planner, unless its class has one of that name; and `label=`.
+
+    Raises:
+        SwerveError: there is no such planner, it cannot be made, it has no such parameter, or no method `plan`.
+    """
+    head, *items = (part.strip() for part in spec.split(","))
+    texts = _parameters(spec, items)
+    label = texts.pop("label", Path(head).stem if head.endswith(TRAINED) else spec)
+    factory = _factory(spec, head)
+    accepted = _accepted(factory)
+    own = {key: text for key, text in texts.items() if key in accepted or key not in DISTURBANCES}
+    disturbances = {key: text for key, text in texts.items() if key not in own}
+    planner = _made(spec, factory, _values(spec, own, accepted))
+    if not callable(getattr(planner, "plan", None)):
+        raise SwerveError(f"planner {spec}: {head} has no method plan(observation)")
+    if disturbances:
+        accepted = {key: one for key, one in _accepted(Disturbed).items() if key in DISTURBANCES}
+        planner = _made(spec, Disturbed, {"planner": planner, **_values(spec, disturbances, accepted)})
+    return Named(label, planner, spec)
+
+
+def describe_planners() -> str:
+    """The built-in planners with their parameters and defaults, one line each; for help texts."""
+    lines = [f"{name}{_defaults(_accepted(factory))}" for name, factory in BUILT_INS.items()]
+    rest = {key: parameter for key, parameter in _accepted(Disturbed).items() if key in DISTURBANCES}
+    return "\n".join([*lines, f"all of them{_defaults(rest)} label=TEXT"])
+
+
+def _defaults(parameters: Mapping[str, Parameter]) -> str:
+    return "".join(f" {key}={str(parameter.default).lower()}" for key, parameter in parameters.items())
+
+
+def _parameters(spec: str, items: list[str]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not (key and equals and text):
+            raise SwerveError(f"planner {spec}: {item!r} is not of the form key=value")
+        if key in texts:
+            raise SwerveError(f"planner {spec}: {key} is given twice")
+        texts[key] = text
+    return texts
+
+
+def _factory(spec: str, head: str) -> Callable[..., Any]:
+    if head in BUILT_INS:
+        return BUILT_INS[head]
+    if head.endswith(TRAINED):
+        return lambda: _trained(head)
+    module, colon, name = head.partition(":")
+    if not (module and colon and name):
+        raise SwerveError(
+            f"planner {spec}: no planner is called {head!r}. There are {', '.join(BUILT_INS)}; module:Class; and "
+            f"FILE{TRAINED}, as made by swerve train"
+        )
+    return _imported(spec, module, name)
+
+
+def _trained(path: str) -> Planner:
+    """A trained planner, by what its own file says it is; the loader of the MLP says what is wrong with other files.
+
+    Raises:
+        MissingExtraError: it needs torch, which is not installed.
+        SwerveError: see `load_ego_mlp` and `rap.load_rap`.
+    """
+    safetensors = require_safetensors()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get("swerve", "{}"))
+    except (OSError, ValueError, safetensors.SafetensorError):
+        header = {}
+    if not isinstance(header, dict) or header.get("format") != _RAP:
+        return load_ego_mlp(path)
+    try:
+        from swerve.planners.rap import load_rap
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", INSTALL) from error
+    return load_rap(path)
+
+
+def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
+    """A class or function of the user's.
+
+    The current folder stays importable: planners may import when they are called.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(error.name + ".")):
+            raise SwerveError(
+                f"planner {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
+            ) from error
+        raise SwerveError(f"planner {spec}: {module} cannot be imported ({error})") from error
+    except Exception as error:
+        raise SwerveError(f"planner {spec}: {module} cannot be imported ({_named(error)})") from error
+    if not callable(found):
+        raise SwerveError(f"planner {spec}: module {module} has no class {name!r}")
+    if inspect.isclass(found) and not callable(getattr(found, "plan", None)):
+        raise SwerveError(f"planner {spec}: class {name} has no method plan(observation)")
+    return found
+
+
+def _accepted(factory: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """Parameters by name, their annotations evaluated where that is possible."""
+    try:
+        return inspect.signature(factory, eval_str=True).parameters
+    except NameError:
+        return inspect.signature(factory).parameters
+
+
+def _values(spec: str, texts: Mapping[str, str], accepted: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Parameters as the class wants them.
+
+    Raises:
+        SwerveError: one is unknown, missing, or of the wrong type.
+    """
+    named = {
+        key: one
+        for key, one in accepted.items()
+        if one.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    }
+    free = any(one.kind is Parameter.VAR_KEYWORD for one in accepted.values())
+    unknown = [key for key in texts if key not in named]
+    if unknown and not free:
+        allowed = dict.fromkeys([*named, *DISTURBANCES, "label"])
+        raise SwerveError(f"planner {spec}: no parameter {unknown[0]!r}. There are {', '.join(allowed)}")
+    missing = [key for key, one in named.items() if one.default is Parameter.empty and key not in texts]
+    if missing:
+        raise SwerveError(f"planner {spec}: needs {', '.join(f'{key}=...' for key in missing)}")
+    annotations = {key: named[key].annotation if key in named else Parameter.empty for key in texts}
+    return {key: _value(spec, key, text, annotations[key]) for key, text in texts.items()}
+
+
+def _value(spec: str, key: str, text: str, annotation: Any) -> Any:  # noqa: ANN401
+    """A number, true, false, none or text, as the annotation has it."""
+    kinds = get_args(annotation) or (annotation,)
+    if annotation is str:
+        return text
+    value = _literal(text)
+    if type(value) is int and float in kinds and int not in kinds:
+        value = float(value)
+    if all(kind in _PLAIN for kind in kinds) and type(value) not in kinds:
+        wanted = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise SwerveError(f"planner {spec}: {key} must be {wanted}, not {text!r}")
+    return value
+
+
+def _literal(text: str) -> bool | int | float | str | None:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if re.fullmatch(r"[+-]?\d+", text):
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _made(spec: str, factory: Callable[..., Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """What should be a planner; here a stranger's code runs."""
+    try:
+        return factory(**values)
+    except SwerveError as error:
+        raise SwerveError(f"planner {spec}: {error}") from error
+    except Exception as error:
+        raise SwerveError(f"planner {spec}: it cannot be made ({_named(error)})") from error
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

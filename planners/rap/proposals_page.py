@@ -1,0 +1,254 @@
+"""A page about a trained planner's proposals: what it expects of each, and what each is worth."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.context.scene_context import Context
+from swerve.eval.report.scene_pictures import OTHERS, swatch
+from swerve.eval.report.sentences import LONG
+from swerve.eval.scoring.sub_scores import Metric
+from swerve.planners.rap.proposal_pictures import RED, color_bar, ground_of, map_picture, mark_swatch, on_image, on_map
+from swerve.planners.rap.proposals import Cases, Proposals, proposals_in, spread_out
+from swerve.planners.rap.rap_planner import RapPlanner
+from swerve.rasterizer import Style, render
+from swerve.scenes import Camera, ObjectClass
+from swerve.scenes.primitives import build_dynamic, build_static
+from swerve.viz.html_page import webpage
+from swerve.viz.svg import Series, histogram, lines, scatter
+
+STYLE = """
+h3 { font-size: 17px; margin: 0 0 2px; } h4 { font-size: 14px; margin: 0 0 6px; font-weight: 500; color: #b4bbc8; }
+dl, dd, ul { margin: 0; padding: 0; list-style: none; } dt { color: #98a1b0; font-size: 12px; }
+small { color: #98a1b0; font-weight: 400; overflow-wrap: anywhere; }
+.facts { display: flex; flex-wrap: wrap; gap: 8px 34px; margin: 14px 0; }
+.facts dd { font-size: 19px; font-variant-numeric: tabular-nums; }
+.charts { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 20px; align-items: start; }
+.charts svg, .pictures svg { display: block; width: 100%; height: auto; }
+.legend { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 26px; padding: 10px 14px; font-size: 13px;
+  background: #151920; border-radius: 6px; margin: 14px 0; }
+.legend li { display: flex; align-items: center; gap: 8px; } .legend svg { flex: none; }
+.scene { margin: 26px 0; padding: 16px 18px; border-radius: 8px; background: #10141a; }
+.scene > p { margin-bottom: 10px; }
+.pictures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 14px 18px; margin-bottom: 14px; }
+.pictures figure { margin-bottom: 10px; }
+.wide { overflow-x: auto; } td, th { font-variant-numeric: tabular-nums; vertical-align: bottom; }
+td + td, th + th { text-align: right; } tr.total td { border-top: 1px solid #3a4250; font-weight: 600; }
+td.off { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; color: #fff; }
+.base { position: absolute; width: 0; height: 0; }
+@media (max-width: 760px) {
+  .charts, .pictures { grid-template-columns: minmax(0, 1fr); } .scene { padding: 12px 10px; }
+  td, th { padding-right: 9px; font-size: 12.5px; } .facts { gap: 8px 22px; }
+}
+@media print {
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .scene, figure { break-inside: avoid; }
+}
+"""
+_BINS = np.linspace(0.0, 1.0, 11)
+# Of sub-scores: a promise that is off by more is marked.
+_WRONG = 0.5
+
+
+@dataclass(frozen=True)
+class SceneDrawing:
+    """What a scene's part of the page is made of, beside its proposals.
+
+    Attributes:
+        frame: of the benchmark.
+        context: of the frame.
+        camera: the one that looks ahead the most.
+        image: what the planner saw through it.
+        raster: the same view as raster.
+    """
+
+    frame: Frame
+    context: Context
+    camera: Camera
+    image: UInt8[np.ndarray, "_ _ 3"]
+    raster: UInt8[np.ndarray, "_ _ 3"]
+
+
+def proposals_page(
+    title: str, told: Sequence[str], judged: Sequence[Proposals], benchmark: Cases, planner: RapPlanner, shown: int
+) -> str:
+    """The whole page, HTML that needs nothing from anywhere.
+
+    Args:
+        title: plain text.
+        told: lines of plain text under it.
+        judged: all scenes that count.
+        benchmark: that they are of.
+        planner: that proposed.
+        shown: so many scenes are drawn, evenly from the one with most regret to the one with least.
+
+    Raises:
+        SwerveError: see `proposals_in`.
+    """
+    ranked = sorted(judged, key=lambda one: -one.regret)
+    scenes = []
+    for row in spread_out(len(ranked), shown):
+        # Once more, instead of keeping every scene's map and traffic in memory.
+        case = benchmark.case(ranked[row].case)
+        frame = case.frames[ranked[row].token]
+        again, context = proposals_in(frame, case, ranked[row].case, planner)
+        scenes.append(scene_story(row + 1, len(ranked), again, drawing_of(frame, case, context, planner)))
+    body = (
+        f"<h1>{html.escape(title)}</h1>{''.join(f'<p>{html.escape(line)}</p>' for line in told)}{overview(judged)}"
+        f"<h2>Scenes</h2><p>{len(scenes)} of {len(judged)}, from the most regret to the least.</p>{legend()}"
+        f"{''.join(scenes)}"
+    )
+    return webpage(title, body, STYLE)
+
+
+def overview(judged: Sequence[Proposals]) -> str:
+    """All scenes in numbers and charts."""
+    chosen = np.array([one.worth[one.chosen] for one in judged])
+    best, mean = (np.array([choose(one.worth) for one in judged]) for choose in (np.max, np.mean))
+    ranks = np.array([one.rank_correlation for one in judged])
+    regrets = np.array([one.regret for one in judged])
+    ranked = np.isfinite(ranks)
+    facts = (
+        ("scenes, proposals in each", f"{len(judged)}, {len(judged[0].worth)}"),
+        ("score of the chosen", f"{chosen.mean():.3f}"),
+        ("of the best proposal", f"{best.mean():.3f}"),
+        ("of a proposal drawn by lot", f"{mean.mean():.3f}"),
+        ("regret: best less chosen", f"{regrets.mean():.3f}"),
+        ("rank correlation, median", f"{np.median(ranks[ranked]):.2f}" if ranked.any() else "none"),
+    )
+    told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    places = scatter(
+        np.stack([ranks, regrets], axis=1), [one.token for one in judged], ["scene"] * len(judged),
+        "Spearman's rank correlation of predicted and true scores", "regret", size=(560, 340),
+    )  # fmt: skip
+    figures = (
+        (calibration(judged), "Is a promise kept? Mean true score of proposals by predicted score, in tenths; the band "
+         "holds the middle half. On the line of equals it is."),
+        (places, f"Each scene: how well predicted scores order its proposals, and what choosing by them costs. "
+         f"{len(judged) - int(ranked.sum())} scenes in which all proposals are worth the same are left out."),
+        (histogram(ranks, np.linspace(-1, 1, 21), "rank correlation of a scene", size=(560, 170)), ""),
+        (histogram(regrets, np.linspace(0, 1, 21), "regret in a scene", size=(560, 170)), ""),
+    )  # fmt: skip
+    charts = "".join(f"<figure>{chart}<figcaption>{text}</figcaption></figure>" for chart, text in figures)
+    return f'<dl class="facts">{told}</dl><div class="charts">{charts}</div>{metric_table(judged)}'
+
+
+def calibration(judged: Sequence[Proposals]) -> str:
+    """Predicted against true score over all proposals of all scenes."""
+    promised, worth = (np.concatenate([getattr(one, name) for one in judged]) for name in ("promised", "worth"))
+    bins = np.clip(np.digitize(promised, _BINS) - 1, 0, len(_BINS) - 2)
+    filled = [bins == number for number in range(len(_BINS) - 1) if (bins == number).any()]
+    points = np.array([[promised[rows].mean(), worth[rows].mean()] for rows in filled])
+    band = np.array([np.quantile(worth[rows], [0.25, 0.75]) for rows in filled])
+    series = [Series("mean true score", points, band), Series("equal", np.array([[0.0, 0.0], [1.0, 1.0]]))]
+    return lines(series, "predicted score", "true score", size=(560, 340))
+
+
+def metric_table(judged: Sequence[Proposals]) -> str:
+    """Of every sub-score, over all proposals of all scenes: predicted, true, and how far they are apart."""
+    predicted, true = (np.concatenate([getattr(one, name) for one in judged]) for name in ("predicted", "true"))
+    rows = "".join(
+        f"<tr><td>{LONG[metric]}</td><td>{predicted[:, metric].mean():.3f}</td><td>{true[:, metric].mean():.3f}</td>"
+        f"<td>{np.abs(predicted - true)[:, metric].mean():.3f}</td></tr>"
+        for metric in Metric
+    )
+    return (
+        '<h2>Sub-scores</h2><p>Means over all proposals of all scenes.</p><div class="wide"><table><tr><th>sub-score'
+        f"</th><th>predicted</th><th>true</th><th>mean difference</th></tr>{rows}</table></div>"
+    )
+
+
+def legend() -> str:
+    """What colours, lines and marks mean."""
+    marks = (
+        ("chosen", "the chosen proposal: white edge, ring"),
+        ("best", "the best proposal: white edge, diamond"),
+        ("human", "where the human drove"),
+    )
+    areas = (
+        ("box", OTHERS[ObjectClass.VEHICLE], "vehicle; dashed outline: 4 s later"),
+        ("box", OTHERS[ObjectClass.PEDESTRIAN], "pedestrian"),
+        ("area", RED, "red light on the route"),
+    )
+    items = "".join(f"<li>{mark_swatch(name)}{text}</li>" for name, text in marks)
+    items += "".join(f"<li>{swatch(kind, color)}{text}</li>" for kind, color, text in areas)
+    return f'<ul class="legend"><li>score{color_bar()}</li>{items}</ul>'
+
+
+def scene_story(rank: int, count: int, proposals: Proposals, drawing: SceneDrawing) -> str:
+    """One scene: on the left what the planner saw and expects, on the right what is there and true.
+
+    Args:
+        rank: of its regret, the most first.
+        count: of the scenes.
+        proposals: in it.
+        drawing: of it.
+    """
+    scene = drawing.frame.viewpoint.scene
+    ground = ground_of(proposals, drawing.context, drawing.frame.viewpoint.world_from_ego, scene.log.road_map)
+    base, eye = map_picture(ground, drawing.context, build_static(scene.log.road_map))
+    columns = (
+        ("predicted", proposals.promised, drawing.image, "What the planner saw"),
+        ("true", proposals.worth, drawing.raster, "The raster of the same view"),
+    )
+    pictures = "".join(
+        f"<div><h4>Coloured by {name} score</h4>"
+        f"<figure>{on_map(proposals, ground, scores, eye, f'map-{rank}')}</figure>"
+        f"<figure>{on_image(proposals, ground, scores, drawing.camera, image)}<figcaption>{text}: "
+        f"{html.escape(drawing.camera.name)}.</figcaption></figure></div>"
+        for name, scores, image, text in columns
+    )
+    correlation = proposals.rank_correlation
+    ordered = f"{correlation:.2f}" if np.isfinite(correlation) else "none (all are worth the same)"
+    kind = "follow-up scene" if drawing.frame.follow_up else "logged scene"
+    return (
+        f'<article class="scene"><h3>{html.escape(scene.log.name)} <small>{html.escape(proposals.token)}</small></h3>'
+        f"<p>A {kind}, {rank} of {count} by regret: {proposals.regret:.3f}. Rank correlation {ordered}.</p>"
+        f'<svg class="base" aria-hidden="true"><defs><g id="map-{rank}">{base}</g></defs></svg>'
+        f'<div class="pictures">{pictures}</div>{score_table(proposals)}</article>'
+    )
+
+
+def score_table(proposals: Proposals) -> str:
+    """Sub-scores of the chosen and of the best proposal, predicted and true."""
+    rows = [proposals.chosen, proposals.best]
+    body = "".join(
+        _row(LONG[metric], [(proposals.predicted[row, metric], proposals.true[row, metric]) for row in rows])
+        for metric in Metric
+    )
+    total = _row("Score", [(proposals.promised[row], proposals.worth[row]) for row in rows], ' class="total"')
+    same = " It is the chosen one." if rows[0] == rows[1] else ""
+    return (
+        '<div class="wide"><table><tr><th></th><th>chosen, predicted</th><th>true</th><th>best, predicted</th>'
+        f"<th>true</th></tr>{body}{total}</table></div><small>Underlined: off by more than {_WRONG:g}. The best is the "
+        f"one with the highest true score.{same}</small>"
+    )
+
+
+def drawing_of(frame: Frame, case: Case, context: Context, planner: RapPlanner) -> SceneDrawing:
+    """The image that the planner saw of a frame, and its raster.
+
+    Raises:
+        SwerveError: there is no image.
+    """
+    assert case.views is not None
+    known = [camera for camera in case.views.cameras(frame) if camera.name in planner.cameras]
+    camera = max(known, key=lambda one: one.ego_from_camera[0, 2])
+    image = case.views.images(frame, [camera.name])[camera.name]
+    scene, pose = frame.viewpoint.scene, frame.viewpoint.world_from_ego
+    world = build_static(scene.log.road_map).joined(build_dynamic(frame.viewpoint.tracks, scene.lights, scene.history))
+    raster = render(world, [camera], pose[None], Style.rap(), ("rgb",))[0][0].rgb
+    assert raster is not None
+    return SceneDrawing(frame, context, camera, image, raster)
+
+
+def _row(name: str, pairs: Sequence[tuple[float, float]], look: str = "") -> str:
+    cells = "".join(
+        f"<td>{predicted:.2f}</td><td{' class=off' if abs(predicted - true) > _WRONG else ''}>{true:.2f}</td>"
+        for predicted, true in pairs
+    )
+    return f"<tr{look}><td>{name}</td>{cells}</tr>"

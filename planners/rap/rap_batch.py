@@ -1,0 +1,133 @@
+"""What a training step gets: views, and what should be made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from swerve.data.stream import KINDS, Batch
+from swerve.eval.scoring.score import Yardstick
+from swerve.planners.rap.inputs import RapInput, status_of
+from swerve.planners.rap.projection import Rig
+from swerve.planners.rap.rap_config import RapConfig
+from swerve.scenes import SwerveError
+from swerve.scenes.viewpoints import ViewpointKind
+
+
+@dataclass(frozen=True)
+class RapBatch:
+    """Views with targets. A sample with raster and photograph is two views, each with proposals of its own.
+
+    Attributes:
+        inputs: the views.
+        photograph: whether a view is a photograph; else it is a raster.
+        partner: the row of the same moment's other look; -1 where there is none.
+        targets: poses (x, y, heading; ego frame) to be driven, at the config's interval.
+        valid: which of them are known.
+        cross_agent: whether the seat is not the recording vehicle's.
+        yardsticks: to score proposals by, from the view's own pose; None where there is none.
+    """
+
+    inputs: RapInput
+    photograph: Bool[Tensor, "b"]
+    partner: Int[Tensor, "b"]
+    targets: Float[Tensor, "b k 3"]
+    valid: Bool[Tensor, "b k"]
+    cross_agent: Bool[Tensor, "b"]
+    yardsticks: tuple[Yardstick | None, ...]
+
+    def __post_init__(self) -> None:
+        rows = torch.nonzero(self.partner >= 0)[:, 0]
+        back = self.partner[self.partner[rows]]
+        if not torch.equal(back, rows) or (self.photograph[rows] == self.photograph[self.partner[rows]]).any():
+            raise ValueError("partners must name each other, one a photograph and one a raster")
+        if len(self.yardsticks) != len(self.partner):
+            raise ValueError(f"{len(self.partner)} views need as many yardsticks, got {len(self.yardsticks)}")
+
+    def __len__(self) -> int:
+        return len(self.partner)
+
+    @property
+    def pairs(self) -> tuple[Int[Tensor, "p"], Int[Tensor, "p"]]:
+        """Rows of the photographs that have a raster, and of these rasters."""
+        real = torch.nonzero((self.partner >= 0) & self.photograph)[:, 0]
+        return real, self.partner[real]
+
+    def to(self, device: torch.device) -> "RapBatch":
+        """On another device; yardsticks stay in memory."""
+        names = ("photograph", "partner", "targets", "valid", "cross_agent")
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
+        return RapBatch(inputs=self.inputs.to(device), yardsticks=self.yardsticks, **moved)
+
+
+def views_of(batch: Batch, yardsticks: Sequence[Yardstick | None], config: RapConfig) -> RapBatch:
+    """The views of a stream's batch: first its rasters, then its photographs.
+
+    Args:
+        batch: of tensors.
+        yardsticks: of each sample; None where its proposals are not to be scored.
+        config: how many poses are wanted.
+
+    Raises:
+        SwerveError: the set's targets are not as far apart as the planner's poses.
+    """
+    rasters, photographs = (torch.nonzero(there.any(dim=1))[:, 0] for there in (batch.has_raster, batch.has_photo))
+    rows = torch.cat([rasters, photographs])
+    targets, valid = _targets(batch, config)
+    images = [kind[own] for kind, own in ((batch.raster, rasters), (batch.photo, photographs)) if kind is not None]
+    inputs = RapInput(
+        torch.cat(images),
+        Rig.of(batch.cameras).rows(rows),
+        torch.cat([batch.has_raster[rasters], batch.has_photo[photographs]]),
+        status_of(
+            batch.history_velocity[rows, -1],
+            batch.history_acceleration[rows, -1],
+            batch.history_yaw_rate[rows, -1],
+            batch.command[rows],
+        ),
+        footprints(batch.vehicle[rows]),
+    )
+    return RapBatch(
+        inputs,
+        photograph=torch.arange(len(rows), device=rows.device) >= len(rasters),
+        partner=_partners(rasters, photographs),
+        targets=targets[rows],
+        valid=valid[rows],
+        cross_agent=batch.kind[rows] == KINDS.index(ViewpointKind.CROSS_AGENT),
+        yardsticks=tuple(yardsticks[row] for row in rows.tolist()),
+    )
+
+
+def footprints(vehicles: Float[Tensor, "b 5"]) -> Float[Tensor, "b 4 2"]:
+    """`Vehicle.footprint` of rows of (length, width, height, wheelbase, rear overhang)."""
+    front, back, side = vehicles[:, 0] - vehicles[:, 4], -vehicles[:, 4], vehicles[:, 1] / 2
+    x, y = torch.stack([front, back, back, front], dim=1), torch.stack([side, side, -side, -side], dim=1)
+    return torch.stack([x, y], dim=2)
+
+
+def _targets(batch: Batch, config: RapConfig) -> tuple[Float[Tensor, "b k 3"], Bool[Tensor, "b k"]]:
+    """Targets at the planner's poses; where the set ends before them they are not known.
+
+    Raises:
+        SwerveError: they are not as far apart as the planner's.
+    """
+    count = min(config.poses, len(batch.time_2hz))
+    wanted = config.interval * torch.arange(1, count + 1, device=batch.time_2hz.device)
+    if not torch.allclose(batch.time_2hz[:count].double(), wanted.double(), atol=1e-3):
+        raise SwerveError(
+            f"rap: poses are {config.interval} s apart, the set's targets stand at {batch.time_2hz[:3].tolist()}... s"
+        )
+    targets = batch.target_2hz.new_zeros(len(batch), config.poses, 3)
+    valid = torch.zeros(targets.shape[:2], dtype=torch.bool, device=targets.device)
+    targets[:, :count], valid[:, :count] = batch.target_2hz[:, :count], batch.target_2hz_valid[:, :count]
+    return targets, valid
+
+
+def _partners(rasters: Int[Tensor, "r"], photographs: Int[Tensor, "p"]) -> Int[Tensor, "v"]:
+    """Of each view the one of the same sample in the other list."""
+    raster, photograph = torch.nonzero(rasters[:, None] == photographs[None], as_tuple=True)
+    partner = rasters.new_full((len(rasters) + len(photographs),), -1)
+    partner[raster], partner[len(rasters) + photograph] = len(rasters) + photograph, raster
+    return partner

@@ -1,0 +1,238 @@
+"""A training run: batches in, a planner with checkpoints, metrics and validations out."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from swerve.data.storage.files import make_folder
+from swerve.data.stream import Batch, SampleStream, StreamLoader
+from swerve.eval.context.context_store import ContextStore
+from swerve.eval.scoring.score import Yardstick, yardstick
+from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
+from swerve.planners.rap.rap_batch import RapBatch, views_of
+from swerve.planners.rap.rap_config import RapConfig
+from swerve.planners.rap.rap_planner import RapPlanner, save_rap
+from swerve.planners.rap.training_log import Journal
+from swerve.planners.rap.training_step import RapTrainOptions, Training
+from swerve.planners.rap.validation import Validation, require_held_out, validate
+from swerve.scenes import SwerveError
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+PLANNER: Final = "planner.safetensors"
+BEST: Final = "best.safetensors"
+# Columns of metrics.csv that say where a step's time went, see docs/train_rap.md.
+PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimiser")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One of the processes that train together.
+
+    Attributes:
+        rank: its number.
+        world: how many there are.
+        device: that it trains on.
+    """
+
+    rank: int
+    world: int
+    device: torch.device
+
+
+@contextmanager
+def processes() -> Iterator[Process]:
+    """This process, as torchrun's environment describes it; alone, on the GPU if there is one, without torchrun."""
+    rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if world < 2:
+        yield Process(0, 1, device)
+        return
+    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield Process(rank, world, device)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run does beside training; nothing of it changes the weights.
+
+    Attributes:
+        workers: processes that make batches ahead.
+        checkpoint_every: steps.
+        validation: on what the network is judged meanwhile; None for nothing.
+        tensorboard: whether metrics go to TensorBoard, too.
+
+    Raises:
+        SwerveError: the number of steps is not positive.
+    """
+
+    workers: int = 0
+    checkpoint_every: int = 1000
+    validation: Validation | None = None
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every < 1:
+            raise SwerveError(f"checkpoint-every is {self.checkpoint_every}, it must be 1 or more")
+
+
+def train_rap(
+    stream: SampleStream,
+    store: ContextStore | None,
+    config: RapConfig,
+    options: RapTrainOptions,
+    folder: Path,
+    process: Process,
+    run: RunOptions = RunOptions(),
+    told: Callable[[dict[str, int | float]], None] = lambda noted: None,
+) -> Path:
+    """Trains until `options.steps`, from the folder's checkpoint on if there is one; returns the planner's file.
+
+    The folder gets `checkpoint.safetensors`, `metrics.csv` with a row per step of the first process, and in the end
+    `planner.safetensors`, which holds the averaged weights; with a validation `validation.csv`, and `best.safetensors`
+    with the averaged weights of the best one. A run that was killed at any moment goes on from its last checkpoint.
+
+    Args:
+        stream: of batches with the config's cameras and image size.
+        store: contexts of the same set; None trains without sub-scores.
+        config: of the network.
+        options: how to train.
+        folder: of the run.
+        process: this one.
+        run: what else to do.
+        told: called in the first process after each step with its row of metrics.
+
+    Raises:
+        MissingExtraError: TensorBoard is wanted and not installed.
+        SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
+            checkpoint is of another run, the loss is not finite, or memory does not suffice.
+    """
+    _check(stream, store, config)
+    training = Training(config, options, process.device, process.rank, process.world)
+    if run.validation:
+        require_held_out(run.validation.benchmark, stream.logs, RapPlanner(training.model, {}))
+    make_folder(folder)
+    loader = StreamLoader(stream, options.steps, run.workers)
+    if (folder / CHECKPOINT).is_file():
+        loader.load_state_dict(load_checkpoint(folder / CHECKPOINT, training))
+    keeper = _Keeper(folder, training, stream, run) if process.rank == 0 else None
+    with closing(_prepared(loader, store, training)) as batches:
+        for batch in batches:
+            noted = training.advance(batch)
+            row = {**noted, **_seconds(training)}
+            found = _validated(run.validation, training, process)
+            if keeper:
+                keeper.keep(row, found)
+                told(row)
+    if keeper:
+        keeper.finish()
+    return folder / PLANNER
+
+
+class _Keeper:
+    """Writes what the first process keeps of a run."""
+
+    def __init__(self, folder: Path, training: Training, stream: SampleStream, run: RunOptions) -> None:
+        self._folder, self._training, self._stream, self._run = folder, training, stream, run
+        self._journal = Journal(folder, training.step, run.tensorboard)
+
+    def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
+        """After a step: its row, its validation if there was one, and a checkpoint if it is time.
+
+        The checkpoint comes last, so that a step that is not made again has left everything.
+        """
+        training = self._training
+        self._journal.step(row)
+        if found and self._journal.validation({"step": training.step, **found}):
+            self._save(BEST, found)
+        if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
+            self._journal.flush()
+            # The loader itself is ahead of the training.
+            stream = {"step": training.step, "stream": self._stream.identity}
+            save_checkpoint(self._folder / CHECKPOINT, training, stream)
+
+    def finish(self) -> None:
+        """Writes the planner."""
+        self._journal.close()
+        self._save(PLANNER, {})
+
+    def _save(self, name: str, found: dict[str, float]) -> None:
+        record = {"steps": self._training.step, "seed": self._training.options.seed}
+        save_rap(self._training.averaged(), {**record, **({"validation": found} if found else {})}, self._folder / name)
+
+
+def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) -> None:
+    """Whether the parts of a run fit each other.
+
+    Raises:
+        SwerveError: images or cameras are not the stream's, or sub-scores are to be learned without contexts.
+    """
+    size, trim = (config.width, config.height), config.trim
+    if stream.options.fit.size != size or stream.options.fit.trim != trim or stream.cameras != config.cameras:
+        fit = stream.options.fit
+        raise SwerveError(
+            f"rap: the config wants cameras {', '.join(config.cameras)} at {size[0]}x{size[1]} with trim {trim}; the "
+            f"stream gives {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with trim {fit.trim}"
+        )
+    if store is None and config.score_weight:
+        raise SwerveError("rap: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight to 0")
+
+
+def _prepared(loader: StreamLoader, store: ContextStore | None, training: Training) -> Generator[RapBatch, None, None]:
+    """The batches with their yardsticks, one of them ahead: it is made in a thread while the network trains on another.
+
+    Reading contexts is mostly decompressing, which does not hold Python's lock; nor do the kernels.
+    """
+    batches, watch = iter(loader), training.watch
+
+    def made() -> RapBatch | None:
+        with watch.measure("load"):
+            batch = next(batches, None)
+        if batch is None:
+            return None
+        with watch.measure("contexts"):
+            return views_of(batch, _yardsticks(store, batch, training.options.threads), training.config)
+
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(made)
+        while True:
+            with watch.measure("wait"):
+                ready = pending.result()
+            if ready is None:
+                return
+            pending = pool.submit(made)
+            yield ready
+
+
+def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[Yardstick | None]:
+    if store is None:
+        return [None] * len(batch)
+    contexts = store.contexts(batch.provenance, threads)
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda one: yardstick(one) if one else None, contexts))
+
+
+def _validated(validation: Validation | None, training: Training, process: Process) -> dict[str, float]:
+    """What the averaged weights are worth; nothing where it is not time to ask."""
+    last = training.step == training.options.steps
+    if validation is None or not (last or training.step % validation.every == 0):
+        return {}
+    planner = RapPlanner(training.averaged(), {})
+    return validate(planner, validation.benchmark, process.rank, process.world)
+
+
+def _seconds(training: Training) -> dict[str, float]:
+    """Columns of the time that the step took, by part."""
+    taken = training.watch.take()
+    return {f"{part}_seconds": taken.get(part, 0.0) for part in PARTS}

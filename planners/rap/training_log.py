@@ -1,0 +1,119 @@
+"""What a run leaves to be read while it goes on: tables of its steps and validations, and the same for TensorBoard."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from swerve.data.storage.files import write_atomically
+from swerve.scenes import MissingExtraError
+
+METRICS: Final = "metrics.csv"
+VALIDATION: Final = "validation.csv"
+TENSORBOARD: Final = "tensorboard"
+INSTALL_TENSORBOARD: Final = "pip install 'PATH[tensorboard]'"
+Row = Mapping[str, int | float]
+
+
+class Journal:
+    """The tables of a run, from a step on: what a stopped run wrote beyond it is dropped.
+
+    Args:
+        folder: of the run; it gets metrics.csv, and validation.csv with the first validation.
+        step: that the run goes on from.
+        tensorboard: whether all rows go to the folder `tensorboard`, too.
+
+    Raises:
+        MissingExtraError: tensorboard is wanted and not installed.
+    """
+
+    def __init__(self, folder: Path, step: int, tensorboard: bool = False) -> None:
+        self._folder = folder
+        self._writer = _summary_writer(folder / TENSORBOARD, step) if tensorboard else None
+        keep_rows(folder / METRICS, step)
+        if (folder / VALIDATION).is_file():
+            keep_rows(folder / VALIDATION, step)
+
+    def step(self, row: Row) -> None:
+        """Notes a step; its first column is the number of the step."""
+        add_row(self._folder / METRICS, row)
+        self._curves("train", row)
+
+    def validation(self, row: Row) -> bool:
+        """Notes a validation; returns whether its `score` is the best so far. Of equal ones the first is the best."""
+        best = max(column(self._folder / VALIDATION, "score"), default=-math.inf)
+        add_row(self._folder / VALIDATION, row)
+        self._curves("validation", row)
+        return float(_cell(row["score"])) > best
+
+    def flush(self) -> None:
+        """What was noted is on disk: to be called before a checkpoint, beyond which nothing is noted again."""
+        if self._writer:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Nothing more is noted."""
+        if self._writer:
+            self._writer.close()
+
+    def _curves(self, group: str, row: Row) -> None:
+        if self._writer:
+            step, *rest = row.items()
+            for name, value in rest:
+                self._writer.add_scalar(f"{group}/{name}", value, step[1])
+
+
+def require_tensorboard() -> Any:  # noqa: ANN401 a class that mypy does not see
+    """`torch.utils.tensorboard.SummaryWriter`.
+
+    Raises:
+        MissingExtraError: tensorboard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingExtraError("tensorboard", INSTALL_TENSORBOARD) from error
+    return SummaryWriter
+
+
+def _summary_writer(folder: Path, step: int) -> Any:  # noqa: ANN401 see require_tensorboard
+    """Curves beyond the step that the run goes on from are hidden."""
+    return require_tensorboard()(str(folder), purge_step=step + 1)
+
+
+def keep_rows(path: Path, step: int) -> None:
+    """Drops the rows beyond a step: the run that wrote them was stopped before its next checkpoint."""
+    rows = _rows(path)
+    whole = [row for row in rows[1:] if len(row) == len(rows[0])]
+    kept = [*rows[:1], *(row for row in whole if row[0].isdigit() and int(row[0]) <= step)]
+    write_atomically(path, _csv(kept).encode())
+
+
+def add_row(path: Path, row: Row) -> None:
+    """Appends a row; the first one begins the file with its names. Its first column is the step."""
+    fresh = not path.is_file() or not path.stat().st_size
+    lines = [list(row)] if fresh else []
+    with open(path, "a") as file:
+        file.write(_csv([*lines, [_cell(value) for value in row.values()]]))
+
+
+def column(path: Path, name: str) -> list[float]:
+    """The numbers of a column; none where there is no file."""
+    rows = _rows(path)
+    return [float(row[rows[0].index(name)]) for row in rows[1:]]
+
+
+def _cell(value: int | float) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    return list(csv.reader(path.read_text().splitlines())) if path.is_file() else []
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,231 @@
+"""One training step after the other: what is trained, how fast, and all that a checkpoint must hold."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.planners.rap.alignment import DomainClassifier, Teacher
+from swerve.planners.rap.rap_batch import RapBatch
+from swerve.planners.rap.rap_config import RapConfig
+from swerve.planners.rap.rap_losses import RapLosses, rap_losses
+from swerve.planners.rap.rap_model import RapModel
+from swerve.planners.rap.scorer import best
+from swerve.scenes import SwerveError
+
+
+@dataclass(frozen=True)
+class RapTrainOptions:
+    """How to train; defaults are the paper's where it says something.
+
+    Attributes:
+        steps: of the optimiser.
+        learning_rate: largest.
+        lowest_rate: last; the rate falls to it along half a cosine and stays there.
+        warm_up: share of the steps in which the rate rises to the largest.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient; the paper does not clip.
+        average_decay: share of the averaged weights that stays at each step; it is they that drive.
+        seed: of first weights and of dropout.
+        threads: scenes scored at the same time.
+
+    Raises:
+        SwerveError: a number is outside its range.
+    """
+
+    steps: int
+    learning_rate: float = 1e-4
+    lowest_rate: float = 1e-5
+    warm_up: float = 0.05
+    weight_decay: float = 1e-4
+    clip: float = 5.0
+    average_decay: float = 0.999
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "learning_rate", "clip", "threads"):
+            if not getattr(self, name) > 0:
+                raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
+        for name in ("warm_up", "average_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, from 0 on."""
+        rising = self.warm_up * self.steps
+        if step < rising:
+            return self.learning_rate * (step + 1) / math.ceil(rising)
+        share = min((step - rising) / max(self.steps - rising, 1), 1.0)
+        return self.lowest_rate + (self.learning_rate - self.lowest_rate) * (1 + math.cos(math.pi * share)) / 2
+
+
+class Training:
+    """A network in training.
+
+    Nothing random is carried from step to step: each is seeded by (seed, step, rank), so that a step depends on the
+    tensors of `state` and on its batch alone. On a processor, with the same number of threads, training that was
+    stopped and resumed gives the same weights, bit for bit; on a GPU, sums come in any order.
+
+    Args:
+        config: of the network.
+        options: how to train.
+        device: where.
+        rank: of this process.
+        world: processes that train together, each on batches of its own (torch.distributed has been initialised).
+    """
+
+    def __init__(
+        self, config: RapConfig, options: RapTrainOptions, device: torch.device, rank: int = 0, world: int = 1
+    ) -> None:
+        self.config, self.options, self.device, self.rank = config, options, device, rank
+        self.step, self.watch = 0, Stopwatch()
+        torch.manual_seed(options.seed)
+        self.model = RapModel(config).to(device).train()
+        self.classifier = DomainClassifier(config).to(device)
+        self.teacher = Teacher(self.model.neck, config.teacher_decay)
+        self.average = {name: one.detach().clone() for name, one in self.model.named_parameters() if one.requires_grad}
+        forward = _Forward(self.model, self.classifier, config)
+        self._trained = [one for one in forward.parameters() if one.requires_grad]
+        self._optimizer = torch.optim.AdamW(self._trained, options.learning_rate, weight_decay=options.weight_decay)
+        # A weight of zero leaves parts without gradients, and so does alignment that has not begun.
+        unused = 0.0 in (config.score_weight, config.global_weight) or config.align_from > 0.0
+        self._forward: nn.Module = forward
+        if world > 1:
+            self._forward = nn.parallel.DistributedDataParallel(forward, find_unused_parameters=unused)
+
+    def advance(self, batch: RapBatch) -> dict[str, int | float]:
+        """One step; returns what is worth noting of it.
+
+        Raises:
+            SwerveError: a loss is not finite, or memory does not suffice.
+        """
+        options, rate = self.options, self.options.rate(self.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(_seed(options.seed, self.step, self.rank))
+        watch = self.watch
+        with _memory_told(batch), watch.measure("step"):
+            batch = batch.to(self.device)
+            with watch.measure("forward"):
+                losses, notes = self._forward(batch, self.teacher, self.step / options.steps, watch, options.threads)
+                self._check(losses)
+            with watch.measure("backward"):
+                self._optimizer.zero_grad(set_to_none=True)
+                losses.total.backward()
+            with watch.measure("optimiser"):
+                norm = self._updated()
+            noted = {name: float(value.detach()) for name, value in {**vars(losses), **notes}.items()}
+        self.step += 1
+        return {"step": self.step, "rate": rate, **noted, "gradient": norm}
+
+    def averaged(self) -> RapModel:
+        """A network with the averaged weights, in evaluation mode."""
+        model = RapModel(self.config, weights=False).to(self.device)
+        model.load_state_dict({**self.model.state_dict(), **self.average})
+        return model.eval()
+
+    def state(self) -> dict[str, Tensor]:
+        """All tensors that the next steps depend on, by name."""
+        parts = {"model": self.model, "classifier": self.classifier, "teacher": self.teacher}
+        tensors = {f"{part}.{name}": one for part, module in parts.items() for name, one in module.state_dict().items()}
+        tensors |= {f"average.{name}": one for name, one in self.average.items()}
+        kept = self._optimizer.state_dict()["state"]
+        return tensors | {f"optimizer.{row}.{name}": one for row, own in kept.items() for name, one in own.items()}
+
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Goes on from what `state` gave after so many steps.
+
+        Raises:
+            RuntimeError: the tensors are another network's.
+        """
+        parts = {"model": self.model, "classifier": self.classifier, "teacher": self.teacher}
+        for part, module in parts.items():
+            module.load_state_dict(_under(tensors, part))
+        for name, one in _under(tensors, "average").items():
+            self.average[name].copy_(one)
+        state = self._optimizer.state_dict()
+        for name, one in _under(tensors, "optimizer").items():
+            row, key = name.split(".")
+            state["state"].setdefault(int(row), {})[key] = one
+        self._optimizer.load_state_dict(state)
+        self.step = step
+
+    def _updated(self) -> float:
+        """Takes the step that the gradients ask for; returns their norm before it was clipped."""
+        norm = nn.utils.clip_grad_norm_(self._trained, self.options.clip)
+        self._optimizer.step()
+        self.teacher.update(self.model.neck)
+        self._update_average()
+        return float(norm)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Early on the average follows quickly: the first weights mean nothing."""
+        decay = min(self.options.average_decay, (1 + self.step) / (10 + self.step))
+        for name, one in self.model.named_parameters():
+            if name in self.average:
+                self.average[name].lerp_(one.detach(), 1.0 - decay)
+
+    def _check(self, losses: RapLosses) -> None:
+        if not bool(losses.total.isfinite()):
+            parts = ", ".join(f"{name} {float(value.detach()):g}" for name, value in vars(losses).items())
+            raise SwerveError(f"step {self.step}: the loss is not finite ({parts}). Lower the learning rate")
+
+
+class _Forward(nn.Module):
+    """Losses of a batch, as one module: what several processes average the gradients of."""
+
+    def __init__(self, model: RapModel, classifier: DomainClassifier, config: RapConfig) -> None:
+        super().__init__()
+        self.model, self.classifier, self.config = model, classifier, config
+
+    def forward(
+        self, batch: RapBatch, teacher: Teacher, progress: float, watch: Stopwatch, threads: int
+    ) -> tuple[RapLosses, dict[str, Tensor]]:
+        """Losses, and errors of the proposals."""
+        device = batch.targets.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            output = self.model(batch.inputs)
+            losses = rap_losses(output, batch, self.config, teacher, self.classifier, progress, watch, threads)
+        with torch.no_grad():
+            chosen = displacement(best(output.logits, output.poses)[:, None], batch)
+            return losses, {"ade_best": displacement(output.poses, batch), "ade_chosen": chosen}
+
+
+def displacement(poses: Float[Tensor, "b n k 3"], batch: RapBatch) -> Float[Tensor, ""]:
+    """Mean distance to the targets of the nearest of the proposals, over known poses, metres."""
+    distances = (poses[..., :2] - batch.targets[:, None, :, :2]).norm(dim=-1)
+    distances = torch.where(batch.valid[:, None], distances, 0.0).sum(dim=-1)
+    nearest = (distances / batch.valid.sum(dim=1).clamp(min=1)[:, None]).amin(dim=1)
+    known = batch.valid.any(dim=1)
+    return (nearest * known).sum() / known.sum().clamp(min=1)
+
+
+@contextmanager
+def _memory_told(batch: RapBatch) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        # On a processor torch says so in a plain RuntimeError.
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
+            raise
+        raise SwerveError(
+            f"memory does not suffice for {len(batch)} views of {batch.inputs.images.shape[1]} cameras. Make the "
+            "batch, the images or the number of proposals or heights smaller, freeze the backbone, or use more GPUs"
+        ) from error
+
+
+def _seed(*key: int) -> int:
+    """A seed that depends on all numbers of the key."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _under(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{part}."): one for name, one in tensors.items() if name.startswith(f"{part}.")}

@@ -1,0 +1,1 @@
+"""CPU back end: numba kernels for scan conversion and shading."""

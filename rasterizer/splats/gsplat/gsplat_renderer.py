@@ -1,0 +1,167 @@
+"""One image of Gaussians with gsplat's kernels: project, shade, sort into tiles, blend."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Float32, Int32, Int64
+
+from swerve.rasterizer.splats.gsplat.gsplat_library import Library
+from swerve.rasterizer.splats.gsplat.projection import FAINTEST, Ellipses, Scene, project, within_sight
+from swerve.rasterizer.splats.harmonics import SIZES
+from swerve.scenes import Camera
+
+TILE = 16
+_DENSEST = 0.999
+# Owners are found so many rows of tiles at a time: each Gaussian in each pixel takes some 80 bytes of device memory.
+_BAND = 8
+
+Images = tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Float32[torch.Tensor, "h w"]]
+
+
+def draw(
+    scene: Scene,
+    camera: Camera,
+    camera_from_local: Float[torch.Tensor, "4 4"],
+    using: Library,
+    shifts: Float32[torch.Tensor, "n 2"] | None = None,
+) -> Images:
+    """What `differentiable_splats` returns, with its gradients.
+
+    Args:
+        scene: Gaussians on the device.
+        camera: its mounting is not used.
+        camera_from_local: its pose in the Gaussians' frame.
+        using: gsplat.
+        shifts: by which the Gaussians are moved in the image, pixels; their own gradients are what is asked of them.
+    """
+    rows = within_sight(scene, camera, camera_from_local)
+    if not len(rows):
+        return nothing(scene, camera, shifts)
+    seen = scene.of(rows)
+    ellipses = project(seen, camera, camera_from_local, using)
+    if shifts is not None:
+        ellipses = ellipses._replace(centers=ellipses.centers + shifts.index_select(0, rows)[None])
+    eye = -camera_from_local[:3, :3].T @ camera_from_local[:3, 3]
+    colors = shades(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
+    offsets, members = tiles(ellipses, camera.width, camera.height, using)
+    sums, alpha = using.api.rasterize_to_pixels(
+        ellipses.centers,
+        ellipses.conics,
+        torch.cat([colors[None], ellipses.depths[..., None]], 2),
+        torch.sigmoid(seen.logit_opacities)[None],
+        camera.width,
+        camera.height,
+        TILE,
+        offsets,
+        members,
+    )
+    return sums[0, ..., :3], sums[0, ..., 3], alpha[0, ..., 0]
+
+
+@torch.no_grad()
+def owners(
+    scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: Library
+) -> Int64[torch.Tensor, "h w"]:
+    """The row of the Gaussian that weighs most in each pixel; -1 where the rest of the light weighs more."""
+    return owners_by(
+        lambda seen: project(seen, camera, camera_from_local, using), scene, camera, camera_from_local, using
+    )
+
+
+def owners_by(
+    projected: Callable[[Scene], Ellipses],
+    scene: Scene,
+    camera: Camera,
+    camera_from_local: Float[torch.Tensor, "4 4"],
+    using: Library,
+) -> Int64[torch.Tensor, "h w"]:
+    """As `owners`, with any way to project the Gaussians that are within sight."""
+    rows = within_sight(scene, camera, camera_from_local)
+    if not len(rows):
+        return torch.full((camera.height, camera.width), -1, device=scene.means.device)
+    seen = scene.of(rows)
+    ellipses, opacities = projected(seen), torch.sigmoid(seen.logit_opacities)[None]
+    bands, step = [], _BAND * TILE
+    for top in range(0, camera.height, step):
+        height = min(step, camera.height - top)
+        shifted = ellipses._replace(centers=ellipses.centers - ellipses.centers.new_tensor([0, top]))
+        bands.append(_heaviest(shifted, opacities, camera.width, height, using))
+    owner = torch.cat(bands)
+    return torch.where(owner >= 0, rows[owner.clamp_min(0)], -1)
+
+
+def nothing(scene: Scene, camera: Camera, shifts: Float32[torch.Tensor, "n 2"] | None) -> Images:
+    """Images of no Gaussian: gsplat divides by their number. They depend on all tensors, so that gradients are zero."""
+    tensors = scene if shifts is None else (*scene, shifts)
+    zero = sum((tensor.sum() * 0 for tensor in tensors), scene.means.new_zeros(()))
+    empty = zero.expand(camera.height, camera.width)
+    return torch.stack([empty] * 3, 2), empty.clone(), empty.clone()
+
+
+def shades(
+    directions: Float32[torch.Tensor, "n 3"],
+    harmonics: Float32[torch.Tensor, "n k 3"],
+    wanted: Bool[torch.Tensor, "n"],
+    using: Library,
+) -> Float32[torch.Tensor, "n 3"]:
+    """Colours in directions of any length; those that are not wanted mean nothing."""
+    degree = SIZES.index(harmonics.shape[1])
+    return (using.api.spherical_harmonics(degree, directions, harmonics, masks=wanted) + 0.5).clamp_min(0)
+
+
+def tiles(
+    ellipses: Ellipses, width: int, height: int, using: Library
+) -> tuple[Int32[torch.Tensor, "1 down across"], Int32[torch.Tensor, "l"]]:
+    """Where each tile's Gaussians start, and the Gaussians, nearest first."""
+    across, down = math.ceil(width / TILE), math.ceil(height / TILE)
+    api = using.api
+    _, places, members = api.isect_tiles(ellipses.centers, ellipses.radii, ellipses.depths, TILE, across, down)
+    return api.isect_offset_encode(places, 1, across, down).reshape(1, down, across), members
+
+
+def _heaviest(
+    ellipses: Ellipses, opacities: Float32[torch.Tensor, "1 n"], width: int, height: int, using: Library
+) -> Int64[torch.Tensor, "h w"]:
+    """Which Gaussian weighs most in each pixel; -1 where the rest of the light does. The nearest of equals wins."""
+    offsets, members = tiles(ellipses, width, height, using)
+    light = opacities.new_ones((1, height, width))
+    first, last = 0, max(len(members), 1)
+    gaussians, pixels, _ = using.api.rasterize_to_indices_in_range(
+        first, last, light, ellipses.centers, ellipses.conics, opacities, width, height, TILE, offsets, members
+    )
+    weights, left = _weights(_covers(ellipses, opacities, gaussians, pixels, width), pixels, width * height)
+    largest = weights.new_zeros(width * height).scatter_reduce_(0, pixels, weights, "amax")
+    top = torch.nonzero(weights == largest[pixels])[:, 0]
+    nearest = torch.full_like(largest, len(pixels), dtype=torch.int64).scatter_reduce_(0, pixels[top], top, "amin")
+    owned = largest > left
+    owner = torch.full_like(nearest, -1)
+    owner[owned] = gaussians[nearest[owned]]
+    return owner.reshape(height, width)
+
+
+def _covers(
+    ellipses: Ellipses,
+    opacities: Float32[torch.Tensor, "1 n"],
+    gaussians: Int64[torch.Tensor, "l"],
+    pixels: Int64[torch.Tensor, "l"],
+    width: int,
+) -> Float[torch.Tensor, "l"]:
+    """How much of what reaches it a Gaussian hides of a pixel."""
+    dx, dy = (torch.stack([pixels % width, pixels // width], 1) + 0.5 - ellipses.centers[0, gaussians]).unbind(1)
+    xx, xy, yy = ellipses.conics[0, gaussians].unbind(1)
+    fall = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
+    return (opacities[0, gaussians] * torch.exp(-fall)).clamp(FAINTEST, _DENSEST)
+
+
+def _weights(
+    covers: Float[torch.Tensor, "l"], pixels: Int64[torch.Tensor, "l"], count: int
+) -> tuple[Float[torch.Tensor, "l"], Float[torch.Tensor, "p"]]:
+    """Weights of Gaussians that come pixel by pixel, nearest first, and the light that passes all in each pixel."""
+    dims = torch.log1p(-covers.double())
+    total = torch.cumsum(dims, 0)
+    before = total - dims
+    starts = torch.searchsorted(pixels, pixels)
+    light = torch.exp(before - before[starts])
+    left = torch.zeros(count, dtype=torch.float64, device=covers.device).index_add_(0, pixels, dims).exp()
+    return light * covers, left

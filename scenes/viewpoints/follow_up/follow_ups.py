@@ -1,0 +1,163 @@
+"""Follow-up viewpoints of a scene: the start points of the second stage, each with a history."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.scenes.log import Scene
+from swerve.scenes.polyline import frenet
+from swerve.scenes.tracks import Ego
+from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
+from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid, grid_of
+from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
+from swerve.scenes.viewpoints.follow_up.trajectory_bank import Match, TrajectoryBank, match, turned_by
+from swerve.scenes.viewpoints.log_geometry import LogGeometry
+from swerve.scenes.viewpoints.viewpoint import Rejection, ViewpointKind
+
+Origin = Literal["bank", "synthesis"]
+# Foot points of the bank's drives are looked for on the path from so far behind the expert to so far past the last
+# start point, metres, on chords of this length (on a radius of 10 m, 1 cm off).
+_AROUND, _CHORD = 10.0, 1.0
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """A start of the second stage.
+
+    Attributes:
+        index: number of the start point in the grid.
+        ego: states every 0.1 s from `history` seconds before the start to the start itself, which is exactly
+            `horizon` seconds after the scene's moment; poses stand on the map's ground, tilted like the expert's path.
+        origin: whether the history is a human's drive of the bank or synthesised.
+        parameters: numbers that made it, in SI units: "lateral", "longitudinal", "heading" and "speed" are the start
+            point's offsets. From the bank: "drive" (its row), "match_along" and "match_across" (how far it ended from
+            the start point), "match_distance". Synthesised: "demand" (share of the bounds that it takes).
+    """
+
+    index: int
+    ego: Ego
+    origin: Origin
+    parameters: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Histories:
+    """The last steps of drives, one for each start point of a grid."""
+
+    positions: Float[np.ndarray, "p h 2"]
+    headings: Float[np.ndarray, "p h"]
+    speeds: Float[np.ndarray, "p h"]
+    accelerations: Float[np.ndarray, "p h"]
+    curvatures: Float[np.ndarray, "p h"]
+    along: Float[np.ndarray, "p h"]
+
+
+def follow_ups(
+    scene: Scene, geometry: LogGeometry, bank: TrajectoryBank, options: FollowUpOptions
+) -> list[FollowUp | Rejection]:
+    """All start points around where the expert is `horizon` seconds after the scene's moment, by index.
+
+    Each gets the history of the nearest human drive of the bank (`match`), moved so that it ends on the start point;
+    heading, speed and acceleration are the drive's. Start points that ask for a turn or another speed, and those that
+    the bank has no drive for, get a synthesised one (`synthesise`).
+
+    Reasons to reject: "rough_log" (the expert's poses are no car's, or he reverses), "beyond_log" (the start point or
+    its history lies past the log's ends, and the log bends there), "no_match" (the bank alone may be used and has
+    nothing), "infeasible". Neither traffic nor the map's surfaces are looked at.
+
+    Raises:
+        ValueError: `geometry` is another log's; the log ends before the horizon; the bank's drives last differently.
+    """
+    if geometry.log is not scene.log:
+        raise ValueError(f"geometry of log {geometry.log.name} given for a scene of {scene.log.name}")
+    if bank.speeds.shape[1] != options.steps:
+        raise ValueError(f"drives of the bank have {bank.speeds.shape[1]} steps, the options ask for {options.steps}")
+    expert = Expert.of(scene, geometry, options.horizon)
+    grid = grid_of(expert, geometry.path, options)
+    if geometry.is_rough(expert.steps):
+        return _rejected(grid, "rough_log")
+    inside = ~geometry.beyond(grid.along[:, None], np.zeros((len(grid), 1)))
+    found = _rejected(grid.of(~inside), "beyond_log")
+    grid = grid.of(inside)
+    matched = np.zeros(len(grid), bool)
+    if options.sources != "synthesis":
+        matches = match(bank, expert, grid, options)
+        found += _from_bank(geometry, bank, expert, grid, matches, options)
+        matched[matches.points] = True
+    if options.sources == "bank":
+        found += _rejected(grid.of(~matched), "no_match")
+    else:
+        found += _synthesised(geometry, expert, grid.of(~matched), options)
+    return sorted(found, key=lambda one: one.index)
+
+
+def _from_bank(
+    geometry: LogGeometry, bank: TrajectoryBank, expert: Expert, grid: Grid, matches: Match, options: FollowUpOptions
+) -> list[FollowUp | Rejection]:
+    grid = grid.of(matches.points)
+    histories = _placed(geometry, bank, expert, grid, (matches.drives, slice(-options.history_steps, None)))
+    numbers = {
+        "drive": matches.drives.astype(np.float64),
+        "match_along": matches.along,
+        "match_across": matches.across,
+        "match_distance": np.hypot(matches.along, matches.across),
+    }
+    return _made(geometry, grid, histories, "bank", numbers)
+
+
+def _placed(
+    geometry: LogGeometry, bank: TrajectoryBank, expert: Expert, grid: Grid, steps: tuple[np.ndarray, slice]
+) -> _Histories:
+    """The given steps of drives, turned as the expert faced when they began, moved to end on the start points."""
+    way = turned_by(bank.positions[steps].astype(np.float64), expert.heading)
+    positions = grid.positions[:, None] + way - way[:, -1:]
+    start = expert.along - _AROUND
+    reach = float(np.max(grid.along, initial=expert.along)) + _AROUND - start
+    line = geometry.path.at(start + np.arange(0.0, reach, _CHORD)).positions
+    along, _ = frenet(line, positions.reshape(-1, 2))
+    return _Histories(
+        positions,
+        expert.heading + bank.headings[steps].astype(np.float64),
+        bank.speeds[steps].astype(np.float64),
+        bank.accelerations[steps].astype(np.float64),
+        bank.curvatures[steps].astype(np.float64),
+        start + along.reshape(positions.shape[:2]),
+    )
+
+
+def _synthesised(
+    geometry: LogGeometry, expert: Expert, grid: Grid, options: FollowUpOptions
+) -> list[FollowUp | Rejection]:
+    synthesis = synthesise(geometry, expert, grid, options)
+    feasible = synthesis.demand <= 1.0
+    drives, last = synthesis.drives, slice(-options.history_steps, None)
+    pull = np.gradient(drives.speeds, STEP, axis=1, edge_order=2)
+    whole = (drives.positions, drives.headings, drives.speeds, pull, drives.curvatures, synthesis.along)
+    histories = _Histories(*(part[feasible, last] for part in whole))
+    numbers = {"demand": synthesis.demand[feasible]}
+    made = _made(geometry, grid.of(feasible), histories, "synthesis", numbers)
+    return made + _rejected(grid.of(~feasible), "infeasible")
+
+
+def _made(
+    geometry: LogGeometry, grid: Grid, histories: _Histories, origin: Origin, numbers: dict[str, Float[np.ndarray, "p"]]
+) -> list[FollowUp | Rejection]:
+    poses = geometry.poses_beside(histories.positions, histories.headings, histories.along)
+    beyond = geometry.beyond(histories.along, histories.speeds)
+    still = np.zeros_like(histories.speeds)
+    yaw_rates = histories.speeds * histories.curvatures
+    velocity = np.stack([histories.speeds, still], axis=-1)
+    pull = np.stack([histories.accelerations, histories.speeds * yaw_rates], axis=-1)
+    offsets = {"lateral": grid.lateral, "longitudinal": grid.longitudinal, "heading": grid.turns, "speed": grid.faster}
+    result: list[FollowUp | Rejection] = _rejected(grid.of(beyond), "beyond_log")
+    for row in np.flatnonzero(~beyond):
+        ego = Ego(poses[row], velocity[row], pull[row], yaw_rates[row])
+        parameters = {name: float(values[row]) for name, values in {**offsets, **numbers}.items()}
+        result.append(FollowUp(int(grid.indices[row]), ego, origin, parameters))
+    return result
+
+
+def _rejected(grid: Grid, reason: str) -> list[FollowUp | Rejection]:
+    return [Rejection(ViewpointKind.FOLLOW_UP, int(index), reason) for index in grid.indices]

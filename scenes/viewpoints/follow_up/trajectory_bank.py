@@ -1,0 +1,169 @@
+"""The trajectory bank: how humans drove for 4 s, wherever they did."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, Int32
+from scipy.spatial import KDTree
+
+from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
+from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid
+from swerve.scenes.viewpoints.log_geometry import LogGeometry
+from swerve.scenes.viewpoints.motion_smoother import Motion
+from swerve.scenes.viewpoints.plausibility import plausible
+
+# Seconds between the starts of a vehicle's drives.
+_EVERY = 0.5
+# Steps this much longer than the median one are gaps.
+_GAP = 1.5
+# Who drives backwards faster, m/s, is left out; so are other vehicles that move less, metres: they are parked.
+_REVERSE, _LEAST_MOVE = -0.1, 1.0
+# Length of a car or a van, metres.
+_LENGTHS = (3.0, 7.0)
+_NAMES = ("positions", "headings", "speeds", "accelerations", "curvatures")
+
+
+@dataclass(frozen=True)
+class TrajectoryBank:
+    """Human drives of the same duration, a step every 0.1 s, each seen from its first rear-axle pose.
+
+    Nothing but arrays and names, so that it can be stored as such.
+
+    Attributes:
+        positions: rear axle, metres.
+        headings: radians, continuous from 0.
+        speeds: m/s.
+        accelerations: m/s2 along the heading.
+        curvatures: 1/m.
+        logs: row in `names` of the log that each drive is from.
+        names: of logs.
+    """
+
+    positions: Float32[np.ndarray, "n s 2"]
+    headings: Float32[np.ndarray, "n s"]
+    speeds: Float32[np.ndarray, "n s"]
+    accelerations: Float32[np.ndarray, "n s"]
+    curvatures: Float32[np.ndarray, "n s"]
+    logs: Int32[np.ndarray, "n"]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.logs)
+
+    @classmethod
+    def empty(cls, options: FollowUpOptions) -> "TrajectoryBank":
+        """No drives."""
+        flat = np.zeros((0, options.steps), np.float32)
+        return cls(flat[..., None].repeat(2, axis=-1), flat, flat, flat, flat, np.zeros(0, np.int32), ())
+
+    def joined(self, *others: "TrajectoryBank") -> "TrajectoryBank":
+        """These drives, then the others'."""
+        banks = (self, *others)
+        first = np.cumsum([0, *(len(bank.names) for bank in banks)])
+        logs = [bank.logs + np.int32(start) for bank, start in zip(banks, first[:-1], strict=True)]
+        return TrajectoryBank(
+            **{name: np.concatenate([getattr(bank, name) for bank in banks]) for name in _NAMES},
+            logs=np.concatenate(logs),
+            names=tuple(name for bank in banks for name in bank.names),
+        )
+
+
+@dataclass(frozen=True)
+class Match:
+    """The nearest drive for each start point that has one.
+
+    Attributes:
+        points: rows in the grid, increasing.
+        drives: rows in the bank.
+        across: metres from the start point to the drive's end, to the left of the path there.
+        along: the same along the path.
+    """
+
+    points: Int[np.ndarray, "m"]
+    drives: Int[np.ndarray, "m"]
+    across: Float[np.ndarray, "m"]
+    along: Float[np.ndarray, "m"]
+
+
+def bank_of(geometry: LogGeometry, options: FollowUpOptions) -> TrajectoryBank:
+    """The drives of one log: the ego's, and those of cars and vans that move.
+
+    A drive begins every half second. It is taken where the vehicle was annotated at every step, no step is missing,
+    and its smoothed motion is plausible and never backwards.
+    """
+    seconds, step = geometry.seconds, geometry.log.step
+    starts = np.arange(0, len(seconds), max(round(_EVERY / step), 1))
+    ends = np.searchsorted(seconds, seconds[starts] + options.horizon - 1e-6)
+    starts, ends = starts[ends < len(seconds)], ends[ends < len(seconds)]
+    gaps = np.concatenate([[0], np.cumsum(np.diff(seconds) > _GAP * step)])
+    even = gaps[ends] == gaps[starts]
+    starts, ends = starts[even], ends[even]
+    found = [_drives(geometry, geometry.ego_motion, starts, options, 0.0)]
+    valid = geometry.log.tracks.valid
+    for place, row in enumerate(geometry.agent_rows):
+        if _LENGTHS[0] <= geometry.sizes[row, 0] <= _LENGTHS[1]:
+            absent = np.concatenate([[0], np.cumsum(~valid[row])])
+            seen = starts[absent[ends + 1] == absent[starts]]
+            found.append(_drives(geometry, geometry.agent_motions.of(place), seen, options, _LEAST_MOVE))
+    joined = Motion(*(np.concatenate([getattr(one, field.name) for one in found]) for field in fields(Motion)))
+    logs = np.zeros(len(joined.speeds), np.int32)
+    arrays = {name: getattr(joined, name).astype(np.float32) for name in _NAMES}
+    return TrajectoryBank(**arrays, logs=logs, names=(geometry.log.name,))
+
+
+def _drives(
+    geometry: LogGeometry, motion: Motion, starts: Int[np.ndarray, "k"], options: FollowUpOptions, least_move: float
+) -> Motion:
+    """One vehicle's drives that begin at the given steps, without those that are no good, from their own starts."""
+    clock = np.arange(options.steps) * STEP
+    shape = (len(starts), len(clock))
+    query = (geometry.seconds[starts][:, None] + clock).ravel()
+    flat = motion.resampled(geometry.seconds, np.minimum(query, geometry.seconds[-1]))
+    values = [getattr(flat, field.name) for field in fields(Motion)]
+    whole = Motion(*(value.reshape(*shape, *value.shape[1:]) for value in values))
+    move = np.linalg.norm(whole.positions[:, -1] - whole.positions[:, 0], axis=-1)
+    forward = whole.speeds.min(axis=1, initial=np.inf) >= _REVERSE
+    good = (move >= least_move) & forward & plausible(whole, clock, geometry.log.vehicle)
+    kept = Motion(*(getattr(whole, field.name)[good] for field in fields(Motion)))
+    turned = turned_by(kept.positions - kept.positions[:, :1], -kept.headings[:, :1])
+    values = [getattr(kept, field.name) for field in fields(Motion)[2:]]
+    return Motion(turned, kept.headings - kept.headings[:, :1], *values)
+
+
+def match(bank: TrajectoryBank, expert: Expert, grid: Grid, options: FollowUpOptions) -> Match:
+    """The nearest drive of the bank for each start point, all placed so that they begin where and as the expert does.
+
+    A drive must begin about as fast as the expert and accelerate as he does, and end near the start point, about in the
+    path's direction there. The paper asks for likeness to the expert in speed, acceleration and heading without saying
+    when. At the end speed cannot be meant, since rows lie as far apart as 4 s of 4 m/s2 can bring them; nor can the
+    expert's own last heading on a bend, where other rows of the grid face elsewhere. On a straight road it is the same.
+
+    Start points that ask for a turn or another speed get none: the drive's are its own. The expert's own drive is in
+    the bank of his log if a drive begins at this moment, and then fits the point (0, 0).
+    """
+    alike = np.flatnonzero(
+        (np.abs(bank.speeds[:, 0] - expert.speed) <= options.bank_speed)
+        & (np.abs(bank.accelerations[:, 0] - expert.acceleration) <= options.bank_acceleration)
+    )
+    ends = expert.position + turned_by(bank.positions[alike, -1].astype(np.float64), expert.heading)
+    headings = expert.heading + bank.headings[alike, -1].astype(np.float64)
+    reach = np.hypot(options.bank_across, options.bank_along)
+    plain = np.flatnonzero(grid.plain)
+    pairs = KDTree(grid.positions[plain]).sparse_distance_matrix(KDTree(ends), reach, output_type="ndarray")
+    point, drive = plain[pairs["i"]], pairs["j"]
+    gap = turned_by(ends[drive] - grid.positions[point], -grid.headings[point])
+    near = (np.abs(gap[:, 0]) <= options.bank_along) & (np.abs(gap[:, 1]) <= options.bank_across)
+    # Both headings are continuous from the expert's, so that a full turn is a difference.
+    fits = np.flatnonzero(near & (np.abs(headings[drive] - grid.headings[point]) <= options.bank_heading))
+    # The first of each point is the nearest; of equals, the first in the bank.
+    order = fits[np.lexsort((drive[fits], pairs["v"][fits], point[fits]))]
+    points, first = np.unique(point[order], return_index=True)
+    chosen = order[first]
+    return Match(points, alike[drive[chosen]], gap[chosen, 1], gap[chosen, 0])
+
+
+def turned_by(points: Float[np.ndarray, "*b 2"], angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "*b 2"]:
+    """Points turned about the origin, radians."""
+    x, y = points[..., 0], points[..., 1]
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)

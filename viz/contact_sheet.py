@@ -1,0 +1,98 @@
+"""Contact sheets: panels of pictures as one PNG and as one HTML page that needs nothing else."""
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from swerve.viz.html_page import picture_url, webpage
+
+_STYLE = """
+.panels { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--width)), 1fr)); }
+img { display: block; width: 100%; height: auto; }
+"""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture and what it shows."""
+
+    caption: str
+    image: UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Pictures that belong together.
+
+    Attributes:
+        title: a few words.
+        text: one or two sentences.
+        panels: the pictures.
+        width: pixels that a panel would like to have on a sheet of 1920; on a page, two thirds of that.
+    """
+
+    title: str
+    text: str
+    panels: tuple[Panel, ...]
+    width: int = 420
+
+
+def write_html(path: Path, title: str, text: str, sections: tuple[Section, ...]) -> None:
+    """The sheet as a page with its pictures inside."""
+    body = "\n".join(_section_html(section) for section in sections)
+    head = f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>"
+    path.write_text(webpage(title, f"{head}\n{body}", _STYLE), encoding="utf-8")
+
+
+def _section_html(section: Section) -> str:
+    panels = "\n".join(
+        f'<figure><img src="{picture_url(panel.image)}" width="{panel.image.shape[1]}" height="{panel.image.shape[0]}" '
+        f'alt="{html.escape(panel.caption)}"><figcaption>{html.escape(panel.caption)}</figcaption></figure>'
+        for panel in section.panels
+    )
+    return (
+        f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.text)}</p>"
+        f'<div class="panels" style="--width: {section.width * 2 // 3}px">{panels}</div>'
+    )
+
+
+def write_png(path: Path, title: str, sections: tuple[Section, ...], width: int = 1920) -> None:
+    """The sheet as one picture."""
+    rows = [_heading(title, 30, width)]
+    for section in sections:
+        rows.append(_heading(section.title, 21, width))
+        rows.extend(_panel_rows(section, width))
+    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
+
+
+_BACKGROUND, _INK, _GAP = (12, 14, 18), (217, 221, 229), 10
+
+
+def _heading(text: str, size: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
+    strip = Image.new("RGB", (width, size * 2), _BACKGROUND)
+    ImageDraw.Draw(strip).text((_GAP, size // 2), text, fill=_INK, font=ImageFont.load_default(size))
+    return np.asarray(strip)
+
+
+def _panel_rows(section: Section, width: int) -> list[UInt8[np.ndarray, "h w 3"]]:
+    columns = max(width // section.width, 1)
+    inner = (width - _GAP) // columns - _GAP
+    groups = [section.panels[i : i + columns] for i in range(0, len(section.panels), columns)]
+    return [_panel_row(group, inner, width) for group in groups]
+
+
+def _panel_row(panels: tuple[Panel, ...], inner: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
+    pictures = [Image.fromarray(panel.image) for panel in panels]
+    heights = [round(inner * picture.height / picture.width) for picture in pictures]
+    font = ImageFont.load_default(14)
+    strip = Image.new("RGB", (width, max(heights) + 34), _BACKGROUND)
+    draw = ImageDraw.Draw(strip)
+    for number, (panel, picture, height) in enumerate(zip(panels, pictures, heights, strict=True)):
+        left = _GAP + number * (inner + _GAP)
+        strip.paste(picture.resize((inner, height), Image.Resampling.LANCZOS), (left, 0))
+        draw.text((left + 2, height + 6), panel.caption, fill=_INK, font=font)
+    return np.asarray(strip)
