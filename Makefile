@@ -12,7 +12,7 @@ demo: $(VENV)/core
 	@echo "The report is at $(CURDIR)/out/demo/index.html"
 
 test: $(VENV)/dev lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -26,13 +26,13 @@ types: $(VENV)/dev
 	MYPYPATH=build/types $(BIN)/mypy --package swerve
 
 bench: $(VENV)/dev
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m benchmarks.run
 
 # On a machine with an NVIDIA GPU: what the tests on the simulator cannot confirm, then views and splat images per second.
 bench-gpu: $(VENV)/dev
 	$(PIP) --editable '.[cuda,nvjpeg,torch,gsplat]'
 	$(BIN)/pytest tests/gpu
-	$(BIN)/python tests/bench/run.py views splats
+	$(BIN)/python -m benchmarks.run views splats
 
 $(VENV)/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -4,8 +4,6 @@ import os
 
 import numpy as np
 import pytest
-from alike import OUTPUTS, assert_alike, images_of
-from drawn_scenes import LENSES, looking, random_scene
 
 from swerve.data import open_source
 from swerve.data.dataset import augment
@@ -15,6 +13,8 @@ from swerve.rasterizer import Backdrop, Style, render
 from swerve.rasterizer.backends import why_not
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import upright
+from tests.support.alike import OUTPUTS, assert_alike, images_of
+from tests.support.drawn_scenes import LENSES, looking, random_scene
 
 
 @pytest.fixture(params=["cuda", "nvdiffrast"])

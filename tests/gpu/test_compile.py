@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from drawn_scenes import looking
 
 from swerve.rasterizer import Style
 from swerve.rasterizer.render import PIXELS
+from tests.support.drawn_scenes import looking
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
     pytest.skip("the simulator compiles nothing", allow_module_level=True)
@@ -57,12 +57,12 @@ def arguments(patch):
 @pytest.mark.parametrize("capability", CAPABILITIES, ids=str)
 def test_every_kernel_compiles(monkeypatch, capability):
     given = arguments(monkeypatch)
-    assert set(given) == {name for name, one in vars(draw_kernels).items() if is_kernel(one)}
+    assert set(given) == {name for name, one in vars(cuda_kernels).items() if is_kernel(one)}
     # Functions of the device ask for the GPU that they are compiled for.
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: FakeDevice(capability))
     for name, values in given.items():
         types = tuple(typeof(value) for value in values)
-        assembly, _ = cuda.compile_ptx(getattr(draw_kernels, name).py_func, types, cc=capability)
+        assembly, _ = cuda.compile_ptx(getattr(cuda_kernels, name).py_func, types, cc=capability)
         assert ".entry" in assembly, name
         assert name != "shade_rows" or "atom.shared.max.u64" in assembly, "pixels compete in shared memory"
 

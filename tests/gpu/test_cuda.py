@@ -5,22 +5,22 @@
 
 import os
 
-import alike
 import numpy as np
 import pytest
-from alike import OUTPUTS, images_of
-from drawn_scenes import LENSES, box, facing_square, looking, triangles
 
 from swerve.rasterizer import Backdrop, Style, render
 from swerve.rasterizer.backends import why_not
 from swerve.scenes import SwerveError
 from swerve.scenes.primitives import Semantic
 from swerve.scenes.transforms import upright
+from tests.support import alike
+from tests.support.alike import OUTPUTS, images_of
+from tests.support.drawn_scenes import LENSES, box, facing_square, looking, triangles
 
 if why_not("cuda"):
     pytest.skip(f"cuda: {why_not('cuda')}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request
+from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request, device_renderer, passes
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 SIZE = (24, 16) if SIMULATED else (1920, 1120)
@@ -93,22 +93,22 @@ def test_parts_are_seen_by_those_who_ask_for_them():
 
 def test_images_of_a_backdrop_are_left_on_the_device(monkeypatch):
     """In passes of one image, which stay what they are while the next is drawn."""
-    monkeypatch.setattr(host, "_PIXELS_PER_PASS", 1)
+    monkeypatch.setattr(passes, "_PIXELS_PER_PASS", 1)
     still, moving, poses = small_scene(), box((6, 0, 1), (4, 2, 2), 50), np.eye(4)[None]
     cameras = [looking().resized(*SIZE), looking().resized(SIZE[0] // 2, SIZE[1])]
-    passes = list(Backdrop(still, "cuda").passes_on_gpu(moving, cameras, poses, Style.rap(), OUTPUTS))
+    drawn = list(Backdrop(still, "cuda").passes_on_gpu(moving, cameras, poses, Style.rap(), OUTPUTS))
     expected = render(still.joined(moving), cameras, poses, outputs=OUTPUTS)[0]
-    assert [one.shapes for one in passes] == [((camera.height, camera.width),) for camera in cameras]
-    assert_agree(expected, [image for one in passes for image in one.to_host()])
-    for one, view in zip(passes, expected, strict=True):
+    assert [one.shapes for one in drawn] == [((camera.height, camera.width),) for camera in cameras]
+    assert_agree(expected, [image for one in drawn for image in one.to_host()])
+    for one, view in zip(drawn, expected, strict=True):
         assert list(one.to_host(("depth",))[0]) == ["depth"]
         assert one.image("rgb", 0).copy_to_host().shape == view.rgb.shape
 
 
 def test_memory_grows_where_polygons_do_not_fit(monkeypatch):
 
-    monkeypatch.setattr(draw, "_POLYGONS", 1)
-    monkeypatch.setattr(draw, "_CHORDS", 1)
+    monkeypatch.setattr(device_renderer, "_POLYGONS", 1)
+    monkeypatch.setattr(device_renderer, "_CHORDS", 1)
     camera, poses = looking().resized(*SIZE), np.eye(4)[None]
     mesh = DeviceMesh()
     mesh.add(small_scene())

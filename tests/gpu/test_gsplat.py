@@ -2,22 +2,22 @@
 
 import numpy as np
 import pytest
-from splat_clouds import LENSES, camera, random_gaussians
 
 from swerve.rasterizer.backends import why_not
 from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, render_splats
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from tests.support.splat_clouds import LENSES, camera, random_gaussians
 
 if why_not("gsplat"):
     pytest.skip(f"gsplat: {why_not('gsplat')}", allow_module_level=True)
 
-import standin_gsplat
 import torch
-from splat_sums import gradients_of
 
 from swerve.rasterizer.splats import gsplat
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.gsplat import Library, Scene, draw_unscented, load_library, owners
+from tests.support import standin_gsplat
+from tests.support.splat_sums import gradients_of
 
 STANDIN = Library(standin_gsplat, torch.device("cpu"))
 POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))

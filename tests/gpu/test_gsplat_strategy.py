@@ -1,4 +1,4 @@
-"""Growth by gsplat's own MCMCStrategy: what its stand-in does in tests/rasterizer/splats/test_gsplat_strategy.py."""
+"""Growth by gsplat's own MCMCStrategy: its stand-in is tested in optimization/test_mcmc_strategy.py."""
 
 from dataclasses import replace
 
@@ -10,13 +10,12 @@ from swerve.rasterizer.backends import why_not
 if why_not("gsplat"):
     pytest.skip(f"gsplat: {why_not('gsplat')}", allow_module_level=True)
 
-import chain_checks
-import splat_toys as toys
-
 from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.fit_state import FitState
 from swerve.rasterizer.splats import Gaussians
 from swerve.rasterizer.splats.gsplat import load_library
+from tests.support import chain_checks
+from tests.support import splat_toys as toys
 
 
 def test_what_has_faded_goes_elsewhere_and_some_more_is_added():

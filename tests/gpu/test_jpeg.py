@@ -5,7 +5,6 @@ import os
 
 import numpy as np
 import pytest
-from drawn_scenes import looking, random_scene
 from numba import cuda
 
 from swerve.data import open_source
@@ -17,6 +16,7 @@ from swerve.data.dataset.shards import dataset_digest, read_samples
 from swerve.rasterizer import Backdrop, Style
 from swerve.rasterizer.backends import why_not
 from swerve.scenes.transforms import upright
+from tests.support.drawn_scenes import looking, random_scene
 
 OPTIONS = AugmentOptions(every=5.0, size=(960, 560), image_format="jpeg", extra=("instance",), backend="cuda")
 

@@ -2,20 +2,20 @@
 
 import numpy as np
 import pytest
-from drawn_scenes import LENSES, looking, random_scene
 
 from swerve.rasterizer import Style
 from swerve.rasterizer.backends import why_not
 from swerve.rasterizer.render import checked_mesh
 from swerve.scenes.transforms import inverse, upright
+from tests.support.drawn_scenes import LENSES, looking, random_scene
 
 if why_not("nvdiffrast"):
     pytest.skip(f"nvdiffrast: {why_not('nvdiffrast')}", allow_module_level=True)
 
-import standin_nvdiffrast
 import torch
 
 from swerve.rasterizer.nvdiffrast import Library, Shot, differentiable_render, draw, load_library
+from tests.support import standin_nvdiffrast
 
 STANDIN = Library(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
 

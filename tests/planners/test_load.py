@@ -2,10 +2,10 @@ import sys
 
 import numpy as np
 import pytest
-from observations import moving
 
 from swerve.planners import ConstantVelocity, Disturbed, Idm, describe_planners, load_planner
 from swerve.scenes import SwerveError
+from tests.support.observations import moving
 
 USERS = """
 import numpy as np

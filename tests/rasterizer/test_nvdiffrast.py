@@ -4,19 +4,19 @@ import sys
 
 import numpy as np
 import pytest
-import standin_nvdiffrast
 import torch
-from alike import OUTPUTS, assert_alike, images_of
-from drawn_scenes import LENSES, box, facing_square, looking, random_scene, seeing, tiled_ground
 
 from swerve.rasterizer import Backdrop, Style, backends, render
-from swerve.rasterizer.nvdiffrast import Library, Shot, differentiable_render, draw
+from swerve.rasterizer.nvdiffrast import Library, Shot, differentiable_render, draw, nvdiffrast_renderer
 from swerve.rasterizer.nvdiffrast.differentiable_render import clip_positions
 from swerve.rasterizer.nvdiffrast.facets import facets_of
 from swerve.rasterizer.render import checked_mesh
 from swerve.scenes import Lens, LensModel, MissingExtraError, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import inverse, transform_points, upright
+from tests.support import standin_nvdiffrast
+from tests.support.alike import OUTPUTS, assert_alike, images_of
+from tests.support.drawn_scenes import LENSES, box, facing_square, looking, random_scene, seeing, tiled_ground
 
 STANDIN = Library(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
 RAP = Style.rap()
@@ -27,7 +27,7 @@ def installed(monkeypatch):
     """`render` finds nvdiffrast: the stand-in."""
     monkeypatch.setattr(backends, "_missing", lambda backend: [])
     monkeypatch.setattr(backends, "why_not", lambda backend: "")
-    monkeypatch.setattr(drawing, "load_library", lambda: STANDIN)
+    monkeypatch.setattr(nvdiffrast_renderer, "load_library", lambda: STANDIN)
 
 
 def drawn(primitives, cameras, pose, style=RAP, outputs=OUTPUTS):
@@ -74,15 +74,15 @@ def test_passes_hold_images_of_one_size_and_as_many_as_fit(monkeypatch):
     cameras = [looking(yaw=0.9 * k, width=[320, 240][k % 2], focal=200.0) for k in range(6)]
     cameras.append(looking(position=(0.0, 0.0, 500.0), width=240))
     whole = drawn(scene, cameras, pose)
-    monkeypatch.setattr(drawing, "_PIXELS_PER_PASS", 2 * 320 * 180 + 1)
+    monkeypatch.setattr(nvdiffrast_renderer, "_PIXELS_PER_PASS", 2 * 320 * 180 + 1)
     for alone, together in zip(drawn(scene, cameras, pose), whole, strict=True):
         for name in OUTPUTS:
             np.testing.assert_array_equal(alone[name], together[name])
     assert_alike(images_of(render(scene, cameras, pose[None], outputs=OUTPUTS)), whole)
     most = max(len(facets_of(checked_mesh(scene), camera, pose, 120.0).polygons) for camera in cameras)
-    monkeypatch.setattr(drawing, "_FACETS_PER_PASS", most + 1)
+    monkeypatch.setattr(nvdiffrast_renderer, "_FACETS_PER_PASS", most + 1)
     np.testing.assert_array_equal(drawn(scene, cameras, pose)[3]["instance"], whole[3]["instance"])
-    monkeypatch.setattr(drawing, "_FACETS_PER_PASS", most - 1)
+    monkeypatch.setattr(nvdiffrast_renderer, "_FACETS_PER_PASS", most - 1)
     with pytest.raises(SwerveError, match="too many triangles"):
         drawn(scene, cameras, pose)
 

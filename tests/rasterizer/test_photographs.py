@@ -4,13 +4,13 @@ import io
 
 import numpy as np
 import pytest
-from nuscenes_log import nuscenes_log
 from PIL import Image
 
 from swerve.data import open_source
 from swerve.rasterizer import render
 from swerve.scenes.polyline import densify, offset_line
 from swerve.scenes.primitives import Semantic, agent_cuboids, build_static
+from tests.support.nuscenes_log import nuscenes_log
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import io
 
 import numpy as np
 from PIL import Image
-from simple_log import simple_log
 
 from swerve.rasterizer import Style
 from swerve.scenes.primitives import Semantic, agent_cuboids, build_static
@@ -13,6 +12,7 @@ from swerve.scenes.transforms import upright
 from swerve.viz.birds_eye import BirdsEye
 from swerve.viz.html_page import picture_url, webpage
 from swerve.viz.overlay import blend, draw_boxes
+from tests.support.simple_log import simple_log
 
 
 def test_a_bird_s_eye_view_puts_metres_at_their_pixels():

@@ -5,7 +5,12 @@ The original is RAP's released renderer: OpenCV lines and filled faces on a blac
 
 import numpy as np
 import pytest
-from drawn_scenes import (
+
+from swerve.rasterizer import Style, render
+from swerve.scenes import FORWARD, Area, Camera, GroundHeight, LightState, RoadMap, TrafficLights
+from swerve.scenes.primitives import FIRST_SIGNAL_INSTANCE, Face, Semantic, build_static, cuboids, signal_cuboids
+from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points, upright
+from tests.support.drawn_scenes import (
     LENSES,
     NUPLAN_LENS,
     away_from_edges,
@@ -18,11 +23,6 @@ from drawn_scenes import (
     polygon,
     tiled_ground,
 )
-
-from swerve.rasterizer import Style, render
-from swerve.scenes import FORWARD, Area, Camera, GroundHeight, LightState, RoadMap, TrafficLights
-from swerve.scenes.primitives import FIRST_SIGNAL_INSTANCE, Face, Semantic, build_static, cuboids, signal_cuboids
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points, upright
 
 ALL = ("rgb", "depth", "semantic", "instance")
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from drawn_scenes import LENSES, away_from_edges, cast, looking, random_scene
-from simple_log import simple_log
 
 from swerve.data.sources.av2.av2_source import read_log
 from swerve.rasterizer import Style, render
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import rigid, rotation_about_z
+from tests.support.drawn_scenes import LENSES, away_from_edges, cast, looking, random_scene
+from tests.support.simple_log import simple_log
 
 OUTPUTS = ("rgb", "depth", "semantic", "instance")
 

@@ -8,7 +8,16 @@ from itertools import chain
 import numpy as np
 import pytest
 import trimesh
-from drawn_scenes import (
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial import Delaunay
+
+from swerve.rasterizer import Style, render
+from swerve.rasterizer.optics import lens_table
+from swerve.scenes import Lens, SwerveError
+from swerve.scenes.primitives import Face, Primitives, Semantic, build_dynamic, build_static
+from swerve.scenes.transforms import transform_points, upright
+from tests.support.drawn_scenes import (
     LENSES,
     box,
     facing_square,
@@ -20,16 +29,7 @@ from drawn_scenes import (
     tiled_ground,
     triangles,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.spatial import Delaunay
-from simple_log import simple_log
-
-from swerve.rasterizer import Style, render
-from swerve.rasterizer.optics import lens_table
-from swerve.scenes import Lens, SwerveError
-from swerve.scenes.primitives import Face, Primitives, Semantic, build_dynamic, build_static
-from swerve.scenes.transforms import transform_points, upright
+from tests.support.simple_log import simple_log
 
 ALL = ("rgb", "depth", "semantic", "instance")
 HERE = np.eye(4)[None]

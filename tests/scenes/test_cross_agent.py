@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simple_log import STEP_US, STEPS, simple_log
 
 from swerve.scenes import ObjectClass, Scene, Tracks, Vehicle
 from swerve.scenes.transforms import relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Command, CrossAgentOptions, Rejection, Viewpoint, prepare
 from swerve.scenes.viewpoints import cross_agent as module
 from swerve.scenes.viewpoints.cross_agent import covered_share, cross_agent, cross_agents, scaled_rig
+from tests.support.simple_log import STEP_US, STEPS, simple_log
 
 SECONDS = np.arange(STEPS) * STEP_US * 1e-6
 NOW, HISTORY, FUTURE = 40, 20, 50

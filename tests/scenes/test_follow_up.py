@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simple_log import STEP_US, STEPS, arc_log, empty_road, simple_log
-from town_logs import town
 
 from swerve.scenes import Ego, Scene, scenes_of
 from swerve.scenes.transforms import upright, wrap_angle
@@ -18,6 +16,8 @@ from swerve.scenes.viewpoints.follow_up.grid import Expert, grid_of, reachable
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
 from swerve.scenes.viewpoints.follow_up.trajectory_bank import match
 from swerve.scenes.viewpoints.maneuver import allowed_shares
+from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road, simple_log
+from tests.support.town_logs import town
 
 NOW, STEP = 40, 0.1
 OPTIONS = FollowUpOptions()

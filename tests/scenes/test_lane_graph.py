@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from simple_log import simple_log
 
 from swerve.scenes import Ego, GroundHeight, Lane, LaneKind, RoadMap
 from swerve.scenes.lane_graph import route_along, with_derived_groups
 from swerve.scenes.transforms import upright
+from tests.support.simple_log import simple_log
 
 WIDTH = 3.5
 

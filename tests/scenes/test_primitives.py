@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from simple_log import simple_log
 
 from swerve.scenes import GroundHeight, LightState, Paint, RoadLine, Tracks
 from swerve.scenes.primitives import (
@@ -20,6 +19,7 @@ from swerve.scenes.primitives import (
 )
 from swerve.scenes.primitives.ribbons import DASH, DOUBLE_LINE_GAP, LINE_WIDTH, paint_ribbons
 from swerve.scenes.primitives.terrain import Terrain
+from tests.support.simple_log import simple_log
 
 
 def corners(primitives: Primitives, chosen=slice(None)) -> np.ndarray:

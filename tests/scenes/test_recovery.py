@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simple_log import STEP_US, STEPS, arc_log, empty_road
 
 from swerve.scenes import Ego, ObjectClass, Scene, Tracks, Vehicle, keyed_generator
 from swerve.scenes.transforms import inverse, relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Bounds, Command, RecoveryOptions, Rejection, Viewpoint, prepare
 from swerve.scenes.viewpoints.recovery import recovery
+from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road
 
 SECONDS = np.arange(STEPS) * STEP_US * 1e-6
 NOW, HISTORY, FUTURE = 40, 20, 50

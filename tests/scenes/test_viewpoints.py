@@ -8,7 +8,6 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from simple_log import STEPS, simple_log
 
 from swerve.scenes import Scene, box_footprints, scenes_of, windows_of
 from swerve.scenes.road_map import Area, GroundHeight
@@ -29,6 +28,7 @@ from swerve.scenes.viewpoints.collisions import Surface, boxes_overlap, contacts
 from swerve.scenes.viewpoints.ground import stand_on
 from swerve.scenes.viewpoints.motion_smoother import smooth_motion
 from swerve.scenes.viewpoints.path import DrivenPath
+from tests.support.simple_log import STEPS, simple_log
 
 ALL = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
 

@@ -1,9 +1,9 @@
 """A street of textured walls along which a car with a stereo camera drives: photographs with a known truth."""
 
 import numpy as np
-from kitti_sequence import BASELINE, CX, CY, FX, write_kitti
 
 from swerve.scenes.transforms import rigid
+from tests.support.kitti_sequence import BASELINE, CX, CY, FX, write_kitti
 
 STEP = 0.6
 # Camera axes: x right, y down, z ahead. Ground 1.65 m below the camera, walls 4 m to either side, one 60 m ahead.

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import splat_toys as toys
 import torch
 
 from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rates
 from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.mcmc_strategy import Chain
 from swerve.data.splats.optimization.parameters import learning_gaussians
+from tests.support import splat_toys as toys
 
 GROWTH = Growth(first=1, last=8, every=4, most=100, way="mcmc")
 FADED = [3, 40, 79]

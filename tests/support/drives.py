@@ -2,12 +2,11 @@
 
 from functools import cache
 
-from geometries import geometry_of
-from simple_log import simple_log
-
 from swerve.eval.closed_loop import ClosedLoopOptions, build_course, drive_course
 from swerve.scenes import Scene
 from swerve.scenes.viewpoints import logged
+from tests.support.geometries import geometry_of
+from tests.support.simple_log import simple_log
 
 NOW = 35  # of the simple log: the light is yellow from here on; 8.5 s are left
 

@@ -1,7 +1,6 @@
 """What planners are told, made by hand or seen in a log."""
 
 import numpy as np
-from geometries import geometry_of
 
 from swerve.eval import Context, build_context
 from swerve.eval.benchmark.evaluate.observations import observation_of
@@ -9,6 +8,7 @@ from swerve.eval.benchmark.scene_group import Frame
 from swerve.scenes import Log, Scene, Vehicle
 from swerve.scenes.planning import History, Observation
 from swerve.scenes.viewpoints import Command, logged
+from tests.support.geometries import geometry_of
 
 
 class Privileged:

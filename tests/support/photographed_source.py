@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from simple_source import small_log
 
 from swerve.data.dataset.image_encoding import encode_image
 from swerve.scenes import Log, Photo
+from tests.support.simple_source import small_log
 
 PHOTO_SIZE = (128, 72)  # Twice the cameras' own.
 

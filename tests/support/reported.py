@@ -3,13 +3,13 @@
 from functools import cache
 
 import pyarrow as pa
-from shifted_case import Straight, shifted_case
-from town_logs import town
 
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
 from swerve.eval.benchmark.evaluate.results import Results, result_rows
 from swerve.eval.benchmark.scene_group import Case
 from swerve.eval.scoring.score_tables import substrate
+from tests.support.shifted_case import Straight, shifted_case
+from tests.support.town_logs import town
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 PLANNERS = {

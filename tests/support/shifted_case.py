@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from geometries import geometry_of
 
 from swerve.eval.benchmark.scene_group import Case, Frame
 from swerve.eval.scoring.aggregate import Group
@@ -13,6 +12,7 @@ from swerve.scenes import Camera, Log, Scene
 from swerve.scenes.planning import Observation, Trajectory
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 from swerve.scenes.viewpoints import ViewpointKind, logged
+from tests.support.geometries import geometry_of
 
 # (aside, ahead) in metres.
 SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (1.0, -4.0), (-1.0, 4.0), (0.0, -4.0), (0.5, 4.0))

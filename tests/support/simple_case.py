@@ -4,14 +4,14 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from geometries import geometry_of
-from simple_log import simple_log
 
 from swerve.eval import Group
 from swerve.eval.benchmark.scene_group import Case, Frame
 from swerve.scenes import Scene
 from swerve.scenes.transforms import upright
 from swerve.scenes.viewpoints import ViewpointKind, logged
+from tests.support.geometries import geometry_of
+from tests.support.simple_log import simple_log
 
 NOW, LATER, PAIR = 30, 40, 5  # steps of 0.1 s: the moment, 4 s, and the 0.5 s between the frames of a pair
 SHIFTS = ((0.0, 0.0), (0.0, 0.5), (0.0, -0.5), (-5.0, 0.0), (5.0, 0.5))

@@ -5,9 +5,9 @@ import signal
 from dataclasses import dataclass, replace
 
 import numpy as np
-from simple_log import simple_log
 
 from swerve.scenes import Camera, Log, LogError, Split, Tracks
+from tests.support.simple_log import simple_log
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation, Slerp
-from splat_reference import _bend, _rotations, harmonics_at
 
 from swerve.scenes import LensModel
+from tests.support.splat_reference import _bend, _rotations, harmonics_at
 
 FAINTEST, DENSEST, FINISHED = 1 / 255, 0.999, 1e-4
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from simple_case import simple_case
 
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.scenes.planning import Trajectory
+from tests.support.simple_case import simple_case
 
 
 class SimpleBenchmark(Benchmark):

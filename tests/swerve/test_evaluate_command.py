@@ -1,7 +1,6 @@
 """`swerve evaluate` from outside: what it prints, what it leaves, how it exits."""
 
 from rich.console import Console
-from simple_source import SimpleSource
 from typer.testing import CliRunner
 
 from swerve.cli import app
@@ -10,6 +9,7 @@ from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.evaluate_command import SHORT, differences_table, entries_of, leaderboard
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
+from tests.support.simple_source import SimpleSource
 
 
 def planner_row(score, failures):
@@ -54,7 +54,7 @@ def test_differences_fit_a_terminal():
 
 
 def test_planners_that_see_take_part_with_each_kind():
-    seer, blind = load_planner("seeing_planners:Reddish,label=seer"), load_planner("stationary")
+    seer, blind = load_planner("tests.support.seeing_planners:Reddish,label=seer"), load_planner("stationary")
     labels = [(entry.label, entry.planner, entry.views) for entry in entries_of(seer, ("raster", "photo"), {})]
     assert labels == [("seer@raster", "seer", "raster"), ("seer@photo", "seer", "photo")]
     (alone,) = entries_of(seer, ("photo",), {})
@@ -70,7 +70,7 @@ def test_command(tmp_path):
     options = BuildOptions(every=4.0, views=(), policy="log-replay", least=2, most=2)
     build([SimpleSource(("train-a",))], tmp_path / "benchmark", options, workers=1)
     words = ["evaluate", str(tmp_path / "benchmark"), "--traffic", "log-replay", "--workers", "1"]
-    words += ["--out", str(tmp_path / "out"), "--planner", "simple_planners:FailsOften,label=fails"]
+    words += ["--out", str(tmp_path / "out"), "--planner", "tests.support.simple_planners:FailsOften,label=fails"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1, result.output
     assert "failed: fails in train-a-" in result.output

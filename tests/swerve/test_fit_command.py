@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 pytest.importorskip("torch", reason="fits need torch")
 
 from swerve.cli import app
+from swerve.data.splats import fit_job
 from swerve.data.splats.fit_job import FitReport
 from swerve.data.splats.optimization.fit_options import FitOptions
 
@@ -20,7 +21,7 @@ def options_of(monkeypatch, *arguments):
         seen.append(options)
         return FitReport({}, ())
 
-    monkeypatch.setattr(job, "fit_logs", remember)
+    monkeypatch.setattr(fit_job, "fit_logs", remember)
     result = CliRunner().invoke(app, ["fit", "town:1", "splats", *arguments])
     assert result.exit_code == 0, result.output
     return seen[0]

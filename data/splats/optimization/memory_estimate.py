@@ -19,7 +19,7 @@ _PIXEL = 250
 def memory_of(count: int, degree: int, shots: Sequence[Shot]) -> int:
     """About how many bytes a fit takes, beside Python and torch themselves.
 
-    tests/bench/bench_fit.py compares it with what the process takes.
+    benchmarks/bench_fit.py compares it with what the process takes.
 
     Args:
         count: how many Gaussians there may be (`Growth.most`).

@@ -4,13 +4,13 @@ import errno
 import fcntl
 
 import pytest
-from counting_work import LAYOUT
-from simple_source import SimpleSource
 
 from swerve.data.jobs import folder as folder_module
 from swerve.data.jobs import job_config, log_names, open_job, part_stem, parts_there
 from swerve.data.storage import files
 from swerve.scenes import SwerveError
+from tests.support.counting_work import LAYOUT
+from tests.support.simple_source import SimpleSource
 
 
 def config(logs=("a", "b"), **options):

@@ -3,11 +3,11 @@
 import io
 
 import pytest
-from counting_work import LAYOUT, CountingWork, finished_of, squares_of
 from rich.console import Console
 
 from swerve.data.jobs import job_config, open_job, part_stem, read_failures, run_work, write_failures
 from swerve.scenes import SwerveError
+from tests.support.counting_work import LAYOUT, CountingWork, finished_of, squares_of
 
 CHUNKS = {"a": 3, "b.0": 1, "c": 2}
 

@@ -1,7 +1,7 @@
 import pytest
-from photographed_source import PhotographedSource, write_photo
 
 from swerve.data.dataset import AugmentOptions, augment
+from tests.support.photographed_source import PhotographedSource, write_photo
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photographed_source import write_photo
-from stream_child import digest, options
 
 from swerve.data.dataset import camera_from_ego, camera_of, read_samples
 from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.stream import KINDS, ImageFit, Part, SampleStream, StreamLoader, StreamOptions
 from swerve.scenes import Lens, LensModel, SwerveError
 from swerve.scenes.viewpoints import Command
+from tests.support.photographed_source import write_photo
+from tests.support.stream_child import digest, options
 
 NATIVE = ImageFit((64, 36))
 

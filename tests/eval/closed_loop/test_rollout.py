@@ -3,11 +3,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from drives import NOW, course_from, driven, road, viewpoint
-from geometries import geometry_of
-from simple_log import simple_log
-from town_logs import town
-from wheel_planners import Breaks, Follows, Keeps
 
 from swerve.eval import METRIC_NAMES, Metric, build_context, score
 from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, drive, drive_course
@@ -15,6 +10,11 @@ from swerve.eval.traffic.policies import worlds_for
 from swerve.scenes import LightState, Scene, SwerveError, scenes_of
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
+from tests.support.drives import NOW, course_from, driven, road, viewpoint
+from tests.support.geometries import geometry_of
+from tests.support.simple_log import simple_log
+from tests.support.town_logs import town
+from tests.support.wheel_planners import Breaks, Follows, Keeps
 
 POLICIES = ("log-replay", "constant-velocity", "navsim-reactive", "lane-following")
 # Progress is compared with another, and lights are run by entering.

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
-from reported import HOSTILE, PLANNERS, HandMade, cases, results
 
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
@@ -16,6 +15,7 @@ from swerve.eval.report.ranking import standings
 from swerve.eval.report.report_page import ReportOptions, report_page, write_report
 from swerve.eval.report.report_tables import view_differences
 from swerve.eval.report.worst_scenes import camera_views
+from tests.support.reported import HOSTILE, PLANNERS, HandMade, cases, results
 
 VOID = ("meta", "img", "br", "link")
 

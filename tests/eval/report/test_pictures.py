@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from reported import HOSTILE, cases, results
 
 from swerve.eval.context.scene_context import build_context
 from swerve.eval.report.follow_up_chart import follow_up_chart, seen_from, short
@@ -19,6 +18,7 @@ from swerve.eval.scoring.aggregate import weigh
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
 from swerve.scenes.primitives import build_static
 from swerve.viz.birds_eye import BirdsEye
+from tests.support.reported import HOSTILE, cases, results
 
 
 def _told(planner: str, number: int) -> list[Replay]:

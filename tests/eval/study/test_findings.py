@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 from scipy import stats
-from study_samples import families_of, records
 
 from swerve.eval.study.findings import findings_of
 from swerve.eval.study.measures import OPEN_LOOP
@@ -25,6 +24,7 @@ from swerve.eval.study.study_tables import (
     variants_table,
 )
 from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
+from tests.support.study_samples import families_of, records
 
 
 @pytest.fixture(scope="module")

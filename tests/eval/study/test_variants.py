@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from study_samples import FOLLOW_UPS, families_of, records
 
 from swerve.eval import Frames, Group, epdms, two_stage
 from swerve.eval.scoring.aggregate import proximity_weights
@@ -28,6 +27,7 @@ from swerve.eval.study.variants import (
     weights_of,
 )
 from swerve.scenes import SwerveError
+from tests.support.study_samples import FOLLOW_UPS, families_of, records
 
 
 @pytest.fixture(scope="module")

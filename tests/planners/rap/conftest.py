@@ -1,11 +1,11 @@
 import pytest
-from photographed_source import PhotographedSource, write_photo
-from simple_source import SimpleSource
 
 from swerve.data.dataset import AugmentOptions, augment
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.context.context_job import write_contexts
+from tests.support.photographed_source import PhotographedSource, write_photo
+from tests.support.simple_source import SimpleSource
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,13 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from rap_views import inputs_of_images, turning_batch
-
 from swerve.planners.rap.decoder import Decoder, PoseAttention, body_points, sample
 from swerve.planners.rap.neck import Neck, camera_positions, patch_centres
 from swerve.planners.rap.projection import Rig, project
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
+from tests.support.rap_views import inputs_of_images, turning_batch
 
 CONFIG = RapConfig.tiny(cameras=("front", "back"), dim=16, hidden=16, heads=2, proposals=3)
 

@@ -6,9 +6,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from rap_views import turning_batch, without_photographs
-from simple_log import simple_log
-
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval import build_context, score, yardstick
 from swerve.eval.scoring.sub_scores import pdm_score
@@ -26,6 +23,8 @@ from swerve.planners.rap.rap_losses import imitation_loss, pose_distances, rap_l
 from swerve.planners.rap.rap_model import RapModel, RapOutput
 from swerve.planners.rap.scorer import best, expected_score
 from swerve.scenes import Scene, SwerveError
+from tests.support.rap_views import turning_batch, without_photographs
+from tests.support.simple_log import simple_log
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3)
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from nuscenes_log import nuscenes_log
-from photographed_source import PhotographedSource, write_photo
 from typer.testing import CliRunner
+
+from tests.support.nuscenes_log import nuscenes_log
+from tests.support.photographed_source import PhotographedSource, write_photo
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 

@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from shifted_case import shifted_case
-from town_logs import town
 from typer.testing import CliRunner
+
+from tests.support.shifted_case import shifted_case
+from tests.support.town_logs import town
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from observations import moving
+
+from tests.support.observations import moving
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an extra")

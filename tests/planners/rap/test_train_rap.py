@@ -8,8 +8,6 @@ from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from rap_child import CONFIG, stream_of
-
 from swerve.cli import app
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import yardstick
@@ -19,6 +17,7 @@ from swerve.planners.rap.train_rap import CHECKPOINT, Process, RunOptions, train
 from swerve.planners.rap.training_log import METRICS, VALIDATION
 from swerve.planners.rap.training_step import RapTrainOptions
 from swerve.scenes import SwerveError, Vehicle
+from tests.support.rap_child import CONFIG, stream_of
 
 ALONE = Process(0, 1, torch.device("cpu"))
 

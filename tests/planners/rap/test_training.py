@@ -6,15 +6,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an extra")
 
-from rap_views import turning_batch, without_photographs
-from simple_log import simple_log
-
 from swerve.eval import build_context, score, yardstick
 from swerve.planners.rap import RapConfig
 from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
 from swerve.planners.rap.training_log import add_row, keep_rows
 from swerve.planners.rap.training_step import RapTrainOptions, Training, displacement
 from swerve.scenes import Scene, SwerveError
+from tests.support.rap_views import turning_batch, without_photographs
+from tests.support.simple_log import simple_log
 
 CPU = torch.device("cpu")
 SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, dropout=0.1, score_weight=0.0)

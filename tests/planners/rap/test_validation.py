@@ -9,8 +9,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from rap_child import CONFIG, OPTIONS, stream_of
-
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.evaluate.evaluate_job import Entry, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
@@ -21,6 +19,7 @@ from swerve.planners.rap.train_rap import BEST, CHECKPOINT, Process, RunOptions,
 from swerve.planners.rap.training_log import METRICS, VALIDATION
 from swerve.planners.rap.validation import Validation, validate
 from swerve.scenes import MissingExtraError, SwerveError
+from tests.support.rap_child import CONFIG, OPTIONS, stream_of
 
 ALONE = Process(0, 1, torch.device("cpu"))
 

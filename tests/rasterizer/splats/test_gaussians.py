@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-import splat_reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from splat_clouds import camera, random_gaussians
 
 from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatFrame, SplatScene, render_splats
 from swerve.rasterizer.splats.harmonics import basis, constant_harmonics, mean_colors, rotation_of_harmonics
 from swerve.rasterizer.splats.harmonics_kernels import slopes
 from swerve.scenes.transforms import rigid, rotation_about_z
+from tests.support import splat_reference
+from tests.support.splat_clouds import camera, random_gaussians
 
 
 def unit_vectors(seed, count):

@@ -5,10 +5,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import standin_gsplat
 import torch
-from splat_clouds import LENSES, camera, random_gaussians
-from splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
 from swerve.rasterizer import backends
 from swerve.rasterizer.splats import Sky, SplatFrame, gsplat, render_splats
@@ -16,6 +13,9 @@ from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.gsplat import Library, Scene, gsplat_library
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from tests.support import standin_gsplat
+from tests.support.splat_clouds import LENSES, camera, random_gaussians
+from tests.support.splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
 STANDIN = Library(standin_gsplat, torch.device("cpu"))
 POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))

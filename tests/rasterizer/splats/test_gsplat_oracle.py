@@ -4,11 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-import splat_reference
-import standin_gsplat
 import torch
-from splat_clouds import camera, random_gaussians
-from splat_sums import tensors_of
 
 from swerve.rasterizer.splats import read_ply
 from swerve.rasterizer.splats.harmonics import basis
@@ -17,6 +13,9 @@ from swerve.rasterizer.splats.project_kernels import DEPTH, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import Lens, LensModel
 from swerve.scenes.transforms import inverse
+from tests.support import splat_reference, standin_gsplat
+from tests.support.splat_clouds import camera, random_gaussians
+from tests.support.splat_sums import tensors_of
 
 gsplat = pytest.importorskip("gsplat", reason="gsplat is not installed: pip install gsplat==1.5.3")
 reference = pytest.importorskip("gsplat.cuda._torch_impl")

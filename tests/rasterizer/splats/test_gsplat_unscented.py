@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-import splat_reference
-import standin_gsplat
 import torch
-from splat_clouds import LENSES, camera, random_gaussians
-from splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
 from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
 from swerve.rasterizer.splats.gsplat import Library, Scene, draw_unscented, owners_unscented
 from swerve.scenes import Lens, LensModel, SwerveError
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points
+from tests.support import splat_reference, standin_gsplat
+from tests.support.splat_clouds import LENSES, camera, random_gaussians
+from tests.support.splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
 STANDIN = Library(standin_gsplat, torch.device("cpu"))
 POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))

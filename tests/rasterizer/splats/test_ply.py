@@ -4,10 +4,10 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from splat_clouds import random_gaussians
 
 from swerve.rasterizer.splats import Gaussians, read_ply, to_ply
 from swerve.scenes import SwerveError
+from tests.support.splat_clouds import random_gaussians
 
 
 def assert_equal(found, expected):

@@ -4,14 +4,14 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-import splat_reference
 import torch
-from splat_clouds import LENSES, camera, random_gaussians
 
 from swerve.rasterizer import View
 from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, render_splats
 from swerve.scenes import FORWARD, Lens, LensModel, SwerveError
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from tests.support import splat_reference
+from tests.support.splat_clouds import LENSES, camera, random_gaussians
 
 ALL = ("rgb", "depth", "alpha", "instance", "color")
 

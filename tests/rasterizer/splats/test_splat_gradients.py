@@ -4,13 +4,13 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-import splat_reference
 import torch
-from splat_clouds import LENSES, camera, random_gaussians
 
 from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from tests.support import splat_reference
+from tests.support.splat_clouds import LENSES, camera, random_gaussians
 
 NAMES = tuple(field.name for field in fields(Gaussians))
 

@@ -1,0 +1,65 @@
+"""Evaluations (plan and score of one frame) per second on one core, warm, beside the official code's."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import real_data, report, timed
+from swerve.data import open_source
+from swerve.eval.benchmark.benchmark_store import open_benchmark
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.planners import ConstantVelocity
+
+# What the official code does with its cache of contexts built beforehand, as measured for us on another day on this
+# kind of machine (reference/pseudo_simulation.md, 5): first-stage frames pay for the human filter, follow-ups do not.
+ORIGINAL = {"log-replay": (8.0, 12.0), "navsim-reactive": (0.7, 1.5)}
+POPULATIONS = {
+    "1": {"constant-velocity": ConstantVelocity()},
+    "10": {f"constant-velocity-{factor:.1f}": ConstantVelocity(factor) for factor in np.arange(0.5, 1.5, 0.1)},
+}
+CASES = 2  # of each benchmark
+REPEATS = 3
+
+
+def run():
+    """Prints and writes the table; real logs only where there are some."""
+    sources = {"town": "town:1"}
+    if folder := real_data():
+        sources["Argoverse 2"] = f"av2:{folder / 'av2'}"
+    rows = [row for name, source in sources.items() for row in measured(name, source)]
+    notes = [
+        "Ours builds the contexts, which the official code caches, and includes asking the planner and the reasons.",
+        f"Constant-velocity planners on {CASES} cases of each benchmark, evaluated in the way of swerve evaluate.",
+    ]
+    report("evaluate", "Evaluations per second and core, warm", rows, notes)
+
+
+def measured(name, source):
+    """Rows of one benchmark."""
+    with tempfile.TemporaryDirectory() as folder:
+        build([open_source(source)], Path(folder), BuildOptions(every=4.0, views=(), policy="log-replay"), workers=1)
+        benchmark = open_benchmark(folder)
+        names = [case for log in benchmark.logs for case in benchmark.cases(log)]
+        cases = [benchmark.case(case) for case in names[:: max(len(names) // CASES, 1)][:CASES]]
+    for policy, (least, most) in ORIGINAL.items():
+        for count, planners in POPULATIONS.items():
+            seconds = 1e-3 * sum(timing(case, planners, policy) for case in cases)
+            evaluations = len(planners) * sum(len(case.frames) for case in cases)
+            yield {
+                "benchmark": name,
+                "traffic": policy,
+                "planners": count,
+                "frames": evaluations // len(planners),
+                "evaluations/s": evaluations / seconds,
+                "ms each": 1e3 * seconds / evaluations,
+                "official/s": f"{least:g}-{most:g}",
+                "ratio": f"{evaluations / seconds / most:.0f}-{evaluations / seconds / least:.0f}",
+            }
+
+
+def timing(case, planners, policy):
+    """CPU milliseconds of one case."""
+    return timed(lambda: evaluate_case(case, planners, policy), REPEATS).cpu_ms

@@ -1,0 +1,1 @@
+"""Studies that take hours: `python -m experiments.NAME`."""

@@ -1,0 +1,269 @@
+"""The job: what it writes, going on after being killed, and what it refuses."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from swerve import fit_command
+from swerve.cli import app
+from swerve.data.jobs import Failure
+from swerve.data.jobs import folder as job_folder
+from swerve.data.sources.registry import open_source
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.splat_files import read_splats
+from tests.support.simple_source import SimpleSource
+from tests.support.splat_fits import scene_of
+
+pytest.importorskip("torch", reason="fits need torch")
+
+from swerve.data.splats import fit_job
+from swerve.data.splats.fit_job import FitReport, fit_logs
+from swerve.data.splats.held_out_quality import quality_of
+from swerve.data.splats.log_images import pictures_of
+from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rate, Rates
+from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.pose_corrections import corrected
+from swerve.scenes import SwerveError
+from swerve.scenes.transforms import rigid, rotation_about_z
+
+STEPS = 24
+
+
+def options(**changes):
+    growth = Growth(first=6, last=16, every=5, slope=1e-5, most=2000)
+    fit = replace(FitOptions(steps=STEPS, growth=growth), **changes)
+    return SceneOptions(cameras=("left",), unseen=("right",), holdout=4, scale=0.5, fit=fit)
+
+
+def run(street, folder, **changes):
+    return fit_logs([open_source(f"kitti:{street}")], Path(folder), options(**changes))
+
+
+@pytest.fixture(scope="module")
+def fitted(street, tmp_path_factory):
+    """The folder of a job that nobody disturbed, and its report."""
+    folder = tmp_path_factory.mktemp("fit") / "splats"
+    return folder, run(street, folder)
+
+
+def scene_files(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".ply" or p.name == "graph.json"}
+
+
+def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
+    folder, report = fitted
+    own = folder / "street"
+    names = {"background.ply", "fit.json", "graph.json", "preview.jpg", "progress.json"}
+    assert {path.name for path in own.iterdir()} == names
+    assert json.loads((own / "fit.json").read_bytes()) == report.fits["street"]
+    found = report.fits["street"]
+    assert found["gaussians"] == len(read_splats(own).background)
+    assert found["started_with"] <= 1000 < found["gaussians"] <= 2000
+    # Nothing of the street changes its brightness.
+    assert found["held_out_exposed"]["psnr"] == pytest.approx(found["held_out"]["psnr"], abs=1.0)
+    assert (found["photographs"], found["held_out"]["images"], found["unseen"]["right"]["images"]) == (7, 3, 10)
+    history = json.loads((own / "progress.json").read_bytes())
+    assert [entry["step"] for entry in history] == list(range(2, STEPS + 1, 2))
+    # One grey gives 17 dB.
+    assert history[-1]["psnr"] > 20
+    assert found["held_out"]["psnr"] == pytest.approx(history[-1]["psnr"])
+    with Image.open(own / "preview.jpg") as image:
+        assert image.size == (3 * 48, 2 * 32)
+    assert json.loads((folder / "summary.json").read_bytes()) == {"failures": 0, "logs": ["street"]}
+
+
+def start(street, folder):
+    """The job in a process of its own, slow enough to be killed, which keeps its state after every step."""
+    code = f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    code += "import test_fit_job as t\nt.fit_job._STATE_EVERY = -1.0\n"
+    code += "t.job_folder.code_digest = lambda: 'same'\n"
+    code += "show = t.fit_job.FitBar.show\n"
+    code += "t.fit_job.FitBar.show = lambda *a: (time.sleep(0.1), show(*a))\n"
+    code += f"t.run({str(street)!r}, {str(folder)!r})"
+    paths = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
+
+
+def kill_after_a_state(process, own):
+    end = time.monotonic() + 120
+    while not (own / "state.safetensors").is_file():
+        assert process.poll() is None, "the job ended before it could be killed"
+        assert time.monotonic() < end, "the job makes no progress"
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path, monkeypatch):
+    # Somebody may be at work on the code while this test runs.
+    monkeypatch.setattr(job_folder, "code_digest", lambda: "same")
+    own = tmp_path / "splats" / "street"
+    kill_after_a_state(start(street, tmp_path / "splats"), own)
+    assert not (own / "fit.json").exists(), "killed too late to show anything"
+    before = fit_job._left_state(own).step
+    assert 0 < before < STEPS
+    run(street, tmp_path / "splats")
+    assert scene_files(own) == scene_files(fitted[0] / "street")
+    assert not (own / "state.safetensors").exists()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_log, tmp_path):
+    changes = {"refine_egos": True, "steps": 60, "rates": Rates(ego_shifts=Rate(5e-3, 5e-3))}
+    report = run(street, tmp_path / "splats", **changes)
+    scene = read_splats(tmp_path / "splats" / "street")
+    pictures = pictures_of(street_log, options())
+    assert scene.corrections is not None
+    np.testing.assert_array_equal(scene.corrections.times_us, [picture.time_us for picture in pictures.fitted])
+    moved = np.linalg.norm(scene.corrections.scene_from_log[:, :3, 3], axis=1)
+    assert moved[0] == 0.0
+    assert 0.01 < moved[1:].max() < 0.5
+    # What is measured is what is drawn from corrected poses.
+    held_out = pictures.held_out
+    by_hand = [
+        replace(picture, world_from_ego=scene.scene_from_log(picture.time_us) @ picture.world_from_ego)
+        for picture in held_out
+    ]
+    plain = replace(scene, corrections=None)
+    told = report.fits["street"]["held_out"]["psnr"]
+    assert told == pytest.approx(quality_of(plain, by_hand).psnr, abs=1e-3)
+    assert told != pytest.approx(quality_of(plain, held_out).psnr, abs=1e-2)
+
+
+def test_corrections_take_logged_poses_to_refined_ones(street_log):
+    pictures = pictures_of(street_log, replace(options(), cameras=("left", "right"), unseen=()))
+    shots = [Shot(p.name, p.camera, p.world_from_ego, p.time_us, p.rgb) for p in pictures.fitted]
+    logged = np.array([shot.world_from_ego for shot in shots])
+    plain = scene_of(street_log)
+    assert corrected(plain, shots, logged) is plain
+    turn = rigid(rotation_about_z(0.02), np.array([0.1, -0.2, 0.05]))
+    made = corrected(plain, shots, logged @ turn)
+    for shot in shots:
+        np.testing.assert_allclose(
+            made.scene_from_log(shot.time_us) @ shot.world_from_ego, shot.world_from_ego @ turn, atol=1e-9
+        )
+
+
+def test_a_finished_job_does_nothing_and_another_one_is_refused(street, fitted, monkeypatch):
+    folder, report = fitted
+    before = scene_files(folder / "street")
+    monkeypatch.setattr(fit_job, "fit_scene", None)
+    assert run(street, folder, threads=2).fits == report.fits
+    with pytest.raises(SwerveError, match=r"holds another job: options.fit.seed was 0, is 3"):
+        run(street, folder, seed=3)
+    with pytest.raises(SwerveError, match=r"2 logs are new|1 logs are missing now"):
+        fit_logs([SimpleSource(("train-0", "val-0"))], folder, options())
+    assert scene_files(folder / "street") == before
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(SwerveError, match=re.escape("notes.txt is not of this job: move it away")):
+        run(street, folder)
+    (folder / "notes.txt").unlink()
+
+
+def test_other_masks_are_another_job_wherever_they_lie(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_job, "_fit_log", lambda log, own, *_: own.mkdir() or (own / "fit.json").write_text("{}"))
+    masks = Image.fromarray(np.uint8([[0, 255]]))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        masks.save(tmp_path / name / "left.png")
+    source, out = open_source(f"kitti:{street}"), tmp_path / "splats"
+    for name in ("one", "two"):
+        assert fit_logs([source], out, replace(options(), masks=str(tmp_path / name))).fits == {"street": {}}
+    masks.save(tmp_path / "two" / "right.png")
+    with pytest.raises(SwerveError, match=r"holds another job: options.masks was"):
+        fit_logs([source], out, replace(options(), masks=str(tmp_path / "two")))
+    with pytest.raises(SwerveError, match=r"holds another job: options.masks was"):
+        fit_logs([source], out, options())
+
+
+def test_a_log_that_fails_is_listed_and_the_others_go_on(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_job, "_fit_log", lambda log, own, *_: own.mkdir() or (own / "fit.json").write_text("{}"))
+    report = fit_logs([SimpleSource(("broken-0",)), open_source(f"kitti:{street}")], tmp_path / "s", options())
+    assert report.fits == {"street": {}}
+    (failure,) = report.failures
+    assert (failure.log, "is not a number" in failure.reason) == ("broken-0", True)
+    assert json.loads((tmp_path / "s" / "summary.json").read_bytes()) == {"failures": 1, "logs": ["street"]}
+
+
+def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
+    own = tmp_path / "splats" / "street"
+
+    def killed(*_):
+        own.mkdir(exist_ok=True)
+        (own / "state.safetensors").write_bytes(b"no state")
+        raise KeyboardInterrupt
+
+    whole = fit_job._fit_log
+    monkeypatch.setattr(fit_job, "_fit_log", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(street, tmp_path / "splats")
+    monkeypatch.setattr(fit_job, "_fit_log", whole)
+    (failure,) = run(street, tmp_path / "splats").failures
+    assert "is no state of a fit" in failure.reason
+
+
+def found(psnr):
+    quality = {"images": 5, "psnr": psnr, "ssim": 0.8}
+    return {
+        "gaussians": 1000,
+        "seconds": 90.0,
+        "held_out": quality,
+        "held_out_exposed": quality,
+        "unseen": {"right": quality},
+    }
+
+
+def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
+    calls = []
+
+    def fit_logs(sources, folder, options, console):
+        calls.append((sources, folder, options))
+        failures = (Failure("bad", "", "", "is broken"),) if options.fit.seed else ()
+        return FitReport({"street": found(21.5)}, failures)
+
+    monkeypatch.setattr(fit_job, "fit_logs", fit_logs)
+    words = ["fit", f"kitti:{street}", str(tmp_path), "--cameras", "left", "--unseen", "right", "--steps", "400"]
+    words += ["--masks", str(tmp_path / "there" / ".." / "masks")]
+    words += ["--scale", "0.25", "--gaussians", "5000", "--ground", "0", "--depth", "0", "--refine-poses"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "21.50" in result.output
+    ((source,), folder, made) = calls[0]
+    assert (source.kind, folder) == ("kitti", tmp_path)
+    assert (made.cameras, made.unseen, made.scale) == (("left",), ("right",), 0.25)
+    assert (made.fit.steps, made.fit.ground, made.fit.raster, made.fit.lidar) == (400, 0.0, 0.0, 0.0)
+    assert made.fit.refine_egos
+    assert made.masks == str(tmp_path / "masks")
+    assert made.fit.growth == Growth(first=40, last=200, most=5000)
+    result = CliRunner().invoke(app, ["fit", f"kitti:{street}", str(tmp_path), "--seed", "1"])
+    assert result.exit_code == 1
+    assert "bad: is broken" in result.output
+
+
+def test_growth_ends_as_usual_in_a_long_fit():
+    assert fit_command._growth(100_000, 9000, "mcmc") == Growth(first=500, last=15_000, most=9000, way="mcmc")
+
+
+def test_more_memory_is_told_of_for_more():
+    from swerve.data.splats.log_images import Picture, Pictures
+    from swerve.data.splats.memory_bound import memory_bound
+    from swerve.scenes import Camera
+
+    camera = Camera("front", 100, 50, 50.0, 50.0, 50.0, 25.0, np.eye(4))
+    picture = Picture(camera, 0, np.eye(4), np.zeros((50, 100, 3), np.uint8))
+    few, many = Pictures((picture,), (), ()), Pictures((picture,) * 11, (picture,), ())
+    assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 16 + 4)
+    more = replace(options(), fit=replace(options().fit, growth=Growth(most=3000)))
+    assert memory_bound(few, more) - memory_bound(few, options()) == 3_000_000

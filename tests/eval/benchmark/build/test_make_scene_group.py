@@ -1,0 +1,118 @@
+"""One case: which starts are chosen, what is dropped, and that nothing is lost on the way."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.eval.benchmark.build.make_scene_group import make_case
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.schedule import scene_at
+from swerve.scenes import SwerveError
+from swerve.scenes.viewpoints import Command, logged
+from swerve.scenes.viewpoints.follow_up import FollowUpOptions, bank_of, follow_ups
+from tests.support.geometries import geometry_of
+from tests.support.simple_source import small_log
+from tests.support.town_logs import town
+
+NOW = 20
+GRID = FollowUpOptions()
+
+
+@cache
+def road():
+    """One log for all tests; what is known of its path and of its drivers is worked out once."""
+    return small_log()
+
+
+def made(log, options=None):
+    geometry = geometry_of(log)
+    return make_case(NOW, geometry, bank_of(geometry, GRID), options or BuildOptions(policy="log-replay"), Stopwatch())
+
+
+def test_every_start_point_is_used_or_rejected():
+    log = road()
+    geometry = geometry_of(log)
+    found = follow_ups(scene_at(log, NOW), geometry, bank_of(geometry, GRID), GRID)
+    for most in (5, 10, 1000):
+        case = made(log, BuildOptions(policy="log-replay", most=most))
+        used = [start.index for start in case.record.starts]
+        assert used == sorted(used)
+        assert len(used) <= most
+        assert sorted(used + [index for index, _ in case.rejected]) == [one.index for one in found]
+        assert ("over_cap" in {reason for _, reason in case.rejected}) == (len(used) == most)
+
+
+def test_those_with_a_human_history_come_first_and_the_seed_chooses_among_equals():
+    log = road()
+    everything = made(log, BuildOptions(policy="log-replay", most=1000)).record.starts
+    human = sum(start.origin == "bank" for start in everything)
+    assert 0 < human < len(everything) - 3
+    few = BuildOptions(policy="log-replay", most=human + 3)
+    chosen = [
+        {(start.index, start.origin) for start in made(log, replace(few, seed=seed)).record.starts}
+        for seed in (0, 0, 1)
+    ]
+    for starts in chosen:
+        assert sum(origin == "bank" for _, origin in starts) == human
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_a_car_where_the_starts_are_rejects_them_and_too_few_are_no_case():
+    """A car of 100 m, across all rows of the grid. At the moment itself it is not there: else it would be left out."""
+    log = road()
+    positions, sizes = log.tracks.positions.copy(), log.tracks.sizes.copy()
+    positions[3], sizes[3] = [*log.ego.positions[NOW + 40, :2], 1.0], [100.0, 6.0, 2.0]
+    blocked = replace(log, tracks=replace(log.tracks, positions=positions, sizes=sizes))
+    valid = log.tracks.valid.copy()
+    valid[3, : NOW + 30] = False
+    blocked = replace(blocked, tracks=replace(blocked.tracks, valid=valid))
+    case = made(blocked)
+    assert (case.record, case.dropped) == (None, "few_follow_ups")
+    assert {reason for _, reason in case.rejected} - {"infeasible", "beyond_log", "no_match"} == {"collision"}
+
+
+def test_a_moment_that_cannot_be_scored_says_why():
+    case = made(replace(road(), route=("nowhere",)))
+    assert (case.record, case.dropped, case.rejected) == (None, "unscorable", ())
+    assert "no lane group of the route is in the map" in case.message
+
+
+def test_only_tracks_that_are_there_are_kept():
+    log = road()
+    valid = log.tracks.valid.copy()
+    valid[4, NOW + 10 :] = False
+    case = made(replace(log, tracks=replace(log.tracks, valid=valid)))
+    assert case.record.tracks.ids == tuple(np.delete(np.array(log.tracks.ids), 4))
+    assert case.record.tracks.valid.shape[1] == 61
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"least": 0}, "least: 0 must be 1 or more"),
+        ({"least": 6, "most": 5}, "least: 6 must .* most, which is 5"),
+        ({"every": 0.0}, "every: 0.0 must lie between"),
+        ({"size": (0, 10)}, "size: 0x10 must be"),
+        ({"follow_up": FollowUpOptions(horizon=5.0)}, "begin 4 s on, with 2 s of history"),
+    ],
+)
+def test_options_out_of_range_are_refused(wrong, complaint):
+    with pytest.raises(SwerveError, match=complaint):
+        BuildOptions(**wrong)
+
+
+def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
+    log = town(3)
+    geometry = geometry_of(log)
+    bank, seen = bank_of(geometry, GRID), set()
+    for moment in (20, 60):
+        case = make_case(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
+        own = case.record.starts[0]
+        assert (own.index, own.parameters["lateral"], own.parameters["longitudinal"]) == (0, 0.0, 0.0)
+        assert own.now == logged(scene_at(log, moment + 40), geometry).command
+        assert own.before == logged(scene_at(log, moment + 35), geometry).command
+        seen.add(own.now)
+    assert seen == {Command.LEFT, Command.STRAIGHT}

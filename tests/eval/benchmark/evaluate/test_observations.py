@@ -1,0 +1,119 @@
+"""What a planner is told: no more and no less than it declares."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from swerve.eval import build_context
+from swerve.eval.benchmark.evaluate.observations import observation_of, observations_of
+from swerve.scenes import Scene, SwerveError
+from swerve.scenes.viewpoints import Command
+from tests.support.simple_case import DrawnViews, simple_case
+from tests.support.simple_planners import Cruise
+
+
+class Sees(Cruise):
+    def __init__(self, cameras=None, privileged=False):
+        super().__init__()
+        self.cameras, self.privileged = cameras, privileged
+
+
+def told(token, planner, views=None, case=None):
+    frame = (case or simple_case()).frames[token]
+    context = build_context(frame.viewpoint.scene, frame.token, frame.follow_up)
+    return observation_of(frame, context, planner, views), context
+
+
+def test_history_and_command():
+    observation, _ = told("now", Cruise())
+    history = observation.history
+    assert np.allclose(history.seconds, np.linspace(-1.5, 0, 16))
+    assert np.allclose(history.poses, np.column_stack([np.linspace(-15, 0, 16), np.zeros((16, 2))]))
+    assert np.allclose(history.velocity, [10, 0])
+    assert np.allclose(history.acceleration, 0)
+    assert observation.command == Command.STRAIGHT
+    assert observation.time_us == 1_003_000_000
+    assert "now" not in observation.token, "tokens say where in its grid a follow-up stands"
+    assert observation.vehicle.name == "pacifica"
+
+
+def test_history_of_steps_of_half_a_second_is_the_same():
+    case = simple_case()
+    viewpoint = case.frames["now"].viewpoint
+    log, rows = viewpoint.scene.log, np.arange(0, 121, 5)
+    coarse = replace(
+        log,
+        times_us=log.times_us[rows],
+        ego=log.ego.at(rows),
+        tracks=log.tracks.at(rows),
+        lights=log.lights.at(rows),
+    )
+    scene = Scene(coarse, 6, 3, 8)
+    human = viewpoint.human[4::5][:8]
+    half = replace(viewpoint, scene=scene, ego=scene.ego.at(slice(0, 4)), human=human, target=human)
+    frame = replace(case.frames["now"], viewpoint=half)
+    known, _ = told("now", Cruise())
+    observation = observation_of(frame, build_context(scene, "now"), Cruise(), None)
+    for name, values in vars(known.history).items():
+        assert np.allclose(getattr(observation.history, name), values, atol=1e-9), name
+
+
+def test_privileged_only_if_declared():
+    assert told("now", Cruise())[0].privileged is None
+    situation = told("now", Sees((), privileged=True))[0].privileged
+    assert situation.ego[3] == pytest.approx(10)
+    assert np.allclose(situation.human, np.column_stack([5.0 * np.arange(1, 9), np.zeros((8, 2))]))
+
+
+def test_follow_ups_know_where_the_logged_driver_was():
+    """The scene's own log has no driver after now; the viewpoint does. The start is 5 m ahead of him, 0.5 m left."""
+    situation = told("now4", Sees((), privileged=True))[0].privileged
+    assert np.allclose(situation.human[:, :2], np.column_stack([5.0 * np.arange(1, 9) - 5.0, np.full(8, -0.5)]))
+    case = simple_case()
+    frame = case.frames["now4"]
+    human = frame.viewpoint.human[:20]
+    unknown = replace(frame, viewpoint=replace(frame.viewpoint, human=human, target=human))
+    case = replace(case, frames={"now4": unknown})
+    assert told("now4", Sees((), privileged=True), case=case)[0].privileged.human is None
+
+
+def test_images_only_of_declared_cameras():
+    views = DrawnViews()
+    observation, _ = told("now", Sees(), views)
+    assert [camera.name for camera in observation.cameras] == list(observation.images) == ["front", "back"]
+    observation, _ = told("now", Sees(("back",)), views)
+    assert [camera.name for camera in observation.cameras] == list(observation.images) == ["back"]
+    assert observation.images["back"].shape == (4, 6, 3)
+    observation, _ = told("now", Cruise(), views)
+    assert (observation.cameras, observation.images) == ((), {})
+    assert views.asked == [("now", ("back", "front")), ("now", ("back",))]
+
+
+def test_planners_share_what_they_see_and_cannot_spoil_it():
+    views, frame = DrawnViews(), simple_case().frames["now"]
+    context = build_context(frame.viewpoint.scene, frame.token)
+    first, second, third = observations_of(frame, context, [Sees(("back",)), Sees(("front", "back")), Cruise()], views)
+    assert views.asked == [("now", ("back", "front"))]
+    assert list(first.images) == ["back"]
+    assert list(second.images) == ["front", "back"]
+    assert not third.images
+    for values in (first.images["back"], first.history.poses):
+        with pytest.raises(ValueError, match="read-only"):
+            values[:] = 0
+
+
+def test_images_that_nobody_has_are_an_error():
+    with pytest.raises(SwerveError, match="scene now: Sees wants images, and this benchmark has none"):
+        told("now", Sees())
+    with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
+        told("now", Sees(("roof",)), DrawnViews())
+
+
+def test_too_short_a_history_is_an_error():
+    case = simple_case()
+    frame = case.frames["now"]
+    scene = frame.viewpoint.scene
+    short = replace(frame.viewpoint, scene=replace(scene, history=5), ego=frame.viewpoint.ego.at(slice(15, 21)))
+    with pytest.raises(SwerveError, match=r"scene now: has less than 1\.5 s of history"):
+        told("now", Cruise(), case=replace(case, frames={"now": replace(frame, viewpoint=short)}))

@@ -1,0 +1,210 @@
+"""Several kinds of views of the same frames: built, read, planned on, compared; and splats under the gate."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from swerve.eval.benchmark.benchmark_store import Benchmark, case_path, load_case, open_benchmark
+from swerve.eval.benchmark.build.build_job import build
+from swerve.eval.benchmark.build.splat_gate import missed_by, unfit_starts, without
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.evaluate.evaluate_job import Entry, check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.benchmark.view_renderers import RasterRenderer
+from swerve.eval.scoring.aggregate import COLUMNS, weigh
+from swerve.eval.splat_quality import Agreement, GateOptions, Verdict
+from swerve.planners.load_planner import load_planner
+from swerve.scenes import SwerveError
+from tests.support.flat_renderer import FlatRenderer
+from tests.support.simple_source import SimpleSource, small_log
+from tests.support.splat_fits import write_fits
+
+LOGS = ("train-0", "none-0")
+OPTIONS = BuildOptions(every=2.0, least=2, most=3, size=(32, 18), policy="log-replay", views=("raster", "photo"))
+RENDERERS = {"raster": RasterRenderer("surfaces"), "photo": FlatRenderer(stand_in=True)}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinds")
+    report = build([SimpleSource(LOGS)], folder, OPTIONS, 1, renderers=RENDERERS)
+    assert not report.failures
+    return folder
+
+
+def made(spec):
+    """Importable by workers."""
+    return load_planner(spec).planner
+
+
+def seeing(label, kind):
+    return Entry(label, "tests.support.seeing_planners:Reddish", f"1 sees {kind}", "reddish", kind)
+
+
+def test_kinds_are_stored_beside_each_other_of_the_same_frames(built):
+    benchmark = open_benchmark(built)
+    assert benchmark.info["views"] == {
+        "photo": {"renderer": "flat", "stand_in": True},
+        "raster": {"renderer": "raster-surfaces", "stand_in": False},
+    }
+    assert not (built / "views-splat").exists()
+    case = benchmark.case(benchmark.cases("train-0")[0])
+    assert (case.kind, list(case.kinds)) == ("raster", ["raster", "photo"])
+    frame = case.frames[case.group.follow_ups[0][0]]
+    other = open_benchmark(built, "photo").case(benchmark.cases("train-0")[0])
+    assert (other.kind, list(other.kinds)) == ("photo", ["photo", "raster"])
+    images = {kind: views.images(frame, ["front"])["front"] for kind, views in case.kinds.items()}
+    assert len(np.unique(images["photo"].reshape(-1, 3), axis=0)) == 1
+    assert len(np.unique(images["raster"].reshape(-1, 3), axis=0)) > 3
+    np.testing.assert_array_equal(other.views.images(frame, ["front"])["front"], images["photo"])
+    np.testing.assert_array_equal(case.showing("photo").views.images(frame, ["front"])["front"], images["photo"])
+    with pytest.raises(SwerveError, match="has no splat views; it has raster, photo"):
+        case.showing("splat")
+
+
+def test_what_is_not_stored_is_drawn_or_refused(built, tmp_path):
+    with pytest.raises(SwerveError, match="stores no splat views, and nothing is given to draw them with"):
+        open_benchmark(built, "splat")
+    fits = write_fits(tmp_path / "fits", *(small_log(name) for name in LOGS))
+    case = open_benchmark(built, "splat", splats=fits).case("train-0-00000")
+    frame = case.frames[case.group.follow_ups[0][0]]
+    assert case.views.images(frame, ["front"])["front"].shape == (18, 32, 3)
+    shutil.rmtree(fits / "none-0")
+    with pytest.raises(SwerveError, match="log none-0: no splat scene"):
+        open_benchmark(built, "splat", splats=fits)
+    bare = tmp_path / "bare"
+    build([SimpleSource(LOGS[:1])], bare, replace(OPTIONS, views=()), 1)
+    assert open_benchmark(bare).shown == "raster"
+    with pytest.raises(SwerveError, match="stand-ins for photographs are drawn of town"):
+        open_benchmark(bare, "photo")
+
+
+def test_planners_are_compared_on_two_kinds(built, tmp_path):
+    """The same as two evaluations, one on each; the difference is theirs."""
+    benchmark = open_benchmark(built).showing("raster", "photo")
+    blind = Entry("blind", "constant-velocity", "1")
+    entries = [seeing("reddish@raster", "raster"), blind, seeing("reddish@photo", "photo")]
+    summary = evaluate(benchmark, entries, made, tmp_path / "both", "log-replay", "navsim-exact", 1).summary
+    alone = {
+        kind: evaluate(
+            open_benchmark(built, kind),
+            [seeing("reddish", kind)],
+            made,
+            tmp_path / kind,
+            "log-replay",
+            "navsim-exact",
+            1,
+        ).summary["planners"]["reddish"]
+        for kind in ("raster", "photo")
+    }
+    (found,) = summary["differences"]
+    assert (found["planner"], found["before"], found["after"]) == ("reddish", "raster", "photo")
+    for kind, one in alone.items():
+        both = summary["planners"][f"reddish@{kind}"]
+        assert {**both, "seconds_per_plan": 0} == {**one, "seconds_per_plan": 0}
+    assert found["score"] == pytest.approx(alone["photo"]["score"] - alone["raster"]["score"])
+    assert found["interval"][0] <= found["score"] <= found["interval"][1]
+    for stage in ("stage_one", "stage_two"):
+        for name in COLUMNS:
+            assert found[stage][name] == pytest.approx(alone["photo"][stage][name] - alone["raster"][stage][name])
+    assert abs(found["stage_one"]["ego_progress"]) > 0.01, "it drives by what it sees"
+    results = read_results(tmp_path / "both")
+    assert results.planners == ("reddish@raster", "blind", "reddish@photo")
+    assert results.substrate["views"]["reddish@photo"] == {"planner": "reddish", "kind": "photo"}
+    gain = [weigh(results.scores(f"reddish@{kind}"), results.groups).score for kind in ("photo", "raster")]
+    assert found["score"] == pytest.approx(gain[0] - gain[1])
+
+
+def test_cameras_of_every_log_are_looked_at(built):
+    class Odd(Benchmark):
+        def case(self, name):
+            case = super().case(name)
+            return replace(case, views=None) if case.log == "train-0" else case
+
+    benchmark = open_benchmark(built)
+    planner = made("tests.support.seeing_planners:Reddish")
+    check_cameras(benchmark, [planner])
+    assert benchmark.logs[0] == "none-0"
+    with pytest.raises(SwerveError, match="Reddish wants images, and this benchmark has none"):
+        check_cameras(Odd(benchmark.folder, benchmark.info, benchmark.renderers), [planner])
+
+
+@pytest.mark.parametrize("gate", ["flag", "drop", "off"])
+def test_splats_that_disagree_are_flagged_or_dropped_and_counted(gate, tmp_path):
+    """Balls instead of cars, and no ground: nothing passes."""
+    log = small_log("train-0")
+    fits = write_fits(tmp_path / "fits", log, without=log.tracks.ids[:1])
+    options = replace(OPTIONS, views=("raster", "splat"), gate=gate, every=4.0)
+    folder = tmp_path / "benchmark"
+    report = build([SimpleSource(("train-0",))], folder, options, 1, splats=fits)
+    counts = report.counts
+    assert not report.failures
+    assert counts["tracks_without_gaussians"] == 1
+    if gate == "drop":
+        assert counts["cases"] == 0
+        assert counts["dropped_cases"]["few_follow_ups"] >= 1
+        assert counts["rejected_starts"]["unfit_splats"] == counts["unfit_follow_ups"] > 0
+        assert not list((folder / "views-splat").iterdir())
+        return
+    benchmark = open_benchmark(folder)
+    unfit = benchmark.scenes()["unfit"].to_pylist()
+    assert len(list((folder / "views-splat").iterdir())) == len(list((folder / "views-raster").iterdir())) > 0
+    if gate == "off":
+        assert not any(unfit)
+        assert (counts["unfit_follow_ups"], counts["unfit_because"]) == (0, {})
+    else:
+        assert all("covered" in text for text in unfit)
+        assert counts["unfit_follow_ups"] == counts["follow_ups"] == counts["unfit_because"]["covered"]
+        case = benchmark.case(benchmark.cases("train-0")[0])
+        assert list(case.kinds) == ["raster", "splat"]
+        with open(folder / "views-splat" / f"{benchmark.cases('train-0')[0]}.tar", "rb") as tar:
+            assert tar.read(4)
+        frame = case.frames[case.group.now]
+        np.testing.assert_array_equal(
+            case.kinds["splat"].images(frame, ["front"])["front"],
+            open_benchmark(folder, "splat", splats=fits)
+            .case(benchmark.cases("train-0")[0])
+            .views.images(frame, ["front"])["front"],
+        )
+
+
+def test_thresholds_are_named_and_starts_fall_for_either_frame(built):
+    numbers = Agreement(depth_error=0.5, depth_within=np.nan, vehicle_iou=0.1, covered=1.0)
+    assert missed_by(Verdict(False, ("any",), numbers), GateOptions(vehicle_iou=0.4)) == ("depth_error", "vehicle_iou")
+    benchmark = open_benchmark(built)
+    name = benchmark.cases("train-0")[0]
+    case, record = benchmark.case(name), load_case(case_path(built, name))
+    (first, second), *_ = case.group.follow_ups
+    missed = dict.fromkeys(case.frames, ()) | {case.group.now: ("covered",), second: ("covered",)}
+    unfit = unfit_starts(record, case.frames.values(), missed)
+    index = case.frames[first].viewpoint.index
+    assert unfit == {index: ("covered",)}
+    assert [start.index for start in without(record, unfit).starts] == [
+        start.index for start in record.starts if start.index != index
+    ]
+
+
+def test_damage_is_one_clear_error(built, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(built, folder)
+    info = json.loads((folder / "benchmark.json").read_bytes())
+    del info["cases"]
+    (folder / "benchmark.json").write_text(json.dumps(info))
+    with pytest.raises(SwerveError, match=r"benchmark.json: damaged \(it lacks 'cases'\)"):
+        open_benchmark(folder)
+    for content in ("{", "{}", "[]", '{"log": "train-0"}'):
+        (folder / "records" / "train-0-00000.json").write_text(content)
+        with pytest.raises(SwerveError, match=r"train-0-00000.json: damaged \(.*Remove it and run the same command"):
+            build([SimpleSource(LOGS)], folder, OPTIONS, 1, renderers=RENDERERS)
+    out = tmp_path / "out"
+    blind = Entry("blind", "constant-velocity", "1")
+    evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
+    record = next((out / "job" / "records").glob("*.parquet"))
+    record.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(SwerveError, match=rf"{record.name}: damaged \(.*Remove it and run the same command"):
+        evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
+    record.unlink()
+    evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)

@@ -1,0 +1,232 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from swerve.data.dataset.targets import history_of
+from swerve.data.sources.town.photos import PhotoStudio
+from swerve.eval import build_context
+from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer
+from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_course
+from swerve.eval.closed_loop.rollout_picture import rollout_picture
+from swerve.eval.closed_loop.rollout_views import time_at, tracks_at_step, world_from_ego
+from swerve.eval.context.pdm_closed import reference_trajectory
+from swerve.eval.scoring.trajectories import to_world
+from swerve.rasterizer import Style, render
+from swerve.scenes import LightState, Scene, SwerveError
+from swerve.scenes.planning import Trajectory
+from swerve.scenes.primitives import build_dynamic, build_static
+from swerve.scenes.viewpoints import Command
+from tests.support.drives import NOW, course_from, driven, road, viewpoint
+from tests.support.simple_log import simple_log
+from tests.support.town_logs import town
+from tests.support.wheel_planners import Follows, Keeps, Looks
+
+
+def test_history_is_the_logs_first_and_then_what_was_driven():
+    planner = Keeps(6.0)
+    rollout = driven(planner, rate=5.0)
+    own, _ = history_of(viewpoint(), 1.5)
+    first = planner.told[0].history
+    np.testing.assert_allclose(first.poses, own.poses, atol=1e-9)
+    np.testing.assert_array_equal(first.velocity, own.velocity)
+    np.testing.assert_allclose(first.seconds, own.seconds)
+    for count in (3, 20):  # 0.6 s and 4 s on: half of the log, and none of it
+        step, told = 2 * count, planner.told[count]
+        origin = rollout.states[step, :3]
+        assert told.time_us == planner.told[0].time_us + step * 100_000
+        np.testing.assert_array_equal(told.history.poses[-1], 0.0)
+        done = rollout.states[max(step - 15, 0) : step + 1]
+        np.testing.assert_allclose(to_world(told.history.poses, origin)[-len(done) :], done[:, :3], atol=1e-9)
+        np.testing.assert_allclose(told.history.velocity[1 - len(done) :, 0], done[1:, 3])
+        np.testing.assert_allclose(told.history.acceleration[1 - len(done) :, 0], done[1:, 5])
+        assert len(told.history.seconds) == 16
+        assert not told.history.poses.flags.writeable
+        assert told.privileged is None
+        assert told.images == {}
+    before = to_world(planner.told[3].history.poses, rollout.states[6, :3])[0]
+    np.testing.assert_allclose(before, [20.0 + 10.0 * 2.6, -1.75, 0.0], atol=1e-9)  # 1.5 s before step 6
+
+
+def test_sideways_acceleration_is_that_of_the_curve():
+    planner = Keeps(8.0, 3.0)
+    rollout = driven(planner, rate=5.0, seconds=4.0)
+    told, states = planner.told[-1].history, rollout.states
+    last = 2 * (len(planner.told) - 1)
+    assert told.acceleration[-1, 1] == pytest.approx(states[last, 3] * states[last, 9])
+    assert told.yaw_rate[-1] == states[last, 9]
+    assert np.abs(told.yaw_rate).max() > 0.01
+
+
+def test_the_situation_at_the_start_is_the_scenes_and_the_same_plan_follows():
+    log = town(3)
+    start = viewpoint(log, 60)
+    planner = Follows()
+    drive_course(course_from(start, rate=2.0, seconds=4.0, traffic="lane-following"), planner)
+    told, known = planner.told[0].privileged, build_context(start.scene).situation
+    np.testing.assert_array_equal(reference_trajectory(told), reference_trajectory(known))
+    np.testing.assert_array_equal(told.human, known.human)
+
+
+def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
+    """Log replay, and an ego that follows the log exactly: at each half second what a scene there would say."""
+    log = road()
+    planner = Follows()
+    rollout = driven(planner, rate=2.0)
+    for count in (1, 4, 7):
+        told = planner.told[count].privileged
+        known = build_context(Scene(log, NOW + 5 * count, 20, 40)).situation
+        np.testing.assert_allclose(told.ego, known.ego, atol=1e-3)
+        np.testing.assert_allclose(told.human, known.human, atol=1e-3)
+        np.testing.assert_allclose(told.stage.centerline, known.stage.centerline)
+        assert told.speed_limit == known.speed_limit == 13.9
+        assert told.traffic.ids == known.traffic.ids
+        np.testing.assert_allclose(told.traffic.poses[0], known.traffic.poses[0], atol=1e-9)
+        np.testing.assert_allclose(told.traffic.velocities[0], known.traffic.velocities[0], atol=1e-9)
+        assert told.lights.lane_ids == known.lights.lane_ids
+        np.testing.assert_array_equal(told.ego[:3], rollout.states[5 * count, :3])
+
+
+def test_where_the_log_is_over_the_driver_goes_straight_on():
+    planner = Follows()
+    driven(planner, rate=1.0)
+    human = planner.told[7].privileged.human  # 7 s on, 1.5 s of the log are left
+    np.testing.assert_allclose(human, np.column_stack([5.0 * np.arange(1, 9), np.zeros((8, 2))]), atol=1e-2)
+
+
+def test_lights_and_others_are_those_of_now():
+    log = road()
+    states = np.full((1, 121), LightState.GREEN, np.uint8)
+    states[:, NOW + 25 : NOW + 40] = LightState.RED
+    planner = Follows()
+    log = replace(log, lights=replace(log.lights, states=states))
+    driven(planner, log, rate=2.0, traffic="lane-following")
+    red = [bool(told.privileged.lights.active.any()) for told in planner.told]
+    assert red == [5 <= count < 8 for count in range(16)]
+    assert all(told.privileged.traffic.present.all() for told in planner.told)
+
+
+def bent_log():
+    """The driver turns left onto a street of no lanes after 60 m: 25 m radius, then on."""
+    log = simple_log()
+    seconds = (log.times_us - log.times_us[0]) * 1e-6
+    along = 10.0 * seconds - 60.0
+    angle = np.clip(along / 25.0, 0.0, np.pi / 2)
+    x = 80.0 + np.minimum(along, 0.0) + 25.0 * np.sin(angle)
+    y = -1.75 + 25.0 * (1 - np.cos(angle)) + np.maximum(along - 25.0 * np.pi / 2, 0.0)
+    poses = log.ego.world_from_ego.copy()
+    poses[:, :3, 3] = np.column_stack([x, y, np.zeros(len(x))])
+    poses[:, 0, 0], poses[:, 0, 1], poses[:, 1, 0], poses[:, 1, 1] = (
+        np.cos(angle),
+        -np.sin(angle),
+        np.sin(angle),
+        np.cos(angle),
+    )
+    return replace(log, ego=type(log.ego).from_poses(poses, log.times_us))
+
+
+def test_the_command_is_that_of_the_way_ahead():
+    """The turn begins at x = 80; of radius 25, it is 2 m to the side after 10 m, so the command comes 10 m before."""
+    log = bent_log()
+    planner = Follows()
+    rollout = driven(planner, log, 20, rate=5.0)
+    assert planner.told[0].command == Command.STRAIGHT
+    for told, state in zip(planner.told, rollout.states[::2], strict=False):
+        before = 80.0 - state[0]
+        if before > 12.0:
+            assert told.command == Command.STRAIGHT
+        if 0.0 < before < 8.0:
+            assert told.command == Command.LEFT
+    assert planner.told[-1].command == Command.STRAIGHT
+
+
+def views_of(log):
+    return RolloutViews(RasterRenderer().prepare(log), (160, 90))
+
+
+def test_cameras_see_the_scene_as_it_is_driven():
+    log = road()
+    start, views, planner = viewpoint(log), views_of(log), Looks(("front",))
+    course = course_from(start, rate=1.0, seconds=4.0)
+    drive_course(course, planner, views)
+    front = start.cameras[0].resized(160, 90)
+    assert len(planner.told) == 4
+    for told in planner.told:
+        (camera,) = told.cameras
+        np.testing.assert_equal(vars(camera), vars(front))
+    for count in (0, 3):
+        pose, step = log.ego.world_from_ego[NOW + 10 * count], NOW + 10 * count
+        world = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+        known = render(world, [front], pose[None], Style.rap())[0][0].rgb
+        image = planner.told[count].images["front"]
+        assert (np.abs(image.astype(int) - known).max(axis=-1) > 8).mean() < 0.01
+        assert not image.flags.writeable
+    assert not np.array_equal(planner.told[0].images["front"], planner.told[3].images["front"])
+
+
+def test_photographs_are_taken_on_the_way():
+    """At the start that of the log's moment; 2 s on, one of where the car and the others are then."""
+    log = town(3)
+    start, views = viewpoint(log, 60), RolloutViews(PhotoRenderer(2).prepare(log), (64, 36))
+    planner, course = Looks((log.cameras[0].name,)), course_from(start, rate=0.5, seconds=4.0)
+    rollout = drive_course(course, planner, views)
+    (camera,) = planner.told[0].cameras
+    studio = PhotoStudio(log, 2)
+    first = studio.photograph(
+        [camera], log.ego.world_from_ego[60], log.tracks.at(slice(60, 61)), log.lights.at(slice(60, 61))
+    )
+    assert (planner.told[0].images[camera.name] == first[0].rgb).mean() > 0.99
+    pose, tracks = world_from_ego(course, rollout.states, 20), tracks_at_step(course, rollout.traffic, 20)
+    then = studio.photograph([camera], pose, tracks, log.lights.at(slice(80, 81)))
+    np.testing.assert_array_equal(planner.told[1].images[camera.name], then[0].rgb)
+    assert (then[0].rgb == first[0].rgb).mean() < 0.9
+
+
+def test_ego_and_others_stand_on_the_ground():
+    """On a slope of 2 %: the others as high above it as in the log, the ego tilted with it."""
+    log = simple_log(slope=0.02)
+    course = course_from(viewpoint(log), rate=1.0, seconds=4.0, traffic="lane-following")
+    rollout = drive_course(course, Keeps(3.0))
+    tracks = tracks_at_step(course, rollout.traffic, 40)
+    heights = 0.02 * tracks.positions[:, 0, 0] + log.tracks.sizes[:, 0, 2] / 2
+    np.testing.assert_allclose(tracks.positions[:, 0, 2], heights, atol=1e-4)
+    np.testing.assert_allclose(tracks.positions[:, 0, :2], rollout.traffic.poses[40, :, :2])
+    assert [time_at(course, step) - time_at(course, 0) for step in (0, 7, 40)] == [0, 700_000, 4_000_000]
+    assert time_at(course, 0) == log.times_us[course.frames[0]]
+    pose = world_from_ego(course, rollout.states, 40)
+    np.testing.assert_allclose(pose[:2, 3], rollout.states[40, :2])
+    np.testing.assert_allclose(pose[2, 3], 0.02 * pose[0, 3], atol=1e-3)
+    np.testing.assert_allclose(pose[:3, 2], np.array([-0.02, 0.0, 1.0]) / np.hypot(0.02, 1.0), atol=1e-3)
+
+
+def test_who_wants_images_that_nobody_draws_is_told():
+    log = road()
+    course = course_from(viewpoint(), rate=1.0, seconds=4.0)
+    with pytest.raises(SwerveError, match="Looks wants images, and nobody draws them"):
+        drive_course(course, Looks())
+    with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
+        drive_course(course, Looks(("roof",)), views_of(log))
+    everything = Looks()
+    drive_course(course, everything, views_of(log))
+    assert set(everything.told[0].images) == {"front", "back"}
+    assert drive_course(course, Looks(())).score > 0.0
+
+
+def test_a_picture_shows_both_ways_and_the_car():
+    log = road()
+    course = course_from(viewpoint(), rate=1.0)
+    rollout = drive_course(course, Keeps(10.0, -2.0))
+    picture = rollout_picture(course, rollout, build_static(log.road_map), 300)
+    assert picture.shape == (300, 300, 3)
+    for color in ((255, 150, 60), (235, 235, 235), (255, 60, 60)):
+        assert (np.abs(picture.astype(int) - color).max(axis=-1) < 40).sum() > 20
+
+
+def test_a_plan_longer_and_denser_than_nuplans_is_followed_too():
+    class Dense(Keeps):
+        def plan(self, observation):
+            poses = np.column_stack([np.arange(1, 61), np.zeros((60, 2))])
+            return Trajectory(poses, 0.1)
+
+    rollout = drive(viewpoint(), Dense(), ClosedLoopOptions(10.0, 4.0))
+    np.testing.assert_allclose(rollout.states[:, 3], 10.0, atol=1e-3)

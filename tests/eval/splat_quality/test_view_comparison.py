@@ -1,0 +1,46 @@
+"""What is compared at a place is what the scene shows there."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from swerve.eval.splat_quality.image_metrics import likeness
+from swerve.eval.splat_quality.quality_gate import GateOptions
+from swerve.eval.splat_quality.reference_images import Truth
+from swerve.eval.splat_quality.test_poses import ON_PATH, Place
+from swerve.eval.splat_quality.view_comparison import Bench, compare
+from swerve.rasterizer import Backdrop
+from swerve.rasterizer.splats import PoseCorrections, render_splats
+from swerve.scenes.primitives import build_static
+from tests.support.simple_source import small_log
+from tests.support.splat_fits import blobs, scene_of
+
+
+def test_a_place_is_seen_from_its_mended_pose_and_judged_without_what_is_ignored():
+    log = small_log()
+    ahead = np.array([(12.0, y, z) for y in (-3, 0, 2) for z in (0, 2)]) + log.ego.positions[50] - log.ego.positions[0]
+    correction = np.eye(4)
+    correction[:3, 3] = 0.0, 0.8, 0.3
+    scene = replace(
+        scene_of(log), background=blobs(ahead, 0.4), corrections=PoseCorrections(log.times_us[50:51], correction[None])
+    )
+    camera, pose, time = log.cameras[0].resized(64, 36), log.ego.world_from_ego[50], int(log.times_us[50])
+    frame = scene.at(time)
+    ((expected,),) = render_splats(frame, [camera], (correction @ pose)[None], ("rgb",))
+    ((other,),) = render_splats(frame, [camera], pose[None], ("rgb",))
+    assert not np.array_equal(expected.rgb, other.rgb)
+    ignored = np.zeros((36, 64), bool)
+    ignored[20:] = True
+    photograph = other.rgb.copy()
+    place = Place(50, "on the path", ON_PATH, camera, time, pose, photograph, ignored)
+    bench = Bench(scene, log, Backdrop(build_static(log.road_map)), Truth(log), GateOptions(), _difference)
+    found = compare(bench, place)
+    np.testing.assert_array_equal(found.splat, expected.rgb)
+    assert found.likeness == likeness(expected.rgb, photograph, ignored)
+    assert found.lpips == _difference(expected.rgb[:20], photograph[:20])
+    assert compare(bench, replace(place, ignored=None)).lpips == _difference(expected.rgb, photograph)
+
+
+def _difference(image, truth):
+    """In the place of LPIPS: a sum, in which equal pixels count nothing."""
+    return float(np.abs(image.astype(int) - truth).sum())

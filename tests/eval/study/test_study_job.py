@@ -1,0 +1,124 @@
+import json
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import to_json
+from swerve.eval.benchmark.renderers import own_renderers
+from swerve.eval.closed_loop import ClosedLoopOptions, drive
+from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
+from swerve.eval.closed_loop.rollout_views import RolloutViews
+from swerve.eval.study.study_job import PAGE, PLANNERS, SCATTER, STUDY, run_study
+from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_worker import study_case
+from swerve.scenes import SwerveError
+from tests.support.flat_renderer import FlatRenderer
+from tests.support.simple_case import DrawnViews, simple_case
+from tests.support.study_work import SimpleBenchmark, Steady, load
+
+OPTIONS = StudyOptions(traffic="log-replay", seconds=4.0, rate=1.0)
+MEMBERS = [Member("slow", "0.2"), Member("slow", "0.5"), Member("fast", "1.0"), Member("fast", "1.3")]
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    (folder / "benchmark.json").write_bytes(to_json({}))
+    return SimpleBenchmark(folder, {}, own_renderers("rap", 0))
+
+
+@pytest.fixture(scope="module")
+def finished(benchmark, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "out"
+    return folder, run_study(benchmark, [*MEMBERS, Member("none", "broken")], load, folder, OPTIONS, workers=1)
+
+
+def test_a_case_is_driven_in_closed_loop_too():
+    told, watch = [], Stopwatch()
+    planners = {"half": Steady(0.5), "broken": Steady(broken=True)}
+    record = study_case(simple_case(), planners, OPTIONS, None, watch, lambda *said: told.append(said))
+    rollout = drive(simple_case().frames["now"].viewpoint, Steady(0.5), ClosedLoopOptions(1.0, 4.0, "log-replay"))
+    assert record.closed_loop.tolist() == [rollout.score, 0.0]
+    np.testing.assert_array_equal(record.closed_loop_metrics[0], [rollout.metrics[name] for name in ROLLOUT_METRICS])
+    assert record.errors[0] == ""
+    assert "no idea" in record.errors[1]
+    shares = [share for _, _, share in told]
+    assert shares == sorted(shares)
+    assert 0.0 <= shares[0] < shares[-1] < 1.0
+    assert watch.seconds.keys() == {"frames", "closed loop"}
+
+
+class Looking(Steady):
+    """Notes the mean colour of what it sees."""
+
+    seen: list
+
+    def __init__(self, cameras):
+        super().__init__(cameras=cameras)
+        object.__setattr__(self, "seen", [])
+
+    def plan(self, observation):
+        self.seen.append({name: image.mean(axis=(0, 1)).tolist() for name, image in observation.images.items()})
+        return super().plan(observation)
+
+
+def test_planners_see_in_both_loops():
+    case = simple_case()
+    names = tuple(camera.name for camera in case.frames["now"].viewpoint.cameras)
+    planner, blind = Looking(names), Steady()
+    views = RolloutViews(FlatRenderer(), (6, 4))
+    watch = Stopwatch()
+    record = study_case(simple_case(DrawnViews()), {"looks": planner, "not": blind}, OPTIONS, views, watch, print)
+    assert record.errors == ("", "")
+    assert len(planner.seen) == len(case.group.tokens) + 4  # four seconds at one plan a second
+    stored, drawn = planner.seen[: len(case.group.tokens)], planner.seen[len(case.group.tokens) :]
+    assert all(colors == {name: [len(name)] * 3 for name in names} for colors in stored)
+    x = case.frames["now"].viewpoint.world_from_ego[0, 3]
+    assert next(iter(drawn[0].values()))[0] == round(x)
+    np.testing.assert_array_equal(record.closed_loop[0], record.closed_loop[1])
+
+
+def test_a_study_comes_to_its_end(finished):
+    folder, report = finished
+    assert report.study.planners == tuple(member.spec for member in MEMBERS)
+    assert report.study.families == ("slow", "slow", "fast", "fast")
+    assert report.left_out == ("broken",)
+    assert [failure.where for failure in report.failures] == ["one now broken", "one now broken", "two now broken"]
+    assert report.failures[0].reason == "RuntimeError: no idea"
+    summary = json.loads((folder / STUDY).read_bytes())
+    assert (summary["planners"], summary["cases"], summary["substrate"]["left_out"]) == (4, 3, ["broken"])
+    table = pq.read_table(folder / PLANNERS).to_pylist()
+    assert [row["planner"] for row in table] == [member.spec for member in MEMBERS]
+    assert table[2]["closed_loop"] == report.study.closed_loop[2].mean()
+
+
+def test_pictures_are_whole(finished):
+    folder, _ = finished
+    drawing = ET.fromstring((folder / SCATTER).read_text())
+    marks = [one for one in drawing.iter() if one.get("class") == "mark" and one[0].text.startswith("1.3: ")]
+    assert len(marks) == 2
+    page = (folder / PAGE).read_text()
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "broken" in page
+
+
+def test_the_same_study_goes_on_and_another_is_refused(finished, benchmark):
+    folder, report = finished
+    (folder / "records" / "one-00001.npz").unlink()
+    (folder / STUDY).unlink()
+    members = [*MEMBERS, Member("none", "broken")]
+    again = run_study(benchmark, members, load, folder, OPTIONS, workers=1)
+    assert again.timing["plans"] * 3 == report.timing["plans"]
+    np.testing.assert_array_equal(again.study.closed_loop, report.study.closed_loop)
+    with pytest.raises(SwerveError, match=r"options.planners was 5 planners \(.*\), is 4 planners"):
+        run_study(benchmark, MEMBERS, load, folder, OPTIONS, workers=1)
+
+
+def test_options_that_cannot_be():
+    with pytest.raises(SwerveError, match="density: 0 must"):
+        StudyOptions(density=0.0)
+    with pytest.raises(SwerveError, match="rate"):
+        StudyOptions(rate=3.0)

@@ -1,0 +1,1 @@
+"""Logs, planners, oracles and stand-ins of libraries that several tests share."""
