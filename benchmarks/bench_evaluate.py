@@ -10,7 +10,7 @@ from swerve.data import open_source
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.planners import ConstantVelocity
 
 # What the official code does with its cache of contexts built beforehand, as measured for us on another day on this
@@ -62,4 +62,4 @@ def measured(name, source):
 
 def timing(case, planners, policy):
     """CPU milliseconds of one case."""
-    return timed(lambda: evaluate_case(case, planners, policy), REPEATS).cpu_ms
+    return timed(lambda: evaluate_group(case, planners, policy), REPEATS).cpu_ms

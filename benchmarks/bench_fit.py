@@ -9,10 +9,10 @@ import torch
 
 from benchmarks.bench_splats import street
 from benchmarks.measure import report
-from swerve.data.splats.optimization.fit_options import FitOptions, Growth
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions
 from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.memory_estimate import memory_of
-from swerve.data.splats.optimization.training_images import Depth, DepthKind, Shot
+from swerve.data.splats.optimization.training_images import Depth, DepthKind, TrainingImage
 from swerve.rasterizer.splats import Sky, SplatScene
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.render_splats import cloud_of
@@ -32,7 +32,7 @@ def run():
         for width, height in SIZES:
             before = _taken()
             scene, shots = _made(count, degree, width, height)
-            times, growth = [], Growth(first=STEPS // 2, every=STEPS // 2 + 1, most=count)
+            times, growth = [], DensificationOptions(first=STEPS // 2, every=STEPS // 2 + 1, most=count)
             fit_scene(scene, shots, FitOptions(steps=STEPS, growth=growth), report=lambda _, t=times: t.append(_now()))
             rows.append(
                 {
@@ -58,7 +58,7 @@ def _taken() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _made(count: int, degree: int, width: int, height: int) -> tuple[SplatScene, list[Shot]]:
+def _made(count: int, degree: int, width: int, height: int) -> tuple[SplatScene, list[TrainingImage]]:
     rng = np.random.default_rng(0)
     camera = Camera("front", width, height, *[0.58 * width] * 2, width / 2, height / 2, rigid(FORWARD, np.zeros(3)))
     shots = []
@@ -66,12 +66,12 @@ def _made(count: int, degree: int, width: int, height: int) -> tuple[SplatScene,
         pose = rigid(np.eye(3), np.array([0.5 * k, 0.0, 1.5]))
         depth = Depth(rng.uniform(3, 50, (height, width)).astype(np.float32), DepthKind.LIDAR)
         image = rng.integers(0, 255, (height, width, 3), np.uint8)
-        shots.append(Shot(f"{k}", camera, pose, k, image, depth=depth))
+        shots.append(TrainingImage(f"{k}", camera, pose, k, image, depth=depth))
     gaussians = street(count, np.random.default_rng(0)).with_degree(degree)
     return SplatScene(gaussians, (), np.zeros(3), Sky.constant()), shots
 
 
-def _drawing(scene: SplatScene, shot: Shot) -> float:
+def _drawing(scene: SplatScene, shot: TrainingImage) -> float:
     """Seconds for the drawing and its gradients alone."""
     tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in cloud_of(scene.background)]
     pose = torch.from_numpy(inverse(shot.world_from_ego @ shot.camera.ego_from_camera))

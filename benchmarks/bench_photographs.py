@@ -4,7 +4,7 @@ import time
 
 from benchmarks.measure import report, timed
 from swerve.data.sources.town import generate_town
-from swerve.data.sources.town.photos import PhotoStudio
+from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.rasterizer import Style, render
 from swerve.scenes.primitives import build_dynamic, build_static
 
@@ -16,7 +16,7 @@ def run():
     """Prints and writes the table: eight cameras at one moment, beside the raster of the same."""
     log = generate_town("town-000001")
     start = time.process_time()
-    studio = PhotoStudio(log)
+    studio = TownPhotoRenderer(log)
     opened = 1e3 * (time.process_time() - start)
     now, pose = slice(STEP, STEP + 1), log.ego.world_from_ego[STEP]
     tracks, lights = log.tracks.at(now), log.lights.at(now)

@@ -15,7 +15,7 @@ from benchmarks.measure import report, timed
 from swerve.rasterizer.backends import device_name, why_not
 from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
-from swerve.rasterizer.splats.gsplat import Scene, draw_unscented, load_library
+from swerve.rasterizer.splats.gsplat import GsplatScene, draw_unscented, load_library
 from swerve.rasterizer.splats.gsplat import draw as draw_with_gsplat
 from swerve.rasterizer.splats.pipeline import lay_out, view_point
 from swerve.rasterizer.splats.render_splats import cloud_of
@@ -69,7 +69,7 @@ def run_on_gpu(camera):
     rows = []
     for count in (100_000, 500_000):
         frame = SplatFrame.of(street(count, np.random.default_rng(0)))
-        scene = Scene(*(library.upload(array).requires_grad_() for array in cloud_of(frame.gaussians)))
+        scene = GsplatScene(*(library.upload(array).requires_grad_() for array in cloud_of(frame.gaussians)))
         bent = replace(camera, lens=Lens(LensModel.BROWN, (-0.05, 0.01, 0.0, 0.0)))
         row = {"Gaussians": count}
         for name, draw, shot in (

@@ -15,7 +15,7 @@ from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamLoader, StreamOptions
 from swerve.eval.context.context_job import write_contexts
 from swerve.eval.context.context_store import ContextStore
-from swerve.eval.scoring.score import score, score_by, yardstick
+from swerve.eval.scoring.score import prepare_context, score, score_by
 
 CAMERAS = ("front", "left", "right")
 STORED = (256, 144)
@@ -96,7 +96,7 @@ def scoring(folder):
     stream = SampleStream(folder / "set", StreamOptions(PARTS, ImageFit(STORED), CAMERAS, BATCH))
     batch, store = stream.batch(0), ContextStore(folder / "contexts", folder / "set")
     contexts = [one for one in store.contexts(batch.provenance) if one and one.human is not None]
-    yardsticks, rows = [yardstick(one) for one in contexts], []
+    yardsticks, rows = [prepare_context(one) for one in contexts], []
     for count in (4, 16, 64):
         noise = np.random.default_rng(0).normal(size=(count, 1, 3)) * [2.0, 1.0, 0.1] * np.linspace(0.1, 1, 8)[:, None]
         plans = [one.human + noise for one in contexts]

@@ -89,9 +89,9 @@ def on_the_gpu(primitives, cameras, at):
     """Rates with images left on the device, and copied to the host; milliseconds by stage in the name."""
     from numba import cuda
 
-    from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request
+    from swerve.rasterizer.cuda import DeviceMesh, DeviceRenderer, Request
 
-    mesh, drawer = DeviceMesh(), TimedDrawer.of(Drawer)
+    mesh, drawer = DeviceMesh(), TimedDrawer.of(DeviceRenderer)
     start = time.perf_counter()
     mesh.add(primitives)
     cuda.synchronize()
@@ -155,12 +155,12 @@ def with_nvdiffrast(primitives, cameras, at):
     """Rates as of `on_the_gpu`; geometry is the CPU's share, and `rasterize` alone is what the library itself does."""
     import torch
 
-    from swerve.rasterizer.nvdiffrast import Library, Shot, draw, load_library
+    from swerve.rasterizer.nvdiffrast import NvdiffrastLibrary, NvdiffrastView, draw, load_library
     from swerve.rasterizer.nvdiffrast.facets import facets_of
     from swerve.rasterizer.render import checked_mesh
 
     mesh, real, spent = checked_mesh(primitives), load_library(), []
-    shots = [Shot(camera, pose) for pose in at for camera in cameras]
+    shots = [NvdiffrastView(camera, pose) for pose in at for camera in cameras]
 
     class Timed:
         """nvdiffrast.torch, its rasterizer timed."""
@@ -182,7 +182,7 @@ def with_nvdiffrast(primitives, cameras, at):
     left = timed(left_there, repeats=3)
     copied = timed(lambda: [tensor.cpu() for image in left_there() for tensor in image.values()], repeats=3)
     geometry = timed(lambda: [facets_of(mesh, shot.camera, shot.world_from_ego, 120.0) for shot in shots], repeats=3)
-    left_there(Library(Timed, real.context, real.device))
+    left_there(NvdiffrastLibrary(Timed, real.context, real.device))
     count, raster = len(shots), sum(spent)
     stages = f"ms: geometry on the CPU {geometry.wall_ms:.2f}, raster {raster:.2f}"
     return [

@@ -4,19 +4,19 @@ from swerve.eval.context.context_file import load_context, save_context
 from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.aggregate import (
-    Frames,
-    FrameScores,
-    Group,
-    Table,
+    GroupTokens,
+    SceneScores,
+    ScoredScenes,
+    TwoStageScores,
     one_stage,
     proximity_weights,
     two_stage,
     weigh,
 )
-from swerve.eval.scoring.batch import score_frames
+from swerve.eval.scoring.batch import score_scenes
 from swerve.eval.scoring.pdms import PdmsScores, pdms
 from swerve.eval.scoring.reasons import Reason, reasons
-from swerve.eval.scoring.score import Scores, Yardstick, epdms, score, score_by, yardstick
+from swerve.eval.scoring.score import PreparedContext, Scores, epdms, prepare_context, score, score_by
 from swerve.eval.scoring.simulate import State, simulate
 from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
 from swerve.eval.scoring.tensors import TensorScores, score_tensor
@@ -26,18 +26,18 @@ from swerve.eval.traffic.navsim_agents import navsim_agents
 __all__ = [
     "METRIC_NAMES",
     "Context",
-    "FrameScores",
-    "Frames",
-    "Group",
+    "GroupTokens",
     "Metric",
     "PdmsScores",
+    "PreparedContext",
     "Reason",
+    "SceneScores",
+    "ScoredScenes",
     "Scores",
     "Situation",
     "State",
-    "Table",
     "TensorScores",
-    "Yardstick",
+    "TwoStageScores",
     "build_context",
     "epdms",
     "lane_agents",
@@ -45,15 +45,15 @@ __all__ = [
     "navsim_agents",
     "one_stage",
     "pdms",
+    "prepare_context",
     "proximity_weights",
     "reasons",
     "save_context",
     "score",
     "score_by",
-    "score_frames",
+    "score_scenes",
     "score_tensor",
     "simulate",
     "two_stage",
     "weigh",
-    "yardstick",
 ]

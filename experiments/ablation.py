@@ -39,11 +39,11 @@ from swerve.data.storage.files import to_json, write_atomically
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
-from swerve.eval.scoring.score import score_by, yardstick
+from swerve.eval.scoring.score import prepare_context, score_by
 from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.eval.study.measures import one_stage_measures
 from swerve.eval.study.study_job import run_study
-from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
 from swerve.planners.rap.rap_batch import RapBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig
@@ -171,7 +171,7 @@ def trained(runs: Path, seed: int) -> list[dict[str, Any]]:
 
 def judge_some(benchmark: Path, chosen: list[dict[str, Any]], target: Path) -> None:
     """The measures of some planners, into target/measures.npz."""
-    members = [Member(note["arm"], str(note["place"] / PLANNER)) for note in chosen]
+    members = [StudyPlanner(note["arm"], str(note["place"] / PLANNER)) for note in chosen]
     study = run_study(
         open_benchmark(benchmark), members, load, target, StudyOptions("lane-following", rate=1.0), 1
     ).study
@@ -213,7 +213,7 @@ def asked(place: Path, folder: Path, store: ContextStore, kind: str) -> dict[str
     for step in range(int(np.ceil(stream.pass_steps[kind]))):
         batch = stream.batch(step).to()
         contexts = store.contexts(batch.provenance)
-        views = views_of(batch, [yardstick(one) if one else None for one in contexts], model.config)
+        views = views_of(batch, [prepare_context(one) if one else None for one in contexts], model.config)
         for one, row in zip(batch.provenance, answers(model, views), strict=True):
             rows[one.key] = {**row, "logs": one.log}
     kept = [rows[key] for key in sorted(rows)]

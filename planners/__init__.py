@@ -5,7 +5,7 @@ from swerve.planners.baselines.disturbed import Disturbed
 from swerve.planners.baselines.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
 from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
-from swerve.planners.load_planner import Named, describe_planners, load_planner
+from swerve.planners.load_planner import LoadedPlanner, describe_planners, load_planner
 
 __all__ = [
     "ConstantAcceleration",
@@ -13,8 +13,8 @@ __all__ = [
     "Disturbed",
     "EgoMlp",
     "Idm",
+    "LoadedPlanner",
     "LoggedHuman",
-    "Named",
     "PdmClosed",
     "Stationary",
     "describe_planners",

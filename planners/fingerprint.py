@@ -5,10 +5,10 @@ import inspect
 import sys
 from pathlib import Path
 
-from swerve.planners.load_planner import Named
+from swerve.planners.load_planner import LoadedPlanner
 
 
-def fingerprint(named: Named) -> str:
+def fingerprint(named: LoadedPlanner) -> str:
     """Changes with the spec, and with the files that a planner is made of, as far as these are known.
 
     Known are the file that the spec names (a trained planner), that of its module, and that of the planner's class. Of

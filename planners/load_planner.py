@@ -34,7 +34,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 @dataclass(frozen=True)
-class Named:
+class LoadedPlanner:
     """A planner with a name.
 
     Attributes:
@@ -48,7 +48,7 @@ class Named:
     spec: str
 
 
-def load_planner(spec: str) -> Named:
+def load_planner(spec: str) -> LoadedPlanner:
     """The planner that a text names.
 
     `NAME` is one of `BUILT_INS`; `module:Class` is a class, or a function that makes a planner, of a module that can be
@@ -71,7 +71,7 @@ def load_planner(spec: str) -> Named:
     if disturbances:
         accepted = {key: one for key, one in _accepted(Disturbed).items() if key in DISTURBANCES}
         planner = _made(spec, Disturbed, {"planner": planner, **_values(spec, disturbances, accepted)})
-    return Named(label, planner, spec)
+    return LoadedPlanner(label, planner, spec)
 
 
 def describe_planners() -> str:

@@ -2,7 +2,7 @@
 
 from swerve.rasterizer.backends import Backend
 from swerve.rasterizer.render import View, render
-from swerve.rasterizer.static_layer import Backdrop
+from swerve.rasterizer.static_layer import StaticLayer
 from swerve.rasterizer.style import Style
 
-__all__ = ["Backdrop", "Backend", "Style", "View", "render"]
+__all__ = ["Backend", "StaticLayer", "Style", "View", "render"]

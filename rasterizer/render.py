@@ -168,9 +168,9 @@ def _render_with_nvdiffrast(
     out: list[list[View]] | None,
 ) -> list[list[View]]:
     """As `render`, of a mesh that has been checked."""
-    from swerve.rasterizer.nvdiffrast import Shot, draw
+    from swerve.rasterizer.nvdiffrast import NvdiffrastView, draw
 
-    drawn = draw(mesh, [Shot(camera, pose) for pose in world_from_ego for camera in cameras], style, outputs)
+    drawn = draw(mesh, [NvdiffrastView(camera, pose) for pose in world_from_ego for camera in cameras], style, outputs)
     copied = [{name: tensor.cpu().numpy() for name, tensor in image.items()} for image in drawn]
     return _as_views(copied, cameras, world_from_ego, outputs, out)
 

@@ -13,7 +13,7 @@ from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives
 
 
-class Backdrop:
+class StaticLayer:
     """Primitives that stand still, prepared once for a back end; with cuda they stay on the GPU.
 
     Args:

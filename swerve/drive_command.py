@@ -21,16 +21,16 @@ from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
     ROLLOUT_METRICS,
     ClosedLoopOptions,
-    Course,
+    ClosedLoopScene,
     Rollout,
     RolloutViews,
-    build_course,
+    build_closed_loop_scene,
     drive_course,
 )
 from swerve.eval.closed_loop.rollout_picture import rollout_picture
 from swerve.eval.scoring.score_tables import substrate, write_rows
 from swerve.eval.traffic.policies import Policy
-from swerve.planners.load_planner import Named, load_planner
+from swerve.planners.load_planner import LoadedPlanner, load_planner
 from swerve.scenes import SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import logged, prepare
@@ -45,7 +45,7 @@ class _Driven:
     """A roll-out, and where it was."""
 
     label: str
-    course: Course
+    course: ClosedLoopScene
     rollout: Rollout
     static: Primitives
 
@@ -111,7 +111,7 @@ def drive(
         raise typer.Exit(1)
 
 
-def _check_labels(planners: Sequence[Named]) -> None:
+def _check_labels(planners: Sequence[LoadedPlanner]) -> None:
     labels = [one.label for one in planners]
     if twice := [label for label in labels if labels.count(label) > 1]:
         raise SwerveError(f"two planners are called {twice[0]!r}: give one of them label=TEXT")
@@ -120,7 +120,7 @@ def _check_labels(planners: Sequence[Named]) -> None:
 def _driven(
     source: Source,
     names: Sequence[str],
-    planners: Sequence[Named],
+    planners: Sequence[LoadedPlanner],
     sight: _Sight,
     options: ClosedLoopOptions,
     every: float,
@@ -134,7 +134,7 @@ def _driven(
         views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
         scenes = scenes_of(log, history=HISTORY_SECONDS, future=options.seconds, every=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
-            course = build_course(logged(scene, geometry), options, geometry=geometry)
+            course = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
                 yield _Driven(one.label, course, drive_course(course, one.planner, views), static)
 

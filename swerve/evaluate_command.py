@@ -14,14 +14,14 @@ from swerve.arguments import view_kinds
 from swerve.data.jobs import Failure
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.eval.benchmark.evaluate.evaluate_job import Entry
+from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.observations import wants_images
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.planners.fingerprint import fingerprint
-from swerve.planners.load_planner import Named, load_planner
+from swerve.planners.load_planner import LoadedPlanner, load_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.score_command import Traffic, Weighting
@@ -90,7 +90,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def entries_of(named: Named, kinds: Sequence[ViewKind], drawn: Mapping[ViewKind, str]) -> list[Entry]:
+def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], drawn: Mapping[ViewKind, str]) -> list[PlannerSpec]:
     """A planner as it takes part: once for each kind of views, if it sees at all. With other views it is another.
 
     Args:
@@ -100,10 +100,10 @@ def entries_of(named: Named, kinds: Sequence[ViewKind], drawn: Mapping[ViewKind,
     """
     identity = fingerprint(named)
     if not wants_images(named.planner):
-        return [Entry(named.label, named.spec, identity)]
+        return [PlannerSpec(named.label, named.spec, identity)]
     labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
     return [
-        Entry(label, named.spec, f"{identity} sees {drawn.get(kind, kind)}", named.label, kind)
+        PlannerSpec(label, named.spec, f"{identity} sees {drawn.get(kind, kind)}", named.label, kind)
         for label, kind in zip(labels, kinds, strict=True)
     ]
 
@@ -160,7 +160,7 @@ def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> 
         console.print(f"{len(failures)} failures, each scored 0: {out / 'failures.json'}", style="red", soft_wrap=True)
 
 
-def _write_report(benchmark: Benchmark, planners: Sequence[Named], out: Path) -> None:
+def _write_report(benchmark: Benchmark, planners: Sequence[LoadedPlanner], out: Path) -> None:
     kinds = (benchmark.shown, *benchmark.beside)
     options = ReportOptions(
         title=f"Planners on {benchmark.folder.resolve().name}",

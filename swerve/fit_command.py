@@ -11,7 +11,7 @@ from rich.table import Table
 from swerve.arguments import words
 from swerve.data.sources.registry import open_source
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.data.splats.optimization.fit_options import FitOptions, Growth, GrowthWay
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, GrowthWay
 from swerve.job_report import show_failures, stoppable
 
 _DEFAULTS, _FIT = SceneOptions(), FitOptions()
@@ -123,7 +123,9 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def _growth(steps: int, most: int, way: GrowthWay) -> Growth:
+def _growth(steps: int, most: int, way: GrowthWay) -> DensificationOptions:
     """Begins after a tenth of the steps and ends after half of them, unless that is later than usual."""
-    usual = Growth()
-    return Growth(first=min(usual.first, steps // 10), last=min(usual.last, steps // 2), most=most, way=way)
+    usual = DensificationOptions()
+    return DensificationOptions(
+        first=min(usual.first, steps // 10), last=min(usual.last, steps // 2), most=most, way=way
+    )

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from swerve.data import open_source
 from swerve.data.sources.source import Source
-from swerve.data.splats.log_images import pictures_of
+from swerve.data.splats.log_images import images_of_log
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
 from swerve.eval.splat_quality.fit_outputs import FIT, fitted_with
@@ -28,10 +28,10 @@ from swerve.eval.splat_quality.quality_page import (
     separation_in_words,
 )
 from swerve.eval.splat_quality.quality_summary import by_shift, separation
-from swerve.eval.splat_quality.reference_images import Truth
+from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.eval.splat_quality.test_poses import ON_PATH, places_of
-from swerve.eval.splat_quality.view_comparison import Bench, Picture
-from swerve.rasterizer import Backdrop
+from swerve.eval.splat_quality.view_comparison import ComparisonSetup, Picture
+from swerve.rasterizer import StaticLayer
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import prepare
@@ -112,10 +112,10 @@ def _measured(
 ) -> Measured:
     """What the scene in a log's folder is worth; the middle moment is shown."""
     options = fitted_with(folder)
-    truth = Truth(log, options.fit.seed)
-    bench = Bench(read_splats(folder), log, Backdrop(build_static(log.road_map)), truth, gate, perceptual)
+    truth = ReferenceImages(log, options.fit.seed)
+    bench = ComparisonSetup(read_splats(folder), log, StaticLayer(build_static(log.road_map)), truth, gate, perceptual)
     console.print(f"{log.name}: reading photographs", highlight=False, markup=False)
-    places = places_of(prepare(log), pictures_of(log, options), every)
+    places = places_of(prepare(log), images_of_log(log, options), every)
     moments = sorted({place.moment for place in places if place.shift != ON_PATH}) or [0]
     shown = moments[len(moments) // 2]
     return measure(bench, track(places, log.name, console=console, transient=True), shown)

@@ -12,7 +12,7 @@ import typer
 
 from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
-from swerve.eval import Context, Group, build_context, one_stage, score_frames, two_stage
+from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
 from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
 from swerve.scenes import SwerveError, scenes_of
 
@@ -55,12 +55,12 @@ def score(
         raise SwerveError(f"{trajectories}: holds no trajectory")
     if benchmark:
         contexts, groups = _benchmark_contexts(opened, benchmark)
-        frames = score_frames(contexts, plans, traffic.value)
+        frames = score_scenes(contexts, plans, traffic.value)
         table = two_stage(frames, groups, weighting.value)
         rows = two_stage_rows(table, {token for group in groups for token in (group.now, group.before)})
     else:
         contexts = _log_contexts(opened, log or opened.names()[0], plans)
-        table = one_stage(score_frames(contexts, plans, traffic.value))
+        table = one_stage(score_scenes(contexts, plans, traffic.value))
         rows = one_stage_rows(table)
     write_rows(out, rows, substrate(traffic.value, weighting.value if benchmark else None))
     typer.echo(f"{len(contexts)} scenes, EPDMS {table.score:.4f}; wrote {out}")
@@ -101,7 +101,7 @@ def _log_contexts(source: Source, name: str, plans: dict[str, np.ndarray]) -> li
     return [build_context(entries[token].scene, token, entries[token].follow_up) for token in plans]
 
 
-def _benchmark_contexts(source: Source, benchmark: Path) -> tuple[list[Context], list[Group]]:
+def _benchmark_contexts(source: Source, benchmark: Path) -> tuple[list[Context], list[GroupTokens]]:
     if not isinstance(source, NeutralSource):
         raise SwerveError(f"{benchmark}: two-stage files need a neutral source, for example neutral:PATH")
     scenes, mapping = source.follow_ups(benchmark)
@@ -112,6 +112,6 @@ def _benchmark_contexts(source: Source, benchmark: Path) -> tuple[list[Context],
     return [build_context(one.scene, one.token, one.follow_up) for one in scenes.values()], groups
 
 
-def _group(entry: Follow) -> Group:
+def _group(entry: Follow) -> GroupTokens:
     now, before, pairs = entry
-    return Group(now, before, tuple(pairs))
+    return GroupTokens(now, before, tuple(pairs))

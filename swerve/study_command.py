@@ -10,7 +10,7 @@ from rich.console import Console
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.study.population import population
 from swerve.eval.study.study_job import PAGE, StudyReport, run_study
-from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_tables import (
     difference_lines,
     intervals_table,
@@ -71,7 +71,7 @@ def study(
         raise typer.Exit(1)
 
 
-def members(planners: str) -> list[Member]:
+def members(planners: str) -> list[StudyPlanner]:
     """The planners of the population that take part.
 
     Raises:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.capture import chosen_cameras
-from swerve.data.dataset.manifest import Record, write_record
-from swerve.data.dataset.sample import Drawer, draw_sample, split_of
+from swerve.data.dataset.manifest import ShardRecord, write_record
+from swerve.data.dataset.sample import SampleRenderer, draw_sample, split_of
 from swerve.data.dataset.sample_encoder import SampleEncoder
 from swerve.data.dataset.set_layout import record_path, refuse_other_split, save_still
 from swerve.data.dataset.shards import Sample, ShardWriter
-from swerve.data.dataset.synthetic_photos import StandIns
-from swerve.data.jobs import Failure, Made, Report, part_stem
+from swerve.data.dataset.synthetic_photos import SyntheticPhotos
+from swerve.data.jobs import Failure, Made, ProgressCallback, part_stem
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import Source
@@ -77,7 +77,7 @@ class AugmentLog:
     scenes: list[Scene]
     broken: list[Scene]
     geometry: LogGeometry
-    drawer: Drawer
+    drawer: SampleRenderer
     options: AugmentOptions
     threads: int
     watch: Stopwatch
@@ -87,7 +87,7 @@ class AugmentLog:
         """Parts that the log is made in."""
         return -(-len(self.scenes) // self.options.shard_scenes)
 
-    def make(self, chunk: int, report: Report) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Makes one part: its shard, then its record, which says that it is finished.
 
         Args:
@@ -116,9 +116,9 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     with watch.measure("viewpoints"):
         geometry = prepare(log)
     with watch.measure("drawing"):
-        stand_ins = StandIns(log, options) if options.photos else None
+        stand_ins = SyntheticPhotos(log, options) if options.photos else None
         kept = 2 if work.threads > 1 else 1
-        drawer = Drawer(build_static(log.road_map), options, watch, stand_ins, kept)
+        drawer = SampleRenderer(build_static(log.road_map), options, watch, stand_ins, kept)
     return AugmentLog(work.folder, log, scenes, broken, geometry, drawer, options, work.threads, watch)
 
 
@@ -131,7 +131,7 @@ def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
     return f"log {log.name} {reason}. Use a shorter --history and --future, or `swerve show` for a single frame"
 
 
-def _make_part(opened: AugmentLog, chunk: int, report: Report) -> Record:
+def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> ShardRecord:
     """As `AugmentLog.make`; returns the record as it was written."""
     size_of_part = opened.options.shard_scenes
     scenes = opened.scenes[chunk * size_of_part : (chunk + 1) * size_of_part]
@@ -147,7 +147,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: Report) -> Record:
         _write_scenes(opened, scenes, report, writer, made)
         with opened.watch.measure("writing"):
             size, sha256 = writer.finish()
-    record = Record(
+    record = ShardRecord(
         log=opened.log.name,
         chunk=chunk,
         chunks=opened.chunks,
@@ -164,7 +164,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: Report) -> Record:
 
 
 class _Outcomes(NamedTuple):
-    """What became of the scenes so far, as in `Record`."""
+    """What became of the scenes so far, as in `ShardRecord`."""
 
     rows: list[dict[str, Any]]
     rejections: list[tuple[str, str, int, str]]
@@ -172,7 +172,7 @@ class _Outcomes(NamedTuple):
 
 
 def _write_scenes(
-    opened: AugmentLog, scenes: Sequence[Scene], report: Report, writer: ShardWriter, made: _Outcomes
+    opened: AugmentLog, scenes: Sequence[Scene], report: ProgressCallback, writer: ShardWriter, made: _Outcomes
 ) -> None:
     """Appends the scenes' samples to the shard, and what became of them to `made`.
 
@@ -201,7 +201,7 @@ def _write_scenes(
             take()
 
 
-def _committed(folder: Path, record: Record) -> Record:
+def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
     """Names the shard, or removes it if it is empty; then writes the record."""
     shard = folder / record.shard
     if record.rows:

@@ -38,7 +38,7 @@ _ROWS_PER_GROUP = 50_000
 
 
 @dataclass(frozen=True)
-class Record:
+class ShardRecord:
     """What became of one part of a log.
 
     Attributes:
@@ -67,21 +67,21 @@ class Record:
     failures: tuple[Failure, ...]
 
 
-def write_record(path: Path, record: Record) -> None:
+def write_record(path: Path, record: ShardRecord) -> None:
     """Writes a record as JSON, whole or not at all."""
     write_atomically(path, to_json(asdict(record)))
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> ShardRecord:
     """The record of `write_record`."""
     fields = json.loads(path.read_bytes())
     fields["rows"] = tuple(fields["rows"])
     fields["rejections"] = tuple(tuple(rejection) for rejection in fields["rejections"])
     fields["failures"] = tuple(Failure(**failure) for failure in fields["failures"])
-    return Record(**fields)
+    return ShardRecord(**fields)
 
 
-def write_manifest(folder: Path, records: Iterable[Record], failures: Sequence[Failure]) -> dict[str, Any]:
+def write_manifest(folder: Path, records: Iterable[ShardRecord], failures: Sequence[Failure]) -> dict[str, Any]:
     """Writes manifest.parquet, failures.json and summary.json of a set; returns the summary.
 
     Args:
@@ -113,7 +113,7 @@ class Counts:
         self._logs, self._kinds, self._splits = set[str](), Counter[str](), Counter[str]()
         self._rejections, self._sizes = Counter[tuple[str, str]](), list[int]()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: ShardRecord) -> None:
         """Counts one more record."""
         self._logs.add(record.log)
         self._kinds.update(row["kind"] for row in record.rows)

@@ -17,11 +17,11 @@ from swerve.data.dataset.gpu_encoding import EncodedView, GpuJpegs, jpeg_package
 from swerve.data.dataset.image_encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
 from swerve.data.dataset.shards import FORMAT, Sample
 from swerve.data.dataset.stored_snapshots import MEMBER, capture_groups, moments_to_bytes, moving_at
-from swerve.data.dataset.synthetic_photos import StandIn, StandIns
+from swerve.data.dataset.synthetic_photos import SyntheticPhoto, SyntheticPhotos
 from swerve.data.dataset.targets import Arrays, trajectory_arrays
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name
-from swerve.rasterizer import Backdrop, Style, View
+from swerve.rasterizer import StaticLayer, Style, View
 from swerve.scenes import Camera, Log, Photo, Split
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
@@ -30,7 +30,7 @@ from swerve.scenes.viewpoints import Viewpoint
 STYLES = {"rap": Style.rap, "surfaces": Style.surfaces}
 
 
-class Drawer:
+class SampleRenderer:
     """Draws viewpoints of one log; keeps what stands still, and the memory of the images.
 
     Args:
@@ -46,11 +46,11 @@ class Drawer:
         static: Primitives,
         options: AugmentOptions,
         watch: Stopwatch,
-        stand_ins: StandIns | None = None,
+        stand_ins: SyntheticPhotos | None = None,
         kept: int = 1,
     ) -> None:
         self.still, self._watch, self._stand_ins = static, watch, stand_ins
-        self._backdrop = Backdrop(static, options.backend)
+        self._backdrop = StaticLayer(static, options.backend)
         self._style = STYLES[options.style](samples=options.samples)
         self._outputs = ("rgb", *options.extra)
         self._jpegs = GpuJpegs(options.quality) if jpeg_packages(options) else None
@@ -120,12 +120,12 @@ class DrawnSample:
     views: list[View]
 
 
-def draw_sample(viewpoint: Viewpoint, drawer: Drawer, options: AugmentOptions) -> DrawnSample:
+def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOptions) -> DrawnSample:
     """Draws a viewpoint.
 
     Args:
         viewpoint: the seat.
-        drawer: of the viewpoint's log; its views stay its own, see `Drawer.draw`.
+        drawer: of the viewpoint's log; its views stay its own, see `SampleRenderer.draw`.
         options: what to make.
     """
     captures = drawer.photograph(viewpoint, captures_of(viewpoint, options.cameras, options.size))
@@ -255,7 +255,7 @@ def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
         "time_us": int(capture.time_us),
         "now_from_capture": now_from_capture.tolist(),
         "photo": capture.photo is not None,
-        "stand_in": isinstance(capture.photo, StandIn),
+        "stand_in": isinstance(capture.photo, SyntheticPhoto),
     }
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.manifest import Record, read_record
-from swerve.data.jobs import Layout, part_stem
+from swerve.data.dataset.manifest import ShardRecord, read_record
+from swerve.data.jobs import FolderLayout, part_stem
 from swerve.data.jobs.failures import FAILURES
 from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.files import safe_name
@@ -15,7 +15,7 @@ from swerve.scenes import Split, SwerveError
 from swerve.scenes.primitives import Primitives
 
 _SPLITS = ("train", "val", "test")
-LAYOUT = Layout(
+LAYOUT = FolderLayout(
     finish="manifest.parquet",
     files=("summary.json", FAILURES, "timing.json"),
     parts={"records": ".json", **dict.fromkeys(_SPLITS, ".tar")},
@@ -28,7 +28,7 @@ STILL: Final = "still"
 _STILL_KIND, _STILL_VERSION = "primitives", 1
 
 
-def layout_of(options: AugmentOptions) -> Layout:
+def layout_of(options: AugmentOptions) -> FolderLayout:
     """What a set of these options keeps in its folder."""
     more = {STILL: ".npz"} if options.rasters == "drawn" else {}
     return replace(LAYOUT, parts={**LAYOUT.parts, **more})
@@ -96,13 +96,13 @@ def refuse_other_split(folder: Path, log: str, split: Split) -> None:
             )
 
 
-def read_records(folder: Path) -> Iterator[Record]:
+def read_records(folder: Path) -> Iterator[ShardRecord]:
     """The records of a job, in the order of their names."""
     for path in sorted((folder / "records").glob("*.json")):
         yield read_record(path)
 
 
-def _shard_is_whole(folder: Path, record: Record) -> bool:
+def _shard_is_whole(folder: Path, record: ShardRecord) -> bool:
     """Whether the shard has the length that the record says."""
     path = folder / record.shard
     return not record.shard or (path.is_file() and path.stat().st_size == record.size)

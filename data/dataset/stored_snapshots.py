@@ -19,7 +19,7 @@ _KIND, _VERSION = "moments of a sample", 1
 
 
 @dataclass(frozen=True)
-class Moment:
+class StoredSnapshot:
     """What moves, as the images that are taken at one time see it.
 
     Attributes:
@@ -38,7 +38,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Moments:
+class SnapshotStore:
     """All that rasters are drawn of, but the log's map and the cameras.
 
     Attributes:
@@ -50,7 +50,7 @@ class Moments:
 
     style: StyleName
     samples: int
-    moments: tuple[Moment, ...]
+    moments: tuple[StoredSnapshot, ...]
     rows: Int[np.ndarray, "c"]
 
 
@@ -75,18 +75,18 @@ def moments_to_bytes(viewpoint: Viewpoint, captures: Sequence[Capture], options:
     for number, group in enumerate(groups):
         rows[group] = number
     moments = tuple(_moment(viewpoint, captures[group[0]]) for group in groups)
-    return to_bytes(Moments(options.style, options.samples, moments, rows), _KIND, _VERSION)
+    return to_bytes(SnapshotStore(options.style, options.samples, moments, rows), _KIND, _VERSION)
 
 
-def moments_from_bytes(content: bytes, path: str) -> Moments:
+def moments_from_bytes(content: bytes, path: str) -> SnapshotStore:
     """What `moments_to_bytes` made; `path` says where it lies.
 
     Raises:
         SwerveError: it is damaged, or of another version.
     """
-    return from_bytes(content, Moments, _KIND, _VERSION, path)
+    return from_bytes(content, SnapshotStore, _KIND, _VERSION, path)
 
 
-def _moment(viewpoint: Viewpoint, capture: Capture) -> Moment:
+def _moment(viewpoint: Viewpoint, capture: Capture) -> StoredSnapshot:
     tracks, lights = moving_at(viewpoint, capture.time_us)
-    return Moment(capture.world_from_ego, tracks.of(np.flatnonzero(tracks.valid[:, 0])), lights)
+    return StoredSnapshot(capture.world_from_ego, tracks.of(np.flatnonzero(tracks.valid[:, 0])), lights)

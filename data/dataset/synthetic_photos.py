@@ -9,13 +9,13 @@ from jaxtyping import UInt8
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.capture import Capture
-from swerve.data.sources.town.photos import PhotoStudio
+from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.viewpoints import Viewpoint
 
 
 @dataclass(frozen=True)
-class StandIn:
+class SyntheticPhoto:
     """A drawn picture that stands in for a photograph.
 
     Attributes:
@@ -29,7 +29,7 @@ class StandIn:
         return self.encoded
 
 
-class StandIns:
+class SyntheticPhotos:
     """Draws what cameras would have seen of one log (`swerve.data.sources.town.photos`).
 
     Args:
@@ -45,7 +45,7 @@ class StandIns:
             raise SwerveError(
                 f"log {log.name} is of {log.source}: stand-ins for photographs are made of town:COUNT alone"
             )
-        self._studio, self._quality = PhotoStudio(log, options.seed), options.quality
+        self._studio, self._quality = TownPhotoRenderer(log, options.seed), options.quality
 
     def beside(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> tuple[Capture, ...]:
         """The captures, each with its stand-in, from the same camera, pose and time.
@@ -61,7 +61,7 @@ class StandIns:
             cameras, viewpoint.world_from_ego, viewpoint.tracks.at(now), scene.lights.at(now)
         )
         return tuple(
-            replace(capture, photo=StandIn(self._encoded(photograph.rgb)))
+            replace(capture, photo=SyntheticPhoto(self._encoded(photograph.rgb)))
             for capture, photograph in zip(captures, drawn, strict=True)
         )
 

@@ -1,7 +1,7 @@
 """Jobs over logs: parallel, resumable, reproducible.
 
-A job makes parts (chunks) of logs in worker processes. It says how as a `Work`, keeps a folder as a `Layout` says, and
-finds out itself from its own records which parts are finished:
+A job makes parts (chunks) of logs in worker processes. It says how as a `Work`, keeps a folder as a `FolderLayout`
+says, and finds out itself from its own records which parts are finished:
 
     with open_job(folder, job_config(asdict(options), logs, PACKAGES), LAYOUT):
         finished = {name: (done, chunks) for ...}            # of the records in the folder
@@ -16,19 +16,19 @@ goes on.
 """
 
 from swerve.data.jobs.failures import Failure, read_failures, write_failures
-from swerve.data.jobs.folder import Layout, job_config, log_names, open_job, part_stem, parts_there
+from swerve.data.jobs.folder import FolderLayout, job_config, log_names, open_job, part_stem, parts_there
 from swerve.data.jobs.runner import Outcome, run_work, usable_cores
 from swerve.data.jobs.schedule import FinishedParts
-from swerve.data.jobs.work import Made, OpenLog, Report, Work
+from swerve.data.jobs.work import Made, OpenLog, ProgressCallback, Work
 
 __all__ = [
     "Failure",
     "FinishedParts",
-    "Layout",
+    "FolderLayout",
     "Made",
     "OpenLog",
     "Outcome",
-    "Report",
+    "ProgressCallback",
     "Work",
     "job_config",
     "log_names",

@@ -18,7 +18,7 @@ _JOB, _LOCK = "job.json", "job.lock"
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """What a kind of job keeps in its folder, beside job.json and job.lock.
 
     Attributes:
@@ -88,7 +88,7 @@ def parts_there(folder: Path, ending: str) -> dict[str, set[int]]:
 
 
 @contextmanager
-def open_job(folder: Path, config: dict[str, Any], layout: Layout) -> Iterator[None]:
+def open_job(folder: Path, config: dict[str, Any], layout: FolderLayout) -> Iterator[None]:
     """Takes the folder for this job alone: starts it, or goes on with it after removing half-written files.
 
     Args:
@@ -110,7 +110,7 @@ def open_job(folder: Path, config: dict[str, Any], layout: Layout) -> Iterator[N
         yield
 
 
-def _set_up(folder: Path, config: dict[str, Any], layout: Layout) -> None:
+def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout) -> None:
     """Brings the folder to a state in which parts can be made. It may be killed anywhere, and is then done again."""
     path = folder / _JOB
     there = _read_config(path) if path.is_file() else config
@@ -151,7 +151,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     return there
 
 
-def _compare(folder: Path, layout: Layout, there: dict[str, Any], config: dict[str, Any]) -> None:
+def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: dict[str, Any]) -> None:
     """The folder's job is this job; one that has made nothing yet gives way."""
     here = json.loads(to_json(config))
     if json.loads(to_json(there)) == here:
@@ -164,12 +164,12 @@ def _compare(folder: Path, layout: Layout, there: dict[str, Any], config: dict[s
         path.unlink()
 
 
-def _part_files(folder: Path, layout: Layout, names: Iterable[str]) -> Iterator[Path]:
+def _part_files(folder: Path, layout: FolderLayout, names: Iterable[str]) -> Iterator[Path]:
     """The whole files of subfolders."""
     return (path for name in names for path in (folder / name).glob(f"*{layout.parts[name]}"))
 
 
-def _log_files(folder: Path, layout: Layout, config: dict[str, Any]) -> Iterator[Path]:
+def _log_files(folder: Path, layout: FolderLayout, config: dict[str, Any]) -> Iterator[Path]:
     """The whole files of the logs' own subfolders."""
     names = {safe_name(name) for _, name in config["logs"]} if layout.log_folders else set()
     return (path for name in names for path in (folder / name).glob("*") if path.suffix != PART)
@@ -203,14 +203,14 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{name}", value
 
 
-def _refuse_strangers(folder: Path, layout: Layout, names: set[str]) -> None:
+def _refuse_strangers(folder: Path, layout: FolderLayout, names: set[str]) -> None:
     """Every file is the job's: readers take every part they find, and what is not whole is removed."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if not _is_own(path.relative_to(folder), layout, names):
             raise SwerveError(f"{path} is not of this job: move it away")
 
 
-def _is_own(path: Path, layout: Layout, names: set[str]) -> bool:
+def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     """Whether a job of these logs gives a file this path, whole or half-written."""
     name = path.name.removesuffix(PART)
     if len(path.parts) == 1:

@@ -9,7 +9,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 
 # Called with the token of the scene that begins, how many things of the part are made so far, and the share of the part
 # that is done, from 0 to 1. It moves the bar, and tells where it was if the worker dies.
-Report = Callable[[str, int, float], None]
+ProgressCallback = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class OpenLog(Protocol):
     def chunks(self) -> int:
         """Parts that the log is made in, one or more; the same in every run."""
 
-    def make(self, chunk: int, report: Report) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Makes one part and writes it: its output first, then, at once and whole, what says that it is finished.
 
         What it writes depends on the log, the chunk and the work alone: neither on the worker nor on other parts.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.scenes import Camera, MissingExtraError
 from swerve.scenes.transforms import inverse, transform_points
 
@@ -23,7 +23,7 @@ _ROUND_TRIP, _OFF_LINE, _PARALLAX = 1.0, 1.0, 3.0
 TEXTURE, _WINDOW = 2.0, 7
 
 
-def depths_by_motion(pictures: Sequence[Picture]) -> list[Float32[np.ndarray, "h w"]]:
+def depths_by_motion(pictures: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
     """Depth along the camera's z axis of each photograph, metres; infinity where it is not known.
 
     Each is paired with the next one of its camera that was taken at least 0.4 m further on, or with the one before.
@@ -46,7 +46,7 @@ def depths_by_motion(pictures: Sequence[Picture]) -> list[Float32[np.ndarray, "h
     return depths
 
 
-def is_textured(picture: Picture) -> Bool[np.ndarray, "h w"]:
+def is_textured(picture: PosedImage) -> Bool[np.ndarray, "h w"]:
     """Whether the surroundings of a pixel are not all of one colour."""
     cv2 = _opencv()
     grey = picture.rgb.mean(axis=2).astype(np.float32)
@@ -63,7 +63,7 @@ class _Flow:
         self._search = self._cv2.DISOpticalFlow_create(self._cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._search.setFinestScale(0)
 
-    def __call__(self, one: Picture, two: Picture) -> Float32[np.ndarray, "h w 2"]:
+    def __call__(self, one: PosedImage, two: PosedImage) -> Float32[np.ndarray, "h w 2"]:
         """By how many pixels each pixel of the first picture has moved in the second."""
         greys = [self._cv2.cvtColor(picture.rgb, self._cv2.COLOR_RGB2GRAY) for picture in (one, two)]
         return self._search.calc(*greys, None)
@@ -76,12 +76,12 @@ class _Flow:
         return self._cv2.remap(image, where, None, linear, borderMode=outside, borderValue=nothing)
 
 
-def _partners(picture: Picture, pictures: Sequence[Picture]) -> list[Picture]:
+def _partners(picture: PosedImage, pictures: Sequence[PosedImage]) -> list[PosedImage]:
     """The next one of the camera that is far enough away, and the one before."""
     own = sorted((p for p in pictures if p.camera.name == picture.camera.name), key=lambda p: p.time_us)
     place = picture.world_from_camera[:3, 3]
 
-    def first(candidates: Sequence[Picture]) -> list[Picture]:
+    def first(candidates: Sequence[PosedImage]) -> list[PosedImage]:
         apart = ((np.linalg.norm(p.world_from_camera[:3, 3] - place), p) for p in candidates)
         found = next(((distance, p) for distance, p in apart if distance >= _NEAREST), None)
         return [found[1]] if found and found[0] <= _FARTHEST else []
@@ -91,7 +91,7 @@ def _partners(picture: Picture, pictures: Sequence[Picture]) -> list[Picture]:
     return first(after) + first(before)
 
 
-def _depth(one: Picture, two: Picture, flow: _Flow) -> Float32[np.ndarray, "h w"]:
+def _depth(one: PosedImage, two: PosedImage, flow: _Flow) -> Float32[np.ndarray, "h w"]:
     """Of the first picture, by the second."""
     pixels = pixel_centers(one.camera)
     forth, back = flow(one, two), flow(two, one)

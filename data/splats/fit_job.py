@@ -17,20 +17,20 @@ import simplejpeg
 from jaxtyping import Float
 from rich.console import Console
 
-from swerve.data.jobs import Failure, Layout, job_config, log_names, open_job, write_failures
+from swerve.data.jobs import Failure, FolderLayout, job_config, log_names, open_job, write_failures
 from swerve.data.sources.source import Source
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.fit_progress import FitBar
 from swerve.data.splats.held_out_quality import Quality, drawing, exposures_between, quality_of
-from swerve.data.splats.image_priors import known_of
+from swerve.data.splats.image_priors import image_priors
 from swerve.data.splats.initialization import start_scene
-from swerve.data.splats.log_images import Picture, Pictures, pictures_of
+from swerve.data.splats.log_images import LogImages, PosedImage, images_of_log
 from swerve.data.splats.masks import digest_of
 from swerve.data.splats.memory_bound import memory_line
 from swerve.data.splats.moving_tracks import box_size, moving_rows
 from swerve.data.splats.optimization.fit_scene import Ground, Progress, fit_scene
 from swerve.data.splats.optimization.fit_state import FitState
-from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.data.splats.pose_corrections import corrected
 from swerve.data.splats.splat_files import write_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, told_where, write_atomically
@@ -38,7 +38,7 @@ from swerve.rasterizer.splats.splat_scene import SplatScene
 from swerve.scenes import Log, SwerveError
 
 PACKAGES = ("numba", "numpy", "torch")
-_LAYOUT = Layout("summary.json", ("failures.json",), {}, log_folders=True)
+_LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
 _FIT, _STATE, _HISTORY, _PREVIEW = "fit.json", "state.safetensors", "progress.json", "preview.jpg"
 # Seconds between states on disk; measures of quality in a fit, and photographs that each looks at.
 _STATE_EVERY = 60.0
@@ -101,9 +101,9 @@ def fit_logs(
 def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, str], console: Console) -> None:
     """Fits one log's scene and writes it, fit.json last."""
     make_folder(folder)
-    pictures = pictures_of(log, options)
+    pictures = images_of_log(log, options)
     console.print(f"{log.name}: {memory_line(pictures, options)}", markup=False, highlight=False, soft_wrap=True)
-    known = known_of(log, pictures.fitted)
+    known = image_priors(log, pictures.fitted)
     # Half of the Gaussians may be there at first; growth puts the others where they are missed.
     start = start_scene(log, known, options.fit.growth.most // 2)
     shots = [view.shot for view in known]
@@ -158,7 +158,9 @@ class _Watch:
         options: of the job.
     """
 
-    def __init__(self, folder: Path, pictures: Pictures, shots: Sequence[Shot], options: SceneOptions) -> None:
+    def __init__(
+        self, folder: Path, pictures: LogImages, shots: Sequence[TrainingImage], options: SceneOptions
+    ) -> None:
         self._folder, self._options, self._pictures, self._shots = folder, options, pictures, shots
         self._measured = _some(pictures.held_out, _MEASURED)
         self.state, self._history = _left_state(folder), list[dict[str, int | float]]()
@@ -203,7 +205,7 @@ class _Watch:
             write_atomically(self._folder / _PREVIEW, preview(scene, self._pictures, threads))
 
 
-def preview(scene: SplatScene, pictures: Pictures, threads: int = 1) -> bytes:
+def preview(scene: SplatScene, pictures: LogImages, threads: int = 1) -> bytes:
     """A JPEG: up to three photographs, held-out ones if there are, each over the scene's drawing of it."""
     chosen = _some(pictures.held_out or pictures.fitted, _PREVIEWED)
     columns = [np.concatenate([picture.rgb, drawing(scene, picture, None, threads)]) for picture in chosen]
@@ -236,7 +238,7 @@ def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
     return {tracks.ids[row]: box_size(tracks, row) for row in moving_rows(tracks).tolist()}
 
 
-def _some(pictures: Sequence[Picture], count: int) -> list[Picture]:
+def _some(pictures: Sequence[PosedImage], count: int) -> list[PosedImage]:
     """So many of them, evenly spread; all if there are fewer."""
     rows = np.unique(np.linspace(0, len(pictures) - 1, count).astype(int)) if pictures else np.zeros(0, int)
     return [pictures[row] for row in rows]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.masks import whole_windows
 from swerve.data.splats.optimization.ssim import psnr, ssim, ssim_map
 from swerve.rasterizer.splats import SplatScene, render_splats
@@ -30,7 +30,7 @@ class Quality:
 
 def quality_of(
     scene: SplatScene,
-    pictures: Sequence[Picture],
+    pictures: Sequence[PosedImage],
     exposures: Float[np.ndarray, "p 3 4"] | None = None,
     threads: int = 1,
 ) -> Quality | None:
@@ -67,7 +67,7 @@ def _likeness(
 
 
 def drawing(
-    scene: SplatScene, picture: Picture, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
+    scene: SplatScene, picture: PosedImage, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
 ) -> UInt8[np.ndarray, "h w 3"]:
     """What the scene shows in the photograph's place, as the fit has corrected its pose."""
     frame = scene.at(picture.time_us)
@@ -79,7 +79,7 @@ def drawing(
 
 
 def exposures_between(
-    pictures: Sequence[Picture], fitted: Sequence[Picture], exposures: Float[np.ndarray, "s 3 4"]
+    pictures: Sequence[PosedImage], fitted: Sequence[PosedImage], exposures: Float[np.ndarray, "s 3 4"]
 ) -> Float[np.ndarray, "p 3 4"]:
     """Exposures of photographs from those of the fitted ones of their cameras, linearly in time.
 

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float32, Int32
 from swerve.data.dataset.capture import tracks_at
 from swerve.data.splats.depth_from_motion import depths_by_motion
 from swerve.data.splats.lidar import measured_depths
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.moving_tracks import moving_rows
-from swerve.data.splats.optimization.training_images import Depth, DepthKind, Shot
+from swerve.data.splats.optimization.training_images import Depth, DepthKind, TrainingImage
 from swerve.rasterizer import Style, render
 from swerve.scenes import Log
 from swerve.scenes.primitives import NO_INSTANCE, Primitives, build_dynamic, build_static
@@ -23,7 +23,7 @@ _IGNORED = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class ImagePriors:
     """A photograph and what is known of it.
 
     Attributes:
@@ -33,21 +33,23 @@ class Known:
         measured: depth by LiDAR; infinity where none was measured.
     """
 
-    picture: Picture
+    picture: PosedImage
     depth: Float32[np.ndarray, "h w"]
     instance: Int32[np.ndarray, "h w"]
     measured: Float32[np.ndarray, "h w"]
 
     @property
-    def shot(self) -> Shot:
+    def shot(self) -> TrainingImage:
         """As a fit takes it: with measured depths if there are any."""
         depths = (Depth(self.measured, DepthKind.LIDAR), Depth(self.depth, DepthKind.RASTER))
         depth = next((depth for depth in depths if np.isfinite(depth.meters).any()), None)
         own = self.picture
-        return Shot(own.name, own.camera, own.world_from_ego, own.time_us, own.rgb, ignored=own.ignored, depth=depth)
+        return TrainingImage(
+            own.name, own.camera, own.world_from_ego, own.time_us, own.rgb, ignored=own.ignored, depth=depth
+        )
 
 
-def known_of(log: Log, pictures: Sequence[Picture]) -> list[Known]:
+def image_priors(log: Log, pictures: Sequence[PosedImage]) -> list[ImagePriors]:
     """What the log's map, its boxes, its sweeps and the photographs say of each other.
 
     Where our primitives are in sight, the depth is theirs, unless motion shows something nearer there: a house, a tree.
@@ -71,11 +73,11 @@ def known_of(log: Log, pictures: Sequence[Picture]) -> list[Known]:
         # What moves is off its place if it is found by motion.
         nearer = (by_motion < _HIDDEN * raster) & (instance == NO_INSTANCE)
         depth = np.where(nearer | ~np.isfinite(raster), by_motion, raster)
-        known.append(Known(picture, depth.astype(np.float32), instance, measured))
+        known.append(ImagePriors(picture, depth.astype(np.float32), instance, measured))
     return known
 
 
-def _raster(log: Log, static: Primitives, picture: Picture) -> tuple[Float32[np.ndarray, "h w"], np.ndarray]:
+def _raster(log: Log, static: Primitives, picture: PosedImage) -> tuple[Float32[np.ndarray, "h w"], np.ndarray]:
     """Depth and instance of the log's primitives at the photograph's time."""
     nearest = int(np.abs(log.times_us - picture.time_us).argmin())
     tracks = tracks_at(log.tracks, log.times_us, picture.time_us)
@@ -87,6 +89,6 @@ def _raster(log: Log, static: Primitives, picture: Picture) -> tuple[Float32[np.
     return view.depth, view.instance
 
 
-def is_known(known: Known) -> Bool[np.ndarray, "h w"]:
+def is_known(known: ImagePriors) -> Bool[np.ndarray, "h w"]:
     """Pixels that stand still and whose depth is known."""
     return np.isfinite(known.depth) & (known.instance == NO_INSTANCE)

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.splats.depth_from_motion import is_textured, pixel_centers
-from swerve.data.splats.image_priors import Known, is_known
+from swerve.data.splats.image_priors import ImagePriors, is_known
 from swerve.data.splats.lidar import Scan
 from swerve.data.splats.lidar_surfels import covered, gathered, moving_cloud, one_per_cube, still_cloud
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.moving_tracks import box_size, empty_node, moving_rows
 from swerve.data.splats.surfels import Surfels, spans_of, surfels_of
 from swerve.rasterizer.splats import RigidNode, Sky, SplatScene
@@ -35,7 +35,7 @@ _DEGREE, _SKY_DEGREE, _OPACITY = 2, 2, 0.8
 _Open = Mapping[str, Bool[np.ndarray, "_ _"]]
 
 
-def start_scene(log: Log, known: Sequence[Known], most: int) -> SplatScene:
+def start_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatScene:
     """A scene for `fit_scene`: flat Gaussians where a LiDAR measured something, and where the photographs' pixels are.
 
     Points of the LiDAR that a photograph shows come first, thinned out to three quarters of the Gaussians at most. Then
@@ -66,7 +66,7 @@ def start_scene(log: Log, known: Sequence[Known], most: int) -> SplatScene:
     return SplatScene(background, nodes, origin, _sky(known, open_to))
 
 
-def _background(known: Sequence[Known], open_to: _Open, cloud: Surfels, most: int) -> Surfels:
+def _background(known: Sequence[ImagePriors], open_to: _Open, cloud: Surfels, most: int) -> Surfels:
     """The cloud and, with the finest spacing of few enough, what it does not cover; in the world."""
     for spacing in _SPACINGS:
         surfels = _surfels(known, open_to, spacing, most - len(cloud.places))
@@ -75,7 +75,7 @@ def _background(known: Sequence[Known], open_to: _Open, cloud: Surfels, most: in
     raise SwerveError(f"{most} Gaussians are too few to start from, even one in {spacing}x{spacing} pixels. Allow more")
 
 
-def _surfels(known: Sequence[Known], open_to: _Open, spacing: int, most: int) -> Surfels | None:
+def _surfels(known: Sequence[ImagePriors], open_to: _Open, spacing: int, most: int) -> Surfels | None:
     """One for each square of `spacing` pixels, or part of it, that is open and that no photograph before has shown.
 
     None if those are more than `most`.
@@ -102,7 +102,7 @@ def _middle(places: Int[np.ndarray, "*n"], spans: Int[np.ndarray, "*n"]) -> Int[
     return places // spans * spans + spans // 2
 
 
-def _supposed_depth(view: Known) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+def _supposed_depth(view: ImagePriors) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     """Depth, by guess where it is not known; and the pixels that are worth a Gaussian."""
     picture = view.picture
     sure = is_known(view)
@@ -112,7 +112,7 @@ def _supposed_depth(view: Known) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndar
     return depth, worth & (view.instance == NO_INSTANCE)
 
 
-def _ground_depth(picture: Picture) -> Float[np.ndarray, "h w"]:
+def _ground_depth(picture: PosedImage) -> Float[np.ndarray, "h w"]:
     """Of the plane that the car stands on; infinity above the horizon."""
     camera = picture.camera
     rays = camera.unproject(pixel_centers(camera).reshape(-1, 2)) @ camera.ego_from_camera[:3, :3].T
@@ -123,7 +123,7 @@ def _ground_depth(picture: Picture) -> Float[np.ndarray, "h w"]:
 
 def _shown(
     points: Float[np.ndarray, "n 3"],
-    picture: Picture,
+    picture: PosedImage,
     depth: Float[np.ndarray, "h w"],
     spans: tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]],
 ) -> Bool[np.ndarray, "h w"]:
@@ -141,7 +141,7 @@ def _shown(
     return shown
 
 
-def _sky(known: Sequence[Known], open_to: _Open) -> Sky:
+def _sky(known: Sequence[ImagePriors], open_to: _Open) -> Sky:
     """One colour: the median of what is far up and without texture; light grey if nothing is."""
     seen = list[np.ndarray]()
     for view in known:
@@ -154,13 +154,13 @@ def _sky(known: Sequence[Known], open_to: _Open) -> Sky:
     return Sky(harmonics)
 
 
-def _nodes(log: Log, known: Sequence[Known], scan: Scan) -> tuple[RigidNode, ...]:
+def _nodes(log: Log, known: Sequence[ImagePriors], scan: Scan) -> tuple[RigidNode, ...]:
     """One for each moving track that the photographs show."""
     found = (_node(log, row, known, scan) for row in moving_rows(log.tracks).tolist())
     return tuple(node for node in found if node is not None)
 
 
-def _node(log: Log, row: int, known: Sequence[Known], scan: Scan) -> RigidNode | None:
+def _node(log: Log, row: int, known: Sequence[ImagePriors], scan: Scan) -> RigidNode | None:
     """What was measured of a track; if that is little, what is seen of it; None if that is little, too."""
     node = empty_node(log, row, _DEGREE)
     surfels = moving_cloud(scan, known, node)
@@ -169,7 +169,7 @@ def _node(log: Log, row: int, known: Sequence[Known], scan: Scan) -> RigidNode |
     return replace(node, gaussians=surfels.gaussians(_DEGREE, _OPACITY)) if len(surfels.places) >= _NODE_LEAST else None
 
 
-def _seen(node: RigidNode, known: Sequence[Known], size: Float[np.ndarray, "3"]) -> Surfels:
+def _seen(node: RigidNode, known: Sequence[ImagePriors], size: Float[np.ndarray, "3"]) -> Surfels:
     """What photographs show of a track, in its box's frame, thinned to one in each cube."""
     surfels = Surfels.none()
     for view in known:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from scipy.ndimage import minimum_filter
 
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.moving_tracks import box_size, empty_node, moving_rows
 from swerve.rasterizer.splats import RigidNode
 from swerve.scenes import Log, Sweep
@@ -37,7 +37,7 @@ class Scan:
     moving: Mapping[int, Float[np.ndarray, "_ 3"]]
 
 
-class Seen(NamedTuple):
+class VisiblePoints(NamedTuple):
     """Points that a photograph shows.
 
     Attributes:
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
     depths: Float[np.ndarray, "n"]
 
 
-def measured_depths(log: Log, pictures: Sequence[Picture]) -> list[Float32[np.ndarray, "h w"]]:
+def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
     """Depth along the camera's z axis of each photograph, metres; infinity where nothing was measured.
 
     It is that of the last sweep before a photograph and of the first after it, if they are within 0.15 s. Points on
@@ -108,7 +108,7 @@ def scan_of(log: Log, nodes: Mapping[int, RigidNode], sweep: Sweep) -> Scan:
     return Scan(points[still], moving)
 
 
-def seen_points(picture: Picture, points: Float[np.ndarray, "n 3"], factor: float = HIDDEN) -> Seen:
+def seen_points(picture: PosedImage, points: Float[np.ndarray, "n 3"], factor: float = HIDDEN) -> VisiblePoints:
     """Which world points a photograph shows, as far as the points themselves tell.
 
     A point is taken to be hidden where another one within half a degree is nearer by more than `factor`. So what lies
@@ -117,14 +117,14 @@ def seen_points(picture: Picture, points: Float[np.ndarray, "n 3"], factor: floa
     pixels, depths, inside = picture.camera.project_world(points, picture.world_from_ego)
     rows = np.flatnonzero(inside)
     columns, lines = np.floor(pixels[rows]).astype(int).T
-    found = Seen(rows, lines, columns, depths[rows])
+    found = VisiblePoints(rows, lines, columns, depths[rows])
     reach = max(round(_REACH * picture.camera.fx), 1)
     nearest = minimum_filter(depth_image(picture, found), 2 * reach + 1, mode="nearest")
     shown = found.depths <= factor * nearest[lines, columns]
-    return Seen(*(values[shown] for values in found))
+    return VisiblePoints(*(values[shown] for values in found))
 
 
-def depth_image(picture: Picture, seen: Seen) -> Float32[np.ndarray, "h w"]:
+def depth_image(picture: PosedImage, seen: VisiblePoints) -> Float32[np.ndarray, "h w"]:
     """The nearest depth in each pixel; infinity where there is none."""
     image = np.full(picture.rgb.shape[:2], np.inf, np.float32)
     np.minimum.at(image, (seen.rows, seen.columns), seen.depths.astype(np.float32))
@@ -138,7 +138,7 @@ def _beside(sweeps: Sequence[Sweep], time_us: int) -> list[int]:
     return [n for n in (after - 1, after) if 0 <= n < len(times) and abs(times[n] - time_us) <= _APART]
 
 
-def _depth(picture: Picture, scans: Sequence[Scan], nodes: Mapping[int, RigidNode]) -> Float32[np.ndarray, "h w"]:
+def _depth(picture: PosedImage, scans: Sequence[Scan], nodes: Mapping[int, RigidNode]) -> Float32[np.ndarray, "h w"]:
     points = [np.zeros((0, 3))]
     for scan in scans:
         points.append(scan.still)

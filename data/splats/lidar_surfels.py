@@ -7,9 +7,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from swerve.data.splats.image_priors import Known
+from swerve.data.splats.image_priors import ImagePriors
 from swerve.data.splats.lidar import HIDDEN, Scan, depth_image, moving_nodes, scan_of, seen_points
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.surfels import Surfels
 from swerve.rasterizer.splats import RigidNode
 from swerve.scenes import Log
@@ -58,20 +58,20 @@ def gathered(log: Log, most: int, spacing: float) -> Scan:
     return Scan(_thinned(still(), _SPARE * most), moving)
 
 
-def still_cloud(scan: Scan, known: Sequence[Known], most: int) -> Surfels:
+def still_cloud(scan: Scan, known: Sequence[ImagePriors], most: int) -> Surfels:
     """At most so many of what stands still, in the world; what no photograph shows is left out."""
     colors = _colors(scan.still, known, NO_INSTANCE, lambda _: np.eye(4), HIDDEN)
     return _surfels(scan.still, colors, most)
 
 
-def moving_cloud(scan: Scan, known: Sequence[Known], node: RigidNode) -> Surfels:
+def moving_cloud(scan: Scan, known: Sequence[ImagePriors], node: RigidNode) -> Surfels:
     """Of a track that moves, in its box's frame; what no photograph shows is left out."""
     points = scan.moving.get(node.instance - 1, np.zeros((0, 3)))
     colors = _colors(points, known, node.instance, lambda view: node.pose_at(view.picture.time_us), _THIN)
     return _surfels(points, colors, len(points))
 
 
-def covered(picture: Picture, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"]:
+def covered(picture: PosedImage, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"]:
     """Pixels that show, or are next to (1.5 degrees), one of the world points."""
     image = depth_image(picture, seen_points(picture, points))
     if not np.isfinite(image).any():
@@ -105,9 +105,9 @@ def _thinned(clouds: Iterable[Float[np.ndarray, "_ 3"]], most: int) -> Float[np.
 
 def _colors(
     points: Float[np.ndarray, "n 3"],
-    known: Sequence[Known],
+    known: Sequence[ImagePriors],
     instance: int,
-    world_from_points: Callable[[Known], np.ndarray | None],
+    world_from_points: Callable[[ImagePriors], np.ndarray | None],
     factor: float,
 ) -> Float[np.ndarray, "n 3"]:
     """From the nearest photograph that shows a point, and on it the instance; NaN if there is none."""

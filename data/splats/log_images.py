@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from swerve.data.dataset.capture import chosen_cameras
-from swerve.data.sources.town.photos import PhotoStudio
+from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.masks import check_masks, ignored_in
 from swerve.data.splats.optimization.training_images import WINDOW
@@ -18,7 +18,7 @@ from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class PosedImage:
     """A photograph, resized.
 
     Attributes:
@@ -47,7 +47,7 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class LogImages:
     """The photographs of a log by what they are for; each in the order of cameras, then of time.
 
     Attributes:
@@ -56,12 +56,12 @@ class Pictures:
         unseen: of cameras that nothing is fitted to.
     """
 
-    fitted: tuple[Picture, ...]
-    held_out: tuple[Picture, ...]
-    unseen: tuple[Picture, ...]
+    fitted: tuple[PosedImage, ...]
+    held_out: tuple[PosedImage, ...]
+    unseen: tuple[PosedImage, ...]
 
 
-def pictures_of(log: Log, options: SceneOptions) -> Pictures:
+def images_of_log(log: Log, options: SceneOptions) -> LogImages:
     """The photographs of a log; of a town, which has none, what stands in for them (`data.town.photographs`).
 
     Raises:
@@ -74,16 +74,16 @@ def pictures_of(log: Log, options: SceneOptions) -> Pictures:
     unseen = [camera.name for camera in chosen_cameras(log, log.cameras, options.unseen) if options.unseen]
     taken = {name: tuple(_taken(log, name, options)) for name in (*names, *unseen)}
     seen = [name for name in names if name not in unseen]
-    fitted, held_out = list[Picture](), list[Picture]()
+    fitted, held_out = list[PosedImage](), list[PosedImage]()
     for name in seen:
         for index, picture in enumerate(taken[name]):
             (held_out if options.holdout and index % options.holdout == 1 else fitted).append(picture)
     if not fitted:
         raise SwerveError(f"log {log.name}: no photograph is left to fit to")
-    return Pictures(tuple(fitted), tuple(held_out), tuple(p for name in unseen for p in taken[name]))
+    return LogImages(tuple(fitted), tuple(held_out), tuple(p for name in unseen for p in taken[name]))
 
 
-def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[Picture]:
+def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[PosedImage]:
     """One camera's photographs in the order of time."""
     camera = next(camera for camera in log.cameras if camera.name == name)
     size = (round(camera.width * options.scale), round(camera.height * options.scale))
@@ -100,17 +100,17 @@ def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[Picture]:
         photo = photos[row]
         rgb, resized = _read(photo, camera, size), camera.resized(*size)
         ignored = ignored_in(Path(options.masks), log, resized, photo) if options.masks else None
-        yield Picture(resized, photo.time_us, photo.world_from_ego, rgb, ignored)
+        yield PosedImage(resized, photo.time_us, photo.world_from_ego, rgb, ignored)
 
 
-def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[Picture]:
+def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[PosedImage]:
     """Drawn at the log's steps, at the size that is wanted."""
-    studio = PhotoStudio(log, options.fit.seed)
+    studio = TownPhotoRenderer(log, options.fit.seed)
     ignored = ignored_in(Path(options.masks), log, camera, None) if options.masks else None
     for step in _spread(log.times_us.tolist(), options.every):
         now, pose = slice(step, step + 1), log.ego.world_from_ego[step]
         (photograph,) = studio.photograph([camera], pose, log.tracks.at(now), log.lights.at(now))
-        yield Picture(camera, int(log.times_us[step]), pose, photograph.rgb, ignored)
+        yield PosedImage(camera, int(log.times_us[step]), pose, photograph.rgb, ignored)
 
 
 def _spread(times_us: Sequence[int], every: float) -> list[int]:

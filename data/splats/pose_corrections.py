@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.rasterizer.splats import PoseCorrections, SplatScene
 from swerve.scenes.transforms import inverse
 
 
-def corrected(scene: SplatScene, shots: Sequence[Shot], world_from_ego: Float[np.ndarray, "s 4 4"]) -> SplatScene:
+def corrected(
+    scene: SplatScene, shots: Sequence[TrainingImage], world_from_ego: Float[np.ndarray, "s 4 4"]
+) -> SplatScene:
     """The scene, which knows where the vehicle's refined poses are; as it was if none was refined.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.rasterizer.splats import Gaussians
 from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
 from swerve.scenes.transforms import transform_points
@@ -70,7 +70,7 @@ class Surfels(NamedTuple):
 
 
 def surfels_of(
-    picture: Picture,
+    picture: PosedImage,
     depth: Float[np.ndarray, "h w"],
     rows: Int[np.ndarray, "n"],
     columns: Int[np.ndarray, "n"],
@@ -96,7 +96,7 @@ def surfels_of(
 
 
 def spans_of(
-    picture: Picture, depth: Float[np.ndarray, "h w"], spacing: int
+    picture: PosedImage, depth: Float[np.ndarray, "h w"], spacing: int
 ) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
     """How high and wide the rectangle of a pixel may be, pixels: `spacing`, or less where the surface is seen aslant.
 
@@ -128,14 +128,14 @@ def _span(nearness: Float[np.ndarray, "h w"], axis: int, spacing: int, focal: fl
     return np.where(plane, span, spacing)
 
 
-def _places(picture: Picture, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "n 3"]:
+def _places(picture: PosedImage, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "n 3"]:
     """World points of pixels."""
     rays = picture.camera.unproject(np.stack([columns, rows], axis=1) + 0.5)
     return transform_points(picture.world_from_camera, rays * depth[rows, columns][:, None])
 
 
 def _mean_colors(
-    picture: Picture, rows: np.ndarray, columns: np.ndarray, spans: tuple[np.ndarray, np.ndarray]
+    picture: PosedImage, rows: np.ndarray, columns: np.ndarray, spans: tuple[np.ndarray, np.ndarray]
 ) -> Float[np.ndarray, "n 3"]:
     """Of each rectangle, as far as it is in the image, from sums over all that lies above and to the left."""
     height, width = picture.rgb.shape[:2]
@@ -148,7 +148,12 @@ def _mean_colors(
 
 
 def _tangents(
-    picture: Picture, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray, span: np.ndarray, axis: tuple[int, int]
+    picture: PosedImage,
+    depth: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    span: np.ndarray,
+    axis: tuple[int, int],
 ) -> Float[np.ndarray, "n 3"]:
     """How far the surface goes on over a span of pixels; at a rim of it, as if it faced the camera."""
     step = np.outer(axis, span)

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 
 from swerve.data.dataset.sample import STYLES
 from swerve.data.dataset.set_layout import load_still
-from swerve.data.dataset.stored_snapshots import Moments
-from swerve.rasterizer import Backdrop
+from swerve.data.dataset.stored_snapshots import SnapshotStore
+from swerve.rasterizer import StaticLayer
 from swerve.scenes import Camera
 
 # Logs whose map is kept in memory, some 2.5 MB each; any other one takes 10 ms to read again.
@@ -26,10 +26,10 @@ class RasterDrawer:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._kept = folder, OrderedDict[str, Backdrop]()
+        self._folder, self._kept = folder, OrderedDict[str, StaticLayer]()
 
     def draw(
-        self, log: str, moments: Moments, rows: Sequence[int], cameras: Sequence[Camera]
+        self, log: str, moments: SnapshotStore, rows: Sequence[int], cameras: Sequence[Camera]
     ) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """The rasters of a sample.
 
@@ -53,9 +53,9 @@ class RasterDrawer:
                     drawn[place] = view.rgb
         return [image for image in drawn if image is not None]
 
-    def _backdrop(self, log: str) -> Backdrop:
+    def _backdrop(self, log: str) -> StaticLayer:
         if log not in self._kept:
-            self._kept[log] = Backdrop(load_still(self._folder, log))
+            self._kept[log] = StaticLayer(load_still(self._folder, log))
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(log)

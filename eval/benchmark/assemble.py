@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.schedule import BEFORE, FIRST, FUTURE, HISTORY, LAST, NOW, scene_at
-from swerve.eval.scoring.aggregate import Group
+from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.scenes import Ego, Log, Tracks
 from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
 
@@ -15,7 +15,7 @@ _STEP_US = 100_000
 
 
 @dataclass(frozen=True)
-class Start:
+class FollowUpStart:
     """A follow-up as a benchmark stores it.
 
     Attributes:
@@ -36,7 +36,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class CaseRecord:
+class GroupRecord:
     """A case as a benchmark stores it, beside its log.
 
     Attributes:
@@ -53,23 +53,23 @@ class CaseRecord:
     now: Command
     before: Command
     tracks: Tracks
-    starts: tuple[Start, ...]
+    starts: tuple[FollowUpStart, ...]
 
 
-def frames_of_case(log: Log, record: CaseRecord) -> tuple[Group, Mapping[str, Frame]]:
+def scenes_of_group(log: Log, record: GroupRecord) -> tuple[GroupTokens, Mapping[str, BenchmarkScene]]:
     """The frames by token, stage one first, and how they belong together."""
     stem = f"{log.name}-{log.times_us[record.moment]}"
     first = (
-        logged_frame(log, record.moment, f"{stem}-now", record.now),
-        logged_frame(log, record.moment - BEFORE, f"{stem}-before", record.before),
+        logged_scene(log, record.moment, f"{stem}-now", record.now),
+        logged_scene(log, record.moment - BEFORE, f"{stem}-before", record.before),
     )
-    pairs = [follow_up_frames(log, record.moment, record.tracks, start) for start in record.starts]
+    pairs = [follow_up_scenes(log, record.moment, record.tracks, start) for start in record.starts]
     frames = {frame.token: frame for pair in (first, *pairs) for frame in pair}
     follow_ups = tuple((now.token, before.token) for now, before in pairs)
-    return Group(first[0].token, first[1].token, follow_ups), frames
+    return GroupTokens(first[0].token, first[1].token, follow_ups), frames
 
 
-def logged_frame(log: Log, step: int, token: str, command: Command) -> Frame:
+def logged_scene(log: Log, step: int, token: str, command: Command) -> BenchmarkScene:
     """The log at one of its steps, with 1.5 s of history and 4 s of future."""
     scene = scene_at(log, step)
     human = log.ego.world_from_ego[step + 1 : step + FUTURE + 1]
@@ -86,17 +86,19 @@ def logged_frame(log: Log, step: int, token: str, command: Command) -> Frame:
         command=command,
         parameters={},
     )
-    return Frame(token, viewpoint, follow_up=False)
+    return BenchmarkScene(token, viewpoint, follow_up=False)
 
 
-def follow_up_frames(log: Log, moment: int, tracks: Tracks, start: Start) -> tuple[Frame, Frame]:
+def follow_up_scenes(
+    log: Log, moment: int, tracks: Tracks, start: FollowUpStart
+) -> tuple[BenchmarkScene, BenchmarkScene]:
     """The frames at a follow-up's start and 0.5 s before it, in the follow-up's own log."""
     own = follow_up_log(log, moment, tracks, start)
     now = _follow_up_frame(own, log, moment, NOW, "now", start)
     return now, _follow_up_frame(own, log, moment, NOW - BEFORE, "before", start)
 
 
-def follow_up_log(log: Log, moment: int, tracks: Tracks, start: Start) -> Log:
+def follow_up_log(log: Log, moment: int, tracks: Tracks, start: FollowUpStart) -> Log:
     """A log of its own, from 2 s to 8 s after the case's moment, at exactly ten steps a second.
 
     Traffic and lights are those of the log's steps, taken for such. The ego is the follow-up's up to its start. Nobody
@@ -133,7 +135,7 @@ def _parts(ego: Ego) -> Sequence[np.ndarray]:
     return ego.world_from_ego, ego.velocity, ego.acceleration, ego.yaw_rate
 
 
-def _follow_up_frame(own: Log, log: Log, moment: int, step: int, chain: str, start: Start) -> Frame:
+def _follow_up_frame(own: Log, log: Log, moment: int, step: int, chain: str, start: FollowUpStart) -> BenchmarkScene:
     scene = scene_at(own, step)
     then = moment + FIRST + step
     human = log.ego.world_from_ego[then + 1 : then + FUTURE + 1]
@@ -150,4 +152,4 @@ def _follow_up_frame(own: Log, log: Log, moment: int, step: int, chain: str, sta
         command=start.now if chain == "now" else start.before,
         parameters=start.parameters,
     )
-    return Frame(f"{own.name}-{chain}", viewpoint, follow_up=True)
+    return BenchmarkScene(f"{own.name}-{chain}", viewpoint, follow_up=True)

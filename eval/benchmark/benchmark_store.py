@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.eval.benchmark.assemble import CaseRecord, frames_of_case
+from swerve.eval.benchmark.assemble import GroupRecord, scenes_of_group
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.renderers import own_renderers
-from swerve.eval.benchmark.scene_group import Case, Views
+from swerve.eval.benchmark.scene_group import SceneGroup, SceneViews
 from swerve.eval.benchmark.stored_views import DrawnViews, StoredViews
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
 from swerve.eval.traffic.policies import Policy
@@ -78,7 +78,7 @@ class Benchmark:
         """
         return _cached_log(self._log_path(name))
 
-    def case(self, name: str) -> Case:
+    def case(self, name: str) -> SceneGroup:
         """A case.
 
         Raises:
@@ -87,15 +87,17 @@ class Benchmark:
         owner = next((log for log, names in self.info["cases"].items() if name in names), None)
         if owner is None:
             raise SwerveError(f"{self.folder}: has no case {name!r}")
-        log, record = self.log(owner), load_case(case_path(self.folder, name))
+        log, record = self.log(owner), load_group(group_path(self.folder, name))
         if record.log != log.name or record.moment >= len(log.times_us):
-            raise SwerveError(f"{case_path(self.folder, name)}: is not a case of log {log.name}. Build it again")
-        group, frames = frames_of_case(log, record)
+            raise SwerveError(
+                f"{group_path(self.folder, name)}: is not a scene group of log {log.name}. Build it again"
+            )
+        group, frames = scenes_of_group(log, record)
         known = {kind: self._views(kind, name, log) for kind in (self.shown, *self.beside, *self.stored)}
-        beside: dict[str, Views] = {
+        beside: dict[str, SceneViews] = {
             kind: views for kind, views in known.items() if views is not None and kind != self.shown
         }
-        return Case(log.name, group, frames, known[self.shown], self.shown, beside)
+        return SceneGroup(log.name, group, frames, known[self.shown], self.shown, beside)
 
     def showing(self, kind: ViewKind, *beside: ViewKind) -> "Benchmark":
         """The same benchmark, of which planners see another kind of views, and whose cases have some more.
@@ -136,7 +138,7 @@ class Benchmark:
         """
         return _table(self.folder / REJECTIONS)
 
-    def _views(self, kind: ViewKind, case: str, log: Log) -> Views | None:
+    def _views(self, kind: ViewKind, case: str, log: Log) -> SceneViews | None:
         if kind in self.stored:
             return StoredViews(views_path(self.folder, case, kind), self._size)
         renderer = partial(_cached_renderer, self.renderers[kind], self._log_path(log.name))
@@ -202,7 +204,7 @@ def log_path(folder: Path, log: str) -> Path:
     return folder / "logs" / f"{log}-00000.npz"
 
 
-def case_path(folder: Path, case: str) -> Path:
+def group_path(folder: Path, case: str) -> Path:
     """File of a case, by its name."""
     return folder / "cases" / f"{case}.npz"
 
@@ -236,18 +238,18 @@ def load_log(path: Path) -> Log:
     return load_archive(path, Log, _LOG, VERSION)
 
 
-def save_case(path: Path, record: CaseRecord) -> None:
+def save_group(path: Path, record: GroupRecord) -> None:
     """Writes a case."""
     save_archive(path, record, _CASE, VERSION)
 
 
-def load_case(path: Path) -> CaseRecord:
+def load_group(path: Path) -> GroupRecord:
     """Reads a case.
 
     Raises:
         SwerveError: see `load_archive`.
     """
-    return load_archive(path, CaseRecord, _CASE, VERSION)
+    return load_archive(path, GroupRecord, _CASE, VERSION)
 
 
 # A log is asked for once per case, and cases of one log come one after the other.

@@ -7,13 +7,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
-from swerve.eval.scoring.aggregate import Group
+from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.viewpoints import Viewpoint
 
 
 @dataclass(frozen=True)
-class Frame:
+class BenchmarkScene:
     """A scene of a benchmark, as the ego sees it.
 
     Attributes:
@@ -30,13 +30,13 @@ class Frame:
 
 
 @runtime_checkable
-class Views(Protocol):
+class SceneViews(Protocol):
     """Where the images of a case come from: read from the benchmark, or drawn when asked for."""
 
-    def cameras(self, frame: Frame) -> tuple[Camera, ...]:
+    def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
         """The cameras of a frame, as drawn."""
 
-    def images(self, frame: Frame, cameras: Sequence[str]) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
+    def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Colours by name of the camera.
 
         Raises:
@@ -45,7 +45,7 @@ class Views(Protocol):
 
 
 @dataclass(frozen=True)
-class Case:
+class SceneGroup:
     """A stage-one frame, the frame 0.5 s before it, and the pairs of follow-up frames of both.
 
     Attributes:
@@ -58,18 +58,18 @@ class Case:
     """
 
     log: str
-    group: Group
-    frames: Mapping[str, Frame]
-    views: Views | None = None
+    group: GroupTokens
+    frames: Mapping[str, BenchmarkScene]
+    views: SceneViews | None = None
     kind: str = ""
-    beside: Mapping[str, Views] = field(default_factory=dict)
+    beside: Mapping[str, SceneViews] = field(default_factory=dict)
 
     @property
-    def kinds(self) -> Mapping[str, Views]:
+    def kinds(self) -> Mapping[str, SceneViews]:
         """All views, first those that planners see."""
         return {**({} if self.views is None else {self.kind: self.views}), **self.beside}
 
-    def showing(self, kind: str) -> "Case":
+    def showing(self, kind: str) -> "SceneGroup":
         """The same case, of which planners see views of another kind.
 
         Raises:

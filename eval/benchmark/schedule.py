@@ -20,7 +20,7 @@ NOW: Final = ENDPOINT - FIRST
 _STEP, _SLACK = 0.1, 0.008
 
 
-def moments_of(log: Log, every: float) -> tuple[list[int], list[int]]:
+def snapshot_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
     """The steps of a log at which cases are, every so many seconds, with 2 s before and 8 s after them.
 
     Returns:

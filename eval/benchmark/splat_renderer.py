@@ -13,7 +13,7 @@ from jaxtyping import Float, Int32, UInt8
 from swerve.data.dataset.capture import tracks_at
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import safe_name
-from swerve.eval.benchmark.view_renderers import Instant
+from swerve.eval.benchmark.view_renderers import Snapshot
 from swerve.rasterizer.splats import RigidNode, SplatFrame, SplatScene, SplatView, render_splats
 from swerve.scenes import Camera, Log, SwerveError, Tracks
 from swerve.scenes.primitives.primitives import NO_INSTANCE
@@ -88,11 +88,11 @@ class LogSplats:
     scene: SplatScene
     log: Log
 
-    def draw(self, instant: Instant, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """As in `LogRenderer`. Tracks without Gaussians are not seen, see `without_gaussians`."""
         return [view.rgb for view in self.views(instant, cameras, ("rgb",)) if view.rgb is not None]
 
-    def views(self, instant: Instant, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
+    def views(self, instant: Snapshot, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
         """The same with other outputs; instances are numbered as in rasters of the instant."""
         logged = tracks_at(self.log.tracks, self.log.times_us, instant.time_us)
         frame = frame_with(self.scene, instant.tracks, logged, instant.time_us)

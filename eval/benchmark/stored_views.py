@@ -13,15 +13,15 @@ from swerve.data.dataset.image_encoding import decode_image, encode_image
 from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import commit, safe_name
-from swerve.eval.benchmark.scene_group import Frame
-from swerve.eval.benchmark.view_renderers import LogRenderer, instant_of
+from swerve.eval.benchmark.scene_group import BenchmarkScene
+from swerve.eval.benchmark.view_renderers import LogRenderer, snapshot_of
 from swerve.scenes import Camera, SwerveError
 
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 Size = tuple[int, int] | None
 
 
-def drawn_cameras(frame: Frame, size: Size) -> tuple[Camera, ...]:
+def drawn_cameras(frame: BenchmarkScene, size: Size) -> tuple[Camera, ...]:
     """The rig of a frame, as it is drawn."""
     cameras = frame.viewpoint.cameras
     return tuple(camera.resized(*size) for camera in cameras) if size else cameras
@@ -39,14 +39,14 @@ class DrawnViews:
     prepare: Callable[[], LogRenderer]
     size: Size
 
-    def cameras(self, frame: Frame) -> tuple[Camera, ...]:
+    def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
         """As in `Views`."""
         return drawn_cameras(frame, self.size)
 
-    def images(self, frame: Frame, cameras: Sequence[str]) -> Images:
+    def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Images:
         """As in `Views`."""
         chosen = chosen_cameras(self.cameras(frame), frame, cameras)
-        images = self.prepare().draw(instant_of(frame.viewpoint), chosen)
+        images = self.prepare().draw(snapshot_of(frame.viewpoint), chosen)
         return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
 
 
@@ -62,11 +62,11 @@ class StoredViews:
     path: Path
     size: Size
 
-    def cameras(self, frame: Frame) -> tuple[Camera, ...]:
+    def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
         """As in `Views`."""
         return drawn_cameras(frame, self.size)
 
-    def images(self, frame: Frame, cameras: Sequence[str]) -> Images:
+    def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Images:
         """As in `Views`."""
         chosen = chosen_cameras(self.cameras(frame), frame, cameras)
         return {camera.name: decode_image(self._read(member(frame, camera.name))) for camera in chosen}
@@ -89,7 +89,7 @@ class StoredViews:
             raise SwerveError(f"{self.path}: cannot be read ({error}). Build the benchmark again") from error
 
 
-def chosen_cameras(known: Sequence[Camera], frame: Frame, names: Sequence[str]) -> list[Camera]:
+def chosen_cameras(known: Sequence[Camera], frame: BenchmarkScene, names: Sequence[str]) -> list[Camera]:
     """The cameras of the given names.
 
     Raises:
@@ -101,15 +101,15 @@ def chosen_cameras(known: Sequence[Camera], frame: Frame, names: Sequence[str]) 
     return [by_name[name] for name in names]
 
 
-def member(frame: Frame, camera: str) -> str:
+def member(frame: BenchmarkScene, camera: str) -> str:
     """Name of an image in a case's tar."""
     return f"{safe_name(frame.token)}.{safe_name(camera)}.png"
 
 
-Draw = Callable[[Frame, Sequence[Camera]], Sequence[UInt8[np.ndarray, "_ _ 3"]]]
+Draw = Callable[[BenchmarkScene, Sequence[Camera]], Sequence[UInt8[np.ndarray, "_ _ 3"]]]
 
 
-def write_views(path: Path, frames: Iterable[Frame], draw: Draw, size: Size, watch: Stopwatch) -> None:
+def write_views(path: Path, frames: Iterable[BenchmarkScene], draw: Draw, size: Size, watch: Stopwatch) -> None:
     """Draws every camera of every frame into a tar of PNG files; it appears whole or not at all.
 
     Args:

@@ -9,16 +9,16 @@ from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.augment_options import StyleName
 from swerve.data.dataset.sample import STYLES
-from swerve.data.sources.town.photos import PhotoStudio
+from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.rasterizer import Backdrop, Style
+from swerve.rasterizer import StaticLayer, Style
 from swerve.scenes import Camera, Log, SwerveError, Tracks, TrafficLights
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.viewpoints import Viewpoint
 
 
 @dataclass(frozen=True)
-class Instant:
+class Snapshot:
     """What there is at one instant, and from where it is seen.
 
     Attributes:
@@ -38,7 +38,7 @@ class Instant:
 class LogRenderer(Protocol):
     """Draws instants of one log, of its follow-ups and of drives in closed loop, which share its map and its tracks."""
 
-    def draw(self, instant: Instant, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """What each camera sees, in the camera's own size. The arrays are the caller's."""
 
 
@@ -75,12 +75,12 @@ class ViewRenderer(Protocol):
 Renderers = Mapping[ViewKind, ViewRenderer]
 
 
-def instant_of(viewpoint: Viewpoint) -> Instant:
+def snapshot_of(viewpoint: Viewpoint) -> Snapshot:
     """What there is at a viewpoint's now."""
     scene = viewpoint.scene
     now = slice(scene.history, scene.history + 1)
     time_us = int(scene.log.times_us[scene.now])
-    return Instant(viewpoint.world_from_ego, viewpoint.tracks.at(now), scene.lights.at(now), time_us)
+    return Snapshot(viewpoint.world_from_ego, viewpoint.tracks.at(now), scene.lights.at(now), time_us)
 
 
 @dataclass(frozen=True)
@@ -108,17 +108,17 @@ class RasterRenderer:
 
     def prepare(self, log: Log) -> "LogRasters":
         """As in `ViewRenderer`."""
-        return LogRasters(Backdrop(build_static(log.road_map)), STYLES[self.style]())
+        return LogRasters(StaticLayer(build_static(log.road_map)), STYLES[self.style]())
 
 
 @dataclass(frozen=True)
 class LogRasters:
     """See `LogRenderer`."""
 
-    backdrop: Backdrop
+    backdrop: StaticLayer
     style: Style
 
-    def draw(self, instant: Instant, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """As in `LogRenderer`."""
         moving = build_dynamic(instant.tracks, instant.lights, 0)
         views = self.backdrop.render(moving, cameras, instant.world_from_ego[None], self.style)[0]
@@ -165,16 +165,16 @@ class PhotoRenderer:
     def prepare(self, log: Log) -> "LogPhotos":
         """As in `ViewRenderer`; takes about a second."""
         self.check(log)
-        return LogPhotos(PhotoStudio(log, self.seed))
+        return LogPhotos(TownPhotoRenderer(log, self.seed))
 
 
 @dataclass(frozen=True)
 class LogPhotos:
     """See `LogRenderer`."""
 
-    studio: PhotoStudio
+    studio: TownPhotoRenderer
 
-    def draw(self, instant: Instant, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """As in `LogRenderer`."""
         drawn = self.studio.photograph(cameras, instant.world_from_ego, instant.tracks, instant.lights)
         return [photograph.rgb for photograph in drawn]

@@ -1,6 +1,6 @@
 """Closed loop: planners drive on from where they have got to, among others that may react."""
 
-from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, Course, build_course
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
 from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course
 from swerve.eval.closed_loop.rollout_views import RolloutViews
@@ -8,11 +8,11 @@ from swerve.eval.closed_loop.rollout_views import RolloutViews
 __all__ = [
     "ROLLOUT_METRICS",
     "ClosedLoopOptions",
-    "Course",
+    "ClosedLoopScene",
     "Planned",
     "Rollout",
     "RolloutViews",
-    "build_course",
+    "build_closed_loop_scene",
     "closed_loop_score",
     "drive",
     "drive_course",

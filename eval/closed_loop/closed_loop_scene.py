@@ -57,7 +57,7 @@ class ClosedLoopOptions:
 
 
 @dataclass(frozen=True)
-class Course:
+class ClosedLoopScene:
     """A scene, ready to be driven through by any planner.
 
     Attributes:
@@ -93,12 +93,12 @@ class Course:
         return poses
 
 
-def build_course(
+def build_closed_loop_scene(
     viewpoint: Viewpoint,
     options: ClosedLoopOptions,
     token: str | None = None,
     geometry: LogGeometry | None = None,
-) -> Course:
+) -> ClosedLoopScene:
     """A scene made ready for roll-outs.
 
     A roll-out lasts a whole number of half seconds: traffic is that of the scores, which look at the log twice a
@@ -121,7 +121,7 @@ def build_course(
     radius = MAP_RADIUS + _FASTEST * STEP * (steps - STEPS)
     context = build_context(scene, token, follow_up, steps, radius)
     road_map, expert = scene.log.road_map, _expert(viewpoint)
-    return Course(
+    return ClosedLoopScene(
         viewpoint=viewpoint,
         options=options,
         context=context,

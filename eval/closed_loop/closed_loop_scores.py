@@ -19,14 +19,14 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.closed_loop.rollout_kernels import first_light_run, limits_under
 from swerve.eval.context.planar_geometry_kernels import project
 from swerve.eval.scoring.reasons import Reason, reasons
 from swerve.eval.scoring.score import Scores
 from swerve.eval.scoring.score_kernels import ego_boxes
 from swerve.eval.scoring.simulate import State
-from swerve.eval.scoring.sub_scores import METRIC_NAMES, Judgement, Metric, judge, product_of
+from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric, SubScores, compute_sub_scores, product_of
 from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.traffic_world import Traffic, World
 from swerve.scenes.polyline import arc_lengths
@@ -47,7 +47,7 @@ _WEIGHTS: Final = {
 
 
 @dataclass(frozen=True)
-class Grade:
+class ClosedLoopScores:
     """What a roll-out is worth, and why.
 
     Attributes:
@@ -65,7 +65,7 @@ class Grade:
     expert_progress: float
 
 
-def grade(course: Course, states: Float[np.ndarray, "t 11"], traffic: Traffic) -> Grade:
+def score_rollout(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic) -> ClosedLoopScores:
     """Scores a whole roll-out.
 
     Args:
@@ -75,7 +75,7 @@ def grade(course: Course, states: Float[np.ndarray, "t 11"], traffic: Traffic) -
     """
     context = course.context
     world = World.of(traffic, context.lights, stopped=traffic.standing)
-    judged = _with_lights_run(judge(states[None], context.stage, world, context.history), states, world)
+    judged = _with_lights_run(compute_sub_scores(states[None], context.stage, world, context.history), states, world)
     experts = np.zeros_like(states)
     experts[:, :3] = course.expert_at(np.arange(len(states)))
     made, asked = (_progress(way, context.stage.centerline) for way in (states, experts))
@@ -86,7 +86,7 @@ def grade(course: Course, states: Float[np.ndarray, "t 11"], traffic: Traffic) -
     metrics[MAKING_PROGRESS] = float(share >= LEAST_PROGRESS)
     metrics[SPEED_LIMIT] = float(np.maximum(1.0 - over.mean() / OVERSPEED, 0.0))
     why = _reasons(judged, states, world) + _own_reasons(metrics, made, asked, over)
-    return Grade(metrics, closed_loop_score(metrics), why, made, asked)
+    return ClosedLoopScores(metrics, closed_loop_score(metrics), why, made, asked)
 
 
 def closed_loop_score(metrics: Mapping[str, float]) -> float:
@@ -103,7 +103,7 @@ def progress_share(made: float, expert: float) -> float:
     return min(max(made, PROGRESS_THRESHOLD) / max(expert, PROGRESS_THRESHOLD), 1.0)
 
 
-def _with_lights_run(judged: Judgement, states: Float[np.ndarray, "t 11"], world: World) -> Judgement:
+def _with_lights_run(judged: SubScores, states: Float[np.ndarray, "t 11"], world: World) -> SubScores:
     """The judgement with lights that are run in the place of red connectors that the ego is in."""
     outlines = world.lights.polygons
     light = first_light_run(ego_boxes(states[None])[0], outlines.edges, outlines.starts, world.lights.active)
@@ -119,7 +119,7 @@ def _progress(states: Float[np.ndarray, "t 11"], centerline: Float[np.ndarray, "
     return float(project(centerline, lengths, *last)[0] - project(centerline, lengths, *first)[0])
 
 
-def _overspeed(course: Course, states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t"]:
+def _overspeed(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t"]:
     """By how much each step is above the limit there; NaN where no lane around has one."""
     if np.isnan(course.limits).all():
         return np.full(len(states), np.nan)
@@ -129,7 +129,7 @@ def _overspeed(course: Course, states: Float[np.ndarray, "t 11"]) -> Float[np.nd
     return np.maximum(np.hypot(states[:, State.VELOCITY], states[:, State.LATERAL_VELOCITY]) - limits, 0.0)
 
 
-def _reasons(judged: Judgement, states: Float[np.ndarray, "t 11"], world: World) -> tuple[Reason, ...]:
+def _reasons(judged: SubScores, states: Float[np.ndarray, "t 11"], world: World) -> tuple[Reason, ...]:
     """The scorer's; progress, which the judgement leaves open, has none among them."""
     nothing = np.zeros(len(Metric), bool)
     return reasons(Scores(judged.metrics, judged.metrics, nothing, judged, judged, states[None], (world,)), 0)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.benchmark.evaluate.call_planner import ask
+from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.observations import declared_cameras
-from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, Course, build_course
-from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, grade
-from swerve.eval.closed_loop.rollout_observations import Past, observation_at, past_of, situation_at
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
+from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, score_rollout
+from swerve.eval.closed_loop.rollout_observations import DrivenHistory, observation_at, past_of, situation_at
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.simulate import simulate
@@ -50,7 +50,7 @@ class Rollout:
         traffic: the others at these steps.
         plans: what was planned.
         metrics: sub-scores by name, see `ROLLOUT_METRICS`; all 0 where the planner failed.
-        score: closed-loop score, see `grade`; 0 where the planner failed.
+        score: closed-loop score, see `score_rollout`; 0 where the planner failed.
         reasons: why it is not 1.
         progress: metres along the route.
         expert_progress: the same of the logged driver; both 0 where the planner failed.
@@ -96,10 +96,10 @@ def drive(
     Raises:
         SwerveError: the scene cannot be scored or driven for 4 s, or the planner wants images that nobody draws.
     """
-    return drive_course(build_course(viewpoint, options), planner, views)
+    return drive_course(build_closed_loop_scene(viewpoint, options), planner, views)
 
 
-def drive_course(course: Course, planner: Planner, views: RolloutViews | None = None) -> Rollout:
+def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews | None = None) -> Rollout:
     """The same on a course that is there already.
 
     At each replanning the planner's trajectory, from the ego's pose on, becomes the reference of the tracker, which
@@ -115,14 +115,14 @@ def drive_course(course: Course, planner: Planner, views: RolloutViews | None = 
     states, plans = np.zeros((course.steps, 11)), list[Planned]()
     states[0] = course.context.ego
     for step in range(0, course.steps - 1, course.options.stride):
-        answer = ask(planner, [driver.observation(others.until(step, states), states, step)])[0]
+        answer = call_planner(planner, [driver.observation(others.until(step, states), states, step)])[0]
         if answer.plan is None:
             return _failed(course, states[: step + 1], others.until(step, states), plans, answer.error)
         plans.append(Planned(round(step * STEP, 1), answer.plan, answer.seconds))
         count = min(course.options.stride, course.steps - 1 - step)
         states[step + 1 : step + count + 1] = _followed(course, states[step], answer.plan, step)[1 : count + 1]
     traffic = others.until(course.steps - 1, states)
-    graded = grade(course, states, traffic)
+    graded = score_rollout(course, states, traffic)
     return Rollout(course.context.token, course.context.log, states, traffic, tuple(plans), **vars(graded), error="")
 
 
@@ -130,10 +130,10 @@ def drive_course(course: Course, planner: Planner, views: RolloutViews | None = 
 class _Driver:
     """A planner on a course, and what it wants to be told."""
 
-    course: Course
+    course: ClosedLoopScene
     planner: Planner
     views: RolloutViews | None
-    past: Past
+    past: DrivenHistory
 
     def observation(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Observation:
         """What it is told at a step."""
@@ -147,14 +147,16 @@ class _Driver:
         return replace(told, cameras=cameras, images=self.views.images(self.course, cameras, traffic, states, step))
 
 
-def _followed(course: Course, state: Float[np.ndarray, "11"], plan: Trajectory, step: int) -> Float[np.ndarray, "t 11"]:
+def _followed(
+    course: ClosedLoopScene, state: Float[np.ndarray, "11"], plan: Trajectory, step: int
+) -> Float[np.ndarray, "t 11"]:
     """The states of the car over 4 s when told at a step to follow a plan."""
     now_us = course.context.start_us + step * HISTORY_STEP_US
     return simulate(state, references_of(plan.poses[None], state[:3], now_us, plan.interval))[0]
 
 
 def _failed(
-    course: Course, states: Float[np.ndarray, "k 11"], traffic: Traffic, plans: list[Planned], error: str
+    course: ClosedLoopScene, states: Float[np.ndarray, "k 11"], traffic: Traffic, plans: list[Planned], error: str
 ) -> Rollout:
     return Rollout(
         token=course.context.token,

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from swerve.data.dataset.targets import history_of
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, opaque
-from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.context.scene_context import place_on_route
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.simulate import State
@@ -26,7 +26,7 @@ _LOOK_AHEAD: Final = 20.0
 
 
 @dataclass(frozen=True)
-class Past:
+class DrivenHistory:
     """The ego's states every 0.1 s over the 1.5 s up to the start; fields as in `History`, poses in the world."""
 
     poses: Float[np.ndarray, "h 3"]
@@ -35,7 +35,7 @@ class Past:
     yaw_rate: Float[np.ndarray, "h"]
 
 
-def past_of(course: Course) -> Past:
+def past_of(course: ClosedLoopScene) -> DrivenHistory:
     """What the ego drove before the roll-out.
 
     Raises:
@@ -45,11 +45,15 @@ def past_of(course: Course) -> Past:
     if not valid.all():
         raise SwerveError(f"scene {course.context.token}: has less than {HISTORY_SECONDS} s of history")
     poses = to_world(history.poses, course.context.ego[:3])
-    return Past(poses, history.velocity, history.acceleration, history.yaw_rate)
+    return DrivenHistory(poses, history.velocity, history.acceleration, history.yaw_rate)
 
 
 def observation_at(
-    course: Course, past: Past, states: Float[np.ndarray, "t 11"], step: int, situation: Situation | None
+    course: ClosedLoopScene,
+    past: DrivenHistory,
+    states: Float[np.ndarray, "t 11"],
+    step: int,
+    situation: Situation | None,
 ) -> Observation:
     """What a planner that wants no images is told at a step.
 
@@ -71,7 +75,7 @@ def observation_at(
     )
 
 
-def history_at(past: Past, states: Float[np.ndarray, "k 11"]) -> History:
+def history_at(past: DrivenHistory, states: Float[np.ndarray, "k 11"]) -> History:
     """The last 1.5 s up to the last of the states, of which the first is the start.
 
     The bicycle knows no sliding: what is driven has no velocity to the left, and the acceleration to the left that its
@@ -96,7 +100,7 @@ def history_at(past: Past, states: Float[np.ndarray, "k 11"]) -> History:
     return history
 
 
-def command_at(course: Course, states: Float[np.ndarray, "k 11"]) -> Command:
+def command_at(course: ClosedLoopScene, states: Float[np.ndarray, "k 11"]) -> Command:
     """Where the route leads: the viewpoint's command at the start, then that of the way ahead of the foot point."""
     if len(states) == 1:
         return course.viewpoint.command
@@ -113,7 +117,7 @@ def command_at(course: Course, states: Float[np.ndarray, "k 11"]) -> Command:
     return command_of(points_at(way, reach), heading, road_map, route)
 
 
-def situation_at(course: Course, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Situation:
+def situation_at(course: ClosedLoopScene, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Situation:
     """How things stand at a step; at the start it is the scene's own, so that it is what open loop tells.
 
     The ego's state is what NAVSIM would know of it: velocity and acceleration as float32, neither steering nor yaw
@@ -147,5 +151,5 @@ def _told_state(state: Float[np.ndarray, "11"]) -> Float[np.ndarray, "11"]:
     return told
 
 
-def _human(course: Course, ego: Float[np.ndarray, "3"], step: int) -> Float[np.ndarray, "8 3"]:
+def _human(course: ClosedLoopScene, ego: Float[np.ndarray, "3"], step: int) -> Float[np.ndarray, "8 3"]:
     return to_ego(course.expert_at(step + STEPS_PER_FRAME * np.arange(1, FRAMES)), ego)

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.closed_loop.rollout import Rollout
 from swerve.eval.closed_loop.rollout_views import lights_at, tracks_at_step, world_from_ego
 from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
@@ -22,7 +22,7 @@ _MARGIN, _LEAST = 15.0, 30.0
 
 
 def rollout_picture(
-    course: Course, rollout: Rollout, static: Primitives, size: int = 900
+    course: ClosedLoopScene, rollout: Rollout, static: Primitives, size: int = 900
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The drive (orange, a dot each second) beside the logged driver's (white), and all boxes at its worst moment.
 
@@ -67,7 +67,7 @@ def _framed(points: Float[np.ndarray, "n 2"], heading: float, size: int) -> Bird
     return BirdsEye((low + high) / 2 @ axes, heading, reach, size)
 
 
-def _cars(eye: BirdsEye, course: Course, rollout: Rollout, step: int) -> None:
+def _cars(eye: BirdsEye, course: ClosedLoopScene, rollout: Rollout, step: int) -> None:
     """The scored car, whichever drove."""
     car = Vehicle.pacifica()
     shown: list[tuple[int, Color, bool]] = [(at, _DRIVEN, False) for at in range(0, len(rollout.states), _SECOND)]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from swerve.eval.benchmark.view_renderers import Instant, LogRenderer
-from swerve.eval.closed_loop.closed_loop_scene import Course
+from swerve.eval.benchmark.view_renderers import LogRenderer, Snapshot
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.scoring.thresholds import STEPS_PER_FRAME
 from swerve.eval.traffic.traffic_world import Traffic
 from swerve.scenes import Camera, Tracks, TrafficLights
@@ -26,14 +26,14 @@ class RolloutViews:
     renderer: LogRenderer
     size: tuple[int, int] | None = None
 
-    def cameras(self, course: Course) -> tuple[Camera, ...]:
+    def cameras(self, course: ClosedLoopScene) -> tuple[Camera, ...]:
         """The cameras of a course, as drawn."""
         cameras = course.viewpoint.cameras
         return tuple(camera.resized(*self.size) for camera in cameras) if self.size else cameras
 
     def images(
         self,
-        course: Course,
+        course: ClosedLoopScene,
         cameras: Sequence[Camera],
         traffic: Traffic,
         states: Float[np.ndarray, "t 11"],
@@ -41,14 +41,14 @@ class RolloutViews:
     ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Colours by name of the camera, at a step of a roll-out."""
         pose, tracks = world_from_ego(course, states, step), tracks_at_step(course, traffic, step)
-        instant = Instant(pose, tracks, lights_at(course, step), time_at(course, step))
+        instant = Snapshot(pose, tracks, lights_at(course, step), time_at(course, step))
         images = self.renderer.draw(instant, cameras)
         for image in images:
             image.setflags(write=False)
         return {camera.name: image for camera, image in zip(cameras, images, strict=True)}
 
 
-def world_from_ego(course: Course, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:
+def world_from_ego(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:
     """The ego's pose at a step: the viewpoint's at the start, then standing on the map's ground."""
     road_map, viewpoint = course.viewpoint.scene.log.road_map, course.viewpoint
     if step == 0 or road_map is None:
@@ -56,7 +56,7 @@ def world_from_ego(course: Course, states: Float[np.ndarray, "t 11"], step: int)
     return stand_on(road_map.ground, states[step, None, :2], states[step, 2:3], viewpoint.vehicle)[0]
 
 
-def tracks_at_step(course: Course, traffic: Traffic, step: int) -> Tracks:
+def tracks_at_step(course: ClosedLoopScene, traffic: Traffic, step: int) -> Tracks:
     """The others as they are simulated at a step, a single step of tracks.
 
     Sizes are the log's, and so are heights above the ground, both at the half second that is nearest to the step among
@@ -83,13 +83,13 @@ def tracks_at_step(course: Course, traffic: Traffic, step: int) -> Tracks:
     )
 
 
-def lights_at(course: Course, step: int) -> TrafficLights:
+def lights_at(course: ClosedLoopScene, step: int) -> TrafficLights:
     """What signals show at a step: as in the scores, a half second's state holds until the next."""
     frame = course.frames[step // STEPS_PER_FRAME]
     return course.viewpoint.scene.log.lights.at(slice(int(frame), int(frame) + 1))
 
 
-def time_at(course: Course, step: int) -> int:
+def time_at(course: ClosedLoopScene, step: int) -> int:
     """Of the log at a step, microseconds; between the half seconds that are asked of the log it runs evenly."""
     times = course.viewpoint.scene.log.times_us[course.frames]
     return round(float(np.interp(step / STEPS_PER_FRAME, np.arange(len(times)), times)))

@@ -11,16 +11,16 @@ import numpy as np
 from rich.console import Console
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.manifest import Record, read_record
+from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.dataset.set_config import read_options
 from swerve.data.dataset.set_layout import read_records, record_path
 from swerve.data.dataset.shards import Sample, ShardWriter, file_digest
 from swerve.data.jobs import (
     Failure,
     FinishedParts,
-    Layout,
+    FolderLayout,
     Made,
-    Report,
+    ProgressCallback,
     job_config,
     log_names,
     open_job,
@@ -40,7 +40,9 @@ from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prep
 
 NOUN: Final = "contexts"
 _PACKAGES: Final = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
-_LAYOUT: Final = Layout(CONTEXTS, ("failures.json", "timing.json"), dict.fromkeys(("train", "val", "test"), ".tar"))
+_LAYOUT: Final = FolderLayout(
+    CONTEXTS, ("failures.json", "timing.json"), dict.fromkeys(("train", "val", "test"), ".tar")
+)
 # Poses of a viewpoint made again may differ by rounding.
 _SLACK: Final = 1e-6
 _CHANGED: Final = "the source has changed since the set was made, or Swerve has. Make the set again"
@@ -160,7 +162,7 @@ class OpenedSamples:
     reader: ShardReader
     watch: Stopwatch
 
-    def make(self, chunk: int, report: Report) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Makes the contexts of one part; their shard says that they are finished.
 
         Raises:
@@ -183,7 +185,7 @@ class OpenedSamples:
         commit(path)
         return Made(len(record.rows))
 
-    def _viewpoints(self, record: Record) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
+    def _viewpoints(self, record: ShardRecord) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
         """The samples of a part, and their viewpoints made again."""
         options = self.work.options
         kinds = [ViewpointKind(view) for view in options.views]
@@ -199,7 +201,7 @@ class OpenedSamples:
                 raise SwerveError(f"sample {row['key']} does not come out of the log any more: {_CHANGED}")
             yield row, viewpoint
 
-    def _check(self, record: Record, number: int, viewpoint: Viewpoint) -> None:
+    def _check(self, record: ShardRecord, number: int, viewpoint: Viewpoint) -> None:
         """The viewpoint stands where the sample says."""
         stored = self.reader.sample(record.shard, number, record.rows[number]["key"])
         pose = np.array(json.loads(stored.read("json"))["world_from_ego"])
@@ -215,7 +217,7 @@ def _members(viewpoint: Viewpoint) -> dict[str, bytes]:
         return {REASON: str(error).encode()}
 
 
-def _finished(folder: Path, records: Sequence[Record]) -> FinishedParts:
+def _finished(folder: Path, records: Sequence[ShardRecord]) -> FinishedParts:
     """Parts whose shard is there, or that have no sample."""
     finished = dict[str, tuple[set[int], int]]()
     for record in records:
@@ -225,7 +227,7 @@ def _finished(folder: Path, records: Sequence[Record]) -> FinishedParts:
     return finished
 
 
-def _counts(folder: Path, records: Sequence[Record], failures: Sequence[Failure]) -> dict[str, Any]:
+def _counts(folder: Path, records: Sequence[ShardRecord], failures: Sequence[Failure]) -> dict[str, Any]:
     """How many samples can be scored and how many cannot, by kind; nothing of what failed."""
     reader, scored, unscored, size = ShardReader(folder), Counter[str](), Counter[str](), 0
     for record in records:

@@ -19,7 +19,7 @@ from swerve.eval.context.planar_geometry_kernels import box_edges
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.score_kernels import ego_boxes
 from swerve.eval.scoring.simulate import simulate
-from swerve.eval.scoring.sub_scores import Metric, compared_progress, judge, pdm_score
+from swerve.eval.scoring.sub_scores import Metric, compared_progress, compute_sub_scores, pdm_score
 from swerve.eval.scoring.thresholds import (
     DEFAULT_SPEED_LIMIT,
     FORECAST_LIMITS,
@@ -183,7 +183,7 @@ def idm_trajectory(
 
 def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, world: World) -> int:
     """Index of the proposal of highest score (the first of equals)."""
-    judged = judge(simulate(situation.ego, proposals), situation.stage, world, None)
+    judged = compute_sub_scores(simulate(situation.ego, proposals), situation.stage, world, None)
     metrics = judged.metrics.copy()
     best = (judged.progress * judged.product).max()
     metrics[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)

@@ -10,7 +10,7 @@ from swerve.eval.context.pdm_closed import reference_trajectory
 from swerve.eval.context.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.comfort import history_states
-from swerve.eval.scoring.sub_scores import Stage
+from swerve.eval.scoring.sub_scores import ScoringMap
 from swerve.eval.scoring.thresholds import (
     AXLE_TO_CENTER,
     FRAMES,
@@ -22,7 +22,7 @@ from swerve.eval.scoring.thresholds import (
     STEPS,
     STEPS_PER_FRAME,
 )
-from swerve.eval.traffic.agent_paths import Rails, lane_graph_rails, rails_of
+from swerve.eval.traffic.agent_paths import AgentPaths, lane_graph_rails, rails_of
 from swerve.eval.traffic.traffic_world import RedLights, Traffic, frames_of, logged_traffic, red_lights
 from swerve.scenes import Log, RoadMap, Scene, SwerveError
 from swerve.scenes.compilation import announce_compilation
@@ -61,13 +61,13 @@ class Context:
     ego: Float[np.ndarray, "11"]
     history: Float[np.ndarray, "h 11"]
     human: Float[np.ndarray, "8 3"] | None
-    stage: Stage
+    stage: ScoringMap
     route_lanes: tuple[str, ...]
     traffic: Traffic
     long_traffic: Traffic
     lights: RedLights
-    rails: Rails
-    graph_rails: Rails
+    rails: AgentPaths
+    graph_rails: AgentPaths
     reference: Float[np.ndarray, "51 3"]
     traffic_now: Traffic
     lights_now: RedLights
@@ -141,7 +141,7 @@ def build_context(
 
 
 @dataclass(frozen=True)
-class Place:
+class RoutePosition:
     """Where a pose is on the route.
 
     Attributes:
@@ -150,12 +150,12 @@ class Place:
         speed_limit: of the lane that the ego is taken to be on, m/s; None where unknown.
     """
 
-    stage: Stage
+    stage: ScoringMap
     route_lanes: tuple[str, ...]
     speed_limit: float | None
 
 
-def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -> Place:
+def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -> RoutePosition:
     """The route as it is driven on from a pose.
 
     Args:
@@ -175,8 +175,8 @@ def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -
         raise SwerveError(f"log {log.name}: no lane group of the route is in the map")
     start = starting_lane(road_map, lanes, surfaces.ids, where)
     on_route = np.isin(surfaces.ids, lanes) & np.isin(surfaces.layers, (Layer.LANE, Layer.LANE_CONNECTOR))
-    stage = Stage(surfaces, on_route, centerline_from(road_map, start, route, lanes))
-    return Place(stage, lanes, start.speed_limit)
+    stage = ScoringMap(surfaces, on_route, centerline_from(road_map, start, route, lanes))
+    return RoutePosition(stage, lanes, start.speed_limit)
 
 
 def _longer(scene: Scene) -> Int[np.ndarray, "f"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.scoring.sub_scores import Stage
+from swerve.eval.scoring.sub_scores import ScoringMap
 from swerve.eval.traffic.traffic_world import RedLights, Traffic
 
 
@@ -23,7 +23,7 @@ class Situation:
     """
 
     ego: Float[np.ndarray, "11"]
-    stage: Stage
+    stage: ScoringMap
     traffic: Traffic
     lights: RedLights
     speed_limit: float | None

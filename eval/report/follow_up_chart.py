@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.report.ranking import FrameRow
+from swerve.eval.report.ranking import SceneRow
 from swerve.eval.report.replay import Replay
 from swerve.eval.report.scene_pictures import HUMAN, PLAN, follow_up_dot, weight_color
 from swerve.eval.scoring.trajectories import to_world
@@ -18,7 +18,7 @@ _RADIUS = 12.0
 _ROOMY = 9.0
 
 
-def follow_up_chart(first: Replay, rows: Sequence[FrameRow], shown: str) -> str:
+def follow_up_chart(first: Replay, rows: Sequence[SceneRow], shown: str) -> str:
     """Starts of follow-up frames around where the human was after 4 s.
 
     Across is stretched: it is metres where along is tens of metres. Each start is coloured by its weight and carries
@@ -78,7 +78,7 @@ def _room(pixels: Float[np.ndarray, "n 2"]) -> float:
     return float(np.median(apart.min(axis=1)))
 
 
-def _start(place: Float[np.ndarray, "2"], row: FrameRow, rows: Sequence[FrameRow], radius: float, shown: str) -> str:
+def _start(place: Float[np.ndarray, "2"], row: SceneRow, rows: Sequence[SceneRow], radius: float, shown: str) -> str:
     x, y = place.tolist()
     ring = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius + 3:.1f}" fill="none" stroke="#ff5d6c" stroke-width="2"/>'
     share = row.weight / max(other.weight for other in rows)

@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.results import Results
-from swerve.eval.benchmark.evaluate.view_differences import SCORE, bootstrap, case_scores
-from swerve.eval.scoring.aggregate import COLUMNS, Group, Table, Weighting, weigh
+from swerve.eval.benchmark.evaluate.view_differences import SCORE, bootstrap, group_scores
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, weigh
 from swerve.eval.scoring.reasons import Reason
 
 
 @dataclass(frozen=True)
-class Standing:
+class PlannerRanking:
     """What a planner is worth on a benchmark.
 
     Attributes:
@@ -27,7 +27,7 @@ class Standing:
     """
 
     label: str
-    table: Table
+    table: TwoStageScores
     cases: Float[np.ndarray, "g"]
     interval: tuple[float, float]
     failures: int
@@ -49,7 +49,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class FrameRow:
+class SceneRow:
     """What one planner did in one frame.
 
     Attributes:
@@ -89,36 +89,36 @@ class FrameRow:
         return not len(self.plan)
 
 
-def standings(results: Results, weighting: Weighting) -> list[Standing]:
+def rankings(results: Results, weighting: Weighting) -> list[PlannerRanking]:
     """All planners, the best first."""
     found = [_standing(results, label, weighting) for label in results.planners]
     return sorted(found, key=lambda standing: -standing.score)
 
 
-def case_rows(results: Results, planner: str, group: Group) -> tuple[FrameRow, ...]:
+def group_rows(results: Results, planner: str, group: GroupTokens) -> tuple[SceneRow, ...]:
     """What a planner did in a case, in the order of the group's tokens."""
     table = results.of(planner).filter(pc.field("case") == group.now)
     rows = {row["token"]: _frame_row(row) for row in table.to_pylist()}
     return tuple(rows[token] for token in group.tokens)
 
 
-def chain_scores(rows: tuple[FrameRow, ...]) -> Float[np.ndarray, "2 2"]:
+def chain_scores(rows: tuple[SceneRow, ...]) -> Float[np.ndarray, "2 2"]:
     """By chain (now, before): score of the first stage, and weighted score of the second."""
     scores, weights = (np.array(column) for column in zip(*((row.score, row.weight) for row in rows), strict=True))
     weights, followed = weights[2:].reshape(-1, 2), scores[2:].reshape(-1, 2)
     return np.stack([scores[:2], (weights * followed).sum(axis=0) / weights.sum(axis=0)], axis=1)
 
 
-def _standing(results: Results, label: str, weighting: Weighting) -> Standing:
+def _standing(results: Results, label: str, weighting: Weighting) -> PlannerRanking:
     table = weigh(results.scores(label), results.groups, weighting)
-    cases = case_scores(table, results.groups)
+    cases = group_scores(table, results.groups)
     failed = results.of(label)["failed"].to_numpy(zero_copy_only=False)
-    return Standing(label, table, cases, bootstrap(cases), int(failed.sum()), len(failed))
+    return PlannerRanking(label, table, cases, bootstrap(cases), int(failed.sum()), len(failed))
 
 
-def _frame_row(row: dict[str, Any]) -> FrameRow:
+def _frame_row(row: dict[str, Any]) -> SceneRow:
     values = [row[name] for name in COLUMNS]
-    return FrameRow(
+    return SceneRow(
         token=row["token"],
         follow_up=row["stage"] == 2,
         chain=int(row["chain"] == "before"),

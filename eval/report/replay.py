@@ -7,9 +7,9 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.context.scene_context import Context
-from swerve.eval.report.ranking import FrameRow
+from swerve.eval.report.ranking import SceneRow
 from swerve.eval.scoring.reasons import Reason, reasons
 from swerve.eval.scoring.score import Scores, score
 from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
@@ -58,8 +58,8 @@ class Replay:
         events: why sub-scores are below 1.
     """
 
-    frame: Frame
-    row: FrameRow
+    frame: BenchmarkScene
+    row: SceneRow
     context: Context
     plan: Float[np.ndarray, "k 3"]
     path: Float[np.ndarray, "t 3"]
@@ -72,7 +72,7 @@ class Replay:
         return dict(enumerate((event for event in self.events if event.place is not None), 1))
 
 
-def replay(frame: Frame, row: FrameRow, context: Context, policy: Policy) -> Replay:
+def replay(frame: BenchmarkScene, row: SceneRow, context: Context, policy: Policy) -> Replay:
     """Scores the recorded plan once more.
 
     Args:

@@ -11,9 +11,9 @@ import pyarrow as pa
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
-from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.report.ranking import FrameRow, Standing, case_rows, standings
+from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
 from swerve.eval.report.report_tables import distribution, footnotes, head, leaderboard, sub_scores, view_differences
@@ -25,7 +25,7 @@ Stories = Mapping[tuple[str, str], str]
 
 
 @runtime_checkable
-class Cases(Protocol):
+class SceneGroups(Protocol):
     """Where cases come from: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
 
     def scenes(self) -> pa.Table:
@@ -34,7 +34,7 @@ class Cases(Protocol):
     def rejections(self) -> pa.Table:
         """A row per start point that was tried and not used; `reason` is looked at."""
 
-    def case(self, name: str) -> Case:
+    def case(self, name: str) -> SceneGroup:
         """The case of this name."""
 
 
@@ -53,7 +53,7 @@ class ReportOptions:
     cameras: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
 
 
-def write_report(path: Path, benchmark: Cases, results: Results, options: ReportOptions) -> int:
+def write_report(path: Path, benchmark: SceneGroups, results: Results, options: ReportOptions) -> int:
     """Writes the page, whole or not at all.
 
     Args:
@@ -74,9 +74,9 @@ def write_report(path: Path, benchmark: Cases, results: Results, options: Report
     return len(page)
 
 
-def report_page(benchmark: Cases, results: Results, options: ReportOptions) -> str:
+def report_page(benchmark: SceneGroups, results: Results, options: ReportOptions) -> str:
     """The whole page, see `write_report`."""
-    ranked = standings(results, results.substrate["weighting"])
+    ranked = rankings(results, results.substrate["weighting"])
     stories = _stories(benchmark, results, ranked, options)
     anchors = {one.label: f"planner-{rank}" for rank, one in enumerate(ranked, 1)}
     panes = [_pane(one, anchors[one.label], results, stories, options) for one in ranked]
@@ -89,7 +89,7 @@ def report_page(benchmark: Cases, results: Results, options: ReportOptions) -> s
     return webpage(options.title, body, STYLE, SCRIPT)
 
 
-def _between_views(ranked: Sequence[Standing], results: Results) -> str:
+def _between_views(ranked: Sequence[PlannerRanking], results: Results) -> str:
     """The differences between kinds of views, if planners saw several."""
     views = results.substrate.get("views", {})
     seen = {label: Seen(**views[label]) for label in results.planners if label in views}
@@ -97,7 +97,7 @@ def _between_views(ranked: Sequence[Standing], results: Results) -> str:
     return view_differences(differences(tables, results.groups, seen))
 
 
-def _pane(standing: Standing, anchor: str, results: Results, stories: Stories, options: ReportOptions) -> str:
+def _pane(standing: PlannerRanking, anchor: str, results: Results, stories: Stories, options: ReportOptions) -> str:
     """One planner's part of the page."""
     names = [results.groups[row].now for row in standing.worst(options.worst)]
     shown = "".join(stories[standing.label, name] for name in names)
@@ -109,7 +109,9 @@ def _pane(standing: Standing, anchor: str, results: Results, stories: Stories, o
     )
 
 
-def _stories(benchmark: Cases, results: Results, ranked: Sequence[Standing], options: ReportOptions) -> Stories:
+def _stories(
+    benchmark: SceneGroups, results: Results, ranked: Sequence[PlannerRanking], options: ReportOptions
+) -> Stories:
     """Each planner's worst cases, by label and case. A case that several show is read once."""
     stories, scenes = {}, benchmark.scenes()
     names = dict(zip(scenes["token"].to_pylist(), scenes["case"].to_pylist(), strict=True))
@@ -122,19 +124,21 @@ def _stories(benchmark: Cases, results: Results, ranked: Sequence[Standing], opt
     return stories
 
 
-def _told(case: Case, results: Results, places: Mapping[str, int], options: ReportOptions) -> Iterator[tuple[str, str]]:
+def _told(
+    case: SceneGroup, results: Results, places: Mapping[str, int], options: ReportOptions
+) -> Iterator[tuple[str, str]]:
     """Stories of a case by label, given its place among each planner's worst."""
     static = build_static(case.frames[case.group.now].viewpoint.scene.log.road_map)
     contexts: dict[str, Context] = {}
     for label, place in places.items():
         seen = results.substrate.get("views", {}).get(label, {}).get("kind")
         own = case.showing(seen) if seen in case.kinds else case
-        rows = case_rows(results, label, case.group)
+        rows = group_rows(results, label, case.group)
         first, follow = (_replay(case, row, contexts, results) for row in shown_frames(rows))
         yield label, case_story(place, own, rows, (first, follow), static, options.cameras.get(label))
 
 
-def _replay(case: Case, row: FrameRow, contexts: dict[str, Context], results: Results) -> Replay:
+def _replay(case: SceneGroup, row: SceneRow, contexts: dict[str, Context], results: Results) -> Replay:
     frame = case.frames[row.token]
     if row.token not in contexts:
         contexts[row.token] = build_context(frame.viewpoint.scene, row.token, frame.follow_up)

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from swerve.eval.benchmark.evaluate.results import Results
-from swerve.eval.benchmark.evaluate.view_differences import Difference
-from swerve.eval.report.ranking import SCORE, Standing
+from swerve.eval.benchmark.evaluate.view_differences import ViewDifference
+from swerve.eval.report.ranking import SCORE, PlannerRanking
 from swerve.eval.report.sentences import FACTORS, LONG, SHORT
 from swerve.viz.svg import histogram
 
@@ -38,7 +38,7 @@ def head(title: str, results: Results) -> str:
     )
 
 
-def leaderboard(standings: Sequence[Standing], anchors: Mapping[str, str]) -> str:
+def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str]) -> str:
     """All planners side by side, the best first.
 
     Args:
@@ -53,7 +53,7 @@ def leaderboard(standings: Sequence[Standing], anchors: Mapping[str, str]) -> st
     )
 
 
-def sub_scores(standing: Standing) -> str:
+def sub_scores(standing: PlannerRanking) -> str:
     """Every sub-score of one planner by its long name, both stages."""
     rows = []
     for column, name in enumerate(LONG):
@@ -70,7 +70,7 @@ def sub_scores(standing: Standing) -> str:
     )
 
 
-def distribution(standing: Standing) -> str:
+def distribution(standing: PlannerRanking) -> str:
     """How the cases' scores are distributed, and in numbers."""
     low, middle, high = np.quantile(standing.cases, [0.25, 0.5, 0.75])
     lost = int((standing.cases == 0.0).sum())
@@ -81,7 +81,7 @@ def distribution(standing: Standing) -> str:
     )
 
 
-def view_differences(found: Sequence[Difference]) -> str:
+def view_differences(found: Sequence[ViewDifference]) -> str:
     """What planners gain when they see other views; nothing where none saw two kinds."""
     if not found:
         return ""
@@ -95,7 +95,7 @@ def view_differences(found: Sequence[Difference]) -> str:
     )
 
 
-def _difference_rows(one: Difference) -> str:
+def _difference_rows(one: ViewDifference) -> str:
     low, high = (f"{100 * value:+.2f}" for value in one.interval)
     kinds = f"{html.escape(one.after)} − {html.escape(one.before)}"
     first = (
@@ -165,7 +165,7 @@ def _said(value: object) -> str:
     return str(value)
 
 
-def _row(rank: int, standing: Standing, anchor: str) -> str:
+def _row(rank: int, standing: PlannerRanking, anchor: str) -> str:
     table = standing.table
     low, high = standing.interval
     subs = "".join(_sub(standing, column) for column in range(len(SHORT)))
@@ -185,7 +185,7 @@ def _row(rank: int, standing: Standing, anchor: str) -> str:
     )
 
 
-def _sub(standing: Standing, column: int) -> str:
+def _sub(standing: PlannerRanking, column: int) -> str:
     values = standing.table.stage_one[column], standing.table.stage_two[column]
     title = f"{LONG[column]}: stage one {values[0]:.3f}, stage two {values[1]:.3f}"
     bars = "".join(_bar(value, stage) for stage, value in _staged(values))

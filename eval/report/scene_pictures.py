@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float, Int
 
-from swerve.eval.report.ranking import FrameRow
+from swerve.eval.report.ranking import SceneRow
 from swerve.eval.report.replay import Event, Replay, ego_footprints, footprint_of
 from swerve.eval.scoring.thresholds import STEP, STEPS
 from swerve.rasterizer.style import Style
@@ -50,7 +50,7 @@ _PANEL = (21, 25, 32)
 
 
 @dataclass(frozen=True)
-class View:
+class MapView:
     """A square of the world on a square of `SIDE` units.
 
     Attributes:
@@ -69,7 +69,7 @@ class View:
         return SIDE / (2 * self.eye.reach)
 
 
-def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[FrameRow] = ()) -> str:
+def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow] = ()) -> str:
     """A frame as the scorer saw it, as SVG.
 
     Up is where the ego looks now. The others are filled boxes now and outlines after 2 and 4 s; numbers stand where
@@ -96,7 +96,7 @@ def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[FrameRow
     return element((SIDE, SIDE), "".join(parts), f"{replay.row.token} from above")
 
 
-def view_of(replay: Replay) -> View:
+def view_of(replay: Replay) -> MapView:
     """What of the world is shown: all ways and events, but nothing far away."""
     context = replay.context
     ways = [context.ego[None, :2], replay.plan[:, :2], replay.path[:, :2], human_way(replay)]
@@ -109,7 +109,7 @@ def view_of(replay: Replay) -> View:
     along = points @ axes.T
     low, high = along.min(axis=0), along.max(axis=0)
     reach = float(np.clip((high - low).max() / 2 + _MARGIN, _NEAREST, _FARTHEST))
-    return View(BirdsEye((low + high) / 2 @ axes, heading, reach, _PIXELS, _PANEL))
+    return MapView(BirdsEye((low + high) / 2 @ axes, heading, reach, _PIXELS, _PANEL))
 
 
 def human_way(replay: Replay) -> Float[np.ndarray, "k 2"]:
@@ -127,7 +127,7 @@ def weight_color(share: float) -> str:
     return f"#{round(red):02x}{round(green):02x}{round(blue):02x}"
 
 
-def follow_up_dot(place: Float[np.ndarray, "2"], row: FrameRow, radius: float, among: Sequence[FrameRow]) -> str:
+def follow_up_dot(place: Float[np.ndarray, "2"], row: SceneRow, radius: float, among: Sequence[SceneRow]) -> str:
     """A follow-up start at its place in a drawing."""
     x, y = place.tolist()
     color = weight_color(row.weight / max(other.weight for other in among))
@@ -163,7 +163,7 @@ def _style() -> Style:
     return replace(plain, palette=palette)
 
 
-def _light_first(rows: Iterable[FrameRow]) -> list[FrameRow]:
+def _light_first(rows: Iterable[SceneRow]) -> list[SceneRow]:
     return sorted(rows, key=lambda row: row.weight)
 
 
@@ -171,7 +171,7 @@ def _from_now(replay: Replay, poses: Float[np.ndarray, "k 3"]) -> Float[np.ndarr
     return np.concatenate([replay.context.ego[None, :3], poses])
 
 
-def _lights(view: View, replay: Replay) -> str:
+def _lights(view: MapView, replay: Replay) -> str:
     """The connectors that may not be entered at some time."""
     lights, drawn = replay.world.lights, []
     for number, lane in enumerate(lights.lane_ids):
@@ -183,14 +183,14 @@ def _lights(view: View, replay: Replay) -> str:
     return "".join(drawn)
 
 
-def _others(view: View, replay: Replay) -> str:
+def _others(view: MapView, replay: Replay) -> str:
     world = replay.world
     centers, reach = world.boxes[..., :2], view.eye.reach * 1.5
     near = (np.abs(centers - view.eye.center).max(axis=-1) < reach) & world.present
     return "".join(_other(view, replay, track) for track in np.flatnonzero(near.any(axis=0)).tolist())
 
 
-def _other(view: View, replay: Replay, track: int) -> str:
+def _other(view: MapView, replay: Replay, track: int) -> str:
     """One track: where it goes, a filled box now, outlines after 2 and 4 s."""
     world = replay.world
     boxes, steps = world.boxes[:, track], np.flatnonzero(world.present[:, track])
@@ -213,7 +213,7 @@ def _now_and_then(steps: Int[np.ndarray, "k"]) -> Int[np.ndarray, "j"]:
     return np.append(steps[:-1:5], steps[-1:])
 
 
-def _ego(view: View, replay: Replay) -> str:
+def _ego(view: MapView, replay: Replay) -> str:
     """The ego now; as planned; as simulated, after 2 and 4 s too."""
     now = replay.context.ego[None, :3]
     parts = []
@@ -229,7 +229,7 @@ def _ego(view: View, replay: Replay) -> str:
     return "".join(parts)
 
 
-def _later(view: View, replay: Replay, step: int) -> str:
+def _later(view: MapView, replay: Replay, step: int) -> str:
     """Where the simulated car is at a step, with the time in it."""
     corners = view.at(ego_footprints(replay.path[step : step + 1])[0])
     x, y = corners.mean(axis=0).tolist()
@@ -239,7 +239,7 @@ def _later(view: View, replay: Replay, step: int) -> str:
 
 
 def _way(
-    view: View, points: Float[np.ndarray, "n c"], color: str, title: str, width: float = 2.0, dashes: str = "none"
+    view: MapView, points: Float[np.ndarray, "n c"], color: str, title: str, width: float = 2.0, dashes: str = "none"
 ) -> str:
     return (
         f'<path d="{_path(view.at(points))}" fill="none" stroke="{color}" stroke-width="{width}" '
@@ -247,7 +247,7 @@ def _way(
     )
 
 
-def _event(view: View, replay: Replay, number: int, event: Event) -> str:
+def _event(view: MapView, replay: Replay, number: int, event: Event) -> str:
     """Its number, and the boxes that took part as they were at that moment."""
     assert event.place is not None
     assert event.step is not None
@@ -276,7 +276,7 @@ def badge(x: float, y: float, number: int) -> str:
     )
 
 
-def _scale_bar(view: View) -> str:
+def _scale_bar(view: MapView) -> str:
     metres = next(length for length in (20, 10, 5) if length * view.unit < SIDE / 3)
     foot = SIDE - 14.0
     line = f'<path d="M14 {foot}v-5m0 5h{metres * view.unit:.1f}v-5" fill="none" stroke="#ebebeb" stroke-width="1.5"/>'

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.report.follow_up_chart import follow_up_chart
-from swerve.eval.report.ranking import FrameRow, chain_scores
+from swerve.eval.report.ranking import SceneRow, chain_scores
 from swerve.eval.report.replay import Replay
 from swerve.eval.report.scene_pictures import HUMAN, OTHERS, PATH, PLAN, STATIC, WRONG, from_above, swatch, weight_color
 from swerve.eval.report.sentences import sentences, verdict
@@ -23,7 +23,7 @@ _WIDTH = 480
 _LABELS = {"raster": ", raster", "photo": ", photograph (drawn, a stand-in)", "splat": ", splats"}
 
 
-def shown_frames(rows: Sequence[FrameRow]) -> tuple[FrameRow, FrameRow]:
+def shown_frames(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
     """The two frames that tell the most of a case.
 
     They are the first stage of the chain that scores less, and the follow-up in that chain that costs the most: weight
@@ -39,8 +39,8 @@ def shown_frames(rows: Sequence[FrameRow]) -> tuple[FrameRow, FrameRow]:
 
 def case_story(
     number: int,
-    case: Case,
-    rows: Sequence[FrameRow],
+    case: SceneGroup,
+    rows: Sequence[SceneRow],
     replays: tuple[Replay, Replay],
     static: Primitives,
     cameras: Sequence[str] | None,
@@ -88,7 +88,7 @@ def legend() -> str:
     return f'<ul class="legend">{items}</ul>'
 
 
-def camera_views(case: Case, frame: Frame, names: Sequence[str] | None, most: int = 3) -> str:
+def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] | None, most: int = 3) -> str:
     """What the planner saw: the cameras that look ahead the most, from left to right; below, other kinds of views.
 
     Args:
@@ -128,7 +128,7 @@ def _view(name: str, image: UInt8[np.ndarray, "h w 3"]) -> str:
     )
 
 
-def _sum(rows: Sequence[FrameRow], shown: int) -> str:
+def _sum(rows: Sequence[SceneRow], shown: int) -> str:
     """How the case's score comes about."""
     parts = chain_scores(tuple(rows))
     terms = [
@@ -141,7 +141,7 @@ def _sum(rows: Sequence[FrameRow], shown: int) -> str:
     )
 
 
-def _chart_text(first: FrameRow, followed: Sequence[FrameRow]) -> str:
+def _chart_text(first: SceneRow, followed: Sequence[SceneRow]) -> str:
     weights = np.array([row.weight for row in followed])
     distance = np.hypot(*(np.stack([row.start[:2] for row in followed]) - first.end).T).min()
     where = "The planner failed: what counts is where it stood," if first.failed else "The plan (green cross) ends"
@@ -155,10 +155,10 @@ def _chart_text(first: FrameRow, followed: Sequence[FrameRow]) -> str:
 
 def _frame(
     title: str,
-    case: Case,
+    case: SceneGroup,
     replay: Replay,
     static: Primitives,
-    followed: Sequence[FrameRow],
+    followed: Sequence[SceneRow],
     cameras: Sequence[str] | None,
 ) -> str:
     return (

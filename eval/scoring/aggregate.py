@@ -24,7 +24,7 @@ COLUMNS = (*METRIC_NAMES, "two_frame_extended_comfort", "score")
 
 
 @dataclass(frozen=True)
-class Frames:
+class ScoredScenes:
     """Scored frames, one chosen trajectory each.
 
     Attributes:
@@ -59,7 +59,7 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class FrameScores:
+class SceneScores:
     """All that weighing needs of scored frames.
 
     Attributes:
@@ -76,7 +76,7 @@ class FrameScores:
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupTokens:
     """A stage-one frame, the frame 0.5 s before it, and the pairs of follow-up scenes of both."""
 
     now: str
@@ -95,7 +95,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Table:
+class TwoStageScores:
     """Aggregated scores; values are columns as in `COLUMNS`.
 
     Attributes:
@@ -122,7 +122,9 @@ class Table:
         return float(self.combined[COLUMNS.index("score")])
 
 
-def two_stage(frames: Frames, groups: Sequence[Group], weighting: Weighting = "navsim-exact") -> Table:
+def two_stage(
+    frames: ScoredScenes, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact"
+) -> TwoStageScores:
     """The two-stage score.
 
     Raises:
@@ -131,23 +133,23 @@ def two_stage(frames: Frames, groups: Sequence[Group], weighting: Weighting = "n
     return weigh(pair_scores(frames, groups), groups, weighting)
 
 
-def pair_scores(frames: Frames, groups: Sequence[Group]) -> FrameScores:
+def pair_scores(frames: ScoredScenes, groups: Sequence[GroupTokens]) -> SceneScores:
     """Scores of the groups' frames, with extended comfort between the two of each pair.
 
     Raises:
         SwerveError: see `two_stage`.
     """
     tokens = _tokens_of(groups)
-    chosen = frames_at(frames, frames.rows(tokens))
+    chosen = scenes_at(frames, frames.rows(tokens))
     row = {token: index for index, token in enumerate(tokens)}
     comfort = np.full(len(tokens), np.nan)
     for pair in (pair for group in groups for pair in group.pairs):
         both = [row[token] for token in pair]
         comfort[both] = _pair_comfort(chosen, *both)
-    return FrameScores(chosen.tokens, _values(chosen, comfort), chosen.starts, chosen.ends)
+    return SceneScores(chosen.tokens, _values(chosen, comfort), chosen.starts, chosen.ends)
 
 
-def weigh(scores: FrameScores, groups: Sequence[Group], weighting: Weighting = "navsim-exact") -> Table:
+def weigh(scores: SceneScores, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact") -> TwoStageScores:
     """The two-stage score of frames that are scored already.
 
     Raises:
@@ -165,10 +167,10 @@ def weigh(scores: FrameScores, groups: Sequence[Group], weighting: Weighting = "
     one, two = (np.array([part[stage] for part in parts]) for stage in (0, 1))
     combined, order = (one * two).mean(axis=0), list(rows.values())
     values, means = scores.values[order], (one.mean(axis=0), two.mean(axis=0))
-    return Table(tuple(tokens), values, weights[order], *means, combined, effective)
+    return TwoStageScores(tuple(tokens), values, weights[order], *means, combined, effective)
 
 
-def one_stage(frames: Frames) -> Table:
+def one_stage(frames: ScoredScenes) -> TwoStageScores:
     """Averages over single frames; extended comfort compares each with the frame at most 0.55 s before it, if any.
 
     Raises:
@@ -176,7 +178,7 @@ def one_stage(frames: Frames) -> Table:
     """
     if not frames.tokens:
         raise SwerveError("no frames to aggregate")
-    chosen = frames_at(frames, frames.rows(frames.tokens))
+    chosen = scenes_at(frames, frames.rows(frames.tokens))
     comfort = np.full(len(chosen.tokens), np.nan)
     for now, before in neighbours(chosen):
         comfort[now] = _pair_comfort(chosen, now, before)
@@ -185,10 +187,10 @@ def one_stage(frames: Frames) -> Table:
     sums, counts = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
     mean = np.divide(sums, counts, out=np.full(len(COLUMNS), np.nan), where=counts > 0)
     nothing = np.full(len(COLUMNS), np.nan)
-    return Table(chosen.tokens, values, np.ones(len(values)), mean, nothing, mean, np.zeros((0, 2)))
+    return TwoStageScores(chosen.tokens, values, np.ones(len(values)), mean, nothing, mean, np.zeros((0, 2)))
 
 
-def neighbours(frames: Frames) -> list[tuple[int, int]]:
+def neighbours(frames: ScoredScenes) -> list[tuple[int, int]]:
     """Pairs (now, before) of rows: consecutive frames of a log that are at most 0.55 s apart."""
     order = sorted(range(len(frames.tokens)), key=lambda row: (frames.logs[row], frames.times_us[row]))
     pairs = zip(order[1:], order, strict=False)
@@ -215,9 +217,9 @@ def proximity_weights(
     return weights / total
 
 
-def frames_at(frames: Frames, rows: Int[np.ndarray, "k"]) -> Frames:
+def scenes_at(frames: ScoredScenes, rows: Int[np.ndarray, "k"]) -> ScoredScenes:
     """The given rows alone."""
-    return Frames(
+    return ScoredScenes(
         tuple(frames.tokens[row] for row in rows),
         tuple(frames.logs[row] for row in rows),
         frames.times_us[rows],
@@ -228,7 +230,7 @@ def frames_at(frames: Frames, rows: Int[np.ndarray, "k"]) -> Frames:
     )
 
 
-def _tokens_of(groups: Sequence[Group]) -> list[str]:
+def _tokens_of(groups: Sequence[GroupTokens]) -> list[str]:
     tokens = [token for group in groups for token in group.tokens]
     repeated = sorted(token for token, count in Counter(tokens).items() if count > 1)
     if repeated or not tokens:
@@ -243,11 +245,11 @@ def _rows_of(known: Sequence[str], wanted: Sequence[str]) -> Int[np.ndarray, "k"
     return np.array([row[token] for token in wanted], dtype=int)
 
 
-def _values(frames: Frames, comfort: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 10"]:
+def _values(frames: ScoredScenes, comfort: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 10"]:
     return np.column_stack([frames.metrics, comfort, epdms(frames.metrics, comfort)])
 
 
-def _pair_comfort(frames: Frames, now: int, before: int) -> float:
+def _pair_comfort(frames: ScoredScenes, now: int, before: int) -> float:
     seconds = (frames.times_us[now] - frames.times_us[before]) * 1e-6
     if not 0.0 < seconds < EXTENDED_MAX_INTERVAL + 1e-9:
         raise SwerveError(

@@ -6,16 +6,16 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.eval.context.scene_context import Context
-from swerve.eval.scoring.aggregate import Frames
+from swerve.eval.scoring.aggregate import ScoredScenes
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.trajectories import planned_end
 from swerve.eval.traffic.policies import Policy
 from swerve.scenes import SwerveError
 
 
-def score_frames(
+def score_scenes(
     contexts: Sequence[Context], trajectories: Mapping[str, Float[np.ndarray, "k 3"]], policy: Policy
-) -> Frames:
+) -> ScoredScenes:
     """Scores each scene's trajectory.
 
     Args:
@@ -32,7 +32,7 @@ def score_frames(
     poses = [trajectories[context.token] for context in contexts]
     scored = [score(context, pose[None], policy=policy) for context, pose in zip(contexts, poses, strict=True)]
     ends = [planned_end(pose, context.ego[:3]) for context, pose in zip(contexts, poses, strict=True)]
-    return Frames(
+    return ScoredScenes(
         tokens=tuple(context.token for context in contexts),
         logs=tuple(context.log for context in contexts),
         times_us=np.array([context.start_us for context in contexts], np.int64),

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.comfort import comfort_bounds_kept_v1
 from swerve.eval.scoring.score import simulate_all
-from swerve.eval.scoring.sub_scores import Judgement, Metric, judge
+from swerve.eval.scoring.sub_scores import Metric, SubScores, compute_sub_scores
 from swerve.eval.scoring.thresholds import PROGRESS_FLOOR, PROGRESS_WEIGHT, TTC_WEIGHT, V1_COMFORT_WEIGHT
 from swerve.eval.traffic.traffic_world import World, without_contacts
 
@@ -36,7 +36,7 @@ class PdmsScores:
     ego_progress: Float[np.ndarray, "n"]
     time_to_collision_within_bound: Float[np.ndarray, "n"]
     comfort: Float[np.ndarray, "n"]
-    judgement: Judgement
+    judgement: SubScores
 
     @property
     def score(self) -> Float[np.ndarray, "n"]:
@@ -59,7 +59,7 @@ def pdms(context: Context, trajectories: Float[np.ndarray, "n k 3"]) -> PdmsScor
     """
     reference, states = simulate_all(context, trajectories)
     world = World.of(without_contacts(context.long_traffic, context.ego_box), context.lights)
-    judged = judge(np.concatenate([reference, states]), context.stage, world, None)
+    judged = compute_sub_scores(np.concatenate([reference, states]), context.stage, world, None)
     product = judged.metrics[:, Metric.NO_AT_FAULT_COLLISIONS] * judged.metrics[:, Metric.DRIVABLE_AREA_COMPLIANCE]
     made = judged.progress * product
     best = np.maximum(made[0], made[1:])

@@ -9,7 +9,14 @@ from jaxtyping import Bool, Float
 
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.simulate import simulate
-from swerve.eval.scoring.sub_scores import Judgement, Metric, compared_progress, judge, pdm_score, product_of
+from swerve.eval.scoring.sub_scores import (
+    Metric,
+    SubScores,
+    compared_progress,
+    compute_sub_scores,
+    pdm_score,
+    product_of,
+)
 from swerve.eval.scoring.thresholds import (
     EXTENDED_COMFORT_WEIGHT,
     HISTORY_COMFORT_WEIGHT,
@@ -46,8 +53,8 @@ class Scores:
     metrics: Float[np.ndarray, "n 8"]
     raw: Float[np.ndarray, "n 8"]
     forgiven: Bool[np.ndarray, "8"]
-    judgement: Judgement
-    rival: Judgement
+    judgement: SubScores
+    rival: SubScores
     states: Float[np.ndarray, "n t 11"]
     worlds: Worlds
 
@@ -106,16 +113,16 @@ def score(
         SwerveError: there are no trajectories, a pose is not finite, or they end before 4 s.
     """
     if policy in UNMOVED:
-        measure = yardstick(context, policy, human_filter)
+        measure = prepare_context(context, policy, human_filter)
         return score_by(measure, trajectories, rivals=rivals, interval=interval)
     announce_compilation()
     reference, states = simulate_all(context, trajectories, interval)
     worlds = worlds_for(policy, context, states)
     pairs = [
-        judge(np.concatenate([reference, state[None]]), context.stage, world, context.history)
+        compute_sub_scores(np.concatenate([reference, state[None]]), context.stage, world, context.history)
         for state, world in zip(states, worlds, strict=True)
     ]
-    rival, judged = (Judgement.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
+    rival, judged = (SubScores.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
     forgiven = np.zeros(len(Metric), bool)
     if human_filter:
         forgiven = _human_failures(context, lambda human: worlds_for(policy, context, human)[0])
@@ -123,7 +130,7 @@ def score(
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class PreparedContext:
     """What trajectories in a scene are measured by; it does not depend on them.
 
     Attributes:
@@ -135,11 +142,11 @@ class Yardstick:
 
     context: Context
     world: World
-    rival: Judgement
+    rival: SubScores
     forgiven: Bool[np.ndarray, "8"]
 
 
-def yardstick(context: Context, policy: Policy = "log-replay", human_filter: bool = True) -> Yardstick:
+def prepare_context(context: Context, policy: Policy = "log-replay", human_filter: bool = True) -> PreparedContext:
     """Makes the yardstick of a scene, for those who score in it more than once, or elsewhere than they prepare for it.
 
     Args:
@@ -154,13 +161,13 @@ def yardstick(context: Context, policy: Policy = "log-replay", human_filter: boo
         raise ValueError(f"others who drive by {policy} react: there is no yardstick before there are trajectories")
     announce_compilation()
     world = unmoved_world(policy, context)
-    rival = judge(_simulated_reference(context), context.stage, world, context.history)
+    rival = compute_sub_scores(_simulated_reference(context), context.stage, world, context.history)
     forgiven = _human_failures(context, lambda _: world) if human_filter else np.zeros(len(Metric), bool)
-    return Yardstick(context, world, rival, forgiven)
+    return PreparedContext(context, world, rival, forgiven)
 
 
 def score_by(
-    measure: Yardstick,
+    measure: PreparedContext,
     trajectories: Float[np.ndarray, "n k 3"],
     *,
     rivals: Rivals = "reference",
@@ -179,7 +186,7 @@ def score_by(
     """
     context = measure.context
     states = simulated(context, trajectories, interval)
-    judged = judge(states, context.stage, measure.world, context.history)
+    judged = compute_sub_scores(states, context.stage, measure.world, context.history)
     rival = measure.rival.of(np.zeros(len(states), int))
     return _compared(rival, judged, measure.forgiven, rivals, states, (measure.world,))
 
@@ -221,8 +228,8 @@ def _simulated_reference(context: Context) -> Float[np.ndarray, "1 t 11"]:
 
 
 def _compared(
-    rival: Judgement,
-    judged: Judgement,
+    rival: SubScores,
+    judged: SubScores,
     forgiven: Bool[np.ndarray, "8"],
     rivals: Rivals,
     states: Float[np.ndarray, "n t 11"],
@@ -244,4 +251,4 @@ def _human_failures(
     if context.human is None:
         return np.zeros(len(Metric), bool)
     states = simulate(context.ego, references_of(context.human[None], context.ego[:3], context.start_us))
-    return judge(states, context.stage, world_for(states), None).metrics[0] == 0.0
+    return compute_sub_scores(states, context.stage, world_for(states), None).metrics[0] == 0.0

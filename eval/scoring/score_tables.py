@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from swerve.data.storage.files import commit, make_folder, part_of, told_where, write_atomically
-from swerve.eval.scoring.aggregate import COLUMNS, Table
+from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores
 from swerve.scenes import SwerveError
 
 METRICS = COLUMNS[:-1]
 
 
-def one_stage_rows(table: Table) -> list[dict[str, Any]]:
+def one_stage_rows(table: TwoStageScores) -> list[dict[str, Any]]:
     """A row per frame, then `average_all_frames`."""
     rows = [
         {"token": token, "valid": True, **_named(values)}
@@ -27,7 +27,7 @@ def one_stage_rows(table: Table) -> list[dict[str, Any]]:
     return [*rows, {"token": "average_all_frames", "valid": True, **_named(table.combined)}]
 
 
-def two_stage_rows(table: Table, stage_one: set[str]) -> list[dict[str, Any]]:
+def two_stage_rows(table: TwoStageScores, stage_one: set[str]) -> list[dict[str, Any]]:
     """A row per frame, then the means of both stages, then the result, which repeats them."""
     rows = [
         _staged(token, values if token in stage_one else None, None if token in stage_one else values, values[-1])

@@ -48,7 +48,7 @@ METRIC_NAMES = tuple(metric.name.lower() for metric in Metric)
 
 
 @dataclass(frozen=True)
-class Stage:
+class ScoringMap:
     """The unmoving part of a scene.
 
     Attributes:
@@ -63,7 +63,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class SubScores:
     """Sub-scores of proposals before progress is compared. Steps, tracks and corners of -1: nothing happened.
 
     Attributes:
@@ -95,19 +95,19 @@ class Judgement:
         """Product of the multiplicative sub-scores."""
         return product_of(self.metrics)
 
-    def of(self, rows: Int[np.ndarray, "k"]) -> "Judgement":
+    def of(self, rows: Int[np.ndarray, "k"]) -> "SubScores":
         """The given proposals alone."""
-        return Judgement(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+        return SubScores(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
     @classmethod
-    def joined(cls, parts: "list[Judgement]") -> "Judgement":
+    def joined(cls, parts: "list[SubScores]") -> "SubScores":
         """Several judgements as one."""
         return cls(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)})
 
 
-def judge(
-    states: Float[np.ndarray, "n t 11"], stage: Stage, world: World, history: Float[np.ndarray, "h 11"] | None
-) -> Judgement:
+def compute_sub_scores(
+    states: Float[np.ndarray, "n t 11"], stage: ScoringMap, world: World, history: Float[np.ndarray, "h 11"] | None
+) -> SubScores:
     """All sub-scores but progress, which is relative.
 
     Args:
@@ -142,11 +142,11 @@ def judge(
         comfort.all(axis=1),
     )
     metrics = np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
-    return Judgement(metrics, progress, collision, ttc_event, light_event, off, wrong_way, lane_left, comfort, areas)
+    return SubScores(metrics, progress, collision, ttc_event, light_event, off, wrong_way, lane_left, comfort, areas)
 
 
 def areas_under(
-    states: Float[np.ndarray, "n t 11"], boxes: Float[np.ndarray, "n t 6"], stage: Stage
+    states: Float[np.ndarray, "n t 11"], boxes: Float[np.ndarray, "n t 6"], stage: ScoringMap
 ) -> tuple[UInt8[np.ndarray, "n t"], Int8[np.ndarray, "n t"]]:
     """What the ego with these boxes stands on: bits, see score_kernels; and its first corner off the road, or -1."""
     surfaces = stage.surfaces

@@ -1,13 +1,13 @@
 """How good splat views are: beside true images, beside our own raster, and whether they are fit for use."""
 
-from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS, Agreement, agreement
+from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS, RasterAgreement, agreement
 from swerve.eval.splat_quality.quality_gate import GateOptions, Verdict, judge, judge_view
 
 __all__ = [
     "RASTER_OUTPUTS",
     "SPLAT_OUTPUTS",
-    "Agreement",
     "GateOptions",
+    "RasterAgreement",
     "Verdict",
     "agreement",
     "judge",

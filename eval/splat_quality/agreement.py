@@ -34,7 +34,7 @@ _OPAQUE = 0.05
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RasterAgreement:
     """What was measured; NaN where the image shows too little of it (half a percent of its pixels).
 
     Attributes:
@@ -51,7 +51,7 @@ class Agreement:
     covered: float
 
 
-def agreement(splat: SplatView, raster: View, nodes: Collection[int] | None = None) -> Agreement:
+def agreement(splat: SplatView, raster: View, nodes: Collection[int] | None = None) -> RasterAgreement:
     """Compares two views of one camera, pose and moment.
 
     Args:
@@ -70,7 +70,7 @@ def agreement(splat: SplatView, raster: View, nodes: Collection[int] | None = No
     near, down = true < _REACH, _looks_down(raster)
     errors = np.minimum(np.abs(mine[near] - true[near]) / true[near], 1.0)
     enough = _LEAST_SHARE * near.size
-    return Agreement(
+    return RasterAgreement(
         depth_error=float(np.median(errors)) if len(errors) > enough else np.nan,
         depth_within=float((errors <= _TOLERANCE).mean()) if len(errors) > enough else np.nan,
         vehicle_iou=_vehicle_iou(splat, raster, nodes),

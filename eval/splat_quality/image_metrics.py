@@ -17,7 +17,7 @@ _MOST = 100.0
 
 
 @dataclass(frozen=True)
-class Likeness:
+class ImageMetrics:
     """Of an image to the true one.
 
     Attributes:
@@ -35,7 +35,7 @@ def likeness(
     image: UInt8[np.ndarray, "h w 3"],
     truth: UInt8[np.ndarray, "h w 3"],
     ignored: Bool[np.ndarray, "h w"] | None = None,
-) -> Likeness:
+) -> ImageMetrics:
     """Compares two images.
 
     Args:
@@ -51,9 +51,9 @@ def likeness(
         raise SwerveError(f"images of {size} are too small to compare: {2 * _REACH + 1} pixels each way are needed")
     a, b = image / 255.0, truth / 255.0
     if ignored is None:
-        return Likeness(psnr(a, b), psnr(aligned(a, b), b), ssim(a, b))
+        return ImageMetrics(psnr(a, b), psnr(aligned(a, b), b), ssim(a, b))
     c, d = (x[~ignored][None] for x in (a, b))
-    return Likeness(psnr(c, d), psnr(aligned(c, d), d), float(_ssim_map(a, b)[whole_windows(ignored)].mean()))
+    return ImageMetrics(psnr(c, d), psnr(aligned(c, d), d), float(_ssim_map(a, b)[whole_windows(ignored)].mean()))
 
 
 def blackened(

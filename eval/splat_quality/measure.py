@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from swerve.eval.splat_quality.quality_summary import row_of
-from swerve.eval.splat_quality.test_poses import Place
-from swerve.eval.splat_quality.view_comparison import Bench, Compared, compare
+from swerve.eval.splat_quality.test_poses import EvaluationPose
+from swerve.eval.splat_quality.view_comparison import ComparisonSetup, ViewComparison, compare
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +19,10 @@ class Measured:
     """
 
     rows: list[dict[str, Any]]
-    shown: list[Compared]
+    shown: list[ViewComparison]
 
 
-def measure(bench: Bench, places: Iterable[Place], moment: int) -> Measured:
+def measure(bench: ComparisonSetup, places: Iterable[EvaluationPose], moment: int) -> Measured:
     """Compares at every place.
 
     Args:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from swerve.eval.splat_quality.agreement import Agreement, agreement
+from swerve.eval.splat_quality.agreement import RasterAgreement, agreement
 from swerve.rasterizer import View
 from swerve.rasterizer.splats import SplatView
 from swerve.scenes import SwerveError
@@ -18,10 +18,10 @@ class GateOptions:
     Nothing is asked of the two that helped there no further.
 
     Attributes:
-        depth_error: `Agreement.depth_error` at most.
-        depth_within: `Agreement.depth_within` at least.
-        vehicle_iou: `Agreement.vehicle_iou` at least.
-        covered: `Agreement.covered` at least.
+        depth_error: `RasterAgreement.depth_error` at most.
+        depth_within: `RasterAgreement.depth_within` at least.
+        vehicle_iou: `RasterAgreement.vehicle_iou` at least.
+        covered: `RasterAgreement.covered` at least.
 
     Raises:
         SwerveError: a threshold does not lie in 0..1.
@@ -50,7 +50,7 @@ class Verdict:
 
     fit: bool
     reasons: tuple[str, ...]
-    numbers: Agreement
+    numbers: RasterAgreement
 
 
 def judge_view(splat: SplatView, raster: View, options: GateOptions, nodes: Collection[int] | None = None) -> Verdict:
@@ -58,7 +58,7 @@ def judge_view(splat: SplatView, raster: View, options: GateOptions, nodes: Coll
     return judge(agreement(splat, raster, nodes), options)
 
 
-def judge(numbers: Agreement, options: GateOptions) -> Verdict:
+def judge(numbers: RasterAgreement, options: GateOptions) -> Verdict:
     """Judges what was measured; NaN misses no threshold."""
     reasons = []
     if numbers.depth_error > options.depth_error:

@@ -8,7 +8,7 @@ from typing import Any
 from swerve.eval.splat_quality.quality_gate import GateOptions
 from swerve.eval.splat_quality.quality_summary import Row, by_shift, separation
 from swerve.eval.splat_quality.test_poses import SHIFTS
-from swerve.eval.splat_quality.view_comparison import Compared, Picture
+from swerve.eval.splat_quality.view_comparison import Picture, ViewComparison
 from swerve.viz.html_page import picture_url, webpage
 
 _STYLE = """
@@ -36,7 +36,9 @@ EXPLAINED = (
 )
 
 
-def quality_page(title: str, rows: Sequence[Row], shown: Sequence[Compared], gate: GateOptions, notes: str) -> str:
+def quality_page(
+    title: str, rows: Sequence[Row], shown: Sequence[ViewComparison], gate: GateOptions, notes: str
+) -> str:
     """The whole page.
 
     Args:
@@ -100,21 +102,21 @@ def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def _rank(one: Compared) -> tuple[int, str]:
+def _rank(one: ViewComparison) -> tuple[int, str]:
     """Photographs that were held out first, then as the shifts stand."""
     shift = one.place.shift
     return (SHIFTS.index(shift) + 1 if shift in SHIFTS else 0, one.place.group)
 
 
-def _group(one: Compared) -> str:
+def _group(one: ViewComparison) -> str:
     return one.place.group
 
 
-def _section(name: str, views: Sequence[Compared]) -> str:
+def _section(name: str, views: Sequence[ViewComparison]) -> str:
     return f"<h2>{html.escape(name)}</h2>{''.join(map(_trio, views))}"
 
 
-def _trio(one: Compared) -> str:
+def _trio(one: ViewComparison) -> str:
     """Truth, splat view and raster of one place."""
     state = "fit" if one.verdict.fit else f"unfit: {'; '.join(one.verdict.reasons)}"
     image = f", PSNR {one.likeness.psnr:.2f} dB, SSIM {one.likeness.ssim:.3f}" if one.likeness else ""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from swerve.eval.splat_quality.view_comparison import Compared
+from swerve.eval.splat_quality.view_comparison import ViewComparison
 
 # Numbers of a view, and how many dB or share of one they have; a larger one is better but for the two errors.
 IMAGE_NUMBERS = ("psnr", "psnr_aligned", "ssim", "lpips")
@@ -13,7 +13,7 @@ RASTER_NUMBERS = ("depth_error", "depth_within", "vehicle_iou", "covered")
 Row = Mapping[str, Any]
 
 
-def row_of(one: Compared) -> dict[str, Any]:
+def row_of(one: ViewComparison) -> dict[str, Any]:
     """A view's numbers; None where one is not known or not measured."""
     place, image, numbers = one.place, one.likeness, one.verdict.numbers
     known = {name: getattr(image, name) if image else None for name in ("psnr", "psnr_aligned", "ssim")}

@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.dataset.capture import tracks_at
-from swerve.data.sources.town.photos import PhotoStudio
-from swerve.eval.splat_quality.test_poses import Place
+from swerve.data.sources.town.photos import TownPhotoRenderer
+from swerve.eval.splat_quality.test_poses import EvaluationPose
 from swerve.scenes import Log
 
 
-class Truth:
+class ReferenceImages:
     """What cameras saw, or would have seen, of one log.
 
     Args:
@@ -22,7 +22,7 @@ class Truth:
     def __init__(self, log: Log, seed: int = 0) -> None:
         self._log, self._seed = log, seed
 
-    def at(self, place: Place) -> UInt8[np.ndarray, "h w 3"] | None:
+    def at(self, place: EvaluationPose) -> UInt8[np.ndarray, "h w 3"] | None:
         """The image at a place, in the camera's size; None if nobody can know it."""
         if place.photograph is not None:
             return place.photograph
@@ -34,5 +34,5 @@ class Truth:
         return self._studio.photograph([place.camera], place.world_from_ego, tracks, lights)[0].rgb
 
     @cached_property
-    def _studio(self) -> PhotoStudio:
-        return PhotoStudio(self._log, self._seed)
+    def _studio(self) -> TownPhotoRenderer:
+        return TownPhotoRenderer(self._log, self._seed)

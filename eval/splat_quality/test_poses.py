@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from swerve.data.splats.log_images import Picture, Pictures
+from swerve.data.splats.log_images import LogImages, PosedImage
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.transforms import inverse
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 
 
 @dataclass(frozen=True)
-class Shift:
+class PoseOffset:
     """A pose beside that of a photograph.
 
     Attributes:
@@ -38,17 +38,17 @@ class Shift:
         return ", ".join(filter(None, parts)) or "on the path"
 
 
-ON_PATH = Shift()
+ON_PATH = PoseOffset()
 # The columns of the stage-two grid, its first row ahead, and two turns.
 SHIFTS = (
-    *(Shift(lateral=lateral) for lateral in (0.5, -0.5, 1.0, -1.0, 2.0, -2.0)),
-    Shift(along=5.0),
-    *(Shift(turn=float(np.deg2rad(turn))) for turn in (10.0, -10.0)),
+    *(PoseOffset(lateral=lateral) for lateral in (0.5, -0.5, 1.0, -1.0, 2.0, -2.0)),
+    PoseOffset(along=5.0),
+    *(PoseOffset(turn=float(np.deg2rad(turn))) for turn in (10.0, -10.0)),
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class EvaluationPose:
     """Where one image is taken, and when.
 
     Attributes:
@@ -64,7 +64,7 @@ class Place:
 
     moment: int
     group: str
-    shift: Shift
+    shift: PoseOffset
     camera: Camera
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
@@ -72,7 +72,9 @@ class Place:
     ignored: Bool[np.ndarray, "h w"] | None = None
 
 
-def places_of(geometry: LogGeometry, pictures: Pictures, every: float, shifts: Sequence[Shift] = SHIFTS) -> list[Place]:
+def places_of(
+    geometry: LogGeometry, pictures: LogImages, every: float, shifts: Sequence[PoseOffset] = SHIFTS
+) -> list[EvaluationPose]:
     """Where photographs were taken that a fit did not look at, and places shifted from there.
 
     Args:
@@ -88,7 +90,7 @@ def places_of(geometry: LogGeometry, pictures: Pictures, every: float, shifts: S
         raise SwerveError(f"every: {every} s must be above 0")
     if not pictures.held_out:
         raise SwerveError(f"log {geometry.log.name} was fitted to all of its photographs: hold some out, to measure by")
-    places, last = list[Place](), dict[str, int]()
+    places, last = list[EvaluationPose](), dict[str, int]()
     for picture in sorted(pictures.held_out, key=lambda picture: picture.time_us):
         places.append(_place(geometry, picture, ON_PATH.name, ON_PATH, picture.world_from_ego))
         name = picture.camera.name
@@ -104,7 +106,7 @@ def places_of(geometry: LogGeometry, pictures: Pictures, every: float, shifts: S
     return places
 
 
-def shifted(geometry: LogGeometry, picture: Picture, shifts: Sequence[Shift]) -> Float[np.ndarray, "s 4 4"]:
+def shifted(geometry: LogGeometry, picture: PosedImage, shifts: Sequence[PoseOffset]) -> Float[np.ndarray, "s 4 4"]:
     """Poses shifted from a photograph's: by as much as on the smoothed path, with the ground's height."""
     seconds = (picture.time_us - int(geometry.log.times_us[0])) * 1e-6
     start = float(geometry.arc_lengths_at(np.array([seconds]))[0])
@@ -117,7 +119,9 @@ def shifted(geometry: LogGeometry, picture: Picture, shifts: Sequence[Shift]) ->
     return picture.world_from_ego @ inverse(smooth[0]) @ smooth[1:]
 
 
-def _place(geometry: LogGeometry, picture: Picture, group: str, shift: Shift, pose: Float[np.ndarray, "4 4"]) -> Place:
+def _place(
+    geometry: LogGeometry, picture: PosedImage, group: str, shift: PoseOffset, pose: Float[np.ndarray, "4 4"]
+) -> EvaluationPose:
     moment = int(np.abs(geometry.log.times_us - picture.time_us).argmin())
     taken = (picture.rgb, picture.ignored) if shift == ON_PATH else (None, None)
-    return Place(moment, group, shift, picture.camera, picture.time_us, pose, *taken)
+    return EvaluationPose(moment, group, shift, picture.camera, picture.time_us, pose, *taken)

@@ -8,11 +8,11 @@ from jaxtyping import UInt8
 
 from swerve.data.dataset.capture import tracks_at
 from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS
-from swerve.eval.splat_quality.image_metrics import Likeness, blackened, likeness
+from swerve.eval.splat_quality.image_metrics import ImageMetrics, blackened, likeness
 from swerve.eval.splat_quality.quality_gate import GateOptions, Verdict, judge_view
-from swerve.eval.splat_quality.reference_images import Truth
-from swerve.eval.splat_quality.test_poses import Place
-from swerve.rasterizer import Backdrop, Style, View
+from swerve.eval.splat_quality.reference_images import ReferenceImages
+from swerve.eval.splat_quality.test_poses import EvaluationPose
+from swerve.rasterizer import StaticLayer, Style, View
 from swerve.rasterizer.splats import SplatScene, render_splats
 from swerve.scenes import Log
 from swerve.scenes.primitives import build_dynamic
@@ -22,7 +22,7 @@ _STYLE = Style.surfaces()
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class ComparisonSetup:
     """What places of one log are compared with.
 
     Attributes:
@@ -36,14 +36,14 @@ class Bench:
 
     splats: SplatScene
     log: Log
-    backdrop: Backdrop
-    truth: Truth
+    backdrop: StaticLayer
+    truth: ReferenceImages
     gate: GateOptions
     perceptual: Callable[[Picture, Picture], float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ViewComparison:
     """What came out at a place.
 
     Attributes:
@@ -56,16 +56,16 @@ class Compared:
         raster: the raster.
     """
 
-    place: Place
+    place: EvaluationPose
     verdict: Verdict
-    likeness: Likeness | None
+    likeness: ImageMetrics | None
     lpips: float | None
     truth: Picture | None
     splat: Picture
     raster: Picture
 
 
-def compare(bench: Bench, place: Place) -> Compared:
+def compare(bench: ComparisonSetup, place: EvaluationPose) -> ViewComparison:
     """Draws a place three times, and compares.
 
     Raises:
@@ -82,14 +82,14 @@ def compare(bench: Bench, place: Place) -> Compared:
     nodes = set(np.unique(frame.instances).tolist())
     verdict = judge_view(splat, raster, bench.gate, nodes)
     if truth is None:
-        return Compared(place, verdict, None, None, None, splat.rgb, raster.rgb)
+        return ViewComparison(place, verdict, None, None, None, splat.rgb, raster.rgb)
     found = likeness(splat.rgb, truth, place.ignored)
     pair = (splat.rgb, truth) if place.ignored is None else blackened(splat.rgb, truth, place.ignored)
     lpips = bench.perceptual(*pair) if bench.perceptual else None
-    return Compared(place, verdict, found, lpips, truth, splat.rgb, raster.rgb)
+    return ViewComparison(place, verdict, found, lpips, truth, splat.rgb, raster.rgb)
 
 
-def _raster(bench: Bench, place: Place) -> View:
+def _raster(bench: ComparisonSetup, place: EvaluationPose) -> View:
     """The raster of a place."""
     log = bench.log
     tracks = tracks_at(log.tracks, log.times_us, place.time_us)

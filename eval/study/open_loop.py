@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.benchmark.evaluate.evaluate_group import Report, evaluate_case
-from swerve.eval.benchmark.evaluate.results import PlannerCase
-from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.benchmark.evaluate.evaluate_group import ProgressCallback, evaluate_group
+from swerve.eval.benchmark.evaluate.results import PlannerResult
+from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.scoring.aggregate import COLUMNS, Group, pair_scores
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, pair_scores
 from swerve.eval.scoring.pdms import pdms
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
 from swerve.eval.scoring.trajectories import to_world
@@ -41,7 +41,7 @@ class FramesPart:
 
 
 def study_frames(
-    case: Case, planners: Mapping[str, Planner], policy: Policy, report: Report | None = None
+    case: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
 ) -> FramesPart:
     """Asks every planner for every frame of a case and scores the answers.
 
@@ -54,7 +54,7 @@ def study_frames(
     Raises:
         SwerveError: a frame cannot be scored, or a planner wants images that nobody has.
     """
-    evaluated = evaluate_case(case, planners, policy, report)
+    evaluated = evaluate_group(case, planners, policy, report)
     count = len(case.group.pairs)
     metrics = np.stack([one.frames.metrics.reshape(count, 2, -1) for one in evaluated])
     raw = np.stack([one.raw[:2] for one in evaluated])
@@ -76,7 +76,7 @@ def study_frames(
     )
 
 
-def starts_of(case: Case) -> Float[np.ndarray, "k 2 4"]:
+def starts_of(case: SceneGroup) -> Float[np.ndarray, "k 2 4"]:
     """Where the follow-up frames of a case begin: rear axle (x, y), heading, speed along the car; world."""
     egos = [[case.frames[token].viewpoint.ego for token in pair] for pair in case.group.follow_ups]
     rows = [
@@ -85,7 +85,7 @@ def starts_of(case: Case) -> Float[np.ndarray, "k 2 4"]:
     return np.array(rows, dtype=float).reshape(len(rows), 2, 4)
 
 
-def thinned(case: Case, density: float, seed: int) -> Case:
+def thinned(case: SceneGroup, density: float, seed: int) -> SceneGroup:
     """The case with a random share of its follow-up pairs, rounded, at least one; the same for the same seed.
 
     Raises:
@@ -97,7 +97,7 @@ def thinned(case: Case, density: float, seed: int) -> Case:
     count = max(round(density * len(group.follow_ups)), 1)
     order = keyed_generator(seed, "density", group.now).permutation(len(group.follow_ups))
     kept = tuple(group.follow_ups[row] for row in sorted(order[:count]))
-    return replace(case, group=Group(group.now, group.before, kept))
+    return replace(case, group=GroupTokens(group.now, group.before, kept))
 
 
 def half_seconds(plan: Trajectory) -> Float[np.ndarray, "8 3"]:
@@ -110,7 +110,7 @@ def half_seconds(plan: Trajectory) -> Float[np.ndarray, "8 3"]:
     return between
 
 
-def _ends(evaluated: PlannerCase) -> Float[np.ndarray, "2 4"]:
+def _ends(evaluated: PlannerResult) -> Float[np.ndarray, "2 4"]:
     """Where the plans of stage one end; where there is none, at the start, standing."""
     rows = []
     for row, plan in enumerate(evaluated.plans[:2]):

@@ -1,6 +1,6 @@
 """Many planners, from bad to good, to learn how well one score predicts another."""
 
-from swerve.eval.study.study_options import Member
+from swerve.eval.study.study_options import StudyPlanner
 
 # By family: specs as `load_planner` takes them. The families are those of the paper's study, without its learned ones;
 # in their place stand disturbed rule-based planners and disturbed humans, which err in other ways.
@@ -117,6 +117,6 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 
-def population() -> tuple[Member, ...]:
+def population() -> tuple[StudyPlanner, ...]:
     """The planners of the study, the same in every run, wherever they are loaded; no two have the same spec."""
-    return tuple(Member(family, spec) for family, specs in _FAMILIES.items() for spec in specs)
+    return tuple(StudyPlanner(family, spec) for family, specs in _FAMILIES.items() for spec in specs)

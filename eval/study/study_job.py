@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from swerve.data.dataset.shards import file_digest
-from swerve.data.jobs import Failure, Layout, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import Failure, FolderLayout, job_config, open_job, run_work, write_failures
 from swerve.data.storage.files import to_json, told_where, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark
 from swerve.eval.scoring.score_tables import substrate
 from swerve.eval.study.findings import Findings, findings_of
-from swerve.eval.study.study_options import Member, StudyOptions
+from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_page import scatter_file, study_page
 from swerve.eval.study.study_records import Study, stack
 from swerve.eval.study.study_tables import case_rows, planner_rows, summary_of
@@ -25,7 +25,7 @@ from swerve.eval.study.study_worker import RECORDS, Loader, StudyWork, failures_
 STUDY, PLANNERS, CASES, PAGE, SCATTER = "study.json", "study.parquet", "cases.parquet", "study.html", "scatter.svg"
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
-_LAYOUT = Layout(
+_LAYOUT = FolderLayout(
     finish=STUDY, files=(PLANNERS, CASES, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"}
 )
 
@@ -51,7 +51,7 @@ class StudyReport:
 
 def run_study(
     benchmark: Benchmark,
-    members: Sequence[Member],
+    members: Sequence[StudyPlanner],
     load: Loader,
     folder: Path,
     options: StudyOptions,
@@ -93,7 +93,7 @@ def run_study(
     return StudyReport(study, findings, left_out, failures, outcome.timing)
 
 
-def _named(members: Sequence[Member]) -> str:
+def _named(members: Sequence[StudyPlanner]) -> str:
     """Who takes part, in a few letters: messages name what differs."""
     digest = hashlib.blake2b("\n".join(member.spec for member in members).encode(), digest_size=4).hexdigest()
     return f"{len(members)} planners ({digest})"

@@ -8,7 +8,7 @@ from swerve.scenes import SwerveError
 
 
 @dataclass(frozen=True)
-class Member:
+class StudyPlanner:
     """A planner of the population.
 
     Attributes:

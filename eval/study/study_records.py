@@ -17,7 +17,7 @@ CHAINS = ("now", "before")
 
 
 @dataclass(frozen=True)
-class CaseRecord:
+class StudyRecord:
     """One case under all planners. The pair of a frame and the one 0.5 s before it is the axis of size 2.
 
     Attributes:
@@ -60,7 +60,7 @@ class CaseRecord:
         return buffer.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "CaseRecord":
+    def from_bytes(cls, content: bytes) -> "StudyRecord":
         """What `to_bytes` made.
 
         Raises:
@@ -78,7 +78,7 @@ class CaseRecord:
 
 @dataclass(frozen=True)
 class Study:
-    """All cases under all planners: arrays of planners x cases x ...; the attributes of CaseRecord, stacked.
+    """All cases under all planners: arrays of planners x cases x ...; the attributes of StudyRecord, stacked.
 
     Where a case has fewer follow-up pairs than another, `present` is False and the values are 0.
     """
@@ -100,7 +100,7 @@ class Study:
     closed_loop_metrics: Float[np.ndarray, "p c 10"]
 
 
-def stack(records: Sequence[CaseRecord], families: Sequence[str]) -> tuple[Study, tuple[str, ...]]:
+def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Study, tuple[str, ...]]:
     """All cases as one study, without the planners that failed anywhere: what a crash is worth predicts nothing.
 
     Args:

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.data.jobs import Failure, Made, Report, part_stem, parts_there
+from swerve.data.jobs import Failure, Made, ProgressCallback, part_stem, parts_there
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name, write_atomically
 from swerve.eval.benchmark.benchmark_store import Benchmark
-from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedCases, open_cases
+from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.observations import wants_images
-from swerve.eval.benchmark.scene_group import Case
-from swerve.eval.closed_loop.closed_loop_scene import build_course
+from swerve.eval.benchmark.scene_group import SceneGroup
+from swerve.eval.closed_loop.closed_loop_scene import build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout import Rollout, drive_course
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.study.open_loop import study_frames, thinned
-from swerve.eval.study.study_options import Member, StudyOptions
-from swerve.eval.study.study_records import CaseRecord
+from swerve.eval.study.study_options import StudyOptions, StudyPlanner
+from swerve.eval.study.study_records import StudyRecord
 from swerve.scenes.planning import Planner
 
 RECORDS = "records"
@@ -41,7 +41,7 @@ class StudyWork:
 
     folder: Path
     benchmark: Benchmark
-    members: tuple[Member, ...]
+    members: tuple[StudyPlanner, ...]
     load: Loader
     options: StudyOptions
 
@@ -59,7 +59,7 @@ class StudyWork:
             if safe_name(log) in there
         }
 
-    def records(self) -> list[CaseRecord]:
+    def records(self) -> list[StudyRecord]:
         """Those that are there, in the benchmark's order.
 
         Raises:
@@ -70,9 +70,9 @@ class StudyWork:
             for log in self.benchmark.logs
             for chunk in range(len(self.benchmark.cases(log)))
         ]
-        return [CaseRecord.from_bytes(path.read_bytes()) for path in paths if path.is_file()]
+        return [StudyRecord.from_bytes(path.read_bytes()) for path in paths if path.is_file()]
 
-    def open(self, log: str, watch: Stopwatch) -> OpenedCases:
+    def open(self, log: str, watch: Stopwatch) -> OpenedGroups:
         """The cases of a log.
 
         Raises:
@@ -81,9 +81,11 @@ class StudyWork:
         with watch.measure("loading"):
             sees = any(wants_images(planner) for planner in self.planners.values())
             views = RolloutViews(*self.benchmark.sight(log)) if sees else None
-        return open_cases(self.benchmark, log, partial(self._studied, views, watch), watch)
+        return open_groups(self.benchmark, log, partial(self._studied, views, watch), watch)
 
-    def _studied(self, views: RolloutViews | None, watch: Stopwatch, chunk: int, case: Case, report: Report) -> Made:
+    def _studied(
+        self, views: RolloutViews | None, watch: Stopwatch, chunk: int, case: SceneGroup, report: ProgressCallback
+    ) -> Made:
         """Studies a case and writes its record.
 
         Raises:
@@ -91,7 +93,7 @@ class StudyWork:
         """
         options = self.options
         case = thinned(case, options.density, options.seed)
-        record = study_case(case, self.planners, options, views, watch, report)
+        record = study_group(case, self.planners, options, views, watch, report)
         with watch.measure("writing"):
             write_atomically(record_path(self.folder, case.log, chunk), record.to_bytes())
         return Made(_plans(case, options, len(record.planners)), tuple(failures_of(record)))
@@ -102,14 +104,14 @@ def record_path(folder: Path, log: str, chunk: int) -> Path:
     return folder / RECORDS / f"{part_stem(log, chunk)}.npz"
 
 
-def study_case(
-    case: Case,
+def study_group(
+    case: SceneGroup,
     planners: Mapping[str, Planner],
     options: StudyOptions,
     views: RolloutViews | None,
     watch: Stopwatch,
-    report: Report,
-) -> CaseRecord:
+    report: ProgressCallback,
+) -> StudyRecord:
     """One case under all planners, in open and in closed loop.
 
     Args:
@@ -134,12 +136,12 @@ def study_case(
         part = study_frames(case, planners, options.traffic, lambda token, share: tell(token, open_share * share))
     rollouts = list[Rollout]()
     with watch.measure("closed loop"):
-        course = build_course(case.frames[token].viewpoint, options.closed_loop, token)
+        course = build_closed_loop_scene(case.frames[token].viewpoint, options.closed_loop, token)
         for place, planner in enumerate(planners.values()):
             tell(token, open_share + (1.0 - open_share) * place / count)
             rollouts.append(drive_course(course, planner, views))
     errors = (error or rollout.error for error, rollout in zip(part.errors, rollouts, strict=True))
-    return CaseRecord(
+    return StudyRecord(
         token=token,
         log=case.log,
         planners=tuple(planners),
@@ -149,13 +151,13 @@ def study_case(
     )
 
 
-def failures_of(record: CaseRecord) -> Iterator[Failure]:
+def failures_of(record: StudyRecord) -> Iterator[Failure]:
     """Where planners failed."""
     for planner, error in zip(record.planners, record.errors, strict=True):
         if error:
             yield Failure(record.log, record.token, planner, error.splitlines()[-1])
 
 
-def _plans(case: Case, options: StudyOptions, planners: int) -> int:
+def _plans(case: SceneGroup, options: StudyOptions, planners: int) -> int:
     """How often planners are asked in a case; fewer where a log ends early."""
     return planners * (len(case.group.tokens) + round(options.seconds * options.rate))

@@ -27,7 +27,7 @@ from swerve.scenes.transforms import wrap_angle
 
 
 @dataclass(frozen=True)
-class Rails:
+class AgentPaths:
     """Vehicles that follow lanes, and those that stand beside them.
 
     Attributes:
@@ -85,7 +85,7 @@ class _Spot:
 
 def rails_of(
     road_map: RoadMap, traffic: Traffic, current: Bool[np.ndarray, "m"], ego_box: Float[np.ndarray, "6"]
-) -> Rails:
+) -> AgentPaths:
     """Puts the vehicles that are there now on lanes as NAVSIM does it, in the order of the tracks.
 
     On the lane under the vehicle (or the connector, in an intersection) of least difference of heading, which is not
@@ -116,7 +116,7 @@ def rails_of(
     return _rails(traffic, current, chosen, parked, np.full((len(chosen), 0, len(traffic.present)), np.inf))
 
 
-def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "f"]) -> Rails:
+def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "f"]) -> AgentPaths:
     """Puts vehicles on lanes and their continuations, with the red lights on their way.
 
     A vehicle follows the lane under it whose direction differs least, if by less than 45 degrees, keeps its lateral
@@ -196,9 +196,9 @@ def _rails(
     chosen: list[_Follower],
     parked: list[int],
     gates: Float[np.ndarray, "k g t"],
-) -> Rails:
+) -> AgentPaths:
     rows = np.array([one.row for one in chosen], dtype=int)
-    return Rails(
+    return AgentPaths(
         current=current,
         rows=rows,
         parked=np.array(parked, dtype=int),

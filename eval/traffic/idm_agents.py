@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.eval.traffic.agent_paths import Rails
+from swerve.eval.traffic.agent_paths import AgentPaths
 from swerve.eval.traffic.idm_agent_kernels import begin, drive
 from swerve.eval.traffic.path_buffer_kernels import bends_of
 from swerve.eval.traffic.traffic_world import Traffic
@@ -18,7 +18,7 @@ Obstacles = tuple[Float[np.ndarray, "t o 6"], Float[np.ndarray, "t o 2"], Bool[n
 
 
 @runtime_checkable
-class Others(Protocol):
+class ReactiveAgents(Protocol):
     """The others during one roll-out."""
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
@@ -30,7 +30,7 @@ class Others(Protocol):
         """
 
 
-class Followers:
+class IdmAgents:
     """Vehicles that follow lanes by the intelligent driver model.
 
     Args:
@@ -41,7 +41,7 @@ class Followers:
         sight: how far along its path an agent looks for others, metres.
     """
 
-    def __init__(self, rails: Rails, steps: int, obstacles: Obstacles | None, radius: float, sight: float) -> None:
+    def __init__(self, rails: AgentPaths, steps: int, obstacles: Obstacles | None, radius: float, sight: float) -> None:
         nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
         self._rails, self._obstacles, self._radius, self._sight = rails, obstacles or nothing, radius, sight
         self._paths = rails.points, rails.lengths, rails.starts

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.score_kernels import ego_boxes
 from swerve.eval.scoring.thresholds import LANE_SIGHT
-from swerve.eval.traffic.idm_agents import Followers
+from swerve.eval.traffic.idm_agents import IdmAgents
 from swerve.eval.traffic.traffic_world import Traffic
 
 
@@ -31,7 +31,7 @@ class LaneAgents:
         rest = np.setdiff1d(np.arange(len(logged.ids)), rails.rows)
         obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
         self._rows, self._logged = rails.rows, logged
-        self._followers = Followers(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT)
+        self._followers = IdmAgents(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
         """See `Others.until`."""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import AGENT_RADIUS, HALF_LENGTH, HALF_WIDTH
-from swerve.eval.traffic.idm_agents import Followers
+from swerve.eval.traffic.idm_agents import IdmAgents
 from swerve.eval.traffic.traffic_world import Traffic
 from swerve.scenes import ObjectClass
 
@@ -35,7 +35,7 @@ class NavsimAgents:
         present[1:, rails.parked] = True
         poses[1:, rails.parked], velocities[1:, rails.parked] = poses[0, rails.parked], velocities[0, rails.parked]
         self._rows, self._rest = rails.rows, replace(logged, poses=poses, velocities=velocities, present=present)
-        self._followers = Followers(rails, len(poses), None, AGENT_RADIUS, np.inf)
+        self._followers = IdmAgents(rails, len(poses), None, AGENT_RADIUS, np.inf)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
         """See `Others.until`."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import STEP
-from swerve.eval.traffic.idm_agents import Others
+from swerve.eval.traffic.idm_agents import ReactiveAgents
 from swerve.eval.traffic.lane_following_agents import LaneAgents, lane_agents
 from swerve.eval.traffic.navsim_agents import NavsimAgents, navsim_agents
 from swerve.eval.traffic.traffic_world import Traffic, World, constant_velocity, without_contacts
@@ -18,7 +18,7 @@ UNMOVED = ("log-replay", "constant-velocity")
 Worlds = tuple[World, ...]
 
 
-def others_for(policy: Policy, context: Context) -> Others:
+def others_for(policy: Policy, context: Context) -> ReactiveAgents:
     """The others of one roll-out, in which the ego's motion becomes known step by step.
 
     Args:
@@ -66,5 +66,5 @@ class _Unmoved:
         self._traffic = traffic
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
-        """See `Others.until`."""
+        """See `ReactiveAgents.until`."""
         return self._traffic

@@ -14,7 +14,7 @@ from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.planners.rap.alignment_probe import Alignment, alignment_of, features_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
-from swerve.rasterizer import Backdrop
+from swerve.rasterizer import StaticLayer
 from swerve.scenes import Log, Photo, Split, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
 
@@ -130,7 +130,7 @@ def _spread(log: Log, most: int, cameras: Sequence[str] | None) -> list[Photo]:
 
 def _drawn(log: Log, photos: Sequence[Photo], fit: ImageFit, style: StyleName) -> list[_Pair]:
     """Each photograph, and what is drawn at its time and pose in the very same window."""
-    backdrop, cameras = Backdrop(build_static(log.road_map)), {camera.name: camera for camera in log.cameras}
+    backdrop, cameras = StaticLayer(build_static(log.road_map)), {camera.name: camera for camera in log.cameras}
     made = []
     for photo in photos:
         nearest = int(np.abs(log.times_us - photo.time_us).argmin())

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from swerve.data.stream import ImageFit, camera_arrays
-from swerve.planners.rap.projection import Rig
+from swerve.planners.rap.projection import CameraRig
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import Observation
@@ -35,7 +35,7 @@ class RapInput:
     """
 
     images: UInt8[Tensor, "b c 3 h w"]
-    rig: Rig
+    rig: CameraRig
     present: Bool[Tensor, "b c"]
     status: Float[Tensor, "b s"]
     footprint: Float[Tensor, "b 4 2"]
@@ -86,7 +86,7 @@ def inputs_of(observations: Sequence[Observation], config: RapConfig) -> RapInpu
     status = status_of(velocity, acceleration, yaw_rate[:, 0], command)
     footprint = torch.as_tensor(np.stack([one.vehicle.footprint() for one in observations])).float()
     present = torch.ones(stacked.shape[:2], dtype=torch.bool)
-    return RapInput(stacked, Rig.of(camera_arrays(rigs)), present, status, footprint)
+    return RapInput(stacked, CameraRig.of(camera_arrays(rigs)), present, status, footprint)
 
 
 def _camera(observation: Observation, name: str, config: RapConfig) -> Camera:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from swerve.planners.rap.layers import perceptron, sines
-from swerve.planners.rap.projection import Rig, unproject
+from swerve.planners.rap.projection import CameraRig, unproject
 from swerve.planners.rap.rap_config import RapConfig
 
 _WAVES = 6
@@ -31,7 +31,7 @@ class Neck(nn.Module):
         """What is seen, whatever the camera."""
         return self.projector(features.movedim(-3, -1)).movedim(-1, -3)
 
-    def embedding(self, rig: Rig, rows: int, columns: int) -> Float[Tensor, "b c d p q"]:
+    def embedding(self, rig: CameraRig, rows: int, columns: int) -> Float[Tensor, "b c d p q"]:
         """Where patches look: rays of their centres through the lens, the camera's place, the place in the image."""
         centres = patch_centres(rows, columns, self.patch).to(rig.intrinsics)
         rays, known = unproject(rig, centres)
@@ -42,7 +42,7 @@ class Neck(nn.Module):
         return self.embedder(inputs).movedim(-1, -2).unflatten(-1, (rows, columns))
 
     def forward(
-        self, features: Float[Tensor, "b c f p q"], rig: Rig
+        self, features: Float[Tensor, "b c f p q"], rig: CameraRig
     ) -> tuple[Float[Tensor, "b c d p q"], Float[Tensor, "b c d p q"]]:
         """Content alone, and content with its place."""
         content = self.content(features)
@@ -55,7 +55,7 @@ def patch_centres(rows: int, columns: int, patch: int) -> Float[Tensor, "n 2"]:
     return (torch.stack([u, v], dim=-1).reshape(-1, 2) + 0.5) * patch
 
 
-def camera_positions(rig: Rig) -> Float[Tensor, "b c 3"]:
+def camera_positions(rig: CameraRig) -> Float[Tensor, "b c 3"]:
     """Where the cameras are in the ego frame, metres."""
     rotation, translation = rig.camera_from_ego[..., :3, :3], rig.camera_from_ego[..., :3, 3]
     # Not in the half precision of mixed training, whose steps are centimetres at 2 m.

@@ -21,7 +21,7 @@ _MISSED = 1e-9
 
 
 @dataclass(frozen=True)
-class Rig:
+class CameraRig:
     """The calibrated cameras of a batch; every sample has its own.
 
     Attributes:
@@ -41,7 +41,7 @@ class Rig:
     size: tuple[int, int]
 
     @classmethod
-    def of(cls, arrays: CameraArrays) -> "Rig":
+    def of(cls, arrays: CameraArrays) -> "CameraRig":
         """The cameras of a stream's batch, or of `swerve.data.stream.camera_arrays`."""
         return cls(
             torch.as_tensor(arrays.lens),
@@ -52,23 +52,23 @@ class Rig:
             arrays.size,
         )
 
-    def to(self, target: torch.device | torch.dtype) -> "Rig":
+    def to(self, target: torch.device | torch.dtype) -> "CameraRig":
         """On another device, or in another precision."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
         if isinstance(target, torch.dtype):
             moved = {name: value.to(target) if value.is_floating_point() else value for name, value in values.items()}
         else:
             moved = {name: value.to(target, non_blocking=True) for name, value in values.items()}
-        return Rig(**moved, size=self.size)
+        return CameraRig(**moved, size=self.size)
 
-    def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "Rig":
+    def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "CameraRig":
         """Some samples' rigs."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
-        return Rig(**{name: value[chosen] for name, value in values.items()}, size=self.size)
+        return CameraRig(**{name: value[chosen] for name, value in values.items()}, size=self.size)
 
 
 def project(
-    rig: Rig, points: Float[Tensor, "b n 3"]
+    rig: CameraRig, points: Float[Tensor, "b n 3"]
 ) -> tuple[Float[Tensor, "b c n 2"], Float[Tensor, "b c n"], Bool[Tensor, "b c n"]]:
     """Points of the ego frame in every camera of their own sample.
 
@@ -98,7 +98,7 @@ def inverse(target_from_source: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 
 
 
 @torch.no_grad()
-def unproject(rig: Rig, pixels: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "b c n 3"], Bool[Tensor, "b c n"]]:
+def unproject(rig: CameraRig, pixels: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "b c n 3"], Bool[Tensor, "b c n"]]:
     """Directions of the same pixels' rays in every camera: unit vectors in the ego frame, no gradients.
 
     Computed in double precision whatever the rig's, since Newton's method takes differences.
@@ -116,7 +116,7 @@ def unproject(rig: Rig, pixels: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "b 
     return torch.where(known[..., None], rays, 0.0).to(kind), known
 
 
-def distort(rig: Rig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
+def distort(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
     """Normalised image coordinates (x/z, y/z) through each camera's lens.
 
     Beyond the lens' limit the image radius goes on growing with slope one, as in lens_kernels.distort.
@@ -127,7 +127,7 @@ def distort(rig: Rig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 
     return _distort_within(rig, inner) + (normal - inner)
 
 
-def _distort_within(rig: Rig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
+def _distort_within(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
     """The lens models; each formula gets zeros as coefficients in the others' cameras, so that none is infinite."""
     brown = (rig.model == LensModel.BROWN)[..., None]
     coefficients = torch.where(brown, rig.coefficients, 0.0)
@@ -138,7 +138,7 @@ def _distort_within(rig: Rig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor,
     return normal * _radial_scale(rig, r2)[..., None] + tangential
 
 
-def _radial_scale(rig: Rig, r2: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
+def _radial_scale(rig: CameraRig, r2: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
     """Distorted over undistorted radius."""
     brown, fisheye = (rig.model == kind for kind in (LensModel.BROWN, LensModel.FISHEYE))
     k1, k2, _, _, k3, k4, k5, k6 = _split(torch.where(brown[..., None], rig.coefficients, 0.0))
@@ -155,7 +155,7 @@ def _split(coefficients: Float[Tensor, "b c 8"]) -> list[Float[Tensor, "b c 1"]]
     return [one[..., None] for one in coefficients.unbind(dim=-1)]
 
 
-def _undistort(rig: Rig, bent: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
+def _undistort(rig: CameraRig, bent: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
     """The inverse of `distort`: the radial part by bisection, then Newton's method."""
     radius = bent.norm(dim=-1)
     low, high = torch.zeros_like(radius), rig.limit[..., None].expand_as(radius).clone()
@@ -170,7 +170,7 @@ def _undistort(rig: Rig, bent: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n
 
 
 def _newton_step(
-    rig: Rig, normal: Float[Tensor, "b c n 2"], bent: Float[Tensor, "b c n 2"]
+    rig: CameraRig, normal: Float[Tensor, "b c n 2"], bent: Float[Tensor, "b c n 2"]
 ) -> Float[Tensor, "b c n 2"]:
     """Derivatives by differences; no step where they are singular."""
     here = distort(rig, normal)

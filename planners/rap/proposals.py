@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.stats import spearmanr
 
 from swerve.eval.benchmark.evaluate.observations import observation_of
-from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import pdm_score
@@ -19,7 +19,7 @@ from swerve.planners.rap.rap_planner import RapPlanner
 
 
 @runtime_checkable
-class Cases(Protocol):
+class SceneGroups(Protocol):
     """Where scenes come from: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
 
     @property
@@ -29,7 +29,7 @@ class Cases(Protocol):
     def cases(self, log: str) -> tuple[str, ...]:
         """Names of a log's cases."""
 
-    def case(self, name: str) -> Case:
+    def case(self, name: str) -> SceneGroup:
         """The case of this name."""
 
 
@@ -86,7 +86,7 @@ class Proposals:
         return float(spearmanr(self.promised, self.worth).statistic)
 
 
-def proposals_in(frame: Frame, case: Case, name: str, planner: RapPlanner) -> tuple[Proposals, Context]:
+def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: RapPlanner) -> tuple[Proposals, Context]:
     """A planner's proposals in a frame of a benchmark, scored; and the frame's context.
 
     Raises:
@@ -102,7 +102,7 @@ def proposals_in(frame: Frame, case: Case, name: str, planner: RapPlanner) -> tu
     return Proposals(frame.token, name, poses, config.interval, predicted, true), context
 
 
-def proposals_on(benchmark: Cases, planner: RapPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:
+def proposals_on(benchmark: SceneGroups, planner: RapPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:
     """The proposals in a benchmark's cases, one after the other.
 
     Args:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.context.scene_context import Context
 from swerve.eval.report.scene_pictures import OTHERS, swatch
 from swerve.eval.report.sentences import LONG
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.rap.proposal_pictures import RED, color_bar, ground_of, map_picture, mark_swatch, on_image, on_map
-from swerve.planners.rap.proposals import Cases, Proposals, proposals_in, spread_out
+from swerve.planners.rap.proposals import Proposals, SceneGroups, proposals_in, spread_out
 from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, ObjectClass
@@ -66,7 +66,7 @@ class SceneDrawing:
         raster: the same view as raster.
     """
 
-    frame: Frame
+    frame: BenchmarkScene
     context: Context
     camera: Camera
     image: UInt8[np.ndarray, "_ _ 3"]
@@ -74,7 +74,12 @@ class SceneDrawing:
 
 
 def proposals_page(
-    title: str, told: Sequence[str], judged: Sequence[Proposals], benchmark: Cases, planner: RapPlanner, shown: int
+    title: str,
+    told: Sequence[str],
+    judged: Sequence[Proposals],
+    benchmark: SceneGroups,
+    planner: RapPlanner,
+    shown: int,
 ) -> str:
     """The whole page, HTML that needs nothing from anywhere.
 
@@ -229,7 +234,7 @@ def score_table(proposals: Proposals) -> str:
     )
 
 
-def drawing_of(frame: Frame, case: Case, context: Context, planner: RapPlanner) -> SceneDrawing:
+def drawing_of(frame: BenchmarkScene, case: SceneGroup, context: Context, planner: RapPlanner) -> SceneDrawing:
     """The image that the planner saw of a frame, and its raster.
 
     Raises:

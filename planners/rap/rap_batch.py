@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from swerve.data.stream import KINDS, Batch
-from swerve.eval.scoring.score import Yardstick
+from swerve.eval.scoring.score import PreparedContext
 from swerve.planners.rap.inputs import RapInput, status_of
-from swerve.planners.rap.projection import Rig
+from swerve.planners.rap.projection import CameraRig
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import ViewpointKind
@@ -36,7 +36,7 @@ class RapBatch:
     targets: Float[Tensor, "b k 3"]
     valid: Bool[Tensor, "b k"]
     cross_agent: Bool[Tensor, "b"]
-    yardsticks: tuple[Yardstick | None, ...]
+    yardsticks: tuple[PreparedContext | None, ...]
 
     def __post_init__(self) -> None:
         rows = torch.nonzero(self.partner >= 0)[:, 0]
@@ -62,7 +62,7 @@ class RapBatch:
         return RapBatch(inputs=self.inputs.to(device), yardsticks=self.yardsticks, **moved)
 
 
-def views_of(batch: Batch, yardsticks: Sequence[Yardstick | None], config: RapConfig) -> RapBatch:
+def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config: RapConfig) -> RapBatch:
     """The views of a stream's batch: first its rasters, then its photographs.
 
     Args:
@@ -79,7 +79,7 @@ def views_of(batch: Batch, yardsticks: Sequence[Yardstick | None], config: RapCo
     images = [kind[own] for kind, own in ((batch.raster, rasters), (batch.photo, photographs)) if kind is not None]
     inputs = RapInput(
         torch.cat(images),
-        Rig.of(batch.cameras).rows(rows),
+        CameraRig.of(batch.cameras).rows(rows),
         torch.cat([batch.has_raster[rasters], batch.has_photo[photographs]]),
         status_of(
             batch.history_velocity[rows, -1],

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.scoring.score import Yardstick, score_by
+from swerve.eval.scoring.score import PreparedContext, score_by
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.rap.alignment import (
     DomainClassifier,
@@ -123,7 +123,7 @@ def pose_distances(
 
 @contextmanager
 def scored(
-    yardsticks: Sequence[Yardstick | None],
+    yardsticks: Sequence[PreparedContext | None],
     poses: Float[Tensor, "b n k 3"],
     interval: float,
     threads: int,
@@ -140,13 +140,13 @@ def scored(
         SwerveError: a pose is not finite; when they are waited for.
     """
     plans = poses.detach().double().cpu().numpy() if yardsticks else np.zeros((0, 0, 0, 3))
-    rows_of: dict[int, tuple[Yardstick, list[int]]] = {}
+    rows_of: dict[int, tuple[PreparedContext, list[int]]] = {}
     for row, measure in enumerate(yardsticks):
         if measure is not None:
             rows_of.setdefault(id(measure), (measure, []))[1].append(row)
     found = np.zeros((*plans.shape[:2], len(Metric)), np.float32)
 
-    def put(measure: Yardstick, rows: list[int]) -> None:
+    def put(measure: PreparedContext, rows: list[int]) -> None:
         with watch.measure("scoring", time.thread_time):
             scores = score_by(measure, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
             found[rows] = scores.metrics.reshape(len(rows), plans.shape[1], -1)

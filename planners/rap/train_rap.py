@@ -13,7 +13,7 @@ import torch
 from swerve.data.storage.files import make_folder
 from swerve.data.stream import Batch, SampleStream, StreamLoader
 from swerve.eval.context.context_store import ContextStore
-from swerve.eval.scoring.score import Yardstick, yardstick
+from swerve.eval.scoring.score import PreparedContext, prepare_context
 from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
 from swerve.planners.rap.rap_batch import RapBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig
@@ -215,12 +215,12 @@ def _prepared(loader: StreamLoader, store: ContextStore | None, training: Traini
             yield ready
 
 
-def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[Yardstick | None]:
+def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[PreparedContext | None]:
     if store is None:
         return [None] * len(batch)
     contexts = store.contexts(batch.provenance, threads)
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda one: yardstick(one) if one else None, contexts))
+        return list(pool.map(lambda one: prepare_context(one) if one else None, contexts))
 
 
 def _validated(validation: Validation | None, training: Training, process: Process) -> dict[str, float]:

@@ -9,11 +9,11 @@ import torch
 
 from swerve.data.dataset.targets import poses_at
 from swerve.eval.benchmark.benchmark_store import Benchmark
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_job import check_cameras
-from swerve.eval.benchmark.evaluate.results import PlannerCase
-from swerve.eval.benchmark.scene_group import Case, Frame
-from swerve.eval.scoring.aggregate import COLUMNS, FrameScores, Group, Table, pair_scores, weigh
+from swerve.eval.benchmark.evaluate.results import PlannerResult
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, SceneScores, TwoStageScores, pair_scores, weigh
 from swerve.eval.scoring.thresholds import POSE_INTERVAL, STEP, STEPS
 from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.scenes import SwerveError
@@ -48,8 +48,8 @@ class _Judged(NamedTuple):
     """A case: its number, its frames, their scores, and the errors (m) of the plans of its first stage."""
 
     number: int
-    group: Group
-    scores: FrameScores
+    group: GroupTokens
+    scores: SceneScores
     errors: list[float]
 
 
@@ -107,9 +107,9 @@ def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: Ra
     check_cameras(benchmark, [planner])
 
 
-def _judged(number: int, case: Case, planner: RapPlanner, benchmark: Benchmark) -> _Judged:
+def _judged(number: int, case: SceneGroup, planner: RapPlanner, benchmark: Benchmark) -> _Judged:
     """Raises SwerveError where the planner fails: it is ours, and a score of 0 would hide it."""
-    (evaluated,) = evaluate_case(case, {_LABEL: planner}, benchmark.traffic)
+    (evaluated,) = evaluate_group(case, {_LABEL: planner}, benchmark.traffic)
     for token, error in zip(evaluated.group.tokens, evaluated.errors, strict=True):
         if error:
             raise SwerveError(f"validation: the planner fails in scene {token}: {error.splitlines()[-1]}")
@@ -125,22 +125,22 @@ def _gathered(own: list[_Judged], world: int) -> list[_Judged]:
     return [one for part in everybodys for one in part]
 
 
-def _weighed(judged: Sequence[_Judged]) -> Table:
+def _weighed(judged: Sequence[_Judged]) -> TwoStageScores:
     parts = [one.scores for one in judged]
-    scores = FrameScores(
+    scores = SceneScores(
         tuple(token for part in parts for token in part.tokens),
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "starts", "ends")),
     )
     return weigh(scores, [one.group for one in judged])
 
 
-def _errors(case: Case, evaluated: PlannerCase) -> list[float]:
+def _errors(case: SceneGroup, evaluated: PlannerResult) -> list[float]:
     plans = zip(evaluated.group.tokens, evaluated.plans, strict=True)
     frames = [(case.frames[token], plan) for token, plan in plans if plan is not None]
     return [_off(frame, plan) for frame, plan in frames if not frame.follow_up]
 
 
-def _off(frame: Frame, plan: Trajectory) -> float:
+def _off(frame: BenchmarkScene, plan: Trajectory) -> float:
     """Mean distance of the plan's poses up to 4 s to the logged driver's at the same times."""
     viewpoint, scene = frame.viewpoint, frame.viewpoint.scene
     seconds = plan.interval * np.arange(1, len(plan.poses) + 1)

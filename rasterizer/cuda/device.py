@@ -126,7 +126,7 @@ class DeviceMesh:
             del self._marks[parts:]
 
 
-class Views(NamedTuple):
+class DeviceViews(NamedTuple):
     """Cameras at poses as the kernels take them, a row per view; `part` are the parts that it sees."""
 
     model: DeviceArray
@@ -188,7 +188,9 @@ class RayTables:
         return self._firsts[table.optics]
 
 
-def device_views(requests: Sequence[Request], style: Style, tables: RayTables) -> tuple[Views, np.ndarray, np.ndarray]:
+def device_views(
+    requests: Sequence[Request], style: Style, tables: RayTables
+) -> tuple[DeviceViews, np.ndarray, np.ndarray]:
     """Uploads what the kernels need to know of the views.
 
     Returns:
@@ -201,7 +203,7 @@ def device_views(requests: Sequence[Request], style: Style, tables: RayTables) -
     rows = np.concatenate([[0], np.cumsum(heights)])
     pixels = np.concatenate([[0], np.cumsum(heights * widths)])
     numbers = {name: np.array([getattr(one, name) for one in optics]) for name in _NUMBERS}
-    views = Views(
+    views = DeviceViews(
         **{name: cuda.to_device(values.astype(_NUMBERS[name])) for name, values in numbers.items()},
         camera_from_world=cuda.to_device(np.stack([_camera_from_world(request) for request in requests])),
         frustum=cuda.to_device(np.stack([frustum(lens.bounds, style.depth_limit) for lens in lenses])),

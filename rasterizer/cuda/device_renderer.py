@@ -9,7 +9,7 @@ from numba import config, cuda
 
 from swerve.rasterizer.cuda import cuda_kernels as kernels
 from swerve.rasterizer.cuda.device import Buffer, DeviceArray, DeviceMesh, MeshArrays, RayTables, Request, device_views
-from swerve.rasterizer.cuda.device import Views as DeviceCameras
+from swerve.rasterizer.cuda.device import DeviceViews as DeviceCameras
 from swerve.rasterizer.render import PIXELS
 from swerve.rasterizer.style import Style
 from swerve.scenes import SwerveError
@@ -68,7 +68,7 @@ class DeviceImages:
         ]
 
 
-class Drawer:
+class DeviceRenderer:
     """Draws views of a mesh; keeps the memory for the next call. One thread at a time may use it.
 
     Args:

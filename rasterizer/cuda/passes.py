@@ -7,7 +7,7 @@ from functools import lru_cache
 from numba import cuda
 
 from swerve.rasterizer.cuda.device import DeviceMesh, Request
-from swerve.rasterizer.cuda.device_renderer import DeviceImages, Drawer
+from swerve.rasterizer.cuda.device_renderer import DeviceImages, DeviceRenderer
 from swerve.rasterizer.style import Style
 
 # Pixels that are drawn in one pass: 70 full-size images of two million, some 4 GB of device memory with all spans.
@@ -30,9 +30,9 @@ def _finished(images: DeviceImages) -> DeviceImages:
 
 
 @lru_cache(maxsize=8)
-def _drawer(_thread: int) -> Drawer:
+def _drawer(_thread: int) -> DeviceRenderer:
     """The thread's own, whose memory is used again."""
-    return Drawer()
+    return DeviceRenderer()
 
 
 def _batches(requests: Sequence[Request], most: int) -> list[list[Request]]:

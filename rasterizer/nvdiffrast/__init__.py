@@ -1,7 +1,7 @@
 """The back end that draws with NVIDIA's nvdiffrast. Imported only where it is asked for."""
 
 from swerve.rasterizer.nvdiffrast.differentiable_render import differentiable_render
-from swerve.rasterizer.nvdiffrast.nvdiffrast_library import Library, load_library
-from swerve.rasterizer.nvdiffrast.nvdiffrast_renderer import Shot, draw
+from swerve.rasterizer.nvdiffrast.nvdiffrast_library import NvdiffrastLibrary, load_library
+from swerve.rasterizer.nvdiffrast.nvdiffrast_renderer import NvdiffrastView, draw
 
-__all__ = ["Library", "Shot", "differentiable_render", "draw", "load_library"]
+__all__ = ["NvdiffrastLibrary", "NvdiffrastView", "differentiable_render", "draw", "load_library"]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int32
 
-from swerve.rasterizer.nvdiffrast.nvdiffrast_library import Library, load_library
+from swerve.rasterizer.nvdiffrast.nvdiffrast_library import NvdiffrastLibrary, load_library
 from swerve.rasterizer.optics import NEAR
 from swerve.scenes import Camera, LensModel, SwerveError
 
@@ -15,7 +15,7 @@ def differentiable_render(
     colors: Float[torch.Tensor, "v c"],
     camera: Camera,
     camera_from_world: Float[torch.Tensor, "4 4"],
-    using: Library | None = None,
+    using: NvdiffrastLibrary | None = None,
 ) -> Float[torch.Tensor, "h w c"]:
     """One image in which colours run evenly between corners, and what its pixels change by when things move.
 

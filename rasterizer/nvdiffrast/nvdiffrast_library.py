@@ -17,7 +17,7 @@ Rays = tuple[Float32[torch.Tensor, "..."], Float32[torch.Tensor, "..."]]
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
+class NvdiffrastLibrary:
     """The library and what it draws on.
 
     Attributes:
@@ -47,7 +47,7 @@ class Library:
 
 
 @lru_cache(maxsize=1)
-def load_library() -> Library:
+def load_library() -> NvdiffrastLibrary:
     """The library on the current CUDA device; the same in every call.
 
     Raises:
@@ -56,7 +56,7 @@ def load_library() -> Library:
     import nvdiffrast.torch as dr
 
     device = torch.device("cuda", torch.cuda.current_device())
-    return Library(dr, dr.RasterizeCudaContext(device=device), device)
+    return NvdiffrastLibrary(dr, dr.RasterizeCudaContext(device=device), device)
 
 
 def _straight(camera: Camera) -> tuple[Float32[np.ndarray, "w"], Float32[np.ndarray, "h 1"]]:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 
 from swerve.rasterizer.nvdiffrast.facets import Facets, facets_of
-from swerve.rasterizer.nvdiffrast.nvdiffrast_library import Library, Rays, load_library
+from swerve.rasterizer.nvdiffrast.nvdiffrast_library import NvdiffrastLibrary, Rays, load_library
 from swerve.rasterizer.render import Mesh
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, SwerveError
@@ -24,7 +24,7 @@ _FACETS_PER_PASS = (1 << 24) - 1
 
 
 @dataclass(frozen=True)
-class Shot:
+class NvdiffrastView:
     """One image to draw: a camera on a vehicle at a pose."""
 
     camera: Camera
@@ -32,7 +32,11 @@ class Shot:
 
 
 def draw(
-    mesh: Mesh, shots: Sequence[Shot], style: Style, outputs: Sequence[str], using: Library | None = None
+    mesh: Mesh,
+    shots: Sequence[NvdiffrastView],
+    style: Style,
+    outputs: Sequence[str],
+    using: NvdiffrastLibrary | None = None,
 ) -> list[dict[str, torch.Tensor]]:
     """Images by shot, then output, left on the device.
 
@@ -53,7 +57,7 @@ def draw(
     images = painter.paint(shots, others) if others else [{} for _ in shots]
     for shot, image in zip(shots, images, strict=True):
         width, height = shot.camera.width, shot.camera.height
-        finer = Shot(shot.camera.resized(style.samples * width, style.samples * height), shot.world_from_ego)
+        finer = NvdiffrastView(shot.camera.resized(style.samples * width, style.samples * height), shot.world_from_ego)
         image["rgb"] = _averaged(painter.paint([finer], ["rgb"])[0]["rgb"], style.samples)
     return images
 
@@ -61,7 +65,7 @@ def draw(
 class _Painter:
     """A mesh and a style on the device. Row 0 of its tables is "nothing": what a pixel shows where nothing is seen."""
 
-    def __init__(self, mesh: Mesh, style: Style, using: Library) -> None:
+    def __init__(self, mesh: Mesh, style: Style, using: NvdiffrastLibrary) -> None:
         self._mesh, self._using, self._depth_limit = mesh, using, style.depth_limit
         colors = style.palette[mesh.semantics, mesh.faces].astype(np.float32)
         self._background = self._using.upload(np.array(style.background, np.float32))
@@ -69,7 +73,7 @@ class _Painter:
         self._semantics = self._using.upload(np.concatenate([np.zeros(1, np.uint8), mesh.semantics]))
         self._instances = self._using.upload(np.concatenate([np.zeros(1, np.int32), mesh.instances]))
 
-    def paint(self, shots: Sequence[Shot], outputs: Sequence[str]) -> list[dict[str, torch.Tensor]]:
+    def paint(self, shots: Sequence[NvdiffrastView], outputs: Sequence[str]) -> list[dict[str, torch.Tensor]]:
         """Images by shot, then output."""
         images: list[dict[str, torch.Tensor]] = [{} for _ in shots]
         for batch in self._batches(shots):
@@ -80,7 +84,7 @@ class _Painter:
                 images[row] = self._shaded(polygons, planes, sources, self._using.rays(camera), outputs)
         return images
 
-    def _batches(self, shots: Sequence[Shot]) -> Iterator[list[tuple[int, Facets]]]:
+    def _batches(self, shots: Sequence[NvdiffrastView]) -> Iterator[list[tuple[int, Facets]]]:
         """Rows of shots of one size with their facets, as many as one pass takes."""
         sizes = [(shot.camera.height, shot.camera.width) for shot in shots]
         for size in dict.fromkeys(sizes):

@@ -62,7 +62,7 @@ def differentiable_splats(
         using = gsplat.load_library()
         using.check_device(means)
         draw = gsplat.draw_unscented if chosen == "gsplat-ut" else gsplat.draw
-        return draw(gsplat.Scene(*gaussians), camera, camera_from_local, using, centers)
+        return draw(gsplat.GsplatScene(*gaussians), camera, camera_from_local, using, centers)
     if means.device.type != "cpu":
         raise SwerveError(f'backend "numba" draws tensors on the CPU, and these are on {means.device}: use "gsplat"')
     if centers is None:

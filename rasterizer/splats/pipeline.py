@@ -48,7 +48,7 @@ class ViewPoint(NamedTuple):
     blur: float
 
 
-class Layout(NamedTuple):
+class TileLayout(NamedTuple):
     """What an image shows: ellipses, nearest first; the Gaussians they are of; each tile's ellipses."""
 
     ellipses: Float32[np.ndarray, "m c"]
@@ -82,7 +82,7 @@ def view_point(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur
     )
 
 
-def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> Layout:
+def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> TileLayout:
     """Projects Gaussians and sorts them into tiles."""
     ellipses = np.empty((len(cloud.means), project_kernels.COLUMNS), np.float32)
     edges = np.linspace(0, len(ellipses), threads + 1).astype(int)
@@ -94,10 +94,10 @@ def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> Layout:
     rows = tile_kernels.by_depth(ellipses)
     seen = ellipses[rows]
     across, down = tiles_of(view.optics.width), tiles_of(view.optics.height)
-    return Layout(seen, rows, *tile_kernels.fill_tiles(seen, across, down))
+    return TileLayout(seen, rows, *tile_kernels.fill_tiles(seen, across, down))
 
 
-def blend(layout: Layout, view: ViewPoint, threads: int, wants_owner: bool) -> Sums:
+def blend(layout: TileLayout, view: ViewPoint, threads: int, wants_owner: bool) -> Sums:
     """Draws what has been laid out; without `wants_owner` the owners are an image of no rows."""
     height, width = view.optics.height, view.optics.width
     sums = Sums(
@@ -116,7 +116,7 @@ def blend(layout: Layout, view: ViewPoint, threads: int, wants_owner: bool) -> S
 
 
 def gradients(
-    cloud: Cloud, view: ViewPoint, layout: Layout, sums: Sums, slopes: Sums, threads: int
+    cloud: Cloud, view: ViewPoint, layout: TileLayout, sums: Sums, slopes: Sums, threads: int
 ) -> tuple[Cloud, Float32[np.ndarray, "n 2"], Float[np.ndarray, "3 4"]]:
     """What a loss changes by when Gaussians or the camera do.
 

@@ -25,7 +25,7 @@ _TAIL = 3
 
 
 @dataclass(frozen=True)
-class Manoeuvre:
+class Maneuver:
     """A strayed ego over the scene's window.
 
     Attributes:
@@ -56,7 +56,9 @@ class _Start:
     gain: float
 
 
-def manoeuvre(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: Bounds) -> Manoeuvre | None:
+def recovery_maneuver(
+    scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: Bounds
+) -> Maneuver | None:
     """How the ego came to be (lateral m, longitudinal m, heading rad, speed share) off, and how it returns.
 
     History: it leaves the path by a quintic in arc length, which may have begun before the scene does, and changes its
@@ -143,7 +145,7 @@ def _way_back(
     on_schedule: bool,
     bounds: Bounds,
     allowed: Float[np.ndarray, "9"],
-) -> Manoeuvre | None:
+) -> Maneuver | None:
     """The manoeuvre with the best of all ways from now to the end of the scene."""
     seconds = geometry.seconds[scene.now + 1 : scene.now + scene.future + 1] - geometry.seconds[scene.now]
     durations = _DURATIONS * seconds[-1]
@@ -164,7 +166,7 @@ def _way_back(
     if best is None:
         return None
     row, column = best
-    return Manoeuvre(
+    return Maneuver(
         past[0].then(drives.of(row).of(column)),
         np.concatenate([past[1], along[row, column]]),
         float(lengths[column]),

@@ -16,7 +16,7 @@ from swerve.scenes.viewpoints.collisions import contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
 from swerve.scenes.viewpoints.frenet_motion import Drive
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
-from swerve.scenes.viewpoints.maneuver import Manoeuvre, manoeuvre
+from swerve.scenes.viewpoints.maneuver import Maneuver, recovery_maneuver
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
 _NORMAL_CUT = 2.0
@@ -64,9 +64,9 @@ def recovery(
 ) -> Viewpoint | Rejection:
     """One recovery viewpoint, reproducible from (seed, log, token, index) alone.
 
-    The ego stands `lateral` beside and `longitudinal` along the driven path, turned and faster or slower; `manoeuvre`
-    says how it got there and how it returns. Height follows the ground of the map relative to the path, tilt is the
-    path's.
+    The ego stands `lateral` beside and `longitudinal` along the driven path, turned and faster or slower;
+    `recovery_maneuver` says how it got there and how it returns. Height follows the ground of the map
+    relative to the path, tilt is the path's.
 
     Reasons to reject: "standing" (the human drives too little to return), "rough_log" (poses that no car drives, or
     reverse), "infeasible", "beyond_log" (it begins or ends off the log's ends, and the log bends there),
@@ -79,7 +79,7 @@ def recovery(
     reason = _unfit(scene, geometry, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)
-    found = manoeuvre(scene, geometry, offsets, options.bounds)
+    found = recovery_maneuver(scene, geometry, offsets, options.bounds)
     if found is None:
         return Rejection(ViewpointKind.RECOVERY, index, "infeasible")
     beyond = geometry.beyond(found.along, found.drive.speeds)
@@ -123,7 +123,7 @@ def _viewpoint(
     index: int,
     geometry: LogGeometry,
     offsets: Float[np.ndarray, "4"],
-    found: Manoeuvre,
+    found: Maneuver,
 ) -> Viewpoint:
     log, now, drive, along = scene.log, scene.history, found.drive, found.along
     poses = geometry.poses_beside(drive.positions, drive.headings, along)

@@ -17,9 +17,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tally import Tally
 
 from swerve.data.sources.neutral.neutral_source import NeutralSource, parse_log, read_document, scene_of
-from swerve.eval import METRIC_NAMES, Context, build_context, navsim_agents, score, score_frames, simulate
+from swerve.eval import METRIC_NAMES, Context, build_context, navsim_agents, score, score_scenes, simulate
 from swerve.eval.context.map_polygons import Layer
-from swerve.eval.scoring.aggregate import COLUMNS, Frames, Group, neighbours, one_stage, proximity_weights, two_stage
+from swerve.eval.scoring.aggregate import (
+    COLUMNS,
+    GroupTokens,
+    ScoredScenes,
+    neighbours,
+    one_stage,
+    proximity_weights,
+    two_stage,
+)
 from swerve.eval.scoring.comfort import extended_comfort, plan_differences
 from swerve.eval.scoring.score_tables import one_stage_rows, two_stage_rows
 from swerve.eval.scoring.sub_scores import Metric
@@ -203,7 +211,7 @@ def _check_comfort_pair(where, now, before, golden, steps, tally):
 
 def check_aggregation(golden, tally):
     for case in golden["two_stage"]:
-        groups = [Group(now, before, tuple(map(tuple, pairs))) for now, before, pairs in case["mapping"]]
+        groups = [GroupTokens(now, before, tuple(map(tuple, pairs))) for now, before, pairs in case["mapping"]]
         table, where = two_stage(_frames(case["rows"]), groups), f"two-stage seed {case['seed']}"
         for token, values, weight in zip(table.tokens, table.values, table.weights, strict=True):
             known = case["per_token"][token]
@@ -235,10 +243,10 @@ def check_command_line(path, tally):
     beside = path.parent / "logs"
     source = NeutralSource(beside if beside.is_dir() else path.parent.parent / "logs")
     scenes, mapping = source.follow_ups(path)
-    groups = [Group(now, before, tuple(pairs)) for now, before, pairs in mapping]
+    groups = [GroupTokens(now, before, tuple(pairs)) for now, before, pairs in mapping]
     contexts = [build_context(one.scene, one.token, one.follow_up) for one in scenes.values()]
     plans = {context.token: constant_velocity(context) for context in contexts}
-    table = two_stage(score_frames(contexts, plans, "navsim-reactive"), groups)
+    table = two_stage(score_scenes(contexts, plans, "navsim-reactive"), groups)
     rows = two_stage_rows(table, {token for group in groups for token in (group.now, group.before)})
     for name in ("two_stage_reactive_constant_velocity.csv", "two_stage_from_submission.csv"):
         _check_table(path.parent / name, rows, tally)
@@ -253,7 +261,7 @@ def check_command_line(path, tally):
             tokens = [row["token"] for row in csv.DictReader(stream)][:-1]
         entries = source.scenes(log)
         contexts = [build_context(entries[token].scene, token) for token in tokens]
-        frames = score_frames(contexts, {context.token: plan(context) for context in contexts}, "log-replay")
+        frames = score_scenes(contexts, {context.token: plan(context) for context in contexts}, "log-replay")
         _check_table(file, one_stage_rows(one_stage(frames)), tally)
 
 
@@ -281,7 +289,7 @@ def _frames(rows):
         np.array([[row[f"{kind}_{axis}"] for axis in "xy"] for row in rows], float)
         for kind in ("start_point", "endpoint")
     ]
-    return Frames(
+    return ScoredScenes(
         tokens=tuple(row["token"] for row in rows),
         logs=tuple(row["log_name"] for row in rows),
         times_us=np.array([round(row["start_time"] * 1e6) for row in rows], np.int64),

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tally import Tally
 
 from swerve.data.sources.neutral.neutral_source import NeutralScene, NeutralSource
-from swerve.eval import Group
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval import GroupTokens
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.results import groups_of, result_rows, scores_of
-from swerve.eval.benchmark.scene_group import Case, Frame
-from swerve.eval.scoring.aggregate import COLUMNS, Table, weigh
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
+from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores, weigh
 from swerve.eval.scoring.score_tables import two_stage_rows
 from swerve.planners import load_planner
 from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
@@ -30,13 +30,13 @@ TABLES = ("two_stage_reactive_constant_velocity.csv", "two_stage_from_submission
 WEIGHTS = "two_stage_per_token_with_weights.csv"
 
 
-def check(folder: Path, tally: Tally) -> Table:
+def check(folder: Path, tally: Tally) -> TwoStageScores:
     """Compares everything that the folder's tables hold; the scores as ours has them."""
     planner = load_planner("constant-velocity")
     evaluated = [
         result
         for case in cases_of(folder)
-        for result in evaluate_case(case, {planner.label: planner.planner}, "navsim-reactive")
+        for result in evaluate_group(case, {planner.label: planner.planner}, "navsim-reactive")
     ]
     rows = result_rows(evaluated, "navsim-exact")
     tally.equal("failures of the planner", folder.name, rows["error"].to_pylist(), [""] * rows.num_rows)
@@ -54,19 +54,19 @@ def check(folder: Path, tally: Tally) -> Table:
     return table
 
 
-def cases_of(folder: Path) -> list[Case]:
+def cases_of(folder: Path) -> list[SceneGroup]:
     """The cases of the folder's two-stage file."""
     inside = folder / "logs"
     source = NeutralSource(inside if inside.is_dir() else folder.parent / "logs")
     scenes, mapping = source.follow_ups(folder / "two_stage_neutral.json.gz")
-    groups = [Group(now, before, tuple(pairs)) for now, before, pairs in mapping]
+    groups = [GroupTokens(now, before, tuple(pairs)) for now, before, pairs in mapping]
     return [
-        Case(scenes[group.now].scene.log.name, group, {token: frame_of(scenes[token]) for token in group.tokens})
+        SceneGroup(scenes[group.now].scene.log.name, group, {token: frame_of(scenes[token]) for token in group.tokens})
         for group in groups
     ]
 
 
-def frame_of(entry: NeutralScene) -> Frame:
+def frame_of(entry: NeutralScene) -> BenchmarkScene:
     """A neutral scene as a frame. The form has no cameras and no commands, and no driver in follow-ups."""
     scene = entry.scene
     driven = scene.ego.world_from_ego[scene.history + 1 :] if not entry.follow_up else np.zeros((0, 4, 4))
@@ -83,7 +83,7 @@ def frame_of(entry: NeutralScene) -> Frame:
         command=Command.UNKNOWN,
         parameters={},
     )
-    return Frame(entry.token, viewpoint, entry.follow_up)
+    return BenchmarkScene(entry.token, viewpoint, entry.follow_up)
 
 
 def check_table(file, ours, tally):

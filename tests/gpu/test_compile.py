@@ -36,7 +36,7 @@ def arguments(patch):
     style = Style.rap()
     mesh = device.MeshArrays(**{name: np.zeros((0, *shape), dtype) for name, (dtype, shape) in device._MESH.items()})
     views, _, _ = device.device_views([Request(looking(), np.eye(4))], style, device.RayTables())
-    drawer = device_renderer.Drawer()
+    drawer = device_renderer.DeviceRenderer()
     pairs, starts, chords, spans = (one.rows for one in (drawer._pairs, drawer._starts, drawer._chords, drawer._spans))
     planes, outlines = drawer._planes.rows, drawer._outlines.rows
     counters, places, rows = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from swerve.rasterizer import Backdrop, Style, render
+from swerve.rasterizer import StaticLayer, Style, render
 from swerve.rasterizer.backends import why_not
 from swerve.scenes import SwerveError
 from swerve.scenes.primitives import Semantic
@@ -20,7 +20,7 @@ from tests.support.drawn_scenes import LENSES, box, facing_square, looking, tria
 if why_not("cuda"):
     pytest.skip(f"cuda: {why_not('cuda')}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import DeviceMesh, Drawer, Request, device_renderer, passes
+from swerve.rasterizer.cuda import DeviceMesh, DeviceRenderer, Request, device_renderer, passes
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 SIZE = (24, 16) if SIMULATED else (1920, 1120)
@@ -75,7 +75,7 @@ def test_parts_are_seen_by_those_who_ask_for_them():
     other = camera.resized(SIZE[0] // 2, SIZE[1])
     requests = [Request(camera, pose, (parts[0], parts[1])), Request(other, pose, (parts[0], parts[2]))]
     requests.append(Request(camera, pose, (parts[2],)))
-    images = Drawer().draw(mesh, requests, Style.rap(), OUTPUTS)
+    images = DeviceRenderer().draw(mesh, requests, Style.rap(), OUTPUTS)
     scenes = [still.joined(early), still.joined(late), late]
     expected = [
         render(scene, [request.camera], pose[None], outputs=OUTPUTS)[0][0]
@@ -87,7 +87,7 @@ def test_parts_are_seen_by_those_who_ask_for_them():
     assert hasattr(shown, "__cuda_array_interface__") or SIMULATED
     mesh.keep(1)
     assert mesh.add(late) == 1
-    again = Drawer().draw(mesh, [Request(other, pose, (0, 1))], Style.rap(), OUTPUTS)
+    again = DeviceRenderer().draw(mesh, [Request(other, pose, (0, 1))], Style.rap(), OUTPUTS)
     assert_agree(expected[1:2], again.to_host())
 
 
@@ -96,7 +96,7 @@ def test_images_of_a_backdrop_are_left_on_the_device(monkeypatch):
     monkeypatch.setattr(passes, "_PIXELS_PER_PASS", 1)
     still, moving, poses = small_scene(), box((6, 0, 1), (4, 2, 2), 50), np.eye(4)[None]
     cameras = [looking().resized(*SIZE), looking().resized(SIZE[0] // 2, SIZE[1])]
-    drawn = list(Backdrop(still, "cuda").passes_on_gpu(moving, cameras, poses, Style.rap(), OUTPUTS))
+    drawn = list(StaticLayer(still, "cuda").passes_on_gpu(moving, cameras, poses, Style.rap(), OUTPUTS))
     expected = render(still.joined(moving), cameras, poses, outputs=OUTPUTS)[0]
     assert [one.shapes for one in drawn] == [((camera.height, camera.width),) for camera in cameras]
     assert_agree(expected, [image for one in drawn for image in one.to_host()])
@@ -112,7 +112,7 @@ def test_memory_grows_where_polygons_do_not_fit(monkeypatch):
     camera, poses = looking().resized(*SIZE), np.eye(4)[None]
     mesh = DeviceMesh()
     mesh.add(small_scene())
-    images = Drawer().draw(mesh, [Request(camera, poses[0])], Style.rap(), OUTPUTS).to_host()
+    images = DeviceRenderer().draw(mesh, [Request(camera, poses[0])], Style.rap(), OUTPUTS).to_host()
     assert_agree(render(small_scene(), [camera], poses, outputs=OUTPUTS)[0], images)
 
 
@@ -121,7 +121,7 @@ def test_rays_of_many_cameras_do_not_fill_the_memory(monkeypatch):
     from swerve.rasterizer.cuda import device
 
     monkeypatch.setattr(device, "_MOST_RAYS", 0)
-    mesh, drawer = DeviceMesh(), Drawer()
+    mesh, drawer = DeviceMesh(), DeviceRenderer()
     mesh.add(small_scene())
     cameras = [looking(lens=LENSES[lens]).resized(*SIZE) for lens in ("brown", "fisheye")]
     for chosen in (cameras[:1], cameras, cameras[1:]):
@@ -160,7 +160,7 @@ def test_torch_reads_images_without_a_copy():
     torch = pytest.importorskip("torch")
     mesh = DeviceMesh()
     mesh.add(small_scene())
-    images = Drawer().draw(mesh, [Request(looking(), np.eye(4))], Style.rap(), ("depth",))
+    images = DeviceRenderer().draw(mesh, [Request(looking(), np.eye(4))], Style.rap(), ("depth",))
     tensor = torch.as_tensor(images.image("depth", 0), device="cuda")
     assert tensor.data_ptr() == images.image("depth", 0).__cuda_array_interface__["data"][0]
     np.testing.assert_array_equal(tensor.cpu().numpy(), images.to_host()[0]["depth"])

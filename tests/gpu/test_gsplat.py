@@ -15,11 +15,11 @@ import torch
 
 from swerve.rasterizer.splats import gsplat
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
-from swerve.rasterizer.splats.gsplat import Library, Scene, draw_unscented, load_library, owners
+from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, draw_unscented, load_library, owners
 from tests.support import standin_gsplat
 from tests.support.splat_sums import gradients_of
 
-STANDIN = Library(standin_gsplat, torch.device("cpu"))
+STANDIN = GsplatLibrary(standin_gsplat, torch.device("cpu"))
 POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
 ALL = ("color", "alpha", "depth", "instance")
 each_lens = pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
@@ -104,7 +104,10 @@ def test_the_stand_in_draws_as_the_library(lens):
     for draw in (gsplat.draw, draw_unscented, owners):
         found, expected = (
             draw(
-                Scene(*(using.upload(array) for array in vars(gaussians).values())), shot, pose.to(using.device), using
+                GsplatScene(*(using.upload(array) for array in vars(gaussians).values())),
+                shot,
+                pose.to(using.device),
+                using,
             )
             for using in (load_library(), STANDIN)
         )
@@ -119,7 +122,11 @@ def test_gradients_along_rays_are_those_of_the_stand_in(lens):
     pose = inverse(POSE @ shot.ego_from_camera)
     found, expected = (
         gradients_of(
-            lambda *a, u=using: draw_unscented(Scene(*a[:5]), *a[5:7], u, a[7]), gaussians, shot, pose, using.device
+            lambda *a, u=using: draw_unscented(GsplatScene(*a[:5]), *a[5:7], u, a[7]),
+            gaussians,
+            shot,
+            pose,
+            using.device,
         )[1]
         for using in (load_library(), STANDIN)
     )
@@ -133,7 +140,7 @@ def test_a_rolling_shutter_is_the_stand_ins():
     pose, moved = torch.from_numpy(inverse(shot.ego_from_camera)), rigid(np.eye(3), np.array([-0.5, 0.0, 0.1]))
     found, still, expected = (
         draw_unscented(
-            Scene(*(using.upload(array) for array in vars(gaussians).values())),
+            GsplatScene(*(using.upload(array) for array in vars(gaussians).values())),
             shot,
             pose.to(using.device),
             using,

@@ -13,7 +13,7 @@ from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.gpu_encoding import GpuJpegs, jpeg_packages
 from swerve.data.dataset.image_encoding import decode_image, encode_image
 from swerve.data.dataset.shards import dataset_digest, read_samples
-from swerve.rasterizer import Backdrop, Style
+from swerve.rasterizer import StaticLayer, Style
 from swerve.rasterizer.backends import why_not
 from swerve.scenes.transforms import upright
 from tests.support.drawn_scenes import looking, random_scene
@@ -30,7 +30,9 @@ def drawn():
     """Views of two cameras, on the device and on the host."""
     still, moving = random_scene(0), random_scene(1)
     cameras = [looking(width=1920, height=1120, focal=1500.0), looking(width=961, height=543, focal=700.0)]
-    passes = list(Backdrop(still, "cuda").passes_on_gpu(moving, cameras, upright(np.zeros((1, 3)), 0.1), Style.rap()))
+    passes = list(
+        StaticLayer(still, "cuda").passes_on_gpu(moving, cameras, upright(np.zeros((1, 3)), 0.1), Style.rap())
+    )
     on_device = [one.image("rgb", row) for one in passes for row in range(len(one.shapes))]
     return on_device, [image["rgb"] for one in passes for image in one.to_host()]
 

@@ -14,16 +14,16 @@ if why_not("nvdiffrast"):
 
 import torch
 
-from swerve.rasterizer.nvdiffrast import Library, Shot, differentiable_render, draw, load_library
+from swerve.rasterizer.nvdiffrast import NvdiffrastLibrary, NvdiffrastView, differentiable_render, draw, load_library
 from tests.support import standin_nvdiffrast
 
-STANDIN = Library(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
+STANDIN = NvdiffrastLibrary(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 def test_the_stand_in_draws_as_the_library(lens):
     camera, mesh = looking(lens=lens, width=960, height=540, focal=750.0), checked_mesh(random_scene(1))
-    shots = [Shot(camera, upright(np.array([x, 1.0, 0.0]), 0.3 * x)) for x in (0.0, 1.0, 2.0)]
+    shots = [NvdiffrastView(camera, upright(np.array([x, 1.0, 0.0]), 0.3 * x)) for x in (0.0, 1.0, 2.0)]
     outputs = ("instance", "depth")
     for real, stand_in in zip(
         draw(mesh, shots, Style.rap(), outputs), draw(mesh, shots, Style.rap(), outputs, STANDIN), strict=True

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from swerve.rasterizer import Backdrop, Style, backends, render
-from swerve.rasterizer.nvdiffrast import Library, Shot, differentiable_render, draw, nvdiffrast_renderer
+from swerve.rasterizer import StaticLayer, Style, backends, render
+from swerve.rasterizer.nvdiffrast import (
+    NvdiffrastLibrary,
+    NvdiffrastView,
+    differentiable_render,
+    draw,
+    nvdiffrast_renderer,
+)
 from swerve.rasterizer.nvdiffrast.differentiable_render import clip_positions
 from swerve.rasterizer.nvdiffrast.facets import facets_of
 from swerve.rasterizer.render import checked_mesh
@@ -18,7 +24,7 @@ from tests.support import standin_nvdiffrast
 from tests.support.alike import OUTPUTS, assert_alike, images_of
 from tests.support.drawn_scenes import LENSES, box, facing_square, looking, random_scene, seeing, tiled_ground
 
-STANDIN = Library(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
+STANDIN = NvdiffrastLibrary(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
 RAP = Style.rap()
 
 
@@ -31,7 +37,7 @@ def installed(monkeypatch):
 
 
 def drawn(primitives, cameras, pose, style=RAP, outputs=OUTPUTS):
-    shots = [Shot(camera, pose) for camera in cameras]
+    shots = [NvdiffrastView(camera, pose) for camera in cameras]
     images = draw(checked_mesh(primitives), shots, style, outputs, STANDIN)
     return [{name: tensor.numpy() for name, tensor in image.items()} for image in images]
 
@@ -120,7 +126,7 @@ def test_render_and_backdrops_take_it_when_asked_for(installed):
     got = render(still.joined(moving), [looking()], pose, outputs=OUTPUTS, backend="nvdiffrast")
     assert_alike(images_of(expected), images_of(got))
     kept = got[0][0].instance
-    again = Backdrop(still, "nvdiffrast").render(
+    again = StaticLayer(still, "nvdiffrast").render(
         facing_square((5, 0, 1.5), 1.0, 7), [looking()], pose, RAP, OUTPUTS, got
     )
     assert again[0][0].instance is kept

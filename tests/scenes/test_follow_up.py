@@ -12,7 +12,7 @@ from swerve.scenes import Ego, Scene, scenes_of
 from swerve.scenes.transforms import upright, wrap_angle
 from swerve.scenes.viewpoints import Rejection, prepare
 from swerve.scenes.viewpoints.follow_up import FollowUp, FollowUpOptions, TrajectoryBank, bank_of, follow_ups
-from swerve.scenes.viewpoints.follow_up.grid import Expert, grid_of, reachable
+from swerve.scenes.viewpoints.follow_up.grid import HumanReference, grid_of, reachable
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
 from swerve.scenes.viewpoints.follow_up.trajectory_bank import match
 from swerve.scenes.viewpoints.maneuver import allowed_shares
@@ -42,7 +42,7 @@ def scene_of(log, now=NOW):
 
 def start_points(log, options=OPTIONS, now=NOW):
     geometry = prepare(log)
-    expert = Expert.of(scene_of(log, now), geometry, options.horizon)
+    expert = HumanReference.of(scene_of(log, now), geometry, options.horizon)
     return expert, grid_of(expert, geometry.path, options)
 
 

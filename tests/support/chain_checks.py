@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rates
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rates
 from swerve.data.splats.optimization.fit_scene import fit_scene
-from swerve.data.splats.optimization.mcmc_strategy import Chain
+from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
 from swerve.data.splats.optimization.parameters import learning_gaussians
 from tests.support import splat_toys as toys
 
-GROWTH = Growth(first=1, last=8, every=4, most=100, way="mcmc")
+GROWTH = DensificationOptions(first=1, last=8, every=4, most=100, way="mcmc")
 FADED = [3, 40, 79]
 
 
@@ -34,7 +34,7 @@ def check_what_has_faded_goes_elsewhere_and_some_more_is_added(using):
     """By hand: 84 would be a twentieth more, and there is room for 83."""
     parameters = learned(some_faded(), using)
     before = {name: value.detach().cpu().clone() for name, value in parameters.values().items()}
-    rows = Chain(GROWTH, 0, using).step(parameters, 0, 1.0, 83, 4)
+    rows = McmcStrategy(GROWTH, 0, using).step(parameters, 0, 1.0, 83, 4)
     assert len(rows) == 83
     still = np.setdiff1d(np.arange(80), FADED)
     np.testing.assert_array_equal(rows[still], still)
@@ -65,7 +65,7 @@ def check_shaking_has_no_unit(using):
         )
         parameters = learning_gaussians(larger, 5.0 * size, Rates(), str(using.device))
         before = parameters["means"].detach().clone()
-        assert Chain(GROWTH, 0, using).step(parameters, 0, 5.0 * size, 100, 3) is None
+        assert McmcStrategy(GROWTH, 0, using).step(parameters, 0, 5.0 * size, 100, 3) is None
         moved.append((parameters["means"].detach() - before).cpu().numpy())
     np.testing.assert_allclose(moved[1], 10 * moved[0], rtol=1e-2, atol=1e-4)
     faint = np.linalg.norm(moved[0][FADED], axis=1)
@@ -78,7 +78,7 @@ def check_chance_is_the_steps_own(using):
     torch.manual_seed(5)
     expected = torch.rand(3, device=using.device)
     torch.manual_seed(5)
-    rows = [Chain(GROWTH, seed, using).step(learned(some_faded(), using), 0, 1.0, 100, 4) for seed in (0, 0, 1)]
+    rows = [McmcStrategy(GROWTH, seed, using).step(learned(some_faded(), using), 0, 1.0, 100, 4) for seed in (0, 0, 1)]
     assert torch.equal(torch.rand(3, device=using.device), expected)
     np.testing.assert_array_equal(rows[0], rows[1])
     assert (rows[0] != rows[2]).any()
@@ -88,7 +88,7 @@ def check_from_nothing_nothing_grows(using, gaussians):
     """Whether there is none, or all have faded."""
     gaussians.logit_opacities[:] = -9
     parameters = learning_gaussians(gaussians, 1.0, Rates(), str(using.device))
-    rows = Chain(GROWTH, 0, using).step(parameters, 0, 1.0, 100, 4)
+    rows = McmcStrategy(GROWTH, 0, using).step(parameters, 0, 1.0, 100, 4)
     np.testing.assert_array_equal(rows, np.arange(len(gaussians)))
 
 

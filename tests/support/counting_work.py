@@ -6,12 +6,12 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swerve.data.jobs import Failure, Layout, Made, part_stem, parts_there
+from swerve.data.jobs import Failure, FolderLayout, Made, part_stem, parts_there
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import to_json, write_atomically
 from swerve.scenes import SwerveError
 
-LAYOUT = Layout(
+LAYOUT = FolderLayout(
     finish="done.json", files=("failures.json",), parts={"squares": ".json", "notes": ".txt"}, notes=("notes",)
 )
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from swerve.eval.closed_loop import ClosedLoopOptions, build_course, drive_course
+from swerve.eval.closed_loop import ClosedLoopOptions, build_closed_loop_scene, drive_course
 from swerve.scenes import Scene
 from swerve.scenes.viewpoints import logged
 from tests.support.geometries import geometry_of
@@ -25,7 +25,7 @@ def viewpoint(log=None, now=NOW):
 
 def course_from(start, **options):
     """What `drive` makes ready of a logged viewpoint."""
-    return build_course(start, ClosedLoopOptions(**options), geometry=geometry_of(start.scene.log))
+    return build_closed_loop_scene(start, ClosedLoopOptions(**options), geometry=geometry_of(start.scene.log))
 
 
 def driven(planner, log=None, now=NOW, **options):

@@ -4,7 +4,7 @@ import numpy as np
 
 from swerve.eval import Context, build_context
 from swerve.eval.benchmark.evaluate.observations import observation_of
-from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.scenes import Log, Scene, Vehicle
 from swerve.scenes.planning import History, Observation
 from swerve.scenes.viewpoints import Command, logged
@@ -34,5 +34,5 @@ def seen(log: Log, now: int) -> tuple[Observation, Context]:
     """A moment of a log, and its context."""
     scene = Scene(log, now, 15, 50)
     context = build_context(scene)
-    frame = Frame(scene.token, logged(scene, geometry_of(log)), False)
+    frame = BenchmarkScene(scene.token, logged(scene, geometry_of(log)), False)
     return observation_of(frame, context, Privileged(), None), context

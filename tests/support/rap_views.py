@@ -8,7 +8,7 @@ import torch
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.stream import camera_arrays
 from swerve.planners.rap.inputs import RapInput, status_of
-from swerve.planners.rap.projection import Rig
+from swerve.planners.rap.projection import CameraRig
 from swerve.planners.rap.rap_batch import RapBatch
 from swerve.scenes import Vehicle
 
@@ -16,7 +16,7 @@ from swerve.scenes import Vehicle
 def rig_of(config, count, names=None):
     """The town's cameras of the config's names and size, `count` times."""
     cameras = {camera.name: camera.resized(config.width, config.height) for camera in town_rig()}
-    return Rig.of(camera_arrays([[cameras[name] for name in names or config.cameras]] * count))
+    return CameraRig.of(camera_arrays([[cameras[name] for name in names or config.cameras]] * count))
 
 
 def inputs_of_images(config, images, speed, command, names=None):

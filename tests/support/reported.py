@@ -4,9 +4,9 @@ from functools import cache
 
 import pyarrow as pa
 
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.results import Results, result_rows
-from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.score_tables import substrate
 from tests.support.shifted_case import Straight, shifted_case
 from tests.support.town_logs import town
@@ -22,7 +22,7 @@ _SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-1.0, 4.0))
 
 
 @cache
-def cases() -> dict[str, Case]:
+def cases() -> dict[str, SceneGroup]:
     """By token of the first frame."""
     made = [shifted_case(town(3), now, _SHIFTS) for now in _MOMENTS]
     return {case.group.now: case for case in made}
@@ -30,7 +30,7 @@ def cases() -> dict[str, Case]:
 
 @cache
 def results() -> Results:
-    rows = [row for case in cases().values() for row in evaluate_case(case, PLANNERS, "log-replay")]
+    rows = [row for case in cases().values() for row in evaluate_group(case, PLANNERS, "log-replay")]
     specs = dict.fromkeys(PLANNERS, "shifted_case:Straight")
     stamp = {**substrate("log-replay", "navsim-exact"), "benchmark": {"name": "hand-made"}, "planners": specs}
     groups = tuple(case.group for case in cases().values())
@@ -47,5 +47,5 @@ class HandMade:
     def rejections(self) -> pa.Table:
         return pa.table({"reason": ["off_road"] * 2 + ["collision"] * 3})
 
-    def case(self, name: str) -> Case:
+    def case(self, name: str) -> SceneGroup:
         return list(cases().values())[int(name.removeprefix("case-"))]

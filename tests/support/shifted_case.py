@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from swerve.eval.benchmark.scene_group import Case, Frame
-from swerve.eval.scoring.aggregate import Group
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
+from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, Log, Scene
 from swerve.scenes.planning import Observation, Trajectory
@@ -18,7 +18,7 @@ from tests.support.geometries import geometry_of
 SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (1.0, -4.0), (-1.0, 4.0), (0.0, -4.0), (0.5, 4.0))
 
 
-def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHIFTS) -> Case:
+def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHIFTS) -> SceneGroup:
     """The case at a step of a 10 Hz log that has 9 s after it."""
     frames = [_frame(log, now, "now"), _frame(log, now - 5, "before")]
     pairs = []
@@ -27,8 +27,8 @@ def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHI
         pair = [_frame(moved, now + 40, f"now-{number}", log), _frame(moved, now + 35, f"before-{number}", log)]
         frames += pair
         pairs.append(tuple(frame.token for frame in pair))
-    group = Group(frames[0].token, frames[1].token, tuple(pairs))
-    return Case(log.name, group, {frame.token: frame for frame in frames}, DrawnViews(build_static(log.road_map)))
+    group = GroupTokens(frames[0].token, frames[1].token, tuple(pairs))
+    return SceneGroup(log.name, group, {frame.token: frame for frame in frames}, DrawnViews(build_static(log.road_map)))
 
 
 class DrawnViews:
@@ -37,10 +37,10 @@ class DrawnViews:
     def __init__(self, static: Primitives) -> None:
         self.static = static
 
-    def cameras(self, frame: Frame) -> tuple[Camera, ...]:
+    def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
         return tuple(camera.resized(160, 90) for camera in frame.viewpoint.cameras)
 
-    def images(self, frame: Frame, cameras: Sequence[str]) -> Mapping[str, np.ndarray]:
+    def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Mapping[str, np.ndarray]:
         scene, wanted = frame.viewpoint.scene, [one for one in self.cameras(frame) if one.name in cameras]
         world = self.static.joined(build_dynamic(scene.tracks, scene.lights, scene.history))
         views = render(world, wanted, frame.viewpoint.world_from_ego[None], Style.rap(), ("rgb",))[0]
@@ -69,9 +69,9 @@ def _moved(log: Log, aside: float, ahead: float) -> Log:
     return replace(log, name=f"{log.name}-{aside}-{ahead}", ego=replace(log.ego, world_from_ego=poses))
 
 
-def _frame(log: Log, now: int, name: str, driven: Log | None = None) -> Frame:
+def _frame(log: Log, now: int, name: str, driven: Log | None = None) -> BenchmarkScene:
     """A frame; `driven` is the log that a follow-up was moved from, whose path says the command."""
     scene = Scene(log, now, 20, 50)
     kind = ViewpointKind.FOLLOW_UP if driven else ViewpointKind.LOGGED
     viewpoint = replace(logged(scene, geometry_of(driven or log)), kind=kind)
-    return Frame(f"{log.name.split('--')[0]}-{scene.token}-{name}", viewpoint, driven is not None)
+    return BenchmarkScene(f"{log.name.split('--')[0]}-{scene.token}-{name}", viewpoint, driven is not None)

@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from swerve.eval import Group
-from swerve.eval.benchmark.scene_group import Case, Frame
+from swerve.eval import GroupTokens
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.scenes import Scene
 from swerve.scenes.transforms import upright
 from swerve.scenes.viewpoints import ViewpointKind, logged
@@ -15,7 +15,7 @@ from tests.support.simple_log import simple_log
 
 NOW, LATER, PAIR = 30, 40, 5  # steps of 0.1 s: the moment, 4 s, and the 0.5 s between the frames of a pair
 SHIFTS = ((0.0, 0.0), (0.0, 0.5), (0.0, -0.5), (-5.0, 0.0), (5.0, 0.5))
-GROUP = Group("now", "before", tuple((f"now{index}", f"before{index}") for index in range(len(SHIFTS))))
+GROUP = GroupTokens("now", "before", tuple((f"now{index}", f"before{index}") for index in range(len(SHIFTS))))
 
 
 class DrawnViews:
@@ -32,9 +32,9 @@ class DrawnViews:
         return {name: np.full((4, 6, 3), len(name), np.uint8) for name in cameras}
 
 
-def simple_case(views=None) -> Case:
+def simple_case(views=None) -> SceneGroup:
     """Two frames of the first stage, and five pairs of follow-ups at `SHIFTS` from where the driver was 4 s later."""
-    return Case("simple", GROUP, _frames(), views)
+    return SceneGroup("simple", GROUP, _frames(), views)
 
 
 @cache
@@ -53,7 +53,7 @@ def _frame(token, log, now, driven=None):
     if driven is not None:
         human = driven.ego.world_from_ego[now + 1 : now + 46]
         viewpoint = replace(viewpoint, kind=ViewpointKind.FOLLOW_UP, human=human)
-    return Frame(token, viewpoint, follow_up=driven is not None)
+    return BenchmarkScene(token, viewpoint, follow_up=driven is not None)
 
 
 def _shifted(log, forward, left):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
-from swerve.data.splats.optimization.training_images import Depth, DepthKind, Shot
+from swerve.data.splats.optimization.training_images import Depth, DepthKind, TrainingImage
 from swerve.rasterizer.splats import RigidNode, Sky, SplatScene, render_splats
 from swerve.scenes import FORWARD, Camera
 from swerve.scenes.transforms import rigid, rotation_about_z
@@ -58,7 +58,7 @@ def shot(true, time_us, world_from_ego, gain=1.0, camera=CAMERA, **more):
     view = drawn_from(true, time_us, world_from_ego, camera)
     image = (np.clip(view.color * gain, 0, 1) * 255).round().astype(np.uint8)
     depth = Depth(view.depth, DepthKind.LIDAR)
-    return Shot(f"{time_us} us", camera, world_from_ego, time_us, image, depth=depth, **more)
+    return TrainingImage(f"{time_us} us", camera, world_from_ego, time_us, image, depth=depth, **more)
 
 
 def drawn_from(true, time_us, world_from_ego, camera=CAMERA):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from swerve.eval.study.study_records import CaseRecord
+from swerve.eval.study.study_records import StudyRecord
 
 FOLLOW_UPS = (9, 5, 12, 7)
 
@@ -30,7 +30,7 @@ def _record(generator, token, skill, count):
     metrics[..., 4] = np.clip(skill[:, None, None] + generator.normal(0, 0.1, metrics.shape[:3]), 0, 1)
     comfort = (generator.random((planners, 1 + count)) < 0.7).astype(float)
     closed = np.clip(skill + generator.normal(0, 0.1, planners), 0, 1)
-    return CaseRecord(
+    return StudyRecord(
         token=token,
         log=f"log-{token}",
         planners=tuple(f"{('idm', 'pdm', 'fixed')[i % 3]}-{i}" for i in range(planners)),

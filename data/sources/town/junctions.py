@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.sources.town.curves import Curve, Point, joined_curve, left_of, meeting, unit
-from swerve.data.sources.town.layout import Carriageway, Layout
+from swerve.data.sources.town.layout import Carriageway, TownLayout
 from swerve.scenes.transforms import wrap_angle
 
 # A kerb line that turns by less than this at a corner counts as going straight on.
@@ -111,12 +111,12 @@ class Junction:
         return float(wrap_angle(self.arms[leaving].angle - self.arms[incoming].angle - np.pi))
 
 
-def build_junctions(layout: Layout, generator: np.random.Generator) -> tuple[Junction, ...]:
+def build_junctions(layout: TownLayout, generator: np.random.Generator) -> tuple[Junction, ...]:
     """One junction for each node of the layout, those at the rim of the map included."""
     return tuple(_build(layout, node, generator) for node in range(len(layout.nodes)))
 
 
-def _build(layout: Layout, node: int, generator: np.random.Generator) -> Junction:
+def _build(layout: TownLayout, node: int, generator: np.random.Generator) -> Junction:
     """The junction at a node."""
     arms = sorted((_arm(layout, node, *link) for link in layout.arms(node)), key=lambda arm: arm.angle)
     lanes = max(max(arm.inbound.lanes, arm.outbound.lanes) for arm in arms)
@@ -130,7 +130,7 @@ def _build(layout: Layout, node: int, generator: np.random.Generator) -> Junctio
     return Junction(position, tuple(arms), radii, signalised, _major(arms))
 
 
-def _arm(layout: Layout, node: int, index: int, outgoing: bool) -> Arm:
+def _arm(layout: TownLayout, node: int, index: int, outgoing: bool) -> Arm:
     """The arm without what depends on its neighbours."""
     street = layout.streets[index]
     step = layout.nodes[street.end if outgoing else street.start] - layout.nodes[node]

@@ -64,7 +64,7 @@ class Street:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TownLayout:
     """The plan: nodes with one street are where the map ends, the others are junctions.
 
     Attributes:
@@ -81,7 +81,7 @@ class Layout:
         return [(index, self.streets[index].start == node) for index, at in ends if at == node]
 
 
-def draw_layout(generator: np.random.Generator) -> Layout:
+def draw_layout(generator: np.random.Generator) -> TownLayout:
     """A grid of 3 to 4 by 3 to 4 junctions, 75 to 120 m of block between them, with streets missing and leading out."""
     columns, rows = (int(count) for count in generator.integers(3, 5, 2))
     avenues = [_draw_street(generator) for _ in range(columns)]
@@ -94,7 +94,7 @@ def draw_layout(generator: np.random.Generator) -> Layout:
     links = _thinned(across + along, len(nodes), generator)
     nodes, links = _with_exits(nodes, links, streets, avenues, generator)
     plan = tuple(_varied(replace(kind, start=a, end=b), generator) for a, b, kind in links)
-    return Layout(nodes, plan)
+    return TownLayout(nodes, plan)
 
 
 def _draw_street(generator: np.random.Generator) -> Street:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from swerve.data.sources.town.connectors import Connector, build_connectors
 from swerve.data.sources.town.hills import hills, lifted
 from swerve.data.sources.town.junctions import Arm, Junction, build_junctions, outline
-from swerve.data.sources.town.layout import Layout, draw_layout
+from swerve.data.sources.town.layout import TownLayout, draw_layout
 from swerve.data.sources.town.streets import (
     Direction,
     StreetAxis,
@@ -50,7 +50,7 @@ class TownPlan:
         road_map: the map that the log shows.
     """
 
-    layout: Layout
+    layout: TownLayout
     junctions: tuple[Junction, ...]
     axes: tuple[StreetAxis, ...]
     directions: tuple[tuple[Direction, Direction], ...]
@@ -76,7 +76,7 @@ def plan_town(name: str, seed: int) -> TownPlan:
     return TownPlan(layout, junctions, axes, directions, tuple(connectors), road_map)
 
 
-def _axis(layout: Layout, junctions: tuple[Junction, ...], index: int) -> StreetAxis:
+def _axis(layout: TownLayout, junctions: tuple[Junction, ...], index: int) -> StreetAxis:
     """The line of a street."""
     street = layout.streets[index]
     reaches = [

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.sources.town.simulation import PADDING, Movements
-from swerve.data.sources.town.standing import Standing
+from swerve.data.sources.town.standing import ParkedObjects
 from swerve.data.sources.town.town_options import STEP
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
 from swerve.scenes.transforms import rigid, wrap_angle
@@ -38,7 +38,7 @@ def record_ego(
 
 
 def record_tracks(
-    movements: Movements, standing: list[Standing], ground: GroundHeight, generator: np.random.Generator
+    movements: Movements, standing: list[ParkedObjects], ground: GroundHeight, generator: np.random.Generator
 ) -> Tracks:
     """Everybody else who comes within `ANNOTATED_RANGE` of the ego; valid while on the map and within that range."""
     steps = movements.vehicles.shape[1]
@@ -61,7 +61,7 @@ def record_tracks(
     return logged.of(np.flatnonzero(logged.valid.any(axis=1)))
 
 
-def _counts(bodies: list, people: int, standing: list[Standing]) -> list[tuple[str, int]]:
+def _counts(bodies: list, people: int, standing: list[ParkedObjects]) -> list[tuple[str, int]]:
     """How the tracks are named, in order."""
     return [("road-user", len(bodies)), ("pedestrian", people), ("standing", len(standing))]
 
@@ -92,7 +92,7 @@ def _tracks(
     )
 
 
-def _still(standing: list[Standing], steps: int) -> Float[np.ndarray, "s t 3"]:
+def _still(standing: list[ParkedObjects], steps: int) -> Float[np.ndarray, "s t 3"]:
     """(x, y, heading) of what does not move, at every step."""
     poses = np.array([[*thing.center, thing.heading] for thing in standing]).reshape(-1, 3)
     return np.repeat(poses[:, None], steps, axis=1)

@@ -20,7 +20,7 @@ _SITE_RANGE = 60.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class ParkedObjects:
     """Something that does not move.
 
     Attributes:
@@ -42,7 +42,7 @@ Strip = tuple[Float[np.ndarray, "n 2"], float]
 
 def draw_standing(
     plan: TownPlan, way: Float[np.ndarray, "n 2"], options: TownOptions, name: str, seed: int
-) -> list[Standing]:
+) -> list[ParkedObjects]:
     """Parked vehicles in all parking strips; in some towns a work site takes part of one near the ego's way.
 
     Args:
@@ -83,7 +83,7 @@ def _strips(axis: StreetAxis) -> list[Strip]:
     return strips
 
 
-def _parked(strip: Strip, first: float, share: float, generator: np.random.Generator) -> list[Standing]:
+def _parked(strip: Strip, first: float, share: float, generator: np.random.Generator) -> list[ParkedObjects]:
     """Cars along a strip, near its middle, about parallel to it."""
     line, width = strip
     bays_there = int((arc_lengths(line)[-1] - first) // _BAY)
@@ -97,11 +97,11 @@ def _parked(strip: Strip, first: float, share: float, generator: np.random.Gener
             place = np.array([first + (row + 0.5) * _BAY + shift])
             heading = float(heading_at(line, place)[0] + tilt)
             size = (car.length, car.width, car.height)
-            cars.append(Standing(ObjectClass.VEHICLE, beside(line, place, np.array([aside]))[0], heading, size))
+            cars.append(ParkedObjects(ObjectClass.VEHICLE, beside(line, place, np.array([aside]))[0], heading, size))
     return cars
 
 
-def _work_site(strip: Strip, generator: np.random.Generator) -> list[Standing]:
+def _work_site(strip: Strip, generator: np.random.Generator) -> list[ParkedObjects]:
     """A sign, a row of cones, barriers at both ends and a container, all within the strip's first metres."""
     line, width = strip
     edge = width / 2 - 0.3
@@ -117,5 +117,5 @@ def _work_site(strip: Strip, generator: np.random.Generator) -> list[Standing]:
         place = np.array([along + generator.uniform(-0.1, 0.1)])
         heading = float(heading_at(line, place)[0])
         middle = beside(line, place, np.array([0.0]))[0] + aside * left_of(unit(heading))
-        standing.append(Standing(kind, middle, heading, size))
+        standing.append(ParkedObjects(kind, middle, heading, size))
     return standing

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.sources.checks import check_log, check_motion, microseconds
-from swerve.data.sources.waymo.tfrecords import Record, parse_frame, read_records
+from swerve.data.sources.waymo.tfrecords import TFRecord, parse_frame, read_records
 from swerve.data.sources.waymo.waymo_map import read_map
 from swerve.scenes import (
     FORWARD,
@@ -114,7 +114,7 @@ def read_segment(file: Path, name: str, split: Split | None) -> Log:
     return check_log(log, file)
 
 
-def _step(frame: Any, record: Record) -> _Step:  # noqa: ANN401
+def _step(frame: Any, record: TFRecord) -> _Step:  # noqa: ANN401
     labels = [(label.id, label.type) for label in frame.laser_labels]
     boxes = [
         (
@@ -133,7 +133,7 @@ def _step(frame: Any, record: Record) -> _Step:  # noqa: ANN401
     )
 
 
-def _photo(image: Any, record: Record) -> Photo:  # noqa: ANN401
+def _photo(image: Any, record: TFRecord) -> Photo:  # noqa: ANN401
     """The image where it lies in the file: protobuf stores bytes as they are."""
     start = record.data.find(image.image)
     if not image.image or start < 0:
@@ -143,7 +143,7 @@ def _photo(image: Any, record: Record) -> Photo:  # noqa: ANN401
     return Photo(_CAMERAS[image.name], int(time_us[0]), pose, record.file, record.start + start, len(image.image))
 
 
-def _matrix(transform: Any, record: Record, field: str) -> Float[np.ndarray, "4 4"]:  # noqa: ANN401
+def _matrix(transform: Any, record: TFRecord, field: str) -> Float[np.ndarray, "4 4"]:  # noqa: ANN401
     if len(transform.transform) != 16:
         raise LogError(record.file, f"{record.name}: {field}", "is not a 4x4 transform")
     return np.array(transform.transform, np.float64).reshape(4, 4)

@@ -22,7 +22,7 @@ _INSTALL = "pip install 'PATH[waymo]' && pip install --no-deps waymo-open-datase
 
 
 @dataclass(frozen=True)
-class Record:
+class TFRecord:
     """One record of a file.
 
     Attributes:
@@ -43,7 +43,7 @@ class Record:
         return f"record {self.number}"
 
 
-def read_records(file: Path) -> Iterator[Record]:
+def read_records(file: Path) -> Iterator[TFRecord]:
     """The file's records in order.
 
     Raises:
@@ -58,7 +58,7 @@ def read_records(file: Path) -> Iterator[Record]:
         raise LogError(file, "records", "the file is empty")
 
 
-def read_record(file: Path, number: int) -> Record:
+def read_record(file: Path, number: int) -> TFRecord:
     """One record; those before it are skipped without being read.
 
     Raises:
@@ -85,7 +85,7 @@ def count_records(file: Path) -> int:
     return number
 
 
-def parse_frame(record: Record) -> Any:  # noqa: ANN401 - protobuf builds the class at run time
+def parse_frame(record: TFRecord) -> Any:  # noqa: ANN401 - protobuf builds the class at run time
     """The record as a perception `Frame`.
 
     Raises:
@@ -97,7 +97,7 @@ def parse_frame(record: Record) -> Any:  # noqa: ANN401 - protobuf builds the cl
     return frame
 
 
-def parse_scenario(record: Record) -> Any:  # noqa: ANN401
+def parse_scenario(record: TFRecord) -> Any:  # noqa: ANN401
     """The record as a motion `Scenario`.
 
     Raises:
@@ -125,7 +125,7 @@ def holds_scenarios(file: Path) -> bool:
     raise LogError(file, record.name, "is neither a Waymo motion Scenario nor a perception Frame")
 
 
-def _parse(record: Record, module: str, name: str) -> Any:  # noqa: ANN401
+def _parse(record: TFRecord, module: str, name: str) -> Any:  # noqa: ANN401
     """The message, or None if the data are not such a message at all."""
     try:
         message = getattr(import_module(module), name)
@@ -161,7 +161,7 @@ def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
     return length
 
 
-def _read_data(stream: BinaryIO, file: Path, number: int, length: int) -> Record:
+def _read_data(stream: BinaryIO, file: Path, number: int, length: int) -> TFRecord:
     start = stream.tell()
     data, tail = stream.read(length), stream.read(_TAIL)
     if len(data) < length or len(tail) < _TAIL:
@@ -172,7 +172,7 @@ def _read_data(stream: BinaryIO, file: Path, number: int, length: int) -> Record
         )
     if _masked(data) != struct.unpack("<I", tail)[0]:
         raise LogError(file, f"record {number}", f"bad checksum of the data at byte {start}: the file is damaged")
-    return Record(file, number, start, data)
+    return TFRecord(file, number, start, data)
 
 
 def _masked(data: bytes) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from swerve.data.splats.optimization.fit_options import Growth
+from swerve.data.splats.optimization.fit_options import DensificationOptions
 from swerve.data.splats.optimization.parameters import Parameters
 from swerve.data.splats.optimization.pose_deltas import rotations_of
 from swerve.rasterizer.splats.differentiable_splats import torch
@@ -15,7 +15,7 @@ _SHRINK = 1.6
 
 
 @dataclass(eq=False)
-class Watch:
+class DensificationStats:
     """How hard the images pulled at each Gaussian since the last growth.
 
     Attributes:
@@ -27,7 +27,7 @@ class Watch:
     times: Float32[torch.Tensor, "n"]
 
     @classmethod
-    def over(cls, parameters: Parameters) -> "Watch":
+    def over(cls, parameters: Parameters) -> "DensificationStats":
         """Nothing seen yet."""
         means = parameters["means"].detach()
         return cls(torch.zeros_like(means[:, 0]), torch.zeros_like(means[:, 0]))
@@ -50,7 +50,9 @@ def center_slopes(centers: torch.Tensor, width: int, height: int) -> Float32[tor
 
 
 def grown(
-    groups: Sequence[tuple[Parameters, Watch, float]], growth: Growth, generator: np.random.Generator
+    groups: Sequence[tuple[Parameters, DensificationStats, float]],
+    growth: DensificationOptions,
+    generator: np.random.Generator,
 ) -> list[tuple[Parameters, Int64[np.ndarray, "n"]]]:
     """Groups of Gaussians with some cloned, split and taken away.
 
@@ -94,7 +96,7 @@ def _grown(
     return parameters.replaced(kept, added), np.concatenate([kept, cloned, halved])
 
 
-def _useless(parameters: Parameters, growth: Growth) -> Bool[torch.Tensor, "n"]:
+def _useless(parameters: Parameters, growth: DensificationOptions) -> Bool[torch.Tensor, "n"]:
     return parameters["logit_opacities"].detach() < float(np.log(growth.faint / (1 - growth.faint)))
 
 

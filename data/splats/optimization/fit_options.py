@@ -13,7 +13,7 @@ GrowthWay = Literal["split-and-clone", "mcmc"]
 
 
 @dataclass(frozen=True)
-class Growth:
+class DensificationOptions:
     """When and where Gaussians are added and taken away (Kerbl et al. 2023, 5.2); opacities are never reset.
 
     Attributes:
@@ -140,7 +140,7 @@ class FitOptions:
     refine_boxes: bool = False
     poses: float = 0.01
     rates: Rates = field(default_factory=Rates)
-    growth: Growth = field(default_factory=Growth)
+    growth: DensificationOptions = field(default_factory=DensificationOptions)
     seed: int = 0
     threads: int = 1
     backend: SplatBackend = "auto"

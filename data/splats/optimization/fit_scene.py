@@ -1,4 +1,4 @@
-"""Fitting scenes of Gaussians to images. It needs torch, and is imported on demand."""
+"""Trainer scenes of Gaussians to images. It needs torch, and is imported on demand."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,15 +12,15 @@ from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.data.splats.optimization.fit_state import FitState
 from swerve.data.splats.optimization.regularization import Ground
 from swerve.data.splats.optimization.trainable_graph import ego_poses, exposures_of, scene_of
-from swerve.data.splats.optimization.trainer import Fitting
-from swerve.data.splats.optimization.training_images import Shot, check_shots
+from swerve.data.splats.optimization.trainer import Trainer
+from swerve.data.splats.optimization.training_images import TrainingImage, check_shots
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.rasterizer.splats.splat_scene import SplatScene
 from swerve.scenes import SwerveError
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FitResult:
     """What a fit has made.
 
     Attributes:
@@ -56,19 +56,19 @@ class Progress:
     loss: float
     terms: Mapping[str, float]
     count: int
-    fitted: Callable[[], Fitted]
+    fitted: Callable[[], FitResult]
     state: Callable[[], FitState]
 
 
 def fit_scene(
     start: SplatScene,
-    shots: Sequence[Shot],
+    shots: Sequence[TrainingImage],
     options: FitOptions,
     ground: Ground | None = None,
     sizes: Mapping[str, Float[np.ndarray, "3"]] | None = None,
     report: Callable[[Progress], None] | None = None,
     state: FitState | None = None,
-) -> Fitted:
+) -> FitResult:
     """Fits a scene to images, by Adam (Kingma and Ba 2015).
 
     On the CPU a fit that is laid aside and gone on with gives the same bytes as one that is not, whatever the number
@@ -95,7 +95,7 @@ def fit_scene(
             "the state is of another fit: its start, images or options were others. Go on with the same, or start anew"
         )
     with _threads(options.threads):
-        fitting = Fitting(start, shots, options, ground, sizes or {})
+        fitting = Trainer(start, shots, options, ground, sizes or {})
         if state is not None:
             fitting.restore(state.arrays)
         for step in range(1 if state is None else state.step + 1, options.steps + 1):
@@ -106,7 +106,7 @@ def fit_scene(
         return _fitted(fitting)
 
 
-def _progress(fitting: Fitting, step: int, index: int, terms: Mapping[str, float], purpose: str) -> Progress:
+def _progress(fitting: Trainer, step: int, index: int, terms: Mapping[str, float], purpose: str) -> Progress:
     return Progress(
         step,
         fitting.options.steps,
@@ -119,9 +119,9 @@ def _progress(fitting: Fitting, step: int, index: int, terms: Mapping[str, float
     )
 
 
-def _fitted(fitting: Fitting) -> Fitted:
+def _fitted(fitting: Trainer) -> FitResult:
     exposures = exposures_of(fitting.graph).detach().cpu().numpy().copy()
-    return Fitted(scene_of(fitting.graph), ego_poses(fitting.graph, fitting.shots), exposures)
+    return FitResult(scene_of(fitting.graph), ego_poses(fitting.graph, fitting.shots), exposures)
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def _shot_at(step: int, count: int, seed: int) -> int:
     return int(np.random.default_rng(np.random.Philox([seed, 0, lap])).permutation(count)[place])
 
 
-def _purpose(start: SplatScene, shots: Sequence[Shot], options: FitOptions, knows_ground: bool) -> str:
+def _purpose(start: SplatScene, shots: Sequence[TrainingImage], options: FitOptions, knows_ground: bool) -> str:
     """Digest of what decides a fit, all but pixels, heights of the ground and sizes of boxes, which would take long."""
     digest = hashlib.sha256(repr((replace(options, threads=1), knows_ground)).encode())
     for shot in shots:

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float32
 from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.data.splats.optimization.ssim import ssim
 from swerve.data.splats.optimization.trainable_graph import Drawing
-from swerve.data.splats.optimization.training_images import DepthKind, Shot
+from swerve.data.splats.optimization.training_images import DepthKind, TrainingImage
 from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.scenes import LensModel
@@ -16,7 +16,7 @@ _OPAQUE = 0.5
 
 
 def image_terms(
-    drawing: Drawing, shot: Shot, exposure: Float32[torch.Tensor, "3 4"] | None, options: FitOptions
+    drawing: Drawing, shot: TrainingImage, exposure: Float32[torch.Tensor, "3 4"] | None, options: FitOptions
 ) -> dict[str, torch.Tensor]:
     """Weighted differences of colour, similarity and depth, over the pixels that count.
 
@@ -68,7 +68,7 @@ def depth_difference(
     return torch.where(known, off, 0 * one).sum() / known.sum().clamp(min=1)
 
 
-def counted(shot: Shot) -> Bool[np.ndarray, "h w"] | None:
+def counted(shot: TrainingImage) -> Bool[np.ndarray, "h w"] | None:
     """Pixels that are not ignored, and that the lens can see; None if those are all."""
     counts = None if shot.ignored is None else ~shot.ignored
     if shot.camera.lens.model != LensModel.PINHOLE:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from swerve.data.splats.optimization.fit_options import Growth
+from swerve.data.splats.optimization.fit_options import DensificationOptions
 from swerve.data.splats.optimization.parameters import Parameters
-from swerve.rasterizer.splats.gsplat.gsplat_library import Library
+from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
 
 # gsplat's names of our tensors; the last two it moves along without looking at them.
 _NAMES = {
@@ -25,7 +25,7 @@ _NAMES = {
 _ROWS = "rows"
 
 
-class Chain:
+class McmcStrategy:
     """gsplat's MCMCStrategy. It remembers nothing from step to step, so a fit that goes on needs nothing of it.
 
     Args:
@@ -34,7 +34,7 @@ class Chain:
         using: gsplat.
     """
 
-    def __init__(self, growth: Growth, seed: int, using: Library) -> None:
+    def __init__(self, growth: DensificationOptions, seed: int, using: GsplatLibrary) -> None:
         self._growth, self._seed = growth, seed
         self._strategy = using.api.MCMCStrategy(
             refine_start_iter=growth.first,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.rasterizer.splats.harmonics import SIZES
 
 # Numbers of a Gaussian beside its harmonics: centre, quaternion, scales, opacity.
@@ -16,7 +16,7 @@ _DRAWING = 400
 _PIXEL = 250
 
 
-def memory_of(count: int, degree: int, shots: Sequence[Shot]) -> int:
+def memory_of(count: int, degree: int, shots: Sequence[TrainingImage]) -> int:
     """About how many bytes a fit takes, beside Python and torch themselves.
 
     benchmarks/bench_fit.py compares it with what the process takes.
@@ -31,6 +31,6 @@ def memory_of(count: int, degree: int, shots: Sequence[Shot]) -> int:
     return count * gaussian + pixels * _PIXEL + sum(map(_bytes_of, shots))
 
 
-def _bytes_of(shot: Shot) -> int:
+def _bytes_of(shot: TrainingImage) -> int:
     depth = 0 if shot.depth is None else shot.depth.meters.nbytes
     return shot.image.nbytes + depth + (0 if shot.ignored is None else shot.ignored.nbytes)

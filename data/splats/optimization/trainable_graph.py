@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int64
 from swerve.data.splats.optimization.fit_options import FitOptions, Rates
 from swerve.data.splats.optimization.parameters import Parameters, Tensors, gaussians_of, learning_gaussians, tensors_of
 from swerve.data.splats.optimization.pose_deltas import product, refined, refined_poses
-from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats, torch
 from swerve.rasterizer.splats.gaussians import Gaussians
@@ -20,7 +20,7 @@ from swerve.scenes.transforms import inverse
 
 
 @dataclass(eq=False)
-class Graph:
+class TrainableGraph:
     """A scene that learns.
 
     Attributes:
@@ -66,8 +66,8 @@ class Drawing:
 
 
 def graph_of(
-    start: SplatScene, shots: Sequence[Shot], extents: tuple[float, float], rates: Rates, device: str
-) -> Graph:
+    start: SplatScene, shots: Sequence[TrainingImage], extents: tuple[float, float], rates: Rates, device: str
+) -> TrainableGraph:
     """A scene that starts to learn.
 
     Args:
@@ -89,7 +89,7 @@ def graph_of(
         **{f"ego_{what}": torch.zeros((len(times), 3)) for what in ("turns", "shifts")},
         **{f"box_{what}": torch.zeros((poses, 3)) for what in ("turns", "shifts")},
     }
-    return Graph(
+    return TrainableGraph(
         start,
         learning_gaussians(start.background.with_degree(degree), extents[0], rates, device),
         learning_gaussians(moving, extents[1], rates, device),
@@ -101,7 +101,7 @@ def graph_of(
     )
 
 
-def scene_of(graph: Graph) -> SplatScene:
+def scene_of(graph: TrainableGraph) -> SplatScene:
     """The scene as it is now, copied."""
     moving, start = gaussians_of(graph.moving), graph.start
     firsts = _first_poses(start.nodes)
@@ -115,14 +115,14 @@ def scene_of(graph: Graph) -> SplatScene:
     return SplatScene(gaussians_of(graph.still), tuple(nodes), start.origin, sky)
 
 
-def ego_poses(graph: Graph, shots: Sequence[Shot]) -> Float[np.ndarray, "s 4 4"]:
+def ego_poses(graph: TrainableGraph, shots: Sequence[TrainingImage]) -> Float[np.ndarray, "s 4 4"]:
     """Refined poses of the vehicle at the shots."""
     poses = np.array([shot.world_from_ego for shot in shots])
     rows = torch.from_numpy(graph.moments)
     return refined_poses(poses, graph.common["ego_turns"].cpu()[rows], graph.common["ego_shifts"].cpu()[rows])
 
 
-def exposures_of(graph: Graph) -> Float32[torch.Tensor, "s 3 4"]:
+def exposures_of(graph: TrainableGraph) -> Float32[torch.Tensor, "s 3 4"]:
     """Affine maps of colours by shot, whose mean is the identity.
 
     Else the scene could become darker and all maps brighter, and be wrong for images that were not shots.
@@ -131,7 +131,7 @@ def exposures_of(graph: Graph) -> Float32[torch.Tensor, "s 3 4"]:
     return maps - maps.mean(dim=0) + torch.eye(3, 4, device=maps.device)
 
 
-def drawn(graph: Graph, shot: Shot, moment: int, options: FitOptions) -> Drawing:
+def drawn(graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions) -> Drawing:
     """What the graph looks like where and when a shot was taken.
 
     Colours of nodes turn with their poses, but have no part in the gradient of these; nor has the sky's.
@@ -139,7 +139,7 @@ def drawn(graph: Graph, shot: Shot, moment: int, options: FitOptions) -> Drawing
     Args:
         graph: the scene.
         shot: where and when.
-        moment: of the shot, see `Graph`.
+        moment: of the shot, see `TrainableGraph`.
         options: of the fit.
     """
     tensors, rows = _placed(graph, shot.time_us, options)
@@ -176,7 +176,9 @@ def _rays(camera: Camera) -> Float[np.ndarray, "p 3"]:
     return rays.reshape(-1, 3)
 
 
-def _camera_pose(graph: Graph, shot: Shot, moment: int, options: FitOptions) -> Float[torch.Tensor, "4 4"]:
+def _camera_pose(
+    graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions
+) -> Float[torch.Tensor, "4 4"]:
     """camera_from_local, with a gradient if poses of the vehicle are refined."""
     local_from_ego = shot.world_from_ego.copy()
     local_from_ego[:3, 3] -= graph.start.origin
@@ -191,7 +193,7 @@ def _camera_pose(graph: Graph, shot: Shot, moment: int, options: FitOptions) -> 
     return torch.from_numpy(inverse(shot.camera.ego_from_camera)) @ torch.cat([ego_from_local, bottom])
 
 
-def _placed(graph: Graph, time_us: int, options: FitOptions) -> tuple[Tensors, Int64[np.ndarray, "r"]]:
+def _placed(graph: TrainableGraph, time_us: int, options: FitOptions) -> tuple[Tensors, Int64[np.ndarray, "r"]]:
     """Everything that is there at a moment, in the scene's frame, and which of the moving Gaussians those are."""
     nodes = graph.start.nodes
     poses = [node.pose_at(time_us) for node in nodes]
@@ -233,7 +235,7 @@ def _moved(
 
 
 def _box_changes(
-    graph: Graph, there: Sequence[int], time_us: int
+    graph: TrainableGraph, there: Sequence[int], time_us: int
 ) -> tuple[Float[torch.Tensor, "p 3"], Float[torch.Tensor, "p 3"]]:
     """Turns and shifts of nodes at a moment, linearly between those of their poses.
 

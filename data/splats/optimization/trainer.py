@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int64
 
-from swerve.data.splats.optimization.densification import Watch, center_slopes, grown
+from swerve.data.splats.optimization.densification import DensificationStats, center_slopes, grown
 from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.data.splats.optimization.image_losses import image_terms
 from swerve.data.splats.optimization.parameters import Parameters
@@ -20,14 +20,14 @@ from swerve.data.splats.optimization.regularization import (
     thickness,
 )
 from swerve.data.splats.optimization.trainable_graph import Drawing, drawn, exposures_of, graph_of
-from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.rasterizer.backends import SplatBackend, resolved_for_splats
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.rasterizer.splats.splat_scene import SplatScene
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
-    from swerve.data.splats.optimization.mcmc_strategy import Chain
+    from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
 
 # Which Gaussians are ground is asked again after so many steps, and after each growth.
 _GROUND_EVERY = 100
@@ -37,7 +37,7 @@ _NODE_EXTENT = 2.5
 _PRESENCE = 0.01
 
 
-class Fitting:
+class Trainer:
     """A fit under way.
 
     Args:
@@ -51,7 +51,7 @@ class Fitting:
     def __init__(
         self,
         start: SplatScene,
-        shots: Sequence[Shot],
+        shots: Sequence[TrainingImage],
         options: FitOptions,
         ground: Ground | None,
         sizes: Mapping[str, Float[np.ndarray, "3"]],
@@ -113,7 +113,7 @@ class Fitting:
         self.graph.owners = arrays["owners"]
         device = self.graph.still["means"].device
         self._watches = tuple(
-            Watch(
+            DensificationStats(
                 *(torch.from_numpy(arrays[f"{group}.watch.{what}"].copy()).to(device) for what in ("slopes", "times"))
             )
             for group in ("still", "moving")
@@ -161,7 +161,7 @@ class Fitting:
                 terms[f"{what} poses"] = self.options.poses * size
         return terms
 
-    def _note(self, drawing: Drawing, shot: Shot) -> None:
+    def _note(self, drawing: Drawing, shot: TrainingImage) -> None:
         """Tells the watches of a drawing whose gradient is known."""
         lengths = center_slopes(drawing.centers, shot.camera.width, shot.camera.height)
         still, moving = self._watches
@@ -175,7 +175,7 @@ class Fitting:
         (graph.still, _), (graph.moving, sources) = grown(groups, self.options.growth, generator)
         self._settle(sources)
 
-    def _walk(self, chain: "Chain", step: int) -> None:
+    def _walk(self, chain: "McmcStrategy", step: int) -> None:
         """Growth that is gsplat's."""
         graph, sources = self.graph, None
         for number, (parameters, extent) in enumerate(zip((graph.still, graph.moving), self._extents, strict=True)):
@@ -194,7 +194,7 @@ class Fitting:
         self._watch_anew()
 
     def _watch_anew(self) -> None:
-        self._watches = (Watch.over(self.graph.still), Watch.over(self.graph.moving))
+        self._watches = (DensificationStats.over(self.graph.still), DensificationStats.over(self.graph.moving))
         self._band = self._found_ground()
 
     def _found_ground(self) -> GroundBand | None:
@@ -210,7 +210,7 @@ def _device(backend: SplatBackend) -> str:
     return "cpu" if resolved_for_splats(backend) == "numba" else "cuda"
 
 
-def _chain(options: FitOptions) -> "Chain | None":
+def _chain(options: FitOptions) -> "McmcStrategy | None":
     """Growth by gsplat, if that is asked for.
 
     Raises:
@@ -220,13 +220,13 @@ def _chain(options: FitOptions) -> "Chain | None":
         return None
     if resolved_for_splats(options.backend) == "numba":
         raise SwerveError("growth mcmc is gsplat's, and the CPU draws: use backend gsplat, or growth split-and-clone")
-    from swerve.data.splats.optimization.mcmc_strategy import Chain
+    from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
     from swerve.rasterizer.splats.gsplat import load_library
 
-    return Chain(options.growth, options.seed, load_library())
+    return McmcStrategy(options.growth, options.seed, load_library())
 
 
-def _extent(shots: Sequence[Shot]) -> float:
+def _extent(shots: Sequence[TrainingImage]) -> float:
     """How far the vehicle is spread about its mean place, metres: the scene's measure of length; 1 m at least."""
     places = np.array([shot.world_from_ego[:3, 3] for shot in shots])
     return max(1.1 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max()), 1.0)

@@ -37,7 +37,7 @@ class Depth:
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class TrainingImage:
     """An image to fit to.
 
     Attributes:
@@ -59,7 +59,7 @@ class Shot:
     depth: Depth | None = None
 
 
-def check_shots(shots: Sequence[Shot]) -> None:
+def check_shots(shots: Sequence[TrainingImage]) -> None:
     """Looks for what cannot be fitted to.
 
     Raises:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from swerve.data.jobs import (
     Failure,
-    Layout,
+    FolderLayout,
     Outcome,
     job_config,
     log_names,
@@ -26,12 +26,17 @@ from swerve.eval.benchmark.benchmark_store import (
     REJECTIONS,
     SCENES,
     VERSION,
-    case_path,
+    group_path,
     views_folder,
     views_path,
 )
-from swerve.eval.benchmark.build.build_records import finished_parts, note_path, read_notes, write_tables
-from swerve.eval.benchmark.build.build_workers import CaseWork, LogWork, bank_digest, bank_path
+from swerve.eval.benchmark.build.build_records import (
+    build_record_path,
+    finished_parts,
+    read_build_records,
+    write_tables,
+)
+from swerve.eval.benchmark.build.build_workers import GroupWork, LogWork, bank_digest, bank_path
 from swerve.eval.benchmark.build_options import VIEW_KINDS, BuildOptions
 from swerve.eval.benchmark.renderers import own_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import Renderers
@@ -40,7 +45,7 @@ from swerve.scenes import SwerveError
 NOUN = "frames"
 # Packages whose version may change what is computed, drawn, encoded or written.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "zlib-ng")
-_LAYOUT = Layout(
+_LAYOUT = FolderLayout(
     finish=BENCHMARK,
     files=(SCENES, REJECTIONS, "failures.json", "timing.json"),
     parts={
@@ -109,7 +114,7 @@ def build(
         with told_where(folder):
             digest = bank_digest(folder, usable)
             finished = finished_parts(folder, digest)
-        work = CaseWork(folder, usable, digest, options, drawn)
+        work = GroupWork(folder, usable, digest, options, drawn)
         outcome = run_work(work, folder, usable, finished, NOUN, workers, console)
         failures = (*copied.failures, *outcome.failures)
         with told_where(folder):
@@ -129,7 +134,7 @@ def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> O
 def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:
     """The tables, and last of all the file that says that everything is there."""
     _remove_stale(folder, digest)
-    counts, cases = write_tables(folder, read_notes(folder))
+    counts, cases = write_tables(folder, read_build_records(folder))
     for kind in set(VIEW_KINDS) - set(drawn):
         (folder / views_folder(kind)).rmdir()
     views = {kind: {"renderer": renderer.name, "stand_in": renderer.stand_in} for kind, renderer in drawn.items()}
@@ -140,11 +145,11 @@ def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers)
 
 def _remove_stale(folder: Path, digest: str) -> None:
     """Removes what was made with another bank and could not be made anew, or is dropped with this one."""
-    for note in read_notes(folder):
+    for note in read_build_records(folder):
         stale = note.bank != digest
         if stale:
-            note_path(folder, note.case).unlink()
+            build_record_path(folder, note.case).unlink()
         views = (views_path(folder, note.case, kind) for kind in VIEW_KINDS)
-        for path in (case_path(folder, note.case), *views):
+        for path in (group_path(folder, note.case), *views):
             if stale or path.relative_to(folder).as_posix() not in note.files:
                 path.unlink(missing_ok=True)

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from swerve.data.jobs import part_stem
 from swerve.data.storage.files import commit, part_of, to_json, write_atomically
-from swerve.eval.benchmark.assemble import CaseRecord
+from swerve.eval.benchmark.assemble import GroupRecord
 from swerve.eval.benchmark.benchmark_store import REJECTIONS, SCENES
-from swerve.eval.benchmark.scene_group import Frame
-from swerve.eval.scoring.aggregate import Group
+from swerve.eval.benchmark.scene_group import BenchmarkScene
+from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import yaw_of
 
@@ -44,7 +44,7 @@ _ROWS_PER_GROUP = 50_000
 
 
 @dataclass(frozen=True)
-class Note:
+class BuildRecord:
     """What became of a moment, as records/ holds it.
 
     Attributes:
@@ -83,17 +83,17 @@ class Note:
         return part_stem(self.log, self.chunk)
 
 
-def note_path(folder: Path, case: str) -> Path:
+def build_record_path(folder: Path, case: str) -> Path:
     """Where the note of a case lies."""
     return folder / "records" / f"{case}.json"
 
 
-def write_note(folder: Path, note: Note) -> None:
+def write_build_record(folder: Path, note: BuildRecord) -> None:
     """Writes a note, whole or not at all."""
-    write_atomically(note_path(folder, note.case), to_json(asdict(note)))
+    write_atomically(build_record_path(folder, note.case), to_json(asdict(note)))
 
 
-def read_notes(folder: Path) -> Iterator[Note]:
+def read_build_records(folder: Path) -> Iterator[BuildRecord]:
     """The notes of a build, in the order of their names: by log, then by moment.
 
     Raises:
@@ -108,8 +108,8 @@ def read_notes(folder: Path) -> Iterator[Note]:
             ) from error
 
 
-def _note_of(fields: dict[str, Any]) -> Note:
-    return Note(
+def _note_of(fields: dict[str, Any]) -> BuildRecord:
+    return BuildRecord(
         **{
             **fields,
             "rejected": tuple((int(index), str(reason)) for index, reason in fields["rejected"]),
@@ -122,7 +122,7 @@ def _note_of(fields: dict[str, Any]) -> Note:
 def finished_parts(folder: Path, bank: str) -> dict[str, tuple[set[int], int]]:
     """By log: the moments that were made with this bank, and whose files lie there in full length, of how many."""
     finished = dict[str, tuple[set[int], int]]()
-    for note in read_notes(folder):
+    for note in read_build_records(folder):
         done, _ = finished.setdefault(note.log, (set(), note.chunks))
         if note.bank == bank and all(_is_whole(folder / name, size) for name, size in note.files.items()):
             done.add(note.chunk)
@@ -134,7 +134,11 @@ def _is_whole(path: Path, size: int) -> bool:
 
 
 def scene_rows(
-    case: str, record: CaseRecord, group: Group, frames: Mapping[str, Frame], missed: Mapping[str, Sequence[str]]
+    case: str,
+    record: GroupRecord,
+    group: GroupTokens,
+    frames: Mapping[str, BenchmarkScene],
+    missed: Mapping[str, Sequence[str]],
 ) -> Iterator[dict[str, Any]]:
     """The rows of scenes.parquet of a case, in the order of the group's tokens.
 
@@ -153,7 +157,7 @@ def scene_rows(
             yield {**row, "unfit": ",".join(missed.get(token, ()))}
 
 
-def _scene_row(case: str, log: str, chain: str, frame: Frame, origins: Mapping[int, str]) -> dict[str, Any]:
+def _scene_row(case: str, log: str, chain: str, frame: BenchmarkScene, origins: Mapping[int, str]) -> dict[str, Any]:
     viewpoint, later = frame.viewpoint, frame.follow_up
     pose, velocity = viewpoint.world_from_ego, viewpoint.ego.velocity[-1]
     offsets = viewpoint.parameters
@@ -179,7 +183,7 @@ def _scene_row(case: str, log: str, chain: str, frame: Frame, origins: Mapping[i
     }
 
 
-def write_tables(folder: Path, notes: Iterable[Note]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+def write_tables(folder: Path, notes: Iterable[BuildRecord]) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Writes scenes.parquet and rejections.parquet; returns counts, and the names of the cases by log.
 
     Args:
@@ -197,7 +201,7 @@ def write_tables(folder: Path, notes: Iterable[Note]) -> tuple[dict[str, Any], d
     return counts.summary(), cases
 
 
-def _rejection_rows(note: Note) -> list[dict[str, Any]]:
+def _rejection_rows(note: BuildRecord) -> list[dict[str, Any]]:
     """Start points, then the moment itself (index -1) if it gives no case, then gaps."""
     moments = [(note.time_us, note.dropped, note.message)] if note.dropped else []
     moments += [(time_us, "time_gap", "") for time_us in note.gaps]
@@ -220,7 +224,7 @@ class _Counts:
         self._origins, self._rejected, self._dropped = Counter[str](), Counter[str](), Counter[str]()
         self._unfit, self._missed, self._unseen = 0, Counter[str](), set[tuple[str, str]]()
 
-    def add(self, note: Note) -> None:
+    def add(self, note: BuildRecord) -> None:
         """Counts one more moment."""
         self._rejected.update(reason for _, reason in note.rejected)
         self._dropped["time_gap"] += len(note.gaps)

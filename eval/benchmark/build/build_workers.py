@@ -9,18 +9,18 @@ from typing import Final
 
 from swerve.data.dataset.capture import chosen_cameras
 from swerve.data.dataset.shards import file_digest
-from swerve.data.jobs import Made, Report
+from swerve.data.jobs import Made, ProgressCallback
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import Source
 from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.files import safe_name
 from swerve.eval.benchmark.benchmark_store import load_log, log_path, save_log
-from swerve.eval.benchmark.build.build_records import Note, write_note
-from swerve.eval.benchmark.build.make_scene_group import make_case
-from swerve.eval.benchmark.build.writer import CaseWriter
+from swerve.eval.benchmark.build.build_records import BuildRecord, write_build_record
+from swerve.eval.benchmark.build.make_scene_group import build_scene_group
+from swerve.eval.benchmark.build.writer import GroupWriter
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.schedule import moments_of
+from swerve.eval.benchmark.schedule import snapshot_steps
 from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.compilation import announce_compilation
@@ -69,12 +69,12 @@ class LogWork:
 
 
 def _moments(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]:
-    """As `moments_of`; a log without any is refused.
+    """As `snapshot_steps`; a log without any is refused.
 
     Raises:
         SwerveError: there is none.
     """
-    moments, broken = moments_of(log, options.every)
+    moments, broken = snapshot_steps(log, options.every)
     if not moments:
         reason = f"has gaps in time: none of its {len(broken)} cases is free of them" if broken else "is too short"
         raise SwerveError(f"log {log.name} {reason}. A case takes 10 s: 2 s before its moment and 8 s after it")
@@ -91,7 +91,7 @@ class OpenedLog:
     watch: Stopwatch
     chunks: int = 1
 
-    def make(self, chunk: int, report: Report) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Writes the log, then its part of the bank, which says that both are finished."""
         report("", 0, 0.0)
         name = safe_name(self.log.name)
@@ -116,7 +116,7 @@ def bank_digest(folder: Path, logs: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True)
-class CaseWork:
+class GroupWork:
     """Makes the cases, one part for each moment of a log.
 
     Attributes:
@@ -140,7 +140,7 @@ class CaseWork:
         parts = [load_archive(path, TrajectoryBank, _BANK, _BANK_VERSION) for path in paths]
         return parts[0].joined(*parts[1:])
 
-    def open(self, log: str, watch: Stopwatch) -> "OpenedCases":
+    def open(self, log: str, watch: Stopwatch) -> "LogGroups":
         """Loads a log of the benchmark.
 
         Raises:
@@ -150,12 +150,12 @@ class CaseWork:
         with watch.measure("loading"):
             bank, loaded = self.bank, load_log(log_path(self.folder, safe_name(log)))
             moments, broken = _moments(loaded, self.options)
-        writer = CaseWriter.of(self.folder, loaded, self.renderers, self.options, watch)
-        return OpenedCases(self, prepare(loaded), bank, moments, broken, writer, watch)
+        writer = GroupWriter.of(self.folder, loaded, self.renderers, self.options, watch)
+        return LogGroups(self, prepare(loaded), bank, moments, broken, writer, watch)
 
 
 @dataclass(frozen=True)
-class OpenedCases:
+class LogGroups:
     """A log whose cases are made.
 
     Attributes:
@@ -168,12 +168,12 @@ class OpenedCases:
         watch: measures the stages.
     """
 
-    work: CaseWork
+    work: GroupWork
     geometry: LogGeometry
     bank: TrajectoryBank
     moments: list[int]
     broken: list[int]
-    writer: CaseWriter
+    writer: GroupWriter
     watch: Stopwatch
 
     @property
@@ -181,12 +181,12 @@ class OpenedCases:
         """One for each moment."""
         return len(self.moments)
 
-    def make(self, chunk: int, report: Report) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Makes a case: its images, its file, then its note, which says that both are finished."""
         log, moment = self.geometry.log, self.moments[chunk]
         report(str(log.times_us[moment]), 0, 0.0)
-        made = make_case(moment, self.geometry, self.bank, self.work.options, self.watch)
-        note = Note(
+        made = build_scene_group(moment, self.geometry, self.bank, self.work.options, self.watch)
+        note = BuildRecord(
             log=log.name,
             chunk=chunk,
             chunks=self.chunks,
@@ -204,5 +204,5 @@ class OpenedCases:
         if made.record is not None:
             note = self.writer.write(note, made.record)
         with self.watch.measure("writing"):
-            write_note(self.work.folder, note)
+            write_build_record(self.work.folder, note)
         return Made(len(note.scenes))

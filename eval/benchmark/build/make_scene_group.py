@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.benchmark.assemble import CaseRecord, Start, follow_up_frames
+from swerve.eval.benchmark.assemble import FollowUpStart, GroupRecord, follow_up_scenes
 from swerve.eval.benchmark.build.admissibility import violation
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.schedule import BEFORE, ENDPOINT, scene_at
 from swerve.eval.context.scene_context import build_context
 from swerve.scenes import Scene, SwerveError, Tracks, keyed_generator
@@ -28,7 +28,7 @@ _REACH = 60.0
 
 
 @dataclass(frozen=True)
-class MadeCase:
+class BuiltGroup:
     """What became of a moment.
 
     Attributes:
@@ -38,15 +38,15 @@ class MadeCase:
         message: the error of what cannot be scored.
     """
 
-    record: CaseRecord | None
+    record: GroupRecord | None
     rejected: tuple[tuple[int, str], ...] = ()
     dropped: str = ""
     message: str = ""
 
 
-def make_case(
+def build_scene_group(
     moment: int, geometry: LogGeometry, bank: TrajectoryBank, options: BuildOptions, watch: Stopwatch
-) -> MadeCase:
+) -> BuiltGroup:
     """The case at a moment of a log.
 
     Start points are tried in an order that depends on (seed, log, moment) alone: the expert's own end first, then those
@@ -68,7 +68,7 @@ def make_case(
                 build_context(scene_at(log, step))
             tracks = _present(advanced_tracks(log, moment, options.policy))
     except SwerveError as error:
-        return MadeCase(None, dropped=UNSCORABLE, message=str(error))
+        return BuiltGroup(None, dropped=UNSCORABLE, message=str(error))
     with watch.measure("follow-ups"):
         found = follow_ups(scene, geometry, bank, options.follow_up)
     with watch.measure("checks"):
@@ -77,10 +77,10 @@ def make_case(
         )
     rejected += [(one.index, one.reason) for one in found if not isinstance(one, FollowUp)]
     if len(starts) < options.least:
-        return MadeCase(None, tuple(sorted(rejected)), dropped=FEW)
+        return BuiltGroup(None, tuple(sorted(rejected)), dropped=FEW)
     now, before = (logged(scene_at(log, step), geometry).command for step in (moment, moment - BEFORE))
     starts.sort(key=lambda start: start.index)
-    return MadeCase(CaseRecord(log.name, moment, now, before, tracks, tuple(starts)), tuple(sorted(rejected)))
+    return BuiltGroup(GroupRecord(log.name, moment, now, before, tracks, tuple(starts)), tuple(sorted(rejected)))
 
 
 def _present(tracks: Tracks) -> Tracks:
@@ -90,11 +90,11 @@ def _present(tracks: Tracks) -> Tracks:
 
 def _chosen(
     scene: Scene, geometry: LogGeometry, tracks: Tracks, found: list[FollowUp], options: BuildOptions
-) -> tuple[list[Start], list[tuple[int, str]]]:
-    starts, rejected = list[Start](), list[tuple[int, str]]()
+) -> tuple[list[FollowUpStart], list[tuple[int, str]]]:
+    starts, rejected = list[FollowUpStart](), list[tuple[int, str]]()
     for one in _in_order(scene, found, options.seed):
         now, before = (_command(geometry, scene.now, one, step) for step in (-1, -1 - BEFORE))
-        start = Start(one.index, one.ego, one.origin, one.parameters, now, before)
+        start = FollowUpStart(one.index, one.ego, one.origin, one.parameters, now, before)
         reason = OVER_CAP if len(starts) == options.most else _objection(scene, tracks, start)
         if reason:
             rejected.append((one.index, reason))
@@ -108,16 +108,16 @@ def _in_order(scene: Scene, found: list[FollowUp], seed: int) -> Iterator[Follow
     return iter(sorted((found[row] for row in order), key=lambda one: (one.index != EXPERT, one.origin != "bank")))
 
 
-def _objection(scene: Scene, tracks: Tracks, start: Start) -> str | None:
+def _objection(scene: Scene, tracks: Tracks, start: FollowUpStart) -> str | None:
     """What the scorer has against a follow-up."""
-    for frame in follow_up_frames(scene.log, scene.now, tracks, start):
+    for frame in follow_up_scenes(scene.log, scene.now, tracks, start):
         reason = _objection_to(frame)
         if reason:
             return reason
     return None
 
 
-def _objection_to(frame: Frame) -> str | None:
+def _objection_to(frame: BenchmarkScene) -> str | None:
     try:
         return violation(frame.viewpoint.scene)
     except SwerveError:

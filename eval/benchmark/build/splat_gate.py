@@ -6,17 +6,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import UInt8
 
-from swerve.eval.benchmark.assemble import CaseRecord, Start
-from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.assemble import FollowUpStart, GroupRecord
+from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.splat_renderer import LogSplats
-from swerve.eval.benchmark.view_renderers import Instant
-from swerve.eval.splat_quality import RASTER_OUTPUTS, SPLAT_OUTPUTS, Agreement, GateOptions, Verdict, judge, judge_view
-from swerve.rasterizer import Backdrop, Style
+from swerve.eval.benchmark.view_renderers import Snapshot
+from swerve.eval.splat_quality import (
+    RASTER_OUTPUTS,
+    SPLAT_OUTPUTS,
+    GateOptions,
+    RasterAgreement,
+    Verdict,
+    judge,
+    judge_view,
+)
+from swerve.rasterizer import StaticLayer, Style
 from swerve.scenes import Camera, Log
 from swerve.scenes.primitives import build_dynamic, build_static
 
 UNFIT = "unfit_splats"
-_UNKNOWN = Agreement(np.nan, np.nan, np.nan, np.nan)
+_UNKNOWN = RasterAgreement(np.nan, np.nan, np.nan, np.nan)
 _STYLE = Style.rap()
 
 
@@ -31,16 +39,16 @@ class GatedSplats:
     """
 
     splats: LogSplats
-    backdrop: Backdrop
+    backdrop: StaticLayer
     options: GateOptions
 
     @classmethod
     def of(cls, splats: LogSplats, log: Log) -> "GatedSplats":
         """With the usual thresholds."""
-        return cls(splats, Backdrop(build_static(log.road_map)), GateOptions())
+        return cls(splats, StaticLayer(build_static(log.road_map)), GateOptions())
 
     def judged(
-        self, instant: Instant, cameras: Sequence[Camera]
+        self, instant: Snapshot, cameras: Sequence[Camera]
     ) -> tuple[list[UInt8[np.ndarray, "_ _ 3"]], tuple[str, ...]]:
         """The colours, and the thresholds that some camera's view misses, by name."""
         views = self.splats.views(instant, cameras, ("rgb", *SPLAT_OUTPUTS))
@@ -60,7 +68,7 @@ def missed_by(verdict: Verdict, options: GateOptions) -> tuple[str, ...]:
 
 
 def unfit_starts(
-    record: CaseRecord, frames: Iterable[Frame], missed: Mapping[str, tuple[str, ...]]
+    record: GroupRecord, frames: Iterable[BenchmarkScene], missed: Mapping[str, tuple[str, ...]]
 ) -> dict[int, tuple[str, ...]]:
     """By number of the start: the thresholds that a view of either of its two frames misses; those that miss some.
 
@@ -76,8 +84,8 @@ def unfit_starts(
     return {start.index: tuple(found[start.index]) for start in record.starts if start.index in found}
 
 
-def without(record: CaseRecord, numbers: Iterable[int]) -> CaseRecord:
+def without(record: GroupRecord, numbers: Iterable[int]) -> GroupRecord:
     """A case without the starts of these numbers."""
     gone = set(numbers)
-    starts: tuple[Start, ...] = tuple(start for start in record.starts if start.index not in gone)
+    starts: tuple[FollowUpStart, ...] = tuple(start for start in record.starts if start.index not in gone)
     return replace(record, starts=starts)

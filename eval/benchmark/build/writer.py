@@ -8,23 +8,23 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.benchmark.assemble import CaseRecord, frames_of_case
-from swerve.eval.benchmark.benchmark_store import case_path, save_case, views_path
-from swerve.eval.benchmark.build.build_records import Note, scene_rows
+from swerve.eval.benchmark.assemble import GroupRecord, scenes_of_group
+from swerve.eval.benchmark.benchmark_store import group_path, save_group, views_path
+from swerve.eval.benchmark.build.build_records import BuildRecord, scene_rows
 from swerve.eval.benchmark.build.make_scene_group import FEW
 from swerve.eval.benchmark.build.splat_gate import UNFIT, GatedSplats, unfit_starts, without
 from swerve.eval.benchmark.build_options import BuildOptions, ViewKind
-from swerve.eval.benchmark.scene_group import Frame
+from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.splat_renderer import LogSplats
 from swerve.eval.benchmark.stored_views import Draw, write_views
-from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, instant_of
+from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, snapshot_of
 from swerve.scenes import Camera, Log
 
 Missed = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class CaseWriter:
+class GroupWriter:
     """Writes the cases of one log.
 
     Attributes:
@@ -44,7 +44,7 @@ class CaseWriter:
     watch: Stopwatch
 
     @classmethod
-    def of(cls, folder: Path, log: Log, renderers: Renderers, options: BuildOptions, watch: Stopwatch) -> "CaseWriter":
+    def of(cls, folder: Path, log: Log, renderers: Renderers, options: BuildOptions, watch: Stopwatch) -> "GroupWriter":
         """With all that draws the log.
 
         Raises:
@@ -56,7 +56,7 @@ class CaseWriter:
         gate = GatedSplats.of(splats, log) if isinstance(splats, LogSplats) and options.gate != "off" else None
         return cls(folder, log, drawers, gate, options, watch)
 
-    def write(self, note: Note, record: CaseRecord) -> Note:
+    def write(self, note: BuildRecord, record: GroupRecord) -> BuildRecord:
         """Writes a case; the note with what is in its files, or with why there is no case after all."""
         missed: Missed = {}
         paths = []
@@ -67,14 +67,14 @@ class CaseWriter:
             if note.dropped:
                 return note
         paths += [self._write_views(note, kind, record, missed) for kind in self.drawers if kind != "splat"]
-        paths.append(case_path(self.folder, note.case))
+        paths.append(group_path(self.folder, note.case))
         with self.watch.measure("writing"):
-            save_case(paths[-1], record)
-        group, frames = frames_of_case(self.log, record)
+            save_group(paths[-1], record)
+        group, frames = scenes_of_group(self.log, record)
         sizes = {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
         return replace(note, scenes=tuple(scene_rows(note.case, record, group, frames, missed)), files=sizes)
 
-    def _write_views(self, note: Note, kind: ViewKind, record: CaseRecord, missed: Missed) -> Path:
+    def _write_views(self, note: BuildRecord, kind: ViewKind, record: GroupRecord, missed: Missed) -> Path:
         """Writes the views of a kind, and notes what splat views miss; where they are."""
         path = views_path(self.folder, note.case, kind)
         write_views(path, self._frames(record), self._draw(kind, missed), self.options.size, self.watch)
@@ -83,8 +83,8 @@ class CaseWriter:
     def _draw(self, kind: ViewKind, missed: Missed) -> Draw:
         """What draws a frame's views of a kind."""
 
-        def draw(frame: Frame, cameras: Sequence[Camera]) -> Sequence[UInt8[np.ndarray, "_ _ 3"]]:
-            instant = instant_of(frame.viewpoint)
+        def draw(frame: BenchmarkScene, cameras: Sequence[Camera]) -> Sequence[UInt8[np.ndarray, "_ _ 3"]]:
+            instant = snapshot_of(frame.viewpoint)
             if kind != "splat" or self.gate is None:
                 return self.drawers[kind].draw(instant, cameras)
             images, missed[frame.token] = self.gate.judged(instant, cameras)
@@ -92,7 +92,7 @@ class CaseWriter:
 
         return draw
 
-    def _gated(self, note: Note, record: CaseRecord, missed: Missed) -> tuple[Note, CaseRecord]:
+    def _gated(self, note: BuildRecord, record: GroupRecord, missed: Missed) -> tuple[BuildRecord, GroupRecord]:
         """The note with what splat views lack, and the case without the follow-ups that are dropped for it."""
         frames = self._frames(record)
         unfit = unfit_starts(record, frames, missed)
@@ -103,15 +103,15 @@ class CaseWriter:
         few = len(record.starts) < self.options.least
         return replace(note, rejected=tuple(sorted((*note.rejected, *rejected))), dropped=FEW if few else ""), record
 
-    def _unseen(self, frames: Sequence[Frame]) -> tuple[str, ...]:
+    def _unseen(self, frames: Sequence[BenchmarkScene]) -> tuple[str, ...]:
         """Ids of the tracks that are there in some frame, and not in its splat views."""
         splats = self.drawers["splat"]
         if not isinstance(splats, LogSplats):
             return ()
-        unseen = [splats.without_gaussians(instant_of(frame.viewpoint).tracks) for frame in frames]
+        unseen = [splats.without_gaussians(snapshot_of(frame.viewpoint).tracks) for frame in frames]
         return tuple(sorted(set().union(*unseen)))
 
-    def _frames(self, record: CaseRecord) -> list[Frame]:
+    def _frames(self, record: GroupRecord) -> list[BenchmarkScene]:
         """Of a case, in the order of its group."""
-        group, frames = frames_of_case(self.log, record)
+        group, frames = scenes_of_group(self.log, record)
         return [frames[token] for token in group.tokens]

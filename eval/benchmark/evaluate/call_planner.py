@@ -16,7 +16,7 @@ _FARTHEST = 10_000.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class PlannerAnswer:
     """What a planner said to one observation.
 
     Attributes:
@@ -38,7 +38,7 @@ class _BatchPlanner(Protocol):
         """A trajectory for each observation."""
 
 
-def ask(planner: Planner, observations: Sequence[Observation]) -> list[Answer]:
+def call_planner(planner: Planner, observations: Sequence[Observation]) -> list[PlannerAnswer]:
     """What a planner says to some observations, as a batch if it has `plan_batch`.
 
     A batch that fails is asked for again one by one, so that only the scenes that break the planner fail. Cameras and
@@ -49,17 +49,17 @@ def ask(planner: Planner, observations: Sequence[Observation]) -> list[Answer]:
     return [_ask_single(planner, observation) for observation in observations]
 
 
-def _ask_single(planner: Planner, observation: Observation) -> Answer:
+def _ask_single(planner: Planner, observation: Observation) -> PlannerAnswer:
     own = _own(observation)
     start = time.perf_counter()
     try:
         said = planner.plan(own)
     except (Exception, SystemExit) as error:  # Anything may come from a stranger's code; Ctrl-C goes through.
-        return Answer(None, _told(error), time.perf_counter() - start)
+        return PlannerAnswer(None, _told(error), time.perf_counter() - start)
     return _checked(said, time.perf_counter() - start)
 
 
-def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> list[Answer]:
+def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> list[PlannerAnswer]:
     own = [_own(observation) for observation in observations]
     start = time.perf_counter()
     try:
@@ -68,7 +68,7 @@ def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> l
             raise ValueError(f"plan_batch gave {len(said)} answers to {len(observations)} observations")
     except (Exception, SystemExit) as error:  # As above.
         if len(observations) == 1:
-            return [Answer(None, _told(error), time.perf_counter() - start)]
+            return [PlannerAnswer(None, _told(error), time.perf_counter() - start)]
         return [answer for observation in observations for answer in _ask_batch(planner, [observation])]
     seconds = (time.perf_counter() - start) / max(len(said), 1)
     return [_checked(one, seconds) for one in said]
@@ -86,17 +86,19 @@ def _told(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, inside)).strip()
 
 
-def _checked(said: object, seconds: float) -> Answer:
+def _checked(said: object, seconds: float) -> PlannerAnswer:
     """The answer, if it is a trajectory that can be driven."""
     if not isinstance(said, Trajectory):
-        return Answer(None, f"the planner gave {type(said).__name__} instead of Trajectory", seconds)
+        return PlannerAnswer(None, f"the planner gave {type(said).__name__} instead of Trajectory", seconds)
     try:
         poses = np.array(said.poses, dtype=float)
         if poses.ndim != 2 or poses.shape[1] != 3:
-            return Answer(None, f"poses have shape {poses.shape} instead of (k, 3)", seconds)
+            return PlannerAnswer(None, f"poses have shape {poses.shape} instead of (k, 3)", seconds)
         plan = Trajectory(poses, float(said.interval))
     except Exception as error:  # Poses that are no numbers, or were changed after the trajectory was made.
-        return Answer(None, f"{type(error).__name__}: {error}", seconds)
+        return PlannerAnswer(None, f"{type(error).__name__}: {error}", seconds)
     if np.abs(poses).max() > _FARTHEST:
-        return Answer(None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any car gets", seconds)
-    return Answer(plan, "", seconds)
+        return PlannerAnswer(
+            None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any car gets", seconds
+        )
+    return PlannerAnswer(plan, "", seconds)

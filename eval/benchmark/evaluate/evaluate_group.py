@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.eval.benchmark.evaluate.call_planner import Answer, ask
+from swerve.eval.benchmark.evaluate.call_planner import PlannerAnswer, call_planner
 from swerve.eval.benchmark.evaluate.observations import observations_of
-from swerve.eval.benchmark.evaluate.results import PlannerCase
-from swerve.eval.benchmark.scene_group import Case, Frame, Views
+from swerve.eval.benchmark.evaluate.results import PlannerResult
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
 from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.scoring.aggregate import Frames
+from swerve.eval.scoring.aggregate import ScoredScenes
 from swerve.eval.scoring.reasons import Reason, reasons
 from swerve.eval.scoring.score import Scores, score
 from swerve.eval.scoring.simulate import State
@@ -25,12 +25,12 @@ from swerve.scenes.planning import Planner, Trajectory
 # Frames whose contexts and images are in memory at once, and the most that a planner gets in a batch.
 _BATCH = 16
 # Called with where it is, a frame's token and who is asked, before it goes on, and the share of the case that is done.
-Report = Callable[[str, float], None]
+ProgressCallback = Callable[[str, float], None]
 
 
-def evaluate_case(
-    case: Case, planners: Mapping[str, Planner], policy: Policy, report: Report | None = None
-) -> list[PlannerCase]:
+def evaluate_group(
+    case: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
+) -> list[PlannerResult]:
     """What each planner does in each frame of a case, and what it is worth.
 
     A planner that raises, or gives anything but a trajectory that can be driven, fails in that frame: all sub-scores
@@ -61,9 +61,9 @@ def evaluate_case(
 
 @dataclass(frozen=True)
 class _Verdict:
-    """One planner's plan in one frame; fields as in `Frames` and `PlannerCase`, one row of each."""
+    """One planner's plan in one frame; fields as in `ScoredScenes` and `PlannerResult`, one row of each."""
 
-    answer: Answer
+    answer: PlannerAnswer
     time_us: int
     origin: Float[np.ndarray, "3"]
     metrics: Float[np.ndarray, "8"]
@@ -74,28 +74,28 @@ class _Verdict:
     reasons: tuple[Reason, ...]
 
 
-def _tell_who(tell: Report, token: str, share: float, label: str) -> None:
+def _tell_who(tell: ProgressCallback, token: str, share: float, label: str) -> None:
     """Before a planner is asked: if it ends the process, this is the last that is heard of it."""
     tell(f"{token}, when {label} was asked", share)
 
 
 def _answers(
-    frames: Sequence[Frame],
+    frames: Sequence[BenchmarkScene],
     contexts: Sequence[Context],
     planners: Mapping[str, Planner],
-    views: Views | None,
+    views: SceneViews | None,
     asking: Callable[[str], None],
-) -> list[list[Answer]]:
+) -> list[list[PlannerAnswer]]:
     """For each frame, every planner's answer; before a planner is asked, `asking` is told its label."""
-    everybody, said = list(planners.values()), list[list[Answer]]()
+    everybody, said = list(planners.values()), list[list[PlannerAnswer]]()
     told = [observations_of(frame, context, everybody, views) for frame, context in zip(frames, contexts, strict=True)]
     for (label, planner), own in zip(planners.items(), zip(*told, strict=True), strict=True):
         asking(label)
-        said.append(ask(planner, list(own)))
+        said.append(call_planner(planner, list(own)))
     return [list(answers) for answers in zip(*said, strict=True)]
 
 
-def _judged(context: Context, answers: Sequence[Answer], policy: Policy) -> list[_Verdict]:
+def _judged(context: Context, answers: Sequence[PlannerAnswer], policy: Policy) -> list[_Verdict]:
     """The verdicts on all plans of a frame. Plans of one form are scored in one call; a row does not see the others."""
     verdicts = [_failed(context, answer) for answer in answers]
     forms: dict[tuple[int, float], list[tuple[int, Trajectory]]] = {}
@@ -110,7 +110,7 @@ def _judged(context: Context, answers: Sequence[Answer], policy: Policy) -> list
     return verdicts
 
 
-def _verdict(context: Context, answer: Answer, plan: Trajectory, scores: Scores, row: int) -> _Verdict:
+def _verdict(context: Context, answer: PlannerAnswer, plan: Trajectory, scores: Scores, row: int) -> _Verdict:
     return _Verdict(
         answer=answer,
         time_us=context.start_us,
@@ -124,7 +124,7 @@ def _verdict(context: Context, answer: Answer, plan: Trajectory, scores: Scores,
     )
 
 
-def _failed(context: Context, answer: Answer) -> _Verdict:
+def _failed(context: Context, answer: PlannerAnswer) -> _Verdict:
     """Nothing is forgiven, and it stays where it is. States are NaN, which differ from any other plan's."""
     nothing = np.zeros(len(Metric))
     return _Verdict(
@@ -140,9 +140,9 @@ def _failed(context: Context, answer: Answer) -> _Verdict:
     )
 
 
-def _planner_case(label: str, case: Case, verdicts: Sequence[_Verdict]) -> PlannerCase:
+def _planner_case(label: str, case: SceneGroup, verdicts: Sequence[_Verdict]) -> PlannerResult:
     origins = np.stack([verdict.origin for verdict in verdicts])
-    frames = Frames(
+    frames = ScoredScenes(
         tokens=case.group.tokens,
         logs=(case.log,) * len(verdicts),
         times_us=np.array([verdict.time_us for verdict in verdicts], np.int64),
@@ -151,7 +151,7 @@ def _planner_case(label: str, case: Case, verdicts: Sequence[_Verdict]) -> Plann
         starts=origins[:, :2],
         ends=np.stack([verdict.end for verdict in verdicts]),
     )
-    return PlannerCase(
+    return PlannerResult(
         planner=label,
         group=case.group,
         frames=frames,

@@ -10,19 +10,19 @@ from typing import Any
 
 from rich.console import Console
 
-from swerve.data.jobs import Failure, Layout, Made, Outcome, job_config, open_job, run_work, write_failures
-from swerve.data.jobs import Report as PartReport
+from swerve.data.jobs import Failure, FolderLayout, Made, Outcome, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import make_folder, safe_name, to_json, told_where, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, SCENES, Benchmark
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
-from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedCases, open_cases
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
+from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
 from swerve.eval.benchmark.evaluate.observations import wanted_cameras, wants_images
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
-from swerve.eval.benchmark.evaluate.results import PlannerCase, result_rows
-from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.benchmark.evaluate.results import PlannerResult, result_rows
+from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.aggregate import Weighting
 from swerve.eval.scoring.score_tables import substrate
 from swerve.eval.traffic.policies import Policy
@@ -32,11 +32,11 @@ from swerve.scenes.planning import Planner
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _JOB, _TIMING = "job", "timing.json"
-_LAYOUT = Layout(finish=_TIMING, files=(), parts={"records": ".parquet"})
+_LAYOUT = FolderLayout(finish=_TIMING, files=(), parts={"records": ".parquet"})
 
 
 @dataclass(frozen=True)
-class Entry:
+class PlannerSpec:
     """A planner that takes part.
 
     Attributes:
@@ -74,7 +74,7 @@ class Evaluation:
 
 def evaluate(
     benchmark: Benchmark,
-    entries: Sequence[Entry],
+    entries: Sequence[PlannerSpec],
     load: Loader,
     folder: Path,
     policy: Policy,
@@ -145,7 +145,7 @@ class EvaluateWork:
 
     folder: Path
     benchmark: Benchmark
-    entries: tuple[Entry, ...]
+    entries: tuple[PlannerSpec, ...]
     load: Loader
     policy: Policy
 
@@ -190,7 +190,7 @@ class EvaluateWork:
                 found.setdefault(entry.views, {})[entry.label] = self.planners[entry.label]
         return found
 
-    def open(self, log: str, watch: Stopwatch) -> OpenedCases:
+    def open(self, log: str, watch: Stopwatch) -> OpenedGroups:
         """The cases of a log. The first call of a worker loads the planners.
 
         Raises:
@@ -198,9 +198,9 @@ class EvaluateWork:
         """
         with watch.measure("loading planners"):
             _ = self.planners
-        return open_cases(self.benchmark, log, partial(self._evaluated, watch), watch)
+        return open_groups(self.benchmark, log, partial(self._evaluated, watch), watch)
 
-    def _evaluated(self, watch: Stopwatch, chunk: int, case: Case, report: PartReport) -> Made:
+    def _evaluated(self, watch: Stopwatch, chunk: int, case: SceneGroup, report: PartReport) -> Made:
         """Evaluates a case for the planners that its record does not have, and writes the record."""
         path = self.record(case.log, chunk)
         missing = self.missing(path)
@@ -211,27 +211,27 @@ class EvaluateWork:
         count = len(case.group.tokens) * len(missing)
         return Made(count, tuple(failure for result in results for failure in _failures_of(result)))
 
-    def _results(self, case: Case, labels: Collection[str], report: PartReport) -> list[PlannerCase]:
+    def _results(self, case: SceneGroup, labels: Collection[str], report: PartReport) -> list[PlannerResult]:
         """What the planners of these labels do in a case, each with the views that it is to see."""
-        whole, results = len(case.group.tokens) * len(labels), list[PlannerCase]()
+        whole, results = len(case.group.tokens) * len(labels), list[PlannerResult]()
         for kind, planners in self.by_views(labels).items():
             done, part = len(results) / len(labels), len(planners) / len(labels)
 
             def tell(token: str, share: float, done: float = done, part: float = part) -> None:
                 report(token, round((done + part * share) * whole), done + part * share)
 
-            results += evaluate_case(case.showing(kind) if kind else case, planners, self.policy, tell)
+            results += evaluate_group(case.showing(kind) if kind else case, planners, self.policy, tell)
         return results
 
 
-def _failures_of(result: PlannerCase) -> Iterator[Failure]:
+def _failures_of(result: PlannerResult) -> Iterator[Failure]:
     """Where a planner failed; without tracebacks, which a job shows at once as faults of the program."""
     for token, error in zip(result.group.tokens, result.errors, strict=True):
         if error:
             yield Failure(result.frames.logs[0], token, result.planner, error.splitlines()[-1])
 
 
-def _check_labels(entries: Sequence[Entry]) -> None:
+def _check_labels(entries: Sequence[PlannerSpec]) -> None:
     """There are planners, and their tables have different names.
 
     Raises:
@@ -257,7 +257,9 @@ def _check_folder(folder: Path) -> None:
         raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
 
 
-def _stamp(benchmark: Benchmark, entries: Sequence[Entry], policy: Policy, weighting: Weighting) -> dict[str, Any]:
+def _stamp(
+    benchmark: Benchmark, entries: Sequence[PlannerSpec], policy: Policy, weighting: Weighting
+) -> dict[str, Any]:
     """On what the scores stand. The digest covers the options, the cases and where every scene starts."""
     digest = hashlib.sha256()
     for name in (BENCHMARK, SCENES):

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swerve.data.jobs import Made, Report
+from swerve.data.jobs import Made, ProgressCallback
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval.benchmark.benchmark_store import Benchmark
-from swerve.eval.benchmark.scene_group import Case
+from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.scenes.compilation import announce_compilation
 
 # What is done with a case, whose number is told, too.
-Do = Callable[[int, Case, Report], Made]
+Do = Callable[[int, SceneGroup, ProgressCallback], Made]
 
 
 @dataclass(frozen=True)
-class OpenedCases:
+class OpenedGroups:
     """See `swerve.data.jobs.OpenLog`.
 
     Attributes:
@@ -34,7 +34,7 @@ class OpenedCases:
         """One for each case."""
         return len(self.benchmark.cases(self.log))
 
-    def make(self, chunk: int, report: Report) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Reads a case and does what is to be done.
 
         Raises:
@@ -45,7 +45,7 @@ class OpenedCases:
         return self.do(chunk, case, report)
 
 
-def open_cases(benchmark: Benchmark, log: str, do: Do, watch: Stopwatch) -> OpenedCases:
+def open_groups(benchmark: Benchmark, log: str, do: Do, watch: Stopwatch) -> OpenedGroups:
     """The cases of a log; says that kernels are compiled first, if they are.
 
     Raises:
@@ -53,4 +53,4 @@ def open_cases(benchmark: Benchmark, log: str, do: Do, watch: Stopwatch) -> Open
     """
     announce_compilation()
     benchmark.cases(log)
-    return OpenedCases(benchmark, log, do, watch)
+    return OpenedGroups(benchmark, log, do, watch)

@@ -14,7 +14,7 @@ from swerve.data.storage.files import commit, part_of, safe_name, to_json, write
 from swerve.eval.benchmark.evaluate.result_store import read_record
 from swerve.eval.benchmark.evaluate.results import RESULTS, SCHEMA, SUBSTRATE, groups_of, scores_of
 from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
-from swerve.eval.scoring.aggregate import COLUMNS, Group, Table, Weighting, weigh
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, weigh
 from swerve.eval.scoring.score_tables import METRICS, two_stage_rows, write_rows
 
 SUMMARY, FAILURES, SCORES, REPORT = "summary.json", "failures.json", "scores", "index.html"
@@ -44,7 +44,7 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
     """
     labels, weighting = list(stamp["planners"]), stamp["weighting"]
     light = _write_results(folder / RESULTS, records, labels, weighting)
-    planners, tables, groups = {}, dict[str, Table](), tuple[Group, ...]()
+    planners, tables, groups = {}, dict[str, TwoStageScores](), tuple[GroupTokens, ...]()
     for label in labels:
         rows = light.filter(pc.field("planner") == label)
         groups = groups_of(rows)
@@ -83,12 +83,12 @@ def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], w
 
 def _weighed(rows: pa.Table, weighting: Weighting) -> pa.Table:
     """The rows of one planner in one case with the weights that are asked for."""
-    groups: Sequence[Group] = groups_of(rows)
+    groups: Sequence[GroupTokens] = groups_of(rows)
     weights = weigh(scores_of(rows), groups, weighting).weights
     return rows.set_column(rows.column_names.index("weight"), SCHEMA.field("weight"), pa.array(weights))
 
 
-def _planner_summary(table: Table, rows: pa.Table) -> dict[str, Any]:
+def _planner_summary(table: TwoStageScores, rows: pa.Table) -> dict[str, Any]:
     failed = np.array([bool(error) for error in rows["error"].to_pylist()])
     return {
         "score": table.score,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.targets import history_of, poses_at
-from swerve.eval.benchmark.scene_group import Frame, Views
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
 from swerve.eval.context.scene_context import Context
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
@@ -21,13 +21,13 @@ HISTORY_SECONDS = 1.5
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 
 
-def observation_of(frame: Frame, context: Context, planner: Planner, views: Views | None) -> Observation:
+def observation_of(frame: BenchmarkScene, context: Context, planner: Planner, views: SceneViews | None) -> Observation:
     """What one planner is told; see `observations_of`."""
     return observations_of(frame, context, [planner], views)[0]
 
 
 def observations_of(
-    frame: Frame, context: Context, planners: Sequence[Planner], views: Views | None
+    frame: BenchmarkScene, context: Context, planners: Sequence[Planner], views: SceneViews | None
 ) -> list[Observation]:
     """What each of some planners is told. Arrays that they share cannot be written to.
 
@@ -67,7 +67,7 @@ def _told(
     return replace(told, cameras=cameras, images=own, privileged=privileged)
 
 
-def wanted_cameras(frame: Frame, planner: Planner, views: Views | None) -> tuple[Camera, ...]:
+def wanted_cameras(frame: BenchmarkScene, planner: Planner, views: SceneViews | None) -> tuple[Camera, ...]:
     """The cameras that a planner declares, see `declared_cameras`.
 
     Raises:
@@ -109,7 +109,7 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     return tuple(camera for camera in cameras if camera.name in names)
 
 
-def _images(frame: Frame, views: Views | None, names: set[str]) -> Images:
+def _images(frame: BenchmarkScene, views: SceneViews | None, names: set[str]) -> Images:
     if views is None or not names:
         return {}
     images = views.images(frame, sorted(names))
@@ -118,7 +118,7 @@ def _images(frame: Frame, views: Views | None, names: set[str]) -> Images:
     return images
 
 
-def _history(frame: Frame) -> History:
+def _history(frame: BenchmarkScene) -> History:
     """The last 1.5 s.
 
     Raises:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
-from swerve.eval.scoring.aggregate import COLUMNS, Frames, FrameScores, Group, Weighting, pair_scores, weigh
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, SceneScores, ScoredScenes, Weighting, pair_scores, weigh
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
@@ -59,7 +59,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class PlannerCase:
+class PlannerResult:
     """What one planner did in one case. Rows are the frames of the case, in the order of `group.tokens`.
 
     Where the planner failed, there is no plan, all sub-scores are 0, the states are NaN, and the end is the start.
@@ -78,8 +78,8 @@ class PlannerCase:
     """
 
     planner: str
-    group: Group
-    frames: Frames
+    group: GroupTokens
+    frames: ScoredScenes
     raw: Float[np.ndarray, "n 8"]
     forgiven: Bool[np.ndarray, "n 8"]
     origins: Float[np.ndarray, "n 3"]
@@ -102,7 +102,7 @@ class Results:
 
     table: pa.Table
     planners: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[GroupTokens, ...]
     substrate: dict[str, Any]
 
     def of(self, planner: str) -> pa.Table:
@@ -115,7 +115,7 @@ class Results:
             raise SwerveError(f"no results of planner {planner!r}; there are: {', '.join(self.planners)}")
         return self.table.filter(pc.field("planner") == planner)
 
-    def scores(self, planner: str) -> FrameScores:
+    def scores(self, planner: str) -> SceneScores:
         """What `weigh` wants, to weigh one planner's frames in another way.
 
         Raises:
@@ -124,9 +124,9 @@ class Results:
         return scores_of(self.of(planner))
 
 
-def scores_of(rows: pa.Table) -> FrameScores:
+def scores_of(rows: pa.Table) -> SceneScores:
     """The scores in the rows of one planner."""
-    return FrameScores(
+    return SceneScores(
         tuple(rows["token"].to_pylist()),
         _columns(rows, COLUMNS),
         _columns(rows, ("start_x", "start_y")),
@@ -134,14 +134,14 @@ def scores_of(rows: pa.Table) -> FrameScores:
     )
 
 
-def groups_of(rows: pa.Table) -> tuple[Group, ...]:
+def groups_of(rows: pa.Table) -> tuple[GroupTokens, ...]:
     """The cases in the rows of one planner, in the order in which they appear."""
     cases: dict[str, dict[tuple[str, int], str]] = {}
     columns = (rows[name].to_pylist() for name in ("case", "chain", "index", "token"))
     for case, chain, index, token in zip(*columns, strict=True):
         cases.setdefault(case, {})[chain, index] = token
     return tuple(
-        Group(
+        GroupTokens(
             now=tokens["now", -1],
             before=tokens["before", -1],
             follow_ups=tuple((tokens["now", index], tokens["before", index]) for index in range(len(tokens) // 2 - 1)),
@@ -166,7 +166,7 @@ def read_results(folder: Path) -> Results:
     return Results(table, planners, groups, substrate)
 
 
-def result_rows(cases: Sequence[PlannerCase], weighting: Weighting) -> pa.Table:
+def result_rows(cases: Sequence[PlannerResult], weighting: Weighting) -> pa.Table:
     """The rows of some planners in their cases, columns as in `SCHEMA`.
 
     Args:
@@ -176,7 +176,7 @@ def result_rows(cases: Sequence[PlannerCase], weighting: Weighting) -> pa.Table:
     return pa.concat_tables([_rows(case, weighting) for case in cases])
 
 
-def _rows(case: PlannerCase, weighting: Weighting) -> pa.Table:
+def _rows(case: PlannerResult, weighting: Weighting) -> pa.Table:
     group, frames = case.group, case.frames
     table = weigh(pair_scores(frames, [group]), [group], weighting)
     count, pairs = len(frames.tokens), len(group.pairs)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.scoring.aggregate import COLUMNS, Group, Table
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores
 from swerve.scenes.randomness import keyed_generator
 
 SCORE = COLUMNS.index("score")
@@ -29,7 +29,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Difference:
+class ViewDifference:
     """What a planner's score gains when it sees other views; paired, case by case.
 
     Attributes:
@@ -64,8 +64,8 @@ class Difference:
 
 
 def differences(
-    tables: Mapping[str, Table], groups: tuple[Group, ...], seen: Mapping[str, Seen]
-) -> tuple[Difference, ...]:
+    tables: Mapping[str, TwoStageScores], groups: tuple[GroupTokens, ...], seen: Mapping[str, Seen]
+) -> tuple[ViewDifference, ...]:
     """Every two kinds of views that a planner saw.
 
     Args:
@@ -80,9 +80,11 @@ def differences(
     )
 
 
-def _difference(one: Seen, other: Seen, before: Table, after: Table, groups: tuple[Group, ...]) -> Difference:
-    gains = case_scores(after, groups) - case_scores(before, groups)
-    return Difference(
+def _difference(
+    one: Seen, other: Seen, before: TwoStageScores, after: TwoStageScores, groups: tuple[GroupTokens, ...]
+) -> ViewDifference:
+    gains = group_scores(after, groups) - group_scores(before, groups)
+    return ViewDifference(
         one.planner,
         one.kind,
         other.kind,
@@ -100,7 +102,7 @@ def bootstrap(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def case_scores(table: Table, groups: tuple[Group, ...]) -> Float[np.ndarray, "g"]:
+def group_scores(table: TwoStageScores, groups: tuple[GroupTokens, ...]) -> Float[np.ndarray, "g"]:
     """Mean over both chains of stage one times weighted stage two; a group's rows stand together in the table."""
     scores, weights, first, found = table.values[:, SCORE], table.weights, 0, []
     for group in groups:

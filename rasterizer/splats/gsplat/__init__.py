@@ -1,9 +1,18 @@
 """Gaussians drawn with gsplat on CUDA. Imported only where it is asked for."""
 
 from swerve.rasterizer.splats.gsplat.accumulated_images import sums_on_device
-from swerve.rasterizer.splats.gsplat.gsplat_library import Library, load_library
+from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary, load_library
 from swerve.rasterizer.splats.gsplat.gsplat_renderer import draw, owners
-from swerve.rasterizer.splats.gsplat.projection import Scene
+from swerve.rasterizer.splats.gsplat.projection import GsplatScene
 from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
 
-__all__ = ["Library", "Scene", "draw", "draw_unscented", "load_library", "owners", "owners_unscented", "sums_on_device"]
+__all__ = [
+    "GsplatLibrary",
+    "GsplatScene",
+    "draw",
+    "draw_unscented",
+    "load_library",
+    "owners",
+    "owners_unscented",
+    "sums_on_device",
+]

@@ -8,16 +8,16 @@ import torch
 from jaxtyping import Float
 
 from swerve.rasterizer.splats.gaussians import Gaussians
-from swerve.rasterizer.splats.gsplat.gsplat_library import Library
+from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
 from swerve.rasterizer.splats.gsplat.gsplat_renderer import draw, owners
-from swerve.rasterizer.splats.gsplat.projection import Scene
+from swerve.rasterizer.splats.gsplat.projection import GsplatScene
 from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
 from swerve.rasterizer.splats.pipeline import Sums
 from swerve.scenes import Camera
 
 
 def sums_on_device(
-    gaussians: Gaussians, using: Library, unscented: bool, wants_owner: bool
+    gaussians: Gaussians, using: GsplatLibrary, unscented: bool, wants_owner: bool
 ) -> Callable[[Camera, Float[np.ndarray, "4 4"]], Sums]:
     """What draws Gaussians, which are sent to the device once: from a camera and its pose to sums.
 
@@ -27,7 +27,7 @@ def sums_on_device(
         unscented: whether to follow rays, see `unscented`.
         wants_owner: whether owners are found; else they are an image of no rows.
     """
-    scene = Scene(*(using.upload(getattr(gaussians, field.name)) for field in fields(gaussians)))
+    scene = GsplatScene(*(using.upload(getattr(gaussians, field.name)) for field in fields(gaussians)))
     draw_one, own_one = (draw_unscented, owners_unscented) if unscented else (draw, owners)
 
     def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> Sums:

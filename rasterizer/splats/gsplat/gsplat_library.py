@@ -20,7 +20,7 @@ _HOW_TO_BUILD = (
 
 
 @dataclass(frozen=True, eq=False)
-class Library:
+class GsplatLibrary:
     """gsplat and what it draws on.
 
     Attributes:
@@ -56,7 +56,7 @@ class Library:
 
 
 @lru_cache(maxsize=1)
-def load_library() -> Library:
+def load_library() -> GsplatLibrary:
     """The library on the current CUDA device; the same in every call. The first call ever builds its kernels.
 
     Raises:
@@ -72,7 +72,7 @@ def load_library() -> Library:
         raise SwerveError(f"gsplat's kernels cannot be built: {_last_line(error)}. {_HOW_TO_BUILD}") from error
     if kernels is None:
         raise SwerveError(f"gsplat's kernels cannot be built: no CUDA toolkit (nvcc) was found. {_HOW_TO_BUILD}")
-    return Library(gsplat, torch.device("cuda", torch.cuda.current_device()))
+    return GsplatLibrary(gsplat, torch.device("cuda", torch.cuda.current_device()))
 
 
 def _last_line(error: Exception) -> str:

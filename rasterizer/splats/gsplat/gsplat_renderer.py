@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float, Float32, Int32, Int64
 
-from swerve.rasterizer.splats.gsplat.gsplat_library import Library
-from swerve.rasterizer.splats.gsplat.projection import FAINTEST, Ellipses, Scene, project, within_sight
+from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
+from swerve.rasterizer.splats.gsplat.projection import FAINTEST, Ellipses, GsplatScene, project, within_sight
 from swerve.rasterizer.splats.harmonics import SIZES
 from swerve.scenes import Camera
 
@@ -20,10 +20,10 @@ Images = tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Flo
 
 
 def draw(
-    scene: Scene,
+    scene: GsplatScene,
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
-    using: Library,
+    using: GsplatLibrary,
     shifts: Float32[torch.Tensor, "n 2"] | None = None,
 ) -> Images:
     """What `differentiable_splats` returns, with its gradients.
@@ -61,7 +61,7 @@ def draw(
 
 @torch.no_grad()
 def owners(
-    scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: Library
+    scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
     """The row of the Gaussian that weighs most in each pixel; -1 where the rest of the light weighs more."""
     return owners_by(
@@ -70,11 +70,11 @@ def owners(
 
 
 def owners_by(
-    projected: Callable[[Scene], Ellipses],
-    scene: Scene,
+    projected: Callable[[GsplatScene], Ellipses],
+    scene: GsplatScene,
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
-    using: Library,
+    using: GsplatLibrary,
 ) -> Int64[torch.Tensor, "h w"]:
     """As `owners`, with any way to project the Gaussians that are within sight."""
     rows = within_sight(scene, camera, camera_from_local)
@@ -91,7 +91,7 @@ def owners_by(
     return torch.where(owner >= 0, rows[owner.clamp_min(0)], -1)
 
 
-def nothing(scene: Scene, camera: Camera, shifts: Float32[torch.Tensor, "n 2"] | None) -> Images:
+def nothing(scene: GsplatScene, camera: Camera, shifts: Float32[torch.Tensor, "n 2"] | None) -> Images:
     """Images of no Gaussian: gsplat divides by their number. They depend on all tensors, so that gradients are zero."""
     tensors = scene if shifts is None else (*scene, shifts)
     zero = sum((tensor.sum() * 0 for tensor in tensors), scene.means.new_zeros(()))
@@ -103,7 +103,7 @@ def shades(
     directions: Float32[torch.Tensor, "n 3"],
     harmonics: Float32[torch.Tensor, "n k 3"],
     wanted: Bool[torch.Tensor, "n"],
-    using: Library,
+    using: GsplatLibrary,
 ) -> Float32[torch.Tensor, "n 3"]:
     """Colours in directions of any length; those that are not wanted mean nothing."""
     degree = SIZES.index(harmonics.shape[1])
@@ -111,7 +111,7 @@ def shades(
 
 
 def tiles(
-    ellipses: Ellipses, width: int, height: int, using: Library
+    ellipses: Ellipses, width: int, height: int, using: GsplatLibrary
 ) -> tuple[Int32[torch.Tensor, "1 down across"], Int32[torch.Tensor, "l"]]:
     """Where each tile's Gaussians start, and the Gaussians, nearest first."""
     across, down = math.ceil(width / TILE), math.ceil(height / TILE)
@@ -121,7 +121,7 @@ def tiles(
 
 
 def _heaviest(
-    ellipses: Ellipses, opacities: Float32[torch.Tensor, "1 n"], width: int, height: int, using: Library
+    ellipses: Ellipses, opacities: Float32[torch.Tensor, "1 n"], width: int, height: int, using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
     """Which Gaussian weighs most in each pixel; -1 where the rest of the light does. The nearest of equals wins."""
     offsets, members = tiles(ellipses, width, height, using)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
 
 from swerve.rasterizer.optics import NEAR, lens_table
-from swerve.rasterizer.splats.gsplat.gsplat_library import Library
+from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
 from swerve.rasterizer.splats.gsplat.lenses import distorted, slope_at
 from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, LensModel
@@ -21,7 +21,7 @@ FAINTEST = 1 / 255
 _MARGIN = 0.15
 
 
-class Scene(NamedTuple):
+class GsplatScene(NamedTuple):
     """Gaussians as tensors on the device; see `Gaussians`."""
 
     means: Float32[torch.Tensor, "n 3"]
@@ -30,9 +30,9 @@ class Scene(NamedTuple):
     logit_opacities: Float32[torch.Tensor, "n"]
     harmonics: Float32[torch.Tensor, "n k 3"]
 
-    def of(self, rows: Int64[torch.Tensor, "m"]) -> "Scene":
+    def of(self, rows: Int64[torch.Tensor, "m"]) -> "GsplatScene":
         """The given Gaussians alone."""
-        return Scene(*(tensor.index_select(0, rows) for tensor in self))
+        return GsplatScene(*(tensor.index_select(0, rows) for tensor in self))
 
 
 class Ellipses(NamedTuple):
@@ -52,7 +52,7 @@ class Ellipses(NamedTuple):
 
 
 def within_sight(
-    scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"]
+    scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"]
 ) -> Int64[torch.Tensor, "m"]:
     """The Gaussians whose centres lie before the camera, and where the lens's model holds."""
     with torch.no_grad():
@@ -64,7 +64,9 @@ def within_sight(
         return torch.nonzero(seen)[:, 0]
 
 
-def project(scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: Library) -> Ellipses:
+def project(
+    scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
+) -> Ellipses:
     """Ellipses of Gaussians that are within sight."""
     if camera.lens.model != LensModel.PINHOLE:
         return _through_lens(scene, camera, camera_from_local.to(scene.means.device, torch.float64))
@@ -84,7 +86,7 @@ def project(scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor,
     return Ellipses(radii, centers, depths, conics)
 
 
-def _through_lens(scene: Scene, camera: Camera, pose: Float64[torch.Tensor, "4 4"]) -> Ellipses:
+def _through_lens(scene: GsplatScene, camera: Camera, pose: Float64[torch.Tensor, "4 4"]) -> Ellipses:
     points = scene.means.double() @ pose[:3, :3].T + pose[:3, 3]
     x, y, z = points[:, 0] / points[:, 2], points[:, 1] / points[:, 2], points[:, 2]
     bent_x, bent_y = distorted(camera.lens, x, y)
@@ -97,7 +99,7 @@ def _through_lens(scene: Scene, camera: Camera, pose: Float64[torch.Tensor, "4 4
     return Ellipses(radii[None], centers.float()[None], z.float()[None], conics.float()[None])
 
 
-def _axes(scene: Scene) -> Float64[torch.Tensor, "n 3 3"]:
+def _axes(scene: GsplatScene) -> Float64[torch.Tensor, "n 3 3"]:
     """Principal axes as columns, each as long as its standard deviation."""
     w, x, y, z = torch.nn.functional.normalize(scene.quaternions.double(), dim=1).unbind(1)
     rows = [

@@ -18,10 +18,10 @@ from jaxtyping import Float, Float32, Int64
 from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.optics import NEAR, lens_table
-from swerve.rasterizer.splats.gsplat.gsplat_library import Library
+from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
 from swerve.rasterizer.splats.gsplat.gsplat_renderer import TILE, Images, nothing, owners_by, shades, tiles
 from swerve.rasterizer.splats.gsplat.lenses import slope_at
-from swerve.rasterizer.splats.gsplat.projection import Ellipses, Scene, within_sight
+from swerve.rasterizer.splats.gsplat.projection import Ellipses, GsplatScene, within_sight
 from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
 
@@ -30,10 +30,10 @@ _STRONGEST = 0.8
 
 
 def draw_unscented(
-    scene: Scene,
+    scene: GsplatScene,
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
-    using: Library,
+    using: GsplatLibrary,
     shifts: Float32[torch.Tensor, "n 2"] | None = None,
     last_from_first: Float[torch.Tensor, "4 4"] | None = None,
 ) -> Images:
@@ -85,11 +85,11 @@ def draw_unscented(
 
 @torch.no_grad()
 def owners_unscented(
-    scene: Scene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: Library
+    scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
     """As `owners`, by the ellipses of the unscented transform, blur included: gsplat lists no Gaussians along rays."""
 
-    def projected(seen: Scene) -> Ellipses:
+    def projected(seen: GsplatScene) -> Ellipses:
         return _project(_in_camera_frame(seen, camera, camera_from_local, None), camera, using, None)
 
     return owners_by(projected, scene, camera, camera_from_local, using)
@@ -137,11 +137,11 @@ def _followed(camera: Camera) -> float:
 
 
 def _in_camera_frame(
-    seen: Scene,
+    seen: GsplatScene,
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
     shifts: Float32[torch.Tensor, "m 2"] | None,
-) -> Scene:
+) -> GsplatScene:
     """The Gaussians in the camera's frame, so that the pose has a gradient, which gsplat does not give it here."""
     pose = camera_from_local.to(seen.means)
     means = seen.means @ pose[:3, :3].T + pose[:3, 3]
@@ -183,7 +183,7 @@ def _sideways(
 
 
 def _project(
-    placed: Scene, camera: Camera, using: Library, last_from_first: Float[torch.Tensor, "4 4"] | None
+    placed: GsplatScene, camera: Camera, using: GsplatLibrary, last_from_first: Float[torch.Tensor, "4 4"] | None
 ) -> Ellipses:
     """Ellipses, without gradients."""
     with torch.no_grad():
@@ -208,7 +208,7 @@ def _here(like: torch.Tensor) -> Float32[torch.Tensor, "1 4 4"]:
     return torch.eye(4, dtype=like.dtype, device=like.device)[None]
 
 
-def _optics(camera: Camera, using: Library, last_from_first: Float[torch.Tensor, "4 4"] | None) -> dict[str, Any]:
+def _optics(camera: Camera, using: GsplatLibrary, last_from_first: Float[torch.Tensor, "4 4"] | None) -> dict[str, Any]:
     """Lens and shutter in gsplat's words."""
     words: dict[str, Any] = {}
     c = torch.tensor(camera.lens.padded, dtype=torch.float32, device=using.device)[None]

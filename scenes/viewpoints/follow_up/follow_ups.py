@@ -10,7 +10,7 @@ from swerve.scenes.log import Scene
 from swerve.scenes.polyline import frenet
 from swerve.scenes.tracks import Ego
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
-from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid, grid_of
+from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference, grid_of
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
 from swerve.scenes.viewpoints.follow_up.trajectory_bank import Match, TrajectoryBank, match, turned_by
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
@@ -74,7 +74,7 @@ def follow_ups(
         raise ValueError(f"geometry of log {geometry.log.name} given for a scene of {scene.log.name}")
     if bank.speeds.shape[1] != options.steps:
         raise ValueError(f"drives of the bank have {bank.speeds.shape[1]} steps, the options ask for {options.steps}")
-    expert = Expert.of(scene, geometry, options.horizon)
+    expert = HumanReference.of(scene, geometry, options.horizon)
     grid = grid_of(expert, geometry.path, options)
     if geometry.is_rough(expert.steps):
         return _rejected(grid, "rough_log")
@@ -94,7 +94,12 @@ def follow_ups(
 
 
 def _from_bank(
-    geometry: LogGeometry, bank: TrajectoryBank, expert: Expert, grid: Grid, matches: Match, options: FollowUpOptions
+    geometry: LogGeometry,
+    bank: TrajectoryBank,
+    expert: HumanReference,
+    grid: Grid,
+    matches: Match,
+    options: FollowUpOptions,
 ) -> list[FollowUp | Rejection]:
     grid = grid.of(matches.points)
     histories = _placed(geometry, bank, expert, grid, (matches.drives, slice(-options.history_steps, None)))
@@ -108,7 +113,7 @@ def _from_bank(
 
 
 def _placed(
-    geometry: LogGeometry, bank: TrajectoryBank, expert: Expert, grid: Grid, steps: tuple[np.ndarray, slice]
+    geometry: LogGeometry, bank: TrajectoryBank, expert: HumanReference, grid: Grid, steps: tuple[np.ndarray, slice]
 ) -> _Histories:
     """The given steps of drives, turned as the expert faced when they began, moved to end on the start points."""
     way = turned_by(bank.positions[steps].astype(np.float64), expert.heading)
@@ -128,7 +133,7 @@ def _placed(
 
 
 def _synthesised(
-    geometry: LogGeometry, expert: Expert, grid: Grid, options: FollowUpOptions
+    geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions
 ) -> list[FollowUp | Rejection]:
     synthesis = synthesise(geometry, expert, grid, options)
     feasible = synthesis.demand <= 1.0

@@ -12,7 +12,7 @@ from swerve.scenes.viewpoints.path import DrivenPath
 
 
 @dataclass(frozen=True)
-class Expert:
+class HumanReference:
     """The logged driver, smoothed, from the first stage's moment to the second's.
 
     Attributes:
@@ -34,7 +34,7 @@ class Expert:
     end: float
 
     @classmethod
-    def of(cls, scene: Scene, geometry: LogGeometry, horizon: float) -> "Expert":
+    def of(cls, scene: Scene, geometry: LogGeometry, horizon: float) -> "HumanReference":
         """The expert of a scene.
 
         Raises:
@@ -95,7 +95,7 @@ class Grid:
         return (self.turns == 0) & (self.faster == 0)
 
 
-def grid_of(expert: Expert, path: DrivenPath, options: FollowUpOptions) -> Grid:
+def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) -> Grid:
     """All start points that the options and the expert's speed allow, by index.
 
     Rows run from where he would stop or be after braking with `reach` to where he would be after accelerating so;

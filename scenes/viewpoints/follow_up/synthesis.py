@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
-from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid
+from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference
 from swerve.scenes.viewpoints.frenet_motion import Drive, decay, drive_beside, offset_states
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import allowed_shares, demand_of
@@ -36,7 +36,7 @@ class Synthesis:
     demand: Float[np.ndarray, "p"]
 
 
-def synthesise(geometry: LogGeometry, expert: Expert, grid: Grid, options: FollowUpOptions) -> Synthesis:
+def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions) -> Synthesis:
     """Drives beside the expert's path that begin in his state now and end on the start points after the horizon.
 
     Along the path: minimal jerk with free speed and acceleration at the end, or with the asked change of that speed; if
@@ -63,7 +63,7 @@ def synthesise(geometry: LogGeometry, expert: Expert, grid: Grid, options: Follo
 
 def _along(
     geometry: LogGeometry,
-    expert: Expert,
+    expert: HumanReference,
     ways: Float[np.ndarray, "2 r"],
     clock: Float[np.ndarray, "t"],
     options: FollowUpOptions,
@@ -87,7 +87,10 @@ def _along(
 
 
 def _minimal_jerk(
-    expert: Expert, distance: Float[np.ndarray, "r"], faster: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]
+    expert: HumanReference,
+    distance: Float[np.ndarray, "r"],
+    faster: Float[np.ndarray, "r"],
+    clock: Float[np.ndarray, "t"],
 ) -> _Profile:
     """The least integral of squared jerk that covers a distance in the given time, acceleration at the end free.
 
@@ -114,7 +117,7 @@ def _minimal_jerk(
     return driven, pace
 
 
-def _stops(expert: Expert, distance: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]) -> _Profile:
+def _stops(expert: HumanReference, distance: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]) -> _Profile:
     """Quintics in time that end in a stop after the distance, sooner or later."""
     shape = (len(_STOPS), len(distance))
     lengths = np.broadcast_to((_STOPS * clock[-1])[:, None], shape)
@@ -126,7 +129,7 @@ def _stops(expert: Expert, distance: Float[np.ndarray, "r"], clock: Float[np.nda
 
 
 def _across(
-    geometry: LogGeometry, expert: Expert, grid: Grid, along: Float[np.ndarray, "p t"]
+    geometry: LogGeometry, expert: HumanReference, grid: Grid, along: Float[np.ndarray, "p t"]
 ) -> tuple[_Offsets, Bool[np.ndarray, "p"]]:
     """Offsets beside the path with their derivatives by arc length; and whether there is way enough for them."""
     way = grid.along - expert.along

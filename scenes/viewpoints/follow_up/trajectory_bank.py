@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32, Int, Int32
 from scipy.spatial import KDTree
 
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
-from swerve.scenes.viewpoints.follow_up.grid import Expert, Grid
+from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.motion_smoother import Motion
 from swerve.scenes.viewpoints.plausibility import plausible
@@ -130,7 +130,7 @@ def _drives(
     return Motion(turned, kept.headings - kept.headings[:, :1], *values)
 
 
-def match(bank: TrajectoryBank, expert: Expert, grid: Grid, options: FollowUpOptions) -> Match:
+def match(bank: TrajectoryBank, expert: HumanReference, grid: Grid, options: FollowUpOptions) -> Match:
     """The nearest drive of the bank for each start point, all placed so that they begin where and as the expert does.
 
     A drive must begin about as fast as the expert and accelerate as he does, and end near the start point, about in the

@@ -10,10 +10,10 @@ from swerve.data.dataset import gpu_encoding, sample
 from swerve.data.dataset.augment_job import AugmentOptions
 from swerve.data.dataset.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
 from swerve.data.dataset.image_encoding import decode_depth, decode_image, encode_image
-from swerve.data.dataset.sample import Drawer, draw_sample
+from swerve.data.dataset.sample import SampleRenderer, draw_sample
 from swerve.data.dataset.sample_encoder import SampleEncoder
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.rasterizer import Backdrop
+from swerve.rasterizer import StaticLayer
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, prepare, viewpoints
@@ -53,7 +53,7 @@ class GpuBackdrop:
 
     def __init__(self, still, backend):
         assert backend == "cuda"
-        self._backdrop = Backdrop(still)
+        self._backdrop = StaticLayer(still)
 
     def passes_on_gpu(self, moving, cameras, world_from_ego, style, outputs):
         for camera in cameras:
@@ -67,7 +67,7 @@ def seat():
 
 def encoded(options):
     viewpoint, watch = seat(), Stopwatch()
-    drawer = Drawer(build_static(viewpoint.scene.log.road_map), options, watch)
+    drawer = SampleRenderer(build_static(viewpoint.scene.log.road_map), options, watch)
     drawn = draw_sample(viewpoint, drawer, options)
     with SampleEncoder(options, 1, watch) as encoder:
         return drawn, encoder.start(drawn)(), watch.take()
@@ -76,7 +76,7 @@ def encoded(options):
 def test_colours_become_jpegs_on_the_gpu_and_the_rest_is_as_ever(library, monkeypatch):
     common = {"image_format": "jpeg", "quality": 83, "extra": ("depth", "instance")}
     _, expected, _ = encoded(AugmentOptions(**common))
-    monkeypatch.setattr(sample, "Backdrop", GpuBackdrop)
+    monkeypatch.setattr(sample, "StaticLayer", GpuBackdrop)
     drawn, got, seconds = encoded(AugmentOptions(**common, backend="cuda"))
     assert all(isinstance(view, EncodedView) and view.rgb is None for view in drawn.views)
     assert len(drawn.views) == 2

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.capture import captures_of, tracks_at
 from swerve.data.dataset.image_encoding import decode_image, decode_instance, encode_image
-from swerve.data.dataset.sample import Drawer, draw_sample
+from swerve.data.dataset.sample import SampleRenderer, draw_sample
 from swerve.data.dataset.sample_encoder import SampleEncoder
 from swerve.data.dataset.targets import poses_at
 from swerve.data.jobs.stopwatch import Stopwatch
@@ -35,7 +35,7 @@ def seats(log, *kinds, options=None):
 def made(viewpoint, **options):
     chosen = AugmentOptions(**{"extra": ("instance",), **options})
     watch = Stopwatch()
-    drawer = Drawer(build_static(viewpoint.scene.log.road_map), chosen, watch)
+    drawer = SampleRenderer(build_static(viewpoint.scene.log.road_map), chosen, watch)
     return encoded(viewpoint, drawer, chosen, watch)
 
 
@@ -295,7 +295,7 @@ def test_memory_of_one_viewpoint_does_not_show_in_the_next():
     kinds = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
     found = seats(small_log(), *kinds)
     options, watch = AugmentOptions(extra=("depth", "semantic", "instance")), Stopwatch()
-    drawer = Drawer(build_static(found[0].scene.log.road_map), options, watch)
+    drawer = SampleRenderer(build_static(found[0].scene.log.road_map), options, watch)
     together = [encoded(viewpoint, drawer, options, watch).members for viewpoint in found]
     assert together == [made(viewpoint, extra=options.extra).members for viewpoint in found]
     assert watch.seconds["drawing"] > 0
@@ -308,7 +308,7 @@ def test_smoothing_is_in_the_images_alone():
     made = {}
     for samples in (1, 2):
         options = AugmentOptions(views=("logged",), size=(64, 36), samples=samples, extra=("depth",))
-        drawer = Drawer(build_static(log.road_map), options, Stopwatch())
+        drawer = SampleRenderer(build_static(log.road_map), options, Stopwatch())
         made[samples] = encoded(seat, drawer, options, Stopwatch()).members
     assert made[1]["front.png"] != made[2]["front.png"]
     assert made[1]["front.depth.png"] == made[2]["front.depth.png"]

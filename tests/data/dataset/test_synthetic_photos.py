@@ -10,8 +10,8 @@ import pytest
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.capture import captures_of
 from swerve.data.dataset.image_encoding import decode_image
-from swerve.data.dataset.sample import Drawer, draw_sample, encode_numbers, encode_view
-from swerve.data.dataset.synthetic_photos import StandIns
+from swerve.data.dataset.sample import SampleRenderer, draw_sample, encode_numbers, encode_view
+from swerve.data.dataset.synthetic_photos import SyntheticPhotos
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.town import TownOptions, generate_town
 from swerve.scenes import SwerveError, scenes_of
@@ -27,8 +27,8 @@ def log():
 
 
 def test_every_kind_of_seat_gets_one_of_its_own(log):
-    stand_ins, watch = StandIns(log, OPTIONS), Stopwatch()
-    drawer = Drawer(build_static(log.road_map), OPTIONS, watch, stand_ins)
+    stand_ins, watch = SyntheticPhotos(log, OPTIONS), Stopwatch()
+    drawer = SampleRenderer(build_static(log.road_map), OPTIONS, watch, stand_ins)
     made, _ = viewpoints(scenes_of(log)[0], list(ViewpointKind)[:3], ViewpointOptions(), 0, prepare(log))
     first = {viewpoint.kind: viewpoint for viewpoint in made[::-1]}
     assert set(first) == {ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT}
@@ -58,7 +58,7 @@ def checked(viewpoint, drawer):
 def test_without_the_option_there_is_none(log):
     options = replace(OPTIONS, photos=False)
     made, _ = viewpoints(scenes_of(log)[0], [ViewpointKind.LOGGED], ViewpointOptions(), 0, prepare(log))
-    drawn = draw_sample(made[0], Drawer(build_static(log.road_map), options, Stopwatch()), options)
+    drawn = draw_sample(made[0], SampleRenderer(build_static(log.road_map), options, Stopwatch()), options)
     entry = json.loads(encode_numbers(drawn, options).members["json"])["cameras"][0]
     assert not entry["photo"]
     assert not entry["stand_in"]
@@ -66,4 +66,4 @@ def test_without_the_option_there_is_none(log):
 
 def test_real_places_are_not_made_up(log):
     with pytest.raises(SwerveError, match="av2"):
-        StandIns(replace(log, source="av2"), OPTIONS)
+        SyntheticPhotos(replace(log, source="av2"), OPTIONS)

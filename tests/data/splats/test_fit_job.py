@@ -30,9 +30,9 @@ pytest.importorskip("torch", reason="fits need torch")
 from swerve.data.splats import fit_job
 from swerve.data.splats.fit_job import FitReport, fit_logs
 from swerve.data.splats.held_out_quality import quality_of
-from swerve.data.splats.log_images import pictures_of
-from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rate, Rates
-from swerve.data.splats.optimization.training_images import Shot
+from swerve.data.splats.log_images import images_of_log
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rate, Rates
+from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.data.splats.pose_corrections import corrected
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
@@ -41,7 +41,7 @@ STEPS = 24
 
 
 def options(**changes):
-    growth = Growth(first=6, last=16, every=5, slope=1e-5, most=2000)
+    growth = DensificationOptions(first=6, last=16, every=5, slope=1e-5, most=2000)
     fit = replace(FitOptions(steps=STEPS, growth=growth), **changes)
     return SceneOptions(cameras=("left",), unseen=("right",), holdout=4, scale=0.5, fit=fit)
 
@@ -124,7 +124,7 @@ def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_
     changes = {"refine_egos": True, "steps": 60, "rates": Rates(ego_shifts=Rate(5e-3, 5e-3))}
     report = run(street, tmp_path / "splats", **changes)
     scene = read_splats(tmp_path / "splats" / "street")
-    pictures = pictures_of(street_log, options())
+    pictures = images_of_log(street_log, options())
     assert scene.corrections is not None
     np.testing.assert_array_equal(scene.corrections.times_us, [picture.time_us for picture in pictures.fitted])
     moved = np.linalg.norm(scene.corrections.scene_from_log[:, :3, 3], axis=1)
@@ -143,8 +143,8 @@ def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_
 
 
 def test_corrections_take_logged_poses_to_refined_ones(street_log):
-    pictures = pictures_of(street_log, replace(options(), cameras=("left", "right"), unseen=()))
-    shots = [Shot(p.name, p.camera, p.world_from_ego, p.time_us, p.rgb) for p in pictures.fitted]
+    pictures = images_of_log(street_log, replace(options(), cameras=("left", "right"), unseen=()))
+    shots = [TrainingImage(p.name, p.camera, p.world_from_ego, p.time_us, p.rgb) for p in pictures.fitted]
     logged = np.array([shot.world_from_ego for shot in shots])
     plain = scene_of(street_log)
     assert corrected(plain, shots, logged) is plain
@@ -246,24 +246,26 @@ def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
     assert (made.fit.steps, made.fit.ground, made.fit.raster, made.fit.lidar) == (400, 0.0, 0.0, 0.0)
     assert made.fit.refine_egos
     assert made.masks == str(tmp_path / "masks")
-    assert made.fit.growth == Growth(first=40, last=200, most=5000)
+    assert made.fit.growth == DensificationOptions(first=40, last=200, most=5000)
     result = CliRunner().invoke(app, ["fit", f"kitti:{street}", str(tmp_path), "--seed", "1"])
     assert result.exit_code == 1
     assert "bad: is broken" in result.output
 
 
 def test_growth_ends_as_usual_in_a_long_fit():
-    assert fit_command._growth(100_000, 9000, "mcmc") == Growth(first=500, last=15_000, most=9000, way="mcmc")
+    assert fit_command._growth(100_000, 9000, "mcmc") == DensificationOptions(
+        first=500, last=15_000, most=9000, way="mcmc"
+    )
 
 
 def test_more_memory_is_told_of_for_more():
-    from swerve.data.splats.log_images import Picture, Pictures
+    from swerve.data.splats.log_images import LogImages, PosedImage
     from swerve.data.splats.memory_bound import memory_bound
     from swerve.scenes import Camera
 
     camera = Camera("front", 100, 50, 50.0, 50.0, 50.0, 25.0, np.eye(4))
-    picture = Picture(camera, 0, np.eye(4), np.zeros((50, 100, 3), np.uint8))
-    few, many = Pictures((picture,), (), ()), Pictures((picture,) * 11, (picture,), ())
+    picture = PosedImage(camera, 0, np.eye(4), np.zeros((50, 100, 3), np.uint8))
+    few, many = LogImages((picture,), (), ()), LogImages((picture,) * 11, (picture,), ())
     assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 16 + 4)
-    more = replace(options(), fit=replace(options().fit, growth=Growth(most=3000)))
+    more = replace(options(), fit=replace(options().fit, growth=DensificationOptions(most=3000)))
     assert memory_bound(few, more) - memory_bound(few, options()) == 3_000_000

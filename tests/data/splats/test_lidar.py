@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from swerve.data.splats.image_priors import known_of
+from swerve.data.splats.image_priors import image_priors
 from swerve.data.splats.initialization import start_scene
 from swerve.data.splats.lidar import measured_depths, moving_nodes, scan_of
 from swerve.data.splats.lidar_surfels import covered, gathered, moving_cloud, one_per_cube, still_cloud
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.moving_tracks import empty_node
 from swerve.data.splats.optimization.training_images import DepthKind
 from swerve.scenes import LogError, Sweep
@@ -44,7 +44,7 @@ def moved_ego(log, time_us):
 def picture_at(log, time_us, rgb=None, width=64, height=36):
     camera = log.cameras[0].resized(width, height)
     rgb = np.zeros((height, width, 3), np.uint8) if rgb is None else rgb
-    return Picture(camera, int(time_us), moved_ego(log, time_us), rgb)
+    return PosedImage(camera, int(time_us), moved_ego(log, time_us), rgb)
 
 
 # Depths by hand: the camera is 1.5 m ahead of the ego's origin, 1.6 m up, and has a focal length of 50 pixels.
@@ -166,7 +166,7 @@ def road(tmp_path_factory):
     log, folder = road_log(), tmp_path_factory.mktemp("road")
     times = [int(log.times_us[0]) + second * 1_000_000 for second in range(3)]
     log = replace(log, sweeps=tuple(swept(log, folder, time, points_of_road(log, time)) for time in times))
-    known = known_of(log, [photograph(log, time + 50_000) for time in times])
+    known = image_priors(log, [photograph(log, time + 50_000) for time in times])
     return log, known
 
 

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.data.splats.image_priors import known_of
+from swerve.data.splats.image_priors import image_priors
 from swerve.data.splats.initialization import start_scene
-from swerve.data.splats.log_images import pictures_of
+from swerve.data.splats.log_images import images_of_log
 from swerve.data.splats.masks import check_masks, ignored_in
 from swerve.rasterizer.splats.harmonics import basis
 from swerve.scenes import SwerveError
@@ -54,17 +54,17 @@ def bonnet():
 def test_masks_are_read_in_the_images_size(street_log, tmp_path):
     """At half size a pixel is ignored if any of the four that it covers is; the photograph's own mask joins."""
     save(tmp_path / "left.png", slice(45, 64))
-    number = pictures_of(street_log, OPTIONS).fitted[0].time_us // 100_000
+    number = images_of_log(street_log, OPTIONS).fitted[0].time_us // 100_000
     stem = sorted(photo.file.stem for photo in street_log.photos if photo.camera == "left")[number]
     save(tmp_path / "street" / "left" / f"{stem}.png", slice(0, 2), 32, 48)
-    pictures = pictures_of(street_log, replace(OPTIONS, masks=str(tmp_path)))
+    pictures = images_of_log(street_log, replace(OPTIONS, masks=str(tmp_path)))
     rows = np.arange(32)
     for picture in (*pictures.fitted, *pictures.held_out):
         own = picture.time_us // 100_000 == number
         np.testing.assert_array_equal(picture.ignored, np.tile((rows >= 22) | (own & (rows < 2)), (48, 1)).T)
-    right = pictures_of(street_log, replace(OPTIONS, cameras=("right",), masks=str(tmp_path)))
+    right = images_of_log(street_log, replace(OPTIONS, cameras=("right",), masks=str(tmp_path)))
     assert all(picture.ignored is None for picture in right.fitted)
-    assert all(picture.ignored is None for picture in pictures_of(street_log, OPTIONS).fitted)
+    assert all(picture.ignored is None for picture in images_of_log(street_log, OPTIONS).fitted)
 
 
 def test_masks_that_cannot_be_used(street_log, tmp_path):
@@ -74,7 +74,7 @@ def test_masks_that_cannot_be_used(street_log, tmp_path):
             check_masks(folder, street_log)
     save(tmp_path / "front.png", slice(3))
     with pytest.raises(SwerveError, match=r"front.png: log street has no camera 'front', but left, right"):
-        pictures_of(street_log, replace(OPTIONS, masks=str(tmp_path)))
+        images_of_log(street_log, replace(OPTIONS, masks=str(tmp_path)))
     for name, shape, rows, message in [
         ("left", (64, 80), slice(3), "left.png: mask: is 80x64, another shape than its photographs, 96x64"),
         ("left", (64, 96), slice(10, 64), "left.png: mask: nothing is left"),
@@ -89,10 +89,10 @@ def test_masks_that_cannot_be_used(street_log, tmp_path):
 
 
 def test_a_fit_starts_from_what_is_not_ignored(street_log, bonnet):
-    pictures = pictures_of(street_log, OPTIONS).fitted
+    pictures = images_of_log(street_log, OPTIONS).fitted
     magenta = {}
     for name, ignored in {"seen": None, "masked": bonnet}.items():
-        known = known_of(street_log, painted(pictures, ignored))
+        known = image_priors(street_log, painted(pictures, ignored))
         assert all(view.shot.ignored is ignored for view in known)
         start = start_scene(street_log, known, 5000)
         constant = float(basis(np.array([[0.0, 0.0, 1.0]]), 0)[0, 0])
@@ -103,8 +103,8 @@ def test_a_fit_starts_from_what_is_not_ignored(street_log, bonnet):
 
 
 def test_quality_is_that_of_what_is_not_ignored(street_log, bonnet):
-    pictures = pictures_of(street_log, OPTIONS)
-    scene = start_scene(street_log, known_of(street_log, pictures.fitted), 5000)
+    pictures = images_of_log(street_log, OPTIONS)
+    scene = start_scene(street_log, image_priors(street_log, pictures.fitted), 5000)
     held_out = pictures.held_out[:1]
     masked = [replace(picture, ignored=bonnet) for picture in held_out]
     spoiled = quality_of(scene, painted(held_out, bonnet))

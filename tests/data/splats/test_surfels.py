@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from swerve.data.splats.image_priors import Known
+from swerve.data.splats.image_priors import ImagePriors
 from swerve.data.splats.initialization import start_scene
-from swerve.data.splats.log_images import Picture
+from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.surfels import spans_of
 from swerve.rasterizer.splats import render_splats
 from swerve.scenes import FORWARD, Camera
@@ -26,8 +26,8 @@ def road_before(x):
     below = np.arange(CAMERA.height)[:, None] + 0.5 - CAMERA.cy
     depth = np.where(below > 0, HEIGHT * CAMERA.fy / below, np.inf)
     depth = np.broadcast_to(depth, (CAMERA.height, CAMERA.width)).astype(np.float32)
-    picture = Picture(CAMERA, round(1e6 * x), pose_at(x), np.full((80, 120, 3), 90, np.uint8))
-    return Known(picture, depth, np.zeros(depth.shape, np.int32), np.full_like(depth, np.inf))
+    picture = PosedImage(CAMERA, round(1e6 * x), pose_at(x), np.full((80, 120, 3), 90, np.uint8))
+    return ImagePriors(picture, depth, np.zeros(depth.shape, np.int32), np.full_like(depth, np.inf))
 
 
 def test_spans_of_a_road_by_hand():

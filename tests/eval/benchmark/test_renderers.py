@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.data.sources.town.photos import PhotoStudio
+from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.eval.benchmark.renderers import own_renderers, renderer_of
 from swerve.eval.benchmark.splat_renderer import LogSplats, SplatRenderer, frame_with
-from swerve.eval.benchmark.view_renderers import Instant, PhotoRenderer, RasterRenderer, ViewRenderer, instant_of
+from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer, Snapshot, ViewRenderer, snapshot_of
 from swerve.rasterizer.splats import PoseCorrections, RigidNode
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.viewpoints import logged, prepare
@@ -22,10 +22,10 @@ SIZE = (64, 36)
 @pytest.fixture(scope="module")
 def town_instant():
     log = town(3)
-    return log, instant_of(logged(Scene(log, 60, 15, 40), prepare(log)))
+    return log, snapshot_of(logged(Scene(log, 60, 15, 40), prepare(log)))
 
 
-def gone(instant: Instant) -> Instant:
+def gone(instant: Snapshot) -> Snapshot:
     """The same without anybody else."""
     return replace(instant, tracks=replace(instant.tracks, valid=np.zeros_like(instant.tracks.valid)))
 
@@ -34,7 +34,7 @@ def test_photographs_are_the_studios_of_that_instant(town_instant):
     log, instant = town_instant
     cameras = [camera.resized(*SIZE) for camera in log.cameras[:2]]
     np.testing.assert_array_equal(instant.tracks.positions[:, 0], log.tracks.positions[:, 60])
-    studio = PhotoStudio(log, 5)
+    studio = TownPhotoRenderer(log, 5)
     known = studio.photograph(cameras, log.ego.world_from_ego[60], log.tracks.at(slice(60, 61)), instant.lights)
     drawer = PhotoRenderer(5).prepare(log)
     for image, photograph in zip(drawer.draw(instant, cameras), known, strict=True):
@@ -94,7 +94,7 @@ def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
         nodes=(replace(first, world_from_node=refined), second),
         corrections=PoseCorrections(log.times_us[[50, 60]], np.stack([left, np.eye(4)])),
     )
-    instant = instant_of(logged(Scene(log, 50, 15, 40), prepare(log)))
+    instant = snapshot_of(logged(Scene(log, 50, 15, 40), prepare(log)))
     assert instant.time_us == log.times_us[50]
     frame = frame_with(scene, instant.tracks, instant.tracks, instant.time_us)
     places = log.tracks.positions[:2, 50] - scene.origin
@@ -121,7 +121,7 @@ def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
 def test_splats_lie_over_the_raster_of_the_same_instant(tmp_path):
     """In the image the ball of each track is within the track's box."""
     log = small_log()
-    instant = instant_of(logged(Scene(log, 50, 15, 40), prepare(log)))
+    instant = snapshot_of(logged(Scene(log, 50, 15, 40), prepare(log)))
     write_fits(tmp_path, log)
     camera = log.cameras[0].resized(128, 72)
     drawer = SplatRenderer(tmp_path).prepare(log)

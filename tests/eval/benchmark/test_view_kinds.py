@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.eval.benchmark.benchmark_store import Benchmark, case_path, load_case, open_benchmark
+from swerve.eval.benchmark.benchmark_store import Benchmark, group_path, load_group, open_benchmark
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build.splat_gate import missed_by, unfit_starts, without
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.evaluate.evaluate_job import Entry, check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, check_cameras, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.benchmark.view_renderers import RasterRenderer
 from swerve.eval.scoring.aggregate import COLUMNS, weigh
-from swerve.eval.splat_quality import Agreement, GateOptions, Verdict
+from swerve.eval.splat_quality import GateOptions, RasterAgreement, Verdict
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 from tests.support.flat_renderer import FlatRenderer
@@ -41,7 +41,7 @@ def made(spec):
 
 
 def seeing(label, kind):
-    return Entry(label, "tests.support.seeing_planners:Reddish", f"1 sees {kind}", "reddish", kind)
+    return PlannerSpec(label, "tests.support.seeing_planners:Reddish", f"1 sees {kind}", "reddish", kind)
 
 
 def test_kinds_are_stored_beside_each_other_of_the_same_frames(built):
@@ -85,7 +85,7 @@ def test_what_is_not_stored_is_drawn_or_refused(built, tmp_path):
 def test_planners_are_compared_on_two_kinds(built, tmp_path):
     """The same as two evaluations, one on each; the difference is theirs."""
     benchmark = open_benchmark(built).showing("raster", "photo")
-    blind = Entry("blind", "constant-velocity", "1")
+    blind = PlannerSpec("blind", "constant-velocity", "1")
     entries = [seeing("reddish@raster", "raster"), blind, seeing("reddish@photo", "photo")]
     summary = evaluate(benchmark, entries, made, tmp_path / "both", "log-replay", "navsim-exact", 1).summary
     alone = {
@@ -172,11 +172,11 @@ def test_splats_that_disagree_are_flagged_or_dropped_and_counted(gate, tmp_path)
 
 
 def test_thresholds_are_named_and_starts_fall_for_either_frame(built):
-    numbers = Agreement(depth_error=0.5, depth_within=np.nan, vehicle_iou=0.1, covered=1.0)
+    numbers = RasterAgreement(depth_error=0.5, depth_within=np.nan, vehicle_iou=0.1, covered=1.0)
     assert missed_by(Verdict(False, ("any",), numbers), GateOptions(vehicle_iou=0.4)) == ("depth_error", "vehicle_iou")
     benchmark = open_benchmark(built)
     name = benchmark.cases("train-0")[0]
-    case, record = benchmark.case(name), load_case(case_path(built, name))
+    case, record = benchmark.case(name), load_group(group_path(built, name))
     (first, second), *_ = case.group.follow_ups
     missed = dict.fromkeys(case.frames, ()) | {case.group.now: ("covered",), second: ("covered",)}
     unfit = unfit_starts(record, case.frames.values(), missed)
@@ -200,7 +200,7 @@ def test_damage_is_one_clear_error(built, tmp_path):
         with pytest.raises(SwerveError, match=r"train-0-00000.json: damaged \(.*Remove it and run the same command"):
             build([SimpleSource(LOGS)], folder, OPTIONS, 1, renderers=RENDERERS)
     out = tmp_path / "out"
-    blind = Entry("blind", "constant-velocity", "1")
+    blind = PlannerSpec("blind", "constant-velocity", "1")
     evaluate(open_benchmark(built), [blind], made, out, "log-replay", "navsim-exact", 1)
     record = next((out / "job" / "records").glob("*.parquet"))
     record.write_bytes(b"PAR1 and nothing else")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from swerve.data.dataset.targets import history_of
-from swerve.data.sources.town.photos import PhotoStudio
+from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.eval import build_context
 from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer
 from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_course
@@ -171,7 +171,7 @@ def test_photographs_are_taken_on_the_way():
     planner, course = Looks((log.cameras[0].name,)), course_from(start, rate=0.5, seconds=4.0)
     rollout = drive_course(course, planner, views)
     (camera,) = planner.told[0].cameras
-    studio = PhotoStudio(log, 2)
+    studio = TownPhotoRenderer(log, 2)
     first = studio.photograph(
         [camera], log.ego.world_from_ego[60], log.tracks.at(slice(60, 61)), log.lights.at(slice(60, 61))
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
-from swerve.eval.report.ranking import standings
+from swerve.eval.report.ranking import rankings
 from swerve.eval.report.report_page import ReportOptions, report_page, write_report
 from swerve.eval.report.report_tables import view_differences
 from swerve.eval.report.worst_scenes import camera_views
@@ -87,7 +87,7 @@ def test_links_within_the_page_lead_somewhere(checked):
 def test_every_planner_is_there_with_its_worst_case(page):
     groups = results().groups
     panes = page.split('<section class="planner"')[1:]
-    ranked = standings(results(), "navsim-exact")
+    ranked = rankings(results(), "navsim-exact")
     assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
     assert len(panes) == len(PLANNERS)
     for pane, one in zip(panes, ranked, strict=True):
@@ -106,7 +106,7 @@ def test_strangers_texts_are_escaped(page):
 
 
 def test_failures_and_cameras_are_told(page):
-    ranked = {one.label: one for one in standings(results(), "navsim-exact")}
+    ranked = {one.label: one for one in rankings(results(), "navsim-exact")}
     assert ranked[HOSTILE].failures > 0
     assert f"<dd>{ranked[HOSTILE].failures} of {ranked[HOSTILE].frames}</dd>" in page
     assert "The planner failed: RuntimeError" in page
@@ -145,7 +145,7 @@ def test_kinds_of_views_stand_side_by_side():
 
 def test_differences_between_views_are_told(page):
     assert "Between views" not in page
-    ranked = {one.label: one for one in standings(results(), "navsim-exact")}
+    ranked = {one.label: one for one in rankings(results(), "navsim-exact")}
     seen = {"slow": Seen("<b>one", "raster"), "drifts right": Seen("<b>one", "photo"), HOSTILE: Seen("two", "raster")}
     found = differences({label: one.table for label, one in ranked.items()}, results().groups, seen)
     assert [(one.planner, one.before, one.after) for one in found] == [("<b>one", "raster", "photo")]

@@ -9,9 +9,9 @@ import shapely
 
 from swerve.eval.context.scene_context import build_context
 from swerve.eval.report.follow_up_chart import follow_up_chart, seen_from, short
-from swerve.eval.report.ranking import bootstrap, case_rows, chain_scores, standings
+from swerve.eval.report.ranking import bootstrap, chain_scores, group_rows, rankings
 from swerve.eval.report.replay import Replay, ego_footprints, footprint_of, replay
-from swerve.eval.report.scene_pictures import SIDE, View, from_above, view_of, weight_color
+from swerve.eval.report.scene_pictures import SIDE, MapView, from_above, view_of, weight_color
 from swerve.eval.report.sentences import sentences, verdict
 from swerve.eval.report.worst_scenes import shown_frames
 from swerve.eval.scoring.aggregate import weigh
@@ -24,7 +24,7 @@ from tests.support.reported import HOSTILE, cases, results
 def _told(planner: str, number: int) -> list[Replay]:
     """All frames of a planner's case."""
     case = list(cases().values())[number]
-    rows = case_rows(results(), planner, case.group)
+    rows = group_rows(results(), planner, case.group)
     frames = [case.frames[row.token] for row in rows]
     contexts = [build_context(frame.viewpoint.scene, frame.token, frame.follow_up) for frame in frames]
     return [
@@ -39,7 +39,7 @@ def drifting() -> list[Replay]:
 
 def test_view_by_hand():
     """The middle of the picture is the centre; up is +y, so right is +x; 48 m on 480 units are 10 units a metre."""
-    view = View(BirdsEye(np.array([10.0, 20.0]), np.pi / 2, 24.0, 720))
+    view = MapView(BirdsEye(np.array([10.0, 20.0]), np.pi / 2, 24.0, 720))
     pixels = view.at(np.array([[10.0, 20.0], [13.0, 20.0], [10.0, 32.0], [-14.0, 44.0]]))
     np.testing.assert_allclose(pixels, [[240, 240], [270, 240], [240, 120], [0, 0]], atol=1e-9)
     assert view.unit == 10.0
@@ -162,10 +162,10 @@ def test_colors_and_short_numbers():
 
 
 def test_case_scores_are_those_of_each_case_alone():
-    for one in standings(results(), "navsim-exact"):
+    for one in rankings(results(), "navsim-exact"):
         for group, value in zip(results().groups, one.cases, strict=True):
             assert value == pytest.approx(weigh(results().scores(one.label), [group]).score, abs=1e-12)
-            rows = case_rows(results(), one.label, group)
+            rows = group_rows(results(), one.label, group)
             assert chain_scores(rows).prod(axis=1).mean() == pytest.approx(value, abs=1e-12)
         assert one.cases.mean() == pytest.approx(one.score, abs=1e-12)
         assert one.interval[0] <= one.score <= one.interval[1]
@@ -174,7 +174,7 @@ def test_case_scores_are_those_of_each_case_alone():
 def test_shown_frames_cost_the_most():
     for planner in results().planners:
         for group in results().groups:
-            rows = case_rows(results(), planner, group)
+            rows = group_rows(results(), planner, group)
             first, follow = shown_frames(rows)
             chains = chain_scores(rows).prod(axis=1)
             assert chains[first.chain] == chains.min()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.eval import Frames, Group, epdms, one_stage, proximity_weights, two_stage
+from swerve.eval import GroupTokens, ScoredScenes, epdms, one_stage, proximity_weights, two_stage
 from swerve.eval.scoring.aggregate import COLUMNS
 from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
 from swerve.scenes import SwerveError
@@ -17,7 +17,7 @@ def frames(tokens, metrics=None, times=None, starts=None, ends=None):
     count = len(tokens)
     states = np.zeros((count, 41, 11))
     states[:, :, 0] = np.arange(41)
-    return Frames(
+    return ScoredScenes(
         tuple(tokens),
         ("log",) * count,
         np.array(times if times is not None else np.arange(count) * 10**7, np.int64),
@@ -35,7 +35,7 @@ def hand_worked():
     times = np.array([500_000, 0, 4_500_000, 4_000_000, 4_500_000, 4_000_000])
     starts = np.array([[0, 0], [0, 0], [10, 0], [10, 0], [10.3, 0], [10.3, 0]])
     ends = np.array([[10, 0], [10, 0], [0, 0], [0, 0], [0, 0], [0, 0]])
-    group = Group("now", "before", (("a", "b"), ("c", "d")))
+    group = GroupTokens("now", "before", (("a", "b"), ("c", "d")))
     return frames(["now", "before", "a", "b", "c", "d"], metrics, times, starts, ends), group
 
 
@@ -52,7 +52,7 @@ def test_two_stages_by_hand():
 def test_the_order_of_frames_does_not_matter():
     given_frames, group = hand_worked()
     order = [3, 0, 5, 1, 4, 2]
-    shuffled = Frames(
+    shuffled = ScoredScenes(
         tuple(given_frames.tokens[row] for row in order),
         given_frames.logs,
         *(getattr(given_frames, name)[order] for name in ("times_us", "metrics", "states", "starts", "ends")),
@@ -79,7 +79,7 @@ def test_close_by_both_weightings_agree(starts):
 def test_missing_frames_are_named():
     """NAVSIM finds an incomplete set only at the end, with a KeyError or without any table."""
     given_frames, group = hand_worked()
-    larger = Group("now", "before", (*group.follow_ups, ("lost1", "lost2")))
+    larger = GroupTokens("now", "before", (*group.follow_ups, ("lost1", "lost2")))
     with pytest.raises(SwerveError, match="2 frames have no scores: lost1, lost2"):
         two_stage(given_frames, [larger])
 
@@ -100,7 +100,7 @@ def test_pairs_that_are_no_neighbours_and_repeated_tokens_are_refused():
     with pytest.raises(SwerveError, match=r"frames before and now are 4\.000 s apart"):
         two_stage(replace(given_frames, times_us=given_frames.times_us + np.array([3_500_000, 0, 0, 0, 0, 0])), [group])
     with pytest.raises(SwerveError, match="used more than once: a, b"):
-        two_stage(given_frames, [Group("now", "before", (("a", "b"), ("a", "b")))])
+        two_stage(given_frames, [GroupTokens("now", "before", (("a", "b"), ("a", "b")))])
     with pytest.raises(SwerveError, match="no groups"):
         two_stage(given_frames, [])
 

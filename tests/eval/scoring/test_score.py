@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.eval import METRIC_NAMES, Metric, build_context, pdms, reasons, score, score_by, yardstick
+from swerve.eval import METRIC_NAMES, Metric, build_context, pdms, prepare_context, reasons, score, score_by
 from swerve.eval.scoring.thresholds import REFERENCE_STEPS
 from swerve.scenes import Scene, SwerveError
 from tests.support.moved_log import moved_log
@@ -134,13 +134,13 @@ def test_a_score_does_not_depend_on_its_batch(policy):
 def test_scores_by_a_yardstick_are_the_scenes():
     """That of a whole batch, used again; NAVSIM's reactive others have none."""
     context = build_context(scene(now=25))
-    measure = yardstick(context)
+    measure = prepare_context(context)
     for plans in (PLANS, PLANS[3:5]):
         np.testing.assert_array_equal(score_by(measure, plans).metrics, score(context, plans).metrics)
     assert measure.forgiven[Metric.TRAFFIC_LIGHT_COMPLIANCE]
-    assert not yardstick(context, "constant-velocity", human_filter=False).forgiven.any()
+    assert not prepare_context(context, "constant-velocity", human_filter=False).forgiven.any()
     with pytest.raises(ValueError, match="by navsim-reactive react"):
-        yardstick(context, "navsim-reactive")
+        prepare_context(context, "navsim-reactive")
 
 
 def test_the_order_of_tracks_does_not_matter():

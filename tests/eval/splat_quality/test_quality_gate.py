@@ -1,11 +1,11 @@
-"""Agreement with the raster by hand, and what the gate makes of it."""
+"""RasterAgreement with the raster by hand, and what the gate makes of it."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from swerve.eval.splat_quality import Agreement, GateOptions, agreement, judge, judge_view
+from swerve.eval.splat_quality import GateOptions, RasterAgreement, agreement, judge, judge_view
 from swerve.eval.splat_quality.quality_page import gate_in_words
 from swerve.rasterizer import Style, View, render
 from swerve.rasterizer.splats import SplatView
@@ -14,7 +14,7 @@ from swerve.scenes.primitives import Semantic, build_dynamic, build_static
 from swerve.scenes.transforms import rigid
 from tests.support.simple_log import simple_log
 
-GOOD = Agreement(depth_error=0.02, depth_within=0.9, vehicle_iou=0.8, covered=1.0)
+GOOD = RasterAgreement(depth_error=0.02, depth_within=0.9, vehicle_iou=0.8, covered=1.0)
 
 
 def camera(lens=None, size=(20, 10), pitch=0.0):
@@ -113,7 +113,7 @@ def test_a_raster_agrees_with_itself():
     )
     found = judge_view(splat, raster, GateOptions())
     assert found.fit
-    assert found.numbers == Agreement(0.0, 1.0, 1.0, 1.0)
+    assert found.numbers == RasterAgreement(0.0, 1.0, 1.0, 1.0)
     # The same drawing, from 2 m beside: labels and depths are those of another place.
     moved = pose.copy()
     moved[0, 1, 3] += 2.0
@@ -153,6 +153,6 @@ def test_each_threshold_works_alone_and_is_met_by_equality():
         step = -1e-6 if name == "depth_error" else 1e-6
         if name != "covered":
             assert len(judge(GOOD, replace(at, **{name: getattr(GOOD, name) + step})).reasons) == 1
-    assert judge(Agreement(*[np.nan] * 4), GateOptions()).fit
+    assert judge(RasterAgreement(*[np.nan] * 4), GateOptions()).fit
     with pytest.raises(SwerveError, match=r"covered must lie in 0..1, got 95.0"):
         GateOptions(covered=95.0)

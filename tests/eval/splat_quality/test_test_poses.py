@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.data.splats.log_images import Picture, Pictures
-from swerve.eval.splat_quality.test_poses import ON_PATH, SHIFTS, Shift, places_of, shifted
+from swerve.data.splats.log_images import LogImages, PosedImage
+from swerve.eval.splat_quality.test_poses import ON_PATH, SHIFTS, PoseOffset, places_of, shifted
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import inverse, yaw_of
 from swerve.scenes.viewpoints import prepare
@@ -17,13 +17,13 @@ def picture(log, step, camera=0, late_us=0):
     """Taken at a step of a log, or later at the pose of that step."""
     own = log.cameras[camera].resized(16, 9)
     time = int(log.times_us[step]) + late_us
-    return Picture(own, time, log.ego.world_from_ego[step], np.full((9, 16, 3), step, np.uint8))
+    return PosedImage(own, time, log.ego.world_from_ego[step], np.full((9, 16, 3), step, np.uint8))
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])
 def test_shifts_on_a_straight_road(slope):
     log = simple_log(slope=slope)
-    shifts = [ON_PATH, Shift(along=5.0), Shift(lateral=-2.0), Shift(turn=0.2)]
+    shifts = [ON_PATH, PoseOffset(along=5.0), PoseOffset(lateral=-2.0), PoseOffset(turn=0.2)]
     own, ahead, right, turned = shifted(prepare(log), picture(log, 50), shifts)
     logged = log.ego.world_from_ego[50]
     assert np.allclose(own, logged, atol=1e-9)
@@ -37,7 +37,7 @@ def test_shifts_on_a_straight_road(slope):
 
 def test_shifts_follow_a_bend():
     log = arc_log(radius=40.0, start=-5.0)
-    (ahead,) = shifted(prepare(log), picture(simple_log(), 50), [Shift(along=5.0, lateral=1.0)])
+    (ahead,) = shifted(prepare(log), picture(simple_log(), 50), [PoseOffset(along=5.0, lateral=1.0)])
     moved = inverse(simple_log().ego.world_from_ego[50]) @ ahead
     # 5 m along a circle of 40 m, then a metre to its middle.
     angle = 5.0 / 40.0
@@ -51,15 +51,15 @@ def test_shifts_stand_on_ground_that_falls_to_one_side():
     across = ground.corner[1] + ground.spacing * np.arange(len(ground.heights))
     heights = np.repeat(0.05 * across[:, None], ground.heights.shape[1], axis=1).astype(np.float32)
     log = replace(log, road_map=replace(log.road_map, ground=replace(ground, heights=heights)))
-    own, right = shifted(prepare(log), picture(log, 50), [ON_PATH, Shift(lateral=-2.0)])
+    own, right = shifted(prepare(log), picture(log, 50), [ON_PATH, PoseOffset(lateral=-2.0)])
     assert right[:3, 3] - own[:3, 3] == pytest.approx([0.0, -2.0, -0.1], abs=0.01)
 
 
 def test_every_photograph_that_was_not_fitted_counts_and_some_are_shifted_from():
     log = simple_log()  # 0.1 s a step.
     held_out = (picture(log, 30), picture(log, 20), picture(log, 31, camera=1), picture(log, 50, late_us=30_000))
-    pictures = Pictures((picture(log, 10),), held_out, (replace(picture(log, 60), camera=log.cameras[1]),))
-    places = places_of(prepare(log), pictures, 2.5, [Shift(lateral=1.0)])
+    pictures = LogImages((picture(log, 10),), held_out, (replace(picture(log, 60), camera=log.cameras[1]),))
+    places = places_of(prepare(log), pictures, 2.5, [PoseOffset(lateral=1.0)])
     assert [(place.group, place.camera.name, place.moment) for place in places] == [
         ("on the path", "front", 20),
         ("1 m left", "front", 20),
@@ -93,4 +93,4 @@ def test_names():
         "+10 degrees",
         "-10 degrees",
     ]
-    assert Shift(2.0, -1.0, 0.1).name == "2 m ahead, 1 m right, +6 degrees"
+    assert PoseOffset(2.0, -1.0, 0.1).name == "2 m ahead, 1 m right, +6 degrees"

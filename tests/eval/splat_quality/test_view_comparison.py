@@ -6,10 +6,10 @@ import numpy as np
 
 from swerve.eval.splat_quality.image_metrics import likeness
 from swerve.eval.splat_quality.quality_gate import GateOptions
-from swerve.eval.splat_quality.reference_images import Truth
-from swerve.eval.splat_quality.test_poses import ON_PATH, Place
-from swerve.eval.splat_quality.view_comparison import Bench, compare
-from swerve.rasterizer import Backdrop
+from swerve.eval.splat_quality.reference_images import ReferenceImages
+from swerve.eval.splat_quality.test_poses import ON_PATH, EvaluationPose
+from swerve.eval.splat_quality.view_comparison import ComparisonSetup, compare
+from swerve.rasterizer import StaticLayer
 from swerve.rasterizer.splats import PoseCorrections, render_splats
 from swerve.scenes.primitives import build_static
 from tests.support.simple_source import small_log
@@ -32,8 +32,10 @@ def test_a_place_is_seen_from_its_mended_pose_and_judged_without_what_is_ignored
     ignored = np.zeros((36, 64), bool)
     ignored[20:] = True
     photograph = other.rgb.copy()
-    place = Place(50, "on the path", ON_PATH, camera, time, pose, photograph, ignored)
-    bench = Bench(scene, log, Backdrop(build_static(log.road_map)), Truth(log), GateOptions(), _difference)
+    place = EvaluationPose(50, "on the path", ON_PATH, camera, time, pose, photograph, ignored)
+    bench = ComparisonSetup(
+        scene, log, StaticLayer(build_static(log.road_map)), ReferenceImages(log), GateOptions(), _difference
+    )
     found = compare(bench, place)
     np.testing.assert_array_equal(found.splat, expected.rgb)
     assert found.likeness == likeness(expected.rgb, photograph, ignored)

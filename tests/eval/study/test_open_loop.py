@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from swerve.eval import build_context, pdms, two_stage
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.study.measures import OPEN_LOOP
 from swerve.eval.study.open_loop import half_seconds, starts_of, study_frames, thinned
-from swerve.eval.study.study_records import CaseRecord, stack
+from swerve.eval.study.study_records import StudyRecord, stack
 from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
@@ -27,7 +27,7 @@ def part(planners):
 def record(part, planners):
     count = len(planners)
     closed = {"closed_loop_metrics": np.zeros((count, 10)), "closed_loop": np.zeros(count)}
-    return CaseRecord("now", "log", tuple(planners), **vars(part), **closed)
+    return StudyRecord("now", "log", tuple(planners), **vars(part), **closed)
 
 
 def test_pseudo_simulation_of_a_case_is_the_scorers_own(part, planners):
@@ -35,7 +35,7 @@ def test_pseudo_simulation_of_a_case_is_the_scorers_own(part, planners):
     assert failed == ("broken",)
     case = simple_case()
     ours = pseudo_simulation(study, offsets_of(study), standard())
-    for row, evaluated in enumerate(evaluate_case(case, {k: planners[k] for k in study.planners}, "log-replay")):
+    for row, evaluated in enumerate(evaluate_group(case, {k: planners[k] for k in study.planners}, "log-replay")):
         assert ours[row, 0] == pytest.approx(two_stage(evaluated.frames, [case.group]).score, abs=1e-12)
     assert ours.max() > 0
 

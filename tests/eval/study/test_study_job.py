@@ -12,15 +12,20 @@ from swerve.eval.closed_loop import ClosedLoopOptions, drive
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.study.study_job import PAGE, PLANNERS, SCATTER, STUDY, run_study
-from swerve.eval.study.study_options import Member, StudyOptions
-from swerve.eval.study.study_worker import study_case
+from swerve.eval.study.study_options import StudyOptions, StudyPlanner
+from swerve.eval.study.study_worker import study_group
 from swerve.scenes import SwerveError
 from tests.support.flat_renderer import FlatRenderer
 from tests.support.simple_case import DrawnViews, simple_case
 from tests.support.study_work import SimpleBenchmark, Steady, load
 
 OPTIONS = StudyOptions(traffic="log-replay", seconds=4.0, rate=1.0)
-MEMBERS = [Member("slow", "0.2"), Member("slow", "0.5"), Member("fast", "1.0"), Member("fast", "1.3")]
+MEMBERS = [
+    StudyPlanner("slow", "0.2"),
+    StudyPlanner("slow", "0.5"),
+    StudyPlanner("fast", "1.0"),
+    StudyPlanner("fast", "1.3"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +38,13 @@ def benchmark(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(benchmark, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study") / "out"
-    return folder, run_study(benchmark, [*MEMBERS, Member("none", "broken")], load, folder, OPTIONS, workers=1)
+    return folder, run_study(benchmark, [*MEMBERS, StudyPlanner("none", "broken")], load, folder, OPTIONS, workers=1)
 
 
 def test_a_case_is_driven_in_closed_loop_too():
     told, watch = [], Stopwatch()
     planners = {"half": Steady(0.5), "broken": Steady(broken=True)}
-    record = study_case(simple_case(), planners, OPTIONS, None, watch, lambda *said: told.append(said))
+    record = study_group(simple_case(), planners, OPTIONS, None, watch, lambda *said: told.append(said))
     rollout = drive(simple_case().frames["now"].viewpoint, Steady(0.5), ClosedLoopOptions(1.0, 4.0, "log-replay"))
     assert record.closed_loop.tolist() == [rollout.score, 0.0]
     np.testing.assert_array_equal(record.closed_loop_metrics[0], [rollout.metrics[name] for name in ROLLOUT_METRICS])
@@ -71,7 +76,7 @@ def test_planners_see_in_both_loops():
     planner, blind = Looking(names), Steady()
     views = RolloutViews(FlatRenderer(), (6, 4))
     watch = Stopwatch()
-    record = study_case(simple_case(DrawnViews()), {"looks": planner, "not": blind}, OPTIONS, views, watch, print)
+    record = study_group(simple_case(DrawnViews()), {"looks": planner, "not": blind}, OPTIONS, views, watch, print)
     assert record.errors == ("", "")
     assert len(planner.seen) == len(case.group.tokens) + 4  # four seconds at one plan a second
     stored, drawn = planner.seen[: len(case.group.tokens)], planner.seen[len(case.group.tokens) :]
@@ -109,7 +114,7 @@ def test_the_same_study_goes_on_and_another_is_refused(finished, benchmark):
     folder, report = finished
     (folder / "records" / "one-00001.npz").unlink()
     (folder / STUDY).unlink()
-    members = [*MEMBERS, Member("none", "broken")]
+    members = [*MEMBERS, StudyPlanner("none", "broken")]
     again = run_study(benchmark, members, load, folder, OPTIONS, workers=1)
     assert again.timing["plans"] * 3 == report.timing["plans"]
     np.testing.assert_array_equal(again.study.closed_loop, report.study.closed_loop)

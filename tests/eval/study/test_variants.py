@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.eval import Frames, Group, epdms, two_stage
+from swerve.eval import GroupTokens, ScoredScenes, epdms, two_stage
 from swerve.eval.scoring.aggregate import proximity_weights
 from swerve.eval.scoring.comfort import extended_comfort
 from swerve.eval.study.measures import (
@@ -15,7 +15,7 @@ from swerve.eval.study.measures import (
     open_loop_scores,
     quality,
 )
-from swerve.eval.study.study_records import CaseRecord, stack
+from swerve.eval.study.study_records import StudyRecord, stack
 from swerve.eval.study.variants import (
     Kernel,
     Recipe,
@@ -46,7 +46,7 @@ def frames_and_groups(study, planner):
     rows, groups = [], []
     for case, token in enumerate(study.tokens):
         names = [(f"{token} {i} now", f"{token} {i} before") for i in range(int(study.present[case].sum()) + 1)]
-        groups.append(Group(*names[0], tuple(names[1:])))
+        groups.append(GroupTokens(*names[0], tuple(names[1:])))
         for i, pair in enumerate(names):
             comfortable = study.comfort_one[planner, case] if i == 0 else study.comfort_two[planner, case, i - 1]
             for chain, name in enumerate(pair):
@@ -58,7 +58,7 @@ def frames_and_groups(study, planner):
                 rows.append((name, 500_000 * (1 - chain), metrics, states(comfortable, chain), start, end))
     names, times, metrics, moved, starts, ends = zip(*rows, strict=True)
     arrays = (np.array(v) for v in (times, metrics, moved, starts, ends))
-    return Frames(names, ("log",) * len(names), *arrays), groups
+    return ScoredScenes(names, ("log",) * len(names), *arrays), groups
 
 
 def states(comfortable, chain):
@@ -211,12 +211,12 @@ def test_measures_are_oriented(study):
 
 def test_records_survive_the_disk_and_planners_that_failed_are_left_out():
     made = records(np.random.default_rng(2))
-    again = CaseRecord.from_bytes(made[0].to_bytes())
+    again = StudyRecord.from_bytes(made[0].to_bytes())
     assert again.planners == made[0].planners
     np.testing.assert_array_equal(again.stage_two, made[0].stage_two)
     assert again.to_bytes() == made[0].to_bytes()
     errors = tuple("ValueError: no way" if row == 2 else "" for row in range(len(made[1].planners)))
-    assert CaseRecord.from_bytes(replace(made[1], errors=errors).to_bytes()).errors == errors
+    assert StudyRecord.from_bytes(replace(made[1], errors=errors).to_bytes()).errors == errors
     families = families_of(made[0].planners)
     study, failed = stack([made[0], replace(made[1], errors=errors)], families)
     assert failed == (made[0].planners[2],)
@@ -228,4 +228,4 @@ def test_records_survive_the_disk_and_planners_that_failed_are_left_out():
     with pytest.raises(SwerveError, match="no case"):
         stack([], families)
     with pytest.raises(SwerveError, match="not a record"):
-        CaseRecord.from_bytes(b"rubbish")
+        StudyRecord.from_bytes(b"rubbish")

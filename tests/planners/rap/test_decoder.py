@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.planners.rap.decoder import Decoder, PoseAttention, body_points, sample
 from swerve.planners.rap.neck import Neck, camera_positions, patch_centres
-from swerve.planners.rap.projection import Rig, project
+from swerve.planners.rap.projection import CameraRig, project
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from tests.support.rap_views import inputs_of_images, turning_batch
@@ -153,7 +153,7 @@ def test_offsets_are_learned_through_the_projection():
 def test_the_neck_knows_calibration_and_not_the_cameras_number():
     torch.manual_seed(0)
     neck, rig = Neck(CONFIG, 48, 8), inputs(1).rig
-    swapped = Rig(rig.model, rig.intrinsics, rig.coefficients, rig.limit, rig.camera_from_ego.flip(1), rig.size)
+    swapped = CameraRig(rig.model, rig.intrinsics, rig.coefficients, rig.limit, rig.camera_from_ego.flip(1), rig.size)
     places = neck.embedding(rig, 6, 10)
     assert (places[:, 0] - places[:, 1]).abs().max() > 1e-2
     np.testing.assert_allclose(

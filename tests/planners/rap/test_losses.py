@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval import build_context, score, yardstick
+from swerve.eval import build_context, prepare_context, score
 from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.rap.alignment import (
     DomainClassifier,
@@ -43,7 +43,7 @@ def context():
 
 def targets_of(contexts, plans, threads=1, watch=None):
     """As training asks for them; the same context has the same yardstick."""
-    known = {id(one): yardstick(one) for one in contexts if one}
+    known = {id(one): prepare_context(one) for one in contexts if one}
     with scored([known.get(id(one)) for one in contexts], plans, 0.5, threads, watch or Stopwatch()) as targets:
         return targets()
 
@@ -314,7 +314,7 @@ def test_bug_a1_the_network_needs_no_state_of_training(trained):
 def test_the_total_is_the_weighted_sum(trained):
     model, teacher, classifier, batch = trained
     config = replace(CONFIG, imitation_weight=2.0, score_weight=3.0, spatial_weight=0.5, global_weight=0.25)
-    scored = replace(batch, yardsticks=(yardstick(context()), *batch.yardsticks[1:]))
+    scored = replace(batch, yardsticks=(prepare_context(context()), *batch.yardsticks[1:]))
     losses = rap_losses(model(batch.inputs), scored, config, teacher, classifier, 0.5, Stopwatch())
     assert min(losses.imitation, losses.score, losses.spatial, losses.domain).item() > 0
     expected = 2 * losses.imitation + 3 * losses.score + 0.5 * losses.spatial + 0.25 * losses.domain
@@ -324,7 +324,7 @@ def test_the_total_is_the_weighted_sum(trained):
 def test_mixed_precision_does_not_round_losses(trained):
     """It makes products of matrices good to three digits."""
     model, teacher, classifier, batch = trained
-    scored, output = replace(batch, yardsticks=(yardstick(context()), *batch.yardsticks[1:])), model(batch.inputs)
+    scored, output = replace(batch, yardsticks=(prepare_context(context()), *batch.yardsticks[1:])), model(batch.inputs)
     config, plain, mixed = replace(CONFIG, spatial_weight=0.0, global_weight=0.0), [], []
     for enabled, found in ((False, plain), (True, mixed)):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):

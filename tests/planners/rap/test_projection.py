@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.stream import camera_arrays
 from swerve.planners.rap.neck import camera_positions, patch_centres
-from swerve.planners.rap.projection import Rig, project, unproject
+from swerve.planners.rap.projection import CameraRig, project, unproject
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points
 
@@ -39,7 +39,7 @@ def exact_rig(rigs):
     def tensor(values):
         return torch.tensor(np.array([[values(camera) for camera in rig] for rig in rigs]), dtype=torch.float64)
 
-    return Rig(
+    return CameraRig(
         tensor(lambda camera: int(camera.lens.model)).long(),
         tensor(lambda camera: (camera.fx, camera.fy, camera.cx, camera.cy)),
         tensor(lambda camera: camera.lens.padded),
@@ -72,7 +72,7 @@ def test_points_fall_where_the_camera_says(seed, reach):
 
 def test_single_precision_is_off_by_a_thousandth_of_a_pixel():
     points = np.random.default_rng(0).normal(0, 20, (1, 2000, 3))
-    pixels, _, visible = project(Rig.of(camera_arrays([cameras()])), torch.tensor(points).float())
+    pixels, _, visible = project(CameraRig.of(camera_arrays([cameras()])), torch.tensor(points).float())
     errors = [
         np.abs(pixels[0, column].numpy() - oracle(camera, points[0])[0])[visible[0, column].numpy()].max()
         for column, camera in enumerate(cameras())
@@ -116,7 +116,7 @@ def test_rays_are_those_of_the_camera():
         np.testing.assert_allclose(rays[0, column].numpy()[seen], expected, atol=1e-8)
         assert (rays[0, column].numpy()[~seen] == 0).all()
         assert seen.any()
-    single, _ = unproject(Rig.of(camera_arrays([cameras()])), centres)
+    single, _ = unproject(CameraRig.of(camera_arrays([cameras()])), centres)
     assert single.dtype == torch.float32
     np.testing.assert_allclose(single.numpy(), rays.numpy(), atol=1e-6)
 

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.cli import app
 from swerve.eval.context.context_store import ContextStore
-from swerve.eval.scoring.score import yardstick
+from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, views_of
 from swerve.planners.rap.train_rap import CHECKPOINT, Process, RunOptions, train_rap
@@ -67,7 +67,7 @@ def test_views_are_the_batchs_samples(dataset):
     stream = stream_of(dataset, batch=8)
     batch = stream.batch(0).to()
     contexts = ContextStore(dataset / "contexts", dataset / "set").contexts(batch.provenance)
-    yardsticks = [yardstick(one) for one in contexts]
+    yardsticks = [prepare_context(one) for one in contexts]
     views = views_of(batch, yardsticks, CONFIG)
     # Two samples of each part; those with photographs are seen twice.
     assert len(views) == 10

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an extra")
 
-from swerve.eval import build_context, score, yardstick
+from swerve.eval import build_context, prepare_context, score
 from swerve.planners.rap import RapConfig
 from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
 from swerve.planners.rap.training_log import add_row, keep_rows
@@ -67,7 +67,7 @@ def test_the_scorer_learns_the_exact_sub_scores():
     weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
     config = RapConfig.tiny(dim=32, hidden=32, rounds=1, heights=(0.0,), **weights)
     context = build_context(Scene(simple_log(), 40, 15, 50))
-    batch = replace(turning_batch(config, 1), yardsticks=(yardstick(context),) * 2)
+    batch = replace(turning_batch(config, 1), yardsticks=(prepare_context(context),) * 2)
     training, errors = Training(config, RapTrainOptions(40, learning_rate=5e-3), CPU), []
     for _ in range(40):
         output = training.model(batch.inputs)

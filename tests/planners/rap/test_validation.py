@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.eval.benchmark.benchmark_store import open_benchmark
-from swerve.eval.benchmark.evaluate.evaluate_job import Entry, evaluate
+from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.context.context_store import ContextStore
 from swerve.evaluate_command import made
@@ -50,7 +50,7 @@ def test_it_is_what_an_evaluation_says(benchmark, planner, tmp_path):
     found = validate(planner, benchmark)
     path = tmp_path / "rap.safetensors"
     save_rap(planner.model, {}, path)
-    entry = Entry("rap", str(path), "1")
+    entry = PlannerSpec("rap", str(path), "1")
     summary = evaluate(benchmark, [entry], made, tmp_path / "out", benchmark.traffic, "navsim-exact", 1).summary
     said = summary["planners"]["rap"]
     assert summary["cases"] > 1

@@ -10,21 +10,21 @@ import torch
 from swerve.rasterizer import backends
 from swerve.rasterizer.splats import Sky, SplatFrame, gsplat, render_splats
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
-from swerve.rasterizer.splats.gsplat import Library, Scene, gsplat_library
+from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, gsplat_library
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z
 from tests.support import standin_gsplat
 from tests.support.splat_clouds import LENSES, camera, random_gaussians
 from tests.support.splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
-STANDIN = Library(standin_gsplat, torch.device("cpu"))
+STANDIN = GsplatLibrary(standin_gsplat, torch.device("cpu"))
 POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
 ALL = ("rgb", "depth", "alpha", "instance", "color")
 
 
 def through_gsplat(*arguments):
     *tensors, shot, pose, centers = arguments
-    return gsplat.draw(Scene(*tensors), shot, pose, STANDIN, centers)
+    return gsplat.draw(GsplatScene(*tensors), shot, pose, STANDIN, centers)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_the_door_leads_to_gsplat(standing_in, monkeypatch):
     direct, _ = gradients_of(through_gsplat, gaussians, shot, pose)
     for one, other in zip(found, direct, strict=True):
         assert torch.equal(one, other)
-    monkeypatch.setattr(gsplat, "load_library", lambda: Library(standin_gsplat, torch.device("cuda")))
+    monkeypatch.setattr(gsplat, "load_library", lambda: GsplatLibrary(standin_gsplat, torch.device("cuda")))
     with pytest.raises(SwerveError, match=r'tensors on cuda, and these are on cpu: move them with \.to\("cuda"\)'):
         gradients_of(lambda *a: differentiable_splats(*a, backend="gsplat"), gaussians, shot, pose)
 
@@ -96,13 +96,13 @@ def test_nothing_in_sight_is_nothing_with_gradients_of_zero(draw, count):
     behind.means[:, 0] = -3
     tensors, pose = tensors_of(behind), torch.from_numpy(inverse(shot.ego_from_camera))
     shifts = torch.zeros((count, 2), requires_grad=True)
-    images = draw(Scene(*tensors), shot, pose, STANDIN, shifts)
+    images = draw(GsplatScene(*tensors), shot, pose, STANDIN, shifts)
     assert [image.shape for image in images] == [(52, 75, 3), (52, 75), (52, 75)]
     assert not any(image.any() for image in images)
     loss_of(images, slopes_of(0, shot)).backward()
     assert not any(tensor.grad.any() for tensor in (*tensors, shifts))
     owner = gsplat.owners if draw is gsplat.draw else gsplat.owners_unscented
-    assert (owner(Scene(*tensors), shot, pose, STANDIN) == -1).all()
+    assert (owner(GsplatScene(*tensors), shot, pose, STANDIN) == -1).all()
 
 
 def test_without_the_library_it_says_so(monkeypatch):

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
-from swerve.rasterizer.splats.gsplat import Library, Scene, draw_unscented, owners_unscented
+from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, draw_unscented, owners_unscented
 from swerve.scenes import Lens, LensModel, SwerveError
 from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points
 from tests.support import splat_reference, standin_gsplat
 from tests.support.splat_clouds import LENSES, camera, random_gaussians
 from tests.support.splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
-STANDIN = Library(standin_gsplat, torch.device("cpu"))
+STANDIN = GsplatLibrary(standin_gsplat, torch.device("cpu"))
 POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
 
 
@@ -72,7 +72,7 @@ def test_images_and_gradients_are_those_along_rays(lens):
     shot, gaussians = camera(lens), round_gaussians(0, camera(lens))
     pose = inverse(POSE @ shot.ego_from_camera)
     found, gradients = gradients_of(
-        lambda *a: draw_unscented(Scene(*a[:5]), *a[5:7], STANDIN, a[7]), gaussians, shot, pose
+        lambda *a: draw_unscented(GsplatScene(*a[:5]), *a[5:7], STANDIN, a[7]), gaussians, shot, pose
     )
     expected, wanted = gradients_of(lambda *a: along_rays(a[:5], *a[5:]), gaussians, shot, pose)
     assert expected[2].mean() > 0.1
@@ -110,7 +110,7 @@ def test_what_is_many_pixels_wide_and_small_in_the_world_looks_as_on_the_cpu(len
     frame = SplatFrame(gaussians, np.arange(1, 41, dtype=np.int32), np.zeros(3), SplatFrame.of(gaussians).sky)
     expected = render_splats(frame, [shot], np.eye(4)[None], ("color", "alpha", "instance"))[0][0]
     pose = torch.from_numpy(inverse(shot.ego_from_camera))
-    scene = Scene(*(tensor.detach() for tensor in tensors_of(gaussians)))
+    scene = GsplatScene(*(tensor.detach() for tensor in tensors_of(gaussians)))
     color, _, alpha = draw_unscented(scene, shot, pose, STANDIN)
     assert expected.alpha.mean() > 0.3
     np.testing.assert_allclose(alpha, expected.alpha, atol=0.01)
@@ -135,7 +135,7 @@ def test_a_rolling_shutter_slants_what_stands_upright():
         np.zeros((3, 1, 3), np.float32),
     )
     moved = torch.from_numpy(rigid(np.eye(3), np.array([-0.8, 0.0, 0.0])))
-    scene = Scene(*(tensor.detach() for tensor in tensors_of(balls)))
+    scene = GsplatScene(*(tensor.detach() for tensor in tensors_of(balls)))
     alpha = draw_unscented(scene, shot, torch.eye(4), STANDIN, last_from_first=moved)[2].numpy()
     for row in rows:
         line = alpha[int(row)]
@@ -144,7 +144,7 @@ def test_a_rolling_shutter_slants_what_stands_upright():
 
 
 def test_a_lens_that_gsplat_gives_up_on_is_refused():
-    scene, pose = Scene(*tensors_of(random_gaussians(0, 5))), torch.eye(4)
+    scene, pose = GsplatScene(*tensors_of(random_gaussians(0, 5))), torch.eye(4)
     for lens, words in (
         (Lens(LensModel.BROWN, (-0.35, 0.0, 0.0, 0.0)), "'front': its lens shrinks radii to 0.67 .*no lens below 0.8"),
         (
@@ -159,6 +159,6 @@ def test_a_lens_that_gsplat_gives_up_on_is_refused():
 def test_gradients_reach_every_number():
     shot = camera(LENSES["fisheye"])
     tensors = tensors_of(round_gaussians(3, shot))
-    images = draw_unscented(Scene(*tensors), shot, torch.from_numpy(inverse(shot.ego_from_camera)), STANDIN)
+    images = draw_unscented(GsplatScene(*tensors), shot, torch.from_numpy(inverse(shot.ego_from_camera)), STANDIN)
     loss_of(images, slopes_of(0, shot)).backward()
     assert all(tensor.grad.any() for tensor in tensors)

@@ -4,7 +4,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float
 
-from swerve.data.sources.town.photos.look import Look
+from swerve.data.sources.town.photos.look import TownAppearance
 from swerve.data.sources.town.photos.solids import Material, Solid, joined
 from swerve.scenes import RoadMap
 from swerve.scenes.primitives import Primitives, Semantic, build_static
@@ -35,13 +35,13 @@ def paved_area(road_map: RoadMap) -> shapely.Geometry:
     return union_of((*areas, *road_map.lanes))
 
 
-def build_ground(road_map: RoadMap, paved: shapely.Geometry, look: Look) -> Solid:
+def build_ground(road_map: RoadMap, paved: shapely.Geometry, look: TownAppearance) -> Solid:
     """The triangles of `build_static` in the same place, each with the map feature's instance, and grass around."""
     drawn = build_static(road_map)
     return joined([_mapped(drawn, road_map, look), _grass(road_map, paved, look)])
 
 
-def _mapped(drawn: Primitives, road_map: RoadMap, look: Look) -> Solid:
+def _mapped(drawn: Primitives, road_map: RoadMap, look: TownAppearance) -> Solid:
     """What the map draws."""
     corners = drawn.vertices[drawn.triangles]
     materials = np.zeros(len(Semantic), np.uint8)
@@ -84,7 +84,7 @@ def _aim_zebras(
     frames[np.flatnonzero(rows)[:, None], np.array([0, 1, 3, 4])] = chosen
 
 
-def _grass(road_map: RoadMap, paved: shapely.Geometry, look: Look) -> Solid:
+def _grass(road_map: RoadMap, paved: shapely.Geometry, look: TownAppearance) -> Solid:
     """Whatever is not paved, a little below and a little under what is."""
     low, high = (np.array(bound) for bound in (paved.bounds[:2], paved.bounds[2:]))
     terrain = Terrain.over(road_map.ground, low - _BEYOND, high + _BEYOND)

@@ -78,7 +78,7 @@ WEATHERS = {
 
 
 @dataclass(frozen=True)
-class Look:
+class TownAppearance:
     """Everything about the pictures of one log but what is in them.
 
     Attributes:
@@ -131,7 +131,7 @@ class Look:
         return self.weather.lamps
 
 
-def draw_look(name: str, seed: int, weather: str | None = None) -> Look:
+def draw_look(name: str, seed: int, weather: str | None = None) -> TownAppearance:
     """The look of a log.
 
     Args:
@@ -149,7 +149,7 @@ def draw_look(name: str, seed: int, weather: str | None = None) -> Look:
     grey, green = rng.uniform(0.05, 0.11), rng.uniform(0.7, 1.25)
     gain = float(rng.uniform(0.4, 1.6))
     sharp = rng.uniform(0.3, 0.75)
-    return Look(
+    return TownAppearance(
         name=chosen,
         weather=day,
         toward_sun=toward,

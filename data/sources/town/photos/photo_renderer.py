@@ -22,7 +22,7 @@ from swerve.data.sources.town.photos import light_kernels, sensor_kernels, sky_k
 from swerve.data.sources.town.photos.buildings import build_house, draw_plots
 from swerve.data.sources.town.photos.figures import Figures
 from swerve.data.sources.town.photos.ground import build_ground, paved_area
-from swerve.data.sources.town.photos.look import WEATHERS, Look, draw_look
+from swerve.data.sources.town.photos.look import WEATHERS, TownAppearance, draw_look
 from swerve.data.sources.town.photos.noise_kernels import NODES
 from swerve.data.sources.town.photos.objects import signal_poles
 from swerve.data.sources.town.photos.reach import Reach, reach_of
@@ -44,7 +44,7 @@ _WHITE, _TONES, _MIDDLE, _STEEPER = 4.0, 1 << 14, 0.25, 0.55
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
-class Surfaces(NamedTuple):
+class TexturedSurfaces(NamedTuple):
     """Triangles as the kernels take them."""
 
     planes: Float[np.ndarray, "f 4"]
@@ -57,7 +57,7 @@ class Surfaces(NamedTuple):
     frames: Float[np.ndarray, "f 8"]
 
 
-class World(NamedTuple):
+class PhotoScene(NamedTuple):
     """What light meets, as the kernels take it; `cover` and `canopy` say how much of the sky is hidden overhead."""
 
     table: Float32[np.ndarray, "256 256"]
@@ -90,8 +90,8 @@ class _Moment(NamedTuple):
     """Everything that one moment's pictures need."""
 
     primitives: Primitives
-    surfaces: Surfaces
-    world: World
+    surfaces: TexturedSurfaces
+    world: PhotoScene
     instances: Int32[np.ndarray, "n1"]
 
 
@@ -107,7 +107,7 @@ class Photograph(NamedTuple):
     instance: Int32[np.ndarray, "h w"]
 
 
-class PhotoStudio:
+class TownPhotoRenderer:
     """Draws photographs of one log; what stands still is made once (about a second).
 
     Args:
@@ -162,7 +162,7 @@ class PhotoStudio:
             photographs.append(Photograph(rgb, moment.instances[view.instance[::2, ::2]]))
         return photographs
 
-    def _world_of(self, standing: Solid, log: Log) -> World:
+    def _world_of(self, standing: Solid, log: Log) -> PhotoScene:
         """Noise, sky, and the shadows of what stands still."""
         table = keyed_generator(self._seed, self._name, "noise").random((NODES, NODES)).astype(np.float32)
         sky = np.empty((_SKY_SIZE, _SKY_SIZE, 3), np.float32)
@@ -175,7 +175,9 @@ class PhotoStudio:
         shade = shadow_map(casters, look.toward_sun, low, high, _STILL_GRAIN)
         canopy, canopy_place = _cover(casters, low, high, 0.5, 1.6, 0.5)
         none = np.zeros((2, 2), np.float32)
-        return World(table, sky, *shade, none, np.eye(3, 4), 1.0, canopy, canopy_place, none, np.array([0.0, 0.0, 1.0]))
+        return PhotoScene(
+            table, sky, *shade, none, np.eye(3, 4), 1.0, canopy, canopy_place, none, np.array([0.0, 0.0, 1.0])
+        )
 
     def _moment(self, tracks: Tracks, lights: TrafficLights, reach: Reach) -> _Moment:
         """The town with everybody in it who matters."""
@@ -184,7 +186,9 @@ class PhotoStudio:
         shifted = Primitives(
             **{**vars(moving), "instances": moving.instances + np.int32(len(self._still))},
         )
-        surfaces = Surfaces(*(np.concatenate(pair) for pair in zip(self._surfaces, _surfaces(solid), strict=True)))
+        surfaces = TexturedSurfaces(
+            *(np.concatenate(pair) for pair in zip(self._surfaces, _surfaces(solid), strict=True))
+        )
         shade = shadow_map(moving, reach.toward, reach.low, reach.high, _MOVING_GRAIN)
         cover, place = _cover(moving, reach.low, reach.high, 0.12, 0.3, 0.85)
         world = self._world._replace(
@@ -243,7 +247,7 @@ class PhotoStudio:
         return rgb
 
 
-def _standing(log: Log, look: Look, seed: int) -> tuple[Solid, Solid]:
+def _standing(log: Log, look: TownAppearance, seed: int) -> tuple[Solid, Solid]:
     """The ground; and what stands on it for good."""
     assert log.road_map is not None
     road_map, paved = log.road_map, paved_area(log.road_map)
@@ -262,7 +266,7 @@ def _around(log: Log) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
     return points.min(axis=0) - np.array([170.0, 170.0, 15.0]), points.max(axis=0) + np.array([170.0, 170.0, 32.0])
 
 
-def _surfaces(solid: Solid) -> Surfaces:
+def _surfaces(solid: Solid) -> TexturedSurfaces:
     """Triangles for the kernels."""
     first, second, third = (solid.corners[:, k] for k in range(3))
     normal = plane_normals(solid.corners)
@@ -271,7 +275,7 @@ def _surfaces(solid: Solid) -> Surfaces:
     square = np.maximum((cross**2).sum(axis=1, keepdims=True), 1e-18)
     edges = np.stack([np.cross(b, cross) / square, np.cross(cross, a) / square], axis=1)
     bend = np.abs(solid.normals - normal[:, None]).max(axis=(1, 2), initial=0.0)
-    return Surfaces(
+    return TexturedSurfaces(
         np.concatenate([normal, (normal * first).sum(axis=1, keepdims=True)], axis=1),
         np.ascontiguousarray(first),
         edges.astype(np.float32),
@@ -283,7 +287,7 @@ def _surfaces(solid: Solid) -> Surfaces:
     )
 
 
-def _light(look: Look) -> Light:
+def _light(look: TownAppearance) -> Light:
     """The lights of a day; the ground sends back what falls on it."""
     day = look.weather
     sky = day.ambient * (0.55 * np.array(day.zenith) + 0.45 * np.array(day.horizon))

@@ -7,7 +7,7 @@ import shapely
 from jaxtyping import Float
 
 from swerve.data.sources.town.photos.buildings import rims
-from swerve.data.sources.town.photos.look import Look
+from swerve.data.sources.town.photos.look import TownAppearance
 from swerve.data.sources.town.photos.shapes import ball, box, tube
 from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined
 from swerve.scenes import GroundHeight
@@ -25,7 +25,7 @@ def build_vegetation(
     built: shapely.Geometry,
     way: Float[np.ndarray, "n 2"],
     ground: GroundHeight,
-    look: Look,
+    look: TownAppearance,
     generator: np.random.Generator,
 ) -> Solid:
     """Trees of a few kinds turned every way, hedges along the pavements, lamps.
@@ -90,7 +90,7 @@ def _trees(
     return trees
 
 
-def _tree(look: Look, generator: np.random.Generator, fineness: int = 1) -> Solid:
+def _tree(look: TownAppearance, generator: np.random.Generator, fineness: int = 1) -> Solid:
     """A trunk, a few branches, and a crown of lumps with twigs that stick out."""
     tall, wide = float(generator.uniform(6.0, 10.5)), float(generator.uniform(1.7, 3.0))
     bare = float(generator.uniform(2.3, 3.2))
@@ -140,7 +140,7 @@ def _hedges(
     out: Float[np.ndarray, "m 2"],
     taken: shapely.Geometry,
     ground: GroundHeight,
-    look: Look,
+    look: TownAppearance,
     generator: np.random.Generator,
 ) -> list[Solid]:
     """Hedges and low walls along the pavement, where gardens are."""
@@ -173,7 +173,7 @@ def _lamps(
     out: Float[np.ndarray, "m 2"],
     taken: shapely.Geometry,
     ground: GroundHeight,
-    look: Look,
+    look: TownAppearance,
 ) -> list[Solid]:
     """Street lamps just behind the pavement, their arms over it."""
     rows = np.arange(12, len(line), _LAMP_SPACING)
@@ -186,7 +186,7 @@ def _lamps(
     return [_lamp(look).copies(np.arctan2(inward[:, 1], inward[:, 0]), feet, np.ones(feet.shape))]
 
 
-def _lamp(look: Look) -> Solid:
+def _lamp(look: TownAppearance) -> Solid:
     """A street lamp that reaches along x."""
     grey: Rgb = (0.10, 0.105, 0.11)
     bulb: tuple[Material, Rgb] = (Material.LAMP, (1.9, 1.45, 0.85)) if look.lit else (Material.COATED, (0.4, 0.4, 0.38))

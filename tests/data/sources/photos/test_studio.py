@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swerve.data.sources.town import TownOptions, generate_town
-from swerve.data.sources.town.photos import PhotoStudio, draw_look, light_kernels
+from swerve.data.sources.town.photos import TownPhotoRenderer, draw_look, light_kernels
 from swerve.data.sources.town.photos.reach import Reach, reach_of
 from swerve.data.sources.town.photos.shadows import shadow_map
 from swerve.data.sources.town.photos.shapes import box
@@ -26,7 +26,7 @@ def log():
 
 @pytest.fixture(scope="module")
 def studio(log):
-    return PhotoStudio(log, weather="cumulus")
+    return TownPhotoRenderer(log, weather="cumulus")
 
 
 def rig_of(log, *names, size=(320, 187)):
@@ -41,7 +41,7 @@ def shoot(studio, log, cameras, pose=None, step=STEP):
 
 def test_the_same_name_and_seed_give_the_same_bytes(log, studio):
     cameras = rig_of(log, "front", "left")
-    first, again = shoot(studio, log, cameras), shoot(PhotoStudio(log, weather="cumulus"), log, cameras)
+    first, again = shoot(studio, log, cameras), shoot(TownPhotoRenderer(log, weather="cumulus"), log, cameras)
     assert [a.rgb.tobytes() for a in first] == [b.rgb.tobytes() for b in again]
     assert draw_look(NAME, 0).asphalt[0] != draw_look(NAME, 1).asphalt[0]
 
@@ -110,7 +110,7 @@ def test_another_pose_gives_another_picture_that_fits_its_raster(log, studio):
 @pytest.mark.parametrize("weather", ["wet"])
 def test_pictures_are_neither_black_nor_white(log, studio, weather):
     cameras = rig_of(log, "front", "back_left", size=(240, 140))
-    for taken in (shoot(studio, log, cameras), shoot(PhotoStudio(log, weather=weather), log, cameras)):
+    for taken in (shoot(studio, log, cameras), shoot(TownPhotoRenderer(log, weather=weather), log, cameras)):
         for picture in (photograph.rgb for photograph in taken):
             assert 45 < picture.mean() < 190
             assert picture.std() > 18
@@ -136,9 +136,9 @@ def test_logs_differ_in_their_looks():
 
 def test_there_is_one_error_for_what_cannot_be_photographed(log):
     with pytest.raises(SwerveError, match="no map"):
-        PhotoStudio(replace(log, road_map=None))
+        TownPhotoRenderer(replace(log, road_map=None))
     with pytest.raises(SwerveError, match="snow"):
-        PhotoStudio(log, weather="snow")
+        TownPhotoRenderer(log, weather="snow")
 
 
 def test_what_is_out_of_reach_changes_no_pixel(log, studio, monkeypatch):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from swerve.data.splats.optimization.densification import Watch, grown
-from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rates
+from swerve.data.splats.optimization.densification import DensificationStats, grown
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rates
 from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
 from swerve.data.splats.optimization.parameters import gaussians_of, learning_gaussians, tensors_of
 from swerve.data.splats.optimization.ssim import psnr, ssim, ssim_by_convolution
-from swerve.data.splats.optimization.training_images import Depth, DepthKind, Shot
+from swerve.data.splats.optimization.training_images import Depth, DepthKind, TrainingImage
 from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, SplatScene, render_splats
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
@@ -36,7 +36,7 @@ def shots(gaussians, places):
         pose = rigid(rotation_about_z(-0.06 * y), np.array([0.2 * y, y, 0.1 * y]))
         view = render_splats(SplatFrame.of(gaussians), [SHOT_CAMERA], pose[None], ("rgb", "depth"))[0][0]
         depth = Depth(view.depth, DepthKind.LIDAR)
-        taken.append(Shot(f"at {y}", SHOT_CAMERA, pose, len(taken), view.rgb, depth=depth))
+        taken.append(TrainingImage(f"at {y}", SHOT_CAMERA, pose, len(taken), view.rgb, depth=depth))
     return taken
 
 
@@ -69,7 +69,7 @@ def test_a_fit_sees_what_it_was_not_shown():
         losses.append(progress.loss)
         counts.append(progress.count)
 
-    growth = Growth(first=40, last=160, every=40, slope=1e-4, most=260)
+    growth = DensificationOptions(first=40, last=160, every=40, slope=1e-4, most=260)
     fitted = fit(start, known, FitOptions(steps=240, growth=growth, flatness=0.1), report)
     assert np.mean(losses[-12:]) < 0.4 * np.mean(losses[:12])
     assert counts[0] == 100
@@ -80,7 +80,7 @@ def test_a_fit_sees_what_it_was_not_shown():
 
 def test_a_fit_is_the_same_again_and_leaves_its_start_alone():
     true = truth()
-    start, options = rough_start(true, 60), FitOptions(steps=12, growth=Growth(first=4, every=4))
+    start, options = rough_start(true, 60), FitOptions(steps=12, growth=DensificationOptions(first=4, every=4))
     before = start.means.copy()
     one, two = (fit(start, shots(true, [0.0, 0.5]), options) for _ in range(2))
     np.testing.assert_array_equal(one.means, two.means)
@@ -124,7 +124,7 @@ def test_bad_input_is_refused():
 
 def parameters_and_watch(gaussians, slopes):
     parameters = learning_gaussians(gaussians, 1.0, Rates(), "cpu")
-    watch = Watch.over(parameters)
+    watch = DensificationStats.over(parameters)
     watch.slopes[:], watch.times[:] = torch.tensor(slopes) * 2, 2
     return parameters, watch, 1.0
 
@@ -135,7 +135,7 @@ def test_small_ones_are_cloned_large_ones_split_faint_ones_go():
     gaussians.log_scales[1] = np.log([0.5, 0.001, 0.001])
     gaussians.logit_opacities[:] = [2, 2, -6, 2]
     group = parameters_and_watch(gaussians, [1e-3, 1e-3, 1e-3, 1e-5])
-    ((parameters, sources),) = grown([group], Growth(), np.random.default_rng(0))
+    ((parameters, sources),) = grown([group], DensificationOptions(), np.random.default_rng(0))
     found = gaussians_of(parameters)
     assert sources.tolist() == [0, 3, 0, 1, 1]
     # Kept: 0 and 3; the clone of 0; the halves of 1.
@@ -152,7 +152,7 @@ def test_growth_stops_where_there_is_no_room():
     gaussians = random_gaussians(0, 20)
     gaussians.logit_opacities[:] = 1
     low, high = (parameters_and_watch(gaussians, np.linspace(at, 2 * at, 20)) for at in (1e-3, 3e-3))
-    both = grown([low, high], Growth(most=45), np.random.default_rng(0))
+    both = grown([low, high], DensificationOptions(most=45), np.random.default_rng(0))
     assert [len(sources) for _, sources in both] == [20, 25]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from swerve.data.splats.optimization.fit_options import FitOptions, Growth, Rate, Rates
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rate, Rates
 from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.fit_state import FitState
 from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
@@ -15,7 +15,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid, rotation_about_z
 from tests.support import splat_toys as toys
 
-NO_GROWTH = Growth(first=10**6)
+NO_GROWTH = DensificationOptions(first=10**6)
 # For fits of so few steps.
 FAST = Rates(constants=Rate(4e-2, 4e-3), sky=Rate(4e-2, 2e-3), means=Rate(2e-3, 2e-4))
 # What is not tested is left out. Toys are of balls, not of surfaces.
@@ -213,7 +213,7 @@ def everything():
     true = toys.scene(toys.wall(120), [node], Sky(np.zeros((4, 3), np.float32)))
     shots = [toys.shot(true, time, toys.ego_pose(0.2 * k)) for k, time in enumerate(range(0, 300_001, 100_000))]
     start = replace(true, background=grey(true.background))
-    growth = Growth(first=3, last=30, every=4, slope=1e-5, most=240)
+    growth = DensificationOptions(first=3, last=30, every=4, slope=1e-5, most=240)
     options = FitOptions(steps=24, growth=growth, refine_egos=True, refine_boxes=True)
     return start, shots, options, ground_at, {"crosser": toys.BOX_SIZE}
 
@@ -297,7 +297,7 @@ def test_previews_show_the_fit_as_it_is():
 def test_what_cannot_be_fitted_is_refused():
     start, shots, options, *_ = everything()
     with pytest.raises(SwerveError, match=r"from 1 to 100 \(growth\.most\) Gaussians, .*, got 180"):
-        fit_scene(start, shots, replace(options, growth=Growth(most=100)))
+        fit_scene(start, shots, replace(options, growth=DensificationOptions(most=100)))
     start.background.means[3] = np.nan
     with pytest.raises(SwerveError, match="the background cannot be fitted: means of Gaussian 3 are not finite"):
         fit_scene(start, shots, options)

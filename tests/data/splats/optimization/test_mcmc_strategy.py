@@ -10,12 +10,12 @@ from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.fit_state import FitState
 from swerve.rasterizer import backends
 from swerve.rasterizer.splats import Gaussians, gsplat
-from swerve.rasterizer.splats.gsplat import Library
+from swerve.rasterizer.splats.gsplat import GsplatLibrary
 from swerve.scenes import SwerveError
 from tests.support import chain_checks, standin_gsplat
 from tests.support import splat_toys as toys
 
-STANDIN = Library(standin_gsplat, torch.device("cpu"))
+STANDIN = GsplatLibrary(standin_gsplat, torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)

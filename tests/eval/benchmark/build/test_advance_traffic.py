@@ -7,7 +7,7 @@ import pytest
 
 from swerve.eval import build_context, lane_agents, navsim_agents
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks, logged_states
-from swerve.eval.benchmark.schedule import FIRST, LAST, moments_of
+from swerve.eval.benchmark.schedule import FIRST, LAST, snapshot_steps
 from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.traffic_world import constant_velocity
 from swerve.scenes import ObjectClass, Scene, SwerveError
@@ -87,7 +87,7 @@ def test_log_replay_leaves_out_what_touches_the_logged_ego():
 
 def test_moments_have_two_seconds_before_and_eight_after_them():
     log = simple_log()
-    assert moments_of(log, 1.0) == ([20, 30, 40], [])
+    assert snapshot_steps(log, 1.0) == ([20, 30, 40], [])
     kept = np.r_[0:35, 38:121]
     broken = replace(
         log,
@@ -96,7 +96,7 @@ def test_moments_have_two_seconds_before_and_eight_after_them():
         tracks=log.tracks.at(kept),
         lights=log.lights.at(kept),
     )
-    assert moments_of(broken, 1.0) == ([], [20, 30])
+    assert snapshot_steps(broken, 1.0) == ([], [20, 30])
 
 
 def test_logs_of_another_rate_are_refused():
@@ -106,7 +106,7 @@ def test_logs_of_another_rate_are_refused():
         log, times_us=log.times_us[slow], ego=log.ego.at(slow), tracks=log.tracks.at(slow), lights=log.lights.at(slow)
     )
     with pytest.raises(SwerveError, match=r"simple has steps of 0.5 s: .* ten steps a second"):
-        moments_of(sparse, 1.0)
+        snapshot_steps(sparse, 1.0)
 
 
 def test_a_moment_that_cannot_be_scored_is_told():

@@ -13,8 +13,8 @@ from swerve.eval.benchmark.benchmark_store import VERSION, open_benchmark
 from swerve.eval.benchmark.build.admissibility import violation
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.scene_group import Views
-from swerve.eval.benchmark.view_renderers import RasterRenderer, instant_of
+from swerve.eval.benchmark.scene_group import SceneViews
+from swerve.eval.benchmark.view_renderers import RasterRenderer, snapshot_of
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
 from tests.support.flat_renderer import FlatRenderer, flat
@@ -111,7 +111,7 @@ def test_tables_and_counts_say_what_is_there(built):
 def test_views_are_those_of_the_renderer(built):
     benchmark = open_benchmark(built[0])
     case = benchmark.case("train-0-00000")
-    assert isinstance(case.views, Views)
+    assert isinstance(case.views, SceneViews)
     for token in (case.group.before, case.group.follow_ups[-1][0]):
         frame = case.frames[token]
         cameras = case.views.cameras(frame)
@@ -202,6 +202,6 @@ def test_views_that_are_not_stored_are_drawn(built, tmp_path):
         np.testing.assert_array_equal(drawn[name], stored[name])
     rasters = open_benchmark(folder).case("train-0-00000").views.images(frame, ["front"])["front"]
     camera = case.views.cameras(frame)[0]
-    expected = RasterRenderer("rap").prepare(small_log()).draw(instant_of(frame.viewpoint), [camera])[0]
+    expected = RasterRenderer("rap").prepare(small_log()).draw(snapshot_of(frame.viewpoint), [camera])[0]
     np.testing.assert_array_equal(rasters, expected)
     assert len(np.unique(rasters.reshape(-1, 3), axis=0)) > 3

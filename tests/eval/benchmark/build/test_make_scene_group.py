@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.benchmark.build.make_scene_group import make_case
+from swerve.eval.benchmark.build.make_scene_group import build_scene_group
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.schedule import scene_at
 from swerve.scenes import SwerveError
@@ -29,7 +29,9 @@ def road():
 
 def made(log, options=None):
     geometry = geometry_of(log)
-    return make_case(NOW, geometry, bank_of(geometry, GRID), options or BuildOptions(policy="log-replay"), Stopwatch())
+    return build_scene_group(
+        NOW, geometry, bank_of(geometry, GRID), options or BuildOptions(policy="log-replay"), Stopwatch()
+    )
 
 
 def test_every_start_point_is_used_or_rejected():
@@ -109,7 +111,7 @@ def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
     geometry = geometry_of(log)
     bank, seen = bank_of(geometry, GRID), set()
     for moment in (20, 60):
-        case = make_case(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
+        case = build_scene_group(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
         own = case.record.starts[0]
         assert (own.index, own.parameters["lateral"], own.parameters["longitudinal"]) == (0, 0.0, 0.0)
         assert own.now == logged(scene_at(log, moment + 40), geometry).command

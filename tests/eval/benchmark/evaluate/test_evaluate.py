@@ -14,12 +14,12 @@ from swerve.eval import two_stage
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
-from swerve.eval.benchmark.evaluate.evaluate_job import Entry, EvaluateWork, check_cameras, evaluate
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
+from swerve.eval.benchmark.evaluate.evaluate_job import EvaluateWork, PlannerSpec, check_cameras, evaluate
 from swerve.eval.benchmark.evaluate.observations import opaque
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners
 from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
-from swerve.eval.scoring.aggregate import Frames
+from swerve.eval.scoring.aggregate import ScoredScenes
 from swerve.planners import load_planner
 from swerve.planners.fingerprint import fingerprint
 from swerve.scenes import SwerveError
@@ -37,7 +37,7 @@ def made(spec):
 
 
 def entry(spec, identity="1"):
-    return Entry(load_planner(spec).label, spec, identity)
+    return PlannerSpec(load_planner(spec).label, spec, identity)
 
 
 CRUISE = entry("tests.support.simple_planners:Cruise,label=cruise")
@@ -85,7 +85,7 @@ def test_results_are_those_of_every_case(benchmark, evaluated):
     results = read_results(folder)
     cases = [benchmark.case(name) for log in LOGS for name in benchmark.cases(log)]
     planners = {"cruise": Cruise(), "slow": Cruise(4.0)}
-    known = [result_rows(evaluate_case(case, planners, "log-replay"), "navsim-exact") for case in cases]
+    known = [result_rows(evaluate_group(case, planners, "log-replay"), "navsim-exact") for case in cases]
     rows = [row for row in without_times(results.table) if row["planner"] != "fails"]
     assert rows == [row for table in known for row in without_times(table)]
     assert results.groups == tuple(case.group for case in cases)
@@ -95,7 +95,7 @@ def test_results_are_those_of_every_case(benchmark, evaluated):
 def joined(frames):
     """Frames of several cases as one."""
     arrays = ("times_us", "metrics", "states", "starts", "ends")
-    return Frames(
+    return ScoredScenes(
         tuple(token for one in frames for token in one.tokens),
         tuple(log for one in frames for log in one.logs),
         *(np.concatenate([getattr(one, name) for one in frames]) for name in arrays),
@@ -105,7 +105,7 @@ def joined(frames):
 def test_summary_and_csv(benchmark, evaluated):
     folder, evaluation = evaluated
     cases = [benchmark.case(name) for log in LOGS for name in benchmark.cases(log)]
-    frames = joined([evaluate_case(case, {"slow": Cruise(4.0)}, "log-replay")[0].frames for case in cases])
+    frames = joined([evaluate_group(case, {"slow": Cruise(4.0)}, "log-replay")[0].frames for case in cases])
     table = two_stage(frames, [case.group for case in cases])
     summary = json.loads((folder / "summary.json").read_text())
     assert summary == evaluation.summary
@@ -233,7 +233,7 @@ def test_images_that_are_not_there_are_told_at_once(benchmark):
 
 def test_identity_follows_spec_and_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = "from simple_planners import Cruise\nclass Mine(Cruise):\n    pass\n"
+    text = "from tests.support.simple_planners import Cruise\nclass Mine(Cruise):\n    pass\n"
     (tmp_path / "own_planner.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     first = load_planner("own_planner:Mine")
@@ -250,6 +250,6 @@ def test_a_record_of_no_case_has_no_planners(tmp_path, benchmark):
     path = tmp_path / "train-a-00000.parquet"
     assert recorded_planners(path) == {}
     case = benchmark.case(benchmark.cases("train-a")[0])
-    rows = result_rows(evaluate_case(case, {"cruise": Cruise()}, "log-replay"), "navsim-exact")
+    rows = result_rows(evaluate_group(case, {"cruise": Cruise()}, "log-replay"), "navsim-exact")
     add_to_record(path, rows, {"cruise": "1"})
     assert pq.read_table(path, schema=SCHEMA).to_pylist() == rows.to_pylist()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from swerve.eval import build_context, score, two_stage
-from swerve.eval.benchmark.evaluate.call_planner import ask
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.call_planner import call_planner
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.scenes.planning import Trajectory
 from tests.support.simple_case import GROUP, SHIFTS, DrawnViews, simple_case
@@ -23,7 +23,7 @@ REST = [row for row, token in enumerate(GROUP.tokens) if token != "now2"]
 @cache
 def cruise():
     """The planner that works."""
-    return evaluate_case(simple_case(), {"cruise": Cruise()}, "log-replay")[0]
+    return evaluate_group(simple_case(), {"cruise": Cruise()}, "log-replay")[0]
 
 
 def test_scores_are_the_scorers():
@@ -52,7 +52,7 @@ def test_starts_and_ends():
 
 def test_a_longer_plan_ends_after_four_seconds():
     planner = SimpleNamespace(cameras=(), plan=lambda observation: straight(10.0, seconds=6.0, interval=0.3))
-    frames = evaluate_case(simple_case(), {"long": planner}, "log-replay")[0].frames
+    frames = evaluate_group(simple_case(), {"long": planner}, "log-replay")[0].frames
     assert np.allclose(frames.ends - frames.starts, [40, 0])
     assert np.allclose(frames.metrics, cruise().frames.metrics, atol=1e-6)
 
@@ -89,7 +89,7 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_costs_its_own_scene(name, make):
     otherwise, message = FAILURES[name]
-    answers = ask(make("b", otherwise), observations("abc"))
+    answers = call_planner(make("b", otherwise), observations("abc"))
     assert [answer.plan is None for answer in answers] == [False, True, False]
     assert message in answers[1].error
     assert answers[0].error == answers[2].error == ""
@@ -104,7 +104,7 @@ def observations(tokens):
 
 
 def test_the_traceback_names_the_planners_line():
-    error = ask(FailsAt("b", raises), observations("b"))[0].error
+    error = call_planner(FailsAt("b", raises), observations("b"))[0].error
     assert "simple_planners.py" in error
     assert "in raises" in error
     assert "ask.py" not in error
@@ -113,12 +113,12 @@ def test_the_traceback_names_the_planners_line():
 def test_too_few_answers_to_a_batch_are_asked_for_again():
     planner = BatchFailsAt("nowhere", raises)
     planner.plan_batch = lambda told: [straight(10.0)] * min(len(told), 2)
-    assert all(answer.plan for answer in ask(planner, observations("abc")))
+    assert all(answer.plan for answer in call_planner(planner, observations("abc")))
 
 
 def test_a_failed_frame_is_worth_nothing_and_the_rest_goes_on():
     planners = {"fails": FailsAt("now2", raises), "cruise": Cruise()}
-    failed, whole = evaluate_case(simple_case(), planners, "log-replay")
+    failed, whole = evaluate_group(simple_case(), planners, "log-replay")
     known = cruise()
     assert np.array_equal(whole.frames.metrics, known.frames.metrics)
     assert np.array_equal(failed.frames.metrics[REST], known.frames.metrics[REST])
@@ -137,7 +137,7 @@ def test_a_failed_frame_is_worth_nothing_and_the_rest_goes_on():
 
 
 def test_a_failure_in_the_first_stage_weighs_as_if_it_stayed():
-    failed = evaluate_case(simple_case(), {"fails": FailsAt("now", raises)}, "log-replay")[0]
+    failed = evaluate_group(simple_case(), {"fails": FailsAt("now", raises)}, "log-replay")[0]
     table = two_stage(failed.frames, [GROUP])
     assert np.allclose(table.weights[2::2], 1 / 5), "40 m from all follow-ups: uniform"
     assert np.allclose(table.weights[3::2], two_stage(cruise().frames, [GROUP]).weights[3::2])
@@ -152,10 +152,10 @@ def test_batches_and_company_change_nothing(policy):
         "fine": SimpleNamespace(cameras=(), plan=finely),
         "fast": Cruise(14),
     }
-    together = evaluate_case(simple_case(), planners, policy)
+    together = evaluate_group(simple_case(), planners, policy)
     assert batch.batches == [len(GROUP.tokens)]
     for label, planner in planners.items():
-        alone = evaluate_case(simple_case(), {label: planner}, policy)[0]
+        alone = evaluate_group(simple_case(), {label: planner}, policy)[0]
         same = next(one for one in together if one.planner == label)
         assert np.array_equal(alone.frames.metrics, same.frames.metrics)
         assert np.array_equal(alone.frames.states, same.frames.states)
@@ -169,7 +169,7 @@ def finely(observation):
 def test_images_are_drawn_once_for_all_planners():
     views = DrawnViews()
     planners = {str(index): SimpleNamespace(plan=Cruise().plan) for index in range(3)}
-    evaluate_case(simple_case(views), planners, "log-replay")
+    evaluate_group(simple_case(views), planners, "log-replay")
     assert [token for token, _ in views.asked] == list(GROUP.tokens)
 
 
@@ -183,8 +183,8 @@ def test_a_planner_that_writes_to_what_it_is_given_spoils_nothing(kind):
         return Cruise().plan(observation)
 
     looks, spoiler = SimpleNamespace(plan=plan), kind()
-    alone = evaluate_case(simple_case(DrawnViews()), {"looks": looks}, "lane-following")[0]
-    together = evaluate_case(simple_case(DrawnViews()), {"spoils": spoiler, "looks": looks}, "lane-following")[1]
+    alone = evaluate_group(simple_case(DrawnViews()), {"looks": looks}, "lane-following")[0]
+    together = evaluate_group(simple_case(DrawnViews()), {"spoils": spoiler, "looks": looks}, "lane-following")[1]
     assert spoiler.count > 10 * len(GROUP.tokens)
     assert np.array_equal(together.frames.metrics, alone.frames.metrics)
     assert np.array_equal(together.frames.states, alone.frames.states)
@@ -193,7 +193,7 @@ def test_a_planner_that_writes_to_what_it_is_given_spoils_nothing(kind):
 
 def test_progress_is_told():
     told = []
-    evaluate_case(simple_case(), {"cruise": Cruise()}, "log-replay", lambda place, share: told.append((place, share)))
+    evaluate_group(simple_case(), {"cruise": Cruise()}, "log-replay", lambda place, share: told.append((place, share)))
     places = list(dict.fromkeys(place for place, _ in told))
     assert [place for place in places if "asked" not in place] == list(GROUP.tokens)
     assert places[1] == f"{GROUP.tokens[0]}, when cruise was asked"

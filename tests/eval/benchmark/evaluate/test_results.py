@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from swerve.eval import two_stage, weigh
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_case
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
 from swerve.eval.scoring.aggregate import COLUMNS
 from swerve.scenes import SwerveError
@@ -18,7 +18,7 @@ from tests.support.simple_planners import Cruise, FailsAt
 
 @cache
 def cases():
-    return evaluate_case(simple_case(), {"cruise": Cruise(), "fails": FailsAt("now2", lambda: None)}, "log-replay")
+    return evaluate_group(simple_case(), {"cruise": Cruise(), "fails": FailsAt("now2", lambda: None)}, "log-replay")
 
 
 @pytest.fixture
