@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types bench bench-gpu clean
+.PHONY: demo test lint types docs bench bench-gpu clean
 
 demo: $(VENV)/core
 	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x560 --every 2
@@ -25,6 +25,10 @@ types: $(VENV)/dev
 	ln -s $(CURDIR)/swerve/* $(CURDIR)/scenes $(CURDIR)/rasterizer $(CURDIR)/viz $(CURDIR)/data $(CURDIR)/eval $(CURDIR)/planners build/types/swerve
 	MYPYPATH=build/types $(BIN)/mypy --package swerve
 
+# The site, into build/site: no page is fetched from anywhere, and a broken link or reference is an error.
+docs: $(VENV)/docs
+	$(BIN)/mkdocs build --strict
+
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.run
 
@@ -43,6 +47,10 @@ $(VENV)/core: pyproject.toml constraints.txt
 $(VENV)/dev: $(VENV)/core
 	$(PIP) --editable '.[dev,waymo,torch,tensorboard,fit]'
 	$(PIP) --no-deps waymo-open-dataset-tf-2-12-0==1.6.7
+	touch $@
+
+$(VENV)/docs: $(VENV)/core
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 clean:

@@ -31,7 +31,8 @@ def run(monkeypatch, capsys, *arguments):
 
 def documented_commands():
     texts = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    blocks = [block for text in texts for block in re.findall(r"```\n(.*?)```", text.read_text(), re.DOTALL)]
+    fenced = [re.findall(r"^```(\w*)\n(.*?)^```$", text.read_text(), re.DOTALL | re.MULTILINE) for text in texts]
+    blocks = [block for found in fenced for language, block in found if not language]
     whole = [re.sub(r"\\\n\s*", "", block) for block in blocks]  # a backslash goes on with the next line
     return [line for block in whole for line in block.splitlines() if line.startswith("swerve ")]
 

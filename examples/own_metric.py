@@ -1,0 +1,45 @@
+"""Compute a metric of your own beside NAVSIM's sub-scores: `python examples/own_metric.py`."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from swerve.data import open_source
+from swerve.eval import METRIC_NAMES, Scores, State, build_context, score
+from swerve.scenes import scenes_of
+
+# m/s2 and m/s3; a braking that passengers notice.
+HARDEST_BRAKING, HIGHEST_JERK = 2.0, 4.0
+
+
+def smooth_braking(scores: Scores) -> Bool[np.ndarray, "n"]:
+    """Whether each simulated drive keeps within bounds on deceleration and longitudinal jerk.
+
+    `scores.states` holds (n, 41, 11) simulated states at 10 Hz in the world frame, whose columns `State` names: what
+    the tracker and the bicycle model made of each trajectory, which is what NAVSIM's metrics are computed from as well.
+    """
+    acceleration = scores.states[:, :, State.ACCELERATION]
+    jerk = np.diff(acceleration, axis=1) / 0.1
+    return (acceleration.min(axis=1) >= -HARDEST_BRAKING) & (np.abs(jerk).max(axis=1) <= HIGHEST_JERK)
+
+
+def stopping(speed: float, deceleration: float) -> Float[np.ndarray, "8 3"]:
+    """A trajectory that brakes straight ahead: eight poses every 0.5 s in the ego frame."""
+    seconds = np.minimum(0.5 * np.arange(1, 9), speed / deceleration)
+    return np.stack([speed * seconds - 0.5 * deceleration * seconds**2, np.zeros(8), np.zeros(8)], axis=1)
+
+
+def main() -> None:
+    """Scores three ways to brake in one scene."""
+    source = open_source("town:1")
+    scene = scenes_of(source.load(source.names()[0]), history=2.0, future=4.5)[10]
+    speed = float(scene.ego.velocity[scene.history, 0])
+    decelerations = (0.5, 1.5, 5.0)
+    scores = score(build_context(scene), np.stack([stopping(speed, value) for value in decelerations]))
+    kept = smooth_braking(scores)
+    for row, value in enumerate(decelerations):
+        sub_scores = dict(zip(METRIC_NAMES, scores.metrics[row].round(2).tolist(), strict=True))
+        print(f"braking by {value} m/s2: smooth {bool(kept[row])}, EPDMS {scores.pdm_score[row]:.3f}, {sub_scores}")
+
+
+if __name__ == "__main__":
+    main()
