@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from swerve.scenes import (
     Area,
@@ -32,6 +33,7 @@ from swerve.scenes import (
     TrafficLights,
     Vehicle,
 )
+from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.polyline import headings
 from swerve.scenes.transforms import upright
 
@@ -264,7 +266,7 @@ def _parse(document: dict[str, Any]) -> Log:
         name=document["log_name"],
         source="neutral",
         times_us=np.array(times, np.int64),
-        ego=_ego([frame["ego"] for frame in frames], np.array(times) * 1e-6),
+        ego=_ego([frame["ego"] for frame in frames], np.array(times, np.int64)),
         vehicle=Vehicle(body["name"], length, body["width"], body["height"], body["wheel_base"], body["rear_length"]),
         tracks=_tracks([frame["objects"] for frame in frames]),
         lights=_lights([frame["traffic_lights"] for frame in frames], lanes),
@@ -274,15 +276,15 @@ def _parse(document: dict[str, Any]) -> Log:
     )
 
 
-def _ego(records: list[dict[str, Any]], seconds: np.ndarray) -> Ego:
+def _ego(records: list[dict[str, Any]], times_us: Int[np.ndarray, "t"]) -> Ego:
     x, y, heading = (np.array([record[key] for record in records], float) for key in ("x", "y", "heading"))
     poses = upright(np.stack([x, y, np.zeros(len(x))], axis=1), heading)
     velocity, acceleration = (
         np.array([[record[a], record[b]] for record in records], float) for a, b in (("vx", "vy"), ("ax", "ay"))
     )
-    # The form has no yaw rate (NAVSIM uses none); neighbours in time give it to those who want one.
-    yaw_rate = np.gradient(np.unwrap(heading), seconds) if len(x) > 1 else np.zeros(len(x))
-    return Ego(poses, velocity, acceleration, yaw_rate)
+    # The form has no yaw rate (NAVSIM uses none); the poses up to each step give it to those who want one.
+    yaw_rate = planar_motion(np.column_stack([x, y, heading]), times_us)[2]
+    return Ego(poses, velocity, acceleration, yaw_rate, measured=True)
 
 
 def _tracks(frames: list[Any]) -> Tracks:
