@@ -24,9 +24,9 @@ def causal_rates(
 ) -> tuple[Float[np.ndarray, "n t d"], Float[np.ndarray, "n t d"]]:
     """First and second derivatives at each step, from the valid samples of the 0.55 s up to it.
 
-    Where fewer than three lie within, those before count too, up to three; none counts beyond a gap of more than 0.55 s.
-    Of two samples the first derivative is their difference and the second zero; of one both are zero, as they are at
-    steps that are not valid. Derivatives do not depend on how far from zero the values are.
+    Where fewer than three lie within, those before count too, up to three; none counts beyond a gap of more than
+    0.55 s. Of two samples the first derivative is their difference and the second zero; of one both are zero, as they
+    are at steps that are not valid. Derivatives do not depend on how far from zero the values are.
     """
     moments, sums = _summed(values, valid, times_us)
     zeroth, first, second = moments[..., 0], moments[..., 1], moments[..., 2]

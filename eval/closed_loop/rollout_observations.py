@@ -80,8 +80,8 @@ def observation_at(
 def history_at(past: Past, states: Float[np.ndarray, "k 11"]) -> History:
     """The last 1.5 s up to the last of the states, of which the first is the start.
 
-    Motion is told as it was in training: by the poses up to each step, see `planar_motion`; where the log's is measured,
-    it is the simulated car's own.
+    Motion is told as it was in training: by the poses up to each step, see `planar_motion`; where the log's is
+    measured, it is the simulated car's own.
     """
     count = len(past.poses)
     driven = _own_motion(states[1:]) if past.measured else _motion_by_poses(past, states)
@@ -97,7 +97,7 @@ def history_at(past: Past, states: Float[np.ndarray, "k 11"]) -> History:
 
 
 def _own_motion(states: Float[np.ndarray, "k 11"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Velocity, acceleration and yaw rate of the bicycle, which knows no sliding: to the left it has the curve's pull."""
+    """Velocity, acceleration and yaw rate of the bicycle: it does not slide, and to the left the curve pulls it."""
     speed, yaw_rate = states[:, State.VELOCITY], states[:, State.YAW_RATE]
     velocity = np.column_stack([speed, np.zeros_like(speed)])
     return velocity, np.column_stack([states[:, State.ACCELERATION], speed * yaw_rate]), yaw_rate

@@ -70,7 +70,7 @@ class Viewpoint:
 
     @property
     def told_ego(self) -> Ego:
-        """The ego as a planner is told of it: the same poses, and motion by those up to now, or as the source measured it.
+        """The ego as a planner is told of it: the same poses, and motion by those up to now, or as it was measured.
 
         The drives of recovery and cross-agent viewpoints come from the smoothed log, in which the future has a part.
         What is told of their motion stands on their own poses up to now alone.
