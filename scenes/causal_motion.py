@@ -1,8 +1,9 @@
 """Velocity and acceleration at a moment from positions at or before it: what may be told of a moment.
 
-A parabola is fitted by least squares to the samples of the last half second, that of the moment among them; its slope
+A parabola is fitted by least squares to the samples of the last 0.3 s, that of the moment among them; its slope
 and its bend at the moment are the velocity and the acceleration. Motion at constant acceleration comes out exactly;
-central differences would need the next sample, which tells what is to be predicted.
+central differences would need the next sample, which tells what is to be predicted. On two Argoverse 2 logs windows of
+0.2 and 0.5 s come out further from the smoothed motion.
 """
 
 from typing import Final
@@ -10,11 +11,13 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Half a second, and half a step of 0.1 s more, since times jitter. Nor is a gap longer than this bridged.
-WINDOW_US: Final = 550_000
+# 0.3 s, and half a step of 0.1 s more, since times jitter.
+WINDOW_US: Final = 350_000
+# Gaps longer than this are not bridged.
+_LONGEST_GAP_US: Final = 550_000
 # Sources with fewer samples than this in the window are looked at as far back as this many, if no gap is in between.
 _FEWEST: Final = 3
-_UNIT_US: Final = 500_000
+_UNIT_US: Final = 300_000
 
 Moments = tuple[Float[np.ndarray, "n t 5"], Float[np.ndarray, "n t 3 d"]]
 
@@ -22,7 +25,7 @@ Moments = tuple[Float[np.ndarray, "n t 5"], Float[np.ndarray, "n t 3 d"]]
 def causal_rates(
     values: Float[np.ndarray, "n t d"], valid: Bool[np.ndarray, "n t"], times_us: Int[np.ndarray, "t"]
 ) -> tuple[Float[np.ndarray, "n t d"], Float[np.ndarray, "n t d"]]:
-    """First and second derivatives at each step, from the valid samples of the 0.55 s up to it.
+    """First and second derivatives at each step, from the valid samples of the 0.35 s up to it.
 
     Where fewer than three lie within, those before count too, up to three; none counts beyond a gap of more than
     0.55 s. Of two samples the first derivative is their difference and the second zero; of one both are zero, as they
@@ -52,7 +55,7 @@ def _summed(
         here = open_[:, lag:] & valid[:, : steps - lag]
         gap = reached[:, lag:] - times_us[: steps - lag]
         inside = (ages <= WINDOW_US) | (moments[:, lag:, 0] < _FEWEST)
-        open_[:, lag:] &= (gap <= WINDOW_US) & inside
+        open_[:, lag:] &= (gap <= _LONGEST_GAP_US) & inside
         if not open_[:, lag:].any():
             break
         here &= open_[:, lag:]

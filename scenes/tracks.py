@@ -11,7 +11,7 @@ from swerve.scenes.transforms import rotation_about_z, yaw_of
 
 Times = slice | Int[np.ndarray, "q"]
 # Poses over this long fill the window of `causal_motion`.
-_WHOLE_US = 450_000
+_WHOLE_US = 250_000
 
 
 class ObjectClass(IntEnum):
@@ -83,7 +83,7 @@ class Ego:
     def by_own_poses(self, times_us: Int[np.ndarray, "t"]) -> "Ego":
         """The same poses, up to now, with the states that they tell, see `causal_motion`.
 
-        States in the first half second go back on the parabola of the first whole window. Where the poses span less
+        States in the first 0.3 s go back on the parabola of the first whole window. Where the poses span less
         than that, the states stay as they are.
 
         Args:

@@ -11,6 +11,6 @@ def velocities_of(
 ) -> Float[np.ndarray, "n t 2"]:
     """Velocities (x, y) in m/s at each step by the positions up to it, see `causal_rates`: none knows what comes after.
 
-    A step without another half a second before it has velocity zero, as have invalid steps.
+    A step without another at most 0.55 s before it has velocity zero, as have invalid steps.
     """
     return causal_rates(positions[..., :2], valid, times_us)[0]
