@@ -178,7 +178,7 @@ def _scene_of(document: dict[str, Any], record: dict[str, Any], path: str | Path
     stride, frames = document["navsim_stride"], document["frames"]
     ordered = _in_order_of(log.tracks, frames, record["frame"])
     window = frames[record["frame"] : record["frame"] + record["num_future_frames"] * stride : stride]
-    log = replace(log, tracks=_classed_by(ordered, window))
+    log = replace(log, tracks=_classed_by(ordered, window), track_order=ordered.ids)
     history, future = (record["num_history_frames"] - 1) * stride, record["num_future_frames"] * stride
     try:
         scene = Scene(log, record["frame"], history, future)
@@ -420,7 +420,8 @@ def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> Neut
             frame["ego"] = last
     log = parse_log({**base, "frames": frames, "navsim_stride": 1}, path)
     now = record["current_frame"]
-    log = replace(log, tracks=_in_order_of(log.tracks, frames, now))
+    ordered = _in_order_of(log.tracks, frames, now)
+    log = replace(log, tracks=ordered, track_order=ordered.ids)
     return NeutralScene(record["token"], Scene(log, now, now, len(frames) - now - 1), follow_up=True)
 
 
