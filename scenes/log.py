@@ -107,8 +107,8 @@ class Log:
         split: "train", "val" or "test"; None where the source does not say.
         photos: real images, if any.
         sweeps: of a LiDAR, if any; their times rise.
-        track_order: names of tracks in the order in which NAVSIM's reactive traffic takes them; those that are not in it
-            come after, by name. Rows of `tracks` may have any order.
+        track_order: names of tracks in the order in which NAVSIM's reactive traffic takes them; those that are not in
+            it come after, by name. Rows of `tracks` may have any order.
     """
 
     name: str
