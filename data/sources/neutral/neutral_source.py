@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from swerve.data.sources.neutral.log_origin import origin_of, seen_from
 from swerve.scenes import (
     Area,
     Ego,
@@ -262,7 +263,10 @@ def _parse(document: dict[str, Any]) -> Log:
     times = [frame["t_us"] for frame in frames]
     if any(after <= before for before, after in pairwise(times)):
         raise ValueError("frames: t_us does not increase")
-    return Log(
+    road_map = _road_map(document["map"])
+    ego = frames[0]["ego"]
+    start = road_map.lanes[0].centerline[0] if road_map.lanes else np.array([ego["x"], ego["y"], 0.0], float)
+    log = Log(
         name=document["log_name"],
         source="neutral",
         times_us=np.array(times, np.int64),
@@ -270,10 +274,12 @@ def _parse(document: dict[str, Any]) -> Log:
         vehicle=Vehicle(body["name"], length, body["width"], body["height"], body["wheel_base"], body["rear_length"]),
         tracks=_tracks([frame["objects"] for frame in frames]),
         lights=_lights([frame["traffic_lights"] for frame in frames], lanes),
-        road_map=_road_map(document["map"]),
+        road_map=road_map,
         cameras=(),
         route=tuple(document["route_roadblock_ids"]),
     )
+    # Of the map, which first-stage scenes and follow-ups share: their coordinates are compared.
+    return seen_from(log, origin_of(start))
 
 
 def _ego(records: list[dict[str, Any]], times_us: Int[np.ndarray, "t"]) -> Ego:
