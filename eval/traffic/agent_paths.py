@@ -1,5 +1,6 @@
 """Vehicles put on lanes, as NAVSIM's reactive traffic starts with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,9 +85,17 @@ class _Spot:
 
 
 def rails_of(
-    road_map: RoadMap, traffic: Traffic, current: Bool[np.ndarray, "m"], ego_box: Float[np.ndarray, "6"]
+    road_map: RoadMap,
+    traffic: Traffic,
+    current: Bool[np.ndarray, "m"],
+    ego_box: Float[np.ndarray, "6"],
+    order: Sequence[str] = (),
 ) -> AgentPaths:
-    """Puts the vehicles that are there now on lanes as NAVSIM does it, in the order of the tracks.
+    """Puts the vehicles that are there now on lanes as NAVSIM does it, one after the other.
+
+    The order shows: later ones are forgotten where they touch earlier ones, take over their speed limits, and drive
+    among those of them that have moved already. NAVSIM's is that in which a log's file lists them at this moment, which
+    is `order` (`Log.track_order`); who is not in it comes after, by name.
 
     On the lane under the vehicle (or the connector, in an intersection) of least difference of heading, which is not
     wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stands where it
@@ -96,7 +105,7 @@ def rails_of(
     taken, chosen, parked = [ego_box], [], []
     target = AGENT_SPEED
     boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
-    for row in np.flatnonzero(current & (traffic.classes == ObjectClass.VEHICLE)):
+    for row in _in_order(traffic, current & (traffic.classes == ObjectClass.VEHICLE), order):
         pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
         lanes, on_road = finder.under(pose[:2])
         spot = min((_spot(lane, pose) for lane in lanes), key=lambda one: abs(one.pose[2] - pose[2]), default=None)
@@ -122,14 +131,14 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
     A vehicle follows the lane under it whose direction differs least, if by less than 45 degrees, keeps its lateral
     offset, and takes the straightest successor at each fork; paths are as long as is driven at 30 m/s. Who stands now
     moves off no sooner than in the log: what it waits for (to give way; lights, which Argoverse 2 does not record) is
-    not known. All others (parked is empty) are left to the log.
+    not known. All others (parked is empty) are left to the log. Vehicles are moved one after the other, by name.
     """
     finder = _LaneFinder(road_map)
     chosen, gates, steps = [], [], len(traffic.present)
     reach = LANE_GRAPH_REACH * (steps - 1) / (STEPS - 1)
     reds = _red_by_lane(scene, frames, steps)
     boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
-    for row in np.flatnonzero(traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
+    for row in _in_order(traffic, traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
         pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
         spots = [_spot(lane, pose) for lane in finder.under(pose[:2])[0]]
         spot = min(spots, key=lambda one: abs(float(wrap_angle(one.pose[2] - pose[2]))), default=None)
@@ -154,6 +163,13 @@ def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: 
     for row, lights in enumerate(gates):
         blocked[row, : len(lights)] = np.array(lights).reshape(-1, steps)
     return _rails(traffic, traffic.present[0], chosen, [], blocked)
+
+
+def _in_order(traffic: Traffic, chosen: Bool[np.ndarray, "m"], order: Sequence[str] = ()) -> list[int]:
+    """The chosen rows in the given order of names, then by name, whatever the order of the rows."""
+    place = {name: index for index, name in enumerate(order)}
+    key = [(place.get(name, len(place)), name) for name in traffic.ids]
+    return sorted(np.flatnonzero(chosen).tolist(), key=lambda row: key[row])
 
 
 def _waits(traffic: Traffic, row: int, speed: float) -> Bool[np.ndarray, "t"]:
