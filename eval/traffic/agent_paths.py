@@ -128,7 +128,7 @@ def lane_graph_rails(
     (parked is empty) are left to the log.
 
     Args:
-        scene: whose log tells where vehicles drive.
+        scene: whose window, and `frames` if they reach further, tells where vehicles drive.
         road_map: its map.
         traffic: its tracks at 10 Hz.
         frames: the log's steps that are 0, 0.5, ... s from now.
@@ -138,9 +138,10 @@ def lane_graph_rails(
     chosen, gates, steps = [], [], len(traffic.present)
     reach = LANE_GRAPH_REACH * (steps - 1) / (STEPS - 1)
     reds = _red_by_lane(scene, frames, steps)
+    last = max(scene.now + scene.future, int(frames[-1]))
     row_of = {track: row for row, track in enumerate(scene.log.tracks.ids)}
     for row in np.flatnonzero(traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)).tolist():
-        spot, legs = _start(road_map, finder, traffic.poses[0, row], _future(scene, row_of[traffic.ids[row]]))
+        spot, legs = _start(road_map, finder, traffic.poses[0, row], _future(scene, row_of[traffic.ids[row]], last))
         if spot is None:
             continue
         legs = prolonged(road_map, legs, spot.along + reach, seed, traffic.ids[row])
@@ -175,9 +176,10 @@ def _start(
     return best, [Leg.on(best.lane)]
 
 
-def _future(scene: Scene, row: int) -> Float[np.ndarray, "t 3"]:
-    """Poses of a track of the log from now to its end."""
-    tracks, steps = scene.log.tracks, scene.now + np.flatnonzero(scene.log.tracks.valid[row, scene.now :])
+def _future(scene: Scene, row: int, last: int) -> Float[np.ndarray, "t 3"]:
+    """Poses of a track of the log from now to the step `last`."""
+    tracks, window = scene.log.tracks, slice(scene.now, last + 1)
+    steps = scene.now + np.flatnonzero(tracks.valid[row, window])
     return np.column_stack([tracks.positions[row, steps, :2], tracks.headings[row, steps]])
 
 

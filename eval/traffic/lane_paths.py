@@ -1,10 +1,10 @@
 """Paths along the lane graph: the lanes that a vehicle drives through in the log, and a choice where the log ends.
 
-- The lanes are those matched to the vehicle's track from now to the end of the log (see `match_lanes`). A change to
+- The lanes are those matched to the vehicle's track from now to the end of the scene (see `match_lanes`). A change to
   a neighbouring lane takes 15 m before and after where it is matched, as far as the lanes reach.
 - Where matched lanes do not join, up to 3 lanes between them are put in. Where there are none, or where the track
   leaves the lanes for more than 3 m and does not come back, the rest of the path is the track itself.
-- Where the log ends on a lane, each fork is decided evenly among its successors by (seed, track, lane): the vehicle
+- Where the scene ends on a lane, each fork is decided evenly among its successors by (seed, track, lane): the vehicle
   makes the same choice there whatever the moment at which it is asked. Lanes are not driven through twice, and
   bicycle lanes not by who is not on one.
 """
