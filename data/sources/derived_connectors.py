@@ -61,7 +61,7 @@ def _branches(lanes: Sequence[Lane]) -> dict[str, set[str]]:
 
 def _crossings(lanes: Sequence[Lane]) -> dict[str, set[str]]:
     """The lanes that each lane crosses, away from the ends of both."""
-    lines = np.array([shapely.LineString(lane.centerline[:, :2]) for lane in lanes], object)
+    lines = np.array([shapely.LineString(lane.centerline[:, :2]) for lane in lanes], dtype=object)
     crossed: dict[str, set[str]] = {lane.id: set() for lane in lanes}
     first, second = shapely.STRtree(lines).query(lines, "crosses")
     for a, b in zip(first.tolist(), second.tolist(), strict=True):
@@ -77,7 +77,7 @@ def _is_crossing(one: shapely.LineString, other: shapely.LineString, point: shap
     if any(not _JOINT < at < line.length - _JOINT for at, line in zip(along, (one, other), strict=True)):
         return False
     angle = abs(float(wrap_angle(_direction(one, along[0]) - _direction(other, along[1]))))
-    return min(angle, np.pi - angle) > _CROSSING
+    return bool(min(angle, np.pi - angle) > _CROSSING)
 
 
 def _direction(line: shapely.LineString, along: float) -> float:
