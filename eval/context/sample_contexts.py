@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.traffic.agent_paths import straight_on
+from swerve.eval.traffic.lane_paths import straight_on
 from swerve.scenes import Ego, Log, RoadMap, Scene
 from swerve.scenes.lane_graph import route_along
 from swerve.scenes.polyline import frenet

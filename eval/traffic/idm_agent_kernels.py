@@ -54,7 +54,7 @@ def begin(paths, start, boxes, steps):
 
 
 @njit(cache=True, nogil=True)
-def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles, radius, sight, first, end):
+def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles, radius, sight, halts, first, end):
     """Rolls agents out among each other and the ego, from step `first` to `end` - 1; earlier ones are done.
 
     Args:
@@ -69,6 +69,8 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
         obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of others to stay behind.
         radius: agents farther than this from the ego are removed for good.
         sight: how far along its path an agent looks for others.
+        halts: whether an agent that reaches the end of its path stands there; else it keeps the speed that it has, and
+            reports it (as NAVSIM's do).
         first: at least 1.
         end: at most t.
     """
@@ -104,6 +106,8 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
                 if -AGENT_GAP < stop < gap - rear:
                     gap, rear, speed = stop, 0.0, 0.0
             _advance(state[i], targets[i], gap - rear, speed)
+            if halts and state[i, 0] >= _length(paths, i):
+                state[i, 0], state[i, 1] = _length(paths, i), 0.0
             numbers[i] = _write_footprint(paths, bends, i, state[i], sizes[i], shapes[i])
             bound(shapes[i], 0, numbers[i], bounds[i])
             pose_on(paths, i, state[i, 0], poses[t, i])
