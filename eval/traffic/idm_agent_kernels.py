@@ -200,7 +200,7 @@ def _first_of_equals(i, way, footprints, solids, gaps):
     """Who is nearest to agent i where several are equally near: whom nuPlan's spatial index finds.
 
     One index, of all, says who intersects the agent's way; a second one, of those, says who of them is nearest.
-    Gaps are inf of those that are not on the way, or not near enough to matter.
+    Gaps are inf of those that are not on the way, or farther away; the latter's are filled in.
     """
     shapes, numbers, bounds = footprints
     edges, limits = solids
@@ -210,8 +210,10 @@ def _first_of_equals(i, way, footprints, solids, gaps):
     met, number = np.empty(len(here), np.int64), 0
     for c in visiting_order(everyone[here]):
         j = here[c]
-        other = shapes[j, : numbers[j]] if j < count else edges[j - count]
-        if j != i and (gaps[j] < np.inf or shapes_touch(way, (other, everyone[j]))):
+        other = (shapes[j, : numbers[j]] if j < count else edges[j - count], everyone[j])
+        if j != i and (gaps[j] < np.inf or shapes_touch(way, other)):
+            if gaps[j] == np.inf:
+                gaps[j] = shapes_distance((shapes[i, : numbers[i]], bounds[i]), other)
             met[number] = j
             number += 1
     met = met[:number]
