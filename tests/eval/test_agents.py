@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from simple_log import LENGTH, simple_log
 
-from swerve.eval import build_context, navsim_agents, simulate
+from swerve.eval import build_context, lane_agents, navsim_agents, simulate
 from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import LightState, Scene
 
