@@ -2,15 +2,16 @@
 
 from collections import Counter
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 from plain_idm_agents import PathError, plain_agents
 from plain_pdm_closed import plain_proposals
-from random_log import random_log, random_tracks
+from random_log import STEPS, random_log, random_tracks
 from town_logs import NUMBERS, town
 
 from swerve.eval import build_context, navsim_agents, simulate
-from swerve.eval.context.pdm_closed import _best, _obstacles, reference_trajectory
+from swerve.eval.context import pdm_closed
 from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import LightState, Log, ObjectClass, Scene, SwerveError, Tracks
 
@@ -22,12 +23,32 @@ def crowded_log(seed: int) -> Log:
     """A random log, with up to four times as many tracks, some of which stand where the ego is."""
     log, random = random_log(seed), np.random.default_rng([seed, 1])
     crowds = [random_tracks(random, log.road_map) for _ in range(int(random.integers(0, 4)))]
-    tracks = joined([log.tracks, *crowds])
+    tracks = joined([log.tracks, *crowds, platoon(random, log.road_map)])
     beside = random.uniform(size=len(tracks.ids)) < random.choice([0.0, 0.3])
     shifts = random.normal(size=(len(tracks.ids), 1, 2)) * random.choice([3.0, 10.0])
     positions = tracks.positions.copy()
     positions[beside, :, :2] += (log.ego.positions[15, :2] - positions[:, 15:16, :2] + shifts)[beside]
     return replace(log, tracks=replace(tracks, positions=positions))
+
+
+def platoon(random, road) -> Tracks:
+    """Vehicles one behind the other on a few lanes, most of which move, some of them the wrong way."""
+    lanes = [lane for lane in road.lanes if lane.lengths[-1] > 8]
+    picked = [lanes[row] for row in random.integers(0, len(lanes), 4)] if lanes else []
+    points = np.concatenate([np.zeros((0, 2)), *(lane.centerline[:, :2] for lane in picked)])[::2]
+    headings = np.concatenate([np.zeros(0), *(lane.headings for lane in picked)])[::2, None]
+    count, speed = len(points), random.choice([-9.0, 0.0, 4.0, 9.0], size=(len(points), 1, 1))
+    velocity = speed * np.stack([np.cos(headings), np.sin(headings)], axis=-1)
+    positions = points[:, None] + velocity * (np.arange(STEPS)[None, :, None] - 15) * 0.1
+    return Tracks(
+        tuple(f"p{row}" for row in range(count)),
+        np.full(count, ObjectClass.VEHICLE, np.uint8),
+        np.concatenate([positions, np.zeros((count, STEPS, 1))], axis=2),
+        np.repeat(headings, STEPS, axis=1),
+        np.repeat(random.uniform([[3, 1.5, 1.5]], [[6, 2.2, 2.5]], (count, 3))[:, None], STEPS, axis=1),
+        np.repeat(velocity, STEPS, axis=1),
+        np.ones((count, STEPS), bool),
+    )
 
 
 def crowded_town(seed: int) -> Scene:
@@ -72,8 +93,8 @@ def compare(seed: int, scene: Scene | None = None) -> Counter:
         context = build_context(scene)
     except SwerveError:
         return Counter({"scenes without a context": 1})
-    compare_reference(context, counts)
     random = np.random.default_rng([seed, 3])
+    compare_reference(context, random, counts)
     length = random.uniform(0, 60) * np.arange(1, 9) / 8
     plan = np.column_stack([length, np.zeros(8), np.zeros(8)])
     states = simulate(context.ego, references_of(plan[None], context.ego[:3], context.start_us))[0]
@@ -81,16 +102,20 @@ def compare(seed: int, scene: Scene | None = None) -> Counter:
     return counts
 
 
-def compare_reference(context, counts: Counter) -> None:
-    """Compares the reference; which proposal is best is left to the scorer in both."""
+def compare_reference(context, random, counts: Counter) -> None:
+    """Compares a proposal drawn at random, and the reference: which one is best is left to the scorer in both."""
     situation = context.situation
     if not np.ptp(situation.stage.centerline[:, :2], axis=0).any():
         counts["centrelines without length"] += 1
         return
-    world = _obstacles(situation)[1]
-    expected = plain_proposals(situation, lambda poses: _best(poses, situation, world))
-    counts["references"] += 1
-    counts["references wrong"] += not close(reference_trajectory(situation), expected, NEAR)
+    for row in (int(random.integers(15)), None):
+        judged = pdm_closed._best if row is None else lambda *_, row=row: row
+        world = pdm_closed._obstacles(situation)[1]
+        expected = plain_proposals(situation, lambda poses, judged=judged, world=world: judged(poses, situation, world))
+        with patch.object(pdm_closed, "_best", judged):
+            reference = pdm_closed.reference_trajectory(situation)
+        counts["references"] += 1
+        counts["references wrong"] += not close(reference, expected, NEAR)
 
 
 def compare_agents(context, road_map, states, counts: Counter) -> None:
