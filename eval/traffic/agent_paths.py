@@ -34,7 +34,7 @@ class AgentPaths:
     Attributes:
         current: tracks (rows of the context's traffic) that are there now; NAVSIM forgets vehicles that come later.
         rows: which of them follow a lane.
-        parked: which stand still.
+        parked: which stand still, while no other's box is on theirs.
         lanes: the lane of each follower.
         points: (x, y, unwrapped heading) along all followers' paths.
         lengths: arc lengths at those.
@@ -99,7 +99,7 @@ def rails_of(
 
     On the lane under the vehicle (or the connector, in an intersection) of least difference of heading, which is not
     wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stands where it
-    is; one that would touch the ego or an earlier one is forgotten.
+    is; one that would touch the ego or an earlier one on a lane is forgotten.
     """
     finder = _LaneFinder(road_map)
     taken, chosen, parked = [ego_box], [], []
@@ -111,17 +111,15 @@ def rails_of(
         spot = min((_spot(lane, pose) for lane in lanes), key=lambda one: abs(one.pose[2] - pose[2]), default=None)
         on_lane = spot is not None and spot.deviation <= AGENT_SNAP
         box = _box_at(spot.pose, boxes[row]) if spot is not None and on_lane else boxes[row]
-        free = _is_free(box, taken)
-        if spot is not None and on_lane and free:
+        free = on_lane and _is_free(box, taken)
+        if spot is not None and free:
             # The original keeps the last known limit for lanes that have none.
             target = spot.lane.speed_limit or target
             points, lengths = lane_path(spot.lane)
             chosen.append(_Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, target, box))
-        elif free and not on_lane and (spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)):
+            taken.append(box)
+        elif not on_lane and (spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)):
             parked.append(int(row))
-        else:
-            continue
-        taken.append(box)
     return _rails(traffic, current, chosen, parked, np.full((len(chosen), 0, len(traffic.present)), np.inf))
 
 
