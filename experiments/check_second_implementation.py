@@ -8,13 +8,10 @@ Draws crowded random logs, and with --towns one moment of a town in every ten. E
 import argparse
 import sys
 from collections import Counter
-from pathlib import Path
 
 from rich.progress import track
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-
-from second_implementation import compare, crowded_town
+from tests.support.second_implementation import compare, crowded_town
 
 
 def main() -> int:

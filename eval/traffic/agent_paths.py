@@ -132,7 +132,7 @@ def lane_graph_rails(
     least, if the direction of one under it differs by less than 45 degrees. It keeps its lateral offset; see
     `lane_paths` for the lanes that follow. Paths are as long as is driven at 30 m/s. Who stands now moves off no sooner
     than in the log: what it waits for (to give way; lights, which Argoverse 2 does not record) is not known. All others
-    (parked is empty) are left to the log.
+    (parked is empty) are left to the log. Vehicles are moved one after the other, by name.
 
     Args:
         scene: whose window, and `frames` if they reach further, tells where vehicles drive.
@@ -147,7 +147,7 @@ def lane_graph_rails(
     reds = _red_by_lane(scene, frames, steps)
     last = max(scene.now + scene.future, int(frames[-1]))
     row_of = {track: row for row, track in enumerate(scene.log.tracks.ids)}
-    for row in np.flatnonzero(traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)).tolist():
+    for row in _in_order(traffic, traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
         spot, legs = _start(road_map, finder, traffic.poses[0, row], _future(scene, row_of[traffic.ids[row]], last))
         if spot is None:
             continue
@@ -162,6 +162,13 @@ def lane_graph_rails(
     for row, lights in enumerate(gates):
         blocked[row, : len(lights)] = np.array(lights).reshape(-1, steps)
     return _rails(traffic, traffic.present[0], chosen, [], blocked)
+
+
+def _in_order(traffic: Traffic, chosen: Bool[np.ndarray, "m"], order: Sequence[str] = ()) -> list[int]:
+    """Return the chosen rows in the given order of names, then by name, whatever the order of the rows."""
+    place = {name: index for index, name in enumerate(order)}
+    key = [(place.get(name, len(place)), name) for name in traffic.ids]
+    return sorted(np.flatnonzero(chosen).tolist(), key=lambda row: key[row])
 
 
 def _start(

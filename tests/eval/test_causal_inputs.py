@@ -4,10 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drives import course_from
-from geometries import geometry_of
-from simple_log import simple_log
-from wheel_planners import Follows
 
 from swerve.data.dataset.sample import box_arrays
 from swerve.data.dataset.targets import history_of, trajectory_arrays
@@ -21,6 +17,10 @@ from swerve.scenes.transforms import upright, yaw_of
 from swerve.scenes.viewpoints import Command, Viewpoint, logged
 from swerve.scenes.viewpoints.cross_agent import CrossAgentOptions, cross_agent
 from swerve.scenes.viewpoints.recovery import RecoveryOptions, recovery
+from tests.support.drives import course_from
+from tests.support.geometries import geometry_of
+from tests.support.simple_log import simple_log
+from tests.support.wheel_planners import Follows
 
 NOW = 35
 STATES = ("velocity", "acceleration", "yaw_rate")

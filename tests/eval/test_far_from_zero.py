@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moved_log import moved_log
-from random_log import random_log
-from simple_log import simple_log
 
 from swerve.data.sources.neutral.log_origin import origin_of, seen_from
 from swerve.eval import build_context, score
 from swerve.scenes import Scene
+from tests.support.moved_log import moved_log
+from tests.support.random_log import random_log
+from tests.support.simple_log import simple_log
 
 FAR = (5e6, 5e6)
 PLANS = np.stack(

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-from simple_log import LENGTH, simple_log
 
 from swerve.eval import build_context, lane_agents, simulate
 from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import Log, Scene
 from swerve.scenes.polyline import arc_lengths, beside, points_at
+from tests.support.simple_log import LENGTH, simple_log
 
 NOW, FORK, RADIUS, LANE_Y = 70, 135.0, 12.0, -1.75
 

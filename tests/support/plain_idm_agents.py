@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import shapely
-from plain_pdm_closed import box as rectangle
-from plain_pdm_closed import ego_shape, wrapped
 
 from swerve.scenes import ObjectClass
+from tests.support.plain_pdm_closed import box as rectangle
+from tests.support.plain_pdm_closed import ego_shape, wrapped
 
 
 class PathError(Exception):

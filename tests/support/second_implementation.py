@@ -5,15 +5,15 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
-from plain_idm_agents import PathError, plain_agents
-from plain_pdm_closed import plain_proposals
-from random_log import STEPS, random_log, random_tracks
-from town_logs import NUMBERS, town
 
 from swerve.eval import build_context, navsim_agents, simulate
 from swerve.eval.context import pdm_closed
 from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import LightState, Log, ObjectClass, Scene, SwerveError, Tracks
+from tests.support.plain_idm_agents import PathError, plain_agents
+from tests.support.plain_pdm_closed import plain_proposals
+from tests.support.random_log import STEPS, random_log, random_tracks
+from tests.support.town_logs import NUMBERS, town
 
 NEAR = 1e-6  # metres, for the reference
 SIMPLIFIED = 1e-3  # metres and m/s, for the agents: the original simplifies their footprints by 1e-5 m, ours does not

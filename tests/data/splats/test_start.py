@@ -182,7 +182,7 @@ def test_of_towns_stand_ins_are_drawn(monkeypatch):
             rgb = np.full((camera.height, camera.width, 3), step, np.uint8)
             return [Photograph(rgb, np.zeros(rgb.shape[:2], np.int32))]
 
-    monkeypatch.setattr(pictures_module, "PhotoStudio", Studio)
+    monkeypatch.setattr(pictures_module, "TownPhotoRenderer", Studio)
     options = SceneOptions(cameras=("front", "left"), holdout=2, every=5.0, scale=0.05)
     pictures = images_of_log(town(3), options)
     assert [(p.camera.name, int(p.rgb[0, 0, 0])) for p in pictures.fitted[:2]] == [("front", 0), ("front", 100)]

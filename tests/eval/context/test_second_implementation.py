@@ -1,6 +1,6 @@
 """PDM-Closed and reactive traffic against their second implementations; experiments/ compares thousands of scenes."""
 
-from second_implementation import compare
+from tests.support.second_implementation import compare
 
 
 def test_drawn_scenes_come_out_as_in_the_second_implementations():

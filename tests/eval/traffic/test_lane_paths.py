@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fork_log import NOW, driven_along, lane_following, log_with_fork, turning_log
-from simple_log import simple_log
 
 from swerve.eval import build_context
 from swerve.eval.traffic.lane_paths import Leg, prolonged
 from swerve.scenes import Scene
 from swerve.scenes.polyline import points_at
+from tests.support.fork_log import NOW, driven_along, lane_following, log_with_fork, turning_log
+from tests.support.simple_log import simple_log
 
 
 def end_of(traffic, track="track0"):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from town_logs import NUMBERS, town
 
 from swerve.data.sources.derived_connectors import connectors_of
 from swerve.scenes import Lane, LaneKind
+from tests.support.town_logs import NUMBERS, town
 
 
 def lane(name, *points, before=(), after=()):

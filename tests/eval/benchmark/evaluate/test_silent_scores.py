@@ -1,9 +1,8 @@
 from dataclasses import replace
 
-from simple_log import empty_road, simple_log
-
 from swerve.eval.scoring.silent_scores import silent_scores
 from swerve.scenes import Area, TrafficLights
+from tests.support.simple_log import empty_road, simple_log
 
 
 def whole_log():
