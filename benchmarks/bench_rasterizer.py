@@ -5,8 +5,9 @@ import numpy as np
 from benchmarks.measure import real_data, report, timed
 from swerve.data.sources.av2.av2_source import read_log
 from swerve.rasterizer import Style, render
+from swerve.rasterizer.mesh import checked_mesh
+from swerve.rasterizer.numba.numba_renderer import _scan, _Workspace
 from swerve.rasterizer.optics import lens_table
-from swerve.rasterizer.render import _scan, _Workspace, checked_mesh
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import rigid, rotation_about_z

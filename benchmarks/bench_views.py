@@ -155,9 +155,9 @@ def with_nvdiffrast(primitives, cameras, at):
     """Rates as of `on_the_gpu`; geometry is the CPU's share, and `rasterize` alone is what the library itself does."""
     import torch
 
+    from swerve.rasterizer.mesh import checked_mesh
     from swerve.rasterizer.nvdiffrast import NvdiffrastLibrary, NvdiffrastView, draw, load_library
     from swerve.rasterizer.nvdiffrast.facets import facets_of
-    from swerve.rasterizer.render import checked_mesh
 
     mesh, real, spent = checked_mesh(primitives), load_library(), []
     shots = [NvdiffrastView(camera, pose) for pose in at for camera in cameras]

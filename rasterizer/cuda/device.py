@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numba import cuda
 
+from swerve.rasterizer.mesh import checked_mesh
 from swerve.rasterizer.optics import LensTable, frustum, lens_table
-from swerve.rasterizer.render import checked_mesh
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives

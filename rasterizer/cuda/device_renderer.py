@@ -10,7 +10,7 @@ from numba import config, cuda
 from swerve.rasterizer.cuda import cuda_kernels as kernels
 from swerve.rasterizer.cuda.device import Buffer, DeviceArray, DeviceMesh, MeshArrays, RayTables, Request, device_views
 from swerve.rasterizer.cuda.device import DeviceViews as DeviceCameras
-from swerve.rasterizer.render import PIXELS
+from swerve.rasterizer.mesh import PIXELS
 from swerve.rasterizer.style import Style
 from swerve.scenes import SwerveError
 

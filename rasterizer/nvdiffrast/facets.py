@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int32
 
+from swerve.rasterizer.mesh import Mesh
 from swerve.rasterizer.numba.scan_kernels import MOST_CORNERS
 from swerve.rasterizer.nvdiffrast import facet_kernels
 from swerve.rasterizer.optics import frustum, lens_table
-from swerve.rasterizer.render import Mesh
 from swerve.scenes import Camera
 from swerve.scenes.transforms import inverse
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 
+from swerve.rasterizer.mesh import Mesh
 from swerve.rasterizer.nvdiffrast.facets import Facets, facets_of
 from swerve.rasterizer.nvdiffrast.nvdiffrast_library import NvdiffrastLibrary, Rays, load_library
-from swerve.rasterizer.render import Mesh
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, SwerveError
 

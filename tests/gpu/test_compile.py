@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swerve.rasterizer import Style
-from swerve.rasterizer.render import PIXELS
+from swerve.rasterizer.mesh import PIXELS
 from tests.support.drawn_scenes import looking
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":

@@ -5,7 +5,7 @@ import pytest
 
 from swerve.rasterizer import Style
 from swerve.rasterizer.backends import why_not
-from swerve.rasterizer.render import checked_mesh
+from swerve.rasterizer.mesh import checked_mesh
 from swerve.scenes.transforms import inverse, upright
 from tests.support.drawn_scenes import LENSES, looking, random_scene
 

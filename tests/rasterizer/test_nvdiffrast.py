@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from swerve.rasterizer import StaticLayer, Style, backends, render
+from swerve.rasterizer.mesh import checked_mesh
 from swerve.rasterizer.nvdiffrast import (
     NvdiffrastLibrary,
     NvdiffrastView,
@@ -16,7 +17,6 @@ from swerve.rasterizer.nvdiffrast import (
 )
 from swerve.rasterizer.nvdiffrast.differentiable_render import clip_positions
 from swerve.rasterizer.nvdiffrast.facets import facets_of
-from swerve.rasterizer.render import checked_mesh
 from swerve.scenes import Lens, LensModel, MissingExtraError, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.transforms import inverse, transform_points, upright

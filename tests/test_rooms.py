@@ -1,0 +1,49 @@
+"""Rooms import downwards only, and no files import each other in a circle, imports inside functions included."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("swerve", "planners", "eval", "data", "viz", "rasterizer", "scenes")
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    named = parts if parts[0] == "swerve" else ("swerve", *parts)
+    return ".".join(named[:-1] if named[-1] == "__init__" else named)
+
+
+MODULES = {module_of(path): path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))}
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else "swerve"
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "swerve":
+            for name in node.names:
+                full = f"{node.module}.{name.name}"
+                yield full if full in MODULES else node.module
+
+
+GRAPH = {name: {one for one in imported(path) if one in MODULES and one != name} for name, path in MODULES.items()}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_room_knows_those_above_it(module: str) -> None:
+    own = ROOMS.index(room_of(module))
+    assert [one for one in GRAPH[module] if ROOMS.index(room_of(one)) < own] == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    try:
+        TopologicalSorter(GRAPH).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
