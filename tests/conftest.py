@@ -7,25 +7,15 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from tests.support.rooms import ROOT, modules
+
 # Tests are small: on busy cores torch's threads wait for each other for minutes. It reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-ROOT = Path(__file__).parent.parent
-ROOMS = ("scenes", "rasterizer", "viz", "data", "eval", "planners", "swerve")
+# Every module but the numba kernels, which a type checker cannot wrap.
+TYPED = [name for name, path in modules().items() if not path.stem.endswith("kernels") and path.stem != "__init__"]
 
-
-def _modules() -> list[str]:
-    """Every module but the numba kernels, which a type checker cannot wrap."""
-    names = []
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            if not path.stem.endswith("kernels") and path.stem != "__init__":
-                parts = path.relative_to(ROOT).with_suffix("").parts
-                names.append(".".join(parts if room == "swerve" else ("swerve", *parts)))
-    return names
-
-
-install_import_hook(_modules(), "beartype.beartype")
+install_import_hook(TYPED, "beartype.beartype")
 
 
 def pytest_sessionstart() -> None:

@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-ROOMS = ("swerve", "planners", "eval", "data", "viz", "rasterizer", "scenes")
+from tests.support.rooms import ROOMS, modules
 
-
-def module_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    named = parts if parts[0] == "swerve" else ("swerve", *parts)
-    return ".".join(named[:-1] if named[-1] == "__init__" else named)
-
-
-MODULES = {module_of(path): path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))}
+MODULES = modules()
 
 
 def room_of(module: str) -> str:

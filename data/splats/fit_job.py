@@ -1,6 +1,6 @@
 """Fits scenes to logs, one after the other, and writes them; goes on after `kill -9`.
 
-A folder of fitted scenes holds a subfolder for each log, with the scene (`data.splats`), `preview.jpg`, `progress.json`
+A folder of fitted scenes holds a subfolder for each log, with the scene (`splat_files`), `preview.jpg`, `progress.json`
 and, last of all, `fit.json`; while a log is fitted also `state.safetensors`, from which the same call goes on.
 """
 

@@ -16,7 +16,7 @@ class SceneOptions:
         holdout: of every camera's photographs the second is held out, and from there every so many-th; 0 for none.
         every: seconds between the photographs of a camera that are used; all if 0.
         scale: size of the images that are fitted, over that of the photographs.
-        masks: path of a folder that says what to ignore of the photographs, see `data.fitting.masks`; empty for none.
+        masks: path of a folder that says what to ignore of the photographs, see `data.splats.masks`; empty for none.
         fit: how.
 
     Raises:

@@ -4,7 +4,7 @@ from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.log_images import LogImages
 
 # Bytes: of a pixel of a fitted photograph (colours, mask, two depths, instance) and of any other; of a Gaussian, as
-# `rasterizer.splats.fit` says; of the program with its libraries.
+# `optimization.memory_estimate` says; of the program with its libraries.
 _FITTED, _OTHER, _PROGRAM = 16, 4, 600e6
 # Images in floats that one step needs, with their gradients: bytes of a pixel.
 _STEP = 400

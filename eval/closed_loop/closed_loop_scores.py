@@ -69,7 +69,7 @@ def score_rollout(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], tr
     """Scores a whole roll-out.
 
     Args:
-        course: see `build_course`.
+        course: see `build_closed_loop_scene`.
         states: the ego's at all steps of the course.
         traffic: the others.
     """

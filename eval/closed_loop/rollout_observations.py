@@ -58,7 +58,7 @@ def observation_at(
     """What a planner that wants no images is told at a step.
 
     Args:
-        course: see `build_course`.
+        course: see `build_closed_loop_scene`.
         past: see `past_of`.
         states: the ego's, simulated up to the step.
         step: now.
@@ -125,7 +125,7 @@ def situation_at(course: ClosedLoopScene, traffic: Traffic, states: Float[np.nda
     he goes straight on at his last speed.
 
     Args:
-        course: see `build_course`.
+        course: see `build_closed_loop_scene`.
         traffic: the others at all steps.
         states: the ego's, simulated up to the step.
         step: now.

@@ -30,7 +30,7 @@ def rollout_picture(
     outline at each second.
 
     Args:
-        course: see `build_course`.
+        course: see `build_closed_loop_scene`.
         rollout: on this course.
         static: `build_static` of the log's map.
         size: pixels of each side.

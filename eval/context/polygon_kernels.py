@@ -90,7 +90,7 @@ def bound(edges, first, last, out):
 
 @njit(cache=True, nogil=True)
 def write_box(box, edges):
-    """Writes the four edges of a box, see geometry_kernels."""
+    """Writes the four edges of a box, see planar_geometry_kernels."""
     corners = np.empty((4, 2))
     box_corners(box, corners)
     for i in range(4):

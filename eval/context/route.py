@@ -25,7 +25,7 @@ from swerve.scenes.transforms import wrap_angle
 
 @dataclass(frozen=True)
 class EgoBox:
-    """Where the ego stands: its rear axle's pose, and its box (see geometry_kernels)."""
+    """Where the ego stands: its rear axle's pose, and its box (see planar_geometry_kernels)."""
 
     pose: Float[np.ndarray, "3"]
     box: Float[np.ndarray, "6"]

@@ -80,7 +80,7 @@ class Context:
 
     @property
     def ego_box(self) -> Float[np.ndarray, "6"]:
-        """The ego's box now, see geometry_kernels."""
+        """The ego's box now, see planar_geometry_kernels."""
         return ego_box_at(self.ego[:3])
 
 

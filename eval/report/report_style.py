@@ -1,4 +1,4 @@
-"""The look of the report beyond the house's (see `rasterizer.webpage`), and the little that moves in it."""
+"""The look of the report beyond the house's (see `viz.html_page`), and the little that moves in it."""
 
 STYLE = """
 h3 { font-size: 17px; margin: 34px 0 6px; } h4 { font-size: 14px; margin: 0 0 2px; color: #98a1b0; font-weight: 500; }

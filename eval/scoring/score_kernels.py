@@ -1,7 +1,7 @@
 """The sub-scores of simulated proposals: one loop each over proposals, steps and objects.
 
-Boxes are (x, y, cos, sin, half length, half width), see geometry_kernels. Each kernel fills outcome arrays with one
-row per proposal; a step or an object of -1 means that nothing happened.
+Boxes are (x, y, cos, sin, half length, half width), see planar_geometry_kernels. Each kernel fills outcome arrays
+with one row per proposal; a step or an object of -1 means that nothing happened.
 """
 
 import math

@@ -61,7 +61,7 @@ class AgentPaths:
 
 @dataclass(frozen=True)
 class _Follower:
-    """A vehicle on a path; see Rails."""
+    """A vehicle on a path; see `AgentPaths`."""
 
     row: int
     lane: str

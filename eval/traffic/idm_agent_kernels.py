@@ -1,7 +1,7 @@
 """Vehicles on rails: car-following along fixed paths among footprints, as nuPlan's IDM agents do it.
 
 A footprint is the vehicle's box together with the strip of its path from its rear to its front plus a headway; both are
-one shape, see shape_kernels.
+one shape, see polygon_kernels.
 """
 
 import math

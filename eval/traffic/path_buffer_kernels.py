@@ -25,7 +25,7 @@ def bends_of(paths, boxes):
 
     Args:
         paths: (points (v, 3) with unwrapped headings, arc lengths (v), starts (k + 1)); neighbours are apart.
-        boxes: of the agents (k, 6), whose width the strips have; see geometry_kernels.
+        boxes: of the agents (k, 6), whose width the strips have; see planar_geometry_kernels.
 
     Returns:
         corners (c, 2) and spans (2, v, 2): those to the left of vertex v are corners[spans[0, v, 0]:spans[0, v, 1]];

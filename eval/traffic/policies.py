@@ -37,7 +37,7 @@ def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 
 
     Args:
         policy: "log-replay" (tracks that touch the ego now are removed), "constant-velocity" (of vehicles; NAVSIM's for
-            debugging), "navsim-reactive", or "lane-following" (not NAVSIM's, see lane_agents).
+            debugging), "navsim-reactive", or "lane-following" (not NAVSIM's, see lane_following_agents).
         context: the scene.
         states: simulated trajectories.
     """

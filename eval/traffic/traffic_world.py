@@ -105,7 +105,7 @@ class World:
     Attributes:
         ids: names of the tracks.
         classes: `ObjectClass` of each.
-        boxes: see geometry_kernels.
+        boxes: see planar_geometry_kernels.
         present: whether the track is there at that step.
         stopped: static, or slow (NAVSIM: when first seen).
         road_user: vehicle, pedestrian or bicycle.

@@ -6,7 +6,7 @@ together by image rows; `shade_rows` keeps a piece of a row in shared memory, le
 inverse depth, and writes every pixel of every output once. No result depends on the order in which threads run: of two
 surfaces at the same depth the later triangle is seen, as on the CPU.
 
-The arithmetic on corners and edges is that of `geometry_kernels`, compiled for the device.
+The arithmetic on corners and edges is that of `numba.scan_kernels`, compiled for the device.
 """
 
 import math
@@ -66,7 +66,7 @@ def clip_triangles(mesh, views, pairs, planes, outlines, starts, chords, counter
 
 @cuda.jit(device=True)
 def _visible_corners(mesh, views, view, triangle, plane, polygon, spare):
-    """As geometry_kernels: the clipped triangle as (x / z, y / z, z), and its plane; the number of corners."""
+    """As scan_kernels: the clipped triangle as (x / z, y / z, z), and its plane; the number of corners."""
     frustum, pose = views.frustum[view], views.camera_from_world[view]
     everywhere, somewhere = 63, 0
     for corner in range(3):

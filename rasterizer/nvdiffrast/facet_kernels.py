@@ -1,8 +1,8 @@
 """From triangles in the world to facets: triangles so small that their images are straight even through a lens.
 
-Culling and clipping are those of `geometry_kernels`. What is left of a triangle is cut along its longest edge until no
-edge is longer than a chord may be. An edge is only ever cut in its middle, and whether it is depends on the edge alone,
-so neighbours share every point and no gap opens between them.
+Culling and clipping are those of `numba.scan_kernels`. What is left of a triangle is cut along its longest edge until
+no edge is longer than a chord may be. An edge is only ever cut in its middle, and whether it is depends on the edge
+alone, so neighbours share every point and no gap opens between them.
 """
 
 import math

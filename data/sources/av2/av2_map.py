@@ -38,7 +38,7 @@ def read_map(folder: Path, origin: Float[np.ndarray, "3"]) -> RoadMap:
     """The map in `folder`, less `origin`.
 
     The data set has no intersections and no stop lines: intersections are derived from the connectors
-    (`surfaces.intersections_of`), stop lines are left out. Lane ids that lead out of the log's map are dropped.
+    (`derived_surfaces.intersections_of`), stop lines are left out. Lane ids that lead out of the log's map are dropped.
 
     Raises:
         LogError: a file is missing, there are several, one is malformed, or a point is 5 km or more from the origin.

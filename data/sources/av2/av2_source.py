@@ -69,8 +69,8 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
     The data set's ego frame has its origin in the rear axle; ours lies on the ground below. The height between them
     is measured once per log: the median of the axle's height above the ground raster along the path (0.33 m without a
     map). Cameras are mounted, and the ego is placed, accordingly. Boxes are turned to the world with the pose of their
-    own sweep, interpolated from the full-rate poses. Velocities: `motion.velocities_of`. Logs without calibration get
-    `rigs.default_rig`, and no photographs, as these belong to the missing rig.
+    own sweep, interpolated from the full-rate poses. Velocities: `velocities.velocities_of`. Logs without calibration
+    get `default_rigs.default_rig`, and no photographs, as these belong to the missing rig.
 
     Raises:
         LogError: a file is missing or malformed.

@@ -8,7 +8,7 @@ Waymo has lane centrelines and boundary lines but no lane outlines and no drivab
   0.5-3.5 m. Where a boundary is named this is its true place; the rest is a guess of some 0.5 m.
 - The drivable surface is the union of the lanes' polygons, and each driveway.
 - Stop lines lie across each lane that a stop sign rules, where the lane passes closest to the nearest such sign.
-- Intersections: see `surfaces.intersections_of`; connectors are the lanes that Waymo calls interpolating.
+- Intersections: see `derived_surfaces.intersections_of`; connectors are the lanes that Waymo calls interpolating.
 
 Features of no point or a single one have no extent and are left out. Lines are thinned to 0.05 m.
 """

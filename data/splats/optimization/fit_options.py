@@ -25,7 +25,7 @@ class DensificationOptions:
         large: standard deviation, over the scene's extent, above which it is split.
         faint: opacity below which it is taken away.
         most: how many Gaussians there may be, nodes included; those with the steepest slopes come first.
-        way: "mcmc" is gsplat's (`gsplat.strategy`), and looks at no slope: those that have faded are put elsewhere, a
+        way: "mcmc" is gsplat's (`mcmc_strategy`), and looks at no slope: those that have faded are put elsewhere, a
             twentieth is added each time, and what is opaque or large costs a little.
     """
 
@@ -107,7 +107,7 @@ class FitOptions:
         raster: the same of depths of our primitives; less, since they are boxes.
         flatness: weight of the mean of the smallest standard deviations (metres) of Gaussians (MTGS).
         ground: weight of the mean distance (metres) of the mass of ground Gaussians from the ground; ours, see
-            `regularity`. Gaussians of the background belong to it as long as their centres are near the ground.
+            `regularization`. Gaussians of the background belong to it as long as their centres are near the ground.
         ground_above: how far over it, metres.
         ground_below: how far under it, metres.
         outside: weight of the mean opacity of nodes' Gaussians that are outside of their boxes (MTGS).

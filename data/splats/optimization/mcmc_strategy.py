@@ -1,7 +1,7 @@
 """Growth by gsplat's strategy after Kheradmand et al. 2024, 3DGS as Markov Chain Monte Carlo (arXiv 2404.09591).
 
 What has faded is put where something is seen, some more is added there until there is no more room, and every step
-shakes what is faint. The other strategy of gsplat, after Kerbl et al. 2023, is what `splats.growth` does itself.
+shakes what is faint. The other strategy of gsplat, after Kerbl et al. 2023, is what `densification` does itself.
 """
 
 import numpy as np

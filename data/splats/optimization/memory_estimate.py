@@ -22,7 +22,7 @@ def memory_of(count: int, degree: int, shots: Sequence[TrainingImage]) -> int:
     benchmarks/bench_fit.py compares it with what the process takes.
 
     Args:
-        count: how many Gaussians there may be (`Growth.most`).
+        count: how many Gaussians there may be (`DensificationOptions.most`).
         degree: of their harmonics.
         shots: which are held in memory all the time.
     """

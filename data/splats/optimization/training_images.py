@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from swerve.scenes import Camera, SwerveError
 
-# Width and height of the windows in which images are compared (`similarity`), pixels: no image may be smaller.
+# Width and height of the windows in which images are compared (`ssim`), pixels: no image may be smaller.
 WINDOW = 11
 
 

@@ -97,7 +97,8 @@ class Results:
         table: a row per planner and frame, columns as in `SCHEMA`; a case's rows stand together.
         planners: labels, in the order in which they were given.
         groups: the cases.
-        substrate: on what the scores stand, see `tables.substrate`; with `benchmark`, and `planners`: spec by label.
+        substrate: on what the scores stand, see `score_tables.substrate`; with `benchmark`, and `planners`: spec by
+            label.
     """
 
     table: pa.Table
