@@ -1,6 +1,5 @@
 """What holds for every image: order, position, tightness, limits, batches, memory, errors."""
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial import Delaunay
 
 from swerve.rasterizer import Style, render
+from swerve.rasterizer.numba import numba_renderer
 from swerve.rasterizer.optics import lens_table
 from swerve.scenes import Lens, SwerveError
 from swerve.scenes.primitives import Face, Primitives, Semantic, build_dynamic, build_static
@@ -202,7 +202,7 @@ def test_threads_draw_the_same():
 
 def test_more_spans_than_expected_are_drawn_too(monkeypatch):
     expected = draw(random_scene(0), looking())
-    monkeypatch.setattr(sys.modules["swerve.rasterizer.render"], "_FIRST_SPANS", 3)
+    monkeypatch.setattr(numba_renderer, "_FIRST_SPANS", 3)
     assert_same(draw(random_scene(0), looking()), expected)
 
 
