@@ -16,7 +16,7 @@ from swerve.scenes.transforms import wrap_angle
 # A lane whose direction differs more than this is not the one driven on.
 _WIDEST_TURN = np.deg2rad(60.0)
 # Map matching: path positions this far apart, lanes within reach of them, and what is how unlikely.
-_SAMPLE, _REACH = 1.0, 1.5
+_SAMPLE, MATCH_REACH = 1.0, 1.5
 _DISTANCE_SCALE, _HEADING_SCALE, _LATERAL_SCALE = 0.5, np.deg2rad(20.0), 2.0
 _STEP_COST, _CHANGE_COST, _JUMP_COST = 0.1, 2.0, 20.0
 _LONGEST_BRIDGE = 6
@@ -53,14 +53,10 @@ def with_derived_groups(road_map: RoadMap) -> RoadMap:
 def route_along(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
     """The lane groups that the ego drives through, in order.
 
-    Map matching: of the lanes within 1.5 m of each metre of the path, those are taken that together cost least in
-    distance, turn and lateral offset, where staying on a lane and going on to its successor is nearly free, changing
-    to a neighbour costs more and jumping most. Stretches off the lanes are left out. Where one group does not lead to
-    the next, the shortest way along successors (of up to 6 groups) is put between them, if there is one.
+    Those of the lanes matched to its path, see `match_lanes`. Where one group does not lead to the next, the shortest
+    way along successors (of up to 6 groups) is put between them, if there is one.
     """
-    samples = _spaced(ego.positions)
-    points, headings = ego.positions[samples, :2], ego.headings[samples]
-    lanes = _match(road_map, points, headings)
+    _, lanes = match_lanes(road_map.lanes, ego.positions[:, :2], ego.headings)
     groups: list[str] = []
     for lane in lanes:
         group = road_map.lanes[lane].group_id
@@ -176,27 +172,50 @@ def _outline(lanes: list[Lane], road_map: RoadMap) -> Float[np.ndarray, "n 3"]:
     return np.concatenate([points, road_map.ground.at(points)[:, None]], axis=1)
 
 
-def _spaced(positions: Float[np.ndarray, "t 3"]) -> Int[np.ndarray, "m"]:
+def _spaced(positions: Float[np.ndarray, "t d"]) -> Int[np.ndarray, "m"]:
     """Steps about a sample's distance of travel apart, the first and the last among them."""
     travelled = arc_lengths(positions)
     marks = np.searchsorted(travelled, np.arange(0.0, travelled[-1], _SAMPLE))
     return np.unique(np.concatenate([[0], marks, [len(positions) - 1]]))
 
 
-def _match(road_map: RoadMap, points: Float[np.ndarray, "n 2"], headings: Float[np.ndarray, "n"]) -> list[int]:
-    """Indices of the lanes driven on, one for each point that has lanes within reach (Viterbi's algorithm)."""
-    point, lane, distance = _near(road_map.lanes, points, _REACH)
-    turn, lateral = _alignment(road_map.lanes, point, lane, points, headings)
+def match_lanes(
+    lanes: Sequence[Lane], positions: Float[np.ndarray, "t 2"], headings: Float[np.ndarray, "t"]
+) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]]:
+    """Matches a track to lanes (Viterbi's algorithm).
+
+    Of the lanes within 1.5 m of each metre of the path, those are taken that together cost least in distance, turn and
+    lateral offset, where staying on a lane and going on to its successor is nearly free, changing to a neighbour costs
+    more and jumping most. Stretches off the lanes are left out.
+
+    Args:
+        lanes: among which to choose.
+        positions: where the vehicle is, in order.
+        headings: its directions there.
+
+    Returns:
+        steps of the track about a metre apart that have lanes within reach, and the index of the lane at each.
+    """
+    samples = _spaced(positions)
+    points = positions[samples]
+    point, lane, distance = _near(lanes, points, MATCH_REACH)
+    turn, lateral = _alignment(lanes, point, lane, points, headings[samples])
     likely = turn <= _WIDEST_TURN
     cost = (distance / _DISTANCE_SCALE) ** 2 + (turn / _HEADING_SCALE) ** 2 + (lateral / _LATERAL_SCALE) ** 2
     point, lane, cost = point[likely], lane[likely], cost[likely]
-    stages = [lane[point == at] for at in np.unique(point)]
-    costs = [cost[point == at] for at in np.unique(point)]
-    if not stages:
-        return []
+    matched = np.unique(point)
+    stages = [lane[point == at] for at in matched]
+    chosen = _cheapest(lanes, stages, [cost[point == at] for at in matched]) if stages else []
+    return samples[matched], np.array(chosen, dtype=np.int64)
+
+
+def _cheapest(
+    lanes: Sequence[Lane], stages: list[Int[np.ndarray, "_"]], costs: list[Float[np.ndarray, "_"]]
+) -> list[int]:
+    """The lanes, one of each stage, that cost least together with the transitions between them."""
     total, back = costs[0], []
     for before, after, own in zip(stages, stages[1:], costs[1:], strict=False):
-        change = total[:, None] + _transition_costs(road_map, before, after)
+        change = total[:, None] + _transition_costs(lanes, before, after)
         back.append(change.argmin(axis=0))
         total = change.min(axis=0) + own
     path = [int(total.argmin())]
@@ -206,7 +225,7 @@ def _match(road_map: RoadMap, points: Float[np.ndarray, "n 2"], headings: Float[
 
 
 def _transition_costs(
-    road_map: RoadMap, before: Int[np.ndarray, "b"], after: Int[np.ndarray, "a"]
+    lanes: Sequence[Lane], before: Int[np.ndarray, "b"], after: Int[np.ndarray, "a"]
 ) -> Float[np.ndarray, "b a"]:
     """What it costs to be on one lane, then on another."""
 
@@ -217,7 +236,7 @@ def _transition_costs(
             return _STEP_COST
         return _CHANGE_COST if then.id in (first.left_neighbor, first.right_neighbor) else _JUMP_COST
 
-    return np.array([[cost(road_map.lanes[b], road_map.lanes[a]) for a in after] for b in before])
+    return np.array([[cost(lanes[b], lanes[a]) for a in after] for b in before])
 
 
 def _bridge(groups: Mapping[str, LaneGroup], start: str, goal: str) -> list[str]:

@@ -107,6 +107,8 @@ class Log:
         split: "train", "val" or "test"; None where the source does not say.
         photos: real images, if any.
         sweeps: of a LiDAR, if any; their times rise.
+        track_order: names of tracks in the order in which NAVSIM's reactive traffic takes them; those that are not in
+            it come after, by name. Rows of `tracks` may have any order.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Log:
     split: Split | None = None
     photos: tuple[Photo, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
+    track_order: tuple[str, ...] = ()
 
     @property
     def step(self) -> float:

@@ -6,9 +6,12 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.transforms import rotation_about_z, yaw_of
 
 Times = slice | Int[np.ndarray, "q"]
+# Poses over this long fill the window of `causal_motion`.
+_WHOLE_US = 250_000
 
 
 class ObjectClass(IntEnum):
@@ -41,12 +44,14 @@ class Ego:
         velocity: of the rear axle in m/s, (forward, left) in the ego's own frame.
         acceleration: of the rear axle in m/s2, (forward, left) in the ego's own frame.
         yaw_rate: rad/s, counter-clockwise.
+        measured: whether velocity and acceleration are the source's own, and not told by the poses.
     """
 
     world_from_ego: Float[np.ndarray, "t 4 4"]
     velocity: Float[np.ndarray, "t 2"]
     acceleration: Float[np.ndarray, "t 2"]
     yaw_rate: Float[np.ndarray, "t"]
+    measured: bool = False
 
     def __len__(self) -> int:
         return len(self.world_from_ego)
@@ -63,25 +68,39 @@ class Ego:
 
     def at(self, times: Times) -> "Ego":
         """The given steps alone."""
-        return replace(self, **{field.name: getattr(self, field.name)[times] for field in fields(self)})
+        motion = self.velocity[times], self.acceleration[times], self.yaw_rate[times]
+        return Ego(self.world_from_ego[times], *motion, self.measured)
 
     @classmethod
     def from_poses(cls, world_from_ego: Float[np.ndarray, "t 4 4"], times_us: Int[np.ndarray, "t"]) -> "Ego":
-        """Velocity, acceleration and yaw rate by central differences of the poses (one-sided at the ends)."""
-        if len(times_us) < 2:
-            still = np.zeros((len(times_us), 2))
-            return cls(world_from_ego, still, still.copy(), np.zeros(len(times_us)))
-        seconds = (times_us - times_us[0]) * 1e-6
-        heading = np.unwrap(yaw_of(world_from_ego))
-        velocity = np.gradient(world_from_ego[:, :2, 3], seconds, axis=0)
-        acceleration = np.gradient(velocity, seconds, axis=0)
-        ego_from_world = np.swapaxes(rotation_about_z(heading)[:, :2, :2], 1, 2)
-        return cls(
-            world_from_ego,
-            (ego_from_world @ velocity[..., None])[..., 0],
-            (ego_from_world @ acceleration[..., None])[..., 0],
-            np.gradient(heading, seconds),
-        )
+        """States by the poses up to each step, see `causal_motion`: none depends on what comes after it.
+
+        Of a first pose nothing is known, of a second the velocity alone.
+        """
+        planar = np.column_stack([world_from_ego[:, :2, 3], yaw_of(world_from_ego)])
+        return cls(world_from_ego, *planar_motion(planar, times_us))
+
+    def by_own_poses(self, times_us: Int[np.ndarray, "t"]) -> "Ego":
+        """The same poses, up to now, with the states that they tell, see `causal_motion`.
+
+        States in the first 0.3 s go back on the parabola of the first whole window. Where the poses span less
+        than that, the states stay as they are.
+
+        Args:
+            times_us: of the steps.
+        """
+        full = np.flatnonzero(times_us - times_us[0] >= _WHOLE_US)
+        if not len(full):
+            return self
+        first, told = int(full[0]), Ego.from_poses(self.world_from_ego, times_us)
+        seconds = (times_us[:first] - times_us[first]) * 1e-6
+        world = rotation_about_z(self.headings)[:, :2, :2]
+        velocity, acceleration = (world[first] @ one[first] for one in (told.velocity, told.acceleration))
+        own = np.swapaxes(world[:first], 1, 2)
+        told.velocity[:first] = (own @ (velocity + seconds[:, None] * acceleration)[..., None])[..., 0]
+        told.acceleration[:first] = own @ acceleration
+        told.yaw_rate[:first] = told.yaw_rate[first]
+        return told
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,8 @@ def evaluate(
     policy = traffic.value if traffic else opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
     console.print(leaderboard(evaluation.summary))
+    for line in evaluation.summary["cannot_fire"]:
+        console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)
     if evaluation.summary["differences"]:
         console.print(differences_table(evaluation.summary["differences"]))
     _tell_failures(evaluation.failures, out, console)

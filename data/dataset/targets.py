@@ -28,9 +28,9 @@ def trajectory_arrays(viewpoint: Viewpoint, history: float, future: float) -> Ar
 def history_of(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.ndarray, "h"]]:
     """The ego's states over `duration` seconds up to now, ten a second, and which of them the scene covers.
 
-    Where it does not, they are zero.
+    Where it does not, they are zero. They are those of `Viewpoint.told_ego`: nothing in them comes from after now.
     """
-    scene, ego = viewpoint.scene, viewpoint.ego
+    scene, ego = viewpoint.scene, viewpoint.told_ego
     times_us, now = scene.times_us[: scene.history + 1], scene.times_us[scene.history]
     seconds = np.arange(-int(duration * _HISTORY_RATE + 1e-6), 1) / _HISTORY_RATE
     poses, valid = poses_at(times_us, ego.world_from_ego, now, seconds)

@@ -103,6 +103,7 @@ def follow_up_log(log: Log, moment: int, tracks: Tracks, start: FollowUpStart) -
 
     Traffic and lights are those of the log's steps, taken for such. The ego is the follow-up's up to its start. Nobody
     knows what it does after that: there it stands still where it started, and no planner or score may look at it.
+    Its motion is told by its own poses up to each moment: the drives of the bank come from smoothed logs.
 
     Args:
         log: of the case.
@@ -110,15 +111,16 @@ def follow_up_log(log: Log, moment: int, tracks: Tracks, start: FollowUpStart) -
         tracks: of `advanced_tracks`.
         start: the follow-up.
     """
-    steps = LAST - FIRST + 1
+    steps, times_us = LAST - FIRST + 1, log.times_us[moment] + _STEP_US * np.arange(FIRST, LAST + 1)
+    told = start.ego.by_own_poses(times_us[: len(start.ego)])
     waiting = start.ego.at(np.full(steps - len(start.ego), len(start.ego) - 1))
     still = np.zeros_like(waiting.velocity)
     waiting = replace(waiting, velocity=still, acceleration=still, yaw_rate=np.zeros(len(waiting)))
     return replace(
         log,
         name=f"{log.name}-{log.times_us[moment]}-{start.index:03d}",
-        times_us=log.times_us[moment] + _STEP_US * np.arange(FIRST, LAST + 1),
-        ego=joined_ego(start.ego, waiting),
+        times_us=times_us,
+        ego=joined_ego(told, waiting),
         tracks=tracks,
         lights=log.lights.at(slice(moment + FIRST, moment + LAST + 1)),
         photos=(),

@@ -22,7 +22,7 @@ from swerve.scenes import Log, SwerveError
 
 FORMAT: Final = "swerve-benchmark"
 # To be raised whenever files of a benchmark or their meaning change: old benchmarks are then refused, not misread.
-VERSION: Final = 2
+VERSION: Final = 3
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
 _LOG, _CASE = "benchmark log", "case"
 

@@ -16,6 +16,7 @@ from swerve.eval.scoring.thresholds import FRAMES, HISTORY_STEP_US, STEP, STEPS_
 from swerve.eval.scoring.trajectories import to_ego, to_world
 from swerve.eval.traffic.traffic_world import Traffic, red_lights
 from swerve.scenes import SwerveError
+from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.planning import History, Observation
 from swerve.scenes.polyline import arc_lengths, frenet, heading_at, points_at
 from swerve.scenes.viewpoints import Command, command_of
@@ -27,12 +28,16 @@ _LOOK_AHEAD: Final = 20.0
 
 @dataclass(frozen=True)
 class DrivenHistory:
-    """The ego's states every 0.1 s over the 1.5 s up to the start; fields as in `History`, poses in the world."""
+    """The ego's states every 0.1 s over the 1.5 s up to the start; fields as in `History`, poses in the world.
+
+    `measured` is that of the log's ego.
+    """
 
     poses: Float[np.ndarray, "h 3"]
     velocity: Float[np.ndarray, "h 2"]
     acceleration: Float[np.ndarray, "h 2"]
     yaw_rate: Float[np.ndarray, "h"]
+    measured: bool = False
 
 
 def past_of(course: ClosedLoopScene) -> DrivenHistory:
@@ -45,7 +50,8 @@ def past_of(course: ClosedLoopScene) -> DrivenHistory:
     if not valid.all():
         raise SwerveError(f"scene {course.context.token}: has less than {HISTORY_SECONDS} s of history")
     poses = to_world(history.poses, course.context.ego[:3])
-    return DrivenHistory(poses, history.velocity, history.acceleration, history.yaw_rate)
+    measured = course.viewpoint.told_ego.measured
+    return DrivenHistory(poses, history.velocity, history.acceleration, history.yaw_rate, measured)
 
 
 def observation_at(
@@ -78,26 +84,38 @@ def observation_at(
 def history_at(past: DrivenHistory, states: Float[np.ndarray, "k 11"]) -> History:
     """The last 1.5 s up to the last of the states, of which the first is the start.
 
-    The bicycle knows no sliding: what is driven has no velocity to the left, and the acceleration to the left that its
-    speed and yaw rate make.
+    Motion is told as it was in training: by the poses up to each step, see `planar_motion`; where the log's is
+    measured, it is the simulated car's own.
     """
-    speed, yaw_rate = states[1:, State.VELOCITY], states[1:, State.YAW_RATE]
-    still = np.zeros_like(speed)
     count = len(past.poses)
-    poses = np.concatenate([past.poses, states[1:, : State.HEADING + 1]])[-count:]
-    velocity = np.concatenate([past.velocity, np.column_stack([speed, still])])[-count:]
-    pull = np.column_stack([states[1:, State.ACCELERATION], speed * yaw_rate])
-    acceleration = np.concatenate([past.acceleration, pull])[-count:]
-    history = History(
-        STEP * np.arange(1 - count, 1),
-        to_ego(poses, poses[-1]),
-        velocity,
-        acceleration,
-        np.concatenate([past.yaw_rate, yaw_rate])[-count:],
+    driven = _own_motion(states[1:]) if past.measured else _motion_by_poses(past, states)
+    velocity, acceleration, yaw_rate = (
+        np.concatenate([before, after])[-count:]
+        for before, after in zip((past.velocity, past.acceleration, past.yaw_rate), driven, strict=True)
     )
+    poses = np.concatenate([past.poses, states[1:, : State.HEADING + 1]])[-count:]
+    history = History(STEP * np.arange(1 - count, 1), to_ego(poses, poses[-1]), velocity, acceleration, yaw_rate)
     for values in vars(history).values():
         values.setflags(write=False)
     return history
+
+
+def _own_motion(states: Float[np.ndarray, "k 11"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Velocity, acceleration and yaw rate of the bicycle: it does not slide, and to the left the curve pulls it."""
+    speed, yaw_rate = states[:, State.VELOCITY], states[:, State.YAW_RATE]
+    velocity = np.column_stack([speed, np.zeros_like(speed)])
+    return velocity, np.column_stack([states[:, State.ACCELERATION], speed * yaw_rate]), yaw_rate
+
+
+def _motion_by_poses(
+    past: DrivenHistory, states: Float[np.ndarray, "k 11"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same at the driven poses that are told, of the poses up to each."""
+    told = min(len(states) - 1, len(past.poses))
+    poses = np.concatenate([past.poses, states[1:, : State.HEADING + 1]])[-told - len(past.poses) :]
+    velocity, acceleration, yaw_rate = planar_motion(poses, HISTORY_STEP_US * np.arange(len(poses)))
+    first = len(poses) - told
+    return velocity[first:], acceleration[first:], yaw_rate[first:]
 
 
 def command_at(course: ClosedLoopScene, states: Float[np.ndarray, "k 11"]) -> Command:

@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import shapely
 from jaxtyping import Bool, Float, Int
+from shapely.ops import substring
 
 from swerve.eval.context.map_polygons import pack
 from swerve.eval.context.pdm_closed_kernels import along_path, corridor_hits, project_point, unroll
@@ -201,19 +202,25 @@ def _path(situation: Situation, offset: float, speed: float) -> _Path:
     points[:, 2] = np.unwrap(points[:, 2])
     lengths = arc_lengths(points)
     start = project_point(points, lengths, situation.ego[0], situation.ego[1])
-    # The corridor begins at the first vertex ahead, not at the ego, as in the original.
-    ahead = (start <= lengths) & (lengths <= start + speed * STEP * (REFERENCE_STEPS - 1))
-    return _Path(points, lengths, start, _corridor(points[ahead, :2]))
+    end = start + speed * (REFERENCE_STEPS - 1) * STEP
+    return _Path(points, lengths, start, _corridor(points[:, :2], lengths, start, end))
 
 
-def _corridor(line: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "e 4"]:
-    """Edges of the line's surroundings within half the ego's width; none for less than two points."""
-    if len(line) < 2:
-        return np.zeros((0, 4))
-    shape = shapely.LineString(line).buffer(HALF_WIDTH, cap_style="square")
+def _corridor(
+    line: Float[np.ndarray, "k 2"], lengths: Float[np.ndarray, "k"], start: float, end: float
+) -> Float[np.ndarray, "e 4"]:
+    """Edges of the surroundings, within half the ego's width, of a line between two arc lengths.
+
+    The corridor begins at the first vertex ahead, not at the ego, as in the original; only where fewer than two
+    vertices lie between the arc lengths, it is cut at these. Beyond the line's end it is the square around that.
+    """
+    start, end = min(start, lengths[-1]), min(end, lengths[-1])
+    ahead = line[(start <= lengths) & (lengths <= end)]
+    part = shapely.LineString(ahead) if len(ahead) > 1 else substring(shapely.LineString(line), start, end)
+    shape = part.buffer(HALF_WIDTH, cap_style="square")
     parts = [part for part in shapely.get_parts(shape) if not part.is_empty]
     rings = [np.array(ring.coords)[:-1] for part in parts for ring in (part.exterior, *part.interiors)]
-    return pack([tuple(rings)]).edges
+    return pack([tuple(rings)]).edges if rings else np.zeros((0, 4))
 
 
 def _start(path: _Path, ego: Float[np.ndarray, "11"], count: int) -> _Rollout:
@@ -256,7 +263,8 @@ def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
     within = np.array([ego_shape.within(shape) for shape in shapes], dtype=bool)
     obstacles = _Obstacles(
         boxes[::FORECAST_STEPS],
-        np.hypot(forecast.velocities[0, :, 0], forecast.velocities[0, :, 1]),
+        # Static objects lead at speed 0, whatever the log says.
+        np.where(forecast.road_users, np.hypot(*forecast.velocities[0].T), 0.0),
         forecast.poses[0, :, 2],
         lights.polygons.edges,
         lights.polygons.starts,

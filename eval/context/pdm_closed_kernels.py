@@ -2,7 +2,9 @@
 
 Leaders are (arc length, speed, rear length). They are looked for at even steps and kept for one more; at step 1 the
 leader is the zero of step 0. Proposals of one path share one buffer per step, so that what a red light or an object
-does not write (speed, rear length) is the previous proposal's.
+does not write is the previous proposal's: an object leaves the rear length, a red light also the speed, and a free
+road the speed. Of objects and lights at the same distance (0 where the ego overlaps several), the first in the order
+of NAVSIM's spatial index leads.
 """
 
 import math
@@ -16,6 +18,8 @@ from swerve.eval.context.planar_geometry_kernels import (
     polygon_touches_box,
     project,
 )
+from swerve.eval.context.polygon_kernels import bound, write_box
+from swerve.eval.context.str_tree_kernels import visiting_order
 from swerve.eval.scoring.simulate_kernels import wrap
 from swerve.eval.scoring.thresholds import (
     AXLE_TO_CENTER,
@@ -145,9 +149,10 @@ def unroll(points, lengths, state, targets, driver, agents, lights, hits, first,
         else:
             sample = t // FORECAST_STEPS
             _project_hits(points, lengths, agents, lights, hits[sample], sample, centers)
+            met = _hits_in_order(agents[0][sample], lights, hits[sample])
             leader = np.zeros(3)
             for q in range(len(targets)):
-                _lead(points, lengths, along[q, t - 1], agents, lights, hits[sample], sample, centers, leader)
+                _lead(points, lengths, along[q, t - 1], agents, lights, met, sample, centers, leader)
                 leaders[q, t] = leader
         for q in range(len(targets)):
             acceleration = idm(along[q, t - 1], speeds[q, t - 1], targets[q], driver, leaders[q, t])
@@ -167,6 +172,22 @@ def idm(along, speed, target, driver, leader):
 
 
 @njit(cache=True, nogil=True)
+def _hits_in_order(boxes, lights, hits):
+    """Rows of the objects and lights in the corridor, in the order of a spatial index of all of them."""
+    if hits.sum() < 2:
+        return np.flatnonzero(hits)
+    bounds, corners = np.empty((len(hits), 4)), np.empty((4, 4))
+    for j in range(len(boxes)):
+        write_box(boxes[j], corners)
+        bound(corners, 0, 4, bounds[j])
+    edges, starts, _ = lights
+    for i in range(len(starts) - 1):
+        bound(edges, starts[i], starts[i + 1], bounds[len(boxes) + i])
+    order = visiting_order(bounds)
+    return order[hits[order]]
+
+
+@njit(cache=True, nogil=True)
 def _project_hits(points, lengths, agents, lights, hits, sample, centers):
     boxes = agents[0]
     count = boxes.shape[1]
@@ -177,8 +198,8 @@ def _project_hits(points, lengths, agents, lights, hits, sample, centers):
 
 
 @njit(cache=True, nogil=True)
-def _lead(points, lengths, along, agents, lights, hits, sample, centers, leader):
-    """Writes what leads a proposal at arc length `along`; a red light leaves the leader's speed as it is."""
+def _lead(points, lengths, along, agents, lights, met, sample, centers, leader):
+    """Writes what leads a proposal at arc length `along`; a red light and a free road leave the leader's speed."""
     boxes, speeds, headings = agents
     edges, starts, _ = lights
     count = boxes.shape[1]
@@ -188,8 +209,8 @@ def _lead(points, lengths, along, agents, lights, hits, sample, centers, leader)
     ego[0], ego[1], ego[2], ego[3] = pose[0] + AXLE_TO_CENTER * cos, pose[1] + AXLE_TO_CENTER * sin, cos, sin
     ego[4], ego[5] = HALF_LENGTH, HALF_WIDTH
     nearest, best = -1, np.inf
-    for j in range(len(hits)):
-        if not hits[j] or not centers[j] > along:
+    for j in met:
+        if not centers[j] > along:
             continue
         if j < count:
             distance = box_box_distance(ego, boxes[sample, j])
@@ -198,7 +219,7 @@ def _lead(points, lengths, along, agents, lights, hits, sample, centers, leader)
         if distance < best:
             nearest, best = j, distance
     if nearest < 0:
-        leader[0], leader[1], leader[2] = lengths[-1], 0.0, HALF_LENGTH
+        leader[0], leader[2] = lengths[-1], HALF_LENGTH
         return
     leader[0] = along + best
     if nearest < count:

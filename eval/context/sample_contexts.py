@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.traffic.agent_paths import straight_on
+from swerve.eval.traffic.lane_paths import straight_on
 from swerve.scenes import Ego, Log, RoadMap, Scene
 from swerve.scenes.lane_graph import route_along
 from swerve.scenes.polyline import frenet
@@ -23,7 +23,7 @@ def context_of(viewpoint: Viewpoint) -> Context:
     Of a logged viewpoint it is `build_context(scene)`, of a follow-up the same without a human. Of recovery and
     cross-agent viewpoints it is the context of a log in which the viewpoint's ego is the recording vehicle:
 
-    - Ego and history are the viewpoint's.
+    - Ego and history are those that the viewpoint's planner is told.
     - Its `human` is the viewpoint's target: what cannot be done well from there (keep the lane on the way back to it,
       fit the scored car between the neighbours of a smaller one) is forgiven, as a human's failures are.
     - A cross-agent is not in its own traffic; the vehicle that recorded it is.
@@ -46,9 +46,10 @@ def driven_scene(viewpoint: Viewpoint) -> Scene:
     Cameras and photographs are left out.
     """
     scene, log = viewpoint.scene, viewpoint.scene.log
-    poses = np.concatenate([viewpoint.world_from_ego[None], viewpoint.target])
-    later = Ego.from_poses(poses, scene.times_us[scene.history :]).at(slice(1, None))
-    states = ((getattr(part, name) for part in (viewpoint.ego, later)) for name in _STATES)
+    told = viewpoint.told_ego
+    poses = np.concatenate([told.world_from_ego, viewpoint.target])
+    later = Ego.from_poses(poses, scene.times_us).at(slice(len(told), None))
+    states = ((getattr(part, name) for part in (told, later)) for name in _STATES)
     is_agent = viewpoint.kind is ViewpointKind.CROSS_AGENT
     own = replace(
         log,

@@ -131,7 +131,7 @@ def build_context(
         traffic=traffic,
         long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
         lights=lights,
-        rails=rails_of(road_map, traffic, _seen_now(scene, traffic), box),
+        rails=rails_of(road_map, traffic, _seen_now(scene, traffic), box, scene.log.track_order),
         graph_rails=lane_graph_rails(scene, road_map, traffic, future),
         reference=reference_trajectory(situation),
         traffic_now=current[0],

@@ -162,6 +162,8 @@ def _said(value: object) -> str:
         return str(value["name"])
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_said, value)) or "none"
     return str(value)
 
 

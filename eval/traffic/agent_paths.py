@@ -1,5 +1,6 @@
 """Vehicles put on lanes, as NAVSIM's reactive traffic starts with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +20,10 @@ from swerve.eval.scoring.thresholds import (
     WAITING_MOVE,
     WAITING_SPEED,
 )
+from swerve.eval.traffic.lane_paths import CHANGE, LanePath, Leg, logged_legs, path_along, prolonged
 from swerve.eval.traffic.track_kernels import touching
 from swerve.eval.traffic.traffic_world import Traffic
 from swerve.scenes import Area, Lane, LightState, ObjectClass, RoadMap, Scene
-from swerve.scenes.polyline import arc_lengths, headings, without_repeats
 from swerve.scenes.transforms import wrap_angle
 
 
@@ -33,7 +34,7 @@ class AgentPaths:
     Attributes:
         current: tracks (rows of the context's traffic) that are there now; NAVSIM forgets vehicles that come later.
         rows: which of them follow a lane.
-        parked: which stand still.
+        parked: which stand still, while no other's box is on theirs.
         lanes: the lane of each follower.
         points: (x, y, unwrapped heading) along all followers' paths.
         lengths: arc lengths at those.
@@ -84,76 +85,128 @@ class _Spot:
 
 
 def rails_of(
-    road_map: RoadMap, traffic: Traffic, current: Bool[np.ndarray, "m"], ego_box: Float[np.ndarray, "6"]
+    road_map: RoadMap,
+    traffic: Traffic,
+    current: Bool[np.ndarray, "m"],
+    ego_box: Float[np.ndarray, "6"],
+    order: Sequence[str] = (),
 ) -> AgentPaths:
-    """Puts the vehicles that are there now on lanes as NAVSIM does it, in the order of the tracks.
+    """Puts the vehicles that are there now on lanes as NAVSIM does it, one after the other.
+
+    The order shows: later ones are forgotten where they touch earlier ones, take over their speed limits, and drive
+    among those of them that have moved already. NAVSIM's is that in which a log's file lists them at this moment, which
+    is `order` (`Log.track_order`); who is not in it comes after, by name.
 
     On the lane under the vehicle (or the connector, in an intersection) of least difference of heading, which is not
     wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stands where it
-    is; one that would touch the ego or an earlier one is forgotten.
+    is; one that would touch the ego or an earlier one on a lane is forgotten.
     """
     finder = _LaneFinder(road_map)
     taken, chosen, parked = [ego_box], [], []
     target = AGENT_SPEED
     boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
-    for row in np.flatnonzero(current & (traffic.classes == ObjectClass.VEHICLE)):
+    for row in _in_order(traffic, current & (traffic.classes == ObjectClass.VEHICLE), order):
         pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
         lanes, on_road = finder.under(pose[:2])
         spot = min((_spot(lane, pose) for lane in lanes), key=lambda one: abs(one.pose[2] - pose[2]), default=None)
         on_lane = spot is not None and spot.deviation <= AGENT_SNAP
         box = _box_at(spot.pose, boxes[row]) if spot is not None and on_lane else boxes[row]
-        free = _is_free(box, taken)
-        if spot is not None and on_lane and free:
+        free = on_lane and _is_free(box, taken)
+        if spot is not None and free:
             # The original keeps the last known limit for lanes that have none.
             target = spot.lane.speed_limit or target
             points, lengths = lane_path(spot.lane)
             chosen.append(_Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, target, box))
-        elif free and not on_lane and (spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)):
+            taken.append(box)
+        elif not on_lane and (spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)):
             parked.append(int(row))
-        else:
-            continue
-        taken.append(box)
     return _rails(traffic, current, chosen, parked, np.full((len(chosen), 0, len(traffic.present)), np.inf))
 
 
-def lane_graph_rails(scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "f"]) -> AgentPaths:
-    """Puts vehicles on lanes and their continuations, with the red lights on their way.
+def lane_graph_rails(
+    scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "f"], seed: int = 0
+) -> AgentPaths:
+    """Puts vehicles on the lanes that they drive through in the log, with the red lights on their way.
 
-    A vehicle follows the lane under it whose direction differs least, if by less than 45 degrees, keeps its lateral
-    offset, and takes the straightest successor at each fork; paths are as long as is driven at 30 m/s. Who stands now
-    moves off no sooner than in the log: what it waits for (to give way; lights, which Argoverse 2 does not record) is
-    not known. All others (parked is empty) are left to the log.
+    A vehicle follows the lane under it that its track is matched to, or else (it stands) whose direction differs
+    least, if the direction of one under it differs by less than 45 degrees. It keeps its lateral offset; see
+    `lane_paths` for the lanes that follow. Paths are as long as is driven at 30 m/s. Who stands now moves off no sooner
+    than in the log: what it waits for (to give way; lights, which Argoverse 2 does not record) is not known. All others
+    (parked is empty) are left to the log. Vehicles are moved one after the other, by name.
+
+    Args:
+        scene: whose window, and `frames` if they reach further, tells where vehicles drive.
+        road_map: its map.
+        traffic: its tracks at 10 Hz.
+        frames: the log's steps that are 0, 0.5, ... s from now.
+        seed: of the choice at forks where the log shows no more.
     """
     finder = _LaneFinder(road_map)
     chosen, gates, steps = [], [], len(traffic.present)
     reach = LANE_GRAPH_REACH * (steps - 1) / (STEPS - 1)
     reds = _red_by_lane(scene, frames, steps)
-    boxes = traffic.boxes[0] if traffic.ids else np.zeros((0, 6))
-    for row in np.flatnonzero(traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
-        pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
-        spots = [_spot(lane, pose) for lane in finder.under(pose[:2])[0]]
-        spot = min(spots, key=lambda one: abs(float(wrap_angle(one.pose[2] - pose[2]))), default=None)
-        if spot is None or abs(float(wrap_angle(spot.pose[2] - pose[2]))) > LANE_HEADING:
+    last = max(scene.now + scene.future, int(frames[-1]))
+    row_of = {track: row for row, track in enumerate(scene.log.tracks.ids)}
+    for row in _in_order(traffic, traffic.present[0] & (traffic.classes == ObjectClass.VEHICLE)):
+        spot, legs = _start(road_map, finder, traffic.poses[0, row], _future(scene, row_of[traffic.ids[row]], last))
+        if spot is None:
             continue
-        target = spot.lane.speed_limit or AGENT_SPEED
-        lanes = straight_on(road_map, spot.lane, spot.along + reach)
-        points, lengths, starts = _joined(lanes)
-        side = (pose[1] - spot.pose[1]) * np.cos(spot.pose[2]) - (pose[0] - spot.pose[0]) * np.sin(spot.pose[2])
-        points[:, 0] -= np.sin(points[:, 2]) * side
-        points[:, 1] += np.cos(points[:, 2]) * side
-        chosen.append(
-            _Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, max(target, speed), boxes[row])
-        )
-        lights = [
-            np.where(reds[lane.id], start, np.inf) for lane, start in zip(lanes, starts, strict=True) if lane.id in reds
-        ]
+        legs = prolonged(road_map, legs, spot.along + reach, seed, traffic.ids[row])
+        path, speed = path_along(legs), float(np.hypot(*traffic.velocities[0, row]))
+        chosen.append(_follower(traffic, row, spot, path, speed))
         front = spot.along + traffic.sizes[row, 0] / 2
-        gates.append([*lights, np.where(_waits(traffic, int(row), speed), front, np.inf)])
+        lights = [np.where(reds[lane.id], start, np.inf) for lane, start in path.entries if lane.id in reds]
+        gates.append([*lights, np.where(_waits(traffic, row, speed), front, np.inf)])
     most = max((len(lights) for lights in gates), default=0)
     blocked = np.full((len(chosen), most, steps), np.inf)
     for row, lights in enumerate(gates):
         blocked[row, : len(lights)] = np.array(lights).reshape(-1, steps)
     return _rails(traffic, traffic.present[0], chosen, [], blocked)
+
+
+def _in_order(traffic: Traffic, chosen: Bool[np.ndarray, "m"], order: Sequence[str] = ()) -> list[int]:
+    """Return the chosen rows in the given order of names, then by name, whatever the order of the rows."""
+    place = {name: index for index, name in enumerate(order)}
+    key = [(place.get(name, len(place)), name) for name in traffic.ids]
+    return sorted(np.flatnonzero(chosen).tolist(), key=lambda row: key[row])
+
+
+def _start(
+    road_map: RoadMap, finder: "_LaneFinder", pose: Float[np.ndarray, "3"], future: Float[np.ndarray, "t 3"]
+) -> tuple[_Spot | None, list[Leg]]:
+    """Where a vehicle is on its lane, and the legs that the log shows from there on; None if it is on no lane."""
+
+    def turn(spot: _Spot) -> float:
+        return abs(float(wrap_angle(spot.pose[2] - pose[2])))
+
+    spots = [_spot(lane, pose) for lane in finder.under(pose[:2])[0]]
+    best = min(spots, key=turn, default=None)
+    if best is None or turn(best) > LANE_HEADING:
+        return None, []
+    legs = logged_legs(road_map, future[:, :2], future[:, 2])
+    first = _spot(legs[0].lane, pose) if legs and legs[0].lane is not None else None
+    if first is not None and turn(first) <= LANE_HEADING:
+        return first, legs
+    return best, [Leg.on(best.lane)]
+
+
+def _future(scene: Scene, row: int, last: int) -> Float[np.ndarray, "t 3"]:
+    """Poses of a track of the log from now to the step `last`."""
+    tracks, window = scene.log.tracks, slice(scene.now, last + 1)
+    steps = scene.now + np.flatnonzero(tracks.valid[row, window])
+    return np.column_stack([tracks.positions[row, steps, :2], tracks.headings[row, steps]])
+
+
+def _follower(traffic: Traffic, row: int, spot: _Spot, path: LanePath, speed: float) -> _Follower:
+    """A vehicle beside a path; off the lanes the path is where it drives, so that the offset fades away there."""
+    pose, target = traffic.poses[0, row], spot.lane.speed_limit or AGENT_SPEED
+    side = (pose[1] - spot.pose[1]) * np.cos(spot.pose[2]) - (pose[0] - spot.pose[0]) * np.sin(spot.pose[2])
+    sides = side * np.clip(1.0 - (path.lengths - path.on_lanes) / CHANGE, 0.0, 1.0)
+    points = path.points.copy()
+    points[:, 0] -= np.sin(points[:, 2]) * sides
+    points[:, 1] += np.cos(points[:, 2]) * sides
+    box = traffic.boxes[0, row]
+    return _Follower(row, spot.lane.id, points, path.lengths, spot.along, speed, max(target, speed), box)
 
 
 def _waits(traffic: Traffic, row: int, speed: float) -> Bool[np.ndarray, "t"]:
@@ -167,27 +220,6 @@ def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "f"], steps: int) -> dict
     lights = scene.log.lights.at(frames)
     held = np.repeat(lights.states == LightState.RED, STEPS_PER_FRAME, axis=1)[:, :steps]
     return {lane: red for lane, red in zip(lights.lane_ids, held, strict=True) if red.any()}
-
-
-def straight_on(road_map: RoadMap, lane: Lane, reach: float) -> list[Lane]:
-    """The lane and what follows it, straightest first, until `reach` metres are covered."""
-    lanes, covered = [lane], lane.lengths[-1]
-    while covered < reach:
-        onward = [road_map.lane_by_id[other] for other in lanes[-1].successors if other in road_map.lane_by_id]
-        onward = [other for other in onward if other not in lanes]
-        if not onward:
-            break
-        end = lanes[-1].headings[-1]
-        lanes.append(min(onward, key=lambda other: abs(float(wrap_angle(other.headings[-1] - end)))))
-        covered += lanes[-1].lengths[-1]
-    return lanes
-
-
-def _joined(lanes: list[Lane]) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v"], list[float]]:
-    """Path points and arc lengths of lanes one after the other, and the arc length at which each begins."""
-    line = without_repeats(np.concatenate([lane.centerline[:, :2] for lane in lanes]))
-    ends = np.cumsum([lane.lengths[-1] for lane in lanes])
-    return np.column_stack([line, np.unwrap(headings(line))]), arc_lengths(line), [0.0, *ends[:-1]]
 
 
 def _rails(

@@ -17,6 +17,7 @@ from swerve.eval.context.polygon_kernels import (
     shapes_touch,
     write_box,
 )
+from swerve.eval.context.str_tree_kernels import nearest_item, visiting_order
 from swerve.eval.scoring.simulate_kernels import wrap
 from swerve.eval.scoring.thresholds import (
     AGENT_ACCELERATION,
@@ -54,7 +55,7 @@ def begin(paths, start, boxes, steps):
 
 
 @njit(cache=True, nogil=True)
-def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles, radius, sight, first, end):
+def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles, radius, sight, halts, first, end):
     """Rolls agents out among each other and the ego, from step `first` to `end` - 1; earlier ones are done.
 
     Args:
@@ -69,6 +70,8 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
         obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of others to stay behind.
         radius: agents farther than this from the ego are removed for good.
         sight: how far along its path an agent looks for others.
+        halts: whether an agent that reaches the end of its path stands there; else it keeps the speed that it has, and
+            reports it (as NAVSIM's do).
         first: at least 1.
         end: at most t.
     """
@@ -104,6 +107,8 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
                 if -AGENT_GAP < stop < gap - rear:
                     gap, rear, speed = stop, 0.0, 0.0
             _advance(state[i], targets[i], gap - rear, speed)
+            if halts and state[i, 0] >= _length(paths, i):
+                state[i, 0], state[i, 1] = _length(paths, i), 0.0
             numbers[i] = _write_footprint(paths, bends, i, state[i], sizes[i], shapes[i])
             bound(shapes[i], 0, numbers[i], bounds[i])
             pose_on(paths, i, state[i, 0], poses[t, i])
@@ -165,24 +170,58 @@ def _leader(i, way, footprints, solids):
     """
     shapes, numbers, bounds = footprints
     edges, limits = solids
-    best, who = np.inf, -1
+    best, who, equals = np.inf, -1, 0
     own = (shapes[i, : numbers[i]], bounds[i])
     near = np.empty(max(len(bounds), len(limits)), np.int64)
+    gaps = np.full(len(bounds) + len(limits), np.inf)
     for c in range(bounds_met(way[1], bounds, near)):
         j = near[c]
         if j != i and not bounds_apart(own[1], bounds, j, best + MARGIN):
             other = (shapes[j, : numbers[j]], bounds[j])
-            gap = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
-            if gap < best:
-                best, who = gap, j
+            gaps[j] = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
+            best, who, equals = _nearer(best, who, equals, gaps[j], j)
     for c in range(bounds_met(way[1], limits, near)):
         j = near[c]
         if not bounds_apart(own[1], limits, j, best + MARGIN):
-            other = (edges[j], limits[j])
-            gap = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
-            if gap < best:
-                best, who = gap, len(bounds) + j
+            other, k = (edges[j], limits[j]), len(bounds) + j
+            gaps[k] = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
+            best, who, equals = _nearer(best, who, equals, gaps[k], k)
+    if equals > 1:
+        who = _first_of_equals(i, way, footprints, solids, gaps)
     return best, who
+
+
+@njit(cache=True, nogil=True)
+def _nearer(best, who, equals, gap, other):
+    """The smallest gap so far, whose it is, and how many share it."""
+    if gap < best:
+        return gap, other, 1
+    return best, who, equals + (gap == best and who >= 0)
+
+
+@njit(cache=True, nogil=True)
+def _first_of_equals(i, way, footprints, solids, gaps):
+    """Who is nearest to agent i where several are equally near: whom nuPlan's spatial index finds.
+
+    One index, of all, says who intersects the agent's way; a second one, of those, says who of them is nearest.
+    Gaps are inf of those that are not on the way, or farther away; the latter's are filled in.
+    """
+    shapes, numbers, bounds = footprints
+    edges, limits = solids
+    count = len(bounds)
+    everyone = np.concatenate((bounds, limits))
+    here = np.flatnonzero(everyone[:, 0] <= everyone[:, 2])
+    met, number = np.empty(len(here), np.int64), 0
+    for c in visiting_order(everyone[here]):
+        j = here[c]
+        other = (shapes[j, : numbers[j]] if j < count else edges[j - count], everyone[j])
+        if j != i and (gaps[j] < np.inf or shapes_touch(way, other)):
+            if gaps[j] == np.inf:
+                gaps[j] = shapes_distance((shapes[i, : numbers[i]], bounds[i]), other)
+            met[number] = j
+            number += 1
+    met = met[:number]
+    return met[nearest_item(everyone[met], gaps[met], bounds[i])]
 
 
 @njit(cache=True, nogil=True)

@@ -39,11 +39,21 @@ class IdmAgents:
         obstacles: boxes, velocities and presence of others to stay behind; None for none.
         radius: agents farther than this from the ego are removed for good, metres.
         sight: how far along its path an agent looks for others, metres.
+        halts: whether who reaches the end of its path stands there, or keeps the speed that it has without moving.
     """
 
-    def __init__(self, rails: AgentPaths, steps: int, obstacles: Obstacles | None, radius: float, sight: float) -> None:
+    def __init__(
+        self,
+        rails: AgentPaths,
+        steps: int,
+        obstacles: Obstacles | None,
+        radius: float,
+        sight: float,
+        halts: bool = False,
+    ) -> None:
         nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
         self._rails, self._obstacles, self._radius, self._sight = rails, obstacles or nothing, radius, sight
+        self._halts = halts
         self._paths = rails.points, rails.lengths, rails.starts
         self._bends = bends_of(self._paths, rails.boxes)
         self._motion, self._carried = begin(self._paths, rails.state, rails.boxes, steps)
@@ -62,7 +72,7 @@ class IdmAgents:
         egos = boxes, np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
         rails, (poses, speeds, present) = self._rails, self._motion
         scene = (self._paths, self._bends, rails.sizes, rails.targets, egos, rails.gates, self._obstacles)
-        drive(self._motion, self._carried, *scene, self._radius, self._sight, self._done, step + 1)
+        drive(self._motion, self._carried, *scene, self._radius, self._sight, self._halts, self._done, step + 1)
         self._done = max(self._done, step + 1)
         directions = np.stack([np.cos(poses[..., 2]), np.sin(poses[..., 2])], axis=-1)
         return poses, speeds[..., None] * directions, present

@@ -1,9 +1,10 @@
 """Reactive traffic that does what NAVSIM's was meant to do; its scores are not NAVSIM's.
 
-Vehicles that stand on a lane follow it and its successors by the intelligent driver model (Treiber et al., 2000) at
-their lateral offset. They stop for red lights and stay behind whatever is on their way: the ego, each other, and
-everybody that replays the log (pedestrians, bicycles, parked vehicles, and vehicles that the log shows later). Who
-stands at first waits as long as in the log.
+Vehicles on a lane follow the lanes that they drive through in the log, and beyond it those chosen at random by seed and
+track (see `lane_paths`), by the intelligent driver model (Treiber et al., 2000) at their lateral offset. They stop for
+red lights and stay behind whatever is on their way: the ego, each other, and everybody that replays the log
+(pedestrians, bicycles, parked vehicles, and vehicles that the log shows later). Who stands at first waits as long as in
+the log; who comes to the end of its path, where the map or the log ends, stands there.
 """
 
 from dataclasses import replace
@@ -31,7 +32,7 @@ class LaneAgents:
         rest = np.setdiff1d(np.arange(len(logged.ids)), rails.rows)
         obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
         self._rows, self._logged = rails.rows, logged
-        self._followers = IdmAgents(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT)
+        self._followers = IdmAgents(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT, halts=True)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
         """See `Others.until`."""

@@ -3,7 +3,8 @@
 Vehicles that stand on a lane follow it by the intelligent driver model (Treiber et al., 2000) to the end of that one
 lane, where they brake; they see only each other and the ego, ignore red lights, and are simulated around an ego whose
 box is centred on its rear axle and comes one step late. Vehicles that cannot be put on a lane stand still or vanish
-after the first step; those that the log shows later never come. Everybody else replays the log.
+after the first step; those that the log shows later never come. A standing vehicle is gone while a driven one, or an
+earlier standing one, is on its place. Everybody else replays the log.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ from jaxtyping import Float
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import AGENT_RADIUS, HALF_LENGTH, HALF_WIDTH
 from swerve.eval.traffic.idm_agents import IdmAgents
+from swerve.eval.traffic.track_kernels import unobstructed
 from swerve.eval.traffic.traffic_world import Traffic
 from swerve.scenes import ObjectClass
 
@@ -32,9 +34,10 @@ class NavsimAgents:
         poses, velocities = logged.poses.copy(), logged.velocities.copy()
         present = logged.present & ~vehicle
         present[0] = rails.current
-        present[1:, rails.parked] = True
         poses[1:, rails.parked], velocities[1:, rails.parked] = poses[0, rails.parked], velocities[0, rails.parked]
-        self._rows, self._rest = rails.rows, replace(logged, poses=poses, velocities=velocities, present=present)
+        self._rest = replace(logged, poses=poses, velocities=velocities, present=present)
+        self._rows, self._parked, self._sizes = rails.rows, rails.parked, rails.sizes
+        self._parked_boxes = logged.boxes[0][rails.parked] if logged.ids else np.zeros((0, 6))
         self._followers = IdmAgents(rails, len(poses), None, AGENT_RADIUS, np.inf)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
@@ -43,6 +46,7 @@ class NavsimAgents:
         poses, velocities, present = self._rest.poses.copy(), self._rest.velocities.copy(), self._rest.present.copy()
         poses[1:, self._rows], velocities[1:, self._rows] = driven[1:], moving[1:]
         present[1:, self._rows] = here[1:]
+        present[1:, self._parked] = unobstructed(self._parked_boxes, driven, self._sizes, here)[1:]
         return replace(self._rest, poses=poses, velocities=velocities, present=present)
 
 

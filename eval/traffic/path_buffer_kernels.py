@@ -72,6 +72,10 @@ def write_strip(paths, bends, i, first, last, half, shape):
     a, b = _from(lengths, low, high + 1, first), _from(lengths, low, high + 1, last) - 1
     while a <= high and lengths[a] <= first:
         a += 1
+    if low < high and (a > high or b < low):
+        # A strip of no length, at an end of the path, is that of its whole last or first segment, as in nuPlan.
+        a, b = (high, high - 1) if a > high else (low + 1, low)
+        start[:], end[:] = points[b], points[a]
     if a <= b and _meet(points[a], start):
         a += 1
     if a <= b and _meet(points[b], end):

@@ -50,3 +50,28 @@ def touching(box, others, present):
     for j in range(len(others)):
         hit[j] = present[j] and boxes_touch(box, others[j])
     return hit
+
+
+@njit(cache=True, nogil=True)
+def unobstructed(standing, poses, sizes, present):
+    """Which standing boxes (q, 6) touch, at each step, no moving box and no earlier standing one that counts itself.
+
+    Args:
+        standing: boxes (q, 6).
+        poses: of the moving boxes (t, k, 3).
+        sizes: their length and width (k, 2).
+        present: whether they are there (t, k).
+    """
+    free, box = np.ones((len(poses), len(standing)), np.bool_), np.empty(6)
+    for q in range(len(standing)):
+        for t in range(len(poses)):
+            for i in range(len(sizes)):
+                if present[t, i] and free[t, q]:
+                    box[0], box[1] = poses[t, i, 0], poses[t, i, 1]
+                    box[2], box[3] = math.cos(poses[t, i, 2]), math.sin(poses[t, i, 2])
+                    box[4], box[5] = sizes[i, 0] / 2, sizes[i, 1] / 2
+                    free[t, q] = not boxes_touch(box, standing[q])
+            for p in range(q):
+                if free[t, p] and free[t, q]:
+                    free[t, q] = not boxes_touch(standing[p], standing[q])
+    return free

@@ -38,7 +38,8 @@ class Viewpoint:
         scene: where and when; lights and map are looked up there, in the world frame.
         kind: how the ego came to be where it is.
         index: number of the viewpoint among those of its kind in the scene.
-        ego: states at the steps up to and including now (history + 1 of them); the last is the ego's state now.
+        ego: states at the steps up to and including now (history + 1 of them); the last is the ego's state now. Those
+            of recovery and cross-agent viewpoints are of the smoothed drive: planners are told `told_ego`.
         target: world_from_ego at the steps after now: what a planner should do.
         human: what the logged driver of this seat did, at the same steps.
         vehicle: the ego's body.
@@ -66,6 +67,18 @@ class Viewpoint:
     def world_from_ego(self) -> Float[np.ndarray, "4 4"]:
         """The ego's pose now."""
         return self.ego.world_from_ego[-1]
+
+    @property
+    def told_ego(self) -> Ego:
+        """The ego as a planner is told of it: the same poses, and motion by those up to now, or as it was measured.
+
+        The drives of recovery and cross-agent viewpoints come from the smoothed log, in which the future has a part.
+        What is told of their motion stands on their own poses up to now alone.
+        """
+        if self.kind in (ViewpointKind.LOGGED, ViewpointKind.FOLLOW_UP):
+            return self.ego
+        scene = self.scene
+        return self.ego.by_own_poses(scene.times_us[: scene.history + 1])
 
 
 @dataclass(frozen=True)

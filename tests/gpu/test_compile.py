@@ -23,7 +23,7 @@ try:
 except NvvmSupportError as error:
     pytest.skip(f"no CUDA compiler: {error}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import Request, device, device_renderer
+from swerve.rasterizer.cuda import Request, cuda_kernels, device, device_renderer
 
 # Of the oldest GPU that torch still supports, and of those in data centres.
 CAPABILITIES = [(7, 5), (9, 0)]

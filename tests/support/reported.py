@@ -33,6 +33,7 @@ def results() -> Results:
     rows = [row for case in cases().values() for row in evaluate_group(case, PLANNERS, "log-replay")]
     specs = dict.fromkeys(PLANNERS, "shifted_case:Straight")
     stamp = {**substrate("log-replay", "navsim-exact"), "benchmark": {"name": "hand-made"}, "planners": specs}
+    stamp["cannot_fire"] = ["traffic_light_compliance: no red traffic lights in 2 of 2 logs", "ego_progress: no route"]
     groups = tuple(case.group for case in cases().values())
     return Results(result_rows(rows, "navsim-exact"), tuple(PLANNERS), groups, stamp)
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
+from swerve.data.sources.neutral.log_origin import origin_of, seen_from
 from swerve.scenes import (
     Area,
     Ego,
@@ -32,6 +34,7 @@ from swerve.scenes import (
     TrafficLights,
     Vehicle,
 )
+from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.polyline import headings
 from swerve.scenes.transforms import upright
 
@@ -176,7 +179,7 @@ def _scene_of(document: dict[str, Any], record: dict[str, Any], path: str | Path
     stride, frames = document["navsim_stride"], document["frames"]
     ordered = _in_order_of(log.tracks, frames, record["frame"])
     window = frames[record["frame"] : record["frame"] + record["num_future_frames"] * stride : stride]
-    log = replace(log, tracks=_classed_by(ordered, window))
+    log = replace(log, tracks=_classed_by(ordered, window), track_order=ordered.ids)
     history, future = (record["num_history_frames"] - 1) * stride, record["num_future_frames"] * stride
     try:
         scene = Scene(log, record["frame"], history, future)
@@ -260,29 +263,34 @@ def _parse(document: dict[str, Any]) -> Log:
     times = [frame["t_us"] for frame in frames]
     if any(after <= before for before, after in pairwise(times)):
         raise ValueError("frames: t_us does not increase")
-    return Log(
+    road_map = _road_map(document["map"])
+    ego = frames[0]["ego"]
+    start = road_map.lanes[0].centerline[0] if road_map.lanes else np.array([ego["x"], ego["y"], 0.0], float)
+    log = Log(
         name=document["log_name"],
         source="neutral",
         times_us=np.array(times, np.int64),
-        ego=_ego([frame["ego"] for frame in frames], np.array(times) * 1e-6),
+        ego=_ego([frame["ego"] for frame in frames], np.array(times, np.int64)),
         vehicle=Vehicle(body["name"], length, body["width"], body["height"], body["wheel_base"], body["rear_length"]),
         tracks=_tracks([frame["objects"] for frame in frames]),
         lights=_lights([frame["traffic_lights"] for frame in frames], lanes),
-        road_map=_road_map(document["map"]),
+        road_map=road_map,
         cameras=(),
         route=tuple(document["route_roadblock_ids"]),
     )
+    # Of the map, which first-stage scenes and follow-ups share: their coordinates are compared.
+    return seen_from(log, origin_of(start))
 
 
-def _ego(records: list[dict[str, Any]], seconds: np.ndarray) -> Ego:
+def _ego(records: list[dict[str, Any]], times_us: Int[np.ndarray, "t"]) -> Ego:
     x, y, heading = (np.array([record[key] for record in records], float) for key in ("x", "y", "heading"))
     poses = upright(np.stack([x, y, np.zeros(len(x))], axis=1), heading)
     velocity, acceleration = (
         np.array([[record[a], record[b]] for record in records], float) for a, b in (("vx", "vy"), ("ax", "ay"))
     )
-    # The form has no yaw rate (NAVSIM uses none); neighbours in time give it to those who want one.
-    yaw_rate = np.gradient(np.unwrap(heading), seconds) if len(x) > 1 else np.zeros(len(x))
-    return Ego(poses, velocity, acceleration, yaw_rate)
+    # The form has no yaw rate (NAVSIM uses none); the poses up to each step give it to those who want one.
+    yaw_rate = planar_motion(np.column_stack([x, y, heading]), times_us)[2]
+    return Ego(poses, velocity, acceleration, yaw_rate, measured=True)
 
 
 def _tracks(frames: list[Any]) -> Tracks:
@@ -418,7 +426,8 @@ def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> Neut
             frame["ego"] = last
     log = parse_log({**base, "frames": frames, "navsim_stride": 1}, path)
     now = record["current_frame"]
-    log = replace(log, tracks=_in_order_of(log.tracks, frames, now))
+    ordered = _in_order_of(log.tracks, frames, now)
+    log = replace(log, tracks=ordered, track_order=ordered.ids)
     return NeutralScene(record["token"], Scene(log, now, now, len(frames) - now - 1), follow_up=True)
 
 

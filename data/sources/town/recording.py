@@ -1,11 +1,14 @@
 """From what happened in a town to what its log records: the ego's poses, and the tracks around it."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.sources.town.simulation import PADDING, Movements
 from swerve.data.sources.town.standing import ParkedObjects
 from swerve.data.sources.town.town_options import STEP
+from swerve.data.sources.velocities import velocities_of
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
 from swerve.scenes.transforms import rigid, wrap_angle
 
@@ -56,8 +59,9 @@ def record_tracks(
         ]
     )
     names = [f"{kind}-{row}" for kind, count in _counts(bodies, people, standing) for row in range(count)]
-    tracks = _tracks(names, kinds, poses, sizes, present & _in_range(poses, movements.vehicles[0]), ground)
-    logged = tracks.at(_LOGGED)
+    tracks = _tracks(names, kinds, poses, sizes, present, ground)
+    seen = replace(tracks, valid=present & _in_range(poses, movements.vehicles[0]))
+    logged = seen.at(_LOGGED)
     return logged.of(np.flatnonzero(logged.valid.any(axis=1)))
 
 
@@ -76,19 +80,21 @@ def _tracks(
     kinds: list[ObjectClass],
     poses: Float[np.ndarray, "n t 3"],
     sizes: Float[np.ndarray, "n 3"],
-    valid: Bool[np.ndarray, "n t"],
+    present: Bool[np.ndarray, "n t"],
     ground: GroundHeight,
 ) -> Tracks:
-    """The tracks: boxes stand upright on the ground, velocities are central differences."""
+    """The tracks: boxes stand upright on the ground."""
     heights = ground.at(poses[..., :2]) + sizes[:, None, 2] / 2
+    positions = np.concatenate([poses[..., :2], heights[..., None]], axis=2)
+    times_us = np.round(np.arange(poses.shape[1]) * STEP * 1e6).astype(np.int64)
     return Tracks(
         ids=tuple(names),
         classes=np.array(kinds, np.uint8),
-        positions=np.concatenate([poses[..., :2], heights[..., None]], axis=2),
+        positions=positions,
         headings=wrap_angle(poses[..., 2]),
         sizes=np.repeat(sizes[:, None], poses.shape[1], axis=1),
-        velocities=np.gradient(poses[..., :2], STEP, axis=1),
-        valid=valid,
+        velocities=velocities_of(positions, present, times_us),
+        valid=present,
     )
 
 

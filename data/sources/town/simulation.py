@@ -17,8 +17,8 @@ from swerve.scenes import Vehicle, keyed_generator
 
 # Steps that are simulated before the log begins, so that it begins in the midst of traffic.
 WARM_UP_STEPS = 80
-# Steps known before and after the log, so that its velocities and accelerations are central differences throughout.
-PADDING = 2
+# Steps known before and after the log: its first velocities and accelerations stand on 0.3 s, as all others do.
+PADDING = 3
 # Middles of two pedestrians stay so far apart, metres: their boxes' longest diagonal.
 _ELBOW_ROOM = 1.0
 

@@ -67,7 +67,8 @@ def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Lo
     world_from_ego = _rear_axle(tracks, sdc, vehicle)
     check_motion(times_us, world_from_ego, file)
     ego = Ego.from_poses(world_from_ego, times_us)
-    road_map = read_map(scenario.map_features, origin, file)
+    signalled = {str(light.lane) for step in scenario.dynamic_map_states for light in step.lane_states}
+    road_map = read_map(scenario.map_features, origin, file, signalled)
     road_map = with_derived_groups(road_map) if road_map else None
     log = Log(
         name=name,

@@ -8,19 +8,21 @@ Waymo has lane centrelines and boundary lines but no lane outlines and no drivab
   0.5-3.5 m. Where a boundary is named this is its true place; the rest is a guess of some 0.5 m.
 - The drivable surface is the union of the lanes' polygons, and each driveway.
 - Stop lines lie across each lane that a stop sign rules, where the lane passes closest to the nearest such sign.
-- Intersections: see `derived_surfaces.intersections_of`; connectors are the lanes that Waymo calls interpolating.
+- Connectors are the lanes that Waymo calls interpolating; where no lane of the record is, as in most that are
+  released, they are derived, see `derived_connectors`. Intersections: see `derived_surfaces.intersections_of`.
 
 Features of no point or a single one have no extent and are left out. Lines are thinned to 0.05 m.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from swerve.data.sources.derived_connectors import connectors_of
 from swerve.data.sources.derived_surfaces import intersections_of, united
 from swerve.scenes import Area, GroundHeight, Lane, LaneKind, LogError, Paint, RoadEdge, RoadLine, RoadMap, StopLine
 from swerve.scenes.polyline import frenet, headings, without_repeats
@@ -63,8 +65,16 @@ class _Features:
     stop_signs: list[tuple[Float[np.ndarray, "3"], tuple[int, ...]]]
 
 
-def read_map(features: Sequence[Any], origin: Float[np.ndarray, "3"], file: Path) -> RoadMap | None:
+def read_map(
+    features: Sequence[Any], origin: Float[np.ndarray, "3"], file: Path, signalled: Collection[str] = ()
+) -> RoadMap | None:
     """The RoadMap of MapFeature messages, less `origin`; None if there are none.
+
+    Args:
+        features: the messages.
+        origin: of the log.
+        file: for messages of errors.
+        signalled: ids of the lanes that a traffic signal rules.
 
     Raises:
         LogError: a point is not finite or further than 5 km from the origin, or no feature is a lane.
@@ -77,7 +87,7 @@ def read_map(features: Sequence[Any], origin: Float[np.ndarray, "3"], file: Path
     every = [*found.centerlines.values(), *found.lines.values(), *found.edges.values()]
     ground = GroundHeight.from_points(np.unique(np.concatenate([_thinned(line) for line in every]), axis=0))
     sides = {number: _boundaries(number, found) for number in found.centerlines}
-    lanes = tuple(_lane(number, *sides[number], found) for number in found.centerlines)
+    lanes = _with_connectors([_lane(number, *sides[number], found) for number in found.centerlines], signalled)
     return RoadMap(
         lanes=lanes,
         ground=ground,
@@ -148,6 +158,14 @@ def _lane(number: int, left: Line, right: Line, found: _Features) -> Lane:
         right_neighbor=_neighbor(entry.right_neighbors, found),
         speed_limit=entry.speed_limit_mph * _MILE_PER_HOUR or None,
     )
+
+
+def _with_connectors(lanes: Sequence[Lane], signalled: Collection[str]) -> tuple[Lane, ...]:
+    """The lanes, with connectors derived if the record flags none."""
+    if any(lane.is_connector for lane in lanes):
+        return tuple(lanes)
+    connectors = connectors_of(lanes, signalled)
+    return tuple(replace(lane, is_connector=lane.id in connectors) for lane in lanes)
 
 
 def _kind(entry: Any) -> LaneKind:  # noqa: ANN401

@@ -25,8 +25,9 @@ from swerve.eval.benchmark.evaluate.results import PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.aggregate import Weighting
 from swerve.eval.scoring.score_tables import substrate
+from swerve.eval.scoring.silent_scores import silent_scores
 from swerve.eval.traffic.policies import Policy
-from swerve.scenes import SwerveError
+from swerve.scenes import Log, SwerveError
 from swerve.scenes.planning import Planner
 
 # Packages whose version may change a score.
@@ -275,7 +276,14 @@ def _stamp(
             for entry in entries
         },
         "identities": {entry.label: entry.identity for entry in entries},
+        "cannot_fire": silent_scores(_first_log(benchmark, log) for log in benchmark.logs),
     }
+
+
+def _first_log(benchmark: Benchmark, log: str) -> Log:
+    """The log of the first case: what its map and its lights are, they are in all cases of the log."""
+    case = benchmark.case(benchmark.cases(log)[0])
+    return case.frames[case.group.now].viewpoint.scene.log
 
 
 def _require_all(work: EvaluateWork, folder: Path, outcome: Outcome) -> None:

@@ -61,6 +61,7 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
         "cases": len(records),
         "frames": light.num_rows // len(labels),
         "planners": planners,
+        "cannot_fire": stamp["cannot_fire"],
         "differences": [one.as_json() for one in found],
     }
     write_atomically(folder / SUMMARY, to_json(summary))

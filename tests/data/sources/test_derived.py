@@ -11,30 +11,55 @@ from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.derived_surfaces import edges_of, intersections_of, united
 from swerve.data.sources.painted_lines import painted_once
 from swerve.data.sources.velocities import velocities_of
-from swerve.scenes import GroundHeight, Lane, Paint
+from swerve.scenes import Ego, GroundHeight, Lane, Paint
+from swerve.scenes.transforms import upright
+
+
+def samples_by_hand(valid, times, step):
+    """Steps of the window: back to 0.35 s, or to three samples, and not across a gap of more than 0.55 s."""
+    used = [step]
+    for earlier in range(step - 1, -1, -1):
+        if (times[step] - times[earlier] > 350_000 and len(used) >= 3) or times[used[-1]] - times[earlier] > 550_000:
+            break
+        used += [earlier] if valid[earlier] else []
+    return used
 
 
 def velocity_by_hand(positions, valid, times, row, step):
-    """One cell at a time, by looking for the neighbours."""
-    if not valid[row, step]:
+    """One cell at a time, by NumPy's own fit of a parabola, or a line."""
+    used = samples_by_hand(valid[row], times, step)
+    if not valid[row, step] or len(used) < 2:
         return np.zeros(2)
-    near = [t for t in range(len(times)) if valid[row, t]]
-    before = [t for t in near if t < step and times[step] - times[t] <= 500_000][-1:] or [step]
-    after = [t for t in near if t > step and times[t] - times[step] <= 500_000][:1] or [step]
-    if before == after:
-        return np.zeros(2)
-    moved = positions[row, after[0], :2] - positions[row, before[0], :2]
-    return moved / ((times[after[0]] - times[before[0]]) * 1e-6)
+    seconds = (times[used] - times[step]) * 1e-6
+    return np.polyfit(seconds, positions[row, used, :2], min(len(used) - 1, 2))[-2]
 
 
 @given(arrays.arrays(bool, (3, 9)), st.lists(st.integers(50_000, 400_000), min_size=9, max_size=9))
-def test_velocities_are_differences_between_valid_neighbours(valid, gaps):
+def test_velocities_are_of_parabolas_through_the_valid_samples_before(valid, gaps):
     times = np.cumsum(np.array(gaps, np.int64))
     positions = np.random.default_rng(0).normal(size=(3, 9, 3))
     found = velocities_of(positions, valid, times)
     for row in range(3):
         for step in range(9):
-            np.testing.assert_allclose(found[row, step], velocity_by_hand(positions, valid, times, row, step))
+            known = velocity_by_hand(positions, valid, times, row, step)
+            np.testing.assert_allclose(found[row, step], known, rtol=1e-6, atol=1e-6)
+
+
+@given(st.integers(0, 19))
+def test_no_velocity_or_acceleration_knows_what_comes_after(now):
+    """Of the ego and of others; and constant acceleration is told exactly, wherever in the world that is."""
+    times = 100_000 * np.arange(20) + np.random.default_rng(1).integers(-4_000, 4_000, 20)
+    seconds = times * 1e-6
+    way = np.stack([3.0 * seconds + 0.7 * seconds**2 + 5e6, 1.0 - seconds], axis=1)
+    poses = upright(np.pad(way, ((0, 0), (0, 1))), np.full(20, 0.3))
+    other = poses.copy()
+    other[now + 1 :, :2, 3] += np.random.default_rng(2).normal(size=(19 - now, 2))
+    ego, changed = Ego.from_poses(poses, times), Ego.from_poses(other, times)
+    for name in ("velocity", "acceleration", "yaw_rate"):
+        np.testing.assert_array_equal(getattr(ego, name)[: now + 1], getattr(changed, name)[: now + 1])
+    tracks = [velocities_of(one[None, :, :3, 3], np.ones((1, 20), bool), times) for one in (poses, other)]
+    np.testing.assert_array_equal(tracks[0][:, : now + 1], tracks[1][:, : now + 1])
+    np.testing.assert_allclose(tracks[0][0, 2:], np.stack([3.0 + 1.4 * seconds, np.full(20, -1.0)], 1)[2:], atol=1e-6)
 
 
 def line(*points):

@@ -157,6 +157,29 @@ def test_the_made_up_map_is_derived_right(tmp_path):
     assert len(road_map.crossings) == len(road_map.drivable_areas) == len(road_map.intersections) == 1
 
 
+def test_connectors_are_derived_where_no_lane_is_flagged(tmp_path):
+    """As in the records that are released: lane 3 then forks off from 1, beside a fourth that turns to the left."""
+    made = scenario()
+    for feature in made.map_features:
+        if feature.WhichOneof("feature_data") == "lane":
+            feature.lane.interpolating = False
+    del made.dynamic_map_states[:]
+    turn = made.map_features.add(id=4).lane
+    for x, y in ((540, 300), (548, 303), (550, 312)):
+        turn.polyline.add(x=x, y=y, z=2.0)
+    turn.entry_lanes.append(1)
+    made.map_features[0].lane.exit_lanes.append(4)
+    road_map = source_of(tmp_path, made).load("training-00000-of-00001-00000").road_map
+    assert [lane.id for lane in road_map.lanes if lane.is_connector] == ["3", "4"]
+    assert len(road_map.intersections) == 1
+
+
+def test_the_real_map_has_intersections(motion):
+    """The record flags no lane; its junctions are there all the same."""
+    assert sum(lane.is_connector for lane in motion.road_map.lanes) == 73
+    assert len(motion.road_map.intersections) == 3
+
+
 def test_m4_lights_keep_their_four_states_and_face_their_lane(tmp_path):
     """The original kept one flag, `is_red`: yellow and unknown lights were drawn green."""
     lights = source_of(tmp_path, scenario()).load("training-00000-of-00001-00000").lights

@@ -38,8 +38,10 @@ def test_history_is_the_logs_first_and_then_what_was_driven():
         np.testing.assert_array_equal(told.history.poses[-1], 0.0)
         done = rollout.states[max(step - 15, 0) : step + 1]
         np.testing.assert_allclose(to_world(told.history.poses, origin)[-len(done) :], done[:, :3], atol=1e-9)
-        np.testing.assert_allclose(told.history.velocity[1 - len(done) :, 0], done[1:, 3])
-        np.testing.assert_allclose(told.history.acceleration[1 - len(done) :, 0], done[1:, 5])
+        known = by_poses(told.history.poses)
+        np.testing.assert_allclose(told.history.velocity[-4:], known[0][-4:], atol=1e-6)
+        np.testing.assert_allclose(told.history.acceleration[-4:], known[1][-4:], atol=1e-6)
+        np.testing.assert_allclose(told.history.yaw_rate[-4:], known[2][-4:], atol=1e-6)
         assert len(told.history.seconds) == 16
         assert not told.history.poses.flags.writeable
         assert told.privileged is None
@@ -48,9 +50,23 @@ def test_history_is_the_logs_first_and_then_what_was_driven():
     np.testing.assert_allclose(before, [20.0 + 10.0 * 2.6, -1.75, 0.0], atol=1e-9)  # 1.5 s before step 6
 
 
-def test_sideways_acceleration_is_that_of_the_curve():
+def by_poses(poses):
+    """Motion by NumPy's own parabolas through each pose and the three before it, 0.1 s apart."""
+    result = np.zeros((len(poses), 5))
+    for row in range(3, len(poses)):
+        fit = np.polyfit(0.1 * np.arange(-3, 1), poses[row - 3 : row + 1], 2)
+        cos, sin = np.cos(poses[row, 2]), np.sin(poses[row, 2])
+        own = np.array([[cos, sin], [-sin, cos]])
+        result[row] = *(own @ fit[1, :2]), *(own @ (2 * fit[0, :2])), fit[1, 2]
+    return result[:, :2], result[:, 2:4], result[:, 4]
+
+
+def test_where_the_log_is_measured_the_cars_own_motion_is_told():
     planner = Keeps(8.0, 3.0)
-    rollout = driven(planner, rate=5.0, seconds=4.0)
+    start = viewpoint()
+    log = replace(start.scene.log, ego=replace(start.scene.log.ego, measured=True))
+    start = viewpoint(log)
+    rollout = drive_course(course_from(start, rate=5.0, seconds=4.0), planner)
     told, states = planner.told[-1].history, rollout.states
     last = 2 * (len(planner.told) - 1)
     assert told.acceleration[-1, 1] == pytest.approx(states[last, 3] * states[last, 9])

@@ -105,6 +105,11 @@ def test_strangers_texts_are_escaped(page):
     assert "<title>Made &lt;by&gt; hand</title>" in page
 
 
+def test_sub_scores_that_cannot_fire_are_told(page):
+    said = "traffic_light_compliance: no red traffic lights in 2 of 2 logs; ego_progress: no route"
+    assert f"<dt>cannot fire</dt><dd>{said}</dd>" in page
+
+
 def test_failures_and_cameras_are_told(page):
     ranked = {one.label: one for one in rankings(results(), "navsim-exact")}
     assert ranked[HOSTILE].failures > 0

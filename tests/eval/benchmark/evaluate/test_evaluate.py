@@ -20,6 +20,7 @@ from swerve.eval.benchmark.evaluate.observations import opaque
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners
 from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
 from swerve.eval.scoring.aggregate import ScoredScenes
+from swerve.eval.scoring.silent_scores import silent_scores
 from swerve.planners import load_planner
 from swerve.planners.fingerprint import fingerprint
 from swerve.scenes import SwerveError
@@ -132,6 +133,11 @@ def test_columns_of_navsim(test_data, evaluated):
         assert ours.readline() == theirs.readline()
 
 
+def log_of_case(benchmark, name):
+    case = benchmark.case(benchmark.cases(name)[0])
+    return case.frames[case.group.now].viewpoint.scene.log
+
+
 def test_scores_say_on_what_they_stand(benchmark, evaluated):
     folder, _ = evaluated
     stamp = json.loads((folder / "substrate.json").read_text())
@@ -140,6 +146,9 @@ def test_scores_say_on_what_they_stand(benchmark, evaluated):
     assert stamp["planners"] == {one.label: one.spec for one in (CRUISE, SLOW, FAILS)}
     assert stamp["benchmark"]["options"]["policy"] == "log-replay"
     assert len(stamp["benchmark"]["digest"]) == 64
+    assert stamp["cannot_fire"] == silent_scores(log_of_case(benchmark, name) for name in LOGS)
+    assert stamp["cannot_fire"] == json.loads((folder / "summary.json").read_text())["cannot_fire"]
+    assert any(line.endswith(f"no intersections in {len(LOGS)} of {len(LOGS)} logs") for line in stamp["cannot_fire"])
     own = json.loads((folder / "scores" / "slow.csv.substrate.json").read_text())
     assert own == {**stamp, "planner": {"label": "slow", "spec": SLOW.spec}}
 

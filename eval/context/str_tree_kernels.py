@@ -1,0 +1,197 @@
+"""The order in which a Sort-Tile-Recursive tree (Leutenegger et al., 1997) visits boxes, and its nearest item.
+
+NAVSIM and nuPlan look objects up in GEOS's STR tree (TemplateSTRtree, through shapely), and where two objects are
+equally far away, which one they take hangs on the tree's order. The packing, the sort, which is not stable for more
+than 16 items, and the queue of the nearest-item search are therefore those of GEOS and of libstdc++.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+NODE_CAPACITY = 10  # shapely's default
+INSERTION_LIMIT = 16  # std::sort leaves ranges of this many items or fewer to insertion sort
+
+
+@njit(cache=True, nogil=True)
+def packed_tree(bounds):
+    """Packs boxes (low x, low y, high x, high y) into a tree.
+
+    Returns:
+        Boxes (v, 4) and children (v, 2) of its nodes, the root last. The children of node v are the nodes
+        children[v, 0]..children[v, 1] - 1; where the second number is -1, v is a leaf and the first its item.
+    """
+    count = len(bounds)
+    boxes, children = np.empty((2 * count + 8, 4)), np.empty((2 * count + 8, 2), np.int64)
+    boxes[:count], children[:count, 0], children[:count, 1] = bounds, np.arange(count), -1
+    first, last = 0, count
+    while last - first > 1:
+        first, last = last, _add_parents(boxes, children, first, last)
+    return boxes[:last], children[:last]
+
+
+@njit(cache=True, nogil=True)
+def visiting_order(bounds):
+    """Items in the order in which a query meets them that all boxes intersect."""
+    count = len(bounds)
+    order = np.empty(count, np.int64)
+    if count == 0:
+        return order
+    _, children = packed_tree(bounds)
+    stack = np.empty(len(children), np.int64)
+    stack[0], open_nodes, number = len(children) - 1, 1, 0
+    while open_nodes:
+        open_nodes -= 1
+        first, last = children[stack[open_nodes]]
+        if last < 0:
+            order[number] = first
+            number += 1
+        for child in range(last - 1, first - 1, -1):
+            stack[open_nodes] = child
+            open_nodes += 1
+    return order
+
+
+@njit(cache=True, nogil=True)
+def nearest_item(bounds, distances, own):
+    """The item that a search for the nearest returns.
+
+    Args:
+        bounds: boxes (n, 4) of the items, n > 0.
+        distances: of the items themselves from the shape that is asked for.
+        own: box (4) of that shape.
+    """
+    boxes, children = packed_tree(bounds)
+    queue, keys, size = np.empty(len(boxes), np.int64), np.empty(len(boxes)), 0
+    size = _push(queue, keys, size, len(boxes) - 1, _key(boxes, children, len(boxes) - 1, distances, own))
+    # Only the first leaf counts: it is as near as any box that is still in the queue.
+    while True:
+        node, size = queue[0], _pop(queue, keys, size)
+        first, last = children[node]
+        if last < 0:
+            return first
+        for child in range(first, last):
+            size = _push(queue, keys, size, child, _key(boxes, children, child, distances, own))
+
+
+@njit(cache=True, nogil=True)
+def _add_parents(boxes, children, first, last):
+    """Sorts nodes first..last - 1 into slices by x and by y within those, adds parents, and returns the new end."""
+    count = last - first
+    slices = math.ceil(math.sqrt(math.ceil(count / NODE_CAPACITY)))
+    capacity = math.ceil(count / slices)
+    _sort_nodes(boxes, children, first, last, 0)
+    end = last
+    for low in range(first, last, capacity):
+        high = min(low + capacity, last)
+        _sort_nodes(boxes, children, low, high, 1)
+        for child in range(low, high, NODE_CAPACITY):
+            after = min(child + NODE_CAPACITY, high)
+            boxes[end, 0], boxes[end, 1] = boxes[child:after, 0].min(), boxes[child:after, 1].min()
+            boxes[end, 2], boxes[end, 3] = boxes[child:after, 2].max(), boxes[child:after, 3].max()
+            children[end, 0], children[end, 1] = child, after
+            end += 1
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _sort_nodes(boxes, children, first, last, axis):
+    keys = boxes[first:last, axis] + boxes[first:last, axis + 2]
+    order = unstable_order(keys) + first
+    boxes[first:last], children[first:last] = boxes[order], children[order]
+
+
+@njit(cache=True, nogil=True)
+def unstable_order(keys):
+    """Indices that sort keys as libstdc++'s std::sort leaves them; its depth limit is never met by so few items."""
+    order = np.arange(len(keys))
+    stack = np.empty((len(keys) + 1, 2), np.int64)
+    stack[0, 0], stack[0, 1], number = 0, len(keys), 1
+    while number:
+        number -= 1
+        first, last = stack[number]
+        while last - first > INSERTION_LIMIT:
+            cut = _partition(keys, order, first, last)
+            stack[number, 0], stack[number, 1] = cut, last
+            number += 1
+            last = cut
+    for i in range(1, len(order)):
+        item, k = order[i], i
+        while k > 0 and keys[item] < keys[order[k - 1]]:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = item
+    return order
+
+
+@njit(cache=True, nogil=True)
+def _partition(keys, order, first, last):
+    """Splits a range at the median of three, which is moved to its start, and returns where the upper part begins."""
+    pivot = _median(keys, order, first + 1, first + (last - first) // 2, last - 1)
+    order[first], order[pivot] = order[pivot], order[first]
+    key, low, high = keys[order[first]], first + 1, last
+    while True:
+        while keys[order[low]] < key:
+            low += 1
+        high -= 1
+        while key < keys[order[high]]:
+            high -= 1
+        if low >= high:
+            return low
+        order[low], order[high] = order[high], order[low]
+        low += 1
+
+
+@njit(cache=True, nogil=True)
+def _median(keys, order, a, b, c):
+    first, second, third = keys[order[a]], keys[order[b]], keys[order[c]]
+    if first < second:
+        return b if second < third else (c if first < third else a)
+    return a if first < third else (c if second < third else b)
+
+
+@njit(cache=True, nogil=True)
+def _key(boxes, children, node, distances, own):
+    """Distance of an item, or of the box of an inner node."""
+    if children[node, 1] < 0:
+        return distances[children[node, 0]]
+    dx = max(0.0, boxes[node, 0] - own[2], own[0] - boxes[node, 2])
+    dy = max(0.0, boxes[node, 1] - own[3], own[1] - boxes[node, 3])
+    return math.sqrt(dx * dx + dy * dy)
+
+
+@njit(cache=True, nogil=True)
+def _push(queue, keys, size, node, key):
+    """Adds a node to a binary heap of `size` nodes, the nearest on top, and returns the new size."""
+    _sift_up(queue, keys, size, node, key)
+    return size + 1
+
+
+@njit(cache=True, nogil=True)
+def _sift_up(queue, keys, hole, node, key):
+    parent = (hole - 1) // 2
+    while hole > 0 and keys[parent] > key:
+        queue[hole], keys[hole] = queue[parent], keys[parent]
+        hole, parent = parent, (parent - 1) // 2
+    queue[hole], keys[hole] = node, key
+
+
+@njit(cache=True, nogil=True)
+def _pop(queue, keys, size):
+    """Removes the top of a heap as std::pop_heap does: the hole sinks to the bottom, and the last node rises from it.
+
+    Returns:
+        The new size.
+    """
+    size -= 1
+    node, key = queue[size], keys[size]
+    hole, child = 0, 2
+    while child <= size:
+        # The right child where both are equal; std::pop_heap looks at the left one alone only at the end.
+        if child == size or keys[child] > keys[child - 1]:
+            child -= 1
+        queue[hole], keys[hole] = queue[child], keys[child]
+        hole, child = child, 2 * child + 2
+    _sift_up(queue, keys, hole, node, key)
+    return size

@@ -1,0 +1,42 @@
+"""Sub-scores that cannot fire on some logs, because the data lacks what they look at."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import numpy as np
+
+from swerve.scenes import LightState, Log
+
+# Sub-scores that cannot fall below 1, or exemptions that never apply, where a log lacks something.
+_NEEDS: Final[tuple[tuple[str, str, Callable[[Log], bool]], ...]] = (
+    ("no_at_fault_collisions, time_to_collision_within_bound", "other road users", lambda log: len(log.tracks.ids) > 0),
+    ("drivable_area_compliance", "drivable areas", lambda log: _has_map(log, "drivable_areas")),
+    (
+        "driving_direction_compliance, lane_keeping, no_at_fault_collisions (their exemptions in intersections)",
+        "intersections",
+        lambda log: _has_map(log, "intersections"),
+    ),
+    ("driving_direction_compliance, ego_progress", "a route", lambda log: len(log.route) > 0),
+    ("traffic_light_compliance", "red traffic lights", lambda log: bool(np.any(log.lights.states == LightState.RED))),
+)
+
+
+def silent_scores(logs: Iterable[Log]) -> list[str]:
+    """Which sub-scores cannot fire, on how many of the logs and why; nothing where all can on all.
+
+    Args:
+        logs: those that are scored.
+    """
+    counts, total = [0] * len(_NEEDS), 0
+    for log in logs:
+        total += 1
+        counts = [count + (not has(log)) for count, (_, _, has) in zip(counts, _NEEDS, strict=True)]
+    return [
+        f"{name}: no {what.removeprefix('a ')} in {count} of {total} logs"
+        for count, (name, what, _) in zip(counts, _NEEDS, strict=True)
+        if count
+    ]
+
+
+def _has_map(log: Log, layer: str) -> bool:
+    return log.road_map is not None and len(getattr(log.road_map, layer)) > 0

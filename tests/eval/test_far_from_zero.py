@@ -1,0 +1,71 @@
+"""Where in the world a scene lies, and in which order its tracks stand, changes no score."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swerve.data.sources.neutral.log_origin import origin_of, seen_from
+from swerve.eval import build_context, score
+from swerve.scenes import Scene
+from tests.support.moved_log import moved_log
+from tests.support.random_log import random_log
+from tests.support.simple_log import simple_log
+
+FAR = (5e6, 5e6)
+PLANS = np.stack(
+    [
+        np.column_stack([speed * time, side * np.minimum(time / 2.0, 1.0), np.zeros(8)])
+        for time in [0.5 * np.arange(1, 9)]
+        for speed in (0.5, 4.0, 8.0, 13.0, 20.0)
+        for side in (0.0, 1.7, -2.3)
+    ]
+)
+POLICIES = ("log-replay", "navsim-reactive", "lane-following")
+
+
+def check_same_scores(scene, other, policy):
+    one, two = (score(build_context(each), PLANS, policy=policy) for each in (scene, other))
+    np.testing.assert_allclose(one.metrics, two.metrics, atol=1e-6)
+    discrete = [column for column in range(one.raw.shape[1]) if set(np.unique(one.raw[:, column])) <= {0.0, 0.5, 1.0}]
+    np.testing.assert_array_equal(one.raw[:, discrete], two.raw[:, discrete])
+    np.testing.assert_allclose(one.pdm_score, two.pdm_score, atol=1e-6)
+
+
+def rotated(log, by):
+    """The log with its tracks' rows in another order."""
+    rows = np.roll(np.arange(len(log.tracks)), by)
+    return replace(log, tracks=log.tracks.of(rows))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_scene_far_away_scores_the_same(policy):
+    log = simple_log()
+    here, there = (Scene(one, 30, 20, 45) for one in (log, moved_log(rotated(log, 2), 0.0, FAR)))
+    check_same_scores(here, there, policy)
+
+
+@given(st.integers(0, 2**31), st.sampled_from(POLICIES), st.integers(1, 20))
+@settings(max_examples=40, deadline=None)
+def test_no_scene_depends_on_the_order_of_its_tracks(seed, policy, by):
+    log = random_log(seed)
+    check_same_scores(Scene(log, 15, 15, 50), Scene(rotated(log, by), 15, 15, 50), policy)
+
+
+def test_a_far_log_is_seen_from_an_origin_of_whole_metres():
+    log = simple_log()
+    far = moved_log(log, 0.0, (664_430.3, 3_997_650.7))
+    origin = origin_of(far.road_map.lanes[0].centerline[0])
+    before = copy.deepcopy(far)
+    near = seen_from(far, origin)
+    np.testing.assert_array_equal(origin, np.round(origin))
+    np.testing.assert_array_equal(near.origin, origin)
+    np.testing.assert_allclose(near.ego.positions + origin, far.ego.positions, atol=1e-8)
+    np.testing.assert_array_equal(far.ego.positions, before.ego.positions)
+    for one, other in zip(near.road_map.lanes, far.road_map.lanes, strict=True):
+        np.testing.assert_allclose(one.polygon + origin, other.polygon, atol=1e-8)
+    assert np.abs(near.tracks.positions).max() < 1000.0
+    assert seen_from(log, origin_of(log.road_map.lanes[0].centerline[0])) is log
