@@ -32,6 +32,25 @@ def inside(edges, first, last, x, y):
 
 
 @njit(cache=True, nogil=True)
+def well_inside(edges, x, y, margin):
+    """Whether (x, y) lies inside the polygon, farther than a margin from its outline: rounding then decides nothing.
+
+    The test is in coordinates relative to the point: products of large ones lose the digits that tell sides apart.
+    """
+    local = edges.copy()
+    local[:, 0] -= x
+    local[:, 1] -= y
+    local[:, 2] -= x
+    local[:, 3] -= y
+    if not inside(local, 0, len(local), 0.0, 0.0):
+        return False
+    for e in range(len(local)):
+        if point_segment_squared(0.0, 0.0, local[e, 0], local[e, 1], local[e, 2], local[e, 3]) <= margin * margin:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def boxes_touch(a, b):
     """Whether two boxes intersect (separating axes; the second in the frame of the first, and the reverse)."""
     dx, dy = b[0] - a[0], b[1] - a[1]

@@ -116,6 +116,7 @@ AGENT_DECELERATION: Final = 2.0
 AGENT_EXPONENT: Final = 4.0
 AGENT_RADIUS: Final = 100.0
 AGENT_SNAP: Final = 3.0
+OUTLINE: Final = 1e-6  # metres: what is this near to a lane's outline is not in it, as what is on it
 AGENT_PARKED_SPEED: Final = 0.1
 HEADING_PROBE: Final = 0.5
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.eval.context.pdm_closed_kernels import point_at
-from swerve.eval.context.planar_geometry_kernels import inside, project
+from swerve.eval.context.planar_geometry_kernels import project, well_inside
 from swerve.eval.scoring.thresholds import (
     AGENT_PARKED_SPEED,
     AGENT_SNAP,
@@ -15,6 +15,7 @@ from swerve.eval.scoring.thresholds import (
     HEADING_PROBE,
     LANE_GRAPH_REACH,
     LANE_HEADING,
+    OUTLINE,
     STEPS,
     STEPS_PER_FRAME,
     WAITING_MOVE,
@@ -296,4 +297,4 @@ class _LaneFinder:
 
     def _holds(self, row: int, point: Float[np.ndarray, "2"]) -> bool:
         edges = self._items[row].edges
-        return bool(inside(edges, 0, len(edges), point[0], point[1]))
+        return bool(well_inside(edges, point[0], point[1], OUTLINE))
