@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swerve.data.sources.neutral.log_origin import origin_of, seen_from
 from swerve.eval import build_context, score
+from swerve.eval.context.planar_geometry_kernels import well_inside
+from swerve.eval.scoring.thresholds import OUTLINE
 from swerve.scenes import Scene
 from tests.support.moved_log import moved_log
 from tests.support.random_log import random_log
@@ -46,6 +48,26 @@ def test_a_scene_far_away_scores_the_same(policy):
     log = simple_log()
     here, there = (Scene(one, 30, 20, 45) for one in (log, moved_log(rotated(log, 2), 0.0, FAR)))
     check_same_scores(here, there, policy)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), FAR, (664_430.37, 3_997_650.91)])
+def test_what_is_on_a_slanting_outline_is_not_inside_wherever_it_is(shift):
+    corners = np.array([[0.0, 0.0], [30.1, 7.3], [28.7, 11.9], [-1.4, 4.6]]) + shift
+    edges = np.concatenate([corners, np.roll(corners, -1, axis=0)], axis=1)
+    for share in np.linspace(0.0, 1.0, 101):
+        x, y = corners[0] + share * (corners[1] - corners[0])
+        assert not well_inside(edges, x, y, OUTLINE)
+    middle = corners.mean(axis=0)
+    assert well_inside(edges, middle[0], middle[1], OUTLINE)
+
+
+@given(st.integers(0, 2**31), st.sampled_from(POLICIES))
+@example(24, "navsim-reactive")  # a vehicle on a lane's outline
+@example(105, "navsim-reactive")
+@settings(max_examples=25, deadline=None)
+def test_strange_scenes_far_away_score_the_same(seed, policy):
+    log = random_log(seed)
+    check_same_scores(Scene(log, 15, 15, 50), Scene(moved_log(log, 0.0, FAR), 15, 15, 50), policy)
 
 
 @given(st.integers(0, 2**31), st.sampled_from(POLICIES), st.integers(1, 20))
