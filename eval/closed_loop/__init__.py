@@ -2,13 +2,17 @@
 
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
-from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course
+from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
+from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores
+from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course, metric_names
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 
 __all__ = [
+    "NUPLAN_METRICS",
     "ROLLOUT_METRICS",
     "ClosedLoopOptions",
     "ClosedLoopScene",
+    "DynamicBicycle",
     "Planned",
     "Rollout",
     "RolloutViews",
@@ -16,4 +20,6 @@ __all__ = [
     "closed_loop_score",
     "drive",
     "drive_course",
+    "metric_names",
+    "nuplan_scores",
 ]

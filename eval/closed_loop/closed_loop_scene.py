@@ -1,7 +1,7 @@
 """Where a roll-out drives: everything about a scene that does not depend on the planner, worked out once."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -32,6 +32,11 @@ class ClosedLoopOptions:
         rate: plans per second; a whole number of steps of 0.1 s must lie between them, 40 at most.
         seconds: how long it lasts at most, 4 s or more; it ends with the log if that comes first.
         traffic: how the others drive.
+        simulation: what moves the car: "navsim", NAVSIM's tracker and kinematic bicycle, or "dynamic", a car with tyre
+            slip and actuator lag (`DynamicBicycle`).
+        scorer: "epdms", sub-scores of EPDMS over the whole roll-out (`score_rollout`), or "nuplan", nuPlan's
+            closed-loop metrics (`nuplan_scores`), which need a map. "dynamic" with "nuplan" shares neither tracker nor
+            scorer with pseudo-simulation.
 
     Raises:
         SwerveError: rate or seconds cannot be driven.
@@ -40,6 +45,8 @@ class ClosedLoopOptions:
     rate: float = 10.0
     seconds: float = 8.0
     traffic: Policy = "log-replay"
+    simulation: Literal["navsim", "dynamic"] = "navsim"
+    scorer: Literal["epdms", "nuplan"] = "epdms"
 
     def __post_init__(self) -> None:
         steps = 1.0 / (self.rate * STEP) if self.rate > 0 else 0.0

@@ -9,7 +9,9 @@ from jaxtyping import Float
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.observations import declared_cameras
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
-from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, score_rollout
+from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, ClosedLoopScores, score_rollout
+from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
+from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores
 from swerve.eval.closed_loop.rollout_observations import DrivenHistory, observation_at, past_of, situation_at
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.scoring.reasons import Reason
@@ -18,6 +20,7 @@ from swerve.eval.scoring.thresholds import HISTORY_STEP_US, STEP
 from swerve.eval.scoring.trajectories import references_of
 from swerve.eval.traffic.policies import others_for
 from swerve.eval.traffic.traffic_world import Traffic
+from swerve.scenes import SwerveError, Vehicle
 from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.planning import Observation, Planner, Trajectory
 from swerve.scenes.viewpoints import Viewpoint
@@ -49,8 +52,8 @@ class Rollout:
             the step at which it did.
         traffic: the others at these steps.
         plans: what was planned.
-        metrics: sub-scores by name, see `ROLLOUT_METRICS`; all 0 where the planner failed.
-        score: closed-loop score, see `score_rollout`; 0 where the planner failed.
+        metrics: sub-scores by name, see `metric_names`; all 0 where the planner failed.
+        score: closed-loop score, see `score_rollout` and `nuplan_scores`; 0 where the planner failed.
         reasons: why it is not 1.
         progress: metres along the route.
         expert_progress: the same of the logged driver; both 0 where the planner failed.
@@ -122,7 +125,7 @@ def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews 
         count = min(course.options.stride, course.steps - 1 - step)
         states[step + 1 : step + count + 1] = _followed(course, states[step], answer.plan, step)[1 : count + 1]
     traffic = others.until(course.steps - 1, states)
-    graded = score_rollout(course, states, traffic)
+    graded = _graded(course, states, traffic)
     return Rollout(course.context.token, course.context.log, states, traffic, tuple(plans), **vars(graded), error="")
 
 
@@ -150,9 +153,29 @@ class _Driver:
 def _followed(
     course: ClosedLoopScene, state: Float[np.ndarray, "11"], plan: Trajectory, step: int
 ) -> Float[np.ndarray, "t 11"]:
-    """The states of the car over 4 s when told at a step to follow a plan."""
+    """Return the states of the car, the first one given, while it tracks a plan at least until the next one."""
+    if course.options.simulation == "dynamic":
+        poses = plan.poses.astype(np.float64)
+        return DynamicBicycle(Vehicle.pacifica()).follow(state, poses, plan.interval, course.options.stride)
     now_us = course.context.start_us + step * HISTORY_STEP_US
     return simulate(state, references_of(plan.poses[None], state[:3], now_us, plan.interval))[0]
+
+
+def metric_names(options: ClosedLoopOptions) -> tuple[str, ...]:
+    """Return the names of the metrics of roll-outs, in the order of tables."""
+    return NUPLAN_METRICS if options.scorer == "nuplan" else ROLLOUT_METRICS
+
+
+def _graded(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic) -> ClosedLoopScores:
+    """Return the scores of a whole roll-out by the scorer of its options."""
+    if course.options.scorer == "epdms":
+        return score_rollout(course, states, traffic)
+    road_map = course.viewpoint.scene.log.road_map
+    if road_map is None:
+        raise SwerveError(f"scene {course.context.token}: nuPlan's metrics need a map, and its log has none")
+    human = course.expert_at(np.arange(len(states)))
+    found = nuplan_scores(states, traffic, road_map, human, Vehicle.pacifica())
+    return ClosedLoopScores(found.metrics, found.score, (), found.ego_progress, found.human_progress)
 
 
 def _failed(
@@ -164,7 +187,7 @@ def _failed(
         states=states.copy(),
         traffic=traffic.until(len(states)),
         plans=tuple(plans),
-        metrics=dict.fromkeys(ROLLOUT_METRICS, 0.0),
+        metrics=dict.fromkeys(metric_names(course.options), 0.0),
         score=0.0,
         reasons=(),
         progress=0.0,
