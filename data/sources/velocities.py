@@ -1,4 +1,4 @@
-"""Velocities from positions."""
+"""Velocities by finite differences."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -9,7 +9,7 @@ _LONGEST_GAP_US = 500_000
 def velocities_of(
     positions: Float[np.ndarray, "n t 3"], valid: Bool[np.ndarray, "n t"], times_us: Int[np.ndarray, "t"]
 ) -> Float[np.ndarray, "n t 2"]:
-    """Velocities (x, y) in m/s by central differences over the valid steps before and after each step.
+    """Compute velocities (x, y) in m/s by central differences over the valid steps before and after each step.
 
     A neighbour more than 0.5 s away does not count: at the ends of a track and beside such gaps the difference is
     one-sided, and a step without neighbours has velocity zero, as have invalid steps.
@@ -27,7 +27,7 @@ def velocities_of(
 
 
 def _shifted(indices: Int[np.ndarray, "n t"], by: int) -> Int[np.ndarray, "n t"]:
-    """Each column takes the value of the one before (by = 1) or after (by = -1); the end takes -1 or t."""
+    """Shift values by one column from before (by = 1) or after (by = -1); the end is filled with -1 or t."""
     shifted = np.roll(indices, by, axis=1)
     if by > 0:
         shifted[:, 0] = -1
