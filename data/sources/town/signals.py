@@ -157,7 +157,7 @@ def traffic_lights(
 
 
 def _head(plan: TownPlan, connector: Connector) -> tuple[Float[np.ndarray, "3"], float]:
-    """Return a connector's head position and direction: beyond the junction, over its lane; for bicycles at the kerb."""
+    """Return a connector's head position and direction: beyond the junction, over its lane; for bikes at the kerb."""
     junction = plan.junctions[connector.junction]
     arm = junction.arms[connector.arm]
     lateral = float((connector.lane.centerline[0, :2] - junction.position) @ left_of(unit(arm.angle)))
