@@ -70,7 +70,7 @@ class Junction:
 
     @property
     def is_rim(self) -> bool:
-        """Whether the node lies at the map's boundary."""
+        """True if the node lies at the map's boundary."""
         return len(self.arms) == 1
 
     def point(self, arm: Arm, distance: float, lateral: float) -> Point:

@@ -127,7 +127,7 @@ class TownAppearance:
 
     @property
     def lit(self) -> bool:
-        """Whether lamps are lit."""
+        """True if lamps are lit."""
         return self.weather.lamps
 
 
