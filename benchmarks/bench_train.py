@@ -39,7 +39,7 @@ def run():
         write_contexts([source], folder / "set", folder / "contexts", workers=1)
         rows = [one_config(folder, name, config) for name, config in configs().items()]
         notes = [
-            f"Batches of {BATCH}, half of them with both domains: {BATCH * 3 // 2} views; rasters and synthetic photos stored "
+            f"Batches of {BATCH}, half of them with both domains: {BATCH * 3 // 2} views; images stored "
             f"at {STORED[0]}x{STORED[1]}. Shares of the time between two steps, medians of {STEPS - WARM}.",
             "Batches and contexts are prefetched during the step: `wait` is the time that it waits for them.",
             "Proposals are scored in a thread while the other losses are computed: `scorer` is the waiting time,",

@@ -147,7 +147,7 @@ def train_ego_mlp(
 
 
 def displacement_errors(poses: Float[np.ndarray, "n 8 3"], targets: Float[np.ndarray, "n 8 3"]) -> tuple[float, float]:
-    """Compute the mean distance to the target over all poses (ADE) and over the last ones (FDE), metres; NaN if empty."""
+    """Compute the mean distance to the target over all poses (ADE) and over the last ones (FDE), m; NaN if empty."""
     if not len(poses):
         return float("nan"), float("nan")
     distances = np.linalg.norm(poses[..., :2] - targets[..., :2], axis=-1)

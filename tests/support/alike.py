@@ -11,7 +11,7 @@ def images_of(views):
 
 
 def assert_alike(expected, images):
-    """Assert that 99.9 % of instances and classes are equal, with depth within 1e-3 and colours within one level there."""
+    """Assert that 99.9 % of instances and classes are equal, with depth within 1e-3 and colours within 1 there."""
     for one, other in zip(expected, images, strict=True):
         assert all(one[name].dtype == other[name].dtype for name in OUTPUTS)
         same = one["instance"] == other["instance"]

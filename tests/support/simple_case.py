@@ -33,7 +33,7 @@ class DrawnViews:
 
 
 def simple_case(views=None) -> SceneGroup:
-    """Return two scenes of the first stage, and five pairs of follow-ups at `SHIFTS` from the human's pose 4 s later."""
+    """Return two scenes of the first stage, and five pairs of follow-ups at `SHIFTS` from the human 4 s later."""
     return SceneGroup("simple", GROUP, _frames(), views)
 
 

@@ -57,8 +57,10 @@ def empty_road(speed=10.0, slope=0.0):
 
 
 def arc_log(speed=8.0, radius=40.0, heading=0.0, start=-1.0, braking=0.0, ramp=1.0):
-    """Without a map or agents: straight up to time `start`, steering for `ramp` seconds, then a left arc; speed falls
-    by `braking` m/s2."""
+    """Return a log without map and agents: straight up to time `start`, `ramp` seconds of steering, then a left arc.
+
+    Speed falls by `braking` m/s2.
+    """
     fine = np.linspace(0.0, (STEPS - 1) * STEP_US * 1e-6, 12001)
     speeds = np.maximum(speed - braking * fine, 0.0)
     step = np.diff(fine)
@@ -73,7 +75,7 @@ def arc_log(speed=8.0, radius=40.0, heading=0.0, start=-1.0, braking=0.0, ramp=1
 
 
 def simple_tracks(seconds, slope) -> Tracks:
-    """Return a car ahead at the ego's speed, a faster one on the right, an oncoming and a parked one, a pedestrian, a cone."""
+    """Return a car ahead at the ego's speed, a faster, an oncoming and a parked one, a pedestrian and a cone."""
     rows = [  # class, x, y, heading, speed, size
         (ObjectClass.VEHICLE, 50.0, -1.75, 0.0, 10.0, (4.6, 1.9, 1.6)),
         (ObjectClass.VEHICLE, 10.0, -5.25, 0.0, 12.0, (4.2, 1.8, 1.5)),

@@ -324,7 +324,7 @@ class _Camera:
         return pixels, valid & ((pixels >= -margin) & (pixels < self.size + margin)).all(1)
 
     def rays(self, pixels):
-        """Return origins, directions and validity: Newton's method from the distorted point, with gsplat's iterations."""
+        """Return origins, directions and validity: Newton's method with gsplat's number of iterations."""
         target = (pixels - self.k[:2, 2]) / self.k[[0, 1], [0, 1]]
         ideal, step = target.clone(), torch.full_like(target, torch.inf)
         for _ in range(20 if self.fisheye else 5):

@@ -31,7 +31,7 @@ def write_records(path: Path, *records: bytes) -> Path:
 
 
 def scenario(with_map=True):
-    """Build a scenario: sdc along x at 10 m/s from (500, 300); a standing cyclist; lanes 1, 2 side by side, 3 after 1."""
+    """Build a scenario: sdc along x at 10 m/s from (500, 300); a standing cyclist; lanes 1, 2 parallel, 3 after 1."""
     from waymo_open_dataset.protos import scenario_pb2
 
     made = scenario_pb2.Scenario(scenario_id="made_up", timestamps_seconds=[0.0, 0.1, 0.2], sdc_track_index=1)
