@@ -76,7 +76,7 @@ class ShardReader:
         found = _stored(path, int(starts[number])) if number < len(starts) else None
         if found is None or found.key != key:
             held = f"sample {found.key} in its place" if found else f"{len(starts)} samples"
-            raise SwerveError(f"{path}: should hold sample {key} but has {held}. Run the set's job again")
+            raise SwerveError(f"{path}: should hold sample {key} but has {held}. Run the job that made the set again")
         return found
 
 
@@ -148,7 +148,7 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return open(path, "rb")
     except OSError as error:
-        raise SwerveError(f"{path}: cannot be read ({error.strerror}). Run the set's job again") from error
+        raise SwerveError(f"{path}: cannot be read ({error.strerror}). Run the job that made the set again") from error
 
 
 def _damaged(path: Path, why: str) -> SwerveError:

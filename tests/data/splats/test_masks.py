@@ -1,4 +1,4 @@
-"""What a user's masks keep out of a fit, and out of what measures it."""
+"""Masks exclude pixels from a fit and from its evaluation."""
 
 from dataclasses import replace
 

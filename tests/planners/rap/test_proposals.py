@@ -57,7 +57,7 @@ def case():
 
 
 class OneCase:
-    """What is asked of a benchmark."""
+    """Fake benchmark with one scene group."""
 
     logs = ("log",)
 
