@@ -105,7 +105,7 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
     module, colon, name = head.partition(":")
     if not (module and colon and name):
         raise SwerveError(
-            f"planner {spec}: no planner is named {head!r}. Available:  {', '.join(BUILT_INS)}; module:Class; and "
+            f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; and "
             f"FILE{TRAINED}, as written by swerve train"
         )
     return _imported(spec, module, name)

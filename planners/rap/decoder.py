@@ -10,8 +10,8 @@ from swerve.planners.rap.layers import SelfAttentionBlock, perceptron
 from swerve.planners.rap.projection import project
 from swerve.planners.rap.rap_config import RapConfig
 
-# Outputs of the head are of the order of one where a car goes 10 m/s, or turns away by 4 m/s or 0.3 rad/s.
 # Scale of the head's outputs: 10 m/s forward, 4 m/s laterally, 0.3 rad/s.
+_USUAL_RATES = (10.0, 4.0, 0.3)
 _CORNERS = 4
 _FIRST_QUERIES = 1.0
 

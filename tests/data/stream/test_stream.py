@@ -291,7 +291,9 @@ def test_a_worker_that_dies_is_told(small_set):
         pool.submit(next, batches).result()
         (worker,) = multiprocessing.active_children()
         worker.kill()
-        with pytest.raises(SwerveError, match=r"a worker process of the loader ended .*fewer workers or a smaller batch"):
+        with pytest.raises(
+            SwerveError, match=r"a worker process of the loader ended .*fewer workers or a smaller batch"
+        ):
             pool.submit(list, batches).result()
 
 
