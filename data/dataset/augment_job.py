@@ -55,7 +55,7 @@ def augment(
 
     Raises:
         SwerveError: the sources hold no log or one twice, the folder is not this job's or cannot be written, or there
-                is no such back end on this machine.
+            is no such back end on this machine.
     """
     owners = log_names(sources)
     logs = [(sources[number].kind, name) for name, number in owners.items()]

@@ -89,7 +89,10 @@ def one_per_cube(points: Float[np.ndarray, "n 3"], spacing: float) -> Int[np.nda
 
 
 def _thinned(clouds: Iterable[Float[np.ndarray, "_ 3"]], most: int) -> Float[np.ndarray, "n 3"]:
-    """Merge and thin clouds with the finest cubes that leave few enough points, with limited memory."""
+    """Merge and thin clouds with the finest cubes that leave few enough points.
+
+    Holds at most twice that many points and one cloud.
+    """
     cloud, spacing = np.zeros((0, 3)), _FINEST
     for points in clouds:
         cloud = np.concatenate([cloud, points])

@@ -131,7 +131,7 @@ class LogGeometry:
         return float(np.percentile(distances, _RANGE_PERCENTILE)) if len(distances) else 0.0
 
     def arc_lengths_at(self, seconds: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:
-        """Interpolate the ego's arc length on its path at times between the steps; extrapolate at constant speed."""
+        """Interpolate the ego's arc length on its path at times between the steps, or just outside them."""
         speeds = np.maximum(self.ego_motion.speeds, 0.0)
         return CubicHermiteSpline(self.seconds, self.path.schedule, speeds)(seconds)
 
