@@ -174,7 +174,7 @@ def _check(path: str | Path, planner: EgoMlp) -> None:
     if shapes != wanted or sizes[-1] != POSES * 3 or lengths != [INPUTS, INPUTS, POSES * 3, POSES * 3]:
         raise SwerveError(f"{path}: the trained planner's layers have shapes {shapes}, which do not fit")
     if not all(np.isfinite(array).all() for array in (*planner.weights, *planner.biases, *scales)):
-        raise SwerveError(f"{path}: the trained planner holds non-finite values")
+        raise SwerveError(f"{path}: the trained planner holds values that are not finite")
 
 
 def require_safetensors() -> ModuleType:

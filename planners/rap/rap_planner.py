@@ -110,7 +110,7 @@ def load_rap(path: str | Path, device: str | torch.device | None = None) -> RapP
     except RuntimeError as error:
         raise SwerveError(f"{path}: the tensors do not fit the planner's config ({error})") from error
     if bad := [name for name, value in tensors.items() if not value.isfinite().all()]:
-        raise SwerveError(f"{path}: the trained planner holds non-finite values, in {bad[0]}")
+        raise SwerveError(f"{path}: the trained planner holds values that are not finite, in {bad[0]}")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return RapPlanner(model.to(device).eval(), header.get("record", {}))
 

@@ -102,11 +102,11 @@ def test_a_users_class_is_found_in_the_current_folder(users):
         ("users_planners:Blind", r"class Blind has no method plan\(observation\)"),
         ("users_planners:nothing", r"users_planners:nothing has no method plan\(observation\)"),
         ("users_planners:Forward", "needs reach=..."),
-        ("users_planners:Forward,reach=1,speed=2", "no parameter 'speed'. There are reach, steps, delay, name, pace"),
+        ("users_planners:Forward,reach=1,speed=2", "no parameter 'speed'. Available: reach, steps, delay, name, pace"),
         ("users_planners:Forward,reach=-1", r"it cannot be created \(ValueError: reach is negative\)"),
         ("users_broken:Forward", r"users_broken cannot be imported \(No module named 'users_missing_part'\)"),
         ("users_bug:Forward", r"users_bug cannot be imported \(ZeroDivisionError: division by zero\)"),
-        (":Forward", "no planner is called ':Forward'"),
+        (":Forward", "no planner is named ':Forward'"),
         ("nowhere.safetensors", "nowhere.safetensors: cannot be read as a trained planner"),
     ],
 )

@@ -149,7 +149,7 @@ def test_pairs_of_a_set_are_its_photographs_and_rasters(folder):
     np.testing.assert_array_equal(pairs.photographs[0], wanted)
     assert (pairs.rasters != pairs.photographs).any(axis=(1, 2, 3)).all()
     assert len(pairs_of_set(folder / "set", CONFIG, "train", 3).logs) == 3
-    with pytest.raises(SwerveError, match="has none of the cameras wanted"):
+    with pytest.raises(SwerveError, match="has none of the selected cameras"):
         pairs_of_set(folder / "set", CONFIG, "train", 3, ("back",))
 
 
