@@ -1,1 +1,1 @@
-"""Speed and memory: `python -m benchmarks.run [NAME...]`."""
+"""Benchmarks of speed and memory: `python -m benchmarks.run [NAME...]`."""

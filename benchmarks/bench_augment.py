@@ -1,4 +1,4 @@
-"""The whole job on both Argoverse 2 logs, one worker: samples a second, and where the time goes."""
+"""Benchmark of the augmentation job on both Argoverse 2 logs, one worker: samples per second, time by stage."""
 
 import tempfile
 from pathlib import Path
@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 def run():
-    """Prints and writes the table; does nothing without real data."""
+    """Print and write the table; skipped without real data."""
     folder = real_data()
     if folder is None:
         return
@@ -27,7 +27,7 @@ def run():
     one_job(source, AugmentOptions(size=(96, 56), every=4.0))
     rows = [{"images": name, **one_job(source, options)} for name, options in SETTINGS.items()]
     notes = [
-        "Logged, recovery and cross-agent viewpoints of both logs, eight images each, on one core. Seconds count from "
+        "Logged, recovery and cross-agent viewpoints of both logs, eight images each, on one core. Seconds are from "
         "the call to the finished manifest, the start of the worker process (some 2 s) included.",
         "Shares are of the worker's own time. Kernels were compiled before.",
     ]
@@ -35,7 +35,7 @@ def run():
 
 
 def one_job(source, options):
-    """Figures of one job into an empty folder."""
+    """Return the figures of one job with an empty folder."""
     with tempfile.TemporaryDirectory() as out:
         done = augment([source], Path(out) / "set", options, workers=1)
     seconds, samples = done.timing["worker_seconds"], done.summary["samples"]

@@ -1,4 +1,4 @@
-"""Evaluations (plan and score of one frame) per second on one core, warm, beside the official code's."""
+"""Benchmark of evaluations (plan and score of one scene) per second on one core, warm, against the official code."""
 
 import tempfile
 from pathlib import Path
@@ -13,8 +13,8 @@ from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.planners import ConstantVelocity
 
-# What the official code does with its cache of contexts built beforehand, as measured for us on another day on this
-# kind of machine (reference/pseudo_simulation.md, 5): first-stage frames pay for the human filter, follow-ups do not.
+# Official code with its context cache built beforehand, as measured on another day on this kind of machine
+# (reference/pseudo_simulation.md, 5): first-stage scenes include the human filter, follow-ups do not.
 ORIGINAL = {"log-replay": (8.0, 12.0), "navsim-reactive": (0.7, 1.5)}
 POPULATIONS = {
     "1": {"constant-velocity": ConstantVelocity()},
@@ -25,20 +25,20 @@ REPEATS = 3
 
 
 def run():
-    """Prints and writes the table; real logs only where there are some."""
+    """Print and write the table; real logs only where available."""
     sources = {"town": "town:1"}
     if folder := real_data():
         sources["Argoverse 2"] = f"av2:{folder / 'av2'}"
     rows = [row for name, source in sources.items() for row in measured(name, source)]
     notes = [
-        "Ours builds the contexts, which the official code caches, and includes asking the planner and the reasons.",
-        f"Constant-velocity planners on {CASES} cases of each benchmark, evaluated in the way of swerve evaluate.",
+        "Swerve builds the contexts, which the official code caches, and includes planning and the reasons.",
+        f"Constant-velocity planners on {CASES} cases of each benchmark, evaluated as in swerve evaluate.",
     ]
     report("evaluate", "Evaluations per second and core, warm", rows, notes)
 
 
 def measured(name, source):
-    """Rows of one benchmark."""
+    """Return the rows of one benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         build([open_source(source)], Path(folder), BuildOptions(every=4.0, views=(), policy="log-replay"), workers=1)
         benchmark = open_benchmark(folder)
@@ -61,5 +61,5 @@ def measured(name, source):
 
 
 def timing(case, planners, policy):
-    """CPU milliseconds of one case."""
+    """Measure the CPU milliseconds of one scene group."""
     return timed(lambda: evaluate_group(case, planners, policy), REPEATS).cpu_ms

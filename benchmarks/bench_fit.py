@@ -1,4 +1,4 @@
-"""Time of a step of a fit on one core, and memory, on the made-up street of `bench_splats`."""
+"""Benchmark of a fit's training step on one core, and of its memory, on the synthetic street of `bench_splats`."""
 
 import resource
 import sys
@@ -25,7 +25,7 @@ STEPS = 8
 
 
 def run():
-    """Prints and writes the table."""
+    """Print and write the table."""
     torch.set_num_threads(1)
     rows = []
     for count, degree in COUNTS:
@@ -40,12 +40,12 @@ def run():
                     "degree": degree,
                     "image": f"{width}x{height}",
                     "step ms": 1e3 * float(np.min(np.diff(times))),
-                    "drawing and its gradients ms": 1e3 * min(_drawing(scene, shots[0]) for _ in range(4)),
+                    "forward and backward ms": 1e3 * min(_drawing(scene, shots[0]) for _ in range(4)),
                     "grew by MB": (_taken() - before) / 1e6,
                     "memory_of MB": memory_of(count, degree, shots) / 1e6,
                 }
             )
-    report("fit", "A step of a fit, one thread", rows, ["CPU time. The peak of memory only ever grows."])
+    report("fit", "A step of a fit, one thread", rows, ["CPU time. Peak memory never decreases."])
 
 
 def _now() -> float:
@@ -53,7 +53,7 @@ def _now() -> float:
 
 
 def _taken() -> int:
-    """The peak of this process's memory, bytes."""
+    """Return this process's peak memory in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -72,7 +72,7 @@ def _made(count: int, degree: int, width: int, height: int) -> tuple[SplatScene,
 
 
 def _drawing(scene: SplatScene, shot: TrainingImage) -> float:
-    """Seconds for the drawing and its gradients alone."""
+    """Measure the seconds of the forward and backward pass only."""
     tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in cloud_of(scene.background)]
     pose = torch.from_numpy(inverse(shot.world_from_ego @ shot.camera.ego_from_camera))
     before = _now()

@@ -1,4 +1,4 @@
-"""RAP learns 32 samples of a town by heart: how far the plan that it would drive ends up from each target."""
+"""RAP overfitted to 32 samples of a town: error of the chosen trajectory during training."""
 
 import tempfile
 import time
@@ -15,7 +15,7 @@ PARTS = (Part("raster_only"), Part("recovery"), Part("cross_agent", 2.0))
 
 
 def run():
-    """Prints and writes the table."""
+    """Print and write the table."""
     import torch
 
     torch.set_num_threads(1)
@@ -25,12 +25,12 @@ def run():
         stream = SampleStream(Path(place) / "set", StreamOptions(PARTS, ImageFit(SIZE), ("front",), COUNT))
         batch = stream.batch(0).to()
     assert len({one.key for one in batch.provenance}) == COUNT
-    notes = ["ADE up to 4 s. There is one proposal: the nearest is the one that is driven. Its weights are averaged."]
-    report("overfit", f"{COUNT} rasters of towns at {SIZE[0]}x{SIZE[1]}, learned by heart", rows_of(batch), notes)
+    notes = ["ADE up to 4 s. There is one proposal, so that the nearest is the chosen one. Weights are averaged."]
+    report("overfit", f"{COUNT} rasters of towns at {SIZE[0]}x{SIZE[1]}, overfitted", rows_of(batch), notes)
 
 
 def rows_of(batch):
-    """Errors as training goes on."""
+    """Return the errors during training."""
     import torch
 
     from swerve.planners.rap import RapConfig, views_of
@@ -40,7 +40,7 @@ def rows_of(batch):
     config = RapConfig.tiny(width=SIZE[0], height=SIZE[1], proposals=1, **weights)
     views = views_of(batch, [None] * len(batch), config)
     assert views.valid.all()
-    # Nothing that holds back: no decay of weights to speak of, no clipping.
+    # No regularization: no weight decay to speak of, no clipping.
     options = RapTrainOptions(STEPS, RATE, RATE / 200, weight_decay=1e-6, clip=1e3, average_decay=0.98)
     training, start, rows = Training(config, options, torch.device("cpu")), time.process_time(), []
     for step in range(1, STEPS + 1):

@@ -1,4 +1,4 @@
-"""Milliseconds for each drawn photograph of a town, by stage, on one core."""
+"""Benchmark of synthetic photos of a town: milliseconds per image by stage, on one core."""
 
 import time
 
@@ -13,7 +13,7 @@ SIZES, STEP = ((960, 560), (480, 280)), 100
 
 
 def run():
-    """Prints and writes the table: eight cameras at one moment, beside the raster of the same."""
+    """Print and write the table: eight cameras at one timestamp, with the raster of the same."""
     log = generate_town("town-000001")
     start = time.process_time()
     studio = TownPhotoRenderer(log)
@@ -42,7 +42,7 @@ def run():
         )
     verdict = "met" if rows[0]["photograph ms"] < GOAL_MS else "missed"
     notes = [
-        f"Opening a studio takes {opened:.0f} ms of a core, once a log.",
-        f"Goal: {GOAL_MS:.0f} ms for 960x560, {verdict}. Eight cameras share what moves.",
+        f"Building a renderer takes {opened:.0f} ms of a core, once a log.",
+        f"Goal: {GOAL_MS:.0f} ms for 960x560, {verdict}. Eight cameras share the dynamic geometry.",
     ]
-    report("photographs", "Photographs of a town", rows, notes)
+    report("photographs", "Synthetic photos of a town", rows, notes)

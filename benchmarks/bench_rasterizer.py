@@ -1,4 +1,4 @@
-"""One real moment in eight 1920x1120 cameras: milliseconds per image on one core, beside the time to write it."""
+"""Benchmark of one real snapshot in eight 1920x1120 cameras: milliseconds per image on one core, with memory floor."""
 
 import numpy as np
 
@@ -18,13 +18,13 @@ LENSES = {
     "distorted": Lens(LensModel.BROWN, (-0.356123, 0.172545, -0.00213, 0.000464, -0.05231)),
 }
 OUTPUTS = (("rgb",), ("rgb", "depth", "instance"), ("rgb", "depth", "semantic", "instance"))
-# The original on this moment with 8 cameras, as measured for us: RAP's own code with the versions that it pins.
+# RAP's own code with its pinned versions on this snapshot with 8 cameras, measured separately.
 ORIGINAL_MS = (38.0, 42.0)
 TARGET_MS = 8.0
 
 
 def run():
-    """Prints and writes the table; does nothing without real data."""
+    """Print and write the table; skipped without real data."""
     folder = real_data()
     if folder is None:
         return
@@ -47,7 +47,7 @@ def run():
 
 
 def moment(folder):
-    """Primitives of the whole log's map and of the agents at the moment, and the ego's pose."""
+    """Return primitives of the whole log's map and of the agents at the timestamp, and the ego pose."""
     log = read_log(folder)
     step = int(np.flatnonzero(log.times_us == TIME_US)[0])
     static = build_static(log.road_map)
@@ -55,7 +55,7 @@ def moment(folder):
 
 
 def eight_cameras(lens):
-    """A rig that looks all around with overlap, 1.5 m above the ground."""
+    """Return a rig with full surround view and overlap, 1.5 m above the ground."""
     mounts = {
         "front": (0, 1.6, 0.0),
         "front_left": (55, 1.5, 0.4),
@@ -77,7 +77,7 @@ def _mounting(degrees, x, y):
 
 
 def row(name, cameras, outputs, primitives, pose):
-    """One line of the table; every figure is per image."""
+    """Return one line of the table; every figure is per image."""
     views = render(primitives, cameras, pose, outputs=outputs)
     images = [getattr(view, output) for view in views[0] for output in outputs]
     drawn = timed(lambda: render(primitives, cameras, pose, outputs=outputs, out=views))
@@ -102,7 +102,7 @@ def row(name, cameras, outputs, primitives, pose):
 
 
 def scanned(primitives, cameras, pose):
-    """CPU milliseconds of culling, clipping and scan conversion; triangles that cover a pixel's centre; spans."""
+    """Measure the CPU milliseconds of scan conversion; return the numbers of visible triangles and spans."""
     mesh, style, workspace = checked_mesh(primitives), Style.rap(), _Workspace.of(cameras, len(primitives), 1)
     timing = timed(lambda: [_scan(mesh, camera, pose, style, lens_table(camera), workspace) for camera in cameras])
     triangles = spans = 0

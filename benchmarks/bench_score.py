@@ -1,4 +1,4 @@
-"""Contexts and scores of real scenes, one core, warm: milliseconds, beside the official code's and the targets."""
+"""Benchmark of contexts and scores of real scenes, one core, warm, against the official code and the targets."""
 
 import resource
 import sys
@@ -16,7 +16,7 @@ from swerve.eval.scoring.trajectories import references_of
 LOGS = ("av2_adcf7d18", "av2_3b3570b4")
 SCENES_PER_LOG = 4
 BATCH = 256
-# What the official code takes, as measured for us on another day on this kind of machine (reference/navsim.md, g.6).
+# Official code, as measured on another day on this kind of machine (reference/navsim.md, g.6).
 ORIGINAL = {
     "context": 820.0,
     "1 trajectory, human filter": 160.0,
@@ -32,7 +32,7 @@ TARGETS = {
 
 
 def run():
-    """Prints and writes the table; does nothing without real data."""
+    """Print and write the table; skipped without real data."""
     folder = real_data()
     if folder is None:
         return
@@ -80,18 +80,18 @@ def verdict(row):
 
 
 def vocabulary(context):
-    """256 plans around what the driver did."""
+    """Return 256 trajectories around the human's."""
     noise = np.random.default_rng(0).normal(size=(BATCH, 1, 3)) * [2.0, 1.0, 0.1]
     return context.human + noise * np.linspace(0.1, 1, 8)[:, None]
 
 
 def driven(context):
-    """The human's simulated states."""
+    """Return the human's simulated states."""
     return simulate(context.ego, references_of(context.human[None], context.ego[:3], context.start_us))[0]
 
 
 def threads(contexts, plans):
-    """Wall time of the same work with one and with two threads."""
+    """Measure the wall time of the same work with one and with two threads."""
 
     def work(context):
         return score(context, plans[context.token])
@@ -106,7 +106,7 @@ def threads(contexts, plans):
 
 
 def memory(contexts, plans):
-    """What a large vocabulary adds to the process."""
+    """Measure the memory added by a large vocabulary."""
     before = peak()
     large = np.tile(plans[contexts[0].token], (64, 1, 1))
     score(contexts[0], large)
@@ -114,6 +114,6 @@ def memory(contexts, plans):
 
 
 def peak():
-    """The process's peak memory in MiB."""
+    """Return the process's peak memory in MiB."""
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,7 +1,7 @@
-"""Time to draw a made-up street of Gaussians at 960x540 on one core and with gsplat, and to find the gradients.
+"""Benchmark of rendering a synthetic street of Gaussians at 960x540, with gradients, on one core and with gsplat.
 
-The street is 130 m of road, house fronts, trees and parked cars, as dense near by as far off; what a fit makes of one
-is denser where pictures were taken, so these Gaussians are larger in the image than most.
+The street has 130 m of road, house fronts, trees and parked cars, of uniform density; a fitted scene is denser near the
+cameras, so these Gaussians are larger in the image than most.
 """
 
 from dataclasses import replace
@@ -24,12 +24,12 @@ from swerve.scenes.transforms import inverse, rigid
 
 COUNTS = (100_000, 300_000, 500_000, 1_000_000)
 HERE, ALL = np.eye(4)[None], ("rgb", "depth", "alpha", "instance")
-# Milliseconds of an earlier trial of ours, on a scene of its own.
+# Milliseconds of an earlier prototype, on another scene.
 TRIAL = {100_000: 105.0, 300_000: 326.0, 500_000: 540.0, 1_000_000: 1030.0}
 
 
 def run():
-    """Prints and writes the table."""
+    """Print and write the table."""
     camera = Camera("front", 960, 540, 550.0, 550.0, 480.0, 270.0, rigid(FORWARD, np.array([0.0, 0.0, 1.5])))
     camera_from_local = inverse(camera.ego_from_camera)
     rows = []
@@ -64,7 +64,7 @@ def run():
 
 
 def run_on_gpu(camera):
-    """Prints and writes the same of gsplat: images left on the device, copied to the host as views, and gradients."""
+    """Print and write the same for gsplat: images left on the device, copied to the host as views, and gradients."""
     pose, library = torch.from_numpy(inverse(camera.ego_from_camera)).cuda(), load_library()
     rows = []
     for count in (100_000, 500_000):
@@ -90,12 +90,12 @@ def run_on_gpu(camera):
                 lambda b=backend, f=frame: render_splats(f, [camera], HERE, ALL, backend=b), 5
             ).wall_ms
         rows.append(row)
-    notes = [f"On {device_name('gsplat')}. Views: {' '.join(ALL)}, Gaussians sent there, images on the host."]
+    notes = [f"On {device_name('gsplat')}. Views: {' '.join(ALL)}, Gaussians uploaded, images on the host."]
     report("splats_gpu", "Gaussians at 960x540, gsplat", rows, notes)
 
 
 def _finished(draw, scene, camera, pose, library, wants_gradients):
-    """Draws, and waits until it is done."""
+    """Render, and synchronize the device."""
     with torch.set_grad_enabled(wants_gradients):
         images = draw(scene, camera, pose, library)
     if wants_gradients:
@@ -104,7 +104,7 @@ def _finished(draw, scene, camera, pose, library, wants_gradients):
 
 
 def street(count, rng):
-    """Gaussians as large as they lie apart, flat on surfaces, six in ten of them nearly opaque."""
+    """Build Gaussians sized by their spacing, flat on surfaces, 60 % of them nearly opaque."""
     road, fronts, trees = (int(count * share) for share in (0.35, 0.35, 0.2))
     x = rng.uniform(-20, 110, count)
     means = np.column_stack([x, rng.uniform(-12, 12, count), rng.normal(0, 0.02, count)])

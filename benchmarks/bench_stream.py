@@ -1,4 +1,4 @@
-"""Training input: batches a second by size and number of images, and what scoring contexts cost."""
+"""Benchmark of training input: batches per second by size and number of images, and cost of scoring contexts."""
 
 import cProfile
 import pstats
@@ -27,14 +27,14 @@ BATCH, STEPS = 16, 6
 
 
 def run():
-    """Prints and writes both tables."""
+    """Print and write both tables."""
     source = open_source("town:1")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "set"
         made = augment([source], folder, AugmentOptions(size=STORED, every=1.0), workers=1)
         rows = [one_setting(folder, size, cameras) for size, cameras in SETTINGS]
         notes = [
-            f"PNG rasters of a town, stored at {STORED[0]}x{STORED[1]}, in batches of {BATCH}; samples a second once "
+            f"PNG rasters of a town, stored at {STORED[0]}x{STORED[1]}, in batches of {BATCH}; samples per second once "
             "the workers run. Decode: share of the time spent on reading, decoding and fitting images.",
         ]
         report("stream", "Batches of a training set", rows, notes)
@@ -42,7 +42,7 @@ def run():
 
 
 def one_setting(folder, size, cameras):
-    """Samples a second without and with workers."""
+    """Measure samples per second without and with workers."""
     stream = SampleStream(folder, StreamOptions(PARTS, ImageFit(size), cameras, BATCH))
     stream.batch(0)
     start = time.process_time()
@@ -58,7 +58,7 @@ def one_setting(folder, size, cameras):
 
 
 def decode_share(stream):
-    """Share of `ImageFit.decode` in the time of a batch, reading included, under the profiler."""
+    """Measure the share of `ImageFit.decode` in the time of a batch, reading included, under the profiler."""
     profile = cProfile.Profile()
     profile.runcall(lambda: [stream.batch(step) for step in range(4)])
     stats = pstats.Stats(profile)
@@ -67,7 +67,7 @@ def decode_share(stream):
 
 
 def rate(stream, workers):
-    """Samples a second from the second batch on, when all workers have started."""
+    """Measure samples per second from the second batch on, when all workers have started."""
     batches = iter(StreamLoader(stream, 4 * STEPS, workers))
     for _ in range(2 * workers + 1):
         next(batches)
@@ -78,7 +78,7 @@ def rate(stream, workers):
 
 
 def contexts(source, folder, place, made):
-    """Size and times of the contexts of the set."""
+    """Measure size and times of the contexts of the set."""
     done = write_contexts([source], folder, place / "contexts", workers=1)
     store = ContextStore(place / "contexts", folder)
     stream = SampleStream(folder, StreamOptions(PARTS, ImageFit((8, 8)), ("front",), BATCH))

@@ -1,4 +1,4 @@
-"""Training RAP on the processor, one thread: samples a second, where a step's time goes, what scoring costs."""
+"""Benchmark of RAP training on the CPU, one thread: samples per second, time by stage, cost of scoring."""
 
 import json
 import tarfile
@@ -21,12 +21,12 @@ CAMERAS = ("front", "left", "right")
 STORED = (256, 144)
 PARTS = (Part("paired", 2.0, "both"), Part("recovery"), Part("cross_agent"))
 BATCH, STEPS, WARM = 16, 12, 3
-# Parts of the time between two steps; forward without the scorer in it.
+# Stages of the time between two steps; forward excludes the scorer.
 SHARES = ("wait", "forward", "scorer", "backward", "optimiser")
 
 
 def run():
-    """Prints and writes both tables."""
+    """Print and write both tables."""
     import torch
 
     torch.set_num_threads(1)
@@ -39,11 +39,11 @@ def run():
         write_contexts([source], folder / "set", folder / "contexts", workers=1)
         rows = [one_config(folder, name, config) for name, config in configs().items()]
         notes = [
-            f"Batches of {BATCH}, half of them with both looks: {BATCH * 3 // 2} views; rasters and stand-ins stored "
+            f"Batches of {BATCH}, half of them with both domains: {BATCH * 3 // 2} views; images stored "
             f"at {STORED[0]}x{STORED[1]}. Shares of the time between two steps, medians of {STEPS - WARM}.",
-            "Batches are decoded, contexts read and yardsticks made beside the step: `wait` is what it waits for them.",
-            "Proposals are scored in a thread while the other losses are formed: `scorer` is what the step waits for,",
-            "`scoring` its CPU time, as a share of all that the step takes of a CPU, and for each proposal.",
+            "Batches and contexts are prefetched during the step: `wait` is the time that it waits for them.",
+            "Proposals are scored in a thread while the other losses are computed: `scorer` is the waiting time,",
+            "`scoring` its CPU time, as a share of the step's CPU time, and per proposal.",
         ]
         report("train", "Training RAP, one thread", rows, notes)
         report("scoring", "Scoring proposals, microseconds of CPU each", scoring(folder))
@@ -58,7 +58,7 @@ def configs():
 
 
 def one_config(folder, name, config):
-    """Shares of a step."""
+    """Measure the shares of a step."""
     import torch
 
     from swerve.planners.rap.train_rap import Process, train_rap
@@ -92,7 +92,7 @@ def one_config(folder, name, config):
 
 
 def scoring(folder):
-    """What a proposal costs, with the scene's part of the work and without."""
+    """Measure the cost of a proposal, with and without the scene's preparation."""
     stream = SampleStream(folder / "set", StreamOptions(PARTS, ImageFit(STORED), CAMERAS, BATCH))
     batch, store = stream.batch(0), ContextStore(folder / "contexts", folder / "set")
     contexts = [one for one in store.contexts(batch.provenance) if one and one.human is not None]
@@ -108,7 +108,7 @@ def scoring(folder):
 
 
 def one_kind(folder, kind):
-    """What a raster costs, read or drawn, and what it takes on disk."""
+    """Measure the cost of a raster, read or rendered, and its size on disk."""
     parts = (Part("recovery"), Part("cross_agent"))
     stream = SampleStream(folder / kind, StreamOptions(parts, ImageFit(STORED), CAMERAS, BATCH))
     list(StreamLoader(stream, 1))
@@ -130,7 +130,7 @@ def one_kind(folder, kind):
 
 
 def raster_sizes(path):
-    """Bytes of a shard's rasters, or of what they are drawn of."""
+    """Return the bytes of a shard's rasters, or of the snapshots they are rendered from."""
     with tarfile.open(path) as shard:
         return [member.size for member in shard if member.name.endswith((".png", ".moments.npz"))]
 

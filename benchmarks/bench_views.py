@@ -1,4 +1,4 @@
-"""Views per second of every back end that is here: 1, 8 and 96 views of a real moment and of a dense town."""
+"""Benchmark of views per second of every available back end: 1, 8 and 96 views of a real snapshot and of a town."""
 
 import os
 import time
@@ -15,13 +15,13 @@ from swerve.scenes.transforms import upright
 
 OUTPUTS = ("rgb", "depth", "instance")
 SIZES, COUNTS = ((1920, 1120), (768, 432)), (1, 8, 96)
-# The original's published method on the real moment, milliseconds per image of 1920x1120, colours alone.
+# RAP's published method on the real snapshot, milliseconds per image of 1920x1120, RGB only.
 ORIGINAL_VIEWS_PER_SECOND = (1000 / 42.0, 1000 / 38.0)
 GOAL = 2000.0
 
 
 def run():
-    """Prints and writes the table: all cores for numba; on a GPU, images left there and copied to the host."""
+    """Print and write the table: all cores for numba; on a GPU, images left there and copied to the host."""
     cameras = eight_cameras(LENSES["distorted"])
     rows = []
     for scene, (primitives, pose) in scenes().items():
@@ -31,15 +31,15 @@ def run():
                 rows += rates(scene, primitives, rig[: min(count, 8)], poses(pose, max(count // 8, 1)))
     low, high = ORIGINAL_VIEWS_PER_SECOND
     notes = [
-        f"{' '.join(OUTPUTS)} through a distorting lens. Floor: the same bytes written by numpy's fill on one core.",
-        f"The original: {low:.0f}-{high:.0f} full-size views a second and core on the real moment, rgb alone.",
+        f"{' '.join(OUTPUTS)} with lens distortion. Floor: the same bytes written by numpy's fill on one core.",
+        f"The original: {low:.0f}-{high:.0f} full-size views per second and core on the real snapshot, rgb alone.",
         *(f"{name}: {why_not(name) or device_name(name)}" for name in ("cuda", "nvdiffrast")),
     ]
     report("views", "Views per second", rows, notes)
 
 
 def scenes():
-    """Primitives and a pose by name."""
+    """Return primitives and a pose by name."""
     source = open_source("town:1")
     log = source.load(source.names()[0])
     step = len(log.times_us) // 2
@@ -52,13 +52,13 @@ def scenes():
 
 
 def poses(pose, count):
-    """Recovery-like poses around one."""
+    """Return recovery-like poses around one."""
     shifts = [upright(np.array([0.2 * k, 0.3 * (k % 5 - 2), 0.0]), 0.02 * (k % 7 - 3)) for k in range(count)]
     return np.stack([pose @ shift for shift in shifts])
 
 
 def rates(scene, primitives, cameras, at):
-    """Lines of one scene, size and number of views."""
+    """Measure the lines of one scene, size and number of views."""
     count, cores = len(cameras) * len(at), len(os.sched_getaffinity(0))
     views = render(primitives, cameras, at, outputs=OUTPUTS)
     images = [getattr(view, name) for row in views for view in row for name in OUTPUTS]
@@ -86,7 +86,7 @@ def rates(scene, primitives, cameras, at):
 
 
 def on_the_gpu(primitives, cameras, at):
-    """Rates with images left on the device, and copied to the host; milliseconds by stage in the name."""
+    """Measure rates with images left on the device, and copied to the host; milliseconds by stage in the name."""
     from numba import cuda
 
     from swerve.rasterizer.cuda import DeviceMesh, DeviceRenderer, Request
@@ -115,11 +115,11 @@ def on_the_gpu(primitives, cameras, at):
 
 
 class TimedDrawer:
-    """Makes a drawer whose stages can be timed one by one, the device waited for after each."""
+    """Wrapper that times a renderer's stages one by one, with device synchronization after each."""
 
     @staticmethod
     def of(base):
-        """A subclass's instance."""
+        """Return an instance of a timed subclass."""
         from numba import cuda
 
         class Timed(base):
@@ -140,7 +140,7 @@ class TimedDrawer:
                 return result
 
             def stages(self, mesh, requests):
-                """Milliseconds by stage of one pass."""
+                """Measure the milliseconds by stage of one pass."""
                 self.spent.clear()
                 start = time.perf_counter()
                 self.draw(mesh, requests, Style.rap(), OUTPUTS)
@@ -152,7 +152,7 @@ class TimedDrawer:
 
 
 def with_nvdiffrast(primitives, cameras, at):
-    """Rates as of `on_the_gpu`; geometry is the CPU's share, and `rasterize` alone is what the library itself does."""
+    """Measure rates as `on_the_gpu` does; geometry is the CPU's share, `rasterize` only the library's part."""
     import torch
 
     from swerve.rasterizer.mesh import checked_mesh
@@ -163,7 +163,7 @@ def with_nvdiffrast(primitives, cameras, at):
     shots = [NvdiffrastView(camera, pose) for pose in at for camera in cameras]
 
     class Timed:
-        """nvdiffrast.torch, its rasterizer timed."""
+        """nvdiffrast.torch with a timed rasterizer."""
 
         @staticmethod
         def rasterize(*args, **options):

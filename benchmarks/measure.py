@@ -1,4 +1,4 @@
-"""What every bench shares: timing, a table on the screen, the same as JSON under out/bench."""
+"""Shared helpers of benchmarks: timing, tables on the screen and as JSON under out/bench."""
 
 import json
 import os
@@ -20,14 +20,14 @@ OUT = ROOT / "out" / "bench"
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians over the repeats, in milliseconds: of this process's CPU time and of the wall clock."""
+    """Medians over the repeats in milliseconds: CPU time of this process and wall-clock time."""
 
     cpu_ms: float
     wall_ms: float
 
 
 def timed(function, repeats=9):
-    """Calls `function` once to warm up (compile, cache), then `repeats` times."""
+    """Call `function` once to warm up (compile, cache), then `repeats` times; return its timing."""
     function()
     cpu, wall = [], []
     for _ in range(repeats):
@@ -39,16 +39,16 @@ def timed(function, repeats=9):
 
 
 def real_data():
-    """The folder of real data (env SWERVE_TEST_DATA, else ../shared), or None with a word on the screen."""
+    """Return the folder of real data (env SWERVE_TEST_DATA, else ../shared), or None after printing a message."""
     folder = Path(os.environ.get("SWERVE_TEST_DATA", ROOT.parent / "shared")) / "data"
     if folder.is_dir():
         return folder
-    Console().print(f"No real data at {folder}: set SWERVE_TEST_DATA to run this bench.")
+    Console().print(f"No real data at {folder}: set SWERVE_TEST_DATA to run this benchmark.")
     return None
 
 
 def report(name, title, rows, notes=()):
-    """Prints rows (dicts with the same keys) as a table and writes them to out/bench/NAME.json."""
+    """Print rows (dicts with the same keys) as a table and write them to out/bench/NAME.json."""
     table = Table(title=title)
     for key in rows[0]:
         table.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")

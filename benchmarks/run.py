@@ -1,4 +1,4 @@
-"""Runs the benches: all of them, or those that are named (`python -m benchmarks.run rasterizer`)."""
+"""Run all benchmarks, or the named ones (`python -m benchmarks.run rasterizer`)."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ def main(names):
     benches = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     unknown = sorted(set(names) - set(benches))
     if unknown:
-        sys.exit(f"no bench called {', '.join(unknown)}; there are: {', '.join(benches)}")
+        sys.exit(f"no benchmark called {', '.join(unknown)}; there are: {', '.join(benches)}")
     for name in names or benches:
         importlib.import_module(f"benchmarks.bench_{name}").run()
 

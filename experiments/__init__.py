@@ -1,1 +1,1 @@
-"""Studies that take hours: `python -m experiments.NAME`."""
+"""Long-running studies: `python -m experiments.NAME`."""

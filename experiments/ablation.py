@@ -1,26 +1,26 @@
-"""What each part of RAP's recipe is worth, on towns: trains small planners one part at a time, and drives them.
+"""Ablation of RAP's recipe on towns: trains small planners one component at a time, and evaluates them.
 
-The planners see photographs alone when they are judged (the town's stand-ins, swerve.data.sources.town.photos). Made
-beforehand, of towns that share nothing:
+The planners see only photos in evaluation (synthetic ones of towns, swerve.data.sources.town.photos). Prepared
+beforehand, of disjoint towns:
 
     swerve augment town:50 SET --photos --size 128x80 --cameras front,front_left,front_right
     swerve contexts town:50 SET CONTEXTS
     swerve build town:100-111 BENCHMARK --views photo --size 128x80 --every 6 --most 12
     python -m experiments.tiny_backbone ... (see there) WEIGHTS
 
-Then, each as often as it is stopped, since what is done is not done again; two processes may train at once:
+Then, repeated after interruptions, since finished parts are skipped; two processes may train at once:
 
     python -m experiments.ablation train SET CONTEXTS WEIGHTS RUNS --seeds 0,1,2
     python -m experiments.ablation judge BENCHMARK RUNS STUDIES --seeds 0,1,2
     python -m experiments.ablation seats SET CONTEXTS RUNS STUDIES --seeds 0,1,2
     python -m experiments.ablation report STUDIES PAGE.md
 
-The long runs of docs/ablation.md are `train ... --steps 3200` of four arms into other RUNS, judged on
+The long runs of docs/ablation.md are `train ... --steps 3200` of four arms into other RUNS, evaluated on
 
     swerve build town:100-131 BENCHMARK --views photo --size 128x80 --cameras front --every 8 --most 8
 
-`judge` drives the planners through a benchmark; `seats` asks at each logged and recovery seat of the set's test towns
-what they would drive: many more scenes, one plan each.
+`judge` evaluates the planners on a benchmark; `seats` evaluates their plans at each logged and recovery viewpoint of
+the set's test towns: many more scenes, one plan each.
 """
 
 import argparse
@@ -55,7 +55,7 @@ from swerve.planners.rap.training_step import RapTrainOptions
 
 CAMERAS, SIZE = ("front",), (128, 80)
 RATE = 2e-3
-# The paper's weights are for another network's features, and spatial ones for another distance.
+# The paper's weights are for another network's features, and the spatial ones for another distance.
 SPATIAL = {"spatial_weight": 0.1}
 GLOBAL = {"global_weight": 0.1, "reversal_scale": 1.0}
 BOTH = {**SPATIAL, **GLOBAL}
@@ -63,12 +63,12 @@ BOTH = {**SPATIAL, **GLOBAL}
 
 @dataclass(frozen=True)
 class Arm:
-    """A recipe.
+    """Training recipe of the ablation.
 
     Attributes:
-        name: of the arm.
-        parts: of every batch, shares being samples.
-        changes: to the config.
+        name: name of the arm.
+        parts: parts of every batch, with shares in samples.
+        changes: changes to the config.
     """
 
     name: str
@@ -82,7 +82,7 @@ ALL = (PAIRS, RECOVERY, CROSS)
 
 
 def arms() -> tuple[Arm, ...]:
-    """All recipes. Each step of the ladder adds to the one before it, and so to what a step of training sees."""
+    """Return all recipes. Each step of the ladder adds one component."""
     ladder = (
         Arm("photos", (PHOTOS,)),
         Arm("rasters", (PAIRS,)),
@@ -94,7 +94,7 @@ def arms() -> tuple[Arm, ...]:
         Arm("raster moves", ALL, {**BOTH, "direction": "raster-to-real"}),
         Arm("both move", ALL, {**BOTH, "direction": "both"}),
     )
-    # What more of the same would do: as many images in a step as the whole recipe has.
+    # Control with more of the same: as many images per step as the whole recipe.
     more = Arm("photos, five times", (replace(PHOTOS, share=20),))
     bound = Arm("all photographed", (PAIRS, replace(RECOVERY, images="photo"), replace(CROSS, images="photo")))
     fewer = [Arm(f"cross-agent, {few}", (PAIRS, RECOVERY, replace(CROSS, limit=few)), BOTH) for few in (30, 300)]
@@ -105,7 +105,7 @@ def arms() -> tuple[Arm, ...]:
 def train(
     folder: Path, contexts: Path, weights: Path, runs: Path, names: list[str], seeds: list[int], steps: int
 ) -> None:
-    """Trains what has not been trained, seed by seed; what another process is at is left to it."""
+    """Train the missing runs, seed by seed; runs of other processes are skipped."""
     torch.set_num_threads(1)
     for seed in seeds:
         for arm in (arm for arm in arms() if not names or arm.name in names):
@@ -122,7 +122,7 @@ def train(
 
 
 def taken(lock: TextIO) -> bool:
-    """Whether this process is now the only one that holds the lock; it ends with the process."""
+    """Try to take the lock; it is released when the process ends."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -131,7 +131,7 @@ def taken(lock: TextIO) -> bool:
 
 
 def train_one(arm: Arm, seed: int, steps: int, folder: Path, contexts: Path, weights: Path, place: Path) -> None:
-    """One run."""
+    """Train one run."""
     config = RapConfig.tiny(
         cameras=CAMERAS,
         width=SIZE[0],
@@ -151,9 +151,9 @@ def train_one(arm: Arm, seed: int, steps: int, folder: Path, contexts: Path, wei
 
 
 def judge(benchmark: Path, runs: Path, studies: Path, seeds: list[int]) -> None:
-    """Drives the planners of each seed through the benchmark.
+    """Evaluate the planners of each seed on the benchmark.
 
-    Planners that were judged before are not judged again; as with every study, three are needed at once.
+    Planners evaluated before are skipped; as with every study, three are needed at once.
     """
     torch.set_num_threads(1)
     for seed in seeds:
@@ -164,13 +164,13 @@ def judge(benchmark: Path, runs: Path, studies: Path, seeds: list[int]) -> None:
 
 
 def trained(runs: Path, seed: int) -> list[dict[str, Any]]:
-    """What is there to be judged."""
+    """Return the finished runs of a seed."""
     notes = [json.loads(path.read_text()) | {"place": path.parent} for path in sorted(runs.glob("*/arm.json"))]
     return [note for note in notes if note["seed"] == seed]
 
 
 def judge_some(benchmark: Path, chosen: list[dict[str, Any]], target: Path) -> None:
-    """The measures of some planners, into target/measures.npz."""
+    """Write the metrics of some planners to target/measures.npz."""
     members = [StudyPlanner(note["arm"], str(note["place"] / PLANNER)) for note in chosen]
     study = run_study(
         open_benchmark(benchmark), members, load, target, StudyOptions("lane-following", rate=1.0), 1
@@ -185,7 +185,7 @@ def judge_some(benchmark: Path, chosen: list[dict[str, Any]], target: Path) -> N
 
 
 def seats(folder: Path, contexts: Path, runs: Path, studies: Path, seeds: list[int]) -> None:
-    """What the planners of each seed would drive at the test split's seats; what has been asked is not asked again."""
+    """Evaluate the plans of each seed's planners at the test split's viewpoints; finished ones are skipped."""
     torch.set_num_threads(1)
     store = ContextStore(contexts, folder)
     for note in (note for seed in seeds for note in trained(runs, seed)):
@@ -202,10 +202,10 @@ def seats(folder: Path, contexts: Path, runs: Path, studies: Path, seeds: list[i
 
 
 def asked(place: Path, folder: Path, store: ContextStore, kind: str) -> dict[str, np.ndarray]:
-    """Of each seat of a kind, in the order of their keys: measures, and the log.
+    """Compute metrics, and the log, of each viewpoint of a kind, in the order of their keys.
 
-    ADE is of the driven plan. Image use is by how much more it is with the images of another seat. The score is the
-    exact scorer's EPDMS of one frame, without extended comfort; of the driven plan, and of the best one proposed.
+    ADE is of the chosen plan. Image use is the increase of ADE with the images of another viewpoint. The score is the
+    exact scorer's EPDMS of one scene, without extended comfort; of the chosen plan, and of the best proposal.
     """
     model = load_rap(place / PLANNER).model
     stream = SampleStream(folder, StreamOptions((Part(kind, 1, "photo"),), ImageFit(SIZE), CAMERAS, 16, 0, "test"))
@@ -221,7 +221,7 @@ def asked(place: Path, folder: Path, store: ContextStore, kind: str) -> dict[str
 
 
 def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
-    """The measures of each sample of a batch."""
+    """Yield the metrics of each sample of a batch."""
     swapped = replace(views.inputs, images=views.inputs.images.roll(7, 0))
     with torch.inference_mode():
         output, other = model(views.inputs), model(swapped)
@@ -242,18 +242,18 @@ def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
 
 
 def errors(poses: torch.Tensor, views: RapBatch) -> list[float]:
-    """Mean distance of plans to what should be driven."""
+    """Compute the mean distance of plans to the targets."""
     offsets = (poses - views.targets)[..., :2].norm(dim=-1)
     return (torch.where(views.valid, offsets, 0.0).sum(dim=1) / views.valid.sum(dim=1)).tolist()
 
 
 def judged(studies: Path, seed: int) -> list[dict[str, np.ndarray]]:
-    """What was measured of a seed's planners."""
+    """Load the benchmark metrics of a seed's planners."""
     return [dict(np.load(path)) for path in sorted(studies.glob(f"seed-{seed}-*/measures.npz"))]
 
 
 def load(spec: str) -> Any:
-    """A planner, by its file; workers call it."""
+    """Load a planner from its file; called in workers."""
     return load_rap(spec)
 
 
@@ -263,7 +263,7 @@ KINDS = ("paired", "recovery")
 
 
 def report(studies: Path, page: Path) -> None:
-    """Means over seeds and logs with 95 % intervals, and differences from the arm that each is compared with."""
+    """Write means over seeds and logs with 95 % intervals, and differences from the arm that each is compared with."""
     seeds = sorted({int(path.parent.name.split("-")[1]) for path in studies.glob("seats-*/*.npz")})
     tables = {name: [joined(judged(studies, seed)) for seed in seeds] for name in DRIVEN}
     for kind in KINDS:
@@ -286,7 +286,7 @@ def report(studies: Path, page: Path) -> None:
 
 
 def answered(studies: Path, seed: int, kind: str) -> dict[str, np.ndarray]:
-    """What a seed's planners answered at the seats of a kind."""
+    """Load a seed's metrics at the viewpoints of a kind."""
     found = [dict(np.load(path)) for path in sorted((studies / f"seats-{seed}").glob("*.npz"))]
     names = [f"{name}, {kind} seats" for name in ASKED]
     rows = {name: np.stack([one[name] for one in found]) for name in names}
@@ -294,20 +294,20 @@ def answered(studies: Path, seed: int, kind: str) -> dict[str, np.ndarray]:
 
 
 def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The measures of one seed's planners, who were judged at different times."""
+    """Concatenate the metrics of one seed's planners, which were evaluated at different times."""
     return {name: np.concatenate([one[name] for one in parts]) for name in ("arms", *DRIVEN)} | {
         "logs": parts[0]["logs"]
     }
 
 
 def stacked(stored: list[dict[str, np.ndarray]], common: list[str], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values by seed, arm and case (or sample), and the logs of these."""
+    """Stack values by seed, arm and scene group (or sample), with their logs."""
     rows = [[list(one["arms"]).index(arm) for arm in common] for one in stored]
     return np.stack([one[name][own] for one, own in zip(stored, rows, strict=True)]), stored[0]["logs"]
 
 
 def compared(common: list[str]) -> Iterator[tuple[str, str]]:
-    """Each rung with the one below; alignment, its directions and the other variants with what they are variants of."""
+    """Yield pairs of arms to compare: each ladder step with the one before, and variants with their base."""
     ladder = ("photos", "rasters", "recovery", "cross-agent")
     pairs = [*zip(ladder[1:], ladder[:-1], strict=True), ("photos, five times", "photos")]
     pairs += [(arm, "cross-agent") for arm in ("spatial", "global", "spatial+global", "all photographed")]
@@ -318,9 +318,9 @@ def compared(common: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def shown(values: np.ndarray, logs: np.ndarray, draws: int = 4000) -> str:
-    """The mean of seeds x cases with the 95 % interval of means over seeds and logs drawn anew, both at once.
+    """Format the mean over seeds and scene groups with the 95 % bootstrap interval over seeds and logs.
 
-    What could not be scored is left out.
+    Values that could not be scored are left out.
     """
     counted = ~np.isnan(values).any(axis=0)
     values, logs = values[:, counted], logs[counted]
@@ -336,7 +336,7 @@ def shown(values: np.ndarray, logs: np.ndarray, draws: int = 4000) -> str:
 
 
 def main() -> None:
-    """The command line."""
+    """Parse the command line and run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     places = {

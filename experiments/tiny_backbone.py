@@ -1,7 +1,7 @@
-"""Weights for RAP's tiny backbone, so that it sees before it learns to drive, as DINO does: for the ablation.
+"""Pretraining of RAP's tiny backbone for the ablation, in place of DINO weights.
 
-It learns what share of every patch is road, marking, car, ..., in the photographs and in the rasters of towns that
-nothing else uses, each with a head of its own, so that nothing makes features of the two looks alike. Made with:
+It predicts the share of road, marking, car, ... in every patch, in the photos and rasters of towns that are used
+nowhere else, with one head per domain, so that nothing aligns the features of the two domains. Usage:
 
     swerve augment town:200-223 SET --photos --extra semantic --views logged,recovery --recovery-per-scene 1 \
         --every 1.5 --size 128x80 --cameras front
@@ -27,7 +27,7 @@ LOOKS = {"raster": "front.png", "photo": "front.photo.jpg"}
 
 
 def main(folder: Path, path: Path) -> None:
-    """Trains, prints what it comes to on the towns that are left out, and writes the weights."""
+    """Train, print the accuracy on held-out towns, and write the weights."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     train, held = samples(folder / "train"), samples(folder / "test")
@@ -52,7 +52,7 @@ def main(folder: Path, path: Path) -> None:
 
 
 def samples(folder: Path) -> dict[str, torch.Tensor]:
-    """Both looks, and the share of each class in every patch."""
+    """Load photos and rasters, and the share of each class in every patch."""
     found: dict[str, list[np.ndarray]] = {"raster": [], "photo": [], "shares": []}
     for shard in sorted(folder.glob("*.tar")):
         with tarfile.open(shard) as tar:
@@ -68,28 +68,28 @@ def samples(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def pixels(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> np.ndarray:
-    """An image of a shard."""
+    """Read an image of a shard."""
     file = tar.extractfile(entry)
     assert file is not None
     return np.asarray(Image.open(io.BytesIO(file.read())))
 
 
 def shares(semantic: np.ndarray) -> np.ndarray:
-    """Of each class in every patch; rows x columns x classes."""
+    """Compute the share of each class in every patch; rows x columns x classes."""
     rows, columns = (size // PATCH for size in semantic.shape)
     patches = semantic.reshape(rows, PATCH, columns, PATCH)
     return np.stack([(patches == kind).mean(axis=(1, 3)) for kind in Semantic], axis=-1).astype(np.float32)
 
 
 def cross_entropy(backbone, head, look: str, known: dict[str, torch.Tensor], rows: np.ndarray) -> torch.Tensor:
-    """Of the predicted shares."""
+    """Compute the cross entropy of the predicted shares."""
     logits = head(backbone(known[look][rows]))
     return torch.nn.functional.cross_entropy(logits, known["shares"][rows])
 
 
 @torch.inference_mode()
 def told(backbone, head, look: str, held: dict[str, torch.Tensor]) -> dict[str, float]:
-    """On other towns: how much of the entropy of shares is explained, and patches whose largest share is told."""
+    """Evaluate on held-out towns: explained entropy of the shares, and accuracy of each patch's largest share."""
     logits, wanted = head(backbone(held[look])), held["shares"]
     usual = wanted.mean(dim=(0, 2, 3), keepdim=True).clamp(min=1e-9).log()
     own = -(wanted * wanted.clamp(min=1e-9).log()).sum(dim=1).mean()

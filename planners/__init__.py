@@ -1,4 +1,4 @@
-"""Planners, and how to load them by name."""
+"""Planners, and loading of planners by name."""
 
 from swerve.eval.study.population import population
 from swerve.planners.baselines.disturbed import Disturbed

@@ -1,4 +1,4 @@
-"""Whether a planner is still the one that made earlier plans."""
+"""Fingerprints of planners, to detect whether stored results are outdated."""
 
 import hashlib
 import inspect
@@ -9,10 +9,10 @@ from swerve.planners.load_planner import LoadedPlanner
 
 
 def fingerprint(named: LoadedPlanner) -> str:
-    """Changes with the spec, and with the files that a planner is made of, as far as these are known.
+    """Return a digest that changes with the spec, and with the planner's known files.
 
-    Known are the file that the spec names (a trained planner), that of its module, and that of the planner's class. Of
-    what these import, nothing is known.
+    Known files are the one that the spec names (a trained planner), that of its module, and that of the planner's
+    class. Their imports are not tracked.
     """
     head = named.spec.split(",")[0].strip()
     module = sys.modules.get(head.partition(":")[0])
@@ -25,7 +25,7 @@ def fingerprint(named: LoadedPlanner) -> str:
 
 
 def _source(kind: type) -> str | None:
-    """The file in which a class is written; None where nobody knows."""
+    """Return the source file of a class; None if unknown."""
     try:
         return inspect.getsourcefile(kind)
     except (TypeError, OSError):

@@ -35,12 +35,12 @@ _PLAIN = (bool, int, float, str, type(None))
 
 @dataclass(frozen=True)
 class LoadedPlanner:
-    """A planner with a name.
+    """Planner with its label.
 
     Attributes:
-        label: for tables; unless the spec gives `label=`, the spec, or a trained file's name.
-        planner: the planner.
-        spec: what it was loaded from, to load it again in another process.
+        label: name in tables; unless the spec gives `label=`, the spec, or a trained file's name.
+        planner: planner object.
+        spec: spec, to load the planner again in another process.
     """
 
     label: str
@@ -49,14 +49,14 @@ class LoadedPlanner:
 
 
 def load_planner(spec: str) -> LoadedPlanner:
-    """The planner that a text names.
+    """Load the planner named by a spec.
 
-    `NAME` is one of `BUILT_INS`; `module:Class` is a class, or a function that makes a planner, of a module that can be
-    imported from the current folder; `FILE.safetensors` was trained by `swerve train`. Behind it stand parameters: the
-    class's own; those of `Disturbed`, which go with every planner, unless its class has one of that name; and `label=`.
+    `NAME` is one of `BUILT_INS`; `module:Class` is a class or factory function of a module that can be imported from
+    the current folder; `FILE.safetensors` was trained by `swerve train`. Parameters follow: the class's own; those of
+    `Disturbed`, which apply to every planner, unless its class has one of that name; and `label=`.
 
     Raises:
-        SwerveError: there is no such planner, it cannot be made, it has no such parameter, or no method `plan`.
+        SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.
     """
     head, *items = (part.strip() for part in spec.split(","))
     texts = _parameters(spec, items)
@@ -75,7 +75,7 @@ def load_planner(spec: str) -> LoadedPlanner:
 
 
 def describe_planners() -> str:
-    """The built-in planners with their parameters and defaults, one line each; for help texts."""
+    """Describe the built-in planners with their parameters and defaults, one line each; for help texts."""
     lines = [f"{name}{_defaults(_accepted(factory))}" for name, factory in BUILT_INS.items()]
     rest = {key: parameter for key, parameter in _accepted(Disturbed).items() if key in DISTURBANCES}
     return "\n".join([*lines, f"all of them{_defaults(rest)} label=TEXT"])
@@ -105,17 +105,17 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
     module, colon, name = head.partition(":")
     if not (module and colon and name):
         raise SwerveError(
-            f"planner {spec}: no planner is called {head!r}. There are {', '.join(BUILT_INS)}; module:Class; and "
-            f"FILE{TRAINED}, as made by swerve train"
+            f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; and "
+            f"FILE{TRAINED}, as written by swerve train"
         )
     return _imported(spec, module, name)
 
 
 def _trained(path: str) -> Planner:
-    """A trained planner, by what its own file says it is; the loader of the MLP says what is wrong with other files.
+    """Load a trained planner by the format stated in its file; errors of other files are those of the MLP loader.
 
     Raises:
-        MissingExtraError: it needs torch, which is not installed.
+        MissingExtraError: torch is required and not installed.
         SwerveError: see `load_ego_mlp` and `rap.load_rap`.
     """
     safetensors = require_safetensors()
@@ -134,9 +134,9 @@ def _trained(path: str) -> Planner:
 
 
 def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
-    """A class or function of the user's.
+    """Import a user's class or function.
 
-    The current folder stays importable: planners may import when they are called.
+    The current folder stays on the import path: planners may import when they are called.
     """
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -158,7 +158,7 @@ def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
 
 
 def _accepted(factory: Callable[..., Any]) -> Mapping[str, Parameter]:
-    """Parameters by name, their annotations evaluated where that is possible."""
+    """Return parameters by name, with evaluated annotations where possible."""
     try:
         return inspect.signature(factory, eval_str=True).parameters
     except NameError:
@@ -166,10 +166,10 @@ def _accepted(factory: Callable[..., Any]) -> Mapping[str, Parameter]:
 
 
 def _values(spec: str, texts: Mapping[str, str], accepted: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Parameters as the class wants them.
+    """Convert parameters to the types of the class.
 
     Raises:
-        SwerveError: one is unknown, missing, or of the wrong type.
+        SwerveError: a parameter is unknown, missing, or of the wrong type.
     """
     named = {
         key: one
@@ -180,7 +180,7 @@ def _values(spec: str, texts: Mapping[str, str], accepted: Mapping[str, Paramete
     unknown = [key for key in texts if key not in named]
     if unknown and not free:
         allowed = dict.fromkeys([*named, *DISTURBANCES, "label"])
-        raise SwerveError(f"planner {spec}: no parameter {unknown[0]!r}. There are {', '.join(allowed)}")
+        raise SwerveError(f"planner {spec}: no parameter {unknown[0]!r}. Available: {', '.join(allowed)}")
     missing = [key for key, one in named.items() if one.default is Parameter.empty and key not in texts]
     if missing:
         raise SwerveError(f"planner {spec}: needs {', '.join(f'{key}=...' for key in missing)}")
@@ -189,7 +189,7 @@ def _values(spec: str, texts: Mapping[str, str], accepted: Mapping[str, Paramete
 
 
 def _value(spec: str, key: str, text: str, annotation: Any) -> Any:  # noqa: ANN401
-    """A number, true, false, none or text, as the annotation has it."""
+    """Parse a number, true, false, none or text, according to the annotation."""
     kinds = get_args(annotation) or (annotation,)
     if annotation is str:
         return text
@@ -215,13 +215,13 @@ def _literal(text: str) -> bool | int | float | str | None:
 
 
 def _made(spec: str, factory: Callable[..., Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """What should be a planner; here a stranger's code runs."""
+    """Call a factory, and convert any exception of foreign code to a SwerveError."""
     try:
         return factory(**values)
     except SwerveError as error:
         raise SwerveError(f"planner {spec}: {error}") from error
     except Exception as error:
-        raise SwerveError(f"planner {spec}: it cannot be made ({_named(error)})") from error
+        raise SwerveError(f"planner {spec}: it cannot be created ({_named(error)})") from error
 
 
 def _named(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Primitives and cameras in, images out."""
+"""Rasterization of primitives: cameras and poses in, images out."""
 
 from swerve.rasterizer.backends import Backend
 from swerve.rasterizer.render import View, render

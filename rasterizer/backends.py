@@ -1,4 +1,4 @@
-"""Which back ends there are on this machine."""
+"""Rendering back ends and their availability on this machine."""
 
 import os
 from importlib.metadata import distributions, version
@@ -13,13 +13,13 @@ BACKENDS: tuple[Chosen, ...] = ("numba", "cuda", "nvdiffrast")
 SplatBackend = Literal["auto", "numba", "gsplat", "gsplat-ut"]
 SplatChosen = Literal["numba", "gsplat", "gsplat-ut"]
 SPLAT_BACKENDS: tuple[SplatChosen, ...] = ("numba", "gsplat", "gsplat-ut")
-# Its functions changed their arguments before and after.
+# Function signatures of gsplat differ between releases.
 _GSPLAT = "1.5.3"
 _GSPLAT_NEEDS = (
     ("torch", "torch", "pip install 'PATH[torch,gsplat]'"),
     ("gsplat", "gsplat", "pip install 'PATH[torch,gsplat]'"),
 )
-# What has to be imported for each, and how to install it.
+# Modules to import for each back end, and the command that installs them.
 _NEEDED: dict[Chosen | SplatChosen, tuple[tuple[str, str, str], ...]] = {
     "numba": (),
     "gsplat": _GSPLAT_NEEDS,
@@ -29,7 +29,7 @@ _NEEDED: dict[Chosen | SplatChosen, tuple[tuple[str, str, str], ...]] = {
         ("torch", "torch", "pip install 'PATH[torch]'"),
         (
             "nvdiffrast",
-            "nvdiffrast (for research alone, see docs/backends.md)",
+            "nvdiffrast (for research only, see docs/backends.md)",
             "pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast",
         ),
     ),
@@ -37,11 +37,11 @@ _NEEDED: dict[Chosen | SplatChosen, tuple[tuple[str, str, str], ...]] = {
 
 
 def resolved(backend: Backend) -> Chosen:
-    """The back end that is used: with "auto" our own for the GPU if there is one; nvdiffrast only when asked for.
+    """Resolve a back end: "auto" is cuda if a GPU is available, else numba; nvdiffrast is never chosen by "auto".
 
     Raises:
         MissingExtraError: the back end's package is not installed.
-        SwerveError: there is no device for it.
+        SwerveError: there is no usable device.
     """
     if backend == "auto":
         return "numba" if why_not("cuda") else "cuda"
@@ -50,11 +50,11 @@ def resolved(backend: Backend) -> Chosen:
 
 
 def resolved_for_splats(backend: SplatBackend) -> SplatChosen:
-    """The back end that draws Gaussians: with "auto" gsplat if it can be used here.
+    """Resolve a back end for Gaussian splats: "auto" is gsplat if available, else numba.
 
     Raises:
         MissingExtraError: the back end's package is not installed.
-        SwerveError: it has another version, or there is no device for it.
+        SwerveError: the package has another version, or there is no usable device.
     """
     if backend == "auto":
         return "numba" if why_not("gsplat") else "gsplat"
@@ -70,16 +70,16 @@ def _check(backend: Chosen | SplatChosen) -> None:
 
 
 def why_not(backend: Chosen | SplatChosen) -> str:
-    """Why a back end cannot be used here, in words; empty if it can.
+    """Return the reason why a back end cannot be used here; empty if it can.
 
-    Whether gsplat's kernels can be built is seen only when they are: at the first drawing.
+    Failures to build gsplat's kernels only show at the first rendering.
     """
     if missing := _missing(backend):
         return f"{missing[0][0]} is not installed"
     if backend == "numba":
         return ""
     if backend in ("gsplat", "gsplat-ut") and (found := version("gsplat").split("+")[0]) != _GSPLAT:
-        return f"gsplat {found} is installed, and Swerve is written for {_GSPLAT}"
+        return f"gsplat {found} is installed, Swerve requires {_GSPLAT}"
     if backend != "cuda":
         import torch
 
@@ -92,9 +92,9 @@ def why_not(backend: Chosen | SplatChosen) -> str:
 
 
 def device_name(backend: Chosen | SplatChosen) -> str:
-    """What a back end draws on."""
+    """Return the name of the device that a back end renders on."""
     if backend == "numba":
-        return "this machine's cores"
+        return "CPU"
     if backend != "cuda":
         import torch
 
@@ -106,20 +106,20 @@ def device_name(backend: Chosen | SplatChosen) -> str:
 
 
 def drawing_packages(backend: Chosen) -> tuple[str, ...]:
-    """Installed packages, beside numba, whose version may change what a back end draws."""
+    """Return installed packages, beside numba, whose version may change the rendered images."""
     named = {"numba": (), "cuda": ("numba-cuda",), "nvdiffrast": ("nvdiffrast", "torch")}[backend]
     return tuple(name for name in named if any(distributions(name=name)))
 
 
 def _missing(backend: Chosen | SplatChosen) -> list[tuple[str, str]]:
-    """What a back end lacks: packages, and the commands to install them."""
+    """Return the missing packages of a back end, with the commands to install them."""
     if backend == "cuda" and os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
-        return []  # The simulator is a part of numba. So is an older CUDA target, which cannot compile our kernels.
+        return []  # The simulator is a part of numba. So is an older CUDA target, which cannot compile these kernels.
     return [(package, install) for module, package, install in _NEEDED[backend] if find_spec(module) is None]
 
 
 def _driver_error(cuda: object) -> str:
-    """The first line of what the driver said."""
+    """Return the first line of the driver's error message."""
     error = getattr(cuda, "cuda_error", lambda: None)()
     lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
     return lines[0] if lines else "no reason given"

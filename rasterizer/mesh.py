@@ -1,4 +1,4 @@
-"""Primitives as every back end takes them, checked once."""
+"""Validated mesh arrays shared by all back ends."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ PIXELS: dict[str, tuple[type, tuple[int, ...]]] = {
 
 
 class Mesh(NamedTuple):
-    """The primitives as the kernels take them."""
+    """Primitives as arrays for the kernels."""
 
     vertices: Float[np.ndarray, "v 3"]
     triangles: Int32[np.ndarray, "f 3"]
@@ -30,7 +30,7 @@ class Mesh(NamedTuple):
 
 
 def checked_mesh(primitives: Primitives) -> Mesh:
-    """Checks what the kernels rely on: they read memory without looking."""
+    """Validate primitives, since the kernels do no bounds checks."""
     mesh = Mesh(*(np.require(getattr(primitives, name), requirements=["C", "W"]) for name in Mesh._fields))
     count, starts = len(mesh.triangles), mesh.chunk_starts
     problem = ""
@@ -47,5 +47,5 @@ def checked_mesh(primitives: Primitives) -> Mesh:
     elif not len(mesh.chunk_centers) == len(mesh.chunk_radii) == len(starts) - 1:
         problem = "chunk_centers and chunk_radii must be one per chunk"
     if problem:
-        raise SwerveError(f"primitives cannot be drawn: {problem}")
+        raise SwerveError(f"primitives cannot be rendered: {problem}")
     return mesh

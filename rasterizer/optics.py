@@ -1,4 +1,4 @@
-"""What drawing needs to know of a camera, computed once per lens and size."""
+"""Camera tables for rendering, computed once per lens and image size."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,19 +10,19 @@ from scipy.interpolate import RectBivariateSpline
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
 
 NEAR = 0.05
-# An edge may leave its true curve by this much, pixels.
+# Largest deviation of a chord from the true curve, pixels.
 _CHORD_TOLERANCE = 1 / 16
 _CACHED_CAMERAS = 16
-# Rays are computed at so many columns and rows, interpolated, and checked at every so many pixels.
+# Rays are computed at this many columns and rows, interpolated, and verified at every n-th pixel.
 _NODES, _PROBE_EVERY = 241, 16
-# Interpolated rays may be off by this much at depth one: 1/500 pixel of a camera with a focal length of 2000 pixels.
+# Tolerance of interpolated rays at depth one: 1/500 pixel of a camera with a focal length of 2000 pixels.
 _RAY_TOLERANCE = 1e-6
 
 
 class Optics(NamedTuple):
-    """A camera as the kernels take it.
+    """Camera parameters for the kernels.
 
-    `chords_per_unit` says into how many straight pieces an edge is cut per unit of its length in the ideal image.
+    `chords_per_unit` is the number of straight pieces an edge is cut into, per unit of its length in the ideal image.
     """
 
     model: int
@@ -38,12 +38,12 @@ class Optics(NamedTuple):
 
 
 class LensTable(NamedTuple):
-    """What depends on the lens and the image alone.
+    """Tables that depend on lens and image size only.
 
     Attributes:
-        optics: numbers for the kernels.
-        rays_x: x / z of the ray through each pixel's centre, NaN where the lens cannot see; empty for a pinhole.
-        rays_y: y / z likewise.
+        optics: parameters for the kernels.
+        rays_x: x / z of the ray through each pixel's centre, NaN outside the lens model; empty for a pinhole.
+        rays_y: y / z of the ray through each pixel's centre.
         bounds: lowest x / z, highest x / z, lowest y / z, highest y / z that can be in the image.
     """
 
@@ -54,7 +54,7 @@ class LensTable(NamedTuple):
 
 
 def lens_table(camera: Camera) -> LensTable:
-    """Tables for a camera; those of the last sixteen are kept (8 bytes per pixel where the lens bends)."""
+    """Return the tables of a camera; the last sixteen are cached (8 bytes per pixel with distortion)."""
     return _lens_table(
         camera.width,
         camera.height,
@@ -68,7 +68,7 @@ def lens_table(camera: Camera) -> LensTable:
 
 
 def frustum(bounds: tuple[float, float, float, float], depth_limit: float) -> Float[np.ndarray, "6 4"]:
-    """Unit planes (normal, offset) that face inwards: near, far, left, right, top, bottom."""
+    """Return unit planes (normal, offset) that face inwards: near, far, left, right, top, bottom."""
     left, right, top, bottom = bounds
     planes = np.array(
         [
@@ -115,10 +115,10 @@ def _lens_table(
 
 
 def _rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    """The rays through the pixels' centres, as x / z and y / z.
+    """Compute the rays through the pixels' centres, as x / z and y / z.
 
-    Exact rays on a grid, joined by bicubic splines: ten times faster than every ray on its own, which remains for
-    lenses that are blind for a part of the image or bend too sharply.
+    Exact rays on a grid, interpolated by bicubic splines: ten times faster than exact rays for all pixels, which remain
+    for lens models that do not cover the image or that bend too sharply.
     """
     u, v = np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5
     grid_u, grid_v = np.linspace(0, camera.width, _NODES), np.linspace(0, camera.height, _NODES)
@@ -139,7 +139,7 @@ def _unproject_grid(camera: Camera, u: Float[np.ndarray, "w"], v: Float[np.ndarr
 
 
 def _bounds(camera: Camera) -> tuple[float, float, float, float]:
-    """The ideal image's extent: that of the rays through the border, or the lens's limit where it is blind there."""
+    """Compute the ideal image's extent: that of the rays through the border, or the lens's limit beyond the model."""
     u, v = np.arange(camera.width + 1.0), np.arange(camera.height + 1.0)
     border = np.concatenate(
         [np.stack([u, np.full_like(u, edge)], axis=1) for edge in (0, camera.height)]
@@ -155,7 +155,7 @@ def _bounds(camera: Camera) -> tuple[float, float, float, float]:
 
 
 def _chords(camera: Camera, bounds: tuple[float, float, float, float]) -> float:
-    """Pieces per unit of ideal length: a chord of length s leaves a curve of second derivative c by at most c s^2 / 8.
+    """Compute the chords per unit length: a chord of length s deviates by at most c s^2 / 8, c the second derivative.
 
     The largest second derivative over the image is found by differences on a grid, and enlarged by a tenth.
     """
@@ -167,7 +167,7 @@ def _chords(camera: Camera, bounds: tuple[float, float, float, float]) -> float:
     step = 1e-3 * (right - left)
     here = here[np.linalg.norm(here[:, :2], axis=1) < camera.lens.limit - step]
     if not len(here):
-        raise SwerveError(f"camera with {camera.lens}: its lens sees nothing of the image")
+        raise SwerveError(f"camera with {camera.lens}: the lens model covers no part of the image")
     largest = 0.0
     for angle in np.linspace(0, np.pi, 8, endpoint=False):
         offset = step * np.array([np.cos(angle), np.sin(angle), 0.0])

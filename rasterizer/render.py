@@ -1,4 +1,4 @@
-"""The one call: primitives, cameras and poses in, views out."""
+"""Main entry point of the rasterizer: primitives, cameras and poses in, views out."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ _RAP = Style.rap()
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One image of one camera; what was not asked for is None.
+    """Image outputs of one camera; outputs that were not requested are None.
 
     Attributes:
-        camera: what it was drawn with.
+        camera: camera of the view.
         world_from_ego: pose of the vehicle that carries the camera.
-        rgb: colours.
-        depth: metres along the camera's z axis; infinity where nothing is seen.
+        rgb: RGB colours.
+        depth: metres along the camera's z axis; infinity for background.
         semantic: `Semantic` of each pixel.
-        instance: instance number of each pixel; 0 where nothing is seen.
+        instance: instance id of each pixel; 0 for background.
     """
 
     camera: Camera
@@ -50,29 +50,29 @@ def render(
     backend: Backend = "numba",
     threads: int = 1,
 ) -> list[list[View]]:
-    """Draws what every camera sees from every pose.
+    """Render every camera's view from every pose.
 
-    A pixel shows the nearest triangle that contains its centre, between 5 cm and the style's depth limit, and from
-    its front; with `style.samples` above 1 its colour is the mean over several points. Triangles are clipped exactly.
-    Straight edges are bent by the lens to within 1/16 pixel. The GIL is released, so threads may call it side by side.
+    A pixel shows the nearest front-facing triangle that contains its centre, between 5 cm and the style's depth limit;
+    with `style.samples` above 1 its colour is the mean over several points. Triangles are clipped exactly. Straight
+    edges are distorted by the lens to within 1/16 pixel. The GIL is released, so threads may render in parallel.
 
     Args:
-        primitives: what there is, world frame.
+        primitives: scene geometry, world frame.
         cameras: the rig.
         world_from_ego: poses of the vehicle.
-        style: the look, and how far one sees.
+        style: colours and depth limit.
         outputs: any of rgb, depth, semantic, instance.
         out: views of an earlier call with as many poses, the same image sizes and the same outputs; their arrays are
-            written over, which saves the time to get fresh memory.
-        backend: "numba" draws on the CPU, "cuda" and "nvdiffrast" on an NVIDIA GPU, "auto" with cuda if there is one
+            overwritten, which saves memory allocation.
+        backend: "numba" renders on the CPU, "cuda" and "nvdiffrast" on an NVIDIA GPU, "auto" with cuda if there is one
             and numba if not (docs/backends.md). Images agree but for pixels on edges and the last digit of depth.
-        threads: of the CPU that share the images; more than 1 is for who draws many in one process.
+        threads: number of CPU threads that share the images.
 
     Returns:
         views by pose, then camera.
 
     Raises:
-        SwerveError: unknown outputs, primitives or poses that cannot be drawn, an `out` that does not fit, or no such
+        SwerveError: unknown outputs, primitives or poses that cannot be rendered, an unsuitable `out`, or no such
             back end on this machine.
     """
     _check_outputs(outputs)
@@ -106,9 +106,9 @@ def render_on_gpu(
     outputs: tuple[str, ...],
     out: list[list[View]] | None = None,
 ) -> list[list[View]]:
-    """As `render`, of one or two parts of a mesh that is on the device already."""
+    """Render one or two parts of a mesh that is already on the device (see `render`)."""
     passes = passes_on_gpu(mesh, parts, cameras, world_from_ego, style, outputs)
-    # By a map, which lets go of the images of a pass before it asks for the next.
+    # `map` is lazy: it releases the images of a pass before it requests the next.
     copied = list(chain.from_iterable(map(methodcaller("to_host"), passes)))
     return _as_views(copied, cameras, world_from_ego, outputs, out)
 
@@ -121,7 +121,7 @@ def passes_on_gpu(
     style: Style,
     outputs: tuple[str, ...],
 ) -> Iterator[Any]:
-    """As `render_on_gpu`, left on the device: `DeviceImages` that follow each other by pose, then camera."""
+    """Yield `DeviceImages`, left on the device, by pose, then camera (see `render_on_gpu`)."""
     from swerve.rasterizer.cuda import Request
     from swerve.rasterizer.cuda.passes import draw_passes
 
@@ -139,7 +139,7 @@ def _render_with_nvdiffrast(
     outputs: tuple[str, ...],
     out: list[list[View]] | None,
 ) -> list[list[View]]:
-    """As `render`, of a mesh that has been checked."""
+    """Render a validated mesh with nvdiffrast (see `render`)."""
     from swerve.rasterizer.nvdiffrast import NvdiffrastView, draw
 
     drawn = draw(mesh, [NvdiffrastView(camera, pose) for pose in world_from_ego for camera in cameras], style, outputs)
@@ -154,7 +154,7 @@ def _as_views(
     outputs: tuple[str, ...],
     out: list[list[View]] | None,
 ) -> list[list[View]]:
-    """Images in the order of poses, then cameras, as views; copied into `out` if there is one."""
+    """Convert images in the order of poses, then cameras, to views; copied into `out` if given."""
     if out is not None:
         images = list(chain.from_iterable(_images(cameras, len(world_from_ego), outputs, out)))
         for old, new in zip(images, drawn, strict=True):
@@ -180,7 +180,7 @@ def _check_poses(world_from_ego: Float[np.ndarray, "p 4 4"]) -> None:
 def _images(
     cameras: Sequence[Camera], poses: int, outputs: tuple[str, ...], out: list[list[View]] | None
 ) -> list[list[dict[str, np.ndarray]]]:
-    """Arrays to draw into, by pose, then camera, then output: new ones, or those of `out`."""
+    """Return arrays to render into, by pose, then camera, then output: new ones, or those of `out`."""
     shapes = [{name: (camera.height, camera.width, *PIXELS[name][1]) for name in outputs} for camera in cameras]
     if out is None:
         return [
@@ -195,7 +195,7 @@ def _images(
 
 
 def _fitting_shape(image: np.ndarray | None, name: str) -> tuple[int, ...] | None:
-    """The shape of an image that can be drawn into; None if it cannot."""
+    """Return the shape of an image that can be rendered into; None if it cannot."""
     if image is None or image.dtype != PIXELS[name][0] or not (image.flags.c_contiguous and image.flags.writeable):
         return None
     return image.shape

@@ -1,4 +1,4 @@
-"""What stands still, drawn again and again with what moves before it."""
+"""Static primitives, rendered repeatedly together with dynamic ones."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ from swerve.scenes.primitives import Primitives
 
 
 class StaticLayer:
-    """Primitives that stand still, prepared once for a back end; with cuda they stay on the GPU.
+    """Static primitives, prepared once for a back end; with cuda they stay on the GPU.
 
     Args:
-        still: what stands still, most often a log's map.
+        still: static primitives, usually a log's map.
         backend: see `render`.
 
     Raises:
@@ -42,7 +42,7 @@ class StaticLayer:
         outputs: tuple[str, ...] = ("rgb",),
         out: list[list[View]] | None = None,
     ) -> list[list[View]]:
-        """As `render` of all primitives together."""
+        """Render static and dynamic primitives together (see `render`)."""
         if self._mesh is None:
             whole = self._still.joined(moving)
             return render(whole, cameras, world_from_ego, style, outputs, out, self._backend)
@@ -56,15 +56,15 @@ class StaticLayer:
         style: Style,
         outputs: tuple[str, ...] = ("rgb",),
     ) -> Iterator[Any]:
-        """As `render`, left on the GPU: `swerve.rasterizer.cuda.DeviceImages` that follow each other. For cuda alone.
+        """Yield `swerve.rasterizer.cuda.DeviceImages`, left on the GPU (see `render`). Only for cuda.
 
-        They stay what they are in later calls; use them up before the next one all the same, since each begins when
-        it is asked for.
+        Later calls do not change them; consume them before the next call all the same, since each pass starts on
+        demand.
         """
-        assert self._mesh is not None, "the other back ends leave nothing on the GPU"
+        assert self._mesh is not None, "other back ends keep nothing on the GPU"
         return passes_on_gpu(self._mesh, self._with(moving), cameras, world_from_ego, style, outputs)
 
     def _with(self, moving: Primitives) -> tuple[int, int]:
-        """The parts of the mesh: what stands still, and this."""
+        """Return the parts of the mesh: static and dynamic."""
         self._mesh.keep(1)
         return (0, self._mesh.add(moving))

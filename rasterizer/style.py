@@ -1,4 +1,4 @@
-"""The look of an image: which colour each face of each class has, and how it fades."""
+"""Style of an image: colour of each face of each class, and fading with depth."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from swerve.scenes.primitives import Face, Semantic
 
 Rgb = tuple[int, int, int]
 
-# How bright each side of an object is, in the order of `Face`: tells where it looks.
+# Brightness of each side of an object, in the order of `Face`: encodes its orientation.
 _FACE_BRIGHTNESS = (1.0, 1.0, 0.45, 0.7, 0.6, 0.85, 0.3)
 
-# RAP's colours where it has them (arXiv 2510.04333 and its released code): cars tell their orientation by colour. Its
+# RAP's colours where it has them (arXiv 2510.04333 and its released code): colours encode the orientation of cars. Its
 # yellow light is amber here: yellow are bicycles.
 _CAR = {
     Face.NONE: (0, 128, 255),
@@ -54,20 +54,20 @@ _SURFACES = {
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """The look of an image.
+    """Colours and depth fading of rasterized images.
 
-    A pixel's colour is background + alpha (colour - background), alpha = clip(1 - z / depth_limit, 0, 1). What lies
+    A pixel's colour is background + alpha (colour - background), alpha = clip(1 - z / depth_limit, 0, 1). Geometry
     beyond the depth limit is in no output, be it colour, depth, semantic or instance.
 
     Attributes:
-        background: colour of what shows nothing, red, green, blue.
+        background: colour of empty pixels, red, green, blue.
         palette: colour by `Semantic` and `Face`.
         depth_limit: metres; infinity means no fading.
         samples: a pixel's colour is the mean of samples x samples points in it, which smooths edges and keeps far
             lines whole, at about samples^2 of the cost. The other outputs show the pixel's centre whatever this is.
 
     Raises:
-        ValueError: the palette's shape, the depth limit or the number of samples is impossible.
+        ValueError: the palette's shape, the depth limit or the number of samples is invalid.
     """
 
     background: Rgb
@@ -87,12 +87,12 @@ class Style:
 
     @classmethod
     def rap(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
-        """The paper's look: black, filled faces; roads are black too, but hide what is behind them."""
+        """Return RAP's style: black, filled faces; roads are black too, but occlude."""
         return cls((0, 0, 0), _palette({}), depth_limit, samples)
 
     @classmethod
     def surfaces(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
-        """The paper's look with roads, intersections, car parks and walkways tinted."""
+        """Return RAP's style with roads, intersections, car parks and walkways tinted."""
         return cls((0, 0, 0), _palette(_SURFACES), depth_limit, samples)
 
 

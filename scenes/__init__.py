@@ -1,4 +1,4 @@
-"""What a scene is: logs, cameras, tracks, lights, the road map; viewpoints that leave the log; 3D primitives."""
+"""Scene data model (logs, cameras, tracks, lights, road map), viewpoints off the logged path, and 3D primitives."""
 
 from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.errors import LogError, MissingExtraError, SwerveError

@@ -1,4 +1,4 @@
-"""The one camera object: it projects, unprojects, is drawn with, and is what a planner gets."""
+"""Calibrated camera model: projection and unprojection, shared by the rasterizers, the sources and the planners."""
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -12,7 +12,7 @@ from swerve.scenes.transforms import inverse, transform_points
 
 
 class LensModel(IntEnum):
-    """Which formula bends the rays; coefficients are in OpenCV's order."""
+    """Lens distortion model; coefficients are in OpenCV's order."""
 
     PINHOLE = lens_kernels.PINHOLE
     BROWN = lens_kernels.BROWN
@@ -20,7 +20,7 @@ class LensModel(IntEnum):
 
 
 _COEFFICIENTS = {LensModel.PINHOLE: (0,), LensModel.BROWN: (4, 5, 8), LensModel.FISHEYE: (4,)}
-# A camera sees at most 85 degrees off its axis: images are planes in front of the camera (z > 0).
+# The field of view is limited to 85 degrees off the optical axis: images are planes in front of the camera (z > 0).
 _WIDEST_RADIUS = float(np.tan(np.deg2rad(85.0)))
 
 
@@ -49,7 +49,7 @@ class Lens:
 
     @cached_property
     def padded(self) -> Float[np.ndarray, "8"]:
-        """The coefficients as the kernels take them."""
+        """Coefficients zero-padded to the eight numbers that the kernels take."""
         return np.array([*self.coefficients, *[0.0] * (8 - len(self.coefficients))])
 
     @cached_property
@@ -99,17 +99,17 @@ class Camera:
 
     @property
     def matrix(self) -> Float[np.ndarray, "3 3"]:
-        """The pinhole part, for pixel coordinates whose centres lie at +0.5."""
+        """Intrinsic matrix K of the pinhole part, for pixel coordinates whose centres lie at +0.5."""
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
     def project(
         self, points: Float[np.ndarray, "n 3"]
     ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
-        """Pixels, depths and visibility of points in the camera frame.
+        """Project points of the camera frame; return pixels, depths and visibility.
 
         Returns:
-            pixels, NaN for points behind the camera; depth along z in metres; whether the point is in the image
-            (nothing is said of what stands before it).
+            pixels, NaN for points behind the camera; depth along z in metres; whether the point lies in the image
+            (occlusion is not tested).
         """
         depth = points[:, 2]
         ahead = depth > 1e-6
@@ -121,7 +121,7 @@ class Camera:
         return pixels, depth, ahead & inside & (np.linalg.norm(normal, axis=1) <= self.lens.limit)
 
     def unproject(self, pixels: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-        """Points at depth one on the pixels' rays, in the camera frame; NaN where the lens cannot see."""
+        """Return the points at depth one on the pixels' rays, camera frame; NaN beyond the lens model's limit."""
         bent = (pixels - [self.cx, self.cy]) / [self.fx, self.fy]
         normal = np.empty_like(bent)
         lens_kernels.undistort_many(int(self.lens.model), self.lens.padded, self.lens.limit, bent, normal)
@@ -130,28 +130,28 @@ class Camera:
     def project_world(
         self, points: Float[np.ndarray, "n 3"], world_from_ego: Float[np.ndarray, "4 4"]
     ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
-        """`project` for points in the world frame, seen from an ego pose."""
+        """Project points of the world frame, with the ego at the given pose (see `project`)."""
         return self.project(transform_points(inverse(world_from_ego @ self.ego_from_camera), points))
 
     def resized(self, width: int, height: int) -> "Camera":
-        """The camera of the resized image."""
+        """Return the camera of the resized image."""
         sx, sy = width / self.width, height / self.height
         return replace(
             self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy
         )
 
     def cropped(self, left: int, top: int, width: int, height: int) -> "Camera":
-        """The camera of a window of the image; the principal point moves with it."""
+        """Return the camera of a cropped image; the principal point moves with it."""
         return replace(self, width=width, height=height, cx=self.cx - left, cy=self.cy - top)
 
     def undistorted(self) -> "Camera":
-        """The pinhole camera of the same focal length and size."""
+        """Return the pinhole camera of the same focal length and size."""
         return replace(self, lens=Lens())
 
     def mounted(self, ego_from_camera: Float[np.ndarray, "4 4"]) -> "Camera":
-        """The same camera elsewhere on the vehicle."""
+        """Return the same camera with another mounting pose."""
         return replace(self, ego_from_camera=ego_from_camera)
 
 
-# Camera axes (x right, y down, z forward) of a camera that looks along the vehicle's x axis, in vehicle axes.
+# Rotation ego_from_camera of a camera (x right, y down, z forward) that looks along the vehicle's x axis.
 FORWARD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])

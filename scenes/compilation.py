@@ -1,4 +1,4 @@
-"""Says that numba compiles, which takes a while but happens only once after installation."""
+"""Log message for numba's just-in-time compilation, which takes a while and happens once after installation."""
 
 import logging
 from functools import lru_cache
@@ -9,7 +9,7 @@ LOGGER = logging.getLogger("swerve")
 
 
 class _Announcer(event.Listener):
-    """Reports the first compilation of a kernel of ours; kernels that come from numba's cache make no event."""
+    """Listener that logs the first kernel compilation of the package; kernels from numba's cache emit no event."""
 
     def __init__(self) -> None:
         self.told = False
@@ -20,10 +20,10 @@ class _Announcer(event.Listener):
             LOGGER.warning("compiling kernels: this takes about half a minute, and happens once after installation")
 
     def on_end(self, event: event.Event) -> None:
-        """Nothing to say."""
+        """Do nothing: only the start of a compilation is logged."""
 
 
 @lru_cache(maxsize=1)
 def announce_compilation() -> None:
-    """From now on, the first kernel to be compiled in this process is announced in the log "swerve"."""
+    """Log a message to "swerve" when the first kernel is compiled in this process."""
     event.register("numba:compile", _Announcer())

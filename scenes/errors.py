@@ -1,10 +1,10 @@
-"""The errors a user can mend: each says what was wrong, where, and what to do."""
+"""Exceptions for faults of the input; each message states the problem, its place and the remedy."""
 
 from pathlib import Path
 
 
 class SwerveError(Exception):
-    """Base of every error that is the input's fault and not a fault of Swerve."""
+    """Base class of errors caused by the input, not by a fault of Swerve."""
 
 
 class MissingExtraError(SwerveError):
@@ -15,7 +15,7 @@ class MissingExtraError(SwerveError):
 
 
 class LogError(SwerveError):
-    """A log cannot be read: names the file, the field and the problem."""
+    """A log cannot be read; the message names the file, the field and the problem."""
 
     def __init__(self, path: str | Path, field: str, problem: str, hint: str = "") -> None:
         self.path, self.field, self.problem = str(path), field, problem

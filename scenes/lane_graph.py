@@ -1,4 +1,4 @@
-"""What follows from lanes: lane groups where a source has none, and the driven route."""
+"""Lane groups derived from lanes where a source has none, and map matching of the driven route."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,9 +13,9 @@ from swerve.scenes.road_map import Lane, LaneGroup, LaneKind, RoadMap
 from swerve.scenes.tracks import Ego
 from swerve.scenes.transforms import wrap_angle
 
-# A lane whose direction differs more than this is not the one driven on.
+# Lanes whose direction differs more than this from the ego's heading are not candidates.
 _WIDEST_TURN = np.deg2rad(60.0)
-# Map matching: path positions this far apart, lanes within reach of them, and what is how unlikely.
+# Map matching: spacing of path samples and search radius in metres, scales and costs of the hidden Markov model.
 _SAMPLE, MATCH_REACH = 1.0, 1.5
 _DISTANCE_SCALE, _HEADING_SCALE, _LATERAL_SCALE = 0.5, np.deg2rad(20.0), 2.0
 _STEP_COST, _CHANGE_COST, _JUMP_COST = 0.1, 2.0, 20.0
@@ -23,11 +23,11 @@ _LONGEST_BRIDGE = 6
 
 
 def with_derived_groups(road_map: RoadMap) -> RoadMap:
-    """The map with lane groups derived from its lanes.
+    """Return the map with lane groups derived from its lanes.
 
-    - Lanes that are each other's neighbours form a group, bicycle lanes apart from the others.
-    - Connectors form a group if they lead from the same group(s) to the same group(s), as many connectors from the
-      former; a connector at the map's rim, which starts or ends nowhere, is a group of its own.
+    - Lanes that are each other's neighbours form a group; bicycle lanes are grouped separately.
+    - Connectors between the same predecessor and successor group(s) form a group, as many connectors from the former; a
+    connector at the map's boundary, without predecessor or successor, is a group of its own.
     - A group's predecessors and successors are those of its lanes; its polygon is the union of theirs.
     """
     lane_by_id = road_map.lane_by_id
@@ -51,10 +51,10 @@ def with_derived_groups(road_map: RoadMap) -> RoadMap:
 
 
 def route_along(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
-    """The lane groups that the ego drives through, in order.
+    """Return the ids of the lane groups that the ego drives through, in order, by map matching.
 
-    Those of the lanes matched to its path, see `match_lanes`. Where one group does not lead to the next, the shortest
-    way along successors (of up to 6 groups) is put between them, if there is one.
+    The groups are those of the lanes matched to its path, see `match_lanes`. Where two consecutive groups are not
+    connected, the shortest chain of successors (up to 6 groups) is inserted between them, if there is one.
     """
     _, lanes = match_lanes(road_map.lanes, ego.positions[:, :2], ego.headings)
     groups: list[str] = []
@@ -70,7 +70,7 @@ def route_along(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
 def _near(
     lanes: Sequence[Lane], points: Float[np.ndarray, "n 2"], reach: float
 ) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
-    """Pairs of points and lanes within `reach` metres, and their distances."""
+    """Return the (point, lane) index pairs within `reach` metres, and their distances."""
     outlines = [shapely.Polygon(lane.polygon[:, :2], [hole[:, :2] for hole in lane.holes]) for lane in lanes]
     shapes = shapely.make_valid(np.array(outlines, object))
     at = shapely.points(points)
@@ -85,7 +85,7 @@ def _alignment(
     points: Float[np.ndarray, "n 2"],
     headings: Float[np.ndarray, "n"],
 ) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
-    """Angle between heading and lane, and offset from its centreline, of pairs of points and lanes."""
+    """Compute the angle between heading and lane, and the offset from its centreline, per pair of point and lane."""
     turn, lateral = np.full(len(point), np.pi), np.zeros(len(point))
     for index in np.unique(lane):
         rows = np.flatnonzero(lane == index)
@@ -98,7 +98,7 @@ def _alignment(
 
 
 def _parallel(lanes: Iterable[Lane], lane_by_id: Mapping[str, Lane]) -> dict[str, list[str]]:
-    """Groups of lanes that are each other's neighbours, from left to right, under the leftmost one's name."""
+    """Group lanes that are each other's neighbours, left to right; the key is the leftmost lane's name."""
 
     def beside(lane: Lane, side: str, back: str) -> Lane | None:
         other = lane_by_id.get(getattr(lane, side) or "")
@@ -118,7 +118,7 @@ def _parallel(lanes: Iterable[Lane], lane_by_id: Mapping[str, Lane]) -> dict[str
 
 
 def _walk(lane: Lane, following: Callable[[Lane], Lane | None]) -> list[Lane]:
-    """The lane and those that follow, until there is none or one comes again."""
+    """Follow lanes from the given one until there is no next one or a lane repeats."""
     row: list[Lane] = []
     at: Lane | None = lane
     while at is not None and all(at is not member for member in row):
@@ -130,7 +130,7 @@ def _walk(lane: Lane, following: Callable[[Lane], Lane | None]) -> list[Lane]:
 def _connecting(
     lanes: Iterable[Lane], lane_by_id: Mapping[str, Lane], group_of: Mapping[str, str]
 ) -> dict[str, list[str]]:
-    """Groups of connectors between the same groups, under the first one's name."""
+    """Group connectors between the same lane groups; the key is the first connector's name."""
     alike: dict[tuple, list[str]] = {}
     for lane in lanes:
         if lane.is_connector:
@@ -144,7 +144,7 @@ def _connecting(
 def _reached(
     lane: Lane, direction: str, lane_by_id: Mapping[str, Lane], group_of: Mapping[str, str]
 ) -> tuple[tuple[str, ...], int]:
-    """The groups at the end of a connector in one direction, past other connectors, and how many of those at least."""
+    """Return the groups at the end of a connector in one direction, and the least number of connectors passed."""
     found: set[str] = set()
     seen, depth, level = {lane.id}, 0, [lane.id]
     while level and not found:
@@ -159,13 +159,13 @@ def _reached(
 def _linked(
     ids: list[str], lane_by_id: Mapping[str, Lane], group_of: Mapping[str, str], direction: str
 ) -> tuple[str, ...]:
-    """Groups that the lanes lead to (or come from), in the lanes' order."""
+    """Return the groups that the lanes lead to (or come from), in the lanes' order."""
     others = [other for lane in ids for other in getattr(lane_by_id[lane], direction) if other in group_of]
     return tuple(dict.fromkeys(group_of[other] for other in others if group_of[other] != group_of[ids[0]]))
 
 
 def _outline(lanes: list[Lane], road_map: RoadMap) -> Float[np.ndarray, "n 3"]:
-    """Outline of the lanes' union; of its convex hull where they do not touch."""
+    """Return the outline of the lanes' union, or of its convex hull where they do not touch."""
     if len(lanes) == 1:
         return lanes[0].polygon
     shapes = [shapely.make_valid(shapely.Polygon(lane.polygon[:, :2])) for lane in lanes]
@@ -175,7 +175,7 @@ def _outline(lanes: list[Lane], road_map: RoadMap) -> Float[np.ndarray, "n 3"]:
 
 
 def _spaced(positions: Float[np.ndarray, "t d"]) -> Int[np.ndarray, "m"]:
-    """Steps about a sample's distance of travel apart, the first and the last among them."""
+    """Return step indices about one sample distance of travel apart, including the first and the last."""
     travelled = arc_lengths(positions)
     marks = np.searchsorted(travelled, np.arange(0.0, travelled[-1], _SAMPLE))
     return np.unique(np.concatenate([[0], marks, [len(positions) - 1]]))
@@ -184,16 +184,16 @@ def _spaced(positions: Float[np.ndarray, "t d"]) -> Int[np.ndarray, "m"]:
 def match_lanes(
     lanes: Sequence[Lane], positions: Float[np.ndarray, "t 2"], headings: Float[np.ndarray, "t"]
 ) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]]:
-    """Matches a track to lanes (Viterbi's algorithm).
+    """Match a track to lanes with the Viterbi algorithm.
 
-    Of the lanes within 1.5 m of each metre of the path, those are taken that together cost least in distance, turn and
-    lateral offset, where staying on a lane and going on to its successor is nearly free, changing to a neighbour costs
-    more and jumping most. Stretches off the lanes are left out.
+    Of the lanes within 1.5 m of each metre of the path, the sequence of least cost in distance, heading difference and
+    lateral offset is chosen; staying on a lane and moving on to its successor costs almost nothing, a change to a
+    neighbour more, a jump most. Stretches off the lanes are left out.
 
     Args:
-        lanes: among which to choose.
-        positions: where the vehicle is, in order.
-        headings: its directions there.
+        lanes: the candidates.
+        positions: positions of the vehicle, in order of time.
+        headings: its headings there.
 
     Returns:
         steps of the track about a metre apart that have lanes within reach, and the index of the lane at each.
@@ -229,7 +229,7 @@ def _cheapest(
 def _transition_costs(
     lanes: Sequence[Lane], before: Int[np.ndarray, "b"], after: Int[np.ndarray, "a"]
 ) -> Float[np.ndarray, "b a"]:
-    """What it costs to be on one lane, then on another."""
+    """Return the transition costs between the candidate lanes of two consecutive samples."""
 
     def cost(first: Lane, then: Lane) -> float:
         if first.id == then.id:
@@ -242,7 +242,7 @@ def _transition_costs(
 
 
 def _bridge(groups: Mapping[str, LaneGroup], start: str, goal: str) -> list[str]:
-    """The groups between two on the shortest way along successors; none if they adjoin or no way is short."""
+    """Return the groups on the shortest chain of successors between two groups; none if adjacent or too far apart."""
     came: dict[str, str] = {start: ""}
     queue = deque([(start, 0)])
     while queue:

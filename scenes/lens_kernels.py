@@ -1,8 +1,8 @@
-"""Lens distortion for one point at a time: the only place where it is computed, for drawing and projecting alike.
+"""Lens distortion kernels for single points, shared by rendering and projection.
 
 Coefficients come as eight numbers in OpenCV's order: (k1, k2, p1, p2, k3, k4, k5, k6) for BROWN, (k1, k2, k3, k4,
 0, 0, 0, 0) for FISHEYE. `limit` is the undistorted radius up to which the model is one-to-one; beyond it the image
-radius goes on growing with slope one, so that far-away points stay outside the image instead of folding back into it.
+radius is extended with slope one, so that far-away points stay outside the image instead of folding back into it.
 Formulas: OpenCV's documentation of the camera model, and Kannala and Brandt 2006 for the fisheye.
 """
 
@@ -15,7 +15,7 @@ PINHOLE, BROWN, FISHEYE = 0, 1, 2
 
 @numba.njit(cache=True, inline="always")
 def radial_scale(model, c, r2):
-    """Distorted over undistorted radius."""
+    """Return the ratio of distorted to undistorted radius."""
     if model == BROWN:
         numerator = 1.0 + r2 * (c[0] + r2 * (c[1] + r2 * c[4]))
         return numerator / (1.0 + r2 * (c[5] + r2 * (c[6] + r2 * c[7])))
@@ -29,7 +29,7 @@ def radial_scale(model, c, r2):
 
 @numba.njit(cache=True)
 def distort(model, c, limit, x, y):
-    """Normalised image coordinates (x/z, y/z) through the lens."""
+    """Distort normalised image coordinates (x/z, y/z)."""
     if model == PINHOLE:
         return x, y
     r = math.sqrt(x * x + y * y)
@@ -42,7 +42,7 @@ def distort(model, c, limit, x, y):
 
 @numba.njit(cache=True)
 def _distort_within(model, c, x, y):
-    """The model itself, up to its limit."""
+    """Distort by the model's formula, valid up to its limit."""
     scale = radial_scale(model, c, x * x + y * y)
     if model == FISHEYE:
         return x * scale, y * scale
@@ -55,7 +55,7 @@ def _distort_within(model, c, x, y):
 
 @numba.njit(cache=True)
 def undistort(model, c, limit, xd, yd):
-    """The inverse of `distort`, by Newton's method; NaN where the lens cannot see."""
+    """Invert `distort` by Newton's method; NaN beyond the limit of the lens model."""
     if model == PINHOLE:
         return xd, yd
     x, y = _invert_radius(model, c, limit, xd, yd)
@@ -82,7 +82,7 @@ def undistort(model, c, limit, xd, yd):
 
 @numba.njit(cache=True)
 def _invert_radius(model, c, limit, xd, yd):
-    """A start for Newton's method: the radial part alone, by bisection, which cannot leave the one-to-one region."""
+    """Return the start value of Newton's method: bisection of the radial part, confined to the one-to-one region."""
     rd = math.sqrt(xd * xd + yd * yd)
     if rd < 1e-12:
         return xd, yd
@@ -98,13 +98,13 @@ def _invert_radius(model, c, limit, xd, yd):
 
 @numba.njit(cache=True)
 def distort_many(model, c, limit, points, out):
-    """`distort` for rows of (x, y)."""
+    """Apply `distort` to rows of (x, y)."""
     for i in range(points.shape[0]):
         out[i, 0], out[i, 1] = distort(model, c, limit, points[i, 0], points[i, 1])
 
 
 @numba.njit(cache=True)
 def undistort_many(model, c, limit, points, out):
-    """`undistort` for rows of (x, y)."""
+    """Apply `undistort` to rows of (x, y)."""
     for i in range(points.shape[0]):
         out[i, 0], out[i, 1] = undistort(model, c, limit, points[i, 0], points[i, 1])

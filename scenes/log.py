@@ -1,4 +1,4 @@
-"""A log, and a scene: a window of it around a moment."""
+"""Driving logs, and scenes: windows of a log around a timestamp."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from swerve.scenes.transforms import transform_points
 from swerve.scenes.vehicle import Vehicle
 
 Split = Literal["train", "val", "test"]
-# A step of a log that is longer than this many median ones is a gap.
+# A time step longer than this many median steps counts as a gap.
 _GAP = 1.5
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A real image of a camera, left where it lies on disk until it is read: a log may have thousands.
+    """Reference to a real camera image on disk, read on demand because a log may have thousands.
 
     Attributes:
         camera: name of the camera.
-        time_us: when it was taken.
-        world_from_ego: the ego's pose at that very time, which may lie between the log's steps.
+        time_us: time of capture.
+        world_from_ego: the ego's pose at that time, which may lie between the log's steps.
         file: an image file, or a file in which one is embedded.
         start: first byte of the image in the file.
         size: bytes of the image; None for all from `start` to the file's end.
@@ -41,10 +41,10 @@ class Photo:
     size: int | None = None
 
     def read(self) -> bytes:
-        """The JPEG or PNG image, still encoded.
+        """Read the encoded JPEG or PNG image.
 
         Raises:
-            LogError: the file is not there, or ends before the image does.
+            LogError: the file is missing or truncated.
         """
         try:
             with open(self.file, "rb") as stream:
@@ -59,18 +59,17 @@ class Photo:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One turn of a LiDAR, left where it lies on disk until it is read.
+    """Reference to one LiDAR sweep on disk, read on demand.
 
-    Its points are those that the vehicle would have measured had it stood still at `time_us`: the source, or its
-    reader, has taken out the vehicle's own motion during the turn. Motion of others is in it. The vehicle's own body
-    is not.
+    Points are compensated for ego motion to `time_us`, by the source or its reader. Motion of other agents within the
+    sweep is not compensated. Returns from the ego's own body are removed.
 
     Attributes:
-        time_us: of the turn, as the source counts.
-        world_from_ego: the ego's pose at that very time, which may lie between the log's steps.
-        ego_from_points: the pose of the frame in which the file has the points.
-        file: that holds the points.
-        decode: reads them in the file's own frame, metres; raises LogError if it cannot.
+        time_us: timestamp of the sweep, as the source defines it.
+        world_from_ego: the ego's pose at that time, which may lie between the log's steps.
+        ego_from_points: pose of the frame in which the file stores the points.
+        file: file with the points.
+        decode: function that reads the points in the file's own frame, metres; raises LogError if it cannot.
     """
 
     time_us: int
@@ -80,10 +79,10 @@ class Sweep:
     decode: Callable[[Path], Float32[np.ndarray, "n 3"]]
 
     def read(self) -> Float32[np.ndarray, "n 3"]:
-        """The points in the ego frame at `time_us`, metres.
+        """Read the points in the ego frame at `time_us`, metres.
 
         Raises:
-            LogError: the file is not there, or is damaged.
+            LogError: the file is missing or damaged.
         """
         return transform_points(self.ego_from_points, self.decode(self.file)).astype(np.float32)
 
@@ -97,18 +96,18 @@ class Log:
         source: the kind of source: "av2", "waymo", "town", ...
         times_us: strictly increasing.
         ego: the recording vehicle's states at `times_us`.
-        vehicle: its body.
-        tracks: everybody else, at `times_us`.
-        lights: signals, at `times_us`.
+        vehicle: dimensions of the recording vehicle.
+        tracks: all other agents, at `times_us`.
+        lights: traffic signals, at `times_us`.
         road_map: None where the source has none.
         cameras: the rig; empty where the source has none.
         route: ids of the lane groups that the ego drives through, in order; empty without a map.
         origin: world coordinates of this log's (0, 0, 0) in the source's frame.
         split: "train", "val" or "test"; None where the source does not say.
         photos: real images, if any.
-        sweeps: of a LiDAR, if any; their times rise.
-        track_order: names of tracks in the order in which NAVSIM's reactive traffic takes them; those that are not in
-            it come after, by name. Rows of `tracks` may have any order.
+        sweeps: LiDAR sweeps, if any, in order of time.
+        track_order: names of tracks in the order in which NAVSIM's reactive traffic moves them; tracks not named come
+            after, sorted by name. Rows of `tracks` may have any order.
     """
 
     name: str
@@ -135,11 +134,11 @@ class Log:
 
 @dataclass(frozen=True)
 class Scene:
-    """A window of a log around the moment `now`.
+    """Window of a log around the timestamp `now`.
 
     Attributes:
         log: the whole recording.
-        now: index of the moment in the log's steps.
+        now: index of the current step in the log.
         history: steps before it that belong to the scene.
         future: steps after it that belong to the scene.
     """
@@ -168,43 +167,43 @@ class Scene:
 
     @property
     def times_us(self) -> Int[np.ndarray, "t"]:
-        """Times of the window; `now` is the one at index `history`."""
+        """Timestamps of the window; `now` is at index `history`."""
         return self.log.times_us[self.window]
 
     @property
     def ego(self) -> Ego:
-        """The recording vehicle's states in the window."""
+        """States of the recording vehicle in the window."""
         return self.log.ego.at(self.window)
 
     @property
     def tracks(self) -> Tracks:
-        """Everybody else in the window, absent agents included."""
+        """Tracks of all other agents in the window, absent ones included."""
         return self.log.tracks.at(self.window)
 
     @property
     def lights(self) -> TrafficLights:
-        """Signals in the window."""
+        """Traffic signals in the window."""
         return self.log.lights.at(self.window)
 
 
 def scenes_of(log: Log, history: float = 2.0, future: float = 5.0, every: float = 0.5) -> list[Scene]:
-    """The log's scenes with full history and future, and without gaps: those of `windows_of` whose time runs evenly.
+    """Return the log's scenes with full history and future and without gaps: the evenly spaced ones of `windows_of`.
 
     Args:
         log: the recording.
-        history: seconds before each moment.
-        future: seconds after each moment.
-        every: seconds between moments.
+        history: seconds before each scene's current step.
+        future: seconds after each scene's current step.
+        every: seconds between the current steps of consecutive scenes.
     """
     return windows_of(log, history, future, every)[0]
 
 
 def windows_of(log: Log, history: float, future: float, every: float) -> tuple[list[Scene], list[Scene]]:
-    """Windows with as many steps as the seconds of `scenes_of` take at the log's median step.
+    """Return windows with as many steps as the durations of `scenes_of` take at the log's median step.
 
     Returns:
-        scenes; and windows that are none because of a gap: a step of theirs is longer than 1.5 median ones, so that
-        they last longer than they should, and nobody knows what happened meanwhile.
+        scenes; and windows that are rejected because of a gap (a step longer than 1.5 median steps), so that they last
+        longer than intended with nothing recorded in between.
     """
     before, after, stride = (max(round(seconds / log.step), 0) for seconds in (history, future, every))
     moments = range(before, len(log.times_us) - after, max(stride, 1))

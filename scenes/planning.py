@@ -1,4 +1,4 @@
-"""What a planner is: an observation in, a trajectory out."""
+"""Planner interface: observation in, trajectory out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from swerve.scenes.viewpoints import Command
 
 @dataclass(frozen=True)
 class History:
-    """The ego's own states up to now, ten a second; the last row is now.
+    """Past ego states at 10 Hz; the last row is the current one.
 
     Attributes:
-        seconds: from now: ..., -0.2, -0.1, 0.
+        seconds: relative to now: ..., -0.2, -0.1, 0.
         poses: rear axle (x, y, heading) in the ego frame of now.
-        velocity: (forward, left) in the ego frame of each moment, m/s.
-        acceleration: the same of acceleration, m/s2.
+        velocity: (forward, left) in the ego frame of each step, m/s.
+        acceleration: (forward, left) in the ego frame of each step, m/s2.
         yaw_rate: rad/s, counter-clockwise.
     """
 
@@ -34,18 +34,18 @@ class History:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a planner is told.
+    """Input of a planner.
 
     Attributes:
-        token: opaque name of the scene, for seeding: benchmarks' own tokens tell where in its grid a follow-up stands.
-        time_us: the moment now.
+        token: opaque name of the scene, for seeding: benchmark tokens would reveal a follow-up's place in the grid.
+        time_us: current timestamp.
         vehicle: the ego's body.
-        history: the ego's own states up to now.
-        command: where the route leads.
-        cameras: those whose images are there.
-        images: colours by name of the camera.
-        privileged: what only the simulator knows (`swerve.eval.Situation`), for planners that declare `privileged`;
-            None for all others.
+        history: past ego states up to now.
+        command: driving command.
+        cameras: cameras whose images are given.
+        images: RGB images by camera name.
+        privileged: simulator state (`swerve.eval.Situation`), for planners that declare `privileged`; None for all
+            others.
     """
 
     token: str
@@ -60,7 +60,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Where the rear axle is to be.
+    """Future poses of the rear axle.
 
     Attributes:
         poses: (x, y, heading) in the ego frame of now, at interval, 2 interval, ... seconds from now; to 4 s or beyond.
@@ -97,4 +97,4 @@ class Planner(Protocol):
     """
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Where to drive. An error or a pose that is not finite counts as a failure of this scene."""
+        """Plan a trajectory. An exception or a non-finite pose counts as a failure of this scene."""

@@ -1,4 +1,4 @@
-"""Polylines: arc length, points along them, and the Frenet frame beside them."""
+"""Polylines: arc length, interpolation, and Frenet coordinates."""
 
 from itertools import pairwise
 
@@ -9,45 +9,45 @@ from swerve.scenes.transforms import wrap_angle
 
 
 def arc_lengths(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
-    """Distance in metres from the first point to each, along the line (in the xy plane)."""
+    """Return the distance in metres from the first point to each, along the line (in the xy plane)."""
     steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:
-    """The edges (x0, y0, x1, y1) of a ring that is not closed."""
+    """Return the edges (x0, y0, x1, y1) of a ring that is not closed."""
     flat = ring[:, :2]
     return np.concatenate([flat, np.concatenate([flat[1:], flat[:1]])], axis=1)
 
 
 def without_repeats(points: Float[np.ndarray, "n d"], tolerance: float = 1e-6) -> Float[np.ndarray, "m d"]:
-    """The points without those closer than `tolerance` metres (in the xy plane) to the one before."""
+    """Drop points closer than `tolerance` metres (in the xy plane) to their predecessor."""
     steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
     return points[np.concatenate([[True], steps > tolerance])[: len(points)]]
 
 
 def points_at(points: Float[np.ndarray, "n d"], distances: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q d"]:
-    """Points at the given arc lengths; beyond the ends, the end points."""
+    """Interpolate points at arc lengths; beyond the ends, return the end points."""
     along = arc_lengths(points)
     return np.stack([np.interp(distances, along, points[:, axis]) for axis in range(points.shape[1])], axis=-1)
 
 
 def resample(points: Float[np.ndarray, "n d"], spacing: float) -> Float[np.ndarray, "m d"]:
-    """The line with equal steps of at most `spacing` metres; both ends stay."""
+    """Resample the line with equal steps of at most `spacing` metres; both ends are kept."""
     length = arc_lengths(points)[-1]
     steps = max(int(np.ceil(length / spacing)), 1)
     return points_at(points, np.linspace(0.0, length, steps + 1))
 
 
 def densify(points: Float[np.ndarray, "n d"], spacing: float) -> Float[np.ndarray, "m d"]:
-    """The line with points added so that steps are at most `spacing` metres; all its own points stay."""
+    """Add points so that steps are at most `spacing` metres; all original points are kept."""
     length = arc_lengths(points)
     added = [np.linspace(a, b, int(np.ceil((b - a) / spacing)), endpoint=False) for a, b in pairwise(length)]
     return points_at(points, np.concatenate([*added, length[-1:]]))
 
 
 def headings(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
-    """Direction in radians from each point to the next; the last repeats the one before."""
+    """Return the direction in radians from each point to the next; the last repeats the one before."""
     steps = np.diff(points[:, :2], axis=0)
     angle = np.arctan2(steps[:, 1], steps[:, 0])
     return np.concatenate([angle, angle[-1:]]) if len(angle) else np.zeros(len(points))
@@ -56,7 +56,7 @@ def headings(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
 def frenet(
     line: Float[np.ndarray, "n d"], points: Float[np.ndarray, "q 2"]
 ) -> tuple[Float[np.ndarray, "q"], Float[np.ndarray, "q"]]:
-    """Arc length of, and signed distance to (left positive), the line's nearest point, for each query point."""
+    """Compute Frenet coordinates: arc length of, and signed distance (left positive) to, the line's nearest point."""
     start, step = line[:-1, :2], np.diff(line[:, :2], axis=0)
     squared = np.maximum((step**2).sum(axis=1), 1e-18)
     offset = points[:, None] - start
@@ -73,14 +73,14 @@ def frenet(
 def beside(
     line: Float[np.ndarray, "n d"], along: Float[np.ndarray, "q"], lateral: Float[np.ndarray, "q"]
 ) -> Float[np.ndarray, "q 2"]:
-    """The inverse of `frenet`: points `lateral` metres left of the line at arc lengths `along`."""
+    """Invert `frenet`: return the points `lateral` metres left of the line at arc lengths `along`."""
     base = points_at(line[:, :2], along)
     angle = heading_at(line, along)
     return base + lateral[:, None] * np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
 
 
 def heading_at(line: Float[np.ndarray, "n d"], along: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:
-    """Direction of the line at arc lengths, interpolated between the middles of its segments."""
+    """Return the line's direction at arc lengths, interpolated between the midpoints of its segments."""
     length = arc_lengths(line)
     middles = (length[:-1] + length[1:]) / 2
     angle = np.unwrap(headings(line)[:-1])
@@ -88,7 +88,7 @@ def heading_at(line: Float[np.ndarray, "n d"], along: Float[np.ndarray, "q"]) ->
 
 
 def offset_line(line: Float[np.ndarray, "n d"], lateral: float) -> Float[np.ndarray, "n d"]:
-    """The line moved `lateral` metres to its left, vertex by vertex (mitred; heights stay)."""
+    """Offset the line by `lateral` metres to its left, vertex by vertex (mitred; heights are kept)."""
     before = np.concatenate([headings(line)[:1], headings(line)[:-1]])
     after = headings(line)
     middle = before + wrap_angle(after - before) / 2

@@ -1,4 +1,4 @@
-"""Random numbers that depend on what is drawn and on nothing else."""
+"""Keyed random number generators, independent of process and order."""
 
 import hashlib
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 def keyed_generator(seed: int, *key: str | int) -> np.random.Generator:
-    """The counter-based generator of one thing, the same on any machine, in any order, after any restart.
+    """Return the counter-based (Philox) generator of a key, the same on any machine, in any order, after any restart.
 
     Args:
         seed: the seed of the whole job.
-        key: what is drawn, for example (log name, token, viewpoint index).
+        key: key of the random draw, for example (log name, token, viewpoint index).
     """
     text = "\x1f".join(str(part) for part in (seed, *key))
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""The map: lanes and how they join, surfaces, paint, and the height of the ground."""
+"""Road map: lanes and their topology, surfaces, markings, and ground height."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from swerve.scenes.polyline import arc_lengths, headings, ring_edges
 
-# An anonymous axis: every line of a lane has its own number of points.
+# Anonymous axis: each line has its own number of points.
 Line = Float[np.ndarray, "_ 3"]
 
 
 class Paint(Enum):
-    """What is painted on the road: colour, and strokes from left to right in the line's direction."""
+    """Road marking: colour, and strokes from left to right in the line's direction."""
 
     NONE = ("none", ())
     UNKNOWN = ("white", ("unknown",))
@@ -38,17 +38,17 @@ class Paint(Enum):
 
     @property
     def color(self) -> str:
-        """'white', 'yellow', 'blue' or 'none'."""
+        """Colour: 'white', 'yellow', 'blue' or 'none'."""
         return self.value[0]
 
     @property
     def strokes(self) -> tuple[str, ...]:
-        """'solid', 'dashed' or 'unknown' (drawn solid), from left to right."""
+        """Strokes from left to right: 'solid', 'dashed' or 'unknown' (rendered solid)."""
         return self.value[1]
 
 
 class LaneKind(Enum):
-    """Whom a lane is for."""
+    """Road users that a lane is for."""
 
     VEHICLE = "vehicle"
     BUS = "bus"
@@ -56,19 +56,19 @@ class LaneKind(Enum):
 
 
 class _Surface:
-    """What has an outline; what follows from it is worked out once."""
+    """Base class of features with an outline; derived properties are cached."""
 
     polygon: Line
     holes: tuple[Line, ...]
 
     @cached_property
     def edges(self) -> Float[np.ndarray, "e 4"]:
-        """(x0, y0, x1, y1) of all edges of the outline and of the holes."""
+        """Edges (x0, y0, x1, y1) of the outline and of the holes."""
         return np.concatenate([ring_edges(ring) for ring in (self.polygon, *self.holes)])
 
     @cached_property
     def bounds(self) -> Float[np.ndarray, "4"]:
-        """Least x and y and greatest x and y."""
+        """Bounding box: least x and y and greatest x and y."""
         return _bounds(self.polygon)
 
 
@@ -82,15 +82,15 @@ class Lane(_Surface):
         polygon: outline, not closed.
         left: left boundary in driving direction; empty where the source has none.
         right: right boundary in driving direction; empty where the source has none.
-        left_paint: what is painted on the left boundary.
-        right_paint: what is painted on the right boundary.
-        kind: whom the lane is for.
-        is_connector: whether it leads through an intersection.
-        group_id: the lane group ("roadblock") it belongs to.
-        predecessors: lanes that lead here, in the source's order.
-        successors: lanes that it leads to, in the source's order.
-        left_neighbor: lane of the same direction beside it, if any.
-        right_neighbor: lane of the same direction beside it, if any.
+        left_paint: marking of the left boundary.
+        right_paint: marking of the right boundary.
+        kind: road users that the lane is for.
+        is_connector: whether the lane leads through an intersection.
+        group_id: the lane group ("roadblock") of the lane.
+        predecessors: ids of the preceding lanes, in the source's order.
+        successors: ids of the following lanes, in the source's order.
+        left_neighbor: id of the adjacent lane of the same direction, if any.
+        right_neighbor: id of the adjacent lane of the same direction, if any.
         speed_limit: m/s, None where unknown.
         holes: outlines cut from the polygon.
     """
@@ -125,7 +125,7 @@ class Lane(_Surface):
 
 @dataclass(frozen=True)
 class LaneGroup(_Surface):
-    """Parallel lanes of one direction ("roadblock"), or the connectors between two such groups."""
+    """Parallel lanes of one direction (nuPlan's "roadblock"), or the connectors between two such groups."""
 
     id: str
     lane_ids: tuple[str, ...]
@@ -138,7 +138,7 @@ class LaneGroup(_Surface):
 
 @dataclass(frozen=True)
 class Area(_Surface):
-    """A piece of ground: outline (not closed) and holes."""
+    """Area of ground: outline (not closed) and holes."""
 
     id: str
     polygon: Line
@@ -147,7 +147,7 @@ class Area(_Surface):
 
 @dataclass(frozen=True)
 class RoadLine:
-    """A line painted on the road, each only once however many lanes it borders."""
+    """Road marking line, stored once however many lanes it borders."""
 
     id: str
     points: Line
@@ -156,7 +156,7 @@ class RoadLine:
 
 @dataclass(frozen=True)
 class RoadEdge:
-    """Where the drivable surface ends: kerbs, barriers, medians."""
+    """Boundary of the drivable surface: kerbs, barriers, medians."""
 
     id: str
     points: Line
@@ -164,7 +164,7 @@ class RoadEdge:
 
 @dataclass(frozen=True)
 class StopLine:
-    """Where to stop, across the lanes it rules."""
+    """Stop line across the lanes that it controls."""
 
     id: str
     points: Line
@@ -186,7 +186,7 @@ class GroundHeight:
     spacing: float
 
     def at(self, points: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
-        """Bilinear height at (x, y); beyond the grid, that of its rim."""
+        """Interpolate the height at (x, y) bilinearly; beyond the grid, the boundary's height is used."""
         grid = (points.reshape(-1, 2) - self.corner) / self.spacing
         flat = map_coordinates(self.heights, grid.T[::-1], output=np.float64, order=1, mode="nearest")
         return flat.reshape(points.shape[:-1])
@@ -195,7 +195,7 @@ class GroundHeight:
     def from_raster(
         cls, heights: Float[np.ndarray, "rows columns"], corner: Float[np.ndarray, "2"], spacing: float
     ) -> "GroundHeight":
-        """From a raster with gaps (NaN), which take the height of the nearest node that has one.
+        """Build from a raster with gaps (NaN), which take the height of the nearest node that has one.
 
         Raises:
             ValueError: every node is NaN.
@@ -208,7 +208,7 @@ class GroundHeight:
 
     @classmethod
     def from_points(cls, points: Float[np.ndarray, "n 3"], spacing: float = 2.0) -> "GroundHeight":
-        """From scattered points: linear between them (Delaunay), the nearest one's height beyond their hull.
+        """Build from scattered points: Delaunay interpolation, and the nearest point's height beyond their convex hull.
 
         An approximation: between map lines the true surface may differ by its crown and kerbs, some 0.1 m.
         """
@@ -225,11 +225,11 @@ class GroundHeight:
 
 @dataclass(frozen=True)
 class RoadMap:
-    """Everything a source knows about the road, in the log's world frame.
+    """Road map of a log in its world frame.
 
     Attributes:
         lanes: lanes and connectors.
-        lane_groups: parallel lanes together.
+        lane_groups: groups of parallel lanes.
         drivable_areas: surface that may be driven on.
         intersections: areas where roads cross.
         crossings: pedestrian crossings.
@@ -240,7 +240,7 @@ class RoadMap:
         edges: ends of the drivable surface.
         stop_lines: stop lines.
         ground: height of the ground everywhere.
-        has_height: False where the source is flat and the heights are made up.
+        has_height: False where the source is flat and the heights are synthetic.
     """
 
     lanes: tuple[Lane, ...]
@@ -259,27 +259,27 @@ class RoadMap:
 
     @cached_property
     def lane_by_id(self) -> dict[str, Lane]:
-        """Lanes by their ids."""
+        """Lanes by id."""
         return {lane.id: lane for lane in self.lanes}
 
     @cached_property
     def group_by_id(self) -> dict[str, LaneGroup]:
-        """Lane groups by their ids."""
+        """Lane groups by id."""
         return {group.id: group for group in self.lane_groups}
 
     @cached_property
     def centerline_bounds(self) -> Float[np.ndarray, "l 4"]:
-        """Least x and y and greatest x and y of each lane's centreline."""
+        """Bounding box (least x and y, greatest x and y) of each lane's centreline."""
         return np.array([_bounds(lane.centerline) for lane in self.lanes]).reshape(-1, 4)
 
     @cached_property
     def lane_bounds(self) -> Float[np.ndarray, "l 4"]:
-        """The same of each lane's outline."""
+        """Bounding box of each lane's outline."""
         return np.array([lane.bounds for lane in self.lanes]).reshape(-1, 4)
 
     @cached_property
     def group_bounds(self) -> Float[np.ndarray, "g 4"]:
-        """The same of each lane group's outline."""
+        """Bounding box of each lane group's outline."""
         return np.array([group.bounds for group in self.lane_groups]).reshape(-1, 4)
 
 
@@ -288,9 +288,9 @@ def _bounds(line: Line) -> Float[np.ndarray, "4"]:
 
 
 def union_of(pieces: Iterable[Area | Lane]) -> shapely.Geometry:
-    """Everything that the pieces cover, seen from above; outlines that cross themselves are mended.
+    """Compute the union of areas seen from above; self-intersecting outlines are repaired.
 
-    Snapped to a micrometre: exact unions of outlines that share edges were seen to lose whole streets (GEOS 3.13).
+    Snapped to a micrometre: exact unions of outlines that share edges have lost whole streets (GEOS 3.13).
     """
     outlines = [
         shapely.Polygon(piece.polygon[:, :2], [hole[:, :2] for hole in piece.holes])

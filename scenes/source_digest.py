@@ -1,4 +1,4 @@
-"""The package's own code: which it is, and compiled kernels that are older than it."""
+"""Digest of the package's source code, and removal of stale compiled kernels."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,26 +8,26 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _ROOMS = ("scenes", "rasterizer", "viz", "data", "eval", "planners")
-# Only files that say one of these have a part in compiled kernels: the kernels, and the tuples that they are given.
+# Only files that contain one of these affect compiled kernels: kernels, and the named tuples that are passed to them.
 _COMPILED = (b"numba", b"NamedTuple")
 _STAMP = "kernels.stamp"
 
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """Eight letters that differ as soon as a line of Swerve does: what was made by other code is not gone on with."""
+    """Return eight characters that change with any line of the source code: results of other code are not resumed."""
     return _digest(_modules())[:8]
 
 
 def forget_stale_kernels() -> None:
-    """Removes what numba compiled if any kernel has changed since.
+    """Remove numba's compilation cache if any kernel has changed since it was written.
 
-    Numba looks at the file of the kernel alone, and would go on with what it inlined of others, or fail to read an
-    index that names a class that is gone.
+    Numba checks the kernel's own file only; it would reuse outdated code inlined from other files, or fail to load an
+    index that names a class that no longer exists.
     """
     files = [path for path in _modules() if any(word in path.read_bytes() for word in _COMPILED)]
     stamp, digest = _folder("scenes") / "__pycache__" / _STAMP, _digest(files)
-    # Where nothing can be written beside the code, numba keeps its cache elsewhere, by version of Python and numba.
+    # Where the package folder is not writable, numba keeps its cache elsewhere, by version of Python and numba.
     with suppress(OSError):
         if not stamp.is_file() or stamp.read_text() != digest:
             for path in _compiled():

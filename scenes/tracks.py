@@ -1,4 +1,4 @@
-"""What moves: the ego, the agents around it, and the lights that rule them."""
+"""Dynamic state of a log: the ego, the tracked agents, and the traffic lights."""
 
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
@@ -15,7 +15,7 @@ _WHOLE_US = 250_000
 
 
 class ObjectClass(IntEnum):
-    """What a track is; nuPlan's seven classes (motorcycles and other ridden two-wheelers are BICYCLE)."""
+    """Class of a track: nuPlan's seven classes (motorcycles and other ridden two-wheelers are BICYCLE)."""
 
     GENERIC = 0
     VEHICLE = 1
@@ -27,7 +27,7 @@ class ObjectClass(IntEnum):
 
 
 class LightState(IntEnum):
-    """What a signal shows."""
+    """State of a traffic light."""
 
     UNKNOWN = 0
     RED = 1
@@ -37,7 +37,7 @@ class LightState(IntEnum):
 
 @dataclass(frozen=True)
 class Ego:
-    """The recording vehicle over time.
+    """States of the recording vehicle over time.
 
     Attributes:
         world_from_ego: poses; the ego frame's origin is the rear axle on the ground, x forward, y left, z up.
@@ -63,11 +63,11 @@ class Ego:
 
     @property
     def headings(self) -> Float[np.ndarray, "t"]:
-        """World frame, radians."""
+        """Headings in the world frame, radians."""
         return yaw_of(self.world_from_ego)
 
     def at(self, times: Times) -> "Ego":
-        """The given steps alone."""
+        """Select the given steps."""
         motion = self.velocity[times], self.acceleration[times], self.yaw_rate[times]
         return Ego(self.world_from_ego[times], *motion, self.measured)
 
@@ -85,13 +85,13 @@ class Ego:
         return cls(world_from_ego, velocity, acceleration, yaw_rate)
 
     def by_own_poses(self, times_us: Int[np.ndarray, "t"]) -> "Ego":
-        """The same poses, up to now, with the states that they tell, see `causal_motion`.
+        """Return the same poses with the motion estimated from them alone, see `causal_motion`.
 
-        States in the first 0.3 s go back on the parabola of the first whole window. Where the poses span less
-        than that, the states stay as they are.
+        States in the first 0.3 s extrapolate the parabola of the first whole window backwards. Where the poses span
+        less than that, the states are left as they are.
 
         Args:
-            times_us: of the steps.
+            times_us: times of the poses.
         """
         full = np.flatnonzero(times_us - times_us[0] >= _WHOLE_US)
         if not len(full):
@@ -109,7 +109,7 @@ class Ego:
 
 @dataclass(frozen=True)
 class Tracks:
-    """Agents over time, world frame. Where `valid` is False the other numbers mean nothing.
+    """Agents over time, world frame. Where `valid` is False the other values are undefined.
 
     Attributes:
         ids: unique name of each track.
@@ -118,7 +118,7 @@ class Tracks:
         headings: radians.
         sizes: (length, width, height), metres.
         velocities: (x, y) in m/s in world axes.
-        valid: whether the agent was annotated at that step.
+        valid: whether the agent is annotated at the step.
     """
 
     ids: tuple[str, ...]
@@ -134,7 +134,7 @@ class Tracks:
 
     @classmethod
     def empty(cls, steps: int) -> "Tracks":
-        """No agents, over `steps` steps."""
+        """Return an empty set of tracks over `steps` steps."""
         return cls(
             (),
             np.zeros(0, np.uint8),
@@ -146,7 +146,7 @@ class Tracks:
         )
 
     def at(self, times: Times) -> "Tracks":
-        """The given steps alone."""
+        """Select the given steps."""
         return replace(
             self,
             positions=self.positions[:, times],
@@ -157,25 +157,25 @@ class Tracks:
         )
 
     def of(self, rows: Int[np.ndarray, "m"]) -> "Tracks":
-        """The given tracks alone."""
+        """Select the given tracks."""
         arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "ids"}
         return replace(self, ids=tuple(self.ids[row] for row in rows), **arrays)
 
     def joined(self, other: "Tracks") -> "Tracks":
-        """These tracks, then the others, over the same steps."""
+        """Concatenate two sets of tracks over the same steps."""
         names = [f.name for f in fields(self) if f.name != "ids"]
         arrays = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
         return replace(self, ids=self.ids + other.ids, **arrays)
 
     def footprints(self) -> Float[np.ndarray, "n t 4 2"]:
-        """Corners of the boxes in the xy plane, counter-clockwise from the front left."""
+        """Return the corners of the boxes in the xy plane, counter-clockwise from the front left."""
         return box_footprints(self.positions[..., :2], self.headings, self.sizes[..., :2])
 
 
 def box_footprints(
     centers: Float[np.ndarray, "*b 2"], headings: Float[np.ndarray, "*b"], sizes: Float[np.ndarray, "*b 2"]
 ) -> Float[np.ndarray, "*b 4 2"]:
-    """Corners of oriented rectangles of (length, width), counter-clockwise from the front left."""
+    """Compute the corners of oriented rectangles of (length, width), counter-clockwise from the front left."""
     signs = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
     local = signs * sizes[..., None, :] / 2
     rotation = rotation_about_z(headings)[..., :2, :2]
@@ -184,12 +184,12 @@ def box_footprints(
 
 @dataclass(frozen=True)
 class TrafficLights:
-    """Signal heads and what they show over time.
+    """Traffic signal heads and their states over time.
 
     Attributes:
-        lane_ids: the lane (most often a connector) that each head rules.
+        lane_ids: id of the lane (most often a connector) that each head controls.
         positions: centres of the heads, world frame.
-        headings: direction that each head faces, radians: against the traffic it rules.
+        headings: direction that each head faces, radians: against the traffic it controls.
         states: `LightState` of each head at each step.
     """
 
@@ -203,9 +203,9 @@ class TrafficLights:
 
     @classmethod
     def empty(cls, steps: int) -> "TrafficLights":
-        """No signals, over `steps` steps."""
+        """Return an empty set of signals over `steps` steps."""
         return cls((), np.zeros((0, 3)), np.zeros(0), np.zeros((0, steps), np.uint8))
 
     def at(self, times: Times) -> "TrafficLights":
-        """The given steps alone."""
+        """Select the given steps."""
         return replace(self, states=self.states[:, times])

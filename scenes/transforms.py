@@ -1,6 +1,6 @@
-"""Rigid motions as 4x4 matrices named `target_from_source`, and angles.
+"""Rigid transforms as 4x4 matrices named `target_from_source`, and angles.
 
-Products read off: `world_from_camera = world_from_ego @ ego_from_camera`. All functions take leading batch axes.
+Products chain by name: `world_from_camera = world_from_ego @ ego_from_camera`. All functions take leading batch axes.
 """
 
 import numpy as np
@@ -9,12 +9,12 @@ from scipy.spatial.transform import Rotation, Slerp
 
 
 def wrap_angle(angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
-    """Angle(s) in radians, wrapped into [-pi, pi)."""
+    """Wrap angle(s) in radians to [-pi, pi)."""
     return np.asarray((np.asarray(angle, dtype=np.float64) + np.pi) % (2 * np.pi) - np.pi)
 
 
 def rigid(rotation: Float[np.ndarray, "*b 3 3"], translation: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 4 4"]:
-    """The transform that rotates, then translates."""
+    """Build the transform that rotates, then translates."""
     matrix = np.zeros((*translation.shape[:-1], 4, 4))
     matrix[..., :3, :3] = rotation
     matrix[..., :3, 3] = translation
@@ -23,7 +23,7 @@ def rigid(rotation: Float[np.ndarray, "*b 3 3"], translation: Float[np.ndarray, 
 
 
 def inverse(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray, "*b 4 4"]:
-    """`source_from_target`, by the transpose of the rotation."""
+    """Invert a rigid transform (`source_from_target`) by the transpose of its rotation."""
     rotation = np.swapaxes(target_from_source[..., :3, :3], -1, -2)
     translation = -(rotation @ target_from_source[..., :3, 3:])[..., 0]
     return rigid(rotation, translation)
@@ -32,13 +32,13 @@ def inverse(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray
 def transform_points(
     target_from_source: Float[np.ndarray, "*b 4 4"], points: Float[np.ndarray, "*b n 3"]
 ) -> Float[np.ndarray, "*b n 3"]:
-    """Points given in the source frame, in the target frame."""
+    """Transform points from the source frame to the target frame."""
     rotation = np.swapaxes(target_from_source[..., :3, :3], -1, -2)
     return points @ rotation + target_from_source[..., None, :3, 3]
 
 
 def rotation_about_z(yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b 3 3"]:
-    """Rotation by `yaw` radians, counter-clockwise seen from above."""
+    """Return the rotation by `yaw` radians, counter-clockwise seen from above."""
     yaw = np.asarray(yaw, dtype=np.float64)
     rotation = np.zeros((*yaw.shape, 3, 3))
     rotation[..., 0, 0] = rotation[..., 1, 1] = np.cos(yaw)
@@ -49,17 +49,17 @@ def rotation_about_z(yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, 
 
 
 def upright(position: Float[np.ndarray, "*b 3"], yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b 4 4"]:
-    """The pose of something that stands upright at `position` and faces `yaw`."""
+    """Return the upright pose (z axis up) at `position` with heading `yaw`."""
     return rigid(rotation_about_z(yaw), np.asarray(position, dtype=np.float64))
 
 
 def yaw_of(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray, "*b"]:
-    """Heading in radians of the source's x axis, seen from the target's z axis."""
+    """Return the heading in radians of the source's x axis, seen from the target's z axis."""
     return np.asarray(np.arctan2(target_from_source[..., 1, 0], target_from_source[..., 0, 0]))
 
 
 def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b 3 3"]:
-    """Rotation matrices of quaternions, scalar first; they need not be of unit length, but not zero.
+    """Convert quaternions, scalar first, to rotation matrices; they need not be of unit length, but not zero.
 
     Raises:
         ValueError: a quaternion has length zero.
@@ -73,7 +73,7 @@ def interpolate_poses(
     target_from_source: Float[np.ndarray, "t 4 4"],
     query_us: Int[np.ndarray, "q"],
 ) -> Float[np.ndarray, "q 4 4"]:
-    """Poses at other times: positions linearly, rotations along the shortest arc.
+    """Interpolate poses at other times: positions linearly, rotations along the shortest arc (slerp).
 
     Raises:
         ValueError: a query lies outside the times, or there are fewer than two poses.
@@ -95,6 +95,6 @@ def interpolate_poses(
 def relative_poses(
     world_from_base: Float[np.ndarray, "4 4"], world_from_ego: Float[np.ndarray, "*b 4 4"]
 ) -> Float[np.ndarray, "*b 3"]:
-    """Planar poses (x, y, heading) of `world_from_ego`, seen from `world_from_base`."""
+    """Compute planar poses (x, y, heading) of `world_from_ego` relative to `world_from_base`."""
     base_from_ego = inverse(world_from_base) @ world_from_ego
     return np.concatenate([base_from_ego[..., :2, 3], yaw_of(base_from_ego)[..., None]], axis=-1)

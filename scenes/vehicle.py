@@ -1,19 +1,19 @@
-"""The ego's body, seen from its rear axle."""
+"""Vehicle dimensions relative to the rear axle."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-# A car's proportions where only its box is known: medians of the wheelbases and front overhangs that makers publish
-# for compact to large cars lie within 0.57-0.63 and 0.16-0.21 of the length, so an axle is off by 0.15 m at most.
+# Typical proportions of cars where only the box is known: medians of the published wheelbases and front overhangs of
+# compact to large cars lie within 0.57-0.63 and 0.16-0.21 of the length, so an axle is off by 0.15 m at most.
 WHEELBASE_SHARE = 0.60
 REAR_OVERHANG_SHARE = 0.21
 
 
 @dataclass(frozen=True)
 class Vehicle:
-    """Dimensions in metres.
+    """Vehicle dimensions in metres.
 
     Attributes:
         name: a label for reports.
@@ -38,17 +38,17 @@ class Vehicle:
 
     @classmethod
     def pacifica(cls) -> "Vehicle":
-        """The Chrysler Pacifica of nuPlan, with which NAVSIM scores."""
+        """Return the Chrysler Pacifica of nuPlan, with which NAVSIM scores."""
         return cls("pacifica", length=5.176, width=2.297, height=1.777, wheelbase=3.089, rear_overhang=1.127)
 
     @classmethod
     def from_box(cls, length: float, width: float, height: float, name: str = "agent") -> "Vehicle":
-        """A vehicle of which only the box is known; the axles are placed by a car's usual proportions."""
+        """Build a vehicle of which only the box is known; axles are placed by a car's typical proportions."""
         return cls(name, length, width, height, length * WHEELBASE_SHARE, length * REAR_OVERHANG_SHARE)
 
     @property
     def rear_axle_to_center(self) -> float:
-        """How far the middle of the body lies ahead of the rear axle."""
+        """Distance from the rear axle forward to the centre of the box."""
         return self.length / 2 - self.rear_overhang
 
     @property
@@ -57,6 +57,6 @@ class Vehicle:
         return np.array([self.length, self.width, self.height])
 
     def footprint(self) -> Float[np.ndarray, "4 2"]:
-        """Corners in the ego frame, counter-clockwise from the front left."""
+        """Return the corners in the ego frame, counter-clockwise from the front left."""
         front, back, side = self.length - self.rear_overhang, -self.rear_overhang, self.width / 2
         return np.array([[front, side], [back, side], [back, -side], [front, -side]])

@@ -19,7 +19,7 @@ install_import_hook(TYPED, "beartype.beartype")
 
 
 def pytest_sessionstart() -> None:
-    """What numba compiled of other code would be tested instead."""
+    """Remove stale compiled kernels, which would be tested instead of the current code."""
     from swerve.scenes.source_digest import forget_stale_kernels
 
     forget_stale_kernels()

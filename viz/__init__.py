@@ -1,1 +1,1 @@
-"""Pictures and pages for people: HTML, SVG charts, bird's-eye views, overlays, contact sheets."""
+"""Visualization: HTML pages, SVG charts, bird's-eye views, overlays, contact sheets."""

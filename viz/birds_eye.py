@@ -1,4 +1,4 @@
-"""Pictures for people: the scene from above."""
+"""Bird's-eye view images."""
 
 from dataclasses import dataclass, field
 
@@ -12,20 +12,20 @@ from swerve.scenes.transforms import inverse, transform_points, upright
 from swerve.scenes.vehicle import Vehicle
 
 Color = tuple[int, int, int]
-# Drawn this many times larger, then reduced: smooth edges.
+# Supersampling factor for smooth edges.
 _OVERSAMPLING = 2
 
 
 @dataclass
 class BirdsEye:
-    """A picture from above that things are drawn into, one over the other.
+    """Bird's-eye view image onto which objects are drawn in order.
 
     Attributes:
-        center: world (x, y) of the picture's middle.
-        up: world heading that points up in the picture, radians.
-        reach: metres from the middle to the picture's edges.
+        center: world (x, y) of the image centre.
+        up: world heading that points up in the image, radians.
+        reach: metres from the centre to the image's edges.
         size: width and height in pixels.
-        background: what is seen where nothing is drawn.
+        background: colour of empty pixels.
     """
 
     center: Float[np.ndarray, "2"]
@@ -42,7 +42,7 @@ class BirdsEye:
         self._draw = ImageDraw.Draw(self._image)
 
     def pixels(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
-        """Where world points lie in the finished picture: (right, down), in pixels."""
+        """Return the pixels (right, down) of world points in the finished image."""
         return self._pixels(points) / _OVERSAMPLING
 
     @property
@@ -50,14 +50,14 @@ class BirdsEye:
         return self.size * _OVERSAMPLING / (2 * self.reach)
 
     def _pixels(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
-        """Pixels of the oversampled picture; the direction `up` is -v."""
+        """Return the pixels of world points in the supersampled image; the direction `up` is -v."""
         view_from_world = inverse(upright(np.array([*self.center, 0.0]), self.up))
         flat = np.concatenate([points[:, :2], np.zeros((len(points), 1))], axis=1)
         forward, left = transform_points(view_from_world, flat)[:, :2].T
         return np.stack([self.reach - left, self.reach - forward], axis=-1) * self._pixels_per_metre
 
     def primitives(self, primitives: Primitives, style: Style) -> None:
-        """Triangles that face up: the ground's layers one over the other, then what stands on it, the lowest first."""
+        """Draw triangles that face up: the ground's layers in order, then objects, the lowest first."""
         corners = primitives.vertices[primitives.triangles]
         near = np.abs(corners[..., :2] - self.center).min(axis=1).max(axis=1) < self.reach * 1.5
         side = corners[:, 1:] - corners[:, :1]
@@ -71,7 +71,7 @@ class BirdsEye:
             self._draw.polygon(triangle, fill=tuple(color))
 
     def sides(self, boxes: Primitives, style: Style) -> None:
-        """The upper edges of boxes in the colours that their sides have in the cameras: pink is where a car looks."""
+        """Draw the upper edges of boxes in the style's colours of their sides: the front shows the heading."""
         upright = (boxes.faces >= Face.FRONT) & (boxes.faces <= Face.RIGHT)
         corners = boxes.vertices[boxes.triangles[upright]]
         top = np.argsort(-corners[..., 2], axis=1, kind="stable")[:, :2]
@@ -84,7 +84,7 @@ class BirdsEye:
             self._draw.line(edge, fill=tuple(color), width=width)
 
     def path(self, points: Float[np.ndarray, "n d"], color: Color, width: float = 0.3, dots: int = 0) -> None:
-        """A line through points, `width` metres wide; every `dots`-th point gets a dot."""
+        """Draw a polyline, `width` metres wide; every `dots`-th point gets a dot."""
         pixels = self._pixels(points)
         thick = max(round(width * self._pixels_per_metre), 2)
         self._draw.line(pixels.ravel().tolist(), fill=color, width=thick, joint="curve")
@@ -92,7 +92,7 @@ class BirdsEye:
             self._draw.ellipse([u - thick, v - thick, u + thick, v + thick], fill=color)
 
     def vehicle(self, pose: Float[np.ndarray, "4 4"], vehicle: Vehicle, color: Color, filled: bool = True) -> None:
-        """The footprint at a pose, with a notch that shows the front."""
+        """Draw the footprint at a pose, with a notch that shows the front."""
         corners = vehicle.footprint()
         nose = np.array([[vehicle.length - vehicle.rear_overhang - vehicle.width / 2, 0.0]])
         outline = np.concatenate([corners, corners[:1]])
@@ -107,7 +107,7 @@ class BirdsEye:
         self._draw.line(front, fill=ink, width=width, joint="curve")
 
     def scale_bar(self) -> None:
-        """A bar of a round number of metres in the lower left corner."""
+        """Draw a scale bar of a round number of metres in the lower left corner."""
         length = next(metres for metres in (50, 20, 10, 5, 2, 1) if metres <= self.reach / 2 or metres == 1)
         side, margin = self.size * _OVERSAMPLING, 12 * _OVERSAMPLING
         end, base = margin + length * self._pixels_per_metre, side - margin
@@ -116,5 +116,5 @@ class BirdsEye:
         self._draw.text((margin, base - 20 * _OVERSAMPLING), f"{length} m", fill=(235, 235, 235), font=font)
 
     def picture(self) -> UInt8[np.ndarray, "h w 3"]:
-        """The finished picture."""
+        """Return the finished image."""
         return np.asarray(self._image.resize((self.size, self.size), Image.Resampling.BOX))

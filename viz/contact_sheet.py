@@ -1,4 +1,4 @@
-"""Contact sheets: panels of pictures as one PNG and as one HTML page that needs nothing else."""
+"""Contact sheets: panels of images as one PNG and as one self-contained HTML page."""
 
 import html
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ img { display: block; width: 100%; height: auto; }
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture and what it shows."""
+    """Captioned image."""
 
     caption: str
     image: UInt8[np.ndarray, "h w 3"]
@@ -26,13 +26,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """Pictures that belong together.
+    """Group of panels.
 
     Attributes:
-        title: a few words.
-        text: one or two sentences.
-        panels: the pictures.
-        width: pixels that a panel would like to have on a sheet of 1920; on a page, two thirds of that.
+        title: heading.
+        text: description of one or two sentences.
+        panels: captioned images.
+        width: preferred width of a panel in pixels on a sheet of 1920; two thirds of that on a page.
     """
 
     title: str
@@ -42,7 +42,7 @@ class Section:
 
 
 def write_html(path: Path, title: str, text: str, sections: tuple[Section, ...]) -> None:
-    """The sheet as a page with its pictures inside."""
+    """Write the sheet as an HTML page with embedded images."""
     body = "\n".join(_section_html(section) for section in sections)
     head = f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>"
     path.write_text(webpage(title, f"{head}\n{body}", _STYLE), encoding="utf-8")
@@ -61,7 +61,7 @@ def _section_html(section: Section) -> str:
 
 
 def write_png(path: Path, title: str, sections: tuple[Section, ...], width: int = 1920) -> None:
-    """The sheet as one picture."""
+    """Write the sheet as one PNG image."""
     rows = [_heading(title, 30, width)]
     for section in sections:
         rows.append(_heading(section.title, 21, width))

@@ -1,4 +1,4 @@
-"""Pages for people: one HTML file each, with its pictures inside, that needs nothing from anywhere."""
+"""Self-contained HTML pages with embedded images."""
 
 import base64
 import html
@@ -22,13 +22,13 @@ th { color: #98a1b0; font-weight: 500; }
 
 
 def webpage(title: str, body: str, style: str = "", script: str = "") -> str:
-    """A whole page in the house's look.
+    """Build a complete HTML page in the project's style.
 
     Args:
         title: plain text; it is escaped, and does not appear in the body by itself.
         body: HTML.
         style: more CSS.
-        script: JavaScript that runs when the body is there.
+        script: JavaScript that runs after the body.
     """
     running = f"<script>{script}</script>" if script else ""
     return (
@@ -39,7 +39,7 @@ def webpage(title: str, body: str, style: str = "", script: str = "") -> str:
 
 
 def picture_url(image: UInt8[np.ndarray, "h w 3"], quality: int = 88) -> str:
-    """The picture as a `data:` address: the smaller of PNG (drawings) and JPEG (photographs)."""
+    """Encode an image as a `data:` URL: the smaller of PNG (drawings) and JPEG (photos)."""
     picture, files = Image.fromarray(image), []
     for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": quality})):
         buffer = io.BytesIO()

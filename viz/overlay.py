@@ -1,4 +1,4 @@
-"""Pictures for people: boxes and lines drawn over an image of the camera that saw them."""
+"""Boxes and lines drawn over a camera image."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,7 +13,7 @@ Color = tuple[int, int, int]
 # Corners of `agent_cuboids`' boxes (x, then y, then z from low to high) that are joined by edges.
 _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a ^ b) in (1, 2, 4)]
 _FRONT_EDGES = [(4, 7), (5, 6)]
-# Edges are straight in the world and bent in the image: drawn through this many points.
+# Straight edges are curved by the lens: number of points per edge.
 _POINTS = 24
 
 
@@ -26,7 +26,7 @@ def draw_boxes(
     style: Style,
     limit: float = 80.0,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The image with the edges of all boxes nearer than `limit` metres; a cross marks each front."""
+    """Draw the edges of all boxes nearer than `limit` metres over the image; a cross marks each front."""
     boxes = agent_cuboids(tracks, step)
     eye = (world_from_ego @ camera.ego_from_camera)[:3, 3]
     picture = Image.fromarray(image)
@@ -49,7 +49,7 @@ def draw_boxes(
 def blend(
     photo: UInt8[np.ndarray, "h w 3"], raster: UInt8[np.ndarray, "h w 3"], share: float = 0.6
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The raster laid over a photograph where it is not black."""
+    """Blend the raster over a photo where it is not black."""
     drawn = raster.any(axis=2, keepdims=True)
     mixed = (1 - share) * photo + share * raster
     return np.where(drawn, mixed, photo).round().astype(np.uint8)

@@ -1,7 +1,7 @@
 """Small charts as SVG text: scatter plots, lines, bars with intervals, histograms.
 
-The functions return an `<svg>` element for use inside a page. It scales to the width it is given, every mark says what
-it is in a tooltip (`<title>`), and all texts are escaped. `standalone` makes a file of one.
+The functions return an `<svg>` element for use inside a page. It scales to the given width, every mark has a tooltip
+(`<title>`), and all texts are escaped. `standalone` makes a file of one.
 """
 
 import html
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-# Colours that stay apart on a dark ground, also for most who see few colours; shapes tell groups apart as well.
+# Colours that are distinguishable on a dark background, also for most colour-blind readers; shapes differ as well.
 COLORS = ("#6cb6ff", "#f6a54c", "#5cd6a3", "#e879b9", "#f4d35e", "#a78bfa", "#ff8577", "#9fb0c3")
 INK, FAINT, GRID, GROUND = "#d9dde5", "#98a1b0", "#262c37", "#0c0e12"
 # Circle, square, diamond, triangle.
@@ -28,10 +28,10 @@ _MARGIN = (56.0, 16.0, 12.0, 46.0)  # left, right, top, bottom
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a chart.
+    """Line of a chart.
 
     Attributes:
-        name: for the legend.
+        name: label in the legend.
         points: (x, y), in the order of x.
         band: lower and upper bound of y at each point; None for none.
     """
@@ -43,7 +43,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axes:
-    """A rectangle of pixels that shows a range of numbers; y grows upwards.
+    """Pixel rectangle that shows a range of numbers; y grows upwards.
 
     Attributes:
         x: numbers at the left and right edge.
@@ -59,7 +59,7 @@ class Axes:
     height: float
 
     def pixels(self, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Where points lie on the chart."""
+        """Return the pixels of data points on the chart."""
         low, high = np.array([self.x[0], self.y[0]]), np.array([self.x[1], self.y[1]])
         share = (points - low) / (high - low)
         corner, size = (self.left, self.top + self.height), (self.width, -self.height)
@@ -76,12 +76,12 @@ def scatter(
     fit: bool = False,
     size: tuple[int, int] = (640, 460),
 ) -> str:
-    """A scatter plot.
+    """Build a scatter plot.
 
     Args:
         points: (x, y); those that are not finite are left out.
-        labels: a tooltip for each point.
-        groups: what each point belongs to: its colour, its shape and its place in the legend.
+        labels: tooltip of each point.
+        groups: group of each point: its colour, its shape and its legend entry.
         x_title: text under the x axis.
         y_title: text along the y axis.
         fit: whether the least-squares line of all points is drawn.
@@ -100,7 +100,7 @@ def scatter(
 
 
 def lines(series: Sequence[Series], x_title: str, y_title: str, *, size: tuple[int, int] = (640, 400)) -> str:
-    """Lines through points, with bands around them where series have them."""
+    """Build a line chart, with bands where series have them."""
     names = [one.name for one in series]
     bounds = [one.points for one in series]
     bounds += [
@@ -119,10 +119,10 @@ def bars(
     *,
     width: int = 640,
 ) -> str:
-    """Horizontal bars from zero, one under the other, with whiskers where intervals are given (NaN: none).
+    """Build horizontal bars from zero, one under the other, with whiskers where intervals are given (NaN: none).
 
     Args:
-        labels: what each bar is.
+        labels: label of each bar.
         values: their lengths.
         limits: numbers at the left and right edge.
         intervals: lower and upper end of each whisker.
@@ -145,7 +145,7 @@ def histogram(
     size: tuple[int, int] = (360, 130),
     color: str = COLORS[0],
 ) -> str:
-    """How many values lie between one edge and the next; the last bin has both its edges."""
+    """Build a histogram; the last bin includes both its edges."""
     counts = np.histogram(values[np.isfinite(values)], edges)[0]
     axes = Axes(
         (float(edges[0]), float(edges[-1])),
@@ -171,12 +171,12 @@ def histogram(
 
 
 def element(size: tuple[int, int], content: str, label: str) -> str:
-    """An `<svg>` of that many pixels that shrinks with its surroundings.
+    """Build an `<svg>` element of that many pixels that shrinks with its container.
 
     Args:
         size: width and height.
-        content: what is in it, already SVG.
-        label: what it shows, for those who cannot see it.
+        content: SVG content.
+        label: description for screen readers.
     """
     width, height = size
     return (
@@ -187,7 +187,7 @@ def element(size: tuple[int, int], content: str, label: str) -> str:
 
 
 def standalone(svg: str) -> str:
-    """The text of an .svg file with one of these charts, on its dark ground."""
+    """Return the text of an .svg file with one of these charts, on its dark background."""
     opening, rest = svg.split(">", 1)
     return (
         f"{opening.replace('<svg', '<svg xmlns=' + chr(34) + 'http://www.w3.org/2000/svg' + chr(34), 1)}>"
@@ -196,12 +196,12 @@ def standalone(svg: str) -> str:
 
 
 def text(x: float, y: float, content: str, anchor: str = "start", color: str = FAINT, extra: str = "") -> str:
-    """A line of text; `y` is its base line."""
+    """Return a line of text; `y` is its base line."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{color}"{extra}>{html.escape(content)}</text>'
 
 
 def mark(x: float, y: float, number: int, title: str) -> str:
-    """A point of the group with this number, in its colour and shape."""
+    """Return the mark of a point of the group with this number, in its colour and shape."""
     color = COLORS[number % len(COLORS)]
     shape = _SHAPES[(number + number // len(COLORS)) % len(_SHAPES)].format(x=x, y=y, left=x - 4.0, top=y - 4.0)
     return (
@@ -211,7 +211,7 @@ def mark(x: float, y: float, number: int, title: str) -> str:
 
 
 def ticks(low: float, high: float, count: int = 6) -> Float[np.ndarray, "k"]:
-    """Round numbers in [low, high], steps of 1, 2 or 5 times a power of ten, about `count` of them or fewer."""
+    """Return round numbers in [low, high], steps of 1, 2 or 5 times a power of ten, about `count` of them or fewer."""
     rough = (high - low) / max(count, 1)
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(share * power for share in (1, 2, 5, 10) if share * power >= rough * (1 - 1e-9))
@@ -219,12 +219,12 @@ def ticks(low: float, high: float, count: int = 6) -> Float[np.ndarray, "k"]:
 
 
 def tick(value: float) -> str:
-    """A tick's number without needless zeros."""
+    """Format a tick's number without trailing zeros."""
     return f"{value + 0.0:.6g}"
 
 
 def _axes(points: Float[np.ndarray, "n 2"], size: tuple[int, int], above: float) -> Axes:
-    """Axes around the points with 4 % of room on every side; (0, 1) where there are none."""
+    """Compute axes around the points with a 4 % margin on every side; (0, 1) without points."""
     left, right, top, bottom = _MARGIN
     ranges = []
     for column in points[np.isfinite(points).all(axis=1)].T:
@@ -253,7 +253,7 @@ def _grid(axes: Axes, x_title: str, y_title: str) -> str:
 
 
 def _fit(points: Float[np.ndarray, "n 2"], axes: Axes) -> str:
-    """The least-squares line, as far as points go; nothing where all have the same x."""
+    """Return the least-squares line over the points' range; empty where all have the same x."""
     x, y = points.T
     spread = float(((x - x.mean()) ** 2).sum())
     if spread == 0.0:
@@ -302,7 +302,7 @@ def _bar(axes: Axes, top: float, label: str, value: float, interval: Float[np.nd
 
 
 def _legend_places(names: Sequence[str], width: int) -> list[tuple[float, float]]:
-    """Left and middle of each name, in rows; a letter counts as 6.8 pixels, more than they take on average."""
+    """Return left and middle of each name, in rows; a letter counts as 6.8 pixels, more than average."""
     places = list[tuple[float, float]]()
     x, row = _MARGIN[0], 0
     for name in names:

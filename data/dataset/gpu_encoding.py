@@ -1,7 +1,7 @@
-"""JPEGs of images that lie on the GPU, made there by NVIDIA's nvImageCodec with nvJPEG, where it is installed.
+"""JPEG encoding on the GPU with NVIDIA's nvImageCodec and nvJPEG, where installed.
 
-Its API is that of release 0.9 (the extra `nvjpeg`). The files look as those of `encode_image` do, but their bytes are
-others: a job notes the packages that made them.
+Its API is that of release 0.9 (the extra `nvjpeg`). The files look like those of `encode_image` but differ in bytes: a
+job records the packages that encoded them.
 """
 
 from collections.abc import Sequence
@@ -19,44 +19,44 @@ _REMEDY = f"Use --format png, or uninstall {_PACKAGES[0]} to encode on the CPU"
 
 @dataclass(frozen=True)
 class EncodedView(View):
-    """A view whose colours are a file already.
+    """View whose colours are already encoded.
 
     Attributes:
-        jpeg: the file.
+        jpeg: JPEG file.
     """
 
     jpeg: bytes = b""
 
 
 def jpeg_packages(options: AugmentOptions) -> tuple[str, ...]:
-    """The packages that make the JPEGs of a set on the GPU; none if they are made on the CPU.
+    """Return the packages that encode the JPEGs of a set on the GPU; none if they are encoded on the CPU.
 
     Args:
-        options: whose back end is chosen: not "auto".
+        options: options with a resolved back end: not "auto".
     """
     wanted = options.backend == "cuda" and options.image_format == "jpeg"
     return _PACKAGES if wanted and all(any(distributions(name=name)) for name in _PACKAGES) else ()
 
 
 class GpuJpegs:
-    """Encodes images on the current GPU; for one thread.
+    """JPEG encoder on the current GPU. Not thread-safe.
 
     Args:
-        quality: 1 to 100.
+        quality: JPEG quality, 1 to 100.
 
     Raises:
-        SwerveError: the library finds no nvJPEG that it can use.
+        SwerveError: no usable nvJPEG is found.
     """
 
     def __init__(self, quality: int) -> None:
         from nvidia import nvimgcodec as codec
 
-        # Not on the CPU, nor in circuits that only some GPUs have: a failure is told, and bytes do not depend on it.
+        # Neither the CPU nor GPU-specific hardware encoders: failures are reported, and bytes do not depend on them.
         kinds = (codec.BackendKind.GPU_ONLY, codec.BackendKind.HYBRID_CPU_GPU)
         try:
             self._encoder = codec.Encoder(backends=[codec.Backend(kind) for kind in kinds])
         except RuntimeError as error:
-            raise SwerveError(f"nvImageCodec makes no JPEGs on this GPU: {error}. {_REMEDY}") from error
+            raise SwerveError(f"nvImageCodec cannot encode JPEGs on this GPU: {error}. {_REMEDY}") from error
         self._params = codec.EncodeParams(
             quality_type=codec.QualityType.QUALITY,
             quality_value=quality,
@@ -64,13 +64,13 @@ class GpuJpegs:
         )
 
     def encode(self, images: Sequence[Any]) -> list[bytes]:
-        """Files of images on the device that are finished.
+        """Encode finished device images as JPEG files.
 
         Args:
             images: (h, w, 3) uint8 each, with `__cuda_array_interface__`.
 
         Raises:
-            SwerveError: nvImageCodec failed; it has printed why.
+            SwerveError: nvImageCodec failed; it prints the reason.
         """
         files = self._encoder.encode(list(images), "jpeg", params=self._params)
         if any(file is None for file in files):

@@ -1,1 +1,1 @@
-"""Readers of driving logs, one package per data set, and what they share."""
+"""Sources: readers of driving logs, one package per data set, and shared helpers."""

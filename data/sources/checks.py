@@ -1,4 +1,4 @@
-"""What every log must satisfy, whatever it was read from."""
+"""Validation of logs, independent of their source."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from swerve.scenes import Log, LogError, RoadMap, Tracks
 
-# What no real recording exceeds: metres from the log's origin, metres of a box (trams are 60 m long), m/s.
+# Physical limits of recordings: metres from the log's origin, metres of a box (trams are 60 m long), m/s.
 _WIDEST = 1e5
 _LONGEST = 100.0
 _FASTEST_EGO, _FASTEST_TRACK = 100.0, 150.0
@@ -17,18 +17,18 @@ _SKEW = 1e-5
 
 
 def check_log(log: Log, path: str | Path) -> Log:
-    """The log itself, if it is sound.
+    """Validate a log and return it.
 
     Args:
-        log: what was read.
-        path: what it was read from, for the message.
+        log: log to validate.
+        path: file of the log, for the message.
 
     Raises:
-        LogError: naming the first field that is not sound: times that do not increase, arrays that do not fit
-            together, numbers that are not finite, poses that are no rigid motions, boxes without size, names that
-            occur twice, a map without lanes and surfaces, photos of unknown cameras, sweeps out of order; and what
-            cannot be: anything further than 100 km from the origin, boxes longer than 100 m, an ego faster than
-            100 m/s, tracks faster than 150 m/s.
+        LogError: names the first invalid field: times that do not increase, arrays of inconsistent shapes, non-finite
+            numbers, poses that are not rigid transforms, boxes without size, duplicate names, a map without lanes and
+            surfaces, photos of unknown cameras, sweeps out of order; and values beyond physical limits: anything
+            further than 100 km from the origin, boxes longer than 100 m, an ego faster than 100 m/s, tracks faster than
+            150 m/s.
     """
     for check in _CHECKS:
         for field, problem in check(log):
@@ -37,24 +37,24 @@ def check_log(log: Log, path: str | Path) -> Log:
 
 
 def check_motion(times_us: Int[np.ndarray, "t"], world_from_ego: Float[np.ndarray, "p 4 4"], path: str | Path) -> None:
-    """What `check_log` asks of the times and of the ego's poses, for readers to ask before they derive from them.
+    """Validate the times and the ego's poses as `check_log` does, for readers that derive data from them.
 
     Raises:
-        LogError: naming "times_us" or "ego.world_from_ego" and the first step that is not sound.
+        LogError: naming "times_us" or "ego.world_from_ego" and the first step that is invalid.
     """
     for field, problem in _motion(times_us, world_from_ego):
         raise LogError(path, field, problem)
 
 
 def microseconds(seconds: Float[np.ndarray, "t"], path: str | Path, field: str) -> Int[np.ndarray, "t"]:
-    """Times in seconds as whole microseconds.
+    """Convert times in seconds to integer microseconds.
 
     Raises:
-        LogError: one is not finite, or beyond 10^12 seconds.
+        LogError: a time is not finite, or beyond 10^12 seconds.
     """
     bad = np.flatnonzero(~(np.abs(seconds) < _LATEST))
     if len(bad):
-        raise LogError(path, field, f"is no time in seconds: {seconds[bad[0]]} at index {bad[0]}")
+        raise LogError(path, field, f"is not a time in seconds: {seconds[bad[0]]} at index {bad[0]}")
     return np.round(seconds * 1e6).astype(np.int64)
 
 
@@ -74,7 +74,7 @@ def _motion(times_us: Int[np.ndarray, "t"], world_from_ego: Float[np.ndarray, "p
         yield field, f"is not finite at step {_first(~np.isfinite(world_from_ego))}"
     bent = _bent(world_from_ego)
     if bent.any():
-        yield field, f"is no rigid motion at step {_first(bent)}"
+        yield field, f"is not a rigid transform at step {_first(bent)}"
     if np.abs(positions).max() > _WIDEST:
         yield field, f"leads further than 100 km from the origin at step {_first(np.abs(positions) > _WIDEST)}"
     speeds = np.linalg.norm(np.diff(positions, axis=0), axis=1) / (np.diff(times_us) * 1e-6)
@@ -84,8 +84,8 @@ def _motion(times_us: Int[np.ndarray, "t"], world_from_ego: Float[np.ndarray, "p
 
 
 def _bent(poses: Float[np.ndarray, "p 4 4"]) -> Bool[np.ndarray, "p"]:
-    """Which of finite matrices are no rigid motions."""
-    # An element beyond 1 is wrong already; clipping keeps it so, and the products finite.
+    """Test which of finite matrices are not rigid transforms."""
+    # An element beyond 1 is invalid already; clipping keeps it so, and the products finite.
     rotation = np.clip(poses[:, :3, :3], -2.0, 2.0)
     skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max(axis=(1, 2))
     last = np.abs(poses[:, 3] - [0.0, 0.0, 0.0, 1.0]).max(axis=1)
@@ -134,7 +134,7 @@ def _boxes(log: Log) -> Problems:
 
 
 def _somewhere(tracks: Tracks, field: str, bad: Bool[np.ndarray, "n t"], problem: str) -> Problems:
-    """The problem, of the first track and step that have it."""
+    """Yield the problem for the first track and step that have it."""
     if bad.any():
         row, step = np.argwhere(bad)[0]
         yield field, f"track {tracks.ids[row]} at step {step} {problem}"
@@ -169,7 +169,7 @@ def _map(log: Log) -> Problems:
 
 
 def _lines(road_map: RoadMap) -> Iterator[tuple[str, list[np.ndarray], int]]:
-    """Name, lines and least number of points of every kind of line in a map."""
+    """Yield name, lines and least number of points of every kind of line in a map."""
     yield "lanes.centerline", [lane.centerline for lane in road_map.lanes], 2
     yield "lanes.polygon", [lane.polygon for lane in road_map.lanes], 3
     for name in ("drivable_areas", "intersections", "crossings", "walkways", "car_parks", "speed_bumps"):
@@ -183,20 +183,20 @@ def _cameras(log: Log) -> Problems:
     yield from _unique("cameras", [camera.name for camera in log.cameras])
     for camera in log.cameras:
         if _bent(camera.ego_from_camera[None])[0]:
-            yield "cameras.ego_from_camera", f"is no rigid motion for {camera.name}"
+            yield "cameras.ego_from_camera", f"is not a rigid transform for {camera.name}"
     for photo in log.photos:
         if photo.camera not in names:
             yield "photos.camera", f"there is no camera {photo.camera}"
         if not np.isfinite(photo.world_from_ego).all():
             yield "photos.world_from_ego", f"is not finite for {photo.camera} at {photo.time_us} us"
         if _bent(photo.world_from_ego[None])[0]:
-            yield "photos.world_from_ego", f"is no rigid motion for {photo.camera} at {photo.time_us} us"
+            yield "photos.world_from_ego", f"is not a rigid transform for {photo.camera} at {photo.time_us} us"
 
 
 def _sweeps(log: Log) -> Problems:
     for sweep in log.sweeps:
         if not np.isfinite(sweep.world_from_ego).all() or _bent(sweep.world_from_ego[None])[0]:
-            yield "sweeps.world_from_ego", f"is no rigid motion at {sweep.time_us} us"
+            yield "sweeps.world_from_ego", f"is not a rigid transform at {sweep.time_us} us"
     times = [sweep.time_us for sweep in log.sweeps]
     falling = np.flatnonzero(np.diff(times) <= 0)
     if len(falling):
@@ -212,7 +212,7 @@ def _unique(field: str, names: Sequence[str]) -> Problems:
 
 
 def _first(bad: np.ndarray) -> int:
-    """Index along the first axis of the first true entry."""
+    """Return the index along the first axis of the first true entry."""
     return int(np.argwhere(bad)[0][0])
 
 

@@ -1,11 +1,11 @@
-"""Camera rigs by name, for logs that come without their own."""
+"""Default camera rigs, for logs without cameras."""
 
 import numpy as np
 
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.transforms import rigid, rotation_about_z
 
-# Name, direction in degrees (counter-clockwise from ahead), and place on the roof in metres (x, y).
+# Name, direction in degrees (counter-clockwise from ahead), and position on the roof in metres (x, y).
 _RING = (
     ("front", 0.0, 1.60, 0.00),
     ("front_left", 45.0, 1.50, 0.45),
@@ -22,9 +22,9 @@ _DISTORTION = (-0.10, 0.02, 0.0, 0.0, 0.0)
 
 
 def default_rig() -> tuple[Camera, ...]:
-    """Eight 1920x1120 cameras in a ring on a car's roof, 45 degrees apart, each 64 degrees wide.
+    """Return eight 1920x1120 cameras in a ring on a car's roof, 45 degrees apart, each 64 degrees wide.
 
-    A made-up rig with a mild barrel distortion (a corner moves by 50 pixels), so that any log can be drawn.
+    A synthetic rig with a mild barrel distortion (a corner moves by 50 pixels), so that any log can be rendered.
     """
     lens = Lens(LensModel.BROWN, _DISTORTION)
     return tuple(
@@ -34,5 +34,5 @@ def default_rig() -> tuple[Camera, ...]:
 
 
 def _mounted(degrees: float, x: float, y: float) -> np.ndarray:
-    """A level camera that looks `degrees` to the left of straight ahead."""
+    """Return the mounting of a level camera that looks `degrees` to the left of straight ahead."""
     return rigid(rotation_about_z(np.deg2rad(degrees)) @ FORWARD, np.array([x, y, _HEIGHT]))

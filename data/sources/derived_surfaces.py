@@ -1,4 +1,4 @@
-"""Surfaces that a source does not give but its lanes and areas imply: unions, intersections, edges."""
+"""Surfaces derived from lanes and areas: unions, intersections, edges."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from swerve.scenes import Area, GroundHeight, Lane, RoadEdge
 
-# Pieces of one surface closer than this are one piece; gaps between neighbouring polygons are a few centimetres.
+# Gap in metres up to which pieces of a surface are merged; gaps between neighbouring polygons are a few centimetres.
 _SEAM = 0.15
 # Connectors closer than this belong to one intersection.
 _REACH = 1.0
@@ -17,12 +17,12 @@ _REACH = 1.0
 def united(
     polygons: Sequence[Float[np.ndarray, "_ 3"]], ground: GroundHeight, prefix: str, seam: float = _SEAM
 ) -> tuple[Area, ...]:
-    """The union of polygons as areas with holes, at the height of the ground.
+    """Compute the union of polygons as areas with holes, at the height of the ground.
 
     Args:
         polygons: outlines.
-        ground: gives the union's vertices their z.
-        prefix: of the areas' ids.
+        ground: height of the union's vertices.
+        prefix: prefix of the areas' ids.
         seam: gaps of up to twice this many metres are closed.
     """
     shapes = [shapely.make_valid(shapely.Polygon(polygon[:, :2])) for polygon in polygons]
@@ -37,9 +37,9 @@ def united(
 
 
 def intersections_of(lanes: Sequence[Lane], ground: GroundHeight) -> tuple[Area, ...]:
-    """Where roads cross: the union of the connectors' polygons, those within 2 m of each other together.
+    """Compute intersections: the union of the connectors' polygons, merged within 2 m.
 
-    Islands between connectors count as part of the intersection; its mouth ends where the connectors do.
+    Islands between connectors are part of the intersection; it ends where the connectors do.
     """
     connectors = [lane.polygon for lane in lanes if lane.is_connector]
     areas = united(connectors, ground, "intersection", seam=_REACH) if connectors else ()
@@ -47,7 +47,7 @@ def intersections_of(lanes: Sequence[Lane], ground: GroundHeight) -> tuple[Area,
 
 
 def edges_of(areas: Sequence[Area]) -> tuple[RoadEdge, ...]:
-    """The outlines of areas and of their holes, as closed lines."""
+    """Return the outlines of areas and of their holes, as closed lines."""
     rings = [ring for area in areas for ring in (area.polygon, *area.holes)]
     return tuple(RoadEdge(f"edge{index}", np.concatenate([ring, ring[:1]])) for index, ring in enumerate(rings))
 

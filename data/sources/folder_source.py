@@ -10,15 +10,15 @@ from swerve.scenes import Log, LogError, Split
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Logs that are folders, and are named after them.
+    """Source whose logs are folders, named after them.
 
     Attributes:
-        path: where they are looked for.
+        path: search path.
         kind: as in `Source`.
-        what: one of them, for people.
-        hint: how to tell one.
-        find: the logs' folders at a path, in order; none if there are none.
-        read: one of them, given the split that its folders name.
+        what: name of a log in messages.
+        hint: description of the folder format in messages.
+        find: function that lists the logs' folders at a path, in order.
+        read: function that reads a log, given the split named by its folders.
     """
 
     path: Path
@@ -29,15 +29,15 @@ class FolderSource:
     read: Callable[[Path, Split | None], Log]
 
     def names(self) -> tuple[str, ...]:
-        """The folders' names.
+        """Return the folders' names.
 
         Raises:
-            LogError: there is none.
+            LogError: there is no log.
         """
         return tuple(folder.name for folder in self._folders())
 
     def load(self, name: str) -> Log:
-        """The log of that name.
+        """Load the log of that name.
 
         Raises:
             LogError: there is no such log, or a file of it is missing or malformed.

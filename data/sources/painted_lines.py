@@ -1,4 +1,4 @@
-"""Painted lines from lane boundaries: each line once, though both lanes beside it have it."""
+"""Road marking lines from lane boundaries, each shared line once."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from swerve.scenes import Lane, Paint, RoadLine
 from swerve.scenes.polyline import arc_lengths, headings, points_at, without_repeats
 
-# Boundaries this close and this parallel are the same paint, drawn twice.
+# Boundaries this close and this parallel are duplicates of one marking.
 _SAME_DISTANCE = 0.4
 _SAME_ANGLE = np.deg2rad(25.0)
 _SAMPLE = 0.5
@@ -17,11 +17,11 @@ _SHORTEST = 1.0
 
 
 def painted_once(lanes: Sequence[Lane]) -> tuple[RoadLine, ...]:
-    """The lanes' painted boundaries; where several lie on top of each other, the longest alone.
+    """Merge the lanes' painted boundaries; of overlapping ones only the longest is kept.
 
-    Lanes side by side sample their common boundary differently, opposite ones in reverse, one of them may say NONE,
-    and pieces may overlap in part. So a line keeps only those stretches (of at least 1 m) that no longer line covers:
-    within 0.4 m and 25 degrees, in either direction. Strokes of asymmetric paint go with the line that is kept.
+    Adjacent lanes sample their common boundary differently, opposite ones in reverse, one of them may say NONE, and
+    pieces may overlap in part. So a line keeps only those stretches (of at least 1 m) that no longer line covers:
+    within 0.4 m and 25 degrees, in either direction. Strokes of asymmetric markings are those of the line that is kept.
     """
     lines = [(lane.left, lane.left_paint) for lane in lanes] + [(lane.right, lane.right_paint) for lane in lanes]
     lines = [(without_repeats(points), paint) for points, paint in lines if paint is not Paint.NONE and len(points)]
@@ -39,7 +39,7 @@ def painted_once(lanes: Sequence[Lane]) -> tuple[RoadLine, ...]:
 
 
 def _longer(tree: shapely.STRtree, lines: list[tuple[np.ndarray, Paint]], rank: int) -> list[Float[np.ndarray, "_ 3"]]:
-    """The lines before the one of this rank that come close to it."""
+    """Return the lines before this rank that come close to it."""
     near = tree.query(shapely.LineString(lines[rank][0][:, :2]), "dwithin", _SAME_DISTANCE)
     return [lines[other][0] for other in sorted(near) if other < rank]
 
@@ -47,7 +47,7 @@ def _longer(tree: shapely.STRtree, lines: list[tuple[np.ndarray, Paint]], rank: 
 def _uncovered(
     line: Float[np.ndarray, "n 3"], others: list[Float[np.ndarray, "_ 3"]]
 ) -> list[Float[np.ndarray, "_ 3"]]:
-    """The stretches of a line that none of the others covers."""
+    """Return the stretches of a line that none of the others covers."""
     length = arc_lengths(line)[-1]
     if not others:
         return [line] if length >= _SHORTEST else []
@@ -64,7 +64,7 @@ def _uncovered(
 def _covers(
     line: Float[np.ndarray, "n 3"], points: Float[np.ndarray, "q 2"], angles: Float[np.ndarray, "q"]
 ) -> Bool[np.ndarray, "q"]:
-    """Whether some segment of the line is near each point and parallel to the angle there."""
+    """Test whether some segment of the line is near each point and parallel to the angle there."""
     start, step = line[:-1, :2], np.diff(line[:, :2], axis=0)
     offset = points[:, None] - start
     share = np.clip((offset * step).sum(axis=2) / (step**2).sum(axis=1), 0.0, 1.0)
@@ -74,7 +74,7 @@ def _covers(
 
 
 def _between(line: Float[np.ndarray, "n 3"], start: float, end: float) -> Float[np.ndarray, "m 3"]:
-    """The part of a line between two arc lengths, with its own vertices."""
+    """Return the part of a line between two arc lengths, with its own vertices."""
     along = arc_lengths(line)
     inner = line[(along > start + 1e-9) & (along < end - 1e-9)]
     ends = points_at(line, np.array([start, end]))

@@ -1,4 +1,4 @@
-"""Sources by name: `KIND:PATH`, `town:COUNT`, or a path whose kind is recognised."""
+"""Source registry: `KIND:PATH`, `town:COUNT`, or a path whose kind is detected."""
 
 import re
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from swerve.scenes import SwerveError
 
 
 def open_source(text: str) -> Source:
-    """The source that a text names: `KIND:PATH`, `town:COUNT`, or a path whose kind is recognised.
+    """Open the source named by a text: `KIND:PATH`, `town:COUNT`, or a path whose kind is detected.
 
     Raises:
-        SwerveError: nothing of the kind is there, or a path's kind is not recognised.
+        SwerveError: nothing of the kind exists, or a path's kind is not recognised.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind in _OPENERS:

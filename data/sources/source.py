@@ -1,4 +1,4 @@
-"""The contract of a source of logs: one light handle per archive, whatever its format."""
+"""Interface of log sources: one light handle per archive, independent of its format."""
 
 import re
 from os.path import abspath
@@ -19,14 +19,14 @@ _SPLITS: dict[str, Split] = {
 
 @runtime_checkable
 class Source(Protocol):
-    """A handle on an archive of logs: holds paths and numbers only, so it can be sent to another process."""
+    """Handle of an archive of logs: holds paths and numbers only, so it can be pickled."""
 
     @property
     def kind(self) -> str:
-        """The format's name, as in `Log.source`."""
+        """Name of the format, as in `Log.source`."""
 
     def names(self) -> tuple[str, ...]:
-        """Unique names of the logs, without reading them.
+        """Return the unique names of the logs, without reading them.
 
         Raises:
             LogError: there are none.
@@ -41,10 +41,10 @@ class Source(Protocol):
 
 
 def split_of(path: Path, given: Path) -> Split | None:
-    """The split that a log's folders name (train, training, val, validation, test, testing); the deepest counts.
+    """Return the split named by a log's folders (train, training, val, validation, test, testing); the deepest counts.
 
-    Only what belongs to the source is looked at: the folders and files from `given` down to the log, `given` itself
-    included. So `/data/val` gives "val" to the logs in it, while nothing follows from the folders above, as in
+    Only the source's own path components are considered: the folders and files from `given` down to the log, `given`
+    itself included. So `/data/val` gives "val" to the logs in it, while parent folders do not count, as in
     `/home/test/logs`. File names count too where they begin with such a word, as `training.tfrecord-00000-of-01000`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Velocities from positions."""
+"""Velocities by finite differences."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -9,7 +9,7 @@ from swerve.scenes.causal_motion import causal_rates
 def velocities_of(
     positions: Float[np.ndarray, "n t 3"], valid: Bool[np.ndarray, "n t"], times_us: Int[np.ndarray, "t"]
 ) -> Float[np.ndarray, "n t 2"]:
-    """Velocities (x, y) in m/s at each step by the positions up to it, see `causal_rates`: none knows what comes after.
+    """Compute velocities (x, y) in m/s at each step from the positions up to it, see `causal_rates`.
 
     A step without another at most 0.55 s before it has velocity zero, as have invalid steps.
     """

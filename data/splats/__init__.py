@@ -1,1 +1,1 @@
-"""From logs to fitted scenes of Gaussians."""
+"""Fitting of Gaussian splat scenes to logs."""

@@ -1,8 +1,8 @@
-"""Depth from motion: pixels of one photograph found again in the next one, along known poses.
+"""Depth from motion: optical flow between consecutive photos with known poses.
 
-Dense optical flow (Kroeger et al. 2016, as OpenCV has it) finds them; what is kept is found back from there, lies on
-its epipolar line, moved by enough against what is far away, and stands on texture. Things that move are not known here:
-most do not lie on their lines. It needs OpenCV.
+Correspondences are found by dense optical flow (Kroeger et al. 2016, OpenCV's implementation); kept are those that pass
+the forward-backward check, lie on their epipolar line, have enough parallax against distant points, and lie on texture.
+Moving objects are not masked: most violate the epipolar constraint. Requires OpenCV.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,23 @@ from swerve.data.splats.log_images import PosedImage
 from swerve.scenes import Camera, MissingExtraError
 from swerve.scenes.transforms import inverse, transform_points
 
-# Metres between two photographs of a pair.
+# Baseline of a pair of photos, metres.
 _NEAREST, _FARTHEST = 0.4, 6.0
-# Pixels: there and back again; from the epipolar line; of parallax, which half a pixel's error makes a depth of 15 %.
+# Pixels: forward-backward error; distance from the epipolar line; least parallax (half a pixel's error gives 15 %
+# depth).
 _ROUND_TRIP, _OFF_LINE, _PARALLAX = 1.0, 1.0, 3.0
 # Standard deviation of grey levels around a pixel.
 TEXTURE, _WINDOW = 2.0, 7
 
 
 def depths_by_motion(pictures: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
-    """Depth along the camera's z axis of each photograph, metres; infinity where it is not known.
+    """Estimate each photo's depth along the camera's z axis, metres; infinity where it is unknown.
 
-    Each is paired with the next one of its camera that was taken at least 0.4 m further on, or with the one before.
-    Depths are off by half a pixel's parallax: 15 % at worst, a few percent near by and away from where the car heads.
+    Each is paired with the next one of its camera at least 0.4 m further on, or with the one before. Depths are off by
+    half a pixel's parallax: 15 % at worst, a few percent near by and away from the direction of travel.
 
     Args:
-        pictures: of any cameras; the only ones that are looked at.
+        pictures: photos of any cameras.
 
     Raises:
         MissingExtraError: OpenCV is not installed.
@@ -47,7 +48,7 @@ def depths_by_motion(pictures: Sequence[PosedImage]) -> list[Float32[np.ndarray,
 
 
 def is_textured(picture: PosedImage) -> Bool[np.ndarray, "h w"]:
-    """Whether the surroundings of a pixel are not all of one colour."""
+    """Test whether the neighbourhood of each pixel has texture."""
     cv2 = _opencv()
     grey = picture.rgb.mean(axis=2).astype(np.float32)
     mean, square = (cv2.blur(image, (_WINDOW, _WINDOW)) for image in (grey, grey * grey))
@@ -55,7 +56,7 @@ def is_textured(picture: PosedImage) -> Bool[np.ndarray, "h w"]:
 
 
 class _Flow:
-    """Optical flow of OpenCV; on one thread, since its result depends on how many there are."""
+    """OpenCV's optical flow; on one thread, since its result depends on the number of threads."""
 
     def __init__(self) -> None:
         self._cv2 = _opencv()
@@ -64,12 +65,12 @@ class _Flow:
         self._search.setFinestScale(0)
 
     def __call__(self, one: PosedImage, two: PosedImage) -> Float32[np.ndarray, "h w 2"]:
-        """By how many pixels each pixel of the first picture has moved in the second."""
+        """Compute the displacement in pixels from the first image to the second, per pixel."""
         greys = [self._cv2.cvtColor(picture.rgb, self._cv2.COLOR_RGB2GRAY) for picture in (one, two)]
         return self._search.calc(*greys, None)
 
     def at(self, image: Float32[np.ndarray, "h w 2"], places: Float[np.ndarray, "h w 2"]) -> np.ndarray:
-        """The image, linearly, where pixels whose centres lie at +0.5 are; NaN outside."""
+        """Sample the image bilinearly at positions with pixel centres at +0.5; NaN outside."""
         where = (places - 0.5).astype(np.float32)
         nothing = (float("nan"), float("nan"), 0.0, 0.0)
         linear, outside = self._cv2.INTER_LINEAR, self._cv2.BORDER_CONSTANT
@@ -77,7 +78,7 @@ class _Flow:
 
 
 def _partners(picture: PosedImage, pictures: Sequence[PosedImage]) -> list[PosedImage]:
-    """The next one of the camera that is far enough away, and the one before."""
+    """Return the next photo of the camera that is far enough away, and the one before."""
     own = sorted((p for p in pictures if p.camera.name == picture.camera.name), key=lambda p: p.time_us)
     place = picture.world_from_camera[:3, 3]
 
@@ -92,7 +93,7 @@ def _partners(picture: PosedImage, pictures: Sequence[PosedImage]) -> list[Posed
 
 
 def _depth(one: PosedImage, two: PosedImage, flow: _Flow) -> Float32[np.ndarray, "h w"]:
-    """Of the first picture, by the second."""
+    """Compute the depth of the first photo from the second."""
     pixels = pixel_centers(one.camera)
     forth, back = flow(one, two), flow(two, one)
     found = pixels + forth
@@ -113,12 +114,12 @@ def _triangulated(
     camera: Camera,
     two_from_one: Float[np.ndarray, "4 4"],
 ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Depths of points on rays (at depth one) that the second camera sees at `found`.
+    """Triangulate points on rays (at depth one) that the second camera sees at `found`.
 
-    With q the ray of `found`, the point z r is where q x (z R r + t) is shortest.
+    With q the ray of `found`, the point z r minimises the length of q x (z R r + t).
 
     Returns:
-        depth; pixels between `found` and the point's image; pixels between that and the image of a far point.
+        depth; pixels between `found` and the point's image; pixels between that and the image of the point at infinity.
     """
     turned = rays @ two_from_one[:3, :3].T
     aims = camera.unproject(found)
@@ -131,7 +132,7 @@ def _triangulated(
 
 
 def pixel_centers(camera: Camera) -> Float[np.ndarray, "h w 2"]:
-    """(u, v) of every pixel's middle."""
+    """Return (u, v) of every pixel's centre."""
     return np.stack(np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5), axis=2)
 
 
@@ -140,6 +141,6 @@ def _opencv() -> Any:  # noqa: ANN401 a module
         import cv2
     except ImportError as error:
         raise MissingExtraError(
-            "opencv-python-headless", "pip install 'PATH[fit]', with PATH Swerve's folder"
+            "opencv-python-headless", "pip install 'PATH[fit]', where PATH is Swerve's folder"
         ) from error
     return cv2

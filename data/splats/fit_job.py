@@ -1,7 +1,7 @@
-"""Fits scenes to logs, one after the other, and writes them; goes on after `kill -9`.
+"""Job that fits scenes to logs, one after the other; resumable after `kill -9`.
 
 A folder of fitted scenes holds a subfolder for each log, with the scene (`splat_files`), `preview.jpg`, `progress.json`
-and, last of all, `fit.json`; while a log is fitted also `state.safetensors`, from which the same call goes on.
+and, last of all, `fit.json`; during a fit also `state.safetensors`, from which the same call resumes.
 """
 
 import json
@@ -40,21 +40,21 @@ from swerve.scenes import Log, SwerveError
 PACKAGES = ("numba", "numpy", "torch")
 _LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
 _FIT, _STATE, _HISTORY, _PREVIEW = "fit.json", "state.safetensors", "progress.json", "preview.jpg"
-# Seconds between states on disk; measures of quality in a fit, and photographs that each looks at.
+# Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
 _STATE_EVERY = 60.0
 _MEASURES, _MEASURED = 10, 5
 _PREVIEWED, _PREVIEW_QUALITY = 3, 90
-# Where there is no map: the ground is known so far beside the path that was driven, metres.
+# Without a map: distance beside the driven path within which the ground height is known, metres.
 _BESIDE = 1.5
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What became of a job.
+    """Result of a job.
 
     Attributes:
-        fits: what fit.json holds, by log, of all that are fitted.
-        failures: logs that could not be.
+        fits: content of fit.json by fitted log.
+        failures: logs that failed.
     """
 
     fits: dict[str, dict[str, Any]]
@@ -64,20 +64,20 @@ class FitReport:
 def fit_logs(
     sources: Sequence[Source], folder: Path, options: SceneOptions, console: Console | None = None
 ) -> FitReport:
-    """Fits a scene to every log that is not fitted yet, and writes it to `folder / safe_name(log)`.
+    """Fit a scene to every unfitted log, and write it to `folder / safe_name(log)`.
 
     Args:
-        sources: of the logs.
-        folder: a new or empty one, or one of the same job, which goes on.
-        options: how.
-        console: where progress is shown; nowhere if None.
+        sources: sources of the logs.
+        folder: output folder; new, empty, or of the same job, which is resumed.
+        options: options of the scenes.
+        console: console for progress; none if None.
 
     Raises:
         SwerveError: there are no logs, or the folder is another job's, in use, or cannot be written.
     """
     owners, shown = log_names(sources), console or Console(quiet=True)
     plain = asdict(options)
-    # How many threads share the work changes nothing of what is made, nor where masks lie.
+    # The number of threads and the location of masks do not affect the output.
     del plain["fit"]["threads"]
     plain["masks"] = digest_of(Path(options.masks)) if options.masks else ""
     config = job_config(plain, ((sources[number].kind, name) for name, number in owners.items()), PACKAGES)
@@ -99,12 +99,12 @@ def fit_logs(
 
 
 def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, str], console: Console) -> None:
-    """Fits one log's scene and writes it, fit.json last."""
+    """Fit one log's scene and write it, fit.json last."""
     make_folder(folder)
     pictures = images_of_log(log, options)
     console.print(f"{log.name}: {memory_line(pictures, options)}", markup=False, highlight=False, soft_wrap=True)
     known = image_priors(log, pictures.fitted)
-    # Half of the Gaussians may be there at first; growth puts the others where they are missed.
+    # Half of the Gaussians may exist at first; densification places the others.
     start = start_scene(log, known, options.fit.growth.most // 2)
     shots = [view.shot for view in known]
     watch = _Watch(folder, pictures, shots, options)
@@ -146,16 +146,16 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
 
 
 class _Watch:
-    """Looks on as a scene is fitted: keeps the state, measures, and draws the preview.
+    """Callback of a fit: writes checkpoints, evaluates quality, and renders the preview.
 
     Attributes:
-        state: that an earlier run left, or None.
+        state: checkpoint of an earlier run, or None.
 
     Args:
-        folder: of the log.
-        pictures: of the log.
-        shots: of those that are fitted.
-        options: of the job.
+        folder: folder of the log.
+        pictures: images of the log.
+        shots: training images.
+        options: options of the job.
     """
 
     def __init__(
@@ -174,16 +174,16 @@ class _Watch:
 
     @property
     def seconds(self) -> float:
-        """Spent on the fit, by earlier runs too (as far as their last measure tells)."""
+        """Seconds spent on the fit, including earlier runs (up to their last evaluation)."""
         return self._before + time.monotonic() - self._begin
 
     @property
     def cpu_seconds(self) -> float:
-        """Likewise, of all cores together: a busy machine takes longer for the same."""
+        """CPU seconds of all cores spent on the fit, including earlier runs: independent of the machine's load."""
         return self._cpu_before + time.process_time() - self._cpu_begin
 
     def note(self, bar: FitBar, progress: Progress) -> None:
-        """Called after every step."""
+        """Handle the end of a training step."""
         if progress.step % self._every == 0:
             self._measure(progress)
         if time.monotonic() - self._saved > _STATE_EVERY:
@@ -206,7 +206,7 @@ class _Watch:
 
 
 def preview(scene: SplatScene, pictures: LogImages, threads: int = 1) -> bytes:
-    """A JPEG: up to three photographs, held-out ones if there are, each over the scene's drawing of it."""
+    """Render a preview JPEG: up to three photos, held-out ones if available, each above the scene's rendering."""
     chosen = _some(pictures.held_out or pictures.fitted, _PREVIEWED)
     columns = [np.concatenate([picture.rgb, drawing(scene, picture, None, threads)]) for picture in chosen]
     height = max(len(column) for column in columns)
@@ -215,7 +215,7 @@ def preview(scene: SplatScene, pictures: LogImages, threads: int = 1) -> bytes:
 
 
 def ground_of(log: Log) -> Ground:
-    """Height of the ground where the log tells: its map, or else the path that the car drove.
+    """Return the ground height function: of the map, or else of the driven path.
 
     Without a map the ground is level across the path, and known up to 1.5 m beside it.
     """
@@ -233,13 +233,13 @@ def ground_of(log: Log) -> Ground:
 
 
 def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
-    """Of the moving tracks' boxes."""
+    """Return the box sizes of the moving tracks by id."""
     tracks = log.tracks
     return {tracks.ids[row]: box_size(tracks, row) for row in moving_rows(tracks).tolist()}
 
 
 def _some(pictures: Sequence[PosedImage], count: int) -> list[PosedImage]:
-    """So many of them, evenly spread; all if there are fewer."""
+    """Select `count` images, evenly spaced; all if there are fewer."""
     rows = np.unique(np.linspace(0, len(pictures) - 1, count).astype(int)) if pictures else np.zeros(0, int)
     return [pictures[row] for row in rows]
 

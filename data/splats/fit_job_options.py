@@ -1,4 +1,4 @@
-"""What a job that fits scenes is asked to make."""
+"""Options of a fitting job."""
 
 from dataclasses import dataclass, field
 
@@ -8,16 +8,16 @@ from swerve.scenes import SwerveError
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """Everything but the sources that fitted scenes depend on.
+    """Everything except the sources that determines fitted scenes.
 
     Attributes:
-        cameras: names of the cameras whose photographs are fitted, but for those held out; all others if empty.
-        unseen: names of cameras that nothing is fitted to: their photographs measure the result.
-        holdout: of every camera's photographs the second is held out, and from there every so many-th; 0 for none.
-        every: seconds between the photographs of a camera that are used; all if 0.
-        scale: size of the images that are fitted, over that of the photographs.
-        masks: path of a folder that says what to ignore of the photographs, see `data.splats.masks`; empty for none.
-        fit: how.
+        cameras: names of the training cameras (without held-out photos); all except `unseen` if empty.
+        unseen: names of cameras excluded from training, used for evaluation.
+        holdout: interval of held-out photos of every camera, starting at the second; 0 for none.
+        every: seconds between the used photos of a camera; all if 0.
+        scale: scale of the training images relative to the photos.
+        masks: folder of masks of ignored pixels, see `data.splats.masks`; empty for none.
+        fit: options of the optimization.
 
     Raises:
         SwerveError: an option is out of its range, or a camera is both fitted and unseen.
@@ -39,7 +39,7 @@ class SceneOptions:
         _check("gaussians", 1000 <= self.fit.growth.most <= 20_000_000, "must lie between 1000 and 20000000")
         _check("threads", 1 <= self.fit.threads <= 1024, "must lie between 1 and 1024")
         both = sorted({*self.cameras} & {*self.unseen})
-        _check("cameras", not both, f"{', '.join(both)} cannot be fitted and unseen at once")
+        _check("cameras", not both, f"{', '.join(both)} cannot be both fitted and unseen")
 
 
 def _check(option: str, holds: bool, problem: str) -> None:

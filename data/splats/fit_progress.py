@@ -1,4 +1,4 @@
-"""How a fit goes, for people: a bar on a terminal, a line now and then elsewhere."""
+"""Progress display of a fit: a bar on a terminal, periodic lines elsewhere."""
 
 import time
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ _BETWEEN_LINES = 20.0
 
 
 class FitBar:
-    """Shows where a fit stands and what it is worth.
+    """Progress bar of a fit with its current quality.
 
     Args:
-        console: where.
-        log: its name.
-        steps: how many there will be.
-        done: how many earlier runs did.
+        console: output console.
+        log: name of the log.
+        steps: total number of steps.
+        done: number of steps done by earlier runs.
     """
 
     def __init__(self, console: Console, log: str, steps: int, done: int) -> None:
@@ -43,7 +43,7 @@ class FitBar:
         self._bar.stop()
 
     def show(self, progress: FitProgress, measured: Mapping[str, int | float] | None) -> None:
-        """Brings it up to date after a step; `measured` is what was measured last."""
+        """Update the bar after a step; `measured` is the last evaluation."""
         state = f"{self._log}: {progress.count} Gaussians, loss {progress.loss:.3f}"
         if measured and "psnr" in measured:
             state += f", held out {measured['psnr']:.1f} dB at step {measured['step']:.0f}"

@@ -1,4 +1,4 @@
-"""How well a scene draws photographs that it was not fitted to."""
+"""Quality of a scene's renderings on held-out photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from swerve.rasterizer.splats.differentiable_splats import torch
 
 @dataclass(frozen=True)
 class Quality:
-    """Means over photographs.
+    """Mean metrics over photos.
 
     Attributes:
-        images: how many.
+        images: number of photos.
         psnr: peak signal-to-noise ratio, dB.
         ssim: structural similarity.
     """
@@ -34,15 +34,15 @@ def quality_of(
     exposures: Float[np.ndarray, "p 3 4"] | None = None,
     threads: int = 1,
 ) -> Quality | None:
-    """What the scene's drawings from the photographs' places are worth; None without photographs.
+    """Evaluate the scene's renderings at the photos' poses; None without photos.
 
-    Ignored pixels do not count, nor do windows of the SSIM that reach into them.
+    Ignored pixels do not count, nor do SSIM windows that overlap them.
 
     Args:
-        scene: what is drawn.
-        pictures: the truth.
-        exposures: of each photograph, what takes the scene's colours (r, g, b, 1) to its own; the identity if None.
-        threads: of the CPU.
+        scene: scene to render.
+        pictures: ground-truth photos.
+        exposures: affine maps from the scene's colours (r, g, b, 1) to each photo's; the identity if None.
+        threads: number of CPU threads.
     """
     values = []
     for row, picture in enumerate(pictures):
@@ -59,7 +59,7 @@ def quality_of(
 def _likeness(
     drawn: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"], ignored: Bool[np.ndarray, "h w"] | None
 ) -> tuple[float, float]:
-    """PSNR and SSIM."""
+    """Compute PSNR and SSIM."""
     if ignored is None:
         return psnr(drawn, truth), float(ssim(drawn, truth))
     counts, whole = torch.from_numpy(~ignored), torch.from_numpy(whole_windows(ignored))
@@ -69,7 +69,7 @@ def _likeness(
 def drawing(
     scene: SplatScene, picture: PosedImage, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """What the scene shows in the photograph's place, as the fit has corrected its pose."""
+    """Render the scene at the photo's pose, with the fit's pose correction."""
     frame = scene.at(picture.time_us)
     pose = scene.scene_from_log(picture.time_us) @ picture.world_from_ego
     ((view,),) = render_splats(frame, [picture.camera], pose[None], ("color",), threads=threads)
@@ -81,10 +81,9 @@ def drawing(
 def exposures_between(
     pictures: Sequence[PosedImage], fitted: Sequence[PosedImage], exposures: Float[np.ndarray, "s 3 4"]
 ) -> Float[np.ndarray, "p 3 4"]:
-    """Exposures of photographs from those of the fitted ones of their cameras, linearly in time.
+    """Interpolate exposures of photos from those of their cameras' training photos, linearly in time.
 
-    Cameras set their exposure themselves, from frame to frame: this says of a photograph that was not looked at what
-    its neighbours were exposed like.
+    Cameras adapt their exposure from frame to frame: this estimates a held-out photo's exposure from its neighbours.
     """
     maps = []
     for picture in pictures:

@@ -1,4 +1,4 @@
-"""What is known of each photograph before a fit: how far its pixels are, and which moving track they show."""
+"""Priors of each photo before a fit: depth and instance of its pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from swerve.rasterizer import Style, render
 from swerve.scenes import Log
 from swerve.scenes.primitives import NO_INSTANCE, Primitives, build_dynamic, build_static
 
-# How far the raster is believed, metres; and the share by which nearer things may hide it before motion is believed.
+# Range of trusted raster depth, metres; ratio below which nearer depth from motion takes precedence.
 _SIGHT, _HIDDEN = 80.0, 0.8
-# What shows nothing is of nothing: neither of a track nor of what stands still.
+# Instance of ignored pixels: neither a track nor static.
 _IGNORED = -1
 
 
 @dataclass(frozen=True, eq=False)
 class ImagePriors:
-    """A photograph and what is known of it.
+    """Photo with its priors.
 
     Attributes:
-        picture: the photograph.
-        depth: metres along the camera's z axis, by our primitives and by motion; infinity where unknown.
-        instance: row + 1 of the moving track that a pixel shows; -1 where the photograph is to be ignored; 0 elsewhere.
-        measured: depth by LiDAR; infinity where none was measured.
+        picture: photo.
+        depth: metres along the camera's z axis, from the rasterized primitives and from motion; infinity where unknown.
+        instance: row + 1 of the moving track at a pixel; -1 for ignored pixels; 0 elsewhere.
+        measured: depth by LiDAR; infinity where not measured.
     """
 
     picture: PosedImage
@@ -40,7 +40,7 @@ class ImagePriors:
 
     @property
     def shot(self) -> TrainingImage:
-        """As a fit takes it: with measured depths if there are any."""
+        """Convert to a training image, with measured depths if available."""
         depths = (Depth(self.measured, DepthKind.LIDAR), Depth(self.depth, DepthKind.RASTER))
         depth = next((depth for depth in depths if np.isfinite(depth.meters).any()), None)
         own = self.picture
@@ -50,14 +50,15 @@ class ImagePriors:
 
 
 def image_priors(log: Log, pictures: Sequence[PosedImage]) -> list[ImagePriors]:
-    """What the log's map, its boxes, its sweeps and the photographs say of each other.
+    """Compute the priors of photos from the log's map, boxes, sweeps, and from each other.
 
-    Where our primitives are in sight, the depth is theirs, unless motion shows something nearer there: a house, a tree.
-    Elsewhere it is by motion. Boxes of tracks are not exact: pixels around a moving thing may be given to it, or not.
+    Where the rasterized primitives are in range, the depth is theirs, unless motion indicates a nearer surface (a
+    house, a tree). Elsewhere it is from motion. Boxes of tracks are not exact: pixels around a moving object may be
+    assigned wrongly.
 
     Args:
-        log: which the photographs are of.
-        pictures: which may be looked at.
+        log: log of the photos.
+        pictures: photos to use.
 
     Raises:
         LogError: a sweep is damaged.
@@ -70,7 +71,7 @@ def image_priors(log: Log, pictures: Sequence[PosedImage]) -> list[ImagePriors]:
         instance = np.where(np.isin(instance, moving + 1), instance, NO_INSTANCE).astype(np.int32)
         if picture.ignored is not None:
             instance[picture.ignored] = _IGNORED
-        # What moves is off its place if it is found by motion.
+        # Depth from motion is invalid on moving objects.
         nearer = (by_motion < _HIDDEN * raster) & (instance == NO_INSTANCE)
         depth = np.where(nearer | ~np.isfinite(raster), by_motion, raster)
         known.append(ImagePriors(picture, depth.astype(np.float32), instance, measured))
@@ -78,7 +79,7 @@ def image_priors(log: Log, pictures: Sequence[PosedImage]) -> list[ImagePriors]:
 
 
 def _raster(log: Log, static: Primitives, picture: PosedImage) -> tuple[Float32[np.ndarray, "h w"], np.ndarray]:
-    """Depth and instance of the log's primitives at the photograph's time."""
+    """Rasterize depth and instance of the log's primitives at the photo's time."""
     nearest = int(np.abs(log.times_us - picture.time_us).argmin())
     tracks = tracks_at(log.tracks, log.times_us, picture.time_us)
     primitives = static.joined(build_dynamic(tracks, log.lights.at(slice(nearest, nearest + 1)), 0))
@@ -90,5 +91,5 @@ def _raster(log: Log, static: Primitives, picture: PosedImage) -> tuple[Float32[
 
 
 def is_known(known: ImagePriors) -> Bool[np.ndarray, "h w"]:
-    """Pixels that stand still and whose depth is known."""
+    """Test which pixels are static and have known depth."""
     return np.isfinite(known.depth) & (known.instance == NO_INSTANCE)

@@ -1,4 +1,4 @@
-"""The scene that a fit starts from: what the fitted photographs show, put where it is known, or thought, to be."""
+"""Initial scene of a fit: Gaussians at the known or assumed depths of the training photos' pixels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,39 +19,39 @@ from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import NO_INSTANCE
 from swerve.scenes.transforms import inverse, rigid
 
-# Spacings of points in a photograph, pixels; the finest one that gives few enough points is taken.
+# Candidate spacings of points in a photo, pixels; the finest with few enough points is used.
 _SPACINGS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
-# Depths differ by less than this factor: the same surface.
+# Largest ratio of depths on the same surface.
 _SAME = 1.3
-# Where depth is unknown: the ground that the car stands on up to so many metres, else so far away.
+# For unknown depth: range of the ground plane, metres, and the default depth.
 _GROUND, _FAR = 40.0, 150.0
-# Of nodes: metres between points, and how far one may lie outside of its box.
+# Nodes: metres between points, largest distance of a point outside its box, least number of points.
 _NODE_SPACING, _BOX_MARGIN, _NODE_LEAST = 0.12, 0.3, 30
 _NODE_WIDTH = 0.6
-# Of the background's Gaussians, those that a LiDAR may give.
+# Largest share of the background's Gaussians from LiDAR.
 _MEASURED = 0.75
 _DEGREE, _SKY_DEGREE, _OPACITY = 2, 2, 0.8
-# By name of the photograph: pixels that no point of a LiDAR tells of.
+# By name of the photo: pixels not covered by LiDAR points.
 _Open = Mapping[str, Bool[np.ndarray, "_ _"]]
 
 
 def start_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatScene:
-    """A scene for `fit_scene`: flat Gaussians where a LiDAR measured something, and where the photographs' pixels are.
+    """Build the initial scene for `fit_scene`: flat Gaussians at LiDAR points and at the photos' pixels.
 
-    Points of the LiDAR that a photograph shows come first, thinned out to three quarters of the Gaussians at most. Then
-    pixels that are not near such points: the last photograph's before all others', since it mostly sees from nearest by
-    what is not seen later; of each further one only what none before has shown, or shown from much farther off. Pixels
-    whose depth is unknown are put on the ground that the car stands on, if they look down on it, and 150 m away if they
-    look up and have texture; what has none there is left to the sky. Nodes get the points in the boxes of moving
-    tracks; without a LiDAR, or where it gives few, what the photographs show on the boxes.
+    LiDAR points visible in a photo come first, thinned to three quarters of the Gaussians at most. Then pixels away
+    from such points: the last photo's before all others', since it mostly shows from nearest what is not visible later;
+    of each further photo only pixels that no earlier one covers, or covers from much farther. Pixels of unknown depth
+    are placed on the ground plane if they look down on it, and 150 m away if they look up and have texture; untextured
+    ones there are left to the sky. Nodes get the points in the boxes of moving tracks; without LiDAR, or with few
+    points, the photos' pixels on the boxes.
 
     Args:
-        log: for the tracks and sweeps.
-        known: the photographs that are fitted: no others are looked at.
-        most: how many Gaussians there may be.
+        log: log with tracks and sweeps.
+        known: training photos with priors.
+        most: maximum number of Gaussians.
 
     Raises:
-        SwerveError: the photographs show too little, or a sweep is damaged.
+        SwerveError: too few points are available, or a sweep is damaged.
     """
     origin = np.round(np.stack([view.picture.world_from_ego[:3, 3] for view in known]).mean(axis=0))
     scan = gathered(log, most, _NODE_SPACING)
@@ -67,7 +67,7 @@ def start_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatScene
 
 
 def _background(known: Sequence[ImagePriors], open_to: _Open, cloud: Surfels, most: int) -> Surfels:
-    """The cloud and, with the finest spacing of few enough, what it does not cover; in the world."""
+    """Return the LiDAR cloud and, with the finest feasible spacing, the pixels it does not cover; world frame."""
     for spacing in _SPACINGS:
         surfels = _surfels(known, open_to, spacing, most - len(cloud.places))
         if surfels is not None:
@@ -76,9 +76,9 @@ def _background(known: Sequence[ImagePriors], open_to: _Open, cloud: Surfels, mo
 
 
 def _surfels(known: Sequence[ImagePriors], open_to: _Open, spacing: int, most: int) -> Surfels | None:
-    """One for each square of `spacing` pixels, or part of it, that is open and that no photograph before has shown.
+    """Build one surfel per open square of `spacing` pixels (or part of it) that no earlier photo covers.
 
-    None if those are more than `most`.
+    None if there are more than `most`.
     """
     surfels = Surfels.none()
     for view in sorted(known, key=lambda view: (-view.picture.time_us, view.picture.name)):
@@ -98,12 +98,12 @@ def _surfels(known: Sequence[ImagePriors], open_to: _Open, spacing: int, most: i
 
 
 def _middle(places: Int[np.ndarray, "*n"], spans: Int[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
-    """Row, or column, of the pixel that stands for all in its rectangle."""
+    """Return the row or column of the pixel that represents its rectangle."""
     return places // spans * spans + spans // 2
 
 
 def _supposed_depth(view: ImagePriors) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
-    """Depth, by guess where it is not known; and the pixels that are worth a Gaussian."""
+    """Return depth, assumed where unknown; and the mask of pixels worth a Gaussian."""
     picture = view.picture
     sure = is_known(view)
     ground = _ground_depth(picture)
@@ -113,7 +113,7 @@ def _supposed_depth(view: ImagePriors) -> tuple[Float[np.ndarray, "h w"], Bool[n
 
 
 def _ground_depth(picture: PosedImage) -> Float[np.ndarray, "h w"]:
-    """Of the plane that the car stands on; infinity above the horizon."""
+    """Compute the depth of the ground plane; infinity above the horizon."""
     camera = picture.camera
     rays = camera.unproject(pixel_centers(camera).reshape(-1, 2)) @ camera.ego_from_camera[:3, :3].T
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -127,7 +127,7 @@ def _shown(
     depth: Float[np.ndarray, "h w"],
     spans: tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]],
 ) -> Bool[np.ndarray, "h w"]:
-    """Pixels in whose rectangle a point lies at about their depth; of each rectangle, the one in its middle."""
+    """Test which rectangles contain a point at about their depth, at the pixel in their centre."""
     shown = np.zeros(depth.shape, bool)
     if len(points):
         pixels, distances, inside = picture.camera.project_world(points, picture.world_from_ego)
@@ -142,7 +142,7 @@ def _shown(
 
 
 def _sky(known: Sequence[ImagePriors], open_to: _Open) -> Sky:
-    """One colour: the median of what is far up and without texture; light grey if nothing is."""
+    """Return a constant sky: the median colour of distant untextured pixels; light grey without any."""
     seen = list[np.ndarray]()
     for view in known:
         empty = ~_supposed_depth(view)[1] & open_to[view.picture.name]
@@ -155,13 +155,13 @@ def _sky(known: Sequence[ImagePriors], open_to: _Open) -> Sky:
 
 
 def _nodes(log: Log, known: Sequence[ImagePriors], scan: Scan) -> tuple[RigidNode, ...]:
-    """One for each moving track that the photographs show."""
+    """Build a node for each moving track visible in the photos."""
     found = (_node(log, row, known, scan) for row in moving_rows(log.tracks).tolist())
     return tuple(node for node in found if node is not None)
 
 
 def _node(log: Log, row: int, known: Sequence[ImagePriors], scan: Scan) -> RigidNode | None:
-    """What was measured of a track; if that is little, what is seen of it; None if that is little, too."""
+    """Build a track's node from LiDAR points, or from photos if there are few; None if both are few."""
     node = empty_node(log, row, _DEGREE)
     surfels = moving_cloud(scan, known, node)
     if len(surfels.places) < _NODE_LEAST:
@@ -170,7 +170,7 @@ def _node(log: Log, row: int, known: Sequence[ImagePriors], scan: Scan) -> Rigid
 
 
 def _seen(node: RigidNode, known: Sequence[ImagePriors], size: Float[np.ndarray, "3"]) -> Surfels:
-    """What photographs show of a track, in its box's frame, thinned to one in each cube."""
+    """Build surfels from the photos' pixels of a track, in its box's frame, thinned to one per cube."""
     surfels = Surfels.none()
     for view in known:
         pose = node.pose_at(view.picture.time_us)
@@ -183,5 +183,5 @@ def _seen(node: RigidNode, known: Sequence[ImagePriors], size: Float[np.ndarray,
 
 
 def _widened(surfels: Surfels) -> Surfels:
-    """Wide enough to close the gaps that thinning left."""
+    """Widen surfels to close the gaps left by thinning."""
     return surfels._replace(covariances=surfels.covariances + (_NODE_WIDTH * _NODE_SPACING) ** 2 * np.eye(3))

@@ -1,4 +1,4 @@
-"""What a LiDAR measured: points of what stands still and of what moves, and how far the pixels of photographs are."""
+"""LiDAR points: static and dynamic points of sweeps, and measured depths of photos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from swerve.rasterizer.splats import RigidNode
 from swerve.scenes import Log, Sweep
 from swerve.scenes.transforms import inverse, transform_points
 
-# Microseconds between a photograph and sweeps that tell its depths.
+# Largest time between a photo and the sweeps used for its depths, microseconds.
 _APART = 150_000
-# Metres: around a box its thing may still be; its lowest part is the ground below it.
+# Margin around a box, and height of the ground layer removed from it, metres.
 _MARGIN, _FEET = 0.3, 0.1
-# A point is hidden if another one within so many focal lengths of it (half a degree) is nearer by more than the factor:
-# beams of a LiDAR lie so far apart, and the LiDAR sees behind what hides things from a camera.
+# A point is occluded if another one within this many focal lengths (half a degree) is nearer by more than the factor:
+# LiDAR beams are that far apart, and the LiDAR sees past objects that occlude the camera.
 _REACH, HIDDEN = 0.009, 1.5
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """Points by what they are on.
+    """Points of a sweep by object.
 
     Attributes:
-        still: on what stands still: in the world, metres.
-        moving: on tracks that move, by row: in the frame of the track's box.
+        still: static points: world frame, metres.
+        moving: points on moving tracks, by row: frame of the track's box.
     """
 
     still: Float[np.ndarray, "n 3"]
@@ -38,12 +38,12 @@ class Scan:
 
 
 class VisiblePoints(NamedTuple):
-    """Points that a photograph shows.
+    """Points visible in a photo.
 
     Attributes:
-        points: their rows.
-        rows: of the pixels that they lie in.
-        columns: likewise.
+        points: indices of the points.
+        rows: pixel rows.
+        columns: pixel columns.
         depths: along the camera's z axis, metres.
     """
 
@@ -54,24 +54,23 @@ class VisiblePoints(NamedTuple):
 
 
 def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
-    """Depth along the camera's z axis of each photograph, metres; infinity where nothing was measured.
+    """Compute the measured depth along the camera's z axis of each photo, metres; infinity where not measured.
 
-    It is that of the last sweep before a photograph and of the first after it, if they are within 0.15 s. Points on
-    moving tracks go with their boxes to the time of the photograph. A sweep takes its time: as a box is where its thing
-    was measured, which is up to a turn (0.1 s) off the sweep's own time, so are depths of what moves, by what it moves
-    in that time. Of the points in a pixel the nearest counts. What the camera cannot see from where it is, is told by
-    nearer points around it (`seen_points`).
+    Uses the last sweep before a photo and the first after it, if they are within 0.15 s. Points on moving tracks are
+    moved with their boxes to the time of the photo. A sweep takes up to 0.1 s, and boxes are annotated where their
+    object was measured: depths of moving objects are off by their motion in that time. Of several points in a pixel the
+    nearest counts. Points occluded from the camera are removed by nearer points around them (`seen_points`).
 
     Args:
-        log: with sweeps, or without.
-        pictures: of the log.
+        log: log, with or without sweeps.
+        pictures: photos of the log.
 
     Raises:
         LogError: a sweep is damaged.
     """
     nodes = moving_nodes(log)
 
-    # Photographs in the order of time ask for the same two sweeps again and again.
+    # Photos in order of time reuse the same two sweeps.
     @lru_cache(maxsize=3)
     def scan(number: int) -> Scan:
         return scan_of(log, nodes, log.sweeps[number])
@@ -84,12 +83,12 @@ def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np
 
 
 def moving_nodes(log: Log) -> dict[int, RigidNode]:
-    """The ways of all boxes that move, by row of the track."""
+    """Return the box poses of all moving tracks, by row of the track."""
     return {row: empty_node(log, row) for row in moving_rows(log.tracks).tolist()}
 
 
 def scan_of(log: Log, nodes: Mapping[int, RigidNode], sweep: Sweep) -> Scan:
-    """A sweep's points; those beside a moving box (0.3 m), and on the ground below it (0.1 m), are left out.
+    """Split a sweep's points; those near a moving box (0.3 m), and on the ground below it (0.1 m), are left out.
 
     Raises:
         LogError: the sweep is damaged.
@@ -109,10 +108,10 @@ def scan_of(log: Log, nodes: Mapping[int, RigidNode], sweep: Sweep) -> Scan:
 
 
 def seen_points(picture: PosedImage, points: Float[np.ndarray, "n 3"], factor: float = HIDDEN) -> VisiblePoints:
-    """Which world points a photograph shows, as far as the points themselves tell.
+    """Test which world points are visible in a photo, as far as the points themselves tell.
 
-    A point is taken to be hidden where another one within half a degree is nearer by more than `factor`. So what lies
-    beside the rim of something nearer is lost, and ground that is seen at a flatter angle than 1.5 degrees.
+    A point counts as occluded where another one within half a degree is nearer by more than `factor`. So points just
+    beside the silhouette of a nearer object are lost, and ground seen at a flatter angle than 1.5 degrees.
     """
     pixels, depths, inside = picture.camera.project_world(points, picture.world_from_ego)
     rows = np.flatnonzero(inside)
@@ -125,14 +124,14 @@ def seen_points(picture: PosedImage, points: Float[np.ndarray, "n 3"], factor: f
 
 
 def depth_image(picture: PosedImage, seen: VisiblePoints) -> Float32[np.ndarray, "h w"]:
-    """The nearest depth in each pixel; infinity where there is none."""
+    """Return the nearest depth in each pixel; infinity where there is none."""
     image = np.full(picture.rgb.shape[:2], np.inf, np.float32)
     np.minimum.at(image, (seen.rows, seen.columns), seen.depths.astype(np.float32))
     return image
 
 
 def _beside(sweeps: Sequence[Sweep], time_us: int) -> list[int]:
-    """The last sweep that is not after a time and the first after it, as far as they are near enough."""
+    """Return the last sweep not after a time and the first after it, if they are near enough."""
     times = np.array([sweep.time_us for sweep in sweeps], np.int64)
     after = int(np.searchsorted(times, time_us, side="right"))
     return [n for n in (after - 1, after) if 0 <= n < len(times) and abs(times[n] - time_us) <= _APART]

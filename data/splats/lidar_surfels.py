@@ -1,4 +1,4 @@
-"""Flat Gaussians where a LiDAR measured something, in the colours of the photographs that show it."""
+"""Flat Gaussians at LiDAR points, coloured by the photos that show them."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -16,30 +16,30 @@ from swerve.scenes import Log
 from swerve.scenes.primitives import NO_INSTANCE
 from swerve.scenes.transforms import transform_points
 
-# Edge of the cubes of which each keeps one point, metres, and by how much they grow until the points are few enough.
+# Edge of the cubes that keep one point each, metres, and growth factor until the points are few enough.
 _FINEST, _COARSER = 0.05, 1.25
-# So many times more points are gathered than are wanted: many of them no photograph shows.
+# Ratio of gathered to requested points: many points are not visible in any photo.
 _SPARE = 3
-# Of a thing that moves, its far side is seen to be hidden by the near one.
+# Occlusion factor on moving objects, whose far side is occluded by the near one.
 _THIN = 1.1
-# Points around one that tell how the surface lies; their farthest, metres.
+# Number of neighbours for the surface normal; their largest distance, metres.
 _AROUND, _WIDEST = 8, 1.0
-# Of the mean square distance of the points around (on a grid of spacing s, 0.75 s^2 along either axis), a Gaussian's
-# variance; and its least thickness over the mean distance.
+# Variance of a Gaussian relative to the mean squared distance of its neighbours (on a grid of spacing s, 0.75 s^2 along
+# either axis); and its least thickness relative to the mean distance.
 _SHARE, _THICKNESS = 0.5, 0.1
-# Focal lengths (1.5 degrees) around a point where a photograph's pixels are taken to show what it is on.
+# Radius around a point, in focal lengths (1.5 degrees), in which a photo's pixels count as covered by it.
 _COVERS = 0.026
-# Numbers of cubes along an axis that one of 64 bits holds three of.
+# Range of cube indices per axis, so that three fit into 64 bits.
 _AXIS = 2**21
 
 
 def gathered(log: Log, most: int, spacing: float) -> Scan:
-    """Points of all sweeps, thinned out: at most three times `most` of what stands still, in memory twice as many.
+    """Gather the points of all sweeps, thinned: at most three times `most` static ones, with twice as many in memory.
 
     Args:
-        log: with sweeps, or without.
-        most: how many are wanted.
-        spacing: edge of the cubes of which each keeps one point of a moving track, metres.
+        log: log, with or without sweeps.
+        most: requested number of points.
+        spacing: edge of the cubes that keep one point of a moving track each, metres.
 
     Raises:
         LogError: a sweep is damaged.
@@ -59,20 +59,20 @@ def gathered(log: Log, most: int, spacing: float) -> Scan:
 
 
 def still_cloud(scan: Scan, known: Sequence[ImagePriors], most: int) -> Surfels:
-    """At most so many of what stands still, in the world; what no photograph shows is left out."""
+    """Build at most `most` surfels of static points, world frame; points not visible in any photo are left out."""
     colors = _colors(scan.still, known, NO_INSTANCE, lambda _: np.eye(4), HIDDEN)
     return _surfels(scan.still, colors, most)
 
 
 def moving_cloud(scan: Scan, known: Sequence[ImagePriors], node: RigidNode) -> Surfels:
-    """Of a track that moves, in its box's frame; what no photograph shows is left out."""
+    """Build the surfels of a moving track, in its box's frame; points not visible in any photo are left out."""
     points = scan.moving.get(node.instance - 1, np.zeros((0, 3)))
     colors = _colors(points, known, node.instance, lambda view: node.pose_at(view.picture.time_us), _THIN)
     return _surfels(points, colors, len(points))
 
 
 def covered(picture: PosedImage, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"]:
-    """Pixels that show, or are next to (1.5 degrees), one of the world points."""
+    """Test which pixels show, or are near (1.5 degrees), one of the world points."""
     image = depth_image(picture, seen_points(picture, points))
     if not np.isfinite(image).any():
         return np.zeros(image.shape, bool)
@@ -80,7 +80,7 @@ def covered(picture: PosedImage, points: Float[np.ndarray, "n 3"]) -> Bool[np.nd
 
 
 def one_per_cube(points: Float[np.ndarray, "n 3"], spacing: float) -> Int[np.ndarray, "m"]:
-    """Rows of the first point in each cube of that edge."""
+    """Return the rows of the first point in each cube with the given edge."""
     if not len(points):
         return np.zeros(0, int)
     cubes = np.floor(points / spacing).astype(np.int64)
@@ -89,7 +89,10 @@ def one_per_cube(points: Float[np.ndarray, "n 3"], spacing: float) -> Int[np.nda
 
 
 def _thinned(clouds: Iterable[Float[np.ndarray, "_ 3"]], most: int) -> Float[np.ndarray, "n 3"]:
-    """All of them together, with the finest cubes that leave few enough; never more than twice that, and one cloud."""
+    """Merge and thin clouds with the finest cubes that leave few enough points.
+
+    Holds at most twice that many points and one cloud.
+    """
     cloud, spacing = np.zeros((0, 3)), _FINEST
     for points in clouds:
         cloud = np.concatenate([cloud, points])
@@ -110,7 +113,7 @@ def _colors(
     world_from_points: Callable[[ImagePriors], np.ndarray | None],
     factor: float,
 ) -> Float[np.ndarray, "n 3"]:
-    """From the nearest photograph that shows a point, and on it the instance; NaN if there is none."""
+    """Sample the colour in the nearest photo that shows a point on the instance; NaN if there is none."""
     colors, nearest = np.full((len(points), 3), np.nan), np.full(len(points), np.inf)
     for view in known:
         pose = world_from_points(view)
@@ -124,7 +127,7 @@ def _colors(
 
 
 def _surfels(points: Float[np.ndarray, "n 3"], colors: Float[np.ndarray, "n 3"], most: int) -> Surfels:
-    """At most so many of the coloured ones, along the surface that the points around them show."""
+    """Build at most `most` surfels of the coloured points, along the surface given by their neighbours."""
     found = np.isfinite(colors[:, 0])
     points, colors, spacing = points[found], colors[found], _FINEST
     while len(points) > most:

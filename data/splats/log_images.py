@@ -1,4 +1,4 @@
-"""The photographs of a log, as a fit uses them."""
+"""Photos of a log for fitting."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
 @dataclass(frozen=True, eq=False)
 class PosedImage:
-    """A photograph, resized.
+    """Resized photo with its camera pose.
 
     Attributes:
-        camera: with the size of the image.
-        time_us: when it was taken.
-        world_from_ego: from where.
-        rgb: a grey photograph has three equal channels.
-        ignored: pixels that say nothing of the scene; None if all do.
+        camera: camera with the size of the image.
+        time_us: capture time.
+        world_from_ego: ego pose at the capture time.
+        rgb: colours; a grey photo has three equal channels.
+        ignored: mask of ignored pixels; None if there are none.
     """
 
     camera: Camera
@@ -37,23 +37,23 @@ class PosedImage:
 
     @property
     def name(self) -> str:
-        """Unique in its log."""
+        """Name, unique in its log."""
         return f"{self.camera.name}-{self.time_us:012d}"
 
     @property
     def world_from_camera(self) -> Float[np.ndarray, "4 4"]:
-        """Where the camera was."""
+        """Pose of the camera."""
         return self.world_from_ego @ self.camera.ego_from_camera
 
 
 @dataclass(frozen=True, eq=False)
 class LogImages:
-    """The photographs of a log by what they are for; each in the order of cameras, then of time.
+    """Photos of a log by purpose; each in the order of cameras, then of time.
 
     Attributes:
-        fitted: all that a fit may look at.
-        held_out: of the same cameras, between them.
-        unseen: of cameras that nothing is fitted to.
+        fitted: training photos.
+        held_out: held-out photos of the same cameras.
+        unseen: photos of cameras without training photos.
     """
 
     fitted: tuple[PosedImage, ...]
@@ -62,11 +62,11 @@ class LogImages:
 
 
 def images_of_log(log: Log, options: SceneOptions) -> LogImages:
-    """The photographs of a log; of a town, which has none, what stands in for them (`data.town.photographs`).
+    """Return the photos of a log; for a town, synthetic ones (`data.town.photographs`).
 
     Raises:
-        SwerveError: the log has no photographs, or none of a camera, or they get too small; or a photograph or a mask
-            cannot be read or used.
+        SwerveError: the log has no photos, or none of a camera, or they get too small; or a photo or a mask cannot be
+            read or used.
     """
     if options.masks:
         check_masks(Path(options.masks), log)
@@ -79,23 +79,23 @@ def images_of_log(log: Log, options: SceneOptions) -> LogImages:
         for index, picture in enumerate(taken[name]):
             (held_out if options.holdout and index % options.holdout == 1 else fitted).append(picture)
     if not fitted:
-        raise SwerveError(f"log {log.name}: no photograph is left to fit to")
+        raise SwerveError(f"log {log.name}: no photo is left for training")
     return LogImages(tuple(fitted), tuple(held_out), tuple(p for name in unseen for p in taken[name]))
 
 
 def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[PosedImage]:
-    """One camera's photographs in the order of time."""
+    """Yield one camera's photos in the order of time."""
     camera = next(camera for camera in log.cameras if camera.name == name)
     size = (round(camera.width * options.scale), round(camera.height * options.scale))
     if min(size) < WINDOW:
         few = f"{size[0]}x{size[1]} pixels at this scale, {WINDOW}x{WINDOW} are the fewest. Choose a larger one"
-        raise SwerveError(f"log {log.name}: photographs of camera {name!r} have {few}")
+        raise SwerveError(f"log {log.name}: photos of camera {name!r} have {few}")
     if log.source == "town" and not log.photos:
         yield from _stand_ins(log, camera.resized(*size), options)
         return
     photos = sorted((photo for photo in log.photos if photo.camera == name), key=lambda photo: photo.time_us)
     if not photos:
-        raise SwerveError(f"log {log.name} has no photographs of camera {name!r}: there is nothing to fit to")
+        raise SwerveError(f"log {log.name} has no photos of camera {name!r}")
     for row in _spread([photo.time_us for photo in photos], options.every):
         photo = photos[row]
         rgb, resized = _read(photo, camera, size), camera.resized(*size)
@@ -104,7 +104,7 @@ def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[PosedImage]:
 
 
 def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[PosedImage]:
-    """Drawn at the log's steps, at the size that is wanted."""
+    """Render synthetic photos at the log's steps, at the requested size."""
     studio = TownPhotoRenderer(log, options.fit.seed)
     ignored = ignored_in(Path(options.masks), log, camera, None) if options.masks else None
     for step in _spread(log.times_us.tolist(), options.every):
@@ -114,7 +114,7 @@ def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[Pose
 
 
 def _spread(times_us: Sequence[int], every: float) -> list[int]:
-    """Rows of rising times that lie so many seconds apart, to within a hundredth of that."""
+    """Select rows of increasing times at the given interval in seconds, to within a hundredth of it."""
     rows = list[int]()
     for row, time in enumerate(times_us):
         if not rows or time - times_us[rows[-1]] >= 0.99e6 * every:
@@ -123,7 +123,7 @@ def _spread(times_us: Sequence[int], every: float) -> list[int]:
 
 
 def _read(photo: Photo, camera: Camera, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The photograph, each pixel the mean of what it covers."""
+    """Read the photo, box-filtered to the requested size."""
     try:
         rgb = decode_rgb(photo.read(), (float(size[0]), float(size[1])))
     except ValueError as error:

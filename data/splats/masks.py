@@ -1,8 +1,8 @@
-"""Masks: which pixels of photographs say nothing of the scene, as a user knows it.
+"""User masks of ignored pixels.
 
-A folder of masks holds PNG files in which what is to be ignored is white. `CAMERA.png` is of all photographs of a
-camera: the car's own bonnet. `LOG/CAMERA/NAME.png` is of the photograph whose file is called NAME: somebody who walks
-there and has no track. Each has the shape of its photographs, in any size.
+A folder of masks holds PNG files in which ignored pixels are white. `CAMERA.png` applies to all photos of a camera (the
+ego's bonnet). `LOG/CAMERA/NAME.png` applies to the photo whose file is called NAME (a person without a track). Each has
+the aspect ratio of its photos, in any resolution.
 """
 
 import hashlib
@@ -17,21 +17,21 @@ from swerve.data.splats.optimization.training_images import WINDOW
 from swerve.data.storage.files import safe_name
 from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
-# The grey level from which on a pixel of a mask is white.
+# Threshold of white pixels in a mask.
 _WHITE = 128
 
 
 def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> Bool[np.ndarray, "h w"] | None:
-    """What is to be ignored of an image, in the camera's size; None if nothing is.
+    """Return the mask of ignored pixels of an image, in the camera's size; None if there is none.
 
     Args:
-        folder: of masks.
-        log: that the image is of.
-        camera: with the size of the image. A pixel is ignored if the mask covers some of it.
-        photo: what the image is of; None if it is drawn.
+        folder: folder of masks.
+        log: log of the image.
+        camera: camera with the size of the image. A pixel is ignored if the mask overlaps it.
+        photo: photo of the image; None for synthetic photos.
 
     Raises:
-        LogError: a mask cannot be read or is of another shape, or not one window is left to compare.
+        LogError: a mask cannot be read or has another aspect ratio, or no SSIM window remains.
     """
     files = [folder / f"{camera.name}.png"]
     if photo is not None:
@@ -41,21 +41,21 @@ def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> B
         return None
     ignored = np.logical_or.reduce(masks)
     if not whole_windows(ignored).any():
-        raise LogError(files[-1], "mask", "nothing is left of its photograph", "Leave the camera out, with --cameras")
+        raise LogError(files[-1], "mask", "covers its whole photo", "Leave the camera out, with --cameras")
     return ignored
 
 
 def whole_windows(ignored: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
-    """Whether nothing of a window of the SSIM, 11x11 pixels, is ignored: by its middle, from pixel 5 on each way."""
+    """Test which SSIM windows (11x11 pixels) contain no ignored pixel, by their centres from pixel 5 on."""
     edge = WINDOW // 2
     return minimum_filter(~ignored, WINDOW)[edge:-edge, edge:-edge]
 
 
 def check_masks(folder: Path, log: Log) -> None:
-    """Looks for masks that are of nothing.
+    """Check for masks that match no photo.
 
     Raises:
-        SwerveError: the folder has no masks, or some of a camera that the log does not have.
+        SwerveError: the folder has no masks, or masks of an unknown camera.
     """
     cameras = [camera.name for camera in log.cameras]
     own = [path for path in (folder / safe_name(log.name)).glob("*") if path.is_dir()]
@@ -70,7 +70,7 @@ def check_masks(folder: Path, log: Log) -> None:
 
 
 def digest_of(folder: Path) -> str:
-    """Of all masks of a folder, wherever that lies."""
+    """Return a digest of all masks of a folder, independent of its location."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.png")):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
@@ -87,7 +87,7 @@ def _read(file: Path, camera: Camera) -> Bool[np.ndarray, "h w"]:
     height, width = white.shape
     if abs(height * camera.width - width * camera.height) > max(width, height):
         raise LogError(
-            file, "mask", f"is {width}x{height}, another shape than its photographs, {camera.width}x{camera.height}"
+            file, "mask", f"is {width}x{height}, another aspect ratio than its photos, {camera.width}x{camera.height}"
         )
     size = (camera.width, camera.height)
     return np.array(Image.fromarray(white.astype(np.float32)).resize(size, Image.Resampling.BOX)) > 0

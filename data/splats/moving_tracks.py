@@ -1,4 +1,4 @@
-"""Tracks that move: each becomes a node of its own."""
+"""Moving tracks, each of which becomes a node."""
 
 import numpy as np
 
@@ -6,24 +6,24 @@ from swerve.rasterizer.splats import Gaussians, RigidNode
 from swerve.scenes import Log, Tracks
 from swerve.scenes.transforms import upright
 
-# A track that is never farther than so many metres from where it first was stands still, and belongs to the background.
+# Tracks that stay within this distance of their first position, metres, are static and belong to the background.
 _STILL = 1.0
 
 
 def moving_rows(tracks: Tracks) -> np.ndarray:
-    """Rows of the tracks that leave the place where they first were."""
+    """Return the rows of the tracks that leave their first position."""
     return np.array([row for row in range(len(tracks)) if _moves(tracks, row)], int)
 
 
 def empty_node(log: Log, row: int, degree: int = 0) -> RigidNode:
-    """The way of a track's box, as yet without Gaussians (whose harmonics will be of that degree)."""
+    """Build a track's node with its box poses and without Gaussians (with harmonics of the given degree)."""
     tracks, steps = log.tracks, np.flatnonzero(log.tracks.valid[row])
     poses = upright(tracks.positions[row, steps], tracks.headings[row, steps])
     return RigidNode(tracks.ids[row], row + 1, Gaussians.empty(degree), log.times_us[steps].astype(np.int64), poses)
 
 
 def box_size(tracks: Tracks, row: int) -> np.ndarray:
-    """Length, width and height of a track's box: the median over time."""
+    """Return length, width and height of a track's box: the median over time."""
     return np.median(tracks.sizes[row, tracks.valid[row]], axis=0)
 
 

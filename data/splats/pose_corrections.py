@@ -1,4 +1,4 @@
-"""What a fit that refined poses of the vehicle says of all places of its log."""
+"""Pose corrections of a log from the refined ego poses of a fit."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,16 +14,16 @@ from swerve.scenes.transforms import inverse
 def corrected(
     scene: SplatScene, shots: Sequence[TrainingImage], world_from_ego: Float[np.ndarray, "s 4 4"]
 ) -> SplatScene:
-    """The scene, which knows where the vehicle's refined poses are; as it was if none was refined.
+    """Return the scene with the corrections of refined ego poses; unchanged if none was refined.
 
     Args:
-        scene: that was fitted.
-        shots: what to.
-        world_from_ego: refined poses of the shots.
+        scene: fitted scene.
+        shots: training images.
+        world_from_ego: refined ego poses of the images.
     """
     logged = np.array([shot.world_from_ego for shot in shots])
     if np.array_equal(logged, world_from_ego):
         return scene
-    # Shots of one time have moved as one.
+    # Images of one time share one correction.
     times, rows = np.unique([shot.time_us for shot in shots], return_index=True)
     return replace(scene, corrections=PoseCorrections(times, world_from_ego[rows] @ inverse(logged[rows])))

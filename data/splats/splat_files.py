@@ -21,7 +21,7 @@ _BACKGROUND = "background.ply"
 
 
 def write_splats(scene: SplatScene, folder: Path) -> None:
-    """Writes a scene; whoever finds graph.json finds all of it.
+    """Write a scene; graph.json is written last and marks completeness.
 
     Raises:
         SwerveError: the folder cannot be written.
@@ -45,10 +45,10 @@ def write_splats(scene: SplatScene, folder: Path) -> None:
 
 
 def read_splats(folder: Path) -> SplatScene:
-    """Reads a scene.
+    """Read a scene.
 
     Raises:
-        SwerveError: the folder holds no whole scene of this version, or a file of it is wrong.
+        SwerveError: the folder holds no complete scene of this version, or a file is invalid.
     """
     path = folder / _GRAPH
     try:

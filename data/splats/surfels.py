@@ -1,4 +1,4 @@
-"""Flat Gaussians where the pixels of a photograph lie, as they lie: along the surface that its depths show."""
+"""Surfels: flat Gaussians at the pixels of a photo, aligned with the surface given by its depths."""
 
 from typing import NamedTuple
 
@@ -11,20 +11,20 @@ from swerve.rasterizer.splats import Gaussians
 from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
 from swerve.scenes.transforms import transform_points
 
-# Standard deviations over the spacing of pixels: along the surface, and across it.
+# Standard deviations relative to the pixel spacing: along the surface, and across it.
 _WIDTH, _THICKNESS = 0.6, 0.2
-# Depths of pixels that lie one span apart on a surface differ by less than this factor.
+# Largest ratio of depths of pixels one span apart on a surface.
 _SMOOTH = 1.25
-# How long a piece may be, over the width of a square of pixels there.
+# Largest length of a surfel relative to the width of a square of pixels.
 _LONGEST = 3.0
 _SMALLEST = 1e-3
 
 
 class Surfels(NamedTuple):
-    """Coloured flat pieces.
+    """Coloured flat Gaussians.
 
     Attributes:
-        places: of their middles, metres.
+        places: centres, metres.
         colors: 0 to 1.
         covariances: squared metres.
     """
@@ -35,26 +35,26 @@ class Surfels(NamedTuple):
 
     @classmethod
     def none(cls) -> "Surfels":
-        """Not a single one."""
+        """Return an empty set."""
         return cls(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)))
 
     def joined(self, other: "Surfels") -> "Surfels":
-        """These, then the others."""
+        """Concatenate surfels."""
         return Surfels(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
     def of(self, rows: np.ndarray) -> "Surfels":
-        """The given ones alone."""
+        """Select the given surfels."""
         return Surfels(*(array[rows] for array in self))
 
     def moved(self, target_from_source: Float[np.ndarray, "4 4"]) -> "Surfels":
-        """In another frame, by a rigid transform."""
+        """Transform to another frame by a rigid transform."""
         turn = target_from_source[:3, :3]
         return self._replace(
             places=transform_points(target_from_source, self.places), covariances=turn @ self.covariances @ turn.T
         )
 
     def gaussians(self, degree: int, opacity: float) -> Gaussians:
-        """One for each, of this opacity."""
+        """Convert to Gaussians of the given opacity."""
         squares, axes = np.linalg.eigh(self.covariances)
         axes[np.linalg.det(axes) < 0, :, 0] *= -1
         harmonics = np.zeros((len(self.places), SIZES[degree], 3))
@@ -76,14 +76,14 @@ def surfels_of(
     columns: Int[np.ndarray, "n"],
     spans: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]],
 ) -> Surfels:
-    """What the rectangles around pixels show, in the world.
+    """Build surfels of the rectangles around pixels, world frame.
 
     Args:
-        picture: the photograph.
+        picture: photo.
         depth: of all its pixels, metres along the camera's z axis, finite.
-        rows: of the pixels.
-        columns: of the pixels.
-        spans: how many pixels high and wide each rectangle is.
+        rows: pixel rows.
+        columns: pixel columns.
+        spans: height and width of each rectangle, pixels.
     """
     places = _places(picture, depth, rows, columns)
     color = _mean_colors(picture, rows, columns, spans)
@@ -98,14 +98,14 @@ def surfels_of(
 def spans_of(
     picture: PosedImage, depth: Float[np.ndarray, "h w"], spacing: int
 ) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
-    """How high and wide the rectangle of a pixel may be, pixels: `spacing`, or less where the surface is seen aslant.
+    """Compute height and width of each pixel's rectangle: `spacing`, or less at grazing angles.
 
-    On a road a few pixels further up is many metres further on. One piece for all of them would be long enough to rise
-    before a camera that comes near, since it is drawn as if it were small; a short one would leave holes that such a
-    camera sees. So no piece is longer than three times what `spacing` pixels are across there.
+    On a road a few pixels further up are many metres further on. One surfel for all of them would be long enough to
+    protrude in front of an approaching camera, since splats are projected by a local approximation; a short one would
+    leave holes. So no surfel is longer than three times the width of `spacing` pixels there.
 
     Args:
-        picture: the photograph.
+        picture: photo.
         depth: of all its pixels, metres along the camera's z axis, finite.
         spacing: pixels.
     """
@@ -114,7 +114,7 @@ def spans_of(
 
 
 def _span(nearness: Float[np.ndarray, "h w"], axis: int, spacing: int, focal: float) -> Int[np.ndarray, "h w"]:
-    """Along an axis of the image. On a plane the inverse depth is linear along it, which tells a plane from a rim."""
+    """Compute the span along an image axis. Linear inverse depth separates planes from depth edges."""
     last = nearness.shape[axis] - 1
     places = np.arange(last + 1)
     after, before = np.minimum(places + spacing, last), np.maximum(places - spacing, 0)
@@ -129,7 +129,7 @@ def _span(nearness: Float[np.ndarray, "h w"], axis: int, spacing: int, focal: fl
 
 
 def _places(picture: PosedImage, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "n 3"]:
-    """World points of pixels."""
+    """Unproject pixels to world points."""
     rays = picture.camera.unproject(np.stack([columns, rows], axis=1) + 0.5)
     return transform_points(picture.world_from_camera, rays * depth[rows, columns][:, None])
 
@@ -137,7 +137,7 @@ def _places(picture: PosedImage, depth: np.ndarray, rows: np.ndarray, columns: n
 def _mean_colors(
     picture: PosedImage, rows: np.ndarray, columns: np.ndarray, spans: tuple[np.ndarray, np.ndarray]
 ) -> Float[np.ndarray, "n 3"]:
-    """Of each rectangle, as far as it is in the image, from sums over all that lies above and to the left."""
+    """Compute the mean colour of each rectangle, clipped to the image, from a summed-area table."""
     height, width = picture.rgb.shape[:2]
     sums = np.pad(picture.rgb, ((1, 0), (1, 0), (0, 0))).astype(np.int64).cumsum(axis=0).cumsum(axis=1)
     top, left = rows - spans[0] // 2, columns - spans[1] // 2
@@ -155,13 +155,13 @@ def _tangents(
     span: np.ndarray,
     axis: tuple[int, int],
 ) -> Float[np.ndarray, "n 3"]:
-    """How far the surface goes on over a span of pixels; at a rim of it, as if it faced the camera."""
+    """Compute the surface tangent over a span of pixels; at depth edges, that of a plane facing the camera."""
     step = np.outer(axis, span)
     ahead = (rows + step[0]).clip(0, depth.shape[0] - 1), (columns + step[1]).clip(0, depth.shape[1] - 1)
     behind = (rows - step[0]).clip(0, depth.shape[0] - 1), (columns - step[1]).clip(0, depth.shape[1] - 1)
     gone = np.maximum(np.abs(ahead[0] - behind[0]) + np.abs(ahead[1] - behind[1]), 1)
     along = (_places(picture, depth, *ahead) - _places(picture, depth, *behind)) * (span / gone)[:, None]
-    # Both neighbours must lie on it.
+    # Both neighbours must lie on the surface.
     ratios = np.log(np.stack([depth[ahead], depth[behind]]) / depth[rows, columns])
     smooth = (np.abs(ratios) < np.log(_SMOOTH)).all(axis=0)
     side = picture.world_from_camera[:3, 0 if axis[1] else 1]

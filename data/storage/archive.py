@@ -1,4 +1,4 @@
-"""Frozen dataclasses to one file and back: their tree as JSON, all their arrays in one block. Nothing is pickled.
+"""Serialization of frozen dataclasses to one file: JSON tree and one block of arrays, without pickle.
 
 The file is an npz (a zip that `numpy.load` opens) of two byte arrays. `tree` is JSON: `format`, `kind`, `version` and
 `item`; dataclasses are objects by field, tuples lists, enums their names, floats that are not finite their names as
@@ -39,23 +39,23 @@ class _WrongError(Exception):
 
 
 def save_archive(path: str | Path, item: object, kind: str, version: int) -> None:
-    """Writes a dataclass; the file appears whole or not at all, with the same bytes for the same item.
+    """Write a dataclass atomically, with the same bytes for the same item.
 
     Args:
-        path: of the file.
+        path: path of the file.
         item: an instance of a dataclass whose fields are dataclasses, tuples, dicts by text, enums, numbers, text, None
             or arrays of numbers.
-        kind: what it is, such as "log".
-        version: of its form; to be raised whenever fields or their meaning change.
+        kind: kind of the content, such as "log".
+        version: format version; to be increased whenever fields or their meaning change.
 
     Raises:
-        SwerveError: a value is of no such type, a path for example; it names it.
+        SwerveError: a value has an unsupported type, which the message names.
     """
     write_atomically(Path(path), to_bytes(item, kind, version))
 
 
 def to_bytes(item: object, kind: str, version: int) -> bytes:
-    """The file's content, see `save_archive`."""
+    """Serialize to the file's content, see `save_archive`."""
     block = bytearray()
     tree = {"format": FORMAT, "kind": kind, "version": version, "item": _tree(item, block, type(item).__name__)}
     text = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode()
@@ -65,16 +65,16 @@ def to_bytes(item: object, kind: str, version: int) -> bytes:
 
 
 def load_archive(path: str | Path, of: type[T], kind: str, version: int) -> T:
-    """Reads what `save_archive` wrote.
+    """Read a file written by `save_archive`.
 
     Args:
-        path: of the file.
-        of: the dataclass.
-        kind: what it must be.
-        version: that it must have.
+        path: path of the file.
+        of: dataclass of the content.
+        kind: expected kind.
+        version: expected format version.
 
     Raises:
-        SwerveError: there is no such file, it is damaged, of another kind or version, or does not fit the dataclass.
+        SwerveError: the file is missing, it is damaged, of another kind or version, or does not fit the dataclass.
     """
     path = Path(path)
     try:
@@ -85,20 +85,20 @@ def load_archive(path: str | Path, of: type[T], kind: str, version: int) -> T:
 
 
 def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) -> T:
-    """What `to_bytes` made, see `load_archive`.
+    """Deserialize the result of `to_bytes`, see `load_archive`.
 
     Args:
-        content: of the file.
+        content: content of the file.
         of: see `load_archive`.
         kind: see `load_archive`.
         version: see `load_archive`.
-        path: where it lies, for messages.
+        path: path of the file, for messages.
     """
     text, block = _read(content, path)
     try:
         tree = json.loads(text)
     except ValueError as error:
-        raise SwerveError(f"{path}: damaged, its tree is no JSON ({error}). Make it again") from error
+        raise SwerveError(f"{path}: damaged, its tree is not JSON ({error}). Create it again") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT or tree.get("kind") != kind:
         found = tree.get("kind") if isinstance(tree, dict) else None
         raise SwerveError(f"{path}: is {found or 'something else'}, not a {kind} of Swerve")
@@ -107,11 +107,11 @@ def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) 
     try:
         return _reader(of)(tree.get("item"), block, of.__name__)  # type: ignore[arg-type]  # classes can be hashed
     except _WrongError as error:
-        raise SwerveError(f"{path}: damaged {kind}: {error}. Make it again") from error
+        raise SwerveError(f"{path}: damaged {kind}: {error}. Create it again") from error
 
 
 def _read(content: bytes, path: str) -> tuple[bytes, bytearray]:
-    """The two parts of a file. The block is writable: kernels are compiled for arrays that are."""
+    """Return the two parts of a file. The block is writable, since kernels are compiled for writable arrays."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             return stored["tree"].tobytes(), bytearray(stored["block"])
@@ -120,7 +120,7 @@ def _read(content: bytes, path: str) -> tuple[bytes, bytearray]:
 
 
 def _tree(item: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401 any value of a dataclass
-    """The item as JSON takes it; its arrays are appended to the block."""
+    """Convert the item to JSON values; its arrays are appended to the block."""
     if item is None or isinstance(item, (bool, str)):
         return item
     if isinstance(item, Enum):
@@ -151,7 +151,7 @@ def _appended(array: np.ndarray, block: bytearray, where: str) -> list[Any]:
 
 @cache
 def _reader(hint: Any) -> Reader:  # noqa: ANN401 a type hint
-    """What reads values of a type."""
+    """Return the reader of a type's values."""
     origin, inner = get_origin(hint), get_args(hint)
     if is_dataclass(hint):
         return _dataclass_reader(hint)
@@ -176,9 +176,9 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
     hints = get_type_hints(of)
     names = tuple(one.name for one in fields(of))
     known = frozenset(names)
-    # What has a default may have come later than the file.
+    # Fields with a default may be newer than the file.
     needed = frozenset(one.name for one in fields(of) if one.default is one.default_factory is MISSING)
-    # Dataclasses may contain types that no file holds (a path), as long as there is no value of them.
+    # Dataclasses may contain unsupported types (a path), as long as they have no value.
     readers = dict[str, Reader]()
 
     def read(value: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401

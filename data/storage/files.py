@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, whatever moment the process is killed at."""
+"""Atomic file writes, safe against being killed at any time."""
 
 import json
 import os
@@ -14,23 +14,23 @@ PART = ".part"
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder and those above it, where they are not there.
+    """Create a folder and its parents, where missing.
 
     Raises:
-        SwerveError: it cannot be made.
+        SwerveError: the folder cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SwerveError(f"{path}: this folder cannot be made ({error.strerror}). Choose another") from error
+        raise SwerveError(f"{path}: this folder cannot be created ({error.strerror}). Choose another") from error
 
 
 @contextmanager
 def told_where(folder: Path) -> Iterator[None]:
-    """Inside, what the system refuses in the folder of a set becomes one error that says what to do.
+    """Convert OSErrors in a set's folder to one error with a remedy.
 
     Raises:
-        SwerveError: instead of any OSError.
+        SwerveError: replaces any OSError.
     """
     try:
         yield
@@ -39,17 +39,17 @@ def told_where(folder: Path) -> Iterator[None]:
 
 
 def unwritable(folder: Path, error: OSError) -> str:
-    """What to tell when the system refuses something in the folder of a set."""
-    return f"{folder} cannot be written ({error}). Mend it and run the same command again"
+    """Return the message for an OSError in a set's folder."""
+    return f"{folder} cannot be written ({error}). Fix the cause and run the same command again"
 
 
 def to_json(content: Any) -> bytes:  # noqa: ANN401 anything that JSON can hold
-    """JSON that depends on the content alone: sorted keys, no NaN."""
+    """Serialize JSON deterministically: sorted keys, no NaN."""
     return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes to a temporary name beside `path`, forces it to the disk, then renames it."""
+    """Write to a temporary name beside `path`, sync to disk, then rename."""
     with open(part_of(path), "wb") as file:
         file.write(content)
         file.flush()
@@ -58,7 +58,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def commit(path: Path) -> None:
-    """Gives the finished temporary file of `path` its name; the folder's entry is forced to the disk too."""
+    """Rename the finished temporary file of `path`; the folder's entry is synced to disk too."""
     os.replace(part_of(path), path)
     handle = os.open(path.parent, os.O_RDONLY)
     try:
@@ -68,10 +68,10 @@ def commit(path: Path) -> None:
 
 
 def part_of(path: Path) -> Path:
-    """Temporary name of a file that is being written."""
+    """Return the temporary name of a file being written."""
     return path.with_name(path.name + PART)
 
 
 def safe_name(name: str) -> str:
-    """The name as it may stand in a file name and in a WebDataset key: no dots, no slashes, no blanks."""
+    """Replace characters that are not allowed in file names and WebDataset keys: dots, slashes, blanks."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)

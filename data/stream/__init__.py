@@ -1,4 +1,4 @@
-"""Training input: batches streamed out of the shards of `swerve augment` (docs/stream.md)."""
+"""Training input: batches streamed from the shards of `swerve augment` (docs/stream.md)."""
 
 from swerve.data.stream.batch import KINDS, Batch, Provenance
 from swerve.data.stream.camera_arrays import CameraArrays, camera_arrays

@@ -1,4 +1,4 @@
-"""A training batch."""
+"""Training batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a sample comes from.
+    """Origin of a sample.
 
     Attributes:
-        key: of the sample, unique in its set.
+        key: key of the sample, unique in its set.
         source: kind of source of the log.
-        log: its name.
-        token: of the scene.
-        kind: of the viewpoint.
-        index: of the viewpoint, within kind and scene.
+        log: name of the log.
+        token: token of the scene.
+        kind: kind of the viewpoint.
+        index: index of the viewpoint, within kind and scene.
         shard: path of the shard in the set.
-        number: of the sample in the shard.
+        number: index of the sample in the shard.
     """
 
     key: str
@@ -43,36 +43,35 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Batch:
-    """b samples with c images of each kind; NumPy arrays, or tensors after `to`. Ego frames, SI units.
+    """Batch of b samples with c images of each kind; NumPy arrays, or tensors after `to`. Ego frames, SI units.
 
-    Rows stand by part, in the order of the stream's parts. Images lie in memory as they were decoded, with
-    their channels last.
+    Rows are ordered by part, in the order of the stream's parts. Images are in memory as decoded, with channels last.
 
     Attributes:
-        step: number of the batch.
+        step: index of the batch.
         part: row of `StreamOptions.parts` that each sample belongs to.
-        raster: RGB; zero where there is none. None if no part wants rasters.
-        photo: photographs, cut alike; zero where there is none. None if no part wants photographs.
-        has_raster: which rasters are there.
-        has_photo: which photographs are there.
-        cameras: of raster and photograph alike.
+        raster: RGB rasters; zero where missing. None if no part requests rasters.
+        photo: photos with the same crop; zero where missing. None if no part requests photos.
+        has_raster: mask of available rasters.
+        has_photo: mask of available photos.
+        cameras: cameras, shared by raster and photo.
         history_time: seconds from now; the last is 0.
         history_pose: x, y, heading.
-        history_velocity: forward and left in the frame of that moment.
-        history_acceleration: the same.
+        history_velocity: forward and left in the ego frame of each step.
+        history_acceleration: forward and left in the ego frame of each step.
         history_yaw_rate: counter-clockwise.
-        history_valid: what the log covers; zero where not.
+        history_valid: mask of rows covered by the log; others are zero.
         command: `swerve.scenes.viewpoints.Command`.
         speed: over ground, now.
         vehicle: length, width, height, wheelbase, rear overhang.
         time_2hz: seconds from now.
-        target_2hz: x, y, heading: what to do.
-        target_2hz_valid: what the scene covers; zero where not.
+        target_2hz: x, y, heading of the target trajectory.
+        target_2hz_valid: mask of rows covered by the scene; others are zero.
         time_10hz: seconds from now.
-        target_10hz: the same at ten poses a second.
-        target_10hz_valid: the same.
+        target_10hz: the target trajectory at 10 Hz.
+        target_10hz_valid: mask of rows covered by the scene.
         kind: row of `KINDS`.
-        provenance: where each sample comes from.
+        provenance: origin of each sample.
     """
 
     step: int
@@ -104,7 +103,7 @@ class Batch:
         return len(self.provenance)
 
     def to(self, device: Any = "cpu") -> "Batch":  # noqa: ANN401 a torch.device, or its name
-        """The batch as tensors on a device, images still uint8; floats are made of them there.
+        """Convert the batch to tensors on a device, images still uint8; conversion to float is done there.
 
         Raises:
             MissingExtraError: torch is not installed.
@@ -122,7 +121,7 @@ class Batch:
 
 
 def _converted(item: T, convert: Callable[[Any], Any]) -> T:
-    """A dataclass with all its arrays converted, those of dataclasses in it too."""
+    """Convert all arrays of a dataclass, including nested dataclasses."""
     values = {field.name: getattr(item, field.name) for field in fields(item)}  # type: ignore[arg-type]
     changed = {name: _converted(value, convert) for name, value in values.items() if is_dataclass(value)}
     changed |= {name: convert(value) for name, value in values.items() if hasattr(value, "dtype")}

@@ -1,4 +1,4 @@
-"""Cameras as arrays, so that a model can project points through the very lenses that images were taken with."""
+"""Cameras as arrays, for projection with the images' lens models inside a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from swerve.scenes import Camera, Lens
 
 @dataclass(frozen=True)
 class CameraArrays:
-    """c cameras of each of b rigs; NumPy arrays or tensors. All images have one size.
+    """Arrays of c cameras of each of b rigs; NumPy arrays or tensors. All images have one size.
 
     Attributes:
         intrinsics: fx, fy, cx, cy in pixels, whose centres lie at +0.5.
         lens: `swerve.scenes.LensModel`.
-        coefficients: of the lens, padded with zeros, as `Lens.padded`.
-        limit: as `Lens.limit`: points with a larger radius (tangent of the angle off the axis) are not seen.
-        ego_from_camera: from the camera, when the image was taken, to the ego frame of now.
+        coefficients: lens coefficients, padded with zeros, as `Lens.padded`.
+        limit: as `Lens.limit`: points with a larger radius (tangent of the angle off the axis) are not visible.
+        ego_from_camera: transform from the camera at capture time to the ego frame of now.
         size: width and height, pixels.
     """
 
@@ -33,10 +33,10 @@ class CameraArrays:
 
 
 def camera_arrays(rigs: Sequence[Sequence[Camera]]) -> CameraArrays:
-    """Cameras of equally many and equally large images, as float32.
+    """Convert cameras of equal numbers and image sizes to float32 arrays.
 
     Args:
-        rigs: b rows of c cameras; of each, `ego_from_camera` leads to the ego frame of now.
+        rigs: b rows of c cameras; each `ego_from_camera` refers to the ego frame of now.
 
     Raises:
         ValueError: the images differ in size or the rigs in length, or there are none.
@@ -60,5 +60,5 @@ def _stacked(values: Sequence[Sequence[Any]]) -> np.ndarray:
 
 @lru_cache(maxsize=4096)
 def _limit(lens: Lens) -> float:
-    """`Lens.limit`, which takes milliseconds, once per lens and not once per sample."""
+    """Return `Lens.limit`, which takes milliseconds, cached per lens."""
     return lens.limit

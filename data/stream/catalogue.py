@@ -1,4 +1,4 @@
-"""What a set holds, by the parts that batches are made of."""
+"""Catalogue of a set's samples by part."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ _COLUMNS = ("key", "shard", "kind", "photos", "split", "log")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The samples of one split, in the order of the manifest.
+    """Samples of one split, in the order of the manifest.
 
     Attributes:
-        folder: the set.
-        keys: of the samples.
+        folder: folder of the set.
+        keys: keys of the samples.
         shards: path of each sample's shard in the folder.
-        numbers: which of the samples of its shard each is.
-        parts: the samples of each part, rows of the arrays above.
-        logs: names of the logs that the samples are of.
+        numbers: index of each sample in its shard.
+        parts: row indices of each part's samples.
+        logs: names of the samples' logs.
         digest: SHA-256 over the keys in their order.
     """
 
@@ -39,12 +39,12 @@ class Catalogue:
     digest: str
 
     def where(self, row: int) -> tuple[str, int, str]:
-        """Shard, number in the shard, and key of a sample."""
+        """Return shard, index in the shard, and key of a sample."""
         return self.shards[row].as_py(), int(self.numbers[row]), self.keys[row].as_py()
 
 
 def read_catalogue(folder: Path, split: Split) -> Catalogue:
-    """The catalogue of a finished set.
+    """Read the catalogue of a finished set.
 
     Raises:
         SwerveError: the set is not finished, its manifest is damaged, or the split is empty.
@@ -56,7 +56,7 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
         raise SwerveError(f"{folder}: no samples of split {split!r}; there are of {', '.join(splits) or 'none'}")
     keys, shards = table["key"].combine_chunks(), table["shard"].combine_chunks().dictionary_encode()
     codes = shards.indices.to_numpy()
-    # A shard's rows stand together, in the order of its samples.
+    # Rows of a shard are contiguous, in the order of its samples.
     firsts = np.unique(codes, return_index=True)[1]
     digest = hashlib.sha256("\n".join(keys.to_pylist()).encode()).hexdigest()
     logs = frozenset(pc.unique(table["log"]).to_pylist())

@@ -1,4 +1,4 @@
-"""One stored sample, decoded: its images at the wanted size, its cameras and its numbers."""
+"""Decoded sample: images at the requested size, cameras and numeric arrays."""
 
 import io
 import json
@@ -32,15 +32,15 @@ _EXTENSIONS = ("png", "jpg")
 
 @dataclass(frozen=True)
 class DecodedSample:
-    """A sample without its images, which are read one by one.
+    """Sample whose images are read on demand.
 
     Attributes:
-        stored: where it lies.
-        details: its json.
+        stored: location of the sample.
+        details: JSON of the sample.
         numbers: the arrays of `NUMBERS` by name.
-        rows: of the json's cameras, those wanted, in the wanted order.
-        fit: of its images.
-        drawer: of the rasters that the set does not store.
+        rows: indices of the selected cameras in the JSON, in the requested order.
+        fit: crop and size of the images.
+        drawer: renderer of rasters that the set does not store.
     """
 
     stored: StoredSample
@@ -52,12 +52,12 @@ class DecodedSample:
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        """The json of the cameras wanted."""
+        """JSON entries of the selected cameras."""
         return [self.details["cameras"][row] for row in self.rows]
 
     @property
     def cameras(self) -> list[Camera]:
-        """The cameras of the fitted images, placed in the ego frame of now."""
+        """Cameras of the fitted images, mounted in the ego frame of now."""
         placed = []
         for entry in self.entries:
             camera = self.fit.camera(camera_of(entry))
@@ -65,26 +65,26 @@ class DecodedSample:
         return placed
 
     def raster(self, row: int) -> UInt8[np.ndarray, "h w 3"]:
-        """The fitted raster of the camera of this row: read, or drawn where the set does not store it.
+        """Return the fitted raster of this row's camera: read, or rendered where the set does not store it.
 
         Raises:
-            SwerveError: it is missing or damaged.
+            SwerveError: the raster is missing or damaged.
         """
         if MEMBER in self.stored.members:
             return self.fit.pixels(self._drawn[row], camera_of(self.entries[row]))
         return self._image(row, "")
 
     def photo(self, row: int) -> UInt8[np.ndarray, "h w 3"] | None:
-        """The fitted photograph of the camera of this row; None if there is none.
+        """Return the fitted photo of this row's camera; None if there is none.
 
         Raises:
-            SwerveError: it should be there but is missing, or damaged.
+            SwerveError: the photo is missing although listed, or damaged.
         """
         return self._image(row, "photo.") if self.entries[row]["photo"] else None
 
     @cached_property
     def _drawn(self) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """The rasters of all rows, as a set would store them."""
+        """Rasters of all rows, as a set would store them."""
         moments = moments_from_bytes(self.stored.read(MEMBER), f"{self.stored.path}: {self.stored.key}")
         cameras = [camera_of(entry) for entry in self.entries]
         return self.drawer.draw(self.details["log"], moments, self.rows, cameras)
@@ -100,16 +100,16 @@ class DecodedSample:
 
 
 def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, drawer: RasterDrawer) -> DecodedSample:
-    """Reads a sample's json and numbers.
+    """Read a sample's JSON and numeric arrays.
 
     Args:
-        stored: the sample.
-        cameras: names of the cameras wanted, in their order; all if empty.
-        fit: of the images.
-        drawer: of the sample's set.
+        stored: stored sample.
+        cameras: names of the selected cameras, in order; all if empty.
+        fit: crop and size of the images.
+        drawer: renderer of the sample's set.
 
     Raises:
-        SwerveError: it is of another format, lacks a camera, or is damaged.
+        SwerveError: the sample has another format, lacks a camera, or is damaged.
     """
     try:
         details = json.loads(stored.read("json"))
@@ -118,7 +118,7 @@ def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, d
     if details.get("format") != FORMAT:
         raise SwerveError(
             f"{stored.path}: sample {stored.key} is of format {details.get('format')}, this program reads {FORMAT}. "
-            f"Make the set again; it was made by Swerve {details.get('version')}"
+            f"Create the set again; it was written by Swerve {details.get('version')}"
         )
     return DecodedSample(stored, details, _numbers(stored), _rows(stored, details, cameras), fit, drawer)
 
@@ -136,7 +136,7 @@ def _rows(stored: StoredSample, details: dict[str, Any], cameras: Sequence[str])
     if missing := [name for name in cameras if name not in known]:
         raise SwerveError(
             f"{stored.path}: sample {stored.key} has no camera {missing[0]!r}; it has {', '.join(known)}. Choose among "
-            "them, or make the set again with the cameras wanted"
+            "them, or create the set again with these cameras"
         )
     return tuple(known[name] for name in cameras or known)
 

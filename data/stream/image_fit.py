@@ -1,4 +1,4 @@
-"""Images of many sizes to one: cropped and resized, together with the camera that they were taken with."""
+"""Cropping and resizing of images together with their cameras."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,19 @@ from swerve.scenes import Camera, SwerveError
 
 @dataclass(frozen=True)
 class ImageFit:
-    """How an image becomes one of the wanted size.
+    """Crop and resize to a fixed size.
 
-    First `trim` is cut off, then what is too much for the shape of `size`, on both sides alike. The rest is resized: by
-    means over squares of whole pixels as far as these go, then with an antialiasing triangle filter. Cuts are in whole
-    pixels of the camera's image. Photographs of the same camera are cut at the same places whatever their size, so that
-    raster and photograph stay one over the other.
+    First `trim` is cut off, then the excess over the aspect ratio of `size`, equally on both sides. The rest is
+    resized: by box averaging over whole pixels as far as possible, then with an antialiasing triangle filter. Crops are
+    in whole pixels of the camera's image. Photos of the same camera are cropped at the same positions whatever their
+    size, so that raster and photo stay aligned.
 
     Attributes:
         size: width and height of all images, pixels.
         trim: shares of the image's width and height to cut off: left, top, right, bottom.
 
     Raises:
-        SwerveError: the size is not positive, or nothing of the image is left.
+        SwerveError: the size is not positive, or the crop is empty.
     """
 
     size: tuple[int, int]
@@ -38,15 +38,15 @@ class ImageFit:
             raise SwerveError(f"trim {self.trim} must leave a twentieth of the image or more each way")
 
     def camera(self, camera: Camera) -> Camera:
-        """The camera of the fitted image."""
+        """Return the camera of the fitted image."""
         return camera.cropped(*self._window(camera)).resized(*self.size)
 
     def pixels(self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera) -> UInt8[np.ndarray, "_ _ 3"]:
-        """The fitted image.
+        """Crop and resize an image.
 
         Args:
-            image: of the camera, perhaps of another size than it says.
-            camera: whose image it is, not yet fitted.
+            image: image of the camera, possibly of another size.
+            camera: camera of the image, before fitting.
         """
         height, width = image.shape[:2]
         across, down = width / camera.width, height / camera.height
@@ -58,20 +58,20 @@ class ImageFit:
         return np.asarray(resized)
 
     def decode(self, encoded: bytes, camera: Camera) -> UInt8[np.ndarray, "_ _ 3"]:
-        """As `pixels`, of a JPEG or PNG file.
+        """Decode, crop and resize a JPEG or PNG file (see `pixels`).
 
-        A JPEG more than twice as large as needed is decoded at a fraction of its size: together a quarter quicker, and
-        half a grey level off from the whole one on average (1920x1120, much noise).
+        A JPEG more than twice as large as needed is decoded at a reduced size: a quarter faster in total, and half a
+        grey level off on average (1920x1120, noisy).
 
         Raises:
-            ValueError: it is neither, or damaged.
+            ValueError: the file is neither, or damaged.
         """
         _, _, width, height = self._window(camera)
         least = (self.size[0] * camera.width / width, self.size[1] * camera.height / height)
         return self.pixels(decode_rgb(encoded, least), camera)
 
     def _window(self, camera: Camera) -> tuple[int, int, int, int]:
-        """Left, top, width and height of what is kept, in whole pixels."""
+        """Return left, top, width and height of the crop, in whole pixels."""
         left, right = (round(share * camera.width) for share in self.trim[::2])
         top, bottom = (round(share * camera.height) for share in self.trim[1::2])
         width, height = max(camera.width - left - right, 1), max(camera.height - top - bottom, 1)

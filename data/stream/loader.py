@@ -1,4 +1,4 @@
-"""Batches one after the other, made ahead by worker processes, and where to go on after a stop."""
+"""Loader of batches with prefetching worker processes and resumable state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ from swerve.scenes import MissingExtraError, SwerveError
 
 
 class StreamLoader:
-    """Iterates over the batches of a stream from the current step on, as tensors.
+    """Iterator over the batches of a stream from the current step on, as tensors.
 
-    The order depends on the stream alone, not on the number of workers. The state is the step of the next batch that
-    is handed out: batches that workers have made ahead do not count. It draws nothing from torch's global generator.
+    The order depends only on the stream, not on the number of workers. The state is the step of the next batch to be
+    returned: prefetched batches do not count. Torch's global generator is not used.
 
     Args:
-        stream: makes the batches.
-        steps: at which the iteration ends.
-        workers: processes that make batches ahead; 0 makes them here. They are started anew ("spawn"), so a script
+        stream: stream of the batches.
+        steps: step at which the iteration ends.
+        workers: number of prefetching processes; 0 for none. They are started with "spawn", so a script
             needs `if __name__ == "__main__":`.
 
     Raises:
@@ -53,31 +53,31 @@ class StreamLoader:
                 yield made
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream is, as JSON can hold it; the same for all ranks."""
+        """Return the position in the stream as JSON values; the same for all ranks."""
         return {"step": self.step, "stream": self._stream.identity}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where a stream stopped; takes effect with the next iteration.
+        """Resume at a stream's position; takes effect with the next iteration.
 
         Raises:
-            SwerveError: it was another stream, whose batches this one would not go on with; it says what differs.
+            SwerveError: the state is of another stream; the message names the difference.
         """
         here, there = self._stream.identity, state["stream"]
         if differing := [name for name in sorted({*here, *there}) if _plain(here.get(name)) != _plain(there.get(name))]:
             name = differing[0]
             raise SwerveError(
-                f"the stream cannot be resumed: {name} was {there.get(name)}, is {here.get(name)}. Go on with the same "
-                "set, options and number of processes, or start anew"
+                f"the stream cannot be resumed: {name} was {there.get(name)}, is {here.get(name)}. Resume with "
+                "the same set, options and number of processes, or start again"
             )
         self.step = state["step"]
 
 
 @contextmanager
 def _deaths_told() -> Iterator[None]:
-    """Torch says in a plain RuntimeError that a worker is no more; or its connection breaks while it hands over.
+    """Convert torch's RuntimeError about dead workers, or a broken connection to them, to a SwerveError.
 
     Raises:
-        SwerveError: instead of it.
+        SwerveError: replaces the error.
     """
     try:
         yield
@@ -86,14 +86,14 @@ def _deaths_told() -> Iterator[None]:
             raise
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SwerveError(
-            f"a process that makes batches ended ({said}), most often because memory ran out: use fewer workers or a "
+            f"a worker process of the loader ended ({said}), usually because memory ran out: use fewer workers or a "
             "smaller batch"
         ) from error
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """The stream as torch takes it. Errors of the user's are handed over as they are: torch would wrap them."""
+    """Stream as a torch dataset. User errors are returned as values: torch would wrap them."""
 
     stream: SampleStream
 
@@ -109,7 +109,7 @@ def _unchanged(batch: Batch | SwerveError) -> Batch | SwerveError:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 anything that JSON can hold
-    """Without the difference between tuples and lists, which JSON does not know."""
+    """Convert tuples to lists, since JSON does not distinguish them."""
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""Which samples make which batch: a function of seed, step and rank alone."""
+"""Sampling order of batches: a function of seed, step and rank only."""
 
 from functools import lru_cache
 
@@ -10,14 +10,14 @@ from swerve.scenes.randomness import keyed_generator
 
 
 class PartOrder:
-    """The endless order of one part's samples: pass after pass over all of them, each shuffled anew.
+    """Endless order of one part's samples: epoch after epoch, each with a new permutation.
 
-    In any pass every sample comes once. Where one pass ends and the next begins, a batch may hold a sample twice.
+    In any epoch every sample occurs once. Where one epoch ends and the next begins, a batch may hold a sample twice.
 
     Args:
-        part: which part, and how many of its samples are used.
-        rows: the samples.
-        seed: of the stream.
+        part: part, with the limit of its samples.
+        rows: rows of the samples.
+        seed: seed of the stream.
     """
 
     def __init__(self, part: Part, rows: Int[np.ndarray, "n"], seed: int) -> None:
@@ -29,7 +29,7 @@ class PartOrder:
         return len(self._rows)
 
     def at(self, first: int, count: int) -> Int[np.ndarray, "count"]:
-        """The samples at the places first, first + 1, ... of the order."""
+        """Return the samples at positions first, first + 1, ... of the order."""
         passes, places = np.divmod(np.arange(first, first + count), len(self._rows))
         chosen = [
             _shuffled(self._seed, self._part.name, int(turn), len(self._rows))[at]
@@ -40,13 +40,13 @@ class PartOrder:
 
 @lru_cache(maxsize=16)
 def _shuffled(seed: int, part: str, turn: int, count: int) -> Int[np.ndarray, "count"]:
-    """The permutation of one pass; kept, because one pass serves many batches."""
+    """Return the permutation of one epoch; cached, because one epoch serves many batches."""
     return keyed_generator(seed, "stream", part, turn).permutation(count)
 
 
 def places_of(step: int, rank: int, world: int, count: int) -> int:
-    """First place of a part's order that a batch takes its `count` samples from.
+    """Return the first position in a part's order of a batch's `count` samples.
 
-    In each step the ranks take pieces of the order one after the other, so that no two ever take the same place.
+    In each step the ranks take consecutive pieces of the order, so that no two ever take the same position.
     """
     return (step * world + rank) * count

@@ -1,4 +1,4 @@
-"""Rasters that a set does not store, drawn when they are asked for: the pixels are those that it would have stored."""
+"""On-demand rendering of rasters that a set does not store, identical to stored ones."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from swerve.data.dataset.stored_snapshots import SnapshotStore
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Camera
 
-# Logs whose map is kept in memory, some 2.5 MB each; any other one takes 10 ms to read again.
+# Number of cached maps, some 2.5 MB each; any other one takes 10 ms to read again.
 _KEPT: Final = 64
 
 
 class RasterDrawer:
-    """Draws the rasters of one set on the processor, and keeps the maps of the logs that were asked for last.
+    """CPU renderer of one set's rasters, with a cache of recently used maps.
 
     Args:
-        folder: the set.
+        folder: folder of the set.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,13 +31,13 @@ class RasterDrawer:
     def draw(
         self, log: str, moments: SnapshotStore, rows: Sequence[int], cameras: Sequence[Camera]
     ) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """The rasters of a sample.
+        """Render the rasters of a sample.
 
         Args:
-            log: of the sample.
-            moments: that its images are of.
-            rows: of the cameras wanted, in the order of the sample's json.
-            cameras: those of the rows, as the json has them.
+            log: log of the sample.
+            moments: snapshots of the images.
+            rows: indices of the selected cameras in the sample's JSON.
+            cameras: cameras of the rows, as in the JSON.
 
         Raises:
             SwerveError: the set lacks the map of the log, or its file is damaged.

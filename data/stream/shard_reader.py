@@ -1,4 +1,4 @@
-"""Any sample of any shard, by its number: shards are plain tar files, in which one may jump."""
+"""Random access to samples in shards, which are plain tar files."""
 
 import os
 import tarfile
@@ -17,12 +17,12 @@ _BLOCK = tarfile.BLOCKSIZE
 
 @dataclass(frozen=True)
 class StoredSample:
-    """A sample where it lies.
+    """Location of a sample.
 
     Attributes:
-        key: of the sample.
-        path: of its shard.
-        members: first byte and size of each member, by what follows the key and a dot.
+        key: key of the sample.
+        path: path of its shard.
+        members: offset and size of each member, by the name after the key and a dot.
     """
 
     key: str
@@ -30,10 +30,10 @@ class StoredSample:
     members: dict[str, tuple[int, int]]
 
     def read(self, name: str) -> bytes:
-        """The content of a member.
+        """Read the content of a member.
 
         Raises:
-            SwerveError: there is no such member, or the shard ends before it does.
+            SwerveError: there is no such member, or the shard is truncated.
         """
         if name not in self.members:
             raise SwerveError(f"{self.path}: sample {self.key} has no {name}; it has {', '.join(sorted(self.members))}")
@@ -46,28 +46,28 @@ class StoredSample:
 
 
 class ShardReader:
-    """Reads samples of the shards of one folder by their numbers.
+    """Reader of samples by index in the shards of one folder.
 
-    Where the samples of a shard begin is found once, when the shard is first asked for, from the tar's own headers: 12
-    us for each member. It is kept in memory, 8 bytes a sample. No file is held open.
+    Sample offsets are found once per shard, on first access, from the tar's headers: 12 us per member. They are cached,
+    8 bytes a sample. No file is kept open.
 
     Args:
-        folder: that the shards' names are relative to.
+        folder: folder of the shards.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._starts = folder, dict[str, Int[np.ndarray, "n"]]()
 
     def sample(self, shard: str, number: int, key: str) -> StoredSample:
-        """A sample of a shard.
+        """Locate a sample of a shard.
 
         Args:
             shard: the shard's path in the folder.
-            number: of the sample, in the order in which they stand in the shard.
-            key: that it must have.
+            number: index of the sample in the shard.
+            key: expected key.
 
         Raises:
-            SwerveError: the shard is missing or damaged, or another sample stands there.
+            SwerveError: the shard is missing or damaged, or another sample is at this index.
         """
         path = self._folder / shard
         if shard not in self._starts:
@@ -82,7 +82,7 @@ class ShardReader:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A member: where its header begins, its name, and its content."""
+    """Tar member: offset of its header, its name, and its content."""
 
     start: int
     name: str
@@ -95,7 +95,7 @@ class _Entry:
 
 
 def _sample_starts(path: Path) -> Int[np.ndarray, "n"]:
-    """Where each sample's first header is."""
+    """Find the offset of each sample's first header."""
     starts, key = list[int](), ""
     with _opened(path) as file:
         for entry in _entries(file, path, 0):
@@ -106,7 +106,7 @@ def _sample_starts(path: Path) -> Int[np.ndarray, "n"]:
 
 
 def _stored(path: Path, start: int) -> StoredSample:
-    """The sample that begins there."""
+    """Locate the sample that begins at the offset."""
     key, members = "", dict[str, tuple[int, int]]()
     with _opened(path) as file:
         for entry in _entries(file, path, start):
@@ -118,7 +118,7 @@ def _stored(path: Path, start: int) -> StoredSample:
 
 
 def _entries(file: BinaryIO, path: Path, start: int) -> Iterator[_Entry]:
-    """The members from a header on; GNU's headers for names of more than 100 bytes are put together."""
+    """Yield the members from a header on; GNU headers for names of more than 100 bytes are joined."""
     at, long_name = start, ""
     while (header := _header(file, path, at)) is not None:
         first = at + _BLOCK
@@ -132,7 +132,7 @@ def _entries(file: BinaryIO, path: Path, start: int) -> Iterator[_Entry]:
 
 
 def _header(file: BinaryIO, path: Path, at: int) -> tarfile.TarInfo | None:
-    """The header there; None at the archive's end."""
+    """Read the header at the offset; None at the archive's end."""
     block = os.pread(file.fileno(), _BLOCK, at)
     if len(block) < _BLOCK:
         raise _damaged(path, f"ends at byte {at + len(block)}, within a sample or before its end mark")

@@ -1,4 +1,4 @@
-"""Training batches out of a set: which samples is a function of the step, so that any batch can be made at any time."""
+"""Training batches from a set: samples are a function of the step, so that any batch can be built at any time."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,16 +24,16 @@ _VEHICLE = ("length", "width", "height", "wheelbase", "rear_overhang")
 
 
 class SampleStream:
-    """The batches of one rank.
+    """Batches of one rank.
 
-    Every batch has the same number of samples of each part. A part that runs out of samples starts its next pass, in
-    another order, whatever the others do. No two ranks get the same place of the order.
+    Every batch has the same number of samples of each part. A part that is exhausted starts its next epoch, in another
+    order, independent of the other parts. No two ranks get the same position of the order.
 
     Args:
         folder: a finished set, as `swerve augment` writes it.
-        options: what to make.
-        rank: of this process.
-        world: how many processes train together.
+        options: options of the stream.
+        rank: rank of this process.
+        world: number of training processes.
 
     Raises:
         SwerveError: the set is not finished, damaged or of another format, lacks a camera, or has no samples of a part.
@@ -49,23 +49,23 @@ class SampleStream:
 
     @property
     def logs(self) -> frozenset[str]:
-        """Names of the logs that the split is made of."""
+        """Names of the logs of the split."""
         return self._catalogue.logs
 
     @property
     def pass_steps(self) -> dict[str, float]:
-        """By part: how many steps of all ranks one pass over its samples takes."""
+        """Number of steps (of all ranks) per epoch, by part."""
         counts = zip(self.options.parts, self._orders, self.options.counts, strict=True)
         return {part.name: len(order) / (count * self.world) for part, order, count in counts}
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the batches of all ranks depend on, as JSON can hold it: who goes on must have the same."""
+        """Everything that determines the batches of all ranks, as JSON values, for comparison on resumption."""
         options = {**asdict(self.options), "cameras": list(self.cameras)}
         return {"set": self._catalogue.digest, "world": self.world, **options}
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, from 0 on.
+        """Build the batch of a step, from 0 on.
 
         Raises:
             SwerveError: a shard is missing or damaged, or a sample lacks a camera or an image.
@@ -89,7 +89,7 @@ class SampleStream:
         )
 
     def rows(self, step: int) -> tuple[list[int], Int[np.ndarray, "b"]]:
-        """The samples of a step, as rows of the split in the manifest's order, and the part of each."""
+        """Return the samples of a step, as rows of the split in the manifest's order, and the part of each."""
         rows, parts = list[int](), list[int]()
         for part, (order, count) in enumerate(zip(self._orders, self.options.counts, strict=True)):
             rows += order.at(places_of(step, self.rank, self.world, count), count).tolist()
@@ -116,7 +116,7 @@ class SampleStream:
         wanted: Sequence[bool],
         read: Any,  # noqa: ANN401 a method of a sample
     ) -> tuple[UInt8[np.ndarray, "b c 3 h w"] | None, Bool[np.ndarray, "b c"]]:
-        """Images of one kind of those samples of which they are wanted, and which are there."""
+        """Load images of one kind of the samples that request them, with a mask of available ones."""
         there = np.zeros((len(samples), len(self.cameras)), bool)
         if not any(wanted):
             return None, there
@@ -137,21 +137,21 @@ class SampleStream:
 
 
 def _require_photos(samples: Sequence[DecodedSample], wanted: Sequence[Part], there: Bool[np.ndarray, "b c"]) -> None:
-    """A sample of which photographs are wanted has at least one.
+    """Check that a sample with requested photos has at least one.
 
     Raises:
-        SwerveError: it has none of the cameras wanted.
+        SwerveError: it has none of the selected cameras.
     """
     for sample, part, has in zip(samples, wanted, there, strict=True):
         if part.wants_photo and not has.any():
             raise SwerveError(
-                f"{sample.stored.path}: part {part.name!r} asks for photographs, and sample {sample.stored.key} has "
-                "none of the cameras wanted. Ask for rasters there, or for other cameras"
+                f"{sample.stored.path}: part {part.name!r} requests photos, and sample {sample.stored.key} has "
+                "none of the selected cameras. Request rasters there, or other cameras"
             )
 
 
 def _numbers(samples: Sequence[DecodedSample]) -> dict[str, np.ndarray]:
-    """The numbers of the samples, one row for each."""
+    """Stack the numeric arrays of the samples, one row for each."""
     arrays = {name: samples[0].numbers[name] for name in _TIMES}
     arrays |= {name: np.stack([one.numbers[name] for one in samples]) for name in NUMBERS if name not in _TIMES}
     details = [sample.details for sample in samples]

@@ -1,4 +1,4 @@
-"""What a stream of training batches is asked for."""
+"""Options of a stream of training batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ PARTS: Final[tuple[str, ...]] = get_args(PartName)
 
 @dataclass(frozen=True)
 class Part:
-    """A part of every batch.
+    """Part of every batch.
 
     Attributes:
-        name: "paired" for logged viewpoints with photographs, "raster_only" for logged ones without, "recovery" or
+        name: "paired" for logged viewpoints with photos, "raster_only" for logged ones without, "recovery" or
             "cross_agent" (with or without).
-        share: of each batch, relative to the shares of the other parts.
-        images: what is read of its samples: rasters, photographs or both.
-        limit: use so many of its samples at most. Which ones depends on the seed alone; a smaller limit takes some of
+        share: share of each batch, relative to the other parts.
+        images: images to read: rasters, photos or both.
+        limit: maximum number of samples used. The subset depends only on the seed; a smaller limit takes some of
             those that a larger one takes.
 
     Raises:
@@ -45,25 +45,25 @@ class Part:
 
     @property
     def wants_raster(self) -> bool:
-        """Whether rasters are read."""
+        """True if rasters are requested."""
         return self.images != "photo"
 
     @property
     def wants_photo(self) -> bool:
-        """Whether photographs are read."""
+        """True if photos are requested."""
         return self.images != "raster"
 
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """Everything but the set and the rank that a stream's batches depend on.
+    """Everything except the set and the rank that determines a stream's batches.
 
     Attributes:
-        parts: what every batch is made of, in this order within the batch.
-        fit: how images are cropped and resized.
-        cameras: names, in the order of the batch; those of the set's first sample if empty.
+        parts: parts of every batch, in this order within the batch.
+        fit: crop and size of the images.
+        cameras: camera names, in the order of the batch; those of the set's first sample if empty.
         batch: samples per batch and rank.
-        seed: of the order.
+        seed: seed of the order.
         split: "train", "val" or "test".
 
     Raises:
@@ -89,17 +89,17 @@ class StreamOptions:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Samples of each part in each batch."""
+        """Number of samples of each part in each batch."""
         return shared_out(self.batch, [part.share for part in self.parts])
 
 
 def shared_out(total: int, shares: Sequence[float]) -> tuple[int, ...]:
-    """Whole numbers that add up to `total` in proportion to the shares: the largest-remainder method (Hamilton's).
+    """Distribute `total` in proportion to the shares as integers: the largest-remainder (Hamilton) method.
 
     Of equal remainders the first comes first.
     """
     exact = total * np.asarray(shares, dtype=float) / np.sum(shares)
-    # A remainder of 1 - 1e-16 is a whole number that was rounded.
+    # A remainder of 1 - 1e-16 is an integer that was rounded.
     counts = np.floor(exact + 1e-9).astype(int)
     for row in np.argsort(counts - exact, kind="stable")[: total - counts.sum()]:
         counts[row] += 1

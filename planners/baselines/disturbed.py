@@ -1,7 +1,7 @@
-"""Any planner, driven worse: slower or faster, beside its path, late, and with a trembling hand.
+"""Wrapper that degrades a planner: pace, lateral offset, delay and noise.
 
-A disturbed plan has forty poses, 0.1 s apart, interpolated linearly between the planner's, as the scorer does it. What
-moves the car sideways, or along its path, grows with the distance driven, so that a car that stands keeps standing.
+A disturbed trajectory has forty poses, 0.1 s apart, interpolated linearly between the planner's, as the scorer does.
+Lateral and longitudinal errors grow with the distance driven, so that a stationary car stays stationary.
 """
 
 import math
@@ -18,24 +18,24 @@ from swerve.scenes import keyed_generator
 from swerve.scenes.planning import Observation, Planner, Trajectory
 from swerve.scenes.polyline import arc_lengths
 
-# A shift is built up over this distance (m), or over half of the way if that is longer; noise, over this one.
+# Ramp of the lateral offset: this distance (m), or half of the path if that is longer; ramp of the noise.
 _SHIFT_RAMP, _NOISE_RAMP = 10.0, 5.0
 _KNOTS = 5
 
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A planner whose plans are changed: first their speed, then their place, then their time, then noise is added.
+    """Planner whose trajectories are modified: first pace, then lateral offset, then delay, then noise.
 
     Attributes:
-        planner: any.
-        pace: factor of the distance driven by each moment, on the same path; beyond its end straight on.
-        shift: metres to the left of the path, built up smoothly.
-        delay: seconds for which the car goes straight on at its speed before it begins to follow the plan; asked anew
-            sooner than that, it never does.
-        noise_across: standard deviation of a smooth sideways error at 1, 2, 3, 4 s, metres.
-        noise_along: the same of an error along the path; it never makes the car drive backwards.
-        noise_seed: the error depends on this, the scene's token and the moment alone.
+        planner: wrapped planner.
+        pace: factor of the distance driven at each timestamp, on the same path; extended straight beyond its end.
+        shift: lateral offset, metres to the left of the path, with a smooth ramp.
+        delay: seconds for which the car continues straight at its speed before it follows the trajectory; with shorter
+            replanning intervals, it never does.
+        noise_across: standard deviation of a smooth lateral error at 1, 2, 3, 4 s, metres.
+        noise_along: standard deviation of a smooth longitudinal error, which never causes reversing.
+        noise_seed: random seed; the error depends only on it, the scene's token and the timestamp.
     """
 
     planner: Planner
@@ -51,16 +51,16 @@ class Disturbed:
 
     @property
     def cameras(self) -> Any:  # noqa: ANN401
-        """The planner's."""
+        """Cameras of the planner."""
         return getattr(self.planner, "cameras", None)
 
     @property
     def privileged(self) -> bool:
-        """The planner's."""
+        """Privileged flag of the planner."""
         return bool(getattr(self.planner, "privileged", False))
 
     def plan(self, observation: Observation) -> Trajectory:
-        """The planner's plan, disturbed."""
+        """Return the planner's trajectory with the disturbance."""
         poses = with_origin(self.planner.plan(observation))
         if self.pace != 1.0:
             poses = at_distances(poses, self.pace * arc_lengths(poses))
@@ -79,7 +79,7 @@ class Disturbed:
 
 
 def with_origin(trajectory: Trajectory) -> Float[np.ndarray, "41 3"]:
-    """Poses at 0, 0.1, ..., 4 s; headings unwrapped."""
+    """Return poses at 0, 0.1, ..., 4 s; headings unwrapped."""
     poses = np.concatenate([np.zeros((1, 3)), trajectory.poses])
     poses[:, 2] = np.unwrap(poses[:, 2])
     known = np.arange(len(poses)) * trajectory.interval
@@ -88,7 +88,7 @@ def with_origin(trajectory: Trajectory) -> Float[np.ndarray, "41 3"]:
 
 
 def at_distances(poses: Float[np.ndarray, "t 3"], distances: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q 3"]:
-    """Poses after so many metres along the path, straight on beyond its end."""
+    """Interpolate poses at distances along the path, extended straight beyond its end."""
     lengths = arc_lengths(poses)
     moved = np.concatenate([[True], np.diff(lengths) > 0])
     out = np.stack([np.interp(distances, lengths[moved], column[moved]) for column in poses.T], axis=1)
@@ -99,7 +99,7 @@ def at_distances(poses: Float[np.ndarray, "t 3"], distances: Float[np.ndarray, "
 
 
 def beside(poses: Float[np.ndarray, "t 3"], offsets: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t 3"]:
-    """Poses moved to their left, and turned by the angle at which the offset grows along the path."""
+    """Offset poses to their left, and rotate them by the slope of the offset along the path."""
     driven = arc_lengths(poses)
     steps = np.diff(driven)
     slopes = np.divide(np.diff(offsets), steps, out=np.zeros(len(steps)), where=steps > 1e-6)
@@ -111,7 +111,7 @@ def beside(poses: Float[np.ndarray, "t 3"], offsets: Float[np.ndarray, "t"]) -> 
 
 
 def delayed(poses: Float[np.ndarray, "t 3"], speed: float, delay: float) -> Float[np.ndarray, "t 3"]:
-    """Straight on at `speed` for `delay` seconds; from there the same way, later."""
+    """Continue straight at `speed` for `delay` seconds, then follow the same path later."""
     times = np.arange(len(poses)) * STEP
     out = np.stack([np.interp(times - delay, times, column) for column in poses.T], axis=1)
     out[:, 0] += speed * np.minimum(times, delay)
@@ -119,18 +119,18 @@ def delayed(poses: Float[np.ndarray, "t 3"], speed: float, delay: float) -> Floa
 
 
 def smoothstep(share: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
-    """From 0 at 0 to 1 at 1 and beyond, flat at both ends."""
+    """Evaluate smoothstep: from 0 at 0 to 1 at 1 and beyond, with zero slope at both ends."""
     share = np.clip(share, 0.0, 1.0)
     return share**2 * (3.0 - 2.0 * share)
 
 
 def pushed(distances: Float[np.ndarray, "t"], errors: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
-    """Distances with errors, held where they would shrink."""
+    """Add errors to distances, held constant where they would decrease."""
     return np.maximum.accumulate(np.maximum(distances + errors, 0.0))
 
 
 def smooth_noise(seed: int, token: str, time_us: int) -> tuple[Float[np.ndarray, "41"], Float[np.ndarray, "41"]]:
-    """Two curves over 4 s that leave zero flat and have independent normal values at 1, 2, 3, 4 s."""
+    """Sample two smooth curves over 4 s that start at zero with independent normal values at 1, 2, 3, 4 s."""
     knots = np.zeros((_KNOTS, 2))
     knots[1:] = keyed_generator(seed, token, time_us, "planner noise").normal(size=(_KNOTS - 1, 2))
     seconds = np.arange(STEPS) * STEP

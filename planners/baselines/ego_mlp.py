@@ -1,7 +1,7 @@
-"""The ego-status MLP: a small network that sees the car's own motion and the command, and nothing of the road.
+"""Ego-status MLP: a small network with ego motion and driving command as its only inputs.
 
-It is the planner that shows how much of a score needs no eyes (Li et al., "Is ego status all you need for open-loop
-end-to-end autonomous driving?", 2024). Training needs torch; driving needs numpy and the file.
+A blind baseline (Li et al., "Is ego status all you need for open-loop end-to-end autonomous driving?", 2024). Training
+needs torch; inference needs numpy and the file.
 """
 
 import json
@@ -21,15 +21,15 @@ from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.planning import History, Observation, Trajectory
 from swerve.scenes.viewpoints import Command
 
-INSTALL: Final = "pip install 'PATH[torch]', with PATH Swerve's folder"
+INSTALL: Final = "pip install 'PATH[torch]', where PATH is Swerve's folder"
 POSES: Final = 8
-# The moments (s) of the past poses, NAVSIM's.
+# Times (s) of the past poses, as in NAVSIM.
 PAST: Final = (-1.5, -1.0, -0.5)
 INPUTS: Final = 2 + 2 + 1 + 3 * len(PAST) + len(Command)
-# Standard deviations beyond which an input counts no more: a quantity that hardly varies in one set of logs (a car does
-# not slide sideways in a town) may be far out in another.
+# Clipping range of standardised inputs, in standard deviations: a quantity that hardly varies in one set of logs (a car
+# does not slip sideways in a town) may be far out of range in another.
 _FARTHEST: Final = 3.0
-# To be raised whenever inputs, outputs or the layout of the file change: old files are then refused, not misread.
+# To be increased whenever inputs, outputs or the file layout change, so that old files are rejected.
 VERSION: Final = 1
 _FORMAT, _HEADER = "swerve-ego-mlp", "swerve"
 _SCALES = ("input_mean", "input_scale", "output_mean", "output_scale")
@@ -37,16 +37,16 @@ _SCALES = ("input_mean", "input_scale", "output_mean", "output_scale")
 
 @dataclass(frozen=True)
 class EgoMlp:
-    """A trained network. Inputs and outputs are standardised.
+    """Trained network. Inputs and outputs are standardised.
 
     Attributes:
-        weights: of each layer, (outputs, inputs); a rectifier follows all but the last.
+        weights: of each layer, (outputs, inputs); a ReLU follows all but the last.
         biases: of each layer.
-        input_mean: of the training set's inputs.
-        input_scale: standard deviation of the same.
-        output_mean: of the training set's poses.
-        output_scale: standard deviation of the same.
-        config: how it was trained, for the record.
+        input_mean: mean of the training set's inputs.
+        input_scale: standard deviation of the training set's inputs.
+        output_mean: mean of the training set's poses.
+        output_scale: standard deviation of the training set's poses.
+        config: training configuration.
     """
 
     cameras: ClassVar[tuple[str, ...]] = ()
@@ -59,7 +59,7 @@ class EgoMlp:
     config: dict[str, Any]
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Eight poses.
+        """Return a trajectory of eight poses.
 
         Raises:
             SwerveError: the history is shorter than 1.5 s.
@@ -67,12 +67,12 @@ class EgoMlp:
         return self.plan_batch([observation])[0]
 
     def plan_batch(self, observations: Sequence[Observation]) -> list[Trajectory]:
-        """Eight poses each."""
+        """Return a trajectory of eight poses for each observation."""
         inputs = np.stack([inputs_of(one) for one in observations])
         return [Trajectory(poses, POSE_INTERVAL) for poses in self.poses(inputs)]
 
     def poses(self, inputs: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n 8 3"]:
-        """What the network makes of inputs."""
+        """Compute the poses from inputs."""
         out = forward(standardised(inputs, self.input_mean, self.input_scale), self.weights, self.biases)
         return (out * self.output_scale + self.output_mean).reshape(len(inputs), POSES, 3)
 
@@ -80,12 +80,12 @@ class EgoMlp:
 def standardised(
     inputs: Float[np.ndarray, "n f"], mean: Float[np.ndarray, "f"], scale: Float[np.ndarray, "f"]
 ) -> Float[np.ndarray, "n f"]:
-    """What the network sees of inputs."""
+    """Standardise and clip inputs."""
     return np.clip((inputs - mean) / scale, -_FARTHEST, _FARTHEST)
 
 
 def forward(inputs: Any, weights: Sequence[Any], biases: Sequence[Any]) -> Any:  # noqa: ANN401
-    """The network; of numpy's arrays or of torch's tensors alike."""
+    """Run the network on numpy arrays or torch tensors."""
     values = inputs
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         values = values @ weight.T + bias
@@ -95,7 +95,7 @@ def forward(inputs: Any, weights: Sequence[Any], biases: Sequence[Any]) -> Any: 
 
 
 def inputs_of(observation: Observation) -> Float[np.ndarray, "f"]:
-    """What the network is told.
+    """Compute the network's inputs from an observation.
 
     Raises:
         SwerveError: the history is shorter than 1.5 s.
@@ -107,14 +107,14 @@ def inputs_of(observation: Observation) -> Float[np.ndarray, "f"]:
 
 
 def features(history: History, command: Command) -> Float[np.ndarray, "f"]:
-    """Velocity, acceleration and yaw rate now, past poses, and the command as one of four."""
+    """Compute the input features: current velocity, acceleration and yaw rate, past poses, and the one-hot command."""
     past = [np.interp(PAST, history.seconds, column) for column in history.poses.T]
     now = (history.velocity[-1], history.acceleration[-1], history.yaw_rate[-1:])
     return np.concatenate([*now, np.stack(past, axis=1).ravel(), np.eye(len(Command))[command]]).astype(np.float64)
 
 
 def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:
-    """Writes the network as safetensors; the same network makes the same bytes.
+    """Write the network as safetensors, deterministically.
 
     Raises:
         MissingExtraError: safetensors is not installed.
@@ -125,7 +125,7 @@ def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:
         tensors[f"layers.{layer}.weight"] = weight.astype(np.float32)
         tensors[f"layers.{layer}.bias"] = bias.astype(np.float32)
     header = {"format": _FORMAT, "version": VERSION, "layers": len(planner.weights), "config": planner.config}
-    # One entry: safetensors does not keep the order of several.
+    # A single entry, since safetensors does not keep the order of several.
     content = require_safetensors().numpy.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)})
     try:
         write_atomically(Path(path), content)
@@ -134,11 +134,11 @@ def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:
 
 
 def load_ego_mlp(path: str | Path) -> EgoMlp:
-    """Reads a network.
+    """Read a network.
 
     Raises:
         MissingExtraError: safetensors is not installed.
-        SwerveError: there is no such file, it is not such a network, or of another version, or damaged.
+        SwerveError: the file is missing, not such a network, or of another version, or damaged.
     """
     safetensors = require_safetensors()
     try:
@@ -161,10 +161,10 @@ def load_ego_mlp(path: str | Path) -> EgoMlp:
 
 
 def _check(path: str | Path, planner: EgoMlp) -> None:
-    """The layers must fit each other, and all must be finite.
+    """Check that the layers fit each other, and that all values are finite.
 
     Raises:
-        SwerveError: they do not, or are not.
+        SwerveError: shapes do not fit, or a value is not finite.
     """
     sizes = [INPUTS, *(len(bias) for bias in planner.biases)]
     wanted = [(after, before) for before, after in pairwise(sizes)]
@@ -174,14 +174,14 @@ def _check(path: str | Path, planner: EgoMlp) -> None:
     if shapes != wanted or sizes[-1] != POSES * 3 or lengths != [INPUTS, INPUTS, POSES * 3, POSES * 3]:
         raise SwerveError(f"{path}: the trained planner's layers have shapes {shapes}, which do not fit")
     if not all(np.isfinite(array).all() for array in (*planner.weights, *planner.biases, *scales)):
-        raise SwerveError(f"{path}: the trained planner holds numbers that are not finite")
+        raise SwerveError(f"{path}: the trained planner holds values that are not finite")
 
 
 def require_safetensors() -> ModuleType:
-    """Safetensors, with its part for numpy.
+    """Import safetensors with its numpy module.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: safetensors is not installed.
     """
     try:
         import safetensors

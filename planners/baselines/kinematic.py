@@ -1,4 +1,4 @@
-"""Planners that only carry on what the car does now."""
+"""Kinematic planners, which extrapolate the current motion."""
 
 import math
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from swerve.eval.scoring.thresholds import FRAMES, MAX_STEERING, POSE_INTERVAL, 
 from swerve.planners.baselines.parameter_checks import check_numbers
 from swerve.scenes.planning import Observation, Trajectory
 
-# NAVSIM's poses, and closer ones where speed changes, so that the tracker sees the change.
+# NAVSIM's poses, and denser ones where speed changes, so that the tracker follows the change.
 _COARSE = np.arange(1, FRAMES) * POSE_INTERVAL
 _FINE = np.arange(1, STEPS) * STEP
 
 
 @dataclass(frozen=True)
 class Stationary:
-    """Stands where it is, from now on."""
+    """Planner that stays at the current position."""
 
     cameras: ClassVar[tuple[str, ...]] = ()
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Eight times here."""
+        """Return eight identical poses."""
         return Trajectory(np.zeros((len(_COARSE), 3)), POSE_INTERVAL)
 
 
 @dataclass(frozen=True)
 class ConstantVelocity:
-    """Keeps the speed: straight on, as NAVSIM's planner of this name, or in the curve that the car is in.
+    """Constant speed: straight, as NAVSIM's planner of this name, or with the current curvature.
 
     Attributes:
-        factor: of the speed.
-        turn: whether the curvature is kept, too.
+        factor: factor of the speed.
+        turn: whether the curvature is kept as well.
     """
 
     cameras: ClassVar[tuple[str, ...]] = ()
@@ -44,18 +44,18 @@ class ConstantVelocity:
         check_numbers(self, positive=("factor",))
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Eight poses at equal distances."""
+        """Return eight poses at equal distances."""
         distances = _COARSE * speed_now(observation) * self.factor
         return Trajectory(arc(distances, _curvature(observation) if self.turn else 0.0), POSE_INTERVAL)
 
 
 @dataclass(frozen=True)
 class ConstantAcceleration:
-    """Keeps the acceleration until the car stands; it never drives backwards.
+    """Constant acceleration until standstill; it never reverses.
 
     Attributes:
-        acceleration: m/s2 forward; None for the car's own.
-        turn: whether the curvature is kept, too.
+        acceleration: m/s2 forward; None for the current one.
+        turn: whether the curvature is kept as well.
     """
 
     cameras: ClassVar[tuple[str, ...]] = ()
@@ -66,7 +66,7 @@ class ConstantAcceleration:
         check_numbers(self)
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Forty poses."""
+        """Return forty poses."""
         own = float(observation.history.acceleration[-1, 0])
         acceleration = own if self.acceleration is None else self.acceleration
         distances = distances_driven(speed_now(observation), acceleration, _FINE)
@@ -74,19 +74,19 @@ class ConstantAcceleration:
 
 
 def speed_now(observation: Observation) -> float:
-    """m/s, whichever way the car slides."""
+    """Return the current speed in m/s, including lateral velocity."""
     return math.hypot(*observation.history.velocity[-1])
 
 
 def distances_driven(speed: float, acceleration: float, times: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
-    """Metres driven at constant acceleration until the car stands."""
+    """Compute the distances in metres driven at constant acceleration until standstill."""
     if acceleration < 0:
         times = np.minimum(times, speed / -acceleration)
     return speed * times + 0.5 * acceleration * times**2
 
 
 def arc(distances: Float[np.ndarray, "k"], curvature: float) -> Float[np.ndarray, "k 3"]:
-    """Poses on the circle that leaves the origin along x."""
+    """Compute poses on the circle that leaves the origin along x."""
     turns = curvature * distances
     half = turns / 2
     chords = distances * np.sinc(half / np.pi)
@@ -94,7 +94,7 @@ def arc(distances: Float[np.ndarray, "k"], curvature: float) -> Float[np.ndarray
 
 
 def _curvature(observation: Observation) -> float:
-    """Yaw rate over speed, as far as the steering goes: a slow car's yaw rate is mostly noise."""
+    """Compute yaw rate over speed, clipped to the steering limit: at low speed the yaw rate is mostly noise."""
     most = math.tan(MAX_STEERING) / observation.vehicle.wheelbase
     rate, speed = float(observation.history.yaw_rate[-1]), speed_now(observation)
     return float(np.clip(rate / max(speed, 1e-3), -most, most))

@@ -1,4 +1,4 @@
-"""Parameters of planners, checked where they are given."""
+"""Validation of planner parameters."""
 
 import math
 from dataclasses import fields
@@ -8,10 +8,10 @@ from swerve.scenes import SwerveError
 
 
 def check_numbers(planner: Any, positive: tuple[str, ...] = (), not_negative: tuple[str, ...] = ()) -> None:  # noqa: ANN401
-    """All numbers among a dataclass's fields must be finite, and some of them more; None is left alone.
+    """Check that all numbers in a dataclass are finite, and some of them positive; None is allowed.
 
     Raises:
-        SwerveError: names the first that is not.
+        SwerveError: names the first invalid field.
     """
     for field in fields(planner):
         value = getattr(planner, field.name)

@@ -1,4 +1,4 @@
-"""Planners that see perfectly: the logged human, IDM on the route, PDM-Closed."""
+"""Privileged planners: logged human, IDM on the route, PDM-Closed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,39 +28,39 @@ from swerve.scenes.transforms import relative_poses, upright
 
 @dataclass(frozen=True)
 class LoggedHuman:
-    """Drives where the logged driver drove."""
+    """Human trajectory of the log."""
 
     cameras: ClassVar[tuple[str, ...]] = ()
     privileged: ClassVar[bool] = True
 
     def plan(self, observation: Observation) -> Trajectory:
-        """The driver's poses.
+        """Return the human's poses.
 
         Raises:
-            SwerveError: nobody knows where the driver was.
+            SwerveError: the human's trajectory is unknown.
         """
         human = situation_of(observation).human
         if human is None:
-            raise SwerveError(f"scene {observation.token}: nobody knows what the human did here")
+            raise SwerveError(f"scene {observation.token}: the human's trajectory is unknown")
         return Trajectory(human, POSE_INTERVAL)
 
 
 @dataclass(frozen=True)
 class Idm:
-    """Follows the route's centreline by the intelligent driver model: one proposal of PDM-Closed, never scored.
+    """Intelligent Driver Model along the route's centreline: one proposal of PDM-Closed, without scoring.
 
-    Objects keep their velocity, red lights stay red. As in PDM-Closed, the first pose lies on the line, even if the car
-    is beside it, and the first 0.1 s brake as hard as the driver may.
+    Objects keep their velocity, red lights stay red. As in PDM-Closed, the first pose lies on the centreline, even if
+    the car is beside it, and the first 0.1 s use the maximum deceleration.
 
     Attributes:
-        target_speed: on a free road, m/s; None for a share of the speed limit.
-        speed_share: the share, where there is no target speed.
+        target_speed: target speed on a free road, m/s; None for a share of the speed limit.
+        speed_share: share of the speed limit, without a target speed.
         headway: seconds to the leader.
-        gap: metres to the leader when both stand.
-        acceleration: largest, m/s2.
-        deceleration: comfortable and largest, m/s2.
+        gap: metres to the leader at standstill.
+        acceleration: maximum acceleration, m/s2.
+        deceleration: comfortable and maximum deceleration, m/s2.
         lateral_offset: metres left of the centreline.
-        default_speed_limit: where the lane has none, m/s.
+        default_speed_limit: speed limit of lanes without one, m/s.
     """
 
     cameras: ClassVar[tuple[str, ...]] = ()
@@ -79,7 +79,7 @@ class Idm:
         check_numbers(self, positive, ("headway", "gap"))
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Forty poses."""
+        """Return forty poses."""
         situation = situation_of(observation)
         limit = situation.speed_limit or self.default_speed_limit
         target = self.target_speed or limit * self.speed_share
@@ -89,16 +89,16 @@ class Idm:
 
 @dataclass(frozen=True)
 class PdmClosed:
-    """PDM-Closed: fifteen IDM proposals, of which the best by simulation and score is driven.
+    """PDM-Closed: fifteen IDM proposals, of which the best by simulation and score is returned.
 
     Attributes:
-        speed_factor: of the proposals' target speeds, which are 20, 40, ..., 100 % of the limit.
+        speed_factor: factor of the proposals' target speeds, which are 20, 40, ..., 100 % of the limit.
         lateral_offset: added to the proposals' offsets, which are 0 and 1 m to either side of the centreline.
         headway: seconds to the leader.
-        gap: metres to the leader when both stand.
-        acceleration: largest, m/s2.
-        deceleration: comfortable and largest, m/s2.
-        default_speed_limit: where the lane has none, m/s.
+        gap: metres to the leader at standstill.
+        acceleration: maximum acceleration, m/s2.
+        deceleration: comfortable and maximum deceleration, m/s2.
+        default_speed_limit: speed limit of lanes without one, m/s.
     """
 
     cameras: ClassVar[tuple[str, ...]] = ()
@@ -117,7 +117,7 @@ class PdmClosed:
 
     @property
     def options(self) -> PdmOptions:
-        """What is tried."""
+        """Options of the proposals."""
         return PdmOptions(
             tuple(share * self.speed_factor for share in SPEED_SHARES),
             tuple(offset + self.lateral_offset for offset in LATERAL_OFFSETS),
@@ -126,24 +126,24 @@ class PdmClosed:
         )
 
     def plan(self, observation: Observation) -> Trajectory:
-        """Forty poses."""
+        """Return forty poses."""
         situation = situation_of(observation)
         return _from_world(reference_trajectory(situation, self.options), situation)
 
 
 def situation_of(observation: Observation) -> Situation:
-    """What a privileged planner is told.
+    """Return the simulator state given to a privileged planner.
 
     Raises:
-        SwerveError: nothing.
+        SwerveError: the observation has none.
     """
     if not isinstance(observation.privileged, Situation):
-        raise SwerveError(f"scene {observation.token}: this planner needs what only the simulator knows (privileged)")
+        raise SwerveError(f"scene {observation.token}: this planner needs the simulator state (privileged)")
     return observation.privileged
 
 
 def _from_world(poses: Float[np.ndarray, "t 3"], situation: Situation) -> Trajectory:
-    """World poses at 0, 0.1, ... s as the plan up to 4 s."""
+    """Convert world poses at 0, 0.1, ... s to a trajectory up to 4 s."""
     x, y, heading = situation.ego[:3]
     ahead = poses[1:STEPS]
     matrices = upright(np.column_stack([ahead[:, :2], np.zeros(len(ahead))]), ahead[:, 2])

@@ -1,4 +1,4 @@
-"""Training of the ego-status MLP on what human drivers did."""
+"""Training of the ego-status MLP by imitation of human trajectories."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,15 +21,15 @@ _FUTURE = 4.0
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to train.
+    """Training options.
 
     Attributes:
-        epochs: passes over the examples.
-        seed: of the first weights and of the order of the examples.
+        epochs: number of epochs.
+        seed: random seed of initial weights and of the order of examples.
         hidden: widths of the hidden layers.
         batch: examples per step.
-        learning_rate: of the first step; it falls to zero along half a cosine.
-        weight_decay: of AdamW.
+        learning_rate: initial learning rate; cosine decay to zero.
+        weight_decay: weight decay of AdamW.
 
     Raises:
         SwerveError: a number is not positive.
@@ -50,7 +50,7 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class Examples:
-    """What drivers knew of their own motion, and what they did then.
+    """Training examples of ego status and human trajectories.
 
     Attributes:
         inputs: see `ego_mlp.features`.
@@ -65,17 +65,17 @@ class Examples:
 
     @classmethod
     def joined(cls, parts: "Sequence[Examples]") -> "Examples":
-        """Several sets as one; none at all is an empty set."""
+        """Concatenate several sets; none gives an empty set."""
         inputs = np.concatenate([np.zeros((0, INPUTS)), *(part.inputs for part in parts)])
         return cls(inputs, np.concatenate([np.zeros((0, POSES, 3)), *(part.targets for part in parts)]))
 
 
 def examples_of(log: Log, every: float) -> Examples:
-    """The moments of a log that have 1.5 s before and 4 s after them.
+    """Extract the examples of a log, at steps with 1.5 s before and 4 s after them.
 
     Args:
         log: the recording.
-        every: seconds between moments.
+        every: seconds between examples.
     """
     geometry, inputs, targets = prepare(log), [], []
     for scene in scenes_of(log, -PAST[0], _FUTURE, every):
@@ -91,13 +91,13 @@ def examples_of(log: Log, every: float) -> Examples:
 def examples_by_split(
     sources: Sequence[Source], every: float, split: Split, told: Callable[[int, int], None]
 ) -> dict[Split, list[Examples]]:
-    """The examples of each log, by the log's split.
+    """Extract the examples of each log, by the log's split.
 
     Args:
-        sources: where the logs are.
-        every: seconds between moments.
-        split: of logs whose source does not say.
-        told: called after each log with how many are read, and how many there are.
+        sources: sources of the logs.
+        every: seconds between examples.
+        split: split of logs whose source does not state one.
+        told: called after each log with the number of logs read, and their total.
 
     Raises:
         LogError: a log cannot be read.
@@ -114,14 +114,14 @@ def examples_by_split(
 def train_ego_mlp(
     examples: Examples, options: TrainOptions, told: Callable[[int, float], None] = lambda epoch, loss: None
 ) -> EgoMlp:
-    """A network that imitates the drivers: least absolute error of standardised poses.
+    """Train a network on human trajectories with the L1 loss of standardised poses.
 
-    The same examples and options give the same network, bit for bit, on the same version of torch and the same kind
-    of processor; it runs on one thread, since sums over several come in any order.
+    The same examples and options give the same network, bit for bit, on the same version of torch and the same kind of
+    CPU; it runs on one thread, since parallel sums have no fixed order.
 
     Args:
-        examples: to learn from.
-        options: how.
+        examples: training examples.
+        options: training options.
         told: called after each epoch (1, 2, ...) with its mean loss.
 
     Raises:
@@ -147,7 +147,7 @@ def train_ego_mlp(
 
 
 def displacement_errors(poses: Float[np.ndarray, "n 8 3"], targets: Float[np.ndarray, "n 8 3"]) -> tuple[float, float]:
-    """Mean distance to the target over all poses (ADE) and over the last ones (FDE), metres; NaN for none."""
+    """Compute the mean distance to the target over all poses (ADE) and over the last ones (FDE), m; NaN if empty."""
     if not len(poses):
         return float("nan"), float("nan")
     distances = np.linalg.norm(poses[..., :2] - targets[..., :2], axis=-1)
@@ -155,7 +155,7 @@ def displacement_errors(poses: Float[np.ndarray, "n 8 3"], targets: Float[np.nda
 
 
 def constant_velocity_poses(inputs: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n 8 3"]:
-    """What `ConstantVelocity` plans from the same inputs, to compare with."""
+    """Compute the trajectories of `ConstantVelocity` from the same inputs, for comparison."""
     speeds = np.hypot(inputs[:, 0], inputs[:, 1])
     poses = np.zeros((len(inputs), POSES, 3))
     poses[..., 0] = speeds[:, None] * POSE_INTERVAL * np.arange(1, POSES + 1)
@@ -169,7 +169,7 @@ def _fit(
     options: TrainOptions,
     told: Callable[[int, float], None],
 ) -> tuple[list[Any], list[Any]]:
-    """Weights and biases, trained."""
+    """Train weights and biases."""
     chance = torch.Generator().manual_seed(options.seed)
     weights, biases = _first(torch, (INPUTS, *options.hidden, POSES * 3), chance)
     optimizer = torch.optim.AdamW([*weights, *biases], lr=options.learning_rate, weight_decay=options.weight_decay)
@@ -189,7 +189,7 @@ def _fit(
 
 
 def _first(torch: ModuleType, sizes: tuple[int, ...], chance: Any) -> tuple[list[Any], list[Any]]:  # noqa: ANN401
-    """First weights (He et al., 2015) and biases of zero."""
+    """Initialise weights (He et al., 2015), with biases of zero."""
     weights = [
         (torch.randn(after, before, generator=chance) * (2.0 / before) ** 0.5).requires_grad_()
         for before, after in pairwise(sizes)
@@ -198,7 +198,7 @@ def _first(torch: ModuleType, sizes: tuple[int, ...], chance: Any) -> tuple[list
 
 
 def _scales(values: Float[np.ndarray, "n f"]) -> tuple[Float[np.ndarray, "f"], Float[np.ndarray, "f"]]:
-    """Mean and standard deviation of columns, as the file keeps them (float32); 1 where nothing varies."""
+    """Compute mean and standard deviation of columns in float32, as in the file; 1 for constant columns."""
     spread = values.std(axis=0)
     spread = np.where(spread > 1e-6, spread, 1.0)
     mean, scale = (array.astype(np.float32).astype(np.float64) for array in (values.mean(axis=0), spread))
@@ -206,10 +206,10 @@ def _scales(values: Float[np.ndarray, "n f"]) -> tuple[Float[np.ndarray, "f"], F
 
 
 def require_torch() -> ModuleType:
-    """Torch.
+    """Import torch.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: torch is not installed.
     """
     try:
         import torch

@@ -1,4 +1,4 @@
-"""RAP: a planner that sees. It needs torch (extra `torch`); backbones other than `tiny` need timm (extra `timm`)."""
+"""RAP planner. Requires torch (extra `torch`); backbones other than `tiny` require timm (extra `timm`)."""
 
 from swerve.planners.rap.inputs import RapInput
 from swerve.planners.rap.rap_batch import RapBatch, views_of

@@ -1,4 +1,4 @@
-"""Raster-to-Real alignment: the features of a photograph and of its raster are made alike."""
+"""Raster-to-Real (R2R) alignment of features of photos and rasters."""
 
 import copy
 import math
@@ -15,14 +15,14 @@ from swerve.planners.rap.rap_batch import RapBatch
 from swerve.planners.rap.rap_config import Direction, RapConfig
 from swerve.planners.rap.rap_model import RapOutput
 
-# Of a channel, where nothing changes from patch to patch.
+# Lower bound of a channel's variance, for constant channels.
 _LEAST_SPREAD: Final = 1e-6
 
 
 class Teacher(nn.Module):
-    """A slow copy of the neck, whose features are the targets of spatial alignment.
+    """Exponential moving average of the neck, whose features are the targets of spatial alignment.
 
-    The original's target is the trained neck itself behind a stop-gradient, so that it drifts as the neck learns.
+    The original's target is the trained neck itself with stop-gradient, which drifts during training.
     """
 
     def __init__(self, neck: Neck, decay: float) -> None:
@@ -31,37 +31,37 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def update(self, neck: Neck) -> None:
-        """One step towards the neck."""
+        """Update the moving average."""
         for slow, quick in zip(self.neck.parameters(), neck.parameters(), strict=True):
             slow.lerp_(quick.detach(), 1.0 - self.decay)
 
     @torch.no_grad()
     def targets(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
-        """What the slow copy makes of the backbone's features."""
+        """Compute the target features from the backbone's features."""
         return self.neck.content(features.detach())
 
 
 class DomainClassifier(nn.Module):
-    """Tells photographs from rasters by the mean of their features (Ganin et al., "DANN", 2016)."""
+    """Classifier of photos and rasters by their mean features (Ganin et al., "DANN", 2016)."""
 
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
         self.layers = perceptron(config.dim, config.classifier_hidden, config.classifier_hidden, 1)
 
     def forward(self, pooled: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n"]:
-        """Logits of being a photograph; gradients of what comes in are reversed and scaled by `strength`."""
+        """Return logits of being a photo; gradients by the input are reversed and scaled by `strength`."""
         return self.layers(reverse_gradient(pooled, strength))[:, 0].float()
 
 
 def spatial_alignment(output: RapOutput, batch: RapBatch, teacher: Teacher, direction: Direction) -> Float[Tensor, ""]:
-    """Mean squared distance between the features of paired looks, patch by patch, over the spread of the targets.
+    """Compute the mean squared distance between features of paired images per patch, over the targets' variance.
 
-    Gradients reach the moved look alone. Cameras without an image in either look are left out; without pairs it is
-    zero, with gradients of zero.
+    Gradients reach only the features to be aligned. Cameras without an image in either domain are left out; without
+    pairs the loss is zero, with zero gradients.
 
-    Every channel is measured in standard deviations of its targets over the batch. The original's distance is not: it
-    falls just as well by features that stop depending on the image, and with a backbone that is trained, too, they do
-    (a small network's variance fell from 44 to 0.02, docs/ablation.md). So its weight means something else here.
+    Every channel is normalised by its targets' standard deviation over the batch. The original's distance is not: it
+    also decreases when features stop depending on the image, which happens with a trainable backbone (a small network's
+    variance fell from 44 to 0.02, docs/ablation.md). So its weight has another scale here.
     """
     real, raster = batch.pairs
     present = batch.inputs.present[real] & batch.inputs.present[raster]
@@ -78,11 +78,11 @@ def spatial_alignment(output: RapOutput, batch: RapBatch, teacher: Teacher, dire
 def global_alignment(
     output: RapOutput, batch: RapBatch, classifier: DomainClassifier, direction: Direction, strength: float
 ) -> Float[Tensor, ""]:
-    """Cross entropy of the classifier, both domains weighing the same.
+    """Compute the classifier's cross entropy with equal weights of both domains.
 
-    Where the batch has pairs, only paired views count: rasters of recovery and cross-agent seats show other things than
-    photographs do, and features must not hide that. The look that is not to be moved keeps its features. A batch of one
-    domain alone says nothing: zero, with gradients of zero.
+    Where the batch has pairs, only paired views count: rasters of recovery and cross-agent viewpoints differ in content
+    from photos, which features must not hide. Features of the fixed domain get no gradient. For a batch of a single
+    domain the loss is zero, with zero gradients.
     """
     paired = batch.partner >= 0
     counted = paired if bool(paired.any()) else torch.ones_like(paired)
@@ -99,23 +99,23 @@ def global_alignment(
 
 
 def reversal_strength(progress: float, largest: float) -> float:
-    """Of the reversed gradient, as training goes from 0 to 1: rises from 0 (Ganin et al., 2016, section 5.2.2)."""
+    """Return the reversed gradient's scale at a training progress of 0 to 1 (Ganin et al., 2016, section 5.2.2)."""
     return largest * (2.0 / (1.0 + math.exp(-10.0 * progress)) - 1.0)
 
 
 def pooled_content(content: Float[Tensor, "n c d p q"], present: Bool[Tensor, "n c"]) -> Float[Tensor, "n d"]:
-    """Mean over the patches of all cameras that have an image."""
+    """Average the features over the patches of all available cameras."""
     weights = present.to(content.dtype) / present.sum(dim=1, keepdim=True).clamp(min=1)
     return (content.mean(dim=(3, 4)) * weights[..., None]).sum(dim=1)
 
 
 def reverse_gradient(values: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n d"]:
-    """The same values; gradients through them are multiplied by minus `strength`."""
+    """Return the values unchanged; gradients through them are multiplied by minus `strength`."""
     return _Reversal.apply(values, strength)
 
 
 class _Reversal(torch.autograd.Function):
-    """See reverse_gradient."""
+    """Gradient reversal, see reverse_gradient."""
 
     @staticmethod
     def forward(context: Any, values: Tensor, strength: float) -> Tensor:  # noqa: ANN401 torch's own
@@ -128,7 +128,7 @@ class _Reversal(torch.autograd.Function):
 
 
 def _spread(values: Float[Tensor, "n c d p q"], counted: Bool[Tensor, "n c"]) -> Float[Tensor, "d"]:
-    """Variance of each channel over all patches of the counted images; 1 where there are none."""
+    """Compute the variance of each channel over all patches of the selected images; 1 without any."""
     chosen = values[counted]
     if not len(chosen):
         return values.new_ones(values.shape[2])

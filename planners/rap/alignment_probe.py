@@ -1,7 +1,7 @@
-"""How alike a network's features of photographs and of their rasters are: in place, and to a fresh linear classifier.
+"""Alignment metrics of photo and raster features: paired distance, and accuracy of a linear domain classifier.
 
-Both measures are of the neck's content, which is what alignment is about and what knows nothing of cameras; neither
-changes when features are multiplied by a number, so that features that shrink do not count as aligned.
+Both metrics use the neck's content features, which alignment acts on and which do not depend on cameras; both are
+invariant to scaling of features, so that shrinking features do not count as aligned.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,20 +15,20 @@ from scipy.optimize import minimize
 from swerve.planners.rap.rap_model import RapModel
 from swerve.scenes import SwerveError
 
-# Groups of images are shared out over so many folds at most.
+# Maximum number of cross-validation folds of image groups.
 _FOLDS = 10
-# Of half the squared weights, against the mean cross entropy, of features with a deviation of one.
+# L2 penalty (half the squared weights) relative to the mean cross entropy, for standardised features.
 _PENALTY = 1e-3
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Of a domain classifier on images that it was not fitted to. Both domains count the same: chance is 0.5.
+    """Accuracy of a domain classifier on held-out images. Both domains have equal weight: chance is 0.5.
 
     Attributes:
-        mean: over the images.
-        error: standard error of the mean over folds; NaN where there is but one.
+        mean: mean accuracy over the images.
+        error: standard error of the mean over folds; NaN with a single fold.
     """
 
     mean: float
@@ -37,17 +37,16 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How alike the features of paired images are.
+    """Alignment of features of paired images.
 
     Attributes:
-        distance: mean squared distance between the features of the same patch in photograph and raster, divided by
-            the sum of both domains' variances: 0 where they are the same, 1 where both are drawn from one distribution
-            but have nothing to do with each other.
-        shift: the part of it that is the distance between the domains' means.
-        other: the same as `distance`, to the same patch of another image's raster: what is gained by its being the
-            raster of this very photograph is the difference. NaN where there is but one image.
-        patch_accuracy: of a linear classifier of single patches.
-        image_accuracy: of a linear classifier of the means over an image's patches.
+        distance: mean squared distance between the features of the same patch in photo and raster, divided by the sum
+            of both domains' variances: 0 for equal features, 1 for independent features of one distribution.
+        shift: part of `distance` due to the distance between the domains' means.
+        other: the same as `distance`, to the same patch of another image's raster; the difference is the gain of
+            pairing. NaN for a single image.
+        patch_accuracy: accuracy of a linear classifier of single patches.
+        image_accuracy: accuracy of a linear classifier of the means over an image's patches.
     """
 
     distance: float
@@ -60,19 +59,19 @@ class Alignment:
 def alignment_of(
     photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"], groups: Sequence[str]
 ) -> Alignment:
-    """Measures paired features.
+    """Compute the alignment metrics of paired features.
 
     Args:
         photographs: features of n images' m patches.
-        rasters: the same of the rasters of the same views.
-        groups: of each image; a classifier is never tried on a group that it was fitted to.
+        rasters: features of the rasters of the same views.
+        groups: group of each image; classifiers are tested on held-out groups.
 
     Raises:
-        SwerveError: all images are of one group, features do not differ at all, or one is not finite.
+        SwerveError: all images are of one group, features are constant, or one is not finite.
     """
     if not (np.isfinite(photographs).all() and np.isfinite(rasters).all()):
         raise SwerveError("probe: features are not finite")
-    # In double precision: variances are differences of large sums.
+    # Double precision: variances are differences of large sums.
     real, drawn = photographs.astype(np.float64), rasters.astype(np.float64)
     distance, shift, other = feature_distances(real, drawn)
     folds = folds_of(groups)
@@ -83,14 +82,14 @@ def alignment_of(
 def feature_distances(
     photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]
 ) -> tuple[float, float, float]:
-    """`Alignment.distance`, `.shift` and `.other`.
+    """Compute `Alignment.distance`, `.shift` and `.other`.
 
     Raises:
-        SwerveError: neither domain's features differ from patch to patch.
+        SwerveError: the features of both domains are constant.
     """
     spread = sum(one.var(axis=(0, 1)).sum() for one in (photographs, rasters))
     if not spread > 1e-12 * max((photographs**2).sum(axis=2).mean(), (rasters**2).sum(axis=2).mean()):
-        raise SwerveError("probe: the features are the same in every patch of every image; nothing can be measured")
+        raise SwerveError("probe: the features are the same in every patch of every image")
     own = ((photographs - rasters) ** 2).sum(axis=2).mean()
     shift = ((photographs.mean(axis=(0, 1)) - rasters.mean(axis=(0, 1))) ** 2).sum()
     return float(own / spread), float(shift / spread), float(_other_distance(photographs, rasters) / spread)
@@ -99,18 +98,18 @@ def feature_distances(
 def domain_accuracy(
     photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"], folds: Int[np.ndarray, "n"]
 ) -> Accuracy:
-    """Of linear classifiers, each tried on the images of one fold and fitted to those of all others.
+    """Compute the accuracy of linear classifiers by cross-validation over folds of images.
 
     Args:
         photographs: features.
         rasters: features.
-        folds: number of each image's fold.
+        folds: fold index of each image.
     """
     rates, sizes = [], []
     for fold in np.unique(folds):
         held = folds == fold
         logits = _fitted(photographs[~held], rasters[~held])
-        # A tie is half right.
+        # A tie counts as half.
         right = [0.5 + 0.5 * np.sign(sign * logits(one[held])) for sign, one in ((1, photographs), (-1, rasters))]
         rates.append(np.mean(right))
         sizes.append(held.sum())
@@ -119,16 +118,16 @@ def domain_accuracy(
 
 
 def folds_of(groups: Sequence[str], most: int = _FOLDS) -> Int[np.ndarray, "n"]:
-    """The fold of each image: groups stay whole, the largest first into the fold that has the fewest images.
+    """Assign images to folds: groups stay together, the largest first into the fold with the fewest images.
 
     Raises:
-        SwerveError: there is but one group.
+        SwerveError: there is only one group.
     """
     names, counts = np.unique(np.array(groups, str), return_counts=True)
     if len(names) < 2:
         raise SwerveError(
-            f"probe: all {len(groups)} images are of {names[0] if len(names) else 'no group'}: nothing is left to try "
-            "a classifier on. It takes two logs or two cameras"
+            f"probe: all {len(groups)} images are of {names[0] if len(names) else 'no group'}: nothing is left to test "
+            "a classifier on. Two logs or two cameras are needed"
         )
     filled, place = np.zeros(min(most, len(names)), int), {}
     for row in np.argsort(-counts, kind="stable"):
@@ -139,7 +138,7 @@ def folds_of(groups: Sequence[str], most: int = _FOLDS) -> Int[np.ndarray, "n"]:
 
 @torch.inference_mode()
 def features_of(model: RapModel, images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n m d"]:
-    """The neck's content of images of the model's size, one row per patch, in evaluation mode."""
+    """Compute the neck's content features of images of the model's size, one row per patch, in evaluation mode."""
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
     pixels = torch.as_tensor(np.ascontiguousarray(images)).movedim(-1, 1)
@@ -152,7 +151,7 @@ def features_of(model: RapModel, images: UInt8[np.ndarray, "n h w 3"]) -> Float[
 
 
 def _other_distance(photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]) -> float:
-    """Mean squared distance over all pairs of different images, patch by patch, without making the pairs."""
+    """Compute the mean squared distance over all pairs of different images per patch, without forming the pairs."""
     count, patches, _ = photographs.shape
     if count < 2:
         return float("nan")
@@ -165,9 +164,9 @@ def _other_distance(photographs: Float[np.ndarray, "n m d"], rasters: Float[np.n
 def _fitted(
     photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]
 ) -> Callable[[Float[np.ndarray, "_ m d"]], Float[np.ndarray, "_ m"]]:
-    """A logistic regression of standardised features: their logits of being of a photograph.
+    """Fit a logistic regression on standardised features; return the function to logits of being a photo.
 
-    It is the one with the smallest mean cross entropy plus penalty, which is unique.
+    It minimises the mean cross entropy plus penalty, and is unique.
     """
     width = photographs.shape[2]
     both = np.concatenate([photographs.reshape(-1, width), rasters.reshape(-1, width)])

@@ -1,4 +1,4 @@
-"""Image backbones: those of timm by name, and a small vision transformer for tests and processors."""
+"""Image backbones: timm models by name, and a small vision transformer for tests and CPUs."""
 
 import pickle
 import re
@@ -17,16 +17,16 @@ from swerve.planners.rap.layers import SelfAttentionBlock, sines
 from swerve.planners.rap.rap_config import HUB, TINY_BACKBONE, RapConfig
 from swerve.scenes import MissingExtraError, SwerveError
 
-INSTALL: Final = "pip install 'PATH[timm]', with PATH Swerve's folder"
-# Mean and deviation of ImageNet's colours.
+INSTALL: Final = "pip install 'PATH[timm]', where PATH is Swerve's folder"
+# ImageNet's colour mean and standard deviation.
 _COLORS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SOME = ("vit_small_patch16_dinov3", "vit_small_patch14_dinov2")
-# What libraries raise at files that are not what they take them for.
+# Exceptions of libraries for invalid weight files.
 _REFUSALS = (
     *(AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError),
     *(pickle.UnpicklingError, safetensors.SafetensorError),
 )
-# Characters of a stranger's error that are told; some name all tensors of a network.
+# Maximum length of a quoted foreign error message; some name all tensors of a network.
 _TOLD = 200
 _TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS = 48, 8, 2, 4
 
@@ -35,17 +35,17 @@ Colors = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 class Backbone(nn.Module):
-    """From pixels to one feature vector per patch.
+    """Image encoder: one feature vector per patch.
 
-    A frozen backbone stays in evaluation mode, whatever mode the model is in, and keeps no gradients.
+    A frozen backbone always stays in evaluation mode and has no gradients.
 
     Attributes:
-        width: of the features.
-        patch: pixels of a patch's side.
-        frozen: whether it is never trained.
+        width: dimension of the features.
+        patch: side length of a patch, pixels.
+        frozen: whether it is excluded from training.
 
-    Args of the constructor: the network, then as above, then the mean and the deviation of the colours, 0 to 1, to
-    which the network is used.
+    Args of the constructor: the network, then as above, then mean and standard deviation of the colours (0 to 1) that
+    the network expects.
     """
 
     mean: Tensor
@@ -61,11 +61,11 @@ class Backbone(nn.Module):
             self.eval()
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Sets the mode, but for what is frozen."""
+        """Set the mode, except for frozen backbones."""
         return super().train(mode and not self.frozen)
 
     def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n f p q"]:
-        """Features of the images' patches, rows from the top, columns from the left."""
+        """Compute features of the images' patches, rows from the top, columns from the left."""
         values = (images.to(self.mean.dtype) - self.mean) / self.deviation
         if self.frozen:
             with torch.no_grad():
@@ -74,15 +74,15 @@ class Backbone(nn.Module):
 
 
 def build_backbone(config: RapConfig, weights: bool = True) -> Backbone:
-    """The backbone that a config names.
+    """Build the backbone named by a config.
 
     Args:
-        config: names the model, its weights, and the size of the images.
-        weights: whether to read `config.backbone_weights`; not needed where a trained planner's are loaded afterwards.
+        config: config with the model, its weights, and the size of the images.
+        weights: whether to read `config.backbone_weights`; not needed if a trained planner's are loaded afterwards.
 
     Raises:
         MissingExtraError: timm is not installed.
-        SwerveError: timm knows no such model, its weights are not to be had, or images are no whole number of patches.
+        SwerveError: the model is unknown, its weights are unavailable, or images are not a multiple of the patch size.
     """
     if config.backbone == TINY_BACKBONE:
         body = TinyVit(_TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS)
@@ -94,9 +94,9 @@ def build_backbone(config: RapConfig, weights: bool = True) -> Backbone:
 
 
 class TinyVit(nn.Module):
-    """A plain vision transformer (Dosovitskiy et al., 2021) without class token; positions are sines.
+    """Plain vision transformer (Dosovitskiy et al., 2021) without class token; sinusoidal position embeddings.
 
-    Args of the constructor: width of the tokens, pixels of a patch's side, blocks, heads.
+    Args of the constructor: token dimension, side length of a patch in pixels, blocks, heads.
     """
 
     def __init__(self, width: int, patch: int, depth: int, heads: int) -> None:
@@ -108,7 +108,7 @@ class TinyVit(nn.Module):
         self.width = width
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n f p q"]:
-        """Features of patches."""
+        """Compute features of patches."""
         maps = self.embed(images)
         _, _, rows, columns = maps.shape
         grid = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).to(maps)
@@ -119,14 +119,14 @@ class TinyVit(nn.Module):
 
 
 class TimmBody(nn.Module):
-    """A vision transformer of timm: its last block's normalised patch tokens, without class and register tokens."""
+    """Vision transformer of timm: its last block's normalised patch tokens, without class and register tokens."""
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401 timm's vision transformers share no class
         super().__init__()
         self.model = model
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n f p q"]:
-        """Features of patches."""
+        """Compute features of patches."""
         maps = self.model.forward_intermediates(
             images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
         )
@@ -134,10 +134,10 @@ class TimmBody(nn.Module):
 
 
 def _read_tiny(body: nn.Module, path: str) -> None:
-    """Fills the small transformer with the tensors of a safetensors file, names as in its `state_dict`.
+    """Load the small transformer's weights from a safetensors file, with the names of its `state_dict`.
 
     Raises:
-        SwerveError: there is no such file, or it holds something else.
+        SwerveError: the file is missing, or holds other tensors.
     """
     try:
         body.load_state_dict(safetensors.torch.load_file(path))
@@ -149,11 +149,11 @@ def _read_tiny(body: nn.Module, path: str) -> None:
 
 
 def _of_timm(config: RapConfig, weights: str | None) -> Backbone:
-    """A model of timm with its weights."""
+    """Build a timm model with its weights."""
     timm, name = require_timm(), config.backbone
     if not timm.is_model(name):
         close = get_close_matches(name, timm.list_models("*patch*"), 5, 0.6)
-        raise SwerveError(f"rap: timm has no backbone {name!r}. Among its models: {', '.join(close or _SOME)}")
+        raise SwerveError(f"rap: timm has no backbone {name!r}. Similar models: {', '.join(close or _SOME)}")
     if weights is not None and weights != HUB and not Path(weights).is_file():
         raise SwerveError(f"rap: backbone_weights: there is no file {weights}. {_instead(name)}")
     found = re.search(r"patch(\d+)", name)
@@ -162,18 +162,18 @@ def _of_timm(config: RapConfig, weights: str | None) -> Backbone:
         _check_size(config, patch)
     model = _made(timm, config, weights) if found else None
     if model is None or model.feature_info[-1]["reduction"] != patch:
-        raise SwerveError(f"rap: backbone {name} is no vision transformer with square patches")
-    # What was read would stay in memory twice.
+        raise SwerveError(f"rap: backbone {name} is not a vision transformer with square patches")
+    # The weights read would otherwise stay in memory twice.
     model.pretrained_cfg.pop("state_dict", None)
     colors = tuple(model.pretrained_cfg["mean"]), tuple(model.pretrained_cfg["std"])
     return Backbone(TimmBody(model), model.embed_dim, patch, config.frozen, colors)
 
 
 def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # noqa: ANN401 see TimmBody
-    """What timm makes.
+    """Create the timm model.
 
     Raises:
-        SwerveError: the hub cannot be reached, or the file does not hold the model's weights and nothing besides.
+        SwerveError: the hub cannot be reached, or the file does not hold exactly the model's weights.
     """
     more: dict[str, Any] = {"num_classes": 0, "img_size": (config.height, config.width)}
     try:
@@ -186,7 +186,7 @@ def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # n
         reason = " ".join(str(error).split())[:_TOLD] or type(error).__name__
         if weights in (None, HUB):
             raise SwerveError(
-                f"rap: backbone {config.backbone} with weights {weights!r} cannot be made ({reason}). Where the hub "
+                f"rap: backbone {config.backbone} with weights {weights!r} cannot be created ({reason}). Where the hub "
                 "cannot be reached, download timm's weights elsewhere and set backbone_weights to the file"
             ) from error
         raise SwerveError(
@@ -196,10 +196,10 @@ def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # n
 
 
 def _held(timm: ModuleType, path: str) -> dict[str, Any]:
-    """What tells timm to fill a model without classifier with the tensors of a file.
+    """Return timm's arguments for loading a file's tensors into a model without classifier.
 
-    Timm asks for every tensor of the model only where the number of classes is that of its own weights, and would
-    otherwise pass over a file that has none of them: hence the 0, and the tensors without their classifier.
+    Timm requires every tensor of the model only if the number of classes is that of its own weights, and would
+    otherwise accept a file with none of them: hence num_classes=0, and the tensors without their classifier.
     """
     tensors = timm.models.load_state_dict(path)
     body = {name: one for name, one in tensors.items() if not name.startswith("head")}
@@ -211,16 +211,16 @@ def _held(timm: ModuleType, path: str) -> dict[str, Any]:
 def _instead(name: str) -> str:
     return (
         f"Give timm's weights of {name} (model.safetensors of huggingface.co/timm), `{HUB}` to download them, or null "
-        "to begin at random"
+        "for random initialisation"
     )
 
 
 def require_timm() -> ModuleType:
-    """Timm.
+    """Import timm.
 
     Raises:
-        MissingExtraError: it is not installed.
-        SwerveError: the torchvision that it needs was built for another torch.
+        MissingExtraError: timm is not installed.
+        SwerveError: the installed torchvision was built for another torch.
     """
     try:
         import timm
@@ -237,6 +237,6 @@ def require_timm() -> ModuleType:
 def _check_size(config: RapConfig, patch: int) -> None:
     if config.height % patch or config.width % patch:
         raise SwerveError(
-            f"rap: images of {config.width}x{config.height} are no whole number of the {patch}x{patch} patches of "
+            f"rap: images of {config.width}x{config.height} are not a multiple of the {patch}x{patch} patches of "
             f"{config.backbone}"
         )

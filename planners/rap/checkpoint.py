@@ -1,4 +1,4 @@
-"""Checkpoints: what a stopped run goes on from."""
+"""Training checkpoints."""
 
 import json
 from dataclasses import asdict
@@ -17,12 +17,12 @@ _FORMAT, _HEADER = "swerve-rap-checkpoint", "swerve"
 
 
 def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> None:
-    """Writes all that the next step depends on; the file appears whole or not at all.
+    """Write the complete training state atomically.
 
     Args:
-        path: of the file.
-        training: between two steps.
-        stream: the state of the batches, as JSON can hold it.
+        path: path of the file.
+        training: training state between two steps.
+        stream: state of the data loader, as JSON values.
     """
     header = {"format": _FORMAT, "version": VERSION, "step": training.step, "stream": stream, **_identity(training)}
     tensors = {name: one.detach().cpu().contiguous() for name, one in training.state().items()}
@@ -30,10 +30,10 @@ def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> N
 
 
 def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
-    """Makes the training go on where the checkpoint was written; returns the state of the batches.
+    """Restore the training state from a checkpoint; return the state of the data loader.
 
     Raises:
-        SwerveError: it is no checkpoint of this version, damaged, or of a run with another config or options.
+        SwerveError: not a checkpoint of this version, damaged, or of a run with another config or options.
     """
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
@@ -49,7 +49,7 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
 
 
 def _identity(training: Training) -> dict[str, Any]:
-    """What a run cannot change while it goes on; threads change no result."""
+    """Return the settings that must not change on resumption; threads do not affect results."""
     options = {name: value for name, value in asdict(training.options).items() if name != "threads"}
     return {"config": training.config.to_json(), "options": options}
 
@@ -59,6 +59,6 @@ def _require_same(path: Path, header: dict[str, Any], identity: dict[str, Any]) 
         for name, value in own.items():
             if header[part].get(name) != value:
                 raise SwerveError(
-                    f"{path}: this run was begun with {name} {header[part].get(name)}, not {value}. Give the same, or "
+                    f"{path}: this run was started with {name} {header[part].get(name)}, not {value}. Use the same, or "
                     "train in another folder"
                 )

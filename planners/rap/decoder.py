@@ -1,4 +1,4 @@
-"""The decoder: proposals that look where they lead, and are refined by what they see there."""
+"""Decoder: iterative refinement of proposals by image features at their poses."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,17 +10,17 @@ from swerve.planners.rap.layers import SelfAttentionBlock, perceptron
 from swerve.planners.rap.projection import project
 from swerve.planners.rap.rap_config import RapConfig
 
-# Outputs of the head are of the order of one where a car goes 10 m/s, or turns away by 4 m/s or 0.3 rad/s.
+# Scale of the head's outputs: 10 m/s forward, 4 m/s laterally, 0.3 rad/s.
 _USUAL_RATES = (10.0, 4.0, 0.3)
 _CORNERS = 4
 _FIRST_QUERIES = 1.0
 
 
 class Decoder(nn.Module):
-    """Queries, one per pose of each proposal, refined in rounds that share their weights.
+    """Queries, one per pose of each proposal, refined in rounds with shared weights.
 
-    A round decodes poses from the queries, then changes the queries by what the images show at these poses and by each
-    other. The rounds' poses are `rounds`; the queries that come out know what is seen at the last ones.
+    A round decodes poses from the queries, then updates the queries by the image features at these poses and by
+    self-attention. `rounds` are the poses of all rounds; the returned queries include features at the last ones.
     """
 
     def __init__(self, config: RapConfig) -> None:
@@ -37,13 +37,13 @@ class Decoder(nn.Module):
     def forward(
         self, features: Float[Tensor, "b c d p q"], inputs: RapInput
     ) -> tuple[Float[Tensor, "r b n k 3"], Float[Tensor, "b n k d"]]:
-        """Poses (x, y, heading; ego frame) after each round, and the queries in the end."""
+        """Return poses (x, y, heading; ego frame) after each round, and the final queries."""
         queries = self.queries + self.ego(inputs.status)[:, None]
         rounds = []
         for _ in range(self.rounds):
             raw = self._decoded(queries).unflatten(1, (self.proposals, self.poses))
             rounds.append(raw * self.scale)
-            # Where to look is not learned through the poses (Zhu et al., "Deformable DETR", 2021).
+            # Sampling locations get no gradient through the poses (Zhu et al., "Deformable DETR", 2021).
             poses, seen_from = rounds[-1].detach().flatten(1, 2), raw.detach().flatten(1, 2)
             queries = queries + self.place(seen_from.to(queries.dtype))
             for layer in self.layers:
@@ -51,13 +51,13 @@ class Decoder(nn.Module):
         return torch.stack(rounds), queries.unflatten(1, (self.proposals, self.poses))
 
     def _decoded(self, queries: Float[Tensor, "b m d"]) -> Float[Tensor, "b m 3"]:
-        """In units of `scale`; never in half precision, whose steps are decimetres at 40 m."""
+        """Decode poses in units of `scale`; in float32, since half precision has steps of decimetres at 40 m."""
         with torch.autocast(queries.device.type, enabled=False):
             return self.head(queries.float())
 
 
 class DecoderLayer(nn.Module):
-    """Queries look at each other, and at the images where their poses are."""
+    """Self-attention of queries, and attention to image features at their poses."""
 
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
@@ -72,17 +72,17 @@ class DecoderLayer(nn.Module):
         features: Float[Tensor, "b c d p q"],
         inputs: RapInput,
     ) -> Float[Tensor, "b m d"]:
-        """Queries that have seen more."""
+        """Return the updated queries."""
         return self.mix(queries + self.look(self.norm(queries), poses, features, inputs))
 
 
 class PoseAttention(nn.Module):
-    """Attention of a pose to the images, at points around the body that would stand there.
+    """Deformable attention of a pose to the images, at points around the ego body at that pose.
 
-    The points are all corners at all heights (the original pairs corner k with height k alone), each moved by an
-    offset in metres that the query chooses; they are projected into every camera through its lens, and features are
-    sampled there bilinearly. Points that a sample's own camera does not see, and cameras without an image, have no
-    weight; a pose that no camera sees gets nothing.
+    The points are all corners at all heights (the original pairs corner k with height k only), each moved by an offset
+    in metres predicted from the query; they are projected into every camera through its lens, and features are sampled
+    there bilinearly. Points outside a sample's cameras, and cameras without an image, have no weight; a pose visible in
+    no camera gets zeros.
     """
 
     heights: Tensor
@@ -105,7 +105,7 @@ class PoseAttention(nn.Module):
         features: Float[Tensor, "b c d p q"],
         inputs: RapInput,
     ) -> Float[Tensor, "b m d"]:
-        """What each query sees."""
+        """Compute the image features of each query."""
         points = body_points(poses, inputs.footprint, self.heights)
         points = points + self.offsets(queries).float().unflatten(-1, (-1, 3))
         count = points.shape[2]
@@ -118,7 +118,7 @@ class PoseAttention(nn.Module):
         return self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
 
     def _weights(self, queries: Float[Tensor, "b m d"], visible: Bool[Tensor, "b c m n"]) -> Float[Tensor, "b c h m n"]:
-        """Of each head, over all points in all cameras that see them; zeros where none does."""
+        """Compute each head's attention weights over all visible points in all cameras; zeros where none is visible."""
         logits = self.weights(queries).float().unflatten(-1, (self.heads, -1)).transpose(1, 2)[:, None]
         known = visible[:, :, None]
         masked = torch.where(known, logits, -1e9).movedim(1, -1)
@@ -129,7 +129,7 @@ class PoseAttention(nn.Module):
 def body_points(
     poses: Float[Tensor, "b m 3"], footprint: Float[Tensor, "b 4 2"], heights: Float[Tensor, "z"]
 ) -> Float[Tensor, "b m n 3"]:
-    """Corners of a body that stands at each pose, every corner at every height; n = 4 z, corner by corner."""
+    """Compute the corners of a body at each pose, every corner at every height; n = 4 z, corner by corner."""
     cos, sin = poses[..., 2].cos()[..., None], poses[..., 2].sin()[..., None]
     x, y = footprint[:, None, :, 0], footprint[:, None, :, 1]
     corners = torch.stack([poses[..., :1] + cos * x - sin * y, poses[..., 1:2] + sin * x + cos * y], dim=-1)
@@ -141,11 +141,11 @@ def body_points(
 def sample(
     maps: Float[Tensor, "b c e p q"], pixels: Float[Tensor, "b c n 2"], size: tuple[int, int]
 ) -> Float[Tensor, "b c e n"]:
-    """Features at pixels of the images (width, height) that the maps are of, bilinearly between patch centres.
+    """Sample features at image pixels, bilinearly between patch centres.
 
-    Between an image's rim and its outer patches' centres the outer patches' features hold. Maps in half precision, as
-    in mixed training, are sampled in it: places are then rounded by up to a thousandth of the image's width and height
-    (bfloat16; 0.8 pixels of 768), for half the memory.
+    Between the image border and the outer patches' centres the outer patches' features are used. Maps in half
+    precision, as in mixed training, are sampled in it: positions are then rounded by up to a thousandth of the image's
+    width and height (bfloat16; 0.8 pixels of 768), for half the memory.
     """
     grid = 2 * pixels / pixels.new_tensor(size) - 1
     flat = functional.grid_sample(

@@ -1,4 +1,4 @@
-"""Photographs with the rasters of the same views: from a finished set, or drawn for the photographs of a log."""
+"""Pairs of photos and rasters of the same views: from a finished set, or rasterized for a log's photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ _Pair = tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"], str, str]
 
 @dataclass(frozen=True)
 class ImagePairs:
-    """Images of some views, in a planner's size.
+    """Image pairs in a planner's image size.
 
     Attributes:
-        photographs: or what stands in for them.
-        rasters: of the same views.
-        logs: that each view is of.
-        cameras: that took it.
+        photographs: photos, real or synthetic.
+        rasters: rasters of the same views.
+        logs: log of each view.
+        cameras: camera of each view.
     """
 
     photographs: UInt8[np.ndarray, "n h w 3"]
@@ -39,15 +39,15 @@ class ImagePairs:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """What a classifier must not be both fitted to and tried on: views of one log; of a single log, of one camera.
+        """Groups for cross-validation: views of one log; for a single log, of one camera.
 
-        Neighbouring moments look alike through the same camera; through different cameras they do not.
+        Neighbouring timestamps look alike through the same camera; through different cameras they do not.
         """
         return self.logs if len(set(self.logs)) > 1 else self.cameras
 
 
 def measure(model: RapModel, pairs: ImagePairs) -> Alignment:
-    """How alike a network's features of the pairs are.
+    """Compute the alignment of a network's features of the pairs.
 
     Raises:
         SwerveError: see `alignment_of`.
@@ -58,17 +58,17 @@ def measure(model: RapModel, pairs: ImagePairs) -> Alignment:
 def pairs_of_set(
     folder: Path, config: RapConfig, split: Split, most: int, cameras: Sequence[str] | None = None
 ) -> ImagePairs:
-    """Pairs of a finished set's logged samples, as the planner is shown them.
+    """Load pairs of a finished set's logged samples, preprocessed as for the planner.
 
     Args:
-        folder: of the set.
-        config: says the size.
-        split: whose samples are taken.
-        most: samples at most, drawn from all.
-        cameras: names; the planner's own if None.
+        folder: folder of the set.
+        config: config with the image size.
+        split: split of the samples.
+        most: maximum number of samples, randomly chosen.
+        cameras: camera names; the planner's if None.
 
     Raises:
-        SwerveError: the set is not finished, or has no photographs of this split and these cameras.
+        SwerveError: the set is not finished, or has no photos of this split and these cameras.
     """
     part = Part("paired", images="both", limit=most)
     own = config.cameras if cameras is None else tuple(cameras)
@@ -88,38 +88,38 @@ def pairs_of_set(
 def pairs_of_logs(
     logs: Sequence[Log], config: RapConfig, most: int, cameras: Sequence[str] | None = None, style: StyleName = "rap"
 ) -> ImagePairs:
-    """The photographs of logs, each with the raster of the same camera, time and pose.
+    """Pair the photos of logs with rasters of the same camera, time and pose.
 
-    Rasters are drawn in the planner's size, as in sets that were made in it; they are not made smaller.
+    Rasters are rendered in the planner's size, as in sets of that size; they are not downscaled.
 
     Args:
-        logs: those without photographs are passed over.
-        config: says the size. What is measured does not depend on a camera's place, so that any camera will do.
-        most: photographs at most of each log and camera, evenly over its time.
-        cameras: names; all if None.
-        style: of the rasters.
+        logs: logs; those without photos are skipped.
+        config: config with the image size. The metrics do not depend on a camera's mounting, so any camera is valid.
+        most: maximum number of photos per log and camera, evenly spaced in time.
+        cameras: camera names; all if None.
+        style: style of the rasters.
 
     Raises:
-        SwerveError: there is no photograph of these cameras, or one cannot be read.
+        SwerveError: there is no photo of these cameras, or one cannot be read.
     """
     made = [one for log in logs for one in _drawn(log, _spread(log, most, cameras), fit_of(config), style)]
     if not made:
         known = sorted({photo.camera for log in logs for photo in log.photos})
         raise SwerveError(
-            f"probe: no photograph of {', '.join(cameras) if cameras else 'any camera'} in "
-            f"{', '.join(log.name for log in logs)}; there are of {', '.join(known) or 'none'}"
+            f"probe: no photo of {', '.join(cameras) if cameras else 'any camera'} in "
+            f"{', '.join(log.name for log in logs)}; there are photos of {', '.join(known) or 'none'}"
         )
     photographs, rasters, names, seen = zip(*made, strict=True)
     return ImagePairs(np.stack(photographs), np.stack(rasters), names, seen)
 
 
 def fit_of(config: RapConfig) -> ImageFit:
-    """How images become the planner's."""
+    """Return the preprocessing of images for the planner."""
     return ImageFit((config.width, config.height), config.trim)
 
 
 def _spread(log: Log, most: int, cameras: Sequence[str] | None) -> list[Photo]:
-    """At most so many photographs of each camera."""
+    """Select at most `most` photos of each camera, evenly spaced."""
     kept = []
     for name in dict.fromkeys(photo.camera for photo in log.photos):
         own = sorted((photo for photo in log.photos if photo.camera == name), key=lambda photo: photo.time_us)
@@ -129,7 +129,7 @@ def _spread(log: Log, most: int, cameras: Sequence[str] | None) -> list[Photo]:
 
 
 def _drawn(log: Log, photos: Sequence[Photo], fit: ImageFit, style: StyleName) -> list[_Pair]:
-    """Each photograph, and what is drawn at its time and pose in the very same window."""
+    """Pair each photo with the raster at its time and pose with the same crop."""
     backdrop, cameras = StaticLayer(build_static(log.road_map)), {camera.name: camera for camera in log.cameras}
     made = []
     for photo in photos:
@@ -142,5 +142,5 @@ def _drawn(log: Log, photos: Sequence[Photo], fit: ImageFit, style: StyleName) -
         try:
             made.append((fit.decode(photo.read(), camera), raster, log.name, photo.camera))
         except ValueError as error:
-            raise SwerveError(f"{photo.file}: the photograph of {photo.camera} is damaged ({error})") from error
+            raise SwerveError(f"{photo.file}: the photo of {photo.camera} is damaged ({error})") from error
     return made

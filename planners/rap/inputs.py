@@ -1,4 +1,4 @@
-"""What RAP's network gets: tensors of a batch of views, from a training stream or from observations alike."""
+"""Network inputs of RAP: batch tensors from a training stream or from observations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import Observation
 from swerve.scenes.viewpoints import Command
 
-# Velocity, acceleration, yaw rate and command; each divided by what is usual, so that all are of the order of one.
+# Velocity, acceleration, yaw rate and command, each divided by a typical value.
 STATUS: Final = 2 + 2 + 1 + len(Command)
 _USUAL = (10.0, 1.0, 2.0, 2.0, 0.3)
 
 
 @dataclass(frozen=True)
 class RapInput:
-    """A batch of views: one moment seen through one rig, as rasters or as photographs.
+    """Batch of views: one timestamp seen through one rig, as rasters or photos.
 
     Attributes:
-        images: of each camera.
-        rig: the same cameras' calibration.
-        present: whether there is an image; where not, nothing is read from it.
+        images: image of each camera.
+        rig: calibration of the same cameras.
+        present: mask of available images; others are ignored.
         status: see `status_of`.
-        footprint: corners of the ego's own body in the ego frame, see `Vehicle.footprint`.
+        footprint: corners of the ego body in the ego frame, see `Vehicle.footprint`.
     """
 
     images: UInt8[Tensor, "b c 3 h w"]
@@ -44,12 +44,12 @@ class RapInput:
         return len(self.images)
 
     def to(self, device: torch.device) -> "RapInput":
-        """On another device."""
+        """Copy to another device."""
         rest = (one.to(device, non_blocking=True) for one in (self.present, self.status, self.footprint))
         return RapInput(self.images.to(device, non_blocking=True), self.rig.to(device), *rest)
 
     def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "RapInput":
-        """Some of the views."""
+        """Select views."""
         rest = (one[chosen] for one in (self.present, self.status, self.footprint))
         return RapInput(self.images[chosen], self.rig.rows(chosen), *rest)
 
@@ -60,14 +60,14 @@ def status_of(
     yaw_rate: Float[Tensor, "b"],
     command: Int[Tensor, "b"],
 ) -> Float[Tensor, "b s"]:
-    """The ego's own motion now, in the ego frame (SI units), and the command as one of four."""
+    """Compute the ego status: current motion in the ego frame (SI units), and the one-hot command."""
     motion = torch.cat([velocity, acceleration, yaw_rate[:, None]], dim=1)
     motion = motion / motion.new_tensor(_USUAL)
     return torch.cat([motion, functional.one_hot(command, len(Command)).to(motion)], dim=1)
 
 
 def inputs_of(observations: Sequence[Observation], config: RapConfig) -> RapInput:
-    """What the network gets of observations; images are fitted as in training.
+    """Convert observations to network inputs; images are preprocessed as in training.
 
     Raises:
         SwerveError: an observation lacks a camera that the planner was trained with, or its image.
@@ -96,5 +96,5 @@ def _camera(observation: Observation, name: str, config: RapConfig) -> Camera:
     known = ", ".join(camera.name for camera in observation.cameras) or "none"
     raise SwerveError(
         f"scene {observation.token}: this planner was trained with cameras {', '.join(config.cameras)}; "
-        f"of {name} there is no image. There are: {known}"
+        f"the image of {name} is missing. Available: {known}"
     )

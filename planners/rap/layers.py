@@ -1,4 +1,4 @@
-"""Layers that several parts are made of."""
+"""Shared network layers."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class SelfAttentionBlock(nn.Module):
-    """Attention among tokens, then a perceptron on each; both normalised before and added to what came in."""
+    """Pre-norm transformer block: self-attention, then an MLP per token, both with residual connections."""
 
     def __init__(self, width: int, hidden: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class SelfAttentionBlock(nn.Module):
         self.perceptron = perceptron(width, hidden, width)
 
     def forward(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
-        """Tokens that know of each other."""
+        """Apply the block to tokens."""
         tokens = tokens + self._dropped(self._attended(self.attention_norm(tokens)))
         return tokens + self._dropped(self.perceptron(self.perceptron_norm(tokens)))
 
@@ -33,7 +33,7 @@ class SelfAttentionBlock(nn.Module):
 
 
 def perceptron(*widths: int) -> nn.Sequential:
-    """Linear layers with GELU between them."""
+    """Build an MLP: linear layers with GELU between them."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.GELU()]
@@ -41,9 +41,9 @@ def perceptron(*widths: int) -> nn.Sequential:
 
 
 def sines(values: Float[Tensor, "*b v"], waves: int) -> Float[Tensor, "*b o"]:
-    """Sines and cosines of each value at frequencies pi, pi 2^(1/2), pi 2, ...; 2 * v * waves columns.
+    """Compute sines and cosines of each value at frequencies pi, pi 2^(1/2), pi 2, ...; 2 * v * waves columns.
 
-    Source: Mildenhall et al., "NeRF", 2020, with frequencies half as far apart.
+    Source: Mildenhall et al., "NeRF", 2020, with twice as many frequencies per octave.
     """
     steps = torch.arange(waves, device=values.device, dtype=values.dtype) / 2
     angles = (values[..., None] * (torch.pi * 2**steps)).flatten(-2)

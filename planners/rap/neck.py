@@ -1,4 +1,4 @@
-"""The neck: backbone features to the planner's, told where in the car's surroundings each patch looks."""
+"""Neck: projection of backbone features, with an embedding of each patch's viewing ray."""
 
 import torch
 from jaxtyping import Float
@@ -9,16 +9,16 @@ from swerve.planners.rap.projection import CameraRig, unproject
 from swerve.planners.rap.rap_config import RapConfig
 
 _WAVES = 6
-# Cameras sit within some metres of the rear axle.
+# Camera positions lie within some metres of the rear axle.
 _REACH = 4.0
 _INPUTS = 2 * _WAVES * (3 + 2) + 3 + 1
 
 
 class Neck(nn.Module):
-    """Projects features patch by patch, and embeds each patch's place.
+    """Patch-wise projection of features, and embedding of each patch's position.
 
-    The two are kept apart: `content` depends on what is in the image alone and is what alignment compares, so that no
-    gradient of alignment ever reaches the embeddings (in the original it does, although they cancel in its value).
+    The two are kept separate: `content` depends only on the image content and is what alignment compares, so that no
+    alignment gradient reaches the embeddings (in the original it does, although they cancel in its value).
     """
 
     def __init__(self, config: RapConfig, width: int, patch: int) -> None:
@@ -28,11 +28,11 @@ class Neck(nn.Module):
         self.embedder = perceptron(_INPUTS, config.hidden, config.dim)
 
     def content(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
-        """What is seen, whatever the camera."""
+        """Project features, independent of the camera."""
         return self.projector(features.movedim(-3, -1)).movedim(-1, -3)
 
     def embedding(self, rig: CameraRig, rows: int, columns: int) -> Float[Tensor, "b c d p q"]:
-        """Where patches look: rays of their centres through the lens, the camera's place, the place in the image."""
+        """Compute the embedding of patches: rays of their centres through the lens, camera position, image position."""
         centres = patch_centres(rows, columns, self.patch).to(rig.intrinsics)
         rays, known = unproject(rig, centres)
         place = (centres / centres.new_tensor(rig.size)).expand(*rays.shape[:-1], 2)
@@ -44,20 +44,20 @@ class Neck(nn.Module):
     def forward(
         self, features: Float[Tensor, "b c f p q"], rig: CameraRig
     ) -> tuple[Float[Tensor, "b c d p q"], Float[Tensor, "b c d p q"]]:
-        """Content alone, and content with its place."""
+        """Return content, and content plus position embedding."""
         content = self.content(features)
         return content, content + self.embedding(rig, *features.shape[-2:])
 
 
 def patch_centres(rows: int, columns: int, patch: int) -> Float[Tensor, "n 2"]:
-    """Pixels (u, v) of the middle of each patch, row by row."""
+    """Return pixels (u, v) of the centre of each patch, row by row."""
     v, u = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     return (torch.stack([u, v], dim=-1).reshape(-1, 2) + 0.5) * patch
 
 
 def camera_positions(rig: CameraRig) -> Float[Tensor, "b c 3"]:
-    """Where the cameras are in the ego frame, metres."""
+    """Return the camera positions in the ego frame, metres."""
     rotation, translation = rig.camera_from_ego[..., :3, :3], rig.camera_from_ego[..., :3, 3]
-    # Not in the half precision of mixed training, whose steps are centimetres at 2 m.
+    # Not in the half precision of mixed training, which has steps of centimetres at 2 m.
     with torch.autocast(rotation.device.type, enabled=False):
         return -torch.einsum("bcji,bcj->bci", rotation, translation)

@@ -1,7 +1,7 @@
-"""Points into images and pixels into rays, in torch: batched, through each sample's own lenses, with gradients.
+"""Batched differentiable projection and unprojection in torch, with per-sample lens models.
 
-The same formulas as `swerve.scenes.Camera` (lens_kernels says where they come from), for samples whose rigs differ. In
-double precision both agree to 1e-5 pixels; in single precision they are off by 1e-3 at 2,000 pixels of width.
+The same formulas as `swerve.scenes.Camera` (sources in lens_kernels), for samples whose rigs differ. In double
+precision both agree to 1e-5 pixels; in single precision they differ by 1e-3 at 2,000 pixels of width.
 """
 
 from dataclasses import dataclass, fields
@@ -22,14 +22,14 @@ _MISSED = 1e-9
 
 @dataclass(frozen=True)
 class CameraRig:
-    """The calibrated cameras of a batch; every sample has its own.
+    """Calibrated cameras of a batch, one rig per sample.
 
     Attributes:
         model: `LensModel` of each camera.
         intrinsics: fx, fy, cx, cy in pixels; pixel centres lie at +0.5.
-        coefficients: of the lens, see `Lens.padded`.
+        coefficients: lens coefficients, see `Lens.padded`.
         limit: undistorted radius up to which the lens is one-to-one, see `Lens.limit`.
-        camera_from_ego: takes points of the ego frame of now to the camera's frame when its image was taken.
+        camera_from_ego: transform from the ego frame of now to the camera frame at capture time.
         size: width and height of the images, pixels.
     """
 
@@ -42,7 +42,7 @@ class CameraRig:
 
     @classmethod
     def of(cls, arrays: CameraArrays) -> "CameraRig":
-        """The cameras of a stream's batch, or of `swerve.data.stream.camera_arrays`."""
+        """Build from the cameras of a stream's batch, or of `swerve.data.stream.camera_arrays`."""
         return cls(
             torch.as_tensor(arrays.lens),
             torch.as_tensor(arrays.intrinsics),
@@ -53,7 +53,7 @@ class CameraRig:
         )
 
     def to(self, target: torch.device | torch.dtype) -> "CameraRig":
-        """On another device, or in another precision."""
+        """Convert to another device or precision."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
         if isinstance(target, torch.dtype):
             moved = {name: value.to(target) if value.is_floating_point() else value for name, value in values.items()}
@@ -62,7 +62,7 @@ class CameraRig:
         return CameraRig(**moved, size=self.size)
 
     def rows(self, chosen: Int[Tensor, "n"] | Bool[Tensor, "b"]) -> "CameraRig":
-        """Some samples' rigs."""
+        """Select samples' rigs."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "size"}
         return CameraRig(**{name: value[chosen] for name, value in values.items()}, size=self.size)
 
@@ -70,14 +70,14 @@ class CameraRig:
 def project(
     rig: CameraRig, points: Float[Tensor, "b n 3"]
 ) -> tuple[Float[Tensor, "b c n 2"], Float[Tensor, "b c n"], Bool[Tensor, "b c n"]]:
-    """Points of the ego frame in every camera of their own sample.
+    """Project points of the ego frame into every camera of their own sample.
 
     Returns:
         pixels (finite everywhere, zero for points behind a camera, so that no gradient is ever NaN); depths along the
-        optical axis, metres; whether the point is in the image (nothing is said of what stands before it).
+        optical axis, metres; whether the point is in the image (occlusion is not tested).
     """
     rotation, translation = rig.camera_from_ego[..., :3, :3], rig.camera_from_ego[..., :3, 3]
-    # Not in the half precision of mixed training: it would move points by pixels.
+    # Not in the half precision of mixed training, which would move points by pixels.
     with torch.autocast(points.device.type, enabled=False):
         seen = torch.einsum("bcij,bnj->bcni", rotation, points) + translation[:, :, None]
     depth = seen[..., 2]
@@ -91,7 +91,7 @@ def project(
 
 
 def inverse(target_from_source: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 4"]:
-    """`source_from_target`, by the transpose of the rotation."""
+    """Invert a rigid transform (`source_from_target`) by the transpose of its rotation."""
     rotation = target_from_source[..., :3, :3].mT
     upper = torch.cat([rotation, -rotation @ target_from_source[..., :3, 3:]], dim=-1)
     return torch.cat([upper, target_from_source[..., 3:, :]], dim=-2)
@@ -99,12 +99,12 @@ def inverse(target_from_source: Float[Tensor, "*b 4 4"]) -> Float[Tensor, "*b 4 
 
 @torch.no_grad()
 def unproject(rig: CameraRig, pixels: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "b c n 3"], Bool[Tensor, "b c n"]]:
-    """Directions of the same pixels' rays in every camera: unit vectors in the ego frame, no gradients.
+    """Unproject pixels in every camera: unit vectors in the ego frame, without gradients.
 
-    Computed in double precision whatever the rig's, since Newton's method takes differences.
+    Computed in double precision, since Newton's method uses differences.
 
     Returns:
-        directions, zero where the lens cannot see; whether it can.
+        directions, zero outside the lens model; mask of valid pixels.
     """
     exact, kind = rig.to(torch.float64), rig.intrinsics.dtype
     bent = (pixels.double() - exact.intrinsics[:, :, None, 2:]) / exact.intrinsics[:, :, None, :2]
@@ -117,9 +117,9 @@ def unproject(rig: CameraRig, pixels: Float[Tensor, "n 2"]) -> tuple[Float[Tenso
 
 
 def distort(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
-    """Normalised image coordinates (x/z, y/z) through each camera's lens.
+    """Distort normalised image coordinates (x/z, y/z) by each camera's lens.
 
-    Beyond the lens' limit the image radius goes on growing with slope one, as in lens_kernels.distort.
+    Beyond the lens' limit the image radius is extended with slope one, as in lens_kernels.distort.
     """
     radius = (normal**2).sum(dim=-1).clamp(min=1e-24).sqrt()
     shrink = (rig.limit[..., None] / radius).clamp(max=1.0)[..., None]
@@ -128,7 +128,7 @@ def distort(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "
 
 
 def _distort_within(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
-    """The lens models; each formula gets zeros as coefficients in the others' cameras, so that none is infinite."""
+    """Evaluate the lens models; coefficients of other models are zero, so that no formula is infinite."""
     brown = (rig.model == LensModel.BROWN)[..., None]
     coefficients = torch.where(brown, rig.coefficients, 0.0)
     x, y = normal[..., 0], normal[..., 1]
@@ -139,7 +139,7 @@ def _distort_within(rig: CameraRig, normal: Float[Tensor, "b c n 2"]) -> Float[T
 
 
 def _radial_scale(rig: CameraRig, r2: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
-    """Distorted over undistorted radius."""
+    """Compute the ratio of distorted to undistorted radius."""
     brown, fisheye = (rig.model == kind for kind in (LensModel.BROWN, LensModel.FISHEYE))
     k1, k2, _, _, k3, k4, k5, k6 = _split(torch.where(brown[..., None], rig.coefficients, 0.0))
     rational = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
@@ -156,7 +156,7 @@ def _split(coefficients: Float[Tensor, "b c 8"]) -> list[Float[Tensor, "b c 1"]]
 
 
 def _undistort(rig: CameraRig, bent: Float[Tensor, "b c n 2"]) -> Float[Tensor, "b c n 2"]:
-    """The inverse of `distort`: the radial part by bisection, then Newton's method."""
+    """Invert `distort`: the radial part by bisection, then Newton's method."""
     radius = bent.norm(dim=-1)
     low, high = torch.zeros_like(radius), rig.limit[..., None].expand_as(radius).clone()
     for _ in range(_BISECTIONS):
@@ -172,7 +172,7 @@ def _undistort(rig: CameraRig, bent: Float[Tensor, "b c n 2"]) -> Float[Tensor, 
 def _newton_step(
     rig: CameraRig, normal: Float[Tensor, "b c n 2"], bent: Float[Tensor, "b c n 2"]
 ) -> Float[Tensor, "b c n 2"]:
-    """Derivatives by differences; no step where they are singular."""
+    """Compute a Newton step with finite differences; zero where the Jacobian is singular."""
     here = distort(rig, normal)
     along_x, along_y = (
         (distort(rig, normal + normal.new_tensor(step)) - here) / _DIFFERENCE

@@ -1,4 +1,4 @@
-"""Proposals as pictures: on the map from above, and on the ground before a camera; coloured by a score."""
+"""Drawings of proposals: on the map from above, and on the ground in a camera image; coloured by score."""
 
 import html
 from collections.abc import Sequence
@@ -22,25 +22,25 @@ from swerve.viz.birds_eye import BirdsEye
 from swerve.viz.html_page import picture_url
 from swerve.viz.svg import element, text
 
-# From violet to yellow. Lightness rises evenly, so that the order stays in grey and for all who see few colours.
+# Viridis-like colours of increasing lightness, so that the order remains visible in grey and for colour-blind readers.
 _STOPS = np.array([[122, 82, 200], [74, 134, 208], [47, 168, 160], [124, 201, 90], [251, 232, 74]])
 EDGE, HUMAN, RED = "#ffffff", "#ffffff", "#ff5d6c"
 _INK, _PIXELS, _PANEL, _DIMMED = "#0c0e12", 720, (21, 25, 32), 0.45
-# What is seen around the proposals, the least and the most, in metres.
+# Margin around the proposals, and least and greatest extent of the map, metres.
 _MARGIN, _NEAREST, _FARTHEST = 8.0, 18.0, 60.0
-# Lines on the ground begin so far before the camera, and are bent by its lens at such steps; metres.
+# Start of ground lines before the camera, and step at which they follow its lens; metres.
 _NEAR, _STEP = 0.3, 0.5
 _WIDTH = 480
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Where the proposals of a scene are in the world.
+    """Proposals of a scene in world coordinates.
 
     Attributes:
-        world_from_ego: pose of the ego.
-        lines: of each proposal, from the ego on, on the ground.
-        human: the same of the logged driver; empty where nobody knows.
+        world_from_ego: ego pose.
+        lines: line of each proposal on the ground, starting at the ego.
+        human: line of the logged human; empty if unknown.
     """
 
     world_from_ego: Float[np.ndarray, "4 4"]
@@ -51,7 +51,7 @@ class Ground:
 def ground_of(
     proposals: Proposals, context: Context, world_from_ego: Float[np.ndarray, "4 4"], road_map: RoadMap | None
 ) -> Ground:
-    """Lays a scene's proposals on the ground of its map; without a map, it is level."""
+    """Place a scene's proposals on the map's ground; without a map, it is level."""
 
     def laid(poses: Float[np.ndarray, "*b k 3"]) -> Float[np.ndarray, "*b k1 3"]:
         start = np.zeros((*poses.shape[:-2], 1, 3))
@@ -64,10 +64,10 @@ def ground_of(
 
 
 def map_picture(ground: Ground, context: Context, static: Primitives) -> tuple[str, BirdsEye]:
-    """What lies under the proposals, from above: the map, red lights, the others now and after 4 s, as SVG.
+    """Draw the background of the map view as SVG: map, red lights, agents now and after 4 s.
 
     Returns:
-        the drawing, and where the world lies in it (to be scaled to `SIDE`).
+        SVG, and the mapping from world to image (to be scaled to `SIDE`).
     """
     eye = _eye(ground, float(context.ego[2]))
     eye.primitives(static, Style.surfaces())
@@ -86,14 +86,14 @@ def map_picture(ground: Ground, context: Context, static: Primitives) -> tuple[s
 
 
 def on_map(proposals: Proposals, ground: Ground, scores: Float[np.ndarray, "n"], eye: BirdsEye, base: str) -> str:
-    """All proposals from above, in colours of some scores.
+    """Draw all proposals from above, coloured by scores.
 
     Args:
-        proposals: of the scene.
-        ground: the same in the world.
-        scores: of each.
+        proposals: proposals of the scene.
+        ground: proposals in world coordinates.
+        scores: score of each proposal.
         eye: see `map_picture`.
-        base: id of the drawing that lies under them, on the same page.
+        base: id of the background drawing on the same page.
     """
     drawn = [[_at(eye, line)] for line in ground.lines]
     lines = proposal_lines(proposals, drawn, scores)
@@ -107,7 +107,7 @@ def on_image(
     camera: Camera,
     image: UInt8[np.ndarray, "h w 3"],
 ) -> str:
-    """All proposals on the ground before a camera, in colours of some scores; over an image of any size."""
+    """Draw all proposals on the ground in a camera image of any size, coloured by scores."""
     size = (_WIDTH, round(_WIDTH * camera.height / camera.width))
     shown = camera.resized(*size)
     drawn = [lines_in_image(line, shown, ground.world_from_ego) for line in ground.lines]
@@ -123,9 +123,9 @@ def on_image(
 def lines_in_image(
     points: Float[np.ndarray, "n 3"], camera: Camera, world_from_ego: Float[np.ndarray, "4 4"]
 ) -> list[Float[np.ndarray, "_ 2"]]:
-    """A line in the world as lines in an image, cut exactly where it passes behind the camera.
+    """Project a world line to image lines, clipped exactly at the near plane.
 
-    They bend with the lens, and may leave the image.
+    They follow the lens distortion, and may leave the image.
     """
     if len(points) < 2:
         return []
@@ -135,7 +135,7 @@ def lines_in_image(
 
 
 def clipped_ahead(points: Float[np.ndarray, "n 3"], near: float) -> list[Float[np.ndarray, "_ 3"]]:
-    """The parts of a line whose third coordinate is not below `near`, with their ends on that plane."""
+    """Return the parts of a line whose third coordinate is not below `near`, with their ends on that plane."""
     pieces, piece = [], list[np.ndarray]()
     for number, point in enumerate(points):
         before = points[number - 1] if number else point
@@ -155,12 +155,12 @@ def clipped_ahead(points: Float[np.ndarray, "n 3"], near: float) -> list[Float[n
 def proposal_lines(
     proposals: Proposals, drawn: Sequence[Sequence[Float[np.ndarray, "_ 2"]]], scores: Float[np.ndarray, "n"]
 ) -> str:
-    """Proposals as SVG: the best-scored on top; over them a diamond at the best's end and a ring at the chosen's.
+    """Draw proposals as SVG, the best-scored on top; a diamond marks the best's end and a ring the chosen's.
 
     Args:
-        proposals: of the scene.
-        drawn: of each, the lines that it is in the drawing.
-        scores: of each; make the colours.
+        proposals: proposals of the scene.
+        drawn: lines of each proposal in the drawing.
+        scores: score of each proposal, for its colour.
     """
     parts = [_proposal(proposals, row, drawn[row], scores[row]) for row in np.argsort(scores, kind="stable").tolist()]
     for row, mark, name in ((proposals.best, _diamond, "best"), (proposals.chosen, _ring, "chosen")):
@@ -172,14 +172,14 @@ def proposal_lines(
 
 
 def score_color(score: float) -> str:
-    """The colour of a score between 0 and 1."""
+    """Return the colour of a score between 0 and 1."""
     places = np.linspace(0.0, 1.0, len(_STOPS))
     red, green, blue = (round(float(np.interp(score, places, channel))) for channel in _STOPS.T)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def color_bar() -> str:
-    """The colours of scores from 0 to 1, with numbers."""
+    """Draw the colour bar of scores from 0 to 1, with numbers."""
     cells = "".join(
         f'<rect x="{10 + 10 * cell}" y="4" width="10.5" height="14" fill="{score_color((cell + 0.5) / 20)}"/>'
         for cell in range(20)
@@ -189,7 +189,7 @@ def color_bar() -> str:
 
 
 def mark_swatch(name: str) -> str:
-    """A sample of how the "chosen", the "best" and the "human" are drawn."""
+    """Draw a legend sample of the "chosen", the "best" or the "human"."""
     line = np.array([[2.0, 9.0], [30.0, 9.0]])
     if name == "human":
         drawn = _dashes(line)
@@ -215,7 +215,7 @@ def _at(eye: BirdsEye, points: Float[np.ndarray, "n _"]) -> Float[np.ndarray, "n
 
 
 def _light(eye: BirdsEye, world: World, row: int) -> str:
-    """A connector that may not be entered at some time."""
+    """Draw a connector with a red light at some time."""
     polygons = world.lights.polygons
     edges = polygons.edges[polygons.starts[row] : polygons.starts[row + 1]]
     look = f'fill="{RED}" fill-opacity="0.16" stroke="{RED}" stroke-opacity="0.5"'
@@ -223,7 +223,7 @@ def _light(eye: BirdsEye, world: World, row: int) -> str:
 
 
 def _other(eye: BirdsEye, world: World, row: int) -> str:
-    """Filled where it is now, an outline where it is after 4 s, if it moves."""
+    """Draw an agent: filled at its current position, outlined after 4 s if it moves."""
     kind = ObjectClass(world.classes[row])
     color = OTHERS.get(kind, STATIC)
     steps = np.flatnonzero(world.present[:, row])
@@ -251,7 +251,7 @@ def _line(points: Float[np.ndarray, "n 2"], color: str, width: float, opacity: f
 
 def _dashes(points: Float[np.ndarray, "n 2"]) -> str:
     look = f'fill="none" stroke="{HUMAN}" stroke-width="2" stroke-dasharray="2 5" stroke-linecap="round"'
-    return f'<path d="{_path(points)}" {look}><title>where the human drove</title></path>'
+    return f'<path d="{_path(points)}" {look}><title>human trajectory</title></path>'
 
 
 def _shape(points: Float[np.ndarray, "n 2"], look: str, title: str) -> str:

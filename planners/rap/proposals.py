@@ -1,4 +1,4 @@
-"""What a trained planner promises of each of its proposals, beside what they are worth."""
+"""Predicted and true scores of a planner's proposals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ from swerve.planners.rap.rap_planner import RapPlanner
 
 @runtime_checkable
 class SceneGroups(Protocol):
-    """Where scenes come from: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
+    """Source of scene groups: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
 
     @property
     def logs(self) -> tuple[str, ...]:
-        """Names of the logs that have a case."""
+        """Names of the logs with scene groups."""
 
     def cases(self, log: str) -> tuple[str, ...]:
-        """Names of a log's cases."""
+        """Return the names of a log's scene groups."""
 
     def case(self, name: str) -> SceneGroup:
-        """The case of this name."""
+        """Return the scene group of this name."""
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """A scene's proposals.
+    """Proposals of a scene with scores.
 
     Attributes:
-        token: of the frame.
-        case: that it belongs to.
+        token: token of the scene.
+        case: name of the scene group.
         poses: x, y, heading in the ego frame, every `interval` seconds.
         interval: seconds.
-        predicted: sub-scores that the network expects, columns as in `Metric`.
-        true: those of the exact scorer, as in training: others drive as in the log.
+        predicted: sub-scores predicted by the network, columns as in `Metric`.
+        true: sub-scores of the exact scorer, as in training: agents replay the log.
     """
 
     token: str
@@ -55,42 +55,42 @@ class Proposals:
 
     @property
     def promised(self) -> Float[np.ndarray, "n"]:
-        """Score of each proposal, as the network expects it."""
+        """Predicted score of each proposal."""
         return pdm_score(self.predicted)
 
     @property
     def worth(self) -> Float[np.ndarray, "n"]:
-        """Score of each proposal."""
+        """True score of each proposal."""
         return pdm_score(self.true)
 
     @property
     def chosen(self) -> int:
-        """The one that the planner drives."""
+        """Index of the planner's chosen proposal."""
         return int(self.promised.argmax())
 
     @property
     def best(self) -> int:
-        """The one that is worth most; of several, the one that promises most."""
+        """Index of the proposal with the highest true score; ties by predicted score."""
         return int(np.lexsort((self.promised, self.worth))[-1])
 
     @property
     def regret(self) -> float:
-        """What is lost by not choosing the best."""
+        """Regret: true score of the best minus that of the chosen proposal."""
         return float(self.worth[self.best] - self.worth[self.chosen])
 
     @property
     def rank_correlation(self) -> float:
-        """Spearman's, of promise and worth; NaN where all promise, or are worth, the same."""
+        """Spearman's rank correlation of predicted and true scores; NaN if either is constant."""
         if len(self.worth) < 2 or min(np.ptp(self.promised), np.ptp(self.worth)) < 1e-12:
             return float("nan")
         return float(spearmanr(self.promised, self.worth).statistic)
 
 
 def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: RapPlanner) -> tuple[Proposals, Context]:
-    """A planner's proposals in a frame of a benchmark, scored; and the frame's context.
+    """Compute and score a planner's proposals in a scene of a benchmark; also return the scene's context.
 
     Raises:
-        SwerveError: the frame cannot be scored, an image is missing, or a pose is not finite.
+        SwerveError: the scene cannot be scored, an image is missing, or a pose is not finite.
     """
     context = build_context(frame.viewpoint.scene, frame.token, frame.follow_up)
     config, device = planner.model.config, next(planner.model.parameters()).device
@@ -103,13 +103,13 @@ def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: Ra
 
 
 def proposals_on(benchmark: SceneGroups, planner: RapPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:
-    """The proposals in a benchmark's cases, one after the other.
+    """Yield the proposals in a benchmark's scene groups.
 
     Args:
-        benchmark: to take scenes of.
-        planner: that proposes.
-        most: cases at most, evenly over the benchmark.
-        follow_ups: whether the cases' follow-up scenes are taken as well.
+        benchmark: benchmark with the scenes.
+        planner: planner.
+        most: maximum number of scene groups, evenly over the benchmark.
+        follow_ups: whether follow-up scenes are included.
 
     Raises:
         SwerveError: see `proposals_in`.
@@ -123,5 +123,5 @@ def proposals_on(benchmark: SceneGroups, planner: RapPlanner, most: int, follow_
 
 
 def spread_out(count: int, most: int) -> list[int]:
-    """At most so many of the numbers 0 to count - 1, first and last among them, as even as they can be."""
+    """Return at most `most` indices of 0 to count - 1, evenly spaced, including first and last."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()

@@ -1,4 +1,4 @@
-"""A page about a trained planner's proposals: what it expects of each, and what each is worth."""
+"""HTML page about a planner's proposals: predicted and true scores."""
 
 import html
 from collections.abc import Sequence
@@ -50,20 +50,20 @@ td.off { text-decoration: underline; text-decoration-thickness: 2px; text-underl
 }
 """
 _BINS = np.linspace(0.0, 1.0, 11)
-# Of sub-scores: a promise that is off by more is marked.
+# Predicted sub-scores that are off by more are marked.
 _WRONG = 0.5
 
 
 @dataclass(frozen=True)
 class SceneDrawing:
-    """What a scene's part of the page is made of, beside its proposals.
+    """Images and context of a scene on the page.
 
     Attributes:
-        frame: of the benchmark.
-        context: of the frame.
-        camera: the one that looks ahead the most.
-        image: what the planner saw through it.
-        raster: the same view as raster.
+        frame: scene of the benchmark.
+        context: context of the scene.
+        camera: most forward-looking camera.
+        image: image given to the planner.
+        raster: raster of the same view.
     """
 
     frame: BenchmarkScene
@@ -81,15 +81,15 @@ def proposals_page(
     planner: RapPlanner,
     shown: int,
 ) -> str:
-    """The whole page, HTML that needs nothing from anywhere.
+    """Build the self-contained HTML page.
 
     Args:
-        title: plain text.
-        told: lines of plain text under it.
-        judged: all scenes that count.
-        benchmark: that they are of.
-        planner: that proposed.
-        shown: so many scenes are drawn, evenly from the one with most regret to the one with least.
+        title: title in plain text.
+        told: lines of plain text under the title.
+        judged: proposals of all scenes.
+        benchmark: benchmark of the scenes.
+        planner: planner of the proposals.
+        shown: number of scenes to draw, evenly spaced by regret.
 
     Raises:
         SwerveError: see `proposals_in`.
@@ -97,7 +97,7 @@ def proposals_page(
     ranked = sorted(judged, key=lambda one: -one.regret)
     scenes = []
     for row in spread_out(len(ranked), shown):
-        # Once more, instead of keeping every scene's map and traffic in memory.
+        # Recomputed, instead of keeping every scene's map and traffic in memory.
         case = benchmark.case(ranked[row].case)
         frame = case.frames[ranked[row].token]
         again, context = proposals_in(frame, case, ranked[row].case, planner)
@@ -111,7 +111,7 @@ def proposals_page(
 
 
 def overview(judged: Sequence[Proposals]) -> str:
-    """All scenes in numbers and charts."""
+    """Build the summary of all scenes: numbers and charts."""
     chosen = np.array([one.worth[one.chosen] for one in judged])
     best, mean = (np.array([choose(one.worth) for one in judged]) for choose in (np.max, np.mean))
     ranks = np.array([one.rank_correlation for one in judged])
@@ -119,10 +119,10 @@ def overview(judged: Sequence[Proposals]) -> str:
     ranked = np.isfinite(ranks)
     facts = (
         ("scenes, proposals in each", f"{len(judged)}, {len(judged[0].worth)}"),
-        ("score of the chosen", f"{chosen.mean():.3f}"),
+        ("score of the chosen proposal", f"{chosen.mean():.3f}"),
         ("of the best proposal", f"{best.mean():.3f}"),
-        ("of a proposal drawn by lot", f"{mean.mean():.3f}"),
-        ("regret: best less chosen", f"{regrets.mean():.3f}"),
+        ("of a random proposal", f"{mean.mean():.3f}"),
+        ("regret: best minus chosen", f"{regrets.mean():.3f}"),
         ("rank correlation, median", f"{np.median(ranks[ranked]):.2f}" if ranked.any() else "none"),
     )
     told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
@@ -131,10 +131,10 @@ def overview(judged: Sequence[Proposals]) -> str:
         "Spearman's rank correlation of predicted and true scores", "regret", size=(560, 340),
     )  # fmt: skip
     figures = (
-        (calibration(judged), "Is a promise kept? Mean true score of proposals by predicted score, in tenths; the band "
-         "holds the middle half. On the line of equals it is."),
-        (places, f"Each scene: how well predicted scores order its proposals, and what choosing by them costs. "
-         f"{len(judged) - int(ranked.sum())} scenes in which all proposals are worth the same are left out."),
+        (calibration(judged), "Calibration: mean true score of proposals by predicted score, in tenths; the band "
+        "holds the middle half. A calibrated score lies on the diagonal."),
+        (places, f"Each scene: rank correlation of predicted and true scores, and regret. "
+         f"{len(judged) - int(ranked.sum())} scenes with equal true scores of all proposals are left out."),
         (histogram(ranks, np.linspace(-1, 1, 21), "rank correlation of a scene", size=(560, 170)), ""),
         (histogram(regrets, np.linspace(0, 1, 21), "regret in a scene", size=(560, 170)), ""),
     )  # fmt: skip
@@ -143,7 +143,7 @@ def overview(judged: Sequence[Proposals]) -> str:
 
 
 def calibration(judged: Sequence[Proposals]) -> str:
-    """Predicted against true score over all proposals of all scenes."""
+    """Plot predicted against true score over all proposals of all scenes."""
     promised, worth = (np.concatenate([getattr(one, name) for one in judged]) for name in ("promised", "worth"))
     bins = np.clip(np.digitize(promised, _BINS) - 1, 0, len(_BINS) - 2)
     filled = [bins == number for number in range(len(_BINS) - 1) if (bins == number).any()]
@@ -154,7 +154,7 @@ def calibration(judged: Sequence[Proposals]) -> str:
 
 
 def metric_table(judged: Sequence[Proposals]) -> str:
-    """Of every sub-score, over all proposals of all scenes: predicted, true, and how far they are apart."""
+    """Build the table of sub-scores over all proposals of all scenes: predicted, true, and mean difference."""
     predicted, true = (np.concatenate([getattr(one, name) for one in judged]) for name in ("predicted", "true"))
     rows = "".join(
         f"<tr><td>{LONG[metric]}</td><td>{predicted[:, metric].mean():.3f}</td><td>{true[:, metric].mean():.3f}</td>"
@@ -168,11 +168,11 @@ def metric_table(judged: Sequence[Proposals]) -> str:
 
 
 def legend() -> str:
-    """What colours, lines and marks mean."""
+    """Build the legend of colours, lines and marks."""
     marks = (
         ("chosen", "the chosen proposal: white edge, ring"),
         ("best", "the best proposal: white edge, diamond"),
-        ("human", "where the human drove"),
+        ("human", "human trajectory"),
     )
     areas = (
         ("box", OTHERS[ObjectClass.VEHICLE], "vehicle; dashed outline: 4 s later"),
@@ -185,19 +185,19 @@ def legend() -> str:
 
 
 def scene_story(rank: int, count: int, proposals: Proposals, drawing: SceneDrawing) -> str:
-    """One scene: on the left what the planner saw and expects, on the right what is there and true.
+    """Build the section of one scene: predictions with the planner's image on the left, true scores on the right.
 
     Args:
-        rank: of its regret, the most first.
-        count: of the scenes.
-        proposals: in it.
-        drawing: of it.
+        rank: rank by regret, highest first.
+        count: number of scenes.
+        proposals: proposals of the scene.
+        drawing: images of the scene.
     """
     scene = drawing.frame.viewpoint.scene
     ground = ground_of(proposals, drawing.context, drawing.frame.viewpoint.world_from_ego, scene.log.road_map)
     base, eye = map_picture(ground, drawing.context, build_static(scene.log.road_map))
     columns = (
-        ("predicted", proposals.promised, drawing.image, "What the planner saw"),
+        ("predicted", proposals.promised, drawing.image, "Image given to the planner"),
         ("true", proposals.worth, drawing.raster, "The raster of the same view"),
     )
     pictures = "".join(
@@ -208,7 +208,7 @@ def scene_story(rank: int, count: int, proposals: Proposals, drawing: SceneDrawi
         for name, scores, image, text in columns
     )
     correlation = proposals.rank_correlation
-    ordered = f"{correlation:.2f}" if np.isfinite(correlation) else "none (all are worth the same)"
+    ordered = f"{correlation:.2f}" if np.isfinite(correlation) else "none (equal true scores)"
     kind = "follow-up scene" if drawing.frame.follow_up else "logged scene"
     return (
         f'<article class="scene"><h3>{html.escape(scene.log.name)} <small>{html.escape(proposals.token)}</small></h3>'
@@ -219,7 +219,7 @@ def scene_story(rank: int, count: int, proposals: Proposals, drawing: SceneDrawi
 
 
 def score_table(proposals: Proposals) -> str:
-    """Sub-scores of the chosen and of the best proposal, predicted and true."""
+    """Build the table of predicted and true sub-scores of the chosen and the best proposal."""
     rows = [proposals.chosen, proposals.best]
     body = "".join(
         _row(LONG[metric], [(proposals.predicted[row, metric], proposals.true[row, metric]) for row in rows])
@@ -235,10 +235,10 @@ def score_table(proposals: Proposals) -> str:
 
 
 def drawing_of(frame: BenchmarkScene, case: SceneGroup, context: Context, planner: RapPlanner) -> SceneDrawing:
-    """The image that the planner saw of a frame, and its raster.
+    """Load the planner's image of a scene, and its raster.
 
     Raises:
-        SwerveError: there is no image.
+        SwerveError: the image is missing.
     """
     assert case.views is not None
     known = [camera for camera in case.views.cameras(frame) if camera.name in planner.cameras]

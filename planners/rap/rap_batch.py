@@ -1,4 +1,4 @@
-"""What a training step gets: views, and what should be made of them."""
+"""Training batches of RAP: views with targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from swerve.scenes.viewpoints import ViewpointKind
 
 @dataclass(frozen=True)
 class RapBatch:
-    """Views with targets. A sample with raster and photograph is two views, each with proposals of its own.
+    """Views with targets. A sample with raster and photo is two views, each with its own proposals.
 
     Attributes:
-        inputs: the views.
-        photograph: whether a view is a photograph; else it is a raster.
-        partner: the row of the same moment's other look; -1 where there is none.
-        targets: poses (x, y, heading; ego frame) to be driven, at the config's interval.
-        valid: which of them are known.
-        cross_agent: whether the seat is not the recording vehicle's.
-        yardsticks: to score proposals by, from the view's own pose; None where there is none.
+        inputs: network inputs of the views.
+        photograph: mask of views that are photos; others are rasters.
+        partner: row of the same sample's other image; -1 where there is none.
+        targets: target poses (x, y, heading; ego frame) at the config's interval.
+        valid: mask of known target poses.
+        cross_agent: mask of cross-agent viewpoints.
+        yardsticks: prepared contexts for scoring proposals, at the view's own pose; None without one.
     """
 
     inputs: RapInput
@@ -42,36 +42,36 @@ class RapBatch:
         rows = torch.nonzero(self.partner >= 0)[:, 0]
         back = self.partner[self.partner[rows]]
         if not torch.equal(back, rows) or (self.photograph[rows] == self.photograph[self.partner[rows]]).any():
-            raise ValueError("partners must name each other, one a photograph and one a raster")
+            raise ValueError("partners must refer to each other, one photo and one raster")
         if len(self.yardsticks) != len(self.partner):
-            raise ValueError(f"{len(self.partner)} views need as many yardsticks, got {len(self.yardsticks)}")
+            raise ValueError(f"{len(self.partner)} views need as many contexts, got {len(self.yardsticks)}")
 
     def __len__(self) -> int:
         return len(self.partner)
 
     @property
     def pairs(self) -> tuple[Int[Tensor, "p"], Int[Tensor, "p"]]:
-        """Rows of the photographs that have a raster, and of these rasters."""
+        """Rows of the photos that have a raster, and of these rasters."""
         real = torch.nonzero((self.partner >= 0) & self.photograph)[:, 0]
         return real, self.partner[real]
 
     def to(self, device: torch.device) -> "RapBatch":
-        """On another device; yardsticks stay in memory."""
+        """Copy to another device; contexts stay in host memory."""
         names = ("photograph", "partner", "targets", "valid", "cross_agent")
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
         return RapBatch(inputs=self.inputs.to(device), yardsticks=self.yardsticks, **moved)
 
 
 def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config: RapConfig) -> RapBatch:
-    """The views of a stream's batch: first its rasters, then its photographs.
+    """Convert a stream's batch to views: first its rasters, then its photos.
 
     Args:
-        batch: of tensors.
-        yardsticks: of each sample; None where its proposals are not to be scored.
-        config: how many poses are wanted.
+        batch: batch of tensors.
+        yardsticks: context of each sample; None where its proposals are not scored.
+        config: config with the number of poses.
 
     Raises:
-        SwerveError: the set's targets are not as far apart as the planner's poses.
+        SwerveError: the set's target interval is not the planner's.
     """
     rasters, photographs = (torch.nonzero(there.any(dim=1))[:, 0] for there in (batch.has_raster, batch.has_photo))
     rows = torch.cat([rasters, photographs])
@@ -101,23 +101,23 @@ def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config:
 
 
 def footprints(vehicles: Float[Tensor, "b 5"]) -> Float[Tensor, "b 4 2"]:
-    """`Vehicle.footprint` of rows of (length, width, height, wheelbase, rear overhang)."""
+    """Compute `Vehicle.footprint` of rows of (length, width, height, wheelbase, rear overhang)."""
     front, back, side = vehicles[:, 0] - vehicles[:, 4], -vehicles[:, 4], vehicles[:, 1] / 2
     x, y = torch.stack([front, back, back, front], dim=1), torch.stack([side, side, -side, -side], dim=1)
     return torch.stack([x, y], dim=2)
 
 
 def _targets(batch: Batch, config: RapConfig) -> tuple[Float[Tensor, "b k 3"], Bool[Tensor, "b k"]]:
-    """Targets at the planner's poses; where the set ends before them they are not known.
+    """Return targets at the planner's poses, with a mask of those within the set's horizon.
 
     Raises:
-        SwerveError: they are not as far apart as the planner's.
+        SwerveError: their interval is not the planner's.
     """
     count = min(config.poses, len(batch.time_2hz))
     wanted = config.interval * torch.arange(1, count + 1, device=batch.time_2hz.device)
     if not torch.allclose(batch.time_2hz[:count].double(), wanted.double(), atol=1e-3):
         raise SwerveError(
-            f"rap: poses are {config.interval} s apart, the set's targets stand at {batch.time_2hz[:3].tolist()}... s"
+            f"rap: poses are {config.interval} s apart, the set's targets are at {batch.time_2hz[:3].tolist()}... s"
         )
     targets = batch.target_2hz.new_zeros(len(batch), config.poses, 3)
     valid = torch.zeros(targets.shape[:2], dtype=torch.bool, device=targets.device)
@@ -126,7 +126,7 @@ def _targets(batch: Batch, config: RapConfig) -> tuple[Float[Tensor, "b k 3"], B
 
 
 def _partners(rasters: Int[Tensor, "r"], photographs: Int[Tensor, "p"]) -> Int[Tensor, "v"]:
-    """Of each view the one of the same sample in the other list."""
+    """Return, for each view, the row of the same sample in the other list."""
     raster, photograph = torch.nonzero(rasters[:, None] == photographs[None], as_tuple=True)
     partner = rasters.new_full((len(rasters) + len(photographs),), -1)
     partner[raster], partner[len(rasters) + photograph] = len(rasters) + photograph, raster

@@ -1,4 +1,4 @@
-"""Every size and weight of RAP, in one place."""
+"""Configuration of RAP: all sizes and weights."""
 
 import json
 import types
@@ -21,44 +21,44 @@ _SHARES: Final = ("dropout", "round_decay", "teacher_decay", "align_from")
 
 @dataclass(frozen=True)
 class RapConfig:
-    """The planner and its losses. Defaults are those of the paper (Feng et al., "RAP", arXiv 2510.04333).
+    """Sizes of the planner and weights of its losses. Defaults are the paper's (Feng et al., arXiv 2510.04333).
 
-    Where the paper and its released code differ, it is the paper's number, but for what is not published (heights of
-    the sampled points, share of earlier rounds), which is the code's.
+    Where the paper and its released code differ, the paper's number is used, except for unpublished ones (heights of
+    the sampled points, weight of earlier rounds), which are the code's.
 
     Attributes:
-        cameras: names, in the order in which images are given.
-        height: pixels of every image.
-        width: pixels of every image.
-        trim: shares cut off from images before they are resized, see `swerve.data.stream.image_fit.ImageFit`.
-        backbone: a model of timm (`vit_huge_plus_patch16_dinov3`, `vit_small_patch14_dinov2`, ...), or `tiny`.
-        backbone_weights: a file of timm's weights, `hub` to download them, None to begin at random.
-        frozen: whether the backbone stays as it is.
-        dim: width of queries and image features.
-        hidden: width of the layers within.
-        heads: of attention.
-        layers: of attention per round.
-        rounds: of refinement; all share their weights. The poses of the first do not depend on the images, so that a
-            planner of a single round drives blind, and only scores what it sees.
-        proposals: trajectories that are proposed.
-        poses: of each.
+        cameras: camera names, in the order of the images.
+        height: image height, pixels.
+        width: image width, pixels.
+        trim: shares cropped from images before resizing, see `swerve.data.stream.image_fit.ImageFit`.
+        backbone: timm model (`vit_huge_plus_patch16_dinov3`, `vit_small_patch14_dinov2`, ...), or `tiny`.
+        backbone_weights: a file of timm's weights, `hub` to download them, None for random initialisation.
+        frozen: whether the backbone is excluded from training.
+        dim: dimension of queries and image features.
+        hidden: dimension of hidden layers.
+        heads: number of attention heads.
+        layers: number of attention layers per round.
+        rounds: number of refinement rounds; all share their weights. The poses of the first do not depend on the
+            images, so that a planner with a single round plans blind, and uses images for scoring only.
+        proposals: number of proposed trajectories.
+        poses: number of poses of each.
         interval: seconds between poses.
-        heights: metres above ground of the points at which a pose looks, at each corner of the body.
-        dropout: in the decoder.
-        round_decay: weight of a round's imitation loss against the next one's.
-        imitation_weight: of winner-takes-all imitation.
-        score_weight: of the sub-scores' cross entropy.
-        metric_weights: of each sub-score in it, columns as in `swerve.eval.Metric`.
-        cross_agent_weight: of the imitation loss of cross-agent samples; others have 1.
-        spatial_weight: of the distance of features between an image's two looks, over their spread; the paper's number
-            is for a plain distance.
-        global_weight: of the domain classifier.
-        reversal_scale: largest factor by which the classifier's gradient is reversed.
-        classifier_hidden: widths of the classifier's two hidden layers.
-        direction: which look's features are moved towards the other's.
-        teacher_decay: share of the neck's slow copy that stays at each step.
-        align_from: share of training that is over before alignment begins. A backbone that starts at random must have
-            learned to see: features that say nothing are alike at once, and then stay so (docs/ablation.md).
+        heights: metres above ground of the sampling points of a pose, at each corner of the body.
+        dropout: dropout rate of the decoder.
+        round_decay: weight of a round's imitation loss relative to the next one's.
+        imitation_weight: weight of the winner-takes-all imitation loss.
+        score_weight: weight of the sub-scores' cross entropy.
+        metric_weights: weight of each sub-score in it, columns as in `swerve.eval.Metric`.
+        cross_agent_weight: weight of cross-agent samples in the imitation loss; others have 1.
+        spatial_weight: weight of the distance of features between an image's two domains, over their variance; the
+            paper's number is for a plain distance.
+        global_weight: weight of the domain classifier's loss.
+        reversal_scale: largest scale of the classifier's reversed gradient.
+        classifier_hidden: dimension of the classifier's two hidden layers.
+        direction: domain whose features are aligned to the other's.
+        teacher_decay: decay of the neck's moving average per step.
+        align_from: share of training before alignment begins. A randomly initialised backbone must first be trained:
+            uninformative features are aligned at once, and then stay so (docs/ablation.md).
     """
 
     cameras: tuple[str, ...] = ("back", "front", "left", "right")
@@ -105,7 +105,7 @@ class RapConfig:
 
     @classmethod
     def tiny(cls, **changes: Any) -> "RapConfig":  # noqa: ANN401 values of the fields
-        """A planner that trains in seconds on a processor; any field can be changed."""
+        """Return a config that trains in seconds on a CPU; any field can be changed."""
         small: dict[str, Any] = {
             "cameras": ("front",),
             "height": 48,
@@ -128,12 +128,12 @@ class RapConfig:
         return cls(**{**small, **changes})
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """Convert to JSON values."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, content: object) -> "RapConfig":
-        """The config that `to_json` wrote.
+        """Build the config from the result of `to_json`.
 
         Raises:
             SwerveError: a field is missing, unknown or of the wrong type.
@@ -152,10 +152,10 @@ class RapConfig:
 
 
 def _check_range(name: str, value: Any) -> None:  # noqa: ANN401 of any field
-    """Sizes are positive, weights not negative, shares between 0 and 1.
+    """Check ranges: sizes are positive, weights not negative, shares between 0 and 1.
 
     Raises:
-        SwerveError: a number is outside.
+        SwerveError: a value is out of range.
     """
     if name in (*_POSITIVE, "classifier_hidden") and not value > 0:
         raise SwerveError(f"rap: {name} is {value}, it must be above 0")
@@ -166,10 +166,10 @@ def _check_range(name: str, value: Any) -> None:  # noqa: ANN401 of any field
 
 
 def _check_type(name: str, value: object, kind: Any) -> None:  # noqa: ANN401 a type, or what typing makes of one
-    """A value must be of its field's type; whole numbers pass for real ones.
+    """Check that a value has its field's type; integers are accepted as floats.
 
     Raises:
-        SwerveError: it is not.
+        SwerveError: the type is wrong.
     """
     if not _fits(value, kind):
         shown = getattr(kind, "__name__", None) if isinstance(kind, type) else None

@@ -1,4 +1,4 @@
-"""What a training step minimises: imitation, sub-scores, alignment."""
+"""Training losses: imitation, sub-scores, alignment."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,14 +29,14 @@ from swerve.planners.rap.rap_model import RapOutput
 
 @dataclass(frozen=True)
 class RapLosses:
-    """The losses of a step, not yet weighed.
+    """Losses of a step, before weighting.
 
     Attributes:
-        imitation: of the proposals nearest to the targets.
-        score: of the sub-scores.
-        spatial: distance between paired looks.
-        domain: the domain classifier's; chance is log 2.
-        total: their weighted sum.
+        imitation: imitation loss of the proposals nearest to the targets.
+        score: cross entropy of the sub-scores.
+        spatial: feature distance between paired images.
+        domain: loss of the domain classifier; chance is log 2.
+        total: weighted sum.
     """
 
     imitation: Float[Tensor, ""]
@@ -56,18 +56,18 @@ def rap_losses(
     watch: Stopwatch,
     threads: int = 1,
 ) -> RapLosses:
-    """All losses of a batch; a weight of zero spares the work, and its loss is then zero.
+    """Compute all losses of a batch; losses of weight zero are not computed and zero.
 
     Args:
-        output: of the network.
-        batch: what it saw, and what it should have made of it.
-        config: weights.
-        teacher: the neck's slow copy.
-        classifier: of domains.
-        progress: of training, 0 to 1.
-        watch: measures "scoring", CPU time of threads that score while the other losses are formed, and "scorer": how
-            long the step has to wait for them.
-        threads: scenes scored at the same time.
+        output: output of the network.
+        batch: views with targets.
+        config: config with the weights.
+        teacher: moving average of the neck.
+        classifier: domain classifier.
+        progress: training progress, 0 to 1.
+        watch: timer of "scoring", CPU time of threads that score while the other losses are computed, and "scorer":
+            time that the step waits for them.
+        threads: number of scenes scored in parallel.
 
     Raises:
         SwerveError: a proposal cannot be scored.
@@ -76,7 +76,7 @@ def rap_losses(
     score = spatial = domain = output.rounds.new_zeros(())
     yardsticks = batch.yardsticks if config.score_weight else ()
     with scored(yardsticks, output.poses, config.interval, threads, watch) as targets:
-        # Mixed training would round sums, which are products of vectors, to half precision.
+        # Mixed training would compute sums, which are dot products, in half precision.
         with torch.autocast(output.rounds.device.type, enabled=False):
             imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
         aligned = progress >= config.align_from
@@ -100,10 +100,10 @@ def imitation_loss(
     weight: Float[Tensor, "b"],
     decay: float,
 ) -> Float[Tensor, ""]:
-    """Winner takes all: of each round the proposal nearest to the target, |dx| + |dy| + |dheading| (m, rad).
+    """Compute the winner-takes-all imitation loss: per round, the nearest proposal's |dx| + |dy| + |dheading| (m, rad).
 
-    Distances are means over the poses that are known; a sample of which none is has no part. The last round weighs 1,
-    each one before it `decay` times the next.
+    Distances are means over the known poses; samples without any do not count. The last round has weight 1, each one
+    before it `decay` times the next.
     """
     distances = pose_distances(rounds, targets, valid).amin(dim=-1)
     counted = weight * valid.any(dim=1)
@@ -114,7 +114,7 @@ def imitation_loss(
 def pose_distances(
     rounds: Float[Tensor, "r b n k 3"], targets: Float[Tensor, "b k 3"], valid: Bool[Tensor, "b k"]
 ) -> Float[Tensor, "r b n"]:
-    """Of every proposal to its target, over the known poses; zero where there is none."""
+    """Compute the distance of every proposal to its target, over the known poses; zero where there is none."""
     offset = rounds - torch.where(valid[..., None], targets, 0.0)[:, None]
     turned = torch.remainder(offset[..., 2] + torch.pi, 2 * torch.pi) - torch.pi
     distance = (offset[..., :2].abs().sum(dim=-1) + turned.abs()) * valid[:, None]
@@ -129,15 +129,15 @@ def scored(
     threads: int,
     watch: Stopwatch,
 ) -> Iterator[Callable[[], tuple[Float[Tensor, "b n 8"], Bool[Tensor, "b"]]]]:
-    """Scores the batch's own proposals exactly, in threads that begin at once.
+    """Score the batch's own proposals exactly, in threads that start immediately.
 
-    The kernels do not hold Python's lock. The looks of one sample share their yardstick, and are scored in one call.
+    The kernels release the GIL. The two domains of one sample share their context, and are scored in one call.
 
     Yields:
-        What waits for sub-scores of all proposals, and whether each sample has a yardstick to be scored by.
+        Function that waits for sub-scores of all proposals, and a mask of samples with a context.
 
     Raises:
-        SwerveError: a pose is not finite; when they are waited for.
+        SwerveError: a pose is not finite; raised when waiting for the result.
     """
     plans = poses.detach().double().cpu().numpy() if yardsticks else np.zeros((0, 0, 0, 3))
     rows_of: dict[int, tuple[PreparedContext, list[int]]] = {}
@@ -170,6 +170,6 @@ def score_loss(
     known: Bool[Tensor, "b"],
     weights: Float[Tensor, "8"],
 ) -> Float[Tensor, ""]:
-    """Cross entropy of the sub-scores, mean over proposals and samples that were scored."""
+    """Compute the cross entropy of the sub-scores, mean over proposals and scored samples."""
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1) @ weights
     return (losses * known).sum() / (known.sum().clamp(min=1) * weights.sum().clamp(min=1e-6))

@@ -1,4 +1,4 @@
-"""RAP's network: backbone, neck, decoder and scorer."""
+"""RAP network: backbone, neck, decoder and scorer."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from swerve.planners.rap.scorer import Scorer
 
 @dataclass(frozen=True)
 class RapOutput:
-    """What the network makes of a batch.
+    """Network output of a batch.
 
     Attributes:
-        rounds: poses (x, y, heading; ego frame) of the proposals after each round; the last are the ones that count.
-        logits: of the last ones' sub-scores, columns as in `Metric`.
-        features: of the backbone.
-        content: of the neck, without the embedding of places.
+        rounds: poses (x, y, heading; ego frame) of the proposals after each round; the last are the final ones.
+        logits: logits of the final proposals' sub-scores, columns as in `Metric`.
+        features: features of the backbone.
+        content: content features of the neck, without position embedding.
     """
 
     rounds: Float[Tensor, "r b n k 3"]
@@ -31,16 +31,16 @@ class RapOutput:
 
     @property
     def poses(self) -> Float[Tensor, "b n k 3"]:
-        """The proposals."""
+        """Final proposals."""
         return self.rounds[-1]
 
 
 class RapModel(nn.Module):
-    """The network.
+    """RAP network.
 
-    A sample's output does not depend on what else is in its batch, but for the order of floating-point sums.
+    A sample's output does not depend on what else is in its batch, except for the order of floating-point sums.
 
-    Args of the constructor: sizes; whether to read the backbone's weights.
+    Args of the constructor: config; whether to read the backbone's weights.
     """
 
     def __init__(self, config: RapConfig, weights: bool = True) -> None:
@@ -52,7 +52,7 @@ class RapModel(nn.Module):
         self.scorer = Scorer(config)
 
     def forward(self, inputs: RapInput) -> RapOutput:
-        """Proposals and their sub-scores."""
+        """Compute proposals and their sub-scores."""
         features = self.backbone(inputs.images.flatten(0, 1)).unflatten(0, inputs.images.shape[:2])
         content, placed = self.neck(features, inputs.rig)
         rounds, queries = self.decoder(placed, inputs)

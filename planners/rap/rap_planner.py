@@ -1,4 +1,4 @@
-"""RAP as a planner, and its file."""
+"""RAP as a planner, and its file format."""
 
 import json
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from swerve.planners.rap.scorer import best
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Observation, Trajectory
 
-# To be raised whenever inputs, outputs or the layout of the file change: old files are then refused, not misread.
+# To be increased whenever inputs, outputs or the file layout change, so that old files are rejected.
 VERSION: Final = 1
 FORMAT: Final = "swerve-rap"
 _HEADER: Final = "swerve"
-# Scenes that are planned at once; on more the largest backbone would need tens of gigabytes.
+# Scenes per forward pass; with more, the largest backbone would need tens of gigabytes.
 _AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True)
 class RapPlanner:
-    """A trained network that plans: of its proposals the one with the highest expected score.
+    """Planner that returns the network's proposal with the highest predicted score.
 
     Attributes:
-        model: in evaluation mode.
-        record: how it was trained.
+        model: network in evaluation mode.
+        record: training record.
     """
 
     model: RapModel
@@ -41,19 +41,19 @@ class RapPlanner:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Whose images it wants."""
+        """Names of the cameras of the network."""
         return self.model.config.cameras
 
     def plan(self, observation: Observation) -> Trajectory:
-        """The proposal that promises most.
+        """Return the proposal with the highest predicted score.
 
         Raises:
-            SwerveError: an image that the planner was trained with is missing, or the GPU's memory does not suffice.
+            SwerveError: the image of a camera is missing, or the GPU's memory does not suffice.
         """
         return self.plan_batch([observation])[0]
 
     def plan_batch(self, observations: Sequence[Observation]) -> list[Trajectory]:
-        """One trajectory each; see `plan`."""
+        """Return one trajectory per observation; see `plan`."""
         made = []
         for first in range(0, len(observations), _AT_ONCE):
             made += self._planned(observations[first : first + _AT_ONCE])
@@ -68,19 +68,19 @@ class RapPlanner:
                 chosen = best(output.logits, output.poses).double().cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise SwerveError(
-                f"RAP: the GPU's memory does not suffice for {len(observations)} scenes at once. Ask for fewer at a "
+                f"RAP: the GPU's memory does not suffice for {len(observations)} scenes at once. Plan fewer at a "
                 "time, or hide the GPU (CUDA_VISIBLE_DEVICES=)"
             ) from error
         return [Trajectory(poses.astype(np.float64), config.interval) for poses in chosen]
 
 
 def save_rap(model: RapModel, record: dict[str, Any], path: str | Path) -> None:
-    """Writes a planner as safetensors, its config inside; the same network makes the same bytes.
+    """Write a planner with its config as safetensors, deterministically.
 
     Args:
-        model: the network; its backbone is written too, frozen or not, so that the file is all that is needed.
-        record: how it was trained, as JSON can hold it.
-        path: of the file.
+        model: the network; its backbone is written too, frozen or not, so that the file is self-contained.
+        record: training record, as JSON values.
+        path: path of the file.
 
     Raises:
         SwerveError: the file cannot be written.
@@ -95,11 +95,11 @@ def save_rap(model: RapModel, record: dict[str, Any], path: str | Path) -> None:
 
 
 def load_rap(path: str | Path, device: str | torch.device | None = None) -> RapPlanner:
-    """Reads a planner; onto the GPU where there is one, unless told where.
+    """Load a planner, by default onto the GPU if there is one.
 
     Raises:
-        MissingExtraError: its backbone needs timm, which is not installed.
-        SwerveError: there is no such file, it is not such a planner, or of another version, or damaged.
+        MissingExtraError: the backbone needs timm, which is not installed.
+        SwerveError: the file is missing, not such a planner, or of another version, or damaged.
     """
     header, tensors = _read(path)
     try:
@@ -110,16 +110,16 @@ def load_rap(path: str | Path, device: str | torch.device | None = None) -> RapP
     except RuntimeError as error:
         raise SwerveError(f"{path}: the tensors do not fit the planner's config ({error})") from error
     if bad := [name for name, value in tensors.items() if not value.isfinite().all()]:
-        raise SwerveError(f"{path}: the trained planner holds numbers that are not finite, in {bad[0]}")
+        raise SwerveError(f"{path}: the trained planner holds values that are not finite, in {bad[0]}")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return RapPlanner(model.to(device).eval(), header.get("record", {}))
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Header and tensors.
+    """Read header and tensors.
 
     Raises:
-        SwerveError: they are not those of a RAP planner of this version.
+        SwerveError: the file is not a RAP planner of this version.
     """
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:

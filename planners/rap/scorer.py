@@ -1,4 +1,4 @@
-"""The scorer: what each proposal is worth, sub-score by sub-score, as the network sees it."""
+"""Scorer: predicted sub-scores of each proposal."""
 
 import torch
 from jaxtyping import Float
@@ -13,10 +13,10 @@ _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WE
 
 
 class Scorer(nn.Module):
-    """From the queries of a proposal's poses to its sub-scores, columns as in `Metric`.
+    """Prediction of a proposal's sub-scores from its poses' queries, columns as in `Metric`.
 
-    The poses' queries are joined by their largest values, as in the original; unlike it, no further output stands for
-    the score as a whole: that follows from the sub-scores.
+    The poses' queries are max-pooled, as in the original; unlike it, there is no output for the total score, which is
+    computed from the sub-scores.
     """
 
     def __init__(self, config: RapConfig) -> None:
@@ -25,18 +25,18 @@ class Scorer(nn.Module):
         self.head = perceptron(config.dim, config.hidden, config.hidden, len(Metric))
 
     def forward(self, queries: Float[Tensor, "b n k d"]) -> Float[Tensor, "b n 8"]:
-        """Logits of the sub-scores."""
+        """Compute logits of the sub-scores."""
         return self.head(self.norm(queries).amax(dim=2)).float()
 
 
 def expected_score(metrics: Float[Tensor, "*b 8"]) -> Float[Tensor, "*b"]:
-    """EPDMS without extended comfort, of sub-scores between 0 and 1: `scoring.sub_scores.pdm_score` in torch."""
+    """Compute the EPDMS without extended comfort from sub-scores: `scoring.sub_scores.pdm_score` in torch."""
     split = int(Metric.EGO_PROGRESS)
     weights = metrics.new_tensor(_WEIGHTS)
     return metrics[..., :split].prod(dim=-1) * (metrics[..., split:] @ weights) / weights.sum()
 
 
 def best(logits: Float[Tensor, "b n 8"], poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b k 3"]:
-    """Of each sample's proposals, the one with the highest expected score."""
+    """Select each sample's proposal with the highest predicted score."""
     chosen = expected_score(logits.sigmoid()).argmax(dim=1)
     return poses[torch.arange(len(poses), device=poses.device), chosen]

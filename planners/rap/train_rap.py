@@ -1,4 +1,4 @@
-"""A training run: batches in, a planner with checkpoints, metrics and validations out."""
+"""Training run of RAP, with checkpoints, metrics and validation."""
 
 import os
 from collections.abc import Callable, Generator, Iterator
@@ -26,18 +26,18 @@ from swerve.scenes import SwerveError
 CHECKPOINT: Final = "checkpoint.safetensors"
 PLANNER: Final = "planner.safetensors"
 BEST: Final = "best.safetensors"
-# Columns of metrics.csv that say where a step's time went, see docs/train_rap.md.
+# Columns of metrics.csv with the timing of a step, see docs/train_rap.md.
 PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimiser")
 
 
 @dataclass(frozen=True)
 class Process:
-    """One of the processes that train together.
+    """Process of distributed training.
 
     Attributes:
-        rank: its number.
-        world: how many there are.
-        device: that it trains on.
+        rank: rank of the process.
+        world: world size.
+        device: training device.
     """
 
     rank: int
@@ -47,7 +47,7 @@ class Process:
 
 @contextmanager
 def processes() -> Iterator[Process]:
-    """This process, as torchrun's environment describes it; alone, on the GPU if there is one, without torchrun."""
+    """Initialise distributed training from torchrun's environment; without it, yield a single process."""
     rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
@@ -65,13 +65,13 @@ def processes() -> Iterator[Process]:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run does beside training; nothing of it changes the weights.
+    """Options of a run that do not affect the weights.
 
     Attributes:
-        workers: processes that make batches ahead.
-        checkpoint_every: steps.
-        validation: on what the network is judged meanwhile; None for nothing.
-        tensorboard: whether metrics go to TensorBoard, too.
+        workers: number of prefetching worker processes.
+        checkpoint_every: interval of checkpoints in steps.
+        validation: validation during training; None for none.
+        tensorboard: whether metrics are also written to TensorBoard.
 
     Raises:
         SwerveError: the number of steps is not positive.
@@ -97,24 +97,24 @@ def train_rap(
     run: RunOptions = RunOptions(),
     told: Callable[[dict[str, int | float]], None] = lambda noted: None,
 ) -> Path:
-    """Trains until `options.steps`, from the folder's checkpoint on if there is one; returns the planner's file.
+    """Train until `options.steps`, resuming from the folder's checkpoint if there is one; return the planner's file.
 
     The folder gets `checkpoint.safetensors`, `metrics.csv` with a row per step of the first process, and in the end
-    `planner.safetensors`, which holds the averaged weights; with a validation `validation.csv`, and `best.safetensors`
-    with the averaged weights of the best one. A run that was killed at any moment goes on from its last checkpoint.
+    `planner.safetensors` with the averaged weights; with a validation `validation.csv`, and `best.safetensors` with the
+    averaged weights of the best one. A killed run resumes from its last checkpoint.
 
     Args:
-        stream: of batches with the config's cameras and image size.
-        store: contexts of the same set; None trains without sub-scores.
-        config: of the network.
-        options: how to train.
-        folder: of the run.
-        process: this one.
-        run: what else to do.
+        stream: stream of batches with the config's cameras and image size.
+        store: scoring contexts of the same set; None trains without sub-scores.
+        config: config of the network.
+        options: training options.
+        folder: folder of the run.
+        process: current process.
+        run: options of the run.
         told: called in the first process after each step with its row of metrics.
 
     Raises:
-        MissingExtraError: TensorBoard is wanted and not installed.
+        MissingExtraError: TensorBoard is requested and not installed.
         SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
             checkpoint is of another run, the loss is not finite, or memory does not suffice.
     """
@@ -141,16 +141,16 @@ def train_rap(
 
 
 class _Keeper:
-    """Writes what the first process keeps of a run."""
+    """Writer of a run's outputs in the first process."""
 
     def __init__(self, folder: Path, training: Training, stream: SampleStream, run: RunOptions) -> None:
         self._folder, self._training, self._stream, self._run = folder, training, stream, run
         self._journal = Journal(folder, training.step, run.tensorboard)
 
     def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
-        """After a step: its row, its validation if there was one, and a checkpoint if it is time.
+        """Write the outputs of a step: metrics, validation if any, and a checkpoint if due.
 
-        The checkpoint comes last, so that a step that is not made again has left everything.
+        The checkpoint comes last, so that a step that is not repeated has written everything.
         """
         training = self._training
         self._journal.step(row)
@@ -158,12 +158,12 @@ class _Keeper:
             self._save(BEST, found)
         if training.step % self._run.checkpoint_every == 0 or training.step == training.options.steps:
             self._journal.flush()
-            # The loader itself is ahead of the training.
+            # The loader's own state is ahead of the training.
             stream = {"step": training.step, "stream": self._stream.identity}
             save_checkpoint(self._folder / CHECKPOINT, training, stream)
 
     def finish(self) -> None:
-        """Writes the planner."""
+        """Write the planner."""
         self._journal.close()
         self._save(PLANNER, {})
 
@@ -173,26 +173,26 @@ class _Keeper:
 
 
 def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) -> None:
-    """Whether the parts of a run fit each other.
+    """Check that stream, contexts and config are consistent.
 
     Raises:
-        SwerveError: images or cameras are not the stream's, or sub-scores are to be learned without contexts.
+        SwerveError: images or cameras are not the stream's, or sub-scores are trained without contexts.
     """
     size, trim = (config.width, config.height), config.trim
     if stream.options.fit.size != size or stream.options.fit.trim != trim or stream.cameras != config.cameras:
         fit = stream.options.fit
         raise SwerveError(
-            f"rap: the config wants cameras {', '.join(config.cameras)} at {size[0]}x{size[1]} with trim {trim}; the "
-            f"stream gives {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with trim {fit.trim}"
+            f"rap: the config has cameras {', '.join(config.cameras)} at {size[0]}x{size[1]} with trim {trim}; the "
+            f"stream has {', '.join(stream.cameras)} at {fit.size[0]}x{fit.size[1]} with trim {fit.trim}"
         )
     if store is None and config.score_weight:
         raise SwerveError("rap: sub-scores need contexts (see `swerve contexts`). Give them, or set score_weight to 0")
 
 
 def _prepared(loader: StreamLoader, store: ContextStore | None, training: Training) -> Generator[RapBatch, None, None]:
-    """The batches with their yardsticks, one of them ahead: it is made in a thread while the network trains on another.
+    """Yield the batches with their contexts, prefetching one in a thread during training.
 
-    Reading contexts is mostly decompressing, which does not hold Python's lock; nor do the kernels.
+    Reading contexts is mostly decompression, which releases the GIL, as do the kernels.
     """
     batches, watch = iter(loader), training.watch
 
@@ -224,7 +224,7 @@ def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[
 
 
 def _validated(validation: Validation | None, training: Training, process: Process) -> dict[str, float]:
-    """What the averaged weights are worth; nothing where it is not time to ask."""
+    """Validate the averaged weights if due; return no values otherwise."""
     last = training.step == training.options.steps
     if validation is None or not (last or training.step % validation.every == 0):
         return {}
@@ -233,6 +233,6 @@ def _validated(validation: Validation | None, training: Training, process: Proce
 
 
 def _seconds(training: Training) -> dict[str, float]:
-    """Columns of the time that the step took, by part."""
+    """Return the columns of the step's timing by part."""
     taken = training.watch.take()
     return {f"{part}_seconds": taken.get(part, 0.0) for part in PARTS}

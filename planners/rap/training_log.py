@@ -1,4 +1,4 @@
-"""What a run leaves to be read while it goes on: tables of its steps and validations, and the same for TensorBoard."""
+"""Training logs: tables of steps and validations, and the same for TensorBoard."""
 
 import csv
 import io
@@ -18,15 +18,15 @@ Row = Mapping[str, int | float]
 
 
 class Journal:
-    """The tables of a run, from a step on: what a stopped run wrote beyond it is dropped.
+    """Tables of a run from a step on: rows of a stopped run beyond it are dropped.
 
     Args:
-        folder: of the run; it gets metrics.csv, and validation.csv with the first validation.
-        step: that the run goes on from.
-        tensorboard: whether all rows go to the folder `tensorboard`, too.
+        folder: folder of the run; it gets metrics.csv, and validation.csv with the first validation.
+        step: step from which the run resumes.
+        tensorboard: whether all rows are also written to the folder `tensorboard`.
 
     Raises:
-        MissingExtraError: tensorboard is wanted and not installed.
+        MissingExtraError: tensorboard is requested and not installed.
     """
 
     def __init__(self, folder: Path, step: int, tensorboard: bool = False) -> None:
@@ -37,24 +37,24 @@ class Journal:
             keep_rows(folder / VALIDATION, step)
 
     def step(self, row: Row) -> None:
-        """Notes a step; its first column is the number of the step."""
+        """Append the row of a step; its first column is the step."""
         add_row(self._folder / METRICS, row)
         self._curves("train", row)
 
     def validation(self, row: Row) -> bool:
-        """Notes a validation; returns whether its `score` is the best so far. Of equal ones the first is the best."""
+        """Append the row of a validation; return whether its `score` is the best so far (ties: the first is best)."""
         best = max(column(self._folder / VALIDATION, "score"), default=-math.inf)
         add_row(self._folder / VALIDATION, row)
         self._curves("validation", row)
         return float(_cell(row["score"])) > best
 
     def flush(self) -> None:
-        """What was noted is on disk: to be called before a checkpoint, beyond which nothing is noted again."""
+        """Flush to disk; to be called before a checkpoint."""
         if self._writer:
             self._writer.flush()
 
     def close(self) -> None:
-        """Nothing more is noted."""
+        """Close the files."""
         if self._writer:
             self._writer.close()
 
@@ -66,7 +66,7 @@ class Journal:
 
 
 def require_tensorboard() -> Any:  # noqa: ANN401 a class that mypy does not see
-    """`torch.utils.tensorboard.SummaryWriter`.
+    """Import `torch.utils.tensorboard.SummaryWriter`.
 
     Raises:
         MissingExtraError: tensorboard is not installed.
@@ -79,12 +79,12 @@ def require_tensorboard() -> Any:  # noqa: ANN401 a class that mypy does not see
 
 
 def _summary_writer(folder: Path, step: int) -> Any:  # noqa: ANN401 see require_tensorboard
-    """Curves beyond the step that the run goes on from are hidden."""
+    """Create a writer that hides curves beyond the step from which the run resumes."""
     return require_tensorboard()(str(folder), purge_step=step + 1)
 
 
 def keep_rows(path: Path, step: int) -> None:
-    """Drops the rows beyond a step: the run that wrote them was stopped before its next checkpoint."""
+    """Drop the rows beyond a step, left by a run that stopped before its next checkpoint."""
     rows = _rows(path)
     whole = [row for row in rows[1:] if len(row) == len(rows[0])]
     kept = [*rows[:1], *(row for row in whole if row[0].isdigit() and int(row[0]) <= step)]
@@ -92,7 +92,7 @@ def keep_rows(path: Path, step: int) -> None:
 
 
 def add_row(path: Path, row: Row) -> None:
-    """Appends a row; the first one begins the file with its names. Its first column is the step."""
+    """Append a row; the first one writes the header. Its first column is the step."""
     fresh = not path.is_file() or not path.stat().st_size
     lines = [list(row)] if fresh else []
     with open(path, "a") as file:
@@ -100,7 +100,7 @@ def add_row(path: Path, row: Row) -> None:
 
 
 def column(path: Path, name: str) -> list[float]:
-    """The numbers of a column; none where there is no file."""
+    """Return the values of a column; none if the file is missing."""
     rows = _rows(path)
     return [float(row[rows[0].index(name)]) for row in rows[1:]]
 

@@ -1,4 +1,4 @@
-"""One training step after the other: what is trained, how fast, and all that a checkpoint must hold."""
+"""Training step: trained parameters, learning rates, and the state of checkpoints."""
 
 import math
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ from swerve.scenes import SwerveError
 
 @dataclass(frozen=True)
 class RapTrainOptions:
-    """How to train; defaults are the paper's where it says something.
+    """Training options; defaults are the paper's where stated.
 
     Attributes:
-        steps: of the optimiser.
-        learning_rate: largest.
-        lowest_rate: last; the rate falls to it along half a cosine and stays there.
-        warm_up: share of the steps in which the rate rises to the largest.
-        weight_decay: of AdamW.
-        clip: largest norm of the gradient; the paper does not clip.
-        average_decay: share of the averaged weights that stays at each step; it is they that drive.
-        seed: of first weights and of dropout.
-        threads: scenes scored at the same time.
+        steps: number of optimizer steps.
+        learning_rate: largest learning rate.
+        lowest_rate: final learning rate, reached by cosine decay.
+        warm_up: share of the steps with linear warm-up.
+        weight_decay: weight decay of AdamW.
+        clip: gradient clipping norm; the paper does not clip.
+        average_decay: decay per step of the averaged weights, which are used for planning.
+        seed: random seed of initial weights and dropout.
+        threads: number of scenes scored in parallel.
 
     Raises:
-        SwerveError: a number is outside its range.
+        SwerveError: a value is out of range.
     """
 
     steps: int
@@ -58,7 +58,7 @@ class RapTrainOptions:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, from 0 on."""
+        """Return the learning rate of a step, from 0 on."""
         rising = self.warm_up * self.steps
         if step < rising:
             return self.learning_rate * (step + 1) / math.ceil(rising)
@@ -67,18 +67,18 @@ class RapTrainOptions:
 
 
 class Training:
-    """A network in training.
+    """State of a network in training.
 
-    Nothing random is carried from step to step: each is seeded by (seed, step, rank), so that a step depends on the
-    tensors of `state` and on its batch alone. On a processor, with the same number of threads, training that was
-    stopped and resumed gives the same weights, bit for bit; on a GPU, sums come in any order.
+    No random state is carried between steps: each is seeded by (seed, step, rank), so that a step depends only on the
+    tensors of `state` and on its batch. On a CPU, with the same number of threads, interrupted and resumed training
+    gives the same weights, bit for bit; on a GPU, sums have no fixed order.
 
     Args:
-        config: of the network.
-        options: how to train.
-        device: where.
-        rank: of this process.
-        world: processes that train together, each on batches of its own (torch.distributed has been initialised).
+        config: config of the network.
+        options: training options.
+        device: training device.
+        rank: rank of this process.
+        world: world size; each process has its own batches (torch.distributed must be initialised).
     """
 
     def __init__(
@@ -94,14 +94,14 @@ class Training:
         forward = _Forward(self.model, self.classifier, config)
         self._trained = [one for one in forward.parameters() if one.requires_grad]
         self._optimizer = torch.optim.AdamW(self._trained, options.learning_rate, weight_decay=options.weight_decay)
-        # A weight of zero leaves parts without gradients, and so does alignment that has not begun.
+        # Parts without gradients: losses of weight zero, and alignment before it begins.
         unused = 0.0 in (config.score_weight, config.global_weight) or config.align_from > 0.0
         self._forward: nn.Module = forward
         if world > 1:
             self._forward = nn.parallel.DistributedDataParallel(forward, find_unused_parameters=unused)
 
     def advance(self, batch: RapBatch) -> dict[str, int | float]:
-        """One step; returns what is worth noting of it.
+        """Run one training step; return its metrics.
 
         Raises:
             SwerveError: a loss is not finite, or memory does not suffice.
@@ -126,13 +126,13 @@ class Training:
         return {"step": self.step, "rate": rate, **noted, "gradient": norm}
 
     def averaged(self) -> RapModel:
-        """A network with the averaged weights, in evaluation mode."""
+        """Return a network with the averaged weights, in evaluation mode."""
         model = RapModel(self.config, weights=False).to(self.device)
         model.load_state_dict({**self.model.state_dict(), **self.average})
         return model.eval()
 
     def state(self) -> dict[str, Tensor]:
-        """All tensors that the next steps depend on, by name."""
+        """Return all tensors that the next steps depend on, by name."""
         parts = {"model": self.model, "classifier": self.classifier, "teacher": self.teacher}
         tensors = {f"{part}.{name}": one for part, module in parts.items() for name, one in module.state_dict().items()}
         tensors |= {f"average.{name}": one for name, one in self.average.items()}
@@ -140,10 +140,10 @@ class Training:
         return tensors | {f"optimizer.{row}.{name}": one for row, own in kept.items() for name, one in own.items()}
 
     def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Goes on from what `state` gave after so many steps.
+        """Restore the result of `state` after the given number of steps.
 
         Raises:
-            RuntimeError: the tensors are another network's.
+            RuntimeError: the tensors are of another network.
         """
         parts = {"model": self.model, "classifier": self.classifier, "teacher": self.teacher}
         for part, module in parts.items():
@@ -158,7 +158,7 @@ class Training:
         self.step = step
 
     def _updated(self) -> float:
-        """Takes the step that the gradients ask for; returns their norm before it was clipped."""
+        """Apply an optimizer step; return the gradient norm before clipping."""
         norm = nn.utils.clip_grad_norm_(self._trained, self.options.clip)
         self._optimizer.step()
         self.teacher.update(self.model.neck)
@@ -167,7 +167,7 @@ class Training:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        """Early on the average follows quickly: the first weights mean nothing."""
+        """Update the averaged weights; the decay is smaller early on, since the initial weights are meaningless."""
         decay = min(self.options.average_decay, (1 + self.step) / (10 + self.step))
         for name, one in self.model.named_parameters():
             if name in self.average:
@@ -180,7 +180,7 @@ class Training:
 
 
 class _Forward(nn.Module):
-    """Losses of a batch, as one module: what several processes average the gradients of."""
+    """Losses of a batch as one module, whose gradients DDP averages."""
 
     def __init__(self, model: RapModel, classifier: DomainClassifier, config: RapConfig) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class _Forward(nn.Module):
     def forward(
         self, batch: RapBatch, teacher: Teacher, progress: float, watch: Stopwatch, threads: int
     ) -> tuple[RapLosses, dict[str, Tensor]]:
-        """Losses, and errors of the proposals."""
+        """Compute losses, and errors of the proposals."""
         device = batch.targets.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             output = self.model(batch.inputs)
@@ -200,7 +200,7 @@ class _Forward(nn.Module):
 
 
 def displacement(poses: Float[Tensor, "b n k 3"], batch: RapBatch) -> Float[Tensor, ""]:
-    """Mean distance to the targets of the nearest of the proposals, over known poses, metres."""
+    """Compute the mean distance of the nearest proposals to the targets, over known poses, metres."""
     distances = (poses[..., :2] - batch.targets[:, None, :, :2]).norm(dim=-1)
     distances = torch.where(batch.valid[:, None], distances, 0.0).sum(dim=-1)
     nearest = (distances / batch.valid.sum(dim=1).clamp(min=1)[:, None]).amin(dim=1)
@@ -213,7 +213,7 @@ def _memory_told(batch: RapBatch) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        # On a processor torch says so in a plain RuntimeError.
+        # On a CPU torch raises a plain RuntimeError.
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
             raise
         raise SwerveError(
@@ -223,7 +223,7 @@ def _memory_told(batch: RapBatch) -> Iterator[None]:
 
 
 def _seed(*key: int) -> int:
-    """A seed that depends on all numbers of the key."""
+    """Return a seed that depends on all numbers of the key."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

@@ -1,4 +1,4 @@
-"""Pseudo-simulation of the network while it trains: the averaged weights drive logs that they never learn from."""
+"""Validation by pseudo-simulation during training, with the averaged weights on held-out logs."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ _HORIZON = STEP * (STEPS - 1)
 
 @dataclass(frozen=True)
 class Validation:
-    """What the network is judged on while it trains.
+    """Validation during training.
 
     Attributes:
-        benchmark: of logs that are not in the training set.
-        every: steps between two judgements; there is one after the last step, too.
+        benchmark: benchmark of held-out logs.
+        every: steps between validations; there is one after the last step as well.
 
     Raises:
         SwerveError: the number of steps is not positive.
@@ -45,7 +45,7 @@ class Validation:
 
 
 class _Judged(NamedTuple):
-    """A case: its number, its frames, their scores, and the errors (m) of the plans of its first stage."""
+    """Scene group: its index, its tokens, their scores, and the errors (m) of the first stage's trajectories."""
 
     number: int
     group: GroupTokens
@@ -54,20 +54,20 @@ class _Judged(NamedTuple):
 
 
 def validate(planner: RapPlanner, benchmark: Benchmark, rank: int = 0, world: int = 1) -> dict[str, float]:
-    """What `swerve evaluate` says of the planner, in this process.
+    """Run `swerve evaluate` for the planner, in this process.
 
-    Several processes share the cases, and all of them get the result (torch.distributed has been initialised). It does
-    not depend on how many there are. Nothing random is drawn.
+    Several processes share the scene groups, and all of them get the result (torch.distributed must be initialised). It
+    does not depend on their number. No randomness is involved.
 
     Args:
-        planner: its own network, which nobody trains meanwhile.
-        benchmark: the cases; the others drive as it was built.
-        rank: of this process.
-        world: how many there are.
+        planner: planner with its own network, not trained meanwhile.
+        benchmark: benchmark with the scene groups and its traffic policy.
+        rank: rank of this process.
+        world: world size.
 
     Returns:
         `score` (EPDMS of both stages), `stage_one` and `stage_two` (their means, unweighted between the stages), and
-        `ade`: mean distance in metres between plan and logged driver up to 4 s, over the scenes of the first stage.
+        `ade`: mean distance in metres between plan and logged human up to 4 s, over the scenes of the first stage.
 
     Raises:
         SwerveError: the benchmark lacks a camera or an image, or the planner fails.
@@ -89,26 +89,30 @@ def validate(planner: RapPlanner, benchmark: Benchmark, rank: int = 0, world: in
 
 
 def require_held_out(benchmark: Benchmark, learned: Collection[str], planner: RapPlanner) -> None:
-    """Whether a benchmark can tell what a planner is worth; to be asked before hours of training.
+    """Check that a benchmark is held out and has the planner's cameras; to be called before training.
 
     Args:
-        benchmark: to validate on.
-        learned: names of the logs that it learns from.
-        planner: whose cameras are wanted.
+        benchmark: benchmark for validation.
+        learned: names of the training logs.
+        planner: planner with the required cameras.
 
     Raises:
         SwerveError: a log is in both, or the benchmark lacks a camera.
     """
     if shared := sorted(set(benchmark.logs) & set(learned)):
         raise SwerveError(
-            f"log {shared[0]} of the benchmark is in the training set, too: validation would say nothing. Build a "
+            f"log {shared[0]} of the benchmark is in the training set, too: validation would be meaningless. Build a "
             "benchmark of other logs"
         )
     check_cameras(benchmark, [planner])
 
 
 def _judged(number: int, case: SceneGroup, planner: RapPlanner, benchmark: Benchmark) -> _Judged:
-    """Raises SwerveError where the planner fails: it is ours, and a score of 0 would hide it."""
+    """Evaluate a scene group.
+
+    Raises:
+        SwerveError: the planner fails; a score of 0 would hide its fault.
+    """
     (evaluated,) = evaluate_group(case, {_LABEL: planner}, benchmark.traffic)
     for token, error in zip(evaluated.group.tokens, evaluated.errors, strict=True):
         if error:
@@ -117,7 +121,7 @@ def _judged(number: int, case: SceneGroup, planner: RapPlanner, benchmark: Bench
 
 
 def _gathered(own: list[_Judged], world: int) -> list[_Judged]:
-    """The cases of all processes."""
+    """Gather the scene groups of all processes."""
     if world < 2:
         return own
     everybodys: list[list[_Judged]] = [[] for _ in range(world)]
@@ -141,7 +145,7 @@ def _errors(case: SceneGroup, evaluated: PlannerResult) -> list[float]:
 
 
 def _off(frame: BenchmarkScene, plan: Trajectory) -> float:
-    """Mean distance of the plan's poses up to 4 s to the logged driver's at the same times."""
+    """Compute the mean distance of the plan's poses up to 4 s to the logged human's at the same times."""
     viewpoint, scene = frame.viewpoint, frame.viewpoint.scene
     seconds = plan.interval * np.arange(1, len(plan.poses) + 1)
     seconds = seconds[seconds <= _HORIZON + POSE_INTERVAL / 100]

@@ -1,4 +1,4 @@
-"""The back end for NVIDIA GPUs: our own kernels in numba-cuda. Imported only where it is asked for."""
+"""CUDA back end: numba-cuda kernels for NVIDIA GPUs. Imported on demand."""
 
 from swerve.rasterizer.cuda.device import DeviceMesh, Request
 from swerve.rasterizer.cuda.device_renderer import DeviceImages, DeviceRenderer

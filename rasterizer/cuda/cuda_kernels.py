@@ -1,4 +1,4 @@
-"""The kernels: the same scan conversion as on the CPU, one row of an image per block of threads.
+"""CUDA kernels: the CPU back end's scan conversion, with one image row per thread block.
 
 A pass over many views at once goes through six kernels. `find_chunks` and `clip_triangles` make polygons whose outlines
 are chains of short chords in pixels; `count_spans`, `place_rows` and `write_spans` turn them into spans of pixels,
@@ -33,7 +33,7 @@ _clip = cuda.jit(device=True)(scan_kernels._clip.py_func)
 
 @cuda.jit(cache=True)
 def find_chunks(mesh, views, pairs, counters):
-    """Notes (view, chunk) for every chunk that a view may see. One thread per view and chunk."""
+    """Append the (view, chunk) pairs of chunks inside a view's frustum. One thread per view and chunk."""
     chunk, view = cuda.grid(2)
     if chunk >= mesh.chunk_radii.shape[0] or view >= views.part.shape[0]:
         return
@@ -51,7 +51,7 @@ def find_chunks(mesh, views, pairs, counters):
 
 @cuda.jit(cache=True)
 def clip_triangles(mesh, views, pairs, planes, outlines, starts, chords, counters):
-    """Appends polygons. One block per pair of view and chunk; what does not fit is counted and not stored."""
+    """Append clipped polygons. One block per (view, chunk) pair; overflow is counted and not stored."""
     view, chunk = pairs[cuda.blockIdx.x, 0], pairs[cuda.blockIdx.x, 1]
     polygon = cuda.local.array((MOST_CORNERS, 5), np.float64)
     spare = cuda.local.array((MOST_CORNERS, 4), np.float64)
@@ -66,7 +66,7 @@ def clip_triangles(mesh, views, pairs, planes, outlines, starts, chords, counter
 
 @cuda.jit(device=True)
 def _visible_corners(mesh, views, view, triangle, plane, polygon, spare):
-    """As scan_kernels: the clipped triangle as (x / z, y / z, z), and its plane; the number of corners."""
+    """Write the clipped triangle as (x / z, y / z, z), and its plane, as scan_kernels; return the number of corners."""
     frustum, pose = views.frustum[view], views.camera_from_world[view]
     everywhere, somewhere = 63, 0
     for corner in range(3):
@@ -92,7 +92,7 @@ def _visible_corners(mesh, views, view, triangle, plane, polygon, spare):
 
 @cuda.jit(device=True)
 def _append_polygon(views, view, triangle, corners, plane, polygon, planes, outlines, starts, chords, counters):
-    """Measures the polygon's outline in pixels, and stores it if it reaches the middle of any row."""
+    """Measure the polygon's outline in pixels, and store it if it crosses the centre of any row."""
     low, high, length = math.inf, -math.inf, 0
     for i in range(corners):
         polygon[i, 3], polygon[i, 4] = _pixel(views, view, polygon[i, 0], polygon[i, 1])
@@ -118,7 +118,7 @@ def _append_polygon(views, view, triangle, corners, plane, polygon, planes, outl
 
 @cuda.jit(device=True)
 def _bent_reach(views, view, corners, polygon, low, high):
-    """Rows that bent edges reach beyond their corners."""
+    """Extend a row range by the rows that curved edges reach beyond their corners."""
     for i in range(corners):
         j = (i + 1) % corners
         pieces = _pieces(views, view, polygon, i, j)
@@ -130,7 +130,7 @@ def _bent_reach(views, view, corners, polygon, low, high):
 
 @cuda.jit(device=True)
 def _write_edge(views, view, polygon, i, j, place, chords):
-    """Stores the corner and the points after it up to the next corner."""
+    """Store the corner and the points after it up to the next corner."""
     chords[place, 0], chords[place, 1] = polygon[i, 3], polygon[i, 4]
     pieces = _pieces(views, view, polygon, i, j)
     for k in range(1, pieces):
@@ -140,14 +140,14 @@ def _write_edge(views, view, polygon, i, j, place, chords):
 
 @cuda.jit(device=True)
 def _pieces(views, view, polygon, i, j):
-    """Into how many chords an edge is cut; the same from either end."""
+    """Return the number of chords that an edge is cut into; the same from either end."""
     step_x, step_y = polygon[j, 0] - polygon[i, 0], polygon[j, 1] - polygon[i, 1]
     return 1 + int(views.chords_per_unit[view] * math.sqrt(step_x * step_x + step_y * step_y))
 
 
 @cuda.jit(device=True)
 def _on_edge(views, view, polygon, i, j, k, pieces):
-    """The edge's k-th point after i, in pixels: walked from the lower end, so that neighbours share every point."""
+    """Return the edge's k-th point after i in pixels, from the lower end so that neighbours share every point."""
     if polygon[i, 0] > polygon[j, 0] or (polygon[i, 0] == polygon[j, 0] and polygon[i, 1] > polygon[j, 1]):
         i, j, k = j, i, pieces - k
     x, y = polygon[i, 0], polygon[i, 1]
@@ -165,7 +165,7 @@ def _pixel(views, view, x, y):
 
 @cuda.jit(cache=True)
 def count_spans(views, outlines, starts, chords, row_counts, counters):
-    """Adds every polygon's spans to the counts of its rows. One warp per polygon, one thread per row."""
+    """Count every polygon's spans per row. One warp per polygon, one thread per row."""
     polygon = (cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x) // WARP
     if polygon >= outlines.shape[0]:
         return
@@ -188,7 +188,7 @@ def count_spans(views, outlines, starts, chords, row_counts, counters):
 
 @cuda.jit(device=True)
 def _crossings(outlines, starts, chords, polygon, row, width, columns):
-    """Sorted columns at which the outline crosses the middle of a row; how many there are."""
+    """Write the sorted columns at which the outline crosses the centre of a row; return their number."""
     length, first, found = outlines[polygon, LENGTH], starts[polygon], 0
     u0, v0 = chords[first + length - 1, 0], chords[first + length - 1, 1]
     for k in range(length):
@@ -204,7 +204,7 @@ def _crossings(outlines, starts, chords, polygon, row, width, columns):
 
 @cuda.jit(device=True)
 def _cross_chord(u0, v0, u1, v1, row, width):
-    """Whether a chord crosses the middle of a row, and the first column whose centre is not left of that."""
+    """Test whether a chord crosses the centre of a row; also return the first column not left of it."""
     if v0 > v1:
         u0, v0, u1, v1 = u1, v1, u0, v0
     if row < math.ceil(v0 - 0.5) or row >= math.ceil(v1 - 0.5):
@@ -216,7 +216,7 @@ def _cross_chord(u0, v0, u1, v1, row, width):
 
 @cuda.jit(device=True)
 def _insert(columns, count, column):
-    """Into the sorted columns."""
+    """Insert into the sorted columns."""
     k = count
     while k > 0 and columns[k - 1] > column:
         columns[k] = columns[k - 1]
@@ -226,7 +226,7 @@ def _insert(columns, count, column):
 
 @cuda.jit(cache=True)
 def place_rows(row_counts, row_starts, counters):
-    """Gives every row room for its spans, and sets its count to 0. One thread per row."""
+    """Allocate a range of spans for every row, and reset its count to 0. One thread per row."""
     row = cuda.grid(1)
     if row < row_counts.shape[0]:
         row_starts[row] = cuda.atomic.add(counters, SPANS, row_counts[row])
@@ -235,7 +235,7 @@ def place_rows(row_counts, row_starts, counters):
 
 @cuda.jit(cache=True)
 def write_spans(views, outlines, starts, chords, row_starts, row_counts, spans):
-    """Stores the spans (first column, column after the last, polygon) of every row. Threads as in `count_spans`."""
+    """Store the spans (first column, column after the last, polygon) of every row. Threads as in `count_spans`."""
     polygon = (cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x) // WARP
     if polygon >= outlines.shape[0]:
         return
@@ -254,7 +254,7 @@ def write_spans(views, outlines, starts, chords, row_starts, row_counts, spans):
 
 @cuda.jit(cache=True)
 def shade_rows(mesh, views, row_views, planes, outlines, row_starts, row_counts, spans, rays, look, images):
-    """Writes the images. One block per row and piece of `TILE` columns."""
+    """Shade the images. One block per row and piece of `TILE` columns."""
     line, left = cuda.blockIdx.x, cuda.blockIdx.y * TILE
     view = row_views[line]
     row, width = line - views.first_row[view], views.width[view] - left
@@ -283,7 +283,7 @@ def shade_rows(mesh, views, row_views, planes, outlines, row_starts, row_counts,
 
 @cuda.jit(device=True)
 def _compete(views, view, row, left, width, span, plane, triangle, rays, look, seen):
-    """Lets a span's pixels compete for what is seen: the nearest wins, the later triangle among equals.
+    """Depth-test a span's pixels: the nearest wins, the later triangle among equals.
 
     The key is the inverse depth's bit pattern (positive floats are ordered as their patterns are), then the triangle.
     """
@@ -310,16 +310,16 @@ def _compete(views, view, row, left, width, span, plane, triangle, rays, look, s
 
 @cuda.jit(device=True)
 def _claim(seen, place, nearness, farthest, triangle):
-    """Nothing is claimed by what lies too far, nor where the lens is blind (the comparison with NaN is false)."""
+    """Update a pixel's depth key; pixels beyond the depth limit or outside the lens model (NaN) are left unchanged."""
     if nearness > farthest:
         key = (np.uint64(nearness.view(np.uint32)) << np.uint64(32)) | np.uint64(triangle + 1)
-        if seen[place] < key:  # What is seen only comes nearer, so an old value costs an atomic and no more.
+        if seen[place] < key:  # Keys only grow, so a stale value costs one more atomic operation at most.
             cuda.atomic.max(seen, place, key)
 
 
 @cuda.jit(device=True)
 def _write_pixel(mesh, look, images, pixel, key):
-    """Colours fade linearly in depth to the background at the depth limit."""
+    """Write a pixel; colours fade linearly in depth to the background at the depth limit."""
     triangle = np.int64(key & np.uint64(0xFFFFFFFF)) - 1
     nearness = np.uint32(key >> np.uint64(32)).view(np.float32)
     if images.depth.shape[0] > 0:
@@ -340,7 +340,7 @@ def _write_pixel(mesh, look, images, pixel, key):
 
 @cuda.jit(cache=True)
 def average(fine, views, fine_views, row_views, samples, rgb):
-    """Every pixel becomes the rounded mean of samples x samples finer ones. One block per row."""
+    """Average samples x samples fine pixels per pixel, rounded. One block per row."""
     line = cuda.blockIdx.x
     view = row_views[line]
     row, width = line - views.first_row[view], views.width[view]

@@ -1,4 +1,4 @@
-"""What lives on the device: meshes, cameras, and the memory that drawing needs."""
+"""Device buffers: meshes, cameras and work memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from swerve.scenes.transforms import inverse
 DeviceArray = Any
 NO_PART = -1
 _SPARE = 1.25
-# Rays that are kept from pass to pass, 8 bytes each: of thirty full-size cameras.
+# Upper limit of cached rays, 8 bytes each: thirty full-size cameras.
 _MOST_RAYS = 1 << 26
 _MESH = {
     "vertices": (np.float64, (3,)),
@@ -36,7 +36,7 @@ _OF_CHUNKS = ("chunk_starts", "chunk_centers", "chunk_radii", "chunk_parts")
 
 
 class MeshArrays(NamedTuple):
-    """A mesh as the kernels take it; see `Primitives`. Chunks know the part that they belong to."""
+    """Mesh arrays of the kernels; see `Primitives`. Chunks store the part that they belong to."""
 
     vertices: DeviceArray
     triangles: DeviceArray
@@ -50,7 +50,7 @@ class MeshArrays(NamedTuple):
 
 
 class Buffer:
-    """A device array that grows, for rows of one kind."""
+    """Growable device array of rows of one dtype and shape."""
 
     def __init__(self, dtype: type, shape: tuple[int, ...] = ()) -> None:
         self._dtype, self._shape, self.length = dtype, shape, 0
@@ -58,11 +58,11 @@ class Buffer:
 
     @property
     def rows(self) -> DeviceArray:
-        """The rows in use."""
+        """Rows in use."""
         return self._array[: self.length]
 
     def append(self, rows: np.ndarray) -> None:
-        """More rows, copied from the host."""
+        """Append rows copied from the host."""
         end = self.length + len(rows)
         if end > len(self._array):
             grown = cuda.device_array((int(end * _SPARE), *self._shape), self._dtype)
@@ -74,7 +74,7 @@ class Buffer:
         self.length = end
 
     def room(self, length: int) -> DeviceArray:
-        """Rows of undefined content, so many."""
+        """Return `length` rows of undefined content."""
         if length > len(self._array):
             self._array = cuda.device_array((int(length * _SPARE), *self._shape), self._dtype)
         self.length = length
@@ -82,9 +82,9 @@ class Buffer:
 
 
 class DeviceMesh:
-    """Primitives on the device, in parts: what stands still is uploaded once, what moves is replaced.
+    """Primitives on the device, in parts: static ones are uploaded once, dynamic ones are replaced.
 
-    Every view says which parts it sees; so one mesh serves several scenes, or several moments of one.
+    Every view selects its parts; so one mesh serves several scenes, or several timestamps of one.
     """
 
     def __init__(self) -> None:
@@ -94,19 +94,19 @@ class DeviceMesh:
 
     @property
     def arrays(self) -> MeshArrays:
-        """For the kernels."""
+        """Arrays for the kernels."""
         return MeshArrays(**{name: buffer.rows for name, buffer in self._buffers.items()})
 
     @property
     def triangles(self) -> int:
-        """How many there are in all parts."""
+        """Number of triangles in all parts."""
         return self._buffers["triangles"].length
 
     def add(self, primitives: Primitives) -> int:
-        """Uploads a part; returns its number.
+        """Upload a part; return its number.
 
         Raises:
-            SwerveError: the primitives cannot be drawn.
+            SwerveError: the primitives cannot be rendered.
         """
         mesh, part = checked_mesh(primitives), len(self._marks)
         self._marks.append({name: buffer.length for name, buffer in self._buffers.items()})
@@ -119,7 +119,7 @@ class DeviceMesh:
         return part
 
     def keep(self, parts: int) -> None:
-        """Forgets all parts but the first so many; their memory stays for what comes."""
+        """Discard all parts but the first `parts`; their memory is kept for reuse."""
         if parts < len(self._marks):
             for name, length in self._marks[parts].items():
                 self._buffers[name].length = length
@@ -127,7 +127,7 @@ class DeviceMesh:
 
 
 class DeviceViews(NamedTuple):
-    """Cameras at poses as the kernels take them, a row per view; `part` are the parts that it sees."""
+    """Cameras at poses, a row per view; `part` are the parts that the view contains."""
 
     model: DeviceArray
     coefficients: DeviceArray
@@ -149,12 +149,12 @@ class DeviceViews(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """One image to draw.
+    """Request for one image.
 
     Attributes:
-        camera: what it is drawn with.
+        camera: camera of the image.
         world_from_ego: pose of the vehicle.
-        parts: one or two parts of the mesh that it sees.
+        parts: one or two parts of the mesh that are visible.
     """
 
     camera: Camera
@@ -164,21 +164,21 @@ class Request:
 
 @dataclass
 class RayTables:
-    """Rays of distorting cameras on the device."""
+    """Rays of distorted cameras on the device."""
 
     x: Buffer = field(default_factory=lambda: Buffer(np.float32))
     y: Buffer = field(default_factory=lambda: Buffer(np.float32))
     _firsts: dict[tuple, int] = field(default_factory=dict)
 
     def trim(self) -> None:
-        """Forgets all rays once they are too many: each log has cameras of its own. Places from before do not hold."""
+        """Clear all rays once they exceed the limit (each log has its own cameras). Earlier offsets become invalid."""
         if self.x.length > _MOST_RAYS:
             self.x.room(0)
             self.y.room(0)
             self._firsts.clear()
 
     def first(self, table: LensTable) -> int:
-        """Where the rays of a camera begin; uploads them if they are not there yet."""
+        """Return the offset of a camera's rays; upload them if they are not there yet."""
         if not table.rays_x.size:
             return 0
         if table.optics not in self._firsts:
@@ -191,7 +191,7 @@ class RayTables:
 def device_views(
     requests: Sequence[Request], style: Style, tables: RayTables
 ) -> tuple[DeviceViews, np.ndarray, np.ndarray]:
-    """Uploads what the kernels need to know of the views.
+    """Upload the views' parameters for the kernels.
 
     Returns:
         the views; the first row and the first pixel of each, and the totals at the end (host).

@@ -1,4 +1,4 @@
-"""Drawing many views in one pass over the device."""
+"""Rendering of many views in one pass on the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from swerve.rasterizer.mesh import PIXELS
 from swerve.rasterizer.style import Style
 from swerve.scenes import SwerveError
 
-# Memory for so many polygons and chords per view is taken at first; more as it turns out.
+# Initial capacity of polygons and chords per view; grows on overflow.
 _POLYGONS, _CHORDS = 1 << 12, 1 << 15
-# In a block; the simulator runs each as a thread of Python, so there is but one warp.
+# Threads per block; the simulator runs each as a Python thread, so there is only one warp.
 _THREADS = 32 if config.ENABLE_CUDASIM else 128  # type: ignore[attr-defined]
 
 
@@ -27,7 +27,7 @@ class _Look(NamedTuple):
 
 
 class _Images(NamedTuple):
-    """All pixels of all views in a row; those of no rows are not wanted."""
+    """Pixels of all views in one array; arrays without rows are not requested."""
 
     rgb: DeviceArray
     depth: DeviceArray
@@ -37,10 +37,10 @@ class _Images(NamedTuple):
 
 @dataclass(frozen=True)
 class DeviceImages:
-    """Images on the device.
+    """Rendered images on the device.
 
     Attributes:
-        flat: by output, the pixels of all views one after the other.
+        flat: pixels of all views by output, one view after the other.
         shapes: height and width of each view.
         firsts: first pixel of each view.
     """
@@ -50,13 +50,13 @@ class DeviceImages:
     firsts: tuple[int, ...]
 
     def image(self, output: str, view: int) -> DeviceArray:
-        """One image, (h, w) or (h, w, 3), without a copy."""
+        """Return one image, (h, w) or (h, w, 3), without a copy."""
         (height, width), first = self.shapes[view], self.firsts[view]
         rows = self.flat[output][first : first + height * width]
         return rows.reshape((height, width, *PIXELS[output][1]))
 
     def to_host(self, outputs: Sequence[str] | None = None) -> list[dict[str, np.ndarray]]:
-        """Images, copied: by view, then output. Only the given outputs, or all of them."""
+        """Copy images to the host: by view, then output. Only the given outputs, or all of them."""
         wanted = self.flat if outputs is None else outputs
         host = {name: self.flat[name].copy_to_host() for name in wanted}
         return [
@@ -69,10 +69,10 @@ class DeviceImages:
 
 
 class DeviceRenderer:
-    """Draws views of a mesh; keeps the memory for the next call. One thread at a time may use it.
+    """Renderer of mesh views that reuses its device memory between calls. Not thread-safe.
 
     Args:
-        threads: in a block, a multiple of 32.
+        threads: threads per block, a multiple of 32.
     """
 
     def __init__(self, threads: int = _THREADS) -> None:
@@ -83,12 +83,12 @@ class DeviceRenderer:
         self._chords, self._spans = Buffer(np.float64, (2,)), Buffer(np.int32, (3,))
 
     def draw(self, mesh: DeviceMesh, requests: Sequence[Request], style: Style, outputs: Sequence[str]) -> DeviceImages:
-        """The views, left on the device.
+        """Render the views; the images stay on the device.
 
         Args:
-            mesh: what there is.
-            requests: what is looked at, and from where; images may differ in size.
-            style: the look.
+            mesh: scene geometry.
+            requests: views to render; images may differ in size.
+            style: colours and depth limit.
             outputs: any of rgb, depth, semantic, instance.
 
         Raises:
@@ -106,7 +106,7 @@ class DeviceRenderer:
         return DeviceImages({name: flat[name] for name in outputs}, shapes, tuple(firsts[:-1].tolist()))
 
     def _smooth(self, mesh: DeviceMesh, requests: Sequence[Request], style: Style) -> DeviceArray:
-        """Colours of several points a pixel, averaged."""
+        """Render supersampled colours and average them."""
         samples = style.samples
         finer = [
             Request(r.camera.resized(samples * r.camera.width, samples * r.camera.height), r.world_from_ego, r.parts)
@@ -148,7 +148,7 @@ class DeviceRenderer:
         return {name: flat[name] for name in outputs}
 
     def _polygons(self, mesh: MeshArrays, views: DeviceCameras, count: int) -> int:
-        """Fills planes, outlines, starts and chords; returns the number of polygons."""
+        """Fill planes, outlines, starts and chords; return the number of polygons."""
         chunks, counters = len(mesh.chunk_radii), _zeros(kernels.COUNTERS)
         pairs = self._pairs.room(max(chunks * count, 1))
         if not chunks:
@@ -169,7 +169,7 @@ class DeviceRenderer:
         return 0
 
     def _lines(self, views: DeviceCameras, polygons: int, lines: int) -> tuple[DeviceArray, DeviceArray]:
-        """Fills the spans; returns how many each row has, and where they begin."""
+        """Fill the spans; return the number of spans per row, and their offsets."""
         counts, starts, counters = _zeros(lines, np.int32), _zeros(lines), _zeros(kernels.COUNTERS)
         if not polygons:
             self._spans.room(1)
@@ -182,7 +182,7 @@ class DeviceRenderer:
         kernels.place_rows[-(-lines // self._threads), self._threads](counts, starts, counters)
         totals = counters.copy_to_host()
         if totals[kernels.CROSSED_TOO_OFTEN]:
-            raise SwerveError("an edge crosses one image row too often: is the lens one-to-one over the image?")
+            raise SwerveError("an edge crosses one image row too often: lens model not one-to-one over the image")
         spans = self._spans.room(max(int(totals[kernels.SPANS]), 1))
         kernels.write_spans[grid, self._threads](
             views, outlines, self._starts.rows, self._chords.rows, starts, counts, spans
@@ -205,5 +205,5 @@ def _pixels(name: str, count: int) -> DeviceArray:
 
 
 def _row_views(rows: np.ndarray) -> DeviceArray:
-    """The view that each row of all images belongs to."""
+    """Return the view index of each row of all images."""
     return cuda.to_device(np.repeat(np.arange(len(rows) - 1, dtype=np.int32), np.diff(rows)))

@@ -1,4 +1,4 @@
-"""Any number of images, in passes that fit into the GPU's memory."""
+"""Rendering of any number of images in passes that fit into GPU memory."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,33 +10,33 @@ from swerve.rasterizer.cuda.device import DeviceMesh, Request
 from swerve.rasterizer.cuda.device_renderer import DeviceImages, DeviceRenderer
 from swerve.rasterizer.style import Style
 
-# Pixels that are drawn in one pass: 70 full-size images of two million, some 4 GB of device memory with all spans.
+# Pixels per pass: 70 full-size images of two million, some 4 GB of device memory with all spans.
 _PIXELS_PER_PASS = 1 << 27
 
 
 def draw_passes(
     mesh: DeviceMesh, requests: Sequence[Request], style: Style, outputs: Sequence[str]
 ) -> Iterator[DeviceImages]:
-    """Images in the order of the requests, in as few passes as the memory allows; each is finished when it is given."""
+    """Yield images in the order of the requests, in as few passes as memory allows; each is complete when yielded."""
     drawer = _drawer(threading.get_ident())
     for batch in _batches(requests, _PIXELS_PER_PASS // style.samples**2):
         yield _finished(drawer.draw(mesh, batch, style, outputs))
 
 
 def _finished(images: DeviceImages) -> DeviceImages:
-    """Once the device is done: whoever reads them there may do so in another stream."""
+    """Synchronize the device, so that the images may be read in another stream."""
     cuda.synchronize()
     return images
 
 
 @lru_cache(maxsize=8)
 def _drawer(_thread: int) -> DeviceRenderer:
-    """The thread's own, whose memory is used again."""
+    """Return the thread's own renderer, whose memory is reused."""
     return DeviceRenderer()
 
 
 def _batches(requests: Sequence[Request], most: int) -> list[list[Request]]:
-    """Requests in order, so many pixels at a time."""
+    """Split requests, in order, into batches of at most `most` pixels."""
     batches, used = list[list[Request]](), most
     for request in requests:
         size = request.camera.width * request.camera.height

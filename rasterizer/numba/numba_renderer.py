@@ -1,4 +1,4 @@
-"""Views drawn on the CPU: scan conversion into spans, then shading, image by image in threads."""
+"""CPU rendering: scan conversion into spans, then shading, image by image in threads."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ _FIRST_SPANS = 1 << 18
 
 
 def draw_all(mesh: Mesh, tasks: Sequence[_Task], style: Style, colored: bool, threads: int) -> None:
-    """Draws every task; of several threads each takes every n-th, with memory of its own."""
+    """Render every task; of several threads each takes every n-th, with its own work memory."""
 
     def draw(own: Sequence[_Task]) -> None:
         samples = style.samples if colored else 1
@@ -53,7 +53,7 @@ class _Scratch(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """The style as the kernels take it; `background` is a row of it, `farthest` one over the depth limit."""
+    """Style arrays for the kernels; `background` is one image row, `farthest` the reciprocal of the depth limit."""
 
     palette: UInt8[np.ndarray, "semantics faces 3"]
     background: UInt8[np.ndarray, "3w"]
@@ -61,7 +61,7 @@ class _Look(NamedTuple):
 
 
 class _Images(NamedTuple):
-    """Images of no rows are not wanted."""
+    """Output images; arrays without rows are not requested."""
 
     rgb: UInt8[np.ndarray, "h 3w"]
     depth: Float32[np.ndarray, "h w"]
@@ -70,7 +70,7 @@ class _Images(NamedTuple):
 
 
 class _Workspace(NamedTuple):
-    """Memory that one call of `render` uses again and again; `fine` is for images of several points a pixel."""
+    """Work memory reused between the images of one `render` call; `fine` holds supersampled images."""
 
     drawing: _Drawing
     scratch: _Scratch
@@ -102,7 +102,7 @@ class _Workspace(NamedTuple):
 
 
 def _finer(camera: Camera, samples: int) -> Camera:
-    """The camera of the same image with more pixels."""
+    """Return the camera of the same image with `samples` times as many rows and columns."""
     return camera if samples == 1 else camera.resized(samples * camera.width, samples * camera.height)
 
 
@@ -114,7 +114,7 @@ def _draw_smoothly(
     image: dict[str, np.ndarray],
     workspace: _Workspace,
 ) -> _Workspace:
-    """Draws one image; where the style wants several points a pixel, its colours are drawn finer and averaged."""
+    """Render one image; with supersampling, colours are rendered at a higher resolution and averaged."""
     if style.samples == 1 or "rgb" not in image:
         return _draw(mesh, camera, world_from_ego, style, image, workspace)
     finer = _finer(camera, style.samples)
@@ -133,7 +133,7 @@ def _draw(
     image: dict[str, np.ndarray],
     workspace: _Workspace,
 ) -> _Workspace:
-    """Draws one image; returns the workspace, which may have grown."""
+    """Render one image; return the workspace, which may have grown."""
     table = lens_table(camera)
     workspace = _scan(mesh, camera, world_from_ego, style, table, workspace)
     background = np.tile(np.array(style.background, np.uint8), camera.width)
@@ -154,7 +154,7 @@ def _draw(
 
 
 def _flat(image: np.ndarray | None, dtype: type) -> np.ndarray:
-    """Rows of an image as the kernels take them."""
+    """Return the rows of an image as the kernels take them."""
     return np.empty((0, 0), dtype) if image is None else image.reshape(len(image), -1)
 
 
@@ -166,7 +166,7 @@ def _scan(
     table: LensTable,
     workspace: _Workspace,
 ) -> _Workspace:
-    """Fills the workspace's drawing; where the spans do not fit, makes room and starts again."""
+    """Fill the workspace's spans; where they do not fit, grow the buffer and start again."""
     camera_from_world = np.ascontiguousarray(inverse(world_from_ego @ camera.ego_from_camera)[:3])
     planes = frustum(table.bounds, style.depth_limit)
     drawing = workspace.drawing

@@ -1,8 +1,9 @@
-"""From triangles in the world to spans of pixels: culling, clipping, and scan conversion through the lens.
+"""Scan conversion of world triangles into spans of pixels: culling, clipping, and lens distortion.
 
 A pixel belongs to a triangle when its centre lies inside the triangle's image. Neighbours that share an edge (the same
-two vertices) walk it in the same direction and round the same numbers, so no pixel between them is left out or drawn
-twice. A span is a row of four int32: (next span of this image row or -1, first column, column after the last, polygon).
+two vertices) traverse it in the same direction and round the same numbers, so no pixel between them is left out or
+drawn twice. A span is a row of four int32: (next span of this image row or -1, first column, column after the last,
+polygon).
 """
 
 import math
@@ -22,12 +23,12 @@ MOST_CORNERS, MOST_CROSSINGS = 9, 64
 
 @numba.njit(cache=True, nogil=True)
 def scan(mesh, camera_from_world, frustum, optics, drawing, scratch):
-    """Appends the visible triangles' polygons and spans to the drawing.
+    """Append the visible triangles' polygons and spans to the drawing.
 
-    When the spans outgrow `drawing.spans` they are counted on but no longer stored.
+    When the spans exceed `drawing.spans` they are counted but no longer stored.
 
     Args:
-        mesh: `Mesh` of the module render.
+        mesh: `Mesh` of the module mesh.
         camera_from_world: rows of the rotation and translation (3, 4).
         frustum: unit planes (6, 4) that face inwards: near, far, left, right, top, bottom.
         optics: `Optics`.
@@ -86,10 +87,10 @@ def _transform(m, points, i):
 
 @numba.njit(cache=True, nogil=True)
 def _visible_corners(vertices, triangles, triangle, camera_from_world, frustum, planes, row, polygon, spare):
-    """Puts the clipped triangle into `polygon`, as (x / z, y / z, z), and 1 / z over these into the planes' row.
+    """Write the clipped triangle to `polygon` as (x / z, y / z, z), and the plane of its 1 / z to `planes`.
 
     Returns:
-        the number of corners; 0 if the triangle cannot be seen.
+        the number of corners; 0 if the triangle is not visible.
     """
     for corner in range(3):
         x, y, z = _transform(camera_from_world, vertices, triangles[triangle, corner])
@@ -119,7 +120,7 @@ def _visible_corners(vertices, triangles, triangle, camera_from_world, frustum, 
 
 @numba.njit(cache=True, nogil=True)
 def _inverse_depth(p, planes, row):
-    """1 / z of the triangle's plane as a linear function of (x / z, y / z); False if it is not seen from its front.
+    """Compute 1 / z of the triangle's plane as a linear function of (x / z, y / z); False for back faces.
 
     Points of the plane satisfy n . (x, y, z) = d; divided by d z: 1 / z = n . (x / z, y / z, 1) / d.
     """
@@ -135,7 +136,7 @@ def _inverse_depth(p, planes, row):
 
 @numba.njit(cache=True, nogil=True)
 def _clip(polygon, corners, frustum, k, spare):
-    """Sutherland and Hodgman 1974, one plane. Cuts are computed from the inner to the outer corner, either way."""
+    """Clip against one plane (Sutherland and Hodgman 1974); cuts are always computed from the inner corner."""
     a, b, c, d = frustum[k, 0], frustum[k, 1], frustum[k, 2], frustum[k, 3]
     for i in range(corners):
         x, y, z = polygon[i, 0], polygon[i, 1], polygon[i, 2]
@@ -160,7 +161,7 @@ def _clip(polygon, corners, frustum, k, spare):
 
 @numba.njit(cache=True, nogil=True)
 def _cross_polygon(polygon, corners, optics, crossings, counts):
-    """Where the polygon's edges cross the rows; returns the rows from the first to the one after the last."""
+    """Find the crossings of the polygon's edges with the rows; return the first row and the one after the last."""
     for i in range(corners):
         polygon[i, U], polygon[i, V] = _pixel(polygon[i, X], polygon[i, Y], optics)
     if _between_pixels(polygon, corners, optics):
@@ -178,7 +179,7 @@ def _cross_polygon(polygon, corners, optics, crossings, counts):
 
 @numba.njit(cache=True, nogil=True)
 def _between_pixels(polygon, corners, optics):
-    """Whether a polygon of straight edges is so small that it covers no pixel's centre; most far ones are.
+    """Test whether a polygon of straight edges is so small that it covers no pixel's centre, as most far ones do.
 
     Columns get a margin, because `_cross_chord` rounds what it interpolates between the corners.
     """
@@ -199,7 +200,7 @@ def _between_pixels(polygon, corners, optics):
 
 @numba.njit(cache=True, nogil=True)
 def _cross_edge(polygon, i, j, optics, crossings, counts):
-    """An edge is a chain of chords, each so short that it leaves the curve by less than the tolerance in `optics`."""
+    """Find the crossings of an edge: a chain of chords within the tolerance in `optics` of the curve."""
     x, y, u, v = polygon[i, X], polygon[i, Y], polygon[i, U], polygon[i, V]
     step_x, step_y = polygon[j, X] - x, polygon[j, Y] - y
     pieces = 1 + int(optics.chords_per_unit * math.sqrt(step_x * step_x + step_y * step_y))
@@ -222,7 +223,7 @@ def _pixel(x, y, optics):
 
 @numba.njit(cache=True, nogil=True)
 def _cross_chord(u0, v0, u1, v1, height, width, crossings, counts):
-    """Notes for every row whose middle the chord crosses the first column whose centre is not left of it."""
+    """Store, for every row whose centre the chord crosses, the first column whose centre is not left of it."""
     if v0 > v1:
         u0, v0, u1, v1 = u1, v1, u0, v0
     first, last = max(math.ceil(v0 - 0.5), 0), min(math.ceil(v1 - 0.5), height)
@@ -233,7 +234,7 @@ def _cross_chord(u0, v0, u1, v1, height, width, crossings, counts):
         column = math.ceil(u0 + (row + 0.5 - v0) * slope - 0.5)
         count = counts[row]
         if count == MOST_CROSSINGS:
-            raise ValueError("an edge crosses one image row too often: is the lens one-to-one over the image?")
+            raise ValueError("an edge crosses one image row too often: lens model not one-to-one over the image")
         crossings[count, row] = min(max(column, 0), width)
         counts[row] = count + 1
     return first, last
@@ -241,7 +242,7 @@ def _cross_chord(u0, v0, u1, v1, height, width, crossings, counts):
 
 @numba.njit(cache=True, nogil=True)
 def _append_spans(top, bottom, polygon, spans, drawing, scratch):
-    """Pairs the crossings of each row into spans and forgets the crossings."""
+    """Pair the crossings of each row into spans and clear the crossings."""
     room = drawing.spans.shape[0]
     for row in range(top, bottom):
         count = scratch.counts[row]

@@ -1,7 +1,7 @@
-"""From spans to pixels: a depth test per row of the image, then every row is coloured once.
+"""Shading of spans: a depth test per image row, then one colouring pass.
 
-The row's inverse depths and polygon numbers stay in the first-level cache. Inverse depth is linear over the ideal
-image, so the test is exact for each pixel; of two surfaces at the same depth the later one is seen.
+The row's inverse depths and polygon numbers stay in the L1 cache. Inverse depth is linear over the ideal image, so the
+test is exact for each pixel; of two surfaces at the same depth the later one is visible.
 """
 
 import numba
@@ -13,18 +13,18 @@ from swerve.scenes.lens_kernels import PINHOLE
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def shade(mesh, drawing, optics, rays_x, rays_y, look, images, nearness, owners, runs):
-    """Writes every pixel of the images.
+    """Write every pixel of the images.
 
     Args:
-        mesh: `Mesh` of the module render.
+        mesh: `Mesh` of the module mesh.
         drawing: `_Drawing`, filled by `scan`.
         optics: `Optics`.
         rays_x: x / z of each pixel's ray, float32 (h, w); for a pinhole any array.
-        rays_y: y / z likewise.
+        rays_y: y / z of each pixel's ray, float32 (h, w).
         look: `_Look`.
-        images: `_Images`; an image of no rows is not wanted.
-        nearness: scratch, float32 (w): 1 / z of what is seen so far.
-        owners: scratch, int32 (w): the polygon that is seen so far.
+        images: `_Images`; images without rows are not requested.
+        nearness: scratch, float32 (w): largest 1 / z so far.
+        owners: scratch, int32 (w): the polygon with the largest 1 / z so far.
         runs: scratch, int32 (w + 1, 2).
     """
     for row in range(optics.height):
@@ -48,7 +48,7 @@ def shade(mesh, drawing, optics, rays_x, rays_y, look, images, nearness, owners,
 
 @numba.njit(cache=True, nogil=True)
 def average(fine, samples, out):
-    """Every pixel of `out` becomes the rounded mean of samples x samples pixels of `fine`."""
+    """Average samples x samples pixels of `fine` into every pixel of `out`, rounded."""
     half = samples * samples // 2
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
@@ -65,7 +65,7 @@ def average(fine, samples, out):
 
 @numba.njit(cache=True, nogil=True)
 def _covered(drawing, row, width):
-    """The columns from the first to the one after the last span's; (0, 0) if there is no span."""
+    """Return the first column of the row's spans and the one after the last; (0, 0) without spans."""
     if drawing.heads[row] < 0:
         return 0, 0
     begin, end = width, 0
@@ -79,7 +79,7 @@ def _covered(drawing, row, width):
 
 @numba.njit(cache=True, nogil=True)
 def _fill_straight(drawing, row, optics, nearness, owners):
-    """A pinhole camera's rays step evenly along a row."""
+    """Depth-test the spans of a row of a pinhole camera, whose rays are evenly spaced."""
     span = drawing.heads[row]
     y = (row + 0.5 - optics.cy) / optics.fy
     while span >= 0:
@@ -100,7 +100,7 @@ def _fill_straight(drawing, row, optics, nearness, owners):
 
 @numba.njit(cache=True, nogil=True)
 def _fill_bent(drawing, row, rays_x, rays_y, nearness, owners):
-    """Any other camera's rays are looked up; the comparison is false where the lens cannot see (NaN)."""
+    """Depth-test the spans of a row with tabulated rays; comparisons are false outside the lens model (NaN)."""
     span = drawing.heads[row]
     while span >= 0:
         begin, end = drawing.spans[span, BEGIN], drawing.spans[span, END]
@@ -127,7 +127,7 @@ def _write_depth(depth, begin, end, farthest, nearness):
 
 @numba.njit(cache=True, nogil=True)
 def _find_runs(owners, begin, end, sources, runs):
-    """Notes where each run of pixels of one polygon begins, and its triangle (-1: none); returns how many there are."""
+    """Find the runs of pixels of one polygon, with its triangle (-1: none); return their number."""
     count = 0
     while begin < end:
         owner = owners[begin]
@@ -141,7 +141,7 @@ def _find_runs(owners, begin, end, sources, runs):
 
 @numba.njit(cache=True, nogil=True)
 def _run_end(owners, owner, i, end):
-    """The first pixel after `i` that somebody else owns; sixteen at a time, then one by one."""
+    """Return the first pixel after `i` with another owner; tested sixteen at a time, then one by one."""
     while i + 16 <= end:
         block = owners[i : i + 16]
         different = np.int32(0)
@@ -157,7 +157,7 @@ def _run_end(owners, owner, i, end):
 
 @numba.njit(cache=True, nogil=True)
 def _write_numbers(row, runs, count, numbers):
-    """The number of each run's triangle, 0 elsewhere."""
+    """Write the number of each run's triangle, 0 elsewhere."""
     row[: runs[0, 0]] = 0
     row[runs[count, 0] :] = 0
     for k in range(count):
@@ -167,8 +167,8 @@ def _write_numbers(row, runs, count, numbers):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _write_colors(row, runs, count, mesh, look, nearness):
-    """From the triangle's colour at the camera to the background at the depth limit, linearly in depth."""
-    for i in range(row.shape[0]):  # a slice assignment is not made a copy of memory
+    """Write colours: from the triangle's colour at the camera to the background at the depth limit, linear in depth."""
+    for i in range(row.shape[0]):  # a slice assignment does not compile to a memory copy
         row[i] = look.background[i]
     background_r, background_g, background_b = look.background[0], look.background[1], look.background[2]
     for k in range(count):
@@ -187,7 +187,7 @@ def _fade(out, near, look, r, g, b):
     r1, g1, b1 = np.float32(r) - r0, np.float32(g) - g0, np.float32(b) - b0
     for i in range(near.shape[0]):
         alpha = np.float32(1.0) - look.farthest / near[i]
-        # By way of int32, for which there are vector instructions.
+        # Converted through int32, for which there are vector instructions.
         out[3 * i] = np.uint8(np.int32(r0 + r1 * alpha + half))
         out[3 * i + 1] = np.uint8(np.int32(g0 + g1 * alpha + half))
         out[3 * i + 2] = np.uint8(np.int32(b0 + b1 * alpha + half))

@@ -1,4 +1,4 @@
-"""The back end that draws with NVIDIA's nvdiffrast. Imported only where it is asked for."""
+"""Back end that renders with NVIDIA's nvdiffrast. Imported on demand."""
 
 from swerve.rasterizer.nvdiffrast.differentiable_render import differentiable_render
 from swerve.rasterizer.nvdiffrast.nvdiffrast_library import NvdiffrastLibrary, load_library

@@ -1,4 +1,4 @@
-"""Images with gradients: to where things are, to where the camera is, and to colours."""
+"""Differentiable rendering: gradients with respect to geometry, camera pose and colours."""
 
 import numpy as np
 import torch
@@ -17,28 +17,29 @@ def differentiable_render(
     camera_from_world: Float[torch.Tensor, "4 4"],
     using: NvdiffrastLibrary | None = None,
 ) -> Float[torch.Tensor, "h w c"]:
-    """One image in which colours run evenly between corners, and what its pixels change by when things move.
+    """Render one image with colours interpolated between vertices, differentiable in vertices, colours and pose.
 
-    Occlusion and coverage change in steps, which have no gradient; nvdiffrast's antialiasing blends pixels across
-    silhouettes and gives the edges one (Laine et al. 2020, arXiv 2011.03277). Triangles show both sides, colours do
-    not fade, what nothing covers is 0, and what is nearer than 5 cm is cut away.
+    Occlusion and coverage are step functions without a gradient; nvdiffrast's antialiasing blends pixels across
+    silhouettes and gives the edges one (Laine et al. 2020, arXiv 2011.03277). Triangles are two-sided, colours do not
+    fade, uncovered pixels are 0, and the near plane is at 5 cm.
 
     Args:
-        vertices: world frame, metres; corners that triangles share should be shared, or every edge is a silhouette.
+        vertices: world frame, metres; neighbouring triangles should share vertices, or every edge counts as a
+            silhouette.
         triangles: rows of vertices.
-        colors: of the vertices; for faces of one colour, give each face corners of its own.
+        colors: of the vertices; for flat-coloured faces, give each face its own vertices.
         camera: a pinhole; `Camera.undistorted` makes one. Its mounting is not used.
         camera_from_world: a rigid transform, camera axes as in `Camera`.
-        using: nvdiffrast on the current device if None, which takes float32 tensors that live there.
+        using: library handle; nvdiffrast on the current device if None, which takes float32 tensors there.
 
     Returns:
         colours from the top row down.
 
     Raises:
-        SwerveError: the camera has a lens.
+        SwerveError: the camera has lens distortion.
     """
     if camera.lens.model != LensModel.PINHOLE:
-        raise SwerveError(f"camera {camera.name!r}: gradients are for pinholes alone: pass camera.undistorted()")
+        raise SwerveError(f"camera {camera.name!r}: gradients need a pinhole camera: pass camera.undistorted()")
     library = using or load_library()
     clip = clip_positions(vertices, camera, camera_from_world)[None]
     seen, _ = library.dr.rasterize(library.context, clip, triangles, (camera.height, camera.width))
@@ -49,7 +50,7 @@ def differentiable_render(
 def clip_positions(
     vertices: Float[torch.Tensor, "v 3"], camera: Camera, camera_from_world: Float[torch.Tensor, "4 4"]
 ) -> Float[torch.Tensor, "v 4"]:
-    """Vertices in clip space: x / w and y / w from -1 to 1 over the image, y down; z / w = 1 - 0.1 m / depth."""
+    """Map vertices to clip space: x / w and y / w from -1 to 1 in the image, y down; z / w = 1 - 0.1 m / depth."""
     width, height = camera.width, camera.height
     intrinsics = np.array(
         [

@@ -1,8 +1,8 @@
-"""From triangles in the world to facets: triangles so small that their images are straight even through a lens.
+"""Subdivision of world triangles into facets so small that their images are straight even through a lens.
 
-Culling and clipping are those of `numba.scan_kernels`. What is left of a triangle is cut along its longest edge until
-no edge is longer than a chord may be. An edge is only ever cut in its middle, and whether it is depends on the edge
-alone, so neighbours share every point and no gap opens between them.
+Culling and clipping are those of `numba.scan_kernels`. The clipped triangle is split along its longest edge until no
+edge is longer than a chord may be. An edge is only split at its midpoint, and the decision depends on the edge alone,
+so neighbours share every point and no gap opens between them.
 """
 
 import math
@@ -11,16 +11,16 @@ import numba
 
 from swerve.rasterizer.numba.scan_kernels import X, Y, Z, _pixel, _sphere_outside, _visible_corners
 
-# Two or three cuts halve a triangle's longest edge; no image is wide enough to need 64.
+# Two or three splits halve a triangle's longest edge; no image is wide enough to need 64.
 DEEPEST = 64
 
 
 @numba.njit(cache=True, nogil=True)
 def cut(mesh, camera_from_world, frustum, optics, out, scratch):
-    """Writes the facets of all visible triangles; those that do not fit are counted and not stored.
+    """Write the facets of all visible triangles; overflow is counted and not stored.
 
     Args:
-        mesh: `Mesh` of the module render.
+        mesh: `Mesh` of the module mesh.
         camera_from_world: rows of the rotation and translation (3, 4).
         frustum: unit planes (6, 4) that face inwards: near, far, left, right, top, bottom.
         optics: `Optics`.
@@ -28,7 +28,7 @@ def cut(mesh, camera_from_world, frustum, optics, out, scratch):
         scratch: `_Scratch` of the module facets.
 
     Returns:
-        the number of polygons (triangles that are seen) and of facets.
+        the number of polygons (visible triangles) and of facets.
     """
     polygon, polygons, count = scratch.polygon, 0, 0
     longest = math.inf if optics.chords_per_unit == 0.0 else 1.0 / optics.chords_per_unit
@@ -58,7 +58,7 @@ def cut(mesh, camera_from_world, frustum, optics, out, scratch):
 
 @numba.njit(cache=True, nogil=True)
 def _push_fan(polygon, i, stack):
-    """Puts the polygon's corners 0, i and i + 1 at the stack's bottom, as (x / z, y / z, 1 / z)."""
+    """Push the polygon's corners 0, i and i + 1 as the stack's first entry, as (x / z, y / z, 1 / z)."""
     for place, corner in ((0, 0), (1, i), (2, i + 1)):
         stack[0, place, 0], stack[0, place, 1] = polygon[corner, X], polygon[corner, Y]
         stack[0, place, 2] = 1.0 / polygon[corner, Z]
@@ -66,7 +66,7 @@ def _push_fan(polygon, i, stack):
 
 @numba.njit(cache=True, nogil=True)
 def _cut_one(longest, optics, polygon, count, out, stack):
-    """Cuts the triangle at the stack's bottom and stores its facets; returns how many there are now.
+    """Split the triangle at the stack's bottom and store its facets; return their total number.
 
     1 / z is linear over (x / z, y / z), so the mean of two corners is a point of the triangle.
     """
@@ -93,7 +93,7 @@ def _cut_one(longest, optics, polygon, count, out, stack):
 
 @numba.njit(cache=True, nogil=True)
 def _longest_edge(corners):
-    """Which edge is the longest in the ideal image, by its first corner, and its length."""
+    """Return the longest edge in the ideal image, by its first corner, and its length."""
     edge, longest = 0, -1.0
     for i in range(3):
         j = (i + 1) % 3
@@ -106,7 +106,7 @@ def _longest_edge(corners):
 
 @numba.njit(cache=True, nogil=True)
 def _store(corners, optics, clip):
-    """Corners through the lens: x / w and y / w run from -1 to 1 over the image, y down; z and w are depth."""
+    """Store distorted corners: x / w and y / w run from -1 to 1 over the image, y down; z and w are depth."""
     for i in range(3):
         u, v = _pixel(corners[i, 0], corners[i, 1], optics)
         z = 1.0 / corners[i, 2]

@@ -1,4 +1,4 @@
-"""One view's triangles as nvdiffrast takes them."""
+"""Visible triangles of one view in nvdiffrast's format."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,15 +18,15 @@ _FIRST_FACETS = 1 << 17
 
 @dataclass(frozen=True, eq=False)
 class Facets:
-    """What one view sees, cut into triangles that stay straight through its lens.
+    """Visible geometry of one view, split into triangles that stay straight through its lens.
 
     Attributes:
         clip: corners in clip space. x / w and y / w run from -1 to 1 over the image, the first row at y / w = -1, so
             that nvdiffrast's first row (its bottom) is the image's top. w is depth, and z / w = 1 - 2 n / w with n the
-            depth of the nearest corner: the depth test's 24 bits are spread over what there is.
-        polygons: of each facet, the row of the triangle that it is a piece of in what follows.
+            depth of the nearest corner: the depth test's 24 bits cover the occupied range.
+        polygons: row in `planes` and `sources` of the triangle that each facet belongs to.
         planes: 1 / z of each such triangle is linear over the ideal image: coefficients of (x / z, y / z, 1).
-        sources: its row in the mesh.
+        sources: row of each such triangle in the mesh.
     """
 
     clip: Float32[np.ndarray, "n 3 4"]
@@ -49,9 +49,9 @@ class _Scratch(NamedTuple):
 
 
 def facets_of(mesh: Mesh, camera: Camera, world_from_ego: Float[np.ndarray, "4 4"], depth_limit: float) -> Facets:
-    """What a camera sees from a pose, clipped as on the CPU.
+    """Compute the facets that a camera sees from a pose, clipped as on the CPU.
 
-    The edges of facets leave the lens's curve by less than 1/16 pixel and their insides by less than 1/12.
+    Facet edges deviate from the distorted curve by less than 1/16 pixel and interiors by less than 1/12.
     """
     table, count = lens_table(camera), len(mesh.triangles)
     camera_from_world = np.ascontiguousarray(inverse(world_from_ego @ camera.ego_from_camera)[:3])

@@ -1,4 +1,4 @@
-"""NVIDIA's nvdiffrast, loaded where it is first used (docs/backends.md: its licence allows research alone)."""
+"""Lazy loading of NVIDIA's nvdiffrast (docs/backends.md: its licence allows research use only)."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,12 +18,12 @@ Rays = tuple[Float32[torch.Tensor, "..."], Float32[torch.Tensor, "..."]]
 
 @dataclass(frozen=True, eq=False)
 class NvdiffrastLibrary:
-    """The library and what it draws on.
+    """Handle of the library, its context and its device.
 
     Attributes:
         dr: the module `nvdiffrast.torch`.
-        context: its rasterizer; keeps memory on the device.
-        device: where the tensors live.
+        context: CUDA rasterizer context; keeps memory on the device.
+        device: device of the tensors.
     """
 
     dr: Any
@@ -32,11 +32,11 @@ class NvdiffrastLibrary:
     _rays: dict[Optics, Rays] = field(default_factory=dict)
 
     def upload(self, array: np.ndarray) -> torch.Tensor:
-        """The array on the device."""
+        """Copy an array to the device."""
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def rays(self, camera: Camera) -> Rays:
-        """The pixels' rays as x / z and y / z, or what broadcasts to them; those of sixteen cameras are kept."""
+        """Return the pixels' rays as x / z and y / z, or arrays that broadcast to them; sixteen cameras are cached."""
         table = lens_table(camera)
         if table.optics not in self._rays:
             if len(self._rays) == _CACHED_CAMERAS:
@@ -48,10 +48,10 @@ class NvdiffrastLibrary:
 
 @lru_cache(maxsize=1)
 def load_library() -> NvdiffrastLibrary:
-    """The library on the current CUDA device; the same in every call.
+    """Return the library on the current CUDA device; the same in every call.
 
     Raises:
-        ImportError: nvdiffrast is not installed; `backends.resolved` says so before.
+        ImportError: nvdiffrast is not installed; `backends.resolved` reports it earlier.
     """
     import nvdiffrast.torch as dr
 
@@ -60,7 +60,7 @@ def load_library() -> NvdiffrastLibrary:
 
 
 def _straight(camera: Camera) -> tuple[Float32[np.ndarray, "w"], Float32[np.ndarray, "h 1"]]:
-    """The rays of a pinhole."""
+    """Compute the rays of a pinhole camera."""
     x = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fx
     y = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fy
     return x.astype(np.float32), y.astype(np.float32)[:, None]

@@ -1,7 +1,7 @@
-"""Drawing many views with nvdiffrast: geometry on the CPU, what is seen where and its colours on the GPU.
+"""Rendering of many views with nvdiffrast: geometry on the CPU, visibility and shading on the GPU.
 
-nvdiffrast says which facet is seen at each pixel. Depth is then that of the facet's whole triangle on the pixel's own
-ray, as on the CPU, and not interpolated over the facet, which is flat where the lens is not.
+nvdiffrast returns the visible facet of each pixel. Depth is then that of the facet's whole triangle on the pixel's own
+ray, as on the CPU, and not interpolated over the planar facet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,15 +17,15 @@ from swerve.rasterizer.nvdiffrast.nvdiffrast_library import NvdiffrastLibrary, R
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, SwerveError
 
-# In one pass; nvdiffrast takes some 50 bytes of device memory for a pixel.
+# Per pass; nvdiffrast takes some 50 bytes of device memory per pixel.
 _PIXELS_PER_PASS = 1 << 25
-# nvdiffrast numbers triangles in a float.
+# nvdiffrast stores triangle ids in a float32.
 _FACETS_PER_PASS = (1 << 24) - 1
 
 
 @dataclass(frozen=True)
 class NvdiffrastView:
-    """One image to draw: a camera on a vehicle at a pose."""
+    """View to render: a camera on a vehicle at a pose."""
 
     camera: Camera
     world_from_ego: Float[np.ndarray, "4 4"]
@@ -38,17 +38,17 @@ def draw(
     outputs: Sequence[str],
     using: NvdiffrastLibrary | None = None,
 ) -> list[dict[str, torch.Tensor]]:
-    """Images by shot, then output, left on the device.
+    """Render images by view, then output; they stay on the device.
 
     Args:
-        mesh: what there is.
-        shots: what it is looked at with; images may differ in size.
-        style: the look.
+        mesh: scene geometry.
+        shots: views to render; images may differ in size.
+        style: colours and depth limit.
         outputs: any of rgb, depth, semantic, instance.
-        using: nvdiffrast on the current device if None.
+        using: library handle; nvdiffrast on the current device if None.
 
     Raises:
-        SwerveError: a view sees more than nvdiffrast can number.
+        SwerveError: a view contains more triangles than nvdiffrast can number.
     """
     painter = _Painter(mesh, style, using or load_library())
     if style.samples == 1 or "rgb" not in outputs:
@@ -63,7 +63,7 @@ def draw(
 
 
 class _Painter:
-    """A mesh and a style on the device. Row 0 of its tables is "nothing": what a pixel shows where nothing is seen."""
+    """Mesh and style on the device. Row 0 of its tables is the background."""
 
     def __init__(self, mesh: Mesh, style: Style, using: NvdiffrastLibrary) -> None:
         self._mesh, self._using, self._depth_limit = mesh, using, style.depth_limit
@@ -74,7 +74,7 @@ class _Painter:
         self._instances = self._using.upload(np.concatenate([np.zeros(1, np.int32), mesh.instances]))
 
     def paint(self, shots: Sequence[NvdiffrastView], outputs: Sequence[str]) -> list[dict[str, torch.Tensor]]:
-        """Images by shot, then output."""
+        """Render images by view, then output."""
         images: list[dict[str, torch.Tensor]] = [{} for _ in shots]
         for batch in self._batches(shots):
             cameras, facets = [shots[row].camera for row, _ in batch], [facets for _, facets in batch]
@@ -85,7 +85,7 @@ class _Painter:
         return images
 
     def _batches(self, shots: Sequence[NvdiffrastView]) -> Iterator[list[tuple[int, Facets]]]:
-        """Rows of shots of one size with their facets, as many as one pass takes."""
+        """Yield batches of views of one size with their facets, as many as one pass takes."""
         sizes = [(shot.camera.height, shot.camera.width) for shot in shots]
         for size in dict.fromkeys(sizes):
             batch, used, most = list[tuple[int, Facets]](), 0, max(_PIXELS_PER_PASS // (size[0] * size[1]), 1)
@@ -102,7 +102,7 @@ class _Painter:
             yield batch
 
     def _rasterized(self, facets: Sequence[Facets], height: int, width: int) -> Int64[torch.Tensor, "b h w"]:
-        """What each pixel shows: rows of `_tables`."""
+        """Rasterize facets; return the row in `_tables` of each pixel."""
         counts = np.array([len(one.polygons) for one in facets])
         if not counts.any():
             return torch.zeros((len(facets), height, width), dtype=torch.int64, device=self._using.device)
@@ -117,7 +117,7 @@ class _Painter:
         return self._using.upload(np.concatenate([np.zeros(1, np.int64), *owners]))[seen[..., 3].long()]
 
     def _tables(self, facets: Sequence[Facets]) -> tuple[Float32[torch.Tensor, "p 3"], Int64[torch.Tensor, "p"]]:
-        """Inverse depth planes of all views' polygons, and the rows of their triangles in this painter's tables."""
+        """Build the inverse depth planes of all views' polygons, and their triangles' rows in this painter's tables."""
         planes = np.concatenate([np.zeros((1, 3)), *(one.planes for one in facets)])
         sources = np.concatenate([np.zeros(1, np.int64), *(one.sources + 1 for one in facets)])
         return self._using.upload(planes.astype(np.float32)), self._using.upload(sources.astype(np.int64))
@@ -130,7 +130,7 @@ class _Painter:
         rays: Rays,
         outputs: Sequence[str],
     ) -> dict[str, torch.Tensor]:
-        """One view's images. Comparisons with NaN are false: where a lens is blind, nothing is seen."""
+        """Shade one view's images. Comparisons with NaN are false: pixels outside the lens model are background."""
         slope_x, slope_y, offset = planes[polygons].unbind(-1)
         nearness = slope_x * rays[0] + slope_y * rays[1] + offset
         farthest = 1.0 / self._depth_limit
@@ -150,13 +150,13 @@ class _Painter:
     def _faded(
         self, triangles: Int64[torch.Tensor, "h w"], alpha: Float32[torch.Tensor, "h w"]
     ) -> UInt8[torch.Tensor, "h w 3"]:
-        """Colours, faded to the background linearly in depth."""
+        """Return colours faded to the background linearly in depth."""
         full = self._colors[triangles] - self._background
         return (self._background + full * alpha[..., None] + 0.5).to(torch.uint8)
 
 
 def _averaged(fine: UInt8[torch.Tensor, "hs ws 3"], samples: int) -> UInt8[torch.Tensor, "h w 3"]:
-    """Every pixel becomes the rounded mean of samples x samples finer ones."""
+    """Average samples x samples fine pixels per pixel, rounded."""
     height, width = fine.shape[0] // samples, fine.shape[1] // samples
     total = fine.reshape(height, samples, width, samples, 3).to(torch.int32).sum(dim=(1, 3))
     return ((total + samples * samples // 2) // (samples * samples)).to(torch.uint8)

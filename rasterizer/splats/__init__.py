@@ -1,4 +1,4 @@
-"""Scenes of Gaussians, drawn under the same contract as primitives."""
+"""3D Gaussian splats, rendered under the same contract as primitives."""
 
 from swerve.rasterizer.splats.gaussians import Gaussians
 from swerve.rasterizer.splats.ply import read_ply, to_ply

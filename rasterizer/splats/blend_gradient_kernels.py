@@ -1,9 +1,10 @@
-"""The gradients of `blend_kernels`: the same tiles, front to back once more.
+"""Backward pass of `blend_kernels`: the same tiles, front to back.
 
-What Gaussian i shows of a loss is s_i = the loss's slopes by colour, depth and alpha times its own. It changes with
-its cover c_i as T_i s_i - (sum over j > i of w_j s_j) / (1 - c_i), T_i the light that reaches it and w_j the weights.
-The sum over all j is known from the finished image, so what lies behind is what has not been met yet, and one pass
-from the front does, with the early stop of drawing. Its rounding is that of the whole sum: 1e-6 of it.
+The contribution of Gaussian i to the loss is s_i = the loss's derivatives by colour, depth and alpha times its own
+values. It changes with its alpha c_i as T_i s_i - (sum over j > i of w_j s_j) / (1 - c_i), with T_i the transmittance
+in front of it and w_j the weights. The sum over all j is known from the finished image, so the sum over j > i is the
+remainder not yet visited, and one front-to-back pass suffices, with the early stop of the forward pass. Its rounding is
+that of the whole sum: 1e-6 of it.
 """
 
 import numba
@@ -23,22 +24,22 @@ from swerve.rasterizer.splats.blend_kernels import (
 from swerve.rasterizer.splats.project_kernels import BLUE, DEPTH, GREEN, OPACITY, RED, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.tile_kernels import TILE
 
-# Layers of a tile: light that passes (negative: finished), what has not been met, and the loss's slopes.
+# Layers of a tile: transmittance (negative: finished), remaining sum, and the loss's derivatives.
 LIGHT, REST, BY_RED, BY_GREEN, BY_BLUE, BY_DEPTH, BY_ALPHA = range(0, 7 * PIXELS, PIXELS)
 _LAYERS = 7
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def blend_gradients(ellipses, starts, members, bands, sums, slopes, out):
-    """Adds to `out`, shaped as `ellipses`, the derivatives of the loss by their columns, over rows of tiles `bands`.
+    """Add the derivatives of the loss by the columns of `ellipses` to `out`, over rows of tiles `bands`.
 
     Args:
         ellipses: as for `blend`.
-        starts: likewise.
-        members: likewise.
-        bands: likewise.
+        starts: as for `blend`.
+        members: as for `blend`.
+        bands: as for `blend`.
         sums: `Sums` that `blend` wrote.
-        slopes: `Sums` of the loss's derivatives by them.
+        slopes: `Sums` of the loss's derivatives by `sums`.
         out: float32 (m, COLUMNS).
     """
     state = np.empty(_LAYERS * PIXELS, np.float32)
@@ -58,7 +59,7 @@ def blend_gradients(ellipses, starts, members, bands, sums, slopes, out):
 
 @numba.njit(cache=True, nogil=True)
 def _read(sums, slopes, left, top, state):
-    """Starts a tile; pixels outside of the image count for nothing."""
+    """Initialise a tile; pixels outside of the image count for nothing."""
     state[:] = np.float32(0.0)
     state[LIGHT : LIGHT + PIXELS] = np.float32(1.0)
     for y in range(min(TILE, sums.alpha.shape[0] - top)):
@@ -78,7 +79,7 @@ def _read(sums, slopes, left, top, state):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _trace(ellipse, left, top, rows, state, out):
-    """Adds what the tile says of one ellipse, the next one in depth."""
+    """Add the tile's gradient of one ellipse, the next one in depth."""
     first, last = rows_of(ellipse, np.float32(top), rows)
     for row in range(first, last):
         dy = np.float32(top) + np.float32(row) + np.float32(0.5) - ellipse[V]
@@ -104,7 +105,7 @@ def _trace(ellipse, left, top, rows, state, out):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
 def _trace_row(ellipse, falloff, offset, count, state):
-    """Moments 0, 1, 2 about the row's middle of the derivative by the exponent; those by colour and depth."""
+    """Compute moments 0, 1, 2 about the row's middle of the derivative by the exponent; those by colour and depth."""
     half = np.float32(0.5) * ellipse[A]
     opacity, red, green, blue, depth = ellipse[OPACITY], ellipse[RED], ellipse[GREEN], ellipse[BLUE], ellipse[DEPTH]
     m0 = m1 = m2 = by_red = by_green = by_blue = by_depth = np.float32(0.0)

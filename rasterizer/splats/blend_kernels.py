@@ -1,4 +1,4 @@
-"""From ellipses to pixels: front to back, tile by tile."""
+"""Alpha blending of projected Gaussians (ellipses) into pixels: front to back, tile by tile."""
 
 import math
 
@@ -8,14 +8,14 @@ import numpy as np
 from swerve.rasterizer.splats.project_kernels import BLUE, DEPTH, GREEN, OPACITY, REACH, RED, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.tile_kernels import TILE
 
-# A pixel is finished when less than this of what lies behind would show; no Gaussian hides more than `DENSEST`.
+# A pixel is finished when its transmittance falls below this; the alpha of a Gaussian is at most `DENSEST`.
 FINISHED = np.float32(1e-4)
 DENSEST = np.float32(0.999)
 FAINTEST = np.float32(1.0 / 255.0)
-# Pixels that are worked on together: a vector register's worth.
+# Pixels processed together: the width of a vector register.
 BLOCK = 8
 PIXELS = TILE * TILE
-# Layers of a tile: light that passes (negative: finished), colour, depth, the largest weight so far and its owner.
+# Layers of a tile: transmittance (negative: finished), colour, depth, the largest weight so far and its owner.
 LIGHT, SUM_RED, SUM_GREEN, SUM_BLUE, SUM_DEPTH, LARGEST, OWNER = range(0, 7 * PIXELS, PIXELS)
 _LAYERS = 7
 LOOK_EVERY = 8
@@ -23,18 +23,18 @@ LOOK_EVERY = 8
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def blend(ellipses, starts, members, bands, wants_owner, rgb, depth, alpha, owner):
-    """Writes the images' rows of tiles `bands`.
+    """Blend the ellipses into the images' rows of tiles `bands`.
 
     Args:
         ellipses: float32 (m, COLUMNS), nearest first.
-        starts: of each tile's members.
+        starts: offset of each tile's members.
         members: ellipses of each tile, nearest first.
         bands: rows of tiles.
         wants_owner: whether to write `owner`.
         rgb: float32 (h, w, 3), sum of weight x colour.
         depth: float32 (h, w), sum of weight x depth.
         alpha: float32 (h, w), sum of weights.
-        owner: int32 (h, w), row of the ellipse with the largest weight; -1 where the rest of the light weighs more.
+        owner: int32 (h, w), row of the ellipse with the largest weight; -1 where the remaining transmittance is larger.
     """
     state = np.empty(_LAYERS * PIXELS, np.float32)
     weights = np.empty(TILE, np.float32)
@@ -56,7 +56,7 @@ def blend(ellipses, starts, members, bands, wants_owner, rgb, depth, alpha, owne
 
 @numba.njit(cache=True, nogil=True)
 def finished(state, rows):
-    """Whether no pixel of the tile's first rows lets light through."""
+    """Test whether all pixels of the tile's first rows are finished."""
     most = np.float32(-1.0)
     for i in range(rows * TILE):
         most = max(most, state[LIGHT + i])
@@ -65,7 +65,7 @@ def finished(state, rows):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def rows_of(ellipse, top, rows):
-    """The first row of the tile that an ellipse touches, and the one after the last."""
+    """Return the first row of the tile that an ellipse touches, and the one after the last."""
     high = math.sqrt(ellipse[REACH] / ellipse[H])
     first = math.ceil(ellipse[V] - high - top - np.float32(0.501))
     last = math.floor(ellipse[V] + high - top - np.float32(0.499)) + 1
@@ -74,7 +74,7 @@ def rows_of(ellipse, top, rows):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def blocks_of(ellipse, falloff, middle):
-    """The first block of a row that an ellipse touches, and the one after the last; `middle` is its middle there."""
+    """Return the first block of a row that an ellipse touches, and the one after the last; `middle` is its centre."""
     half = math.sqrt(max(ellipse[REACH] - np.float32(2.0) * falloff, np.float32(0.0)) / ellipse[A])
     first = max(math.ceil(middle - half - np.float32(0.501)), 0)
     last = min(math.floor(middle + half - np.float32(0.499)), TILE - 1)
@@ -85,7 +85,7 @@ def blocks_of(ellipse, falloff, middle):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def exponential(x):
-    """The exponential of -6 to 0, to 5e-7 of its value: a Taylor polynomial of x / 8, three times squared."""
+    """Compute the exponential of -6 to 0, to 5e-7 of its value: a Taylor polynomial of x / 8, squared three times."""
     x = max(x, np.float32(-6.0)) * np.float32(0.125)
     y = np.float32(1.0) + x * (
         np.float32(1.0)
@@ -110,7 +110,7 @@ def exponential(x):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _add(ellipse, number, left, top, rows, wants_owner, state, weights):
-    """Puts one ellipse behind what the tile shows so far."""
+    """Blend one ellipse behind the tile's current content."""
     first, last = rows_of(ellipse, np.float32(top), rows)
     for row in range(first, last):
         dy = np.float32(top) + np.float32(row) + np.float32(0.5) - ellipse[V]
@@ -148,7 +148,7 @@ def _add_row(ellipse, falloff, offset, count, state, weights):
 
 @numba.njit(cache=True, nogil=True)
 def _claim(number, count, owners, weights):
-    """Notes the ellipse as owner where its weight is the largest so far; a float holds numbers to 16 million."""
+    """Set the ellipse as owner where its weight is the largest so far; a float32 holds integers up to 16 million."""
     for i in range(count):
         largest = weights[i] > owners[i]
         owners[i] = weights[i] if largest else owners[i]
@@ -157,7 +157,7 @@ def _claim(number, count, owners, weights):
 
 @numba.njit(cache=True, nogil=True)
 def _write(state, left, top, wants_owner, rgb, depth, alpha, owner):
-    """Copies a tile into the images."""
+    """Copy a tile into the images."""
     for y in range(min(TILE, alpha.shape[0] - top)):
         for x in range(min(TILE, alpha.shape[1] - left)):
             i = y * TILE + x

@@ -1,4 +1,4 @@
-"""Images of Gaussians with gradients. Imported only where it is asked for: it needs torch."""
+"""Differentiable rendering of Gaussians. Imported on demand: it needs torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from swerve.scenes import Camera, MissingExtraError, SwerveError
 try:
     import torch
 except ImportError as error:
-    raise MissingExtraError("torch", "pip install 'PATH[torch]', with PATH Swerve's folder") from error
+    raise MissingExtraError("torch", "pip install 'PATH[torch]', where PATH is Swerve's folder") from error
 
 
 def differentiable_splats(
@@ -28,31 +28,31 @@ def differentiable_splats(
     threads: int = 1,
     backend: SplatBackend = "auto",
 ) -> tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Float32[torch.Tensor, "h w"]]:
-    """One image as `render_splats` draws it, before black and without the sky.
+    """Render one image as `render_splats` does, differentiably, on black and without the sky.
 
-    Gradients are those of the drawing as it is: where a Gaussian is cut off, or a pixel is finished, there is a step
-    and no gradient.
+    Gradients are those of the rendering as it is: cut-offs of Gaussians and early stops of pixels are steps without a
+    gradient.
 
     Args:
-        means: as in `Gaussians`, and so the next four; all on one device.
-        quaternions: likewise.
-        log_scales: likewise.
-        logit_opacities: likewise.
-        harmonics: likewise; k = 1, 4, 9 or 16.
+        means: as in `Gaussians`, like the next four; all on one device.
+        quaternions: as in `Gaussians`.
+        log_scales: as in `Gaussians`.
+        logit_opacities: as in `Gaussians`.
+        harmonics: as in `Gaussians`; k = 1, 4, 9 or 16.
         camera: its mounting is not used.
-        camera_from_local: its pose in the Gaussians' frame, a rigid transform. Its gradient is that by each number on
-            its own, the eye being -R^T t.
-        centers: gets, as its gradient, the loss's derivatives by the pixels of the Gaussians' centres, which say where
-            more Gaussians are needed; its values mean nothing.
-        threads: of the CPU.
-        backend: "auto" is where the Gaussians are: numba on the CPU, gsplat on CUDA. "gsplat-ut" draws otherwise: see
-            docs/backends.md, and `gsplat.draw_unscented` on what its gradients are.
+        camera_from_local: its pose in the Gaussians' frame, a rigid transform. Its gradient is taken per matrix entry,
+            with the camera centre at -R^T t.
+        centers: receives, as its gradient, the loss's derivatives by the pixels of the Gaussians' centres, as needed
+            for densification; its values are ignored.
+        threads: number of CPU threads.
+        backend: "auto" follows the tensors' device: numba on the CPU, gsplat on CUDA. "gsplat-ut" renders differently:
+            see docs/backends.md, and `gsplat.draw_unscented` for its gradients.
 
     Returns:
         sums over the Gaussians of weight x colour, of weight x depth (metres), and of weight.
 
     Raises:
-        SwerveError: the back end cannot be used here, or does not draw on the device where the Gaussians are.
+        SwerveError: the back end cannot be used here, or does not render on the Gaussians' device.
     """
     chosen = ("numba" if means.device.type == "cpu" else "gsplat") if backend == "auto" else backend
     gaussians = (means, quaternions, log_scales, logit_opacities, harmonics)
@@ -64,18 +64,18 @@ def differentiable_splats(
         draw = gsplat.draw_unscented if chosen == "gsplat-ut" else gsplat.draw
         return draw(gsplat.GsplatScene(*gaussians), camera, camera_from_local, using, centers)
     if means.device.type != "cpu":
-        raise SwerveError(f'backend "numba" draws tensors on the CPU, and these are on {means.device}: use "gsplat"')
+        raise SwerveError(f'backend "numba" needs tensors on the CPU, got tensors on {means.device}: use "gsplat"')
     if centers is None:
         centers = means.new_zeros((len(means), 2))
     return _Splats.apply(camera, threads, *gaussians, centers, camera_from_local)
 
 
 class _Splats(torch.autograd.Function):
-    """The kernels as one operation of torch."""
+    """Kernels as a torch autograd function."""
 
     @staticmethod
     def forward(ctx: Any, camera: Camera, threads: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
-        """Draws, and keeps what the gradients need."""
+        """Render, and save the tensors for the backward pass."""
         view = view_point(camera, tensors[6].detach().double().numpy())
         layout = lay_out(_cloud(tensors[:5]), view, threads)
         sums = blend(layout, view, threads, wants_owner=False)
@@ -86,7 +86,7 @@ class _Splats(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
-        """Derivatives by the tensors, in their order."""
+        """Return derivatives by the tensors, in their order."""
         cloud, sums, (view, layout) = _cloud(ctx.saved_tensors[:5]), _sums(ctx.saved_tensors[5:]), ctx.laid_out
         by_cloud, by_center, by_pose = gradients(cloud, view, layout, sums, _sums(slopes), ctx.threads)
         pose = torch.zeros_like(ctx.pose_like)

@@ -1,4 +1,4 @@
-"""Gaussians: what a splat scene is made of."""
+"""3D Gaussians: the content of a splat scene."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -12,7 +12,7 @@ from swerve.scenes import SwerveError
 
 @dataclass(frozen=True, eq=False)
 class Gaussians:
-    """Coloured blobs, as 3D Gaussian Splatting stores them (Kerbl et al. 2023, arXiv 2308.04079).
+    """3D Gaussians with parameters as in 3D Gaussian Splatting (Kerbl et al. 2023, arXiv 2308.04079).
 
     The density of one falls off with exp(-d / 2), d the squared Mahalanobis distance under the covariance
     R diag(scale^2) R^T. Its colour in a direction is 0.5 + the sum of its harmonics, and not less than 0.
@@ -48,34 +48,34 @@ class Gaussians:
 
     @property
     def degree(self) -> int:
-        """Of the harmonics, 0 to 3."""
+        """Degree of the harmonics, 0 to 3."""
         return SIZES.index(self.harmonics.shape[1])
 
     @classmethod
     def empty(cls, degree: int = 0) -> "Gaussians":
-        """None at all."""
+        """Return an empty set."""
         shapes = ((0, 3), (0, 4), (0, 3), (0,), (0, SIZES[degree], 3))
         return cls(*(np.zeros(shape, np.float32) for shape in shapes))
 
     def of(self, rows: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> "Gaussians":
-        """The given ones alone."""
+        """Select the given Gaussians."""
         return Gaussians(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def with_degree(self, degree: int) -> "Gaussians":
-        """The same with fewer harmonics, or more, which are zero."""
+        """Return the same Gaussians with fewer harmonics, or more, which are zero."""
         harmonics = np.zeros((len(self), SIZES[degree], 3), np.float32)
         shared = min(SIZES[degree], self.harmonics.shape[1])
         harmonics[:, :shared] = self.harmonics[:, :shared]
         return replace(self, harmonics=harmonics)
 
     def joined(self, *others: "Gaussians") -> "Gaussians":
-        """These, then the others, with the harmonics of the highest degree among them."""
+        """Concatenate sets, with the highest degree of harmonics among them."""
         degree = max(part.degree for part in (self, *others))
         parts = [part.with_degree(degree) for part in (self, *others)]
         return Gaussians(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(self)))
 
     def moved(self, target_from_source: Float[np.ndarray, "4 4"]) -> "Gaussians":
-        """The same in another frame; colours turn with them.
+        """Transform to another frame; harmonics are rotated as well.
 
         Args:
             target_from_source: a rigid transform.
@@ -92,10 +92,10 @@ class Gaussians:
         )
 
     def check(self, where: str) -> None:
-        """Looks for numbers that cannot be drawn.
+        """Check for values that cannot be rendered.
 
         Raises:
-            SwerveError: one is not finite, or a quaternion is zero.
+            SwerveError: a value is not finite, or a quaternion is zero.
         """
         for field in fields(self):
             array = getattr(self, field.name)

@@ -1,4 +1,4 @@
-"""Real spherical harmonics up to degree 3 and their slopes, one direction at a time.
+"""Real spherical harmonics up to degree 3 and their derivatives, for single directions.
 
 The polynomials of the unit vector (x, y, z), orthonormal over the sphere, in the order and with the signs that splat
 files have used since 3D Gaussian Splatting (Kerbl et al. 2023): degree l has 2 l + 1 of them, m from -l to l, with the
@@ -23,7 +23,7 @@ _C30 = math.sqrt(7 / (16 * math.pi))
 
 @numba.njit(cache=True, nogil=True)
 def basis(count, x, y, z, out):
-    """The first `count` (1, 4, 9 or 16) functions at a unit vector."""
+    """Evaluate the first `count` (1, 4, 9 or 16) functions at a unit vector."""
     out[0] = _C0
     if count < 4:
         return
@@ -51,7 +51,7 @@ def basis(count, x, y, z, out):
 
 @numba.njit(cache=True, nogil=True)
 def slopes(count, x, y, z, out):
-    """The derivatives of the polynomials of `basis` by x, y and z; `out` has three columns."""
+    """Evaluate the derivatives of the polynomials of `basis` by x, y and z; `out` has three columns."""
     for axis in range(3):
         out[0, axis] = 0.0
     if count < 4:
@@ -80,14 +80,14 @@ def slopes(count, x, y, z, out):
 
 @numba.njit(cache=True, nogil=True)
 def basis_many(directions, out):
-    """`basis` for rows of unit vectors; the columns of `out` say how many."""
+    """Evaluate `basis` for rows of unit vectors; the columns of `out` give the count."""
     for i in range(directions.shape[0]):
         basis(out.shape[1], directions[i, 0], directions[i, 1], directions[i, 2], out[i])
 
 
 @numba.njit(cache=True, nogil=True)
 def colors_at(directions, harmonics, out):
-    """Colours (0.5 + the sum, not less than 0) of one set of coefficients in directions of any length."""
+    """Evaluate colours (0.5 + the sum, not less than 0) of one set of coefficients in directions of any length."""
     count = harmonics.shape[0]
     values = np.empty(MOST)
     for i in range(directions.shape[0]):

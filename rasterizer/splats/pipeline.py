@@ -1,4 +1,4 @@
-"""The stages of one image, for the calls that draw and for those that learn: project, sort into tiles, blend."""
+"""Stages of rendering one image, for inference and training: project, sort into tiles, blend."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +18,12 @@ from swerve.rasterizer.splats import (
 from swerve.scenes import Camera, LensModel
 from swerve.scenes.transforms import inverse
 
-# Variance that every ellipse gains along both axes, square pixels: 3D Gaussian Splatting's, and gsplat's `eps2d`.
+# Variance added to every ellipse along both axes, square pixels: as in 3D Gaussian Splatting, gsplat's `eps2d`.
 BLUR = 0.3
 
 
 class Cloud(NamedTuple):
-    """Gaussians as the kernels take them; see `Gaussians`."""
+    """Gaussian arrays for the kernels; see `Gaussians`."""
 
     means: Float32[np.ndarray, "n 3"]
     quaternions: Float32[np.ndarray, "n 4"]
@@ -33,10 +33,10 @@ class Cloud(NamedTuple):
 
 
 class ViewPoint(NamedTuple):
-    """A camera in its place as the kernels take it.
+    """Camera at a pose as arrays for the kernels.
 
-    `bounds` is the ideal image's extent, `limit` the ideal radius up to which Gaussians are drawn, `eye` the camera's
-    place.
+    `bounds` is the ideal image's extent, `limit` the ideal radius up to which Gaussians are rendered, `eye` the camera
+    centre.
     """
 
     camera_from_local: Float[np.ndarray, "3 4"]
@@ -49,7 +49,7 @@ class ViewPoint(NamedTuple):
 
 
 class TileLayout(NamedTuple):
-    """What an image shows: ellipses, nearest first; the Gaussians they are of; each tile's ellipses."""
+    """Visible content of an image: ellipses, nearest first; the Gaussians they are of; each tile's ellipses."""
 
     ellipses: Float32[np.ndarray, "m c"]
     rows: Int32[np.ndarray, "m"]
@@ -58,7 +58,7 @@ class TileLayout(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Sums over what each pixel shows of weight x colour, weight x depth and weight; the row of the heaviest or -1."""
+    """Per-pixel sums of weight x colour, weight x depth and weight; the row of the largest weight or -1."""
 
     color: Float32[np.ndarray, "h w 3"]
     depth: Float32[np.ndarray, "h w"]
@@ -67,7 +67,7 @@ class Sums(NamedTuple):
 
 
 def view_point(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur: float = BLUR) -> ViewPoint:
-    """A camera in its place; its own mounting is not used."""
+    """Build the kernel arrays of a camera at a pose; its own mounting is not used."""
     table, pinhole = lens_table(camera), camera.lens.model == LensModel.PINHOLE
     left, top = -camera.cx / camera.fx, -camera.cy / camera.fy
     straight = (left, left + camera.width / camera.fx, top, top + camera.height / camera.fy)
@@ -83,7 +83,7 @@ def view_point(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur
 
 
 def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> TileLayout:
-    """Projects Gaussians and sorts them into tiles."""
+    """Project Gaussians and sort them into tiles."""
     ellipses = np.empty((len(cloud.means), project_kernels.COLUMNS), np.float32)
     edges = np.linspace(0, len(ellipses), threads + 1).astype(int)
 
@@ -98,7 +98,7 @@ def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> TileLayout:
 
 
 def blend(layout: TileLayout, view: ViewPoint, threads: int, wants_owner: bool) -> Sums:
-    """Draws what has been laid out; without `wants_owner` the owners are an image of no rows."""
+    """Blend the layout into images; without `wants_owner` the owners are an image without rows."""
     height, width = view.optics.height, view.optics.width
     sums = Sums(
         np.empty((height, width, 3), np.float32),
@@ -118,15 +118,15 @@ def blend(layout: TileLayout, view: ViewPoint, threads: int, wants_owner: bool) 
 def gradients(
     cloud: Cloud, view: ViewPoint, layout: TileLayout, sums: Sums, slopes: Sums, threads: int
 ) -> tuple[Cloud, Float32[np.ndarray, "n 2"], Float[np.ndarray, "3 4"]]:
-    """What a loss changes by when Gaussians or the camera do.
+    """Compute the gradients of a loss by Gaussians and camera pose.
 
     Args:
-        cloud: what was drawn.
-        view: from where.
-        layout: as it was laid out.
-        sums: what came out.
-        slopes: derivatives of the loss by the sums; its owners mean nothing.
-        threads: of the CPU.
+        cloud: the rendered Gaussians.
+        view: the camera.
+        layout: layout of the forward pass.
+        sums: images of the forward pass.
+        slopes: derivatives of the loss by the sums; owners are ignored.
+        threads: number of CPU threads.
 
     Returns:
         derivatives by the Gaussians' numbers, by the pixels (u, v) of their centres, and by the numbers of
@@ -160,12 +160,12 @@ def gradients(
 
 
 def tiles_of(pixels: int) -> int:
-    """How many tiles reach over so many pixels."""
+    """Return the number of tiles that cover so many pixels."""
     return -(-pixels // tile_kernels.TILE)
 
 
 def shared(work: Callable[[int], None], threads: int) -> None:
-    """Does the parts 0 to threads - 1 of some work side by side."""
+    """Run the parts 0 to threads - 1 of a task in parallel threads."""
     if threads == 1:
         work(0)
         return

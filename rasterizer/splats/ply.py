@@ -1,9 +1,9 @@
-"""Gaussians as the PLY files that the field exchanges.
+"""Reading and writing of 3DGS PLY files.
 
-Binary, little endian, one vertex per Gaussian, with the field names of 3D Gaussian Splatting (Kerbl et al. 2023):
-x y z nx ny nz f_dc_0..2 f_rest_0.. opacity scale_0..2 rot_0..3. Opacities are logits, scales logarithms, rot_0 is the
+Binary, little endian, one vertex per Gaussian, with the field names of 3D Gaussian Splatting (Kerbl et al. 2023): x y z
+nx ny nz f_dc_0..2 f_rest_0.. opacity scale_0..2 rot_0..3. Opacities are logits, scales logarithms, rot_0 is the
 quaternion's scalar; f_rest has the harmonics of degree 1 and more of red, then those of green, then of blue. Normals
-mean nothing: they are written as 0 and need not be there.
+are ignored: they are written as 0 and may be missing.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ _HINT = "Export the scene as a plain (not compressed) binary little-endian 3DGS 
 
 
 def to_ply(gaussians: Gaussians) -> bytes:
-    """The content of a PLY file."""
+    """Encode Gaussians as a PLY file."""
     rest = 3 * (gaussians.harmonics.shape[1] - 1)
     names = _names(rest)
     rows = np.zeros((len(gaussians), len(names)), "<f4")
@@ -45,11 +45,10 @@ def to_ply(gaussians: Gaussians) -> bytes:
 
 
 def read_ply(path: Path) -> Gaussians:
-    """Reads a file that any program of the field wrote; fields beyond those above are passed over.
+    """Read a 3DGS PLY file; additional fields are ignored.
 
     Raises:
-        SwerveError: the file cannot be read, is no such PLY, lacks fields, is cut short, or holds numbers that are
-            not finite.
+        SwerveError: the file cannot be read, is not such a PLY, lacks fields, is truncated, or holds non-finite values.
     """
     try:
         content = path.read_bytes()
@@ -71,7 +70,7 @@ def _names(rest: int) -> list[str]:
 
 
 def _header(content: bytes) -> tuple[int, list[tuple[str, str]], int]:
-    """Number of vertices, their fields as (name, dtype), and where they start."""
+    """Parse the header: number of vertices, their fields as (name, dtype), and their offset."""
     end = content.find(b"end_header", 0, _MOST_HEADER)
     start = content.find(b"\n", end) + 1
     if content[:3] != b"ply" or end < 0 or not start:
@@ -95,11 +94,11 @@ def _header(content: bytes) -> tuple[int, list[tuple[str, str]], int]:
 
 
 def _rows(content: bytes, count: int, fields: list[tuple[str, str]], start: int) -> np.ndarray:
-    """The vertices as a structured array."""
+    """Return the vertices as a structured array."""
     dtype = np.dtype(fields)
     if len(content) - start < count * dtype.itemsize:
         held = (len(content) - start) // max(dtype.itemsize, 1)
-        raise ValueError(f"the header says {count} vertices, the file is cut short after {held}")
+        raise ValueError(f"the header says {count} vertices, the file is truncated after {held}")
     return np.frombuffer(content, dtype, count, start)
 
 

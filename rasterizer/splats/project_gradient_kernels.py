@@ -1,4 +1,4 @@
-"""The gradients of `project_kernels`, by the chain rule from an ellipse back to its Gaussian and to the camera.
+"""Backward pass of `project_kernels`, by the chain rule from an ellipse back to its Gaussian and to the camera.
 
 Notation: W the camera's rotation, M the principal axes as columns, J the derivative of the pixel by the point, so that
 the ellipse's covariance is B B^T plus the blur with B = J W M. `by_x` is the loss's derivative by x.
@@ -33,13 +33,13 @@ from swerve.scenes.lens_kernels import PINHOLE
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def project_gradients(cloud, view, places, ellipses, by_ellipse, first, last, out, by_pose):
-    """Derivatives of a loss by the Gaussians `first` to `last`; those of Gaussians without an ellipse are left alone.
+    """Compute derivatives of a loss by the Gaussians `first` to `last`; Gaussians without an ellipse are skipped.
 
     Args:
-        cloud: `Cloud`, what was projected.
+        cloud: `Cloud` of the forward pass.
         view: `ViewPoint`.
         places: the ellipse of each Gaussian, or -1.
-        ellipses: what came out.
+        ellipses: ellipses of the forward pass.
         by_ellipse: the loss's derivatives by the columns of the ellipses.
         first: row of the Gaussians.
         last: the row after the last.
@@ -69,9 +69,9 @@ def project_gradients(cloud, view, places, ellipses, by_ellipse, first, last, ou
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _carry_shape(cloud, view, n, point, ellipse, by_ellipse, room, out, by_pose, by_point):
-    """Writes the derivatives by scales and quaternion; `by_point` becomes that of the shape by the centre.
+    """Write the derivatives by scales and quaternion; `by_point` becomes that of the shape by the centre.
 
-    `room` is memory to work in, which is not got anew for every Gaussian.
+    `room` is work memory, reused between Gaussians.
     """
     rotation, axes, turned, by_turned = room[0][0], room[0][1], room[0][2], room[0][3]
     jacobian, by_jacobian, lens = room[1][0], room[1][1], room[2]
@@ -97,7 +97,7 @@ def _carry_shape(cloud, view, n, point, ellipse, by_ellipse, room, out, by_pose,
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _by_covariance(ellipse, by_ellipse):
-    """Derivatives by the covariance (xx, xy, yy) in the image."""
+    """Compute derivatives by the covariance (xx, xy, yy) in the image."""
     a, slope, h = np.float64(ellipse[A]), np.float64(ellipse[SLOPE]), np.float64(ellipse[H])
     by_xx = -a * a * by_ellipse[A]
     by_xy = h * by_ellipse[SLOPE] - 2.0 * slope * by_xx
@@ -107,7 +107,7 @@ def _by_covariance(ellipse, by_ellipse):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _carry_axes(cloud, view, n, rotation, axes, by_turned, out, by_pose):
-    """From the principal axes in the camera frame to scales, quaternion and the camera's rotation."""
+    """Propagate from the principal axes in the camera frame to scales, quaternion and the camera's rotation."""
     by_rotation = np.empty((3, 3))
     for k in range(3):
         size, along = math.exp(cloud.log_scales[n, k]), 0.0
@@ -124,7 +124,7 @@ def _carry_axes(cloud, view, n, rotation, axes, by_turned, out, by_pose):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _carry_quaternion(quaternion, g, out):
-    """From the rotation's entries `g` to the quaternion, whose length changes nothing."""
+    """Propagate from the rotation's entries `g` to the quaternion, whose length has no effect."""
     w, x, y, z = quaternion
     w, x, y, z = np.float64(w), np.float64(x), np.float64(y), np.float64(z)
     scale = 1.0 / math.sqrt(w * w + x * x + y * y + z * z)
@@ -143,7 +143,7 @@ def _carry_quaternion(quaternion, g, out):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _carry_jacobian(view, x, y, z, lens, jacobian, by_jacobian, by_point):
-    """From the derivative of the pixel by the point to the point."""
+    """Propagate from the derivative of the pixel by the point to the point."""
     inner_x, inner_y = clamped(view, x, y)
     _lens_curvature(view.optics, inner_x, inner_y, lens)
     by_x, by_y, by_z = 0.0, 0.0, 0.0
@@ -163,7 +163,7 @@ def _carry_jacobian(view, x, y, z, lens, jacobian, by_jacobian, by_point):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _lens_curvature(optics, x, y, lens):
-    """`lens[1]` and `lens[2]` become the derivatives of `lens_slope` by x and y."""
+    """Write the derivatives of `lens_slope` by x and y to `lens[1]` and `lens[2]`."""
     lens[1:3] = 0.0
     if optics.model == PINHOLE:
         return
@@ -179,7 +179,7 @@ def _lens_curvature(optics, x, y, lens):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _carry_center(view, point, by_ellipse, lens, by_point):
-    """Adds what the centre's pixel and depth say to `by_point`."""
+    """Add the derivatives by the centre's pixel and depth to `by_point`."""
     z = point[2]
     x, y = point[0] / z, point[1] / z
     lens_slope(view.optics, x, y, lens)
@@ -192,7 +192,7 @@ def _carry_center(view, point, by_ellipse, lens, by_point):
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _carry_color(cloud, view, n, ellipse, by_ellipse, values, slopes, out, by_pose, by_mean):
-    """Writes the derivatives by harmonics; `by_mean` becomes that of the colour by the centre."""
+    """Write the derivatives by harmonics; `by_mean` becomes that of the colour by the centre."""
     d = np.empty(3)
     for i in range(3):
         d[i] = cloud.means[n, i] - view.eye[i]
@@ -215,7 +215,7 @@ def _carry_color(cloud, view, n, ellipse, by_ellipse, values, slopes, out, by_po
     along = d[0] * by_mean[0] + d[1] * by_mean[1] + d[2] * by_mean[2]
     for i in range(3):
         by_mean[i] = (by_mean[i] - along * d[i]) * scale
-    # The eye, which moves the other way, is -W^T t.
+    # The camera centre is -W^T t, so its sign is opposite.
     for i in range(3):
         for j in range(3):
             by_pose[i, j] += view.camera_from_local[i, 3] * by_mean[j]

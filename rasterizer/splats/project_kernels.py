@@ -1,11 +1,11 @@
-"""From Gaussians to ellipses in an image: elliptical weighted averaging (Zwicker et al. 2001), and its gradients.
+"""Projection of Gaussians to image ellipses: elliptical weighted averaging (Zwicker et al. 2001).
 
-A Gaussian's covariance is carried into the image by the derivative of the projection at its centre, lens included,
-and widened by a blur of about a pixel. Sums are made in float64: it costs little beside the pixels.
+A Gaussian's covariance is propagated to the image by the derivative of the projection at its centre, lens included, and
+widened by a blur of about a pixel. Sums are made in float64: their cost is small relative to blending.
 
-An ellipse of covariance (xx, xy, yy) is kept as the row of a pixel asks for it: along a row dy below the centre the
+An ellipse of covariance (xx, xy, yy) is stored in the form that a pixel row needs: along a row dy below the centre the
 exponent is -a (x - u - slope dy)^2 / 2 - h dy^2 / 2 with h = 1 / yy, slope = xy / yy, a = 1 / (xx - xy^2 / yy). No
-large terms cancel, which the usual form with its product of x and y cannot say of thin slanted ellipses.
+large terms cancel, unlike in the usual form with its product of x and y for thin slanted ellipses.
 """
 
 import math
@@ -17,23 +17,23 @@ from swerve.rasterizer.splats import harmonics_kernels
 from swerve.scenes.lens_kernels import PINHOLE, distort
 
 # Columns of an ellipse. REACH is the square of the Mahalanobis distance at which its opacity falls to `FAINTEST`;
-# it is negative for what is not in the image.
+# negative outside the image.
 U, V, A, SLOPE, H, OPACITY, RED, GREEN, BLUE, DEPTH, REACH = range(11)
 COLUMNS = 12
 FAINTEST = 1.0 / 255.0
-# The derivative is taken no farther outside of the image than so much of its width and height (as gsplat does):
-# far outside, it says nothing of where a Gaussian lands.
+# The derivative is evaluated at most this fraction of width and height outside of the image (as in gsplat): farther
+# out, the affine approximation is invalid.
 _MARGIN = 0.15
 STEP = 1e-3
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def project(cloud, view, first, last, ellipses):
-    """Ellipses of the Gaussians `first` to `last`.
+    """Project the Gaussians `first` to `last` to ellipses.
 
     Args:
         cloud: `Cloud` of the module pipeline.
-        view: `ViewPoint` of the same.
+        view: `ViewPoint` of the module pipeline.
         first: row of the Gaussians.
         last: the row after the last.
         ellipses: float32 (n, COLUMNS), written.
@@ -74,7 +74,7 @@ def project(cloud, view, first, last, ellipses):
 
 @numba.njit(cache=True, nogil=True)
 def to_camera(camera_from_local, means, n, out):
-    """The centre of a Gaussian in the camera frame."""
+    """Transform the centre of a Gaussian to the camera frame."""
     for i in range(3):
         row = camera_from_local[i]
         out[i] = row[0] * means[n, 0] + row[1] * means[n, 1] + row[2] * means[n, 2] + row[3]
@@ -82,7 +82,7 @@ def to_camera(camera_from_local, means, n, out):
 
 @numba.njit(cache=True, nogil=True)
 def principal_axes(cloud, n, rotation, axes):
-    """The rotation of a Gaussian, and its principal axes as columns, each as long as its standard deviation."""
+    """Compute the rotation of a Gaussian, and its principal axes as columns, each as long as its standard deviation."""
     w, x, y, z = cloud.quaternions[n, 0], cloud.quaternions[n, 1], cloud.quaternions[n, 2], cloud.quaternions[n, 3]
     w, x, y, z = np.float64(w), np.float64(x), np.float64(y), np.float64(z)
     scale = 1.0 / math.sqrt(w * w + x * x + y * y + z * z)
@@ -104,7 +104,7 @@ def principal_axes(cloud, n, rotation, axes):
 
 @numba.njit(cache=True, nogil=True)
 def clamped(view, x, y):
-    """The point of the ideal image at which the derivative is taken."""
+    """Return the point of the ideal image at which the derivative is evaluated."""
     left, right, top, bottom = view.bounds
     wide, high = _MARGIN * (right - left), _MARGIN * (bottom - top)
     return min(max(x, left - wide), right + wide), min(max(y, top - high), bottom + high)
@@ -112,7 +112,7 @@ def clamped(view, x, y):
 
 @numba.njit(cache=True, nogil=True)
 def jacobian_at(view, x, y, z, lens, out):
-    """Derivative of the pixel by the point in the camera frame at ideal coordinates (x, y) and depth z.
+    """Compute the derivative of the pixel by the point in the camera frame at ideal coordinates (x, y) and depth z.
 
     `lens[0]` becomes the derivative of the pixel by the ideal coordinates.
     """
@@ -126,7 +126,7 @@ def jacobian_at(view, x, y, z, lens, out):
 
 @numba.njit(cache=True, nogil=True)
 def lens_slope(optics, x, y, out):
-    """Derivative of the pixel by the ideal coordinates: by central differences (to 1e-6) where the lens bends."""
+    """Compute the derivative of the pixel by the ideal coordinates: central differences (to 1e-6) with distortion."""
     out[0, 0], out[1, 1], out[0, 1], out[1, 0] = optics.fx, optics.fy, 0.0, 0.0
     if optics.model == PINHOLE:
         return
@@ -141,7 +141,7 @@ def lens_slope(optics, x, y, out):
 
 @numba.njit(cache=True, nogil=True)
 def _covariance(jacobian, camera_from_local, axes):
-    """(xx, xy, yy) in the image of the principal axes carried there."""
+    """Compute the image covariance (xx, xy, yy) from the principal axes."""
     xx, xy, yy = 0.0, 0.0, 0.0
     for k in range(3):
         u, v = 0.0, 0.0
@@ -158,7 +158,7 @@ def _covariance(jacobian, camera_from_local, axes):
 
 @numba.njit(cache=True, nogil=True)
 def _shade(cloud, view, n, values, ellipse):
-    """The colour that the Gaussian shows to the camera."""
+    """Compute the colour of the Gaussian seen from the camera."""
     x, y, z = cloud.means[n, 0] - view.eye[0], cloud.means[n, 1] - view.eye[1], cloud.means[n, 2] - view.eye[2]
     scale = 1.0 / math.sqrt(x * x + y * y + z * z)
     count = cloud.harmonics.shape[1]

@@ -1,4 +1,4 @@
-"""The one call: Gaussians, cameras and poses in, views out."""
+"""Main entry point of splat rendering: Gaussians, cameras and poses in, views out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -30,14 +30,14 @@ _SumsOf = Callable[[Camera, Float[np.ndarray, "4 4"]], Sums]
 
 @dataclass(frozen=True, eq=False)
 class SplatView(View):
-    """One image of one camera, of Gaussians; what was not asked for is None.
+    """Image outputs of one camera, of Gaussians; outputs that were not requested are None.
 
     Attributes:
-        rgb: `color`, cut off at 0 and 1, times 255, rounded.
-        depth: the mean, by weight, of the depths of what is seen, along the camera's z axis; infinity where nothing.
-        instance: number of what weighs most in the pixel; 0 where that is nothing, or stands still.
-        alpha: how much of the sky is hidden, 0 to 1.
-        color: the colours that the Gaussians and the sky add up to, neither cut off nor rounded.
+        rgb: `color`, clipped to 0 and 1, times 255, rounded.
+        depth: weighted mean of the depths along the camera's z axis; infinity for background.
+        instance: instance id of the largest weight in the pixel; 0 for the static background.
+        alpha: accumulated opacity, 0 to 1.
+        color: sum of Gaussians and sky, neither clipped nor rounded.
     """
 
     alpha: Float32[np.ndarray, "h w"] | None = None
@@ -53,32 +53,32 @@ def render_splats(
     backend: SplatBackend = "numba",
     threads: int = 1,
 ) -> list[list[SplatView]]:
-    """Draws what every camera sees of Gaussians from every pose.
+    """Render every camera's view of Gaussians from every pose.
 
-    As 3D Gaussian Splatting does, with the numbers of gsplat 1.5: ellipses widened by 0.3 square pixels, drawn where
-    they cover 1/255 or more, at most 0.999 each, sorted by the depth of their centres, until less than 1/10000 of what
-    lies behind would show. Each Gaussian is bent by the lens as if it were flat around its centre, which is off by some
-    pixels for one that spans a large part of a wide image. Centres nearer than 5 cm, or farther off the axis than the
-    lens's model holds, are left out.
+    As 3D Gaussian Splatting, with the constants of gsplat 1.5: ellipses widened by 0.3 square pixels, rendered where
+    their alpha is 1/255 or more, at most 0.999 each, sorted by the depth of their centres, until the transmittance
+    falls below 1/10000. Lens distortion is linearised at each Gaussian's centre, which is off by some pixels for one
+    that spans a large part of a wide image. Centres nearer than 5 cm, or farther off the axis than the lens's model
+    holds, are left out.
 
     Args:
-        frame: what there is.
+        frame: Gaussians to render.
         cameras: the rig.
         world_from_ego: poses of the vehicle.
         outputs: any of rgb, depth, alpha, instance, color.
         out: views of an earlier call with as many poses, the same image sizes and the same outputs; their arrays are
-            written over.
-        backend: "numba" draws on the CPU, "gsplat" the same on an NVIDIA GPU, "auto" with gsplat if it can be used and
-            numba if not; "gsplat-ut" follows each pixel's ray through lens and Gaussian instead, which looks different
+            overwritten.
+        backend: "numba" renders on the CPU, "gsplat" on an NVIDIA GPU, "auto" with gsplat if it can be used and
+            numba if not; "gsplat-ut" evaluates Gaussians along each pixel's ray instead, which looks different
             (docs/backends.md).
-        threads: of the CPU that share an image.
+        threads: number of CPU threads that share an image.
 
     Returns:
         views by pose, then camera.
 
     Raises:
-        SwerveError: unknown outputs, Gaussians or poses that cannot be drawn, an `out` that does not fit, no such back
-            end on this machine, or a lens that it cannot do.
+        SwerveError: unknown outputs, Gaussians or poses that cannot be rendered, an unsuitable `out`, no such back
+            end on this machine, or a lens that it does not support.
     """
     unknown = sorted(set(outputs) - set(PIXELS))
     if unknown or not outputs:
@@ -86,7 +86,7 @@ def render_splats(
     wrong = np.flatnonzero(~np.isfinite(world_from_ego).all(axis=(1, 2)))
     if len(wrong):
         raise SwerveError(f"world_from_ego: pose {wrong[0]} is not finite")
-    frame.gaussians.check("splats cannot be drawn")
+    frame.gaussians.check("splats cannot be rendered")
     if out is not None:
         _check_out(out, cameras, len(world_from_ego), outputs)
     sums_of = _sums_of(frame.gaussians, resolved_for_splats(backend), threads, "instance" in outputs)
@@ -100,12 +100,12 @@ def render_splats(
 
 
 def cloud_of(gaussians: Gaussians) -> Cloud:
-    """Gaussians as the kernels take them."""
+    """Convert Gaussians to kernel arrays."""
     return Cloud(*(np.require(getattr(gaussians, field.name), requirements=["C", "W"]) for field in fields(gaussians)))
 
 
 def _sums_of(gaussians: Gaussians, backend: SplatChosen, threads: int, wants_owner: bool) -> _SumsOf:
-    """What draws the Gaussians: from a camera and its pose to sums, with rows of Gaussians as owners."""
+    """Return a function from a camera and its pose to accumulated sums, with rows of Gaussians as owners."""
     if backend != "numba":
         from swerve.rasterizer.splats.gsplat import load_library, sums_on_device
 
@@ -128,7 +128,7 @@ def _drawn(
     world_from_ego: Float[np.ndarray, "4 4"],
     outputs: tuple[str, ...],
 ) -> dict[str, np.ndarray]:
-    """The images of one view, by output."""
+    """Render the images of one view, by output."""
     local_from_camera = world_from_ego @ camera.ego_from_camera
     local_from_camera[:3, 3] -= frame.origin
     sums = sums_of(camera, inverse(local_from_camera))
@@ -152,7 +152,7 @@ def _drawn(
 
 
 def _check_out(out: list[list[SplatView]], cameras: Sequence[Camera], poses: int, outputs: tuple[str, ...]) -> None:
-    """Whether images fit into the arrays of earlier views."""
+    """Check whether images fit into the arrays of earlier views."""
     wanted = [[(PIXELS[name][0], (c.height, c.width, *PIXELS[name][1])) for name in outputs] for c in cameras]
     found = [[[_fitting(getattr(view, name)) for name in outputs] for view in row] for row in out]
     if found != [wanted] * poses:
@@ -160,12 +160,12 @@ def _check_out(out: list[list[SplatView]], cameras: Sequence[Camera], poses: int
 
 
 def _fitting(image: np.ndarray | None) -> tuple[type, tuple[int, ...]] | None:
-    """Type and shape of an image that can be written over; None if it cannot."""
+    """Return type and shape of an image that can be overwritten; None if it cannot."""
     return None if image is None or not image.flags.writeable else (image.dtype.type, image.shape)
 
 
 def _written_over(view: SplatView, images: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The images in the arrays of an earlier view."""
+    """Copy the images into the arrays of an earlier view."""
     arrays = {name: getattr(view, name) for name in images}
     for name, array in arrays.items():
         array[...] = images[name]
@@ -173,7 +173,7 @@ def _written_over(view: SplatView, images: dict[str, np.ndarray]) -> dict[str, n
 
 
 def _hide_blind_pixels(camera: Camera, sums: Sums) -> Bool[np.ndarray, "h w"]:
-    """Clears the pixels that the lens cannot see, and says which they are."""
+    """Clear the pixels outside the lens model; return their mask."""
     blind = np.zeros(sums.alpha.shape, bool)
     if camera.lens.model != LensModel.PINHOLE:
         blind = np.isnan(lens_table(camera).rays_x)
@@ -184,7 +184,7 @@ def _hide_blind_pixels(camera: Camera, sums: Sums) -> Bool[np.ndarray, "h w"]:
 
 
 def sky_colors(sky: Sky, camera: Camera, world_from_camera: Float[np.ndarray, "4 4"]) -> Float32[np.ndarray, "h w 3"]:
-    """The sky's colour in every pixel."""
+    """Compute the sky's colour in every pixel."""
     shape = (camera.height, camera.width, 3)
     colors = np.empty(shape, np.float32)
     if len(sky.harmonics) == 1:

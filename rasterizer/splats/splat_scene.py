@@ -1,4 +1,4 @@
-"""A scene of Gaussians: what stands still, what moves as a whole, and the sky."""
+"""Scene graph of Gaussians: static background, rigid nodes, and sky."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from swerve.scenes.transforms import interpolate_poses
 
 @dataclass(frozen=True, eq=False)
 class Sky:
-    """What is seen where no Gaussian hides it: a colour by direction, infinitely far away.
+    """Background at infinity: colour by direction.
 
     Attributes:
         harmonics: as those of `Gaussians`, in world axes.
@@ -27,19 +27,19 @@ class Sky:
 
     @classmethod
     def constant(cls, color: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> "Sky":
-        """One colour, 0 to 1, everywhere."""
+        """Return a sky of one colour, 0 to 1."""
         return cls(constant_harmonics(np.array([color])).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class RigidNode:
-    """Gaussians that move as one body.
+    """Gaussians that move as a rigid body.
 
     Attributes:
         name: id of the track.
-        instance: its number in images; a track's row + 1, as in primitives.
+        instance: instance id in images; a track's row + 1, as in primitives.
         gaussians: in the frame of the track's box: origin at its centre, x forward, y left, z up.
-        times_us: of the poses, rising.
+        times_us: times of the poses, increasing.
         world_from_node: poses of the box.
     """
 
@@ -54,7 +54,7 @@ class RigidNode:
             raise ValueError(f"node {self.name!r}: needs one time or more, and they must rise")
 
     def pose_at(self, time_us: int) -> Float[np.ndarray, "4 4"] | None:
-        """Between two poses the way is straight and the turn even; None before the first and after the last."""
+        """Interpolate the pose: linear position, slerp rotation; None before the first and after the last."""
         if not self.times_us[0] <= time_us <= self.times_us[-1]:
             return None
         if len(self.times_us) == 1:
@@ -64,18 +64,18 @@ class RigidNode:
 
 @dataclass(frozen=True, eq=False)
 class PoseCorrections:
-    """How a fit that refined poses has moved the vehicle, and with it all that was seen from there.
+    """Refined poses: correction of the log's poses by a fit, per photo time.
 
     Attributes:
-        times_us: when the photographs were taken, rising.
-        scene_from_log: what takes a place of the log to where it lies in the scene, at those times.
+        times_us: times of the photos, increasing.
+        scene_from_log: transform from the log's world frame to the scene's, at those times.
     """
 
     times_us: Int64[np.ndarray, "t"]
     scene_from_log: Float[np.ndarray, "t 4 4"]
 
     def at(self, time_us: int) -> Float[np.ndarray, "4 4"]:
-        """Linearly between two times; before the first and after the last as there."""
+        """Interpolate linearly between two times; constant before the first and after the last."""
         if len(self.times_us) == 1:
             return self.scene_from_log[0]
         time = np.clip(time_us, self.times_us[0], self.times_us[-1])
@@ -84,13 +84,13 @@ class PoseCorrections:
 
 @dataclass(frozen=True, eq=False)
 class SplatFrame:
-    """A scene at one moment: what is drawn.
+    """Gaussians of a scene at one timestamp, ready to render.
 
     Attributes:
         gaussians: world axes, metres from `origin`.
-        instances: number of the thing each Gaussian belongs to; 0 is what stands still.
-        origin: in the world; near the Gaussians, so that float32 tells millimetres.
-        sky: behind them.
+        instances: instance id of each Gaussian; 0 is static.
+        origin: world coordinates of the local origin; near the Gaussians, so that float32 resolves millimetres.
+        sky: background.
     """
 
     gaussians: Gaussians
@@ -100,20 +100,20 @@ class SplatFrame:
 
     @classmethod
     def of(cls, gaussians: Gaussians, sky: Sky | None = None) -> "SplatFrame":
-        """Gaussians in world coordinates that belong to nothing; before black if no sky is given."""
+        """Build from Gaussians in world coordinates without instances; on black if no sky is given."""
         return cls(gaussians, np.full(len(gaussians), NO_INSTANCE, np.int32), np.zeros(3), sky or Sky.constant())
 
 
 @dataclass(frozen=True, eq=False)
 class SplatScene:
-    """The graph of a scene.
+    """Scene graph: static background, moving nodes and sky.
 
     Attributes:
-        background: what stands still: world axes, metres from `origin`.
-        nodes: what moves.
-        origin: in the world.
-        sky: behind all.
-        corrections: if poses of the vehicle were refined.
+        background: static Gaussians: world axes, metres from `origin`.
+        nodes: moving objects.
+        origin: world coordinates of the local origin.
+        sky: background at infinity.
+        corrections: corrections of the vehicle's poses, if they were refined.
     """
 
     background: Gaussians
@@ -123,11 +123,11 @@ class SplatScene:
     corrections: PoseCorrections | None = None
 
     def scene_from_log(self, time_us: int) -> Float[np.ndarray, "4 4"]:
-        """What takes poses that the log has at a moment to where they are in the scene."""
+        """Return the transform from the log's world frame to the scene's at a time."""
         return np.eye(4) if self.corrections is None else self.corrections.at(time_us)
 
     def at(self, time_us: int) -> SplatFrame:
-        """Everything that is there at a moment, in its place; first the background, then the nodes in their order."""
+        """Compose the scene at a time; first the background, then the nodes in their order."""
         parts, owners = [self.background], [NO_INSTANCE]
         for node in self.nodes:
             pose = node.pose_at(time_us)

@@ -1,4 +1,4 @@
-"""Which ellipses touch which tiles of an image, nearest first."""
+"""Assignment of ellipses to image tiles, nearest first."""
 
 import math
 
@@ -13,7 +13,7 @@ _DIGIT = 11
 
 @numba.njit(cache=True, nogil=True)
 def by_depth(ellipses):
-    """Rows of the ellipses in the image, nearest first; of two at the same depth the first one (a radix sort)."""
+    """Sort the visible ellipses by depth, nearest first, stably (a radix sort); return their rows."""
     count = 0
     for n in range(ellipses.shape[0]):
         if ellipses[n, REACH] > 0:
@@ -25,7 +25,7 @@ def by_depth(ellipses):
             rows[count] = n
             keys[count] = ellipses[n, DEPTH]
             count += 1
-    # The bits of positive floats are ordered as the floats are.
+    # The bit patterns of positive floats are ordered as the floats are.
     bits = keys.view(np.uint32)
     other_rows, other_bits = np.empty_like(rows), np.empty_like(bits)
     for shift in range(0, 32, _DIGIT):
@@ -53,7 +53,7 @@ def _sort_by_digit(rows, bits, sorted_rows, sorted_bits, shift):
 
 @numba.njit(cache=True, nogil=True)
 def fill_tiles(ellipses, across, down):
-    """The ellipses, which come nearest first, of every tile, tile by tile in rows.
+    """List the ellipses of every tile (ellipses come nearest first), tile by tile in rows.
 
     Args:
         ellipses: float32 (m, COLUMNS), in the order of depth.
@@ -61,7 +61,7 @@ def fill_tiles(ellipses, across, down):
         down: rows of tiles.
 
     Returns:
-        where each tile's ellipses start, and where the last one's end; the ellipses.
+        offset of each tile's ellipses, with the end of the last; the ellipses.
     """
     starts = np.zeros(across * down + 1, np.int64)
     for n in range(ellipses.shape[0]):
@@ -85,7 +85,7 @@ def fill_tiles(ellipses, across, down):
 
 @numba.njit(cache=True, nogil=True)
 def _bands(ellipse, down):
-    """The rows of tiles that an ellipse touches: the first, and the one after the last."""
+    """Return the first row of tiles that an ellipse touches, and the one after the last."""
     high = math.sqrt(ellipse[REACH] / ellipse[H])
     first = math.floor((ellipse[V] - high) / TILE)
     last = math.floor((ellipse[V] + high) / TILE) + 1
@@ -94,7 +94,7 @@ def _bands(ellipse, down):
 
 @numba.njit(cache=True, nogil=True)
 def _touched(ellipse, band, across):
-    """The tiles of a row of tiles that an ellipse touches: the first, and the one after the last.
+    """Return the first tile of a row of tiles that an ellipse touches, and the one after the last.
 
     Its rightmost point in the row of tiles is that of the whole ellipse if that lies there, else one on the nearer
     edge; the leftmost lies opposite.
@@ -113,5 +113,5 @@ def _touched(ellipse, band, across):
 
 @numba.njit(cache=True, nogil=True)
 def _end(a, slope, h, reach, dy, side):
-    """The end of an ellipse's row, from its centre."""
+    """Return the end of an ellipse's row relative to its centre."""
     return slope * dy + side * math.sqrt(max(reach - h * dy * dy, 0.0) / a)

@@ -1,4 +1,4 @@
-"""The scene as annotated triangles."""
+"""Scenes as annotated triangles."""
 
 from swerve.scenes.primitives.build import FIRST_MAP_INSTANCE, build_dynamic, build_static
 from swerve.scenes.primitives.cuboids import FIRST_SIGNAL_INSTANCE, agent_cuboids, cuboids, signal_cuboids

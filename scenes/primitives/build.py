@@ -1,4 +1,4 @@
-"""From a scene to triangles: the static part once per log, the moving part once per moment."""
+"""Conversion of a scene to triangles: static primitives once per log, dynamic ones once per timestamp."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,8 +15,8 @@ from swerve.scenes.tracks import Tracks, TrafficLights
 
 FIRST_MAP_INSTANCE = 200_001
 
-# Metres above the ground, so that what is painted over something is also drawn over it. All layers follow the same
-# terrain, so steps of millimetres suffice; ribbons bend less often than the terrain and get centimetres.
+# Heights above the ground in metres, which order the layers. All layers follow the same terrain, so steps of
+# millimetres suffice; ribbons have fewer vertices than the terrain and get centimetres.
 _LIFTS = {
     Semantic.WALKWAY: -0.005,
     Semantic.ROAD: 0.0,
@@ -36,7 +36,7 @@ Feature = tuple[Semantic, Float[np.ndarray, "_ 3 3"]]
 
 
 def build_static(road_map: RoadMap | None) -> Primitives:
-    """Surfaces, paint, kerbs and stop lines of a whole map; nothing where there is no map.
+    """Build the static primitives of a map: surfaces, paint, kerbs and stop lines; empty without a map.
 
     Each feature is an instance of its own, numbered from `FIRST_MAP_INSTANCE`; overlapping surfaces of one kind count
     as one. Heights are the ground's, within `terrain.TOLERANCE`, plus a few centimetres that order the layers.
@@ -58,12 +58,12 @@ def build_static(road_map: RoadMap | None) -> Primitives:
 
 
 def build_dynamic(tracks: Tracks, lights: TrafficLights, step: int) -> Primitives:
-    """Agents and signal heads at a step of their windows."""
+    """Build the primitives of agents and signal heads at one step of their windows."""
     return agent_cuboids(tracks, step).joined(signal_cuboids(lights, step))
 
 
 def _surfaces(road_map: RoadMap) -> list[tuple[Semantic, shapely.Polygon]]:
-    """Every piece of surface; where a map has no drivable areas, its lanes are the road."""
+    """Return all surface polygons with their classes; without drivable areas, lanes count as road."""
     road: Iterable[Area | Lane] = road_map.drivable_areas or road_map.lanes
     layers: dict[Semantic, Iterable[Area | Lane]] = {
         Semantic.WALKWAY: road_map.walkways,
@@ -77,7 +77,7 @@ def _surfaces(road_map: RoadMap) -> list[tuple[Semantic, shapely.Polygon]]:
 
 
 def _united(areas: Iterable[Area | Lane]) -> list[shapely.Polygon]:
-    """The areas as polygons that do not overlap."""
+    """Return the union of the areas as polygons that do not overlap."""
     return [part for part in shapely.get_parts(union_of(areas)) if part.geom_type == "Polygon"]
 
 
@@ -95,7 +95,7 @@ def _ribbons(road_map: RoadMap, terrain: Terrain) -> Iterator[Feature]:
 
 
 def _extent(shapes: list) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]] | None:
-    """Lowest and highest (x, y) of polygons and lines."""
+    """Return the least and greatest (x, y) of polygons and lines."""
     parts = [shapely.get_coordinates(s) if isinstance(s, shapely.Polygon) else s[:, :2] for s in shapes]
     if not any(len(part) for part in parts):
         return None
@@ -104,7 +104,7 @@ def _extent(shapes: list) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"
 
 
 def _gather(features: list[Feature]) -> Primitives:
-    """One set of primitives out of features of loose triangles."""
+    """Assemble primitives from features given as loose triangles."""
     triangles = np.concatenate([np.zeros((0, 3, 3)), *(drawn for _, drawn in features)])
     counts = np.array([len(drawn) for _, drawn in features], int)
     kinds = np.array([kind for kind, _ in features], np.uint8)

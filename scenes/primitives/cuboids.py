@@ -1,4 +1,4 @@
-"""What stands on the road: agents and signal heads as closed cuboids."""
+"""Agents and signal heads as closed cuboids."""
 
 import numpy as np
 from jaxtyping import Float, Int32, UInt8
@@ -7,7 +7,7 @@ from swerve.scenes.primitives.primitives import Face, Primitives, Semantic
 from swerve.scenes.tracks import LightState, ObjectClass, Tracks, TrafficLights
 from swerve.scenes.transforms import rotation_about_z
 
-# Agents are numbered by their row in the tracks, from 1 on; signal heads and map features follow far behind.
+# Agents are numbered by their row in the tracks, from 1; ids of signal heads and map features start far above.
 FIRST_SIGNAL_INSTANCE = 100_001
 # Depth, width and height of a head in metres: a three-lamp head of 0.3 m lamps with its backplate.
 SIGNAL_SIZE = (0.35, 0.5, 1.0)
@@ -43,7 +43,7 @@ _FACES = np.repeat(np.array(list(_SIDES), np.uint8), 2)
 
 
 def agent_cuboids(tracks: Tracks, step: int) -> Primitives:
-    """The boxes of all agents that are valid at a step; instance = row in the tracks + 1."""
+    """Build cuboids of all agents that are valid at a step; instance = row in the tracks + 1."""
     rows = np.flatnonzero(tracks.valid[:, step])
     lookup = np.array([OBJECT_SEMANTICS[kind] for kind in ObjectClass], np.uint8)
     return cuboids(
@@ -56,7 +56,7 @@ def agent_cuboids(tracks: Tracks, step: int) -> Primitives:
 
 
 def signal_cuboids(lights: TrafficLights, step: int) -> Primitives:
-    """The signal heads in the states that they show at a step; their front faces the traffic that they rule."""
+    """Build cuboids of the signal heads in their states at a step; the front faces the controlled traffic."""
     count = len(lights)
     lookup = np.array([SIGNAL_SEMANTICS[state] for state in LightState], np.uint8)
     return cuboids(
@@ -75,7 +75,7 @@ def cuboids(
     semantics: UInt8[np.ndarray, "n"],
     instances: Int32[np.ndarray, "n"],
 ) -> Primitives:
-    """Upright boxes of (length, width, height), one chunk each."""
+    """Build upright boxes of (length, width, height), one chunk each."""
     count = len(centers)
     corners = (_CORNERS * sizes[:, None]) @ np.swapaxes(rotation_about_z(headings), 1, 2) + centers[:, None]
     first = (8 * np.arange(count, dtype=np.int32))[:, None, None]

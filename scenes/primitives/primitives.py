@@ -1,4 +1,4 @@
-"""Annotated triangles: what a rasterizer draws."""
+"""Annotated triangles: the input of the rasterizers."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,7 +10,7 @@ NO_INSTANCE = 0
 
 
 class Semantic(IntEnum):
-    """What a triangle, or a pixel, belongs to."""
+    """Semantic class of a triangle or a pixel."""
 
     NOTHING = 0
     ROAD = 1
@@ -38,7 +38,7 @@ class Semantic(IntEnum):
 
 
 class Face(IntEnum):
-    """Which side of its object a triangle is: the cue to the object's orientation."""
+    """Side of a box that a triangle belongs to, the cue to the object's orientation."""
 
     NONE = 0
     FRONT = 1
@@ -61,7 +61,7 @@ class Primitives:
         triangles: rows of three vertices.
         semantics: `Semantic` of each triangle.
         faces: `Face` of each triangle.
-        instances: number of the thing each triangle belongs to; 0 is nothing.
+        instances: instance id of each triangle; 0 is no instance.
         chunk_starts: first triangle of each chunk, and the number of triangles at the end.
         chunk_centers: centre of a sphere around each chunk.
         chunk_radii: radius of that sphere, metres.
@@ -89,7 +89,7 @@ class Primitives:
         instances: Int32[np.ndarray, "f"],
         cell: float = 20.0,
     ) -> "Primitives":
-        """Sorts the triangles into chunks: square cells of `cell` metres by their middles.
+        """Sort the triangles into chunks: square cells of `cell` metres by their centroids.
 
         A stable sort: within a cell, triangles keep their order.
         """
@@ -111,7 +111,7 @@ class Primitives:
         )
 
     def joined(self, other: "Primitives") -> "Primitives":
-        """These triangles and the others."""
+        """Return the concatenation of these primitives and the others."""
         return Primitives(
             np.concatenate([self.vertices, other.vertices]),
             np.concatenate([self.triangles, other.triangles + np.int32(len(self.vertices))]),
@@ -127,7 +127,7 @@ class Primitives:
 def _spheres(
     corners: Float[np.ndarray, "f 3 3"], starts: np.ndarray
 ) -> tuple[Float[np.ndarray, "c 3"], Float[np.ndarray, "c"]]:
-    """A sphere around the corners of each chunk: about the middle of their bounding box."""
+    """Compute a bounding sphere of each chunk, centred on the chunk's bounding box."""
     if not len(corners):
         return np.zeros((0, 3)), np.zeros(0)
     low = np.minimum.reduceat(corners.min(axis=1), starts[:-1])

@@ -1,4 +1,4 @@
-"""Paint and kerbs: lines on the ground as ribbons of their true width."""
+"""Road markings and kerbs: lines on the ground as ribbons of their true width."""
 
 import numpy as np
 from jaxtyping import Float
@@ -14,12 +14,12 @@ DOUBLE_LINE_GAP = 0.12
 DASH, GAP = 3.0, 9.0
 STOP_LINE_WIDTH = 0.4
 EDGE_WIDTH = 0.15
-# Ribbons bend with the ground at least this often.
+# Largest distance in metres between cross sections of a ribbon, so that it follows the ground.
 _SPACING = 1.0
 
 
 def paint_ribbons(line: Float[np.ndarray, "n 3"], paint: Paint, terrain: Terrain, lift: float) -> list[np.ndarray]:
-    """The strokes of a painted line, each piece as `ribbon` gives it."""
+    """Build the ribbons of the strokes of a painted line, one `ribbon` per piece."""
     strokes = paint.strokes
     spacing = LINE_WIDTH + DOUBLE_LINE_GAP
     pieces = []
@@ -33,7 +33,7 @@ def paint_ribbons(line: Float[np.ndarray, "n 3"], paint: Paint, terrain: Terrain
 
 
 def ribbon(line: Float[np.ndarray, "n 3"], width: float, terrain: Terrain, lift: float) -> Float[np.ndarray, "f 3 3"]:
-    """A strip along the line, laid on the terrain: triangles counter-clockwise seen from above.
+    """Build a strip along the line, laid on the terrain: triangles counter-clockwise seen from above.
 
     Between its vertices, at most 1 m apart, the strip is straight where the terrain may bend; `lift` must bridge that:
     where slopes change by 4 % from cell to cell, 1 cm.
@@ -50,9 +50,9 @@ def ribbon(line: Float[np.ndarray, "n 3"], width: float, terrain: Terrain, lift:
 
 
 def _dashes(line: Float[np.ndarray, "n 3"]) -> list[Float[np.ndarray, "m 3"]]:
-    """The painted pieces of a dashed line, the first dash half a gap from its start.
+    """Return the painted pieces of a dashed line; the first dash begins half a gap from the start.
 
-    Where a map cuts one line into several, the rhythm begins anew with each: sources do not say where dashes are.
+    Where a map cuts one line into several, the pattern restarts with each: sources do not say where dashes are.
     """
     length = arc_lengths(line)
     starts = np.arange(min(GAP / 2, length[-1] / 4), length[-1], DASH + GAP)

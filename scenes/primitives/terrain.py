@@ -1,4 +1,4 @@
-"""The ground as plane triangles, so that everything that lies on it is cut and bent at the same places."""
+"""Ground surface as planar triangles, along which all features on the ground are cut and draped."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from swerve.scenes.road_map import GroundHeight
 
-# A surface may miss the source's height by this much (99 of 100 places); coarser triangles are drawn faster.
+# Tolerance in metres (99th percentile) of the surface against the source's height; coarser triangles render faster.
 TOLERANCE = 0.03
 _CELLS = (16.0, 8.0, 4.0, 2.0)
 
@@ -29,7 +29,7 @@ class Terrain:
 
     @classmethod
     def over(cls, ground: GroundHeight, low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"]) -> "Terrain":
-        """The coarsest terrain over a rectangle that follows the ground within `TOLERANCE`, or the 2 m one."""
+        """Build the coarsest terrain over a rectangle that follows the ground within `TOLERANCE`, or the 2 m one."""
         rng = np.random.default_rng(0)
         samples = rng.uniform(low, high, (4000, 2))
         truth = ground.at(samples)
@@ -49,7 +49,7 @@ class Terrain:
         return cls(ground.at(np.stack([x, y], axis=-1)), corner, cell)
 
     def at(self, points: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
-        """Height on the triangles; beyond the grid, its outermost triangles go on."""
+        """Return the height on the triangles; beyond the grid, the outermost triangles are extrapolated."""
         grid = (points - self.corner) / self.cell
         rows, columns = self.heights.shape
         column = np.clip(np.floor(grid[..., 0]).astype(int), 0, columns - 2)
@@ -61,13 +61,13 @@ class Terrain:
         return np.where(right >= up, below, above)
 
     def drape(self, polygon: shapely.Polygon, lift: float) -> Float[np.ndarray, "f 3 3"]:
-        """The polygon laid on the terrain, `lift` metres above it, as triangles counter-clockwise from above."""
+        """Drape the polygon on the terrain, `lift` metres above it, as triangles counter-clockwise from above."""
         flat = self._cut(polygon)
         height = self.at(flat) + lift
         return np.concatenate([flat, height[..., None]], axis=-1)
 
     def _cut(self, polygon: shapely.Polygon) -> Float[np.ndarray, "f 3 2"]:
-        """The polygon in triangles none of which crosses an edge of the terrain."""
+        """Cut the polygon into triangles none of which crosses an edge of the terrain."""
         if np.ptp(self.heights) < 1e-6:
             return _triangulate(np.array([polygon]))
         tiles = self._tiles(polygon.bounds)
@@ -78,7 +78,7 @@ class Terrain:
         return np.concatenate([tiles[inside], _triangulate(shapely.intersection(polygon, shapes[rim]))])
 
     def _tiles(self, bounds: tuple[float, float, float, float]) -> Float[np.ndarray, "k 3 2"]:
-        """The terrain's triangles that touch a rectangle, seen from above, counter-clockwise."""
+        """Return the terrain's triangles that touch a rectangle, counter-clockwise seen from above."""
         low = np.floor((np.array(bounds[:2]) - self.corner) / self.cell).astype(int)
         high = np.ceil((np.array(bounds[2:]) - self.corner) / self.cell).astype(int)
         column, row = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
@@ -88,7 +88,7 @@ class Terrain:
 
 
 def _triangulate(shapes: np.ndarray) -> Float[np.ndarray, "f 3 2"]:
-    """Triangles of polygons of any form, counter-clockwise; lines and points among the shapes have none."""
+    """Triangulate polygons of any shape, counter-clockwise; lines and points yield no triangles."""
     pieces = shapely.get_parts(shapely.constrained_delaunay_triangles(shapes[shapely.area(shapes) > 0]))
     pieces = pieces[shapely.area(pieces) > 1e-9]
     return shapely.get_coordinates(shapely.orient_polygons(pieces)).reshape(-1, 4, 2)[:, :3]

@@ -1,4 +1,4 @@
-"""Viewpoints: the logged one, and those that leave the log."""
+"""Viewpoints: the logged one, and those that deviate from the log."""
 
 from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.command import command_of

@@ -1,4 +1,4 @@
-"""What a manoeuvre may ask of car and passengers."""
+"""Kinematic and comfort limits of manoeuvres."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from swerve.scenes.vehicle import Vehicle
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of a motion. The defaults are nuPlan's comfort thresholds, by which NAVSIM scores.
+    """Limits of a motion. The defaults are nuPlan's comfort thresholds, used by NAVSIM.
 
     Attributes:
         brake: m/s2.
@@ -34,7 +34,7 @@ class Bounds:
     steering: float = float(np.deg2rad(35.0))
 
     def curvature(self, vehicle: Vehicle) -> float:
-        """The tightest bend of the rear axle's path, 1/m."""
+        """Return the largest curvature of the rear axle's path, 1/m."""
         return float(np.tan(self.steering) / vehicle.wheelbase)
 
     def shares(
@@ -44,10 +44,9 @@ class Bounds:
         seconds: Float[np.ndarray, "t"],
         vehicle: Vehicle,
     ) -> Float[np.ndarray, "9 *c"]:
-        """The largest share that motions take of each bound: up to 1 is feasible.
+        """Compute the largest ratio of motions to each bound: up to 1 is feasible.
 
-        Derivatives are differences between neighbouring steps. A car that backs up takes an infinite
-        share of the last.
+        Derivatives are differences between neighbouring steps. Reversing gives an infinite ratio for the last bound.
         """
         span = np.diff(seconds)
         side, yaw_rate = speeds**2 * curvatures, speeds * curvatures

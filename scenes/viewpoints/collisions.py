@@ -1,4 +1,4 @@
-"""Who touches whom, and who leaves the road."""
+"""Collision tests between boxes, and drivable-area tests."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from swerve.scenes.road_map import Area, Lane, RoadMap, union_of
 
 
 def boxes_overlap(a: Float[np.ndarray, "*b 4 2"], b: Float[np.ndarray, "*b 4 2"]) -> Bool[np.ndarray, "*b"]:
-    """Whether rectangles overlap (touching is not overlapping), by the separating axis theorem."""
+    """Test whether rectangles overlap (touching is not overlapping), by the separating axis theorem."""
     edges = np.concatenate([a[..., 1:3, :] - a[..., :2, :], b[..., 1:3, :] - b[..., :2, :]], axis=-2)
     on_a, on_b = a @ np.swapaxes(edges, -1, -2), b @ np.swapaxes(edges, -1, -2)
     apart = (on_a.max(axis=-2) <= on_b.min(axis=-2)) | (on_b.max(axis=-2) <= on_a.min(axis=-2))
@@ -20,9 +20,9 @@ def boxes_overlap(a: Float[np.ndarray, "*b 4 2"], b: Float[np.ndarray, "*b 4 2"]
 def contacts(
     footprint: Float[np.ndarray, "t 4 2"], others: Float[np.ndarray, "n t 4 2"], valid: Bool[np.ndarray, "n t"]
 ) -> Bool[np.ndarray, "n t"]:
-    """Which of the others a moving footprint overlaps, and when.
+    """Test which agents a moving footprint overlaps, per step.
 
-    Seen from above: heights do not count, so that what hangs over the road counts as being on it.
+    Tests are in the xy plane: heights do not count, so that what hangs over the road counts as being on it.
     """
     gap = others.mean(axis=-2) - footprint.mean(axis=-2)
     reach = _radius(footprint) + _radius(others)
@@ -38,13 +38,13 @@ def _radius(footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
 
 @dataclass(frozen=True)
 class Surface:
-    """Where one may drive: drivable areas, lanes, intersections and car parks together."""
+    """Drivable surface: union of drivable areas, lanes, intersections and car parks."""
 
     shape: shapely.Geometry
 
     @classmethod
     def of(cls, road_map: RoadMap) -> "Surface":
-        """The union of everything drivable; outlines that cross themselves are mended."""
+        """Compute the union of all drivable areas; self-intersecting outlines are repaired."""
         pieces: list[Area | Lane] = [
             *road_map.drivable_areas,
             *road_map.lanes,
@@ -56,9 +56,9 @@ class Surface:
         return cls(shape)
 
     def overrun(self, footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
-        """How far in metres the worst corner of each footprint is off the surface; 0 where all four are on it.
+        """Return the distance in metres of each footprint's worst corner from the surface; 0 where all four are on it.
 
-        Only corners are looked at: an island smaller than the vehicle may lie between them.
+        Only corners are tested: an island smaller than the vehicle may lie between them.
         """
         corners = footprints.reshape(-1, 2)
         outside = ~shapely.contains_xy(self.shape, corners[:, 0], corners[:, 1])

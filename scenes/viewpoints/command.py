@@ -1,4 +1,4 @@
-"""The driving command, by NAVSIM's rule."""
+"""Driving command by NAVSIM's rule."""
 
 from collections.abc import Sequence
 
@@ -12,28 +12,28 @@ from swerve.scenes.viewpoints.viewpoint import Command
 
 LOOK_AHEAD = 20.0
 _SIDEWAYS = 2.0
-# A lane matches the end of a path that lies this near to its centreline, in metres and radians.
+# Tolerance in metres and radians within which a lane matches the end of a path.
 _LANE_REACH, _LANE_TURN = 2.5, np.deg2rad(45.0)
 
 
 def command_of(
     ahead: Float[np.ndarray, "n 2"], heading: float, road_map: RoadMap | None, route: Sequence[str] = ()
 ) -> Command:
-    """Where the route leads, from the path ahead.
+    """Compute the driving command from the path ahead.
 
-    NAVSIM's rule: LEFT or RIGHT where the route, 20 m on, lies 2 m or more to the side of the direction that it has
-    here. It is the route's direction and not the vehicle's, so that the command tells nothing of a perturbed heading.
-    A path that ends sooner goes on along the lane it ends on and its successors; at a fork, along the route where
-    that decides. Without a lane a path of a metre or more goes on straight.
+    NAVSIM's rule: LEFT or RIGHT where the route, 20 m ahead, lies 2 m or more to the side of the direction that it has
+    here. The reference is the route's direction and not the vehicle's heading, so that the command does not reveal a
+    perturbed heading. A shorter path is extended along the lane it ends on and its successors; at a fork, along the
+    route where that decides. Without a lane, a path of a metre or more is extended straight.
 
     Args:
-        ahead: the path ahead from the vehicle's foot point on, metres.
+        ahead: the path ahead from the vehicle's nearest point on it, metres.
         heading: direction of the path at its first point, radians.
         road_map: None where there is none.
         route: ids of the lane groups that the vehicle drives through.
 
     Returns:
-        UNKNOWN where a fork leaves the path ahead open, or where the vehicle stands and no lane matches.
+        UNKNOWN where a fork leaves the path ahead ambiguous, or where the vehicle is stationary and no lane matches.
     """
     target = _point_ahead(ahead, heading, road_map, route)
     if target is None:
@@ -48,7 +48,7 @@ def command_of(
 def _point_ahead(
     ahead: Float[np.ndarray, "n 2"], heading: float, road_map: RoadMap | None, route: Sequence[str]
 ) -> Float[np.ndarray, "2"] | None:
-    """The point of the path 20 m on, or None where it cannot be known."""
+    """Return the point of the path 20 m ahead, or None where it is ambiguous."""
     length = float(arc_lengths(ahead)[-1])
     missing = LOOK_AHEAD - length
     if missing <= 1e-6:
@@ -65,7 +65,7 @@ def _point_ahead(
 def _matching_lane(
     road_map: RoadMap, point: Float[np.ndarray, "2"], heading: float, route: Sequence[str]
 ) -> Lane | None:
-    """The lane of the point's direction whose centreline is nearest; one of the route if any is near."""
+    """Return the lane in the point's direction whose centreline is nearest; lanes of the route take precedence."""
     best, least = None, np.inf
     low, high = road_map.centerline_bounds[:, :2], road_map.centerline_bounds[:, 2:]
     near = ((point >= low - _LANE_REACH) & (point <= high + _LANE_REACH)).all(axis=1)
@@ -83,7 +83,7 @@ def _matching_lane(
 def _along_lanes(
     road_map: RoadMap, lane: Lane, point: Float[np.ndarray, "2"], distance: float, route: Sequence[str]
 ) -> Float[np.ndarray, "2"] | None:
-    """The point `distance` further along the lanes, kept as far beside them as `point` is; None at an open fork."""
+    """Return the point `distance` further along the lanes, at `point`'s lateral offset; None at an ambiguous fork."""
     along, _ = frenet(lane.centerline, point[None])
     shift = point - points_at(lane.centerline[:, :2], along)[0]
     reach = float(along[0]) + distance

@@ -28,12 +28,12 @@ _HEIGHT_STEPS = 11
 
 @dataclass(frozen=True)
 class CrossAgentOptions:
-    """Which vehicles become the ego.
+    """Options of cross-agent viewpoints.
 
     Attributes:
-        per_scene: at most so many of each scene, the nearest to the recording ego first.
-        lengths: shortest and longest vehicle, metres: from a small car to a rigid bus.
-        distance: farthest from the recording ego now, metres.
+        per_scene: maximum number of viewpoints per scene, nearest to the recording ego first.
+        lengths: shortest and longest vehicle accepted, metres: from a small car to a rigid bus.
+        distance: maximum distance from the recording ego now, metres.
         least_error: mean error of the constant-velocity prediction below which the motion is trivial, metres.
         surface_slack: how far a corner may leave the drivable surface, metres.
         surroundings: radius of the disc of which `coverage` is the annotated share, metres.
@@ -50,10 +50,10 @@ class CrossAgentOptions:
 def cross_agents(
     scene: Scene, options: CrossAgentOptions, geometry: LogGeometry
 ) -> tuple[list[Viewpoint], list[Rejection]]:
-    """The scene from the seats of other vehicles; `index` is the track's row.
+    """Build the viewpoints of other vehicles of the scene; `index` is the track's row.
 
-    Every VEHICLE annotated now is either used or rejected: "over_cap" (enough were found nearer to the ego; not looked
-    at), "incomplete_window" (not annotated at every step of the scene), "size", "too_far", "trivial_motion",
+    Every VEHICLE annotated now is either used or rejected: "over_cap" (enough were found nearer to the ego; not
+    examined), "incomplete_window" (not annotated at every step of the scene), "size", "too_far", "trivial_motion",
     "reversing", "implausible_motion", "off_road_at_start", "off_road_later", "collision_at_start", "collision_later".
     """
     tracks = scene.log.tracks
@@ -72,11 +72,11 @@ def cross_agents(
 
 
 def cross_agent(scene: Scene, row: int, options: CrossAgentOptions, geometry: LogGeometry) -> Viewpoint | Rejection:
-    """The scene from the seat of one vehicle.
+    """Build the viewpoint of one other vehicle.
 
-    Its boxes are smoothed over the whole log into the motion of a rear axle that runs along its heading; axles are
-    placed by a car's proportions. It stands on the map's ground, or on its boxes' where the map has none. Lights and
-    map stay in the world.
+    Its boxes are smoothed over the whole log into the motion of a rear axle without slip; axles are placed by a car's
+    typical proportions. Heights follow the map's ground, or the boxes where the map has none. Lights and map stay in
+    the world frame.
     """
     gap = scene.log.tracks.positions[row, scene.now, :2] - scene.log.ego.positions[scene.now, :2]
     distance = float(np.linalg.norm(gap))
@@ -107,7 +107,7 @@ def _unsuitable(
 
 
 def _constant_velocity_error(scene: Scene, motion: Motion) -> float:
-    """Mean distance in metres between the future and what the velocity of the last half second predicts."""
+    """Compute the mean distance in metres between the future and a constant-velocity prediction from the last 0.5 s."""
     seconds = (scene.times_us - scene.times_us[scene.history]) * 1e-6
     past = int(np.searchsorted(seconds, -_PAST_SECONDS - 0.01))
     if past == scene.history or not scene.future:
@@ -132,7 +132,7 @@ def _dull_or_wrong(
 def _conflict(
     scene: Scene, row: int, motion: Motion, vehicle: Vehicle, options: CrossAgentOptions, geometry: LogGeometry
 ) -> str | None:
-    """Whom it runs into (the recording ego included), or whether it leaves the surface, now or later."""
+    """Return the reason of rejection if it collides (recording ego included) or leaves the surface, now or later."""
     steps = slice(scene.now, scene.now + scene.future + 1)
     headings = motion.headings[scene.history :]
     ahead = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
@@ -197,7 +197,7 @@ def _viewpoint(
 
 
 def _poses(scene: Scene, row: int, motion: Motion, vehicle: Vehicle) -> Float[np.ndarray, "t 4 4"]:
-    """Rear axle on the ground of the map; without one, upright at the mean height of the boxes' undersides."""
+    """Compute rear-axle poses on the map's ground; without one, upright at the boxes' mean bottom height."""
     road_map, tracks = scene.log.road_map, scene.tracks
     if road_map and road_map.has_height:
         return stand_on(road_map.ground, motion.positions, motion.headings, vehicle)
@@ -208,7 +208,7 @@ def _poses(scene: Scene, row: int, motion: Motion, vehicle: Vehicle) -> Float[np
 
 
 def scaled_rig(cameras: tuple[Camera, ...], own: Vehicle, other: Vehicle) -> tuple[Camera, ...]:
-    """The rig moved to another body: each camera keeps its relative place.
+    """Transfer the camera rig to another vehicle body; each camera keeps its relative position.
 
     x keeps its share of the length between the bumpers, y of the width, z of the height; directions and lenses stay.
     """
@@ -223,7 +223,7 @@ def scaled_rig(cameras: tuple[Camera, ...], own: Vehicle, other: Vehicle) -> tup
 
 
 def swapped_tracks(scene: Scene, row: int) -> Tracks:
-    """The scene's tracks without that row, and with the recording ego, named "ego", as a vehicle at the end."""
+    """Return the tracks without that row, with the recording ego appended as a vehicle named "ego"."""
     ego, vehicle, steps = scene.ego, scene.log.vehicle, len(scene.times_us)
     middle = np.array([[vehicle.rear_axle_to_center, 0.0, vehicle.height / 2]])
     centers = transform_points(ego.world_from_ego, np.broadcast_to(middle, (steps, 1, 3)))[:, 0]
@@ -243,10 +243,10 @@ def swapped_tracks(scene: Scene, row: int) -> Tracks:
 
 
 def covered_share(distance: float, radius: float, reach: float) -> float:
-    """Share of a disc of `radius` metres that lies within `reach` metres of a point `distance` from its centre.
+    """Compute the share of a disc of `radius` metres within `reach` metres of a point `distance` from its centre.
 
-    The area common to two circles, exact. Taken for the share of the surroundings that could be annotated; what
-    stands in the way of the recorder's sensors is not counted.
+    Exact area of the intersection of two circles. Estimates the annotated share of the surroundings; occlusion of the
+    recorder's sensors is not modelled.
     """
     if reach <= 0 or distance >= radius + reach:
         return 0.0

@@ -1,4 +1,4 @@
-"""Driving beside a path: decaying offsets, and what they mean for curvature and speed."""
+"""Motion in the Frenet frame of a path: decaying offsets, and the resulting curvature and speed."""
 
 from dataclasses import dataclass, fields
 
@@ -14,9 +14,9 @@ _States = tuple[Float[np.ndarray, "*c 1"], Float[np.ndarray, "*c 1"], Float[np.n
 def decay(
     start: State | _States, length: Float[np.ndarray, "*c"] | float, x: Float[np.ndarray, "*c t"]
 ) -> tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]:
-    """The quintic that leads from (value, slope, bend) at x = 0 to (0, 0, 0) at x = length and stays there.
+    """Evaluate the quintic from (value, slope, bend) at x = 0 to (0, 0, 0) at x = length, zero beyond.
 
-    With minimal jerk between such ends it is the usual choice for driving (Werling et al., "Optimal trajectory
+    With minimal jerk between such states it is the usual choice for driving (Werling et al., "Optimal trajectory
     generation for dynamic street scenarios in a Frenet frame", ICRA 2010).
 
     Returns:
@@ -37,7 +37,7 @@ def decay(
 def settle(
     start: State, length: Float[np.ndarray, "*c"], x: Float[np.ndarray, "*c t"]
 ) -> tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]:
-    """The quartic from (value, slope, bend) at x = 0 whose slope and bend are 0 at x = length; then it is constant.
+    """Evaluate the quartic from (value, slope, bend) at x = 0 with zero slope and bend at x = length, constant beyond.
 
     Returns:
         value and first derivative at x (0 and more).
@@ -59,11 +59,11 @@ class Drive:
     curvatures: Float[np.ndarray, "*b"]
 
     def of(self, row: int) -> "Drive":
-        """One candidate."""
+        """Return one candidate."""
         return Drive(*(getattr(self, field.name)[row] for field in fields(self)))
 
     def then(self, other: "Drive") -> "Drive":
-        """These steps, then the other's."""
+        """Concatenate these steps and the other's."""
         pairs = [(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)]
         return Drive(*(np.concatenate(pair) for pair in pairs))
 
@@ -74,7 +74,7 @@ def drive_beside(
     pace: Float[np.ndarray, "*b"],
     offset: tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]],
 ) -> Drive:
-    """The motion at arc lengths `along`, passed at `pace` m/s, `offset` to the left of the path.
+    """Compute the motion at arc lengths `along`, passed at `pace` m/s, `offset` to the left of the path.
 
     Args:
         path: the reference.
@@ -95,7 +95,7 @@ def drive_beside(
 
 
 def offset_state(at: PathPoints, value: float, turn: float) -> State:
-    """`offset_states` of a single point."""
+    """Compute `offset_states` of a single point."""
     value, slope, bend = (float(part[0]) for part in offset_states(at, np.array([value]), np.array([turn])))
     return value, slope, bend
 
@@ -103,12 +103,12 @@ def offset_state(at: PathPoints, value: float, turn: float) -> State:
 def offset_states(
     at: PathPoints, value: Float[np.ndarray, "*b"], turn: Float[np.ndarray, "*b"]
 ) -> tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]]:
-    """(value, slope, bend) of the offset of a car that is turned against the path but steers like it.
+    """Return (value, slope, bend) of the offset of a car with a heading offset but the path's curvature.
 
     Args:
-        at: the path there.
+        at: points of the path.
         value: metres to the left.
-        turn: radians, less than a right angle.
+        turn: heading offset, radians, less than a right angle.
     """
     shrink = 1 - at.curvatures * value
     slope = shrink * np.tan(turn)

@@ -1,4 +1,4 @@
-"""Standing a vehicle on the ground: height and tilt."""
+"""Placement of vehicles on the ground: height and tilt."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from swerve.scenes.vehicle import Vehicle
 def poses_on(
     positions: Float[np.ndarray, "*b 3"], headings: Float[np.ndarray, "*b"], up: Float[np.ndarray, "*b 3"]
 ) -> Float[np.ndarray, "*b 4 4"]:
-    """Poses at `positions` that face `headings` seen from above and whose z axis is `up` (unit, not horizontal)."""
+    """Return poses with the given positions, headings seen from above, and z axes `up` (unit, not horizontal)."""
     cos, sin = np.cos(headings), np.sin(headings)
     climb = -(up[..., 0] * cos + up[..., 1] * sin) / up[..., 2]
     forward = np.stack([cos, sin, climb], axis=-1)
@@ -25,7 +25,7 @@ def stand_on(
     headings: Float[np.ndarray, "*b"],
     vehicle: Vehicle,
 ) -> Float[np.ndarray, "*b 4 4"]:
-    """Poses of a vehicle's rear axle on the plane that fits the ground under its body best (3x3 points)."""
+    """Return rear-axle poses on the plane fitted to the ground under the vehicle's body (3x3 points)."""
     along, across = np.meshgrid(
         np.linspace(-vehicle.rear_overhang, vehicle.length - vehicle.rear_overhang, 3),
         np.linspace(-vehicle.width / 2, vehicle.width / 2, 3),

@@ -1,4 +1,4 @@
-"""What the viewpoints of one log share, worked out once."""
+"""Geometry shared by all viewpoints of a log, computed once."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,38 +15,38 @@ from swerve.scenes.viewpoints.ground import poses_on
 from swerve.scenes.viewpoints.motion_smoother import Motion, smooth_motion
 from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
 
-# Measurement noise of poses (the ego) and of annotated boxes (others), in metres and radians.
+# Measurement noise of ego poses and of annotated boxes, in metres and radians.
 _EGO_NOISE = (0.03, 0.005)
 _BOX_NOISE = (0.10, 0.03)
 _LEAST_STEPS = 10
-# A log whose poses are this far from any car's motion, or that drives backwards this fast, is no path to drive beside.
+# Limits of deviation (metres) and reversing (m/s) beyond which a log's path is not used as a reference.
 _ROUGH, _REVERSE = 0.25, -0.3
-# Where a drive leaves the log's ends, the path goes on straight. How much the log's own bend there may differ from
-# that: in lateral acceleration, m/s2 (a jump, of 1 m/s3 at 10 Hz), and in metres at the drive's farthest point.
+# Beyond the log's ends the path is extended straight. Allowed difference from the log's own bend there: lateral
+# acceleration, m/s2 (a jump, of 1 m/s3 at 10 Hz), and metres at the trajectory's farthest point.
 _BEND_FORCE, _BEND_DRIFT = 0.1, 0.1
-# The recorder annotates what is this near, as a percentile of the distances of all boxes.
+# The annotation range is this percentile of the distances of all boxes.
 _RANGE_PERCENTILE = 95.0
 
 
 def prepare(log: Log) -> "LogGeometry":
-    """The geometry of a log; its parts are worked out when first asked for."""
+    """Return the geometry of a log; its properties are computed on first use."""
     return LogGeometry(log)
 
 
 @dataclass(frozen=True)
 class LogGeometry:
-    """Geometry of a log that does not depend on the moment or the viewpoint."""
+    """Geometry of a log that does not depend on the timestamp or the viewpoint."""
 
     log: Log
 
     @cached_property
     def seconds(self) -> Float[np.ndarray, "t"]:
-        """Times of the steps since the first."""
+        """Times of the steps since the first, seconds."""
         return (self.log.times_us - self.log.times_us[0]) * 1e-6
 
     @cached_property
     def ego_motion(self) -> Motion:
-        """The ego's poses, smoothed."""
+        """Smoothed motion of the ego."""
         ego = self.log.ego
         motions = smooth_motion(
             self.log.times_us,
@@ -60,18 +60,18 @@ class LogGeometry:
 
     @cached_property
     def path(self) -> DrivenPath:
-        """The path that the ego drove, with the height and the tilt of its poses."""
+        """Path that the ego drove, with the height and the tilt of its poses."""
         ego = self.log.ego
         return DrivenPath.of(self.ego_motion, self.seconds, ego.positions[:, 2], ego.world_from_ego[:, :3, 2])
 
     @cached_property
     def footprints(self) -> Float[np.ndarray, "n t 4 2"]:
-        """Outlines of all tracks."""
+        """Footprints of all tracks."""
         return self.log.tracks.footprints()
 
     @cached_property
     def ego_footprints(self) -> Float[np.ndarray, "t 4 2"]:
-        """Outlines of the recording vehicle."""
+        """Footprints of the recording vehicle."""
         vehicle, ego = self.log.vehicle, self.log.ego
         ahead = np.stack([np.cos(ego.headings), np.sin(ego.headings)], axis=-1)
         centers = ego.positions[:, :2] + vehicle.rear_axle_to_center * ahead
@@ -80,18 +80,18 @@ class LogGeometry:
 
     @cached_property
     def ego_contacts(self) -> Bool[np.ndarray, "n t"]:
-        """Boxes that overlap the recording vehicle, which must be wrong."""
+        """Boxes that overlap the recording vehicle: label errors."""
         return contacts(self.ego_footprints, self.footprints, self.log.tracks.valid)
 
     @cached_property
     def surface(self) -> Surface | None:
-        """Where one may drive; None without a map, or where the map has no such areas."""
+        """Drivable surface; None without a map, or where the map has no such areas."""
         surface = Surface.of(self.log.road_map) if self.log.road_map else None
         return None if surface is None or surface.shape.is_empty else surface
 
     @cached_property
     def ego_overrun(self) -> Float[np.ndarray, "t"]:
-        """How far the recording vehicle itself is off the surface, in metres: errors of the map."""
+        """Distance of the recording vehicle itself from the surface, in metres: errors of the map."""
         return self.surface.overrun(self.ego_footprints) if self.surface else np.zeros(len(self.log.ego))
 
     @cached_property
@@ -104,14 +104,14 @@ class LogGeometry:
 
     @cached_property
     def agent_rows(self) -> Int[np.ndarray, "m"]:
-        """Tracks that have a smoothed motion: vehicles annotated for a second or so."""
+        """Rows of tracks with a smoothed motion: vehicles annotated for about a second or more."""
         tracks = self.log.tracks
         vehicles = tracks.classes == ObjectClass.VEHICLE
         return np.flatnonzero(vehicles & (tracks.valid.sum(axis=1) >= _LEAST_STEPS))
 
     @cached_property
     def agent_motions(self) -> Motion:
-        """Smoothed motions of `agent_rows`; the measured point is the middle of the box."""
+        """Smoothed motions of `agent_rows`; the measured point is the centre of the box."""
         rows, tracks = self.agent_rows, self.log.tracks
         return smooth_motion(
             self.log.times_us,
@@ -124,27 +124,27 @@ class LogGeometry:
 
     @cached_property
     def annotation_range(self) -> float:
-        """How far from itself, in metres, the recorder annotated; 0 if it annotated nothing."""
+        """Annotation range of the recorder in metres; 0 if nothing is annotated."""
         tracks = self.log.tracks
         gap = tracks.positions[..., :2] - self.log.ego.positions[None, :, :2]
         distances = np.linalg.norm(gap, axis=-1)[tracks.valid]
         return float(np.percentile(distances, _RANGE_PERCENTILE)) if len(distances) else 0.0
 
     def arc_lengths_at(self, seconds: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:
-        """How far along its path the ego was at times between the steps; just before or after, as it drove there."""
+        """Interpolate the ego's arc length on its path at times between the steps, or just outside them."""
         speeds = np.maximum(self.ego_motion.speeds, 0.0)
         return CubicHermiteSpline(self.seconds, self.path.schedule, speeds)(seconds)
 
     def is_rough(self, steps: slice) -> bool:
-        """Whether the ego's path at these steps is none to drive beside: poses that no car drives, or reverse."""
+        """Test whether the ego's path at these steps is unusable as a reference: implausible poses, or reversing."""
         motion = self.ego_motion.at(steps)
         return bool(motion.deviations.max() > _ROUGH or motion.speeds.min() < _REVERSE)
 
     def beyond(self, along: Float[np.ndarray, "*c t"], speeds: Float[np.ndarray, "*c t"]) -> Bool[np.ndarray, "*c"]:
-        """Which drives beside the path go past the log's ends further than its straight run-out can stand for.
+        """Test which trajectories leave the log's ends further than the straight extension of the path is valid.
 
         Args:
-            along: arc lengths of the drives' foot points on the path.
+            along: arc lengths of the trajectories' nearest points on the path.
             speeds: m/s.
         """
         result = np.zeros(along.shape[:-1], bool)
@@ -152,7 +152,7 @@ class LogGeometry:
             bend = abs(float(self.ego_motion.curvatures[end]))
             force = bend * np.where(over > 1e-6, speeds**2, 0.0).max(axis=-1)
             farthest = np.maximum(over.max(axis=-1), 0.0)
-            # The path's last node may lie one spacing short of the run-out's end.
+            # The path's last node may lie one spacing short of the extension's end.
             too_far = (farthest > RUN_OUT - 1.0) | (bend * farthest**2 / 2 > _BEND_DRIFT)
             result |= too_far | (force > _BEND_FORCE)
         return result
@@ -163,12 +163,12 @@ class LogGeometry:
         headings: Float[np.ndarray, "*b"],
         along: Float[np.ndarray, "*b"],
     ) -> Float[np.ndarray, "*b 4 4"]:
-        """Poses with the path's tilt, as far above the path as the map's ground is there; else on the path's plane.
+        """Return poses with the path's tilt and the height of the map's ground relative to the path.
 
         Args:
-            positions: rear axles beside the path, world frame.
+            positions: rear axles near the path, world frame.
             headings: radians.
-            along: arc lengths of their foot points on the path.
+            along: arc lengths of their nearest points on the path.
         """
         at, road_map = self.path.at(along), self.log.road_map
         foot = at.positions[..., :2]

@@ -1,4 +1,4 @@
-"""The manoeuvre of a recovery: how the ego strayed from its path, and how it drives back."""
+"""Recovery manoeuvre: deviation of the ego from its path, and the return to it."""
 
 from dataclasses import dataclass
 
@@ -10,31 +10,32 @@ from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.frenet_motion import Drive, State, decay, drive_beside, offset_state, settle
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 
-# Lengths in metres of the bends that are tried, and durations of the return to the schedule as shares of the future.
+# Candidate lengths in metres of the lateral return, and durations of the return to the schedule as shares of the
+# future.
 _SHORTEST_BEND, _LONGEST_BEND, _BENDS = 4.0, 80.0, 12
 _DURATIONS = np.array([0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
-# Seconds over which the changed speed builds up before now.
+# Seconds before now over which the speed offset builds up.
 _SPEED_RAMP = 5.0
-# What the human asked of the car in the scene, and this much more, is allowed even beyond the bounds: a fifth more
-# speed on the same path needs that much and more.
+# What the human demanded of the car in the scene, times this margin, is allowed even beyond the bounds: 20 % more
+# speed on the same path demands that and more.
 _HUMAN_MARGIN = 1.25
-# What a second and a metre cost, against 1 for the whole of the bounds.
+# Cost of a second and of a metre, relative to 1 for the full bounds.
 _PER_SECOND, _PER_METRE, _PER_PAST_METRE = 0.1, 0.5, 2.0
-# Steps of the history that are looked at together with the way back, so that the joint counts too.
+# Steps of the history that are checked together with the return, so that the junction counts too.
 _TAIL = 3
 
 
 @dataclass(frozen=True)
 class Maneuver:
-    """A strayed ego over the scene's window.
+    """Ego with a deviation and return over the scene's window.
 
     Attributes:
-        drive: its motion, history and future.
-        along: arc length of its foot point on the driven path.
-        length: metres of path over which it returns.
-        duration: seconds after which it has the human's speed again.
-        on_schedule: whether it then is where the human was at the same time; else ahead of it or behind.
-        demand: share of the bounds that the way back takes.
+        drive: motion over history and future.
+        along: arc length of the nearest point on the driven path.
+        length: length of the lateral return, metres of path.
+        duration: seconds until the human's speed is reached again.
+        on_schedule: whether the human's position at the same time is reached as well.
+        demand: ratio of the return to the bounds.
     """
 
     drive: Drive
@@ -47,7 +48,7 @@ class Maneuver:
 
 @dataclass(frozen=True)
 class _Start:
-    """The strayed state now: place on the path, its rate and the rate's; offset; rate over the human's speed."""
+    """Perturbed state now: arc length on the path, its first and second rate; offset; rate over the human's speed."""
 
     along: float
     pace: float
@@ -59,18 +60,19 @@ class _Start:
 def recovery_maneuver(
     scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: Bounds
 ) -> Maneuver | None:
-    """How the ego came to be (lateral m, longitudinal m, heading rad, speed share) off, and how it returns.
+    """Compute the deviation to (lateral m, longitudinal m, heading rad, speed share) off the path, and the return.
 
-    History: it leaves the path by a quintic in arc length, which may have begun before the scene does, and changes its
-    speed in proportion to the human's, smoothly over the last 5 s: who stood stands, in the strayed pose. Future: the
-    offset beside the path decays by a quintic in arc length; the one along it by a quintic in time, or, if no such way
-    is feasible, only that of speed does, by a cubic. Curvature and acceleration are continuous throughout.
+    History: the ego leaves the path by a quintic in arc length, which may begin before the scene does, and changes its
+    speed in proportion to the human's, smoothly over the last 5 s; a stationary human stays stationary, in the
+    perturbed pose. Future: the lateral offset decays by a quintic in arc length; the longitudinal one by a quintic in
+    time, or, if no such return is feasible, only the speed offset decays, by a cubic. Curvature and acceleration are
+    continuous throughout.
 
-    All lengths are tried with all durations. Of those within the bounds that is chosen which costs least: the share of
-    the bounds that it takes, and so much for each metre that it swings out further and for each second it needs.
+    All lengths are combined with all durations. Of the candidates within the bounds the cheapest is chosen: ratio to
+    the bounds, plus a cost per metre of overshoot and per second of duration.
 
     Returns:
-        None where nothing is feasible.
+        None where no candidate is feasible.
     """
     start = _start(scene, geometry, offsets)
     allowed = allowed_shares(geometry, scene.window, bounds)
@@ -85,7 +87,7 @@ def recovery_maneuver(
 
 
 def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]) -> _Start:
-    """The strayed state. The offset's bend is such that the car steers as the path does."""
+    """Compute the perturbed state. The offset's bend is such that the car has the path's curvature."""
     lateral, longitudinal, turn, faster = (float(value) for value in offsets)
     along = float(geometry.path.schedule[scene.now]) + longitudinal
     at = geometry.path.at(np.array([along]))
@@ -97,7 +99,7 @@ def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"])
 
 
 def allowed_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[np.ndarray, "9"]:
-    """Shares of the bounds that may be taken: 1, or what the human took at these steps of the log, and a margin."""
+    """Return the allowed ratios to the bounds: 1, or the human's own at these steps of the log with a margin."""
     human = geometry.ego_motion.at(steps)
     shares = bounds.shares(
         np.maximum(human.speeds, 0.0), human.curvatures, geometry.seconds[steps], geometry.log.vehicle
@@ -112,7 +114,7 @@ def _bent_history(
     bounds: Bounds,
     allowed: Float[np.ndarray, "9"],
 ) -> tuple[Drive, Float[np.ndarray, "h"]] | None:
-    """The motion up to now, and its arc lengths."""
+    """Compute the motion up to now, and its arc lengths."""
     steps = slice(scene.now - scene.history, scene.now + 1)
     seconds, schedule = geometry.seconds[steps], geometry.path.schedule[steps]
     speeds = np.maximum(geometry.ego_motion.speeds[steps], 0.0)
@@ -146,7 +148,7 @@ def _way_back(
     bounds: Bounds,
     allowed: Float[np.ndarray, "9"],
 ) -> Maneuver | None:
-    """The manoeuvre with the best of all ways from now to the end of the scene."""
+    """Return the manoeuvre with the cheapest return from now to the end of the scene."""
     seconds = geometry.seconds[scene.now + 1 : scene.now + scene.future + 1] - geometry.seconds[scene.now]
     durations = _DURATIONS * seconds[-1]
     along, pace = _rejoin(scene, geometry, start, durations, seconds, on_schedule)
@@ -184,7 +186,7 @@ def _rejoin(
     seconds: Float[np.ndarray, "f"],
     on_schedule: bool,
 ) -> tuple[Float[np.ndarray, "d f"], Float[np.ndarray, "d f"]]:
-    """Arc lengths and their rates: the human's, plus a lead that decays, or whose rate does, within each duration."""
+    """Compute arc lengths and their rates: the human's plus a lead that decays (or its rate) within each duration."""
     motion, schedule = geometry.ego_motion, geometry.path.schedule
     steps = slice(scene.now + 1, scene.now + scene.future + 1)
     lead = (
@@ -209,17 +211,17 @@ def _shares_with_past(
 
 
 def demand_of(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:
-    """The largest share of what is allowed: up to 1 is feasible."""
+    """Compute the largest ratio to the allowed limits: up to 1 is feasible."""
     return (shares.T / allowed).max(axis=-1).T
 
 
 def _swing(values: Float[np.ndarray, "*c t"], start: float) -> Float[np.ndarray, "*c"]:
-    """How many metres further from the path than at the start."""
+    """Return the overshoot in metres beyond the initial offset from the path."""
     return np.maximum(np.abs(values).max(axis=-1) - abs(start), 0.0)
 
 
 def _cheapest(demand: Float[np.ndarray, "*c"], cost: Float[np.ndarray, "*c"]) -> tuple[int, ...] | None:
-    """The feasible candidate of least cost; None where none is feasible."""
+    """Return the index of the feasible candidate of least cost; None where none is feasible."""
     if not (demand <= 1.0).any():
         return None
     best = np.where(demand <= 1.0, cost, np.inf).argmin()

@@ -1,4 +1,4 @@
-"""Noisy boxes to the motion of a car: an iterated Kalman smoother over the kinematic bicycle."""
+"""Smoothing of noisy boxes into vehicle motion: iterated Kalman smoother over the kinematic bicycle model."""
 
 from dataclasses import dataclass, fields
 
@@ -10,8 +10,8 @@ from swerve.scenes.transforms import wrap_angle
 
 # States of the smoother: x, y, heading of the rear axle; speed; acceleration along the heading; curvature.
 _X, _Y, _HEADING, _SPEED, _ACCELERATION, _CURVATURE = range(6)
-# What a driver does, as white noise per sqrt(s): jerk along the heading and across it in m/s3, and, where the car is
-# so slow that the steering wheel is the limit, change of curvature in 1/(m s).
+# Process noise, as white noise per sqrt(s): jerk along the heading and across it in m/s3, and, at low speed where
+# steering is the limit, change of curvature in 1/(m s).
 _JERK, _SIDE_JERK, _STEERING = 1.5, 1.5, 0.1
 _Belief = tuple[Float[np.ndarray, "n 6"], Float[np.ndarray, "n 6 6"]]
 _FIRST_SPREAD = np.array([1.0, 1.0, 0.3, 3.0, 2.0, 0.1])
@@ -20,7 +20,7 @@ _PASSES = 3
 
 @dataclass(frozen=True)
 class Motion:
-    """How a car moved: its rear axle runs along its heading (no slip), whatever the boxes said.
+    """Motion of a car without slip: its rear axle moves along its heading, whatever the boxes say.
 
     Attributes:
         positions: rear axle, world frame, metres.
@@ -28,8 +28,8 @@ class Motion:
         speeds: m/s along the heading, negative in reverse.
         accelerations: m/s2 along the heading.
         curvatures: 1/m, left positive.
-        deviations: distance in metres between the measured point and the smoothed one; 0 where nothing was measured.
-        turns: measured heading minus the smoothed one, radians; 0 where nothing was measured.
+        deviations: distance in metres between the measured point and the smoothed one; 0 where there is no measurement.
+        turns: measured heading minus the smoothed one, radians; 0 where there is no measurement.
     """
 
     positions: Float[np.ndarray, "*b t 2"]
@@ -42,22 +42,22 @@ class Motion:
 
     @property
     def yaw_rates(self) -> Float[np.ndarray, "*b t"]:
-        """rad/s, counter-clockwise."""
+        """Yaw rates, rad/s, counter-clockwise."""
         return self.speeds * self.curvatures
 
     def of(self, row: int) -> "Motion":
-        """One car of a batch."""
+        """Return one car of a batch."""
         return Motion(*(getattr(self, field.name)[row] for field in fields(self)))
 
     def at(self, times: slice) -> "Motion":
-        """The given steps of one car."""
+        """Return the given steps of one car."""
         return Motion(*(getattr(self, field.name)[times] for field in fields(self)))
 
     def resampled(self, seconds: Float[np.ndarray, "t"], query: Float[np.ndarray, "q"]) -> "Motion":
-        """One car at other times: states by cubics with the motion's own rates as slopes, the rest linearly.
+        """Resample one car at other times: states by cubics with the motion's own rates as slopes, the rest linearly.
 
         Args:
-            seconds: of the motion's steps, increasing; two or more.
+            seconds: times of the motion's steps, increasing; two or more.
             query: times within them.
         """
         ahead = np.stack([np.cos(self.headings), np.sin(self.headings)], axis=-1)
@@ -79,18 +79,18 @@ def smooth_motion(
     point_noise: float,
     heading_noise: float,
 ) -> Motion:
-    """The most likely motions of cars on a kinematic bicycle, given noisy boxes.
+    """Estimate the most likely motions of cars on a kinematic bicycle model, given noisy boxes.
 
     Gauss-Newton over the whole track, each pass a Kalman filter and a Rauch-Tung-Striebel smoother linearised about
     the pass before (Bell, "The iterated Kalman smoother as a Gauss-Newton method", SIAM J. Optim. 4(3), 1994). Steps
     before a track's first box and after its last repeat the first and the last state.
 
     Args:
-        times_us: steps.
+        times_us: timestamps.
         points: a measured point of each car, `levers` ahead of its rear axle.
         headings: measured, radians; wrapped or not.
-        valid: where something was measured; at one step or more of each car.
-        levers: metres.
+        valid: steps with a measurement; at least one of each car.
+        levers: distance from the rear axle to the measured point, metres.
         point_noise: standard deviation of the points along each axis, metres.
         heading_noise: standard deviation of the headings, radians.
     """
@@ -109,14 +109,14 @@ def smooth_motion(
 
 
 def _own_steps(valid: Bool[np.ndarray, "n t"]) -> Int[np.ndarray, "n t"]:
-    """Steps of each track from its first box on; its last box repeated at the end."""
+    """Return the steps of each track from its first box on; its last box is repeated at the end."""
     count = valid.shape[1]
     first, last = valid.argmax(axis=1), count - 1 - valid[:, ::-1].argmax(axis=1)
     return np.minimum(first[:, None] + np.arange(count), last[:, None])
 
 
 def _back(steps: Int[np.ndarray, "n t"], count: int) -> Int[np.ndarray, "n t"]:
-    """Where the state of each step stands in a track's own steps."""
+    """Return the index of each step in a track's own steps."""
     last = (steps[:, -1] - steps[:, 0])[:, None]
     return np.clip(np.arange(count) - steps[:, :1], 0, last)
 
@@ -149,7 +149,7 @@ def _smooth_once(
     levers: Float[np.ndarray, "n"],
     noise: Float[np.ndarray, "3 3"],
 ) -> Float[np.ndarray, "n t 6"]:
-    """One filter forward and one smoother backward, linearised about `nominal`, or about the filter itself."""
+    """Run one forward filter and one backward smoother, linearised about `nominal`, or about the filter itself."""
     mean = _first_states(boxes, spans, measured, levers)
     spread = np.broadcast_to(np.diag(_FIRST_SPREAD**2), (len(mean), 6, 6))
     filtered: list[_Belief] = []
@@ -173,7 +173,7 @@ def _first_states(
     measured: Bool[np.ndarray, "n t"],
     levers: Float[np.ndarray, "n"],
 ) -> Float[np.ndarray, "n 6"]:
-    """A guess from the first box and the next one that was measured."""
+    """Initialise the states from the first box and the next measured one."""
     ahead = np.stack([np.cos(boxes[:, 0, 2]), np.sin(boxes[:, 0, 2])], axis=-1)
     states = np.zeros((len(boxes), 6))
     states[:, :2] = boxes[:, 0, :2] - levers[:, None] * ahead
@@ -191,7 +191,7 @@ def _predict(
     about: Float[np.ndarray, "n 6"],
     span: Float[np.ndarray, "n"],
 ) -> tuple[Float[np.ndarray, "n 6"], Float[np.ndarray, "n 6 6"], Float[np.ndarray, "n 6 6"]]:
-    """Mean and covariance one step on, and the smoother's gain back."""
+    """Predict mean and covariance one step ahead; return the smoother gain as well."""
     (mean, spread), (ahead, slope) = belief, _drive(about, span)
     mean = ahead + (slope @ (mean - about)[..., None])[..., 0]
     carried = slope @ spread
@@ -203,7 +203,7 @@ def _predict(
 def _drive(
     state: Float[np.ndarray, "n 6"], span: Float[np.ndarray, "n"]
 ) -> tuple[Float[np.ndarray, "n 6"], Float[np.ndarray, "n 6 6"]]:
-    """The kinematic bicycle over `span` seconds (midpoint rule), and its derivative."""
+    """Integrate the kinematic bicycle over `span` seconds (midpoint rule); return state and Jacobian."""
     _, _, heading, speed, acceleration, curvature = state.T
     distance = speed * span + acceleration * span**2 / 2
     middle = heading + curvature * distance / 2
@@ -226,14 +226,14 @@ def _drive(
 
 
 def _driver_noise(state: Float[np.ndarray, "n 6"], span: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 6 6"]:
-    """Covariance that `span` seconds add: white jerk along the heading, white change of curvature."""
+    """Return the process noise covariance of `span` seconds: white jerk along the heading, white curvature rate."""
     noise = np.zeros((len(state), 6, 6))
     noise[:, _SPEED, _SPEED] = _JERK**2 * span**3 / 3
     noise[:, _SPEED, _ACCELERATION] = noise[:, _ACCELERATION, _SPEED] = _JERK**2 * span**2 / 2
     noise[:, _ACCELERATION, _ACCELERATION] = _JERK**2 * span
     steering = np.minimum(_STEERING, _SIDE_JERK / np.maximum(state[:, _SPEED] ** 2, 1e-3))
     noise[:, _CURVATURE, _CURVATURE] = steering**2 * span
-    # A trace of slip (1 mm, 0.06 degrees per sqrt(s)) keeps the matrix invertible.
+    # A small slip (1 mm, 0.06 degrees per sqrt(s)) keeps the matrix invertible.
     noise[:, [_X, _Y, _HEADING], [_X, _Y, _HEADING]] = 1e-6 * span[:, None]
     return noise
 
@@ -247,7 +247,7 @@ def _correct(
     levers: Float[np.ndarray, "n"],
     noise: Float[np.ndarray, "3 3"],
 ) -> tuple[Float[np.ndarray, "n 6"], Float[np.ndarray, "n 6 6"]]:
-    """The state after a box was seen; unchanged where none was."""
+    """Update the state with a box; unchanged where there is no measurement."""
     cos, sin = np.cos(about[:, _HEADING]), np.sin(about[:, _HEADING])
     slope = np.broadcast_to(np.eye(3, 6), (len(mean), 3, 6)).copy()
     slope[:, _X, _HEADING], slope[:, _Y, _HEADING] = -levers * sin, levers * cos

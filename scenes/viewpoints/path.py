@@ -1,4 +1,4 @@
-"""The path that a car drove, as a smooth reference line with height and tilt."""
+"""Driven path as a smooth reference line with height and tilt."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from swerve.scenes.viewpoints.motion_smoother import Motion
 
 _SPACING = 0.5
-# The path goes on straight before its first point and after its last, so that offsets along it stay on it.
+# Straight extension of the path before its first and after its last point, metres, so that offset points stay on it.
 RUN_OUT = 30.0
 
 
@@ -20,7 +20,7 @@ class PathPoints:
         positions: metres.
         headings: radians, continuous.
         curvatures: 1/m, left positive.
-        curvature_slopes: their change along the path, 1/m2.
+        curvature_slopes: derivative of the curvature along the path, 1/m2.
         up: unit normals of the ground.
     """
 
@@ -33,13 +33,13 @@ class PathPoints:
 
 @dataclass(frozen=True)
 class DrivenPath:
-    """A path with nodes every half metre, and when it was driven.
+    """Path with nodes every half metre, and the schedule on which it was driven.
 
     Between nodes, positions are cubic Hermite splines with the headings as slopes; a pause is one point; the path of a
     car that never moved is a straight line through it.
 
     Attributes:
-        start: arc length of the first node (negative: the run-out).
+        start: arc length of the first node (negative: the straight extension).
         nodes: the nodes.
         schedule: arc length at each of the log's steps, not decreasing.
     """
@@ -56,7 +56,7 @@ class DrivenPath:
         heights: Float[np.ndarray, "t"],
         up: Float[np.ndarray, "t 3"],
     ) -> "DrivenPath":
-        """The path of a motion; it does not follow reversing (arc length never decreases)."""
+        """Build the path of a motion; reversing is ignored (arc length never decreases)."""
         schedule = _schedule(motion, seconds)
         knots = np.unique(np.floor(schedule / 0.1), return_index=True)[1]
         along = np.arange(-RUN_OUT, schedule[-1] + RUN_OUT, _SPACING)
@@ -75,7 +75,7 @@ class DrivenPath:
         return cls(float(along[0]), nodes, schedule)
 
     def at(self, along: Float[np.ndarray, "*q"]) -> PathPoints:
-        """Points at arc lengths."""
+        """Interpolate points at arc lengths."""
         nodes = self.nodes
         place = np.clip((along - self.start) / _SPACING, 0.0, len(nodes.headings) - 1.001)
         row = place.astype(np.int64)
@@ -92,13 +92,13 @@ class DrivenPath:
         )
 
     def ahead(self, along: float, distance: float) -> Float[np.ndarray, "n 2"]:
-        """The driven path from an arc length on, for `distance` metres or to where the log ends."""
+        """Return the driven path from an arc length on, for `distance` metres or to the end of the log."""
         end = max(min(along + distance, float(self.schedule[-1])), along)
         return self.at(np.linspace(along, end, 41)).positions[:, :2]
 
 
 def _schedule(motion: Motion, seconds: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
-    """Distance driven forward since the first step, exact for a constant jerk between steps."""
+    """Compute the distance driven forward since the first step, exact for constant jerk between steps."""
     span = np.diff(seconds)
     speeds, accelerations = motion.speeds, motion.accelerations
     step = span * (speeds[1:] + speeds[:-1]) / 2 - span**2 * np.diff(accelerations) / 12
@@ -106,7 +106,7 @@ def _schedule(motion: Motion, seconds: Float[np.ndarray, "t"]) -> Float[np.ndarr
 
 
 def _slope_from(first: int, values: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
-    """Change per metre along the nodes; 0 before the first of the log's, which is not mixed with the run-out's."""
+    """Compute the derivative along the nodes; 0 before the log's first, so as not to mix in the extension."""
     return np.concatenate([np.zeros(first), np.gradient(values[first:], _SPACING)])
 
 
@@ -117,7 +117,7 @@ def _hermite(
     query: Float[np.ndarray, "q"],
     beyond: Float[np.ndarray, "2 d"],
 ) -> Float[np.ndarray, "q d"]:
-    """A cubic spline with given slopes; before its first knot and after its last straight on with those `beyond`."""
+    """Evaluate a cubic Hermite spline; beyond its end knots it is linear with slopes `beyond`."""
     inside = np.clip(query, along[0], along[-1])
     row = np.clip(np.searchsorted(along, inside, side="right") - 1, 0, max(len(along) - 2, 0))
     width = np.diff(along, append=along[-1] + 1.0)[row]
@@ -133,7 +133,7 @@ def _cubic(
     share: Float[np.ndarray, "*q"],
     width: Float[np.ndarray, "q 1"] | float,
 ) -> Float[np.ndarray, "*q d"]:
-    """Cubic Hermite interpolation between rows `row` and `row + 1`; slopes per metre, rows `width` metres apart."""
+    """Interpolate between rows `row` and `row + 1` (cubic Hermite); slopes per metre, rows `width` metres apart."""
     u = share[..., None]
     low, high = values[row], values[row + 1]
     return (

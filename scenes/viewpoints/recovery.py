@@ -1,4 +1,4 @@
-"""Recovery viewpoints: the ego has strayed from its logged path, and drives back to it."""
+"""Recovery viewpoints: the ego is perturbed from its logged path and returns to it."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -24,18 +24,18 @@ _NORMAL_CUT = 2.0
 
 @dataclass(frozen=True)
 class RecoveryOptions:
-    """Which recovery viewpoints are tried.
+    """Options of recovery viewpoints.
 
     Attributes:
-        per_scene: how many draws each scene gets.
+        per_scene: number of samples per scene.
         lateral: largest offset to either side of the driven path, metres.
         longitudinal: largest offset along it, metres.
-        heading: largest turn against it, radians.
+        heading: largest heading offset, radians.
         speed: largest change of speed, as a share of the logged one.
         distribution: "uniform" over these ranges, or "normal" with half the range as deviation, cut at the range.
-        bounds: what the bent history and the way back may ask of car and passengers.
-        least_distance: a human who drives less than this in the scene's future leaves no room to return, metres.
-        surface_slack: how much further than the logged ego a corner may leave the drivable surface, metres.
+        bounds: kinematic and comfort limits of history and return.
+        least_distance: least distance that the human drives in the scene's future, needed for the return, metres.
+        surface_slack: distance by which a corner may leave the drivable surface beyond the logged ego's, metres.
     """
 
     per_scene: int = 2
@@ -49,7 +49,7 @@ class RecoveryOptions:
     surface_slack: float = 0.2
 
     def draw(self, seed: int, log: str, token: str, index: int) -> Float[np.ndarray, "4"]:
-        """Offset (lateral m, longitudinal m, heading rad, speed share), the same for the same arguments."""
+        """Sample an offset (lateral m, longitudinal m, heading rad, speed share), reproducible from the arguments."""
         share = keyed_generator(seed, log, token, ViewpointKind.RECOVERY.value, index).random(4)
         if self.distribution == "normal":
             low, high = ndtr(-_NORMAL_CUT), ndtr(_NORMAL_CUT)
@@ -62,17 +62,17 @@ class RecoveryOptions:
 def recovery(
     scene: Scene, index: int, options: RecoveryOptions, seed: int, geometry: LogGeometry
 ) -> Viewpoint | Rejection:
-    """One recovery viewpoint, reproducible from (seed, log, token, index) alone.
+    """Build one recovery viewpoint, reproducible from (seed, log, token, index) alone.
 
-    The ego stands `lateral` beside and `longitudinal` along the driven path, turned and faster or slower;
-    `recovery_maneuver` says how it got there and how it returns. Height follows the ground of the map
-    relative to the path, tilt is the path's.
+    The ego is offset `lateral` across and `longitudinal` along the driven path, in heading and in speed;
+    `recovery_maneuver` computes the history that leads there and the return. Height follows the map's ground relative
+    to the path, tilt is the path's.
 
     Reasons to reject: "standing" (the human drives too little to return), "rough_log" (poses that no car drives, or
-    reverse), "infeasible", "beyond_log" (it begins or ends off the log's ends, and the log bends there),
-    "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the logged ego
-    at the same step is taken for an error and does not count. A corner may be off the surface by as much as the logged
-    ego's worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
+    reversing), "infeasible", "beyond_log" (the manoeuvre begins or ends beyond the log's ends, and the log bends
+    there), "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the
+    logged ego at the same step is a label error and does not count. A corner may be off the surface by the logged ego's
+    worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
     `parameters["surface_checked"]` is 0.
     """
     offsets = options.draw(seed, scene.log.name, scene.token, index)
@@ -90,7 +90,7 @@ def recovery(
 
 
 def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str | None:
-    """Why the scene has no path to stray from."""
+    """Return the reason why the scene has no path to perturb; None if it has."""
     if geometry.is_rough(scene.window):
         return "rough_log"
     schedule = geometry.path.schedule
@@ -99,7 +99,7 @@ def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str
 
 
 def _conflict(scene: Scene, geometry: LogGeometry, drive: Drive, options: RecoveryOptions) -> str | None:
-    """What the ego runs into, or leaves, now or later."""
+    """Return the reason of rejection if the ego collides or leaves the surface, now or later."""
     steps = slice(scene.now, scene.now + scene.future + 1)
     vehicle = scene.log.vehicle
     headings = drive.headings[scene.history :]

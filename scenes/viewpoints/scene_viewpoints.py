@@ -14,7 +14,7 @@ from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKi
 
 @dataclass(frozen=True)
 class ViewpointOptions:
-    """Which viewpoints are tried, by kind."""
+    """Options of viewpoints, by kind."""
 
     recovery: RecoveryOptions = field(default_factory=RecoveryOptions)
     cross_agent: CrossAgentOptions = field(default_factory=CrossAgentOptions)
@@ -23,17 +23,17 @@ class ViewpointOptions:
 def viewpoints(
     scene: Scene, kinds: Sequence[ViewpointKind], options: ViewpointOptions, seed: int, geometry: LogGeometry
 ) -> tuple[list[Viewpoint], list[Rejection]]:
-    """The scene's viewpoints of the given kinds, and what was tried and not used.
+    """Build the scene's viewpoints of the given kinds, and list the rejected ones.
 
     Args:
         scene: window of the log.
         kinds: LOGGED, RECOVERY, CROSS_AGENT.
-        options: how many, how far.
-        seed: of the whole job.
+        options: options by kind.
+        seed: seed of the whole job.
         geometry: `prepare(scene.log)`.
 
     Raises:
-        ValueError: `geometry` is another log's, or a kind is FOLLOW_UP, which is made from benchmarks.
+        ValueError: `geometry` is another log's, or a kind is FOLLOW_UP, which is built from benchmarks only.
     """
     if geometry.log is not scene.log:
         raise ValueError(f"geometry of log {geometry.log.name} given for a scene of {scene.log.name}")
@@ -61,7 +61,7 @@ def _of_kind(
 
 
 def logged(scene: Scene, geometry: LogGeometry) -> Viewpoint:
-    """The scene as it was recorded; the target is what the human did."""
+    """Return the scene as it was recorded; the target is the human's trajectory."""
     log, path = scene.log, geometry.path
     human = log.ego.world_from_ego[scene.now + 1 : scene.now + scene.future + 1]
     foot = float(path.schedule[scene.now])

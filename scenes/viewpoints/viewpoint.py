@@ -1,4 +1,4 @@
-"""A viewpoint: an ego from which a scene is looked at and driven."""
+"""Viewpoint: an ego from which a scene is observed and driven."""
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -13,7 +13,7 @@ from swerve.scenes.vehicle import Vehicle
 
 
 class ViewpointKind(Enum):
-    """How the ego came to be where it is."""
+    """Kind of a viewpoint, by the origin of its ego."""
 
     LOGGED = "logged"
     RECOVERY = "recovery"
@@ -32,22 +32,22 @@ class Command(IntEnum):
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """An ego in a scene. All steps are the scene's: `scene.history` before now, now, `scene.future` after.
+    """Ego in a scene. All steps are the scene's: `scene.history` before now, now, `scene.future` after.
 
     Attributes:
-        scene: where and when; lights and map are looked up there, in the world frame.
-        kind: how the ego came to be where it is.
-        index: number of the viewpoint among those of its kind in the scene.
+        scene: scene with lights and map, in the world frame.
+        kind: kind of the viewpoint.
+        index: index of the viewpoint among those of its kind in the scene.
         ego: states at the steps up to and including now (history + 1 of them); the last is the ego's state now. Those
-            of recovery and cross-agent viewpoints are of the smoothed drive: planners are told `told_ego`.
-        target: world_from_ego at the steps after now: what a planner should do.
-        human: what the logged driver of this seat did, at the same steps.
-        vehicle: the ego's body.
-        cameras: the ego's rig.
-        tracks: everybody else over the whole window.
-        command: where the route leads from here.
-        parameters: numbers that made the viewpoint, in SI units, for the record.
-        coverage: share of the ego's surroundings that the recording vehicle's sensors could annotate, 0 to 1.
+            of recovery and cross-agent viewpoints follow the smoothed log: planners are given `told_ego`.
+        target: world_from_ego at the steps after now: the target trajectory of a planner.
+        human: world_from_ego of the logged human driver of this vehicle, at the same steps.
+        vehicle: dimensions of the ego.
+        cameras: camera rig of the ego.
+        tracks: all other agents over the whole window.
+        command: driving command.
+        parameters: provenance of the viewpoint, in SI units.
+        coverage: share of the ego's surroundings that the recording vehicle's sensors can annotate, 0 to 1.
     """
 
     scene: Scene
@@ -65,15 +65,15 @@ class Viewpoint:
 
     @property
     def world_from_ego(self) -> Float[np.ndarray, "4 4"]:
-        """The ego's pose now."""
+        """Current pose of the ego."""
         return self.ego.world_from_ego[-1]
 
     @property
     def told_ego(self) -> Ego:
-        """The ego as a planner is told of it: the same poses, and motion by those up to now, or as it was measured.
+        """Return the ego as planners are given it: motion estimated from poses up to now alone, or as measured.
 
-        The drives of recovery and cross-agent viewpoints come from the smoothed log, in which the future has a part.
-        What is told of their motion stands on their own poses up to now alone.
+        Recovery and cross-agent viewpoints follow the smoothed log, which depends on the future. The motion given of
+        them is estimated from their own poses up to now alone.
         """
         if self.kind in (ViewpointKind.LOGGED, ViewpointKind.FOLLOW_UP):
             return self.ego
@@ -83,12 +83,12 @@ class Viewpoint:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A viewpoint that was tried and not used.
+    """Viewpoint that was tried and not used.
 
     Attributes:
-        kind: what it would have been.
-        index: its number.
-        reason: a short name that is counted, such as "collision_at_start".
+        kind: kind of the viewpoint.
+        index: index of the viewpoint.
+        reason: short name that is counted, such as "collision_at_start".
     """
 
     kind: ViewpointKind

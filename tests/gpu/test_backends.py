@@ -29,7 +29,7 @@ def backend(request):
 
 @pytest.fixture(params=["town", "av2"])
 def moment(request):
-    """What stands still, what moves, cameras, poses of the middle of a log."""
+    """Return static and dynamic primitives, cameras, and poses in the middle of a log."""
     name = "town:1" if request.param == "town" else f"av2:{request.getfixturevalue('test_data') / 'av2'}"
     source = open_source(name)
     log = source.load(source.names()[0])

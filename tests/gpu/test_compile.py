@@ -30,7 +30,7 @@ CAPABILITIES = [(7, 5), (9, 0)]
 
 
 def arguments(patch):
-    """What each kernel is launched with, as arrays of the host: to the compiler they are the same."""
+    """Return the launch arguments of each kernel as host arrays, equivalent for the compiler."""
     patch.setattr(device.cuda, "to_device", np.array)
     patch.setattr(device.cuda, "device_array", np.empty)
     style = Style.rap()

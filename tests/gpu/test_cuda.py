@@ -151,7 +151,7 @@ def test_arrays_of_an_earlier_call_are_written_over():
     np.testing.assert_array_equal(array, kept)
     broken = small_scene()
     broken.vertices[0] = np.nan
-    with pytest.raises(SwerveError, match="primitives cannot be drawn"):
+    with pytest.raises(SwerveError, match="primitives cannot be rendered"):
         render(broken, [camera], poses, backend="cuda")
 
 

@@ -1,4 +1,4 @@
-"""What only gsplat itself can confirm: that it draws as the CPU's kernels do, and as its stand-in of other tests."""
+"""Tests with the real gsplat: it renders as the CPU's kernels do, and as its fake in other tests."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ each_lens = pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 
 
 def assert_alike(found, expected, share=0.995, close=1e-4, most=0.05):
-    """Where a Gaussian's cover is 1/255, or light is 1/10000, the last digit decides; else only rounding differs."""
+    """Assert equality up to rounding, except where alpha is about 1/255 or transmittance about 1/10000."""
     off = np.abs(np.asarray(found, float) - np.asarray(expected, float))
     alike = off <= close * (1 + np.abs(expected))
     assert alike.mean() >= share, f"{alike.mean():.5f} within {close}, largest difference {off.max():.2g}"

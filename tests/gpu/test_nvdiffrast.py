@@ -1,4 +1,4 @@
-"""What only nvdiffrast itself can confirm: that the stand-in of the tests without a GPU draws as it does, and edges."""
+"""Tests with the real nvdiffrast: its fake renders as it does, and antialiased edges."""
 
 import numpy as np
 import pytest

@@ -85,10 +85,10 @@ def test_a_users_class_is_found_in_the_current_folder(users):
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ("idn", "no planner is called 'idn'. There are stationary, constant-velocity, .*module:Class"),
+        ("idn", "no planner is named 'idn'. Available: stationary, constant-velocity, .*module:Class"),
         ("idm,headway", "'headway' is not of the form key=value"),
         ("idm,headway=1,headway=2", "headway is given twice"),
-        ("idm,headwind=1", r"no parameter 'headwind'. There are target_speed, .*noise_seed, label"),
+        ("idm,headwind=1", r"no parameter 'headwind'. Available: target_speed, .*noise_seed, label"),
         ("idm,headway=fast", "headway must be float, not 'fast'"),
         ("idm,target_speed=fast", "target_speed must be float or none, not 'fast'"),
         ("constant-velocity,turn=1", "turn must be bool, not '1'"),
@@ -102,11 +102,11 @@ def test_a_users_class_is_found_in_the_current_folder(users):
         ("users_planners:Blind", r"class Blind has no method plan\(observation\)"),
         ("users_planners:nothing", r"users_planners:nothing has no method plan\(observation\)"),
         ("users_planners:Forward", "needs reach=..."),
-        ("users_planners:Forward,reach=1,speed=2", "no parameter 'speed'. There are reach, steps, delay, name, pace"),
-        ("users_planners:Forward,reach=-1", r"it cannot be made \(ValueError: reach is negative\)"),
+        ("users_planners:Forward,reach=1,speed=2", "no parameter 'speed'. Available: reach, steps, delay, name, pace"),
+        ("users_planners:Forward,reach=-1", r"it cannot be created \(ValueError: reach is negative\)"),
         ("users_broken:Forward", r"users_broken cannot be imported \(No module named 'users_missing_part'\)"),
         ("users_bug:Forward", r"users_bug cannot be imported \(ZeroDivisionError: division by zero\)"),
-        (":Forward", "no planner is called ':Forward'"),
+        (":Forward", "no planner is named ':Forward'"),
         ("nowhere.safetensors", "nowhere.safetensors: cannot be read as a trained planner"),
     ],
 )

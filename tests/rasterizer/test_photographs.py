@@ -1,4 +1,4 @@
-"""What is drawn lies over what the cameras saw: lane paint on a nuScenes photograph, vehicles on four of Waymo's."""
+"""Rasters align with photos: lane paint on a nuScenes photo, vehicles on four of Waymo's."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What holds for every image: order, position, tightness, limits, batches, memory, errors."""
+"""Properties of every image: order, position, tightness, limits, batches, memory, errors."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What follows from outlines and centrelines."""
+"""Properties derived from outlines and centrelines."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What all viewpoints share: the entry, commands, contacts, surfaces, smoothing, the driven path."""
+"""Shared parts of viewpoints: entry point, commands, collisions, surfaces, smoothing, the driven path."""
 
 from collections import Counter
 from dataclasses import replace

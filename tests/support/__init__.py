@@ -1,1 +1,1 @@
-"""Logs, planners, oracles and stand-ins of libraries that several tests share."""
+"""Logs, planners, reference implementations and fake libraries shared by tests."""

@@ -1,4 +1,4 @@
-"""When two back ends drew the same images."""
+"""Comparison of images of two back ends."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ OUTPUTS = ("rgb", "depth", "semantic", "instance")
 
 
 def images_of(views):
-    """By pose and camera in one row, then output."""
+    """Return the images of all poses and cameras in one list, by output."""
     return [{name: getattr(view, name) for name in OUTPUTS} for row in views for view in row]
 
 
 def assert_alike(expected, images):
-    """99.9 % of instances and classes equal; there, depth within 1e-3 and colours within a level for 99.9 %."""
+    """Assert that 99.9 % of instances and classes are equal, with depth within 1e-3 and colours within 1 there."""
     for one, other in zip(expected, images, strict=True):
         assert all(one[name].dtype == other[name].dtype for name in OUTPUTS)
         same = one["instance"] == other["instance"]

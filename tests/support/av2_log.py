@@ -1,4 +1,4 @@
-"""A made-up Argoverse 2 log on disk: three sweeps, two tracks, a slope with four lanes and a crossing."""
+"""Synthetic Argoverse 2 log on disk: three sweeps, two tracks, a slope with four lanes and a crossing."""
 
 import json
 from pathlib import Path
@@ -19,14 +19,14 @@ def rewrite(path, change):
 
 
 def later(path, by_ns, row):
-    """Move the times after a row."""
+    """Shift the times after a row."""
     rewrite(path, lambda rows: [
         cells | {"timestamp_ns": cells["timestamp_ns"] + by_ns * (at > row)} for at, cells in enumerate(rows)
     ])  # fmt: skip
 
 
 def write_av2_log(folder: Path, *, slope=0.02, with_map=True, with_calibration=False) -> Path:
-    """The ego drives along x at 10 m/s from (1000, 2000); the ground is z = slope * (x - 1000)."""
+    """Write a log: the ego drives along x at 10 m/s from (1000, 2000); the ground is z = slope * (x - 1000)."""
     folder.mkdir(parents=True)
     times = START + np.arange(-2, 23) * (SWEEP // 10)
     x = 1000 + (times - START) * 1e-8
@@ -57,7 +57,7 @@ def write_av2_log(folder: Path, *, slope=0.02, with_map=True, with_calibration=F
 
 
 def write_sweep(folder: Path, time_ns: int, points) -> Path:
-    """A lidar sweep of a log, stored as Argoverse stores it."""
+    """Write a LiDAR sweep of a log in Argoverse's format."""
     path = folder / "sensors" / "lidar" / f"{time_ns}.feather"
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {axis: np.asarray(points)[:, row].astype(np.float16) for row, axis in enumerate("xyz")}
@@ -86,7 +86,7 @@ def _columns(path):
 
 
 def _rows(count, **columns):
-    """Columns of a pose, facing along x unless said otherwise."""
+    """Return columns of a pose, facing along x by default."""
     turned = {"qw": np.ones(count), **{name: np.zeros(count) for name in ("qx", "qy", "qz")}}
     return {**turned, **columns}
 
@@ -110,7 +110,7 @@ def _write_calibration(folder: Path) -> None:
 
 
 def _write_map(folder: Path, slope: float) -> None:
-    """Lanes 1, 2 eastbound side by side, lane 3 westbound, connector 4 from lane 2; 3.5 m wide."""
+    """Write lanes 1, 2 eastbound side by side, lane 3 westbound, connector 4 from lane 2; 3.5 m wide."""
     folder.mkdir()
 
     def line(y, x0, x1, count=2):

@@ -1,4 +1,4 @@
-"""A street of textured walls along which a car with a stereo camera drives: photographs with a known truth."""
+"""Street of textured walls with a stereo camera driving along it: photos with known depth."""
 
 import numpy as np
 
@@ -11,22 +11,22 @@ _DROP, _SIDE, _END = 1.65, 4.0, 60.0
 
 
 def street_poses(count):
-    """Straight ahead, `STEP` metres a frame."""
+    """Return poses straight ahead, `STEP` metres a frame."""
     return rigid(np.tile(np.eye(3), (count, 1, 1)), np.arange(count)[:, None] * [0.0, 0.0, STEP])
 
 
 def street_image(camera, frame, height=32, width=64):
-    """What the left (0) or right (1) camera sees: grey levels, uint8 (h, w)."""
+    """Render the left (0) or right (1) camera's image: grey levels, uint8 (h, w)."""
     return street(camera, frame, height, width)[0]
 
 
 def street_depth(camera, frame, height=32, width=64):
-    """Depth along the z axis of every pixel, metres."""
+    """Return the depth along the z axis of every pixel, metres."""
     return street(camera, frame, height, width)[1]
 
 
 def street(camera, frame, height, width, finer=4):
-    """Image and depth; each pixel the mean of `finer` x `finer` points."""
+    """Render image and depth; each pixel is the mean of `finer` x `finer` points."""
     u, v = np.meshgrid((np.arange(width * finer) + 0.5) / finer, (np.arange(height * finer) + 0.5) / finer)
     x, y = (u - CX - 0.5) / FX, (v - CY - 0.5) / FX
     across, ahead = BASELINE * camera, STEP * frame
@@ -35,7 +35,7 @@ def street(camera, frame, height, width, finer=4):
         depths += [np.where(sign * x > 0, (_SIDE - sign * across) / (sign * x), np.inf) for sign in (-1, 1)]
     depth, kind = np.min(depths, axis=0), np.argmin(depths, axis=0)
     p, q, r = across + x * depth, y * depth, ahead + depth
-    # Smooth bumps, two to a few pixels wide where they are near; each surface has its own.
+    # Smooth bumps, at least a few pixels wide nearby; each surface has its own.
     waves = np.sin(2.3 * p + kind) * np.sin(1.9 * r + 2 * kind) + np.sin(2.9 * q + 1.1 * r) * np.sin(0.8 * p - 1.7 * r)
     grey = 120 + 25 * kind + 38 * waves * np.exp(-depth / 30)
     means = [image.reshape(height, finer, width, finer).mean(axis=(1, 3)) for image in (grey, depth)]
@@ -43,6 +43,6 @@ def street(camera, frame, height, width, finer=4):
 
 
 def write_street(folder, count=6, height=32, width=64):
-    """A KITTI sequence of it."""
+    """Write a KITTI sequence of the street."""
     poses = street_poses(count)
     return write_kitti(folder, count, 0, lambda c, f: street_image(c, f, height, width), poses)

@@ -1,4 +1,4 @@
-"""What growth by gsplat's MCMCStrategy must do, through the library or through its stand-in."""
+"""Checks of densification by gsplat's MCMCStrategy, for the library and for its fake."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ FADED = [3, 40, 79]
 
 
 def learned(gaussians, using):
-    """After one step of Adam, so that there are moments."""
+    """Return parameters after one step of Adam, so that moments exist."""
     parameters = learning_gaussians(gaussians, 1.0, Rates(), str(using.device))
     sum(value.square().sum() for value in parameters.lent()[0].values()).backward()
     parameters.step(0.0)
@@ -24,14 +24,14 @@ def learned(gaussians, using):
 
 
 def some_faded():
-    """A wall of 80, three of which nobody sees."""
+    """Build a wall of 80 Gaussians, three of which are transparent."""
     gaussians = toys.wall(80)
     gaussians.logit_opacities[FADED] = -9
     return gaussians
 
 
 def check_what_has_faded_goes_elsewhere_and_some_more_is_added(using):
-    """By hand: 84 would be a twentieth more, and there is room for 83."""
+    """Check relocation and growth: 5 % more would be 84, the maximum is 83."""
     parameters = learned(some_faded(), using)
     before = {name: value.detach().cpu().clone() for name, value in parameters.values().items()}
     rows = McmcStrategy(GROWTH, 0, using).step(parameters, 0, 1.0, 83, 4)
@@ -42,7 +42,7 @@ def check_what_has_faded_goes_elsewhere_and_some_more_is_added(using):
     after = {name: value.detach().cpu().clone() for name, value in parameters.values().items()}
     torch.testing.assert_close(after["constants"], before["constants"][rows])
     torch.testing.assert_close(after["means"], before["means"][rows], atol=1e-3, rtol=0)
-    # Together those of one place hide as much as the one did.
+    # Together the Gaussians at one position have the opacity of the original one.
     light = torch.sigmoid(-after["logit_opacities"]).log()
     together = torch.zeros(80).index_add_(0, torch.from_numpy(rows), light)
     expected = torch.sigmoid(-before["logit_opacities"]).log()
@@ -56,7 +56,7 @@ def check_what_has_faded_goes_elsewhere_and_some_more_is_added(using):
 
 
 def check_shaking_has_no_unit(using):
-    """The same scene ten times as large is shaken ten times as far."""
+    """Check that noise scales with the scene: a scene ten times as large moves ten times as far."""
     moved = []
     for size in (1.0, 10.0):
         small = some_faded()
@@ -74,7 +74,7 @@ def check_shaking_has_no_unit(using):
 
 
 def check_chance_is_the_steps_own(using):
-    """The seed, the group and the step decide, and nobody else's numbers change."""
+    """Check that randomness depends only on seed, group and step, and leaves other generators unchanged."""
     torch.manual_seed(5)
     expected = torch.rand(3, device=using.device)
     torch.manual_seed(5)
@@ -85,7 +85,7 @@ def check_chance_is_the_steps_own(using):
 
 
 def check_from_nothing_nothing_grows(using, gaussians):
-    """Whether there is none, or all have faded."""
+    """Check that nothing grows from an empty or fully transparent group."""
     gaussians.logit_opacities[:] = -9
     parameters = learning_gaussians(gaussians, 1.0, Rates(), str(using.device))
     rows = McmcStrategy(GROWTH, 0, using).step(parameters, 0, 1.0, 100, 4)
@@ -93,7 +93,7 @@ def check_from_nothing_nothing_grows(using, gaussians):
 
 
 def crossing_fit(**changes):
-    """Nine steps of a fit of a wall and of a box that crosses the view, which grows twice: what `fit_scene` takes."""
+    """Build the arguments of `fit_scene`: nine steps on a wall and a crossing box, which is densified twice."""
     true = toys.scene(toys.wall(120), [toys.crossing(toys.box())])
     shots = [toys.shot(true, time, toys.ego_pose(0.2 * k)) for k, time in enumerate((0, 100_000))]
     growth = replace(GROWTH, most=195)
@@ -101,13 +101,13 @@ def crossing_fit(**changes):
 
 
 def check_a_fit_grows(fit):
-    """A twentieth each time, until there is no more room; boxes keep what is theirs.
+    """Check that a fit grows by 5 % each time up to the maximum, and that boxes keep their Gaussians.
 
     Args:
-        fit: of `crossing_fit`.
+        fit: function that runs `crossing_fit`.
 
     Returns:
-        the scene, and the state after the fifth step.
+        the scene, and the checkpoint after the fifth step.
     """
     counts, kept = [], []
 

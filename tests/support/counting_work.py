@@ -1,4 +1,4 @@
-"""Work that writes numbers: importable by worker processes."""
+"""Job work that writes numbers: importable by worker processes."""
 
 import json
 import os
@@ -18,10 +18,10 @@ LAYOUT = FolderLayout(
 
 @dataclass(frozen=True)
 class CountingWork:
-    """Writes the square of every chunk's number.
+    """Work that writes the square of every chunk's index.
 
-    `chunks` are the parts by log. The rest says where something is the matter: at (log, chunk), by kind: "refused"
-    (chunk None: the whole log), "bug", "killed", "disk", "failures" (two things of three fail).
+    `chunks` are the parts by log. `wrong` states failures at (log, chunk), by kind: "refused" (chunk None: the whole
+    log), "bug", "killed", "disk", "failures" (two items of three fail).
     """
 
     folder: Path
@@ -66,10 +66,10 @@ def _go_wrong(kind: str | None) -> None:
 
 
 def squares_of(folder: Path) -> dict[str, int]:
-    """What the work has written, by part."""
+    """Read what the work has written, by part."""
     return {path.stem: json.loads(path.read_bytes()) for path in (folder / "squares").glob("*.json")}
 
 
 def finished_of(folder: Path, chunks: dict[str, int]) -> dict[str, tuple[set[int], int]]:
-    """The parts that lie there."""
+    """Return the existing parts."""
     return {log: (done, chunks[log]) for log, done in parts_there(folder / "squares", ".json").items()}

@@ -1,4 +1,4 @@
-"""Primitives made by hand, cameras, and an independent ray caster for the rasterizer's tests."""
+"""Hand-made primitives, cameras, and an independent ray caster for the rasterizer's tests."""
 
 import numpy as np
 import trimesh
@@ -21,7 +21,7 @@ LENSES = {
 
 
 def looking(yaw=0.0, position=(0.0, 0.0, 1.5), lens=Lens(), width=320, height=180, focal=250.0):  # noqa: B008
-    """A camera that looks along the vehicle's x axis, turned by `yaw`."""
+    """Return a camera that looks along the vehicle's x axis, rotated by `yaw`."""
     pose = rigid(rotation_about_z(float(yaw)) @ FORWARD, np.array(position))
     return Camera("camera", width, height, focal, focal, width / 2, height / 2, pose, lens)
 
@@ -37,7 +37,7 @@ def box(center, size, instance, heading=0.0, semantic=Semantic.VEHICLE):
 
 
 def polygon(corners, instance=1, semantic=Semantic.CROSSING):
-    """A convex polygon, counter-clockwise seen from its front, as a fan."""
+    """Build a convex polygon, counter-clockwise seen from its front, as a fan."""
     fan = [(0, i, i + 1) for i in range(1, len(corners) - 1)]
     return triangles(np.array(corners, float), fan, [instance] * len(fan), semantic)
 
@@ -53,7 +53,7 @@ def triangles(vertices, rows, instances, semantic=Semantic.ROAD):
 
 
 def facing_square(center, half, instance=1, semantic=Semantic.CROSSING):
-    """A square across the x axis that faces -x."""
+    """Build a square across the x axis that faces -x."""
     x, y, z = center
     corners = [(x, y + half, z - half), (x, y - half, z - half), (x, y - half, z + half), (x, y + half, z + half)]
     return polygon(corners, instance, semantic)
@@ -67,7 +67,7 @@ def joined(*parts):
 
 
 def tiled_ground(half=60.0, step=7.0, height=0.0, first_instance=1):
-    """A ground of squares, each an instance of its own, whose triangles share their vertices."""
+    """Build a ground of squares, each its own instance, whose triangles share their vertices."""
     count = int(2 * half / step) + 1
     x, y = np.meshgrid(np.linspace(-half, half, count + 1), np.linspace(-half, half, count + 1), indexing="ij")
     vertices = np.stack([x.ravel(), y.ravel(), np.full(x.size, height)], axis=1)
@@ -78,7 +78,7 @@ def tiled_ground(half=60.0, step=7.0, height=0.0, first_instance=1):
 
 
 def random_scene(seed):
-    """Tiled ground under boxes all around; some stand on the camera's own spot, through the near plane."""
+    """Build tiled ground under boxes all around; some overlap the camera's position and the near plane."""
     rng = np.random.default_rng(seed)
     count = 60
     centers = np.concatenate([rng.uniform(-50, 50, (count, 2)), rng.uniform(0.3, 3.0, (count, 1))], axis=1)
@@ -94,7 +94,7 @@ def random_scene(seed):
 
 
 def cast(primitives, camera, world_from_ego=np.eye(4), depth_limit=120.0):  # noqa: B008
-    """What each pixel's ray hits first, by embree: triangle (-1: nothing) and depth."""
+    """Cast each pixel's ray with embree; return the first triangle (-1: none) and depth."""
     camera_from_world = inverse(world_from_ego @ camera.ego_from_camera)
     corners = transform_points(camera_from_world, primitives.vertices)[primitives.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -116,17 +116,17 @@ def cast(primitives, camera, world_from_ego=np.eye(4), depth_limit=120.0):  # no
 
 
 def seeing(camera):
-    """Pixels that the lens can see with: not beyond the fold of its polynomial."""
+    """Return the mask of pixels within the lens model."""
     u, v = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     rays = camera.unproject(np.stack([u.ravel(), v.ravel()], axis=1))
     return ~np.isnan(rays[:, 0]).reshape(u.shape)
 
 
 def away_from_edges(numbers):
-    """Pixels whose eight neighbours have the same number."""
+    """Return the mask of pixels whose eight neighbours have the same number."""
     return maximum_filter(numbers, 3) == minimum_filter(numbers, 3)
 
 
 def flat_style(depth_limit=np.inf, background=(0, 0, 0)):
-    """RAP's colours; without fade unless a limit is given."""
+    """Return RAP's style; without fading unless a limit is given."""
     return Style(background, Style.rap().palette, depth_limit)

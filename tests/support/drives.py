@@ -1,4 +1,4 @@
-"""Starts and courses of roll-outs on the simple log and others."""
+"""Viewpoints and closed-loop scenes on the simple log and others."""
 
 from functools import cache
 
@@ -13,21 +13,21 @@ NOW = 35  # of the simple log: the light is yellow from here on; 8.5 s are left
 
 @cache
 def road():
-    """The simple log."""
+    """Return the simple log."""
     return simple_log()
 
 
 def viewpoint(log=None, now=NOW):
-    """The logged one at a step."""
+    """Return the logged viewpoint at a step."""
     log = log or road()
     return logged(Scene(log, now, 20, 45), geometry_of(log))
 
 
 def course_from(start, **options):
-    """What `drive` makes ready of a logged viewpoint."""
+    """Build a closed-loop scene of a logged viewpoint."""
     return build_closed_loop_scene(start, ClosedLoopOptions(**options), geometry=geometry_of(start.scene.log))
 
 
 def driven(planner, log=None, now=NOW, **options):
-    """A roll-out from a logged viewpoint; of the simple log if not told otherwise."""
+    """Run a closed-loop simulation from a logged viewpoint, by default of the simple log."""
     return drive_course(course_from(viewpoint(log, now), **options), planner)

@@ -1,4 +1,4 @@
-"""A renderer of plain colours: importable by worker processes."""
+"""Renderer of constant colours: importable by worker processes."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class FlatRenderer:
-    """Every image is of one colour, which says where the ego is and which camera it is."""
+    """Renderer whose images have one colour, which encodes ego position and camera."""
 
     name: str = "flat"
     stand_in: bool = False
 
     def check(self, log) -> None:
-        """It can draw any."""
+        """Accept any log."""
 
     def prepare(self, log) -> "FlatRenderer":
         return self
@@ -23,7 +23,7 @@ class FlatRenderer:
 
 
 def flat(seat, camera) -> np.ndarray:
-    """The image of a camera, at an instant or a viewpoint."""
+    """Return the image of a camera at a snapshot or viewpoint."""
     x, y = seat.world_from_ego[:2, 3]
     color = [round(x), round(10 * y) % 256, sum(camera.name.encode()) % 256]
     return np.full((camera.height, camera.width, 3), color, np.uint8)

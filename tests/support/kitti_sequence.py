@@ -1,4 +1,4 @@
-"""Writes small KITTI odometry sequences."""
+"""Writer of small KITTI odometry sequences."""
 
 import numpy as np
 from PIL import Image
@@ -9,7 +9,7 @@ FX, CX, CY, BASELINE = 70.0, 31.5, 15.5, 0.5
 
 
 def camera_poses(count, step=1.0):
-    """Of the left camera in its frame at frame 0: ahead along z, with a slight turn about y (down)."""
+    """Return poses of the left camera in its frame at frame 0: ahead along z, with a slight turn about y (down)."""
     angles = 0.02 * np.arange(count)
     quaternions = np.stack([np.cos(angles / 2), 0 * angles, np.sin(angles / 2), 0 * angles], axis=1)
     places = np.stack([0.01 * np.arange(count) ** 2, 0 * angles, step * np.arange(count)], axis=1)
@@ -17,15 +17,15 @@ def camera_poses(count, step=1.0):
 
 
 def write_kitti(folder, count=4, first=2, images=None, poses=None, names=("image_l", "image_r")):
-    """A sequence of `count` frames from number `first` on; poses and calibration as KITTI writes them.
+    """Write a sequence of `count` frames from number `first` on, in KITTI's format.
 
     Args:
-        folder: is made.
-        count: of frames.
+        folder: folder to create.
+        count: number of frames.
         first: number of the first frame.
-        images: of camera 0 or 1 and frame number, uint8 (h, w); grey noise if None.
-        poses: of all frames from 0 on.
-        names: of the folders of images.
+        images: function of camera (0 or 1) and frame number, uint8 (h, w); grey noise if None.
+        poses: camera poses of all frames from 0 on.
+        names: names of the image folders.
     """
     rng = np.random.default_rng(0)
     images = images or (lambda camera, frame: rng.integers(0, 255, (32, 64)).astype(np.uint8))

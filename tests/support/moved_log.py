@@ -1,4 +1,4 @@
-"""The same log elsewhere: turned and shifted as a whole."""
+"""Rigidly transformed copies of a log."""
 
 from dataclasses import fields, is_dataclass, replace
 
@@ -9,7 +9,7 @@ from swerve.scenes.transforms import rigid, rotation_about_z, wrap_angle
 
 
 def moved_log(log: Log, turn: float, shift: tuple[float, float]) -> Log:
-    """The log turned by `turn` about the origin, then shifted."""
+    """Return the log rotated by `turn` about the origin, then translated."""
     motion = rigid(rotation_about_z(turn), np.array([*shift, 0.0]))
     rotation = motion[:2, :2]
 

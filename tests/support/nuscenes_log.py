@@ -1,6 +1,6 @@
-"""A Log of nuScenes scene 0061, for tests with real photographs: tracks and map from ScenarioNet, photos from mmdet3d.
+"""Log of nuScenes scene 0061, for tests with real photos: tracks and map from ScenarioNet, photos from mmdet3d.
 
-The photographs belong to step 0 and carry the ego's full poses; the ego's own are flat. nuScenes has no heights: the
+The photos belong to step 0 and carry full ego poses; the log's own ego poses are flat. nuScenes has no heights: the
 ground is at z = 0, the height of the ego poses.
 """
 
@@ -45,7 +45,7 @@ _PAINTS = {
 
 
 def nuscenes_log(folder: Path) -> Log:
-    """19 s at 10 Hz; `folder` is the test data's `nuscenes`."""
+    """Read 19 s at 10 Hz; `folder` is the test data's `nuscenes`."""
     frame, scene = key_frame(folder), load_pickle(folder / SCENE)
     origin = np.round(np.array(frame["ego2global"])[:3, 3])
     times = round(frame["timestamp"] * 1e6) + np.round(scene["metadata"]["ts"] * 1e6).astype(np.int64)
@@ -67,12 +67,12 @@ def nuscenes_log(folder: Path) -> Log:
 
 
 def key_frame(folder: Path) -> dict:
-    """mmdet3d's record of the one frame."""
+    """Read mmdet3d's record of the one frame."""
     return load_pickle(folder / KEY_FRAME)["data_list"][0]
 
 
 def load_pickle(path: Path):
-    """A pickle of plain Python and numpy values; anything else in it is refused."""
+    """Load a pickle of plain Python and numpy values; anything else raises."""
     with open(path, "rb") as stream:
         return _NumpyOnly(stream).load()
 
@@ -96,14 +96,14 @@ def _moved(pose, origin):
 
 
 def _camera(name, image) -> Camera:
-    """nuScenes counts pixels from their centres."""
+    """Convert a camera; nuScenes counts pixels from their centres."""
     matrix = np.array(image["cam2img"])
     mount = np.array(image["cam2ego"])
     return Camera(name, 1600, 900, matrix[0, 0], matrix[1, 1], matrix[0, 2] + 0.5, matrix[1, 2] + 0.5, mount)
 
 
 def _photo(name, image, frame, origin, folder) -> Photo:
-    """lidar2cam spans the time between the sweep and the exposure, so it holds the ego's pose at the latter."""
+    """Convert a photo; lidar2cam spans the time from sweep to exposure, so it includes the ego pose at the latter."""
     world_from_lidar = np.array(frame["ego2global"]) @ np.array(frame["lidar_points"]["lidar2ego"])
     world_from_camera = world_from_lidar @ inverse(np.array(image["lidar2cam"]))
     world_from_ego = world_from_camera @ inverse(np.array(image["cam2ego"]))
@@ -125,7 +125,7 @@ def _tracks(tracks, origin) -> Tracks:
 
 
 def _map(features, origin) -> RoadMap:
-    """Lanes that have a polygon, painted lines, and the drivable surface's boundaries ("boundary_...")."""
+    """Convert lanes with a polygon, painted lines, and the drivable surface's boundaries ("boundary_...")."""
 
     def points(line):
         flat = np.array([vertex[:2] for vertex in line], np.float64) - origin[:2]

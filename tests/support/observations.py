@@ -1,4 +1,4 @@
-"""What planners are told, made by hand or seen in a log."""
+"""Observations, hand-made or from a log."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tests.support.geometries import geometry_of
 
 
 class Privileged:
-    """A planner that is told everything."""
+    """Planner with privileged input."""
 
     cameras, privileged = (), True
 
@@ -21,7 +21,7 @@ class Privileged:
 
 
 def moving(velocity=(10.0, 0.0), acceleration=0.0, yaw_rate=0.0, token="token", situation=None) -> Observation:
-    """A car that has driven straight at constant velocity, told nothing of the road."""
+    """Return the observation of a car at constant velocity straight ahead, without road information."""
     seconds = np.arange(-15, 1) / 10
     count = len(seconds)
     poses = np.stack([velocity[0] * seconds, velocity[1] * seconds, np.zeros(count)], axis=1)
@@ -31,7 +31,7 @@ def moving(velocity=(10.0, 0.0), acceleration=0.0, yaw_rate=0.0, token="token", 
 
 
 def seen(log: Log, now: int) -> tuple[Observation, Context]:
-    """A moment of a log, and its context."""
+    """Return the observation at a step of a log, and its context."""
     scene = Scene(log, now, 15, 50)
     context = build_context(scene)
     frame = BenchmarkScene(scene.token, logged(scene, geometry_of(log)), False)

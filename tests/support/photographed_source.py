@@ -1,4 +1,4 @@
-"""A source of simple logs of which some come with photographs: importable by worker processes."""
+"""Source of simple logs, some with photos: importable by worker processes."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +14,9 @@ PHOTO_SIZE = (128, 72)  # Twice the cameras' own.
 
 @dataclass(frozen=True)
 class PhotographedSource:
-    """Logs by name; those whose name ends in "photos" have a photograph of the front camera at every step.
+    """Source of logs by name; those ending in "photos" have a photo of the front camera at every step.
 
-    `folder` holds the photographs, see `write_photo`. Those of the steps are the same file.
+    `folder` holds the photo, see `write_photo`. All steps share the same file.
     """
 
     log_names: tuple[str, ...]
@@ -31,7 +31,7 @@ class PhotographedSource:
         if not name.endswith("photos"):
             return log
         poses = zip(log.times_us.tolist(), log.ego.world_from_ego, strict=True)
-        # Taken a little after the step, from a little further on.
+        # Taken slightly after the step, from slightly further ahead.
         ahead = np.eye(4)
         ahead[0, 3] = 0.1
         file = Path(self.folder) / "front.jpg"
@@ -40,7 +40,7 @@ class PhotographedSource:
 
 
 def write_photo(folder) -> np.ndarray:
-    """Writes the photograph: smooth, so that it survives JPEG; returns its pixels."""
+    """Write the photo: smooth, so that it survives JPEG; return its pixels."""
     width, height = PHOTO_SIZE
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     pixels = np.stack([2 * u, 3 * v, 255 - u - v], axis=-1).astype(np.uint8)

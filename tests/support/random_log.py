@@ -1,4 +1,4 @@
-"""Logs that no road ever saw: for tests that nothing breaks."""
+"""Random, implausible logs for robustness tests."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ STEPS = 66
 
 
 def random_log(seed: int) -> Log:
-    """Random lanes (some of length zero), routes, lights, tracks (some seen once), and an ego that jumps about."""
+    """Generate random lanes (some of length zero), routes, lights, tracks (some seen once), and a discontinuous ego."""
     random = np.random.default_rng(seed)
     times = 10**12 + np.cumsum(random.integers(90_000, 110_000, STEPS))
     position = random.normal(size=3) * [50, 50, 0] + np.cumsum(random.normal(size=(STEPS, 3)) * [1, 1, 0], axis=0)
@@ -31,7 +31,7 @@ def random_log(seed: int) -> Log:
 
 
 def random_tracks(random, road) -> Tracks:
-    """Most of them stand on a lane and face along it."""
+    """Generate tracks, most of them on a lane and facing along it."""
     count = int(random.integers(0, 25))
     picked = [road.lanes[row] for row in random.integers(0, len(road.lanes), count)]
     vertex = [int(random.integers(0, len(lane.centerline) - 1)) for lane in picked]

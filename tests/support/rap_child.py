@@ -1,7 +1,7 @@
-"""One of the processes that torchrun starts: RAP on a small set. `rap_child.py FOLDER RUN STEP`.
+"""Worker process started by torchrun: RAP on a small set. `rap_child.py FOLDER RUN STEP`.
 
 FOLDER holds a set, its contexts and a benchmark. It trains in RUN, and the first process kills itself at STEP (never if
-0); each process leaves a digest of all that it trains in RUN/rank-N.txt.
+0); each process writes a digest of its training state to RUN/rank-N.txt.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Batches for RAP, made up: the picture tells where to drive."""
+"""Synthetic batches for RAP, whose images determine the target."""
 
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ from swerve.scenes import Vehicle
 
 
 def rig_of(config, count, names=None):
-    """The town's cameras of the config's names and size, `count` times."""
+    """Return the town's cameras of the config's names and size, `count` times."""
     cameras = {camera.name: camera.resized(config.width, config.height) for camera in town_rig()}
     return CameraRig.of(camera_arrays([[cameras[name] for name in names or config.cameras]] * count))
 
 
 def inputs_of_images(config, images, speed, command, names=None):
-    """Inputs of images (b c 3 h w) of cars that drive straight at a constant speed."""
+    """Build inputs from images (b c 3 h w) of cars driving straight at constant speed."""
     count = len(images)
     zero = torch.zeros(count, 2)
     status = status_of(torch.stack([speed, zero[:, 0]], dim=1), zero, zero[:, 0], command)
@@ -30,7 +30,7 @@ def inputs_of_images(config, images, speed, command, names=None):
 
 
 def turning_batch(config, count, seed=0) -> RapBatch:
-    """Photographs, and then their rasters, of cars that turn as the pictures' stripes lean; speeds are told."""
+    """Build photos, then their rasters, of cars that turn as the images' stripes lean; speeds are given."""
     random = np.random.default_rng(seed)
     speed, rate = random.uniform(3, 12, count), random.uniform(-0.2, 0.2, count)
     seconds = config.interval * np.arange(1, config.poses + 1)
@@ -56,7 +56,7 @@ def turning_batch(config, count, seed=0) -> RapBatch:
 
 
 def without_photographs(batch: RapBatch) -> RapBatch:
-    """Its rasters alone."""
+    """Return the batch's rasters only."""
     rows = torch.nonzero(~batch.photograph)[:, 0]
     parts = {name: getattr(batch, name)[rows] for name in ("photograph", "targets", "valid", "cross_agent")}
     nobody = torch.full((len(rows),), -1)

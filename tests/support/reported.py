@@ -1,4 +1,4 @@
-"""An evaluation made by hand, small enough to be done once for all tests of the report."""
+"""Hand-made evaluation, small enough to be run once for all tests of the report."""
 
 from functools import cache
 
@@ -23,7 +23,7 @@ _SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-1.0, 4.0))
 
 @cache
 def cases() -> dict[str, SceneGroup]:
-    """By token of the first frame."""
+    """Return scene groups by token of the first scene."""
     made = [shifted_case(town(3), now, _SHIFTS) for now in _MOMENTS]
     return {case.group.now: case for case in made}
 
@@ -39,7 +39,7 @@ def results() -> Results:
 
 
 class HandMade:
-    """What the report asks of a benchmark."""
+    """Fake benchmark with the methods used by the report."""
 
     def scenes(self) -> pa.Table:
         names = [f"case-{number}" for number in range(len(cases()))]

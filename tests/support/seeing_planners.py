@@ -1,4 +1,4 @@
-"""Planners that see: importable by worker processes."""
+"""Planners that use images: importable by worker processes."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from swerve.scenes.planning import Observation, Trajectory
 
 
 class Reddish:
-    """Straight on, the faster the redder its image is."""
+    """Straight planner whose speed depends on the redness of its image."""
 
     cameras = ("front",)
 

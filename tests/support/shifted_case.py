@@ -1,4 +1,4 @@
-"""A case of a benchmark made by hand: the follow-ups are the logged drive itself, moved aside and along."""
+"""Hand-made scene group of a benchmark: follow-ups are the logged drive, offset laterally and longitudinally."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +14,12 @@ from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 from swerve.scenes.viewpoints import ViewpointKind, logged
 from tests.support.geometries import geometry_of
 
-# (aside, ahead) in metres.
+# (lateral, longitudinal) in metres.
 SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (1.0, -4.0), (-1.0, 4.0), (0.0, -4.0), (0.5, 4.0))
 
 
 def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHIFTS) -> SceneGroup:
-    """The case at a step of a 10 Hz log that has 9 s after it."""
+    """Return the scene group at a step of a 10 Hz log that has 9 s after it."""
     frames = [_frame(log, now, "now"), _frame(log, now - 5, "before")]
     pairs = []
     for number, shift in enumerate(shifts):
@@ -32,7 +32,7 @@ def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHI
 
 
 class DrawnViews:
-    """Images drawn when they are asked for."""
+    """Images rendered on demand."""
 
     def __init__(self, static: Primitives) -> None:
         self.static = static
@@ -48,7 +48,7 @@ class DrawnViews:
 
 
 class Straight:
-    """Keeps its speed times `share`, and steers towards `aside` metres to the left."""
+    """Planner that keeps its speed times `share`, and steers towards `aside` metres to the left."""
 
     cameras: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ def _moved(log: Log, aside: float, ahead: float) -> Log:
 
 
 def _frame(log: Log, now: int, name: str, driven: Log | None = None) -> BenchmarkScene:
-    """A frame; `driven` is the log that a follow-up was moved from, whose path says the command."""
+    """Return a benchmark scene; `driven` is the log that a follow-up was moved from, whose path gives the command."""
     scene = Scene(log, now, 20, 50)
     kind = ViewpointKind.FOLLOW_UP if driven else ViewpointKind.LOGGED
     viewpoint = replace(logged(scene, geometry_of(driven or log)), kind=kind)

@@ -1,4 +1,4 @@
-"""A case small enough to check by hand: on the simple log's straight road, with follow-ups beside the driven path."""
+"""Scene group small enough to check by hand: on the simple log's straight road, with follow-ups beside the path."""
 
 from dataclasses import replace
 from functools import cache
@@ -13,13 +13,13 @@ from swerve.scenes.viewpoints import ViewpointKind, logged
 from tests.support.geometries import geometry_of
 from tests.support.simple_log import simple_log
 
-NOW, LATER, PAIR = 30, 40, 5  # steps of 0.1 s: the moment, 4 s, and the 0.5 s between the frames of a pair
+NOW, LATER, PAIR = 30, 40, 5  # steps of 0.1 s: current step, 4 s, and the 0.5 s between the scenes of a pair
 SHIFTS = ((0.0, 0.0), (0.0, 0.5), (0.0, -0.5), (-5.0, 0.0), (5.0, 0.5))
 GROUP = GroupTokens("now", "before", tuple((f"now{index}", f"before{index}") for index in range(len(SHIFTS))))
 
 
 class DrawnViews:
-    """Images of one colour that say which camera and frame they are of."""
+    """Images of one colour that encodes camera and scene."""
 
     def __init__(self, seen=None):
         self.asked = seen if seen is not None else []
@@ -33,7 +33,7 @@ class DrawnViews:
 
 
 def simple_case(views=None) -> SceneGroup:
-    """Two frames of the first stage, and five pairs of follow-ups at `SHIFTS` from where the driver was 4 s later."""
+    """Return two scenes of the first stage, and five pairs of follow-ups at `SHIFTS` from the human 4 s later."""
     return SceneGroup("simple", GROUP, _frames(), views)
 
 
@@ -48,7 +48,7 @@ def _frames():
 
 
 def _frame(token, log, now, driven=None):
-    """A frame; `driven` is the log whose driver a follow-up compares with, and whose path says the command."""
+    """Return a scene; `driven` is the log whose human a follow-up compares with, and whose path gives the command."""
     viewpoint = logged(Scene(log, now, 20, 45), geometry_of(driven or log))
     if driven is not None:
         human = driven.ego.world_from_ego[now + 1 : now + 46]

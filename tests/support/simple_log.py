@@ -1,4 +1,4 @@
-"""A log small enough to check by hand: a straight road along x, two lanes each way, everybody in plain sight."""
+"""Log small enough to check by hand: a straight road along x, two lanes each way, all agents visible."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ LANE_WIDTH, LENGTH = 3.5, 200.0
 
 
 def simple_log(speed: float = 10.0, slope: float = 0.0) -> Log:
-    """12 s at 10 Hz; the ego drives along y = -1.75 at `speed`; the ground rises by `slope` metres per metre."""
+    """Return 12 s at 10 Hz; the ego drives along y = -1.75 at `speed`; the ground rises by `slope` metres per metre."""
     seconds = np.arange(STEPS) * STEP_US * 1e-6
     x = 20.0 + speed * seconds
     poses = upright(np.stack([x, np.full(STEPS, -LANE_WIDTH / 2), slope * x], axis=1), np.zeros(STEPS))
@@ -52,13 +52,15 @@ def simple_log(speed: float = 10.0, slope: float = 0.0) -> Log:
 
 
 def empty_road(speed=10.0, slope=0.0):
-    """The simple log without agents."""
+    """Return the simple log without agents."""
     return replace(simple_log(speed, slope), tracks=Tracks.empty(STEPS))
 
 
 def arc_log(speed=8.0, radius=40.0, heading=0.0, start=-1.0, braking=0.0, ramp=1.0):
-    """Without a map or agents: straight up to time `start`, steering for `ramp` seconds, then a left arc; speed falls
-    by `braking` m/s2."""
+    """Return a log without map and agents: straight up to time `start`, `ramp` seconds of steering, then a left arc.
+
+    Speed falls by `braking` m/s2.
+    """
     fine = np.linspace(0.0, (STEPS - 1) * STEP_US * 1e-6, 12001)
     speeds = np.maximum(speed - braking * fine, 0.0)
     step = np.diff(fine)
@@ -73,7 +75,7 @@ def arc_log(speed=8.0, radius=40.0, heading=0.0, start=-1.0, braking=0.0, ramp=1
 
 
 def simple_tracks(seconds, slope) -> Tracks:
-    """A car ahead at the ego's pace, a faster one on the right, an oncoming one, a parked one, a pedestrian, a cone."""
+    """Return a car ahead at the ego's speed, a faster, an oncoming and a parked one, a pedestrian and a cone."""
     rows = [  # class, x, y, heading, speed, size
         (ObjectClass.VEHICLE, 50.0, -1.75, 0.0, 10.0, (4.6, 1.9, 1.6)),
         (ObjectClass.VEHICLE, 10.0, -5.25, 0.0, 12.0, (4.2, 1.8, 1.5)),
@@ -101,7 +103,7 @@ def simple_tracks(seconds, slope) -> Tracks:
 
 
 def simple_lights(slope) -> TrafficLights:
-    """One head over the ego's lane at x = 150 that faces it: red, yellow, green, unknown in turn."""
+    """Return one head over the ego's lane at x = 150 that faces it: red, yellow, green, unknown in turn."""
     states = np.repeat([LightState.RED, LightState.YELLOW, LightState.GREEN, LightState.UNKNOWN], 31)[None, :STEPS]
     return TrafficLights(
         ("east_left",), np.array([[150.0, -1.75, 5.5 + 150 * slope]]), np.array([np.pi]), states.astype(np.uint8)
@@ -109,7 +111,7 @@ def simple_lights(slope) -> TrafficLights:
 
 
 def simple_rig() -> tuple[Camera, ...]:
-    """Front and back, 640x360, 1.6 m up."""
+    """Return a front and a back camera, 640x360, 1.6 m up."""
     front = rigid(FORWARD, np.array([1.5, 0.0, 1.6]))
     back = rigid(rotation_about_z(np.pi) @ FORWARD, np.array([-0.8, 0.0, 1.6]))
     return tuple(
@@ -118,7 +120,7 @@ def simple_rig() -> tuple[Camera, ...]:
 
 
 def simple_map(slope) -> RoadMap:
-    """Four lanes, two of them eastbound, with a crossing, a stop line and a walkway."""
+    """Return four lanes, two of them eastbound, with a crossing, a stop line and a walkway."""
 
     def line(y, x0=0.0, x1=LENGTH, count=21):
         x = np.linspace(x0, x1, count)

@@ -1,4 +1,4 @@
-"""Planners for tests: one that works, and those that fail in each way that a stranger's planner can."""
+"""Planners for tests: one that works, and others with each kind of failure of user planners."""
 
 import os
 import signal
@@ -13,13 +13,13 @@ from swerve.scenes.planning import Trajectory
 
 
 def straight(speed, seconds=4.0, interval=0.5):
-    """Straight on at a speed."""
+    """Return a straight trajectory at a speed."""
     times = interval * np.arange(1, round(seconds / interval) + 1)
     return Trajectory(np.column_stack([speed * times, 0 * times, 0 * times]), interval)
 
 
 class Cruise:
-    """Keeps its speed, or another; knows nothing and wants no images."""
+    """Planner at its current or a given speed, without images."""
 
     cameras = ()
 
@@ -31,7 +31,7 @@ class Cruise:
 
 
 class FailsAt(Cruise):
-    """Does something else in one scene."""
+    """Planner that calls another function in one scene."""
 
     def __init__(self, token, otherwise):
         super().__init__()
@@ -42,7 +42,7 @@ class FailsAt(Cruise):
 
 
 class BatchFailsAt(FailsAt):
-    """The same in batches."""
+    """Planner that calls another function in one scene, in batches."""
 
     def __init__(self, token, otherwise):
         super().__init__(token, otherwise)
@@ -54,7 +54,7 @@ class BatchFailsAt(FailsAt):
 
 
 class Spoils(Cruise):
-    """Writes nothings over all that it can write to."""
+    """Planner that overwrites everything writable in its observation."""
 
     cameras, privileged = None, True
 
@@ -81,14 +81,14 @@ class Spoils(Cruise):
 
 
 class SpoilsBatches(Spoils):
-    """The same in batches."""
+    """Planner that overwrites everything writable in its observations, in batches."""
 
     def plan_batch(self, observations):
         return [self.plan(observation) for observation in observations]
 
 
 class Killed(Cruise):
-    """Ends its process as the system does when memory runs out, while a file is there, in one scene."""
+    """Planner that kills its process as the out-of-memory killer does, while a file exists, in one scene."""
 
     def __init__(self, file: str, token: str):
         super().__init__()
@@ -101,7 +101,7 @@ class Killed(Cruise):
 
 
 class FailsOften(Cruise):
-    """Raises in every third scene or so."""
+    """Planner that raises in about every third scene."""
 
     def plan(self, observation):
         if int(observation.token, 16) % 3 == 0:

@@ -12,11 +12,11 @@ from tests.support.simple_log import simple_log
 
 @dataclass(frozen=True)
 class SimpleSource:
-    """Logs by name; the name's first word says what is the matter with a log.
+    """Source of logs by name; the name's first word selects a defect.
 
-    "train...", "val...", "test..." and "none..." are sound logs of that split, "broken..." cannot be read, "bug..."
-    makes the program fail, "killed..." ends its worker as the system does when memory runs out, "blind..." has no
-    camera, "gap..." has no steps from 9.05 to 9.95 s. `split` is that of all logs, if given.
+    "train...", "val...", "test..." and "none..." are valid logs of that split, "broken..." cannot be read, "bug..."
+    makes the program fail, "killed..." ends its worker as the out-of-memory killer does, "blind..." has no camera,
+    "gap..." has no steps from 9.05 to 9.95 s. `split` is that of all logs, if given.
     """
 
     log_names: tuple[str, ...]
@@ -41,14 +41,14 @@ class SimpleSource:
 
 
 def small_log(name: str = "train-0") -> Log:
-    """The simple log with small images, and a car that brakes and may so be taken for an ego."""
+    """Return the simple log with small images, and a braking car that qualifies as a cross-agent ego."""
     log = simple_log()
     cameras = tuple(camera.resized(64, 36) for camera in log.cameras)
     return replace(log, name=name, cameras=cameras, tracks=braking(log.tracks, log.times_us))
 
 
 def with_gap(log: Log) -> Log:
-    """Without the steps between 9.0 and 10.0 s."""
+    """Remove the steps between 9.0 and 10.0 s."""
     kept = np.r_[0:91, 100 : len(log.times_us)]
     return replace(
         log,
@@ -60,7 +60,7 @@ def with_gap(log: Log) -> Log:
 
 
 def braking(tracks: Tracks, times_us: np.ndarray) -> Tracks:
-    """The car on the right slows down by 1 m/s2 all the time."""
+    """Decelerate the car on the right by 1 m/s2 throughout."""
     seconds = (times_us - times_us[0]) * 1e-6
     positions, velocities = tracks.positions.copy(), tracks.velocities.copy()
     positions[1, :, 0] = 40.0 + 12.0 * seconds - 0.5 * seconds**2
@@ -69,5 +69,5 @@ def braking(tracks: Tracks, times_us: np.ndarray) -> Tracks:
 
 
 def camera_named(log: Log, name: str) -> Camera:
-    """One of the rig."""
+    """Return one camera of the rig."""
     return next(camera for camera in log.cameras if camera.name == name)

@@ -1,4 +1,4 @@
-"""Random Gaussians before a camera."""
+"""Random Gaussians in front of a camera."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ LENSES = {
 
 
 def random_gaussians(seed, count=120, degree=3, dense=True):
-    """In a cone before a camera that looks along x; some behind it, outside of its image, and thin as a wire."""
+    """Sample a cone in front of a camera along x; some behind it, outside of its image, and very thin."""
     rng = np.random.default_rng(seed)
     depth = rng.uniform(-1, 12, count)
     sides = rng.uniform(-1, 1, (count, 2)) * (0.5 + np.abs(depth[:, None])) * 0.7
@@ -29,6 +29,6 @@ def random_gaussians(seed, count=120, degree=3, dense=True):
 
 
 def camera(lens=LENSES["pinhole"], width=75, height=52, focal=55.0):
-    """Sizes that no tile divides, a principal point off the middle."""
+    """Return a camera whose size is not a multiple of the tile, with an off-centre principal point."""
     mounting = rigid(FORWARD, np.array([0.1, -0.05, 0.2]))
     return Camera("front", width, height, focal, focal * 1.1, width / 2 + 3.3, height / 2 - 2.1, mounting, lens)

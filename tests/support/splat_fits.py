@@ -1,4 +1,4 @@
-"""Folders as `swerve fit` makes them, with scenes made by hand."""
+"""Folders in the format of `swerve fit`, with hand-made scenes."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -13,7 +13,7 @@ from swerve.scenes.transforms import upright
 
 
 def blobs(means, scale=0.5, color=(1.0, 0.0, 0.0)) -> Gaussians:
-    """Opaque balls of one colour."""
+    """Build opaque isotropic Gaussians of one colour."""
     count = len(means)
     harmonics = (np.array(color) - 0.5) / 0.28209479177387814
     return Gaussians(
@@ -26,7 +26,7 @@ def blobs(means, scale=0.5, color=(1.0, 0.0, 0.0)) -> Gaussians:
 
 
 def scene_of(log: Log, without: Collection[str] = ()) -> SplatScene:
-    """A red ball in the middle of every track, and a blue one far off; nothing on the ground."""
+    """Build a red Gaussian in the centre of every track, and a distant blue one; none on the ground."""
     nodes = []
     for row, name in enumerate(log.tracks.ids):
         if name not in without:
@@ -37,7 +37,7 @@ def scene_of(log: Log, without: Collection[str] = ()) -> SplatScene:
 
 
 def write_fits(folder: Path, *logs: Log, without: Collection[str] = ()) -> Path:
-    """The scenes of logs, each in its place."""
+    """Write the scenes of logs, each to its folder."""
     for log in logs:
         write_splats(scene_of(log, without), folder / safe_name(log.name))
     return folder

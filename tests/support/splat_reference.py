@@ -1,4 +1,4 @@
-"""Gaussians drawn the slow way: float64, every Gaussian at every pixel, gradients by torch's autograd.
+"""Reference renderer of Gaussians: float64, every Gaussian at every pixel, gradients by torch's autograd.
 
 Shares no formula with the kernels: rotations by the vector form, covariances whole, conics by matrix inverse, the
 lens's derivative by automatic differentiation, harmonics by Legendre functions.
@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 
 
 def draw(means, quaternions, log_scales, logits, harmonics, camera, camera_from_world, shifts=None):
-    """Sums of weight x colour, weight x depth, weight, and the weights by Gaussian; all float64 tensors.
+    """Compute sums of weight x colour, weight x depth, weight, and the weights by Gaussian; all float64 tensors.
 
     `shifts` moves the Gaussians in the image, in pixels.
     """
@@ -45,7 +45,7 @@ def draw(means, quaternions, log_scales, logits, harmonics, camera, camera_from_
 
 
 def harmonics_at(directions, count):
-    """Real spherical harmonics from their definition, with the signs of 3D Gaussian Splatting."""
+    """Evaluate real spherical harmonics from their definition, with the signs of 3D Gaussian Splatting."""
     x, y, z = directions.unbind(1)
     columns = []
     for degree in range(math.isqrt(count)):
@@ -60,7 +60,7 @@ def harmonics_at(directions, count):
 
 
 def _legendre_over_sine(degree, m, z):
-    """The m-th derivative of the Legendre polynomial, which is P_l^m over sin^m without Condon and Shortley's sign."""
+    """Compute the m-th derivative of the Legendre polynomial: P_l^m over sin^m without the Condon-Shortley sign."""
     coefficients = [0.0] * (degree + 1)
     for k in range(degree // 2 + 1):
         numerator = (-1) ** k * factorial(2 * degree - 2 * k)
@@ -72,7 +72,7 @@ def _legendre_over_sine(degree, m, z):
 
 
 def _project(points, camera):
-    """Pixels, and the derivative of the pixel by the point, taken not far outside of the image."""
+    """Compute pixels, and the derivative of the pixel by the point, evaluated near the image."""
 
     def pixel(point):
         x, y = _bend(camera.lens, point[0] / point[2], point[1] / point[2])
@@ -86,7 +86,7 @@ def _project(points, camera):
 
 
 def _extent(camera):
-    """Of the ideal image; a lens's as the program has it (it decides nothing that is seen)."""
+    """Return the ideal image's extent; a lens's is the program's (it affects no visible result)."""
     if camera.lens.model != LensModel.PINHOLE:
         from swerve.rasterizer.optics import lens_table
 
@@ -98,7 +98,7 @@ def _extent(camera):
 
 
 def _bend(lens, x, y):
-    """OpenCV's formulas."""
+    """Apply OpenCV's distortion formulas."""
     if lens.model == LensModel.PINHOLE:
         return x, y
     r2 = x * x + y * y
@@ -115,7 +115,7 @@ def _bend(lens, x, y):
 
 
 def _rotations(quaternions):
-    """Columns are the turned axes: v + 2 w (q x v) + 2 q x (q x v)."""
+    """Return rotation matrices by the vector form: v + 2 w (q x v) + 2 q x (q x v)."""
     unit = quaternions / quaternions.norm(dim=1, keepdim=True)
     w, q = unit[:, :1], unit[:, 1:]
     columns = []
@@ -127,7 +127,7 @@ def _rotations(quaternions):
 
 
 def _blend(centers, conics, opacities, camera):
-    """Weights by Gaussian and pixel, and the light that passes all."""
+    """Compute weights by Gaussian and pixel, and the final transmittance."""
     u = torch.arange(camera.width, dtype=torch.float64) + 0.5
     v = torch.arange(camera.height, dtype=torch.float64) + 0.5
     light = torch.ones((camera.height, camera.width), dtype=torch.float64)

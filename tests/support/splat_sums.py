@@ -10,24 +10,24 @@ NAMES = tuple(field.name for field in fields(Gaussians))
 
 
 def tensors_of(gaussians, device="cpu"):
-    """Those of Gaussians, with gradients."""
+    """Convert Gaussians to tensors with gradients."""
     return [torch.from_numpy(getattr(gaussians, name)).to(device).requires_grad_() for name in NAMES]
 
 
 def slopes_of(seed, camera):
-    """Random derivatives of a loss by colour, depth and alpha."""
+    """Sample random derivatives of a loss by colour, depth and alpha."""
     generator = torch.Generator().manual_seed(seed)
     shapes = [(camera.height, camera.width, 3), (camera.height, camera.width), (camera.height, camera.width)]
     return [torch.randn(s, generator=generator) * k for s, k in zip(shapes, [1.0, 0.1, 1.0], strict=True)]
 
 
 def loss_of(images, slopes):
-    """A loss with such derivatives."""
+    """Compute a loss with the given derivatives."""
     return sum((image * slope.to(image)).sum() for image, slope in zip(images, slopes, strict=True))
 
 
 def gradients_of(draw, gaussians, camera, camera_from_local, device="cpu"):
-    """Images on the CPU, and the gradients by the Gaussians, the pose and the places in the image, by name.
+    """Return images on the CPU, and the gradients by Gaussians, pose and projected centres, by name.
 
     `draw` takes five tensors, a camera, a pose and centers.
     """

@@ -1,4 +1,4 @@
-"""Small scenes of Gaussians whose truth is known, and photographs of them."""
+"""Small scenes of Gaussians with known truth, and photos of them."""
 
 import numpy as np
 
@@ -13,20 +13,20 @@ ORIGIN = np.array([500.0, -300.0, 20.0])
 
 
 def colored(points, seed=0, pitch=1.0):
-    """Colours that change from place to place, 0.1 to 0.9."""
+    """Return position-dependent colours, 0.1 to 0.9."""
     waves = np.random.default_rng(seed).normal(size=(3, 3)) * pitch
     return 0.5 + 0.4 * np.sin(points @ waves)
 
 
 def wall(count=220, seed=3, pitch=1.0):
-    """Blobs across the view, 5 to 8 m ahead."""
+    """Build Gaussians across the view, 5 to 8 m ahead."""
     rng = np.random.default_rng(seed)
     points = np.column_stack([rng.uniform(5, 8, count), rng.uniform(-6, 6, count), rng.uniform(-4, 5, count)])
     return gaussians_at_points(points, colored(points, seed, pitch), degree=0, opacity=0.9)
 
 
 def box(count=60, seed=5):
-    """Blobs on the surface of a box of 1.6 x 1.2 x 1 m, in its frame."""
+    """Build Gaussians on the surface of a box of 1.6 x 1.2 x 1 m, in its frame."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(-1, 1, (count, 3))
     points /= np.abs(points).max(axis=1, keepdims=True)
@@ -38,23 +38,23 @@ BOX_SIZE = np.array([1.6, 1.2, 1.0])
 
 
 def scene(background, nodes=(), sky=None):
-    """In a world far from its zero."""
+    """Build a scene far from the world's origin."""
     return SplatScene(background, tuple(nodes), ORIGIN, sky or Sky.constant((0.3, 0.5, 0.9)))
 
 
 def crossing(gaussians, times=7, instance=4):
-    """A node that crosses the view from right to left, turning; a pose each 100 ms."""
+    """Build a node that crosses the view from right to left, rotating; a pose each 100 ms."""
     poses = [rigid(rotation_about_z(0.12 * k), ORIGIN + np.array([3.4, -1.5 + 0.5 * k, 0.5])) for k in range(times)]
     return RigidNode("crosser", instance, gaussians, np.arange(times) * 100_000, np.array(poses))
 
 
 def ego_pose(y, turn=0.0):
-    """A vehicle at the origin's side that looks ahead."""
+    """Return the pose of a vehicle beside the origin that looks ahead."""
     return rigid(rotation_about_z(turn), ORIGIN + np.array([0.15 * y, y, 0.1 * y]))
 
 
 def shot(true, time_us, world_from_ego, gain=1.0, camera=CAMERA, **more):
-    """A photograph of a scene with depths."""
+    """Return a training image of a scene with depths."""
     view = drawn_from(true, time_us, world_from_ego, camera)
     image = (np.clip(view.color * gain, 0, 1) * 255).round().astype(np.uint8)
     depth = Depth(view.depth, DepthKind.LIDAR)
@@ -62,10 +62,10 @@ def shot(true, time_us, world_from_ego, gain=1.0, camera=CAMERA, **more):
 
 
 def drawn_from(true, time_us, world_from_ego, camera=CAMERA):
-    """Colours and depths of a scene."""
+    """Render colours and depths of a scene."""
     return render_splats(true.at(time_us), [camera], world_from_ego[None], ("color", "depth"))[0][0]
 
 
 def psnr_of(image, truth):
-    """dB, of colours of 0 to 1."""
+    """Compute the PSNR in dB, of colours of 0 to 1."""
     return float(-10 * np.log10(np.mean((np.clip(image, 0, 1) - np.clip(truth, 0, 1)) ** 2)))

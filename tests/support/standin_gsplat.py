@@ -1,4 +1,4 @@
-"""A stand-in for gsplat 1.5.3 on the CPU: its functions and conventions, the slow way, for tests without a GPU.
+"""Fake of gsplat 1.5.3 on the CPU with its functions and conventions, for tests without a GPU.
 
 Arguments, shapes, order of results and cuts are those of gsplat's documentation and kernels: ellipses widened by eps2d,
 alpha at most 0.999 and at least 1/255, pixels that end before the light falls to 1e-4, tiles by the rectangle of the
@@ -23,7 +23,7 @@ FAINTEST, DENSEST, FINISHED = 1 / 255, 0.999, 1e-4
 
 
 class RollingShutterType(enum.Enum):
-    """Of gsplat's five, those that are used."""
+    """Used members of gsplat's enum."""
 
     ROLLING_TOP_TO_BOTTOM = 0
     GLOBAL = 4
@@ -43,7 +43,7 @@ def fully_fused_projection(
     far_plane=1e10,
     opacities=None,
 ):
-    """Radii, means2d, depths, conics and no compensations."""
+    """Return radii, means2d, depths, conics and no compensations."""
     assert covars is None
     count = _check(means, quats, scales, opacities, viewmats, Ks)
     view, k = viewmats[0].double(), Ks[0].double()
@@ -66,7 +66,7 @@ def fully_fused_projection(
 def fully_fused_projection_with_ut(
     means, quats, scales, opacities, viewmats, Ks, width, height, eps2d=0.3, near_plane=0.01, **optics
 ):
-    """The same by seven points of each Gaussian, without gradients."""
+    """Project by seven sigma points of each Gaussian, without gradients."""
     _check(means, quats, scales, opacities, viewmats, Ks)
     with torch.no_grad():
         camera = _Camera(Ks, width, height, viewmats, **optics)
@@ -92,7 +92,7 @@ def fully_fused_projection_with_ut(
 
 
 def spherical_harmonics(degrees_to_use, dirs, coeffs, masks=None):
-    """Without the half that is added, and NaN where masked."""
+    """Evaluate harmonics without the constant 0.5; NaN where masked."""
     assert dirs.shape == (*coeffs.shape[:1], 3)
     unit = dirs.double() / dirs.double().norm(dim=1, keepdim=True)
     shown = (harmonics_at(unit, (degrees_to_use + 1) ** 2)[:, :, None] * coeffs.double()).sum(1)
@@ -101,7 +101,7 @@ def spherical_harmonics(degrees_to_use, dirs, coeffs, masks=None):
 
 @torch.no_grad()
 def isect_tiles(means2d, radii, depths, tile_size, tile_width, tile_height):
-    """(None, keys of tile and depth, Gaussians), sorted by the keys."""
+    """Return (None, keys of tile and depth, Gaussians), sorted by the keys."""
     assert means2d.shape[0] == radii.shape[0] == depths.shape[0] == 1
     seen = torch.nonzero((radii[0] > 0).all(1))[:, 0]
     size = torch.tensor([tile_width, tile_height])
@@ -119,7 +119,7 @@ def isect_tiles(means2d, radii, depths, tile_size, tile_width, tile_height):
 
 @torch.no_grad()
 def isect_offset_encode(isect_ids, n_images, tile_width, tile_height):
-    """The first member of each tile."""
+    """Return the first member of each tile."""
     assert n_images == 1
     starts = torch.searchsorted(isect_ids >> 32, torch.arange(tile_width * tile_height))
     return starts.to(torch.int32).reshape(1, tile_height, tile_width)
@@ -128,7 +128,7 @@ def isect_offset_encode(isect_ids, n_images, tile_width, tile_height):
 def rasterize_to_pixels(
     means2d, conics, colors, opacities, image_width, image_height, tile_size, isect_offsets, flatten_ids
 ):
-    """Sums of weight x colour, and of weight."""
+    """Return sums of weight x colour, and of weight."""
     _check_blend(means2d.shape[1], colors, opacities, isect_offsets)
 
     def covers(members, pixels):
@@ -155,7 +155,7 @@ def rasterize_to_pixels_eval3d(
     flatten_ids,
     **optics,
 ):
-    """The same by the largest density along each pixel's ray."""
+    """Return sums of weight x colour, and of weight, by the largest density along each pixel's ray."""
     assert not viewmats.requires_grad, "gsplat raises NotImplementedError"
     _check_blend(len(means), colors, opacities, isect_offsets)
     camera = _Camera(Ks, image_width, image_height, viewmats, **optics)
@@ -185,7 +185,7 @@ def rasterize_to_indices_in_range(
     isect_offsets,
     flatten_ids,
 ):
-    """Gaussians, pixels and images (all 0): pixel by pixel, nearest first."""
+    """Return Gaussians, pixels and images (all 0): pixel by pixel, nearest first."""
     assert range_start == 0
     assert range_end >= len(flatten_ids) / tile_size**2
     assert (transmittances == 1).all()
@@ -210,7 +210,7 @@ def rasterize_to_indices_in_range(
 
 
 def _blended(covers, colors, width, height, tile_size, offsets, flatten_ids):
-    """Tile by tile; also (members, pixels, weights) of each tile that has members."""
+    """Blend tile by tile; also return (members, pixels, weights) of each tile with members."""
     ends = [*offsets.reshape(-1)[1:].tolist(), len(flatten_ids)]
     image = torch.zeros((height, width, colors.shape[2]), dtype=torch.float64)
     alpha, weights = torch.zeros((height, width, 1), dtype=torch.float64), []
@@ -236,7 +236,7 @@ def _blended(covers, colors, width, height, tile_size, offsets, flatten_ids):
 
 
 def _results(centers, spread, depths, wanted, opacities, width, height):
-    """What the projections return: NaN for what is not in the image."""
+    """Return the projections' results: NaN outside the image."""
     reach = (2 * torch.log(opacities.detach() * 255).clamp_min(0)).sqrt().clamp_max(3.33)
     radii = torch.ceil(reach[:, None] * torch.stack([spread[:, 0, 0], spread[:, 1, 1]], 1).detach().sqrt())
     size = torch.tensor([width, height])
@@ -249,7 +249,7 @@ def _results(centers, spread, depths, wanted, opacities, width, height):
 
 
 class _Camera:
-    """Lens, shutter and places of a camera."""
+    """Camera with lens, shutter and poses."""
 
     def __init__(
         self,
@@ -280,7 +280,7 @@ class _Camera:
             self.lens = SimpleNamespace(model=LensModel.BROWN, coefficients=coefficients)
 
     def poses(self, times):
-        """Of the camera at times 0 to 1."""
+        """Return the camera poses at times 0 to 1."""
         turns = Slerp([0, 1], Rotation.from_matrix(self.ends[:, :3, :3]))(times)
         out = np.zeros((len(times), 4, 4))
         out[:, :3, :3] = turns.as_matrix()
@@ -288,7 +288,7 @@ class _Camera:
         return torch.from_numpy(out)
 
     def project(self, points):
-        """Pixels, and whether they are valid."""
+        """Return pixels, and a mask of valid ones."""
         start, valid = self._project_from(points, self.poses(np.zeros(len(points))))
         if not self.rolls:
             return start, valid
@@ -299,7 +299,7 @@ class _Camera:
         return pixels, valid | end_valid
 
     def times_at(self, pixels):
-        """When the rows of pixels are read."""
+        """Return the readout times of the pixels' rows."""
         return (np.floor(pixels[:, 1].numpy()) / (int(self.size[1]) - 1)) if self.rolls else np.zeros(len(pixels))
 
     def _project_from(self, points, poses):
@@ -308,7 +308,7 @@ class _Camera:
         x, y = (seen[:, :2] / torch.where(ahead, seen[:, 2], 1.0)[:, None]).unbind(1)
         valid = ahead
         if self.fisheye:
-            # Beyond the largest angle, a point is taken as if it lay at it.
+            # Beyond the largest angle, a point is treated as if it lay at it.
             farthest = torch.maximum(self.k[:2, 2], self.size - self.k[:2, 2]).norm()
             widest = math.tan(min(float(farthest / min(self.k[0, 0], self.k[1, 1])), 1.57))
             pulled = (widest / torch.hypot(x, y)).clamp_max(1.0)
@@ -324,7 +324,7 @@ class _Camera:
         return pixels, valid & ((pixels >= -margin) & (pixels < self.size + margin)).all(1)
 
     def rays(self, pixels):
-        """Origins, directions and validity: Newton's method from the distorted point, as often as gsplat does."""
+        """Return origins, directions and validity: Newton's method with gsplat's number of iterations."""
         target = (pixels - self.k[:2, 2]) / self.k[[0, 1], [0, 1]]
         ideal, step = target.clone(), torch.full_like(target, torch.inf)
         for _ in range(20 if self.fisheye else 5):
@@ -363,7 +363,7 @@ def _check_blend(count, colors, opacities, offsets):
 
 @dataclass
 class MCMCStrategy:
-    """Its interface and its steps: what has faded goes where something is, a twentieth is added, all is shaken."""
+    """Fake of gsplat's strategy: faded Gaussians are relocated, 5 % are added, noise is added to all."""
 
     cap_max: int = 1_000_000
     noise_lr: float = 5e5
@@ -395,7 +395,7 @@ class MCMCStrategy:
         params["means"].add_(((axes @ axes.mT) @ noise.double()[:, :, None])[:, :, 0].float())
 
     def _put(self, params, optimizers, places, seen, rows):
-        """Gaussians at `places` of the tensors' `rows` become shares of those drawn from what is `seen`."""
+        """Set Gaussians at `places` of the tensors' `rows` to shares of samples from those `seen`."""
         if not len(places):
             return
         opacities = torch.sigmoid(params["opacities"])
@@ -423,7 +423,7 @@ class MCMCStrategy:
 
     @staticmethod
     def _sum(opacity, shares):
-        """Under the root of (9) of the paper."""
+        """Compute the sum under the root of (9) of the paper."""
         terms = [
             math.comb(i - 1, k) * (-1) ** k * opacity ** (k + 1) / math.sqrt(k + 1)
             for i in range(1, shares + 1)

@@ -1,4 +1,4 @@
-"""A stand-in for nvdiffrast.torch on the CPU, in its conventions, for tests without a GPU.
+"""Fake of nvdiffrast.torch on the CPU with its conventions, for tests without a GPU.
 
 `rasterize` snaps corners to 1/16 pixel, fills by edge functions in integers with the top-left rule, tests depth in
 float32 over the snapped corners, and computes barycentrics and z / w from the corners as they came, as nvdiffrast 0.4
@@ -14,14 +14,14 @@ SUBPIXELS = 16
 
 
 class RasterizeCudaContext:
-    """Nothing; it is passed around."""
+    """Empty context object."""
 
     def __init__(self, device=None):
         self.device = device
 
 
 def rasterize(context, pos, tri, resolution, ranges=None, grad_db=True):
-    """(u, v, z / w, triangle + 1) and zeros; `ranges` (b, 2) of first triangle and count, or pos (b, v, 4)."""
+    """Return (u, v, z / w, triangle + 1) and zeros; `ranges` (b, 2) of first triangle and count, or pos (b, v, 4)."""
     assert isinstance(context, RasterizeCudaContext)
     assert tri.dtype == torch.int32
     assert pos.is_contiguous()
@@ -38,7 +38,7 @@ def rasterize(context, pos, tri, resolution, ranges=None, grad_db=True):
 
 
 def interpolate(attr, rast, tri):
-    """Attributes at the barycentrics; 0 where nothing is seen. attr (b, v, n), instanced mode."""
+    """Interpolate attributes at the barycentrics; 0 for background. attr (b, v, n), instanced mode."""
     assert attr.is_contiguous()
     out = []
     for corners, seen in zip(attr.expand(len(rast), -1, -1), rast, strict=True):
@@ -51,13 +51,13 @@ def interpolate(attr, rast, tri):
 
 
 def antialias(color, rast, pos, tri):
-    """The image as it is."""
+    """Return the image unchanged."""
     assert color.shape[:3] == rast.shape[:3]
     return color
 
 
 def _image(pos, tri, triangles, resolution):
-    """One image of some of the triangles."""
+    """Rasterize some of the triangles into one image."""
     height, width = resolution
     first, count = triangles
     corners = pos[tri[first : first + count].long()]
@@ -75,7 +75,7 @@ def _image(pos, tri, triangles, resolution):
 
 
 def _barycentrics(corners, height, width):
-    """Perspective-correct barycentrics and z / w of each pixel's middle in its triangle (h, w, 3, 4)."""
+    """Compute perspective-correct barycentrics and z / w of each pixel's centre in its triangle (h, w, 3, 4)."""
     x = (2 * torch.arange(width, dtype=corners.dtype) + 1) / width - 1
     y = (2 * torch.arange(height, dtype=corners.dtype)[:, None] + 1) / height - 1
     dx = corners[..., 0] - x[:, None] * corners[..., 3]
@@ -87,7 +87,7 @@ def _barycentrics(corners, height, width):
 
 @numba.njit
 def _fill(corners, owners, nearest):
-    """Number + 1 of the nearest triangle at each pixel; of equals the first stays."""
+    """Return number + 1 of the nearest triangle at each pixel; ties go to the first."""
     height, width = owners.shape
     x, y = np.empty(3, np.int64), np.empty(3, np.int64)
     for number in range(corners.shape[0]):

@@ -1,6 +1,6 @@
-"""Stands in for nvidia.nvimgcodec 0.9 on a machine without a GPU: its names, its arguments, what it returns.
+"""Fake of nvidia.nvimgcodec 0.9 for machines without a GPU: its names, arguments and results.
 
-As the library does, it gives None for what it cannot encode, and streams that `bytes` copies; by default its chroma is
+Like the library, it returns None for what it cannot encode, and streams that `bytes` copies; by default its chroma is
 subsampled. Images are those of `OnDevice`. The encoder is libjpeg-turbo.
 """
 
@@ -49,7 +49,7 @@ class CodeStream:
 class Encoder:
     def __init__(self, *, backends):
         kinds = {backend.backend_kind for backend in backends}
-        if BackendKind.HYBRID_CPU_GPU not in kinds:  # nvJPEG's encoder is of this kind.
+        if BackendKind.HYBRID_CPU_GPU not in kinds:  # nvJPEG's encoder is of this kind
             raise RuntimeError("Could not create encoder")
 
     def encode(self, image_s, codec, *, params):
@@ -65,7 +65,7 @@ class Encoder:
 
 
 class OnDevice:
-    """An image that only this encoder reads."""
+    """Image readable only by this encoder."""
 
     def __init__(self, pixels):
         self.pixels = pixels

@@ -1,4 +1,4 @@
-"""A training process to kill: prints the step and digest of each batch, line by line.
+"""Training process to be killed: prints the step and digest of each batch, line by line.
 
 python stream_child.py FOLDER STEPS WORKERS
 """
@@ -13,7 +13,7 @@ from swerve.data.stream.stream import SampleStream
 
 
 def options(**changes) -> StreamOptions:
-    """Of the streams of the tests: every part, both kinds of images."""
+    """Return the tests' stream options: every part, both kinds of images."""
     parts = (
         Part("paired", 2.0, "both"),
         Part("raster_only", 1.0),
@@ -24,7 +24,7 @@ def options(**changes) -> StreamOptions:
 
 
 def digest(batch) -> str:
-    """SHA-256 over everything in a batch of tensors or arrays."""
+    """Compute SHA-256 over everything in a batch of tensors or arrays."""
     total = hashlib.sha256(repr((batch.step, batch.provenance, batch.cameras.size)).encode())
     for item in (batch, batch.cameras):
         for name, value in sorted(vars(item).items()):

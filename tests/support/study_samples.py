@@ -1,4 +1,4 @@
-"""Made-up records of a study, with more structure than noise: good planners are good everywhere."""
+"""Synthetic records of a study, with more structure than noise: good planners are good everywhere."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ FOLLOW_UPS = (9, 5, 12, 7)
 
 
 def records(generator, planners=12, cases=4):
-    """Records of cases whose numbers of follow-up pairs differ."""
+    """Generate records of scene groups with different numbers of follow-up pairs."""
     skill = np.linspace(0.3, 0.95, planners)
     return [_record(generator, f"case-{case}", skill, FOLLOW_UPS[case % len(FOLLOW_UPS)]) for case in range(cases)]
 
 
 def families_of(names):
-    """What stands before the number of a name."""
+    """Return the prefixes of names before the number."""
     return tuple(name.split("-")[0] for name in names)
 
 

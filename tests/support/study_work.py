@@ -1,4 +1,4 @@
-"""A benchmark of hand-made cases and planners for it: importable by worker processes."""
+"""Benchmark of hand-made scene groups and planners for it: importable by worker processes."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from tests.support.simple_case import simple_case
 
 
 class SimpleBenchmark(Benchmark):
-    """Two logs with the same case under other names."""
+    """Two logs with the same scene group under other names."""
 
     @property
     def logs(self):
@@ -25,7 +25,7 @@ class SimpleBenchmark(Benchmark):
 
 @dataclass(frozen=True)
 class Steady:
-    """Drives straight on at a share of its speed; every 0.5 s, or as often as it says."""
+    """Planner straight ahead at a share of its speed, with poses every `interval` seconds."""
 
     share: float = 1.0
     interval: float = 0.5
@@ -41,5 +41,5 @@ class Steady:
 
 
 def load(spec):
-    """A planner from a share, or the one that is broken."""
+    """Load a planner from a share, or the broken one."""
     return Steady(broken=True) if spec == "broken" else Steady(float(spec))

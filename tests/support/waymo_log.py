@@ -1,4 +1,4 @@
-"""Made-up Waymo records: a record file's bytes, a Scenario and a Frame, each small enough to check by hand."""
+"""Synthetic Waymo records: a record file's bytes, a Scenario and a Frame, each small enough to check by hand."""
 
 import struct
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def crc32c(data: bytes) -> int:
-    """Bit by bit, as the polynomial is written."""
+    """Compute the CRC bit by bit from the polynomial."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
@@ -31,7 +31,7 @@ def write_records(path: Path, *records: bytes) -> Path:
 
 
 def scenario(with_map=True):
-    """The sdc drives along x at 10 m/s from (500, 300); a cyclist stands; lane 1, 2 side by side, 3 goes on from 1."""
+    """Build a scenario: sdc along x at 10 m/s from (500, 300); a standing cyclist; lanes 1, 2 parallel, 3 after 1."""
     from waymo_open_dataset.protos import scenario_pb2
 
     made = scenario_pb2.Scenario(scenario_id="made_up", timestamps_seconds=[0.0, 0.1, 0.2], sdc_track_index=1)
@@ -91,7 +91,7 @@ def _add_map(features) -> None:
 
 
 def frame(step=0, name="segment", label="car"):
-    """The car at (1000 + step, 2000, 50), facing y; a label 10 m ahead; a camera that looks ahead."""
+    """Build a frame: car at (1000 + step, 2000, 50), facing y; a label 10 m ahead; a forward camera."""
     from waymo_open_dataset import dataset_pb2
 
     made = dataset_pb2.Frame(timestamp_micros=1_000_000 + 100_000 * step)

@@ -1,4 +1,4 @@
-"""Planners for roll-outs, each a few lines, so that what they drive can be worked out by hand."""
+"""Planners for closed-loop tests, simple enough for hand computation."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ SECONDS = 0.5 * np.arange(1, 9)
 
 
 class Keeps:
-    """Straight on at `speed`, and `aside` metres to the left after 4 s; or at the speed it has."""
+    """Planner straight at `speed` (default: the current one), and `aside` metres to the left after 4 s."""
 
     cameras = ()
 
@@ -23,7 +23,7 @@ class Keeps:
 
 
 class Follows:
-    """Drives where the logged driver drove."""
+    """Planner that returns the logged human's trajectory."""
 
     cameras = ()
     privileged = True
@@ -37,7 +37,7 @@ class Follows:
 
 
 class Breaks:
-    """Keeps the speed for so many plans, then does something else."""
+    """Planner that keeps the speed for some plans, then calls another function."""
 
     cameras = ()
 
@@ -50,7 +50,7 @@ class Breaks:
 
 
 class Looks:
-    """Keeps the images it is shown, and the speed."""
+    """Planner that records its images, and keeps the speed."""
 
     def __init__(self, cameras=None):
         self.told = []

@@ -67,7 +67,7 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
         (("town:1", "--planner", "stationary", "--rate", 3), "rate: 3 plans per second"),
         (("town:1", "--planner", "stationary", "--planner", "stationary"), "two planners are called 'stationary'"),
         (("town:1", "--planner", "stationary", "--seconds", 60), "use fewer --seconds"),
-        (("town:1", "--planner", "nobody"), "no planner is called 'nobody'"),
+        (("town:1", "--planner", "nobody"), "no planner is named 'nobody'"),
         (("town:1", "--planner", "stationary", "--log", "town-000009"), "town-000009"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Argoverse 2's vector map and ground height as a RoadMap."""
+"""Argoverse 2 vector map and ground height raster as a RoadMap."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 Line = Float[np.ndarray, "_ 3"]
 
 _KINDS = {"VEHICLE": LaneKind.VEHICLE, "BUS": LaneKind.BUS, "BIKE": LaneKind.BICYCLE}
-# DASH_SOLID and the like are taken to read from left to right in the lane's direction, as ours do.
+# DASH_SOLID and the like are assumed to read from left to right in the lane's direction, as `Paint` does.
 _PAINTS = {paint.name: paint for paint in Paint} | {
     f"{theirs}_{color}": Paint[f"{ours}_{color}"]
     for color in ("WHITE", "YELLOW")
@@ -29,16 +29,17 @@ _PAINTS = {paint.name: paint for paint in Paint} | {
     )
 }
 _CENTERLINE_STEP = 2.0
-# Metres from the log's origin, in x, y or z; a log's map reaches some 500 m.
+# Limit of coordinates in metres from the log's origin, in x, y or z; a log's map reaches some 500 m.
 _WIDEST = 5000.0
 _LARGEST = 1e12
 
 
 def read_map(folder: Path, origin: Float[np.ndarray, "3"]) -> RoadMap:
-    """The map in `folder`, less `origin`.
+    """Read the map in `folder`, relative to `origin`.
 
     The data set has no intersections and no stop lines: intersections are derived from the connectors
-    (`derived_surfaces.intersections_of`), stop lines are left out. Lane ids that lead out of the log's map are dropped.
+    (`derived_surfaces.intersections_of`), stop lines are left out. References to lanes outside the log's map are
+    dropped.
 
     Raises:
         LogError: a file is missing, there are several, one is malformed, or a point is 5 km or more from the origin.
@@ -67,7 +68,7 @@ _SIDES = ("left_lane_boundary", "right_lane_boundary")
 
 
 def _lanes(entries: list[Any], path: Path, origin: np.ndarray) -> list[Lane]:
-    """All lanes, with neighbours of the same direction only."""
+    """Build all lanes, with neighbours of the same direction only."""
     chords = {}
     for entry in entries:
         left, right = (_line(entry, side, path, origin) for side in _SIDES)
@@ -99,7 +100,7 @@ def _lanes(entries: list[Any], path: Path, origin: np.ndarray) -> list[Lane]:
 
 
 def _shape(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> tuple[Line, Line, Line, Line]:
-    """Centreline, outline and both boundaries of a lane; the first is their mean at equal shares of their lengths."""
+    """Return centreline, outline and both boundaries of a lane; the centreline is the boundaries' mean."""
     left, right = (_line(entry, side, path, origin) for side in _SIDES)
     lengths = arc_lengths(left)[-1], arc_lengths(right)[-1]
     count = max(len(left), len(right), int(np.ceil(max(lengths) / _CENTERLINE_STEP)) + 1)
@@ -111,7 +112,7 @@ def _shape(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> tuple[Li
 
 
 def _crossing(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> Area:
-    """The area between a crossing's two edges, whichever way they run."""
+    """Return the area between a crossing's two edges, in either order."""
     first, second = _line(entry, "edge1", path, origin), _line(entry, "edge2", path, origin)
     outline = np.concatenate([first, second[::-1]])
     if not Polygon(outline[:, :2]).is_valid:
@@ -120,9 +121,9 @@ def _crossing(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> Area:
 
 
 def _ground(folder: Path, boundaries: list[np.ndarray], path: Path, origin: np.ndarray) -> GroundHeight:
-    """The ground height raster; without one, the surface through the lanes' boundaries.
+    """Read the ground height raster; without one, interpolate the lanes' boundaries.
 
-    The Sim2 file gives array_from_city: array = scale * (city + t). Nodes are taken to lie at whole array
+    The Sim2 file gives array_from_city: array = scale * (city + t). Nodes are assumed to lie at integer array
     coordinates: lane boundaries then lie within 0.03 m (median) of the raster.
     """
     if not list(folder.glob("*_ground_height_surface____*.npy")):
@@ -163,7 +164,7 @@ def _load_object(path: Path) -> dict[str, Any]:
 
 
 def _entries(archive: Mapping[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
-    """The objects under a name of the archive, each with an `id` of its own."""
+    """Return the objects under a name of the archive, each with a unique `id`."""
     entries = _typed(archive, name, (dict,), path)
     seen: set[int] = set()
     for key, entry in entries.items():
@@ -175,7 +176,7 @@ def _entries(archive: Mapping[str, Any], name: str, path: Path) -> list[dict[str
     return list(entries.values())
 
 
-# By what `json` makes of them.
+# JSON types by Python type.
 _NAMES = {
     dict: "object",
     list: "list",
@@ -188,7 +189,7 @@ _NAMES = {
 
 
 def _typed(entry: Mapping[str, Any], name: str, types: tuple[type, ...], path: Path) -> Any:  # noqa: ANN401 - of `types`
-    """A field that is of exactly one of the types: true and false are no whole numbers."""
+    """Return a field that has exactly one of the types: booleans are not integers."""
     if name not in entry:
         raise LogError(path, name, f"missing in {_named(entry)}")
     if type(entry[name]) not in types:
@@ -206,7 +207,7 @@ def _list(entry: Mapping[str, Any], name: str, kind: type, path: Path) -> list[A
 
 
 def _numbers(entry: Mapping[str, Any], name: str, count: int, path: Path) -> Float[np.ndarray, "n"]:
-    """A list (or lists) of so many numbers."""
+    """Parse a list (or nested lists) of the given number of numbers."""
     values = np.array(_typed(entry, name, (list,), path), dtype=object).ravel()
     if len(values) != count or not all(_is_finite(value) for value in values):
         raise LogError(path, name, f"needs {count} finite numbers: {entry[name]}")
@@ -231,13 +232,11 @@ def _choice(entry: Mapping[str, Any], name: str, choices: Mapping[str, Any], pat
 def _line(
     entry: Mapping[str, Any], name: str, path: Path, origin: np.ndarray, least: int = 2
 ) -> Float[np.ndarray, "n 3"]:
-    """A list of at least so many {x, y, z} as an array, less the origin."""
+    """Parse a list of at least `least` {x, y, z} as an array, relative to the origin."""
     rows = [[point.get(axis) for axis in "xyz"] for point in _list(entry, name, dict, path)]
     if len(rows) < least or not all(_is_finite(number) for row in rows for number in row):
         raise LogError(path, name, f"{_named(entry)} needs {least} points or more, with finite x, y, z")
     points = np.array(rows, np.float64) - origin
     if np.abs(points).max() > _WIDEST:
-        raise LogError(
-            path, name, f"{_named(entry)} has a point {np.abs(points).max():.0f} m from where the log begins"
-        )
+        raise LogError(path, name, f"{_named(entry)} has a point {np.abs(points).max():.0f} m from the log's origin")
     return points

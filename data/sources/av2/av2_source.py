@@ -1,4 +1,4 @@
-"""Argoverse 2 sensor logs: a folder of Feather tables and JSON maps per log."""
+"""Argoverse 2 sensor logs: one folder of Feather tables and JSON maps per log."""
 
 from pathlib import Path
 
@@ -23,13 +23,12 @@ from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Split, Swe
 from swerve.scenes.lane_graph import route_along, with_derived_groups
 from swerve.scenes.transforms import interpolate_poses, inverse, rigid, yaw_of
 
-# The Ford Fusion that recorded the data, where the log does not annotate it. The annotated box (4.877 x 2.0 x 1.473 m)
-# is put on the rear axle by the annotators, so the axles come from the maker: wheelbase 2.85 m, rear overhang about
-# 1.07 m.
+# The recording Ford Fusion, where the log does not annotate it. The annotated box (4.877 x 2.0 x 1.473 m) is centred on
+# the rear axle by the annotators, so the axles are the manufacturer's: wheelbase 2.85 m, rear overhang about 1.07 m.
 _SIZE = (4.877, 2.0, 1.473)
 _WHEELBASE, _REAR_OVERHANG = 2.85, 1.07
 _SHORTEST = _WHEELBASE + _REAR_OVERHANG
-# Height of the rear axle above the ground where there is no map to tell: the wheel's radius.
+# Height of the rear axle above the ground where there is no map: the wheel's radius.
 _AXLE_HEIGHT = 0.33
 _AXLE_HEIGHTS = (0.1, 0.7)
 _LONGEST_GAP_US = 1_000_000
@@ -39,13 +38,13 @@ _SPLITS = ("train", "val", "test")
 
 
 def av2_source(path: Path) -> FolderSource:
-    """A log folder, a folder of them, or a folder of train, val and test folders of them."""
+    """Open a log folder, a folder of log folders, or one with train, val and test folders of them."""
     hint = f"A log is a folder with {_POSES} and {_MAP}/"
     return FolderSource(path, "av2", "Argoverse 2 log", hint, log_folders, read_log)
 
 
 def log_folders(path: Path) -> list[Path]:
-    """The log folders at, in, or in the split folders in `path`, in order; empty if there are none."""
+    """List the log folders at, in, or in the split folders in `path`, in order; empty if there are none."""
     if _is_log(path):
         return [path.absolute()]
     parents = [path, *(path / split for split in _SPLITS)]
@@ -64,13 +63,13 @@ def _is_log(path: Path) -> bool:
 
 
 def read_log(folder: Path, split: Split | None = None) -> Log:
-    """One log, with a step at each annotated lidar sweep.
+    """Read one log, with a step at each annotated LiDAR sweep.
 
-    The data set's ego frame has its origin in the rear axle; ours lies on the ground below. The height between them
-    is measured once per log: the median of the axle's height above the ground raster along the path (0.33 m without a
-    map). Cameras are mounted, and the ego is placed, accordingly. Boxes are turned to the world with the pose of their
-    own sweep, interpolated from the full-rate poses. Velocities: `velocities.velocities_of`. Logs without calibration
-    get `default_rigs.default_rig`, and no photographs, as these belong to the missing rig.
+    The data set's ego frame has its origin at the rear axle; Swerve's lies on the ground below. The height between them
+    is estimated once per log: the median of the axle's height above the ground raster along the path (0.33 m without a
+    map). Camera mountings and ego poses are converted accordingly. Boxes are transformed to the world with the pose of
+    their own sweep, interpolated from the full-rate poses. Velocities: `velocities.velocities_of`. Logs without
+    calibration get `default_rigs.default_rig`, and no photos, as these belong to the missing rig.
 
     Raises:
         LogError: a file is missing or malformed.
@@ -115,7 +114,7 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
 
 
 def _between_poses(times_us: Int[np.ndarray, "q"], pose_times: Int[np.ndarray, "p"]) -> Bool[np.ndarray, "q"]:
-    """Whether each time is a pose's, or between two that are near enough to interpolate."""
+    """Test whether each time is a pose's, or between two that are near enough to interpolate."""
     before = np.searchsorted(pose_times, times_us, side="right") - 1
     after = np.searchsorted(pose_times, times_us, side="left")
     inside = (before >= 0) & (after < len(pose_times))
@@ -133,7 +132,7 @@ def _vehicle(cuboids: Cuboids, path: Path) -> Vehicle:
 
 
 def _axle_height(road_map: RoadMap | None, world_from_axle: Float[np.ndarray, "t 4 4"], path: Path) -> float:
-    """How high the rear axle is above the ground, in metres."""
+    """Estimate the height of the rear axle above the ground, in metres."""
     if road_map is None:
         return _AXLE_HEIGHT
     positions = world_from_axle[:, :3, 3]
@@ -146,7 +145,7 @@ def _axle_height(road_map: RoadMap | None, world_from_axle: Float[np.ndarray, "t
 def _tracks(
     cuboids: Cuboids, times_us: Int[np.ndarray, "t"], world_from_axle: Float[np.ndarray, "t 4 4"], path: Path
 ) -> Tracks:
-    """Rows of cuboids as arrays over tracks and steps."""
+    """Convert rows of cuboids to arrays over tracks and steps."""
     ids = tuple(dict.fromkeys(cuboids.track_ids))
     number = {track: row for row, track in enumerate(ids)}
     row = np.array([number[track] for track in cuboids.track_ids], int)
@@ -172,7 +171,7 @@ def _photos(
     pose_times: Int[np.ndarray, "p"],
     world_from_ego: Float[np.ndarray, "p 4 4"],
 ) -> tuple[Photo, ...]:
-    """The cameras' images, each with the ego's pose at its own time; those that are not between poses are left out."""
+    """Return the cameras' images with the ego's pose at their times; those outside the poses' range are left out."""
     files = [
         (camera.name, _time_of(file), file)
         for camera in cameras
@@ -191,7 +190,7 @@ def _sweeps(
     pose_times: Int[np.ndarray, "p"],
     world_from_ego: Float[np.ndarray, "p 4 4"],
 ) -> tuple[Sweep, ...]:
-    """The lidar's sweeps in the order of time; those that are not between poses are left out."""
+    """Return the LiDAR sweeps in order of time; those outside the poses' range are left out."""
     files = sorted((_time_of(file), file) for file in (folder / "sensors" / "lidar").glob("*.feather"))
     files = [entry for entry in files if _has_pose(entry[0], pose_times)]
     if not files:
@@ -202,7 +201,7 @@ def _sweeps(
 
 
 def _has_pose(time_us: int, pose_times: Int[np.ndarray, "p"]) -> bool:
-    inside = pose_times[0] <= time_us <= pose_times[-1]  # else it may not even fit 64 bits
+    inside = pose_times[0] <= time_us <= pose_times[-1]  # a time outside may not even fit 64 bits
     return bool(inside and _between_poses(np.array([time_us]), pose_times)[0])
 
 

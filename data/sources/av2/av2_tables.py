@@ -1,4 +1,4 @@
-"""Argoverse 2's Feather tables: poses, cuboids, calibration. Frames and units are still the data set's own here.
+"""Argoverse 2's Feather tables: poses, cuboids, calibration, in the data set's own frames and units.
 
 The data set's ego frame has its origin in the middle of the rear axle, a wheel's radius above the ground; x forward,
 y left, z up. Times are nanoseconds on disk and floored to microseconds here.
@@ -24,7 +24,7 @@ _SIZE = ("length_m", "width_m", "height_m")
 _INTRINSICS = ("fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px")
 _POSE_COLUMNS = dict.fromkeys((*_QUATERNION, *_TRANSLATION), float)
 
-# Argoverse annotates a ridden two-wheeler and its rider apart: both are BICYCLE here.
+# Argoverse annotates a ridden two-wheeler and its rider separately: both are BICYCLE here.
 _CLASSES = {
     ObjectClass.VEHICLE: "REGULAR_VEHICLE LARGE_VEHICLE BUS BOX_TRUCK TRUCK TRUCK_CAB SCHOOL_BUS ARTICULATED_BUS "
     "RAILED_VEHICLE VEHICULAR_TRAILER",
@@ -42,13 +42,13 @@ class Cuboids:
     """Annotated boxes, one row each, in the data set's ego frame at their own time.
 
     Attributes:
-        sweeps_us: the times of all annotated sweeps, in order, also of those with the recording vehicle alone.
-        times_us: when.
-        track_ids: which track.
-        classes: `ObjectClass`.
+        sweeps_us: times of all annotated sweeps, in order, including those with only the recording vehicle.
+        times_us: time of each box.
+        track_ids: track of each box.
+        classes: `ObjectClass` of each box.
         sizes: (length, width, height), metres.
         ego_from_box: poses of the boxes' centres.
-        ego_size: the recording vehicle's own (length, width, height), where it is annotated.
+        ego_size: the recording vehicle's (length, width, height), where it is annotated.
     """
 
     sweeps_us: Int[np.ndarray, "s"]
@@ -61,7 +61,7 @@ class Cuboids:
 
 
 def read_poses(path: Path) -> tuple[Int[np.ndarray, "t"], Float[np.ndarray, "t 4 4"]]:
-    """Times and city_from_ego of `city_SE3_egovehicle.feather`, at full rate.
+    """Read times and city_from_ego of `city_SE3_egovehicle.feather`, at full rate.
 
     Of poses that share a microsecond the first is kept: the file has pairs one nanosecond apart.
 
@@ -80,7 +80,7 @@ def read_poses(path: Path) -> tuple[Int[np.ndarray, "t"], Float[np.ndarray, "t 4
 
 
 def read_cuboids(path: Path) -> Cuboids:
-    """The cuboids of `annotations.feather` or `annotations_with_ego.feather`.
+    """Read the cuboids of `annotations.feather` or `annotations_with_ego.feather`.
 
     Raises:
         LogError: the file is missing or malformed, empty, or has a category that is not Argoverse 2's.
@@ -106,10 +106,10 @@ def read_cuboids(path: Path) -> Cuboids:
 
 
 def read_points(path: Path) -> Float32[np.ndarray, "n 3"]:
-    """The points of a lidar sweep, in the data set's ego frame at the time that names the file, metres.
+    """Read the points of a LiDAR sweep, in the data set's ego frame at the time that names the file, metres.
 
-    Its publishers have moved every point there along the car's own path: a sweep takes 0.1 s from that time on. On disk
-    they are half floats: within 16 m they are off by 4 mm at most, at 100 m by 3 cm.
+    The publishers have compensated all points for ego motion: a sweep takes 0.1 s from that time on. On disk they are
+    half-precision floats: within 16 m they are off by 4 mm at most, at 100 m by 3 cm.
 
     Raises:
         LogError: the file is missing, malformed or empty.
@@ -119,10 +119,10 @@ def read_points(path: Path) -> Float32[np.ndarray, "n 3"]:
 
 
 def read_cameras(folder: Path) -> tuple[Camera, ...]:
-    """The cameras of a `calibration` folder, mounted in the data set's ego frame.
+    """Read the cameras of a `calibration` folder, mounted in the data set's ego frame.
 
-    They are pinholes: Argoverse publishes its pictures undistorted, and k1..k3 in the table are for the record.
-    Its principal points are taken to count from pixel centres, as OpenCV's do (it does not say: half a pixel at most).
+    They are pinholes: Argoverse publishes undistorted images, and k1..k3 in the table are informational. Principal
+    points are assumed to count from pixel centres, as OpenCV's do (undocumented: half a pixel at most).
 
     Raises:
         LogError: a table is missing or malformed, a camera has no mounting, or no size or focal length.
@@ -144,17 +144,17 @@ def read_cameras(folder: Path) -> tuple[Camera, ...]:
 
 
 def raised(cameras: tuple[Camera, ...], height: float) -> tuple[Camera, ...]:
-    """The cameras, mounted in a frame whose origin lies `height` metres lower."""
+    """Return the cameras, mounted in a frame whose origin lies `height` metres lower."""
     lift = rigid(np.eye(3), np.array([0.0, 0.0, height]))
     return tuple(replace(camera, ego_from_camera=lift @ camera.ego_from_camera) for camera in cameras)
 
 
 def read_table(path: Path, kinds: Mapping[str, type]) -> dict[str, Any]:
-    """Columns of a Feather table as arrays of int64, float64 or str.
+    """Read columns of a Feather table as arrays of int64, float64 or str.
 
     Args:
         path: the file.
-        kinds: the columns to read, and what they hold: int, float (whole numbers too), or str.
+        kinds: the columns to read, and their types: int, float (integers too), or str.
 
     Raises:
         LogError: no such file, not a Feather table, it has no rows; or a column is missing, of another kind, or has a
@@ -164,7 +164,7 @@ def read_table(path: Path, kinds: Mapping[str, type]) -> dict[str, Any]:
         raise LogError(path, "file", "not found", "Argoverse 2 sensor logs have one; download the whole log")
     try:
         table = feather.read_table(path)
-        # Damaged offsets and lengths would otherwise be followed out of the table's memory.
+        # Validated, since damaged offsets and lengths would lead to reads outside the table's memory.
         table.validate(full=True)
         there = table.column_names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -206,10 +206,10 @@ def _first_line(error: Exception) -> str:
 
 
 def _poses(columns: dict[str, Any], path: Path) -> Float[np.ndarray, "n 4 4"]:
-    """Transforms of rows of quaternions and translations."""
+    """Convert rows of quaternions and translations to transforms."""
     quaternions = np.stack([columns[name] for name in _QUATERNION], axis=-1)
     lengths = np.linalg.norm(quaternions, axis=-1)
     bad = np.flatnonzero(np.abs(lengths - 1.0) > 1e-3)
     if len(bad):
-        raise LogError(path, "qw, qx, qy, qz", f"row {bad[0]} is no rotation: the quaternion's length is not 1")
+        raise LogError(path, "qw, qx, qy, qz", f"row {bad[0]} is not a rotation: the quaternion's length is not 1")
     return rigid(rotation_from_quaternion(quaternions), np.stack([columns[name] for name in _TRANSLATION], axis=-1))

@@ -1,6 +1,6 @@
 """KITTI odometry: rectified grey stereo pairs, their calibration, and the pose of the left camera in every frame.
 
-A sequence's folder holds `calib.txt`, the images of the left and of the right camera (`image_0` and `image_1`, or
+A sequence folder holds `calib.txt`, the images of the left and of the right camera (`image_0` and `image_1`, or
 `image_l` and `image_r`), as PNG files named after their frames, and the poses: `poses.txt` in it, or `poses/NN.txt` two
 folders up, as the official archives unpack. Line k of the poses, counted from 0, is frame k (Geiger et al. 2012).
 """
@@ -18,27 +18,27 @@ from swerve.data.sources.folder_source import FolderSource
 from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights, Vehicle
 from swerve.scenes.transforms import inverse, rigid
 
-# Place of the left grey camera in the ego frame, after the setup that the makers publish: 1.65 m above the ground, and
-# 1.08 m ahead of the inertial unit, which sits over the rear axle (to about 0.1 m), on the car's middle line.
+# Position of the left grey camera in the ego frame, from the published setup: 1.65 m above the ground, and 1.08 m ahead
+# of the inertial unit, which lies over the rear axle (to about 0.1 m), in the car's centre plane.
 _LEFT = np.array([1.08, 0.0, 1.65])
 _FOLDERS = {"left": ("image_0", "image_l"), "right": ("image_1", "image_r")}
 # Rows of calib.txt.
 _ROWS = {"left": 0, "right": 1}
-# Frames come at 10 Hz; they are counted off where there is no times.txt.
+# Frames come at 10 Hz; used where there is no times.txt.
 _STEP_US = 100_000
 _ORTHONORMAL = 1e-3
-# Steps ahead of so many metres, and so many of them, tell which way the camera travels.
+# Least length of a step in metres, and number of such steps, to estimate the camera's direction of travel.
 _STEP, _STEPS = 0.3, 10
 
 
 def kitti_source(path: Path) -> FolderSource:
-    """A sequence's folder, or a folder (or one with `sequences` in it) of them."""
+    """Open a sequence's folder, or a folder of sequences (optionally in `sequences`)."""
     hint = "A sequence is a folder with calib.txt and image_0/ (or image_l/)"
     return FolderSource(path, "kitti", "KITTI odometry sequence", hint, sequence_folders, read_sequence)
 
 
 def sequence_folders(path: Path) -> list[Path]:
-    """The sequences at, or in, or in `sequences` in a path, in order; empty if there are none."""
+    """List the sequences at, or in, or in `sequences` in a path, in order; empty if there are none."""
     if _is_sequence(path):
         return [path.absolute()]
     parents = [parent for parent in (path, path / "sequences") if parent.is_dir()]
@@ -46,11 +46,11 @@ def sequence_folders(path: Path) -> list[Path]:
 
 
 def read_sequence(folder: Path, split: Split | None = None) -> Log:
-    """One sequence: ego poses, two cameras and their photographs; no tracks, no map.
+    """Read one sequence: ego poses, two cameras and their photos; no tracks, no map.
 
-    The ego frame is put under the left camera as the makers describe the car: see `_LEFT`. Its x axis is the direction
-    that the camera mostly travels in (a camera may look down by a degree, which puts ground 10 m ahead 0.2 m off
-    height zero); the camera is taken to stand upright. The world is the ego frame of frame 0 of the sequence.
+    The ego frame is placed under the left camera according to the published setup: see `_LEFT`. Its x axis is the
+    direction that the camera mostly travels in (a camera may look down by a degree, which puts ground 10 m ahead 0.2 m
+    off height zero); the camera is assumed to be upright. The world is the ego frame of frame 0 of the sequence.
 
     Raises:
         LogError: a file is missing or malformed, a frame has one image of two or none, or images differ in size.
@@ -89,7 +89,7 @@ def _is_sequence(path: Path) -> bool:
 
 
 def _images(folder: Path, camera: str) -> dict[int, Path]:
-    """The files of a camera by frame."""
+    """Return the files of a camera by frame."""
     for name in _FOLDERS[camera]:
         if (folder / name).is_dir():
             found = {int(path.stem): path for path in (folder / name).glob("*.png") if path.stem.isdecimal()}
@@ -100,7 +100,7 @@ def _images(folder: Path, camera: str) -> dict[int, Path]:
 
 
 def _frames(folder: Path, files: Mapping[str, Mapping[int, Path]]) -> list[int]:
-    """The frames, which follow each other without a gap and have both images."""
+    """Return the frames, which must be consecutive and have both images."""
     frames = sorted({frame for own in files.values() for frame in own})
     for frame in range(frames[0], frames[-1] + 1):
         for camera, own in files.items():
@@ -110,7 +110,7 @@ def _frames(folder: Path, files: Mapping[str, Mapping[int, Path]]) -> list[int]:
 
 
 def _size(files: Mapping[str, Mapping[int, Path]]) -> tuple[int, int]:
-    """Width and height of all images; of each the header alone is read."""
+    """Return width and height of all images; only the headers are read."""
     sizes: dict[tuple[int, int], Path] = {}
     for path in (path for own in files.values() for path in own.values()):
         try:
@@ -133,7 +133,7 @@ def _times(folder: Path, frames: Sequence[int]) -> Int[np.ndarray, "t"]:
 
 
 def _poses_file(folder: Path) -> Path:
-    """The official archives keep the poses of sequence NN in poses/NN.txt beside `sequences`."""
+    """Return the poses file; the official archives keep the poses of sequence NN in poses/NN.txt beside `sequences`."""
     inside, beside = folder / "poses.txt", folder.parent.parent / "poses" / f"{folder.name}.txt"
     if not inside.is_file() and not beside.is_file():
         raise LogError(folder, "poses.txt", f"no such file, nor {beside}", "Sequences 11 to 21 come without poses")
@@ -141,18 +141,18 @@ def _poses_file(folder: Path) -> Path:
 
 
 def _poses(path: Path, frames: Sequence[int]) -> Float[np.ndarray, "t 4 4"]:
-    """Of the left camera, in its frame at frame 0; written with seven digits, so their rotations are made exact."""
+    """Read the poses of the left camera in its frame at frame 0; rotations (seven digits) are orthonormalised."""
     rows = _rows(path, 12, frames).reshape(-1, 3, 4)
     u, _, vt = np.linalg.svd(rows[..., :3])
     rotation = u @ vt
     off = np.abs(rotation - rows[..., :3]).max(axis=(1, 2))
     if (off > _ORTHONORMAL).any() or (np.linalg.det(rotation) < 0).any():
-        raise LogError(path, f"line {frames[int(off.argmax())] + 1}", "is no rigid motion")
+        raise LogError(path, f"line {frames[int(off.argmax())] + 1}", "is not a rigid transform")
     return rigid(rotation, rows[..., 3])
 
 
 def _mount(first_from_left: Float[np.ndarray, "t 4 4"]) -> Float[np.ndarray, "4 4"]:
-    """`ego_from_left`: looking along the median direction of travel of ten steps or more, or else straight ahead."""
+    """Compute `ego_from_left` from the median direction of travel of ten steps or more, else straight ahead."""
     steps = np.diff(first_from_left[:, :3, 3], axis=0)
     own = (np.swapaxes(first_from_left[:-1, :3, :3], 1, 2) @ steps[..., None])[..., 0]
     moving = own[own[:, 2] > _STEP]
@@ -166,9 +166,9 @@ def _mount(first_from_left: Float[np.ndarray, "t 4 4"]) -> Float[np.ndarray, "4 
 
 
 def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarray, "4 4"]) -> tuple[Camera, ...]:
-    """Both cameras of P = K [I | t], t from the left camera's frame; principal points count from pixel centres there.
+    """Build both cameras of P = K [I | t], t from the left camera's frame; principal points count from pixel centres.
 
-    The right camera lies -P[0, 3] / fx beside the left one.
+    The right camera lies -P[0, 3] / fx from the left one along x.
     """
     path = folder / "calib.txt"
     # Lines may begin with their names: "P0: ...".
@@ -178,7 +178,7 @@ def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarra
         matrix = _numbers(path, lines, row, 12).reshape(3, 4)
         fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
         if not (min(fx, fy) > 0 and np.allclose(matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]], [0, 0, 0, 0, 1])):
-            raise LogError(path, f"line {row + 1}", "is no projection of a rectified camera")
+            raise LogError(path, f"line {row + 1}", "is not the projection of a rectified camera")
         left_from_camera = rigid(np.eye(3), -np.linalg.solve(matrix[:, :3], matrix[:, 3]))
         mount = ego_from_left @ left_from_camera
         cameras.append(Camera(name, *size, float(fx), float(fy), float(cx) + 0.5, float(cy) + 0.5, mount))
@@ -186,7 +186,7 @@ def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarra
 
 
 def _rows(path: Path, width: int, frames: Sequence[int]) -> Float[np.ndarray, "t w"]:
-    """Numbers of the frames' lines."""
+    """Parse the numbers of the frames' lines."""
     lines = _lines(path)
     if len(lines) <= frames[-1]:
         raise LogError(path, f"line {frames[-1] + 1}", f"there are {len(lines)} lines, and images up to {frames[-1]}")

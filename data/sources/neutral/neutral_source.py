@@ -1,6 +1,6 @@
 """The neutral log JSON ("ps-neutral-log/1"): one file per log of any data set, with scenes and their overrides.
 
-The world frame is the source's own (origin zero), because scores are compared to 1e-8 and a shift would round.
+The world frame is the source's own (origin zero), because scores are compared to 1e-8 and an offset would round.
 """
 
 import gzip
@@ -61,11 +61,11 @@ LIGHTS = {
 
 @dataclass(frozen=True)
 class NeutralScene:
-    """A scene of a neutral log.
+    """Scene of a neutral log.
 
     Attributes:
-        token: the file's name for it.
-        scene: the window; where the record overrides the log, a log of its own.
+        token: token of the scene in the file.
+        scene: window of the log, or of a copy of it with the record's overrides.
         follow_up: whether it belongs to the second stage (NAVSIM decides by a token of 17 characters).
     """
 
@@ -76,24 +76,24 @@ class NeutralScene:
 
 @dataclass(frozen=True)
 class NeutralSource:
-    """A neutral log file, or a folder of them."""
+    """Source of a neutral log file, or a folder of them."""
 
     path: Path
     kind: str = "neutral"
 
     def names(self) -> tuple[str, ...]:
-        """Names of the logs.
+        """Return the names of the logs.
 
         Raises:
-            LogError: nothing there, or two logs of one name.
+            LogError: no log, or two logs of one name.
         """
         return tuple(self._files())
 
     def load(self, name: str) -> Log:
-        """The log without any scene's overrides.
+        """Load the log without any scene's overrides.
 
         Raises:
-            LogError: there is no such log, or it is not in this form.
+            LogError: there is no such log, or it has another format.
         """
         files = self._files()
         if name not in files:
@@ -101,7 +101,7 @@ class NeutralSource:
         return parse_log(read_document(files[name]), files[name])
 
     def scenes(self, name: str) -> dict[str, NeutralScene]:
-        """The scenes that the log's file lists, by token.
+        """Return the scenes that the log's file lists, by token.
 
         Raises:
             LogError: see `load`.
@@ -112,10 +112,10 @@ class NeutralSource:
         return load_scenes(files[name])
 
     def follow_ups(self, benchmark: Path) -> tuple[dict[str, NeutralScene], list[Follow]]:
-        """The scenes of a two-stage file, both stages, and its groups.
+        """Return the scenes of a two-stage file, both stages, and its groups.
 
         Raises:
-            LogError: the file is not in this form, or its log is not in this source.
+            LogError: the file has another format, or its log is not in this source.
         """
         with _malformed(benchmark):
             return self._follow_ups(benchmark)
@@ -142,10 +142,10 @@ class NeutralSource:
 
 
 def load_scenes(path: str | Path) -> dict[str, NeutralScene]:
-    """All scenes that a neutral log file lists, by token.
+    """Load all scenes that a neutral log file lists, by token.
 
     Raises:
-        LogError: the file is not in this form, or a scene leaves the log.
+        LogError: the file has another format, or a scene exceeds the log.
     """
     document = read_document(Path(path))
     log = parse_log(document, path)
@@ -157,16 +157,16 @@ def load_scenes(path: str | Path) -> dict[str, NeutralScene]:
 def scene_of(
     document: dict[str, Any], record: dict[str, Any], path: str | Path, log: Log | None = None
 ) -> NeutralScene:
-    """One scene by its record, which may come from another file than the log (as those of the golden files do).
+    """Build one scene from its record, which may come from another file than the log (as in the golden files).
 
     Args:
-        document: the log, as `read_document` gives it.
+        document: the log, as returned by `read_document`.
         record: `token`, `frame`, the numbers of frames before and after, and overrides.
         path: the file, for error messages.
-        log: the parsed document, if there is one already; used where the record overrides nothing.
+        log: the parsed document, if already available; used where the record overrides nothing.
 
     Raises:
-        LogError: an override does not fit the scene, or the scene leaves the log.
+        LogError: an override does not fit the scene, or the scene exceeds the log.
     """
     with _malformed(path):
         return _scene_of(document, record, path, log)
@@ -189,9 +189,9 @@ def _scene_of(document: dict[str, Any], record: dict[str, Any], path: str | Path
 
 
 def _in_order_of(tracks: Tracks, frames: list[Any], now: int) -> Tracks:
-    """The tracks in the order in which the frame `now` lists them, then the others.
+    """Reorder the tracks: first as frame `now` lists them, then the others.
 
-    NAVSIM's reactive traffic moves vehicles one after the other in that order, which shows in its results.
+    NAVSIM's reactive traffic moves vehicles sequentially in that order, which affects its results.
     """
     listed = [item[0] for item in frames[now]["objects"]] if now < len(frames) else []
     row = {track: index for index, track in enumerate(tracks.ids)}
@@ -201,7 +201,7 @@ def _in_order_of(tracks: Tracks, frames: list[Any], now: int) -> Tracks:
 
 
 def _classed_by(tracks: Tracks, window: list[Any]) -> Tracks:
-    """The tracks with the classes of their first observations in the window, where NAVSIM looks for them."""
+    """Set the tracks' classes to those of their first observations in the window, as NAVSIM does."""
     classes, row = tracks.classes.copy(), {track: index for index, track in enumerate(tracks.ids)}
     for frame in reversed(window):
         for item in frame["objects"]:
@@ -211,10 +211,10 @@ def _classed_by(tracks: Tracks, window: list[Any]) -> Tracks:
 
 @lru_cache(maxsize=4)
 def read_document(path: Path, schema: str = SCHEMA) -> dict[str, Any]:
-    """The parsed JSON of a neutral file.
+    """Read the parsed JSON of a neutral file.
 
     Raises:
-        LogError: not there, not JSON, or of another schema.
+        LogError: the file is missing, not JSON, or of another schema.
     """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
@@ -232,7 +232,7 @@ def _refuse(constant: str) -> None:
 
 
 def parse_log(document: dict[str, Any], path: str | Path) -> Log:
-    """The log that a neutral document describes.
+    """Convert a neutral document to a log.
 
     Raises:
         LogError: a field is missing or of the wrong kind.
@@ -243,15 +243,15 @@ def parse_log(document: dict[str, Any], path: str | Path) -> Log:
 
 @contextmanager
 def _malformed(path: str | Path) -> Iterator[None]:
-    """Inside, what is missing or of the wrong kind in a document becomes one error that names it.
+    """Convert errors about missing or mistyped values inside the block to one that names the field.
 
     Raises:
-        LogError: instead of what reading JSON's dicts and lists raises.
+        LogError: replaces the exceptions of accessing JSON dicts and lists.
     """
     try:
         yield
     except KeyError as error:
-        raise LogError(path, str(error.args[0]), "is missing, or a name that this form does not have") from error
+        raise LogError(path, str(error.args[0]), "is missing, or an unknown name") from error
     except (TypeError, ValueError, IndexError) as error:
         raise LogError(path, "document", f"is malformed ({error})") from error
 
@@ -288,7 +288,7 @@ def _ego(records: list[dict[str, Any]], times_us: Int[np.ndarray, "t"]) -> Ego:
     velocity, acceleration = (
         np.array([[record[a], record[b]] for record in records], float) for a, b in (("vx", "vy"), ("ax", "ay"))
     )
-    # The form has no yaw rate (NAVSIM uses none); the poses up to each step give it to those who want one.
+    # The format has no yaw rate (NAVSIM uses none); it is estimated from the poses up to each step.
     yaw_rate = planar_motion(np.column_stack([x, y, heading]), times_us)[2]
     return Ego(poses, velocity, acceleration, yaw_rate, measured=True)
 
@@ -316,9 +316,9 @@ def _tracks(frames: list[Any]) -> Tracks:
 
 
 def _lights(frames: list[Any], lanes: dict[str, dict[str, Any]]) -> TrafficLights:
-    """One head per lane, at the lane's start; where a frame names a lane twice, red wins.
+    """Build one head per lane, at the lane's start; where a frame names a lane twice, red wins.
 
-    Lights of lanes that the map does not have rule nobody here and are left out, as NAVSIM does.
+    Lights of lanes that the map lacks are left out, as in NAVSIM.
     """
     frames = [[(str(lane), state) for lane, state in frame if str(lane) in lanes] for frame in frames]
     ids = tuple(dict.fromkeys(lane for frame in frames for lane, _ in frame))
@@ -395,7 +395,7 @@ def _flat(points: list[Any]) -> np.ndarray:
 
 
 def _with_overrides(document: dict[str, Any], record: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """The document as this scene sees it. Lights and extra objects come at 2 Hz and are held in between."""
+    """Return the document with the scene's overrides. Lights and extra objects are at 2 Hz and held in between."""
     stride, count = document["navsim_stride"], record["num_history_frames"] + record["num_future_frames"]
     first = record["frame"] - (record["num_history_frames"] - 1) * stride
     for key in ("traffic_lights", "extra_objects"):
@@ -418,7 +418,7 @@ def _with_overrides(document: dict[str, Any], record: dict[str, Any], path: str 
 
 
 def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> NeutralScene:
-    """A follow-up scene as a log of its own. Its future has no ego: the last one known stays where it is."""
+    """Build a follow-up scene as its own log. Its future has no ego: the last known one stays in place."""
     last = record["frames"][record["current_frame"]]["ego"]
     frames = [{"ego": last, **frame} for frame in record["frames"]]
     for index, frame in enumerate(frames):

@@ -1,4 +1,4 @@
-"""A procedural town."""
+"""Procedurally generated towns with traffic."""
 
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.sources.town.town_options import TownOptions

@@ -1,4 +1,4 @@
-"""Bodies and drivers of those on the road."""
+"""Bodies and driver parameters of vehicles and cyclists."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from swerve.scenes import ObjectClass, Vehicle
 
 @dataclass(frozen=True)
 class Body:
-    """Somebody on wheels and how they drive.
+    """Vehicle or bicycle with its driver parameters.
 
     Attributes:
-        kind: class.
+        kind: object class.
         vehicle: dimensions.
-        pace: share of the speed limit they drive.
-        acceleration: the IDM's, m/s2.
-        braking: the IDM's comfortable deceleration, m/s2.
-        headway: the IDM's, seconds.
+        pace: desired speed as a share of the speed limit.
+        acceleration: IDM acceleration, m/s2.
+        braking: IDM comfortable deceleration, m/s2.
+        headway: IDM time headway, seconds.
         lateral: greatest lateral acceleration in curves, m/s2.
     """
 
@@ -31,7 +31,7 @@ class Body:
 
     @property
     def hitch(self) -> float:
-        """Distance of the reference point ahead of the rear axle."""
+        """Distance from the rear axle forward to the reference point."""
         return self.vehicle.wheelbase / 2
 
     @property
@@ -46,7 +46,7 @@ class Body:
 
 
 def draw_car(generator: np.random.Generator) -> Body:
-    """A car, from small to large."""
+    """Sample a car, from small to large."""
     size = generator.beta(2.0, 2.0)
     length = 3.7 + 1.4 * size + generator.uniform(-0.1, 0.1)
     width = 1.68 + 0.25 * size + generator.uniform(-0.04, 0.04)
@@ -56,7 +56,7 @@ def draw_car(generator: np.random.Generator) -> Body:
 
 
 def draw_lorry(generator: np.random.Generator) -> Body:
-    """A van, lorry or bus."""
+    """Sample a van, lorry or bus."""
     kind = generator.choice(["van", "lorry", "bus"], p=[0.4, 0.35, 0.25])
     low, high = {"van": (5.3, 6.2), "lorry": (7.0, 9.0), "bus": (10.5, 12.0)}[kind]
     width, height = {"van": (2.05, 2.6), "lorry": (2.45, 3.4), "bus": (2.5, 3.1)}[kind]
@@ -66,7 +66,7 @@ def draw_lorry(generator: np.random.Generator) -> Body:
 
 
 def draw_cyclist(generator: np.random.Generator) -> Body:
-    """A bicycle and its rider. Their pace is a share of the limit of a bicycle lane, 30 km/h."""
+    """Sample a bicycle with its rider. The pace is relative to the limit of a bicycle lane, 30 km/h."""
     length, height = generator.uniform(1.65, 1.85), generator.uniform(1.6, 1.85)
     vehicle = Vehicle("cyclist", float(length), 0.62, float(height), 1.05, float(length - 1.05) / 2)
     pace = float(generator.uniform(0.45, 0.75))
@@ -74,11 +74,11 @@ def draw_cyclist(generator: np.random.Generator) -> Body:
 
 
 def ego_body(vehicle: Vehicle) -> Body:
-    """The recording vehicle and its calm driver."""
+    """Return the recording vehicle with a calm driver."""
     return Body(ObjectClass.VEHICLE, vehicle, 0.97, 1.5, 1.8, 1.5, 1.7)
 
 
 def _driven(kind: ObjectClass, vehicle: Vehicle, generator: np.random.Generator, lateral: float) -> Body:
-    """The vehicle with a driver of its own."""
+    """Return the vehicle with sampled driver parameters."""
     pace, headway = float(generator.uniform(0.82, 1.0)), float(generator.uniform(1.0, 1.7))
     return Body(kind, vehicle, pace, float(generator.uniform(1.2, 1.9)), 2.0, headway, lateral)

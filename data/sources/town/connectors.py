@@ -1,4 +1,4 @@
-"""Ways through a junction: which lane leads to which, and along which curve."""
+"""Junction connectors: lane-to-lane topology and geometry."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +17,7 @@ _WIDEST_LEFT = 22.0
 
 
 class Movement(Enum):
-    """Where a connector leads."""
+    """Turn direction of a connector."""
 
     LEFT = "left"
     STRAIGHT = "straight"
@@ -26,15 +26,15 @@ class Movement(Enum):
 
 @dataclass(frozen=True)
 class Connector:
-    """A connector and what traffic needs to know of it.
+    """Connector with the attributes that traffic needs.
 
     Attributes:
-        lane: its geometry.
-        junction: number of the node.
-        arm: number of the arm it comes from.
-        to_arm: number of the arm it leads to.
-        movement: where it leads.
-        left_only: whether its lane of origin leads to the left only.
+        lane: geometry of the connector.
+        junction: index of the junction.
+        arm: index of the incoming arm.
+        to_arm: index of the outgoing arm.
+        movement: turn direction.
+        left_only: whether its incoming lane is for left turns only.
     """
 
     lane: Lane
@@ -46,16 +46,16 @@ class Connector:
 
     @property
     def origin(self) -> str:
-        """The lane it continues."""
+        """Id of the preceding lane."""
         return self.lane.predecessors[0]
 
 
-# The traffic that comes in and goes out on each arm of a junction.
+# Incoming and outgoing traffic of each arm of a junction.
 Traffic = list[tuple[Direction, Direction]]
 
 
 def movement_of(junction: Junction, arm: int, to_arm: int) -> Movement:
-    """Left, straight or right; where two arms meet, everything is straight."""
+    """Return left, straight or right; with two arms, everything is straight."""
     angle = junction.deflection(arm, to_arm)
     if len(junction.arms) == 2 or abs(angle) < _TURN:
         return Movement.STRAIGHT
@@ -63,15 +63,15 @@ def movement_of(junction: Junction, arm: int, to_arm: int) -> Movement:
 
 
 def allocate(lanes: int, targets: dict[Movement, int]) -> list[tuple[int, Movement, int]]:
-    """Which of an arm's lanes leads to which lane of the arms ahead.
+    """Assign an arm's lanes to the lanes of the arms ahead.
 
-    Left turns from the innermost lane to the innermost, right turns from the outermost to the outermost; of three
-    lanes the innermost is for left turns only; lanes going straight keep their number from the outside. Where nothing
-    lies straight ahead, middle lanes turn too. Every lane leads somewhere.
+    Left turns from the innermost lane to the innermost, right turns from the outermost to the outermost; of three lanes
+    the innermost is for left turns only; lanes going straight keep their index from the outside. Where nothing lies
+    straight ahead, middle lanes turn too. Every lane has a successor.
 
     Args:
-        lanes: number of lanes that come in; lane 0 is the innermost.
-        targets: number of lanes that go out, by movement.
+        lanes: number of lanes of incoming lanes; lane 0 is the innermost.
+        targets: number of outgoing lanes by movement.
     """
     pairs = []
     left, straight, right = (
@@ -93,7 +93,7 @@ def allocate(lanes: int, targets: dict[Movement, int]) -> list[tuple[int, Moveme
 
 
 def _straight(lanes: int, targets: int, first: int, left_turns: bool) -> list[tuple[int, Movement, int]]:
-    """Pairs of lanes straight ahead, from lane `first` on."""
+    """Return the pairs of lanes straight ahead, from lane `first` on."""
     shift = targets - lanes
     pairs = [(lane, Movement.STRAIGHT, lane + shift) for lane in range(first, lanes) if lane + shift >= 0]
     dropped = [lane for lane in range(first, lanes) if lane + shift < 0 and not (left_turns and lane == 0)]
@@ -106,12 +106,12 @@ def _straight(lanes: int, targets: int, first: int, left_turns: bool) -> list[tu
 def build_connectors(
     number: int, junction: Junction, traffic: Traffic, ground: GroundHeight
 ) -> tuple[list[Connector], list[LaneGroup]]:
-    """All connectors of a junction, and their groups.
+    """Build all connectors of a junction, and their groups.
 
     Args:
-        number: of the junction.
-        junction: with two arms or more.
-        traffic: the directions that come in and go out, by arm.
+        number: index of the junction.
+        junction: junction with two arms or more.
+        traffic: incoming and outgoing directions by arm.
         ground: height of the ground.
     """
     connectors = []
@@ -131,9 +131,9 @@ def build_connectors(
 def _for_bicycles(
     number: int, junction: Junction, traffic: Traffic, arm: int, ahead: dict[Movement, int], ground: GroundHeight
 ) -> list[Connector]:
-    """Connectors of an arm's bicycle lane: straight and to the right; to the left where there is nothing else.
+    """Build the connectors of an arm's bicycle lane: straight and right; left only where there is nothing else.
 
-    Where no bicycle lane goes on, they lead into the outermost lane.
+    Where no bicycle lane continues, they lead into the outermost lane.
     """
     origin = traffic[arm][0].bicycle
     if origin is None:
@@ -151,7 +151,7 @@ def _for_bicycles(
 
 
 def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane], ground: GroundHeight) -> Lane:
-    """The lane that joins two lanes' ends; its width goes over from the one's to the other's."""
+    """Build the lane that joins two lanes' ends, with interpolated width."""
     origin, target = ends
     heading, end_heading = junction.arms[arm].angle + np.pi, junction.arms[to_arm].angle
     start, end = origin.centerline[-1, :2], target.centerline[0, :2]
@@ -181,19 +181,19 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
 
 
 def _paint_through(junction: Junction, before: Paint, after: Paint) -> Paint:
-    """Paint goes on where only two arms meet, if it is the same on both."""
+    """Return the marking that continues through: the same on both sides of a junction of two arms."""
     return before if before is after and len(junction.arms) == 2 else Paint.NONE
 
 
 def _joined(points: Curve, ends: tuple[np.ndarray, np.ndarray], ground: GroundHeight) -> np.ndarray:
-    """The line with its height, its ends the very points of the lanes that it joins."""
+    """Return the line with ground height, its end points exactly those of the joined lanes."""
     line = lifted(ground, points)
     line[0], line[-1] = ends
     return line
 
 
 def _tangent(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane]) -> float:
-    """Greatest tangent length of the arc: right turns keep about concentric to the kerb, left turns short of wide."""
+    """Return the arc's largest tangent length: right turns follow the kerb, left turns are limited in radius."""
     bend = abs(junction.deflection(arm, to_arm))
     if movement_of(junction, arm, to_arm) is Movement.LEFT:
         return float(_WIDEST_LEFT * np.tan(bend / 2))
@@ -204,7 +204,7 @@ def _tangent(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane])
 
 
 def _to_kerb(arm: Arm, lane: Lane, inbound: bool) -> float:
-    """Distance from a lane's middle to the kerb on its right."""
+    """Return the distance from a lane's centreline to the kerb on its right."""
     side = arm.inbound if inbound else arm.outbound
     if lane.kind is LaneKind.BICYCLE:
         return side.parking + side.bicycle / 2
@@ -213,7 +213,7 @@ def _to_kerb(arm: Arm, lane: Lane, inbound: bool) -> float:
 
 
 def _groups(connectors: list[Connector], ground: GroundHeight) -> list[LaneGroup]:
-    """Connectors between the same two groups, together."""
+    """Group connectors between the same two lane groups."""
     members: dict[str, list[Lane]] = {}
     for connector in connectors:
         members.setdefault(connector.lane.group_id, []).append(connector.lane)
@@ -221,7 +221,7 @@ def _groups(connectors: list[Connector], ground: GroundHeight) -> list[LaneGroup
 
 
 def _group(name: str, lanes: list[Lane], ground: GroundHeight) -> LaneGroup:
-    """A connector group: its outline is the union of its lanes', or their convex hull where that falls apart."""
+    """Build a connector group; its outline is the union of its lanes', or their convex hull if disconnected."""
     whole = shapely.union_all([shapely.Polygon(lane.polygon[:, :2]).buffer(0.05, join_style="mitre") for lane in lanes])
     if not isinstance(whole, shapely.Polygon):
         whole = whole.convex_hull

@@ -1,4 +1,4 @@
-"""Plane curves that join two directed points: corners of kerbs, and paths through junctions."""
+"""Planar curves between two directed points: kerb corners, and paths through junctions."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,34 +8,34 @@ from swerve.scenes.transforms import wrap_angle
 
 Point = Float[np.ndarray, "2"]
 Curve = Float[np.ndarray, "n 2"]
-# Deflections below this are joined by one S-shaped cubic.
+# Below this deflection one S-shaped cubic is used.
 _SMALL_ANGLE = np.deg2rad(8.0)
 
 
 def unit(angle: float) -> Point:
-    """The direction of an angle in radians."""
+    """Return the unit vector of an angle in radians."""
     return np.array([np.cos(angle), np.sin(angle)])
 
 
 def left_of(direction: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b 2"]:
-    """Directions turned by a right angle to the left."""
+    """Rotate directions by a right angle to the left."""
     return np.stack([-direction[..., 1], direction[..., 0]], axis=-1)
 
 
 def turn_curve(
     start: Point, heading: float, end: Point, end_heading: float, tangent: float = np.inf, spacing: float = 1.0
 ) -> Curve:
-    """A smooth curve from one directed point to another.
+    """Compute a smooth curve from one directed point to another.
 
     A straight piece, a cubic close to a circular arc (to 0.3 % of the radius at a right angle), a straight piece. Where
-    the two lines do not meet ahead, one S-shaped cubic.
+    the two lines do not intersect ahead, one S-shaped cubic.
 
     Args:
-        start: where it begins.
-        heading: direction there, radians.
-        end: where it ends.
-        end_heading: direction there, radians.
-        tangent: the arc begins and ends at most so far from where the two straight lines meet, metres.
+        start: start point.
+        heading: direction at the start, radians.
+        end: end point.
+        end_heading: direction at the end, radians.
+        tangent: largest distance of the arc's ends from the intersection of the two straight lines, metres.
         spacing: greatest distance between points, metres.
     """
     deflection = float(wrap_angle(end_heading - heading))
@@ -53,14 +53,14 @@ def turn_curve(
 def joined_curve(
     start: Point, heading: float, end: Point, end_heading: float, tangent: float, leads: tuple[float, float]
 ) -> Curve:
-    """`turn_curve` between straight pieces of at least the given lengths."""
+    """Compute `turn_curve` between straight pieces of at least the given lengths."""
     first, last = start + leads[0] * unit(heading), end - leads[1] * unit(end_heading)
     inner = turn_curve(first, heading, last, end_heading, tangent)
     return np.concatenate([start[None]] * (leads[0] > 0) + [inner] + [end[None]] * (leads[1] > 0))
 
 
 def meeting(start: Point, heading: float, end: Point, end_heading: float) -> tuple[float, float]:
-    """How far ahead of `start`, and how far behind `end`, their straight lines meet; infinite where parallel."""
+    """Compute the distances ahead of `start` and behind `end` at which their lines intersect; infinite if parallel."""
     a, b = unit(heading), unit(end_heading)
     cross = a[0] * b[1] - a[1] * b[0]
     if abs(cross) < 1e-9:
@@ -70,7 +70,7 @@ def meeting(start: Point, heading: float, end: Point, end_heading: float) -> tup
 
 
 def _cubic(start: Point, heading: float, end: Point, end_heading: float, first: float, last: float) -> Curve:
-    """A Bezier curve with handles of the given lengths."""
+    """Evaluate a Bezier curve with handles of the given lengths."""
     share = np.linspace(0.0, 1.0, 65)[:, None]
     rest = 1 - share
     handle, end_handle = start + first * unit(heading), end - last * unit(end_heading)
@@ -78,7 +78,7 @@ def _cubic(start: Point, heading: float, end: Point, end_heading: float, first: 
 
 
 def _evenly(points: Curve, spacing: float) -> Float[np.ndarray, "m 2"]:
-    """The curve with equal steps; both ends stay exact."""
+    """Resample the curve with equal steps; both ends stay exact."""
     steps = max(int(np.ceil(arc_lengths(points)[-1] / spacing)), 2)
     even = points_at(points, np.linspace(0.0, arc_lengths(points)[-1], steps + 1))
     even[0], even[-1] = points[0], points[-1]
@@ -86,7 +86,7 @@ def _evenly(points: Curve, spacing: float) -> Float[np.ndarray, "m 2"]:
 
 
 def normals(points: Curve, heading: float, end_heading: float) -> Curve:
-    """Unit vectors to the left of the curve, exact at both ends."""
+    """Compute unit vectors to the left of the curve, exact at both ends."""
     steps = np.gradient(points, axis=0)
     tangents = steps / np.linalg.norm(steps, axis=1, keepdims=True)
     tangents[0], tangents[-1] = unit(heading), unit(end_heading)

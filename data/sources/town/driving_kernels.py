@@ -1,4 +1,4 @@
-"""Vehicles follow their paths by the Intelligent Driver Model, one step at a time.
+"""Vehicle motion along paths by the Intelligent Driver Model, one step at a time.
 
 Formulas: Treiber, Hennecke and Helbing 2000 (IDM). A vehicle's reference point, half a wheelbase ahead of the rear
 axle, follows the path and the body trails it, so that the rear axle never slides sideways.
@@ -18,7 +18,7 @@ FAR = 1e9
 
 @numba.njit(cache=True)
 def scan(paths, bodies, fleet, crowd, i):
-    """The nearest thing in the strip that vehicle i is going to sweep: gap, its speed along the path, its number."""
+    """Find the nearest obstacle in the strip swept by vehicle i: gap, its speed along the path, its index."""
     fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = FAR, -1, 0.0
     radius, v = 0.5 * bodies.width[i] + 0.3, fleet.speed[i]
     look = min(max(v * v / 4.0 + 2.0 * v + 12.0, 20.0), 75.0)
@@ -53,7 +53,7 @@ def scan(paths, bodies, fleet, crowd, i):
 
 @numba.njit(cache=True)
 def _nearest_corner(fleet, bodies, j, x, y, angle):
-    """How far ahead of a point, in a direction, the nearest corner of vehicle j lies."""
+    """Return the distance from a point, in a direction, to the nearest corner of vehicle j."""
     turn = fleet.heading[j] - angle
     center = (fleet.x[j] - x) * math.cos(angle) + (fleet.y[j] - y) * math.sin(angle)
     return center - 0.5 * (bodies.length[j] * abs(math.cos(turn)) + bodies.width[j] * abs(math.sin(turn)))
@@ -61,7 +61,7 @@ def _nearest_corner(fleet, bodies, j, x, y, angle):
 
 @numba.njit(cache=True)
 def watch_crossings(bodies, zebras, walks, fleet, crowd, i):
-    """Distance to the first crossing ahead on which somebody is in, or will come into, the vehicle's way."""
+    """Compute the distance to the first crossing ahead with a pedestrian on, or about to enter, the vehicle's path."""
     fleet.zebra_gap[i] = FAR
     front, v = fleet.along[i] + bodies.front[i], fleet.speed[i]
     for z in range(zebras.start[i], zebras.start[i + 1]):
@@ -81,7 +81,7 @@ def watch_crossings(bodies, zebras, walks, fleet, crowd, i):
 
 @numba.njit(cache=True)
 def _across(walks, crowd, w):
-    """How far across the present crossing a walker is, and in which direction it goes."""
+    """Return a walker's position across its current crossing, and its direction."""
     ends = walks.leg_ends[crowd.leg[w]]
     share = (crowd.along[w] - ends[0]) / (ends[1] - ends[0])
     return ends[2] + share * (ends[3] - ends[2]), 1.0 if ends[3] > ends[2] else -1.0
@@ -89,7 +89,7 @@ def _across(walks, crowd, w):
 
 @numba.njit(cache=True)
 def _in_the_way(walks, crowd, w, across, half, seconds):
-    """Whether a walker is in a strip of the crossing, or will be there within some seconds."""
+    """Test whether a walker is in a strip of the crossing, or will be within some seconds."""
     at, way = _across(walks, crowd, w)
     ahead = (across - at) * way
     return ahead > -half and (ahead - half) / walks.speed[w] < seconds
@@ -97,7 +97,7 @@ def _in_the_way(walks, crowd, w, across, half, seconds):
 
 @numba.njit(cache=True)
 def next_stop(bodies, stops, fleet, i):
-    """The junction whose stop line vehicle i has not passed; -1 if there is none."""
+    """Return the junction whose stop line vehicle i has not passed; -1 if there is none."""
     front = fleet.along[i] + bodies.front[i]
     for e in range(fleet.stop[i], stops.start[i + 1]):
         if front < stops.line[e]:
@@ -107,7 +107,7 @@ def next_stop(bodies, stops, fleet, i):
 
 @numba.njit(cache=True)
 def _held(bodies, stops, rules, fleet, i, e, step):
-    """Whether the signal keeps vehicle i from entering: red, or yellow where it can stop without haste."""
+    """Test whether the signal stops vehicle i: red, or yellow where comfortable braking suffices."""
     state = rules.states[stops.connector[e], step]
     if state == RED:
         return True
@@ -117,7 +117,7 @@ def _held(bodies, stops, rules, fleet, i, e, step):
 
 @numba.njit(cache=True)
 def grant_all(paths, bodies, stops, rules, fleet, step):
-    """Gives and takes back the right to enter junctions."""
+    """Grant and revoke the right to enter junctions."""
     for i in range(len(fleet.along)):
         e = next_stop(bodies, stops, fleet, i) if fleet.active[i] else -1
         if e < 0:
@@ -142,14 +142,14 @@ def grant_all(paths, bodies, stops, rules, fleet, step):
 
 @numba.njit(cache=True)
 def _ask_within(rules, stops, fleet, i, e):
-    """Distance from the line at which a driver decides."""
+    """Return the distance from the line at which a driver decides."""
     v = fleet.speed[i]
     return 8.0 if rules.cautious[stops.connector[e]] else v * v / 3.6 + v + 5.0
 
 
 @numba.njit(cache=True)
 def _queued(bodies, stops, rules, fleet, i, e, room):
-    """Whether somebody who may not go stands between vehicle i and its line."""
+    """Test whether a vehicle without right of way stands between vehicle i and its line."""
     j = fleet.lead[i]
     if j < 0 or fleet.gap[i] > room:
         return False
@@ -161,7 +161,7 @@ def _queued(bodies, stops, rules, fleet, i, e, room):
 
 @numba.njit(cache=True)
 def _may_enter(paths, bodies, stops, rules, fleet, i, e, step):
-    """Whether the way of vehicle i through its junction is free, and there is room behind it."""
+    """Test whether the path of vehicle i through its junction is free, with room behind it."""
     c = stops.connector[e]
     if rules.halt[c] and not fleet.halted[e]:
         return False
@@ -181,7 +181,7 @@ def _may_enter(paths, bodies, stops, rules, fleet, i, e, step):
 
 @numba.njit(cache=True)
 def _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
-    """Whether vehicle j is in, or will come into, the part of the junction that vehicle i needs."""
+    """Test whether vehicle j is in, or will enter, the part of the junction that vehicle i needs."""
     zone = rules.zones[row]
     front = fleet.along[j] + bodies.front[j]
     if fleet.granted[f]:
@@ -198,7 +198,7 @@ def _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
 
 @numba.njit(cache=True)
 def _time_over(way, speed, top, acceleration):
-    """Seconds for a way in metres, accelerating up to a top speed."""
+    """Compute the time in seconds for a distance in metres, accelerating up to a top speed."""
     if way <= 0.0:
         return 0.0
     rise = max((top * top - speed * speed) / (2.0 * acceleration), 0.0)
@@ -209,14 +209,14 @@ def _time_over(way, speed, top, acceleration):
 
 @numba.njit(cache=True)
 def _interaction(v, approach, gap, standstill, headway, acceleration, braking):
-    """The IDM's braking term for an obstacle."""
+    """Compute the IDM's braking term for an obstacle."""
     wanted = standstill + max(v * headway + v * approach / (2.0 * math.sqrt(acceleration * braking)), 0.0)
     return acceleration * (wanted / max(gap, 0.05)) ** 2
 
 
 @numba.njit(cache=True)
 def accelerate(paths, bodies, stops, rules, fleet, i, step, dt):
-    """The acceleration of vehicle i for this step: free road, leader, stop line, crossing; jerk is limited."""
+    """Compute vehicle i's acceleration for this step: free road, leader, stop line, crossing; jerk is limited."""
     v, a, b = fleet.speed[i], bodies.acceleration[i], bodies.braking[i]
     top = max(at(paths.speed, paths.start, i, fleet.along[i] + 0.6 * v, SPACING), 0.5)
     free = a * (1.0 - (v / top) ** 4) if v <= top else max(-(v - top) / 0.6, -2.5)
@@ -241,7 +241,7 @@ def accelerate(paths, bodies, stops, rules, fleet, i, step, dt):
 
 @numba.njit(cache=True)
 def advance(paths, bodies, stops, fleet, i, dt):
-    """Moves vehicle i along its path; its body trails the reference point."""
+    """Move vehicle i along its path; its body trails the reference point."""
     speed = max(fleet.speed[i] + fleet.acceleration[i] * dt, 0.0)
     way = 0.5 * (fleet.speed[i] + speed) * dt
     if speed == 0.0:
@@ -262,7 +262,7 @@ def advance(paths, bodies, stops, fleet, i, dt):
 
 @numba.njit(cache=True)
 def at(values, start, i, along, spacing):
-    """A value of path i at an arc length, linear between its points (angles must be unwrapped)."""
+    """Interpolate a value of path i at an arc length, linear between its points (angles must be unwrapped)."""
     first, last = start[i], start[i + 1] - 1
     row = along / spacing
     if row <= 0.0:
@@ -276,7 +276,7 @@ def at(values, start, i, along, spacing):
 
 @numba.njit(cache=True)
 def distance_to_box(fleet, bodies, j, x, y):
-    """Distance from a point to vehicle j."""
+    """Return the distance from a point to vehicle j."""
     c, s = math.cos(fleet.heading[j]), math.sin(fleet.heading[j])
     dx, dy = x - fleet.x[j], y - fleet.y[j]
     ahead = max(abs(c * dx + s * dy) - 0.5 * bodies.length[j], 0.0)
@@ -286,7 +286,7 @@ def distance_to_box(fleet, bodies, j, x, y):
 
 @numba.njit(cache=True)
 def conflict_zone(first, then, clearance, zone):
-    """Fills (enter, leave) on two lines in steps of `SPACING`, where they come within `clearance`; False if never."""
+    """Write (enter, leave) on two lines in steps of `SPACING`, where they come within `clearance`; False if never."""
     zone[0], zone[1], zone[2], zone[3] = FAR, -FAR, FAR, -FAR
     for a in range(len(first)):
         for b in range(len(then)):

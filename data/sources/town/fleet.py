@@ -1,4 +1,4 @@
-"""Who drives where: the ego, the traffic around its way, and cyclists."""
+"""Initial vehicles: the ego, the traffic around its path, and cyclists."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ from swerve.data.sources.town.traffic_state import SPACING
 from swerve.scenes import Lane, LaneKind, Vehicle, keyed_generator
 from swerve.scenes.polyline import arc_lengths
 
-# Traffic is there within so many metres of the ego's path.
+# Traffic is generated within this distance of the ego's path, metres.
 _RANGE = 170.0
 _FASTEST = 17.0
 _LORRIES = 0.12
-# The ego's turn, if it is to have one, ends between so many metres from its start; the share of those that have.
+# Distance range from the ego's start in which its turn ends, metres; share of logs with such a turn.
 _EGO_TURN, _EGO_TURNS = (60.0, 190.0), 0.75
 _TRIES = 60
 _TURN = np.deg2rad(50.0)
@@ -25,11 +25,11 @@ _TURN = np.deg2rad(50.0)
 
 @dataclass(frozen=True)
 class Driver:
-    """A vehicle at the start of the simulation.
+    """Vehicle at the start of the simulation.
 
     Attributes:
-        body: dimensions and manner.
-        path: where it drives.
+        body: dimensions and driver parameters.
+        path: path to follow.
         along: arc length of its reference point.
         speed: m/s.
     """
@@ -43,15 +43,15 @@ class Driver:
 def draw_drivers(
     plan: TownPlan, vehicle: Vehicle, options: TownOptions, warm_up: float, name: str, seed: int
 ) -> list[Driver]:
-    """The ego, then everybody else on wheels.
+    """Sample the ego, then all other vehicles and cyclists.
 
     Args:
         plan: the town.
-        vehicle: the ego's body.
-        options: how much traffic there is.
-        warm_up: seconds that are simulated before the log begins.
-        name: of the log.
-        seed: of the source.
+        vehicle: dimensions of the ego.
+        options: traffic densities.
+        warm_up: seconds simulated before the log begins.
+        name: name of the log.
+        seed: seed of the source.
     """
     lanes = plan.road_map.lane_by_id
     length = _FASTEST * (options.seconds + warm_up) + 60.0
@@ -65,7 +65,7 @@ def draw_drivers(
 
 
 def _draw_ego(lanes: dict[str, Lane], body: Body, length: float, generator: np.random.Generator) -> Driver:
-    """The ego on a way that does not leave the map, and that turns soon in most towns."""
+    """Sample the ego on a path within the map, with an early turn in most towns."""
     starts = [
         lane.id
         for lane in lanes.values()
@@ -89,19 +89,19 @@ def _draw_ego(lanes: dict[str, Lane], body: Body, length: float, generator: np.r
 
 
 def _turns_soon(lanes: dict[str, Lane], route: tuple[str, ...], way: Float[np.ndarray, "n"]) -> bool:
-    """Whether a route turns within the part that the ego is going to drive."""
+    """Test whether a route turns within the part that the ego is going to drive."""
     sharp = np.abs(turns(lanes, route)) > _TURN
     return bool((sharp & (way > _EGO_TURN[0]) & (way < _EGO_TURN[1])).any())
 
 
 def _near(lane: Lane, path: Path) -> bool:
-    """Whether a lane comes near the ego's way."""
+    """Test whether a lane comes near the ego's path."""
     gaps = np.linalg.norm(lane.centerline[:, None, :2] - path.points[:600:20], axis=2)
     return bool(gaps.min() < _RANGE)
 
 
 def _start_speed(path: Path, body: Body, along: float) -> float:
-    """Below what the road allows, and slow enough to stop at the lane's end."""
+    """Return an initial speed below the limits, and slow enough to stop at the lane's end."""
     room = max(path.starts[1] - along - body.front - 3.0, 0.0)
     fastest = path.speeds(body.pace, body.lateral)[int(along / SPACING)]
     return float(min(0.8 * fastest, np.sqrt(2 * 1.5 * room)))
@@ -110,7 +110,7 @@ def _start_speed(path: Path, body: Body, along: float) -> float:
 def _on_lane(
     lanes: dict[str, Lane], lane: Lane, ego: Driver, options: TownOptions, length: float, generator: np.random.Generator
 ) -> list[Driver]:
-    """Those who begin on a lane, well apart."""
+    """Sample the vehicles that begin on a lane, well apart."""
     total = float(arc_lengths(lane.centerline)[-1])
     bicycles = lane.kind is LaneKind.BICYCLE
     rate = (options.cyclists * 2 if bicycles else options.traffic) / 100.0
@@ -131,7 +131,7 @@ def _on_lane(
 def _draw_driver(
     lanes: dict[str, Lane], route: tuple[str, ...], rider: bool, room: float, generator: np.random.Generator
 ) -> Driver | None:
-    """Somebody at a random place of a route's first lane; None if they do not fit."""
+    """Sample a vehicle at a random position of a route's first lane; None if it does not fit."""
     if rider:
         body = draw_cyclist(generator)
     else:
@@ -148,6 +148,6 @@ def _draw_driver(
 
 
 def _right_edge(lane: Lane) -> float:
-    """Where cyclists keep in a lane for all: 0.85 m from its right boundary."""
+    """Return the lateral position of cyclists in a general lane: 0.85 m from its right boundary."""
     width = np.linalg.norm(lane.left[0, :2] - lane.right[0, :2]) if lane.kind is LaneKind.VEHICLE else 3.3
     return -float(width / 2 - 0.85)

@@ -1,23 +1,23 @@
-"""Hills of a few per cent."""
+"""Hilly terrain with slopes of a few per cent."""
 
 import numpy as np
 from jaxtyping import Float
 
 from swerve.scenes import GroundHeight
 
-# Metres between the nodes of the raster, and how far it reaches beyond the streets.
+# Metres between the nodes of the raster, and its margin around the streets.
 _SPACING, _MARGIN = 2.0, 60.0
 _WAVES = 6
 
 
 def hills(points: Float[np.ndarray, "n 2"], generator: np.random.Generator) -> GroundHeight:
-    """A smooth height field around the given points.
+    """Generate a smooth height field around the given points.
 
-    A sum of waves 180 to 600 m long; the steepest slope lies between 1 and 6 %, drawn per town.
+    A sum of waves 180 to 600 m long; the steepest slope lies between 1 and 6 %, sampled per town.
 
     Args:
-        points: whatever must lie on it, metres.
-        generator: where its randomness comes from.
+        points: points to cover, metres.
+        generator: random number generator.
     """
     low = points.min(axis=0) - _MARGIN
     size = np.ceil((np.ptp(points, axis=0) + 2 * _MARGIN) / _SPACING).astype(int) + 1
@@ -33,5 +33,5 @@ def hills(points: Float[np.ndarray, "n 2"], generator: np.random.Generator) -> G
 
 
 def lifted(ground: GroundHeight, points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-    """The points with the height of the ground."""
+    """Return the points with the height of the ground."""
     return np.concatenate([points, ground.at(points)[:, None]], axis=1)

@@ -1,4 +1,4 @@
-"""Where streets meet: how far each arm's lanes reach in, kerbs round the corners, crossings, and who goes first."""
+"""Junction geometry: extent of each arm's lanes, kerb corners, crossings, and priority."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from swerve.data.sources.town.curves import Curve, Point, joined_curve, left_of,
 from swerve.data.sources.town.layout import Carriageway, TownLayout
 from swerve.scenes.transforms import wrap_angle
 
-# A kerb line that turns by less than this at a corner counts as going straight on.
+# A kerb line that turns by less than this at a corner counts as straight.
 _STRAIGHT = np.deg2rad(30.0)
 _THROUGH = np.deg2rad(45.0)
 # Metres: from the end of the kerb's arc to the crossing, from the crossing to the stop line.
@@ -19,20 +19,20 @@ _LEAST_MOUTH = 5.0
 
 @dataclass(frozen=True)
 class Arm:
-    """A street at a junction, seen outward from it: traffic comes in on the left and goes out on the right.
+    """Street at a junction, seen outward: incoming traffic is on the left and outgoing on the right.
 
     Attributes:
         street: index in the layout.
-        outgoing: whether the street's line begins here.
+        outgoing: whether the street's line starts here.
         angle: outward direction, radians.
-        inbound: cross-section of the traffic that comes in.
-        outbound: cross-section of the traffic that goes out.
+        inbound: cross-section of incoming traffic.
+        outbound: cross-section of outgoing traffic.
         median: width of the median.
         kerb_in: distance of the kerb on the left.
         kerb_out: distance of the kerb on the right.
         walkway: width of the pavements.
-        mouth: distance from the node to where both kerbs have become straight.
-        reach: distance from the node to where the lanes end, which is where to stop.
+        mouth: distance from the node to where both kerbs become straight.
+        reach: distance from the node to the lanes' ends, where vehicles stop.
         crossing: nearest and farthest distance of the pedestrian crossing from the node, if there is one.
     """
 
@@ -52,14 +52,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Junction:
-    """A node of the layout with its arms, counter-clockwise.
+    """Node of the layout with its arms, counter-clockwise.
 
     Attributes:
-        position: of the node.
-        arms: counter-clockwise.
+        position: position of the node.
+        arms: streets of the node, counter-clockwise.
         corners: radius of the kerb between each arm and the next one.
-        signalised: whether signals rule it.
-        major: numbers of the arms whose traffic goes first (all of them where nobody needs to wait).
+        signalised: whether it has signals.
+        major: indices of the arms with priority (all where none has to yield).
     """
 
     position: Point
@@ -70,19 +70,19 @@ class Junction:
 
     @property
     def is_rim(self) -> bool:
-        """Whether the map ends here."""
+        """True if the node lies at the map's boundary."""
         return len(self.arms) == 1
 
     def point(self, arm: Arm, distance: float, lateral: float) -> Point:
-        """A point of an arm: so far outward, so far to the left of the street's line."""
+        """Return a point of an arm by its distance outward and to the left of the street's line."""
         out = unit(arm.angle)
         return self.position + distance * out + lateral * left_of(out)
 
     def kerb(self, number: int, beyond: tuple[float, float] = (0.0, 0.0)) -> Curve:
-        """The kerb from an arm's inbound side round the corner to the next arm's outbound side.
+        """Return the kerb from an arm's inbound side round the corner to the next arm's outbound side.
 
         Args:
-            number: of the first arm.
+            number: index of the first arm.
             beyond: metres from the kerb, away from the road, at both ends.
         """
         first, then = self.arms[number], self.arms[(number + 1) % len(self.arms)]
@@ -101,23 +101,23 @@ class Junction:
         )
 
     def leads(self, first: int, then: int) -> tuple[float, float]:
-        """How far what goes straight on keeps to both arms' directions: as far as their crossings need."""
+        """Return the lengths over which straight traffic keeps to both arms' directions: up to their crossings."""
         if len(self.arms) == 2:
             return 0.0, 0.0
         return self.arms[first].reach - self.arms[first].mouth, self.arms[then].reach - self.arms[then].mouth
 
     def deflection(self, incoming: int, leaving: int) -> float:
-        """Angle by which traffic from one arm to another turns, radians, left positive."""
+        """Return the angle by which traffic from one arm to another turns, radians, left positive."""
         return float(wrap_angle(self.arms[leaving].angle - self.arms[incoming].angle - np.pi))
 
 
 def build_junctions(layout: TownLayout, generator: np.random.Generator) -> tuple[Junction, ...]:
-    """One junction for each node of the layout, those at the rim of the map included."""
+    """Build one junction for each node of the layout, including those at the map's boundary."""
     return tuple(_build(layout, node, generator) for node in range(len(layout.nodes)))
 
 
 def _build(layout: TownLayout, node: int, generator: np.random.Generator) -> Junction:
-    """The junction at a node."""
+    """Build the junction at a node."""
     arms = sorted((_arm(layout, node, *link) for link in layout.arms(node)), key=lambda arm: arm.angle)
     lanes = max(max(arm.inbound.lanes, arm.outbound.lanes) for arm in arms)
     real = len(arms) > 2
@@ -131,7 +131,7 @@ def _build(layout: TownLayout, node: int, generator: np.random.Generator) -> Jun
 
 
 def _arm(layout: TownLayout, node: int, index: int, outgoing: bool) -> Arm:
-    """The arm without what depends on its neighbours."""
+    """Build the arm without attributes that depend on its neighbours."""
     street = layout.streets[index]
     step = layout.nodes[street.end if outgoing else street.start] - layout.nodes[node]
     outbound, inbound = (street.forward, street.backward) if outgoing else (street.backward, street.forward)
@@ -141,14 +141,14 @@ def _arm(layout: TownLayout, node: int, index: int, outgoing: bool) -> Arm:
 
 
 def _opening(first: Arm, then: Arm) -> float:
-    """Angle from an arm counter-clockwise to the next, 0 to 2 pi."""
+    """Return the angle from an arm counter-clockwise to the next, 0 to 2 pi."""
     return float((then.angle - first.angle) % (2 * np.pi))
 
 
 def _placed(
     arms: list[Arm], radii: tuple[float, ...], number: int, generator: np.random.Generator, share: float
 ) -> Arm:
-    """The arm with its mouth (where both kerbs have become straight), crossing and stop line."""
+    """Return the arm with its mouth (where both kerbs become straight), crossing and stop line."""
     arm = arms[number]
     before, after = (number - 1) % len(arms), (number + 1) % len(arms)
     mouth = max(
@@ -164,7 +164,7 @@ def _placed(
 
 
 def _kerb_end(first: Arm, then: Arm, radius: float) -> tuple[float, float]:
-    """Distances along both arms at which the arc of the corner between them has ended."""
+    """Return the distances along both arms at which the corner's arc ends."""
     opening = _opening(first, then)
     if opening > np.pi - _STRAIGHT:
         return 0.0, 0.0
@@ -176,7 +176,7 @@ def _kerb_end(first: Arm, then: Arm, radius: float) -> tuple[float, float]:
 
 
 def _major(arms: list[Arm]) -> tuple[int, ...]:
-    """The widest pair of arms that face each other; all arms where only two meet."""
+    """Return the widest pair of opposite arms; all arms where only two meet."""
     if len(arms) == 2:
         return (0, 1)
     pairs = [(a, b) for a in range(len(arms)) for b in range(a) if _faces(arms[a], arms[b])]
@@ -184,10 +184,10 @@ def _major(arms: list[Arm]) -> tuple[int, ...]:
 
 
 def _faces(first: Arm, other: Arm) -> bool:
-    """Whether two arms lie about opposite each other."""
+    """Test whether two arms are about opposite."""
     return bool(abs(wrap_angle(first.angle - other.angle - np.pi)) < _THROUGH)
 
 
 def outline(junction: Junction) -> Float[np.ndarray, "n 2"]:
-    """The area where the roads cross: arms' ends and kerbs between them, counter-clockwise, not closed."""
+    """Return the junction area: arms' ends and kerbs between them, counter-clockwise, not closed."""
     return np.concatenate([junction.kerb(number) for number in range(len(junction.arms))])

@@ -1,22 +1,22 @@
-"""The plan of a town: where junctions lie, which streets join them, and how wide these are."""
+"""Layout of a town: junctions, streets between them, and their cross-sections."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
-# km/h to m/s of the limits on streets with one, two and three lanes each way.
+# Speed limits in m/s of streets with one, two and three lanes each way.
 _LIMITS = {1: (30 / 3.6, 40 / 3.6), 2: (50 / 3.6,), 3: (50 / 3.6, 60 / 3.6)}
 _JITTER = 5.0
 
 
 @dataclass(frozen=True)
 class Carriageway:
-    """One direction of a street, from its inner to its outer side; widths in metres, 0 for what is absent.
+    """Cross-section of one direction of a street, from the inner to the outer side; widths in metres, 0 if absent.
 
     Attributes:
-        lanes: how many lanes for all vehicles.
-        lane_width: of each.
+        lanes: number of lanes for all vehicles.
+        lane_width: width of each lane.
         bicycle: width of the bicycle lane beside them.
         parking: width of the parking strip at the kerb.
     """
@@ -28,24 +28,24 @@ class Carriageway:
 
     @property
     def width(self) -> float:
-        """From the middle of the street (or its median) to the kerb."""
+        """Width from the street's line (or its median) to the kerb."""
         return self.lanes * self.lane_width + self.bicycle + self.parking
 
 
 @dataclass(frozen=True)
 class Street:
-    """A street between two nodes.
+    """Street between two nodes.
 
     Attributes:
-        start: node where its line begins.
-        end: node where it ends.
+        start: start node of its line.
+        end: end node of its line.
         forward: the direction of the line, on its right.
         backward: the other direction, on its left.
-        median: width of the raised strip in the middle, 0 where there is only paint.
+        median: width of the raised median, 0 for markings only.
         walkway: width of the pavements.
         speed_limit: m/s.
-        bow: how far it is bent to one side, as a share of what is possible (-1 to 1).
-        sway: how far it is bent like an S, likewise.
+        bow: amplitude of its bend to one side, relative to the maximum (-1 to 1).
+        sway: amplitude of its S-shaped bend, relative to the maximum (-1 to 1).
     """
 
     start: int
@@ -59,30 +59,30 @@ class Street:
     sway: float
 
     def kerb(self, carriageway: Carriageway) -> float:
-        """Distance of a direction's kerb from the line."""
+        """Return the distance of a direction's kerb from the line."""
         return self.median / 2 + carriageway.width
 
 
 @dataclass(frozen=True)
 class TownLayout:
-    """The plan: nodes with one street are where the map ends, the others are junctions.
+    """Layout: nodes with one street lie at the map's boundary, the others are junctions.
 
     Attributes:
-        nodes: metres.
-        streets: between them.
+        nodes: positions, metres.
+        streets: streets between the nodes.
     """
 
     nodes: Float[np.ndarray, "n 2"]
     streets: tuple[Street, ...]
 
     def arms(self, node: int) -> list[tuple[int, bool]]:
-        """The streets at a node as (index, whether the node is its start)."""
+        """Return the streets at a node as (index, whether the node is its start)."""
         ends = ((index, at) for index, street in enumerate(self.streets) for at in (street.start, street.end))
         return [(index, self.streets[index].start == node) for index, at in ends if at == node]
 
 
 def draw_layout(generator: np.random.Generator) -> TownLayout:
-    """A grid of 3 to 4 by 3 to 4 junctions, 75 to 120 m of block between them, with streets missing and leading out."""
+    """Sample a grid of 3 to 4 by 3 to 4 junctions, blocks of 75 to 120 m, with missing streets and exits."""
     columns, rows = (int(count) for count in generator.integers(3, 5, 2))
     avenues = [_draw_street(generator) for _ in range(columns)]
     streets = [_draw_street(generator) for _ in range(rows)]
@@ -98,7 +98,7 @@ def draw_layout(generator: np.random.Generator) -> TownLayout:
 
 
 def _draw_street(generator: np.random.Generator) -> Street:
-    """The cross-section that all streets on one line of the grid share, more or less."""
+    """Sample the cross-section shared by all streets on one line of the grid, before variation."""
     lanes = int(generator.choice([1, 2, 3], p=[0.45, 0.4, 0.15]))
     width = generator.uniform(3.25, 3.6) if lanes < 3 else generator.uniform(3.25, 3.4)
     bicycle = 1.8 if generator.random() < 0.4 else 0.0
@@ -109,7 +109,7 @@ def _draw_street(generator: np.random.Generator) -> Street:
 
 
 def _positions(kinds: list[Street], generator: np.random.Generator) -> Float[np.ndarray, "n"]:
-    """Where parallel lines of the grid lie: irregular blocks between streets of their widths."""
+    """Sample the positions of parallel grid lines: irregular blocks between streets of given widths."""
     halves = np.array([street.kerb(street.forward) for street in kinds])
     gaps = generator.uniform(75.0, 120.0, len(kinds) - 1) + halves[1:] + halves[:-1]
     return np.concatenate([[0.0], np.cumsum(gaps)]) - gaps.sum() / 2
@@ -118,7 +118,7 @@ def _positions(kinds: list[Street], generator: np.random.Generator) -> Float[np.
 def _thinned(
     links: list[tuple[int, int, Street]], count: int, generator: np.random.Generator
 ) -> list[tuple[int, int, Street]]:
-    """Without up to two streets, where every node keeps two others at least."""
+    """Remove up to two streets, such that every node keeps at least two others."""
     for _ in range(int(generator.integers(0, 3))):
         degree = np.bincount([node for a, b, _ in links for node in (a, b)], minlength=count)
         spare = [row for row, (a, b, _) in enumerate(links) if min(degree[a], degree[b]) > 3]
@@ -134,7 +134,7 @@ def _with_exits(
     avenues: list[Street],
     generator: np.random.Generator,
 ) -> tuple[Float[np.ndarray, "m 2"], list[tuple[int, int, Street]]]:
-    """With streets that lead out of town from some junctions of the rim."""
+    """Add streets that lead out of town from some boundary junctions."""
     rows, columns = len(streets), len(avenues)
     rim = [(r * columns, (-1.0, 0.0), streets[r]) for r in range(rows)]
     rim += [(r * columns + columns - 1, (1.0, 0.0), streets[r]) for r in range(rows)]
@@ -149,7 +149,7 @@ def _with_exits(
 
 
 def _varied(street: Street, generator: np.random.Generator) -> Street:
-    """The street with its own parking strips, bends and, now and then, another number of lanes one way."""
+    """Vary the street's parking strips, bends and, occasionally, its number of lanes one way."""
     sides = []
     for side in (street.forward, street.backward):
         parking = 2.3 if generator.random() < (0.6 if side.lanes < 3 else 0.25) else 0.0

@@ -1,4 +1,4 @@
-"""Pavements and crossings as a graph, and walkers' routes on it."""
+"""Graph of pavements and crossings, and walkers' routes on it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from swerve.data.sources.town.traffic_state import WALK_SPACING
 from swerve.scenes import keyed_generator
 from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
 
-# A place where one may turn: number of a junction, of one of its arms, and the side (+1 left of the arm, -1 right).
+# Graph node: index of a junction, of one of its arms, and the side (+1 left of the arm, -1 right).
 Place = tuple[int, int, int]
 _RANGE = 90.0
 _ROUTE = 75.0
@@ -22,12 +22,12 @@ _ROUTE = 75.0
 
 @dataclass(frozen=True)
 class Leg:
-    """A way between two places.
+    """Edge between two nodes.
 
     Attributes:
-        to: where it leads.
-        points: its line, in the middle of the pavement or the crossing.
-        crossing: number of the crossing, -1 on pavements.
+        to: target node.
+        points: line, in the middle of the pavement or the crossing.
+        crossing: index of the crossing, -1 on pavements.
     """
 
     to: Place
@@ -37,14 +37,14 @@ class Leg:
 
 @dataclass(frozen=True)
 class Walker:
-    """A pedestrian at the start of the simulation.
+    """Pedestrian at the start of the simulation.
 
     Attributes:
         points: route, a point every `WALK_SPACING` metres.
         along: arc length at the start.
         speed: m/s.
-        crossings: numbers of the crossings on the route.
-        ends: for each, arc length and distance across (from the arm's right kerb) where it begins and ends, in the
+        crossings: indices of the crossings on the route.
+        ends: for each, arc length and distance across (from the arm's right kerb) of its start and end, in the
             order (arc length, arc length, across, across).
     """
 
@@ -56,7 +56,7 @@ class Walker:
 
 
 def crossings_of(plan: TownPlan) -> list[tuple[int, int]]:
-    """All crossings as (junction, arm); their order is their number, and the road map's."""
+    """List all crossings as (junction, arm); their order is their index, also in the road map."""
     return [
         (number, index)
         for number, junction in enumerate(plan.junctions)
@@ -69,14 +69,14 @@ def crossings_of(plan: TownPlan) -> list[tuple[int, int]]:
 def draw_walkers(
     plan: TownPlan, way: Float[np.ndarray, "n 2"], options: TownOptions, name: str, seed: int
 ) -> list[Walker]:
-    """Pedestrians near the ego's way.
+    """Sample pedestrians near the ego's path.
 
     Args:
         plan: the town.
-        way: points of the ego's way.
-        options: how many there are.
-        name: of the log.
-        seed: of the source.
+        way: points of the ego's path.
+        options: pedestrian density.
+        name: name of the log.
+        seed: seed of the source.
     """
     generator = keyed_generator(seed, name, "pedestrians")
     legs = _legs(plan)
@@ -93,7 +93,7 @@ def draw_walkers(
 def _draw_walker(
     legs: dict[Place, list[Leg]], start: Place, first: Leg, generator: np.random.Generator
 ) -> Walker | None:
-    """Somebody who sets out along a leg; None where the way ends before long."""
+    """Sample a walker who starts along an edge; None where the route is too short."""
     route, total, last = [first], arc_lengths(first.points)[-1], start
     begin = generator.uniform(0.05, 0.95) * total
     while total < begin + _ROUTE:
@@ -109,7 +109,7 @@ def _draw_walker(
 
 
 def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Walker:
-    """The walker on a route, so far to the left of its middle (walkers keep right)."""
+    """Build the walker on a route, with a lateral offset to the left (walkers keep right)."""
     line = without_repeats(np.concatenate([leg.points for leg in route]))
     along = np.arange(0.0, arc_lengths(line)[-1], WALK_SPACING)
     middle = points_at(line, along)
@@ -134,7 +134,7 @@ def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Wal
 def _kerbs(
     leg: Leg, passed: float, size: float, along: Float[np.ndarray, "n"], length: Float[np.ndarray, "n"]
 ) -> tuple[float, float, float, float]:
-    """Arc lengths at which a crossing leg leaves one kerb and gains the other, and how far across they lie."""
+    """Return the arc lengths at which a crossing leaves one kerb and reaches the other, and their positions across."""
     off = np.linalg.norm(leg.points[1] - leg.points[0]), np.linalg.norm(leg.points[-1] - leg.points[-2])
     begin, end = np.interp([passed + off[0], passed + size - off[1]], along, length)
     wide = size - off[0] - off[1]
@@ -144,7 +144,7 @@ def _kerbs(
 
 
 def _legs(plan: TownPlan) -> dict[Place, list[Leg]]:
-    """The graph: along streets, round corners, over crossings, each in both directions."""
+    """Build the graph: along streets, round corners, over crossings, each in both directions."""
     legs: dict[Place, list[Leg]] = {}
 
     def join(first: Place, then: Place, points: Curve, crossing: int = -1) -> None:
@@ -166,14 +166,14 @@ def _legs(plan: TownPlan) -> dict[Place, list[Leg]]:
 
 
 def _gate(junction: Junction, arm: int, side: int) -> Float[np.ndarray, "2"]:
-    """The place on the pavement from which an arm's crossing leads."""
+    """Return the node on the pavement at an arm's crossing."""
     at = junction.arms[arm]
     distance = sum(at.crossing) / 2 if at.crossing is not None else at.reach - 2.0
     return junction.point(at, distance, at.kerb_in + at.walkway / 2 if side > 0 else -at.kerb_out - at.walkway / 2)
 
 
 def _over(junction: Junction, arm: int) -> Curve:
-    """Over an arm's crossing, from its right to its left pavement; the inner points are the kerbs."""
+    """Return the line over an arm's crossing, from its right to its left pavement; inner points lie at the kerbs."""
     at = junction.arms[arm]
     distance = sum(at.crossing or (0.0, 0.0)) / 2
     kerbs = [junction.point(at, distance, lateral) for lateral in (-at.kerb_out, at.kerb_in)]
@@ -181,7 +181,7 @@ def _over(junction: Junction, arm: int) -> Curve:
 
 
 def _round(junction: Junction, arm: int) -> Curve:
-    """Round the corner from an arm's left gate to the next arm's right gate."""
+    """Return the line round the corner from an arm's left node to the next arm's right node."""
     following = (arm + 1) % len(junction.arms)
     first, then = junction.arms[arm], junction.arms[following]
     curve = junction.kerb(arm, (first.walkway / 2, then.walkway / 2))
@@ -193,7 +193,7 @@ def _round(junction: Junction, arm: int) -> Curve:
 
 
 def _beside(plan: TownPlan, index: int, side: int) -> tuple[Place, Place, Curve]:
-    """Along a street's pavement, on the side (+1 left of its line), between the gates at both ends."""
+    """Return the line along a street's pavement, on the side (+1 left of its line), between both ends' nodes."""
     axis, street = plan.axes[index], plan.axes[index].street
     kerb = street.kerb(street.backward if side > 0 else street.forward)
     line = axis.at(side * (kerb + street.walkway / 2))
@@ -207,6 +207,6 @@ def _beside(plan: TownPlan, index: int, side: int) -> tuple[Place, Place, Curve]
 
 
 def _arm_number(plan: TownPlan, node: int, street: int, outgoing: bool) -> int:
-    """Number of a street's arm at a node."""
+    """Return the index of a street's arm at a node."""
     arms = plan.junctions[node].arms
     return next(row for row, arm in enumerate(arms) if (arm.street, arm.outgoing) == (street, outgoing))

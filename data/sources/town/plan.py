@@ -1,4 +1,4 @@
-"""A town without its traffic: plan, junctions, streets, connectors, and the road map made of them."""
+"""Static town: layout, junctions, streets, connectors, and the road map built from them."""
 
 from dataclasses import dataclass, replace
 
@@ -33,21 +33,21 @@ from swerve.scenes import (
     keyed_generator,
 )
 
-# The stop line lies so far before the end of its lanes, metres.
+# Distance of the stop line before the end of its lanes, metres.
 STOP_LINE_SETBACK = 0.3
 
 
 @dataclass(frozen=True)
 class TownPlan:
-    """Everything that stands still, and how it was planned.
+    """Static parts of a town, with their layout.
 
     Attributes:
         layout: nodes and streets.
-        junctions: one for each node.
-        axes: line of each street.
+        junctions: one junction per node.
+        axes: centre line of each street.
         directions: forward and backward lanes of each street.
-        connectors: ways through all junctions.
-        road_map: the map that the log shows.
+        connectors: connectors of all junctions.
+        road_map: map of the log.
     """
 
     layout: TownLayout
@@ -59,7 +59,7 @@ class TownPlan:
 
 
 def plan_town(name: str, seed: int) -> TownPlan:
-    """The plan of one log's town; nothing else decides it."""
+    """Build the static town of one log, determined by name and seed only."""
     layout = draw_layout(keyed_generator(seed, name, "layout"))
     ground = hills(layout.nodes, keyed_generator(seed, name, "hills"))
     junctions = build_junctions(layout, keyed_generator(seed, name, "junctions"))
@@ -77,7 +77,7 @@ def plan_town(name: str, seed: int) -> TownPlan:
 
 
 def _axis(layout: TownLayout, junctions: tuple[Junction, ...], index: int) -> StreetAxis:
-    """The line of a street."""
+    """Build the centre line of a street."""
     street = layout.streets[index]
     reaches = [
         next(arm.reach for arm in junctions[node].arms if (arm.street, arm.outgoing) == (index, outgoing))
@@ -87,7 +87,7 @@ def _axis(layout: TownLayout, junctions: tuple[Junction, ...], index: int) -> St
 
 
 def _traffic(directions: tuple[Direction, Direction], arm: Arm) -> tuple[Direction, Direction]:
-    """What comes in and what goes out on an arm."""
+    """Return the incoming and outgoing directions of an arm."""
     forward, backward = directions
     return (backward, forward) if arm.outgoing else (forward, backward)
 
@@ -100,7 +100,7 @@ def _road_map(
     connector_groups: list[LaneGroup],
     ground: GroundHeight,
 ) -> RoadMap:
-    """All pieces in the log's terms."""
+    """Assemble the road map."""
     real = [(number, junction) for number, junction in enumerate(junctions) if not junction.is_rim]
     crossings = [area for number, junction in real for area in _crossings(number, junction, ground)]
     areas = [Area(f"junction-{number}", lifted(ground, _resampled(outline(junction)))) for number, junction in real]
@@ -122,7 +122,7 @@ def _road_map(
 
 
 def _bend_lines(connectors: tuple[Connector, ...]) -> list[RoadLine]:
-    """Lines round bends: left ones, the middle only once, and outermost right ones."""
+    """Return the markings along bends: left ones, the middle only once, and outermost right ones."""
     lines = []
     for connector in connectors:
         lane = connector.lane
@@ -134,7 +134,7 @@ def _bend_lines(connectors: tuple[Connector, ...]) -> list[RoadLine]:
 
 
 def _linked(directions: tuple[tuple[Direction, Direction], ...], connectors: tuple[Connector, ...]) -> tuple[Lane, ...]:
-    """All lanes; those of the streets know what leads to and from them."""
+    """Return all lanes; street lanes get their predecessors and successors."""
     after: dict[str, list[str]] = {}
     before: dict[str, list[str]] = {}
     for connector in connectors:
@@ -151,7 +151,7 @@ def _linked(directions: tuple[tuple[Direction, Direction], ...], connectors: tup
 def _linked_groups(
     directions: tuple[tuple[Direction, Direction], ...], connector_groups: list[LaneGroup]
 ) -> tuple[LaneGroup, ...]:
-    """All groups; those of the streets know what leads to and from them."""
+    """Return all groups; street groups get their predecessors and successors."""
     after: dict[str, list[str]] = {}
     before: dict[str, list[str]] = {}
     for group in connector_groups:
@@ -166,7 +166,7 @@ def _linked_groups(
 
 
 def _crossings(number: int, junction: Junction, ground: GroundHeight) -> list[Area]:
-    """Pedestrian crossings, from kerb to kerb."""
+    """Return the pedestrian crossings, from kerb to kerb."""
     areas = []
     for index, arm in enumerate(junction.arms):
         if arm.crossing is not None:
@@ -179,7 +179,7 @@ def _crossings(number: int, junction: Junction, ground: GroundHeight) -> list[Ar
 
 
 def _corner_edges(number: int, junction: Junction, ground: GroundHeight) -> list[RoadEdge]:
-    """Kerbs round the corners."""
+    """Return the kerbs at the corners."""
     return [
         RoadEdge(f"junction-{number}-edge-{row}", lifted(ground, junction.kerb(row)))
         for row in range(len(junction.arms))
@@ -187,7 +187,7 @@ def _corner_edges(number: int, junction: Junction, ground: GroundHeight) -> list
 
 
 def _corner_walkways(number: int, junction: Junction, ground: GroundHeight) -> list[Area]:
-    """Pavements round the corners."""
+    """Return the pavements at the corners."""
     areas = []
     for row in range(len(junction.arms)):
         widths = junction.arms[row].walkway, junction.arms[(row + 1) % len(junction.arms)].walkway
@@ -197,7 +197,7 @@ def _corner_walkways(number: int, junction: Junction, ground: GroundHeight) -> l
 
 
 def _stop_lines(number: int, junction: Junction, directions: tuple[tuple[Direction, Direction], ...]) -> list[StopLine]:
-    """A line across the lanes of each arm whose traffic may have to stop."""
+    """Return a line across the lanes of each arm whose traffic may have to stop."""
     lines = []
     for index, arm in enumerate(junction.arms):
         if must_stop(junction, index):
@@ -211,12 +211,12 @@ def _stop_lines(number: int, junction: Junction, directions: tuple[tuple[Directi
 
 
 def must_stop(junction: Junction, arm: int) -> bool:
-    """Whether an arm's traffic has a stop line: at signals, on minor arms, and before crossings."""
+    """Test whether an arm's traffic has a stop line: at signals, on minor arms, and before crossings."""
     real = len(junction.arms) > 2
     return real and (junction.signalised or arm not in junction.major or junction.arms[arm].crossing is not None)
 
 
 def _resampled(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
-    """The outline without points closer than 5 cm to the one before."""
+    """Drop points closer than 5 cm to their predecessor."""
     gaps = np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1)
     return points[gaps > 0.05]

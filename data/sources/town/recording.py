@@ -1,4 +1,4 @@
-"""From what happened in a town to what its log records: the ego's poses, and the tracks around it."""
+"""Conversion of simulated motion to a log: the ego's poses, and the tracks around it."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from swerve.data.sources.velocities import velocities_of
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
 from swerve.scenes.transforms import rigid, wrap_angle
 
-# Metres around the ego within which agents are annotated.
+# Radius around the ego within which agents are annotated, metres.
 ANNOTATED_RANGE = 150.0
 _LOGGED = slice(PADDING, -PADDING)
 _PEDESTRIAN_SIZES = (0.5, 0.75), (0.45, 0.65), (1.5, 1.95)
@@ -21,9 +21,9 @@ _PEDESTRIAN_SIZES = (0.5, 0.75), (0.45, 0.65), (1.5, 1.95)
 def record_ego(
     movement: Float[np.ndarray, "p 3"], vehicle: Vehicle, ground: GroundHeight, times_us: Int[np.ndarray, "t"]
 ) -> Ego:
-    """The ego's states from (x, y, heading) of its box's centre: pitch and roll follow the ground under its wheels.
+    """Compute the ego's states from (x, y, heading) of its box's centre; pitch and roll follow the ground.
 
-    The movement has `PADDING` steps more than the log at either end.
+    The movement has `PADDING` additional steps at either end.
     """
     heading = movement[:, 2]
     forward, left = _directions(heading)
@@ -43,7 +43,7 @@ def record_ego(
 def record_tracks(
     movements: Movements, standing: list[ParkedObjects], ground: GroundHeight, generator: np.random.Generator
 ) -> Tracks:
-    """Everybody else who comes within `ANNOTATED_RANGE` of the ego; valid while on the map and within that range."""
+    """Build the tracks of agents that come within `ANNOTATED_RANGE` of the ego; valid on the map and in range."""
     steps = movements.vehicles.shape[1]
     poses = np.concatenate([movements.vehicles[1:], movements.walkers, _still(standing, steps)])
     people = len(movements.walkers)
@@ -66,12 +66,12 @@ def record_tracks(
 
 
 def _counts(bodies: list, people: int, standing: list[ParkedObjects]) -> list[tuple[str, int]]:
-    """How the tracks are named, in order."""
+    """Return name prefixes and counts of the tracks, in order."""
     return [("road-user", len(bodies)), ("pedestrian", people), ("standing", len(standing))]
 
 
 def _in_range(poses: Float[np.ndarray, "n t 3"], ego: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, "n t"]:
-    """Whether each agent is near the ego at each step."""
+    """Test whether each agent is near the ego at each step."""
     return np.linalg.norm(poses[..., :2] - ego[:, :2], axis=2) < ANNOTATED_RANGE
 
 
@@ -83,7 +83,7 @@ def _tracks(
     present: Bool[np.ndarray, "n t"],
     ground: GroundHeight,
 ) -> Tracks:
-    """The tracks: boxes stand upright on the ground."""
+    """Build the tracks: boxes stand upright on the ground, velocities follow from positions up to each step."""
     heights = ground.at(poses[..., :2]) + sizes[:, None, 2] / 2
     positions = np.concatenate([poses[..., :2], heights[..., None]], axis=2)
     times_us = np.round(np.arange(poses.shape[1]) * STEP * 1e6).astype(np.int64)
@@ -99,17 +99,17 @@ def _tracks(
 
 
 def _still(standing: list[ParkedObjects], steps: int) -> Float[np.ndarray, "s t 3"]:
-    """(x, y, heading) of what does not move, at every step."""
+    """Return (x, y, heading) of static objects at every step."""
     poses = np.array([[*thing.center, thing.heading] for thing in standing]).reshape(-1, 3)
     return np.repeat(poses[:, None], steps, axis=1)
 
 
 def _directions(heading: Float[np.ndarray, "t"]) -> tuple[Float[np.ndarray, "t 2"], Float[np.ndarray, "t 2"]]:
-    """Unit vectors forward and to the left."""
+    """Return unit vectors forward and to the left."""
     cos, sin = np.cos(heading), np.sin(heading)
     return np.stack([cos, sin], axis=1), np.stack([-sin, cos], axis=1)
 
 
 def _unit(vectors: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t 3"]:
-    """Of length one."""
+    """Normalize vectors to unit length."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The cameras of the town's recording vehicle."""
+"""Cameras of the town's recording vehicle."""
 
 import numpy as np
 
@@ -23,14 +23,14 @@ _MOUNTS = {
 
 
 def town_rig() -> tuple[Camera, ...]:
-    """Eight cameras on the roof's rim that see all round, six behind normal lenses (BROWN) and two wide (FISHEYE)."""
+    """Return eight cameras on the roof's edge covering 360 degrees: six normal (BROWN) and two wide (FISHEYE)."""
     return tuple(_camera(name, *mount) for name, mount in _MOUNTS.items())
 
 
 def _camera(
     name: str, direction: tuple[float, float], place: tuple[float, float, float], optics: tuple[float, Lens]
 ) -> Camera:
-    """A camera that looks in a direction given in degrees; its optical axis is 3 and 2 pixels off the middle."""
+    """Build a camera with a direction in degrees; its principal point is 3 and 2 pixels off the centre."""
     yaw, pitch = np.deg2rad(direction)
     down = np.array([[np.cos(pitch), 0, np.sin(pitch)], [0, 1, 0], [-np.sin(pitch), 0, np.cos(pitch)]])
     pose = rigid(rotation_about_z(yaw) @ down @ FORWARD, np.array(place))

@@ -1,4 +1,4 @@
-"""Routes through the lane graph, and the paths that vehicles drive along them."""
+"""Routes through the lane graph, and the paths that vehicles follow along them."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from swerve.scenes import Lane, LaneKind
 from swerve.scenes.polyline import arc_lengths, headings, points_at, without_repeats
 from swerve.scenes.transforms import wrap_angle
 
-# Paths are smoothed over so many metres, sideways shifts over so many.
+# Smoothing lengths of paths and of lateral shifts, metres.
 _SMOOTHING, _SHIFTING = 1.2, 5.0
-# Drivers see curves coming: they brake for them by this much, m/s2.
+# Deceleration with which drivers brake for curves ahead, m/s2.
 _COMFORTABLE_BRAKING = 1.5
 _SHARP = np.deg2rad(30.0)
 
 
 @dataclass(frozen=True)
 class Path:
-    """The line that a vehicle's reference point follows, a point every `SPACING` metres.
+    """Path of a vehicle's reference point, a point every `SPACING` metres.
 
     Attributes:
-        lanes: ids, in order.
-        starts: arc length at which each lane begins; one more for the end.
-        points: the line.
+        lanes: lane ids, in order.
+        starts: arc length of each lane's start, with the path's end as the last.
+        points: positions.
         headings: direction, unwrapped, radians.
         curvature: 1/m, left positive.
         limits: speed limit, m/s.
@@ -41,11 +41,11 @@ class Path:
 
     @property
     def length(self) -> float:
-        """Metres."""
+        """Length in metres."""
         return (len(self.points) - 1) * SPACING
 
     def speeds(self, share: float, lateral: float) -> Float[np.ndarray, "n"]:
-        """Greatest speed along the path: a share of the limit, a bound of lateral acceleration, and timely braking."""
+        """Compute the largest speeds on the path: share of the limit, lateral acceleration, and anticipated braking."""
         bend = np.sqrt(lateral / np.maximum(np.abs(self.curvature), 1e-4))
         squares = np.minimum(share * self.limits, bend) ** 2
         along = 2 * _COMFORTABLE_BRAKING * SPACING * np.arange(len(squares))
@@ -53,7 +53,7 @@ class Path:
 
 
 def draw_route(lanes: dict[str, Lane], start: str, length: float, generator: np.random.Generator) -> tuple[str, ...]:
-    """A random walk along the lane graph from a lane, until it is long enough or the map ends."""
+    """Sample a random walk along the lane graph, until it is long enough or the map ends."""
     route, total = [start], arc_lengths(lanes[start].centerline)[-1]
     while total < length and lanes[route[-1]].successors:
         route.append(str(generator.choice(lanes[route[-1]].successors)))
@@ -62,24 +62,24 @@ def draw_route(lanes: dict[str, Lane], start: str, length: float, generator: np.
 
 
 def turns(lanes: dict[str, Lane], route: tuple[str, ...]) -> Float[np.ndarray, "n"]:
-    """Angle by which each lane of a route turns, radians, left positive."""
+    """Return the angle by which each lane of a route turns, radians, left positive."""
     angles = [headings(lanes[lane].centerline) for lane in route]
     return np.array([float(wrap_angle(angle[-1] - angle[0])) for angle in angles])
 
 
 def turns_sharply(lanes: dict[str, Lane], route: tuple[str, ...]) -> bool:
-    """Whether a route has a turn that a lorry should not take."""
+    """Test whether a route has a turn too sharp for a lorry."""
     return bool((np.abs(turns(lanes, route)) > _SHARP).any())
 
 
 def build_path(lanes: dict[str, Lane], route: tuple[str, ...], lateral: float, cyclist: bool = False) -> Path:
-    """The path along a route.
+    """Build the path along a route.
 
     Args:
-        lanes: by id.
-        route: ids of lanes that follow each other.
-        lateral: metres to the left of the lanes' middles.
-        cyclist: whether `lateral` holds only where there is no bicycle lane (in its middle where there is one).
+        lanes: lanes by id.
+        route: ids of successive lanes.
+        lateral: metres to the left of the centrelines.
+        cyclist: whether `lateral` holds only where there is no bicycle lane (else its centreline).
     """
     line = without_repeats(np.concatenate([lanes[lane].centerline[:, :2] for lane in route]))
     lengths = [arc_lengths(lanes[lane].centerline)[-1] for lane in route]
@@ -100,18 +100,18 @@ def build_path(lanes: dict[str, Lane], route: tuple[str, ...], lateral: float, c
 
 
 def _smooth(points: Curve) -> Curve:
-    """The line without kinks; an arc of 8 m radius moves inward by 0.1 m."""
+    """Smooth the line; an arc of 8 m radius moves inward by 0.1 m."""
     return gaussian_filter1d(points, _SMOOTHING / SPACING, axis=0, mode="nearest")
 
 
 def _tangents(points: Curve) -> Curve:
-    """Unit vectors along the line."""
+    """Compute unit tangents along the line."""
     steps = np.gradient(points, axis=0)
     return steps / np.linalg.norm(steps, axis=1, keepdims=True)
 
 
 def _even(points: Curve) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m"]]:
-    """The line with equal steps of `SPACING`, and for each of its points the row of the given line it comes from."""
+    """Resample the line with steps of `SPACING`; also return the fractional source row of each point."""
     along = arc_lengths(points)
     wanted = np.arange(0.0, along[-1], SPACING)
     return points_at(points, wanted), np.interp(wanted, along, np.arange(len(points)))

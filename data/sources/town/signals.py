@@ -1,4 +1,4 @@
-"""Signals: phases of each junction, what every connector is shown, when pedestrians may start, and where heads hang."""
+"""Traffic signals: phases, connector states, walk intervals of pedestrians, and head positions."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from swerve.scenes import LaneKind, LightState, TrafficLights, keyed_generator
 from swerve.scenes.transforms import wrap_angle
 
 YELLOW, ALL_RED = 3.0, 2.0
-# Slowest pedestrian that the green is made for, m/s.
+# Walking speed of the slowest pedestrian that greens are designed for, m/s.
 SLOW_WALK = 1.15
 _HEAD_HEIGHT, _BICYCLE_HEAD_HEIGHT, _HEAD_SPACING = 5.4, 2.6, 0.7
 _UNKNOWN_SHARE = 0.12
@@ -21,12 +21,12 @@ _UNKNOWN_SHARE = 0.12
 
 @dataclass(frozen=True)
 class Phase:
-    """A time in which some arms have green.
+    """Signal phase in which some arms have green.
 
     Attributes:
-        arms: numbers of these arms.
-        protected_left: whether it is for lanes that lead to the left only.
-        green: seconds.
+        arms: indices of these arms.
+        protected_left: whether it serves left-turn lanes only.
+        green: duration of the green, seconds.
     """
 
     arms: tuple[int, ...]
@@ -36,10 +36,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Program:
-    """The phases of a junction, one after the other, for ever.
+    """Cyclic signal program of a junction.
 
     Attributes:
-        phases: in order.
+        phases: phases in order.
         offset: seconds into the cycle at time zero.
     """
 
@@ -48,23 +48,23 @@ class Program:
 
     @property
     def cycle(self) -> float:
-        """Seconds until everything repeats."""
+        """Duration of the cycle, seconds."""
         return sum(phase.green + YELLOW + ALL_RED for phase in self.phases)
 
     def since_green(self, number: int, seconds: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
-        """Seconds since a phase last became green."""
+        """Compute the seconds since a phase last became green."""
         start = sum(phase.green + YELLOW + ALL_RED for phase in self.phases[:number])
         return (seconds + self.offset - start) % self.cycle
 
     def states(self, number: int, seconds: Float[np.ndarray, "t"]) -> UInt8[np.ndarray, "t"]:
-        """What the heads of a phase show."""
+        """Compute the states of a phase's heads."""
         since, green = self.since_green(number, seconds), self.phases[number].green
         lit = np.where(since < green, LightState.GREEN, LightState.YELLOW)
         return np.where(since < green + YELLOW, lit, LightState.RED).astype(np.uint8)
 
 
 def build_programs(plan: TownPlan, name: str, seed: int) -> dict[int, Program]:
-    """The program of each junction that has signals."""
+    """Build the program of each signalised junction."""
     generator = keyed_generator(seed, name, "signals")
     return {
         number: _program(number, junction, plan.connectors, generator)
@@ -76,7 +76,7 @@ def build_programs(plan: TownPlan, name: str, seed: int) -> dict[int, Program]:
 def _program(
     number: int, junction: Junction, connectors: tuple[Connector, ...], generator: np.random.Generator
 ) -> Program:
-    """Two axes in turn; lanes that lead to the left only have a phase of their own before their axis."""
+    """Build a program: two axes in turn; left-turn lanes get their own phase before their axis."""
     minor = tuple(arm for arm in range(len(junction.arms)) if arm not in junction.major)
     lefts = {c.arm for c in connectors if c.junction == number and c.left_only and c.movement is Movement.LEFT}
     phases = []
@@ -91,17 +91,17 @@ def _program(
 
 
 def _has_other_ways(number: int, arm: int, connectors: tuple[Connector, ...]) -> bool:
-    """Whether some traffic of an arm does not turn left."""
+    """Test whether some traffic of an arm does not turn left."""
     return any(c.movement is not Movement.LEFT for c in connectors if c.junction == number and c.arm == arm)
 
 
 def _crossing_time(arm: Arm) -> float:
-    """Seconds that a slow pedestrian needs across an arm."""
+    """Return the seconds that a slow pedestrian needs across an arm."""
     return (arm.kerb_in + arm.kerb_out) / SLOW_WALK if arm.crossing is not None else 0.0
 
 
 def phase_of(program: Program, connector: Connector) -> int:
-    """Number of the phase that a connector has green in."""
+    """Return the index of the phase in which a connector has green."""
     alone = connector.left_only and connector.movement is Movement.LEFT
     rows = [row for row, phase in enumerate(program.phases) if connector.arm in phase.arms]
     return next((row for row in rows if program.phases[row].protected_left == alone), rows[0])
@@ -110,7 +110,7 @@ def phase_of(program: Program, connector: Connector) -> int:
 def connector_states(
     plan: TownPlan, programs: dict[int, Program], seconds: Float[np.ndarray, "t"]
 ) -> UInt8[np.ndarray, "c t"]:
-    """What every connector is shown; green where there are no signals."""
+    """Compute the state of every connector; green where there are no signals."""
     states = np.full((len(plan.connectors), len(seconds)), LightState.GREEN, np.uint8)
     for row, connector in enumerate(plan.connectors):
         if connector.junction in programs:
@@ -122,7 +122,7 @@ def connector_states(
 def walk_states(
     plan: TownPlan, programs: dict[int, Program], junction: int, arm: int, seconds: Float[np.ndarray, "t"]
 ) -> Bool[np.ndarray, "t"]:
-    """When pedestrians may start across an arm: its cross traffic has green, for long enough still."""
+    """Test when pedestrians may start across an arm: its cross traffic has green, for long enough."""
     if junction not in programs:
         return np.ones(len(seconds), bool)
     program = programs[junction]
@@ -138,7 +138,7 @@ def walk_states(
 def traffic_lights(
     plan: TownPlan, programs: dict[int, Program], seconds: Float[np.ndarray, "t"], name: str, seed: int
 ) -> TrafficLights:
-    """One head for each connector at a signalised junction; now and then nobody knows what one shows."""
+    """Build one head per connector at a signalised junction; some states are unknown."""
     generator = keyed_generator(seed, name, "heads")
     rows = [row for row, connector in enumerate(plan.connectors) if connector.junction in programs]
     if not rows:
@@ -157,7 +157,7 @@ def traffic_lights(
 
 
 def _head(plan: TownPlan, connector: Connector) -> tuple[Float[np.ndarray, "3"], float]:
-    """Where a connector's head hangs and where it faces: beyond the junction, over its lane; bicycles' at the kerb."""
+    """Return a connector's head position and direction: beyond the junction, over its lane; for bikes at the kerb."""
     junction = plan.junctions[connector.junction]
     arm = junction.arms[connector.arm]
     lateral = float((connector.lane.centerline[0, :2] - junction.position) @ left_of(unit(arm.angle)))
@@ -171,7 +171,7 @@ def _head(plan: TownPlan, connector: Connector) -> tuple[Float[np.ndarray, "3"],
 
 
 def _far_side(junction: Junction, number: int) -> float:
-    """Distance beyond the node at which the heads of an arm hang: behind the roads that cross it."""
+    """Return the distance beyond the node of an arm's heads: behind the crossing roads."""
     arm = junction.arms[number]
     beyond = [
         abs(np.sin(arm.angle - other.angle)) * max(other.kerb_in, other.kerb_out)

@@ -1,4 +1,4 @@
-"""Runs the traffic of a town and gives where everybody was."""
+"""Traffic simulation of a town."""
 
 from dataclasses import dataclass
 
@@ -15,24 +15,24 @@ from swerve.data.sources.town.traffic_kernels import simulate
 from swerve.data.sources.town.traffic_state import Crowd, Fleet, Stops, Walks
 from swerve.scenes import Vehicle, keyed_generator
 
-# Steps that are simulated before the log begins, so that it begins in the midst of traffic.
+# Steps simulated before the log begins, so that it starts with traffic in motion.
 WARM_UP_STEPS = 80
-# Steps known before and after the log: its first velocities and accelerations stand on 0.3 s, as all others do.
+# Additional steps before and after the log, so that its first velocities and accelerations are fitted to 0.3 s too.
 PADDING = 3
-# Middles of two pedestrians stay so far apart, metres: their boxes' longest diagonal.
+# Least distance between two pedestrians, metres: their boxes' longest diagonal.
 _ELBOW_ROOM = 1.0
 
 
 @dataclass(frozen=True)
 class Movements:
-    """Where everybody was at the log's steps, and `PADDING` steps before and after.
+    """Simulated poses at the log's steps, and `PADDING` steps before and after.
 
     Attributes:
         drivers: the ego, then all other vehicles.
         vehicles: (x, y, heading) of their boxes' centres; headings are continuous.
-        present: whether they were on the map.
+        present: whether the vehicles are on the map.
         walkers: (x, y, heading) of the pedestrians.
-        ego_end: arc length that the ego's reference point has reached on its path in the end, metres.
+        ego_end: final arc length of the ego's reference point on its path, metres.
     """
 
     drivers: list[Driver]
@@ -51,18 +51,18 @@ def simulate_town(
     name: str,
     seed: int,
 ) -> Movements:
-    """Traffic and pedestrians for the whole log.
+    """Simulate traffic and pedestrians for the whole log.
 
-    Walkers who would bump into others are left out and the rest is simulated anew, so that nobody stops for nobody.
+    Walkers that would collide are removed and the rest is simulated again, so that no vehicle stops for a removed one.
 
     Args:
         plan: the town.
-        programs: its signals.
-        conflicts: its connectors' conflicts.
-        vehicle: the ego's body.
-        options: how much of everything there is.
-        name: of the log.
-        seed: of the source.
+        programs: signal programs.
+        conflicts: conflicts of the connectors.
+        vehicle: dimensions of the ego.
+        options: densities.
+        name: name of the log.
+        seed: seed of the source.
     """
     seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
     drivers = draw_drivers(plan, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
@@ -79,7 +79,7 @@ def simulate_town(
 
 
 def _run(tables: Tables, walks: Walks, drivers: list[Driver], walkers: list[Walker]) -> Movements:
-    """One run of the simulation."""
+    """Run the simulation once."""
     steps = tables.rules.states.shape[1]
     moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
     fleet, crowd = _fleet(drivers, tables.stops), _crowd(walkers, walks)
@@ -91,19 +91,19 @@ def _run(tables: Tables, walks: Walks, drivers: list[Driver], walkers: list[Walk
 
 
 def _jostled(walkers: Float[np.ndarray, "w t 3"]) -> Int[np.ndarray, "j"]:
-    """Walkers who come too near to one before them in the list: they evade only those who go the same way."""
+    """Return walkers too close to an earlier one in the list: they avoid only those with the same direction."""
     gaps = np.linalg.norm(walkers[:, None, :, :2] - walkers[None, :, :, :2], axis=-1)
     near = (gaps < _ELBOW_ROOM).any(axis=-1)
     return np.flatnonzero(np.tril(near, -1).any(axis=1))
 
 
 def log_seconds(steps: int) -> Float[np.ndarray, "t"]:
-    """Seconds since the log's first step."""
+    """Return the seconds since the log's first step."""
     return np.arange(steps) * STEP
 
 
 def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
-    """The state of all vehicles at the start."""
+    """Build the initial state of all vehicles."""
     count = len(drivers)
     return Fleet(
         along=np.array([driver.along for driver in drivers]),
@@ -125,7 +125,7 @@ def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
 
 
 def _crowd(walkers: list[Walker], walks: Walks) -> Crowd:
-    """The state of all walkers at the start, on pavements all of them."""
+    """Build the initial state of all walkers, all on pavements."""
     count, begin = len(walkers), np.array([walker.along for walker in walkers], np.float64)
     return Crowd(
         begin,

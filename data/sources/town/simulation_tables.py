@@ -1,4 +1,4 @@
-"""The flat tables that the simulation reads: paths, bodies, junction rules, crossings, walkers' routes."""
+"""Flat tables for the simulation: paths, bodies, junction rules, crossings, walkers' routes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from swerve.data.sources.town.traffic_state import SPACING, WALK_SPACING, Bodies
 from swerve.scenes import LaneKind
 from swerve.scenes.polyline import resample
 
-# Connectors conflict where their middles come nearer than this: two wide vehicles, or a bicycle and a wide vehicle.
+# Least clearance of centrelines below which connectors conflict: two wide vehicles, or a bicycle and a wide vehicle.
 _CLEARANCE, _BICYCLE_CLEARANCE = 2.75, 2.0
 _RANKS = {Movement.STRAIGHT: 0, Movement.RIGHT: 1, Movement.LEFT: 2}
 
 
 @dataclass(frozen=True)
 class Tables:
-    """All that does not depend on the walkers."""
+    """Tables that do not depend on the walkers."""
 
     paths: Paths
     bodies: Bodies
@@ -37,7 +37,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Conflicts:
-    """Which connectors of a town cross or join (row of `zones`, or -1), and where (enter, leave; enter, leave)."""
+    """Conflicting connectors of a town (row of `zones`, or -1), and the conflict zones (enter, leave; enter, leave)."""
 
     rows: Int[np.ndarray, "c c"]
     zones: Float[np.ndarray, "z 4"]
@@ -51,15 +51,15 @@ def build_tables(
     states: UInt8[np.ndarray, "c t"],
     generator: np.random.Generator,
 ) -> Tables:
-    """The tables of one start.
+    """Build the tables of one start.
 
     Args:
         plan: the town.
-        programs: its signals.
-        conflicts: its connectors' conflicts.
-        drivers: everybody on wheels.
-        states: what the connectors are shown.
-        generator: decides which minor arms have stop signs and not only yield signs.
+        programs: signal programs.
+        conflicts: conflicts of the connectors.
+        drivers: all vehicles and cyclists.
+        states: signal states of the connectors.
+        generator: random number generator of stop signs on minor arms.
     """
     return Tables(
         path_table(drivers),
@@ -71,7 +71,7 @@ def build_tables(
 
 
 def path_table(drivers: list[Driver]) -> Paths:
-    """All paths, with the greatest speed that each driver takes."""
+    """Build the table of paths, with each driver's speed profile."""
     paths = [driver.path for driver in drivers]
     speeds = [driver.path.speeds(driver.body.pace, driver.body.lateral) for driver in drivers]
     return Paths(
@@ -84,7 +84,7 @@ def path_table(drivers: list[Driver]) -> Paths:
 
 
 def body_table(drivers: list[Driver]) -> Bodies:
-    """All bodies and manners."""
+    """Build the table of dimensions and driver parameters."""
     bodies = [driver.body for driver in drivers]
     columns = [
         [body.vehicle.length for body in bodies],
@@ -100,7 +100,7 @@ def body_table(drivers: list[Driver]) -> Bodies:
 
 
 def stop_table(plan: TownPlan, drivers: list[Driver]) -> Stops:
-    """Junctions along all paths. Where vehicles need not stop the line is there all the same."""
+    """Build the table of junctions along all paths, including those without an obligation to stop."""
     numbers = {connector.lane.id: row for row, connector in enumerate(plan.connectors)}
     rows: list[tuple[float, float, float]] = []
     counts = []
@@ -118,7 +118,7 @@ def stop_table(plan: TownPlan, drivers: list[Driver]) -> Stops:
 
 
 def zebra_table(plan: TownPlan, drivers: list[Driver]) -> Zebras:
-    """Crossings along all paths."""
+    """Build the table of crossings along all paths."""
     places = list(enumerate(crossings_of(plan)))
     junction_of = {connector.lane.id: connector.junction for connector in plan.connectors}
     rows: list[tuple[float, float, float, float]] = []
@@ -134,7 +134,7 @@ def zebra_table(plan: TownPlan, drivers: list[Driver]) -> Zebras:
 
 
 def _passages(path: Path, number: int, junction: Junction, arm: int) -> list[tuple[float, float, int, float]]:
-    """Where a path leads over a crossing: (enter, leave, crossing, distance across from the arm's right kerb)."""
+    """Return a path's passages over a crossing: (enter, leave, crossing, distance across from the arm's right kerb)."""
     at = junction.arms[arm]
     near, far = at.crossing or (0.0, 0.0)
     local = path.points - junction.position
@@ -155,7 +155,7 @@ def rule_table(
     states: UInt8[np.ndarray, "c t"],
     generator: np.random.Generator,
 ) -> Rules:
-    """Priorities and conflicts of all connectors."""
+    """Build priorities and conflicts of all connectors."""
     halting = {
         (number, arm): bool(generator.random() < 0.4)
         for number, junction in enumerate(plan.junctions)
@@ -177,12 +177,12 @@ def rule_table(
 
 
 def _is_minor(plan: TownPlan, programs: dict[int, Program], connector: Connector) -> bool:
-    """Whether traffic must give way because of the road it comes from."""
+    """Test whether traffic must yield because of its road of origin."""
     return connector.junction not in programs and connector.arm not in plan.junctions[connector.junction].major
 
 
 def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:
-    """Who goes first (0): major before minor roads, straight before right before left (on minor roads right first)."""
+    """Return the priority rank (0 first): major before minor, straight, right, left (minor: right first)."""
     if len(plan.junctions[connector.junction].arms) == 2:
         return 0
     if not minor:
@@ -191,7 +191,7 @@ def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:
 
 
 def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
-    """Which connectors cross or join: those whose middles come nearer than two wide vehicles can pass."""
+    """Find connectors that cross or merge: those with less clearance than two wide vehicles need."""
     lines = [resample(connector.lane.centerline[:, :2], SPACING) for connector in connectors]
     conflict, zone = np.full((len(lines), len(lines)), -1, np.int64), np.empty(4)
     zones: list[Float[np.ndarray, "4"]] = []
@@ -209,7 +209,7 @@ def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
 def walk_table(
     plan: TownPlan, programs: dict[int, Program], walkers: list[Walker], seconds: Float[np.ndarray, "t"]
 ) -> Walks:
-    """Routes of all walkers, and when each crossing may be begun."""
+    """Build the routes of all walkers, and the allowed start times of each crossing."""
     allowed = [walk_states(plan, programs, junction, arm, seconds) for junction, arm in crossings_of(plan)]
     headings = []
     for walker in walkers:
@@ -230,5 +230,5 @@ def walk_table(
 
 
 def _starts(counts: list[int]) -> Int[np.ndarray, "n1"]:
-    """First row of each item in a flat table, and the number of rows at the end."""
+    """Return the first row of each item in a flat table, with the total at the end."""
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

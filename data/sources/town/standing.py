@@ -1,4 +1,4 @@
-"""What stands at the kerb: parked vehicles, and now and then a work site."""
+"""Static objects at the kerb: parked vehicles, and occasional work sites."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from swerve.data.sources.town.town_options import TownOptions
 from swerve.scenes import ObjectClass, keyed_generator
 from swerve.scenes.polyline import arc_lengths, beside, heading_at
 
-# Metres of kerb for each parked vehicle, and how far a work site reaches.
+# Kerb length per parked vehicle, and length of a work site, metres.
 _BAY, _SITE = 6.4, 19.0
 _SITE_SHARE = 0.6
 _SITE_RANGE = 60.0
@@ -21,10 +21,10 @@ _SITE_RANGE = 60.0
 
 @dataclass(frozen=True)
 class ParkedObjects:
-    """Something that does not move.
+    """Static object.
 
     Attributes:
-        kind: class.
+        kind: object class.
         center: (x, y).
         heading: radians.
         size: (length, width, height).
@@ -43,14 +43,14 @@ Strip = tuple[Float[np.ndarray, "n 2"], float]
 def draw_standing(
     plan: TownPlan, way: Float[np.ndarray, "n 2"], options: TownOptions, name: str, seed: int
 ) -> list[ParkedObjects]:
-    """Parked vehicles in all parking strips; in some towns a work site takes part of one near the ego's way.
+    """Sample parked vehicles in all parking strips; some towns have a work site near the ego's path.
 
     Args:
         plan: the town.
-        way: points of the ego's way.
-        options: how many bays are taken.
-        name: of the log.
-        seed: of the source.
+        way: points of the ego's path.
+        options: occupancy of the bays.
+        name: name of the log.
+        seed: seed of the source.
     """
     generator = keyed_generator(seed, name, "standing")
     strips = [strip for axis in plan.axes for strip in _strips(axis)]
@@ -71,7 +71,7 @@ def draw_standing(
 
 
 def _strips(axis: StreetAxis) -> list[Strip]:
-    """The parking strips of a street."""
+    """Return the parking strips of a street."""
     strips = []
     for backward in (False, True):
         found = bays(axis, backward)
@@ -84,7 +84,7 @@ def _strips(axis: StreetAxis) -> list[Strip]:
 
 
 def _parked(strip: Strip, first: float, share: float, generator: np.random.Generator) -> list[ParkedObjects]:
-    """Cars along a strip, near its middle, about parallel to it."""
+    """Sample cars along a strip, near its centre line, about parallel to it."""
     line, width = strip
     bays_there = int((arc_lengths(line)[-1] - first) // _BAY)
     cars = []
@@ -102,7 +102,7 @@ def _parked(strip: Strip, first: float, share: float, generator: np.random.Gener
 
 
 def _work_site(strip: Strip, generator: np.random.Generator) -> list[ParkedObjects]:
-    """A sign, a row of cones, barriers at both ends and a container, all within the strip's first metres."""
+    """Build a sign, a row of cones, barriers at both ends and a container, all within the strip's first metres."""
     line, width = strip
     edge = width / 2 - 0.3
     rows: list[tuple[ObjectClass, float, float, tuple[float, float, float]]] = [

@@ -1,4 +1,4 @@
-"""Streets between junctions: their bent line, lanes, lane groups, kerbs, paint, pavements and parking bays."""
+"""Streets between junctions: centre line, lanes, lane groups, kerbs, markings, pavements and parking bays."""
 
 from dataclasses import dataclass
 
@@ -11,22 +11,22 @@ from swerve.data.sources.town.junctions import Junction
 from swerve.data.sources.town.layout import Carriageway, Street
 from swerve.scenes import Area, GroundHeight, Lane, LaneGroup, LaneKind, Paint, RoadEdge, RoadLine
 
-# Metres between points of a street's line, and how straight it stays beyond its lanes' ends.
+# Metres between points of a street's line, and length of its straight ends beyond the lanes.
 _SPACING, _STRAIGHT = 2.0, 1.0
-# The line's radius stays above this, metres.
+# Least radius of the line, metres.
 _LEAST_RADIUS = 80.0
-# Parking bays: clear of the lanes' ends by so much, metres.
+# Distance of parking bays from the lanes' ends, metres.
 _BAY_MARGIN = 9.0
 
 
 @dataclass(frozen=True)
 class StreetAxis:
-    """A street's middle line between its lanes' ends, with all that lies parallel to it.
+    """Centre line of a street between its lanes' ends, with parallel lines.
 
     Attributes:
-        id: of the street.
-        street: its cross-section.
-        points: the line.
+        id: id of the street.
+        street: cross-section.
+        points: points of the line.
         normals: unit vectors to its left.
     """
 
@@ -36,22 +36,22 @@ class StreetAxis:
     normals: Curve
 
     def at(self, lateral: float) -> Curve:
-        """The parallel line, so far to the left."""
+        """Return the parallel line at a lateral offset to the left."""
         return self.points + lateral * self.normals
 
     def strip(self, right: float, left: float, rows: slice = slice(None)) -> Curve:
-        """Outline of what lies between two parallel lines, counter-clockwise, not closed."""
+        """Return the outline between two parallel lines, counter-clockwise, not closed."""
         return np.concatenate([self.at(right)[rows], self.at(left)[rows][::-1]])
 
 
 @dataclass(frozen=True)
 class Direction:
-    """The lanes of one direction of a street.
+    """Lanes of one direction of a street.
 
     Attributes:
-        group: of the lanes for all vehicles.
+        group: lane group of the lanes for all vehicles.
         lanes: from the inner to the outer one.
-        bicycle_group: of the bicycle lane, if there is one.
+        bicycle_group: lane group of the bicycle lane, if there is one.
         bicycle: the bicycle lane, if there is one.
     """
 
@@ -64,13 +64,13 @@ class Direction:
 def street_axis(
     index: int, street: Street, ends: tuple[Junction, Junction], reaches: tuple[float, float]
 ) -> StreetAxis:
-    """The line of a street, bent where it is free of the junctions.
+    """Build the line of a street, bent away from the junctions.
 
     Args:
-        index: number of the street.
-        street: its cross-section.
-        ends: nodes at its start and end.
-        reaches: distance from these nodes to where the lanes end.
+        index: index of the street.
+        street: cross-section.
+        ends: junctions at its start and end.
+        reaches: distance from these junctions to the lanes' ends.
     """
     step = ends[1].position - ends[0].position
     length = float(np.linalg.norm(step))
@@ -87,7 +87,7 @@ def street_axis(
 
 
 def _bend(street: Street, share: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Displacement to the left in units of the greatest bow, and its derivative; both vanish at the ends.
+    """Compute the displacement to the left in units of the largest bow, and its derivative; both vanish at the ends.
 
     A bow sin^2 and an S sin^2 sin(2.), whose second derivative is at most 2.6 times as large and is scaled down.
     """
@@ -99,7 +99,7 @@ def _bend(street: Street, share: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarr
 
 
 def build_direction(axis: StreetAxis, backward: bool, ground: GroundHeight) -> Direction:
-    """Lanes and groups of one direction."""
+    """Build lanes and groups of one direction."""
     street = axis.street
     side = street.backward if backward else street.forward
     name = f"{axis.id}-{'b' if backward else 'f'}"
@@ -116,7 +116,7 @@ def build_direction(axis: StreetAxis, backward: bool, ground: GroundHeight) -> D
 def _lane(
     axis: StreetAxis, group: str, number: int, edges: Float[np.ndarray, "n"], backward: bool, ground: GroundHeight
 ) -> Lane:
-    """One lane for all vehicles, without what it leads to."""
+    """Build one lane for all vehicles, without successors."""
     side = axis.street.backward if backward else axis.street.forward
     inner, outer = float(edges[number]), float(edges[number + 1])
     return Lane(
@@ -135,7 +135,7 @@ def _lane(
 
 
 def _bicycle_lane(axis: StreetAxis, group: str, inner: float, backward: bool, ground: GroundHeight) -> Lane:
-    """The bicycle lane beside the outermost lane, in a group of its own."""
+    """Build the bicycle lane beside the outermost lane, in its own group."""
     side = axis.street.backward if backward else axis.street.forward
     outer = inner + side.bicycle
     return Lane(
@@ -153,31 +153,31 @@ def _bicycle_lane(axis: StreetAxis, group: str, inner: float, backward: bool, gr
 
 
 def _driven(axis: StreetAxis, outward: float, backward: bool, ground: GroundHeight) -> Float[np.ndarray, "n 3"]:
-    """The parallel line so far from the middle, in driving direction."""
+    """Return the parallel line at a distance from the centre line, in driving direction."""
     return lifted(ground, axis.at(outward)[::-1] if backward else axis.at(-outward))
 
 
 def _polygon(
     axis: StreetAxis, inner: float, outer: float, backward: bool, ground: GroundHeight
 ) -> Float[np.ndarray, "n 3"]:
-    """Outline between two distances from the middle, counter-clockwise."""
+    """Return the outline between two distances from the centre line, counter-clockwise."""
     return lifted(ground, axis.strip(inner, outer) if backward else axis.strip(-outer, -inner))
 
 
 def _middle_paint(street: Street) -> Paint:
-    """What parts the directions."""
+    """Return the marking between the directions."""
     if street.median:
         return Paint.SOLID_YELLOW
     return Paint.DASHED_YELLOW if street.forward.lanes + street.backward.lanes == 2 else Paint.DOUBLE_SOLID_YELLOW
 
 
 def _outer_paint(side: Carriageway) -> Paint:
-    """What is painted between the outermost lane and the bicycle lane, the parking strip or the kerb."""
+    """Return the marking between the outermost lane and the bicycle lane, the parking strip or the kerb."""
     return Paint.SOLID_WHITE if side.bicycle or side.parking else Paint.NONE
 
 
 def painted_lines(axis: StreetAxis, ground: GroundHeight) -> list[RoadLine]:
-    """All lines of a street, each once."""
+    """Return all marking lines of a street, each once."""
     street = axis.street
     middle = [-street.median / 2, street.median / 2] if street.median else [0.0]
     lines = [(lateral, _middle_paint(street)) for lateral in middle]
@@ -196,7 +196,7 @@ def painted_lines(axis: StreetAxis, ground: GroundHeight) -> list[RoadLine]:
 
 
 def road_edges(axis: StreetAxis, ground: GroundHeight) -> list[RoadEdge]:
-    """Kerbs on both sides, and round the median."""
+    """Return the kerbs on both sides, and around the median."""
     street = axis.street
     kerbs = [axis.at(-street.kerb(street.forward)), axis.at(street.kerb(street.backward))[::-1]]
     if street.median:
@@ -206,7 +206,7 @@ def road_edges(axis: StreetAxis, ground: GroundHeight) -> list[RoadEdge]:
 
 
 def median_outline(axis: StreetAxis) -> Curve:
-    """The raised median: a hand narrower than its lines, pointed at both ends, counter-clockwise."""
+    """Return the raised median's outline: slightly narrower than its lines, pointed at both ends, counter-clockwise."""
     half = axis.street.median / 2 - 0.25
     inner = slice(1, -1)
     right, left = axis.at(-half)[inner], axis.at(half)[inner][::-1]
@@ -215,7 +215,7 @@ def median_outline(axis: StreetAxis) -> Curve:
 
 
 def street_area(axis: StreetAxis, ground: GroundHeight) -> Area:
-    """The surface from kerb to kerb, without the median."""
+    """Return the surface from kerb to kerb, without the median."""
     street = axis.street
     outline = axis.strip(-street.kerb(street.forward), street.kerb(street.backward))
     holes = (lifted(ground, median_outline(axis)),) if street.median else ()
@@ -223,7 +223,7 @@ def street_area(axis: StreetAxis, ground: GroundHeight) -> Area:
 
 
 def walkways(axis: StreetAxis, ground: GroundHeight) -> list[Area]:
-    """Pavements on both sides."""
+    """Return the pavements on both sides."""
     street = axis.street
     right, left = street.kerb(street.forward), street.kerb(street.backward)
     strips = axis.strip(-right - street.walkway, -right), axis.strip(left, left + street.walkway)
@@ -231,7 +231,7 @@ def walkways(axis: StreetAxis, ground: GroundHeight) -> list[Area]:
 
 
 def bays(axis: StreetAxis, backward: bool) -> tuple[slice, float] | None:
-    """Where cars may park in one direction: points of the axis, and the strip's middle left of it; None for nowhere."""
+    """Return the parking range in one direction: points of the axis, and the strip's lateral offset; None for none."""
     side = axis.street.backward if backward else axis.street.forward
     margin = int(np.ceil(_BAY_MARGIN / _SPACING))
     if not side.parking or len(axis.points) - 2 * margin < 5:
@@ -241,7 +241,7 @@ def bays(axis: StreetAxis, backward: bool) -> tuple[slice, float] | None:
 
 
 def parking_areas(axis: StreetAxis, ground: GroundHeight) -> list[Area]:
-    """The parking strips of both directions."""
+    """Return the parking strips of both directions."""
     areas = []
     for backward in (False, True):
         found = bays(axis, backward)

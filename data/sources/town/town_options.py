@@ -1,21 +1,21 @@
-"""What a user may choose about a town."""
+"""Options of a generated town."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class TownOptions:
-    """How much there is of everything.
+    """Densities and duration of a town.
 
     Attributes:
         seconds: length of the log; steps are 0.1 s apart, both ends included.
         traffic: moving vehicles per 100 m of lane at the start.
         cyclists: cyclists per 100 m of street direction.
         pedestrians: pedestrians per 100 m of walkway.
-        parked: share of the parking bays that are taken.
+        parked: share of the parking bays that are occupied.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a value is out of its range.
     """
 
     seconds: float = 20.0

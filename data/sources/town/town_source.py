@@ -1,4 +1,4 @@
-"""The embedded source `town:COUNT` or `town:FIRST-LAST`: logs made up on the spot, each from its name alone."""
+"""Source `town:COUNT` or `town:FIRST-LAST`: logs generated on demand, each from its name."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,22 +17,22 @@ from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import SPACING
 from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_generator
 
-# The route goes on so far beyond the place where the log ends, metres.
+# Length of the route beyond the end of the log, metres.
 _ROUTE_BEYOND = 100.0
-# The ego should drive so far in the log, or several starts are tried and the farthest is kept.
+# Range of the distance that the ego should drive, metres, and number of starts tried, of which the farthest is kept.
 _WAY_WANTED, _STARTS = (40.0, 150.0), 6
 
 
 @dataclass(frozen=True)
 class TownSource:
-    """A source of `count` logs named town-000000, town-000001, ...; small enough to send to any worker.
+    """Source of `count` logs named town-000000, town-000001, ...; small and picklable.
 
     Of each ten logs, number 8 is for validation and number 9 for testing.
 
     Attributes:
-        count: how many logs there are.
-        seed: another seed gives other towns of the same names.
-        first: number of the first log.
+        count: number of logs.
+        seed: random seed of all towns.
+        first: index of the first log.
     """
 
     count: int
@@ -48,11 +48,11 @@ class TownSource:
             )
 
     def names(self) -> tuple[str, ...]:
-        """All logs, in order."""
+        """Return the names of all logs, in order."""
         return tuple(f"town-{number:06d}" for number in range(self.first, self.first + self.count))
 
     def load(self, name: str) -> Log:
-        """One log.
+        """Generate one log.
 
         Raises:
             LogError: there is no log of this name.
@@ -65,18 +65,18 @@ class TownSource:
 
 
 def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) -> Log:
-    """One log of 10 Hz steps, fully decided by its name, the seed and the options.
+    """Generate one log at 10 Hz, fully determined by its name, the seed and the options.
 
-    Map, traffic and pedestrians are there in the whole town; tracks are those within 150 m of the ego. The ego's
-    route goes on for 100 m beyond the log's end.
+    Map, traffic and pedestrians cover the whole town; tracks are those within 150 m of the ego. The ego's route
+    continues for 100 m beyond the log's end.
 
     Args:
         name: town-NNNNNN.
-        seed: of the source.
-        options: how much of everything there is; the defaults if None.
+        seed: seed of the source.
+        options: densities; the defaults if None.
 
     Raises:
-        LogError: the name has another form.
+        LogError: the name has another format.
     """
     number, options, vehicle = log_number(name), options or TownOptions(), Vehicle.pacifica()
     plan = plan_town(name, seed)
@@ -101,19 +101,19 @@ def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) 
 
 
 def log_number(name: str) -> int:
-    """The number in a log's name.
+    """Parse the number in a log's name.
 
     Raises:
-        LogError: the name has another form.
+        LogError: the name has another format.
     """
     digits = name.removeprefix("town-")
     if not (name.startswith("town-") and len(digits) == 6 and digits.isascii() and digits.isdecimal()):
-        raise LogError("town", "name", f"{name!r} is no town", "Names look like town-000042")
+        raise LogError("town", "name", f"{name!r} is not a town", "Names look like town-000042")
     return int(digits)
 
 
 def split_of(number: int) -> Split:
-    """Of each ten logs, number 8 is for validation, number 9 for testing, the others for training."""
+    """Return the split: of each ten logs, number 8 is for validation, number 9 for testing, the others for training."""
     last = number % 10
     return "val" if last == 8 else "test" if last == 9 else "train"
 
@@ -121,9 +121,9 @@ def split_of(number: int) -> Split:
 def _liveliest(
     plan: TownPlan, vehicle: Vehicle, options: TownOptions, name: str, seed: int
 ) -> tuple[dict[int, Program], Movements, str]:
-    """Signals and traffic of the first start in which the ego gets far enough, or else farthest.
+    """Simulate until the ego drives far enough; return the first such start, or else the farthest.
 
-    The distance wanted differs from log to log, so that waiting at a red light is seen, but not all the time.
+    The required distance differs between logs, so that some include waiting at a red light.
     """
     wanted = keyed_generator(seed, name, "start").uniform(*_WAY_WANTED) * options.seconds / 20.0
     conflicts = find_conflicts(plan.connectors)
@@ -143,7 +143,7 @@ def _liveliest(
 
 
 def _route(plan: TownPlan, path: Path, movements: Movements) -> tuple[str, ...]:
-    """Groups of the lanes along the ego's path, from where the log begins to beyond where it ends."""
+    """Return the lane groups along the ego's path, from the log's start to beyond its end."""
     begin = movements.ego_end - _way(movements) - movements.drivers[0].body.rear
     end = movements.ego_end + _ROUTE_BEYOND
     lanes = plan.road_map.lane_by_id
@@ -152,5 +152,5 @@ def _route(plan: TownPlan, path: Path, movements: Movements) -> tuple[str, ...]:
 
 
 def _way(movements: Movements) -> float:
-    """How far the ego drives, metres."""
+    """Return the distance that the ego drives, metres."""
     return float(np.linalg.norm(np.diff(movements.vehicles[0, :, :2], axis=0), axis=1).sum())

@@ -1,4 +1,4 @@
-"""Everybody's motion, step by step: vehicles and walkers see each other as they were at the step's begin."""
+"""Simulation loop: vehicles and walkers react to each other's states at the start of each step."""
 
 import math
 
@@ -11,7 +11,7 @@ from swerve.data.sources.town.walking_kernels import walk
 
 @numba.njit(cache=True)
 def simulate(paths, bodies, stops, zebras, rules, walks, fleet, crowd, dt, vehicles_out, walkers_out):
-    """Fills (t, n, 4) arrays: x, y, heading of the box centre and whether it is there; (t, w, 3) for walkers."""
+    """Fill (t, n, 4) arrays: x, y, heading of the box centre and presence; (t, w, 3) for walkers."""
     for i in range(len(fleet.along)):
         fleet.heading[i] = at(paths.heading, paths.start, i, fleet.along[i] - 0.5 * bodies.hitch[i], SPACING)
     for step in range(len(vehicles_out)):
@@ -35,7 +35,7 @@ def simulate(paths, bodies, stops, zebras, rules, walks, fleet, crowd, dt, vehic
 
 @numba.njit(cache=True)
 def _place(paths, bodies, fleet):
-    """Centres of the boxes: ahead of or behind the reference point along the body."""
+    """Compute the centres of the boxes from the reference points along the body."""
     for i in range(len(fleet.along)):
         shift = bodies.front[i] - 0.5 * bodies.length[i]
         fleet.x[i] = at(paths.x, paths.start, i, fleet.along[i], SPACING) + shift * math.cos(fleet.heading[i])

@@ -1,4 +1,4 @@
-"""What the simulation reads and changes: tables of vehicles, walkers and rules.
+"""State of the simulation: tables of vehicles, walkers and rules.
 
 Lists of lists are flat arrays with a `start` array: the rows of item i are start[i] to start[i + 1].
 """
@@ -12,7 +12,7 @@ WALK_SPACING = 0.25  # metres between points of a walker's route
 
 
 class Paths(NamedTuple):
-    """Where vehicles drive: position, direction and greatest speed every `SPACING` metres."""
+    """Vehicle paths: position, direction and largest speed every `SPACING` metres."""
 
     start: np.ndarray
     x: np.ndarray
@@ -22,7 +22,7 @@ class Paths(NamedTuple):
 
 
 class Bodies(NamedTuple):
-    """Vehicles: distances from the reference point to the bumpers and to the rear axle (hitch), and their drivers."""
+    """Vehicles: distances from the reference point to the bumpers and the rear axle (hitch), and driver parameters."""
 
     length: np.ndarray
     width: np.ndarray
@@ -44,7 +44,7 @@ class Stops(NamedTuple):
 
 
 class Zebras(NamedTuple):
-    """Pedestrian crossings along the paths: which, arc lengths of both sides, and how far across it the path is."""
+    """Pedestrian crossings along the paths: index, arc lengths of both sides, and position of the path across it."""
 
     start: np.ndarray
     crossing: np.ndarray
@@ -54,7 +54,7 @@ class Zebras(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Who may go: what connectors are shown, their rank (0 goes first), whether to halt, whether to approach slowly.
+    """Right of way: signal states of connectors, their rank (0 first), whether to stop, whether to approach slowly.
 
     `conflict[c, b]` is the row of `zones` with (enter, leave) on c and (enter, leave) on b, or -1.
     """
@@ -83,7 +83,7 @@ class Walks(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """The vehicles' state; `stop` is the first junction not yet left; `granted` and `halted`: rows of Stops."""
+    """State of the vehicles; `stop` is the first junction not yet left; `granted` and `halted`: rows of Stops."""
 
     along: np.ndarray
     speed: np.ndarray
@@ -103,7 +103,7 @@ class Fleet(NamedTuple):
 
 
 class Crowd(NamedTuple):
-    """The walkers' state; `leg` is the next or present crossing leg, `crossing` whether they are on it."""
+    """State of the walkers; `leg` is the next or current crossing leg, `crossing` whether they are on it."""
 
     along: np.ndarray
     speed: np.ndarray

@@ -1,4 +1,4 @@
-"""Walkers follow their routes and wait at kerbs, one step at a time."""
+"""Pedestrian motion along routes with waiting at kerbs, one step at a time."""
 
 import math
 
@@ -10,7 +10,7 @@ from swerve.data.sources.town.traffic_state import WALK_SPACING
 
 @numba.njit(cache=True)
 def walk(bodies, stops, zebras, walks, fleet, crowd, w, step, dt):
-    """Moves walker w, who waits at kerbs until the way over is free."""
+    """Move walker w, who waits at kerbs until the crossing is free."""
     way = walks.speed[w] * dt
     if _obstructed(bodies, fleet, crowd, w):
         way = 0.0
@@ -32,7 +32,7 @@ def walk(bodies, stops, zebras, walks, fleet, crowd, w, step, dt):
 
 @numba.njit(cache=True)
 def _obstructed(bodies, fleet, crowd, w):
-    """Whether a vehicle, or somebody who goes the same way, is right before walker w."""
+    """Test whether a vehicle, or a walker with the same direction, is right in front of walker w."""
     c, s = math.cos(crowd.heading[w]), math.sin(crowd.heading[w])
     if crowd.crossing[w]:
         for ahead in (0.5, 1.1):
@@ -51,7 +51,7 @@ def _obstructed(bodies, fleet, crowd, w):
 
 @numba.njit(cache=True)
 def _may_cross(bodies, stops, zebras, walks, fleet, crossing, step):
-    """Whether the light lets walkers start, and no vehicle is on the crossing or too near to stop."""
+    """Test whether the signal lets walkers start, and no vehicle is on the crossing or too near to stop."""
     if not walks.allowed[crossing, step]:
         return False
     for i in range(len(fleet.along)):

@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli), eight bytes a step (Intel's slicing-by-8), as TFRecord files use it."""
+"""CRC-32C (Castagnoli) of TFRecord files, eight bytes a step (Intel's slicing-by-8)."""
 
 import numba
 import numpy as np
@@ -23,7 +23,7 @@ _TABLES = _tables()
 
 @numba.njit(cache=True)
 def crc32c(data):
-    """CRC-32C of an array of bytes."""
+    """Compute the CRC-32C of an array of bytes."""
     crc = np.uint32(0xFFFFFFFF)
     whole = len(data) - len(data) % 8
     for at in range(0, whole, 8):

@@ -1,4 +1,4 @@
-"""WOMD: one Scenario is one log."""
+"""Waymo Open Motion Dataset (WOMD): one Scenario is one log."""
 
 from pathlib import Path
 from typing import Any
@@ -34,20 +34,20 @@ _LIGHTS = (
     LightState.RED,
     LightState.YELLOW,
 )
-# WOMD has no signal heads: ours hang this high above the stop points.
+# WOMD has no signal heads: they are placed this high above the stop points, metres.
 _HEAD_HEIGHT = 5.0
 _STATE = ("center_x", "center_y", "center_z", "length", "width", "height", "heading", "velocity_x", "velocity_y")
 
 
 def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Log:
-    """The log of one Scenario record.
+    """Read the log of one Scenario record.
 
-    The ego stands upright under the sdc track's box, on its bottom; its rear axle follows from the box
-    (`Vehicle.from_box`). Arrow lights count as round ones, flashing red as red and flashing yellow as yellow; lights
-    of lanes that the map lacks are left out. There are no cameras.
+    The ego stands upright under the sdc track's box, at its bottom; its rear axle follows from the box
+    (`Vehicle.from_box`). Arrow lights are treated as round ones, flashing red as red and flashing yellow as yellow;
+    lights of lanes that the map lacks are left out. There are no cameras.
 
     Raises:
-        LogError: the record is no Scenario, the sdc is not always there, or numbers are not finite.
+        LogError: the record is not a Scenario, the sdc is not valid throughout, or numbers are not finite.
     """
     scenario = parse_scenario(read_record(file, number))
     seconds = np.array(scenario.timestamps_seconds)
@@ -88,7 +88,7 @@ def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Lo
 
 
 def _tracks(scenario: Any, file: Path) -> Tracks:  # noqa: ANN401
-    """All tracks, the recording vehicle among them, in the source's coordinates."""
+    """Build all tracks, including the recording vehicle, in the source's coordinates."""
     steps = len(scenario.timestamps_seconds)
     for track in scenario.tracks:
         if len(track.states) != steps:
@@ -122,7 +122,7 @@ def _rear_axle(tracks: Tracks, sdc: int, vehicle: Vehicle) -> Float[np.ndarray, 
 
 
 def _lights(scenario: Any, road_map: RoadMap | None, origin: np.ndarray, steps: int) -> TrafficLights:  # noqa: ANN401
-    """One head per lane that ever has a signal; UNKNOWN at steps without a state."""
+    """Build one head per lane that ever has a signal; UNKNOWN at steps without a state."""
     lanes = road_map.lane_by_id if road_map else {}
     rows: dict[str, int] = {}
     stops, states = [], []
@@ -144,6 +144,6 @@ def _lights(scenario: Any, road_map: RoadMap | None, origin: np.ndarray, steps: 
 
 
 def _facing(centerline: Float[np.ndarray, "n 3"], stop: Float[np.ndarray, "3"]) -> float:
-    """Against the lane's direction at the stop point."""
+    """Return the heading against the lane's direction at the stop point."""
     along, _ = frenet(centerline, stop[None, :2])
     return float(wrap_angle(heading_at(centerline, along) + np.pi)[0])

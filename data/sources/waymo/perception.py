@@ -1,6 +1,6 @@
-"""Waymo perception: the Frames of one record file are one log.
+"""Waymo perception data set: the Frames of one record file are one log.
 
-Waymo's vehicle frame is ours: x forward, y left, z up, its origin in the middle of the rear axle on the ground
+Waymo's vehicle frame is Swerve's: x forward, y left, z up, its origin in the middle of the rear axle on the ground
 (Waymo's maintainers say so in issues 165 and 597 of waymo-open-dataset; in the test frame, labels of what stands within
 10 m have their bottoms 0.2 m below to level with it). Velocities are in the global frame (issue 39).
 """
@@ -57,7 +57,7 @@ _CAMERAS = (
 
 @dataclass(frozen=True)
 class _Step:
-    """What a log keeps of a Frame, in the source's coordinates."""
+    """Content of a Frame that a log keeps, in the source's coordinates."""
 
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
@@ -67,14 +67,14 @@ class _Step:
 
 
 def read_segment(file: Path, name: str, split: Split | None) -> Log:
-    """The log of a file of perception Frames; a single Frame is a log of one step.
+    """Read the log of a file of perception Frames; a single Frame is a log of one step.
 
     Photos carry the ego pose that Waymo gives for each image (the middle of its exposure); the rolling shutter, some
     0.03 s from the first to the last column, is not modelled. The vehicle is a Chrysler Pacifica. Traffic lights are
     not annotated.
 
     Raises:
-        LogError: a record is no Frame, the Frames belong to several segments, or numbers are not finite.
+        LogError: a record is not a Frame, the Frames belong to several segments, or numbers are not finite.
     """
     steps: list[_Step] = []
     first: Any = None
@@ -134,7 +134,7 @@ def _step(frame: Any, record: TFRecord) -> _Step:  # noqa: ANN401
 
 
 def _photo(image: Any, record: TFRecord) -> Photo:  # noqa: ANN401
-    """The image where it lies in the file: protobuf stores bytes as they are."""
+    """Locate the encoded image in the file: protobuf stores bytes unchanged."""
     start = record.data.find(image.image)
     if not image.image or start < 0:
         raise LogError(record.file, f"{record.name}: images", f"camera {image.name} has no image")
@@ -159,7 +159,7 @@ def _photo_moved(photo: Photo, origin: Float[np.ndarray, "3"]) -> Photo:
 
 
 def _ego(world_from_ego: Float[np.ndarray, "t 4 4"], times_us: np.ndarray, first: Any) -> Ego:  # noqa: ANN401
-    """States by differences of the poses; of a single Frame the velocity that comes with its first image."""
+    """Compute states by differences of the poses; a single Frame takes the velocity of its first image."""
     ego = Ego.from_poses(world_from_ego, times_us)
     if len(times_us) == 1 and len(first.images):
         speed = first.images[0].velocity
@@ -194,7 +194,7 @@ def _tracks(steps: list[_Step], world_from_ego: Float[np.ndarray, "t 4 4"], file
 
 
 def _camera(calibration: Any, file: Path) -> Camera:  # noqa: ANN401
-    """Waymo's camera axes are x forward, y left, z up: turned to OpenCV's here, once.
+    """Convert a calibration; Waymo's camera axes (x forward, y left, z up) are rotated to OpenCV's.
 
     The intrinsic is (fu, fv, cu, cv, k1, k2, p1, p2, k3) of OpenCV's model. Waymo does not say where pixel centres
     lie: at halves, as ours do, its own projected boxes have their middles within 0.1 pixel of ours.

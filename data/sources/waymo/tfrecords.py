@@ -1,4 +1,4 @@
-"""TFRecord files without TensorFlow, and Waymo's messages in them.
+"""TFRecord files without TensorFlow, and parsing of Waymo's messages.
 
 A record is its length (8 bytes, little-endian), the length's checksum (4), the data, and the data's checksum (4);
 checksums are CRC-32C, rotated right by 15 bits plus a constant (TensorFlow's documentation of the format).
@@ -26,10 +26,10 @@ class TFRecord:
     """One record of a file.
 
     Attributes:
-        file: the file.
-        number: which record of the file, from 0.
-        start: the data's first byte in the file.
-        data: the data.
+        file: path of the file.
+        number: index of the record, from 0.
+        start: offset of the data in the file.
+        data: content of the record.
     """
 
     file: Path
@@ -39,12 +39,12 @@ class TFRecord:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name in messages."""
         return f"record {self.number}"
 
 
 def read_records(file: Path) -> Iterator[TFRecord]:
-    """The file's records in order.
+    """Yield the file's records in order.
 
     Raises:
         LogError: no such file, no records in it, or a record is truncated or damaged: with its number and byte.
@@ -59,7 +59,7 @@ def read_records(file: Path) -> Iterator[TFRecord]:
 
 
 def read_record(file: Path, number: int) -> TFRecord:
-    """One record; those before it are skipped without being read.
+    """Read one record; earlier ones are skipped without reading their data.
 
     Raises:
         LogError: as `read_records`, or there are not so many records.
@@ -76,7 +76,7 @@ def read_record(file: Path, number: int) -> TFRecord:
 
 
 def count_records(file: Path) -> int:
-    """How many records the file has, from their lengths alone."""
+    """Count the records of the file, from their lengths only."""
     number = 0
     with _opened(file) as stream:
         while (length := _read_length(stream, file, number)) is not None:
@@ -86,10 +86,10 @@ def count_records(file: Path) -> int:
 
 
 def parse_frame(record: TFRecord) -> Any:  # noqa: ANN401 - protobuf builds the class at run time
-    """The record as a perception `Frame`.
+    """Parse the record as a perception `Frame`.
 
     Raises:
-        LogError: it is something else.
+        LogError: it is another message.
     """
     frame = _parse(record, "waymo_open_dataset.dataset_pb2", "Frame")
     if frame is None or not frame.context.name or not frame.timestamp_micros:
@@ -98,10 +98,10 @@ def parse_frame(record: TFRecord) -> Any:  # noqa: ANN401 - protobuf builds the 
 
 
 def parse_scenario(record: TFRecord) -> Any:  # noqa: ANN401
-    """The record as a motion `Scenario`.
+    """Parse the record as a motion `Scenario`.
 
     Raises:
-        LogError: it is something else.
+        LogError: it is another message.
     """
     scenario = _parse(record, "waymo_open_dataset.protos.scenario_pb2", "Scenario")
     if scenario is None or not scenario.scenario_id or not scenario.timestamps_seconds or not scenario.tracks:
@@ -110,7 +110,7 @@ def parse_scenario(record: TFRecord) -> Any:  # noqa: ANN401
 
 
 def holds_scenarios(file: Path) -> bool:
-    """Whether the file's first record is a motion Scenario (True) or a perception Frame (False).
+    """Test whether the file's first record is a motion Scenario (True) or a perception Frame (False).
 
     Raises:
         LogError: it is neither.
@@ -126,7 +126,7 @@ def holds_scenarios(file: Path) -> bool:
 
 
 def _parse(record: TFRecord, module: str, name: str) -> Any:  # noqa: ANN401
-    """The message, or None if the data are not such a message at all."""
+    """Parse the message; return None if the data are of another type."""
     try:
         message = getattr(import_module(module), name)
         decode_error = import_module("google.protobuf.message").DecodeError
@@ -146,7 +146,7 @@ def _opened(file: Path) -> BinaryIO:
 
 
 def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
-    """Length of the data of the record that starts here; None at the end of the file."""
+    """Read the length of the record that starts here; None at the end of the file."""
     at = stream.tell()
     head = stream.read(_HEAD)
     if not head:

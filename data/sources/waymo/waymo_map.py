@@ -1,15 +1,15 @@
-"""Waymo's map features as a RoadMap; the same messages come with scenarios and with perception frames.
+"""Waymo map features as a RoadMap; scenarios and perception frames share the messages.
 
 Waymo has lane centrelines and boundary lines but no lane outlines and no drivable surface. Both are derived:
 
-- Half the width of a lane, on either side: the distance from the centreline's vertex to the boundary line that the
-  lane names there; else half the distance to the neighbouring lane's centreline where that is 2 m or more; between and
+- Half the width of a lane, on either side: the distance from the centreline's vertex to the boundary line that the lane
+  names there; else half the distance to the neighbouring lane's centreline where that is 2 m or more; between and
   beyond such vertices interpolated; 1.8 m (bicycle lanes 0.75 m) where nothing is known on that side. Clipped to
-  0.5-3.5 m. Where a boundary is named this is its true place; the rest is a guess of some 0.5 m.
+  0.5-3.5 m. Named boundaries are exact; the rest is an estimate to some 0.5 m.
 - The drivable surface is the union of the lanes' polygons, and each driveway.
-- Stop lines lie across each lane that a stop sign rules, where the lane passes closest to the nearest such sign.
-- Connectors are the lanes that Waymo calls interpolating; where no lane of the record is, as in most that are
-  released, they are derived, see `derived_connectors`. Intersections: see `derived_surfaces.intersections_of`.
+- Stop lines lie across each lane that a stop sign controls, where the lane passes closest to the nearest such sign.
+- Connectors are the lanes with Waymo's flag `interpolating`; where no lane of the record has it, as in most
+  released ones, they are derived, see `derived_connectors`. Intersections: see `derived_surfaces.intersections_of`.
 
 Features of no point or a single one have no extent and are left out. Lines are thinned to 0.05 m.
 """
@@ -30,7 +30,7 @@ from swerve.scenes.transforms import wrap_angle
 
 Line = Float[np.ndarray, "_ 3"]
 
-# By RoadLine.RoadLineType; which side of a passing line is dashed is not said: taken to be the right one.
+# By RoadLine.RoadLineType; the dashed side of a passing line is not stated and assumed to be the right one.
 _PAINTS = (
     Paint.UNKNOWN,
     Paint.DASHED_WHITE,
@@ -48,13 +48,13 @@ _HALF_WIDTHS = {LaneKind.VEHICLE: 1.8, LaneKind.BICYCLE: 0.75}
 _NARROWEST, _WIDEST = 0.5, 3.5
 _BESIDE = 2.0
 _TOLERANCE = 0.05
-# Metres from the log's origin, in x, y or z; a log's map reaches some 500 m.
+# Limit of coordinates in metres from the log's origin, in x, y or z; a log's map reaches some 500 m.
 _FURTHEST = 5000.0
 
 
 @dataclass(frozen=True)
 class _Features:
-    """The features by kind, their geometry by id."""
+    """Map features by kind, their geometry by id."""
 
     lanes: dict[int, Any]
     centerlines: dict[int, Line]
@@ -68,13 +68,13 @@ class _Features:
 def read_map(
     features: Sequence[Any], origin: Float[np.ndarray, "3"], file: Path, signalled: Collection[str] = ()
 ) -> RoadMap | None:
-    """The RoadMap of MapFeature messages, less `origin`; None if there are none.
+    """Convert MapFeature messages to a RoadMap relative to `origin`; None if there are none.
 
     Args:
         features: the messages.
-        origin: of the log.
-        file: for messages of errors.
-        signalled: ids of the lanes that a traffic signal rules.
+        origin: world coordinates of the log's origin.
+        file: named in error messages.
+        signalled: ids of the lanes that a traffic signal controls.
 
     Raises:
         LogError: a point is not finite or further than 5 km from the origin, or no feature is a lane.
@@ -134,7 +134,7 @@ def _points(points: Iterable[Any], origin: np.ndarray, file: Path, feature: int)
     if not np.isfinite(read).all():
         raise LogError(file, f"map_features[id={feature}]", "has a point that is not finite")
     if (np.abs(read) > _FURTHEST).any():
-        problem = f"has a point {np.abs(read).max():.0f} m from where the log begins"
+        problem = f"has a point {np.abs(read).max():.0f} m from the log's origin"
         raise LogError(file, f"map_features[id={feature}]", problem)
     return without_repeats(read)
 
@@ -173,7 +173,7 @@ def _kind(entry: Any) -> LaneKind:  # noqa: ANN401
 
 
 def _neighbor(neighbors: Iterable[Any], found: _Features) -> str | None:
-    """The neighbour beside the lane for longest (all are of its direction)."""
+    """Return the neighbour that is beside the lane for longest (all have its direction)."""
     known = [other for other in neighbors if other.feature_id in found.centerlines]
     if not known:
         return None
@@ -181,7 +181,7 @@ def _neighbor(neighbors: Iterable[Any], found: _Features) -> str | None:
 
 
 def _paint(segments: Iterable[Any], found: _Features) -> Paint:
-    """The paint of most of a lane's side; NONE where that is a road edge or nothing."""
+    """Return the marking of most of a lane's side; NONE where that is a road edge or nothing."""
     lengths: dict[Paint, int] = {}
     for segment in segments:
         paint = found.paints.get(segment.boundary_feature_id, Paint.NONE)
@@ -190,7 +190,7 @@ def _paint(segments: Iterable[Any], found: _Features) -> Paint:
 
 
 def _boundaries(number: int, found: _Features) -> tuple[Line, Line]:
-    """Left and right boundary of a lane, a point for each of the centreline's."""
+    """Compute left and right boundary of a lane, a point for each of the centreline's."""
     center, entry = found.centerlines[number], found.lanes[number]
     after = headings(center)
     before = np.concatenate([after[:1], after[:-1]])
@@ -204,7 +204,7 @@ def _boundaries(number: int, found: _Features) -> tuple[Line, Line]:
 def _half_widths(
     center: Line, segments: Iterable[Any], neighbors: Iterable[Any], found: _Features, default: float
 ) -> Float[np.ndarray, "n"]:
-    """Distance from the centreline's vertices to the lane's boundary on one side."""
+    """Compute the distance from the centreline's vertices to the lane's boundary on one side."""
     widths = np.full(len(center), np.nan)
     for other in neighbors:
         part = slice(other.self_start_index, other.self_end_index + 1)
@@ -224,7 +224,7 @@ def _half_widths(
 
 
 def _stop_lines(found: _Features, sides: dict[int, tuple[Line, Line]]) -> tuple[StopLine, ...]:
-    """One across each lane that stop signs rule."""
+    """Return one stop line across each lane that stop signs control."""
     lines = []
     for lane in dict.fromkeys(lane for _, lanes in found.stop_signs for lane in lanes if lane in sides):
         signs = np.array([position for position, lanes in found.stop_signs if lane in lanes])
@@ -236,7 +236,7 @@ def _stop_lines(found: _Features, sides: dict[int, tuple[Line, Line]]) -> tuple[
 
 
 def _thinned(line: Line) -> Line:
-    """The line without the points that lie within 0.05 m of the rest (Douglas and Peucker, in three dimensions)."""
+    """Simplify the line to 0.05 m (Douglas and Peucker, in three dimensions)."""
     keep = np.zeros(len(line), bool)
     keep[[0, -1]] = True
     pieces = [(0, len(line) - 1)]

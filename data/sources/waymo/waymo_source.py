@@ -13,10 +13,10 @@ from swerve.scenes import Log, LogError
 
 @dataclass(frozen=True)
 class WaymoSource:
-    """A record file, or a folder with record files anywhere in it.
+    """Source of a record file, or a folder with record files at any depth.
 
     Logs are named after files, so that one is found without reading the others: a segment of perception frames by its
-    file's name without `.tfrecord`, a scenario by that name and its number in the file.
+    file's name without `.tfrecord`, a scenario by that name and its index in the file.
     """
 
     path: Path
@@ -24,9 +24,10 @@ class WaymoSource:
     kind = "waymo"
 
     def names(self) -> tuple[str, ...]:
-        """The logs' names; reads the first record of each file.
+        """Return the logs' names; reads the first record of each file.
 
-        A file that cannot be read counts as one log, for `load` to say why: the other files' logs are not lost to it.
+        An unreadable file counts as one log, whose `load` raises the error, so that the other files' logs remain
+        available.
 
         Raises:
             LogError: there are no record files, or two give the same name.
@@ -39,7 +40,7 @@ class WaymoSource:
         return names
 
     def load(self, name: str) -> Log:
-        """The log of that name.
+        """Load the log of that name.
 
         Raises:
             LogError: there is no such log, or its records are malformed.
@@ -47,7 +48,7 @@ class WaymoSource:
         stem, _, number = name.rpartition("-")
         for own, file in self._files():
             if own == name:
-                _names_in(file, own)  # says what is wrong with the file, if anything
+                _names_in(file, own)  # raises if the file is damaged
                 return read_segment(file, name, split_of(file, self.path))
             if own == stem and number.isdecimal():
                 return read_scenario(file, int(number), name, split_of(file, self.path))
@@ -61,7 +62,7 @@ class WaymoSource:
 
 
 def record_files(path: Path) -> list[Path]:
-    """The record files at or below a path, in order; empty if there are none."""
+    """List the record files at or below a path, in order; empty if there are none."""
     if path.is_dir():
         return sorted(file for file in path.absolute().rglob("*.tfrecord*") if file.is_file())
     return [path.absolute()] if ".tfrecord" in path.name else []
@@ -79,5 +80,5 @@ def _names_in(file: Path, stem: str) -> list[str]:
 
 
 def _stem(file: Path) -> str:
-    """The file's name without `.tfrecord`, in letters that every tool takes."""
+    """Return the file's name without `.tfrecord`, in portable characters."""
     return re.sub(r"[^A-Za-z0-9_]+", "-", file.name.replace(".tfrecord", "")).strip("-")

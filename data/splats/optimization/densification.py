@@ -1,4 +1,4 @@
-"""Adding Gaussians where the image asks for more, taking away those that show nothing (Kerbl et al. 2023, 5.2)."""
+"""Adaptive density control: densification and pruning (Kerbl et al. 2023, 5.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _SHRINK = 1.6
 
 @dataclass(eq=False)
 class DensificationStats:
-    """How hard the images pulled at each Gaussian since the last growth.
+    """Accumulated gradients of each Gaussian since the last densification.
 
     Attributes:
-        slopes: summed lengths of the derivatives by the centres, in units of half an image.
-        times: how often it was seen.
+        slopes: summed norms of the gradients by the projected centres, in units of half an image.
+        times: number of views in which it was visible.
     """
 
     slopes: Float32[torch.Tensor, "n"]
@@ -28,12 +28,12 @@ class DensificationStats:
 
     @classmethod
     def over(cls, parameters: Parameters) -> "DensificationStats":
-        """Nothing seen yet."""
+        """Return empty statistics."""
         means = parameters["means"].detach()
         return cls(torch.zeros_like(means[:, 0]), torch.zeros_like(means[:, 0]))
 
     def note(self, lengths: Float32[torch.Tensor, "m"], rows: Int64[torch.Tensor, "m"] | None = None) -> None:
-        """Adds one image's derivatives, of all Gaussians or of these rows."""
+        """Accumulate one image's gradient norms, of all Gaussians or of these rows."""
         seen = (lengths > 0).to(lengths.dtype)
         if rows is None:
             self.slopes += lengths
@@ -44,7 +44,7 @@ class DensificationStats:
 
 
 def center_slopes(centers: torch.Tensor, width: int, height: int) -> Float32[torch.Tensor, "n"]:
-    """Lengths of the gradient of `centers` (by pixels), in units of half an image."""
+    """Compute norms of the gradient of `centers` (by pixels), in units of half an image."""
     assert centers.grad is not None
     return (centers.grad * torch.tensor([width / 2, height / 2], device=centers.device)).norm(dim=1)
 
@@ -54,15 +54,15 @@ def grown(
     growth: DensificationOptions,
     generator: np.random.Generator,
 ) -> list[tuple[Parameters, Int64[np.ndarray, "n"]]]:
-    """Groups of Gaussians with some cloned, split and taken away.
+    """Densify groups of Gaussians by cloning and splitting, and prune them.
 
     Args:
-        groups: Gaussians, what was seen of them, and their extent in metres; all share the room that there is.
-        growth: how.
-        generator: draws where the halves of a split one land.
+        groups: Gaussians, their statistics, and their extent in metres; they share the maximum number of Gaussians.
+        growth: options of the densification.
+        generator: random number generator of the positions of split Gaussians.
 
     Returns:
-        for each group its Gaussians, and of which row each of them is.
+        for each group its Gaussians, and the source row of each.
     """
     useless = [_useless(parameters, growth) for parameters, _, _ in groups]
     slopes = [
@@ -86,7 +86,7 @@ def _grown(
     wanted: Bool[np.ndarray, "n"],
     generator: np.random.Generator,
 ) -> tuple[Parameters, Int64[np.ndarray, "n2"]]:
-    """One group, and of which row each of its Gaussians is."""
+    """Densify one group; also return the source row of each Gaussian."""
     sizes = parameters["log_scales"].detach().exp().amax(dim=1).cpu().numpy()
     split = wanted & (sizes > large)
     kept, cloned, halved = np.flatnonzero(~(useless | split)), np.flatnonzero(wanted & ~split), np.flatnonzero(split)
@@ -101,7 +101,7 @@ def _useless(parameters: Parameters, growth: DensificationOptions) -> Bool[torch
 
 
 def _steepest(slopes: Float32[np.ndarray, "n"], least: float, room: int) -> Bool[np.ndarray, "n"]:
-    """Where one more Gaussian is wanted, as far as there is room."""
+    """Select the Gaussians to densify, by gradient, up to the available number."""
     steepest = np.argsort(-slopes, kind="stable")[:room]
     wanted = np.zeros(len(slopes), bool)
     wanted[steepest] = slopes[steepest] > least
@@ -113,7 +113,7 @@ def _rows(parameters: Parameters, rows: Int64[np.ndarray, "m"]) -> dict[str, tor
 
 
 def _halves(values: dict[str, torch.Tensor], generator: np.random.Generator) -> dict[str, torch.Tensor]:
-    """Smaller Gaussians, drawn from the densities of those given."""
+    """Sample smaller Gaussians from the densities of the given ones."""
     means = values["means"]
     offsets = torch.from_numpy(generator.normal(size=means.shape).astype(np.float32)).to(means.device)
     offsets = offsets * values["log_scales"].exp()

@@ -1,4 +1,4 @@
-"""How a scene is fitted: weights, rates of learning, growth. It needs no torch.
+"""Options of the optimization: loss weights, learning rates, densification. Does not require torch.
 
 Sources: 3DGS is Kerbl et al. 2023 (arXiv 2308.04079) and its code; MTGS is Li et al. 2025 (arXiv 2503.12552) and
 its code.
@@ -14,19 +14,19 @@ GrowthWay = Literal["split-and-clone", "mcmc"]
 
 @dataclass(frozen=True)
 class DensificationOptions:
-    """When and where Gaussians are added and taken away (Kerbl et al. 2023, 5.2); opacities are never reset.
+    """Schedule and thresholds of densification and pruning (Kerbl et al. 2023, 5.2); opacities are never reset.
 
     Attributes:
-        first: step after which it begins.
-        last: step at which it ends.
-        every: so many steps.
-        slope: mean length of the loss's derivative by the centre, in units of half an image, above which a Gaussian
-            is cloned, or split in two if it is large.
-        large: standard deviation, over the scene's extent, above which it is split.
-        faint: opacity below which it is taken away.
-        most: how many Gaussians there may be, nodes included; those with the steepest slopes come first.
-        way: "mcmc" is gsplat's (`mcmc_strategy`), and looks at no slope: those that have faded are put elsewhere, a
-            twentieth is added each time, and what is opaque or large costs a little.
+        first: step after which densification begins.
+        last: step at which densification ends.
+        every: interval in steps.
+        slope: mean norm of the gradient by the projected centre, in units of half an image, above which a Gaussian is
+            cloned, or split in two if it is large.
+        large: standard deviation, over the scene's extent, above which a Gaussian is split instead of cloned.
+        faint: opacity below which a Gaussian is pruned.
+        most: maximum number of Gaussians, including nodes; those with the largest gradients come first.
+        way: "mcmc" is gsplat's MCMCStrategy (`mcmc_strategy`), which uses no gradients: faded Gaussians are relocated,
+            5 % are added each time, and opacity and scale are regularized.
     """
 
     first: int = 500
@@ -39,18 +39,18 @@ class DensificationOptions:
     way: GrowthWay = "split-and-clone"
 
     def is_due(self, step: int) -> bool:
-        """Whether to grow after this step."""
+        """Test whether to densify after this step."""
         return self.first < step <= self.last and step % self.every == 0
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate of learning that falls geometrically over the fit.
+    """Learning rate with exponential decay over the fit.
 
     Attributes:
-        first: at the start.
-        last: at the end.
-        warm_up: share of the fit during which it rises from zero to what it would be.
+        first: initial rate.
+        last: final rate.
+        warm_up: share of the fit with a linear warm-up from zero.
     """
 
     first: float
@@ -58,28 +58,28 @@ class Rate:
     warm_up: float = 0.0
 
     def at(self, progress: float) -> float:
-        """When so much of the fit is done, 0 to 1."""
+        """Return the rate at a progress of 0 to 1."""
         share = min(progress / self.warm_up, 1.0) if self.warm_up else 1.0
         return share * self.first * (self.last / self.first) ** progress
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Rates of learning of Adam, per step.
+    """Learning rates of Adam, per step.
 
     Attributes:
-        means: in units of the extent of the scene, or of the node (3DGS).
-        quaternions: 3DGS, and so the next three.
-        log_scales: likewise.
-        logit_opacities: likewise.
-        constants: of harmonics of degree 0.
-        others: of harmonics above it, a twentieth.
-        sky: of the sky's harmonics; ours, as all pixels pull at one set.
-        exposures: 3DGS's code.
-        ego_turns: radians (MTGS), and so the next three.
-        ego_shifts: metres.
-        box_turns: radians.
-        box_shifts: metres.
+        means: of the centres, in units of the extent of the scene, or of the node (3DGS).
+        quaternions: 3DGS, like the next three.
+        log_scales: 3DGS.
+        logit_opacities: 3DGS.
+        constants: of harmonics of degree 0 (3DGS).
+        others: of harmonics of higher degree, a twentieth of that.
+        sky: of the sky's harmonics; Swerve's own, as all pixels contribute to one set.
+        exposures: of the affine colour maps, as in 3DGS's code.
+        ego_turns: rotations of ego poses, radians (MTGS, like the next three).
+        ego_shifts: translations of ego poses, metres.
+        box_turns: rotations of box poses, radians.
+        box_shifts: translations of box poses, metres.
     """
 
     means: Rate = Rate(1.6e-4, 1.6e-6)
@@ -98,30 +98,30 @@ class Rates:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How to fit.
+    """Options of a fit.
 
     Attributes:
-        steps: images that are looked at; the field takes 30,000 on a GPU.
-        similarity: weight of 1 - SSIM in the difference of images, the rest being the mean absolute one (3DGS).
+        steps: number of training steps, one image each; 30,000 are common on a GPU.
+        similarity: weight of 1 - SSIM in the image loss, the rest being L1 (3DGS).
         lidar: weight of the mean absolute difference of inverse depths (1/m), of measured depths (MTGS).
-        raster: the same of depths of our primitives; less, since they are boxes.
+        raster: weight of the same for depths of rasterized primitives; lower, since they are boxes.
         flatness: weight of the mean of the smallest standard deviations (metres) of Gaussians (MTGS).
-        ground: weight of the mean distance (metres) of the mass of ground Gaussians from the ground; ours, see
+        ground: weight of the mean distance (metres) of ground Gaussians from the ground; Swerve's own, see
             `regularization`. Gaussians of the background belong to it as long as their centres are near the ground.
-        ground_above: how far over it, metres.
-        ground_below: how far under it, metres.
-        outside: weight of the mean opacity of nodes' Gaussians that are outside of their boxes (MTGS).
-        outside_from: how far that is, metres: mirrors and shadows stick out (MTGS: 1.5).
-        exposures: whether each image gets an affine map of colours of its own (MTGS).
+        ground_above: upper limit of the ground layer, metres above the ground.
+        ground_below: lower limit of the ground layer, metres below the ground.
+        outside: weight of the mean opacity of nodes' Gaussians outside of their boxes (MTGS).
+        outside_from: margin around the boxes, metres, for mirrors and shadows (MTGS: 1.5).
+        exposures: whether each image has its own affine colour map (MTGS).
         exposure: weight of the mean squared difference of that map from the identity.
-        refine_egos: whether the vehicle's poses are refined.
-        refine_boxes: whether the nodes' poses are.
+        refine_egos: whether ego poses are refined.
+        refine_boxes: whether box poses of nodes are refined.
         poses: weight of the mean squared change of refined poses (metres^2 + radians^2).
-        rates: of learning.
-        growth: when and where Gaussians are added and taken away.
-        seed: of the order of images, and of where split Gaussians land.
-        threads: of the CPU.
-        backend: of the drawing; see `differentiable_splats`.
+        rates: learning rates.
+        growth: densification and pruning.
+        seed: random seed of the order of images, and of positions of split Gaussians.
+        threads: number of CPU threads.
+        backend: rendering back end; see `differentiable_splats`.
     """
 
     steps: int = 2000

@@ -1,4 +1,4 @@
-"""Trainer scenes of Gaussians to images. It needs torch, and is imported on demand."""
+"""Optimization of Gaussian scenes on images. Requires torch, imported on demand."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,13 +21,13 @@ from swerve.scenes import SwerveError
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """What a fit has made.
+    """Result of a fit.
 
     Attributes:
-        scene: with refined poses of its nodes.
-        world_from_ego: refined poses of the shots, in their order.
-        exposures: what takes the scene's colours (r, g, b, 1) to those of each shot, in their order. Their mean is the
-            identity, which is right for images that were not shots.
+        scene: scene with refined poses of its nodes.
+        world_from_ego: refined ego poses of the training images, in their order.
+        exposures: affine maps from the scene's colours (r, g, b, 1) to those of each training image, in their order.
+            Their mean is the identity, which is used for other images.
     """
 
     scene: SplatScene
@@ -37,17 +37,17 @@ class FitResult:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """What is told of a fit after each step.
+    """State reported after each training step.
 
     Attributes:
-        step: from 1.
-        steps: how many there will be.
-        shot: name of the one that was looked at.
-        loss: what the terms add up to.
-        terms: parts of the loss, weighted, by name.
-        count: how many Gaussians there are.
-        fitted: gives the scene as it is now, for a preview; costs a copy of it.
-        state: gives what `fit_scene` goes on with; costs a copy of three times the scene.
+        step: index of the step, from 1.
+        steps: total number of steps.
+        shot: name of the training image.
+        loss: sum of the loss terms.
+        terms: weighted loss terms by name.
+        count: number of Gaussians.
+        fitted: function that returns the current scene, copied.
+        state: function that returns a checkpoint for `fit_scene`; copies three times the scene.
     """
 
     step: int
@@ -69,30 +69,30 @@ def fit_scene(
     report: Callable[[Progress], None] | None = None,
     state: FitState | None = None,
 ) -> FitResult:
-    """Fits a scene to images, by Adam (Kingma and Ba 2015).
+    """Optimize a scene on images with Adam (Kingma and Ba 2015).
 
-    On the CPU a fit that is laid aside and gone on with gives the same bytes as one that is not, whatever the number
-    of steps between; for memory see `memory_of`.
+    On the CPU a fit that is interrupted and resumed gives the same bytes as an uninterrupted one, at any step; for
+    memory see `memory_of`.
 
     Args:
-        start: see `gaussians_at_points`; its nodes have their poses.
-        shots: at least one.
-        options: how.
-        ground: heights (metres, world) of the ground at places (x, y) of the world, NaN where it is not known; without
-            it nothing is taken for ground.
-        sizes: length, width and height of the nodes' boxes (metres) by name; without one a node may spread.
-        report: called after every step. It may raise, to stop.
-        state: of the same fit, to go on with.
+        start: initial scene, see `gaussians_at_points`; its nodes have their poses.
+        shots: training images, at least one.
+        options: options of the fit.
+        ground: function from positions (x, y) of the world to heights (metres, world) of the ground, NaN where unknown;
+            without it no Gaussian counts as ground.
+        sizes: length, width and height of the nodes' boxes (metres) by name; nodes without a size are unconstrained.
+        report: called after every step. It may raise to stop the fit.
+        state: checkpoint of the same fit, to resume from.
 
     Raises:
-        SwerveError: shots or the start cannot be fitted, the state is of another fit, or the loss is no longer finite.
+        SwerveError: unusable images or initial scene, a checkpoint of another fit, or a loss that is not finite.
     """
     check_shots(shots)
     _check_start(start, options)
     purpose = _purpose(start, shots, options, ground is not None)
     if state is not None and state.purpose != purpose:
         raise SwerveError(
-            "the state is of another fit: its start, images or options were others. Go on with the same, or start anew"
+            "the checkpoint is of another fit: its initial scene, images or options differ. Use the same, or restart"
         )
     with _threads(options.threads):
         fitting = Trainer(start, shots, options, ground, sizes or {})
@@ -126,7 +126,7 @@ def _fitted(fitting: Trainer) -> FitResult:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Inside, torch takes so many threads: left to itself it takes all cores, and waits for those that are busy."""
+    """Set torch's number of threads inside the block: by default it uses all cores, and waits for busy ones."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -136,13 +136,13 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _shot_at(step: int, count: int, seed: int) -> int:
-    """Every image once in random order, again and again; what comes at a step depends on nothing before it."""
+    """Return the image of a step: epochs of random permutations, independent of earlier steps."""
     lap, place = divmod(step - 1, count)
     return int(np.random.default_rng(np.random.Philox([seed, 0, lap])).permutation(count)[place])
 
 
 def _purpose(start: SplatScene, shots: Sequence[TrainingImage], options: FitOptions, knows_ground: bool) -> str:
-    """Digest of what decides a fit, all but pixels, heights of the ground and sizes of boxes, which would take long."""
+    """Return a digest of the fit's inputs, except pixels, ground heights and box sizes, which would take long."""
     digest = hashlib.sha256(repr((replace(options, threads=1), knows_ground)).encode())
     for shot in shots:
         lens = (shot.camera.lens.model, shot.camera.lens.padded.tolist())

@@ -1,4 +1,4 @@
-"""How far a drawing is from a photograph."""
+"""Image losses between a rendering and a photo."""
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -11,23 +11,23 @@ from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.scenes import LensModel
 
-# Depth is compared where so much of the sky is hidden.
+# Depth is compared where the accumulated opacity is at least this.
 _OPAQUE = 0.5
 
 
 def image_terms(
     drawing: Drawing, shot: TrainingImage, exposure: Float32[torch.Tensor, "3 4"] | None, options: FitOptions
 ) -> dict[str, torch.Tensor]:
-    """Weighted differences of colour, similarity and depth, over the pixels that count.
+    """Compute weighted losses of colour, similarity and depth, over pixels that are not ignored.
 
-    Both colour and similarity are of the exposed drawing (MTGS takes the raw one for the similarity). Ignored pixels
-    are black in both for the similarity, which is the mean over all windows.
+    Colour and similarity are both computed after the exposure map (MTGS uses the raw rendering for the similarity). For
+    the similarity, ignored pixels are black in both images; it is the mean over all windows.
 
     Args:
-        drawing: of the scene.
-        shot: the photograph.
-        exposure: its affine map of colours, or None for the identity.
-        options: the weights.
+        drawing: rendering of the scene.
+        shot: training image.
+        exposure: affine colour map of the image, or None for the identity.
+        options: loss weights.
     """
     color = drawing.color if exposure is None else exposed(drawing.color, exposure)
     truth = torch.from_numpy(shot.image).to(color.device).float() / 255
@@ -50,14 +50,14 @@ def image_terms(
 def exposed(
     color: Float32[torch.Tensor, "h w 3"], exposure: Float32[torch.Tensor, "3 4"]
 ) -> Float32[torch.Tensor, "h w 3"]:
-    """Colours after an affine map."""
+    """Apply an affine colour map."""
     return color @ exposure[:, :3].T + exposure[:, 3]
 
 
 def depth_difference(
     drawing: Drawing, meters: Float32[np.ndarray, "h w"], keep: Bool[torch.Tensor, "h w"] | None
 ) -> Float32[torch.Tensor, ""]:
-    """The mean absolute difference of inverse depths (1/m), where they are known and something is drawn."""
+    """Compute the mean absolute difference of inverse depths (1/m), where known and rendered."""
     truth = torch.from_numpy(meters).to(drawing.depth.device)
     known = torch.isfinite(truth) & (truth > 0) & (drawing.alpha.detach() > _OPAQUE)
     if keep is not None:
@@ -69,7 +69,7 @@ def depth_difference(
 
 
 def counted(shot: TrainingImage) -> Bool[np.ndarray, "h w"] | None:
-    """Pixels that are not ignored, and that the lens can see; None if those are all."""
+    """Return the mask of pixels that are not ignored and within the lens model; None if those are all."""
     counts = None if shot.ignored is None else ~shot.ignored
     if shot.camera.lens.model != LensModel.PINHOLE:
         blind = np.isnan(lens_table(shot.camera).rays_x)

@@ -1,4 +1,4 @@
-"""Where a fit starts: Gaussians on measured points, or on the surfaces of primitives."""
+"""Initialization of Gaussians at measured points, or on the surfaces of primitives."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.primitives import Primitives
 
 _NEIGHBOURS = 3
-# Standard deviation of a Gaussian on a surface across it, over that along it.
+# Ratio of a surface Gaussian's standard deviation across the surface to that along it.
 _FLATNESS = 0.1
 _SMALLEST = 1e-3
 
@@ -20,15 +20,15 @@ _SMALLEST = 1e-3
 def gaussians_at_points(
     points: Float[np.ndarray, "n 3"], colors: Float[np.ndarray, "n 3"], degree: int = 3, opacity: float = 0.1
 ) -> Gaussians:
-    """Balls as large as the points lie apart: the root of the mean squared distance to the three nearest.
+    """Build isotropic Gaussians sized by the root of the mean squared distance to the three nearest points.
 
-    This is the start of 3D Gaussian Splatting (Kerbl et al. 2023).
+    This is the initialization of 3D Gaussian Splatting (Kerbl et al. 2023).
 
     Args:
         points: metres, in the frame of the Gaussians.
         colors: 0 to 1.
-        degree: of the harmonics; those above 0 are zero.
-        opacity: of each, between 0 and 1.
+        degree: degree of the harmonics; those above 0 are zero.
+        opacity: opacity of each, between 0 and 1.
 
     Raises:
         SwerveError: there are too few points, or one is not finite.
@@ -49,18 +49,17 @@ def gaussians_on_surfaces(
     degree: int = 3,
     opacity: float = 0.5,
 ) -> Gaussians:
-    """Flat Gaussians spread over triangles by area, in their colours.
+    """Sample flat Gaussians on triangles by area, in the triangles' colours.
 
-    Along the surface each is as large as the share of area that it stands for, whose root is its standard deviation
-    times two.
+    Along the surface each Gaussian's standard deviation is half the root of the area that it represents.
 
     Args:
-        primitives: in the frame of the Gaussians, from which their origin has been taken.
-        style: for its palette.
-        count: how many.
-        generator: draws the places.
-        degree: of the harmonics; those above 0 are zero.
-        opacity: of each, between 0 and 1.
+        primitives: primitives in the Gaussians' frame.
+        style: style with the palette.
+        count: number of Gaussians.
+        generator: random number generator of the positions.
+        degree: degree of the harmonics; those above 0 are zero.
+        opacity: opacity of each, between 0 and 1.
 
     Raises:
         SwerveError: the primitives have no area.
@@ -71,7 +70,7 @@ def gaussians_on_surfaces(
     if not areas.sum() > 0:
         raise SwerveError(f"Gaussians cannot start from {len(primitives)} triangles without area")
     chosen = generator.choice(len(areas), count, p=areas / areas.sum())
-    # Uniform in the triangle: the square is folded over its diagonal.
+    # Uniform sampling of the triangle: the unit square is folded over its diagonal.
     s, t = generator.random((2, count))
     folded = s + t > 1
     s, t = np.where(folded, 1 - s, s)[:, None], np.where(folded, 1 - t, t)[:, None]
@@ -84,9 +83,9 @@ def gaussians_on_surfaces(
 
 
 def _facing(normals: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 4"]:
-    """Quaternions of frames whose z axis is along each normal."""
+    """Return quaternions of frames whose z axis is along each normal."""
     z = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    # The world's axis that is farthest from the normal cannot be along it.
+    # The coordinate axis with the smallest normal component cannot be parallel to it.
     x = np.cross(np.eye(3)[np.abs(z).argmin(axis=1)], z)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     return Rotation.from_matrix(np.stack([x, np.cross(z, x), z], axis=2)).as_quat(scalar_first=True)

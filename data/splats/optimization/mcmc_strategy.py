@@ -1,7 +1,7 @@
-"""Growth by gsplat's strategy after Kheradmand et al. 2024, 3DGS as Markov Chain Monte Carlo (arXiv 2404.09591).
+"""Densification by gsplat's MCMCStrategy (Kheradmand et al. 2024, 3DGS as MCMC, arXiv 2404.09591).
 
-What has faded is put where something is seen, some more is added there until there is no more room, and every step
-shakes what is faint. The other strategy of gsplat, after Kerbl et al. 2023, is what `densification` does itself.
+Faded Gaussians are relocated to visible ones, some are added until the maximum is reached, and every step adds noise to
+Gaussians of low opacity. gsplat's DefaultStrategy, after Kerbl et al. 2023, is implemented in `densification`.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from swerve.data.splats.optimization.fit_options import DensificationOptions
 from swerve.data.splats.optimization.parameters import Parameters
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
 
-# gsplat's names of our tensors; the last two it moves along without looking at them.
+# gsplat's names of the tensors; the last two are relocated without being inspected.
 _NAMES = {
     "means": "means",
     "quaternions": "quats",
@@ -21,17 +21,17 @@ _NAMES = {
     "constants": "sh0",
     "others": "shN",
 }
-# A tensor of numbers that does not learn goes along, so that it tells what became of which row.
+# An additional tensor of row numbers is relocated as well, and gives the source row of each Gaussian.
 _ROWS = "rows"
 
 
 class McmcStrategy:
-    """gsplat's MCMCStrategy. It remembers nothing from step to step, so a fit that goes on needs nothing of it.
+    """Wrapper of gsplat's MCMCStrategy. Stateless between steps, so checkpoints need nothing of it.
 
     Args:
-        growth: when, how many, and what has faded.
-        seed: of all random numbers, with the step and the group's number.
-        using: gsplat.
+        growth: schedule, maximum number, and opacity threshold.
+        seed: random seed, combined with the step and the group's index.
+        using: library handle.
     """
 
     def __init__(self, growth: DensificationOptions, seed: int, using: GsplatLibrary) -> None:
@@ -47,24 +47,25 @@ class McmcStrategy:
     def step(
         self, parameters: Parameters, group: int, extent: float, most: int, step: int
     ) -> Int64[np.ndarray, "n2"] | None:
-        """Shakes one group of Gaussians in place, and changes which there are when it is due.
+        """Add noise to one group of Gaussians in place, and relocate and add Gaussians when due.
 
-        gsplat shakes by covariance x rate of the means x 5e5, which has no units only where a scene is about 1 large.
-        In metres the rate, which is one of `extent` itself, is divided by the square of it, and the result is the same.
+        gsplat scales noise by covariance x learning rate of the means x 5e5, which is dimensionless only for scenes of
+        extent about 1. In metres the rate, which is proportional to `extent` itself, is divided by its square, with the
+        same result.
 
         Args:
-            parameters: the Gaussians, after a step of theirs.
-            group: its number.
-            extent: of the group, metres.
-            most: how many it may have.
-            step: of the fit.
+            parameters: Gaussians after an optimizer step.
+            group: index of the group.
+            extent: extent of the group, metres.
+            most: maximum number of Gaussians in the group.
+            step: step of the fit.
 
         Returns:
-            of which row each Gaussian is, if it is due.
+            source row of each Gaussian, if relocation is due.
         """
         values, adams = parameters.lent()
         due = self._growth.is_due(step)
-        # From nothing, or from what has all faded, nothing can be drawn.
+        # Nothing can be sampled from an empty group, or from one without visible Gaussians.
         if not self._any_seen(values["logit_opacities"], due):
             return np.arange(len(values["means"])) if due else None
         count, device = len(values["means"]), values["means"].device

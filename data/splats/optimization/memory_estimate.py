@@ -1,30 +1,30 @@
-"""How much memory a fit takes. It needs no torch."""
+"""Memory estimate of a fit. Does not require torch."""
 
 from collections.abc import Sequence
 
 from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.rasterizer.splats.harmonics import SIZES
 
-# Numbers of a Gaussian beside its harmonics: centre, quaternion, scales, opacity.
+# Parameters of a Gaussian besides its harmonics: centre, quaternion, scales, opacity.
 _SHAPE = 3 + 4 + 3 + 1
-# How many times each number is there at once, measured on the CPU: parameter, gradient, two moments of Adam, the
-# copies that are drawn and their gradients, and what a growth makes anew (8.5 between degrees 1 and 3 of 100,000).
+# Copies of each parameter in memory, measured on the CPU: parameter, gradient, two moments of Adam, rendering copies
+# and their gradients, and copies of a densification (8.5 between degrees 1 and 3 of 100,000).
 _COPIES = 9
-# Ellipses, tiles, watches: bytes per Gaussian, estimated.
+# Ellipses, tiles, statistics: bytes per Gaussian, estimated.
 _DRAWING = 400
-# Drawing, truth, similarity and their gradients: bytes per pixel, estimated.
+# Rendering, ground truth, similarity and their gradients: bytes per pixel, estimated.
 _PIXEL = 250
 
 
 def memory_of(count: int, degree: int, shots: Sequence[TrainingImage]) -> int:
-    """About how many bytes a fit takes, beside Python and torch themselves.
+    """Estimate the memory of a fit in bytes, besides Python and torch themselves.
 
-    benchmarks/bench_fit.py compares it with what the process takes.
+    benchmarks/bench_fit.py compares it with the process's memory.
 
     Args:
-        count: how many Gaussians there may be (`DensificationOptions.most`).
-        degree: of their harmonics.
-        shots: which are held in memory all the time.
+        count: maximum number of Gaussians (`DensificationOptions.most`).
+        degree: degree of the harmonics.
+        shots: training images, held in memory.
     """
     gaussian = 4 * (_SHAPE + 3 * SIZES[degree]) * _COPIES + _DRAWING
     pixels = max((shot.camera.width * shot.camera.height for shot in shots), default=0)

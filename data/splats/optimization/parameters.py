@@ -1,4 +1,4 @@
-"""What a fit changes: tensors that learn by Adam (Kingma and Ba 2015), each at its own rate."""
+"""Trainable tensors with Adam (Kingma and Ba 2015), one learning rate each."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,17 +12,17 @@ from swerve.rasterizer.splats.gaussians import Gaussians
 
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
-# The moments of Adam and its count of steps, by torch's names for them.
+# Adam's moments and step count, by torch's names.
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 class Parameters:
-    """Tensors that learn.
+    """Trainable tensors.
 
     Args:
-        values: by name.
-        rates: by name.
-        moments: of Adam, by name, to go on with.
+        values: tensors by name.
+        rates: learning rates by name.
+        moments: moments of Adam by name, to resume from.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class Parameters:
         return self._values[name]
 
     def values(self) -> dict[str, torch.Tensor]:
-        """The tensors by name, without gradients; not copied."""
+        """Return the tensors by name, detached; not copied."""
         return {name: value.detach() for name, value in self._values.items()}
 
     def lent(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.optim.Adam]]:
-        """The tensors and their optimizers by name, themselves, for what puts others in their place in both."""
+        """Return the tensors and their optimizers by name, for in-place replacement in both."""
         return self._values, self._adams
 
     def step(self, progress: float) -> None:
-        """Follows the gradients once, when so much of the fit is done (0 to 1), and forgets them.
+        """Apply one optimizer step at a progress of 0 to 1, and clear the gradients.
 
-        What has no gradient stays as it is.
+        Tensors without a gradient stay unchanged.
         """
         for name, adam in self._adams.items():
             if self._values[name].grad is None or not self._values[name].numel():
@@ -64,7 +64,7 @@ class Parameters:
             adam.zero_grad()
 
     def replaced(self, kept: Int64[np.ndarray, "k"], added: Mapping[str, torch.Tensor]) -> "Parameters":
-        """The rows `kept`, which go on learning as they did, then the added ones, which start anew."""
+        """Return the rows `kept` with their optimizer state, then the added ones with a new state."""
         rows = torch.from_numpy(kept).to(next(iter(self._values.values())).device)
         values = {name: torch.cat([value.detach()[rows], added[name]]) for name, value in self._values.items()}
         moments = {}
@@ -77,7 +77,7 @@ class Parameters:
         return Parameters(values, self._rates, moments)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Everything that decides how they go on, copied."""
+        """Return all tensors and optimizer states, copied."""
         arrays = {name: value.cpu().numpy().copy() for name, value in self.values().items()}
         for name, value in self._values.items():
             for key, moment in self._adams[name].state.get(value, {}).items():
@@ -85,7 +85,7 @@ class Parameters:
         return arrays
 
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> "Parameters":
-        """What `to_arrays` gave, at these rates."""
+        """Restore the result of `to_arrays`, with these rates."""
         device = next(iter(self._values.values())).device
         tensors = {name: torch.from_numpy(array.copy()).to(device) for name, array in arrays.items()}
         moments = {
@@ -97,15 +97,15 @@ class Parameters:
 
 
 def learning_gaussians(gaussians: Gaussians, extent: float, rates: Rates, device: str) -> Parameters:
-    """Gaussians that start to learn; they stay as they are.
+    """Build trainable Gaussians; the given ones stay unchanged.
 
-    Harmonics are kept in two parts, since those above degree 0 learn more slowly.
+    Harmonics are stored in two parts, since those above degree 0 have a lower learning rate.
 
     Args:
-        gaussians: in their own frame.
+        gaussians: Gaussians in their own frame.
         extent: metres, the unit of the rate of the means.
-        rates: of learning.
-        device: torch's.
+        rates: learning rates.
+        device: torch device.
     """
     arrays = {name: getattr(gaussians, name) for name in ("means", "quaternions", "log_scales", "logit_opacities")}
     arrays |= {"constants": gaussians.harmonics[:, :1], "others": gaussians.harmonics[:, 1:]}
@@ -116,12 +116,12 @@ def learning_gaussians(gaussians: Gaussians, extent: float, rates: Rates, device
 
 
 def tensors_of(parameters: Parameters) -> Tensors:
-    """What `differentiable_splats` takes of Gaussians that learn."""
+    """Return the tensors for `differentiable_splats`."""
     harmonics = torch.cat([parameters["constants"], parameters["others"]], 1)
     means, quaternions = parameters["means"], parameters["quaternions"]
     return means, quaternions, parameters["log_scales"], parameters["logit_opacities"], harmonics
 
 
 def gaussians_of(parameters: Parameters) -> Gaussians:
-    """Gaussians as they are now, copied."""
+    """Return the current Gaussians, copied."""
     return Gaussians(*(tensor.detach().cpu().numpy().copy() for tensor in tensors_of(parameters)))

@@ -1,4 +1,4 @@
-"""Small changes of poses that learn: a turn and a shift in the frame of what is posed (SO(3) x R^3)."""
+"""Trainable pose deltas: rotation and translation in the source frame (SO(3) x R^3)."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.scenes.transforms import rigid
 
-# Under the root of a turn's length, so that it has a slope at zero.
+# Added under the root of a rotation's norm, so that it is differentiable at zero.
 _TINY = 1e-24
 
 
@@ -16,15 +16,15 @@ def refined(
     turns: Float[torch.Tensor, "p 3"],
     shifts: Float[torch.Tensor, "p 3"],
 ) -> tuple[Float[torch.Tensor, "p 4"], Float[torch.Tensor, "p 3 3"], Float[torch.Tensor, "p 3"]]:
-    """Poses after changes of their source frames: target_from_source times (turn, shift).
+    """Apply deltas to the source frames: target_from_source times (rotation, translation).
 
     Args:
-        target_from_source: as they were.
+        target_from_source: initial poses.
         turns: rotation vectors, radians.
         shifts: metres.
 
     Returns:
-        their quaternions (w, x, y, z), rotations and translations, float64, on the CPU.
+        quaternions (w, x, y, z), rotations and translations, float64, on the CPU.
     """
     base = Rotation.from_matrix(target_from_source[:, :3, :3]).as_quat(scalar_first=True)
     rotations = torch.from_numpy(np.ascontiguousarray(target_from_source[:, :3, :3]))
@@ -38,7 +38,7 @@ def refined_poses(
     turns: Float[torch.Tensor, "p 3"],
     shifts: Float[torch.Tensor, "p 3"],
 ) -> Float[np.ndarray, "p 4 4"]:
-    """`refined` as matrices, without gradients; poses that are not changed stay as they are to the bit."""
+    """Return `refined` as matrices without gradients; poses without a delta are unchanged bit for bit."""
     _, rotations, translations = refined(target_from_source, turns.detach(), shifts.detach())
     changed = (turns.detach() != 0).any(dim=1) | (shifts.detach() != 0).any(dim=1)
     made = rigid(rotations.numpy(), translations.numpy())
@@ -46,13 +46,13 @@ def refined_poses(
 
 
 def quaternions_of(turns: Float[torch.Tensor, "p 3"]) -> Float[torch.Tensor, "p 4"]:
-    """Unit quaternions (w, x, y, z) of rotation vectors."""
+    """Convert rotation vectors to unit quaternions (w, x, y, z)."""
     angles = (turns.square().sum(dim=1, keepdim=True) + _TINY).sqrt()
     return torch.cat([torch.cos(angles / 2), turns * torch.sin(angles / 2) / angles], dim=1)
 
 
 def product(a: Float[torch.Tensor, "*p 4"], b: Float[torch.Tensor, "*p 4"]) -> Float[torch.Tensor, "*p 4"]:
-    """Of quaternions: the rotation b, then a."""
+    """Multiply quaternions: the rotation b, then a."""
     (aw, ax, ay, az), (bw, bx, by, bz) = a.unbind(-1), b.unbind(-1)
     return torch.stack(
         [
@@ -66,7 +66,7 @@ def product(a: Float[torch.Tensor, "*p 4"], b: Float[torch.Tensor, "*p 4"]) -> F
 
 
 def rotations_of(quaternions: Float[torch.Tensor, "p 4"]) -> Float[torch.Tensor, "p 3 3"]:
-    """Matrices of quaternions of any length but zero."""
+    """Convert quaternions of any non-zero length to rotation matrices."""
     w, x, y, z = (quaternions / quaternions.norm(dim=1, keepdim=True)).unbind(1)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],

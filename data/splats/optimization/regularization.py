@@ -1,8 +1,8 @@
-"""What Gaussians should be like where images do not say: flat, on the ground, inside of their boxes.
+"""Regularization of Gaussians: flat, on the ground, inside of their boxes.
 
-Ground that was seen from one height can be anywhere along the rays; a camera that moves up or aside then sees it fall
-apart. Holding it on its surface is what helps views off the path, while views on it get slightly worse (HUGSIM, Zhou et
-al. 2024, arXiv 2412.01718, which has a ground of its own for that).
+Ground seen from one height is ambiguous along the rays; a camera that moves up or aside then sees it fall apart.
+Constraining it to its surface improves views off the path, while views on it get slightly worse (HUGSIM, Zhou et al.
+2024, arXiv 2412.01718, which models the ground separately for this reason).
 """
 
 from collections.abc import Callable
@@ -17,20 +17,20 @@ from swerve.scenes import SwerveError
 
 Ground = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n"]]
 
-# Half the distance over which the ground's slope is measured, metres.
+# Half the baseline of the ground's slope, metres.
 _REACH = 0.25
-# Under the root of a squared distance, square metres: a tenth of a millimetre.
+# Added under the root of a squared distance, square metres: a tenth of a millimetre.
 _TINY = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
 class GroundBand:
-    """The ground under Gaussians that belong to it, as a plane for each.
+    """Ground plane under each ground Gaussian.
 
     Attributes:
-        rows: which Gaussians of the background do.
-        points: of the ground under or over each, in the scene's frame.
-        normals: of the ground there, upwards.
+        rows: rows of the ground Gaussians in the background.
+        points: ground points below or above each, in the scene's frame.
+        normals: ground normals there, upwards.
     """
 
     rows: Int64[np.ndarray, "g"]
@@ -41,17 +41,17 @@ class GroundBand:
 def ground_band(
     means: Float32[np.ndarray, "n 3"], origin: Float[np.ndarray, "3"], ground: Ground, above: float, below: float
 ) -> GroundBand:
-    """The Gaussians whose centres are near the ground.
+    """Select the Gaussians whose centres are near the ground.
 
     Args:
-        means: of the background, from `origin`.
-        origin: in the world.
+        means: centres of the background, relative to `origin`.
+        origin: world coordinates of the local origin.
         ground: heights at places (x, y) of the world, NaN where unknown.
-        above: how far over the ground a centre may be, metres.
-        below: how far under it, metres; what is there can only be ground that was seen wrongly.
+        above: largest height of a centre above the ground, metres.
+        below: largest depth below it, metres; Gaussians there are misplaced ground.
 
     Raises:
-        SwerveError: `ground` gives another number of heights than it was asked for.
+        SwerveError: `ground` gives a wrong number of heights.
     """
     places = means[:, :2].astype(np.float64) + origin[:2]
     heights = _heights(ground, places) - origin[2]
@@ -61,7 +61,7 @@ def ground_band(
     slopes = np.zeros((len(rows), 2))
     for axis, step in enumerate(np.eye(2) * _REACH):
         slopes[:, axis] = _heights(ground, places[rows] + step) - _heights(ground, places[rows] - step)
-    # Where the ground ends it is taken for level.
+    # At the end of the known ground it is assumed to be level.
     normals = np.column_stack([-np.nan_to_num(slopes) / (2 * _REACH), np.ones(len(rows))])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     points = np.column_stack([means[rows, :2], heights[rows]])
@@ -74,10 +74,10 @@ def distance_from_ground(
     quaternions: Float[torch.Tensor, "n 4"],
     log_scales: Float[torch.Tensor, "n 3"],
 ) -> Float[torch.Tensor, ""]:
-    """The mean over ground Gaussians of how far their mass is from the ground, metres.
+    """Compute the mean distance of ground Gaussians from the ground, metres.
 
-    Of each it is the root of the mean squared distance under its density: the squared distance of its centre, and its
-    variance across the ground, which is that of one that is too thick or tilted.
+    The distance of each is the root of the mean squared distance under its density: the squared distance of its centre,
+    plus its variance across the ground, which penalises thick or tilted ones.
     """
     rows, points, normals = (
         torch.from_numpy(array).to(means.device) for array in (band.rows, band.points, band.normals)
@@ -91,16 +91,16 @@ def distance_from_ground(
 
 
 def thickness(log_scales: Float[torch.Tensor, "n 3"]) -> Float[torch.Tensor, ""]:
-    """The mean of the smallest standard deviations, metres."""
+    """Compute the mean of the smallest standard deviations, metres."""
     return log_scales.amin(dim=1).exp().mean()
 
 
 def presence(
     logit_opacities: Float[torch.Tensor, "n"], log_scales: Float[torch.Tensor, "n 3"], extent: float
 ) -> Float[torch.Tensor, ""]:
-    """Sum of the opacities and of the mean standard deviations over the extent (metres), Kheradmand et al. 2024, 7.
+    """Compute the sum of opacities and of mean standard deviations over the extent (Kheradmand et al. 2024, 7).
 
-    Without a price on them nothing fades that could be put elsewhere.
+    Without this penalty no Gaussian fades and becomes available for relocation.
     """
     return torch.sigmoid(logit_opacities).sum() + log_scales.exp().mean(dim=1).sum() / extent
 
@@ -110,12 +110,12 @@ def opacity_outside(
     logit_opacities: Float[torch.Tensor, "m"],
     halves: Float[torch.Tensor, "m 3"],
 ) -> Float[torch.Tensor, ""]:
-    """The mean over nodes' Gaussians of their opacities, where their centres are outside of their boxes.
+    """Compute the mean opacity of nodes' Gaussians whose centres are outside of their boxes.
 
     Args:
-        means: in the boxes' frames.
-        logit_opacities: theirs.
-        halves: half the sizes of the boxes, with what they may stick out; infinity where no box is known.
+        means: centres in the boxes' frames.
+        logit_opacities: logit opacities.
+        halves: half the sizes of the boxes plus the margin; infinity where no box is known.
     """
     outside = (means.detach().abs() > halves).any(dim=1)
     return (torch.sigmoid(logit_opacities) * outside).sum() / max(len(means), 1)

@@ -1,4 +1,4 @@
-"""How alike two images are. Imported only where it is asked for: it needs torch."""
+"""Image similarity metrics. Imported on demand: requires torch."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ _SIGMA, _REACH = 1.5, 5
 
 
 def psnr(image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"]) -> float:
-    """Peak signal-to-noise ratio of colours of 0 to 1, dB."""
+    """Compute the peak signal-to-noise ratio of colours of 0 to 1, dB."""
     return float(-10 * torch.log10((image.detach() - truth).square().mean()))
 
 
 def ssim(image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"]) -> Float[torch.Tensor, ""]:
-    """Structural similarity (Wang et al. 2004), the mean over channels and pixels.
+    """Compute the structural similarity (Wang et al. 2004), the mean over channels and pixels.
 
     Windows are Gaussian, sigma 1.5, of 11x11 pixels, and lie wholly in the image, which must be no smaller. Gradients
-    are by `image` alone. On the CPU a kernel of ours does it, some fifteen times faster than torch's convolutions,
-    which do it on a GPU.
+    are by `image` only. The CPU uses a numba kernel, some fifteen times faster than torch's convolutions, which are
+    used on a GPU.
     """
     if image.device.type == "cpu":
         return _Ssim.apply(image, truth)
@@ -31,14 +31,14 @@ def ssim(image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"
 def ssim_by_convolution(
     image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"]
 ) -> Float[torch.Tensor, ""]:
-    """`ssim` by torch's own operations."""
+    """Compute `ssim` with torch convolutions."""
     return ssim_map(image, truth).mean()
 
 
 def ssim_map(
     image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"]
 ) -> Float[torch.Tensor, "h2 w2 3"]:
-    """What `ssim` is the mean of: of each window, at its middle; the first is 5 pixels from the edges."""
+    """Compute the SSIM map, by window centre; the first is 5 pixels from the edges."""
     a, b = image.permute(2, 0, 1)[:, None], truth.permute(2, 0, 1)[:, None]
     mean_a, mean_b, mean_aa, mean_bb, mean_ab = (_smoothed(x) for x in (a, b, a * a, b * b, a * b))
     variance_a, variance_b = mean_aa - mean_a * mean_a, mean_bb - mean_b * mean_b
@@ -49,11 +49,11 @@ def ssim_map(
 
 
 class _Ssim(torch.autograd.Function):
-    """The kernel as one operation of torch."""
+    """Kernel as a torch autograd function."""
 
     @staticmethod
     def forward(ctx: Any, image: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
-        """The mean; its gradient is found at once, since it shares all the work."""
+        """Compute the mean; its gradient is computed at once, since it shares all the work."""
         height, width, channels = image.shape
         a, b = (np.ascontiguousarray(x.detach().numpy()).reshape(height, -1) for x in (image, truth))
         out = np.empty((height - 2 * _REACH, (width - 2 * _REACH) * channels), a.dtype)
@@ -64,7 +64,7 @@ class _Ssim(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
-        """By the image."""
+        """Return the gradient by the image."""
         return ctx.saved_tensors[0] * slopes[0], None
 
 

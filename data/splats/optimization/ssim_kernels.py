@@ -1,4 +1,4 @@
-"""Structural similarity and its gradient in one go, over images whose channels are woven into their rows."""
+"""Structural similarity with its gradient, over images with channels interleaved in rows."""
 
 import numba
 import numpy as np
@@ -9,17 +9,17 @@ C1, C2 = 1e-4, 9e-4
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def likeness_and_slopes(a, b, window, channels, out, slopes):
-    """Means over the windows, row by row, what they are alike, and the derivatives of their sum by the image.
+    """Compute the SSIM of each window, row by row, and the derivatives of their sum by the image.
 
-    The sums over a window of a, b, a^2, b^2 and a b give the likeness, whose derivatives by the first, the third and
-    the fifth go back through the same windows to the pixels of a.
+    The window sums of a, b, a^2, b^2 and a b give the SSIM, whose derivatives by the first, the third and the fifth are
+    propagated through the same windows to the pixels of a.
 
     Args:
         a: (h, w channels), float32 or float64.
-        b: likewise.
+        b: as a.
         window: weights of a window's rows, and of its columns; they add up to 1.
-        channels: of a pixel.
-        out: (h - n + 1, w - n + 1, channels) flat by row, n the length of the window, for the likeness.
+        channels: number of channels per pixel.
+        out: (h - n + 1, w - n + 1, channels) flat by row, n the length of the window, for the SSIM.
         slopes: as a; zeros, to which the derivatives are added.
     """
     n, height, width = len(window), a.shape[0], a.shape[1]
@@ -41,7 +41,7 @@ def likeness_and_slopes(a, b, window, channels, out, slopes):
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _down(a, b, window, y, sums):
-    """Sums over the columns of the windows that begin in row y."""
+    """Sum over the columns of the windows that begin in row y."""
     sums[:] = 0
     for k in range(len(window)):
         weight = window[k]
@@ -56,7 +56,7 @@ def _down(a, b, window, y, sums):
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _along(sums, window, channels, means):
-    """Sums over the rows of windows."""
+    """Sum over the rows of windows."""
     means[:] = 0
     for m in range(5):
         for k in range(len(window)):
@@ -67,7 +67,7 @@ def _along(sums, window, channels, means):
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _compare(means, out):
-    """Writes the likeness; rows 0 to 2 of `means` become its derivatives by mean, square (doubled) and product."""
+    """Write the SSIM; rows 0 to 2 of `means` become its derivatives by mean, square (doubled) and product."""
     for i in range(means.shape[1]):
         p, q = means[0, i], means[1, i]
         variances = means[2, i] - p * p + means[3, i] - q * q + means.dtype.type(C2)
@@ -86,7 +86,7 @@ def _compare(means, out):
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _back_along(means, window, channels, spread):
-    """What `_along` does, turned round, of the first three rows."""
+    """Apply the transpose of `_along` to the first three rows."""
     spread[:] = 0
     for m in range(3):
         for k in range(len(window)):

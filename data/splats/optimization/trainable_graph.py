@@ -1,4 +1,4 @@
-"""A scene's graph that learns: background, nodes in their places, sky, exposures and poses, drawn as one."""
+"""Trainable scene graph: background, posed nodes, sky, exposures and poses, rendered together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,16 +21,16 @@ from swerve.scenes.transforms import inverse
 
 @dataclass(eq=False)
 class TrainableGraph:
-    """A scene that learns.
+    """Trainable scene.
 
     Attributes:
-        start: the scene as it was: its nodes' names, times and poses stay.
-        still: the background's Gaussians.
-        moving: those of the nodes, one node after the other, in their frames.
-        owners: which node each of them belongs to, rising.
-        common: sky; exposures by shot; ego_turns and ego_shifts by moment; box_turns and box_shifts by pose, one node
+        start: initial scene: its nodes' names, times and poses are constant.
+        still: Gaussians of the background.
+        moving: Gaussians of the nodes, one node after the other, in their frames.
+        owners: index of each one's node, increasing.
+        common: sky; exposures by image; ego_turns and ego_shifts by time; box_turns and box_shifts by pose, one node
             after the other.
-        moments: row of each shot's time among the distinct ones; the first is held where it is.
+        moments: index of each image's time among the distinct ones; the first is kept fixed.
     """
 
     start: SplatScene
@@ -46,15 +46,15 @@ class TrainableGraph:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """One image of a graph, before the exposure.
+    """Rendering of a graph, before the exposure map.
 
     Attributes:
-        color: with the sky.
+        color: colour, including the sky.
         depth: sum of weight x depth.
         alpha: sum of weight.
-        log_scales: of everything that was drawn.
-        centers: whose gradient is that by the centres' pixels: the background's, then those of `rows`.
-        rows: of the moving Gaussians that were there.
+        log_scales: logarithms of the scales of all rendered Gaussians.
+        centers: tensor whose gradient is that by the projected centres: the background's, then those of `rows`.
+        rows: rows of the moving Gaussians that were present.
     """
 
     color: Float32[torch.Tensor, "h w 3"]
@@ -68,14 +68,14 @@ class Drawing:
 def graph_of(
     start: SplatScene, shots: Sequence[TrainingImage], extents: tuple[float, float], rates: Rates, device: str
 ) -> TrainableGraph:
-    """A scene that starts to learn.
+    """Build a trainable scene.
 
     Args:
-        start: the scene, whose Gaussians all get the harmonics of the highest degree among them.
-        shots: what it is to be fitted to.
-        extents: of the background and of nodes, metres.
-        rates: of learning.
-        device: torch's.
+        start: initial scene, whose Gaussians all get the highest degree of harmonics among them.
+        shots: training images.
+        extents: extents of the background and of nodes, metres.
+        rates: learning rates.
+        device: torch device.
     """
     parts = [node.gaussians for node in start.nodes]
     degree = max(part.degree for part in (start.background, *parts))
@@ -102,7 +102,7 @@ def graph_of(
 
 
 def scene_of(graph: TrainableGraph) -> SplatScene:
-    """The scene as it is now, copied."""
+    """Return the current scene, copied."""
     moving, start = gaussians_of(graph.moving), graph.start
     firsts = _first_poses(start.nodes)
     nodes = []
@@ -116,31 +116,31 @@ def scene_of(graph: TrainableGraph) -> SplatScene:
 
 
 def ego_poses(graph: TrainableGraph, shots: Sequence[TrainingImage]) -> Float[np.ndarray, "s 4 4"]:
-    """Refined poses of the vehicle at the shots."""
+    """Return the refined ego poses of the images."""
     poses = np.array([shot.world_from_ego for shot in shots])
     rows = torch.from_numpy(graph.moments)
     return refined_poses(poses, graph.common["ego_turns"].cpu()[rows], graph.common["ego_shifts"].cpu()[rows])
 
 
 def exposures_of(graph: TrainableGraph) -> Float32[torch.Tensor, "s 3 4"]:
-    """Affine maps of colours by shot, whose mean is the identity.
+    """Return the affine colour maps by image, whose mean is the identity.
 
-    Else the scene could become darker and all maps brighter, and be wrong for images that were not shots.
+    Otherwise the scene could become darker and all maps brighter, and be wrong for other images.
     """
     maps = graph.common["exposures"]
     return maps - maps.mean(dim=0) + torch.eye(3, 4, device=maps.device)
 
 
 def drawn(graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions) -> Drawing:
-    """What the graph looks like where and when a shot was taken.
+    """Render the graph at an image's pose and time.
 
-    Colours of nodes turn with their poses, but have no part in the gradient of these; nor has the sky's.
+    Harmonics of nodes rotate with their poses, but do not contribute to the poses' gradients; nor does the sky.
 
     Args:
-        graph: the scene.
-        shot: where and when.
-        moment: of the shot, see `TrainableGraph`.
-        options: of the fit.
+        graph: scene graph.
+        shot: image with pose and time.
+        moment: index of the image's time, see `TrainableGraph`.
+        options: options of the fit.
     """
     tensors, rows = _placed(graph, shot.time_us, options)
     centers = tensors[0].new_zeros((len(tensors[0]), 2)).requires_grad_()
@@ -155,7 +155,7 @@ def drawn(graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitO
 def sky_seen(
     harmonics: Float32[torch.Tensor, "k 3"], camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]
 ) -> Float32[torch.Tensor, "..."]:
-    """The sky's colour in every pixel, or once for all; it may be less than 0, where a drawing cuts it off."""
+    """Compute the sky's colour in every pixel, or once for all; it may be negative, where a rendering clips it."""
     if len(harmonics) == 1:
         return 0.5 + harmonics[0] * float(basis(np.array([[0.0, 0.0, 1.0]]), 0)[0, 0])
     directions = _rays(camera) @ camera_from_local[:3, :3]
@@ -165,7 +165,7 @@ def sky_seen(
 
 
 def _rays(camera: Camera) -> Float[np.ndarray, "p 3"]:
-    """Points at depth one of all pixels; straight ahead where the lens cannot see."""
+    """Return points at depth one of all pixels; straight ahead outside the lens model."""
     rays = np.ones((camera.height, camera.width, 3))
     if camera.lens.model == LensModel.PINHOLE:
         rays[..., 0] = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fx
@@ -179,7 +179,7 @@ def _rays(camera: Camera) -> Float[np.ndarray, "p 3"]:
 def _camera_pose(
     graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions
 ) -> Float[torch.Tensor, "4 4"]:
-    """camera_from_local, with a gradient if poses of the vehicle are refined."""
+    """Compute camera_from_local, with a gradient if ego poses are refined."""
     local_from_ego = shot.world_from_ego.copy()
     local_from_ego[:3, 3] -= graph.start.origin
     if not options.refine_egos or moment == 0:
@@ -194,7 +194,7 @@ def _camera_pose(
 
 
 def _placed(graph: TrainableGraph, time_us: int, options: FitOptions) -> tuple[Tensors, Int64[np.ndarray, "r"]]:
-    """Everything that is there at a moment, in the scene's frame, and which of the moving Gaussians those are."""
+    """Return the tensors of all Gaussians present at a time, in the scene's frame, and the rows of the moving ones."""
     nodes = graph.start.nodes
     poses = [node.pose_at(time_us) for node in nodes]
     there = [number for number, pose in enumerate(poses) if pose is not None and (graph.owners == number).any()]
@@ -219,7 +219,7 @@ def _moved(
     shifts: Float[torch.Tensor, "p 3"],
     counts: Int64[np.ndarray, "p"],
 ) -> list[torch.Tensor]:
-    """Gaussians of nodes, one node after the other, as `counts` says, in the scene's frame."""
+    """Transform Gaussians of nodes, `counts` per node, to the scene's frame."""
     means, own, log_scales, logit_opacities, harmonics = tensors
     repeats = torch.from_numpy(counts).to(means.device)
     quaternions, rotations, translations = (
@@ -237,10 +237,10 @@ def _moved(
 def _box_changes(
     graph: TrainableGraph, there: Sequence[int], time_us: int
 ) -> tuple[Float[torch.Tensor, "p 3"], Float[torch.Tensor, "p 3"]]:
-    """Turns and shifts of nodes at a moment, linearly between those of their poses.
+    """Interpolate the pose deltas of nodes at a time linearly between those of their poses.
 
-    Poses themselves are interpolated first and changed then, which for turns of 0.2 rad between two poses and shifts of
-    5 cm is off by 0.3 mm.
+    Poses are interpolated first and the deltas applied then, which for rotations of 0.2 rad between two poses and
+    translations of 5 cm is off by 0.3 mm.
     """
     firsts, rows, shares = _first_poses(graph.start.nodes), [], []
     for number in there:
@@ -260,5 +260,5 @@ def _box_changes(
 
 
 def _first_poses(nodes: Sequence[RigidNode]) -> list[int]:
-    """The row of each node's first pose in the tables of poses; at last, how many rows there are."""
+    """Return the row of each node's first pose in the tables of poses, with the total at the end."""
     return [0, *np.cumsum([len(node.times_us) for node in nodes]).tolist()]

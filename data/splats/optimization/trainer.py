@@ -1,4 +1,4 @@
-"""A fit under way: one step after another, and what it is made of."""
+"""Trainer of a Gaussian scene."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -29,23 +29,23 @@ from swerve.scenes import SwerveError
 if TYPE_CHECKING:
     from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
 
-# Which Gaussians are ground is asked again after so many steps, and after each growth.
+# Interval in steps at which ground Gaussians are selected again, also after each densification.
 _GROUND_EVERY = 100
-# Half a car's length: what the rate of nodes' means is a multiple of, metres.
+# Half a car's length: extent for the learning rate of nodes' means, metres.
 _NODE_EXTENT = 2.5
-# Weight of what is there, where growth is "mcmc" (Kheradmand et al. 2024).
+# Weight of the presence penalty for MCMC (Kheradmand et al. 2024).
 _PRESENCE = 0.01
 
 
 class Trainer:
-    """A fit under way.
+    """State of a running fit.
 
     Args:
-        start: where it starts.
-        shots: what to fit to.
-        options: how.
-        ground: heights in the world, or None.
-        sizes: of the nodes' boxes, by name.
+        start: initial scene.
+        shots: training images.
+        options: options of the fit.
+        ground: ground height function of the world, or None.
+        sizes: sizes of the nodes' boxes, by name.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Trainer:
         self._watch_anew()
 
     def step(self, step: int, index: int) -> dict[str, float]:
-        """Looks at one shot, follows the gradient, and grows when it is due.
+        """Run one training step on one image, and densify when due.
 
         Raises:
             SwerveError: the loss is not finite.
@@ -77,7 +77,9 @@ class Trainer:
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             parts = ", ".join(f"{name} {value.item()}" for name, value in terms.items())
-            raise SwerveError(f"the fit broke down at step {step}, shot {shot.name!r}: {parts}. Start from others")
+            raise SwerveError(
+                f"the loss is not finite at step {step}, image {shot.name!r}: {parts}. Change the initial scene"
+            )
         loss.backward()
         self._note(drawing, shot)
         progress = step / options.steps
@@ -92,7 +94,7 @@ class Trainer:
         return {name: value.item() for name, value in terms.items()}
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Everything that decides how it goes on, copied, by name."""
+        """Return the complete state, copied, by name."""
         arrays = {"owners": self.graph.owners.copy()}
         for group, parameters in self._groups().items():
             arrays |= {f"{group}.{name}": array for name, array in parameters.to_arrays().items()}
@@ -104,7 +106,7 @@ class Trainer:
         return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Goes back to what `to_arrays` gave."""
+        """Restore the result of `to_arrays`."""
         for group, parameters in self._groups().items():
             own = {
                 name.removeprefix(f"{group}."): array for name, array in arrays.items() if name.startswith(f"{group}.")
@@ -125,7 +127,7 @@ class Trainer:
         return {"still": self.graph.still, "moving": self.graph.moving, "common": self.graph.common}
 
     def _terms(self, drawing: Drawing, index: int) -> dict[str, torch.Tensor]:
-        """All parts of the loss, weighted."""
+        """Compute all loss terms, weighted."""
         options, graph = self.options, self.graph
         exposure = exposures_of(graph)[index] if options.exposures else None
         terms = image_terms(drawing, self.shots[index], exposure, options)
@@ -146,13 +148,13 @@ class Trainer:
         return terms | self._pose_terms()
 
     def _presence(self) -> torch.Tensor:
-        """Mean over all Gaussians of what it costs to be there."""
+        """Compute the mean presence penalty over all Gaussians."""
         groups = zip((self.graph.still, self.graph.moving), self._extents, strict=True)
         sums = [presence(group["logit_opacities"], group["log_scales"], extent) for group, extent in groups]
         return torch.stack(sums).sum() / len(self.graph)
 
     def _pose_terms(self) -> dict[str, torch.Tensor]:
-        """What changes of poses cost."""
+        """Compute the penalty of pose deltas."""
         terms = {}
         for what, refine in {"ego": self.options.refine_egos, "box": self.options.refine_boxes}.items():
             turns, shifts = self.graph.common[f"{what}_turns"], self.graph.common[f"{what}_shifts"]
@@ -162,7 +164,7 @@ class Trainer:
         return terms
 
     def _note(self, drawing: Drawing, shot: TrainingImage) -> None:
-        """Tells the watches of a drawing whose gradient is known."""
+        """Accumulate densification statistics of a rendering after the backward pass."""
         lengths = center_slopes(drawing.centers, shot.camera.width, shot.camera.height)
         still, moving = self._watches
         count = len(still.slopes)
@@ -176,7 +178,7 @@ class Trainer:
         self._settle(sources)
 
     def _walk(self, chain: "McmcStrategy", step: int) -> None:
-        """Growth that is gsplat's."""
+        """Run gsplat's densification."""
         graph, sources = self.graph, None
         for number, (parameters, extent) in enumerate(zip((graph.still, graph.moving), self._extents, strict=True)):
             room = self.options.growth.most - len(graph) + len(parameters["means"])
@@ -185,7 +187,7 @@ class Trainer:
             self._settle(sources)
 
     def _settle(self, sources: Int64[np.ndarray, "m"]) -> None:
-        """After a growth: of which row each moving Gaussian is says whose it is, and they are put in that order."""
+        """Reorder the moving Gaussians by node after a densification, given their source rows."""
         graph = self.graph
         owners = graph.owners[sources]
         order = np.argsort(owners, kind="stable")
@@ -198,7 +200,7 @@ class Trainer:
         self._band = self._found_ground()
 
     def _found_ground(self) -> GroundBand | None:
-        """Which Gaussians of the background are ground now."""
+        """Select the current ground Gaussians of the background."""
         if self._ground is None:
             return None
         means, options = self.graph.still["means"].detach().cpu().numpy(), self.options
@@ -206,20 +208,20 @@ class Trainer:
 
 
 def _device(backend: SplatBackend) -> str:
-    """Where Gaussians are kept to be drawn."""
+    """Return the device of the Gaussians."""
     return "cpu" if resolved_for_splats(backend) == "numba" else "cuda"
 
 
 def _chain(options: FitOptions) -> "McmcStrategy | None":
-    """Growth by gsplat, if that is asked for.
+    """Build gsplat's strategy, if requested.
 
     Raises:
-        SwerveError: and the CPU draws.
+        SwerveError: the strategy is requested, and the back end runs on the CPU.
     """
     if options.growth.way == "split-and-clone":
         return None
     if resolved_for_splats(options.backend) == "numba":
-        raise SwerveError("growth mcmc is gsplat's, and the CPU draws: use backend gsplat, or growth split-and-clone")
+        raise SwerveError("growth mcmc needs backend gsplat: use backend gsplat, or growth split-and-clone")
     from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
     from swerve.rasterizer.splats.gsplat import load_library
 
@@ -227,6 +229,6 @@ def _chain(options: FitOptions) -> "McmcStrategy | None":
 
 
 def _extent(shots: Sequence[TrainingImage]) -> float:
-    """How far the vehicle is spread about its mean place, metres: the scene's measure of length; 1 m at least."""
+    """Compute the scene's extent: radius of the ego positions about their mean, metres; at least 1 m."""
     places = np.array([shot.world_from_ego[:3, 3] for shot in shots])
     return max(1.1 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max()), 1.0)

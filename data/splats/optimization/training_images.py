@@ -1,4 +1,4 @@
-"""What a fit looks at: photographs with what is known of them. It needs no torch."""
+"""Training images: photos with masks and depths. Does not require torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from jaxtyping import Bool, Float, Float32, UInt8
 
 from swerve.scenes import Camera, SwerveError
 
-# Width and height of the windows in which images are compared (`ssim`), pixels: no image may be smaller.
+# Width and height of SSIM windows, pixels: the least image size.
 WINDOW = 11
 
 
 class DepthKind(Enum):
-    """Where depths come from, which says how far they are believed.
+    """Origin of depths, which determines their loss weight.
 
-    LIDAR: measured, where it was measured; RASTER: of our primitives, dense, whose walls and cars are boxes.
+    LIDAR: measured, sparse; RASTER: of rasterized primitives, dense, with walls and cars as boxes.
     """
 
     LIDAR = "lidar"
@@ -25,11 +25,11 @@ class DepthKind(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Depth:
-    """Depths of an image.
+    """Depth image.
 
     Attributes:
         meters: along the camera's z axis; infinity or NaN where unknown.
-        kind: where they are from.
+        kind: origin of the depths.
     """
 
     meters: Float32[np.ndarray, "h w"]
@@ -38,16 +38,16 @@ class Depth:
 
 @dataclass(frozen=True, eq=False)
 class TrainingImage:
-    """An image to fit to.
+    """Training image with its pose.
 
     Attributes:
-        name: of the image, unique among shots.
-        camera: what it was taken with, and where on the vehicle.
-        world_from_ego: the vehicle's pose.
-        time_us: when it was taken; shots of one time move as one when poses are refined.
-        image: colours; a grey photograph has three equal channels.
-        ignored: pixels that say nothing of the scene: the car itself, people who are no node; or None.
-        depth: or None.
+        name: name of the image, unique.
+        camera: camera with its mounting.
+        world_from_ego: ego pose.
+        time_us: capture time; images of one time share one pose refinement.
+        image: RGB colours; a grey photo has three equal channels.
+        ignored: mask of ignored pixels (the car itself, people without a node); or None.
+        depth: depth image; or None.
     """
 
     name: str
@@ -60,30 +60,30 @@ class TrainingImage:
 
 
 def check_shots(shots: Sequence[TrainingImage]) -> None:
-    """Looks for what cannot be fitted to.
+    """Check that the images can be fitted.
 
     Raises:
-        SwerveError: there are no shots, two have one name, one is smaller than 11 pixels, has images of another size
-            than its camera, a pose that is not finite, or no pixel that counts.
+        SwerveError: there are no images, a name is used twice, one is smaller than 11 pixels, has images of another
+            size than its camera, a non-finite pose, or only ignored pixels.
     """
     if not shots:
         raise SwerveError("a fit needs images")
     names = [shot.name for shot in shots]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise SwerveError(f"shot {twice!r}: two shots have this name")
+        raise SwerveError(f"image {twice!r}: two images have this name")
     for shot in shots:
         size = (shot.camera.height, shot.camera.width)
         if min(size) < WINDOW:
             raise SwerveError(
-                f"shot {shot.name!r}: {size[1]}x{size[0]} pixels are too few. Take {WINDOW}x{WINDOW} or more"
+                f"image {shot.name!r}: {size[1]}x{size[0]} pixels are too few. Take {WINDOW}x{WINDOW} or more"
             )
         images = {"image": shot.image, "mask": shot.ignored, "depth": None if shot.depth is None else shot.depth.meters}
         for what, image in images.items():
             if image is not None and image.shape[:2] != size:
                 wrong = f"{image.shape[1]}x{image.shape[0]}"
-                raise SwerveError(f"shot {shot.name!r}: its {what} is {wrong}, its camera {size[1]}x{size[0]}")
+                raise SwerveError(f"image {shot.name!r}: its {what} is {wrong}, its camera {size[1]}x{size[0]}")
         if not np.isfinite(shot.world_from_ego).all():
-            raise SwerveError(f"shot {shot.name!r}: its pose is not finite")
+            raise SwerveError(f"image {shot.name!r}: its pose is not finite")
         if shot.ignored is not None and shot.ignored.all():
-            raise SwerveError(f"shot {shot.name!r}: every pixel is ignored. Leave it out")
+            raise SwerveError(f"image {shot.name!r}: every pixel is ignored. Leave it out")

@@ -1,4 +1,4 @@
-"""Gaussians drawn with gsplat on CUDA. Imported only where it is asked for."""
+"""Gaussian rendering with gsplat on CUDA. Imported on demand."""
 
 from swerve.rasterizer.splats.gsplat.accumulated_images import sums_on_device
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary, load_library

@@ -19,13 +19,13 @@ from swerve.scenes import Camera
 def sums_on_device(
     gaussians: Gaussians, using: GsplatLibrary, unscented: bool, wants_owner: bool
 ) -> Callable[[Camera, Float[np.ndarray, "4 4"]], Sums]:
-    """What draws Gaussians, which are sent to the device once: from a camera and its pose to sums.
+    """Upload Gaussians once; return a function from a camera and its pose to accumulated sums.
 
     Args:
-        gaussians: what there is.
-        using: gsplat.
-        unscented: whether to follow rays, see `unscented`.
-        wants_owner: whether owners are found; else they are an image of no rows.
+        gaussians: Gaussians to render.
+        using: library handle.
+        unscented: whether to evaluate along rays, see `unscented`.
+        wants_owner: whether owners are computed; else they are an image without rows.
     """
     scene = GsplatScene(*(using.upload(getattr(gaussians, field.name)) for field in fields(gaussians)))
     draw_one, own_one = (draw_unscented, owners_unscented) if unscented else (draw, owners)

@@ -1,4 +1,4 @@
-"""One image of Gaussians with gsplat's kernels: project, shade, sort into tiles, blend."""
+"""Rendering of one image with gsplat's kernels: project, shade, sort into tiles, blend."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from swerve.scenes import Camera
 
 TILE = 16
 _DENSEST = 0.999
-# Owners are found so many rows of tiles at a time: each Gaussian in each pixel takes some 80 bytes of device memory.
+# Rows of tiles for which owners are found at a time: each Gaussian in each pixel takes some 80 bytes on the device.
 _BAND = 8
 
 Images = tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Float32[torch.Tensor, "h w"]]
@@ -26,14 +26,14 @@ def draw(
     using: GsplatLibrary,
     shifts: Float32[torch.Tensor, "n 2"] | None = None,
 ) -> Images:
-    """What `differentiable_splats` returns, with its gradients.
+    """Render the images of `differentiable_splats`, with gradients.
 
     Args:
         scene: Gaussians on the device.
         camera: its mounting is not used.
         camera_from_local: its pose in the Gaussians' frame.
-        using: gsplat.
-        shifts: by which the Gaussians are moved in the image, pixels; their own gradients are what is asked of them.
+        using: library handle.
+        shifts: offsets of the Gaussians in the image, pixels; used for their gradients.
     """
     rows = within_sight(scene, camera, camera_from_local)
     if not len(rows):
@@ -63,7 +63,7 @@ def draw(
 def owners(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
-    """The row of the Gaussian that weighs most in each pixel; -1 where the rest of the light weighs more."""
+    """Return the row of the Gaussian of the largest weight per pixel; -1 where the transmittance left is larger."""
     return owners_by(
         lambda seen: project(seen, camera, camera_from_local, using), scene, camera, camera_from_local, using
     )
@@ -76,7 +76,7 @@ def owners_by(
     camera_from_local: Float[torch.Tensor, "4 4"],
     using: GsplatLibrary,
 ) -> Int64[torch.Tensor, "h w"]:
-    """As `owners`, with any way to project the Gaussians that are within sight."""
+    """Compute `owners` with a custom projection of the visible Gaussians."""
     rows = within_sight(scene, camera, camera_from_local)
     if not len(rows):
         return torch.full((camera.height, camera.width), -1, device=scene.means.device)
@@ -92,7 +92,7 @@ def owners_by(
 
 
 def nothing(scene: GsplatScene, camera: Camera, shifts: Float32[torch.Tensor, "n 2"] | None) -> Images:
-    """Images of no Gaussian: gsplat divides by their number. They depend on all tensors, so that gradients are zero."""
+    """Return images of no Gaussian (gsplat divides by their number), connected to all tensors with zero gradients."""
     tensors = scene if shifts is None else (*scene, shifts)
     zero = sum((tensor.sum() * 0 for tensor in tensors), scene.means.new_zeros(()))
     empty = zero.expand(camera.height, camera.width)
@@ -105,7 +105,7 @@ def shades(
     wanted: Bool[torch.Tensor, "n"],
     using: GsplatLibrary,
 ) -> Float32[torch.Tensor, "n 3"]:
-    """Colours in directions of any length; those that are not wanted mean nothing."""
+    """Evaluate colours in directions of any length; values where `wanted` is False are undefined."""
     degree = SIZES.index(harmonics.shape[1])
     return (using.api.spherical_harmonics(degree, directions, harmonics, masks=wanted) + 0.5).clamp_min(0)
 
@@ -113,7 +113,7 @@ def shades(
 def tiles(
     ellipses: Ellipses, width: int, height: int, using: GsplatLibrary
 ) -> tuple[Int32[torch.Tensor, "1 down across"], Int32[torch.Tensor, "l"]]:
-    """Where each tile's Gaussians start, and the Gaussians, nearest first."""
+    """Return the offsets of each tile's Gaussians, and the Gaussians, nearest first."""
     across, down = math.ceil(width / TILE), math.ceil(height / TILE)
     api = using.api
     _, places, members = api.isect_tiles(ellipses.centers, ellipses.radii, ellipses.depths, TILE, across, down)
@@ -123,7 +123,7 @@ def tiles(
 def _heaviest(
     ellipses: Ellipses, opacities: Float32[torch.Tensor, "1 n"], width: int, height: int, using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
-    """Which Gaussian weighs most in each pixel; -1 where the rest of the light does. The nearest of equals wins."""
+    """Return the Gaussian of the largest weight per pixel; -1: remaining transmittance. The nearest wins ties."""
     offsets, members = tiles(ellipses, width, height, using)
     light = opacities.new_ones((1, height, width))
     first, last = 0, max(len(members), 1)
@@ -147,7 +147,7 @@ def _covers(
     pixels: Int64[torch.Tensor, "l"],
     width: int,
 ) -> Float[torch.Tensor, "l"]:
-    """How much of what reaches it a Gaussian hides of a pixel."""
+    """Compute the alpha of a Gaussian at a pixel."""
     dx, dy = (torch.stack([pixels % width, pixels // width], 1) + 0.5 - ellipses.centers[0, gaussians]).unbind(1)
     xx, xy, yy = ellipses.conics[0, gaussians].unbind(1)
     fall = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
@@ -157,7 +157,7 @@ def _covers(
 def _weights(
     covers: Float[torch.Tensor, "l"], pixels: Int64[torch.Tensor, "l"], count: int
 ) -> tuple[Float[torch.Tensor, "l"], Float[torch.Tensor, "p"]]:
-    """Weights of Gaussians that come pixel by pixel, nearest first, and the light that passes all in each pixel."""
+    """Compute weights of Gaussians ordered by pixel, nearest first, and the remaining transmittance of each pixel."""
     dims = torch.log1p(-covers.double())
     total = torch.cumsum(dims, 0)
     before = total - dims

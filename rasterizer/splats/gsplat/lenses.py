@@ -1,4 +1,4 @@
-"""Lenses on tensors: OpenCV's formulas as in `scenes.lens_kernels`, up to the lens's limit, with gradients."""
+"""Differentiable lens distortion: OpenCV's formulas as in `scenes.lens_kernels`, within the lens's limit."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ from jaxtyping import Float64
 
 from swerve.scenes import Lens, LensModel
 
-# Square of the radius within which a fisheye is taken at this radius: there, the quotient angle / radius has no digits.
+# Square of the radius below which the fisheye formula uses this radius: there, angle / radius is not representable.
 _SMALLEST = 1e-12
 
 
 class Slope(NamedTuple):
-    """Derivative of the distorted coordinates by the ideal ones; x by y and y by x are the same in every model."""
+    """Derivative of the distorted coordinates by the ideal ones; d(x)/d(y) and d(y)/d(x) are equal in every model."""
 
     xx: Float64[torch.Tensor, "n"]
     xy: Float64[torch.Tensor, "n"]
@@ -22,7 +22,7 @@ class Slope(NamedTuple):
 def distorted(
     lens: Lens, x: Float64[torch.Tensor, "n"], y: Float64[torch.Tensor, "n"]
 ) -> tuple[Float64[torch.Tensor, "n"], Float64[torch.Tensor, "n"]]:
-    """Ideal coordinates (x / z, y / z) through the lens."""
+    """Distort ideal coordinates (x / z, y / z)."""
     r2 = x * x + y * y
     scale, _ = _radial(lens, r2)
     p1, p2 = _tangential(lens)
@@ -33,7 +33,7 @@ def distorted(
 
 
 def slope_at(lens: Lens, x: Float64[torch.Tensor, "n"], y: Float64[torch.Tensor, "n"]) -> Slope:
-    """The derivative of `distorted`."""
+    """Return the derivative of `distorted`."""
     scale, grows = _radial(lens, x * x + y * y)
     p1, p2 = _tangential(lens)
     return Slope(
@@ -50,7 +50,7 @@ def _tangential(lens: Lens) -> tuple[float, float]:
 def _radial(
     lens: Lens, r2: Float64[torch.Tensor, "n"]
 ) -> tuple[Float64[torch.Tensor, "n"], Float64[torch.Tensor, "n"]]:
-    """Distorted over undistorted radius, and its derivative by the square of the latter."""
+    """Compute the ratio of distorted to undistorted radius, and its derivative by the square of the latter."""
     c = lens.padded.tolist()
     if lens.model == LensModel.PINHOLE:
         return torch.ones_like(r2), torch.zeros_like(r2)

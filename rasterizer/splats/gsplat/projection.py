@@ -1,8 +1,8 @@
-"""From Gaussians to ellipses in an image, in gsplat's terms.
+"""Projection of Gaussians to image ellipses, in gsplat's terms.
 
-Through a pinhole gsplat's own kernel projects. Through a lens the covariance is carried by the lens's derivative at the
-Gaussian's centre, as `project_kernels` does and with its numbers, in float64: gsplat's own way through a lens, the
-unscented transform, draws other images and has no gradient by where a Gaussian lands (see `unscented`).
+Pinhole cameras use gsplat's own projection kernel. With lens distortion the covariance is propagated by the lens's
+derivative at the Gaussian's centre, as `project_kernels` does with the same numbers, in float64: gsplat's own handling
+of lenses, the unscented transform, renders other images and has no gradient by the projected centre (see `unscented`).
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, LensModel
 
 FAINTEST = 1 / 255
-# The derivative is taken no farther outside of the image than so much of its width and height.
+# The derivative is evaluated at most this fraction of width and height outside of the image.
 _MARGIN = 0.15
 
 
@@ -31,15 +31,15 @@ class GsplatScene(NamedTuple):
     harmonics: Float32[torch.Tensor, "n k 3"]
 
     def of(self, rows: Int64[torch.Tensor, "m"]) -> "GsplatScene":
-        """The given Gaussians alone."""
+        """Select the given Gaussians."""
         return GsplatScene(*(tensor.index_select(0, rows) for tensor in self))
 
 
 class Ellipses(NamedTuple):
-    """Gaussians in one image; of those with no radius the other numbers mean nothing.
+    """Projected Gaussians of one image; where the radius is 0 the other values are undefined.
 
     Attributes:
-        radii: half sizes of the upright rectangle around each, whole pixels; 0 for what is not in the image.
+        radii: half sizes of the upright rectangle around each, whole pixels; 0 outside the image.
         centers: pixels.
         depths: metres.
         conics: the inverse covariance (xx, xy, yy).
@@ -54,7 +54,7 @@ class Ellipses(NamedTuple):
 def within_sight(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"]
 ) -> Int64[torch.Tensor, "m"]:
-    """The Gaussians whose centres lie before the camera, and where the lens's model holds."""
+    """Return the Gaussians whose centres lie in front of the camera and within the lens's limit."""
     with torch.no_grad():
         pose = camera_from_local.detach().to(scene.means.device, torch.float64)
         points = scene.means.double() @ pose[:3, :3].T + pose[:3, 3]
@@ -67,7 +67,7 @@ def within_sight(
 def project(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
 ) -> Ellipses:
-    """Ellipses of Gaussians that are within sight."""
+    """Project the visible Gaussians to ellipses."""
     if camera.lens.model != LensModel.PINHOLE:
         return _through_lens(scene, camera, camera_from_local.to(scene.means.device, torch.float64))
     radii, centers, depths, conics, _ = using.api.fully_fused_projection(
@@ -100,7 +100,7 @@ def _through_lens(scene: GsplatScene, camera: Camera, pose: Float64[torch.Tensor
 
 
 def _axes(scene: GsplatScene) -> Float64[torch.Tensor, "n 3 3"]:
-    """Principal axes as columns, each as long as its standard deviation."""
+    """Return principal axes as columns, each as long as its standard deviation."""
     w, x, y, z = torch.nn.functional.normalize(scene.quaternions.double(), dim=1).unbind(1)
     rows = [
         torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], 1),
@@ -116,7 +116,7 @@ def _derivative(
     y: Float64[torch.Tensor, "n"],
     z: Float64[torch.Tensor, "n"],
 ) -> Float64[torch.Tensor, "n 2 3"]:
-    """Of the pixel by the point in the camera frame."""
+    """Compute the derivative of the pixel by the point in the camera frame."""
     left, right, top, bottom = lens_table(camera).bounds
     wide, high = _MARGIN * (right - left), _MARGIN * (bottom - top)
     x, y = x.clamp(left - wide, right + wide), y.clamp(top - high, bottom + high)
@@ -134,7 +134,7 @@ def _radii(
     opacities: Float64[torch.Tensor, "n"],
     camera: Camera,
 ) -> Int32[torch.Tensor, "n 2"]:
-    """Half sizes of the rectangle in which each covers `FAINTEST` or more."""
+    """Compute half sizes of the rectangle in which the alpha is `FAINTEST` or more."""
     reach = (2 * torch.log(opacities / FAINTEST).clamp_min(0)).sqrt()[:, None]
     radii = torch.ceil(reach * torch.stack([xx, yy], 1).sqrt())
     size = torch.tensor([camera.width, camera.height], dtype=torch.float64, device=radii.device)

@@ -1,13 +1,14 @@
-"""gsplat's own way through lenses and rolling shutters: back end "gsplat-ut".
+"""gsplat's unscented transform for lens distortion and rolling shutter: back end "gsplat-ut".
 
-The unscented transform (Wu et al. 2024, 3DGUT, arXiv 2412.12507) says which tiles a Gaussian may touch, and each pixel
-then takes the Gaussian's largest density along its own ray. What that changes against "numba" and "gsplat":
+The unscented transform (Wu et al. 2024, 3DGUT, arXiv 2412.12507) determines which tiles a Gaussian may touch, and each
+pixel then takes the Gaussian's largest density along its own ray. Differences from "numba" and "gsplat":
 
-- Large Gaussians follow the lens, where an ellipse is flat; those seen small and near the axis look the same.
-- Nothing is widened by `BLUR`: what is thinner than a pixel gets fainter instead of wider, and may flicker.
-- Gaussians fainter than 1/255 after the blur's loss of opacity, and those none of whose seven points lands in the image
-  or within a tenth of its size beside it, are left out.
-- There is no gradient by a Gaussian's place in the image; see `draw_unscented`.
+- Large Gaussians follow the lens distortion instead of an affine approximation; those small and near the axis look the
+  same.
+- No blur (`BLUR`) is added: Gaussians thinner than a pixel get fainter instead of wider, and may flicker.
+- Gaussians fainter than 1/255 after the blur's loss of opacity, and those none of whose seven sigma points lies in the
+  image or within a tenth of its size beside it, are left out.
+- There is no gradient by a Gaussian's position in the image; see `draw_unscented`.
 """
 
 from typing import Any
@@ -25,7 +26,7 @@ from swerve.rasterizer.splats.gsplat.projection import Ellipses, GsplatScene, wi
 from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
 
-# gsplat 1.5.3 takes a point for invisible where the radial part shrinks it to less than this.
+# gsplat 1.5.3 treats a point as invisible where the radial distortion factor is below this.
 _STRONGEST = 0.8
 
 
@@ -37,23 +38,23 @@ def draw_unscented(
     shifts: Float32[torch.Tensor, "n 2"] | None = None,
     last_from_first: Float[torch.Tensor, "4 4"] | None = None,
 ) -> Images:
-    """As `draw`.
+    """Render one image (see `draw`) with the unscented transform.
 
-    The gradient by the pose is that along rigid motions: its product with any small motion is right, its single
-    numbers are not those of "numba". That of `shifts` is by moving the Gaussian in the scene, at its depth, so that its
-    centre moves so many pixels; its colour stays.
+    The gradient by the pose is that along rigid motions: its product with any small motion is exact, single entries
+    differ from those of "numba". That of `shifts` is by moving the Gaussian in the scene, at its depth, so that its
+    centre moves by so many pixels; its colour is constant.
 
     Args:
-        scene: as for `draw`, and so the next four.
-        camera: likewise.
-        camera_from_local: likewise; of the first row with a rolling shutter.
-        using: likewise.
-        shifts: likewise.
-        last_from_first: with a shutter that rolls from the top row down: the camera frame at the last row from that at
-            the first. Colours are those seen from the first; there is no gradient to it.
+        scene: as for `draw`, like the next four.
+        camera: as for `draw`.
+        camera_from_local: as for `draw`; of the first row with a rolling shutter.
+        using: as for `draw`.
+        shifts: as for `draw`.
+        last_from_first: for a rolling shutter from the top row down: the camera frame at the last row from that at the
+            first. Colours are those seen from the first; it gets no gradient.
 
     Raises:
-        SwerveError: a lens that gsplat does not follow over all of the image.
+        SwerveError: gsplat does not support the lens over the whole image.
     """
     check_lens(camera)
     rows = within_sight(scene, camera, camera_from_local)
@@ -87,7 +88,7 @@ def draw_unscented(
 def owners_unscented(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
-    """As `owners`, by the ellipses of the unscented transform, blur included: gsplat lists no Gaussians along rays."""
+    """Compute `owners` by the unscented transform's blurred ellipses: gsplat lists no Gaussians along rays."""
 
     def projected(seen: GsplatScene) -> Ellipses:
         return _project(_in_camera_frame(seen, camera, camera_from_local, None), camera, using, None)
@@ -96,7 +97,7 @@ def owners_unscented(
 
 
 def check_lens(camera: Camera) -> None:
-    """Refuses lenses that gsplat 1.5.3 gives up on within the image: there, Gaussians would silently be missing.
+    """Check for lenses that gsplat 1.5.3 does not support over the whole image: Gaussians would silently be missing.
 
     Raises:
         SwerveError: radial distortion below `_STRONGEST` of the radius, or a fisheye that sees farther off its axis
@@ -109,17 +110,17 @@ def check_lens(camera: Camera) -> None:
         weakest = float(_radial_part(camera.lens, np.linspace(0, farthest, 500) ** 2).min())
         if weakest > _STRONGEST:
             return
-        problem = f"shrinks radii to {weakest:.2f} within the image, and gsplat follows no lens below {_STRONGEST}"
+        problem = f"shrinks radii to {weakest:.2f} within the image, gsplat supports no lens below {_STRONGEST}"
     else:
         widest, followed = np.rad2deg(np.arctan(farthest)), np.rad2deg(_followed(camera))
         if widest <= followed:
             return
-        problem = f"sees {widest:.1f} degrees off its axis, and gsplat follows it to {followed:.1f}"
+        problem = f"sees {widest:.1f} degrees off its axis, gsplat supports up to {followed:.1f}"
     raise SwerveError(f'camera {camera.name!r}: its lens {problem}. Use backend "gsplat" or "numba"')
 
 
 def _farthest(camera: Camera) -> float:
-    """The largest ideal radius in the image: on its border, or the lens's limit where it is blind there."""
+    """Return the largest ideal radius in the image: on its border, or the lens's limit."""
     _, x, y, _ = lens_table(camera)
     border = np.concatenate([np.hypot(x[k], y[k]) for k in (0, -1)] + [np.hypot(x[:, k], y[:, k]) for k in (0, -1)])
     return camera.lens.limit if np.isnan(border).any() else float(border.max())
@@ -131,7 +132,7 @@ def _radial_part(lens: Lens, r2: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n
 
 
 def _followed(camera: Camera) -> float:
-    """The angle off the axis up to which gsplat follows a fisheye."""
+    """Return the angle off the axis up to which gsplat supports a fisheye."""
     farthest = np.hypot(max(camera.cx, camera.width - camera.cx), max(camera.cy, camera.height - camera.cy))
     return float(max(farthest / camera.fx, farthest / camera.fy))
 
@@ -142,7 +143,7 @@ def _in_camera_frame(
     camera_from_local: Float[torch.Tensor, "4 4"],
     shifts: Float32[torch.Tensor, "m 2"] | None,
 ) -> GsplatScene:
-    """The Gaussians in the camera's frame, so that the pose has a gradient, which gsplat does not give it here."""
+    """Transform the Gaussians to the camera's frame, so that the pose gets a gradient, which gsplat lacks."""
     pose = camera_from_local.to(seen.means)
     means = seen.means @ pose[:3, :3].T + pose[:3, 3]
     if shifts is not None:
@@ -153,7 +154,7 @@ def _in_camera_frame(
 def _turned(
     quaternions: Float32[torch.Tensor, "m 4"], rotation: Float32[torch.Tensor, "3 3"]
 ) -> Float32[torch.Tensor, "m 4"]:
-    """Quaternions after a rotation; its gradient is that of a small turn beside the rotation as it is."""
+    """Rotate quaternions; the gradient is that of a small rotation composed with the given one."""
     still = rotation.detach()
     turn = rotation @ still.T
     small = torch.stack([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 4
@@ -164,7 +165,7 @@ def _turned(
 
 
 def _product(left: Float32[torch.Tensor, "4"], right: Float32[torch.Tensor, "m 4"]) -> Float32[torch.Tensor, "m 4"]:
-    """Of quaternions."""
+    """Multiply quaternions."""
     w, x, y, z = left.unbind()
     rows = [torch.stack(row) for row in ([w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w])]
     return right @ torch.stack(rows).T
@@ -173,7 +174,7 @@ def _product(left: Float32[torch.Tensor, "4"], right: Float32[torch.Tensor, "m 4
 def _sideways(
     points: Float32[torch.Tensor, "m 3"], camera: Camera, shifts: Float32[torch.Tensor, "m 2"]
 ) -> Float32[torch.Tensor, "m 3"]:
-    """How far points move, at their depth, when their pixels move by `shifts`: by the inverse of the lens's slope."""
+    """Compute how far points move at their depth when their pixels move by `shifts`: the inverse lens derivative."""
     x, y, z = points.double().unbind(1)
     by = slope_at(camera.lens, x / z, y / z)
     u, v = shifts[:, 0] / camera.fx, shifts[:, 1] / camera.fy
@@ -185,7 +186,7 @@ def _sideways(
 def _project(
     placed: GsplatScene, camera: Camera, using: GsplatLibrary, last_from_first: Float[torch.Tensor, "4 4"] | None
 ) -> Ellipses:
-    """Ellipses, without gradients."""
+    """Project to ellipses, without gradients."""
     with torch.no_grad():
         radii, centers, depths, conics, _ = using.api.fully_fused_projection_with_ut(
             placed.means,
@@ -204,12 +205,12 @@ def _project(
 
 
 def _here(like: torch.Tensor) -> Float32[torch.Tensor, "1 4 4"]:
-    """The camera's pose in its own frame."""
+    """Return the identity pose."""
     return torch.eye(4, dtype=like.dtype, device=like.device)[None]
 
 
 def _optics(camera: Camera, using: GsplatLibrary, last_from_first: Float[torch.Tensor, "4 4"] | None) -> dict[str, Any]:
-    """Lens and shutter in gsplat's words."""
+    """Return lens and shutter as keyword arguments of gsplat."""
     words: dict[str, Any] = {}
     c = torch.tensor(camera.lens.padded, dtype=torch.float32, device=using.device)[None]
     if camera.lens.model == LensModel.FISHEYE:

@@ -1,4 +1,4 @@
-"""Follow-up viewpoints: starts of the second stage, around where the expert is after 4 s."""
+"""Follow-up viewpoints: start points of the second stage around the human's pose after 4 s."""
 
 from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
 from swerve.scenes.viewpoints.follow_up.follow_ups import FollowUp, follow_ups

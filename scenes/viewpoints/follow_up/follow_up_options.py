@@ -1,4 +1,4 @@
-"""Which start points the second stage has."""
+"""Options of the second stage's start points."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,34 +7,34 @@ import numpy as np
 
 from swerve.scenes.viewpoints.bounds import Bounds
 
-# Seconds between the steps of drives and histories.
+# Seconds between the steps of trajectories and histories.
 STEP = 0.1
 
 
 @dataclass(frozen=True)
 class FollowUpOptions:
-    """Which start points are tried, and where their histories may come from.
+    """Options of the start points and the sources of their histories.
 
     The defaults are those of pseudo-simulation (Cao et al., "Pseudo-Simulation for Autonomous Driving",
     arXiv 2506.04218, 2025). With more headings and speeds, and smaller steps, the grid gets denser.
 
     Attributes:
-        lateral: farthest start point to either side of the expert's path, metres.
-        lateral_step: between columns, metres.
-        longitudinal_step: between rows, metres.
-        reach: rows go from where the expert would be after braking to where he would be after accelerating so hard
-            from now on, m/s2.
-        horizon: seconds from the first stage's moment to the second's.
+        lateral: largest lateral offset from the human's path, metres.
+        lateral_step: distance between columns, metres.
+        longitudinal_step: distance between rows, metres.
+        reach: rows extend from the human's position after braking to that after accelerating at this rate from now on,
+            m/s2.
+        horizon: seconds between the first stage and the second.
         history: seconds of history before the start.
-        headings: turns against the path at the start, radians.
-        speeds: added to the speed that the start point asks for, m/s.
-        sources: a drive of the bank where one fits, else a synthesised one; or one source alone.
-        bank_speed: how much a drive's speed may differ from the expert's as it begins, m/s.
-        bank_acceleration: the same of acceleration, m/s2.
-        bank_heading: how much its heading may differ from the path's as it ends, radians.
-        bank_across: how far across the path it may end from the start point, metres.
-        bank_along: the same along the path, metres.
-        bounds: what a synthesised drive may ask of car and passengers.
+        headings: heading offsets from the path at the start, radians.
+        speeds: speed offsets from the nominal speed of the start point, m/s.
+        sources: a trajectory of the bank where one matches, else a synthesised one; or one source only.
+        bank_speed: largest difference of a bank trajectory's initial speed from the human's, m/s.
+        bank_acceleration: largest difference of its initial acceleration, m/s2.
+        bank_heading: largest difference of its final heading from the path's, radians.
+        bank_across: largest lateral distance of its end from the start point, metres.
+        bank_along: largest longitudinal distance of its end from the start point, metres.
+        bounds: kinematic and comfort limits of synthesised trajectories.
 
     Raises:
         ValueError: a step or a time is not above 0, a range is below it, or headings or speeds are empty.
@@ -66,10 +66,10 @@ class FollowUpOptions:
 
     @property
     def steps(self) -> int:
-        """Steps of a drive, first and last included."""
+        """Number of steps of a trajectory, first and last included."""
         return round(self.horizon / STEP) + 1
 
     @property
     def history_steps(self) -> int:
-        """Steps of a history, now included."""
+        """Number of steps of a history, now included."""
         return round(self.history / STEP) + 1

@@ -1,4 +1,4 @@
-"""Follow-up viewpoints of a scene: the start points of the second stage, each with a history."""
+"""Follow-up viewpoints of a scene: start points of the second stage, each with a history."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,23 +17,23 @@ from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.viewpoint import Rejection, ViewpointKind
 
 Origin = Literal["bank", "synthesis"]
-# Foot points of the bank's drives are looked for on the path from so far behind the expert to so far past the last
-# start point, metres, on chords of this length (on a radius of 10 m, 1 cm off).
+# Range of the human's path that is searched for foot points of bank trajectories (before the human and past the last
+# start point), and the chord length, both in metres (on a radius of 10 m, 1 cm off).
 _AROUND, _CHORD = 10.0, 1.0
 
 
 @dataclass(frozen=True)
 class FollowUp:
-    """A start of the second stage.
+    """Start state of the second stage.
 
     Attributes:
         index: number of the start point in the grid.
         ego: states every 0.1 s from `history` seconds before the start to the start itself, which is exactly
-            `horizon` seconds after the scene's moment; poses stand on the map's ground, tilted like the expert's path.
-        origin: whether the history is a human's drive of the bank or synthesised.
-        parameters: numbers that made it, in SI units: "lateral", "longitudinal", "heading" and "speed" are the start
-            point's offsets. From the bank: "drive" (its row), "match_along" and "match_across" (how far it ended from
-            the start point), "match_distance". Synthesised: "demand" (share of the bounds that it takes).
+            `horizon` seconds after the scene's timestamp; poses lie on the map's ground, tilted like the human's path.
+        origin: whether the history is a human trajectory of the bank or synthesised.
+        parameters: provenance, in SI units: "lateral", "longitudinal", "heading" and "speed" are the start point's
+        offsets. From the bank: "drive" (row in the bank), "match_along" and "match_across" (distance of its end from
+            the start point), "match_distance". Synthesised: "demand" (ratio to the bounds).
     """
 
     index: int
@@ -44,7 +44,7 @@ class FollowUp:
 
 @dataclass(frozen=True)
 class _Histories:
-    """The last steps of drives, one for each start point of a grid."""
+    """Final steps of trajectories, one for each start point of a grid."""
 
     positions: Float[np.ndarray, "p h 2"]
     headings: Float[np.ndarray, "p h"]
@@ -57,18 +57,18 @@ class _Histories:
 def follow_ups(
     scene: Scene, geometry: LogGeometry, bank: TrajectoryBank, options: FollowUpOptions
 ) -> list[FollowUp | Rejection]:
-    """All start points around where the expert is `horizon` seconds after the scene's moment, by index.
+    """Build all start points around the human's position `horizon` seconds after the scene's timestamp, by index.
 
-    Each gets the history of the nearest human drive of the bank (`match`), moved so that it ends on the start point;
-    heading, speed and acceleration are the drive's. Start points that ask for a turn or another speed, and those that
-    the bank has no drive for, get a synthesised one (`synthesise`).
+    Each gets the history of the nearest human trajectory of the bank (`match`), moved so that it ends on the start
+    point; heading, speed and acceleration are the trajectory's. Start points with a heading or speed offset, and those
+    without a match, get a synthesised one (`synthesise`).
 
-    Reasons to reject: "rough_log" (the expert's poses are no car's, or he reverses), "beyond_log" (the start point or
-    its history lies past the log's ends, and the log bends there), "no_match" (the bank alone may be used and has
-    nothing), "infeasible". Neither traffic nor the map's surfaces are looked at.
+    Reasons to reject: "rough_log" (no car drives the human's poses, or they reverse), "beyond_log" (the start point or
+    its history lies past the log's ends, and the log bends there), "no_match" (only the bank is allowed and nothing
+    matches), "infeasible". Neither traffic nor the map's surfaces are tested.
 
     Raises:
-        ValueError: `geometry` is another log's; the log ends before the horizon; the bank's drives last differently.
+        ValueError: `geometry` is another log's; the log ends before the horizon; the bank has another duration.
     """
     if geometry.log is not scene.log:
         raise ValueError(f"geometry of log {geometry.log.name} given for a scene of {scene.log.name}")
@@ -115,7 +115,7 @@ def _from_bank(
 def _placed(
     geometry: LogGeometry, bank: TrajectoryBank, expert: HumanReference, grid: Grid, steps: tuple[np.ndarray, slice]
 ) -> _Histories:
-    """The given steps of drives, turned as the expert faced when they began, moved to end on the start points."""
+    """Rotate steps of trajectories to the human's initial heading and move their ends to the start points."""
     way = turned_by(bank.positions[steps].astype(np.float64), expert.heading)
     positions = grid.positions[:, None] + way - way[:, -1:]
     start = expert.along - _AROUND

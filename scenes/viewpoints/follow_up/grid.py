@@ -1,4 +1,4 @@
-"""The grid of start points around where the expert is when the second stage begins."""
+"""Grid of start points around the human's position when the second stage begins."""
 
 from dataclasses import dataclass, fields
 
@@ -13,16 +13,16 @@ from swerve.scenes.viewpoints.path import DrivenPath
 
 @dataclass(frozen=True)
 class HumanReference:
-    """The logged driver, smoothed, from the first stage's moment to the second's.
+    """Smoothed logged human from the start of the first stage to that of the second.
 
     Attributes:
-        steps: of the log, from that moment to the first that is not before the horizon.
-        position: rear axle at first, metres.
-        heading: radians.
+        steps: steps of the log, from the first stage to the first step not before the horizon.
+        position: initial position of the rear axle, metres.
+        heading: initial heading, radians.
         speed: m/s, not negative.
         acceleration: m/s2.
-        along: arc length on his path at first, metres.
-        end: the same after the horizon.
+        along: initial arc length on the path, metres.
+        end: arc length at the horizon, metres.
     """
 
     steps: slice
@@ -35,7 +35,7 @@ class HumanReference:
 
     @classmethod
     def of(cls, scene: Scene, geometry: LogGeometry, horizon: float) -> "HumanReference":
-        """The expert of a scene.
+        """Compute the human reference of a scene.
 
         Raises:
             ValueError: the log ends more than half a step before the horizon.
@@ -60,17 +60,17 @@ class HumanReference:
 
 @dataclass(frozen=True)
 class Grid:
-    """Start points.
+    """Start points of a grid.
 
     Attributes:
-        indices: their numbers.
-        lateral: metres to the left of the path.
-        longitudinal: metres along the path from the expert's end.
-        turns: against the path, radians.
-        faster: metres per second faster than the start point asks for.
-        along: arc length of the foot point on the path.
+        indices: indices of the points.
+        lateral: metres, left of the path.
+        longitudinal: metres along the path from the human's final position.
+        turns: heading offset from the path, radians.
+        faster: speed offset, metres per second.
+        along: arc length of the nearest point on the path.
         positions: rear axle, world frame, metres.
-        headings: the path's at the foot point, radians, continuous.
+        headings: of the path at the nearest point, radians, continuous.
     """
 
     indices: Int[np.ndarray, "p"]
@@ -86,22 +86,22 @@ class Grid:
         return len(self.indices)
 
     def of(self, rows: Bool[np.ndarray, "p"] | Int[np.ndarray, "q"]) -> "Grid":
-        """Some of the points."""
+        """Select points."""
         return Grid(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
     def plain(self) -> Bool[np.ndarray, "p"]:
-        """Points that ask for no turn and no other speed."""
+        """Points without heading or speed offset."""
         return (self.turns == 0) & (self.faster == 0)
 
 
 def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) -> Grid:
-    """All start points that the options and the expert's speed allow, by index.
+    """Build all start points that the options and the human's speed allow, by index.
 
-    Rows run from where he would stop or be after braking with `reach` to where he would be after accelerating so;
-    offsets count from where he is in fact, which always has a row. Index 0 is that very point; then follow columns
-    -1, 1, -2, ... and rows -1, 1, -2, ..., all of one (heading, speed) before the next. So a point keeps its number
-    whatever the expert's speed, and whatever headings and speeds come after its own.
+    Rows extend from the position after braking with `reach` (or the stop) to that after accelerating with it; offsets
+    count from the human's actual position, which always has a row. Index 0 is that point; then follow columns -1, 1,
+    -2, ... and rows -1, 1, -2, ..., all of one (heading, speed) before the next. So a point keeps its index whatever
+    the human's speed, and whatever headings and speeds come after its own.
     """
     columns = _outwards(int(options.lateral / options.lateral_step + 1e-6))
     all_rows = _outwards(int(options.reach * options.horizon**2 / options.longitudinal_step + 1e-6))
@@ -129,13 +129,13 @@ def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) 
 
 
 def reachable(speed: float, options: FollowUpOptions) -> tuple[float, float]:
-    """Shortest and longest distance in metres that a car drives within the horizon; it does not reverse."""
+    """Return the shortest and longest distance in metres drivable within the horizon, without reversing."""
     gain = options.reach * options.horizon
     braking = min(options.horizon, speed / options.reach)
     return speed * braking - options.reach * braking**2 / 2, (speed + gain / 2) * options.horizon
 
 
 def _outwards(count: int) -> Int[np.ndarray, "k"]:
-    """0, -1, 1, -2, 2, ... to -count, count."""
+    """Return 0, -1, 1, -2, 2, ... to -count, count."""
     order = np.arange(2 * count + 1)
     return np.where(order % 2 == 1, -(order + 1) // 2, order // 2)

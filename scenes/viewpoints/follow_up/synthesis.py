@@ -1,4 +1,4 @@
-"""Feasible drives from the expert's state to start points, where no human drove."""
+"""Feasible synthesised trajectories from the human's state to start points without a match in the bank."""
 
 from dataclasses import dataclass, replace
 
@@ -11,11 +11,11 @@ from swerve.scenes.viewpoints.frenet_motion import Drive, decay, drive_beside, o
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import allowed_shares, demand_of
 
-# Stops that are tried: seconds after which the car stands, as shares of the horizon.
+# Candidate stops: seconds until standstill, as shares of the horizon.
 _STOPS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
-# A car that is this slow, m/s, and has no further to go, metres, stands.
+# A car slower than this, m/s, with less than this left to drive, metres, is stationary.
 _STANDING_SPEED, _STANDING_WAY = 0.1, 0.1
-# On a way that is shorter, metres, nobody moves over.
+# Shortest travel, metres, over which a lateral offset may change.
 _SHORTEST_BEND = 1.0
 _Offsets = tuple[Float[np.ndarray, "p t"], Float[np.ndarray, "p t"], Float[np.ndarray, "p t"]]
 _Profile = tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]
@@ -23,12 +23,12 @@ _Profile = tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]
 
 @dataclass(frozen=True)
 class Synthesis:
-    """A drive for each start point.
+    """Synthesised trajectory for each start point.
 
     Attributes:
-        drives: their motion, from the expert's state to the start point.
-        along: arc lengths of their foot points on the expert's path.
-        demand: share of what is allowed that each takes; feasible up to 1.
+        drives: motion from the human's state to the start point.
+        along: arc lengths of their nearest points on the human's path.
+        demand: largest ratio to the allowed limits; feasible up to 1.
     """
 
     drives: Drive
@@ -37,17 +37,17 @@ class Synthesis:
 
 
 def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions) -> Synthesis:
-    """Drives beside the expert's path that begin in his state now and end on the start points after the horizon.
+    """Synthesise trajectories from the human's current state to the start points at the horizon.
 
-    Along the path: minimal jerk with free speed and acceleration at the end, or with the asked change of that speed; if
-    that reverses or asks too much, the gentlest of some stops. Across: the offset grows by a quintic in arc length over
-    the whole way, at whose end the car steers as the path does (shorter ways to move over were tried: they make 0.3 %
-    more start points feasible). Position, heading, speed, acceleration and curvature are the expert's at first; but who
-    is slower than 0.1 m/s begins at rest, and if he has less than 0.1 m to go, stands on the start point. `demand`
-    compares with the bounds, or with 1.25 times what the expert himself took of one if that is more.
+    Along the path: minimal jerk with free speed and acceleration at the end, or with the given speed offset; if that
+    reverses or exceeds the limits, the least demanding of several stops. Across: the offset is a quintic in arc length
+    over the whole distance, and the car ends with the path's curvature (shorter lane shifts were tried: they make 0.3 %
+    more start points feasible). Initial position, heading, speed, acceleration and curvature are the human's; a human
+    slower than 0.1 m/s begins at rest, and with less than 0.1 m to go, stands on the start point. `demand` is relative
+    to the bounds, or to 1.25 times the human's own value if that is larger.
     """
     if expert.speed < _STANDING_SPEED:
-        # What is left of a stop, or noise: with it he would have to back up before he pulls away.
+        # Residual deceleration of a stop, or noise: it would force the car to reverse before it pulls away.
         expert = replace(expert, speed=0.0, acceleration=max(expert.acceleration, 0.0))
     allowed = allowed_shares(geometry, expert.steps, options.bounds)
     clock = np.arange(options.steps) * STEP
@@ -69,14 +69,14 @@ def _along(
     options: FollowUpOptions,
     allowed: Float[np.ndarray, "9"],
 ) -> _Profile:
-    """Metres driven and their rate for ways of (metres, m/s faster at the end)."""
+    """Compute arc length and speed for pairs of (distance in metres, speed offset in m/s at the end)."""
     distance, faster = ways
     swept = _minimal_jerk(expert, distance, faster, clock)
     stops = _stops(expert, distance, clock)
     driven, pace = (np.concatenate([one[None], many]) for one, many in zip(swept, stops, strict=True))
     shares = options.bounds.shares(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
     demand = demand_of(shares, allowed)
-    # A stop is for start points whose speed is free, and only where the other will not do.
+    # Stops are for start points with free speed, and only where the minimal-jerk profile is infeasible.
     demand[1:, faster != 0] = np.inf
     demand[0, demand[0] <= 1.0] = -np.inf
     best, row = demand.argmin(axis=0), np.arange(len(distance))
@@ -92,10 +92,10 @@ def _minimal_jerk(
     faster: Float[np.ndarray, "r"],
     clock: Float[np.ndarray, "t"],
 ) -> _Profile:
-    """The least integral of squared jerk that covers a distance in the given time, acceleration at the end free.
+    """Compute the minimal-jerk profile that covers a distance in the given time, with free acceleration at the end.
 
-    With speed at the end free, too, the jerk is a square of the time left (Euler-Lagrange with natural boundary
-    conditions); to end `faster` than that, a linear part comes in.
+    With free final speed as well, the jerk is a square of the time left (Euler-Lagrange with natural boundary
+    conditions); a prescribed speed offset `faster` adds a linear term.
     """
     whole = clock[-1]
     extra = distance - expert.speed * whole - expert.acceleration * whole**2 / 2
@@ -118,7 +118,7 @@ def _minimal_jerk(
 
 
 def _stops(expert: HumanReference, distance: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]) -> _Profile:
-    """Quintics in time that end in a stop after the distance, sooner or later."""
+    """Compute quintics in time that end at rest after the distance, for several stopping times."""
     shape = (len(_STOPS), len(distance))
     lengths = np.broadcast_to((_STOPS * clock[-1])[:, None], shape)
     times = np.broadcast_to(clock, (*shape, len(clock)))
@@ -131,7 +131,7 @@ def _stops(expert: HumanReference, distance: Float[np.ndarray, "r"], clock: Floa
 def _across(
     geometry: LogGeometry, expert: HumanReference, grid: Grid, along: Float[np.ndarray, "p t"]
 ) -> tuple[_Offsets, Bool[np.ndarray, "p"]]:
-    """Offsets beside the path with their derivatives by arc length; and whether there is way enough for them."""
+    """Compute lateral offsets with their derivatives by arc length, and whether the travelled distance suffices."""
     way = grid.along - expert.along
     value, slope, bend = offset_states(geometry.path.at(grid.along), grid.lateral, grid.turns)
     left = np.maximum(grid.along[:, None] - along, 0.0)

@@ -1,4 +1,4 @@
-"""The trajectory bank: how humans drove for 4 s, wherever they did."""
+"""Trajectory bank: 4 s human trajectories of a log."""
 
 from dataclasses import dataclass, fields
 
@@ -12,22 +12,22 @@ from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.motion_smoother import Motion
 from swerve.scenes.viewpoints.plausibility import plausible
 
-# Seconds between the starts of a vehicle's drives.
+# Seconds between the starts of a vehicle's trajectories.
 _EVERY = 0.5
-# Steps this much longer than the median one are gaps.
+# Steps longer than this many median steps are gaps.
 _GAP = 1.5
-# Who drives backwards faster, m/s, is left out; so are other vehicles that move less, metres: they are parked.
+# Faster reversing, m/s, is left out; so are other vehicles that move less than this, metres: they are parked.
 _REVERSE, _LEAST_MOVE = -0.1, 1.0
-# Length of a car or a van, metres.
+# Range of lengths of cars and vans, metres.
 _LENGTHS = (3.0, 7.0)
 _NAMES = ("positions", "headings", "speeds", "accelerations", "curvatures")
 
 
 @dataclass(frozen=True)
 class TrajectoryBank:
-    """Human drives of the same duration, a step every 0.1 s, each seen from its first rear-axle pose.
+    """Human trajectories of equal duration, a step every 0.1 s, each relative to its first rear-axle pose.
 
-    Nothing but arrays and names, so that it can be stored as such.
+    Holds arrays and names only, so that it can be serialized as such.
 
     Attributes:
         positions: rear axle, metres.
@@ -35,8 +35,8 @@ class TrajectoryBank:
         speeds: m/s.
         accelerations: m/s2 along the heading.
         curvatures: 1/m.
-        logs: row in `names` of the log that each drive is from.
-        names: of logs.
+        logs: row in `names` of each trajectory's log.
+        names: log names.
     """
 
     positions: Float32[np.ndarray, "n s 2"]
@@ -52,12 +52,12 @@ class TrajectoryBank:
 
     @classmethod
     def empty(cls, options: FollowUpOptions) -> "TrajectoryBank":
-        """No drives."""
+        """Return an empty bank."""
         flat = np.zeros((0, options.steps), np.float32)
         return cls(flat[..., None].repeat(2, axis=-1), flat, flat, flat, flat, np.zeros(0, np.int32), ())
 
     def joined(self, *others: "TrajectoryBank") -> "TrajectoryBank":
-        """These drives, then the others'."""
+        """Concatenate banks."""
         banks = (self, *others)
         first = np.cumsum([0, *(len(bank.names) for bank in banks)])
         logs = [bank.logs + np.int32(start) for bank, start in zip(banks, first[:-1], strict=True)]
@@ -70,13 +70,13 @@ class TrajectoryBank:
 
 @dataclass(frozen=True)
 class Match:
-    """The nearest drive for each start point that has one.
+    """Nearest bank trajectory for each start point that has one.
 
     Attributes:
         points: rows in the grid, increasing.
         drives: rows in the bank.
-        across: metres from the start point to the drive's end, to the left of the path there.
-        along: the same along the path.
+        across: metres from the start point to the trajectory's end, left of the path positive.
+        along: metres from the start point to the trajectory's end, along the path.
     """
 
     points: Int[np.ndarray, "m"]
@@ -86,10 +86,10 @@ class Match:
 
 
 def bank_of(geometry: LogGeometry, options: FollowUpOptions) -> TrajectoryBank:
-    """The drives of one log: the ego's, and those of cars and vans that move.
+    """Extract the trajectories of one log: the ego's, and those of moving cars and vans.
 
-    A drive begins every half second. It is taken where the vehicle was annotated at every step, no step is missing,
-    and its smoothed motion is plausible and never backwards.
+    A trajectory begins every half second. It is used where the vehicle is annotated at every step, no step is missing,
+    and its smoothed motion is plausible and never reverses.
     """
     seconds, step = geometry.seconds, geometry.log.step
     starts = np.arange(0, len(seconds), max(round(_EVERY / step), 1))
@@ -114,7 +114,7 @@ def bank_of(geometry: LogGeometry, options: FollowUpOptions) -> TrajectoryBank:
 def _drives(
     geometry: LogGeometry, motion: Motion, starts: Int[np.ndarray, "k"], options: FollowUpOptions, least_move: float
 ) -> Motion:
-    """One vehicle's drives that begin at the given steps, without those that are no good, from their own starts."""
+    """Extract one vehicle's valid trajectories that begin at the given steps, relative to their own starts."""
     clock = np.arange(options.steps) * STEP
     shape = (len(starts), len(clock))
     query = (geometry.seconds[starts][:, None] + clock).ravel()
@@ -131,15 +131,15 @@ def _drives(
 
 
 def match(bank: TrajectoryBank, expert: HumanReference, grid: Grid, options: FollowUpOptions) -> Match:
-    """The nearest drive of the bank for each start point, all placed so that they begin where and as the expert does.
+    """Find the nearest bank trajectory for each start point, with all trajectories placed at the human's state.
 
-    A drive must begin about as fast as the expert and accelerate as he does, and end near the start point, about in the
-    path's direction there. The paper asks for likeness to the expert in speed, acceleration and heading without saying
-    when. At the end speed cannot be meant, since rows lie as far apart as 4 s of 4 m/s2 can bring them; nor can the
-    expert's own last heading on a bend, where other rows of the grid face elsewhere. On a straight road it is the same.
+    A trajectory must match the human's initial speed and acceleration, and end near the start point, about in the
+    path's direction there. The paper asks for similarity in speed, acceleration and heading without saying when. At the
+    end speed cannot be meant, since rows lie as far apart as 4 s of 4 m/s2 can bring them; nor can the human's final
+    heading on a bend, where other rows of the grid have other directions. On a straight road it is the same.
 
-    Start points that ask for a turn or another speed get none: the drive's are its own. The expert's own drive is in
-    the bank of his log if a drive begins at this moment, and then fits the point (0, 0).
+    Start points with a heading or speed offset get none: both are given by the trajectory. The human's own trajectory
+    is in the bank of the log if one begins at this timestamp, and then matches the point (0, 0).
     """
     alike = np.flatnonzero(
         (np.abs(bank.speeds[:, 0] - expert.speed) <= options.bank_speed)
@@ -153,9 +153,9 @@ def match(bank: TrajectoryBank, expert: HumanReference, grid: Grid, options: Fol
     point, drive = plain[pairs["i"]], pairs["j"]
     gap = turned_by(ends[drive] - grid.positions[point], -grid.headings[point])
     near = (np.abs(gap[:, 0]) <= options.bank_along) & (np.abs(gap[:, 1]) <= options.bank_across)
-    # Both headings are continuous from the expert's, so that a full turn is a difference.
+    # Both headings are unwrapped relative to the human's, so that a full turn is a difference.
     fits = np.flatnonzero(near & (np.abs(headings[drive] - grid.headings[point]) <= options.bank_heading))
-    # The first of each point is the nearest; of equals, the first in the bank.
+    # The first of each point is the nearest; ties go to the first in the bank.
     order = fits[np.lexsort((drive[fits], pairs["v"][fits], point[fits]))]
     points, first = np.unique(point[order], return_index=True)
     chosen = order[first]
@@ -163,7 +163,7 @@ def match(bank: TrajectoryBank, expert: HumanReference, grid: Grid, options: Fol
 
 
 def turned_by(points: Float[np.ndarray, "*b 2"], angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "*b 2"]:
-    """Points turned about the origin, radians."""
+    """Rotate points about the origin by an angle in radians."""
     x, y = points[..., 0], points[..., 1]
     cos, sin = np.cos(angle), np.sin(angle)
     return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)

@@ -26,9 +26,9 @@ def opened(folder, one=None):
 def test_two_jobs_do_not_write_to_one_folder(tmp_path):
     with open(tmp_path / "job.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SwerveError, match="another job is writing there"):
+        with pytest.raises(SwerveError, match="another job is writing to"):
             opened(tmp_path)
-    with open_job(tmp_path, config(), LAYOUT), pytest.raises(SwerveError, match="another job is writing there"):
+    with open_job(tmp_path, config(), LAYOUT), pytest.raises(SwerveError, match="another job is writing to"):
         opened(tmp_path)
 
 
@@ -70,7 +70,7 @@ def test_a_job_killed_in_its_first_moments_can_be_begun_again(tmp_path, monkeypa
 
 def test_a_file_in_the_folders_place_is_one_error(tmp_path):
     (tmp_path / "set").write_bytes(b"mine")
-    with pytest.raises(SwerveError, match="cannot be made"):
+    with pytest.raises(SwerveError, match="cannot be created"):
         opened(tmp_path / "set")
     assert (tmp_path / "set").read_bytes() == b"mine"
 

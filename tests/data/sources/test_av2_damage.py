@@ -1,4 +1,4 @@
-"""What is wrong with Argoverse 2 files: one error, that names the file and the field."""
+"""Damaged Argoverse 2 files raise one error that names the file and the field."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What readers derive: velocities, paint kept once, surfaces from polygons."""
+"""Derived data of readers: velocities, unique markings, surfaces from polygons."""
 
 import numpy as np
 import pytest

@@ -99,11 +99,11 @@ def spoiled(text, row, words):
         (lambda f: Image.new("L", (8, 8)).save(f / "image_r" / "000005.png"), "is 8x8, others 64x32"),
         (
             lambda f: (f / "poses.txt").write_text(spoiled((f / "poses.txt").read_text(), 3, "2 " * 12)),
-            "line 4: is no rigid motion",
+            "line 4: is not a rigid transform",
         ),
         (
             lambda f: (f / "calib.txt").write_text(spoiled((f / "calib.txt").read_text(), 1, "1 1 0 0 " * 3)),
-            "line 2: is no projection",
+            "line 2: is not the projection",
         ),
     ],
 )

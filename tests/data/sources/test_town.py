@@ -19,7 +19,7 @@ EGO = -1
 
 
 def same(first, second) -> bool:
-    """Whether two objects pickle to the same bytes, whatever they share inside."""
+    """Test whether two objects pickle to the same bytes, whatever they share inside."""
     return pickle.dumps(pickle.loads(pickle.dumps(first))) == pickle.dumps(pickle.loads(pickle.dumps(second)))
 
 

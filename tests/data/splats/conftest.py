@@ -1,4 +1,4 @@
-"""What all tests of fitting look at."""
+"""Fixtures of fitting tests."""
 
 import numpy as np
 import pytest

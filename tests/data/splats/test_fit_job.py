@@ -211,7 +211,7 @@ def test_a_spoiled_state_is_told_of(street, tmp_path, monkeypatch):
         run(street, tmp_path / "splats")
     monkeypatch.setattr(fit_job, "_fit_log", whole)
     (failure,) = run(street, tmp_path / "splats").failures
-    assert "is no state of a fit" in failure.reason
+    assert "not a checkpoint of a fit" in failure.reason
 
 
 def found(psnr):

@@ -35,7 +35,7 @@ def swept(log, folder, time_us, points):
 
 
 def moved_ego(log, time_us):
-    """It drives along x at 10 m/s."""
+    """Return an ego that drives along x at 10 m/s."""
     pose = log.ego.world_from_ego[0].copy()
     pose[0, 3] += (time_us - log.times_us[0]) * 1e-5
     return pose

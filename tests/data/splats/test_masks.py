@@ -1,4 +1,4 @@
-"""What a user's masks keep out of a fit, and out of what measures it."""
+"""Masks exclude pixels from a fit and from its evaluation."""
 
 from dataclasses import replace
 
@@ -76,8 +76,8 @@ def test_masks_that_cannot_be_used(street_log, tmp_path):
     with pytest.raises(SwerveError, match=r"front.png: log street has no camera 'front', but left, right"):
         images_of_log(street_log, replace(OPTIONS, masks=str(tmp_path)))
     for name, shape, rows, message in [
-        ("left", (64, 80), slice(3), "left.png: mask: is 80x64, another shape than its photographs, 96x64"),
-        ("left", (64, 96), slice(10, 64), "left.png: mask: nothing is left"),
+        ("left", (64, 80), slice(3), "left.png: mask: is 80x64, another aspect ratio than its photos, 96x64"),
+        ("left", (64, 96), slice(10, 64), "left.png: mask: covers its whole photo"),
     ]:
         save(tmp_path / f"{name}.png", rows, *shape)
         with pytest.raises(SwerveError, match=message):

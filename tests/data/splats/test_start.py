@@ -193,13 +193,13 @@ def test_of_towns_stand_ins_are_drawn(monkeypatch):
 def test_what_cannot_be_fitted_is_refused(street_log, tmp_path):
     with pytest.raises(SwerveError, match="has no camera 'rear'; it has left, right"):
         images_of_log(street_log, replace(LEFT, cameras=("rear",)))
-    with pytest.raises(SwerveError, match="has no photographs of camera"):
+    with pytest.raises(SwerveError, match="has no photos of camera"):
         images_of_log(small_log(), SceneOptions())
-    with pytest.raises(SwerveError, match="left cannot be fitted and unseen"):
+    with pytest.raises(SwerveError, match="left cannot be both fitted and unseen"):
         SceneOptions(cameras=("left",), unseen=("left", "right"))
     with pytest.raises(SwerveError, match="scale: must lie between"):
         SceneOptions(scale=2.0)
-    with pytest.raises(SwerveError, match="photographs of camera 'right' have 14x10 pixels at this scale, 11x11 are"):
+    with pytest.raises(SwerveError, match="photos of camera 'right' have 14x10 pixels at this scale, 11x11 are"):
         images_of_log(street_log, SceneOptions(cameras=("right",), scale=0.15))
     bad = replace(street_log.photos[0], file=tmp_path / "none.png")
     with pytest.raises(LogError, match=r"none.png: photo of left: cannot be read"):

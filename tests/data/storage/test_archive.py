@@ -161,7 +161,7 @@ def test_files_that_are_damaged_are_refused(tmp_path):
     with pytest.raises(SwerveError, match="cannot be read as an archive"):
         load_archive(tmp_path / "absent.npz", Log, "log", 1)
     np.savez(path, tree=np.frombuffer(b"{", np.uint8), block=np.zeros(0, np.uint8))
-    with pytest.raises(SwerveError, match="its tree is no JSON"):
+    with pytest.raises(SwerveError, match="its tree is not JSON"):
         load_archive(path, Log, "log", 1)
     np.savez(path, tree=np.frombuffer(b"[]", np.uint8), block=np.zeros(0, np.uint8))
     with pytest.raises(SwerveError, match="is something else, not a log"):

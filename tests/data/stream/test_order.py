@@ -1,4 +1,4 @@
-"""Which samples are in which batch."""
+"""Sampling order of batches."""
 
 from collections import Counter
 

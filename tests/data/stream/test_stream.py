@@ -219,7 +219,7 @@ def test_what_is_not_there_is_told(small_set, tmp_path):
     with pytest.raises(SwerveError, match=r"has no camera 'top'; it has front, back\. Choose"):
         opened(cameras=("front", "top"))
     parts = (Part("recovery", 1.0, "photo"),)
-    with pytest.raises(SwerveError, match=r"part 'recovery' asks for photographs, and sample .* has none"):
+    with pytest.raises(SwerveError, match=r"part 'recovery' requests photos, and sample .* has none"):
         opened(parts=parts).batch(0)
     (tmp_path / "manifest.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(SwerveError, match="cannot be read"):
@@ -259,7 +259,7 @@ def test_shards_of_another_format_are_refused(small_set, tmp_path):
 
     folder = rewritten(small_set, tmp_path / "set", older)
     with pytest.raises(
-        SwerveError, match=r"is of format 0, this program reads 1\. Make the set again.* Swerve 0\.0\.1"
+        SwerveError, match=r"is of format 0, this program reads 1\. Create the set again.* Swerve 0\.0\.1"
     ):
         SampleStream(folder, options())
 
@@ -291,7 +291,9 @@ def test_a_worker_that_dies_is_told(small_set):
         pool.submit(next, batches).result()
         (worker,) = multiprocessing.active_children()
         worker.kill()
-        with pytest.raises(SwerveError, match=r"a process that makes batches ended .*fewer workers or a smaller batch"):
+        with pytest.raises(
+            SwerveError, match=r"a worker process of the loader ended .*fewer workers or a smaller batch"
+        ):
             pool.submit(list, batches).result()
 
 
@@ -303,5 +305,5 @@ def test_bug_a6b_photographs_count_by_what_the_sample_says(small_set, tmp_path):
         return {**members, "front.photo.png": photo} if b'"recovery"' in members["json"] else members
 
     folder = rewritten(small_set, tmp_path / "set", planted)
-    with pytest.raises(SwerveError, match=r"part 'recovery' asks for photographs, and sample .* has none"):
+    with pytest.raises(SwerveError, match=r"part 'recovery' requests photos, and sample .* has none"):
         SampleStream(folder, options(parts=(Part("recovery", 1.0, "both"),))).batch(0)

@@ -113,15 +113,15 @@ def test_colours_are_those_that_the_model_is_used_to(standin):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"backbone": "resnet"}, "timm has no backbone 'resnet'. Among its models: resnet$"),
-        ({"backbone": "foo"}, "timm has no backbone 'foo'. Among its models: vit_small_patch16_dinov3, "),
+        ({"backbone": "resnet"}, "timm has no backbone 'resnet'. Similar models: resnet$"),
+        ({"backbone": "foo"}, "timm has no backbone 'foo'. Similar models: vit_small_patch16_dinov3, "),
         ({"backbone_weights": "nowhere.safetensors"}, "there is no file nowhere.safetensors. Give timm's weights"),
-        ({"backbone_weights": "hub"}, r"cannot be made \(the hub cannot be reached and more\). Where the hub"),
-        ({"backbone": "vit_small_patch14"}, "80x48 are no whole number of the 14x14 patches"),
-        ({"backbone": "vit_small"}, "is no vision transformer with square patches"),
-        ({"backbone": "vit_swin_patch16"}, "is no vision transformer with square patches"),
+        ({"backbone_weights": "hub"}, r"cannot be created \(the hub cannot be reached and more\). Where the hub"),
+        ({"backbone": "vit_small_patch14"}, "80x48 are not a multiple of the 14x14 patches"),
+        ({"backbone": "vit_small"}, "is not a vision transformer with square patches"),
+        ({"backbone": "vit_swin_patch16"}, "is not a vision transformer with square patches"),
         ({"backbone": "tiny", "backbone_weights": "hub"}, "cannot be read as weights of backbone tiny"),
-        ({"backbone": "tiny", "width": 84}, "84x48 are no whole number of the 8x8 patches of tiny"),
+        ({"backbone": "tiny", "width": 84}, "84x48 are not a multiple of the 8x8 patches of tiny"),
     ],
 )
 def test_what_cannot_be_had_is_named(changes, complaint, standin):
@@ -216,5 +216,5 @@ def test_timm_is_held_to_the_file(timm, tmp_path):
     path = saved(tmp_path / "weights.safetensors", {**whole, "other": torch.zeros(3)})
     with pytest.raises(SwerveError, match=r"Unexpected key.*other"):
         build_backbone(RapConfig.tiny(backbone=name, backbone_weights=path))
-    with pytest.raises(SwerveError, match=r"'vit_tiny_patch16_dinov9'. Among its models: .*vit_tiny_patch16_dinov3"):
+    with pytest.raises(SwerveError, match=r"'vit_tiny_patch16_dinov9'. Similar models: .*vit_tiny_patch16_dinov3"):
         build_backbone(RapConfig.tiny(backbone="vit_tiny_patch16_dinov9"))

@@ -347,7 +347,7 @@ def test_cross_agent_samples_weigh_less(trained):
 def test_partners_are_checked(trained):
     batch = trained[3]
     for wrong in (torch.tensor([1, 0, -1, -1, -1, -1]), torch.tensor([3, -1, -1, -1, -1, -1])):
-        with pytest.raises(ValueError, match="partners must name each other"):
+        with pytest.raises(ValueError, match="partners must refer to each other"):
             replace(batch, partner=wrong)
-    with pytest.raises(ValueError, match="6 views need as many yardsticks, got 1"):
+    with pytest.raises(ValueError, match="6 views need as many contexts, got 1"):
         replace(batch, yardsticks=(None,))

@@ -149,7 +149,7 @@ def test_pairs_of_a_set_are_its_photographs_and_rasters(folder):
     np.testing.assert_array_equal(pairs.photographs[0], wanted)
     assert (pairs.rasters != pairs.photographs).any(axis=(1, 2, 3)).all()
     assert len(pairs_of_set(folder / "set", CONFIG, "train", 3).logs) == 3
-    with pytest.raises(SwerveError, match="has none of the cameras wanted"):
+    with pytest.raises(SwerveError, match="has none of the selected cameras"):
         pairs_of_set(folder / "set", CONFIG, "train", 3, ("back",))
 
 
@@ -163,9 +163,9 @@ def test_pairs_of_a_log_show_the_same_window(test_data):
     assert pairs_of_logs([log], CONFIG, 5, ("CAM_BACK",)).cameras == ("CAM_BACK",)
     model = RapModel(CONFIG)
     assert 0.5 < measure(model, pairs).patch_accuracy.mean <= 1.0
-    with pytest.raises(SwerveError, match="no photograph of nose in scene-0061; there are of CAM_BACK, "):
+    with pytest.raises(SwerveError, match="no photo of nose in scene-0061; there are photos of CAM_BACK, "):
         pairs_of_logs([log], CONFIG, 5, ("nose",))
-    with pytest.raises(SwerveError, match="no photograph of any camera in scene-0061; there are of none"):
+    with pytest.raises(SwerveError, match="no photo of any camera in scene-0061; there are photos of none"):
         pairs_of_logs([replace(log, photos=())], CONFIG, 5)
 
 

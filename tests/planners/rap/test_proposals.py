@@ -57,7 +57,7 @@ def case():
 
 
 class OneCase:
-    """What is asked of a benchmark."""
+    """Fake benchmark with one scene group."""
 
     logs = ("log",)
 
@@ -212,15 +212,15 @@ def test_numbers_are_said():
     low, high = made([0.2, 0.9], [1.0, 0.25], "low"), made([0.4, 0.3], [0.5, 0.0], "high")
     said = overview([low, high])
     for name, value in (
-        ("score of the chosen", "0.375"),
+        ("score of the chosen proposal", "0.375"),
         ("of the best proposal", "0.750"),
-        ("of a proposal drawn by lot", "0.438"),
-        ("regret: best less chosen", "0.375"),
+        ("of a random proposal", "0.438"),
+        ("regret: best minus chosen", "0.375"),
         ("rank correlation, median", "0.00"),
     ):
         assert f"<dt>{name}</dt><dd>{value}</dd>" in said
-    assert "0 scenes in which all" in said
-    assert "1 scenes in which all" in overview([low, made([0.2, 0.9], [1.0, 1.0])])
+    assert "0 scenes with equal true scores" in said
+    assert "1 scenes with equal true scores" in overview([low, made([0.2, 0.9], [1.0, 1.0])])
     assert "mean true score: 0.25 at 0.9" in calibration([low])
     table = score_table(low)
     assert "<td>No at-fault collision</td><td>0.90</td><td class=off>0.25</td><td>0.20</td><td class=off>1.00" in table

@@ -110,9 +110,11 @@ def test_a_wrong_camera_set_is_named(planner):
     observation = seeing("odd")
     others = tuple(camera for camera in observation.cameras if camera.name != "left")
     for cameras, known in ((others, "front, right"), ((), "none")):
-        with pytest.raises(SwerveError, match=f"scene odd: .*cameras left, front; of left .*There are: {known}"):
+        with pytest.raises(
+            SwerveError, match=f"scene odd: .*cameras left, front; the image of left is missing.*Available: {known}"
+        ):
             planner.plan(replace(observation, cameras=cameras))
-    with pytest.raises(SwerveError, match="of front there is no image"):
+    with pytest.raises(SwerveError, match="the image of front is missing"):
         planner.plan(replace(observation, images={"left": observation.images["left"]}))
 
 

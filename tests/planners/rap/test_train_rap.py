@@ -87,12 +87,12 @@ def test_views_are_the_batchs_samples(dataset):
 
 def test_what_does_not_fit_is_named(dataset, tmp_path):
     other = RapConfig.tiny(cameras=("front",), height=48, width=80)
-    with pytest.raises(SwerveError, match=r"wants cameras front at 80x48 .* gives front at 72x40"):
+    with pytest.raises(SwerveError, match=r"has cameras front at 80x48 .* stream has front at 72x40"):
         train_rap(stream_of(dataset), None, other, RapTrainOptions(2), tmp_path, ALONE)
     with pytest.raises(SwerveError, match=r"sub-scores need contexts \(see `swerve contexts`\)"):
         train_rap(stream_of(dataset), None, CONFIG, RapTrainOptions(2), tmp_path, ALONE)
     batch = stream_of(dataset).batch(0).to()
-    with pytest.raises(SwerveError, match=r"poses are 1.0 s apart, the set's targets stand at \[0.5"):
+    with pytest.raises(SwerveError, match=r"poses are 1.0 s apart, the set's targets are at \[0.5"):
         views_of(batch, [None] * 4, RapConfig.tiny(interval=1.0))
     assert not list(tmp_path.iterdir())
 

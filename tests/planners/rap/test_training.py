@@ -117,8 +117,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, trained(1), {})
     for config, options, complaint in (
-        (replace(SMALL, rounds=1), RapTrainOptions(6, learning_rate=1e-3), "begun with rounds 2, not 1"),
-        (SMALL, RapTrainOptions(6, learning_rate=2e-3), "begun with learning_rate 0.001, not 0.002"),
+        (replace(SMALL, rounds=1), RapTrainOptions(6, learning_rate=1e-3), "started with rounds 2, not 1"),
+        (SMALL, RapTrainOptions(6, learning_rate=2e-3), "started with learning_rate 0.001, not 0.002"),
     ):
         with pytest.raises(SwerveError, match=complaint):
             load_checkpoint(path, Training(config, options, CPU))

@@ -1,4 +1,4 @@
-"""What a network is worth while it trains."""
+"""Validation of a network during training."""
 
 import json
 import sys

@@ -85,7 +85,7 @@ def test_the_door_leads_to_gsplat(standing_in, monkeypatch):
     for one, other in zip(found, direct, strict=True):
         assert torch.equal(one, other)
     monkeypatch.setattr(gsplat, "load_library", lambda: GsplatLibrary(standin_gsplat, torch.device("cuda")))
-    with pytest.raises(SwerveError, match=r'tensors on cuda, and these are on cpu: move them with \.to\("cuda"\)'):
+    with pytest.raises(SwerveError, match=r'tensors on cuda, got cpu: move them with \.to\("cuda"\)'):
         gradients_of(lambda *a: differentiable_splats(*a, backend="gsplat"), gaussians, shot, pose)
 
 
@@ -112,7 +112,7 @@ def test_without_the_library_it_says_so(monkeypatch):
             render_splats(frame, [shot], here, backend="gsplat")
     monkeypatch.setattr(backends, "_missing", lambda backend: [])
     monkeypatch.setattr(backends, "version", lambda name: "1.4.0")
-    with pytest.raises(SwerveError, match=r"gsplat-ut cannot be used: gsplat 1.4.0 is installed, .* for 1.5.3"):
+    with pytest.raises(SwerveError, match=r"gsplat-ut cannot be used: gsplat 1.4.0 is installed, .* requires 1.5.3"):
         render_splats(frame, [shot], here, backend="gsplat-ut")
     monkeypatch.setattr(backends, "version", lambda name: "1.5.3")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -1,4 +1,4 @@
-"""What of gsplat 1.5.3 runs without a GPU, its reference functions in torch, as an oracle. It skips without gsplat."""
+"""Reference functions in torch of gsplat 1.5.3, which run without a GPU, as an oracle. Skips without gsplat."""
 
 import inspect
 

@@ -149,7 +149,7 @@ def test_a_lens_that_gsplat_gives_up_on_is_refused():
         (Lens(LensModel.BROWN, (-0.35, 0.0, 0.0, 0.0)), "'front': its lens shrinks radii to 0.67 .*no lens below 0.8"),
         (
             Lens(LensModel.FISHEYE, (-0.1, 0.0, 0.0, 0.0)),
-            "'front': its lens sees 5.* degrees off its axis, and gsplat",
+            "'front': its lens sees 5.* degrees off its axis, gsplat",
         ),
     ):
         with pytest.raises(SwerveError, match=words + '.*Use backend "gsplat" or "numba"'):

@@ -89,7 +89,7 @@ WRONG = {
     "no PLY file": b"<html>",
     "not binary_little_endian": CONTENT.replace(b"binary_little_endian", b"ascii"),
     "the first element is not 'vertex'": CONTENT.replace(b"element vertex 3", b"element chunk 3"),
-    "cut short after 2": CONTENT[:-1],
+    "truncated after 2": CONTENT[:-1],
     "lack scale_1": CONTENT.replace(b"scale_1", b"scale_9"),
     "8 fields f_rest": CONTENT.replace(b"f_rest_8", b"feature8"),
     "cannot have the property 'half x'": CONTENT.replace(b"float x\n", b"half x\n"),

@@ -1,4 +1,4 @@
-"""Photographs of a town, drawn as a camera would see it: stand-ins for real ones."""
+"""Synthetic photos of a town, rendered with textures, lighting and a camera model."""
 
 from swerve.data.sources.town.photos.look import WEATHERS, TownAppearance, draw_look
 from swerve.data.sources.town.photos.photo_renderer import Photograph, TownPhotoRenderer

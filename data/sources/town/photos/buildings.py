@@ -1,4 +1,4 @@
-"""Houses along the streets: on plots behind the pavements, clear of everything paved and of each other."""
+"""Houses along the streets: on plots behind the pavements, not overlapping paved areas or each other."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined,
 from swerve.scenes import GroundHeight
 from swerve.scenes.polyline import arc_lengths, points_at
 
-# Metres that a wall keeps from whatever is paved.
+# Least distance of walls from paved areas, metres.
 CLEARANCE = 0.5
-# Rings of paved ground around less than this, square metres, are medians and islands.
+# Rings of paved ground around less than this area, square metres, are medians and islands.
 _LEAST_BLOCK = 400.0
 _WALLS: tuple[Rgb, ...] = (
     (0.55, 0.50, 0.42),
@@ -32,11 +32,11 @@ _ROOFS: tuple[Rgb, ...] = ((0.24, 0.07, 0.035), (0.13, 0.06, 0.04), (0.06, 0.06,
 
 @dataclass(frozen=True)
 class Plot:
-    """Where a house stands.
+    """Footprint of a house.
 
     Attributes:
         corners: counter-clockwise from above; the first side faces the street.
-        setback: metres from what is paved to the front.
+        setback: metres from the paved area to the front.
     """
 
     corners: Float[np.ndarray, "4 2"]
@@ -44,7 +44,7 @@ class Plot:
 
 
 def draw_plots(paved: shapely.Geometry, generator: np.random.Generator) -> list[Plot]:
-    """Plots along the rims of what is paved."""
+    """Sample plots along the boundaries of the paved area."""
     blocked, plots = paved.buffer(CLEARANCE), list[Plot]()
     shapely.prepare(blocked)
     for ring in rims(paved):
@@ -65,7 +65,7 @@ def draw_plots(paved: shapely.Geometry, generator: np.random.Generator) -> list[
 
 
 def rims(paved: shapely.Geometry) -> list[Float[np.ndarray, "n 2"]]:
-    """Closed outlines of what is paved, its ground to their left, without those of small islands."""
+    """Return closed outlines of the paved area, with it on their left, without small islands."""
     rings = []
     for part in shapely.get_parts(shapely.orient_polygons(paved)):
         if part.geom_type == "Polygon":
@@ -75,7 +75,7 @@ def rims(paved: shapely.Geometry) -> list[Float[np.ndarray, "n 2"]]:
 
 
 def _plot(ring: Float[np.ndarray, "n 2"], at: float, width: float, setback: float, depth: float) -> Plot | None:
-    """A rectangle right of a piece of the ring; None where that is too bent."""
+    """Return a rectangle to the right of a piece of the ring; None where that bends too much."""
     ends = points_at(ring, np.array([at, at + width]))
     step = ends[1] - ends[0]
     chord = float(np.linalg.norm(step))
@@ -88,7 +88,7 @@ def _plot(ring: Float[np.ndarray, "n 2"], at: float, width: float, setback: floa
 
 
 def _is_free(plot: Plot, blocked: shapely.Geometry, plots: list[Plot]) -> bool:
-    """Whether nothing stands there yet."""
+    """Test whether the plot overlaps nothing."""
     own = shapely.Polygon(plot.corners)
     if blocked.intersects(own):
         return False
@@ -99,7 +99,7 @@ def _is_free(plot: Plot, blocked: shapely.Geometry, plots: list[Plot]) -> bool:
 
 
 def build_house(plot: Plot, ground: GroundHeight, generator: np.random.Generator) -> Solid:
-    """Walls and roof on a plot: low ones with tiles and gables, higher ones flat."""
+    """Build walls and roof of a plot: low houses with tiles and gables, higher ones flat."""
     heights = ground.at(plot.corners)
     foot, door = float(heights.min()) - 1.5, float(heights[:2].mean())
     width, depth = (float(np.linalg.norm(plot.corners[k] - plot.corners[k + 1])) for k in (0, 1))
@@ -125,7 +125,7 @@ def _wall(
     tint: Rgb,
     numbers: tuple[float, float, float],
 ) -> Solid:
-    """One side, with as many windows as fit evenly."""
+    """Build one wall, with as many windows as fit evenly."""
     (start, end), (foot, door, top) = ends, levels
     storey, bay, code = numbers
     length = float(np.linalg.norm(end - start))
@@ -136,7 +136,7 @@ def _wall(
 
 
 def _flat_roof(corners: Float[np.ndarray, "4 2"], top: float, generator: np.random.Generator) -> list[Solid]:
-    """Gravel, lower than the parapet is high, and a shed for the lift."""
+    """Build a flat roof of gravel below the parapet, with a lift shed."""
     quad = np.concatenate([corners, np.full((4, 1), top)], axis=1)[None]
     lid = Solid.of(split_quads(quad), Material.ROUGH, (0.16, 0.16, 0.155))
     side = corners[1] - corners[0]
@@ -154,7 +154,7 @@ def _gable_roof(
     roof: Rgb,
     generator: np.random.Generator,
 ) -> list[Solid]:
-    """Two slopes from the eaves to a ridge along the longer side, gables below them, a chimney."""
+    """Build two slopes from the eaves to a ridge along the longer side, gables below them, a chimney."""
     ring = corners if width >= depth else np.roll(corners, -1, axis=0)
     along = (ring[1] - ring[0]) / np.linalg.norm(ring[1] - ring[0])
     across = np.array([-along[1], along[0]])

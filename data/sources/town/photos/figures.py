@@ -1,4 +1,4 @@
-"""What moves, at one moment: a body for every agent and a head for every signal."""
+"""Dynamic geometry at one timestamp: a body for every agent and a head for every signal."""
 
 import numpy as np
 from jaxtyping import Float, Int32
@@ -12,18 +12,18 @@ from swerve.scenes import LightState, ObjectClass, Tracks, TrafficLights, keyed_
 from swerve.scenes.primitives import FIRST_SIGNAL_INSTANCE
 from swerve.scenes.primitives.cuboids import SIGNAL_SIZE
 
-# Gaits are drawn in so many positions; metres of a double step, and of a turn of the pedals.
+# Number of gait phases; metres of a double step, and of a turn of the pedals.
 _POSITIONS, _STRIDE, _TURN = 12, 1.4, 4.5
 _FRAMES = ((0.02, 0.02, 0.022), (0.3, 0.02, 0.02), (0.03, 0.1, 0.3), (0.5, 0.5, 0.48))
 
 
 class Figures:
-    """Bodies of one log's agents, made once; people are made once for each position of their gait.
+    """Cached bodies of one log's agents; people are cached per gait phase.
 
     Args:
-        name: of the log.
-        seed: with the name and a track's id, decides its looks.
-        lit: whether headlamps are on.
+        name: name of the log.
+        seed: with the name and a track's id, determines its appearance.
+        lit: whether headlamps are lit.
     """
 
     def __init__(self, name: str, seed: int, lit: bool) -> None:
@@ -32,16 +32,15 @@ class Figures:
         self._heads = {state: signal_head(state) for state in LightState}
 
     def at(self, tracks: Tracks, lights: TrafficLights, reach: Reach) -> tuple[Solid, Int32[np.ndarray, "c1"]]:
-        """Everything that moves and matters, each thing standing upright in its box.
+        """Build all relevant agents and signals, each upright in its box.
 
         Args:
             tracks: agents at one step.
             lights: signals at one step.
-            reach: where things matter.
+            reach: region of relevant objects.
 
         Returns:
-            triangles with the instances that the raster gives to the same things; and the first one of each thing,
-            with their number at the end.
+            triangles with the instance ids of the raster; and the offset of each object, with the total at the end.
         """
         things = []
         radii = np.linalg.norm(tracks.sizes[:, 0], axis=1) / 2
@@ -59,7 +58,7 @@ class Figures:
         return joined(things), starts
 
     def _body(self, name: str, kind: ObjectClass, size: Float[np.ndarray, "3"], turns: float) -> Solid:
-        """An agent's body, in the frame of its box's bottom."""
+        """Return an agent's body, in the frame of its box's bottom."""
         walks = kind in (ObjectClass.PEDESTRIAN, ObjectClass.BICYCLE)
         length = _TURN if kind == ObjectClass.BICYCLE else _STRIDE
         position = int(np.floor(turns / length * _POSITIONS)) % _POSITIONS if walks else 0
@@ -73,7 +72,7 @@ class Figures:
 def _made(
     kind: ObjectClass, size: Float[np.ndarray, "3"], phase: float, generator: np.random.Generator, lit: bool
 ) -> Solid:
-    """A new body."""
+    """Build a new body."""
     if kind == ObjectClass.VEHICLE:
         return vehicle_body(size, generator, lit)
     if kind == ObjectClass.PEDESTRIAN:
@@ -85,6 +84,6 @@ def _made(
 
 
 def _phase(tracks: Tracks, row: int) -> float:
-    """How far somebody is along their own heading: their gait follows from where they are alone."""
+    """Return a gait phase from the agent's position along its own heading."""
     heading = tracks.headings[row, 0]
     return float(tracks.positions[row, 0, :2] @ [np.cos(heading), np.sin(heading)])

@@ -1,4 +1,4 @@
-"""The ground: what the map draws, with materials, and grass everywhere else."""
+"""Ground geometry: the map's features with materials, and grass elsewhere."""
 
 import numpy as np
 import shapely
@@ -11,7 +11,7 @@ from swerve.scenes.primitives import Primitives, Semantic, build_static
 from swerve.scenes.primitives.terrain import Terrain
 from swerve.scenes.road_map import union_of
 
-# Grass reaches so far beyond the map, and so far under what is paved, metres below it.
+# Margin of grass beyond the map and under paved areas, and its depth below them, metres.
 _BEYOND, _UNDER, _BELOW = 260.0, 0.6, 0.08
 _WHITE, _YELLOW = (0.60, 0.60, 0.57), (0.55, 0.36, 0.05)
 _MATERIALS = {
@@ -30,19 +30,19 @@ _MATERIALS = {
 
 
 def paved_area(road_map: RoadMap) -> shapely.Geometry:
-    """Everything that somebody drives, walks or parks on."""
+    """Return the union of all areas for driving, walking or parking."""
     areas = (*road_map.drivable_areas, *road_map.walkways, *road_map.car_parks, *road_map.crossings)
     return union_of((*areas, *road_map.lanes))
 
 
 def build_ground(road_map: RoadMap, paved: shapely.Geometry, look: TownAppearance) -> Solid:
-    """The triangles of `build_static` in the same place, each with the map feature's instance, and grass around."""
+    """Build the triangles of `build_static` in the same places with the map features' instances, and grass around."""
     drawn = build_static(road_map)
     return joined([_mapped(drawn, road_map, look), _grass(road_map, paved, look)])
 
 
 def _mapped(drawn: Primitives, road_map: RoadMap, look: TownAppearance) -> Solid:
-    """What the map draws."""
+    """Convert the map's primitives to textured triangles."""
     corners = drawn.vertices[drawn.triangles]
     materials = np.zeros(len(Semantic), np.uint8)
     tints = np.zeros((len(Semantic), 3))
@@ -68,7 +68,7 @@ def _mapped(drawn: Primitives, road_map: RoadMap, look: TownAppearance) -> Solid
 def _aim_zebras(
     frames: Float[np.ndarray, "f 8"], corners: Float[np.ndarray, "f 3 3"], rows: np.ndarray, road_map: RoadMap
 ) -> None:
-    """Lets the stripes of each crossing follow each other along its longer side, from kerb to kerb."""
+    """Orient the stripes of each crossing along its longer side, from kerb to kerb."""
     if not rows.any() or not road_map.crossings:
         return
     outlines = [shapely.Polygon(crossing.polygon[:, :2]) for crossing in road_map.crossings]
@@ -85,7 +85,7 @@ def _aim_zebras(
 
 
 def _grass(road_map: RoadMap, paved: shapely.Geometry, look: TownAppearance) -> Solid:
-    """Whatever is not paved, a little below and a little under what is."""
+    """Build grass on unpaved ground, slightly below and overlapping the paved area."""
     low, high = (np.array(bound) for bound in (paved.bounds[:2], paved.bounds[2:]))
     terrain = Terrain.over(road_map.ground, low - _BEYOND, high + _BEYOND)
     around = shapely.box(*(low - _BEYOND), *(high + _BEYOND))

@@ -1,4 +1,4 @@
-"""From the triangle that each point of an image shows to the light that reaches the camera from it."""
+"""Lighting of visible triangles: radiance per pixel."""
 
 import math
 
@@ -9,22 +9,22 @@ from swerve.data.sources.town.photos.material_kernels import COATED, LAMP, LAST_
 from swerve.data.sources.town.photos.noise_kernels import COMPILED, step
 from swerve.data.sources.town.photos.sky_kernels import look_up
 
-# Points of a pixel: two rows of two.
+# Samples per pixel: two rows of two.
 _POINTS = 4
 
 
 @numba.njit(**COMPILED)
 def light_image(seen, rays_x, rays_y, pose, spread, surfaces, world, light, out):
-    """Writes the light of every pixel, the mean over its four points.
+    """Compute the radiance of every pixel, the mean over its four samples.
 
-    A triangle that several of the four show is evaluated once for them, at the mean of their rays.
+    Samples that share a triangle are evaluated once, at the mean of their rays.
 
     Args:
-        seen: int32 (2h, 2w): number of the triangle at each point, from 1; 0 for the sky.
-        rays_x: float32 (2h, 2w): x / z of the ray through each point, camera frame; NaN for none.
-        rays_y: y / z likewise.
+        seen: int32 (2h, 2w): index of the triangle at each sample, from 1; 0 for the sky.
+        rays_x: float32 (2h, 2w): x / z of the ray through each sample, camera frame; NaN for none.
+        rays_y: y / z of the ray through each sample.
         pose: (3, 4): world_from_camera.
-        spread: tangent of the angle that a pixel covers.
+        spread: tangent of a pixel's angular size.
         surfaces: `Surfaces` of the module studio.
         world: `World`.
         light: `Light`.
@@ -55,7 +55,7 @@ def light_image(seen, rays_x, rays_y, pose, spread, surfaces, world, light, out)
 
 @numba.njit(**COMPILED, forceinline=True)
 def _light_along(x, y, triangle, pose, spread, surfaces, world, light):
-    """The light that comes along a ray from a triangle, or from the sky."""
+    """Compute the radiance along a ray from a triangle, or from the sky."""
     if not (x == x and y == y):
         return 0.0, 0.0, 0.0
     dx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
@@ -72,7 +72,7 @@ def _light_along(x, y, triangle, pose, spread, surfaces, world, light):
     way = (dx / length, dy / length, dz / length)
     distance = depth * length
     slant = max(-facing / length, 0.02)
-    # Between the lengths of the two axes of the ellipse that a pixel covers: sharper than the longer one.
+    # Footprint between the two axes of the pixel's ellipse: sharper than the longer one.
     footprint = 1.2 * distance * spread / slant**0.7 + 1e-4
     tone = _reflected(p, way, footprint, triangle, surfaces, world, light)
     haze = 1.0 - math.exp(-distance * light.haze[3])
@@ -85,7 +85,7 @@ def _light_along(x, y, triangle, pose, spread, surfaces, world, light):
 
 @numba.njit(**COMPILED, forceinline=True)
 def _reflected(p, way, footprint, triangle, surfaces, world, light):
-    """What a surface sends back: diffuse light of sun, sky and ground, a mirror image of the sky, and its own glow."""
+    """Compute a surface's reflection: diffuse light of sun, sky and ground, mirrored sky, and emission."""
     material = surfaces.materials[triangle]
     frame = surfaces.frames[triangle]
     normal = _normal_at(surfaces, triangle, p)
@@ -111,7 +111,7 @@ def _reflected(p, way, footprint, triangle, surfaces, world, light):
 
 @numba.njit(**COMPILED, forceinline=True)
 def _normal_at(surfaces, triangle, p):
-    """The normal, interpolated between those at the corners where the surface is curved."""
+    """Return the normal, interpolated between the vertex normals on curved surfaces."""
     if not surfaces.curved[triangle]:
         plane = surfaces.planes[triangle]
         return plane[0], plane[1], plane[2]
@@ -131,7 +131,7 @@ def _normal_at(surfaces, triangle, p):
 
 @numba.njit(**COMPILED, forceinline=True)
 def _received(material, normal, p, world, light):
-    """Shares of the sun's and of the sky's light that reach a point."""
+    """Compute the shares of the sun's and of the sky's light that reach a point."""
     toward = normal[0] * light.toward[0] + normal[1] * light.toward[1] + normal[2] * light.toward[2]
     open_sky = 1.0
     if material <= LAST_OF_GROUND:
@@ -156,7 +156,7 @@ def _received(material, normal, p, world, light):
 
 @numba.njit(**COMPILED, forceinline=True)
 def _unshaded(depths, pixel_from_world, p):
-    """Share of the four nearest rays of the sun that get as far as a point; all where the map does not reach."""
+    """Return the share of the four nearest shadow map samples that are unoccluded; 1 outside the map."""
     m = pixel_from_world
     z = m[2, 0] * p[0] + m[2, 1] * p[1] + m[2, 2] * p[2] + m[2, 3]
     u = (m[0, 0] * p[0] + m[0, 1] * p[1] + m[0, 2] * p[2] + m[0, 3]) / z - 0.5
@@ -172,7 +172,7 @@ def _unshaded(depths, pixel_from_world, p):
 
 @numba.njit(**COMPILED, forceinline=True)
 def _blurred(image, place, x, y):
-    """Bilinear value of a map with its first node at place[:2] and nodes place[2] apart; 0 beyond it."""
+    """Interpolate a map bilinearly, with its first node at place[:2] and nodes place[2] apart; 0 outside."""
     u, v = (x - place[0]) / place[2], (y - place[1]) / place[2]
     if not (0.0 <= u < image.shape[1] - 1 and 0.0 <= v < image.shape[0] - 1):
         return 0.0
@@ -185,7 +185,7 @@ def _blurred(image, place, x, y):
 
 @numba.njit(**COMPILED, forceinline=True)
 def _mirrored(normal, way, gloss, open_sky, world, light):
-    """The sky in a mirror (Schlick 1994); towards the horizon a street's dark takes its place."""
+    """Compute the mirrored sky (Schlick 1994), replaced by a dark street near the horizon."""
     along = normal[0] * way[0] + normal[1] * way[1] + normal[2] * way[2]
     facing = min(max(-along, 0.0), 1.0)
     share = (gloss + (1.0 - gloss) * (1.0 - facing) ** 5 * min(12.0 * gloss, 1.0)) * open_sky

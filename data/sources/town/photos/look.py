@@ -1,4 +1,4 @@
-"""The look of one log: weather, time of day, colours of the town, and the camera's sensor."""
+"""Appearance of one log: weather, time of day, colours of the town, and the camera's sensor."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,22 @@ Rgb = Float[np.ndarray, "3"]
 
 @dataclass(frozen=True)
 class Weather:
-    """A kind of day, before its numbers are drawn; colours are linear, brightness relative.
+    """Weather type with ranges of its parameters; colours are linear, brightness relative.
 
     Attributes:
-        share: how many of a hundred logs have it.
+        share: percentage of logs.
         elevation: least and greatest height of the sun, degrees.
-        sun: its light on a surface that faces it.
-        zenith: the sky overhead.
-        horizon: the sky low down.
-        around_sun: the glow about the sun.
-        clouds: least and greatest cover.
-        cloud: their bright and dark sides.
-        ambient: light of the sky on level ground, in units of the zenith and horizon together.
-        visibility: metres at which two thirds are haze, least and greatest.
-        wetness: of the ground.
+        sun: its irradiance on a facing surface.
+        zenith: colour of the sky at the zenith.
+        horizon: colour of the sky at the horizon.
+        around_sun: colour of the glow around the sun.
+        clouds: least and greatest cloud cover.
+        cloud: colours of the clouds' bright and dark sides.
+        ambient: irradiance of the sky on level ground, in units of the zenith and horizon together.
+        visibility: distance in metres with two thirds of haze, least and greatest.
+        wetness: wetness of the ground.
         lamps: whether headlamps, street lamps and windows are lit.
-        exposure: of the whole image in stops; below 0 where it should look dark.
+        exposure: exposure offset of the whole image in stops.
     """
 
     share: float
@@ -79,29 +79,29 @@ WEATHERS = {
 
 @dataclass(frozen=True)
 class TownAppearance:
-    """Everything about the pictures of one log but what is in them.
+    """Sampled appearance of one log's images.
 
     Attributes:
-        name: of the weather.
-        weather: the kind of day.
-        toward_sun: unit vector.
-        sun: its light.
-        cover: how much of the sky is cloud, 0 to 1.
-        softness: of the clouds' rims.
+        name: name of the weather.
+        weather: weather type.
+        toward_sun: unit vector to the sun.
+        sun: irradiance of the sun.
+        cover: cloud cover, 0 to 1.
+        softness: softness of the clouds' edges.
         haze: extinction per metre.
-        skyline: height of the far woods and roofs as a tangent.
+        skyline: height of the distant skyline as a tangent.
         asphalt: reflectance.
         paving: reflectance.
         grass: reflectance.
-        dryness: of the grass.
+        dryness: dryness of the grass.
         leaves: reflectance.
-        exposure: in stops, from what the camera would choose.
+        exposure: offset from automatic exposure, stops.
         white: gains of red, green and blue.
         contrast: exponent of the tone curve.
-        saturation: of colours, 1 for as they are.
-        noise: variance of the dark, and per unit of light.
+        saturation: colour saturation, 1 for unchanged.
+        noise: read noise variance, and variance per unit of light.
         blur: standard deviations along rows and columns, pixels of an image 960 wide.
-        falloff: darkening of the corners.
+        falloff: vignetting at the corners.
     """
 
     name: str
@@ -127,17 +127,17 @@ class TownAppearance:
 
     @property
     def lit(self) -> bool:
-        """Whether lamps are on."""
+        """True if lamps are lit."""
         return self.weather.lamps
 
 
 def draw_look(name: str, seed: int, weather: str | None = None) -> TownAppearance:
-    """The look of a log.
+    """Sample the appearance of a log.
 
     Args:
-        name: of the log.
-        seed: another seed gives other looks.
-        weather: a name in `WEATHERS`; drawn if None.
+        name: name of the log.
+        seed: random seed.
+        weather: a name in `WEATHERS`; sampled if None.
     """
     rng = keyed_generator(seed, name, "look")
     shares = np.array([kind.share for kind in WEATHERS.values()], np.float64)
@@ -174,7 +174,7 @@ def draw_look(name: str, seed: int, weather: str | None = None) -> TownAppearanc
 
 
 def _leaves(rng: np.random.Generator) -> Rgb:
-    """Summer's green; in one of seven logs an autumn's."""
+    """Sample the colour of leaves: summer green, or autumn in one of seven logs."""
     if rng.random() < 1 / 7:
         return rng.uniform([0.16, 0.07, 0.012], [0.30, 0.15, 0.03])
     return rng.uniform([0.030, 0.065, 0.012], [0.075, 0.125, 0.030])

@@ -1,4 +1,4 @@
-"""Colours of surfaces from where they are: grain, joints, bricks, windows, leaves, worn paint.
+"""Procedural materials: grain, joints, bricks, windows, leaves, worn markings.
 
 A colour is (red, green, blue, gloss, glow): linear reflectances, mirror reflectance seen head-on, emitted light.
 """
@@ -17,16 +17,16 @@ _WHITE = 0.62
 
 @numba.njit(**COMPILED)
 def albedo(material, tint, frame, p, across, footprint, table, season):
-    """The colour of a surface at a point.
+    """Compute the colour of a surface at a point.
 
     Args:
-        material: one of the above.
-        tint: its own colour.
-        frame: see `Solid.frames`. FACADE: height of a floor, width of a bay, a random number. STRIPES: period, slope,
+        material: material id.
+        tint: base colour.
+        frame: see `Solid.frames`. FACADE: height of a floor, width of a bay, a random code. STRIPES: period, slope,
             share. COATED: gloss.
-        p: the point.
+        p: position.
         across: (x, y) of a level unit vector along the surface.
-        footprint: metres on the surface that a pixel covers.
+        footprint: size of a pixel on the surface, metres.
         table: random numbers.
         season: (wetness, dryness of grass, lit windows).
     """
@@ -58,7 +58,7 @@ def albedo(material, tint, frame, p, across, footprint, table, season):
 
 @numba.njit(**COMPILED)
 def _grown(material, tint, frame, p, uv, footprint, table):
-    """Leaves, tiles, and what is merely rough."""
+    """Compute leaves, tiles, and generic rough surfaces."""
     r, g, b = tint
     u, v = uv
     if material == LEAVES:
@@ -80,7 +80,7 @@ def _grown(material, tint, frame, p, uv, footprint, table):
 
 @numba.njit(**COMPILED)
 def _ground(material, tint, frame, p, footprint, table, season):
-    """Whatever lies flat; wet ground is darker and shines."""
+    """Compute ground materials; wet ground is darker and glossy."""
     x, y = p[0], p[1]
     large = band(table, x, y, 23.0, footprint) + 0.7 * band(table, y, x, 5.1, footprint)
     if material == GRASS:
@@ -104,7 +104,7 @@ def _ground(material, tint, frame, p, footprint, table, season):
 
 @numba.njit(**COMPILED)
 def _cover(material, frame, x, y, footprint, table):
-    """How much of the paint is there: worn in spots. Zebras are stripes; kerbs are stones with joints."""
+    """Compute the coverage of a marking: worn spots; zebras are stripes, kerbs stones with joints."""
     if material == KERB:
         return 1.0 - 0.6 * stripes(x + y, 1.4, 0.0, 0.03, footprint)
     worn = 0.9 + 0.9 * band(table, x, y, 0.11, footprint) + 0.9 * band(table, x, y, 0.7, footprint)
@@ -117,7 +117,7 @@ def _cover(material, frame, x, y, footprint, table):
 
 @numba.njit(**COMPILED)
 def _asphalt(tint, x, y, large, footprint, table):
-    """Grain, patches of another age, cracks, oil, and now and then a manhole."""
+    """Compute asphalt: grain, patches, cracks, oil, and occasional manholes."""
     shade = 1.0 + 0.35 * large
     shade += 0.6 * band(table, x, y, 0.014, footprint) + 0.22 * band(table, y, x, 0.05, footprint)
     shade += 0.16 * band(table, x, y, 0.6, footprint)
@@ -142,7 +142,7 @@ def _asphalt(tint, x, y, large, footprint, table):
 
 @numba.njit(**COMPILED)
 def _slabs(tint, frame, x, y, large, footprint, table):
-    """Square slabs with joints, no two quite alike."""
+    """Compute square slabs with joints and varying shades."""
     size = 0.6 if frame[7] < 0.5 else 0.9
     i, j = math.floor(x / size), math.floor(y / size)
     joints = stripes(x, size, 0.0, 0.02, footprint) + stripes(y, size, 0.0, 0.02, footprint)
@@ -154,7 +154,7 @@ def _slabs(tint, frame, x, y, large, footprint, table):
 
 @numba.njit(**COMPILED)
 def _grass(tint, x, y, large, footprint, table, season):
-    """Blades, tufts and dry patches."""
+    """Compute grass: blades, tufts and dry patches."""
     shade = 1.0 + 0.8 * band(table, x, y, 0.05, footprint) + 0.6 * band(table, y, x, 0.21, footprint)
     shade = max(shade + 0.5 * band(table, x, y, 1.3, footprint), 0.25)
     dry = min(max(season[1] + 0.9 * large, 0.0), 1.0)
@@ -166,7 +166,7 @@ def _grass(tint, x, y, large, footprint, table, season):
 
 @numba.njit(**COMPILED)
 def _facade(tint, frame, u, v, footprint, table, season):
-    """A wall with rows of windows, and shops or doors at its foot; the random number picks the proportions."""
+    """Compute a wall with rows of windows, and shops or doors at ground level; the random code sets the proportions."""
     floor_height, bay, code = frame[5], frame[6], frame[7]
     r, g, b = _wall(tint, u, v, code, footprint, table)
     storey, column = math.floor(v / floor_height), math.floor(u / bay)
@@ -197,7 +197,7 @@ def _facade(tint, frame, u, v, footprint, table, season):
 
 @numba.njit(**COMPILED)
 def _wall(tint, u, v, code, footprint, table):
-    """Plaster, concrete or bricks, with stains under sills and dirt near the ground."""
+    """Compute plaster, concrete or bricks, with stains under sills and dirt near the ground."""
     streak = band(table, 3.0 * u, 0.35 * v, 1.1, 3.0 * footprint)
     shade = 1.0 + 0.2 * streak + 0.16 * band(table, u, v, 2.9, footprint) + 0.16 * band(table, u, v, 0.09, footprint)
     shade *= 0.72 + 0.28 * step(0.0, 1.1, v + 0.6 * band(table, u, v, 0.8, footprint))

@@ -1,21 +1,21 @@
-"""Random patterns that are averaged over what a pixel covers, so that they do not flicker in the distance."""
+"""Procedural noise, filtered over a pixel's footprint to avoid aliasing."""
 
 import math
 from typing import Any
 
 import numba
 
-# How these kernels are compiled. They own no memory, so nobody needs to count references to it (`_nrt`, as in numba's
-# own string functions): with counts, a picture takes six times as long.
+# Compilation options. The kernels own no memory, so reference counting is disabled (`_nrt`, as in numba's own string
+# functions): with it, an image takes six times as long.
 COMPILED: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
-# Nodes of the table of random numbers along each axis; a power of two.
+# Size of the noise table along each axis; a power of two.
 NODES = 256
 
 
 @numba.njit(**COMPILED)
 def noise(table, x, y):
-    """Smooth random numbers, 0 to 1, one node a unit (value noise)."""
+    """Evaluate value noise, 0 to 1, with one node per unit."""
     floor_x, floor_y = math.floor(x), math.floor(y)
     i, j = int(floor_x) & (NODES - 1), int(floor_y) & (NODES - 1)
     ii, jj = (i + 1) & (NODES - 1), (j + 1) & (NODES - 1)
@@ -28,7 +28,7 @@ def noise(table, x, y):
 
 @numba.njit(**COMPILED)
 def band(table, x, y, wavelength, footprint):
-    """Noise of one wavelength about 0, between -0.5 and 0.5; it fades where a pixel covers a wavelength and more."""
+    """Evaluate noise of one wavelength, between -0.5 and 0.5; it fades where the footprint exceeds the wavelength."""
     share = wavelength / footprint - 1.0
     if share <= 0.0:
         return 0.0
@@ -37,7 +37,7 @@ def band(table, x, y, wavelength, footprint):
 
 @numba.njit(**COMPILED)
 def cell(table, i, j):
-    """A random number of a cell of a grid."""
+    """Return a random number of a grid cell."""
     a = int(i) * 7 + int(j) * 131 + 17
     b = int(i) * 59 - int(j) * 3 + 91
     return table[a & (NODES - 1), b & (NODES - 1)]
@@ -45,7 +45,7 @@ def cell(table, i, j):
 
 @numba.njit(**COMPILED)
 def _painted(x, period, begin, end):
-    """How much of the line from 0 to x lies within [begin, end) of each period."""
+    """Return the length within [begin, end) of each period on the line from 0 to x."""
     whole = math.floor(x / period)
     rest = x - whole * period
     return whole * (end - begin) + min(max(rest - begin, 0.0), end - begin)
@@ -53,13 +53,13 @@ def _painted(x, period, begin, end):
 
 @numba.njit(**COMPILED)
 def stripes(x, period, begin, end, footprint):
-    """Share of a pixel around x that lies within [begin, end) of a repeating period."""
+    """Return the share of a pixel around x within [begin, end) of a repeating period."""
     half = 0.5 * max(footprint, 1e-4)
     return (_painted(x + half, period, begin, end) - _painted(x - half, period, begin, end)) / (2.0 * half)
 
 
 @numba.njit(**COMPILED)
 def step(low, high, x):
-    """0 below low, 1 above high, smooth between."""
+    """Evaluate smoothstep: 0 below low, 1 above high."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)

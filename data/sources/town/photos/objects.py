@@ -1,4 +1,4 @@
-"""What else stands on the road: cones, barriers, signs, containers; and signals with their poles."""
+"""Other objects: cones, barriers, signs, containers; and signals with their poles."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ _POLE_RADIUS = 0.09
 
 
 def thing(kind: ObjectClass, size: Float[np.ndarray, "3"], generator: np.random.Generator) -> Solid:
-    """A cone, barrier, sign or whatever else, in the frame of its box's bottom."""
+    """Build a cone, barrier, sign or other object, in the frame of its box's bottom."""
     length, width, height = size
     if kind == ObjectClass.TRAFFIC_CONE:
         half = 0.5 * min(length, width)
@@ -56,7 +56,7 @@ def thing(kind: ObjectClass, size: Float[np.ndarray, "3"], generator: np.random.
 
 
 def _striped(solid: Solid, numbers: tuple[float, float, float]) -> Solid:
-    """With period, slope and share of its stripes."""
+    """Set period, slope and share of the stripes."""
     frames = solid.frames.copy()
     frames[:, 3] = 1.0
     frames[:, 5:] = numbers
@@ -64,7 +64,7 @@ def _striped(solid: Solid, numbers: tuple[float, float, float]) -> Solid:
 
 
 def signal_head(state: LightState) -> Solid:
-    """A head of three lamps with hoods, around its middle, facing x; what is unknown is dark."""
+    """Build a head of three lamps with hoods, centred, facing x; unknown states are dark."""
     depth, width, height = SIGNAL_SIZE
     parts = [
         box((-0.1, 0, 0), (0.15, 0.62 * width, 0.98 * height), Material.MATT, _HOUSING),
@@ -78,12 +78,12 @@ def signal_head(state: LightState) -> Solid:
         parts.append(hood)
     solid = joined(parts)
     if np.abs(solid.corners[..., 0]).max() > depth / 2 + 1e-9:
-        raise AssertionError("a signal's head leaves its box")
+        raise AssertionError("the signal head exceeds its box")
     return solid
 
 
 def signal_poles(lights: TrafficLights, road_map: RoadMap) -> Solid:
-    """A pole at the roadside for each head, and an arm from it to the head's back; heads at one place share it."""
+    """Build a roadside pole for each head, with an arm to the head's back; heads at one place share it."""
     road = union_of(road_map.drivable_areas or road_map.lanes)
     parts, standing = [], dict[tuple[float, float], float]()
     for position in lights.positions:
@@ -103,7 +103,7 @@ def signal_poles(lights: TrafficLights, road_map: RoadMap) -> Solid:
 
 
 def _foot(road: shapely.Geometry, head: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
-    """The place beside the road, half a metre off its edge, that is nearest to a head."""
+    """Return the nearest position to a head half a metre off the road's edge."""
     point = shapely.Point(head)
     if not road.intersects(point):
         return head

@@ -1,7 +1,7 @@
-"""Pedestrians and cyclists, each within their box.
+"""Bodies of pedestrians and cyclists, fitted to their boxes.
 
-Body frame: x forward, y left, z up, origin in the middle of the box's bottom. A body is first made for a height of
-1.75 m and then fitted to its box.
+Body frame: x forward, y left, z up, origin at the centre of the box's bottom. A body is built for a height of 1.75 m
+and then fitted to its box.
 """
 
 from dataclasses import dataclass, replace
@@ -41,17 +41,17 @@ class Clothes:
 
 
 def draw_clothes(generator: np.random.Generator) -> Clothes:
-    """Somebody's colours."""
+    """Sample a person's colours."""
     return Clothes(*(pool[int(generator.integers(len(pool)))] for pool in (_SKINS, _HAIRS, _TOPS, _TROUSERS)))
 
 
 def pedestrian_body(size: Float[np.ndarray, "3"], clothes: Clothes, phase: float) -> Solid:
-    """Somebody who walks.
+    """Build a walking pedestrian.
 
     Args:
-        size: of the box: length, width, height.
-        clothes: their colours.
-        phase: of the gait, radians; a whole turn is two steps.
+        size: length, width and height of the box.
+        clothes: colours of the person.
+        phase: gait phase, radians; a full cycle is two steps.
     """
     swing = np.sin(phase)
     parts = [
@@ -68,7 +68,7 @@ def pedestrian_body(size: Float[np.ndarray, "3"], clothes: Clothes, phase: float
 
 
 def _leg(y: float, swing: float, clothes: Clothes) -> list[Solid]:
-    """A leg, forward where `swing` is 1."""
+    """Build a leg, forward where `swing` is 1."""
     hip = np.array([0.0, y, 0.92])
     ankle = np.array([0.3 * swing, y, 0.08 + 0.06 * max(-swing, 0.0)])
     knee = (hip + ankle) / 2 + np.array([0.05 + 0.04 * abs(swing), 0.0, 0.02])
@@ -80,7 +80,7 @@ def _leg(y: float, swing: float, clothes: Clothes) -> list[Solid]:
 
 
 def _arm(y: float, swing: float, clothes: Clothes) -> list[Solid]:
-    """An arm, forward where `swing` is 1."""
+    """Build an arm, forward where `swing` is 1."""
     shoulder = np.array([0.02, y, 1.42])
     elbow = shoulder + np.array([0.12 * swing, 0.0, -0.27])
     hand = elbow + np.array([0.06 + 0.14 * swing, 0.0, -0.24])
@@ -92,13 +92,13 @@ def _arm(y: float, swing: float, clothes: Clothes) -> list[Solid]:
 
 
 def cyclist_body(size: Float[np.ndarray, "3"], clothes: Clothes, frame: Rgb, phase: float) -> Solid:
-    """A bicycle and its rider.
+    """Build a bicycle with its rider.
 
     Args:
-        size: of the box: length, width, height.
+        size: length, width and height of the box.
         clothes: the rider's colours.
         frame: colour of the bicycle.
-        phase: of the pedals, radians.
+        phase: phase of the pedals, radians.
     """
     saddle, bars, crank = np.array([-0.2, 0, 0.92]), np.array([0.42, 0, 1.0]), np.array([-0.06, 0, 0.3])
     rear, front = np.array([-0.53, 0, 0.34]), np.array([0.53, 0, 0.34])
@@ -138,7 +138,7 @@ def cyclist_body(size: Float[np.ndarray, "3"], clothes: Clothes, frame: Rgb, pha
 
 
 def _wheel(middle: Float[np.ndarray, "3"]) -> list[Solid]:
-    """A tyre as a ring of short bars, and a few spokes' worth of hub."""
+    """Build a tyre as a ring of short bars, with a hub and spokes."""
     angles = 2 * np.pi * np.arange(15) / 14
     rim = middle + 0.31 * np.stack([np.cos(angles), np.zeros(15), np.sin(angles)], axis=1)
     tyre = [tube(a, b, (0.028, 0.028), Material.MATT, _STEEL, 5) for a, b in pairwise(rim)]
@@ -147,9 +147,9 @@ def _wheel(middle: Float[np.ndarray, "3"]) -> list[Solid]:
 
 
 def fitted(solid: Solid, size: Float[np.ndarray, "3"]) -> Solid:
-    """The body scaled to fill its box from the ground up to its height, and to stay within its length and width.
+    """Scale the body to its box's height, shrinking length and width where it would exceed them.
 
-    Length and width are not stretched: they shrink where the body would leave the box.
+    Length and width are never stretched.
     """
     low, high = solid.corners.min(axis=(0, 1)), solid.corners.max(axis=(0, 1))
     middle = np.array([(low[0] + high[0]) / 2, 0.0, low[2]])

@@ -1,12 +1,12 @@
-"""Photographs of a town: a second look at a log's scenes that stands in for a camera's.
+"""Renderer of synthetic photos of a town: the log's scenes with photo-like appearance.
 
-They are drawn, not taken: use them where a planner, or an alignment of rasters to images, needs pictures that differ
-from the raster as a camera's do, with the raster's geometry. They say nothing about how well something does on real
-images. What they have of a camera: lens, textures, sun and shadows, haze, exposure, white balance, blur, vignetting,
-noise. What they lack: light that bounces, mirror images of things, motion blur that knows who moves, rolling shutter.
+The images are synthetic: use them where a planner, or an alignment of rasters to images, needs images that differ from
+the raster as a camera's do, with the raster's geometry. They give no evidence about performance on real images.
+Modelled: lens, textures, sun and shadows, haze, exposure, white balance, blur, vignetting, noise. Not modelled:
+indirect light, reflections of objects, per-object motion blur, rolling shutter.
 
-Visibility is the rasterizer's, with four points a pixel; every triangle is its own instance there. Everything follows
-from the log's name and the seed.
+Visibility is the rasterizer's, with four samples a pixel; every triangle is its own instance there. All randomness is
+determined by the log's name and the seed.
 """
 
 import hashlib
@@ -34,18 +34,18 @@ from swerve.rasterizer.optics import lens_table
 from swerve.scenes import Camera, Log, SwerveError, Tracks, TrafficLights, keyed_generator
 from swerve.scenes.primitives import Primitives
 
-# One sees so far, metres.
+# Far clipping distance, metres.
 _SIGHT = 700.0
-# Agents cast shadows within so many metres of the ego; grain of the maps of what stands still and of what moves.
+# Radius of agents' shadows around the ego, and pixel sizes of the static and dynamic shadow maps, metres.
 _NEAR, _STILL_GRAIN, _MOVING_GRAIN = 65.0, 0.2, 0.07
 _SKY_SIZE = 1536
-# Light of this many times the exposure is white; values of the tone curve; the mean tone; how much of an S it is.
+# White point relative to the exposure; size of the tone curve; mean tone; strength of its S shape.
 _WHITE, _TONES, _MIDDLE, _STEEPER = 4.0, 1 << 14, 0.25, 0.55
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 class TexturedSurfaces(NamedTuple):
-    """Triangles as the kernels take them."""
+    """Triangle arrays for the kernels."""
 
     planes: Float[np.ndarray, "f 4"]
     corners: Float[np.ndarray, "f 3"]
@@ -58,7 +58,7 @@ class TexturedSurfaces(NamedTuple):
 
 
 class PhotoScene(NamedTuple):
-    """What light meets, as the kernels take it; `cover` and `canopy` say how much of the sky is hidden overhead."""
+    """Scene arrays for the kernels; `cover` and `canopy` are ambient occlusion maps of the sky overhead."""
 
     table: Float32[np.ndarray, "256 256"]
     sky: Float32[np.ndarray, "s s 3"]
@@ -75,7 +75,7 @@ class PhotoScene(NamedTuple):
 
 
 class Light(NamedTuple):
-    """Where light comes from; `above` and `below` are the light of sky and ground, `haze` its colour and density."""
+    """Light sources; `above` and `below` are the light of sky and ground, `haze` its colour and density."""
 
     toward: Float[np.ndarray, "3"]
     sun: Float[np.ndarray, "3"]
@@ -87,7 +87,7 @@ class Light(NamedTuple):
 
 
 class _Moment(NamedTuple):
-    """Everything that one moment's pictures need."""
+    """Scene data of one timestamp."""
 
     primitives: Primitives
     surfaces: TexturedSurfaces
@@ -96,11 +96,11 @@ class _Moment(NamedTuple):
 
 
 class Photograph(NamedTuple):
-    """A drawn photograph.
+    """Synthetic photo.
 
     Attributes:
-        rgb: its pixels.
-        instance: what each pixel shows, as the raster numbers it; 0 for what is in no raster: sky, grass, houses.
+        rgb: RGB pixels.
+        instance: instance ids as in the raster; 0 for what the raster lacks: sky, grass, houses.
     """
 
     rgb: UInt8[np.ndarray, "h w 3"]
@@ -108,20 +108,20 @@ class Photograph(NamedTuple):
 
 
 class TownPhotoRenderer:
-    """Draws photographs of one log; what stands still is made once (about a second).
+    """Renderer of one log's photos; static geometry is built once (about a second).
 
     Args:
-        log: with a map.
-        seed: with the log's name, decides everything that the log does not say.
-        weather: a name in `look.WEATHERS`; drawn if None.
+        log: log with a map.
+        seed: random seed, combined with the log's name.
+        weather: a name in `look.WEATHERS`; sampled if None.
 
     Raises:
-        SwerveError: the log has no map, or there is no such weather.
+        SwerveError: the log has no map, or the weather is unknown.
     """
 
     def __init__(self, log: Log, seed: int = 0, weather: str | None = None) -> None:
         if log.road_map is None:
-            raise SwerveError(f"log {log.name} has no map: there is nothing to photograph")
+            raise SwerveError(f"log {log.name} has no map: there is nothing to render")
         if weather is not None and weather not in WEATHERS:
             raise SwerveError(f"weather {weather!r}: choose among {', '.join(WEATHERS)}")
         self.look = draw_look(log.name, seed, weather)
@@ -141,12 +141,12 @@ class TownPhotoRenderer:
         tracks: Tracks,
         lights: TrafficLights,
     ) -> list[Photograph]:
-        """What every camera of a rig sees from a pose.
+        """Render every camera of a rig from a pose.
 
         Args:
             cameras: the rig, with the sizes of the images.
             world_from_ego: pose of the vehicle.
-            tracks: agents at one step, as in `build_dynamic`; the vehicle itself is not among them.
+            tracks: agents at one step, as in `build_dynamic`; without the ego.
             lights: signals at one step.
         """
         near = world_from_ego[:3, 3] - [_NEAR, _NEAR, 8.0], world_from_ego[:3, 3] + [_NEAR, _NEAR, 10.0]
@@ -163,7 +163,7 @@ class TownPhotoRenderer:
         return photographs
 
     def _world_of(self, standing: Solid, log: Log) -> PhotoScene:
-        """Noise, sky, and the shadows of what stands still."""
+        """Build noise, sky, and the shadows of static geometry."""
         table = keyed_generator(self._seed, self._name, "noise").random((NODES, NODES)).astype(np.float32)
         sky = np.empty((_SKY_SIZE, _SKY_SIZE, 3), np.float32)
         look, day = self.look, self.look.weather
@@ -180,7 +180,7 @@ class TownPhotoRenderer:
         )
 
     def _moment(self, tracks: Tracks, lights: TrafficLights, reach: Reach) -> _Moment:
-        """The town with everybody in it who matters."""
+        """Build the scene of one timestamp with all relevant agents."""
         solid, starts = self._figures.at(tracks, lights, reach)
         moving, instances = solid.primitives(starts), np.concatenate([[0], self._instances, solid.instances])
         shifted = Primitives(
@@ -208,7 +208,7 @@ class TownPhotoRenderer:
         seen: Int32[np.ndarray, "h2 w2"],
         moment: _Moment,
     ) -> Float32[np.ndarray, "h w 3"]:
-        """The light that falls on the sensor, behind a lens that is not quite sharp."""
+        """Compute the light on the sensor, with lens blur."""
         light = np.empty((camera.height, camera.width, 3), np.float32)
         pose = np.ascontiguousarray((world_from_ego @ camera.ego_from_camera)[:3])
         light_kernels.light_image(
@@ -221,7 +221,7 @@ class TownPhotoRenderer:
     def _developed(
         self, light: Float32[np.ndarray, "h w 3"], camera: Camera, world_from_ego: Float[np.ndarray, "4 4"]
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """The image that the camera makes of it, by its own choice of exposure."""
+        """Apply vignetting, automatic exposure, noise and the tone curve."""
         look, rgb = self.look, np.empty(light.shape, np.uint8)
         own = keyed_generator(self._seed, self._name, "camera", camera.name)
         gains = (
@@ -248,7 +248,7 @@ class TownPhotoRenderer:
 
 
 def _standing(log: Log, look: TownAppearance, seed: int) -> tuple[Solid, Solid]:
-    """The ground; and what stands on it for good."""
+    """Build the ground, and the static objects on it."""
     assert log.road_map is not None
     road_map, paved = log.road_map, paved_area(log.road_map)
     plots = draw_plots(paved, keyed_generator(seed, log.name, "plots"))
@@ -261,13 +261,13 @@ def _standing(log: Log, look: TownAppearance, seed: int) -> tuple[Solid, Solid]:
 
 
 def _around(log: Log) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
-    """The box about the ego's way in which shadows fall."""
+    """Return the bounding box of shadows around the ego's path."""
     points = log.ego.positions
     return points.min(axis=0) - np.array([170.0, 170.0, 15.0]), points.max(axis=0) + np.array([170.0, 170.0, 32.0])
 
 
 def _surfaces(solid: Solid) -> TexturedSurfaces:
-    """Triangles for the kernels."""
+    """Convert triangles to kernel arrays."""
     first, second, third = (solid.corners[:, k] for k in range(3))
     normal = plane_normals(solid.corners)
     a, b = second - first, third - first
@@ -288,7 +288,7 @@ def _surfaces(solid: Solid) -> TexturedSurfaces:
 
 
 def _light(look: TownAppearance) -> Light:
-    """The lights of a day; the ground sends back what falls on it."""
+    """Build the lights of the weather; the ground reflects the light it receives."""
     day = look.weather
     sky = day.ambient * (0.55 * np.array(day.zenith) + 0.45 * np.array(day.horizon))
     cloud = (np.array(day.cloud[0]) + day.cloud[1]) / 2
@@ -308,7 +308,7 @@ def _cover(
     spread: float,
     strength: float,
 ) -> tuple[Float32[np.ndarray, "h w"], Float[np.ndarray, "3"]]:
-    """How much of the sky is hidden from the ground: what is straight above, blurred by `spread` metres.
+    """Compute the share of the sky occluded from the ground: geometry straight above, blurred by `spread` metres.
 
     Returns:
         the map, rows to the north; (x, y) of its first node and metres between nodes.
@@ -321,7 +321,7 @@ def _cover(
 
 
 def _rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    """The x / z and y / z of the ray through each pixel."""
+    """Return x / z and y / z of the ray through each pixel."""
     table = lens_table(camera)
     if table.rays_x.size:
         return table.rays_x, table.rays_y
@@ -332,14 +332,14 @@ def _rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarra
 
 
 def _weights(sigma: float) -> Float32[np.ndarray, "k"]:
-    """A Gaussian's weights from the middle on, their sum with both sides 1."""
+    """Return half of a Gaussian kernel, from its centre on; the full kernel sums to 1."""
     steps = np.arange(max(int(np.ceil(2.5 * sigma)), 1) + 1)
     weights = np.exp(-0.5 * (steps / sigma) ** 2)
     return (weights / (2 * weights.sum() - weights[0])).astype(np.float32)
 
 
 def _tone_curve(contrast: float) -> UInt8[np.ndarray, "m"]:
-    """Reinhard et al. 2002, equation 4, compresses bright tones; then sRGB's transfer function, and more contrast."""
+    """Build the tone curve: Reinhard et al. 2002, equation 4, then sRGB's transfer function and contrast."""
     x = np.linspace(0.0, _WHITE, _TONES)
     y = (x * (1 + x / _WHITE**2) / (1 + x)) ** contrast
     coded = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055).clip(0, 1)

@@ -1,4 +1,4 @@
-"""Which things can change a picture: those that a camera may see, and those whose shadows fall about the ego."""
+"""Culling region of synthetic photos: objects in view, and objects whose shadows fall near the ego."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from swerve.scenes.transforms import inverse
 
 
 class Reach(NamedTuple):
-    """Where things matter: pictures without the others are the same to the last bit.
+    """Region of relevant objects: images without the others are bit-identical.
 
     Attributes:
-        frustums: inward planes (normal, offset) of what each camera sees, world frame.
-        low: least corner of the box about the ego in which shadows fall, metres.
-        high: greatest corner.
+        frustums: inward planes (normal, offset) of each camera's frustum, world frame.
+        low: least corner of the shadow box around the ego, metres.
+        high: greatest corner of the shadow box, metres.
         toward: unit vector to the sun.
     """
 
@@ -28,14 +28,14 @@ class Reach(NamedTuple):
     toward: Float[np.ndarray, "3"]
 
     def holds(self, centers: Float[np.ndarray, "n 3"], radii: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
-        """Which spheres may be seen, stand in the box seen from above, or come between it and the sun."""
+        """Test which spheres are in view, in the box seen from above, or between it and the sun."""
         apart = np.einsum("ckd,nd->nck", self.frustums[..., :3], centers) + self.frustums[..., 3]
         seen = (apart >= -radii[:, None, None]).all(axis=2).any(axis=1)
         middle = (self.low + self.high) / 2
         above = (np.abs(centers - middle) - radii[:, None] <= (self.high - self.low) / 2)[:, :2].all(axis=1)
         rotation, span = sun_frame(self.toward, self.low, self.high)
         offsets = np.abs((centers - middle) @ rotation[:, :2])
-        # The sun's rays are not quite parallel, and a map ends with a whole pixel.
+        # Margins: the sun's rays are not quite parallel, and the map ends with a whole pixel.
         shading = (offsets - radii[:, None] <= 0.52 * span).all(axis=1)
         return seen | above | shading
 
@@ -47,13 +47,13 @@ def reach_of(
     box: tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]],
     toward: Float[np.ndarray, "3"],
 ) -> Reach:
-    """The reach of a rig's pictures from a pose.
+    """Compute the region for a rig's images from a pose.
 
     Args:
         cameras: the rig.
         world_from_ego: pose of the vehicle.
-        sight: metres that cameras see.
-        box: least and greatest corner of what shadows of moving things are drawn for.
+        sight: far clipping distance, metres.
+        box: least and greatest corner of the box for dynamic shadows.
         toward: unit vector to the sun.
     """
     planes = [

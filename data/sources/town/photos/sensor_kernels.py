@@ -1,4 +1,4 @@
-"""From light to the numbers of a file: blur, vignetting, exposure, noise, tone curve."""
+"""Sensor model: blur, vignetting, exposure, noise, tone curve."""
 
 import numba
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True)
 def smear(image, across, down, spare):
-    """Blurs an image in place by symmetric weights, from the middle on, along rows and along columns."""
+    """Blur an image in place with symmetric half kernels along rows and columns."""
     height, width, _ = image.shape
     for row in range(height):
         for column in range(width):
@@ -28,17 +28,17 @@ def smear(image, across, down, spare):
 
 @numba.njit(cache=True, nogil=True)
 def develop(image, gains, falloff, grain, offsets, noise, saturation, curve, out):
-    """Writes the finished image.
+    """Convert linear light to the final image.
 
     Args:
         image: float32 (h, w, 3), linear light.
         gains: exposure of red, green and blue.
-        falloff: how much darker the corners are.
+        falloff: vignetting at the corners.
         grain: (n) standard normal numbers, n a power of two.
-        offsets: (h) where each row begins to read them.
-        noise: variance of the dark, and per unit of light.
-        saturation: of colours: 0 for grey, 1 for as they are.
-        curve: uint8 (m): values for light from 0 to 1, evenly.
+        offsets: (h) offset into `grain` of each row.
+        noise: read noise variance, and variance per unit of light.
+        saturation: colour saturation: 0 for grey, 1 for unchanged.
+        curve: uint8 (m): tone curve over light from 0 to 1, evenly spaced.
         out: uint8 (h, w, 3).
     """
     height, width, _ = image.shape

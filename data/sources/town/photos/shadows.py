@@ -1,4 +1,4 @@
-"""What the sun does not reach: depths seen from far away in its direction, by the rasterizer itself."""
+"""Shadow maps: depths seen from a distant camera in the sun's direction, by the rasterizer."""
 
 from typing import NamedTuple
 
@@ -10,18 +10,18 @@ from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives
 from swerve.scenes.transforms import inverse, rigid
 
-# The sun's camera stands so far away, metres: its rays differ by 2 degrees over a town.
+# Distance of the sun's camera, metres: its rays differ by 2 degrees over a town.
 _AWAY = 20_000.0
 _MOST_PIXELS = 3400
 
 
 class ShadowMap(NamedTuple):
-    """Depths from the sun.
+    """Shadow map: depths from the sun.
 
     Attributes:
-        depths: metres from the sun's camera to what it sees; infinity where it sees nothing.
-        pixel_from_world: takes (x, y, z, 1) to (u z, v z, z).
-        grain: metres that a pixel covers.
+        depths: metres from the sun's camera; infinity for background.
+        pixel_from_world: matrix that takes (x, y, z, 1) to (u z, v z, z).
+        grain: pixel size, metres.
     """
 
     depths: Float32[np.ndarray, "h w"]
@@ -36,14 +36,14 @@ def shadow_map(
     high: Float[np.ndarray, "3"],
     grain: float,
 ) -> ShadowMap:
-    """The shadows of what stands in a box.
+    """Compute the shadow map of a box.
 
     Args:
-        casters: what casts them.
+        casters: geometry that casts shadows.
         toward: unit vector to the sun.
         low: least corner of the box, metres.
         high: greatest corner.
-        grain: metres a pixel, or more where the box is too large for that.
+        grain: pixel size in metres, increased where the box is too large.
     """
     rotation, span = sun_frame(toward, low, high)
     forward, middle = rotation[:, 2], (low + high) / 2
@@ -60,7 +60,7 @@ def shadow_map(
 def sun_frame(
     toward: Float[np.ndarray, "3"], low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]
 ) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "2"]]:
-    """How the sun's camera is turned (columns: right, down, forward), and the metres across that a box takes for it."""
+    """Return the rotation of the sun's camera (columns: right, down, forward), and the box's extent in it, metres."""
     forward = -toward
     right = np.cross(forward, [0.0, 0.0, 1.0] if abs(forward[2]) < 0.99 else [0.0, 1.0, 0.0])
     right /= np.linalg.norm(right)

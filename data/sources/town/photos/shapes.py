@@ -1,4 +1,4 @@
-"""Simple shapes that bodies are put together from, in metres, x forward, y left, z up."""
+"""Geometric shapes for building bodies, in metres, x forward, y left, z up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from jaxtyping import Float, UInt8
 from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined, plane_normals, split_quads
 
 Vector = Float[np.ndarray, "3"]
-# Whole numbers may stand among the coordinates.
+# Integers may be mixed with floats.
 Place = Sequence[float | int] | Vector
 _SIDES = np.array([[4, 6, 7, 5], [0, 1, 3, 2], [2, 3, 7, 6], [0, 4, 5, 1], [1, 5, 7, 3], [0, 2, 6, 4]])
 _UNIT = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-# Neighbouring faces of a loft that differ by less than this are shaded as one curved surface.
+# Crease angle: faces of a loft that differ by less are shaded smoothly.
 _CREASE = np.cos(np.deg2rad(42.0))
 
 
@@ -26,14 +26,14 @@ def box(
     taper: float = 1.0,
     frame: Sequence[float] = (0.0,) * 8,
 ) -> Solid:
-    """An upright box; its top is `taper` times as wide and long as its bottom."""
+    """Build an upright box; its top is `taper` times as wide and long as its bottom."""
     corners = _UNIT * np.asarray(size)
     corners[_UNIT[:, 2] > 0, :2] *= taper
     return Solid.of(split_quads((corners + np.asarray(center))[_SIDES]), material, tint, frame=frame)
 
 
 def tube(start: Place, end: Place, radii: tuple[float, float], material: Material, tint: Rgb, sides: int = 8) -> Solid:
-    """A round bar with flat ends."""
+    """Build a cylinder or cone with flat ends."""
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     along = (end - start) / np.linalg.norm(end - start)
     first = np.cross(along, [0.0, 0.0, 1.0] if abs(along[2]) < 0.9 else [1.0, 0.0, 0.0])
@@ -51,7 +51,7 @@ def tube(start: Place, end: Place, radii: tuple[float, float], material: Materia
 
 
 def ball(center: Place, radii: Place, material: Material, tint: Rgb, fineness: int = 1) -> Solid:
-    """An ellipsoid of 20 times 4^fineness triangles."""
+    """Build an ellipsoid of 20 times 4^fineness triangles."""
     unit, size = icosphere(fineness), np.asarray(radii, np.float64)
     normals = unit / size
     return Solid.of(
@@ -61,7 +61,7 @@ def ball(center: Place, radii: Place, material: Material, tint: Rgb, fineness: i
 
 @lru_cache(maxsize=4)
 def icosphere(fineness: int) -> Float[np.ndarray, "f 3 3"]:
-    """The unit sphere as triangles: an icosahedron whose faces are cut in four so many times."""
+    """Return the unit sphere as triangles: an icosahedron subdivided `fineness` times."""
     ring = 2 * np.pi * np.arange(5) / 5
     height, radius = 1 / np.sqrt(5), 2 / np.sqrt(5)
     upper = np.stack([radius * np.cos(ring), radius * np.sin(ring), np.full(5, height)], axis=1)
@@ -86,12 +86,12 @@ def icosphere(fineness: int) -> Float[np.ndarray, "f 3 3"]:
 
 @dataclass(frozen=True)
 class Skin:
-    """What covers a loft: of each face between two stations (s) and two points (r) of the section.
+    """Materials of a loft: per face between two stations (s) and two points (r) of the section.
 
     Attributes:
-        materials: `Material`.
+        materials: `Material` per face.
         tints: reflectances.
-        gloss: first of the materials' numbers.
+        gloss: first material parameter.
     """
 
     materials: UInt8[np.ndarray, "s r"]
@@ -100,11 +100,11 @@ class Skin:
 
 
 def loft(stations: Float[np.ndarray, "s1 r1 3"], skin: Skin) -> Solid:
-    """A body that is the same on both sides, stretched over cross-sections, with flat ends.
+    """Build a mirror-symmetric body lofted over cross-sections, with flat ends.
 
     Args:
         stations: points of the left half of each section, from rear to front; each from bottom to top middle.
-        skin: its cover; the ends are covered as the faces beside them.
+        skin: materials of the faces; the ends take those of the adjacent faces.
     """
     near, far = stations[:-1], stations[1:]
     left = np.stack([near[:, :-1], near[:, 1:], far[:, 1:], far[:, :-1]], axis=2)
@@ -115,7 +115,7 @@ def loft(stations: Float[np.ndarray, "s1 r1 3"], skin: Skin) -> Solid:
 
 
 def _covered(quads: Float[np.ndarray, "s r 4 3"], skin: Skin, normals: Float[np.ndarray, "s r 4 3"]) -> Solid:
-    """The faces of one side."""
+    """Build the faces of one side."""
     frames = np.zeros((skin.gloss.size, 8))
     frames[:, 5] = skin.gloss.ravel()
     return Solid.of(
@@ -128,7 +128,7 @@ def _covered(quads: Float[np.ndarray, "s r 4 3"], skin: Skin, normals: Float[np.
 
 
 def _end(section: Float[np.ndarray, "r1 3"], skin: Skin, station: int) -> Solid:
-    """The flat rear (station 0) or front (station -1)."""
+    """Build the flat rear (station 0) or front (station -1)."""
     right = section * [1.0, -1.0, 1.0]
     quads = np.stack([section[:-1], section[1:], right[1:], right[:-1]], axis=1)
     quads = quads[:, ::-1] if station == 0 else quads
@@ -139,7 +139,7 @@ def _end(section: Float[np.ndarray, "r1 3"], skin: Skin, station: int) -> Solid:
 
 
 def _lofted_normals(quads: Float[np.ndarray, "s r 4 3"]) -> Float[np.ndarray, "s r 4 3"]:
-    """Normals at the corners: means over neighbours along the body, where these bend little."""
+    """Compute vertex normals: means over neighbours along the body, where these bend little."""
     flat = np.cross(quads[:, :, 2] - quads[:, :, 0], quads[:, :, 3] - quads[:, :, 1])
     flat /= np.maximum(np.linalg.norm(flat, axis=2, keepdims=True), 1e-12)
     behind, ahead = np.roll(flat, 1, axis=0), np.roll(flat, -1, axis=0)

@@ -1,4 +1,4 @@
-"""The sky as a round map without poles: the direction (x, y, z) lies at (x, y) / (1 + z) (stereographic)."""
+"""Sky texture in stereographic projection: the direction (x, y, z) lies at (x, y) / (1 + z)."""
 
 import math
 
@@ -6,14 +6,14 @@ import numba
 
 from swerve.data.sources.town.photos.noise_kernels import COMPILED, noise, step
 
-# The map reaches this far in units of the horizon's radius: 13 degrees below the horizon.
+# Extent of the map in units of the horizon's radius: 13 degrees below the horizon.
 REACH = 1.26
 _LOWEST = (1.0 - REACH * REACH) / (1.0 + REACH * REACH)
 
 
 @numba.njit(**COMPILED)
 def paint(table, sun, tones, clouds, out):
-    """Fills the map.
+    """Fill the map.
 
     Args:
         table: random numbers.
@@ -37,7 +37,7 @@ def paint(table, sun, tones, clouds, out):
 
 @numba.njit(**COMPILED)
 def _tone(table, x, y, z, sun, tones, clouds, out):
-    """The colour in one direction."""
+    """Compute the colour in one direction."""
     up = max(z, 0.0)
     toward = max(x * sun[0] + y * sun[1] + z * sun[2], 0.0)
     rise = 1.0 - math.exp(-3.2 * up)
@@ -57,7 +57,7 @@ def _tone(table, x, y, z, sun, tones, clouds, out):
 
 @numba.njit(**COMPILED)
 def _cloud(table, x, y, up, clouds):
-    """How dense the clouds are, 0 to 1: noise on a plane overhead."""
+    """Compute the density of clouds, 0 to 1: noise on a plane overhead."""
     u, v = x / (up + 0.12), y / (up + 0.12)
     value, weight, scale = 0.0, 0.5, 1.1
     for _ in range(5):
@@ -70,7 +70,7 @@ def _cloud(table, x, y, up, clouds):
 
 @numba.njit(**COMPILED)
 def _hills(table, x, y, height):
-    """Height of the far skyline in a direction: woods and roofs."""
+    """Compute the height of the distant skyline in a direction: woods and roofs."""
     u, v = 6.0 * x + 80.0, 6.0 * y + 80.0
     coarse = noise(table, u, v)
     fine = noise(table, 9.0 * u, 9.0 * v)
@@ -79,7 +79,7 @@ def _hills(table, x, y, height):
 
 @numba.njit(**COMPILED)
 def look_up(sky, x, y, z):
-    """The sky's colour in a direction, bilinear; below the map, that of its rim."""
+    """Sample the sky's colour in a direction, bilinearly; below the map, at its boundary."""
     if z < _LOWEST:
         flat = math.sqrt(max(x * x + y * y, 1e-12))
         scale = math.sqrt(1.0 - _LOWEST * _LOWEST) / flat

@@ -1,4 +1,4 @@
-"""Triangles with a look: what a photograph of a town is made of."""
+"""Textured triangles, the geometry of synthetic photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -18,7 +18,7 @@ _HALVES = np.array([[0, 1, 2], [0, 2, 3]])
 
 
 class Material(IntEnum):
-    """How a surface is coloured; the frame's numbers mean something else for each (`material_kernels.albedo`)."""
+    """Material of a surface; the meaning of the frame's parameters depends on it (`material_kernels.albedo`)."""
 
     ASPHALT = material_kernels.ASPHALT
     PAVEMENT = material_kernels.PAVEMENT
@@ -38,15 +38,15 @@ class Material(IntEnum):
 
 @dataclass(frozen=True)
 class Solid:
-    """Loose triangles, counter-clockwise seen from outside.
+    """Triangle soup, counter-clockwise seen from outside.
 
     Attributes:
-        corners: metres.
+        corners: vertices of each triangle, metres.
         normals: unit vectors at the corners; they differ where the surface is curved.
         materials: `Material` of each triangle.
         tints: reflectance in linear red, green and blue, 0 to 1.
-        frames: an origin (x, y, z), a level direction (x, y), and three numbers of the material.
-        instances: number of what each triangle belongs to, as in the raster; 0 for what the raster does not have.
+        frames: an origin (x, y, z), a level direction (x, y), and three material parameters.
+        instances: instance id of each triangle as in the raster; 0 for what the raster lacks.
     """
 
     corners: Triangles
@@ -68,7 +68,7 @@ class Solid:
         normals: Float[np.ndarray, "f 3 3"] | None = None,
         frame: Sequence[float] | Float[np.ndarray, "f 8"] = (0.0,) * 8,
     ) -> "Solid":
-        """Triangles of one look, or of a look each; plane ones where no normals are given."""
+        """Build triangles with one material, or one each; flat-shaded where no normals are given."""
         count = len(corners)
         if normals is None:
             normals = np.repeat(plane_normals(corners)[:, None], 3, axis=1)
@@ -82,7 +82,7 @@ class Solid:
         )
 
     def moved(self, heading: float, position: Float[np.ndarray, "3"]) -> "Solid":
-        """Turned about the vertical, then shifted; frames move with the triangles."""
+        """Rotate about the vertical, then translate; frames move with the triangles."""
         turn = rotation_about_z(np.array(heading))[:3, :3].T
         frames = self.frames.copy()
         frames[:, :3] = frames[:, :3] @ turn + position
@@ -95,7 +95,7 @@ class Solid:
         positions: Float[np.ndarray, "n 3"],
         sizes: Float[np.ndarray, "n 3"],
     ) -> "Solid":
-        """The same many times over: scaled along its axes, then turned, then shifted. Frames must not matter."""
+        """Return copies: scaled along the axes, then rotated, then translated. Frames must not matter."""
         turns = np.swapaxes(rotation_about_z(headings)[:, :3, :3], 1, 2)[:, None]
         corners = (self.corners * sizes[:, None, None]) @ turns + positions[:, None, None]
         normals = (self.normals / sizes[:, None, None]) @ turns
@@ -105,19 +105,19 @@ class Solid:
         return Solid(corners.reshape(-1, 3, 3), normals.reshape(-1, 3, 3), **rest)
 
     def numbered(self, instance: int) -> "Solid":
-        """The same triangles as one instance."""
+        """Return the same triangles as one instance."""
         return replace(self, instances=np.full(len(self), instance, np.int32))
 
     def two_sided(self) -> "Solid":
-        """With the same triangles seen from behind, lit as from the front."""
+        """Append the back faces, shaded as the front faces."""
         back = replace(self, corners=self.corners[:, ::-1], normals=self.normals[:, ::-1])
         return joined([self, back])
 
     def primitives(self, chunk_starts: Int32[np.ndarray, "c1"] | None = None) -> Primitives:
-        """What the rasterizer draws: every triangle is an instance, numbered from 1 in the solid's order.
+        """Convert to primitives: every triangle is an instance, numbered from 1 in the solid's order.
 
         Args:
-            chunk_starts: first triangle of each chunk, and their number; square cells if None.
+            chunk_starts: first triangle of each chunk, with the total at the end; square cells if None.
         """
         count = len(self)
         corners, indices = self.corners.reshape(-1, 3), np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
@@ -132,18 +132,18 @@ class Solid:
 
 
 def joined(solids: Sequence[Solid]) -> Solid:
-    """All triangles, in order."""
+    """Concatenate solids."""
     if not solids:
         return Solid.of(np.zeros((0, 3, 3)), Material.MATT, (0.0, 0.0, 0.0))
     return Solid(*(np.concatenate([getattr(solid, field.name) for solid in solids]) for field in fields(Solid)))
 
 
 def plane_normals(corners: Triangles) -> Float[np.ndarray, "f 3"]:
-    """Unit normals of the triangles; zero for those without area."""
+    """Compute unit normals of the triangles; zero for degenerate ones."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def split_quads(quads: Float[np.ndarray, "q 4 3"]) -> Triangles:
-    """Two triangles of each quad."""
+    """Split each quad into two triangles."""
     return quads[:, _HALVES].reshape(-1, 3, 3)

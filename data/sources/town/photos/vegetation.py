@@ -1,4 +1,4 @@
-"""Trees, hedges and street lamps on ground that is neither paved nor built on."""
+"""Trees, hedges and street lamps on free ground."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined
 from swerve.scenes import GroundHeight
 from swerve.scenes.polyline import arc_lengths, points_at
 
-# Trees farther than this from the ego's way are left out; those farther than that have fewer leaves. Metres.
+# Distances from the ego's path in metres beyond which trees are left out, and have fewer leaves.
 _RANGE, _CLOSE = 150.0, 40.0
 _BARK: Rgb = (0.075, 0.055, 0.04)
 _MODELS = 6
@@ -28,15 +28,15 @@ def build_vegetation(
     look: TownAppearance,
     generator: np.random.Generator,
 ) -> Solid:
-    """Trees of a few kinds turned every way, hedges along the pavements, lamps.
+    """Build trees of a few kinds at random headings, hedges along the pavements, lamps.
 
     Args:
-        paved: what is driven, walked or parked on: no trunk, hedge or post stands there.
+        paved: paved area, kept free of trunks, hedges and posts.
         built: footprints of the houses.
-        way: the ego's way; what is far from it is not made.
+        way: the ego's path; distant vegetation is left out.
         ground: height of the ground.
         look: colours, and whether lamps are lit.
-        generator: decides the rest.
+        generator: random number generator.
     """
     taken = shapely.union_all([paved, built])
     shapely.prepare(taken)
@@ -55,7 +55,7 @@ def build_vegetation(
 
 
 def _beside(ring: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m 2"]]:
-    """Points of a rim every metre, and directions away from what is paved."""
+    """Return points of a boundary every metre, and directions away from the paved area."""
     along = np.arange(0.0, arc_lengths(ring)[-1] - 1.0)
     points = points_at(ring, along)
     step = points_at(ring, along + 0.5) - points
@@ -71,7 +71,7 @@ def _trees(
     models: list[Solid],
     generator: np.random.Generator,
 ) -> list[Solid]:
-    """Trees in a loose row near the pavement, and some in the gardens behind."""
+    """Place trees in a loose row near the pavement, and some in the gardens behind."""
     count = len(line) // 6
     rows = generator.integers(0, max(len(line), 1), count)
     away = np.where(
@@ -91,7 +91,7 @@ def _trees(
 
 
 def _tree(look: TownAppearance, generator: np.random.Generator, fineness: int = 1) -> Solid:
-    """A trunk, a few branches, and a crown of lumps with twigs that stick out."""
+    """Build a trunk, a few branches, and a crown of lumps with twigs that stick out."""
     tall, wide = float(generator.uniform(6.0, 10.5)), float(generator.uniform(1.7, 3.0))
     bare = float(generator.uniform(2.3, 3.2))
     conifer = generator.random() < 0.2
@@ -117,7 +117,7 @@ def _lump(
     fineness: int,
     generator: np.random.Generator,
 ) -> Solid:
-    """An uneven ball of leaves, and loose triangles about its surface."""
+    """Build an uneven ball of leaves, and loose triangles around its surface."""
     size = radius * np.array([1.0, 1.0, 0.75])
     color: Rgb = tuple(tint.tolist())
     inner = ball(middle, 0.9 * size, Material.LEAVES, color, fineness)
@@ -143,7 +143,7 @@ def _hedges(
     look: TownAppearance,
     generator: np.random.Generator,
 ) -> list[Solid]:
-    """Hedges and low walls along the pavement, where gardens are."""
+    """Place hedges and low walls along the pavement."""
     rows = np.arange(4, len(line) - 5, 9)
     rows = rows[generator.random(len(rows)) < 0.5]
     count = len(rows)
@@ -175,7 +175,7 @@ def _lamps(
     ground: GroundHeight,
     look: TownAppearance,
 ) -> list[Solid]:
-    """Street lamps just behind the pavement, their arms over it."""
+    """Place street lamps just behind the pavement, with arms over it."""
     rows = np.arange(12, len(line), _LAMP_SPACING)
     places = line[rows] + 0.35 * out[rows]
     free = shapely.distance(shapely.points(places), taken) > 0.15
@@ -187,7 +187,7 @@ def _lamps(
 
 
 def _lamp(look: TownAppearance) -> Solid:
-    """A street lamp that reaches along x."""
+    """Build a street lamp that reaches along x."""
     grey: Rgb = (0.10, 0.105, 0.11)
     bulb: tuple[Material, Rgb] = (Material.LAMP, (1.9, 1.45, 0.85)) if look.lit else (Material.COATED, (0.4, 0.4, 0.38))
     return joined(

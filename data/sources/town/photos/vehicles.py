@@ -1,7 +1,7 @@
-"""Bodies of vehicles: cars, vans, lorries and buses, each within its box.
+"""Vehicle bodies: cars, vans, lorries and buses, each within its box.
 
-Cars are stretched over a few cross-sections (`shapes.loft`). Body frame: x forward, y left, z up, origin in the middle
-of the box's bottom. Axles lie where `Vehicle.from_box` puts them.
+Cars are lofted over a few cross-sections (`shapes.loft`). Body frame: x forward, y left, z up, origin at the centre of
+the box's bottom. Axles lie where `Vehicle.from_box` puts them.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from swerve.data.sources.town.photos.shapes import Skin, box, loft, tube
 from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE, WHEELBASE_SHARE
 
-# Lacquers in linear colours, with how common they are.
+# Car paint in linear colours, with frequencies.
 _PAINTS: tuple[tuple[Rgb, float], ...] = (
     ((0.72, 0.72, 0.70), 0.22),
     ((0.022, 0.022, 0.025), 0.19),
@@ -32,8 +32,8 @@ _RUBBER: Rgb = (0.022, 0.022, 0.023)
 _LACQUER_GLOSS, _GLASS_GLOSS = 0.05, 0.10
 
 # Stations of the silhouettes: x (0 rear bumper, 1 front), sill, belt and top as shares of the height, share of the
-# width, and what the faces up to the next station are: b body, w windows at the sides, p pillar, r rear window or
-# windscreen with body beside it, f both windscreen and side windows.
+# width, and the type of the faces up to the next station: b body, w side windows, p pillar, r rear window or windscreen
+# with body beside it, f both windscreen and side windows.
 _SEDAN = (
     (0.00, 0.24, 0.58, 0.62, 0.86, "b"),
     (0.04, 0.16, 0.60, 0.65, 0.97, "b"),
@@ -106,13 +106,13 @@ _CAB = (
 
 @dataclass(frozen=True)
 class _Shape:
-    """A silhouette and how its upper part leans in.
+    """Silhouette with the inclination of its upper part.
 
     Attributes:
-        stations: see above.
+        stations: stations as above.
         lean: width of the roof as a share of that at the belt.
         wheel: radius of the wheels, metres.
-        axles: places of the axles as shares of the length, from the rear.
+        axles: positions of the axles as shares of the length, from the rear.
     """
 
     stations: tuple[tuple[float, float, float, float, float, str], ...]
@@ -122,12 +122,12 @@ class _Shape:
 
 
 def vehicle_body(size: Float[np.ndarray, "3"], generator: np.random.Generator, lit: bool) -> Solid:
-    """A vehicle for a box of (length, width, height).
+    """Build a vehicle for a box of (length, width, height).
 
     Args:
-        size: of the box, metres.
-        generator: decides colour and kind, where the size leaves a choice.
-        lit: whether its lamps are on.
+        size: size of the box, metres.
+        generator: random number generator of colour and, where the size allows several, type.
+        lit: whether its lamps are lit.
     """
     length, _, height = size
     paint = _paint(generator)
@@ -144,7 +144,7 @@ def vehicle_body(size: Float[np.ndarray, "3"], generator: np.random.Generator, l
 
 
 def _paint(generator: np.random.Generator) -> Rgb:
-    """A colour as one sees them in traffic, a little varied."""
+    """Sample a car colour by frequency, slightly varied."""
     shares = np.array([share for _, share in _PAINTS])
     tint = np.array(_PAINTS[int(generator.choice(len(_PAINTS), p=shares / shares.sum()))][0])
     r, g, b = (tint * generator.uniform(0.8, 1.15)).clip(0.0, 0.85).tolist()
@@ -152,12 +152,12 @@ def _paint(generator: np.random.Generator) -> Rgb:
 
 
 def _whole(shape: _Shape, size: Float[np.ndarray, "3"], paint: Rgb, lit: bool) -> Solid:
-    """A body of one piece on its wheels, with lamps and plates."""
+    """Build a one-piece body on its wheels, with lamps and plates."""
     return joined([_shell(shape, size, paint), *_wheels(shape, size), *_details(shape, size, lit)])
 
 
 def _lorry(size: Float[np.ndarray, "3"], paint: Rgb, generator: np.random.Generator, lit: bool) -> Solid:
-    """A cab, a box behind it, and a frame with three axles."""
+    """Build a cab, a cargo box behind it, and a frame with three axles."""
     length, width, height = size
     cab_length = 2.1
     cab = _Shape(_CAB, 0.94, 0.45, (0.5,))
@@ -181,7 +181,7 @@ def _lorry(size: Float[np.ndarray, "3"], paint: Rgb, generator: np.random.Genera
 
 
 def _shell(shape: _Shape, size: Float[np.ndarray, "3"], paint: Rgb) -> Solid:
-    """The lofted body, a little shorter than the box, so that lamps may stand out."""
+    """Build the lofted body, slightly shorter than the box, so that lamps may protrude."""
     sections = np.array([_section(station[:5], shape.lean) for station in shape.stations])
     sections[..., 0] = (sections[..., 0] - 0.5) * 0.985
     points = sections * (size * [1.0, 0.482, 1.0])
@@ -189,7 +189,7 @@ def _shell(shape: _Shape, size: Float[np.ndarray, "3"], paint: Rgb) -> Solid:
 
 
 def _section(station: tuple[float, ...], lean: float) -> Float[np.ndarray, "7 3"]:
-    """Points of the left half: sill, its upper edge, flank, belt, window top, roof edge, roof."""
+    """Return points of the left half: sill, its upper edge, flank, belt, window top, roof edge, roof."""
     x, sill, belt, top, width = station
     cabin = top - belt > 0.15
     roof = lean if cabin else 0.5 + 0.5 * lean
@@ -200,7 +200,7 @@ def _section(station: tuple[float, ...], lean: float) -> Float[np.ndarray, "7 3"
 
 
 def _skin(kinds: list[str], paint: Rgb) -> Skin:
-    """Lacquer, with dark sills and pillars and with windows."""
+    """Return the materials: paint, with dark sills and pillars and with windows."""
     materials = np.full((len(kinds), 6), Material.COATED, np.uint8)
     tints = np.tile(np.array(paint), (len(kinds), 6, 1))
     gloss = np.full((len(kinds), 6), _LACQUER_GLOSS)
@@ -214,7 +214,7 @@ def _skin(kinds: list[str], paint: Rgb) -> Skin:
 
 
 def _wheels(shape: _Shape, size: Float[np.ndarray, "3"]) -> list[Solid]:
-    """Tyres, rims, and the dark of the arches above them."""
+    """Build tyres, rims, and the dark wheel arches."""
     length, width, _ = size
     parts, radius = [], shape.wheel
     for axle in shape.axles:
@@ -233,7 +233,7 @@ def _wheels(shape: _Shape, size: Float[np.ndarray, "3"]) -> list[Solid]:
 
 
 def _details(shape: _Shape, size: Float[np.ndarray, "3"], lit: bool) -> list[Solid]:
-    """Headlamps, tail lamps, grille and plates, half sunk into the body."""
+    """Build headlamps, tail lamps, grille and plates, half sunk into the body."""
     length, width, height = size
     rear, nose = shape.stations[1], shape.stations[-1]
     front_z, back_z = nose[2] * 0.93 * height, (0.62 * rear[2] + 0.38 * rear[1]) * height + 0.18 * height * rear[2]
@@ -253,10 +253,10 @@ def _details(shape: _Shape, size: Float[np.ndarray, "3"], lit: bool) -> list[Sol
 
 
 def _tail(lit: bool) -> tuple[Material, Rgb]:
-    """Material and colour of tail lamps."""
+    """Return material and colour of tail lamps."""
     return (Material.LAMP, (0.75, 0.03, 0.02)) if lit else (Material.COATED, (0.30, 0.012, 0.01))
 
 
 def _lamp(x: float, y: float, z: float, size: tuple[float, float, float], look: tuple[Material, Rgb]) -> Solid:
-    """One lamp."""
+    """Build one lamp."""
     return box((x, y, z), size, *look)

@@ -72,7 +72,7 @@ def test_what_is_seen_is_what_the_raster_shows_there(log, studio):
 
 
 def about_equal(seen, drawn):
-    """Where the two agree; the photograph's number is that of a point a quarter pixel up and left of the middle."""
+    """Return the mask where both agree, with sample points a quarter pixel up and left of the centre."""
     shifted = [np.roll(drawn, shift, axis=(0, 1)) == seen for shift in ((0, 0), (0, 1), (1, 0), (1, 1))]
     return np.any(shifted, axis=0)
 

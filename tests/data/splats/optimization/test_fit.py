@@ -109,12 +109,12 @@ def test_bad_input_is_refused():
     (shot,) = shots(truth(), [0.0])
     with pytest.raises(SwerveError, match="a fit needs images"):
         fit(truth(), [], FitOptions())
-    with pytest.raises(SwerveError, match=r"shot 'at 0\.0': its image is 60x48, its camera 64x48"):
+    with pytest.raises(SwerveError, match=r"image 'at 0\.0': its image is 60x48, its camera 64x48"):
         fit(truth(), [replace(shot, image=shot.image[:, :60], depth=None)], FitOptions())
-    with pytest.raises(SwerveError, match="two shots have this name"):
+    with pytest.raises(SwerveError, match="two images have this name"):
         fit(truth(), [shot, shot], FitOptions())
     small = replace(shot, camera=SHOT_CAMERA.resized(64, 10), image=shot.image[:10], depth=None)
-    with pytest.raises(SwerveError, match=r"shot 'at 0\.0': 64x10 pixels are too few. Take 11x11 or more"):
+    with pytest.raises(SwerveError, match=r"image 'at 0\.0': 64x10 pixels are too few. Take 11x11 or more"):
         fit(truth(), [small], FitOptions())
     enough = replace(shot, camera=SHOT_CAMERA.resized(64, 11), image=shot.image[:11], depth=None)
     fit(truth(), [enough], FitOptions(steps=1))

@@ -259,7 +259,7 @@ def test_a_fit_goes_on_with_its_own_state_alone():
     kept = []
     options = replace(options, steps=2)
     fit_scene(start, shots, options, ground, sizes, lambda progress: kept.append(progress.state()))
-    with pytest.raises(SwerveError, match="the state is of another fit"):
+    with pytest.raises(SwerveError, match="the checkpoint is of another fit"):
         fit_scene(start, shots, replace(options, seed=1), ground, sizes, state=kept[0])
     brighter = replace(start, background=replace(start.background, harmonics=start.background.harmonics + 0.1))
     farther = [replace(shot, camera=replace(shot.camera, fx=50.0)) for shot in shots]
@@ -269,9 +269,9 @@ def test_a_fit_goes_on_with_its_own_state_alone():
         (start, farther, ground),
         (start, shots, None),
     ]:
-        with pytest.raises(SwerveError, match="the state is of another fit"):
+        with pytest.raises(SwerveError, match="the checkpoint is of another fit"):
             fit_scene(*other[:2], options, other[2], sizes, state=kept[0])
-    with pytest.raises(SwerveError, match="this is no state of a fit"):
+    with pytest.raises(SwerveError, match="not a checkpoint of a fit"):
         FitState.from_bytes(b"something else")
 
 

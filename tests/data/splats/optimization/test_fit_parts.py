@@ -1,4 +1,4 @@
-"""What fits are made of: gradients against finite differences, formulas against hand-worked cases."""
+"""Parts of fits: gradients against finite differences, formulas against hand-worked cases."""
 
 import numpy as np
 import pytest

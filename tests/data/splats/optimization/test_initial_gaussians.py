@@ -1,4 +1,4 @@
-"""Where a fit starts."""
+"""Initialization of Gaussians."""
 
 import numpy as np
 import pytest

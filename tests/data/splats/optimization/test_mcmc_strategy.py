@@ -66,6 +66,6 @@ def test_the_cpu_says_that_it_cannot():
     scene = toys.scene(toys.wall(40))
     shots = [toys.shot(scene, 0, toys.ego_pose(0.0))]
     with pytest.raises(
-        SwerveError, match=r"growth mcmc is gsplat's, .*: use backend gsplat, or growth split-and-clone"
+        SwerveError, match=r"growth mcmc needs backend gsplat: use backend gsplat, or growth split-and-clone"
     ):
         fit_scene(scene, shots, FitOptions(growth=chain_checks.GROWTH, backend="numba"))
