@@ -1,4 +1,6 @@
-"""Where lane-following traffic ends that turns in the log: `python experiments/lane_following_turns.py SOURCE...`.
+"""Compare where vehicles that turn in the log end under lane-following traffic.
+
+    python -m experiments.lane_following_turns SOURCE...
 
 Sources are those of `swerve`: folders, `town:8`. Every second of each log that has 1.5 s before it and 8 s after it is
 a moment; a vehicle that changes its heading by more than 40 degrees in those 8 s of the log turns. It ends elsewhere if
@@ -54,7 +56,7 @@ def turns_of(context: Context, log: Log, now: int) -> Iterator[Turn]:
 
 
 def ghosts_of(context: Context, log: Log, now: int) -> int:
-    """How many vehicles stand at some step and report a speed above 0.5 m/s."""
+    """Count the vehicles that stand at some step and report a speed above 0.5 m/s."""
     driven, rows = lane_agents(context, logged_states(log, now)[: HORIZON + 1]), context.graph_rails.rows
     moved = np.linalg.norm(np.diff(driven.poses[:, rows, :2], axis=0), axis=-1)
     speeds = np.linalg.norm(driven.velocities[1:, rows], axis=-1)

@@ -1,4 +1,4 @@
-"""Which lanes lead through an intersection, where a source does not say: from signals, forks, merges and crossings.
+"""Lanes that lead through an intersection, derived from signals, forks, merges and crossings.
 
 A lane of at most 60 m is a connector if one of these holds:
 
@@ -72,7 +72,7 @@ def _crossings(lanes: Sequence[Lane]) -> dict[str, set[str]]:
 
 
 def _is_crossing(one: shapely.LineString, other: shapely.LineString, point: shapely.Point) -> bool:
-    """Whether two lines cross at a point, at an angle and not where they join."""
+    """Return whether two lines cross at a point, at an angle and not where they join."""
     along = [line.project(point) for line in (one, other)]
     if any(not _JOINT < at < line.length - _JOINT for at, line in zip(along, (one, other), strict=True)):
         return False

@@ -214,8 +214,9 @@ def _pieces(legs: Sequence[Leg]) -> Iterator[tuple[Float[np.ndarray, "n 2"], Lan
 
     Each with a lane where one is entered at its start, and with whether it is the track or the change to it.
     """
+    only = legs[0] if all(leg.length <= _SHORTEST for leg in legs) else None  # lanes may have no length
     for leg, following in zip(legs, [*legs[1:], None], strict=True):
-        if leg.length > _SHORTEST or len(legs) == 1:
+        if leg.length > _SHORTEST or leg is only:
             yield _part(leg), leg.lane if leg.enter == 0.0 else None, leg.lane is None
         if leg.leave is not None and following is not None:
             yield _change(leg.line, leg.leave, following.line, following.enter), None, following.lane is None

@@ -126,7 +126,7 @@ def lane_under(road_map, pose):
 
 
 def holds(area, point):
-    """Whether a point is inside; on the outline, where the original's answer is a matter of rounding, it is not."""
+    """Return whether a point is inside and not on the outline, where rounding decides in the original."""
     shape = shapely.Polygon(area.polygon[:, :2], [hole[:, :2] for hole in area.holes])
     return shape.contains(point) and shape.boundary.distance(point) > OUTLINE
 
@@ -165,7 +165,7 @@ def off_line(traffic, row, spot):
 
 
 def stands(traffic, row, spot, road_map):
-    """Whether a vehicle without a path stays as long as nothing is on its place."""
+    """Return whether a vehicle without a path stays as long as nothing is on its place."""
     point = shapely.Point(traffic.poses[0, row, :2])
     roads = [lane for lane in road_map.lanes if not lane.is_connector] + list(road_map.intersections)
     slow = math.hypot(*traffic.velocities[0, row]) < 0.1

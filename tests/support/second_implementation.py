@@ -142,7 +142,7 @@ def compare_agents(context, road_map, states, counts: Counter) -> None:
 
 
 def close(poses, expected, limit: float) -> bool:
-    """Whether rows (x, y, heading, ...) are the same, headings up to whole turns."""
+    """Return whether rows (x, y, heading, ...) are the same, headings up to whole turns."""
     apart = np.abs(poses - expected)
     apart[:, 2] = np.abs(np.sin((poses[:, 2] - expected[:, 2]) / 2))
     return bool((apart <= limit).all())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swerve.eval import build_context
-from swerve.eval.traffic.lane_paths import Leg, prolonged
+from swerve.eval.traffic.lane_paths import Leg, path_along, prolonged
 from swerve.scenes import Scene
 from swerve.scenes.polyline import points_at
 from tests.support.fork_log import NOW, driven_along, lane_following, log_with_fork, turning_log
@@ -98,3 +98,12 @@ def test_who_stands_at_the_end_of_its_path_reports_no_speed():
     assert (moved[10:] < 1e-9).all()
     assert (speeds[moved < 1e-9] == 0.0).all()
     assert points_at(log.road_map.lanes[0].centerline, np.array([1e9]))[0, 0] == pytest.approx(driven.poses[-1, 0, 0])
+
+
+def test_lanes_without_length_make_a_path_of_one_point():
+    """Maps hold such lanes; where nothing else follows, a vehicle has no way to go."""
+    point = np.array([[3.0, 4.0], [3.0, 4.0]])
+    path = path_along([Leg(point), Leg(point)])
+    np.testing.assert_allclose(path.points[:, :2], point[:1])
+    way = np.array([[3.0, 4.0], [13.0, 4.0]])
+    np.testing.assert_allclose(path_along([Leg(point), Leg(way)]).points[:, :2], way)
