@@ -1,4 +1,4 @@
-"""Logs in, datasets out."""
+"""Data sources, training sets, streaming loaders, splat fitting and jobs."""
 
 from swerve.data.sources.registry import open_source
 from swerve.data.sources.source import Source

@@ -86,10 +86,12 @@ def _alignment(
     headings: Float[np.ndarray, "n"],
 ) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
     """Angle between heading and lane, and offset from its centreline, of pairs of points and lanes."""
-    turn, lateral = np.zeros(len(point)), np.zeros(len(point))
+    turn, lateral = np.full(len(point), np.pi), np.zeros(len(point))
     for index in np.unique(lane):
         rows = np.flatnonzero(lane == index)
         line = without_repeats(lanes[index].centerline)
+        if len(line) < 2:  # a centreline without length has no direction, so nobody drives along it
+            continue
         along, lateral[rows] = frenet(line, points[point[rows]])
         turn[rows] = np.abs(wrap_angle(heading_at(line, along) - headings[point[rows]]))
     return turn, lateral

@@ -73,12 +73,16 @@ class Ego:
 
     @classmethod
     def from_poses(cls, world_from_ego: Float[np.ndarray, "t 4 4"], times_us: Int[np.ndarray, "t"]) -> "Ego":
-        """States by the poses up to each step, see `causal_motion`: none depends on what comes after it.
+        """Estimate motion at each pose from the poses up to it, see `causal_motion`.
 
-        Of a first pose nothing is known, of a second the velocity alone.
+        The first pose, which has none before it, takes the velocity and yaw rate of the second; of a single pose both
+        are zero. Nothing else depends on what comes later, and no scene begins at a log's first step.
         """
         planar = np.column_stack([world_from_ego[:, :2, 3], yaw_of(world_from_ego)])
-        return cls(world_from_ego, *planar_motion(planar, times_us))
+        velocity, acceleration, yaw_rate = planar_motion(planar, times_us)
+        second = min(1, len(planar) - 1)
+        velocity[0], yaw_rate[0] = velocity[second], yaw_rate[second]
+        return cls(world_from_ego, velocity, acceleration, yaw_rate)
 
     def by_own_poses(self, times_us: Int[np.ndarray, "t"]) -> "Ego":
         """The same poses, up to now, with the states that they tell, see `causal_motion`.

@@ -1,4 +1,4 @@
-"""Training sets: the augmentation job, and samples as shards hold them."""
+"""Training sets: the augmentation job, and the samples in its shards."""
 
 from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.dataset.augment_options import AugmentOptions

@@ -1,4 +1,4 @@
-"""Logs in, a training set out."""
+"""Augmentation job: from logs to a training set."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,17 +17,17 @@ from swerve.data.sources.source import Source
 from swerve.data.storage.files import to_json, told_where, write_atomically
 from swerve.rasterizer.backends import drawing_packages, resolved
 
-# Packages whose version may change what is drawn, encoded or written (llvmlite compiles what numba draws with).
+# Packages whose version may change rendered, encoded or written data (llvmlite compiles the numba kernels).
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "simplejpeg", "zlib-ng")
 
 
 @dataclass(frozen=True)
 class AugmentReport:
-    """How a job ended.
+    """Result of a job.
 
     Attributes:
         summary: counts over the whole set, as in summary.json.
-        timing: of this run alone, as in timing.json.
+        timing: of this run only, as in timing.json.
     """
 
     summary: dict[str, Any]
@@ -41,21 +41,21 @@ def augment(
     workers: int | None = None,
     console: Console | None = None,
 ) -> AugmentReport:
-    """Draws every viewpoint of every scene of the logs into WebDataset shards with a manifest (docs/formats.md).
+    """Render every viewpoint of every scene of the logs into WebDataset shards with a manifest (docs/formats.md).
 
-    The set's bytes depend on the logs and the options alone, not on the number of workers. A job that was stopped or
-    killed goes on where it was when it is called again, and makes failed parts anew.
+    The set's bytes depend only on the logs and the options, not on the number of workers. An interrupted job resumes
+    when it is called again, and repeats failed parts.
 
     Args:
-        sources: of the logs.
-        folder: of the set; a new or empty one, or one of the same job.
-        options: what to make.
-        workers: processes; one per usable core if None. With fewer, the cores left over encode beside the drawing.
-        console: where progress is shown; nowhere if None.
+        sources: sources of the logs.
+        folder: output folder; new, empty, or of the same job.
+        options: options of the set.
+        workers: number of processes; one per usable core if None. With fewer, the remaining cores encode in parallel.
+        console: console for progress; none if None.
 
     Raises:
         SwerveError: the sources hold no log or one twice, the folder is not this job's or cannot be written, or there
-            is no such back end on this machine.
+                is no such back end on this machine.
     """
     owners = log_names(sources)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
@@ -75,6 +75,6 @@ def augment(
 
 
 def _threads(workers: int | None) -> int:
-    """Of each worker, so that all of them together fill the cores; what is made does not depend on it."""
+    """Return the threads per worker, such that all workers together fill the cores; the output does not depend on it."""
     cores = usable_cores()
     return max(cores // max(workers or cores, 1), 1)

@@ -1,4 +1,4 @@
-"""What an augmentation job is asked to make."""
+"""Options of an augmentation job."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,28 +19,28 @@ EXTRAS = ("depth", "semantic", "instance")
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """Everything but the sources that a set's content depends on.
+    """Everything except the sources that determines a set's content.
 
     Attributes:
         views: kinds of viewpoints: "logged", "recovery", "cross_agent".
-        seed: of all random choices.
+        seed: seed of all random choices.
         image_format: "jpeg" or "png", one for the whole set.
-        quality: of the JPEGs, 1 to 100.
-        extra: images beside the RGB ones: "depth", "semantic", "instance".
-        size: width and height in pixels that every camera is resized to; the cameras' own if None.
-        rig: "own" for each log's cameras, "default" for `default_rigs.default_rig` instead, without photographs.
-        cameras: names of the cameras to draw; all if empty.
-        photos: whether pictures that stand in for photographs are drawn too, for every seat; of towns only.
-        rasters: "stored" as images, or "drawn" whenever a stream asks for them, of what is stored instead.
+        quality: JPEG quality, 1 to 100.
+        extra: additional image outputs: "depth", "semantic", "instance".
+        size: width and height in pixels that every camera is resized to; the original size if None.
+        rig: "own" for each log's cameras, "default" for `default_rigs.default_rig` instead, without photos.
+        cameras: names of the cameras to render; all if empty.
+        photos: whether synthetic photos are rendered too, for every viewpoint; towns only.
+        rasters: "stored" as images, or "drawn": rendered by the stream from stored snapshots.
         every: seconds between scenes.
         history: seconds before now.
         future: seconds after now.
-        viewpoints: how many viewpoints of each kind, and how far from the log.
-        style: the look: "rap" or "surfaces".
-        samples: points per pixel along each axis that a colour is the mean of.
-        backend: what draws: "numba", "cuda", "nvdiffrast" or "auto".
-        split: of logs whose source does not say.
-        shard_scenes: scenes in a shard at most.
+        viewpoints: options of the viewpoints of each kind.
+        style: colour style: "rap" or "surfaces".
+        samples: supersampling factor along each axis.
+        backend: rendering back end: "numba", "cuda", "nvdiffrast" or "auto".
+        split: split of logs whose source does not state one.
+        shard_scenes: maximum number of scenes per shard.
 
     Raises:
         SwerveError: an option is out of its range.
@@ -90,7 +90,7 @@ class AugmentOptions:
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
         if self.rasters == "drawn" and self.extra:
             raise SwerveError(
-                f"extra: {self.extra[0]} images are stored or not there: leave them out, or store rasters"
+                f"extra: {self.extra[0]} images need stored rasters: leave them out, or set rasters to "stored""
             )
         if not self.views:
             raise SwerveError(f"views: none given, choose among {', '.join(VIEWS)}")
@@ -99,7 +99,7 @@ class AugmentOptions:
 
 
 def _check_names(option: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
-    """Every name is known and is given once."""
+    """Check that every name is known and given once."""
     for name in given:
         if name not in known:
             raise SwerveError(f"{option}: {name!r} is not known, choose among {', '.join(known)}")
@@ -108,6 +108,6 @@ def _check_names(option: str, given: tuple[str, ...], known: tuple[str, ...]) ->
 
 
 def _check_range(option: str, value: float | int, low: float | int, high: float | int) -> None:
-    """The value lies in its range."""
+    """Check that the value lies in its range."""
     if not low <= value <= high:
         raise SwerveError(f"{option}: {value} must lie between {low} and {high}")

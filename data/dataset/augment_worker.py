@@ -1,4 +1,4 @@
-"""One part of a log becomes one shard and the record that says so."""
+"""Worker of the augmentation job: one part of a log becomes one shard and its record."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,20 +24,20 @@ from swerve.scenes import Log, Scene, SwerveError, windows_of
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare, viewpoints
 
-# Waits for a sample, or for why there is none.
+# Callable that blocks until a sample or its failure is available.
 _Pending = Callable[[], Sample | Failure]
 
 
 @dataclass(frozen=True)
 class AugmentWork:
-    """What every worker is told once.
+    """Job description that every worker receives once.
 
     Attributes:
-        folder: the set.
-        sources: where logs come from.
-        owners: number of the source of each log.
-        options: what to make.
-        threads: of each worker; see `SampleEncoder`.
+        folder: output folder.
+        sources: sources of the logs.
+        owners: index of the source of each log.
+        options: options of the set.
+        threads: threads per worker; see `SampleEncoder`.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class AugmentWork:
     threads: int
 
     def open(self, log: str, watch: Stopwatch) -> "AugmentLog":
-        """Loads a log.
+        """Load a log.
 
         Raises:
             SwerveError: the log cannot be read, lacks a camera, is too short for a single scene, or has changed its
@@ -58,18 +58,18 @@ class AugmentWork:
 
 @dataclass(frozen=True)
 class AugmentLog:
-    """A loaded log and what is made of it once.
+    """Loaded log with the objects shared by its parts.
 
     Attributes:
-        folder: the set.
-        log: the log.
-        scenes: all of them.
-        broken: windows that are no scenes because of a gap in time.
-        geometry: what the viewpoints need of the log.
-        drawer: of its map.
-        options: what to make.
+        folder: output folder.
+        log: loaded log.
+        scenes: all scenes of the log.
+        broken: windows rejected because of a time gap.
+        geometry: geometry for the viewpoints.
+        drawer: renderer with the log's map.
+        options: options of the set.
         threads: see `SampleEncoder`.
-        watch: measures the stages.
+        watch: timer of the stages.
     """
 
     folder: Path
@@ -84,15 +84,15 @@ class AugmentLog:
 
     @property
     def chunks(self) -> int:
-        """Parts that the log is made in."""
+        """Number of parts of the log."""
         return -(-len(self.scenes) // self.options.shard_scenes)
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
-        """Makes one part: its shard, then its record, which says that it is finished.
+        """Build one part: its shard, then its record, which marks it as finished.
 
         Args:
-            chunk: which part.
-            report: is called before each scene.
+            chunk: index of the part.
+            report: called before each scene.
 
         Raises:
             OSError: the folder cannot be written.
@@ -102,7 +102,7 @@ class AugmentLog:
 
 
 def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
-    """As `AugmentWork.open`."""
+    """Load a log (see `AugmentWork.open`)."""
     options = work.options
     with watch.measure("loading"):
         log = work.sources[work.owners[name]].load(name)
@@ -123,7 +123,7 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
 
 
 def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
-    """Why a log has no scene."""
+    """Return the reason why a log has no scene."""
     seconds, wanted = (log.times_us[-1] - log.times_us[0]) * 1e-6, options.history + options.future
     reason = f"lasts {seconds:.1f} s: too short for a scene of {wanted:g} s"
     if broken:
@@ -132,12 +132,12 @@ def _no_scene(log: Log, options: AugmentOptions, broken: int) -> str:
 
 
 def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> ShardRecord:
-    """As `AugmentLog.make`; returns the record as it was written."""
+    """Build a part (see `AugmentLog.make`); return the record as written."""
     size_of_part = opened.options.shard_scenes
     scenes = opened.scenes[chunk * size_of_part : (chunk + 1) * size_of_part]
     split = split_of(opened.log, opened.options)
     shard = f"{split}/{part_stem(opened.log.name, chunk)}.tar"
-    # Counted once for the whole log.
+    # Recorded once per log.
     gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []
     made = _Outcomes([], gaps, [])
     if chunk == 0 and opened.options.rasters == "drawn":
@@ -164,7 +164,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
 
 
 class _Outcomes(NamedTuple):
-    """What became of the scenes so far, as in `ShardRecord`."""
+    """Results of the scenes so far, as in `ShardRecord`."""
 
     rows: list[dict[str, Any]]
     rejections: list[tuple[str, str, int, str]]
@@ -174,10 +174,11 @@ class _Outcomes(NamedTuple):
 def _write_scenes(
     opened: AugmentLog, scenes: Sequence[Scene], report: ProgressCallback, writer: ShardWriter, made: _Outcomes
 ) -> None:
-    """Appends the scenes' samples to the shard, and what became of them to `made`.
+    """Append the scenes' samples to the shard, and their results to `made`.
 
-    While other threads encode a sample, this one draws the next, and no more: two samples are in memory at most. So a
-    fault of the program in encoding is reported at the scene whose turn it is, which may be the one after.
+    While other threads encode a sample, this one renders the next, and no more: at most two samples are in memory. An
+    exception of the program in encoding is therefore reported at the scene being collected, which may be the following
+    one.
     """
     pending = deque[_Pending]()
 
@@ -202,7 +203,7 @@ def _write_scenes(
 
 
 def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
-    """Names the shard, or removes it if it is empty; then writes the record."""
+    """Commit the shard, or remove it if it is empty; then write the record."""
     shard = folder / record.shard
     if record.rows:
         commit(shard)
@@ -215,7 +216,7 @@ def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
 
 
 def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Outcomes) -> Iterator[_Pending]:
-    """Draws the scene's viewpoints, one by one; what is given for each waits for its sample."""
+    """Render the scene's viewpoints, one by one; yield a callable per viewpoint that waits for its sample."""
     options = opened.options
     kinds = [ViewpointKind(view) for view in options.views]
     try:
@@ -230,7 +231,7 @@ def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Ou
 
 
 def _start(opened: AugmentLog, viewpoint: Viewpoint, encoder: SampleEncoder) -> _Pending:
-    """Draws a viewpoint and begins to encode it. What is returned gives the sample, or says why there is none."""
+    """Render a viewpoint and start its encoding; return a callable that returns the sample or its failure."""
     failed = partial(_failure, viewpoint.scene, f"{viewpoint.kind.value} {viewpoint.index}")
     try:
         encoded = encoder.start(draw_sample(viewpoint, opened.drawer, opened.options))

@@ -1,4 +1,4 @@
-"""When and from where each camera's image is taken: at the moment of the scene, or with its photograph."""
+"""Time and pose of each camera's image: those of the scene, or of its photo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
 
 @runtime_checkable
 class Encoded(Protocol):
-    """An image that is there already, as a file's bytes."""
+    """Encoded image file in memory or on disk."""
 
     def read(self) -> bytes:
-        """The JPEG or PNG image."""
+        """Return the JPEG or PNG image."""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One image to draw.
+    """Image to render.
 
     Attributes:
-        camera: what it is drawn with.
-        time_us: when it is taken.
-        world_from_ego: where the vehicle is at that time.
-        photo: the real image that it stands beside, if there is one; or what stands in for it.
+        camera: camera of the image.
+        time_us: capture time.
+        world_from_ego: ego pose at that time.
+        photo: corresponding real image, if there is one; or synthetic photo.
     """
 
     camera: Camera
@@ -40,14 +40,14 @@ class Capture:
 def captures_of(
     viewpoint: Viewpoint, names: Sequence[str] = (), size: tuple[int, int] | None = None
 ) -> tuple[Capture, ...]:
-    """The images of a viewpoint, camera by camera.
+    """Return the images of a viewpoint, camera by camera.
 
-    A logged viewpoint's image is taken at the time and pose of the camera's photograph, if there is one within half a
-    step of now; all others now. No other kind has photographs: nobody took one from there.
+    A logged viewpoint's image is taken at the time and pose of the camera's photo, if there is one within half a step
+    of now; all others now. Other kinds of viewpoints have no photos.
 
     Args:
-        viewpoint: the seat.
-        names: of the cameras wanted, in the order of the rig; all if empty.
+        viewpoint: viewpoint.
+        names: names of the selected cameras, in the order of the rig; all if empty.
         size: width and height that the images are resized to.
 
     Raises:
@@ -66,31 +66,32 @@ def captures_of(
 
 
 def chosen_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) -> list[Camera]:
-    """The cameras of the given names, in the order of the rig; all if no name is given.
+    """Return the cameras of the given names, in the order of the rig; all if no name is given.
 
     Raises:
         SwerveError: there are no cameras, or none of one of the names.
     """
     known = [camera.name for camera in cameras]
     if not known:
-        raise SwerveError(f"log {log.name} has no cameras: there is nothing to draw. Use --rig default")
+        raise SwerveError(f"log {log.name} has no cameras: there is nothing to render. Use --rig default")
     if missing := [name for name in names if name not in known]:
         raise SwerveError(f"log {log.name} has no camera {missing[0]!r}; it has {', '.join(known)}")
     return [camera for camera in cameras if not names or camera.name in names]
 
 
 def _photo(log: Log, camera: str, now: int) -> Photo | None:
-    """The camera's photograph nearest to now, if it is within half a step of it."""
+    """Return the camera's photo nearest to now, if it is within half a step of it."""
     own = [photo for photo in log.photos if photo.camera == camera]
     nearest = min(own, key=lambda photo: (abs(photo.time_us - now), photo.time_us), default=None)
     return nearest if nearest and abs(nearest.time_us - now) <= log.step * 0.5e6 else None
 
 
 def tracks_at(tracks: Tracks, times_us: Int[np.ndarray, "t"], time_us: int) -> Tracks:
-    """The tracks at one moment, which may lie between their steps: a single step.
+    """Interpolate the tracks at a time between their steps: a single step.
 
-    Positions linearly, headings along the shorter arc, where the track is valid on both sides; otherwise it is moved
-    from the nearer step with its velocity there. At 0.1 s between steps and 4 m/s2 either is off by 5 mm at most.
+    Positions are interpolated linearly, headings along the shorter arc, where the track is valid on both sides;
+    otherwise it is extrapolated from the nearer step with its velocity. At 0.1 s between steps and 4 m/s2 either is off
+    by 5 mm at most.
     """
     if len(times_us) < 2:
         return tracks

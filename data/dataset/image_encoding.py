@@ -1,8 +1,8 @@
-"""Images to bytes and back: JPEG or PNG for looks, lossless PNG for depth and labels.
+"""Image encoding and decoding: JPEG or PNG for RGB images, lossless PNG for depth and labels.
 
-PNG is written here and not by Pillow: rasters are flat, so that one fixed row filter and zlib-ng's level 2 make smaller
+PNG is encoded here and not by Pillow: rasters are flat, so that one fixed row filter and zlib-ng's level 2 give smaller
 files in a tenth of the time. Eight 1920x1120 rasters of an Argoverse 2 log, per image: 1.3 ms and 20 kB; Pillow at its
-quickest 18 ms and 43 kB; a JPEG of quality 90 4.5 ms and 120 kB.
+fastest 18 ms and 43 kB; a JPEG of quality 90 4.5 ms and 120 kB.
 """
 
 import io
@@ -30,12 +30,12 @@ _ZLIB_LEVEL = 2
 
 
 def encode_image(image: UInt8[np.ndarray, "h w 3"], image_format: ImageFormat, quality: int = 90) -> bytes:
-    """An RGB image as a JPEG (no chroma subsampling: lines of one colour stay sharp) or a PNG file.
+    """Encode an RGB image as a JPEG (no chroma subsampling: thin coloured lines stay sharp) or a PNG file.
 
     Args:
         image: rows from the top.
         image_format: "jpeg" or "png".
-        quality: of the JPEG, 1 to 100.
+        quality: JPEG quality, 1 to 100.
     """
     if image_format == "png":
         return encode_png(image)
@@ -44,16 +44,16 @@ def encode_image(image: UInt8[np.ndarray, "h w 3"], image_format: ImageFormat, q
 
 
 def decode_image(encoded: bytes) -> np.ndarray:
-    """The pixels of a JPEG or PNG file: (h, w, 3) uint8, or (h, w) uint8 or uint16 of a PNG with one channel."""
+    """Decode a JPEG or PNG file: (h, w, 3) uint8, or (h, w) uint8 or uint16 for a PNG with one channel."""
     with Image.open(io.BytesIO(encoded)) as image:
         pixels = np.asarray(image)
     return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
 
 
 def encode_depth(depth: Float[np.ndarray, "h w"]) -> bytes:
-    """Depth in metres as a 16-bit PNG in units of 1/256 m, rounded: off by 2 mm at most.
+    """Encode depth in metres as a 16-bit PNG in units of 1/256 m, rounded: off by 2 mm at most.
 
-    0 is "nothing there" (depth that is not finite, or below half a unit); 65535 is 255.996 m or more.
+    0 is background (depth that is not finite, or below half a unit); 65535 is 255.996 m or more.
     """
     units = np.empty(depth.shape, np.uint16)
     image_encoding_kernels.depth_units(depth, DEPTH_UNITS_PER_METRE, FARTHEST, units)
@@ -61,13 +61,13 @@ def encode_depth(depth: Float[np.ndarray, "h w"]) -> bytes:
 
 
 def decode_depth(encoded: bytes) -> Float[np.ndarray, "h w"]:
-    """Depth in metres as float32; infinite where nothing is."""
+    """Decode depth in metres as float32; infinite for background."""
     units = decode_image(encoded)
     return np.where(units == 0, np.inf, units / DEPTH_UNITS_PER_METRE).astype(np.float32)
 
 
 def encode_instance(instance: Int32[np.ndarray, "h w"]) -> bytes:
-    """Instance numbers as an 8-bit RGB PNG: number = r + 256 g + 65536 b, COCO's panoptic convention.
+    """Encode instance ids as an 8-bit RGB PNG: id = r + 256 g + 65536 b, COCO's panoptic convention.
 
     Raises:
         ValueError: a number is negative or needs more than 24 bits.
@@ -79,12 +79,12 @@ def encode_instance(instance: Int32[np.ndarray, "h w"]) -> bytes:
 
 
 def decode_instance(encoded: bytes) -> Int32[np.ndarray, "h w"]:
-    """The numbers that `encode_instance` wrote."""
+    """Decode the ids written by `encode_instance`."""
     return decode_image(encoded).astype(np.int32) @ np.array([1, 256, 65536], np.int32)
 
 
 def encode_png(pixels: UInt8[np.ndarray, "h w"] | UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w"]) -> bytes:
-    """A PNG file (ISO/IEC 15948): grey of 8 or 16 bits, or 8-bit RGB; row filter "up"."""
+    """Encode a PNG file (ISO/IEC 15948): grey of 8 or 16 bits, or 8-bit RGB; row filter "up"."""
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     big_endian = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))
@@ -99,5 +99,5 @@ def encode_png(pixels: UInt8[np.ndarray, "h w"] | UInt8[np.ndarray, "h w 3"] | U
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
-    """Length, kind, body and checksum."""
+    """Return a PNG chunk: length, kind, body and checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib_ng.crc32(kind + body))

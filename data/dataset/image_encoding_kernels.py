@@ -1,22 +1,22 @@
-"""Depth and instance numbers to the bytes that a PNG holds, one pass over the image."""
+"""Kernels that convert depth and instance ids to PNG samples, one pass over the image."""
 
 import numba
 
 
 @numba.njit(cache=True, nogil=True)
 def depth_units(depth, units_per_metre, farthest, out):
-    """Rounded units; 0 where the depth is not finite."""
+    """Convert depth to rounded units; 0 where it is not finite."""
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
             units = depth[row, column] * units_per_metre + 0.5
-            # Comparisons with NaN are false, so it ends as 0, as infinity does.
+            # Comparisons with NaN are false, so it becomes 0, as infinity does.
             finite = units < 1e30
             out[row, column] = min(max(units, 0.0), farthest) if finite else 0
 
 
 @numba.njit(cache=True, nogil=True)
 def instance_bytes(instance, out):
-    """The three low bytes, lowest first; returns whether every number fits into them."""
+    """Write the three low bytes, lowest first; return whether every id fits into them."""
     seen = 0
     for row in range(instance.shape[0]):
         for column in range(instance.shape[1]):

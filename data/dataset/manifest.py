@@ -1,4 +1,4 @@
-"""What is in a set: a record beside every shard, and the manifest made of all records."""
+"""Contents of a set: a record per shard, and the manifest assembled from all records."""
 
 import json
 from collections import Counter
@@ -39,20 +39,20 @@ _ROWS_PER_GROUP = 50_000
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What became of one part of a log.
+    """Result of one part of a log.
 
     Attributes:
         log: the log's name.
-        chunk: number of the part.
+        chunk: index of the part.
         chunks: number of parts of the log.
-        split: of the log.
-        shard: path of the tar in the set; empty if the part gave no sample.
-        size: of the tar in bytes.
-        sha256: of the tar.
-        rows: the manifest's lines, in the order of the samples.
+        split: split of the log.
+        shard: path of the tar in the set; empty if the part has no sample.
+        size: size of the tar in bytes.
+        sha256: SHA-256 of the tar.
+        rows: the manifest's rows, in the order of the samples.
         rejections: (token, kind, index, reason) of each viewpoint that was tried and not used; of kind "scene", reason
-            "time_gap", in the first part: moments of the log that made no scene because of a gap in time.
-        failures: samples that could not be made; a part that has any is made anew by the next run.
+            "time_gap", in the first part: windows of the log rejected because of a time gap.
+        failures: failed samples; a part with failures is repeated by the next run.
     """
 
     log: str
@@ -68,12 +68,12 @@ class ShardRecord:
 
 
 def write_record(path: Path, record: ShardRecord) -> None:
-    """Writes a record as JSON, whole or not at all."""
+    """Write a record as JSON, atomically."""
     write_atomically(path, to_json(asdict(record)))
 
 
 def read_record(path: Path) -> ShardRecord:
-    """The record of `write_record`."""
+    """Read a record written by `write_record`."""
     fields = json.loads(path.read_bytes())
     fields["rows"] = tuple(fields["rows"])
     fields["rejections"] = tuple(tuple(rejection) for rejection in fields["rejections"])
@@ -82,12 +82,12 @@ def read_record(path: Path) -> ShardRecord:
 
 
 def write_manifest(folder: Path, records: Iterable[ShardRecord], failures: Sequence[Failure]) -> dict[str, Any]:
-    """Writes manifest.parquet, failures.json and summary.json of a set; returns the summary.
+    """Write manifest.parquet, failures.json and summary.json of a set; return the summary.
 
     Args:
-        folder: the set.
-        records: of all its parts; rows stand in their order. Only one is held at a time.
-        failures: of parts that have no record, most often whole logs.
+        folder: folder of the set.
+        records: records of all parts, in the order of the rows. Only one is held in memory at a time.
+        failures: failures of parts without a record, usually whole logs.
     """
     counts, failed, rows = Counts(), list(failures), list[dict[str, Any]]()
     with pq.ParquetWriter(part_of(folder / "manifest.parquet"), SCHEMA, compression="zstd") as writer:
@@ -114,7 +114,7 @@ class Counts:
         self._rejections, self._sizes = Counter[tuple[str, str]](), list[int]()
 
     def add(self, record: ShardRecord) -> None:
-        """Counts one more record."""
+        """Add a record to the counts."""
         self._logs.add(record.log)
         self._kinds.update(row["kind"] for row in record.rows)
         self._splits.update(row["split"] for row in record.rows)
@@ -122,7 +122,7 @@ class Counts:
         self._sizes += [record.size] if record.shard else []
 
     def summary(self, failures: int) -> dict[str, Any]:
-        """The counts as JSON holds them."""
+        """Return the counts in the form of summary.json."""
         rejections: dict[str, dict[str, int]] = {}
         for (kind, reason), count in sorted(self._rejections.items()):
             rejections.setdefault(kind, {})[reason] = count

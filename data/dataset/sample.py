@@ -1,4 +1,4 @@
-"""A sample: everything a planner is trained with at one viewpoint, as files (docs/formats.md)."""
+"""Training samples: all inputs and targets of a planner at one viewpoint, as files (docs/formats.md)."""
 
 import io
 import json
@@ -31,14 +31,14 @@ STYLES = {"rap": Style.rap, "surfaces": Style.surfaces}
 
 
 class SampleRenderer:
-    """Draws viewpoints of one log; keeps what stands still, and the memory of the images.
+    """Renderer of one log's viewpoints; keeps static primitives and image memory.
 
     Args:
-        static: the log's map.
-        options: what to draw and how.
-        watch: measures "drawing", and "encoding" where JPEGs are made on the GPU.
-        stand_ins: draws what stands in for photographs, where it is wanted.
-        kept: so many calls of `draw` have memory of their own; then it is used again, in turn.
+        static: static primitives of the log.
+        options: options of the set.
+        watch: timer of "drawing", and of "encoding" for JPEGs encoded on the GPU.
+        stand_ins: renderer of synthetic photos, if requested.
+        kept: number of calls of `draw` with separate image memory, reused in turn.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class SampleRenderer:
         self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))
 
     def draw(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> list[View]:
-        """One view per capture; valid until the next call but `kept` - 1. Agents stand where they were at its time.
+        """Render one view per capture, with agents at its time; valid for `kept` - 1 further calls.
 
-        With JPEGs made on the GPU they are `EncodedView`s.
+        With JPEGs encoded on the GPU they are `EncodedView`s.
         """
         self._canvases.rotate()
         views = dict[int, View]()
@@ -69,20 +69,20 @@ class SampleRenderer:
         return [views[row] for row in range(len(captures))]
 
     def photograph(self, viewpoint: Viewpoint, captures: tuple[Capture, ...]) -> tuple[Capture, ...]:
-        """The captures with what stands in for their photographs; as they are where none is wanted."""
+        """Return the captures with synthetic photos; unchanged where none are requested."""
         if self._stand_ins is None:
             return captures
         with self._watch.measure("photographs"):
             return self._stand_ins.beside(viewpoint, captures)
 
     def _draw_together(self, viewpoint: Viewpoint, group: Sequence[Capture]) -> list[View]:
-        """Captures of one time and pose."""
+        """Render captures of one time and pose."""
         cameras, pose = [capture.camera for capture in group], group[0].world_from_ego[None]
         with self._watch.measure("drawing"):
             moving = build_dynamic(*moving_at(viewpoint, group[0].time_us), 0)
             if self._jpegs is None:
                 return self._draw_on_canvas(moving, cameras, pose)
-            # All of them: then the GPU is done, and the time of the JPEGs is theirs alone.
+            # Copies all at once, so that the GPU has finished and the measured time is that of the JPEGs only.
             passes = list(self._backdrop.passes_on_gpu(moving, cameras, pose, self._style, self._outputs))
         with self._watch.measure("encoding"):
             jpegs = self._jpegs.encode([one.image("rgb", row) for one in passes for row in range(len(one.shapes))])
@@ -96,7 +96,7 @@ class SampleRenderer:
     def _draw_on_canvas(
         self, moving: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "1 4 4"]
     ) -> list[View]:
-        """Into the memory of an earlier call, if there is one."""
+        """Render into the memory of an earlier call, if there is one."""
         places = [(camera.name, camera.width, camera.height) for camera in cameras]
         canvases = self._canvases[0]
         canvas = [[canvases[place] for place in places]] if all(place in canvases for place in places) else None
@@ -107,12 +107,12 @@ class SampleRenderer:
 
 @dataclass(frozen=True)
 class DrawnSample:
-    """A viewpoint with its images, before they are encoded.
+    """Viewpoint with its images, before encoding.
 
     Attributes:
-        viewpoint: the seat.
-        captures: when and from where each image was taken.
-        views: the image of each capture; without any content where rasters are not stored.
+        viewpoint: viewpoint.
+        captures: time and pose of each image.
+        views: image of each capture; empty where rasters are not stored.
     """
 
     viewpoint: Viewpoint
@@ -121,12 +121,12 @@ class DrawnSample:
 
 
 def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOptions) -> DrawnSample:
-    """Draws a viewpoint.
+    """Render a viewpoint.
 
     Args:
-        viewpoint: the seat.
-        drawer: of the viewpoint's log; its views stay its own, see `SampleRenderer.draw`.
-        options: what to make.
+        viewpoint: viewpoint.
+        drawer: renderer of the viewpoint's log; it keeps ownership of the views, see `SampleRenderer.draw`.
+        options: options of the set.
     """
     captures = drawer.photograph(viewpoint, captures_of(viewpoint, options.cameras, options.size))
     if options.rasters == "drawn":
@@ -135,7 +135,7 @@ def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOp
 
 
 def encode_numbers(drawn: DrawnSample, options: AugmentOptions) -> Sample:
-    """The sample without its images: its JSON, its arrays, its line in the manifest."""
+    """Encode the sample without its images: its JSON, its arrays, its row in the manifest."""
     viewpoint = drawn.viewpoint
     boxes, details = box_arrays(viewpoint), _details(viewpoint, drawn.captures, options)
     members = {
@@ -148,10 +148,10 @@ def encode_numbers(drawn: DrawnSample, options: AugmentOptions) -> Sample:
 
 
 def encode_view(capture: Capture, view: View, options: AugmentOptions) -> dict[str, bytes]:
-    """The files of one camera: what was drawn, and the photograph beside it.
+    """Encode the files of one camera: raster outputs, and the photo.
 
     Raises:
-        SwerveError: the file of the photograph cannot be read.
+        SwerveError: the photo's file cannot be read.
     """
     name, members = safe_name(capture.camera.name), dict[str, bytes]()
     extension = EXTENSIONS[options.image_format]
@@ -172,18 +172,18 @@ def encode_view(capture: Capture, view: View, options: AugmentOptions) -> dict[s
 
 
 def split_of(log: Log, options: AugmentOptions) -> Split:
-    """The log's split; the option's where the source does not say. Every viewpoint of a log shares it."""
+    """Return the log's split; the option's where the source does not state one. All viewpoints of a log share it."""
     return log.split or options.split
 
 
 def sample_key(viewpoint: Viewpoint) -> str:
-    """Log, token, kind and index: unique in a set."""
+    """Return log, token, kind and index: unique in a set."""
     scene = viewpoint.scene
     return f"{safe_name(scene.log.name)}-{scene.token}-{viewpoint.kind.value}-{viewpoint.index}"
 
 
 def box_arrays(viewpoint: Viewpoint) -> Arrays:
-    """The neighbours that are annotated now, in the ego frame; velocities over ground, along the ego's axes."""
+    """Return the agents annotated now, in the ego frame; velocities over ground, along the ego's axes."""
     now = viewpoint.scene.history
     rows = np.flatnonzero(viewpoint.tracks.valid[:, now])
     tracks = viewpoint.tracks.at(slice(now, now + 1)).of(rows)
@@ -202,19 +202,19 @@ def box_arrays(viewpoint: Viewpoint) -> Arrays:
 
 
 def _photo_extension(content: bytes) -> str:
-    """By the first bytes of the file."""
+    """Detect the image format by the first bytes of the file."""
     return "png" if content.startswith(b"\x89PNG") else "jpg"
 
 
 def _npz(arrays: Arrays) -> bytes:
-    """NumPy's archive, uncompressed; its time stamps are fixed."""
+    """Encode arrays as an uncompressed .npz archive with fixed time stamps."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
 def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: AugmentOptions) -> dict[str, Any]:
-    """What stands in the sample's JSON."""
+    """Return the content of the sample's JSON."""
     scene = viewpoint.scene
     return {
         "key": sample_key(viewpoint),
@@ -240,7 +240,7 @@ def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: Augment
 
 
 def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
-    """Calibration of an image, and the time and pose at which it was taken."""
+    """Return the calibration of an image, and its capture time and pose."""
     camera, lens = capture.camera, capture.camera.lens
     now_from_capture = (
         inverse(viewpoint.world_from_ego) @ capture.world_from_ego if isinstance(capture.photo, Photo) else np.eye(4)
@@ -260,7 +260,7 @@ def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
 
 
 def _row(details: dict[str, Any], viewpoint: Viewpoint, boxes: int) -> dict[str, Any]:
-    """The sample's line in the manifest; the shard is filled in by who writes it."""
+    """Return the sample's row in the manifest; the writer adds the shard."""
     names = ("key", "split", "source", "log", "token", "time_us", "kind", "index", "command", "coverage")
     velocity: Float[np.ndarray, "2"] = viewpoint.ego.velocity[-1]
     return {

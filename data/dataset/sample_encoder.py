@@ -1,4 +1,4 @@
-"""Encoding beside drawing: samples become bytes in threads of their own while the next one is drawn."""
+"""Asynchronous encoding: samples are encoded in worker threads while the next one is rendered."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -16,15 +16,15 @@ _T = TypeVar("_T")
 
 
 class SampleEncoder:
-    """Encodes drawn samples, to the same bytes with any number of threads.
+    """Encoder of rendered samples; its output does not depend on the number of threads.
 
     Args:
-        options: what to make.
-        threads: of the worker: one draws, all others encode; a single one does both in turn.
-        watch: measures "encoding", of all threads together.
+        options: options of the set.
+        threads: threads of the worker: one renders, all others encode; a single one does both in turn.
+        watch: timer of "encoding", summed over threads.
 
     Attributes:
-        ahead: how many samples may be drawn before the one that was started first is waited for.
+        ahead: maximum number of samples in flight.
     """
 
     def __init__(self, options: AugmentOptions, threads: int, watch: Stopwatch) -> None:
@@ -33,13 +33,13 @@ class SampleEncoder:
         self.ahead = 1 if self._pool else 0
 
     def start(self, drawn: DrawnSample) -> Callable[[], Sample]:
-        """Begins to encode a sample, whose views must not change until the end.
+        """Start to encode a sample, whose views must not change until the encoding ends.
 
         Returns:
-            waits for the end; raises what is raised below if that came up in another thread.
+            callable that waits for the result; it raises the exceptions of the encoding threads.
 
         Raises:
-            SwerveError: the file of a photograph cannot be read.
+            SwerveError: a photo's file cannot be read.
         """
         pairs = zip(drawn.captures, drawn.views, strict=True)
         images = [self._begin(partial(encode_view, capture, view, self._options)) for capture, view in pairs]
@@ -47,7 +47,7 @@ class SampleEncoder:
         return partial(_whole, numbers, images)
 
     def _begin(self, task: Callable[[], _T]) -> Future[_T]:
-        """In another thread, or here and at once if there is none."""
+        """Run a task in another thread, or immediately if there is none."""
         if self._pool is not None:
             return self._pool.submit(self._timed, task)
         done = Future[_T]()
@@ -67,8 +67,8 @@ class SampleEncoder:
 
 
 def _whole(numbers: Future[Sample], images: Sequence[Future[dict[str, bytes]]]) -> Sample:
-    """The sample with all its members."""
-    wait(images)  # All: where one fails, the others must not read on in views that are drawn over.
+    """Return the sample with all its members."""
+    wait(images)  # waits for all: if one fails, the others must not read views that are being overwritten
     sample = numbers.result()
     members = {name: content for image in images for name, content in image.result().items()}
     return replace(sample, members={**members, **sample.members})

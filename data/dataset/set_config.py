@@ -1,4 +1,4 @@
-"""The options of a set, read back from its folder."""
+"""Options of a set, read from its folder."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from swerve.scenes.viewpoints import Bounds, CrossAgentOptions, RecoveryOptions,
 
 
 def read_options(folder: Path) -> AugmentOptions:
-    """What a set's viewpoints depend on, as job.json holds it; the looks of its images are left at their defaults.
+    """Read the options that determine a set's viewpoints from job.json; image style options keep their defaults.
 
     Raises:
         SwerveError: the folder holds no set, or one of another version.
@@ -25,4 +25,4 @@ def read_options(folder: Path) -> AugmentOptions:
         names = ("seed", "every", "history", "future", "shard_scenes")
         return AugmentOptions(tuple(given["views"]), viewpoints=kinds, **{name: given[name] for name in names})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SwerveError(f"{path}: holds no options of a set that this program made ({error!r})") from error
+        raise SwerveError(f"{path}: holds no options of a set of this program ({error!r})") from error

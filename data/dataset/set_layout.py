@@ -1,4 +1,4 @@
-"""What a set's folder holds, and which of its parts are finished."""
+"""Layout of a set's folder, and the state of its parts."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,24 +23,24 @@ LAYOUT = FolderLayout(
 )
 
 
-# What stands still in a log, for sets whose rasters are drawn when they are asked for.
+# Static primitives of a log, for sets whose rasters are rendered on demand.
 STILL: Final = "still"
 _STILL_KIND, _STILL_VERSION = "primitives", 1
 
 
 def layout_of(options: AugmentOptions) -> FolderLayout:
-    """What a set of these options keeps in its folder."""
+    """Return the folder layout of a set with these options."""
     more = {STILL: ".npz"} if options.rasters == "drawn" else {}
     return replace(LAYOUT, parts={**LAYOUT.parts, **more})
 
 
 def save_still(folder: Path, log: str, still: Primitives) -> None:
-    """Writes what stands still in a log."""
+    """Write the static primitives of a log."""
     save_archive(still_path(folder, log), still, _STILL_KIND, _STILL_VERSION)
 
 
 def load_still(folder: Path, log: str) -> Primitives:
-    """What stands still in a log.
+    """Read the static primitives of a log.
 
     Raises:
         SwerveError: the file is missing or damaged.
@@ -52,12 +52,12 @@ def load_still(folder: Path, log: str) -> Primitives:
 
 
 def still_path(folder: Path, log: str) -> Path:
-    """Where it lies; it is written with the first part of the log."""
+    """Return the path of the static primitives; they are written with the first part of the log."""
     return folder / STILL / f"{part_stem(log, 0)}.npz"
 
 
 def remove_unnamed_shards(folder: Path) -> None:
-    """Shards that no record names: their parts are made again, perhaps in another split."""
+    """Remove shards without a record: their parts are repeated, possibly in another split."""
     named = {record.shard for record in read_records(folder)}
     for split in _SPLITS:
         for shard in (folder / split).glob("*.tar"):
@@ -66,12 +66,12 @@ def remove_unnamed_shards(folder: Path) -> None:
 
 
 def record_path(folder: Path, log: str, chunk: int) -> Path:
-    """Where the record of a part lies."""
+    """Return the path of a part's record."""
     return folder / "records" / f"{part_stem(log, chunk)}.json"
 
 
 def finished_chunks(folder: Path, options: AugmentOptions) -> dict[str, tuple[set[int], int]]:
-    """By log: the parts that are done without failure and whose files lie there in full length, of how many."""
+    """Return, by log, the parts that finished without failure with complete files, and the total number of parts."""
     finished = dict[str, tuple[set[int], int]]()
     for record in read_records(folder):
         done, _ = finished.setdefault(record.log, (set(), record.chunks))
@@ -82,10 +82,10 @@ def finished_chunks(folder: Path, options: AugmentOptions) -> dict[str, tuple[se
 
 
 def refuse_other_split(folder: Path, log: str, split: Split) -> None:
-    """A log whose earlier parts went to one split does not go on in another: it would be in both.
+    """Check that a log's split has not changed since its earlier parts, so that it is not in two splits.
 
     Raises:
-        SwerveError: it would.
+        SwerveError: the split has changed.
     """
     for path in sorted((folder / "records").glob(f"{safe_name(log)}-*.json")):
         record = read_record(path)
@@ -97,12 +97,12 @@ def refuse_other_split(folder: Path, log: str, split: Split) -> None:
 
 
 def read_records(folder: Path) -> Iterator[ShardRecord]:
-    """The records of a job, in the order of their names."""
+    """Yield the records of a job, in the order of their names."""
     for path in sorted((folder / "records").glob("*.json")):
         yield read_record(path)
 
 
 def _shard_is_whole(folder: Path, record: ShardRecord) -> bool:
-    """Whether the shard has the length that the record says."""
+    """Test whether the shard has the size stated in its record."""
     path = folder / record.shard
     return not record.shard or (path.is_file() and path.stat().st_size == record.size)

@@ -1,4 +1,4 @@
-"""Shards: WebDataset tar files whose bytes depend on the samples alone (docs/formats.md)."""
+"""Shards: WebDataset tar files whose bytes depend on the samples only (docs/formats.md)."""
 
 import hashlib
 import io
@@ -17,10 +17,10 @@ from swerve.data.dataset.image_encoding import decode_depth, decode_image, decod
 from swerve.data.storage.files import PART, part_of
 from swerve.scenes import Split, SwerveError
 
-# Of the members of a sample (docs/formats.md). To be raised whenever one or its meaning changes.
+# Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
 FORMAT: Final = 1
 
-# Files of a set that differ between runs without harm: they hold times, paths of this machine, or nothing.
+# Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
 NOT_CONTENT = ("timing.json", "failures.json", "job.lock")
 
 
@@ -30,9 +30,9 @@ class Sample:
 
     Attributes:
         key: unique in the whole set; without dots.
-        split: of the log that it comes from.
-        members: file contents by what follows the key and a dot, such as "front.jpg".
-        row: its line in the manifest.
+        split: split of the log.
+        members: file contents by the name after the key and a dot, such as "front.jpg".
+        row: row in the manifest.
     """
 
     key: str
@@ -42,9 +42,9 @@ class Sample:
 
 
 class ShardWriter:
-    """Streams samples into the temporary file of a shard; `data.files.commit` names it once it is whole.
+    """Writer that streams samples into a shard's temporary file; `data.files.commit` renames it when complete.
 
-    Names, order, owners, modes and times inside the tar are fixed, so that equal samples make equal files.
+    Names, order, owners, modes and times inside the tar are fixed, so that equal samples give equal files.
     """
 
     def __init__(self, path: Path, split: Split) -> None:
@@ -53,7 +53,7 @@ class ShardWriter:
         self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115
 
     def add(self, sample: Sample) -> None:
-        """Appends a sample.
+        """Append a sample.
 
         Raises:
             ValueError: the sample belongs to another split, or its key was used before.
@@ -69,7 +69,7 @@ class ShardWriter:
             self._tar.addfile(entry, io.BytesIO(sample.members[name]))
 
     def finish(self) -> tuple[int, str]:
-        """Ends the archive and forces it to the disk; returns its size in bytes and its SHA-256."""
+        """Close the archive and sync it to disk; return its size in bytes and its SHA-256."""
         self._tar.close()
         return self._file.finish()
 
@@ -81,7 +81,7 @@ class ShardWriter:
 
 
 class _HashedFile:
-    """A file that is written once from front to back, and hashed on the way."""
+    """File written sequentially and hashed on the fly."""
 
     def __init__(self, path: Path) -> None:
         self._file, self._hash, self._size = open(path, "wb"), hashlib.sha256(), 0  # noqa: SIM115
@@ -105,16 +105,16 @@ class _HashedFile:
 
 
 def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) -> Iterator[dict[str, Any]]:
-    """The samples of a split, decoded, shard by shard in the order of their names.
+    """Yield the decoded samples of a split, shard by shard in the order of their names.
 
     Args:
-        folder: the set, as `augment` wrote it.
+        folder: folder of a set written by `augment` wrote it.
         split: "train", "val" or "test".
         kinds: only viewpoints of these kinds; all if empty.
 
     Yields:
         "key"; "json", a dict; "npz", a dict of arrays; and every image by the name of its member, such as "front.jpg"
-        or "front.depth.png", as an array. Photographs and moments stay encoded (bytes).
+        or "front.depth.png", as an array. Photos and snapshots stay encoded (bytes).
 
     Raises:
         SwerveError: the folder holds no finished set, or a shard is damaged.
@@ -129,7 +129,7 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
 
 
 def _read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Keys and members of a shard's samples; members of one sample stand together."""
+    """Yield keys and members of a shard's samples; members of one sample are adjacent."""
     key, members = "", dict[str, bytes]()
     try:
         with tarfile.open(path, "r|") as tar:
@@ -147,7 +147,7 @@ def _read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def _decode(name: str, content: bytes) -> Any:  # noqa: ANN401 what it is depends on the name
-    """A member's content by the end of its name."""
+    """Decode a member's content by its file extension."""
     if name == "json":
         return json.loads(content)
     if name == "npz":
@@ -161,9 +161,9 @@ def _decode(name: str, content: bytes) -> Any:  # noqa: ANN401 what it is depend
 
 
 def dataset_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of a set's files: two sets of one digest are the same.
+    """Compute SHA-256 over names and contents of a set's files: sets with equal digests are equal.
 
-    Left out are the files that hold times or paths of a machine: timing.json, failures.json and job.lock.
+    Excluded are the files that hold times or paths of a machine: timing.json, failures.json and job.lock.
     """
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -173,7 +173,7 @@ def dataset_digest(folder: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Compute the SHA-256 of a file."""
     content = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""What a sample's images are drawn of, for sets that store it instead of rasters (docs/formats.md)."""
+"""Stored snapshots of dynamic objects, for sets that render rasters on demand (docs/formats.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ _KIND, _VERSION = "moments of a sample", 1
 
 @dataclass(frozen=True)
 class StoredSnapshot:
-    """What moves, as the images that are taken at one time see it.
+    """Dynamic objects at the time of a group of images.
 
     Attributes:
-        world_from_ego: where the vehicle is.
-        tracks: agents; a single step, in which all are valid.
-        lights: a single step.
+        world_from_ego: ego pose.
+        tracks: agents at a single step, at which all are valid.
+        lights: signals at a single step.
     """
 
     world_from_ego: Float[np.ndarray, "4 4"]
@@ -33,19 +33,19 @@ class StoredSnapshot:
     lights: TrafficLights
 
     def primitives(self) -> Primitives:
-        """Agents and lights."""
+        """Build the primitives of agents and lights."""
         return build_dynamic(self.tracks, self.lights, 0)
 
 
 @dataclass(frozen=True)
 class SnapshotStore:
-    """All that rasters are drawn of, but the log's map and the cameras.
+    """Everything needed to render a sample's rasters, except the log's map and the cameras.
 
     Attributes:
-        style: the look.
+        style: colour style.
         samples: points per pixel along each axis, see `Style`.
-        moments: of all images.
-        rows: which of them each camera's image is of, in the order of the sample's json.
+        moments: snapshots of all images.
+        rows: index of each camera's snapshot, in the order of the sample's JSON.
     """
 
     style: StyleName
@@ -55,14 +55,14 @@ class SnapshotStore:
 
 
 def moving_at(viewpoint: Viewpoint, time_us: int) -> tuple[Tracks, TrafficLights]:
-    """Everybody else at a time, and the lights as at the nearest step: a single step of each."""
+    """Return all other agents at a time, and the lights at the nearest step: a single step of each."""
     scene = viewpoint.scene
     nearest = int(np.abs(scene.times_us - time_us).argmin())
     return tracks_at(viewpoint.tracks, scene.times_us, time_us), scene.lights.at(slice(nearest, nearest + 1))
 
 
 def capture_groups(captures: Sequence[Capture]) -> list[list[int]]:
-    """Rows of captures that share time and pose."""
+    """Group the rows of captures that share time and pose."""
     groups = dict[tuple[int, bytes], list[int]]()
     for row, capture in enumerate(captures):
         groups.setdefault((capture.time_us, capture.world_from_ego.tobytes()), []).append(row)
@@ -70,7 +70,7 @@ def capture_groups(captures: Sequence[Capture]) -> list[list[int]]:
 
 
 def moments_to_bytes(viewpoint: Viewpoint, captures: Sequence[Capture], options: AugmentOptions) -> bytes:
-    """The content of the member: some 5 kB where all images are of one moment."""
+    """Encode the member: some 5 kB where all images share one snapshot."""
     groups, rows = capture_groups(captures), np.zeros(len(captures), np.int64)
     for number, group in enumerate(groups):
         rows[group] = number
@@ -79,10 +79,10 @@ def moments_to_bytes(viewpoint: Viewpoint, captures: Sequence[Capture], options:
 
 
 def moments_from_bytes(content: bytes, path: str) -> SnapshotStore:
-    """What `moments_to_bytes` made; `path` says where it lies.
+    """Decode the member written by `moments_to_bytes`; `path` is used in error messages.
 
     Raises:
-        SwerveError: it is damaged, or of another version.
+        SwerveError: the content is damaged, or of another version.
     """
     return from_bytes(content, SnapshotStore, _KIND, _VERSION, path)
 

@@ -1,4 +1,4 @@
-"""Drawn pictures in the place of photographs: for generated towns, where nobody can take one, from every seat."""
+"""Synthetic photos of generated towns, for every viewpoint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,43 +16,43 @@ from swerve.scenes.viewpoints import Viewpoint
 
 @dataclass(frozen=True)
 class SyntheticPhoto:
-    """A drawn picture that stands in for a photograph.
+    """Rendered image used in place of a photo.
 
     Attributes:
-        encoded: a JPEG image.
+        encoded: JPEG image.
     """
 
     encoded: bytes
 
     def read(self) -> bytes:
-        """The image, as `Photo.read` gives it."""
+        """Return the image in the form of `Photo.read`."""
         return self.encoded
 
 
 class SyntheticPhotos:
-    """Draws what cameras would have seen of one log (`swerve.data.sources.town.photos`).
+    """Renderer of synthetic photos of one log (`swerve.data.sources.town.photos`).
 
     Args:
-        log: of a town.
-        options: the seed, and the quality of the JPEGs.
+        log: log of a town.
+        options: options with the seed and the JPEG quality.
 
     Raises:
-        SwerveError: the log is of no town: pictures of real places are not made up.
+        SwerveError: the log is not of a town.
     """
 
     def __init__(self, log: Log, options: AugmentOptions) -> None:
         if log.source != "town":
             raise SwerveError(
-                f"log {log.name} is of {log.source}: stand-ins for photographs are made of town:COUNT alone"
+                f"log {log.name} is of {log.source}: synthetic photos need a town:COUNT source"
             )
         self._studio, self._quality = TownPhotoRenderer(log, options.seed), options.quality
 
     def beside(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> tuple[Capture, ...]:
-        """The captures, each with its stand-in, from the same camera, pose and time.
+        """Return the captures with synthetic photos of the same camera, pose and time.
 
         Args:
-            viewpoint: the seat, of any kind.
-            captures: of the viewpoint; all are taken now, since towns have no photographs of their own.
+            viewpoint: viewpoint of any kind.
+            captures: captures of the viewpoint; all are at the current step, since towns have no photos of their own.
         """
         scene = viewpoint.scene
         now = slice(scene.history, scene.history + 1)
@@ -66,5 +66,5 @@ class SyntheticPhotos:
         )
 
     def _encoded(self, rgb: UInt8[np.ndarray, "h w 3"]) -> bytes:
-        """As cameras store them, with half the resolution for colour."""
+        """Encode as cameras do, with chroma subsampling."""
         return simplejpeg.encode_jpeg(rgb, quality=self._quality, colorspace="RGB", colorsubsampling="420")

@@ -1,4 +1,4 @@
-"""Poses at exact times: what a planner is taught and told, at 2 Hz and 10 Hz."""
+"""Interpolated poses: targets and inputs of planners at 2 Hz and 10 Hz."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,10 +12,10 @@ _HISTORY_RATE = 10
 
 
 def trajectory_arrays(viewpoint: Viewpoint, history: float, future: float) -> Arrays:
-    """History and futures of a viewpoint in its ego frame, with times in seconds from now.
+    """Compute history and futures of a viewpoint in its ego frame, with times in seconds from now.
 
-    How many rows there are depends on the wanted seconds of `history` and `future` alone, so that samples of sources
-    of any rate can be stacked.
+    The number of rows depends only on the given durations of `history` and `future`, so that samples of sources of any
+    rate can be stacked.
 
     Poses are (x, y, heading). Between the log's steps they are interpolated (positions linearly, headings along the
     shorter arc: off by a step squared times the acceleration over 8, 4 mm at 10 Hz and 3 m/s2). A log's last step may
@@ -26,9 +26,9 @@ def trajectory_arrays(viewpoint: Viewpoint, history: float, future: float) -> Ar
 
 
 def history_of(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.ndarray, "h"]]:
-    """The ego's states over `duration` seconds up to now, ten a second, and which of them the scene covers.
+    """Return the ego states over `duration` seconds up to now at 10 Hz, and a mask of rows covered by the scene.
 
-    Where it does not, they are zero. They are those of `Viewpoint.told_ego`: nothing in them comes from after now.
+    Rows outside the scene are zero.
     """
     scene, ego = viewpoint.scene, viewpoint.told_ego
     times_us, now = scene.times_us[: scene.history + 1], scene.times_us[scene.history]
@@ -46,7 +46,7 @@ def history_of(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.
 
 
 def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
-    """The same as arrays of a sample."""
+    """Return the ego history as arrays of a sample."""
     history, valid = history_of(viewpoint, duration)
     return {
         "history_time": history.seconds.astype(np.float32),
@@ -59,7 +59,7 @@ def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
 
 
 def _futures(viewpoint: Viewpoint, duration: float) -> Arrays:
-    """The target and the human's own way after now."""
+    """Return the target and the human's trajectory after now."""
     scene = viewpoint.scene
     times_us, now = scene.times_us[scene.history :], scene.times_us[scene.history]
     logged = scene.log.ego.world_from_ego[scene.now]
@@ -80,7 +80,7 @@ def _futures(viewpoint: Viewpoint, duration: float) -> Arrays:
 def _relative(
     viewpoint: Viewpoint, poses: Float[np.ndarray, "q 4 4"], valid: Bool[np.ndarray, "q"]
 ) -> Float[np.ndarray, "q 3"]:
-    """(x, y, heading) in the ego frame of now; zero where not valid."""
+    """Return (x, y, heading) in the ego frame of now; zero where not valid."""
     planar = relative_poses(viewpoint.world_from_ego, poses)
     planar[:, 2] = wrap_angle(planar[:, 2])
     return np.where(valid[:, None], planar, 0.0)
@@ -92,7 +92,7 @@ def poses_at(
     now_us: int | np.integer,
     seconds: Float[np.ndarray, "q"],
 ) -> tuple[Float[np.ndarray, "q 4 4"], Bool[np.ndarray, "q"]]:
-    """Poses at `seconds` from now, and which of them lie within half a step of the known times."""
+    """Interpolate poses at `seconds` from now; also return a mask of times within half a step of the known ones."""
     if len(times_us) < 2:
         return np.repeat(poses, len(seconds), axis=0), seconds == (times_us[0] - now_us) * 1e-6
     reach = int(np.median(np.diff(times_us))) // 2

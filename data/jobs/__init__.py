@@ -1,7 +1,7 @@
 """Jobs over logs: parallel, resumable, reproducible.
 
-A job makes parts (chunks) of logs in worker processes. It says how as a `Work`, keeps a folder as a `FolderLayout`
-says, and finds out itself from its own records which parts are finished:
+A job builds parts (chunks) of logs in worker processes. It is described by a `Work`, its folder by a `FolderLayout`,
+and it determines from its own records which parts are finished:
 
     with open_job(folder, job_config(asdict(options), logs, PACKAGES), LAYOUT):
         finished = {name: (done, chunks) for ...}            # of the records in the folder
@@ -9,10 +9,9 @@ says, and finds out itself from its own records which parts are finished:
         write_failures(folder, [*failures_in_the_records, *outcome.failures])
         ...                                                  # the file that says that everything is there, last
 
-Files are written with `swerve.data.storage.files.write_atomically`, or as `part_of(path)` and then `commit(path)`:
-whole or not at all. A part is finished once its record is there, so the record is written after the rest. A worker that
-dies fails its part alone; the workers end with their parent, however it ends. After Ctrl-C or `kill -9`, the same call
-goes on.
+Files are written atomically, with `swerve.data.storage.files.write_atomically`, or as `part_of(path)` and then
+`commit(path)`. A part is finished once its record exists, so the record is written last. If a worker dies, only its
+part fails; workers end with their parent process. After Ctrl-C or `kill -9`, the same call resumes the job.
 """
 
 from swerve.data.jobs.failures import Failure, read_failures, write_failures

@@ -1,4 +1,4 @@
-"""What could not be made, and why."""
+"""Failures of a job and their reasons."""
 
 import json
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ FAILURES = "failures.json"
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that should have been made and was not.
+    """Item that could not be produced.
 
     Attributes:
         log: the log's name.
-        token: the scene's, or empty if the whole log failed.
-        what: of the scene: kind and index of a viewpoint, name of a planner; or empty.
+        token: token of the scene, or empty if the whole log failed.
+        what: item of the scene: kind and index of a viewpoint, name of a planner; or empty.
         reason: the error's message.
-        traceback: where it happened, if it is a fault of the program.
+        traceback: traceback of an unexpected exception.
     """
 
     log: str
@@ -30,16 +30,16 @@ class Failure:
 
     @property
     def where(self) -> str:
-        """What failed, in words."""
+        """Failed item as text."""
         return " ".join(part for part in (self.log, self.token, self.what) if part)
 
 
 def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
-    """Writes failures.json, sorted by what failed."""
+    """Write failures.json, sorted by item."""
     failed = sorted(failures, key=lambda failure: (failure.log, failure.token, failure.what))
     write_atomically(folder / FAILURES, to_json([asdict(failure) for failure in failed]))
 
 
 def read_failures(folder: Path) -> list[Failure]:
-    """The failures of `write_failures`."""
+    """Read the failures written by `write_failures`."""
     return [Failure(**failure) for failure in json.loads((folder / FAILURES).read_bytes())]

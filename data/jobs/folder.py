@@ -1,4 +1,4 @@
-"""The folder of a job: what belongs there, and whether it is the same job that goes on."""
+"""Job folders: expected files, locking and resumption."""
 
 import fcntl
 import json
@@ -19,15 +19,15 @@ _JOB, _LOCK = "job.json", "job.lock"
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """What a kind of job keeps in its folder, beside job.json and job.lock.
+    """Files of a kind of job, besides job.json and job.lock.
 
     Attributes:
-        finish: name of the file that says that everything is there. It is written last, and removed when a run begins.
+        finish: name of the file that marks completion. It is written last, and removed when a run begins.
         files: names of its other files.
-        parts: by subfolder, the ending of its files. They are named by `part_stem`, one for each part of a log.
-        notes: subfolders that hold nothing worth keeping where the other subfolders are empty: a job that has made
-            nothing else gives way to another job.
-        log_folders: whether each log has a subfolder too, named by `safe_name`, in which every file is the job's.
+        parts: file extension by subfolder. Files are named by `part_stem`, one for each part of a log.
+        notes: subfolders that are disposable where the other subfolders are empty: a job without other output may be
+            replaced by another job.
+        log_folders: whether each log has a subfolder too, named by `safe_name`, whose files all belong to the job.
     """
 
     finish: str
@@ -38,11 +38,11 @@ class FolderLayout:
 
 
 def log_names(sources: Sequence[Source]) -> dict[str, int]:
-    """Every log's name and the number of its source, in order.
+    """Return every log's name and the index of its source, in order.
 
     Raises:
-        SwerveError: no log at all, or two logs whose parts would bear the same names: they would be doubled, and a log
-            that is both in training and in validation would leak.
+        SwerveError: no log at all, or two logs whose parts would have the same names: they would be duplicated, and a
+            log that is both in training and in validation would leak.
     """
     owners, taken = dict[str, int](), dict[str, str]()
     for number, source in enumerate(sources):
@@ -59,12 +59,12 @@ def log_names(sources: Sequence[Source]) -> dict[str, int]:
 
 
 def job_config(options: Mapping[str, Any], logs: Iterable[tuple[str, str]], packages: Iterable[str]) -> dict[str, Any]:
-    """Everything that what is made depends on, but the logs' contents: no paths, no times.
+    """Return everything that determines the output, except the logs' contents: no paths, no times.
 
     Args:
-        options: nested dicts of what JSON can hold; `dataclasses.asdict` of the options.
-        logs: kind of source and name of each.
-        packages: whose version may change what is made; Swerve's own code counts line by line.
+        options: nested dicts of JSON values; `dataclasses.asdict` of the options.
+        logs: kind of source and name of each log.
+        packages: packages whose version may change the output; Swerve's own code enters by its digest.
     """
     return {
         "options": dict(options),
@@ -74,12 +74,12 @@ def job_config(options: Mapping[str, Any], logs: Iterable[tuple[str, str]], pack
 
 
 def part_stem(log: str, chunk: int) -> str:
-    """Name of a part of a log, for its files."""
+    """Return the file stem of a part of a log."""
     return f"{safe_name(log)}-{chunk:05d}"
 
 
 def parts_there(folder: Path, ending: str) -> dict[str, set[int]]:
-    """The parts that have a file in a subfolder: numbers by `safe_name` of the log."""
+    """Return the parts that have a file in a subfolder: indices by `safe_name` of the log."""
     there = dict[str, set[int]]()
     for path in folder.glob(f"*{ending}"):
         log, _, chunk = path.name.removesuffix(ending).rpartition("-")
@@ -89,15 +89,15 @@ def parts_there(folder: Path, ending: str) -> dict[str, set[int]]:
 
 @contextmanager
 def open_job(folder: Path, config: dict[str, Any], layout: FolderLayout) -> Iterator[None]:
-    """Takes the folder for this job alone: starts it, or goes on with it after removing half-written files.
+    """Lock the folder for this job: start it, or resume it after removing incomplete files.
 
     Args:
-        folder: a new or empty one, or one of the same job.
-        config: of `job_config`; written to job.json.
-        layout: what may lie in the folder.
+        folder: job folder; new, empty, or of the same job.
+        config: result of `job_config`; written to job.json.
+        layout: allowed files of the folder.
 
     Raises:
-        SwerveError: the folder is another job's, holds files of somebody else, is in use, or cannot be written.
+        SwerveError: the folder is another job's, holds foreign files, is in use, or cannot be written.
     """
     make_folder(folder)
     with told_where(folder):
@@ -111,12 +111,12 @@ def open_job(folder: Path, config: dict[str, Any], layout: FolderLayout) -> Iter
 
 
 def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout) -> None:
-    """Brings the folder to a state in which parts can be made. It may be killed anywhere, and is then done again."""
+    """Prepare the folder for writing parts. Safe to interrupt and repeat."""
     path = folder / _JOB
     there = _read_config(path) if path.is_file() else config
     _refuse_strangers(folder, layout, {safe_name(name) for _, name in there["logs"]})
     _compare(folder, layout, there, config)
-    # It says that everything is there: not before this run has come to its end.
+    # The completion marker must not exist before this run has finished.
     (folder / layout.finish).unlink(missing_ok=True)
     _remove_leftovers(folder)
     write_atomically(path, to_json(config))
@@ -125,23 +125,23 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout) -> None:
 
 
 def _is_start(path: Path) -> bool:
-    """Whether a job that was killed in its first moments may have left this."""
+    """Test whether a job killed during start-up may have left this file."""
     return path.name in (_LOCK, _JOB + PART)
 
 
 def _locked(path: Path) -> BinaryIO:
-    """The file, held until it is closed; the system lets go of it when the process ends, however it ends."""
+    """Lock the file until it is closed; the operating system releases the lock when the process ends."""
     file = open(path, "ab")  # noqa: SIM115 the caller closes it
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise SwerveError(f"{path.parent}: another job is writing there; wait for it or end it") from None
+        raise SwerveError(f"{path.parent}: another job is writing to this folder; wait for it or end it") from None
     return file
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """The `job_config` in a folder."""
+    """Read the `job_config` of a folder."""
     try:
         there = json.loads(path.read_bytes())
     except ValueError:
@@ -152,7 +152,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: dict[str, Any]) -> None:
-    """The folder's job is this job; one that has made nothing yet gives way."""
+    """Compare the folder's job with this one; a job without output is replaced."""
     here = json.loads(to_json(config))
     if json.loads(to_json(there)) == here:
         return
@@ -165,24 +165,24 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
 
 
 def _part_files(folder: Path, layout: FolderLayout, names: Iterable[str]) -> Iterator[Path]:
-    """The whole files of subfolders."""
+    """Iterate over the complete files of subfolders."""
     return (path for name in names for path in (folder / name).glob(f"*{layout.parts[name]}"))
 
 
 def _log_files(folder: Path, layout: FolderLayout, config: dict[str, Any]) -> Iterator[Path]:
-    """The whole files of the logs' own subfolders."""
+    """Iterate over the complete files of the logs' own subfolders."""
     names = {safe_name(name) for _, name in config["logs"]} if layout.log_folders else set()
     return (path for name in names for path in (folder / name).glob("*") if path.suffix != PART)
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Removes half-written files."""
+    """Remove incomplete files."""
     for path in folder.rglob("*" + PART):
         path.unlink()
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
-    """What differs, one phrase each."""
+    """Yield the differences, one phrase each."""
     old, new = (dict(_leaves({part: config.get(part) for part in ("options", "versions")})) for config in (there, here))
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
@@ -195,7 +195,7 @@ def _differences(there: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested dicts by their names, such as "viewpoints.recovery.per_scene"."""
+    """Yield the values of nested dicts by their dotted names, such as "viewpoints.recovery.per_scene"."""
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")
@@ -204,14 +204,14 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def _refuse_strangers(folder: Path, layout: FolderLayout, names: set[str]) -> None:
-    """Every file is the job's: readers take every part they find, and what is not whole is removed."""
+    """Check that every file belongs to the job: readers use every part they find, and incomplete files are removed."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if not _is_own(path.relative_to(folder), layout, names):
             raise SwerveError(f"{path} is not of this job: move it away")
 
 
 def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
-    """Whether a job of these logs gives a file this path, whole or half-written."""
+    """Test whether a path is one that a job of these logs writes, complete or incomplete."""
     name = path.name.removesuffix(PART)
     if len(path.parts) == 1:
         return name in (_JOB, _LOCK, layout.finish, *layout.files)

@@ -1,4 +1,4 @@
-"""How a job goes, for people: a bar on a terminal, a line now and then elsewhere."""
+"""Progress display of a job: a bar on a terminal, periodic lines elsewhere."""
 
 import time
 
@@ -12,17 +12,17 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class JobProgress:
-    """Listens to a job and shows where it stands.
+    """Listener that shows the progress of a job.
 
     Attributes:
-        count: of what this run made.
-        seconds: spent by all workers together, by stage.
+        count: number of items that this run produced.
+        seconds: by stage, summed over workers.
 
     Args:
-        console: where to write.
-        logs: how many there are.
-        finished: by log, the parts that earlier runs made, of how many.
-        noun: what is made, such as "samples".
+        console: output console.
+        logs: number of logs.
+        finished: by log, the parts finished by earlier runs, and their total number.
+        noun: plural name of the items, such as "samples".
     """
 
     def __init__(self, console: Console, logs: int, finished: FinishedParts, noun: str) -> None:
@@ -54,19 +54,19 @@ class JobProgress:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return time.monotonic() - self._start
 
     def opened(self, log: str, chunks: int) -> None:
-        """A log has so many parts."""
+        """Register the number of parts of a log."""
         self._chunks[log] = chunks
 
     def advanced(self, task: Task, count: int, share: float) -> None:
-        """So many things of a part are made, and this share of it."""
+        """Update the number of items and the finished share of a part."""
         self._running[task] = (count, share)
 
     def finished(self, task: Task, count: int, seconds: dict[str, float]) -> None:
-        """A part is done."""
+        """Register a finished part."""
         self._running.pop(task, None)
         self._done += 1.0 / self._chunks[task.log]
         self.count += count
@@ -74,14 +74,14 @@ class JobProgress:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
     def failed(self, task: Task, failure: Failure) -> None:
-        """Counts it, and shows at once the traceback of a fault of the program."""
+        """Count a failure, and print the traceback of an unexpected exception."""
         self._running.pop(task, None)
         self._failures += 1
         if failure.traceback:
             self._console.print(f"{failure.where}:\n{failure.traceback}", markup=False, highlight=False, soft_wrap=True)
 
     def tick(self) -> None:
-        """Shows the state, if it is time."""
+        """Show the state, if it is due."""
         self._refresh()
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line >= _SECONDS_BETWEEN_LINES:
@@ -89,16 +89,16 @@ class JobProgress:
             self._console.print(f"{100 * self._share():.0f} %  {self._state()}", highlight=False, soft_wrap=True)
 
     def _refresh(self) -> None:
-        """Brings the bar up to date."""
+        """Update the bar."""
         self._bar.update(self._line, completed=self._share() * self._logs, description=self._state())
 
     def _share(self) -> float:
-        """Of the whole job, 0 to 1."""
+        """Return the finished share of the whole job, 0 to 1."""
         running = sum(share / self._chunks.get(task.log, 1) for task, (_, share) in self._running.items())
         return (self._done + running) / self._logs
 
     def _state(self) -> str:
-        """How many are made, rate, failures."""
+        """Return the number of items, the rate and the failures."""
         if not self._running and not self._done:
             return "starting; the first run on a machine compiles for some 20 s"
         count = self.count + sum(count for count, _ in self._running.values())

@@ -1,4 +1,4 @@
-"""The worker processes of a job: started, fed, watched, replaced when they die."""
+"""Process pool of a job: starts, feeds and monitors workers, and replaces those that die."""
 
 import multiprocessing
 import os
@@ -17,33 +17,33 @@ from swerve.data.jobs.work import Work
 from swerve.data.jobs.worker import Advanced, Broken, Finished, Message, Opened, worker_main
 from swerve.scenes import SwerveError
 
-# Libraries that would start threads of their own: one process per core is enough.
+# Libraries that would start their own threads: one process per core is enough.
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @runtime_checkable
 class Listener(Protocol):
-    """Whoever wants to know how a job goes."""
+    """Interface for progress events of a job."""
 
     def opened(self, log: str, chunks: int) -> None:
-        """A log has so many parts."""
+        """Handle a loaded log with its number of parts."""
 
     def advanced(self, task: Task, count: int, share: float) -> None:
-        """So many things of a part are made, and this share of it."""
+        """Handle progress: number of items and finished share of a part."""
 
     def finished(self, task: Task, count: int, seconds: dict[str, float]) -> None:
-        """A part is done."""
+        """Handle a finished part."""
 
     def failed(self, task: Task, failure: Failure) -> None:
-        """A thing, a part, or a log failed."""
+        """Handle the failure of an item, a part, or a log."""
 
     def tick(self) -> None:
-        """Time passes."""
+        """Handle a periodic tick."""
 
 
 @dataclass
 class _Worker:
-    """A process and what it works on."""
+    """Process and its current task."""
 
     process: SpawnProcess
     connection: Connection
@@ -53,17 +53,17 @@ class _Worker:
 
 
 def run_tasks(work: Work, folder: Path, schedule: Schedule, workers: int, listener: Listener) -> list[Failure]:
-    """Works through a schedule.
+    """Run all tasks of a schedule.
 
     Args:
-        work: what the workers do.
-        folder: where they write.
-        schedule: what there is to do.
+        work: work of the job.
+        folder: output folder.
+        schedule: tasks.
         workers: number of processes; none is started without work.
-        listener: is told what happens.
+        listener: receiver of progress events.
 
     Returns:
-        failures of parts that have no record: of whole logs, or of the program.
+        failures of parts without a record: of whole logs, or unexpected exceptions.
 
     Raises:
         SwerveError: the folder cannot be written.
@@ -72,7 +72,7 @@ def run_tasks(work: Work, folder: Path, schedule: Schedule, workers: int, listen
 
 
 class _Pool:
-    """The state of `run_tasks`."""
+    """State of `run_tasks`."""
 
     def __init__(self, work: Work, folder: Path, schedule: Schedule, size: int, listener: Listener) -> None:
         self._work, self._folder = work, folder
@@ -80,7 +80,7 @@ class _Pool:
         self._workers, self._failures = list[_Worker](), list[Failure]()
 
     def run(self) -> list[Failure]:
-        """Until nothing is left; ends every process, however it ends itself."""
+        """Run until no task is left; terminate every process on any exit."""
         try:
             self._feed()
             while busy := {worker.connection: worker for worker in self._workers if worker.task}:
@@ -96,7 +96,7 @@ class _Pool:
         return self._failures
 
     def _feed(self) -> None:
-        """Gives every idle worker a task, if there is one; starts workers as long as there are too few."""
+        """Give every idle worker a task, if there is one; start workers while there are too few."""
         for worker in self._workers:
             if worker.task is None and (task := self._schedule.next(worker.held)) is not None:
                 self._give(worker, task)
@@ -105,22 +105,22 @@ class _Pool:
             self._give(self._workers[-1], task)
 
     def _give(self, worker: _Worker, task: Task) -> None:
-        """Sends a task; a worker that is dead already is noticed when it is listened to."""
+        """Send a task; a dead worker is detected on the next receive."""
         worker.task, worker.held, worker.token = task, task.log, ""
         with suppress(BrokenPipeError):
             worker.connection.send(task)
 
     def _hear(self, worker: _Worker) -> None:
-        """Takes one message; the end of the connection is the end of the worker."""
+        """Receive one message; a closed connection means that the worker ended."""
         try:
             self._handle(worker, worker.connection.recv())
         except (EOFError, ConnectionResetError):
             self._bury(worker)
 
     def _handle(self, worker: _Worker, message: Message) -> None:
-        """Passes the news on."""
+        """Dispatch a message to the listener."""
         task = worker.task
-        assert task is not None, "only busy workers are listened to"
+        assert task is not None, "only busy workers are polled"
         if isinstance(message, Opened):
             self._schedule.opened(message.log, message.chunks)
             self._listener.opened(message.log, message.chunks)
@@ -137,7 +137,7 @@ class _Pool:
             self._fail(task, message)
 
     def _fail(self, task: Task, message: Broken) -> None:
-        """A part or a log cannot be made."""
+        """Record the failure of a part or a log."""
         if message.stop:
             raise SwerveError(message.failure.reason)
         if message.whole_log:
@@ -146,25 +146,25 @@ class _Pool:
         self._listener.failed(task, message.failure)
 
     def _bury(self, worker: _Worker) -> None:
-        """A worker died: its part fails, and a new worker takes its place with the next task."""
+        """Record the death of a worker: its part fails, and a new worker replaces it with the next task."""
         worker.process.join()
         self._workers.remove(worker)
         task = worker.task
-        assert task is not None, "only busy workers are listened to"
+        assert task is not None, "only busy workers are polled"
         failure = Failure(task.log, worker.token, "", _cause_of_death(worker.process.exitcode or 0))
         self._fail(task, Broken(failure))
 
 
 def _cause_of_death(code: int) -> str:
-    """In words."""
+    """Describe an exit code in words."""
     if code == -signal.SIGKILL:
-        return "worker was killed (SIGKILL): most likely out of memory. Use fewer --workers"
+        return "worker was killed (SIGKILL): probably out of memory. Use fewer --workers"
     name = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return f"worker ended by itself ({name})"
+    return f"worker exited ({name})"
 
 
 def _start(work: Work, folder: Path) -> _Worker:
-    """A new process; it shares nothing with this one but the connection."""
+    """Start a new process, which shares only the connection with this one."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=worker_main, args=(work, folder, theirs), daemon=True)
@@ -176,7 +176,7 @@ def _start(work: Work, folder: Path) -> _Worker:
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """Processes started inside inherit an environment that keeps libraries to one thread."""
+    """Limit libraries to one thread in processes started inside the block."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:

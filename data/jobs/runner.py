@@ -1,4 +1,4 @@
-"""Runs a job's work on all cores."""
+"""Execution of a job's work on all cores."""
 
 import os
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from swerve.scenes import SwerveError
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended.
+    """Result of one run.
 
     Attributes:
-        noun: what was made, such as "samples".
-        count: how many this run made.
-        seconds: that it took.
-        worker_seconds: of all workers together, by stage.
-        failures: of what has no record: whole logs, and parts whose worker died or that raised. Failures that `Made`
-            told are in the records, where the next run finds them too.
+        noun: plural name of the items, such as "samples".
+        count: number of items that this run produced.
+        seconds: duration in seconds.
+        worker_seconds: by stage, summed over workers.
+        failures: failures without a record: whole logs, and parts whose worker died or raised. Failures stated in
+            `Made` are in the records, where the next run finds them too.
     """
 
     noun: str
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def timing(self) -> dict[str, Any]:
-        """As timing.json holds it."""
+        """Content of timing.json."""
         return {
             self.noun: self.count,
             "seconds": self.seconds,
@@ -55,16 +55,16 @@ def run_work(
     workers: int | None = None,
     console: Console | None = None,
 ) -> Outcome:
-    """Makes every part of every log that is not finished.
+    """Run every unfinished part of every log.
 
     Args:
-        work: what is done.
-        folder: where it is written.
+        work: work of the job.
+        folder: output folder.
         logs: names of all logs, in the order to take them.
-        finished: by log, the parts that earlier runs made, of how many the log has.
-        noun: what is made, in the plural: "samples".
-        workers: processes; one per usable core if None.
-        console: where progress is shown; nowhere if None.
+        finished: by log, the parts finished by earlier runs, and their total number.
+        noun: plural name of the items: "samples".
+        workers: number of processes; one per usable core if None.
+        console: console for progress; none if None.
 
     Raises:
         SwerveError: the folder cannot be written.
@@ -78,5 +78,5 @@ def run_work(
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on; all of them where the system does not say."""
+    """Return the number of cores available to this process; all cores where the system does not tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,10 +1,10 @@
-"""Which part of which log is made next. Nothing that is made depends on it: every part has files of its own."""
+"""Order in which parts of logs are processed. The output does not depend on it: every part has its own files."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-# By log: the parts that earlier runs made, of how many the log has.
+# By log: the parts finished by earlier runs, and their total number.
 FinishedParts = Mapping[str, tuple[set[int], int]]
 
 
@@ -17,15 +17,15 @@ class Task:
 
 
 class Schedule:
-    """Hands out parts of logs.
+    """Queue of parts of logs.
 
-    How many parts a log has is known once it is loaded: its first part is handed out, and when its worker says how
-    many there are, the others wait for any worker. A worker goes on with the log it holds; without work there it takes
-    a fresh log, and last of all helps with the log that has most left, from its end.
+    The number of a log's parts is known once it is loaded: its first part is handed out, and when its worker reports
+    the number of parts, the others become available to any worker. A worker continues with the log it holds; without
+    parts left there it takes a new log, and finally helps with the log that has most parts left, from its end.
 
     Args:
         logs: names of all logs, in the order to take them.
-        finished: by log, the parts that earlier runs made, of how many.
+        finished: by log, the parts finished by earlier runs, and their total number.
     """
 
     def __init__(self, logs: Iterable[str], finished: FinishedParts) -> None:
@@ -36,7 +36,7 @@ class Schedule:
         }
 
     def next(self, held: str | None) -> Task | None:
-        """A task for a worker that holds the log `held`; None if there is none at present."""
+        """Return a task for a worker that holds the log `held`; None if there is none at present."""
         if held is not None and self._left.get(held):
             return Task(held, self._left[held].popleft())
         if self._fresh:
@@ -45,10 +45,10 @@ class Schedule:
         return Task(most, self._left[most].pop()) if most is not None and self._left[most] else None
 
     def opened(self, log: str, chunks: int) -> None:
-        """A worker loaded a log: its other parts may be taken."""
+        """Register a loaded log: its other parts become available."""
         if log not in self._left:
             self._left[log] = deque(range(1, chunks))
 
     def abandon(self, log: str) -> None:
-        """A log cannot be loaded: none of its parts is handed out any more."""
+        """Drop all parts of a log that cannot be loaded."""
         self._left[log] = deque()

@@ -1,4 +1,4 @@
-"""Where the time of a job goes."""
+"""Timing of a job's stages."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Seconds by stage; a stage is there once it has been measured. Those of several threads add up."""
+    """Seconds by stage; a stage exists once it has been measured. Times of several threads are summed."""
 
     def __init__(self) -> None:
         self.seconds = dict[str, float]()
@@ -15,7 +15,7 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, stage: str, clock: Callable[[], float] = time.perf_counter) -> Iterator[None]:
-        """Adds the time until the block ends to a stage, as a clock such as `time.thread_time` tells it."""
+        """Add the duration of the block to a stage, by a clock such as `time.thread_time`."""
         start = clock()
         try:
             yield
@@ -25,7 +25,7 @@ class Stopwatch:
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
     def take(self) -> dict[str, float]:
-        """The seconds since the last call."""
+        """Return the seconds since the last call, and reset them."""
         with self._lock:
             taken, self.seconds = self.seconds, {}
         return taken

@@ -1,4 +1,4 @@
-"""What a job of one's own says to the machinery: how a log is opened, and how one of its parts is made."""
+"""Interface of jobs: opening a log and building one of its parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Protocol, runtime_checkable
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.stopwatch import Stopwatch
 
-# Called with the token of the scene that begins, how many things of the part are made so far, and the share of the part
-# that is done, from 0 to 1. It moves the bar, and tells where it was if the worker dies.
+# Called with the token of the scene that begins, the number of items of the part so far, and the finished share of the
+# part, from 0 to 1. Used for the progress bar, and to locate the failure if the worker dies.
 ProgressCallback = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What became of one part of a log.
+    """Result of one part of a log.
 
     Attributes:
-        count: how many samples, scenes, evaluations it gave: what the job's noun counts.
-        failures: what of it could not be made, though its record is written.
+        count: number of items (samples, scenes, evaluations).
+        failures: failed items, although the part's record is written.
     """
 
     count: int
@@ -27,38 +27,38 @@ class Made:
 
 @runtime_checkable
 class OpenLog(Protocol):
-    """A loaded log, in one worker. It is dropped before the next log is opened."""
+    """Loaded log in one worker. It is dropped before the next log is opened."""
 
     @property
     def chunks(self) -> int:
-        """Parts that the log is made in, one or more; the same in every run."""
+        """Number of parts of the log, one or more; the same in every run."""
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
-        """Makes one part and writes it: its output first, then, at once and whole, what says that it is finished.
+        """Build one part and write it: its output first, then, atomically, its record.
 
-        What it writes depends on the log, the chunk and the work alone: neither on the worker nor on other parts.
+        The output depends only on the log, the chunk and the work: neither on the worker nor on other parts.
 
         Raises:
-            SwerveError: this part cannot be made; it is listed as a failure, and the rest goes on.
+            SwerveError: this part cannot be built; it is listed as a failure, and the job continues.
             OSError: the folder cannot be written; the job ends.
         """
 
 
 @runtime_checkable
 class Work(Protocol):
-    """What every worker is told once: a frozen dataclass of paths, options and light handles, which are pickled.
+    """Job description that every worker receives once: a frozen, picklable dataclass of paths, options and handles.
 
-    What a worker needs for all logs and is dear to make (a planner, a model) belongs in a `functools.cached_property`
-    of the work: it is made where it is first used, once in each worker.
+    Expensive objects shared by all logs (a planner, a model) belong in a `functools.cached_property` of the work:
+    created on first use, once in each worker.
     """
 
     def open(self, log: str, watch: Stopwatch) -> OpenLog:
-        """Loads a log and what is made of it once.
+        """Load a log and the objects shared by its parts.
 
         Args:
-            log: its name.
-            watch: measures the stages of the worker; keep it for `make`.
+            log: name of the log.
+            watch: timer of the worker's stages; keep it for `make`.
 
         Raises:
-            SwerveError: no part of the log can be made; it is listed as a failure, and the other logs go on.
+            SwerveError: no part of the log can be built; it is listed as a failure, and the other logs continue.
         """

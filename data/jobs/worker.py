@@ -1,4 +1,4 @@
-"""One process of a job: takes parts of logs, makes them, and tells the parent how it goes."""
+"""Worker process of a job: receives parts of logs, builds them, and reports to the parent."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from swerve.scenes import SwerveError
 
 @dataclass(frozen=True)
 class Opened:
-    """The log is loaded and has so many parts."""
+    """Message: the log is loaded, with its number of parts."""
 
     log: str
     chunks: int
@@ -27,7 +27,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Advanced:
-    """A scene begins; so many things of the part are made, this share of it is done."""
+    """Message: a scene begins, with the number of items and the finished share of the part."""
 
     token: str
     count: int
@@ -36,7 +36,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """The part is done, with so many things and failures; where the time went."""
+    """Message: the part is finished, with its items, failures and timing."""
 
     count: int
     failures: tuple[Failure, ...]
@@ -45,7 +45,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Broken:
-    """The part cannot be made; if `whole_log`, no part of its log can; if `stop`, none of any log."""
+    """Message: the part failed; if `whole_log`, all parts of the log; if `stop`, the whole job."""
 
     failure: Failure
     whole_log: bool = False
@@ -56,20 +56,20 @@ Message = Opened | Advanced | Finished | Broken
 
 
 def worker_main(work: Work, folder: Path, connection: Connection) -> None:
-    """Works on tasks from the connection until None comes or the other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides what Ctrl-C means.
+    """Process tasks from the connection until None arrives or the connection closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_die_with_parent, daemon=True).start()
     watch, held, opened = Stopwatch(), "", None
     while (task := _receive(connection)) is not None:
         if opened is None or held != task.log:
-            opened = None  # One log in memory at a time.
+            opened = None  # one log in memory at a time
             held, opened = task.log, _opened(work, task.log, watch, connection)
         if opened is not None:
             connection.send(_made(opened, task, folder, watch, connection))
 
 
 def _die_with_parent() -> None:
-    """Ends this process when the parent ends, however it ends: the next run must not meet its writer."""
+    """End this process when the parent ends, so that the next run does not meet its writer."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -77,7 +77,7 @@ def _die_with_parent() -> None:
 
 
 def _receive(connection: Connection) -> Task | None:
-    """The next task; None at the end."""
+    """Receive the next task; None at the end."""
     try:
         return connection.recv()
     except EOFError:
@@ -85,14 +85,14 @@ def _receive(connection: Connection) -> Task | None:
 
 
 def _opened(work: Work, log: str, watch: Stopwatch, connection: Connection) -> OpenLog | None:
-    """The log; None, and a message to the parent, if it cannot be opened."""
+    """Open the log; return None and notify the parent if it cannot be opened."""
     try:
         opened = work.open(log, watch)
         chunks = opened.chunks
     except SwerveError as error:
         connection.send(Broken(Failure(log, "", "", str(error)), whole_log=True))
         return None
-    except Exception as error:  # The edge of the process: the parent shows the traceback and fails the job.
+    except Exception as error:  # boundary of the process: the parent shows the traceback and fails the job
         connection.send(Broken(_fault(log, "", error), whole_log=True))
         return None
     connection.send(Opened(log, chunks))
@@ -100,7 +100,7 @@ def _opened(work: Work, log: str, watch: Stopwatch, connection: Connection) -> O
 
 
 def _made(opened: OpenLog, task: Task, folder: Path, watch: Stopwatch, connection: Connection) -> Finished | Broken:
-    """Makes a part and says how it went."""
+    """Build a part and return its result."""
     at = [""]
 
     def report(token: str, count: int, share: float) -> None:
@@ -113,11 +113,11 @@ def _made(opened: OpenLog, task: Task, folder: Path, watch: Stopwatch, connectio
         return Broken(Failure(task.log, at[0], "", unwritable(folder, error)), stop=True)
     except SwerveError as error:
         return Broken(Failure(task.log, at[0], "", str(error)))
-    except Exception as error:  # The edge of the process, as above.
+    except Exception as error:  # boundary of the process, as above
         return Broken(_fault(task.log, at[0], error))
     return Finished(made.count, made.failures, watch.take())
 
 
 def _fault(log: str, token: str, error: Exception) -> Failure:
-    """A fault of the program, with its traceback."""
+    """Return an unexpected exception as a failure with its traceback."""
     return Failure(log, token, "", f"{type(error).__name__}: {error}", traceback.format_exc())

@@ -36,6 +36,7 @@ ROLLOUT_METRICS = (*METRIC_NAMES, MAKING_PROGRESS, SPEED_LIMIT)
 # Metres below which progress is as good as that; going back farther than that is worth nothing.
 PROGRESS_THRESHOLD: Final = 2.0
 LEAST_PROGRESS: Final = 0.2
+_ROUNDING: Final = 1e-9  # what is this near to one needs no reason
 # A mean excess over the speed limit of so many m/s (5 mph) is worth nothing.
 OVERSPEED: Final = 2.23
 _WEIGHTS: Final = {
@@ -144,5 +145,9 @@ def _own_reasons(
         SPEED_LIMIT: f"is up to {over.max():.1f} m/s too fast, {over.mean():.1f} m/s in the mean",
     }
     first = round(float((over > 0).argmax()) * STEP, 1)
-    found = [Reason(name, metrics[name], False, None, text) for name, text in texts.items() if metrics[name] < 1.0]
+    found = [
+        Reason(name, metrics[name], False, None, text)
+        for name, text in texts.items()
+        if metrics[name] < 1.0 - _ROUNDING
+    ]
     return tuple(replace(one, seconds=first) if one.metric == SPEED_LIMIT else one for one in found)

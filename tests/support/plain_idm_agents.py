@@ -9,6 +9,8 @@ from swerve.scenes import ObjectClass
 from tests.support.plain_pdm_closed import box as rectangle
 from tests.support.plain_pdm_closed import ego_shape, wrapped
 
+OUTLINE = 1e-6  # metres: what is nearer to an outline lies on it
+
 
 class PathError(Exception):
     """A lane gives no path of two points or more, or an agent is off its own way: the original stops here."""
@@ -84,7 +86,8 @@ def plain_agents(context, road_map, states):
         PathError: the original would have stopped with an error.
     """
     traffic = context.traffic
-    vehicles = np.flatnonzero(context.rails.current & (traffic.classes == ObjectClass.VEHICLE)).tolist()
+    rows = np.flatnonzero(context.rails.current & (traffic.classes == ObjectClass.VEHICLE)).tolist()
+    vehicles = sorted(rows, key=lambda row: traffic.ids[row])
     spots = {row: lane_under(road_map, traffic.poses[0, row]) for row in vehicles}
     agents = on_lanes(traffic, spots, context.ego[:3])
     standing = [row for row in vehicles if row not in agents and stands(traffic, row, spots[row], road_map)]
@@ -123,7 +126,9 @@ def lane_under(road_map, pose):
 
 
 def holds(area, point):
-    return shapely.Polygon(area.polygon[:, :2], [hole[:, :2] for hole in area.holes]).contains(point)
+    """Whether a point is inside; on the outline, where the original's answer is a matter of rounding, it is not."""
+    shape = shapely.Polygon(area.polygon[:, :2], [hole[:, :2] for hole in area.holes])
+    return shape.contains(point) and shape.boundary.distance(point) > OUTLINE
 
 
 def nearest_pose(lane, point):

@@ -200,7 +200,7 @@ def test_a_made_up_log_comes_out_as_it_was_made(tmp_path):
     assert (log.name, log.split, log.origin) == ("abc", "val", (1000.0, 2000.0, 0.0))
     assert log.times_us.tolist() == [START // 1000 + step * 100_000 for step in range(3)]
     np.testing.assert_allclose(log.ego.positions, [[x, 0, 0.02 * x] for x in (0, 1, 2)], atol=2e-3)
-    np.testing.assert_allclose(log.ego.velocity, [[0, 0], [10, 0], [10, 0]], atol=1e-6)
+    np.testing.assert_allclose(log.ego.velocity, [[10, 0]] * 3, atol=1e-6)
     np.testing.assert_allclose(log.tracks.velocities[0, :, 0], [0.0, 10.0, 10.0], atol=1e-6)
     np.testing.assert_allclose(log.tracks.velocities[1, :, 0], 0.0, atol=1e-6)
     assert log.vehicle.length == 4.877

@@ -202,7 +202,7 @@ def test_made_up_frames_come_out_as_they_were_made(tmp_path):
     log = source.load("segment-1_2_3")
     assert log.origin == (1000.0, 2000.0, 50.0)
     np.testing.assert_allclose(log.ego.positions, [[0, 0, 0], [0, 1, 0]])
-    np.testing.assert_allclose(log.ego.velocity, [[0, 0], [10, 0]], atol=1e-12)
+    np.testing.assert_allclose(log.ego.velocity, [[10, 0], [10, 0]], atol=1e-12)
     np.testing.assert_allclose(log.tracks.positions[0], [[0, 10, 0.8], [0, 11, 0.8]], atol=1e-12)
     np.testing.assert_allclose(np.abs(log.tracks.headings), np.pi)
     np.testing.assert_allclose(log.tracks.velocities[0, 0], [-3, 0])

@@ -89,9 +89,9 @@ def test_keeping_the_speed_is_worked_out_by_hand():
     assert rollout.progress == pytest.approx(80.0)
     assert rollout.expert_progress == pytest.approx(80.0)
     assert [plan.seconds for plan in rollout.plans] == [0.5 * number for number in range(16)]
-    assert rollout.score == 1.0
+    assert rollout.score == pytest.approx(1.0, abs=1e-12)
     assert set(rollout.metrics) == set(ROLLOUT_METRICS)
-    assert all(value == 1.0 for value in rollout.metrics.values())
+    assert list(rollout.metrics.values()) == pytest.approx([1.0] * len(rollout.metrics), abs=1e-12)
     assert rollout.reasons == ()
 
 

@@ -21,13 +21,13 @@ REST = [row for row, token in enumerate(GROUP.tokens) if token != "now2"]
 
 
 @cache
-def cruise():
+def cruise(speed=None):
     """The planner that works."""
-    return evaluate_group(simple_case(), {"cruise": Cruise()}, "log-replay")[0]
+    return evaluate_group(simple_case(), {"cruise": Cruise(speed)}, "log-replay")[0]
 
 
 def test_scores_are_the_scorers():
-    result = cruise()
+    result = cruise(10.0)
     assert result.planner == "cruise"
     assert result.frames.tokens == GROUP.tokens
     for row, token in enumerate(GROUP.tokens):
