@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.interpolate import CubicHermiteSpline
 
 from swerve.scenes.log import Log
+from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.tracks import ObjectClass, box_footprints
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
 from swerve.scenes.viewpoints.collisions import Surface, contacts
@@ -19,6 +20,8 @@ from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
 _EGO_NOISE = (0.03, 0.005)
 _BOX_NOISE = (0.10, 0.03)
 _LEAST_STEPS = 10
+# How often the smoothed ego motion is smoothed again, with other noise, to measure what of it is noise.
+_REPLICAS = 8
 # A log whose poses are this far from any car's motion, or that drives backwards this fast, is no path to drive beside.
 _ROUGH, _REVERSE = 0.25, -0.3
 # Where a drive leaves the log's ends, the path goes on straight. How much the log's own bend there may differ from
@@ -57,6 +60,29 @@ class LogGeometry:
             *_EGO_NOISE,
         )
         return motions.of(0)
+
+    @cached_property
+    def ego_replicas(self) -> Motion:
+        """Smooth the smoothed ego poses again, with other noise: a batch whose spread is the smoother's noise.
+
+        The noise is white, as large as the residuals of the poses along and across the heading and in it (a parametric
+        bootstrap: Efron and Tibshirani, "An introduction to the bootstrap", 1993, 6.5).
+        """
+        motion, ego = self.ego_motion, self.log.ego
+        draws = keyed_generator(0, self.log.name, "ego_replicas").standard_normal((3, _REPLICAS, len(ego)))
+        ahead = np.stack([np.cos(motion.headings), np.sin(motion.headings)], axis=-1)
+        left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
+        off = ego.positions[:, :2] - motion.positions
+        residuals = ((off * ahead).sum(axis=-1), (off * left).sum(axis=-1), motion.turns)
+        along, across, turns = (np.sqrt(np.mean(one**2)) * draw for one, draw in zip(residuals, draws, strict=True))
+        return smooth_motion(
+            self.log.times_us,
+            motion.positions + along[..., None] * ahead + across[..., None] * left,
+            motion.headings + turns,
+            np.ones((_REPLICAS, len(ego)), bool),
+            np.zeros(_REPLICAS),
+            *_EGO_NOISE,
+        )
 
     @cached_property
     def path(self) -> DrivenPath:

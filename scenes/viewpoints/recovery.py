@@ -15,8 +15,9 @@ from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.collisions import contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
 from swerve.scenes.viewpoints.frenet_motion import Drive
+from swerve.scenes.viewpoints.human_limits import relaxations
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
-from swerve.scenes.viewpoints.maneuver import Maneuver, recovery_maneuver
+from swerve.scenes.viewpoints.maneuver import Maneuver, history_beside, recovery_maneuver
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
 _NORMAL_CUT = 2.0
@@ -79,6 +80,8 @@ def recovery(
     reason = _unfit(scene, geometry, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)
+    if geometry.beyond(*history_beside(scene, geometry, offsets)):
+        return Rejection(ViewpointKind.RECOVERY, index, "beyond_log")
     found = recovery_maneuver(scene, geometry, offsets, options.bounds)
     if found is None:
         return Rejection(ViewpointKind.RECOVERY, index, "infeasible")
@@ -155,6 +158,7 @@ def _viewpoint(
             "rejoin_duration": found.duration,
             "on_schedule": float(found.on_schedule),
             "demand": found.demand,
+            **relaxations(found.shares),
             "surface_checked": float(geometry.surface is not None),
         },
     )
