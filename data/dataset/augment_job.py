@@ -75,6 +75,6 @@ def augment(
 
 
 def _threads(workers: int | None) -> int:
-    """Return the threads per worker, such that all workers together fill the cores; the output does not depend on it."""
+    """Return the threads per worker that fill the cores; the output does not depend on them."""
     cores = usable_cores()
     return max(cores // max(workers or cores, 1), 1)

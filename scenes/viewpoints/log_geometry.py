@@ -9,9 +9,9 @@ from scipy.interpolate import CubicHermiteSpline
 
 from swerve.scenes.log import Log
 from swerve.scenes.randomness import keyed_generator
-from swerve.scenes.tracks import ObjectClass, box_footprints
+from swerve.scenes.tracks import ObjectClass
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
-from swerve.scenes.viewpoints.collisions import Surface, contacts
+from swerve.scenes.viewpoints.collisions import Surface, body_footprints, contacts
 from swerve.scenes.viewpoints.ground import poses_on
 from swerve.scenes.viewpoints.motion_smoother import Motion, smooth_motion
 from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
@@ -98,11 +98,8 @@ class LogGeometry:
     @cached_property
     def ego_footprints(self) -> Float[np.ndarray, "t 4 2"]:
         """Outlines of the recording vehicle."""
-        vehicle, ego = self.log.vehicle, self.log.ego
-        ahead = np.stack([np.cos(ego.headings), np.sin(ego.headings)], axis=-1)
-        centers = ego.positions[:, :2] + vehicle.rear_axle_to_center * ahead
-        sizes = np.broadcast_to(vehicle.size[:2], (len(ego), 2))
-        return box_footprints(centers, ego.headings, sizes)
+        ego = self.log.ego
+        return body_footprints(ego.positions[:, :2], ego.headings, self.log.vehicle)
 
     @cached_property
     def ego_contacts(self) -> Bool[np.ndarray, "n t"]:

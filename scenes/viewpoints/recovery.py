@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.special import ndtr, ndtri
 
 from swerve.scenes.log import Scene
 from swerve.scenes.randomness import keyed_generator
-from swerve.scenes.tracks import Ego, box_footprints
+from swerve.scenes.tracks import Ego
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints.bounds import Bounds
-from swerve.scenes.viewpoints.collisions import contacts
+from swerve.scenes.viewpoints.collisions import body_footprints, contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
 from swerve.scenes.viewpoints.frenet_motion import Drive
 from swerve.scenes.viewpoints.human_limits import relaxations
@@ -71,7 +71,8 @@ def recovery(
 
     Reasons to reject: "standing" (the human drives too little to return), "rough_log" (poses that no car drives, or
     reverse), "infeasible", "beyond_log" (it begins or ends off the log's ends, and the log bends there),
-    "collision_at_start", "collision_later", "off_road_at_start", "off_road_later". A box that overlaps the logged ego
+    "collision_at_start", "collision_later", "collision_before" (in the history), "off_road_at_start", "off_road_later",
+    "off_road_before"; the first that holds. A box that overlaps the logged ego
     at the same step is taken for an error and does not count. A corner may be off the surface by as much as the logged
     ego's worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
     `parameters["surface_checked"]` is 0.
@@ -102,23 +103,24 @@ def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str
 
 
 def _conflict(scene: Scene, geometry: LogGeometry, drive: Drive, options: RecoveryOptions) -> str | None:
-    """What the ego runs into, or leaves, now or later."""
-    steps = slice(scene.now, scene.now + scene.future + 1)
-    vehicle = scene.log.vehicle
-    headings = drive.headings[scene.history :]
-    ahead = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
-    centers = drive.positions[scene.history :] + vehicle.rear_axle_to_center * ahead
-    footprint = box_footprints(centers, headings, np.broadcast_to(vehicle.size[:2], centers.shape))
-    valid = scene.log.tracks.valid[:, steps] & ~geometry.ego_contacts[:, steps]
+    """What the ego runs into, or leaves: now, later, or in the history."""
+    steps, log = scene.window, scene.log
+    footprint = body_footprints(drive.positions, drive.headings, log.vehicle)
+    valid = log.tracks.valid[:, steps] & ~geometry.ego_contacts[:, steps]
     hit = np.asarray(contacts(footprint, geometry.footprints[:, steps], valid).any(axis=0))
     if hit.any():
-        return "collision_at_start" if hit[0] else "collision_later"
+        return f"collision_{_when(hit, scene.history)}"
     if geometry.surface is None:
         return None
     off = geometry.surface.overrun(footprint) > geometry.ego_overrun[steps] + options.surface_slack
-    if off.any():
-        return "off_road_at_start" if off[0] else "off_road_later"
-    return None
+    return f"off_road_{_when(off, scene.history)}" if off.any() else None
+
+
+def _when(wrong: Bool[np.ndarray, "t"], now: int) -> str:
+    """Return "at_start", else "later", else "before"."""
+    if wrong[now]:
+        return "at_start"
+    return "later" if wrong[now:].any() else "before"
 
 
 def _viewpoint(
