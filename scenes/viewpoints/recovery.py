@@ -21,6 +21,9 @@ from swerve.scenes.viewpoints.maneuver import Maneuver, history_beside, recovery
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
 _NORMAL_CUT = 2.0
+_LATERAL_BINS, _HEADING_BINS = 6, 4
+# Reasons that hold for a scene whatever the draw.
+SCENE_REASONS = ("standing", "rough_log")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class RecoveryOptions:
         bounds: what the bent history and the way back may ask of car and passengers.
         least_distance: a human who drives less than this in the scene's future leaves no room to return, metres.
         surface_slack: how much further than the logged ego a corner may leave the drivable surface, metres.
+        attempts: how many draws are tried for each viewpoint until one is accepted. All have the first one's stratum
+            (`stratum`), so that a rejection thins out large offsets less.
     """
 
     per_scene: int = 2
@@ -48,16 +53,42 @@ class RecoveryOptions:
     bounds: Bounds = field(default_factory=Bounds)
     least_distance: float = 5.0
     surface_slack: float = 0.2
+    attempts: int = 1
 
     def draw(self, seed: int, log: str, token: str, index: int) -> Float[np.ndarray, "4"]:
         """Offset (lateral m, longitudinal m, heading rad, speed share), the same for the same arguments."""
-        share = keyed_generator(seed, log, token, ViewpointKind.RECOVERY.value, index).random(4)
+        return self.offsets_at(_shares(seed, log, token, index))
+
+    def redraw(self, seed: int, log: str, token: str, index: int, attempt: int) -> Float[np.ndarray, "4"]:
+        """Draw another offset of the same stratum; `attempt` counts from 1."""
+        shares, first = (_shares(seed, log, token, *key) for key in ((index, attempt), (index,)))
+        for axis, bins in zip((0, 2), self.bins, strict=True):
+            shares[axis] = (np.floor(first[axis] * bins) + shares[axis]) / bins
+        return self.offsets_at(shares)
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """Numbers of bins of lateral offset and of heading, equally probable as they are asked for."""
+        return _LATERAL_BINS if self.lateral else 1, _HEADING_BINS if self.heading else 1
+
+    def stratum(self, seed: int, log: str, token: str, index: int) -> tuple[int, int]:
+        """Return the bins of lateral offset and heading in which the draws of a viewpoint lie."""
+        shares = _shares(seed, log, token, index)
+        return int(shares[0] * self.bins[0]), int(shares[2] * self.bins[1])
+
+    def offsets_at(self, shares: Float[np.ndarray, "*q 4"]) -> Float[np.ndarray, "*q 4"]:
+        """Compute the offsets below which these shares of the draws lie, each from 0 to 1."""
         if self.distribution == "normal":
             low, high = ndtr(-_NORMAL_CUT), ndtr(_NORMAL_CUT)
-            spread = ndtri(low + (high - low) * share) / _NORMAL_CUT
+            spread = ndtri(low + (high - low) * shares) / _NORMAL_CUT
         else:
-            spread = 2 * share - 1
+            spread = 2 * shares - 1
         return spread * np.array([self.lateral, self.longitudinal, self.heading, self.speed])
+
+
+def _shares(seed: int, log: str, token: str, *key: int) -> Float[np.ndarray, "4"]:
+    """Return numbers that are uniform in [0, 1), the same for the same arguments."""
+    return keyed_generator(seed, log, token, ViewpointKind.RECOVERY.value, *key).random(4)
 
 
 def recovery(
@@ -75,12 +106,24 @@ def recovery(
     "off_road_before"; the first that holds. A box that overlaps the logged ego
     at the same step is taken for an error and does not count. A corner may be off the surface by as much as the logged
     ego's worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
-    `parameters["surface_checked"]` is 0.
+    `parameters["surface_checked"]` is 0. Of several attempts, the reason is the first one's.
     """
-    offsets = options.draw(seed, scene.log.name, scene.token, index)
     reason = _unfit(scene, geometry, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)
+    key = (seed, scene.log.name, scene.token, index)
+    first = found = _recovery_at(scene, index, options, options.draw(*key), geometry)
+    for attempt in range(1, options.attempts):
+        if isinstance(found, Viewpoint):
+            return found
+        found = _recovery_at(scene, index, options, options.redraw(*key, attempt), geometry)
+    return found if isinstance(found, Viewpoint) else first
+
+
+def _recovery_at(
+    scene: Scene, index: int, options: RecoveryOptions, offsets: Float[np.ndarray, "4"], geometry: LogGeometry
+) -> Viewpoint | Rejection:
+    """Return the viewpoint with these offsets, or why there is none."""
     if geometry.beyond(*history_beside(scene, geometry, offsets)):
         return Rejection(ViewpointKind.RECOVERY, index, "beyond_log")
     found = recovery_maneuver(scene, geometry, offsets, options.bounds)
