@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.data.dataset.targets import trajectory_arrays
+from swerve.data.dataset.targets import poses_at, trajectory_arrays
 from swerve.scenes import Ego, Scene, Vehicle
 from swerve.scenes.transforms import upright, wrap_angle
 from swerve.scenes.viewpoints import Bounds, RecoveryOptions, Viewpoint, maneuver, prepare
@@ -160,3 +160,17 @@ def test_what_the_human_did_is_found_behind_the_noise(noise):
     geometry = prepare(straight(speeds_to_way(speeds), noise, 1))
     share = human_shares(geometry, slice(20, 91), Bounds())[ROW["accelerate"]]
     assert share == pytest.approx(3.5 / 2.4, rel=0.12)
+
+
+def test_steps_that_are_not_tenths_of_seconds_add_no_jerk_to_published_poses():
+    """Steps of 93 and 107 ms; linear interpolation made 2 mm of 3 m/s2, a jerk of more than 4 m/s3."""
+    jitter = 7000 * (-1) ** np.arange(71)
+    times = (np.arange(71) * 100_000 + jitter).astype(np.int64)
+    seconds = times * 1e-6
+    poses = upright(np.stack([1.5 * seconds**2, 0 * seconds, 0 * seconds], axis=1), 0 * seconds)
+    asked = np.arange(1, 69) / 10
+    found, valid = poses_at(times, poses, 0, asked)
+    assert valid.all()
+    shares = Bounds().pose_shares(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
+    assert shares[ROW["jerk_along"]] < 0.01
+    assert shares[ROW["accelerate"]] == pytest.approx(3.0 / 2.4, rel=1e-3)
