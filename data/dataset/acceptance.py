@@ -53,14 +53,11 @@ class Acceptance:
     def summary(self) -> dict[str, Any]:
         """Return tried and accepted counts by lateral offset in metres, heading in degrees, and side."""
         lateral, heading = (self._edges(axis) for axis in (0, 1))
-        sides = {
-            name: self._counts(lambda stratum, sign=sign: self._side(stratum) == sign)
-            for name, sign in (("right", -1), ("left", 1))
-        }
         return {
             "lateral": [self._bin(1, place, edges) for place, edges in enumerate(lateral)],
             "heading": [self._bin(2, place, edges) for place, edges in enumerate(np.rad2deg(heading).tolist())],
-            **sides,
+            "right": self._counts(lambda stratum: self._side(stratum) == -1),
+            "left": self._counts(lambda stratum: self._side(stratum) == 1),
             "empty_strata": sum(self._tried[one] > 0 and not self._accepted[one] for one in self._tried),
         }
 
