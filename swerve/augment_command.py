@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.arguments import image_size, words
+from swerve.data.dataset.acceptance import acceptance_table
 from swerve.data.dataset.augment_job import AugmentReport
 from swerve.data.dataset.augment_job import augment as run_augment
 from swerve.data.dataset.augment_options import EXTRAS, VIEWS, AugmentOptions, Rasters, RigName, StyleName
@@ -141,6 +142,13 @@ _Speed = Annotated[
     float,
     typer.Option(help="Largest change of speed of a recovery, as a share: 0.2 is 20 %.", rich_help_panel=_BESIDE),
 ]
+_Attempts = Annotated[
+    int,
+    typer.Option(
+        help="Draws tried for each recovery, of like lateral offset and heading, until one is accepted.",
+        rich_help_panel=_BESIDE,
+    ),
+]
 _CrossAgent = Annotated[
     int, typer.Option(help="Vehicles of each scene that become the ego, at most.", rich_help_panel=_BESIDE)
 ]
@@ -173,6 +181,7 @@ def augment(
     longitudinal: _Longitudinal = 2.0,
     heading: _Heading = 15.0,
     speed: _Speed = 0.2,
+    attempts: _Attempts = 1,
     max_cross_agent: _CrossAgent = 4,
 ) -> None:
     """Draw logs from their own and from other viewpoints into a training set.
@@ -184,7 +193,9 @@ def augment(
 
     Example: swerve augment av2:~/av2/train ~/sets/av2 --views logged,recovery --size 960x560
     """
-    recovery = RecoveryOptions(recovery_per_scene, lateral, longitudinal, float(np.deg2rad(heading)), speed)
+    recovery = RecoveryOptions(
+        recovery_per_scene, lateral, longitudinal, float(np.deg2rad(heading)), speed, attempts=attempts
+    )
     console = Console()
     options = AugmentOptions(
         views=words(views),
@@ -223,6 +234,8 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     if summary["rejections"]:
         console.print(_rejections(summary["rejections"]))
+    if "recovery" in summary["samples_by_kind"]:
+        console.print(acceptance_table(summary["acceptance"]))
     show_failures(console, read_failures(folder))
     console.print(timing_line(report.timing, "samples"), highlight=False, soft_wrap=True)
 

@@ -30,6 +30,8 @@ _EXPLAINED = {
     "over_cap": "beyond --most; nothing is wrong with it",
     "collision": "the car touches somebody",
     "off_road": "a corner is off the road",
+    "collision_before": "its history overlaps somebody",
+    "off_road_before": "its history leaves the road",
     "wrong_way": "it stands on no lane of the route",
     "red_light": "it stands in a connector whose light is red",
     "unscorable": "the scorer cannot place it on the route",

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from swerve.data.dataset.acceptance import Acceptance
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.augment_worker import AugmentWork
 from swerve.data.dataset.gpu_encoding import jpeg_packages
@@ -55,7 +56,7 @@ def augment(
 
     Raises:
         SwerveError: the sources hold no log or one twice, the folder is not this job's or cannot be written, or there
-            is no such back end on this machine.
+                is no such back end on this machine.
     """
     owners = log_names(sources)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
@@ -69,7 +70,10 @@ def augment(
         work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers))
         outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
         with told_where(folder):
-            summary = write_manifest(folder, read_records(folder), outcome.failures)
+            acceptance = Acceptance(options, read_records(folder))
+            summary = write_manifest(
+                folder, read_records(folder), outcome.failures, acceptance.weights, acceptance.summary()
+            )
             write_atomically(folder / "timing.json", to_json(outcome.timing))
     return AugmentReport(summary, outcome.timing)
 

@@ -85,6 +85,7 @@ class AugmentOptions:
         _check_range("longitudinal", recovery.longitudinal, 0, 25)
         _check_range("heading (degrees)", float(np.rad2deg(recovery.heading)), 0, 60)
         _check_range("speed", recovery.speed, 0, 0.9)
+        _check_range("attempts", recovery.attempts, 1, 1000)
         _check_range("max-cross-agent", self.viewpoints.cross_agent.per_scene, 0, 1000)
         _check_range("samples", self.samples, 1, 8)
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)

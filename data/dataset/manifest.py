@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ SCHEMA = pa.schema(
         ("coverage", pa.float64()),
         ("boxes", pa.int32()),
         ("photos", pa.int32()),
+        ("relaxed", pa.string()),
+        ("relaxation", pa.float64()),
+        ("weight", pa.float64()),
         ("parameters", pa.string()),
     ]
 )
@@ -81,25 +84,33 @@ def read_record(path: Path) -> ShardRecord:
     return ShardRecord(**fields)
 
 
-def write_manifest(folder: Path, records: Iterable[ShardRecord], failures: Sequence[Failure]) -> dict[str, Any]:
+def write_manifest(
+    folder: Path,
+    records: Iterable[ShardRecord],
+    failures: Sequence[Failure],
+    weights_of: Callable[[ShardRecord], Sequence[float]],
+    acceptance: dict[str, Any],
+) -> dict[str, Any]:
     """Write manifest.parquet, failures.json and summary.json of a set; return the summary.
 
     Args:
         folder: folder of the set.
         records: records of all parts, in the order of the rows. Only one is held in memory at a time.
         failures: failures of parts without a record, usually whole logs.
+        weights_of: the weights of a record's rows.
+        acceptance: entry of the summary.
     """
     counts, failed, rows = Counts(), list(failures), list[dict[str, Any]]()
     with pq.ParquetWriter(part_of(folder / "manifest.parquet"), SCHEMA, compression="zstd") as writer:
         for record in records:
             counts.add(record)
             failed += record.failures
-            rows += record.rows
+            rows += [{**row, "weight": weight} for row, weight in zip(record.rows, weights_of(record), strict=True)]
             if len(rows) >= _ROWS_PER_GROUP:
                 writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
                 rows.clear()
         writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
-    summary = counts.summary(len(failed))
+    summary = {**counts.summary(len(failed)), "acceptance": acceptance}
     write_failures(folder, failed)
     write_atomically(folder / "summary.json", to_json(summary))
     commit(folder / "manifest.parquet")
@@ -112,6 +123,7 @@ class Counts:
     def __init__(self) -> None:
         self._logs, self._kinds, self._splits = set[str](), Counter[str](), Counter[str]()
         self._rejections, self._sizes = Counter[tuple[str, str]](), list[int]()
+        self._relaxed, self._largest = Counter[str](), dict[str, float]()
 
     def add(self, record: ShardRecord) -> None:
         """Add a record to the counts."""
@@ -120,6 +132,14 @@ class Counts:
         self._splits.update(row["split"] for row in record.rows)
         self._rejections.update((kind, reason) for _, kind, _, reason in record.rejections)
         self._sizes += [record.size] if record.shard else []
+        for row in record.rows:
+            self._add_relaxed(json.loads(row["parameters"]))
+
+    def _add_relaxed(self, parameters: dict[str, float]) -> None:
+        """Count the bounds that a sample exceeds."""
+        for name, share in relaxed_of(parameters).items():
+            self._relaxed[name] += 1
+            self._largest[name] = max(self._largest.get(name, 0.0), share)
 
     def summary(self, failures: int) -> dict[str, Any]:
         """Return the counts in the form of summary.json."""
@@ -131,8 +151,18 @@ class Counts:
             "samples_by_kind": dict(self._kinds),
             "samples_by_split": dict(self._splits),
             "rejections": rejections,
+            "relaxed": {
+                name: {"samples": count, "largest": self._largest[name]}
+                for name, count in sorted(self._relaxed.items())
+            },
             "failures": failures,
             "logs": len(self._logs),
             "shards": len(self._sizes),
             "bytes": sum(self._sizes),
         }
+
+
+def relaxed_of(parameters: dict[str, float]) -> dict[str, float]:
+    """Return the bounds that a viewpoint exceeds, and its share of each, from its parameters."""
+    prefix = "relaxed_"
+    return {name.removeprefix(prefix): share for name, share in parameters.items() if name.startswith(prefix)}

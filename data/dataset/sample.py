@@ -15,6 +15,7 @@ from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.capture import Capture, captures_of
 from swerve.data.dataset.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
 from swerve.data.dataset.image_encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
+from swerve.data.dataset.manifest import relaxed_of
 from swerve.data.dataset.shards import FORMAT, Sample
 from swerve.data.dataset.stored_snapshots import MEMBER, capture_groups, moments_to_bytes, moving_at
 from swerve.data.dataset.synthetic_photos import SyntheticPhoto, SyntheticPhotos
@@ -263,10 +264,13 @@ def _row(details: dict[str, Any], viewpoint: Viewpoint, boxes: int) -> dict[str,
     """Return the sample's row in the manifest; the writer adds the shard."""
     names = ("key", "split", "source", "log", "token", "time_us", "kind", "index", "command", "coverage")
     velocity: Float[np.ndarray, "2"] = viewpoint.ego.velocity[-1]
+    relaxed = relaxed_of(details["parameters"])
     return {
         **{name: details[name] for name in names},
         "speed": float(np.hypot(*velocity)),
         "boxes": boxes,
         "photos": sum(camera["photo"] for camera in details["cameras"]),
+        "relaxed": ",".join(sorted(relaxed)),
+        "relaxation": max(relaxed.values(), default=1.0),
         "parameters": json.dumps(details["parameters"], sort_keys=True, allow_nan=False),
     }

@@ -18,7 +18,7 @@ from swerve.data.storage.files import PART, part_of
 from swerve.scenes import Split, SwerveError
 
 # Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 # Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
 NOT_CONTENT = ("timing.json", "failures.json", "job.lock")

@@ -7,6 +7,8 @@ import shapely
 from jaxtyping import Bool, Float
 
 from swerve.scenes.road_map import Area, Lane, RoadMap, union_of
+from swerve.scenes.tracks import box_footprints
+from swerve.scenes.vehicle import Vehicle
 
 
 def boxes_overlap(a: Float[np.ndarray, "*b 4 2"], b: Float[np.ndarray, "*b 4 2"]) -> Bool[np.ndarray, "*b"]:
@@ -30,6 +32,15 @@ def contacts(
     row, step = np.nonzero(result)
     result[row, step] = boxes_overlap(footprint[step], others[row, step])
     return result
+
+
+def body_footprints(
+    positions: Float[np.ndarray, "t 2"], headings: Float[np.ndarray, "t"], vehicle: Vehicle
+) -> Float[np.ndarray, "t 4 2"]:
+    """Compute outlines of a vehicle whose rear axle is at these positions."""
+    ahead = np.stack([np.cos(headings), np.sin(headings)], axis=-1)
+    centers = positions + vehicle.rear_axle_to_center * ahead
+    return box_footprints(centers, headings, np.broadcast_to(vehicle.size[:2], centers.shape))
 
 
 def _radius(footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:

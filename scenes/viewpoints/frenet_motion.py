@@ -58,6 +58,11 @@ class Drive:
     speeds: Float[np.ndarray, "*b"]
     curvatures: Float[np.ndarray, "*b"]
 
+    @property
+    def parts(self) -> tuple[np.ndarray, ...]:
+        """The arrays, in the order of the attributes."""
+        return self.positions, self.headings, self.speeds, self.curvatures
+
     def of(self, row: int) -> "Drive":
         """Return one candidate."""
         return Drive(*(getattr(self, field.name)[row] for field in fields(self)))

@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Int
 from scipy.interpolate import CubicHermiteSpline
 
 from swerve.scenes.log import Log
-from swerve.scenes.tracks import ObjectClass, box_footprints
+from swerve.scenes.randomness import keyed_generator
+from swerve.scenes.tracks import ObjectClass
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
-from swerve.scenes.viewpoints.collisions import Surface, contacts
+from swerve.scenes.viewpoints.collisions import Surface, body_footprints, contacts
 from swerve.scenes.viewpoints.ground import poses_on
 from swerve.scenes.viewpoints.motion_smoother import Motion, smooth_motion
 from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
@@ -19,6 +20,8 @@ from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
 _EGO_NOISE = (0.03, 0.005)
 _BOX_NOISE = (0.10, 0.03)
 _LEAST_STEPS = 10
+# Number of times that the smoothed ego motion is smoothed again, with other noise, to estimate its noise.
+_REPLICAS = 8
 # Limits of deviation (metres) and reversing (m/s) beyond which a log's path is not used as a reference.
 _ROUGH, _REVERSE = 0.25, -0.3
 # Beyond the log's ends the path is extended straight. Allowed difference from the log's own bend there: lateral
@@ -59,6 +62,29 @@ class LogGeometry:
         return motions.of(0)
 
     @cached_property
+    def ego_replicas(self) -> Motion:
+        """Smooth the smoothed ego poses again, with other noise: a batch whose spread is the smoother's noise.
+
+        The noise is white, as large as the residuals of the poses along and across the heading and in it (a parametric
+        bootstrap: Efron and Tibshirani, "An introduction to the bootstrap", 1993, 6.5).
+        """
+        motion, ego = self.ego_motion, self.log.ego
+        draws = keyed_generator(0, self.log.name, "ego_replicas").standard_normal((3, _REPLICAS, len(ego)))
+        ahead = np.stack([np.cos(motion.headings), np.sin(motion.headings)], axis=-1)
+        left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
+        off = ego.positions[:, :2] - motion.positions
+        residuals = ((off * ahead).sum(axis=-1), (off * left).sum(axis=-1), motion.turns)
+        along, across, turns = (np.sqrt(np.mean(one**2)) * draw for one, draw in zip(residuals, draws, strict=True))
+        return smooth_motion(
+            self.log.times_us,
+            motion.positions + along[..., None] * ahead + across[..., None] * left,
+            motion.headings + turns,
+            np.ones((_REPLICAS, len(ego)), bool),
+            np.zeros(_REPLICAS),
+            *_EGO_NOISE,
+        )
+
+    @cached_property
     def path(self) -> DrivenPath:
         """Path that the ego drove, with the height and the tilt of its poses."""
         ego = self.log.ego
@@ -72,11 +98,8 @@ class LogGeometry:
     @cached_property
     def ego_footprints(self) -> Float[np.ndarray, "t 4 2"]:
         """Footprints of the recording vehicle."""
-        vehicle, ego = self.log.vehicle, self.log.ego
-        ahead = np.stack([np.cos(ego.headings), np.sin(ego.headings)], axis=-1)
-        centers = ego.positions[:, :2] + vehicle.rear_axle_to_center * ahead
-        sizes = np.broadcast_to(vehicle.size[:2], (len(ego), 2))
-        return box_footprints(centers, ego.headings, sizes)
+        ego = self.log.ego
+        return body_footprints(ego.positions[:, :2], ego.headings, self.log.vehicle)
 
     @cached_property
     def ego_contacts(self) -> Bool[np.ndarray, "n t"]:

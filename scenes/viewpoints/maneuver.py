@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.scenes.log import Scene
-from swerve.scenes.viewpoints.bounds import Bounds
+from swerve.scenes.viewpoints.bounds import BOUND_NAMES, Bounds
 from swerve.scenes.viewpoints.frenet_motion import Drive, State, decay, drive_beside, offset_state, settle
+from swerve.scenes.viewpoints.human_limits import allowed_shares, drive_shares
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 
 # Candidate lengths in metres of the lateral return, and durations of the return to the schedule as shares of the
@@ -16,9 +17,6 @@ _SHORTEST_BEND, _LONGEST_BEND, _BENDS = 4.0, 80.0, 12
 _DURATIONS = np.array([0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
 # Seconds before now over which the speed offset builds up.
 _SPEED_RAMP = 5.0
-# What the human demanded of the car in the scene, times this margin, is allowed even beyond the bounds: 20 % more
-# speed on the same path demands that and more.
-_HUMAN_MARGIN = 1.25
 # Cost of a second and of a metre, relative to 1 for the full bounds.
 _PER_SECOND, _PER_METRE, _PER_PAST_METRE = 0.1, 0.5, 2.0
 # Steps of the history that are checked together with the return, so that the junction counts too.
@@ -36,6 +34,7 @@ class Maneuver:
         duration: seconds until the human's speed is reached again.
         on_schedule: whether the human's position at the same time is reached as well.
         demand: ratio of the return to the bounds.
+        shares: ratios of history and return to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
 
     drive: Drive
@@ -44,6 +43,7 @@ class Maneuver:
     duration: float
     on_schedule: bool
     demand: float
+    shares: Float[np.ndarray, "9"]
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,33 @@ def recovery_maneuver(
     continuous throughout.
 
     All lengths are combined with all durations. Of the candidates within the bounds the cheapest is chosen: ratio to
-    the bounds, plus a cost per metre of overshoot and per second of duration.
+    the bounds, plus a cost per metre of overshoot and per second of duration. Only where none is within the bounds are
+    they relaxed to the human's own ratio and a margin (`allowed_shares`). Both the states and the poses themselves are
+    checked (`drive_shares`).
 
     Returns:
         None where no candidate is feasible.
     """
     start = _start(scene, geometry, offsets)
-    allowed = allowed_shares(geometry, scene.window, bounds)
+    stated, relaxed = np.ones(len(BOUND_NAMES)), allowed_shares(geometry, scene.window, bounds)
+    for allowed in (stated, relaxed) if (relaxed > 1.0).any() else (stated,):
+        found = _within(scene, geometry, start, bounds, allowed)
+        if found is not None:
+            return found
+    return None
+
+
+def history_beside(
+    scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]
+) -> tuple[Float[np.ndarray, "h"], Float[np.ndarray, "h"]]:
+    """Compute arc lengths of the strayed ego's foot points up to now, and their rate in m/s."""
+    return _paced_history(scene, geometry, _start(scene, geometry, offsets))
+
+
+def _within(
+    scene: Scene, geometry: LogGeometry, start: _Start, bounds: Bounds, allowed: Float[np.ndarray, "9"]
+) -> Maneuver | None:
+    """Return the best manoeuvre that takes no more of the bounds than is allowed."""
     past = _bent_history(scene, geometry, start, bounds, allowed)
     if past is None:
         return None
@@ -98,15 +118,6 @@ def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"])
     return _Start(along, gain * speed, gain * pull, offset, gain)
 
 
-def allowed_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[np.ndarray, "9"]:
-    """Return the allowed ratios to the bounds: 1, or the human's own at these steps of the log with a margin."""
-    human = geometry.ego_motion.at(steps)
-    shares = bounds.shares(
-        np.maximum(human.speeds, 0.0), human.curvatures, geometry.seconds[steps], geometry.log.vehicle
-    )
-    return np.maximum(_HUMAN_MARGIN * shares, 1.0)
-
-
 def _bent_history(
     scene: Scene,
     geometry: LogGeometry,
@@ -115,13 +126,8 @@ def _bent_history(
     allowed: Float[np.ndarray, "9"],
 ) -> tuple[Drive, Float[np.ndarray, "h"]] | None:
     """Compute the motion up to now, and its arc lengths."""
-    steps = slice(scene.now - scene.history, scene.now + 1)
-    seconds, schedule = geometry.seconds[steps], geometry.path.schedule[steps]
-    speeds = np.maximum(geometry.ego_motion.speeds[steps], 0.0)
-    u = np.maximum(1 - (seconds[-1] - seconds) / _SPEED_RAMP, 0.0)
-    extra = speeds * (start.gain - 1) * u**3 * (10 + u * (6 * u - 15))
-    gained = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * (extra[1:] + extra[:-1]) / 2)])
-    along = start.along - (schedule[-1] - schedule) - (gained[-1] - gained)
+    seconds = geometry.seconds[scene.now - scene.history : scene.now + 1]
+    along, pace = _paced_history(scene, geometry, start)
     lengths = np.geomspace(_SHORTEST_BEND, _LONGEST_BEND, _BENDS)
     shape = (len(lengths), len(along))
     value, slope, bend = start.offset
@@ -129,14 +135,27 @@ def _bent_history(
     drives = drive_beside(
         geometry.path,
         np.broadcast_to(along, shape),
-        np.broadcast_to(speeds + extra, shape),
+        np.broadcast_to(pace, shape),
         (values, -slopes, bends),
     )
     if len(seconds) < _TAIL:
         return drives.of(-1), along
-    demand = demand_of(bounds.shares(drives.speeds, drives.curvatures, seconds, scene.log.vehicle), allowed)
+    demand = demand_of(drive_shares(bounds, drives, seconds, geometry), allowed)
     best = _cheapest(demand, demand + _PER_PAST_METRE * _swing(values, value))
     return None if best is None else (drives.of(best[0]), along)
+
+
+def _paced_history(
+    scene: Scene, geometry: LogGeometry, start: _Start
+) -> tuple[Float[np.ndarray, "h"], Float[np.ndarray, "h"]]:
+    """Compute arc lengths up to now and their rate: the human's, and the changed speed as it builds up."""
+    steps = slice(scene.now - scene.history, scene.now + 1)
+    seconds, schedule = geometry.seconds[steps], geometry.path.schedule[steps]
+    speeds = np.maximum(geometry.ego_motion.speeds[steps], 0.0)
+    u = np.maximum(1 - (seconds[-1] - seconds) / _SPEED_RAMP, 0.0)
+    extra = speeds * (start.gain - 1) * u**3 * (10 + u * (6 * u - 15))
+    gained = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * (extra[1:] + extra[:-1]) / 2)])
+    return start.along - (schedule[-1] - schedule) - (gained[-1] - gained), speeds + extra
 
 
 def _way_back(
@@ -168,13 +187,15 @@ def _way_back(
     if best is None:
         return None
     row, column = best
+    whole = past[0].then(drives.of(row).of(column))
     return Maneuver(
-        past[0].then(drives.of(row).of(column)),
+        whole,
         np.concatenate([past[1], along[row, column]]),
         float(lengths[column]),
         float(durations[row]),
         on_schedule,
         float(demand[row, column]),
+        drive_shares(bounds, whole, geometry.seconds[scene.window], geometry),
     )
 
 
@@ -203,11 +224,12 @@ def _shares_with_past(
     scene: Scene, geometry: LogGeometry, past: Drive, drives: Drive, bounds: Bounds
 ) -> Float[np.ndarray, "9 d l"]:
     tail = min(_TAIL, len(past.speeds))
-    shape = (*drives.speeds.shape[:-1], tail)
-    speeds = np.concatenate([np.broadcast_to(past.speeds[-tail:], shape), drives.speeds], axis=-1)
-    curvatures = np.concatenate([np.broadcast_to(past.curvatures[-tail:], shape), drives.curvatures], axis=-1)
+    joined = [
+        np.concatenate([np.broadcast_to(before[-tail:], (*after.shape[:2], *before[-tail:].shape)), after], axis=2)
+        for before, after in zip(past.parts, drives.parts, strict=True)
+    ]
     seconds = geometry.seconds[scene.now + 1 - tail : scene.now + scene.future + 1]
-    return bounds.shares(speeds, curvatures, seconds, scene.log.vehicle)
+    return drive_shares(bounds, Drive(*joined), seconds, geometry)
 
 
 def demand_of(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:

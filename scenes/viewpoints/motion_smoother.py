@@ -53,6 +53,10 @@ class Motion:
         """Return the given steps of one car."""
         return Motion(*(getattr(self, field.name)[times] for field in fields(self)))
 
+    def over(self, times: slice) -> "Motion":
+        """The given steps of a batch."""
+        return Motion(*(getattr(self, field.name)[:, times] for field in fields(self)))
+
     def resampled(self, seconds: Float[np.ndarray, "t"], query: Float[np.ndarray, "q"]) -> "Motion":
         """Resample one car at other times: states by cubics with the motion's own rates as slopes, the rest linearly.
 

@@ -15,7 +15,7 @@ from swerve.scenes.viewpoints.follow_up import FollowUp, FollowUpOptions, Trajec
 from swerve.scenes.viewpoints.follow_up.grid import HumanReference, grid_of, reachable
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
 from swerve.scenes.viewpoints.follow_up.trajectory_bank import match
-from swerve.scenes.viewpoints.maneuver import allowed_shares
+from swerve.scenes.viewpoints.human_limits import allowed_shares
 from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road, simple_log
 from tests.support.town_logs import town
 

@@ -237,6 +237,33 @@ def test_p6_collisions_now_and_later_are_rejected(x, y, lateral, reason):
     assert (found.reason if isinstance(found, Rejection) else None) == reason
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "size", "reason"),
+    [
+        (51.0, 0.6, (4.0, 2.0, 1.5), "collision_before"),  # its side is at -0.4, the ego's at -0.1
+        (51.0, 0.6, (4.0, 1.0, 1.5), None),  # 0.2 m free
+        (30.0, 0.6, (4.0, 2.0, 1.5), None),  # passed before the history
+    ],
+)
+def test_collisions_of_the_history_are_rejected(x, y, size, reason):
+    """Recoveries drove through boxes before they began. The ego ends its history at (60, -1.25), beside the box's
+    place, which it passed in the last second."""
+    found = recover(with_box(empty_road(), x, y, size), (0.5, 0.0, 0.0, 0.0))
+    assert (found.reason if isinstance(found, Rejection) else None) == reason
+
+
+@pytest.mark.parametrize(("low", "reason"), [(-3.2, "off_road_before"), (-4.5, None)])
+def test_leaving_the_road_in_the_history_is_rejected(low, reason):
+    """Turned to the left by 0.2 rad now, the ego comes from the right, where its side was below y = -3.4."""
+    log = empty_road()
+    area = log.road_map.drivable_areas[0]
+    polygon = area.polygon.copy()
+    polygon[:2, 1] = low
+    road_map = replace(log.road_map, lanes=(), drivable_areas=(replace(area, polygon=polygon),))
+    found = recover(replace(log, road_map=road_map), (0.3, 0.0, 0.2, 0.0))
+    assert (found.reason if isinstance(found, Rejection) else None) == reason
+
+
 def test_p6_others_are_where_they_are_at_each_step():
     """A car beside the ego at its pace is met later, but not where it stood at the start."""
     log = with_box(empty_road(), 20.0 + 20.0, 0.6, speed=10.0)  # 20 m ahead of the ego's start, always

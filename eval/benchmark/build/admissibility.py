@@ -11,12 +11,18 @@ from swerve.eval.scoring.score_kernels import CENTER_IN_INTERSECTION, NON_DRIVAB
 from swerve.eval.scoring.sub_scores import areas_under
 from swerve.eval.traffic.track_kernels import touching
 from swerve.eval.traffic.traffic_world import frames_of, logged_traffic, red_lights
-from swerve.scenes import Scene, SwerveError
+from swerve.scenes import Ego, Scene, SwerveError, Tracks
+from swerve.scenes.viewpoints import LogGeometry
+from swerve.scenes.viewpoints.collisions import body_footprints, contacts
 
 COLLISION: Final = "collision"
 OFF_ROAD: Final = "off_road"
 WRONG_WAY: Final = "wrong_way"
 RED_LIGHT: Final = "red_light"
+COLLISION_BEFORE: Final = "collision_before"
+OFF_ROAD_BEFORE: Final = "off_road_before"
+# How much further than the logged ego a corner may leave the drivable surface in a history, metres.
+_SURFACE_SLACK = 0.2
 
 
 def violation(scene: Scene) -> str | None:
@@ -46,3 +52,27 @@ def violation(scene: Scene) -> str | None:
     red = red_lights(scene, frames[:1], lanes_of(log.road_map, log.route), 1)
     compliant, _ = red_light_entries(boxes, red.polygons.edges, red.polygons.starts, red.active)
     return None if compliant[0] == 1.0 else RED_LIGHT
+
+
+def history_violation(geometry: LogGeometry, first: int, tracks: Tracks, ego: Ego) -> str | None:
+    """Return what a follow-up's history violates at any of its steps; None if nothing.
+
+    "collision_before": its box overlaps a track, other than one that overlaps the logged ego at that step.
+    "off_road_before": a corner is off the drivable surface by more than the logged ego's worst corner and 0.2 m.
+
+    Args:
+        geometry: of the log.
+        first: step of the log at which history and tracks begin.
+        tracks: everybody else from that step on.
+        ego: states of the history.
+    """
+    steps, boxes = slice(first, first + len(ego)), slice(0, len(ego))
+    footprint = body_footprints(ego.positions[:, :2], ego.headings, geometry.log.vehicle)
+    others, valid = tracks.footprints()[:, boxes], tracks.valid[:, boxes]
+    valid = valid & ~contacts(geometry.ego_footprints[steps], others, valid)
+    if contacts(footprint, others, valid).any():
+        return COLLISION_BEFORE
+    if geometry.surface is None:
+        return None
+    off = geometry.surface.overrun(footprint) > geometry.ego_overrun[steps] + _SURFACE_SLACK
+    return OFF_ROAD_BEFORE if off.any() else None

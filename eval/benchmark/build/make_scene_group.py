@@ -7,11 +7,11 @@ import numpy as np
 
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval.benchmark.assemble import FollowUpStart, GroupRecord, follow_up_scenes
-from swerve.eval.benchmark.build.admissibility import violation
+from swerve.eval.benchmark.build.admissibility import history_violation, violation
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.scene_group import BenchmarkScene
-from swerve.eval.benchmark.schedule import BEFORE, ENDPOINT, scene_at
+from swerve.eval.benchmark.schedule import BEFORE, ENDPOINT, FIRST, scene_at
 from swerve.eval.context.scene_context import build_context
 from swerve.scenes import Scene, SwerveError, Tracks, keyed_generator
 from swerve.scenes.polyline import frenet
@@ -52,7 +52,8 @@ def build_scene_group(
     Start points are tried in an order that depends on (seed, log, moment) alone: the expert's own end first, then those
     with a human's history, until `most` are found; the rest is rejected as "over_cap". The scorer rejects "collision",
     "off_road", "wrong_way" and "red_light" (see `violation`) in either of the two frames, and as "unscorable" what is
-    too far from the route; `follow_ups` has reasons of its own.
+    too far from the route; histories are rejected as "collision_before" and "off_road_before" (`history_violation`);
+    `follow_ups` has reasons of its own.
 
     Args:
         moment: step of the log.
@@ -95,7 +96,7 @@ def _chosen(
     for one in _in_order(scene, found, options.seed):
         now, before = (_command(geometry, scene.now, one, step) for step in (-1, -1 - BEFORE))
         start = FollowUpStart(one.index, one.ego, one.origin, one.parameters, now, before)
-        reason = OVER_CAP if len(starts) == options.most else _objection(scene, tracks, start)
+        reason = OVER_CAP if len(starts) == options.most else _objection(scene, geometry, tracks, start)
         if reason:
             rejected.append((one.index, reason))
         else:
@@ -108,13 +109,13 @@ def _in_order(scene: Scene, found: list[FollowUp], seed: int) -> Iterator[Follow
     return iter(sorted((found[row] for row in order), key=lambda one: (one.index != EXPERT, one.origin != "bank")))
 
 
-def _objection(scene: Scene, tracks: Tracks, start: FollowUpStart) -> str | None:
-    """What the scorer has against a follow-up."""
+def _objection(scene: Scene, geometry: LogGeometry, tracks: Tracks, start: FollowUpStart) -> str | None:
+    """What the scorer has against a follow-up, or what its history violates."""
     for frame in follow_up_scenes(scene.log, scene.now, tracks, start):
         reason = _objection_to(frame)
         if reason:
             return reason
-    return None
+    return history_violation(geometry, scene.now + FIRST, tracks, start.ego)
 
 
 def _objection_to(frame: BenchmarkScene) -> str | None:

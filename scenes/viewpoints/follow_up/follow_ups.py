@@ -1,5 +1,6 @@
 """Follow-up viewpoints of a scene: start points of the second stage, each with a history."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpO
 from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference, grid_of
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
 from swerve.scenes.viewpoints.follow_up.trajectory_bank import Match, TrajectoryBank, match, turned_by
+from swerve.scenes.viewpoints.human_limits import relaxations
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.viewpoint import Rejection, ViewpointKind
 
@@ -33,7 +35,8 @@ class FollowUp:
         origin: whether the history is a human trajectory of the bank or synthesised.
         parameters: provenance, in SI units: "lateral", "longitudinal", "heading" and "speed" are the start point's
         offsets. From the bank: "drive" (row in the bank), "match_along" and "match_across" (distance of its end from
-            the start point), "match_distance". Synthesised: "demand" (ratio to the bounds).
+            the start point), "match_distance". Synthesised: "demand" (ratio to the allowed limits),
+            and "relaxed_<bound>" for each bound that it exceeds, its ratio to that bound.
     """
 
     index: int
@@ -142,12 +145,18 @@ def _synthesised(
     whole = (drives.positions, drives.headings, drives.speeds, pull, drives.curvatures, synthesis.along)
     histories = _Histories(*(part[feasible, last] for part in whole))
     numbers = {"demand": synthesis.demand[feasible]}
-    made = _made(geometry, grid.of(feasible), histories, "synthesis", numbers)
+    relaxed = [relaxations(shares) for shares in synthesis.shares.T[feasible]]
+    made = _made(geometry, grid.of(feasible), histories, "synthesis", numbers, relaxed)
     return made + _rejected(grid.of(~feasible), "infeasible")
 
 
 def _made(
-    geometry: LogGeometry, grid: Grid, histories: _Histories, origin: Origin, numbers: dict[str, Float[np.ndarray, "p"]]
+    geometry: LogGeometry,
+    grid: Grid,
+    histories: _Histories,
+    origin: Origin,
+    numbers: dict[str, Float[np.ndarray, "p"]],
+    relaxed: Sequence[dict[str, float]] = (),
 ) -> list[FollowUp | Rejection]:
     poses = geometry.poses_beside(histories.positions, histories.headings, histories.along)
     beyond = geometry.beyond(histories.along, histories.speeds)
@@ -160,6 +169,7 @@ def _made(
     for row in np.flatnonzero(~beyond):
         ego = Ego(poses[row], velocity[row], pull[row], yaw_rates[row])
         parameters = {name: float(values[row]) for name, values in {**offsets, **numbers}.items()}
+        parameters |= relaxed[row] if relaxed else {}
         result.append(FollowUp(int(grid.indices[row]), ego, origin, parameters))
     return result
 

@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
 from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference
 from swerve.scenes.viewpoints.frenet_motion import Drive, decay, drive_beside, offset_states
+from swerve.scenes.viewpoints.human_limits import allowed_shares, drive_shares
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
-from swerve.scenes.viewpoints.maneuver import allowed_shares, demand_of
+from swerve.scenes.viewpoints.maneuver import demand_of
 
 # Candidate stops: seconds until standstill, as shares of the horizon.
 _STOPS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -29,11 +30,13 @@ class Synthesis:
         drives: motion from the human's state to the start point.
         along: arc lengths of their nearest points on the human's path.
         demand: largest ratio to the allowed limits; feasible up to 1.
+        shares: ratios to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
 
     drives: Drive
     along: Float[np.ndarray, "p t"]
     demand: Float[np.ndarray, "p"]
+    shares: Float[np.ndarray, "9 p"]
 
 
 def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions) -> Synthesis:
@@ -44,12 +47,34 @@ def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, option
     over the whole distance, and the car ends with the path's curvature (shorter lane shifts were tried: they make 0.3 %
     more start points feasible). Initial position, heading, speed, acceleration and curvature are the human's; a human
     slower than 0.1 m/s begins at rest, and with less than 0.1 m to go, stands on the start point. `demand` is relative
-    to the bounds, or to 1.25 times the human's own value if that is larger.
+    to the bounds or, where they cannot be kept, to `allowed_shares`: 1.25 times the human's own ratio where that is
+    more. Both the states and the poses are checked (`drive_shares`).
     """
     if expert.speed < _STANDING_SPEED:
         # Residual deceleration of a stop, or noise: it would force the car to reverse before it pulls away.
         expert = replace(expert, speed=0.0, acceleration=max(expert.acceleration, 0.0))
-    allowed = allowed_shares(geometry, expert.steps, options.bounds)
+    relaxed = allowed_shares(geometry, expert.steps, options.bounds)
+    stated = _synthesise_within(geometry, expert, grid, options, np.ones(len(relaxed)))
+    if (relaxed <= 1.0).all() or (stated.demand <= 1.0).all():
+        return stated
+    wider = _synthesise_within(geometry, expert, grid, options, relaxed)
+    kept = stated.demand <= 1.0
+    drives = [
+        np.where(kept.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+        for one, other in zip(stated.drives.parts, wider.drives.parts, strict=True)
+    ]
+    return Synthesis(
+        Drive(*drives),
+        np.where(kept[:, None], stated.along, wider.along),
+        np.where(kept, stated.demand, wider.demand),
+        np.where(kept, stated.shares, wider.shares),
+    )
+
+
+def _synthesise_within(
+    geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions, allowed: Float[np.ndarray, "9"]
+) -> Synthesis:
+    """Compute drives whose demand compares with what is allowed of each bound."""
     clock = np.arange(options.steps) * STEP
     ways, row = np.unique(np.stack([grid.along - expert.along, grid.faster]), axis=1, return_inverse=True)
     driven, pace = _along(geometry, expert, ways, clock, options, allowed)
@@ -57,8 +82,8 @@ def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, option
     along = expert.along + driven
     offsets, possible = _across(geometry, expert, grid, along)
     drives = drive_beside(geometry.path, along, pace, offsets)
-    shares = options.bounds.shares(drives.speeds, drives.curvatures, clock, geometry.log.vehicle)
-    return Synthesis(drives, along, np.where(possible, demand_of(shares, allowed), np.inf))
+    shares = drive_shares(options.bounds, drives, clock, geometry)
+    return Synthesis(drives, along, np.where(possible, demand_of(shares, allowed), np.inf), shares)
 
 
 def _along(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from swerve.eval import Metric, build_context, score
-from swerve.eval.benchmark.build.admissibility import violation
+from swerve.eval.benchmark.build.admissibility import history_violation, violation
 from swerve.scenes import Ego, LightState, Scene
 from swerve.scenes.transforms import upright
+from swerve.scenes.viewpoints import prepare
 from tests.support.simple_log import simple_log
 
 # Yellow from 3.1 s on, green from 6.2 s on; the car ahead is 30 m ahead.
@@ -76,3 +77,33 @@ def test_the_scorer_agrees(y):
         assert reason in (None, "collision")
         assert metrics[Metric.DRIVABLE_AREA_COMPLIANCE] == 1.0
         assert metrics[Metric.DRIVING_DIRECTION_COMPLIANCE] == 1.0
+
+
+# Of the history's 2 s at 10 m/s: the parked car (90, -8.3) is 1.8 m wide, the road's far edge is at y = 7.
+HISTORIES = {
+    "on its lane": ((60.0, -1.75), None),
+    "along the parked car, 5 cm free": ((75.0, -8.3 + 0.9 + 1.1485 + 0.05), None),
+    "along the parked car, 5 cm over": ((75.0, -8.3 + 0.9 + 1.1485 - 0.05), "collision_before"),
+    "15 cm beyond the edge": ((20.0, 7.0 - 1.1485 + 0.15), None),
+    "25 cm beyond the edge": ((20.0, 7.0 - 1.1485 + 0.25), "off_road_before"),
+}
+
+
+@pytest.mark.parametrize("place", HISTORIES)
+def test_what_a_history_passes_is_seen_at_all_its_steps(place):
+    """Its end may be fine: 2 s at 10 m/s lead past the parked car. Agents beside the logged ego are errors."""
+    (x, y), reason = HISTORIES[place]
+    log, first = simple_log(), 30
+    along = x + np.arange(21.0)
+    poses = upright(np.stack([along, np.full(21, y), 0 * along], axis=1), np.zeros(21))
+    ego = Ego.from_poses(poses, log.times_us[:21])
+    tracks = log.tracks.of(np.array([3])).at(slice(first, None))
+    assert history_violation(prepare(log), first, tracks, ego) == reason
+
+
+def test_a_box_over_the_logged_ego_is_no_reason():
+    log, first = simple_log(), 30
+    tracks = log.tracks.of(np.array([0]))
+    over = replace(tracks, positions=tracks.positions - [28.6, 0.0, 0.0]).at(slice(first, None))
+    ego = log.ego.at(slice(first, first + 21))
+    assert history_violation(prepare(log), first, over, ego) is None

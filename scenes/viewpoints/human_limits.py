@@ -1,0 +1,71 @@
+"""How far the bounds of a motion are relaxed where the human himself exceeded them."""
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.scenes.viewpoints.bounds import BOUND_NAMES, Bounds
+from swerve.scenes.viewpoints.frenet_motion import Drive
+from swerve.scenes.viewpoints.log_geometry import LogGeometry
+from swerve.scenes.viewpoints.motion_smoother import Motion
+
+# What the human took of a bound, and this much more, is allowed beyond it: a fifth more speed on the same path needs
+# that much and more.
+HUMAN_MARGIN = 1.25
+# Standard deviations of noise that are taken off the human's share. Noise of the smoothed motion is alike over half a
+# second: the largest of the 15 independent values that a scene of 7 s has is expected at 1.7.
+_NOISE_SIGMAS = 2.0
+_RELAXABLE = np.array([name != "reverse" for name in BOUND_NAMES])
+# Shares within this of a bound are on it, not beyond it.
+_ON_BOUND = 1e-6
+
+
+def allowed_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[np.ndarray, "9"]:
+    """Compute the shares of the bounds that may be taken at some steps of a log.
+
+    That is 1, or 1.25 times the human's share (`human_shares`) where that is more.
+    """
+    return np.maximum(HUMAN_MARGIN * human_shares(geometry, steps, bounds), 1.0)
+
+
+def human_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[np.ndarray, "9"]:
+    """Compute the shares of the bounds that the human took, without what may be noise of the smoothed poses.
+
+    The share of the smoothed motion, less two standard deviations of its noise: the spread of the same share, step by
+    step, over `LogGeometry.ego_replicas`. Not below 0; and 0 of "reverse", which nothing relaxes.
+    """
+    motion, replicas = geometry.ego_motion.at(steps), geometry.ego_replicas
+    drive, others = _drive(motion), _drive(replicas.over(steps))
+    seconds, vehicle = geometry.seconds[steps], geometry.log.vehicle
+    ratios = (bounds.pose_ratios(one.positions, one.headings, seconds, vehicle) for one in (drive, others))
+    noise = np.array([_spread(mine, theirs) for mine, theirs in zip(*ratios, strict=True)])
+    shares = np.where(_RELAXABLE, drive_shares(bounds, drive, seconds, geometry), 0.0)
+    return np.maximum(shares - _NOISE_SIGMAS * noise, 0.0)
+
+
+def drive_shares(
+    bounds: Bounds, drive: Drive, seconds: Float[np.ndarray, "t"], geometry: LogGeometry
+) -> Float[np.ndarray, "9 *c"]:
+    """Compute the shares of the bounds that drives take: by their poses or by their states, whichever is more."""
+    vehicle = geometry.log.vehicle
+    return np.maximum(
+        bounds.pose_shares(drive.positions, drive.headings, seconds, vehicle),
+        bounds.shares(drive.speeds, drive.curvatures, seconds, vehicle),
+    )
+
+
+def relaxations(shares: Float[np.ndarray, "9"]) -> dict[str, float]:
+    """Return "relaxed_<bound>" for each bound that is exceeded: the share taken of it, above 1."""
+    pairs = zip(BOUND_NAMES, shares, strict=True)
+    return {f"relaxed_{name}": float(share) for name, share in pairs if share > 1.0 + _ON_BOUND}
+
+
+def _drive(motion: Motion) -> Drive:
+    """Return the motion as a drive; who backs up slowly, as noise does at rest, stands."""
+    return Drive(motion.positions, motion.headings, np.maximum(motion.speeds, 0.0), motion.curvatures)
+
+
+def _spread(ratio: Float[np.ndarray, "s"], replicas: Float[np.ndarray, "n s"]) -> float:
+    """Return the root mean square of the replicas' difference; 0 of nothing, and of what is not finite."""
+    finite = np.isfinite(ratio) & np.isfinite(replicas)
+    apart = np.where(finite, replicas, 0.0) - np.where(finite, ratio, 0.0)
+    return float(np.sqrt(np.mean(apart**2))) if apart.size else 0.0
