@@ -55,4 +55,3 @@ $(VENV)/docs: $(VENV)/core
 
 clean:
 	rm -rf $(VENV) build out
-	find scenes rasterizer viz data eval planners -name '*.nb[ci]' -delete

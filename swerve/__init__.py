@@ -2,4 +2,7 @@
 
 from importlib.metadata import version
 
+from swerve.scenes.kernel_cache import use_kernel_cache
+
+use_kernel_cache()
 __version__ = version("swerve")

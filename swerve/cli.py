@@ -18,7 +18,6 @@ from swerve.proposals_command import proposals
 from swerve.quality_command import quality
 from swerve.scenes import SwerveError
 from swerve.scenes.compilation import announce_compilation
-from swerve.scenes.source_digest import forget_stale_kernels
 from swerve.score_command import score
 from swerve.show_command import show
 from swerve.study_command import study
@@ -66,7 +65,6 @@ def options(
 
 def main() -> None:
     """Runs the command line; the user's mistakes end in one line and exit code 2, without a traceback."""
-    forget_stale_kernels()
     announce_compilation()
     try:
         app()
