@@ -1,9 +1,14 @@
 """Closed loop: planners drive on from where they have got to, among others that may react."""
 
-from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
-from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
-from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course
-from swerve.eval.closed_loop.rollout_views import RolloutViews
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
+    from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
+    from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course
+    from swerve.eval.closed_loop.rollout_views import RolloutViews
 
 __all__ = [
     "ROLLOUT_METRICS",
@@ -17,3 +22,5 @@ __all__ = [
     "drive",
     "drive_course",
 ]
+
+make_lazy(__name__)
