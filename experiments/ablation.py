@@ -50,8 +50,8 @@ from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from swerve.planners.rap.rap_planner import load_rap
 from swerve.planners.rap.scorer import best, expected_score
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.train_rap import PLANNER, RunOptions, processes, train_rap
-from swerve.planners.rap.training_step import RapTrainOptions
 
 CAMERAS, SIZE = ("front",), (128, 80)
 RATE = 2e-3

@@ -7,7 +7,7 @@ from swerve.scenes.lazy_package import make_lazy
 if TYPE_CHECKING:
     from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
     from swerve.scenes.errors import LogError, MissingExtraError, SwerveError
-    from swerve.scenes.log import Log, Photo, Scene, Split, Sweep, scenes_of, windows_of
+    from swerve.scenes.log import Log, Photo, Scene, Sweep, scenes_of, windows_of
     from swerve.scenes.randomness import keyed_generator
     from swerve.scenes.road_map import (
         Area,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RoadMap,
         StopLine,
     )
+    from swerve.scenes.split import Split
     from swerve.scenes.tracks import Ego, LightState, ObjectClass, Tracks, TrafficLights, box_footprints
     from swerve.scenes.vehicle import Vehicle
 

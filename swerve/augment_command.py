@@ -13,7 +13,7 @@ from swerve.arguments import image_size, words
 from swerve.data.dataset.augment_job import AugmentReport
 from swerve.data.dataset.augment_job import augment as run_augment
 from swerve.data.dataset.augment_options import EXTRAS, VIEWS, AugmentOptions, Rasters, RigName, StyleName
-from swerve.data.dataset.image_encoding import ImageFormat
+from swerve.data.dataset.image_format import ImageFormat
 from swerve.data.jobs import read_failures
 from swerve.data.sources.registry import open_source
 from swerve.info_command import BackendName, chosen_backend

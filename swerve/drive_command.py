@@ -29,7 +29,7 @@ from swerve.eval.closed_loop import (
 )
 from swerve.eval.closed_loop.rollout_picture import rollout_picture
 from swerve.eval.scoring.score_tables import substrate, write_rows
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 from swerve.planners.load_planner import LoadedPlanner, load_planner
 from swerve.scenes import SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static

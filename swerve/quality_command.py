@@ -16,9 +16,9 @@ from swerve.data.splats.log_images import images_of_log
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
 from swerve.eval.splat_quality.fit_outputs import FIT, fitted_with
+from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.lpips_metric import Perceptual
 from swerve.eval.splat_quality.measure import Measured, measure
-from swerve.eval.splat_quality.quality_gate import GateOptions
 from swerve.eval.splat_quality.quality_page import (
     EXPLAINED,
     cells,

@@ -15,13 +15,13 @@ from swerve.data.storage.files import make_folder
 from swerve.planners.baselines.ego_mlp import EgoMlp, require_safetensors, save_ego_mlp
 from swerve.planners.baselines.train_ego_mlp import (
     Examples,
-    TrainOptions,
     constant_velocity_poses,
     displacement_errors,
     examples_by_split,
     require_torch,
     train_ego_mlp,
 )
+from swerve.planners.baselines.train_options import TrainOptions
 from swerve.planners.load_planner import TRAINED
 from swerve.scenes import Split, SwerveError
 from swerve.train_rap_command import rap

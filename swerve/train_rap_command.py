@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from swerve.arguments import one_kind
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
-from swerve.data.stream.stream_options import PARTS, ImageChoice, PartName
+from swerve.data.stream.part import PARTS, ImageChoice, PartName
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
 from swerve.job_report import stoppable
@@ -85,9 +85,9 @@ def rap(
     """
     require_torch()
     require_safetensors()
+    from swerve.planners.rap.train_options import RapTrainOptions
     from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
     from swerve.planners.rap.training_log import METRICS, require_tensorboard
-    from swerve.planners.rap.training_step import RapTrainOptions
     from swerve.planners.rap.validation import Validation
 
     if tensorboard:

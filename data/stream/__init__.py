@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from swerve.data.stream.camera_arrays import CameraArrays, camera_arrays
     from swerve.data.stream.image_fit import ImageFit
     from swerve.data.stream.loader import StreamLoader
+    from swerve.data.stream.part import Part
     from swerve.data.stream.stream import SampleStream
-    from swerve.data.stream.stream_options import Part, StreamOptions
+    from swerve.data.stream.stream_options import StreamOptions
 
 __all__ = [
     "KINDS",

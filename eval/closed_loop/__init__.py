@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
-    from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
+    from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+    from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_closed_loop_scene
     from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
     from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course
     from swerve.eval.closed_loop.rollout_views import RolloutViews

@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.observations import declared_cameras
-from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
+from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, score_rollout
 from swerve.eval.closed_loop.rollout_observations import DrivenHistory, observation_at, past_of, situation_at
 from swerve.eval.closed_loop.rollout_views import RolloutViews

@@ -6,7 +6,8 @@ from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
     from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS, RasterAgreement, agreement
-    from swerve.eval.splat_quality.quality_gate import GateOptions, Verdict, judge, judge_view
+    from swerve.eval.splat_quality.gate_options import GateOptions
+    from swerve.eval.splat_quality.quality_gate import Verdict, judge, judge_view
 
 __all__ = [
     "RASTER_OUTPUTS",

@@ -1,9 +1,7 @@
 """One training step after the other: what is trained, how fast, and all that a checkpoint must hold."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,53 +15,8 @@ from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_losses import RapLosses, rap_losses
 from swerve.planners.rap.rap_model import RapModel
 from swerve.planners.rap.scorer import best
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.scenes import SwerveError
-
-
-@dataclass(frozen=True)
-class RapTrainOptions:
-    """How to train; defaults are the paper's where it says something.
-
-    Attributes:
-        steps: of the optimiser.
-        learning_rate: largest.
-        lowest_rate: last; the rate falls to it along half a cosine and stays there.
-        warm_up: share of the steps in which the rate rises to the largest.
-        weight_decay: of AdamW.
-        clip: largest norm of the gradient; the paper does not clip.
-        average_decay: share of the averaged weights that stays at each step; it is they that drive.
-        seed: of first weights and of dropout.
-        threads: scenes scored at the same time.
-
-    Raises:
-        SwerveError: a number is outside its range.
-    """
-
-    steps: int
-    learning_rate: float = 1e-4
-    lowest_rate: float = 1e-5
-    warm_up: float = 0.05
-    weight_decay: float = 1e-4
-    clip: float = 5.0
-    average_decay: float = 0.999
-    seed: int = 0
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "learning_rate", "clip", "threads"):
-            if not getattr(self, name) > 0:
-                raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
-        for name in ("warm_up", "average_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, from 0 on."""
-        rising = self.warm_up * self.steps
-        if step < rising:
-            return self.learning_rate * (step + 1) / math.ceil(rising)
-        share = min((step - rising) / max(self.steps - rising, 1), 1.0)
-        return self.lowest_rate + (self.learning_rate - self.lowest_rate) * (1 + math.cos(math.pi * share)) / 2
 
 
 class Training:

@@ -1,8 +1,5 @@
 """Recovery viewpoints: the ego has strayed from its logged path, and drives back to it."""
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri
@@ -11,52 +8,26 @@ from swerve.scenes.log import Scene
 from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.tracks import Ego, box_footprints
 from swerve.scenes.transforms import wrap_angle
-from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.collisions import contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
 from swerve.scenes.viewpoints.frenet_motion import Drive
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import Maneuver, recovery_maneuver
+from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
 _NORMAL_CUT = 2.0
 
 
-@dataclass(frozen=True)
-class RecoveryOptions:
-    """Which recovery viewpoints are tried.
-
-    Attributes:
-        per_scene: how many draws each scene gets.
-        lateral: largest offset to either side of the driven path, metres.
-        longitudinal: largest offset along it, metres.
-        heading: largest turn against it, radians.
-        speed: largest change of speed, as a share of the logged one.
-        distribution: "uniform" over these ranges, or "normal" with half the range as deviation, cut at the range.
-        bounds: what the bent history and the way back may ask of car and passengers.
-        least_distance: a human who drives less than this in the scene's future leaves no room to return, metres.
-        surface_slack: how much further than the logged ego a corner may leave the drivable surface, metres.
-    """
-
-    per_scene: int = 2
-    lateral: float = 2.0
-    longitudinal: float = 2.0
-    heading: float = float(np.deg2rad(15.0))
-    speed: float = 0.2
-    distribution: Literal["uniform", "normal"] = "uniform"
-    bounds: Bounds = field(default_factory=Bounds)
-    least_distance: float = 5.0
-    surface_slack: float = 0.2
-
-    def draw(self, seed: int, log: str, token: str, index: int) -> Float[np.ndarray, "4"]:
-        """Offset (lateral m, longitudinal m, heading rad, speed share), the same for the same arguments."""
-        share = keyed_generator(seed, log, token, ViewpointKind.RECOVERY.value, index).random(4)
-        if self.distribution == "normal":
-            low, high = ndtr(-_NORMAL_CUT), ndtr(_NORMAL_CUT)
-            spread = ndtri(low + (high - low) * share) / _NORMAL_CUT
-        else:
-            spread = 2 * share - 1
-        return spread * np.array([self.lateral, self.longitudinal, self.heading, self.speed])
+def drawn_offsets(options: RecoveryOptions, seed: int, log: str, token: str, index: int) -> Float[np.ndarray, "4"]:
+    """Draw the offset (lateral m, longitudinal m, heading rad, speed share), the same for the same arguments."""
+    share = keyed_generator(seed, log, token, ViewpointKind.RECOVERY.value, index).random(4)
+    if options.distribution == "normal":
+        low, high = ndtr(-_NORMAL_CUT), ndtr(_NORMAL_CUT)
+        spread = ndtri(low + (high - low) * share) / _NORMAL_CUT
+    else:
+        spread = 2 * share - 1
+    return spread * np.array([options.lateral, options.longitudinal, options.heading, options.speed])
 
 
 def recovery(
@@ -75,7 +46,15 @@ def recovery(
     ego's worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
     `parameters["surface_checked"]` is 0.
     """
-    offsets = options.draw(seed, scene.log.name, scene.token, index)
+    return recovery_at(
+        scene, index, drawn_offsets(options, seed, scene.log.name, scene.token, index), options, geometry
+    )
+
+
+def recovery_at(
+    scene: Scene, index: int, offsets: Float[np.ndarray, "4"], options: RecoveryOptions, geometry: LogGeometry
+) -> Viewpoint | Rejection:
+    """Return the recovery viewpoint with the offsets of `drawn_offsets`, or why there is none, see `recovery`."""
     reason = _unfit(scene, geometry, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)

@@ -427,7 +427,7 @@ def test_what_does_not_fit_together_is_refused():
         ({"headings": ()}, "a value each"),
         ({"headings": (2.0,)}, "right angle"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(SwerveError, match=message):
             FollowUpOptions(**wrong)
 
 

@@ -76,7 +76,7 @@ def test_the_formats_page_explains_every_rejection():
 
 
 def test_the_formats_page_s_python_reads_a_set(monkeypatch, tmp_path):
-    options = AugmentOptions(views=("recovery",), size=(96, 56), every=2.0)
+    options = AugmentOptions(viewpoints=("recovery",), size=(96, 56), every=2.0)
     augment([open_source("town:1")], tmp_path / "out" / "demo" / "dataset", options, workers=1)
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "formats.md").read_text(), re.DOTALL)
     done = subprocess.run([sys.executable, "-c", snippet], check=True, cwd=tmp_path, capture_output=True, text=True)

@@ -67,7 +67,7 @@ def test_planners_that_see_take_part_with_each_kind():
 
 
 def test_command(tmp_path):
-    options = BuildOptions(every=4.0, views=(), policy="log-replay", least=2, most=2)
+    options = BuildOptions(every=4.0, views=(), traffic="log-replay", least=2, most=2)
     build([SimpleSource(("train-a",))], tmp_path / "benchmark", options, workers=1)
     words = ["evaluate", str(tmp_path / "benchmark"), "--traffic", "log-replay", "--workers", "1"]
     words += ["--out", str(tmp_path / "out"), "--planner", "tests.support.simple_planners:FailsOften,label=fails"]

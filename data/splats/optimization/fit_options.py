@@ -4,10 +4,11 @@ Sources: 3DGS is Kerbl et al. 2023 (arXiv 2308.04079) and its code; MTGS is Li e
 its code.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
 
 from swerve.rasterizer.backends import SplatBackend
+from swerve.scenes.option_types import RARE
 
 GrowthWay = Literal["split-and-clone", "mcmc"]
 
@@ -17,16 +18,16 @@ class DensificationOptions:
     """When and where Gaussians are added and taken away (Kerbl et al. 2023, 5.2); opacities are never reset.
 
     Attributes:
-        first: step after which it begins.
-        last: step at which it ends.
-        every: so many steps.
-        slope: mean length of the loss's derivative by the centre, in units of half an image, above which a Gaussian
-            is cloned, or split in two if it is large.
-        large: standard deviation, over the scene's extent, above which it is split.
-        faint: opacity below which it is taken away.
-        most: how many Gaussians there may be, nodes included; those with the steepest slopes come first.
-        way: "mcmc" is gsplat's (`mcmc_strategy`), and looks at no slope: those that have faded are put elsewhere, a
-            twentieth is added each time, and what is opaque or large costs a little.
+        first: First step of densification. `swerve fit` begins after a tenth of the steps at the latest.
+        last: Last step of densification. `swerve fit` ends after half of the steps at the latest.
+        every: Steps between densifications.
+        slope: Mean gradient of the loss by the projected centre, in units of half an image, above which a Gaussian is
+            cloned, or split if it is large.
+        large: Standard deviation above which it is split, as a share of the scene's extent.
+        faint: Opacity below which a Gaussian is removed.
+        most: Largest number of Gaussians, those of nodes included; those with the largest gradients come first.
+        way: split-and-clone is 3DGS's. mcmc is gsplat's, on an NVIDIA GPU: it relocates Gaussians of low opacity, adds
+            a twentieth each time, and regularises opacities and scales.
     """
 
     first: int = 500
@@ -35,8 +36,12 @@ class DensificationOptions:
     slope: float = 2e-4
     large: float = 0.01
     faint: float = 0.005
-    most: int = 500_000
+    most: int = 200_000
     way: GrowthWay = "split-and-clone"
+
+    def within(self, steps: int) -> "DensificationOptions":
+        """Return the same, but beginning within a tenth and ending within half of so many steps."""
+        return replace(self, first=min(self.first, steps // 10), last=min(self.last, steps // 2))
 
     def is_due(self, step: int) -> bool:
         """Whether to grow after this step."""
@@ -98,33 +103,32 @@ class Rates:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How to fit.
+    """How a splat scene is optimized.
 
     Attributes:
-        steps: images that are looked at; the field takes 30,000 on a GPU.
-        similarity: weight of 1 - SSIM in the difference of images, the rest being the mean absolute one (3DGS).
-        lidar: weight of the mean absolute difference of inverse depths (1/m), of measured depths (MTGS).
-        raster: the same of depths of our primitives; less, since they are boxes.
-        flatness: weight of the mean of the smallest standard deviations (metres) of Gaussians (MTGS).
-        ground: weight of the mean distance (metres) of the mass of ground Gaussians from the ground; ours, see
-            `regularization`. Gaussians of the background belong to it as long as their centres are near the ground.
-        ground_above: how far over it, metres.
-        ground_below: how far under it, metres.
-        outside: weight of the mean opacity of nodes' Gaussians that are outside of their boxes (MTGS).
-        outside_from: how far that is, metres: mirrors and shadows stick out (MTGS: 1.5).
-        exposures: whether each image gets an affine map of colours of its own (MTGS).
-        exposure: weight of the mean squared difference of that map from the identity.
-        refine_egos: whether the vehicle's poses are refined.
-        refine_boxes: whether the nodes' poses are.
-        poses: weight of the mean squared change of refined poses (metres^2 + radians^2).
-        rates: of learning.
-        growth: when and where Gaussians are added and taken away.
-        seed: of the order of images, and of where split Gaussians land.
-        threads: of the CPU.
-        backend: of the drawing; see `differentiable_splats`.
+        steps: Training images that are rendered; 30,000 is usual on a GPU.
+        similarity: Weight of 1 - SSIM in the photometric loss; the rest is L1 (3DGS).
+        lidar: Weight of the L1 loss of inverse depths (1/m) of LiDAR or stereo (MTGS).
+        raster: Weight of the L1 loss of inverse depths (1/m) of the raster; less, since its agents are boxes.
+        flatness: Weight of the mean smallest standard deviation (m) of Gaussians (MTGS).
+        ground: Weight of the mean distance (m) of ground Gaussians from the ground.
+        ground_above: Gaussians are ground Gaussians up to this height above it, in metres.
+        ground_below: Gaussians are ground Gaussians down to this depth below it, in metres.
+        outside: Weight of the mean opacity of agents' Gaussians outside of their boxes (MTGS).
+        outside_from: Distance from the box at which outside begins, in metres: mirrors and shadows stick out.
+        exposures: Give each image an affine map of colours (MTGS).
+        exposure: Weight of the mean squared difference of that map from the identity.
+        refine_egos: Refine the poses of the ego.
+        refine_boxes: Refine the poses of annotated agents.
+        poses: Weight of the mean squared change of refined poses (m^2 + rad^2).
+        rates: Learning rates.
+        growth: Densification.
+        seed: Seed of all random choices.
+        threads: Threads of the CPU.
+        backend: Renderer of Gaussians: numba on the CPU, gsplat on an NVIDIA GPU; see swerve info.
     """
 
-    steps: int = 2000
+    steps: int = 3000
     similarity: float = 0.2
     lidar: float = 0.5
     raster: float = 0.1
@@ -139,7 +143,7 @@ class FitOptions:
     refine_egos: bool = False
     refine_boxes: bool = False
     poses: float = 0.01
-    rates: Rates = field(default_factory=Rates)
+    rates: Annotated[Rates, RARE] = field(default_factory=Rates)
     growth: DensificationOptions = field(default_factory=DensificationOptions)
     seed: int = 0
     threads: int = 1

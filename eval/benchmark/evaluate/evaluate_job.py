@@ -25,7 +25,7 @@ from swerve.eval.benchmark.evaluate.results import PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.aggregate import Weighting
 from swerve.eval.scoring.score_tables import substrate
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 

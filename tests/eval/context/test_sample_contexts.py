@@ -176,7 +176,7 @@ SOURCE = SimpleSource(("train-0",))
 def dataset(tmp_path_factory):
     """A set of three scenes, each a part of its own."""
     folder = tmp_path_factory.mktemp("contexts") / "set"
-    augment([SOURCE], folder, AugmentOptions(every=2.5, shard_scenes=1, viewpoints=KINDS), workers=1)
+    augment([SOURCE], folder, AugmentOptions(every=2.5, shard_scenes=1, recovery=KINDS.recovery), workers=1)
     return folder
 
 

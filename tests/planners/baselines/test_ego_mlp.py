@@ -13,13 +13,13 @@ from swerve.planners.baselines.ego_mlp import inputs_of, standardised
 from swerve.planners.baselines.kinematic import ConstantVelocity
 from swerve.planners.baselines.train_ego_mlp import (
     Examples,
-    TrainOptions,
     constant_velocity_poses,
     displacement_errors,
     examples_by_split,
     examples_of,
     train_ego_mlp,
 )
+from swerve.planners.baselines.train_options import TrainOptions
 from swerve.scenes import LogError, MissingExtraError, SwerveError
 from swerve.scenes.viewpoints import Command
 from tests.support.observations import moving, seen

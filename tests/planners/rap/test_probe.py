@@ -134,7 +134,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("probe")
     write_photo(place)
     source = PhotographedSource(("train-0-photos", "train-1-photos"), str(place))
-    augment([source], place / "set", AugmentOptions(every=1.0, views=("logged",)), workers=1)
+    augment([source], place / "set", AugmentOptions(every=1.0, viewpoints=("logged",)), workers=1)
     return place
 
 

@@ -13,9 +13,9 @@ from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, views_of
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.train_rap import CHECKPOINT, Process, RunOptions, train_rap
 from swerve.planners.rap.training_log import METRICS, VALIDATION
-from swerve.planners.rap.training_step import RapTrainOptions
 from swerve.scenes import SwerveError, Vehicle
 from tests.support.rap_child import CONFIG, stream_of
 
@@ -26,7 +26,14 @@ def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFI
     store = ContextStore(dataset / "contexts", dataset / "set")
     options = RapTrainOptions(steps, learning_rate=1e-3)
     return train_rap(
-        stream_of(dataset, config), store, config, options, folder, ALONE, RunOptions(checkpoint_every=every), told
+        stream_of(dataset, config),
+        store,
+        config,
+        options,
+        folder,
+        ALONE,
+        RunOptions(workers=0, checkpoint_every=every),
+        told,
     )
 
 

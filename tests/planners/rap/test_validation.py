@@ -37,7 +37,7 @@ def planner():
 
 def run(dataset, folder, told=lambda noted: None, **more):
     store = ContextStore(dataset / "contexts", dataset / "set")
-    options = RunOptions(checkpoint_every=2, **more)
+    options = RunOptions(workers=0, checkpoint_every=2, **more)
     return train_rap(stream_of(dataset), store, CONFIG, OPTIONS, folder, ALONE, options, told)
 
 

@@ -48,14 +48,14 @@ FAILS = entry("tests.support.simple_planners:FailsOften,label=fails")
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    options = BuildOptions(every=2.0, views=(), policy="log-replay", least=2, most=2)
+    options = BuildOptions(every=2.0, views=(), traffic="log-replay", least=2, most=2)
     report = build([SimpleSource(LOGS)], folder, options, workers=1)
     assert not report.failures
     assert report.counts["cases"] == COUNT
     return open_benchmark(folder)
 
 
-def run(benchmark, folder, *entries, weighting="navsim-exact", policy="log-replay"):
+def run(benchmark, folder, *entries, weighting="navsim-exact", traffic="log-replay"):
     return evaluate(benchmark, entries, made, folder, policy, weighting, workers=1)
 
 
@@ -138,7 +138,7 @@ def test_scores_say_on_what_they_stand(benchmark, evaluated):
     assert stamp["metric"] == "EPDMS as NAVSIM v2.2"
     assert (stamp["traffic"], stamp["weighting"], stamp["stages"]) == ("log-replay", "navsim-exact", 2)
     assert stamp["planners"] == {one.label: one.spec for one in (CRUISE, SLOW, FAILS)}
-    assert stamp["benchmark"]["options"]["policy"] == "log-replay"
+    assert stamp["benchmark"]["options"]["traffic"] == "log-replay"
     assert len(stamp["benchmark"]["digest"]) == 64
     own = json.loads((folder / "scores" / "slow.csv.substrate.json").read_text())
     assert own == {**stamp, "planner": {"label": "slow", "spec": SLOW.spec}}
