@@ -5,7 +5,11 @@ from setuptools import find_packages, setup
 ROOMS = ("scenes", "rasterizer", "viz", "data", "eval", "planners")
 
 setup(
-    packages=["swerve", *(f"swerve.{name}" for room in ROOMS for name in find_packages(include=[room, f"{room}.*"]))],
+    packages=[
+        "swerve",
+        "swerve.options",
+        *(f"swerve.{name}" for room in ROOMS for name in find_packages(include=[room, f"{room}.*"])),
+    ],
     package_dir={"swerve": "swerve", **{f"swerve.{room}": room for room in ROOMS}},
     package_data={"": ["py.typed", "*.pyi"]},
 )

@@ -1,16 +1,14 @@
-"""`swerve evaluate`: the command."""
+"""Run `swerve evaluate`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from swerve.arguments import view_kinds
 from swerve.data.jobs import Failure
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
@@ -20,11 +18,10 @@ from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.observations import wants_images
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.report.report_page import ReportOptions, write_report
+from swerve.options.evaluate import Evaluate, EvaluateOptions
 from swerve.planners.fingerprint import fingerprint
 from swerve.planners.load_planner import LoadedPlanner, load_planner
-from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
-from swerve.score_command import Traffic, Weighting
 
 # Short headings of NAVSIM's columns.
 SHORT = {
@@ -41,53 +38,43 @@ SHORT = {
 _SHOWN_FAILURES = 10
 
 
-def evaluate(
-    benchmark: Annotated[Path, typer.Argument(help="A folder made by swerve build.")],
-    planner: Annotated[
-        list[str],
-        typer.Option(
-            help="Repeat for several: a name (stationary, constant-velocity, constant-acceleration, human, idm, "
-            "pdm-closed), module:Class of your own, or a trained FILE.safetensors; then ,key=value... and ,label=NAME."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the results. The same again: goes on, or adds planners.")],
-    traffic: Annotated[
-        Traffic | None, typer.Option(help="How the others drive. Default: as the benchmark was built.")
-    ] = None,
-    weighting: Annotated[Weighting, typer.Option(help="Of follow-up scenes.")] = Weighting.NAVSIM_EXACT,
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="What planners see: raster, photo or splat; several, separated by commas, to compare them. Default: "
-            "what is stored, raster if that is several."
-        ),
-    ] = None,
-    splats: Annotated[Path | None, typer.Option(help="Made by swerve fit, to draw splats that are not stored.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.")] = None,
-    report: Annotated[bool, typer.Option(help="Write index.html, with the worst scenes of each planner.")] = True,
-) -> None:
-    """Run planners on every scene of a benchmark and score what they would have done: EPDMS in two stages."""
-    opened, console = open_benchmark(benchmark, splats=splats), Console()
-    kinds = view_kinds(views) if views else (opened.shown,)
-    if not kinds:
-        raise SwerveError("views: planners see something, or declare `cameras = ()`; give raster, photo or splat")
-    opened = opened.showing(*kinds)
-    planners = [load_planner(spec) for spec in planner]
-    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored}
-    entries = [entry for named in planners for entry in entries_of(named, kinds, drawn)]
-    policy = traffic.value if traffic else opened.traffic
-    evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
+def run(asked: Evaluate) -> int:
+    """Evaluate planners, print and write the results, and return the exit code."""
+    console, options = Console(), asked.options
+    opened, planners = opened_for(asked.benchmark, options), [load_planner(spec) for spec in asked.planners]
+    evaluation = run_evaluation(
+        opened,
+        all_entries(opened, planners),
+        made,
+        asked.out,
+        options.traffic or opened.traffic,
+        options.weighting,
+        asked.workers,
+        console,
+    )
     console.print(leaderboard(evaluation.summary))
     if evaluation.summary["differences"]:
         console.print(differences_table(evaluation.summary["differences"]))
-    _tell_failures(evaluation.failures, out, console)
-    timing = evaluation.timing
-    console.print(f"{timing['plans']} plans in {timing['seconds']:.1f} s; wrote {out}", highlight=False, soft_wrap=True)
-    if report:
-        _write_report(opened, planners, out)
-        console.print(f"The report is at {out / REPORT}", highlight=False, soft_wrap=True)
-    if evaluation.failures:
-        raise typer.Exit(1)
+    _tell_failures(evaluation.failures, asked.out, console)
+    plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
+    console.print(f"{plans} plans in {seconds:.1f} s; wrote {asked.out}", highlight=False, soft_wrap=True)
+    if options.report:
+        _write_report(opened, planners, asked.out)
+        console.print(f"The report is at {asked.out / REPORT}", highlight=False, soft_wrap=True)
+    return 1 if evaluation.failures else 0
+
+
+def opened_for(folder: Path, options: EvaluateOptions) -> Benchmark:
+    """Return a benchmark with the views that the options ask for."""
+    opened = open_benchmark(folder, splats=options.splats)
+    return opened.showing(*(options.views or (opened.shown,)))
+
+
+def all_entries(opened: Benchmark, planners: Sequence[LoadedPlanner]) -> list[PlannerSpec]:
+    """Return how planners take part: once for each kind of views."""
+    kinds = (opened.shown, *opened.beside)
+    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored}
+    return [entry for named in planners for entry in entries_of(named, kinds, drawn)]
 
 
 def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], drawn: Mapping[ViewKind, str]) -> list[PlannerSpec]:

@@ -1,7 +1,8 @@
 """A part of every training batch."""
 
+import re
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 from swerve.scenes.errors import SwerveError
 
@@ -17,10 +18,10 @@ class Part:
     """A part of every batch.
 
     Attributes:
-        name: "paired" for logged viewpoints with photographs, "raster_only" for logged ones without, "recovery" or
-            "cross_agent" (with or without).
-        share: of each batch, relative to the shares of the other parts.
-        images: what is read of its samples: rasters, photographs or both.
+        name: paired: logged viewpoints with photos; raster_only: logged viewpoints without; recovery and cross_agent:
+            with or without.
+        share: Share of each batch, relative to the shares of the other parts.
+        images: Images that are read: raster, photo or both.
         limit: use so many of its samples at most. Which ones depends on the seed alone; a smaller limit takes some of
             those that a larger one takes.
 
@@ -40,6 +41,22 @@ class Part:
             raise SwerveError(f"part {self.name}: images {self.images!r} must be raster, photo or both")
         if not 0 < self.share < float("inf") or (self.limit is not None and self.limit < 1):
             raise SwerveError(f"part {self.name}: share {self.share} and limit {self.limit} must be above 0")
+
+    @classmethod
+    def from_text(cls, text: str) -> "Part":
+        """Return the part that a text NAME:SHARE or NAME:SHARE:IMAGES states.
+
+        Raises:
+            SwerveError: the text has another form.
+        """
+        found = re.fullmatch(rf"({'|'.join(PARTS)}):(\d*\.?\d+)(?::(raster|photo|both))?", text)
+        if not found:
+            raise SwerveError(f"parts: {text!r} is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of {', '.join(PARTS)}")
+        name, share, images = found.groups("raster")
+        return cls(cast(PartName, name), float(share), cast(ImageChoice, images))
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.share:g}" + (f":{self.images}" if self.images != "raster" else "")
 
     @property
     def wants_raster(self) -> bool:

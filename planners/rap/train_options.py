@@ -25,7 +25,7 @@ class RapTrainOptions:
         SwerveError: a number is outside its range.
     """
 
-    steps: int
+    steps: int = 20_000
     learning_rate: float = 1e-4
     lowest_rate: float = 1e-5
     warm_up: float = 0.05

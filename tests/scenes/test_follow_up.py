@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.scenes import Ego, Scene, scenes_of
+from swerve.scenes import Ego, Scene, SwerveError, scenes_of
 from swerve.scenes.transforms import upright, wrap_angle
 from swerve.scenes.viewpoints import Rejection, prepare
 from swerve.scenes.viewpoints.follow_up import FollowUp, FollowUpOptions, TrajectoryBank, bank_of, follow_ups

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from swerve.scenes import Ego, ObjectClass, Scene, Tracks, Vehicle, keyed_generator
 from swerve.scenes.transforms import inverse, relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Bounds, Command, RecoveryOptions, Rejection, Viewpoint, prepare
-from swerve.scenes.viewpoints.recovery import recovery
+from swerve.scenes.viewpoints.recovery import drawn_offsets, recovery, recovery_at
 from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road
 
 SECONDS = np.arange(STEPS) * STEP_US * 1e-6

@@ -23,8 +23,8 @@ from swerve.eval.benchmark.evaluate.observations import wanted_cameras, wants_im
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
 from swerve.eval.benchmark.evaluate.results import PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.scoring.aggregate import Weighting
 from swerve.eval.scoring.score_tables import substrate
+from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
