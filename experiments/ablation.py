@@ -3,7 +3,7 @@
 The planners see photographs alone when they are judged (the town's stand-ins, swerve.data.sources.town.photos). Made
 beforehand, of towns that share nothing:
 
-    swerve augment town:50 SET --photos --size 128x80 --cameras front,front_left,front_right
+    swerve augment town:50 SET --photos --size 128x80 --cameras front front_left front_right
     swerve contexts town:50 SET CONTEXTS
     swerve build town:100-111 BENCHMARK --views photo --size 128x80 --every 6 --most 12
     python -m experiments.tiny_backbone ... (see there) WEIGHTS

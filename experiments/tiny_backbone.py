@@ -3,7 +3,7 @@
 It learns what share of every patch is road, marking, car, ..., in the photographs and in the rasters of towns that
 nothing else uses, each with a head of its own, so that nothing makes features of the two looks alike. Made with:
 
-    swerve augment town:200-223 SET --photos --extra semantic --views logged,recovery --recovery-per-scene 1 \
+    swerve augment town:200-223 SET --photos --extra semantic --viewpoints logged recovery --recovery.per-scene 1 \
         --every 1.5 --size 128x80 --cameras front
     python -m experiments.tiny_backbone SET WEIGHTS.safetensors
 """

@@ -10,7 +10,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 # On an option that holds other options: they are given without a prefix of its name.
 FLAT: Any = arg(name="")
 
-# On an option that few need: it can be given, but help leaves it out.
+# On an option that few need: config files and Python state it, and help leaves it out.
 RARE: Any = Suppress
 
 
@@ -19,7 +19,7 @@ def _angle(texts: list[str]) -> float:
 
 
 def _angle_texts(angle: float) -> list[str]:
-    return [f"{round(math.degrees(angle), 9):g}"]
+    return [f"{round(math.degrees(angle), 12):.15g}"]
 
 
 def _size(texts: list[str]) -> tuple[int, int] | None:

@@ -101,13 +101,13 @@ def parse(command: str, arguments: Sequence[str]) -> Any:  # noqa: ANN401 the op
     # Of the two parsers that tyro has, this one gives OUT the last of SOURCE... OUT where options follow.
     tyro._experimental_options["backend"] = "argparse"
     kind, given = options_class(command), list(arguments)
+    default: Any = None
     reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     reader.add_argument("--config", type=Path)
     try:
         known, given = reader.parse_known_args(given)
     except argparse.ArgumentError as error:
         raise SwerveError(str(error).removeprefix("argument ")) from error
-    default: Any = None
     if known.config:
         default, given = _configured(known.config, kind, given)
     return tyro.cli(
@@ -125,7 +125,8 @@ def _configured(path: Path, kind: type, given: list[str]) -> tuple[Any, list[str
 
     from swerve.config_file import positional_names, read_config
 
-    default, names = read_config(path, kind), positional_names(kind)
+    default: Any = read_config(path, kind)
+    names = positional_names(kind)
     stated = [getattr(default, name) for name in names]
     for name in names:
         object.__setattr__(default, name, tyro.MISSING)

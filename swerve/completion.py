@@ -35,6 +35,7 @@ def completion_script(shell: str, commands: dict[str, type]) -> str:
         members = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in inner.items())
         kinds.append(Annotated[Union[members], tyro.conf.subcommand(group)])  # noqa: UP007 made at run time
     written = StringIO()
+    tyro._experimental_options["backend"] = "tyro"  # it needs no other package, and knows fish
     everything: Any = Union[tuple(kinds)]  # noqa: UP007 made at run time
     with redirect_stdout(written), suppress(SystemExit):
         tyro.cli(everything, prog="swerve", args=["--tyro-print-completion", shell])

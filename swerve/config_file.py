@@ -35,7 +35,7 @@ def read_config(path: Path, command: type[Command]) -> Command:
     given = {str(key).replace("-", "_"): value for key, value in content.items()}
     try:
         return _built(command, given, "")
-    except _ConfigError as error:
+    except (_ConfigError, SwerveError) as error:
         raise SwerveError(f"{path}: {error}") from error
 
 
@@ -86,9 +86,23 @@ def _built(command: type[Command], given: dict[str, Any], prefix: str) -> Comman
                 values[field.name] = _built(kind, inner, prefix if _is_flat(hint) else f"{prefix}{field.name}.")
         elif field.name in given:
             values[field.name] = _decoded(given[field.name], hint, f"{prefix}{field.name}")
-        elif field.default is NO_DEFAULT and field.default_factory is NO_DEFAULT:
-            values[field.name] = tyro.MISSING
-    return command(**values)
+    return _partial(command, values) if _lacking(command, values) else command(**values)
+
+
+def _lacking(command: type, values: Mapping[str, Any]) -> list[str]:
+    """Return the options that have neither a value nor a default."""
+    needed = (one for one, _ in _options(command) if one.default is NO_DEFAULT and one.default_factory is NO_DEFAULT)
+    return [field.name for field in needed if field.name not in values]
+
+
+def _partial(command: type[Command], values: dict[str, Any]) -> Command:
+    """Return a dataclass with `tyro.MISSING` for the options that are lacking, which its `__init__` would refuse."""
+    lacking = dict.fromkeys(_lacking(command, values), tyro.MISSING)
+    made = object.__new__(command)
+    for field in fields(command):  # type: ignore[arg-type]
+        default = field.default_factory() if field.default_factory is not NO_DEFAULT else field.default
+        object.__setattr__(made, field.name, {**lacking, **values}.get(field.name, default))
+    return made
 
 
 def _options(command: type) -> Iterable[tuple[Field[Any], Any]]:
@@ -152,7 +166,7 @@ def _decoded(value: Any, hint: Any, name: str) -> Any:  # noqa: ANN401
     if spec := _spec(hint):
         try:
             return spec.instance_from_str([str(value)])
-        except ValueError as error:
+        except (ValueError, SwerveError) as error:
             raise _ConfigError(f"{name}: {value!r} must be {spec.metavar} ({error})") from error
     kind = _plain(hint)
     if get_origin(kind) is tuple:

@@ -238,7 +238,7 @@ def _check_labels(entries: Sequence[PlannerSpec]) -> None:
         SwerveError: otherwise.
     """
     if not entries:
-        raise SwerveError("no planner to evaluate: give --planner")
+        raise SwerveError("no planner to evaluate: give --planners")
     names = Counter(safe_name(entry.label) for entry in entries)
     if twice := [entry.label for entry in entries if names[safe_name(entry.label)] > 1]:
         raise SwerveError(

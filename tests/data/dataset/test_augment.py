@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from typer import Typer
-from typer.testing import CliRunner
 
-from swerve import augment_command
+from swerve import job_report
 from swerve.data.dataset.augment_job import augment
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.shards import dataset_digest, file_digest, read_samples
 from swerve.data.jobs import read_failures
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import RecoveryOptions
+from tests.support.command import invoke
 from tests.support.simple_source import SimpleSource
 
 OPTIONS = AugmentOptions(every=1.0, shard_scenes=2)
@@ -261,14 +260,12 @@ def test_options_out_of_range_are_named(wrong, message):
 
 def run_command(monkeypatch, logs, *arguments):
     """`swerve augment` with a source of simple logs."""
-    monkeypatch.setattr(augment_command, "open_source", lambda text: SimpleSource(tuple(text.split(","))))
-    app = Typer(pretty_exceptions_enable=False)
-    app.command()(augment_command.augment)
-    return CliRunner().invoke(app, [",".join(logs), *map(str, arguments), "--every", "1", "--views", "logged"])
+    monkeypatch.setattr(job_report, "open_source", lambda text: SimpleSource(tuple(text.split(","))))
+    return invoke("augment", ",".join(logs), *arguments, "--every", 1, "--viewpoints", "logged")
 
 
 def test_the_command_tells_what_it_made(monkeypatch, tmp_path):
-    result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--format", "jpeg", "--size", "32x20")
+    result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--image-format", "jpeg", "--size", "32x20")
     assert result.exit_code == 0, result.output
     assert f"{SCENES} samples ({SCENES} logged) of 1 logs" in result.output
     assert "encoding" in result.output
@@ -283,12 +280,12 @@ def test_the_command_fails_when_a_log_fails(monkeypatch, tmp_path):
 
 
 def test_a_format_that_is_not_known_is_refused(monkeypatch, tmp_path):
-    result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--format", "gif")
+    result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--image-format", "gif")
     assert result.exit_code == 2
     assert "gif" in result.output
 
 
 def test_a_wrong_size_is_named(monkeypatch, tmp_path):
     result = run_command(monkeypatch, ("train-0",), tmp_path / "set", "--size", "large")
-    assert isinstance(result.exception, SwerveError)
-    assert "WIDTHxHEIGHT" in str(result.exception)
+    assert result.exit_code == 2
+    assert "WIDTHxHEIGHT" in result.output
