@@ -186,7 +186,7 @@ def test_commands_do_not_import_each_other():
         text = (ROOT / "swerve" / f"{name}.py").read_text()
         own = name.removesuffix("_command")
         assert not [other for other in modules if re.search(rf"swerve\.{other}\b", text)], name
-        assert not [other for other in options if other != own and re.search(rf"options\.{other}\b", text)], name
+        assert not [other for other in options if other != own and re.search(rf"swerve\.options\.{other}\b", text)], name
     for name in options:
         text = (ROOT / "swerve" / "options" / f"{name}.py").read_text()
         assert not [other for other in options if re.search(rf"swerve\.options\.{other}\b", text)], name
