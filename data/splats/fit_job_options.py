@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from tyro.conf import arg
+
 from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT
@@ -30,7 +32,7 @@ class SceneOptions:
     holdout: int = 8
     every: float = 0.0
     scale: float = 0.5
-    masks: str = ""
+    masks: Annotated[str, arg(metavar="FOLDER")] = ""
     fit: Annotated[FitOptions, FLAT] = field(default_factory=FitOptions)
 
     def __post_init__(self) -> None:

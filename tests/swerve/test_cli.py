@@ -101,6 +101,7 @@ def test_show_writes_a_sheet_and_a_page(monkeypatch, capsys, tmp_path):
     assert "index.html" in output
     sheet = np.asarray(Image.open(tmp_path / "out" / "sheet.png"))
     assert sheet.shape[1] == 1920
+    assert "\nat: 9.0\n" in (tmp_path / "out" / "config.yaml").read_text()
     page = (tmp_path / "out" / "index.html").read_text()
     for title in ("Logged pose", "Layers", "From above", "Recovery poses", "Other agents"):
         assert f"<h2>{title}" in page
@@ -186,7 +187,9 @@ def test_commands_do_not_import_each_other():
         text = (ROOT / "swerve" / f"{name}.py").read_text()
         own = name.removesuffix("_command")
         assert not [other for other in modules if re.search(rf"swerve\.{other}\b", text)], name
-        assert not [other for other in options if other != own and re.search(rf"swerve\.options\.{other}\b", text)], name
+        assert not [other for other in options if other != own and re.search(rf"swerve\.options\.{other}\b", text)], (
+            name
+        )
     for name in options:
         text = (ROOT / "swerve" / "options" / f"{name}.py").read_text()
         assert not [other for other in options if re.search(rf"swerve\.options\.{other}\b", text)], name
