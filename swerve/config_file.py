@@ -43,7 +43,7 @@ def write_config(path: Path, options: object) -> None:
     """Write all options of a command, defaults included, as `read_config` reads them."""
     from swerve.data.storage.files import write_atomically
 
-    text = yaml.safe_dump(as_config(options), sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+    text = yaml.dump(as_config(options), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     write_atomically(path, text.encode())
 
 
@@ -64,6 +64,15 @@ def positional_names(command: type) -> list[str]:
     """Return the names of the options that are given by their position."""
     marker = get_args(Positional[str])[1]
     return [field.name for field, hint in _options(command) if marker in _notes(hint)]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes an option per line, and lists in brackets."""
+
+
+_Dumper.add_representer(
+    list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+)
 
 
 class _ConfigError(Exception):
