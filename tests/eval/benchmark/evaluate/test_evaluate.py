@@ -55,7 +55,7 @@ def benchmark(tmp_path_factory):
     return open_benchmark(folder)
 
 
-def run(benchmark, folder, *entries, weighting="navsim-exact", traffic="log-replay"):
+def run(benchmark, folder, *entries, weighting="navsim-exact", policy="log-replay"):
     return evaluate(benchmark, entries, made, folder, policy, weighting, workers=1)
 
 
