@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 demo: $(VENV)/core
 	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x560 --every 2
-	$(BIN)/swerve show town:1 --out out/demo
+	$(BIN)/swerve show town:1 out/demo
 	@echo "The report is at $(CURDIR)/out/demo/index.html"
 
 test: $(VENV)/dev lint types
@@ -55,4 +55,3 @@ $(VENV)/docs: $(VENV)/core
 
 clean:
 	rm -rf $(VENV) build out
-	find scenes rasterizer viz data eval planners -name '*.nb[ci]' -delete

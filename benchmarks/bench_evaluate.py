@@ -40,7 +40,7 @@ def run():
 def measured(name, source):
     """Return the rows of one benchmark."""
     with tempfile.TemporaryDirectory() as folder:
-        build([open_source(source)], Path(folder), BuildOptions(every=4.0, views=(), policy="log-replay"), workers=1)
+        build([open_source(source)], Path(folder), BuildOptions(every=4.0, views=(), traffic="log-replay"), workers=1)
         benchmark = open_benchmark(folder)
         names = [case for log in benchmark.logs for case in benchmark.cases(log)]
         cases = [benchmark.case(case) for case in names[:: max(len(names) // CASES, 1)][:CASES]]

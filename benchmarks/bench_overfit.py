@@ -34,7 +34,8 @@ def rows_of(batch):
     import torch
 
     from swerve.planners.rap import RapConfig, views_of
-    from swerve.planners.rap.training_step import RapTrainOptions, Training
+    from swerve.planners.rap.train_options import RapTrainOptions
+    from swerve.planners.rap.training_step import Training
 
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
     config = RapConfig.tiny(width=SIZE[0], height=SIZE[1], proposals=1, **weights)

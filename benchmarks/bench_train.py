@@ -61,8 +61,8 @@ def one_config(folder, name, config):
     """Measure the shares of a step."""
     import torch
 
+    from swerve.planners.rap.train_options import RapTrainOptions
     from swerve.planners.rap.train_rap import Process, train_rap
-    from swerve.planners.rap.training_step import RapTrainOptions
 
     fit = ImageFit((config.width, config.height))
     stream = SampleStream(folder / "set", StreamOptions(PARTS, fit, config.cameras, BATCH))

@@ -1,27 +1,32 @@
 """Simulate, score and weigh what a planner would have done."""
 
-from swerve.eval.context.context_file import load_context, save_context
-from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.context.situation import Situation
-from swerve.eval.scoring.aggregate import (
-    GroupTokens,
-    SceneScores,
-    ScoredScenes,
-    TwoStageScores,
-    one_stage,
-    proximity_weights,
-    two_stage,
-    weigh,
-)
-from swerve.eval.scoring.batch import score_scenes
-from swerve.eval.scoring.pdms import PdmsScores, pdms
-from swerve.eval.scoring.reasons import Reason, reasons
-from swerve.eval.scoring.score import PreparedContext, Scores, epdms, prepare_context, score, score_by
-from swerve.eval.scoring.simulate import State, simulate
-from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
-from swerve.eval.scoring.tensors import TensorScores, score_tensor
-from swerve.eval.traffic.lane_following_agents import lane_agents
-from swerve.eval.traffic.navsim_agents import navsim_agents
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.eval.context.context_file import load_context, save_context
+    from swerve.eval.context.scene_context import Context, build_context
+    from swerve.eval.context.situation import Situation
+    from swerve.eval.scoring.aggregate import (
+        GroupTokens,
+        SceneScores,
+        ScoredScenes,
+        TwoStageScores,
+        one_stage,
+        proximity_weights,
+        two_stage,
+        weigh,
+    )
+    from swerve.eval.scoring.batch import score_scenes
+    from swerve.eval.scoring.pdms import PdmsScores, pdms
+    from swerve.eval.scoring.reasons import Reason, reasons
+    from swerve.eval.scoring.score import PreparedContext, Scores, epdms, prepare_context, score, score_by
+    from swerve.eval.scoring.simulate import State, simulate
+    from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
+    from swerve.eval.scoring.tensors import TensorScores, score_tensor
+    from swerve.eval.traffic.lane_following_agents import lane_agents
+    from swerve.eval.traffic.navsim_agents import navsim_agents
 
 __all__ = [
     "METRIC_NAMES",
@@ -57,3 +62,5 @@ __all__ = [
     "two_stage",
     "weigh",
 ]
+
+make_lazy(__name__)

@@ -5,29 +5,22 @@ from pathlib import Path
 
 import torch
 
-from swerve.data import open_source
-from swerve.data.dataset import AugmentOptions, augment
-from swerve.data.stream import ImageFit, Part, SampleStream, StreamLoader, StreamOptions
+import swerve
 
 
 def main(folder: Path) -> None:
     """Writes a small training set, streams batches of it, and takes one training step."""
-    options = AugmentOptions(cameras=("front",), size=(192, 112), every=2.0)
-    report = augment([open_source("town:1")], folder, options, workers=1)
+    options = swerve.AugmentOptions(cameras=("front",), size=(192, 112), every=2.0)
+    report = swerve.augment(["town:1"], folder, options, workers=1)
     print("samples and rejections:", report.summary)
 
     # Every batch holds the same number of samples of each part, whatever the order.
-    stream = SampleStream(
-        folder,
-        StreamOptions(
-            parts=(Part("raster_only", 0.5), Part("recovery", 0.5)), fit=ImageFit((96, 56)), cameras=("front",), batch=8
-        ),
-        rank=0,
-        world=1,
-    )
+    parts = (swerve.Part("raster_only", 0.5), swerve.Part("recovery", 0.5))
+    wanted = swerve.StreamOptions(parts, swerve.ImageFit((96, 56)), cameras=("front",), batch=8)
+    stream = swerve.SampleStream(folder, wanted, rank=0, world=1)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(64), torch.nn.ReLU(), torch.nn.LazyLinear(24))
     optimizer = None
-    for batch in StreamLoader(stream, steps=2, workers=0):
+    for batch in swerve.StreamLoader(stream, steps=2, workers=0):
         tensors = batch.to("cpu")
         images = tensors.raster[:, 0].float() / 255  # (b, 3, h, w); uint8 until here
         target = tensors.target_2hz[:, :8].float()  # x, y, heading every 0.5 s, ego frame

@@ -3,9 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.data import open_source
-from swerve.eval import METRIC_NAMES, Scores, State, build_context, score
-from swerve.scenes import scenes_of
+import swerve
+from swerve.eval import Scores, State
 
 # m/s2 and m/s3; a braking that passengers notice.
 HARDEST_BRAKING, HIGHEST_JERK = 2.0, 4.0
@@ -30,14 +29,14 @@ def stopping(speed: float, deceleration: float) -> Float[np.ndarray, "8 3"]:
 
 def main() -> None:
     """Scores three ways to brake in one scene."""
-    source = open_source("town:1")
-    scene = scenes_of(source.load(source.names()[0]), history=2.0, future=4.5)[10]
+    source = swerve.open_source("town:1")
+    scene = swerve.scenes_of(source.load(source.names()[0]), history=2.0, future=4.5)[10]
     speed = float(scene.ego.velocity[scene.history, 0])
     decelerations = (0.5, 1.5, 5.0)
-    scores = score(build_context(scene), np.stack([stopping(speed, value) for value in decelerations]))
+    scores = swerve.score(swerve.build_context(scene), np.stack([stopping(speed, value) for value in decelerations]))
     kept = smooth_braking(scores)
     for row, value in enumerate(decelerations):
-        sub_scores = dict(zip(METRIC_NAMES, scores.metrics[row].round(2).tolist(), strict=True))
+        sub_scores = dict(zip(swerve.METRIC_NAMES, scores.metrics[row].round(2).tolist(), strict=True))
         print(f"braking by {value} m/s2: smooth {bool(kept[row])}, EPDMS {scores.pdm_score[row]:.3f}, {sub_scores}")
 
 

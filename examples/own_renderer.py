@@ -8,11 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from swerve.data import open_source
-from swerve.eval.benchmark.build.build_job import build
-from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.rasterizer import render
-from swerve.scenes import Camera, Log
+import swerve
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 
 
@@ -23,10 +19,10 @@ class DepthRenderer:
     name: str = "depth"  # in benchmark.json
     stand_in: bool = False  # whether the images are synthetic photos
 
-    def check(self, log: Log) -> None:
+    def check(self, log: swerve.Log) -> None:
         """Raises SwerveError where a log cannot be drawn; this renderer draws any."""
 
-    def prepare(self, log: Log) -> "LogDepth":
+    def prepare(self, log: swerve.Log) -> "LogDepth":
         """What does not move is made once per log."""
         return LogDepth(build_static(log.road_map))
 
@@ -37,18 +33,18 @@ class LogDepth:
 
     static: Primitives
 
-    def draw(self, snapshot: Any, cameras: Sequence[Camera]) -> list[np.ndarray]:  # noqa: ANN401
+    def draw(self, snapshot: Any, cameras: Sequence[swerve.Camera]) -> list[np.ndarray]:  # noqa: ANN401
         """RGB of each camera, in its own size; a snapshot has a pose, and tracks and lights of a single step."""
         primitives = self.static.joined(build_dynamic(snapshot.tracks, snapshot.lights, 0))
-        (views,) = render(primitives, cameras, snapshot.world_from_ego[None], outputs=("depth",))
+        (views,) = swerve.render(primitives, cameras, snapshot.world_from_ego[None], outputs=("depth",))
         depths = [np.where(view.depth > 0, np.clip(view.depth, 0, 80), 80) for view in views]  # 0: nothing there
         return [np.repeat((255 - 255 * depth / 80).astype(np.uint8)[..., None], 3, axis=2) for depth in depths]
 
 
 def main(folder: Path) -> None:
     """Builds a benchmark whose raster views are this renderer's."""
-    options = BuildOptions(every=10.0, least=1, most=2, cameras=("front",), size=(192, 112))
-    report = build([open_source("town:1")], folder, options, workers=1, renderers={"raster": DepthRenderer()})
+    options = swerve.BuildOptions(every=10.0, least=1, most=2, cameras=("front",), size=(192, 112))
+    report = swerve.build_benchmark(["town:1"], folder, options, workers=1, renderers={"raster": DepthRenderer()})
     print(report.counts)
 
 

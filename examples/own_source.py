@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.data.dataset import AugmentOptions, augment
+import swerve
 from swerve.data.sources.default_rigs import default_rig
 from swerve.scenes import Ego, GroundHeight, Lane, LaneGroup, Log, ObjectClass, RoadMap, Tracks, TrafficLights, Vehicle
 from swerve.scenes.transforms import upright
@@ -52,5 +52,7 @@ class StraightRoad:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out/examples/own_source")
-    report = augment([StraightRoad(2)], folder, AugmentOptions(cameras=("front",), size=(192, 112), every=2.0))
+    report = swerve.augment(
+        [StraightRoad(2)], folder, swerve.AugmentOptions(cameras=("front",), size=(192, 112), every=2.0)
+    )
     print(report.summary)

@@ -3,9 +3,7 @@
 import numpy as np
 import torch
 
-from swerve.data import open_source
-from swerve.eval import build_context, score_tensor
-from swerve.scenes import scenes_of
+import swerve
 
 
 def vocabulary() -> torch.Tensor:
@@ -21,9 +19,9 @@ def vocabulary() -> torch.Tensor:
 def main() -> None:
     """Learns to predict each entry's EPDMS from the ego's velocity and acceleration."""
     torch.manual_seed(0)
-    source = open_source("town:1")
-    scenes = scenes_of(source.load(source.names()[0]), history=2.0, future=4.5, every=4.0)
-    contexts = [build_context(scene) for scene in scenes]  # once per scene; `save_context` keeps them on disk
+    source = swerve.open_source("town:1")
+    scenes = swerve.scenes_of(source.load(source.names()[0]), history=2.0, future=4.5, every=4.0)
+    contexts = [swerve.build_context(scene) for scene in scenes]  # once per scene; `save_context` keeps them on disk
     states = [
         np.concatenate([scene.ego.velocity[scene.history], scene.ego.acceleration[scene.history]]) for scene in scenes
     ]
@@ -35,7 +33,7 @@ def main() -> None:
         batch = torch.randint(len(contexts), (4,))
         chosen = [contexts[row] for row in batch]
         # (b, n): exact sub-scores of every entry in every scene; no gradient flows through them.
-        exact = score_tensor(chosen, entries.expand(len(chosen), -1, -1, -1), threads=2).pdm_score
+        exact = swerve.score_tensor(chosen, entries.expand(len(chosen), -1, -1, -1), threads=2).pdm_score
         loss = torch.nn.functional.binary_cross_entropy_with_logits(network(inputs[batch]), exact)
         optimizer.zero_grad()
         loss.backward()

@@ -3,7 +3,7 @@
 The planners see only photos in evaluation (synthetic ones of towns, swerve.data.sources.town.photos). Prepared
 beforehand, of disjoint towns:
 
-    swerve augment town:50 SET --photos --size 128x80 --cameras front,front_left,front_right
+    swerve augment town:50 SET --photos --size 128x80 --cameras front front_left front_right
     swerve contexts town:50 SET CONTEXTS
     swerve build town:100-111 BENCHMARK --views photo --size 128x80 --every 6 --most 12
     python -m experiments.tiny_backbone ... (see there) WEIGHTS
@@ -50,8 +50,8 @@ from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from swerve.planners.rap.rap_planner import load_rap
 from swerve.planners.rap.scorer import best, expected_score
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.train_rap import PLANNER, RunOptions, processes, train_rap
-from swerve.planners.rap.training_step import RapTrainOptions
 
 CAMERAS, SIZE = ("front",), (128, 80)
 RATE = 2e-3

@@ -1,11 +1,16 @@
 """Planners, and loading of planners by name."""
 
-from swerve.eval.study.population import population
-from swerve.planners.baselines.disturbed import Disturbed
-from swerve.planners.baselines.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
-from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
-from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
-from swerve.planners.load_planner import LoadedPlanner, describe_planners, load_planner
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.eval.study.population import population
+    from swerve.planners.baselines.disturbed import Disturbed
+    from swerve.planners.baselines.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
+    from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
+    from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
+    from swerve.planners.load_planner import LoadedPlanner, describe_planners, load_planner
 
 __all__ = [
     "ConstantAcceleration",
@@ -23,3 +28,5 @@ __all__ = [
     "population",
     "save_ego_mlp",
 ]
+
+make_lazy(__name__)

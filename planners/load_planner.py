@@ -74,6 +74,11 @@ def load_planner(spec: str) -> LoadedPlanner:
     return LoadedPlanner(label, planner, spec)
 
 
+def planner_name(path: Path) -> str:
+    """Return the name of a trained planner: of its run, where the file has the name that all runs give it."""
+    return path.stem if path.stem != "planner" else path.resolve().parent.name
+
+
 def describe_planners() -> str:
     """Describe the built-in planners with their parameters and defaults, one line each; for help texts."""
     lines = [f"{name}{_defaults(_accepted(factory))}" for name, factory in BUILT_INS.items()]

@@ -1,23 +1,29 @@
 """Scene data model (logs, cameras, tracks, lights, road map), viewpoints off the logged path, and 3D primitives."""
 
-from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
-from swerve.scenes.errors import LogError, MissingExtraError, SwerveError
-from swerve.scenes.log import Log, Photo, Scene, Split, Sweep, scenes_of, windows_of
-from swerve.scenes.randomness import keyed_generator
-from swerve.scenes.road_map import (
-    Area,
-    GroundHeight,
-    Lane,
-    LaneGroup,
-    LaneKind,
-    Paint,
-    RoadEdge,
-    RoadLine,
-    RoadMap,
-    StopLine,
-)
-from swerve.scenes.tracks import Ego, LightState, ObjectClass, Tracks, TrafficLights, box_footprints
-from swerve.scenes.vehicle import Vehicle
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
+    from swerve.scenes.errors import LogError, MissingExtraError, SwerveError
+    from swerve.scenes.log import Log, Photo, Scene, Sweep, scenes_of, windows_of
+    from swerve.scenes.randomness import keyed_generator
+    from swerve.scenes.road_map import (
+        Area,
+        GroundHeight,
+        Lane,
+        LaneGroup,
+        LaneKind,
+        Paint,
+        RoadEdge,
+        RoadLine,
+        RoadMap,
+        StopLine,
+    )
+    from swerve.scenes.split import Split
+    from swerve.scenes.tracks import Ego, LightState, ObjectClass, Tracks, TrafficLights, box_footprints
+    from swerve.scenes.vehicle import Vehicle
 
 __all__ = [
     "FORWARD",
@@ -53,3 +59,5 @@ __all__ = [
     "scenes_of",
     "windows_of",
 ]
+
+make_lazy(__name__)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -11,11 +10,11 @@ from jaxtyping import Float, Float32, Int
 from swerve.scenes.camera import Camera
 from swerve.scenes.errors import LogError
 from swerve.scenes.road_map import RoadMap
+from swerve.scenes.split import Split
 from swerve.scenes.tracks import Ego, Tracks, TrafficLights
 from swerve.scenes.transforms import transform_points
 from swerve.scenes.vehicle import Vehicle
 
-Split = Literal["train", "val", "test"]
 # A time step longer than this many median steps counts as a gap.
 _GAP = 1.5
 

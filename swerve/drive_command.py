@@ -1,18 +1,16 @@
-"""`swerve drive`: planners in closed loop."""
+"""Run `swerve drive`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any
 
 import numpy as np
-import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from swerve.arguments import image_size, one_kind
-from swerve.data import Source, open_source
+from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, wants_images
@@ -29,12 +27,12 @@ from swerve.eval.closed_loop import (
 )
 from swerve.eval.closed_loop.rollout_picture import rollout_picture
 from swerve.eval.scoring.score_tables import substrate, write_rows
-from swerve.eval.traffic.policies import Policy
+from swerve.job_report import open_sources
+from swerve.options.drive import Drive
 from swerve.planners.load_planner import LoadedPlanner, load_planner
-from swerve.scenes import SwerveError, scenes_of
+from swerve.scenes import Log, SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import logged, prepare
-from swerve.score_command import Traffic
 
 # Columns of the table on the terminal: short for the sub-scores, in their order.
 _SHORT = ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "MP", "SL")
@@ -42,7 +40,7 @@ _SHORT = ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "MP", "SL")
 
 @dataclass(frozen=True)
 class _Driven:
-    """A roll-out, and where it was."""
+    """A rollout and its scene."""
 
     label: str
     course: ClosedLoopScene
@@ -52,63 +50,43 @@ class _Driven:
 
 @dataclass(frozen=True)
 class _Sight:
-    """What planners see."""
+    """How the views of planners are rendered."""
 
     renderer: ViewRenderer
     size: tuple[int, int] | None
 
 
-def drive(
-    source: Annotated[str, typer.Argument(help="av2:PATH, waymo:PATH, neutral:PATH, town:COUNT, or a path.")],
-    planner: Annotated[list[str], typer.Option(help="NAME[,key=value...] or module:Class; may be given again.")],
-    log: Annotated[list[str] | None, typer.Option(help="Name of a log; may be given again. Default: all.")] = None,
-    every: Annotated[float, typer.Option(help="Seconds between the starts in a log.")] = 4.0,
-    seconds: Annotated[float, typer.Option(help="How long each roll-out lasts, 4 or more.")] = 8.0,
-    rate: Annotated[float, typer.Option(help="Plans per second: 10, 5, 2, 1, ...")] = 10.0,
-    traffic: Annotated[Traffic, typer.Option(help="How the others drive.")] = Traffic.LOG_REPLAY,
-    views: Annotated[
-        str,
-        typer.Option(
-            help="What planners see: raster, photo (of towns: pictures that stand in for photographs) or splat."
-        ),
-    ] = "raster",
-    splats: Annotated[Path | None, typer.Option(help="Made by swerve fit, for --views splat.")] = None,
-    size: Annotated[str, typer.Option(help="Width and height of what they see, or `own` for the cameras'.")] = "own",
-    seed: Annotated[int, typer.Option(help="With a log's name, the weather of its photographs.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path("rollouts"),
-) -> None:
-    """Let planners drive on from logged moments, and score their whole drives as nuPlan's closed loop does.
-
-    Prints the mean of each planner's scores, and writes OUT/rollouts.csv and .parquet (a row per roll-out) and
-    OUT/worst-PLANNER.png (its worst roll-out from above). docs/closed_loop.md says what the scores are.
-
-    Exit code: 0, or 1 if a planner failed, or 2 if nothing could be driven.
-
-    Example: swerve drive town:3 --planner idm --planner pdm-closed --rate 2 --traffic lane-following
-    """
-    options = ClosedLoopOptions(rate, seconds, cast(Policy, traffic.value))
-    planners = [load_planner(spec) for spec in planner]
+def run(asked: Drive) -> int:
+    """Simulate planners in closed loop, print and write the scores, and return the exit code."""
+    planners, sources, console = [load_planner(spec) for spec in asked.planners], open_sources(asked.sources), Console()
     _check_labels(planners)
-    opened, console = open_source(source), Console()
-    sight = _Sight(
-        renderer_of(one_kind(views), own_renderers("rap", seed, splats)), None if size == "own" else image_size(size)
-    )
+    sight = _Sight(renderer_of(asked.views, own_renderers("rap", asked.seed, asked.splats)), asked.size)
     worst: dict[str, _Driven] = {}
     rows: list[dict[str, Any]] = []
-    for one in _driven(opened, log or opened.names(), planners, sight, options, every, console):
+    for one in _driven(_named_logs(sources, asked.logs), planners, sight, asked.options, asked.every, console):
         rows.append(_row(one))
         if one.label not in worst or one.rollout.score < worst[one.label].rollout.score:
             worst[one.label] = one
     if not rows:
-        raise SwerveError(
-            f"{source}: no moment has {HISTORY_SECONDS} s before and {seconds:g} s after it: use fewer --seconds"
-        )
-    _write(out, rows, worst, options)
+        length = f"{HISTORY_SECONDS} s before and {asked.options.seconds:g} s after it"
+        raise SwerveError(f"{' '.join(asked.sources)}: no scene has {length}: use fewer --seconds")
+    _write(asked.out, rows, worst, asked.options)
     console.print(_table(rows))
-    console.print(f"{len(rows)} roll-outs; tables and pictures in {out}", highlight=False, soft_wrap=True)
-    if any(row["failed"] for row in rows):
-        _tell_failures(console, rows)
-        raise typer.Exit(1)
+    console.print(f"{len(rows)} rollouts; tables and pictures in {asked.out}", highlight=False, soft_wrap=True)
+    _tell_failures(console, rows)
+    return 1 if any(row["failed"] for row in rows) else 0
+
+
+def _named_logs(sources: Sequence[Source], names: Sequence[str]) -> Iterator[Log]:
+    """Yield the logs of these names, all if none is given.
+
+    Raises:
+        SwerveError: no source has a log of a name.
+    """
+    owners = {name: source for source in sources for name in source.names()}
+    if unknown := [name for name in names if name not in owners]:
+        raise SwerveError(f"the source has no log {unknown[0]!r}; it has {', '.join(list(owners)[:5])}")
+    return (owners[name].load(name) for name in names or owners)
 
 
 def _check_labels(planners: Sequence[LoadedPlanner]) -> None:
@@ -118,17 +96,15 @@ def _check_labels(planners: Sequence[LoadedPlanner]) -> None:
 
 
 def _driven(
-    source: Source,
-    names: Sequence[str],
+    logs: Iterable[Log],
     planners: Sequence[LoadedPlanner],
     sight: _Sight,
     options: ClosedLoopOptions,
     every: float,
     console: Console,
 ) -> Iterator[_Driven]:
-    """All roll-outs, log by log."""
-    for name in names:
-        log = source.load(name)
+    """Yield all rollouts, log by log."""
+    for log in logs:
         geometry, static = prepare(log), build_static(log.road_map)
         sees = any(wants_images(one.planner) for one in planners)
         views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
@@ -178,8 +154,8 @@ def _write(folder: Path, rows: list[dict[str, Any]], worst: dict[str, _Driven], 
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    """Per planner, the best first: means of scores (failed roll-outs count as 0), roll-outs, failures, ms per plan."""
-    caption = "sub-scores in per cent; n roll-outs; ms per plan"
+    """Return a table of planners, best first: mean scores (failed rollouts are 0), rollouts, failures, ms per plan."""
+    caption = "sub-scores in per cent; n rollouts; ms per plan"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     table.add_column("planner", overflow="fold")
     for heading in ("score", *_SHORT, "n", "failed", "ms"):
@@ -203,7 +179,7 @@ def _mean(rows: list[dict[str, Any]], name: str) -> float:
 
 
 def _tell_failures(console: Console, rows: list[dict[str, Any]]) -> None:
-    """The first failure of each planner."""
+    """Print the first failure of each planner."""
     for label in dict.fromkeys(row["planner"] for row in rows if row["failed"]):
         first = next(row for row in rows if row["failed"] and row["planner"] == label)
         last_line = first["error"].splitlines()[-1]

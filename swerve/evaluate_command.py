@@ -1,30 +1,18 @@
-"""`swerve evaluate`: the command."""
+"""Run `swerve evaluate`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from swerve.arguments import view_kinds
 from swerve.data.jobs import Failure
-from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
-from swerve.eval.benchmark.build_options import ViewKind
-from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec
-from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
-from swerve.eval.benchmark.evaluate.observations import wants_images
-from swerve.eval.benchmark.evaluate.results import read_results
-from swerve.eval.report.report_page import ReportOptions, write_report
-from swerve.planners.fingerprint import fingerprint
-from swerve.planners.load_planner import LoadedPlanner, load_planner
-from swerve.scenes import SwerveError
-from swerve.scenes.planning import Planner
-from swerve.score_command import Traffic, Weighting
+from swerve.evaluation import evaluate_planners
+from swerve.options.evaluate import Evaluate
 
 # Short headings of NAVSIM's columns.
 SHORT = {
@@ -41,78 +29,26 @@ SHORT = {
 _SHOWN_FAILURES = 10
 
 
-def evaluate(
-    benchmark: Annotated[Path, typer.Argument(help="A folder made by swerve build.")],
-    planner: Annotated[
-        list[str],
-        typer.Option(
-            help="Repeat for several: a name (stationary, constant-velocity, constant-acceleration, human, idm, "
-            "pdm-closed), module:Class of your own, or a trained FILE.safetensors; then ,key=value... and ,label=NAME."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the results. The same again: goes on, or adds planners.")],
-    traffic: Annotated[
-        Traffic | None, typer.Option(help="How the others drive. Default: as the benchmark was built.")
-    ] = None,
-    weighting: Annotated[Weighting, typer.Option(help="Of follow-up scenes.")] = Weighting.NAVSIM_EXACT,
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="What planners see: raster, photo or splat; several, separated by commas, to compare them. Default: "
-            "what is stored, raster if that is several."
-        ),
-    ] = None,
-    splats: Annotated[Path | None, typer.Option(help="Made by swerve fit, to draw splats that are not stored.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.")] = None,
-    report: Annotated[bool, typer.Option(help="Write index.html, with the worst scenes of each planner.")] = True,
-) -> None:
-    """Run planners on every scene of a benchmark and score what they would have done: EPDMS in two stages."""
-    opened, console = open_benchmark(benchmark, splats=splats), Console()
-    kinds = view_kinds(views) if views else (opened.shown,)
-    if not kinds:
-        raise SwerveError("views: planners see something, or declare `cameras = ()`; give raster, photo or splat")
-    opened = opened.showing(*kinds)
-    planners = [load_planner(spec) for spec in planner]
-    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored}
-    entries = [entry for named in planners for entry in entries_of(named, kinds, drawn)]
-    policy = traffic.value if traffic else opened.traffic
-    evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
+def run(asked: Evaluate) -> int:
+    """Evaluate planners, print and write the results, and return the exit code."""
+    console = Console()
+    evaluation = evaluate_planners(asked.benchmark, asked.planners, asked.out, asked.options, asked.workers, console)
     console.print(leaderboard(evaluation.summary))
     for line in evaluation.summary["cannot_fire"]:
         console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)
     if evaluation.summary["differences"]:
         console.print(differences_table(evaluation.summary["differences"]))
-    _tell_failures(evaluation.failures, out, console)
-    timing = evaluation.timing
-    console.print(f"{timing['plans']} plans in {timing['seconds']:.1f} s; wrote {out}", highlight=False, soft_wrap=True)
-    if report:
-        _write_report(opened, planners, out)
-        console.print(f"The report is at {out / REPORT}", highlight=False, soft_wrap=True)
-    if evaluation.failures:
-        raise typer.Exit(1)
-
-
-def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], drawn: Mapping[ViewKind, str]) -> list[PlannerSpec]:
-    """A planner as it takes part: once for each kind of views, if it sees at all. With other views it is another.
-
-    Args:
-        named: the planner.
-        kinds: of views.
-        drawn: names of what draws those that the benchmark does not store: another folder of splats gives other views.
-    """
-    identity = fingerprint(named)
-    if not wants_images(named.planner):
-        return [PlannerSpec(named.label, named.spec, identity)]
-    labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
-    return [
-        PlannerSpec(label, named.spec, f"{identity} sees {drawn.get(kind, kind)}", named.label, kind)
-        for label, kind in zip(labels, kinds, strict=True)
-    ]
+    _tell_failures(evaluation.failures, asked.out, console)
+    plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
+    console.print(f"{plans} plans in {seconds:.1f} s; wrote {asked.out}", highlight=False, soft_wrap=True)
+    if asked.options.report:
+        console.print(f"The report is at {asked.out / REPORT}", highlight=False, soft_wrap=True)
+    return 1 if evaluation.failures else 0
 
 
 def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
-    """What planners gain when they see other views."""
-    title = "what other views change, on the same cases; times 100, 95 % interval over cases"
+    """Return a table of the differences in score between kinds of views."""
+    title = "differences between views on the same SceneGroups; times 100, 95 % interval over SceneGroups"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", overflow="fold", min_width=12)
     for name in ("EPDMS", *SHORT.values()):
@@ -128,13 +64,8 @@ def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def made(spec: str) -> Planner:
-    """The planner of a spec; workers call it."""
-    return load_planner(spec).planner
-
-
 def leaderboard(summary: Mapping[str, Any]) -> Table:
-    """The planners of a summary, best first; under each its stages. With short labels it fits 80 columns."""
+    """Return a table of the planners, best first, and their stages; with short labels it fits 80 columns."""
     title = f"{summary['cases']} cases, {summary['frames']} scenes; all scores times 100"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", overflow="fold", min_width=12)
@@ -153,23 +84,10 @@ def _cells(stage: Mapping[str, float]) -> list[str]:
 
 
 def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> None:
-    """The first failures by name, and where all are."""
+    """Print the first failures, and where all are."""
     for failure in failures[:_SHOWN_FAILURES]:
         console.print(
             f"failed: {failure.what} in {failure.token}: {failure.reason}", style="red", markup=False, soft_wrap=True
         )
     if failures:
         console.print(f"{len(failures)} failures, each scored 0: {out / 'failures.json'}", style="red", soft_wrap=True)
-
-
-def _write_report(benchmark: Benchmark, planners: Sequence[LoadedPlanner], out: Path) -> None:
-    kinds = (benchmark.shown, *benchmark.beside)
-    options = ReportOptions(
-        title=f"Planners on {benchmark.folder.resolve().name}",
-        cameras={
-            entry.label: getattr(named.planner, "cameras", None)
-            for named in planners
-            for entry in entries_of(named, kinds, {})
-        },
-    )
-    write_report(out / REPORT, benchmark, read_results(out), options)

@@ -1,15 +1,15 @@
-"""`swerve info`: what this machine can do."""
+"""Run `swerve info`."""
 
 import os
 import platform
 from collections.abc import Sequence
-from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 from rich.table import Table
 
 from swerve import __version__
+from swerve.options.info import Info
 from swerve.rasterizer.backends import (
     BACKENDS,
     SPLAT_BACKENDS,
@@ -37,17 +37,8 @@ _PACKAGES = (
 )
 
 
-class BackendName(str, Enum):
-    """What draws."""
-
-    numba = "numba"
-    cuda = "cuda"
-    nvdiffrast = "nvdiffrast"
-    auto = "auto"
-
-
-def info() -> None:
-    """Say what this machine can do: cores, what can draw, and which packages are there, extras among them."""
+def run(asked: Info) -> int:
+    """Print what this machine has, and return the exit code."""
     console = Console()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
@@ -57,23 +48,16 @@ def info() -> None:
     for name in _PACKAGES:
         packages.add_row(name, _version(name))
     console.print(packages)
+    return 0
 
 
 def _table(title: str, backends: Sequence[Chosen | SplatChosen], auto: str) -> Table:
-    """Back ends, and what each draws on or why it cannot be used."""
+    """Return a table of back ends, and the device of each or why it cannot be used."""
     table = Table(title, "draws on", box=None)
     for backend in backends:
         table.add_row(backend, f"not here: {why_not(backend)}" if why_not(backend) else device_name(backend))
     table.add_row("auto", f"is {auto}")
     return table
-
-
-def chosen_backend(console: Console, backend: BackendName) -> Chosen:
-    """The back end that is used; says so where "auto" falls back to the CPU."""
-    chosen = resolved(backend.value)
-    if backend is BackendName.auto and chosen == "numba":
-        console.print(f"Drawing on the CPU: {why_not('cuda')}.", highlight=False, soft_wrap=True)
-    return chosen
 
 
 def _version(name: str) -> str:

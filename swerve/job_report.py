@@ -1,29 +1,41 @@
-"""What the commands tell of a job, and how Ctrl-C ends it."""
+"""Print what came of a job, and end it on Ctrl-C."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import typer
 from rich.console import Console
 
+from swerve.data import Source, open_source
 from swerve.data.jobs import Failure
+from swerve.scenes import SwerveError
 
 _FAILURES_SHOWN = 20
 
 
+def open_sources(texts: Sequence[str]) -> list[Source]:
+    """Return the sources that arguments name.
+
+    Raises:
+        SwerveError: there is none, or one cannot be opened.
+    """
+    if not texts:
+        raise SwerveError("no SOURCE is given: SOURCE... and then OUT are needed")
+    return [open_source(text) for text in texts]
+
+
 @contextmanager
 def stoppable(console: Console) -> Iterator[None]:
-    """Inside, Ctrl-C ends the command with one line."""
+    """End the command with one line on Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:
-        console.print("Stopped. Give the same command again to go on.")
-        raise typer.Exit(130) from None
+        console.print("Stopped. Give the same command again to resume.")
+        raise SystemExit(130) from None
 
 
 def show_failures(console: Console, failures: Sequence[Failure]) -> None:
-    """Prints the first failures, one line each; nothing if there are none."""
+    """Print the first failures, one line each; nothing if there are none."""
     if not failures:
         return
     console.print(f"{len(failures)} failures:", style="red", highlight=False)
@@ -34,7 +46,7 @@ def show_failures(console: Console, failures: Sequence[Failure]) -> None:
 
 
 def timing_line(timing: dict[str, Any], noun: str) -> str:
-    """Rate, and how the workers spent their time.
+    """Return the rate, and how the workers spent their time.
 
     Args:
         timing: of `swerve.data.jobs.Outcome`.

@@ -1,23 +1,22 @@
-"""`swerve probe`: whether a planner's features of photographs and of rasters are alike."""
+"""Run `swerve probe`."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from swerve.augment_command import Look, SplitName
-from swerve.data.dataset.augment_options import StyleName
 from swerve.data.sources.registry import open_source
-from swerve.data.storage.files import write_atomically
+from swerve.data.storage.files import make_folder, write_atomically
+from swerve.options.probe import Probe
 from swerve.planners.baselines.ego_mlp import require_safetensors
 from swerve.planners.baselines.train_ego_mlp import require_torch
+from swerve.planners.load_planner import planner_name
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
@@ -25,47 +24,21 @@ if TYPE_CHECKING:
     from swerve.planners.rap.image_pairs import ImagePairs
 
 
-def probe(
-    planners: Annotated[
-        list[str], typer.Argument(metavar="PLANNER...", help="FILE.safetensors of swerve train rap, or NAME=FILE.")
-    ],
-    on: Annotated[
-        list[str],
-        typer.Option(help="Repeat for several: a finished set with photographs, or a SOURCE of logs that have some."),
-    ],
-    out: Annotated[Path | None, typer.Option(help="A JSON file with all numbers.")] = None,
-    split: Annotated[SplitName, typer.Option(help="Of sets: whose samples are taken.")] = SplitName.test,
-    most: Annotated[
-        int, typer.Option(help="Of sets: samples at most; of logs: photographs of each camera.", min=1)
-    ] = 100,
-    cameras: Annotated[
-        str | None, typer.Option(help="Names with commas. Default: of sets the planner's, of logs all.")
-    ] = None,
-    style: Annotated[Look, typer.Option(help="Of the rasters that are drawn beside a log's photographs.")] = Look.rap,
-    untrained: Annotated[bool, typer.Option(help="Measure the planners' first weights, too.")] = True,
-) -> None:
-    """Measure Raster-to-Real alignment: is a photograph, to the planner, what its raster is?
-
-    The distance is the one between features of the same patch in both looks: 0 is none, 1 is that of unrelated
-    patches; beside it that to other images' rasters. The accuracies are those of fresh linear classifiers that tell
-    photographs from rasters, on images that they were not fitted to: 0.5 is chance. docs/alignment.md says more.
-
-    Needs the extra `torch`.
-
-    Example: swerve probe with.safetensors without.safetensors --on sets/town --on waymo:frame.tfrecord
-    """
+def run(asked: Probe) -> int:
+    """Measure the alignment of planners, print and write the numbers, and return the exit code."""
     require_torch()
     require_safetensors()
-    named, rows = tuple(cameras.split(",")) if cameras else None, list[dict[str, Any]]()
-    for label, planner in measured(planners, untrained):
-        for place in on:
-            pairs = pairs_on(place, planner.model.config, split.value, most, named, style.value)
+    rows = list[dict[str, Any]]()
+    for label, planner in measured(asked.planners, asked.untrained):
+        for place in asked.on:
+            pairs = pairs_on(place, planner.model.config, asked)
             rows.append({"planner": label, "on": place, **numbers_of(planner.model, pairs)})
-    for place in on:
+    for place in asked.on:
         Console().print(table_of(place, [row for row in rows if row["on"] == place]))
-    if out:
-        write_atomically(out, json.dumps({"split": split.value, "rows": rows}, indent=1).encode())
-        typer.echo(f"wrote {out}")
+    make_folder(asked.out.parent)
+    write_atomically(asked.out, json.dumps({"split": asked.split, "rows": rows}, indent=1).encode())
+    print(f"wrote {asked.out}")
+    return 0
 
 
 def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
@@ -76,21 +49,20 @@ def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
     return {"images": len(pairs.logs), "logs": logs, **asdict(measure(model, pairs))}
 
 
-def pairs_on(
-    place: str, config: "RapConfig", split: str, most: int, cameras: tuple[str, ...] | None, style: str
-) -> "ImagePairs":
-    """Pairs of what the option names.
+def pairs_on(place: str, config: "RapConfig", asked: Probe) -> "ImagePairs":
+    """Return the pairs of images of a training set or a source.
 
     Raises:
         SwerveError: it is neither a finished set nor a source, or there are no photographs.
     """
     from swerve.planners.rap.image_pairs import pairs_of_logs, pairs_of_set
 
+    cameras = asked.cameras or None
     if (Path(place) / "job.json").is_file() or (Path(place) / "manifest.parquet").is_file():
-        return pairs_of_set(Path(place), config, SplitName(split).value, most, cameras)
+        return pairs_of_set(Path(place), config, asked.split, asked.most, cameras)
     source = open_source(place)
     logs = [source.load(name) for name in source.names()]
-    return pairs_of_logs(logs, config, most, cameras, cast(StyleName, style))
+    return pairs_of_logs(logs, config, asked.most, cameras, asked.style)
 
 
 def table_of(place: str, rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -123,11 +95,6 @@ def measured(specs: Sequence[str], untrained: bool) -> Iterator[tuple[str, "RapP
             seen.add(key)
             yield f"{label}, untrained", first_weights(planner)
         yield label, planner
-
-
-def planner_name(path: Path) -> str:
-    """A trained planner's: of its run, where the file has the name that all runs give it."""
-    return path.stem if path.stem != "planner" else path.resolve().parent.name
 
 
 def first_weights(planner: "RapPlanner") -> "RapPlanner":

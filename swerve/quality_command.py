@@ -1,24 +1,21 @@
-"""`swerve quality`: how good fitted splat scenes are, on the path and off it."""
+"""Run `swerve quality`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from swerve.data import open_source
-from swerve.data.sources.source import Source
 from swerve.data.splats.log_images import images_of_log
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
 from swerve.eval.splat_quality.fit_outputs import FIT, fitted_with
+from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.lpips_metric import Perceptual
 from swerve.eval.splat_quality.measure import Measured, measure
-from swerve.eval.splat_quality.quality_gate import GateOptions
 from swerve.eval.splat_quality.quality_page import (
     EXPLAINED,
     cells,
@@ -31,52 +28,30 @@ from swerve.eval.splat_quality.quality_summary import by_shift, separation
 from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.eval.splat_quality.test_poses import ON_PATH, places_of
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, Picture
+from swerve.job_report import open_sources
+from swerve.options.quality import Quality
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import prepare
 
-_DEFAULTS = GateOptions()
 
-
-def quality(
-    splats: Annotated[Path, typer.Argument(metavar="SPLATS", help="A folder made by swerve fit.")],
-    source: Annotated[str, typer.Argument(help="The source that it was fitted to.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for a page and numbers of each log. Default: SPLATS/quality.")
-    ] = None,
-    log: Annotated[list[str] | None, typer.Option(help="Only these logs; repeat for several.")] = None,
-    every: Annotated[float, typer.Option(help="Seconds between the moments off the path.")] = 2.0,
-    depth_error: Annotated[float, typer.Option(help="Median error of depth at most.")] = _DEFAULTS.depth_error,
-    depth_within: Annotated[
-        float, typer.Option(help="Share of pixels of the right depth at least.")
-    ] = _DEFAULTS.depth_within,
-    vehicle_iou: Annotated[float, typer.Option(help="IoU of vehicles at least.")] = _DEFAULTS.vehicle_iou,
-    covered: Annotated[float, typer.Option(help="Share of the ground without holes at least.")] = _DEFAULTS.covered,
-    lpips: Annotated[bool, typer.Option(help="Measure LPIPS too, if it can be had.")] = True,
-) -> None:
-    """Measure splat views beside photographs and rasters, on the path and off it.
-
-    All photographs that the fit did not look at are drawn, and places up to 2 m beside them, 5 m ahead and turned by
-    10 degrees. Depth, vehicles and holes are compared with the raster of the same pose; colours with the photographs,
-    which of towns are there for every pose. The gate says which views are fit for use. docs/splat_quality.md tells
-    more.
-
-    Example: swerve quality splats town:3
-    """
-    console, gate = Console(), GateOptions(depth_error, depth_within, vehicle_iou, covered)
-    opened = open_source(source)
-    perceptual, note = _perceptual(lpips)
-    for name in _fitted(splats, opened, log or []):
-        own, folder = splats / safe_name(name), (out or splats / "quality") / safe_name(name)
-        measured = _measured(own, opened.load(name), gate, perceptual, every, console)
+def run(asked: Quality) -> int:
+    """Measure splat views, write a page of each log, and return the exit code."""
+    console, gate = Console(), asked.gate
+    owners = {name: source for source in open_sources(asked.sources) for name in source.names()}
+    perceptual, note = _perceptual(asked.lpips)
+    for name in _fitted(asked.splats, owners, asked.logs):
+        own, folder = asked.splats / safe_name(name), asked.out / safe_name(name)
+        measured = _measured(own, owners[name].load(name), gate, perceptual, asked.every, console)
         _write(folder, name, measured, gate, note)
         _show(console, name, measured, gate, note)
         console.print(f"The page is at {folder / 'index.html'}", highlight=False, soft_wrap=True)
+    return 0
 
 
 def _perceptual(wanted: bool) -> tuple[Callable[[Picture, Picture], float] | None, str]:
-    """What measures LPIPS, and what is to be said about it."""
+    """Return the measure of LPIPS, and what is to be said about it."""
     if not wanted:
         return None, "LPIPS: not measured, as asked."
     try:
@@ -85,13 +60,13 @@ def _perceptual(wanted: bool) -> tuple[Callable[[Picture, Picture], float] | Non
         return None, f"LPIPS: not measured: {error}"
 
 
-def _fitted(splats: Path, source: Source, wanted: list[str]) -> list[str]:
-    """Names of the logs to measure: those that are wanted, or all that have a scene.
+def _fitted(splats: Path, names: Iterable[str], wanted: Sequence[str]) -> Sequence[str]:
+    """Return the names of the logs to measure: those that are wanted, or all that have a scene.
 
     Raises:
         SwerveError: one that is wanted is unknown or has no scene, or none has one.
     """
-    names = source.names()
+    names = list(names)
     if unknown := [name for name in wanted if name not in names]:
         raise SwerveError(f"the source has no log {unknown[0]!r}")
     fitted = [name for name in names if (splats / safe_name(name) / FIT).exists()]
@@ -110,7 +85,7 @@ def _measured(
     every: float,
     console: Console,
 ) -> Measured:
-    """What the scene in a log's folder is worth; the middle moment is shown."""
+    """Measure the scene in a log's folder; the middle moment is shown."""
     options = fitted_with(folder)
     truth = ReferenceImages(log, options.fit.seed)
     bench = ComparisonSetup(read_splats(folder), log, StaticLayer(build_static(log.road_map)), truth, gate, perceptual)
@@ -122,7 +97,7 @@ def _measured(
 
 
 def _write(folder: Path, name: str, measured: Measured, gate: GateOptions, note: str) -> None:
-    """The numbers, then the page."""
+    """Write the numbers, then the page."""
     rows = measured.rows
     numbers: dict[str, Any] = {
         "log": name,
@@ -139,7 +114,7 @@ def _write(folder: Path, name: str, measured: Measured, gate: GateOptions, note:
 
 
 def _show(console: Console, name: str, measured: Measured, gate: GateOptions, note: str) -> None:
-    """The table."""
+    """Print the table."""
     table = Table(title=name, box=SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
     for number, heading in enumerate(headings()):
         table.add_column(

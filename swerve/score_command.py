@@ -1,73 +1,42 @@
-"""`swerve score`: the command."""
+"""Run `swerve score`."""
 
 import gzip
 import json
 import zlib
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
 from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
 from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
 from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
+from swerve.options.score import Score
 from swerve.scenes import SwerveError, scenes_of
 
 
-class Traffic(str, Enum):
-    """How the others drive."""
-
-    LOG_REPLAY = "log-replay"
-    CONSTANT_VELOCITY = "constant-velocity"
-    NAVSIM_REACTIVE = "navsim-reactive"
-    LANE_FOLLOWING = "lane-following"
-
-
-class Weighting(str, Enum):
-    """How follow-up scenes are weighted."""
-
-    NAVSIM_EXACT = "navsim-exact"
-    STABLE = "stable"
-
-
-def score(
-    source: Annotated[
-        str, typer.Argument(help="neutral:PATH, av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path.")
-    ],
-    trajectories: Annotated[Path, typer.Argument(help="JSON: token -> poses [x, y, heading] every 0.5 s, relative.")],
-    out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")] = Path("scores.csv"),
-    log: Annotated[str | None, typer.Option(help="Name of the log. Default: the source's first.")] = None,
-    name: Annotated[str | None, typer.Option(help="Which trajectory, where the file has several per token.")] = None,
-    benchmark: Annotated[Path | None, typer.Option(help="Two-stage file; the source holds its logs.")] = None,
-    traffic: Annotated[Traffic, typer.Option(help="How the others drive.")] = Traffic.LOG_REPLAY,
-    weighting: Annotated[Weighting, typer.Option(help="Of follow-up scenes.")] = Weighting.NAVSIM_EXACT,
-) -> None:
-    """Score a file of trajectories as NAVSIM does: EPDMS in one stage, or in two with a benchmark.
-
-    Tokens are those of the neutral log file; for other sources, the moment's time in microseconds.
-    """
-    opened = open_source(source)
-    plans = read_trajectories(trajectories, name)
+def run(asked: Score) -> int:
+    """Score a file of trajectories, write the table, and return the exit code."""
+    source = open_source(asked.source)
+    plans = read_trajectories(asked.trajectories, asked.name)
     if not plans:
-        raise SwerveError(f"{trajectories}: holds no trajectory")
-    if benchmark:
-        contexts, groups = _benchmark_contexts(opened, benchmark)
-        frames = score_scenes(contexts, plans, traffic.value)
-        table = two_stage(frames, groups, weighting.value)
-        rows = two_stage_rows(table, {token for group in groups for token in (group.now, group.before)})
+        raise SwerveError(f"{asked.trajectories}: holds no trajectory")
+    if asked.benchmark:
+        contexts, groups = _benchmark_contexts(source, asked.benchmark)
+        two = two_stage(score_scenes(contexts, plans, asked.traffic), groups, asked.weighting)
+        rows, epdms = two_stage_rows(two, {token for one in groups for token in (one.now, one.before)}), two.score
     else:
-        contexts = _log_contexts(opened, log or opened.names()[0], plans)
-        table = one_stage(score_scenes(contexts, plans, traffic.value))
-        rows = one_stage_rows(table)
-    write_rows(out, rows, substrate(traffic.value, weighting.value if benchmark else None))
-    typer.echo(f"{len(contexts)} scenes, EPDMS {table.score:.4f}; wrote {out}")
+        contexts = _log_contexts(source, asked.log or source.names()[0], plans)
+        one_table = one_stage(score_scenes(contexts, plans, asked.traffic))
+        rows, epdms = one_stage_rows(one_table), one_table.score
+    write_rows(asked.out, rows, substrate(asked.traffic, asked.weighting if asked.benchmark else None))
+    print(f"{len(contexts)} scenes, EPDMS {epdms:.4f}; wrote {asked.out}")
+    return 0
 
 
 def read_trajectories(path: Path, name: str | None = None) -> dict[str, np.ndarray]:
-    """Poses by token, from JSON: token -> poses, or token -> [{"name", "poses"}, ...].
+    """Return poses by token, from JSON: token -> poses, or token -> [{"name", "poses"}, ...].
 
     Raises:
         SwerveError: the file cannot be read, or a token has not exactly one trajectory (of that name).

@@ -1,45 +1,43 @@
-"""`swerve show`: the command."""
+"""Run `swerve show`."""
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from swerve.data import open_source
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.storage.files import make_folder
+from swerve.options.show import Show
 from swerve.scene_sheet import pick_scene, scene_sections
-from swerve.scenes import SwerveError
+from swerve.scenes import Log, SwerveError
 from swerve.viz.contact_sheet import write_html, write_png
 
 
-def show(
-    source: Annotated[str, typer.Argument(help="av2:PATH, waymo:PATH, town:COUNT, town:FIRST-LAST, or a path.")],
-    out: Annotated[Path, typer.Option(help="Folder for sheet.png and index.html.")] = Path("out/show"),
-    log: Annotated[str | None, typer.Option(help="Name of the log. Default: the source's first.")] = None,
-    at: Annotated[
-        float | None, typer.Option(help="Seconds into the log. Default: its middle, or a photograph.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the recovery viewpoints.")] = 0,
-) -> None:
-    """Draw a contact sheet of one scene: every camera, depth and classes, recovery poses, other agents' seats."""
+def run(asked: Show) -> int:
+    """Render a contact sheet of a scene, and return the exit code."""
+    log = _loaded(asked.source, asked.log)
+    scene = pick_scene(log, asked.at)
+    title = f"{log.name} at {(log.times_us[scene.now] - log.times_us[0]) * 1e-6:.1f} s"
+    text = f"Rendered by Swerve from {asked.source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
+    sections = scene_sections(scene, asked.seed)
+    make_folder(asked.out)
+    write_html(asked.out / "index.html", title, text, sections)
+    write_png(asked.out / "sheet.png", title, sections)
+    print(f"wrote {asked.out / 'index.html'} and {asked.out / 'sheet.png'}")
+    return 0
+
+
+def _loaded(source: str, name: str | None) -> Log:
+    """Return a log of a source, the first if no name is given; one without cameras gets the default rig.
+
+    Raises:
+        SwerveError: the source has no such log.
+    """
     opened = open_source(source)
     names = opened.names()
-    name = log or names[0]
-    if name not in names:
-        raise SwerveError(
-            f"{source}: no log {name!r}; it has {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-        )
-    loaded = opened.load(name)
-    if not loaded.cameras:
-        loaded = replace(loaded, cameras=default_rig())
-        typer.echo(f"{name} has no cameras: drawn with a made-up rig of eight")
-    scene = pick_scene(loaded, at)
-    title = f"{name} at {(scene.log.times_us[scene.now] - scene.log.times_us[0]) * 1e-6:.1f} s"
-    text = f"Drawn by Swerve from {source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
-    sections = scene_sections(scene, seed)
-    make_folder(out)
-    write_html(out / "index.html", title, text, sections)
-    write_png(out / "sheet.png", title, sections)
-    typer.echo(f"wrote {out / 'index.html'} and {out / 'sheet.png'}")
+    if name and name not in names:
+        more = ", ..." if len(names) > 5 else ""
+        raise SwerveError(f"{source}: no log {name!r}; it has {', '.join(names[:5])}{more}")
+    log = opened.load(name or names[0])
+    if log.cameras:
+        return log
+    print(f"{log.name} has no cameras: rendered with the default rig of eight")
+    return replace(log, cameras=default_rig())

@@ -1,16 +1,15 @@
-"""`swerve study`: the command."""
+"""Run `swerve study`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
 import numpy as np
-import typer
 from rich.console import Console
 
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.study.population import population
 from swerve.eval.study.study_job import PAGE, StudyReport, run_study
-from swerve.eval.study.study_options import StudyOptions, StudyPlanner
+from swerve.eval.study.study_options import StudyPlanner
 from swerve.eval.study.study_tables import (
     difference_lines,
     intervals_table,
@@ -19,80 +18,43 @@ from swerve.eval.study.study_tables import (
     variants_table,
 )
 from swerve.job_report import show_failures, stoppable, timing_line
+from swerve.options.study import Study
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
-from swerve.score_command import Traffic
-
-_DEFAULTS = StudyOptions()
 
 
-def study(
-    benchmark: Annotated[Path, typer.Argument(metavar="BENCHMARK", help="Folder that swerve build made.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; new, empty, or of this study.")] = Path("study"),
-    planners: Annotated[
-        str, typer.Option(help="How many of the population, evenly chosen from all families; or all.")
-    ] = "all",
-    seconds: Annotated[float, typer.Option(help="Length of a closed-loop roll-out, 4 or more.")] = _DEFAULTS.seconds,
-    rate: Annotated[float, typer.Option(help="Plans per second in closed loop.")] = _DEFAULTS.rate,
-    traffic: Annotated[
-        Traffic | None,
-        typer.Option(help="How the others drive, in open and closed loop. Default: as the benchmark was built."),
-    ] = None,
-    density: Annotated[float, typer.Option(help="Share of the follow-ups to evaluate; less is quicker.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the choice of these.", min=0)] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes. Default: one per core.", min=1)] = None,
-) -> None:
-    """Ask whether pseudo-simulation predicts closed-loop driving, and what predicts it better.
-
-    A population of some 95 rule-based planners, from bad to good, drives every case of a benchmark twice: in open loop,
-    in the logged frames and in the follow-up frames, and in closed loop from the logged frame on. Each planner has a
-    mean closed-loop score, and a mean of every open-loop measure: EPDMS of one stage (full; and reduced: without
-    traffic lights, lane keeping and extended comfort), PDMS, displacement errors, nuPlan's open-loop score, and the two
-    stages of pseudo-simulation. Shown is how well each agrees with closed loop over the planners, with 95 % intervals
-    from planners and logs drawn anew (cases, where there are fewer than ten logs), and the same for variants of
-    pseudo-simulation: weights, kernel widths, aggregation rules, observation densities.
-
-    Writes study.json (everything), study.parquet and cases.parquet (a row per planner, and per case),
-    study.html, scatter.svg. A study that was
-    stopped, or killed, goes on where it was when the same command is given again.
-
-    Exit code: 0, or 1 if a planner or a case failed, or 2 if the study could not run.
-
-    Example: swerve study bench --out study --planners all
-    """
-    opened = open_benchmark(benchmark)
-    options = StudyOptions(traffic.value if traffic else opened.traffic, seconds, rate, density, seed)
-    chosen, console = members(planners), Console()
+def run(asked: Study) -> int:
+    """Run a study, print the findings, and return the exit code."""
+    opened, console = open_benchmark(asked.benchmark), Console()
     with stoppable(console):
-        report = run_study(opened, chosen, load, out, options, workers, console)
-    show_study(console, out, report)
-    if report.failures:
-        raise typer.Exit(1)
+        report = run_study(opened, members(asked.population), load, asked.out, asked.options, asked.workers, console)
+    show_study(console, asked.out, report)
+    return 1 if report.failures else 0
 
 
-def members(planners: str) -> list[StudyPlanner]:
-    """The planners of the population that take part.
+def members(count: Literal["all"] | int) -> list[StudyPlanner]:
+    """Return the planners of the population that take part.
 
     Raises:
-        SwerveError: it is neither "all" nor a number that the population has.
+        SwerveError: the population has fewer, or there are too few for a correlation.
     """
     everybody = population()
-    if planners == "all":
+    if count == "all":
         return list(everybody)
-    if not planners.isdigit() or not 3 <= int(planners) <= len(everybody):
-        raise SwerveError(f"planners: {planners!r} must be all, or a number from 3 to {len(everybody)}")
-    rows = np.linspace(0, len(everybody) - 1, int(planners)).round().astype(int)
+    if not 3 <= count <= len(everybody):
+        raise SwerveError(f"population: {count} must be all, or a number from 3 to {len(everybody)}")
+    rows = np.linspace(0, len(everybody) - 1, count).round().astype(int)
     return [everybody[row] for row in rows]
 
 
 def load(spec: str) -> Planner:
-    """A planner of the population."""
+    """Return a planner of the population."""
     return load_planner(spec).planner
 
 
 def show_study(console: Console, folder: Path, report: StudyReport) -> None:
-    """Prints what was found."""
+    """Print what was found."""
     study, findings = report.study, report.findings
     console.print(timing_line(report.timing, "plans"), highlight=False, soft_wrap=True)
     counts = f"{len(study.planners)} planners, {len(study.tokens)} cases of {len(set(study.logs))} logs"

@@ -18,13 +18,6 @@ TYPED = [name for name, path in modules().items() if not path.stem.endswith("ker
 install_import_hook(TYPED, "beartype.beartype")
 
 
-def pytest_sessionstart() -> None:
-    """Remove stale compiled kernels, which would be tested instead of the current code."""
-    from swerve.scenes.source_digest import forget_stale_kernels
-
-    forget_stale_kernels()
-
-
 # The first call of a kernel compiles it, so single examples may be slow; examples are the same in every run.
 settings.register_profile("swerve", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("swerve")

@@ -11,6 +11,7 @@ from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord
 from swerve.scenes.viewpoints import ViewpointKind
 from swerve.scenes.viewpoints.recovery import SCENE_REASONS
+from swerve.scenes.viewpoints.recovery_offsets import offset_bins, offsets_at, stratum_of
 
 _KIND = ViewpointKind.RECOVERY.value
 # (split, bin of lateral offset, bin of heading)
@@ -20,12 +21,12 @@ _Stratum = tuple[str, int, int]
 class Acceptance:
     """Counts of the recoveries that were tried and accepted, by split, lateral offset and heading.
 
-    Bins are equally probable as they are asked for (`RecoveryOptions.bins`). Scenes that reject every draw ("standing",
+    Bins are equally probable as they are asked for (`offset_bins`). Scenes that reject every draw ("standing",
     "rough_log") do not count.
     """
 
     def __init__(self, options: AugmentOptions, records: Iterable[ShardRecord]) -> None:
-        self._recovery, self._seed = options.viewpoints.recovery, options.seed
+        self._recovery, self._seed = options.recovery, options.seed
         self._tried, self._accepted = Counter[_Stratum](), Counter[_Stratum]()
         for record in records:
             rows = [(row["token"], row["index"]) for row in record.rows if row["kind"] == _KIND]
@@ -62,17 +63,17 @@ class Acceptance:
         }
 
     def _stratum(self, record: ShardRecord, token: str, index: int) -> _Stratum:
-        return record.split, *self._recovery.stratum(self._seed, record.log, token, index)
+        return record.split, *stratum_of(self._recovery, self._seed, record.log, token, index)
 
     def _side(self, stratum: _Stratum) -> int:
         """Return -1 to the right of the path, 1 to the left, 0 without lateral offsets."""
-        bins = self._recovery.bins[0]
+        bins = offset_bins(self._recovery)[0]
         return 0 if bins == 1 else (1 if 2 * stratum[1] >= bins else -1)
 
     def _edges(self, axis: int) -> list[list[float]]:
         """Return the ends of the bins of lateral offset (0, metres) or heading (1, radians)."""
-        shares = np.repeat(np.linspace(0.0, 1.0, self._recovery.bins[axis] + 1)[:, None], 4, axis=1)
-        ends = self._recovery.offsets_at(shares)[:, 2 * axis]
+        shares = np.repeat(np.linspace(0.0, 1.0, offset_bins(self._recovery)[axis] + 1)[:, None], 4, axis=1)
+        ends = offsets_at(self._recovery, shares)[:, 2 * axis]
         return np.stack([ends[:-1], ends[1:]], axis=1).tolist()
 
     def _bin(self, place: int, number: int, edges: list[float]) -> dict[str, Any]:

@@ -1,57 +1,64 @@
 """Options of an augmentation job."""
 
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-import numpy as np
-
-from swerve.data.dataset.image_encoding import ImageFormat
+from swerve.data.dataset.image_format import ImageFormat
 from swerve.rasterizer.backends import BACKENDS, Backend
-from swerve.scenes import Split, SwerveError
-from swerve.scenes.viewpoints import ViewpointOptions
+from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import ImageSize
+from swerve.scenes.split import Split
+from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions
+from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
+from swerve.scenes.viewpoints.viewpoint_options import ViewpointOptions
 
 StyleName = Literal["rap", "surfaces"]
 RigName = Literal["own", "default"]
 Rasters = Literal["stored", "drawn"]
-VIEWS = ("logged", "recovery", "cross_agent")
-EXTRAS = ("depth", "semantic", "instance")
+LoggedKind = Literal["logged", "recovery", "cross_agent"]
+Extra = Literal["depth", "semantic", "instance"]
+KINDS: tuple[LoggedKind, ...] = get_args(LoggedKind)
+EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """Everything except the sources that determines a set's content.
+    """Everything but the sources that a training set depends on.
 
     Attributes:
-        views: kinds of viewpoints: "logged", "recovery", "cross_agent".
-        seed: seed of all random choices.
-        image_format: "jpeg" or "png", one for the whole set.
+        viewpoints: Kinds of viewpoints.
+        seed: Seed of the recovery viewpoints.
+        image_format: Format of RGB images. png is lossless, and smaller for rasters.
         quality: JPEG quality, 1 to 100.
-        extra: additional image outputs: "depth", "semantic", "instance".
-        size: width and height in pixels that every camera is resized to; the original size if None.
-        rig: "own" for each log's cameras, "default" for `default_rigs.default_rig` instead, without photos.
-        cameras: names of the cameras to render; all if empty.
-        photos: whether synthetic photos are rendered too, for every viewpoint; towns only.
-        rasters: "stored" as images, or "drawn": rendered by the stream from stored snapshots.
-        every: seconds between scenes.
-        history: seconds before now.
-        future: seconds after now.
-        viewpoints: options of the viewpoints of each kind.
-        style: colour style: "rap" or "surfaces".
-        samples: supersampling factor along each axis.
-        backend: rendering back end: "numba", "cuda", "nvdiffrast" or "auto".
-        split: split of logs whose source does not state one.
-        shard_scenes: maximum number of scenes per shard.
+        extra: Images that are stored of each camera in addition to RGB.
+        size: Size of all images, in pixels; own: the size of each camera.
+        rig: own: the cameras of each log; default: eight surround cameras, without photos.
+        cameras: Names of the cameras that are rendered; all if none is given.
+        photos: Generated towns only: also render synthetic photos for every viewpoint.
+        rasters: stored: rasters are stored as images; drawn: the primitives are stored, and training renders them, with
+            the same pixels.
+        every: Time between the scenes of a log, in seconds.
+        history: Length of a scene before its current frame, in seconds.
+        future: Length of a scene after its current frame, in seconds.
+        style: Colours of rasters. rap: black ground, as in the paper; surfaces: grey roads.
+        samples: Antialiasing: colours are means of this many points per pixel, squared. 2 doubles the time.
+        backend: Rasterizer: numba runs on the CPU, cuda and nvdiffrast on an NVIDIA GPU; see swerve info.
+        split: Split of logs whose source has none.
+        shard_scenes: Scenes per shard, at most.
+        recovery: Recovery viewpoints.
+        cross_agent: Cross-agent viewpoints.
 
     Raises:
         SwerveError: an option is out of its range.
     """
 
-    views: tuple[str, ...] = VIEWS
+    viewpoints: tuple[LoggedKind, ...] = KINDS
     seed: int = 0
     image_format: ImageFormat = "png"
     quality: int = 90
-    extra: tuple[str, ...] = ()
-    size: tuple[int, int] | None = None
+    extra: tuple[Extra, ...] = ()
+    size: ImageSize = None
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     photos: bool = False
@@ -59,17 +66,18 @@ class AugmentOptions:
     every: float = 0.5
     history: float = 2.0
     future: float = 5.0
-    viewpoints: ViewpointOptions = field(default_factory=ViewpointOptions)
     style: StyleName = "rap"
     samples: int = 1
     backend: Backend = "numba"
     split: Split = "train"
     shard_scenes: int = 64
+    recovery: RecoveryOptions = field(default_factory=RecoveryOptions)
+    cross_agent: CrossAgentOptions = field(default_factory=CrossAgentOptions)
 
     def __post_init__(self) -> None:
-        _check_names("views", self.views, VIEWS)
+        _check_names("viewpoints", self.viewpoints, KINDS)
         _check_names("extra", self.extra, EXTRAS)
-        _check_names("format", (self.image_format,), ("jpeg", "png"))
+        _check_names("image-format", (self.image_format,), ("jpeg", "png"))
         _check_names("rasters", (self.rasters,), ("stored", "drawn"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
         _check_names("rig", (self.rig,), ("own", "default"))
@@ -79,24 +87,28 @@ class AugmentOptions:
         _check_range("every", self.every, 0.01, 3600)
         _check_range("history", self.history, 0, 60)
         _check_range("future", self.future, 0.5, 60)
-        _check_range("recovery-per-scene", self.viewpoints.recovery.per_scene, 0, 1000)
-        recovery = self.viewpoints.recovery
-        _check_range("lateral", recovery.lateral, 0, 20)
-        _check_range("longitudinal", recovery.longitudinal, 0, 25)
-        _check_range("heading (degrees)", float(np.rad2deg(recovery.heading)), 0, 60)
-        _check_range("speed", recovery.speed, 0, 0.9)
-        _check_range("attempts", recovery.attempts, 1, 1000)
-        _check_range("max-cross-agent", self.viewpoints.cross_agent.per_scene, 0, 1000)
+        _check_range("recovery.per-scene", self.recovery.per_scene, 0, 1000)
+        _check_range("recovery.lateral", self.recovery.lateral, 0, 20)
+        _check_range("recovery.longitudinal", self.recovery.longitudinal, 0, 25)
+        _check_range("recovery.heading (degrees)", math.degrees(self.recovery.heading), 0, 60)
+        _check_range("recovery.speed", self.recovery.speed, 0, 0.9)
+        _check_range("recovery.attempts", self.recovery.attempts, 1, 1000)
+        _check_range("cross-agent.per-scene", self.cross_agent.per_scene, 0, 1000)
         _check_range("samples", self.samples, 1, 8)
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
         if self.rasters == "drawn" and self.extra:
             raise SwerveError(
                 f"extra: {self.extra[0]} images need stored rasters: leave them out, or set rasters to 'stored'"
             )
-        if not self.views:
-            raise SwerveError(f"views: none given, choose among {', '.join(VIEWS)}")
+        if not self.viewpoints:
+            raise SwerveError(f"viewpoints: none given, choose among {', '.join(KINDS)}")
         if self.size is not None and not (0 < self.size[0] <= 16384 and 0 < self.size[1] <= 16384):
             raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
+
+    @property
+    def viewpoint_options(self) -> ViewpointOptions:
+        """Return the options of all viewpoints."""
+        return ViewpointOptions(self.recovery, self.cross_agent)
 
 
 def _check_names(option: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:

@@ -218,10 +218,10 @@ def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
 def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Outcomes) -> Iterator[_Pending]:
     """Render the scene's viewpoints, one by one; yield a callable per viewpoint that waits for its sample."""
     options = opened.options
-    kinds = [ViewpointKind(view) for view in options.views]
+    kinds = [ViewpointKind(view) for view in options.viewpoints]
     try:
         with opened.watch.measure("viewpoints"):
-            seats, rejected = viewpoints(scene, kinds, options.viewpoints, options.seed, opened.geometry)
+            seats, rejected = viewpoints(scene, kinds, options.viewpoint_options, options.seed, opened.geometry)
     except SwerveError as error:
         yield partial(_failure, scene, "", error)
         return

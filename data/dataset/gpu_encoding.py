@@ -14,7 +14,7 @@ from swerve.rasterizer import View
 from swerve.scenes import SwerveError
 
 _PACKAGES = ("nvidia-nvimgcodec-cu12", "nvidia-nvjpeg-cu12")
-_REMEDY = f"Use --format png, or uninstall {_PACKAGES[0]} to encode on the CPU"
+_REMEDY = f"Use --image-format png, or uninstall {_PACKAGES[0]} to encode on the CPU"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ fastest 18 ms and 43 kB; a JPEG of quality 90 4.5 ms and 120 kB.
 
 import io
 import struct
-from typing import Literal
 
 import numpy as np
 import simplejpeg
@@ -16,8 +15,8 @@ from PIL import Image
 from zlib_ng import zlib_ng
 
 from swerve.data.dataset import image_encoding_kernels
+from swerve.data.dataset.image_format import ImageFormat
 
-ImageFormat = Literal["jpeg", "png"]
 EXTENSIONS: dict[str, str] = {"jpeg": "jpg", "png": "png"}
 
 DEPTH_UNITS_PER_METRE = 256

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.scenes import SwerveError
-from swerve.scenes.viewpoints import Bounds, CrossAgentOptions, RecoveryOptions, ViewpointOptions
+from swerve.scenes.viewpoints import Bounds, CrossAgentOptions, RecoveryOptions
 
 
 def read_options(folder: Path) -> AugmentOptions:
@@ -17,12 +17,12 @@ def read_options(folder: Path) -> AugmentOptions:
     path = folder / "job.json"
     try:
         given = json.loads(path.read_bytes())["options"]
-        recovery, cross_agent = given["viewpoints"]["recovery"], given["viewpoints"]["cross_agent"]
-        kinds = ViewpointOptions(
-            RecoveryOptions(**{**recovery, "bounds": Bounds(**recovery["bounds"])}),
-            CrossAgentOptions(**{**cross_agent, "lengths": tuple(cross_agent["lengths"])}),
+        recovery, cross_agent = given["recovery"], given["cross_agent"]
+        return AugmentOptions(
+            tuple(given["viewpoints"]),
+            recovery=RecoveryOptions(**{**recovery, "bounds": Bounds(**recovery["bounds"])}),
+            cross_agent=CrossAgentOptions(**{**cross_agent, "lengths": tuple(cross_agent["lengths"])}),
+            **{name: given[name] for name in ("seed", "every", "history", "future", "shard_scenes")},
         )
-        names = ("seed", "every", "history", "future", "shard_scenes")
-        return AugmentOptions(tuple(given["views"]), viewpoints=kinds, **{name: given[name] for name in names})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SwerveError(f"{path}: holds no options of a set of this program ({error!r})") from error

@@ -21,7 +21,7 @@ from swerve.scenes import Split, SwerveError
 FORMAT: Final = 2
 
 # Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
-NOT_CONTENT = ("timing.json", "failures.json", "job.lock")
+NOT_CONTENT = ("timing.json", "failures.json", "job.lock", "config.yaml")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,8 @@ def _decode(name: str, content: bytes) -> Any:  # noqa: ANN401 what it is depend
 def dataset_digest(folder: Path) -> str:
     """Compute SHA-256 over names and contents of a set's files: sets with equal digests are equal.
 
-    Excluded are the files that hold times or paths of a machine: timing.json, failures.json and job.lock.
+    Excluded are the files that hold times or paths of a machine: timing.json, failures.json, job.lock and
+    config.yaml.
     """
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -14,11 +14,16 @@ Files are written atomically, with `swerve.data.storage.files.write_atomically`,
 part fails; workers end with their parent process. After Ctrl-C or `kill -9`, the same call resumes the job.
 """
 
-from swerve.data.jobs.failures import Failure, read_failures, write_failures
-from swerve.data.jobs.folder import FolderLayout, job_config, log_names, open_job, part_stem, parts_there
-from swerve.data.jobs.runner import Outcome, run_work, usable_cores
-from swerve.data.jobs.schedule import FinishedParts
-from swerve.data.jobs.work import Made, OpenLog, ProgressCallback, Work
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.data.jobs.failures import Failure, read_failures, write_failures
+    from swerve.data.jobs.folder import FolderLayout, job_config, log_names, open_job, part_stem, parts_there
+    from swerve.data.jobs.runner import Outcome, run_work, usable_cores
+    from swerve.data.jobs.schedule import FinishedParts
+    from swerve.data.jobs.work import Made, OpenLog, ProgressCallback, Work
 
 __all__ = [
     "Failure",
@@ -39,3 +44,5 @@ __all__ = [
     "usable_cores",
     "write_failures",
 ]
+
+make_lazy(__name__)

@@ -14,7 +14,8 @@ from swerve.data.storage.files import PART, make_folder, safe_name, to_json, tol
 from swerve.scenes import SwerveError
 from swerve.scenes.source_digest import code_digest
 
-_JOB, _LOCK = "job.json", "job.lock"
+# The command line leaves its options there.
+_JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     """Test whether a path is one that a job of these logs writes, complete or incomplete."""
     name = path.name.removesuffix(PART)
     if len(path.parts) == 1:
-        return name in (_JOB, _LOCK, layout.finish, *layout.files)
+        return name in (_JOB, _LOCK, _CONFIG, layout.finish, *layout.files)
     if layout.log_folders and len(path.parts) == 2 and path.parts[0] in names:
         return True
     ending = layout.parts.get(path.parts[0])

@@ -1,23 +1,27 @@
 """Options of a fitting job."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from tyro.conf import arg
 
 from swerve.data.splats.optimization.fit_options import FitOptions
-from swerve.scenes import SwerveError
+from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import FLAT
 
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """Everything except the sources that determines fitted scenes.
+    """Everything but the sources that splat scenes depend on.
 
     Attributes:
-        cameras: names of the training cameras (without held-out photos); all except `unseen` if empty.
-        unseen: names of cameras excluded from training, used for evaluation.
-        holdout: interval of held-out photos of every camera, starting at the second; 0 for none.
-        every: seconds between the used photos of a camera; all if 0.
-        scale: scale of the training images relative to the photos.
-        masks: folder of masks of ignored pixels, see `data.splats.masks`; empty for none.
-        fit: options of the optimization.
+        cameras: Names of the cameras to whose photos the scene is fitted; all others if none is given.
+        unseen: Names of cameras that are only used to measure the result.
+        holdout: Of each camera every so many-th photo is held out and measures the result; 0 holds out none.
+        every: Time between the photos of a camera that are used, in seconds; 0 uses all.
+        scale: Size of the training images, as a share of the photos' size.
+        masks: Folder with CAMERA.png: white pixels are ignored, for example the ego's bonnet; empty for none.
+        fit: Optimization.
 
     Raises:
         SwerveError: an option is out of its range, or a camera is both fitted and unseen.
@@ -28,15 +32,15 @@ class SceneOptions:
     holdout: int = 8
     every: float = 0.0
     scale: float = 0.5
-    masks: str = ""
-    fit: FitOptions = field(default_factory=FitOptions)
+    masks: Annotated[str, arg(metavar="FOLDER")] = ""
+    fit: Annotated[FitOptions, FLAT] = field(default_factory=FitOptions)
 
     def __post_init__(self) -> None:
         _check("holdout", self.holdout == 0 or 2 <= self.holdout <= 10_000, "must be 0, or between 2 and 10000")
         _check("every", 0 <= self.every <= 60, "must lie between 0 and 60 seconds")
         _check("scale", 0.02 <= self.scale <= 1, "must lie between 0.02 and 1")
         _check("steps", 1 <= self.fit.steps <= 10_000_000, "must lie between 1 and 10000000")
-        _check("gaussians", 1000 <= self.fit.growth.most <= 20_000_000, "must lie between 1000 and 20000000")
+        _check("growth.most", 1000 <= self.fit.growth.most <= 20_000_000, "must lie between 1000 and 20000000")
         _check("threads", 1 <= self.fit.threads <= 1024, "must lie between 1 and 1024")
         both = sorted({*self.cameras} & {*self.unseen})
         _check("cameras", not both, f"{', '.join(both)} cannot be both fitted and unseen")

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
-from swerve.data.stream.stream_options import PARTS
+from swerve.data.stream.part import PARTS
 from swerve.scenes import Split, SwerveError
 
 _COLUMNS = ("key", "shard", "kind", "photos", "split", "log")

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Int
 
-from swerve.data.stream.stream_options import Part
+from swerve.data.stream.part import Part
 from swerve.scenes.randomness import keyed_generator
 
 

@@ -13,9 +13,10 @@ from swerve.data.stream.camera_arrays import camera_arrays
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.decoded_sample import NUMBERS, DecodedSample, decode_sample
 from swerve.data.stream.order import PartOrder, places_of
+from swerve.data.stream.part import Part
 from swerve.data.stream.raster_drawer import RasterDrawer
 from swerve.data.stream.shard_reader import ShardReader
-from swerve.data.stream.stream_options import Part, StreamOptions
+from swerve.data.stream.stream_options import StreamOptions
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, ViewpointKind
 

@@ -2,56 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
 
 import numpy as np
 
 from swerve.data.stream.image_fit import ImageFit
+from swerve.data.stream.part import BATCH, PARTS, Part
 from swerve.scenes import Split, SwerveError
-
-PartName = Literal["paired", "raster_only", "recovery", "cross_agent"]
-ImageChoice = Literal["raster", "photo", "both"]
-PARTS: Final[tuple[str, ...]] = get_args(PartName)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Part of every batch.
-
-    Attributes:
-        name: "paired" for logged viewpoints with photos, "raster_only" for logged ones without, "recovery" or
-            "cross_agent" (with or without).
-        share: share of each batch, relative to the other parts.
-        images: images to read: rasters, photos or both.
-        limit: maximum number of samples used. The subset depends only on the seed; a smaller limit takes some of
-            those that a larger one takes.
-
-    Raises:
-        SwerveError: there is no such part, or a number is not positive.
-    """
-
-    name: PartName
-    share: float = 1.0
-    images: ImageChoice = "raster"
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.name not in PARTS:
-            raise SwerveError(f"part {self.name!r} is not known, choose among {', '.join(PARTS)}")
-        if self.images not in get_args(ImageChoice):
-            raise SwerveError(f"part {self.name}: images {self.images!r} must be raster, photo or both")
-        if not 0 < self.share < float("inf") or (self.limit is not None and self.limit < 1):
-            raise SwerveError(f"part {self.name}: share {self.share} and limit {self.limit} must be above 0")
-
-    @property
-    def wants_raster(self) -> bool:
-        """True if rasters are requested."""
-        return self.images != "photo"
-
-    @property
-    def wants_photo(self) -> bool:
-        """True if photos are requested."""
-        return self.images != "raster"
 
 
 @dataclass(frozen=True)
@@ -73,7 +29,7 @@ class StreamOptions:
     parts: tuple[Part, ...]
     fit: ImageFit
     cameras: tuple[str, ...] = ()
-    batch: int = 16
+    batch: int = BATCH
     seed: int = 0
     split: Split = "train"
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from swerve.eval.benchmark.frame_steps import BEFORE, FIRST, FUTURE, HISTORY, LAST, NOW
 from swerve.eval.benchmark.scene_group import BenchmarkScene
-from swerve.eval.benchmark.schedule import BEFORE, FIRST, FUTURE, HISTORY, LAST, NOW, scene_at
+from swerve.eval.benchmark.schedule import scene_at
 from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.scenes import Ego, Log, Tracks
 from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind

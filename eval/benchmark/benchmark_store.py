@@ -17,7 +17,7 @@ from swerve.eval.benchmark.renderers import own_renderers
 from swerve.eval.benchmark.scene_group import SceneGroup, SceneViews
 from swerve.eval.benchmark.stored_views import DrawnViews, StoredViews
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 from swerve.scenes import Log, SwerveError
 
 FORMAT: Final = "swerve-benchmark"
@@ -53,7 +53,7 @@ class Benchmark:
     @property
     def traffic(self) -> Policy:
         """The policy by which the traffic got to the follow-up scenes."""
-        return cast(Policy, self.info["options"]["policy"])
+        return cast(Policy, self.info["options"]["traffic"])
 
     @property
     def stored(self) -> tuple[ViewKind, ...]:

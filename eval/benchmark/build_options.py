@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from swerve.data.dataset.augment_options import RigName, StyleName
-from swerve.eval.benchmark.schedule import ENDPOINT, FIRST
-from swerve.eval.traffic.policies import Policy
-from swerve.scenes import SwerveError
-from swerve.scenes.viewpoints.follow_up import FollowUpOptions
+from swerve.eval.benchmark.frame_steps import ENDPOINT, FIRST
+from swerve.eval.traffic.policy import Policy
+from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import ImageSize
+from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
 
 ViewKind = Literal["raster", "photo", "splat"]
 GateMode = Literal["drop", "flag", "off"]
@@ -16,24 +17,23 @@ VIEW_KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Everything but the sources that a benchmark's content depends on.
+    """Everything but the sources that a benchmark depends on.
 
     Attributes:
-        every: seconds between the cases of a log.
-        least: a case with fewer follow-ups is dropped.
-        most: follow-ups of a case at most: those with a human's history first, else chosen by `seed`.
-        policy: how the others drive in the 8 s after a case's moment. The default keeps everybody on the road;
-            "navsim-reactive" is NAVSIM's, whose vehicles brake at the end of their lane, or vanish beside it.
-        follow_up: which start points are tried.
-        views: kinds of images that are stored of every camera of every frame, "raster", "photo" (stand-ins for
-            photographs, of towns alone) and "splat" (of logs that are fitted); none to draw when asked.
-        gate: follow-ups with a splat view that is unfit (`swerve.eval.splat_quality`) are dropped or flagged; with
-            "off" nobody looks.
-        style: the look of rasters, "rap" or "surfaces".
-        rig: "own" for each log's cameras, "default" for `swerve.data.sources.default_rigs.default_rig` instead.
-        cameras: names of the cameras that planners may see through; all if empty.
-        size: width and height in pixels of all images; the cameras' own if None.
-        seed: of the choice among follow-ups; with a log's name it decides the weather of its stand-ins, too.
+        every: Time between the initial scenes of a log, in seconds.
+        least: SceneGroups with fewer follow-up scenes than this are dropped.
+        most: Follow-up scenes of a SceneGroup, at most. Those with logged histories come first, then `seed` chooses.
+        traffic: How annotated agents move in the 8 s after an initial scene. lane-following keeps all vehicles on the
+            road; navsim-reactive is NAVSIM's, whose vehicles brake or vanish at the end of their lane.
+        follow_up: Start points of follow-up scenes, and their histories.
+        views: Images that are stored of every camera: raster, photo (generated towns only: synthetic photos), splat
+            (logs with a splat scene of swerve fit). With none, evaluation renders rasters on demand.
+        gate: What is done with follow-up scenes whose splat views disagree with their rasters.
+        style: Colours of rasters. rap: black ground, as in the paper; surfaces: grey roads.
+        rig: own: the cameras of each log; default: eight surround cameras.
+        cameras: Names of the cameras that are rendered; all if none is given.
+        size: Size of all images, in pixels; own: the size of each camera.
+        seed: Seed of the choice among follow-up scenes, and of the weather in synthetic photos.
 
     Raises:
         SwerveError: an option is out of its range.
@@ -42,18 +42,18 @@ class BuildOptions:
     every: float = 2.0
     least: int = 5
     most: int = 20
-    policy: Policy = "lane-following"
+    traffic: Policy = "lane-following"
     follow_up: FollowUpOptions = field(default_factory=FollowUpOptions)
     views: tuple[ViewKind, ...] = ("raster",)
     gate: GateMode = "flag"
     style: StyleName = "rap"
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
-    size: tuple[int, int] | None = (768, 448)
+    size: ImageSize = (768, 448)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in (("policy", Policy), ("gate", GateMode), ("style", StyleName), ("rig", RigName)):
+        for name, kind in (("traffic", Policy), ("gate", GateMode), ("style", StyleName), ("rig", RigName)):
             if getattr(self, name) not in get_args(kind):
                 raise SwerveError(f"{name}: {getattr(self, name)!r} is not known, choose among {get_args(kind)}")
         check_kinds(self.views)
@@ -68,13 +68,13 @@ class BuildOptions:
 
 
 def check_kinds(kinds: tuple[str, ...]) -> None:
-    """Kinds of views that are known, each once.
+    """Check that kinds of views are known, and each is given once.
 
     Raises:
         SwerveError: otherwise.
     """
     for kind in kinds:
         if kind not in VIEW_KINDS:
-            raise SwerveError(f"views: {kind!r} is not known, choose among {', '.join(VIEW_KINDS)}, or none")
+            raise SwerveError(f"views: {kind!r} is not known, choose among {', '.join(VIEW_KINDS)}")
         if kinds.count(kind) > 1:
             raise SwerveError(f"views: {kind!r} is given twice")

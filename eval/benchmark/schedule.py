@@ -1,21 +1,8 @@
 """When the frames of a case are, in steps of 0.1 s of its log."""
 
-from typing import Final
-
+from swerve.eval.benchmark.frame_steps import BEFORE, FUTURE, HISTORY, LAST
 from swerve.scenes import Log, Scene, SwerveError, windows_of
 
-# A frame sees 1.5 s of history and is scored over 4 s.
-HISTORY: Final = 15
-FUTURE: Final = 40
-# The frames "before" are 0.5 s before those "now".
-BEFORE: Final = 5
-# Follow-ups begin 4 s after the case's moment. Their log goes from 2 s after it (1.5 s of history before the frame
-# 0.5 s before now) to 8 s after it.
-ENDPOINT: Final = 40
-FIRST: Final = ENDPOINT - BEFORE - HISTORY
-LAST: Final = ENDPOINT + FUTURE
-# Steps of a follow-up's log at which its frames are.
-NOW: Final = ENDPOINT - FIRST
 # Scores count steps of a log as 0.1 s: five of them must stay within the 0.55 s of extended comfort.
 _STEP, _SLACK = 0.1, 0.008
 

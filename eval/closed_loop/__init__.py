@@ -1,11 +1,17 @@
 """Closed loop: planners drive on from where they have got to, among others that may react."""
 
-from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
-from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
-from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
-from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores
-from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course, metric_names
-from swerve.eval.closed_loop.rollout_views import RolloutViews
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+    from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_closed_loop_scene
+    from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
+    from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
+    from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores
+    from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course, metric_names
+    from swerve.eval.closed_loop.rollout_views import RolloutViews
 
 __all__ = [
     "NUPLAN_METRICS",
@@ -23,3 +29,5 @@ __all__ = [
     "metric_names",
     "nuplan_scores",
 ]
+
+make_lazy(__name__)

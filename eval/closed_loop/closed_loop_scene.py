@@ -1,15 +1,15 @@
 """Where a roll-out drives: everything about a scene that does not depend on the planner, worked out once."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.context.map_polygons import Layer, Surfaces
 from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.scoring.thresholds import MAP_RADIUS, STEP, STEPS, STEPS_PER_FRAME
-from swerve.eval.traffic.policies import Policy
 from swerve.eval.traffic.traffic_world import frames_of
 from swerve.scenes import Lane, RoadMap, Scene, SwerveError
 from swerve.scenes.polyline import without_repeats
@@ -22,45 +22,6 @@ _GAP: Final = 1.5
 _FASTEST: Final = 25.0
 # The way ahead is known from so far behind the start, in points so far apart, metres.
 _BEHIND, _SPACING = 5.0, 0.5
-
-
-@dataclass(frozen=True)
-class ClosedLoopOptions:
-    """How a roll-out is driven.
-
-    Attributes:
-        rate: plans per second; a whole number of steps of 0.1 s must lie between them, 40 at most.
-        seconds: how long it lasts at most, 4 s or more; it ends with the log if that comes first.
-        traffic: how the others drive.
-        simulation: what moves the car: "navsim", NAVSIM's tracker and kinematic bicycle, or "dynamic", a car with tyre
-            slip and actuator lag (`DynamicBicycle`).
-        scorer: "epdms", sub-scores of EPDMS over the whole roll-out (`score_rollout`), or "nuplan", nuPlan's
-            closed-loop metrics (`nuplan_scores`), which need a map. "dynamic" with "nuplan" shares neither tracker nor
-            scorer with pseudo-simulation.
-
-    Raises:
-        SwerveError: rate or seconds cannot be driven.
-    """
-
-    rate: float = 10.0
-    seconds: float = 8.0
-    traffic: Policy = "log-replay"
-    simulation: Literal["navsim", "dynamic"] = "navsim"
-    scorer: Literal["epdms", "nuplan"] = "epdms"
-
-    def __post_init__(self) -> None:
-        steps = 1.0 / (self.rate * STEP) if self.rate > 0 else 0.0
-        if not 1 <= round(steps) < STEPS or abs(steps - round(steps)) > 1e-6:
-            raise SwerveError(
-                f"rate: {self.rate:g} plans per second are not a plan every 1, 2, ... or 40 steps of 0.1 s"
-            )
-        if not self.seconds >= STEP * (STEPS - 1):
-            raise SwerveError(f"seconds: a roll-out lasts 4 s or more, not {self.seconds:g}")
-
-    @property
-    def stride(self) -> int:
-        """Steps from one plan to the next."""
-        return round(1.0 / (self.rate * STEP))
 
 
 @dataclass(frozen=True)

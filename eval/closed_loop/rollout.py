@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.observations import declared_cameras
-from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
+from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, ClosedLoopScores, score_rollout
 from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
 from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores

@@ -188,13 +188,13 @@ class OpenedSamples:
     def _viewpoints(self, record: ShardRecord) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
         """The samples of a part, and their viewpoints made again."""
         options = self.work.options
-        kinds = [ViewpointKind(view) for view in options.views]
+        kinds = [ViewpointKind(view) for view in options.viewpoints]
         scenes, held, token = {scene.token: scene for scene in self.scenes}, dict[tuple[str, int], Viewpoint](), ""
         for row in record.rows:
             if row["token"] != token and (scene := scenes.get(row["token"])):
                 token = scene.token
                 with self.watch.measure("viewpoints"):
-                    made, _ = viewpoints(scene, kinds, options.viewpoints, options.seed, self.geometry)
+                    made, _ = viewpoints(scene, kinds, options.viewpoint_options, options.seed, self.geometry)
                 held = {(viewpoint.kind.value, viewpoint.index): viewpoint for viewpoint in made}
             viewpoint = held.get((row["kind"], row["index"]))
             if row["token"] != token or viewpoint is None:

@@ -9,8 +9,9 @@ from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import SCORE, bootstrap, group_scores
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, weigh
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, weigh
 from swerve.eval.scoring.reasons import Reason
+from swerve.eval.scoring.weighting import Weighting
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from swerve.eval.scoring.score import Scores, score
 from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
 from swerve.eval.scoring.thresholds import AXLE_TO_CENTER, HALF_LENGTH, HALF_WIDTH
 from swerve.eval.scoring.trajectories import to_world
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 from swerve.eval.traffic.traffic_world import World
 from swerve.scenes.tracks import box_footprints
 

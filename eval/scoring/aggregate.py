@@ -8,7 +8,6 @@ that weights always follow the distances, and reports how many scenes really cou
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,9 +16,9 @@ from swerve.eval.scoring.comfort import extended_comfort
 from swerve.eval.scoring.score import epdms
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
 from swerve.eval.scoring.thresholds import EXTENDED_MAX_INTERVAL, PROXIMITY_VARIANCE, STEP, UNIFORM_BELOW
+from swerve.eval.scoring.weighting import Weighting
 from swerve.scenes import SwerveError
 
-Weighting = Literal["navsim-exact", "stable"]
 COLUMNS = (*METRIC_NAMES, "two_frame_extended_comfort", "score")
 
 

@@ -9,7 +9,7 @@ from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.aggregate import ScoredScenes
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.trajectories import planned_end
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
 
 

@@ -28,7 +28,8 @@ from swerve.eval.scoring.thresholds import (
     TTC_WEIGHT,
 )
 from swerve.eval.scoring.trajectories import references_of, resampled
-from swerve.eval.traffic.policies import UNMOVED, Policy, Worlds, unmoved_world, worlds_for
+from swerve.eval.traffic.policies import UNMOVED, Worlds, unmoved_world, worlds_for
+from swerve.eval.traffic.policy import Policy
 from swerve.eval.traffic.traffic_world import World
 from swerve.scenes import SwerveError
 from swerve.scenes.compilation import announce_compilation

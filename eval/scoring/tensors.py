@@ -10,7 +10,7 @@ import numpy as np
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.score import Rivals, Scores, score
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+# numba compiles these constants into the kernels that import them.
+
 # Time. Proposals are 8 poses at 2 Hz, simulated and scored at 10 Hz over 4 s; the reference looks 5 s ahead.
 STEP: Final = 0.1
 STEPS: Final = 41

@@ -1,7 +1,13 @@
 """How good splat views are: beside true images, beside our own raster, and whether they are fit for use."""
 
-from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS, RasterAgreement, agreement
-from swerve.eval.splat_quality.quality_gate import GateOptions, Verdict, judge, judge_view
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS, RasterAgreement, agreement
+    from swerve.eval.splat_quality.gate_options import GateOptions
+    from swerve.eval.splat_quality.quality_gate import Verdict, judge, judge_view
 
 __all__ = [
     "RASTER_OUTPUTS",
@@ -13,3 +19,5 @@ __all__ = [
     "judge",
     "judge_view",
 ]
+
+make_lazy(__name__)

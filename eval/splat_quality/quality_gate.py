@@ -5,37 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from swerve.eval.splat_quality.agreement import RasterAgreement, agreement
+from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.rasterizer import View
 from swerve.rasterizer.splats import SplatView
-from swerve.scenes import SwerveError
-
-
-@dataclass(frozen=True)
-class GateOptions:
-    """The thresholds. What an image shows too little of is not judged.
-
-    The defaults were chosen on fits of two towns; docs/splat_quality.md says how, and what they tell apart on a third.
-    Nothing is asked of the two that helped there no further.
-
-    Attributes:
-        depth_error: `RasterAgreement.depth_error` at most.
-        depth_within: `RasterAgreement.depth_within` at least.
-        vehicle_iou: `RasterAgreement.vehicle_iou` at least.
-        covered: `RasterAgreement.covered` at least.
-
-    Raises:
-        SwerveError: a threshold does not lie in 0..1.
-    """
-
-    depth_error: float = 0.15
-    depth_within: float = 0.0
-    vehicle_iou: float = 0.0
-    covered: float = 0.9
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise SwerveError(f"gate: {name} must lie in 0..1, got {value}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from swerve.eval.splat_quality.quality_gate import GateOptions
+from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.quality_summary import Row, by_shift, separation
 from swerve.eval.splat_quality.test_poses import SHIFTS
 from swerve.eval.splat_quality.view_comparison import Picture, ViewComparison

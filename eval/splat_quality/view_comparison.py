@@ -8,8 +8,9 @@ from jaxtyping import UInt8
 
 from swerve.data.dataset.capture import tracks_at
 from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS
+from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.image_metrics import ImageMetrics, blackened, likeness
-from swerve.eval.splat_quality.quality_gate import GateOptions, Verdict, judge_view
+from swerve.eval.splat_quality.quality_gate import Verdict, judge_view
 from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.eval.splat_quality.test_poses import EvaluationPose
 from swerve.rasterizer import StaticLayer, Style, View

@@ -15,7 +15,7 @@ from swerve.eval.scoring.pdms import pdms
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
 from swerve.eval.scoring.trajectories import to_world
 from swerve.eval.study.measures import displacement_errors, open_loop_scores
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner, Trajectory
 from swerve.scenes.randomness import keyed_generator

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ def run_study(
         SwerveError: no case or fewer than three planners came to the end, the folder is another study's, or it cannot
             be written.
     """
+    options = replace(options, traffic=options.traffic or benchmark.traffic)
     asked = {**asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
     logs = [("benchmark", log) for log in benchmark.logs]
     with open_job(folder, job_config({**asked, "planners": _named(members)}, logs, _PACKAGES), _LAYOUT):
@@ -88,7 +89,7 @@ def run_study(
             write_atomically(folder / "timing.json", to_json(outcome.timing))
             study, left_out = stack(records, [member.family for member in members])
             findings = findings_of(study)
-            stamp = {**substrate(options.traffic, "navsim-exact"), **asked, "left_out": left_out}
+            stamp = {**substrate(options.policy, "navsim-exact"), **asked, "left_out": left_out}
             _write(folder, study, findings, stamp)
     return StudyReport(study, findings, left_out, failures, outcome.timing)
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
 
 
@@ -25,17 +25,17 @@ class StudyOptions:
     """Everything but the benchmark and the planners that a study's records depend on.
 
     Attributes:
-        traffic: how the others drive, in open and closed loop.
-        seconds: length of a roll-out in closed loop.
-        rate: plans per second in closed loop.
-        density: share of each case's follow-up pairs that are evaluated.
-        seed: of the choice of these.
+        traffic: How annotated agents move, in open and closed loop; None: as in the benchmark.
+        seconds: Length of a closed-loop rollout, in seconds, 4 or more.
+        rate: Planner calls per second in closed loop.
+        density: Share of the follow-up scenes that are evaluated; less is faster.
+        seed: Seed of the choice of these.
 
     Raises:
         SwerveError: the density is not above 0 and at most 1, or see ClosedLoopOptions.
     """
 
-    traffic: Policy = "navsim-reactive"
+    traffic: Policy | None = None
     seconds: float = 8.0
     rate: float = 2.0
     density: float = 1.0
@@ -44,9 +44,16 @@ class StudyOptions:
     def __post_init__(self) -> None:
         if not 0.0 < self.density <= 1.0:
             raise SwerveError(f"density: {self.density:g} must be above 0 and at most 1")
-        _ = self.closed_loop
+        ClosedLoopOptions(self.rate, self.seconds)
+
+    @property
+    def policy(self) -> Policy:
+        """Return the traffic model, which `run_study` takes from the benchmark where none is given."""
+        if self.traffic is None:
+            raise SwerveError("traffic: not chosen")
+        return self.traffic
 
     @property
     def closed_loop(self) -> ClosedLoopOptions:
         """How roll-outs are driven."""
-        return ClosedLoopOptions(self.rate, self.seconds, self.traffic)
+        return ClosedLoopOptions(self.rate, self.seconds, self.policy)

@@ -133,7 +133,7 @@ def study_group(
         report(token, round(share * whole), share)
 
     with watch.measure("frames"):
-        part = study_frames(case, planners, options.traffic, lambda token, share: tell(token, open_share * share))
+        part = study_frames(case, planners, options.policy, lambda token, share: tell(token, open_share * share))
     rollouts = list[Rollout]()
     with watch.measure("closed loop"):
         course = build_closed_loop_scene(case.frames[token].viewpoint, options.closed_loop, token)

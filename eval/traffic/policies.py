@@ -1,7 +1,5 @@
 """How the others drive while a trajectory is scored."""
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Float
 
@@ -10,9 +8,9 @@ from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.idm_agents import ReactiveAgents
 from swerve.eval.traffic.lane_following_agents import LaneAgents, lane_agents
 from swerve.eval.traffic.navsim_agents import NavsimAgents, navsim_agents
+from swerve.eval.traffic.policy import Policy
 from swerve.eval.traffic.traffic_world import Traffic, World, constant_velocity, without_contacts
 
-Policy = Literal["log-replay", "constant-velocity", "navsim-reactive", "lane-following"]
 # Those in which the others do as they do, whatever the ego does.
 UNMOVED = ("log-replay", "constant-velocity")
 Worlds = tuple[World, ...]

@@ -13,39 +13,11 @@ from swerve.data import Source
 from swerve.data.dataset.targets import history_of, trajectory_arrays
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
 from swerve.planners.baselines.ego_mlp import INPUTS, INSTALL, PAST, POSES, EgoMlp, features, forward, standardised
+from swerve.planners.baselines.train_options import TrainOptions
 from swerve.scenes import Log, MissingExtraError, Split, SwerveError, scenes_of
 from swerve.scenes.viewpoints import logged, prepare
 
 _FUTURE = 4.0
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """Training options.
-
-    Attributes:
-        epochs: number of epochs.
-        seed: random seed of initial weights and of the order of examples.
-        hidden: widths of the hidden layers.
-        batch: examples per step.
-        learning_rate: initial learning rate; cosine decay to zero.
-        weight_decay: weight decay of AdamW.
-
-    Raises:
-        SwerveError: a number is not positive.
-    """
-
-    epochs: int = 60
-    seed: int = 0
-    hidden: tuple[int, ...] = (128, 128)
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
 from swerve.planners.rap.rap_batch import RapBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_planner import RapPlanner, save_rap
+from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
 from swerve.planners.rap.training_log import Journal
-from swerve.planners.rap.training_step import RapTrainOptions, Training
+from swerve.planners.rap.training_step import Training
 from swerve.planners.rap.validation import Validation, require_held_out, validate
 from swerve.scenes import SwerveError
 
@@ -64,27 +65,14 @@ def processes() -> Iterator[Process]:
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """Options of a run that do not affect the weights.
+class RunOptions(LoopOptions):
+    """How a run is kept, and what it is validated on.
 
     Attributes:
-        workers: number of prefetching worker processes.
-        checkpoint_every: interval of checkpoints in steps.
-        validation: validation during training; None for none.
-        tensorboard: whether metrics are also written to TensorBoard.
-
-    Raises:
-        SwerveError: the number of steps is not positive.
+        validation: What the planner is validated on; None for nothing.
     """
 
-    workers: int = 0
-    checkpoint_every: int = 1000
     validation: Validation | None = None
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        if self.checkpoint_every < 1:
-            raise SwerveError(f"checkpoint-every is {self.checkpoint_every}, it must be 1 or more")
 
 
 def train_rap(

@@ -1,9 +1,7 @@
 """Training step: trained parameters, learning rates, and the state of checkpoints."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,53 +15,8 @@ from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_losses import RapLosses, rap_losses
 from swerve.planners.rap.rap_model import RapModel
 from swerve.planners.rap.scorer import best
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.scenes import SwerveError
-
-
-@dataclass(frozen=True)
-class RapTrainOptions:
-    """Training options; defaults are the paper's where stated.
-
-    Attributes:
-        steps: number of optimizer steps.
-        learning_rate: largest learning rate.
-        lowest_rate: final learning rate, reached by cosine decay.
-        warm_up: share of the steps with linear warm-up.
-        weight_decay: weight decay of AdamW.
-        clip: gradient clipping norm; the paper does not clip.
-        average_decay: decay per step of the averaged weights, which are used for planning.
-        seed: random seed of initial weights and dropout.
-        threads: number of scenes scored in parallel.
-
-    Raises:
-        SwerveError: a value is out of range.
-    """
-
-    steps: int
-    learning_rate: float = 1e-4
-    lowest_rate: float = 1e-5
-    warm_up: float = 0.05
-    weight_decay: float = 1e-4
-    clip: float = 5.0
-    average_decay: float = 0.999
-    seed: int = 0
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "learning_rate", "clip", "threads"):
-            if not getattr(self, name) > 0:
-                raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
-        for name in ("warm_up", "average_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step, from 0 on."""
-        rising = self.warm_up * self.steps
-        if step < rising:
-            return self.learning_rate * (step + 1) / math.ceil(rising)
-        share = min((step - rising) / max(self.steps - rising, 1), 1.0)
-        return self.lowest_rate + (self.learning_rate - self.lowest_rate) * (1 + math.cos(math.pi * share)) / 2
 
 
 class Training:

@@ -1,9 +1,14 @@
 """3D Gaussian splats, rendered under the same contract as primitives."""
 
-from swerve.rasterizer.splats.gaussians import Gaussians
-from swerve.rasterizer.splats.ply import read_ply, to_ply
-from swerve.rasterizer.splats.render_splats import SplatView, render_splats
-from swerve.rasterizer.splats.splat_scene import PoseCorrections, RigidNode, Sky, SplatFrame, SplatScene
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.rasterizer.splats.gaussians import Gaussians
+    from swerve.rasterizer.splats.ply import read_ply, to_ply
+    from swerve.rasterizer.splats.render_splats import SplatView, render_splats
+    from swerve.rasterizer.splats.splat_scene import PoseCorrections, RigidNode, Sky, SplatFrame, SplatScene
 
 __all__ = [
     "Gaussians",
@@ -17,3 +22,5 @@ __all__ = [
     "render_splats",
     "to_ply",
 ]
+
+make_lazy(__name__)

@@ -1,8 +1,13 @@
 """Scenes as annotated triangles."""
 
-from swerve.scenes.primitives.build import FIRST_MAP_INSTANCE, build_dynamic, build_static
-from swerve.scenes.primitives.cuboids import FIRST_SIGNAL_INSTANCE, agent_cuboids, cuboids, signal_cuboids
-from swerve.scenes.primitives.primitives import NO_INSTANCE, Face, Primitives, Semantic
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.scenes.primitives.build import FIRST_MAP_INSTANCE, build_dynamic, build_static
+    from swerve.scenes.primitives.cuboids import FIRST_SIGNAL_INSTANCE, agent_cuboids, cuboids, signal_cuboids
+    from swerve.scenes.primitives.primitives import NO_INSTANCE, Face, Primitives, Semantic
 
 __all__ = [
     "FIRST_MAP_INSTANCE",
@@ -17,3 +22,5 @@ __all__ = [
     "cuboids",
     "signal_cuboids",
 ]
+
+make_lazy(__name__)

@@ -1,10 +1,12 @@
 """Kinematic and comfort limits of manoeuvres."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from swerve.scenes.option_types import Angle
 from swerve.scenes.vehicle import Vehicle
 
 # Names of the shares, in their order: fields of `Bounds`, and whether the car backs up, which nothing relaxes.
@@ -20,15 +22,15 @@ class Bounds:
     """Limits of a motion. The defaults are nuPlan's comfort thresholds, used by NAVSIM.
 
     Attributes:
-        brake: m/s2.
-        accelerate: m/s2.
-        side: lateral acceleration, m/s2.
-        jerk_along: m/s3.
-        jerk: along and across together, m/s3.
-        yaw_rate: rad/s.
-        yaw_acceleration: rad/s2.
-        steering: angle of the front wheels in radians. 35 degrees give a kerb-to-kerb turning circle of 12 m with a
-            wheelbase of 3.1 m, the usual figure for such cars.
+        brake: Largest deceleration, in m/s2.
+        accelerate: Largest acceleration, in m/s2.
+        side: Largest lateral acceleration, in m/s2.
+        jerk_along: Largest longitudinal jerk, in m/s3.
+        jerk: Largest magnitude of jerk, in m/s3.
+        yaw_rate: Largest yaw rate, in rad/s.
+        yaw_acceleration: Largest yaw acceleration, in rad/s2.
+        steering: Largest steering angle, in degrees (in Python, radians). 35 degrees give a kerb-to-kerb turning
+            circle of 12 m with a wheelbase of 3.1 m, the usual figure for such cars.
     """
 
     brake: float = 4.05
@@ -38,7 +40,7 @@ class Bounds:
     jerk: float = 8.37
     yaw_rate: float = 0.95
     yaw_acceleration: float = 1.93
-    steering: float = float(np.deg2rad(35.0))
+    steering: Angle = math.radians(35.0)
 
     def curvature(self, vehicle: Vehicle) -> float:
         """Return the largest curvature of the rear axle's path, 1/m."""

@@ -1,7 +1,5 @@
 """Cross-agent viewpoints: another vehicle of the scene becomes the ego."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float
 
@@ -13,6 +11,7 @@ from swerve.scenes.transforms import transform_points, upright, wrap_angle
 from swerve.scenes.vehicle import Vehicle
 from swerve.scenes.viewpoints.collisions import contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
+from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions
 from swerve.scenes.viewpoints.ground import stand_on
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.motion_smoother import Motion
@@ -24,27 +23,6 @@ _REVERSE = -0.5
 _PAST_SECONDS = 0.5
 # Heights of boxes are averaged over this many steps where no map gives the ground.
 _HEIGHT_STEPS = 11
-
-
-@dataclass(frozen=True)
-class CrossAgentOptions:
-    """Options of cross-agent viewpoints.
-
-    Attributes:
-        per_scene: maximum number of viewpoints per scene, nearest to the recording ego first.
-        lengths: shortest and longest vehicle accepted, metres: from a small car to a rigid bus.
-        distance: maximum distance from the recording ego now, metres.
-        least_error: mean error of the constant-velocity prediction below which the motion is trivial, metres.
-        surface_slack: how far a corner may leave the drivable surface, metres.
-        surroundings: radius of the disc of which `coverage` is the annotated share, metres.
-    """
-
-    per_scene: int = 4
-    lengths: tuple[float, float] = (3.0, 13.0)
-    distance: float = 75.0
-    least_error: float = 0.5
-    surface_slack: float = 0.5
-    surroundings: float = 50.0
 
 
 def cross_agents(

@@ -1,94 +1,23 @@
 """Recovery viewpoints: the ego is perturbed from its logged path and returns to it."""
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import ndtr, ndtri
 
 from swerve.scenes.log import Scene
-from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.tracks import Ego
 from swerve.scenes.transforms import wrap_angle
-from swerve.scenes.viewpoints.bounds import Bounds
 from swerve.scenes.viewpoints.collisions import body_footprints, contacts
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
 from swerve.scenes.viewpoints.frenet_motion import Drive
 from swerve.scenes.viewpoints.human_limits import relaxations
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import Maneuver, history_beside, recovery_maneuver
+from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets, redrawn_offsets
+from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
-_NORMAL_CUT = 2.0
-_LATERAL_BINS, _HEADING_BINS = 6, 4
 # Reasons that hold for a scene whatever the draw.
 SCENE_REASONS = ("standing", "rough_log")
-
-
-@dataclass(frozen=True)
-class RecoveryOptions:
-    """Options of recovery viewpoints.
-
-    Attributes:
-        per_scene: number of samples per scene.
-        lateral: largest offset to either side of the driven path, metres.
-        longitudinal: largest offset along it, metres.
-        heading: largest heading offset, radians.
-        speed: largest change of speed, as a share of the logged one.
-        distribution: "uniform" over these ranges, or "normal" with half the range as deviation, cut at the range.
-        bounds: kinematic and comfort limits of history and return.
-        least_distance: least distance that the human drives in the scene's future, needed for the return, metres.
-        surface_slack: distance by which a corner may leave the drivable surface beyond the logged ego's, metres.
-        attempts: number of draws for each viewpoint until one is accepted. All lie in the first one's stratum
-            (`stratum`), so that rejection thins out large offsets less.
-    """
-
-    per_scene: int = 2
-    lateral: float = 2.0
-    longitudinal: float = 2.0
-    heading: float = float(np.deg2rad(15.0))
-    speed: float = 0.2
-    distribution: Literal["uniform", "normal"] = "uniform"
-    bounds: Bounds = field(default_factory=Bounds)
-    least_distance: float = 5.0
-    surface_slack: float = 0.2
-    attempts: int = 1
-
-    def draw(self, seed: int, log: str, token: str, index: int) -> Float[np.ndarray, "4"]:
-        """Sample an offset (lateral m, longitudinal m, heading rad, speed share), reproducible from the arguments."""
-        return self.offsets_at(_shares(seed, log, token, index))
-
-    def redraw(self, seed: int, log: str, token: str, index: int, attempt: int) -> Float[np.ndarray, "4"]:
-        """Draw another offset of the same stratum; `attempt` counts from 1."""
-        shares, first = (_shares(seed, log, token, *key) for key in ((index, attempt), (index,)))
-        for axis, bins in zip((0, 2), self.bins, strict=True):
-            shares[axis] = (np.floor(first[axis] * bins) + shares[axis]) / bins
-        return self.offsets_at(shares)
-
-    @property
-    def bins(self) -> tuple[int, int]:
-        """Numbers of bins of lateral offset and of heading, equally probable as they are asked for."""
-        return _LATERAL_BINS if self.lateral else 1, _HEADING_BINS if self.heading else 1
-
-    def stratum(self, seed: int, log: str, token: str, index: int) -> tuple[int, int]:
-        """Return the bins of lateral offset and heading in which the draws of a viewpoint lie."""
-        shares = _shares(seed, log, token, index)
-        return int(shares[0] * self.bins[0]), int(shares[2] * self.bins[1])
-
-    def offsets_at(self, shares: Float[np.ndarray, "*q 4"]) -> Float[np.ndarray, "*q 4"]:
-        """Compute the offsets below which these shares of the draws lie, each from 0 to 1."""
-        if self.distribution == "normal":
-            low, high = ndtr(-_NORMAL_CUT), ndtr(_NORMAL_CUT)
-            spread = ndtri(low + (high - low) * shares) / _NORMAL_CUT
-        else:
-            spread = 2 * shares - 1
-        return spread * np.array([self.lateral, self.longitudinal, self.heading, self.speed])
-
-
-def _shares(seed: int, log: str, token: str, *key: int) -> Float[np.ndarray, "4"]:
-    """Return numbers that are uniform in [0, 1), the same for the same arguments."""
-    return keyed_generator(seed, log, token, ViewpointKind.RECOVERY.value, *key).random(4)
 
 
 def recovery(
@@ -108,22 +37,21 @@ def recovery(
     worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
     `parameters["surface_checked"]` is 0. Of several attempts, the first one's reason counts.
     """
-    reason = _unfit(scene, geometry, options)
-    if reason:
-        return Rejection(ViewpointKind.RECOVERY, index, reason)
     key = (seed, scene.log.name, scene.token, index)
-    first = found = _recovery_at(scene, index, options, options.draw(*key), geometry)
+    first = found = recovery_at(scene, index, drawn_offsets(options, *key), options, geometry)
     for attempt in range(1, options.attempts):
-        if isinstance(found, Viewpoint):
+        if isinstance(found, Viewpoint) or found.reason in SCENE_REASONS:
             return found
-        found = _recovery_at(scene, index, options, options.redraw(*key, attempt), geometry)
+        found = recovery_at(scene, index, redrawn_offsets(options, *key, attempt), options, geometry)
     return found if isinstance(found, Viewpoint) else first
 
 
-def _recovery_at(
-    scene: Scene, index: int, options: RecoveryOptions, offsets: Float[np.ndarray, "4"], geometry: LogGeometry
+def recovery_at(
+    scene: Scene, index: int, offsets: Float[np.ndarray, "4"], options: RecoveryOptions, geometry: LogGeometry
 ) -> Viewpoint | Rejection:
-    """Return the viewpoint with these offsets, or why there is none."""
+    """Build the recovery viewpoint with the given offsets, or say why there is none, see `recovery`."""
+    if reason := _unfit(scene, geometry, options):
+        return Rejection(ViewpointKind.RECOVERY, index, reason)
     if geometry.beyond(*history_beside(scene, geometry, offsets)):
         return Rejection(ViewpointKind.RECOVERY, index, "beyond_log")
     found = recovery_maneuver(scene, geometry, offsets, options.bounds)

@@ -1,23 +1,15 @@
 """All viewpoints of a scene."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from swerve.scenes.log import Scene
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
-from swerve.scenes.viewpoints.cross_agent import CrossAgentOptions, cross_agents
+from swerve.scenes.viewpoints.cross_agent import cross_agents
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
-from swerve.scenes.viewpoints.recovery import RecoveryOptions, recovery
+from swerve.scenes.viewpoints.recovery import recovery
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
-
-
-@dataclass(frozen=True)
-class ViewpointOptions:
-    """Options of viewpoints, by kind."""
-
-    recovery: RecoveryOptions = field(default_factory=RecoveryOptions)
-    cross_agent: CrossAgentOptions = field(default_factory=CrossAgentOptions)
+from swerve.scenes.viewpoints.viewpoint_options import ViewpointOptions
 
 
 def viewpoints(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.scenes import Ego, Scene, scenes_of
+from swerve.scenes import Ego, Scene, SwerveError, scenes_of
 from swerve.scenes.transforms import upright, wrap_angle
 from swerve.scenes.viewpoints import Rejection, prepare
 from swerve.scenes.viewpoints.follow_up import FollowUp, FollowUpOptions, TrajectoryBank, bank_of, follow_ups
@@ -427,7 +427,7 @@ def test_what_does_not_fit_together_is_refused():
         ({"headings": ()}, "a value each"),
         ({"headings": (2.0,)}, "right angle"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(SwerveError, match=message):
             FollowUpOptions(**wrong)
 
 

@@ -1,6 +1,6 @@
 """Recovery viewpoints; tests named p1 to p10 are faults of the original (RAP)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,21 +10,17 @@ from hypothesis import strategies as st
 from swerve.scenes import Ego, ObjectClass, Scene, Tracks, Vehicle, keyed_generator
 from swerve.scenes.transforms import inverse, relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Bounds, Command, RecoveryOptions, Rejection, Viewpoint, prepare
-from swerve.scenes.viewpoints.recovery import recovery
+from swerve.scenes.viewpoints.recovery import recovery, recovery_at
+from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets
 from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road
 
 SECONDS = np.arange(STEPS) * STEP_US * 1e-6
 NOW, HISTORY, FUTURE = 40, 20, 50
 
 
-@dataclass(frozen=True)
-class Fixed(RecoveryOptions):
-    """Offsets given instead of drawn."""
-
-    offsets: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-
-    def draw(self, seed, log, token, index):
-        return np.array(self.offsets)
+def fixed(scene, geometry, offsets=(0.0, 0.0, 0.0, 0.0), index=0, **options):
+    """The viewpoint with offsets that are given instead of drawn."""
+    return recovery_at(scene, index, np.array(offsets), RecoveryOptions(**options), geometry)
 
 
 def scene_of(log):
@@ -32,8 +28,10 @@ def scene_of(log):
 
 
 def recover(log, offsets=None, index=0, seed=0, **options):
-    chosen = RecoveryOptions(**options) if offsets is None else Fixed(offsets=offsets, **options)
-    return recovery(scene_of(log), index, chosen, seed, prepare(log))
+    scene, geometry = scene_of(log), prepare(log)
+    if offsets is None:
+        return recovery(scene, index, RecoveryOptions(**options), seed, geometry)
+    return fixed(scene, geometry, offsets, index, **options)
 
 
 def in_path_frame(log, pose):
@@ -57,7 +55,7 @@ cases = st.tuples(st.integers(0, len(LOGS) - 1), offsets_of)
 def made(case):
     """A viewpoint with the offsets of a case, off the road or not; None where none is feasible."""
     row, offsets = case
-    found = recovery(scene_of(LOGS[row]), 0, Fixed(offsets=offsets, surface_slack=9.0), 0, GEOMETRIES[row])
+    found = fixed(scene_of(LOGS[row]), GEOMETRIES[row], offsets, surface_slack=9.0)
     if isinstance(found, Rejection):
         assert found.reason == "infeasible"
         return None
@@ -199,7 +197,7 @@ def test_the_way_back_ends_on_the_logged_path(case):
 def test_small_offsets_change_little_and_none_changes_nothing(case):
     """Continuity: history and future of the unperturbed draw are the log's."""
     row, _ = case
-    found = recovery(scene_of(LOGS[row]), 0, Fixed(), 0, GEOMETRIES[row])
+    found = fixed(scene_of(LOGS[row]), GEOMETRIES[row])
     assert isinstance(found, Viewpoint)
     scene = found.scene
     np.testing.assert_allclose(found.target[:, :2, 3], found.human[:, :2, 3], atol=0.03)
@@ -306,7 +304,7 @@ def test_p7_the_command_is_that_of_the_strayed_place():
     scene, geometry = Scene(log, now, HISTORY, FUTURE), prepare(log)
     commands = []
     for longitudinal in (-1.5, 1.5):
-        found = recovery(scene, 0, Fixed(offsets=(0.0, longitudinal, 0.0, 0.0)), 0, geometry)
+        found = fixed(scene, geometry, (0.0, longitudinal, 0.0, 0.0))
         commands.append(found.command)
     assert commands == [Command.STRAIGHT, Command.LEFT]
 
@@ -392,7 +390,7 @@ def test_who_stands_on_has_nowhere_to_return(wait):
 
 
 def recover_at(log, now, offsets):
-    return recovery(Scene(log, now, HISTORY, FUTURE), 0, Fixed(offsets=offsets), 0, prepare(log))
+    return fixed(Scene(log, now, HISTORY, FUTURE), prepare(log), offsets)
 
 
 def test_a_drive_from_before_a_log_that_begins_in_a_bend_is_rejected():
@@ -409,7 +407,7 @@ def test_a_drive_from_before_a_log_that_begins_in_a_bend_is_rejected():
 @settings(max_examples=30)
 def test_a_drive_past_a_log_that_ends_in_a_bend_is_rejected(offsets):
     """What is made ends on the circle, and not on its tangent (1.25 m off at 10 m)."""
-    found = recovery(Scene(LOGS[3], STEPS - 1 - FUTURE, HISTORY, FUTURE), 0, Fixed(offsets=offsets), 0, GEOMETRIES[3])
+    found = fixed(Scene(LOGS[3], STEPS - 1 - FUTURE, HISTORY, FUTURE), GEOMETRIES[3], offsets)
     if isinstance(found, Viewpoint):
         first, last = LOGS[3].ego.positions[0, :2], found.target[-1, :2, 3]
         assert np.linalg.norm(last - first - [0.0, 40.0]) == pytest.approx(40.0, abs=0.15)
@@ -434,21 +432,23 @@ def test_poses_that_no_car_drives_are_no_path():
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])
 def test_draws_fill_their_ranges(distribution):
     options = RecoveryOptions(distribution=distribution)
-    draws = np.array([options.draw(3, "log", str(token), index) for token in range(500) for index in range(2)])
+    draws = np.array(
+        [drawn_offsets(options, 3, "log", str(token), index) for token in range(500) for index in range(2)]
+    )
     limits = np.array([2.0, 2.0, np.deg2rad(15.0), 0.2])
     assert (np.abs(draws) <= limits).all()
     expected = 1 / np.sqrt(3) if distribution == "uniform" else 0.5 * 0.8796
     np.testing.assert_allclose((draws / limits).std(axis=0), expected, rtol=0.08)
     np.testing.assert_allclose((draws / limits).mean(axis=0), 0.0, atol=0.06)
-    np.testing.assert_array_equal(options.draw(3, "log", "7", 1), draws[15])
-    assert not np.array_equal(options.draw(4, "log", "7", 1), draws[15])
+    np.testing.assert_array_equal(drawn_offsets(options, 3, "log", "7", 1), draws[15])
+    assert not np.array_equal(drawn_offsets(options, 4, "log", "7", 1), draws[15])
 
 
 def test_a_draw_is_that_of_the_keyed_generator():
     """So that it is the same on any machine, in any order, after any restart."""
     share = keyed_generator(5, "log", "123", "recovery", 2).random(4)
     expected = (2 * share - 1) * [2.0, 2.0, np.deg2rad(15.0), 0.2]
-    np.testing.assert_allclose(RecoveryOptions().draw(5, "log", "123", 2), expected)
+    np.testing.assert_allclose(drawn_offsets(RecoveryOptions(), 5, "log", "123", 2), expected)
 
 
 def test_the_human_is_kept_as_second_label():

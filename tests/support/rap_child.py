@@ -17,8 +17,9 @@ from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
 from swerve.planners.rap import RapConfig
 from swerve.planners.rap import train_rap as rap_train
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
-from swerve.planners.rap.training_step import RapTrainOptions, Training
+from swerve.planners.rap.training_step import Training
 from swerve.planners.rap.validation import Validation
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, height=40, width=72, dropout=0.1)
@@ -53,7 +54,7 @@ def main(folder, out, step):
             os.kill(os.getpid(), signal.SIGKILL)
 
     rap_train.Training = Recorded
-    run = RunOptions(checkpoint_every=2, validation=Validation(open_benchmark(folder / "benchmark"), 2))
+    run = RunOptions(workers=0, checkpoint_every=2, validation=Validation(open_benchmark(folder / "benchmark"), 2))
     with processes() as process:
         stream = stream_of(folder, rank=process.rank, world=process.world)
         train_rap(stream, ContextStore(folder / "contexts", folder / "set"), CONFIG, OPTIONS, out, process, run, told)

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from swerve.cli import app
+from tests.support.command import invoke
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -65,7 +64,7 @@ def test_the_neutral_log_page_s_file_can_be_scored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (snippet,) = python_of("neutral_log.md")
     exec(snippet, {})
-    done = CliRunner().invoke(app, ["score", "neutral:log.json", "plans.json", "--out", "scores.csv"])
+    done = invoke("score", "neutral:log.json", "plans.json", "scores.csv")
     assert done.exit_code == 0, done.output
     assert "1 scenes, EPDMS 0.9" in done.output
 

@@ -5,14 +5,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from swerve.cli import app
 from swerve.eval.closed_loop import ROLLOUT_METRICS
+from tests.support.command import invoke
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["drive", *map(str, arguments)], terminal_width=100)
+    return invoke("drive", *arguments)
 
 
 FAST = ("--rate", 1, "--seconds", 4, "--every", 7)
@@ -20,14 +19,14 @@ FAST = ("--rate", 1, "--seconds", 4, "--every", 7)
 
 def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     out = tmp_path / "out"
-    result = run("town:1", "--planner", "constant-velocity", "--planner", "human,label=driver", *FAST, "--out", out)
+    result = run("town:1", out, "--planners", "constant-velocity", "human,label=driver", *FAST)
     assert result.exit_code == 0, result.output
     assert "driver" in result.output
     assert "constant-velocity" in result.output
     rows = pq.read_table(out / "rollouts.parquet").to_pylist()
     with open(out / "rollouts.csv") as stream:
         assert [row["token"] for row in csv.DictReader(stream)] == [row["token"] for row in rows]
-    assert f"{len(rows)} roll-outs" in result.output
+    assert f"{len(rows)} rollouts" in result.output
     assert {row["planner"] for row in rows} == {"constant-velocity", "driver"}
     assert len({row["token"] for row in rows}) == len(rows) / 2 >= 2
     assert {*ROLLOUT_METRICS, "score", "reasons", "error"} <= set(rows[0])
@@ -41,7 +40,7 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     for name in ("driver", "constant-velocity"):
         with Image.open(out / f"worst-{name}.png") as picture:
             assert picture.size == (900, 900)
-    assert len(list(out.iterdir())) == 6
+    assert len(list(out.iterdir())) == 7
 
 
 def _mean_score(rows, planner):
@@ -53,7 +52,7 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
         "class Bad:\n    cameras = ()\n    def plan(self, observation):\n        raise RuntimeError('no idea')\n"
     )
     monkeypatch.chdir(tmp_path)
-    result = run("town:1", "--planner", "wheel:Bad", "--planner", "stationary", *FAST, "--traffic", "lane-following")
+    result = run("town:1", "rollouts", "--planners", "wheel:Bad", "stationary", *FAST, "--traffic", "lane-following")
     assert result.exit_code == 1
     assert "wheel:Bad failed in log town-000000" in result.output
     assert "RuntimeError: no idea" in result.output
@@ -64,14 +63,14 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("town:1", "--planner", "stationary", "--rate", 3), "rate: 3 plans per second"),
-        (("town:1", "--planner", "stationary", "--planner", "stationary"), "two planners are called 'stationary'"),
-        (("town:1", "--planner", "stationary", "--seconds", 60), "use fewer --seconds"),
-        (("town:1", "--planner", "nobody"), "no planner is named 'nobody'"),
-        (("town:1", "--planner", "stationary", "--log", "town-000009"), "town-000009"),
+        (("--planners", "stationary", "--rate", 3), "rate: 3 plans per second"),
+        (("--planners", "stationary", "stationary"), "two planners are called 'stationary'"),
+        (("--planners", "stationary", "--seconds", 60), "use fewer --seconds"),
+        (("--planners", "nobody"), "no planner is called 'nobody'"),
+        (("--planners", "stationary", "--logs", "town-000009"), "town-000009"),
     ],
 )
 def test_mistakes_are_named(arguments, message, tmp_path):
-    result = run(*arguments, "--out", tmp_path)
+    result = run("town:1", tmp_path, *arguments)
     assert result.exit_code != 0
     assert message in str(result.exception)

@@ -1,14 +1,14 @@
 """`swerve evaluate` from outside: what it prints, what it leaves, how it exits."""
 
 from rich.console import Console
-from typer.testing import CliRunner
 
-from swerve.cli import app
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.evaluate_command import SHORT, differences_table, entries_of, leaderboard
+from swerve.evaluate_command import SHORT, differences_table, leaderboard
+from swerve.evaluation import entries_of
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
+from tests.support.command import invoke
 from tests.support.simple_source import SimpleSource
 
 
@@ -67,17 +67,17 @@ def test_planners_that_see_take_part_with_each_kind():
 
 
 def test_command(tmp_path):
-    options = BuildOptions(every=4.0, views=(), policy="log-replay", least=2, most=2)
+    options = BuildOptions(every=4.0, views=(), traffic="log-replay", least=2, most=2)
     build([SimpleSource(("train-a",))], tmp_path / "benchmark", options, workers=1)
-    words = ["evaluate", str(tmp_path / "benchmark"), "--traffic", "log-replay", "--workers", "1"]
-    words += ["--out", str(tmp_path / "out"), "--planner", "tests.support.simple_planners:FailsOften,label=fails"]
-    result = CliRunner().invoke(app, words)
+    words = ["evaluate", tmp_path / "benchmark", tmp_path / "out", "--traffic", "log-replay", "--workers", 1]
+    words += ["--planners", "tests.support.simple_planners:FailsOften,label=fails"]
+    result = invoke(*words)
     assert result.exit_code == 1, result.output
     assert "failed: fails in train-a-" in result.output
     assert "RuntimeError: no idea where to go" in result.output
     assert "failures, each scored 0" in result.output
     assert "<!doctype html>" in (tmp_path / "out" / "index.html").read_text()[:50].lower()
-    again = CliRunner().invoke(app, [*words[:-1], "constant-velocity", "--no-report"])
+    again = invoke(*words[:-1], "constant-velocity", "--no-report")
     assert again.exit_code == 0, again.output
     assert not (tmp_path / "out" / "index.html").exists(), "the report was of other planners"
     assert (tmp_path / "out" / "scores" / "constant-velocity.csv").is_file()
@@ -85,6 +85,6 @@ def test_command(tmp_path):
 
 
 def test_what_is_no_benchmark_is_told(tmp_path):
-    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--planner", "stationary", "--out", str(tmp_path)])
+    result = invoke("evaluate", tmp_path, tmp_path, "--planners", "stationary")
     assert isinstance(result.exception, SwerveError)
     assert "not a finished benchmark" in str(result.exception)

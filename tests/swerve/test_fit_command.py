@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="fits need torch")
 
-from swerve.cli import app
 from swerve.data.splats import fit_job
 from swerve.data.splats.fit_job import FitReport
 from swerve.data.splats.optimization.fit_options import FitOptions
+from tests.support.command import invoke
 
 
 def options_of(monkeypatch, *arguments):
@@ -22,7 +21,7 @@ def options_of(monkeypatch, *arguments):
         return FitReport({}, ())
 
     monkeypatch.setattr(fit_job, "fit_logs", remember)
-    result = CliRunner().invoke(app, ["fit", "town:1", "splats", *arguments])
+    result = invoke("fit", "town:1", "splats", *arguments)
     assert result.exit_code == 0, result.output
     return seen[0]
 
@@ -34,7 +33,7 @@ def test_defaults_are_those_of_the_library(monkeypatch):
 
 
 def test_without_depth_nothing_is_held_to_depth(monkeypatch):
-    fit = options_of(monkeypatch, "--depth", "0").fit
+    fit = options_of(monkeypatch, "--raster", "0", "--lidar", "0").fit
     assert (fit.raster, fit.lidar) == (0.0, 0.0)
     assert fit.ground == FitOptions().ground
 

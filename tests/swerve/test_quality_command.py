@@ -5,9 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from swerve.cli import app
 from swerve.data import open_source
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.optimization.initial_gaussians import gaussians_on_surfaces
@@ -17,6 +15,7 @@ from swerve.rasterizer import Style
 from swerve.rasterizer.splats import Sky, SplatScene
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.primitives import Primitives, build_static
+from tests.support.command import invoke
 
 NAME = "town-000000"
 OPTIONS = SceneOptions(cameras=("front",), unseen=("left",), holdout=2, every=9.0, scale=0.05)
@@ -39,9 +38,7 @@ def splats(tmp_path_factory):
 
 
 def test_a_table_a_page_and_numbers(splats, tmp_path):
-    result = CliRunner().invoke(
-        app, ["quality", str(splats), "town:1", "--out", str(tmp_path), "--every", "60", "--no-lpips"]
-    )
+    result = invoke("quality", "town:1", splats, tmp_path, "--every", 60, "--no-lpips")
     assert result.exit_code == 0, result.output
     assert "2 m left" in result.output
     assert "not measured, as asked" in result.output
@@ -65,12 +62,12 @@ def test_a_table_a_page_and_numbers(splats, tmp_path):
 
 def test_what_cannot_be_measured_is_told(splats, tmp_path):
     for arguments, message in (
-        ([str(tmp_path), "town:1"], "holds no scene of any log of the source"),
-        ([str(splats), "town:2", "--log", "town-000001"], "holds no scene of log 'town-000001'"),
-        ([str(splats), "town:1", "--log", "nowhere"], "no log 'nowhere'"),
-        ([str(splats), "town:1", "--covered", "95"], "covered must lie in 0..1"),
+        (["town:1", tmp_path], "holds no scene of any log of the source"),
+        (["town:2", splats, "--logs", "town-000001"], "holds no scene of log 'town-000001'"),
+        (["town:1", splats, "--logs", "nowhere"], "no log 'nowhere'"),
+        (["town:1", splats, "--covered", "95"], "covered must lie in 0..1"),
     ):
-        result = CliRunner().invoke(app, ["quality", *arguments, "--no-lpips"])
+        result = invoke("quality", *arguments[:2], tmp_path / "out", *arguments[2:], "--no-lpips")
         assert isinstance(result.exception, SwerveError)
         assert message in str(result.exception)
 

@@ -4,11 +4,10 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
-from swerve.cli import app
 from swerve.data import open_source
 from swerve.scenes import SwerveError, scenes_of
+from tests.support.command import invoke
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +23,11 @@ def plans(tmp_path_factory):
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["score", *map(str, arguments)])
+    return invoke("score", *arguments)
 
 
 def test_a_log_is_scored_into_a_table(plans, tmp_path):
-    result = run("town:1", plans, "--name", "fast", "--out", tmp_path / "new" / "scores.csv")
+    result = run("town:1", plans, tmp_path / "new" / "scores.csv", "--name", "fast")
     assert result.exit_code == 0, result.output
     assert "3 scenes, EPDMS" in result.output
     with open(tmp_path / "new" / "scores.csv") as stream:
@@ -39,7 +38,7 @@ def test_a_log_is_scored_into_a_table(plans, tmp_path):
     stamp = json.loads((tmp_path / "new" / "scores.csv.substrate.json").read_text())
     assert (stamp["stages"], stamp["traffic"], stamp["weighting"]) == (1, "log-replay", None)
     assert stamp["packages"]["numpy"] == np.__version__
-    assert len(list((tmp_path / "new").iterdir())) == 2
+    assert len(list((tmp_path / "new").iterdir())) == 3
     mean = np.mean([float(row["score"]) for row in rows[:3]])
     assert float(rows[3]["score"]) == pytest.approx(mean)
 
@@ -47,24 +46,25 @@ def test_a_log_is_scored_into_a_table(plans, tmp_path):
 def test_traffic_and_parquet_can_be_chosen(plans, tmp_path):
     for traffic in ("constant-velocity", "navsim-reactive", "lane-following"):
         out = tmp_path / f"{traffic}.parquet"
-        result = run("town:1", plans, "--name", "slow", "--traffic", traffic, "--out", out)
+        result = run("town:1", plans, out, "--name", "slow", "--traffic", traffic)
         assert result.exit_code == 0, result.output
         assert pq.read_table(out).num_rows == 4
 
 
 def test_mistakes_are_named(plans, tmp_path):
+    table = tmp_path / "scores.csv"
     for arguments, complaint in (
-        (("town:1", plans), "2 trajectories to choose from"),
-        (("town:1", tmp_path / "none.json"), "not a file of trajectories"),
-        (("town:1", plans, "--name", "fast", "--benchmark", tmp_path / "none.json"), "need a neutral source"),
-        (("town:1", plans, "--name", "fast", "--out", tmp_path / "scores.txt"), "written as .csv or .parquet"),
+        ((plans, table), "2 trajectories to choose from"),
+        ((tmp_path / "none.json", table), "not a file of trajectories"),
+        ((plans, table, "--name", "fast", "--benchmark", tmp_path / "none.json"), "need a neutral source"),
+        ((plans, tmp_path / "scores.txt", "--name", "fast"), "written as .csv or .parquet"),
     ):
-        error = run(*arguments, *(() if "--out" in arguments else ("--out", tmp_path / "scores.csv"))).exception
+        error = run("town:1", *arguments).exception
         assert isinstance(error, SwerveError), error
         assert complaint in str(error)
     strange = tmp_path / "strange.json"
     strange.write_text(json.dumps({"12": [[0.0, 0.0, 0.0]] * 8}))
-    assert "no scenes 12" in str(run("town:1", strange).exception)
+    assert "no scenes 12" in str(run("town:1", strange, table).exception)
 
 
 def test_two_stages_from_a_benchmark_file(test_data, tmp_path):
@@ -77,11 +77,11 @@ def test_two_stages_from_a_benchmark_file(test_data, tmp_path):
     still.write_text(json.dumps(dict.fromkeys(tokens, [[0.0, 0.0, 0.0]] * 8)))
     for weighting in ("navsim-exact", "stable"):
         out = tmp_path / f"{weighting}.csv"
-        result = run(golden / "logs", still, "--benchmark", benchmark, "--weighting", weighting, "--out", out)
+        result = run(golden / "logs", still, out, "--benchmark", benchmark, "--weighting", weighting)
         # A folder of JSON files is not recognised by itself; it must be named.
         assert isinstance(result.exception, SwerveError)
         source = f"neutral:{golden / 'logs'}"
-        result = run(source, still, "--benchmark", benchmark, "--weighting", weighting, "--out", out)
+        result = run(source, still, out, "--benchmark", benchmark, "--weighting", weighting)
         assert result.exit_code == 0, result.output
         assert [row["token"] for row in read(out)][-1] == "extended_pdm_score_combined"
 

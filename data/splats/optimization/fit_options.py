@@ -4,10 +4,11 @@ Sources: 3DGS is Kerbl et al. 2023 (arXiv 2308.04079) and its code; MTGS is Li e
 its code.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
 
 from swerve.rasterizer.backends import SplatBackend
+from swerve.scenes.option_types import RARE
 
 GrowthWay = Literal["split-and-clone", "mcmc"]
 
@@ -17,16 +18,16 @@ class DensificationOptions:
     """Schedule and thresholds of densification and pruning (Kerbl et al. 2023, 5.2); opacities are never reset.
 
     Attributes:
-        first: step after which densification begins.
-        last: step at which densification ends.
-        every: interval in steps.
-        slope: mean norm of the gradient by the projected centre, in units of half an image, above which a Gaussian is
-            cloned, or split in two if it is large.
-        large: standard deviation, over the scene's extent, above which a Gaussian is split instead of cloned.
-        faint: opacity below which a Gaussian is pruned.
-        most: maximum number of Gaussians, including nodes; those with the largest gradients come first.
-        way: "mcmc" is gsplat's MCMCStrategy (`mcmc_strategy`), which uses no gradients: faded Gaussians are relocated,
-            5 % are added each time, and opacity and scale are regularized.
+        first: First step of densification. `swerve fit` begins after a tenth of the steps at the latest.
+        last: Last step of densification. `swerve fit` ends after half of the steps at the latest.
+        every: Steps between densifications.
+        slope: Mean gradient of the loss by the projected centre, in units of half an image, above which a Gaussian is
+            cloned, or split if it is large.
+        large: Standard deviation above which it is split, as a share of the scene's extent.
+        faint: Opacity below which a Gaussian is removed.
+        most: Largest number of Gaussians, those of nodes included; those with the largest gradients come first.
+        way: split-and-clone is 3DGS's. mcmc is gsplat's, on an NVIDIA GPU: it relocates Gaussians of low opacity, adds
+            a twentieth each time, and regularises opacities and scales.
     """
 
     first: int = 500
@@ -35,8 +36,12 @@ class DensificationOptions:
     slope: float = 2e-4
     large: float = 0.01
     faint: float = 0.005
-    most: int = 500_000
+    most: int = 200_000
     way: GrowthWay = "split-and-clone"
+
+    def within(self, steps: int) -> "DensificationOptions":
+        """Return the same, but beginning within a tenth and ending within half of so many steps."""
+        return replace(self, first=min(self.first, steps // 10), last=min(self.last, steps // 2))
 
     def is_due(self, step: int) -> bool:
         """Test whether to densify after this step."""
@@ -98,33 +103,32 @@ class Rates:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Options of a fit.
+    """How a splat scene is optimized.
 
     Attributes:
-        steps: number of training steps, one image each; 30,000 are common on a GPU.
-        similarity: weight of 1 - SSIM in the image loss, the rest being L1 (3DGS).
-        lidar: weight of the mean absolute difference of inverse depths (1/m), of measured depths (MTGS).
-        raster: weight of the same for depths of rasterized primitives; lower, since they are boxes.
-        flatness: weight of the mean of the smallest standard deviations (metres) of Gaussians (MTGS).
-        ground: weight of the mean distance (metres) of ground Gaussians from the ground; Swerve's own, see
-            `regularization`. Gaussians of the background belong to it as long as their centres are near the ground.
-        ground_above: upper limit of the ground layer, metres above the ground.
-        ground_below: lower limit of the ground layer, metres below the ground.
-        outside: weight of the mean opacity of nodes' Gaussians outside of their boxes (MTGS).
-        outside_from: margin around the boxes, metres, for mirrors and shadows (MTGS: 1.5).
-        exposures: whether each image has its own affine colour map (MTGS).
-        exposure: weight of the mean squared difference of that map from the identity.
-        refine_egos: whether ego poses are refined.
-        refine_boxes: whether box poses of nodes are refined.
-        poses: weight of the mean squared change of refined poses (metres^2 + radians^2).
-        rates: learning rates.
-        growth: densification and pruning.
-        seed: random seed of the order of images, and of positions of split Gaussians.
-        threads: number of CPU threads.
-        backend: rendering back end; see `differentiable_splats`.
+        steps: Training images that are rendered; 30,000 is usual on a GPU.
+        similarity: Weight of 1 - SSIM in the photometric loss; the rest is L1 (3DGS).
+        lidar: Weight of the L1 loss of inverse depths (1/m) of LiDAR or stereo (MTGS).
+        raster: Weight of the L1 loss of inverse depths (1/m) of the raster; less, since its agents are boxes.
+        flatness: Weight of the mean smallest standard deviation (m) of Gaussians (MTGS).
+        ground: Weight of the mean distance (m) of ground Gaussians from the ground.
+        ground_above: Gaussians are ground Gaussians up to this height above it, in metres.
+        ground_below: Gaussians are ground Gaussians down to this depth below it, in metres.
+        outside: Weight of the mean opacity of agents' Gaussians outside of their boxes (MTGS).
+        outside_from: Distance from the box at which outside begins, in metres: mirrors and shadows stick out.
+        exposures: Give each image an affine map of colours (MTGS).
+        exposure: Weight of the mean squared difference of that map from the identity.
+        refine_egos: Refine the poses of the ego.
+        refine_boxes: Refine the poses of annotated agents.
+        poses: Weight of the mean squared change of refined poses (m^2 + rad^2).
+        rates: Learning rates.
+        growth: Densification.
+        seed: Seed of all random choices.
+        threads: Threads of the CPU.
+        backend: Renderer of Gaussians: numba on the CPU, gsplat on an NVIDIA GPU; see swerve info.
     """
 
-    steps: int = 2000
+    steps: int = 3000
     similarity: float = 0.2
     lidar: float = 0.5
     raster: float = 0.1
@@ -139,7 +143,7 @@ class FitOptions:
     refine_egos: bool = False
     refine_boxes: bool = False
     poses: float = 0.01
-    rates: Rates = field(default_factory=Rates)
+    rates: Annotated[Rates, RARE] = field(default_factory=Rates)
     growth: DensificationOptions = field(default_factory=DensificationOptions)
     seed: int = 0
     threads: int = 1

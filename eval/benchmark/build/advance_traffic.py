@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from swerve.eval.benchmark.schedule import FIRST, HISTORY, LAST
+from swerve.eval.benchmark.frame_steps import FIRST, HISTORY, LAST
 from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.traffic.policies import Policy, others_for
+from swerve.eval.traffic.policies import others_for
+from swerve.eval.traffic.policy import Policy
 from swerve.eval.traffic.traffic_world import Traffic, frames_of, without_contacts
 from swerve.scenes import Log, ObjectClass, Scene, Tracks
 

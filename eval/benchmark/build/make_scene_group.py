@@ -10,8 +10,9 @@ from swerve.eval.benchmark.assemble import FollowUpStart, GroupRecord, follow_up
 from swerve.eval.benchmark.build.admissibility import history_violation, violation
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks
 from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.frame_steps import BEFORE, ENDPOINT, FIRST
 from swerve.eval.benchmark.scene_group import BenchmarkScene
-from swerve.eval.benchmark.schedule import BEFORE, ENDPOINT, FIRST, scene_at
+from swerve.eval.benchmark.schedule import scene_at
 from swerve.eval.context.scene_context import build_context
 from swerve.scenes import Scene, SwerveError, Tracks, keyed_generator
 from swerve.scenes.polyline import frenet
@@ -67,7 +68,7 @@ def build_scene_group(
         with watch.measure("traffic"):
             for step in (moment, moment - BEFORE):
                 build_context(scene_at(log, step))
-            tracks = _present(advanced_tracks(log, moment, options.policy))
+            tracks = _present(advanced_tracks(log, moment, options.traffic))
     except SwerveError as error:
         return BuiltGroup(None, dropped=UNSCORABLE, message=str(error))
     with watch.measure("follow-ups"):

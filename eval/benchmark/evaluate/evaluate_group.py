@@ -19,7 +19,7 @@ from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.eval.scoring.thresholds import STEPS
 from swerve.eval.scoring.trajectories import planned_end
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.traffic.policy import Policy
 from swerve.scenes.planning import Planner, Trajectory
 
 # Frames whose contexts and images are in memory at once, and the most that a planner gets in a batch.

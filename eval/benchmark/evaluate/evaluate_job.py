@@ -23,10 +23,10 @@ from swerve.eval.benchmark.evaluate.observations import wanted_cameras, wants_im
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
 from swerve.eval.benchmark.evaluate.results import PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.scoring.aggregate import Weighting
 from swerve.eval.scoring.score_tables import substrate
 from swerve.eval.scoring.silent_scores import silent_scores
-from swerve.eval.traffic.policies import Policy
+from swerve.eval.scoring.weighting import Weighting
+from swerve.eval.traffic.policy import Policy
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.planning import Planner
 
@@ -239,7 +239,7 @@ def _check_labels(entries: Sequence[PlannerSpec]) -> None:
         SwerveError: otherwise.
     """
     if not entries:
-        raise SwerveError("no planner to evaluate: give --planner")
+        raise SwerveError("no planner to evaluate: give --planners")
     names = Counter(safe_name(entry.label) for entry in entries)
     if twice := [entry.label for entry in entries if names[safe_name(entry.label)] > 1]:
         raise SwerveError(

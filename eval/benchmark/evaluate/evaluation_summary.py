@@ -14,8 +14,9 @@ from swerve.data.storage.files import commit, part_of, safe_name, to_json, write
 from swerve.eval.benchmark.evaluate.result_store import read_record
 from swerve.eval.benchmark.evaluate.results import RESULTS, SCHEMA, SUBSTRATE, groups_of, scores_of
 from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, weigh
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, weigh
 from swerve.eval.scoring.score_tables import METRICS, two_stage_rows, write_rows
+from swerve.eval.scoring.weighting import Weighting
 
 SUMMARY, FAILURES, SCORES, REPORT = "summary.json", "failures.json", "scores", "index.html"
 # All that is kept of every frame while the tables are made.

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, SceneScores, ScoredScenes, Weighting, pair_scores, weigh
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, SceneScores, ScoredScenes, pair_scores, weigh
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
+from swerve.eval.scoring.weighting import Weighting
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 

@@ -1,10 +1,15 @@
 """Gaussian rendering with gsplat on CUDA. Imported on demand."""
 
-from swerve.rasterizer.splats.gsplat.accumulated_images import sums_on_device
-from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary, load_library
-from swerve.rasterizer.splats.gsplat.gsplat_renderer import draw, owners
-from swerve.rasterizer.splats.gsplat.projection import GsplatScene
-from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
+from typing import TYPE_CHECKING
+
+from swerve.scenes.lazy_package import make_lazy
+
+if TYPE_CHECKING:
+    from swerve.rasterizer.splats.gsplat.accumulated_images import sums_on_device
+    from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary, load_library
+    from swerve.rasterizer.splats.gsplat.gsplat_renderer import draw, owners
+    from swerve.rasterizer.splats.gsplat.projection import GsplatScene
+    from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
 
 __all__ = [
     "GsplatLibrary",
@@ -16,3 +21,5 @@ __all__ = [
     "owners_unscented",
     "sums_on_device",
 ]
+
+make_lazy(__name__)

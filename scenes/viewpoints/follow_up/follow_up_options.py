@@ -1,10 +1,11 @@
 """Options of the second stage's start points."""
 
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-import numpy as np
-
+from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import RARE, Angle
 from swerve.scenes.viewpoints.bounds import Bounds
 
 # Seconds between the steps of trajectories and histories.
@@ -19,50 +20,50 @@ class FollowUpOptions:
     arXiv 2506.04218, 2025). With more headings and speeds, and smaller steps, the grid gets denser.
 
     Attributes:
-        lateral: largest lateral offset from the human's path, metres.
-        lateral_step: distance between columns, metres.
-        longitudinal_step: distance between rows, metres.
-        reach: rows extend from the human's position after braking to that after accelerating at this rate from now on,
+        lateral: Largest lateral offset from the expert's path, in metres.
+        lateral_step: Lateral distance between start points, in metres.
+        longitudinal_step: Longitudinal distance between start points, in metres.
+        reach: Start points lie between where the expert would be after braking and after accelerating with this, in
             m/s2.
-        horizon: seconds between the first stage and the second.
-        history: seconds of history before the start.
-        headings: heading offsets from the path at the start, radians.
-        speeds: speed offsets from the nominal speed of the start point, m/s.
-        sources: a trajectory of the bank where one matches, else a synthesised one; or one source only.
-        bank_speed: largest difference of a bank trajectory's initial speed from the human's, m/s.
-        bank_acceleration: largest difference of its initial acceleration, m/s2.
-        bank_heading: largest difference of its final heading from the path's, radians.
-        bank_across: largest lateral distance of its end from the start point, metres.
-        bank_along: largest longitudinal distance of its end from the start point, metres.
-        bounds: kinematic and comfort limits of synthesised trajectories.
+        horizon: Time from the initial scene to the follow-up scenes, in seconds.
+        history: Length of the history before a start point, in seconds.
+        headings: Heading offsets from the path, in degrees (in Python, radians).
+        speeds: Offsets of the speed at the start point, in m/s.
+        sources: Where histories come from: logged drives of the bank where one fits and synthesis else, or one of them.
+        bank_speed: Largest difference of a bank drive's first speed from the expert's, in m/s.
+        bank_acceleration: Largest difference of its first acceleration from the expert's, in m/s2.
+        bank_heading: Largest difference of its last heading from the start point's, in degrees (in Python, radians).
+        bank_across: Largest lateral distance of its end from the start point, in metres.
+        bank_along: Largest longitudinal distance of its end from the start point, in metres.
+        bounds: Limits of synthesised histories.
 
     Raises:
-        ValueError: a step or a time is not above 0, a range is below it, or headings or speeds are empty.
+        SwerveError: a step or a time is not above 0, a range is below it, or headings or speeds are empty.
     """
 
     lateral: float = 2.0
     lateral_step: float = 0.5
     longitudinal_step: float = 5.0
     reach: float = 4.0
-    horizon: float = 4.0
-    history: float = 2.0
-    headings: tuple[float, ...] = (0.0,)
+    horizon: Annotated[float, RARE] = 4.0
+    history: Annotated[float, RARE] = 2.0
+    headings: tuple[Angle, ...] = (0.0,)
     speeds: tuple[float, ...] = (0.0,)
     sources: Literal["bank+synthesis", "bank", "synthesis"] = "bank+synthesis"
     bank_speed: float = 1.0
     bank_acceleration: float = 1.0
-    bank_heading: float = float(np.deg2rad(20.0))
+    bank_heading: Angle = math.radians(20.0)
     bank_across: float = 0.25
     bank_along: float = 2.5
     bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
         if min(self.lateral_step, self.longitudinal_step, self.reach, self.history) <= 0 or self.lateral < 0:
-            raise ValueError(f"steps, reach and history must be above 0, lateral not below it: {self}")
+            raise SwerveError(f"steps, reach and history must be above 0, lateral not below it: {self}")
         if self.history > self.horizon:
-            raise ValueError(f"a history of {self.history} s does not fit into a horizon of {self.horizon} s")
-        if not self.headings or not self.speeds or np.abs(self.headings).max() >= np.pi / 2:
-            raise ValueError("headings and speeds need a value each, headings less than a right angle")
+            raise SwerveError(f"a history of {self.history} s does not fit into a horizon of {self.horizon} s")
+        if not self.headings or not self.speeds or max(map(abs, self.headings)) >= math.pi / 2:
+            raise SwerveError("headings and speeds need a value each, headings less than a right angle")
 
     @property
     def steps(self) -> int:

@@ -11,8 +11,9 @@ from swerve.data.dataset.acceptance import Acceptance, acceptance_table
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, write_manifest
 from swerve.scenes import Scene
-from swerve.scenes.viewpoints import RecoveryOptions, Viewpoint, ViewpointOptions, prepare
+from swerve.scenes.viewpoints import RecoveryOptions, Viewpoint, prepare
 from swerve.scenes.viewpoints.recovery import recovery
+from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets, offsets_at, redrawn_offsets, stratum_of
 from tests.support.simple_log import empty_road
 from tests.support.simple_source import small_log
 
@@ -20,7 +21,7 @@ SCENES, DRAWS = 400, 6
 
 
 def options_of(**given):
-    return AugmentOptions(viewpoints=ViewpointOptions(RecoveryOptions(per_scene=DRAWS, **given)))
+    return AugmentOptions(recovery=RecoveryOptions(per_scene=DRAWS, **given))
 
 
 def record_of(log, options, accepts, split="train"):
@@ -29,7 +30,7 @@ def record_of(log, options, accepts, split="train"):
     for number in range(SCENES):
         token = str(number)
         for index in range(DRAWS):
-            offsets = options.viewpoints.recovery.draw(options.seed, log, token, index)
+            offsets = drawn_offsets(options.recovery, options.seed, log, token, index)
             if number % 10 == 0:
                 rejections.append((token, "recovery", index, "standing"))
             elif accepts(offsets[0], offsets[2]):
@@ -61,12 +62,12 @@ def test_the_weighted_distribution_is_the_one_asked_for(distribution, seed):
     weights = np.array(acceptance.weights(record))
     offsets = np.array([list(json.loads(row["parameters"]).values()) for row in record.rows if row["kind"] != "logged"])
     shares = np.linspace(0, 1, 7)[:, None] * np.ones(4)
-    edges = options.viewpoints.recovery.offsets_at(shares)[:, 0]
+    edges = offsets_at(options.recovery, shares)[:, 0]
     plain, _ = np.histogram(offsets[:, 0], edges)
     weighted, _ = np.histogram(offsets[:, 0], edges, weights=weights[recoveries])
     assert plain.max() / plain.min() > 2.5
     np.testing.assert_allclose(weighted / weighted.sum(), 1 / 6, rtol=1e-9)
-    turns = options.viewpoints.recovery.offsets_at(np.linspace(0, 1, 5)[:, None] * np.ones(4))[:, 2]
+    turns = offsets_at(options.recovery, np.linspace(0, 1, 5)[:, None] * np.ones(4))[:, 2]
     headings, _ = np.histogram(offsets[:, 1], turns, weights=weights[recoveries])
     np.testing.assert_allclose(headings / headings.sum(), 1 / 4, rtol=1e-9)
     np.testing.assert_allclose(np.average(offsets[:, 0], weights=weights[recoveries]), 0.0, atol=0.1)
@@ -118,18 +119,18 @@ def test_redraws_stay_in_their_stratum(distribution):
     edges = options.offsets_at(shares[0])[:, 0], options.offsets_at(shares[1])[:, 2]
     for token in range(100):
         key = (0, "log", str(token), 1)
-        first = options.draw(*key)
+        first = drawn_offsets(options, *key)
         for attempt in (1, 2, 3):
-            again = options.redraw(*key, attempt)
+            again = redrawn_offsets(options, *key, attempt)
             assert not np.array_equal(first, again)
             bins = tuple(int(np.searchsorted(one, again[axis])) - 1 for one, axis in zip(edges, (0, 2), strict=True))
-            assert bins == options.stratum(*key)
+            assert bins == stratum_of(options, *key)
 
 
 def test_redraws_of_all_strata_fill_the_ranges():
     """Uniform draws redrawn are uniform."""
     options = RecoveryOptions()
-    draws = np.array([options.redraw(1, "log", str(token), 0, 2) for token in range(2000)])
+    draws = np.array([redrawn_offsets(options, 1, "log", str(token), 0, 2) for token in range(2000)])
     limits = np.array([2.0, 2.0, np.deg2rad(15.0), 0.2])
     np.testing.assert_allclose((draws / limits).std(axis=0), 1 / np.sqrt(3), rtol=0.05)
     np.testing.assert_allclose((draws / limits).mean(axis=0), 0.0, atol=0.05)

@@ -22,7 +22,7 @@ from swerve.data.jobs import folder as job_folder
 from swerve.data.jobs import read_failures
 from swerve.scenes import SwerveError
 from swerve.scenes.source_digest import code_digest
-from swerve.scenes.viewpoints import CrossAgentOptions, ViewpointOptions
+from swerve.scenes.viewpoints import CrossAgentOptions
 from tests.support.simple_source import SimpleSource
 
 LOGS = ("train-0", "val-0", "test-0", "train-1", "none-0")
@@ -113,7 +113,7 @@ def test_a_full_disk_at_the_start_is_one_error_and_no_obstacle(tmp_path, monkeyp
 
 
 def augment_few(folder, *names, split=None, **changes):
-    options = AugmentOptions(**{"every": 2.5, "shard_scenes": 1, "views": ("logged",), **changes})
+    options = AugmentOptions(**{"every": 2.5, "shard_scenes": 1, "viewpoints": ("logged",), **changes})
     return augment([SimpleSource(names, split=split)], folder, options, workers=1)
 
 
@@ -158,8 +158,8 @@ def test_logs_whose_names_begin_alike_are_told_apart(tmp_path):
 
 def test_a_job_without_a_sample_gives_way_to_another(tmp_path):
     """Nothing was made, perhaps because an option was wrong: it can be mended without another folder."""
-    nobody = ViewpointOptions(cross_agent=CrossAgentOptions(per_scene=0))
-    before = augment_few(tmp_path, "broken-0", "train-0", views=("cross_agent",), viewpoints=nobody)
+    nobody = CrossAgentOptions(per_scene=0)
+    before = augment_few(tmp_path, "broken-0", "train-0", viewpoints=("cross_agent",), cross_agent=nobody)
     assert before.summary["samples"] == 0
     assert list((tmp_path / "records").iterdir())
     assert augment_few(tmp_path, "train-1").summary["samples"] == 3
@@ -202,5 +202,5 @@ class CountingSource(SimpleSource):
 
 def test_an_archive_is_scanned_once(tmp_path):
     source = CountingSource(("train-0",))
-    augment([source], tmp_path / "set", AugmentOptions(every=5.0, views=("logged",)), workers=1)
+    augment([source], tmp_path / "set", AugmentOptions(every=5.0, viewpoints=("logged",)), workers=1)
     assert len(source.asked) == 1

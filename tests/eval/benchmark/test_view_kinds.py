@@ -23,7 +23,7 @@ from tests.support.simple_source import SimpleSource, small_log
 from tests.support.splat_fits import write_fits
 
 LOGS = ("train-0", "none-0")
-OPTIONS = BuildOptions(every=2.0, least=2, most=3, size=(32, 18), policy="log-replay", views=("raster", "photo"))
+OPTIONS = BuildOptions(every=2.0, least=2, most=3, size=(32, 18), traffic="log-replay", views=("raster", "photo"))
 RENDERERS = {"raster": RasterRenderer("surfaces"), "photo": FlatRenderer(stand_in=True)}
 
 

@@ -6,10 +6,8 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from swerve import contexts_command
-from swerve.cli import app
 from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.dataset.set_config import read_options
 from swerve.data.dataset.set_layout import read_records
@@ -24,6 +22,7 @@ from swerve.eval.context.sample_contexts import agent_route, context_of, driven_
 from swerve.scenes import Ego, Lane, LaneGroup, Scene, SwerveError, Vehicle
 from swerve.scenes.transforms import relative_poses, upright
 from swerve.scenes.viewpoints import RecoveryOptions, ViewpointKind, ViewpointOptions, prepare, viewpoints
+from tests.support.command import invoke
 from tests.support.simple_log import simple_log
 from tests.support.simple_source import SimpleSource, small_log
 from tests.support.town_logs import town
@@ -176,7 +175,7 @@ SOURCE = SimpleSource(("train-0",))
 def dataset(tmp_path_factory):
     """A set of three scenes, each a part of its own."""
     folder = tmp_path_factory.mktemp("contexts") / "set"
-    augment([SOURCE], folder, AugmentOptions(every=2.5, shard_scenes=1, viewpoints=KINDS), workers=1)
+    augment([SOURCE], folder, AugmentOptions(every=2.5, shard_scenes=1, recovery=KINDS.recovery), workers=1)
     return folder
 
 
@@ -279,8 +278,8 @@ def test_the_command_says_what_it_made(dataset, store, tmp_path, monkeypatch):
         calls.append(arguments[:4])
         return replace(store[1], summary={**store[1].summary, "unscored": {"cross_agent": 2}})
 
-    monkeypatch.setattr(contexts_command, "run_contexts", told)
-    result = CliRunner().invoke(app, ["contexts", "town:1", "town:2", str(dataset), str(tmp_path), "--workers", "3"])
+    monkeypatch.setattr(contexts_command, "write_contexts", told)
+    result = invoke("contexts", "town:1", "town:2", dataset, tmp_path, "--workers", 3)
     assert result.exit_code == 0, result.output
     assert "samples can be scored" in result.output
     assert "2 cannot (2 cross_agent)" in result.output

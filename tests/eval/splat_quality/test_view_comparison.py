@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.image_metrics import likeness
-from swerve.eval.splat_quality.quality_gate import GateOptions
 from swerve.eval.splat_quality.reference_images import ReferenceImages
 from swerve.eval.splat_quality.test_poses import ON_PATH, EvaluationPose
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, compare

@@ -4,24 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from swerve import train_command
-from swerve.cli import app
+from swerve import job_report
 from swerve.planners import load_ego_mlp, load_planner, save_ego_mlp
 from swerve.planners.baselines.ego_mlp import inputs_of, standardised
 from swerve.planners.baselines.kinematic import ConstantVelocity
 from swerve.planners.baselines.train_ego_mlp import (
     Examples,
-    TrainOptions,
     constant_velocity_poses,
     displacement_errors,
     examples_by_split,
     examples_of,
     train_ego_mlp,
 )
+from swerve.planners.baselines.train_options import TrainOptions
 from swerve.scenes import LogError, MissingExtraError, SwerveError
 from swerve.scenes.viewpoints import Command
+from tests.support.command import invoke
 from tests.support.observations import moving, seen
 from tests.support.simple_log import simple_log
 from tests.support.simple_source import SimpleSource
@@ -187,13 +186,13 @@ def test_logs_go_where_their_split_says():
 
 
 def run(monkeypatch, names, *arguments):
-    monkeypatch.setattr(train_command, "open_source", lambda text: SimpleSource(names))
-    return CliRunner().invoke(app, ["train", "ego-mlp", "simple", "--every", "0.5", *map(str, arguments)])
+    monkeypatch.setattr(job_report, "open_source", lambda text: SimpleSource(names))
+    return invoke("train", "ego-mlp", "simple", *arguments, "--every", 0.5)
 
 
 def test_the_command_trains_and_shows_errors(tmp_path, monkeypatch):
     out = tmp_path / "new" / "mlp.safetensors"
-    result = run(monkeypatch, ("train-0", "val-0", "test-0"), "--out", out, "--epochs", 2)
+    result = run(monkeypatch, ("train-0", "val-0", "test-0"), out, "--epochs", 2)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert lines[1].split()[:3] == ["train", "1", "14"]
@@ -201,9 +200,9 @@ def test_the_command_trains_and_shows_errors(tmp_path, monkeypatch):
     assert "trained in" in lines[3]
     first = out.read_bytes()
     assert load_ego_mlp(out).config["epochs"] == 2
-    run(monkeypatch, ("train-0",), "--out", out, "--epochs", 2)
+    run(monkeypatch, ("train-0",), out, "--epochs", 2)
     assert out.read_bytes() == first
-    result = run(monkeypatch, ("none-0",), "--out", out, "--epochs", 2, "--seed", 1)
+    result = run(monkeypatch, ("none-0",), out, "--epochs", 2, "--seed", 1)
     assert result.output.splitlines()[2].split() == ["val", "0", "0", "-", "-", "-", "-"]
     assert out.read_bytes() != first
 
@@ -211,8 +210,8 @@ def test_the_command_trains_and_shows_errors(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("names", "arguments", "complaint"),
     [
-        (("train-0",), ["--out", "mlp.pt"], "mlp.pt must end in .safetensors"),
-        (("val-0", "test-0"), ["--out", "mlp.safetensors"], "no moment of a log of split train"),
+        (("train-0",), ["mlp.pt"], "mlp.pt must end in .safetensors"),
+        (("val-0", "test-0"), ["mlp.safetensors"], "no moment of a log of split train"),
     ],
 )
 def test_mistakes_of_the_command_are_named(names, arguments, complaint, tmp_path, monkeypatch):

@@ -26,6 +26,6 @@ def dataset(tmp_path_factory):
     source = PhotographedSource(("train-0-photos", "train-1"), str(folder))
     augment([source], folder / "set", AugmentOptions(every=2.0), workers=1)
     write_contexts([source], folder / "set", folder / "contexts", 1)
-    options = BuildOptions(every=2.0, views=(), policy="log-replay", least=2, most=2)
+    options = BuildOptions(every=2.0, views=(), traffic="log-replay", least=2, most=2)
     assert not build([SimpleSource(("val-a",))], folder / "benchmark", options, workers=1).failures
     return folder

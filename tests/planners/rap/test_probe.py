@@ -5,19 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.support.nuscenes_log import nuscenes_log
 from tests.support.photographed_source import PhotographedSource, write_photo
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from swerve.cli import app
 from swerve.data.dataset import AugmentOptions, augment
 from swerve.planners.rap import RapConfig, RapModel, save_rap
 from swerve.planners.rap.alignment_probe import alignment_of, feature_distances, features_of, folds_of
 from swerve.planners.rap.image_pairs import fit_of, measure, pairs_of_logs, pairs_of_set
 from swerve.scenes import SwerveError
+from tests.support.command import invoke
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=2, height=40, width=72)
 GROUPS = tuple("abcdef")
@@ -134,7 +133,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("probe")
     write_photo(place)
     source = PhotographedSource(("train-0-photos", "train-1-photos"), str(place))
-    augment([source], place / "set", AugmentOptions(every=1.0, views=("logged",)), workers=1)
+    augment([source], place / "set", AugmentOptions(every=1.0, viewpoints=("logged",)), workers=1)
     return place
 
 
@@ -174,8 +173,8 @@ def test_the_command_measures_before_and_after(folder):
     save_rap(RapModel(CONFIG), {"seed": 7, "steps": 0}, folder / "same.safetensors")
     torch.manual_seed(8)
     save_rap(RapModel(CONFIG), {"seed": 7, "steps": 9}, folder / "moved.safetensors")
-    given = [f"{folder}/same.safetensors", f"later={folder}/moved.safetensors", "--on", f"{folder}/set"]
-    result = CliRunner().invoke(app, ["probe", *given, "--split", "train", "--out", f"{folder}/probe.json"])
+    given = [f"{folder}/same.safetensors", f"later={folder}/moved.safetensors", f"{folder}/probe.json"]
+    result = invoke("probe", *given, "--on", f"{folder}/set", "--split", "train")
     assert result.exit_code == 0, result.output
     first, same, later = json.loads((folder / "probe.json").read_text())["rows"]
     # One of the planners is its own first weights; both began alike.
@@ -192,7 +191,7 @@ def test_what_cannot_be_probed_is_named(folder):
     save_rap(RapModel(CONFIG), {}, folder / "odd.safetensors")
 
     def said(*arguments):
-        result = CliRunner().invoke(app, ["probe", f"{folder}/odd.safetensors", *map(str, arguments)])
+        result = invoke("probe", f"{folder}/odd.safetensors", f"{folder}/odd.json", *arguments)
         return str(result.exception)
 
     assert "does not say its seed. Give --no-untrained" in said("--on", folder / "set")

@@ -6,16 +6,15 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.support.shifted_case import shifted_case
 from tests.support.town_logs import town
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from swerve.cli import app
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import Metric
+from swerve.planners.load_planner import planner_name
 from swerve.planners.rap import RapConfig, RapModel, RapPlanner, save_rap
 from swerve.planners.rap.proposal_pictures import (
     clipped_ahead,
@@ -35,9 +34,9 @@ from swerve.planners.rap.proposals_page import (
     scene_story,
     score_table,
 )
-from swerve.probe_command import planner_name
 from swerve.scenes import FORWARD, Camera, SwerveError
 from swerve.scenes.transforms import rigid
+from tests.support.command import invoke
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=5, height=40, width=72)
 STRAIGHT = np.stack([np.arange(1, 9) * 2.0, np.zeros(8), np.zeros(8)], axis=1)
@@ -244,7 +243,7 @@ def test_the_command_writes_the_page(planner, tmp_path, monkeypatch):
     save_rap(planner.model, planner.record, tmp_path / "eyes.safetensors")
     monkeypatch.setattr("swerve.proposals_command.open_benchmark", lambda folder: OneCase())
     arguments = ["proposals", tmp_path / "eyes.safetensors", tmp_path / "bench", tmp_path / "new" / "page.html"]
-    result = CliRunner().invoke(app, [*map(str, arguments), "--shown", "1"])
+    result = invoke(*arguments, "--shown", 1)
     assert result.exit_code == 0, result.output
     assert "<h1>Proposals of eyes</h1>" in (tmp_path / "new" / "page.html").read_text()
     assert planner_name(tmp_path / "planner.safetensors") == tmp_path.name

@@ -12,11 +12,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from typer.testing import CliRunner
 
-from swerve.cli import app
 from swerve.planners.rap.train_rap import CHECKPOINT, PLANNER
 from swerve.planners.rap.training_log import METRICS, VALIDATION
+from tests.support.command import invoke
 
 SMALL = {
     **{"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "height": 40, "width": 72},
@@ -27,7 +26,7 @@ CHILD = Path(__file__).parents[2] / "support" / "rap_child.py"
 
 
 def command(dataset, out, config):
-    given = ["train", "rap", dataset / "set", "--contexts", dataset / "contexts", "--out", out, "--config", config]
+    given = ["train", "rap", dataset / "set", out, "--contexts", dataset / "contexts", "--model", config]
     return list(map(str, [*given, "--steps", 40, "--batch", 4, "--workers", 0, "--checkpoint-every", 7]))
 
 
@@ -39,7 +38,7 @@ def rows(folder):
 def test_killed_it_goes_on_to_the_same_planner(dataset, tmp_path):
     config = tmp_path / "small.json"
     config.write_text(json.dumps(SMALL))
-    whole = CliRunner().invoke(app, command(dataset, tmp_path / "whole", config))
+    whole = invoke(*command(dataset, tmp_path / "whole", config))
     assert whole.exit_code == 0, whole.output
     killed = tmp_path / "killed"
     code = "import torch; torch.set_num_threads(1); from swerve.cli import main; main()"
@@ -51,7 +50,7 @@ def test_killed_it_goes_on_to_the_same_planner(dataset, tmp_path):
     assert (killed / CHECKPOINT).is_file()
     assert 10 <= rows(killed) < 40
     assert not (killed / PLANNER).exists()
-    resumed = CliRunner().invoke(app, command(dataset, killed, config))
+    resumed = invoke(*command(dataset, killed, config))
     assert resumed.exit_code == 0, resumed.output
     assert rows(killed) == 40
     for name in (PLANNER, CHECKPOINT):

@@ -4,19 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
-from swerve.cli import app
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.scoring.score import prepare_context
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, views_of
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.train_rap import CHECKPOINT, Process, RunOptions, train_rap
 from swerve.planners.rap.training_log import METRICS, VALIDATION
-from swerve.planners.rap.training_step import RapTrainOptions
 from swerve.scenes import SwerveError, Vehicle
+from tests.support.command import invoke
 from tests.support.rap_child import CONFIG, stream_of
 
 ALONE = Process(0, 1, torch.device("cpu"))
@@ -26,7 +25,14 @@ def run(dataset, folder, steps=4, every=2, told=lambda noted: None, config=CONFI
     store = ContextStore(dataset / "contexts", dataset / "set")
     options = RapTrainOptions(steps, learning_rate=1e-3)
     return train_rap(
-        stream_of(dataset, config), store, config, options, folder, ALONE, RunOptions(checkpoint_every=every), told
+        stream_of(dataset, config),
+        store,
+        config,
+        options,
+        folder,
+        ALONE,
+        RunOptions(workers=0, checkpoint_every=every),
+        told,
     )
 
 
@@ -98,15 +104,14 @@ def test_what_does_not_fit_is_named(dataset, tmp_path):
 
 
 def command(dataset, out, *more):
-    arguments = ["train", "rap", dataset / "set", "--out", out, "--workers", 0, "--steps", 2, "--batch", 4, *more]
-    return CliRunner().invoke(app, list(map(str, arguments)))
+    return invoke("train", "rap", dataset / "set", out, "--workers", 0, "--steps", 2, "--batch", 4, *more)
 
 
 def test_the_command_trains(dataset, tmp_path):
     chosen = {"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "height": 40}
     small = {"width": 72, "dim": 16, "hidden": 16, "heads": 2, "proposals": 2, "rounds": 1, "layers": 1}
     (tmp_path / "small.json").write_text(json.dumps({**chosen, **small}))
-    given = ("--config", tmp_path / "small.json", "--contexts", dataset / "contexts")
+    given = ("--model", tmp_path / "small.json", "--contexts", dataset / "contexts")
     result = command(dataset, tmp_path / "run", *given)
     assert result.exit_code == 0, result.output
     assert f"wrote {tmp_path / 'run' / 'planner.safetensors'}" in result.output
@@ -124,11 +129,11 @@ def test_the_command_trains(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        (("--config", "none.json"), "config none.json: neither paper nor tiny"),
-        (("--config", "list.json"), "must be an object with fields of RapConfig"),
-        (("--config", "wings.json"), "does not know .'wings'"),
-        (("--config", "tiny", "--parts", "paired:much"), "'paired:much' is not NAME:SHARE"),
-        (("--config", "tiny", "--parts", "shrubs:1"), "'shrubs:1' is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of"),
+        (("--model", "none.json"), "model none.json: neither paper nor tiny"),
+        (("--model", "list.json"), "must be an object with fields of RapConfig"),
+        (("--model", "wings.json"), "does not know .'wings'"),
+        (("--model", "tiny", "--parts", "paired:much"), "'paired:much' is not NAME:SHARE"),
+        (("--model", "tiny", "--parts", "shrubs:1"), "'shrubs:1' is not NAME:SHARE or NAME:SHARE:IMAGES with NAME of"),
     ],
 )
 def test_mistakes_of_the_command_are_named(more, complaint, dataset, tmp_path, monkeypatch):

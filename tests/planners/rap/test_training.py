@@ -9,8 +9,9 @@ safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is an
 from swerve.eval import build_context, prepare_context, score
 from swerve.planners.rap import RapConfig
 from swerve.planners.rap.checkpoint import load_checkpoint, save_checkpoint
+from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.training_log import add_row, keep_rows
-from swerve.planners.rap.training_step import RapTrainOptions, Training, displacement
+from swerve.planners.rap.training_step import Training, displacement
 from swerve.scenes import Scene, SwerveError
 from tests.support.rap_views import turning_batch, without_photographs
 from tests.support.simple_log import simple_log

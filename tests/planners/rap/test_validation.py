@@ -13,7 +13,7 @@ from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.context.context_store import ContextStore
-from swerve.evaluate_command import made
+from swerve.evaluation import made
 from swerve.planners.rap import RapConfig, RapModel, RapPlanner, load_rap, save_rap
 from swerve.planners.rap.train_rap import BEST, CHECKPOINT, Process, RunOptions, train_rap
 from swerve.planners.rap.training_log import METRICS, VALIDATION
@@ -37,7 +37,7 @@ def planner():
 
 def run(dataset, folder, told=lambda noted: None, **more):
     store = ContextStore(dataset / "contexts", dataset / "set")
-    options = RunOptions(checkpoint_every=2, **more)
+    options = RunOptions(workers=0, checkpoint_every=2, **more)
     return train_rap(stream_of(dataset), store, CONFIG, OPTIONS, folder, ALONE, options, told)
 
 

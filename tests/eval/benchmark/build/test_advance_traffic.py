@@ -7,7 +7,8 @@ import pytest
 
 from swerve.eval import build_context, lane_agents, navsim_agents
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks, logged_states
-from swerve.eval.benchmark.schedule import FIRST, LAST, snapshot_steps
+from swerve.eval.benchmark.frame_steps import FIRST, LAST
+from swerve.eval.benchmark.schedule import snapshot_steps
 from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.traffic_world import constant_velocity
 from swerve.scenes import ObjectClass, Scene, SwerveError

@@ -21,7 +21,7 @@ from tests.support.flat_renderer import FlatRenderer, flat
 from tests.support.simple_source import SimpleSource, small_log
 
 LOGS = ("train-0", "none-0", "broken-0")
-OPTIONS = BuildOptions(every=1.0, most=6, size=(32, 18), policy="log-replay")
+OPTIONS = BuildOptions(every=1.0, most=6, size=(32, 18), traffic="log-replay")
 
 
 def run(folder, logs=LOGS, options=OPTIONS, workers=1):

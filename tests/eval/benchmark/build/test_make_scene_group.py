@@ -30,7 +30,7 @@ def road():
 def made(log, options=None):
     geometry = geometry_of(log)
     return build_scene_group(
-        NOW, geometry, bank_of(geometry, GRID), options or BuildOptions(policy="log-replay"), Stopwatch()
+        NOW, geometry, bank_of(geometry, GRID), options or BuildOptions(traffic="log-replay"), Stopwatch()
     )
 
 
@@ -39,7 +39,7 @@ def test_every_start_point_is_used_or_rejected():
     geometry = geometry_of(log)
     found = follow_ups(scene_at(log, NOW), geometry, bank_of(geometry, GRID), GRID)
     for most in (5, 10, 1000):
-        case = made(log, BuildOptions(policy="log-replay", most=most))
+        case = made(log, BuildOptions(traffic="log-replay", most=most))
         used = [start.index for start in case.record.starts]
         assert used == sorted(used)
         assert len(used) <= most
@@ -49,10 +49,10 @@ def test_every_start_point_is_used_or_rejected():
 
 def test_those_with_a_human_history_come_first_and_the_seed_chooses_among_equals():
     log = road()
-    everything = made(log, BuildOptions(policy="log-replay", most=1000)).record.starts
+    everything = made(log, BuildOptions(traffic="log-replay", most=1000)).record.starts
     human = sum(start.origin == "bank" for start in everything)
     assert 0 < human < len(everything) - 3
-    few = BuildOptions(policy="log-replay", most=human + 3)
+    few = BuildOptions(traffic="log-replay", most=human + 3)
     chosen = [
         {(start.index, start.origin) for start in made(log, replace(few, seed=seed)).record.starts}
         for seed in (0, 0, 1)
@@ -111,7 +111,7 @@ def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
     geometry = geometry_of(log)
     bank, seen = bank_of(geometry, GRID), set()
     for moment in (20, 60):
-        case = build_scene_group(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
+        case = build_scene_group(moment, geometry, bank, BuildOptions(traffic="log-replay"), Stopwatch())
         own = case.record.starts[0]
         assert (own.index, own.parameters["lateral"], own.parameters["longitudinal"]) == (0, 0.0, 0.0)
         assert own.now == logged(scene_at(log, moment + 40), geometry).command

@@ -49,7 +49,7 @@ FAILS = entry("tests.support.simple_planners:FailsOften,label=fails")
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    options = BuildOptions(every=2.0, views=(), policy="log-replay", least=2, most=2)
+    options = BuildOptions(every=2.0, views=(), traffic="log-replay", least=2, most=2)
     report = build([SimpleSource(LOGS)], folder, options, workers=1)
     assert not report.failures
     assert report.counts["cases"] == COUNT
@@ -144,7 +144,7 @@ def test_scores_say_on_what_they_stand(benchmark, evaluated):
     assert stamp["metric"] == "EPDMS as NAVSIM v2.2"
     assert (stamp["traffic"], stamp["weighting"], stamp["stages"]) == ("log-replay", "navsim-exact", 2)
     assert stamp["planners"] == {one.label: one.spec for one in (CRUISE, SLOW, FAILS)}
-    assert stamp["benchmark"]["options"]["policy"] == "log-replay"
+    assert stamp["benchmark"]["options"]["traffic"] == "log-replay"
     assert len(stamp["benchmark"]["digest"]) == 64
     assert stamp["cannot_fire"] == silent_scores(log_of_case(benchmark, name) for name in LOGS)
     assert stamp["cannot_fire"] == json.loads((folder / "summary.json").read_text())["cannot_fire"]

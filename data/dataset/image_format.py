@@ -1,0 +1,5 @@
+"""Formats of RGB images."""
+
+from typing import Literal
+
+ImageFormat = Literal["jpeg", "png"]

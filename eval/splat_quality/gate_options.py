@@ -1,0 +1,33 @@
+"""Thresholds of the gate that splat views must pass."""
+
+from dataclasses import dataclass
+
+from swerve.scenes.errors import SwerveError
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """The thresholds. What an image shows too little of is not judged.
+
+    The defaults were chosen on fits of two towns; docs/splat_quality.md says how, and what they tell apart on a third.
+    Nothing is asked of the two that helped there no further.
+
+    Attributes:
+        depth_error: Largest median relative error of depth, `RasterAgreement.depth_error`.
+        depth_within: Smallest share of pixels of the right depth, `RasterAgreement.depth_within`.
+        vehicle_iou: Smallest IoU of vehicles, `RasterAgreement.vehicle_iou`.
+        covered: Smallest share of the ground without holes, `RasterAgreement.covered`.
+
+    Raises:
+        SwerveError: a threshold does not lie in 0..1.
+    """
+
+    depth_error: float = 0.15
+    depth_within: float = 0.0
+    vehicle_iou: float = 0.0
+    covered: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise SwerveError(f"gate: {name} must lie in 0..1, got {value}")

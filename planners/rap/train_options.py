@@ -1,0 +1,76 @@
+"""Options of training RAP."""
+
+import math
+from dataclasses import dataclass
+
+from swerve.scenes.errors import SwerveError
+
+
+@dataclass(frozen=True)
+class RapTrainOptions:
+    """How to train; defaults are the paper's where it says something.
+
+    Attributes:
+        steps: Steps of the optimizer.
+        learning_rate: Largest learning rate.
+        lowest_rate: Final learning rate; the rate decays to it along half a cosine.
+        warm_up: Share of the steps in which the rate rises linearly to the largest.
+        weight_decay: Weight decay of AdamW.
+        clip: Largest norm of the gradient; the paper does not clip.
+        average_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
+        seed: Seed of initial weights, order of samples and dropout.
+        threads: Scenes that are scored in parallel.
+
+    Raises:
+        SwerveError: a number is outside its range.
+    """
+
+    steps: int = 20_000
+    learning_rate: float = 1e-4
+    lowest_rate: float = 1e-5
+    warm_up: float = 0.05
+    weight_decay: float = 1e-4
+    clip: float = 5.0
+    average_decay: float = 0.999
+    seed: int = 0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "learning_rate", "clip", "threads"):
+            if not getattr(self, name) > 0:
+                raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
+        for name in ("warm_up", "average_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, from 0 on."""
+        rising = self.warm_up * self.steps
+        if step < rising:
+            return self.learning_rate * (step + 1) / math.ceil(rising)
+        share = min((step - rising) / max(self.steps - rising, 1), 1.0)
+        return self.lowest_rate + (self.learning_rate - self.lowest_rate) * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How a run is kept; nothing of it changes the weights.
+
+    Attributes:
+        workers: Processes that prepare batches.
+        checkpoint_every: Steps between checkpoints.
+        tensorboard: Also write metrics for TensorBoard; needs the extra `tensorboard`.
+
+    Raises:
+        SwerveError: a number is out of its range.
+    """
+
+    workers: int = 2
+    checkpoint_every: int = 1000
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every < 1:
+            raise SwerveError(f"checkpoint-every is {self.checkpoint_every}, it must be 1 or more")
+        if self.workers < 0:
+            raise SwerveError(f"workers is {self.workers}, it must be 0 or more")

@@ -1,0 +1,47 @@
+"""Types of options that the command line and config files write in another way than Python does."""
+
+import math
+import re
+from typing import Annotated, Any
+
+from tyro.conf import Suppress, arg
+from tyro.constructors import PrimitiveConstructorSpec
+
+# On an option that holds other options: they are given without a prefix of its name.
+FLAT: Any = arg(name="")
+
+# On an option that few need: config files and Python state it, and help leaves it out.
+RARE: Any = Suppress
+
+
+def _angle(texts: list[str]) -> float:
+    return math.radians(float(texts[0]))
+
+
+def _angle_texts(angle: float) -> list[str]:
+    return [f"{round(math.degrees(angle), 12):.15g}"]
+
+
+def _size(texts: list[str]) -> tuple[int, int] | None:
+    if texts[0] == "own":
+        return None
+    if not (match := re.fullmatch(r"(\d+)x(\d+)", texts[0])):
+        raise ValueError(f"{texts[0]!r} must be WIDTHxHEIGHT in pixels, as in 960x560, or own")
+    return int(match[1]), int(match[2])
+
+
+def _size_texts(size: tuple[int, int] | None) -> list[str]:
+    return ["own" if size is None else f"{size[0]}x{size[1]}"]
+
+
+# Radians; degrees on the command line and in config files.
+Angle = Annotated[
+    float, PrimitiveConstructorSpec(1, "DEGREES", _angle, lambda value: isinstance(value, float), _angle_texts)
+]
+# Width and height in pixels, as 960x560; None, written `own`, for the cameras' own.
+ImageSize = Annotated[
+    tuple[int, int] | None,
+    PrimitiveConstructorSpec(
+        1, "WIDTHxHEIGHT|own", _size, lambda value: value is None or isinstance(value, tuple), _size_texts
+    ),
+]

@@ -1,0 +1,130 @@
+"""Functions of the first hour: `import swerve` offers them, and sources, folders and planners may be given as text."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from swerve.data import Source, open_source
+from swerve.data.dataset import AugmentOptions, AugmentReport
+from swerve.data.dataset import augment as run_augment
+from swerve.eval.benchmark.build.build_job import BuildReport
+from swerve.eval.benchmark.build.build_job import build as run_build
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation
+from swerve.eval.benchmark.view_renderers import Renderers
+from swerve.evaluation import evaluate_planners
+from swerve.options.evaluate import EvaluateOptions
+from swerve.scenes import Scene, SwerveError
+from swerve.scenes.primitives import Primitives, build_dynamic, build_static
+from swerve.scenes.viewpoints import Viewpoint, ViewpointKind, ViewpointOptions, prepare, viewpoints
+
+AnySource = str | Source
+_AUGMENT, _BUILD, _EVALUATE, _VIEWPOINTS = AugmentOptions(), BuildOptions(), EvaluateOptions(), ViewpointOptions()
+
+
+def augment(
+    sources: Iterable[AnySource], out: str | Path, options: AugmentOptions = _AUGMENT, workers: int | None = None
+) -> AugmentReport:
+    """Render logs from logged, recovery and cross-agent viewpoints into a training set, as `swerve augment` does.
+
+    Args:
+        sources: Sources of logs, or texts as on the command line, such as "town:2".
+        out: Output folder: new, empty, or of this same job, which is then resumed.
+        options: The training set.
+        workers: Worker processes; one per core if None.
+    """
+    return run_augment(_opened(sources), Path(out), options, workers)
+
+
+def build_benchmark(
+    sources: Iterable[AnySource],
+    out: str | Path,
+    options: BuildOptions = _BUILD,
+    workers: int | None = None,
+    splats: str | Path | None = None,
+    renderers: Renderers | None = None,
+) -> BuildReport:
+    """Build a two-stage benchmark from logs, as `swerve build` does.
+
+    Args:
+        sources: Sources of logs, or texts as on the command line.
+        out: Output folder: new, empty, or of this same job, which is then resumed.
+        options: The benchmark.
+        workers: Worker processes; one per core if None.
+        splats: Folder that `swerve fit` made, for splat views.
+        renderers: Renderers by kind of views, in place of those of Swerve.
+    """
+    return run_build(
+        _opened(sources),
+        Path(out),
+        options,
+        workers,
+        splats=None if splats is None else Path(splats),
+        renderers=renderers,
+    )
+
+
+def evaluate(
+    benchmark: str | Path,
+    planners: Sequence[str | type],
+    out: str | Path,
+    options: EvaluateOptions = _EVALUATE,
+    workers: int | None = None,
+) -> Evaluation:
+    """Evaluate planners on a benchmark by two-stage pseudo-simulation, as `swerve evaluate` does.
+
+    Args:
+        benchmark: Folder of the benchmark.
+        planners: Names as on the command line, or classes that worker processes can import, made without arguments.
+        out: Output folder: new, empty, or of an evaluation of this benchmark.
+        options: The evaluation.
+        workers: Worker processes; one per core if None.
+    """
+    specs = [planner if isinstance(planner, str) else _spec(planner) for planner in planners]
+    return evaluate_planners(Path(benchmark), specs, Path(out), options, workers)
+
+
+def primitives_of(scene: Scene) -> Primitives:
+    """Return the map, agents and lights of a scene's current frame as annotated triangles, world frame."""
+    return build_static(scene.log.road_map).joined(build_dynamic(scene.tracks, scene.lights, scene.history))
+
+
+def viewpoints_of(
+    scene: Scene,
+    kinds: Sequence[str] = ("recovery",),
+    options: ViewpointOptions = _VIEWPOINTS,
+    seed: int = 0,
+) -> list[Viewpoint]:
+    """Return the feasible viewpoints of a scene.
+
+    Args:
+        scene: The scene.
+        kinds: "logged", "recovery" and "cross_agent".
+        options: How many, and how far from the log.
+        seed: Seed of the recovery viewpoints.
+    """
+    return viewpoints(scene, [ViewpointKind(kind) for kind in kinds], options, seed, prepare(scene.log))[0]
+
+
+def poses_of(made: Sequence[Viewpoint]) -> np.ndarray:
+    """Return the poses (p, 4, 4) of viewpoints, world_from_ego, as `render` takes them."""
+    return np.stack([viewpoint.world_from_ego for viewpoint in made])
+
+
+def _opened(sources: Iterable[AnySource]) -> list[Source]:
+    """Return sources, of which some are given as text.
+
+    Raises:
+        SwerveError: one text is given in place of a list.
+    """
+    if isinstance(sources, str):
+        raise SwerveError(f"sources: give a list, as in [{sources!r}]")
+    return [open_source(source) if isinstance(source, str) else source for source in sources]
+
+
+def _spec(planner: type) -> str:
+    """Return the text by which worker processes load a class."""
+    if planner.__module__ == "__main__":
+        raise SwerveError(f"planner {planner.__name__}: move it to a module, which worker processes can import")
+    return f"{planner.__module__}:{planner.__qualname__}"

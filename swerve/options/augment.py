@@ -1,0 +1,34 @@
+"""Options of `swerve augment`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.options.shared import Config, OutFolder, Sources, Workers
+from swerve.scenes.option_types import FLAT
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Render logs from logged, recovery and cross-agent viewpoints into a training set.
+
+    Writes WebDataset shards (OUT/train, OUT/val, OUT/test), manifest.parquet and summary.json; docs/formats.md
+    describes them. A job that was stopped or killed is resumed by the same command.
+
+    Exit code: 0; 1 if a log or a sample failed; 2 if the job could not run.
+
+    Example: swerve augment av2:~/av2/train ~/sets/av2 --viewpoints logged recovery --size 960x560
+
+    Attributes:
+        sources: Logs.
+        out: Output folder.
+        options: The training set.
+        workers: Worker processes.
+        config: Options to start from.
+    """
+
+    sources: Sources
+    out: OutFolder
+    options: Annotated[AugmentOptions, FLAT] = field(default_factory=AugmentOptions)
+    workers: Workers = None
+    config: Config = None

@@ -1,0 +1,40 @@
+"""Options of `swerve build`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.options.shared import Config, OutFolder, Sources, Splats, Workers
+from swerve.scenes.option_types import FLAT
+
+
+@dataclass(frozen=True)
+class Build:
+    """Build a two-stage benchmark from logs, to evaluate planners on.
+
+    A SceneGroup has an initial scene of a log, and follow-up scenes that begin 4 s later at start points around the
+    expert's position, each with a history that leads there, in traffic that was simulated for 4 s. Follow-up scenes
+    are weighted by their distance from where a planner ends up, as in pseudo-simulation. Start points in collision or
+    off the road are rejected and counted. docs/benchmark.md describes the output.
+
+    A build that was stopped or killed is resumed by the same command.
+
+    Exit code: 0; 1 if a log or a SceneGroup failed; 2 if the build could not run.
+
+    Example: swerve build av2:~/av2/val ~/benchmarks/av2 --every 4
+
+    Attributes:
+        sources: Logs.
+        out: Output folder.
+        options: The benchmark.
+        splats: Splat scenes.
+        workers: Worker processes.
+        config: Options to start from.
+    """
+
+    sources: Sources
+    out: OutFolder
+    options: Annotated[BuildOptions, FLAT] = field(default_factory=BuildOptions)
+    splats: Splats = None
+    workers: Workers = None
+    config: Config = None

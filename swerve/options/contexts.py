@@ -1,0 +1,31 @@
+"""Options of `swerve contexts`."""
+
+from dataclasses import dataclass
+
+from swerve.options.shared import Config, Dataset, OutFolder, Sources, Workers
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Prepare a training set for scoring in the training loop: the scoring context of every sample.
+
+    Recovery and cross-agent samples have contexts from their own viewpoints; docs/stream.md describes them. A job that
+    was stopped or killed is resumed by the same command.
+
+    Exit code: 0; 1 if a log failed; 2 if the job could not run.
+
+    Example: swerve contexts av2:~/av2/train ~/sets/av2 ~/sets/av2-contexts
+
+    Attributes:
+        sources: Logs of the set.
+        dataset: Training set.
+        out: Output folder.
+        workers: Worker processes.
+        config: Options to start from.
+    """
+
+    sources: Sources
+    dataset: Dataset
+    out: OutFolder
+    workers: Workers = None
+    config: Config = None

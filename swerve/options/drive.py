@@ -1,0 +1,50 @@
+"""Options of `swerve drive`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+from swerve.options.shared import Config, Logs, Planners, Sources, Splats
+from swerve.scenes.option_types import FLAT, ImageSize
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Simulate planners in closed loop from scenes of logs, and score the rollouts as nuPlan does.
+
+    Prints the mean scores of each planner, and writes OUT/rollouts.csv and .parquet (a row per rollout) and
+    OUT/worst-PLANNER.png (its worst rollout from above). docs/closed_loop.md defines the scores.
+
+    Exit code: 0; 1 if a planner failed; 2 if nothing could be simulated.
+
+    Example: swerve drive town:3 rollouts --planners idm pdm-closed --rate 2 --traffic lane-following
+
+    Attributes:
+        sources: Logs.
+        out: Output folder.
+        planners: Planners.
+        logs: Names of the logs.
+        every: Time between the initial scenes of a log, in seconds.
+        options: Closed-loop simulation.
+        views: Images that planners see: raster, photo (generated towns only: synthetic photos) or splat.
+        splats: Splat scenes.
+        size: Size of the images that planners see, in pixels; own: the size of each camera.
+        seed: Seed of the weather in synthetic photos.
+        config: Options to start from.
+    """
+
+    sources: Sources
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for tables and pictures.")]
+    planners: Planners
+    logs: Logs = ()
+    every: float = 4.0
+    options: Annotated[ClosedLoopOptions, FLAT] = field(default_factory=ClosedLoopOptions)
+    views: ViewKind = "raster"
+    splats: Splats = None
+    size: ImageSize = None
+    seed: int = 0
+    config: Config = None

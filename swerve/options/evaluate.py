@@ -1,0 +1,58 @@
+"""Options of `swerve evaluate`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.scoring.weighting import Weighting
+from swerve.eval.traffic.policy import Policy
+from swerve.options.shared import Benchmark, Config, OutFolder, Planners, Splats, Workers
+from swerve.scenes.option_types import FLAT
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How planners are evaluated on a benchmark.
+
+    Attributes:
+        traffic: How annotated agents move; None: as in the benchmark.
+        weighting: Weights of follow-up scenes.
+        views: Images that planners see; with several, each planner takes part with each of them and they are compared.
+            With none: those that are stored, or raster if several are.
+        splats: Splat scenes.
+        report: Write index.html, with the worst scenes of each planner.
+    """
+
+    traffic: Policy | None = None
+    weighting: Weighting = "navsim-exact"
+    views: tuple[ViewKind, ...] = ()
+    splats: Splats = None
+    report: bool = True
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate planners on a benchmark by two-stage pseudo-simulation: EPDMS, as in NAVSIM v2.
+
+    Prints the ranking, and writes NAVSIM's tables, summary.json and a report (OUT/index.html). The same command resumes
+    an evaluation, and adds planners to a finished one. docs/evaluate.md describes the output.
+
+    Exit code: 0; 1 if a planner failed in a scene, which then scores 0; 2 if the evaluation could not run.
+
+    Example: swerve evaluate bench results --planners pdm-closed my_planner:Mine
+
+    Attributes:
+        benchmark: Benchmark.
+        out: Output folder.
+        planners: Planners.
+        options: The evaluation.
+        workers: Worker processes.
+        config: Options to start from.
+    """
+
+    benchmark: Benchmark
+    out: OutFolder
+    planners: Planners
+    options: Annotated[EvaluateOptions, FLAT] = field(default_factory=EvaluateOptions)
+    workers: Workers = None
+    config: Config = None

@@ -1,0 +1,37 @@
+"""Options of `swerve proposals`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from swerve.options.shared import Benchmark, Config
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Write a page of a RAP planner's proposals, coloured by predicted and by true scores.
+
+    Over all scenes: calibration, rank correlation, and the score that is lost by choosing with predicted scores. For
+    some scenes: all proposals on the map and in the front camera. Needs the extra `torch`.
+
+    Example: swerve proposals runs/rap/planner.safetensors bench proposals.html
+
+    Attributes:
+        planner: Trained planner.
+        benchmark: Benchmark with the planner's cameras.
+        out: Output file.
+        groups: SceneGroups, at most, evenly spaced over the benchmark.
+        shown: Scenes that are shown.
+        follow_ups: Also take the follow-up scenes.
+        config: Options to start from.
+    """
+
+    planner: Annotated[Positional[Path], arg(metavar="PLANNER", help="FILE.safetensors of swerve train rap.")]
+    benchmark: Benchmark
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="HTML file.")]
+    groups: int = 100
+    shown: int = 6
+    follow_ups: bool = False
+    config: Config = None

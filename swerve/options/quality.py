@@ -1,0 +1,42 @@
+"""Options of `swerve quality`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from swerve.eval.splat_quality.gate_options import GateOptions
+from swerve.options.shared import Config, Logs, Sources
+from swerve.scenes.option_types import FLAT
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measure splat views against photos and rasters, on the logged path and off it.
+
+    Renders all held-out photos, and poses up to 2 m beside them, 5 m ahead and turned by 10 degrees. Depth, vehicles
+    and holes are compared with the raster of the same pose, colours with the photos, which generated towns have for
+    every pose. The gate tells which views are fit for use. docs/splat_quality.md defines the measures.
+
+    Example: swerve quality town:3 splats splats/quality
+
+    Attributes:
+        sources: The sources that the scenes were fitted to.
+        splats: Splat scenes.
+        out: Output folder.
+        logs: Names of the logs.
+        every: Time between the poses off the path, in seconds.
+        gate: Thresholds of the gate.
+        lpips: Also measure LPIPS, if the extra `lpips` is installed.
+        config: Options to start from.
+    """
+
+    sources: Sources
+    splats: Annotated[Positional[Path], arg(metavar="SPLATS", help="Folder that swerve fit made.")]
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for a page and the numbers of each log.")]
+    logs: Logs = ()
+    every: float = 2.0
+    gate: Annotated[GateOptions, FLAT] = field(default_factory=GateOptions)
+    lpips: bool = True
+    config: Config = None

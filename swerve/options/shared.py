@@ -1,0 +1,49 @@
+"""Options that several commands take, each stated once."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+Sources = Annotated[
+    Positional[tuple[str, ...]],
+    arg(
+        metavar="SOURCE...",
+        help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, waymo:PATH, kitti:PATH, neutral:PATH, "
+        "or a path whose kind is recognised; any number.",
+    ),
+]
+Source = Annotated[
+    Positional[str],
+    arg(
+        metavar="SOURCE",
+        help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, waymo:PATH, kitti:PATH, neutral:PATH, "
+        "or a path whose kind is recognised.",
+    ),
+]
+Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder that swerve build made.")]
+Dataset = Annotated[Positional[Path], arg(metavar="SET", help="Finished training set of swerve augment.")]
+OutFolder = Annotated[
+    Positional[Path], arg(metavar="OUT", help="Output folder: new, empty, or of this same job, which is then resumed.")
+]
+Planners = Annotated[
+    tuple[str, ...],
+    arg(
+        metavar="PLANNER...",
+        help="Planners: a name (stationary, constant-velocity, constant-acceleration, human, idm, pdm-closed), "
+        "module:Class of your own, or a trained FILE.safetensors; then ,key=value... and ,label=NAME.",
+    ),
+]
+Logs = Annotated[tuple[str, ...], arg(metavar="LOG...", help="Names of the logs; all if none is given.")]
+Log = Annotated[str | None, arg(metavar="LOG", help="Name of the log; None: the first of the source.")]
+Splats = Annotated[
+    Path | None, arg(metavar="FOLDER", help="Folder that swerve fit made, to render splat views that are not stored.")
+]
+Workers = Annotated[int | None, arg(metavar="COUNT", help="Worker processes; None: one per core.")]
+Config = Annotated[
+    Path | None,
+    arg(
+        metavar="FILE.yaml",
+        help="Options to start from, as in the config.yaml of an output; options on the command line take precedence.",
+    ),
+]

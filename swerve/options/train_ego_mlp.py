@@ -1,0 +1,37 @@
+"""Options of `swerve train ego-mlp`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from swerve.options.shared import Config, Sources
+from swerve.planners.baselines.train_options import TrainOptions
+from swerve.scenes.option_types import FLAT
+from swerve.scenes.split import Split
+
+
+@dataclass(frozen=True)
+class TrainEgoMlp:
+    """Train the ego-status MLP: a small network whose inputs are the ego's motion and the command alone.
+
+    Trains on logs of split train, and prints displacement errors on split val. Needs the extra `torch`.
+
+    Example: swerve train ego-mlp town:40 ego.safetensors
+
+    Attributes:
+        sources: Logs.
+        out: Output file.
+        options: The training.
+        every: Time between the scenes of a log, in seconds.
+        split: Split of logs whose source has none.
+        config: Options to start from.
+    """
+
+    sources: Sources
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="The planner: a .safetensors file, for --planners.")]
+    options: Annotated[TrainOptions, FLAT] = field(default_factory=TrainOptions)
+    every: float = 0.1
+    split: Split = "train"
+    config: Config = None

@@ -1,0 +1,69 @@
+"""Options of `swerve train rap`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+from tyro.constructors import PrimitiveConstructorSpec
+
+from swerve.data.stream.part import BATCH, Part
+from swerve.eval.benchmark.build_options import ViewKind
+from swerve.options.shared import Config, Dataset
+from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
+from swerve.scenes.option_types import FLAT
+
+BatchPart = Annotated[
+    Part,
+    PrimitiveConstructorSpec(
+        1,
+        "NAME:SHARE[:IMAGES]",
+        lambda texts: Part.from_text(texts[0]),
+        lambda value: isinstance(value, Part),
+        lambda part: [str(part)],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class TrainRap:
+    """Train RAP: proposals that are refined with camera features, and scored by the exact scorer during training.
+
+    Trains on samples of split train. Writes OUT/planner.safetensors (for --planners), checkpoint.safetensors and
+    metrics.csv; with --validate also validation.csv and best.safetensors, the weights with the best score. A run that
+    was stopped or killed is resumed by the same command. For several GPUs: torchrun --no-python --nproc-per-node N
+    swerve train rap ... Needs the extra `torch`. docs/train_rap.md is a guide.
+
+    Example: swerve train rap sets/town runs/rap --contexts sets/town-contexts --steps 2000 --model tiny
+
+    Attributes:
+        dataset: Training set.
+        out: Output folder.
+        contexts: Contexts of the same set, made by swerve contexts; without them sub-scores are not trained.
+        model: paper, tiny, or a JSON file with the fields of RapConfig that differ from the paper's.
+        parts: Parts of every batch: paired, raster_only, recovery or cross_agent, each with its share, and raster
+            (default), photo or both.
+        batch: Samples of a step per process.
+        training: The training.
+        loop: The run.
+        validate: Benchmark of swerve build, of other logs, to validate on.
+        validate_views: Images for validation; None: those that are stored, or raster if several are.
+        validate_every: Steps between validations.
+        config: Options to start from.
+    """
+
+    dataset: Dataset
+    out: Annotated[
+        Positional[Path],
+        arg(metavar="OUT", help="Folder of the run: new, or of this same run, which is then resumed."),
+    ]
+    contexts: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    model: Annotated[str, arg(metavar="paper|tiny|FILE.json")] = "paper"
+    parts: tuple[BatchPart, ...] = (Part("paired", 0.5, "both"), Part("recovery", 0.25), Part("cross_agent", 0.25))
+    batch: int = BATCH
+    training: Annotated[RapTrainOptions, FLAT] = field(default_factory=RapTrainOptions)
+    loop: Annotated[LoopOptions, FLAT] = field(default_factory=LoopOptions)
+    validate: Annotated[Path | None, arg(metavar="BENCHMARK")] = None
+    validate_views: ViewKind | None = None
+    validate_every: int = 1000
+    config: Config = None
