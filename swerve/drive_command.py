@@ -17,16 +17,17 @@ from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, wants_i
 from swerve.eval.benchmark.renderers import own_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
-    ROLLOUT_METRICS,
     ClosedLoopOptions,
     ClosedLoopScene,
     Rollout,
     RolloutViews,
     build_closed_loop_scene,
     drive_course,
+    metric_names,
 )
 from swerve.eval.closed_loop.rollout_picture import rollout_picture
 from swerve.eval.scoring.score_tables import substrate, write_rows
+from swerve.eval.scoring.silent_scores import describe_missing, missing_inputs
 from swerve.job_report import open_sources
 from swerve.options.drive import Drive
 from swerve.planners.load_planner import LoadedPlanner, load_planner
@@ -34,8 +35,15 @@ from swerve.scenes import Log, SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import logged, prepare
 
-# Columns of the table on the terminal: short for the sub-scores, in their order.
-_SHORT = ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "MP", "SL")
+# Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
+_SHORT = {
+    "epdms": ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "MP", "SL"),
+    "nuplan": ("NC", "DAC", "DDC", "MP", "EP", "TTC", "SL", "C"),
+}
+_METRIC = {
+    "epdms": "closed loop as nuPlan, of EPDMS's sub-scores",
+    "nuplan": "nuPlan's closed-loop metrics",
+}
 
 
 @dataclass(frozen=True)
@@ -63,15 +71,21 @@ def run(asked: Drive) -> int:
     sight = _Sight(renderer_of(asked.views, own_renderers("rap", asked.seed, asked.splats)), asked.size)
     worst: dict[str, _Driven] = {}
     rows: list[dict[str, Any]] = []
+    missing: dict[str, tuple[bool, ...]] = {}
     for one in _driven(_named_logs(sources, asked.logs), planners, sight, asked.options, asked.every, console):
         rows.append(_row(one))
+        if one.rollout.log not in missing:
+            missing[one.rollout.log] = missing_inputs(one.course.viewpoint.scene.log)
         if one.label not in worst or one.rollout.score < worst[one.label].rollout.score:
             worst[one.label] = one
     if not rows:
         length = f"{HISTORY_SECONDS} s before and {asked.options.seconds:g} s after it"
         raise SwerveError(f"{' '.join(asked.sources)}: no scene has {length}: use fewer --seconds")
-    _write(asked.out, rows, worst, asked.options)
-    console.print(_table(rows))
+    silent = describe_missing(list(missing.values()))
+    _write(asked.out, rows, worst, asked.options, silent)
+    console.print(_table(rows, asked.options))
+    for line in silent:
+        console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"{len(rows)} rollouts; tables and pictures in {asked.out}", highlight=False, soft_wrap=True)
     _tell_failures(console, rows)
     return 1 if any(row["failed"] for row in rows) else 0
@@ -123,7 +137,10 @@ def _row(one: _Driven) -> dict[str, Any]:
         "token": rollout.token,
         "seconds": round(float(rollout.times[-1]), 1),
         "score": rollout.score,
-        **{name: None if np.isnan(rollout.metrics[name]) else rollout.metrics[name] for name in ROLLOUT_METRICS},
+        **{
+            name: None if np.isnan(rollout.metrics[name]) else rollout.metrics[name]
+            for name in metric_names(one.course.options)
+        },
         "progress": rollout.progress,
         "expert_progress": rollout.expert_progress,
         "failed": rollout.failed,
@@ -138,13 +155,21 @@ def _reason(seconds: float | None, text: str) -> str:
     return text if seconds is None else f"{seconds:.1f} s: {text}"
 
 
-def _write(folder: Path, rows: list[dict[str, Any]], worst: dict[str, _Driven], options: ClosedLoopOptions) -> None:
+def _write(
+    folder: Path,
+    rows: list[dict[str, Any]],
+    worst: dict[str, _Driven],
+    options: ClosedLoopOptions,
+    silent: Sequence[str],
+) -> None:
     make_folder(folder)
     stamp = {
         **substrate(options.traffic, None),
-        "metric": "closed loop as nuPlan, of EPDMS's sub-scores",
+        "metric": _METRIC[options.scorer],
+        "simulation": options.simulation,
         "rate": options.rate,
         "seconds": options.seconds,
+        "cannot_fire": list(silent),
     }
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)
@@ -153,17 +178,17 @@ def _write(folder: Path, rows: list[dict[str, Any]], worst: dict[str, _Driven], 
         write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(picture))
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:
     """Return a table of planners, best first: mean scores (failed rollouts are 0), rollouts, failures, ms per plan."""
     caption = "sub-scores in per cent; n rollouts; ms per plan"
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     table.add_column("planner", overflow="fold")
-    for heading in ("score", *_SHORT, "n", "failed", "ms"):
+    for heading in ("score", *_SHORT[options.scorer], "n", "failed", "ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     labels = dict.fromkeys(row["planner"] for row in rows)
     groups = {label: [row for row in rows if row["planner"] == label] for label in labels}
     for label, group in sorted(groups.items(), key=lambda item: -_mean(item[1], "score")):
-        values = [f"{_mean(group, 'score'):.3f}", *(_percent(_mean(group, name)) for name in ROLLOUT_METRICS)]
+        values = [f"{_mean(group, 'score'):.3f}", *(_percent(_mean(group, name)) for name in metric_names(options))]
         failed = str(sum(row["failed"] for row in group))
         table.add_row(label, *values, str(len(group)), failed, f"{1e3 * _mean(group, 'seconds_per_plan'):.1f}")
     return table

@@ -3,6 +3,7 @@
 import gzip
 import json
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
 from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
 from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
+from swerve.eval.scoring.silent_scores import silent_scores
 from swerve.options.score import Score
 from swerve.scenes import SwerveError, scenes_of
 
@@ -23,15 +25,21 @@ def run(asked: Score) -> int:
     if not plans:
         raise SwerveError(f"{asked.trajectories}: holds no trajectory")
     if asked.benchmark:
-        contexts, groups = _benchmark_contexts(source, asked.benchmark)
+        scenes, groups = _benchmark_scenes(source, asked.benchmark)
+        contexts = _contexts(scenes)
         two = two_stage(score_scenes(contexts, plans, asked.traffic), groups, asked.weighting)
         rows, epdms = two_stage_rows(two, {token for one in groups for token in (one.now, one.before)}), two.score
     else:
-        contexts = _log_contexts(source, asked.log or source.names()[0], plans)
+        scenes = _log_scenes(source, asked.log or source.names()[0], plans)
+        contexts = _contexts(scenes)
         one_table = one_stage(score_scenes(contexts, plans, asked.traffic))
         rows, epdms = one_stage_rows(one_table), one_table.score
-    write_rows(asked.out, rows, substrate(asked.traffic, asked.weighting if asked.benchmark else None))
+    silent = silent_scores({one.scene.log.name: one.scene.log for one in scenes}.values())
+    stamp = substrate(asked.traffic, asked.weighting if asked.benchmark else None)
+    write_rows(asked.out, rows, {**stamp, "cannot_fire": silent})
     print(f"{len(contexts)} scenes, EPDMS {epdms:.4f}; wrote {asked.out}")
+    for line in silent:
+        print(f"cannot fire: {line}")
     return 0
 
 
@@ -58,7 +66,11 @@ def _poses(token: str, entry: list[Any], name: str | None) -> np.ndarray:
     return np.array(entry, dtype=float).reshape(len(entry), 3)
 
 
-def _log_contexts(source: Source, name: str, plans: dict[str, np.ndarray]) -> list[Context]:
+def _contexts(scenes: Iterable[NeutralScene]) -> list[Context]:
+    return [build_context(one.scene, one.token, one.follow_up) for one in scenes]
+
+
+def _log_scenes(source: Source, name: str, plans: dict[str, np.ndarray]) -> list[NeutralScene]:
     if isinstance(source, NeutralSource):
         entries = source.scenes(name)
     else:
@@ -67,10 +79,10 @@ def _log_contexts(source: Source, name: str, plans: dict[str, np.ndarray]) -> li
     unknown = [token for token in plans if token not in entries]
     if unknown:
         raise SwerveError(f"log {name}: no scenes {', '.join(unknown[:5])}; it has {', '.join(list(entries)[:5])}, ...")
-    return [build_context(entries[token].scene, token, entries[token].follow_up) for token in plans]
+    return [entries[token] for token in plans]
 
 
-def _benchmark_contexts(source: Source, benchmark: Path) -> tuple[list[Context], list[GroupTokens]]:
+def _benchmark_scenes(source: Source, benchmark: Path) -> tuple[list[NeutralScene], list[GroupTokens]]:
     if not isinstance(source, NeutralSource):
         raise SwerveError(f"{benchmark}: two-stage files need a neutral source, for example neutral:PATH")
     scenes, mapping = source.follow_ups(benchmark)
@@ -78,7 +90,7 @@ def _benchmark_contexts(source: Source, benchmark: Path) -> tuple[list[Context],
     missing = [token for group in groups for token in group.tokens if token not in scenes]
     if missing:
         raise SwerveError(f"{benchmark}: no scenes {', '.join(missing[:10])}")
-    return [build_context(one.scene, one.token, one.follow_up) for one in scenes.values()], groups
+    return list(scenes.values()), groups
 
 
 def _group(entry: Follow) -> GroupTokens:

@@ -1,6 +1,6 @@
 """Sub-scores that cannot fire on some logs, because the data lacks what they look at."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,18 +22,25 @@ _NEEDS: Final[tuple[tuple[str, str, Callable[[Log], bool]], ...]] = (
 
 
 def silent_scores(logs: Iterable[Log]) -> list[str]:
-    """Which sub-scores cannot fire, on how many of the logs and why; nothing where all can on all.
+    """Return which sub-scores cannot fire, on how many of the logs and why; nothing where all can on all.
 
     Args:
-        logs: those that are scored.
+        logs: the logs that are scored.
     """
-    counts, total = [0] * len(_NEEDS), 0
-    for log in logs:
-        total += 1
-        counts = [count + (not has(log)) for count, (_, _, has) in zip(counts, _NEEDS, strict=True)]
+    return describe_missing([missing_inputs(log) for log in logs])
+
+
+def missing_inputs(log: Log) -> tuple[bool, ...]:
+    """Return which of the inputs of sub-scores a log lacks, for `describe_missing`."""
+    return tuple(not has(log) for _, _, has in _NEEDS)
+
+
+def describe_missing(missing: Sequence[tuple[bool, ...]]) -> list[str]:
+    """Return a line for each input that logs lack: the sub-scores that need it, and the number of logs."""
+    counts = [sum(lacks) for lacks in zip(*missing, strict=True)]
     return [
-        f"{name}: no {what.removeprefix('a ')} in {count} of {total} logs"
-        for count, (name, what, _) in zip(counts, _NEEDS, strict=True)
+        f"{name}: no {what.removeprefix('a ')} in {count} of {len(missing)} logs"
+        for count, (name, what, _) in zip(counts, _NEEDS, strict=False)
         if count
     ]
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from swerve.eval.closed_loop import ROLLOUT_METRICS
+from swerve.eval.closed_loop import NUPLAN_METRICS, ROLLOUT_METRICS
 from tests.support.command import invoke
 
 
@@ -43,6 +43,19 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     assert len(list(out.iterdir())) == 7
 
 
+def test_the_independent_closed_loop_is_chosen_by_options(tmp_path):
+    """NuPlan's metrics in the place of EPDMS's, and on generated towns with lights nothing that cannot fire is left."""
+    out = tmp_path / "out"
+    result = run("town:1", out, "--planners", "idm", *FAST, "--simulation", "dynamic", "--scorer", "nuplan")
+    assert result.exit_code == 0, result.output
+    rows = pq.read_table(out / "rollouts.parquet").to_pylist()
+    assert set(NUPLAN_METRICS) <= set(rows[0])
+    assert not {"lane_keeping", "history_comfort"} & set(rows[0])
+    stamp = json.loads((out / "rollouts.csv.substrate.json").read_text())
+    assert (stamp["simulation"], stamp["metric"]) == ("dynamic", "nuPlan's closed-loop metrics")
+    assert stamp["cannot_fire"] == []
+
+
 def _mean_score(rows, planner):
     return np.mean([row["score"] for row in rows if row["planner"] == planner])
 
@@ -66,7 +79,7 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
         (("--planners", "stationary", "--rate", 3), "rate: 3 plans per second"),
         (("--planners", "stationary", "stationary"), "two planners are called 'stationary'"),
         (("--planners", "stationary", "--seconds", 60), "use fewer --seconds"),
-        (("--planners", "nobody"), "no planner is called 'nobody'"),
+        (("--planners", "nobody"), "no planner is named 'nobody'"),
         (("--planners", "stationary", "--logs", "town-000009"), "town-000009"),
     ],
 )
