@@ -1,4 +1,4 @@
-"""Simulate, score and weigh what a planner would have done."""
+"""Simulation of planned trajectories, and NAVSIM's EPDMS and PDMS."""
 
 from swerve.eval.context.context_file import load_context, save_context
 from swerve.eval.context.scene_context import Context, build_context

@@ -1,4 +1,4 @@
-"""What a benchmark is asked to be."""
+"""Options of a benchmark."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -16,24 +16,24 @@ VIEW_KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Everything but the sources that a benchmark's content depends on.
+    """Options that determine a benchmark's content, besides the sources.
 
     Attributes:
-        every: seconds between the cases of a log.
-        least: a case with fewer follow-ups is dropped.
-        most: follow-ups of a case at most: those with a human's history first, else chosen by `seed`.
-        policy: how the others drive in the 8 s after a case's moment. The default keeps everybody on the road;
+        every: seconds between the scene groups of a log.
+        least: scene groups with fewer follow-ups are dropped.
+        most: maximum number of follow-ups of a scene group: those with a human's history first, else chosen by `seed`.
+        policy: traffic policy over the 8 s after a scene group's step. The default keeps all vehicles on the road;
             "navsim-reactive" is NAVSIM's, whose vehicles brake at the end of their lane, or vanish beside it.
-        follow_up: which start points are tried.
-        views: kinds of images that are stored of every camera of every frame, "raster", "photo" (stand-ins for
-            photographs, of towns alone) and "splat" (of logs that are fitted); none to draw when asked.
-        gate: follow-ups with a splat view that is unfit (`swerve.eval.splat_quality`) are dropped or flagged; with
-            "off" nobody looks.
-        style: the look of rasters, "rap" or "surfaces".
+        follow_up: grid and limits of the start points.
+        views: kinds of images stored of every camera of every scene, "raster", "photo" (synthetic photos, of towns
+            only) and "splat" (of fitted logs); none to render on demand.
+        gate: follow-ups with an unfit splat view (`swerve.eval.splat_quality`) are dropped or flagged; "off" skips the
+            check.
+        style: of rasters, "rap" or "surfaces".
         rig: "own" for each log's cameras, "default" for `swerve.data.sources.default_rigs.default_rig` instead.
-        cameras: names of the cameras that planners may see through; all if empty.
+        cameras: names of the cameras available to planners; all if empty.
         size: width and height in pixels of all images; the cameras' own if None.
-        seed: of the choice among follow-ups; with a log's name it decides the weather of its stand-ins, too.
+        seed: of the choice among follow-ups; with a log's name also of the weather of synthetic photos.
 
     Raises:
         SwerveError: an option is out of its range.
@@ -68,7 +68,7 @@ class BuildOptions:
 
 
 def check_kinds(kinds: tuple[str, ...]) -> None:
-    """Kinds of views that are known, each once.
+    """Check that kinds of views are known and given once.
 
     Raises:
         SwerveError: otherwise.

@@ -1,30 +1,30 @@
-"""When the frames of a case are, in steps of 0.1 s of its log."""
+"""Times of a scene group's scenes, in steps of 0.1 s of its log."""
 
 from typing import Final
 
 from swerve.scenes import Log, Scene, SwerveError, windows_of
 
-# A frame sees 1.5 s of history and is scored over 4 s.
+# A scene has 1.5 s of history and is scored over 4 s.
 HISTORY: Final = 15
 FUTURE: Final = 40
-# The frames "before" are 0.5 s before those "now".
+# The scenes "before" are 0.5 s before those "now".
 BEFORE: Final = 5
-# Follow-ups begin 4 s after the case's moment. Their log goes from 2 s after it (1.5 s of history before the frame
-# 0.5 s before now) to 8 s after it.
+# Follow-ups start 4 s after the scene group's step. Their log covers 2 s after it (1.5 s of history of the scene 0.5 s
+# before now) to 8 s after it.
 ENDPOINT: Final = 40
 FIRST: Final = ENDPOINT - BEFORE - HISTORY
 LAST: Final = ENDPOINT + FUTURE
-# Steps of a follow-up's log at which its frames are.
+# Step of the current scene in a follow-up's log.
 NOW: Final = ENDPOINT - FIRST
 # Scores count steps of a log as 0.1 s: five of them must stay within the 0.55 s of extended comfort.
 _STEP, _SLACK = 0.1, 0.008
 
 
 def snapshot_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
-    """The steps of a log at which cases are, every so many seconds, with 2 s before and 8 s after them.
+    """Return the steps of a log's scene groups, `every` seconds apart, with 2 s before and 8 s after them.
 
     Returns:
-        steps; and steps that make no case because the log has a gap in time there.
+        steps; and steps without a scene group because of a gap in time.
 
     Raises:
         SwerveError: the log's steps are not of 0.1 s.
@@ -39,5 +39,5 @@ def snapshot_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
 
 
 def scene_at(log: Log, now: int) -> Scene:
-    """The scene of a frame."""
+    """Return the scene at a step."""
     return Scene(log, now, HISTORY, FUTURE)
