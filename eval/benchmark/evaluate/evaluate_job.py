@@ -1,4 +1,4 @@
-"""The job that evaluates planners on a benchmark: a record per scene group, then the tables (docs/evaluate.md)"""
+"""The job that evaluates planners on a benchmark: a record per scene group, then the tables (docs/evaluate.md)."""
 
 import hashlib
 from collections import Counter
