@@ -1,4 +1,4 @@
-"""Closed loop: planners drive on from where they have got to, among others that may react."""
+"""Closed-loop rollouts of planners, with non-reactive or reactive agents."""
 
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score

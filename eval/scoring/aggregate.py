@@ -206,8 +206,8 @@ def neighbours(frames: ScoredScenes) -> list[tuple[int, int]]:
 def proximity_weights(
     end: Float[np.ndarray, "2"], starts: Float[np.ndarray, "k 2"], weighting: Weighting
 ) -> Float[np.ndarray, "k"]:
-    """Gaussian weights of follow-up scenes by the distance of their starts from the end of the first-stage plan."""
-    Compute Gaussian weights of follow-up scenes by distance of their starts from the end of the stage-one plan
+    """Compute Gaussian weights of follow-up scenes by distance of their starts from the end of the stage-one plan."""
+    logs = -((starts - end) ** 2).sum(axis=1) / (2.0 * PROXIMITY_VARIANCE)
     if weighting == "stable":
         weights = np.exp(logs - logs.max())
         return weights / weights.sum()
