@@ -1,4 +1,4 @@
-"""Results as a page for people."""
+"""HTML reports of evaluations."""
 
 from swerve.eval.report.report_page import ReportOptions, write_report
 

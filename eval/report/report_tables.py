@@ -1,4 +1,4 @@
-"""The leaderboard, sub-scores and the head of a report, as HTML."""
+"""The leaderboard, sub-scores and head of a report, as HTML."""
 
 import html
 import json
@@ -18,7 +18,7 @@ _BINS = np.linspace(0.0, 1.0, 11)
 
 
 def head(title: str, results: Results) -> str:
-    """What was evaluated: counts, and what the scores stand on."""
+    """Render the counts and the provenance of the scores."""
     logs = len(set(results.table["log"].filter(np.equal(results.table["stage"].to_numpy(), 1)).to_pylist()))
     pairs = [len(group.follow_ups) for group in results.groups]
     counts = (
@@ -39,11 +39,11 @@ def head(title: str, results: Results) -> str:
 
 
 def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str]) -> str:
-    """All planners side by side, the best first.
+    """Render all planners side by side, the best first.
 
     Args:
         standings: in order.
-        anchors: where on the page each planner's own part begins, by label.
+        anchors: anchor of each planner's section, by label.
     """
     rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(standings, 1))
     return (
@@ -54,7 +54,7 @@ def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str])
 
 
 def sub_scores(standing: PlannerRanking) -> str:
-    """Every sub-score of one planner by its long name, both stages."""
+    """Render every sub-score of one planner by its long name, both stages."""
     rows = []
     for column, name in enumerate(LONG):
         kind = "factor" if column < FACTORS else "weighted"
@@ -71,7 +71,7 @@ def sub_scores(standing: PlannerRanking) -> str:
 
 
 def distribution(standing: PlannerRanking) -> str:
-    """How the cases' scores are distributed, and in numbers."""
+    """Render the distribution of the scene groups' scores."""
     low, middle, high = np.quantile(standing.cases, [0.25, 0.5, 0.75])
     lost = int((standing.cases == 0.0).sum())
     return (
@@ -82,7 +82,7 @@ def distribution(standing: PlannerRanking) -> str:
 
 
 def view_differences(found: Sequence[ViewDifference]) -> str:
-    """What planners gain when they see other views; nothing where none saw two kinds."""
+    """Render the differences of scores between kinds of views; empty if there are none."""
     if not found:
         return ""
     cells = "".join(f"<th>{name}</th>" for name in SHORT)
@@ -110,11 +110,11 @@ def _difference_rows(one: ViewDifference) -> str:
 
 
 def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
-    """What the numbers mean, and what they do not.
+    """Render explanations of the numbers and their limitations.
 
     Args:
-        rejections: a row for each start point that the benchmark tried and did not use, with its `reason`.
-        scenes: a row for each frame, with what its splat views miss as `unfit`.
+        rejections: a row for each rejected start point, with its `reason`.
+        scenes: a row for each scene, with the thresholds its splat views miss as `unfit`.
     """
     counts = Counter(rejections["reason"].to_pylist()).most_common()
     told = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
@@ -139,8 +139,8 @@ def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
 
 
 def _flagged(scenes: pa.Table) -> str:
-    """How many frames have splat views that the gate finds unfit, and why."""
-    # Benchmarks that were built before there were splat views lack the column.
+    """Render the number of scenes with unfit splat views, with the reasons."""
+    # Benchmarks built before splat views were added lack the column.
     missed = [text for text in scenes["unfit"].to_pylist() if text] if "unfit" in scenes.column_names else []
     if not missed:
         return ""
@@ -199,7 +199,7 @@ def _staged(values: tuple[float, float]) -> tuple[tuple[str, float], tuple[str, 
 
 
 def _bar(value: float, kind: str, interval: tuple[float, float] | None = None) -> str:
-    """A bar of a share of its place's width."""
+    """Render a bar with the length of a value in 0..1."""
     line = ""
     if interval is not None:
         low, high = (100 * float(np.clip(end, 0.0, 1.0)) for end in interval)

@@ -1,4 +1,4 @@
-"""A case that went badly, as pictures and sentences."""
+"""A planner's worst scene groups, as images and sentences."""
 
 import html
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from swerve.viz.html_page import picture_url
 
 _CHAINS = ("now", "0.5 s before")
 _WIDTH = 480
-# What captions say of views, by kind.
+# Captions of views, by kind.
 _LABELS = {"raster": ", raster", "photo": ", photograph (drawn, a stand-in)", "splat": ", splats"}
 
 
 def shown_frames(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
-    """The two frames that tell the most of a case.
+    """Return the two most informative scenes of a scene group.
 
-    They are the first stage of the chain that scores less, and the follow-up in that chain that costs the most: weight
-    times what it lacks.
+    They are the first stage of the chain with the lower score, and the follow-up in that chain with the largest loss:
+    weight times (1 - score).
 
     Args:
-        rows: the case's, in the order of the group's tokens.
+        rows: of the scene group, in the order of the group's tokens.
     """
     chain = int(chain_scores(tuple(rows)).prod(axis=1).argmin())
     followed = [row for row in rows if row.follow_up and row.chain == chain]
@@ -45,15 +45,15 @@ def case_story(
     static: Primitives,
     cameras: Sequence[str] | None,
 ) -> str:
-    """One case of one planner.
+    """Render one scene group of one planner.
 
     Args:
-        number: its place among the worst, from 1 on.
-        case: the case.
-        rows: what the planner did in it, in the order of the group's tokens.
-        replays: of the frames of `shown_frames`.
+        number: its rank among the worst, from 1 on.
+        case: the scene group.
+        rows: the planner's results in it, in the order of the group's tokens.
+        replays: of the scenes of `shown_frames`.
         static: the map.
-        cameras: names of the cameras that the planner asked for; None for all.
+        cameras: names of the cameras that the planner uses; None for all.
     """
     first, follow = replays
     chain = first.row.chain
@@ -70,7 +70,7 @@ def case_story(
 
 
 def legend() -> str:
-    """What the colours and lines in the pictures from above mean."""
+    """Render the legend of the bird's-eye views."""
     entries = (
         ("dashes", HUMAN, "the human's way"),
         ("dots", PLAN, "the plan, every pose"),
@@ -89,13 +89,13 @@ def legend() -> str:
 
 
 def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] | None, most: int = 3) -> str:
-    """What the planner saw: the cameras that look ahead the most, from left to right; below, other kinds of views.
+    """Render the most forward-looking cameras, from left to right; other kinds of views below.
 
     Args:
-        case: where images come from.
+        case: source of the images.
         frame: the scene.
-        names: cameras that the planner asked for; None for all.
-        most: how many are shown.
+        names: cameras that the planner uses; None for all.
+        most: maximum number of cameras.
     """
     if names is not None and not len(names):
         return '<p class="note">This planner asks for no camera.</p>'
@@ -113,7 +113,7 @@ def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] |
 
 
 def _front(cameras: Sequence[Camera], most: int) -> list[Camera]:
-    """Those that look ahead the most, from left to right."""
+    """Return the most forward-looking cameras, from left to right."""
     ahead = sorted(cameras, key=lambda camera: -camera.ego_from_camera[0, 2])[:most]
     return sorted(ahead, key=lambda camera: -np.arctan2(camera.ego_from_camera[1, 2], camera.ego_from_camera[0, 2]))
 
@@ -129,7 +129,7 @@ def _view(name: str, image: UInt8[np.ndarray, "h w 3"]) -> str:
 
 
 def _sum(rows: Sequence[SceneRow], shown: int) -> str:
-    """How the case's score comes about."""
+    """Render the computation of the scene group's score."""
     parts = chain_scores(tuple(rows))
     terms = [
         f"<span{' class=shown' if chain == shown else ''}>{name}: {one:.2f} × {two:.2f} = <b>{one * two:.2f}</b></span>"

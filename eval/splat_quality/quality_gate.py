@@ -1,4 +1,4 @@
-"""The gate: which splat views are fit to be shown to a planner."""
+"""Quality gate: splat views that may be given to a planner."""
 
 import math
 from collections.abc import Collection
@@ -12,19 +12,19 @@ from swerve.scenes import SwerveError
 
 @dataclass(frozen=True)
 class GateOptions:
-    """The thresholds. What an image shows too little of is not judged.
+    """Thresholds. Quantities that an image shows too little of are not checked.
 
-    The defaults were chosen on fits of two towns; docs/splat_quality.md says how, and what they tell apart on a third.
-    Nothing is asked of the two that helped there no further.
+    The defaults were chosen on fits of two towns; docs/splat_quality.md describes the choice, and its validation on a
+    third. The two thresholds of 0 did not improve the separation there.
 
     Attributes:
-        depth_error: `RasterAgreement.depth_error` at most.
-        depth_within: `RasterAgreement.depth_within` at least.
-        vehicle_iou: `RasterAgreement.vehicle_iou` at least.
-        covered: `RasterAgreement.covered` at least.
+        depth_error: upper limit of `RasterAgreement.depth_error`.
+        depth_within: lower limit of `RasterAgreement.depth_within`.
+        vehicle_iou: lower limit of `RasterAgreement.vehicle_iou`.
+        covered: lower limit of `RasterAgreement.covered`.
 
     Raises:
-        SwerveError: a threshold does not lie in 0..1.
+        SwerveError: a threshold is outside 0..1.
     """
 
     depth_error: float = 0.15
@@ -40,12 +40,12 @@ class GateOptions:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one view.
+    """Result of the gate on one view.
 
     Attributes:
         fit: whether the view may be used.
-        reasons: each threshold that it misses, in words with numbers; none where it is fit.
-        numbers: what was measured.
+        reasons: each missed threshold, in words with numbers; empty if it is fit.
+        numbers: the measured agreement.
     """
 
     fit: bool
@@ -54,12 +54,12 @@ class Verdict:
 
 
 def judge_view(splat: SplatView, raster: View, options: GateOptions, nodes: Collection[int] | None = None) -> Verdict:
-    """Judges a splat view by the raster of the same camera, pose and moment; see `agreement` for the arguments."""
+    """Check a splat view against the raster of the same camera, pose and time; see `agreement` for the arguments."""
     return judge(agreement(splat, raster, nodes), options)
 
 
 def judge(numbers: RasterAgreement, options: GateOptions) -> Verdict:
-    """Judges what was measured; NaN misses no threshold."""
+    """Check measured agreement; NaN misses no threshold."""
     reasons = []
     if numbers.depth_error > options.depth_error:
         reasons.append(f"depth is off by {_percent(numbers.depth_error)}, allowed {_percent(options.depth_error)}")

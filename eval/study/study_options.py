@@ -1,4 +1,4 @@
-"""What a study is asked to be."""
+"""Options of a study."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class StudyPlanner:
     """A planner of the population.
 
     Attributes:
-        family: which idea of driving it varies.
-        spec: what it is loaded from (in `swerve study` by `load_planner`), and its name in all tables.
+        family: kind of planner, whose parameters are varied.
+        spec: the argument of its loader (in `swerve study`, `load_planner`), and its name in all tables.
     """
 
     family: str
@@ -22,14 +22,14 @@ class StudyPlanner:
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """Everything but the benchmark and the planners that a study's records depend on.
+    """Options that determine a study's records, besides the benchmark and the planners.
 
     Attributes:
-        traffic: how the others drive, in open and closed loop.
-        seconds: length of a roll-out in closed loop.
-        rate: plans per second in closed loop.
-        density: share of each case's follow-up pairs that are evaluated.
-        seed: of the choice of these.
+        traffic: traffic policy in open and closed loop.
+        seconds: duration of a closed-loop rollout.
+        rate: replanning frequency in closed loop, Hz.
+        density: share of each scene group's follow-up pairs that are evaluated.
+        seed: of the choice of these pairs.
 
     Raises:
         SwerveError: the density is not above 0 and at most 1, or see ClosedLoopOptions.
@@ -48,5 +48,5 @@ class StudyOptions:
 
     @property
     def closed_loop(self) -> ClosedLoopOptions:
-        """How roll-outs are driven."""
+        """Return the options of the rollouts."""
         return ClosedLoopOptions(self.rate, self.seconds, self.traffic)
