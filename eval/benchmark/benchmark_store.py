@@ -86,7 +86,7 @@ class Benchmark:
         """
         owner = next((log for log, names in self.info["cases"].items() if name in names), None)
         if owner is None:
-            raise SwerveError(f"{self.folder}: has no case {name!r}")
+            raise SwerveError(f"{self.folder}: has no scene group {name!r}")
         log, record = self.log(owner), load_group(group_path(self.folder, name))
         if record.log != log.name or record.moment >= len(log.times_us):
             raise SwerveError(
@@ -107,7 +107,7 @@ class Benchmark:
         """
         for missing in {kind, *beside} - set(self.stored):
             if missing not in self.renderers:
-                raise SwerveError(f"{self.folder}: stores no {missing} views, and nothing is given to draw them with")
+                raise SwerveError(f"{self.folder}: stores no {missing} views, and no renderer is given for them")
             for name in self.logs:
                 self.renderers[missing].check(self.log(name))
         return replace(self, shown=kind, beside=beside)
@@ -119,7 +119,7 @@ class Benchmark:
             SwerveError: there is no such log, or views of this kind have no renderer.
         """
         if self.shown not in self.renderers:
-            raise SwerveError(f"{self.folder}: {self.shown} views are stored, and nothing is given to draw more with")
+            raise SwerveError(f"{self.folder}: {self.shown} views are stored, and no renderer is given for others")
         return _cached_renderer(self.renderers[self.shown], self._log_path(log)), self._size
 
     def scenes(self) -> pa.Table:
@@ -190,9 +190,11 @@ def open_benchmark(
             f"{path}: benchmark of version {info.get('version')}, this is version {VERSION}. Build it again"
         )
     if missing := {"options", "logs", "versions", "counts", "views", "cases"} - set(info):
-        raise SwerveError(f"{path}: damaged (it lacks {sorted(missing)[0]!r}). Build the benchmark again")
+        raise SwerveError(f"{path}: damaged ({sorted(missing)[0]!r} is missing). Build the benchmark again")
     if not info["cases"]:
-        raise SwerveError(f"{folder}: no case is left in it; {REJECTIONS} says why. Build it with other options")
+        raise SwerveError(
+            f"{folder}: contains no scene group, for the reasons in {REJECTIONS}. Build it with other options"
+        )
     options = info["options"]
     opened = Benchmark(folder, info, renderers or own_renderers(options["style"], options["seed"], splats))
     usual: ViewKind = options["views"][0] if options["views"] and "raster" not in options["views"] else "raster"

@@ -28,5 +28,5 @@ def renderer_of(kind: ViewKind, renderers: Renderers) -> ViewRenderer:
         SwerveError: there is none.
     """
     if kind not in renderers:
-        raise SwerveError(f"there is nothing to draw {kind} views with. Give --splats FOLDER, made by swerve fit")
+        raise SwerveError(f"no renderer for {kind} views. Give --splats FOLDER, made by swerve fit")
     return renderers[kind]

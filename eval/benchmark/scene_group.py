@@ -77,6 +77,6 @@ class SceneGroup:
         """
         known = self.kinds
         if kind not in known:
-            raise SwerveError(f"case {self.group.now}: has no {kind} views; it has {', '.join(known) or 'none'}")
+            raise SwerveError(f"scene group {self.group.now}: has no {kind} views; it has {', '.join(known) or 'none'}")
         beside = {name: views for name, views in known.items() if name != kind}
         return replace(self, views=known[kind], kind=kind, beside=beside)

@@ -156,11 +156,10 @@ class PhotoRenderer:
         """
         if log.source != "town":
             raise SwerveError(
-                f"log {log.name} is of {log.source}: stand-ins for photographs are drawn of town:COUNT alone. "
-                "Use --views raster"
+                f"log {log.name} is of {log.source}: synthetic photos exist for town:COUNT only. Use --views raster"
             )
         if log.road_map is None:
-            raise SwerveError(f"log {log.name} has no map: there is nothing to photograph")
+            raise SwerveError(f"log {log.name} has no map: synthetic photos need one")
 
     def prepare(self, log: Log) -> "LogPhotos":
         """Create the renderer of a log, see `ViewRenderer`; takes about a second."""

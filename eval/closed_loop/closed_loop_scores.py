@@ -140,8 +140,8 @@ def _own_reasons(
     metrics: Mapping[str, float], made: float, asked: float, over: Float[np.ndarray, "t"]
 ) -> tuple[Reason, ...]:
     texts = {
-        METRIC_NAMES[Metric.EGO_PROGRESS]: f"makes {made:.1f} m along the route, the logged driver {asked:.1f} m",
-        MAKING_PROGRESS: f"makes less than {LEAST_PROGRESS:.0%} of the logged driver's {asked:.1f} m along the route",
+        METRIC_NAMES[Metric.EGO_PROGRESS]: f"makes {made:.1f} m along the route, the human {asked:.1f} m",
+        MAKING_PROGRESS: f"makes less than {LEAST_PROGRESS:.0%} of the human's {asked:.1f} m along the route",
         SPEED_LIMIT: f"is up to {over.max():.1f} m/s too fast, {over.mean():.1f} m/s in the mean",
     }
     first = round(float((over > 0).argmax()) * STEP, 1)

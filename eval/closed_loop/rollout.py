@@ -141,7 +141,7 @@ class _Driver:
         situation = situation_at(self.course, traffic, states, step) if privileged else None
         told = observation_at(self.course, self.past, states, step, situation)
         drawn = self.views.cameras(self.course) if self.views else ()
-        cameras = declared_cameras(self.planner, drawn, self.course.context.token, "nobody draws them. Give views")
+        cameras = declared_cameras(self.planner, drawn, self.course.context.token, "there is no renderer. Give views")
         if self.views is None or not cameras:
             return told
         return replace(told, cameras=cameras, images=self.views.images(self.course, cameras, traffic, states, step))

@@ -45,7 +45,7 @@ _LAYOUT: Final = FolderLayout(
 )
 # Tolerance on recomputed poses of viewpoints, which may differ by rounding.
 _SLACK: Final = 1e-6
-_CHANGED: Final = "the source has changed since the set was made, or Swerve has. Make the set again"
+_CHANGED: Final = "the source or Swerve has changed since. Make the set again"
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class OpenedSamples:
         stored = self.reader.sample(record.shard, number, record.rows[number]["key"])
         pose = np.array(json.loads(stored.read("json"))["world_from_ego"])
         if np.abs(pose - viewpoint.world_from_ego).max() > _SLACK:
-            raise SwerveError(f"sample {stored.key} stands elsewhere in the log now: {_CHANGED}")
+            raise SwerveError(f"sample {stored.key} has another pose in the log now: {_CHANGED}")
 
 
 def _members(viewpoint: Viewpoint) -> dict[str, bytes]:

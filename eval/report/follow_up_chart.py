@@ -53,7 +53,7 @@ def seen_from(base: Float[np.ndarray, "3"], points: Float[np.ndarray, "n 2"]) ->
 def _base(first: Replay) -> Float[np.ndarray, "3"]:
     """Return the human's pose after 4 s, the centre of the grid."""
     context = first.context
-    assert context.human is not None, "frames of the first stage have a human"
+    assert context.human is not None, "scenes of the first stage have a human"
     return to_world(context.human[-1:], context.ego[:3])[0]
 
 

@@ -105,7 +105,7 @@ def _pane(standing: PlannerRanking, anchor: str, results: Results, stories: Stor
     return (
         f'<section class="planner" id="{anchor}"><h2>{html.escape(standing.label)}</h2><p>{html.escape(str(spec))}</p>'
         f'<div class="overview">{sub_scores(standing)}<div>{distribution(standing)}</div></div>'
-        f"<h3>The {len(names)} worst case{'s' * (len(names) != 1)}</h3>{shown}</section>"
+        f"<h3>The {len(names)} worst scene group{'s' * (len(names) != 1)}</h3>{shown}</section>"
     )
 
 

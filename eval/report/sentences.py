@@ -26,20 +26,20 @@ LONG = (
     "Time to collision",
     "Lane keeping",
     "Comfort",
-    "Comfort between frames",
+    "Extended comfort",
 )
 FACTORS = 4
 _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
 # Its description begins with the corner; all others with the vehicle's action.
 _OF_A_CORNER = "drivable_area_compliance"
-_UNSTEADY = "plans another motion than in the other frame of the pair, half a second apart"
+_UNSTEADY = "plans a different motion in the pair's other scene, half a second apart"
 
 
 def verdict(replay: Replay) -> str:
     """Return one sentence on a scene, as plain text: its score, and the largest loss."""
     row = replay.row
     if row.failed:
-        return f"The planner failed: {_last_line(row.error)}. The frame counts as 0."
+        return f"The planner failed: {_last_line(row.error)}. The scene scores 0."
     factors = [event for event in replay.events if _column(event) < FACTORS and not event.reason.forgiven]
     if any(event.reason.value == 0.0 for event in factors):
         worst = min((event for event in factors if event.reason.value == 0.0), key=_when)
@@ -51,7 +51,7 @@ def verdict(replay: Replay) -> str:
         return f"Scores {row.score:.2f}: nothing went wrong."
     else:
         cause = _told(replay, FACTORS + int(losses.argmax()))
-    return f"Scores {row.score:.2f}; what costs the most: {cause}."
+    return f"Scores {row.score:.2f}; largest loss: {cause}."
 
 
 def sentences(replay: Replay) -> str:
@@ -74,7 +74,7 @@ def when(event: Event) -> str:
 def _item(event: Event, number: int | None) -> str:
     reason = event.reason
     seen = "" if number is None else f'<b class="badge">{number}</b>'
-    forgiven = " The human driver fails here too: forgiven, it counts as 1." if reason.forgiven else ""
+    forgiven = " The human fails here too: the human filter sets it to 1." if reason.forgiven else ""
     return _line(seen, _column(event), reason.value, f"{when(event)}{event.text}.", forgiven)
 
 

@@ -20,7 +20,7 @@ from swerve.viz.html_page import picture_url
 _CHAINS = ("now", "0.5 s before")
 _WIDTH = 480
 # Captions of views, by kind.
-_LABELS = {"raster": ", raster", "photo": ", photograph (drawn, a stand-in)", "splat": ", splats"}
+_LABELS = {"raster": ", raster", "photo": ", synthetic photo", "splat": ", splats"}
 
 
 def shown_frames(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
@@ -72,14 +72,14 @@ def case_story(
 def legend() -> str:
     """Render the legend of the bird's-eye views."""
     entries = (
-        ("dashes", HUMAN, "the human's way"),
+        ("dashes", HUMAN, "the human's path"),
         ("dots", PLAN, "the plan, every pose"),
         ("line", PATH, "the simulated car; boxes now, after 2 s and 4 s"),
         ("box", OTHERS[ObjectClass.VEHICLE], "vehicle"),
         ("outline", OTHERS[ObjectClass.VEHICLE], "the same after 2 s and 4 s"),
         ("box", OTHERS[ObjectClass.PEDESTRIAN], "pedestrian"),
         ("box", OTHERS[ObjectClass.BICYCLE], "bicycle"),
-        ("box", STATIC, "other things"),
+        ("box", STATIC, "other objects"),
         ("area", WRONG, "red light"),
         ("ring", WRONG, "where it went wrong"),
         ("ring", weight_color(0.5), "follow-up start, bright: more weight"),
@@ -98,7 +98,7 @@ def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] |
         most: maximum number of cameras.
     """
     if names is not None and not len(names):
-        return '<p class="note">This planner asks for no camera.</p>'
+        return '<p class="note">This planner uses no camera.</p>'
     cameras = () if case.views is None else case.views.cameras(frame)
     chosen = _front([camera for camera in cameras if names is None or camera.name in names], most)
     if case.views is None or not chosen:
@@ -106,7 +106,7 @@ def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] |
     rows = []
     for kind, views in case.kinds.items():
         images, label = views.images(frame, [camera.name for camera in chosen]), _LABELS.get(kind, "")
-        seen = ", which it saw" if case.beside and kind == case.kind else ""
+        seen = ", given to the planner" if case.beside and kind == case.kind else ""
         figures = (_view(f"{camera.name}{label}{seen}", images[camera.name]) for camera in chosen)
         rows.append(f'<div class="views">{"".join(figures)}</div>')
     return "".join(rows)
@@ -137,16 +137,16 @@ def _sum(rows: Sequence[SceneRow], shown: int) -> str:
     ]
     return (
         f'<p class="sum"><b class="total">{parts.prod(axis=1).mean():.3f}</b> '
-        f"stage one × follow-ups: {' '.join(terms)} The pictures show the frame {_CHAINS[shown]}.</p>"
+        f"stage one × follow-ups: {' '.join(terms)} The images show the scene {_CHAINS[shown]}.</p>"
     )
 
 
 def _chart_text(first: SceneRow, followed: Sequence[SceneRow]) -> str:
     weights = np.array([row.weight for row in followed])
     distance = np.hypot(*(np.stack([row.start[:2] for row in followed]) - first.end).T).min()
-    where = "The planner failed: what counts is where it stood," if first.failed else "The plan (green cross) ends"
+    where = "The planner failed: its start counts as the end," if first.failed else "The plan (green cross) ends"
     where = f"{where} {distance:.1f} m from the nearest start."
-    alike = " So all weigh the same." if len(weights) > 1 and np.ptp(weights) < 1e-9 else ""
+    alike = " So the weights are uniform." if len(weights) > 1 and np.ptp(weights) < 1e-9 else ""
     return (
         f"Follow-up starts in colours of their weights; the numbers are the scores there. {where}{alike} "
         "The ringed one is the follow-up above. White cross: the human after 4 s. Across is stretched."

@@ -178,7 +178,7 @@ def one_stage(frames: ScoredScenes) -> TwoStageScores:
         SwerveError: a scene's scores are not finite, or there are none.
     """
     if not frames.tokens:
-        raise SwerveError("no frames to aggregate")
+        raise SwerveError("no scenes to aggregate")
     chosen = scenes_at(frames, frames.rows(frames.tokens))
     comfort = np.full(len(chosen.tokens), np.nan)
     for now, before in neighbours(chosen):
@@ -254,7 +254,7 @@ def _pair_comfort(frames: ScoredScenes, now: int, before: int) -> float:
     seconds = (frames.times_us[now] - frames.times_us[before]) * 1e-6
     if not 0.0 < seconds < EXTENDED_MAX_INTERVAL + 1e-9:
         raise SwerveError(
-            f"frames {frames.tokens[before]} and {frames.tokens[now]} are {seconds:.3f} s apart: extended comfort "
+            f"scenes {frames.tokens[before]} and {frames.tokens[now]} are {seconds:.3f} s apart: extended comfort "
             f"needs more than 0 and at most {EXTENDED_MAX_INTERVAL} s"
         )
     steps = round(seconds / STEP)
@@ -263,4 +263,4 @@ def _pair_comfort(frames: ScoredScenes, now: int, before: int) -> float:
 
 def _complaint(tokens: Sequence[str], problem: str) -> str:
     shown = ", ".join(tokens[:10]) + (", ..." if len(tokens) > 10 else "")
-    return f"{len(tokens)} frames {problem}: {shown}"
+    return f"{len(tokens)} scenes {problem}: {shown}"

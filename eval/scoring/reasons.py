@@ -10,7 +10,7 @@ from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
 from swerve.eval.scoring.thresholds import STEP
 from swerve.scenes import ObjectClass
 
-KINDS = ("while standing still", "a track that stands still", "from behind", "with its front", "with its side")
+KINDS = ("while stopped", "a stopped track", "from behind", "with its front", "with its side")
 CORNERS = ("front left", "rear left", "rear right", "front right")
 
 

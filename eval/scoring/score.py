@@ -158,7 +158,7 @@ def prepare_context(context: Context, policy: Policy = "log-replay", human_filte
         ValueError: the policy is reactive.
     """
     if policy not in UNMOVED:
-        raise ValueError(f"others who drive by {policy} react: there is no yardstick before there are trajectories")
+        raise ValueError(f"policy {policy} is reactive: it cannot be prepared without trajectories")
     announce_compilation()
     world = unmoved_world(policy, context)
     rival = compute_sub_scores(_simulated_reference(context), context.stage, world, context.history)

@@ -119,5 +119,5 @@ def _image(view: View, name: str) -> np.ndarray:
     """Return one output of a view."""
     image: np.ndarray | None = getattr(view, name)
     if image is None:
-        raise ValueError(f"the view of camera {view.camera.name} was drawn without {name}")
+        raise ValueError(f"the view of camera {view.camera.name} was rendered without {name}")
     return image

@@ -67,7 +67,7 @@ def gate_in_words(gate: GateOptions) -> str:
         if least > 0:
             asked.append(f"{100 * least:.0f} % {what}")
     condition = f" if {', '.join(asked)}" if asked else ""
-    return f"A view is fit{condition}; what it shows too little of is not judged."
+    return f"A view is fit{condition}; quantities with too few pixels are not checked."
 
 
 def separation_in_words(rows: Sequence[Row]) -> str:
@@ -128,7 +128,7 @@ def _trio(one: ViewComparison) -> str:
 
 def _figure(caption: str, image: Picture | None) -> str:
     if image is None:
-        return '<figure><div class="none">nobody took a photograph here</div></figure>'
+        return '<figure><div class="none">no photo from this pose</div></figure>'
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
     return (
         f'<figure><img src="{picture_url(image)}" {size} alt="{html.escape(caption)}">'

@@ -89,7 +89,7 @@ def places_of(
     if not every > 0:
         raise SwerveError(f"every: {every} s must be above 0")
     if not pictures.held_out:
-        raise SwerveError(f"log {geometry.log.name} was fitted to all of its photographs: hold some out, to measure by")
+        raise SwerveError(f"log {geometry.log.name} was fitted to all of its photos: hold some out for the measurement")
     places, last = list[EvaluationPose](), dict[str, int]()
     for picture in sorted(pictures.held_out, key=lambda picture: picture.time_us):
         places.append(_place(geometry, picture, ON_PATH.name, ON_PATH, picture.world_from_ego))

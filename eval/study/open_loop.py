@@ -124,7 +124,7 @@ def _ends(evaluated: PlannerResult) -> Float[np.ndarray, "2 4"]:
 def _open_loop(context: Context, plans: Sequence[Trajectory | None]) -> Float[np.ndarray, "p 4"]:
     """Return columns as in measures.OPEN_LOOP; planners without a plan are excluded later."""
     if context.human is None:
-        raise SwerveError(f"scene {context.token}: a study needs to know what the human did, and this one does not")
+        raise SwerveError(f"scene {context.token}: a study needs the human's trajectory, and this scene has none")
     made, values = [row for row, plan in enumerate(plans) if plan is not None], np.zeros((len(plans), 4))
     if made:
         poses = np.stack([half_seconds(plan) for plan in plans if plan is not None])

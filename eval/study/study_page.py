@@ -34,11 +34,11 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
     charts = "".join(
         _figure(title, drawn) for title, drawn in (*_scatters(study, findings), *_variant_charts(findings))
     )
-    counts = f"{len(study.planners)} planners, {len(study.tokens)} cases of {len(set(study.logs))} logs"
+    counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
     lead = (
-        f"{counts}, {int(study.present.sum())} pairs of follow-up frames. Each planner's means over the cases, against "
-        "the mean of its closed-loop scores on the same cases. Brackets: 95 % intervals, planners and "
-        f"{findings.units} drawn anew together."
+        f"{counts}, {int(study.present.sum())} pairs of follow-up scenes. Each planner's means over the scene groups, against "
+        "the mean of its closed-loop scores on the same. Brackets: 95 % bootstrap intervals over planners and "
+        f"{findings.units} jointly."
     )
     said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
     head = ["correlation of", "less that of", "Pearson r, larger in ... of the resamples", "Spearman"]
@@ -48,10 +48,10 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f"{said}{_main_table(findings)}{differences}<h2>Planners</h2>"
         "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
-        "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"
-        f"{_variants(findings)}<h2>Cases</h2>"
-        "<p>Correlations over the planners in each case alone. Where even the human fails in closed loop, the case is "
-        f"at fault.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
+        "<p>Recomputed from the same scene scores; each changes one parameter of NAVSIM's recipe (first row).</p>"
+        f"{_variants(findings)}<h2>Scene groups</h2>"
+        "<p>Correlations over the planners in each scene group. If even the human fails in closed loop, the scene "
+        f"group is defective.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
     )
     return webpage("Swerve: study", body, _STYLE)
 

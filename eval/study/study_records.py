@@ -114,7 +114,7 @@ def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Stud
         SwerveError: there are no records, they are of different planners, or fewer than three planners remain.
     """
     if not records:
-        raise SwerveError("no case of the benchmark was finished: nothing to study")
+        raise SwerveError("no scene group of the benchmark was finished: there is nothing to correlate")
     names = records[0].planners
     if any(record.planners != names for record in records) or len(families) != len(names):
         raise SwerveError("the records are of different planners: delete the study's folder and run again")

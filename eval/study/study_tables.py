@@ -51,7 +51,7 @@ def variants_table(findings: Findings) -> Table:
     for place, density in enumerate(findings.densities[formulas[0]]):
         spreads = [findings.densities[formula][density] for formula in formulas]
         ranked = ", ".join(number(float(one.spearman.mean())) for one in spreads)
-        name = f"{100 * density:.0f} %, {spreads[0].kept:.1f} pairs a case"
+        name = f"{100 * density:.0f} %, {spreads[0].kept:.1f} pairs per scene group"
         table.add_row("" if place else "density", name, *(_spread(one) for one in spreads), ranked)
     return table
 

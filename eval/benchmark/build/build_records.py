@@ -104,7 +104,7 @@ def read_build_records(folder: Path) -> Iterator[BuildRecord]:
             yield _note_of(dict(json.loads(path.read_bytes())))
         except (ValueError, TypeError, KeyError) as error:
             raise SwerveError(
-                f"{path}: damaged ({error}). Remove it and run the same command again: it makes this case anew"
+                f"{path}: damaged ({error}). Remove it and run the same command again to rebuild this scene group"
             ) from error
 
 

@@ -76,8 +76,8 @@ def _moments(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]:
     """
     moments, broken = snapshot_steps(log, options.every)
     if not moments:
-        reason = f"has gaps in time: none of its {len(broken)} cases is free of them" if broken else "is too short"
-        raise SwerveError(f"log {log.name} {reason}. A case takes 10 s: 2 s before its moment and 8 s after it")
+        reason = f"has gaps in time: they affect all of its {len(broken)} scene groups" if broken else "is too short"
+        raise SwerveError(f"log {log.name} {reason}. A scene group takes 10 s: 2 s of history and 8 s of future")
     return moments, broken
 
 

@@ -65,7 +65,7 @@ def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> l
     try:
         said = list(planner.plan_batch(own))
         if len(said) != len(observations):
-            raise ValueError(f"plan_batch gave {len(said)} answers to {len(observations)} observations")
+            raise ValueError(f"plan_batch returned {len(said)} trajectories for {len(observations)} observations")
     except (Exception, SystemExit) as error:  # As above.
         if len(observations) == 1:
             return [PlannerAnswer(None, _told(error), time.perf_counter() - start)]
@@ -89,7 +89,7 @@ def _told(error: BaseException) -> str:
 def _checked(said: object, seconds: float) -> PlannerAnswer:
     """Validate a planner's return value."""
     if not isinstance(said, Trajectory):
-        return PlannerAnswer(None, f"the planner gave {type(said).__name__} instead of Trajectory", seconds)
+        return PlannerAnswer(None, f"the planner returned {type(said).__name__} instead of Trajectory", seconds)
     try:
         poses = np.array(said.poses, dtype=float)
         if poses.ndim != 2 or poses.shape[1] != 3:
@@ -99,6 +99,6 @@ def _checked(said: object, seconds: float) -> PlannerAnswer:
         return PlannerAnswer(None, f"{type(error).__name__}: {error}", seconds)
     if np.abs(poses).max() > _FARTHEST:
         return PlannerAnswer(
-            None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any car gets", seconds
+            None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any vehicle drives", seconds
         )
     return PlannerAnswer(plan, "", seconds)

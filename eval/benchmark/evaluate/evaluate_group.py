@@ -76,7 +76,7 @@ class _Verdict:
 
 def _tell_who(tell: ProgressCallback, token: str, share: float, label: str) -> None:
     """Report the planner's label before it is called: the last message if it ends the process."""
-    tell(f"{token}, when {label} was asked", share)
+    tell(f"{token}, calling {label}", share)
 
 
 def _answers(

@@ -297,6 +297,6 @@ def _require_all(work: EvaluateWork, folder: Path, outcome: Outcome) -> None:
         write_failures(folder, outcome.failures)
         first = outcome.failures[0]
         raise SwerveError(
-            f"{count} of {len(records)} cases could not be evaluated, the first: {first.where}: {first.reason}. There "
-            f"are no scores; see {folder / 'failures.json'}. Mend it and run the same command again, it goes on"
+            f"{count} of {len(records)} scene groups could not be evaluated, the first: {first.where}: {first.reason}. "
+            f"There are no scores; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
         )

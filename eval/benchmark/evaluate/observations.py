@@ -100,12 +100,12 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     names = getattr(planner, "cameras", None)
     who = f"scene {token}: {type(planner).__name__}"
     if not cameras:
-        raise SwerveError(f"{who} wants images, and {lacking}, or declare `cameras = ()`")
+        raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
     if names is None:
         return tuple(cameras)
     known = [camera.name for camera in cameras]
     if missing := [name for name in names if name not in known]:
-        raise SwerveError(f"{who} wants camera {missing[0]!r}; there are: {', '.join(known)}")
+        raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}")
     return tuple(camera for camera in cameras if camera.name in names)
 
 

@@ -73,5 +73,5 @@ def _told(path: Path) -> Iterator[None]:
     except (OSError, ValueError, pa.ArrowException) as error:
         first = str(error).partition("\n")[0]
         raise SwerveError(
-            f"{path}: damaged ({first}). Remove it and run the same command again: it evaluates this case anew"
+            f"{path}: damaged ({first}). Remove it and run the same command again to evaluate this scene group"
         ) from error
