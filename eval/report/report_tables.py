@@ -47,8 +47,8 @@ def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str])
     """
     rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(standings, 1))
     return (
-        "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The line "
-        "over a bar is the 95 % bootstrap interval over scene groups. Of each sub-score, the upper bar is stage one, the "
+        "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "
+        "line over a bar is the 95 % bootstrap interval over scene groups. Of each sub-score, the upper bar is stage one, the "
         f'lower bar stage two.</p><ol class="board">{rows}</ol>'
     )
 
