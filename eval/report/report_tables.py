@@ -48,8 +48,8 @@ def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str])
     rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(standings, 1))
     return (
         "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "
-        "line over a bar is the 95 % bootstrap interval over scene groups. Of each sub-score, the upper bar is stage one, the "
-        f'lower bar stage two.</p><ol class="board">{rows}</ol>'
+        "line over a bar is the 95 % bootstrap interval over scene groups. Of each sub-score, the upper bar is stage "
+        f'one, the lower bar stage two.</p><ol class="board">{rows}</ol>'
     )
 
 
@@ -76,8 +76,8 @@ def distribution(standing: PlannerRanking) -> str:
     lost = int((standing.cases == 0.0).sum())
     return (
         f"{histogram(standing.cases, _BINS, 'score of a scene group')}"
-        f'<p class="note">{len(standing.cases)} scene groups; half lie between {low:.2f} and {high:.2f}, median {middle:.2f}; '
-        f"{lost} score 0.</p>"
+        f'<p class="note">{len(standing.cases)} scene groups; half lie between {low:.2f} and {high:.2f}, '
+        f"median {middle:.2f}; {lost} score 0.</p>"
     )
 
 

@@ -65,7 +65,7 @@ def blackened(
 
 
 def psnr(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
-    """Compute -10 log10 of the mean squared difference of colours in 0..1, over pixels and channels (dB, 100 at most)."""
+    """Compute -10 log10 of the mean squared difference of colours in 0..1 over pixels and channels, at most 100 dB."""
     return float(-10 * np.log10(max(((image - truth) ** 2).mean(), 10 ** (-_MOST / 10))))
 
 

@@ -36,8 +36,8 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
     )
     counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
     lead = (
-        f"{counts}, {int(study.present.sum())} pairs of follow-up scenes. Each planner's means over the scene groups, against "
-        "the mean of its closed-loop scores on the same. Brackets: 95 % bootstrap intervals over planners and "
+        f"{counts}, {int(study.present.sum())} pairs of follow-up scenes. Each planner's means over the scene groups, "
+        "against the mean of its closed-loop scores on the same. Brackets: 95 % bootstrap intervals over planners and "
         f"{findings.units} jointly."
     )
     said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
