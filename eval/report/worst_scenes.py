@@ -58,12 +58,13 @@ def case_story(
     first, follow = replays
     chain = first.row.chain
     followed = [row for row in rows if row.follow_up and row.chain == chain]
-    moment = case.group.now.removeprefix(case.log).strip("-")
+    log, time = html.escape(case.log), html.escape(case.group.now.removeprefix(case.log).strip("-"))
+    title = f"Follow-up with the largest loss: weight {follow.row.weight:.2f}"
     return (
-        f'<article class="case"><h3>{number}. {html.escape(case.log)} <small>{html.escape(moment)}</small></h3>'
+        f'<article class="case"><h3>{number}. {log} <small>{time}</small></h3>'
         f'{_sum(rows, chain)}<div class="frames">'
         f"{_frame('Stage one', case, first, static, followed, cameras)}"
-        f"{_frame(f'Follow-up that costs the most: weight {follow.row.weight:.2f}', case, follow, static, (), cameras)}"
+        f"{_frame(title, case, follow, static, (), cameras)}"
         f'</div>{legend()}<figure class="chart">{follow_up_chart(first, followed, follow.row.token)}'
         f"<figcaption>{_chart_text(first.row, followed)}</figcaption></figure></article>"
     )

@@ -104,8 +104,8 @@ def score(
         context: the scene.
         trajectories: rear-axle poses (x, y, heading) relative to now, at interval, 2 interval, ..., 4 s or later.
         policy: traffic policy of the agents.
-        rivals: progress is compared with PDM-Closed alone ("reference"), as when NAVSIM scores one trajectory, or with
-            the best of the batch as well ("batch").
+        rivals: compares progress with PDM-Closed alone ("reference"), as when NAVSIM scores one
+            trajectory, or with the best of the batch as well ("batch").
         human_filter: whether to set metrics to 1 in which the human scores 0 (never in follow-up scenes).
         interval: seconds between poses.
 

@@ -2,8 +2,8 @@
 
 A planner's value is its mean over the scene groups. Units resampled with replacement for the intervals:
 
-- "cases": tests whether the benchmark is large enough. Whole logs are resampled if there are at least ten, because
-  scene groups of one log are correlated; otherwise scene groups.
+- "cases": tests whether the benchmark is large enough. Whole logs are resampled if there are at least ten,
+  because scene groups of one log are correlated; otherwise scene groups.
 - "planners": tests whether the population is large enough.
 - "joint": both at once; the main one.
 
