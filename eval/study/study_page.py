@@ -51,7 +51,8 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         "<p>Recomputed from the same scene scores; each changes one parameter of NAVSIM's recipe (first row).</p>"
         f"{_variants(findings)}<h2>Scene groups</h2>"
         "<p>Correlations over the planners in each scene group. If even the human fails in closed loop, the scene "
-        f"group is defective.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
+        f"group is defective.</p>{_cases(study, findings)}"
+        f"<h2>Provenance</h2>{_table([], list(facts.items()))}"
     )
     return webpage("Swerve: study", body, _STYLE)
 

@@ -71,8 +71,8 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
         obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of other leaders.
         radius: agents farther than this from the ego are removed permanently.
         sight: look-ahead distance along an agent's path.
-        halts: whether an agent stops at the end of its path; else it stays there and keeps reporting its speed (as in
-            NAVSIM).
+        halts: whether an agent stops at the end of its path; else it stays there and keeps reporting its speed
+            (as in NAVSIM).
         first: at least 1.
         end: at most t.
     """
