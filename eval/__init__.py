@@ -1,4 +1,4 @@
-"""Simulate, score and weigh what a planner would have done."""
+"""Simulation of planned trajectories, and NAVSIM's EPDMS and PDMS."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The frames of a case, put together from the log and what a benchmark stores of the case."""
+"""Assembly of the scenes of a scene group from the log and the stored record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,16 @@ _STEP_US = 100_000
 
 @dataclass(frozen=True)
 class FollowUpStart:
-    """A follow-up as a benchmark stores it.
+    """A follow-up start as a benchmark stores it.
 
     Attributes:
-        index: number of the start point in the case's grid.
-        ego: states every 0.1 s from 2 s before the start to the start itself, 4 s after the case's moment.
-        origin: where its history comes from, "bank" or "synthesis".
-        parameters: numbers that made it.
-        now: command at the start.
-        before: command 0.5 s before it.
+        index: number of the start point in the scene group's grid.
+        ego: states every 0.1 s from 2 s before the start to the start itself, which is 4 s after the scene group's
+            step.
+        origin: source of its history, "bank" or "synthesis".
+        parameters: parameters of the perturbation.
+        now: driving command at the start.
+        before: driving command 0.5 s before it.
     """
 
     index: int
@@ -38,15 +39,15 @@ class FollowUpStart:
 
 @dataclass(frozen=True)
 class GroupRecord:
-    """A case as a benchmark stores it, beside its log.
+    """A scene group as a benchmark stores it, beside its log.
 
     Attributes:
         log: name of the log.
         moment: step of the log.
-        now: command at the moment.
-        before: command 0.5 s before it.
-        tracks: everybody else, at the steps from 2 s to 8 s after the moment, see `advanced_tracks`.
-        starts: the follow-ups.
+        now: driving command at that step.
+        before: driving command 0.5 s before it.
+        tracks: the other agents, from 2 s to 8 s after that step, see `advanced_tracks`.
+        starts: the follow-up starts.
     """
 
     log: str
@@ -58,7 +59,7 @@ class GroupRecord:
 
 
 def scenes_of_group(log: Log, record: GroupRecord) -> tuple[GroupTokens, Mapping[str, BenchmarkScene]]:
-    """The frames by token, stage one first, and how they belong together."""
+    """Build a scene group's scenes by token, stage one first, and the tokens of its pairs."""
     stem = f"{log.name}-{log.times_us[record.moment]}"
     first = (
         logged_scene(log, record.moment, f"{stem}-now", record.now),
@@ -71,7 +72,7 @@ def scenes_of_group(log: Log, record: GroupRecord) -> tuple[GroupTokens, Mapping
 
 
 def logged_scene(log: Log, step: int, token: str, command: Command) -> BenchmarkScene:
-    """The log at one of its steps, with 1.5 s of history and 4 s of future."""
+    """Build the scene at a step of the log, with 1.5 s of history and 4 s of future."""
     scene = scene_at(log, step)
     human = log.ego.world_from_ego[step + 1 : step + FUTURE + 1]
     viewpoint = Viewpoint(
@@ -93,24 +94,25 @@ def logged_scene(log: Log, step: int, token: str, command: Command) -> Benchmark
 def follow_up_scenes(
     log: Log, moment: int, tracks: Tracks, start: FollowUpStart
 ) -> tuple[BenchmarkScene, BenchmarkScene]:
-    """The frames at a follow-up's start and 0.5 s before it, in the follow-up's own log."""
+    """Build the scenes at a follow-up's start and 0.5 s before it, in the follow-up's own log."""
     own = follow_up_log(log, moment, tracks, start)
     now = _follow_up_frame(own, log, moment, NOW, "now", start)
     return now, _follow_up_frame(own, log, moment, NOW - BEFORE, "before", start)
 
 
 def follow_up_log(log: Log, moment: int, tracks: Tracks, start: FollowUpStart) -> Log:
-    """A log of its own, from 2 s to 8 s after the case's moment, at exactly ten steps a second.
+    """Build a follow-up's own log, from 2 s to 8 s after the scene group's step, at exactly 10 Hz.
 
-    Traffic and lights are those of the log's steps, taken for such. The ego is the follow-up's up to its start. Nobody
-    knows what it does after that: there it stands still where it started, and no planner or score may look at it.
-    Its motion is told by its own poses up to each moment: the drives of the bank come from smoothed logs.
+    Traffic and lights are those of the log's steps, taken as 0.1 s apart. The ego is the follow-up's up to its start.
+    Its later motion is unknown: it is stored as standing at the start, and neither planners nor scores may read it.
+    Velocity and acceleration are derived from the poses up to each step, because the bank's drives come from smoothed
+    logs.
 
     Args:
-        log: of the case.
-        moment: step of the case.
+        log: of the scene group.
+        moment: step of the scene group.
         tracks: of `advanced_tracks`.
-        start: the follow-up.
+        start: the follow-up start.
     """
     steps, times_us = LAST - FIRST + 1, log.times_us[moment] + _STEP_US * np.arange(FIRST, LAST + 1)
     told = start.ego.by_own_poses(times_us[: len(start.ego)])
@@ -130,7 +132,7 @@ def follow_up_log(log: Log, moment: int, tracks: Tracks, start: FollowUpStart) -
 
 
 def joined_ego(first: Ego, then: Ego) -> Ego:
-    """States one after the other."""
+    """Concatenate the states of two egos."""
     return Ego(*(np.concatenate(pair) for pair in zip(_parts(first), _parts(then), strict=True)))
 
 

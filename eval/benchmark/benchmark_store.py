@@ -1,4 +1,4 @@
-"""The folder of a benchmark (docs/benchmark.md): where things lie in it, and how they are read."""
+"""Layout of a benchmark's folder (docs/benchmark.md), and its readers and writers."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from swerve.eval.traffic.policy import Policy
 from swerve.scenes import Log, SwerveError
 
 FORMAT: Final = "swerve-benchmark"
-# To be raised whenever files of a benchmark or their meaning change: old benchmarks are then refused, not misread.
+# Raise whenever files of a benchmark or their meaning change: older benchmarks are then refused.
 VERSION: Final = 3
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
 _LOG, _CASE = "benchmark log", "case"
@@ -29,14 +29,14 @@ _LOG, _CASE = "benchmark log", "case"
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A finished benchmark. It holds no more than benchmark.json and may be sent to another process.
+    """A finished benchmark; holds benchmark.json only and can be pickled.
 
     Attributes:
-        folder: where it lies.
+        folder: of the benchmark.
         info: benchmark.json.
-        renderers: draw views that are not stored, by kind.
-        shown: the kind of views that planners see.
-        beside: other kinds that its cases have, stored or not.
+        renderers: renderers of views that are not stored, by kind.
+        shown: kind of the views given to planners.
+        beside: other kinds of views of its scene groups, stored or not.
     """
 
     folder: Path
@@ -47,21 +47,21 @@ class Benchmark:
 
     @property
     def logs(self) -> tuple[str, ...]:
-        """Names of the logs that have a case."""
+        """Return the names of the logs with a scene group."""
         return tuple(self.info["cases"])
 
     @property
     def traffic(self) -> Policy:
-        """The policy by which the traffic got to the follow-up scenes."""
+        """Return the traffic policy that advanced the agents to the follow-up scenes."""
         return cast(Policy, self.info["options"]["traffic"])
 
     @property
     def stored(self) -> tuple[ViewKind, ...]:
-        """Kinds of views that are stored."""
+        """Return the kinds of the stored views."""
         return tuple(self.info["options"]["views"])
 
     def cases(self, log: str) -> tuple[str, ...]:
-        """Names of a log's cases, in the order of their moments.
+        """Return the names of a log's scene groups in temporal order.
 
         Raises:
             SwerveError: there is no such log.
@@ -71,7 +71,7 @@ class Benchmark:
         return tuple(self.info["cases"][log])
 
     def log(self, name: str) -> Log:
-        """A log, without photographs and sweeps.
+        """Load a log, without photos and lidar sweeps.
 
         Raises:
             SwerveError: there is no such log, or its file is damaged.
@@ -79,14 +79,14 @@ class Benchmark:
         return _cached_log(self._log_path(name))
 
     def case(self, name: str) -> SceneGroup:
-        """A case.
+        """Load a scene group.
 
         Raises:
-            SwerveError: there is no such case, or its file is damaged.
+            SwerveError: there is no such scene group, or its file is damaged.
         """
         owner = next((log for log, names in self.info["cases"].items() if name in names), None)
         if owner is None:
-            raise SwerveError(f"{self.folder}: has no case {name!r}")
+            raise SwerveError(f"{self.folder}: has no scene group {name!r}")
         log, record = self.log(owner), load_group(group_path(self.folder, name))
         if record.log != log.name or record.moment >= len(log.times_us):
             raise SwerveError(
@@ -100,30 +100,30 @@ class Benchmark:
         return SceneGroup(log.name, group, frames, known[self.shown], self.shown, beside)
 
     def showing(self, kind: ViewKind, *beside: ViewKind) -> "Benchmark":
-        """The same benchmark, of which planners see another kind of views, and whose cases have some more.
+        """Return the benchmark with views of another kind for planners, and with additional kinds.
 
         Raises:
-            SwerveError: one is not stored, and cannot be drawn of some log.
+            SwerveError: a kind is not stored and cannot be rendered for some log.
         """
         for missing in {kind, *beside} - set(self.stored):
             if missing not in self.renderers:
-                raise SwerveError(f"{self.folder}: stores no {missing} views, and nothing is given to draw them with")
+                raise SwerveError(f"{self.folder}: stores no {missing} views, and no renderer is given for them")
             for name in self.logs:
                 self.renderers[missing].check(self.log(name))
         return replace(self, shown=kind, beside=beside)
 
     def sight(self, log: str) -> tuple[LogRenderer, tuple[int, int] | None]:
-        """What draws other instants of a log as the benchmark's views are drawn, and the size of its images.
+        """Return the renderer of a log's views, and the size of the benchmark's images.
 
         Raises:
-            SwerveError: there is no such log, or views of this kind can only be read.
+            SwerveError: there is no such log, or views of this kind have no renderer.
         """
         if self.shown not in self.renderers:
-            raise SwerveError(f"{self.folder}: {self.shown} views are stored, and nothing is given to draw more with")
+            raise SwerveError(f"{self.folder}: {self.shown} views are stored, and no renderer is given for others")
         return _cached_renderer(self.renderers[self.shown], self._log_path(log)), self._size
 
     def scenes(self) -> pa.Table:
-        """A row per frame, see docs/benchmark.md.
+        """Read the table with a row per scene, see docs/benchmark.md.
 
         Raises:
             SwerveError: the file is missing or damaged.
@@ -131,7 +131,7 @@ class Benchmark:
         return _table(self.folder / SCENES)
 
     def rejections(self) -> pa.Table:
-        """A row per start point that was tried and not used.
+        """Read the table with a row per rejected start point.
 
         Raises:
             SwerveError: the file is missing or damaged.
@@ -146,7 +146,7 @@ class Benchmark:
 
     @property
     def _size(self) -> tuple[int, int] | None:
-        """Of the images; None for the cameras' own."""
+        """Return the width and height of the images; None for the cameras' own."""
         size = self.info["options"]["size"]
         return (size[0], size[1]) if size else None
 
@@ -160,19 +160,19 @@ def open_benchmark(
     renderers: Renderers | None = None,
     splats: Path | None = None,
 ) -> Benchmark:
-    """A benchmark that `swerve build` finished.
+    """Open a benchmark finished by `swerve build`.
 
     Args:
-        folder: of it.
-        views: the kind that its cases have. If None, what is stored is shown, rasters where that is several kinds, and
-            where nothing is stored rasters are drawn.
-        renderers: of views that are not stored; rasters in its own style, and stand-ins for photographs with its own
-            seed, if None.
+        folder: of the benchmark.
+        views: kind of its views. If None: the stored kind, rasters if several kinds are stored, and rendered rasters if
+            nothing is stored.
+        renderers: of views that are not stored; if None, rasters in its own style and synthetic photos with its own
+            seed.
         splats: folder made by `swerve fit`, for splat views that are not stored.
 
     Raises:
-        SwerveError: it is no benchmark, not finished, without a single case, or of another version; or the views are
-            not stored and cannot be drawn.
+        SwerveError: it is no benchmark, not finished, without a scene group, or of another version; or the views are
+            not stored and cannot be rendered.
     """
     folder = Path(folder)
     path = folder / BENCHMARK
@@ -190,9 +190,11 @@ def open_benchmark(
             f"{path}: benchmark of version {info.get('version')}, this is version {VERSION}. Build it again"
         )
     if missing := {"options", "logs", "versions", "counts", "views", "cases"} - set(info):
-        raise SwerveError(f"{path}: damaged (it lacks {sorted(missing)[0]!r}). Build the benchmark again")
+        raise SwerveError(f"{path}: damaged ({sorted(missing)[0]!r} is missing). Build the benchmark again")
     if not info["cases"]:
-        raise SwerveError(f"{folder}: no case is left in it; {REJECTIONS} says why. Build it with other options")
+        raise SwerveError(
+            f"{folder}: contains no scene group, for the reasons in {REJECTIONS}. Build it with other options"
+        )
     options = info["options"]
     opened = Benchmark(folder, info, renderers or own_renderers(options["style"], options["seed"], splats))
     usual: ViewKind = options["views"][0] if options["views"] and "raster" not in options["views"] else "raster"
@@ -200,37 +202,37 @@ def open_benchmark(
 
 
 def log_path(folder: Path, log: str) -> Path:
-    """File of a log, by its safe name."""
+    """Return the path of a log, given its safe name."""
     return folder / "logs" / f"{log}-00000.npz"
 
 
 def group_path(folder: Path, case: str) -> Path:
-    """File of a case, by its name."""
+    """Return the path of a scene group, given its name."""
     return folder / "cases" / f"{case}.npz"
 
 
 def views_folder(kind: ViewKind) -> str:
-    """Name of the subfolder of a kind of views."""
+    """Return the name of the subfolder of a kind of views."""
     return f"views-{kind}"
 
 
 def views_path(folder: Path, case: str, kind: ViewKind) -> Path:
-    """File of a case's images of one kind, by the case's name."""
+    """Return the path of a scene group's images of one kind, given the scene group's name."""
     return folder / views_folder(kind) / f"{case}.tar"
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of everything that lies in a folder."""
+    """Return the size in bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def save_log(path: Path, log: Log) -> None:
-    """Writes a log; photographs and sweeps, which are the source's files, are left out."""
+    """Write a log without photos and sweeps, which are the source's files."""
     save_archive(path, replace(log, photos=(), sweeps=()), _LOG, VERSION)
 
 
 def load_log(path: Path) -> Log:
-    """Reads a log.
+    """Read a log.
 
     Raises:
         SwerveError: see `load_archive`.
@@ -239,12 +241,12 @@ def load_log(path: Path) -> Log:
 
 
 def save_group(path: Path, record: GroupRecord) -> None:
-    """Writes a case."""
+    """Write a scene group."""
     save_archive(path, record, _CASE, VERSION)
 
 
 def load_group(path: Path) -> GroupRecord:
-    """Reads a case.
+    """Read a scene group.
 
     Raises:
         SwerveError: see `load_archive`.
@@ -252,13 +254,13 @@ def load_group(path: Path) -> GroupRecord:
     return load_archive(path, GroupRecord, _CASE, VERSION)
 
 
-# A log is asked for once per case, and cases of one log come one after the other.
+# A log is read once per scene group, and scene groups of one log are consecutive.
 _cached_log = lru_cache(maxsize=2)(load_log)
 
 
 @lru_cache(maxsize=2)
 def _cached_renderer(renderer: ViewRenderer, path: Path) -> LogRenderer:
-    """What draws a log, which all its cases share."""
+    """Return the renderer of a log, shared by all its scene groups."""
     return renderer.prepare(_cached_log(path))
 
 

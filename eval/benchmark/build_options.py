@@ -1,4 +1,4 @@
-"""What a benchmark is asked to be."""
+"""Options of a benchmark."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -68,7 +68,7 @@ class BuildOptions:
 
 
 def check_kinds(kinds: tuple[str, ...]) -> None:
-    """Check that kinds of views are known, and each is given once.
+    """Check that kinds of views are known and given once.
 
     Raises:
         SwerveError: otherwise.

@@ -1,4 +1,4 @@
-"""What draws each kind of views."""
+"""Renderers of the kinds of views."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from swerve.scenes import SwerveError
 
 
 def own_renderers(style: StyleName, seed: int, splats: Path | None = None) -> Renderers:
-    """By kind, what can draw: rasters of a style, stand-ins for photographs of a seed, and fitted scenes of a folder.
+    """Return the default renderers by kind: rasters, synthetic photos, and splats of fitted scenes.
 
     Args:
         style: of rasters.
-        seed: of stand-ins.
+        seed: of synthetic photos.
         splats: a folder made by `swerve fit`; without it there are no splat views.
     """
     found: dict[ViewKind, ViewRenderer] = {"raster": RasterRenderer(style), "photo": PhotoRenderer(seed)}
@@ -22,11 +22,11 @@ def own_renderers(style: StyleName, seed: int, splats: Path | None = None) -> Re
 
 
 def renderer_of(kind: ViewKind, renderers: Renderers) -> ViewRenderer:
-    """What draws a kind of views.
+    """Return the renderer of a kind of views.
 
     Raises:
-        SwerveError: nothing does.
+        SwerveError: there is none.
     """
     if kind not in renderers:
-        raise SwerveError(f"there is nothing to draw {kind} views with. Give --splats FOLDER, made by swerve fit")
+        raise SwerveError(f"no renderer for {kind} views. Give --splats FOLDER, made by swerve fit")
     return renderers[kind]

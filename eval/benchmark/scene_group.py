@@ -1,4 +1,4 @@
-"""A case: one stage-one scene with everything that is evaluated for it."""
+"""Scene groups: a stage-one scene with all scenes that are evaluated with it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,13 +14,13 @@ from swerve.scenes.viewpoints import Viewpoint
 
 @dataclass(frozen=True)
 class BenchmarkScene:
-    """A scene of a benchmark, as the ego sees it.
+    """A scene of a benchmark from the ego's viewpoint.
 
     Attributes:
         token: unique in the benchmark.
-        viewpoint: the ego. In the first stage it is the logged one of a scene of the log. In the second it is of kind
-            FOLLOW_UP, in a scene of a log of its own, in which the traffic has gone on for 4 s; `human` then is where
-            the logged driver was.
+        viewpoint: the ego. In the first stage, the logged viewpoint of a scene of the log. In the second, of kind
+            FOLLOW_UP, in a scene of a log of its own whose traffic has been advanced by 4 s; `human` is then the logged
+            ego's path.
         follow_up: whether it belongs to the second stage.
     """
 
@@ -31,13 +31,13 @@ class BenchmarkScene:
 
 @runtime_checkable
 class SceneViews(Protocol):
-    """Where the images of a case come from: read from the benchmark, or drawn when asked for."""
+    """The images of a scene group, stored or rendered on demand."""
 
     def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
-        """The cameras of a frame, as drawn."""
+        """Return the cameras of a scene, at the size of the images."""
 
     def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
-        """Colours by name of the camera.
+        """Return the RGB images by camera name.
 
         Raises:
             SwerveError: there is no such camera, or no such image.
@@ -46,14 +46,14 @@ class SceneViews(Protocol):
 
 @dataclass(frozen=True)
 class SceneGroup:
-    """A stage-one frame, the frame 0.5 s before it, and the pairs of follow-up frames of both.
+    """A stage-one scene, the scene 0.5 s before it, and the pairs of follow-up scenes of both.
 
     Attributes:
         log: name of the log.
-        group: tokens of its frames.
-        frames: the frames by token.
-        views: images of its frames; None where nobody can draw it.
-        kind: of these views; empty where they have no name.
+        group: tokens of its scenes.
+        frames: the scenes by token.
+        views: images of its scenes; None if there are none.
+        kind: of these views; empty if unnamed.
         beside: views of other kinds from the same poses, by kind.
     """
 
@@ -66,17 +66,17 @@ class SceneGroup:
 
     @property
     def kinds(self) -> Mapping[str, SceneViews]:
-        """All views, first those that planners see."""
+        """Return all views by kind, first those given to planners."""
         return {**({} if self.views is None else {self.kind: self.views}), **self.beside}
 
     def showing(self, kind: str) -> "SceneGroup":
-        """The same case, of which planners see views of another kind.
+        """Return the scene group with views of another kind given to planners.
 
         Raises:
             SwerveError: it has none.
         """
         known = self.kinds
         if kind not in known:
-            raise SwerveError(f"case {self.group.now}: has no {kind} views; it has {', '.join(known) or 'none'}")
+            raise SwerveError(f"scene group {self.group.now}: has no {kind} views; it has {', '.join(known) or 'none'}")
         beside = {name: views for name, views in known.items() if name != kind}
         return replace(self, views=known[kind], kind=kind, beside=beside)

@@ -1,4 +1,4 @@
-"""When the frames of a case are, in steps of 0.1 s of its log."""
+"""Times of a scene group's scenes, in steps of 0.1 s of its log."""
 
 from swerve.eval.benchmark.frame_steps import BEFORE, FUTURE, HISTORY, LAST
 from swerve.scenes import Log, Scene, SwerveError, windows_of
@@ -8,10 +8,10 @@ _STEP, _SLACK = 0.1, 0.008
 
 
 def snapshot_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
-    """The steps of a log at which cases are, every so many seconds, with 2 s before and 8 s after them.
+    """Return the steps of a log's scene groups, `every` seconds apart, with 2 s before and 8 s after them.
 
     Returns:
-        steps; and steps that make no case because the log has a gap in time there.
+        steps; and steps without a scene group because of a gap in time.
 
     Raises:
         SwerveError: the log's steps are not of 0.1 s.
@@ -26,5 +26,5 @@ def snapshot_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
 
 
 def scene_at(log: Log, now: int) -> Scene:
-    """The scene of a frame."""
+    """Return the scene at a step."""
     return Scene(log, now, HISTORY, FUTURE)

@@ -1,4 +1,4 @@
-"""Scenes of Gaussians, fitted to logs by `swerve fit`, drawn with everybody where an instant has them."""
+"""Renderer of 3D Gaussian scenes fitted by `swerve fit`, with dynamic objects at a snapshot's poses."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ from swerve.scenes.primitives.primitives import NO_INSTANCE
 from swerve.scenes.transforms import upright
 
 _GRAPH, _FIT = "graph.json", "fit.json"
-# A track is where its log has it if no number of its pose differs by more, metres and sines.
+# A track is at its logged pose if no number of its pose differs by more, metres and sines.
 _SAME = 0.01
 
 
 @dataclass(frozen=True)
 class SplatRenderer:
-    """Gaussians that were fitted to each log.
+    """Renders 3D Gaussians fitted to each log.
 
     Attributes:
         folder: of `swerve fit`: a scene in `folder / safe_name(log)` for each log.
@@ -36,7 +36,7 @@ class SplatRenderer:
 
     @cached_property
     def name(self) -> str:
-        """As in `ViewRenderer`; it has a digest of all scenes of the folder, but not where that lies."""
+        """Return the name, see `ViewRenderer`: a digest of all scenes of the folder, independent of its path."""
         digest = hashlib.sha256()
         for path in sorted(path for path in self.folder.glob("*/*") if path.name == _GRAPH or path.suffix == ".ply"):
             digest.update(path.relative_to(self.folder).as_posix().encode())
@@ -45,12 +45,12 @@ class SplatRenderer:
 
     @cached_property
     def stand_in(self) -> bool:
-        """Whether a scene was fitted to pictures that stand in for photographs, as those of towns are."""
+        """Return whether a scene was fitted to synthetic photos, as towns are."""
         fits = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{_FIT}")]
         return any(fit.get("source") == "town" for fit in fits)
 
     def check(self, log: Log) -> None:
-        """As in `ViewRenderer`.
+        """Check that a scene was fitted to the log.
 
         Raises:
             SwerveError: no scene is fitted to the log.
@@ -62,7 +62,7 @@ class SplatRenderer:
             )
 
     def prepare(self, log: Log) -> "LogSplats":
-        """As in `ViewRenderer`.
+        """Load the scene fitted to a log.
 
         Raises:
             SwerveError: no scene is fitted to the log, or its files are damaged.
@@ -73,41 +73,41 @@ class SplatRenderer:
 
 @dataclass(frozen=True)
 class LogSplats:
-    """See `LogRenderer`.
+    """The splat renderer of one log, see `LogRenderer`.
 
-    If the fit refined poses, the vehicle and the tracks are moved as the fit moved the vehicle at that time of the log,
-    wherever they are; so a view from where the log has the vehicle is one from its refined pose. Tracks that are where
-    the log has them get the refined poses of their boxes. Refined poses follow the log's noise, a few centimetres,
-    which the way of a simulated vehicle does not have: as against that, views of it tremble by as much.
+    If the fit refined poses, the ego and the tracks are transformed as the fit transformed the ego at that time of the
+    log, so a view from the logged pose is one from its refined pose. Tracks at their logged poses get the refined poses
+    of their boxes. Refined poses follow the log's noise of a few centimetres, which a simulated ego's path does not
+    have: its views jitter by as much.
 
     Attributes:
-        scene: of the log.
-        log: whose tracks tell which things are where it has them.
+        scene: fitted to the log.
+        log: with the logged poses of the tracks.
     """
 
     scene: SplatScene
     log: Log
 
     def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """As in `LogRenderer`. Tracks without Gaussians are not seen, see `without_gaussians`."""
+        """Render RGB images. Tracks without Gaussians are not visible, see `without_gaussians`."""
         return [view.rgb for view in self.views(instant, cameras, ("rgb",)) if view.rgb is not None]
 
     def views(self, instant: Snapshot, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
-        """The same with other outputs; instances are numbered as in rasters of the instant."""
+        """Render the given outputs; instances are numbered as in rasters of the snapshot."""
         logged = tracks_at(self.log.tracks, self.log.times_us, instant.time_us)
         frame = frame_with(self.scene, instant.tracks, logged, instant.time_us)
         pose = self.scene.scene_from_log(instant.time_us) @ instant.world_from_ego
         return render_splats(frame, cameras, pose[None], outputs)[0]
 
     def without_gaussians(self, tracks: Tracks) -> set[str]:
-        """Ids of the tracks that are there at some step, and that the scene has no node of."""
+        """Return the ids of the tracks valid at some step that the scene has no node of."""
         return {tracks.ids[row] for row in np.flatnonzero(tracks.valid.any(axis=1))} - {
             node.name for node in self.scene.nodes
         }
 
 
 def frame_with(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) -> SplatFrame:
-    """A scene with its nodes where tracks of the same ids are; nodes whose track is not there are left out.
+    """Place a scene's nodes at the poses of the tracks of the same ids; nodes without a valid track are left out.
 
     Args:
         scene: background, sky and nodes, in the frames of their tracks' boxes.
@@ -130,7 +130,7 @@ def frame_with(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) 
 
 
 def _poses(tracks: Tracks) -> dict[str, Float[np.ndarray, "4 4"]]:
-    """Of the boxes that are there at a single step, by id."""
+    """Return the poses of the valid boxes at a single step, by id."""
     rows = np.flatnonzero(tracks.valid[:, 0])
     poses = upright(tracks.positions[rows, 0], tracks.headings[rows, 0])
     return {tracks.ids[row]: pose for row, pose in zip(rows, poses, strict=True)}
@@ -139,7 +139,7 @@ def _poses(tracks: Tracks) -> dict[str, Float[np.ndarray, "4 4"]]:
 def _refined(
     node: RigidNode, pose: Float[np.ndarray, "4 4"], in_log: Float[np.ndarray, "4 4"] | None, time_us: int
 ) -> Float[np.ndarray, "4 4"] | None:
-    """Where the fit has put a node, if its track is where the log has it."""
+    """Return the refined pose of a node, if its track is at its logged pose."""
     if in_log is None or not np.allclose(pose, in_log, rtol=0, atol=_SAME):
         return None
     return node.pose_at(time_us)

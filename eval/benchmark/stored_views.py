@@ -1,4 +1,4 @@
-"""Images of a benchmark's frames: drawn, stored, and read again."""
+"""Images of a benchmark's scenes: rendered, stored, and read."""
 
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,17 +22,17 @@ Size = tuple[int, int] | None
 
 
 def drawn_cameras(frame: BenchmarkScene, size: Size) -> tuple[Camera, ...]:
-    """The rig of a frame, as it is drawn."""
+    """Return a scene's cameras at the size of the images."""
     cameras = frame.viewpoint.cameras
     return tuple(camera.resized(*size) for camera in cameras) if size else cameras
 
 
 @dataclass(frozen=True)
 class DrawnViews:
-    """Views that are drawn when they are asked for.
+    """Views that are rendered on demand.
 
     Attributes:
-        prepare: makes what draws; called when something is drawn, since most planners look at no image.
+        prepare: creates the renderer; called at the first rendering, since most planners use no images.
         size: of the images.
     """
 
@@ -40,11 +40,11 @@ class DrawnViews:
     size: Size
 
     def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
-        """As in `Views`."""
+        """Return a scene's cameras, see `SceneViews`."""
         return drawn_cameras(frame, self.size)
 
     def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Images:
-        """As in `Views`."""
+        """Render images, see `SceneViews`."""
         chosen = chosen_cameras(self.cameras(frame), frame, cameras)
         images = self.prepare().draw(snapshot_of(frame.viewpoint), chosen)
         return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
@@ -52,10 +52,10 @@ class DrawnViews:
 
 @dataclass(frozen=True)
 class StoredViews:
-    """Views in a case's tar.
+    """Views stored in a scene group's tar.
 
     Attributes:
-        path: the tar, as `write_views` made it.
+        path: of the tar, written by `write_views`.
         size: of the images.
     """
 
@@ -63,11 +63,11 @@ class StoredViews:
     size: Size
 
     def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
-        """As in `Views`."""
+        """Return a scene's cameras, see `SceneViews`."""
         return drawn_cameras(frame, self.size)
 
     def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Images:
-        """As in `Views`."""
+        """Read images, see `SceneViews`."""
         chosen = chosen_cameras(self.cameras(frame), frame, cameras)
         return {camera.name: decode_image(self._read(member(frame, camera.name))) for camera in chosen}
 
@@ -81,7 +81,7 @@ class StoredViews:
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
-        """First byte and size of each member."""
+        """Return the offset and size in bytes of each member."""
         try:
             with tarfile.open(self.path, "r:") as tar:
                 return {entry.name: (entry.offset_data, entry.size) for entry in tar}
@@ -90,10 +90,10 @@ class StoredViews:
 
 
 def chosen_cameras(known: Sequence[Camera], frame: BenchmarkScene, names: Sequence[str]) -> list[Camera]:
-    """The cameras of the given names.
+    """Return the cameras of the given names.
 
     Raises:
-        SwerveError: there is none of one of the names.
+        SwerveError: there is no camera of one of the names.
     """
     by_name = {camera.name: camera for camera in known}
     if missing := [name for name in names if name not in by_name]:
@@ -102,7 +102,7 @@ def chosen_cameras(known: Sequence[Camera], frame: BenchmarkScene, names: Sequen
 
 
 def member(frame: BenchmarkScene, camera: str) -> str:
-    """Name of an image in a case's tar."""
+    """Return the name of an image in a scene group's tar."""
     return f"{safe_name(frame.token)}.{safe_name(camera)}.png"
 
 
@@ -110,12 +110,12 @@ Draw = Callable[[BenchmarkScene, Sequence[Camera]], Sequence[UInt8[np.ndarray, "
 
 
 def write_views(path: Path, frames: Iterable[BenchmarkScene], draw: Draw, size: Size, watch: Stopwatch) -> None:
-    """Draws every camera of every frame into a tar of PNG files; it appears whole or not at all.
+    """Render every camera of every scene into a tar of PNG files, written atomically.
 
     Args:
         path: of the tar.
-        frames: of one case.
-        draw: makes the images of some cameras of a frame.
+        frames: of one scene group.
+        draw: renders the images of some cameras of a scene.
         size: of the images.
         watch: measures "drawing" and "encoding".
     """

@@ -1,4 +1,4 @@
-"""Ways to draw what cameras see at one instant of a log, of its follow-ups, or of a drive in closed loop."""
+"""Renderers of camera views at a snapshot of a log, of its follow-ups, or of a closed-loop rollout."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from swerve.scenes.viewpoints import Viewpoint
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there is at one instant, and from where it is seen.
+    """All dynamic state at one time, and the ego pose.
 
     Attributes:
-        world_from_ego: pose of the vehicle.
-        tracks: everybody else, a single step.
-        lights: what signals show, a single step.
-        time_us: of the log, that this is an instant of.
+        world_from_ego: pose of the ego.
+        tracks: the other agents, a single step.
+        lights: states of the traffic lights, a single step.
+        time_us: timestamp of the log.
     """
 
     world_from_ego: Float[np.ndarray, "4 4"]
@@ -36,39 +36,39 @@ class Snapshot:
 
 @runtime_checkable
 class LogRenderer(Protocol):
-    """Draws instants of one log, of its follow-ups and of drives in closed loop, which share its map and its tracks."""
+    """Renders snapshots of one log, of its follow-ups and of its rollouts, which share its map and tracks."""
 
     def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """What each camera sees, in the camera's own size. The arrays are the caller's."""
+        """Render each camera's image at the camera's own size. The arrays are the caller's."""
 
 
 @runtime_checkable
 class ViewRenderer(Protocol):
-    """A way to draw views: a light handle that can be sent to another process, compared and hashed."""
+    """A method to render views: a light handle that can be pickled, compared and hashed."""
 
     def __hash__(self) -> int:
-        """Equal ones draw the same."""
+        """Return a hash; equal renderers render the same."""
 
     @property
     def name(self) -> str:
-        """Tells it from others in benchmark.json."""
+        """Return the name that identifies the renderer in benchmark.json."""
 
     @property
     def stand_in(self) -> bool:
-        """Whether what it draws stands in for photographs that nobody took."""
+        """Return whether it renders synthetic photos."""
 
     def check(self, log: Log) -> None:
-        """Whether it can draw a log, before it is prepared for it.
+        """Check that a log can be rendered, before it is prepared.
 
         Raises:
             SwerveError: it cannot.
         """
 
     def prepare(self, log: Log) -> LogRenderer:
-        """What draws this log: all that stands still is made here, once.
+        """Create the renderer of a log; its static primitives are built here, once.
 
         Raises:
-            SwerveError: it cannot draw this log.
+            SwerveError: the log cannot be rendered.
         """
 
 
@@ -76,7 +76,7 @@ Renderers = Mapping[ViewKind, ViewRenderer]
 
 
 def snapshot_of(viewpoint: Viewpoint) -> Snapshot:
-    """What there is at a viewpoint's now."""
+    """Return the snapshot at a viewpoint's current step."""
     scene = viewpoint.scene
     now = slice(scene.history, scene.history + 1)
     time_us = int(scene.log.times_us[scene.now])
@@ -95,31 +95,31 @@ class RasterRenderer:
 
     @property
     def name(self) -> str:
-        """As in `ViewRenderer`."""
+        """Return the name, see `ViewRenderer`."""
         return f"raster-{self.style}"
 
     @property
     def stand_in(self) -> bool:
-        """A raster passes for nothing else."""
+        """Return False: rasters are not photos."""
         return False
 
     def check(self, log: Log) -> None:
-        """Every log can be drawn, with or without a map."""
+        """Accept every log, with or without a map."""
 
     def prepare(self, log: Log) -> "LogRasters":
-        """As in `ViewRenderer`."""
+        """Create the renderer of a log, see `ViewRenderer`."""
         return LogRasters(StaticLayer(build_static(log.road_map)), STYLES[self.style]())
 
 
 @dataclass(frozen=True)
 class LogRasters:
-    """See `LogRenderer`."""
+    """The raster renderer of one log, see `LogRenderer`."""
 
     backdrop: StaticLayer
     style: Style
 
     def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """As in `LogRenderer`."""
+        """Render RGB images, see `LogRenderer`."""
         moving = build_dynamic(instant.tracks, instant.lights, 0)
         views = self.backdrop.render(moving, cameras, instant.world_from_ego[None], self.style)[0]
         return [view.rgb for view in views if view.rgb is not None]
@@ -127,54 +127,53 @@ class LogRasters:
 
 @dataclass(frozen=True)
 class PhotoRenderer:
-    """Pictures of towns that stand in for photographs (`swerve.data.sources.town.photos`), as in training sets.
+    """Synthetic photos of towns (`swerve.data.sources.town.photos`), as in training sets.
 
-    Weather, light and colours follow from the seed and the log's name alone, so all cases, follow-ups and drives of a
-    log have those that `swerve augment --photos` with this seed gives it.
+    Weather, light and colours follow from the seed and the log's name alone, so all scene groups, follow-ups and
+    rollouts of a log have those of `swerve augment --photos` with the same seed.
 
     Attributes:
-        seed: another one gives other looks.
+        seed: of weather, light and colours.
     """
 
     seed: int = 0
 
     @property
     def name(self) -> str:
-        """As in `ViewRenderer`."""
+        """Return the name, see `ViewRenderer`."""
         return f"photo-town-seed-{self.seed}"
 
     @property
     def stand_in(self) -> bool:
-        """They are drawn."""
+        """Return True: the photos are synthetic."""
         return True
 
     def check(self, log: Log) -> None:
-        """As in `ViewRenderer`.
+        """Check that the log is of a town with a map.
 
         Raises:
-            SwerveError: the log is of no town, or has no map.
+            SwerveError: it is not.
         """
         if log.source != "town":
             raise SwerveError(
-                f"log {log.name} is of {log.source}: stand-ins for photographs are drawn of town:COUNT alone. "
-                "Use --views raster"
+                f"log {log.name} is of {log.source}: synthetic photos exist for town:COUNT only. Use --views raster"
             )
         if log.road_map is None:
-            raise SwerveError(f"log {log.name} has no map: there is nothing to photograph")
+            raise SwerveError(f"log {log.name} has no map: synthetic photos need one")
 
     def prepare(self, log: Log) -> "LogPhotos":
-        """As in `ViewRenderer`; takes about a second."""
+        """Create the renderer of a log, see `ViewRenderer`; takes about a second."""
         self.check(log)
         return LogPhotos(TownPhotoRenderer(log, self.seed))
 
 
 @dataclass(frozen=True)
 class LogPhotos:
-    """See `LogRenderer`."""
+    """The photo renderer of one log, see `LogRenderer`."""
 
     studio: TownPhotoRenderer
 
     def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
-        """As in `LogRenderer`."""
+        """Render RGB images, see `LogRenderer`."""
         drawn = self.studio.photograph(cameras, instant.world_from_ego, instant.tracks, instant.lights)
         return [photograph.rgb for photograph in drawn]

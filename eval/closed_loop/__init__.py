@@ -1,4 +1,4 @@
-"""Closed loop: planners drive on from where they have got to, among others that may react."""
+"""Closed-loop rollouts of planners, with non-reactive or reactive agents."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Where a roll-out drives: everything about a scene that does not depend on the planner, worked out once."""
+"""Scenes prepared for closed-loop rollouts: everything that does not depend on the planner, computed once."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,24 +18,24 @@ from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prep
 
 # Steps of a log longer than this many median ones are gaps, as in scenes.log.
 _GAP: Final = 1.5
-# The map is looked at as far as a car gets at this speed, m/s, beyond NAVSIM's 100 m.
+# The map covers what is reached at this speed, m/s, beyond NAVSIM's 100 m.
 _FASTEST: Final = 25.0
-# The way ahead is known from so far behind the start, in points so far apart, metres.
+# The human's path begins this far behind the start, with points this far apart, metres.
 _BEHIND, _SPACING = 5.0, 0.5
 
 
 @dataclass(frozen=True)
 class ClosedLoopScene:
-    """A scene, ready to be driven through by any planner.
+    """A scene prepared for closed-loop rollouts of any planner.
 
     Attributes:
-        viewpoint: the ego at the start.
-        options: how roll-outs are driven.
-        context: the scene with the traffic of all steps.
+        viewpoint: the ego's initial viewpoint.
+        options: of the rollouts.
+        context: scoring context with the traffic of all steps.
         frames: the log's steps that are 0, 0.5, ... s from the start.
-        expert: world poses of the logged driver at every step, as far as they are known.
-        way: the path that the logged driver took, from a little behind the start on: points half a metre apart.
-        limits: speed limit of each of the context's surfaces, m/s; NaN where it has none.
+        expert: world poses of the logged ego at every step, as far as they are known.
+        way: the logged ego's path from a little behind the start on, in points half a metre apart.
+        limits: speed limit of each of the context's surfaces, m/s; NaN if there is none.
     """
 
     viewpoint: Viewpoint
@@ -48,11 +48,11 @@ class ClosedLoopScene:
 
     @property
     def steps(self) -> int:
-        """Of a whole roll-out, the start included."""
+        """Return the number of steps of a whole rollout, including the start."""
         return len(self.context.traffic.present)
 
     def expert_at(self, steps: Int[np.ndarray, "q"]) -> Float[np.ndarray, "q 3"]:
-        """World poses of the logged driver at steps; where the log is over, straight on at its last speed."""
+        """Return the human's world poses at steps; beyond the log, straight on at its last speed."""
         last = len(self.expert) - 1
         poses = self.expert[np.minimum(steps, last)]
         before = max(last - STEPS_PER_FRAME, 0)
@@ -67,16 +67,16 @@ def build_closed_loop_scene(
     token: str | None = None,
     geometry: LogGeometry | None = None,
 ) -> ClosedLoopScene:
-    """A scene made ready for roll-outs.
+    """Prepare a scene for rollouts.
 
-    A roll-out lasts a whole number of half seconds: traffic is that of the scores, which look at the log twice a
-    second and interpolate.
+    A rollout lasts a whole number of half seconds, because the traffic is that of the scores, which interpolate the log
+    between frames of 0.5 s.
 
     Args:
         viewpoint: logged, or a follow-up in a log of its own.
-        options: how roll-outs are driven.
+        options: of the rollouts.
         token: name of the scene; its own if None.
-        geometry: `prepare` of the viewpoint's log, where it is at hand.
+        geometry: `prepare` of the viewpoint's log, if available.
 
     Raises:
         SwerveError: the scene cannot be scored (see `build_context`), or its log ends before 4 s.
@@ -101,26 +101,26 @@ def build_closed_loop_scene(
 
 
 def _half_seconds(scene: Scene, seconds: float) -> int:
-    """How many half seconds can be driven: until the log ends or has a gap, and no more than wanted."""
+    """Return the number of half seconds to drive: until the log ends or has a gap, and at most as given."""
     rest = scene.log.times_us[scene.now :]
     gaps = np.flatnonzero(np.diff(rest) > _GAP * scene.log.step * 1e6)
     last = scene.now + (int(gaps[0]) if len(gaps) else len(rest) - 1)
     frames = frames_of(scene, int(seconds / (STEP * STEPS_PER_FRAME) + 1e-6) + 1)
-    # Too few are left to `build_context` to complain about.
+    # Windows that are too short are reported by `build_context`.
     return max(int((frames <= last).sum()), (STEPS - 1) // STEPS_PER_FRAME + 1) - 1
 
 
 def _expert(viewpoint: Viewpoint) -> Float[np.ndarray, "e 3"]:
-    """The logged driver's poses every 0.1 s from now on: those of the log or, in a follow-up, of its viewpoint.
+    """Return the human's poses every 0.1 s from now on: those of the log or, in a follow-up, of its viewpoint.
 
-    The log's steps count as equally long, as they do for the traffic.
+    The log's steps count as equally long, as for the traffic.
     """
     scene, poses = viewpoint.scene, viewpoint.human
     if viewpoint.kind is ViewpointKind.LOGGED:
         poses = scene.log.ego.world_from_ego[scene.now :]
     planar = np.column_stack([poses[:, :2, 3], np.unwrap(yaw_of(poses))])
     if viewpoint.kind is not ViewpointKind.LOGGED:
-        # Where the driver was at the start itself is not said: as far back as he went after it.
+        # The human's pose at the start itself is not given: it is extrapolated backwards by one step.
         planar = np.concatenate([2 * planar[:1] - planar[1:2], planar]) if len(planar) > 1 else planar
     per_step = (frames_of(scene, 2)[1] - scene.now) / STEPS_PER_FRAME
     count = int((len(planar) - 1) / per_step + 1e-6) + 1
@@ -133,7 +133,7 @@ def _expert(viewpoint: Viewpoint) -> Float[np.ndarray, "e 3"]:
 def _way(
     viewpoint: Viewpoint, geometry: LogGeometry | None, expert: Float[np.ndarray, "e 3"]
 ) -> Float[np.ndarray, "w 2"]:
-    """The smoothed path of a log; in a follow-up, whose log has the driver's no more, as he is seen to drive."""
+    """Return the smoothed path of a log; in a follow-up, the human's path in its viewpoint."""
     if viewpoint.kind is not ViewpointKind.LOGGED:
         return without_repeats(expert[:, :2], _SPACING)
     path, now = (geometry or prepare(viewpoint.scene.log)).path, viewpoint.scene.now
@@ -142,7 +142,7 @@ def _way(
 
 
 def _limits(road_map: RoadMap, surfaces: Surfaces) -> Float[np.ndarray, "p"]:
-    """The limit of each lane; a connector without one has the highest of the lanes that it joins, as in nuPlan."""
+    """Return the limit of each lane; a connector without one has the highest of the lanes it connects, as in nuPlan."""
     lanes = road_map.lane_by_id
     limits = np.full(len(surfaces.ids), np.nan)
     for row, (name, layer) in enumerate(zip(surfaces.ids, surfaces.layers, strict=True)):

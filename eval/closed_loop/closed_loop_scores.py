@@ -1,15 +1,15 @@
-"""What a whole roll-out is worth: nuPlan's closed-loop score, put together from NAVSIM's sub-scores.
+"""Scores of closed-loop rollouts: nuPlan's closed-loop score, computed from NAVSIM's sub-scores.
 
     score = NC * DAC * DDC * TLC * MP * (5 EP + 5 TTC + 4 SL + 2 HC) / 16
 
-NC, DAC, DDC, TTC and HC are those of EPDMS over all steps of the roll-out, without a human filter. TLC is 0 where the
-ego enters a connector while its light is red; EPDMS counts being in it, which befalls whoever enters on yellow, and has
-the filter forgive it. MP is 1 where the ego makes at least a fifth of the logged driver's progress, else 0. EP is the
-ratio of the two, at most 1, both taken as 2 m where they are less; going back more than 2 m is worth 0. SL is 1 less
-the mean excess over the speed limit in units of 2.23 m/s, at least 0; where the map knows no limit it is left out with
-its weight. Bounds and weights are those of nuplan-devkit (its evaluation_metrics, and
+NC, DAC, DDC, TTC and HC are those of EPDMS over all steps of the rollout, without a human filter. TLC is 0 if the ego
+enters a connector while its light is red; EPDMS counts being in it, which includes egos that entered on yellow, and
+relies on the human filter. MP is 1 if the ego makes at least a fifth of the human's progress, else 0. EP is the ratio
+of the two, at most 1, both at least 2 m; reversing by more than 2 m scores 0. SL is 1 minus the mean excess over the
+speed limit in units of 2.23 m/s, at least 0; if the map has no limits it is left out with its weight. Bounds and
+weights are those of nuplan-devkit (its evaluation_metrics, and
 metric_aggregator/closed_loop_reactive_agents_weighted_average.yaml).
-docs/closed_loop.md says where this differs from nuPlan.
+docs/closed_loop.md lists the differences from nuPlan.
 """
 
 from collections.abc import Mapping
@@ -33,11 +33,11 @@ from swerve.scenes.polyline import arc_lengths
 
 MAKING_PROGRESS, SPEED_LIMIT = "making_progress", "speed_limit_compliance"
 ROLLOUT_METRICS = (*METRIC_NAMES, MAKING_PROGRESS, SPEED_LIMIT)
-# Metres below which progress is as good as that; going back farther than that is worth nothing.
+# Progress is clipped from below at this many metres; reversing by more scores 0.
 PROGRESS_THRESHOLD: Final = 2.0
 LEAST_PROGRESS: Final = 0.2
-_ROUNDING: Final = 1e-9  # what is this near to one needs no reason
-# A mean excess over the speed limit of so many m/s (5 mph) is worth nothing.
+_ROUNDING: Final = 1e-9  # values this close to one need no reason
+# A mean excess over the speed limit of this many m/s (5 mph) scores 0.
 OVERSPEED: Final = 2.23
 _WEIGHTS: Final = {
     METRIC_NAMES[Metric.EGO_PROGRESS]: 5.0,
@@ -49,14 +49,14 @@ _WEIGHTS: Final = {
 
 @dataclass(frozen=True)
 class ClosedLoopScores:
-    """What a roll-out is worth, and why.
+    """Scores of a rollout, and their causes.
 
     Attributes:
-        metrics: sub-scores by name, see `ROLLOUT_METRICS`; `speed_limit_compliance` is NaN where nobody knows a limit.
+        metrics: sub-scores by name, see `ROLLOUT_METRICS`; `speed_limit_compliance` is NaN if no limit is known.
         score: of the whole, 0 to 1.
-        reasons: what cost it something, see `reasons`.
+        reasons: causes of sub-scores below 1, see `reasons`.
         progress: metres along the route.
-        expert_progress: the same of the logged driver.
+        expert_progress: the same of the human.
     """
 
     metrics: Mapping[str, float]
@@ -67,12 +67,12 @@ class ClosedLoopScores:
 
 
 def score_rollout(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic) -> ClosedLoopScores:
-    """Scores a whole roll-out.
+    """Score a whole rollout.
 
     Args:
         course: see `build_closed_loop_scene`.
-        states: the ego's at all steps of the course.
-        traffic: the others.
+        states: the ego's at all steps of the scene.
+        traffic: the other agents.
     """
     context = course.context
     world = World.of(traffic, context.lights, stopped=traffic.standing)
@@ -91,21 +91,21 @@ def score_rollout(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], tr
 
 
 def closed_loop_score(metrics: Mapping[str, float]) -> float:
-    """The score of sub-scores, see the top of this module."""
+    """Compute the score of sub-scores, see the top of this module."""
     product = float(product_of(np.array([metrics[name] for name in METRIC_NAMES]))) * metrics[MAKING_PROGRESS]
     known = {name: weight for name, weight in _WEIGHTS.items() if not np.isnan(metrics[name])}
     return product * sum(weight * metrics[name] for name, weight in known.items()) / sum(known.values())
 
 
 def progress_share(made: float, expert: float) -> float:
-    """EP: metres along the route over those of the logged driver."""
+    """Compute EP: metres along the route over those of the human."""
     if made < -PROGRESS_THRESHOLD:
         return 0.0
     return min(max(made, PROGRESS_THRESHOLD) / max(expert, PROGRESS_THRESHOLD), 1.0)
 
 
 def _with_lights_run(judged: SubScores, states: Float[np.ndarray, "t 11"], world: World) -> SubScores:
-    """The judgement with lights that are run in the place of red connectors that the ego is in."""
+    """Replace the sub-score of being in red connectors by that of entering them."""
     outlines = world.lights.polygons
     light = first_light_run(ego_boxes(states[None])[0], outlines.edges, outlines.starts, world.lights.active)
     metrics = judged.metrics.copy()
@@ -114,14 +114,14 @@ def _with_lights_run(judged: SubScores, states: Float[np.ndarray, "t 11"], world
 
 
 def _progress(states: Float[np.ndarray, "t 11"], centerline: Float[np.ndarray, "k 3"]) -> float:
-    """Metres along the centreline from the first box's centre to the last's; negative where it goes back."""
+    """Compute the metres along the centreline from the first box's centre to the last's; negative when reversing."""
     lengths = arc_lengths(centerline)
     first, last = ego_boxes(states[None])[0][[0, -1], :2]
     return float(project(centerline, lengths, *last)[0] - project(centerline, lengths, *first)[0])
 
 
 def _overspeed(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t"]:
-    """By how much each step is above the limit there; NaN where no lane around has one."""
+    """Compute the excess over the speed limit at each step; NaN if no lane has a limit."""
     if np.isnan(course.limits).all():
         return np.full(len(states), np.nan)
     surfaces = course.context.stage.surfaces
@@ -131,7 +131,7 @@ def _overspeed(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"]) -> Fl
 
 
 def _reasons(judged: SubScores, states: Float[np.ndarray, "t 11"], world: World) -> tuple[Reason, ...]:
-    """The scorer's; progress, which the judgement leaves open, has none among them."""
+    """Return the scorer's reasons, without ego progress, which is not compared here."""
     nothing = np.zeros(len(Metric), bool)
     return reasons(Scores(judged.metrics, judged.metrics, nothing, judged, judged, states[None], (world,)), 0)
 
@@ -140,8 +140,8 @@ def _own_reasons(
     metrics: Mapping[str, float], made: float, asked: float, over: Float[np.ndarray, "t"]
 ) -> tuple[Reason, ...]:
     texts = {
-        METRIC_NAMES[Metric.EGO_PROGRESS]: f"makes {made:.1f} m along the route, the logged driver {asked:.1f} m",
-        MAKING_PROGRESS: f"makes less than {LEAST_PROGRESS:.0%} of the logged driver's {asked:.1f} m along the route",
+        METRIC_NAMES[Metric.EGO_PROGRESS]: f"makes {made:.1f} m along the route, the human {asked:.1f} m",
+        MAKING_PROGRESS: f"makes less than {LEAST_PROGRESS:.0%} of the human's {asked:.1f} m along the route",
         SPEED_LIMIT: f"is up to {over.max():.1f} m/s too fast, {over.mean():.1f} m/s in the mean",
     }
     first = round(float((over > 0).argmax()) * STEP, 1)

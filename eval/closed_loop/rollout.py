@@ -1,4 +1,4 @@
-"""A planner at the wheel: it is asked again and again, and drives on from where it has got to."""
+"""Closed-loop rollouts: a planner replans repeatedly, each time from the simulated ego state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ from swerve.scenes.viewpoints import Viewpoint
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan that was driven for a while.
+    """A plan that was executed.
 
     Attributes:
-        seconds: when it was made, from the start.
-        trajectory: relative to where the ego was then.
-        took: seconds that the planner took.
+        seconds: time of the plan from the start, seconds.
+        trajectory: relative to the ego's pose at that time.
+        took: planning time, seconds.
     """
 
     seconds: float
@@ -44,21 +44,21 @@ class Planned:
 
 @dataclass(frozen=True)
 class Rollout:
-    """What a planner drove, and what it is worth.
+    """A rollout of a planner, and its scores.
 
     Attributes:
         token: name of the scene.
         log: name of its log.
-        states: the ego's every 0.1 s from the start on, columns as in simulate.State; where the planner failed, up to
-            the step at which it did.
-        traffic: the others at these steps.
-        plans: what was planned.
-        metrics: sub-scores by name, see `metric_names`; all 0 where the planner failed.
-        score: closed-loop score, see `score_rollout` and `nuplan_scores`; 0 where the planner failed.
-        reasons: why it is not 1.
+        states: the ego's every 0.1 s from the start on, columns as in simulate.State; if the planner failed, up to that
+            step.
+        traffic: the other agents at these steps.
+        plans: the executed plans.
+        metrics: sub-scores by name, see `metric_names`; all 0 if the planner failed.
+        score: closed-loop score, see `score_rollout` and `nuplan_scores`; 0 if the planner failed.
+        reasons: causes of sub-scores below 1.
         progress: metres along the route.
-        expert_progress: the same of the logged driver; both 0 where the planner failed.
-        error: what the planner did wrong, and when; empty if it did not fail.
+        expert_progress: the same of the human; both 0 if the planner failed.
+        error: error message and time; empty if the planner did not fail.
     """
 
     token: str
@@ -75,43 +75,43 @@ class Rollout:
 
     @property
     def failed(self) -> bool:
-        """Whether the planner raised, or gave anything but a trajectory that can be driven."""
+        """Return whether the planner raised, or returned anything but a valid trajectory."""
         return bool(self.error)
 
     @property
     def times(self) -> Float[np.ndarray, "t"]:
-        """Seconds of the states from the start."""
+        """Return the times of the states from the start, seconds."""
         return STEP * np.arange(len(self.states))
 
 
 def drive(
     viewpoint: Viewpoint, planner: Planner, options: ClosedLoopOptions, views: RolloutViews | None = None
 ) -> Rollout:
-    """Drives a planner from a viewpoint on until the log ends, or the options' seconds are over.
+    """Simulate a planner in closed loop from a viewpoint, until the log ends or the options' seconds are over.
 
-    Several planners on one scene share what is costly: build the course once, and use `drive_course`.
+    For several planners on one scene, prepare the scene once, and use `drive_course`.
 
     Args:
         viewpoint: logged, or a follow-up.
-        planner: see `Planner`.
+        planner: of the rollout.
         options: rate, length and traffic.
-        views: draws what the cameras see on the way; None where nobody does.
+        views: renders the cameras' images; None if there are none.
 
     Raises:
-        SwerveError: the scene cannot be scored or driven for 4 s, or the planner wants images that nobody draws.
+        SwerveError: the scene cannot be scored or driven for 4 s, or the planner needs images that are not available.
     """
     return drive_course(build_closed_loop_scene(viewpoint, options), planner, views)
 
 
 def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews | None = None) -> Rollout:
-    """The same on a course that is there already.
+    """Simulate a planner in closed loop on a prepared scene.
 
     At each replanning the planner's trajectory, from the ego's pose on, becomes the reference of the tracker, which
-    begins with the ego's whole state; what it drives until the next plan is kept. Others that react see the ego's
-    motion up to the step before.
+    starts from the ego's full state; its motion until the next plan is kept. Reactive agents see the ego's motion up to
+    the previous step.
 
     Raises:
-        SwerveError: the planner wants images that nobody draws, or the scene has less than 1.5 s of history.
+        SwerveError: the planner needs images that are not available, or the scene has less than 1.5 s of history.
     """
     announce_compilation()
     driver = _Driver(course, planner, views, past_of(course))
@@ -132,7 +132,7 @@ def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews 
 
 @dataclass(frozen=True)
 class _Driver:
-    """A planner on a course, and what it wants to be told."""
+    """A planner on a prepared scene, and its observations."""
 
     course: ClosedLoopScene
     planner: Planner
@@ -140,12 +140,12 @@ class _Driver:
     past: DrivenHistory
 
     def observation(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Observation:
-        """What it is told at a step."""
+        """Return the planner's observation at a step."""
         privileged = getattr(self.planner, "privileged", False)
         situation = situation_at(self.course, traffic, states, step) if privileged else None
         told = observation_at(self.course, self.past, states, step, situation)
         drawn = self.views.cameras(self.course) if self.views else ()
-        cameras = declared_cameras(self.planner, drawn, self.course.context.token, "nobody draws them. Give views")
+        cameras = declared_cameras(self.planner, drawn, self.course.context.token, "there is no renderer. Give views")
         if self.views is None or not cameras:
             return told
         return replace(told, cameras=cameras, images=self.views.images(self.course, cameras, traffic, states, step))

@@ -1,4 +1,4 @@
-"""What only whole roll-outs are asked: speed limits under the ego, and lights that it runs."""
+"""Kernels of rollout metrics: speed limits under the ego, and red lights that it runs."""
 
 import numpy as np
 from numba import njit
@@ -9,7 +9,7 @@ from swerve.eval.context.polygon_grid_kernels import polygons_under
 
 @njit(cache=True, nogil=True)
 def limits_under(boxes, surfaces, limits):
-    """The highest speed limit (t) of the surfaces under the centres of boxes (t, 6); infinity where none has one."""
+    """Return the highest speed limit (t) of the surfaces under the centres of boxes (t, 6); infinity if none."""
     found, ends = polygons_under(surfaces, boxes[:, :2])
     out = np.full(len(boxes), np.inf)
     for t in range(len(boxes)):
@@ -24,9 +24,9 @@ def limits_under(boxes, surfaces, limits):
 
 @njit(cache=True, nogil=True)
 def first_light_run(boxes, edges, starts, active):
-    """Step and light of the first entry into a connector while its light is red (t, l), or (-1, -1).
+    """Return step and light of the first entry into a connector while its light is red (t, l), or (-1, -1).
 
-    Who was already in the connector at the step before, or is in it at the start, does not enter.
+    Being in the connector at the start, or at the previous step, is no entry.
     """
     lights = len(starts) - 1
     before = np.ones(lights, np.bool_)

@@ -1,4 +1,4 @@
-"""What a planner is told on the way: what it has driven, where to go, and, if it is privileged, how things stand."""
+"""Observations of planners during a rollout: driven history, driving command and, if privileged, ground truth."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,14 +21,14 @@ from swerve.scenes.planning import History, Observation
 from swerve.scenes.polyline import arc_lengths, frenet, heading_at, points_at
 from swerve.scenes.viewpoints import Command, command_of
 
-# The ego's foot point on the logged way is looked for up to so far past what it has driven: a way may cross itself.
+# The projection onto the human's path is searched up to this far past the distance driven: paths may cross themselves.
 _SEARCH: Final = 20.0
 _LOOK_AHEAD: Final = 20.0
 
 
 @dataclass(frozen=True)
 class DrivenHistory:
-    """The ego's states every 0.1 s over the 1.5 s up to the start; fields as in `History`, poses in the world.
+    """The ego's states every 0.1 s over the 1.5 s up to the start; fields as in `History`, poses in the world frame.
 
     `measured` is that of the log's ego.
     """
@@ -41,7 +41,7 @@ class DrivenHistory:
 
 
 def past_of(course: ClosedLoopScene) -> DrivenHistory:
-    """What the ego drove before the roll-out.
+    """Return the ego's history before the rollout.
 
     Raises:
         SwerveError: the scene covers less than 1.5 s.
@@ -61,13 +61,13 @@ def observation_at(
     step: int,
     situation: Situation | None,
 ) -> Observation:
-    """What a planner that wants no images is told at a step.
+    """Return the observation, without images, at a step.
 
     Args:
         course: see `build_closed_loop_scene`.
         past: see `past_of`.
         states: the ego's, simulated up to the step.
-        step: now.
+        step: current step.
         situation: for privileged planners, see `situation_at`.
     """
     viewpoint = course.viewpoint
@@ -82,10 +82,10 @@ def observation_at(
 
 
 def history_at(past: DrivenHistory, states: Float[np.ndarray, "k 11"]) -> History:
-    """The last 1.5 s up to the last of the states, of which the first is the start.
+    """Return the last 1.5 s up to the last of the states, of which the first is the start.
 
-    Motion is told as it was in training: by the poses up to each step, see `planar_motion`; where the log's is
-    measured, it is the simulated car's own.
+    Motion is derived as in training: from the poses up to each step, see `planar_motion`; if the log's is measured, it
+    is the simulated vehicle's own.
     """
     count = len(past.poses)
     driven = _own_motion(states[1:]) if past.measured else _motion_by_poses(past, states)
@@ -101,7 +101,7 @@ def history_at(past: DrivenHistory, states: Float[np.ndarray, "k 11"]) -> Histor
 
 
 def _own_motion(states: Float[np.ndarray, "k 11"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Velocity, acceleration and yaw rate of the bicycle: it does not slide, and to the left the curve pulls it."""
+    """Return velocity, acceleration (with the centripetal one) and yaw rate of the bicycle model, without side slip."""
     speed, yaw_rate = states[:, State.VELOCITY], states[:, State.YAW_RATE]
     velocity = np.column_stack([speed, np.zeros_like(speed)])
     return velocity, np.column_stack([states[:, State.ACCELERATION], speed * yaw_rate]), yaw_rate
@@ -110,7 +110,7 @@ def _own_motion(states: Float[np.ndarray, "k 11"]) -> tuple[np.ndarray, np.ndarr
 def _motion_by_poses(
     past: DrivenHistory, states: Float[np.ndarray, "k 11"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same at the driven poses that are told, of the poses up to each."""
+    """Derive velocity, acceleration and yaw rate at the driven poses from the poses up to each."""
     told = min(len(states) - 1, len(past.poses))
     poses = np.concatenate([past.poses, states[1:, : State.HEADING + 1]])[-told - len(past.poses) :]
     velocity, acceleration, yaw_rate = planar_motion(poses, HISTORY_STEP_US * np.arange(len(poses)))
@@ -119,7 +119,7 @@ def _motion_by_poses(
 
 
 def command_at(course: ClosedLoopScene, states: Float[np.ndarray, "k 11"]) -> Command:
-    """Where the route leads: the viewpoint's command at the start, then that of the way ahead of the foot point."""
+    """Return the viewpoint's command at the start, then that of the human's path ahead of the ego's projection."""
     if len(states) == 1:
         return course.viewpoint.command
     way, road_map = course.way, course.viewpoint.scene.log.road_map
@@ -136,17 +136,17 @@ def command_at(course: ClosedLoopScene, states: Float[np.ndarray, "k 11"]) -> Co
 
 
 def situation_at(course: ClosedLoopScene, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Situation:
-    """How things stand at a step; at the start it is the scene's own, so that it is what open loop tells.
+    """Return the ground truth at a step; at the start it is the scene's own, as in open loop.
 
-    The ego's state is what NAVSIM would know of it: velocity and acceleration as float32, neither steering nor yaw
-    rate. `human` is where the logged driver was at these times, seen from where the ego is now; where the log is over,
-    he goes straight on at his last speed.
+    The ego's state has NAVSIM's information: velocity and acceleration as float32, neither steering nor yaw rate.
+    `human` is the human's path at these times, relative to the current ego pose; beyond the log it continues straight
+    on at its last speed.
 
     Args:
         course: see `build_closed_loop_scene`.
-        traffic: the others at all steps.
+        traffic: the other agents at all steps.
         states: the ego's, simulated up to the step.
-        step: now.
+        step: current step.
     """
     context, state = course.context, states[step]
     human = _human(course, state[:3], step)

@@ -1,4 +1,4 @@
-"""A roll-out from above."""
+"""Bird's-eye-view images of rollouts."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,25 +13,25 @@ from swerve.scenes import Vehicle
 from swerve.scenes.primitives import Primitives, agent_cuboids, build_dynamic
 from swerve.viz.birds_eye import BirdsEye, Color
 
-# The logged driver's way, what was driven, and the car at the picture's moment.
+# Colours of the human's path, of the driven path, and of the ego at the image's step.
 _EXPERT, _DRIVEN, _CAR = (235, 235, 235), (255, 150, 60), (255, 60, 60)
 _SECOND = round(1.0 / STEP)
 _MULTIPLIED = METRIC_NAMES[: Metric.EGO_PROGRESS]
-# Metres around what is driven, and the least from the middle to an edge.
+# Margin around the driven path, and minimum distance from the centre to an edge, metres.
 _MARGIN, _LEAST = 15.0, 30.0
 
 
 def rollout_picture(
     course: ClosedLoopScene, rollout: Rollout, static: Primitives, size: int = 900
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The drive (orange, a dot each second) beside the logged driver's (white), and all boxes at its worst moment.
+    """Draw a rollout (orange, a dot each second) and the human's path (white), with all boxes at the worst step.
 
-    That is when the first thing happened that made the score 0, else the end; the car as scored is red then, and an
+    That is the first step with an event that made the score 0, else the last; the scored vehicle is red there, and an
     outline at each second.
 
     Args:
         course: see `build_closed_loop_scene`.
-        rollout: on this course.
+        rollout: on this scene.
         static: `build_static` of the log's map.
         size: pixels of each side.
     """
@@ -51,14 +51,14 @@ def rollout_picture(
 
 
 def worst_step(rollout: Rollout) -> int:
-    """The step at which the first thing happened that made the score 0, else the last."""
+    """Return the first step with an event that made the score 0, else the last."""
     fatal = [one for one in rollout.reasons if one.metric in _MULTIPLIED and one.value == 0.0]
     ends = [one.seconds for one in fatal if one.seconds is not None]
     return min(round(min(ends) / STEP), len(rollout.states) - 1) if ends else len(rollout.states) - 1
 
 
 def _framed(points: Float[np.ndarray, "n 2"], heading: float, size: int) -> BirdsEye:
-    """A picture with all points in it, the start's heading up."""
+    """Create an image that contains all points, with the initial heading up."""
     ahead = np.array([np.cos(heading), np.sin(heading)])
     axes = np.stack([ahead, [-ahead[1], ahead[0]]])
     seen = points @ axes.T
@@ -68,7 +68,7 @@ def _framed(points: Float[np.ndarray, "n 2"], heading: float, size: int) -> Bird
 
 
 def _cars(eye: BirdsEye, course: ClosedLoopScene, rollout: Rollout, step: int) -> None:
-    """The scored car, whichever drove."""
+    """Draw the scored vehicle, independent of the recording vehicle."""
     car = Vehicle.pacifica()
     shown: list[tuple[int, Color, bool]] = [(at, _DRIVEN, False) for at in range(0, len(rollout.states), _SECOND)]
     for at, color, filled in [*shown, (step, _CAR, True)]:

@@ -1,4 +1,4 @@
-"""What there is to see on the way: the scene as it is simulated, for the planner's cameras and for people."""
+"""Camera images during a rollout: the simulated scene, for planners and for people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from swerve.scenes.viewpoints.ground import stand_on
 
 @dataclass(frozen=True)
 class RolloutViews:
-    """Draws the viewpoint's cameras on the way.
+    """Renders the viewpoint's cameras during a rollout.
 
     Attributes:
-        renderer: of the log, of any kind of views.
+        renderer: of the log, for any kind of views.
         size: width and height that images are resized to; None for the cameras' own.
     """
 
@@ -27,7 +27,7 @@ class RolloutViews:
     size: tuple[int, int] | None = None
 
     def cameras(self, course: ClosedLoopScene) -> tuple[Camera, ...]:
-        """The cameras of a course, as drawn."""
+        """Return the cameras of a scene, at the size of the images."""
         cameras = course.viewpoint.cameras
         return tuple(camera.resized(*self.size) for camera in cameras) if self.size else cameras
 
@@ -39,7 +39,7 @@ class RolloutViews:
         states: Float[np.ndarray, "t 11"],
         step: int,
     ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
-        """Colours by name of the camera, at a step of a roll-out."""
+        """Render RGB images by camera name, at a step of a rollout."""
         pose, tracks = world_from_ego(course, states, step), tracks_at_step(course, traffic, step)
         instant = Snapshot(pose, tracks, lights_at(course, step), time_at(course, step))
         images = self.renderer.draw(instant, cameras)
@@ -49,7 +49,7 @@ class RolloutViews:
 
 
 def world_from_ego(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:
-    """The ego's pose at a step: the viewpoint's at the start, then standing on the map's ground."""
+    """Return the ego's pose at a step: the viewpoint's at the start, then on the map's ground."""
     road_map, viewpoint = course.viewpoint.scene.log.road_map, course.viewpoint
     if step == 0 or road_map is None:
         return viewpoint.world_from_ego
@@ -57,10 +57,10 @@ def world_from_ego(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], s
 
 
 def tracks_at_step(course: ClosedLoopScene, traffic: Traffic, step: int) -> Tracks:
-    """The others as they are simulated at a step, a single step of tracks.
+    """Return the simulated agents at a step, as tracks with a single step.
 
-    Sizes are the log's, and so are heights above the ground, both at the half second that is nearest to the step among
-    those in which the log shows the track.
+    Sizes and heights above the ground are the log's, both at the half second nearest to the step among those in which
+    the track is observed.
     """
     log = course.viewpoint.scene.log
     row_of = {track: row for row, track in enumerate(log.tracks.ids)}
@@ -84,12 +84,12 @@ def tracks_at_step(course: ClosedLoopScene, traffic: Traffic, step: int) -> Trac
 
 
 def lights_at(course: ClosedLoopScene, step: int) -> TrafficLights:
-    """What signals show at a step: as in the scores, a half second's state holds until the next."""
+    """Return the traffic lights at a step: as in the scores, a half second's state holds until the next."""
     frame = course.frames[step // STEPS_PER_FRAME]
     return course.viewpoint.scene.log.lights.at(slice(int(frame), int(frame) + 1))
 
 
 def time_at(course: ClosedLoopScene, step: int) -> int:
-    """Of the log at a step, microseconds; between the half seconds that are asked of the log it runs evenly."""
+    """Return the log's timestamp at a step, microseconds; interpolated linearly between the half seconds used."""
     times = course.viewpoint.scene.log.times_us[course.frames]
     return round(float(np.interp(step / STEPS_PER_FRAME, np.arange(len(times)), times)))

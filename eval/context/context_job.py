@@ -1,4 +1,4 @@
-"""The job that makes the scoring context of every sample of a training set."""
+"""The job that computes the scoring context of every sample of a training set."""
 
 import json
 from collections import Counter
@@ -43,14 +43,14 @@ _PACKAGES: Final = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _LAYOUT: Final = FolderLayout(
     CONTEXTS, ("failures.json", "timing.json"), dict.fromkeys(("train", "val", "test"), ".tar")
 )
-# Poses of a viewpoint made again may differ by rounding.
+# Tolerance on recomputed poses of viewpoints, which may differ by rounding.
 _SLACK: Final = 1e-6
-_CHANGED: Final = "the source has changed since the set was made, or Swerve has. Make the set again"
+_CHANGED: Final = "the source or Swerve has changed since. Make the set again"
 
 
 @dataclass(frozen=True)
 class ContextReport:
-    """How a job ended.
+    """Result of a job.
 
     Attributes:
         summary: counts over the whole store, as in contexts.json.
@@ -70,11 +70,11 @@ def write_contexts(
     workers: int | None = None,
     console: Console | None = None,
 ) -> ContextReport:
-    """Makes the context of every sample of a set, from the logs that the set was made of.
+    """Compute the context of every sample of a set, from the logs that the set was made of.
 
-    The viewpoints are made again, and must stand where the samples say. What cannot be scored is noted with the reason.
-    The folder mirrors the set: shards of the same names with the samples in the same order. A job that was stopped or
-    killed goes on where it was when it is called again.
+    The viewpoints are recomputed and compared with the poses of the samples. For samples that cannot be scored the
+    reason is stored. The folder mirrors the set: shards of the same names with the samples in the same order. An
+    interrupted job resumes when it is called again.
 
     Args:
         sources: with all logs of the set.
@@ -109,14 +109,14 @@ def write_contexts(
 
 @dataclass(frozen=True)
 class ContextWork:
-    """What every worker is told once.
+    """Work of the job, sent once to every worker.
 
     Attributes:
         folder: of the contexts.
         dataset: the set.
-        sources: where logs come from.
+        sources: of the logs.
         owners: number of the source of each log.
-        options: that the set was made with.
+        options: of the set.
     """
 
     folder: Path
@@ -126,7 +126,7 @@ class ContextWork:
     options: AugmentOptions
 
     def open(self, log: str, watch: Stopwatch) -> "OpenedSamples":
-        """Loads a log.
+        """Load a log.
 
         Raises:
             SwerveError: it cannot be read.
@@ -145,13 +145,13 @@ class OpenedSamples:
     """A loaded log of a set.
 
     Attributes:
-        work: what is made.
+        work: the job's work.
         log: the log.
-        scenes: all of them, those of the set among them.
+        scenes: all scenes of the log, including those of the set.
         geometry: of the log.
-        chunks: parts that the set was made in.
+        chunks: number of parts of the set.
         reader: of the set.
-        watch: measures the stages.
+        watch: measures the durations.
     """
 
     work: ContextWork
@@ -163,10 +163,10 @@ class OpenedSamples:
     watch: Stopwatch
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
-        """Makes the contexts of one part; their shard says that they are finished.
+        """Compute the contexts of one part; its shard marks them as finished.
 
         Raises:
-            SwerveError: the log is not as it was when the set was made.
+            SwerveError: the log has changed since the set was made.
             OSError: the folder cannot be written.
         """
         record = read_record(record_path(self.work.dataset, self.log.name, chunk))
@@ -186,7 +186,7 @@ class OpenedSamples:
         return Made(len(record.rows))
 
     def _viewpoints(self, record: ShardRecord) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
-        """The samples of a part, and their viewpoints made again."""
+        """Recompute the viewpoints of a part's samples."""
         options = self.work.options
         kinds = [ViewpointKind(view) for view in options.viewpoints]
         scenes, held, token = {scene.token: scene for scene in self.scenes}, dict[tuple[str, int], Viewpoint](), ""
@@ -202,15 +202,15 @@ class OpenedSamples:
             yield row, viewpoint
 
     def _check(self, record: ShardRecord, number: int, viewpoint: Viewpoint) -> None:
-        """The viewpoint stands where the sample says."""
+        """Check that the viewpoint has the pose of the sample."""
         stored = self.reader.sample(record.shard, number, record.rows[number]["key"])
         pose = np.array(json.loads(stored.read("json"))["world_from_ego"])
         if np.abs(pose - viewpoint.world_from_ego).max() > _SLACK:
-            raise SwerveError(f"sample {stored.key} stands elsewhere in the log now: {_CHANGED}")
+            raise SwerveError(f"sample {stored.key} has another pose in the log now: {_CHANGED}")
 
 
 def _members(viewpoint: Viewpoint) -> dict[str, bytes]:
-    """The context, or why there is none."""
+    """Return the context, or the reason why there is none."""
     try:
         return {CONTEXT: context_to_bytes(context_of(viewpoint))}
     except SwerveError as error:
@@ -218,7 +218,7 @@ def _members(viewpoint: Viewpoint) -> dict[str, bytes]:
 
 
 def _finished(folder: Path, records: Sequence[ShardRecord]) -> FinishedParts:
-    """Parts whose shard is there, or that have no sample."""
+    """Return the parts whose shard exists, or that have no sample."""
     finished = dict[str, tuple[set[int], int]]()
     for record in records:
         done, _ = finished.setdefault(record.log, (set(), record.chunks))
@@ -228,7 +228,7 @@ def _finished(folder: Path, records: Sequence[ShardRecord]) -> FinishedParts:
 
 
 def _counts(folder: Path, records: Sequence[ShardRecord], failures: Sequence[Failure]) -> dict[str, Any]:
-    """How many samples can be scored and how many cannot, by kind; nothing of what failed."""
+    """Count by kind the samples that can and cannot be scored; failed parts are left out."""
     reader, scored, unscored, size = ShardReader(folder), Counter[str](), Counter[str](), 0
     for record in records:
         if not record.shard or not (folder / record.shard).is_file():

@@ -1,4 +1,4 @@
-"""Contexts of the samples of a training set, found by where a sample comes from."""
+"""Contexts of the samples of a training set, looked up by a sample's provenance."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ CONTEXT, REASON = "context.npz", "reason.txt"
 
 
 class ContextStore:
-    """Reads what `write_contexts` wrote. It keeps nothing but where things are, and may be used by many threads.
+    """Reads what `write_contexts` wrote. It holds file positions only, and is safe to use from many threads.
 
     Args:
         folder: of the store.
@@ -38,7 +38,7 @@ class ContextStore:
         self._reader = ShardReader(self.folder)
 
     def context(self, provenance: Provenance) -> Context | None:
-        """The context of a sample; None if it cannot be scored.
+        """Return the context of a sample; None if it cannot be scored.
 
         Raises:
             SwerveError: the store is damaged.
@@ -49,7 +49,7 @@ class ContextStore:
         return context_from_bytes(stored.read(CONTEXT), f"{stored.path}: {stored.key}")
 
     def contexts(self, provenances: Sequence[Provenance], threads: int = 1) -> list[Context | None]:
-        """The contexts of a batch's samples, several read at the same time.
+        """Return the contexts of a batch's samples, read concurrently.
 
         Raises:
             SwerveError: the store is damaged.
@@ -58,7 +58,7 @@ class ContextStore:
             return list(pool.map(self.context, provenances))
 
     def reason(self, provenance: Provenance) -> str | None:
-        """Why a sample cannot be scored; None if it can.
+        """Return the reason why a sample cannot be scored; None if it can.
 
         Raises:
             SwerveError: the store is damaged.
@@ -71,7 +71,7 @@ class ContextStore:
 
 
 def _info(path: Path) -> dict[str, Any]:
-    """The content of contexts.json."""
+    """Read contexts.json."""
     if not path.is_file():
         raise SwerveError(f"{path.parent}: no {CONTEXTS}: not finished contexts. Run `swerve contexts` to its end")
     info = json.loads(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The map as the scores see it: labelled polygons in NAVSIM's order, and a grid that finds them under a point."""
+"""The scoring map: labelled polygons in NAVSIM's order, and a grid for point queries."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Surface = Lane | LaneGroup | Area
 
 
 class Layer(IntEnum):
-    """What a polygon is. Car parks include the source's drivable areas: the scores treat both alike."""
+    """Layers of map polygons. Car parks include the source's drivable areas, which the scores treat alike."""
 
     ROADBLOCK = 0
     LANE = 1
@@ -54,20 +54,20 @@ class Surfaces:
 
 @dataclass(frozen=True)
 class Polygons:
-    """Polygons as bags of edges: polygon i has the edges starts[i]:starts[i + 1]."""
+    """Polygons as sets of edges: polygon i has the edges starts[i]:starts[i + 1]."""
 
     edges: Float[np.ndarray, "e 4"]
     starts: Int[np.ndarray, "p1"]
 
     def of(self, rows: Int[np.ndarray, "k"]) -> "Polygons":
-        """The given polygons alone."""
+        """Select the given polygons."""
         parts = [self.edges[self.starts[row] : self.starts[row + 1]] for row in rows]
         ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
         return Polygons(np.concatenate([np.zeros((0, 4)), *parts]), np.concatenate([[0], ends]).astype(np.int64))
 
 
 def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: float = MAP_RADIUS) -> Surfaces:
-    """The polygons of the map that meet the axis-aligned square of `radius` metres around `center`.
+    """Return the map's polygons that meet the axis-aligned square of `radius` metres around `center`.
 
     NAVSIM's order: all roadblocks; the lanes of each; the connectors of each roadblock connector; intersections; car
     parks. Connector roadblocks themselves are not surfaces.
@@ -93,7 +93,7 @@ def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: f
 
 
 def groups_near(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: float) -> list[LaneGroup]:
-    """The lane groups that intersect the square of `radius` metres around `center`."""
+    """Return the lane groups that intersect the square of `radius` metres around `center`."""
     bounds = road_map.group_bounds
     near = ((bounds[:, :2] - center <= radius) & (bounds[:, 2:] - center >= -radius)).all(axis=1)
     within = ((bounds[:, :2] - center >= -radius) & (bounds[:, 2:] - center <= radius)).all(axis=1)
@@ -102,20 +102,20 @@ def groups_near(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: float
 
 
 def _meets_square(surface: Surface, center: Float[np.ndarray, "2"], radius: float) -> bool:
-    """Whether a surface intersects the square of `radius` metres around `center`."""
+    """Return whether a surface intersects the square of `radius` metres around `center`."""
     edges = surface.edges
     return bool(polygon_touches_box(edges, 0, len(edges), np.array([*center, 1.0, 0.0, radius, radius])))
 
 
 def outlines_of(surfaces: Sequence[Surface]) -> Polygons:
-    """The outlines of surfaces, with their holes."""
+    """Return the outlines of surfaces, with their holes."""
     counts = [len(surface.edges) for surface in surfaces]
     edges = np.concatenate([np.zeros((0, 4)), *(surface.edges for surface in surfaces)])
     return Polygons(edges, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
 def pack(rings: list[tuple[Float[np.ndarray, "_ d"], ...]]) -> Polygons:
-    """Polygons given as rings (outline, holes...), none of them closed."""
+    """Pack polygons given as rings (outline, holes...), none of them closed."""
     parts = [ring_edges(ring) for polygon in rings for ring in polygon]
     counts = [sum(len(ring) for ring in polygon) for polygon in rings]
     edges = np.concatenate(parts) if parts else np.zeros((0, 4))

@@ -1,10 +1,10 @@
-"""What PDM-Closed would do: the reference that NAVSIM compares progress with, and a planner by its options.
+"""PDM-Closed: the reference that NAVSIM compares progress with, and a configurable planner.
 
 Fifteen proposals (five speeds along the centreline and 1 m to either side of it) follow an intelligent driver model
 among objects that keep their velocity. They are simulated and scored; the best, unrolled to 5 s, is the reference.
-One such proposal alone is the IDM planner.
-Quirks of the original that change numbers are kept, and named where they are (reference: Dauner et al., "Parting with
-misconceptions about learning-based vehicle motion planning", 2023).
+A single unscored proposal is the IDM planner.
+Deviations of the reference implementation that change numbers are kept and marked (reference: Dauner et al., "Parting
+with misconceptions about learning-based vehicle motion planning", 2023).
 """
 
 from dataclasses import astuple, dataclass
@@ -49,10 +49,10 @@ class IdmDriver:
     """Parameters of the intelligent driver model (Treiber et al., 2000); the default is PDM-Closed's.
 
     Attributes:
-        headway: seconds to the leader.
-        gap: metres to the leader when both stand.
-        acceleration: largest, m/s2.
-        deceleration: comfortable and largest, m/s2; positive.
+        headway: time headway to the leader, seconds.
+        gap: minimum gap to the leader, metres.
+        acceleration: maximum acceleration, m/s2.
+        deceleration: comfortable and maximum deceleration, m/s2; positive.
 
     Raises:
         SwerveError: one is not finite, negative, or an acceleration is zero.
@@ -71,13 +71,13 @@ class IdmDriver:
 
 @dataclass(frozen=True)
 class PdmOptions:
-    """What PDM-Closed tries; the default is NAVSIM's reference.
+    """Options of PDM-Closed; the default is NAVSIM's reference.
 
     Attributes:
         speed_shares: target speeds of the proposals, as shares of the speed limit.
         lateral_offsets: metres left of the centreline.
-        default_speed_limit: where the lane has none, m/s.
-        driver: how all proposals drive.
+        default_speed_limit: where the lane has no limit, m/s.
+        driver: IDM parameters of all proposals.
 
     Raises:
         SwerveError: there is no proposal, or a speed is not above 0.
@@ -107,7 +107,7 @@ class _Obstacles:
         light_edges: outlines of the lights' connectors.
         light_starts: see Polygons.
         light_centers: their centroids.
-        ignored: objects, then lights, that the ego overlaps now.
+        ignored: objects, then lights, that overlap the ego initially.
     """
 
     boxes: Float[np.ndarray, "s m 6"]
@@ -121,7 +121,7 @@ class _Obstacles:
 
 @dataclass(frozen=True)
 class _Path:
-    """A centreline or a line beside it: (x, y, unwrapped heading), arc lengths, and the corridor that must be free."""
+    """A centreline or a parallel line: (x, y, unwrapped heading), arc lengths, and the corridor checked for leaders."""
 
     points: Float[np.ndarray, "k 3"]
     lengths: Float[np.ndarray, "k"]
@@ -139,7 +139,7 @@ class _Rollout:
 
 
 def reference_trajectory(situation: Situation, options: PdmOptions | None = None) -> Float[np.ndarray, "51 3"]:
-    """World poses (x, y, heading) of the rear axle at 0, 0.1, ..., 5 s; None for NAVSIM's options."""
+    """Compute rear-axle poses (x, y, heading; world) at 0, 0.1, ..., 5 s; options are NAVSIM's if None."""
     options = options or PdmOptions()
     obstacles, world = _obstacles(situation)
     limit = situation.speed_limit or options.default_speed_limit
@@ -165,12 +165,12 @@ def reference_trajectory(situation: Situation, options: PdmOptions | None = None
 def idm_trajectory(
     situation: Situation, target: float, offset: float = 0.0, driver: IdmDriver | None = None
 ) -> Float[np.ndarray, "51 3"]:
-    """One proposal of PDM-Closed, not scored: world poses of the rear axle at 0, 0.1, ..., 5 s.
+    """Compute one proposal of PDM-Closed without scoring: rear-axle poses (world) at 0, 0.1, ..., 5 s.
 
-    The first pose is the ego's foot point on the path, as in PDM-Closed, and not where the ego is.
+    The first pose is the ego's projection onto the path, as in PDM-Closed, not the ego's pose.
 
     Args:
-        situation: the moment.
+        situation: the current scene.
         target: speed on a free road, m/s, above 0.
         offset: metres left of the centreline.
         driver: PDM-Closed's if None.
@@ -183,7 +183,7 @@ def idm_trajectory(
 
 
 def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, world: World) -> int:
-    """Index of the proposal of highest score (the first of equals)."""
+    """Return the index of the highest-scoring proposal (the first of equals)."""
     judged = compute_sub_scores(simulate(situation.ego, proposals), situation.stage, world, None)
     metrics = judged.metrics.copy()
     best = (judged.progress * judged.product).max()
@@ -192,9 +192,9 @@ def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, world: Wo
 
 
 def _path(situation: Situation, offset: float, speed: float) -> _Path:
-    """The line `offset` metres left of the centreline, whose corridor is as long as `speed` drives in 5 s.
+    """Return the line `offset` metres left of the centreline, with a corridor as long as `speed` drives in 5 s.
 
-    Its headings stay the centreline's, as in the original.
+    Its headings stay the centreline's, as in the reference implementation.
     """
     points = situation.stage.centerline.copy()
     points[:, 0] += offset * np.cos(points[:, 2] + np.pi / 2)
@@ -209,10 +209,11 @@ def _path(situation: Situation, offset: float, speed: float) -> _Path:
 def _corridor(
     line: Float[np.ndarray, "k 2"], lengths: Float[np.ndarray, "k"], start: float, end: float
 ) -> Float[np.ndarray, "e 4"]:
-    """Edges of the surroundings, within half the ego's width, of a line between two arc lengths.
+    """Return the edges of a line's buffer of half the ego's width, between two arc lengths.
 
-    The corridor begins at the first vertex ahead, not at the ego, as in the original; only where fewer than two
-    vertices lie between the arc lengths, it is cut at these. Beyond the line's end it is the square around that.
+    The corridor begins at the first vertex ahead, not at the ego, as in the reference implementation; only if fewer
+    than two vertices lie between the arc lengths, it is cut at these. Beyond the line's end it is the square around
+    that.
     """
     start, end = min(start, lengths[-1]), min(end, lengths[-1])
     ahead = line[(start <= lengths) & (lengths <= end)]
@@ -240,7 +241,7 @@ def _unroll(
     first: int,
     end: int,
 ) -> None:
-    """Fills the rollout's steps first..end-1."""
+    """Compute the rollout's steps first..end-1."""
     lights = (obstacles.light_edges, obstacles.light_starts, obstacles.light_centers)
     hits = corridor_hits(path.corridor, obstacles.boxes, lights, obstacles.ignored)
     agents = (obstacles.boxes, obstacles.speeds, obstacles.headings)
@@ -250,7 +251,7 @@ def _unroll(
 
 
 def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
-    """The forecast, for unrolling and for scoring. Red lights stay red."""
+    """Forecast obstacles for unrolling and for scoring. Red lights stay red."""
     forecast, lights = _forecast(situation.traffic, situation.ego), _lights_now(situation.lights)
     ego_box, boxes = _ego_box(situation.ego), forecast.boxes
     touched = touching(ego_box, boxes[0], forecast.present[0])
@@ -259,11 +260,11 @@ def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
         for first, last in zip(lights.polygons.starts, lights.polygons.starts[1:], strict=False)
     ]
     ego_shape = shapely.Polygon(box_edges(ego_box)[:, :2])
-    # A red light counts as touched only where the ego stands wholly within its connector.
+    # A red light counts as overlapped only if the ego is wholly within its connector.
     within = np.array([ego_shape.within(shape) for shape in shapes], dtype=bool)
     obstacles = _Obstacles(
         boxes[::FORECAST_STEPS],
-        # Static objects lead at speed 0, whatever the log says.
+        # Static objects have leader speed 0, whatever the log says.
         np.where(forecast.road_users, np.hypot(*forecast.velocities[0].T), 0.0),
         forecast.poses[0, :, 2],
         lights.polygons.edges,
@@ -275,7 +276,7 @@ def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
 
 
 def _lights_now(lights: RedLights) -> RedLights:
-    """The lights that are red now, for good."""
+    """Return the lights that are red now, held red."""
     on = np.flatnonzero(lights.active[0]) if len(lights.lane_ids) else np.zeros(0, int)
     return RedLights(
         tuple(lights.lane_ids[row] for row in on), lights.polygons.of(on), np.ones((REFERENCE_STEPS, len(on)), bool)
@@ -287,10 +288,10 @@ def _ego_box(ego: Float[np.ndarray, "11"]) -> Float[np.ndarray, "6"]:
 
 
 def _forecast(traffic: Traffic, ego: Float[np.ndarray, "11"]) -> Traffic:
-    """The objects near the ego with constant velocity along their boxes' axes, over 51 steps.
+    """Forecast the objects near the ego at constant velocity along their boxes' axes, over 51 steps.
 
     Steps go in pairs that share one forecast. At most 50 vehicles, 25 pedestrians, 10 bicycles and 50 static objects
-    are seen, the nearest of each.
+    are used, the nearest of each.
     """
     near = traffic.of(_nearest(traffic, ego))
     heading, velocity = near.poses[0, :, 2], near.velocities[0]
@@ -312,7 +313,7 @@ def _forecast(traffic: Traffic, ego: Float[np.ndarray, "11"]) -> Traffic:
 
 
 def _nearest(traffic: Traffic, ego: Float[np.ndarray, "11"]) -> Int[np.ndarray, "k"]:
-    """Rows of the objects that are seen: static ones, then vehicles, pedestrians, bicycles, each by distance."""
+    """Return the rows of the objects used: static ones, then vehicles, pedestrians, bicycles, each by distance."""
     distance = np.linalg.norm(traffic.poses[0, :, :2] - _ego_box(ego)[:2], axis=1)
     seen = traffic.present[0] & (distance <= FORECAST_RADIUS)
     groups = [("static", ~traffic.road_users)]

@@ -1,10 +1,10 @@
-"""The intelligent driver model along a path, with the leader that NAVSIM's PDM-Closed would see.
+"""IDM along a path, with NAVSIM's PDM-Closed choice of leaders.
 
-Leaders are (arc length, speed, rear length). They are looked for at even steps and kept for one more; at step 1 the
-leader is the zero of step 0. Proposals of one path share one buffer per step, so that what a red light or an object
-does not write is the previous proposal's: an object leaves the rear length, a red light also the speed, and a free
-road the speed. Of objects and lights at the same distance (0 where the ego overlaps several), the first in the order
-of NAVSIM's spatial index leads.
+Leaders are (arc length, speed, rear length). They are chosen at even steps and kept for one more; at step 1 the leader
+is the zero of step 0. Proposals of one path share one buffer per step, so that values a red light or an object does not
+write are the previous proposal's: an object leaves the rear length, a red light also the speed, and a free road the
+speed. Of objects and lights at the same distance (0 if the ego overlaps several), the first in the order of NAVSIM's
+spatial index leads.
 """
 
 import math
@@ -34,13 +34,13 @@ from swerve.eval.scoring.thresholds import (
 
 @njit(cache=True, nogil=True)
 def project_point(points, lengths, x, y):
-    """Arc length of a path's point nearest to (x, y)."""
+    """Return the arc length of a path's point nearest to (x, y)."""
     return project(points, lengths, x, y)[0]
 
 
 @njit(cache=True, nogil=True)
 def point_at(points, lengths, along):
-    """The point (x, y) of a line at an arc length; beyond the ends, that of the ends."""
+    """Return the point (x, y) of a line at an arc length, clamped to its ends."""
     if along <= 0.0:
         return points[0, 0], points[0, 1]
     k = 1
@@ -55,7 +55,7 @@ def point_at(points, lengths, along):
 
 @njit(cache=True, nogil=True)
 def along_path(points, lengths, along):
-    """Poses (q, t, 3) at arc lengths (q, t), headings wrapped."""
+    """Return poses (q, t, 3) at arc lengths (q, t), headings wrapped."""
     poses = np.empty((along.shape[0], along.shape[1], 3))
     for q in range(along.shape[0]):
         for t in range(along.shape[1]):
@@ -65,7 +65,7 @@ def along_path(points, lengths, along):
 
 @njit(cache=True, nogil=True)
 def pose_at(points, lengths, along, out):
-    """Writes the pose (3) at an arc length; beyond the ends, that of the ends."""
+    """Write the pose (3) at an arc length, clamped to the ends."""
     along = min(max(along, 1e-5), lengths[-1])
     right = min(max(np.searchsorted(lengths, along), 1), len(lengths) - 1)
     left = right - 1
@@ -78,7 +78,7 @@ def pose_at(points, lengths, along, out):
 
 @njit(cache=True, nogil=True)
 def corridor_hits(corridor, boxes, lights, ignored):
-    """Which objects, then lights, intersect the corridor at each forecast sample (s, m + l)."""
+    """Return the objects, then lights, that intersect the corridor at each forecast sample (s, m + l)."""
     edges, starts, _ = lights
     samples, count, _ = boxes.shape
     hits = np.zeros((samples, count + len(starts) - 1), np.bool_)
@@ -100,7 +100,7 @@ def corridor_hits(corridor, boxes, lights, ignored):
 
 @njit(cache=True, nogil=True)
 def _polygons_touch(a, b):
-    """Whether two polygons intersect: edges cross, or one holds a vertex of the other."""
+    """Return whether two polygons intersect: edges cross, or one contains a vertex of the other."""
     for i in range(len(a)):
         for j in range(len(b)):
             if _segments_touch(a[i], b[j]):
@@ -140,7 +140,7 @@ def _side(edge, x, y):
 
 @njit(cache=True, nogil=True)
 def unroll(points, lengths, state, targets, driver, agents, lights, hits, first, end):
-    """Fills steps first..end-1 of the proposals' state: arc lengths (q, t), speeds (q, t), leaders (q, t, 3)."""
+    """Compute steps first..end-1 of the proposals' state: arc lengths (q, t), speeds (q, t), leaders (q, t, 3)."""
     along, speeds, leaders = state
     centers = np.empty(hits.shape[1])
     for t in range(first, end):
@@ -162,7 +162,7 @@ def unroll(points, lengths, state, targets, driver, agents, lights, hits, first,
 
 @njit(cache=True, nogil=True)
 def idm(along, speed, target, driver, leader):
-    """Acceleration of the intelligent driver model (Treiber et al., 2000), limited."""
+    """Compute the acceleration of the intelligent driver model (Treiber et al., 2000), limited."""
     headway, least_gap, most, deceleration = driver
     closing = speed * (speed - leader[1]) / (2.0 * math.sqrt(most * deceleration))
     wanted = least_gap + speed * headway + closing
@@ -173,7 +173,7 @@ def idm(along, speed, target, driver, leader):
 
 @njit(cache=True, nogil=True)
 def _hits_in_order(boxes, lights, hits):
-    """Rows of the objects and lights in the corridor, in the order of a spatial index of all of them."""
+    """Return the rows of objects and lights in the corridor, in the order of a spatial index of all of them."""
     if hits.sum() < 2:
         return np.flatnonzero(hits)
     bounds, corners = np.empty((len(hits), 4)), np.empty((4, 4))
@@ -199,7 +199,7 @@ def _project_hits(points, lengths, agents, lights, hits, sample, centers):
 
 @njit(cache=True, nogil=True)
 def _lead(points, lengths, along, agents, lights, met, sample, centers, leader):
-    """Writes what leads a proposal at arc length `along`; a red light and a free road leave the leader's speed."""
+    """Write the leader of a proposal at arc length `along`; a red light and a free road leave the leader's speed."""
     boxes, speeds, headings = agents
     edges, starts, _ = lights
     count = boxes.shape[1]

@@ -1,4 +1,4 @@
-"""Planar geometry for the scoring kernels: points, oriented boxes, polygons as bags of edges, polylines.
+"""Planar geometry for the scoring kernels: points, oriented boxes, polygons as sets of edges, polylines.
 
 A polygon is its edges (x0, y0, x1, y1) of all its rings, holes included: even-odd counting then needs no order of
 rings. A box is (x, y, cos, sin, half length, half width). Touching counts as intersecting; a point on an outline is
@@ -13,7 +13,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def inside(edges, first, last, x, y):
-    """Whether (x, y) lies strictly inside the polygon edges[first:last]."""
+    """Return whether (x, y) lies strictly inside the polygon edges[first:last]."""
     odd = False
     for e in range(first, last):
         x0, y0, x1, y1 = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
@@ -33,9 +33,9 @@ def inside(edges, first, last, x, y):
 
 @njit(cache=True, nogil=True)
 def well_inside(edges, x, y, margin):
-    """Whether (x, y) lies inside the polygon, farther than a margin from its outline: rounding then decides nothing.
+    """Return whether (x, y) lies inside the polygon with a margin from its outline, independent of rounding.
 
-    The test is in coordinates relative to the point: products of large ones lose the digits that tell sides apart.
+    The test is in coordinates relative to the point: products of large ones lose the digits that determine the side.
     """
     local = edges.copy()
     local[:, 0] -= x
@@ -52,7 +52,7 @@ def well_inside(edges, x, y, margin):
 
 @njit(cache=True, nogil=True)
 def boxes_touch(a, b):
-    """Whether two boxes intersect (separating axes; the second in the frame of the first, and the reverse)."""
+    """Return whether two boxes intersect (separating axes; the second in the frame of the first, and the reverse)."""
     dx, dy = b[0] - a[0], b[1] - a[1]
     cos, sin = abs(a[2] * b[2] + a[3] * b[3]), abs(a[2] * b[3] - a[3] * b[2])
     if abs(dx * a[2] + dy * a[3]) > a[4] + b[4] * cos + b[5] * sin:
@@ -66,7 +66,7 @@ def boxes_touch(a, b):
 
 @njit(cache=True, nogil=True)
 def segment_touches_box(x0, y0, x1, y1, box):
-    """Whether a segment intersects a box, its inside included (clipping in the box's frame)."""
+    """Return whether a segment intersects a box, its interior included (clipping in the box's frame)."""
     ax, ay = x0 - box[0], y0 - box[1]
     bx, by = x1 - box[0], y1 - box[1]
     u0, v0 = ax * box[2] + ay * box[3], -ax * box[3] + ay * box[2]
@@ -85,7 +85,7 @@ def segment_touches_box(x0, y0, x1, y1, box):
 
 @njit(cache=True, nogil=True)
 def polygon_touches_box(edges, first, last, box):
-    """Whether a polygon intersects a box."""
+    """Return whether a polygon intersects a box."""
     for e in range(first, last):
         if segment_touches_box(edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3], box):
             return True
@@ -94,7 +94,7 @@ def polygon_touches_box(edges, first, last, box):
 
 @njit(cache=True, nogil=True)
 def box_corners(box, out):
-    """Corners (4, 2) of a box: front left, rear left, rear right, front right."""
+    """Write the corners (4, 2) of a box: front left, rear left, rear right, front right."""
     for i in range(4):
         u = box[4] if i == 0 or i == 3 else -box[4]
         v = box[5] if i < 2 else -box[5]
@@ -104,7 +104,7 @@ def box_corners(box, out):
 
 @njit(cache=True, nogil=True)
 def point_segment_squared(px, py, x0, y0, x1, y1):
-    """Squared distance between a point and a segment."""
+    """Compute the squared distance between a point and a segment."""
     dx, dy = x1 - x0, y1 - y0
     length = dx * dx + dy * dy
     share = 0.0
@@ -116,7 +116,7 @@ def point_segment_squared(px, py, x0, y0, x1, y1):
 
 @njit(cache=True, nogil=True)
 def box_edges(box):
-    """Edges (4, 4) of a box."""
+    """Return the edges (4, 4) of a box."""
     corners = np.empty((4, 2))
     box_corners(box, corners)
     edges = np.empty((4, 4))
@@ -128,7 +128,7 @@ def box_edges(box):
 
 @njit(cache=True, nogil=True)
 def polygon_box_distance(edges, first, last, box):
-    """Distance between a polygon and a box, 0 where they intersect."""
+    """Compute the distance between a polygon and a box, 0 if they intersect."""
     if polygon_touches_box(edges, first, last, box):
         return 0.0
     sides = box_edges(box)
@@ -145,7 +145,7 @@ def polygon_box_distance(edges, first, last, box):
 
 @njit(cache=True, nogil=True)
 def box_box_distance(a, b):
-    """Distance between two boxes, 0 where they intersect."""
+    """Compute the distance between two boxes, 0 if they intersect."""
     if boxes_touch(a, b):
         return 0.0
     return polygon_box_distance(box_edges(a), 0, 4, b)
@@ -153,7 +153,7 @@ def box_box_distance(a, b):
 
 @njit(cache=True, nogil=True)
 def project(line, lengths, x, y):
-    """Arc length of the polyline's nearest point, and the squared distance to it.
+    """Return the arc length of the polyline's nearest point, and the squared distance to it.
 
     Args:
         line: (n, 2 or more) vertices, at least one.

@@ -1,4 +1,4 @@
-"""A uniform grid over labelled polygons, and what lies under a point."""
+"""A uniform grid over labelled polygons, and point queries."""
 
 import math
 
@@ -11,7 +11,7 @@ from swerve.eval.scoring.thresholds import GRID_CELL
 
 @njit(cache=True, nogil=True)
 def build_grid(edges, starts, corner, size):
-    """Which polygons lie over each of size x size cells.
+    """Compute the polygons over each of size x size cells.
 
     Returns:
         (cells, covered, cell_starts): see `Surfaces`.
@@ -87,7 +87,7 @@ def _cell(distance):
 
 @njit(cache=True, nogil=True)
 def _mark_edge(edge, corner, marks, value):
-    """Marks every cell that an edge passes through or comes within 1e-6 m of."""
+    """Mark every cell that an edge passes through or comes within 1e-6 m of."""
     slack = 1e-6
     x0, y0, x1, y1 = edge[0] - corner[0], edge[1] - corner[1], edge[2] - corner[0], edge[3] - corner[1]
     if y0 > y1:
@@ -105,10 +105,10 @@ def _mark_edge(edge, corner, marks, value):
 
 @njit(cache=True, nogil=True)
 def polygons_under(surfaces, points):
-    """The polygons that hold each of the points strictly inside.
+    """Return the polygons that strictly contain each of the points.
 
-    Quick where points lie close together: of a polygon whose outline passes through a cell, the few edges that decide
-    for points of that cell are looked for once.
+    Fast for points close together: of a polygon whose outline passes through a cell, the few edges that decide for
+    points of that cell are searched for once.
 
     Args:
         surfaces: (edges, starts, corner, cells, covered, cell_starts).
@@ -117,7 +117,7 @@ def polygons_under(surfaces, points):
     Returns:
         polygons and ends (n + 1): point i has polygons[ends[i]:ends[i + 1]].
     """
-    # Handing tuples of arrays from function to function would take longer than all the rest.
+    # Passing tuples of arrays between functions would take longer than everything else.
     edges, starts, corner, cells, covered, cell_starts = surfaces
     count, size = len(starts) - 1, int(math.sqrt(len(cell_starts) - 1) + 0.5)
     found, ends = np.empty(4 * len(points) + count, np.int64), np.zeros(len(points) + 1, np.int64)
@@ -151,16 +151,16 @@ def polygons_under(surfaces, points):
     return found, ends
 
 
-# Edges that are kept at most (polygons that find no room are tested whole), and how an edge lies to a cell.
+# Maximum number of cached edges (polygons beyond it are tested whole), and positions of an edge relative to a cell.
 MEMO_EDGES = 2000
 LEFT, FAR, NEAR = 0, 1, 2
 
 
 @njit(cache=True, nogil=True)
 def _empty_memo(entries):
-    """Of each entry of `cells` its (first, last) of the kept edges: (0, 0) if it is new, (1, 0) if there was no room.
+    """Return for each entry of `cells` its (first, last) cached edges: (0, 0) if new, (1, 0) if there was no room.
 
-    The last row counts the kept edges; none is kept before number 1.
+    The last row counts the cached edges; none is stored before number 1.
     """
     memo = np.zeros((entries + 1, 2), np.int16)
     memo[entries, 1] = 1
@@ -169,7 +169,7 @@ def _empty_memo(entries):
 
 @njit(cache=True, nogil=True)
 def _look_up(edges, first, last, box, memo, entry, kept):
-    """Fills the memo of an entry: which edges of its polygon decide in its cell, whose limits are `box`."""
+    """Fill the memo of an entry: the edges of its polygon that decide in its cell, whose limits are `box`."""
     used = memo[-1, 1]
     end = _keep_deciding(edges, first, last, box, kept, used)
     memo[entry, 0] = used if end > 0 else 1
@@ -179,7 +179,7 @@ def _look_up(edges, first, last, box, memo, entry, kept):
 
 @njit(cache=True, nogil=True)
 def _cell_box(x, y, r, c):
-    """Limits (x0, y0, x1, y1) of a cell, with 1e-6 m around it."""
+    """Return the limits (x0, y0, x1, y1) of a cell, with 1e-6 m around it."""
     slack = 1e-6
     x, y = x + c * GRID_CELL, y + r * GRID_CELL
     return x - slack, y - slack, x + GRID_CELL + slack, y + GRID_CELL + slack
@@ -187,12 +187,12 @@ def _cell_box(x, y, r, c):
 
 @njit(cache=True, nogil=True)
 def _keep_deciding(edges, first, last, box, kept, used):
-    """Writes edges that stand for a polygon's wherever `inside` is asked of a point in a box; returns where they end.
+    """Write edges equivalent to a polygon's for tests of points in a box by `inside`; return their end.
 
-    `inside` counts the edges to the right that pass the point's height. Edges to the left of the box never count. Those
-    above, below and to the right count by the heights of their ends alone; in a chain of them the heights between
-    cancel, so that one upright edge stands for all. They are too far from any point for rounding to matter: the result
-    is the same, not nearly the same. Without room for them it is -1.
+    `inside` counts the edges to the right that cross the point's height. Edges to the left of the box never count.
+    Those above, below and to the right count by the heights of their ends alone; in a chain of them the heights between
+    cancel, so that one vertical edge replaces all. They are too far from any point for rounding to matter: the result
+    is identical. Without room for them it is -1.
     """
     far, chained, begin, end = box[2] + GRID_CELL, False, 0.0, 0.0
     for e in range(first, last + 1):

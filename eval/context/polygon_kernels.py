@@ -1,4 +1,4 @@
-"""Shapes as bags of edges: whether they touch, and how far apart they are.
+"""Shapes as sets of edges: intersection tests and distances.
 
 A shape is (edges, bounds): edges (x0, y0, x1, y1) of two rings, first the four of a box, then those of an outline, and
 the box around them (low x, low y, high x, high y). A shape without a box has four edges at infinity first.
@@ -14,7 +14,7 @@ from swerve.eval.context.planar_geometry_kernels import box_corners, point_segme
 
 @njit(cache=True, nogil=True)
 def bounds_met(bounds, others, out):
-    """Writes which of others the bounds meet into `out`, in order, and returns how many."""
+    """Write the indices of others that the bounds intersect to `out`, in order; return their number."""
     low_x, low_y, high_x, high_y = bounds[0], bounds[1], bounds[2], bounds[3]
     count = 0
     for j in range(len(others)):
@@ -26,7 +26,7 @@ def bounds_met(bounds, others, out):
 
 @njit(cache=True, nogil=True)
 def bounds_apart(bounds, others, j, gap):
-    """Whether bounds and the j-th of others are farther apart than a gap, along either axis: so are shapes in them."""
+    """Return whether bounds and the j-th of others, and so shapes in them, are more than a gap apart along an axis."""
     return (
         bounds[0] - others[j, 2] > gap
         or others[j, 0] - bounds[2] > gap
@@ -37,7 +37,7 @@ def bounds_apart(bounds, others, j, gap):
 
 @njit(cache=True, nogil=True)
 def shapes_touch(a, b):
-    """Whether two shapes (edges, bounds) intersect."""
+    """Return whether two shapes (edges, bounds) intersect."""
     if a[1][0] > b[1][2] or b[1][0] > a[1][2] or a[1][1] > b[1][3] or b[1][1] > a[1][3]:
         return False
     edges, others, bounds = a[0], b[0], b[1]
@@ -57,7 +57,7 @@ def shapes_touch(a, b):
 
 @njit(cache=True, nogil=True)
 def shapes_distance(a, b):
-    """Distance between two shapes (edges, bounds), 0 where they intersect."""
+    """Compute the distance between two shapes (edges, bounds), 0 if they intersect."""
     if shapes_touch(a, b):
         return 0.0
     best = np.inf
@@ -81,7 +81,7 @@ def shapes_distance(a, b):
 
 @njit(cache=True, nogil=True)
 def bound(edges, first, last, out):
-    """Writes the bounding box (low x, low y, high x, high y) of edges."""
+    """Write the bounding box (low x, low y, high x, high y) of edges."""
     out[0], out[1], out[2], out[3] = np.inf, np.inf, -np.inf, -np.inf
     for e in range(first, last):
         out[0], out[1] = min(out[0], edges[e, 0]), min(out[1], edges[e, 1])
@@ -90,7 +90,7 @@ def bound(edges, first, last, out):
 
 @njit(cache=True, nogil=True)
 def write_box(box, edges):
-    """Writes the four edges of a box, see planar_geometry_kernels."""
+    """Write the four edges of a box, see planar_geometry_kernels."""
     corners = np.empty((4, 2))
     box_corners(box, corners)
     for i in range(4):
@@ -115,7 +115,7 @@ def _edges_touch(edges, i, others, j):
 
 @njit(cache=True, nogil=True)
 def _holds_part(a, b):
-    """Whether the box or the outline of shape a holds the first corner of the box or of the outline of shape b."""
+    """Return whether the box or outline of shape a contains the first corner of the box or outline of shape b."""
     edges, bounds = a
     for part in range(0, min(len(b[0]), 8), 4):
         x, y = b[0][part, 0], b[0][part, 1]
@@ -127,7 +127,7 @@ def _holds_part(a, b):
 
 @njit(cache=True, nogil=True)
 def _turns(edges, first, last, x, y):
-    """Whether edges wind around a point (so that an outline may cross itself)."""
+    """Return whether edges wind around a point (outlines may cross themselves)."""
     winding = 0
     for e in range(first, last):
         up = edges[e, 1] <= y < edges[e, 3]

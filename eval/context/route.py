@@ -1,4 +1,4 @@
-"""The route in NAVSIM's eyes: repaired until it is connected, then one lane after the other along it."""
+"""NAVSIM's route: corrected until it is connected, then a centreline along its lanes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,17 +25,17 @@ from swerve.scenes.transforms import wrap_angle
 
 @dataclass(frozen=True)
 class EgoBox:
-    """Where the ego stands: its rear axle's pose, and its box (see planar_geometry_kernels)."""
+    """The ego's rear-axle pose, and its box (see planar_geometry_kernels)."""
 
     pose: Float[np.ndarray, "3"]
     box: Float[np.ndarray, "6"]
 
 
 def corrected_route(road_map: RoadMap, route: Sequence[str], ego: EgoBox) -> tuple[str, ...]:
-    """Ids of the lane groups of the route, joined to the ego, without gaps and loops as far as the map allows.
+    """Correct the route: join it to the ego, fill gaps and cut loops, as far as the map allows; return lane-group ids.
 
     Breadth-first searches join the ego's own group to the route, backwards from the route's start or else forwards to
-    one of its first three groups, and fill gaps between neighbours. Where the route crosses itself, it ends.
+    one of its first three groups, and fill gaps between neighbours. The route ends where it crosses itself.
     """
     groups = road_map.group_by_id
     ids = [group for group in dict.fromkeys(route) if group in groups]
@@ -49,7 +49,7 @@ def corrected_route(road_map: RoadMap, route: Sequence[str], ego: EgoBox) -> tup
 
 
 def _current_groups(road_map: RoadMap, on_route: set[str], ego: EgoBox) -> tuple[str | None, list[str]]:
-    """The group that the ego is most likely in, and all that it may be in; those on the route come first."""
+    """Return the ego's most likely group, and all candidates; those on the route come first."""
     touched = groups_near(road_map, ego.pose[:2], CANDIDATE_RADIUS)
     near = [group for kind in (False, True) for group in touched if group.is_connector is kind]
     near = near or _nearest_groups(road_map, ego)
@@ -66,7 +66,7 @@ def _current_groups(road_map: RoadMap, on_route: set[str], ego: EgoBox) -> tuple
 
 
 def _nearest_groups(road_map: RoadMap, ego: EgoBox) -> list[LaneGroup]:
-    """The nearest roadblock and the nearest roadblock connector."""
+    """Return the nearest roadblock and the nearest roadblock connector."""
     point = np.array([ego.pose[0], ego.pose[1], 1.0, 0.0, 0.0, 0.0])
     found = []
     for kind in (False, True):
@@ -77,7 +77,7 @@ def _nearest_groups(road_map: RoadMap, ego: EgoBox) -> list[LaneGroup]:
 
 
 def _errors(lane: Lane, ego: EgoBox) -> tuple[float, float]:
-    """Distance from the rear axle to the centreline's nearest vertex, and the difference of headings there."""
+    """Compute the distance from the rear axle to the centreline's nearest vertex, and the heading difference there."""
     distance = np.linalg.norm(lane.centerline[:, :2] - ego.pose[:2], axis=1)
     nearest = int(np.argmin(distance))
     turn = lane.headings[nearest] - ego.pose[2]
@@ -103,10 +103,10 @@ def _without_gaps(groups: dict[str, LaneGroup], ids: list[str]) -> list[str]:
 
 
 def _search(groups: dict[str, LaneGroup], start: str, goals: set[str], depth: int, forward: bool) -> list[str]:
-    """Shortest path of groups in driving order, ends included; empty if there is none of at most `depth` groups.
+    """Search the shortest path of groups in driving order, ends included; empty if there is none within `depth` groups.
 
-    Of several shortest paths it takes the original's, whose queue holds a group once for every way to it: the goal
-    that comes first, but always the parent that comes last.
+    Of several shortest paths it returns the reference implementation's, whose queue holds a group once for every path
+    to it: the goal that comes first, but always the parent that comes last.
     """
     parents: list[dict[str, str]] = []
     first, last = [start], [start]
@@ -120,7 +120,7 @@ def _search(groups: dict[str, LaneGroup], start: str, goals: set[str], depth: in
         parent: dict[str, str] = {}
         for group in last:
             for other in _onward(groups, group, forward):
-                parent.pop(other, None)  # to the end of the order
+                parent.pop(other, None)  # move to the end of the order
                 parent[other] = group
         first = list(dict.fromkeys(other for group in first for other in _onward(groups, group, forward)))
         last = list(parent)
@@ -143,7 +143,7 @@ def _path(parents: dict[str, str | None], end: str) -> list[str]:
 
 
 def _before_loop(groups: dict[str, LaneGroup], ids: list[str]) -> list[str]:
-    """The route up to the first connector that overlaps an earlier one by more than `LOOP_AREA`."""
+    """Cut the route at the first connector that overlaps an earlier one by more than `LOOP_AREA`."""
     earlier: list[Polygon] = []
     for index, group in enumerate(ids):
         if not groups[group].is_connector:
@@ -156,7 +156,7 @@ def _before_loop(groups: dict[str, LaneGroup], ids: list[str]) -> list[str]:
 
 
 def _overlap(a: Polygon, b: Polygon) -> float:
-    """Common area; outlines that cross themselves are mended where GEOS cannot do without."""
+    """Compute the common area; self-intersecting outlines are repaired if GEOS requires it."""
     if not a.intersects(b):
         return 0.0
     try:
@@ -166,13 +166,13 @@ def _overlap(a: Polygon, b: Polygon) -> float:
 
 
 def lanes_of(road_map: RoadMap, groups: Iterable[str]) -> tuple[str, ...]:
-    """Ids of the lanes of lane groups, in their order."""
+    """Return the ids of the lanes of lane groups, in their order."""
     known = road_map.group_by_id
     return tuple(dict.fromkeys(lane for group in groups if group in known for lane in known[group].lane_ids))
 
 
 def starting_lane(road_map: RoadMap, route_lanes: Sequence[str], known: Iterable[str], ego: EgoBox) -> Lane:
-    """The lane on the route where the ego is taken to be.
+    """Return the lane on the route that the ego is assigned to.
 
     Of the lanes under the rear axle, the one of least difference of heading; else the first that holds the ego's
     centre, else the nearest to its box.
@@ -181,7 +181,7 @@ def starting_lane(road_map: RoadMap, route_lanes: Sequence[str], known: Iterable
         road_map: the map.
         route_lanes: lanes of the corrected route; at least one.
         known: ids of the surfaces around the ego; lanes beyond them are not found under the axle.
-        ego: where the ego stands.
+        ego: pose and box of the ego.
     """
     lanes = [road_map.lane_by_id[lane] for lane in route_lanes]
     near = set(known)
@@ -198,9 +198,9 @@ def starting_lane(road_map: RoadMap, route_lanes: Sequence[str], known: Iterable
 def centerline_from(
     road_map: RoadMap, start: Lane, route: Sequence[str], route_lanes: Sequence[str]
 ) -> Float[np.ndarray, "n 3"]:
-    """Centrelines (x, y, heading) of the lanes on the shortest way from `start` along the route, one after the other.
+    """Concatenate the centrelines (x, y, heading) of the lanes on the shortest path from `start` along the route.
 
-    The way ends at the first lane of the last group within `ROUTE_WINDOW` groups; where that cannot be reached, at the
+    The path ends at the first lane of the last group within `ROUTE_WINDOW` groups; if that cannot be reached, at the
     deepest lane that can.
     """
     first = route.index(start.group_id) if start.group_id in route else 0
@@ -212,7 +212,7 @@ def centerline_from(
 
 @dataclass
 class _Frontier:
-    """Lanes seen by the search, with distance, depth and parent; `open` in order of discovery."""
+    """Lanes visited by the search, with distance, depth and parent; `open` in order of discovery."""
 
     distance: dict[str, float] = field(default_factory=dict)
     depth: dict[str, int] = field(default_factory=dict)
@@ -222,7 +222,7 @@ class _Frontier:
 
 
 def _lane_path(road_map: RoadMap, start: Lane, allowed: set[str], target: str) -> list[Lane]:
-    """Dijkstra over lanes; the cost of a lane is its length."""
+    """Search lanes by Dijkstra's algorithm; the cost of a lane is its length."""
     lanes = road_map.lane_by_id
     seen = _Frontier({start.id: 1.0}, {start.id: 1}, {start.id: None}, [start.id])
     while seen.open:

@@ -1,4 +1,4 @@
-"""Scoring contexts of training samples: of any viewpoint, from the seat that its images are drawn from."""
+"""Scoring contexts of training samples, of any viewpoint."""
 
 from dataclasses import replace
 
@@ -12,27 +12,27 @@ from swerve.scenes.polyline import frenet
 from swerve.scenes.transforms import upright
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
 
-# A cross-agent's route goes on so far beyond where it was last seen, metres: more than anybody drives in 4 s in town.
+# A cross-agent's route is extended this far beyond its last observation, metres: more than 4 s of urban driving.
 _BEYOND = 100.0
 _STATES = ("world_from_ego", "velocity", "acceleration", "yaw_rate")
 
 
 def context_of(viewpoint: Viewpoint) -> Context:
-    """The context in which proposals made from a viewpoint are scored.
+    """Build the scoring context of proposals from a viewpoint.
 
-    Of a logged viewpoint it is `build_context(scene)`, of a follow-up the same without a human. Of recovery and
-    cross-agent viewpoints it is the context of a log in which the viewpoint's ego is the recording vehicle:
+    For a logged viewpoint it is `build_context(scene)`, for a follow-up the same without a human. For recovery and
+    cross-agent viewpoints it is the context of a log recorded by the viewpoint's ego:
 
-    - Ego and history are those that the viewpoint's planner is told.
-    - Its `human` is the viewpoint's target: what cannot be done well from there (keep the lane on the way back to it,
-      fit the scored car between the neighbours of a smaller one) is forgiven, as a human's failures are.
-    - A cross-agent is not in its own traffic; the vehicle that recorded it is.
-    - A cross-agent's route is what it drives through in the whole log, and from there straight on for 100 m.
+    - Ego and history are those in the planner's observation.
+    - Its `human` is the viewpoint's target: metrics that even the target fails (lane keeping on the way back to the
+      lane, collisions of the scored vehicle between the neighbours of a smaller one) pass the human filter.
+    - A cross-agent is not in its own traffic; the recording vehicle is.
+    - A cross-agent's route is the lane groups it drives through in the whole log, extended straight on for 100 m.
 
-    The scored car is always NAVSIM's, whatever the size of the agent.
+    The scored vehicle is always NAVSIM's, whatever the size of the agent.
 
     Raises:
-        SwerveError: the scene cannot be scored, see `build_context`; most often a cross-agent that drives on no lane.
+        SwerveError: the scene cannot be scored, see `build_context`; most often a cross-agent off all lanes.
     """
     if viewpoint.kind in (ViewpointKind.LOGGED, ViewpointKind.FOLLOW_UP):
         return build_context(viewpoint.scene, follow_up=viewpoint.kind is ViewpointKind.FOLLOW_UP)
@@ -41,9 +41,9 @@ def context_of(viewpoint: Viewpoint) -> Context:
 
 
 def driven_scene(viewpoint: Viewpoint) -> Scene:
-    """The scene in a log of its own, as long as its window, that the viewpoint's ego recorded while driving its target.
+    """Build the scene in a log of the window's length, recorded by the viewpoint's ego driving its target.
 
-    Cameras and photographs are left out.
+    Cameras and photos are left out.
     """
     scene, log = viewpoint.scene, viewpoint.scene.log
     told = viewpoint.told_ego
@@ -67,14 +67,14 @@ def driven_scene(viewpoint: Viewpoint) -> Scene:
 
 
 def agent_route(log: Log, row: int) -> tuple[str, ...]:
-    """The lane groups that an agent drives through, in order, and those straight on for 100 m from where it ends.
+    """Return the lane groups that an agent drives through, in order, and those straight on for 100 m from its end.
 
     Args:
         log: with the agent.
         row: of its track.
 
     Returns:
-        ids; none without a map, or where it drives on no lane.
+        ids; none without a map, or if it drives on no lane.
     """
     if log.road_map is None:
         return ()
@@ -85,7 +85,7 @@ def agent_route(log: Log, row: int) -> tuple[str, ...]:
 
 
 def _prolonged(road_map: RoadMap, route: tuple[str, ...], end: np.ndarray) -> tuple[str, ...]:
-    """The route, and what follows straight on from its last group's lane that is nearest to the end."""
+    """Extend the route straight on from the lane of its last group that is nearest to the end."""
     lanes = [road_map.lane_by_id[lane] for lane in road_map.group_by_id[route[-1]].lane_ids]
     places = [frenet(lane.centerline, end[None]) for lane in lanes]
     nearest = int(np.argmin([abs(float(sideways[0])) for _, sideways in places]))

@@ -1,4 +1,4 @@
-"""Everything about a scene that does not depend on the trajectories to be scored, built once."""
+"""The scoring context of a scene: everything that does not depend on the trajectories, computed once."""
 
 from dataclasses import dataclass
 
@@ -31,26 +31,26 @@ from swerve.scenes.transforms import relative_poses
 
 @dataclass(frozen=True)
 class Context:
-    """A scene, ready to score trajectories in. World coordinates are the log's.
+    """The scoring context of a scene. World coordinates are the log's.
 
     Attributes:
         token: name of the scene.
         log: name of its log.
-        follow_up: whether it is a second-stage scene; those have no human to compare with.
-        start_us: the moment now.
-        ego: state of the ego now, columns as in simulate.State.
+        follow_up: whether it is a second-stage scene; those have no human trajectory.
+        start_us: current timestamp.
+        ego: current ego state, columns as in simulate.State.
         history: the ego's states every 0.1 s before now, same columns.
-        human: what the driver did: poses relative to now at 0.5, 1, ..., 4 s; None in follow-up scenes.
+        human: the logged trajectory: poses relative to now at 0.5, 1, ..., 4 s; None in follow-up scenes.
         stage: the map around the ego, with the centreline of the route.
         route_lanes: lanes of the corrected route.
         traffic: the log's tracks at 10 Hz.
-        long_traffic: the same up to 5 s, as far as the log goes; PDMS looks at it.
+        long_traffic: the same up to 5 s, as far as the log goes; used by PDMS.
         lights: red lights on the logged route at 10 Hz.
-        rails: vehicles on lanes, for NAVSIM's reactive traffic.
+        rails: paths of vehicles on lanes, for NAVSIM's reactive traffic.
         graph_rails: the same for reactive traffic that follows the lane graph.
-        reference: what PDM-Closed would do: world poses at 0, 0.1, ..., 5 s.
-        traffic_now: all tracks of this moment.
-        lights_now: red lights on the corrected route at this moment.
+        reference: PDM-Closed's trajectory: world poses at 0, 0.1, ..., 5 s.
+        traffic_now: all current tracks.
+        lights_now: lights on the corrected route that are red now.
         speed_limit: of the ego's lane, m/s; None where unknown.
     """
 
@@ -75,12 +75,12 @@ class Context:
 
     @property
     def situation(self) -> Situation:
-        """What a planner that sees perfectly is told; in follow-up scenes nobody knows of a human."""
+        """Return the privileged input of planners; in follow-up scenes without a human."""
         return Situation(self.ego, self.stage, self.traffic_now, self.lights_now, self.speed_limit, self.human)
 
     @property
     def ego_box(self) -> Float[np.ndarray, "6"]:
-        """The ego's box now, see planar_geometry_kernels."""
+        """Return the current ego box, see planar_geometry_kernels."""
         return ego_box_at(self.ego[:3])
 
 
@@ -91,14 +91,14 @@ def build_context(
     steps: int = STEPS,
     radius: float = MAP_RADIUS,
 ) -> Context:
-    """The context of a scene.
+    """Build the context of a scene.
 
     Args:
         scene: needs 1.5 s of history, 4 s (or `steps`) of future, a map with lane groups, and a route.
         token: its name; the scene's own if None.
         follow_up: whether it is a second-stage scene.
-        steps: of the traffic, the lights and the rails: 41, or for roll-outs 5 n + 1 of them, n not below 8.
-        radius: of the map around the ego, metres. NAVSIM's scores are those of 100.
+        steps: of the traffic, the lights and the agents' paths: 41, or for rollouts 5 n + 1 of them, n at least 8.
+        radius: of the map around the ego, metres. NAVSIM uses 100.
 
     Raises:
         SwerveError: the scene lacks one of these.
@@ -142,12 +142,12 @@ def build_context(
 
 @dataclass(frozen=True)
 class RoutePosition:
-    """Where a pose is on the route.
+    """A pose's position on the route.
 
     Attributes:
-        stage: the map, with the centreline of the route from here on.
-        route_lanes: lanes of the route as corrected from here.
-        speed_limit: of the lane that the ego is taken to be on, m/s; None where unknown.
+        stage: the map, with the centreline of the route ahead.
+        route_lanes: lanes of the corrected route.
+        speed_limit: of the ego's lane, m/s; None if unknown.
     """
 
     stage: ScoringMap
@@ -156,7 +156,7 @@ class RoutePosition:
 
 
 def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -> RoutePosition:
-    """The route as it is driven on from a pose.
+    """Locate a pose on the route, and correct the route from there.
 
     Args:
         log: with a map.
@@ -180,7 +180,7 @@ def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -
 
 
 def _longer(scene: Scene) -> Int[np.ndarray, "f"]:
-    """The log's steps at 0, 0.5, ..., 5 s from now, as far as it goes."""
+    """Return the log's steps at 0, 0.5, ..., 5 s from now, as far as it goes."""
     frames = frames_of(scene, FRAMES + 2)
     return frames[frames < len(scene.log.times_us)]
 
@@ -192,17 +192,17 @@ def _seen_now(scene: Scene, traffic: Traffic) -> Bool[np.ndarray, "m"]:
 
 
 def ego_box_at(pose: Float[np.ndarray, "3"]) -> Float[np.ndarray, "6"]:
-    """The box of the scored car whose rear axle has the pose (x, y, heading)."""
+    """Return the box of the scored vehicle with the rear axle at the pose (x, y, heading)."""
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     center = (pose[0] + AXLE_TO_CENTER * cos, pose[1] + AXLE_TO_CENTER * sin)
     return np.array([*center, cos, sin, HALF_LENGTH, HALF_WIDTH])
 
 
 def _require(scene: Scene, token: str, future: Int[np.ndarray, "f"]) -> RoadMap:
-    """The scene's map.
+    """Return the scene's map after checking its window.
 
     Raises:
-        SwerveError: the scene cannot be evaluated.
+        SwerveError: the scene cannot be scored.
     """
     where, steps = f"scene {token} of log {scene.log.name}", len(scene.log.times_us)
     first, last = frames_of(scene, 1, 1 - HISTORY_FRAMES)[0], future[-1]
@@ -215,7 +215,7 @@ def _require(scene: Scene, token: str, future: Int[np.ndarray, "f"]) -> RoadMap:
 
 
 def _ego_state(scene: Scene) -> Float[np.ndarray, "11"]:
-    """NAVSIM keeps velocity and acceleration as float32, and knows neither steering nor yaw rate."""
+    """Return the ego state as NAVSIM has it: velocity and acceleration as float32, no steering, no yaw rate."""
     ego, now = scene.log.ego, scene.now
     state = np.zeros(11)
     state[:2], state[2] = ego.positions[now, :2], ego.headings[now]

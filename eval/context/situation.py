@@ -1,4 +1,4 @@
-"""What is known of a moment by someone who sees perfectly: the input of rule-based planners."""
+"""Ground-truth input of privileged, rule-based planners."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from swerve.eval.traffic.traffic_world import RedLights, Traffic
 
 @dataclass(frozen=True)
 class Situation:
-    """A moment, in the log's world coordinates.
+    """The ground truth of a scene now, in the log's world coordinates.
 
     Attributes:
-        ego: state now, columns as in simulate.State.
+        ego: current ego state, columns as in simulate.State.
         stage: the map around the ego, and the centreline of the route.
-        traffic: tracks now; only the first step may be looked at.
-        lights: red lights of the route now; only the first step may be looked at.
+        traffic: current tracks; only the first step may be used.
+        lights: current red lights of the route; only the first step may be used.
         speed_limit: of the ego's lane, m/s; None where unknown.
-        human: where the logged driver was after 0.5, 1, ..., 4 s: poses relative to the ego's now; None where unknown.
+        human: the human's poses after 0.5, 1, ..., 4 s, relative to the current ego pose; None if unknown.
     """
 
     ego: Float[np.ndarray, "11"]

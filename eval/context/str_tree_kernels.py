@@ -1,8 +1,8 @@
-"""The order in which a Sort-Tile-Recursive tree (Leutenegger et al., 1997) visits boxes, and its nearest item.
+"""Query order and nearest item of a Sort-Tile-Recursive tree (Leutenegger et al., 1997).
 
-NAVSIM and nuPlan look objects up in GEOS's STR tree (TemplateSTRtree, through shapely), and where two objects are
-equally far away, which one they take hangs on the tree's order. The packing, the sort, which is not stable for more
-than 16 items, and the queue of the nearest-item search are therefore those of GEOS and of libstdc++.
+NAVSIM and nuPlan look objects up in GEOS's STR tree (TemplateSTRtree, through shapely), and the choice between equally
+distant objects depends on the tree's order. The packing, the sort, which is not stable for more than 16 items, and the
+queue of the nearest-item search are therefore those of GEOS and of libstdc++.
 """
 
 import math
@@ -16,7 +16,7 @@ INSERTION_LIMIT = 16  # std::sort leaves ranges of this many items or fewer to i
 
 @njit(cache=True, nogil=True)
 def packed_tree(bounds):
-    """Packs boxes (low x, low y, high x, high y) into a tree.
+    """Pack boxes (low x, low y, high x, high y) into a tree.
 
     Returns:
         Boxes (v, 4) and children (v, 2) of its nodes, the root last. The children of node v are the nodes
@@ -33,7 +33,7 @@ def packed_tree(bounds):
 
 @njit(cache=True, nogil=True)
 def visiting_order(bounds):
-    """Items in the order in which a query meets them that all boxes intersect."""
+    """Return the items in the order in which a query visits them if all boxes intersect it."""
     count = len(bounds)
     order = np.empty(count, np.int64)
     if count == 0:
@@ -55,17 +55,17 @@ def visiting_order(bounds):
 
 @njit(cache=True, nogil=True)
 def nearest_item(bounds, distances, own):
-    """The item that a search for the nearest returns.
+    """Return the item found by a nearest-item search.
 
     Args:
         bounds: boxes (n, 4) of the items, n > 0.
-        distances: of the items themselves from the shape that is asked for.
-        own: box (4) of that shape.
+        distances: of the items themselves from the query shape.
+        own: box (4) of the query shape.
     """
     boxes, children = packed_tree(bounds)
     queue, keys, size = np.empty(len(boxes), np.int64), np.empty(len(boxes)), 0
     size = _push(queue, keys, size, len(boxes) - 1, _key(boxes, children, len(boxes) - 1, distances, own))
-    # Only the first leaf counts: it is as near as any box that is still in the queue.
+    # Only the first leaf counts: it is as near as any box still in the queue.
     while True:
         node, size = queue[0], _pop(queue, keys, size)
         first, last = children[node]
@@ -77,7 +77,7 @@ def nearest_item(bounds, distances, own):
 
 @njit(cache=True, nogil=True)
 def _add_parents(boxes, children, first, last):
-    """Sorts nodes first..last - 1 into slices by x and by y within those, adds parents, and returns the new end."""
+    """Sort nodes first..last - 1 into slices by x and within those by y, add parents, and return the new end."""
     count = last - first
     slices = math.ceil(math.sqrt(math.ceil(count / NODE_CAPACITY)))
     capacity = math.ceil(count / slices)
@@ -104,7 +104,7 @@ def _sort_nodes(boxes, children, first, last, axis):
 
 @njit(cache=True, nogil=True)
 def unstable_order(keys):
-    """Indices that sort keys as libstdc++'s std::sort leaves them; its depth limit is never met by so few items."""
+    """Return the indices that sort keys as libstdc++'s std::sort; its depth limit is never reached by so few items."""
     order = np.arange(len(keys))
     stack = np.empty((len(keys) + 1, 2), np.int64)
     stack[0, 0], stack[0, 1], number = 0, len(keys), 1
@@ -127,7 +127,7 @@ def unstable_order(keys):
 
 @njit(cache=True, nogil=True)
 def _partition(keys, order, first, last):
-    """Splits a range at the median of three, which is moved to its start, and returns where the upper part begins."""
+    """Partition a range at the median of three, which is moved to its start; return the start of the upper part."""
     pivot = _median(keys, order, first + 1, first + (last - first) // 2, last - 1)
     order[first], order[pivot] = order[pivot], order[first]
     key, low, high = keys[order[first]], first + 1, last
@@ -153,7 +153,7 @@ def _median(keys, order, a, b, c):
 
 @njit(cache=True, nogil=True)
 def _key(boxes, children, node, distances, own):
-    """Distance of an item, or of the box of an inner node."""
+    """Return the distance of an item, or of the box of an inner node."""
     if children[node, 1] < 0:
         return distances[children[node, 0]]
     dx = max(0.0, boxes[node, 0] - own[2], own[0] - boxes[node, 2])
@@ -163,7 +163,7 @@ def _key(boxes, children, node, distances, own):
 
 @njit(cache=True, nogil=True)
 def _push(queue, keys, size, node, key):
-    """Adds a node to a binary heap of `size` nodes, the nearest on top, and returns the new size."""
+    """Add a node to a binary min-heap of `size` nodes, and return the new size."""
     _sift_up(queue, keys, size, node, key)
     return size + 1
 
@@ -179,7 +179,7 @@ def _sift_up(queue, keys, hole, node, key):
 
 @njit(cache=True, nogil=True)
 def _pop(queue, keys, size):
-    """Removes the top of a heap as std::pop_heap does: the hole sinks to the bottom, and the last node rises from it.
+    """Remove the top of a heap as std::pop_heap does: the hole sinks to the bottom, and the last node is sifted up.
 
     Returns:
         The new size.
@@ -188,7 +188,7 @@ def _pop(queue, keys, size):
     node, key = queue[size], keys[size]
     hole, child = 0, 2
     while child <= size:
-        # The right child where both are equal; std::pop_heap looks at the left one alone only at the end.
+        # The right child if both are equal; std::pop_heap uses a single left child only at the end.
         if child == size or keys[child] > keys[child - 1]:
             child -= 1
         queue[hole], keys[hole] = queue[child], keys[child]

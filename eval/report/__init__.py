@@ -1,4 +1,4 @@
-"""Results as a page for people."""
+"""HTML reports of evaluations."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The follow-up starts of a frame as a chart: where they lie, how much each counts, what each is worth."""
+"""Chart of a scene's follow-up starts with their positions, weights and scores."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,20 @@ from swerve.viz.svg import FAINT, GRID, INK, Axes, element, text, tick, ticks
 
 _SIZE = (520, 390)
 _RADIUS = 12.0
-# A circle of this radius has room for a score.
+# Minimum radius of a circle that contains its score.
 _ROOMY = 9.0
 
 
 def follow_up_chart(first: Replay, rows: Sequence[SceneRow], shown: str) -> str:
-    """Starts of follow-up frames around where the human was after 4 s.
+    """Plot the starts of follow-up scenes around the human's position after 4 s.
 
-    Across is stretched: it is metres where along is tens of metres. Each start is coloured by its weight and carries
-    its score where there is room for it.
+    The lateral axis is stretched: its range is metres, the longitudinal one's tens of metres. Each start is coloured by
+    its weight and labelled with its score if there is room.
 
     Args:
-        first: the stage-one frame.
-        rows: its follow-up frames.
-        shown: token of the one that is singled out.
+        first: the stage-one scene.
+        rows: its follow-up scenes.
+        shown: token of the highlighted one.
     """
     base = _base(first)
     starts = seen_from(base, np.stack([row.start[:2] for row in rows]))
@@ -45,20 +45,20 @@ def follow_up_chart(first: Replay, rows: Sequence[SceneRow], shown: str) -> str:
 
 
 def seen_from(base: Float[np.ndarray, "3"], points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-    """(ahead, to the right) of points, seen from a pose (x, y, heading)."""
+    """Return the positions (ahead, right) of points relative to a pose (x, y, heading)."""
     ahead, left = ((points - base[:2]) @ rotation_about_z(float(base[2]))[:2, :2]).T
     return np.stack([ahead, -left], axis=1)
 
 
 def _base(first: Replay) -> Float[np.ndarray, "3"]:
-    """Where the human was after 4 s: the middle of the grid."""
+    """Return the human's pose after 4 s, the centre of the grid."""
     context = first.context
-    assert context.human is not None, "frames of the first stage have a human"
+    assert context.human is not None, "scenes of the first stage have a human"
     return to_world(context.human[-1:], context.ego[:3])[0]
 
 
 def _axes(points: Float[np.ndarray, "n 2"]) -> Axes:
-    """Left is up: the drive goes to the right, so that what is to the left of the road lies above."""
+    """Create the axes: driving direction to the right, left of the road upwards."""
     low, high = points.min(axis=0), points.max(axis=0)
     along, across = np.maximum((high - low) * 0.06, 2.0), max(float((high - low)[1]) * 0.1, 0.3)
     return Axes(
@@ -72,7 +72,7 @@ def _axes(points: Float[np.ndarray, "n 2"]) -> Axes:
 
 
 def _room(pixels: Float[np.ndarray, "n 2"]) -> float:
-    """How far most starts are from their nearest: the median. A few lie upon each other, the heaviest on top."""
+    """Return the median distance between nearest starts. Overlapping starts are drawn in order of weight."""
     apart = np.hypot(*(pixels[:, None] - pixels[None]).transpose(2, 0, 1))
     np.fill_diagonal(apart, np.inf)
     return float(np.median(apart.min(axis=1)))
@@ -92,7 +92,7 @@ def _start(place: Float[np.ndarray, "2"], row: SceneRow, rows: Sequence[SceneRow
 
 
 def short(score: float) -> str:
-    """A score in as few letters as will do: 0, .84, 1."""
+    """Format a score in few characters: 0, .84, 1."""
     return f"{score:.2f}".lstrip("0").rstrip("0").rstrip(".") or "0"
 
 
@@ -120,7 +120,7 @@ def _grid(axes: Axes) -> str:
 
 
 def _color_bar(top: float) -> str:
-    """What the colours mean, from no weight to the largest."""
+    """Draw the colour bar of weights, from zero to the largest."""
     left, step, count = _SIZE[0] - 196.0, 6.0, 20
     cells = [
         f'<rect x="{left + step * index:.1f}" y="9" width="{step + 0.5}" height="10" '

@@ -1,4 +1,4 @@
-"""How planners stand: scores, their intervals, and the cases that cost the most."""
+"""Ranking of planners: scores, their intervals, and the worst scene groups."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +16,15 @@ from swerve.eval.scoring.weighting import Weighting
 
 @dataclass(frozen=True)
 class PlannerRanking:
-    """What a planner is worth on a benchmark.
+    """Scores of a planner on a benchmark.
 
     Attributes:
         label: the planner's.
-        table: its scores, weighed.
-        cases: score of each case, in the order of the groups.
-        interval: 2.5 % and 97.5 % quantiles of the score, over cases drawn anew.
-        failures: frames without a plan.
-        frames: all frames.
+        table: its weighted scores.
+        cases: score of each scene group, in the order of the groups.
+        interval: 95 % bootstrap interval of the score (2.5 % and 97.5 % quantiles), scene groups resampled.
+        failures: number of scenes without a plan.
+        frames: number of scenes.
     """
 
     label: str
@@ -36,35 +36,35 @@ class PlannerRanking:
 
     @property
     def score(self) -> float:
-        """The combined score."""
+        """Return the combined score."""
         return self.table.score
 
     @property
     def effective(self) -> float:
-        """How many follow-up scenes count per frame of the first stage: the median."""
+        """Return the median effective number of follow-up scenes per stage-one scene."""
         return float(np.median(self.table.effective))
 
     def worst(self, count: int) -> list[int]:
-        """Rows of the groups with the lowest scores, the lowest first; among equals the first."""
+        """Return the rows of the groups with the lowest scores, lowest first; ties in order."""
         return [int(row) for row in np.argsort(self.cases, kind="stable")[:count]]
 
 
 @dataclass(frozen=True)
 class SceneRow:
-    """What one planner did in one frame.
+    """Result of one planner in one scene.
 
     Attributes:
-        token: of the frame.
+        token: of the scene.
         follow_up: whether it belongs to the second stage.
-        chain: 0 for the frames of now, 1 for those 0.5 s before.
+        chain: 0 for current scenes, 1 for those 0.5 s before.
         values: columns as in `COLUMNS`.
-        weight: of a follow-up frame within its chain; 1 in the first stage.
+        weight: of a follow-up scene within its chain; 1 in the first stage.
         start: rear axle (x, y, heading), world.
-        end: where the plan is after 4 s (x, y), world; where the planner failed, the start.
-        plan: planned poses (x, y, heading) in the ego frame; empty where the planner failed.
-        interval: seconds between them; NaN where the planner failed.
-        error: why it failed; empty where it did not.
-        reasons: why the plan scored what it did.
+        end: planned position after 4 s (x, y), world; if the planner failed, the start.
+        plan: planned poses (x, y, heading) in the ego frame; empty if the planner failed.
+        interval: seconds between them; NaN if the planner failed.
+        error: error message; empty if it did not fail.
+        reasons: causes of sub-scores below 1.
     """
 
     token: str
@@ -81,30 +81,30 @@ class SceneRow:
 
     @property
     def score(self) -> float:
-        """EPDMS of this frame."""
+        """Return EPDMS of this scene."""
         return float(self.values[SCORE])
 
     @property
     def failed(self) -> bool:
-        """Whether there is no plan."""
+        """Return whether there is no plan."""
         return not len(self.plan)
 
 
 def rankings(results: Results, weighting: Weighting) -> list[PlannerRanking]:
-    """All planners, the best first."""
+    """Rank all planners, the best first."""
     found = [_standing(results, label, weighting) for label in results.planners]
     return sorted(found, key=lambda standing: -standing.score)
 
 
 def group_rows(results: Results, planner: str, group: GroupTokens) -> tuple[SceneRow, ...]:
-    """What a planner did in a case, in the order of the group's tokens."""
+    """Return a planner's rows in a scene group, in the order of the group's tokens."""
     table = results.of(planner).filter(pc.field("case") == group.now)
     rows = {row["token"]: _frame_row(row) for row in table.to_pylist()}
     return tuple(rows[token] for token in group.tokens)
 
 
 def chain_scores(rows: tuple[SceneRow, ...]) -> Float[np.ndarray, "2 2"]:
-    """By chain (now, before): score of the first stage, and weighted score of the second."""
+    """Compute by chain (now, before) the score of the first stage, and the weighted score of the second."""
     scores, weights = (np.array(column) for column in zip(*((row.score, row.weight) for row in rows), strict=True))
     weights, followed = weights[2:].reshape(-1, 2), scores[2:].reshape(-1, 2)
     return np.stack([scores[:2], (weights * followed).sum(axis=0) / weights.sum(axis=0)], axis=1)

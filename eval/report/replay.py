@@ -1,4 +1,4 @@
-"""A planner's frame told again: scored once more, to see where in it, and with whom, things went wrong."""
+"""Replay of recorded plans: scores a plan again to locate the causes of its sub-scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,21 +19,21 @@ from swerve.eval.traffic.policy import Policy
 from swerve.eval.traffic.traffic_world import World
 from swerve.scenes.tracks import box_footprints
 
-# Longer names of tracks are digests, of which a few letters will do.
+# Longer names of tracks are digests, which are truncated.
 _LONGEST = 20
 
 
 @dataclass(frozen=True)
 class Event:
-    """Why a sub-score is below 1, and where.
+    """Cause and location of a sub-score below 1.
 
     Attributes:
-        reason: what happened.
-        place: where (world); None where it is about the whole plan.
-        step: when, in steps of 0.1 s; None likewise.
-        track: row of the world of the other who took part; None where nobody did.
-        track_step: the other's moment: with time to collision, that of the contact to be.
-        text: what happened, for people: names that only machines tell apart are cut short, and coordinates left out.
+        reason: the cause.
+        place: position (world); None if it concerns the whole plan.
+        step: time in steps of 0.1 s; None likewise.
+        track: row of the other agent involved; None if there is none.
+        track_step: step of that agent's box: with time to collision, that of the predicted contact.
+        text: description for people: long ids are truncated, and coordinates left out.
     """
 
     reason: Reason
@@ -46,16 +46,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Replay:
-    """A frame as the scorer saw it. All poses are (x, y, heading) of the rear axle in world coordinates.
+    """A scored scene. All poses are (x, y, heading) of the rear axle in world coordinates.
 
     Attributes:
         frame: the scene.
-        row: what was recorded.
-        context: the scene, ready to score.
-        plan: where the planner wanted to be; empty where it failed.
-        path: where the simulated car was, every 0.1 s; empty where the planner failed.
-        world: the others, as they drove beside that car; where the planner failed, as in the log.
-        events: why sub-scores are below 1.
+        row: the recorded result.
+        context: scoring context of the scene.
+        plan: planned poses; empty if the planner failed.
+        path: simulated poses every 0.1 s; empty if the planner failed.
+        world: the other agents around the simulated ego; if the planner failed, as in the log.
+        events: causes of sub-scores below 1.
     """
 
     frame: BenchmarkScene
@@ -68,18 +68,18 @@ class Replay:
 
     @property
     def numbered(self) -> dict[int, Event]:
-        """Events that have a place, by the number that they carry in the picture."""
+        """Return the events with a position, by their number in the image."""
         return dict(enumerate((event for event in self.events if event.place is not None), 1))
 
 
 def replay(frame: BenchmarkScene, row: SceneRow, context: Context, policy: Policy) -> Replay:
-    """Scores the recorded plan once more.
+    """Score the recorded plan again.
 
     Args:
         frame: the scene.
-        row: what was recorded of the planner in it.
-        context: the same scene, ready to score.
-        policy: how the others drove in the evaluation.
+        row: the recorded result of the planner in it.
+        context: scoring context of the scene.
+        policy: traffic policy of the evaluation.
     """
     nowhere = np.zeros((0, 3))
     if row.failed:
@@ -138,26 +138,26 @@ _PLACES: dict[Metric, Callable[[Scores, Reason], Event]] = {
 
 
 def ego_footprints(poses: Float[np.ndarray, "t c"]) -> Float[np.ndarray, "t 4 2"]:
-    """Corners of the scored car (front left, rear left, rear right, front right) at rear-axle poses (x, y, heading)."""
+    """Return the corners of the scored vehicle (front left, rear left, rear right, front right) at rear-axle poses."""
     direction = np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=1)
     size = np.broadcast_to([2 * HALF_LENGTH, 2 * HALF_WIDTH], (len(poses), 2))
     return box_footprints(poses[:, :2] + AXLE_TO_CENTER * direction, poses[:, 2], size)
 
 
 def footprint_of(box: Float[np.ndarray, "6"]) -> Float[np.ndarray, "4 2"]:
-    """Corners of a box (x, y, cos, sin, half length, half width)."""
+    """Return the corners of a box (x, y, cos, sin, half length, half width)."""
     return box_footprints(box[:2], np.asarray(np.arctan2(box[3], box[2])), 2 * box[4:])
 
 
 def _front(scores: Scores, step: int) -> Float[np.ndarray, "2"]:
-    """The middle of the simulated car's front bumper."""
+    """Return the centre of the simulated vehicle's front bumper."""
     corners = ego_footprints(scores.states[0, step : step + 1])[0]
     return (corners[0] + corners[3]) / 2
 
 
 def _contact(one: Float[np.ndarray, "4 2"], other: Float[np.ndarray, "4 2"]) -> Float[np.ndarray, "2"]:
-    """The middle of what two boxes share; they touch."""
+    """Return the centroid of the intersection of two boxes that touch."""
     middle = shapely.Polygon(one).intersection(shapely.Polygon(other)).centroid
-    if middle.is_empty:  # they touch within rounding alone
+    if middle.is_empty:  # they touch within rounding only
         return (one.mean(axis=0) + other.mean(axis=0)) / 2
     return np.array([middle.x, middle.y])

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML file that needs nothing from anywhere."""
+"""The report of an evaluation: a self-contained HTML file."""
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,26 +26,26 @@ Stories = Mapping[tuple[str, str], str]
 
 @runtime_checkable
 class SceneGroups(Protocol):
-    """Where cases come from: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
+    """Source of scene groups: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
 
     def scenes(self) -> pa.Table:
-        """A row per frame; `token`, name of the `case` and what is `unfit` are looked at."""
+        """Return a table with a row per scene; `token`, name of the `case` and `unfit` are used."""
 
     def rejections(self) -> pa.Table:
-        """A row per start point that was tried and not used; `reason` is looked at."""
+        """Return a table with a row per rejected start point; `reason` is used."""
 
     def case(self, name: str) -> SceneGroup:
-        """The case of this name."""
+        """Return the scene group of this name."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report shows.
+    """Options of a report.
 
     Attributes:
         title: of the page.
-        worst: how many cases are shown of each planner.
-        cameras: names of the cameras that planners ask for, by label; those of planners that are not named: all.
+        worst: number of scene groups shown of each planner.
+        cameras: names of the cameras that planners use, by label; all for planners that are not listed.
     """
 
     title: str = "Evaluation"
@@ -54,19 +54,19 @@ class ReportOptions:
 
 
 def write_report(path: Path, benchmark: SceneGroups, results: Results, options: ReportOptions) -> int:
-    """Writes the page, whole or not at all.
+    """Write the page atomically.
 
     Args:
         path: of the HTML file.
-        benchmark: the cases that were evaluated.
-        results: what came out.
-        options: what is shown.
+        benchmark: the scene groups that were evaluated.
+        results: of the evaluation.
+        options: of the report.
 
     Returns:
         its size in bytes.
 
     Raises:
-        SwerveError: a case cannot be read or scored, or the file cannot be written.
+        SwerveError: a scene group cannot be read or scored, or the file cannot be written.
     """
     page = report_page(benchmark, results, options).encode()
     make_folder(path.parent)
@@ -75,7 +75,7 @@ def write_report(path: Path, benchmark: SceneGroups, results: Results, options: 
 
 
 def report_page(benchmark: SceneGroups, results: Results, options: ReportOptions) -> str:
-    """The whole page, see `write_report`."""
+    """Render the whole page, see `write_report`."""
     ranked = rankings(results, results.substrate["weighting"])
     stories = _stories(benchmark, results, ranked, options)
     anchors = {one.label: f"planner-{rank}" for rank, one in enumerate(ranked, 1)}
@@ -90,7 +90,7 @@ def report_page(benchmark: SceneGroups, results: Results, options: ReportOptions
 
 
 def _between_views(ranked: Sequence[PlannerRanking], results: Results) -> str:
-    """The differences between kinds of views, if planners saw several."""
+    """Render the differences between kinds of views, if planners were evaluated with several."""
     views = results.substrate.get("views", {})
     seen = {label: Seen(**views[label]) for label in results.planners if label in views}
     tables = {one.label: one.table for one in ranked}
@@ -98,21 +98,21 @@ def _between_views(ranked: Sequence[PlannerRanking], results: Results) -> str:
 
 
 def _pane(standing: PlannerRanking, anchor: str, results: Results, stories: Stories, options: ReportOptions) -> str:
-    """One planner's part of the page."""
+    """Render one planner's section of the page."""
     names = [results.groups[row].now for row in standing.worst(options.worst)]
     shown = "".join(stories[standing.label, name] for name in names)
     spec = results.substrate["planners"][standing.label]
     return (
         f'<section class="planner" id="{anchor}"><h2>{html.escape(standing.label)}</h2><p>{html.escape(str(spec))}</p>'
         f'<div class="overview">{sub_scores(standing)}<div>{distribution(standing)}</div></div>'
-        f"<h3>The {len(names)} worst case{'s' * (len(names) != 1)}</h3>{shown}</section>"
+        f"<h3>The {len(names)} worst scene group{'s' * (len(names) != 1)}</h3>{shown}</section>"
     )
 
 
 def _stories(
     benchmark: SceneGroups, results: Results, ranked: Sequence[PlannerRanking], options: ReportOptions
 ) -> Stories:
-    """Each planner's worst cases, by label and case. A case that several show is read once."""
+    """Render each planner's worst scene groups, by label and scene group. Shared scene groups are read once."""
     stories, scenes = {}, benchmark.scenes()
     names = dict(zip(scenes["token"].to_pylist(), scenes["case"].to_pylist(), strict=True))
     wanted = {one.label: one.worst(options.worst) for one in ranked}
@@ -127,7 +127,7 @@ def _stories(
 def _told(
     case: SceneGroup, results: Results, places: Mapping[str, int], options: ReportOptions
 ) -> Iterator[tuple[str, str]]:
-    """Stories of a case by label, given its place among each planner's worst."""
+    """Render a scene group by label, given its rank among each planner's worst."""
     static = build_static(case.frames[case.group.now].viewpoint.scene.log.road_map)
     contexts: dict[str, Context] = {}
     for label, place in places.items():

@@ -1,4 +1,4 @@
-"""The look of the report beyond the house's (see `viz.html_page`), and the little that moves in it."""
+"""Style sheet and script of the report, in addition to those of `viz.html_page`."""
 
 STYLE = """
 h3 { font-size: 17px; margin: 34px 0 6px; } h4 { font-size: 14px; margin: 0 0 2px; color: #98a1b0; font-weight: 500; }
@@ -77,7 +77,7 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
 }
 """
 
-# Shows one planner at a time, the one that the address names; without scripts all are shown.
+# Shows one planner at a time, the one in the address; without scripts all are shown.
 SCRIPT = """
 const panes = [...document.querySelectorAll('.planner')], tabs = [...document.querySelectorAll('.tabs a')];
 function show() {

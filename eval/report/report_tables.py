@@ -1,4 +1,4 @@
-"""The leaderboard, sub-scores and the head of a report, as HTML."""
+"""The leaderboard, sub-scores and head of a report, as HTML."""
 
 import html
 import json
@@ -18,13 +18,13 @@ _BINS = np.linspace(0.0, 1.0, 11)
 
 
 def head(title: str, results: Results) -> str:
-    """What was evaluated: counts, and what the scores stand on."""
+    """Render the counts and the provenance of the scores."""
     logs = len(set(results.table["log"].filter(np.equal(results.table["stage"].to_numpy(), 1)).to_pylist()))
     pairs = [len(group.follow_ups) for group in results.groups]
     counts = (
-        f"{len(results.planners)} planner{'s' * (len(results.planners) > 1)} on {len(pairs)} cases from {logs} "
-        f"log{'s' * (logs > 1)}: {2 * len(pairs)} frames of the first stage, {2 * sum(pairs)} follow-up frames "
-        f"({_range(pairs)} pairs a case)."
+        f"{len(results.planners)} planner{'s' * (len(results.planners) > 1)} on {len(pairs)} scene groups from {logs} "
+        f"log{'s' * (logs > 1)}: {2 * len(pairs)} scenes of the first stage, {2 * sum(pairs)} follow-up scenes "
+        f"({_range(pairs)} pairs per scene group)."
     )
     facts = "".join(
         f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_said(value))}</dd></div>"
@@ -34,27 +34,27 @@ def head(title: str, results: Results) -> str:
     stamp = html.escape(json.dumps(results.substrate, indent=1, ensure_ascii=False))
     return (
         f'<h1>{html.escape(title)}</h1><p>{counts}</p><dl class="substrate">{facts}</dl>'
-        f"<details><summary>Everything the scores stand on</summary><pre>{stamp}</pre></details>"
+        f"<details><summary>Provenance of the scores</summary><pre>{stamp}</pre></details>"
     )
 
 
 def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str]) -> str:
-    """All planners side by side, the best first.
+    """Render all planners side by side, the best first.
 
     Args:
         standings: in order.
-        anchors: where on the page each planner's own part begins, by label.
+        anchors: anchor of each planner's section, by label.
     """
     rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(standings, 1))
     return (
-        "<h2>Leaderboard</h2><p>The score is the mean over cases of stage one times weighted stage two. The line over "
-        "a bar is the 95 % interval if the cases were drawn anew. Of each sub-score, the upper bar is stage one, the "
-        f'lower bar stage two.</p><ol class="board">{rows}</ol>'
+        "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "
+        "line over a bar is the 95 % bootstrap interval over scene groups. Of each sub-score, the upper bar is stage "
+        f'one, the lower bar stage two.</p><ol class="board">{rows}</ol>'
     )
 
 
 def sub_scores(standing: PlannerRanking) -> str:
-    """Every sub-score of one planner by its long name, both stages."""
+    """Render every sub-score of one planner by its long name, both stages."""
     rows = []
     for column, name in enumerate(LONG):
         kind = "factor" if column < FACTORS else "weighted"
@@ -71,25 +71,25 @@ def sub_scores(standing: PlannerRanking) -> str:
 
 
 def distribution(standing: PlannerRanking) -> str:
-    """How the cases' scores are distributed, and in numbers."""
+    """Render the distribution of the scene groups' scores."""
     low, middle, high = np.quantile(standing.cases, [0.25, 0.5, 0.75])
     lost = int((standing.cases == 0.0).sum())
     return (
-        f"{histogram(standing.cases, _BINS, 'score of a case')}"
-        f'<p class="note">{len(standing.cases)} cases; half lie between {low:.2f} and {high:.2f}, median {middle:.2f}; '
-        f"{lost} score 0.</p>"
+        f"{histogram(standing.cases, _BINS, 'score of a scene group')}"
+        f'<p class="note">{len(standing.cases)} scene groups; half lie between {low:.2f} and {high:.2f}, '
+        f"median {middle:.2f}; {lost} score 0.</p>"
     )
 
 
 def view_differences(found: Sequence[ViewDifference]) -> str:
-    """What planners gain when they see other views; nothing where none saw two kinds."""
+    """Render the differences of scores between kinds of views; empty if there are none."""
     if not found:
         return ""
     cells = "".join(f"<th>{name}</th>" for name in SHORT)
     rows = "".join(_difference_rows(one) for one in found)
     return (
-        "<h2>Between views</h2><p>What a planner's scores gain, times 100, when it sees the first kind of views rather "
-        "than the other, on the same cases. The interval (95 %) is over cases drawn anew.</p>"
+        "<h2>Between views</h2><p>Scores with the first kind of views minus those with the second, times 100, "
+        "on the same scene groups. The interval (95 %) is a bootstrap over scene groups.</p>"
         '<table class="differences"><tr><th>planner</th><th>views</th><th></th><th>score</th>'
         f"{cells}</tr>{rows}</table>"
     )
@@ -110,44 +110,44 @@ def _difference_rows(one: ViewDifference) -> str:
 
 
 def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
-    """What the numbers mean, and what they do not.
+    """Render explanations of the numbers and their limitations.
 
     Args:
-        rejections: a row for each start point that the benchmark tried and did not use, with its `reason`.
-        scenes: a row for each frame, with what its splat views miss as `unfit`.
+        rejections: a row for each rejected start point, with its `reason`.
+        scenes: a row for each scene, with the thresholds its splat views miss as `unfit`.
     """
     counts = Counter(rejections["reason"].to_pylist()).most_common()
     told = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
     return (
         '<h2>How to read this</h2><div class="notes">'
         "<p><b>Two stages.</b> A plan is simulated for 4 s (tracking controller and bicycle) and scored: stage one. "
-        "The benchmark holds follow-up frames that start around where the human was after those 4 s. The planner "
-        "plans there too, and each follow-up counts by how close its start lies to where the first plan ended: stage "
-        "two. A case is the product, averaged over two frames half a second apart.</p>"
-        "<p><b>Follow-ups that count</b> is 1 / (sum of squared weights): 1 means that a single one decides. "
-        "With the weighting navsim-exact, all count the same where a plan ends farther than about 1.9 m from every "
+        "The benchmark has follow-up scenes that start around the human's pose after those 4 s. The planner "
+        "plans there too, and each follow-up is weighted by the distance of its start from the end of the first plan: "
+        "stage two. A scene group's score is the product, averaged over two scenes half a second apart.</p>"
+        "<p><b>Effective follow-ups</b> is 1 / (sum of squared weights): 1 means that a single one decides. "
+        "With the weighting navsim-exact, weights are uniform if a plan ends farther than about 1.9 m from every "
         "start; the weighting stable has no such jump.</p>"
-        "<p><b>Forgiven.</b> In stage one, a sub-score that the human driver fails as well counts as 1. A planner that "
-        "raises an error, or gives no plan that can be driven, gets 0 in that frame.</p>"
-        f"<p><b>Rejected.</b> Start points that the benchmark tried and did not use: {told or 'none'}.</p>"
+        "<p><b>Human filter.</b> In stage one, a sub-score that the human fails as well is set to 1. A planner that "
+        "raises an error, or returns no valid plan, scores 0 in that scene.</p>"
+        f"<p><b>Rejected.</b> Start points that the benchmark rejected: {told or 'none'}.</p>"
         f"{_flagged(scenes)}"
-        "<p><b>Intervals</b> tell how much the score depends on which cases were drawn. They say nothing of the "
-        "benchmark's own limits: the others drive by a simple policy, follow-up frames are made and not recorded, and "
+        "<p><b>Intervals</b> show how much the score depends on the choice of scene groups, not the benchmark's "
+        "limits: agents drive by a simple policy, follow-up scenes are simulated and not recorded, and "
         "scores with different lines at the top of this page must not be compared. See docs/evaluate.md, "
         "docs/benchmark.md and docs/scores.md.</p></div>"
     )
 
 
 def _flagged(scenes: pa.Table) -> str:
-    """How many frames have splat views that the gate finds unfit, and why."""
-    # Benchmarks that were built before there were splat views lack the column.
+    """Render the number of scenes with unfit splat views, with the reasons."""
+    # Benchmarks built before splat views were added lack the column.
     missed = [text for text in scenes["unfit"].to_pylist() if text] if "unfit" in scenes.column_names else []
     if not missed:
         return ""
     counts = Counter(name for text in missed for name in text.split(",")).most_common()
     told = ", ".join(f"{count} {html.escape(name.replace('_', ' '))}" for name, count in counts)
     return (
-        f"<p><b>Unfit splat views.</b> {len(missed)} of {len(scenes)} frames have a splat view that misses a threshold "
+        f"<p><b>Unfit splat views.</b> {len(missed)} of {len(scenes)} scenes have a splat view that misses a threshold "
         f"of the gate (docs/splat_quality.md): {told}.</p>"
     )
 
@@ -176,7 +176,7 @@ def _row(rank: int, standing: PlannerRanking, anchor: str) -> str:
         ("stage one", f"{table.stage_one[SCORE]:.3f}"),
         ("stage two", f"{table.stage_two[SCORE]:.3f}"),
         ("failures", failures if standing.failures else "none"),
-        ("follow-ups that count, median", f"{standing.effective:.1f}"),
+        ("effective follow-ups, median", f"{standing.effective:.1f}"),
     )
     told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
@@ -199,7 +199,7 @@ def _staged(values: tuple[float, float]) -> tuple[tuple[str, float], tuple[str, 
 
 
 def _bar(value: float, kind: str, interval: tuple[float, float] | None = None) -> str:
-    """A bar of a share of its place's width."""
+    """Render a bar with the length of a value in 0..1."""
     line = ""
     if interval is not None:
         low, high = (100 * float(np.clip(end, 0.0, 1.0)) for end in interval)

@@ -1,4 +1,4 @@
-"""Frames from above: the map as a picture, and over it, as lines that stay sharp, who drove where."""
+"""Bird's-eye views of scenes: the map as an image, overlaid with vector graphics."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from swerve.viz.birds_eye import BirdsEye
 from swerve.viz.html_page import picture_url
 from swerve.viz.svg import element, text
 
-# Units of the drawing, pixels of the map under it.
+# Size in units of the drawing, and in pixels of the map image.
 SIDE, _PIXELS = 480, 720
 HUMAN, PLAN, PATH, WRONG = "#ffffff", "#5cd6a3", "#f6a54c", "#ff5d6c"
 OTHERS = {
@@ -29,9 +29,9 @@ OTHERS = {
 STATIC = "#8f949e"
 _FILLED = 'fill="{color}" fill-opacity="0.85"'
 _OUTLINED = 'fill="none" stroke="{color}" stroke-opacity="{opacity}"'
-# Where the car's body is what matters.
+# Events at which the ego's box is drawn.
 _BODILY = ("no_at_fault_collisions", "drivable_area_compliance", "traffic_light_compliance")
-# What is seen around what matters, the least and the most that is seen, in metres from the middle.
+# Margin around the content, and minimum and maximum distance from the centre to an edge, metres.
 _MARGIN, _NEAREST, _FARTHEST = 9.0, 20.0, 60.0
 _GROUND = {
     Semantic.ROAD: (38, 43, 52),
@@ -54,31 +54,31 @@ class MapView:
     """A square of the world on a square of `SIDE` units.
 
     Attributes:
-        eye: the map's picture.
+        eye: the map's image.
     """
 
     eye: BirdsEye
 
     def at(self, points: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n 2"]:
-        """Where world points (x, y, ...) lie in the drawing: (right, down)."""
+        """Transform world points (x, y, ...) to drawing coordinates (right, down)."""
         return self.eye.pixels(np.asarray(points[:, :2], dtype=float)) * (SIDE / self.eye.size)
 
     @property
     def unit(self) -> float:
-        """Units of the drawing per metre."""
+        """Return units of the drawing per metre."""
         return SIDE / (2 * self.eye.reach)
 
 
 def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow] = ()) -> str:
-    """A frame as the scorer saw it, as SVG.
+    """Draw a scored scene as SVG.
 
-    Up is where the ego looks now. The others are filled boxes now and outlines after 2 and 4 s; numbers stand where
-    the events of `replay.numbered` happened.
+    The initial heading is up. Other agents are filled boxes now and outlines after 2 and 4 s; numbers mark the events
+    of `replay.numbered`.
 
     Args:
-        replay: the frame.
+        replay: the scene.
         static: the map.
-        follow_ups: starts of follow-up frames to show, in colours of their weights.
+        follow_ups: starts of follow-up scenes to draw, coloured by weight.
     """
     view = view_of(replay)
     view.eye.primitives(static, _style())
@@ -97,7 +97,7 @@ def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow
 
 
 def view_of(replay: Replay) -> MapView:
-    """What of the world is shown: all ways and events, but nothing far away."""
+    """Return the view that contains all paths and events within range."""
     context = replay.context
     ways = [context.ego[None, :2], replay.plan[:, :2], replay.path[:, :2], human_way(replay)]
     ways += [event.place[None] for event in replay.events if event.place is not None]
@@ -113,7 +113,7 @@ def view_of(replay: Replay) -> MapView:
 
 
 def human_way(replay: Replay) -> Float[np.ndarray, "k 2"]:
-    """Where the logged driver was (x, y) over the 4 s that are scored."""
+    """Return the human's positions (x, y) over the 4 s that are scored."""
     viewpoint = replay.frame.viewpoint
     times_us = viewpoint.scene.times_us[viewpoint.scene.history + 1 :]
     inside = times_us <= replay.context.start_us + round(STEP * (STEPS - 1) * 1e6)
@@ -121,14 +121,14 @@ def human_way(replay: Replay) -> Float[np.ndarray, "k 2"]:
 
 
 def weight_color(share: float) -> str:
-    """The colour of a weight, as a share of the largest: slate, violet, lavender."""
+    """Return the colour of a weight, as a share of the largest: slate, violet, lavender."""
     stops = np.array([[62, 74, 99], [150, 118, 240], [222, 202, 255]])
     red, green, blue = (np.interp(share, [0.0, 0.5, 1.0], channel) for channel in stops.T)
     return f"#{round(red):02x}{round(green):02x}{round(blue):02x}"
 
 
 def follow_up_dot(place: Float[np.ndarray, "2"], row: SceneRow, radius: float, among: Sequence[SceneRow]) -> str:
-    """A follow-up start at its place in a drawing."""
+    """Draw a follow-up start at its position in a drawing."""
     x, y = place.tolist()
     color = weight_color(row.weight / max(other.weight for other in among))
     title = f"follow-up {row.token}: weight {row.weight:.3f}, score {row.score:.3f}"
@@ -139,7 +139,7 @@ def follow_up_dot(place: Float[np.ndarray, "2"], row: SceneRow, radius: float, a
 
 
 def swatch(kind: str, color: str) -> str:
-    """A sample of a way of drawing, for legends: "line", "dashes", "dots", "box", "outline" or "ring"."""
+    """Draw a legend symbol: "line", "dashes", "dots", "box", "outline", "ring" or "area"."""
     shapes = {
         "line": f'<path d="M1 7h24" stroke="{color}" stroke-width="3"/>',
         "dashes": f'<path d="M1 7h24" stroke="{color}" stroke-width="2" stroke-dasharray="5 4"/>',
@@ -155,7 +155,7 @@ def swatch(kind: str, color: str) -> str:
 
 @cache
 def _style() -> Style:
-    """A ground that stays behind what is drawn on it."""
+    """Return the raster style with a subdued palette."""
     plain = Style.surfaces()
     palette = plain.palette.copy()
     for semantic, color in _GROUND.items():
@@ -172,7 +172,7 @@ def _from_now(replay: Replay, poses: Float[np.ndarray, "k 3"]) -> Float[np.ndarr
 
 
 def _lights(view: MapView, replay: Replay) -> str:
-    """The connectors that may not be entered at some time."""
+    """Draw the connectors that are red at some step."""
     lights, drawn = replay.world.lights, []
     for number, lane in enumerate(lights.lane_ids):
         edges = lights.polygons.edges[lights.polygons.starts[number] : lights.polygons.starts[number + 1]]
@@ -191,7 +191,7 @@ def _others(view: MapView, replay: Replay) -> str:
 
 
 def _other(view: MapView, replay: Replay, track: int) -> str:
-    """One track: where it goes, a filled box now, outlines after 2 and 4 s."""
+    """Draw one track: its path, a filled box now, outlines after 2 and 4 s."""
     world = replay.world
     boxes, steps = world.boxes[:, track], np.flatnonzero(world.present[:, track])
     kind = ObjectClass(world.classes[track])
@@ -209,12 +209,12 @@ def _other(view: MapView, replay: Replay, track: int) -> str:
 
 
 def _now_and_then(steps: Int[np.ndarray, "k"]) -> Int[np.ndarray, "j"]:
-    """Every half second, and the last."""
+    """Return every fifth step, and the last."""
     return np.append(steps[:-1:5], steps[-1:])
 
 
 def _ego(view: MapView, replay: Replay) -> str:
-    """The ego now; as planned; as simulated, after 2 and 4 s too."""
+    """Draw the ego now; as planned; as simulated, also after 2 and 4 s."""
     now = replay.context.ego[None, :3]
     parts = []
     if len(replay.plan):
@@ -230,7 +230,7 @@ def _ego(view: MapView, replay: Replay) -> str:
 
 
 def _later(view: MapView, replay: Replay, step: int) -> str:
-    """Where the simulated car is at a step, with the time in it."""
+    """Draw the simulated vehicle at a step, labelled with the time."""
     corners = view.at(ego_footprints(replay.path[step : step + 1])[0])
     x, y = corners.mean(axis=0).tolist()
     seconds = f"{step * STEP:.0f} s"
@@ -248,7 +248,7 @@ def _way(
 
 
 def _event(view: MapView, replay: Replay, number: int, event: Event) -> str:
-    """Its number, and the boxes that took part as they were at that moment."""
+    """Draw an event's number, and the boxes involved at its step."""
     assert event.place is not None
     assert event.step is not None
     parts = []
@@ -265,7 +265,7 @@ def _event(view: MapView, replay: Replay, number: int, event: Event) -> str:
 
 
 def badge(x: float, y: float, number: int) -> str:
-    """The number of what happened at a place: beside it, each on a side of its own."""
+    """Draw the number of an event beside its position, each in a different direction."""
     turn = np.deg2rad(-40.0 + 75.0 * (number - 1))
     u, v = (float(np.clip(at + 26.0 * out, 12.0, SIDE - 12.0)) for at, out in ((x, np.cos(turn)), (y, np.sin(turn))))
     return (

@@ -1,4 +1,4 @@
-"""What happened, in sentences."""
+"""Descriptions of events, in sentences."""
 
 import html
 
@@ -26,20 +26,20 @@ LONG = (
     "Time to collision",
     "Lane keeping",
     "Comfort",
-    "Comfort between frames",
+    "Extended comfort",
 )
 FACTORS = 4
 _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
-# What is said of it begins with the corner; of all others, with what the car does.
+# Its description begins with the corner; all others with the vehicle's action.
 _OF_A_CORNER = "drivable_area_compliance"
-_UNSTEADY = "plans another motion than in the other frame of the pair, half a second apart"
+_UNSTEADY = "plans a different motion in the pair's other scene, half a second apart"
 
 
 def verdict(replay: Replay) -> str:
-    """One sentence on a frame, as plain text: its score, and what cost the most."""
+    """Return one sentence on a scene, as plain text: its score, and the largest loss."""
     row = replay.row
     if row.failed:
-        return f"The planner failed: {_last_line(row.error)}. The frame counts as 0."
+        return f"The planner failed: {_last_line(row.error)}. The scene scores 0."
     factors = [event for event in replay.events if _column(event) < FACTORS and not event.reason.forgiven]
     if any(event.reason.value == 0.0 for event in factors):
         worst = min((event for event in factors if event.reason.value == 0.0), key=_when)
@@ -51,11 +51,11 @@ def verdict(replay: Replay) -> str:
         return f"Scores {row.score:.2f}: nothing went wrong."
     else:
         cause = _told(replay, FACTORS + int(losses.argmax()))
-    return f"Scores {row.score:.2f}; what costs the most: {cause}."
+    return f"Scores {row.score:.2f}; largest loss: {cause}."
 
 
 def sentences(replay: Replay) -> str:
-    """A list of everything that cost something, as HTML. Numbers are those in the picture."""
+    """Render a list of all losses, as HTML. Numbers are those in the image."""
     if replay.row.failed:
         return f'<pre class="error">{html.escape(replay.row.error)}</pre>'
     numbers = {id(event): number for number, event in replay.numbered.items()}
@@ -66,7 +66,7 @@ def sentences(replay: Replay) -> str:
 
 
 def when(event: Event) -> str:
-    """When it happened and to what, before the rest of a sentence."""
+    """Return the time and subject of an event, as the beginning of a sentence."""
     subject = "its" if event.reason.metric == _OF_A_CORNER else "it"
     return f"{subject} " if event.step is None else f"after {event.step * STEP:.1f} s {subject} "
 
@@ -74,7 +74,7 @@ def when(event: Event) -> str:
 def _item(event: Event, number: int | None) -> str:
     reason = event.reason
     seen = "" if number is None else f'<b class="badge">{number}</b>'
-    forgiven = " The human driver fails here too: forgiven, it counts as 1." if reason.forgiven else ""
+    forgiven = " The human fails here too: the human filter sets it to 1." if reason.forgiven else ""
     return _line(seen, _column(event), reason.value, f"{when(event)}{event.text}.", forgiven)
 
 
@@ -87,7 +87,7 @@ def _line(badge: str, column: int, value: float, content: str, note: str) -> str
 
 
 def _told(replay: Replay, column: int) -> str:
-    """What happened to a sub-score."""
+    """Return the description of a sub-score's event."""
     for event in replay.events:
         if _column(event) == column:
             return when(event) + event.text

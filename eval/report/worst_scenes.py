@@ -1,4 +1,4 @@
-"""A case that went badly, as pictures and sentences."""
+"""A planner's worst scene groups, as images and sentences."""
 
 import html
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from swerve.viz.html_page import picture_url
 
 _CHAINS = ("now", "0.5 s before")
 _WIDTH = 480
-# What captions say of views, by kind.
-_LABELS = {"raster": ", raster", "photo": ", photograph (drawn, a stand-in)", "splat": ", splats"}
+# Captions of views, by kind.
+_LABELS = {"raster": ", raster", "photo": ", synthetic photo", "splat": ", splats"}
 
 
 def shown_frames(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
-    """The two frames that tell the most of a case.
+    """Return the two most informative scenes of a scene group.
 
-    They are the first stage of the chain that scores less, and the follow-up in that chain that costs the most: weight
-    times what it lacks.
+    They are the first stage of the chain with the lower score, and the follow-up in that chain with the largest loss:
+    weight times (1 - score).
 
     Args:
-        rows: the case's, in the order of the group's tokens.
+        rows: of the scene group, in the order of the group's tokens.
     """
     chain = int(chain_scores(tuple(rows)).prod(axis=1).argmin())
     followed = [row for row in rows if row.follow_up and row.chain == chain]
@@ -45,41 +45,42 @@ def case_story(
     static: Primitives,
     cameras: Sequence[str] | None,
 ) -> str:
-    """One case of one planner.
+    """Render one scene group of one planner.
 
     Args:
-        number: its place among the worst, from 1 on.
-        case: the case.
-        rows: what the planner did in it, in the order of the group's tokens.
-        replays: of the frames of `shown_frames`.
+        number: its rank among the worst, from 1 on.
+        case: the scene group.
+        rows: the planner's results in it, in the order of the group's tokens.
+        replays: of the scenes of `shown_frames`.
         static: the map.
-        cameras: names of the cameras that the planner asked for; None for all.
+        cameras: names of the cameras that the planner uses; None for all.
     """
     first, follow = replays
     chain = first.row.chain
     followed = [row for row in rows if row.follow_up and row.chain == chain]
-    moment = case.group.now.removeprefix(case.log).strip("-")
+    log, time = html.escape(case.log), html.escape(case.group.now.removeprefix(case.log).strip("-"))
+    title = f"Follow-up with the largest loss: weight {follow.row.weight:.2f}"
     return (
-        f'<article class="case"><h3>{number}. {html.escape(case.log)} <small>{html.escape(moment)}</small></h3>'
+        f'<article class="case"><h3>{number}. {log} <small>{time}</small></h3>'
         f'{_sum(rows, chain)}<div class="frames">'
         f"{_frame('Stage one', case, first, static, followed, cameras)}"
-        f"{_frame(f'Follow-up that costs the most: weight {follow.row.weight:.2f}', case, follow, static, (), cameras)}"
+        f"{_frame(title, case, follow, static, (), cameras)}"
         f'</div>{legend()}<figure class="chart">{follow_up_chart(first, followed, follow.row.token)}'
         f"<figcaption>{_chart_text(first.row, followed)}</figcaption></figure></article>"
     )
 
 
 def legend() -> str:
-    """What the colours and lines in the pictures from above mean."""
+    """Render the legend of the bird's-eye views."""
     entries = (
-        ("dashes", HUMAN, "the human's way"),
+        ("dashes", HUMAN, "the human's path"),
         ("dots", PLAN, "the plan, every pose"),
         ("line", PATH, "the simulated car; boxes now, after 2 s and 4 s"),
         ("box", OTHERS[ObjectClass.VEHICLE], "vehicle"),
         ("outline", OTHERS[ObjectClass.VEHICLE], "the same after 2 s and 4 s"),
         ("box", OTHERS[ObjectClass.PEDESTRIAN], "pedestrian"),
         ("box", OTHERS[ObjectClass.BICYCLE], "bicycle"),
-        ("box", STATIC, "other things"),
+        ("box", STATIC, "other objects"),
         ("area", WRONG, "red light"),
         ("ring", WRONG, "where it went wrong"),
         ("ring", weight_color(0.5), "follow-up start, bright: more weight"),
@@ -89,16 +90,16 @@ def legend() -> str:
 
 
 def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] | None, most: int = 3) -> str:
-    """What the planner saw: the cameras that look ahead the most, from left to right; below, other kinds of views.
+    """Render the most forward-looking cameras, from left to right; other kinds of views below.
 
     Args:
-        case: where images come from.
+        case: source of the images.
         frame: the scene.
-        names: cameras that the planner asked for; None for all.
-        most: how many are shown.
+        names: cameras that the planner uses; None for all.
+        most: maximum number of cameras.
     """
     if names is not None and not len(names):
-        return '<p class="note">This planner asks for no camera.</p>'
+        return '<p class="note">This planner uses no camera.</p>'
     cameras = () if case.views is None else case.views.cameras(frame)
     chosen = _front([camera for camera in cameras if names is None or camera.name in names], most)
     if case.views is None or not chosen:
@@ -106,14 +107,14 @@ def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] |
     rows = []
     for kind, views in case.kinds.items():
         images, label = views.images(frame, [camera.name for camera in chosen]), _LABELS.get(kind, "")
-        seen = ", which it saw" if case.beside and kind == case.kind else ""
+        seen = ", given to the planner" if case.beside and kind == case.kind else ""
         figures = (_view(f"{camera.name}{label}{seen}", images[camera.name]) for camera in chosen)
         rows.append(f'<div class="views">{"".join(figures)}</div>')
     return "".join(rows)
 
 
 def _front(cameras: Sequence[Camera], most: int) -> list[Camera]:
-    """Those that look ahead the most, from left to right."""
+    """Return the most forward-looking cameras, from left to right."""
     ahead = sorted(cameras, key=lambda camera: -camera.ego_from_camera[0, 2])[:most]
     return sorted(ahead, key=lambda camera: -np.arctan2(camera.ego_from_camera[1, 2], camera.ego_from_camera[0, 2]))
 
@@ -129,7 +130,7 @@ def _view(name: str, image: UInt8[np.ndarray, "h w 3"]) -> str:
 
 
 def _sum(rows: Sequence[SceneRow], shown: int) -> str:
-    """How the case's score comes about."""
+    """Render the computation of the scene group's score."""
     parts = chain_scores(tuple(rows))
     terms = [
         f"<span{' class=shown' if chain == shown else ''}>{name}: {one:.2f} × {two:.2f} = <b>{one * two:.2f}</b></span>"
@@ -137,16 +138,16 @@ def _sum(rows: Sequence[SceneRow], shown: int) -> str:
     ]
     return (
         f'<p class="sum"><b class="total">{parts.prod(axis=1).mean():.3f}</b> '
-        f"stage one × follow-ups: {' '.join(terms)} The pictures show the frame {_CHAINS[shown]}.</p>"
+        f"stage one × follow-ups: {' '.join(terms)} The images show the scene {_CHAINS[shown]}.</p>"
     )
 
 
 def _chart_text(first: SceneRow, followed: Sequence[SceneRow]) -> str:
     weights = np.array([row.weight for row in followed])
     distance = np.hypot(*(np.stack([row.start[:2] for row in followed]) - first.end).T).min()
-    where = "The planner failed: what counts is where it stood," if first.failed else "The plan (green cross) ends"
+    where = "The planner failed: its start counts as the end," if first.failed else "The plan (green cross) ends"
     where = f"{where} {distance:.1f} m from the nearest start."
-    alike = " So all weigh the same." if len(weights) > 1 and np.ptp(weights) < 1e-9 else ""
+    alike = " So the weights are uniform." if len(weights) > 1 and np.ptp(weights) < 1e-9 else ""
     return (
         f"Follow-up starts in colours of their weights; the numbers are the scores there. {where}{alike} "
         "The ringed one is the follow-up above. White cross: the human after 4 s. Across is stretched."

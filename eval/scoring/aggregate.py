@@ -1,8 +1,8 @@
-"""From the scores of frames to one number: single-stage averages, and the two-stage score of pseudo-simulation.
+"""Aggregation of scene scores: single-stage averages, and the two-stage score of pseudo-simulation.
 
-`navsim-exact` weighs follow-up scenes as NAVSIM ships it, the fall back to uniform weights included: it strikes as
-soon as the plan ends 1.92 m from the nearest follow-up scene. `stable` normalises the same kernel in the log domain, so
-that weights always follow the distances, and reports how many scenes really count.
+`navsim-exact` weights follow-up scenes as NAVSIM does, including its fallback to uniform weights, which applies as soon
+as the plan ends 1.92 m from the nearest follow-up scene. `stable` normalises the same kernel in the log domain, so that
+weights always follow the distances, and reports the effective number of scenes.
 """
 
 from collections import Counter
@@ -24,16 +24,16 @@ COLUMNS = (*METRIC_NAMES, "two_frame_extended_comfort", "score")
 
 @dataclass(frozen=True)
 class ScoredScenes:
-    """Scored frames, one chosen trajectory each.
+    """Scored scenes, one trajectory each.
 
     Attributes:
         tokens: unique names.
         logs: names of their logs.
-        times_us: their moments.
+        times_us: their timestamps.
         metrics: filtered sub-scores, columns as in Metric.
         states: simulated states.
-        starts: where each begins (rear axle, world).
-        ends: where the trajectory as planned (not as simulated) ends (rear axle, world).
+        starts: start positions (rear axle, world).
+        ends: end positions of the trajectories as planned, not as simulated (rear axle, world).
     """
 
     tokens: tuple[str, ...]
@@ -45,10 +45,10 @@ class ScoredScenes:
     ends: Float[np.ndarray, "n 2"]
 
     def rows(self, tokens: Sequence[str]) -> Int[np.ndarray, "k"]:
-        """Rows of the given tokens.
+        """Return the rows of the given tokens.
 
         Raises:
-            SwerveError: a token was not scored, or its scores are not finite; it names them.
+            SwerveError: a token was not scored, or its scores are not finite; the message lists the tokens.
         """
         rows = _rows_of(self.tokens, tokens)
         invalid = [self.tokens[row] for row in rows if not np.isfinite(self.metrics[row]).all()]
@@ -59,13 +59,13 @@ class ScoredScenes:
 
 @dataclass(frozen=True)
 class SceneScores:
-    """All that weighing needs of scored frames.
+    """Scores and positions of scenes, as needed for weighting.
 
     Attributes:
         tokens: unique names.
         values: columns as in `COLUMNS`.
-        starts: where each begins (rear axle, world).
-        ends: where the trajectory as planned (not as simulated) ends (rear axle, world).
+        starts: start positions (rear axle, world).
+        ends: end positions of the trajectories as planned, not as simulated (rear axle, world).
     """
 
     tokens: tuple[str, ...]
@@ -76,7 +76,7 @@ class SceneScores:
 
 @dataclass(frozen=True)
 class GroupTokens:
-    """A stage-one frame, the frame 0.5 s before it, and the pairs of follow-up scenes of both."""
+    """Tokens of a stage-one scene, the scene 0.5 s before it, and the pairs of follow-up scenes of both."""
 
     now: str
     before: str
@@ -84,12 +84,12 @@ class GroupTokens:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """All tokens, stage one first."""
+        """Return all tokens, stage one first."""
         return tuple(token for pair in self.pairs for token in pair)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Frames 0.5 s apart, stage one first."""
+        """Return the pairs of scenes 0.5 s apart, stage one first."""
         return ((self.now, self.before), *self.follow_ups)
 
 
@@ -98,13 +98,13 @@ class TwoStageScores:
     """Aggregated scores; values are columns as in `COLUMNS`.
 
     Attributes:
-        tokens: the frames, in the order of their first use.
-        values: per frame; extended comfort is NaN where there is no frame to compare with.
-        weights: of each frame within its set.
+        tokens: the scenes, in the order of their first use.
+        values: per scene; extended comfort is NaN if there is no scene to compare with.
+        weights: of each scene within its set.
         stage_one: mean of the first stage.
         stage_two: mean of the second stage; NaN in a single-stage table.
         combined: mean over groups of stage one times weighted stage two; in a single-stage table, stage_one.
-        effective: per group and chain (now, before), how many follow-up scenes count: 1 / sum of squared weights.
+        effective: effective number of follow-up scenes per group and chain (now, before): 1 / sum of squared weights.
     """
 
     tokens: tuple[str, ...]
@@ -117,23 +117,24 @@ class TwoStageScores:
 
     @property
     def score(self) -> float:
-        """The result: extended_pdm_score_combined, or average_all_frames."""
+        """Return the final score: extended_pdm_score_combined, or average_all_frames."""
         return float(self.combined[COLUMNS.index("score")])
 
 
 def two_stage(
     frames: ScoredScenes, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact"
 ) -> TwoStageScores:
-    """The two-stage score.
+    """Compute the two-stage score.
 
     Raises:
-        SwerveError: frames are missing, used twice or not finite, or a pair is not 0 to 0.55 s apart; it names them.
+        SwerveError: scenes are missing, used twice or not finite, or a pair is not 0 to 0.55 s apart; it lists the
+            tokens.
     """
     return weigh(pair_scores(frames, groups), groups, weighting)
 
 
 def pair_scores(frames: ScoredScenes, groups: Sequence[GroupTokens]) -> SceneScores:
-    """Scores of the groups' frames, with extended comfort between the two of each pair.
+    """Compute the scores of the groups' scenes, with extended comfort between the two of each pair.
 
     Raises:
         SwerveError: see `two_stage`.
@@ -149,10 +150,10 @@ def pair_scores(frames: ScoredScenes, groups: Sequence[GroupTokens]) -> SceneSco
 
 
 def weigh(scores: SceneScores, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact") -> TwoStageScores:
-    """The two-stage score of frames that are scored already.
+    """Compute the two-stage score of scenes that are already scored.
 
     Raises:
-        SwerveError: frames are missing or used twice; it names them.
+        SwerveError: scenes are missing or used twice; the message lists the tokens.
     """
     tokens = _tokens_of(groups)
     rows = dict(zip(tokens, _rows_of(scores.tokens, tokens), strict=True))
@@ -170,13 +171,13 @@ def weigh(scores: SceneScores, groups: Sequence[GroupTokens], weighting: Weighti
 
 
 def one_stage(frames: ScoredScenes) -> TwoStageScores:
-    """Averages over single frames; extended comfort compares each with the frame at most 0.55 s before it, if any.
+    """Average over single scenes; extended comfort compares each with the scene at most 0.55 s before it, if any.
 
     Raises:
-        SwerveError: a frame's scores are not finite, or there are none.
+        SwerveError: a scene's scores are not finite, or there are none.
     """
     if not frames.tokens:
-        raise SwerveError("no frames to aggregate")
+        raise SwerveError("no scenes to aggregate")
     chosen = scenes_at(frames, frames.rows(frames.tokens))
     comfort = np.full(len(chosen.tokens), np.nan)
     for now, before in neighbours(chosen):
@@ -190,7 +191,7 @@ def one_stage(frames: ScoredScenes) -> TwoStageScores:
 
 
 def neighbours(frames: ScoredScenes) -> list[tuple[int, int]]:
-    """Pairs (now, before) of rows: consecutive frames of a log that are at most 0.55 s apart."""
+    """Return pairs (now, before) of rows: consecutive scenes of a log that are at most 0.55 s apart."""
     order = sorted(range(len(frames.tokens)), key=lambda row: (frames.logs[row], frames.times_us[row]))
     pairs = zip(order[1:], order, strict=False)
     limit = EXTENDED_MAX_INTERVAL * 1e6
@@ -204,7 +205,7 @@ def neighbours(frames: ScoredScenes) -> list[tuple[int, int]]:
 def proximity_weights(
     end: Float[np.ndarray, "2"], starts: Float[np.ndarray, "k 2"], weighting: Weighting
 ) -> Float[np.ndarray, "k"]:
-    """Gaussian weights of follow-up scenes by the distance of their starts from the end of the first-stage plan."""
+    """Compute Gaussian weights of follow-up scenes by distance of their starts from the end of the stage-one plan."""
     logs = -((starts - end) ** 2).sum(axis=1) / (2.0 * PROXIMITY_VARIANCE)
     if weighting == "stable":
         weights = np.exp(logs - logs.max())
@@ -217,7 +218,7 @@ def proximity_weights(
 
 
 def scenes_at(frames: ScoredScenes, rows: Int[np.ndarray, "k"]) -> ScoredScenes:
-    """The given rows alone."""
+    """Select the given rows."""
     return ScoredScenes(
         tuple(frames.tokens[row] for row in rows),
         tuple(frames.logs[row] for row in rows),
@@ -252,7 +253,7 @@ def _pair_comfort(frames: ScoredScenes, now: int, before: int) -> float:
     seconds = (frames.times_us[now] - frames.times_us[before]) * 1e-6
     if not 0.0 < seconds < EXTENDED_MAX_INTERVAL + 1e-9:
         raise SwerveError(
-            f"frames {frames.tokens[before]} and {frames.tokens[now]} are {seconds:.3f} s apart: extended comfort "
+            f"scenes {frames.tokens[before]} and {frames.tokens[now]} are {seconds:.3f} s apart: extended comfort "
             f"needs more than 0 and at most {EXTENDED_MAX_INTERVAL} s"
         )
     steps = round(seconds / STEP)
@@ -261,4 +262,4 @@ def _pair_comfort(frames: ScoredScenes, now: int, before: int) -> float:
 
 def _complaint(tokens: Sequence[str], problem: str) -> str:
     shown = ", ".join(tokens[:10]) + (", ..." if len(tokens) > 10 else "")
-    return f"{len(tokens)} frames {problem}: {shown}"
+    return f"{len(tokens)} scenes {problem}: {shown}"

@@ -1,4 +1,4 @@
-"""One chosen trajectory for each of many scenes: contexts, scores, and the rows that aggregation wants."""
+"""Scoring of one trajectory for each of many scenes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,15 +16,15 @@ from swerve.scenes import SwerveError
 def score_scenes(
     contexts: Sequence[Context], trajectories: Mapping[str, Float[np.ndarray, "k 3"]], policy: Policy
 ) -> ScoredScenes:
-    """Scores each scene's trajectory.
+    """Score each scene's trajectory.
 
     Args:
         contexts: the scenes.
         trajectories: poses relative to now, every 0.5 s, by token.
-        policy: how the others drive.
+        policy: traffic policy of the agents.
 
     Raises:
-        SwerveError: scenes without a trajectory; it names them.
+        SwerveError: scenes without a trajectory; the message lists them.
     """
     missing = [context.token for context in contexts if context.token not in trajectories]
     if missing:

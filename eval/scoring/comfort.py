@@ -1,7 +1,7 @@
-"""Comfort: of one plan together with its history, and of two successive plans against each other.
+"""History comfort of one plan with its history, and extended comfort between two successive plans.
 
-Derivatives are Savitzky-Golay filters, which are linear: each is a short window of coefficients per sample, made once
-per length.
+Derivatives are Savitzky-Golay filters, which are linear: each is a short window of coefficients per sample, computed
+once per length.
 """
 
 from functools import lru_cache
@@ -44,10 +44,10 @@ QUANTITIES = (
 def comfort_bounds_kept(
     states: Float[np.ndarray, "n t 11"], history: Float[np.ndarray, "h 11"] | None
 ) -> Bool[np.ndarray, "n 6"]:
-    """Whether each of `QUANTITIES` stays strictly within its bounds, history and simulation together.
+    """Return whether each of `QUANTITIES` stays strictly within its bounds, over history and simulation.
 
-    Without history nothing is judged uncomfortable. "Centre" acceleration is the original's:
-    ax + 1.461 (yaw rate^2 + yaw acceleration), and ay unchanged.
+    Without history all bounds count as kept. "Centre" acceleration is the reference implementation's: ax + 1.461 (yaw
+    rate^2 + yaw acceleration), and ay unchanged.
     """
     if history is None:
         return np.ones((len(states), len(QUANTITIES)), bool)
@@ -60,7 +60,7 @@ def comfort_bounds_kept(
 
 
 def comfort_bounds_kept_v1(states: Float[np.ndarray, "n t 11"]) -> Bool[np.ndarray, "n 6"]:
-    """The same for PDMS: without history, with the rear axle's accelerations."""
+    """Return whether the bounds are kept in PDMS: without history, with the rear axle's accelerations."""
     forward = smoothed(states[..., State.ACCELERATION], 8, 2)
     return _kept(states, forward, smoothed(states[..., State.LATERAL_ACCELERATION], 8, 2))
 
@@ -88,7 +88,7 @@ def _kept(
 
 
 def _strength(states: Float[np.ndarray, "n t 11"]) -> Float[np.ndarray, "n t"]:
-    """Smoothed length of the rear axle's acceleration."""
+    """Smooth the norm of the rear axle's acceleration."""
     length = np.hypot(states[..., State.ACCELERATION], states[..., State.LATERAL_ACCELERATION])
     return smoothed(length, 8, 2)
 
@@ -96,7 +96,7 @@ def _strength(states: Float[np.ndarray, "n t 11"]) -> Float[np.ndarray, "n t"]:
 def plan_differences(
     now: Float[np.ndarray, "n t 11"], before: Float[np.ndarray, "n t 11"], steps: int
 ) -> Float[np.ndarray, "n 4"]:
-    """RMS over their common time of how two simulated plans differ.
+    """Compute RMS differences of two simulated plans over their common time.
 
     Args:
         now: states of the plans made now.
@@ -119,7 +119,7 @@ def _features(states: Float[np.ndarray, "n t 11"]) -> Float[np.ndarray, "4 n t"]
 def extended_comfort(
     now: Float[np.ndarray, "n t 11"], before: Float[np.ndarray, "n t 11"], steps: int
 ) -> Float[np.ndarray, "n"]:
-    """1 where two successive plans differ little enough, else 0; see `plan_differences`."""
+    """Return 1 if two successive plans differ within the thresholds, else 0; see `plan_differences`."""
     bounds = np.array([EXTENDED_ACCELERATION, EXTENDED_JERK, EXTENDED_YAW_RATE, EXTENDED_YAW_ACCELERATION])
     return (plan_differences(now, before, steps) <= bounds).all(axis=1).astype(float)
 
@@ -127,10 +127,10 @@ def extended_comfort(
 def history_states(
     times_us: Int[np.ndarray, "k"], poses: Float[np.ndarray, "k 3"], accelerations: Float[np.ndarray, "k 2"]
 ) -> Float[np.ndarray, "h 11"]:
-    """States before now, every 0.1 s, interpolated between logged ones, of which the last is now.
+    """Interpolate the logged states before now at intervals of 0.1 s; the last given state is the current one.
 
-    The original drops the last sample, so the history ends 0.2 s before now, or 0.1 s where the time stamps span a
-    microsecond more than a whole number of steps.
+    The reference implementation drops the last sample, so the history ends 0.2 s before now, or 0.1 s if the timestamps
+    span a microsecond more than a whole number of steps.
     """
     wanted = np.arange(times_us[0], times_us[-1], HISTORY_STEP_US)[:-1]
     states = np.zeros((len(wanted), len(State)))
@@ -145,7 +145,7 @@ def history_states(
 def smoothed(
     values: Float[np.ndarray, "n t"], window: int, order: int, derivative: int = 0
 ) -> Float[np.ndarray, "n t"]:
-    """Savitzky-Golay filter along the samples, 0.1 s apart; polynomials fitted to the ends (scipy's mode "interp")."""
+    """Apply a Savitzky-Golay filter along samples 0.1 s apart; the ends as in scipy's mode "interp"."""
     return filter_rows(np.ascontiguousarray(values), *_windows(values.shape[1], window, order, derivative))
 
 
@@ -153,7 +153,7 @@ def smoothed(
 def _windows(
     length: int, window: int, order: int, derivative: int
 ) -> tuple[Float[np.ndarray, "t w"], Int[np.ndarray, "t"]]:
-    """Per sample: the coefficients, and the first sample they apply to."""
+    """Return the coefficients of each sample, and the first sample they apply to."""
     matrix = savgol_filter(np.eye(length), window, order, deriv=derivative, delta=STEP, axis=0, mode="interp")
     centred = np.arange(length) - (window - 1) // 2
     starts = np.clip(centred, 0, length - window)

@@ -6,7 +6,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def filter_rows(values, coefficients, starts):
-    """Each output sample (n, t) is a weighted sum of the samples from its start on."""
+    """Compute each output sample (n, t) as a weighted sum of the samples from its start on."""
     n, length = values.shape
     width = coefficients.shape[1]
     out = np.empty((n, length))
@@ -21,7 +21,7 @@ def filter_rows(values, coefficients, starts):
 
 @njit(cache=True, nogil=True)
 def stays_within(values, coefficients, starts, low, high, scale):
-    """Whether filtered rows, rounded to 1 / scale, stay strictly between two bounds (n)."""
+    """Return whether filtered rows, rounded to 1 / scale, stay strictly between two bounds (n)."""
     n, length = values.shape
     width = coefficients.shape[1]
     kept = np.ones(n, np.bool_)
@@ -39,7 +39,7 @@ def stays_within(values, coefficients, starts, low, high, scale):
 
 @njit(cache=True, nogil=True)
 def unwrapped(angles):
-    """Rows of angles without jumps of more than half a turn."""
+    """Unwrap rows of angles to steps of at most half a turn."""
     out = angles.copy()
     for p in range(len(angles)):
         for t in range(1, angles.shape[1]):

@@ -1,8 +1,8 @@
 """PDMS, the score of NAVSIM v1.1: NC * DAC * (5 EP + 5 TTC + 2 C) / 12.
 
-It differs from EPDMS in more than its formula: time to collision looks at all 41 steps, which takes 0.9 s more of the
-log; comfort is judged without history, on the rear axle's accelerations; progress is compared after multiplying.
-Written from reference/navsim.md, section (e); there are no golden values to compare with.
+It differs from EPDMS in more than its formula: time to collision is evaluated at all 41 steps, which needs 0.9 s more
+of the log; comfort is evaluated without history, on the rear axle's accelerations; progress is compared after
+multiplying. Written from reference/navsim.md, section (e); there are no golden values to compare with.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from swerve.eval.traffic.traffic_world import World, without_contacts
 
 @dataclass(frozen=True)
 class PdmsScores:
-    """PDMS of n trajectories, and what it is made of.
+    """PDMS of n trajectories, and its sub-scores.
 
     Attributes:
         no_at_fault_collisions: 0, 0.5 or 1.
@@ -28,7 +28,7 @@ class PdmsScores:
         ego_progress: 0 to 1.
         time_to_collision_within_bound: 0 or 1.
         comfort: 0 or 1.
-        judgement: what caused them; its progress, TTC and comfort metrics are those of the log's longer replay.
+        judgement: the causes; its progress, TTC and comfort metrics are those of the log's longer replay.
     """
 
     no_at_fault_collisions: Float[np.ndarray, "n"]
@@ -40,7 +40,7 @@ class PdmsScores:
 
     @property
     def score(self) -> Float[np.ndarray, "n"]:
-        """PDMS."""
+        """Return the PDMS."""
         weighted = PROGRESS_WEIGHT * self.ego_progress + TTC_WEIGHT * self.time_to_collision_within_bound
         weighted = weighted + V1_COMFORT_WEIGHT * self.comfort
         total = PROGRESS_WEIGHT + TTC_WEIGHT + V1_COMFORT_WEIGHT
@@ -48,7 +48,7 @@ class PdmsScores:
 
 
 def pdms(context: Context, trajectories: Float[np.ndarray, "n k 3"]) -> PdmsScores:
-    """PDMS of each trajectory, compared with the PDM-Closed reference alone; the log is replayed.
+    """Compute the PDMS of each trajectory, with PDM-Closed as progress reference; the log is replayed.
 
     Args:
         context: the scene.

@@ -1,4 +1,4 @@
-"""Why a plan scored what it did, in words."""
+"""Explanations of sub-scores below 1, in words."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
 from swerve.eval.scoring.thresholds import STEP
 from swerve.scenes import ObjectClass
 
-KINDS = ("while standing still", "a track that stands still", "from behind", "with its front", "with its side")
+KINDS = ("while stopped", "a stopped track", "from behind", "with its front", "with its side")
 CORNERS = ("front left", "rear left", "rear right", "front right")
 
 
 @dataclass(frozen=True)
 class Reason:
-    """What cost a plan a sub-score.
+    """Cause of a sub-score below 1.
 
     Attributes:
         metric: name of the sub-score.
         value: the unfiltered sub-score.
         forgiven: whether the human filter set it to 1.
-        seconds: when it happened; None where it is about the whole plan.
-        text: what happened.
+        seconds: time of the event; None if it concerns the whole plan.
+        text: description of the event.
     """
 
     metric: str
@@ -34,7 +34,7 @@ class Reason:
 
 
 def reasons(scores: Scores, row: int) -> tuple[Reason, ...]:
-    """One reason for every sub-score of a trajectory that is below 1.
+    """Return one reason for every sub-score of a trajectory that is below 1.
 
     Args:
         scores: see `score`.

@@ -1,4 +1,4 @@
-"""Trajectories in, NAVSIM's scores out: one path for one trajectory and for whole vocabularies of them."""
+"""Scores of trajectories: one code path for a single trajectory and for large vocabularies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ Rivals = Literal["reference", "batch"]
 
 @dataclass(frozen=True)
 class Scores:
-    """What n trajectories are worth, and why.
+    """Scores of n trajectories, and their causes.
 
     Attributes:
         metrics: sub-scores after the human filter, columns as in `Metric`.
@@ -48,7 +48,7 @@ class Scores:
         judgement: unfiltered sub-scores with what caused them.
         rival: the same of the PDM-Closed reference, in the traffic of each trajectory.
         states: the simulated states, see simulate.State.
-        worlds: the others, whose rows the judgement names: one world for all, or one per trajectory.
+        worlds: the agents, by whose rows the causes refer to tracks: one for all trajectories, or one each.
     """
 
     metrics: Float[np.ndarray, "n 8"]
@@ -64,26 +64,26 @@ class Scores:
 
     @property
     def product(self) -> Float[np.ndarray, "n"]:
-        """Product of the filtered multiplicative sub-scores."""
+        """Return the product of the filtered multiplicative sub-scores."""
         return product_of(self.metrics)
 
     @property
     def pdm_score(self) -> Float[np.ndarray, "n"]:
-        """EPDMS without extended comfort."""
+        """Return EPDMS without extended comfort."""
         return pdm_score(self.metrics)
 
     @property
     def raw_pdm_score(self) -> Float[np.ndarray, "n"]:
-        """The same of the unfiltered sub-scores, which is what NAVSIM's column `pdm_score` holds."""
+        """Return the same of the unfiltered sub-scores, as in NAVSIM's column `pdm_score`."""
         return pdm_score(self.raw)
 
     def epdms(self, extended: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-        """EPDMS with extended comfort (0 or 1; where it is NaN, without)."""
+        """Compute EPDMS with extended comfort (0 or 1; ignored where NaN)."""
         return epdms(self.metrics, extended)
 
 
 def epdms(metrics: Float[np.ndarray, "*n 8"], extended: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-    """EPDMS of filtered sub-scores and extended comfort; where that is NaN, its weight is dropped."""
+    """Compute EPDMS of filtered sub-scores and extended comfort; where that is NaN, its weight is dropped."""
     weights = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT])
     extra = np.where(np.isnan(extended), 0.0, EXTENDED_COMFORT_WEIGHT)
     total = metrics[..., 4:] @ weights + np.nan_to_num(extended) * extra
@@ -99,15 +99,15 @@ def score(
     human_filter: bool = True,
     interval: float = POSE_INTERVAL,
 ) -> Scores:
-    """Simulates and scores trajectories.
+    """Simulate and score trajectories.
 
     Args:
         context: the scene.
         trajectories: rear-axle poses (x, y, heading) relative to now, at interval, 2 interval, ..., 4 s or later.
-        policy: how the others drive.
-        rivals: with whom progress is compared: with the reference alone, as when NAVSIM scores one trajectory, or with
-            the batch as well.
-        human_filter: whether a metric that the human driver fails is forgiven (never in follow-up scenes).
+        policy: traffic policy of the agents.
+        rivals: compares progress with PDM-Closed alone ("reference"), as when NAVSIM scores one
+            trajectory, or with the best of the batch as well ("batch").
+        human_filter: whether to set metrics to 1 in which the human scores 0 (never in follow-up scenes).
         interval: seconds between poses.
 
     Raises:
@@ -132,12 +132,12 @@ def score(
 
 @dataclass(frozen=True)
 class PreparedContext:
-    """What trajectories in a scene are measured by; it does not depend on them.
+    """Everything that scores in a scene need and that does not depend on the trajectories.
 
     Attributes:
         context: the scene.
-        world: the others, who do as they do whatever the ego does.
-        rival: what the PDM-Closed reference is worth, one row.
+        world: the agents under a non-reactive policy.
+        rival: sub-scores of the PDM-Closed reference, one row.
         forgiven: metrics that the human filter sets to 1.
     """
 
@@ -148,18 +148,18 @@ class PreparedContext:
 
 
 def prepare_context(context: Context, policy: Policy = "log-replay", human_filter: bool = True) -> PreparedContext:
-    """Makes the yardstick of a scene, for those who score in it more than once, or elsewhere than they prepare for it.
+    """Prepare a scene for scoring repeatedly, or in another process.
 
     Args:
         context: the scene.
-        policy: how the others drive, without regard to the ego: one of `UNMOVED`.
+        policy: non-reactive traffic policy, one of `UNMOVED`.
         human_filter: see `score`.
 
     Raises:
-        ValueError: the others react.
+        ValueError: the policy is reactive.
     """
     if policy not in UNMOVED:
-        raise ValueError(f"others who drive by {policy} react: there is no yardstick before there are trajectories")
+        raise ValueError(f"policy {policy} is reactive: it cannot be prepared without trajectories")
     announce_compilation()
     world = unmoved_world(policy, context)
     rival = compute_sub_scores(_simulated_reference(context), context.stage, world, context.history)
@@ -174,10 +174,10 @@ def score_by(
     rivals: Rivals = "reference",
     interval: float = POSE_INTERVAL,
 ) -> Scores:
-    """`score`, with all that does not depend on the trajectories already there.
+    """Score trajectories as `score` does, in a prepared context.
 
     Args:
-        measure: the scene's yardstick.
+        measure: the prepared context.
         trajectories: see `score`.
         rivals: see `score`.
         interval: see `score`.
@@ -195,7 +195,7 @@ def score_by(
 def simulate_all(
     context: Context, trajectories: Float[np.ndarray, "n k 3"], interval: float = POSE_INTERVAL
 ) -> tuple[Float[np.ndarray, "1 t 11"], Float[np.ndarray, "n t 11"]]:
-    """The simulated states of the PDM-Closed reference, and of the trajectories.
+    """Simulate the PDM-Closed reference, and the trajectories.
 
     Raises:
         SwerveError: see `score`.
@@ -206,7 +206,7 @@ def simulate_all(
 def simulated(
     context: Context, trajectories: Float[np.ndarray, "n k 3"], interval: float = POSE_INTERVAL
 ) -> Float[np.ndarray, "n t 11"]:
-    """The simulated states of trajectories.
+    """Simulate trajectories.
 
     Raises:
         SwerveError: see `score`.
@@ -236,7 +236,7 @@ def _compared(
     states: Float[np.ndarray, "n t 11"],
     worlds: Worlds,
 ) -> Scores:
-    """Scores, once progress is compared and the human's failures are forgiven."""
+    """Compare progress, apply the human filter, and assemble the scores."""
     best = np.maximum(rival.progress * rival.product, judged.progress * judged.product)
     if rivals == "batch":
         best = np.full_like(best, best.max(initial=0.0))
@@ -248,7 +248,7 @@ def _compared(
 def _human_failures(
     context: Context, world_for: Callable[[Float[np.ndarray, "1 t 11"]], World]
 ) -> Bool[np.ndarray, "8"]:
-    """Metrics in which the human driver scores zero when simulated alone (without history, so never in comfort)."""
+    """Return the metrics in which the simulated human scores 0 (without history, so never in comfort)."""
     if context.human is None:
         return np.zeros(len(Metric), bool)
     states = simulate(context.ego, references_of(context.human[None], context.ego[:3], context.start_us))

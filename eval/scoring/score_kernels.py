@@ -1,7 +1,7 @@
-"""The sub-scores of simulated proposals: one loop each over proposals, steps and objects.
+"""Kernels of the sub-scores of simulated proposals: loops over proposals, steps and objects.
 
 Boxes are (x, y, cos, sin, half length, half width), see planar_geometry_kernels. Each kernel fills outcome arrays
-with one row per proposal; a step or an object of -1 means that nothing happened.
+with one row per proposal; a step or an object of -1 means that there is no event.
 """
 
 import math
@@ -42,7 +42,7 @@ PLACES = 6
 
 @njit(cache=True, nogil=True)
 def ego_boxes(states):
-    """The ego's boxes (n, t, 6) in states (n, t, 11)."""
+    """Return the ego's boxes (n, t, 6) in states (n, t, 11)."""
     n, steps, _ = states.shape
     boxes = np.empty((n, steps, 6))
     for p in range(n):
@@ -57,7 +57,7 @@ def ego_boxes(states):
 
 @njit(cache=True, nogil=True)
 def ego_areas(states, boxes, surfaces, layers, on_route):
-    """What the ego stands on: bits per step (n, t), and the first corner off the drivable surface (n, t) or -1."""
+    """Return the area bits of the ego per step (n, t), and the first corner off the drivable surface (n, t) or -1."""
     n, steps, _ = boxes.shape
     areas, off_corner = np.zeros((n, steps), np.uint8), np.full((n, steps), -1, np.int8)
     held, touched = np.zeros(len(layers), np.uint8), np.empty(len(layers), np.int64)
@@ -81,7 +81,7 @@ def ego_areas(states, boxes, surfaces, layers, on_route):
 
 @njit(cache=True, nogil=True)
 def _places(states, boxes):
-    """Where the ego is asked what it stands on, step by step: its corners, its centre, its rear axle."""
+    """Return the query points of each step: the ego's corners, its centre, its rear axle."""
     n, steps, _ = boxes.shape
     out = np.empty((n * steps * PLACES, 2))
     for p in range(n):
@@ -128,7 +128,7 @@ def _point_areas(layers, on_route, center, axle):
 
 @njit(cache=True, nogil=True)
 def track_bounds(tracks, present):
-    """Circle (x, y, radius) around everything that each of the tracks (t, m, 6) covers over time."""
+    """Return bounding circles (x, y, radius) of the boxes of each track (t, m, 6) over time."""
     steps, count, _ = tracks.shape
     bounds = np.zeros((count, 3))
     for j in range(count):
@@ -148,7 +148,7 @@ def track_bounds(tracks, present):
 
 @njit(cache=True, nogil=True)
 def _in_reach(states, boxes, bounds, out):
-    """Writes the tracks that the ego may come near to, looking 0.9 s ahead too, and returns how many."""
+    """Write the tracks within reach of the ego, including 0.9 s of projection; return their number."""
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
     ahead = TTC_OFFSETS[-1] * STEP
     for t in range(len(boxes)):
@@ -177,7 +177,7 @@ def _touch(ego, track):
 
 @njit(cache=True, nogil=True)
 def _angle(state, box):
-    """Angle between the ego's heading and the track's centre, seen from the rear axle; NaN where rounding says so."""
+    """Return the angle between the ego's heading and the track's centre from the rear axle; NaN by rounding."""
     dx, dy = box[0] - state[0], box[1] - state[1]
     distance = math.sqrt(dx * dx + dy * dy)
     if distance == 0.0:
@@ -203,7 +203,7 @@ def _collision_kind(state, ego, track, stopped):
 
 @njit(cache=True, nogil=True)
 def collisions(states, boxes, areas, tracks, present, stopped, road_user, ignored, bounds):
-    """No at-fault collision (n); the first at-fault step, and of the worst: step, track, kind (n, 4)."""
+    """Compute NC (n), the first at-fault step, and of the worst collision: step, track, kind (n, 4)."""
     n, steps, _ = boxes.shape
     score, event = np.ones(n), np.full((n, 4), -1, np.int64)
     near = np.empty(tracks.shape[1], np.int64)
@@ -232,9 +232,9 @@ def collisions(states, boxes, areas, tracks, present, stopped, road_user, ignore
 
 @njit(cache=True, nogil=True)
 def time_to_collision(states, boxes, areas, tracks, present, ignored, bounds):
-    """Time to collision within bound (n), and of the first violation: step, track, steps ahead (n, 3).
+    """Compute time to collision within bound (n), and of the first violation: step, track, steps ahead (n, 3).
 
-    Looks at every step from which 0.9 s ahead the tracks are known.
+    Every step is evaluated whose tracks are known 0.9 s ahead.
     """
     n, steps, _ = boxes.shape
     score, event = np.ones(n), np.full((n, 3), -1, np.int64)
@@ -268,7 +268,7 @@ def time_to_collision(states, boxes, areas, tracks, present, ignored, bounds):
 
 @njit(cache=True, nogil=True)
 def red_light_entries(boxes, edges, starts, active):
-    """Traffic light compliance (n), and of the first violation: step, light (n, 2)."""
+    """Compute traffic light compliance (n), and of the first violation: step, light (n, 2)."""
     n, steps, _ = boxes.shape
     score, event = np.ones(n), np.full((n, 2), -1, np.int64)
     for j in range(len(starts) - 1):
@@ -294,7 +294,7 @@ def red_light_entries(boxes, edges, starts, active):
 
 @njit(cache=True, nogil=True)
 def wrong_way_distances(boxes, areas):
-    """Longest way (n) driven within one window of 11 steps off the route's lanes and outside intersections."""
+    """Compute the longest distance (n) driven within 11 steps off the route's lanes and outside intersections."""
     n, steps, _ = boxes.shape
     worst = np.zeros(n)
     way = np.zeros(steps)
@@ -313,7 +313,7 @@ def wrong_way_distances(boxes, areas):
 
 @njit(cache=True, nogil=True)
 def along_centerline(boxes, areas, line, lengths):
-    """Progress in metres (n), and the step (n) at which lane keeping fails, or -1."""
+    """Compute progress in metres (n), and the step (n) at which lane keeping fails, or -1."""
     n, steps, _ = boxes.shape
     progress, failed = np.zeros(n), np.full(n, -1, np.int64)
     chunks = chunk_bounds(line)
@@ -337,7 +337,7 @@ CHUNK = 16
 
 @njit(cache=True, nogil=True)
 def chunk_bounds(line):
-    """Bounding boxes (c, 4) of each `CHUNK` segments of a polyline."""
+    """Return the bounding boxes (c, 4) of each `CHUNK` segments of a polyline."""
     count = max((len(line) - 2) // CHUNK + 1, 1)
     bounds = np.empty((count, 4))
     for c in range(count):

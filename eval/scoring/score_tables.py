@@ -19,7 +19,7 @@ METRICS = COLUMNS[:-1]
 
 
 def one_stage_rows(table: TwoStageScores) -> list[dict[str, Any]]:
-    """A row per frame, then `average_all_frames`."""
+    """Return a row per scene, then `average_all_frames`."""
     rows = [
         {"token": token, "valid": True, **_named(values)}
         for token, values in zip(table.tokens, table.values, strict=True)
@@ -28,7 +28,7 @@ def one_stage_rows(table: TwoStageScores) -> list[dict[str, Any]]:
 
 
 def two_stage_rows(table: TwoStageScores, stage_one: set[str]) -> list[dict[str, Any]]:
-    """A row per frame, then the means of both stages, then the result, which repeats them."""
+    """Return a row per scene, then the means of both stages, then the result, which repeats them."""
     rows = [
         _staged(token, values if token in stage_one else None, None if token in stage_one else values, values[-1])
         for token, values in zip(table.tokens, table.values, strict=True)
@@ -43,10 +43,10 @@ def two_stage_rows(table: TwoStageScores, stage_one: set[str]) -> list[dict[str,
 
 
 def substrate(traffic: str, weighting: str | None) -> dict[str, Any]:
-    """On what scores stand: numbers with different substrates must not be compared.
+    """Return the provenance of scores: scores of different provenance must not be compared.
 
     Args:
-        traffic: the policy that drove the others.
+        traffic: traffic policy of the agents.
         weighting: of follow-up scenes; None in one stage.
     """
     return {
@@ -59,7 +59,7 @@ def substrate(traffic: str, weighting: str | None) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) -> None:
-    """Writes rows, whole or not at all; the ending of the name says how. The stamp goes into `NAME.substrate.json`.
+    """Write rows atomically as .csv or .parquet, and the provenance as `NAME.substrate.json`.
 
     Raises:
         SwerveError: the name ends neither in .csv nor in .parquet, or the file cannot be written.

@@ -1,4 +1,4 @@
-"""Sub-scores that cannot fire on some logs, because the data lacks what they look at."""
+"""Sub-scores that cannot fail on some logs, because the required data are missing."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -7,7 +7,7 @@ import numpy as np
 
 from swerve.scenes import LightState, Log
 
-# Sub-scores that cannot fall below 1, or exemptions that never apply, where a log lacks something.
+# Sub-scores that cannot fall below 1, or exemptions that never apply, if a log lacks something.
 _NEEDS: Final[tuple[tuple[str, str, Callable[[Log], bool]], ...]] = (
     ("no_at_fault_collisions, time_to_collision_within_bound", "other road users", lambda log: len(log.tracks.ids) > 0),
     ("drivable_area_compliance", "drivable areas", lambda log: _has_map(log, "drivable_areas")),
@@ -22,10 +22,10 @@ _NEEDS: Final[tuple[tuple[str, str, Callable[[Log], bool]], ...]] = (
 
 
 def silent_scores(logs: Iterable[Log]) -> list[str]:
-    """Return which sub-scores cannot fire, on how many of the logs and why; nothing where all can on all.
+    """Return the sub-scores that cannot fail, with the reason and the number of logs; empty if there are none.
 
     Args:
-        logs: the logs that are scored.
+        logs: the scored logs.
     """
     return describe_missing([missing_inputs(log) for log in logs])
 

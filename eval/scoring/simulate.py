@@ -1,4 +1,4 @@
-"""What the car does when told to follow a trajectory: a tracking controller and a kinematic bicycle, in batches.
+"""Batched simulation of the ego: an LQR tracking controller and a kinematic bicycle model.
 
 States have 11 columns, named by `State`: the rear axle's pose, velocity and acceleration in its own frame, steering
 and turning. The formulas are those of NAVSIM's `PDMSimulator`; instead of dense pseudo-inverses, the velocity profile
@@ -33,10 +33,10 @@ class State(IntEnum):
 
 
 def simulate(initial: Float[np.ndarray, "11"], references: Float[np.ndarray, "n t 3"]) -> Float[np.ndarray, "n t 11"]:
-    """The states of the car at 10 Hz while it tracks each reference.
+    """Simulate the ego at 10 Hz while it tracks each reference.
 
     Args:
-        initial: the car now.
+        initial: current state.
         references: poses (x, y, heading) of the rear axle at 41 steps, in the frame of `initial`; the first is now.
 
     Raises:
@@ -44,17 +44,17 @@ def simulate(initial: Float[np.ndarray, "11"], references: Float[np.ndarray, "n 
     """
     if references.shape[1] != STEPS:
         raise ValueError(f"references have {references.shape[1]} steps instead of {STEPS}")
-    # The steps' lengths lose digits far from the origin, and differently wherever that is: the same is done here
-    # as in the original, on world coordinates.
+    # Step lengths lose digits far from the origin, depending on where it is: the reference implementation computes them
+    # in world coordinates, and so does this.
     return simulate_batch(initial, np.ascontiguousarray(references), _velocity_smoother())
 
 
 @lru_cache(maxsize=1)
 def _velocity_smoother() -> Float[np.ndarray, "40 40"]:
-    """The matrix from the reference's displacements along its headings to its velocity profile.
+    """Return the matrix from the reference's displacements along its headings to its velocity profile.
 
-    It minimises sum((dt v_i - s_i)^2) + penalty * |R a|^2, where a_i = (v_{i+1} - v_i) / dt. R is the original's: each
-    of a_0..a_36 by itself, and a_38 - a_37 (it was meant to take differences everywhere).
+    It minimises sum((dt v_i - s_i)^2) + penalty * |R a|^2, where a_i = (v_{i+1} - v_i) / dt. R is the reference
+    implementation's: each of a_0..a_36 by itself, and a_38 - a_37 (differences everywhere were intended).
     """
     count = STEPS - 1
     accelerations = (np.eye(count, k=1) - np.eye(count))[:-1] / STEP

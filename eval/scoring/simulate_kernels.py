@@ -1,4 +1,4 @@
-"""The controller and the bicycle, one proposal at a time. Formulas: see reference in `simulate`."""
+"""The controller and the bicycle model, one proposal at a time. See the formulas in `simulate`."""
 
 import math
 
@@ -26,13 +26,13 @@ LATERAL_WEIGHT, HEADING_WEIGHT = LATERAL_WEIGHTS
 
 @njit(cache=True, nogil=True)
 def wrap(angle):
-    """Into [-pi, pi)."""
+    """Wrap an angle into [-pi, pi)."""
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
 
 @njit(cache=True, nogil=True)
 def simulate_batch(initial, references, smoother):
-    """States (n, t, 11) of proposals that track references (n, t, 3) from one initial state (11)."""
+    """Simulate states (n, t, 11) of proposals that track references (n, t, 3) from one initial state (11)."""
     n, steps, _ = references.shape
     states = np.zeros((n, steps, 11))
     velocity, curvature = np.zeros(steps - 1), np.zeros(steps - 1)
@@ -49,7 +49,7 @@ def simulate_batch(initial, references, smoother):
 
 @njit(cache=True, nogil=True)
 def velocity_profile(reference, smoother, along, velocity):
-    """Smoothed speeds between the reference's poses."""
+    """Compute smoothed speeds between the reference's poses."""
     count = len(velocity)
     for i in range(count):
         dx, dy = reference[i + 1, 0] - reference[i, 0], reference[i + 1, 1] - reference[i, 1]
@@ -63,7 +63,7 @@ def velocity_profile(reference, smoother, along, velocity):
 
 @njit(cache=True, nogil=True)
 def curvature_profile(reference, velocity, work, curvature):
-    """Curvatures k_i that minimise sum((v_i dt k_i - turn_i)^2) + smoothness: a tridiagonal system (Thomas)."""
+    """Compute curvatures k_i minimising sum((v_i dt k_i - turn_i)^2) + smoothness: a tridiagonal system (Thomas)."""
     count = len(velocity)
     weight = CURVATURE_PENALTY / STEP**2
     upper, right = work[0], work[1]
@@ -85,7 +85,7 @@ def curvature_profile(reference, velocity, work, curvature):
 
 @njit(cache=True, nogil=True)
 def command(state, target, velocity, curvature, k):
-    """Acceleration and steering rate of the tracker at step k."""
+    """Compute the tracker's acceleration and steering rate at step k."""
     last = len(velocity) - 1
     ahead = min(k + TRACKING_HORIZON, last)
     speed, wanted = state[3], velocity[ahead]
@@ -113,7 +113,7 @@ def command(state, target, velocity, curvature, k):
 
 @njit(cache=True, nogil=True)
 def advance(state, acceleration, steering_rate, out):
-    """One explicit Euler step of the bicycle, with first-order lags of both commands."""
+    """Advance the bicycle model by one explicit Euler step, with first-order lags of both commands."""
     dt = INTEGRATION_STEP
     felt = state[5] + dt / (dt + ACCELERATION_LAG) * (acceleration - state[5])
     rate = dt / (dt + STEERING_LAG) * (steering_rate * dt) / dt

@@ -1,4 +1,4 @@
-"""Simulated proposals in, unfiltered sub-scores and what caused them out."""
+"""Unfiltered sub-scores of simulated proposals, and their causes."""
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -49,12 +49,12 @@ METRIC_NAMES = tuple(metric.name.lower() for metric in Metric)
 
 @dataclass(frozen=True)
 class ScoringMap:
-    """The unmoving part of a scene.
+    """The static part of a scene.
 
     Attributes:
         surfaces: the map around the ego.
         on_route: which surfaces are lanes of the corrected route.
-        centerline: (x, y, heading), the way to go.
+        centerline: (x, y, heading) along the route.
     """
 
     surfaces: Surfaces
@@ -64,12 +64,12 @@ class ScoringMap:
 
 @dataclass(frozen=True)
 class SubScores:
-    """Sub-scores of proposals before progress is compared. Steps, tracks and corners of -1: nothing happened.
+    """Sub-scores of proposals before progress is compared. Steps, tracks and corners of -1: no event.
 
     Attributes:
         metrics: columns as in `Metric`; EGO_PROGRESS is not filled (NaN).
         progress: metres along the centreline, not below 0.
-        collision: first step at fault; then step, track (row of the world) and kind of the worst.
+        collision: first at-fault step; then step, track (row of the traffic) and kind of the worst.
         ttc: step, track and steps ahead of the first violation.
         light: step and light of the first violation.
         off_surface: step and corner (front left, rear left, rear right, front right) of the first violation.
@@ -92,28 +92,28 @@ class SubScores:
 
     @property
     def product(self) -> Float[np.ndarray, "n"]:
-        """Product of the multiplicative sub-scores."""
+        """Return the product of the multiplicative sub-scores."""
         return product_of(self.metrics)
 
     def of(self, rows: Int[np.ndarray, "k"]) -> "SubScores":
-        """The given proposals alone."""
+        """Select the given proposals."""
         return SubScores(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
     @classmethod
     def joined(cls, parts: "list[SubScores]") -> "SubScores":
-        """Several judgements as one."""
+        """Concatenate sub-scores."""
         return cls(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)})
 
 
 def compute_sub_scores(
     states: Float[np.ndarray, "n t 11"], stage: ScoringMap, world: World, history: Float[np.ndarray, "h 11"] | None
 ) -> SubScores:
-    """All sub-scores but progress, which is relative.
+    """Compute all sub-scores but ego progress, which is relative.
 
     Args:
         states: simulated, see `simulate`.
         stage: the map.
-        world: the others.
+        world: the agents.
         history: the ego's states before now, for comfort; None to leave them out.
     """
     boxes = ego_boxes(states)
@@ -148,7 +148,7 @@ def compute_sub_scores(
 def areas_under(
     states: Float[np.ndarray, "n t 11"], boxes: Float[np.ndarray, "n t 6"], stage: ScoringMap
 ) -> tuple[UInt8[np.ndarray, "n t"], Int8[np.ndarray, "n t"]]:
-    """What the ego with these boxes stands on: bits, see score_kernels; and its first corner off the road, or -1."""
+    """Return the area bits of ego boxes, see score_kernels; and the first corner off the road, or -1."""
     surfaces = stage.surfaces
     ground = (
         surfaces.edges,
@@ -169,19 +169,19 @@ def _first_off(areas: UInt8[np.ndarray, "n t"], corners: Int8[np.ndarray, "n t"]
 
 
 def product_of(metrics: Float[np.ndarray, "*n 8"]) -> Float[np.ndarray, "*n"]:
-    """Product of the four multiplicative sub-scores."""
+    """Return the product of the four multiplicative sub-scores."""
     return np.asarray(metrics[..., :4].prod(axis=-1))
 
 
 def compared_progress(
     progress: Float[np.ndarray, "n"], best: Float[np.ndarray, "n"] | Float[np.ndarray, ""] | float
 ) -> Float[np.ndarray, "n"]:
-    """EP: progress over the best (progress times product) among those compared; 1 where the best is short."""
+    """Compute EP: progress over the best (progress times product) compared with; 1 if the best is below the floor."""
     share = np.clip(progress / np.maximum(best, PROGRESS_FLOOR), 0.0, 1.0)
     return np.where(np.asarray(best) > PROGRESS_FLOOR, share, 1.0)
 
 
 def pdm_score(metrics: Float[np.ndarray, "*n 8"]) -> Float[np.ndarray, "*n"]:
-    """NAVSIM's `pdm_score` column: EPDMS without extended comfort."""
+    """Compute NAVSIM's `pdm_score` column: EPDMS without extended comfort."""
     weights = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT])
     return np.asarray(product_of(metrics) * (metrics[..., 4:] @ weights) / weights.sum())

@@ -1,4 +1,4 @@
-"""Scores for training loops: a torch tensor of proposals in, a tensor of scores out, batch by batch."""
+"""Scores for training loops: torch tensors of proposals in, tensors of scores out."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def score_tensor(
     interval: float = POSE_INTERVAL,
     threads: int = 1,
 ) -> TensorScores:
-    """Scores n proposals in each of b scenes.
+    """Score n proposals in each of b scenes.
 
     Args:
         contexts: the scenes.
@@ -48,7 +48,7 @@ def score_tensor(
         rivals: see `score`.
         human_filter: see `score`.
         interval: see `score`.
-        threads: scenes scored at the same time.
+        threads: number of scenes scored concurrently.
 
     Raises:
         ValueError: the batch does not have one entry per context.

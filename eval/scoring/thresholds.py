@@ -1,4 +1,4 @@
-"""Every number that the scores depend on, in one place, as NAVSIM v2.2 has them (SI units, radians)."""
+"""All numeric constants of the scores, as in NAVSIM v2.2 (SI units, radians)."""
 
 from typing import Final
 
@@ -9,10 +9,10 @@ STEP: Final = 0.1
 STEPS: Final = 41
 POSE_INTERVAL: Final = 0.5
 REFERENCE_STEPS: Final = 51
-# The original integrates with TimePoint(100000).time_s, which is one bit below 0.1.
+# The reference implementation integrates with TimePoint(100000).time_s, which is one bit below 0.1.
 INTEGRATION_STEP: Final = 100000 * 1e-6
 
-# The car that is scored, whichever drove: nuPlan's Pacifica (see Vehicle.pacifica).
+# The vehicle that is scored, independent of the recording vehicle: nuPlan's Pacifica (see Vehicle.pacifica).
 HALF_LENGTH: Final = 5.176 / 2
 HALF_WIDTH: Final = 2.297 / 2
 AXLE_TO_CENTER: Final = 4.049 - 5.176 / 2
@@ -24,18 +24,18 @@ LATERAL_WEIGHTS: Final = (1.0, 10.0)  # lateral error, heading error; the steeri
 TRACKING_HORIZON: Final = 10
 STOPPING_SPEED: Final = 0.2
 STOPPING_GAIN: Final = 0.5
-ACCELERATION_PENALTY: Final = 1e-4  # what the original calls a jerk penalty
+ACCELERATION_PENALTY: Final = 1e-4  # called a jerk penalty in the reference implementation
 CURVATURE_PENALTY: Final = 1e-2
 FIRST_CURVATURE_PENALTY: Final = 1e-10
 ACCELERATION_LAG: Final = 0.2
 STEERING_LAG: Final = 0.05
 MAX_STEERING: Final = 1.0471975511965976  # pi / 3
 
-# The map around the ego, and the cells of the grid that makes it quick to ask (the grid changes no result).
+# The map around the ego, and the cell size of the lookup grid (which changes no result).
 MAP_RADIUS: Final = 100.0
 GRID_CELL: Final = 2.0
 
-# Repairing the route, and choosing the lane that the ego is on.
+# Route correction, and the choice of the ego's lane.
 CANDIDATE_RADIUS: Final = 1.0
 CANDIDATE_DISTANCE: Final = 3.0
 CANDIDATE_HEADING: Final = 0.7853981633974483  # pi / 4
@@ -44,7 +44,7 @@ FORWARD_DEPTH: Final = 30
 ROUTE_WINDOW: Final = 30
 LOOP_AREA: Final = 1.0
 
-# NC and TTC: who is at fault.
+# NC and TTC: at-fault classification.
 STOPPED_SPEED: Final = 0.05
 MOVING_SPEED: Final = 0.005
 AHEAD: Final = 0.5235987755982988  # 30 degrees
@@ -60,10 +60,10 @@ DIRECTION_VIOLATED: Final = 6.0
 LANE_KEEPING_DISTANCE: Final = 0.5
 LANE_KEEPING_STEPS: Final = 20
 
-# EP: metres of the best progress below which everybody has progressed enough.
+# EP: metres of the best progress below which all proposals score 1.
 PROGRESS_FLOOR: Final = 5.0
 
-# HC: bounds of the comfort of history and simulation together; EC: of the differences between two frames' plans.
+# HC: bounds on history and simulation together; EC: bounds on the differences between two scenes' plans.
 MIN_LONGITUDINAL_ACCELERATION: Final = -4.05
 MAX_LONGITUDINAL_ACCELERATION: Final = 2.40
 MAX_LATERAL_ACCELERATION: Final = 4.89
@@ -86,12 +86,12 @@ LANE_KEEPING_WEIGHT: Final = 2.0
 HISTORY_COMFORT_WEIGHT: Final = 2.0
 EXTENDED_COMFORT_WEIGHT: Final = 2.0
 
-# Frames of the log that matter: 0, 0.5, ..., 4 s from now.
+# Frames of the log that are used: 0, 0.5, ..., 4 s from now.
 FRAMES: Final = 9
 STEPS_PER_FRAME: Final = 5
 HISTORY_FRAMES: Final = 4
 
-# PDM-Closed, the reference of ego progress: IDM along the centreline and beside it.
+# PDM-Closed, the reference of ego progress: IDM along the centreline and at lateral offsets.
 SPEED_SHARES: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
 DEFAULT_SPEED_LIMIT: Final = 15.0
 LATERAL_OFFSETS: Final = (0.0, -1.0, 1.0)
@@ -118,15 +118,15 @@ AGENT_DECELERATION: Final = 2.0
 AGENT_EXPONENT: Final = 4.0
 AGENT_RADIUS: Final = 100.0
 AGENT_SNAP: Final = 3.0
-OUTLINE: Final = 1e-6  # metres: what is this near to a lane's outline is not in it, as what is on it
+OUTLINE: Final = 1e-6  # metres: points this close to a lane's outline are outside the lane, as are points on it
 AGENT_PARKED_SPEED: Final = 0.1
 HEADING_PROBE: Final = 0.5
 
-# The other reactive traffic: vehicles that follow the lane graph.
+# Lane-following reactive traffic: vehicles that follow the lane graph.
 LANE_HEADING: Final = 0.7853981633974483  # pi / 4
 LANE_GRAPH_REACH: Final = 120.0
 LANE_SIGHT: Final = 60.0
-# Who is this slow, m/s, stands, until it has moved this far in the log, metres.
+# Vehicles slower than this, m/s, wait until they have moved this far in the log, metres.
 WAITING_SPEED: Final = 0.5
 WAITING_MOVE: Final = 1.0
 

@@ -1,4 +1,4 @@
-"""Trajectories as planners give them, and the 10 Hz references that the tracker follows."""
+"""Planned trajectories, and the 10 Hz references that the tracker follows."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,12 +10,13 @@ from swerve.scenes.transforms import wrap_angle
 def references_of(
     poses: Float[np.ndarray, "n k 3"], origin: Float[np.ndarray, "3"], start_us: int, interval: float = POSE_INTERVAL
 ) -> Float[np.ndarray, "n t 3"]:
-    """World poses at 41 steps of 0.1 s, linearly interpolated between `origin` and the poses.
+    """Interpolate world poses linearly between `origin` and the poses, at 41 steps of 0.1 s.
 
     Args:
         poses: rear-axle poses (x, y, heading) relative to `origin`, at interval, 2 interval, ...
         origin: world pose of the rear axle now.
-        start_us: the time now. It matters at 1e-6 m: the original truncates absolute times to microseconds.
+        start_us: current timestamp. It matters at 1e-6 m: the reference implementation truncates absolute times to
+            microseconds.
         interval: seconds between poses; they must reach 4 s.
 
     Raises:
@@ -33,7 +34,7 @@ def references_of(
 def resampled(
     poses: Float[np.ndarray, "n k 3"], times_us: Int[np.ndarray, "k"], start_us: int
 ) -> Float[np.ndarray, "n t 3"]:
-    """World poses at 41 steps from `start_us` on, linearly interpolated; headings by the shorter way."""
+    """Interpolate world poses linearly at 41 steps from `start_us` on; headings along the shorter arc."""
     wanted = np.arange(STEPS) * STEP + start_us * 1e-6
     wanted_us = np.clip((wanted * 1e6).astype(np.int64), times_us[0], times_us[-1])
     left = np.clip(np.searchsorted(times_us, wanted_us, side="right") - 1, 0, len(times_us) - 2)
@@ -48,14 +49,14 @@ def resampled(
 def planned_end(
     poses: Float[np.ndarray, "k 3"], origin: Float[np.ndarray, "3"], interval: float = POSE_INTERVAL
 ) -> Float[np.ndarray, "2"]:
-    """Where a trajectory, as planned and not as simulated, is after 4 s (x, y; world); see `references_of`."""
+    """Return a trajectory's position after 4 s as planned, not as simulated (x, y; world); see `references_of`."""
     seconds = interval * np.arange(1, len(poses) + 1)
     last = np.array([np.interp(STEP * (STEPS - 1), seconds, column) for column in poses.T])
     return to_world(last, origin)[:2]
 
 
 def to_world(poses: Float[np.ndarray, "*b 3"], origin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*b 3"]:
-    """Poses given relative to `origin`, in its frame."""
+    """Transform poses from the frame of `origin` to the world."""
     cos, sin = np.cos(origin[2]), np.sin(origin[2])
     x = origin[0] + cos * poses[..., 0] - sin * poses[..., 1]
     y = origin[1] + sin * poses[..., 0] + cos * poses[..., 1]
@@ -63,7 +64,7 @@ def to_world(poses: Float[np.ndarray, "*b 3"], origin: Float[np.ndarray, "3"]) -
 
 
 def to_ego(poses: Float[np.ndarray, "*b 3"], origin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*b 3"]:
-    """World poses relative to `origin`, in its frame: the inverse of `to_world`."""
+    """Transform world poses into the frame of `origin`: the inverse of `to_world`."""
     cos, sin = np.cos(origin[2]), np.sin(origin[2])
     dx, dy = poses[..., 0] - origin[0], poses[..., 1] - origin[1]
     return np.stack([cos * dx + sin * dy, cos * dy - sin * dx, wrap_angle(poses[..., 2] - origin[2])], axis=-1)

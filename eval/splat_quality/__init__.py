@@ -1,4 +1,4 @@
-"""How good splat views are: beside true images, beside our own raster, and whether they are fit for use."""
+"""Quality of splat views: image metrics, agreement with rasters, and a gate on their use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""How far a splat view agrees with the raster of the same camera, pose and moment: in depth, in labels, in being whole.
+"""Agreement of a splat view with the raster of the same camera, pose and time: depth, labels, coverage.
 
-The raster knows what is annotated alone. Houses, trees and fences that stand in a splat view before what the raster
-shows count as disagreement here, so 1.0 is out of reach even for a true photograph; and since a raster's vehicles are
-boxes, so is an IoU of 1. docs/splat_quality.md has what true geometry scores.
+The raster contains annotated objects only. Houses, trees and fences that occlude them in a splat view count as
+disagreement, so 1.0 is out of reach even for a true photo; and because a raster's vehicles are boxes, so is an IoU of
+1. docs/splat_quality.md lists the scores of true geometry.
 """
 
 from collections.abc import Collection
@@ -17,32 +17,33 @@ from swerve.rasterizer.splats import SplatView
 from swerve.scenes import Camera, LensModel
 from swerve.scenes.primitives import Semantic
 
-# What the two views must have been drawn with.
+# Required outputs of the two views.
 SPLAT_OUTPUTS = ("depth", "alpha", "instance")
 RASTER_OUTPUTS = ("depth", "semantic", "instance")
 
-# Nearer than this, metres: farther off, what is not annotated hides most of what is.
+# Maximum depth, metres: farther away, unannotated objects occlude most annotated ones.
 _REACH = 50.0
-# A ray that drops by more than this per metre meets the ground within some 16 m.
+# A ray that descends by more than this per metre meets the ground within some 16 m.
 _DROP = 0.1
 _TOLERANCE = 0.1
-# Fewer pixels than this share of the image say nothing.
+# Areas below this share of the image are not measured.
 _LEAST_SHARE = 0.005
-# A pixel is a hole where less than this of the sky is hidden: a fit lets a grey sky shine through a grey road, so that
-# half-transparent ground tells little.
+# A pixel is a hole if its opacity is below this: a fit lets a grey sky shine through a grey road, so intermediate
+# opacity of the ground is not meaningful.
 _OPAQUE = 0.05
 
 
 @dataclass(frozen=True)
 class RasterAgreement:
-    """What was measured; NaN where the image shows too little of it (half a percent of its pixels).
+    """Agreement metrics; NaN if they cover less than half a percent of the image's pixels.
 
     Attributes:
-        depth_error: median of |splat - raster| / raster, 1 at most, over what the raster shows within 50 m; 1 too
-            where the splat view shows nothing.
-        depth_within: share of the same pixels at which that is 10 % at most.
+        depth_error: median of |splat - raster| / raster, clipped at 1, where the raster's depth is below 50 m; 1 where
+            the splat view is empty.
+        depth_within: share of the same pixels with a relative error of at most 10 %.
         vehicle_iou: intersection over union of the pixels of vehicles within 50 m, instance by instance, summed.
-        covered: share of the pixels whose rays drop by more than 0.1 m a metre that are opaque by 5 % or more.
+        covered: share of the pixels with opacity of at least 5 %, of those whose rays descend by more than 0.1 m per
+            metre.
     """
 
     depth_error: float
@@ -52,16 +53,16 @@ class RasterAgreement:
 
 
 def agreement(splat: SplatView, raster: View, nodes: Collection[int] | None = None) -> RasterAgreement:
-    """Compares two views of one camera, pose and moment.
+    """Compare two views of one camera, pose and time.
 
     Args:
-        splat: drawn with SPLAT_OUTPUTS at least.
-        raster: drawn with RASTER_OUTPUTS at least.
-        nodes: numbers of the instances that the splat scene has nodes of; vehicles without one are part of its
-            background, and are compared in depth alone. All vehicles count if None.
+        splat: rendered with SPLAT_OUTPUTS at least.
+        raster: rendered with RASTER_OUTPUTS at least.
+        nodes: instances with a node in the splat scene; vehicles without one are part of its background, and are
+            compared in depth only. All vehicles count if None.
 
     Raises:
-        ValueError: an output is missing, or the images have two sizes.
+        ValueError: an output is missing, or the image sizes differ.
     """
     mine, true = _image(splat, "depth"), _image(raster, "depth")
     alpha = _image(splat, "alpha")
@@ -79,7 +80,7 @@ def agreement(splat: SplatView, raster: View, nodes: Collection[int] | None = No
 
 
 def _vehicle_iou(splat: SplatView, raster: View, nodes: Collection[int] | None) -> float:
-    """Of the vehicles that the raster shows within reach."""
+    """Compute the IoU of the vehicles that the raster shows within reach."""
     mine, true = _image(splat, "instance"), _image(raster, "instance")
     near = (_image(raster, "semantic") == Semantic.VEHICLE) & (_image(raster, "depth") < _REACH)
     shown = np.unique(true[near])
@@ -89,12 +90,12 @@ def _vehicle_iou(splat: SplatView, raster: View, nodes: Collection[int] | None) 
     if theirs.sum() <= _LEAST_SHARE * theirs.size:
         return np.nan
     both = (theirs & (mine == true)).sum()
-    # A pixel that two instances claim is in the union of each.
+    # A pixel with two instances is in the union of each.
     return float(both / (theirs.sum() + ours.sum() - both))
 
 
 def _looks_down(view: View) -> Bool[np.ndarray, "h w"]:
-    """Pixels whose rays drop steeply enough to meet the ground nearby."""
+    """Return the pixels whose rays descend steeply enough to meet the ground nearby."""
     x, y = rays(view.camera)
     world_from_camera = view.world_from_ego @ view.camera.ego_from_camera
     right, down, ahead = world_from_camera[2, :3]
@@ -104,7 +105,7 @@ def _looks_down(view: View) -> Bool[np.ndarray, "h w"]:
 
 
 def rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    """The x / z and y / z of each pixel's ray; NaN where the lens sees nothing."""
+    """Return x / z and y / z of each pixel's ray; NaN outside the lens's field of view."""
     if camera.lens.model != LensModel.PINHOLE:
         table = lens_table(camera)
         return table.rays_x, table.rays_y
@@ -115,8 +116,8 @@ def rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray
 
 
 def _image(view: View, name: str) -> np.ndarray:
-    """One output of a view."""
+    """Return one output of a view."""
     image: np.ndarray | None = getattr(view, name)
     if image is None:
-        raise ValueError(f"the view of camera {view.camera.name} was drawn without {name}")
+        raise ValueError(f"the view of camera {view.camera.name} was rendered without {name}")
     return image

@@ -1,4 +1,4 @@
-"""What `swerve fit` has left of a log: the scene, and which photographs it did not look at."""
+"""Outputs of `swerve fit` for a log: the options, with the held-out photos."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,13 @@ FIT = "fit.json"
 
 
 def fitted_with(folder: Path) -> SceneOptions:
-    """The options of a fit, as far as they say which photographs were fitted.
+    """Read the options of a fit that determine the fitted photos.
 
     Args:
         folder: of one log.
 
     Raises:
-        SwerveError: the log is not fitted, or the record cannot be understood.
+        SwerveError: the log is not fitted, or the record is invalid.
     """
     path = folder / FIT
     try:

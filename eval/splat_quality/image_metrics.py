@@ -1,4 +1,4 @@
-"""How alike two images are: PSNR, SSIM, and PSNR after the best change of colours."""
+"""Image similarity: PSNR, SSIM, and PSNR after the best affine change of colours."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from swerve.scenes import SwerveError
 _SIGMA, _REACH = 1.5, 5
 # (0.01 L)^2 and (0.03 L)^2 for colours of 0 to L = 1.
 _C1, _C2 = 1e-4, 9e-4
-# What a PSNR counts as at most: two equal images would have an infinite one, and spoil every mean.
+# Upper limit of PSNR: equal images would have an infinite one, which no mean can include.
 _MOST = 100.0
 
 
 @dataclass(frozen=True)
 class ImageMetrics:
-    """Of an image to the true one.
+    """Similarity of an image to the true one.
 
     Attributes:
         psnr: peak signal-to-noise ratio, dB, see `psnr`.
-        psnr_aligned: the same after `aligned`: what is left when exposure and white balance are forgiven.
+        psnr_aligned: the same after `aligned`, which removes differences of exposure and white balance.
         ssim: structural similarity, see `ssim`.
     """
 
@@ -36,12 +36,12 @@ def likeness(
     truth: UInt8[np.ndarray, "h w 3"],
     ignored: Bool[np.ndarray, "h w"] | None = None,
 ) -> ImageMetrics:
-    """Compares two images.
+    """Compare two images.
 
     Args:
-        image: what was drawn.
-        truth: what there is.
-        ignored: pixels that do not count, nor do windows of the SSIM that reach into them.
+        image: the rendered image.
+        truth: the true image.
+        ignored: masked pixels; windows of SSIM that reach into them do not count either.
 
     Raises:
         SwerveError: they are smaller than a window of SSIM.
@@ -59,28 +59,28 @@ def likeness(
 def blackened(
     image: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"], ignored: Bool[np.ndarray, "h w"]
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]]:
-    """Two images, black where they are to be ignored."""
+    """Set masked pixels of two images to black."""
     counts = ~ignored[..., None]
     return image * counts, truth * counts
 
 
 def psnr(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
-    """-10 log10 of the mean squared difference of colours of 0 to 1, over pixels and channels, dB; 100 at most."""
+    """Compute -10 log10 of the mean squared difference of colours in 0..1 over pixels and channels, at most 100 dB."""
     return float(-10 * np.log10(max(((image - truth) ** 2).mean(), 10 ** (-_MOST / 10))))
 
 
 def ssim(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> float:
-    """Structural similarity (Wang et al., "Image Quality Assessment", 2004) of colours of 0 to 1.
+    """Compute structural similarity (Wang et al., "Image Quality Assessment", 2004) of colours in 0..1.
 
-    Windows of 11x11 pixels are Gaussian, sigma 1.5, with variances over n; those that lie wholly in the image count.
-    The mean is over pixels and channels. So do scikit-image with gaussian_weights=True, sigma=1.5,
-    use_sample_covariance=False and data_range=1, and `swerve.data.splats.optimization.ssim`, which needs torch.
+    Windows of 11x11 pixels are Gaussian, sigma 1.5, with variances over n; those wholly in the image count. The mean is
+    over pixels and channels. Equal to scikit-image with gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    and data_range=1, and to `swerve.data.splats.optimization.ssim`, which needs torch.
     """
     return float(_ssim_map(image, truth).mean())
 
 
 def _ssim_map(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h2 w2 3"]:
-    """Of each window, at its middle."""
+    """Compute SSIM of each window, at its centre."""
     mean_a, mean_b, mean_aa, mean_bb, mean_ab = (
         _smoothed(x) for x in (image, truth, image * image, truth * truth, image * truth)
     )
@@ -90,7 +90,7 @@ def _ssim_map(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3
 
 
 def aligned(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-    """The image after the affine change of its colours that brings it nearest to the truth, cut off at 0 and 1."""
+    """Apply the affine change of colours that brings the image nearest to the truth, clipped to 0..1."""
     colors = np.concatenate([image.reshape(-1, 3), np.ones((image.size // 3, 1))], axis=1)
     change = np.linalg.lstsq(colors, truth.reshape(-1, 3), rcond=None)[0]
     return np.clip(colors @ change, 0, 1).reshape(image.shape)

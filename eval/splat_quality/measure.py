@@ -1,4 +1,4 @@
-"""Measures a fitted scene at many places."""
+"""Measurement of a fitted scene at many poses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from swerve.eval.splat_quality.view_comparison import ComparisonSetup, ViewCompa
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What came out.
+    """Results of a measurement.
 
     Attributes:
-        rows: numbers of every view, see `row_of`.
-        shown: the views of one moment, with their images.
+        rows: metrics of every view, see `row_of`.
+        shown: the views at one time, with their images.
     """
 
     rows: list[dict[str, Any]]
@@ -23,12 +23,12 @@ class Measured:
 
 
 def measure(bench: ComparisonSetup, places: Iterable[EvaluationPose], moment: int) -> Measured:
-    """Compares at every place.
+    """Compare the views at every pose.
 
     Args:
         bench: scene, log and truth.
-        places: see `places_of`; an iterator may show progress.
-        moment: the one whose images are kept.
+        places: see `places_of`; an iterator may report progress.
+        moment: step of the log whose images are kept.
     """
     measured = Measured([], [])
     for place in places:

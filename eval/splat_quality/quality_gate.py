@@ -1,4 +1,4 @@
-"""The gate: which splat views are fit to be shown to a planner."""
+"""Quality gate: splat views that may be given to a planner."""
 
 import math
 from collections.abc import Collection
@@ -12,12 +12,12 @@ from swerve.rasterizer.splats import SplatView
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one view.
+    """Result of the gate on one view.
 
     Attributes:
         fit: whether the view may be used.
-        reasons: each threshold that it misses, in words with numbers; none where it is fit.
-        numbers: what was measured.
+        reasons: each missed threshold, in words with numbers; empty if it is fit.
+        numbers: the measured agreement.
     """
 
     fit: bool
@@ -26,12 +26,12 @@ class Verdict:
 
 
 def judge_view(splat: SplatView, raster: View, options: GateOptions, nodes: Collection[int] | None = None) -> Verdict:
-    """Judges a splat view by the raster of the same camera, pose and moment; see `agreement` for the arguments."""
+    """Check a splat view against the raster of the same camera, pose and time; see `agreement` for the arguments."""
     return judge(agreement(splat, raster, nodes), options)
 
 
 def judge(numbers: RasterAgreement, options: GateOptions) -> Verdict:
-    """Judges what was measured; NaN misses no threshold."""
+    """Check measured agreement; NaN misses no threshold."""
     reasons = []
     if numbers.depth_error > options.depth_error:
         reasons.append(f"depth is off by {_percent(numbers.depth_error)}, allowed {_percent(options.depth_error)}")

@@ -1,4 +1,4 @@
-"""The page of a quality measurement: what was measured, and truth, splat view and raster side by side."""
+"""HTML page of a quality measurement: tables, and truth, splat view and raster side by side."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _STYLE = """
 .trio p { grid-column: 1 / -1; margin: 0; } td, th { text-align: right; } td:first-child, th:first-child { text-align:
   left; } .wide { overflow-x: auto; } tr:last-child td { border-top: 1px solid #262c37; } .unfit { color: #ff8f99; }
 """
-# Number of a summary: heading, unit's factor and digits.
+# Columns of a summary: heading, factor of the unit, and digits.
 COLUMNS: dict[str, tuple[str, float, int]] = {
     "psnr": ("PSNR", 1, 2),
     "psnr_aligned": ("aligned", 1, 2),
@@ -39,14 +39,14 @@ EXPLAINED = (
 def quality_page(
     title: str, rows: Sequence[Row], shown: Sequence[ViewComparison], gate: GateOptions, notes: str
 ) -> str:
-    """The whole page.
+    """Render the page.
 
     Args:
-        title: what was measured.
+        title: subject of the measurement.
         rows: of every view.
         shown: views to show.
         gate: the thresholds.
-        notes: what else there is to say, plain text.
+        notes: additional information, plain text.
     """
     sections = [_section(name, list(views)) for name, views in groupby(sorted(shown, key=_rank), _group)]
     body = (
@@ -57,7 +57,7 @@ def quality_page(
 
 
 def gate_in_words(gate: GateOptions) -> str:
-    """The thresholds that ask for something."""
+    """Describe the thresholds above zero."""
     asked = [f"its depth is off by {100 * gate.depth_error:.0f} % at most"] if gate.depth_error < 1 else []
     for least, what in (
         (gate.depth_within, "of its pixels have the right depth"),
@@ -67,11 +67,11 @@ def gate_in_words(gate: GateOptions) -> str:
         if least > 0:
             asked.append(f"{100 * least:.0f} % {what}")
     condition = f" if {', '.join(asked)}" if asked else ""
-    return f"A view is fit{condition}; what it shows too little of is not judged."
+    return f"A view is fit{condition}; quantities with too few pixels are not checked."
 
 
 def separation_in_words(rows: Sequence[Row]) -> str:
-    """What the truth says about the gate; nothing where it is not known."""
+    """Describe the separation of fit and unfit views by the truth; empty if that is unknown."""
     groups = separation(rows)
     parts = [
         f"{group['views']} {verdict} views have a mean PSNR of {group['psnr']:.2f} dB, SSIM {group['ssim']:.3f}"
@@ -82,7 +82,7 @@ def separation_in_words(rows: Sequence[Row]) -> str:
 
 
 def cells(summary: Mapping[str, Any]) -> list[str]:
-    """A summary as text: its columns, a dash where a number is not known."""
+    """Format a summary as text, with a dash for unknown numbers."""
     values = [
         "-" if summary[name] is None else f"{factor * summary[name]:.{digits}f}"
         for name, (_, factor, digits) in COLUMNS.items()
@@ -91,7 +91,7 @@ def cells(summary: Mapping[str, Any]) -> list[str]:
 
 
 def headings() -> list[str]:
-    """Of `cells`."""
+    """Return the headings of `cells`."""
     return ["shift", "views", "fit %", *(heading for heading, _, _ in COLUMNS.values())]
 
 
@@ -103,7 +103,7 @@ def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _rank(one: ViewComparison) -> tuple[int, str]:
-    """Photographs that were held out first, then as the shifts stand."""
+    """Sort held-out photos first, then by offset."""
     shift = one.place.shift
     return (SHIFTS.index(shift) + 1 if shift in SHIFTS else 0, one.place.group)
 
@@ -117,7 +117,7 @@ def _section(name: str, views: Sequence[ViewComparison]) -> str:
 
 
 def _trio(one: ViewComparison) -> str:
-    """Truth, splat view and raster of one place."""
+    """Render truth, splat view and raster of one pose."""
     state = "fit" if one.verdict.fit else f"unfit: {'; '.join(one.verdict.reasons)}"
     image = f", PSNR {one.likeness.psnr:.2f} dB, SSIM {one.likeness.ssim:.3f}" if one.likeness else ""
     figures = [_figure("truth", one.truth), _figure(f"splat view{image}", one.splat), _figure("raster", one.raster)]
@@ -128,7 +128,7 @@ def _trio(one: ViewComparison) -> str:
 
 def _figure(caption: str, image: Picture | None) -> str:
     if image is None:
-        return '<figure><div class="none">nobody took a photograph here</div></figure>'
+        return '<figure><div class="none">no photo from this pose</div></figure>'
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
     return (
         f'<figure><img src="{picture_url(image)}" {size} alt="{html.escape(caption)}">'

@@ -1,4 +1,4 @@
-"""What was measured, as numbers for files: a row per view, and their means by shift."""
+"""Metrics for files: a row per view, and their means by offset."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 from swerve.eval.splat_quality.view_comparison import ViewComparison
 
-# Numbers of a view, and how many dB or share of one they have; a larger one is better but for the two errors.
+# Metrics of a view, as dB or shares; larger is better except for the two errors.
 IMAGE_NUMBERS = ("psnr", "psnr_aligned", "ssim", "lpips")
 RASTER_NUMBERS = ("depth_error", "depth_within", "vehicle_iou", "covered")
 
@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 def row_of(one: ViewComparison) -> dict[str, Any]:
-    """A view's numbers; None where one is not known or not measured."""
+    """Return a view's metrics; None if unknown or not measured."""
     place, image, numbers = one.place, one.likeness, one.verdict.numbers
     known = {name: getattr(image, name) if image else None for name in ("psnr", "psnr_aligned", "ssim")}
     return {
@@ -34,17 +34,17 @@ def row_of(one: ViewComparison) -> dict[str, Any]:
 
 
 def by_shift(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Means over the views of each shift, in the order of their first views; the last is of all."""
+    """Compute means over the views of each offset, in the order of their first views; the last row is of all."""
     names = list(dict.fromkeys(row["shift"] for row in rows))
     groups = [(name, [row for row in rows if row["shift"] == name]) for name in names]
     return [_summary(name, group) for name, group in [*groups, ("all", rows)] if group]
 
 
 def separation(rows: Sequence[Row]) -> dict[str, Any]:
-    """Whether the gate tells good views from bad ones, where the truth is known.
+    """Compare fit and unfit views by the truth, where it is known.
 
     Returns:
-        by verdict how many views there are, and the mean of each number that compares them with the truth.
+        by result of the gate the number of views, and the mean of each metric against the truth.
     """
     known = [row for row in rows if row["psnr"] is not None]
     groups = {"fit": [row for row in known if row["fit"]], "unfit": [row for row in known if not row["fit"]]}
@@ -55,7 +55,7 @@ def separation(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def mean(rows: Sequence[Row], name: str) -> float | None:
-    """Of the rows where the number is known; None if it is nowhere."""
+    """Compute the mean over the rows with the metric; None if there are none."""
     values = [row[name] for row in rows if row[name] is not None]
     return math.fsum(values) / len(values) if values else None
 

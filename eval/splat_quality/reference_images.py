@@ -1,4 +1,4 @@
-"""True images: photographs that were taken, and of towns, photographs drawn from anywhere."""
+"""Reference images: recorded photos and, for towns, synthetic photos from any pose."""
 
 from functools import cached_property
 
@@ -12,18 +12,18 @@ from swerve.scenes import Log
 
 
 class ReferenceImages:
-    """What cameras saw, or would have seen, of one log.
+    """Reference images of one log.
 
     Args:
-        log: towns are photographed from any pose; of all others there are the photographs of places.
-        seed: of a town's look.
+        log: towns are rendered from any pose; other logs have recorded photos only.
+        seed: of a town's weather, light and colours.
     """
 
     def __init__(self, log: Log, seed: int = 0) -> None:
         self._log, self._seed = log, seed
 
     def at(self, place: EvaluationPose) -> UInt8[np.ndarray, "h w 3"] | None:
-        """The image at a place, in the camera's size; None if nobody can know it."""
+        """Return the image at a pose, in the camera's size; None if there is none."""
         if place.photograph is not None:
             return place.photograph
         if self._log.source != "town":

@@ -1,4 +1,4 @@
-"""Where splat views are looked at: where photographs were held out, and shifted beside and along the driven path."""
+"""Evaluation poses of splat views: held-out photos, and offsets beside and along the driven path."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from swerve.scenes.viewpoints.log_geometry import LogGeometry
 
 @dataclass(frozen=True)
 class PoseOffset:
-    """A pose beside that of a photograph.
+    """An offset from a photo's pose.
 
     Attributes:
-        along: metres ahead on the driven path.
+        along: metres ahead along the driven path.
         lateral: metres to its left.
-        turn: to the left against it, radians.
+        turn: rotation to the left, radians.
     """
 
     along: float = 0.0
@@ -28,7 +28,7 @@ class PoseOffset:
 
     @property
     def name(self) -> str:
-        """For people, as in "1 m left"."""
+        """Return a readable name, as in "1 m left"."""
         side = "left" if self.lateral > 0 else "right"
         parts = [
             f"{self.along:g} m ahead" if self.along else "",
@@ -39,7 +39,7 @@ class PoseOffset:
 
 
 ON_PATH = PoseOffset()
-# The columns of the stage-two grid, its first row ahead, and two turns.
+# The columns of the stage-two grid, its first row ahead, and two rotations.
 SHIFTS = (
     *(PoseOffset(lateral=lateral) for lateral in (0.5, -0.5, 1.0, -1.0, 2.0, -2.0)),
     PoseOffset(along=5.0),
@@ -49,17 +49,17 @@ SHIFTS = (
 
 @dataclass(frozen=True, eq=False)
 class EvaluationPose:
-    """Where one image is taken, and when.
+    """Camera, pose and time of one evaluated image.
 
     Attributes:
-        moment: step of the log that is nearest.
-        group: what it is summed up with: the shift's name, or that of a camera that nothing was fitted to.
-        shift: from where the photograph was taken.
+        moment: nearest step of the log.
+        group: group of its mean: the offset's name, or that of a camera left out of the fit.
+        shift: offset from the photo's pose.
         camera: with the size of the image.
-        time_us: when.
-        world_from_ego: pose of the vehicle.
-        photograph: that was taken there and then, if one was.
-        ignored: pixels of it that say nothing of the scene; None if all do.
+        time_us: timestamp.
+        world_from_ego: pose of the ego.
+        photograph: the recorded photo, if there is one.
+        ignored: its masked pixels; None if all are valid.
     """
 
     moment: int
@@ -75,13 +75,13 @@ class EvaluationPose:
 def places_of(
     geometry: LogGeometry, pictures: LogImages, every: float, shifts: Sequence[PoseOffset] = SHIFTS
 ) -> list[EvaluationPose]:
-    """Where photographs were taken that a fit did not look at, and places shifted from there.
+    """Return the poses of held-out photos, and poses offset from them.
 
     Args:
         geometry: of the log.
-        pictures: of the log; those that were fitted are not looked at.
-        every: photographs of a camera that places are shifted from lie so many seconds apart.
-        shifts: on the path itself all photographs count.
+        pictures: of the log; fitted photos are not used.
+        every: seconds between a camera's photos that are offset.
+        shifts: offsets; all held-out photos are used without an offset, too.
 
     Raises:
         SwerveError: none were held out, or `every` is not above 0.
@@ -89,7 +89,7 @@ def places_of(
     if not every > 0:
         raise SwerveError(f"every: {every} s must be above 0")
     if not pictures.held_out:
-        raise SwerveError(f"log {geometry.log.name} was fitted to all of its photographs: hold some out, to measure by")
+        raise SwerveError(f"log {geometry.log.name} was fitted to all of its photos: hold some out for the measurement")
     places, last = list[EvaluationPose](), dict[str, int]()
     for picture in sorted(pictures.held_out, key=lambda picture: picture.time_us):
         places.append(_place(geometry, picture, ON_PATH.name, ON_PATH, picture.world_from_ego))
@@ -107,7 +107,7 @@ def places_of(
 
 
 def shifted(geometry: LogGeometry, picture: PosedImage, shifts: Sequence[PoseOffset]) -> Float[np.ndarray, "s 4 4"]:
-    """Poses shifted from a photograph's: by as much as on the smoothed path, with the ground's height."""
+    """Offset a photo's pose along and beside the smoothed path, with the ground's height."""
     seconds = (picture.time_us - int(geometry.log.times_us[0])) * 1e-6
     start = float(geometry.arc_lengths_at(np.array([seconds]))[0])
     along = start + np.array([0.0, *(shift.along for shift in shifts)])

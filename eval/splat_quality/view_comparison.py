@@ -1,4 +1,4 @@
-"""A splat view beside the raster, and the truth where it is known, of one place."""
+"""Comparison of splat view, raster and, if known, true image at one pose."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ _STYLE = Style.surfaces()
 
 @dataclass(frozen=True, eq=False)
 class ComparisonSetup:
-    """What places of one log are compared with.
+    """Inputs of comparisons on one log.
 
     Attributes:
         splats: the fitted scene.
-        log: what it was fitted to.
-        backdrop: the log's map.
-        truth: true images.
+        log: the log it was fitted to.
+        backdrop: static primitives of the log's map.
+        truth: reference images.
         gate: thresholds.
-        perceptual: measures LPIPS; None if that cannot be had.
+        perceptual: computes LPIPS; None if it is not available.
     """
 
     splats: SplatScene
@@ -45,13 +45,13 @@ class ComparisonSetup:
 
 @dataclass(frozen=True, eq=False)
 class ViewComparison:
-    """What came out at a place.
+    """Comparison at one pose.
 
     Attributes:
-        place: where.
-        verdict: of the gate, with the agreement with the raster.
-        likeness: to the true image; None where that is not known.
-        lpips: likewise, or if LPIPS is not measured.
+        place: the evaluated pose.
+        verdict: result of the gate, with the agreement with the raster.
+        likeness: metrics against the true image; None if that is unknown.
+        lpips: likewise; also None if LPIPS is not computed.
         truth: the true image, or None.
         splat: the splat view.
         raster: the raster.
@@ -67,10 +67,10 @@ class ViewComparison:
 
 
 def compare(bench: ComparisonSetup, place: EvaluationPose) -> ViewComparison:
-    """Draws a place three times, and compares.
+    """Render a pose as splat view and raster, and compare them with the truth.
 
     Raises:
-        SwerveError: the splats cannot be drawn, or a photograph cannot be read.
+        SwerveError: the splats cannot be rendered, or a photo cannot be read.
     """
     frame = bench.splats.at(place.time_us)
     pose = place.world_from_ego[None]
@@ -91,7 +91,7 @@ def compare(bench: ComparisonSetup, place: EvaluationPose) -> ViewComparison:
 
 
 def _raster(bench: ComparisonSetup, place: EvaluationPose) -> View:
-    """The raster of a place."""
+    """Render the raster of a pose."""
     log = bench.log
     tracks = tracks_at(log.tracks, log.times_us, place.time_us)
     nearest = int(np.abs(log.times_us - place.time_us).argmin())

@@ -1,1 +1,1 @@
-"""How well open-loop measures predict closed loop."""
+"""Correlation of open-loop measures with closed-loop scores."""

@@ -1,22 +1,22 @@
-"""How well measures of planners agree with their closed-loop score, and how sure that is.
+"""Correlations of measures of planners with their closed-loop score, with bootstrap intervals.
 
-A planner's value is its mean over the cases. What is drawn again, with replacement, for the intervals:
+A planner's value is its mean over the scene groups. Units resampled with replacement for the intervals:
 
-- "cases": asks whether the benchmark is large enough. Whole logs are drawn where there are at least ten, because cases
-  of one log resemble each other; otherwise cases.
-- "planners": asks whether the population is large enough.
+- "cases": tests whether the benchmark is large enough. Whole logs are resampled if there are at least ten,
+  because scene groups of one log are correlated; otherwise scene groups.
+- "planners": tests whether the population is large enough.
 - "joint": both at once; the main one.
 
-Intervals (95 %) are basic bootstrap intervals of Fisher's z = artanh r: what a resample differs from the estimate by,
-the estimate is taken to differ from the truth by. Percentiles would be wrong here: means over drawn cases are noisier
-than those over all, which lowers every resample's r, so that the estimate may lie outside. In a Gaussian model of 86
-planners and 20 cases whose noise in each case is 0.3 of the spread between planners, 95 % percentile intervals over
-cases hold the truth in 70 % of trials and these in 94 %; joint ones in 90 %. What noise takes from the estimate itself
-is not given back.
+Intervals (95 %) are basic bootstrap intervals of Fisher's z = artanh r: the estimate is assumed to differ from the
+truth as the resamples differ from the estimate. Percentile intervals would be wrong here: means over resampled scene
+groups are noisier than those over all, which lowers every resample's r, so that the estimate may lie outside. In a
+Gaussian model of 86 planners and 20 scene groups whose noise in each scene group is 0.3 of the standard deviation
+between planners, 95 % percentile intervals over scene groups cover the truth in 70 % of trials and these in 94 %; joint
+ones in 90 %. The attenuation of the estimate itself by noise is not corrected.
 
 A resample in which a measure or the closed-loop score is the same for all planners has no correlation and is left out.
-A single log or case, drawn again, is always the same: then nothing but the population is known, and the other intervals
-are NaN.
+With a single log or scene group every resample is the same: then only the intervals over planners are defined, and the
+others are NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,16 +32,16 @@ RESAMPLES = 2000
 _LOGS_ENOUGH = 10
 _QUANTILES = (0.025, 0.975)
 _CERTAIN = 1.0 - 1e-12  # artanh 1 is infinite
-_ROUNDING = 1e-12  # of the largest value: what differs by less is the same
+_ROUNDING = 1e-12  # relative to the largest value: smaller differences are rounding
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Resamples.
+    """Bootstrap resamples.
 
     Attributes:
-        planners: rows of the planners drawn.
-        cases: weights of the cases; they add up to 1. NaN where there is but one unit to draw.
+        planners: rows of the resampled planners.
+        cases: weights of the scene groups, with sum 1. NaN if there is only one unit to resample.
     """
 
     planners: Int[np.ndarray, "b p"]
@@ -50,7 +50,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval; NaN where there is none."""
+    """A number and its 95 % interval; NaN if undefined."""
 
     value: float
     low: float
@@ -59,13 +59,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a measure agrees with closed loop.
+    """Agreement of a measure with closed loop.
 
     Attributes:
-        pearson: r, by what is resampled.
+        pearson: r, by resampled units.
         r2: r squared, which is R2 of a linear fit.
         spearman: of ranks.
-        within: Pearson r of what is left when each family's mean is taken away; NaN where nothing varies.
+        within: Pearson r after subtraction of each family's mean; NaN if nothing varies.
         samples: r of each joint resample; measures of one study share their resamples, so differences are paired.
         rank_samples: the same of ranks.
     """
@@ -80,11 +80,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Gap:
-    """How much larger one correlation is than another: joint resamples, paired.
+    """Difference of two correlations: joint resamples, paired.
 
     Attributes:
         estimate: of the difference.
-        share: of the resamples in which it is larger.
+        share: share of the resamples in which it is positive.
     """
 
     estimate: Estimate
@@ -93,7 +93,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one measure agrees with closed loop than another, by Pearson's r and by that of ranks."""
+    """Differences of two measures' correlations with closed loop, Pearson's and Spearman's."""
 
     pearson: Gap
     spearman: Gap
@@ -109,14 +109,14 @@ def agreements(
     count: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Agreement]:
-    """How each measure agrees with the closed-loop score.
+    """Compute the agreement of each measure with the closed-loop score.
 
     Args:
-        measures: by name, of planners x cases.
+        measures: by name, of planners x scene groups.
         closed: the closed-loop score of the same.
         families: of the planners.
-        logs: of the cases.
-        resampled: the intervals wanted; "joint" is always made.
+        logs: of the scene groups.
+        resampled: units of the intervals; "joint" is always included.
         count: of resamples.
         seed: of the resamples; the same for the same seed, shape and logs.
     """
@@ -143,7 +143,7 @@ def agreements(
 
 
 def difference(larger: Agreement, smaller: Agreement) -> Difference:
-    """By how much the first exceeds the second; both of one call of `agreements`."""
+    """Compute the first agreement minus the second; both of one call of `agreements`."""
     linear = larger.pearson["joint"].value - smaller.pearson["joint"].value
     ordered = larger.spearman["joint"].value - smaller.spearman["joint"].value
     return Difference(
@@ -152,7 +152,7 @@ def difference(larger: Agreement, smaller: Agreement) -> Difference:
 
 
 def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed: int) -> Draws:
-    """Resamples of planners, of cases, or of both."""
+    """Draw resamples of planners, of scene groups, or of both."""
     generator = np.random.Generator(np.random.Philox(key=[seed, RESAMPLED.index(kind)]))
     rows = np.broadcast_to(np.arange(planners), (count, planners))
     weights = np.full((count, len(logs)), 1.0 / len(logs))
@@ -167,24 +167,24 @@ def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed:
 
 
 def units_of(logs: Sequence[str]) -> Literal["logs", "cases"]:
-    """What is drawn again: logs where there are at least ten, else cases."""
+    """Return the resampled units: logs if there are at least ten, else scene groups."""
     return "logs" if len(set(logs)) >= _LOGS_ENOUGH else "cases"
 
 
 def case_units(logs: Sequence[str]) -> Int[np.ndarray, "c"]:
-    """Numbers of what is drawn together, for each case, from 0 on without gaps."""
+    """Return each scene group's unit of resampling, numbered from 0 without gaps."""
     if units_of(logs) == "cases":
         return np.arange(len(logs))
     return np.unique(np.array(logs), return_inverse=True)[1]
 
 
 def resample(values: Float[np.ndarray, "p c"], drawn: Draws) -> Float[np.ndarray, "b p"]:
-    """Means over cases of the planners in each resample."""
+    """Compute means over scene groups of the planners in each resample."""
     return np.take_along_axis(drawn.cases @ values.T, drawn.planners, axis=1)
 
 
 def pearson(x: Float[np.ndarray, "*b p"], y: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b"]:
-    """Pearson's r along the last axis; NaN where one side does not vary."""
+    """Compute Pearson's r along the last axis; NaN if one side does not vary."""
     (x, varied_x), (y, varied_y) = _centred(x), _centred(y)
     scale = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
     product = (x * y).sum(axis=-1)
@@ -193,7 +193,7 @@ def pearson(x: Float[np.ndarray, "*b p"], y: Float[np.ndarray, "*b p"]) -> Float
 
 
 def ranks(values: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
-    """Ranks along the last axis, from 1; equal values share the mean of theirs. Who stands among NaN has no rank."""
+    """Compute ranks along the last axis, from 1; ties share their mean rank. Rows with NaN have no ranks."""
     order = np.argsort(values, axis=-1, kind="stable")
     ordered = np.take_along_axis(values, order, axis=-1)
     places = np.broadcast_to(np.arange(values.shape[-1]), values.shape)
@@ -209,21 +209,21 @@ def ranks(values: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
 
 
 def without_means(values: Float[np.ndarray, "p"], families: Sequence[str]) -> Float[np.ndarray, "p"]:
-    """The values less the mean of each planner's family; 0 where no more than rounding is left."""
+    """Subtract the mean of each planner's family; 0 if only rounding is left."""
     _, family = np.unique(np.array(families), return_inverse=True)
     rest = values - (np.bincount(family, values) / np.bincount(family))[family]
     return np.where(np.abs(rest) > _ROUNDING * np.abs(values).max(), rest, 0.0)
 
 
 def _centred(values: Float[np.ndarray, "*b p"]) -> tuple[Float[np.ndarray, "*b p"], Bool[np.ndarray, "*b"]]:
-    """The values less their mean, and whether they differ by more than rounding."""
+    """Subtract the mean; also return whether values differ by more than rounding."""
     spread = values.max(axis=-1) - values.min(axis=-1)
     varied = np.asarray(spread > _ROUNDING * np.abs(values).max(axis=-1))
     return values - values.mean(axis=-1, keepdims=True), varied
 
 
 def _correlation(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
-    """The estimate of a correlation; see the module."""
+    """Compute the estimate of a correlation; see the module."""
     bounded = np.clip(np.append(samples, value), -_CERTAIN, _CERTAIN)
     z = np.arctanh(bounded)
     found = _basic(float(z[-1]), z[:-1])
@@ -244,6 +244,6 @@ def _basic(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
 
 
 def _squared(found: Estimate) -> Estimate:
-    """Of r squared; the interval holds 0 where that of r does."""
+    """Square the estimate; the interval contains 0 if that of r does."""
     ends = (found.low**2, found.high**2)
     return Estimate(found.value**2, 0.0 if found.low < 0.0 < found.high else min(ends), max(ends))

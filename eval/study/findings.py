@@ -1,4 +1,4 @@
-"""What a study finds: every measure and every variant of pseudo-simulation against closed loop."""
+"""Findings of a study: every measure and every variant of pseudo-simulation against closed loop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,10 +37,10 @@ SUBSETS = 20
 
 @dataclass(frozen=True)
 class Spread:
-    """Correlations over random subsets of the follow-up frames.
+    """Correlations over random subsets of the follow-up scenes.
 
     Attributes:
-        kept: mean number of follow-up pairs of a case.
+        kept: mean number of follow-up pairs of a scene group.
         pearson: r of each subset.
         spearman: the same of ranks.
     """
@@ -52,19 +52,19 @@ class Spread:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that a study says.
+    """Results of a study.
 
     Attributes:
-        measures: planners x cases, by name; the main ones, then the variants as "formula: kind: name".
+        measures: planners x scene groups, by name; the main ones, then the variants as "formula: kind: name".
         main: agreement of the main measures, pseudo-simulation first.
-        variants: by formula, by what is varied, by name; joint intervals only.
+        variants: by formula, by varied parameter, by name; joint intervals only.
         densities: by formula and share of the follow-up pairs.
         best_one_stage: name of the one-stage measure with the largest r.
-        differences: correlations of each main pseudo-simulation less those of the best one-stage measure.
-        counterparts: the same less those of its own formula and filter in one stage.
-        effective: median over planners, cases and chains of how many follow-up frames really count.
-        uniform: share of them in which all count alike because the plan ends too far off.
-        units: what was drawn again in place of cases: "logs" or "cases".
+        differences: correlations of each main pseudo-simulation minus those of the best one-stage measure.
+        counterparts: the same minus those of the one-stage measure with the same formula and filter.
+        effective: median over planners, scene groups and chains of the effective number of follow-up scenes.
+        uniform: share of them with uniform weights because the plan ends too far away.
+        units: resampled units: "logs" or "cases".
     """
 
     measures: Mapping[str, Float[np.ndarray, "p c"]]
@@ -80,12 +80,12 @@ class Findings:
 
 
 def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings:
-    """Correlates everything with everything; takes seconds.
+    """Compute all correlations; takes seconds.
 
     Args:
         study: the records.
         count: of bootstrap resamples.
-        seed: of resamples and of the subsets of follow-up frames.
+        seed: of resamples and of the subsets of follow-up scenes.
     """
     offsets = offsets_of(study)
     two, one = _pseudo_simulations(study, offsets), one_stage_measures(study)
@@ -116,12 +116,12 @@ def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings
 
 
 def counterpart_of(name: str) -> str:
-    """The one-stage measure with the formula and the filter of a main pseudo-simulation."""
+    """Return the one-stage measure with the formula and the filter of a main pseudo-simulation."""
     return name.replace("pseudo-simulation", "one stage")
 
 
 def _pseudo_simulations(study: Study, offsets: Offsets) -> dict[str, Float[np.ndarray, "p c"]]:
-    """NAVSIM's recipe, with both formulas, with and without the human filter, as one stage is measured."""
+    """Compute NAVSIM's two-stage score with both formulas, with and without the human filter."""
     return {
         f"pseudo-simulation, {formula}{words}": pseudo_simulation(
             study, offsets, replace(standard(formula), human_filter=human_filter)
@@ -132,7 +132,7 @@ def _pseudo_simulations(study: Study, offsets: Offsets) -> dict[str, Float[np.nd
 
 
 def _varied(study: Study, offsets: Offsets, formula: Formula) -> dict[str, dict[str, Float[np.ndarray, "p c"]]]:
-    """All variants, by what they vary and their name."""
+    """Compute all variants, by varied parameter and name."""
     return {
         kind: {name: pseudo_simulation(study, offsets, recipe) for name, recipe in named.items()}
         for kind, named in recipes(formula).items()

@@ -1,4 +1,4 @@
-"""Open-loop measures of a planner: arrays of planners x cases, oriented so that more is better."""
+"""Open-loop measures of a planner: arrays of planners x scene groups, oriented so that more is better."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ Formula = Literal["full", "reduced"]
 FORMULAS: tuple[Formula, ...] = ("full", "reduced")
 OPEN_LOOP = ("ade", "fde", "ols", "pdms")
 
-# nuPlan's open-loop score compares at 1 Hz up to 3, 5 and 8 s; a plan of 4 s reaches the first of these.
+# nuPlan's open-loop score compares at 1 Hz up to 3, 5 and 8 s; a plan of 4 s covers the first of these.
 _OLS_HORIZON = 3.0
 _OLS_MISS = 6.0
 _OLS_DISTANCE = 8.0
@@ -28,9 +28,9 @@ _REDUCED_WEIGHTS = np.array([PROGRESS_WEIGHT, TTC_WEIGHT, HISTORY_COMFORT_WEIGHT
 
 
 def one_stage_measures(study: Study) -> dict[str, Float[np.ndarray, "p c"]]:
-    """Scores of stage one alone: EPDMS, the mean of a case's two frames; PDMS of the frame now.
+    """Compute scores of stage one only: EPDMS, the mean of a scene group's two scenes; PDMS of the current scene.
 
-    Unfiltered are those where the human's own failures are held against the planner.
+    Unfiltered measures are without the human filter.
     """
     comfort = np.repeat(study.comfort_one[..., None], 2, axis=-1)
     measures = {}
@@ -42,7 +42,7 @@ def one_stage_measures(study: Study) -> dict[str, Float[np.ndarray, "p c"]]:
 
 
 def imitation_measures(study: Study) -> dict[str, Float[np.ndarray, "p c"]]:
-    """How near the plan is to what the human did over 4 s; errors with a minus, so that more is better."""
+    """Compute imitation measures over 4 s; errors are negated, so that more is better."""
     ade, fde, ols = (study.open_loop[..., OPEN_LOOP.index(name)] for name in ("ade", "fde", "ols"))
     return {"minus ADE": -ade, "minus FDE": -fde, "open-loop score": ols}
 
@@ -50,9 +50,9 @@ def imitation_measures(study: Study) -> dict[str, Float[np.ndarray, "p c"]]:
 def frame_scores(
     metrics: Float[np.ndarray, "*n 8"], comfort: Float[np.ndarray, "*n"], formula: Formula
 ) -> Float[np.ndarray, "*n"]:
-    """EPDMS of frames; reduced as in the paper's study: without TLC, LK and EC, which nuPlan's closed loop lacks.
+    """Compute EPDMS of scenes; reduced as in the paper: without TLC, LK and EC, which nuPlan's closed loop lacks.
 
-    Ours lacks LK and EC, and has a TLC of its own.
+    The closed-loop score of this package lacks LK and EC, and has a different TLC.
     """
     if formula == "full":
         return epdms(metrics, comfort)
@@ -62,7 +62,7 @@ def frame_scores(
 def gates(
     metrics: Float[np.ndarray, "*n 8"], comfort: Float[np.ndarray, "*n"], formula: Formula
 ) -> Float[np.ndarray, "*n"]:
-    """Product of the multiplicative sub-scores; extended comfort is none of them."""
+    """Compute the product of the multiplicative sub-scores, without extended comfort."""
     columns = slice(0, 4) if formula == "full" else list(_REDUCED_GATES)
     return np.asarray(metrics[..., columns].prod(axis=-1))
 
@@ -70,7 +70,7 @@ def gates(
 def quality(
     metrics: Float[np.ndarray, "*n 8"], comfort: Float[np.ndarray, "*n"], formula: Formula
 ) -> Float[np.ndarray, "*n"]:
-    """Weighted mean of the other sub-scores."""
+    """Compute the weighted mean of the other sub-scores."""
     if formula == "reduced":
         return np.asarray(metrics[..., list(_REDUCED_TERMS)] @ _REDUCED_WEIGHTS / _REDUCED_WEIGHTS.sum())
     passed = metrics.copy()
@@ -81,21 +81,21 @@ def quality(
 def displacement_errors(
     poses: Float[np.ndarray, "p k 3"], human: Float[np.ndarray, "k 3"]
 ) -> tuple[Float[np.ndarray, "p"], Float[np.ndarray, "p"]]:
-    """ADE and FDE, metres: mean and last distance of the plan's poses from the human's at the same moments."""
+    """Compute ADE and FDE, metres: mean and last distance of the plan's poses from the human's at the same times."""
     distances = _distances(poses, human)
     return distances.mean(axis=1), distances[:, -1]
 
 
 def open_loop_scores(poses: Float[np.ndarray, "p k 3"], human: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "p"]:
-    """The open-loop score that nuPlan has, of single plans, with the thresholds at the one horizon that they reach.
+    """Compute nuPlan's open-loop score of single plans, with the thresholds of the one horizon that they cover.
 
-    A plan that is 6 m off at any second up to 3 s is worth 0. Of the others: errors against 8 m and 0.8 rad, weights 1
-    for ADE and FDE and 2 for the mean and the last error of heading. nuPlan takes the mean over horizons of 3, 5 and
-    8 s and asks for misses in less than 30 % of a log's moments.
+    A plan that is 6 m off at any second up to 3 s scores 0. For the others: errors relative to 8 m and 0.8 rad, weights
+    1 for ADE and FDE and 2 for the mean and the final heading error. nuPlan averages over horizons of 3, 5 and 8 s and
+    requires misses in less than 30 % of a log's frames.
 
     Args:
         poses: of the plans, every 0.5 s.
-        human: of the logged driver, the same.
+        human: of the logged ego, the same.
     """
     seconds = round(1.0 / POSE_INTERVAL)
     rows = slice(seconds - 1, round(_OLS_HORIZON / POSE_INTERVAL), seconds)

@@ -1,4 +1,4 @@
-"""One case under all planners in open loop: what pseudo-simulation and the measures of single frames need."""
+"""Open-loop evaluation of all planners on one scene group, for pseudo-simulation and one-stage measures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _SECONDS = POSE_INTERVAL * np.arange(1, 9)
 
 @dataclass(frozen=True)
 class FramesPart:
-    """What a CaseRecord says of frames; attributes as there."""
+    """The open-loop part of a StudyRecord; attributes as there."""
 
     stage_one: Float[np.ndarray, "p 2 8"]
     stage_one_raw: Float[np.ndarray, "p 2 8"]
@@ -43,22 +43,22 @@ class FramesPart:
 def study_frames(
     case: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
 ) -> FramesPart:
-    """Asks every planner for every frame of a case and scores the answers.
+    """Run every planner on every scene of a scene group, and score the plans.
 
     Args:
-        case: the frames.
+        case: the scene group.
         planners: by label.
-        policy: how the others drive.
-        report: is told how it goes.
+        policy: traffic policy of the agents.
+        report: progress callback.
 
     Raises:
-        SwerveError: a frame cannot be scored, or a planner wants images that nobody has.
+        SwerveError: a scene cannot be scored, or a planner needs images that are not available.
     """
     evaluated = evaluate_group(case, planners, policy, report)
     count = len(case.group.pairs)
     metrics = np.stack([one.frames.metrics.reshape(count, 2, -1) for one in evaluated])
     raw = np.stack([one.raw[:2] for one in evaluated])
-    # Both frames of a pair have the same comfort.
+    # Both scenes of a pair have the same comfort.
     scored = [pair_scores(one.frames, [case.group]).values for one in evaluated]
     comfort = np.stack([values[:, _COMFORT].reshape(count, 2)[:, 0] for values in scored])
     now = case.frames[case.group.now]
@@ -77,7 +77,7 @@ def study_frames(
 
 
 def starts_of(case: SceneGroup) -> Float[np.ndarray, "k 2 4"]:
-    """Where the follow-up frames of a case begin: rear axle (x, y), heading, speed along the car; world."""
+    """Return the starts of a scene group's follow-up scenes: rear axle (x, y), heading, longitudinal speed; world."""
     egos = [[case.frames[token].viewpoint.ego for token in pair] for pair in case.group.follow_ups]
     rows = [
         [(*ego.positions[-1, :2], ego.headings[-1], np.hypot(*ego.velocity[-1, :2])) for ego in pair] for pair in egos
@@ -86,7 +86,7 @@ def starts_of(case: SceneGroup) -> Float[np.ndarray, "k 2 4"]:
 
 
 def thinned(case: SceneGroup, density: float, seed: int) -> SceneGroup:
-    """The case with a random share of its follow-up pairs, rounded, at least one; the same for the same seed.
+    """Select a random share of a scene group's follow-up pairs, rounded, at least one; the same for the same seed.
 
     Raises:
         SwerveError: the share is not above 0 and at most 1.
@@ -101,7 +101,7 @@ def thinned(case: SceneGroup, density: float, seed: int) -> SceneGroup:
 
 
 def half_seconds(plan: Trajectory) -> Float[np.ndarray, "8 3"]:
-    """The plan's poses at 0.5, 1, ..., 4 s, linearly between those it has."""
+    """Interpolate the plan's poses linearly at 0.5, 1, ..., 4 s."""
     seconds = plan.interval * np.arange(len(plan.poses) + 1)
     poses = np.concatenate([np.zeros((1, 3)), plan.poses])
     poses[:, 2] = np.unwrap(poses[:, 2])
@@ -111,7 +111,7 @@ def half_seconds(plan: Trajectory) -> Float[np.ndarray, "8 3"]:
 
 
 def _ends(evaluated: PlannerResult) -> Float[np.ndarray, "2 4"]:
-    """Where the plans of stage one end; where there is none, at the start, standing."""
+    """Return the ends of the plans of stage one; without a plan, the start at rest."""
     rows = []
     for row, plan in enumerate(evaluated.plans[:2]):
         origin = evaluated.origins[row]
@@ -122,9 +122,9 @@ def _ends(evaluated: PlannerResult) -> Float[np.ndarray, "2 4"]:
 
 
 def _open_loop(context: Context, plans: Sequence[Trajectory | None]) -> Float[np.ndarray, "p 4"]:
-    """Columns as in measures.OPEN_LOOP; a planner without a plan is left out of the study later."""
+    """Return columns as in measures.OPEN_LOOP; planners without a plan are excluded later."""
     if context.human is None:
-        raise SwerveError(f"scene {context.token}: a study needs to know what the human did, and this one does not")
+        raise SwerveError(f"scene {context.token}: a study needs the human's trajectory, and this scene has none")
     made, values = [row for row, plan in enumerate(plans) if plan is not None], np.zeros((len(plans), 4))
     if made:
         poses = np.stack([half_seconds(plan) for plan in plans if plan is not None])

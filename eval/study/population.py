@@ -1,9 +1,9 @@
-"""Many planners, from bad to good, to learn how well one score predicts another."""
+"""A population of planners from poor to good, to correlate scores."""
 
 from swerve.eval.study.study_options import StudyPlanner
 
 # By family: specs as `load_planner` takes them. The families are those of the paper's study, without its learned ones;
-# in their place stand disturbed rule-based planners and disturbed humans, which err in other ways.
+# perturbed rule-based planners and perturbed humans, which fail in other ways, replace these.
 _FAMILIES: dict[str, tuple[str, ...]] = {
     "constant kinematics": (
         "stationary",
@@ -118,5 +118,5 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def population() -> tuple[StudyPlanner, ...]:
-    """The planners of the study, the same in every run, wherever they are loaded; no two have the same spec."""
+    """Return the planners of the study, the same in every run and process; no two have the same spec."""
     return tuple(StudyPlanner(family, spec) for family, specs in _FAMILIES.items() for spec in specs)

@@ -1,4 +1,4 @@
-"""A population of planners on a benchmark, in open and closed loop: what predicts what (docs/study.md)."""
+"""The job that evaluates a population of planners on a benchmark in open and closed loop (docs/study.md)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ _LAYOUT = FolderLayout(
 
 @dataclass(frozen=True)
 class StudyReport:
-    """How a study ended.
+    """Result of a study.
 
     Attributes:
-        study: the records, without the planners that failed.
-        findings: what was found.
-        left_out: the planners that failed somewhere.
-        failures: of planners, and of cases.
+        study: the records, without failed planners.
+        findings: the correlations.
+        left_out: the planners that failed in some scene.
+        failures: of planners, and of scene groups.
         timing: of this run, as in timing.json.
     """
 
@@ -58,23 +58,23 @@ def run_study(
     workers: int | None = None,
     console: Console | None = None,
 ) -> StudyReport:
-    """Runs every planner on every case, then correlates every open-loop measure with closed loop.
+    """Run every planner on every scene group, then correlate every open-loop measure with closed loop.
 
-    A study that was stopped or killed goes on where it was. What is written depends on the benchmark, the planners and
-    the options alone. A planner that fails anywhere is left out of the findings and listed.
+    An interrupted study resumes. The output depends on the benchmark, the planners and the options alone. A planner
+    that fails anywhere is excluded from the findings and listed.
 
     Args:
-        benchmark: the cases.
+        benchmark: the scene groups.
         members: the planners.
-        load: makes a planner from its spec, in every worker; a function that can be pickled.
+        load: creates a planner from its spec, in every worker; must be picklable.
         folder: for the results; new, empty, or of the same study.
-        options: how it is done.
+        options: of the study.
         workers: processes; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
     Raises:
-        SwerveError: no case or fewer than three planners came to the end, the folder is another study's, or it cannot
-            be written.
+        SwerveError: no scene group or fewer than three planners were completed, the folder is another study's, or it
+            cannot be written.
     """
     options = replace(options, traffic=options.traffic or benchmark.traffic)
     asked = {**asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
@@ -95,13 +95,13 @@ def run_study(
 
 
 def _named(members: Sequence[StudyPlanner]) -> str:
-    """Who takes part, in a few letters: messages name what differs."""
+    """Return a short description of the planners, for messages about differing configurations."""
     digest = hashlib.blake2b("\n".join(member.spec for member in members).encode(), digest_size=4).hexdigest()
     return f"{len(members)} planners ({digest})"
 
 
 def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]) -> None:
-    """The tables, the pictures, and last of all the file that says that everything is there."""
+    """Write the tables, the charts, and last study.json, which marks the study as finished."""
     for name, rows in ((PLANNERS, planner_rows(study, findings)), (CASES, case_rows(study, findings))):
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), sink)
@@ -112,7 +112,7 @@ def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]
 
 
 def _facts(stamp: dict[str, Any]) -> dict[str, str]:
-    """The stamp in words."""
+    """Return the provenance as labelled text."""
     versions = ", ".join(f"{name} {number}" for name, number in stamp["packages"].items())
     return {
         "closed loop": f"{stamp['seconds']:g} s, {stamp['rate']:g} plans a second",

@@ -1,4 +1,4 @@
-"""What a study is asked to be."""
+"""Options of a study."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class StudyPlanner:
     """A planner of the population.
 
     Attributes:
-        family: which idea of driving it varies.
-        spec: what it is loaded from (in `swerve study` by `load_planner`), and its name in all tables.
+        family: kind of planner, whose parameters are varied.
+        spec: the argument of its loader (in `swerve study`, `load_planner`), and its name in all tables.
     """
 
     family: str
@@ -22,7 +22,7 @@ class StudyPlanner:
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """Everything but the benchmark and the planners that a study's records depend on.
+    """Options that determine a study's records, besides the benchmark and the planners.
 
     Attributes:
         traffic: How annotated agents move, in open and closed loop; None: as in the benchmark.
@@ -55,5 +55,5 @@ class StudyOptions:
 
     @property
     def closed_loop(self) -> ClosedLoopOptions:
-        """How roll-outs are driven."""
+        """Return the options of the rollouts."""
         return ClosedLoopOptions(self.rate, self.seconds, self.policy)

@@ -1,4 +1,4 @@
-"""The study as a page of its own, and its scatter plot as a file."""
+"""The HTML page of a study, and its scatter plot as a file."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,21 @@ td, th { white-space: nowrap; } small { color: #98a1b0; font-size: 12px; }
 
 
 def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> str:
-    """The page: what was found, who stands where, and what the variants change.
+    """Render the page: correlations, planners, and variants.
 
     Args:
         study: the records.
-        findings: what was found.
-        facts: what was done, for the end of the page: words by name.
+        findings: the correlations.
+        facts: provenance for the end of the page: text by label.
     """
     charts = "".join(
         _figure(title, drawn) for title, drawn in (*_scatters(study, findings), *_variant_charts(findings))
     )
-    counts = f"{len(study.planners)} planners, {len(study.tokens)} cases of {len(set(study.logs))} logs"
+    counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
     lead = (
-        f"{counts}, {int(study.present.sum())} pairs of follow-up frames. Each planner's means over the cases, against "
-        "the mean of its closed-loop scores on the same cases. Brackets: 95 % intervals, planners and "
-        f"{findings.units} drawn anew together."
+        f"{counts}, {int(study.present.sum())} pairs of follow-up scenes. Each planner's means over the scene groups, "
+        "against the mean of its closed-loop scores on the same. Brackets: 95 % bootstrap intervals over planners and "
+        f"{findings.units} jointly."
     )
     said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
     head = ["correlation of", "less that of", "Pearson r, larger in ... of the resamples", "Spearman"]
@@ -48,16 +48,17 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f"{said}{_main_table(findings)}{differences}<h2>Planners</h2>"
         "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
-        "<p>Recomputed from the same scores of frames; each changes one thing of NAVSIM's recipe (first row).</p>"
-        f"{_variants(findings)}<h2>Cases</h2>"
-        "<p>Correlations over the planners in each case alone. Where even the human fails in closed loop, the case is "
-        f"at fault.</p>{_cases(study, findings)}<h2>How it was made</h2>{_table([], list(facts.items()))}"
+        "<p>Recomputed from the same scene scores; each changes one parameter of NAVSIM's recipe (first row).</p>"
+        f"{_variants(findings)}<h2>Scene groups</h2>"
+        "<p>Correlations over the planners in each scene group. If even the human fails in closed loop, the scene "
+        f"group is defective.</p>{_cases(study, findings)}"
+        f"<h2>Provenance</h2>{_table([], list(facts.items()))}"
     )
     return webpage("Swerve: study", body, _STYLE)
 
 
 def scatter_file(study: Study, findings: Findings) -> str:
-    """The text of an .svg file: pseudo-simulation and the best one-stage measure beside each other."""
+    """Render an .svg file: pseudo-simulation and the best one-stage measure side by side."""
     size, gap = (620, 470), 20
     drawn = [_scatter(study, findings, name, size) for name in (_chosen(findings), findings.best_one_stage)]
     placed = [one.replace("<svg", f'<svg x="{place * (size[0] + gap)}"', 1) for place, one in enumerate(drawn)]
@@ -65,13 +66,13 @@ def scatter_file(study: Study, findings: Findings) -> str:
 
 
 def _chosen(findings: Findings) -> str:
-    """The pseudo-simulation that is like the best one-stage measure, for pictures side by side; like PDMS, the full."""
+    """Return the pseudo-simulation to plot beside the best one-stage measure, with its formula (full for PDMS)."""
     like = (name for name in findings.differences if counterpart_of(name) == findings.best_one_stage)
     return next(like, next(iter(findings.differences)))
 
 
 def _scatter(study: Study, findings: Findings, name: str, size: tuple[int, int] = (640, 480)) -> str:
-    """One measure against closed loop, a point per planner."""
+    """Plot one measure against closed loop, a point per planner."""
     values, closed = findings.measures[name].mean(axis=1), study.closed_loop.mean(axis=1)
     labels = [
         f"{planner}: {x:.3f}, closed loop {y:.3f}" for planner, x, y in zip(study.planners, values, closed, strict=True)
@@ -88,7 +89,7 @@ def _scatters(study: Study, findings: Findings) -> list[tuple[str, str]]:
 
 
 def _variant_charts(findings: Findings) -> list[tuple[str, str]]:
-    """Pearson r over the kernel's width, and over the density of observations; no chart of what is undefined."""
+    """Plot Pearson r over the kernel's width, and over the density of follow-ups; undefined values are left out."""
     widths, densities = list[Series](), list[Series]()
     for formula, found in findings.variants.items():
         for kind in ("variance, navsim-exact", "variance, stable"):
@@ -110,7 +111,7 @@ def _variant_charts(findings: Findings) -> list[tuple[str, str]]:
 def _series(
     name: str, x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"], band: Float[np.ndarray, "n 2"] | None = None
 ) -> list[Series]:
-    """The line through the points that are defined; none where none is."""
+    """Return the line through the defined points; empty if there are none."""
     known = np.isfinite(y)
     points = np.column_stack([x, y])[known]
     return [Series(name, points, None if band is None else band[known])] if len(points) else []

@@ -1,6 +1,6 @@
-"""What a study keeps: per case what every planner did in it, and all cases stacked into arrays.
+"""Records of a study: per scene group the results of every planner, and all scene groups stacked into arrays.
 
-Everything that the measures and their variants need is kept, so that none of them plans or simulates again.
+They hold everything that the measures and their variants need, so that none of them plans or simulates again.
 """
 
 import io
@@ -18,23 +18,23 @@ CHAINS = ("now", "before")
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """One case under all planners. The pair of a frame and the one 0.5 s before it is the axis of size 2.
+    """Results of all planners on one scene group. Axes of size 2 are a scene and the one 0.5 s before it.
 
     Attributes:
-        token: of its stage-one frame now.
+        token: of its current stage-one scene.
         log: name of its log.
         planners: names of the planners, in the order of the rows.
-        stage_one: filtered sub-scores of the stage-one frames, columns as in Metric.
-        stage_one_raw: the same before the human filter.
+        stage_one: filtered sub-scores of the stage-one scenes, columns as in Metric.
+        stage_one_raw: the same without the human filter.
         comfort_one: extended comfort of the stage-one pair.
-        stage_two: sub-scores of the follow-up frames.
+        stage_two: sub-scores of the follow-up scenes.
         comfort_two: extended comfort of their pairs.
-        ends: where the plans of the stage-one frames end: rear axle (x, y), heading, speed; world.
-        starts: where the follow-up frames begin, the same columns.
-        open_loop: columns as in measures.OPEN_LOOP, of the stage-one frame now.
-        closed_loop: score of the roll-out from the stage-one frame now.
-        closed_loop_metrics: its sub-scores, columns as in closed_loop.grade.ROLLOUT_METRICS.
-        errors: why each planner failed for the first time; empty if it did not.
+        ends: ends of the plans of the stage-one scenes: rear axle (x, y), heading, speed; world.
+        starts: starts of the follow-up scenes, the same columns.
+        open_loop: columns as in measures.OPEN_LOOP, of the current stage-one scene.
+        closed_loop: score of the rollout from the current stage-one scene.
+        closed_loop_metrics: its sub-scores, columns as in closed_loop_scores.ROLLOUT_METRICS.
+        errors: each planner's first error message; empty if it did not fail.
     """
 
     token: str
@@ -53,7 +53,7 @@ class StudyRecord:
     errors: tuple[str, ...]
 
     def to_bytes(self) -> bytes:
-        """As an npz file; the same record gives the same bytes."""
+        """Serialize as npz; equal records give equal bytes."""
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
         np.savez(buffer, **arrays)
@@ -61,10 +61,10 @@ class StudyRecord:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "StudyRecord":
-        """What `to_bytes` made.
+        """Deserialize a record of `to_bytes`.
 
         Raises:
-            SwerveError: it is something else.
+            SwerveError: it is not one.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as stored:
@@ -78,9 +78,9 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class Study:
-    """All cases under all planners: arrays of planners x cases x ...; the attributes of StudyRecord, stacked.
+    """Results of all planners on all scene groups: arrays of planners x scene groups x ...; StudyRecords, stacked.
 
-    Where a case has fewer follow-up pairs than another, `present` is False and the values are 0.
+    If a scene group has fewer follow-up pairs than another, `present` is False and the values are 0.
     """
 
     planners: tuple[str, ...]
@@ -101,7 +101,7 @@ class Study:
 
 
 def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Study, tuple[str, ...]]:
-    """All cases as one study, without the planners that failed anywhere: what a crash is worth predicts nothing.
+    """Stack all scene groups into a study, without the planners that failed in any scene.
 
     Args:
         records: of the same planners.
@@ -114,7 +114,7 @@ def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Stud
         SwerveError: there are no records, they are of different planners, or fewer than three planners remain.
     """
     if not records:
-        raise SwerveError("no case of the benchmark was finished: nothing to study")
+        raise SwerveError("no scene group of the benchmark was finished: there is nothing to correlate")
     names = records[0].planners
     if any(record.planners != names for record in records) or len(families) != len(names):
         raise SwerveError("the records are of different planners: delete the study's folder and run again")
@@ -150,6 +150,6 @@ def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Stud
 
 
 def _padded(values: Float[np.ndarray, "..."], axis: int, width: int) -> Float[np.ndarray, "..."]:
-    """The values with zeros behind, up to a width along one axis."""
+    """Pad the values with zeros to a width along one axis."""
     missing = [(0, width - size if index == axis else 0) for index, size in enumerate(values.shape)]
     return np.pad(values, missing)

@@ -1,6 +1,6 @@
-"""What a study found, as tables: for the terminal, for study.json, and per planner and case for Parquet.
+"""Tables of a study's results: for the terminal, for study.json, and per planner and scene group for Parquet.
 
-Tables for the terminal are for a console without markup: intervals stand in square brackets.
+Tables for the terminal are for a console without markup: intervals are in square brackets.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ from swerve.eval.study.correlation import Agreement, Difference, Estimate, Gap, 
 from swerve.eval.study.findings import Findings, Spread, counterpart_of
 from swerve.eval.study.study_records import Study
 
-# The logged driver as a planner of the population: where he fails, the case is at fault.
+# The logged ego as a planner of the population: scene groups in which it fails are defective.
 _HUMAN = "human"
 
 
 def main_table(findings: Findings) -> Table:
-    """The main measures: r, R2 and rank correlation with their joint intervals."""
+    """Build the table of the main measures: r, R2 and rank correlation with their joint intervals."""
     table = Table("against closed loop", "Pearson r", "R2", "Spearman", box=None, padding=(0, 2, 0, 0))
     for name, found in findings.main.items():
         cells = (shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman))
@@ -28,7 +28,7 @@ def main_table(findings: Findings) -> Table:
 
 
 def intervals_table(findings: Findings) -> Table:
-    """The 95 % intervals of r, by what is drawn again; and r of what families do not explain."""
+    """Build the table of the 95 % intervals of r, by resampled units; and r within families."""
     head = ("95 % intervals of r", "both", "planners", findings.units, "r within families")
     table = Table(*head, box=None, padding=(0, 2, 0, 0))
     for name, found in findings.main.items():
@@ -38,7 +38,7 @@ def intervals_table(findings: Findings) -> Table:
 
 
 def variants_table(findings: Findings) -> Table:
-    """Variants of pseudo-simulation: r with its joint interval, for both formulas of a frame's score."""
+    """Build the table of the variants of pseudo-simulation: r with its joint interval, for both formulas."""
     formulas = tuple(findings.variants)
     head = ("pseudo-simulation, varied", "", *(f"r, {formula} EPDMS" for formula in formulas))
     table = Table(*head, "Spearman", box=None, padding=(0, 2, 0, 0))
@@ -51,13 +51,13 @@ def variants_table(findings: Findings) -> Table:
     for place, density in enumerate(findings.densities[formulas[0]]):
         spreads = [findings.densities[formula][density] for formula in formulas]
         ranked = ", ".join(number(float(one.spearman.mean())) for one in spreads)
-        name = f"{100 * density:.0f} %, {spreads[0].kept:.1f} pairs a case"
+        name = f"{100 * density:.0f} %, {spreads[0].kept:.1f} pairs per scene group"
         table.add_row("" if place else "density", name, *(_spread(one) for one in spreads), ranked)
     return table
 
 
 def difference_lines(findings: Findings) -> list[str]:
-    """How much better pseudo-simulation predicts than one stage, in words."""
+    """Return the differences between pseudo-simulation and one stage, in words."""
     return [
         f"r of {name} less that of {other}: {linear}; Spearman's: {ordered}"
         for name, other, linear, ordered in difference_rows(findings)
@@ -65,16 +65,16 @@ def difference_lines(findings: Findings) -> list[str]:
 
 
 def difference_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
-    """The same in cells: of each pseudo-simulation less the best one-stage measure, and less the like one."""
+    """Return the differences of each pseudo-simulation to the best one-stage measure and to its counterpart."""
     best = findings.best_one_stage
     pairs = [(name, best, one) for name, one in findings.differences.items()]
     pairs += [(name, counterpart_of(name), one) for name, one in findings.counterparts.items()]
-    found = {(name, other): one for name, other, one in pairs}  # the like one may be the best
+    found = {(name, other): one for name, other, one in pairs}  # the counterpart may be the best
     return [(*names, _gap(one.pearson), _gap(one.spearman)) for names, one in found.items()]
 
 
 def undefined_lines(findings: Findings) -> list[str]:
-    """Which main measures have no correlation with closed loop, and why; nothing where all have."""
+    """Return lines on the main measures without a defined correlation, with the reason; empty if all are defined."""
     names = [name for name, found in findings.main.items() if np.isnan(found.pearson["joint"].value)]
     if len(names) == len(findings.main):
         return ["No correlation is defined: all planners have the same closed-loop score"]
@@ -82,7 +82,7 @@ def undefined_lines(findings: Findings) -> list[str]:
 
 
 def shown(estimate: Estimate, sign: bool = False) -> str:
-    """A number and its interval."""
+    """Format a number and its interval."""
     if np.isnan(estimate.value):
         return "undefined"
     value = f"{estimate.value:+.3f}" if sign else f"{estimate.value:.3f}"
@@ -90,19 +90,19 @@ def shown(estimate: Estimate, sign: bool = False) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The interval alone."""
+    """Format the interval."""
     if np.isnan(estimate.low):
         return "[unknown]"
     return f"[{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def number(value: float) -> str:
-    """A correlation without an interval."""
+    """Format a correlation without an interval."""
     return "undefined" if np.isnan(value) else f"{value:.2f}"
 
 
 def summary_of(study: Study, findings: Findings) -> dict[str, Any]:
-    """The findings for study.json."""
+    """Return the findings for study.json."""
     return {
         "planners": len(study.planners),
         "families": _counts(study.families),
@@ -128,7 +128,7 @@ def summary_of(study: Study, findings: Findings) -> dict[str, Any]:
 
 
 def planner_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
-    """A row per planner: its closed-loop score and sub-scores, and every measure, means over the cases."""
+    """Return a row per planner: its closed-loop score and sub-scores, and every measure, means over scene groups."""
     closed, parts = study.closed_loop.mean(axis=1), study.closed_loop_metrics.mean(axis=1)
     measured = {name: values.mean(axis=1) for name, values in findings.measures.items()}
     return [
@@ -144,7 +144,7 @@ def planner_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
 
 
 def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
-    """A row per case: how hard it is, and how well one case alone tells planners apart; to look for causes."""
+    """Return a row per scene group: its difficulty, and the correlations over planners in it alone."""
     measured = {name: findings.measures[name] for name in (*findings.differences, findings.best_one_stage)}
     human = study.planners.index(_HUMAN) if _HUMAN in study.planners else None
     return [
@@ -165,7 +165,7 @@ def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
 
 
 def _gap(found: Gap) -> str:
-    """The difference, and in how many of the resamples it is above 0."""
+    """Format the difference, and the share of the resamples in which it is positive."""
     share = "" if np.isnan(found.share) else f", larger in {100 * found.share:.0f} %"
     return f"{shown(found.estimate, sign=True)}{share}"
 
@@ -215,5 +215,5 @@ def _counts(names: Iterable[str]) -> dict[str, int]:
 
 
 def _plain(value: float) -> float | None:
-    """JSON has no NaN."""
+    """Convert non-finite values to None, because JSON has no NaN."""
     return float(value) if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What the workers of a study do: every planner in every frame of a case, and at the wheel from its first."""
+"""Workers of a study: every planner on every scene of a scene group, and in closed loop from its first."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ Loader = Callable[[str], Planner]
 
 @dataclass(frozen=True)
 class StudyWork:
-    """What every worker is told once.
+    """Work of a study, sent once to every worker.
 
     Attributes:
         folder: of the study.
-        benchmark: the cases.
+        benchmark: the scene groups.
         members: the planners.
-        load: makes a planner from its spec.
+        load: creates a planner from its spec.
         options: of the study.
     """
 
@@ -47,11 +47,11 @@ class StudyWork:
 
     @cached_property
     def planners(self) -> dict[str, Planner]:
-        """By spec; made once in each worker."""
+        """Load the planners by spec, once in each worker."""
         return {member.spec: self.load(member.spec) for member in self.members}
 
     def finished(self) -> dict[str, tuple[set[int], int]]:
-        """By log: the cases that have a record, of how many."""
+        """Return by log the numbers of the scene groups with a record, and the total."""
         there = parts_there(self.folder / RECORDS, ".npz")
         return {
             log: (there[safe_name(log)], len(self.benchmark.cases(log)))
@@ -60,7 +60,7 @@ class StudyWork:
         }
 
     def records(self) -> list[StudyRecord]:
-        """Those that are there, in the benchmark's order.
+        """Read the existing records, in the benchmark's order.
 
         Raises:
             SwerveError: one is damaged.
@@ -73,7 +73,7 @@ class StudyWork:
         return [StudyRecord.from_bytes(path.read_bytes()) for path in paths if path.is_file()]
 
     def open(self, log: str, watch: Stopwatch) -> OpenedGroups:
-        """The cases of a log.
+        """Open the scene groups of a log.
 
         Raises:
             SwerveError: a planner cannot be loaded.
@@ -86,10 +86,10 @@ class StudyWork:
     def _studied(
         self, views: RolloutViews | None, watch: Stopwatch, chunk: int, case: SceneGroup, report: ProgressCallback
     ) -> Made:
-        """Studies a case and writes its record.
+        """Study a scene group and write its record.
 
         Raises:
-            SwerveError: a frame cannot be scored or driven from.
+            SwerveError: a scene cannot be scored or driven from.
         """
         options = self.options
         case = thinned(case, options.density, options.seed)
@@ -100,7 +100,7 @@ class StudyWork:
 
 
 def record_path(folder: Path, log: str, chunk: int) -> Path:
-    """File of a case's record."""
+    """Return the path of a scene group's record."""
     return folder / RECORDS / f"{part_stem(log, chunk)}.npz"
 
 
@@ -112,18 +112,18 @@ def study_group(
     watch: Stopwatch,
     report: ProgressCallback,
 ) -> StudyRecord:
-    """One case under all planners, in open and in closed loop.
+    """Run all planners on one scene group, in open and in closed loop.
 
     Args:
-        case: the frames.
+        case: the scene group.
         planners: by name.
-        options: how they are driven.
-        views: what they see in closed loop, if any of them sees.
+        options: of the study.
+        views: camera images in closed loop; None if no planner uses any.
         watch: measures "frames" and "closed loop".
-        report: is told how it goes.
+        report: progress callback.
 
     Raises:
-        SwerveError: a frame cannot be scored or driven from.
+        SwerveError: a scene cannot be scored or driven from.
     """
     token, count = case.group.now, len(planners)
     open_share = len(case.group.tokens) / (len(case.group.tokens) + options.seconds * options.rate)
@@ -152,12 +152,12 @@ def study_group(
 
 
 def failures_of(record: StudyRecord) -> Iterator[Failure]:
-    """Where planners failed."""
+    """Yield the planners' failures."""
     for planner, error in zip(record.planners, record.errors, strict=True):
         if error:
             yield Failure(record.log, record.token, planner, error.splitlines()[-1])
 
 
 def _plans(case: SceneGroup, options: StudyOptions, planners: int) -> int:
-    """How often planners are asked in a case; fewer where a log ends early."""
+    """Return the number of planner calls in a scene group; fewer if a log ends early."""
     return planners * (len(case.group.tokens) + round(options.seconds * options.rate))

@@ -1,6 +1,6 @@
-"""Pseudo-simulation and its variants, from stored scores of frames: arrays of planners x cases.
+"""Pseudo-simulation and its variants, from stored scores of scenes: arrays of planners x scene groups.
 
-The standard recipe is NAVSIM's, and equal to aggregate.two_stage. Every other recipe changes one thing of it.
+The standard recipe is NAVSIM's, and equal to aggregate.two_stage. Every other recipe changes one parameter of it.
 """
 
 from collections.abc import Callable
@@ -25,16 +25,16 @@ DENSITIES = (0.5, 0.25)
 
 @dataclass(frozen=True)
 class Kernel:
-    """How much a follow-up frame counts, by how far its start is from the end of the stage-one plan.
+    """Weight of a follow-up scene by the distance of its start from the end of the stage-one plan.
 
     Attributes:
         variance: of the Gaussian over the distance, m2; inf for equal weights.
-        nearest: only so many of the nearest count; None for all.
+        nearest: number of nearest scenes that count; None for all.
         heading: standard deviation of a Gaussian factor over the difference of headings, rad; None for none.
-        speed: the same over the difference of speeds, m/s. These two are ours: a plan that ends slow is then judged by
-            frames that begin slow.
-        fallback: whether all count alike where the weights add up to less than 1e-8, as NAVSIM has it; otherwise the
-            weights are normalised in the log domain.
+        speed: the same over the difference of speeds, m/s. These two extend NAVSIM: a plan with a low final speed is
+            then scored by scenes with a low initial speed.
+        fallback: whether weights are uniform where they add up to less than 1e-8, as in NAVSIM; otherwise the weights
+            are normalised in the log domain.
     """
 
     variance: float = PROXIMITY_VARIANCE
@@ -46,15 +46,15 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way to make one number of a case.
+    """A method to compute one score per scene group.
 
     Attributes:
-        kernel: weighs the follow-up frames.
-        rule: joins both stages. "gates and quality apart" multiplies the stages' multiplicative sub-scores (of stage
-            two, their weighted mean) and averages the stages' weighted sub-scores.
-        formula: of a frame's score.
-        kept: which follow-up pairs were observed; None for all.
-        human_filter: whether stage one forgives what the human fails, too, as in NAVSIM; stage two never does.
+        kernel: of the follow-up scenes.
+        rule: aggregation of both stages. "gates and quality apart" multiplies the stages' multiplicative sub-scores (of
+            stage two, their weighted mean) and averages the stages' weighted sub-scores.
+        formula: of a scene's score.
+        kept: follow-up pairs that are used; None for all.
+        human_filter: whether the human filter applies to stage one, as in NAVSIM; it never applies to stage two.
     """
 
     kernel: Kernel = field(default_factory=Kernel)
@@ -64,13 +64,13 @@ class Recipe:
     human_filter: bool = True
 
     def seeing(self, kept: Bool[np.ndarray, "c k"]) -> "Recipe":
-        """The same where only these follow-up pairs were observed."""
+        """Return the recipe restricted to these follow-up pairs."""
         return replace(self, kept=kept)
 
 
 @dataclass(frozen=True)
 class Offsets:
-    """From the ends of stage-one plans to the starts of follow-up frames: squared differences, planner x case x pair.
+    """Squared differences of the ends of stage-one plans and the starts of follow-up scenes, planner x group x pair.
 
     Attributes:
         distance: m2.
@@ -84,7 +84,7 @@ class Offsets:
 
 
 def offsets_of(study: Study) -> Offsets:
-    """The offsets of all plans from all follow-up frames."""
+    """Compute the offsets of all plans from all follow-up scenes."""
     ends, starts = study.ends[:, :, None], study.starts[None]
     distance = (ends[..., 0] - starts[..., 0]) ** 2 + (ends[..., 1] - starts[..., 1]) ** 2
     heading = wrap_angle(ends[..., 2] - starts[..., 2]) ** 2
@@ -92,7 +92,7 @@ def offsets_of(study: Study) -> Offsets:
 
 
 def pseudo_simulation(study: Study, offsets: Offsets, recipe: Recipe) -> Float[np.ndarray, "p c"]:
-    """The score of each planner in each case, the mean of its two chains."""
+    """Compute the score of each planner in each scene group, the mean of its two chains."""
     present = study.present if recipe.kept is None else study.present & recipe.kept
     weights = weights_of(offsets, present, recipe.kernel)
     comfort_one = np.repeat(study.comfort_one[..., None], 2, axis=-1)
@@ -112,7 +112,7 @@ def pseudo_simulation(study: Study, offsets: Offsets, recipe: Recipe) -> Float[n
 
 
 def weights_of(offsets: Offsets, present: Bool[np.ndarray, "c k"], kernel: Kernel) -> Float[np.ndarray, "p c k 2"]:
-    """Weights of follow-up frames; they add up to 1 in each case and chain."""
+    """Compute weights of follow-up scenes, with sum 1 in each scene group and chain."""
     counted = np.broadcast_to(present[None, :, :, None], offsets.distance.shape)
     if kernel.nearest is not None:
         order = np.argsort(np.where(counted, offsets.distance, np.inf), axis=2, kind="stable")
@@ -132,30 +132,30 @@ def weights_of(offsets: Offsets, present: Bool[np.ndarray, "c k"], kernel: Kerne
 
 
 def out_of_reach(offsets: Offsets, present: Bool[np.ndarray, "c k"]) -> Bool[np.ndarray, "p c 2"]:
-    """Where NAVSIM's weights fall back to equal ones, because no follow-up frame is near the plan's end."""
+    """Return where NAVSIM's weights fall back to uniform ones, because no follow-up scene is near the plan's end."""
     logs = np.where(present[None, :, :, None], -offsets.distance / (2.0 * PROXIMITY_VARIANCE), -np.inf)
     return np.asarray(~(np.exp(logs).sum(axis=2) > UNIFORM_BELOW))
 
 
 def effective_counts(weights: Float[np.ndarray, "p c k 2"]) -> Float[np.ndarray, "p c 2"]:
-    """How many follow-up frames really count: 1 / sum of squared weights."""
+    """Compute the effective number of follow-up scenes: 1 / sum of squared weights."""
     return np.asarray(1.0 / (weights**2).sum(axis=2))
 
 
 def subset(present: Bool[np.ndarray, "c k"], density: float, generator: np.random.Generator) -> Bool[np.ndarray, "c k"]:
-    """A random share of each case's follow-up pairs, rounded, at least one."""
+    """Select a random share of each scene group's follow-up pairs, rounded, at least one."""
     wanted = np.maximum(np.rint(density * present.sum(axis=1)), 1)
     keys = np.where(present, generator.random(present.shape), np.inf)
     return present & (np.argsort(np.argsort(keys, axis=1), axis=1) < wanted[:, None])
 
 
 def standard(formula: Formula = "full") -> Recipe:
-    """NAVSIM's own."""
+    """Return NAVSIM's recipe."""
     return Recipe(formula=formula)
 
 
 def recipes(formula: Formula) -> dict[str, dict[str, Recipe]]:
-    """The variants without chance, by what they vary and their name."""
+    """Return the deterministic variants, by varied parameter and name."""
     base = standard(formula)
     shipped, stable = Kernel(), Kernel(fallback=False)
 

@@ -1,4 +1,4 @@
-"""Vehicles put on lanes, as NAVSIM's reactive traffic starts with them."""
+"""Initial assignment of vehicles to lane paths, for reactive traffic."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ from swerve.scenes.transforms import wrap_angle
 
 @dataclass(frozen=True)
 class AgentPaths:
-    """Vehicles that follow lanes, and those that stand beside them.
+    """Vehicles that follow lanes, and vehicles parked beside them.
 
     Attributes:
-        current: tracks (rows of the context's traffic) that are there now; NAVSIM forgets vehicles that come later.
-        rows: which of them follow a lane.
-        parked: which stand still, while no other's box is on theirs.
-        lanes: the lane of each follower.
+        current: tracks (rows of the context's traffic) present now; NAVSIM drops vehicles that appear later.
+        rows: rows of the vehicles that follow a lane.
+        parked: rows of the vehicles at rest, present while no other's box is on theirs.
+        lanes: lane id of each follower.
         points: (x, y, unwrapped heading) along all followers' paths.
         lengths: arc lengths at those.
         starts: path i has the points starts[i]:starts[i + 1].
         boxes: the followers' boxes on their lanes.
-        sizes: their length and width.
-        state: arc length and speed of each at the start.
+        sizes: their lengths and widths.
+        state: initial arc length and speed of each.
         targets: desired speed of each.
-        gates: arc lengths at which each must stop, per step (inf: none).
+        gates: arc lengths at which each must stop, per step (inf if none).
     """
 
     current: Bool[np.ndarray, "m"]
@@ -77,7 +77,7 @@ class _Follower:
 
 @dataclass(frozen=True)
 class _Spot:
-    """A lane under a vehicle: arc length of its nearest point, that point's pose, and how far off it is."""
+    """A lane under a vehicle: arc length of its nearest point, that point's pose, and its distance."""
 
     lane: Lane
     along: float
@@ -92,15 +92,15 @@ def rails_of(
     ego_box: Float[np.ndarray, "6"],
     order: Sequence[str] = (),
 ) -> AgentPaths:
-    """Puts the vehicles that are there now on lanes as NAVSIM does it, one after the other.
+    """Assign the current vehicles to lanes as NAVSIM does, one after the other.
 
-    The order shows: later ones are forgotten where they touch earlier ones, take over their speed limits, and drive
-    among those of them that have moved already. NAVSIM's is that in which a log's file lists them at this moment, which
-    is `order` (`Log.track_order`); who is not in it comes after, by name.
+    The result depends on the order: later vehicles are dropped if they touch earlier ones, take over their speed
+    limits, and drive among those of them that have moved already. NAVSIM's order is that of the log file's tracks at
+    this step, given as `order` (`Log.track_order`); vehicles not in it follow, by name.
 
-    On the lane under the vehicle (or the connector, in an intersection) of least difference of heading, which is not
-    wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stands where it
-    is; one that would touch the ego or an earlier one on a lane is forgotten.
+    A vehicle takes the lane under it (or the connector, in an intersection) with the smallest heading difference, which
+    is not wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stays at
+    rest; one that would touch the ego or an earlier one on a lane is dropped.
     """
     finder = _LaneFinder(road_map)
     taken, chosen, parked = [ego_box], [], []
@@ -114,7 +114,7 @@ def rails_of(
         box = _box_at(spot.pose, boxes[row]) if spot is not None and on_lane else boxes[row]
         free = on_lane and _is_free(box, taken)
         if spot is not None and free:
-            # The original keeps the last known limit for lanes that have none.
+            # The reference implementation keeps the last known limit for lanes without one.
             target = spot.lane.speed_limit or target
             points, lengths = lane_path(spot.lane)
             chosen.append(_Follower(int(row), spot.lane.id, points, lengths, spot.along, speed, target, box))
@@ -127,20 +127,20 @@ def rails_of(
 def lane_graph_rails(
     scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "f"], seed: int = 0
 ) -> AgentPaths:
-    """Puts vehicles on the lanes that they drive through in the log, with the red lights on their way.
+    """Assign vehicles to the lanes that they drive through in the log, with the red lights on their path.
 
-    A vehicle follows the lane under it that its track is matched to, or else (it stands) whose direction differs
-    least, if the direction of one under it differs by less than 45 degrees. It keeps its lateral offset; see
-    `lane_paths` for the lanes that follow. Paths are as long as is driven at 30 m/s. Who stands now moves off no sooner
-    than in the log: what it waits for (to give way; lights, which Argoverse 2 does not record) is not known. All others
-    (parked is empty) are left to the log. Vehicles are moved one after the other, by name.
+    A vehicle follows the lane under it that its track is matched to, or else (if it is at rest) the one with the
+    smallest heading difference, if that is below 45 degrees. It keeps its lateral offset; see `lane_paths` for the
+    lanes that follow. Paths are as long as is driven at 30 m/s. Vehicles at rest start no earlier than in the log,
+    because their reason to wait (right of way; lights, which Argoverse 2 does not record) is unknown. All other
+    vehicles (parked is empty) replay the log. Vehicles are simulated in order of their names.
 
     Args:
-        scene: whose window, and `frames` if they reach further, tells where vehicles drive.
+        scene: the scene, whose window, extended to `frames` if they reach further, shows where vehicles drive.
         road_map: its map.
         traffic: its tracks at 10 Hz.
         frames: the log's steps that are 0, 0.5, ... s from now.
-        seed: of the choice at forks where the log shows no more.
+        seed: of the choice at forks beyond the log.
     """
     finder = _LaneFinder(road_map)
     chosen, gates, steps = [], [], len(traffic.present)
@@ -166,7 +166,7 @@ def lane_graph_rails(
 
 
 def _in_order(traffic: Traffic, chosen: Bool[np.ndarray, "m"], order: Sequence[str] = ()) -> list[int]:
-    """Return the chosen rows in the given order of names, then by name, whatever the order of the rows."""
+    """Return the chosen rows in the given order of names, then by name, independent of the order of the rows."""
     place = {name: index for index, name in enumerate(order)}
     key = [(place.get(name, len(place)), name) for name in traffic.ids]
     return sorted(np.flatnonzero(chosen).tolist(), key=lambda row: key[row])
@@ -175,7 +175,7 @@ def _in_order(traffic: Traffic, chosen: Bool[np.ndarray, "m"], order: Sequence[s
 def _start(
     road_map: RoadMap, finder: "_LaneFinder", pose: Float[np.ndarray, "3"], future: Float[np.ndarray, "t 3"]
 ) -> tuple[_Spot | None, list[Leg]]:
-    """Where a vehicle is on its lane, and the legs that the log shows from there on; None if it is on no lane."""
+    """Return a vehicle's position on its lane, and the legs driven in the log from there on; None if on no lane."""
 
     def turn(spot: _Spot) -> float:
         return abs(float(wrap_angle(spot.pose[2] - pose[2])))
@@ -192,14 +192,14 @@ def _start(
 
 
 def _future(scene: Scene, row: int, last: int) -> Float[np.ndarray, "t 3"]:
-    """Poses of a track of the log from now to the step `last`."""
+    """Return the poses of a track of the log from now to the step `last`."""
     tracks, window = scene.log.tracks, slice(scene.now, last + 1)
     steps = scene.now + np.flatnonzero(tracks.valid[row, window])
     return np.column_stack([tracks.positions[row, steps, :2], tracks.headings[row, steps]])
 
 
 def _follower(traffic: Traffic, row: int, spot: _Spot, path: LanePath, speed: float) -> _Follower:
-    """A vehicle beside a path; off the lanes the path is where it drives, so that the offset fades away there."""
+    """Create a vehicle at a lateral offset from a path; on its track the offset fades."""
     pose, target = traffic.poses[0, row], spot.lane.speed_limit or AGENT_SPEED
     side = (pose[1] - spot.pose[1]) * np.cos(spot.pose[2]) - (pose[0] - spot.pose[0]) * np.sin(spot.pose[2])
     sides = side * np.clip(1.0 - (path.lengths - path.on_lanes) / CHANGE, 0.0, 1.0)
@@ -211,7 +211,7 @@ def _follower(traffic: Traffic, row: int, spot: _Spot, path: LanePath, speed: fl
 
 
 def _waits(traffic: Traffic, row: int, speed: float) -> Bool[np.ndarray, "t"]:
-    """Whether a vehicle stands now and has not moved off in the log up to a step."""
+    """Return whether a vehicle is at rest now and has not moved off in the log up to each step."""
     away = np.linalg.norm(traffic.poses[:, row, :2] - traffic.poses[0, row, :2], axis=-1) > WAITING_MOVE
     left = np.logical_or.accumulate(traffic.present[:, row] & away)
     return ~left & (speed <= WAITING_SPEED)
@@ -248,7 +248,7 @@ def _rails(
 
 
 def lane_path(lane: Lane) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "v"]]:
-    """The lane's vertices without repeated ones, and, as in the original, without the last."""
+    """Return the lane's vertices without duplicates and, as in the reference implementation, without the last."""
     lengths = lane.lengths
     kept = np.flatnonzero(np.diff(lengths) > 1e-8)
     kept = kept if len(kept) else np.zeros(1, dtype=int)
@@ -257,7 +257,7 @@ def lane_path(lane: Lane) -> tuple[Float[np.ndarray, "v 3"], Float[np.ndarray, "
 
 
 def _spot(lane: Lane, pose: Float[np.ndarray, "3"]) -> _Spot:
-    """The lane's nearest point, with the direction of the next half metre there (or the last, at the end)."""
+    """Return the lane's nearest point, with the direction of the next half metre there (or the last, at the end)."""
     line, lengths = lane.centerline, lane.lengths
     along, _ = project(line, lengths, pose[0], pose[1])
     here, there = (point_at(line, lengths, along + probe) for probe in (0.0, HEADING_PROBE))
@@ -277,7 +277,7 @@ def _is_free(box: Float[np.ndarray, "6"], taken: list[Float[np.ndarray, "6"]]) -
 
 
 class _LaneFinder:
-    """Which lanes lie under a point."""
+    """Queries of the lanes under a point."""
 
     def __init__(self, road_map: RoadMap) -> None:
         self._lanes = road_map.lanes
@@ -285,7 +285,7 @@ class _LaneFinder:
         self._bounds = np.concatenate([road_map.lane_bounds, *(area.bounds[None] for area in road_map.intersections)])
 
     def under(self, point: Float[np.ndarray, "2"]) -> tuple[list[Lane], bool]:
-        """The lanes under a point, else, in an intersection, the connectors; and whether it is on either."""
+        """Return the lanes under a point or, in an intersection, the connectors; and whether it is on either."""
         low, high = self._bounds[:, :2], self._bounds[:, 2:]
         near = np.flatnonzero(((low <= point) & (point <= high)).all(axis=1))
         held = [row for row in near.tolist() if self._holds(row, point)]

@@ -1,7 +1,7 @@
-"""Vehicles on rails: car-following along fixed paths among footprints, as nuPlan's IDM agents do it.
+"""Car-following along fixed paths, as nuPlan's IDM agents do it.
 
-A footprint is the vehicle's box together with the strip of its path from its rear to its front plus a headway; both are
-one shape, see polygon_kernels.
+A footprint is the vehicle's box joined with the strip of its path from its rear to its front plus a headway, as one
+shape; see polygon_kernels.
 """
 
 import math
@@ -29,22 +29,23 @@ from swerve.eval.scoring.thresholds import (
 )
 from swerve.eval.traffic.path_buffer_kernels import MOST_CORNERS, pose_on, write_strip
 
-MARGIN = 1e-9  # metres: the gap of bounds is rounded otherwise than that of shapes
+MARGIN = 1e-9  # metres: the gap between bounds is rounded differently from that between shapes
 
 
 @njit(cache=True, nogil=True)
 def begin(paths, start, boxes, steps):
-    """Agents at the start of a roll-out of some steps.
+    """Initialize agents for a rollout.
 
     Args:
         paths: see `bends_of`.
         start: arc length and speed (k, 2) of each agent.
         boxes: each agent's box (k, 6) at the start.
-        steps: how many there will be; step 0 is the start.
+        steps: of the rollout; step 0 is the start.
 
     Returns:
-        (motion, carried) for `drive`: poses (t, k, 3), speeds (t, k), presence (t, k); and what one step hands to the
-        next: arc lengths and speeds, footprints with their numbers of edges and bounds, and who has not been removed.
+        (motion, carried) for `drive`: poses (t, k, 3), speeds (t, k), presence (t, k); and the state carried between
+        steps: arc lengths and speeds, footprints with their numbers of edges and bounds, and the agents not yet
+        removed.
     """
     count = len(start)
     poses, speeds, present = np.zeros((steps, count, 3)), np.zeros((steps, count)), np.zeros((steps, count), np.bool_)
@@ -56,7 +57,7 @@ def begin(paths, start, boxes, steps):
 
 @njit(cache=True, nogil=True)
 def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles, radius, sight, halts, first, end):
-    """Rolls agents out among each other and the ego, from step `first` to `end` - 1; earlier ones are done.
+    """Simulate agents among each other and the ego, from step `first` to `end` - 1; earlier steps are done.
 
     Args:
         motion: see `begin`; written to.
@@ -65,13 +66,13 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
         bends: of `bends_of` the paths and the boxes.
         sizes: length and width (k, 2).
         targets: desired speed (k).
-        egos: boxes (t, 6) of the ego, and speed (t), heading (t); of those up to `end` - 2.
-        gates: arc lengths (k, g, t) that an agent must not pass at a step (inf: none), unless it did already.
-        obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of others to stay behind.
-        radius: agents farther than this from the ego are removed for good.
-        sight: how far along its path an agent looks for others.
-        halts: whether an agent that reaches the end of its path stands there; else it keeps the speed that it has, and
-            reports it (as NAVSIM's do).
+        egos: boxes (t, 6), speeds (t) and headings (t) of the ego, up to `end` - 2.
+        gates: arc lengths (k, g, t) that an agent must not pass at a step (inf if none), unless it already has.
+        obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of other leaders.
+        radius: agents farther than this from the ego are removed permanently.
+        sight: look-ahead distance along an agent's path.
+        halts: whether an agent stops at the end of its path; else it stays there and keeps reporting its speed
+            (as in NAVSIM).
         first: at least 1.
         end: at most t.
     """
@@ -118,7 +119,7 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
 
 @njit(cache=True, nogil=True)
 def _solids(ego, boxes, here):
-    """Edges (1 + o, 4, 4) and bounds (1 + o, 4) of the ego and of obstacles; those that are not here meet nothing."""
+    """Return edges (1 + o, 4, 4) and bounds (1 + o, 4) of the ego and of obstacles; absent ones intersect nothing."""
     edges, bounds = np.empty((1 + len(boxes), 4, 4)), np.empty((1 + len(boxes), 4))
     for o in range(len(edges)):
         write_box(boxes[o - 1] if o else ego, edges[o])
@@ -128,7 +129,7 @@ def _solids(ego, boxes, here):
 
 @njit(cache=True, nogil=True)
 def _remove_far(poses, ego, radius, alive, bounds):
-    """Removes agents that are farther than the radius from the ego; their bounds meet nothing from now on."""
+    """Remove agents farther than the radius from the ego; their bounds then intersect nothing."""
     for i in range(len(alive)):
         if alive[i] and math.hypot(poses[i, 0] - ego[0], poses[i, 1] - ego[1]) > radius:
             alive[i] = False
@@ -145,7 +146,7 @@ def _start(paths, start, boxes):
     capacity = MOST_CORNERS * (longest + 2) + 16
     shapes, numbers, bounds = np.empty((count, capacity, 4)), np.full(count, 4, np.int64), np.empty((count, 4))
     for i in range(count):
-        # Before the first step the footprint is the bare box.
+        # Before the first step the footprint is the box only.
         write_box(boxes[i], shapes[i])
         bound(shapes[i], 0, 4, bounds[i])
     return start.copy(), shapes, numbers, bounds
@@ -164,9 +165,9 @@ def _advance(state, target, gap, leader_speed):
 
 @njit(cache=True, nogil=True)
 def _leader(i, way, footprints, solids):
-    """Distance from agent i's footprint to the nearest that intersects its way, and whose it is.
+    """Return the distance from agent i's footprint to the nearest one that intersects its path strip, and its index.
 
-    Agents are 0..k - 1, the ego is k, obstacles k + 1 and on; -1: the way is free.
+    Agents are 0..k - 1, the ego is k, obstacles k + 1 and on; -1 if the path is free.
     """
     shapes, numbers, bounds = footprints
     edges, limits = solids
@@ -193,7 +194,7 @@ def _leader(i, way, footprints, solids):
 
 @njit(cache=True, nogil=True)
 def _nearer(best, who, equals, gap, other):
-    """The smallest gap so far, whose it is, and how many share it."""
+    """Return the smallest gap so far, its index, and the number of equal gaps."""
     if gap < best:
         return gap, other, 1
     return best, who, equals + (gap == best and who >= 0)
@@ -201,10 +202,10 @@ def _nearer(best, who, equals, gap, other):
 
 @njit(cache=True, nogil=True)
 def _first_of_equals(i, way, footprints, solids, gaps):
-    """Who is nearest to agent i where several are equally near: whom nuPlan's spatial index finds.
+    """Return the nearest of several equally near footprints: the one that nuPlan's spatial index returns.
 
-    One index, of all, says who intersects the agent's way; a second one, of those, says who of them is nearest.
-    Gaps are inf of those that are not on the way, or farther away; the latter's are filled in.
+    A first index, of all footprints, returns those on the agent's path; a second one, of those, returns the nearest.
+    Gaps are inf for footprints off the path, or farther away; the latter are filled in.
     """
     shapes, numbers, bounds = footprints
     edges, limits = solids
@@ -226,7 +227,7 @@ def _first_of_equals(i, way, footprints, solids, gaps):
 
 @njit(cache=True, nogil=True)
 def _write_footprint(paths, bends, i, state, size, shape):
-    """Writes the edges of agent i's footprint, and returns how many."""
+    """Write the edges of agent i's footprint; return their number."""
     pose, box = np.empty(3), np.empty(6)
     pose_on(paths, i, state[0], pose)
     box[0], box[1], box[2], box[3] = pose[0], pose[1], math.cos(pose[2]), math.sin(pose[2])

@@ -1,7 +1,7 @@
-"""Vehicles on rails on their way, driven on step by step as the ego's motion becomes known.
+"""IDM agents on fixed paths, simulated step by step as the ego's motion becomes known.
 
-What an agent does at a step depends on the ego up to the step before, so that a roll-out in parts is the roll-out in
-one go.
+An agent's motion at a step depends on the ego up to the previous step, so a rollout in parts equals the rollout in one
+call.
 """
 
 from typing import Protocol, runtime_checkable
@@ -19,14 +19,14 @@ Obstacles = tuple[Float[np.ndarray, "t o 6"], Float[np.ndarray, "t o 2"], Bool[n
 
 @runtime_checkable
 class ReactiveAgents(Protocol):
-    """The others during one roll-out."""
+    """The other agents during one rollout."""
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
-        """The traffic at all steps, of which those up to `step` are final.
+        """Simulate up to `step`; return the traffic at all steps, of which those up to `step` are final.
 
         Args:
-            step: not before that of an earlier call.
-            states: the ego's motion, see simulate.State; rows before `step` are looked at, and never change.
+            step: at least that of earlier calls.
+            states: the ego's motion, see simulate.State; rows before `step` are used, and must not change.
         """
 
 
@@ -34,12 +34,12 @@ class IdmAgents:
     """Vehicles that follow lanes by the intelligent driver model.
 
     Args:
-        rails: their paths and where they start.
-        steps: of the whole roll-out.
-        obstacles: boxes, velocities and presence of others to stay behind; None for none.
-        radius: agents farther than this from the ego are removed for good, metres.
-        sight: how far along its path an agent looks for others, metres.
-        halts: whether who reaches the end of its path stands there, or keeps the speed that it has without moving.
+        rails: paths and initial states.
+        steps: of the whole rollout.
+        obstacles: boxes, velocities and presence of other leaders; None if there are none.
+        radius: agents farther than this from the ego are removed permanently, metres.
+        sight: look-ahead distance along an agent's path, metres.
+        halts: whether an agent stops at the end of its path, or stays there with its reported speed unchanged.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class IdmAgents:
     def until(
         self, step: int, boxes: Float[np.ndarray, "t 6"], states: Float[np.ndarray, "t 11"]
     ) -> tuple[Float[np.ndarray, "t k 3"], Float[np.ndarray, "t k 2"], Bool[np.ndarray, "t k"]]:
-        """Poses, velocities and presence at all steps; those after `step` mean nothing yet.
+        """Simulate up to `step`; return poses, velocities and presence at all steps; later ones are undefined.
 
         Args:
-            step: not before that of an earlier call.
-            boxes: of the ego as the agents see it; rows before `step` are looked at.
+            step: at least that of earlier calls.
+            boxes: of the ego as the agents see it; rows before `step` are used.
             states: the ego's motion; likewise.
         """
         egos = boxes, np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()

@@ -1,10 +1,10 @@
-"""Reactive traffic that does what NAVSIM's was meant to do; its scores are not NAVSIM's.
+"""Lane-following reactive traffic: NAVSIM's reactive agents without their defects; scores differ from NAVSIM's.
 
-Vehicles on a lane follow the lanes that they drive through in the log, and beyond it those chosen at random by seed and
+Vehicles on a lane follow the lanes that they drive through in the log, and beyond it lanes chosen at random by seed and
 track (see `lane_paths`), by the intelligent driver model (Treiber et al., 2000) at their lateral offset. They stop for
-red lights and stay behind whatever is on their way: the ego, each other, and everybody that replays the log
-(pedestrians, bicycles, parked vehicles, and vehicles that the log shows later). Who stands at first waits as long as in
-the log; who comes to the end of its path, where the map or the log ends, stands there.
+red lights and stay behind all leaders: the ego, each other, and agents that replay the log (pedestrians, bicycles,
+parked vehicles, and vehicles that appear later). Vehicles at rest wait as long as in the log; vehicles at the end of
+their path, where the map or the log ends, stop there.
 """
 
 from dataclasses import replace
@@ -20,12 +20,12 @@ from swerve.eval.traffic.traffic_world import Traffic
 
 
 def lane_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
-    """The traffic while the ego goes through simulated states; tracks are those of the context, in their order."""
+    """Simulate the traffic around given ego states; tracks are those of the context, in their order."""
     return LaneAgents(context).until(len(states) - 1, states)
 
 
 class LaneAgents:
-    """The same, as the ego's states become known; see `Others`."""
+    """Lane-following agents, simulated step by step; see `ReactiveAgents`."""
 
     def __init__(self, context: Context) -> None:
         rails, logged = context.graph_rails, context.traffic
@@ -35,7 +35,7 @@ class LaneAgents:
         self._followers = IdmAgents(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT, halts=True)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
-        """See `Others.until`."""
+        """Simulate up to `step`, see `ReactiveAgents.until`."""
         logged, rows = self._logged, self._rows
         driven, moving, here = self._followers.until(step, ego_boxes(states[None])[0], states)
         poses, velocities, present = logged.poses.copy(), logged.velocities.copy(), logged.present.copy()

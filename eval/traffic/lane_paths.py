@@ -1,12 +1,12 @@
-"""Paths along the lane graph: the lanes that a vehicle drives through in the log, and a choice where the log ends.
+"""Paths along the lane graph: the lanes that a vehicle drives through in the log, and random ones beyond it.
 
-- The lanes are those matched to the vehicle's track from now to the end of the scene (see `match_lanes`). A change to
-  a neighbouring lane takes 15 m before and after where it is matched, as far as the lanes reach.
-- Where matched lanes do not join, up to 3 lanes between them are put in. Where there are none, or where the track
-  leaves the lanes for more than 3 m and does not come back, the rest of the path is the track itself.
-- Where the scene ends on a lane, each fork is decided evenly among its successors by (seed, track, lane): the vehicle
-  makes the same choice there whatever the moment at which it is asked. Lanes are not driven through twice, and
-  bicycle lanes not by who is not on one.
+- The lanes are those matched to the vehicle's track from now to the end of the scene (see `match_lanes`). A lane change
+  takes 15 m before and after its match, as far as the lanes reach.
+- Between matched lanes that are not connected, up to 3 lanes are inserted. If there are none, or if the track leaves
+  the lanes for more than 3 m and does not return, the rest of the path is the track itself.
+- If the scene ends on a lane, each fork is decided uniformly among its successors by (seed, track, lane), so a vehicle
+  makes the same choice in every scene. Lanes are not driven through twice, and bicycle lanes only by vehicles already
+  on one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,15 +22,15 @@ from swerve.scenes.polyline import arc_lengths, frenet, headings, points_at, wit
 from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.transforms import wrap_angle
 
-# Metres of travel below which a track tells nothing of where the vehicle drives.
+# Metres of travel below which a track does not determine a vehicle's lane.
 _TELLING = 2.0
 _OFF_LANES = 3.0
 _MOST_BETWEEN = 3
 CHANGE = 15.0
 _SPACING = 1.0
-# A piece of line shorter than this is left out, metres.
+# Shorter pieces of line are left out, metres.
 _SHORTEST = 1e-3
-# Positions of a track farther apart than this are points of its line; closer ones only tell of noise.
+# Positions of a track farther apart than this are points of its line; closer ones are noise.
 _TRACK_SPACING = 0.5
 
 
@@ -41,7 +41,7 @@ class Leg:
     Attributes:
         line: the lane's centreline, or the track.
         lane: the lane; None on a track.
-        enter: arc length from which the line is followed; 0 but after a change to it.
+        enter: arc length from which the line is followed; 0 except after a lane change.
         leave: arc length up to which it is followed; None for its end. Beyond, the path changes to the next leg.
     """
 
@@ -52,12 +52,12 @@ class Leg:
 
     @classmethod
     def on(cls, lane: Lane, enter: float = 0.0) -> "Leg":
-        """On a lane to its end."""
+        """Create a leg on a lane up to its end."""
         return cls(lane.centerline[:, :2], lane, enter)
 
     @property
     def length(self) -> float:
-        """Metres on the line."""
+        """Return the length of the leg, metres."""
         return float((arc_lengths(self.line)[-1] if self.leave is None else self.leave) - self.enter)
 
 
@@ -68,7 +68,7 @@ class LanePath:
     Attributes:
         points: (x, y, unwrapped heading).
         lengths: arc lengths at those.
-        entries: the lanes that are entered at their start, and the arc length at which that is.
+        entries: the lanes entered at their start, and the arc lengths of these entries.
         on_lanes: arc length at which the path leaves the lanes; inf if it does not.
     """
 
@@ -81,7 +81,7 @@ class LanePath:
 def logged_legs(
     road_map: RoadMap, positions: Float[np.ndarray, "t 2"], directions: Float[np.ndarray, "t"]
 ) -> list[Leg]:
-    """The lanes that a track drives through, from the lane under its first position to that under its last.
+    """Return the legs on the lanes that a track drives through, from its first to its last position.
 
     Args:
         road_map: with the lanes.
@@ -89,7 +89,7 @@ def logged_legs(
         directions: its headings there.
 
     Returns:
-        legs in driving order; none where the track stands, or begins on no lane.
+        legs in driving order; none if the track is at rest, or begins on no lane.
     """
     if np.hypot(*np.ptp(positions, axis=0)) < _TELLING:
         return []
@@ -108,7 +108,7 @@ def logged_legs(
 
 
 def _lanes_near(road_map: RoadMap, positions: Float[np.ndarray, "t 2"]) -> list[Lane]:
-    """The lanes that may be matched to some of the positions."""
+    """Return the lanes that may be matched to some of the positions."""
     low, high = positions.min(axis=0) - MATCH_REACH, positions.max(axis=0) + MATCH_REACH
     bounds = road_map.lane_bounds
     near = (bounds[:, :2] <= high).all(axis=1) & (bounds[:, 2:] >= low).all(axis=1)
@@ -122,9 +122,9 @@ def _along(line: Float[np.ndarray, "n 2"], position: Float[np.ndarray, "2"]) -> 
 def _joined_to(
     road_map: RoadMap, legs: list[Leg], lane: Lane, position: Float[np.ndarray, "2"], begin: float
 ) -> list[Leg] | None:
-    """What follows the legs up to a lane; None where nothing joins them.
+    """Return the legs from the last leg to a lane; None if they cannot be connected.
 
-    If lanes are changed, the last leg ends earlier, but not before where the vehicle is now: at `begin` on the first.
+    At a lane change the last leg ends earlier, but not before the vehicle's current position: `begin` on the first.
     """
     last = legs[-1]
     if last.lane is None:
@@ -139,7 +139,7 @@ def _joined_to(
 
 
 def _with_rest(legs: list[Leg], positions: Float[np.ndarray, "t 2"], last: int, begin: float) -> list[Leg]:
-    """The legs, and the rest of the track beyond position `last` if that leads off the lanes."""
+    """Append the rest of the track beyond position `last` to the legs if it leaves the lanes."""
     line = _track_line(positions)
     enter = _along(line, positions[last])
     if arc_lengths(line)[-1] - enter <= _OFF_LANES:
@@ -147,13 +147,13 @@ def _with_rest(legs: list[Leg], positions: Float[np.ndarray, "t 2"], last: int, 
     least = begin if len(legs) == 1 else legs[-1].enter
     along = _along(legs[-1].line, positions[last])
     leave = max(along - CHANGE, least)
-    # Who is about to leave the lane still needs some metres to get from the lane's centreline to its track.
+    # Shortly before leaving the lane, some metres are still needed from the lane's centreline to the track.
     enter += max(CHANGE / 2 - (along - leave), 0.0)
     return [*legs[:-1], replace(legs[-1], leave=leave), Leg(line, None, min(enter, float(arc_lengths(line)[-1])))]
 
 
 def _track_line(positions: Float[np.ndarray, "t 2"]) -> Float[np.ndarray, "n 2"]:
-    """The line through positions that are some way apart."""
+    """Return the line through positions that are some way apart."""
     kept = [0]
     for step in range(1, len(positions)):
         if np.hypot(*(positions[step] - positions[kept[-1]])) > _TRACK_SPACING:
@@ -162,7 +162,7 @@ def _track_line(positions: Float[np.ndarray, "t 2"]) -> Float[np.ndarray, "n 2"]
 
 
 def _between(road_map: RoadMap, first: Lane, goal: Lane) -> list[Lane] | None:
-    """The shortest way along successors from one lane to another, without the first; None if it is not short."""
+    """Return the shortest path of successors from one lane to another, without the first; None if it is too long."""
     ways: list[list[Lane]] = [[first]]
     for _ in range(_MOST_BETWEEN + 1):
         ways = [[*way, other] for way in ways for other in _successors(road_map, way[-1])]
@@ -177,7 +177,7 @@ def _successors(road_map: RoadMap, lane: Lane) -> list[Lane]:
 
 
 def prolonged(road_map: RoadMap, legs: Sequence[Leg], reach: float, seed: int, track: str) -> list[Leg]:
-    """The legs, and beyond them lanes chosen by (seed, track, lane), until `reach` metres are covered."""
+    """Extend the legs by lanes chosen by (seed, track, lane), until `reach` metres are covered."""
     whole, covered = list(legs), sum(leg.length for leg in legs)
     driven = {leg.lane.id for leg in legs if leg.lane is not None}
     last = whole[-1].lane
@@ -195,7 +195,7 @@ def prolonged(road_map: RoadMap, legs: Sequence[Leg], reach: float, seed: int, t
 
 
 def path_along(legs: Sequence[Leg]) -> LanePath:
-    """The line along legs, with the changes between them."""
+    """Return the line along legs, with the lane changes between them."""
     pieces, entries, on_lanes, covered = list[np.ndarray](), [], np.inf, 0.0
     for piece, lane, follows_track in _pieces(legs):
         start = covered + (float(np.hypot(*(piece[0] - pieces[-1][-1]))) if pieces else 0.0)
@@ -210,9 +210,9 @@ def path_along(legs: Sequence[Leg]) -> LanePath:
 
 
 def _pieces(legs: Sequence[Leg]) -> Iterator[tuple[Float[np.ndarray, "n 2"], Lane | None, bool]]:
-    """Lines of the legs and of the changes between them.
+    """Yield the lines of the legs and of the lane changes between them.
 
-    Each with a lane where one is entered at its start, and with whether it is the track or the change to it.
+    Each with the lane entered at its start, if any, and with whether it is the track or the change to it.
     """
     only = legs[0] if all(leg.length <= _SHORTEST for leg in legs) else None  # lanes may have no length
     for leg, following in zip(legs, [*legs[1:], None], strict=True):
@@ -223,7 +223,7 @@ def _pieces(legs: Sequence[Leg]) -> Iterator[tuple[Float[np.ndarray, "n 2"], Lan
 
 
 def _part(leg: Leg) -> Float[np.ndarray, "n 2"]:
-    """The part of the leg's line that is followed."""
+    """Return the part of the leg's line that is followed."""
     lengths, last = arc_lengths(leg.line), leg.enter + leg.length
     inner = lengths[(lengths > leg.enter) & (lengths < last)]
     return points_at(leg.line, np.concatenate([[leg.enter], inner, [last]]))
@@ -232,7 +232,7 @@ def _part(leg: Leg) -> Float[np.ndarray, "n 2"]:
 def _change(
     before: Float[np.ndarray, "b 2"], leave: float, after: Float[np.ndarray, "a 2"], enter: float
 ) -> Float[np.ndarray, "n 2"]:
-    """The line that leaves one line and enters another beside it: a smooth blend of both."""
+    """Blend smoothly from one line to another beside it."""
     ends = points_at(before, np.array([leave])), points_at(after, np.array([enter]))
     length = float(np.linalg.norm(ends[1] - ends[0]))
     share = np.linspace(0.0, 1.0, max(int(np.ceil(length / _SPACING)), 2) + 1)
@@ -243,7 +243,7 @@ def _change(
 
 
 def straight_on(road_map: RoadMap, lane: Lane, reach: float) -> list[Lane]:
-    """The lane and what follows it, straightest first, until `reach` metres are covered."""
+    """Return the lane and its straightest successors, until `reach` metres are covered."""
     lanes, covered = [lane], lane.lengths[-1]
     while covered < reach:
         onward = [other for other in _successors(road_map, lanes[-1]) if other not in lanes]

@@ -1,10 +1,10 @@
-"""NAVSIM's reactive traffic with all its quirks, so that its scores come out the same.
+"""NAVSIM's reactive traffic, with its defects, to reproduce its scores.
 
-Vehicles that stand on a lane follow it by the intelligent driver model (Treiber et al., 2000) to the end of that one
-lane, where they brake; they see only each other and the ego, ignore red lights, and are simulated around an ego whose
-box is centred on its rear axle and comes one step late. Vehicles that cannot be put on a lane stand still or vanish
-after the first step; those that the log shows later never come. A standing vehicle is gone while a driven one, or an
-earlier standing one, is on its place. Everybody else replays the log.
+Vehicles on a lane follow it by the intelligent driver model (Treiber et al., 2000) to the end of that one lane, where
+they brake; they react only to each other and the ego, ignore red lights, and are simulated around an ego whose box is
+centred on its rear axle and delayed by one step. Vehicles that cannot be assigned to a lane stay at rest or disappear
+after the first step; those that appear later in the log are left out. A vehicle at rest is absent while a moving one,
+or an earlier one at rest, overlaps it. All other agents replay the log.
 """
 
 from dataclasses import replace
@@ -21,12 +21,12 @@ from swerve.scenes import ObjectClass
 
 
 def navsim_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
-    """The traffic while the ego goes through simulated states; tracks are those of the context, in their order."""
+    """Simulate the traffic around given ego states; tracks are those of the context, in their order."""
     return NavsimAgents(context).until(len(states) - 1, states)
 
 
 class NavsimAgents:
-    """The same, as the ego's states become known; see `Others`."""
+    """NAVSIM's agents, simulated step by step; see `ReactiveAgents`."""
 
     def __init__(self, context: Context) -> None:
         rails, logged = context.rails, context.traffic
@@ -41,7 +41,7 @@ class NavsimAgents:
         self._followers = IdmAgents(rails, len(poses), None, AGENT_RADIUS, np.inf)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
-        """See `Others.until`."""
+        """Simulate up to `step`, see `ReactiveAgents.until`."""
         driven, moving, here = self._followers.until(step, _shifted_ego(states), states)
         poses, velocities, present = self._rest.poses.copy(), self._rest.velocities.copy(), self._rest.present.copy()
         poses[1:, self._rows], velocities[1:, self._rows] = driven[1:], moving[1:]
@@ -51,6 +51,6 @@ class NavsimAgents:
 
 
 def _shifted_ego(states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t 6"]:
-    """The ego's boxes, centred on its rear axle."""
+    """Return the ego's boxes, centred on its rear axle."""
     halves = np.broadcast_to([HALF_LENGTH, HALF_WIDTH], (len(states), 2))
     return np.column_stack([states[:, :2], np.cos(states[:, 2]), np.sin(states[:, 2]), halves])

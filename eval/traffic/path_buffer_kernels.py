@@ -1,8 +1,8 @@
-"""Strips of road along paths, with the outline that GEOS draws for a buffer with flat ends.
+"""Strips of road along paths, with the outline of GEOS's buffers with flat caps.
 
-Round bends have 16 segments per quarter, and bends that are too tight follow GEOS's own rules, because who leads whom,
-and at what distance, hangs on it. The corners at a path's vertices do not depend on where a strip begins and ends, but
-for the first and the last one in it: they are worked out once, by `bends_of`.
+Round joins have 16 segments per quarter, and inner joins that are too tight follow GEOS's rules, because the choice of
+leaders and their distances depend on it. The corners at a path's vertices do not depend on the ends of a strip, except
+the first and the last one in it: they are computed once, by `bends_of`.
 """
 
 import math
@@ -13,15 +13,15 @@ from numba import njit
 from swerve.eval.scoring.simulate_kernels import wrap
 
 FILLET = math.pi / 2 / 16
-SNAP = 1e-3  # of the half width: corners closer than that are one
-CLOSING = 80.0  # where a bend is too tight, the outline steps in by 1 / 81 of the half width
-# A bend of half a turn has two corners and 31 between them on its outer side, and four on its inner side.
+SNAP = 1e-3  # of the half width: corners closer than that are merged
+CLOSING = 80.0  # at inner joins that are too tight, the outline steps in by 1 / 81 of the half width
+# A join of half a turn has two corners and 31 between them on its outer side, and four on its inner side.
 MOST_CORNERS = 40
 
 
 @njit(cache=True, nogil=True)
 def bends_of(paths, boxes):
-    """The corners of strips at the paths' vertices.
+    """Compute the corners of strips at the paths' vertices.
 
     Args:
         paths: (points (v, 3) with unwrapped headings, arc lengths (v), starts (k + 1)); neighbours are apart.
@@ -48,15 +48,15 @@ def bends_of(paths, boxes):
 
 @njit(cache=True, nogil=True)
 def write_strip(paths, bends, i, first, last, half, shape):
-    """Writes the outline of agent i's path between two arc lengths after the shape's first four edges.
+    """Write the outline of agent i's path between two arc lengths after the shape's first four edges.
 
     Args:
         paths: see `bends_of`.
         bends: of `bends_of`.
         i: the agent.
-        first: arc length; limited to the path.
-        last: arc length; limited to the path.
-        half: of the strip's width; its ends are flat.
+        first: arc length, clamped to the path.
+        last: arc length, clamped to the path.
+        half: half of the strip's width; its caps are flat.
         shape: edges to write to.
 
     Returns:
@@ -98,7 +98,7 @@ def _meet(a, b):
 
 @njit(cache=True, nogil=True)
 def _write_side(points, bends, side, line, half, shape, number):
-    """Writes the corners to the left of a line, then both corners of its end; returns the number of edges so far.
+    """Write the corners to the left of a line, then both corners of its end; return the number of edges so far.
 
     The line has a start, the vertices from the a-th to the b-th (backwards if the side is 1), and an end.
     """
@@ -122,7 +122,7 @@ def _write_side(points, bends, side, line, half, shape, number):
 
 @njit(cache=True, nogil=True)
 def _bend(before, at, after, half, shape, number):
-    """Writes the corners to the left of a vertex."""
+    """Write the corners to the left of a vertex."""
     cross = _turning(before, at, after)
     if cross == 0.0:
         return number
@@ -170,7 +170,7 @@ def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
     dx, dy = at[0] - before[0], at[1] - before[1]
     ex, ey = after[0] - at[0], after[1] - at[1]
     cross = _turning(before, at, after)
-    # Where the parallels of both segments cross, seen from their starts.
+    # Intersection of the parallels of both segments, relative to their starts.
     ox, oy = at[0] + mx - before[0] - nx, at[1] + my - before[1] - ny
     s, t = (ox * ey - oy * ex) / cross, (ox * dy - oy * dx) / cross
     if 0.0 <= s <= 1.0 and 0.0 <= t <= 1.0:
@@ -186,7 +186,7 @@ def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
 
 @njit(cache=True, nogil=True)
 def pose_on(paths, i, along, out):
-    """Writes the pose (3) of agent i's path at an arc length; beyond the ends, that of the ends."""
+    """Write the pose (3) of agent i's path at an arc length, clamped to its ends."""
     points, lengths, starts = paths
     low, high = starts[i], starts[i + 1] - 1
     along = min(max(along, lengths[low]), lengths[high])
@@ -203,7 +203,7 @@ def pose_on(paths, i, along, out):
 
 @njit(cache=True, nogil=True)
 def _from(lengths, low, high, along):
-    """The first vertex from `low` on whose arc length is not less; `high` if there is none before it."""
+    """Return the first vertex from `low` on whose arc length is not less; `high` if there is none before it."""
     while low < high:
         middle = (low + high) // 2
         if lengths[middle] < along:

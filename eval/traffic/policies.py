@@ -1,4 +1,4 @@
-"""How the others drive while a trajectory is scored."""
+"""Traffic policies: motion of the other agents while a trajectory is scored."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,17 +11,17 @@ from swerve.eval.traffic.navsim_agents import NavsimAgents, navsim_agents
 from swerve.eval.traffic.policy import Policy
 from swerve.eval.traffic.traffic_world import Traffic, World, constant_velocity, without_contacts
 
-# Those in which the others do as they do, whatever the ego does.
+# Policies without reaction to the ego.
 UNMOVED = ("log-replay", "constant-velocity")
 Worlds = tuple[World, ...]
 
 
 def others_for(policy: Policy, context: Context) -> ReactiveAgents:
-    """The others of one roll-out, in which the ego's motion becomes known step by step.
+    """Create the agents of one rollout, in which the ego's motion becomes known step by step.
 
     Args:
         policy: see `worlds_for`.
-        context: the scene; its steps are the roll-out's.
+        context: the scene; its steps are the rollout's.
     """
     if policy == "navsim-reactive":
         return NavsimAgents(context)
@@ -31,11 +31,11 @@ def others_for(policy: Policy, context: Context) -> ReactiveAgents:
 
 
 def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 11"]) -> Worlds:
-    """The others, one world for all simulated trajectories, or one for each where they react to it.
+    """Return the agents' traffic, shared by all simulated trajectories, or one for each if the agents react.
 
     Args:
-        policy: "log-replay" (tracks that touch the ego now are removed), "constant-velocity" (of vehicles; NAVSIM's for
-            debugging), "navsim-reactive", or "lane-following" (not NAVSIM's, see lane_following_agents).
+        policy: "log-replay" (tracks that touch the ego initially are removed), "constant-velocity" (of vehicles;
+            NAVSIM's for debugging), "navsim-reactive", or "lane-following" (not NAVSIM's, see lane_following_agents).
         context: the scene.
         states: simulated trajectories.
     """
@@ -47,7 +47,7 @@ def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 
 
 
 def unmoved_world(policy: Policy, context: Context) -> World:
-    """The others under a policy of `UNMOVED`."""
+    """Return the agents under a policy of `UNMOVED`."""
     return World.of(_unmoved(policy, context), context.lights)
 
 
@@ -58,11 +58,11 @@ def _unmoved(policy: Policy, context: Context) -> Traffic:
 
 
 class _Unmoved:
-    """Others that do as they do, whatever the ego does."""
+    """Agents that do not react to the ego."""
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
-        """See `ReactiveAgents.until`."""
+        """Return the traffic, see `ReactiveAgents.until`."""
         return self._traffic

@@ -10,9 +10,9 @@ from swerve.eval.context.planar_geometry_kernels import boxes_touch
 
 @njit(cache=True, nogil=True)
 def interpolate_tracks(values, valid, steps, per_frame):
-    """Values (m, k, 5) of frames, linearly between those that are valid (m, k).
+    """Interpolate values (m, k, 5) of frames linearly between those that are valid (m, k).
 
-    The third value is an angle, which goes the shorter way.
+    The third value is an angle, interpolated along the shorter arc.
 
     Returns:
         (values (steps, m, 5), present (steps, m)).
@@ -45,7 +45,7 @@ def interpolate_tracks(values, valid, steps, per_frame):
 
 @njit(cache=True, nogil=True)
 def touching(box, others, present):
-    """Which of the boxes (m, 6) that are present intersect a box."""
+    """Return the present boxes (m, 6) that intersect a box."""
     hit = np.zeros(len(others), np.bool_)
     for j in range(len(others)):
         hit[j] = present[j] and boxes_touch(box, others[j])
@@ -54,7 +54,7 @@ def touching(box, others, present):
 
 @njit(cache=True, nogil=True)
 def unobstructed(standing, poses, sizes, present):
-    """Which standing boxes (q, 6) touch, at each step, no moving box and no earlier standing one that counts itself.
+    """Return the boxes at rest (q, 6) that intersect, at each step, no moving box and no earlier box at rest.
 
     Args:
         standing: boxes (q, 6).

@@ -1,4 +1,4 @@
-"""Everybody else at 10 Hz, as the scores see them: boxes that are there or not, and red lights that are on or off."""
+"""Other agents and red lights at 10 Hz, as used by the scores."""
 
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ _IS_ROAD_USER = np.isin(np.arange(256), ROAD_USERS)
 
 @dataclass(frozen=True)
 class Traffic:
-    """Tracks over the steps of an evaluation. Where `present` is False the other numbers mean nothing.
+    """Tracks over the steps of an evaluation. Where `present` is False the other values are undefined.
 
     Attributes:
         ids: names of the tracks.
@@ -26,7 +26,7 @@ class Traffic:
         poses: (x, y, heading) of the boxes' centres, world frame.
         velocities: world frame; zero for static classes.
         sizes: (length, width).
-        present: whether the track is there at that step.
+        present: whether the track is present at that step.
     """
 
     ids: tuple[str, ...]
@@ -38,12 +38,12 @@ class Traffic:
 
     @property
     def road_users(self) -> Bool[np.ndarray, "m"]:
-        """Vehicles, pedestrians and bicycles; hitting one costs everything."""
+        """Return which tracks are vehicles, pedestrians or bicycles; collisions with these score 0."""
         return _IS_ROAD_USER[self.classes]
 
     @property
     def boxes(self) -> Float[np.ndarray, "t m 6"]:
-        """See geometry_kernels."""
+        """Return the tracks' boxes, see planar_geometry_kernels."""
         heading = self.poses[..., 2]
         halves = np.broadcast_to(self.sizes / 2, (*heading.shape, 2))
         return np.concatenate(
@@ -52,27 +52,27 @@ class Traffic:
 
     @property
     def stopped(self) -> Bool[np.ndarray, "m"]:
-        """Static, or slow when first seen: NAVSIM never looks at the speed again."""
+        """Return which tracks are static, or slow when first observed: NAVSIM does not check the speed again."""
         first = self.present.argmax(axis=0)
         velocity = self.velocities[first, np.arange(len(self.ids))]
         return ~self.road_users | (np.hypot(velocity[:, 0], velocity[:, 1]) <= STOPPED_SPEED)
 
     @property
     def standing(self) -> Bool[np.ndarray, "t m"]:
-        """Static, or slow at that step."""
+        """Return which tracks are static, or slow at each step."""
         return ~self.road_users | (np.hypot(self.velocities[..., 0], self.velocities[..., 1]) <= STOPPED_SPEED)
 
     def until(self, steps: int) -> "Traffic":
-        """The first steps alone."""
+        """Return the first steps."""
         return replace(self, poses=self.poses[:steps], velocities=self.velocities[:steps], present=self.present[:steps])
 
     def at(self, step: int) -> "Traffic":
-        """One step alone."""
+        """Return one step."""
         now = slice(step, step + 1)
         return replace(self, poses=self.poses[now], velocities=self.velocities[now], present=self.present[now])
 
     def of(self, rows: Int[np.ndarray, "k"]) -> "Traffic":
-        """The given tracks alone."""
+        """Select the given tracks."""
         return Traffic(
             tuple(self.ids[row] for row in rows),
             self.classes[rows],
@@ -100,17 +100,17 @@ class RedLights:
 
 @dataclass(frozen=True)
 class World:
-    """What the kernels need to know of the others, made once per traffic.
+    """Agents and red lights as used by the kernels, computed once per traffic.
 
     Attributes:
         ids: names of the tracks.
         classes: `ObjectClass` of each.
         boxes: see planar_geometry_kernels.
-        present: whether the track is there at that step.
+        present: whether the track is present at that step.
         stopped: static, or slow (NAVSIM: when first seen).
         road_user: vehicle, pedestrian or bicycle.
-        ignored: tracks that count for nothing.
-        bounds: circle around all that the track covers.
+        ignored: tracks that are ignored.
+        bounds: circle around all of the track's boxes.
         lights: red lights.
     """
 
@@ -132,7 +132,7 @@ class World:
         ignored: Bool[np.ndarray, "m"] | None = None,
         stopped: Bool[np.ndarray, "t m"] | None = None,
     ) -> "World":
-        """The world in which `traffic` drives; `stopped` is NAVSIM's if None."""
+        """Create the agents of `traffic`; `stopped` is NAVSIM's if None."""
         boxes = traffic.boxes
         if stopped is None:
             stopped = np.repeat(traffic.stopped[None], len(boxes), axis=0)
@@ -150,15 +150,15 @@ class World:
 
 
 def logged_traffic(scene: Scene, frames: Int[np.ndarray, "f"], steps: int = STEPS) -> Traffic:
-    """The log's tracks at 10 Hz, interpolated between frames of 0.5 s as NAVSIM does.
+    """Interpolate the log's tracks to 10 Hz between frames of 0.5 s as NAVSIM does.
 
-    A track exists from its first frame to its last, gaps between are bridged; a track seen in only one of the frames
-    stands frozen at all steps. Frames count as exactly 0.5 s apart, whatever their times say.
+    A track exists from its first frame to its last, gaps between are bridged; a track observed in only one of the
+    frames is at rest at all steps. Frames count as exactly 0.5 s apart, whatever their timestamps.
 
     Args:
         scene: the scene.
         frames: the log's steps that are 0, 0.5, ... s from now.
-        steps: how many steps of 0.1 s to make.
+        steps: number of steps of 0.1 s.
     """
     tracks = scene.log.tracks.at(frames)
     seen = np.flatnonzero(tracks.valid.any(axis=1))
@@ -183,7 +183,7 @@ def logged_traffic(scene: Scene, frames: Int[np.ndarray, "f"], steps: int = STEP
 
 
 def red_lights(scene: Scene, frames: Int[np.ndarray, "f"], lanes: tuple[str, ...], steps: int = STEPS) -> RedLights:
-    """The lights of `lanes` that are red at some of the steps; each frame's state holds until the next."""
+    """Return the lights of `lanes` that are red at some of the steps; each frame's state holds until the next."""
     lights = scene.log.lights.at(frames)
     wanted = set(lanes)
     red = lights.states == LightState.RED
@@ -194,13 +194,13 @@ def red_lights(scene: Scene, frames: Int[np.ndarray, "f"], lanes: tuple[str, ...
 
 
 def lane_polygons(road_map: RoadMap | None, ids: tuple[str, ...]) -> Polygons:
-    """Outlines of lanes."""
+    """Return the outlines of lanes."""
     lanes = road_map.lane_by_id if road_map else {}
     return outlines_of([lanes[lane] for lane in ids])
 
 
 def without_contacts(traffic: Traffic, ego_box: Float[np.ndarray, "6"]) -> Traffic:
-    """Log replay: the traffic without the tracks that touch the ego now."""
+    """Remove the tracks that touch the ego now, for log replay."""
     if not len(traffic.ids):
         return traffic
     hit = touching(ego_box, traffic.at(0).boxes[0], traffic.present[0])
@@ -208,7 +208,7 @@ def without_contacts(traffic: Traffic, ego_box: Float[np.ndarray, "6"]) -> Traff
 
 
 def constant_velocity(traffic: Traffic, step: float) -> Traffic:
-    """The traffic with vehicles that are here now driving straight on, and those that are not, gone."""
+    """Move the current vehicles at constant velocity; remove vehicles that appear later."""
     vehicle = traffic.classes == ObjectClass.VEHICLE
     poses, velocities, present = traffic.poses.copy(), traffic.velocities.copy(), traffic.present.copy()
     times = np.arange(len(poses))[:, None, None] * step
@@ -220,6 +220,6 @@ def constant_velocity(traffic: Traffic, step: float) -> Traffic:
 
 
 def frames_of(scene: Scene, count: int = FRAMES, first: int = 0) -> Int[np.ndarray, "k"]:
-    """The log's steps at 0.5 s from now on (from `first` frames on, which may be negative)."""
+    """Return the log's steps every 0.5 s from now on (from `first` frames on, which may be negative)."""
     stride = max(round(0.5 / scene.log.step), 1)
     return scene.now + stride * np.arange(first, count)

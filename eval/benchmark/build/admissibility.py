@@ -1,4 +1,4 @@
-"""Whether a frame may be in a benchmark: the scorer must have nothing against where the ego stands in it."""
+"""Admissibility of scenes: the initial ego pose must not violate a multiplicative sub-score."""
 
 from typing import Final
 
@@ -26,14 +26,14 @@ _SURFACE_SLACK = 0.2
 
 
 def violation(scene: Scene) -> str | None:
-    """What the ego violates before anything is driven, by the scorer's own kernels and its own car; None if nothing.
+    """Return the violation of the initial ego pose by the scorer's kernels and vehicle; None if there is none.
 
     "collision" (NC): its box touches a track, whoever is at fault. "off_road" (DAC): a corner is off the drivable
-    surface. "wrong_way" (DDC): its middle is on no lane of the route and in no intersection. "red_light" (TLC): its box
-    touches a connector of the route whose light is red. Of several, the first in this order.
+    surface. "wrong_way" (DDC): its centre is on no lane of the route and in no intersection. "red_light" (TLC): its box
+    touches a connector of the route whose light is red. If there are several, the first in this order is returned.
 
     Raises:
-        SwerveError: the route cannot be found from there.
+        SwerveError: the route cannot be found from that pose.
     """
     log, frames = scene.log, frames_of(scene)
     pose = np.array([*log.ego.positions[scene.now, :2], log.ego.headings[scene.now]])

@@ -1,4 +1,4 @@
-"""The traffic of a case's second stage: what everybody does in the 8 s after its moment, while the expert drives on."""
+"""Traffic of a scene group's second stage: the motion of all agents over 8 s, around the logged ego."""
 
 from dataclasses import replace
 
@@ -14,23 +14,23 @@ from swerve.scenes import Log, ObjectClass, Scene, Tracks
 
 
 def advanced_tracks(log: Log, now: int, policy: Policy) -> Tracks:
-    """Everybody else from 2 s to 8 s after the moment `now`, one set for all follow-ups of a case.
+    """Compute the tracks of the other agents from 2 s to 8 s after `now`, shared by all follow-ups of a scene group.
 
-    From `now` on, the vehicles that the policy moves take its motion, and everybody else replays the log, while the
-    expert drives as logged: up to the follow-ups' moment 4 s on, and for the 4 s after it, when nobody knows yet what a
-    planner will do. So this is what log replay plays in a follow-up; reactive policies begin with its first moment and
-    see the follow-up's own ego.
+    From `now` on, the vehicles controlled by the policy take its motion and all other agents replay the log, while the
+    ego drives as logged: up to the follow-ups' start 4 s on, and for the 4 s after it, in which the planner's motion is
+    not known yet. In a follow-up scene, log replay plays these tracks; reactive policies begin at its first step and
+    react to the follow-up's own ego.
 
-    Under "log-replay" tracks that touch the logged ego at `now` are left out, as they are when it is scored. Steps of
-    the log count as 0.1 s, whatever their times say, as in all scoring.
+    Under "log-replay" tracks that touch the logged ego at `now` are left out, as in scoring. Steps of the log count as
+    0.1 s, whatever their timestamps, as in all scoring.
 
     Args:
         log: at 10 Hz, with 1.5 s before `now` and 8 s after it.
         now: step of the log.
-        policy: how the others drive.
+        policy: traffic policy of the agents.
 
     Raises:
-        SwerveError: the moment cannot be scored, see `build_context`.
+        SwerveError: the scene at `now` cannot be scored, see `build_context`.
     """
     scene = Scene(log, now, HISTORY, LAST)
     context = build_context(scene, steps=LAST + 1)
@@ -43,7 +43,7 @@ def advanced_tracks(log: Log, now: int, policy: Policy) -> Tracks:
 
 
 def logged_states(log: Log, now: int) -> Float[np.ndarray, "t 11"]:
-    """The recording vehicle's states in the 8 s from `now` on, columns as in simulate.State; steering is left 0."""
+    """Return the logged ego's states over 8 s from `now`, columns as in simulate.State; steering is 0."""
     ego = log.ego.at(slice(now, now + LAST + 1))
     states = np.zeros((len(ego), 11))
     states[:, :2], states[:, 2] = ego.positions[:, :2], ego.headings
@@ -58,26 +58,26 @@ def _without_contacts(tracks: Tracks, context: Context) -> Tracks:
 
 
 def _rows_moved(policy: Policy, context: Context) -> Int[np.ndarray, "k"]:
-    """The rows of the traffic that take the policy's motion."""
+    """Return the rows of the traffic that take the policy's motion."""
     if policy == "lane-following":
         return context.graph_rails.rows
     return np.flatnonzero(context.traffic.classes == ObjectClass.VEHICLE)
 
 
 def _moved(scene: Scene, motion: Traffic, moved: Int[np.ndarray, "k"], policy: Policy) -> Tracks:
-    """The log's tracks with the motion of the rows `moved` in the 8 s after now."""
+    """Return the log's tracks with the motion of the rows `moved` in the 8 s after now."""
     tracks, times = scene.log.tracks, scene.now + np.arange(1, LAST + 1)
     motion = motion.of(moved)
     row_of = {track: row for row, track in enumerate(tracks.ids)}
     rows = np.array([row_of[track] for track in motion.ids], dtype=int)
-    # As the traffic has them: a track has the size that it has when it is first seen in one of the frames.
+    # As in `logged_traffic`: a track's size is that of the first of the 0.5 s frames in which it is valid.
     frames = frames_of(scene, LAST // 5 + 1)
     first = frames[tracks.valid[np.ix_(rows, frames)].argmax(axis=1)]
     start = tracks.positions[rows, first]
     heights = start[:, 2] + _rise(scene.log, start[:, :2], motion.poses[1:, :, :2])
     valid = tracks.valid.copy()
     if policy != "lane-following":
-        # These policies know of no vehicles but those that are there when they begin.
+        # These policies do not add vehicles that appear later.
         valid[tracks.classes == ObjectClass.VEHICLE, scene.now + 1 :] = False
     valid[np.ix_(rows, times)] = motion.present[1:].T
     changed = {
@@ -93,7 +93,7 @@ def _moved(scene: Scene, motion: Traffic, moved: Int[np.ndarray, "k"], policy: P
 
 
 def _rise(log: Log, start: Float[np.ndarray, "k 2"], places: Float[np.ndarray, "t k 2"]) -> Float[np.ndarray, "t k"]:
-    """How much higher the ground is at `places` than at `start`; 0 where the map has no heights."""
+    """Compute the height of the ground at `places` above that at `start`; 0 where the map has no heights."""
     if log.road_map is None or not log.road_map.has_height:
         return np.zeros(places.shape[:2])
     ground = log.road_map.ground

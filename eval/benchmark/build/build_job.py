@@ -1,4 +1,4 @@
-"""Logs in, a benchmark out."""
+"""The job that builds a benchmark from logs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -43,7 +43,7 @@ from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.scenes import SwerveError
 
 NOUN = "frames"
-# Packages whose version may change what is computed, drawn, encoded or written.
+# Packages whose version may change what is computed, rendered, encoded or written.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "zlib-ng")
 _LAYOUT = FolderLayout(
     finish=BENCHMARK,
@@ -58,12 +58,12 @@ _LAYOUT = FolderLayout(
 
 @dataclass(frozen=True)
 class BuildReport:
-    """How a build ended.
+    """Result of a build.
 
     Attributes:
         counts: over the whole benchmark, as in benchmark.json.
-        timing: of the cases that this run made, as in timing.json.
-        failures: what could not be made.
+        timing: of the scene groups of this run, as in timing.json.
+        failures: logs and scene groups that failed.
     """
 
     counts: dict[str, Any]
@@ -80,24 +80,24 @@ def build(
     splats: Path | None = None,
     renderers: Renderers | None = None,
 ) -> BuildReport:
-    """Makes a two-stage benchmark of logs (docs/benchmark.md).
+    """Build a two-stage benchmark from logs (docs/benchmark.md).
 
-    Its bytes depend on the logs and the options alone, not on the number of workers. A build that was stopped or killed
-    goes on where it was when it is called again. Every log's drives go into the trajectory bank that all cases use:
-    where a log fails that an earlier run had, or the other way round, all cases are made anew.
+    The files depend on the logs and the options alone, not on the number of workers. An interrupted build resumes when
+    it is called again. The drives of every log go into the trajectory bank that all scene groups use: if the set of
+    usable logs changes between runs, all scene groups are rebuilt.
 
     Args:
         sources: of the logs.
         folder: of the benchmark; a new or empty one, or one of the same build.
-        options: what to make.
+        options: of the benchmark.
         workers: processes; one per usable core if None.
         console: where progress is shown; nowhere if None.
         splats: folder made by `swerve fit`, for splat views.
-        renderers: of the kinds of views that the options ask for; the usual ones if None.
+        renderers: of the kinds of views in the options; the default ones if None.
 
     Raises:
-        SwerveError: there is nothing to draw a kind of views with; the sources hold no log or one twice; no log can be
-            used; the folder is not this build's, or cannot be written.
+        SwerveError: a kind of views has no renderer; the sources hold no log or one twice; no log can be used; the
+            folder is not this build's, or cannot be written.
     """
     owners = log_names(sources)
     known = renderers or own_renderers(options.style, options.seed, splats)
@@ -125,14 +125,14 @@ def build(
 
 
 def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> Outcome:
-    """The first pass: every log's file, and its part of the bank."""
+    """Run the first pass: each log's file, and its part of the trajectory bank."""
     there = parts_there(work.folder / "bank", ".npz")
     finished = {name: ({0}, 1) for name in work.owners if safe_name(name) in there}
     return run_work(work, work.folder, list(work.owners), finished, "logs", workers, console)
 
 
 def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:
-    """The tables, and last of all the file that says that everything is there."""
+    """Write the tables, and last benchmark.json, which marks the build as finished."""
     _remove_stale(folder, digest)
     counts, cases = write_tables(folder, read_build_records(folder))
     for kind in set(VIEW_KINDS) - set(drawn):
@@ -144,7 +144,7 @@ def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers)
 
 
 def _remove_stale(folder: Path, digest: str) -> None:
-    """Removes what was made with another bank and could not be made anew, or is dropped with this one."""
+    """Remove files made with another bank that could not be rebuilt, or that are dropped with this one."""
     for note in read_build_records(folder):
         stale = note.bank != digest
         if stale:

@@ -1,4 +1,4 @@
-"""What a build notes of each moment, and the tables and counts that are made of all notes."""
+"""Records of a build, one per scene group, and the tables and counts computed from them."""
 
 import json
 from collections import Counter
@@ -45,22 +45,22 @@ _ROWS_PER_GROUP = 50_000
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """What became of a moment, as records/ holds it.
+    """Result of building one scene group, as stored in records/.
 
     Attributes:
         log: name of the log.
-        chunk: number of the moment.
-        chunks: moments of the log.
-        time_us: the moment.
-        bank: digest of the bank that it was made with.
-        dropped: why there is no case; empty if there is one.
-        message: the error of what cannot be scored.
-        rejected: start points that were tried and not used: number in the grid, and why.
-        unfit: follow-ups with splat views that miss thresholds of the gate: number in the grid, and which.
-        unseen: ids of tracks that splat views lack, since they have no Gaussians.
-        gaps: times of moments that make no case because of a gap in time, noted with the log's first.
+        chunk: number of the scene group in its log.
+        chunks: number of scene groups of the log.
+        time_us: timestamp of the scene group.
+        bank: digest of the trajectory bank used.
+        dropped: reason why the scene group is dropped; empty if it is kept.
+        message: error message of a scene that cannot be scored.
+        rejected: rejected start points: number in the grid, and reason.
+        unfit: follow-ups whose splat views miss thresholds of the gate: number in the grid, and the thresholds.
+        unseen: ids of tracks without Gaussians, which are missing in splat views.
+        gaps: timestamps without a scene group because of a gap in time, in the record of the log's first.
         scenes: rows of scenes.parquet.
-        files: sizes in bytes of the case's files, by path in the benchmark.
+        files: sizes in bytes of the scene group's files, by path in the benchmark.
     """
 
     log: str
@@ -79,22 +79,22 @@ class BuildRecord:
 
     @property
     def case(self) -> str:
-        """Name of the case, dropped or not."""
+        """Return the name of the scene group, dropped or not."""
         return part_stem(self.log, self.chunk)
 
 
 def build_record_path(folder: Path, case: str) -> Path:
-    """Where the note of a case lies."""
+    """Return the path of a scene group's record."""
     return folder / "records" / f"{case}.json"
 
 
 def write_build_record(folder: Path, note: BuildRecord) -> None:
-    """Writes a note, whole or not at all."""
+    """Write a record atomically."""
     write_atomically(build_record_path(folder, note.case), to_json(asdict(note)))
 
 
 def read_build_records(folder: Path) -> Iterator[BuildRecord]:
-    """The notes of a build, in the order of their names: by log, then by moment.
+    """Read the records of a build in the order of their names: by log, then by time.
 
     Raises:
         SwerveError: one is damaged.
@@ -104,7 +104,7 @@ def read_build_records(folder: Path) -> Iterator[BuildRecord]:
             yield _note_of(dict(json.loads(path.read_bytes())))
         except (ValueError, TypeError, KeyError) as error:
             raise SwerveError(
-                f"{path}: damaged ({error}). Remove it and run the same command again: it makes this case anew"
+                f"{path}: damaged ({error}). Remove it and run the same command again to rebuild this scene group"
             ) from error
 
 
@@ -120,7 +120,7 @@ def _note_of(fields: dict[str, Any]) -> BuildRecord:
 
 
 def finished_parts(folder: Path, bank: str) -> dict[str, tuple[set[int], int]]:
-    """By log: the moments that were made with this bank, and whose files lie there in full length, of how many."""
+    """Return by log the numbers of the scene groups whose files are complete and made with this bank, and the total."""
     finished = dict[str, tuple[set[int], int]]()
     for note in read_build_records(folder):
         done, _ = finished.setdefault(note.log, (set(), note.chunks))
@@ -140,14 +140,14 @@ def scene_rows(
     frames: Mapping[str, BenchmarkScene],
     missed: Mapping[str, Sequence[str]],
 ) -> Iterator[dict[str, Any]]:
-    """The rows of scenes.parquet of a case, in the order of the group's tokens.
+    """Return the rows of scenes.parquet of a scene group, in the order of the group's tokens.
 
     Args:
-        case: its name.
-        record: the case.
-        group: tokens of its frames.
+        case: name of the scene group.
+        record: the scene group.
+        group: tokens of its scenes.
         frames: by token.
-        missed: thresholds that splat views miss, by token; none where nobody looked.
+        missed: thresholds missed by splat views, by token; empty if they were not checked.
     """
     origins = {start.index: start.origin for start in record.starts}
     pairs = ((group.now, group.before), *group.follow_ups)
@@ -184,11 +184,11 @@ def _scene_row(case: str, log: str, chain: str, frame: BenchmarkScene, origins: 
 
 
 def write_tables(folder: Path, notes: Iterable[BuildRecord]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Writes scenes.parquet and rejections.parquet; returns counts, and the names of the cases by log.
+    """Write scenes.parquet and rejections.parquet; return counts, and the names of the scene groups by log.
 
     Args:
         folder: the benchmark.
-        notes: of all moments; only one is held at a time.
+        notes: of all scene groups; only one is held at a time.
     """
     counts, cases = _Counts(), dict[str, list[str]]()
     with _Writer(folder / SCENES, SCENES_SCHEMA) as scenes, _Writer(folder / REJECTIONS, REJECTIONS_SCHEMA) as rejected:
@@ -202,7 +202,7 @@ def write_tables(folder: Path, notes: Iterable[BuildRecord]) -> tuple[dict[str, 
 
 
 def _rejection_rows(note: BuildRecord) -> list[dict[str, Any]]:
-    """Start points, then the moment itself (index -1) if it gives no case, then gaps."""
+    """Return the rows of start points, then of the dropped scene group itself (index -1), then of gaps in time."""
     moments = [(note.time_us, note.dropped, note.message)] if note.dropped else []
     moments += [(time_us, "time_gap", "") for time_us in note.gaps]
     whole = [
@@ -217,7 +217,7 @@ def _rejection_rows(note: BuildRecord) -> list[dict[str, Any]]:
 
 
 class _Counts:
-    """Counts over notes."""
+    """Counts over build records."""
 
     def __init__(self) -> None:
         self._cases, self._bytes, self._logs = 0, 0, set[str]()
@@ -225,7 +225,7 @@ class _Counts:
         self._unfit, self._missed, self._unseen = 0, Counter[str](), set[tuple[str, str]]()
 
     def add(self, note: BuildRecord) -> None:
-        """Counts one more moment."""
+        """Add one more record to the counts."""
         self._rejected.update(reason for _, reason in note.rejected)
         self._dropped["time_gap"] += len(note.gaps)
         self._unfit += len(note.unfit)
@@ -241,7 +241,7 @@ class _Counts:
         self._origins.update(row["origin"] for row in pairs)
 
     def summary(self) -> dict[str, Any]:
-        """As benchmark.json holds it."""
+        """Return the counts as stored in benchmark.json."""
         follow_ups = sum(self._origins.values())
         return {
             "logs": len(self._logs),
@@ -259,14 +259,14 @@ class _Counts:
 
 
 class _Writer:
-    """A Parquet file that gets its name when it is whole."""
+    """A Parquet file that is renamed to its final name when complete."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path, self._schema, self._rows = path, schema, list[dict[str, Any]]()
         self._writer = pq.ParquetWriter(part_of(path), schema, compression="zstd")
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Appends rows."""
+        """Append rows."""
         self._rows += rows
         if len(self._rows) >= _ROWS_PER_GROUP:
             self._flush()

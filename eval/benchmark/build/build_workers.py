@@ -1,4 +1,4 @@
-"""What the workers of a build do: first each log's file and its part of the trajectory bank, then the cases."""
+"""Workers of a build: first each log's file and its part of the trajectory bank, then the scene groups."""
 
 import hashlib
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ _BANK_VERSION: Final = 1
 
 @dataclass(frozen=True)
 class LogWork:
-    """Copies each log into the benchmark, and makes its part of the bank.
+    """Copies each log into the benchmark, and makes its part of the trajectory bank.
 
     Attributes:
         folder: the benchmark.
@@ -50,10 +50,10 @@ class LogWork:
     renderers: Renderers
 
     def open(self, log: str, watch: Stopwatch) -> "OpenedLog":
-        """Loads a log.
+        """Load a log.
 
         Raises:
-            SwerveError: it cannot be read, no case can be made of it, or its views cannot be drawn.
+            SwerveError: it cannot be read, has no scene group, or cannot be rendered.
         """
         with watch.measure("loading"):
             loaded = replace(self.sources[self.owners[log]].load(log), photos=(), sweeps=())
@@ -69,21 +69,21 @@ class LogWork:
 
 
 def _moments(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]:
-    """As `snapshot_steps`; a log without any is refused.
+    """Return `snapshot_steps` of a log.
 
     Raises:
-        SwerveError: there is none.
+        SwerveError: there are none.
     """
     moments, broken = snapshot_steps(log, options.every)
     if not moments:
-        reason = f"has gaps in time: none of its {len(broken)} cases is free of them" if broken else "is too short"
-        raise SwerveError(f"log {log.name} {reason}. A case takes 10 s: 2 s before its moment and 8 s after it")
+        reason = f"has gaps in time: they affect all of its {len(broken)} scene groups" if broken else "is too short"
+        raise SwerveError(f"log {log.name} {reason}. A scene group takes 10 s: 2 s of history and 8 s of future")
     return moments, broken
 
 
 @dataclass(frozen=True)
 class OpenedLog:
-    """A log that is copied; a single part."""
+    """A log to copy, in a single part."""
 
     folder: Path
     log: Log
@@ -92,7 +92,7 @@ class OpenedLog:
     chunks: int = 1
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
-        """Writes the log, then its part of the bank, which says that both are finished."""
+        """Write the log, then its part of the bank, which marks both as finished."""
         report("", 0, 0.0)
         name = safe_name(self.log.name)
         with self.watch.measure("writing"):
@@ -105,23 +105,23 @@ class OpenedLog:
 
 
 def bank_path(folder: Path, log: str) -> Path:
-    """File of a log's part of the bank, by its safe name."""
+    """Return the path of a log's part of the bank, given its safe name."""
     return folder / "bank" / f"{log}-00000.npz"
 
 
 def bank_digest(folder: Path, logs: Iterable[str]) -> str:
-    """SHA-256 over the parts of a bank: cases of another one are made anew."""
+    """Compute the SHA-256 over the parts of a bank; scene groups of another bank are rebuilt."""
     digests = [file_digest(bank_path(folder, safe_name(log))) for log in logs]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class GroupWork:
-    """Makes the cases, one part for each moment of a log.
+    """Builds the scene groups, one part per scene group.
 
     Attributes:
         folder: the benchmark.
-        logs: names of the logs that lie in it.
+        logs: names of the logs in the benchmark.
         digest: of the bank.
         options: of the build.
         renderers: of the views that are stored, by kind.
@@ -135,16 +135,16 @@ class GroupWork:
 
     @cached_property
     def bank(self) -> TrajectoryBank:
-        """The drives of all logs."""
+        """Load the trajectory bank of all logs."""
         paths = [bank_path(self.folder, safe_name(log)) for log in self.logs]
         parts = [load_archive(path, TrajectoryBank, _BANK, _BANK_VERSION) for path in paths]
         return parts[0].joined(*parts[1:])
 
     def open(self, log: str, watch: Stopwatch) -> "LogGroups":
-        """Loads a log of the benchmark.
+        """Load a log of the benchmark.
 
         Raises:
-            SwerveError: its file is damaged, or it cannot be drawn.
+            SwerveError: its file is damaged, or it cannot be rendered.
         """
         announce_compilation()
         with watch.measure("loading"):
@@ -156,16 +156,16 @@ class GroupWork:
 
 @dataclass(frozen=True)
 class LogGroups:
-    """A log whose cases are made.
+    """A loaded log whose scene groups are built.
 
     Attributes:
-        work: whose log it is.
+        work: the job's work.
         geometry: of the log.
         bank: of all logs.
-        moments: steps at which cases are.
-        broken: steps that make none because of a gap in time.
+        moments: steps of the scene groups.
+        broken: steps without a scene group because of a gap in time.
         writer: of their files.
-        watch: measures the stages.
+        watch: measures the durations.
     """
 
     work: GroupWork
@@ -178,11 +178,11 @@ class LogGroups:
 
     @property
     def chunks(self) -> int:
-        """One for each moment."""
+        """Return the number of scene groups."""
         return len(self.moments)
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
-        """Makes a case: its images, its file, then its note, which says that both are finished."""
+        """Build a scene group: its images, its file, then its record, which marks both as finished."""
         log, moment = self.geometry.log, self.moments[chunk]
         report(str(log.times_us[moment]), 0, 0.0)
         made = build_scene_group(moment, self.geometry, self.bank, self.work.options, self.watch)

@@ -1,4 +1,4 @@
-"""One case, from a moment of a log to what a benchmark stores of it."""
+"""Construction of one scene group from a step of a log."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ from swerve.scenes.viewpoints.command import LOOK_AHEAD
 from swerve.scenes.viewpoints.follow_up import FollowUp, TrajectoryBank, follow_ups
 
 OVER_CAP, UNSCORABLE, FEW = "over_cap", "unscorable", "few_follow_ups"
-# Number of the start point at which the expert himself ends.
+# Number of the start point at the logged ego's own end pose.
 EXPERT = 0
-# Foot points on the driven path are looked for so far before and after where the expert is, metres.
+# Projections onto the driven path are searched this far before and after the logged ego's position, metres.
 _REACH = 60.0
 
 
 @dataclass(frozen=True)
 class BuiltGroup:
-    """What became of a moment.
+    """Result of building one scene group.
 
     Attributes:
-        record: the case; None if it is dropped.
-        rejected: start points that were tried and not used: number in the grid, and why.
-        dropped: why there is no case, "unscorable" or "few_follow_ups"; empty if there is one.
-        message: the error of what cannot be scored.
+        record: the scene group; None if it is dropped.
+        rejected: rejected start points: number in the grid, and reason.
+        dropped: reason why it is dropped, "unscorable" or "few_follow_ups"; empty if it is kept.
+        message: error message of a scene that cannot be scored.
     """
 
     record: GroupRecord | None
@@ -48,19 +48,19 @@ class BuiltGroup:
 def build_scene_group(
     moment: int, geometry: LogGeometry, bank: TrajectoryBank, options: BuildOptions, watch: Stopwatch
 ) -> BuiltGroup:
-    """The case at a moment of a log.
+    """Build the scene group at a step of a log.
 
-    Start points are tried in an order that depends on (seed, log, moment) alone: the expert's own end first, then those
-    with a human's history, until `most` are found; the rest is rejected as "over_cap". The scorer rejects "collision",
-    "off_road", "wrong_way" and "red_light" (see `violation`) in either of the two frames, and as "unscorable" what is
-    too far from the route; histories are rejected as "collision_before" and "off_road_before" (`history_violation`);
-    `follow_ups` has reasons of its own.
+    Start points are tried in an order that depends on (seed, log, step) alone: the logged ego's own end pose first,
+    then those with a human's history, until `most` are found; the rest is rejected as "over_cap". The scorer rejects
+    "collision", "off_road", "wrong_way" and "red_light" (see `violation`) in either of the two scenes, and as
+    "unscorable" poses too far from the route; histories are rejected as "collision_before" and "off_road_before"
+    (`history_violation`); `follow_ups` has reasons of its own.
 
     Args:
         moment: step of the log.
         geometry: of the log.
         bank: of all logs.
-        options: how many, how far.
+        options: number of follow-ups, and their offsets.
         watch: measures "traffic", "follow-ups" and "checks".
     """
     log, scene = geometry.log, scene_at(geometry.log, moment)
@@ -86,7 +86,7 @@ def build_scene_group(
 
 
 def _present(tracks: Tracks) -> Tracks:
-    """Those that are there at some step."""
+    """Return the tracks that are valid at some step."""
     return tracks.of(np.flatnonzero(tracks.valid.any(axis=1)))
 
 
@@ -111,7 +111,7 @@ def _in_order(scene: Scene, found: list[FollowUp], seed: int) -> Iterator[Follow
 
 
 def _objection(scene: Scene, geometry: LogGeometry, tracks: Tracks, start: FollowUpStart) -> str | None:
-    """What the scorer has against a follow-up, or what its history violates."""
+    """Return the reason to reject a follow-up or its history; None if it is admissible."""
     for frame in follow_up_scenes(scene.log, scene.now, tracks, start):
         reason = _objection_to(frame)
         if reason:
@@ -127,7 +127,7 @@ def _objection_to(frame: BenchmarkScene) -> str | None:
 
 
 def _command(geometry: LogGeometry, moment: int, one: FollowUp, step: int) -> Command:
-    """Where the expert's path leads from the foot point of a follow-up's pose."""
+    """Compute the driving command of the logged path ahead of a follow-up's projection onto it."""
     path, log = geometry.path, geometry.log
     middle = float(path.schedule[moment + ENDPOINT])
     start = max(middle - _REACH, path.start)

@@ -1,4 +1,4 @@
-"""Splat views of a benchmark under the gate: which follow-ups are unfit, and why."""
+"""The quality gate on a benchmark's splat views."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,11 +30,11 @@ _STYLE = Style.rap()
 
 @dataclass(frozen=True, eq=False)
 class GatedSplats:
-    """Draws splat views of one log, and says which are unfit.
+    """Renders splat views of one log and checks them against the gate.
 
     Attributes:
         splats: of the log.
-        backdrop: the log's map, which tells what should be seen.
+        backdrop: static primitives of the log's map, for the reference raster.
         options: the thresholds.
     """
 
@@ -44,13 +44,13 @@ class GatedSplats:
 
     @classmethod
     def of(cls, splats: LogSplats, log: Log) -> "GatedSplats":
-        """With the usual thresholds."""
+        """Create the gate with default thresholds."""
         return cls(splats, StaticLayer(build_static(log.road_map)), GateOptions())
 
     def judged(
         self, instant: Snapshot, cameras: Sequence[Camera]
     ) -> tuple[list[UInt8[np.ndarray, "_ _ 3"]], tuple[str, ...]]:
-        """The colours, and the thresholds that some camera's view misses, by name."""
+        """Render the colours; also return the names of the thresholds missed by some camera's view."""
         views = self.splats.views(instant, cameras, ("rgb", *SPLAT_OUTPUTS))
         moving = build_dynamic(instant.tracks, instant.lights, 0)
         rasters = self.backdrop.render(moving, cameras, instant.world_from_ego[None], _STYLE, RASTER_OUTPUTS)[0]
@@ -62,7 +62,7 @@ class GatedSplats:
 
 
 def missed_by(verdict: Verdict, options: GateOptions) -> tuple[str, ...]:
-    """Names of the thresholds that a view misses, as in `GateOptions`."""
+    """Return the names of the thresholds missed by a view, as in `GateOptions`."""
     numbers = vars(verdict.numbers)
     return tuple(name for name in numbers if not judge(replace(_UNKNOWN, **{name: numbers[name]}), options).fit)
 
@@ -70,12 +70,12 @@ def missed_by(verdict: Verdict, options: GateOptions) -> tuple[str, ...]:
 def unfit_starts(
     record: GroupRecord, frames: Iterable[BenchmarkScene], missed: Mapping[str, tuple[str, ...]]
 ) -> dict[int, tuple[str, ...]]:
-    """By number of the start: the thresholds that a view of either of its two frames misses; those that miss some.
+    """Return the thresholds missed by the views of either of a start's two scenes, by number of the start.
 
     Args:
-        record: the case.
-        frames: of the case.
-        missed: by token, see `GatedSplats.judged`; empty where nobody looked.
+        record: the scene group.
+        frames: of the scene group.
+        missed: by token, see `GatedSplats.judged`; empty if they were not checked.
     """
     found = dict[int, dict[str, None]]()
     for frame in frames:
@@ -85,7 +85,7 @@ def unfit_starts(
 
 
 def without(record: GroupRecord, numbers: Iterable[int]) -> GroupRecord:
-    """A case without the starts of these numbers."""
+    """Return a scene group without the starts of these numbers."""
     gone = set(numbers)
     starts: tuple[FollowUpStart, ...] = tuple(start for start in record.starts if start.index not in gone)
     return replace(record, starts=starts)

@@ -1,4 +1,4 @@
-"""The files of a case: its views of every kind, what the gate has against its splat views, and the case itself."""
+"""The files of a scene group: its views of every kind, the gate's results on splat views, and its record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,13 +25,13 @@ Missed = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class GroupWriter:
-    """Writes the cases of one log.
+    """Writes the scene groups of one log.
 
     Attributes:
         folder: the benchmark.
-        log: whose cases they are.
+        log: log of the scene groups.
         drawers: of its views, by kind.
-        gate: judges splat views; None if there are none, or nobody is to look.
+        gate: checks splat views; None if there are none, or the gate is off.
         options: of the build.
         watch: measures "drawing", "encoding" and "writing".
     """
@@ -45,10 +45,10 @@ class GroupWriter:
 
     @classmethod
     def of(cls, folder: Path, log: Log, renderers: Renderers, options: BuildOptions, watch: Stopwatch) -> "GroupWriter":
-        """With all that draws the log.
+        """Create the writer with the renderers of the log.
 
         Raises:
-            SwerveError: one of the renderers cannot draw it.
+            SwerveError: one of the renderers cannot render it.
         """
         with watch.measure("drawing"):
             drawers = {kind: renderer.prepare(log) for kind, renderer in renderers.items()}
@@ -57,10 +57,10 @@ class GroupWriter:
         return cls(folder, log, drawers, gate, options, watch)
 
     def write(self, note: BuildRecord, record: GroupRecord) -> BuildRecord:
-        """Writes a case; the note with what is in its files, or with why there is no case after all."""
+        """Write a scene group; return its record completed with the files, or with the reason why it is dropped."""
         missed: Missed = {}
         paths = []
-        # The gate decides what the others need to draw.
+        # The gate decides which scenes the other renderers render.
         if "splat" in self.drawers:
             paths.append(self._write_views(note, "splat", record, missed))
             note, record = self._gated(note, record, missed)
@@ -75,13 +75,13 @@ class GroupWriter:
         return replace(note, scenes=tuple(scene_rows(note.case, record, group, frames, missed)), files=sizes)
 
     def _write_views(self, note: BuildRecord, kind: ViewKind, record: GroupRecord, missed: Missed) -> Path:
-        """Writes the views of a kind, and notes what splat views miss; where they are."""
+        """Write the views of a kind, and record the thresholds that splat views miss; return the path."""
         path = views_path(self.folder, note.case, kind)
         write_views(path, self._frames(record), self._draw(kind, missed), self.options.size, self.watch)
         return path
 
     def _draw(self, kind: ViewKind, missed: Missed) -> Draw:
-        """What draws a frame's views of a kind."""
+        """Return the function that renders a scene's views of a kind."""
 
         def draw(frame: BenchmarkScene, cameras: Sequence[Camera]) -> Sequence[UInt8[np.ndarray, "_ _ 3"]]:
             instant = snapshot_of(frame.viewpoint)
@@ -93,7 +93,7 @@ class GroupWriter:
         return draw
 
     def _gated(self, note: BuildRecord, record: GroupRecord, missed: Missed) -> tuple[BuildRecord, GroupRecord]:
-        """The note with what splat views lack, and the case without the follow-ups that are dropped for it."""
+        """Return the record with the gate's results, and the scene group without the follow-ups dropped by it."""
         frames = self._frames(record)
         unfit = unfit_starts(record, frames, missed)
         note = replace(note, unfit=tuple(unfit.items()), unseen=self._unseen(frames))
@@ -104,7 +104,7 @@ class GroupWriter:
         return replace(note, rejected=tuple(sorted((*note.rejected, *rejected))), dropped=FEW if few else ""), record
 
     def _unseen(self, frames: Sequence[BenchmarkScene]) -> tuple[str, ...]:
-        """Ids of the tracks that are there in some frame, and not in its splat views."""
+        """Return the ids of the tracks present in some scene that have no Gaussians."""
         splats = self.drawers["splat"]
         if not isinstance(splats, LogSplats):
             return ()
@@ -112,6 +112,6 @@ class GroupWriter:
         return tuple(sorted(set().union(*unseen)))
 
     def _frames(self, record: GroupRecord) -> list[BenchmarkScene]:
-        """Of a case, in the order of its group."""
+        """Return the scenes of a scene group in the order of its tokens."""
         group, frames = scenes_of_group(self.log, record)
         return [frames[token] for token in group.tokens]

@@ -1,4 +1,4 @@
-"""The edge where a stranger's planner is called: whatever it does, an answer comes back."""
+"""Calls of planners: exceptions and invalid outputs become recorded failures."""
 
 import time
 import traceback
@@ -11,18 +11,18 @@ import numpy as np
 
 from swerve.scenes.planning import Observation, Planner, Trajectory
 
-# No car gets farther in the time of a plan; numbers beyond it are a planner's fault and not a way to go.
+# Limit on planned distances, metres: larger numbers count as a planner's failure.
 _FARTHEST = 10_000.0
 
 
 @dataclass(frozen=True)
 class PlannerAnswer:
-    """What a planner said to one observation.
+    """Output of a planner for one observation.
 
     Attributes:
-        plan: where to go; None if it failed.
-        error: why it failed, with the traceback where it raised; empty if it did not.
-        seconds: how long it took; in a batch, the mean.
+        plan: the trajectory; None if the planner failed.
+        error: error message, with the traceback if it raised; empty otherwise.
+        seconds: duration of the call; in a batch, the mean.
     """
 
     plan: Trajectory | None
@@ -35,14 +35,14 @@ class _BatchPlanner(Protocol):
     """A planner that declares `plan_batch`."""
 
     def plan_batch(self, observations: Sequence[Observation]) -> Sequence[Trajectory]:
-        """A trajectory for each observation."""
+        """Plan a trajectory for each observation."""
 
 
 def call_planner(planner: Planner, observations: Sequence[Observation]) -> list[PlannerAnswer]:
-    """What a planner says to some observations, as a batch if it has `plan_batch`.
+    """Call a planner on observations, as a batch if it has `plan_batch`.
 
-    A batch that fails is asked for again one by one, so that only the scenes that break the planner fail. Cameras and
-    what only the simulator knows are copied for every call: a planner that writes to them spoils nobody's scores.
+    If a batch fails, its observations are planned one by one, so that only the scenes that break the planner fail.
+    Cameras and privileged inputs are copied for every call, so that a planner that modifies them affects no other.
     """
     if isinstance(planner, _BatchPlanner):
         return _ask_batch(planner, observations)
@@ -54,7 +54,7 @@ def _ask_single(planner: Planner, observation: Observation) -> PlannerAnswer:
     start = time.perf_counter()
     try:
         said = planner.plan(own)
-    except (Exception, SystemExit) as error:  # Anything may come from a stranger's code; Ctrl-C goes through.
+    except (Exception, SystemExit) as error:  # Planners may raise anything; KeyboardInterrupt propagates.
         return PlannerAnswer(None, _told(error), time.perf_counter() - start)
     return _checked(said, time.perf_counter() - start)
 
@@ -65,7 +65,7 @@ def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> l
     try:
         said = list(planner.plan_batch(own))
         if len(said) != len(observations):
-            raise ValueError(f"plan_batch gave {len(said)} answers to {len(observations)} observations")
+            raise ValueError(f"plan_batch returned {len(said)} trajectories for {len(observations)} observations")
     except (Exception, SystemExit) as error:  # As above.
         if len(observations) == 1:
             return [PlannerAnswer(None, _told(error), time.perf_counter() - start)]
@@ -75,30 +75,30 @@ def _ask_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> l
 
 
 def _own(observation: Observation) -> Observation:
-    """The observation without an array that can be written to and is somebody else's, too."""
+    """Copy the mutable arrays of an observation that are shared with others."""
     cameras, privileged = deepcopy((observation.cameras, observation.privileged))
     return replace(observation, cameras=cameras, privileged=privileged)
 
 
 def _told(error: BaseException) -> str:
-    """The traceback, without the frame of this module."""
+    """Format the traceback without this module's own stack frame."""
     inside = error.__traceback__.tb_next if error.__traceback__ else None
     return "".join(traceback.format_exception(type(error), error, inside)).strip()
 
 
 def _checked(said: object, seconds: float) -> PlannerAnswer:
-    """The answer, if it is a trajectory that can be driven."""
+    """Validate a planner's return value."""
     if not isinstance(said, Trajectory):
-        return PlannerAnswer(None, f"the planner gave {type(said).__name__} instead of Trajectory", seconds)
+        return PlannerAnswer(None, f"the planner returned {type(said).__name__} instead of Trajectory", seconds)
     try:
         poses = np.array(said.poses, dtype=float)
         if poses.ndim != 2 or poses.shape[1] != 3:
             return PlannerAnswer(None, f"poses have shape {poses.shape} instead of (k, 3)", seconds)
         plan = Trajectory(poses, float(said.interval))
-    except Exception as error:  # Poses that are no numbers, or were changed after the trajectory was made.
+    except Exception as error:  # Poses that are not numeric, or that were changed after construction.
         return PlannerAnswer(None, f"{type(error).__name__}: {error}", seconds)
     if np.abs(poses).max() > _FARTHEST:
         return PlannerAnswer(
-            None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any car gets", seconds
+            None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any vehicle drives", seconds
         )
     return PlannerAnswer(plan, "", seconds)

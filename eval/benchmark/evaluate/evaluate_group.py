@@ -1,4 +1,4 @@
-"""Planners on one case: observations out, plans in, scores."""
+"""Evaluation of planners on one scene group: observations, plans, scores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,28 +22,28 @@ from swerve.eval.scoring.trajectories import planned_end
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes.planning import Planner, Trajectory
 
-# Frames whose contexts and images are in memory at once, and the most that a planner gets in a batch.
+# Scenes whose contexts and images are in memory at once, and a planner's largest batch.
 _BATCH = 16
-# Called with where it is, a frame's token and who is asked, before it goes on, and the share of the case that is done.
+# Called before each stage with the current token and planner, and the completed share of the scene group.
 ProgressCallback = Callable[[str, float], None]
 
 
 def evaluate_group(
     case: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
 ) -> list[PlannerResult]:
-    """What each planner does in each frame of a case, and what it is worth.
+    """Run each planner in each scene of a scene group, and score its plans.
 
-    A planner that raises, or gives anything but a trajectory that can be driven, fails in that frame: all sub-scores
-    are 0, for its weights it ends where it started, and extended comfort is 0 for both frames of the pair.
+    A planner that raises, or returns anything but a valid trajectory, fails in that scene: all sub-scores are 0, its
+    planned end is its start, and extended comfort is 0 for both scenes of the pair.
 
     Args:
-        case: the frames.
+        case: the scene group.
         planners: by label.
-        policy: how the others drive.
-        report: is told how it goes.
+        policy: traffic policy of the agents.
+        report: progress callback.
 
     Raises:
-        SwerveError: a frame cannot be scored, or a planner wants images that nobody has.
+        SwerveError: a scene cannot be scored, or a planner needs images that are not available.
     """
     tell = report or (lambda token, share: None)
     frames, rows = [case.frames[token] for token in case.group.tokens], list[list[_Verdict]]()
@@ -61,7 +61,7 @@ def evaluate_group(
 
 @dataclass(frozen=True)
 class _Verdict:
-    """One planner's plan in one frame; fields as in `ScoredScenes` and `PlannerResult`, one row of each."""
+    """One planner's scored plan in one scene; fields as in `ScoredScenes` and `PlannerResult`, one row of each."""
 
     answer: PlannerAnswer
     time_us: int
@@ -75,8 +75,8 @@ class _Verdict:
 
 
 def _tell_who(tell: ProgressCallback, token: str, share: float, label: str) -> None:
-    """Before a planner is asked: if it ends the process, this is the last that is heard of it."""
-    tell(f"{token}, when {label} was asked", share)
+    """Report the planner's label before it is called: the last message if it ends the process."""
+    tell(f"{token}, calling {label}", share)
 
 
 def _answers(
@@ -86,7 +86,7 @@ def _answers(
     views: SceneViews | None,
     asking: Callable[[str], None],
 ) -> list[list[PlannerAnswer]]:
-    """For each frame, every planner's answer; before a planner is asked, `asking` is told its label."""
+    """Call every planner on each scene; `asking` is called with a planner's label before it runs."""
     everybody, said = list(planners.values()), list[list[PlannerAnswer]]()
     told = [observations_of(frame, context, everybody, views) for frame, context in zip(frames, contexts, strict=True)]
     for (label, planner), own in zip(planners.items(), zip(*told, strict=True), strict=True):
@@ -96,7 +96,7 @@ def _answers(
 
 
 def _judged(context: Context, answers: Sequence[PlannerAnswer], policy: Policy) -> list[_Verdict]:
-    """The verdicts on all plans of a frame. Plans of one form are scored in one call; a row does not see the others."""
+    """Score all plans of a scene; plans of equal length and interval in one call, row by row independently."""
     verdicts = [_failed(context, answer) for answer in answers]
     forms: dict[tuple[int, float], list[tuple[int, Trajectory]]] = {}
     for index, answer in enumerate(answers):
@@ -125,7 +125,7 @@ def _verdict(context: Context, answer: PlannerAnswer, plan: Trajectory, scores: 
 
 
 def _failed(context: Context, answer: PlannerAnswer) -> _Verdict:
-    """Nothing is forgiven, and it stays where it is. States are NaN, which differ from any other plan's."""
+    """Return zero scores without the human filter, and an ego at rest. States are NaN, which differ from any plan's."""
     nothing = np.zeros(len(Metric))
     return _Verdict(
         answer=answer,

@@ -1,4 +1,4 @@
-"""Planners on a whole benchmark, on all cores: a record per case, then the tables (docs/evaluate.md)."""
+"""The job that evaluates planners on a benchmark: a record per scene group, then the tables (docs/evaluate.md)."""
 
 import hashlib
 from collections import Counter
@@ -38,14 +38,14 @@ _LAYOUT = FolderLayout(finish=_TIMING, files=(), parts={"records": ".parquet"})
 
 @dataclass(frozen=True)
 class PlannerSpec:
-    """A planner that takes part.
+    """A planner of an evaluation.
 
     Attributes:
         label: its name in all tables.
-        spec: what it is loaded from.
-        identity: another one means that its earlier plans are not its any more, see `swerve.planners.fingerprint`.
-        planner: its label in other entries, where it takes part with several kinds of views; else empty.
-        views: the kind that it sees here; as the benchmark shows if None.
+        spec: the argument of its loader.
+        identity: a changed identity invalidates its earlier plans, see `swerve.planners.fingerprint`.
+        planner: its label in other entries, if it is evaluated with several kinds of views; else empty.
+        views: kind of views that it is given; the benchmark's if None.
     """
 
     label: str
@@ -60,7 +60,7 @@ Loader = Callable[[str], Planner]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How an evaluation ended.
+    """Result of an evaluation.
 
     Attributes:
         summary: as in summary.json.
@@ -83,25 +83,25 @@ def evaluate(
     workers: int | None = None,
     console: Console | None = None,
 ) -> Evaluation:
-    """Runs planners on every case of a benchmark, and writes what they are worth.
+    """Run planners on every scene group of a benchmark, and write their scores.
 
-    What is written depends on the benchmark, the planners and the policy alone, but for the times that plans took. An
-    evaluation that was stopped or killed goes on where it was; planners that the folder knows are not asked again.
+    The output depends on the benchmark, the planners and the policy alone, except for the planning times. An
+    interrupted evaluation resumes; planners already recorded in the folder are not run again.
 
     Args:
-        benchmark: the cases.
-        entries: who takes part.
-        load: makes a planner from its spec, in every worker; a function that can be pickled.
+        benchmark: the scene groups.
+        entries: the planners.
+        load: creates a planner from its spec, in every worker; must be picklable.
         folder: for the results; new, empty, or of an evaluation of the same benchmark.
-        policy: how the others drive.
+        policy: traffic policy of the agents.
         weighting: of follow-up scenes.
         workers: processes; one per usable core if None.
         console: where progress is shown; nowhere if None.
 
     Raises:
-        SwerveError: no planner or two of one label, a planner wants images that are not there, the folder is another
-            evaluation's or cannot be written, or cases could not be evaluated: then nothing but failures.json is
-            written.
+        SwerveError: there is no planner or two of one label, a planner needs images that are not available, the folder
+            is another evaluation's or cannot be written, or scene groups could not be evaluated: then only
+            failures.json is written.
     """
     _check_labels(entries)
     _check_folder(folder)
@@ -120,10 +120,10 @@ def evaluate(
 
 
 def check_cameras(benchmark: Benchmark, planners: Iterable[Planner]) -> None:
-    """Whether every log has what the planners want; all cases of a log have its cameras.
+    """Check that every log has the cameras that the planners need; all scene groups of a log share its cameras.
 
     Raises:
-        SwerveError: a planner wants images that nobody has.
+        SwerveError: a planner needs images that are not available.
     """
     seeing = [planner for planner in planners if wants_images(planner)]
     for log in benchmark.logs if seeing else ():
@@ -134,14 +134,14 @@ def check_cameras(benchmark: Benchmark, planners: Iterable[Planner]) -> None:
 
 @dataclass(frozen=True)
 class EvaluateWork:
-    """What every worker is told once.
+    """Work of an evaluation, sent once to every worker.
 
     Attributes:
         folder: of the records.
-        benchmark: the cases.
-        entries: who takes part.
-        load: makes a planner from its spec.
-        policy: how the others drive.
+        benchmark: the scene groups.
+        entries: the planners.
+        load: creates a planner from its spec.
+        policy: traffic policy of the agents.
     """
 
     folder: Path
@@ -152,25 +152,25 @@ class EvaluateWork:
 
     @property
     def identities(self) -> dict[str, str]:
-        """Of the planners, by label."""
+        """Return the identities of the planners by label."""
         return {entry.label: entry.identity for entry in self.entries}
 
     @cached_property
     def planners(self) -> dict[str, Planner]:
-        """By label; made once in each worker."""
+        """Load the planners by label, once in each worker."""
         return {entry.label: self.load(entry.spec) for entry in self.entries}
 
     def record(self, log: str, chunk: int) -> Path:
-        """Where the record of a case lies."""
+        """Return the path of a scene group's record."""
         return record_path(self.folder, log, chunk)
 
     def records(self) -> list[Path]:
-        """Where those of all cases lie."""
+        """Return the paths of all scene groups' records."""
         logs = self.benchmark.logs
         return [self.record(log, chunk) for log in logs for chunk in range(len(self.benchmark.cases(log)))]
 
     def finished(self) -> dict[str, tuple[set[int], int]]:
-        """By log: the cases that every planner is done with, of how many."""
+        """Return by log the numbers of the scene groups evaluated for every planner, and the total."""
         finished = {}
         for log in self.benchmark.logs:
             count = len(self.benchmark.cases(log))
@@ -179,12 +179,12 @@ class EvaluateWork:
         return finished
 
     def missing(self, record: Path) -> dict[str, str]:
-        """Identities, by label, of the planners that a record does not know as they are now."""
+        """Return by label the identities of the planners that a record lacks in their current version."""
         known = recorded_planners(record)
         return {label: identity for label, identity in self.identities.items() if known.get(label) != identity}
 
     def by_views(self, labels: Collection[str]) -> dict[ViewKind | None, dict[str, Planner]]:
-        """Those of the planners, by label, that see each kind of views; None for what the benchmark shows."""
+        """Group the planners of the given labels by the kind of views they are given; None for the benchmark's."""
         found = dict[ViewKind | None, dict[str, Planner]]()
         for entry in self.entries:
             if entry.label in labels:
@@ -192,7 +192,7 @@ class EvaluateWork:
         return found
 
     def open(self, log: str, watch: Stopwatch) -> OpenedGroups:
-        """The cases of a log. The first call of a worker loads the planners.
+        """Return the scene groups of a log. The first call of a worker loads the planners.
 
         Raises:
             SwerveError: a planner cannot be loaded.
@@ -202,7 +202,7 @@ class EvaluateWork:
         return open_groups(self.benchmark, log, partial(self._evaluated, watch), watch)
 
     def _evaluated(self, watch: Stopwatch, chunk: int, case: SceneGroup, report: PartReport) -> Made:
-        """Evaluates a case for the planners that its record does not have, and writes the record."""
+        """Evaluate a scene group for the planners missing in its record, and write the record."""
         path = self.record(case.log, chunk)
         missing = self.missing(path)
         with watch.measure("planning and scoring"):
@@ -213,7 +213,7 @@ class EvaluateWork:
         return Made(count, tuple(failure for result in results for failure in _failures_of(result)))
 
     def _results(self, case: SceneGroup, labels: Collection[str], report: PartReport) -> list[PlannerResult]:
-        """What the planners of these labels do in a case, each with the views that it is to see."""
+        """Evaluate the planners of these labels on a scene group, each with its kind of views."""
         whole, results = len(case.group.tokens) * len(labels), list[PlannerResult]()
         for kind, planners in self.by_views(labels).items():
             done, part = len(results) / len(labels), len(planners) / len(labels)
@@ -226,14 +226,14 @@ class EvaluateWork:
 
 
 def _failures_of(result: PlannerResult) -> Iterator[Failure]:
-    """Where a planner failed; without tracebacks, which a job shows at once as faults of the program."""
+    """Return a planner's failures; without tracebacks, which a job would print as program errors."""
     for token, error in zip(result.group.tokens, result.errors, strict=True):
         if error:
             yield Failure(result.frames.logs[0], token, result.planner, error.splitlines()[-1])
 
 
 def _check_labels(entries: Sequence[PlannerSpec]) -> None:
-    """There are planners, and their tables have different names.
+    """Check that there are planners, and that the names of their tables differ.
 
     Raises:
         SwerveError: otherwise.
@@ -248,7 +248,7 @@ def _check_labels(entries: Sequence[PlannerSpec]) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Nobody else's files are written over.
+    """Check that the folder holds no other files.
 
     Raises:
         SwerveError: the folder holds something that is not of an evaluation.
@@ -261,7 +261,7 @@ def _check_folder(folder: Path) -> None:
 def _stamp(
     benchmark: Benchmark, entries: Sequence[PlannerSpec], policy: Policy, weighting: Weighting
 ) -> dict[str, Any]:
-    """On what the scores stand. The digest covers the options, the cases and where every scene starts."""
+    """Return the provenance of the scores, with a digest of options, scene groups and every scene's start."""
     digest = hashlib.sha256()
     for name in (BENCHMARK, SCENES):
         digest.update((benchmark.folder / name).read_bytes())
@@ -281,22 +281,22 @@ def _stamp(
 
 
 def _first_log(benchmark: Benchmark, log: str) -> Log:
-    """The log of the first case: what its map and its lights are, they are in all cases of the log."""
+    """Return the log of the first scene group; its map and lights are those of the whole log."""
     case = benchmark.case(benchmark.cases(log)[0])
     return case.frames[case.group.now].viewpoint.scene.log
 
 
 def _require_all(work: EvaluateWork, folder: Path, outcome: Outcome) -> None:
-    """Scores stand on all cases, or there are none.
+    """Check that all scene groups were evaluated.
 
     Raises:
-        SwerveError: a case could not be evaluated.
+        SwerveError: a scene group could not be evaluated.
     """
     records = work.records()
     if count := sum(bool(work.missing(record)) for record in records):
         write_failures(folder, outcome.failures)
         first = outcome.failures[0]
         raise SwerveError(
-            f"{count} of {len(records)} cases could not be evaluated, the first: {first.where}: {first.reason}. There "
-            f"are no scores; see {folder / 'failures.json'}. Mend it and run the same command again, it goes on"
+            f"{count} of {len(records)} scene groups could not be evaluated, the first: {first.where}: {first.reason}. "
+            f"There are no scores; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
         )

@@ -1,4 +1,4 @@
-"""A log of a benchmark, opened by a worker of a job that does something with every case."""
+"""A log of a benchmark, opened by a worker of a job that processes every scene group."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.scenes.compilation import announce_compilation
 
-# What is done with a case, whose number is told, too.
+# Processes a scene group, given its number.
 Do = Callable[[int, SceneGroup, ProgressCallback], Made]
 
 
 @dataclass(frozen=True)
 class OpenedGroups:
-    """See `swerve.data.jobs.OpenLog`.
+    """The scene groups of a log, see `swerve.data.jobs.OpenLog`.
 
     Attributes:
-        benchmark: whose log it is.
+        benchmark: the benchmark.
         log: its name.
-        do: makes the part of a case.
+        do: processes a scene group.
         watch: measures "reading".
     """
 
@@ -31,14 +31,14 @@ class OpenedGroups:
 
     @property
     def chunks(self) -> int:
-        """One for each case."""
+        """Return the number of scene groups."""
         return len(self.benchmark.cases(self.log))
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
-        """Reads a case and does what is to be done.
+        """Read and process a scene group.
 
         Raises:
-            SwerveError: the case's file is damaged, or see `do`.
+            SwerveError: the scene group's file is damaged, or see `do`.
         """
         with self.watch.measure("reading"):
             case = self.benchmark.case(self.benchmark.cases(self.log)[chunk])
@@ -46,7 +46,7 @@ class OpenedGroups:
 
 
 def open_groups(benchmark: Benchmark, log: str, do: Do, watch: Stopwatch) -> OpenedGroups:
-    """The cases of a log; says that kernels are compiled first, if they are.
+    """Open the scene groups of a log; announces the compilation of kernels.
 
     Raises:
         SwerveError: there is no such log.

@@ -1,4 +1,4 @@
-"""The tables of a whole evaluation, made of the records of its cases."""
+"""Summary tables of an evaluation, computed from the records of its scene groups."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,13 +19,13 @@ from swerve.eval.scoring.score_tables import METRICS, two_stage_rows, write_rows
 from swerve.eval.scoring.weighting import Weighting
 
 SUMMARY, FAILURES, SCORES, REPORT = "summary.json", "failures.json", "scores", "index.html"
-# All that is kept of every frame while the tables are made.
+# Columns kept in memory of every scene.
 _LIGHT = ["planner", "token", "log", "case", "chain", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
 _LIGHT += ["error", "plan_seconds"]
 
 
 def remove_summary(folder: Path) -> None:
-    """Removes what an earlier run wrote: an evaluation that goes on has no scores yet."""
+    """Remove an earlier run's summary: an evaluation that resumes has no scores yet."""
     for path in [folder / name for name in (RESULTS, SUBSTRATE, SUMMARY, FAILURES, REPORT)]:
         path.unlink(missing_ok=True)
     for path in (folder / SCORES).glob("*.csv*"):
@@ -33,15 +33,15 @@ def remove_summary(folder: Path) -> None:
 
 
 def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
-    """Writes results.parquet, the scores of each planner, failures.json and, last of all, summary.json.
+    """Write results.parquet, the scores of each planner, failures.json and, last of all, summary.json.
 
     Args:
         folder: of the evaluation.
-        records: of all cases, in their order; each has rows of all planners.
-        stamp: substrate.json; tells the planners, what they see, and the weighting.
+        records: of all scene groups, in order; each has rows of all planners.
+        stamp: content of substrate.json: the planners, their views, and the weighting.
 
     Returns:
-        the summary, and where planners failed.
+        the summary, and the planners' failures.
     """
     labels, weighting = list(stamp["planners"]), stamp["weighting"]
     light = _write_results(folder / RESULTS, records, labels, weighting)
@@ -70,7 +70,7 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
 
 
 def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], weighting: Weighting) -> pa.Table:
-    """One file of all records, planners in the order of their labels; the light columns of all of it."""
+    """Write all records to one file, planners in the order of their labels; return the light columns."""
     light = []
     with pq.ParquetWriter(part_of(path), SCHEMA, compression="zstd") as writer:
         for record in records:
@@ -84,7 +84,7 @@ def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], w
 
 
 def _weighed(rows: pa.Table, weighting: Weighting) -> pa.Table:
-    """The rows of one planner in one case with the weights that are asked for."""
+    """Return the rows of one planner in one scene group, with the weights of the given weighting."""
     groups: Sequence[GroupTokens] = groups_of(rows)
     weights = weigh(scores_of(rows), groups, weighting).weights
     return rows.set_column(rows.column_names.index("weight"), SCHEMA.field("weight"), pa.array(weights))

@@ -1,4 +1,4 @@
-"""From a frame of a benchmark to what a planner is told of it."""
+"""Observations that planners are given in a benchmark's scenes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -22,23 +22,23 @@ Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 
 
 def observation_of(frame: BenchmarkScene, context: Context, planner: Planner, views: SceneViews | None) -> Observation:
-    """What one planner is told; see `observations_of`."""
+    """Return one planner's observation; see `observations_of`."""
     return observations_of(frame, context, [planner], views)[0]
 
 
 def observations_of(
     frame: BenchmarkScene, context: Context, planners: Sequence[Planner], views: SceneViews | None
 ) -> list[Observation]:
-    """What each of some planners is told. Arrays that they share cannot be written to.
+    """Return the observation of each planner. Shared arrays are read-only.
 
     Args:
-        frame: the scene as the ego sees it.
-        context: the same, ready to score; for planners that declare `privileged`.
+        frame: the scene from the ego's viewpoint.
+        context: scoring context of the scene; for planners that declare `privileged`.
         planners: see `Planner` for what they may declare.
-        views: where images come from; None where nobody can draw them.
+        views: images of the scene; None if there are none.
 
     Raises:
-        SwerveError: the frame has less than 1.5 s of history, or a planner wants images that nobody has.
+        SwerveError: the scene has less than 1.5 s of history, or a planner needs images that are not available.
     """
     viewpoint = frame.viewpoint
     told = Observation(
@@ -55,7 +55,7 @@ def observations_of(
 
 
 def opaque(token: str) -> str:
-    """A name that tells a planner nothing: a benchmark's own tokens say where in its grid a follow-up stands."""
+    """Hash a token, because a benchmark's tokens reveal the follow-up's position in its grid."""
     return hashlib.blake2b(token.encode(), digest_size=8).hexdigest()
 
 
@@ -68,7 +68,7 @@ def _told(
 
 
 def wanted_cameras(frame: BenchmarkScene, planner: Planner, views: SceneViews | None) -> tuple[Camera, ...]:
-    """The cameras that a planner declares, see `declared_cameras`.
+    """Return the cameras that a planner declares, see `declared_cameras`.
 
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
@@ -78,19 +78,19 @@ def wanted_cameras(frame: BenchmarkScene, planner: Planner, views: SceneViews | 
 
 
 def wants_images(planner: Planner) -> bool:
-    """Whether a planner declares any camera, or nothing, which means all."""
+    """Return whether a planner declares cameras, or none at all, which means all of them."""
     names = getattr(planner, "cameras", None)
     return names is None or len(names) > 0
 
 
 def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, lacking: str) -> tuple[Camera, ...]:
-    """The cameras that a planner declares, in the rig's order; all where it declares nothing.
+    """Return the cameras that a planner declares, in the rig's order; all if it declares nothing.
 
     Args:
         planner: see `Planner`.
-        cameras: those of which there are images.
+        cameras: those with images.
         token: of the scene.
-        lacking: why there are no images, and what to do about it.
+        lacking: reason why there are no images, and a remedy.
 
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
@@ -100,12 +100,12 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     names = getattr(planner, "cameras", None)
     who = f"scene {token}: {type(planner).__name__}"
     if not cameras:
-        raise SwerveError(f"{who} wants images, and {lacking}, or declare `cameras = ()`")
+        raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
     if names is None:
         return tuple(cameras)
     known = [camera.name for camera in cameras]
     if missing := [name for name in names if name not in known]:
-        raise SwerveError(f"{who} wants camera {missing[0]!r}; there are: {', '.join(known)}")
+        raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}")
     return tuple(camera for camera in cameras if camera.name in names)
 
 
@@ -119,7 +119,7 @@ def _images(frame: BenchmarkScene, views: SceneViews | None, names: set[str]) ->
 
 
 def _history(frame: BenchmarkScene) -> History:
-    """The last 1.5 s.
+    """Return the ego history of the last 1.5 s.
 
     Raises:
         SwerveError: the scene covers less.
@@ -133,10 +133,10 @@ def _history(frame: BenchmarkScene) -> History:
 
 
 def _human(context: Context, viewpoint: Viewpoint) -> Float[np.ndarray, "8 3"] | None:
-    """Where the logged driver was at 0.5, 1, ..., 4 s, relative to the ego's now.
+    """Return the human's poses at 0.5, 1, ..., 4 s, relative to the current ego pose.
 
-    The context knows it in the first stage. In follow-up scenes the viewpoint does, between whose steps it is
-    interpolated as in `poses_at`; None where it ends before 4 s.
+    In the first stage they are the context's. In follow-up scenes they are the viewpoint's, interpolated as in
+    `poses_at`; None if these end before 4 s.
     """
     if context.human is not None or len(viewpoint.human) < 2:
         return context.human

@@ -1,4 +1,4 @@
-"""What an evaluation remembers of a case: the rows of its planners, and which planners those were."""
+"""The record of one scene group in an evaluation: result rows by planner, and the planners' identities."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ from swerve.data.storage.files import commit, part_of
 from swerve.eval.benchmark.evaluate.results import SCHEMA
 from swerve.scenes import SwerveError
 
-# Key of the file's own notes: identities of its planners, by label.
+# Key of the Parquet metadata: identities of the planners, by label.
 _PLANNERS = b"swerve.planners"
 
 
 def record_path(folder: Path, log: str, chunk: int) -> Path:
-    """Where the record of a case lies."""
+    """Return the path of a scene group's record."""
     return folder / "records" / f"{part_stem(log, chunk)}.parquet"
 
 
 def recorded_planners(path: Path) -> dict[str, str]:
-    """Identities of the planners in a record, by label; none where there is no record.
+    """Return the identities of the planners in a record, by label; empty if there is no record.
 
     Raises:
         SwerveError: it is damaged.
@@ -36,15 +36,15 @@ def recorded_planners(path: Path) -> dict[str, str]:
 
 
 def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> None:
-    """Writes rows of some planners beside those of others; what the record had of these planners before goes.
+    """Add rows of planners to a record, in place of earlier rows of the same planners.
 
     Args:
-        path: of the record, which may not be there yet.
+        path: of the record, which may not exist yet.
         rows: columns as in `results.SCHEMA`.
         planners: identities by label.
 
     Raises:
-        SwerveError: the record that is there is damaged.
+        SwerveError: the existing record is damaged.
     """
     known = recorded_planners(path)
     if path.is_file():
@@ -56,7 +56,7 @@ def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> No
 
 
 def read_record(path: Path) -> pa.Table:
-    """The rows of all planners in a record, columns as in `results.SCHEMA`.
+    """Read the rows of all planners in a record, columns as in `results.SCHEMA`.
 
     Raises:
         SwerveError: it is missing or damaged.
@@ -67,11 +67,11 @@ def read_record(path: Path) -> pa.Table:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Says which record is damaged, and what to do."""
+    """Name the damaged record and the remedy in errors."""
     try:
         yield
     except (OSError, ValueError, pa.ArrowException) as error:
         first = str(error).partition("\n")[0]
         raise SwerveError(
-            f"{path}: damaged ({first}). Remove it and run the same command again: it evaluates this case anew"
+            f"{path}: damaged ({first}). Remove it and run the same command again to evaluate this scene group"
         ) from error

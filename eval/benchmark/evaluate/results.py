@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: a row per planner and frame, as Parquet, and how it is read again."""
+"""The results table of an evaluation: a row per planner and scene, as Parquet."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _REASON = pa.struct(
         "text": pa.string(),
     }
 )
-# The meaning of each column stands in docs/evaluate.md.
+# docs/evaluate.md defines each column.
 SCHEMA = pa.schema(
     {
         "planner": pa.string(),
@@ -61,21 +61,21 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class PlannerResult:
-    """What one planner did in one case. Rows are the frames of the case, in the order of `group.tokens`.
+    """Results of one planner on one scene group. Rows are its scenes, in the order of `group.tokens`.
 
-    Where the planner failed, there is no plan, all sub-scores are 0, the states are NaN, and the end is the start.
+    If the planner failed, there is no plan, all sub-scores are 0, the states are NaN, and the end is the start.
 
     Attributes:
         planner: its label.
-        group: tokens of the case's frames.
+        group: tokens of the scene group's scenes.
         frames: filtered sub-scores, simulated states, starts and planned ends.
         raw: sub-scores before the human filter, columns as in `Metric`.
-        forgiven: which of them the filter sets to 1.
-        origins: where the ego is (x, y, heading; rear axle, world).
-        plans: what the planner answered; None where it failed.
-        errors: why it failed; empty where it did not.
-        seconds: how long it took to answer; in batches, the mean over the batch.
-        reasons: why the plan scored what it did.
+        forgiven: metrics that the human filter sets to 1.
+        origins: initial ego poses (x, y, heading; rear axle, world)
+        plans: planned trajectories; None if the planner failed.
+        errors: error messages; empty if it did not fail.
+        seconds: planning times; in batches, the mean over the batch.
+        reasons: causes of sub-scores below 1.
     """
 
     planner: str
@@ -92,13 +92,13 @@ class PlannerResult:
 
 @dataclass(frozen=True)
 class Results:
-    """An evaluation, read again.
+    """The results of an evaluation, as read from its folder.
 
     Attributes:
-        table: a row per planner and frame, columns as in `SCHEMA`; a case's rows stand together.
-        planners: labels, in the order in which they were given.
-        groups: the cases.
-        substrate: on what the scores stand, see `score_tables.substrate`; with `benchmark`, and `planners`: spec by
+        table: a row per planner and scene, columns as in `SCHEMA`; a scene group's rows are consecutive.
+        planners: labels, in the order given.
+        groups: the scene groups.
+        substrate: provenance of the scores, see `score_tables.substrate`; with `benchmark`, and `planners`: spec by
             label.
     """
 
@@ -108,7 +108,7 @@ class Results:
     substrate: dict[str, Any]
 
     def of(self, planner: str) -> pa.Table:
-        """The rows of one planner.
+        """Return the rows of one planner.
 
         Raises:
             SwerveError: there is none of this label.
@@ -118,7 +118,7 @@ class Results:
         return self.table.filter(pc.field("planner") == planner)
 
     def scores(self, planner: str) -> SceneScores:
-        """What `weigh` wants, to weigh one planner's frames in another way.
+        """Return the scores of one planner's scenes, for weighting them again with `weigh`.
 
         Raises:
             SwerveError: see `of`.
@@ -127,7 +127,7 @@ class Results:
 
 
 def scores_of(rows: pa.Table) -> SceneScores:
-    """The scores in the rows of one planner."""
+    """Return the scores in the rows of one planner."""
     return SceneScores(
         tuple(rows["token"].to_pylist()),
         _columns(rows, COLUMNS),
@@ -137,7 +137,7 @@ def scores_of(rows: pa.Table) -> SceneScores:
 
 
 def groups_of(rows: pa.Table) -> tuple[GroupTokens, ...]:
-    """The cases in the rows of one planner, in the order in which they appear."""
+    """Return the scene groups in the rows of one planner, in order of appearance."""
     cases: dict[str, dict[tuple[str, int], str]] = {}
     columns = (rows[name].to_pylist() for name in ("case", "chain", "index", "token"))
     for case, chain, index, token in zip(*columns, strict=True):
@@ -153,10 +153,10 @@ def groups_of(rows: pa.Table) -> tuple[GroupTokens, ...]:
 
 
 def read_results(folder: Path) -> Results:
-    """The results in the folder of an evaluation.
+    """Read the results of an evaluation from its folder.
 
     Raises:
-        SwerveError: there are none, or the evaluation has not come to its end.
+        SwerveError: there are none, or the evaluation is not finished.
     """
     try:
         table = pq.read_table(folder / RESULTS, schema=SCHEMA)
@@ -169,11 +169,11 @@ def read_results(folder: Path) -> Results:
 
 
 def result_rows(cases: Sequence[PlannerResult], weighting: Weighting) -> pa.Table:
-    """The rows of some planners in their cases, columns as in `SCHEMA`.
+    """Return the rows of planners in scene groups, columns as in `SCHEMA`.
 
     Args:
         cases: one or more.
-        weighting: of the follow-up frames, for the column `weight`.
+        weighting: of the follow-up scenes, for the column `weight`.
     """
     return pa.concat_tables([_rows(case, weighting) for case in cases])
 

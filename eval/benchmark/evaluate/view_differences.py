@@ -1,4 +1,4 @@
-"""What it does to planners to see one kind of views rather than another, on the same cases."""
+"""Paired differences of a planner's scores between kinds of views, on the same scene groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Seen:
-    """A planner that takes part with one kind of views.
+    """A planner evaluated with one kind of views.
 
     Attributes:
         planner: its label, the same for all kinds.
@@ -30,16 +30,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class ViewDifference:
-    """What a planner's score gains when it sees other views; paired, case by case.
+    """Difference of a planner's scores between two kinds of views; paired by scene group.
 
     Attributes:
         planner: its label.
-        before: kind of views.
-        after: the other kind; all numbers are this one's minus the first one's.
-        score: of the combined score.
-        interval: 2.5 % and 97.5 % quantiles of it, over cases drawn anew.
-        stage_one: of the means of sub-scores and score, columns as in `COLUMNS`.
-        stage_two: likewise.
+        before: kind of the baseline views.
+        after: kind of the compared views; all numbers are theirs minus the baseline's.
+        score: difference of the combined score.
+        interval: 95 % bootstrap interval of it (2.5 % and 97.5 % quantiles), scene groups resampled.
+        stage_one: differences of the means of sub-scores and score, columns as in `COLUMNS`.
+        stage_two: the same of stage two.
     """
 
     planner: str
@@ -51,7 +51,7 @@ class ViewDifference:
     stage_two: Float[np.ndarray, "10"]
 
     def as_json(self) -> dict[str, Any]:
-        """As summary.json holds it."""
+        """Return the difference as stored in summary.json."""
         stages = {"stage_one": self.stage_one, "stage_two": self.stage_two}
         return {
             "planner": self.planner,
@@ -66,12 +66,12 @@ class ViewDifference:
 def differences(
     tables: Mapping[str, TwoStageScores], groups: tuple[GroupTokens, ...], seen: Mapping[str, Seen]
 ) -> tuple[ViewDifference, ...]:
-    """Every two kinds of views that a planner saw.
+    """Compute the difference of every two kinds of views of a planner.
 
     Args:
-        tables: scores of each planner with each kind, weighed, by label.
-        groups: the cases.
-        seen: who takes part with which views, by label; the kinds in the order in which they were asked for.
+        tables: weighted scores of each planner with each kind, by label.
+        groups: the scene groups.
+        seen: planner and kind of views by label; kinds in the order given.
     """
     return tuple(
         _difference(seen[one], seen[other], tables[one], tables[other], groups)
@@ -96,14 +96,14 @@ def _difference(
 
 
 def bootstrap(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    """2.5 % and 97.5 % quantiles of the mean of 2000 samples drawn with replacement; the same every time."""
+    """Compute the 2.5 % and 97.5 % quantiles of the means of 2000 bootstrap resamples, with a fixed seed."""
     draws = keyed_generator(0, "report", "bootstrap").integers(0, len(values), (_RESAMPLES, len(values)))
     low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
 
 
 def group_scores(table: TwoStageScores, groups: tuple[GroupTokens, ...]) -> Float[np.ndarray, "g"]:
-    """Mean over both chains of stage one times weighted stage two; a group's rows stand together in the table."""
+    """Compute by group the mean over both chains of stage one times weighted stage two; rows are in group order."""
     scores, weights, first, found = table.values[:, SCORE], table.weights, 0, []
     for group in groups:
         here = slice(first + 2, first + len(group.tokens))
