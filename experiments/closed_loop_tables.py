@@ -8,7 +8,7 @@ from jaxtyping import Float
 from rich.progress import track
 
 from swerve.data.sources.registry import open_source
-from swerve.eval.closed_loop import ClosedLoopOptions, Rollout, build_closed_loop_scene, drive_course
+from swerve.eval.closed_loop import ClosedLoopOptions, Rollout, build_closed_loop_scene, drive_prepared
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import ObjectClass, scenes_of
 from swerve.scenes.viewpoints import Viewpoint, logged, prepare
@@ -71,7 +71,7 @@ def _driven(starts: Sequence[Viewpoint], options: ClosedLoopOptions) -> dict[str
     for start in track(starts, description=f"{options.traffic}, {options.simulation}, {options.scorer}"):
         scene = build_closed_loop_scene(start, options)
         for label, planner in planners.items():
-            found[label].append(drive_course(scene, planner))
+            found[label].append(drive_prepared(scene, planner))
     return found
 
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
-from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, wants_images
-from swerve.eval.benchmark.renderers import own_renderers, renderer_of
+from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, uses_images
+from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
     ClosedLoopOptions,
@@ -22,12 +22,12 @@ from swerve.eval.closed_loop import (
     Rollout,
     RolloutViews,
     build_closed_loop_scene,
-    drive_course,
+    drive_prepared,
     metric_names,
 )
-from swerve.eval.closed_loop.rollout_picture import rollout_picture
-from swerve.eval.scoring.score_tables import substrate, write_rows
-from swerve.eval.scoring.silent_scores import describe_missing, missing_inputs
+from swerve.eval.closed_loop.rollout_image import rollout_image
+from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
+from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import open_sources
 from swerve.options.drive import Drive
 from swerve.planners.load_planner import LoadedPlanner, load_planner
@@ -51,7 +51,7 @@ class _Driven:
     """A rollout and its scene."""
 
     label: str
-    course: ClosedLoopScene
+    closed_loop_scene: ClosedLoopScene
     rollout: Rollout
     static: Primitives
 
@@ -68,14 +68,14 @@ def run(asked: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
     planners, sources, console = [load_planner(spec) for spec in asked.planners], open_sources(asked.sources), Console()
     _check_labels(planners)
-    sight = _Sight(renderer_of(asked.views, own_renderers("rap", asked.seed, asked.splats)), asked.size)
+    sight = _Sight(renderer_of(asked.views, default_renderers("rap", asked.seed, asked.splats)), asked.size)
     worst: dict[str, _Driven] = {}
     rows: list[dict[str, Any]] = []
     missing: dict[str, tuple[bool, ...]] = {}
     for one in _driven(_named_logs(sources, asked.logs), planners, sight, asked.options, asked.every, console):
         rows.append(_row(one))
         if one.rollout.log not in missing:
-            missing[one.rollout.log] = missing_inputs(one.course.viewpoint.scene.log)
+            missing[one.rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
         if one.label not in worst or one.rollout.score < worst[one.label].rollout.score:
             worst[one.label] = one
     if not rows:
@@ -120,13 +120,15 @@ def _driven(
     """Yield all rollouts, log by log."""
     for log in logs:
         geometry, static = prepare(log), build_static(log.road_map)
-        sees = any(wants_images(one.planner) for one in planners)
+        sees = any(uses_images(one.planner) for one in planners)
         views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
         scenes = scenes_of(log, history=HISTORY_SECONDS, future=options.seconds, every=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
-            course = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
+            closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
-                yield _Driven(one.label, course, drive_course(course, one.planner, views), static)
+                yield _Driven(
+                    one.label, closed_loop_scene, drive_prepared(closed_loop_scene, one.planner, views), static
+                )
 
 
 def _row(one: _Driven) -> dict[str, Any]:
@@ -139,14 +141,16 @@ def _row(one: _Driven) -> dict[str, Any]:
         "score": rollout.score,
         **{
             name: None if np.isnan(rollout.metrics[name]) else rollout.metrics[name]
-            for name in metric_names(one.course.options)
+            for name in metric_names(one.closed_loop_scene.options)
         },
         "progress": rollout.progress,
-        "expert_progress": rollout.expert_progress,
+        "human_progress": rollout.human_progress,
         "failed": rollout.failed,
         "error": rollout.error,
         "plans": len(rollout.plans),
-        "seconds_per_plan": float(np.mean([plan.took for plan in rollout.plans])) if rollout.plans else None,
+        "seconds_per_plan": float(np.mean([plan.planning_seconds for plan in rollout.plans]))
+        if rollout.plans
+        else None,
         "reasons": "; ".join(_reason(item.seconds, item.text) for item in rollout.reasons),
     }
 
@@ -164,17 +168,17 @@ def _write(
 ) -> None:
     make_folder(folder)
     stamp = {
-        **substrate(options.traffic, None),
+        **provenance(options.traffic, None),
         "metric": _METRIC[options.scorer],
         "simulation": options.simulation,
         "rate": options.rate,
         "seconds": options.seconds,
-        "cannot_fire": list(silent),
+        "inactive_sub_scores": list(silent),
     }
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)
     for label, one in worst.items():
-        picture = rollout_picture(one.course, one.rollout, one.static)
+        picture = rollout_image(one.closed_loop_scene, one.rollout, one.static)
         write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(picture))
 
 

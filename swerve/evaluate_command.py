@@ -34,7 +34,7 @@ def run(asked: Evaluate) -> int:
     console = Console()
     evaluation = evaluate_planners(asked.benchmark, asked.planners, asked.out, asked.options, asked.workers, console)
     console.print(leaderboard(evaluation.summary))
-    for line in evaluation.summary["cannot_fire"]:
+    for line in evaluation.summary["inactive_sub_scores"]:
         console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)
     if evaluation.summary["differences"]:
         console.print(differences_table(evaluation.summary["differences"]))
@@ -66,7 +66,7 @@ def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
 
 def leaderboard(summary: Mapping[str, Any]) -> Table:
     """Return a table of the planners, best first, and their stages; with short labels it fits 80 columns."""
-    title = f"{summary['cases']} cases, {summary['frames']} scenes; all scores times 100"
+    title = f"{summary['scene_groups']} cases, {summary['scenes']} scenes; all scores times 100"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", overflow="fold", min_width=12)
     for name in ("EPDMS", *SHORT.values(), "failed"):

@@ -10,7 +10,7 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
-from swerve.eval.benchmark.evaluate.observations import wants_images
+from swerve.eval.benchmark.evaluate.observations import uses_images
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.options.evaluate import EvaluateOptions
@@ -48,13 +48,13 @@ def evaluate_planners(
 def _opened(folder: Path, options: EvaluateOptions) -> Benchmark:
     """Return a benchmark with the views that the options ask for."""
     opened = open_benchmark(folder, splats=options.splats)
-    return opened.showing(*(options.views or (opened.shown,)))
+    return opened.with_views(*(options.views or (opened.view_kind,)))
 
 
 def _entries(opened: Benchmark, planners: Sequence[LoadedPlanner]) -> list[PlannerSpec]:
     """Return how planners take part: once for each kind of views."""
-    kinds = (opened.shown, *opened.beside)
-    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored}
+    kinds = (opened.view_kind, *opened.extra_view_kinds)
+    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored_kinds}
     return [entry for named in planners for entry in entries_of(named, kinds, drawn)]
 
 
@@ -67,7 +67,7 @@ def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], drawn: Mapping[V
         drawn: names of what draws those that the benchmark does not store: another folder of splats gives other views.
     """
     identity = fingerprint(named)
-    if not wants_images(named.planner):
+    if not uses_images(named.planner):
         return [PlannerSpec(named.label, named.spec, identity)]
     labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
     return [
@@ -82,7 +82,7 @@ def made(spec: str) -> Planner:
 
 
 def _write_report(benchmark: Benchmark, planners: Sequence[LoadedPlanner], out: Path) -> None:
-    kinds = (benchmark.shown, *benchmark.beside)
+    kinds = (benchmark.view_kind, *benchmark.extra_view_kinds)
     options = ReportOptions(
         title=f"Planners on {benchmark.folder.resolve().name}",
         cameras={

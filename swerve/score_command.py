@@ -12,8 +12,8 @@ import numpy as np
 from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
 from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
-from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
-from swerve.eval.scoring.silent_scores import silent_scores
+from swerve.eval.scoring.inactive_scores import inactive_scores
+from swerve.eval.scoring.score_tables import one_stage_rows, provenance, two_stage_rows, write_rows
 from swerve.options.score import Score
 from swerve.scenes import SwerveError, scenes_of
 
@@ -34,9 +34,9 @@ def run(asked: Score) -> int:
         contexts = _contexts(scenes)
         one_table = one_stage(score_scenes(contexts, plans, asked.traffic))
         rows, epdms = one_stage_rows(one_table), one_table.score
-    silent = silent_scores({one.scene.log.name: one.scene.log for one in scenes}.values())
-    stamp = substrate(asked.traffic, asked.weighting if asked.benchmark else None)
-    write_rows(asked.out, rows, {**stamp, "cannot_fire": silent})
+    silent = inactive_scores({one.scene.log.name: one.scene.log for one in scenes}.values())
+    stamp = provenance(asked.traffic, asked.weighting if asked.benchmark else None)
+    write_rows(asked.out, rows, {**stamp, "inactive_sub_scores": silent})
     print(f"{len(contexts)} scenes, EPDMS {epdms:.4f}; wrote {asked.out}")
     for line in silent:
         print(f"cannot fire: {line}")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
     from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
     from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores
-    from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course, metric_names
+    from swerve.eval.closed_loop.rollout import ExecutedPlan, Rollout, drive, drive_prepared, metric_names
     from swerve.eval.closed_loop.rollout_views import RolloutViews
 
 __all__ = [
@@ -19,13 +19,13 @@ __all__ = [
     "ClosedLoopOptions",
     "ClosedLoopScene",
     "DynamicBicycle",
-    "Planned",
+    "ExecutedPlan",
     "Rollout",
     "RolloutViews",
     "build_closed_loop_scene",
     "closed_loop_score",
     "drive",
-    "drive_course",
+    "drive_prepared",
     "metric_names",
     "nuplan_scores",
 ]

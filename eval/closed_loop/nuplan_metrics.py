@@ -19,7 +19,7 @@ from scipy.signal import savgol_filter
 
 from swerve.eval.closed_loop.nuplan_road import NuPlanRoad
 from swerve.eval.scoring.simulate import State
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import ObjectClass, RoadMap, Vehicle
 
 _STEP: Final = 0.1

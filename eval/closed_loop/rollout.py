@@ -13,14 +13,14 @@ from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_clo
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, ClosedLoopScores, score_rollout
 from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
 from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores
-from swerve.eval.closed_loop.rollout_observations import DrivenHistory, observation_at, past_of, situation_at
+from swerve.eval.closed_loop.rollout_observations import DrivenHistory, initial_history, observation_at, situation_at
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.simulate import simulate
 from swerve.eval.scoring.thresholds import HISTORY_STEP_US, STEP
 from swerve.eval.scoring.trajectories import references_of
-from swerve.eval.traffic.policies import others_for
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.policies import rollout_agents
+from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import SwerveError, Vehicle
 from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.planning import Observation, Planner, Trajectory
@@ -28,18 +28,18 @@ from swerve.scenes.viewpoints import Viewpoint
 
 
 @dataclass(frozen=True)
-class Planned:
+class ExecutedPlan:
     """A plan that was executed.
 
     Attributes:
         seconds: time of the plan from the start, seconds.
         trajectory: relative to the ego's pose at that time.
-        took: planning time, seconds.
+        planning_seconds: planning time, seconds.
     """
 
     seconds: float
     trajectory: Trajectory
-    took: float
+    planning_seconds: float
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Rollout:
         score: closed-loop score, see `score_rollout` and `nuplan_scores`; 0 if the planner failed.
         reasons: causes of sub-scores below 1.
         progress: metres along the route.
-        expert_progress: the same of the human; both 0 if the planner failed.
+        human_progress: the same of the human; both 0 if the planner failed.
         error: error message and time; empty if the planner did not fail.
     """
 
@@ -65,12 +65,12 @@ class Rollout:
     log: str
     states: Float[np.ndarray, "t 11"]
     traffic: Traffic
-    plans: tuple[Planned, ...]
+    plans: tuple[ExecutedPlan, ...]
     metrics: Mapping[str, float]
     score: float
     reasons: tuple[Reason, ...]
     progress: float
-    expert_progress: float
+    human_progress: float
     error: str
 
     @property
@@ -89,7 +89,7 @@ def drive(
 ) -> Rollout:
     """Simulate a planner in closed loop from a viewpoint, until the log ends or the options' seconds are over.
 
-    For several planners on one scene, prepare the scene once, and use `drive_course`.
+    For several planners on one scene, prepare the scene once, and use `drive_prepared`.
 
     Args:
         viewpoint: logged, or a follow-up.
@@ -100,10 +100,10 @@ def drive(
     Raises:
         SwerveError: the scene cannot be scored or driven for 4 s, or the planner needs images that are not available.
     """
-    return drive_course(build_closed_loop_scene(viewpoint, options), planner, views)
+    return drive_prepared(build_closed_loop_scene(viewpoint, options), planner, views)
 
 
-def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews | None = None) -> Rollout:
+def drive_prepared(closed_loop_scene: ClosedLoopScene, planner: Planner, views: RolloutViews | None = None) -> Rollout:
     """Simulate a planner in closed loop on a prepared scene.
 
     At each replanning the planner's trajectory, from the ego's pose on, becomes the reference of the tracker, which
@@ -114,27 +114,37 @@ def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews 
         SwerveError: the planner needs images that are not available, or the scene has less than 1.5 s of history.
     """
     announce_compilation()
-    driver = _Driver(course, planner, views, past_of(course))
-    others = others_for(course.options.traffic, course.context)
-    states, plans = np.zeros((course.steps, 11)), list[Planned]()
-    states[0] = course.context.ego
-    for step in range(0, course.steps - 1, course.options.stride):
-        answer = call_planner(planner, [driver.observation(others.until(step, states), states, step)])[0]
-        if answer.plan is None:
-            return _failed(course, states[: step + 1], others.until(step, states), plans, answer.error)
-        plans.append(Planned(round(step * STEP, 1), answer.plan, answer.seconds))
-        count = min(course.options.stride, course.steps - 1 - step)
-        states[step + 1 : step + count + 1] = _followed(course, states[step], answer.plan, step)[1 : count + 1]
-    traffic = others.until(course.steps - 1, states)
-    graded = _graded(course, states, traffic)
-    return Rollout(course.context.token, course.context.log, states, traffic, tuple(plans), **vars(graded), error="")
+    observed = _ObservedPlanner(closed_loop_scene, planner, views, initial_history(closed_loop_scene))
+    others = rollout_agents(closed_loop_scene.options.traffic, closed_loop_scene.context)
+    states, plans = np.zeros((closed_loop_scene.steps, 11)), list[ExecutedPlan]()
+    states[0] = closed_loop_scene.context.ego
+    for step in range(0, closed_loop_scene.steps - 1, closed_loop_scene.options.stride):
+        output = call_planner(planner, [observed.observation(others.until(step, states), states, step)])[0]
+        if output.plan is None:
+            return _failed(closed_loop_scene, states[: step + 1], others.until(step, states), plans, output.error)
+        plans.append(ExecutedPlan(round(step * STEP, 1), output.plan, output.seconds))
+        count = min(closed_loop_scene.options.stride, closed_loop_scene.steps - 1 - step)
+        states[step + 1 : step + count + 1] = _followed(closed_loop_scene, states[step], output.plan, step)[
+            1 : count + 1
+        ]
+    traffic = others.until(closed_loop_scene.steps - 1, states)
+    scores = _graded(closed_loop_scene, states, traffic)
+    return Rollout(
+        closed_loop_scene.context.token,
+        closed_loop_scene.context.log,
+        states,
+        traffic,
+        tuple(plans),
+        **vars(scores),
+        error="",
+    )
 
 
 @dataclass(frozen=True)
-class _Driver:
+class _ObservedPlanner:
     """A planner on a prepared scene, and its observations."""
 
-    course: ClosedLoopScene
+    closed_loop_scene: ClosedLoopScene
     planner: Planner
     views: RolloutViews | None
     past: DrivenHistory
@@ -142,23 +152,29 @@ class _Driver:
     def observation(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Observation:
         """Return the planner's observation at a step."""
         privileged = getattr(self.planner, "privileged", False)
-        situation = situation_at(self.course, traffic, states, step) if privileged else None
-        told = observation_at(self.course, self.past, states, step, situation)
-        drawn = self.views.cameras(self.course) if self.views else ()
-        cameras = declared_cameras(self.planner, drawn, self.course.context.token, "there is no renderer. Give views")
+        situation = situation_at(self.closed_loop_scene, traffic, states, step) if privileged else None
+        observation_now = observation_at(self.closed_loop_scene, self.past, states, step, situation)
+        drawn = self.views.cameras(self.closed_loop_scene) if self.views else ()
+        cameras = declared_cameras(
+            self.planner, drawn, self.closed_loop_scene.context.token, "there is no renderer. Give views"
+        )
         if self.views is None or not cameras:
-            return told
-        return replace(told, cameras=cameras, images=self.views.images(self.course, cameras, traffic, states, step))
+            return observation_now
+        return replace(
+            observation_now,
+            cameras=cameras,
+            images=self.views.images(self.closed_loop_scene, cameras, traffic, states, step),
+        )
 
 
 def _followed(
-    course: ClosedLoopScene, state: Float[np.ndarray, "11"], plan: Trajectory, step: int
+    closed_loop_scene: ClosedLoopScene, state: Float[np.ndarray, "11"], plan: Trajectory, step: int
 ) -> Float[np.ndarray, "t 11"]:
     """Return the states of the car, the first one given, while it tracks a plan at least until the next one."""
-    if course.options.simulation == "dynamic":
+    if closed_loop_scene.options.simulation == "dynamic":
         poses = plan.poses.astype(np.float64)
-        return DynamicBicycle(Vehicle.pacifica()).follow(state, poses, plan.interval, course.options.stride)
-    now_us = course.context.start_us + step * HISTORY_STEP_US
+        return DynamicBicycle(Vehicle.pacifica()).follow(state, poses, plan.interval, closed_loop_scene.options.stride)
+    now_us = closed_loop_scene.context.start_us + step * HISTORY_STEP_US
     return simulate(state, references_of(plan.poses[None], state[:3], now_us, plan.interval))[0]
 
 
@@ -167,31 +183,37 @@ def metric_names(options: ClosedLoopOptions) -> tuple[str, ...]:
     return NUPLAN_METRICS if options.scorer == "nuplan" else ROLLOUT_METRICS
 
 
-def _graded(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic) -> ClosedLoopScores:
+def _graded(
+    closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic
+) -> ClosedLoopScores:
     """Return the scores of a whole roll-out by the scorer of its options."""
-    if course.options.scorer == "epdms":
-        return score_rollout(course, states, traffic)
-    road_map = course.viewpoint.scene.log.road_map
+    if closed_loop_scene.options.scorer == "epdms":
+        return score_rollout(closed_loop_scene, states, traffic)
+    road_map = closed_loop_scene.viewpoint.scene.log.road_map
     if road_map is None:
-        raise SwerveError(f"scene {course.context.token}: nuPlan's metrics need a map, and its log has none")
-    human = course.expert_at(np.arange(len(states)))
+        raise SwerveError(f"scene {closed_loop_scene.context.token}: nuPlan's metrics need a map, and its log has none")
+    human = closed_loop_scene.human_poses_at(np.arange(len(states)))
     found = nuplan_scores(states, traffic, road_map, human, Vehicle.pacifica())
     return ClosedLoopScores(found.metrics, found.score, (), found.ego_progress, found.human_progress)
 
 
 def _failed(
-    course: ClosedLoopScene, states: Float[np.ndarray, "k 11"], traffic: Traffic, plans: list[Planned], error: str
+    closed_loop_scene: ClosedLoopScene,
+    states: Float[np.ndarray, "k 11"],
+    traffic: Traffic,
+    plans: list[ExecutedPlan],
+    error: str,
 ) -> Rollout:
     return Rollout(
-        token=course.context.token,
-        log=course.context.log,
+        token=closed_loop_scene.context.token,
+        log=closed_loop_scene.context.log,
         states=states.copy(),
         traffic=traffic.until(len(states)),
         plans=tuple(plans),
-        metrics=dict.fromkeys(metric_names(course.options), 0.0),
+        metrics=dict.fromkeys(metric_names(closed_loop_scene.options), 0.0),
         score=0.0,
         reasons=(),
         progress=0.0,
-        expert_progress=0.0,
+        human_progress=0.0,
         error=f"after {(len(states) - 1) * STEP:.1f} s: {error}",
     )

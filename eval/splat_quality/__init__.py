@@ -7,17 +7,17 @@ from swerve.scenes.lazy_package import make_lazy
 if TYPE_CHECKING:
     from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS, RasterAgreement, agreement
     from swerve.eval.splat_quality.gate_options import GateOptions
-    from swerve.eval.splat_quality.quality_gate import Verdict, judge, judge_view
+    from swerve.eval.splat_quality.quality_gate import GateResult, check_agreement, check_view
 
 __all__ = [
     "RASTER_OUTPUTS",
     "SPLAT_OUTPUTS",
     "GateOptions",
+    "GateResult",
     "RasterAgreement",
-    "Verdict",
     "agreement",
-    "judge",
-    "judge_view",
+    "check_agreement",
+    "check_view",
 ]
 
 make_lazy(__name__)

@@ -10,7 +10,7 @@ class FlatRenderer:
     """Renderer whose images have one colour, which encodes ego position and camera."""
 
     name: str = "flat"
-    stand_in: bool = False
+    synthetic: bool = False
 
     def check(self, log) -> None:
         """Accept any log."""
@@ -18,8 +18,8 @@ class FlatRenderer:
     def prepare(self, log) -> "FlatRenderer":
         return self
 
-    def draw(self, instant, cameras):
-        return [flat(instant, camera) for camera in cameras]
+    def render(self, snapshot, cameras):
+        return [flat(snapshot, camera) for camera in cameras]
 
 
 def flat(seat, camera) -> np.ndarray:

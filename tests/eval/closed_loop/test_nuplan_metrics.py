@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.eval.closed_loop import NUPLAN_METRICS, drive_course
+from swerve.eval.closed_loop import NUPLAN_METRICS, drive_prepared
 from swerve.eval.closed_loop.nuplan_metrics import (
     aggregate,
     is_comfortable,
@@ -14,7 +14,7 @@ from swerve.eval.closed_loop.nuplan_metrics import (
     progress_ratio,
     speed_limit_score,
 )
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Lane, ObjectClass, RoadMap, SwerveError, Vehicle
 from swerve.scenes.road_map import Area, GroundHeight
 from tests.support.drives import course_from, driven, road, viewpoint
@@ -167,17 +167,17 @@ def test_rollouts_are_scored_so_on_demand():
     assert tuple(rollout.metrics) == NUPLAN_METRICS
     assert rollout.score == pytest.approx(1.0, abs=1e-3)
     slow = driven(Cruise(1.0), rate=2.0, scorer="nuplan")
-    assert slow.metrics["ego_progress_along_expert_route"] == pytest.approx(slow.progress / slow.expert_progress)
-    assert slow.progress < 0.5 * slow.expert_progress
+    assert slow.metrics["ego_progress_along_expert_route"] == pytest.approx(slow.progress / slow.human_progress)
+    assert slow.progress < 0.5 * slow.human_progress
 
 
 def test_without_a_map_there_are_no_nuplan_metrics():
-    course = course_from(viewpoint(), scorer="nuplan", seconds=4.0)
+    closed_loop_scene = course_from(viewpoint(), scorer="nuplan", seconds=4.0)
     log = replace(road(), road_map=None)
-    scene = replace(course.viewpoint.scene, log=log)
-    course = replace(course, viewpoint=replace(course.viewpoint, scene=scene))
+    scene = replace(closed_loop_scene.viewpoint.scene, log=log)
+    closed_loop_scene = replace(closed_loop_scene, viewpoint=replace(closed_loop_scene.viewpoint, scene=scene))
     with pytest.raises(SwerveError, match="need a map"):
-        drive_course(course, Cruise(10.0))
+        drive_prepared(closed_loop_scene, Cruise(10.0))
 
 
 def test_areas_count_as_road():

@@ -53,7 +53,7 @@ def test_it_is_what_an_evaluation_says(benchmark, planner, tmp_path):
     entry = PlannerSpec("rap", str(path), "1")
     summary = evaluate(benchmark, [entry], made, tmp_path / "out", benchmark.traffic, "navsim-exact", 1).summary
     said = summary["planners"]["rap"]
-    assert summary["cases"] > 1
+    assert summary["scene_groups"] > 1
     assert found["score"] == pytest.approx(said["score"], abs=1e-9)
     assert found["stage_one"] == pytest.approx(said["stage_one"]["score"], abs=1e-9)
     assert found["stage_two"] == pytest.approx(said["stage_two"]["score"], abs=1e-9)
@@ -125,7 +125,7 @@ def test_what_would_say_nothing_is_refused(dataset, benchmark, planner, tmp_path
     with pytest.raises(SwerveError, match="validate-every is 0"):
         Validation(benchmark, 0)
     blind = RapPlanner(RapModel(RapConfig.tiny(cameras=("roof",))), {})
-    with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
+    with pytest.raises(SwerveError, match="needs camera 'roof'; there are: front, back"):
         validate(blind, benchmark)
     broken = replace(benchmark, info=json.loads(json.dumps(benchmark.info).replace("val-a", "train-1")))
     with pytest.raises(SwerveError, match="log train-1 of the benchmark is in the training set, too"):
