@@ -42,12 +42,14 @@ def measured(name, source):
     with tempfile.TemporaryDirectory() as folder:
         build([open_source(source)], Path(folder), BuildOptions(every=4.0, views=(), policy="log-replay"), workers=1)
         benchmark = open_benchmark(folder)
-        names = [case for log in benchmark.logs for case in benchmark.cases(log)]
-        cases = [benchmark.case(case) for case in names[:: max(len(names) // CASES, 1)][:CASES]]
+        names = [scene_group for log in benchmark.logs for scene_group in benchmark.scene_groups(log)]
+        scene_groups = [
+            benchmark.scene_group(scene_group) for scene_group in names[:: max(len(names) // CASES, 1)][:CASES]
+        ]
     for policy, (least, most) in ORIGINAL.items():
         for count, planners in POPULATIONS.items():
-            seconds = 1e-3 * sum(timing(case, planners, policy) for case in cases)
-            evaluations = len(planners) * sum(len(case.frames) for case in cases)
+            seconds = 1e-3 * sum(timing(scene_group, planners, policy) for scene_group in scene_groups)
+            evaluations = len(planners) * sum(len(scene_group.scenes) for scene_group in scene_groups)
             yield {
                 "benchmark": name,
                 "traffic": policy,
@@ -60,6 +62,6 @@ def measured(name, source):
             }
 
 
-def timing(case, planners, policy):
+def timing(scene_group, planners, policy):
     """CPU milliseconds of one case."""
-    return timed(lambda: evaluate_group(case, planners, policy), REPEATS).cpu_ms
+    return timed(lambda: evaluate_group(scene_group, planners, policy), REPEATS).cpu_ms

@@ -15,7 +15,7 @@ from swerve.data.dataset import AugmentOptions, augment
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamLoader, StreamOptions
 from swerve.eval.context.context_job import write_contexts
 from swerve.eval.context.context_store import ContextStore
-from swerve.eval.scoring.score import prepare_context, score, score_by
+from swerve.eval.scoring.score import prepare_context, score, score_prepared
 
 CAMERAS = ("front", "left", "right")
 STORED = (256, 144)
@@ -101,7 +101,7 @@ def scoring(folder):
         noise = np.random.default_rng(0).normal(size=(count, 1, 3)) * [2.0, 1.0, 0.1] * np.linspace(0.1, 1, 8)[:, None]
         plans = [one.human + noise for one in contexts]
         whole = timed(lambda plans=plans: [score(*one) for one in zip(contexts, plans, strict=True)])
-        alone = timed(lambda plans=plans: [score_by(*one) for one in zip(yardsticks, plans, strict=True)])
+        alone = timed(lambda plans=plans: [score_prepared(*one) for one in zip(yardsticks, plans, strict=True)])
         share = 1e3 / count / len(contexts)
         rows.append({"proposals": count, "by context": share * whole.cpu_ms, "by yardstick": share * alone.cpu_ms})
     return rows

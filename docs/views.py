@@ -20,13 +20,13 @@ _GAP = 6
 def main(folder: Path, path: Path) -> None:
     """Writes the picture: of the last case's first follow-up, left to right as the kinds are stored."""
     benchmark = open_benchmark(folder)
-    name = benchmark.cases(benchmark.logs[0])[-1]
+    name = benchmark.scene_groups(benchmark.logs[0])[-1]
     images = []
-    for kind in benchmark.stored:
-        case = benchmark.showing(kind).case(name)
-        frame = case.frames[case.group.follow_ups[0][0]]
-        assert case.views is not None
-        images.append(case.views.images(frame, ["front"])["front"])
+    for kind in benchmark.stored_kinds:
+        scene_group = benchmark.with_views(kind).scene_group(name)
+        frame = scene_group.scenes[scene_group.group.follow_ups[0][0]]
+        assert scene_group.views is not None
+        images.append(scene_group.views.images(frame, ["front"])["front"])
     gap = np.full((len(images[0]), _GAP, 3), 255, np.uint8)
     row = [part for image in images for part in (gap, image)][1:]
     write_atomically(path, encode_png(np.concatenate(row, axis=1)))

@@ -8,15 +8,15 @@ from swerve.eval.scoring.aggregate import (
     SceneScores,
     ScoredScenes,
     TwoStageScores,
+    aggregate_two_stage,
     one_stage,
     proximity_weights,
     two_stage,
-    weigh,
 )
 from swerve.eval.scoring.batch import score_scenes
 from swerve.eval.scoring.pdms import PdmsScores, pdms
 from swerve.eval.scoring.reasons import Reason, reasons
-from swerve.eval.scoring.score import PreparedContext, Scores, epdms, prepare_context, score, score_by
+from swerve.eval.scoring.score import PreparedContext, Scores, epdms, prepare_context, score, score_prepared
 from swerve.eval.scoring.simulate import State, simulate
 from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
 from swerve.eval.scoring.tensors import TensorScores, score_tensor
@@ -38,6 +38,7 @@ __all__ = [
     "State",
     "TensorScores",
     "TwoStageScores",
+    "aggregate_two_stage",
     "build_context",
     "epdms",
     "lane_agents",
@@ -50,10 +51,9 @@ __all__ = [
     "reasons",
     "save_context",
     "score",
-    "score_by",
+    "score_prepared",
     "score_scenes",
     "score_tensor",
     "simulate",
     "two_stage",
-    "weigh",
 ]

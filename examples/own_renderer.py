@@ -21,7 +21,7 @@ class DepthRenderer:
     """Grey images of depth. A frozen dataclass is hashable and can be sent to worker processes."""
 
     name: str = "depth"  # in benchmark.json
-    stand_in: bool = False  # whether the images are synthetic photos
+    synthetic: bool = False  # whether the images are synthetic photos
 
     def check(self, log: Log) -> None:
         """Raises SwerveError where a log cannot be drawn; this renderer draws any."""
@@ -37,7 +37,7 @@ class LogDepth:
 
     static: Primitives
 
-    def draw(self, snapshot: Any, cameras: Sequence[Camera]) -> list[np.ndarray]:  # noqa: ANN401
+    def render(self, snapshot: Any, cameras: Sequence[Camera]) -> list[np.ndarray]:  # noqa: ANN401
         """RGB of each camera, in its own size; a snapshot has a pose, and tracks and lights of a single step."""
         primitives = self.static.joined(build_dynamic(snapshot.tracks, snapshot.lights, 0))
         (views,) = render(primitives, cameras, snapshot.world_from_ego[None], outputs=("depth",))

@@ -39,7 +39,7 @@ from swerve.data.storage.files import to_json, write_atomically
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
-from swerve.eval.scoring.score import prepare_context, score_by
+from swerve.eval.scoring.score import prepare_context, score_prepared
 from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.eval.study.measures import one_stage_measures
 from swerve.eval.study.study_job import run_study
@@ -232,7 +232,7 @@ def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
         worth = np.full(len(output.poses[row]), np.nan)
         if measure is not None:
             plans = output.poses[row].double().numpy()
-            worth = pdm_score(score_by(measure, plans, interval=model.config.interval).metrics)
+            worth = pdm_score(score_prepared(measure, plans, interval=model.config.interval).metrics)
         yield {
             "ADE": own[row],
             "image use": foreign[row] - own[row],

@@ -38,24 +38,24 @@ class Turn:
 
 def turns_of(context: Context, log: Log, now: int) -> Iterator[Turn]:
     """The vehicles on lanes that turn after a moment."""
-    driven, logged, rails = (
+    driven, logged, agent_paths = (
         lane_agents(context, logged_states(log, now)[: HORIZON + 1]),
         context.traffic,
-        context.graph_rails,
+        context.lane_graph_paths,
     )
-    for place, row in enumerate(rails.rows):
+    for place, row in enumerate(agent_paths.rows):
         steps = np.flatnonzero(logged.present[:, row])
         poses = logged.poses[steps, row]
         if np.abs(np.unwrap(poses[:, 2])[-1] - poses[0, 2]) <= TURN or np.ptp(poses[:, :2], axis=0).max() < ELSEWHERE:
             continue
-        path = rails.points[rails.starts[place] : rails.starts[place + 1], :2]
+        path = agent_paths.points[agent_paths.starts[place] : agent_paths.starts[place + 1], :2]
         apart = driven.poses[steps[-1], row, :2] - poses[-1, :2]
         yield Turn(logged.ids[row], abs(float(frenet(path, poses[-1:, :2])[1][0])), float(np.hypot(*apart)))
 
 
 def ghosts_of(context: Context, log: Log, now: int) -> int:
     """How many vehicles stand at some step and report a speed above 0.5 m/s."""
-    driven, rows = lane_agents(context, logged_states(log, now)[: HORIZON + 1]), context.graph_rails.rows
+    driven, rows = lane_agents(context, logged_states(log, now)[: HORIZON + 1]), context.lane_graph_paths.rows
     moved = np.linalg.norm(np.diff(driven.poses[:, rows, :2], axis=0), axis=-1)
     speeds = np.linalg.norm(driven.velocities[1:, rows], axis=-1)
     return int(((moved < 1e-9) & (speeds > SLOW)).any(axis=0).sum())
@@ -72,7 +72,7 @@ def measure(log: Log) -> tuple[list[Turn], int, int]:
             continue
         turns += turns_of(context, log, now)
         ghosts += ghosts_of(context, log, now)
-        followers += len(context.graph_rails.rows)
+        followers += len(context.lane_graph_paths.rows)
     return turns, ghosts, followers
 
 

@@ -229,7 +229,7 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
     console.print(f"{counts['cases']} cases of {counts['logs']} logs, {follow_ups}: {frames}", highlight=False)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     table = Table("", "not used because", "count", "", box=None)
-    for what, reasons in (("start points", counts["rejected_starts"]), ("cases", counts["dropped_cases"])):
+    for what, reasons in (("start points", counts["rejected_starts"]), ("cases", counts["dropped_scene_groups"])):
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
             table.add_row(what, reason, str(count), _EXPLAINED.get(reason, ""))
     if table.row_count:
@@ -242,7 +242,7 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
 def _tell_splats(console: Console, counts: Mapping[str, Any]) -> None:
     """What the gate has against splat views, and what they lack."""
     if counts["unfit_follow_ups"]:
-        reasons = ", ".join(f"{count} {name}" for name, count in sorted(counts["unfit_because"].items()))
+        reasons = ", ".join(f"{count} {name}" for name, count in sorted(counts["unfit_reasons"].items()))
         console.print(
             f"{counts['unfit_follow_ups']} follow-ups have unfit splat views ({reasons})",
             highlight=False,

@@ -15,8 +15,8 @@ from swerve.arguments import image_size, one_kind
 from swerve.data import Source, open_source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
-from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, wants_images
-from swerve.eval.benchmark.renderers import own_renderers, renderer_of
+from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, uses_images
+from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
     ROLLOUT_METRICS,
@@ -25,10 +25,10 @@ from swerve.eval.closed_loop import (
     Rollout,
     RolloutViews,
     build_closed_loop_scene,
-    drive_course,
+    drive_prepared,
 )
-from swerve.eval.closed_loop.rollout_picture import rollout_picture
-from swerve.eval.scoring.score_tables import substrate, write_rows
+from swerve.eval.closed_loop.rollout_image import rollout_image
+from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.eval.traffic.policies import Policy
 from swerve.planners.load_planner import LoadedPlanner, load_planner
 from swerve.scenes import SwerveError, scenes_of
@@ -45,7 +45,7 @@ class _Driven:
     """A roll-out, and where it was."""
 
     label: str
-    course: ClosedLoopScene
+    closed_loop_scene: ClosedLoopScene
     rollout: Rollout
     static: Primitives
 
@@ -91,7 +91,8 @@ def drive(
     _check_labels(planners)
     opened, console = open_source(source), Console()
     sight = _Sight(
-        renderer_of(one_kind(views), own_renderers("rap", seed, splats)), None if size == "own" else image_size(size)
+        renderer_of(one_kind(views), default_renderers("rap", seed, splats)),
+        None if size == "own" else image_size(size),
     )
     worst: dict[str, _Driven] = {}
     rows: list[dict[str, Any]] = []
@@ -130,13 +131,15 @@ def _driven(
     for name in names:
         log = source.load(name)
         geometry, static = prepare(log), build_static(log.road_map)
-        sees = any(wants_images(one.planner) for one in planners)
+        sees = any(uses_images(one.planner) for one in planners)
         views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
         scenes = scenes_of(log, history=HISTORY_SECONDS, future=options.seconds, every=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
-            course = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
+            closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
-                yield _Driven(one.label, course, drive_course(course, one.planner, views), static)
+                yield _Driven(
+                    one.label, closed_loop_scene, drive_prepared(closed_loop_scene, one.planner, views), static
+                )
 
 
 def _row(one: _Driven) -> dict[str, Any]:
@@ -149,11 +152,13 @@ def _row(one: _Driven) -> dict[str, Any]:
         "score": rollout.score,
         **{name: None if np.isnan(rollout.metrics[name]) else rollout.metrics[name] for name in ROLLOUT_METRICS},
         "progress": rollout.progress,
-        "expert_progress": rollout.expert_progress,
+        "human_progress": rollout.human_progress,
         "failed": rollout.failed,
         "error": rollout.error,
         "plans": len(rollout.plans),
-        "seconds_per_plan": float(np.mean([plan.took for plan in rollout.plans])) if rollout.plans else None,
+        "seconds_per_plan": float(np.mean([plan.planning_seconds for plan in rollout.plans]))
+        if rollout.plans
+        else None,
         "reasons": "; ".join(_reason(item.seconds, item.text) for item in rollout.reasons),
     }
 
@@ -165,7 +170,7 @@ def _reason(seconds: float | None, text: str) -> str:
 def _write(folder: Path, rows: list[dict[str, Any]], worst: dict[str, _Driven], options: ClosedLoopOptions) -> None:
     make_folder(folder)
     stamp = {
-        **substrate(options.traffic, None),
+        **provenance(options.traffic, None),
         "metric": "closed loop as nuPlan, of EPDMS's sub-scores",
         "rate": options.rate,
         "seconds": options.seconds,
@@ -173,7 +178,7 @@ def _write(folder: Path, rows: list[dict[str, Any]], worst: dict[str, _Driven], 
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)
     for label, one in worst.items():
-        picture = rollout_picture(one.course, one.rollout, one.static)
+        picture = rollout_image(one.closed_loop_scene, one.rollout, one.static)
         write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(picture))
 
 

@@ -17,7 +17,7 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
-from swerve.eval.benchmark.evaluate.observations import wants_images
+from swerve.eval.benchmark.evaluate.observations import uses_images
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.planners.fingerprint import fingerprint
@@ -68,17 +68,17 @@ def evaluate(
 ) -> None:
     """Run planners on every scene of a benchmark and score what they would have done: EPDMS in two stages."""
     opened, console = open_benchmark(benchmark, splats=splats), Console()
-    kinds = view_kinds(views) if views else (opened.shown,)
+    kinds = view_kinds(views) if views else (opened.view_kind,)
     if not kinds:
         raise SwerveError("views: planners see something, or declare `cameras = ()`; give raster, photo or splat")
-    opened = opened.showing(*kinds)
+    opened = opened.with_views(*kinds)
     planners = [load_planner(spec) for spec in planner]
-    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored}
+    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored_kinds}
     entries = [entry for named in planners for entry in entries_of(named, kinds, drawn)]
     policy = traffic.value if traffic else opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, weighting.value, workers, console)
     console.print(leaderboard(evaluation.summary))
-    for line in evaluation.summary["cannot_fire"]:
+    for line in evaluation.summary["inactive_sub_scores"]:
         console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)
     if evaluation.summary["differences"]:
         console.print(differences_table(evaluation.summary["differences"]))
@@ -101,7 +101,7 @@ def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], drawn: Mapping[V
         drawn: names of what draws those that the benchmark does not store: another folder of splats gives other views.
     """
     identity = fingerprint(named)
-    if not wants_images(named.planner):
+    if not uses_images(named.planner):
         return [PlannerSpec(named.label, named.spec, identity)]
     labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
     return [
@@ -163,7 +163,7 @@ def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> 
 
 
 def _write_report(benchmark: Benchmark, planners: Sequence[LoadedPlanner], out: Path) -> None:
-    kinds = (benchmark.shown, *benchmark.beside)
+    kinds = (benchmark.view_kind, *benchmark.extra_view_kinds)
     options = ReportOptions(
         title=f"Planners on {benchmark.folder.resolve().name}",
         cameras={

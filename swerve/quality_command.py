@@ -15,9 +15,10 @@ from swerve.data.sources.source import Source
 from swerve.data.splats.log_images import images_of_log
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
-from swerve.eval.splat_quality.fit_outputs import FIT, fitted_with
-from swerve.eval.splat_quality.lpips_metric import Perceptual
-from swerve.eval.splat_quality.measure import Measured, measure
+from swerve.eval.splat_quality.evaluation_poses import ON_PATH, evaluation_poses
+from swerve.eval.splat_quality.fit_outputs import FIT, read_fit_options
+from swerve.eval.splat_quality.lpips_metric import Lpips
+from swerve.eval.splat_quality.measure import Measurement, measure
 from swerve.eval.splat_quality.quality_gate import GateOptions
 from swerve.eval.splat_quality.quality_page import (
     EXPLAINED,
@@ -27,9 +28,8 @@ from swerve.eval.splat_quality.quality_page import (
     quality_page,
     separation_in_words,
 )
-from swerve.eval.splat_quality.quality_summary import by_shift, separation
+from swerve.eval.splat_quality.quality_summary import mean_by_offset, separation
 from swerve.eval.splat_quality.reference_images import ReferenceImages
-from swerve.eval.splat_quality.test_poses import ON_PATH, places_of
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, Picture
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Log, SwerveError
@@ -80,7 +80,7 @@ def _perceptual(wanted: bool) -> tuple[Callable[[Picture, Picture], float] | Non
     if not wanted:
         return None, "LPIPS: not measured, as asked."
     try:
-        return Perceptual(), "LPIPS 0.1 by AlexNet."
+        return Lpips(), "LPIPS 0.1 by AlexNet."
     except SwerveError as error:
         return None, f"LPIPS: not measured: {error}"
 
@@ -109,26 +109,26 @@ def _measured(
     perceptual: Callable[[Picture, Picture], float] | None,
     every: float,
     console: Console,
-) -> Measured:
+) -> Measurement:
     """What the scene in a log's folder is worth; the middle moment is shown."""
-    options = fitted_with(folder)
+    options = read_fit_options(folder)
     truth = ReferenceImages(log, options.fit.seed)
     bench = ComparisonSetup(read_splats(folder), log, StaticLayer(build_static(log.road_map)), truth, gate, perceptual)
     console.print(f"{log.name}: reading photographs", highlight=False, markup=False)
-    places = places_of(prepare(log), images_of_log(log, options), every)
-    moments = sorted({place.moment for place in places if place.shift != ON_PATH}) or [0]
+    places = evaluation_poses(prepare(log), images_of_log(log, options), every)
+    moments = sorted({place.step for place in places if place.offset != ON_PATH}) or [0]
     shown = moments[len(moments) // 2]
     return measure(bench, track(places, log.name, console=console, transient=True), shown)
 
 
-def _write(folder: Path, name: str, measured: Measured, gate: GateOptions, note: str) -> None:
+def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, note: str) -> None:
     """The numbers, then the page."""
     rows = measured.rows
     numbers: dict[str, Any] = {
         "log": name,
         "gate": vars(gate),
         "lpips": note,
-        "shifts": by_shift(rows),
+        "offsets": mean_by_offset(rows),
         "separation": separation(rows),
         "views": rows,
     }
@@ -138,14 +138,14 @@ def _write(folder: Path, name: str, measured: Measured, gate: GateOptions, note:
     write_atomically(folder / "index.html", page.encode())
 
 
-def _show(console: Console, name: str, measured: Measured, gate: GateOptions, note: str) -> None:
+def _show(console: Console, name: str, measured: Measurement, gate: GateOptions, note: str) -> None:
     """The table."""
     table = Table(title=name, box=SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
     for number, heading in enumerate(headings()):
         table.add_column(
             heading, justify="right" if number else "left", no_wrap=number > 0, min_width=5 if number else 11
         )
-    for summary in by_shift(measured.rows):
+    for summary in mean_by_offset(measured.rows):
         table.add_row(*cells(summary))
     console.print(table)
     for text in (EXPLAINED, gate_in_words(gate), separation_in_words(measured.rows), note):

@@ -13,7 +13,7 @@ import typer
 from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
 from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
-from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
+from swerve.eval.scoring.score_tables import one_stage_rows, provenance, two_stage_rows, write_rows
 from swerve.scenes import SwerveError, scenes_of
 
 
@@ -62,7 +62,7 @@ def score(
         contexts = _log_contexts(opened, log or opened.names()[0], plans)
         table = one_stage(score_scenes(contexts, plans, traffic.value))
         rows = one_stage_rows(table)
-    write_rows(out, rows, substrate(traffic.value, weighting.value if benchmark else None))
+    write_rows(out, rows, provenance(traffic.value, weighting.value if benchmark else None))
     typer.echo(f"{len(contexts)} scenes, EPDMS {table.score:.4f}; wrote {out}")
 
 

@@ -24,16 +24,16 @@ class FollowUpStart:
             step.
         origin: source of its history, "bank" or "synthesis".
         parameters: parameters of the perturbation.
-        now: driving command at the start.
-        before: driving command 0.5 s before it.
+        command: driving command at the start.
+        previous_command: driving command 0.5 s before it.
     """
 
     index: int
     ego: Ego
     origin: str
     parameters: dict[str, float]
-    now: Command
-    before: Command
+    command: Command
+    previous_command: Command
 
 
 @dataclass(frozen=True)
@@ -42,32 +42,32 @@ class GroupRecord:
 
     Attributes:
         log: name of the log.
-        moment: step of the log.
-        now: driving command at that step.
-        before: driving command 0.5 s before it.
+        group_step: step of the log.
+        command: driving command at that step.
+        previous_command: driving command 0.5 s before it.
         tracks: the other agents, from 2 s to 8 s after that step, see `advanced_tracks`.
         starts: the follow-up starts.
     """
 
     log: str
-    moment: int
-    now: Command
-    before: Command
+    group_step: int
+    command: Command
+    previous_command: Command
     tracks: Tracks
     starts: tuple[FollowUpStart, ...]
 
 
-def scenes_of_group(log: Log, record: GroupRecord) -> tuple[GroupTokens, Mapping[str, BenchmarkScene]]:
+def build_scenes(log: Log, record: GroupRecord) -> tuple[GroupTokens, Mapping[str, BenchmarkScene]]:
     """Build a scene group's scenes by token, stage one first, and the tokens of its pairs."""
-    stem = f"{log.name}-{log.times_us[record.moment]}"
+    stem = f"{log.name}-{log.times_us[record.group_step]}"
     first = (
-        logged_scene(log, record.moment, f"{stem}-now", record.now),
-        logged_scene(log, record.moment - BEFORE, f"{stem}-before", record.before),
+        logged_scene(log, record.group_step, f"{stem}-now", record.command),
+        logged_scene(log, record.group_step - BEFORE, f"{stem}-before", record.previous_command),
     )
-    pairs = [follow_up_scenes(log, record.moment, record.tracks, start) for start in record.starts]
-    frames = {frame.token: frame for pair in (first, *pairs) for frame in pair}
+    pairs = [follow_up_scenes(log, record.group_step, record.tracks, start) for start in record.starts]
+    scenes = {benchmark_scene.token: benchmark_scene for pair in (first, *pairs) for benchmark_scene in pair}
     follow_ups = tuple((now.token, before.token) for now, before in pairs)
-    return GroupTokens(first[0].token, first[1].token, follow_ups), frames
+    return GroupTokens(first[0].token, first[1].token, follow_ups), scenes
 
 
 def logged_scene(log: Log, step: int, token: str, command: Command) -> BenchmarkScene:
@@ -91,15 +91,15 @@ def logged_scene(log: Log, step: int, token: str, command: Command) -> Benchmark
 
 
 def follow_up_scenes(
-    log: Log, moment: int, tracks: Tracks, start: FollowUpStart
+    log: Log, group_step: int, tracks: Tracks, start: FollowUpStart
 ) -> tuple[BenchmarkScene, BenchmarkScene]:
     """Build the scenes at a follow-up's start and 0.5 s before it, in the follow-up's own log."""
-    own = follow_up_log(log, moment, tracks, start)
-    now = _follow_up_frame(own, log, moment, NOW, "now", start)
-    return now, _follow_up_frame(own, log, moment, NOW - BEFORE, "before", start)
+    own = follow_up_log(log, group_step, tracks, start)
+    now = _follow_up_scene(own, log, group_step, NOW, "now", start)
+    return now, _follow_up_scene(own, log, group_step, NOW - BEFORE, "before", start)
 
 
-def follow_up_log(log: Log, moment: int, tracks: Tracks, start: FollowUpStart) -> Log:
+def follow_up_log(log: Log, group_step: int, tracks: Tracks, start: FollowUpStart) -> Log:
     """Build a follow-up's own log, from 2 s to 8 s after the scene group's step, at exactly 10 Hz.
 
     Traffic and lights are those of the log's steps, taken as 0.1 s apart. The ego is the follow-up's up to its start.
@@ -109,28 +109,28 @@ def follow_up_log(log: Log, moment: int, tracks: Tracks, start: FollowUpStart) -
 
     Args:
         log: of the scene group.
-        moment: step of the scene group.
+        group_step: step of the scene group.
         tracks: of `advanced_tracks`.
         start: the follow-up start.
     """
-    steps, times_us = LAST - FIRST + 1, log.times_us[moment] + _STEP_US * np.arange(FIRST, LAST + 1)
+    steps, times_us = LAST - FIRST + 1, log.times_us[group_step] + _STEP_US * np.arange(FIRST, LAST + 1)
     told = start.ego.by_own_poses(times_us[: len(start.ego)])
     waiting = start.ego.at(np.full(steps - len(start.ego), len(start.ego) - 1))
     still = np.zeros_like(waiting.velocity)
     waiting = replace(waiting, velocity=still, acceleration=still, yaw_rate=np.zeros(len(waiting)))
     return replace(
         log,
-        name=f"{log.name}-{log.times_us[moment]}-{start.index:03d}",
+        name=f"{log.name}-{log.times_us[group_step]}-{start.index:03d}",
         times_us=times_us,
-        ego=joined_ego(told, waiting),
+        ego=concatenated_ego(told, waiting),
         tracks=tracks,
-        lights=log.lights.at(slice(moment + FIRST, moment + LAST + 1)),
+        lights=log.lights.at(slice(group_step + FIRST, group_step + LAST + 1)),
         photos=(),
         sweeps=(),
     )
 
 
-def joined_ego(first: Ego, then: Ego) -> Ego:
+def concatenated_ego(first: Ego, then: Ego) -> Ego:
     """Concatenate the states of two egos."""
     return Ego(*(np.concatenate(pair) for pair in zip(_parts(first), _parts(then), strict=True)))
 
@@ -139,9 +139,11 @@ def _parts(ego: Ego) -> Sequence[np.ndarray]:
     return ego.world_from_ego, ego.velocity, ego.acceleration, ego.yaw_rate
 
 
-def _follow_up_frame(own: Log, log: Log, moment: int, step: int, chain: str, start: FollowUpStart) -> BenchmarkScene:
+def _follow_up_scene(
+    own: Log, log: Log, group_step: int, step: int, chain: str, start: FollowUpStart
+) -> BenchmarkScene:
     scene = scene_at(own, step)
-    then = moment + FIRST + step
+    then = group_step + FIRST + step
     human = log.ego.world_from_ego[then + 1 : then + FUTURE + 1]
     viewpoint = Viewpoint(
         scene=scene,
@@ -153,7 +155,7 @@ def _follow_up_frame(own: Log, log: Log, moment: int, step: int, chain: str, sta
         vehicle=own.vehicle,
         cameras=own.cameras,
         tracks=scene.tracks,
-        command=start.now if chain == "now" else start.before,
+        command=start.command if chain == "now" else start.previous_command,
         parameters=start.parameters,
     )
     return BenchmarkScene(f"{own.name}-{chain}", viewpoint, follow_up=True)

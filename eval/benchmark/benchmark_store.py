@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.eval.benchmark.assemble import GroupRecord, scenes_of_group
+from swerve.eval.benchmark.assemble import GroupRecord, build_scenes
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.eval.benchmark.renderers import own_renderers
+from swerve.eval.benchmark.renderers import default_renderers
 from swerve.eval.benchmark.scene_group import SceneGroup, SceneViews
-from swerve.eval.benchmark.stored_views import DrawnViews, StoredViews
+from swerve.eval.benchmark.stored_views import RenderedViews, StoredViews
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
 from swerve.eval.traffic.policies import Policy
 from swerve.scenes import Log, SwerveError
@@ -24,7 +24,7 @@ FORMAT: Final = "swerve-benchmark"
 # Raise whenever files of a benchmark or their meaning change: older benchmarks are then refused.
 VERSION: Final = 3
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
-_LOG, _CASE = "benchmark log", "case"
+_LOG, _CASE = "benchmark log", "scene_group"
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class Benchmark:
         folder: of the benchmark.
         info: benchmark.json.
         renderers: renderers of views that are not stored, by kind.
-        shown: kind of the views given to planners.
-        beside: other kinds of views of its scene groups, stored or not.
+        view_kind: kind of the views given to planners.
+        extra_view_kinds: other kinds of views of its scene groups, stored or not.
     """
 
     folder: Path
     info: Mapping[str, Any]
     renderers: Renderers
-    shown: ViewKind = "raster"
-    beside: tuple[ViewKind, ...] = ()
+    view_kind: ViewKind = "raster"
+    extra_view_kinds: tuple[ViewKind, ...] = ()
 
     @property
     def logs(self) -> tuple[str, ...]:
         """Return the names of the logs with a scene group."""
-        return tuple(self.info["cases"])
+        return tuple(self.info["scene_groups"])
 
     @property
     def traffic(self) -> Policy:
@@ -56,19 +56,19 @@ class Benchmark:
         return cast(Policy, self.info["options"]["policy"])
 
     @property
-    def stored(self) -> tuple[ViewKind, ...]:
+    def stored_kinds(self) -> tuple[ViewKind, ...]:
         """Return the kinds of the stored views."""
         return tuple(self.info["options"]["views"])
 
-    def cases(self, log: str) -> tuple[str, ...]:
+    def scene_groups(self, log: str) -> tuple[str, ...]:
         """Return the names of a log's scene groups in temporal order.
 
         Raises:
             SwerveError: there is no such log.
         """
-        if log not in self.info["cases"]:
+        if log not in self.info["scene_groups"]:
             raise SwerveError(f"{self.folder}: has no log {log!r}")
-        return tuple(self.info["cases"][log])
+        return tuple(self.info["scene_groups"][log])
 
     def log(self, name: str) -> Log:
         """Load a log, without photos and lidar sweeps.
@@ -78,49 +78,51 @@ class Benchmark:
         """
         return _cached_log(self._log_path(name))
 
-    def case(self, name: str) -> SceneGroup:
+    def scene_group(self, name: str) -> SceneGroup:
         """Load a scene group.
 
         Raises:
             SwerveError: there is no such scene group, or its file is damaged.
         """
-        owner = next((log for log, names in self.info["cases"].items() if name in names), None)
+        owner = next((log for log, names in self.info["scene_groups"].items() if name in names), None)
         if owner is None:
             raise SwerveError(f"{self.folder}: has no scene group {name!r}")
         log, record = self.log(owner), load_group(group_path(self.folder, name))
-        if record.log != log.name or record.moment >= len(log.times_us):
+        if record.log != log.name or record.group_step >= len(log.times_us):
             raise SwerveError(
                 f"{group_path(self.folder, name)}: is not a scene group of log {log.name}. Build it again"
             )
-        group, frames = scenes_of_group(log, record)
-        known = {kind: self._views(kind, name, log) for kind in (self.shown, *self.beside, *self.stored)}
-        beside: dict[str, SceneViews] = {
-            kind: views for kind, views in known.items() if views is not None and kind != self.shown
+        group, scenes = build_scenes(log, record)
+        known = {
+            kind: self._views(kind, name, log) for kind in (self.view_kind, *self.extra_view_kinds, *self.stored_kinds)
         }
-        return SceneGroup(log.name, group, frames, known[self.shown], self.shown, beside)
+        extra_views: dict[str, SceneViews] = {
+            kind: views for kind, views in known.items() if views is not None and kind != self.view_kind
+        }
+        return SceneGroup(log.name, group, scenes, known[self.view_kind], self.view_kind, extra_views)
 
-    def showing(self, kind: ViewKind, *beside: ViewKind) -> "Benchmark":
+    def with_views(self, kind: ViewKind, *extra_kinds: ViewKind) -> "Benchmark":
         """Return the benchmark with views of another kind for planners, and with additional kinds.
 
         Raises:
             SwerveError: a kind is not stored and cannot be rendered for some log.
         """
-        for missing in {kind, *beside} - set(self.stored):
+        for missing in {kind, *extra_kinds} - set(self.stored_kinds):
             if missing not in self.renderers:
                 raise SwerveError(f"{self.folder}: stores no {missing} views, and no renderer is given for them")
             for name in self.logs:
                 self.renderers[missing].check(self.log(name))
-        return replace(self, shown=kind, beside=beside)
+        return replace(self, view_kind=kind, extra_view_kinds=extra_kinds)
 
-    def sight(self, log: str) -> tuple[LogRenderer, tuple[int, int] | None]:
+    def log_renderer(self, log: str) -> tuple[LogRenderer, tuple[int, int] | None]:
         """Return the renderer of a log's views, and the size of the benchmark's images.
 
         Raises:
             SwerveError: there is no such log, or views of this kind have no renderer.
         """
-        if self.shown not in self.renderers:
-            raise SwerveError(f"{self.folder}: {self.shown} views are stored, and no renderer is given for others")
-        return _cached_renderer(self.renderers[self.shown], self._log_path(log)), self._size
+        if self.view_kind not in self.renderers:
+            raise SwerveError(f"{self.folder}: {self.view_kind} views are stored, and no renderer is given for others")
+        return _cached_renderer(self.renderers[self.view_kind], self._log_path(log)), self._size
 
     def scenes(self) -> pa.Table:
         """Read the table with a row per scene, see docs/benchmark.md.
@@ -138,11 +140,11 @@ class Benchmark:
         """
         return _table(self.folder / REJECTIONS)
 
-    def _views(self, kind: ViewKind, case: str, log: Log) -> SceneViews | None:
-        if kind in self.stored:
-            return StoredViews(views_path(self.folder, case, kind), self._size)
+    def _views(self, kind: ViewKind, scene_group: str, log: Log) -> SceneViews | None:
+        if kind in self.stored_kinds:
+            return StoredViews(views_path(self.folder, scene_group, kind), self._size)
         renderer = partial(_cached_renderer, self.renderers[kind], self._log_path(log.name))
-        return DrawnViews(renderer, self._size) if log.cameras else None
+        return RenderedViews(renderer, self._size) if log.cameras else None
 
     @property
     def _size(self) -> tuple[int, int] | None:
@@ -151,7 +153,7 @@ class Benchmark:
         return (size[0], size[1]) if size else None
 
     def _log_path(self, log: str) -> Path:
-        return log_path(self.folder, self.cases(log)[0].rpartition("-")[0])
+        return log_path(self.folder, self.scene_groups(log)[0].rpartition("-")[0])
 
 
 def open_benchmark(
@@ -189,16 +191,16 @@ def open_benchmark(
         raise SwerveError(
             f"{path}: benchmark of version {info.get('version')}, this is version {VERSION}. Build it again"
         )
-    if missing := {"options", "logs", "versions", "counts", "views", "cases"} - set(info):
+    if missing := {"options", "logs", "versions", "counts", "views", "scene_groups"} - set(info):
         raise SwerveError(f"{path}: damaged ({sorted(missing)[0]!r} is missing). Build the benchmark again")
-    if not info["cases"]:
+    if not info["scene_groups"]:
         raise SwerveError(
             f"{folder}: contains no scene group, for the reasons in {REJECTIONS}. Build it with other options"
         )
     options = info["options"]
-    opened = Benchmark(folder, info, renderers or own_renderers(options["style"], options["seed"], splats))
+    opened = Benchmark(folder, info, renderers or default_renderers(options["style"], options["seed"], splats))
     usual: ViewKind = options["views"][0] if options["views"] and "raster" not in options["views"] else "raster"
-    return opened.showing(views or usual)
+    return opened.with_views(views or usual)
 
 
 def log_path(folder: Path, log: str) -> Path:
@@ -206,9 +208,9 @@ def log_path(folder: Path, log: str) -> Path:
     return folder / "logs" / f"{log}-00000.npz"
 
 
-def group_path(folder: Path, case: str) -> Path:
+def group_path(folder: Path, scene_group: str) -> Path:
     """Return the path of a scene group, given its name."""
-    return folder / "cases" / f"{case}.npz"
+    return folder / "scene_groups" / f"{scene_group}.npz"
 
 
 def views_folder(kind: ViewKind) -> str:
@@ -216,9 +218,9 @@ def views_folder(kind: ViewKind) -> str:
     return f"views-{kind}"
 
 
-def views_path(folder: Path, case: str, kind: ViewKind) -> Path:
+def views_path(folder: Path, scene_group: str, kind: ViewKind) -> Path:
     """Return the path of a scene group's images of one kind, given the scene group's name."""
-    return folder / views_folder(kind) / f"{case}.tar"
+    return folder / views_folder(kind) / f"{scene_group}.tar"
 
 
 def folder_size(folder: Path) -> int:

@@ -9,7 +9,7 @@ from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer, 
 from swerve.scenes import SwerveError
 
 
-def own_renderers(style: StyleName, seed: int, splats: Path | None = None) -> Renderers:
+def default_renderers(style: StyleName, seed: int, splats: Path | None = None) -> Renderers:
     """Return the default renderers by kind: rasters, synthetic photos, and splats of fitted scenes.
 
     Args:

@@ -33,10 +33,12 @@ class BenchmarkScene:
 class SceneViews(Protocol):
     """The images of a scene group, stored or rendered on demand."""
 
-    def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
+    def cameras(self, benchmark_scene: BenchmarkScene) -> tuple[Camera, ...]:
         """Return the cameras of a scene, at the size of the images."""
 
-    def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
+    def images(
+        self, benchmark_scene: BenchmarkScene, cameras: Sequence[str]
+    ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Return the RGB images by camera name.
 
         Raises:
@@ -51,32 +53,32 @@ class SceneGroup:
     Attributes:
         log: name of the log.
         group: tokens of its scenes.
-        frames: the scenes by token.
+        scenes: the scenes by token.
         views: images of its scenes; None if there are none.
-        kind: of these views; empty if unnamed.
-        beside: views of other kinds from the same poses, by kind.
+        view_kind: of these views; empty if unnamed.
+        extra_views: views of other kinds from the same poses, by kind.
     """
 
     log: str
     group: GroupTokens
-    frames: Mapping[str, BenchmarkScene]
+    scenes: Mapping[str, BenchmarkScene]
     views: SceneViews | None = None
-    kind: str = ""
-    beside: Mapping[str, SceneViews] = field(default_factory=dict)
+    view_kind: str = ""
+    extra_views: Mapping[str, SceneViews] = field(default_factory=dict)
 
     @property
-    def kinds(self) -> Mapping[str, SceneViews]:
+    def views_by_kind(self) -> Mapping[str, SceneViews]:
         """Return all views by kind, first those given to planners."""
-        return {**({} if self.views is None else {self.kind: self.views}), **self.beside}
+        return {**({} if self.views is None else {self.view_kind: self.views}), **self.extra_views}
 
-    def showing(self, kind: str) -> "SceneGroup":
+    def with_views(self, kind: str) -> "SceneGroup":
         """Return the scene group with views of another kind given to planners.
 
         Raises:
             SwerveError: it has none.
         """
-        known = self.kinds
+        known = self.views_by_kind
         if kind not in known:
             raise SwerveError(f"scene group {self.group.now}: has no {kind} views; it has {', '.join(known) or 'none'}")
-        beside = {name: views for name, views in known.items() if name != kind}
-        return replace(self, views=known[kind], kind=kind, beside=beside)
+        extra_views = {name: views for name, views in known.items() if name != kind}
+        return replace(self, views=known[kind], view_kind=kind, extra_views=extra_views)

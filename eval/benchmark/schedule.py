@@ -20,7 +20,7 @@ NOW: Final = ENDPOINT - FIRST
 _STEP, _SLACK = 0.1, 0.008
 
 
-def snapshot_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
+def scene_group_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
     """Return the steps of a log's scene groups, `every` seconds apart, with 2 s before and 8 s after them.
 
     Returns:

@@ -44,7 +44,7 @@ class SplatRenderer:
         return f"splat-{digest.hexdigest()[:16]}"
 
     @cached_property
-    def stand_in(self) -> bool:
+    def synthetic(self) -> bool:
         """Return whether a scene was fitted to synthetic photos, as towns are."""
         fits = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{_FIT}")]
         return any(fit.get("source") == "town" for fit in fits)
@@ -88,15 +88,15 @@ class LogSplats:
     scene: SplatScene
     log: Log
 
-    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def render(self, snapshot: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """Render RGB images. Tracks without Gaussians are not visible, see `without_gaussians`."""
-        return [view.rgb for view in self.views(instant, cameras, ("rgb",)) if view.rgb is not None]
+        return [view.rgb for view in self.views(snapshot, cameras, ("rgb",)) if view.rgb is not None]
 
-    def views(self, instant: Snapshot, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
+    def views(self, snapshot: Snapshot, cameras: Sequence[Camera], outputs: tuple[str, ...]) -> list[SplatView]:
         """Render the given outputs; instances are numbered as in rasters of the snapshot."""
-        logged = tracks_at(self.log.tracks, self.log.times_us, instant.time_us)
-        frame = frame_with(self.scene, instant.tracks, logged, instant.time_us)
-        pose = self.scene.scene_from_log(instant.time_us) @ instant.world_from_ego
+        logged = tracks_at(self.log.tracks, self.log.times_us, snapshot.time_us)
+        frame = splat_frame_at(self.scene, snapshot.tracks, logged, snapshot.time_us)
+        pose = self.scene.scene_from_log(snapshot.time_us) @ snapshot.world_from_ego
         return render_splats(frame, cameras, pose[None], outputs)[0]
 
     def without_gaussians(self, tracks: Tracks) -> set[str]:
@@ -106,7 +106,7 @@ class LogSplats:
         }
 
 
-def frame_with(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) -> SplatFrame:
+def splat_frame_at(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) -> SplatFrame:
     """Place a scene's nodes at the poses of the tracks of the same ids; nodes without a valid track are left out.
 
     Args:

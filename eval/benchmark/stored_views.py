@@ -21,14 +21,14 @@ Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 Size = tuple[int, int] | None
 
 
-def drawn_cameras(frame: BenchmarkScene, size: Size) -> tuple[Camera, ...]:
+def resized_cameras(benchmark_scene: BenchmarkScene, size: Size) -> tuple[Camera, ...]:
     """Return a scene's cameras at the size of the images."""
-    cameras = frame.viewpoint.cameras
+    cameras = benchmark_scene.viewpoint.cameras
     return tuple(camera.resized(*size) for camera in cameras) if size else cameras
 
 
 @dataclass(frozen=True)
-class DrawnViews:
+class RenderedViews:
     """Views that are rendered on demand.
 
     Attributes:
@@ -39,14 +39,14 @@ class DrawnViews:
     prepare: Callable[[], LogRenderer]
     size: Size
 
-    def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
+    def cameras(self, benchmark_scene: BenchmarkScene) -> tuple[Camera, ...]:
         """Return a scene's cameras, see `SceneViews`."""
-        return drawn_cameras(frame, self.size)
+        return resized_cameras(benchmark_scene, self.size)
 
-    def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Images:
+    def images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str]) -> Images:
         """Render images, see `SceneViews`."""
-        chosen = chosen_cameras(self.cameras(frame), frame, cameras)
-        images = self.prepare().draw(snapshot_of(frame.viewpoint), chosen)
+        chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
+        images = self.prepare().render(snapshot_of(benchmark_scene.viewpoint), chosen)
         return {camera.name: image for camera, image in zip(chosen, images, strict=True)}
 
 
@@ -62,25 +62,25 @@ class StoredViews:
     path: Path
     size: Size
 
-    def cameras(self, frame: BenchmarkScene) -> tuple[Camera, ...]:
+    def cameras(self, benchmark_scene: BenchmarkScene) -> tuple[Camera, ...]:
         """Return a scene's cameras, see `SceneViews`."""
-        return drawn_cameras(frame, self.size)
+        return resized_cameras(benchmark_scene, self.size)
 
-    def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Images:
+    def images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str]) -> Images:
         """Read images, see `SceneViews`."""
-        chosen = chosen_cameras(self.cameras(frame), frame, cameras)
-        return {camera.name: decode_image(self._read(member(frame, camera.name))) for camera in chosen}
+        chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
+        return {camera.name: decode_image(self._read(member_name(benchmark_scene, camera.name))) for camera in chosen}
 
     def _read(self, name: str) -> bytes:
-        if name not in self._places:
+        if name not in self._offsets:
             raise SwerveError(f"{self.path}: holds no {name}. Build the benchmark again")
-        start, size = self._places[name]
+        start, size = self._offsets[name]
         with open(self.path, "rb") as file:
             file.seek(start)
             return file.read(size)
 
     @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
+    def _offsets(self) -> dict[str, tuple[int, int]]:
         """Return the offset and size in bytes of each member."""
         try:
             with tarfile.open(self.path, "r:") as tar:
@@ -89,7 +89,7 @@ class StoredViews:
             raise SwerveError(f"{self.path}: cannot be read ({error}). Build the benchmark again") from error
 
 
-def chosen_cameras(known: Sequence[Camera], frame: BenchmarkScene, names: Sequence[str]) -> list[Camera]:
+def chosen_cameras(known: Sequence[Camera], benchmark_scene: BenchmarkScene, names: Sequence[str]) -> list[Camera]:
     """Return the cameras of the given names.
 
     Raises:
@@ -97,36 +97,38 @@ def chosen_cameras(known: Sequence[Camera], frame: BenchmarkScene, names: Sequen
     """
     by_name = {camera.name: camera for camera in known}
     if missing := [name for name in names if name not in by_name]:
-        raise SwerveError(f"scene {frame.token}: no camera {missing[0]!r}; there are: {', '.join(by_name)}")
+        raise SwerveError(f"scene {benchmark_scene.token}: no camera {missing[0]!r}; there are: {', '.join(by_name)}")
     return [by_name[name] for name in names]
 
 
-def member(frame: BenchmarkScene, camera: str) -> str:
+def member_name(benchmark_scene: BenchmarkScene, camera: str) -> str:
     """Return the name of an image in a scene group's tar."""
-    return f"{safe_name(frame.token)}.{safe_name(camera)}.png"
+    return f"{safe_name(benchmark_scene.token)}.{safe_name(camera)}.png"
 
 
-Draw = Callable[[BenchmarkScene, Sequence[Camera]], Sequence[UInt8[np.ndarray, "_ _ 3"]]]
+RenderScene = Callable[[BenchmarkScene, Sequence[Camera]], Sequence[UInt8[np.ndarray, "_ _ 3"]]]
 
 
-def write_views(path: Path, frames: Iterable[BenchmarkScene], draw: Draw, size: Size, watch: Stopwatch) -> None:
+def write_views(
+    path: Path, scenes: Iterable[BenchmarkScene], render: RenderScene, size: Size, watch: Stopwatch
+) -> None:
     """Render every camera of every scene into a tar of PNG files, written atomically.
 
     Args:
         path: of the tar.
-        frames: of one scene group.
-        draw: renders the images of some cameras of a scene.
+        scenes: of one scene group.
+        render: renders the images of some cameras of a scene.
         size: of the images.
         watch: measures "drawing" and "encoding".
     """
     with ShardWriter(path, "test") as writer:
-        for frame in frames:
-            cameras = drawn_cameras(frame, size)
+        for benchmark_scene in scenes:
+            cameras = resized_cameras(benchmark_scene, size)
             with watch.measure("drawing"):
-                images = draw(frame, cameras)
+                images = render(benchmark_scene, cameras)
             with watch.measure("encoding"):
                 pairs = zip(cameras, images, strict=True)
                 files = {f"{safe_name(camera.name)}.png": encode_image(image, "png") for camera, image in pairs}
-                writer.add(Sample(safe_name(frame.token), "test", files, {}))
+                writer.add(Sample(safe_name(benchmark_scene.token), "test", files, {}))
         writer.finish()
     commit(path)

@@ -38,7 +38,7 @@ class Snapshot:
 class LogRenderer(Protocol):
     """Renders snapshots of one log, of its follow-ups and of its rollouts, which share its map and tracks."""
 
-    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def render(self, snapshot: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """Render each camera's image at the camera's own size. The arrays are the caller's."""
 
 
@@ -54,7 +54,7 @@ class ViewRenderer(Protocol):
         """Return the name that identifies the renderer in benchmark.json."""
 
     @property
-    def stand_in(self) -> bool:
+    def synthetic(self) -> bool:
         """Return whether it renders synthetic photos."""
 
     def check(self, log: Log) -> None:
@@ -99,7 +99,7 @@ class RasterRenderer:
         return f"raster-{self.style}"
 
     @property
-    def stand_in(self) -> bool:
+    def synthetic(self) -> bool:
         """Return False: rasters are not photos."""
         return False
 
@@ -115,13 +115,13 @@ class RasterRenderer:
 class LogRasters:
     """The raster renderer of one log, see `LogRenderer`."""
 
-    backdrop: StaticLayer
+    static_layer: StaticLayer
     style: Style
 
-    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def render(self, snapshot: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """Render RGB images, see `LogRenderer`."""
-        moving = build_dynamic(instant.tracks, instant.lights, 0)
-        views = self.backdrop.render(moving, cameras, instant.world_from_ego[None], self.style)[0]
+        moving = build_dynamic(snapshot.tracks, snapshot.lights, 0)
+        views = self.static_layer.render(moving, cameras, snapshot.world_from_ego[None], self.style)[0]
         return [view.rgb for view in views if view.rgb is not None]
 
 
@@ -144,7 +144,7 @@ class PhotoRenderer:
         return f"photo-town-seed-{self.seed}"
 
     @property
-    def stand_in(self) -> bool:
+    def synthetic(self) -> bool:
         """Return True: the photos are synthetic."""
         return True
 
@@ -171,9 +171,9 @@ class PhotoRenderer:
 class LogPhotos:
     """The photo renderer of one log, see `LogRenderer`."""
 
-    studio: TownPhotoRenderer
+    renderer: TownPhotoRenderer
 
-    def draw(self, instant: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
+    def render(self, snapshot: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """Render RGB images, see `LogRenderer`."""
-        drawn = self.studio.photograph(cameras, instant.world_from_ego, instant.tracks, instant.lights)
+        drawn = self.renderer.photograph(cameras, snapshot.world_from_ego, snapshot.tracks, snapshot.lights)
         return [photograph.rgb for photograph in drawn]

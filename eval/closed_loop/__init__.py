@@ -2,18 +2,18 @@
 
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, closed_loop_score
-from swerve.eval.closed_loop.rollout import Planned, Rollout, drive, drive_course
+from swerve.eval.closed_loop.rollout import ExecutedPlan, Rollout, drive, drive_prepared
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 
 __all__ = [
     "ROLLOUT_METRICS",
     "ClosedLoopOptions",
     "ClosedLoopScene",
-    "Planned",
+    "ExecutedPlan",
     "Rollout",
     "RolloutViews",
     "build_closed_loop_scene",
     "closed_loop_score",
     "drive",
-    "drive_course",
+    "drive_prepared",
 ]

@@ -10,7 +10,7 @@ from swerve.eval.context.map_polygons import Layer, Surfaces
 from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.scoring.thresholds import MAP_RADIUS, STEP, STEPS, STEPS_PER_FRAME
 from swerve.eval.traffic.policies import Policy
-from swerve.eval.traffic.traffic_world import frames_of
+from swerve.eval.traffic.traffic import frames_of
 from swerve.scenes import Lane, RoadMap, Scene, SwerveError
 from swerve.scenes.polyline import without_repeats
 from swerve.scenes.transforms import wrap_angle, yaw_of
@@ -65,30 +65,30 @@ class ClosedLoopScene:
         options: of the rollouts.
         context: scoring context with the traffic of all steps.
         frames: the log's steps that are 0, 0.5, ... s from the start.
-        expert: world poses of the logged ego at every step, as far as they are known.
-        way: the logged ego's path from a little behind the start on, in points half a metre apart.
-        limits: speed limit of each of the context's surfaces, m/s; NaN if there is none.
+        human_poses: world poses of the logged ego at every step, as far as they are known.
+        human_path: the logged ego's path from a little behind the start on, in points half a metre apart.
+        speed_limits: speed limit of each of the context's surfaces, m/s; NaN if there is none.
     """
 
     viewpoint: Viewpoint
     options: ClosedLoopOptions
     context: Context
     frames: Int[np.ndarray, "f"]
-    expert: Float[np.ndarray, "e 3"]
-    way: Float[np.ndarray, "w 2"]
-    limits: Float[np.ndarray, "p"]
+    human_poses: Float[np.ndarray, "e 3"]
+    human_path: Float[np.ndarray, "w 2"]
+    speed_limits: Float[np.ndarray, "p"]
 
     @property
     def steps(self) -> int:
         """Return the number of steps of a whole rollout, including the start."""
         return len(self.context.traffic.present)
 
-    def expert_at(self, steps: Int[np.ndarray, "q"]) -> Float[np.ndarray, "q 3"]:
+    def human_poses_at(self, steps: Int[np.ndarray, "q"]) -> Float[np.ndarray, "q 3"]:
         """Return the human's world poses at steps; beyond the log, straight on at its last speed."""
-        last = len(self.expert) - 1
-        poses = self.expert[np.minimum(steps, last)]
+        last = len(self.human_poses) - 1
+        poses = self.human_poses[np.minimum(steps, last)]
         before = max(last - STEPS_PER_FRAME, 0)
-        velocity = (self.expert[last, :2] - self.expert[before, :2]) / max(last - before, 1)
+        velocity = (self.human_poses[last, :2] - self.human_poses[before, :2]) / max(last - before, 1)
         poses[:, :2] += np.maximum(steps - last, 0)[:, None] * velocity
         return poses
 
@@ -120,15 +120,15 @@ def build_closed_loop_scene(
     steps = STEPS_PER_FRAME * count + 1
     radius = MAP_RADIUS + _FASTEST * STEP * (steps - STEPS)
     context = build_context(scene, token, follow_up, steps, radius)
-    road_map, expert = scene.log.road_map, _expert(viewpoint)
+    road_map, human_poses = scene.log.road_map, _human_poses(viewpoint)
     return ClosedLoopScene(
         viewpoint=viewpoint,
         options=options,
         context=context,
         frames=frames_of(scene, count + 1),
-        expert=expert,
-        way=_way(viewpoint, geometry, expert),
-        limits=_limits(road_map, context.stage.surfaces) if road_map else np.zeros(0),
+        human_poses=human_poses,
+        human_path=_human_path(viewpoint, geometry, human_poses),
+        speed_limits=_limits(road_map, context.scoring_map.surfaces) if road_map else np.zeros(0),
     )
 
 
@@ -142,7 +142,7 @@ def _half_seconds(scene: Scene, seconds: float) -> int:
     return max(int((frames <= last).sum()), (STEPS - 1) // STEPS_PER_FRAME + 1) - 1
 
 
-def _expert(viewpoint: Viewpoint) -> Float[np.ndarray, "e 3"]:
+def _human_poses(viewpoint: Viewpoint) -> Float[np.ndarray, "e 3"]:
     """Return the human's poses every 0.1 s from now on: those of the log or, in a follow-up, of its viewpoint.
 
     The log's steps count as equally long, as for the traffic.
@@ -162,12 +162,12 @@ def _expert(viewpoint: Viewpoint) -> Float[np.ndarray, "e 3"]:
     return np.column_stack([*columns[:2], wrap_angle(columns[2])])
 
 
-def _way(
-    viewpoint: Viewpoint, geometry: LogGeometry | None, expert: Float[np.ndarray, "e 3"]
+def _human_path(
+    viewpoint: Viewpoint, geometry: LogGeometry | None, human_poses: Float[np.ndarray, "e 3"]
 ) -> Float[np.ndarray, "w 2"]:
     """Return the smoothed path of a log; in a follow-up, the human's path in its viewpoint."""
     if viewpoint.kind is not ViewpointKind.LOGGED:
-        return without_repeats(expert[:, :2], _SPACING)
+        return without_repeats(human_poses[:, :2], _SPACING)
     path, now = (geometry or prepare(viewpoint.scene.log)).path, viewpoint.scene.now
     start, end = float(path.schedule[now]) - _BEHIND, float(path.schedule[-1])
     return path.at(np.append(np.arange(start, end, _SPACING), end)).positions[:, :2]

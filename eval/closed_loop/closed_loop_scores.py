@@ -28,14 +28,14 @@ from swerve.eval.scoring.score_kernels import ego_boxes
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric, SubScores, compute_sub_scores, product_of
 from swerve.eval.scoring.thresholds import STEP
-from swerve.eval.traffic.traffic_world import Traffic, World
+from swerve.eval.traffic.traffic import ScoringTraffic, Traffic
 from swerve.scenes.polyline import arc_lengths
 
 MAKING_PROGRESS, SPEED_LIMIT = "making_progress", "speed_limit_compliance"
 ROLLOUT_METRICS = (*METRIC_NAMES, MAKING_PROGRESS, SPEED_LIMIT)
 # Progress is clipped from below at this many metres; reversing by more scores 0.
 PROGRESS_THRESHOLD: Final = 2.0
-LEAST_PROGRESS: Final = 0.2
+MIN_PROGRESS: Final = 0.2
 _ROUNDING: Final = 1e-9  # values this close to one need no reason
 # A mean excess over the speed limit of this many m/s (5 mph) scores 0.
 OVERSPEED: Final = 2.23
@@ -56,38 +56,44 @@ class ClosedLoopScores:
         score: of the whole, 0 to 1.
         reasons: causes of sub-scores below 1, see `reasons`.
         progress: metres along the route.
-        expert_progress: the same of the human.
+        human_progress: the same of the human.
     """
 
     metrics: Mapping[str, float]
     score: float
     reasons: tuple[Reason, ...]
     progress: float
-    expert_progress: float
+    human_progress: float
 
 
-def score_rollout(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic) -> ClosedLoopScores:
+def score_rollout(
+    closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "t 11"], traffic: Traffic
+) -> ClosedLoopScores:
     """Score a whole rollout.
 
     Args:
-        course: see `build_closed_loop_scene`.
+        closed_loop_scene: see `build_closed_loop_scene`.
         states: the ego's at all steps of the scene.
         traffic: the other agents.
     """
-    context = course.context
-    world = World.of(traffic, context.lights, stopped=traffic.standing)
-    judged = _with_lights_run(compute_sub_scores(states[None], context.stage, world, context.history), states, world)
-    experts = np.zeros_like(states)
-    experts[:, :3] = course.expert_at(np.arange(len(states)))
-    made, asked = (_progress(way, context.stage.centerline) for way in (states, experts))
-    share = progress_share(made, asked)
-    over = _overspeed(course, states)
-    metrics = dict(zip(METRIC_NAMES, judged.metrics[0].tolist(), strict=True))
+    context = closed_loop_scene.context
+    scoring_traffic = ScoringTraffic.of(traffic, context.lights, stopped=traffic.standing)
+    sub_scores = _with_lights_run(
+        compute_sub_scores(states[None], context.scoring_map, scoring_traffic, context.history), states, scoring_traffic
+    )
+    human_states = np.zeros_like(states)
+    human_states[:, :3] = closed_loop_scene.human_poses_at(np.arange(len(states)))
+    ego_progress, human_progress = (
+        _progress(trajectory, context.scoring_map.centerline) for trajectory in (states, human_states)
+    )
+    share = progress_share(ego_progress, human_progress)
+    over = _overspeed(closed_loop_scene, states)
+    metrics = dict(zip(METRIC_NAMES, sub_scores.metrics[0].tolist(), strict=True))
     metrics[METRIC_NAMES[Metric.EGO_PROGRESS]] = share
-    metrics[MAKING_PROGRESS] = float(share >= LEAST_PROGRESS)
+    metrics[MAKING_PROGRESS] = float(share >= MIN_PROGRESS)
     metrics[SPEED_LIMIT] = float(np.maximum(1.0 - over.mean() / OVERSPEED, 0.0))
-    why = _reasons(judged, states, world) + _own_reasons(metrics, made, asked, over)
-    return ClosedLoopScores(metrics, closed_loop_score(metrics), why, made, asked)
+    why = _reasons(sub_scores, states, scoring_traffic) + _own_reasons(metrics, ego_progress, human_progress, over)
+    return ClosedLoopScores(metrics, closed_loop_score(metrics), why, ego_progress, human_progress)
 
 
 def closed_loop_score(metrics: Mapping[str, float]) -> float:
@@ -97,20 +103,22 @@ def closed_loop_score(metrics: Mapping[str, float]) -> float:
     return product * sum(weight * metrics[name] for name, weight in known.items()) / sum(known.values())
 
 
-def progress_share(made: float, expert: float) -> float:
+def progress_share(ego_progress: float, human_progress: float) -> float:
     """Compute EP: metres along the route over those of the human."""
-    if made < -PROGRESS_THRESHOLD:
+    if ego_progress < -PROGRESS_THRESHOLD:
         return 0.0
-    return min(max(made, PROGRESS_THRESHOLD) / max(expert, PROGRESS_THRESHOLD), 1.0)
+    return min(max(ego_progress, PROGRESS_THRESHOLD) / max(human_progress, PROGRESS_THRESHOLD), 1.0)
 
 
-def _with_lights_run(judged: SubScores, states: Float[np.ndarray, "t 11"], world: World) -> SubScores:
+def _with_lights_run(
+    sub_scores: SubScores, states: Float[np.ndarray, "t 11"], scoring_traffic: ScoringTraffic
+) -> SubScores:
     """Replace the sub-score of being in red connectors by that of entering them."""
-    outlines = world.lights.polygons
-    light = first_light_run(ego_boxes(states[None])[0], outlines.edges, outlines.starts, world.lights.active)
-    metrics = judged.metrics.copy()
+    outlines = scoring_traffic.lights.polygons
+    light = first_light_run(ego_boxes(states[None])[0], outlines.edges, outlines.starts, scoring_traffic.lights.active)
+    metrics = sub_scores.metrics.copy()
     metrics[0, Metric.TRAFFIC_LIGHT_COMPLIANCE] = float(light[0] < 0)
-    return replace(judged, metrics=metrics, light=np.array([light], np.int64))
+    return replace(sub_scores, metrics=metrics, light=np.array([light], np.int64))
 
 
 def _progress(states: Float[np.ndarray, "t 11"], centerline: Float[np.ndarray, "k 3"]) -> float:
@@ -120,28 +128,37 @@ def _progress(states: Float[np.ndarray, "t 11"], centerline: Float[np.ndarray, "
     return float(project(centerline, lengths, *last)[0] - project(centerline, lengths, *first)[0])
 
 
-def _overspeed(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t"]:
+def _overspeed(closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "t 11"]) -> Float[np.ndarray, "t"]:
     """Compute the excess over the speed limit at each step; NaN if no lane has a limit."""
-    if np.isnan(course.limits).all():
+    if np.isnan(closed_loop_scene.speed_limits).all():
         return np.full(len(states), np.nan)
-    surfaces = course.context.stage.surfaces
+    surfaces = closed_loop_scene.context.scoring_map.surfaces
     ground = (surfaces.edges, surfaces.starts, surfaces.corner, surfaces.cells, surfaces.covered, surfaces.cell_starts)
-    limits = limits_under(ego_boxes(states[None])[0], ground, course.limits)
+    limits = limits_under(ego_boxes(states[None])[0], ground, closed_loop_scene.speed_limits)
     return np.maximum(np.hypot(states[:, State.VELOCITY], states[:, State.LATERAL_VELOCITY]) - limits, 0.0)
 
 
-def _reasons(judged: SubScores, states: Float[np.ndarray, "t 11"], world: World) -> tuple[Reason, ...]:
+def _reasons(
+    sub_scores: SubScores, states: Float[np.ndarray, "t 11"], scoring_traffic: ScoringTraffic
+) -> tuple[Reason, ...]:
     """Return the scorer's reasons, without ego progress, which is not compared here."""
     nothing = np.zeros(len(Metric), bool)
-    return reasons(Scores(judged.metrics, judged.metrics, nothing, judged, judged, states[None], (world,)), 0)
+    return reasons(
+        Scores(
+            sub_scores.metrics, sub_scores.metrics, nothing, sub_scores, sub_scores, states[None], (scoring_traffic,)
+        ),
+        0,
+    )
 
 
 def _own_reasons(
-    metrics: Mapping[str, float], made: float, asked: float, over: Float[np.ndarray, "t"]
+    metrics: Mapping[str, float], ego_progress: float, human_progress: float, over: Float[np.ndarray, "t"]
 ) -> tuple[Reason, ...]:
     texts = {
-        METRIC_NAMES[Metric.EGO_PROGRESS]: f"makes {made:.1f} m along the route, the human {asked:.1f} m",
-        MAKING_PROGRESS: f"makes less than {LEAST_PROGRESS:.0%} of the human's {asked:.1f} m along the route",
+        METRIC_NAMES[
+            Metric.EGO_PROGRESS
+        ]: f"makes {ego_progress:.1f} m along the route, the human {human_progress:.1f} m",
+        MAKING_PROGRESS: f"makes less than {MIN_PROGRESS:.0%} of the human's {human_progress:.1f} m along the route",
         SPEED_LIMIT: f"is up to {over.max():.1f} m/s too fast, {over.mean():.1f} m/s in the mean",
     }
     first = round(float((over > 0).argmax()) * STEP, 1)

@@ -10,32 +10,32 @@ from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.observations import declared_cameras
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopOptions, ClosedLoopScene, build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, score_rollout
-from swerve.eval.closed_loop.rollout_observations import DrivenHistory, observation_at, past_of, situation_at
+from swerve.eval.closed_loop.rollout_observations import DrivenHistory, initial_history, observation_at, situation_at
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.simulate import simulate
 from swerve.eval.scoring.thresholds import HISTORY_STEP_US, STEP
 from swerve.eval.scoring.trajectories import references_of
-from swerve.eval.traffic.policies import others_for
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.policies import rollout_agents
+from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.planning import Observation, Planner, Trajectory
 from swerve.scenes.viewpoints import Viewpoint
 
 
 @dataclass(frozen=True)
-class Planned:
+class ExecutedPlan:
     """A plan that was executed.
 
     Attributes:
         seconds: time of the plan from the start, seconds.
         trajectory: relative to the ego's pose at that time.
-        took: planning time, seconds.
+        planning_seconds: planning time, seconds.
     """
 
     seconds: float
     trajectory: Trajectory
-    took: float
+    planning_seconds: float
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Rollout:
         score: closed-loop score, see `score_rollout`; 0 if the planner failed.
         reasons: causes of sub-scores below 1.
         progress: metres along the route.
-        expert_progress: the same of the human; both 0 if the planner failed.
+        human_progress: the same of the human; both 0 if the planner failed.
         error: error message and time; empty if the planner did not fail.
     """
 
@@ -61,12 +61,12 @@ class Rollout:
     log: str
     states: Float[np.ndarray, "t 11"]
     traffic: Traffic
-    plans: tuple[Planned, ...]
+    plans: tuple[ExecutedPlan, ...]
     metrics: Mapping[str, float]
     score: float
     reasons: tuple[Reason, ...]
     progress: float
-    expert_progress: float
+    human_progress: float
     error: str
 
     @property
@@ -85,7 +85,7 @@ def drive(
 ) -> Rollout:
     """Simulate a planner in closed loop from a viewpoint, until the log ends or the options' seconds are over.
 
-    For several planners on one scene, prepare the scene once, and use `drive_course`.
+    For several planners on one scene, prepare the scene once, and use `drive_prepared`.
 
     Args:
         viewpoint: logged, or a follow-up.
@@ -96,10 +96,10 @@ def drive(
     Raises:
         SwerveError: the scene cannot be scored or driven for 4 s, or the planner needs images that are not available.
     """
-    return drive_course(build_closed_loop_scene(viewpoint, options), planner, views)
+    return drive_prepared(build_closed_loop_scene(viewpoint, options), planner, views)
 
 
-def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews | None = None) -> Rollout:
+def drive_prepared(closed_loop_scene: ClosedLoopScene, planner: Planner, views: RolloutViews | None = None) -> Rollout:
     """Simulate a planner in closed loop on a prepared scene.
 
     At each replanning the planner's trajectory, from the ego's pose on, becomes the reference of the tracker, which
@@ -110,27 +110,37 @@ def drive_course(course: ClosedLoopScene, planner: Planner, views: RolloutViews 
         SwerveError: the planner needs images that are not available, or the scene has less than 1.5 s of history.
     """
     announce_compilation()
-    driver = _Driver(course, planner, views, past_of(course))
-    others = others_for(course.options.traffic, course.context)
-    states, plans = np.zeros((course.steps, 11)), list[Planned]()
-    states[0] = course.context.ego
-    for step in range(0, course.steps - 1, course.options.stride):
-        answer = call_planner(planner, [driver.observation(others.until(step, states), states, step)])[0]
-        if answer.plan is None:
-            return _failed(course, states[: step + 1], others.until(step, states), plans, answer.error)
-        plans.append(Planned(round(step * STEP, 1), answer.plan, answer.seconds))
-        count = min(course.options.stride, course.steps - 1 - step)
-        states[step + 1 : step + count + 1] = _followed(course, states[step], answer.plan, step)[1 : count + 1]
-    traffic = others.until(course.steps - 1, states)
-    graded = score_rollout(course, states, traffic)
-    return Rollout(course.context.token, course.context.log, states, traffic, tuple(plans), **vars(graded), error="")
+    observed = _ObservedPlanner(closed_loop_scene, planner, views, initial_history(closed_loop_scene))
+    others = rollout_agents(closed_loop_scene.options.traffic, closed_loop_scene.context)
+    states, plans = np.zeros((closed_loop_scene.steps, 11)), list[ExecutedPlan]()
+    states[0] = closed_loop_scene.context.ego
+    for step in range(0, closed_loop_scene.steps - 1, closed_loop_scene.options.stride):
+        output = call_planner(planner, [observed.observation(others.until(step, states), states, step)])[0]
+        if output.plan is None:
+            return _failed(closed_loop_scene, states[: step + 1], others.until(step, states), plans, output.error)
+        plans.append(ExecutedPlan(round(step * STEP, 1), output.plan, output.seconds))
+        count = min(closed_loop_scene.options.stride, closed_loop_scene.steps - 1 - step)
+        states[step + 1 : step + count + 1] = _followed(closed_loop_scene, states[step], output.plan, step)[
+            1 : count + 1
+        ]
+    traffic = others.until(closed_loop_scene.steps - 1, states)
+    scores = score_rollout(closed_loop_scene, states, traffic)
+    return Rollout(
+        closed_loop_scene.context.token,
+        closed_loop_scene.context.log,
+        states,
+        traffic,
+        tuple(plans),
+        **vars(scores),
+        error="",
+    )
 
 
 @dataclass(frozen=True)
-class _Driver:
+class _ObservedPlanner:
     """A planner on a prepared scene, and its observations."""
 
-    course: ClosedLoopScene
+    closed_loop_scene: ClosedLoopScene
     planner: Planner
     views: RolloutViews | None
     past: DrivenHistory
@@ -138,29 +148,39 @@ class _Driver:
     def observation(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Observation:
         """Return the planner's observation at a step."""
         privileged = getattr(self.planner, "privileged", False)
-        situation = situation_at(self.course, traffic, states, step) if privileged else None
-        told = observation_at(self.course, self.past, states, step, situation)
-        drawn = self.views.cameras(self.course) if self.views else ()
-        cameras = declared_cameras(self.planner, drawn, self.course.context.token, "there is no renderer. Give views")
+        situation = situation_at(self.closed_loop_scene, traffic, states, step) if privileged else None
+        observation_now = observation_at(self.closed_loop_scene, self.past, states, step, situation)
+        drawn = self.views.cameras(self.closed_loop_scene) if self.views else ()
+        cameras = declared_cameras(
+            self.planner, drawn, self.closed_loop_scene.context.token, "there is no renderer. Give views"
+        )
         if self.views is None or not cameras:
-            return told
-        return replace(told, cameras=cameras, images=self.views.images(self.course, cameras, traffic, states, step))
+            return observation_now
+        return replace(
+            observation_now,
+            cameras=cameras,
+            images=self.views.images(self.closed_loop_scene, cameras, traffic, states, step),
+        )
 
 
 def _followed(
-    course: ClosedLoopScene, state: Float[np.ndarray, "11"], plan: Trajectory, step: int
+    closed_loop_scene: ClosedLoopScene, state: Float[np.ndarray, "11"], plan: Trajectory, step: int
 ) -> Float[np.ndarray, "t 11"]:
     """Simulate the ego over 4 s on a plan made at a step."""
-    now_us = course.context.start_us + step * HISTORY_STEP_US
+    now_us = closed_loop_scene.context.start_us + step * HISTORY_STEP_US
     return simulate(state, references_of(plan.poses[None], state[:3], now_us, plan.interval))[0]
 
 
 def _failed(
-    course: ClosedLoopScene, states: Float[np.ndarray, "k 11"], traffic: Traffic, plans: list[Planned], error: str
+    closed_loop_scene: ClosedLoopScene,
+    states: Float[np.ndarray, "k 11"],
+    traffic: Traffic,
+    plans: list[ExecutedPlan],
+    error: str,
 ) -> Rollout:
     return Rollout(
-        token=course.context.token,
-        log=course.context.log,
+        token=closed_loop_scene.context.token,
+        log=closed_loop_scene.context.log,
         states=states.copy(),
         traffic=traffic.until(len(states)),
         plans=tuple(plans),
@@ -168,6 +188,6 @@ def _failed(
         score=0.0,
         reasons=(),
         progress=0.0,
-        expert_progress=0.0,
+        human_progress=0.0,
         error=f"after {(len(states) - 1) * STEP:.1f} s: {error}",
     )

@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.dataset.targets import history_of
-from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, opaque
+from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, hash_token
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
-from swerve.eval.context.scene_context import place_on_route
+from swerve.eval.context.scene_context import locate_on_route
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.thresholds import FRAMES, HISTORY_STEP_US, STEP, STEPS_PER_FRAME
 from swerve.eval.scoring.trajectories import to_ego, to_world
-from swerve.eval.traffic.traffic_world import Traffic, red_lights
+from swerve.eval.traffic.traffic import Traffic, red_lights
 from swerve.scenes import SwerveError
 from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.planning import History, Observation
@@ -40,22 +40,22 @@ class DrivenHistory:
     measured: bool = False
 
 
-def past_of(course: ClosedLoopScene) -> DrivenHistory:
+def initial_history(closed_loop_scene: ClosedLoopScene) -> DrivenHistory:
     """Return the ego's history before the rollout.
 
     Raises:
         SwerveError: the scene covers less than 1.5 s.
     """
-    history, valid = history_of(course.viewpoint, HISTORY_SECONDS)
+    history, valid = history_of(closed_loop_scene.viewpoint, HISTORY_SECONDS)
     if not valid.all():
-        raise SwerveError(f"scene {course.context.token}: has less than {HISTORY_SECONDS} s of history")
-    poses = to_world(history.poses, course.context.ego[:3])
-    measured = course.viewpoint.told_ego.measured
+        raise SwerveError(f"scene {closed_loop_scene.context.token}: has less than {HISTORY_SECONDS} s of history")
+    poses = to_world(history.poses, closed_loop_scene.context.ego[:3])
+    measured = closed_loop_scene.viewpoint.told_ego.measured
     return DrivenHistory(poses, history.velocity, history.acceleration, history.yaw_rate, measured)
 
 
 def observation_at(
-    course: ClosedLoopScene,
+    closed_loop_scene: ClosedLoopScene,
     past: DrivenHistory,
     states: Float[np.ndarray, "t 11"],
     step: int,
@@ -64,19 +64,19 @@ def observation_at(
     """Return the observation, without images, at a step.
 
     Args:
-        course: see `build_closed_loop_scene`.
-        past: see `past_of`.
+        closed_loop_scene: see `build_closed_loop_scene`.
+        past: see `initial_history`.
         states: the ego's, simulated up to the step.
         step: current step.
         situation: for privileged planners, see `situation_at`.
     """
-    viewpoint = course.viewpoint
+    viewpoint = closed_loop_scene.viewpoint
     return Observation(
-        token=opaque(course.context.token),
-        time_us=course.context.start_us + step * HISTORY_STEP_US,
+        token=hash_token(closed_loop_scene.context.token),
+        time_us=closed_loop_scene.context.start_us + step * HISTORY_STEP_US,
         vehicle=viewpoint.vehicle,
         history=history_at(past, states[: step + 1]),
-        command=command_at(course, states[: step + 1]),
+        command=command_at(closed_loop_scene, states[: step + 1]),
         privileged=situation,
     )
 
@@ -111,31 +111,33 @@ def _motion_by_poses(
     past: DrivenHistory, states: Float[np.ndarray, "k 11"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Derive velocity, acceleration and yaw rate at the driven poses from the poses up to each."""
-    told = min(len(states) - 1, len(past.poses))
-    poses = np.concatenate([past.poses, states[1:, : State.HEADING + 1]])[-told - len(past.poses) :]
+    observed = min(len(states) - 1, len(past.poses))
+    poses = np.concatenate([past.poses, states[1:, : State.HEADING + 1]])[-observed - len(past.poses) :]
     velocity, acceleration, yaw_rate = planar_motion(poses, HISTORY_STEP_US * np.arange(len(poses)))
-    first = len(poses) - told
+    first = len(poses) - observed
     return velocity[first:], acceleration[first:], yaw_rate[first:]
 
 
-def command_at(course: ClosedLoopScene, states: Float[np.ndarray, "k 11"]) -> Command:
+def command_at(closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "k 11"]) -> Command:
     """Return the viewpoint's command at the start, then that of the human's path ahead of the ego's projection."""
     if len(states) == 1:
-        return course.viewpoint.command
-    way, road_map = course.way, course.viewpoint.scene.log.road_map
-    route = course.viewpoint.scene.log.route
-    if len(way) < 2:
-        return command_of(way, float(course.expert[0, 2]), road_map, route)
-    lengths = arc_lengths(way)
+        return closed_loop_scene.viewpoint.command
+    human_path, road_map = closed_loop_scene.human_path, closed_loop_scene.viewpoint.scene.log.road_map
+    route = closed_loop_scene.viewpoint.scene.log.route
+    if len(human_path) < 2:
+        return command_of(human_path, float(closed_loop_scene.human_poses[0, 2]), road_map, route)
+    lengths = arc_lengths(human_path)
     driven = float(arc_lengths(states[:, :2])[-1])
     near = max(int(np.searchsorted(lengths, driven + _SEARCH)), 2)
-    along, _ = frenet(way[:near], states[-1:, :2])
-    heading = float(heading_at(way, along)[0])
+    along, _ = frenet(human_path[:near], states[-1:, :2])
+    heading = float(heading_at(human_path, along)[0])
     reach = np.linspace(along[0], min(along[0] + _LOOK_AHEAD, lengths[-1]), 41)
-    return command_of(points_at(way, reach), heading, road_map, route)
+    return command_of(points_at(human_path, reach), heading, road_map, route)
 
 
-def situation_at(course: ClosedLoopScene, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Situation:
+def situation_at(
+    closed_loop_scene: ClosedLoopScene, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int
+) -> Situation:
     """Return the ground truth at a step; at the start it is the scene's own, as in open loop.
 
     The ego's state has NAVSIM's information: velocity and acceleration as float32, neither steering nor yaw rate.
@@ -143,31 +145,31 @@ def situation_at(course: ClosedLoopScene, traffic: Traffic, states: Float[np.nda
     on at its last speed.
 
     Args:
-        course: see `build_closed_loop_scene`.
+        closed_loop_scene: see `build_closed_loop_scene`.
         traffic: the other agents at all steps.
         states: the ego's, simulated up to the step.
         step: current step.
     """
-    context, state = course.context, states[step]
-    human = _human(course, state[:3], step)
+    context, state = closed_loop_scene.context, states[step]
+    human = _human(closed_loop_scene, state[:3], step)
     if step == 0:
         return replace(context.situation, human=human if context.human is None else context.human)
-    scene = course.viewpoint.scene
-    place = place_on_route(scene.log, context.stage.surfaces, state[:3])
+    scene = closed_loop_scene.viewpoint.scene
+    place = locate_on_route(scene.log, context.scoring_map.surfaces, state[:3])
     frame = step // STEPS_PER_FRAME
-    lights = red_lights(scene, course.frames[frame : frame + 1], place.route_lanes)
+    lights = red_lights(scene, closed_loop_scene.frames[frame : frame + 1], place.route_lanes)
     here = traffic.at(step).of(np.flatnonzero(traffic.present[step]))
-    return Situation(_told_state(state), place.stage, here, lights, place.speed_limit, human)
+    return Situation(_observed_state(state), place.scoring_map, here, lights, place.speed_limit, human)
 
 
-def _told_state(state: Float[np.ndarray, "11"]) -> Float[np.ndarray, "11"]:
-    told = np.zeros_like(state)
-    told[:3] = state[:3]
-    pull = state[State.VELOCITY] * state[State.YAW_RATE]
-    known = [state[State.VELOCITY], state[State.LATERAL_VELOCITY], state[State.ACCELERATION], pull]
-    told[State.VELOCITY : State.STEERING] = np.array(known).astype(np.float32)
-    return told
+def _observed_state(state: Float[np.ndarray, "11"]) -> Float[np.ndarray, "11"]:
+    observed = np.zeros_like(state)
+    observed[:3] = state[:3]
+    lateral_acceleration = state[State.VELOCITY] * state[State.YAW_RATE]
+    known = [state[State.VELOCITY], state[State.LATERAL_VELOCITY], state[State.ACCELERATION], lateral_acceleration]
+    observed[State.VELOCITY : State.STEERING] = np.array(known).astype(np.float32)
+    return observed
 
 
-def _human(course: ClosedLoopScene, ego: Float[np.ndarray, "3"], step: int) -> Float[np.ndarray, "8 3"]:
-    return to_ego(course.expert_at(step + STEPS_PER_FRAME * np.arange(1, FRAMES)), ego)
+def _human(closed_loop_scene: ClosedLoopScene, ego: Float[np.ndarray, "3"], step: int) -> Float[np.ndarray, "8 3"]:
+    return to_ego(closed_loop_scene.human_poses_at(step + STEPS_PER_FRAME * np.arange(1, FRAMES)), ego)

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from swerve.eval.benchmark.view_renderers import LogRenderer, Snapshot
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.scoring.thresholds import STEPS_PER_FRAME
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Camera, Tracks, TrafficLights
 from swerve.scenes.viewpoints.ground import stand_on
 
@@ -26,47 +26,49 @@ class RolloutViews:
     renderer: LogRenderer
     size: tuple[int, int] | None = None
 
-    def cameras(self, course: ClosedLoopScene) -> tuple[Camera, ...]:
+    def cameras(self, closed_loop_scene: ClosedLoopScene) -> tuple[Camera, ...]:
         """Return the cameras of a scene, at the size of the images."""
-        cameras = course.viewpoint.cameras
+        cameras = closed_loop_scene.viewpoint.cameras
         return tuple(camera.resized(*self.size) for camera in cameras) if self.size else cameras
 
     def images(
         self,
-        course: ClosedLoopScene,
+        closed_loop_scene: ClosedLoopScene,
         cameras: Sequence[Camera],
         traffic: Traffic,
         states: Float[np.ndarray, "t 11"],
         step: int,
     ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Render RGB images by camera name, at a step of a rollout."""
-        pose, tracks = world_from_ego(course, states, step), tracks_at_step(course, traffic, step)
-        instant = Snapshot(pose, tracks, lights_at(course, step), time_at(course, step))
-        images = self.renderer.draw(instant, cameras)
+        pose, tracks = world_from_ego(closed_loop_scene, states, step), tracks_at_step(closed_loop_scene, traffic, step)
+        snapshot = Snapshot(pose, tracks, lights_at(closed_loop_scene, step), time_at(closed_loop_scene, step))
+        images = self.renderer.render(snapshot, cameras)
         for image in images:
             image.setflags(write=False)
         return {camera.name: image for camera, image in zip(cameras, images, strict=True)}
 
 
-def world_from_ego(course: ClosedLoopScene, states: Float[np.ndarray, "t 11"], step: int) -> Float[np.ndarray, "4 4"]:
+def world_from_ego(
+    closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "t 11"], step: int
+) -> Float[np.ndarray, "4 4"]:
     """Return the ego's pose at a step: the viewpoint's at the start, then on the map's ground."""
-    road_map, viewpoint = course.viewpoint.scene.log.road_map, course.viewpoint
+    road_map, viewpoint = closed_loop_scene.viewpoint.scene.log.road_map, closed_loop_scene.viewpoint
     if step == 0 or road_map is None:
         return viewpoint.world_from_ego
     return stand_on(road_map.ground, states[step, None, :2], states[step, 2:3], viewpoint.vehicle)[0]
 
 
-def tracks_at_step(course: ClosedLoopScene, traffic: Traffic, step: int) -> Tracks:
+def tracks_at_step(closed_loop_scene: ClosedLoopScene, traffic: Traffic, step: int) -> Tracks:
     """Return the simulated agents at a step, as tracks with a single step.
 
     Sizes and heights above the ground are the log's, both at the half second nearest to the step among those in which
     the track is observed.
     """
-    log = course.viewpoint.scene.log
+    log = closed_loop_scene.viewpoint.scene.log
     row_of = {track: row for row, track in enumerate(log.tracks.ids)}
     rows = np.array([row_of[track] for track in traffic.ids], dtype=int)
-    seen = log.tracks.of(rows).at(course.frames)
-    apart = np.abs(np.arange(len(course.frames)) - step / STEPS_PER_FRAME)
+    seen = log.tracks.of(rows).at(closed_loop_scene.frames)
+    apart = np.abs(np.arange(len(closed_loop_scene.frames)) - step / STEPS_PER_FRAME)
     nearest = np.where(seen.valid, apart, np.inf).argmin(axis=1)
     known, places = seen.positions[np.arange(len(rows)), nearest], traffic.poses[step, :, :2]
     heights = known[:, 2]
@@ -83,13 +85,13 @@ def tracks_at_step(course: ClosedLoopScene, traffic: Traffic, step: int) -> Trac
     )
 
 
-def lights_at(course: ClosedLoopScene, step: int) -> TrafficLights:
+def lights_at(closed_loop_scene: ClosedLoopScene, step: int) -> TrafficLights:
     """Return the traffic lights at a step: as in the scores, a half second's state holds until the next."""
-    frame = course.frames[step // STEPS_PER_FRAME]
-    return course.viewpoint.scene.log.lights.at(slice(int(frame), int(frame) + 1))
+    frame = closed_loop_scene.frames[step // STEPS_PER_FRAME]
+    return closed_loop_scene.viewpoint.scene.log.lights.at(slice(int(frame), int(frame) + 1))
 
 
-def time_at(course: ClosedLoopScene, step: int) -> int:
+def time_at(closed_loop_scene: ClosedLoopScene, step: int) -> int:
     """Return the log's timestamp at a step, microseconds; interpolated linearly between the half seconds used."""
-    times = course.viewpoint.scene.log.times_us[course.frames]
+    times = closed_loop_scene.viewpoint.scene.log.times_us[closed_loop_scene.frames]
     return round(float(np.interp(step / STEPS_PER_FRAME, np.arange(len(times)), times)))

@@ -38,14 +38,14 @@ from swerve.eval.scoring.thresholds import (
     STEPS,
 )
 from swerve.eval.traffic.track_kernels import touching
-from swerve.eval.traffic.traffic_world import ROAD_USERS, RedLights, Traffic, World
+from swerve.eval.traffic.traffic import ROAD_USERS, RedLights, ScoringTraffic, Traffic
 from swerve.scenes import SwerveError
 from swerve.scenes.polyline import arc_lengths
 from swerve.scenes.transforms import wrap_angle
 
 
 @dataclass(frozen=True)
-class IdmDriver:
+class IdmParameters:
     """Parameters of the intelligent driver model (Treiber et al., 2000); the default is PDM-Closed's.
 
     Attributes:
@@ -77,7 +77,7 @@ class PdmOptions:
         speed_shares: target speeds of the proposals, as shares of the speed limit.
         lateral_offsets: metres left of the centreline.
         default_speed_limit: where the lane has no limit, m/s.
-        driver: IDM parameters of all proposals.
+        idm_parameters: IDM parameters of all proposals.
 
     Raises:
         SwerveError: there is no proposal, or a speed is not above 0.
@@ -86,7 +86,7 @@ class PdmOptions:
     speed_shares: tuple[float, ...] = SPEED_SHARES
     lateral_offsets: tuple[float, ...] = LATERAL_OFFSETS
     default_speed_limit: float = DEFAULT_SPEED_LIMIT
-    driver: IdmDriver = IdmDriver()
+    idm_parameters: IdmParameters = IdmParameters()
 
     def __post_init__(self) -> None:
         if not self.speed_shares or not self.lateral_offsets:
@@ -141,29 +141,29 @@ class _Rollout:
 def reference_trajectory(situation: Situation, options: PdmOptions | None = None) -> Float[np.ndarray, "51 3"]:
     """Compute rear-axle poses (x, y, heading; world) at 0, 0.1, ..., 5 s; options are NAVSIM's if None."""
     options = options or PdmOptions()
-    obstacles, world = _obstacles(situation)
+    obstacles, scoring_traffic = _obstacles(situation)
     limit = situation.speed_limit or options.default_speed_limit
     targets = limit * np.array(options.speed_shares)
     reach = limit * max(1.0, *options.speed_shares)
     paths = [_path(situation, offset, reach) for offset in options.lateral_offsets]
     rollouts = [_start(path, situation.ego, len(targets)) for path in paths]
     for path, rollout in zip(paths, rollouts, strict=True):
-        _unroll(path, rollout, targets, options.driver, obstacles, 1, STEPS)
+        _unroll(path, rollout, targets, options.idm_parameters, obstacles, 1, STEPS)
     proposals = np.concatenate(
         [
             along_path(path.points, path.lengths, roll.along[:, :STEPS])
             for path, roll in zip(paths, rollouts, strict=True)
         ]
     )
-    row, column = divmod(_best(proposals, situation, world), len(targets))
+    row, column = divmod(_best(proposals, situation, scoring_traffic), len(targets))
     path, one = paths[row], slice(column, column + 1)
     alone = _Rollout(rollouts[row].along[one], rollouts[row].speeds[one], rollouts[row].leaders[one])
-    _unroll(path, alone, targets[one], options.driver, obstacles, STEPS, REFERENCE_STEPS)
+    _unroll(path, alone, targets[one], options.idm_parameters, obstacles, STEPS, REFERENCE_STEPS)
     return along_path(path.points, path.lengths, alone.along)[0]
 
 
 def idm_trajectory(
-    situation: Situation, target: float, offset: float = 0.0, driver: IdmDriver | None = None
+    situation: Situation, target: float, offset: float = 0.0, idm_parameters: IdmParameters | None = None
 ) -> Float[np.ndarray, "51 3"]:
     """Compute one proposal of PDM-Closed without scoring: rear-axle poses (world) at 0, 0.1, ..., 5 s.
 
@@ -173,21 +173,21 @@ def idm_trajectory(
         situation: the current scene.
         target: speed on a free road, m/s, above 0.
         offset: metres left of the centreline.
-        driver: PDM-Closed's if None.
+        idm_parameters: PDM-Closed's if None.
     """
     obstacles, _ = _obstacles(situation)
     path = _path(situation, offset, max(target, situation.speed_limit or DEFAULT_SPEED_LIMIT))
     rollout = _start(path, situation.ego, 1)
-    _unroll(path, rollout, np.array([target]), driver or IdmDriver(), obstacles, 1, REFERENCE_STEPS)
+    _unroll(path, rollout, np.array([target]), idm_parameters or IdmParameters(), obstacles, 1, REFERENCE_STEPS)
     return along_path(path.points, path.lengths, rollout.along)[0]
 
 
-def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, world: World) -> int:
+def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, scoring_traffic: ScoringTraffic) -> int:
     """Return the index of the highest-scoring proposal (the first of equals)."""
-    judged = compute_sub_scores(simulate(situation.ego, proposals), situation.stage, world, None)
-    metrics = judged.metrics.copy()
-    best = (judged.progress * judged.product).max()
-    metrics[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
+    sub_scores = compute_sub_scores(simulate(situation.ego, proposals), situation.scoring_map, scoring_traffic, None)
+    metrics = sub_scores.metrics.copy()
+    best = (sub_scores.progress * sub_scores.product).max()
+    metrics[:, Metric.EGO_PROGRESS] = compared_progress(sub_scores.progress, best)
     return int(np.argmax(pdm_score(metrics)))
 
 
@@ -196,7 +196,7 @@ def _path(situation: Situation, offset: float, speed: float) -> _Path:
 
     Its headings stay the centreline's, as in the reference implementation.
     """
-    points = situation.stage.centerline.copy()
+    points = situation.scoring_map.centerline.copy()
     points[:, 0] += offset * np.cos(points[:, 2] + np.pi / 2)
     points[:, 1] += offset * np.sin(points[:, 2] + np.pi / 2)
     points[:, 2] = np.unwrap(points[:, 2])
@@ -236,7 +236,7 @@ def _unroll(
     path: _Path,
     rollout: _Rollout,
     targets: Float[np.ndarray, "q"],
-    driver: IdmDriver,
+    idm_parameters: IdmParameters,
     obstacles: _Obstacles,
     first: int,
     end: int,
@@ -246,11 +246,11 @@ def _unroll(
     hits = corridor_hits(path.corridor, obstacles.boxes, lights, obstacles.ignored)
     agents = (obstacles.boxes, obstacles.speeds, obstacles.headings)
     state = (rollout.along, rollout.speeds, rollout.leaders)
-    model = tuple(float(value) for value in astuple(driver))
+    model = tuple(float(value) for value in astuple(idm_parameters))
     unroll(path.points, path.lengths, state, targets, model, agents, lights, hits, first, end)
 
 
-def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
+def _obstacles(situation: Situation) -> tuple[_Obstacles, ScoringTraffic]:
     """Forecast obstacles for unrolling and for scoring. Red lights stay red."""
     forecast, lights = _forecast(situation.traffic, situation.ego), _lights_now(situation.lights)
     ego_box, boxes = _ego_box(situation.ego), forecast.boxes
@@ -272,7 +272,7 @@ def _obstacles(situation: Situation) -> tuple[_Obstacles, World]:
         np.array([[shape.centroid.x, shape.centroid.y] for shape in shapes]).reshape(-1, 2),
         np.concatenate([touched, within]),
     )
-    return obstacles, World.of(forecast.until(STEPS), lights, touched)
+    return obstacles, ScoringTraffic.of(forecast.until(STEPS), lights, touched)
 
 
 def _lights_now(lights: RedLights) -> RedLights:

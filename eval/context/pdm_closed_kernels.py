@@ -139,7 +139,7 @@ def _side(edge, x, y):
 
 
 @njit(cache=True, nogil=True)
-def unroll(points, lengths, state, targets, driver, agents, lights, hits, first, end):
+def unroll(points, lengths, state, targets, idm_parameters, agents, lights, hits, first, end):
     """Compute steps first..end-1 of the proposals' state: arc lengths (q, t), speeds (q, t), leaders (q, t, 3)."""
     along, speeds, leaders = state
     centers = np.empty(hits.shape[1])
@@ -155,15 +155,15 @@ def unroll(points, lengths, state, targets, driver, agents, lights, hits, first,
                 _lead(points, lengths, along[q, t - 1], agents, lights, met, sample, centers, leader)
                 leaders[q, t] = leader
         for q in range(len(targets)):
-            acceleration = idm(along[q, t - 1], speeds[q, t - 1], targets[q], driver, leaders[q, t])
+            acceleration = idm(along[q, t - 1], speeds[q, t - 1], targets[q], idm_parameters, leaders[q, t])
             along[q, t] = along[q, t - 1] + STEP * speeds[q, t - 1]
             speeds[q, t] = speeds[q, t - 1] + STEP * acceleration
 
 
 @njit(cache=True, nogil=True)
-def idm(along, speed, target, driver, leader):
+def idm(along, speed, target, idm_parameters, leader):
     """Compute the acceleration of the intelligent driver model (Treiber et al., 2000), limited."""
-    headway, least_gap, most, deceleration = driver
+    headway, least_gap, most, deceleration = idm_parameters
     closing = speed * (speed - leader[1]) / (2.0 * math.sqrt(most * deceleration))
     wanted = least_gap + speed * headway + closing
     gap = max(leader[0] - along - leader[2], IDM_MIN_DISTANCE)

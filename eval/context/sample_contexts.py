@@ -46,10 +46,10 @@ def driven_scene(viewpoint: Viewpoint) -> Scene:
     Cameras and photos are left out.
     """
     scene, log = viewpoint.scene, viewpoint.scene.log
-    told = viewpoint.told_ego
-    poses = np.concatenate([told.world_from_ego, viewpoint.target])
-    later = Ego.from_poses(poses, scene.times_us).at(slice(len(told), None))
-    states = ((getattr(part, name) for part in (told, later)) for name in _STATES)
+    observed = viewpoint.told_ego
+    poses = np.concatenate([observed.world_from_ego, viewpoint.target])
+    later = Ego.from_poses(poses, scene.times_us).at(slice(len(observed), None))
+    states = ((getattr(part, name) for part in (observed, later)) for name in _STATES)
     is_agent = viewpoint.kind is ViewpointKind.CROSS_AGENT
     own = replace(
         log,
@@ -81,10 +81,10 @@ def agent_route(log: Log, row: int) -> tuple[str, ...]:
     valid = log.tracks.valid[row]
     positions, headings = log.tracks.positions[row, valid], log.tracks.headings[row, valid]
     route = route_along(log.road_map, Ego.from_poses(upright(positions, headings), log.times_us[valid]))
-    return _prolonged(log.road_map, route, positions[-1, :2]) if route else ()
+    return _extended_route(log.road_map, route, positions[-1, :2]) if route else ()
 
 
-def _prolonged(road_map: RoadMap, route: tuple[str, ...], end: np.ndarray) -> tuple[str, ...]:
+def _extended_route(road_map: RoadMap, route: tuple[str, ...], end: np.ndarray) -> tuple[str, ...]:
     """Extend the route straight on from the lane of its last group that is nearest to the end."""
     lanes = [road_map.lane_by_id[lane] for lane in road_map.group_by_id[route[-1]].lane_ids]
     places = [frenet(lane.centerline, end[None]) for lane in lanes]

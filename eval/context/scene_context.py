@@ -22,8 +22,8 @@ from swerve.eval.scoring.thresholds import (
     STEPS,
     STEPS_PER_FRAME,
 )
-from swerve.eval.traffic.agent_paths import AgentPaths, lane_graph_rails, rails_of
-from swerve.eval.traffic.traffic_world import RedLights, Traffic, frames_of, logged_traffic, red_lights
+from swerve.eval.traffic.agent_paths import AgentPaths, assign_lane_graph_paths, assign_navsim_paths
+from swerve.eval.traffic.traffic import RedLights, Traffic, frames_of, logged_traffic, red_lights
 from swerve.scenes import Log, RoadMap, Scene, SwerveError
 from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.transforms import relative_poses
@@ -41,16 +41,16 @@ class Context:
         ego: current ego state, columns as in simulate.State.
         history: the ego's states every 0.1 s before now, same columns.
         human: the logged trajectory: poses relative to now at 0.5, 1, ..., 4 s; None in follow-up scenes.
-        stage: the map around the ego, with the centreline of the route.
+        scoring_map: the map around the ego, with the centreline of the route.
         route_lanes: lanes of the corrected route.
         traffic: the log's tracks at 10 Hz.
         long_traffic: the same up to 5 s, as far as the log goes; used by PDMS.
         lights: red lights on the logged route at 10 Hz.
-        rails: paths of vehicles on lanes, for NAVSIM's reactive traffic.
-        graph_rails: the same for reactive traffic that follows the lane graph.
+        navsim_paths: paths of vehicles on lanes, for NAVSIM's reactive traffic.
+        lane_graph_paths: the same for reactive traffic that follows the lane graph.
         reference: PDM-Closed's trajectory: world poses at 0, 0.1, ..., 5 s.
-        traffic_now: all current tracks.
-        lights_now: lights on the corrected route that are red now.
+        current_traffic: all current tracks.
+        current_lights: lights on the corrected route that are red now.
         speed_limit: of the ego's lane, m/s; None where unknown.
     """
 
@@ -61,22 +61,24 @@ class Context:
     ego: Float[np.ndarray, "11"]
     history: Float[np.ndarray, "h 11"]
     human: Float[np.ndarray, "8 3"] | None
-    stage: ScoringMap
+    scoring_map: ScoringMap
     route_lanes: tuple[str, ...]
     traffic: Traffic
     long_traffic: Traffic
     lights: RedLights
-    rails: AgentPaths
-    graph_rails: AgentPaths
+    navsim_paths: AgentPaths
+    lane_graph_paths: AgentPaths
     reference: Float[np.ndarray, "51 3"]
-    traffic_now: Traffic
-    lights_now: RedLights
+    current_traffic: Traffic
+    current_lights: RedLights
     speed_limit: float | None
 
     @property
     def situation(self) -> Situation:
         """Return the privileged input of planners; in follow-up scenes without a human."""
-        return Situation(self.ego, self.stage, self.traffic_now, self.lights_now, self.speed_limit, self.human)
+        return Situation(
+            self.ego, self.scoring_map, self.current_traffic, self.current_lights, self.speed_limit, self.human
+        )
 
     @property
     def ego_box(self) -> Float[np.ndarray, "6"]:
@@ -109,12 +111,12 @@ def build_context(
     road_map = _require(scene, token, future)
     ego = _ego_state(scene)
     box = ego_box_at(ego[:3])
-    place = place_on_route(scene.log, surfaces_around(road_map, box[:2], radius), ego[:3])
-    stage, route_lanes = place.stage, place.route_lanes
+    place = locate_on_route(scene.log, surfaces_around(road_map, box[:2], radius), ego[:3])
+    scoring_map, route_lanes = place.scoring_map, place.route_lanes
     traffic = logged_traffic(scene, future, steps)
     lights = red_lights(scene, future, lanes_of(road_map, scene.log.route), steps)
     current = logged_traffic(scene, future[:1]), red_lights(scene, future[:1], route_lanes)
-    situation = Situation(ego, stage, *current, place.speed_limit)
+    situation = Situation(ego, scoring_map, *current, place.speed_limit)
     history = scene.log.ego.at(past)
     poses = np.column_stack([history.positions[:, :2], history.headings])
     times = scene.log.times_us[past]
@@ -126,16 +128,16 @@ def build_context(
         ego=ego,
         history=history_states(times, poses, history.acceleration.astype(np.float32).astype(np.float64)),
         human=None if follow_up else _human(scene),
-        stage=stage,
+        scoring_map=scoring_map,
         route_lanes=route_lanes,
         traffic=traffic,
         long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
         lights=lights,
-        rails=rails_of(road_map, traffic, _seen_now(scene, traffic), box, scene.log.track_order),
-        graph_rails=lane_graph_rails(scene, road_map, traffic, future),
+        navsim_paths=assign_navsim_paths(road_map, traffic, _seen_now(scene, traffic), box, scene.log.track_order),
+        lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future),
         reference=reference_trajectory(situation),
-        traffic_now=current[0],
-        lights_now=current[1],
+        current_traffic=current[0],
+        current_lights=current[1],
         speed_limit=place.speed_limit,
     )
 
@@ -145,17 +147,17 @@ class RoutePosition:
     """A pose's position on the route.
 
     Attributes:
-        stage: the map, with the centreline of the route ahead.
+        scoring_map: the map, with the centreline of the route ahead.
         route_lanes: lanes of the corrected route.
         speed_limit: of the ego's lane, m/s; None if unknown.
     """
 
-    stage: ScoringMap
+    scoring_map: ScoringMap
     route_lanes: tuple[str, ...]
     speed_limit: float | None
 
 
-def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -> RoutePosition:
+def locate_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -> RoutePosition:
     """Locate a pose on the route, and correct the route from there.
 
     Args:
@@ -175,8 +177,8 @@ def place_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) -
         raise SwerveError(f"log {log.name}: no lane group of the route is in the map")
     start = starting_lane(road_map, lanes, surfaces.ids, where)
     on_route = np.isin(surfaces.ids, lanes) & np.isin(surfaces.layers, (Layer.LANE, Layer.LANE_CONNECTOR))
-    stage = ScoringMap(surfaces, on_route, centerline_from(road_map, start, route, lanes))
-    return RoutePosition(stage, lanes, start.speed_limit)
+    scoring_map = ScoringMap(surfaces, on_route, centerline_from(road_map, start, route, lanes))
+    return RoutePosition(scoring_map, lanes, start.speed_limit)
 
 
 def _longer(scene: Scene) -> Int[np.ndarray, "f"]:

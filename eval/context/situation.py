@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.eval.scoring.sub_scores import ScoringMap
-from swerve.eval.traffic.traffic_world import RedLights, Traffic
+from swerve.eval.traffic.traffic import RedLights, Traffic
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Situation:
 
     Attributes:
         ego: current ego state, columns as in simulate.State.
-        stage: the map around the ego, and the centreline of the route.
+        scoring_map: the map around the ego, and the centreline of the route.
         traffic: current tracks; only the first step may be used.
         lights: current red lights of the route; only the first step may be used.
         speed_limit: of the ego's lane, m/s; None where unknown.
@@ -23,7 +23,7 @@ class Situation:
     """
 
     ego: Float[np.ndarray, "11"]
-    stage: ScoringMap
+    scoring_map: ScoringMap
     traffic: Traffic
     lights: RedLights
     speed_limit: float | None

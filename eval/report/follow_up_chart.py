@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from swerve.eval.report.ranking import SceneRow
 from swerve.eval.report.replay import Replay
-from swerve.eval.report.scene_pictures import HUMAN, PLAN, follow_up_dot, weight_color
+from swerve.eval.report.scene_images import HUMAN, PLAN, follow_up_dot, weight_color
 from swerve.eval.scoring.trajectories import to_world
 from swerve.scenes.transforms import rotation_about_z
 from swerve.viz.svg import FAINT, GRID, INK, Axes, element, text, tick, ticks

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import SCORE, bootstrap, group_scores
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, weigh
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, aggregate_two_stage
 from swerve.eval.scoring.reasons import Reason
 
 
@@ -20,18 +20,18 @@ class PlannerRanking:
     Attributes:
         label: the planner's.
         table: its weighted scores.
-        cases: score of each scene group, in the order of the groups.
+        scene_group_scores: score of each scene group, in the order of the groups.
         interval: 95 % bootstrap interval of the score (2.5 % and 97.5 % quantiles), scene groups resampled.
         failures: number of scenes without a plan.
-        frames: number of scenes.
+        scenes: number of scenes.
     """
 
     label: str
     table: TwoStageScores
-    cases: Float[np.ndarray, "g"]
+    scene_group_scores: Float[np.ndarray, "g"]
     interval: tuple[float, float]
     failures: int
-    frames: int
+    scenes: int
 
     @property
     def score(self) -> float:
@@ -45,7 +45,7 @@ class PlannerRanking:
 
     def worst(self, count: int) -> list[int]:
         """Return the rows of the groups with the lowest scores, lowest first; ties in order."""
-        return [int(row) for row in np.argsort(self.cases, kind="stable")[:count]]
+        return [int(row) for row in np.argsort(self.scene_group_scores, kind="stable")[:count]]
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class SceneRow:
 
 def rankings(results: Results, weighting: Weighting) -> list[PlannerRanking]:
     """Rank all planners, the best first."""
-    found = [_standing(results, label, weighting) for label in results.planners]
-    return sorted(found, key=lambda standing: -standing.score)
+    found = [_ranking(results, label, weighting) for label in results.planners]
+    return sorted(found, key=lambda ranking: -ranking.score)
 
 
 def group_rows(results: Results, planner: str, group: GroupTokens) -> tuple[SceneRow, ...]:
     """Return a planner's rows in a scene group, in the order of the group's tokens."""
-    table = results.of(planner).filter(pc.field("case") == group.now)
-    rows = {row["token"]: _frame_row(row) for row in table.to_pylist()}
+    table = results.of(planner).filter(pc.field("scene_group") == group.now)
+    rows = {row["token"]: _scene_row(row) for row in table.to_pylist()}
     return tuple(rows[token] for token in group.tokens)
 
 
@@ -109,14 +109,14 @@ def chain_scores(rows: tuple[SceneRow, ...]) -> Float[np.ndarray, "2 2"]:
     return np.stack([scores[:2], (weights * followed).sum(axis=0) / weights.sum(axis=0)], axis=1)
 
 
-def _standing(results: Results, label: str, weighting: Weighting) -> PlannerRanking:
-    table = weigh(results.scores(label), results.groups, weighting)
-    cases = group_scores(table, results.groups)
+def _ranking(results: Results, label: str, weighting: Weighting) -> PlannerRanking:
+    table = aggregate_two_stage(results.scores(label), results.groups, weighting)
+    scene_groups = group_scores(table, results.groups)
     failed = results.of(label)["failed"].to_numpy(zero_copy_only=False)
-    return PlannerRanking(label, table, cases, bootstrap(cases), int(failed.sum()), len(failed))
+    return PlannerRanking(label, table, scene_groups, bootstrap(scene_groups), int(failed.sum()), len(failed))
 
 
-def _frame_row(row: dict[str, Any]) -> SceneRow:
+def _scene_row(row: dict[str, Any]) -> SceneRow:
     values = [row[name] for name in COLUMNS]
     return SceneRow(
         token=row["token"],

@@ -16,7 +16,7 @@ from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
 from swerve.eval.scoring.thresholds import AXLE_TO_CENTER, HALF_LENGTH, HALF_WIDTH
 from swerve.eval.scoring.trajectories import to_world
 from swerve.eval.traffic.policies import Policy
-from swerve.eval.traffic.traffic_world import World
+from swerve.eval.traffic.traffic import ScoringTraffic
 from swerve.scenes.tracks import box_footprints
 
 # Longer names of tracks are digests, which are truncated.
@@ -49,21 +49,21 @@ class Replay:
     """A scored scene. All poses are (x, y, heading) of the rear axle in world coordinates.
 
     Attributes:
-        frame: the scene.
+        benchmark_scene: the scene.
         row: the recorded result.
         context: scoring context of the scene.
         plan: planned poses; empty if the planner failed.
         path: simulated poses every 0.1 s; empty if the planner failed.
-        world: the other agents around the simulated ego; if the planner failed, as in the log.
+        scoring_traffic: the other agents around the simulated ego; if the planner failed, as in the log.
         events: causes of sub-scores below 1.
     """
 
-    frame: BenchmarkScene
+    benchmark_scene: BenchmarkScene
     row: SceneRow
     context: Context
     plan: Float[np.ndarray, "k 3"]
     path: Float[np.ndarray, "t 3"]
-    world: World
+    scoring_traffic: ScoringTraffic
     events: tuple[Event, ...]
 
     @property
@@ -72,23 +72,23 @@ class Replay:
         return dict(enumerate((event for event in self.events if event.place is not None), 1))
 
 
-def replay(frame: BenchmarkScene, row: SceneRow, context: Context, policy: Policy) -> Replay:
+def replay(benchmark_scene: BenchmarkScene, row: SceneRow, context: Context, policy: Policy) -> Replay:
     """Score the recorded plan again.
 
     Args:
-        frame: the scene.
+        benchmark_scene: the scene.
         row: the recorded result of the planner in it.
         context: scoring context of the scene.
         policy: traffic policy of the evaluation.
     """
     nowhere = np.zeros((0, 3))
     if row.failed:
-        world = World.of(context.traffic, context.lights)
-        return Replay(frame, row, context, nowhere, nowhere, world, ())
+        scoring_traffic = ScoringTraffic.of(context.traffic, context.lights)
+        return Replay(benchmark_scene, row, context, nowhere, nowhere, scoring_traffic, ())
     scores = score(context, row.plan[None], policy=policy, interval=row.interval)
     plan, path = to_world(row.plan, context.ego[:3]), scores.states[0, :, :3]
     events = tuple(_event(scores, reason) for reason in reasons(scores, 0))
-    return Replay(frame, row, context, plan, path, scores.worlds[0], events)
+    return Replay(benchmark_scene, row, context, plan, path, scores.scoring_traffic[0], events)
 
 
 def _event(scores: Scores, reason: Reason) -> Event:
@@ -96,35 +96,35 @@ def _event(scores: Scores, reason: Reason) -> Event:
     event = Event(reason) if place_of is None else place_of(scores, reason)
     text = reason.text.partition(", rear axle at")[0]
     if event.track is not None:
-        name = scores.worlds[0].ids[event.track]
+        name = scores.scoring_traffic[0].ids[event.track]
         text = text.replace(name, name if len(name) <= _LONGEST else name[:8])
     return replace(event, text=text)
 
 
 def _collision(scores: Scores, reason: Reason) -> Event:
-    _, step, track, _ = (int(value) for value in scores.judgement.collision[0])
-    other = footprint_of(scores.worlds[0].boxes[step, track])
+    _, step, track, _ = (int(value) for value in scores.sub_scores.collision[0])
+    other = footprint_of(scores.scoring_traffic[0].boxes[step, track])
     return Event(reason, _contact(ego_footprints(scores.states[0, step : step + 1])[0], other), step, track, step)
 
 
 def _ttc(scores: Scores, reason: Reason) -> Event:
-    step, track, ahead = (int(value) for value in scores.judgement.ttc[0])
+    step, track, ahead = (int(value) for value in scores.sub_scores.ttc[0])
     contact = min(step + ahead, len(scores.states[0]) - 1)
     return Event(reason, _front(scores, step), step, track, contact)
 
 
 def _off_surface(scores: Scores, reason: Reason) -> Event:
-    step, corner = (int(value) for value in scores.judgement.off_surface[0])
+    step, corner = (int(value) for value in scores.sub_scores.off_surface[0])
     return Event(reason, ego_footprints(scores.states[0, step : step + 1])[0, corner], step)
 
 
 def _light(scores: Scores, reason: Reason) -> Event:
-    step = int(scores.judgement.light[0, 0])
+    step = int(scores.sub_scores.light[0, 0])
     return Event(reason, _front(scores, step), step)
 
 
 def _lane(scores: Scores, reason: Reason) -> Event:
-    step = int(scores.judgement.lane_left[0])
+    step = int(scores.sub_scores.lane_left[0])
     return Event(reason, scores.states[0, step, :2], step)
 
 

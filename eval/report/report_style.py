@@ -6,7 +6,7 @@ small { color: #7d8695; font-weight: 400; } h3 small { font-size: 12px; overflow
 a { color: inherit; text-decoration: none; } dl, dd, ul, ol { margin: 0; padding: 0; list-style: none; }
 dt { color: #7d8695; font-size: 12px; } .note, .notes p { font-size: 13px; color: #98a1b0; }
 .notes { columns: 420px; column-gap: 40px; } .notes p { break-inside: avoid; } .notes b { color: #d9dde5; }
-.substrate { display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; } .substrate dd { overflow-wrap:
+.provenance { display: flex; flex-wrap: wrap; gap: 6px 28px; font-size: 13px; } .provenance dd { overflow-wrap:
   anywhere; }
 details { margin-top: 10px; font-size: 13px; color: #98a1b0; } summary { cursor: pointer; }
 details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background: #151920; font-size: 12px; }
@@ -40,7 +40,7 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
 .subscores abbr { color: #7d8695; margin-left: 4px; } .pair { display: grid; grid-template-columns: 1fr 42px; gap:
   8px; align-items: center; }
 .pair b { font-weight: 400; font-variant-numeric: tabular-nums; }
-.case { margin: 0 0 36px; padding: 2px 18px 18px; border-radius: 8px; background: #10141a; } .case h3 { margin-top:
+.group { margin: 0 0 36px; padding: 2px 18px 18px; border-radius: 8px; background: #10141a; } .group h3 { margin-top:
   14px; }
 .sum { font-size: 13px; max-width: none; } .sum span { margin-right: 12px; } .sum .total { font-size: 19px; color:
   #d9dde5; margin-right: 10px; }
@@ -70,7 +70,7 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
   80ch; }
 @media (max-width: 820px) {
   .frames, .overview, .board li { grid-template-columns: minmax(0, 1fr); }
-  .verdict { min-height: 0; } .facts { flex-wrap: wrap; gap: 4px 18px; } .case { padding: 2px 10px 12px; }
+  .verdict { min-height: 0; } .facts { flex-wrap: wrap; gap: 4px 18px; } .group { padding: 2px 10px 12px; }
   .subs { grid-template-columns: repeat(5, 1fr); gap: 8px 10px; }
   .subscores li { grid-template-columns: 1fr 1fr; gap: 2px 14px; padding: 5px 0; }
   .subscores .name { grid-column: 1 / -1; }

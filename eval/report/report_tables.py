@@ -27,25 +27,25 @@ def head(title: str, results: Results) -> str:
         f"({_range(pairs)} pairs per scene group)."
     )
     facts = "".join(
-        f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_said(value))}</dd></div>"
-        for name, value in results.substrate.items()
+        f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_as_text(value))}</dd></div>"
+        for name, value in results.provenance.items()
         if not isinstance(value, Mapping) or name in ("packages", "benchmark")
     )
-    stamp = html.escape(json.dumps(results.substrate, indent=1, ensure_ascii=False))
+    stamp = html.escape(json.dumps(results.provenance, indent=1, ensure_ascii=False))
     return (
-        f'<h1>{html.escape(title)}</h1><p>{counts}</p><dl class="substrate">{facts}</dl>'
+        f'<h1>{html.escape(title)}</h1><p>{counts}</p><dl class="provenance">{facts}</dl>'
         f"<details><summary>Provenance of the scores</summary><pre>{stamp}</pre></details>"
     )
 
 
-def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str]) -> str:
+def leaderboard(ranked: Sequence[PlannerRanking], anchors: Mapping[str, str]) -> str:
     """Render all planners side by side, the best first.
 
     Args:
-        standings: in order.
+        ranked: in order.
         anchors: anchor of each planner's section, by label.
     """
-    rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(standings, 1))
+    rows = "".join(_row(rank, one, anchors[one.label]) for rank, one in enumerate(ranked, 1))
     return (
         "<h2>Leaderboard</h2><p>The score is the mean over scene groups of stage one times weighted stage two. The "
         "line over a bar is the 95 % bootstrap interval over scene groups. Of each sub-score, the upper bar is stage "
@@ -53,12 +53,12 @@ def leaderboard(standings: Sequence[PlannerRanking], anchors: Mapping[str, str])
     )
 
 
-def sub_scores(standing: PlannerRanking) -> str:
+def sub_scores(ranking: PlannerRanking) -> str:
     """Render every sub-score of one planner by its long name, both stages."""
     rows = []
     for column, name in enumerate(LONG):
         kind = "factor" if column < FACTORS else "weighted"
-        values = standing.table.stage_one[column], standing.table.stage_two[column]
+        values = ranking.table.stage_one[column], ranking.table.stage_two[column]
         bars = "".join(
             f'<span class="pair">{_bar(value, stage)}<b>{value:.3f}</b></span>' for stage, value in _staged(values)
         )
@@ -70,13 +70,13 @@ def sub_scores(standing: PlannerRanking) -> str:
     )
 
 
-def distribution(standing: PlannerRanking) -> str:
+def distribution(ranking: PlannerRanking) -> str:
     """Render the distribution of the scene groups' scores."""
-    low, middle, high = np.quantile(standing.cases, [0.25, 0.5, 0.75])
-    lost = int((standing.cases == 0.0).sum())
+    low, middle, high = np.quantile(ranking.scene_group_scores, [0.25, 0.5, 0.75])
+    lost = int((ranking.scene_group_scores == 0.0).sum())
     return (
-        f"{histogram(standing.cases, _BINS, 'score of a scene group')}"
-        f'<p class="note">{len(standing.cases)} scene groups; half lie between {low:.2f} and {high:.2f}, '
+        f"{histogram(ranking.scene_group_scores, _BINS, 'score of a scene group')}"
+        f'<p class="note">{len(ranking.scene_group_scores)} scene groups; half lie between {low:.2f} and {high:.2f}, '
         f"median {middle:.2f}; {lost} score 0.</p>"
     )
 
@@ -117,7 +117,7 @@ def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
         scenes: a row for each scene, with the thresholds its splat views miss as `unfit`.
     """
     counts = Counter(rejections["reason"].to_pylist()).most_common()
-    told = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
+    text = ", ".join(f"{count} {html.escape(reason.replace('_', ' '))}" for reason, count in counts)
     return (
         '<h2>How to read this</h2><div class="notes">'
         "<p><b>Two stages.</b> A plan is simulated for 4 s (tracking controller and bicycle) and scored: stage one. "
@@ -129,7 +129,7 @@ def footnotes(rejections: pa.Table, scenes: pa.Table) -> str:
         "start; the weighting stable has no such jump.</p>"
         "<p><b>Human filter.</b> In stage one, a sub-score that the human fails as well is set to 1. A planner that "
         "raises an error, or returns no valid plan, scores 0 in that scene.</p>"
-        f"<p><b>Rejected.</b> Start points that the benchmark rejected: {told or 'none'}.</p>"
+        f"<p><b>Rejected.</b> Start points that the benchmark rejected: {text or 'none'}.</p>"
         f"{_flagged(scenes)}"
         "<p><b>Intervals</b> show how much the score depends on the choice of scene groups, not the benchmark's "
         "limits: agents drive by a simple policy, follow-up scenes are simulated and not recorded, and "
@@ -145,10 +145,10 @@ def _flagged(scenes: pa.Table) -> str:
     if not missed:
         return ""
     counts = Counter(name for text in missed for name in text.split(",")).most_common()
-    told = ", ".join(f"{count} {html.escape(name.replace('_', ' '))}" for name, count in counts)
+    text = ", ".join(f"{count} {html.escape(name.replace('_', ' '))}" for name, count in counts)
     return (
         f"<p><b>Unfit splat views.</b> {len(missed)} of {len(scenes)} scenes have a splat view that misses a threshold "
-        f"of the gate (docs/splat_quality.md): {told}.</p>"
+        f"of the gate (docs/splat_quality.md): {text}.</p>"
     )
 
 
@@ -157,38 +157,38 @@ def _range(counts: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _said(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, Mapping) and "name" in value:
         return str(value["name"])
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+        return ", ".join(f"{name} {_as_text(one)}" for name, one in value.items())
     if isinstance(value, list):
-        return "; ".join(map(_said, value)) or "none"
+        return "; ".join(map(_as_text, value)) or "none"
     return str(value)
 
 
-def _row(rank: int, standing: PlannerRanking, anchor: str) -> str:
-    table = standing.table
-    low, high = standing.interval
-    subs = "".join(_sub(standing, column) for column in range(len(SHORT)))
-    failures = f"{standing.failures} of {standing.frames}"
+def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
+    table = ranking.table
+    low, high = ranking.interval
+    subs = "".join(_sub(ranking, column) for column in range(len(SHORT)))
+    failures = f"{ranking.failures} of {ranking.scenes}"
     facts = (
         ("stage one", f"{table.stage_one[SCORE]:.3f}"),
         ("stage two", f"{table.stage_two[SCORE]:.3f}"),
-        ("failures", failures if standing.failures else "none"),
-        ("effective follow-ups, median", f"{standing.effective:.1f}"),
+        ("failures", failures if ranking.failures else "none"),
+        ("effective follow-ups, median", f"{ranking.effective:.1f}"),
     )
-    told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    text = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
-        f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(standing.label)}</a>'
-        f'<div class="score"><b>{standing.score:.3f}</b>{_bar(standing.score, "all", standing.interval)}'
+        f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(ranking.label)}</a>'
+        f'<div class="score"><b>{ranking.score:.3f}</b>{_bar(ranking.score, "all", ranking.interval)}'
         f"<small>{low:.3f} – {high:.3f}</small></div>"
-        f'<dl class="facts">{told}</dl><div class="subs">{subs}</div></li>'
+        f'<dl class="facts">{text}</dl><div class="subs">{subs}</div></li>'
     )
 
 
-def _sub(standing: PlannerRanking, column: int) -> str:
-    values = standing.table.stage_one[column], standing.table.stage_two[column]
+def _sub(ranking: PlannerRanking, column: int) -> str:
+    values = ranking.table.stage_one[column], ranking.table.stage_two[column]
     title = f"{LONG[column]}: stage one {values[0]:.3f}, stage two {values[1]:.3f}"
     bars = "".join(_bar(value, stage) for stage, value in _staged(values))
     return f'<div class="sub" title="{title}"><span>{SHORT[column]}</span>{bars}</div>'

@@ -35,12 +35,12 @@ _OF_A_CORNER = "drivable_area_compliance"
 _UNSTEADY = "plans a different motion in the pair's other scene, half a second apart"
 
 
-def verdict(replay: Replay) -> str:
+def scene_summary(replay: Replay) -> str:
     """Return one sentence on a scene, as plain text: its score, and the largest loss."""
     row = replay.row
     if row.failed:
         return f"The planner failed: {_last_line(row.error)}. The scene scores 0."
-    factors = [event for event in replay.events if _column(event) < FACTORS and not event.reason.forgiven]
+    factors = [event for event in replay.events if _column(event) < FACTORS and not event.reason.human_filtered]
     if any(event.reason.value == 0.0 for event in factors):
         worst = min((event for event in factors if event.reason.value == 0.0), key=_when)
         return f"Scores 0: {when(worst)}{worst.text}."
@@ -50,7 +50,7 @@ def verdict(replay: Replay) -> str:
     elif losses.max() <= 0.0:
         return f"Scores {row.score:.2f}: nothing went wrong."
     else:
-        cause = _told(replay, FACTORS + int(losses.argmax()))
+        cause = _event_text(replay, FACTORS + int(losses.argmax()))
     return f"Scores {row.score:.2f}; largest loss: {cause}."
 
 
@@ -74,8 +74,8 @@ def when(event: Event) -> str:
 def _item(event: Event, number: int | None) -> str:
     reason = event.reason
     seen = "" if number is None else f'<b class="badge">{number}</b>'
-    forgiven = " The human fails here too: the human filter sets it to 1." if reason.forgiven else ""
-    return _line(seen, _column(event), reason.value, f"{when(event)}{event.text}.", forgiven)
+    human_filtered = " The human fails here too: the human filter sets it to 1." if reason.human_filtered else ""
+    return _line(seen, _column(event), reason.value, f"{when(event)}{event.text}.", human_filtered)
 
 
 def _line(badge: str, column: int, value: float, content: str, note: str) -> str:
@@ -86,7 +86,7 @@ def _line(badge: str, column: int, value: float, content: str, note: str) -> str
     )
 
 
-def _told(replay: Replay, column: int) -> str:
+def _event_text(replay: Replay, column: int) -> str:
     """Return the description of a sub-score's event."""
     for event in replay.events:
         if _column(event) == column:

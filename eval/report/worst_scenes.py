@@ -11,8 +11,18 @@ from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.report.follow_up_chart import follow_up_chart
 from swerve.eval.report.ranking import SceneRow, chain_scores
 from swerve.eval.report.replay import Replay
-from swerve.eval.report.scene_pictures import HUMAN, OTHERS, PATH, PLAN, STATIC, WRONG, from_above, swatch, weight_color
-from swerve.eval.report.sentences import sentences, verdict
+from swerve.eval.report.scene_images import (
+    AGENT_COLORS,
+    HUMAN,
+    PATH,
+    PLAN,
+    STATIC,
+    WRONG,
+    scene_svg,
+    swatch,
+    weight_color,
+)
+from swerve.eval.report.sentences import scene_summary, sentences
 from swerve.scenes import Camera, ObjectClass
 from swerve.scenes.primitives import Primitives
 from swerve.viz.html_page import picture_url
@@ -23,7 +33,7 @@ _WIDTH = 480
 _LABELS = {"raster": ", raster", "photo": ", synthetic photo", "splat": ", splats"}
 
 
-def shown_frames(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
+def shown_scenes(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
     """Return the two most informative scenes of a scene group.
 
     They are the first stage of the chain with the lower score, and the follow-up in that chain with the largest loss:
@@ -37,9 +47,9 @@ def shown_frames(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
     return rows[chain], max(followed, key=lambda row: row.weight * (1.0 - row.score))
 
 
-def case_story(
+def scene_group_section(
     number: int,
-    case: SceneGroup,
+    scene_group: SceneGroup,
     rows: Sequence[SceneRow],
     replays: tuple[Replay, Replay],
     static: Primitives,
@@ -49,22 +59,25 @@ def case_story(
 
     Args:
         number: its rank among the worst, from 1 on.
-        case: the scene group.
+        scene_group: the scene group.
         rows: the planner's results in it, in the order of the group's tokens.
-        replays: of the scenes of `shown_frames`.
+        replays: of the scenes of `shown_scenes`.
         static: the map.
         cameras: names of the cameras that the planner uses; None for all.
     """
     first, follow = replays
     chain = first.row.chain
     followed = [row for row in rows if row.follow_up and row.chain == chain]
-    log, time = html.escape(case.log), html.escape(case.group.now.removeprefix(case.log).strip("-"))
+    log, time = (
+        html.escape(scene_group.log),
+        html.escape(scene_group.group.now.removeprefix(scene_group.log).strip("-")),
+    )
     title = f"Follow-up with the largest loss: weight {follow.row.weight:.2f}"
     return (
-        f'<article class="case"><h3>{number}. {log} <small>{time}</small></h3>'
+        f'<article class="group"><h3>{number}. {log} <small>{time}</small></h3>'
         f'{_sum(rows, chain)}<div class="frames">'
-        f"{_frame('Stage one', case, first, static, followed, cameras)}"
-        f"{_frame(title, case, follow, static, (), cameras)}"
+        f"{_scene_section('Stage one', scene_group, first, static, followed, cameras)}"
+        f"{_scene_section(title, scene_group, follow, static, (), cameras)}"
         f'</div>{legend()}<figure class="chart">{follow_up_chart(first, followed, follow.row.token)}'
         f"<figcaption>{_chart_text(first.row, followed)}</figcaption></figure></article>"
     )
@@ -76,10 +89,10 @@ def legend() -> str:
         ("dashes", HUMAN, "the human's path"),
         ("dots", PLAN, "the plan, every pose"),
         ("line", PATH, "the simulated car; boxes now, after 2 s and 4 s"),
-        ("box", OTHERS[ObjectClass.VEHICLE], "vehicle"),
-        ("outline", OTHERS[ObjectClass.VEHICLE], "the same after 2 s and 4 s"),
-        ("box", OTHERS[ObjectClass.PEDESTRIAN], "pedestrian"),
-        ("box", OTHERS[ObjectClass.BICYCLE], "bicycle"),
+        ("box", AGENT_COLORS[ObjectClass.VEHICLE], "vehicle"),
+        ("outline", AGENT_COLORS[ObjectClass.VEHICLE], "the same after 2 s and 4 s"),
+        ("box", AGENT_COLORS[ObjectClass.PEDESTRIAN], "pedestrian"),
+        ("box", AGENT_COLORS[ObjectClass.BICYCLE], "bicycle"),
         ("box", STATIC, "other objects"),
         ("area", WRONG, "red light"),
         ("ring", WRONG, "where it went wrong"),
@@ -89,25 +102,27 @@ def legend() -> str:
     return f'<ul class="legend">{items}</ul>'
 
 
-def camera_views(case: SceneGroup, frame: BenchmarkScene, names: Sequence[str] | None, most: int = 3) -> str:
+def camera_views(
+    scene_group: SceneGroup, benchmark_scene: BenchmarkScene, names: Sequence[str] | None, most: int = 3
+) -> str:
     """Render the most forward-looking cameras, from left to right; other kinds of views below.
 
     Args:
-        case: source of the images.
-        frame: the scene.
+        scene_group: source of the images.
+        benchmark_scene: the scene.
         names: cameras that the planner uses; None for all.
         most: maximum number of cameras.
     """
     if names is not None and not len(names):
         return '<p class="note">This planner uses no camera.</p>'
-    cameras = () if case.views is None else case.views.cameras(frame)
+    cameras = () if scene_group.views is None else scene_group.views.cameras(benchmark_scene)
     chosen = _front([camera for camera in cameras if names is None or camera.name in names], most)
-    if case.views is None or not chosen:
+    if scene_group.views is None or not chosen:
         return '<p class="note">The benchmark has no camera views.</p>'
     rows = []
-    for kind, views in case.kinds.items():
-        images, label = views.images(frame, [camera.name for camera in chosen]), _LABELS.get(kind, "")
-        seen = ", given to the planner" if case.beside and kind == case.kind else ""
+    for kind, views in scene_group.views_by_kind.items():
+        images, label = views.images(benchmark_scene, [camera.name for camera in chosen]), _LABELS.get(kind, "")
+        seen = ", given to the planner" if scene_group.extra_views and kind == scene_group.view_kind else ""
         figures = (_view(f"{camera.name}{label}{seen}", images[camera.name]) for camera in chosen)
         rows.append(f'<div class="views">{"".join(figures)}</div>')
     return "".join(rows)
@@ -154,16 +169,16 @@ def _chart_text(first: SceneRow, followed: Sequence[SceneRow]) -> str:
     )
 
 
-def _frame(
+def _scene_section(
     title: str,
-    case: SceneGroup,
+    scene_group: SceneGroup,
     replay: Replay,
     static: Primitives,
     followed: Sequence[SceneRow],
     cameras: Sequence[str] | None,
 ) -> str:
     return (
-        f'<section class="frame"><h4>{title}</h4><p class="verdict">{html.escape(verdict(replay))}</p>'
-        f'<figure class="above">{from_above(replay, static, followed)}</figure>{sentences(replay)}'
-        f"{camera_views(case, replay.frame, cameras)}</section>"
+        f'<section class="frame"><h4>{title}</h4><p class="verdict">{html.escape(scene_summary(replay))}</p>'
+        f'<figure class="above">{scene_svg(replay, static, followed)}</figure>{sentences(replay)}'
+        f"{camera_views(scene_group, replay.benchmark_scene, cameras)}</section>"
     )

@@ -123,7 +123,7 @@ class TwoStageScores:
 
 
 def two_stage(
-    frames: ScoredScenes, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact"
+    scenes: ScoredScenes, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact"
 ) -> TwoStageScores:
     """Compute the two-stage score.
 
@@ -131,17 +131,17 @@ def two_stage(
         SwerveError: scenes are missing, used twice or not finite, or a pair is not 0 to 0.55 s apart; it lists the
             tokens.
     """
-    return weigh(pair_scores(frames, groups), groups, weighting)
+    return aggregate_two_stage(pair_scores(scenes, groups), groups, weighting)
 
 
-def pair_scores(frames: ScoredScenes, groups: Sequence[GroupTokens]) -> SceneScores:
+def pair_scores(scenes: ScoredScenes, groups: Sequence[GroupTokens]) -> SceneScores:
     """Compute the scores of the groups' scenes, with extended comfort between the two of each pair.
 
     Raises:
         SwerveError: see `two_stage`.
     """
     tokens = _tokens_of(groups)
-    chosen = scenes_at(frames, frames.rows(tokens))
+    chosen = scenes_at(scenes, scenes.rows(tokens))
     row = {token: index for index, token in enumerate(tokens)}
     comfort = np.full(len(tokens), np.nan)
     for pair in (pair for group in groups for pair in group.pairs):
@@ -150,7 +150,9 @@ def pair_scores(frames: ScoredScenes, groups: Sequence[GroupTokens]) -> SceneSco
     return SceneScores(chosen.tokens, _values(chosen, comfort), chosen.starts, chosen.ends)
 
 
-def weigh(scores: SceneScores, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact") -> TwoStageScores:
+def aggregate_two_stage(
+    scores: SceneScores, groups: Sequence[GroupTokens], weighting: Weighting = "navsim-exact"
+) -> TwoStageScores:
     """Compute the two-stage score of scenes that are already scored.
 
     Raises:
@@ -171,15 +173,15 @@ def weigh(scores: SceneScores, groups: Sequence[GroupTokens], weighting: Weighti
     return TwoStageScores(tuple(tokens), values, weights[order], *means, combined, effective)
 
 
-def one_stage(frames: ScoredScenes) -> TwoStageScores:
+def one_stage(scenes: ScoredScenes) -> TwoStageScores:
     """Average over single scenes; extended comfort compares each with the scene at most 0.55 s before it, if any.
 
     Raises:
         SwerveError: a scene's scores are not finite, or there are none.
     """
-    if not frames.tokens:
+    if not scenes.tokens:
         raise SwerveError("no scenes to aggregate")
-    chosen = scenes_at(frames, frames.rows(frames.tokens))
+    chosen = scenes_at(scenes, scenes.rows(scenes.tokens))
     comfort = np.full(len(chosen.tokens), np.nan)
     for now, before in neighbours(chosen):
         comfort[now] = _pair_comfort(chosen, now, before)
@@ -191,15 +193,15 @@ def one_stage(frames: ScoredScenes) -> TwoStageScores:
     return TwoStageScores(chosen.tokens, values, np.ones(len(values)), mean, nothing, mean, np.zeros((0, 2)))
 
 
-def neighbours(frames: ScoredScenes) -> list[tuple[int, int]]:
+def neighbours(scenes: ScoredScenes) -> list[tuple[int, int]]:
     """Return pairs (now, before) of rows: consecutive scenes of a log that are at most 0.55 s apart."""
-    order = sorted(range(len(frames.tokens)), key=lambda row: (frames.logs[row], frames.times_us[row]))
+    order = sorted(range(len(scenes.tokens)), key=lambda row: (scenes.logs[row], scenes.times_us[row]))
     pairs = zip(order[1:], order, strict=False)
     limit = EXTENDED_MAX_INTERVAL * 1e6
     return [
         (now, before)
         for now, before in pairs
-        if frames.logs[now] == frames.logs[before] and 0 < frames.times_us[now] - frames.times_us[before] <= limit
+        if scenes.logs[now] == scenes.logs[before] and 0 < scenes.times_us[now] - scenes.times_us[before] <= limit
     ]
 
 
@@ -218,16 +220,16 @@ def proximity_weights(
     return weights / total
 
 
-def scenes_at(frames: ScoredScenes, rows: Int[np.ndarray, "k"]) -> ScoredScenes:
+def scenes_at(scenes: ScoredScenes, rows: Int[np.ndarray, "k"]) -> ScoredScenes:
     """Select the given rows."""
     return ScoredScenes(
-        tuple(frames.tokens[row] for row in rows),
-        tuple(frames.logs[row] for row in rows),
-        frames.times_us[rows],
-        frames.metrics[rows],
-        frames.states[rows],
-        frames.starts[rows],
-        frames.ends[rows],
+        tuple(scenes.tokens[row] for row in rows),
+        tuple(scenes.logs[row] for row in rows),
+        scenes.times_us[rows],
+        scenes.metrics[rows],
+        scenes.states[rows],
+        scenes.starts[rows],
+        scenes.ends[rows],
     )
 
 
@@ -246,19 +248,19 @@ def _rows_of(known: Sequence[str], wanted: Sequence[str]) -> Int[np.ndarray, "k"
     return np.array([row[token] for token in wanted], dtype=int)
 
 
-def _values(frames: ScoredScenes, comfort: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 10"]:
-    return np.column_stack([frames.metrics, comfort, epdms(frames.metrics, comfort)])
+def _values(scenes: ScoredScenes, comfort: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 10"]:
+    return np.column_stack([scenes.metrics, comfort, epdms(scenes.metrics, comfort)])
 
 
-def _pair_comfort(frames: ScoredScenes, now: int, before: int) -> float:
-    seconds = (frames.times_us[now] - frames.times_us[before]) * 1e-6
+def _pair_comfort(scenes: ScoredScenes, now: int, before: int) -> float:
+    seconds = (scenes.times_us[now] - scenes.times_us[before]) * 1e-6
     if not 0.0 < seconds < EXTENDED_MAX_INTERVAL + 1e-9:
         raise SwerveError(
-            f"scenes {frames.tokens[before]} and {frames.tokens[now]} are {seconds:.3f} s apart: extended comfort "
+            f"scenes {scenes.tokens[before]} and {scenes.tokens[now]} are {seconds:.3f} s apart: extended comfort "
             f"needs more than 0 and at most {EXTENDED_MAX_INTERVAL} s"
         )
     steps = round(seconds / STEP)
-    return float(extended_comfort(frames.states[now][None], frames.states[before][None], steps)[0])
+    return float(extended_comfort(scenes.states[now][None], scenes.states[before][None], steps)[0])
 
 
 def _complaint(tokens: Sequence[str], problem: str) -> str:

@@ -15,7 +15,7 @@ from swerve.eval.scoring.comfort import comfort_bounds_kept_v1
 from swerve.eval.scoring.score import simulate_all
 from swerve.eval.scoring.sub_scores import Metric, SubScores, compute_sub_scores
 from swerve.eval.scoring.thresholds import PROGRESS_FLOOR, PROGRESS_WEIGHT, TTC_WEIGHT, V1_COMFORT_WEIGHT
-from swerve.eval.traffic.traffic_world import World, without_contacts
+from swerve.eval.traffic.traffic import ScoringTraffic, without_contacts
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PdmsScores:
         ego_progress: 0 to 1.
         time_to_collision_within_bound: 0 or 1.
         comfort: 0 or 1.
-        judgement: the causes; its progress, TTC and comfort metrics are those of the log's longer replay.
+        sub_scores: the causes; its progress, TTC and comfort metrics are those of the log's longer replay.
     """
 
     no_at_fault_collisions: Float[np.ndarray, "n"]
@@ -36,7 +36,7 @@ class PdmsScores:
     ego_progress: Float[np.ndarray, "n"]
     time_to_collision_within_bound: Float[np.ndarray, "n"]
     comfort: Float[np.ndarray, "n"]
-    judgement: SubScores
+    sub_scores: SubScores
 
     @property
     def score(self) -> Float[np.ndarray, "n"]:
@@ -58,13 +58,15 @@ def pdms(context: Context, trajectories: Float[np.ndarray, "n k 3"]) -> PdmsScor
         SwerveError: see `score`.
     """
     reference, states = simulate_all(context, trajectories)
-    world = World.of(without_contacts(context.long_traffic, context.ego_box), context.lights)
-    judged = compute_sub_scores(np.concatenate([reference, states]), context.stage, world, None)
-    product = judged.metrics[:, Metric.NO_AT_FAULT_COLLISIONS] * judged.metrics[:, Metric.DRIVABLE_AREA_COMPLIANCE]
-    made = judged.progress * product
+    scoring_traffic = ScoringTraffic.of(without_contacts(context.long_traffic, context.ego_box), context.lights)
+    sub_scores = compute_sub_scores(np.concatenate([reference, states]), context.scoring_map, scoring_traffic, None)
+    product = (
+        sub_scores.metrics[:, Metric.NO_AT_FAULT_COLLISIONS] * sub_scores.metrics[:, Metric.DRIVABLE_AREA_COMPLIANCE]
+    )
+    made = sub_scores.progress * product
     best = np.maximum(made[0], made[1:])
     share = np.where(best > PROGRESS_FLOOR, made[1:] / np.maximum(best, PROGRESS_FLOOR), product[1:] > 0)
-    own = judged.of(np.arange(1, len(states) + 1))
+    own = sub_scores.of(np.arange(1, len(states) + 1))
     return PdmsScores(
         own.metrics[:, Metric.NO_AT_FAULT_COLLISIONS],
         own.metrics[:, Metric.DRIVABLE_AREA_COMPLIANCE],

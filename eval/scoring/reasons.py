@@ -21,14 +21,14 @@ class Reason:
     Attributes:
         metric: name of the sub-score.
         value: the unfiltered sub-score.
-        forgiven: whether the human filter set it to 1.
+        human_filtered: whether the human filter set it to 1.
         seconds: time of the event; None if it concerns the whole plan.
         text: description of the event.
     """
 
     metric: str
     value: float
-    forgiven: bool
+    human_filtered: bool
     seconds: float | None
     text: str
 
@@ -46,52 +46,52 @@ def reasons(scores: Scores, row: int) -> tuple[Reason, ...]:
         if value < 1.0:
             step, text = _EXPLAIN[metric](scores, row)
             seconds = None if step is None else round(step * STEP, 1)
-            found.append(Reason(METRIC_NAMES[metric], value, bool(scores.forgiven[metric]), seconds, text))
+            found.append(Reason(METRIC_NAMES[metric], value, bool(scores.human_filtered[metric]), seconds, text))
     return tuple(found)
 
 
 def _track(scores: Scores, row: int, track: int) -> str:
-    world = scores.worlds[row if len(scores.worlds) > 1 else 0]
-    return f"{ObjectClass(world.classes[track]).name.lower()} {world.ids[track]}"
+    scoring_traffic = scores.scoring_traffic[row if len(scores.scoring_traffic) > 1 else 0]
+    return f"{ObjectClass(scoring_traffic.classes[track]).name.lower()} {scoring_traffic.ids[track]}"
 
 
 def _collision(scores: Scores, row: int) -> tuple[int, str]:
-    _, step, track, kind = (int(value) for value in scores.judgement.collision[row])
+    _, step, track, kind = (int(value) for value in scores.sub_scores.collision[row])
     return step, f"hits {_track(scores, row, track)}: {KINDS[kind]}"
 
 
 def _off_surface(scores: Scores, row: int) -> tuple[int, str]:
-    step, corner = (int(value) for value in scores.judgement.off_surface[row])
+    step, corner = (int(value) for value in scores.sub_scores.off_surface[row])
     x, y = scores.states[row, step, :2]
     return step, f"{CORNERS[corner]} corner leaves the drivable surface, rear axle at ({x:.1f}, {y:.1f})"
 
 
 def _wrong_way(scores: Scores, row: int) -> tuple[None, str]:
-    return None, f"drives {scores.judgement.wrong_way[row]:.1f} m off the route's lanes within a second"
+    return None, f"drives {scores.sub_scores.wrong_way[row]:.1f} m off the route's lanes within a second"
 
 
 def _light(scores: Scores, row: int) -> tuple[int, str]:
-    step, light = (int(value) for value in scores.judgement.light[row])
-    lights = scores.worlds[row if len(scores.worlds) > 1 else 0].lights
+    step, light = (int(value) for value in scores.sub_scores.light[row])
+    lights = scores.scoring_traffic[row if len(scores.scoring_traffic) > 1 else 0].lights
     return step, f"is in connector {lights.lane_ids[light]} while its light is red"
 
 
 def _progress(scores: Scores, row: int) -> tuple[None, str]:
-    made, best = scores.judgement.progress[row], scores.rival.progress[row]
+    made, best = scores.sub_scores.progress[row], scores.reference_sub_scores.progress[row]
     return None, f"makes {made:.1f} m along the route, the PDM-Closed reference {best:.1f} m"
 
 
 def _ttc(scores: Scores, row: int) -> tuple[int, str]:
-    step, track, ahead = (int(value) for value in scores.judgement.ttc[row])
+    step, track, ahead = (int(value) for value in scores.sub_scores.ttc[row])
     return step, f"would touch {_track(scores, row, track)} within {ahead * STEP:.1f} s"
 
 
 def _lane(scores: Scores, row: int) -> tuple[int, str]:
-    return int(scores.judgement.lane_left[row]), "has been more than 0.5 m off the centreline for 2 s"
+    return int(scores.sub_scores.lane_left[row]), "has been more than 0.5 m off the centreline for 2 s"
 
 
 def _comfort(scores: Scores, row: int) -> tuple[None, str]:
-    broken = np.flatnonzero(~scores.judgement.comfort[row])
+    broken = np.flatnonzero(~scores.sub_scores.comfort[row])
     return None, "exceeds the bounds of " + ", ".join(QUANTITIES[index] for index in broken)
 
 

@@ -28,12 +28,18 @@ from swerve.eval.scoring.thresholds import (
     TTC_WEIGHT,
 )
 from swerve.eval.scoring.trajectories import references_of, resampled
-from swerve.eval.traffic.policies import UNMOVED, Policy, Worlds, unmoved_world, worlds_for
-from swerve.eval.traffic.traffic_world import World
+from swerve.eval.traffic.policies import (
+    NON_REACTIVE,
+    Policy,
+    ScoringTraffics,
+    non_reactive_traffic,
+    scoring_traffic_for,
+)
+from swerve.eval.traffic.traffic import ScoringTraffic
 from swerve.scenes import SwerveError
 from swerve.scenes.compilation import announce_compilation
 
-Rivals = Literal["reference", "batch"]
+ProgressReference = Literal["reference", "batch"]
 
 
 @dataclass(frozen=True)
@@ -43,20 +49,20 @@ class Scores:
     Attributes:
         metrics: sub-scores after the human filter, columns as in `Metric`.
         raw: sub-scores before it.
-        forgiven: metrics that the filter sets to 1, because the human's is 0.
-        judgement: unfiltered sub-scores with what caused them.
-        rival: the same of the PDM-Closed reference, in the traffic of each trajectory.
+        human_filtered: metrics that the filter sets to 1, because the human's is 0.
+        sub_scores: unfiltered sub-scores with what caused them.
+        reference_sub_scores: the same of the PDM-Closed reference, in the traffic of each trajectory.
         states: the simulated states, see simulate.State.
-        worlds: the agents, by whose rows the causes refer to tracks: one for all trajectories, or one each.
+        scoring_traffic: the agents, by whose rows the causes refer to tracks: one for all trajectories, or one each.
     """
 
     metrics: Float[np.ndarray, "n 8"]
     raw: Float[np.ndarray, "n 8"]
-    forgiven: Bool[np.ndarray, "8"]
-    judgement: SubScores
-    rival: SubScores
+    human_filtered: Bool[np.ndarray, "8"]
+    sub_scores: SubScores
+    reference_sub_scores: SubScores
     states: Float[np.ndarray, "n t 11"]
-    worlds: Worlds
+    scoring_traffic: ScoringTraffics
 
     def __len__(self) -> int:
         return len(self.metrics)
@@ -94,7 +100,7 @@ def score(
     trajectories: Float[np.ndarray, "n k 3"],
     *,
     policy: Policy = "log-replay",
-    rivals: Rivals = "reference",
+    progress_reference: ProgressReference = "reference",
     human_filter: bool = True,
     interval: float = POSE_INTERVAL,
 ) -> Scores:
@@ -104,7 +110,7 @@ def score(
         context: the scene.
         trajectories: rear-axle poses (x, y, heading) relative to now, at interval, 2 interval, ..., 4 s or later.
         policy: traffic policy of the agents.
-        rivals: compares progress with PDM-Closed alone ("reference"), as when NAVSIM scores one
+        progress_reference: compares progress with PDM-Closed alone ("reference"), as when NAVSIM scores one
             trajectory, or with the best of the batch as well ("batch").
         human_filter: whether to set metrics to 1 in which the human scores 0 (never in follow-up scenes).
         interval: seconds between poses.
@@ -112,21 +118,25 @@ def score(
     Raises:
         SwerveError: there are no trajectories, a pose is not finite, or they end before 4 s.
     """
-    if policy in UNMOVED:
-        measure = prepare_context(context, policy, human_filter)
-        return score_by(measure, trajectories, rivals=rivals, interval=interval)
+    if policy in NON_REACTIVE:
+        prepared = prepare_context(context, policy, human_filter)
+        return score_prepared(prepared, trajectories, progress_reference=progress_reference, interval=interval)
     announce_compilation()
     reference, states = simulate_all(context, trajectories, interval)
-    worlds = worlds_for(policy, context, states)
+    scoring_traffic = scoring_traffic_for(policy, context, states)
     pairs = [
-        compute_sub_scores(np.concatenate([reference, state[None]]), context.stage, world, context.history)
-        for state, world in zip(states, worlds, strict=True)
+        compute_sub_scores(
+            np.concatenate([reference, state[None]]), context.scoring_map, scoring_traffic, context.history
+        )
+        for state, scoring_traffic in zip(states, scoring_traffic, strict=True)
     ]
-    rival, judged = (SubScores.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1))
-    forgiven = np.zeros(len(Metric), bool)
+    reference_sub_scores, sub_scores = (
+        SubScores.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1)
+    )
+    human_filtered = np.zeros(len(Metric), bool)
     if human_filter:
-        forgiven = _human_failures(context, lambda human: worlds_for(policy, context, human)[0])
-    return _compared(rival, judged, forgiven, rivals, states, worlds)
+        human_filtered = _human_failures(context, lambda human: scoring_traffic_for(policy, context, human)[0])
+    return _compared(reference_sub_scores, sub_scores, human_filtered, progress_reference, states, scoring_traffic)
 
 
 @dataclass(frozen=True)
@@ -135,15 +145,15 @@ class PreparedContext:
 
     Attributes:
         context: the scene.
-        world: the agents under a non-reactive policy.
-        rival: sub-scores of the PDM-Closed reference, one row.
-        forgiven: metrics that the human filter sets to 1.
+        scoring_traffic: the agents under a non-reactive policy.
+        reference_sub_scores: sub-scores of the PDM-Closed reference, one row.
+        human_filtered: metrics that the human filter sets to 1.
     """
 
     context: Context
-    world: World
-    rival: SubScores
-    forgiven: Bool[np.ndarray, "8"]
+    scoring_traffic: ScoringTraffic
+    reference_sub_scores: SubScores
+    human_filtered: Bool[np.ndarray, "8"]
 
 
 def prepare_context(context: Context, policy: Policy = "log-replay", human_filter: bool = True) -> PreparedContext:
@@ -151,44 +161,55 @@ def prepare_context(context: Context, policy: Policy = "log-replay", human_filte
 
     Args:
         context: the scene.
-        policy: non-reactive traffic policy, one of `UNMOVED`.
+        policy: non-reactive traffic policy, one of `NON_REACTIVE`.
         human_filter: see `score`.
 
     Raises:
         ValueError: the policy is reactive.
     """
-    if policy not in UNMOVED:
+    if policy not in NON_REACTIVE:
         raise ValueError(f"policy {policy} is reactive: it cannot be prepared without trajectories")
     announce_compilation()
-    world = unmoved_world(policy, context)
-    rival = compute_sub_scores(_simulated_reference(context), context.stage, world, context.history)
-    forgiven = _human_failures(context, lambda _: world) if human_filter else np.zeros(len(Metric), bool)
-    return PreparedContext(context, world, rival, forgiven)
+    scoring_traffic = non_reactive_traffic(policy, context)
+    reference_sub_scores = compute_sub_scores(
+        _simulated_reference(context), context.scoring_map, scoring_traffic, context.history
+    )
+    human_filtered = (
+        _human_failures(context, lambda _: scoring_traffic) if human_filter else np.zeros(len(Metric), bool)
+    )
+    return PreparedContext(context, scoring_traffic, reference_sub_scores, human_filtered)
 
 
-def score_by(
-    measure: PreparedContext,
+def score_prepared(
+    prepared: PreparedContext,
     trajectories: Float[np.ndarray, "n k 3"],
     *,
-    rivals: Rivals = "reference",
+    progress_reference: ProgressReference = "reference",
     interval: float = POSE_INTERVAL,
 ) -> Scores:
     """Score trajectories as `score` does, in a prepared context.
 
     Args:
-        measure: the prepared context.
+        prepared: the prepared context.
         trajectories: see `score`.
-        rivals: see `score`.
+        progress_reference: see `score`.
         interval: see `score`.
 
     Raises:
         SwerveError: see `score`.
     """
-    context = measure.context
+    context = prepared.context
     states = simulated(context, trajectories, interval)
-    judged = compute_sub_scores(states, context.stage, measure.world, context.history)
-    rival = measure.rival.of(np.zeros(len(states), int))
-    return _compared(rival, judged, measure.forgiven, rivals, states, (measure.world,))
+    sub_scores = compute_sub_scores(states, context.scoring_map, prepared.scoring_traffic, context.history)
+    reference_sub_scores = prepared.reference_sub_scores.of(np.zeros(len(states), int))
+    return _compared(
+        reference_sub_scores,
+        sub_scores,
+        prepared.human_filtered,
+        progress_reference,
+        states,
+        (prepared.scoring_traffic,),
+    )
 
 
 def simulate_all(
@@ -228,27 +249,37 @@ def _simulated_reference(context: Context) -> Float[np.ndarray, "1 t 11"]:
 
 
 def _compared(
-    rival: SubScores,
-    judged: SubScores,
-    forgiven: Bool[np.ndarray, "8"],
-    rivals: Rivals,
+    reference_sub_scores: SubScores,
+    sub_scores: SubScores,
+    human_filtered: Bool[np.ndarray, "8"],
+    progress_reference: ProgressReference,
     states: Float[np.ndarray, "n t 11"],
-    worlds: Worlds,
+    scoring_traffic: ScoringTraffics,
 ) -> Scores:
     """Compare progress, apply the human filter, and assemble the scores."""
-    best = np.maximum(rival.progress * rival.product, judged.progress * judged.product)
-    if rivals == "batch":
+    best = np.maximum(
+        reference_sub_scores.progress * reference_sub_scores.product, sub_scores.progress * sub_scores.product
+    )
+    if progress_reference == "batch":
         best = np.full_like(best, best.max(initial=0.0))
-    raw = judged.metrics.copy()
-    raw[:, Metric.EGO_PROGRESS] = compared_progress(judged.progress, best)
-    return Scores(np.where(forgiven, 1.0, raw), raw, forgiven, judged, rival, states, worlds)
+    raw = sub_scores.metrics.copy()
+    raw[:, Metric.EGO_PROGRESS] = compared_progress(sub_scores.progress, best)
+    return Scores(
+        np.where(human_filtered, 1.0, raw),
+        raw,
+        human_filtered,
+        sub_scores,
+        reference_sub_scores,
+        states,
+        scoring_traffic,
+    )
 
 
 def _human_failures(
-    context: Context, world_for: Callable[[Float[np.ndarray, "1 t 11"]], World]
+    context: Context, traffic_for: Callable[[Float[np.ndarray, "1 t 11"]], ScoringTraffic]
 ) -> Bool[np.ndarray, "8"]:
     """Return the metrics in which the simulated human scores 0 (without history, so never in comfort)."""
     if context.human is None:
         return np.zeros(len(Metric), bool)
     states = simulate(context.ego, references_of(context.human[None], context.ego[:3], context.start_us))
-    return compute_sub_scores(states, context.stage, world_for(states), None).metrics[0] == 0.0
+    return compute_sub_scores(states, context.scoring_map, traffic_for(states), None).metrics[0] == 0.0

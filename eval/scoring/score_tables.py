@@ -42,7 +42,7 @@ def two_stage_rows(table: TwoStageScores, stage_one: set[str]) -> list[dict[str,
     ]
 
 
-def substrate(traffic: str, weighting: str | None) -> dict[str, Any]:
+def provenance(traffic: str, weighting: str | None) -> dict[str, Any]:
     """Return the provenance of scores: scores of different provenance must not be compared.
 
     Args:
@@ -59,7 +59,7 @@ def substrate(traffic: str, weighting: str | None) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) -> None:
-    """Write rows atomically as .csv or .parquet, and the provenance as `NAME.substrate.json`.
+    """Write rows atomically as .csv or .parquet, and the provenance as `NAME.provenance.json`.
 
     Raises:
         SwerveError: the name ends neither in .csv nor in .parquet, or the file cannot be written.
@@ -73,7 +73,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) ->
         else:
             _write_csv(part_of(path), rows)
         commit(path)
-        stamped = path.with_name(f"{path.name}.substrate.json")
+        stamped = path.with_name(f"{path.name}.provenance.json")
         write_atomically(stamped, (json.dumps(stamp, indent=1) + "\n").encode())
 
 

@@ -27,7 +27,7 @@ from swerve.eval.scoring.thresholds import (
     PROGRESS_WEIGHT,
     TTC_WEIGHT,
 )
-from swerve.eval.traffic.traffic_world import World
+from swerve.eval.traffic.traffic import ScoringTraffic
 from swerve.scenes.polyline import arc_lengths
 
 
@@ -106,28 +106,41 @@ class SubScores:
 
 
 def compute_sub_scores(
-    states: Float[np.ndarray, "n t 11"], stage: ScoringMap, world: World, history: Float[np.ndarray, "h 11"] | None
+    states: Float[np.ndarray, "n t 11"],
+    scoring_map: ScoringMap,
+    scoring_traffic: ScoringTraffic,
+    history: Float[np.ndarray, "h 11"] | None,
 ) -> SubScores:
     """Compute all sub-scores but ego progress, which is relative.
 
     Args:
         states: simulated, see `simulate`.
-        stage: the map.
-        world: the agents.
+        scoring_map: the map.
+        scoring_traffic: the agents.
         history: the ego's states before now, for comfort; None to leave them out.
     """
     boxes = ego_boxes(states)
-    areas, corners = areas_under(states, boxes, stage)
-    others = (world.boxes, world.present)
+    areas, corners = areas_under(states, boxes, scoring_map)
+    others = (scoring_traffic.boxes, scoring_traffic.present)
     no_collision, collision = collisions(
-        states, boxes, areas, *others, world.stopped, world.road_user, world.ignored, world.bounds
+        states,
+        boxes,
+        areas,
+        *others,
+        scoring_traffic.stopped,
+        scoring_traffic.road_user,
+        scoring_traffic.ignored,
+        scoring_traffic.bounds,
     )
-    ttc, ttc_event = time_to_collision(states, boxes, areas, *others, world.ignored, world.bounds)
+    ttc, ttc_event = time_to_collision(states, boxes, areas, *others, scoring_traffic.ignored, scoring_traffic.bounds)
     light, light_event = red_light_entries(
-        boxes, world.lights.polygons.edges, world.lights.polygons.starts, world.lights.active
+        boxes,
+        scoring_traffic.lights.polygons.edges,
+        scoring_traffic.lights.polygons.starts,
+        scoring_traffic.lights.active,
     )
     wrong_way = wrong_way_distances(boxes, areas)
-    progress, lane_left = along_centerline(boxes, areas, stage.centerline, arc_lengths(stage.centerline))
+    progress, lane_left = along_centerline(boxes, areas, scoring_map.centerline, arc_lengths(scoring_map.centerline))
     comfort = comfort_bounds_kept(states, history)
     off = _first_off(areas, corners)
     direction = np.where(wrong_way < DIRECTION_COMPLIANT, 1.0, np.where(wrong_way < DIRECTION_VIOLATED, 0.5, 0.0))
@@ -146,10 +159,10 @@ def compute_sub_scores(
 
 
 def areas_under(
-    states: Float[np.ndarray, "n t 11"], boxes: Float[np.ndarray, "n t 6"], stage: ScoringMap
+    states: Float[np.ndarray, "n t 11"], boxes: Float[np.ndarray, "n t 6"], scoring_map: ScoringMap
 ) -> tuple[UInt8[np.ndarray, "n t"], Int8[np.ndarray, "n t"]]:
     """Return the area bits of ego boxes, see score_kernels; and the first corner off the road, or -1."""
-    surfaces = stage.surfaces
+    surfaces = scoring_map.surfaces
     ground = (
         surfaces.edges,
         surfaces.starts,
@@ -158,7 +171,7 @@ def areas_under(
         surfaces.covered,
         surfaces.cell_starts,
     )
-    return ego_areas(states, boxes, ground, surfaces.layers, stage.on_route)
+    return ego_areas(states, boxes, ground, surfaces.layers, scoring_map.on_route)
 
 
 def _first_off(areas: UInt8[np.ndarray, "n t"], corners: Int8[np.ndarray, "n t"]) -> Int[np.ndarray, "n 2"]:

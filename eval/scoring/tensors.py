@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swerve.eval.context.scene_context import Context
-from swerve.eval.scoring.score import Rivals, Scores, score
+from swerve.eval.scoring.score import ProgressReference, Scores, score
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
 from swerve.eval.traffic.policies import Policy
 
@@ -34,7 +34,7 @@ def score_tensor(
     trajectories: "Tensor",
     *,
     policy: Policy = "log-replay",
-    rivals: Rivals = "reference",
+    progress_reference: ProgressReference = "reference",
     human_filter: bool = True,
     interval: float = POSE_INTERVAL,
     threads: int = 1,
@@ -45,7 +45,7 @@ def score_tensor(
         contexts: the scenes.
         trajectories: (b, n, k, 3) poses relative to now, of any float type, on any device.
         policy: see `score`.
-        rivals: see `score`.
+        progress_reference: see `score`.
         human_filter: see `score`.
         interval: see `score`.
         threads: number of scenes scored concurrently.
@@ -59,7 +59,14 @@ def score_tensor(
     poses = trajectories.detach().cpu().double().numpy()
 
     def one(context: Context, plans: np.ndarray) -> Scores:
-        return score(context, plans, policy=policy, rivals=rivals, human_filter=human_filter, interval=interval)
+        return score(
+            context,
+            plans,
+            policy=policy,
+            progress_reference=progress_reference,
+            human_filter=human_filter,
+            interval=interval,
+        )
 
     with ThreadPoolExecutor(threads) as pool:
         scored = list(pool.map(one, contexts, poses))

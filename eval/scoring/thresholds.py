@@ -123,7 +123,7 @@ HEADING_PROBE: Final = 0.5
 # Lane-following reactive traffic: vehicles that follow the lane graph.
 LANE_HEADING: Final = 0.7853981633974483  # pi / 4
 LANE_GRAPH_REACH: Final = 120.0
-LANE_SIGHT: Final = 60.0
+LANE_LOOKAHEAD: Final = 60.0
 # Vehicles slower than this, m/s, wait until they have moved this far in the log, metres.
 WAITING_SPEED: Final = 0.5
 WAITING_MOVE: Final = 1.0

@@ -10,7 +10,7 @@ from swerve.scenes import LogError, SwerveError
 FIT = "fit.json"
 
 
-def fitted_with(folder: Path) -> SceneOptions:
+def read_fit_options(folder: Path) -> SceneOptions:
     """Read the options of a fit that determine the fitted photos.
 
     Args:

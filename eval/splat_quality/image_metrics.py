@@ -22,7 +22,7 @@ class ImageMetrics:
 
     Attributes:
         psnr: peak signal-to-noise ratio, dB, see `psnr`.
-        psnr_aligned: the same after `aligned`, which removes differences of exposure and white balance.
+        psnr_aligned: the same after `align_colors`, which removes differences of exposure and white balance.
         ssim: structural similarity, see `ssim`.
     """
 
@@ -31,7 +31,7 @@ class ImageMetrics:
     ssim: float
 
 
-def likeness(
+def compare_images(
     image: UInt8[np.ndarray, "h w 3"],
     truth: UInt8[np.ndarray, "h w 3"],
     ignored: Bool[np.ndarray, "h w"] | None = None,
@@ -51,12 +51,12 @@ def likeness(
         raise SwerveError(f"images of {size} are too small to compare: {2 * _REACH + 1} pixels each way are needed")
     a, b = image / 255.0, truth / 255.0
     if ignored is None:
-        return ImageMetrics(psnr(a, b), psnr(aligned(a, b), b), ssim(a, b))
+        return ImageMetrics(psnr(a, b), psnr(align_colors(a, b), b), ssim(a, b))
     c, d = (x[~ignored][None] for x in (a, b))
-    return ImageMetrics(psnr(c, d), psnr(aligned(c, d), d), float(_ssim_map(a, b)[whole_windows(ignored)].mean()))
+    return ImageMetrics(psnr(c, d), psnr(align_colors(c, d), d), float(_ssim_map(a, b)[whole_windows(ignored)].mean()))
 
 
-def blackened(
+def mask_images(
     image: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"], ignored: Bool[np.ndarray, "h w"]
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]]:
     """Set masked pixels of two images to black."""
@@ -89,7 +89,7 @@ def _ssim_map(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3
     return likeness / ((mean_a**2 + mean_b**2 + _C1) * (variances + _C2))
 
 
-def aligned(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+def align_colors(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
     """Apply the affine change of colours that brings the image nearest to the truth, clipped to 0..1."""
     colors = np.concatenate([image.reshape(-1, 3), np.ones((image.size // 3, 1))], axis=1)
     change = np.linalg.lstsq(colors, truth.reshape(-1, 3), rcond=None)[0]

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from swerve.scenes import MissingExtraError, SwerveError
 
 
-class Perceptual:
+class Lpips:
     """Learned perceptual image patch similarity (Zhang et al. 2018), version 0.1, with AlexNet.
 
     The library downloads AlexNet's weights (233 MB) if they are missing.

@@ -39,7 +39,7 @@ class GateOptions:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """Result of the gate on one view.
 
     Attributes:
@@ -53,12 +53,14 @@ class Verdict:
     numbers: RasterAgreement
 
 
-def judge_view(splat: SplatView, raster: View, options: GateOptions, nodes: Collection[int] | None = None) -> Verdict:
+def check_view(
+    splat: SplatView, raster: View, options: GateOptions, nodes: Collection[int] | None = None
+) -> GateResult:
     """Check a splat view against the raster of the same camera, pose and time; see `agreement` for the arguments."""
-    return judge(agreement(splat, raster, nodes), options)
+    return check_agreement(agreement(splat, raster, nodes), options)
 
 
-def judge(numbers: RasterAgreement, options: GateOptions) -> Verdict:
+def check_agreement(numbers: RasterAgreement, options: GateOptions) -> GateResult:
     """Check measured agreement; NaN misses no threshold."""
     reasons = []
     if numbers.depth_error > options.depth_error:
@@ -67,7 +69,7 @@ def judge(numbers: RasterAgreement, options: GateOptions) -> Verdict:
         value, least = getattr(numbers, name), getattr(options, name)
         if not math.isnan(value) and value < least:
             reasons.append(f"{what} {_percent(value)}, needed {_percent(least)}")
-    return Verdict(not reasons, tuple(reasons), numbers)
+    return GateResult(not reasons, tuple(reasons), numbers)
 
 
 _AT_LEAST = {

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from swerve.eval.splat_quality.evaluation_poses import POSE_OFFSETS
 from swerve.eval.splat_quality.quality_gate import GateOptions
-from swerve.eval.splat_quality.quality_summary import Row, by_shift, separation
-from swerve.eval.splat_quality.test_poses import SHIFTS
+from swerve.eval.splat_quality.quality_summary import Row, mean_by_offset, separation
 from swerve.eval.splat_quality.view_comparison import Picture, ViewComparison
 from swerve.viz.html_page import picture_url, webpage
 
@@ -50,7 +50,7 @@ def quality_page(
     """
     sections = [_section(name, list(views)) for name, views in groupby(sorted(shown, key=_rank), _group)]
     body = (
-        f"<h1>{html.escape(title)}</h1><p>{html.escape(notes)}</p>{_table(by_shift(rows))}<p>{EXPLAINED}</p>"
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(notes)}</p>{_table(mean_by_offset(rows))}<p>{EXPLAINED}</p>"
         f"<p>{html.escape(gate_in_words(gate))} {html.escape(separation_in_words(rows))}</p>{''.join(sections)}"
     )
     return webpage(title, body, _STYLE)
@@ -74,8 +74,8 @@ def separation_in_words(rows: Sequence[Row]) -> str:
     """Describe the separation of fit and unfit views by the truth; empty if that is unknown."""
     groups = separation(rows)
     parts = [
-        f"{group['views']} {verdict} views have a mean PSNR of {group['psnr']:.2f} dB, SSIM {group['ssim']:.3f}"
-        for verdict, group in groups.items()
+        f"{group['views']} {gate_result} views have a mean PSNR of {group['psnr']:.2f} dB, SSIM {group['ssim']:.3f}"
+        for gate_result, group in groups.items()
         if group["views"]
     ]
     return f"By the truth, {'; '.join(parts)}." if parts else ""
@@ -87,12 +87,12 @@ def cells(summary: Mapping[str, Any]) -> list[str]:
         "-" if summary[name] is None else f"{factor * summary[name]:.{digits}f}"
         for name, (_, factor, digits) in COLUMNS.items()
     ]
-    return [summary["shift"], str(summary["views"]), f"{100 * summary['fit'] / summary['views']:.0f}", *values]
+    return [summary["offset"], str(summary["views"]), f"{100 * summary['fit'] / summary['views']:.0f}", *values]
 
 
 def headings() -> list[str]:
     """Return the headings of `cells`."""
-    return ["shift", "views", "fit %", *(heading for heading, _, _ in COLUMNS.values())]
+    return ["offset", "views", "fit %", *(heading for heading, _, _ in COLUMNS.values())]
 
 
 def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
@@ -104,12 +104,12 @@ def _table(summaries: Sequence[Mapping[str, Any]]) -> str:
 
 def _rank(one: ViewComparison) -> tuple[int, str]:
     """Sort held-out photos first, then by offset."""
-    shift = one.place.shift
-    return (SHIFTS.index(shift) + 1 if shift in SHIFTS else 0, one.place.group)
+    offset = one.evaluation_pose.offset
+    return (POSE_OFFSETS.index(offset) + 1 if offset in POSE_OFFSETS else 0, one.evaluation_pose.group)
 
 
 def _group(one: ViewComparison) -> str:
-    return one.place.group
+    return one.evaluation_pose.group
 
 
 def _section(name: str, views: Sequence[ViewComparison]) -> str:
@@ -118,11 +118,11 @@ def _section(name: str, views: Sequence[ViewComparison]) -> str:
 
 def _trio(one: ViewComparison) -> str:
     """Render truth, splat view and raster of one pose."""
-    state = "fit" if one.verdict.fit else f"unfit: {'; '.join(one.verdict.reasons)}"
-    image = f", PSNR {one.likeness.psnr:.2f} dB, SSIM {one.likeness.ssim:.3f}" if one.likeness else ""
+    state = "fit" if one.gate_result.fit else f"unfit: {'; '.join(one.gate_result.reasons)}"
+    image = f", PSNR {one.image_metrics.psnr:.2f} dB, SSIM {one.image_metrics.ssim:.3f}" if one.image_metrics else ""
     figures = [_figure("truth", one.truth), _figure(f"splat view{image}", one.splat), _figure("raster", one.raster)]
-    kind = "" if one.verdict.fit else ' class="unfit"'
-    text = html.escape(f"{one.place.camera.name}: {state}")
+    kind = "" if one.gate_result.fit else ' class="unfit"'
+    text = html.escape(f"{one.evaluation_pose.camera.name}: {state}")
     return f'<div class="trio"><p{kind}>{text}</p>{"".join(figures)}</div>'
 
 

@@ -13,30 +13,30 @@ RASTER_NUMBERS = ("depth_error", "depth_within", "vehicle_iou", "covered")
 Row = Mapping[str, Any]
 
 
-def row_of(one: ViewComparison) -> dict[str, Any]:
+def view_row(one: ViewComparison) -> dict[str, Any]:
     """Return a view's metrics; None if unknown or not measured."""
-    place, image, numbers = one.place, one.likeness, one.verdict.numbers
+    evaluation_pose, image, numbers = one.evaluation_pose, one.image_metrics, one.gate_result.numbers
     known = {name: getattr(image, name) if image else None for name in ("psnr", "psnr_aligned", "ssim")}
     return {
-        "moment": place.moment,
-        "shift": place.group,
-        "along": place.shift.along,
-        "lateral": place.shift.lateral,
-        "turn": place.shift.turn,
-        "camera": place.camera.name,
-        "time_us": place.time_us,
+        "step": evaluation_pose.step,
+        "offset": evaluation_pose.group,
+        "along": evaluation_pose.offset.along,
+        "lateral": evaluation_pose.offset.lateral,
+        "turn": evaluation_pose.offset.turn,
+        "camera": evaluation_pose.camera.name,
+        "time_us": evaluation_pose.time_us,
         **known,
         "lpips": one.lpips,
         **{name: _or_none(getattr(numbers, name)) for name in RASTER_NUMBERS},
-        "fit": one.verdict.fit,
-        "reasons": list(one.verdict.reasons),
+        "fit": one.gate_result.fit,
+        "reasons": list(one.gate_result.reasons),
     }
 
 
-def by_shift(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def mean_by_offset(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Compute means over the views of each offset, in the order of their first views; the last row is of all."""
-    names = list(dict.fromkeys(row["shift"] for row in rows))
-    groups = [(name, [row for row in rows if row["shift"] == name]) for name in names]
+    names = list(dict.fromkeys(row["offset"] for row in rows))
+    groups = [(name, [row for row in rows if row["offset"] == name]) for name in names]
     return [_summary(name, group) for name, group in [*groups, ("all", rows)] if group]
 
 
@@ -49,8 +49,8 @@ def separation(rows: Sequence[Row]) -> dict[str, Any]:
     known = [row for row in rows if row["psnr"] is not None]
     groups = {"fit": [row for row in known if row["fit"]], "unfit": [row for row in known if not row["fit"]]}
     return {
-        verdict: {"views": len(group), **{name: mean(group, name) for name in IMAGE_NUMBERS}}
-        for verdict, group in groups.items()
+        gate_result: {"views": len(group), **{name: mean(group, name) for name in IMAGE_NUMBERS}}
+        for gate_result, group in groups.items()
     }
 
 
@@ -62,7 +62,7 @@ def mean(rows: Sequence[Row], name: str) -> float | None:
 
 def _summary(name: str, rows: Sequence[Row]) -> dict[str, Any]:
     means = {number: mean(rows, number) for number in (*IMAGE_NUMBERS, *RASTER_NUMBERS)}
-    return {"shift": name, "views": len(rows), "fit": sum(row["fit"] for row in rows), **means}
+    return {"offset": name, "views": len(rows), "fit": sum(row["fit"] for row in rows), **means}
 
 
 def _or_none(value: float) -> float | None:

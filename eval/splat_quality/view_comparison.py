@@ -8,10 +8,10 @@ from jaxtyping import UInt8
 
 from swerve.data.dataset.capture import tracks_at
 from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS
-from swerve.eval.splat_quality.image_metrics import ImageMetrics, blackened, likeness
-from swerve.eval.splat_quality.quality_gate import GateOptions, Verdict, judge_view
+from swerve.eval.splat_quality.evaluation_poses import EvaluationPose
+from swerve.eval.splat_quality.image_metrics import ImageMetrics, compare_images, mask_images
+from swerve.eval.splat_quality.quality_gate import GateOptions, GateResult, check_view
 from swerve.eval.splat_quality.reference_images import ReferenceImages
-from swerve.eval.splat_quality.test_poses import EvaluationPose
 from swerve.rasterizer import StaticLayer, Style, View
 from swerve.rasterizer.splats import SplatScene, render_splats
 from swerve.scenes import Log
@@ -28,18 +28,18 @@ class ComparisonSetup:
     Attributes:
         splats: the fitted scene.
         log: the log it was fitted to.
-        backdrop: static primitives of the log's map.
+        static_layer: static primitives of the log's map.
         truth: reference images.
         gate: thresholds.
-        perceptual: computes LPIPS; None if it is not available.
+        lpips: computes LPIPS; None if it is not available.
     """
 
     splats: SplatScene
     log: Log
-    backdrop: StaticLayer
+    static_layer: StaticLayer
     truth: ReferenceImages
     gate: GateOptions
-    perceptual: Callable[[Picture, Picture], float] | None = None
+    lpips: Callable[[Picture, Picture], float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,53 +47,59 @@ class ViewComparison:
     """Comparison at one pose.
 
     Attributes:
-        place: the evaluated pose.
-        verdict: result of the gate, with the agreement with the raster.
-        likeness: metrics against the true image; None if that is unknown.
+        evaluation_pose: the evaluated pose.
+        gate_result: result of the gate, with the agreement with the raster.
+        image_metrics: metrics against the true image; None if that is unknown.
         lpips: likewise; also None if LPIPS is not computed.
         truth: the true image, or None.
         splat: the splat view.
         raster: the raster.
     """
 
-    place: EvaluationPose
-    verdict: Verdict
-    likeness: ImageMetrics | None
+    evaluation_pose: EvaluationPose
+    gate_result: GateResult
+    image_metrics: ImageMetrics | None
     lpips: float | None
     truth: Picture | None
     splat: Picture
     raster: Picture
 
 
-def compare(bench: ComparisonSetup, place: EvaluationPose) -> ViewComparison:
+def compare(setup: ComparisonSetup, evaluation_pose: EvaluationPose) -> ViewComparison:
     """Render a pose as splat view and raster, and compare them with the truth.
 
     Raises:
         SwerveError: the splats cannot be rendered, or a photo cannot be read.
     """
-    frame = bench.splats.at(place.time_us)
-    pose = place.world_from_ego[None]
-    corrected = bench.splats.scene_from_log(place.time_us) @ pose
-    splat = render_splats(frame, [place.camera], corrected, ("rgb", *SPLAT_OUTPUTS))[0][0]
-    raster = _raster(bench, place)
-    truth = bench.truth.at(place)
+    frame = setup.splats.at(evaluation_pose.time_us)
+    pose = evaluation_pose.world_from_ego[None]
+    corrected = setup.splats.scene_from_log(evaluation_pose.time_us) @ pose
+    splat = render_splats(frame, [evaluation_pose.camera], corrected, ("rgb", *SPLAT_OUTPUTS))[0][0]
+    raster = _raster(setup, evaluation_pose)
+    truth = setup.truth.at(evaluation_pose)
     assert splat.rgb is not None
     assert raster.rgb is not None
     nodes = set(np.unique(frame.instances).tolist())
-    verdict = judge_view(splat, raster, bench.gate, nodes)
+    gate_result = check_view(splat, raster, setup.gate, nodes)
     if truth is None:
-        return ViewComparison(place, verdict, None, None, None, splat.rgb, raster.rgb)
-    found = likeness(splat.rgb, truth, place.ignored)
-    pair = (splat.rgb, truth) if place.ignored is None else blackened(splat.rgb, truth, place.ignored)
-    lpips = bench.perceptual(*pair) if bench.perceptual else None
-    return ViewComparison(place, verdict, found, lpips, truth, splat.rgb, raster.rgb)
+        return ViewComparison(evaluation_pose, gate_result, None, None, None, splat.rgb, raster.rgb)
+    found = compare_images(splat.rgb, truth, evaluation_pose.ignored)
+    pair = (
+        (splat.rgb, truth)
+        if evaluation_pose.ignored is None
+        else mask_images(splat.rgb, truth, evaluation_pose.ignored)
+    )
+    lpips = setup.lpips(*pair) if setup.lpips else None
+    return ViewComparison(evaluation_pose, gate_result, found, lpips, truth, splat.rgb, raster.rgb)
 
 
-def _raster(bench: ComparisonSetup, place: EvaluationPose) -> View:
+def _raster(setup: ComparisonSetup, evaluation_pose: EvaluationPose) -> View:
     """Render the raster of a pose."""
-    log = bench.log
-    tracks = tracks_at(log.tracks, log.times_us, place.time_us)
-    nearest = int(np.abs(log.times_us - place.time_us).argmin())
+    log = setup.log
+    tracks = tracks_at(log.tracks, log.times_us, evaluation_pose.time_us)
+    nearest = int(np.abs(log.times_us - evaluation_pose.time_us).argmin())
     moving = build_dynamic(tracks, log.lights.at(slice(nearest, nearest + 1)), 0)
     outputs = ("rgb", *RASTER_OUTPUTS)
-    return bench.backdrop.render(moving, [place.camera], place.world_from_ego[None], _STYLE, outputs)[0][0]
+    return setup.static_layer.render(
+        moving, [evaluation_pose.camera], evaluation_pose.world_from_ego[None], _STYLE, outputs
+    )[0][0]

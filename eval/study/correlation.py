@@ -2,7 +2,7 @@
 
 A planner's value is its mean over the scene groups. Units resampled with replacement for the intervals:
 
-- "cases": tests whether the benchmark is large enough. Whole logs are resampled if there are at least ten,
+- "scene_groups": tests whether the benchmark is large enough. Whole logs are resampled if there are at least ten,
   because scene groups of one log are correlated; otherwise scene groups.
 - "planners": tests whether the population is large enough.
 - "joint": both at once; the main one.
@@ -26,8 +26,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Resampled = Literal["joint", "planners", "cases"]
-RESAMPLED: tuple[Resampled, ...] = ("joint", "planners", "cases")
+Resampled = Literal["joint", "planners", "scene_groups"]
+RESAMPLED: tuple[Resampled, ...] = ("joint", "planners", "scene_groups")
 RESAMPLES = 2000
 _LOGS_ENOUGH = 10
 _QUANTILES = (0.025, 0.975)
@@ -36,16 +36,16 @@ _ROUNDING = 1e-12  # relative to the largest value: smaller differences are roun
 
 
 @dataclass(frozen=True)
-class Draws:
+class Resamples:
     """Bootstrap resamples.
 
     Attributes:
         planners: rows of the resampled planners.
-        cases: weights of the scene groups, with sum 1. NaN if there is only one unit to resample.
+        group_weights: weights of the scene groups, with sum 1. NaN if there is only one unit to resample.
     """
 
     planners: Int[np.ndarray, "b p"]
-    cases: Float[np.ndarray, "b c"]
+    group_weights: Float[np.ndarray, "b c"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Gap:
+class PairedDifference:
     """Difference of two correlations: joint resamples, paired.
 
     Attributes:
@@ -95,8 +95,8 @@ class Gap:
 class Difference:
     """Differences of two measures' correlations with closed loop, Pearson's and Spearman's."""
 
-    pearson: Gap
-    spearman: Gap
+    pearson: PairedDifference
+    spearman: PairedDifference
 
 
 def agreements(
@@ -121,7 +121,7 @@ def agreements(
         seed: of the resamples; the same for the same seed, shape and logs.
     """
     kinds: tuple[Resampled, ...] = tuple(dict.fromkeys(("joint", *resampled)))
-    drawn = {kind: draws(closed.shape[0], logs, kind, count, seed) for kind in kinds}
+    drawn = {kind: draw_resamples(closed.shape[0], logs, kind, count, seed) for kind in kinds}
     truth = {kind: resample(closed, draw) for kind, draw in drawn.items()}
     truth_ranks = {kind: ranks(values) for kind, values in truth.items()}
     found = {}
@@ -135,7 +135,7 @@ def agreements(
             {kind: _correlation(r, samples) for kind, samples in linear.items()},
             {kind: _squared(_correlation(r, samples)) for kind, samples in linear.items()},
             {kind: _correlation(rho, samples) for kind, samples in ordered.items()},
-            float(pearson(without_means(x, families), without_means(y, families))),
+            float(pearson(without_family_means(x, families), without_family_means(y, families))),
             linear["joint"],
             ordered["joint"],
         )
@@ -151,36 +151,36 @@ def difference(larger: Agreement, smaller: Agreement) -> Difference:
     )
 
 
-def draws(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed: int) -> Draws:
+def draw_resamples(planners: int, logs: Sequence[str], kind: Resampled, count: int, seed: int) -> Resamples:
     """Draw resamples of planners, of scene groups, or of both."""
     generator = np.random.Generator(np.random.Philox(key=[seed, RESAMPLED.index(kind)]))
     rows = np.broadcast_to(np.arange(planners), (count, planners))
     weights = np.full((count, len(logs)), 1.0 / len(logs))
-    if kind != "cases":
+    if kind != "scene_groups":
         rows = generator.integers(planners, size=(count, planners))
     if kind != "planners":
-        units = case_units(logs)
+        units = resampling_units(logs)
         total = int(units.max()) + 1
         times = generator.multinomial(total, np.full(total, 1.0 / total), size=count)[:, units]
         weights = times / times.sum(axis=1, keepdims=True) if total > 1 else np.full_like(weights, np.nan)
-    return Draws(rows, weights)
+    return Resamples(rows, weights)
 
 
-def units_of(logs: Sequence[str]) -> Literal["logs", "cases"]:
+def resampled_unit(logs: Sequence[str]) -> Literal["logs", "scene_groups"]:
     """Return the resampled units: logs if there are at least ten, else scene groups."""
-    return "logs" if len(set(logs)) >= _LOGS_ENOUGH else "cases"
+    return "logs" if len(set(logs)) >= _LOGS_ENOUGH else "scene_groups"
 
 
-def case_units(logs: Sequence[str]) -> Int[np.ndarray, "c"]:
+def resampling_units(logs: Sequence[str]) -> Int[np.ndarray, "c"]:
     """Return each scene group's unit of resampling, numbered from 0 without gaps."""
-    if units_of(logs) == "cases":
+    if resampled_unit(logs) == "scene_groups":
         return np.arange(len(logs))
     return np.unique(np.array(logs), return_inverse=True)[1]
 
 
-def resample(values: Float[np.ndarray, "p c"], drawn: Draws) -> Float[np.ndarray, "b p"]:
+def resample(values: Float[np.ndarray, "p c"], drawn: Resamples) -> Float[np.ndarray, "b p"]:
     """Compute means over scene groups of the planners in each resample."""
-    return np.take_along_axis(drawn.cases @ values.T, drawn.planners, axis=1)
+    return np.take_along_axis(drawn.group_weights @ values.T, drawn.planners, axis=1)
 
 
 def pearson(x: Float[np.ndarray, "*b p"], y: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b"]:
@@ -208,7 +208,7 @@ def ranks(values: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
     return np.where(np.isnan(values).any(axis=-1, keepdims=True), np.nan, ranked)
 
 
-def without_means(values: Float[np.ndarray, "p"], families: Sequence[str]) -> Float[np.ndarray, "p"]:
+def without_family_means(values: Float[np.ndarray, "p"], families: Sequence[str]) -> Float[np.ndarray, "p"]:
     """Subtract the mean of each planner's family; 0 if only rounding is left."""
     _, family = np.unique(np.array(families), return_inverse=True)
     rest = values - (np.bincount(family, values) / np.bincount(family))[family]
@@ -230,9 +230,9 @@ def _correlation(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:
     return Estimate(value, float(np.tanh(found.low)), float(np.tanh(found.high)))
 
 
-def _gap(value: float, samples: Float[np.ndarray, "b"]) -> Gap:
+def _gap(value: float, samples: Float[np.ndarray, "b"]) -> PairedDifference:
     known = samples[np.isfinite(samples)]
-    return Gap(_basic(value, samples), float((known > 0).mean()) if len(known) else float("nan"))
+    return PairedDifference(_basic(value, samples), float((known > 0).mean()) if len(known) else float("nan"))
 
 
 def _basic(value: float, samples: Float[np.ndarray, "b"]) -> Estimate:

@@ -14,7 +14,7 @@ from swerve.eval.study.correlation import (
     difference,
     pearson,
     ranks,
-    units_of,
+    resampled_unit,
 )
 from swerve.eval.study.measures import FORMULAS, Formula, imitation_measures, one_stage_measures
 from swerve.eval.study.study_records import Study
@@ -23,11 +23,11 @@ from swerve.eval.study.variants import (
     Kernel,
     Offsets,
     effective_counts,
+    navsim_recipe,
     offsets_of,
     out_of_reach,
     pseudo_simulation,
     recipes,
-    standard,
     subset,
     weights_of,
 )
@@ -36,7 +36,7 @@ SUBSETS = 20
 
 
 @dataclass(frozen=True)
-class Spread:
+class SubsetCorrelations:
     """Correlations over random subsets of the follow-up scenes.
 
     Attributes:
@@ -64,13 +64,13 @@ class Findings:
         counterparts: the same minus those of the one-stage measure with the same formula and filter.
         effective: median over planners, scene groups and chains of the effective number of follow-up scenes.
         uniform: share of them with uniform weights because the plan ends too far away.
-        units: resampled units: "logs" or "cases".
+        units: resampled units: "logs" or "scene_groups".
     """
 
     measures: Mapping[str, Float[np.ndarray, "p c"]]
     main: Mapping[str, Agreement]
     variants: Mapping[str, Mapping[str, Mapping[str, Agreement]]]
-    densities: Mapping[str, Mapping[float, Spread]]
+    densities: Mapping[str, Mapping[float, SubsetCorrelations]]
     best_one_stage: str
     differences: Mapping[str, Difference]
     counterparts: Mapping[str, Difference]
@@ -111,7 +111,7 @@ def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings
         counterparts={name: difference(main[name], main[counterpart_of(name)]) for name in two},
         effective=float(np.median(effective_counts(weights))),
         uniform=float(out_of_reach(offsets, study.present).mean()),
-        units=units_of(study.logs),
+        units=resampled_unit(study.logs),
     )
 
 
@@ -124,7 +124,7 @@ def _pseudo_simulations(study: Study, offsets: Offsets) -> dict[str, Float[np.nd
     """Compute NAVSIM's two-stage score with both formulas, with and without the human filter."""
     return {
         f"pseudo-simulation, {formula}{words}": pseudo_simulation(
-            study, offsets, replace(standard(formula), human_filter=human_filter)
+            study, offsets, replace(navsim_recipe(formula), human_filter=human_filter)
         )
         for formula in FORMULAS
         for words, human_filter in (("", True), (", unfiltered", False))
@@ -139,18 +139,18 @@ def _varied(study: Study, offsets: Offsets, formula: Formula) -> dict[str, dict[
     }
 
 
-def _densities(study: Study, offsets: Offsets, formula: Formula, seed: int) -> dict[float, Spread]:
+def _densities(study: Study, offsets: Offsets, formula: Formula, seed: int) -> dict[float, SubsetCorrelations]:
     closed = study.closed_loop.mean(axis=1)
     found = {}
     for density in DENSITIES:
         generator = np.random.Generator(np.random.Philox(key=[seed, round(1000 * density)]))
         kept = [subset(study.present, density, generator) for _ in range(SUBSETS)]
         values = np.stack(
-            [pseudo_simulation(study, offsets, standard(formula).seeing(one)).mean(axis=1) for one in kept]
+            [pseudo_simulation(study, offsets, navsim_recipe(formula).restricted_to(one)).mean(axis=1) for one in kept]
         )
         truth = np.broadcast_to(closed, values.shape)
         spearman = pearson(ranks(values), ranks(truth))
-        found[density] = Spread(
+        found[density] = SubsetCorrelations(
             float(np.mean([one.sum(axis=1).mean() for one in kept])), pearson(values, truth), spearman
         )
     return found

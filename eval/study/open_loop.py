@@ -41,12 +41,12 @@ class FramesPart:
 
 
 def study_frames(
-    case: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
+    scene_group: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
 ) -> FramesPart:
     """Run every planner on every scene of a scene group, and score the plans.
 
     Args:
-        case: the scene group.
+        scene_group: the scene group.
         planners: by label.
         policy: traffic policy of the agents.
         report: progress callback.
@@ -54,14 +54,14 @@ def study_frames(
     Raises:
         SwerveError: a scene cannot be scored, or a planner needs images that are not available.
     """
-    evaluated = evaluate_group(case, planners, policy, report)
-    count = len(case.group.pairs)
-    metrics = np.stack([one.frames.metrics.reshape(count, 2, -1) for one in evaluated])
+    evaluated = evaluate_group(scene_group, planners, policy, report)
+    count = len(scene_group.group.pairs)
+    metrics = np.stack([one.scenes.metrics.reshape(count, 2, -1) for one in evaluated])
     raw = np.stack([one.raw[:2] for one in evaluated])
     # Both scenes of a pair have the same comfort.
-    scored = [pair_scores(one.frames, [case.group]).values for one in evaluated]
+    scored = [pair_scores(one.scenes, [scene_group.group]).values for one in evaluated]
     comfort = np.stack([values[:, _COMFORT].reshape(count, 2)[:, 0] for values in scored])
-    now = case.frames[case.group.now]
+    now = scene_group.scenes[scene_group.group.now]
     context = build_context(now.viewpoint.scene, now.token)
     return FramesPart(
         stage_one=metrics[:, 0],
@@ -70,22 +70,22 @@ def study_frames(
         stage_two=metrics[:, 1:],
         comfort_two=comfort[:, 1:],
         ends=np.stack([_ends(one) for one in evaluated]),
-        starts=starts_of(case),
+        starts=starts_of(scene_group),
         open_loop=_open_loop(context, [one.plans[0] for one in evaluated]),
         errors=tuple(next(filter(None, one.errors), "") for one in evaluated),
     )
 
 
-def starts_of(case: SceneGroup) -> Float[np.ndarray, "k 2 4"]:
+def starts_of(scene_group: SceneGroup) -> Float[np.ndarray, "k 2 4"]:
     """Return the starts of a scene group's follow-up scenes: rear axle (x, y), heading, longitudinal speed; world."""
-    egos = [[case.frames[token].viewpoint.ego for token in pair] for pair in case.group.follow_ups]
+    egos = [[scene_group.scenes[token].viewpoint.ego for token in pair] for pair in scene_group.group.follow_ups]
     rows = [
         [(*ego.positions[-1, :2], ego.headings[-1], np.hypot(*ego.velocity[-1, :2])) for ego in pair] for pair in egos
     ]
     return np.array(rows, dtype=float).reshape(len(rows), 2, 4)
 
 
-def thinned(case: SceneGroup, density: float, seed: int) -> SceneGroup:
+def subsample_follow_ups(scene_group: SceneGroup, density: float, seed: int) -> SceneGroup:
     """Select a random share of a scene group's follow-up pairs, rounded, at least one; the same for the same seed.
 
     Raises:
@@ -93,11 +93,11 @@ def thinned(case: SceneGroup, density: float, seed: int) -> SceneGroup:
     """
     if not 0.0 < density <= 1.0:
         raise SwerveError(f"density: {density:g} must be above 0 and at most 1")
-    group = case.group
+    group = scene_group.group
     count = max(round(density * len(group.follow_ups)), 1)
     order = keyed_generator(seed, "density", group.now).permutation(len(group.follow_ups))
     kept = tuple(group.follow_ups[row] for row in sorted(order[:count]))
-    return replace(case, group=GroupTokens(group.now, group.before, kept))
+    return replace(scene_group, group=GroupTokens(group.now, group.before, kept))
 
 
 def half_seconds(plan: Trajectory) -> Float[np.ndarray, "8 3"]:
@@ -117,7 +117,7 @@ def _ends(evaluated: PlannerResult) -> Float[np.ndarray, "2 4"]:
         origin = evaluated.origins[row]
         poses = np.zeros((8, 3)) if plan is None else half_seconds(plan)
         speed = np.hypot(*(poses[-1, :2] - poses[-2, :2])) / POSE_INTERVAL
-        rows.append((*evaluated.frames.ends[row], to_world(poses[-1], origin)[2], speed))
+        rows.append((*evaluated.scenes.ends[row], to_world(poses[-1], origin)[2], speed))
     return np.array(rows, dtype=float)
 
 

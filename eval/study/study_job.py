@@ -14,19 +14,25 @@ from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import Failure, FolderLayout, job_config, open_job, run_work, write_failures
 from swerve.data.storage.files import to_json, told_where, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark
-from swerve.eval.scoring.score_tables import substrate
+from swerve.eval.scoring.score_tables import provenance
 from swerve.eval.study.findings import Findings, findings_of
 from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_page import scatter_file, study_page
 from swerve.eval.study.study_records import Study, stack
-from swerve.eval.study.study_tables import case_rows, planner_rows, summary_of
+from swerve.eval.study.study_tables import planner_rows, scene_group_rows, summary_of
 from swerve.eval.study.study_worker import RECORDS, Loader, StudyWork, failures_of
 
-STUDY, PLANNERS, CASES, PAGE, SCATTER = "study.json", "study.parquet", "cases.parquet", "study.html", "scatter.svg"
+STUDY, PLANNERS, SCENE_GROUPS, PAGE, SCATTER = (
+    "study.json",
+    "study.parquet",
+    "scene_groups.parquet",
+    "study.html",
+    "scatter.svg",
+)
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _LAYOUT = FolderLayout(
-    finish=STUDY, files=(PLANNERS, CASES, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"}
+    finish=STUDY, files=(PLANNERS, SCENE_GROUPS, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"}
 )
 
 
@@ -51,7 +57,7 @@ class StudyReport:
 
 def run_study(
     benchmark: Benchmark,
-    members: Sequence[StudyPlanner],
+    planner_specs: Sequence[StudyPlanner],
     load: Loader,
     folder: Path,
     options: StudyOptions,
@@ -65,7 +71,7 @@ def run_study(
 
     Args:
         benchmark: the scene groups.
-        members: the planners.
+        planner_specs: the planners.
         load: creates a planner from its spec, in every worker; must be picklable.
         folder: for the results; new, empty, or of the same study.
         options: of the study.
@@ -78,36 +84,38 @@ def run_study(
     """
     asked = {**asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
     logs = [("benchmark", log) for log in benchmark.logs]
-    with open_job(folder, job_config({**asked, "planners": _named(members)}, logs, _PACKAGES), _LAYOUT):
-        work = StudyWork(folder, benchmark, tuple(members), load, options)
+    with open_job(folder, job_config({**asked, "planners": _named(planner_specs)}, logs, _PACKAGES), _LAYOUT):
+        work = StudyWork(folder, benchmark, tuple(planner_specs), load, options)
         outcome = run_work(work, folder, benchmark.logs, work.finished(), "plans", workers, console)
         with told_where(folder):
             records = work.records()
             failures = (*(failure for record in records for failure in failures_of(record)), *outcome.failures)
             write_failures(folder, failures)
             write_atomically(folder / "timing.json", to_json(outcome.timing))
-            study, left_out = stack(records, [member.family for member in members])
+            study, left_out = stack(records, [planner_spec.family for planner_spec in planner_specs])
             findings = findings_of(study)
-            stamp = {**substrate(options.traffic, "navsim-exact"), **asked, "left_out": left_out}
+            stamp = {**provenance(options.traffic, "navsim-exact"), **asked, "left_out": left_out}
             _write(folder, study, findings, stamp)
     return StudyReport(study, findings, left_out, failures, outcome.timing)
 
 
-def _named(members: Sequence[StudyPlanner]) -> str:
+def _named(planner_specs: Sequence[StudyPlanner]) -> str:
     """Return a short description of the planners, for messages about differing configurations."""
-    digest = hashlib.blake2b("\n".join(member.spec for member in members).encode(), digest_size=4).hexdigest()
-    return f"{len(members)} planners ({digest})"
+    digest = hashlib.blake2b(
+        "\n".join(planner_spec.spec for planner_spec in planner_specs).encode(), digest_size=4
+    ).hexdigest()
+    return f"{len(planner_specs)} planners ({digest})"
 
 
 def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]) -> None:
     """Write the tables, the charts, and last study.json, which marks the study as finished."""
-    for name, rows in ((PLANNERS, planner_rows(study, findings)), (CASES, case_rows(study, findings))):
+    for name, rows in ((PLANNERS, planner_rows(study, findings)), (SCENE_GROUPS, scene_group_rows(study, findings))):
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), sink)
         write_atomically(folder / name, sink.getvalue().to_pybytes())
     write_atomically(folder / SCATTER, scatter_file(study, findings).encode())
     write_atomically(folder / PAGE, study_page(study, findings, _facts(stamp)).encode())
-    write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "substrate": stamp}))
+    write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "provenance": stamp}))
 
 
 def _facts(stamp: dict[str, Any]) -> dict[str, str]:

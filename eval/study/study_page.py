@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from swerve.eval.study.findings import Findings, counterpart_of
 from swerve.eval.study.study_records import Study
-from swerve.eval.study.study_tables import case_rows, difference_rows, interval, number, shown, undefined_lines
+from swerve.eval.study.study_tables import difference_rows, interval, number, scene_group_rows, shown, undefined_lines
 from swerve.eval.study.variants import VARIANCES
 from swerve.viz.html_page import webpage
 from swerve.viz.svg import Series, element, lines, scatter, standalone
@@ -38,7 +38,7 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
     lead = (
         f"{counts}, {int(study.present.sum())} pairs of follow-up scenes. Each planner's means over the scene groups, "
         "against the mean of its closed-loop scores on the same. Brackets: 95 % bootstrap intervals over planners and "
-        f"{findings.units} jointly."
+        f"{findings.units.replace('_', ' ')} jointly."
     )
     said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
     head = ["correlation of", "less that of", "Pearson r, larger in ... of the resamples", "Spearman"]
@@ -51,7 +51,7 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         "<p>Recomputed from the same scene scores; each changes one parameter of NAVSIM's recipe (first row).</p>"
         f"{_variants(findings)}<h2>Scene groups</h2>"
         "<p>Correlations over the planners in each scene group. If even the human fails in closed loop, the scene "
-        f"group is defective.</p>{_cases(study, findings)}"
+        f"group is defective.</p>{_scene_groups(study, findings)}"
         f"<h2>Provenance</h2>{_table([], list(facts.items()))}"
     )
     return webpage("Swerve: study", body, _STYLE)
@@ -124,13 +124,13 @@ def _main_table(findings: Findings) -> str:
         "R2",
         "Spearman",
         "planners alone",
-        f"{findings.units} alone",
+        f"{findings.units.replace('_', ' ')} alone",
         "within families",
     ]
     rows = []
     for name, found in findings.main.items():
         cells = [shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman)]
-        alone = [interval(found.pearson[kind]) for kind in ("planners", "cases")]
+        alone = [interval(found.pearson[kind]) for kind in ("planners", "scene_groups")]
         rows.append((name, *cells, *alone, number(found.within)))
     return _table(head, rows, findings.best_one_stage)
 
@@ -147,8 +147,8 @@ def _variants(findings: Findings) -> str:
     return _table([*head, *(f"Spearman, {formula}" for formula in formulas)], rows)
 
 
-def _cases(study: Study, findings: Findings) -> str:
-    rows = [{key: value for key, value in row.items() if key != "log"} for row in case_rows(study, findings)]
+def _scene_groups(study: Study, findings: Findings) -> str:
+    rows = [{key: value for key, value in row.items() if key != "log"} for row in scene_group_rows(study, findings)]
     return _table(
         [key.replace("_", " ") for key in rows[0]], [[_cell(value) for value in row.values()] for row in rows]
     )

@@ -10,8 +10,8 @@ import numpy as np
 from rich.table import Table
 
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
-from swerve.eval.study.correlation import Agreement, Difference, Estimate, Gap, pearson
-from swerve.eval.study.findings import Findings, Spread, counterpart_of
+from swerve.eval.study.correlation import Agreement, Difference, Estimate, PairedDifference, pearson
+from swerve.eval.study.findings import Findings, SubsetCorrelations, counterpart_of
 from swerve.eval.study.study_records import Study
 
 # The logged ego as a planner of the population: scene groups in which it fails are defective.
@@ -29,10 +29,10 @@ def main_table(findings: Findings) -> Table:
 
 def intervals_table(findings: Findings) -> Table:
     """Build the table of the 95 % intervals of r, by resampled units; and r within families."""
-    head = ("95 % intervals of r", "both", "planners", findings.units, "r within families")
+    head = ("95 % intervals of r", "both", "planners", findings.units.replace("_", " "), "r within families")
     table = Table(*head, box=None, padding=(0, 2, 0, 0))
     for name, found in findings.main.items():
-        cells = (interval(found.pearson[kind]) for kind in ("joint", "planners", "cases"))
+        cells = (interval(found.pearson[kind]) for kind in ("joint", "planners", "scene_groups"))
         table.add_row(name, *cells, number(found.within))
     return table
 
@@ -106,12 +106,12 @@ def summary_of(study: Study, findings: Findings) -> dict[str, Any]:
     return {
         "planners": len(study.planners),
         "families": _counts(study.families),
-        "cases": len(study.tokens),
+        "scene_groups": len(study.tokens),
         "logs": len(set(study.logs)),
         "follow_up_pairs": int(study.present.sum()),
         "effective_follow_ups_median": findings.effective,
         "uniform_weights_share": findings.uniform,
-        "resampled_in_place_of_cases": findings.units,
+        "resampled_units": findings.units,
         "measures": {name: _agreement(one) for name, one in findings.main.items()},
         "best_one_stage": findings.best_one_stage,
         "differences": {name: _difference(one) for name, one in findings.differences.items()},
@@ -143,13 +143,13 @@ def planner_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
+def scene_group_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
     """Return a row per scene group: its difficulty, and the correlations over planners in it alone."""
     measured = {name: findings.measures[name] for name in (*findings.differences, findings.best_one_stage)}
     human = study.planners.index(_HUMAN) if _HUMAN in study.planners else None
     return [
         {
-            "case": token,
+            "scene_group": token,
             "log": study.logs[row],
             "follow_up_pairs": int(study.present[row].sum()),
             "closed_loop_mean": float(study.closed_loop[:, row].mean()),
@@ -164,7 +164,7 @@ def case_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def _gap(found: Gap) -> str:
+def _gap(found: PairedDifference) -> str:
     """Format the difference, and the share of the resamples in which it is positive."""
     share = "" if np.isnan(found.share) else f", larger in {100 * found.share:.0f} %"
     return f"{shown(found.estimate, sign=True)}{share}"
@@ -195,15 +195,15 @@ def _difference(found: Difference) -> dict[str, Any]:
     }
 
 
-def _spread(spread: Spread) -> str:
+def _spread(spread: SubsetCorrelations) -> str:
     if np.isnan(spread.pearson).any():
         return "undefined"
     return f"{spread.pearson.mean():.3f} ({spread.pearson.min():.2f} to {spread.pearson.max():.2f})"
 
 
-def _spread_numbers(spread: Spread) -> dict[str, Any]:
+def _spread_numbers(spread: SubsetCorrelations) -> dict[str, Any]:
     return {
-        "pairs_per_case": spread.kept,
+        "pairs_per_scene_group": spread.kept,
         "pearson": [_plain(value) for value in spread.pearson],
         "spearman": [_plain(value) for value in spread.spearman],
     }

@@ -12,13 +12,13 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name, write_atomically
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
-from swerve.eval.benchmark.evaluate.observations import wants_images
+from swerve.eval.benchmark.evaluate.observations import uses_images
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.closed_loop.closed_loop_scene import build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
-from swerve.eval.closed_loop.rollout import Rollout, drive_course
+from swerve.eval.closed_loop.rollout import Rollout, drive_prepared
 from swerve.eval.closed_loop.rollout_views import RolloutViews
-from swerve.eval.study.open_loop import study_frames, thinned
+from swerve.eval.study.open_loop import study_frames, subsample_follow_ups
 from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_records import StudyRecord
 from swerve.scenes.planning import Planner
@@ -34,27 +34,27 @@ class StudyWork:
     Attributes:
         folder: of the study.
         benchmark: the scene groups.
-        members: the planners.
+        planner_specs: the planners.
         load: creates a planner from its spec.
         options: of the study.
     """
 
     folder: Path
     benchmark: Benchmark
-    members: tuple[StudyPlanner, ...]
+    planner_specs: tuple[StudyPlanner, ...]
     load: Loader
     options: StudyOptions
 
     @cached_property
     def planners(self) -> dict[str, Planner]:
         """Load the planners by spec, once in each worker."""
-        return {member.spec: self.load(member.spec) for member in self.members}
+        return {planner_spec.spec: self.load(planner_spec.spec) for planner_spec in self.planner_specs}
 
     def finished(self) -> dict[str, tuple[set[int], int]]:
         """Return by log the numbers of the scene groups with a record, and the total."""
         there = parts_there(self.folder / RECORDS, ".npz")
         return {
-            log: (there[safe_name(log)], len(self.benchmark.cases(log)))
+            log: (there[safe_name(log)], len(self.benchmark.scene_groups(log)))
             for log in self.benchmark.logs
             if safe_name(log) in there
         }
@@ -68,7 +68,7 @@ class StudyWork:
         paths = [
             record_path(self.folder, log, chunk)
             for log in self.benchmark.logs
-            for chunk in range(len(self.benchmark.cases(log)))
+            for chunk in range(len(self.benchmark.scene_groups(log)))
         ]
         return [StudyRecord.from_bytes(path.read_bytes()) for path in paths if path.is_file()]
 
@@ -79,12 +79,17 @@ class StudyWork:
             SwerveError: a planner cannot be loaded.
         """
         with watch.measure("loading"):
-            sees = any(wants_images(planner) for planner in self.planners.values())
-            views = RolloutViews(*self.benchmark.sight(log)) if sees else None
-        return open_groups(self.benchmark, log, partial(self._studied, views, watch), watch)
+            sees = any(uses_images(planner) for planner in self.planners.values())
+            views = RolloutViews(*self.benchmark.log_renderer(log)) if sees else None
+        return open_groups(self.benchmark, log, partial(self._run_group, views, watch), watch)
 
-    def _studied(
-        self, views: RolloutViews | None, watch: Stopwatch, chunk: int, case: SceneGroup, report: ProgressCallback
+    def _run_group(
+        self,
+        views: RolloutViews | None,
+        watch: Stopwatch,
+        chunk: int,
+        scene_group: SceneGroup,
+        report: ProgressCallback,
     ) -> Made:
         """Study a scene group and write its record.
 
@@ -92,11 +97,11 @@ class StudyWork:
             SwerveError: a scene cannot be scored or driven from.
         """
         options = self.options
-        case = thinned(case, options.density, options.seed)
-        record = study_group(case, self.planners, options, views, watch, report)
+        scene_group = subsample_follow_ups(scene_group, options.density, options.seed)
+        record = study_group(scene_group, self.planners, options, views, watch, report)
         with watch.measure("writing"):
-            write_atomically(record_path(self.folder, case.log, chunk), record.to_bytes())
-        return Made(_plans(case, options, len(record.planners)), tuple(failures_of(record)))
+            write_atomically(record_path(self.folder, scene_group.log, chunk), record.to_bytes())
+        return Made(_plans(scene_group, options, len(record.planners)), tuple(failures_of(record)))
 
 
 def record_path(folder: Path, log: str, chunk: int) -> Path:
@@ -105,7 +110,7 @@ def record_path(folder: Path, log: str, chunk: int) -> Path:
 
 
 def study_group(
-    case: SceneGroup,
+    scene_group: SceneGroup,
     planners: Mapping[str, Planner],
     options: StudyOptions,
     views: RolloutViews | None,
@@ -115,7 +120,7 @@ def study_group(
     """Run all planners on one scene group, in open and in closed loop.
 
     Args:
-        case: the scene group.
+        scene_group: the scene group.
         planners: by name.
         options: of the study.
         views: camera images in closed loop; None if no planner uses any.
@@ -125,25 +130,27 @@ def study_group(
     Raises:
         SwerveError: a scene cannot be scored or driven from.
     """
-    token, count = case.group.now, len(planners)
-    open_share = len(case.group.tokens) / (len(case.group.tokens) + options.seconds * options.rate)
-    whole = _plans(case, options, count)
+    token, count = scene_group.group.now, len(planners)
+    open_share = len(scene_group.group.tokens) / (len(scene_group.group.tokens) + options.seconds * options.rate)
+    whole = _plans(scene_group, options, count)
 
     def tell(token: str, share: float) -> None:
         report(token, round(share * whole), share)
 
     with watch.measure("frames"):
-        part = study_frames(case, planners, options.traffic, lambda token, share: tell(token, open_share * share))
+        part = study_frames(
+            scene_group, planners, options.traffic, lambda token, share: tell(token, open_share * share)
+        )
     rollouts = list[Rollout]()
     with watch.measure("closed loop"):
-        course = build_closed_loop_scene(case.frames[token].viewpoint, options.closed_loop, token)
+        closed_loop_scene = build_closed_loop_scene(scene_group.scenes[token].viewpoint, options.closed_loop, token)
         for place, planner in enumerate(planners.values()):
             tell(token, open_share + (1.0 - open_share) * place / count)
-            rollouts.append(drive_course(course, planner, views))
+            rollouts.append(drive_prepared(closed_loop_scene, planner, views))
     errors = (error or rollout.error for error, rollout in zip(part.errors, rollouts, strict=True))
     return StudyRecord(
         token=token,
-        log=case.log,
+        log=scene_group.log,
         planners=tuple(planners),
         **{**vars(part), "errors": tuple(errors)},
         closed_loop=np.array([rollout.score for rollout in rollouts]),
@@ -158,6 +165,6 @@ def failures_of(record: StudyRecord) -> Iterator[Failure]:
             yield Failure(record.log, record.token, planner, error.splitlines()[-1])
 
 
-def _plans(case: SceneGroup, options: StudyOptions, planners: int) -> int:
+def _plans(scene_group: SceneGroup, options: StudyOptions, planners: int) -> int:
     """Return the number of planner calls in a scene group; fewer if a log ends early."""
-    return planners * (len(case.group.tokens) + round(options.seconds * options.rate))
+    return planners * (len(scene_group.group.tokens) + round(options.seconds * options.rate))

@@ -63,7 +63,7 @@ class Recipe:
     kept: Bool[np.ndarray, "c k"] | None = None
     human_filter: bool = True
 
-    def seeing(self, kept: Bool[np.ndarray, "c k"]) -> "Recipe":
+    def restricted_to(self, kept: Bool[np.ndarray, "c k"]) -> "Recipe":
         """Return the recipe restricted to these follow-up pairs."""
         return replace(self, kept=kept)
 
@@ -149,14 +149,14 @@ def subset(present: Bool[np.ndarray, "c k"], density: float, generator: np.rando
     return present & (np.argsort(np.argsort(keys, axis=1), axis=1) < wanted[:, None])
 
 
-def standard(formula: Formula = "full") -> Recipe:
+def navsim_recipe(formula: Formula = "full") -> Recipe:
     """Return NAVSIM's recipe."""
     return Recipe(formula=formula)
 
 
 def recipes(formula: Formula) -> dict[str, dict[str, Recipe]]:
     """Return the deterministic variants, by varied parameter and name."""
-    base = standard(formula)
+    base = navsim_recipe(formula)
     shipped, stable = Kernel(), Kernel(fallback=False)
 
     def of(kernel: Kernel) -> Recipe:

@@ -21,9 +21,9 @@ from swerve.eval.scoring.thresholds import (
     WAITING_MOVE,
     WAITING_SPEED,
 )
-from swerve.eval.traffic.lane_paths import CHANGE, LanePath, Leg, logged_legs, path_along, prolonged
+from swerve.eval.traffic.lane_paths import CHANGE, LanePath, Leg, extend_legs, logged_legs, path_along
 from swerve.eval.traffic.track_kernels import touching
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Area, Lane, LightState, ObjectClass, RoadMap, Scene
 from swerve.scenes.transforms import wrap_angle
 
@@ -85,7 +85,7 @@ class _Spot:
     deviation: float
 
 
-def rails_of(
+def assign_navsim_paths(
     road_map: RoadMap,
     traffic: Traffic,
     current: Bool[np.ndarray, "m"],
@@ -121,10 +121,10 @@ def rails_of(
             taken.append(box)
         elif not on_lane and (spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)):
             parked.append(int(row))
-    return _rails(traffic, current, chosen, parked, np.full((len(chosen), 0, len(traffic.present)), np.inf))
+    return _agent_paths(traffic, current, chosen, parked, np.full((len(chosen), 0, len(traffic.present)), np.inf))
 
 
-def lane_graph_rails(
+def assign_lane_graph_paths(
     scene: Scene, road_map: RoadMap, traffic: Traffic, frames: Int[np.ndarray, "f"], seed: int = 0
 ) -> AgentPaths:
     """Assign vehicles to the lanes that they drive through in the log, with the red lights on their path.
@@ -152,7 +152,7 @@ def lane_graph_rails(
         spot, legs = _start(road_map, finder, traffic.poses[0, row], _future(scene, row_of[traffic.ids[row]], last))
         if spot is None:
             continue
-        legs = prolonged(road_map, legs, spot.along + reach, seed, traffic.ids[row])
+        legs = extend_legs(road_map, legs, spot.along + reach, seed, traffic.ids[row])
         path, speed = path_along(legs), float(np.hypot(*traffic.velocities[0, row]))
         chosen.append(_follower(traffic, row, spot, path, speed))
         front = spot.along + traffic.sizes[row, 0] / 2
@@ -162,7 +162,7 @@ def lane_graph_rails(
     blocked = np.full((len(chosen), most, steps), np.inf)
     for row, lights in enumerate(gates):
         blocked[row, : len(lights)] = np.array(lights).reshape(-1, steps)
-    return _rails(traffic, traffic.present[0], chosen, [], blocked)
+    return _agent_paths(traffic, traffic.present[0], chosen, [], blocked)
 
 
 def _in_order(traffic: Traffic, chosen: Bool[np.ndarray, "m"], order: Sequence[str] = ()) -> list[int]:
@@ -223,7 +223,7 @@ def _red_by_lane(scene: Scene, frames: Int[np.ndarray, "f"], steps: int) -> dict
     return {lane: red for lane, red in zip(lights.lane_ids, held, strict=True) if red.any()}
 
 
-def _rails(
+def _agent_paths(
     traffic: Traffic,
     current: Bool[np.ndarray, "m"],
     chosen: list[_Follower],

@@ -56,7 +56,9 @@ def begin(paths, start, boxes, steps):
 
 
 @njit(cache=True, nogil=True)
-def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles, radius, sight, halts, first, end):
+def drive(
+    motion, carried, paths, bends, sizes, targets, egos, gates, obstacles, radius, lookahead, stop_at_end, first, end
+):
     """Simulate agents among each other and the ego, from step `first` to `end` - 1; earlier steps are done.
 
     Args:
@@ -70,8 +72,8 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
         gates: arc lengths (k, g, t) that an agent must not pass at a step (inf if none), unless it already has.
         obstacles: boxes (t, o, 6), velocities (t, o, 2) and presence (t, o) of other leaders.
         radius: agents farther than this from the ego are removed permanently.
-        sight: look-ahead distance along an agent's path.
-        halts: whether an agent stops at the end of its path; else it stays there and keeps reporting its speed
+        lookahead: look-ahead distance along an agent's path.
+        stop_at_end: whether an agent stops at the end of its path; else it stays there and keeps reporting its speed
             (as in NAVSIM).
         first: at least 1.
         end: at most t.
@@ -90,7 +92,7 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
         for i in range(count):
             if not alive[i]:
                 continue
-            edges = write_strip(paths, bends, i, state[i, 0], state[i, 0] + sight, sizes[i, 1] / 2, ahead)
+            edges = write_strip(paths, bends, i, state[i, 0], state[i, 0] + lookahead, sizes[i, 1] / 2, ahead)
             bound(ahead, 4, edges, ahead_bounds)
             gap, who = _leader(i, (ahead[:edges], ahead_bounds), (shapes, numbers, bounds), solids)
             speed, rear = 0.0, 0.0
@@ -108,7 +110,7 @@ def drive(motion, carried, paths, bends, sizes, targets, egos, gates, obstacles,
                 if -AGENT_GAP < stop < gap - rear:
                     gap, rear, speed = stop, 0.0, 0.0
             _advance(state[i], targets[i], gap - rear, speed)
-            if halts and state[i, 0] >= _length(paths, i):
+            if stop_at_end and state[i, 0] >= _length(paths, i):
                 state[i, 0], state[i, 1] = _length(paths, i), 0.0
             numbers[i] = _write_footprint(paths, bends, i, state[i], sizes[i], shapes[i])
             bound(shapes[i], 0, numbers[i], bounds[i])

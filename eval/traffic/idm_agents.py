@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from swerve.eval.traffic.agent_paths import AgentPaths
 from swerve.eval.traffic.idm_agent_kernels import begin, drive
 from swerve.eval.traffic.path_buffer_kernels import bends_of
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.traffic import Traffic
 
 Obstacles = tuple[Float[np.ndarray, "t o 6"], Float[np.ndarray, "t o 2"], Bool[np.ndarray, "t o"]]
 
@@ -34,29 +34,34 @@ class IdmAgents:
     """Vehicles that follow lanes by the intelligent driver model.
 
     Args:
-        rails: paths and initial states.
+        agent_paths: paths and initial states.
         steps: of the whole rollout.
         obstacles: boxes, velocities and presence of other leaders; None if there are none.
         radius: agents farther than this from the ego are removed permanently, metres.
-        sight: look-ahead distance along an agent's path, metres.
-        halts: whether an agent stops at the end of its path, or stays there with its reported speed unchanged.
+        lookahead: look-ahead distance along an agent's path, metres.
+        stop_at_end: whether an agent stops at the end of its path, or stays there with its reported speed unchanged.
     """
 
     def __init__(
         self,
-        rails: AgentPaths,
+        agent_paths: AgentPaths,
         steps: int,
         obstacles: Obstacles | None,
         radius: float,
-        sight: float,
-        halts: bool = False,
+        lookahead: float,
+        stop_at_end: bool = False,
     ) -> None:
         nothing = np.zeros((steps, 0, 6)), np.zeros((steps, 0, 2)), np.zeros((steps, 0), bool)
-        self._rails, self._obstacles, self._radius, self._sight = rails, obstacles or nothing, radius, sight
-        self._halts = halts
-        self._paths = rails.points, rails.lengths, rails.starts
-        self._bends = bends_of(self._paths, rails.boxes)
-        self._motion, self._carried = begin(self._paths, rails.state, rails.boxes, steps)
+        self._agent_paths, self._obstacles, self._radius, self._lookahead = (
+            agent_paths,
+            obstacles or nothing,
+            radius,
+            lookahead,
+        )
+        self._stop_at_end = stop_at_end
+        self._paths = agent_paths.points, agent_paths.lengths, agent_paths.starts
+        self._bends = bends_of(self._paths, agent_paths.boxes)
+        self._motion, self._carried = begin(self._paths, agent_paths.state, agent_paths.boxes, steps)
         self._done = 1
 
     def until(
@@ -70,9 +75,19 @@ class IdmAgents:
             states: the ego's motion; likewise.
         """
         egos = boxes, np.hypot(states[:, 3], states[:, 4]), states[:, 2].copy()
-        rails, (poses, speeds, present) = self._rails, self._motion
-        scene = (self._paths, self._bends, rails.sizes, rails.targets, egos, rails.gates, self._obstacles)
-        drive(self._motion, self._carried, *scene, self._radius, self._sight, self._halts, self._done, step + 1)
+        agent_paths, (poses, speeds, present) = self._agent_paths, self._motion
+        scene = (
+            self._paths,
+            self._bends,
+            agent_paths.sizes,
+            agent_paths.targets,
+            egos,
+            agent_paths.gates,
+            self._obstacles,
+        )
+        drive(
+            self._motion, self._carried, *scene, self._radius, self._lookahead, self._stop_at_end, self._done, step + 1
+        )
         self._done = max(self._done, step + 1)
         directions = np.stack([np.cos(poses[..., 2]), np.sin(poses[..., 2])], axis=-1)
         return poses, speeds[..., None] * directions, present

@@ -14,9 +14,9 @@ from jaxtyping import Float
 
 from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.score_kernels import ego_boxes
-from swerve.eval.scoring.thresholds import LANE_SIGHT
+from swerve.eval.scoring.thresholds import LANE_LOOKAHEAD
 from swerve.eval.traffic.idm_agents import IdmAgents
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.traffic import Traffic
 
 
 def lane_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
@@ -28,11 +28,11 @@ class LaneAgents:
     """Lane-following agents, simulated step by step; see `ReactiveAgents`."""
 
     def __init__(self, context: Context) -> None:
-        rails, logged = context.graph_rails, context.traffic
-        rest = np.setdiff1d(np.arange(len(logged.ids)), rails.rows)
+        agent_paths, logged = context.lane_graph_paths, context.traffic
+        rest = np.setdiff1d(np.arange(len(logged.ids)), agent_paths.rows)
         obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
-        self._rows, self._logged = rails.rows, logged
-        self._followers = IdmAgents(rails, len(logged.poses), obstacles, np.inf, LANE_SIGHT, halts=True)
+        self._rows, self._logged = agent_paths.rows, logged
+        self._followers = IdmAgents(agent_paths, len(logged.poses), obstacles, np.inf, LANE_LOOKAHEAD, stop_at_end=True)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
         """Simulate up to `step`, see `ReactiveAgents.until`."""

@@ -176,7 +176,7 @@ def _successors(road_map: RoadMap, lane: Lane) -> list[Lane]:
     return [road_map.lane_by_id[other] for other in lane.successors if other in road_map.lane_by_id]
 
 
-def prolonged(road_map: RoadMap, legs: Sequence[Leg], reach: float, seed: int, track: str) -> list[Leg]:
+def extend_legs(road_map: RoadMap, legs: Sequence[Leg], reach: float, seed: int, track: str) -> list[Leg]:
     """Extend the legs by lanes chosen by (seed, track, lane), until `reach` metres are covered."""
     whole, covered = list(legs), sum(leg.length for leg in legs)
     driven = {leg.lane.id for leg in legs if leg.lane is not None}

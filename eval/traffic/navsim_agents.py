@@ -16,7 +16,7 @@ from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import AGENT_RADIUS, HALF_LENGTH, HALF_WIDTH
 from swerve.eval.traffic.idm_agents import IdmAgents
 from swerve.eval.traffic.track_kernels import unobstructed
-from swerve.eval.traffic.traffic_world import Traffic
+from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import ObjectClass
 
 
@@ -29,16 +29,19 @@ class NavsimAgents:
     """NAVSIM's agents, simulated step by step; see `ReactiveAgents`."""
 
     def __init__(self, context: Context) -> None:
-        rails, logged = context.rails, context.traffic
+        agent_paths, logged = context.navsim_paths, context.traffic
         vehicle = logged.classes == ObjectClass.VEHICLE
         poses, velocities = logged.poses.copy(), logged.velocities.copy()
         present = logged.present & ~vehicle
-        present[0] = rails.current
-        poses[1:, rails.parked], velocities[1:, rails.parked] = poses[0, rails.parked], velocities[0, rails.parked]
+        present[0] = agent_paths.current
+        poses[1:, agent_paths.parked], velocities[1:, agent_paths.parked] = (
+            poses[0, agent_paths.parked],
+            velocities[0, agent_paths.parked],
+        )
         self._rest = replace(logged, poses=poses, velocities=velocities, present=present)
-        self._rows, self._parked, self._sizes = rails.rows, rails.parked, rails.sizes
-        self._parked_boxes = logged.boxes[0][rails.parked] if logged.ids else np.zeros((0, 6))
-        self._followers = IdmAgents(rails, len(poses), None, AGENT_RADIUS, np.inf)
+        self._rows, self._parked, self._sizes = agent_paths.rows, agent_paths.parked, agent_paths.sizes
+        self._parked_boxes = logged.boxes[0][agent_paths.parked] if logged.ids else np.zeros((0, 6))
+        self._followers = IdmAgents(agent_paths, len(poses), None, AGENT_RADIUS, np.inf)
 
     def until(self, step: int, states: Float[np.ndarray, "t 11"]) -> Traffic:
         """Simulate up to `step`, see `ReactiveAgents.until`."""

@@ -10,29 +10,29 @@ from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.idm_agents import ReactiveAgents
 from swerve.eval.traffic.lane_following_agents import LaneAgents, lane_agents
 from swerve.eval.traffic.navsim_agents import NavsimAgents, navsim_agents
-from swerve.eval.traffic.traffic_world import Traffic, World, constant_velocity, without_contacts
+from swerve.eval.traffic.traffic import ScoringTraffic, Traffic, constant_velocity, without_contacts
 
 Policy = Literal["log-replay", "constant-velocity", "navsim-reactive", "lane-following"]
 # Policies without reaction to the ego.
-UNMOVED = ("log-replay", "constant-velocity")
-Worlds = tuple[World, ...]
+NON_REACTIVE = ("log-replay", "constant-velocity")
+ScoringTraffics = tuple[ScoringTraffic, ...]
 
 
-def others_for(policy: Policy, context: Context) -> ReactiveAgents:
+def rollout_agents(policy: Policy, context: Context) -> ReactiveAgents:
     """Create the agents of one rollout, in which the ego's motion becomes known step by step.
 
     Args:
-        policy: see `worlds_for`.
+        policy: see `scoring_traffic_for`.
         context: the scene; its steps are the rollout's.
     """
     if policy == "navsim-reactive":
         return NavsimAgents(context)
     if policy == "lane-following":
         return LaneAgents(context)
-    return _Unmoved(_unmoved(policy, context))
+    return _NonReactiveAgents(_non_reactive(policy, context))
 
 
-def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 11"]) -> Worlds:
+def scoring_traffic_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 11"]) -> ScoringTraffics:
     """Return the agents' traffic, shared by all simulated trajectories, or one for each if the agents react.
 
     Args:
@@ -42,24 +42,24 @@ def worlds_for(policy: Policy, context: Context, states: Float[np.ndarray, "n t 
         states: simulated trajectories.
     """
     if policy == "navsim-reactive":
-        return tuple(World.of(navsim_agents(context, state), context.lights) for state in states)
+        return tuple(ScoringTraffic.of(navsim_agents(context, state), context.lights) for state in states)
     if policy == "lane-following":
-        return tuple(World.of(lane_agents(context, state), context.lights) for state in states)
-    return (unmoved_world(policy, context),)
+        return tuple(ScoringTraffic.of(lane_agents(context, state), context.lights) for state in states)
+    return (non_reactive_traffic(policy, context),)
 
 
-def unmoved_world(policy: Policy, context: Context) -> World:
-    """Return the agents under a policy of `UNMOVED`."""
-    return World.of(_unmoved(policy, context), context.lights)
+def non_reactive_traffic(policy: Policy, context: Context) -> ScoringTraffic:
+    """Return the agents under a policy of `NON_REACTIVE`."""
+    return ScoringTraffic.of(_non_reactive(policy, context), context.lights)
 
 
-def _unmoved(policy: Policy, context: Context) -> Traffic:
+def _non_reactive(policy: Policy, context: Context) -> Traffic:
     if policy == "log-replay":
         return without_contacts(context.traffic, context.ego_box)
     return constant_velocity(context.traffic, STEP)
 
 
-class _Unmoved:
+class _NonReactiveAgents:
     """Agents that do not react to the ego."""
 
     def __init__(self, traffic: Traffic) -> None:

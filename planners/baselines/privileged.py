@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.context.pdm_closed import IdmDriver, PdmOptions, idm_trajectory, reference_trajectory
+from swerve.eval.context.pdm_closed import IdmParameters, PdmOptions, idm_trajectory, reference_trajectory
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.thresholds import (
     DEFAULT_SPEED_LIMIT,
@@ -83,7 +83,7 @@ class Idm:
         situation = situation_of(observation)
         limit = situation.speed_limit or self.default_speed_limit
         target = self.target_speed or limit * self.speed_share
-        driver = IdmDriver(self.headway, self.gap, self.acceleration, self.deceleration)
+        driver = IdmParameters(self.headway, self.gap, self.acceleration, self.deceleration)
         return _from_world(idm_trajectory(situation, target, self.lateral_offset, driver), situation)
 
 
@@ -122,7 +122,7 @@ class PdmClosed:
             tuple(share * self.speed_factor for share in SPEED_SHARES),
             tuple(offset + self.lateral_offset for offset in LATERAL_OFFSETS),
             self.default_speed_limit,
-            IdmDriver(self.headway, self.gap, self.acceleration, self.deceleration),
+            IdmParameters(self.headway, self.gap, self.acceleration, self.deceleration),
         )
 
     def plan(self, observation: Observation) -> Trajectory:

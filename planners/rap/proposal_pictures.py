@@ -9,9 +9,9 @@ from jaxtyping import Float, UInt8
 
 from swerve.eval.context.scene_context import Context
 from swerve.eval.report.replay import ego_footprints, footprint_of
-from swerve.eval.report.scene_pictures import OTHERS, SIDE, STATIC
+from swerve.eval.report.scene_images import AGENT_COLORS, SIDE, STATIC
 from swerve.eval.scoring.trajectories import to_world
-from swerve.eval.traffic.traffic_world import World
+from swerve.eval.traffic.traffic import ScoringTraffic
 from swerve.planners.rap.proposals import Proposals
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, ObjectClass, RoadMap
@@ -73,7 +73,7 @@ def map_picture(ground: Ground, context: Context, static: Primitives) -> tuple[s
     eye.primitives(static, Style.surfaces())
     eye.scale_bar()
     image = (np.asarray(_PANEL) * (1 - _DIMMED) + eye.picture() * _DIMMED).round().astype(np.uint8)
-    world = World.of(context.traffic, context.lights)
+    world = ScoringTraffic.of(context.traffic, context.lights)
     parts = [f'<image href="{picture_url(image, quality=80)}" width="{SIDE}" height="{SIDE}"/>']
     parts += [_light(eye, world, row) for row in range(len(world.lights.lane_ids)) if world.lights.active[:, row].any()]
     near = np.abs(world.boxes[..., :2] - eye.center).max(axis=-1) < 1.5 * eye.reach
@@ -214,7 +214,7 @@ def _at(eye: BirdsEye, points: Float[np.ndarray, "n _"]) -> Float[np.ndarray, "n
     return eye.pixels(points[:, :2]) * (SIDE / eye.size)
 
 
-def _light(eye: BirdsEye, world: World, row: int) -> str:
+def _light(eye: BirdsEye, world: ScoringTraffic, row: int) -> str:
     """A connector that may not be entered at some time."""
     polygons = world.lights.polygons
     edges = polygons.edges[polygons.starts[row] : polygons.starts[row + 1]]
@@ -222,10 +222,10 @@ def _light(eye: BirdsEye, world: World, row: int) -> str:
     return _shape(_at(eye, edges[:, :2]), look, "red light")
 
 
-def _other(eye: BirdsEye, world: World, row: int) -> str:
+def _other(eye: BirdsEye, world: ScoringTraffic, row: int) -> str:
     """Filled where it is now, an outline where it is after 4 s, if it moves."""
     kind = ObjectClass(world.classes[row])
-    color = OTHERS.get(kind, STATIC)
+    color = AGENT_COLORS.get(kind, STATIC)
     steps = np.flatnonzero(world.present[:, row])
     first, last = (footprint_of(world.boxes[step, row]) for step in (steps[0], steps[-1]))
     name = kind.name.lower().replace("_", " ")

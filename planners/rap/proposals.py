@@ -26,10 +26,10 @@ class SceneGroups(Protocol):
     def logs(self) -> tuple[str, ...]:
         """Names of the logs that have a case."""
 
-    def cases(self, log: str) -> tuple[str, ...]:
+    def scene_groups(self, log: str) -> tuple[str, ...]:
         """Names of a log's cases."""
 
-    def case(self, name: str) -> SceneGroup:
+    def scene_group(self, name: str) -> SceneGroup:
         """The case of this name."""
 
 
@@ -114,12 +114,12 @@ def proposals_on(benchmark: SceneGroups, planner: RapPlanner, most: int, follow_
     Raises:
         SwerveError: see `proposals_in`.
     """
-    names = [name for log in benchmark.logs for name in benchmark.cases(log)]
+    names = [name for log in benchmark.logs for name in benchmark.scene_groups(log)]
     for row in spread_out(len(names), most):
-        case = benchmark.case(names[row])
+        case = benchmark.scene_group(names[row])
         later = [now for now, _ in case.group.follow_ups] if follow_ups else []
         for token in (case.group.now, *later):
-            yield proposals_in(case.frames[token], case, names[row], planner)[0]
+            yield proposals_in(case.scenes[token], case, names[row], planner)[0]
 
 
 def spread_out(count: int, most: int) -> list[int]:

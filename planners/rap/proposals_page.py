@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.context.scene_context import Context
-from swerve.eval.report.scene_pictures import OTHERS, swatch
+from swerve.eval.report.scene_images import AGENT_COLORS, swatch
 from swerve.eval.report.sentences import LONG
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.rap.proposal_pictures import RED, color_bar, ground_of, map_picture, mark_swatch, on_image, on_map
@@ -98,8 +98,8 @@ def proposals_page(
     scenes = []
     for row in spread_out(len(ranked), shown):
         # Once more, instead of keeping every scene's map and traffic in memory.
-        case = benchmark.case(ranked[row].case)
-        frame = case.frames[ranked[row].token]
+        case = benchmark.scene_group(ranked[row].case)
+        frame = case.scenes[ranked[row].token]
         again, context = proposals_in(frame, case, ranked[row].case, planner)
         scenes.append(scene_story(row + 1, len(ranked), again, drawing_of(frame, case, context, planner)))
     body = (
@@ -175,8 +175,8 @@ def legend() -> str:
         ("human", "where the human drove"),
     )
     areas = (
-        ("box", OTHERS[ObjectClass.VEHICLE], "vehicle; dashed outline: 4 s later"),
-        ("box", OTHERS[ObjectClass.PEDESTRIAN], "pedestrian"),
+        ("box", AGENT_COLORS[ObjectClass.VEHICLE], "vehicle; dashed outline: 4 s later"),
+        ("box", AGENT_COLORS[ObjectClass.PEDESTRIAN], "pedestrian"),
         ("area", RED, "red light on the route"),
     )
     items = "".join(f"<li>{mark_swatch(name)}{text}</li>" for name, text in marks)

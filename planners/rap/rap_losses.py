@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.scoring.score import PreparedContext, score_by
+from swerve.eval.scoring.score import PreparedContext, score_prepared
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.rap.alignment import (
     DomainClassifier,
@@ -148,7 +148,7 @@ def scored(
 
     def put(measure: PreparedContext, rows: list[int]) -> None:
         with watch.measure("scoring", time.thread_time):
-            scores = score_by(measure, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
+            scores = score_prepared(measure, plans[rows].reshape(-1, *plans.shape[2:]), interval=interval)
             found[rows] = scores.metrics.reshape(len(rows), plans.shape[1], -1)
 
     with ThreadPoolExecutor(threads) as pool:

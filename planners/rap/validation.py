@@ -13,7 +13,14 @@ from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_job import check_cameras
 from swerve.eval.benchmark.evaluate.results import PlannerResult
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, SceneScores, TwoStageScores, pair_scores, weigh
+from swerve.eval.scoring.aggregate import (
+    COLUMNS,
+    GroupTokens,
+    SceneScores,
+    TwoStageScores,
+    aggregate_two_stage,
+    pair_scores,
+)
 from swerve.eval.scoring.thresholds import POSE_INTERVAL, STEP, STEPS
 from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.scenes import SwerveError
@@ -72,9 +79,10 @@ def validate(planner: RapPlanner, benchmark: Benchmark, rank: int = 0, world: in
     Raises:
         SwerveError: the benchmark lacks a camera or an image, or the planner fails.
     """
-    names = [name for log in benchmark.logs for name in benchmark.cases(log)]
+    names = [name for log in benchmark.logs for name in benchmark.scene_groups(log)]
     own = [
-        _judged(number, benchmark.case(names[number]), planner, benchmark) for number in range(rank, len(names), world)
+        _judged(number, benchmark.scene_group(names[number]), planner, benchmark)
+        for number in range(rank, len(names), world)
     ]
     judged = sorted(_gathered(own, world), key=lambda one: one.number)
     table = _weighed(judged)
@@ -113,7 +121,7 @@ def _judged(number: int, case: SceneGroup, planner: RapPlanner, benchmark: Bench
     for token, error in zip(evaluated.group.tokens, evaluated.errors, strict=True):
         if error:
             raise SwerveError(f"validation: the planner fails in scene {token}: {error.splitlines()[-1]}")
-    return _Judged(number, case.group, pair_scores(evaluated.frames, [case.group]), _errors(case, evaluated))
+    return _Judged(number, case.group, pair_scores(evaluated.scenes, [case.group]), _errors(case, evaluated))
 
 
 def _gathered(own: list[_Judged], world: int) -> list[_Judged]:
@@ -131,12 +139,12 @@ def _weighed(judged: Sequence[_Judged]) -> TwoStageScores:
         tuple(token for part in parts for token in part.tokens),
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "starts", "ends")),
     )
-    return weigh(scores, [one.group for one in judged])
+    return aggregate_two_stage(scores, [one.group for one in judged])
 
 
 def _errors(case: SceneGroup, evaluated: PlannerResult) -> list[float]:
     plans = zip(evaluated.group.tokens, evaluated.plans, strict=True)
-    frames = [(case.frames[token], plan) for token, plan in plans if plan is not None]
+    frames = [(case.scenes[token], plan) for token, plan in plans if plan is not None]
     return [_off(frame, plan) for frame, plan in frames if not frame.follow_up]
 
 

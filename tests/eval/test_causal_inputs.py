@@ -11,7 +11,7 @@ from swerve.data.sources.velocities import velocities_of
 from swerve.eval import build_context
 from swerve.eval.benchmark.assemble import FollowUpStart, follow_up_scenes, logged_scene
 from swerve.eval.benchmark.evaluate.observations import observation_of
-from swerve.eval.closed_loop import drive_course
+from swerve.eval.closed_loop import drive_prepared
 from swerve.scenes import Ego, Scene
 from swerve.scenes.transforms import upright, yaw_of
 from swerve.scenes.viewpoints import Command, Viewpoint, logged
@@ -149,7 +149,7 @@ def test_closed_loop(count):
     seen = []
     for each in (log, changed_after(log, NOW + 5 * count)):
         planner = Keeps()
-        drive_course(course_from(logged(Scene(each, NOW, 20, 45), geometry_of(each)), rate=2.0, seconds=4.0), planner)
+        drive_prepared(course_from(logged(Scene(each, NOW, 20, 45), geometry_of(each)), rate=2.0, seconds=4.0), planner)
         seen.append(planner.told[: count + 1])
     for one, other in zip(*seen, strict=True):
         check_same(one.history, other.history)

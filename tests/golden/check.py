@@ -96,9 +96,9 @@ def check_context(context: Context, derived, tally):
         tally.close("context: human trajectory", where, context.human, derived["human_trajectory"], STATES)
     tally.close("context: PDM reference", where, context.reference, derived["pdm_reference"], STATES)
     tally.equal("context: PDM reference times", where, reference_us, derived["pdm_reference_t_us"])
-    tally.close("context: centreline", where, context.stage.centerline, derived["centerline"], STATES)
+    tally.close("context: centreline", where, context.scoring_map.centerline, derived["centerline"], STATES)
     tally.equal("context: route lanes", where, context.route_lanes, derived["route_lane_ids"])
-    surfaces = context.stage.surfaces
+    surfaces = context.scoring_map.surfaces
     layers = [Layer(layer).name for layer in surfaces.layers]
     mine = [list(pair) for pair in zip(surfaces.ids, layers, strict=True)]
     tally.equal("context: drivable map, in order", where, mine, derived["drivable_map"])
@@ -129,19 +129,26 @@ def check_scores(where, scores, trajectories, tally):
         tally.close(f"{kind}: weighted metrics", where, mine[:, Metric.EGO_PROGRESS :], weighted, TOTALS)
     raw = [trajectory["raw"] for trajectory in trajectories]
     tally.close("raw: pdm_score", where, scores.raw_pdm_score, [one["pdm_score"] for one in raw], TOTALS)
-    progress = np.column_stack([scores.rival.progress, scores.judgement.progress])
+    progress = np.column_stack([scores.reference_sub_scores.progress, scores.sub_scores.progress])
     tally.close("raw: metres of progress", where, progress, [one["progress_raw"] for one in raw], TOTALS)
-    rival = [one["reference"]["multiplicative"] for one in raw]
-    tally.close("reference: multiplicative", where, scores.rival.metrics[:, PRODUCT_ORDER], rival)
-    rival = [one["reference"]["weighted"][1:4] for one in raw]
-    tally.close("reference: TTC, LK, HC", where, scores.rival.metrics[:, Metric.EGO_PROGRESS + 1 :], rival)
-    for key, steps in (("collision", scores.judgement.collision), ("ttc", scores.judgement.ttc)):
+    reference_sub_scores = [one["reference"]["multiplicative"] for one in raw]
+    tally.close(
+        "reference: multiplicative", where, scores.reference_sub_scores.metrics[:, PRODUCT_ORDER], reference_sub_scores
+    )
+    reference_sub_scores = [one["reference"]["weighted"][1:4] for one in raw]
+    tally.close(
+        "reference: TTC, LK, HC",
+        where,
+        scores.reference_sub_scores.metrics[:, Metric.EGO_PROGRESS + 1 :],
+        reference_sub_scores,
+    )
+    for key, steps in (("collision", scores.sub_scores.collision), ("ttc", scores.sub_scores.ttc)):
         golden = [-1 if one[f"{key}_time_idx"] is None else one[f"{key}_time_idx"] for one in raw]
         tally.close(f"raw: step of {key}", where, steps[:, 0], golden)
     for row, bit in enumerate((1, 2, 4)):
         name = ("multiple lanes", "non drivable", "oncoming")[row]
         golden = [[int(step) for step in one["ego_areas"][row]] for one in raw]
-        tally.close(f"ego areas: {name}", where, (scores.judgement.areas & bit) // bit, golden)
+        tally.close(f"ego areas: {name}", where, (scores.sub_scores.areas & bit) // bit, golden)
     final = [trajectory["final_state"] for trajectory in trajectories]
     tally.close("simulation: final states", where, scores.states[:, -1], final, STATES)
     for index, trajectory in enumerate(trajectories):
@@ -151,11 +158,11 @@ def check_scores(where, scores, trajectories, tally):
 
 def check_batch(context, poses, batch, tally):
     """The reference and all trajectories in one call, progress compared among all of them."""
-    scores, where = score(context, poses, rivals="batch", human_filter=False), context.token
+    scores, where = score(context, poses, progress_reference="batch", human_filter=False), context.token
     tally.close("batch: multiplicative", where, scores.raw[:, PRODUCT_ORDER].T, np.array(batch["multi"])[:, 1:])
     weighted = np.array(batch["weighted"])[:4, 1:]
     tally.close("batch: weighted", where, scores.raw[:, Metric.EGO_PROGRESS :].T, weighted, TOTALS)
-    tally.close("batch: metres of progress", where, scores.judgement.progress, batch["progress_raw"][1:], TOTALS)
+    tally.close("batch: metres of progress", where, scores.sub_scores.progress, batch["progress_raw"][1:], TOTALS)
     tally.close("batch: pdm_score", where, scores.raw_pdm_score, batch["pdm_score"][1:], TOTALS)
     tally.close("batch: final states", where, scores.states[:, -1], batch["final_states"][1:], STATES)
 

@@ -20,7 +20,7 @@ from swerve.eval import GroupTokens
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.results import groups_of, result_rows, scores_of
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
-from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores, weigh
+from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores, aggregate_two_stage
 from swerve.eval.scoring.score_tables import two_stage_rows
 from swerve.planners import load_planner
 from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
@@ -41,7 +41,7 @@ def check(folder: Path, tally: Tally) -> TwoStageScores:
     rows = result_rows(evaluated, "navsim-exact")
     tally.equal("failures of the planner", folder.name, rows["error"].to_pylist(), [""] * rows.num_rows)
     groups = groups_of(rows)
-    table = weigh(scores_of(rows), groups, "navsim-exact")
+    table = aggregate_two_stage(scores_of(rows), groups, "navsim-exact")
     stage_one = {token for group in groups for token in (group.now, group.before)}
     ours = {row["token"]: row for row in two_stage_rows(table, stage_one)}
     if not any((folder / name).is_file() for name in (*TABLES, WEIGHTS)):

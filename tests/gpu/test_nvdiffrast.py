@@ -25,14 +25,14 @@ def test_the_stand_in_draws_as_the_library(lens):
     camera, mesh = looking(lens=lens, width=960, height=540, focal=750.0), checked_mesh(random_scene(1))
     shots = [NvdiffrastView(camera, upright(np.array([x, 1.0, 0.0]), 0.3 * x)) for x in (0.0, 1.0, 2.0)]
     outputs = ("instance", "depth")
-    for real, stand_in in zip(
+    for real, synthetic in zip(
         draw(mesh, shots, Style.rap(), outputs), draw(mesh, shots, Style.rap(), outputs, STANDIN), strict=True
     ):
         assert real["depth"].device.type == "cuda"
-        same = real["instance"].cpu() == stand_in["instance"]
+        same = real["instance"].cpu() == synthetic["instance"]
         assert same.double().mean() >= 0.9999
-        seen = same & (stand_in["instance"] > 0)
-        torch.testing.assert_close(real["depth"].cpu()[seen], stand_in["depth"][seen], rtol=1e-5, atol=0.0)
+        seen = same & (synthetic["instance"] > 0)
+        torch.testing.assert_close(real["depth"].cpu()[seen], synthetic["depth"][seen], rtol=1e-5, atol=0.0)
 
 
 def test_a_silhouette_moves_the_image_s_centre_of_mass():

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from swerve.eval.closed_loop import ClosedLoopOptions, build_closed_loop_scene, drive_course
+from swerve.eval.closed_loop import ClosedLoopOptions, build_closed_loop_scene, drive_prepared
 from swerve.scenes import Scene
 from swerve.scenes.viewpoints import logged
 from tests.support.geometries import geometry_of
@@ -30,4 +30,4 @@ def course_from(start, **options):
 
 def driven(planner, log=None, now=NOW, **options):
     """A roll-out from a logged viewpoint; of the simple log if not told otherwise."""
-    return drive_course(course_from(viewpoint(log, now), **options), planner)
+    return drive_prepared(course_from(viewpoint(log, now), **options), planner)

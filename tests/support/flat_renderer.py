@@ -10,7 +10,7 @@ class FlatRenderer:
     """Every image is of one colour, which says where the ego is and which camera it is."""
 
     name: str = "flat"
-    stand_in: bool = False
+    synthetic: bool = False
 
     def check(self, log) -> None:
         """It can draw any."""
@@ -18,8 +18,8 @@ class FlatRenderer:
     def prepare(self, log) -> "FlatRenderer":
         return self
 
-    def draw(self, instant, cameras):
-        return [flat(instant, camera) for camera in cameras]
+    def render(self, snapshot, cameras):
+        return [flat(snapshot, camera) for camera in cameras]
 
 
 def flat(seat, camera) -> np.ndarray:

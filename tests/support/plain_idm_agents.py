@@ -86,7 +86,7 @@ def plain_agents(context, road_map, states):
         PathError: the original would have stopped with an error.
     """
     traffic = context.traffic
-    rows = np.flatnonzero(context.rails.current & (traffic.classes == ObjectClass.VEHICLE)).tolist()
+    rows = np.flatnonzero(context.navsim_paths.current & (traffic.classes == ObjectClass.VEHICLE)).tolist()
     vehicles = sorted(rows, key=lambda row: traffic.ids[row])
     spots = {row: lane_under(road_map, traffic.poses[0, row]) for row in vehicles}
     agents = on_lanes(traffic, spots, context.ego[:3])

@@ -107,7 +107,7 @@ def plain_proposals(situation, choose):
     things, limit = things_around(situation), situation.speed_limit or 15.0
     trees = [shapely.STRtree([thing.shapes[sample] for thing in things], 10) for sample in range(26)]
     targets = [share * limit for share in (0.2, 0.4, 0.6, 0.8, 1.0)]
-    paths = [Path(situation.stage.centerline, offset) for offset in (0.0, -1.0, 1.0)]
+    paths = [Path(situation.scoring_map.centerline, offset) for offset in (0.0, -1.0, 1.0)]
     poses, states = [], []
     for path in paths:
         start = path.line.project(shapely.Point(situation.ego[:2]))

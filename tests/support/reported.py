@@ -7,7 +7,7 @@ import pyarrow as pa
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.results import Results, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.scoring.score_tables import substrate
+from swerve.eval.scoring.score_tables import provenance
 from tests.support.shifted_case import Straight, shifted_case
 from tests.support.town_logs import town
 
@@ -22,19 +22,24 @@ _SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-1.0, 4.0))
 
 
 @cache
-def cases() -> dict[str, SceneGroup]:
+def scene_groups() -> dict[str, SceneGroup]:
     """By token of the first frame."""
     made = [shifted_case(town(3), now, _SHIFTS) for now in _MOMENTS]
-    return {case.group.now: case for case in made}
+    return {scene_group.group.now: scene_group for scene_group in made}
 
 
 @cache
 def results() -> Results:
-    rows = [row for case in cases().values() for row in evaluate_group(case, PLANNERS, "log-replay")]
+    rows = [
+        row for scene_group in scene_groups().values() for row in evaluate_group(scene_group, PLANNERS, "log-replay")
+    ]
     specs = dict.fromkeys(PLANNERS, "shifted_case:Straight")
-    stamp = {**substrate("log-replay", "navsim-exact"), "benchmark": {"name": "hand-made"}, "planners": specs}
-    stamp["cannot_fire"] = ["traffic_light_compliance: no red traffic lights in 2 of 2 logs", "ego_progress: no route"]
-    groups = tuple(case.group for case in cases().values())
+    stamp = {**provenance("log-replay", "navsim-exact"), "benchmark": {"name": "hand-made"}, "planners": specs}
+    stamp["inactive_sub_scores"] = [
+        "traffic_light_compliance: no red traffic lights in 2 of 2 logs",
+        "ego_progress: no route",
+    ]
+    groups = tuple(scene_group.group for scene_group in scene_groups().values())
     return Results(result_rows(rows, "navsim-exact"), tuple(PLANNERS), groups, stamp)
 
 
@@ -42,11 +47,13 @@ class HandMade:
     """What the report asks of a benchmark."""
 
     def scenes(self) -> pa.Table:
-        names = [f"case-{number}" for number in range(len(cases()))]
-        return pa.table({"token": list(cases()), "case": names, "unfit": ["", "covered,vehicle_iou"][: len(names)]})
+        names = [f"case-{number}" for number in range(len(scene_groups()))]
+        return pa.table(
+            {"token": list(scene_groups()), "scene_group": names, "unfit": ["", "covered,vehicle_iou"][: len(names)]}
+        )
 
     def rejections(self) -> pa.Table:
         return pa.table({"reason": ["off_road"] * 2 + ["collision"] * 3})
 
-    def case(self, name: str) -> SceneGroup:
-        return list(cases().values())[int(name.removeprefix("case-"))]
+    def scene_group(self, name: str) -> SceneGroup:
+        return list(scene_groups().values())[int(name.removeprefix("case-"))]

@@ -105,7 +105,7 @@ def compare(seed: int, scene: Scene | None = None) -> Counter:
 def compare_reference(context, random, counts: Counter) -> None:
     """Compares a proposal drawn at random, and the reference: which one is best is left to the scorer in both."""
     situation = context.situation
-    if not np.ptp(situation.stage.centerline[:, :2], axis=0).any():
+    if not np.ptp(situation.scoring_map.centerline[:, :2], axis=0).any():
         counts["centrelines without length"] += 1
         return
     for row in (int(random.integers(15)), None):

@@ -28,10 +28,12 @@ def shifted_case(log: Log, now: int, shifts: Sequence[tuple[float, float]] = SHI
         frames += pair
         pairs.append(tuple(frame.token for frame in pair))
     group = GroupTokens(frames[0].token, frames[1].token, tuple(pairs))
-    return SceneGroup(log.name, group, {frame.token: frame for frame in frames}, DrawnViews(build_static(log.road_map)))
+    return SceneGroup(
+        log.name, group, {frame.token: frame for frame in frames}, RenderedViews(build_static(log.road_map))
+    )
 
 
-class DrawnViews:
+class RenderedViews:
     """Images drawn when they are asked for."""
 
     def __init__(self, static: Primitives) -> None:

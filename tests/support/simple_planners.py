@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.eval.benchmark.evaluate.observations import opaque
+from swerve.eval.benchmark.evaluate.observations import hash_token
 from swerve.scenes.planning import Trajectory
 
 
@@ -38,7 +38,9 @@ class FailsAt(Cruise):
         self.token, self.otherwise = token, otherwise
 
     def plan(self, observation):
-        return self.otherwise() if observation.token in (self.token, opaque(self.token)) else super().plan(observation)
+        return (
+            self.otherwise() if observation.token in (self.token, hash_token(self.token)) else super().plan(observation)
+        )
 
 
 class BatchFailsAt(FailsAt):
@@ -92,7 +94,7 @@ class Killed(Cruise):
 
     def __init__(self, file: str, token: str):
         super().__init__()
-        self.file, self.token = file, opaque(token)
+        self.file, self.token = file, hash_token(token)
 
     def plan(self, observation):
         if observation.token == self.token and Path(self.file).exists():

@@ -6,7 +6,7 @@ import numpy as np
 
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.scenes.planning import Trajectory
-from tests.support.simple_case import simple_case
+from tests.support.simple_scene_group import simple_scene_group
 
 
 class SimpleBenchmark(Benchmark):
@@ -16,11 +16,11 @@ class SimpleBenchmark(Benchmark):
     def logs(self):
         return ("one", "two")
 
-    def cases(self, log):
+    def scene_groups(self, log):
         return {"one": ("one-0", "one-1"), "two": ("two-0",)}[log]
 
-    def case(self, name):
-        return replace(simple_case(), log=name.split("-")[0])
+    def scene_group(self, name):
+        return replace(simple_scene_group(), log=name.split("-")[0])
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,18 @@ from swerve.scenes.viewpoints.follow_up import FollowUpOptions
 
 COUNTS = {
     "logs": 2,
-    "cases": 3,
+    "scene_groups": 3,
     "follow_ups": 17,
     "follow_ups_by_origin": {"bank": 10, "synthesis": 7},
-    "frames": 40,
+    "scenes": 40,
     "rejected_starts": {"collision": 4, "off_road": 9},
-    "dropped_cases": {"few_follow_ups": 1},
+    "dropped_scene_groups": {"few_follow_ups": 1},
     "unfit_follow_ups": 4,
-    "unfit_because": {"vehicle_iou": 3, "covered": 2},
+    "unfit_reasons": {"vehicle_iou": 3, "covered": 2},
     "tracks_without_gaussians": 5,
-    "bytes_of_cases": 1,
+    "scene_group_bytes": 1,
 }
-TIMING = {"frames": 40, "seconds": 2.0, "frames_per_second": 20.0, "worker_seconds": {"drawing": 1.0}}
+TIMING = {"scenes": 40, "seconds": 2.0, "scenes_per_second": 20.0, "worker_seconds": {"drawing": 1.0}}
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_it_tells_counts_reasons_and_failures(told, tmp_path):
     [
         (["--views", "raster,raster"], "views: 'raster' is given twice"),
         (["--views", "film"], "views: 'film' is not known, choose among raster, photo, splat"),
-        (["--views", "splat"], "there is nothing to draw splat views with. Give --splats FOLDER"),
+        (["--views", "splat"], "no renderer for splat views. Give --splats FOLDER"),
         (["--size", "big"], "size: 'big' must be WIDTHxHEIGHT"),
         (["--headings", "a,b"], "headings: 'a,b' must be numbers between commas"),
         (["--headings", ""], "headings and speeds need a value each"),

@@ -36,7 +36,7 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     table = {line[0]: line[1] for line in lines if line and line[0] in means}
     assert table == {name: f"{mean:.3f}" for name, mean in means.items()}
     assert list(table) == sorted(means, key=lambda name: -means[name])
-    stamp = json.loads((out / "rollouts.csv.substrate.json").read_text())
+    stamp = json.loads((out / "rollouts.csv.provenance.json").read_text())
     assert (stamp["traffic"], stamp["rate"], stamp["seconds"]) == ("log-replay", 1.0, 4.0)
     for name in ("driver", "constant-velocity"):
         with Image.open(out / f"worst-{name}.png") as picture:

@@ -26,8 +26,8 @@ def shown(table):
 
 def test_leaderboard_is_best_first_and_fits_a_terminal():
     summary = {
-        "cases": 3,
-        "frames": 72,
+        "scene_groups": 3,
+        "scenes": 72,
         "planners": {"slow": planner_row(0.25, 0), "constant-velocity": planner_row(0.5, 2)},
     }
     lines = shown(leaderboard(summary))

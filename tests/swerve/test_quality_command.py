@@ -12,7 +12,7 @@ from swerve.data import open_source
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.optimization.initial_gaussians import gaussians_on_surfaces
 from swerve.data.splats.splat_files import write_splats
-from swerve.eval.splat_quality.fit_outputs import fitted_with
+from swerve.eval.splat_quality.fit_outputs import read_fit_options
 from swerve.rasterizer import Style
 from swerve.rasterizer.splats import Sky, SplatScene
 from swerve.scenes import LogError, SwerveError
@@ -47,7 +47,7 @@ def test_a_table_a_page_and_numbers(splats, tmp_path):
     assert "not measured, as asked" in result.output
     numbers = json.loads((tmp_path / NAME / "quality.json").read_text())
     # Of the camera, the middle one of three photographs is held out; nine shifts; three of the unseen camera.
-    assert {row["shift"]: row["views"] for row in numbers["shifts"]} == {
+    assert {row["offset"]: row["views"] for row in numbers["offsets"]} == {
         "on the path": 1,
         **dict.fromkeys(["0.5 m left", "0.5 m right", "1 m left", "1 m right", "2 m left", "2 m right"], 1),
         **dict.fromkeys(["5 m ahead", "+10 degrees", "-10 degrees"], 1),
@@ -55,7 +55,7 @@ def test_a_table_a_page_and_numbers(splats, tmp_path):
         "all": 13,
     }
     assert all(5 < row["psnr"] < row["psnr_aligned"] < 40 for row in numbers["views"])
-    on_path = numbers["shifts"][0]
+    on_path = numbers["offsets"][0]
     assert on_path["depth_within"] > 0.5
     assert on_path["covered"] > 0.5
     page = (tmp_path / NAME / "index.html").read_text()
@@ -76,12 +76,12 @@ def test_what_cannot_be_measured_is_told(splats, tmp_path):
 
 
 def test_the_record_of_a_fit_is_read_again(splats, tmp_path):
-    assert fitted_with(splats / NAME) == OPTIONS
+    assert read_fit_options(splats / NAME) == OPTIONS
     with pytest.raises(SwerveError, match="with swerve fit"):
-        fitted_with(tmp_path)
+        read_fit_options(tmp_path)
     (tmp_path / "fit.json").write_text(json.dumps({"options": {"cameras": []}}))
     with pytest.raises(LogError, match="unseen: is missing"):
-        fitted_with(tmp_path)
+        read_fit_options(tmp_path)
     (tmp_path / "fit.json").write_text("no JSON")
     with pytest.raises(LogError, match="options"):
-        fitted_with(tmp_path)
+        read_fit_options(tmp_path)

@@ -36,7 +36,7 @@ def test_a_log_is_scored_into_a_table(plans, tmp_path):
     assert [row["token"] for row in rows] == [*json.loads(plans.read_text()), "average_all_frames"]
     assert rows[0]["two_frame_extended_comfort"] == ""
     assert rows[1]["two_frame_extended_comfort"] in ("0.0", "1.0")
-    stamp = json.loads((tmp_path / "new" / "scores.csv.substrate.json").read_text())
+    stamp = json.loads((tmp_path / "new" / "scores.csv.provenance.json").read_text())
     assert (stamp["stages"], stamp["traffic"], stamp["weighting"]) == (1, "log-replay", None)
     assert stamp["packages"]["numpy"] == np.__version__
     assert len(list((tmp_path / "new").iterdir())) == 2

@@ -6,11 +6,11 @@ import numpy as np
 
 from swerve.eval.context.map_polygons import surfaces_around
 from swerve.eval.context.route import lanes_of
-from swerve.eval.context.scene_context import ego_box_at, place_on_route
+from swerve.eval.context.scene_context import ego_box_at, locate_on_route
 from swerve.eval.scoring.score_kernels import CENTER_IN_INTERSECTION, NON_DRIVABLE, ONCOMING, red_light_entries
 from swerve.eval.scoring.sub_scores import areas_under
 from swerve.eval.traffic.track_kernels import touching
-from swerve.eval.traffic.traffic_world import frames_of, logged_traffic, red_lights
+from swerve.eval.traffic.traffic import frames_of, logged_traffic, red_lights
 from swerve.scenes import Scene, SwerveError
 
 COLLISION: Final = "collision"
@@ -37,8 +37,8 @@ def violation(scene: Scene) -> str | None:
     if log.road_map is None:
         raise SwerveError(f"log {log.name} has no map")
     boxes, states = box[None, None], np.array([*pose, *np.zeros(8)])[None, None]
-    stage = place_on_route(log, surfaces_around(log.road_map, box[:2]), pose).stage
-    area = int(areas_under(states, boxes, stage)[0][0, 0])
+    scoring_map = locate_on_route(log, surfaces_around(log.road_map, box[:2]), pose).scoring_map
+    area = int(areas_under(states, boxes, scoring_map)[0][0, 0])
     if area & NON_DRIVABLE:
         return OFF_ROAD
     if area & ONCOMING and not area & CENTER_IN_INTERSECTION:

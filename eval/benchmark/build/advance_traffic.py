@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 
 from swerve.eval.benchmark.schedule import FIRST, HISTORY, LAST
 from swerve.eval.context.scene_context import Context, build_context
-from swerve.eval.traffic.policies import Policy, others_for
-from swerve.eval.traffic.traffic_world import Traffic, frames_of, without_contacts
+from swerve.eval.traffic.policies import Policy, rollout_agents
+from swerve.eval.traffic.traffic import Traffic, frames_of, without_contacts
 from swerve.scenes import Log, ObjectClass, Scene, Tracks
 
 
@@ -36,7 +36,7 @@ def advanced_tracks(log: Log, now: int, policy: Policy) -> Tracks:
     if policy == "log-replay":
         tracks = _without_contacts(log.tracks, context)
     else:
-        motion = others_for(policy, context).until(LAST, logged_states(log, now))
+        motion = rollout_agents(policy, context).until(LAST, logged_states(log, now))
         tracks = _moved(scene, motion, _rows_moved(policy, context), policy)
     return tracks.at(slice(now + FIRST, now + LAST + 1))
 
@@ -59,7 +59,7 @@ def _without_contacts(tracks: Tracks, context: Context) -> Tracks:
 def _rows_moved(policy: Policy, context: Context) -> Int[np.ndarray, "k"]:
     """Return the rows of the traffic that take the policy's motion."""
     if policy == "lane-following":
-        return context.graph_rails.rows
+        return context.lane_graph_paths.rows
     return np.flatnonzero(context.traffic.classes == ObjectClass.VEHICLE)
 
 

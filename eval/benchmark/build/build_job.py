@@ -38,18 +38,18 @@ from swerve.eval.benchmark.build.build_records import (
 )
 from swerve.eval.benchmark.build.build_workers import GroupWork, LogWork, bank_digest, bank_path
 from swerve.eval.benchmark.build_options import VIEW_KINDS, BuildOptions
-from swerve.eval.benchmark.renderers import own_renderers, renderer_of
+from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.scenes import SwerveError
 
-NOUN = "frames"
+NOUN = "scenes"
 # Packages whose version may change what is computed, rendered, encoded or written.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "zlib-ng")
 _LAYOUT = FolderLayout(
     finish=BENCHMARK,
     files=(SCENES, REJECTIONS, "failures.json", "timing.json"),
     parts={
-        **{"logs": ".npz", "bank": ".npz", "cases": ".npz", "records": ".json"},
+        **{"logs": ".npz", "bank": ".npz", "scene_groups": ".npz", "records": ".json"},
         **{views_folder(kind): ".tar" for kind in VIEW_KINDS},
     },
     notes=("logs", "bank", "records"),
@@ -100,7 +100,7 @@ def build(
             folder is not this build's, or cannot be written.
     """
     owners = log_names(sources)
-    known = renderers or own_renderers(options.style, options.seed, splats)
+    known = renderers or default_renderers(options.style, options.seed, splats)
     drawn = {kind: renderer_of(kind, known) for kind in options.views}
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     names = {kind: renderer.name for kind, renderer in drawn.items()}
@@ -134,22 +134,29 @@ def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> O
 def _finish(folder: Path, digest: str, config: dict[str, Any], drawn: Renderers) -> dict[str, Any]:
     """Write the tables, and last benchmark.json, which marks the build as finished."""
     _remove_stale(folder, digest)
-    counts, cases = write_tables(folder, read_build_records(folder))
+    counts, scene_groups = write_tables(folder, read_build_records(folder))
     for kind in set(VIEW_KINDS) - set(drawn):
         (folder / views_folder(kind)).rmdir()
-    views = {kind: {"renderer": renderer.name, "stand_in": renderer.stand_in} for kind, renderer in drawn.items()}
-    info = {"format": FORMAT, "version": VERSION, **config, "views": views, "counts": counts, "cases": cases}
+    views = {kind: {"renderer": renderer.name, "synthetic": renderer.synthetic} for kind, renderer in drawn.items()}
+    info = {
+        "format": FORMAT,
+        "version": VERSION,
+        **config,
+        "views": views,
+        "counts": counts,
+        "scene_groups": scene_groups,
+    }
     write_atomically(folder / BENCHMARK, to_json(info))
     return counts
 
 
 def _remove_stale(folder: Path, digest: str) -> None:
     """Remove files made with another bank that could not be rebuilt, or that are dropped with this one."""
-    for note in read_build_records(folder):
-        stale = note.bank != digest
+    for build_record in read_build_records(folder):
+        stale = build_record.bank != digest
         if stale:
-            build_record_path(folder, note.case).unlink()
-        views = (views_path(folder, note.case, kind) for kind in VIEW_KINDS)
-        for path in (group_path(folder, note.case), *views):
-            if stale or path.relative_to(folder).as_posix() not in note.files:
+            build_record_path(folder, build_record.scene_group).unlink()
+        views = (views_path(folder, build_record.scene_group, kind) for kind in VIEW_KINDS)
+        for path in (group_path(folder, build_record.scene_group), *views):
+            if stale or path.relative_to(folder).as_posix() not in build_record.files:
                 path.unlink(missing_ok=True)

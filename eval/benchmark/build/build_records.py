@@ -24,7 +24,7 @@ SCENES_SCHEMA = pa.schema(
     {
         "token": pa.string(),
         "log": pa.string(),
-        "case": pa.string(),
+        "scene_group": pa.string(),
         "stage": pa.int8(),
         "chain": pa.string(),
         "index": pa.int32(),
@@ -32,7 +32,7 @@ SCENES_SCHEMA = pa.schema(
         **dict.fromkeys(("x", "y", "heading", "speed"), pa.float64()),
         "command": pa.string(),
         "origin": pa.string(),
-        **dict.fromkeys(("lateral", "longitudinal", "turn", "faster"), pa.float64()),
+        **dict.fromkeys(("lateral_offset", "longitudinal_offset", "heading_offset", "speed_offset"), pa.float64()),
         "parameters": pa.string(),
         "unfit": pa.string(),
     }
@@ -78,19 +78,19 @@ class BuildRecord:
     files: dict[str, int]
 
     @property
-    def case(self) -> str:
+    def scene_group(self) -> str:
         """Return the name of the scene group, dropped or not."""
         return part_stem(self.log, self.chunk)
 
 
-def build_record_path(folder: Path, case: str) -> Path:
+def build_record_path(folder: Path, scene_group: str) -> Path:
     """Return the path of a scene group's record."""
-    return folder / "records" / f"{case}.json"
+    return folder / "records" / f"{scene_group}.json"
 
 
-def write_build_record(folder: Path, note: BuildRecord) -> None:
+def write_build_record(folder: Path, build_record: BuildRecord) -> None:
     """Write a record atomically."""
-    write_atomically(build_record_path(folder, note.case), to_json(asdict(note)))
+    write_atomically(build_record_path(folder, build_record.scene_group), to_json(asdict(build_record)))
 
 
 def read_build_records(folder: Path) -> Iterator[BuildRecord]:
@@ -101,14 +101,14 @@ def read_build_records(folder: Path) -> Iterator[BuildRecord]:
     """
     for path in sorted((folder / "records").glob("*.json")):
         try:
-            yield _note_of(dict(json.loads(path.read_bytes())))
+            yield _record_of(dict(json.loads(path.read_bytes())))
         except (ValueError, TypeError, KeyError) as error:
             raise SwerveError(
                 f"{path}: damaged ({error}). Remove it and run the same command again to rebuild this scene group"
             ) from error
 
 
-def _note_of(fields: dict[str, Any]) -> BuildRecord:
+def _record_of(fields: dict[str, Any]) -> BuildRecord:
     return BuildRecord(
         **{
             **fields,
@@ -122,10 +122,12 @@ def _note_of(fields: dict[str, Any]) -> BuildRecord:
 def finished_parts(folder: Path, bank: str) -> dict[str, tuple[set[int], int]]:
     """Return by log the numbers of the scene groups whose files are complete and made with this bank, and the total."""
     finished = dict[str, tuple[set[int], int]]()
-    for note in read_build_records(folder):
-        done, _ = finished.setdefault(note.log, (set(), note.chunks))
-        if note.bank == bank and all(_is_whole(folder / name, size) for name, size in note.files.items()):
-            done.add(note.chunk)
+    for build_record in read_build_records(folder):
+        done, _ = finished.setdefault(build_record.log, (set(), build_record.chunks))
+        if build_record.bank == bank and all(
+            _is_whole(folder / name, size) for name, size in build_record.files.items()
+        ):
+            done.add(build_record.chunk)
     return finished
 
 
@@ -134,37 +136,39 @@ def _is_whole(path: Path, size: int) -> bool:
 
 
 def scene_rows(
-    case: str,
+    scene_group: str,
     record: GroupRecord,
     group: GroupTokens,
-    frames: Mapping[str, BenchmarkScene],
+    scenes: Mapping[str, BenchmarkScene],
     missed: Mapping[str, Sequence[str]],
 ) -> Iterator[dict[str, Any]]:
     """Return the rows of scenes.parquet of a scene group, in the order of the group's tokens.
 
     Args:
-        case: name of the scene group.
+        scene_group: name of the scene group.
         record: the scene group.
         group: tokens of its scenes.
-        frames: by token.
+        scenes: by token.
         missed: thresholds missed by splat views, by token; empty if they were not checked.
     """
     origins = {start.index: start.origin for start in record.starts}
     pairs = ((group.now, group.before), *group.follow_ups)
     for pair in pairs:
         for chain, token in zip(("now", "before"), pair, strict=True):
-            row = _scene_row(case, record.log, chain, frames[token], origins)
+            row = _scene_row(scene_group, record.log, chain, scenes[token], origins)
             yield {**row, "unfit": ",".join(missed.get(token, ()))}
 
 
-def _scene_row(case: str, log: str, chain: str, frame: BenchmarkScene, origins: Mapping[int, str]) -> dict[str, Any]:
-    viewpoint, later = frame.viewpoint, frame.follow_up
+def _scene_row(
+    scene_group: str, log: str, chain: str, benchmark_scene: BenchmarkScene, origins: Mapping[int, str]
+) -> dict[str, Any]:
+    viewpoint, later = benchmark_scene.viewpoint, benchmark_scene.follow_up
     pose, velocity = viewpoint.world_from_ego, viewpoint.ego.velocity[-1]
     offsets = viewpoint.parameters
     return {
-        "token": frame.token,
+        "token": benchmark_scene.token,
         "log": log,
-        "case": case,
+        "scene_group": scene_group,
         "stage": 2 if later else 1,
         "chain": chain,
         "index": viewpoint.index if later else -1,
@@ -175,43 +179,43 @@ def _scene_row(case: str, log: str, chain: str, frame: BenchmarkScene, origins: 
         "speed": float(np.hypot(*velocity)),
         "command": viewpoint.command.name.lower(),
         "origin": origins[viewpoint.index] if later else "log",
-        "lateral": offsets["lateral"] if later else 0.0,
-        "longitudinal": offsets["longitudinal"] if later else 0.0,
-        "turn": offsets["heading"] if later else 0.0,
-        "faster": offsets["speed"] if later else 0.0,
+        "lateral_offset": offsets["lateral"] if later else 0.0,
+        "longitudinal_offset": offsets["longitudinal"] if later else 0.0,
+        "heading_offset": offsets["heading"] if later else 0.0,
+        "speed_offset": offsets["speed"] if later else 0.0,
         "parameters": json.dumps(offsets, sort_keys=True, allow_nan=False),
     }
 
 
-def write_tables(folder: Path, notes: Iterable[BuildRecord]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+def write_tables(folder: Path, build_records: Iterable[BuildRecord]) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Write scenes.parquet and rejections.parquet; return counts, and the names of the scene groups by log.
 
     Args:
         folder: the benchmark.
-        notes: of all scene groups; only one is held at a time.
+        build_records: of all scene groups; only one is held at a time.
     """
-    counts, cases = _Counts(), dict[str, list[str]]()
+    counts, scene_groups = _Counts(), dict[str, list[str]]()
     with _Writer(folder / SCENES, SCENES_SCHEMA) as scenes, _Writer(folder / REJECTIONS, REJECTIONS_SCHEMA) as rejected:
-        for note in notes:
-            counts.add(note)
-            scenes.add(note.scenes)
-            rejected.add(_rejection_rows(note))
-            if not note.dropped:
-                cases.setdefault(note.log, []).append(note.case)
-    return counts.summary(), cases
+        for build_record in build_records:
+            counts.add(build_record)
+            scenes.add(build_record.scenes)
+            rejected.add(_rejection_rows(build_record))
+            if not build_record.dropped:
+                scene_groups.setdefault(build_record.log, []).append(build_record.scene_group)
+    return counts.summary(), scene_groups
 
 
-def _rejection_rows(note: BuildRecord) -> list[dict[str, Any]]:
+def _rejection_rows(build_record: BuildRecord) -> list[dict[str, Any]]:
     """Return the rows of start points, then of the dropped scene group itself (index -1), then of gaps in time."""
-    moments = [(note.time_us, note.dropped, note.message)] if note.dropped else []
-    moments += [(time_us, "time_gap", "") for time_us in note.gaps]
+    whole_rows = [(build_record.time_us, build_record.dropped, build_record.message)] if build_record.dropped else []
+    whole_rows += [(time_us, "time_gap", "") for time_us in build_record.gaps]
     whole = [
-        {"log": note.log, "time_us": time_us, "index": -1, "reason": reason, "message": message}
-        for time_us, reason, message in moments
+        {"log": build_record.log, "time_us": time_us, "index": -1, "reason": reason, "message": message}
+        for time_us, reason, message in whole_rows
     ]
     points = [
-        {"log": note.log, "time_us": note.time_us, "index": index, "reason": reason, "message": ""}
-        for index, reason in note.rejected
+        {"log": build_record.log, "time_us": build_record.time_us, "index": index, "reason": reason, "message": ""}
+        for index, reason in build_record.rejected
     ]
     return points + whole
 
@@ -224,20 +228,20 @@ class _Counts:
         self._origins, self._rejected, self._dropped = Counter[str](), Counter[str](), Counter[str]()
         self._unfit, self._missed, self._unseen = 0, Counter[str](), set[tuple[str, str]]()
 
-    def add(self, note: BuildRecord) -> None:
+    def add(self, build_record: BuildRecord) -> None:
         """Add one more record to the counts."""
-        self._rejected.update(reason for _, reason in note.rejected)
-        self._dropped["time_gap"] += len(note.gaps)
-        self._unfit += len(note.unfit)
-        self._missed.update(name for _, names in note.unfit for name in names)
-        self._unseen.update((note.log, track) for track in note.unseen)
-        if note.dropped:
-            self._dropped[note.dropped] += 1
+        self._rejected.update(reason for _, reason in build_record.rejected)
+        self._dropped["time_gap"] += len(build_record.gaps)
+        self._unfit += len(build_record.unfit)
+        self._missed.update(name for _, names in build_record.unfit for name in names)
+        self._unseen.update((build_record.log, track) for track in build_record.unseen)
+        if build_record.dropped:
+            self._dropped[build_record.dropped] += 1
             return
         self._cases += 1
-        self._logs.add(note.log)
-        self._bytes += sum(note.files.values())
-        pairs = (row for row in note.scenes if row["stage"] == 2 and row["chain"] == "now")
+        self._logs.add(build_record.log)
+        self._bytes += sum(build_record.files.values())
+        pairs = (row for row in build_record.scenes if row["stage"] == 2 and row["chain"] == "now")
         self._origins.update(row["origin"] for row in pairs)
 
     def summary(self) -> dict[str, Any]:
@@ -245,16 +249,16 @@ class _Counts:
         follow_ups = sum(self._origins.values())
         return {
             "logs": len(self._logs),
-            "cases": self._cases,
+            "scene_groups": self._cases,
             "follow_ups": follow_ups,
             "follow_ups_by_origin": dict(self._origins),
-            "frames": 2 * (self._cases + follow_ups),
+            "scenes": 2 * (self._cases + follow_ups),
             "rejected_starts": dict(self._rejected),
-            "dropped_cases": {reason: count for reason, count in self._dropped.items() if count},
+            "dropped_scene_groups": {reason: count for reason, count in self._dropped.items() if count},
             "unfit_follow_ups": self._unfit,
-            "unfit_because": dict(self._missed),
+            "unfit_reasons": dict(self._missed),
             "tracks_without_gaussians": len(self._unseen),
-            "bytes_of_cases": self._bytes,
+            "scene_group_bytes": self._bytes,
         }
 
 

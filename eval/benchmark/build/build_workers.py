@@ -20,7 +20,7 @@ from swerve.eval.benchmark.build.build_records import BuildRecord, write_build_r
 from swerve.eval.benchmark.build.make_scene_group import build_scene_group
 from swerve.eval.benchmark.build.writer import GroupWriter
 from swerve.eval.benchmark.build_options import BuildOptions
-from swerve.eval.benchmark.schedule import snapshot_steps
+from swerve.eval.benchmark.schedule import scene_group_steps
 from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.compilation import announce_compilation
@@ -64,21 +64,21 @@ class LogWork:
                 loaded = replace(loaded, cameras=tuple(chosen))
             for renderer in self.renderers.values():
                 renderer.check(loaded)
-            _moments(loaded, self.options)
+            _group_steps(loaded, self.options)
         return OpenedLog(self.folder, loaded, self.options.follow_up, watch)
 
 
-def _moments(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]:
-    """Return `snapshot_steps` of a log.
+def _group_steps(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]:
+    """Return `scene_group_steps` of a log.
 
     Raises:
         SwerveError: there are none.
     """
-    moments, broken = snapshot_steps(log, options.every)
-    if not moments:
+    group_steps, broken = scene_group_steps(log, options.every)
+    if not group_steps:
         reason = f"has gaps in time: they affect all of its {len(broken)} scene groups" if broken else "is too short"
         raise SwerveError(f"log {log.name} {reason}. A scene group takes 10 s: 2 s of history and 8 s of future")
-    return moments, broken
+    return group_steps, broken
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ class GroupWork:
         announce_compilation()
         with watch.measure("loading"):
             bank, loaded = self.bank, load_log(log_path(self.folder, safe_name(log)))
-            moments, broken = _moments(loaded, self.options)
+            group_steps, broken = _group_steps(loaded, self.options)
         writer = GroupWriter.of(self.folder, loaded, self.renderers, self.options, watch)
-        return LogGroups(self, prepare(loaded), bank, moments, broken, writer, watch)
+        return LogGroups(self, prepare(loaded), bank, group_steps, broken, writer, watch)
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class LogGroups:
     work: GroupWork
     geometry: LogGeometry
     bank: TrajectoryBank
-    moments: list[int]
+    group_steps: list[int]
     broken: list[int]
     writer: GroupWriter
     watch: Stopwatch
@@ -179,18 +179,18 @@ class LogGroups:
     @property
     def chunks(self) -> int:
         """Return the number of scene groups."""
-        return len(self.moments)
+        return len(self.group_steps)
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Build a scene group: its images, its file, then its record, which marks both as finished."""
-        log, moment = self.geometry.log, self.moments[chunk]
-        report(str(log.times_us[moment]), 0, 0.0)
-        made = build_scene_group(moment, self.geometry, self.bank, self.work.options, self.watch)
-        note = BuildRecord(
+        log, group_step = self.geometry.log, self.group_steps[chunk]
+        report(str(log.times_us[group_step]), 0, 0.0)
+        made = build_scene_group(group_step, self.geometry, self.bank, self.work.options, self.watch)
+        build_record = BuildRecord(
             log=log.name,
             chunk=chunk,
             chunks=self.chunks,
-            time_us=int(log.times_us[moment]),
+            time_us=int(log.times_us[group_step]),
             bank=self.work.digest,
             dropped=made.dropped,
             message=made.message,
@@ -202,7 +202,7 @@ class LogGroups:
             files={},
         )
         if made.record is not None:
-            note = self.writer.write(note, made.record)
+            build_record = self.writer.write(build_record, made.record)
         with self.watch.measure("writing"):
-            write_build_record(self.work.folder, note)
-        return Made(len(note.scenes))
+            write_build_record(self.work.folder, build_record)
+        return Made(len(build_record.scenes))

@@ -22,7 +22,7 @@ from swerve.scenes.viewpoints.follow_up import FollowUp, TrajectoryBank, follow_
 
 OVER_CAP, UNSCORABLE, FEW = "over_cap", "unscorable", "few_follow_ups"
 # Number of the start point at the logged ego's own end pose.
-EXPERT = 0
+LOGGED_START = 0
 # Projections onto the driven path are searched this far before and after the logged ego's position, metres.
 _REACH = 60.0
 
@@ -45,7 +45,7 @@ class BuiltGroup:
 
 
 def build_scene_group(
-    moment: int, geometry: LogGeometry, bank: TrajectoryBank, options: BuildOptions, watch: Stopwatch
+    group_step: int, geometry: LogGeometry, bank: TrajectoryBank, options: BuildOptions, watch: Stopwatch
 ) -> BuiltGroup:
     """Build the scene group at a step of a log.
 
@@ -55,18 +55,18 @@ def build_scene_group(
     "unscorable" poses too far from the route; `follow_ups` has reasons of its own.
 
     Args:
-        moment: step of the log.
+        group_step: step of the log.
         geometry: of the log.
         bank: of all logs.
         options: number of follow-ups, and their offsets.
         watch: measures "traffic", "follow-ups" and "checks".
     """
-    log, scene = geometry.log, scene_at(geometry.log, moment)
+    log, scene = geometry.log, scene_at(geometry.log, group_step)
     try:
         with watch.measure("traffic"):
-            for step in (moment, moment - BEFORE):
+            for step in (group_step, group_step - BEFORE):
                 build_context(scene_at(log, step))
-            tracks = _present(advanced_tracks(log, moment, options.policy))
+            tracks = _present(advanced_tracks(log, group_step, options.policy))
     except SwerveError as error:
         return BuiltGroup(None, dropped=UNSCORABLE, message=str(error))
     with watch.measure("follow-ups"):
@@ -78,9 +78,9 @@ def build_scene_group(
     rejected += [(one.index, one.reason) for one in found if not isinstance(one, FollowUp)]
     if len(starts) < options.least:
         return BuiltGroup(None, tuple(sorted(rejected)), dropped=FEW)
-    now, before = (logged(scene_at(log, step), geometry).command for step in (moment, moment - BEFORE))
+    now, before = (logged(scene_at(log, step), geometry).command for step in (group_step, group_step - BEFORE))
     starts.sort(key=lambda start: start.index)
-    return BuiltGroup(GroupRecord(log.name, moment, now, before, tracks, tuple(starts)), tuple(sorted(rejected)))
+    return BuiltGroup(GroupRecord(log.name, group_step, now, before, tracks, tuple(starts)), tuple(sorted(rejected)))
 
 
 def _present(tracks: Tracks) -> Tracks:
@@ -95,7 +95,7 @@ def _chosen(
     for one in _in_order(scene, found, options.seed):
         now, before = (_command(geometry, scene.now, one, step) for step in (-1, -1 - BEFORE))
         start = FollowUpStart(one.index, one.ego, one.origin, one.parameters, now, before)
-        reason = OVER_CAP if len(starts) == options.most else _objection(scene, tracks, start)
+        reason = OVER_CAP if len(starts) == options.most else _rejection_reason(scene, tracks, start)
         if reason:
             rejected.append((one.index, reason))
         else:
@@ -105,29 +105,31 @@ def _chosen(
 
 def _in_order(scene: Scene, found: list[FollowUp], seed: int) -> Iterator[FollowUp]:
     order = keyed_generator(seed, scene.log.name, scene.token, "follow_up").permutation(len(found))
-    return iter(sorted((found[row] for row in order), key=lambda one: (one.index != EXPERT, one.origin != "bank")))
+    return iter(
+        sorted((found[row] for row in order), key=lambda one: (one.index != LOGGED_START, one.origin != "bank"))
+    )
 
 
-def _objection(scene: Scene, tracks: Tracks, start: FollowUpStart) -> str | None:
+def _rejection_reason(scene: Scene, tracks: Tracks, start: FollowUpStart) -> str | None:
     """Return the reason to reject a follow-up; None if it is admissible."""
-    for frame in follow_up_scenes(scene.log, scene.now, tracks, start):
-        reason = _objection_to(frame)
+    for benchmark_scene in follow_up_scenes(scene.log, scene.now, tracks, start):
+        reason = _violation_of(benchmark_scene)
         if reason:
             return reason
     return None
 
 
-def _objection_to(frame: BenchmarkScene) -> str | None:
+def _violation_of(benchmark_scene: BenchmarkScene) -> str | None:
     try:
-        return violation(frame.viewpoint.scene)
+        return violation(benchmark_scene.viewpoint.scene)
     except SwerveError:
         return UNSCORABLE
 
 
-def _command(geometry: LogGeometry, moment: int, one: FollowUp, step: int) -> Command:
+def _command(geometry: LogGeometry, group_step: int, one: FollowUp, step: int) -> Command:
     """Compute the driving command of the logged path ahead of a follow-up's projection onto it."""
     path, log = geometry.path, geometry.log
-    middle = float(path.schedule[moment + ENDPOINT])
+    middle = float(path.schedule[group_step + ENDPOINT])
     start = max(middle - _REACH, path.start)
     line = path.at(np.arange(start, middle + _REACH, 0.5)).positions
     foot = start + float(frenet(line, one.ego.positions[[step], :2])[0][0])

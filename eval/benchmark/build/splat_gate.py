@@ -14,10 +14,10 @@ from swerve.eval.splat_quality import (
     RASTER_OUTPUTS,
     SPLAT_OUTPUTS,
     GateOptions,
+    GateResult,
     RasterAgreement,
-    Verdict,
-    judge,
-    judge_view,
+    check_agreement,
+    check_view,
 )
 from swerve.rasterizer import StaticLayer, Style
 from swerve.scenes import Camera, Log
@@ -34,12 +34,12 @@ class GatedSplats:
 
     Attributes:
         splats: of the log.
-        backdrop: static primitives of the log's map, for the reference raster.
+        static_layer: static primitives of the log's map, for the reference raster.
         options: the thresholds.
     """
 
     splats: LogSplats
-    backdrop: StaticLayer
+    static_layer: StaticLayer
     options: GateOptions
 
     @classmethod
@@ -47,44 +47,48 @@ class GatedSplats:
         """Create the gate with default thresholds."""
         return cls(splats, StaticLayer(build_static(log.road_map)), GateOptions())
 
-    def judged(
-        self, instant: Snapshot, cameras: Sequence[Camera]
+    def render_and_check(
+        self, snapshot: Snapshot, cameras: Sequence[Camera]
     ) -> tuple[list[UInt8[np.ndarray, "_ _ 3"]], tuple[str, ...]]:
         """Render the colours; also return the names of the thresholds missed by some camera's view."""
-        views = self.splats.views(instant, cameras, ("rgb", *SPLAT_OUTPUTS))
-        moving = build_dynamic(instant.tracks, instant.lights, 0)
-        rasters = self.backdrop.render(moving, cameras, instant.world_from_ego[None], _STYLE, RASTER_OUTPUTS)[0]
-        lacking = self.splats.without_gaussians(instant.tracks)
-        nodes = {row + 1 for row, track in enumerate(instant.tracks.ids) if track not in lacking}
-        verdicts = [judge_view(*pair, self.options, nodes) for pair in zip(views, rasters, strict=True)]
-        missed = dict.fromkeys(name for verdict in verdicts for name in missed_by(verdict, self.options))
+        views = self.splats.views(snapshot, cameras, ("rgb", *SPLAT_OUTPUTS))
+        moving = build_dynamic(snapshot.tracks, snapshot.lights, 0)
+        rasters = self.static_layer.render(moving, cameras, snapshot.world_from_ego[None], _STYLE, RASTER_OUTPUTS)[0]
+        lacking = self.splats.without_gaussians(snapshot.tracks)
+        nodes = {row + 1 for row, track in enumerate(snapshot.tracks.ids) if track not in lacking}
+        gate_results = [check_view(*pair, self.options, nodes) for pair in zip(views, rasters, strict=True)]
+        missed = dict.fromkeys(
+            name for gate_result in gate_results for name in missed_thresholds(gate_result, self.options)
+        )
         return [view.rgb for view in views if view.rgb is not None], tuple(missed)
 
 
-def missed_by(verdict: Verdict, options: GateOptions) -> tuple[str, ...]:
+def missed_thresholds(gate_result: GateResult, options: GateOptions) -> tuple[str, ...]:
     """Return the names of the thresholds missed by a view, as in `GateOptions`."""
-    numbers = vars(verdict.numbers)
-    return tuple(name for name in numbers if not judge(replace(_UNKNOWN, **{name: numbers[name]}), options).fit)
+    numbers = vars(gate_result.numbers)
+    return tuple(
+        name for name in numbers if not check_agreement(replace(_UNKNOWN, **{name: numbers[name]}), options).fit
+    )
 
 
 def unfit_starts(
-    record: GroupRecord, frames: Iterable[BenchmarkScene], missed: Mapping[str, tuple[str, ...]]
+    record: GroupRecord, scenes: Iterable[BenchmarkScene], missed: Mapping[str, tuple[str, ...]]
 ) -> dict[int, tuple[str, ...]]:
     """Return the thresholds missed by the views of either of a start's two scenes, by number of the start.
 
     Args:
         record: the scene group.
-        frames: of the scene group.
-        missed: by token, see `GatedSplats.judged`; empty if they were not checked.
+        scenes: of the scene group.
+        missed: by token, see `GatedSplats.render_and_check`; empty if they were not checked.
     """
     found = dict[int, dict[str, None]]()
-    for frame in frames:
-        if frame.follow_up and missed.get(frame.token):
-            found.setdefault(frame.viewpoint.index, {}).update(dict.fromkeys(missed[frame.token]))
+    for benchmark_scene in scenes:
+        if benchmark_scene.follow_up and missed.get(benchmark_scene.token):
+            found.setdefault(benchmark_scene.viewpoint.index, {}).update(dict.fromkeys(missed[benchmark_scene.token]))
     return {start.index: tuple(found[start.index]) for start in record.starts if start.index in found}
 
 
-def without(record: GroupRecord, numbers: Iterable[int]) -> GroupRecord:
+def without_starts(record: GroupRecord, numbers: Iterable[int]) -> GroupRecord:
     """Return a scene group without the starts of these numbers."""
     gone = set(numbers)
     starts: tuple[FollowUpStart, ...] = tuple(start for start in record.starts if start.index not in gone)

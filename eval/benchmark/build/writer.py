@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.benchmark.assemble import GroupRecord, scenes_of_group
+from swerve.eval.benchmark.assemble import GroupRecord, build_scenes
 from swerve.eval.benchmark.benchmark_store import group_path, save_group, views_path
 from swerve.eval.benchmark.build.build_records import BuildRecord, scene_rows
 from swerve.eval.benchmark.build.make_scene_group import FEW
-from swerve.eval.benchmark.build.splat_gate import UNFIT, GatedSplats, unfit_starts, without
+from swerve.eval.benchmark.build.splat_gate import UNFIT, GatedSplats, unfit_starts, without_starts
 from swerve.eval.benchmark.build_options import BuildOptions, ViewKind
 from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.splat_renderer import LogSplats
-from swerve.eval.benchmark.stored_views import Draw, write_views
+from swerve.eval.benchmark.stored_views import RenderScene, write_views
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, snapshot_of
 from swerve.scenes import Camera, Log
 
@@ -30,7 +30,7 @@ class GroupWriter:
     Attributes:
         folder: the benchmark.
         log: log of the scene groups.
-        drawers: of its views, by kind.
+        renderers_by_kind: of its views, by kind.
         gate: checks splat views; None if there are none, or the gate is off.
         options: of the build.
         watch: measures "drawing", "encoding" and "writing".
@@ -38,7 +38,7 @@ class GroupWriter:
 
     folder: Path
     log: Log
-    drawers: Mapping[ViewKind, LogRenderer]
+    renderers_by_kind: Mapping[ViewKind, LogRenderer]
     gate: GatedSplats | None
     options: BuildOptions
     watch: Stopwatch
@@ -51,67 +51,73 @@ class GroupWriter:
             SwerveError: one of the renderers cannot render it.
         """
         with watch.measure("drawing"):
-            drawers = {kind: renderer.prepare(log) for kind, renderer in renderers.items()}
-        splats = drawers.get("splat")
+            renderers_by_kind = {kind: renderer.prepare(log) for kind, renderer in renderers.items()}
+        splats = renderers_by_kind.get("splat")
         gate = GatedSplats.of(splats, log) if isinstance(splats, LogSplats) and options.gate != "off" else None
-        return cls(folder, log, drawers, gate, options, watch)
+        return cls(folder, log, renderers_by_kind, gate, options, watch)
 
-    def write(self, note: BuildRecord, record: GroupRecord) -> BuildRecord:
+    def write(self, build_record: BuildRecord, record: GroupRecord) -> BuildRecord:
         """Write a scene group; return its record completed with the files, or with the reason why it is dropped."""
         missed: Missed = {}
         paths = []
         # The gate decides which scenes the other renderers render.
-        if "splat" in self.drawers:
-            paths.append(self._write_views(note, "splat", record, missed))
-            note, record = self._gated(note, record, missed)
-            if note.dropped:
-                return note
-        paths += [self._write_views(note, kind, record, missed) for kind in self.drawers if kind != "splat"]
-        paths.append(group_path(self.folder, note.case))
+        if "splat" in self.renderers_by_kind:
+            paths.append(self._write_views(build_record, "splat", record, missed))
+            build_record, record = self._gated(build_record, record, missed)
+            if build_record.dropped:
+                return build_record
+        paths += [
+            self._write_views(build_record, kind, record, missed) for kind in self.renderers_by_kind if kind != "splat"
+        ]
+        paths.append(group_path(self.folder, build_record.scene_group))
         with self.watch.measure("writing"):
             save_group(paths[-1], record)
-        group, frames = scenes_of_group(self.log, record)
+        group, scenes = build_scenes(self.log, record)
         sizes = {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in paths}
-        return replace(note, scenes=tuple(scene_rows(note.case, record, group, frames, missed)), files=sizes)
+        return replace(
+            build_record, scenes=tuple(scene_rows(build_record.scene_group, record, group, scenes, missed)), files=sizes
+        )
 
-    def _write_views(self, note: BuildRecord, kind: ViewKind, record: GroupRecord, missed: Missed) -> Path:
+    def _write_views(self, build_record: BuildRecord, kind: ViewKind, record: GroupRecord, missed: Missed) -> Path:
         """Write the views of a kind, and record the thresholds that splat views miss; return the path."""
-        path = views_path(self.folder, note.case, kind)
+        path = views_path(self.folder, build_record.scene_group, kind)
         write_views(path, self._frames(record), self._draw(kind, missed), self.options.size, self.watch)
         return path
 
-    def _draw(self, kind: ViewKind, missed: Missed) -> Draw:
+    def _draw(self, kind: ViewKind, missed: Missed) -> RenderScene:
         """Return the function that renders a scene's views of a kind."""
 
-        def draw(frame: BenchmarkScene, cameras: Sequence[Camera]) -> Sequence[UInt8[np.ndarray, "_ _ 3"]]:
-            instant = snapshot_of(frame.viewpoint)
+        def draw(benchmark_scene: BenchmarkScene, cameras: Sequence[Camera]) -> Sequence[UInt8[np.ndarray, "_ _ 3"]]:
+            snapshot = snapshot_of(benchmark_scene.viewpoint)
             if kind != "splat" or self.gate is None:
-                return self.drawers[kind].draw(instant, cameras)
-            images, missed[frame.token] = self.gate.judged(instant, cameras)
+                return self.renderers_by_kind[kind].render(snapshot, cameras)
+            images, missed[benchmark_scene.token] = self.gate.render_and_check(snapshot, cameras)
             return images
 
         return draw
 
-    def _gated(self, note: BuildRecord, record: GroupRecord, missed: Missed) -> tuple[BuildRecord, GroupRecord]:
+    def _gated(self, build_record: BuildRecord, record: GroupRecord, missed: Missed) -> tuple[BuildRecord, GroupRecord]:
         """Return the record with the gate's results, and the scene group without the follow-ups dropped by it."""
-        frames = self._frames(record)
-        unfit = unfit_starts(record, frames, missed)
-        note = replace(note, unfit=tuple(unfit.items()), unseen=self._unseen(frames))
+        scenes = self._frames(record)
+        unfit = unfit_starts(record, scenes, missed)
+        build_record = replace(build_record, unfit=tuple(unfit.items()), unseen=self._unseen(scenes))
         if self.options.gate != "drop" or not unfit:
-            return note, record
-        record, rejected = without(record, unfit), ((index, UNFIT) for index in unfit)
+            return build_record, record
+        record, rejected = without_starts(record, unfit), ((index, UNFIT) for index in unfit)
         few = len(record.starts) < self.options.least
-        return replace(note, rejected=tuple(sorted((*note.rejected, *rejected))), dropped=FEW if few else ""), record
+        return replace(
+            build_record, rejected=tuple(sorted((*build_record.rejected, *rejected))), dropped=FEW if few else ""
+        ), record
 
-    def _unseen(self, frames: Sequence[BenchmarkScene]) -> tuple[str, ...]:
+    def _unseen(self, scenes: Sequence[BenchmarkScene]) -> tuple[str, ...]:
         """Return the ids of the tracks present in some scene that have no Gaussians."""
-        splats = self.drawers["splat"]
+        splats = self.renderers_by_kind["splat"]
         if not isinstance(splats, LogSplats):
             return ()
-        unseen = [splats.without_gaussians(snapshot_of(frame.viewpoint).tracks) for frame in frames]
+        unseen = [splats.without_gaussians(snapshot_of(benchmark_scene.viewpoint).tracks) for benchmark_scene in scenes]
         return tuple(sorted(set().union(*unseen)))
 
     def _frames(self, record: GroupRecord) -> list[BenchmarkScene]:
         """Return the scenes of a scene group in the order of its tokens."""
-        group, frames = scenes_of_group(self.log, record)
-        return [frames[token] for token in group.tokens]
+        group, scenes = build_scenes(self.log, record)
+        return [scenes[token] for token in group.tokens]

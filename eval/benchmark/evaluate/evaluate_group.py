@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.eval.benchmark.evaluate.call_planner import PlannerAnswer, call_planner
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner
 from swerve.eval.benchmark.evaluate.observations import observations_of
 from swerve.eval.benchmark.evaluate.results import PlannerResult
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
@@ -29,7 +29,7 @@ ProgressCallback = Callable[[str, float], None]
 
 
 def evaluate_group(
-    case: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
+    scene_group: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
 ) -> list[PlannerResult]:
     """Run each planner in each scene of a scene group, and score its plans.
 
@@ -37,7 +37,7 @@ def evaluate_group(
     planned end is its start, and extended comfort is 0 for both scenes of the pair.
 
     Args:
-        case: the scene group.
+        scene_group: the scene group.
         planners: by label.
         policy: traffic policy of the agents.
         report: progress callback.
@@ -45,121 +45,129 @@ def evaluate_group(
     Raises:
         SwerveError: a scene cannot be scored, or a planner needs images that are not available.
     """
-    tell = report or (lambda token, share: None)
-    frames, rows = [case.frames[token] for token in case.group.tokens], list[list[_Verdict]]()
-    for first in range(0, len(frames), _BATCH):
-        part = frames[first : first + _BATCH]
-        tell(part[0].token, first / len(frames))
-        contexts = [build_context(frame.viewpoint.scene, frame.token, frame.follow_up) for frame in part]
-        asking = partial(_tell_who, tell, part[0].token, first / len(frames))
-        for context, answers in zip(contexts, _answers(part, contexts, planners, case.views, asking), strict=True):
-            tell(context.token, len(rows) / len(frames))
-            rows.append(_judged(context, answers, policy))
+    report_progress = report or (lambda token, share: None)
+    scenes, rows = [scene_group.scenes[token] for token in scene_group.group.tokens], list[list[_ScoredPlan]]()
+    for first in range(0, len(scenes), _BATCH):
+        part = scenes[first : first + _BATCH]
+        report_progress(part[0].token, first / len(scenes))
+        contexts = [
+            build_context(benchmark_scene.viewpoint.scene, benchmark_scene.token, benchmark_scene.follow_up)
+            for benchmark_scene in part
+        ]
+        before_call = partial(_report_planner, report_progress, part[0].token, first / len(scenes))
+        for context, outputs in zip(
+            contexts, _planner_outputs(part, contexts, planners, scene_group.views, before_call), strict=True
+        ):
+            report_progress(context.token, len(rows) / len(scenes))
+            rows.append(_scored(context, outputs, policy))
     columns = zip(planners, zip(*rows, strict=True), strict=True)
-    return [_planner_case(label, case, list(verdicts)) for label, verdicts in columns]
+    return [_planner_result(label, scene_group, list(scored_plans)) for label, scored_plans in columns]
 
 
 @dataclass(frozen=True)
-class _Verdict:
+class _ScoredPlan:
     """One planner's scored plan in one scene; fields as in `ScoredScenes` and `PlannerResult`, one row of each."""
 
-    answer: PlannerAnswer
+    output: PlannerOutput
     time_us: int
     origin: Float[np.ndarray, "3"]
     metrics: Float[np.ndarray, "8"]
     raw: Float[np.ndarray, "8"]
-    forgiven: Bool[np.ndarray, "8"]
+    human_filtered: Bool[np.ndarray, "8"]
     states: Float[np.ndarray, "t 11"]
     end: Float[np.ndarray, "2"]
     reasons: tuple[Reason, ...]
 
 
-def _tell_who(tell: ProgressCallback, token: str, share: float, label: str) -> None:
+def _report_planner(report_progress: ProgressCallback, token: str, share: float, label: str) -> None:
     """Report the planner's label before it is called: the last message if it ends the process."""
-    tell(f"{token}, calling {label}", share)
+    report_progress(f"{token}, calling {label}", share)
 
 
-def _answers(
-    frames: Sequence[BenchmarkScene],
+def _planner_outputs(
+    scenes: Sequence[BenchmarkScene],
     contexts: Sequence[Context],
     planners: Mapping[str, Planner],
     views: SceneViews | None,
-    asking: Callable[[str], None],
-) -> list[list[PlannerAnswer]]:
-    """Call every planner on each scene; `asking` is called with a planner's label before it runs."""
-    everybody, said = list(planners.values()), list[list[PlannerAnswer]]()
-    told = [observations_of(frame, context, everybody, views) for frame, context in zip(frames, contexts, strict=True)]
-    for (label, planner), own in zip(planners.items(), zip(*told, strict=True), strict=True):
-        asking(label)
-        said.append(call_planner(planner, list(own)))
-    return [list(answers) for answers in zip(*said, strict=True)]
+    before_call: Callable[[str], None],
+) -> list[list[PlannerOutput]]:
+    """Call every planner on each scene; `before_call` is called with a planner's label before it runs."""
+    all_planners, returned = list(planners.values()), list[list[PlannerOutput]]()
+    observations = [
+        observations_of(benchmark_scene, context, all_planners, views)
+        for benchmark_scene, context in zip(scenes, contexts, strict=True)
+    ]
+    for (label, planner), own in zip(planners.items(), zip(*observations, strict=True), strict=True):
+        before_call(label)
+        returned.append(call_planner(planner, list(own)))
+    return [list(outputs) for outputs in zip(*returned, strict=True)]
 
 
-def _judged(context: Context, answers: Sequence[PlannerAnswer], policy: Policy) -> list[_Verdict]:
+def _scored(context: Context, outputs: Sequence[PlannerOutput], policy: Policy) -> list[_ScoredPlan]:
     """Score all plans of a scene; plans of equal length and interval in one call, row by row independently."""
-    verdicts = [_failed(context, answer) for answer in answers]
+    scored_plans = [_failed(context, output) for output in outputs]
     forms: dict[tuple[int, float], list[tuple[int, Trajectory]]] = {}
-    for index, answer in enumerate(answers):
-        if answer.plan is not None:
-            form = len(answer.plan.poses), answer.plan.interval
-            forms.setdefault(form, []).append((index, answer.plan))
+    for index, output in enumerate(outputs):
+        if output.plan is not None:
+            form = len(output.plan.poses), output.plan.interval
+            forms.setdefault(form, []).append((index, output.plan))
     for (_, interval), plans in forms.items():
         scores = score(context, np.stack([plan.poses for _, plan in plans]), policy=policy, interval=interval)
         for row, (index, plan) in enumerate(plans):
-            verdicts[index] = _verdict(context, answers[index], plan, scores, row)
-    return verdicts
+            scored_plans[index] = _scored_plan(context, outputs[index], plan, scores, row)
+    return scored_plans
 
 
-def _verdict(context: Context, answer: PlannerAnswer, plan: Trajectory, scores: Scores, row: int) -> _Verdict:
-    return _Verdict(
-        answer=answer,
+def _scored_plan(context: Context, output: PlannerOutput, plan: Trajectory, scores: Scores, row: int) -> _ScoredPlan:
+    return _ScoredPlan(
+        output=output,
         time_us=context.start_us,
         origin=context.ego[:3],
         metrics=scores.metrics[row],
         raw=scores.raw[row],
-        forgiven=scores.forgiven,
+        human_filtered=scores.human_filtered,
         states=scores.states[row],
         end=planned_end(plan.poses, context.ego[:3], plan.interval),
         reasons=reasons(scores, row),
     )
 
 
-def _failed(context: Context, answer: PlannerAnswer) -> _Verdict:
+def _failed(context: Context, output: PlannerOutput) -> _ScoredPlan:
     """Return zero scores without the human filter, and an ego at rest. States are NaN, which differ from any plan's."""
     nothing = np.zeros(len(Metric))
-    return _Verdict(
-        answer=answer,
+    return _ScoredPlan(
+        output=output,
         time_us=context.start_us,
         origin=context.ego[:3],
         metrics=nothing,
         raw=nothing,
-        forgiven=nothing.astype(bool),
+        human_filtered=nothing.astype(bool),
         states=np.full((STEPS, len(State)), np.nan),
         end=context.ego[:2],
         reasons=(),
     )
 
 
-def _planner_case(label: str, case: SceneGroup, verdicts: Sequence[_Verdict]) -> PlannerResult:
-    origins = np.stack([verdict.origin for verdict in verdicts])
-    frames = ScoredScenes(
-        tokens=case.group.tokens,
-        logs=(case.log,) * len(verdicts),
-        times_us=np.array([verdict.time_us for verdict in verdicts], np.int64),
-        metrics=np.stack([verdict.metrics for verdict in verdicts]),
-        states=np.stack([verdict.states for verdict in verdicts]),
+def _planner_result(label: str, scene_group: SceneGroup, scored_plans: Sequence[_ScoredPlan]) -> PlannerResult:
+    origins = np.stack([scored_plan.origin for scored_plan in scored_plans])
+    scenes = ScoredScenes(
+        tokens=scene_group.group.tokens,
+        logs=(scene_group.log,) * len(scored_plans),
+        times_us=np.array([scored_plan.time_us for scored_plan in scored_plans], np.int64),
+        metrics=np.stack([scored_plan.metrics for scored_plan in scored_plans]),
+        states=np.stack([scored_plan.states for scored_plan in scored_plans]),
         starts=origins[:, :2],
-        ends=np.stack([verdict.end for verdict in verdicts]),
+        ends=np.stack([scored_plan.end for scored_plan in scored_plans]),
     )
     return PlannerResult(
         planner=label,
-        group=case.group,
-        frames=frames,
-        raw=np.stack([verdict.raw for verdict in verdicts]),
-        forgiven=np.stack([verdict.forgiven for verdict in verdicts]),
+        group=scene_group.group,
+        scenes=scenes,
+        raw=np.stack([scored_plan.raw for scored_plan in scored_plans]),
+        human_filtered=np.stack([scored_plan.human_filtered for scored_plan in scored_plans]),
         origins=origins,
-        plans=tuple(verdict.answer.plan for verdict in verdicts),
-        errors=tuple(verdict.answer.error for verdict in verdicts),
-        seconds=np.array([verdict.answer.seconds for verdict in verdicts]),
-        reasons=tuple(verdict.reasons for verdict in verdicts),
+        plans=tuple(scored_plan.output.plan for scored_plan in scored_plans),
+        errors=tuple(scored_plan.output.error for scored_plan in scored_plans),
+        seconds=np.array([scored_plan.output.seconds for scored_plan in scored_plans]),
+        reasons=tuple(scored_plan.reasons for scored_plan in scored_plans),
     )

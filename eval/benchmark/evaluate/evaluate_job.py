@@ -19,13 +19,13 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
-from swerve.eval.benchmark.evaluate.observations import wanted_cameras, wants_images
+from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
 from swerve.eval.benchmark.evaluate.results import PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.aggregate import Weighting
-from swerve.eval.scoring.score_tables import substrate
-from swerve.eval.scoring.silent_scores import silent_scores
+from swerve.eval.scoring.inactive_scores import inactive_scores
+from swerve.eval.scoring.score_tables import provenance
 from swerve.eval.traffic.policies import Policy
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.planning import Planner
@@ -125,11 +125,11 @@ def check_cameras(benchmark: Benchmark, planners: Iterable[Planner]) -> None:
     Raises:
         SwerveError: a planner needs images that are not available.
     """
-    seeing = [planner for planner in planners if wants_images(planner)]
+    seeing = [planner for planner in planners if uses_images(planner)]
     for log in benchmark.logs if seeing else ():
-        case = benchmark.case(benchmark.cases(log)[0])
+        scene_group = benchmark.scene_group(benchmark.scene_groups(log)[0])
         for planner in seeing:
-            wanted_cameras(case.frames[case.group.now], planner, case.views)
+            required_cameras(scene_group.scenes[scene_group.group.now], planner, scene_group.views)
 
 
 @dataclass(frozen=True)
@@ -167,13 +167,13 @@ class EvaluateWork:
     def records(self) -> list[Path]:
         """Return the paths of all scene groups' records."""
         logs = self.benchmark.logs
-        return [self.record(log, chunk) for log in logs for chunk in range(len(self.benchmark.cases(log)))]
+        return [self.record(log, chunk) for log in logs for chunk in range(len(self.benchmark.scene_groups(log)))]
 
     def finished(self) -> dict[str, tuple[set[int], int]]:
         """Return by log the numbers of the scene groups evaluated for every planner, and the total."""
         finished = {}
         for log in self.benchmark.logs:
-            count = len(self.benchmark.cases(log))
+            count = len(self.benchmark.scene_groups(log))
             if done := {chunk for chunk in range(count) if not self.missing(self.record(log, chunk))}:
                 finished[log] = done, count
         return finished
@@ -201,27 +201,29 @@ class EvaluateWork:
             _ = self.planners
         return open_groups(self.benchmark, log, partial(self._evaluated, watch), watch)
 
-    def _evaluated(self, watch: Stopwatch, chunk: int, case: SceneGroup, report: PartReport) -> Made:
+    def _evaluated(self, watch: Stopwatch, chunk: int, scene_group: SceneGroup, report: PartReport) -> Made:
         """Evaluate a scene group for the planners missing in its record, and write the record."""
-        path = self.record(case.log, chunk)
+        path = self.record(scene_group.log, chunk)
         missing = self.missing(path)
         with watch.measure("planning and scoring"):
-            results = self._results(case, missing, report)
+            results = self._results(scene_group, missing, report)
         with watch.measure("writing"):
             add_to_record(path, result_rows(results, "navsim-exact"), missing)
-        count = len(case.group.tokens) * len(missing)
+        count = len(scene_group.group.tokens) * len(missing)
         return Made(count, tuple(failure for result in results for failure in _failures_of(result)))
 
-    def _results(self, case: SceneGroup, labels: Collection[str], report: PartReport) -> list[PlannerResult]:
+    def _results(self, scene_group: SceneGroup, labels: Collection[str], report: PartReport) -> list[PlannerResult]:
         """Evaluate the planners of these labels on a scene group, each with its kind of views."""
-        whole, results = len(case.group.tokens) * len(labels), list[PlannerResult]()
+        whole, results = len(scene_group.group.tokens) * len(labels), list[PlannerResult]()
         for kind, planners in self.by_views(labels).items():
             done, part = len(results) / len(labels), len(planners) / len(labels)
 
             def tell(token: str, share: float, done: float = done, part: float = part) -> None:
                 report(token, round((done + part * share) * whole), done + part * share)
 
-            results += evaluate_group(case.showing(kind) if kind else case, planners, self.policy, tell)
+            results += evaluate_group(
+                scene_group.with_views(kind) if kind else scene_group, planners, self.policy, tell
+            )
         return results
 
 
@@ -229,7 +231,7 @@ def _failures_of(result: PlannerResult) -> Iterator[Failure]:
     """Return a planner's failures; without tracebacks, which a job would print as program errors."""
     for token, error in zip(result.group.tokens, result.errors, strict=True):
         if error:
-            yield Failure(result.frames.logs[0], token, result.planner, error.splitlines()[-1])
+            yield Failure(result.scenes.logs[0], token, result.planner, error.splitlines()[-1])
 
 
 def _check_labels(entries: Sequence[PlannerSpec]) -> None:
@@ -268,22 +270,22 @@ def _stamp(
     info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest()}
     built = {key: benchmark.info[key] for key in ("format", "version", "options", "versions")}
     return {
-        **substrate(policy, weighting),
+        **provenance(policy, weighting),
         "benchmark": {**info, **built},
         "planners": {entry.label: entry.spec for entry in entries},
         "views": {
-            entry.label: {"planner": entry.planner or entry.label, "kind": entry.views or benchmark.shown}
+            entry.label: {"planner": entry.planner or entry.label, "kind": entry.views or benchmark.view_kind}
             for entry in entries
         },
         "identities": {entry.label: entry.identity for entry in entries},
-        "cannot_fire": silent_scores(_first_log(benchmark, log) for log in benchmark.logs),
+        "inactive_sub_scores": inactive_scores(_first_log(benchmark, log) for log in benchmark.logs),
     }
 
 
 def _first_log(benchmark: Benchmark, log: str) -> Log:
     """Return the log of the first scene group; its map and lights are those of the whole log."""
-    case = benchmark.case(benchmark.cases(log)[0])
-    return case.frames[case.group.now].viewpoint.scene.log
+    scene_group = benchmark.scene_group(benchmark.scene_groups(log)[0])
+    return scene_group.scenes[scene_group.group.now].viewpoint.scene.log
 
 
 def _require_all(work: EvaluateWork, folder: Path, outcome: Outcome) -> None:

@@ -32,7 +32,7 @@ class OpenedGroups:
     @property
     def chunks(self) -> int:
         """Return the number of scene groups."""
-        return len(self.benchmark.cases(self.log))
+        return len(self.benchmark.scene_groups(self.log))
 
     def make(self, chunk: int, report: ProgressCallback) -> Made:
         """Read and process a scene group.
@@ -41,8 +41,8 @@ class OpenedGroups:
             SwerveError: the scene group's file is damaged, or see `do`.
         """
         with self.watch.measure("reading"):
-            case = self.benchmark.case(self.benchmark.cases(self.log)[chunk])
-        return self.do(chunk, case, report)
+            scene_group = self.benchmark.scene_group(self.benchmark.scene_groups(self.log)[chunk])
+        return self.do(chunk, scene_group, report)
 
 
 def open_groups(benchmark: Benchmark, log: str, do: Do, watch: Stopwatch) -> OpenedGroups:
@@ -52,5 +52,5 @@ def open_groups(benchmark: Benchmark, log: str, do: Do, watch: Stopwatch) -> Ope
         SwerveError: there is no such log.
     """
     announce_compilation()
-    benchmark.cases(log)
+    benchmark.scene_groups(log)
     return OpenedGroups(benchmark, log, do, watch)

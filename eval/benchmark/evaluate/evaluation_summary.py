@@ -12,20 +12,20 @@ import pyarrow.parquet as pq
 from swerve.data.jobs import Failure, write_failures
 from swerve.data.storage.files import commit, part_of, safe_name, to_json, write_atomically
 from swerve.eval.benchmark.evaluate.result_store import read_record
-from swerve.eval.benchmark.evaluate.results import RESULTS, SCHEMA, SUBSTRATE, groups_of, scores_of
-from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, weigh
+from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS, SCHEMA, groups_of, scores_of
+from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
+from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, Weighting, aggregate_two_stage
 from swerve.eval.scoring.score_tables import METRICS, two_stage_rows, write_rows
 
 SUMMARY, FAILURES, SCORES, REPORT = "summary.json", "failures.json", "scores", "index.html"
 # Columns kept in memory of every scene.
-_LIGHT = ["planner", "token", "log", "case", "chain", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
+_LIGHT = ["planner", "token", "log", "scene_group", "chain", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
 _LIGHT += ["error", "plan_seconds"]
 
 
 def remove_summary(folder: Path) -> None:
     """Remove an earlier run's summary: an evaluation that resumes has no scores yet."""
-    for path in [folder / name for name in (RESULTS, SUBSTRATE, SUMMARY, FAILURES, REPORT)]:
+    for path in [folder / name for name in (RESULTS, PROVENANCE, SUMMARY, FAILURES, REPORT)]:
         path.unlink(missing_ok=True)
     for path in (folder / SCORES).glob("*.csv*"):
         path.unlink()
@@ -37,7 +37,7 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
     Args:
         folder: of the evaluation.
         records: of all scene groups, in order; each has rows of all planners.
-        stamp: content of substrate.json: the planners, their views, and the weighting.
+        stamp: content of provenance.json: the planners, their views, and the weighting.
 
     Returns:
         the summary, and the planners' failures.
@@ -48,20 +48,20 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
     for label in labels:
         rows = light.filter(pc.field("planner") == label)
         groups = groups_of(rows)
-        table = weigh(scores_of(rows), groups, weighting)
+        table = aggregate_two_stage(scores_of(rows), groups, weighting)
         first = {token for group in groups for token in (group.now, group.before)}
         own = {**stamp, "planner": {"label": label, "spec": stamp["planners"][label]}}
         write_rows(folder / SCORES / f"{safe_name(label)}.csv", two_stage_rows(table, first), own)
         planners[label], tables[label] = _planner_summary(table, rows), table
     failures = list(_failures(light))
     write_failures(folder, failures)
-    write_atomically(folder / SUBSTRATE, to_json(stamp))
-    found = differences(tables, groups, {label: Seen(**seen) for label, seen in stamp["views"].items()})
+    write_atomically(folder / PROVENANCE, to_json(stamp))
+    found = differences(tables, groups, {label: PlannerViews(**seen) for label, seen in stamp["views"].items()})
     summary = {
-        "cases": len(records),
-        "frames": light.num_rows // len(labels),
+        "scene_groups": len(records),
+        "scenes": light.num_rows // len(labels),
         "planners": planners,
-        "cannot_fire": stamp["cannot_fire"],
+        "inactive_sub_scores": stamp["inactive_sub_scores"],
         "differences": [one.as_json() for one in found],
     }
     write_atomically(folder / SUMMARY, to_json(summary))
@@ -85,7 +85,7 @@ def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], w
 def _weighed(rows: pa.Table, weighting: Weighting) -> pa.Table:
     """Return the rows of one planner in one scene group, with the weights of the given weighting."""
     groups: Sequence[GroupTokens] = groups_of(rows)
-    weights = weigh(scores_of(rows), groups, weighting).weights
+    weights = aggregate_two_stage(scores_of(rows), groups, weighting).weights
     return rows.set_column(rows.column_names.index("weight"), SCHEMA.field("weight"), pa.array(weights))
 
 

@@ -21,18 +21,20 @@ HISTORY_SECONDS = 1.5
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 
 
-def observation_of(frame: BenchmarkScene, context: Context, planner: Planner, views: SceneViews | None) -> Observation:
+def observation_of(
+    benchmark_scene: BenchmarkScene, context: Context, planner: Planner, views: SceneViews | None
+) -> Observation:
     """Return one planner's observation; see `observations_of`."""
-    return observations_of(frame, context, [planner], views)[0]
+    return observations_of(benchmark_scene, context, [planner], views)[0]
 
 
 def observations_of(
-    frame: BenchmarkScene, context: Context, planners: Sequence[Planner], views: SceneViews | None
+    benchmark_scene: BenchmarkScene, context: Context, planners: Sequence[Planner], views: SceneViews | None
 ) -> list[Observation]:
     """Return the observation of each planner. Shared arrays are read-only.
 
     Args:
-        frame: the scene from the ego's viewpoint.
+        benchmark_scene: the scene from the ego's viewpoint.
         context: scoring context of the scene; for planners that declare `privileged`.
         planners: see `Planner` for what they may declare.
         views: images of the scene; None if there are none.
@@ -40,44 +42,47 @@ def observations_of(
     Raises:
         SwerveError: the scene has less than 1.5 s of history, or a planner needs images that are not available.
     """
-    viewpoint = frame.viewpoint
-    told = Observation(
-        token=opaque(frame.token),
+    viewpoint = benchmark_scene.viewpoint
+    observation = Observation(
+        token=hash_token(benchmark_scene.token),
         time_us=context.start_us,
         vehicle=viewpoint.vehicle,
-        history=_history(frame),
+        history=_history(benchmark_scene),
         command=viewpoint.command,
     )
-    wanted = [wanted_cameras(frame, planner, views) for planner in planners]
-    images = _images(frame, views, {camera.name for one in wanted for camera in one})
+    wanted = [required_cameras(benchmark_scene, planner, views) for planner in planners]
+    images = _images(benchmark_scene, views, {camera.name for one in wanted for camera in one})
     situation = replace(context.situation, human=_human(context, viewpoint))
-    return [_told(told, planner, one, images, situation) for planner, one in zip(planners, wanted, strict=True)]
+    return [
+        _for_planner(observation, planner, one, images, situation)
+        for planner, one in zip(planners, wanted, strict=True)
+    ]
 
 
-def opaque(token: str) -> str:
+def hash_token(token: str) -> str:
     """Hash a token, because a benchmark's tokens reveal the follow-up's position in its grid."""
     return hashlib.blake2b(token.encode(), digest_size=8).hexdigest()
 
 
-def _told(
-    told: Observation, planner: Planner, cameras: tuple[Camera, ...], images: Images, situation: Situation
+def _for_planner(
+    observation: Observation, planner: Planner, cameras: tuple[Camera, ...], images: Images, situation: Situation
 ) -> Observation:
     privileged = situation if getattr(planner, "privileged", False) else None
     own = {camera.name: images[camera.name] for camera in cameras}
-    return replace(told, cameras=cameras, images=own, privileged=privileged)
+    return replace(observation, cameras=cameras, images=own, privileged=privileged)
 
 
-def wanted_cameras(frame: BenchmarkScene, planner: Planner, views: SceneViews | None) -> tuple[Camera, ...]:
+def required_cameras(benchmark_scene: BenchmarkScene, planner: Planner, views: SceneViews | None) -> tuple[Camera, ...]:
     """Return the cameras that a planner declares, see `declared_cameras`.
 
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
     """
-    cameras = views.cameras(frame) if views else ()
-    return declared_cameras(planner, cameras, frame.token, "this benchmark has none. Build it with views")
+    cameras = views.cameras(benchmark_scene) if views else ()
+    return declared_cameras(planner, cameras, benchmark_scene.token, "this benchmark has none. Build it with views")
 
 
-def wants_images(planner: Planner) -> bool:
+def uses_images(planner: Planner) -> bool:
     """Return whether a planner declares cameras, or none at all, which means all of them."""
     names = getattr(planner, "cameras", None)
     return names is None or len(names) > 0
@@ -95,7 +100,7 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
     """
-    if not wants_images(planner):
+    if not uses_images(planner):
         return ()
     names = getattr(planner, "cameras", None)
     who = f"scene {token}: {type(planner).__name__}"
@@ -109,24 +114,24 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     return tuple(camera for camera in cameras if camera.name in names)
 
 
-def _images(frame: BenchmarkScene, views: SceneViews | None, names: set[str]) -> Images:
+def _images(benchmark_scene: BenchmarkScene, views: SceneViews | None, names: set[str]) -> Images:
     if views is None or not names:
         return {}
-    images = views.images(frame, sorted(names))
+    images = views.images(benchmark_scene, sorted(names))
     for image in images.values():
         image.setflags(write=False)
     return images
 
 
-def _history(frame: BenchmarkScene) -> History:
+def _history(benchmark_scene: BenchmarkScene) -> History:
     """Return the ego history of the last 1.5 s.
 
     Raises:
         SwerveError: the scene covers less.
     """
-    history, valid = history_of(frame.viewpoint, HISTORY_SECONDS)
+    history, valid = history_of(benchmark_scene.viewpoint, HISTORY_SECONDS)
     if not valid.all():
-        raise SwerveError(f"scene {frame.token}: has less than {HISTORY_SECONDS} s of history")
+        raise SwerveError(f"scene {benchmark_scene.token}: has less than {HISTORY_SECONDS} s of history")
     for values in vars(history).values():
         values.setflags(write=False)
     return history

@@ -31,7 +31,7 @@ def recorded_planners(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         return {}
-    with _told(path):
+    with _record_errors(path):
         return json.loads((pq.read_schema(path).metadata or {}).get(_PLANNERS, b"{}"))
 
 
@@ -50,8 +50,8 @@ def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> No
     if path.is_file():
         before = read_record(path)
         rows = pa.concat_tables([before.filter(~pc.field("planner").isin(list(planners))), rows])
-    notes = {_PLANNERS: json.dumps({**known, **planners}).encode()}
-    pq.write_table(rows.replace_schema_metadata(notes), part_of(path), compression="zstd")
+    metadata = {_PLANNERS: json.dumps({**known, **planners}).encode()}
+    pq.write_table(rows.replace_schema_metadata(metadata), part_of(path), compression="zstd")
     commit(path)
 
 
@@ -61,12 +61,12 @@ def read_record(path: Path) -> pa.Table:
     Raises:
         SwerveError: it is missing or damaged.
     """
-    with _told(path):
+    with _record_errors(path):
         return pq.read_table(path, schema=SCHEMA)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _record_errors(path: Path) -> Iterator[None]:
     """Name the damaged record and the remedy in errors."""
     try:
         yield

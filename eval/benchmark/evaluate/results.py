@@ -12,19 +12,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
-from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, SceneScores, ScoredScenes, Weighting, pair_scores, weigh
+from swerve.eval.scoring.aggregate import (
+    COLUMNS,
+    GroupTokens,
+    SceneScores,
+    ScoredScenes,
+    Weighting,
+    aggregate_two_stage,
+    pair_scores,
+)
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 
-RESULTS, SUBSTRATE = "results.parquet", "substrate.json"
+RESULTS, PROVENANCE = "results.parquet", "provenance.json"
 _REASON = pa.struct(
     {
         "metric": pa.string(),
         "value": pa.float64(),
-        "forgiven": pa.bool_(),
+        "human_filtered": pa.bool_(),
         "seconds": pa.float64(),
         "text": pa.string(),
     }
@@ -35,14 +43,14 @@ SCHEMA = pa.schema(
         "planner": pa.string(),
         "token": pa.string(),
         "log": pa.string(),
-        "case": pa.string(),
+        "scene_group": pa.string(),
         "stage": pa.int8(),
         "chain": pa.string(),
         "index": pa.int32(),
         "time_us": pa.int64(),
         **dict.fromkeys(METRIC_NAMES, pa.float64()),
         **{f"raw_{name}": pa.float64() for name in METRIC_NAMES},
-        **{f"forgiven_{name}": pa.bool_() for name in METRIC_NAMES},
+        **{f"human_filtered_{name}": pa.bool_() for name in METRIC_NAMES},
         "two_frame_extended_comfort": pa.float64(),
         "score": pa.float64(),
         "weight": pa.float64(),
@@ -67,9 +75,9 @@ class PlannerResult:
     Attributes:
         planner: its label.
         group: tokens of the scene group's scenes.
-        frames: filtered sub-scores, simulated states, starts and planned ends.
+        scenes: filtered sub-scores, simulated states, starts and planned ends.
         raw: sub-scores before the human filter, columns as in `Metric`.
-        forgiven: metrics that the human filter sets to 1.
+        human_filtered: metrics that the human filter sets to 1.
         origins: initial ego poses (x, y, heading; rear axle, world)
         plans: planned trajectories; None if the planner failed.
         errors: error messages; empty if it did not fail.
@@ -79,9 +87,9 @@ class PlannerResult:
 
     planner: str
     group: GroupTokens
-    frames: ScoredScenes
+    scenes: ScoredScenes
     raw: Float[np.ndarray, "n 8"]
-    forgiven: Bool[np.ndarray, "n 8"]
+    human_filtered: Bool[np.ndarray, "n 8"]
     origins: Float[np.ndarray, "n 3"]
     plans: tuple[Trajectory | None, ...]
     errors: tuple[str, ...]
@@ -97,14 +105,14 @@ class Results:
         table: a row per planner and scene, columns as in `SCHEMA`; a scene group's rows are consecutive.
         planners: labels, in the order given.
         groups: the scene groups.
-        substrate: provenance of the scores, see `score_tables.substrate`; with `benchmark`, and `planners`: spec by
+        provenance: provenance of the scores, see `score_tables.provenance`; with `benchmark`, and `planners`: spec by
             label.
     """
 
     table: pa.Table
     planners: tuple[str, ...]
     groups: tuple[GroupTokens, ...]
-    substrate: dict[str, Any]
+    provenance: dict[str, Any]
 
     def of(self, planner: str) -> pa.Table:
         """Return the rows of one planner.
@@ -117,7 +125,7 @@ class Results:
         return self.table.filter(pc.field("planner") == planner)
 
     def scores(self, planner: str) -> SceneScores:
-        """Return the scores of one planner's scenes, for weighting them again with `weigh`.
+        """Return the scores of one planner's scenes, for weighting them again with `aggregate_two_stage`.
 
         Raises:
             SwerveError: see `of`.
@@ -137,17 +145,17 @@ def scores_of(rows: pa.Table) -> SceneScores:
 
 def groups_of(rows: pa.Table) -> tuple[GroupTokens, ...]:
     """Return the scene groups in the rows of one planner, in order of appearance."""
-    cases: dict[str, dict[tuple[str, int], str]] = {}
-    columns = (rows[name].to_pylist() for name in ("case", "chain", "index", "token"))
-    for case, chain, index, token in zip(*columns, strict=True):
-        cases.setdefault(case, {})[chain, index] = token
+    scene_groups: dict[str, dict[tuple[str, int], str]] = {}
+    columns = (rows[name].to_pylist() for name in ("scene_group", "chain", "index", "token"))
+    for scene_group, chain, index, token in zip(*columns, strict=True):
+        scene_groups.setdefault(scene_group, {})[chain, index] = token
     return tuple(
         GroupTokens(
             now=tokens["now", -1],
             before=tokens["before", -1],
             follow_ups=tuple((tokens["now", index], tokens["before", index]) for index in range(len(tokens) // 2 - 1)),
         )
-        for tokens in cases.values()
+        for tokens in scene_groups.values()
     )
 
 
@@ -159,55 +167,55 @@ def read_results(folder: Path) -> Results:
     """
     try:
         table = pq.read_table(folder / RESULTS, schema=SCHEMA)
-        substrate = json.loads((folder / SUBSTRATE).read_bytes())
+        provenance = json.loads((folder / PROVENANCE).read_bytes())
         planners = tuple(pc.unique(table["planner"]).to_pylist())
     except (OSError, ValueError, pa.ArrowException) as error:
         raise SwerveError(f"{folder}: no results of an evaluation ({error}). Run `swerve evaluate` first") from error
     groups = groups_of(table.filter(pc.field("planner") == planners[0]))
-    return Results(table, planners, groups, substrate)
+    return Results(table, planners, groups, provenance)
 
 
-def result_rows(cases: Sequence[PlannerResult], weighting: Weighting) -> pa.Table:
+def result_rows(scene_groups: Sequence[PlannerResult], weighting: Weighting) -> pa.Table:
     """Return the rows of planners in scene groups, columns as in `SCHEMA`.
 
     Args:
-        cases: one or more.
+        scene_groups: one or more.
         weighting: of the follow-up scenes, for the column `weight`.
     """
-    return pa.concat_tables([_rows(case, weighting) for case in cases])
+    return pa.concat_tables([_rows(scene_group, weighting) for scene_group in scene_groups])
 
 
-def _rows(case: PlannerResult, weighting: Weighting) -> pa.Table:
-    group, frames = case.group, case.frames
-    table = weigh(pair_scores(frames, [group]), [group], weighting)
-    count, pairs = len(frames.tokens), len(group.pairs)
+def _rows(scene_group: PlannerResult, weighting: Weighting) -> pa.Table:
+    group, scenes = scene_group.group, scene_group.scenes
+    table = aggregate_two_stage(pair_scores(scenes, [group]), [group], weighting)
+    count, pairs = len(scenes.tokens), len(group.pairs)
     columns = {
-        "planner": [case.planner] * count,
-        "token": frames.tokens,
-        "log": frames.logs,
-        "case": [group.now] * count,
+        "planner": [scene_group.planner] * count,
+        "token": scenes.tokens,
+        "log": scenes.logs,
+        "scene_group": [group.now] * count,
         "stage": [1, 1] + [2] * (count - 2),
         "chain": ["now", "before"] * pairs,
         "index": np.repeat(np.arange(pairs) - 1, 2),
-        "time_us": frames.times_us,
-        **_named("", frames.metrics),
-        **_named("raw_", case.raw),
-        **_named("forgiven_", case.forgiven),
+        "time_us": scenes.times_us,
+        **_named("", scenes.metrics),
+        **_named("raw_", scene_group.raw),
+        **_named("human_filtered_", scene_group.human_filtered),
         "two_frame_extended_comfort": table.values[:, COLUMNS.index("two_frame_extended_comfort")],
         "score": table.values[:, COLUMNS.index("score")],
         "weight": table.weights,
-        **dict(zip(("start_x", "start_y", "start_heading"), case.origins.T, strict=True)),
-        **dict(zip(("end_x", "end_y"), frames.ends.T, strict=True)),
-        "plan": [[] if plan is None else plan.poses.ravel().astype(float) for plan in case.plans],
-        "plan_interval": [None if plan is None else plan.interval for plan in case.plans],
+        **dict(zip(("start_x", "start_y", "start_heading"), scene_group.origins.T, strict=True)),
+        **dict(zip(("end_x", "end_y"), scenes.ends.T, strict=True)),
+        "plan": [[] if plan is None else plan.poses.ravel().astype(float) for plan in scene_group.plans],
+        "plan_interval": [None if plan is None else plan.interval for plan in scene_group.plans],
         "path": [
             [] if plan is None else states[:, : State.HEADING + 1].ravel()
-            for plan, states in zip(case.plans, frames.states, strict=True)
+            for plan, states in zip(scene_group.plans, scenes.states, strict=True)
         ],
-        "failed": [plan is None for plan in case.plans],
-        "error": case.errors,
-        "plan_seconds": case.seconds,
-        "reasons": [[asdict(reason) for reason in reasons] for reasons in case.reasons],
+        "failed": [plan is None for plan in scene_group.plans],
+        "error": scene_group.errors,
+        "plan_seconds": scene_group.seconds,
+        "reasons": [[asdict(reason) for reason in reasons] for reasons in scene_group.reasons],
     }
     return pa.Table.from_pydict(columns, schema=SCHEMA)
 

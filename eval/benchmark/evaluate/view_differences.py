@@ -16,7 +16,7 @@ _RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Seen:
+class PlannerViews:
     """A planner evaluated with one kind of views.
 
     Attributes:
@@ -64,7 +64,7 @@ class ViewDifference:
 
 
 def differences(
-    tables: Mapping[str, TwoStageScores], groups: tuple[GroupTokens, ...], seen: Mapping[str, Seen]
+    tables: Mapping[str, TwoStageScores], groups: tuple[GroupTokens, ...], seen: Mapping[str, PlannerViews]
 ) -> tuple[ViewDifference, ...]:
     """Compute the difference of every two kinds of views of a planner.
 
@@ -81,7 +81,11 @@ def differences(
 
 
 def _difference(
-    one: Seen, other: Seen, before: TwoStageScores, after: TwoStageScores, groups: tuple[GroupTokens, ...]
+    one: PlannerViews,
+    other: PlannerViews,
+    before: TwoStageScores,
+    after: TwoStageScores,
+    groups: tuple[GroupTokens, ...],
 ) -> ViewDifference:
     gains = group_scores(after, groups) - group_scores(before, groups)
     return ViewDifference(

@@ -9,13 +9,13 @@ import pytest
 
 from swerve.eval.benchmark.benchmark_store import Benchmark, group_path, load_group, open_benchmark
 from swerve.eval.benchmark.build.build_job import build
-from swerve.eval.benchmark.build.splat_gate import missed_by, unfit_starts, without
+from swerve.eval.benchmark.build.splat_gate import missed_thresholds, unfit_starts, without_starts
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, check_cameras, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.benchmark.view_renderers import RasterRenderer
-from swerve.eval.scoring.aggregate import COLUMNS, weigh
-from swerve.eval.splat_quality import GateOptions, RasterAgreement, Verdict
+from swerve.eval.scoring.aggregate import COLUMNS, aggregate_two_stage
+from swerve.eval.splat_quality import GateOptions, GateResult, RasterAgreement
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 from tests.support.flat_renderer import FlatRenderer
@@ -24,7 +24,7 @@ from tests.support.splat_fits import write_fits
 
 LOGS = ("train-0", "none-0")
 OPTIONS = BuildOptions(every=2.0, least=2, most=3, size=(32, 18), policy="log-replay", views=("raster", "photo"))
-RENDERERS = {"raster": RasterRenderer("surfaces"), "photo": FlatRenderer(stand_in=True)}
+RENDERERS = {"raster": RasterRenderer("surfaces"), "photo": FlatRenderer(synthetic=True)}
 
 
 @pytest.fixture(scope="module")
@@ -47,44 +47,46 @@ def seeing(label, kind):
 def test_kinds_are_stored_beside_each_other_of_the_same_frames(built):
     benchmark = open_benchmark(built)
     assert benchmark.info["views"] == {
-        "photo": {"renderer": "flat", "stand_in": True},
-        "raster": {"renderer": "raster-surfaces", "stand_in": False},
+        "photo": {"renderer": "flat", "synthetic": True},
+        "raster": {"renderer": "raster-surfaces", "synthetic": False},
     }
     assert not (built / "views-splat").exists()
-    case = benchmark.case(benchmark.cases("train-0")[0])
-    assert (case.kind, list(case.kinds)) == ("raster", ["raster", "photo"])
-    frame = case.frames[case.group.follow_ups[0][0]]
-    other = open_benchmark(built, "photo").case(benchmark.cases("train-0")[0])
-    assert (other.kind, list(other.kinds)) == ("photo", ["photo", "raster"])
-    images = {kind: views.images(frame, ["front"])["front"] for kind, views in case.kinds.items()}
+    scene_group = benchmark.scene_group(benchmark.scene_groups("train-0")[0])
+    assert (scene_group.view_kind, list(scene_group.views_by_kind)) == ("raster", ["raster", "photo"])
+    frame = scene_group.scenes[scene_group.group.follow_ups[0][0]]
+    other = open_benchmark(built, "photo").scene_group(benchmark.scene_groups("train-0")[0])
+    assert (other.view_kind, list(other.views_by_kind)) == ("photo", ["photo", "raster"])
+    images = {kind: views.images(frame, ["front"])["front"] for kind, views in scene_group.views_by_kind.items()}
     assert len(np.unique(images["photo"].reshape(-1, 3), axis=0)) == 1
     assert len(np.unique(images["raster"].reshape(-1, 3), axis=0)) > 3
     np.testing.assert_array_equal(other.views.images(frame, ["front"])["front"], images["photo"])
-    np.testing.assert_array_equal(case.showing("photo").views.images(frame, ["front"])["front"], images["photo"])
+    np.testing.assert_array_equal(
+        scene_group.with_views("photo").views.images(frame, ["front"])["front"], images["photo"]
+    )
     with pytest.raises(SwerveError, match="has no splat views; it has raster, photo"):
-        case.showing("splat")
+        scene_group.with_views("splat")
 
 
 def test_what_is_not_stored_is_drawn_or_refused(built, tmp_path):
-    with pytest.raises(SwerveError, match="stores no splat views, and nothing is given to draw them with"):
+    with pytest.raises(SwerveError, match="stores no splat views, and no renderer is given for them"):
         open_benchmark(built, "splat")
     fits = write_fits(tmp_path / "fits", *(small_log(name) for name in LOGS))
-    case = open_benchmark(built, "splat", splats=fits).case("train-0-00000")
-    frame = case.frames[case.group.follow_ups[0][0]]
-    assert case.views.images(frame, ["front"])["front"].shape == (18, 32, 3)
+    scene_group = open_benchmark(built, "splat", splats=fits).scene_group("train-0-00000")
+    frame = scene_group.scenes[scene_group.group.follow_ups[0][0]]
+    assert scene_group.views.images(frame, ["front"])["front"].shape == (18, 32, 3)
     shutil.rmtree(fits / "none-0")
     with pytest.raises(SwerveError, match="log none-0: no splat scene"):
         open_benchmark(built, "splat", splats=fits)
     bare = tmp_path / "bare"
     build([SimpleSource(LOGS[:1])], bare, replace(OPTIONS, views=()), 1)
     assert open_benchmark(bare).shown == "raster"
-    with pytest.raises(SwerveError, match="stand-ins for photographs are drawn of town"):
+    with pytest.raises(SwerveError, match="synthetic photos exist for town"):
         open_benchmark(bare, "photo")
 
 
 def test_planners_are_compared_on_two_kinds(built, tmp_path):
     """The same as two evaluations, one on each; the difference is theirs."""
-    benchmark = open_benchmark(built).showing("raster", "photo")
+    benchmark = open_benchmark(built).with_views("raster", "photo")
     blind = PlannerSpec("blind", "constant-velocity", "1")
     entries = [seeing("reddish@raster", "raster"), blind, seeing("reddish@photo", "photo")]
     summary = evaluate(benchmark, entries, made, tmp_path / "both", "log-replay", "navsim-exact", 1).summary
@@ -113,22 +115,24 @@ def test_planners_are_compared_on_two_kinds(built, tmp_path):
     assert abs(found["stage_one"]["ego_progress"]) > 0.01, "it drives by what it sees"
     results = read_results(tmp_path / "both")
     assert results.planners == ("reddish@raster", "blind", "reddish@photo")
-    assert results.substrate["views"]["reddish@photo"] == {"planner": "reddish", "kind": "photo"}
-    gain = [weigh(results.scores(f"reddish@{kind}"), results.groups).score for kind in ("photo", "raster")]
+    assert results.provenance["views"]["reddish@photo"] == {"planner": "reddish", "kind": "photo"}
+    gain = [
+        aggregate_two_stage(results.scores(f"reddish@{kind}"), results.groups).score for kind in ("photo", "raster")
+    ]
     assert found["score"] == pytest.approx(gain[0] - gain[1])
 
 
 def test_cameras_of_every_log_are_looked_at(built):
     class Odd(Benchmark):
-        def case(self, name):
-            case = super().case(name)
-            return replace(case, views=None) if case.log == "train-0" else case
+        def scene_group(self, name):
+            scene_group = super().scene_group(name)
+            return replace(scene_group, views=None) if scene_group.log == "train-0" else scene_group
 
     benchmark = open_benchmark(built)
     planner = made("tests.support.seeing_planners:Reddish")
     check_cameras(benchmark, [planner])
     assert benchmark.logs[0] == "none-0"
-    with pytest.raises(SwerveError, match="Reddish wants images, and this benchmark has none"):
+    with pytest.raises(SwerveError, match="Reddish needs images, and this benchmark has none"):
         check_cameras(Odd(benchmark.folder, benchmark.info, benchmark.renderers), [planner])
 
 
@@ -144,8 +148,8 @@ def test_splats_that_disagree_are_flagged_or_dropped_and_counted(gate, tmp_path)
     assert not report.failures
     assert counts["tracks_without_gaussians"] == 1
     if gate == "drop":
-        assert counts["cases"] == 0
-        assert counts["dropped_cases"]["few_follow_ups"] >= 1
+        assert counts["scene_groups"] == 0
+        assert counts["dropped_scene_groups"]["few_follow_ups"] >= 1
         assert counts["rejected_starts"]["unfit_splats"] == counts["unfit_follow_ups"] > 0
         assert not list((folder / "views-splat").iterdir())
         return
@@ -154,35 +158,38 @@ def test_splats_that_disagree_are_flagged_or_dropped_and_counted(gate, tmp_path)
     assert len(list((folder / "views-splat").iterdir())) == len(list((folder / "views-raster").iterdir())) > 0
     if gate == "off":
         assert not any(unfit)
-        assert (counts["unfit_follow_ups"], counts["unfit_because"]) == (0, {})
+        assert (counts["unfit_follow_ups"], counts["unfit_reasons"]) == (0, {})
     else:
         assert all("covered" in text for text in unfit)
-        assert counts["unfit_follow_ups"] == counts["follow_ups"] == counts["unfit_because"]["covered"]
-        case = benchmark.case(benchmark.cases("train-0")[0])
-        assert list(case.kinds) == ["raster", "splat"]
-        with open(folder / "views-splat" / f"{benchmark.cases('train-0')[0]}.tar", "rb") as tar:
+        assert counts["unfit_follow_ups"] == counts["follow_ups"] == counts["unfit_reasons"]["covered"]
+        scene_group = benchmark.scene_group(benchmark.scene_groups("train-0")[0])
+        assert list(scene_group.views_by_kind) == ["raster", "splat"]
+        with open(folder / "views-splat" / f"{benchmark.scene_groups('train-0')[0]}.tar", "rb") as tar:
             assert tar.read(4)
-        frame = case.frames[case.group.now]
+        frame = scene_group.scenes[scene_group.group.now]
         np.testing.assert_array_equal(
-            case.kinds["splat"].images(frame, ["front"])["front"],
+            scene_group.views_by_kind["splat"].images(frame, ["front"])["front"],
             open_benchmark(folder, "splat", splats=fits)
-            .case(benchmark.cases("train-0")[0])
+            .scene_group(benchmark.scene_groups("train-0")[0])
             .views.images(frame, ["front"])["front"],
         )
 
 
 def test_thresholds_are_named_and_starts_fall_for_either_frame(built):
     numbers = RasterAgreement(depth_error=0.5, depth_within=np.nan, vehicle_iou=0.1, covered=1.0)
-    assert missed_by(Verdict(False, ("any",), numbers), GateOptions(vehicle_iou=0.4)) == ("depth_error", "vehicle_iou")
+    assert missed_thresholds(GateResult(False, ("any",), numbers), GateOptions(vehicle_iou=0.4)) == (
+        "depth_error",
+        "vehicle_iou",
+    )
     benchmark = open_benchmark(built)
-    name = benchmark.cases("train-0")[0]
-    case, record = benchmark.case(name), load_group(group_path(built, name))
-    (first, second), *_ = case.group.follow_ups
-    missed = dict.fromkeys(case.frames, ()) | {case.group.now: ("covered",), second: ("covered",)}
-    unfit = unfit_starts(record, case.frames.values(), missed)
-    index = case.frames[first].viewpoint.index
+    name = benchmark.scene_groups("train-0")[0]
+    scene_group, record = benchmark.scene_group(name), load_group(group_path(built, name))
+    (first, second), *_ = scene_group.group.follow_ups
+    missed = dict.fromkeys(scene_group.scenes, ()) | {scene_group.group.now: ("covered",), second: ("covered",)}
+    unfit = unfit_starts(record, scene_group.scenes.values(), missed)
+    index = scene_group.scenes[first].viewpoint.index
     assert unfit == {index: ("covered",)}
-    assert [start.index for start in without(record, unfit).starts] == [
+    assert [start.index for start in without_starts(record, unfit).starts] == [
         start.index for start in record.starts if start.index != index
     ]
 
@@ -191,9 +198,9 @@ def test_damage_is_one_clear_error(built, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(built, folder)
     info = json.loads((folder / "benchmark.json").read_bytes())
-    del info["cases"]
+    del info["scene_groups"]
     (folder / "benchmark.json").write_text(json.dumps(info))
-    with pytest.raises(SwerveError, match=r"benchmark.json: damaged \(it lacks 'cases'\)"):
+    with pytest.raises(SwerveError, match=r"benchmark.json: damaged \('scene_groups' is missing\)"):
         open_benchmark(folder)
     for content in ("{", "{}", "[]", '{"log": "train-0"}'):
         (folder / "records" / "train-0-00000.json").write_text(content)

@@ -55,7 +55,7 @@ def test_a_context_of_more_steps_begins_as_the_short_one():
     for name in ("poses", "velocities", "present"):
         np.testing.assert_array_equal(getattr(long.traffic, name)[:41], getattr(short.traffic, name))
     assert len(long.lights.active) == 81
-    assert long.graph_rails.gates.shape[2] == 81
+    assert long.lane_graph_paths.gates.shape[2] == 81
 
 
 def test_a_wider_map_changes_no_score():
@@ -67,5 +67,5 @@ def test_a_wider_map_changes_no_score():
         ]
     )
     near, far = (build_context(Scene(log, 70, 20, 45), radius=radius) for radius in (100.0, 250.0))
-    assert len(far.stage.surfaces.cell_starts) > len(near.stage.surfaces.cell_starts)
+    assert len(far.scoring_map.surfaces.cell_starts) > len(near.scoring_map.surfaces.cell_starts)
     np.testing.assert_array_equal(score(near, plans).metrics, score(far, plans).metrics)

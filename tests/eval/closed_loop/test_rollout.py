@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from swerve.eval import METRIC_NAMES, Metric, build_context, score
-from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, drive, drive_course
-from swerve.eval.traffic.policies import worlds_for
+from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, drive, drive_prepared
+from swerve.eval.traffic.policies import scoring_traffic_for
 from swerve.scenes import LightState, Scene, SwerveError, scenes_of
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
@@ -40,10 +40,10 @@ def town_courses(traffic="log-replay", rate=2.0, seconds=8.0):
 @pytest.mark.parametrize("aside", [0.0, 5.0, -9.0])
 def test_one_plan_of_four_seconds_is_what_open_loop_scores(policy, aside):
     """The same plan, scored and driven: nothing in between is asked."""
-    for course in courses(policy, 0.25, 4.0):
-        rollout = drive_course(course, Keeps(14.0, aside))
+    for closed_loop_scene in courses(policy, 0.25, 4.0):
+        rollout = drive_prepared(closed_loop_scene, Keeps(14.0, aside))
         scores = score(
-            build_context(course.viewpoint.scene),
+            build_context(closed_loop_scene.viewpoint.scene),
             rollout.plans[0].trajectory.poses[None],
             policy=policy,
             human_filter=False,
@@ -51,16 +51,16 @@ def test_one_plan_of_four_seconds_is_what_open_loop_scores(policy, aside):
         np.testing.assert_array_equal(rollout.states, scores.states[0])
         told = [rollout.metrics[METRIC_NAMES[metric]] for metric in SAME]
         assert told == scores.raw[0, SAME].tolist()
-        assert rollout.progress == pytest.approx(scores.judgement.progress[0])
+        assert rollout.progress == pytest.approx(scores.sub_scores.progress[0])
         assert len(rollout.plans) == 1
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("rate", [10.0, 1.0])
 def test_traffic_in_parts_is_the_policy_called_once_with_the_whole_drive(policy, rate):
-    course = courses(policy, rate, 6.0)[2]
-    rollout = drive_course(course, Keeps(3.0))
-    whole = worlds_for(policy, course.context, rollout.states[None])[0]
+    closed_loop_scene = courses(policy, rate, 6.0)[2]
+    rollout = drive_prepared(closed_loop_scene, Keeps(3.0))
+    whole = scoring_traffic_for(policy, closed_loop_scene.context, rollout.states[None])[0]
     np.testing.assert_array_equal(rollout.traffic.boxes, whole.boxes)
     np.testing.assert_array_equal(rollout.traffic.present, whole.present)
     assert rollout.traffic.ids == whole.ids
@@ -87,7 +87,7 @@ def test_keeping_the_speed_is_worked_out_by_hand():
     np.testing.assert_allclose(rollout.states[:, 0], 20.0 + 10.0 * (NOW / 10 + rollout.times), atol=1e-6)
     np.testing.assert_allclose(rollout.states[:, 1], -1.75, atol=1e-9)
     assert rollout.progress == pytest.approx(80.0)
-    assert rollout.expert_progress == pytest.approx(80.0)
+    assert rollout.human_progress == pytest.approx(80.0)
     assert [plan.seconds for plan in rollout.plans] == [0.5 * number for number in range(16)]
     assert rollout.score == pytest.approx(1.0, abs=1e-12)
     assert set(rollout.metrics) == set(ROLLOUT_METRICS)
@@ -109,9 +109,9 @@ def test_the_logged_driver_is_followed():
     straight = driven(Follows(), rate=10.0)
     assert straight.score == 1.0
     np.testing.assert_allclose(straight.states[:, 0], 20.0 + 10.0 * (NOW / 10 + straight.times), atol=1e-3)
-    for course in town_courses():
-        rollout = drive_course(course, Follows())
-        expert = course.expert_at(np.arange(course.steps))
+    for closed_loop_scene in town_courses():
+        rollout = drive_prepared(closed_loop_scene, Follows())
+        expert = closed_loop_scene.human_poses_at(np.arange(closed_loop_scene.steps))
         assert np.linalg.norm(rollout.states[:, :2] - expert[:, :2], axis=1).max() < 1.5
         assert rollout.metrics["ego_progress"] > 0.95
         for name in METRIC_NAMES[:4]:
@@ -123,7 +123,7 @@ def test_standing_is_no_progress():
     assert rollout.metrics["making_progress"] == float(rollout.progress >= 0.2 * 80.0)
     slow = replace(simple_log(speed=2.0), route=("east",))
     stands = driven(Keeps(0.0), slow, rate=2.0)
-    assert stands.progress < 0.2 * stands.expert_progress
+    assert stands.progress < 0.2 * stands.human_progress
     assert stands.metrics["making_progress"] == 0.0
     assert stands.score == 0.0
     assert "making_progress" in [reason.metric for reason in stands.reasons]
@@ -243,8 +243,10 @@ def test_being_hit_from_behind_by_who_stood_at_first_is_nobodys_fault_here():
 
 
 def test_the_same_drive_twice_is_the_same():
-    for course in town_courses("navsim-reactive")[:2]:
-        first, other, again = (drive_course(course, planner) for planner in (Follows(), Keeps(4.0, 0.3), Follows()))
+    for closed_loop_scene in town_courses("navsim-reactive")[:2]:
+        first, other, again = (
+            drive_prepared(closed_loop_scene, planner) for planner in (Follows(), Keeps(4.0, 0.3), Follows())
+        )
         np.testing.assert_array_equal(first.states, again.states)
         np.testing.assert_array_equal(first.traffic.boxes, again.traffic.boxes)
         assert first.metrics == again.metrics
@@ -262,7 +264,7 @@ def test_a_follow_up_is_driven_from_too():
     rollout = drive(start, planner, ClosedLoopOptions(2.0, 8.0))
     assert rollout.states[0, 1] == -1.25
     assert abs(rollout.states[-1, 1] + 1.75) < 0.05
-    assert rollout.expert_progress == pytest.approx(80.0, abs=1e-6)
+    assert rollout.human_progress == pytest.approx(80.0, abs=1e-6)
     np.testing.assert_allclose(planner.told[0].privileged.human[0], [5.0, -0.5, 0.0], atol=1e-9)
 
 

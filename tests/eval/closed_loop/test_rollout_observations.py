@@ -7,8 +7,8 @@ from swerve.data.dataset.targets import history_of
 from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.eval import build_context
 from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer
-from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_course
-from swerve.eval.closed_loop.rollout_picture import rollout_picture
+from swerve.eval.closed_loop import ClosedLoopOptions, RolloutViews, drive, drive_prepared
+from swerve.eval.closed_loop.rollout_image import rollout_image
 from swerve.eval.closed_loop.rollout_views import time_at, tracks_at_step, world_from_ego
 from swerve.eval.context.pdm_closed import reference_trajectory
 from swerve.eval.scoring.trajectories import to_world
@@ -66,7 +66,7 @@ def test_where_the_log_is_measured_the_cars_own_motion_is_told():
     start = viewpoint()
     log = replace(start.scene.log, ego=replace(start.scene.log.ego, measured=True))
     start = viewpoint(log)
-    rollout = drive_course(course_from(start, rate=5.0, seconds=4.0), planner)
+    rollout = drive_prepared(course_from(start, rate=5.0, seconds=4.0), planner)
     told, states = planner.told[-1].history, rollout.states
     last = 2 * (len(planner.told) - 1)
     assert told.acceleration[-1, 1] == pytest.approx(states[last, 3] * states[last, 9])
@@ -78,7 +78,7 @@ def test_the_situation_at_the_start_is_the_scenes_and_the_same_plan_follows():
     log = town(3)
     start = viewpoint(log, 60)
     planner = Follows()
-    drive_course(course_from(start, rate=2.0, seconds=4.0, traffic="lane-following"), planner)
+    drive_prepared(course_from(start, rate=2.0, seconds=4.0, traffic="lane-following"), planner)
     told, known = planner.told[0].privileged, build_context(start.scene).situation
     np.testing.assert_array_equal(reference_trajectory(told), reference_trajectory(known))
     np.testing.assert_array_equal(told.human, known.human)
@@ -94,7 +94,7 @@ def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
         known = build_context(Scene(log, NOW + 5 * count, 20, 40)).situation
         np.testing.assert_allclose(told.ego, known.ego, atol=1e-3)
         np.testing.assert_allclose(told.human, known.human, atol=1e-3)
-        np.testing.assert_allclose(told.stage.centerline, known.stage.centerline)
+        np.testing.assert_allclose(told.scoring_map.centerline, known.scoring_map.centerline)
         assert told.speed_limit == known.speed_limit == 13.9
         assert told.traffic.ids == known.traffic.ids
         np.testing.assert_allclose(told.traffic.poses[0], known.traffic.poses[0], atol=1e-9)
@@ -163,8 +163,8 @@ def views_of(log):
 def test_cameras_see_the_scene_as_it_is_driven():
     log = road()
     start, views, planner = viewpoint(log), views_of(log), Looks(("front",))
-    course = course_from(start, rate=1.0, seconds=4.0)
-    drive_course(course, planner, views)
+    closed_loop_scene = course_from(start, rate=1.0, seconds=4.0)
+    drive_prepared(closed_loop_scene, planner, views)
     front = start.cameras[0].resized(160, 90)
     assert len(planner.told) == 4
     for told in planner.told:
@@ -184,15 +184,18 @@ def test_photographs_are_taken_on_the_way():
     """At the start that of the log's moment; 2 s on, one of where the car and the others are then."""
     log = town(3)
     start, views = viewpoint(log, 60), RolloutViews(PhotoRenderer(2).prepare(log), (64, 36))
-    planner, course = Looks((log.cameras[0].name,)), course_from(start, rate=0.5, seconds=4.0)
-    rollout = drive_course(course, planner, views)
+    planner, closed_loop_scene = Looks((log.cameras[0].name,)), course_from(start, rate=0.5, seconds=4.0)
+    rollout = drive_prepared(closed_loop_scene, planner, views)
     (camera,) = planner.told[0].cameras
     studio = TownPhotoRenderer(log, 2)
     first = studio.photograph(
         [camera], log.ego.world_from_ego[60], log.tracks.at(slice(60, 61)), log.lights.at(slice(60, 61))
     )
     assert (planner.told[0].images[camera.name] == first[0].rgb).mean() > 0.99
-    pose, tracks = world_from_ego(course, rollout.states, 20), tracks_at_step(course, rollout.traffic, 20)
+    pose, tracks = (
+        world_from_ego(closed_loop_scene, rollout.states, 20),
+        tracks_at_step(closed_loop_scene, rollout.traffic, 20),
+    )
     then = studio.photograph([camera], pose, tracks, log.lights.at(slice(80, 81)))
     np.testing.assert_array_equal(planner.told[1].images[camera.name], then[0].rgb)
     assert (then[0].rgb == first[0].rgb).mean() < 0.9
@@ -201,15 +204,19 @@ def test_photographs_are_taken_on_the_way():
 def test_ego_and_others_stand_on_the_ground():
     """On a slope of 2 %: the others as high above it as in the log, the ego tilted with it."""
     log = simple_log(slope=0.02)
-    course = course_from(viewpoint(log), rate=1.0, seconds=4.0, traffic="lane-following")
-    rollout = drive_course(course, Keeps(3.0))
-    tracks = tracks_at_step(course, rollout.traffic, 40)
+    closed_loop_scene = course_from(viewpoint(log), rate=1.0, seconds=4.0, traffic="lane-following")
+    rollout = drive_prepared(closed_loop_scene, Keeps(3.0))
+    tracks = tracks_at_step(closed_loop_scene, rollout.traffic, 40)
     heights = 0.02 * tracks.positions[:, 0, 0] + log.tracks.sizes[:, 0, 2] / 2
     np.testing.assert_allclose(tracks.positions[:, 0, 2], heights, atol=1e-4)
     np.testing.assert_allclose(tracks.positions[:, 0, :2], rollout.traffic.poses[40, :, :2])
-    assert [time_at(course, step) - time_at(course, 0) for step in (0, 7, 40)] == [0, 700_000, 4_000_000]
-    assert time_at(course, 0) == log.times_us[course.frames[0]]
-    pose = world_from_ego(course, rollout.states, 40)
+    assert [time_at(closed_loop_scene, step) - time_at(closed_loop_scene, 0) for step in (0, 7, 40)] == [
+        0,
+        700_000,
+        4_000_000,
+    ]
+    assert time_at(closed_loop_scene, 0) == log.times_us[closed_loop_scene.frames[0]]
+    pose = world_from_ego(closed_loop_scene, rollout.states, 40)
     np.testing.assert_allclose(pose[:2, 3], rollout.states[40, :2])
     np.testing.assert_allclose(pose[2, 3], 0.02 * pose[0, 3], atol=1e-3)
     np.testing.assert_allclose(pose[:3, 2], np.array([-0.02, 0.0, 1.0]) / np.hypot(0.02, 1.0), atol=1e-3)
@@ -217,22 +224,22 @@ def test_ego_and_others_stand_on_the_ground():
 
 def test_who_wants_images_that_nobody_draws_is_told():
     log = road()
-    course = course_from(viewpoint(), rate=1.0, seconds=4.0)
-    with pytest.raises(SwerveError, match="Looks wants images, and nobody draws them"):
-        drive_course(course, Looks())
-    with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
-        drive_course(course, Looks(("roof",)), views_of(log))
+    closed_loop_scene = course_from(viewpoint(), rate=1.0, seconds=4.0)
+    with pytest.raises(SwerveError, match="Looks needs images, and there is no renderer"):
+        drive_prepared(closed_loop_scene, Looks())
+    with pytest.raises(SwerveError, match="needs camera 'roof'; there are: front, back"):
+        drive_prepared(closed_loop_scene, Looks(("roof",)), views_of(log))
     everything = Looks()
-    drive_course(course, everything, views_of(log))
+    drive_prepared(closed_loop_scene, everything, views_of(log))
     assert set(everything.told[0].images) == {"front", "back"}
-    assert drive_course(course, Looks(())).score > 0.0
+    assert drive_prepared(closed_loop_scene, Looks(())).score > 0.0
 
 
 def test_a_picture_shows_both_ways_and_the_car():
     log = road()
-    course = course_from(viewpoint(), rate=1.0)
-    rollout = drive_course(course, Keeps(10.0, -2.0))
-    picture = rollout_picture(course, rollout, build_static(log.road_map), 300)
+    closed_loop_scene = course_from(viewpoint(), rate=1.0)
+    rollout = drive_prepared(closed_loop_scene, Keeps(10.0, -2.0))
+    picture = rollout_image(closed_loop_scene, rollout, build_static(log.road_map), 300)
     assert picture.shape == (300, 300, 3)
     for color in ((255, 150, 60), (235, 235, 235), (255, 60, 60)):
         assert (np.abs(picture.astype(int) - color).max(axis=-1) < 40).sum() > 20

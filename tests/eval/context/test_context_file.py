@@ -19,7 +19,7 @@ def test_a_stored_context_scores_the_same(tmp_path, scene, follow_up):
     again = load_context(tmp_path / "context.npz")
     assert again.token == "token"
     assert (again.human is None) is follow_up
-    assert again.stage.surfaces.ids == context.stage.surfaces.ids
+    assert again.scoring_map.surfaces.ids == context.scoring_map.surfaces.ids
     for policy in ("log-replay", "navsim-reactive", "lane-following"):
         a, b = (score(one, PLANS, policy=policy) for one in (context, again))
         np.testing.assert_array_equal(a.metrics, b.metrics)

@@ -107,8 +107,8 @@ def test_only_lanes_are_on_the_route():
     named = build_context(scene).route_lanes[0]
     crossroads = tuple(replace(area, id=named) for area in log.road_map.intersections)
     renamed = replace(log, road_map=replace(log.road_map, intersections=crossroads))
-    stage = build_context(replace(scene, log=renamed)).stage
-    kinds = stage.surfaces.layers[stage.on_route]
+    scoring_map = build_context(replace(scene, log=renamed)).scoring_map
+    kinds = scoring_map.surfaces.layers[scoring_map.on_route]
     assert len(kinds) > 0
     assert set(kinds) <= {Layer.LANE, Layer.LANE_CONNECTOR}
-    assert Layer.INTERSECTION in stage.surfaces.layers[np.array(stage.surfaces.ids) == named]
+    assert Layer.INTERSECTION in scoring_map.surfaces.layers[np.array(scoring_map.surfaces.ids) == named]

@@ -256,7 +256,7 @@ def test_a_changed_source_is_refused(dataset, tmp_path):
     log = replace(opened.log, ego=replace(opened.log.ego, world_from_ego=poses))
     moved = replace(opened, log=log, scenes=[replace(scene, log=log) for scene in opened.scenes], geometry=prepare(log))
     (tmp_path / "train").mkdir()
-    with pytest.raises(SwerveError, match="stands elsewhere in the log now: the source has changed"):
+    with pytest.raises(SwerveError, match="has another pose in the log now: the source or Swerve has changed"):
         moved.make(0, lambda token, count, share: None)
     with pytest.raises(SwerveError, match="does not come out of the log any more: the source has changed"):
         replace(opened, scenes=[]).make(0, lambda token, count, share: None)

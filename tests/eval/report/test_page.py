@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from swerve.eval.benchmark.evaluate.results import Results
-from swerve.eval.benchmark.evaluate.view_differences import Seen, differences
+from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
 from swerve.eval.report.ranking import rankings
 from swerve.eval.report.report_page import ReportOptions, report_page, write_report
 from swerve.eval.report.report_tables import view_differences
 from swerve.eval.report.worst_scenes import camera_views
-from tests.support.reported import HOSTILE, PLANNERS, HandMade, cases, results
+from tests.support.reported import HOSTILE, PLANNERS, HandMade, results, scene_groups
 
 VOID = ("meta", "img", "br", "link")
 
@@ -92,7 +92,7 @@ def test_every_planner_is_there_with_its_worst_case(page):
     assert len(panes) == len(PLANNERS)
     for pane, one in zip(panes, ranked, strict=True):
         assert f"<h2>{html.escape(one.label)}</h2>" in pane
-        assert pane.count('<article class="case">') == 1
+        assert pane.count('<article class="group">') == 1
         assert html.escape(groups[one.worst(1)[0]].now.removeprefix("town-000003-")) in pane
     assert page.count(f"<b>{ranked[0].score:.3f}</b>") >= 1
 
@@ -113,17 +113,17 @@ def test_sub_scores_that_cannot_fire_are_told(page):
 def test_failures_and_cameras_are_told(page):
     ranked = {one.label: one for one in rankings(results(), "navsim-exact")}
     assert ranked[HOSTILE].failures > 0
-    assert f"<dd>{ranked[HOSTILE].failures} of {ranked[HOSTILE].frames}</dd>" in page
+    assert f"<dd>{ranked[HOSTILE].failures} of {ranked[HOSTILE].scenes}</dd>" in page
     assert "The planner failed: RuntimeError" in page
     assert "<dt>benchmark</dt><dd>hand-made</dd>" in page
-    assert "This planner asks for no camera." in page
+    assert "This planner uses no camera." in page
     assert "3 collision, 2 off road" in page
 
 
 def _of_slow_alone() -> Results:
     whole = results()
-    stamp = {**whole.substrate, "planners": {"slow": "shifted_case:Straight"}}
-    return replace(whole, table=whole.of("slow"), planners=("slow",), substrate=stamp)
+    stamp = {**whole.provenance, "planners": {"slow": "shifted_case:Straight"}}
+    return replace(whole, table=whole.of("slow"), planners=("slow",), provenance=stamp)
 
 
 def test_the_page_is_the_same_every_time(tmp_path):
@@ -133,31 +133,35 @@ def test_the_page_is_the_same_every_time(tmp_path):
     written = (tmp_path / "out" / "index.html").read_bytes()
     assert len(written) == size
     assert written.decode() == report_page(HandMade(), _of_slow_alone(), options)
-    assert written.decode().count('<article class="case">') == len(cases())
+    assert written.decode().count('<article class="group">') == len(scene_groups())
     assert "The 2 worst cases" in written.decode()
 
 
 def test_kinds_of_views_stand_side_by_side():
-    case = next(iter(cases().values()))
-    frame = case.frames[case.group.now]
-    alone = camera_views(case, frame, None, 2)
-    both = camera_views(replace(case, kind="raster", beside={"photo": case.views}), frame, None, 2)
+    scene_group = next(iter(scene_groups().values()))
+    frame = scene_group.scenes[scene_group.group.now]
+    alone = camera_views(scene_group, frame, None, 2)
+    both = camera_views(replace(scene_group, kind="raster", beside={"photo": scene_group.views}), frame, None, 2)
     assert (alone.count("<img"), both.count("<img")) == (2, 4)
-    assert "which it saw" not in alone
-    assert both.count("raster, which it saw</figcaption>") == 2
-    assert both.count("photograph (drawn, a stand-in)</figcaption>") == 2
+    assert "given to the planner" not in alone
+    assert both.count("raster, given to the planner</figcaption>") == 2
+    assert both.count("synthetic photo</figcaption>") == 2
 
 
 def test_differences_between_views_are_told(page):
     assert "Between views" not in page
     ranked = {one.label: one for one in rankings(results(), "navsim-exact")}
-    seen = {"slow": Seen("<b>one", "raster"), "drifts right": Seen("<b>one", "photo"), HOSTILE: Seen("two", "raster")}
+    seen = {
+        "slow": PlannerViews("<b>one", "raster"),
+        "drifts right": PlannerViews("<b>one", "photo"),
+        HOSTILE: PlannerViews("two", "raster"),
+    }
     found = differences({label: one.table for label, one in ranked.items()}, results().groups, seen)
     assert [(one.planner, one.before, one.after) for one in found] == [("<b>one", "raster", "photo")]
     told = view_differences(found)
     gain = ranked["drifts right"].score - ranked["slow"].score
     assert found[0].score == pytest.approx(gain)
-    cases_gain = ranked["drifts right"].cases - ranked["slow"].cases
+    cases_gain = ranked["drifts right"].scene_groups - ranked["slow"].scene_groups
     assert found[0].interval == pytest.approx((cases_gain.min(), cases_gain.max())), "of two cases"
     assert f"<b>{100 * gain:+.2f}</b>" in told
     assert "<td>photo − raster</td>" in told
@@ -169,11 +173,11 @@ def test_differences_between_views_are_told(page):
 def test_the_page_takes_views_in_the_order_in_which_they_were_asked_for():
     """And not in that of the stamp, whose keys are sorted."""
     stamp = {label: {"planner": "one", "kind": kind} for label, kind in (("drifts right", "raster"), ("slow", "photo"))}
-    given = replace(results(), planners=("slow", "drifts right"), substrate={**results().substrate, "views": stamp})
+    given = replace(results(), planners=("slow", "drifts right"), provenance={**results().provenance, "views": stamp})
     page = report_page(HandMade(), given, ReportOptions(worst=0))
     assert "<td>raster − photo</td>" in page
 
 
 def test_unfit_splat_views_are_told(page):
-    assert "1 of 2 frames have a splat view that misses a threshold" in page
+    assert "1 of 2 scenes have a splat view that misses a threshold" in page
     assert "1 covered, 1 vehicle iou" in page

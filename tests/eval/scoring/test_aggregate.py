@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from swerve.eval import GroupTokens, ScoredScenes, epdms, one_stage, proximity_weights, two_stage
 from swerve.eval.scoring.aggregate import COLUMNS
-from swerve.eval.scoring.score_tables import one_stage_rows, substrate, two_stage_rows, write_rows
+from swerve.eval.scoring.score_tables import one_stage_rows, provenance, two_stage_rows, write_rows
 from swerve.scenes import SwerveError
 
 SCORE, COMFORT = COLUMNS.index("score"), COLUMNS.index("two_frame_extended_comfort")
@@ -80,7 +80,7 @@ def test_missing_frames_are_named():
     """NAVSIM finds an incomplete set only at the end, with a KeyError or without any table."""
     given_frames, group = hand_worked()
     larger = GroupTokens("now", "before", (*group.follow_ups, ("lost1", "lost2")))
-    with pytest.raises(SwerveError, match="2 frames have no scores: lost1, lost2"):
+    with pytest.raises(SwerveError, match="2 scenes have no scores: lost1, lost2"):
         two_stage(given_frames, [larger])
 
 
@@ -89,7 +89,7 @@ def test_invalid_frames_are_named():
     given_frames, group = hand_worked()
     metrics = given_frames.metrics.copy()
     metrics[3, 2] = np.nan
-    with pytest.raises(SwerveError, match="1 frames have sub-scores that are not finite: b"):
+    with pytest.raises(SwerveError, match="1 scenes have sub-scores that are not finite: b"):
         two_stage(replace(given_frames, metrics=metrics), [group])
     with pytest.raises(SwerveError, match="not finite: b"):
         one_stage(replace(given_frames, metrics=metrics))
@@ -97,7 +97,7 @@ def test_invalid_frames_are_named():
 
 def test_pairs_that_are_no_neighbours_and_repeated_tokens_are_refused():
     given_frames, group = hand_worked()
-    with pytest.raises(SwerveError, match=r"frames before and now are 4\.000 s apart"):
+    with pytest.raises(SwerveError, match=r"scenes before and now are 4\.000 s apart"):
         two_stage(replace(given_frames, times_us=given_frames.times_us + np.array([3_500_000, 0, 0, 0, 0, 0])), [group])
     with pytest.raises(SwerveError, match="used more than once: a, b"):
         two_stage(given_frames, [GroupTokens("now", "before", (("a", "b"), ("a", "b")))])
@@ -130,11 +130,11 @@ def test_tables_have_navsims_columns(tmp_path):
         "extended_pdm_score_combined",
     ]
     assert rows[0]["lane_keeping_stage_two"] is None
-    write_rows(tmp_path / "two.csv", rows, substrate("log-replay", "stable"))
+    write_rows(tmp_path / "two.csv", rows, provenance("log-replay", "stable"))
     head, first = (tmp_path / "two.csv").read_text().splitlines()[:2]
     assert head.startswith(",token,valid,no_at_fault_collisions_stage_one,")
     assert first.startswith("0,now,True,1.0,")
-    write_rows(tmp_path / "one.parquet", one_stage_rows(one_stage(given_frames)), substrate("log-replay", None))
+    write_rows(tmp_path / "one.parquet", one_stage_rows(one_stage(given_frames)), provenance("log-replay", None))
     assert (tmp_path / "one.parquet").stat().st_size > 0
     with pytest.raises(SwerveError, match=r"written as \.csv or \.parquet"):
         write_rows(tmp_path / "one.txt", rows, {})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.eval import METRIC_NAMES, Metric, build_context, pdms, prepare_context, reasons, score, score_by
+from swerve.eval import METRIC_NAMES, Metric, build_context, pdms, prepare_context, reasons, score, score_prepared
 from swerve.eval.scoring.thresholds import REFERENCE_STEPS
 from swerve.scenes import Scene, SwerveError
 from tests.support.moved_log import moved_log
@@ -78,7 +78,7 @@ def test_leaving_the_road_is_seen_at_the_corner_that_leaves():
 def test_driving_against_the_route_is_graded_by_metres():
     assert one(Metric.DRIVING_DIRECTION_COMPLIANCE, straight(10, 1.0))[0] == 1.0
     value, scores = one(Metric.DRIVING_DIRECTION_COMPLIANCE, straight(10, 5.0))
-    metres = scores.judgement.wrong_way[0]
+    metres = scores.sub_scores.wrong_way[0]
     assert value == (1.0 if metres < 2 else 0.5 if metres < 6 else 0.0)
     assert metres > 6
 
@@ -88,9 +88,9 @@ def test_a_red_light_counts_while_it_is_red_and_the_human_is_forgiven():
     scores = score(context, straight(10)[None])
     assert scores.raw[0, Metric.TRAFFIC_LIGHT_COMPLIANCE] == 0.0
     assert scores.metrics[0, Metric.TRAFFIC_LIGHT_COMPLIANCE] == 1.0
-    assert scores.forgiven.tolist() == [name == "traffic_light_compliance" for name in METRIC_NAMES]
-    assert reasons(scores, 0)[0].forgiven
-    assert not score(context, straight(10)[None], human_filter=False).forgiven.any()
+    assert scores.human_filtered.tolist() == [name == "traffic_light_compliance" for name in METRIC_NAMES]
+    assert reasons(scores, 0)[0].human_filtered
+    assert not score(context, straight(10)[None], human_filter=False).human_filtered.any()
     later = build_context(scene(now=35))
     assert score(later, straight(10)[None]).raw[0, Metric.TRAFFIC_LIGHT_COMPLIANCE] == 1.0
 
@@ -99,17 +99,18 @@ def test_lane_keeping_fails_after_two_seconds_beside_the_centreline():
     assert one(Metric.LANE_KEEPING, straight(10, 0.5))[0] == 1.0
     value, scores = one(Metric.LANE_KEEPING, straight(10, 3.4))
     assert value == 0.0
-    assert scores.judgement.lane_left[0] >= 20
+    assert scores.sub_scores.lane_left[0] >= 20
 
 
 def test_progress_is_a_share_of_the_better_of_plan_and_reference():
     context = build_context(scene())
     scores = score(context, np.stack([straight(5), straight(10)]))
     best = np.maximum(
-        scores.rival.progress * scores.rival.product, scores.judgement.progress * scores.judgement.product
+        scores.reference_sub_scores.progress * scores.reference_sub_scores.product,
+        scores.sub_scores.progress * scores.sub_scores.product,
     )
-    np.testing.assert_allclose(scores.metrics[:, Metric.EGO_PROGRESS], scores.judgement.progress / best)
-    together = score(context, np.stack([straight(5), straight(10)]), rivals="batch")
+    np.testing.assert_allclose(scores.metrics[:, Metric.EGO_PROGRESS], scores.sub_scores.progress / best)
+    together = score(context, np.stack([straight(5), straight(10)]), progress_reference="batch")
     assert together.metrics[0, Metric.EGO_PROGRESS] <= scores.metrics[0, Metric.EGO_PROGRESS]
 
 
@@ -136,10 +137,10 @@ def test_scores_by_a_yardstick_are_the_scenes():
     context = build_context(scene(now=25))
     measure = prepare_context(context)
     for plans in (PLANS, PLANS[3:5]):
-        np.testing.assert_array_equal(score_by(measure, plans).metrics, score(context, plans).metrics)
-    assert measure.forgiven[Metric.TRAFFIC_LIGHT_COMPLIANCE]
-    assert not prepare_context(context, "constant-velocity", human_filter=False).forgiven.any()
-    with pytest.raises(ValueError, match="by navsim-reactive react"):
+        np.testing.assert_array_equal(score_prepared(measure, plans).metrics, score(context, plans).metrics)
+    assert measure.human_filtered[Metric.TRAFFIC_LIGHT_COMPLIANCE]
+    assert not prepare_context(context, "constant-velocity", human_filter=False).human_filtered.any()
+    with pytest.raises(ValueError, match="navsim-reactive is reactive"):
         prepare_context(context, "navsim-reactive")
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.eval.splat_quality.image_metrics import aligned, blackened, likeness, psnr, ssim
-from swerve.eval.splat_quality.lpips_metric import Perceptual
+from swerve.eval.splat_quality.image_metrics import align_colors, compare_images, mask_images, psnr, ssim
+from swerve.eval.splat_quality.lpips_metric import Lpips
 from swerve.scenes import MissingExtraError, SwerveError
 
 
@@ -42,9 +42,9 @@ def test_ignored_pixels_do_not_count():
     ignored[25:] = True
     spoiled = image.copy()
     spoiled[25:] = 255
-    found, above = likeness(spoiled, truth, ignored), likeness(image[:25], truth[:25])
+    found, above = compare_images(spoiled, truth, ignored), compare_images(image[:25], truth[:25])
     assert vars(found) == pytest.approx(vars(above))
-    for one, whole in zip(blackened(spoiled, truth, ignored), (image, truth), strict=True):
+    for one, whole in zip(mask_images(spoiled, truth, ignored), (image, truth), strict=True):
         np.testing.assert_array_equal(one[:25], whole[:25])
         assert not one[25:].any()
 
@@ -81,18 +81,18 @@ def test_aligning_undoes_a_change_of_colours_and_never_harms(seed):
     random = np.random.default_rng(seed)
     image, truth = noisy(seed, 12, 13)
     mixed = 0.5 + (truth - 0.5) @ (np.eye(3) + 0.1 * random.normal(size=(3, 3))) + 0.1 * random.normal(size=3)
-    assert psnr(aligned(mixed, truth), truth) > 99
-    assert psnr(aligned(image, truth), truth) >= psnr(image, truth) - 1e-9
+    assert psnr(align_colors(mixed, truth), truth) > 99
+    assert psnr(align_colors(image, truth), truth) >= psnr(image, truth) - 1e-9
 
 
 def test_likeness_takes_images_of_bytes():
     image, truth = (np.round(255 * x).astype(np.uint8) for x in noisy())
-    found = likeness(image, truth)
+    found = compare_images(image, truth)
     assert found.psnr == pytest.approx(psnr(image / 255, truth / 255))
     assert found.ssim == pytest.approx(ssim(image / 255, truth / 255))
     assert found.psnr_aligned >= found.psnr
     with pytest.raises(SwerveError, match=r"57x10 are too small.*11 pixels"):
-        likeness(image[:10], truth[:10])
+        compare_images(image[:10], truth[:10])
 
 
 def stand_in(error=None):
@@ -119,17 +119,17 @@ def test_lpips_asks_the_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", stand_in())
     image, truth = (np.round(255 * x).astype(np.uint8) for x in noisy())
     expected = np.abs(image.astype(float) - truth).mean() / 127.5
-    assert Perceptual()(image, truth) == pytest.approx(expected, rel=1e-5)
+    assert Lpips()(image, truth) == pytest.approx(expected, rel=1e-5)
 
 
 def test_lpips_that_cannot_be_had_says_why(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(MissingExtraError, match=r"lpips is not installed.*PATH\[lpips\]"):
-        Perceptual()
+        Lpips()
     for error in (ConnectionError("no network"), RuntimeError("invalid hash"), EOFError("Ran out of input")):
         monkeypatch.setitem(sys.modules, "lpips", stand_in(error))
         with pytest.raises(SwerveError, match=rf"weights of AlexNet cannot be downloaded or read .{error}"):
-            Perceptual()
+            Lpips()
 
 
 def test_a_torchvision_of_another_torch_is_told(monkeypatch, tmp_path):
@@ -139,7 +139,7 @@ def test_a_torchvision_of_another_torch_is_told(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "lpips", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SwerveError, match=r"torchvision does not fit torch \(operator .*Install the torchvision of"):
-        Perceptual()
+        Lpips()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -152,9 +152,9 @@ def test_the_library_itself(monkeypatch):
     monkeypatch.setattr(lpips, "LPIPS", lambda net, verbose: drawn)
     image, truth = (np.round(255 * x).astype(np.uint8) for x in noisy(height=80, width=112))
     slight = noisy(height=80, width=112, noise=0.02)[0]
-    perceptual = Perceptual()
-    assert perceptual(truth, truth) == 0
-    assert 0 < perceptual(np.round(255 * slight).astype(np.uint8), truth) < perceptual(image, truth)
+    lpips = Lpips()
+    assert lpips(truth, truth) == 0
+    assert 0 < lpips(np.round(255 * slight).astype(np.uint8), truth) < lpips(image, truth)
     # The library's own conversion of images of bytes.
     expected = drawn(lpips.im2tensor(image), lpips.im2tensor(truth))
-    assert perceptual(image, truth) == pytest.approx(float(expected.detach()), rel=1e-4)
+    assert lpips(image, truth) == pytest.approx(float(expected.detach()), rel=1e-4)

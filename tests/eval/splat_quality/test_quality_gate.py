@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.eval.splat_quality import GateOptions, RasterAgreement, agreement, judge, judge_view
+from swerve.eval.splat_quality import GateOptions, RasterAgreement, agreement, check_agreement, check_view
 from swerve.eval.splat_quality.quality_page import gate_in_words
 from swerve.rasterizer import Style, View, render
 from swerve.rasterizer.splats import SplatView
@@ -92,7 +92,7 @@ def test_holes_turn_with_the_vehicle():
 
 def test_views_that_cannot_be_compared_are_refused():
     splat, raster = made()
-    with pytest.raises(ValueError, match="camera c was drawn without alpha"):
+    with pytest.raises(ValueError, match="camera c was rendered without alpha"):
         agreement(replace(splat, alpha=None), raster)
     lower = np.ones((9, 20), np.float32)
     with pytest.raises(ValueError, match=r"\(9, 20\) and \(10, 20\)"):
@@ -111,25 +111,25 @@ def test_a_raster_agrees_with_itself():
     splat = SplatView(
         front, pose[0], depth=raster.depth, instance=raster.instance, alpha=np.ones((90, 160), np.float32)
     )
-    found = judge_view(splat, raster, GateOptions())
+    found = check_view(splat, raster, GateOptions())
     assert found.fit
     assert found.numbers == RasterAgreement(0.0, 1.0, 1.0, 1.0)
     # The same drawing, from 2 m beside: labels and depths are those of another place.
     moved = pose.copy()
     moved[0, 1, 3] += 2.0
     off = render(primitives, [front], moved, Style.rap(), outputs)[0][0]
-    verdict = judge_view(replace(splat, depth=off.depth, instance=off.instance), raster, GateOptions())
-    assert verdict.numbers.vehicle_iou < 0.5
-    assert not judge(verdict.numbers, GateOptions(vehicle_iou=0.5)).fit
+    gate_result = check_view(replace(splat, depth=off.depth, instance=off.instance), raster, GateOptions())
+    assert gate_result.numbers.vehicle_iou < 0.5
+    assert not check_agreement(gate_result.numbers, GateOptions(vehicle_iou=0.5)).fit
 
 
 def test_the_gate_names_what_misses_a_threshold():
-    assert judge(GOOD, GateOptions()).reasons == ()
+    assert check_agreement(GOOD, GateOptions()).reasons == ()
     bad = replace(GOOD, depth_error=0.31, vehicle_iou=0.1, covered=0.5)
-    verdict = judge(bad, GateOptions(depth_error=0.1, depth_within=0.5, vehicle_iou=0.4, covered=0.9))
-    assert not verdict.fit
-    assert verdict.numbers is bad
-    assert verdict.reasons == (
+    gate_result = check_agreement(bad, GateOptions(depth_error=0.1, depth_within=0.5, vehicle_iou=0.4, covered=0.9))
+    assert not gate_result.fit
+    assert gate_result.numbers is bad
+    assert gate_result.reasons == (
         "depth is off by 31 %, allowed 10 %",
         "IoU of vehicles 10 %, needed 40 %",
         "ground without holes 50 %, needed 90 %",
@@ -140,7 +140,7 @@ def test_what_the_gate_asks_for_is_told():
     text = gate_in_words(GateOptions(depth_error=0.2, depth_within=0.0, vehicle_iou=0.25, covered=0.9))
     assert text == (
         "A view is fit if its depth is off by 20 % at most, 25 % of its vehicles overlap the raster's, 90 % of the "
-        "ground is covered; what it shows too little of is not judged."
+        "ground is covered; quantities with too few pixels are not checked."
     )
     assert gate_in_words(GateOptions(1.0, 0.0, 0.0, 0.0)).startswith("A view is fit; ")
 
@@ -149,10 +149,10 @@ def test_each_threshold_works_alone_and_is_met_by_equality():
     lax = GateOptions(depth_error=1.0, depth_within=0.0, vehicle_iou=0.0, covered=0.0)
     for name in vars(lax):
         at = replace(lax, **{name: getattr(GOOD, name)})
-        assert judge(GOOD, at).fit
+        assert check_agreement(GOOD, at).fit
         step = -1e-6 if name == "depth_error" else 1e-6
         if name != "covered":
-            assert len(judge(GOOD, replace(at, **{name: getattr(GOOD, name) + step})).reasons) == 1
-    assert judge(RasterAgreement(*[np.nan] * 4), GateOptions()).fit
+            assert len(check_agreement(GOOD, replace(at, **{name: getattr(GOOD, name) + step})).reasons) == 1
+    assert check_agreement(RasterAgreement(*[np.nan] * 4), GateOptions()).fit
     with pytest.raises(SwerveError, match=r"covered must lie in 0..1, got 95.0"):
         GateOptions(covered=95.0)

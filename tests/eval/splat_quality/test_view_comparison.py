@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from swerve.eval.splat_quality.image_metrics import likeness
+from swerve.eval.splat_quality.evaluation_poses import ON_PATH, EvaluationPose
+from swerve.eval.splat_quality.image_metrics import compare_images
 from swerve.eval.splat_quality.quality_gate import GateOptions
 from swerve.eval.splat_quality.reference_images import ReferenceImages
-from swerve.eval.splat_quality.test_poses import ON_PATH, EvaluationPose
 from swerve.eval.splat_quality.view_comparison import ComparisonSetup, compare
 from swerve.rasterizer import StaticLayer
 from swerve.rasterizer.splats import PoseCorrections, render_splats
@@ -38,7 +38,7 @@ def test_a_place_is_seen_from_its_mended_pose_and_judged_without_what_is_ignored
     )
     found = compare(bench, place)
     np.testing.assert_array_equal(found.splat, expected.rgb)
-    assert found.likeness == likeness(expected.rgb, photograph, ignored)
+    assert found.image_metrics == compare_images(expected.rgb, photograph, ignored)
     assert found.lpips == _difference(expected.rgb[:20], photograph[:20])
     assert compare(bench, replace(place, ignored=None)).lpips == _difference(expected.rgb, photograph)
 

@@ -6,13 +6,13 @@ from scipy import stats
 
 from swerve.eval.study.correlation import (
     agreements,
-    case_units,
     difference,
-    draws,
+    draw_resamples,
     pearson,
     ranks,
     resample,
-    without_means,
+    resampling_units,
+    without_family_means,
 )
 
 
@@ -57,8 +57,8 @@ def test_a_planted_correlation_is_found_within_its_interval():
 def test_a_resample_is_the_mean_of_what_was_drawn():
     """By loops, against the matrix product."""
     values = np.random.default_rng(2).normal(size=(5, 4))
-    drawn = draws(5, ["a", "b", "c", "d"], "joint", 7, seed=3)
-    times = np.rint(drawn.cases * 4).astype(int)
+    drawn = draw_resamples(5, ["a", "b", "c", "d"], "joint", 7, seed=3)
+    times = np.rint(drawn.group_weights * 4).astype(int)
     assert (times.sum(axis=1) == 4).all()
     for means, rows, counts in zip(resample(values, drawn), drawn.planners, times, strict=True):
         cases = np.repeat(np.arange(4), counts)
@@ -66,19 +66,19 @@ def test_a_resample_is_the_mean_of_what_was_drawn():
 
 
 def test_each_kind_of_interval_resamples_what_it_says():
-    planners, cases = (draws(6, ["x"] * 5, kind, 9, seed=0) for kind in ("planners", "cases"))
-    assert (planners.cases == 0.2).all()
+    planners, cases = (draw_resamples(6, ["x"] * 5, kind, 9, seed=0) for kind in ("planners", "scene_groups"))
+    assert (planners.group_weights == 0.2).all()
     assert (cases.planners == np.arange(6)).all()
-    assert len(np.unique(cases.cases)) > 2
+    assert len(np.unique(cases.group_weights)) > 2
     assert len(np.unique(planners.planners, axis=0)) == 9
 
 
 def test_cases_of_a_log_are_drawn_together_where_logs_are_many():
     few, many = ["a", "b", "a"], [f"log{i // 2}" for i in range(20)]
-    assert case_units(few).tolist() == [0, 1, 2]
-    units = case_units(many)
+    assert resampling_units(few).tolist() == [0, 1, 2]
+    units = resampling_units(many)
     assert len(set(units)) == 10
-    weights = draws(3, many, "cases", 50, seed=0).cases
+    weights = draw_resamples(3, many, "scene_groups", 50, seed=0).group_weights
     np.testing.assert_array_equal(weights[:, ::2], weights[:, 1::2])
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
 
@@ -104,7 +104,7 @@ def test_intervals_over_cases_cover_what_they_should():
         shared = generator.normal(size=40)
         noisy = [v + shared + 0.6 * generator.normal(size=(40, 40)) for v in (x, y)]
         found = agreements({"x": noisy[0]}, noisy[1], ["f"] * 40, [f"{i}" for i in range(40)], count=200, seed=trial)
-        interval = found["x"].pearson["cases"]
+        interval = found["x"].pearson["scene_groups"]
         hits += interval.low <= truth <= interval.high
     assert 0.88 <= hits / 120 <= 0.99
 
@@ -134,7 +134,7 @@ def test_what_families_explain_is_told_apart():
     found = agreements({"x": x[:, None]}, y[:, None], [f"{v}" for v in family], ["log"], count=10)
     assert found["x"].pearson["joint"].value > 0.8
     assert abs(found["x"].within) < 0.2
-    np.testing.assert_allclose(without_means(np.array([1.0, 3.0, 7.0]), ["a", "a", "b"]), [-1.0, 1.0, 0.0])
+    np.testing.assert_allclose(without_family_means(np.array([1.0, 3.0, 7.0]), ["a", "a", "b"]), [-1.0, 1.0, 0.0])
 
 
 def test_a_measure_that_does_not_vary_has_no_correlation():
@@ -149,7 +149,7 @@ def test_families_that_explain_everything_leave_nothing_to_agree():
     """A third of 0.1 + 0.1 + 0.1 is not 0.1: what rounding leaves must not be taken for planners that differ."""
     values, families = np.repeat([0.1, 0.7, 1.1], 3), ["a"] * 3 + ["b"] * 3 + ["c"] * 3
     assert (np.repeat(np.bincount(np.repeat(range(3), 3), values) / 3, 3) != values).any()
-    assert not without_means(values, families).any()
+    assert not without_family_means(values, families).any()
     found = agreements({"x": values[:, None]}, 2 * values[:, None], families, ["log"], count=5)["x"]
     assert found.pearson["planners"].value == pytest.approx(1.0)
     assert np.isnan(found.within)
@@ -158,7 +158,7 @@ def test_families_that_explain_everything_leave_nothing_to_agree():
 def test_a_single_case_says_nothing_about_others():
     x, y = planted(np.random.default_rng(9), 30, 1, 0.7)
     found = agreements({"x": x}, y, ["f"] * 30, ["log"], count=50)["x"]
-    for kind in ("joint", "cases"):
+    for kind in ("joint", "scene_groups"):
         assert np.isfinite(found.pearson[kind].value)
         assert np.isnan([found.pearson[kind].low, found.r2[kind].high, found.spearman[kind].low]).all()
     assert found.pearson["planners"].low < found.pearson["planners"].value < found.pearson["planners"].high

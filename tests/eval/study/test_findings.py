@@ -14,16 +14,16 @@ from swerve.eval.study.measures import OPEN_LOOP
 from swerve.eval.study.study_page import study_page
 from swerve.eval.study.study_records import stack
 from swerve.eval.study.study_tables import (
-    case_rows,
     difference_lines,
     intervals_table,
     main_table,
     planner_rows,
+    scene_group_rows,
     summary_of,
     undefined_lines,
     variants_table,
 )
-from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
+from swerve.eval.study.variants import navsim_recipe, offsets_of, pseudo_simulation
 from tests.support.study_samples import families_of, records
 
 
@@ -64,7 +64,7 @@ def test_like_is_compared_with_like(study, findings):
         assert gap.pearson.estimate.value == ours.pearson["joint"].value - other.pearson["joint"].value
         assert gap.spearman.estimate.value == ours.spearman["joint"].value - other.spearman["joint"].value
     raw = replace(study, stage_one=study.stage_one_raw)
-    expected = pseudo_simulation(raw, offsets_of(raw), standard("reduced"))
+    expected = pseudo_simulation(raw, offsets_of(raw), navsim_recipe("reduced"))
     np.testing.assert_array_equal(findings.measures["pseudo-simulation, reduced, unfiltered"], expected)
     assert (expected <= findings.measures["pseudo-simulation, reduced"]).all()
     assert (expected < findings.measures["pseudo-simulation, reduced"]).any()
@@ -133,7 +133,7 @@ def test_tables_say_what_was_found(study, findings):
 
 def test_summaries_are_json_and_rows_hold_every_measure(study, findings):
     summary = json.loads(json.dumps(summary_of(study, findings), allow_nan=False))
-    assert summary["measures"]["minus FDE"]["spearman"].keys() == {"value", "joint", "planners", "cases"}
+    assert summary["measures"]["minus FDE"]["spearman"].keys() == {"value", "joint", "planners", "scene_groups"}
     assert summary["families"] == {"fixed": 6, "idm": 7, "pdm": 7}
     rows = planner_rows(study, findings)
     assert [row["planner"] for row in rows] == list(study.planners)
@@ -142,8 +142,8 @@ def test_summaries_are_json_and_rows_hold_every_measure(study, findings):
 
 
 def test_rows_of_cases_tell_where_measures_disagree(study, findings):
-    rows = case_rows(study, findings)
-    assert [row["case"] for row in rows] == list(study.tokens)
+    rows = scene_group_rows(study, findings)
+    assert [row["scene_group"] for row in rows] == list(study.tokens)
     expected = stats.pearsonr(findings.measures["pseudo-simulation, full"][:, 4], study.closed_loop[:, 4]).statistic
     assert rows[4]["r of pseudo-simulation, full"] == pytest.approx(expected)
     assert rows[4]["closed_loop_human"] is None

@@ -4,12 +4,12 @@ import pytest
 from swerve.eval import build_context, pdms, two_stage
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.study.measures import OPEN_LOOP
-from swerve.eval.study.open_loop import half_seconds, starts_of, study_frames, thinned
+from swerve.eval.study.open_loop import half_seconds, starts_of, study_frames, subsample_follow_ups
 from swerve.eval.study.study_records import StudyRecord, stack
-from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
+from swerve.eval.study.variants import navsim_recipe, offsets_of, pseudo_simulation
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
-from tests.support.simple_case import SHIFTS, simple_case
+from tests.support.simple_scene_group import SHIFTS, simple_scene_group
 from tests.support.study_work import Steady
 
 
@@ -21,7 +21,7 @@ def planners():
 
 @pytest.fixture(scope="module")
 def part(planners):
-    return study_frames(simple_case(), planners, "log-replay")
+    return study_frames(simple_scene_group(), planners, "log-replay")
 
 
 def record(part, planners):
@@ -33,10 +33,12 @@ def record(part, planners):
 def test_pseudo_simulation_of_a_case_is_the_scorers_own(part, planners):
     study, failed = stack([record(part, planners)], ["f"] * len(planners))
     assert failed == ("broken",)
-    case = simple_case()
-    ours = pseudo_simulation(study, offsets_of(study), standard())
-    for row, evaluated in enumerate(evaluate_group(case, {k: planners[k] for k in study.planners}, "log-replay")):
-        assert ours[row, 0] == pytest.approx(two_stage(evaluated.frames, [case.group]).score, abs=1e-12)
+    scene_group = simple_scene_group()
+    ours = pseudo_simulation(study, offsets_of(study), navsim_recipe())
+    for row, evaluated in enumerate(
+        evaluate_group(scene_group, {k: planners[k] for k in study.planners}, "log-replay")
+    ):
+        assert ours[row, 0] == pytest.approx(two_stage(evaluated.scenes, [scene_group.group]).score, abs=1e-12)
     assert ours.max() > 0
 
 
@@ -48,8 +50,8 @@ def test_who_plans_ten_times_a_second_is_judged_as_who_plans_twice(part, planner
 
 
 def test_ends_and_starts_know_heading_and_speed(part, planners):
-    case = simple_case()
-    ego = case.frames["now"].viewpoint.ego
+    scene_group = simple_scene_group()
+    ego = scene_group.scenes["now"].viewpoint.ego
     speed, row = np.hypot(*ego.velocity[-1, :2]), list(planners).index("steady-1.2")
     end = part.ends[row, 0]
     assert end[3] == pytest.approx(1.2 * speed)
@@ -57,17 +59,17 @@ def test_ends_and_starts_know_heading_and_speed(part, planners):
     np.testing.assert_allclose(
         end[:2], ego.positions[-1, :2] + 4.8 * speed * np.array([np.cos(end[2]), np.sin(end[2])])
     )
-    starts = starts_of(case)
+    starts = starts_of(scene_group)
     assert starts.shape == (len(SHIFTS), 2, 4)
     np.testing.assert_allclose(starts[1, 0, :2] - starts[0, 0, :2], SHIFTS[1])
     np.testing.assert_allclose(starts[..., 3], speed)
 
 
 def test_open_loop_columns(part, planners):
-    case = simple_case()
-    context = build_context(case.frames["now"].viewpoint.scene, "now")
+    scene_group = simple_scene_group()
+    context = build_context(scene_group.scenes["now"].viewpoint.scene, "now")
     row = list(planners).index("steady-0.6")
-    speed = np.hypot(*case.frames["now"].viewpoint.ego.velocity[-1, :2])
+    speed = np.hypot(*scene_group.scenes["now"].viewpoint.ego.velocity[-1, :2])
     away = 0.4 * speed * 0.5 * np.arange(1, 9)
     assert part.open_loop[row, OPEN_LOOP.index("ade")] == pytest.approx(away.mean(), rel=1e-6)
     assert part.open_loop[row, OPEN_LOOP.index("fde")] == pytest.approx(away[-1], rel=1e-6)
@@ -92,14 +94,14 @@ def test_half_seconds_between_other_poses():
 
 
 def test_thinned_cases_keep_the_first_stage_and_a_share_of_the_second():
-    case = simple_case()
-    less = thinned(case, 0.4, seed=0)
-    assert (less.group.now, less.group.before) == (case.group.now, case.group.before)
+    scene_group = simple_scene_group()
+    less = subsample_follow_ups(scene_group, 0.4, seed=0)
+    assert (less.group.now, less.group.before) == (scene_group.group.now, scene_group.group.before)
     assert len(less.group.follow_ups) == 2
-    assert set(less.group.follow_ups) < set(case.group.follow_ups)
-    assert thinned(case, 0.4, seed=0).group == less.group
-    assert len({thinned(case, 0.4, seed).group for seed in range(20)}) > 3
-    assert len(thinned(case, 0.01, seed=0).group.follow_ups) == 1
-    assert thinned(case, 1.0, seed=0).group == case.group
+    assert set(less.group.follow_ups) < set(scene_group.group.follow_ups)
+    assert subsample_follow_ups(scene_group, 0.4, seed=0).group == less.group
+    assert len({subsample_follow_ups(scene_group, 0.4, seed).group for seed in range(20)}) > 3
+    assert len(subsample_follow_ups(scene_group, 0.01, seed=0).group.follow_ups) == 1
+    assert subsample_follow_ups(scene_group, 1.0, seed=0).group == scene_group.group
     with pytest.raises(SwerveError, match="density: 0 must"):
-        thinned(case, 0.0, seed=0)
+        subsample_follow_ups(scene_group, 0.0, seed=0)

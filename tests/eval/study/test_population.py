@@ -8,11 +8,11 @@ from tests.support.town_logs import town
 
 
 def test_there_are_enough_planners_of_each_family():
-    members = population()
-    assert len(members) >= 80
-    assert len({member.spec for member in members}) == len(members)
-    assert population() == members
-    families = [member.family for member in members]
+    planner_specs = population()
+    assert len(planner_specs) >= 80
+    assert len({planner_spec.spec for planner_spec in planner_specs}) == len(planner_specs)
+    assert population() == planner_specs
+    families = [planner_spec.family for planner_spec in planner_specs]
     for family, least in (
         ("constant kinematics", 10),
         ("idm", 15),
@@ -29,11 +29,11 @@ def test_all_plan_the_same_again_and_no_two_alike():
     moments = [(simple_log(), 40), (slow, 30), (town(0), 40), (town(7), 100)]
     observations = [seen(log, now)[0] for log, now in moments]
     everything = {}
-    for member in population():
-        plans = [load_planner(member.spec).planner.plan(one) for one in observations]
-        again = load_planner(member.spec).planner.plan(observations[0])
+    for planner_spec in population():
+        plans = [load_planner(planner_spec.spec).planner.plan(one) for one in observations]
+        again = load_planner(planner_spec.spec).planner.plan(observations[0])
         np.testing.assert_array_equal(again.poses, plans[0].poses)
-        everything[member.spec] = np.concatenate([plan.poses[-1] for plan in plans])
+        everything[planner_spec.spec] = np.concatenate([plan.poses[-1] for plan in plans])
     ends = np.array(list(everything.values()))
     gaps = np.abs(ends[:, None] - ends[None]).max(axis=2) + np.eye(len(ends))
     names = list(everything)

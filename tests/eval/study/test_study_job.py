@@ -7,7 +7,7 @@ import pytest
 
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import to_json
-from swerve.eval.benchmark.renderers import own_renderers
+from swerve.eval.benchmark.renderers import default_renderers
 from swerve.eval.closed_loop import ClosedLoopOptions, drive
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout_views import RolloutViews
@@ -16,7 +16,7 @@ from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_worker import study_group
 from swerve.scenes import SwerveError
 from tests.support.flat_renderer import FlatRenderer
-from tests.support.simple_case import DrawnViews, simple_case
+from tests.support.simple_scene_group import RenderedViews, simple_scene_group
 from tests.support.study_work import SimpleBenchmark, Steady, load
 
 OPTIONS = StudyOptions(traffic="log-replay", seconds=4.0, rate=1.0)
@@ -32,7 +32,7 @@ MEMBERS = [
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     (folder / "benchmark.json").write_bytes(to_json({}))
-    return SimpleBenchmark(folder, {}, own_renderers("rap", 0))
+    return SimpleBenchmark(folder, {}, default_renderers("rap", 0))
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,10 @@ def finished(benchmark, tmp_path_factory):
 def test_a_case_is_driven_in_closed_loop_too():
     told, watch = [], Stopwatch()
     planners = {"half": Steady(0.5), "broken": Steady(broken=True)}
-    record = study_group(simple_case(), planners, OPTIONS, None, watch, lambda *said: told.append(said))
-    rollout = drive(simple_case().frames["now"].viewpoint, Steady(0.5), ClosedLoopOptions(1.0, 4.0, "log-replay"))
+    record = study_group(simple_scene_group(), planners, OPTIONS, None, watch, lambda *said: told.append(said))
+    rollout = drive(
+        simple_scene_group().scenes["now"].viewpoint, Steady(0.5), ClosedLoopOptions(1.0, 4.0, "log-replay")
+    )
     assert record.closed_loop.tolist() == [rollout.score, 0.0]
     np.testing.assert_array_equal(record.closed_loop_metrics[0], [rollout.metrics[name] for name in ROLLOUT_METRICS])
     assert record.errors[0] == ""
@@ -71,32 +73,34 @@ class Looking(Steady):
 
 
 def test_planners_see_in_both_loops():
-    case = simple_case()
-    names = tuple(camera.name for camera in case.frames["now"].viewpoint.cameras)
+    scene_group = simple_scene_group()
+    names = tuple(camera.name for camera in scene_group.scenes["now"].viewpoint.cameras)
     planner, blind = Looking(names), Steady()
     views = RolloutViews(FlatRenderer(), (6, 4))
     watch = Stopwatch()
-    record = study_group(simple_case(DrawnViews()), {"looks": planner, "not": blind}, OPTIONS, views, watch, print)
+    record = study_group(
+        simple_scene_group(RenderedViews()), {"looks": planner, "not": blind}, OPTIONS, views, watch, print
+    )
     assert record.errors == ("", "")
-    assert len(planner.seen) == len(case.group.tokens) + 4  # four seconds at one plan a second
-    stored, drawn = planner.seen[: len(case.group.tokens)], planner.seen[len(case.group.tokens) :]
+    assert len(planner.seen) == len(scene_group.group.tokens) + 4  # four seconds at one plan a second
+    stored, drawn = planner.seen[: len(scene_group.group.tokens)], planner.seen[len(scene_group.group.tokens) :]
     assert all(colors == {name: [len(name)] * 3 for name in names} for colors in stored)
-    x = case.frames["now"].viewpoint.world_from_ego[0, 3]
+    x = scene_group.scenes["now"].viewpoint.world_from_ego[0, 3]
     assert next(iter(drawn[0].values()))[0] == round(x)
     np.testing.assert_array_equal(record.closed_loop[0], record.closed_loop[1])
 
 
 def test_a_study_comes_to_its_end(finished):
     folder, report = finished
-    assert report.study.planners == tuple(member.spec for member in MEMBERS)
+    assert report.study.planners == tuple(planner_spec.spec for planner_spec in MEMBERS)
     assert report.study.families == ("slow", "slow", "fast", "fast")
     assert report.left_out == ("broken",)
     assert [failure.where for failure in report.failures] == ["one now broken", "one now broken", "two now broken"]
     assert report.failures[0].reason == "RuntimeError: no idea"
     summary = json.loads((folder / STUDY).read_bytes())
-    assert (summary["planners"], summary["cases"], summary["substrate"]["left_out"]) == (4, 3, ["broken"])
+    assert (summary["planners"], summary["scene_groups"], summary["provenance"]["left_out"]) == (4, 3, ["broken"])
     table = pq.read_table(folder / PLANNERS).to_pylist()
-    assert [row["planner"] for row in table] == [member.spec for member in MEMBERS]
+    assert [row["planner"] for row in table] == [planner_spec.spec for planner_spec in MEMBERS]
     assert table[2]["closed_loop"] == report.study.closed_loop[2].mean()
 
 
@@ -114,8 +118,8 @@ def test_the_same_study_goes_on_and_another_is_refused(finished, benchmark):
     folder, report = finished
     (folder / "records" / "one-00001.npz").unlink()
     (folder / STUDY).unlink()
-    members = [*MEMBERS, StudyPlanner("none", "broken")]
-    again = run_study(benchmark, members, load, folder, OPTIONS, workers=1)
+    planner_specs = [*MEMBERS, StudyPlanner("none", "broken")]
+    again = run_study(benchmark, planner_specs, load, folder, OPTIONS, workers=1)
     assert again.timing["plans"] * 3 == report.timing["plans"]
     np.testing.assert_array_equal(again.study.closed_loop, report.study.closed_loop)
     with pytest.raises(SwerveError, match=r"options.planners was 5 planners \(.*\), is 4 planners"):

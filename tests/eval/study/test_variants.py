@@ -225,7 +225,7 @@ def test_records_survive_the_disk_and_planners_that_failed_are_left_out():
     assert study.present.sum(axis=1).tolist() == list(FOLLOW_UPS[:2])
     with pytest.raises(SwerveError, match="different planners"):
         stack([made[0], replace(made[1], planners=made[1].planners[::-1])], families)
-    with pytest.raises(SwerveError, match="no case"):
+    with pytest.raises(SwerveError, match="no scene group"):
         stack([], families)
     with pytest.raises(SwerveError, match="not a record"):
         StudyRecord.from_bytes(b"rubbish")

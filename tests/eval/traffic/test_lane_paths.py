@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swerve.eval import build_context
-from swerve.eval.traffic.lane_paths import Leg, prolonged
+from swerve.eval.traffic.lane_paths import Leg, extend_legs
 from swerve.scenes import Scene
 from swerve.scenes.polyline import points_at
 from tests.support.fork_log import NOW, driven_along, lane_following, log_with_fork, turning_log
@@ -37,7 +37,7 @@ def fork_choices(seed=0):
 
     road = log_with_fork().road_map
     legs = [Leg.on(road.lane_by_id["east_left"])]
-    return [prolonged(road, legs, 160.0, seed, f"car{car}")[1].lane.id for car in range(40)]
+    return [extend_legs(road, legs, 160.0, seed, f"car{car}")[1].lane.id for car in range(40)]
 
 
 def test_beyond_the_log_seed_and_track_choose_at_a_fork():
@@ -58,9 +58,9 @@ def test_the_choice_is_the_same_whatever_the_moment(earlier):
     short = replace(log, tracks=replace(log.tracks, valid=valid))
     ends = []
     for now in (NOW, NOW - earlier):
-        rails = build_context(Scene(short, now, 15, 50)).graph_rails
-        place = rails.rows.tolist().index(0)
-        ends.append(rails.points[rails.starts[place + 1] - 1])
+        agent_paths = build_context(Scene(short, now, 15, 50)).lane_graph_paths
+        place = agent_paths.rows.tolist().index(0)
+        ends.append(agent_paths.points[agent_paths.starts[place + 1] - 1])
     np.testing.assert_allclose(ends[0], ends[1])
 
 

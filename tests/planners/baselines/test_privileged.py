@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from swerve.eval.context.map_polygons import pack
-from swerve.eval.context.pdm_closed import IdmDriver, PdmOptions, idm_trajectory, reference_trajectory
+from swerve.eval.context.pdm_closed import IdmParameters, PdmOptions, idm_trajectory, reference_trajectory
 from swerve.eval.scoring.trajectories import to_world
-from swerve.eval.traffic.traffic_world import RedLights
+from swerve.eval.traffic.traffic import RedLights
 from swerve.planners import Idm, LoggedHuman, PdmClosed
 from swerve.scenes import SwerveError
 from tests.support.moved_log import moved_log
@@ -109,9 +109,9 @@ def test_pdm_closed_is_the_contexts_reference():
 def test_one_proposal_is_idm():
     observation, _ = seen(town(0), 70)
     situation = observation.privileged
-    alone = PdmOptions(speed_shares=(0.8,), lateral_offsets=(0.5,), driver=IdmDriver(headway=1.0))
+    alone = PdmOptions(speed_shares=(0.8,), lateral_offsets=(0.5,), idm_parameters=IdmParameters(headway=1.0))
     target = 0.8 * situation.speed_limit
-    expected = idm_trajectory(situation, target, 0.5, IdmDriver(headway=1.0))
+    expected = idm_trajectory(situation, target, 0.5, IdmParameters(headway=1.0))
     np.testing.assert_array_equal(reference_trajectory(situation, alone), expected)
 
 
@@ -153,7 +153,7 @@ def test_without_a_human_or_privilege_the_scene_is_named(simple):
         (lambda: Idm(target_speed=0.0), "Idm: target_speed is 0.0, it must be above 0"),
         (lambda: Idm(headway=-1.0), "Idm: headway is -1.0, it must be 0 or more"),
         (lambda: PdmClosed(lateral_offset=np.nan), "PdmClosed: lateral_offset is nan, it must be finite"),
-        (lambda: IdmDriver(acceleration=0.0), "the accelerations more than 0"),
+        (lambda: IdmParameters(acceleration=0.0), "the accelerations more than 0"),
         (lambda: PdmOptions(speed_shares=()), "at least one speed"),
         (lambda: PdmOptions(speed_shares=(0.0,)), "must be above 0"),
     ],

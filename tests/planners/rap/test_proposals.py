@@ -61,10 +61,10 @@ class OneCase:
 
     logs = ("log",)
 
-    def cases(self, log):
+    def scene_groups(self, log):
         return ("case",)
 
-    def case(self, name):
+    def scene_group(self, name):
         return case()
 
 
@@ -151,7 +151,7 @@ def test_a_line_on_the_ground_is_where_the_camera_sees_it():
 
 
 def test_proposals_lie_on_the_road(planner):
-    frame = next(iter(case().frames.values()))
+    frame = next(iter(case().scenes.values()))
     proposals, context = proposals_in(frame, case(), "case", planner)
     road_map, pose = frame.viewpoint.scene.log.road_map, frame.viewpoint.world_from_ego
     ground = ground_of(proposals, context, pose, road_map)
@@ -171,12 +171,12 @@ def test_promises_are_the_networks_and_worth_the_scorers(planner):
     now, *later = [proposals.token for proposals in many]
     assert now == alone.token == case().group.now
     assert later == [now for now, _ in case().group.follow_ups]
-    frame = case().frames[alone.token]
+    frame = case().scenes[alone.token]
     again, context = proposals_in(frame, case(), "case", planner)
     np.testing.assert_array_equal(alone.true, score(context, again.poses, interval=0.5).metrics)
     assert ((alone.predicted > 0) & (alone.predicted < 1)).all()
     blind = RapPlanner(RapModel(RapConfig.tiny(cameras=("nose",))).eval(), {})
-    with pytest.raises(SwerveError, match="wants camera 'nose'"):
+    with pytest.raises(SwerveError, match="needs camera 'nose'"):
         proposals_in(frame, case(), "case", blind)
 
 
@@ -231,7 +231,7 @@ def test_numbers_are_said():
 
 
 def test_a_scene_that_no_one_ranks_is_drawn_too(planner):
-    frame = case().frames[case().group.follow_ups[0][0]]
+    frame = case().scenes[case().group.follow_ups[0][0]]
     proposals, context = proposals_in(frame, case(), "case", planner)
     still = Proposals("<b>", "case", np.zeros((5, 8, 3)), 0.5, proposals.predicted, np.ones((5, 8)))
     story = scene_story(2, 3, still, drawing_of(frame, case(), context, planner))

@@ -125,7 +125,7 @@ def test_what_would_say_nothing_is_refused(dataset, benchmark, planner, tmp_path
     with pytest.raises(SwerveError, match="validate-every is 0"):
         Validation(benchmark, 0)
     blind = RapPlanner(RapModel(RapConfig.tiny(cameras=("roof",))), {})
-    with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
+    with pytest.raises(SwerveError, match="needs camera 'roof'; there are: front, back"):
         validate(blind, benchmark)
     broken = replace(benchmark, info=json.loads(json.dumps(benchmark.info).replace("val-a", "train-1")))
     with pytest.raises(SwerveError, match="log train-1 of the benchmark is in the training set, too"):

@@ -7,9 +7,9 @@ import pytest
 
 from swerve.eval import build_context, lane_agents, navsim_agents
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks, logged_states
-from swerve.eval.benchmark.schedule import FIRST, LAST, snapshot_steps
+from swerve.eval.benchmark.schedule import FIRST, LAST, scene_group_steps
 from swerve.eval.scoring.thresholds import STEP
-from swerve.eval.traffic.traffic_world import constant_velocity
+from swerve.eval.traffic.traffic import constant_velocity
 from swerve.scenes import ObjectClass, Scene, SwerveError
 from tests.support.simple_log import simple_log
 from tests.support.town_logs import town
@@ -30,7 +30,7 @@ def test_vehicles_do_what_the_policy_does_while_the_expert_drives_as_logged(poli
     motion = POLICIES[policy](context, logged_states(log, NOW))
     tracks = advanced_tracks(log, NOW, policy)
     assert tracks.ids == log.tracks.ids
-    moved = set(context.graph_rails.rows) if policy == "lane-following" else set(range(len(motion.ids)))
+    moved = set(context.lane_graph_paths.rows) if policy == "lane-following" else set(range(len(motion.ids)))
     for row, name in enumerate(motion.ids):
         if row not in moved or motion.classes[row] != ObjectClass.VEHICLE:
             continue
@@ -87,7 +87,7 @@ def test_log_replay_leaves_out_what_touches_the_logged_ego():
 
 def test_moments_have_two_seconds_before_and_eight_after_them():
     log = simple_log()
-    assert snapshot_steps(log, 1.0) == ([20, 30, 40], [])
+    assert scene_group_steps(log, 1.0) == ([20, 30, 40], [])
     kept = np.r_[0:35, 38:121]
     broken = replace(
         log,
@@ -96,7 +96,7 @@ def test_moments_have_two_seconds_before_and_eight_after_them():
         tracks=log.tracks.at(kept),
         lights=log.lights.at(kept),
     )
-    assert snapshot_steps(broken, 1.0) == ([], [20, 30])
+    assert scene_group_steps(broken, 1.0) == ([], [20, 30])
 
 
 def test_logs_of_another_rate_are_refused():
@@ -106,7 +106,7 @@ def test_logs_of_another_rate_are_refused():
         log, times_us=log.times_us[slow], ego=log.ego.at(slow), tracks=log.tracks.at(slow), lights=log.lights.at(slow)
     )
     with pytest.raises(SwerveError, match=r"simple has steps of 0.5 s: .* ten steps a second"):
-        snapshot_steps(sparse, 1.0)
+        scene_group_steps(sparse, 1.0)
 
 
 def test_a_moment_that_cannot_be_scored_is_told():

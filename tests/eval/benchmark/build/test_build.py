@@ -38,25 +38,27 @@ def test_frames_are_where_and_when_they_should_be(built):
     """Three moments of each log: 2, 3 and 4 s."""
     benchmark = open_benchmark(built[0])
     assert benchmark.logs == ("none-0", "train-0")
-    assert benchmark.cases("train-0") == ("train-0-00000", "train-0-00001", "train-0-00002")
+    assert benchmark.scene_groups("train-0") == ("train-0-00000", "train-0-00001", "train-0-00002")
     log = small_log("train-0")
-    for number, name in enumerate(benchmark.cases("train-0")):
-        case, now = benchmark.case(name), 20 + 10 * number
-        assert case.log == "train-0"
-        assert set(case.frames) == set(case.group.tokens)
-        first, before = (case.frames[token].viewpoint for token in (case.group.now, case.group.before))
-        assert case.group.now == f"train-0-{log.times_us[now]}-now"
+    for number, name in enumerate(benchmark.scene_groups("train-0")):
+        scene_group, now = benchmark.scene_group(name), 20 + 10 * number
+        assert scene_group.log == "train-0"
+        assert set(scene_group.scenes) == set(scene_group.group.tokens)
+        first, before = (
+            scene_group.scenes[token].viewpoint for token in (scene_group.group.now, scene_group.group.before)
+        )
+        assert scene_group.group.now == f"train-0-{log.times_us[now]}-now"
         np.testing.assert_array_equal(first.world_from_ego, log.ego.world_from_ego[now])
         np.testing.assert_array_equal(before.world_from_ego, log.ego.world_from_ego[now - 5])
         assert first.kind == before.kind == ViewpointKind.LOGGED
         assert first.command == Command.STRAIGHT
-        assert OPTIONS.least <= len(case.group.follow_ups) <= OPTIONS.most
-        for pair in case.group.follow_ups:
-            check_pair(case, pair, log, now)
+        assert OPTIONS.least <= len(scene_group.group.follow_ups) <= OPTIONS.most
+        for pair in scene_group.group.follow_ups:
+            check_pair(scene_group, pair, log, now)
 
 
-def check_pair(case, pair, log, now):
-    frames = [case.frames[token] for token in pair]
+def check_pair(scene_group, pair, log, now):
+    frames = [scene_group.scenes[token] for token in pair]
     later, earlier = (frame.viewpoint for frame in frames)
     assert all(frame.follow_up and frame.token == token for frame, token in zip(frames, pair, strict=True))
     times = [view.scene.log.times_us[view.scene.now] for view in (later, earlier)]
@@ -84,14 +86,17 @@ def test_tables_and_counts_say_what_is_there(built):
     benchmark = open_benchmark(folder)
     rows = benchmark.scenes().to_pylist()
     tokens = [
-        token for log in benchmark.logs for name in benchmark.cases(log) for token in benchmark.case(name).group.tokens
+        token
+        for log in benchmark.logs
+        for name in benchmark.scene_groups(log)
+        for token in benchmark.scene_group(name).group.tokens
     ]
     assert sorted(row["token"] for row in rows) == sorted(tokens)
-    assert len(set(tokens)) == len(tokens) == report.counts["frames"]
-    case = benchmark.case("none-0-00001")
+    assert len(set(tokens)) == len(tokens) == report.counts["scenes"]
+    scene_group = benchmark.scene_group("none-0-00001")
     for row in rows:
-        if row["case"] == "none-0-00001":
-            frame = case.frames[row["token"]]
+        if row["scene_group"] == "none-0-00001":
+            frame = scene_group.scenes[row["token"]]
             place = frame.viewpoint.world_from_ego[:2, 3]
             assert (row["x"], row["y"]) == tuple(place)
             assert row["stage"] == (2 if frame.follow_up else 1)
@@ -103,26 +108,26 @@ def test_tables_and_counts_say_what_is_there(built):
     assert {reason: reasons.count(reason) for reason in set(reasons)} == report.counts["rejected_starts"]
     # The car ahead is 30 m away, and starts reach up to 32 m ahead.
     assert {"collision", "over_cap"} <= set(reasons)
-    assert (report.counts["logs"], report.counts["cases"]) == (2, 6)
+    assert (report.counts["logs"], report.counts["scene_groups"]) == (2, 6)
     failed = [(failure.log, failure.reason) for failure in report.failures]
     assert failed == [("broken-0", "broken-0.feather: x: is not a number")]
 
 
 def test_views_are_those_of_the_renderer(built):
     benchmark = open_benchmark(built[0])
-    case = benchmark.case("train-0-00000")
-    assert isinstance(case.views, SceneViews)
-    for token in (case.group.before, case.group.follow_ups[-1][0]):
-        frame = case.frames[token]
-        cameras = case.views.cameras(frame)
+    scene_group = benchmark.scene_group("train-0-00000")
+    assert isinstance(scene_group.views, SceneViews)
+    for token in (scene_group.group.before, scene_group.group.follow_ups[-1][0]):
+        frame = scene_group.scenes[token]
+        cameras = scene_group.views.cameras(frame)
         assert [(camera.name, camera.width, camera.height) for camera in cameras] == [
             ("front", 32, 18),
             ("back", 32, 18),
         ]
-        images = case.views.images(frame, ["back"])
+        images = scene_group.views.images(frame, ["back"])
         np.testing.assert_array_equal(images["back"], flat(frame.viewpoint, cameras[1]))
         with pytest.raises(SwerveError, match="no camera 'top'; there are: front, back"):
-            case.views.images(frame, ["top"])
+            scene_group.views.images(frame, ["top"])
 
 
 def test_only_the_cameras_that_are_wanted_are_there(tmp_path):
@@ -130,8 +135,8 @@ def test_only_the_cameras_that_are_wanted_are_there(tmp_path):
     options = replace(OPTIONS, every=10.0, cameras=(known[-1],))
     assert not run(tmp_path / "one", LOGS[:1], options).failures
     benchmark = open_benchmark(tmp_path / "one")
-    case = benchmark.case(benchmark.cases("train-0")[0])
-    assert {camera.name for frame in case.frames.values() for camera in frame.viewpoint.cameras} == {known[-1]}
+    scene_group = benchmark.scene_group(benchmark.scene_groups("train-0")[0])
+    assert {camera.name for frame in scene_group.scenes.values() for camera in frame.viewpoint.cameras} == {known[-1]}
     with pytest.raises(SwerveError, match="has no camera 'roof'; it has"):
         run(tmp_path / "none", LOGS[:1], replace(options, cameras=("roof",)))
 
@@ -142,15 +147,15 @@ def test_the_same_build_makes_the_same_bytes_and_goes_on_where_it_was(built, tmp
     shutil.copytree(built[0], folder)
     (folder / "benchmark.json").unlink()
     (folder / "scenes.parquet").unlink()
-    (folder / "cases" / "train-0-00002.npz.part").write_bytes(b"half")
+    (folder / "scene_groups" / "train-0-00002.npz.part").write_bytes(b"half")
     (folder / "records" / "train-0-00000.json").unlink()
     (folder / "views-raster" / "none-0-00001.tar").unlink()
-    kept = (folder / "cases" / "none-0-00000.npz").stat().st_mtime_ns
+    kept = (folder / "scene_groups" / "none-0-00000.npz").stat().st_mtime_ns
     report = run(folder, workers=2)
     assert dataset_digest(folder) == whole
     assert report.counts == built[1].counts
-    assert report.timing["frames"] < report.counts["frames"]
-    assert (folder / "cases" / "none-0-00000.npz").stat().st_mtime_ns == kept
+    assert report.timing["scenes"] < report.counts["scenes"]
+    assert (folder / "scene_groups" / "none-0-00000.npz").stat().st_mtime_ns == kept
 
 
 def test_other_options_and_useless_logs_are_refused(built, tmp_path):
@@ -166,18 +171,18 @@ def test_what_is_no_benchmark_is_refused(built, tmp_path):
     folder = tmp_path / "old"
     shutil.copytree(built[0], folder)
     info = json.loads((folder / "benchmark.json").read_bytes())
-    (folder / "cases" / "train-0-00000.npz").write_bytes(b"damaged")
+    (folder / "scene_groups" / "train-0-00000.npz").write_bytes(b"damaged")
     (folder / "views-raster" / "train-0-00001.tar").write_bytes(b"damaged")
     benchmark = open_benchmark(folder)
     with pytest.raises(SwerveError, match=r"train-0-00000.npz: cannot be read"):
-        benchmark.case("train-0-00000")
-    case = benchmark.case("train-0-00001")
+        benchmark.scene_group("train-0-00000")
+    scene_group = benchmark.scene_group("train-0-00001")
     with pytest.raises(SwerveError, match=r"train-0-00001.tar: cannot be read"):
-        case.views.images(case.frames[case.group.now], ["front"])
-    with pytest.raises(SwerveError, match="has no case 'train-9-00000'"):
-        benchmark.case("train-9-00000")
+        scene_group.views.images(scene_group.scenes[scene_group.group.now], ["front"])
+    with pytest.raises(SwerveError, match="has no scene group 'train-9-00000'"):
+        benchmark.scene_group("train-9-00000")
     with pytest.raises(SwerveError, match="has no log 'train-9'"):
-        benchmark.cases("train-9")
+        benchmark.scene_groups("train-9")
     (folder / "benchmark.json").write_text(json.dumps({**info, "version": VERSION + 1}))
     with pytest.raises(SwerveError, match=f"benchmark of version {VERSION + 1}, this is version {VERSION}"):
         open_benchmark(folder)
@@ -193,15 +198,15 @@ def test_views_that_are_not_stored_are_drawn(built, tmp_path):
     info = json.loads((folder / "benchmark.json").read_bytes())
     info["options"]["views"] = []
     (folder / "benchmark.json").write_text(json.dumps(info))
-    case = open_benchmark(folder, renderers={"raster": FlatRenderer()}).case("train-0-00000")
-    frame = case.frames[case.group.follow_ups[0][1]]
-    stored = open_benchmark(built[0]).case("train-0-00000").views.images(frame, ["front", "back"])
-    drawn = case.views.images(frame, ["front", "back"])
+    scene_group = open_benchmark(folder, renderers={"raster": FlatRenderer()}).scene_group("train-0-00000")
+    frame = scene_group.scenes[scene_group.group.follow_ups[0][1]]
+    stored = open_benchmark(built[0]).scene_group("train-0-00000").views.images(frame, ["front", "back"])
+    drawn = scene_group.views.images(frame, ["front", "back"])
     assert list(drawn) == list(stored)
     for name in drawn:
         np.testing.assert_array_equal(drawn[name], stored[name])
-    rasters = open_benchmark(folder).case("train-0-00000").views.images(frame, ["front"])["front"]
-    camera = case.views.cameras(frame)[0]
-    expected = RasterRenderer("rap").prepare(small_log()).draw(snapshot_of(frame.viewpoint), [camera])[0]
+    rasters = open_benchmark(folder).scene_group("train-0-00000").views.images(frame, ["front"])["front"]
+    camera = scene_group.views.cameras(frame)[0]
+    expected = RasterRenderer("rap").prepare(small_log()).render(snapshot_of(frame.viewpoint), [camera])[0]
     np.testing.assert_array_equal(rasters, expected)
     assert len(np.unique(rasters.reshape(-1, 3), axis=0)) > 3

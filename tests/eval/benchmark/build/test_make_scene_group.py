@@ -39,12 +39,12 @@ def test_every_start_point_is_used_or_rejected():
     geometry = geometry_of(log)
     found = follow_ups(scene_at(log, NOW), geometry, bank_of(geometry, GRID), GRID)
     for most in (5, 10, 1000):
-        case = made(log, BuildOptions(policy="log-replay", most=most))
-        used = [start.index for start in case.record.starts]
+        scene_group = made(log, BuildOptions(policy="log-replay", most=most))
+        used = [start.index for start in scene_group.record.starts]
         assert used == sorted(used)
         assert len(used) <= most
-        assert sorted(used + [index for index, _ in case.rejected]) == [one.index for one in found]
-        assert ("over_cap" in {reason for _, reason in case.rejected}) == (len(used) == most)
+        assert sorted(used + [index for index, _ in scene_group.rejected]) == [one.index for one in found]
+        assert ("over_cap" in {reason for _, reason in scene_group.rejected}) == (len(used) == most)
 
 
 def test_those_with_a_human_history_come_first_and_the_seed_chooses_among_equals():
@@ -71,24 +71,24 @@ def test_a_car_where_the_starts_are_rejects_them_and_too_few_are_no_case():
     valid = log.tracks.valid.copy()
     valid[3, : NOW + 30] = False
     blocked = replace(blocked, tracks=replace(blocked.tracks, valid=valid))
-    case = made(blocked)
-    assert (case.record, case.dropped) == (None, "few_follow_ups")
-    assert {reason for _, reason in case.rejected} - {"infeasible", "beyond_log", "no_match"} == {"collision"}
+    scene_group = made(blocked)
+    assert (scene_group.record, scene_group.dropped) == (None, "few_follow_ups")
+    assert {reason for _, reason in scene_group.rejected} - {"infeasible", "beyond_log", "no_match"} == {"collision"}
 
 
 def test_a_moment_that_cannot_be_scored_says_why():
-    case = made(replace(road(), route=("nowhere",)))
-    assert (case.record, case.dropped, case.rejected) == (None, "unscorable", ())
-    assert "no lane group of the route is in the map" in case.message
+    scene_group = made(replace(road(), route=("nowhere",)))
+    assert (scene_group.record, scene_group.dropped, scene_group.rejected) == (None, "unscorable", ())
+    assert "no lane group of the route is in the map" in scene_group.message
 
 
 def test_only_tracks_that_are_there_are_kept():
     log = road()
     valid = log.tracks.valid.copy()
     valid[4, NOW + 10 :] = False
-    case = made(replace(log, tracks=replace(log.tracks, valid=valid)))
-    assert case.record.tracks.ids == tuple(np.delete(np.array(log.tracks.ids), 4))
-    assert case.record.tracks.valid.shape[1] == 61
+    scene_group = made(replace(log, tracks=replace(log.tracks, valid=valid)))
+    assert scene_group.record.tracks.ids == tuple(np.delete(np.array(log.tracks.ids), 4))
+    assert scene_group.record.tracks.valid.shape[1] == 61
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
     geometry = geometry_of(log)
     bank, seen = bank_of(geometry, GRID), set()
     for moment in (20, 60):
-        case = build_scene_group(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
-        own = case.record.starts[0]
+        scene_group = build_scene_group(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
+        own = scene_group.record.starts[0]
         assert (own.index, own.parameters["lateral"], own.parameters["longitudinal"]) == (0, 0.0, 0.0)
         assert own.now == logged(scene_at(log, moment + 40), geometry).command
         assert own.before == logged(scene_at(log, moment + 35), geometry).command

@@ -16,11 +16,11 @@ from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_job import EvaluateWork, PlannerSpec, check_cameras, evaluate
-from swerve.eval.benchmark.evaluate.observations import opaque
+from swerve.eval.benchmark.evaluate.observations import hash_token
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners
 from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
 from swerve.eval.scoring.aggregate import ScoredScenes
-from swerve.eval.scoring.silent_scores import silent_scores
+from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.planners import load_planner
 from swerve.planners.fingerprint import fingerprint
 from swerve.scenes import SwerveError
@@ -52,7 +52,7 @@ def benchmark(tmp_path_factory):
     options = BuildOptions(every=2.0, views=(), policy="log-replay", least=2, most=2)
     report = build([SimpleSource(LOGS)], folder, options, workers=1)
     assert not report.failures
-    assert report.counts["cases"] == COUNT
+    assert report.counts["scene_groups"] == COUNT
     return open_benchmark(folder)
 
 
@@ -84,12 +84,14 @@ def evaluated(benchmark, tmp_path_factory):
 def test_results_are_those_of_every_case(benchmark, evaluated):
     folder, _ = evaluated
     results = read_results(folder)
-    cases = [benchmark.case(name) for log in LOGS for name in benchmark.cases(log)]
+    scene_groups = [benchmark.scene_group(name) for log in LOGS for name in benchmark.scene_groups(log)]
     planners = {"cruise": Cruise(), "slow": Cruise(4.0)}
-    known = [result_rows(evaluate_group(case, planners, "log-replay"), "navsim-exact") for case in cases]
+    known = [
+        result_rows(evaluate_group(scene_group, planners, "log-replay"), "navsim-exact") for scene_group in scene_groups
+    ]
     rows = [row for row in without_times(results.table) if row["planner"] != "fails"]
     assert rows == [row for table in known for row in without_times(table)]
-    assert results.groups == tuple(case.group for case in cases)
+    assert results.groups == tuple(scene_group.group for scene_group in scene_groups)
     assert results.planners == ("cruise", "slow", "fails")
 
 
@@ -105,12 +107,14 @@ def joined(frames):
 
 def test_summary_and_csv(benchmark, evaluated):
     folder, evaluation = evaluated
-    cases = [benchmark.case(name) for log in LOGS for name in benchmark.cases(log)]
-    frames = joined([evaluate_group(case, {"slow": Cruise(4.0)}, "log-replay")[0].frames for case in cases])
-    table = two_stage(frames, [case.group for case in cases])
+    scene_groups = [benchmark.scene_group(name) for log in LOGS for name in benchmark.scene_groups(log)]
+    frames = joined(
+        [evaluate_group(scene_group, {"slow": Cruise(4.0)}, "log-replay")[0].scenes for scene_group in scene_groups]
+    )
+    table = two_stage(frames, [scene_group.group for scene_group in scene_groups])
     summary = json.loads((folder / "summary.json").read_text())
     assert summary == evaluation.summary
-    assert (summary["cases"], summary["frames"]) == (COUNT, len(frames.tokens))
+    assert (summary["scene_groups"], summary["scenes"]) == (COUNT, len(frames.tokens))
     slow = summary["planners"]["slow"]
     assert slow["score"] == pytest.approx(table.score, abs=1e-12)
     assert slow["stage_two"]["ego_progress"] == pytest.approx(table.stage_two[4], abs=1e-12)
@@ -134,22 +138,24 @@ def test_columns_of_navsim(test_data, evaluated):
 
 
 def log_of_case(benchmark, name):
-    case = benchmark.case(benchmark.cases(name)[0])
-    return case.frames[case.group.now].viewpoint.scene.log
+    scene_group = benchmark.scene_group(benchmark.scene_groups(name)[0])
+    return scene_group.scenes[scene_group.group.now].viewpoint.scene.log
 
 
 def test_scores_say_on_what_they_stand(benchmark, evaluated):
     folder, _ = evaluated
-    stamp = json.loads((folder / "substrate.json").read_text())
+    stamp = json.loads((folder / "provenance.json").read_text())
     assert stamp["metric"] == "EPDMS as NAVSIM v2.2"
     assert (stamp["traffic"], stamp["weighting"], stamp["stages"]) == ("log-replay", "navsim-exact", 2)
     assert stamp["planners"] == {one.label: one.spec for one in (CRUISE, SLOW, FAILS)}
     assert stamp["benchmark"]["options"]["policy"] == "log-replay"
     assert len(stamp["benchmark"]["digest"]) == 64
-    assert stamp["cannot_fire"] == silent_scores(log_of_case(benchmark, name) for name in LOGS)
-    assert stamp["cannot_fire"] == json.loads((folder / "summary.json").read_text())["cannot_fire"]
-    assert any(line.endswith(f"no intersections in {len(LOGS)} of {len(LOGS)} logs") for line in stamp["cannot_fire"])
-    own = json.loads((folder / "scores" / "slow.csv.substrate.json").read_text())
+    assert stamp["inactive_sub_scores"] == inactive_scores(log_of_case(benchmark, name) for name in LOGS)
+    assert stamp["inactive_sub_scores"] == json.loads((folder / "summary.json").read_text())["inactive_sub_scores"]
+    assert any(
+        line.endswith(f"no intersections in {len(LOGS)} of {len(LOGS)} logs") for line in stamp["inactive_sub_scores"]
+    )
+    own = json.loads((folder / "scores" / "slow.csv.provenance.json").read_text())
     assert own == {**stamp, "planner": {"label": "slow", "spec": SLOW.spec}}
 
 
@@ -190,10 +196,10 @@ def test_killed_and_resumed_gives_the_same(benchmark, evaluated, tmp_path):
     """The worker dies in the second log. What is done stays, and the scores are those of an undisturbed run."""
     flag, folder = tmp_path / "flag", tmp_path / "out"
     flag.touch()
-    token = benchmark.case(benchmark.cases("train-b")[1]).group.now
+    token = benchmark.scene_group(benchmark.scene_groups("train-b")[1]).group.now
     killed = entry(f"tests.support.simple_planners:Killed,file={flag},token={token},label=cruise")
     first = r"train-b train-b-1004.*, when cruise was asked: .*SIGKILL"
-    with pytest.raises(SwerveError, match=f"1 of 4 cases could not be evaluated, the first: {first}"):
+    with pytest.raises(SwerveError, match=f"1 of 4 scene groups could not be evaluated, the first: {first}"):
         run(benchmark, folder, killed)
     assert not (folder / "results.parquet").exists()
     assert not (folder / "scores").exists()
@@ -204,7 +210,7 @@ def test_killed_and_resumed_gives_the_same(benchmark, evaluated, tmp_path):
     resumed = run(benchmark, folder, killed)
     assert all((folder / "job" / "records" / name).read_bytes() == content for name, content in done.items())
     assert without_times(read_results(folder).table) == without_times(read_results(evaluated[0]).of("cruise"))
-    assert resumed.timing["plans"] == len(benchmark.case(benchmark.cases("train-b")[1]).group.tokens)
+    assert resumed.timing["plans"] == len(benchmark.scene_group(benchmark.scene_groups("train-b")[1]).group.tokens)
     assert not resumed.failures
 
 
@@ -214,7 +220,7 @@ def test_failures_are_listed_with_their_traceback(benchmark, evaluated):
     assert 1 <= len(listed) == len(evaluation.failures) == evaluation.summary["planners"]["fails"]["failures"]
     assert {(one["what"], one["reason"]) for one in listed} == {("fails", "RuntimeError: no idea where to go")}
     assert {one["token"] for one in listed} == {
-        token for token in benchmark.scenes()["token"].to_pylist() if int(opaque(token), 16) % 3 == 0
+        token for token in benchmark.scenes()["token"].to_pylist() if int(hash_token(token), 16) % 3 == 0
     }
     assert all("simple_planners.py" in one["traceback"] for one in listed)
 
@@ -236,7 +242,7 @@ def test_images_that_are_not_there_are_told_at_once(benchmark):
     planner.cameras = ("front",)
     check_cameras(benchmark, [planner])
     planner.cameras = ("roof",)
-    with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
+    with pytest.raises(SwerveError, match="needs camera 'roof'; there are: front, back"):
         check_cameras(benchmark, [planner])
 
 
@@ -258,7 +264,7 @@ def test_identity_follows_spec_and_files(tmp_path, monkeypatch):
 def test_a_record_of_no_case_has_no_planners(tmp_path, benchmark):
     path = tmp_path / "train-a-00000.parquet"
     assert recorded_planners(path) == {}
-    case = benchmark.case(benchmark.cases("train-a")[0])
-    rows = result_rows(evaluate_group(case, {"cruise": Cruise()}, "log-replay"), "navsim-exact")
+    scene_group = benchmark.scene_group(benchmark.scene_groups("train-a")[0])
+    rows = result_rows(evaluate_group(scene_group, {"cruise": Cruise()}, "log-replay"), "navsim-exact")
     add_to_record(path, rows, {"cruise": "1"})
     assert pq.read_table(path, schema=SCHEMA).to_pylist() == rows.to_pylist()

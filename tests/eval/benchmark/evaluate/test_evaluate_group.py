@@ -13,8 +13,8 @@ from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.scenes.planning import Trajectory
-from tests.support.simple_case import GROUP, SHIFTS, DrawnViews, simple_case
 from tests.support.simple_planners import BatchFailsAt, Cruise, FailsAt, Spoils, SpoilsBatches, straight
+from tests.support.simple_scene_group import GROUP, SHIFTS, RenderedViews, simple_scene_group
 
 AT = GROUP.tokens.index("now2")
 REST = [row for row, token in enumerate(GROUP.tokens) if token != "now2"]
@@ -23,28 +23,28 @@ REST = [row for row, token in enumerate(GROUP.tokens) if token != "now2"]
 @cache
 def cruise(speed=None):
     """The planner that works."""
-    return evaluate_group(simple_case(), {"cruise": Cruise(speed)}, "log-replay")[0]
+    return evaluate_group(simple_scene_group(), {"cruise": Cruise(speed)}, "log-replay")[0]
 
 
 def test_scores_are_the_scorers():
     result = cruise(10.0)
     assert result.planner == "cruise"
-    assert result.frames.tokens == GROUP.tokens
+    assert result.scenes.tokens == GROUP.tokens
     for row, token in enumerate(GROUP.tokens):
-        frame = simple_case().frames[token]
+        frame = simple_scene_group().scenes[token]
         context = build_context(frame.viewpoint.scene, token, frame.follow_up)
         known = score(context, straight(10.0).poses[None])
-        assert np.array_equal(result.frames.metrics[row], known.metrics[0])
+        assert np.array_equal(result.scenes.metrics[row], known.metrics[0])
         assert np.array_equal(result.raw[row], known.raw[0])
-        assert np.array_equal(result.forgiven[row], known.forgiven)
-        assert np.allclose(result.frames.states[row], known.states[0], atol=1e-12)
+        assert np.array_equal(result.human_filtered[row], known.human_filtered)
+        assert np.allclose(result.scenes.states[row], known.states[0], atol=1e-12)
     assert result.errors == ("",) * len(GROUP.tokens)
     assert (result.seconds > 0).all()
 
 
 def test_starts_and_ends():
     """Now is at x = 50, before at 45; 4 s later the driver is 40 m on."""
-    frames = cruise().frames
+    frames = cruise().scenes
     assert np.allclose(frames.starts[:2], [[50, -1.75], [45, -1.75]])
     assert np.allclose(frames.starts[2::2], np.array([90, -1.75]) + SHIFTS)
     assert np.allclose(frames.ends - frames.starts, [40, 0])
@@ -52,9 +52,9 @@ def test_starts_and_ends():
 
 def test_a_longer_plan_ends_after_four_seconds():
     planner = SimpleNamespace(cameras=(), plan=lambda observation: straight(10.0, seconds=6.0, interval=0.3))
-    frames = evaluate_group(simple_case(), {"long": planner}, "log-replay")[0].frames
+    frames = evaluate_group(simple_scene_group(), {"long": planner}, "log-replay")[0].scenes
     assert np.allclose(frames.ends - frames.starts, [40, 0])
-    assert np.allclose(frames.metrics, cruise().frames.metrics, atol=1e-6)
+    assert np.allclose(frames.metrics, cruise().scenes.metrics, atol=1e-6)
 
 
 def raises():
@@ -81,7 +81,7 @@ FAILURES = {
     "no end": (lambda: Trajectory(np.zeros((8, 3)), np.inf), "the interval is inf s"),
     "wrong type": (lambda: np.zeros((8, 3)), "gave ndarray instead of Trajectory"),
     "nothing": (lambda: None, "gave NoneType instead of Trajectory"),
-    "absurd": (lambda: straight(1e7), "farther than any car gets"),
+    "absurd": (lambda: straight(1e7), "farther than any vehicle drives"),
 }
 
 
@@ -98,7 +98,7 @@ def test_a_failure_costs_its_own_scene(name, make):
 @cache
 def observations(tokens):
     """The same moment under several names."""
-    frame = simple_case().frames["now"]
+    frame = simple_scene_group().scenes["now"]
     told = observation_of(frame, build_context(frame.viewpoint.scene), Cruise(), None)
     return [replace(told, token=token) for token in tokens]
 
@@ -118,16 +118,16 @@ def test_too_few_answers_to_a_batch_are_asked_for_again():
 
 def test_a_failed_frame_is_worth_nothing_and_the_rest_goes_on():
     planners = {"fails": FailsAt("now2", raises), "cruise": Cruise()}
-    failed, whole = evaluate_group(simple_case(), planners, "log-replay")
+    failed, whole = evaluate_group(simple_scene_group(), planners, "log-replay")
     known = cruise()
-    assert np.array_equal(whole.frames.metrics, known.frames.metrics)
-    assert np.array_equal(failed.frames.metrics[REST], known.frames.metrics[REST])
-    assert not failed.frames.metrics[AT].any()
+    assert np.array_equal(whole.scenes.metrics, known.scenes.metrics)
+    assert np.array_equal(failed.scenes.metrics[REST], known.scenes.metrics[REST])
+    assert not failed.scenes.metrics[AT].any()
     assert not failed.raw[AT].any()
-    assert np.array_equal(failed.frames.ends[AT], failed.frames.starts[AT])
+    assert np.array_equal(failed.scenes.ends[AT], failed.scenes.starts[AT])
     assert failed.plans[AT] is None
     assert "RuntimeError" in failed.errors[AT]
-    table, whole_table = two_stage(failed.frames, [GROUP]), two_stage(known.frames, [GROUP])
+    table, whole_table = two_stage(failed.scenes, [GROUP]), two_stage(known.scenes, [GROUP])
     pair = [AT, AT + 1]
     assert not table.values[pair, -2].any(), "extended comfort of both frames of the pair"
     assert table.values[AT, -1] == 0.0
@@ -137,10 +137,10 @@ def test_a_failed_frame_is_worth_nothing_and_the_rest_goes_on():
 
 
 def test_a_failure_in_the_first_stage_weighs_as_if_it_stayed():
-    failed = evaluate_group(simple_case(), {"fails": FailsAt("now", raises)}, "log-replay")[0]
-    table = two_stage(failed.frames, [GROUP])
+    failed = evaluate_group(simple_scene_group(), {"fails": FailsAt("now", raises)}, "log-replay")[0]
+    table = two_stage(failed.scenes, [GROUP])
     assert np.allclose(table.weights[2::2], 1 / 5), "40 m from all follow-ups: uniform"
-    assert np.allclose(table.weights[3::2], two_stage(cruise().frames, [GROUP]).weights[3::2])
+    assert np.allclose(table.weights[3::2], two_stage(cruise().scenes, [GROUP]).weights[3::2])
 
 
 @pytest.mark.parametrize("policy", ["log-replay", "navsim-reactive"])
@@ -152,13 +152,13 @@ def test_batches_and_company_change_nothing(policy):
         "fine": SimpleNamespace(cameras=(), plan=finely),
         "fast": Cruise(14),
     }
-    together = evaluate_group(simple_case(), planners, policy)
+    together = evaluate_group(simple_scene_group(), planners, policy)
     assert batch.batches == [len(GROUP.tokens)]
     for label, planner in planners.items():
-        alone = evaluate_group(simple_case(), {label: planner}, policy)[0]
+        alone = evaluate_group(simple_scene_group(), {label: planner}, policy)[0]
         same = next(one for one in together if one.planner == label)
-        assert np.array_equal(alone.frames.metrics, same.frames.metrics)
-        assert np.array_equal(alone.frames.states, same.frames.states)
+        assert np.array_equal(alone.scenes.metrics, same.scenes.metrics)
+        assert np.array_equal(alone.scenes.states, same.scenes.states)
         assert alone.reasons == same.reasons
 
 
@@ -167,9 +167,9 @@ def finely(observation):
 
 
 def test_images_are_drawn_once_for_all_planners():
-    views = DrawnViews()
+    views = RenderedViews()
     planners = {str(index): SimpleNamespace(plan=Cruise().plan) for index in range(3)}
-    evaluate_group(simple_case(views), planners, "log-replay")
+    evaluate_group(simple_scene_group(views), planners, "log-replay")
     assert [token for token, _ in views.asked] == list(GROUP.tokens)
 
 
@@ -183,17 +183,21 @@ def test_a_planner_that_writes_to_what_it_is_given_spoils_nothing(kind):
         return Cruise().plan(observation)
 
     looks, spoiler = SimpleNamespace(plan=plan), kind()
-    alone = evaluate_group(simple_case(DrawnViews()), {"looks": looks}, "lane-following")[0]
-    together = evaluate_group(simple_case(DrawnViews()), {"spoils": spoiler, "looks": looks}, "lane-following")[1]
+    alone = evaluate_group(simple_scene_group(RenderedViews()), {"looks": looks}, "lane-following")[0]
+    together = evaluate_group(
+        simple_scene_group(RenderedViews()), {"spoils": spoiler, "looks": looks}, "lane-following"
+    )[1]
     assert spoiler.count > 10 * len(GROUP.tokens)
-    assert np.array_equal(together.frames.metrics, alone.frames.metrics)
-    assert np.array_equal(together.frames.states, alone.frames.states)
+    assert np.array_equal(together.scenes.metrics, alone.scenes.metrics)
+    assert np.array_equal(together.scenes.states, alone.scenes.states)
     assert np.array_equal(*np.split(np.array(seen), 2))
 
 
 def test_progress_is_told():
     told = []
-    evaluate_group(simple_case(), {"cruise": Cruise()}, "log-replay", lambda place, share: told.append((place, share)))
+    evaluate_group(
+        simple_scene_group(), {"cruise": Cruise()}, "log-replay", lambda place, share: told.append((place, share))
+    )
     places = list(dict.fromkeys(place for place, _ in told))
     assert [place for place in places if "asked" not in place] == list(GROUP.tokens)
     assert places[1] == f"{GROUP.tokens[0]}, when cruise was asked"

@@ -9,8 +9,8 @@ from swerve.eval import build_context
 from swerve.eval.benchmark.evaluate.observations import observation_of, observations_of
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.viewpoints import Command
-from tests.support.simple_case import DrawnViews, simple_case
 from tests.support.simple_planners import Cruise
+from tests.support.simple_scene_group import RenderedViews, simple_scene_group
 
 
 class Sees(Cruise):
@@ -19,8 +19,8 @@ class Sees(Cruise):
         self.cameras, self.privileged = cameras, privileged
 
 
-def told(token, planner, views=None, case=None):
-    frame = (case or simple_case()).frames[token]
+def told(token, planner, views=None, scene_group=None):
+    frame = (scene_group or simple_scene_group()).scenes[token]
     context = build_context(frame.viewpoint.scene, frame.token, frame.follow_up)
     return observation_of(frame, context, planner, views), context
 
@@ -39,8 +39,8 @@ def test_history_and_command():
 
 
 def test_history_of_steps_of_half_a_second_is_the_same():
-    case = simple_case()
-    viewpoint = case.frames["now"].viewpoint
+    scene_group = simple_scene_group()
+    viewpoint = scene_group.scenes["now"].viewpoint
     log, rows = viewpoint.scene.log, np.arange(0, 121, 5)
     coarse = replace(
         log,
@@ -52,7 +52,7 @@ def test_history_of_steps_of_half_a_second_is_the_same():
     scene = Scene(coarse, 6, 3, 8)
     human = viewpoint.human[4::5][:8]
     half = replace(viewpoint, scene=scene, ego=scene.ego.at(slice(0, 4)), human=human, target=human)
-    frame = replace(case.frames["now"], viewpoint=half)
+    frame = replace(scene_group.scenes["now"], viewpoint=half)
     known, _ = told("now", Cruise())
     observation = observation_of(frame, build_context(scene, "now"), Cruise(), None)
     for name, values in vars(known.history).items():
@@ -70,16 +70,16 @@ def test_follow_ups_know_where_the_logged_driver_was():
     """The scene's own log has no driver after now; the viewpoint does. The start is 5 m ahead of him, 0.5 m left."""
     situation = told("now4", Sees((), privileged=True))[0].privileged
     assert np.allclose(situation.human[:, :2], np.column_stack([5.0 * np.arange(1, 9) - 5.0, np.full(8, -0.5)]))
-    case = simple_case()
-    frame = case.frames["now4"]
+    scene_group = simple_scene_group()
+    frame = scene_group.scenes["now4"]
     human = frame.viewpoint.human[:20]
     unknown = replace(frame, viewpoint=replace(frame.viewpoint, human=human, target=human))
-    case = replace(case, frames={"now4": unknown})
-    assert told("now4", Sees((), privileged=True), case=case)[0].privileged.human is None
+    scene_group = replace(scene_group, frames={"now4": unknown})
+    assert told("now4", Sees((), privileged=True), scene_group=scene_group)[0].privileged.human is None
 
 
 def test_images_only_of_declared_cameras():
-    views = DrawnViews()
+    views = RenderedViews()
     observation, _ = told("now", Sees(), views)
     assert [camera.name for camera in observation.cameras] == list(observation.images) == ["front", "back"]
     observation, _ = told("now", Sees(("back",)), views)
@@ -91,7 +91,7 @@ def test_images_only_of_declared_cameras():
 
 
 def test_planners_share_what_they_see_and_cannot_spoil_it():
-    views, frame = DrawnViews(), simple_case().frames["now"]
+    views, frame = RenderedViews(), simple_scene_group().scenes["now"]
     context = build_context(frame.viewpoint.scene, frame.token)
     first, second, third = observations_of(frame, context, [Sees(("back",)), Sees(("front", "back")), Cruise()], views)
     assert views.asked == [("now", ("back", "front"))]
@@ -104,16 +104,16 @@ def test_planners_share_what_they_see_and_cannot_spoil_it():
 
 
 def test_images_that_nobody_has_are_an_error():
-    with pytest.raises(SwerveError, match="scene now: Sees wants images, and this benchmark has none"):
+    with pytest.raises(SwerveError, match="scene now: Sees needs images, and this benchmark has none"):
         told("now", Sees())
-    with pytest.raises(SwerveError, match="wants camera 'roof'; there are: front, back"):
-        told("now", Sees(("roof",)), DrawnViews())
+    with pytest.raises(SwerveError, match="needs camera 'roof'; there are: front, back"):
+        told("now", Sees(("roof",)), RenderedViews())
 
 
 def test_too_short_a_history_is_an_error():
-    case = simple_case()
-    frame = case.frames["now"]
+    scene_group = simple_scene_group()
+    frame = scene_group.scenes["now"]
     scene = frame.viewpoint.scene
     short = replace(frame.viewpoint, scene=replace(scene, history=5), ego=frame.viewpoint.ego.at(slice(15, 21)))
     with pytest.raises(SwerveError, match=r"scene now: has less than 1\.5 s of history"):
-        told("now", Cruise(), case=replace(case, frames={"now": replace(frame, viewpoint=short)}))
+        told("now", Cruise(), scene_group=replace(scene_group, frames={"now": replace(frame, viewpoint=short)}))

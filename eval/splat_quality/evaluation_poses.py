@@ -40,7 +40,7 @@ class PoseOffset:
 
 ON_PATH = PoseOffset()
 # The columns of the stage-two grid, its first row ahead, and two rotations.
-SHIFTS = (
+POSE_OFFSETS = (
     *(PoseOffset(lateral=lateral) for lateral in (0.5, -0.5, 1.0, -1.0, 2.0, -2.0)),
     PoseOffset(along=5.0),
     *(PoseOffset(turn=float(np.deg2rad(turn))) for turn in (10.0, -10.0)),
@@ -52,76 +52,76 @@ class EvaluationPose:
     """Camera, pose and time of one evaluated image.
 
     Attributes:
-        moment: nearest step of the log.
+        step: nearest step of the log.
         group: group of its mean: the offset's name, or that of a camera left out of the fit.
-        shift: offset from the photo's pose.
+        offset: offset from the photo's pose.
         camera: with the size of the image.
         time_us: timestamp.
         world_from_ego: pose of the ego.
-        photograph: the recorded photo, if there is one.
+        photo: the recorded photo, if there is one.
         ignored: its masked pixels; None if all are valid.
     """
 
-    moment: int
+    step: int
     group: str
-    shift: PoseOffset
+    offset: PoseOffset
     camera: Camera
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
-    photograph: UInt8[np.ndarray, "h w 3"] | None = None
+    photo: UInt8[np.ndarray, "h w 3"] | None = None
     ignored: Bool[np.ndarray, "h w"] | None = None
 
 
-def places_of(
-    geometry: LogGeometry, pictures: LogImages, every: float, shifts: Sequence[PoseOffset] = SHIFTS
+def evaluation_poses(
+    geometry: LogGeometry, images: LogImages, interval: float, offsets: Sequence[PoseOffset] = POSE_OFFSETS
 ) -> list[EvaluationPose]:
     """Return the poses of held-out photos, and poses offset from them.
 
     Args:
         geometry: of the log.
-        pictures: of the log; fitted photos are not used.
-        every: seconds between a camera's photos that are offset.
-        shifts: offsets; all held-out photos are used without an offset, too.
+        images: of the log; fitted photos are not used.
+        interval: seconds between a camera's photos that are offset.
+        offsets: offsets; all held-out photos are used without an offset, too.
 
     Raises:
-        SwerveError: none were held out, or `every` is not above 0.
+        SwerveError: none were held out, or `interval` is not above 0.
     """
-    if not every > 0:
-        raise SwerveError(f"every: {every} s must be above 0")
-    if not pictures.held_out:
+    if not interval > 0:
+        raise SwerveError(f"every: {interval} s must be above 0")
+    if not images.held_out:
         raise SwerveError(f"log {geometry.log.name} was fitted to all of its photos: hold some out for the measurement")
-    places, last = list[EvaluationPose](), dict[str, int]()
-    for picture in sorted(pictures.held_out, key=lambda picture: picture.time_us):
-        places.append(_place(geometry, picture, ON_PATH.name, ON_PATH, picture.world_from_ego))
-        name = picture.camera.name
-        if name not in last or picture.time_us - last[name] >= every * 1e6:
-            last[name] = picture.time_us
-            poses = shifted(geometry, picture, shifts)
-            places += [
-                _place(geometry, picture, shift.name, shift, pose) for shift, pose in zip(shifts, poses, strict=True)
+    poses_to_evaluate, last = list[EvaluationPose](), dict[str, int]()
+    for image in sorted(images.held_out, key=lambda image: image.time_us):
+        poses_to_evaluate.append(_place(geometry, image, ON_PATH.name, ON_PATH, image.world_from_ego))
+        name = image.camera.name
+        if name not in last or image.time_us - last[name] >= interval * 1e6:
+            last[name] = image.time_us
+            poses = offset_poses(geometry, image, offsets)
+            poses_to_evaluate += [
+                _place(geometry, image, offset.name, offset, pose) for offset, pose in zip(offsets, poses, strict=True)
             ]
-    for picture in pictures.unseen:
-        group = f"unseen camera {picture.camera.name}"
-        places.append(_place(geometry, picture, group, ON_PATH, picture.world_from_ego))
-    return places
+    for image in images.unseen:
+        group = f"unseen camera {image.camera.name}"
+        poses_to_evaluate.append(_place(geometry, image, group, ON_PATH, image.world_from_ego))
+    return poses_to_evaluate
 
 
-def shifted(geometry: LogGeometry, picture: PosedImage, shifts: Sequence[PoseOffset]) -> Float[np.ndarray, "s 4 4"]:
+def offset_poses(geometry: LogGeometry, image: PosedImage, offsets: Sequence[PoseOffset]) -> Float[np.ndarray, "s 4 4"]:
     """Offset a photo's pose along and beside the smoothed path, with the ground's height."""
-    seconds = (picture.time_us - int(geometry.log.times_us[0])) * 1e-6
+    seconds = (image.time_us - int(geometry.log.times_us[0])) * 1e-6
     start = float(geometry.arc_lengths_at(np.array([seconds]))[0])
-    along = start + np.array([0.0, *(shift.along for shift in shifts)])
-    lateral = np.array([0.0, *(shift.lateral for shift in shifts)])
-    turns = np.array([0.0, *(shift.turn for shift in shifts)])
+    along = start + np.array([0.0, *(offset.along for offset in offsets)])
+    lateral = np.array([0.0, *(offset.lateral for offset in offsets)])
+    turns = np.array([0.0, *(offset.turn for offset in offsets)])
     at = geometry.path.at(along)
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
     smooth = geometry.poses_beside(at.positions[:, :2] + lateral[:, None] * left, at.headings + turns, along)
-    return picture.world_from_ego @ inverse(smooth[0]) @ smooth[1:]
+    return image.world_from_ego @ inverse(smooth[0]) @ smooth[1:]
 
 
 def _place(
-    geometry: LogGeometry, picture: PosedImage, group: str, shift: PoseOffset, pose: Float[np.ndarray, "4 4"]
+    geometry: LogGeometry, image: PosedImage, group: str, offset: PoseOffset, pose: Float[np.ndarray, "4 4"]
 ) -> EvaluationPose:
-    moment = int(np.abs(geometry.log.times_us - picture.time_us).argmin())
-    taken = (picture.rgb, picture.ignored) if shift == ON_PATH else (None, None)
-    return EvaluationPose(moment, group, shift, picture.camera, picture.time_us, pose, *taken)
+    step = int(np.abs(geometry.log.times_us - image.time_us).argmin())
+    taken = (image.rgb, image.ignored) if offset == ON_PATH else (None, None)
+    return EvaluationPose(step, group, offset, image.camera, image.time_us, pose, *taken)

@@ -11,21 +11,21 @@ from swerve.eval.context.scene_context import build_context
 from swerve.eval.report.follow_up_chart import follow_up_chart, seen_from, short
 from swerve.eval.report.ranking import bootstrap, chain_scores, group_rows, rankings
 from swerve.eval.report.replay import Replay, ego_footprints, footprint_of, replay
-from swerve.eval.report.scene_pictures import SIDE, MapView, from_above, view_of, weight_color
-from swerve.eval.report.sentences import sentences, verdict
-from swerve.eval.report.worst_scenes import shown_frames
-from swerve.eval.scoring.aggregate import weigh
+from swerve.eval.report.scene_images import SIDE, MapView, scene_svg, view_of, weight_color
+from swerve.eval.report.sentences import scene_summary, sentences
+from swerve.eval.report.worst_scenes import shown_scenes
+from swerve.eval.scoring.aggregate import aggregate_two_stage
 from swerve.eval.scoring.sub_scores import METRIC_NAMES
 from swerve.scenes.primitives import build_static
 from swerve.viz.birds_eye import BirdsEye
-from tests.support.reported import HOSTILE, cases, results
+from tests.support.reported import HOSTILE, results, scene_groups
 
 
 def _told(planner: str, number: int) -> list[Replay]:
     """All frames of a planner's case."""
-    case = list(cases().values())[number]
-    rows = group_rows(results(), planner, case.group)
-    frames = [case.frames[row.token] for row in rows]
+    scene_group = list(scene_groups().values())[number]
+    rows = group_rows(results(), planner, scene_group.group)
+    frames = [scene_group.scenes[row.token] for row in rows]
     contexts = [build_context(frame.viewpoint.scene, frame.token, frame.follow_up) for frame in frames]
     return [
         replay(frame, row, context, "log-replay") for frame, row, context in zip(frames, rows, contexts, strict=True)
@@ -47,7 +47,7 @@ def test_view_by_hand():
 
 def test_follow_ups_lie_at_their_pixels(drifting):
     first, rows = drifting[0], [one.row for one in drifting[2::2]]
-    svg = from_above(first, build_static(first.frame.viewpoint.scene.log.road_map), rows)
+    svg = scene_svg(first, build_static(first.benchmark_scene.viewpoint.scene.log.road_map), rows)
     eye = view_of(first).eye
     found = re.findall(
         r'class="follow-up" cx="([\d.-]+)" cy="([\d.-]+)".*?<title>follow-up (\S+): weight ([\d.]+)', svg
@@ -90,11 +90,11 @@ def test_events_are_where_they_happened(drifting):
             ego = shapely.Polygon(ego_footprints(one.path[event.step : event.step + 1])[0])
             assert ego.distance(shapely.Point(event.place)) < 1e-6
             if event.reason.metric == "no_at_fault_collisions":
-                other = shapely.Polygon(footprint_of(one.world.boxes[event.step, event.track]))
+                other = shapely.Polygon(footprint_of(one.scoring_traffic.boxes[event.step, event.track]))
                 assert other.distance(shapely.Point(event.place)) < 1e-6
-                assert one.world.ids[event.track] in event.reason.text
+                assert one.scoring_traffic.ids[event.track] in event.reason.text
             if event.reason.metric == "drivable_area_compliance":
-                ground = [lane.polygon[:, :2] for lane in one.frame.viewpoint.scene.log.road_map.lanes]
+                ground = [lane.polygon[:, :2] for lane in one.benchmark_scene.viewpoint.scene.log.road_map.lanes]
                 road = shapely.union_all([shapely.Polygon(shape) for shape in ground])
                 assert not road.contains(shapely.Point(event.place))
     assert {"no_at_fault_collisions", "drivable_area_compliance"} <= kinds
@@ -105,7 +105,7 @@ def test_texts_are_for_people(drifting):
     hit = next(one for one in drifting if any(event.track is not None for event in one.events))
     digest = "f5e7cc26-f036-4128-995a-3c804c6b2ead"
     world = replace(hit.context.traffic, ids=tuple(f"{digest}{name}" for name in hit.context.traffic.ids))
-    told = replay(hit.frame, hit.row, replace(hit.context, traffic=world), "log-replay")
+    told = replay(hit.benchmark_scene, hit.row, replace(hit.context, traffic=world), "log-replay")
     texts = [event.text for event in told.events]
     assert any("f5e7cc26" in text for text in texts)
     assert not any(digest in text or "rear axle" in text for text in texts)
@@ -114,7 +114,7 @@ def test_texts_are_for_people(drifting):
 
 def test_numbers_in_the_picture_are_those_in_the_list(drifting):
     one = next(one for one in drifting if len(one.numbered) > 1)
-    svg = from_above(one, build_static(None))
+    svg = scene_svg(one, build_static(None))
     assert re.findall(r"<g class=\"event\"><title>(\d+):", svg) == [str(number) for number in one.numbered]
     listed = re.findall(r'<b class="badge">(\d+)</b>', sentences(one))
     assert listed == [str(number) for number in one.numbered]
@@ -122,8 +122,8 @@ def test_numbers_in_the_picture_are_those_in_the_list(drifting):
 
 def test_a_failed_frame_is_drawn_and_told():
     one = next(one for one in _told(HOSTILE, 0) if one.row.failed)
-    assert "<svg" in from_above(one, build_static(None))
-    assert verdict(one) == "The planner failed: RuntimeError: <b>no idea</b> & no plan. The frame counts as 0."
+    assert "<svg" in scene_svg(one, build_static(None))
+    assert scene_summary(one) == "The planner failed: RuntimeError: <b>no idea</b> & no plan. The scene scores 0."
     assert "&lt;b&gt;no idea" in sentences(one)
 
 
@@ -133,10 +133,10 @@ def test_verdicts_name_what_costs_the_most(drifting):
         (event for event in zero.events if event.reason.value == 0.0 and event.reason.metric in METRIC_NAMES[:4]),
         key=lambda event: event.step if event.step is not None else 99,
     )
-    assert verdict(zero).startswith("Scores 0: ")
-    assert first.text in verdict(zero)
+    assert scene_summary(zero).startswith("Scores 0: ")
+    assert first.text in scene_summary(zero)
     fine = replace(zero, events=(), row=replace(zero.row, values=np.ones(10)))
-    assert verdict(fine) == "Scores 1.00: nothing went wrong."
+    assert scene_summary(fine) == "Scores 1.00: nothing went wrong."
     assert sentences(fine) == ""
 
 
@@ -163,11 +163,11 @@ def test_colors_and_short_numbers():
 
 def test_case_scores_are_those_of_each_case_alone():
     for one in rankings(results(), "navsim-exact"):
-        for group, value in zip(results().groups, one.cases, strict=True):
-            assert value == pytest.approx(weigh(results().scores(one.label), [group]).score, abs=1e-12)
+        for group, value in zip(results().groups, one.scene_group_scores, strict=True):
+            assert value == pytest.approx(aggregate_two_stage(results().scores(one.label), [group]).score, abs=1e-12)
             rows = group_rows(results(), one.label, group)
             assert chain_scores(rows).prod(axis=1).mean() == pytest.approx(value, abs=1e-12)
-        assert one.cases.mean() == pytest.approx(one.score, abs=1e-12)
+        assert one.scene_group_scores.mean() == pytest.approx(one.score, abs=1e-12)
         assert one.interval[0] <= one.score <= one.interval[1]
 
 
@@ -175,7 +175,7 @@ def test_shown_frames_cost_the_most():
     for planner in results().planners:
         for group in results().groups:
             rows = group_rows(results(), planner, group)
-            first, follow = shown_frames(rows)
+            first, follow = shown_scenes(rows)
             chains = chain_scores(rows).prod(axis=1)
             assert chains[first.chain] == chains.min()
             assert first.token == (group.now, group.before)[first.chain]

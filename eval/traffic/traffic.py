@@ -99,7 +99,7 @@ class RedLights:
 
 
 @dataclass(frozen=True)
-class World:
+class ScoringTraffic:
     """Agents and red lights as used by the kernels, computed once per traffic.
 
     Attributes:
@@ -131,7 +131,7 @@ class World:
         lights: RedLights,
         ignored: Bool[np.ndarray, "m"] | None = None,
         stopped: Bool[np.ndarray, "t m"] | None = None,
-    ) -> "World":
+    ) -> "ScoringTraffic":
         """Create the agents of `traffic`; `stopped` is NAVSIM's if None."""
         boxes = traffic.boxes
         if stopped is None:

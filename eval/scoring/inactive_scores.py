@@ -21,7 +21,7 @@ _NEEDS: Final[tuple[tuple[str, str, Callable[[Log], bool]], ...]] = (
 )
 
 
-def silent_scores(logs: Iterable[Log]) -> list[str]:
+def inactive_scores(logs: Iterable[Log]) -> list[str]:
     """Return the sub-scores that cannot fail, with the reason and the number of logs; empty if there are none.
 
     Args:

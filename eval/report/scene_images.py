@@ -21,7 +21,7 @@ from swerve.viz.svg import element, text
 # Size in units of the drawing, and in pixels of the map image.
 SIDE, _PIXELS = 480, 720
 HUMAN, PLAN, PATH, WRONG = "#ffffff", "#5cd6a3", "#f6a54c", "#ff5d6c"
-OTHERS = {
+AGENT_COLORS = {
     ObjectClass.VEHICLE: "#7fa6d6",
     ObjectClass.PEDESTRIAN: "#e879b9",
     ObjectClass.BICYCLE: "#f4d35e",
@@ -69,7 +69,7 @@ class MapView:
         return SIDE / (2 * self.eye.reach)
 
 
-def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow] = ()) -> str:
+def scene_svg(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow] = ()) -> str:
     """Draw a scored scene as SVG.
 
     The initial heading is up. Other agents are filled boxes now and outlines after 2 and 4 s; numbers mark the events
@@ -86,8 +86,8 @@ def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow
     parts = [
         f'<image href="{url}" width="{SIDE}" height="{SIDE}"/>',
         _lights(view, replay),
-        _others(view, replay),
-        _way(view, human_way(replay), HUMAN, "where the human drove", dashes="5 4"),
+        _agents(view, replay),
+        _polyline(view, human_path(replay), HUMAN, "where the human drove", dashes="5 4"),
         _ego(view, replay),
         "".join(follow_up_dot(view.at(row.start[None])[0], row, 4.0, follow_ups) for row in _light_first(follow_ups)),
         "".join(_event(view, replay, number, event) for number, event in replay.numbered.items()),
@@ -99,7 +99,7 @@ def from_above(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow
 def view_of(replay: Replay) -> MapView:
     """Return the view that contains all paths and events within range."""
     context = replay.context
-    ways = [context.ego[None, :2], replay.plan[:, :2], replay.path[:, :2], human_way(replay)]
+    ways = [context.ego[None, :2], replay.plan[:, :2], replay.path[:, :2], human_path(replay)]
     ways += [event.place[None] for event in replay.events if event.place is not None]
     points = np.concatenate(ways)
     points = points[np.hypot(*(points - context.ego[:2]).T) < 2 * _FARTHEST]
@@ -112,9 +112,9 @@ def view_of(replay: Replay) -> MapView:
     return MapView(BirdsEye((low + high) / 2 @ axes, heading, reach, _PIXELS, _PANEL))
 
 
-def human_way(replay: Replay) -> Float[np.ndarray, "k 2"]:
+def human_path(replay: Replay) -> Float[np.ndarray, "k 2"]:
     """Return the human's positions (x, y) over the 4 s that are scored."""
-    viewpoint = replay.frame.viewpoint
+    viewpoint = replay.benchmark_scene.viewpoint
     times_us = viewpoint.scene.times_us[viewpoint.scene.history + 1 :]
     inside = times_us <= replay.context.start_us + round(STEP * (STEPS - 1) * 1e6)
     return viewpoint.human[: len(times_us)][inside[: len(viewpoint.human)], :2, 3]
@@ -173,7 +173,7 @@ def _from_now(replay: Replay, poses: Float[np.ndarray, "k 3"]) -> Float[np.ndarr
 
 def _lights(view: MapView, replay: Replay) -> str:
     """Draw the connectors that are red at some step."""
-    lights, drawn = replay.world.lights, []
+    lights, drawn = replay.scoring_traffic.lights, []
     for number, lane in enumerate(lights.lane_ids):
         edges = lights.polygons.edges[lights.polygons.starts[number] : lights.polygons.starts[number + 1]]
         steps = np.flatnonzero(lights.active[:, number])
@@ -183,32 +183,32 @@ def _lights(view: MapView, replay: Replay) -> str:
     return "".join(drawn)
 
 
-def _others(view: MapView, replay: Replay) -> str:
-    world = replay.world
-    centers, reach = world.boxes[..., :2], view.eye.reach * 1.5
-    near = (np.abs(centers - view.eye.center).max(axis=-1) < reach) & world.present
-    return "".join(_other(view, replay, track) for track in np.flatnonzero(near.any(axis=0)).tolist())
+def _agents(view: MapView, replay: Replay) -> str:
+    scoring_traffic = replay.scoring_traffic
+    centers, reach = scoring_traffic.boxes[..., :2], view.eye.reach * 1.5
+    near = (np.abs(centers - view.eye.center).max(axis=-1) < reach) & scoring_traffic.present
+    return "".join(_agent(view, replay, track) for track in np.flatnonzero(near.any(axis=0)).tolist())
 
 
-def _other(view: MapView, replay: Replay, track: int) -> str:
+def _agent(view: MapView, replay: Replay, track: int) -> str:
     """Draw one track: its path, a filled box now, outlines after 2 and 4 s."""
-    world = replay.world
-    boxes, steps = world.boxes[:, track], np.flatnonzero(world.present[:, track])
-    kind = ObjectClass(world.classes[track])
-    color = OTHERS.get(kind, STATIC)
+    scoring_traffic = replay.scoring_traffic
+    boxes, steps = scoring_traffic.boxes[:, track], np.flatnonzero(scoring_traffic.present[:, track])
+    kind = ObjectClass(scoring_traffic.classes[track])
+    color = AGENT_COLORS.get(kind, STATIC)
     parts = []
     moves = float(np.hypot(*(boxes[steps[-1], :2] - boxes[steps[0], :2]))) > 1.0
     if moves:
         way = f'fill="none" stroke="{color}" stroke-opacity="0.45" stroke-width="1.5"'
-        parts.append(f'<path d="{_path(view.at(boxes[_now_and_then(steps), :2]))}" {way}/>')
+        parts.append(f'<path d="{_path(view.at(boxes[_every_fifth(steps), :2]))}" {way}/>')
     looks = {0: _FILLED, 20: _OUTLINED.replace("{opacity}", "0.7"), 40: _OUTLINED.replace("{opacity}", "0.4")}
     for step, look in looks.items():
-        if world.present[step, track] and (moves or step == 0):
+        if scoring_traffic.present[step, track] and (moves or step == 0):
             parts.append(_polygon(view.at(footprint_of(boxes[step])), look.format(color=color)))
-    return f"<g><title>{kind.name.lower()} {html.escape(world.ids[track])}</title>{''.join(parts)}</g>"
+    return f"<g><title>{kind.name.lower()} {html.escape(scoring_traffic.ids[track])}</title>{''.join(parts)}</g>"
 
 
-def _now_and_then(steps: Int[np.ndarray, "k"]) -> Int[np.ndarray, "j"]:
+def _every_fifth(steps: Int[np.ndarray, "k"]) -> Int[np.ndarray, "j"]:
     """Return every fifth step, and the last."""
     return np.append(steps[:-1:5], steps[-1:])
 
@@ -219,8 +219,8 @@ def _ego(view: MapView, replay: Replay) -> str:
     parts = []
     if len(replay.plan):
         dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{PLAN}"/>' for x, y in view.at(replay.plan).tolist()]
-        parts.append(_way(view, replay.path, PATH, "the simulated car", width=2.6))
-        parts.append(_way(view, _from_now(replay, replay.plan), PLAN, "the plan", width=1.0) + "".join(dots))
+        parts.append(_polyline(view, replay.path, PATH, "the simulated car", width=2.6))
+        parts.append(_polyline(view, _from_now(replay, replay.plan), PLAN, "the plan", width=1.0) + "".join(dots))
         parts += [_later(view, replay, step) for step in (20, 40)]
     corners = view.at(ego_footprints(now)[0])
     nose = (corners[0] + corners[3]) / 2
@@ -238,7 +238,7 @@ def _later(view: MapView, replay: Replay, step: int) -> str:
     return outline + text(x, y + 4, seconds, "middle", PATH, ' font-size="11"')
 
 
-def _way(
+def _polyline(
     view: MapView, points: Float[np.ndarray, "n c"], color: str, title: str, width: float = 2.0, dashes: str = "none"
 ) -> str:
     return (
@@ -256,7 +256,7 @@ def _event(view: MapView, replay: Replay, number: int, event: Event) -> str:
         body = ego_footprints(replay.path[event.step : event.step + 1])[0]
         parts.append(_polygon(view.at(body), f'fill="none" stroke="{WRONG}" stroke-width="2"'))
     if event.track is not None:
-        box = footprint_of(replay.world.boxes[event.track_step, event.track])
+        box = footprint_of(replay.scoring_traffic.boxes[event.track_step, event.track])
         parts.append(_polygon(view.at(box), f'fill="{WRONG}" fill-opacity="0.35" stroke="{WRONG}" stroke-width="2"'))
     x, y = view.at(event.place[None])[0].tolist()
     parts.append(badge(x, y, number))

@@ -14,15 +14,15 @@ from swerve.scenes.primitives import Primitives, agent_cuboids, build_dynamic
 from swerve.viz.birds_eye import BirdsEye, Color
 
 # Colours of the human's path, of the driven path, and of the ego at the image's step.
-_EXPERT, _DRIVEN, _CAR = (235, 235, 235), (255, 150, 60), (255, 60, 60)
+_HUMAN, _DRIVEN, _CAR = (235, 235, 235), (255, 150, 60), (255, 60, 60)
 _SECOND = round(1.0 / STEP)
 _MULTIPLIED = METRIC_NAMES[: Metric.EGO_PROGRESS]
 # Margin around the driven path, and minimum distance from the centre to an edge, metres.
 _MARGIN, _LEAST = 15.0, 30.0
 
 
-def rollout_picture(
-    course: ClosedLoopScene, rollout: Rollout, static: Primitives, size: int = 900
+def rollout_image(
+    closed_loop_scene: ClosedLoopScene, rollout: Rollout, static: Primitives, size: int = 900
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw a rollout (orange, a dot each second) and the human's path (white), with all boxes at the worst step.
 
@@ -30,22 +30,22 @@ def rollout_picture(
     outline at each second.
 
     Args:
-        course: see `build_closed_loop_scene`.
+        closed_loop_scene: see `build_closed_loop_scene`.
         rollout: on this scene.
         static: `build_static` of the log's map.
         size: pixels of each side.
     """
     step = worst_step(rollout)
-    expert = course.expert_at(np.arange(course.steps))
-    eye = _framed(np.concatenate([rollout.states[:, :2], expert[:, :2]]), float(rollout.states[0, 2]), size)
+    human_poses = closed_loop_scene.human_poses_at(np.arange(closed_loop_scene.steps))
+    eye = _framed(np.concatenate([rollout.states[:, :2], human_poses[:, :2]]), float(rollout.states[0, 2]), size)
     style = Style.surfaces()
-    tracks = tracks_at_step(course, rollout.traffic, step)
-    moving = build_dynamic(tracks, lights_at(course, step), 0)
+    tracks = tracks_at_step(closed_loop_scene, rollout.traffic, step)
+    moving = build_dynamic(tracks, lights_at(closed_loop_scene, step), 0)
     eye.primitives(static.joined(moving), style)
     eye.sides(agent_cuboids(tracks, 0), style)
-    eye.path(expert[:, :2], _EXPERT, width=0.25, dots=_SECOND)
+    eye.path(human_poses[:, :2], _HUMAN, width=0.25, dots=_SECOND)
     eye.path(rollout.states[:, :2], _DRIVEN, width=0.25, dots=_SECOND)
-    _cars(eye, course, rollout, step)
+    _cars(eye, closed_loop_scene, rollout, step)
     eye.scale_bar()
     return eye.picture()
 
@@ -67,9 +67,9 @@ def _framed(points: Float[np.ndarray, "n 2"], heading: float, size: int) -> Bird
     return BirdsEye((low + high) / 2 @ axes, heading, reach, size)
 
 
-def _cars(eye: BirdsEye, course: ClosedLoopScene, rollout: Rollout, step: int) -> None:
+def _cars(eye: BirdsEye, closed_loop_scene: ClosedLoopScene, rollout: Rollout, step: int) -> None:
     """Draw the scored vehicle, independent of the recording vehicle."""
     car = Vehicle.pacifica()
     shown: list[tuple[int, Color, bool]] = [(at, _DRIVEN, False) for at in range(0, len(rollout.states), _SECOND)]
     for at, color, filled in [*shown, (step, _CAR, True)]:
-        eye.vehicle(world_from_ego(course, rollout.states, at), car, color, filled)
+        eye.vehicle(world_from_ego(closed_loop_scene, rollout.states, at), car, color, filled)

@@ -18,7 +18,7 @@ SHIFTS = ((0.0, 0.0), (0.0, 0.5), (0.0, -0.5), (-5.0, 0.0), (5.0, 0.5))
 GROUP = GroupTokens("now", "before", tuple((f"now{index}", f"before{index}") for index in range(len(SHIFTS))))
 
 
-class DrawnViews:
+class RenderedViews:
     """Images of one colour that say which camera and frame they are of."""
 
     def __init__(self, seen=None):
@@ -32,7 +32,7 @@ class DrawnViews:
         return {name: np.full((4, 6, 3), len(name), np.uint8) for name in cameras}
 
 
-def simple_case(views=None) -> SceneGroup:
+def simple_scene_group(views=None) -> SceneGroup:
     """Two frames of the first stage, and five pairs of follow-ups at `SHIFTS` from where the driver was 4 s later."""
     return SceneGroup("simple", GROUP, _frames(), views)
 
