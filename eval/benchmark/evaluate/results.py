@@ -30,7 +30,7 @@ from swerve.scenes.planning import Trajectory
 RESULTS, PROVENANCE = "results.parquet", "provenance.json"
 # Raise whenever columns of the results or keys of the provenance change: older evaluations are then refused.
 RESULTS_VERSION: Final = 2
-_PROVENANCE_V1 = "substrate.json"
+_PROVENANCE_V1 = "provenance.json"
 _REASON = pa.struct(
     {
         "metric": pa.string(),

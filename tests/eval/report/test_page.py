@@ -134,7 +134,7 @@ def test_the_page_is_the_same_every_time(tmp_path):
     assert len(written) == size
     assert written.decode() == report_page(HandMade(), _of_slow_alone(), options)
     assert written.decode().count('<article class="group">') == len(scene_groups())
-    assert "The 2 worst cases" in written.decode()
+    assert "The 2 worst scene groups" in written.decode()
 
 
 def test_kinds_of_views_stand_side_by_side():

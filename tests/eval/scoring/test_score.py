@@ -65,7 +65,7 @@ def test_a_static_object_costs_half():
         Metric.NO_AT_FAULT_COLLISIONS, straight(10), replace(log, tracks=replace(tracks, positions=positions))
     )
     assert value == 0.5
-    assert "traffic_cone track5: a track that stands still" in reasons(scores, 0)[0].text
+    assert "traffic_cone track5: a stopped track" in reasons(scores, 0)[0].text
 
 
 def test_leaving_the_road_is_seen_at_the_corner_that_leaves():

@@ -2,8 +2,8 @@
 
 import re
 from functools import cache
-from pathlib import Path
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest

@@ -198,7 +198,7 @@ def test_killed_and_resumed_gives_the_same(benchmark, evaluated, tmp_path):
     flag.touch()
     token = benchmark.scene_group(benchmark.scene_groups("train-b")[1]).group.now
     killed = entry(f"tests.support.simple_planners:Killed,file={flag},token={token},label=cruise")
-    first = r"train-b train-b-1004.*, when cruise was asked: .*SIGKILL"
+    first = r"train-b train-b-1004.*, calling cruise: .*SIGKILL"
     with pytest.raises(SwerveError, match=f"1 of 4 scene groups could not be evaluated, the first: {first}"):
         run(benchmark, folder, killed)
     assert not (folder / "results.parquet").exists()

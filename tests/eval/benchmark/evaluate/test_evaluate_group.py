@@ -200,6 +200,6 @@ def test_progress_is_told():
     )
     places = list(dict.fromkeys(place for place, _ in told))
     assert [place for place in places if "asked" not in place] == list(GROUP.tokens)
-    assert places[1] == f"{GROUP.tokens[0]}, when cruise was asked"
+    assert places[1] == f"{GROUP.tokens[0]}, calling cruise"
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert 0 <= told[0][1] < told[-1][1] < 1

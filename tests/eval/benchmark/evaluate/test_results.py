@@ -89,8 +89,8 @@ def test_an_evaluation_of_another_version_is_refused(folder):
     path.write_text(json.dumps({"version": RESULTS_VERSION + 1}))
     with pytest.raises(SwerveError, match=f"evaluation of version {RESULTS_VERSION + 1}, {message}"):
         read_results(folder)
-    path.rename(folder / "substrate.json")
-    (folder / "substrate.json").write_text(json.dumps({"planners": {"cruise": "a:B"}}))
+    path.rename(folder / "provenance.json")
+    (folder / "provenance.json").write_text(json.dumps({"planners": {"cruise": "a:B"}}))
     with pytest.raises(SwerveError, match=f"evaluation of version 1, {message}"):
         read_results(folder)
 
