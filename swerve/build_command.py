@@ -225,8 +225,8 @@ def show_report(console: Console, folder: Path, report: BuildReport) -> None:
     counts = report.counts
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(counts["follow_ups_by_origin"].items()))
     follow_ups = f"{counts['follow_ups']} follow-ups ({origins or 'none'})"
-    frames = f"{counts['frames']} frames, {folder_size(folder) / 1e6:.1f} MB"
-    console.print(f"{counts['cases']} cases of {counts['logs']} logs, {follow_ups}: {frames}", highlight=False)
+    frames = f"{counts['scenes']} frames, {folder_size(folder) / 1e6:.1f} MB"
+    console.print(f"{counts['scene_groups']} cases of {counts['logs']} logs, {follow_ups}: {frames}", highlight=False)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
     table = Table("", "not used because", "count", "", box=None)
     for what, reasons in (("start points", counts["rejected_starts"]), ("cases", counts["dropped_scene_groups"])):

@@ -135,7 +135,7 @@ def made(spec: str) -> Planner:
 
 def leaderboard(summary: Mapping[str, Any]) -> Table:
     """The planners of a summary, best first; under each its stages. With short labels it fits 80 columns."""
-    title = f"{summary['cases']} cases, {summary['frames']} scenes; all scores times 100"
+    title = f"{summary['scene_groups']} cases, {summary['scenes']} scenes; all scores times 100"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", overflow="fold", min_width=12)
     for name in ("EPDMS", *SHORT.values(), "failed"):

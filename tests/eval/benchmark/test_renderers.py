@@ -48,9 +48,9 @@ def test_photographs_are_the_studios_of_that_instant(town_instant):
 
 def test_weather_hangs_on_seed_and_log_alone(town_instant):
     log, _ = town_instant
-    looks = {seed: PhotoRenderer(seed).prepare(log).studio.look for seed in (0, 1)}
+    looks = {seed: PhotoRenderer(seed).prepare(log).renderer.look for seed in (0, 1)}
     assert looks[0].toward_sun.tolist() != looks[1].toward_sun.tolist()
-    again = PhotoRenderer(1).prepare(replace(log, tracks=log.tracks.of(np.arange(2)))).studio.look
+    again = PhotoRenderer(1).prepare(replace(log, tracks=log.tracks.of(np.arange(2)))).renderer.look
     np.testing.assert_equal(vars(again), vars(looks[1]))
 
 
