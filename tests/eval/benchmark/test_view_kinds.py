@@ -79,7 +79,7 @@ def test_what_is_not_stored_is_drawn_or_refused(built, tmp_path):
         open_benchmark(built, "splat", splats=fits)
     bare = tmp_path / "bare"
     build([SimpleSource(LOGS[:1])], bare, replace(OPTIONS, views=()), 1)
-    assert open_benchmark(bare).shown == "raster"
+    assert open_benchmark(bare).view_kind == "raster"
     with pytest.raises(SwerveError, match="synthetic photos exist for town"):
         open_benchmark(bare, "photo")
 

@@ -258,7 +258,7 @@ def test_a_changed_source_is_refused(dataset, tmp_path):
     (tmp_path / "train").mkdir()
     with pytest.raises(SwerveError, match="has another pose in the log now: the source or Swerve has changed"):
         moved.make(0, lambda token, count, share: None)
-    with pytest.raises(SwerveError, match="does not come out of the log any more: the source has changed"):
+    with pytest.raises(SwerveError, match="is not produced from the log any more: the source or Swerve has changed"):
         replace(opened, scenes=[]).make(0, lambda token, count, share: None)
 
 
