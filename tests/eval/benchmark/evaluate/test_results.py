@@ -1,4 +1,4 @@
-"""Rows of results: what goes in comes out, and can be weighed anew."""
+"""Result tables: lossless round trip, and aggregation with other weightings."""
 
 import json
 from functools import cache
