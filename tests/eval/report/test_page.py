@@ -107,7 +107,7 @@ def test_strangers_texts_are_escaped(page):
 
 def test_sub_scores_that_cannot_fire_are_told(page):
     said = "traffic_light_compliance: no red traffic lights in 2 of 2 logs; ego_progress: no route"
-    assert f"<dt>cannot fire</dt><dd>{said}</dd>" in page
+    assert f"<dt>inactive sub scores</dt><dd>{said}</dd>" in page
 
 
 def test_failures_and_cameras_are_told(page):
@@ -141,7 +141,9 @@ def test_kinds_of_views_stand_side_by_side():
     scene_group = next(iter(scene_groups().values()))
     frame = scene_group.scenes[scene_group.group.now]
     alone = camera_views(scene_group, frame, None, 2)
-    both = camera_views(replace(scene_group, kind="raster", beside={"photo": scene_group.views}), frame, None, 2)
+    both = camera_views(
+        replace(scene_group, view_kind="raster", extra_views={"photo": scene_group.views}), frame, None, 2
+    )
     assert (alone.count("<img"), both.count("<img")) == (2, 4)
     assert "given to the planner" not in alone
     assert both.count("raster, given to the planner</figcaption>") == 2
@@ -161,7 +163,7 @@ def test_differences_between_views_are_told(page):
     told = view_differences(found)
     gain = ranked["drifts right"].score - ranked["slow"].score
     assert found[0].score == pytest.approx(gain)
-    cases_gain = ranked["drifts right"].scene_groups - ranked["slow"].scene_groups
+    cases_gain = ranked["drifts right"].scene_group_scores - ranked["slow"].scene_group_scores
     assert found[0].interval == pytest.approx((cases_gain.min(), cases_gain.max())), "of two cases"
     assert f"<b>{100 * gain:+.2f}</b>" in told
     assert "<td>photo − raster</td>" in told

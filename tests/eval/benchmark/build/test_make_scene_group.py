@@ -115,7 +115,7 @@ def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
         scene_group = build_scene_group(moment, geometry, bank, BuildOptions(policy="log-replay"), Stopwatch())
         own = scene_group.record.starts[0]
         assert (own.index, own.parameters["lateral"], own.parameters["longitudinal"]) == (0, 0.0, 0.0)
-        assert own.now == logged(scene_at(log, moment + 40), geometry).command
-        assert own.before == logged(scene_at(log, moment + 35), geometry).command
-        seen.add(own.now)
+        assert own.command == logged(scene_at(log, moment + 40), geometry).command
+        assert own.previous_command == logged(scene_at(log, moment + 35), geometry).command
+        seen.add(own.command)
     assert seen == {Command.LEFT, Command.STRAIGHT}

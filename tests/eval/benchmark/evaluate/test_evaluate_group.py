@@ -79,8 +79,8 @@ FAILURES = {
     "no numbers": (lambda: spoiled([["a", "b", "c"]] * 8), "ValueError"),
     "no time": (lambda: spoiled(np.zeros((8, 3)), 0.0), "the interval is 0.0 s"),
     "no end": (lambda: Trajectory(np.zeros((8, 3)), np.inf), "the interval is inf s"),
-    "wrong type": (lambda: np.zeros((8, 3)), "gave ndarray instead of Trajectory"),
-    "nothing": (lambda: None, "gave NoneType instead of Trajectory"),
+    "wrong type": (lambda: np.zeros((8, 3)), "returned ndarray instead of Trajectory"),
+    "nothing": (lambda: None, "returned NoneType instead of Trajectory"),
     "absurd": (lambda: straight(1e7), "farther than any vehicle drives"),
 }
 
@@ -199,7 +199,7 @@ def test_progress_is_told():
         simple_scene_group(), {"cruise": Cruise()}, "log-replay", lambda place, share: told.append((place, share))
     )
     places = list(dict.fromkeys(place for place, _ in told))
-    assert [place for place in places if "asked" not in place] == list(GROUP.tokens)
+    assert [place for place in places if "calling" not in place] == list(GROUP.tokens)
     assert places[1] == f"{GROUP.tokens[0]}, calling cruise"
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert 0 <= told[0][1] < told[-1][1] < 1

@@ -74,7 +74,7 @@ def test_follow_ups_know_where_the_logged_driver_was():
     frame = scene_group.scenes["now4"]
     human = frame.viewpoint.human[:20]
     unknown = replace(frame, viewpoint=replace(frame.viewpoint, human=human, target=human))
-    scene_group = replace(scene_group, frames={"now4": unknown})
+    scene_group = replace(scene_group, scenes={"now4": unknown})
     assert told("now4", Sees((), privileged=True), scene_group=scene_group)[0].privileged.human is None
 
 
@@ -116,4 +116,4 @@ def test_too_short_a_history_is_an_error():
     scene = frame.viewpoint.scene
     short = replace(frame.viewpoint, scene=replace(scene, history=5), ego=frame.viewpoint.ego.at(slice(15, 21)))
     with pytest.raises(SwerveError, match=r"scene now: has less than 1\.5 s of history"):
-        told("now", Cruise(), scene_group=replace(scene_group, frames={"now": replace(frame, viewpoint=short)}))
+        told("now", Cruise(), scene_group=replace(scene_group, scenes={"now": replace(frame, viewpoint=short)}))
