@@ -53,7 +53,7 @@ def test_it_is_what_an_evaluation_says(benchmark, planner, tmp_path):
     entry = PlannerSpec("rap", str(path), "1")
     summary = evaluate(benchmark, [entry], made, tmp_path / "out", benchmark.traffic, "navsim-exact", 1).summary
     said = summary["planners"]["rap"]
-    assert summary["cases"] > 1
+    assert summary["scene_groups"] > 1
     assert found["score"] == pytest.approx(said["score"], abs=1e-9)
     assert found["stage_one"] == pytest.approx(said["stage_one"]["score"], abs=1e-9)
     assert found["stage_two"] == pytest.approx(said["stage_two"]["score"], abs=1e-9)
