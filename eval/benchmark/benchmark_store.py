@@ -22,9 +22,9 @@ from swerve.scenes import Log, SwerveError
 
 FORMAT: Final = "swerve-benchmark"
 # Raise whenever files of a benchmark or their meaning change: older benchmarks are then refused.
-VERSION: Final = 3
+VERSION: Final = 4
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
-_LOG, _CASE = "benchmark log", "scene_group"
+_LOG, _GROUP = "benchmark log", "scene group"
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ def load_log(path: Path) -> Log:
 
 def save_group(path: Path, record: GroupRecord) -> None:
     """Write a scene group."""
-    save_archive(path, record, _CASE, VERSION)
+    save_archive(path, record, _GROUP, VERSION)
 
 
 def load_group(path: Path) -> GroupRecord:
@@ -253,7 +253,7 @@ def load_group(path: Path) -> GroupRecord:
     Raises:
         SwerveError: see `load_archive`.
     """
-    return load_archive(path, GroupRecord, _CASE, VERSION)
+    return load_archive(path, GroupRecord, _GROUP, VERSION)
 
 
 # A log is read once per scene group, and scene groups of one log are consecutive.

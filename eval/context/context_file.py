@@ -7,7 +7,7 @@ from swerve.data.storage.archive import from_bytes, load_archive, save_archive, 
 from swerve.eval.context.scene_context import Context
 
 # Raise whenever a context's fields or their meaning change: old files are then refused.
-VERSION: Final = 3
+VERSION: Final = 4
 _KIND: Final = "context"
 
 

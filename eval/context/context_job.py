@@ -198,7 +198,7 @@ class OpenedSamples:
                 held = {(viewpoint.kind.value, viewpoint.index): viewpoint for viewpoint in made}
             viewpoint = held.get((row["kind"], row["index"]))
             if row["token"] != token or viewpoint is None:
-                raise SwerveError(f"sample {row['key']} does not come out of the log any more: {_CHANGED}")
+                raise SwerveError(f"sample {row['key']} is not produced from the log any more: {_CHANGED}")
             yield row, viewpoint
 
     def _check(self, record: ShardRecord, number: int, viewpoint: Viewpoint) -> None:

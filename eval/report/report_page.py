@@ -4,11 +4,9 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-import pyarrow as pa
 
 from swerve.data.storage.files import make_folder, write_atomically
+from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
 from swerve.eval.benchmark.scene_group import SceneGroup
@@ -22,20 +20,6 @@ from swerve.scenes.primitives import build_static
 from swerve.viz.html_page import webpage
 
 Sections = Mapping[tuple[str, str], str]
-
-
-@runtime_checkable
-class SceneGroups(Protocol):
-    """Source of scene groups: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
-
-    def scenes(self) -> pa.Table:
-        """Return a table with a row per scene; `token`, name of the `scene_group` and `unfit` are used."""
-
-    def rejections(self) -> pa.Table:
-        """Return a table with a row per rejected start point; `reason` is used."""
-
-    def scene_group(self, name: str) -> SceneGroup:
-        """Return the scene group of this name."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +37,7 @@ class ReportOptions:
     cameras: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
 
 
-def write_report(path: Path, benchmark: SceneGroups, results: Results, options: ReportOptions) -> int:
+def write_report(path: Path, benchmark: Benchmark, results: Results, options: ReportOptions) -> int:
     """Write the page atomically.
 
     Args:
@@ -74,7 +58,7 @@ def write_report(path: Path, benchmark: SceneGroups, results: Results, options: 
     return len(page)
 
 
-def report_page(benchmark: SceneGroups, results: Results, options: ReportOptions) -> str:
+def report_page(benchmark: Benchmark, results: Results, options: ReportOptions) -> str:
     """Render the whole page, see `write_report`."""
     ranked = rankings(results, results.provenance["weighting"])
     sections = _sections(benchmark, results, ranked, options)
@@ -110,7 +94,7 @@ def _pane(ranking: PlannerRanking, anchor: str, results: Results, sections: Sect
 
 
 def _sections(
-    benchmark: SceneGroups, results: Results, ranked: Sequence[PlannerRanking], options: ReportOptions
+    benchmark: Benchmark, results: Results, ranked: Sequence[PlannerRanking], options: ReportOptions
 ) -> Sections:
     """Render each planner's worst scene groups, by label and scene group. Shared scene groups are read once."""
     sections, scenes = {}, benchmark.scenes()

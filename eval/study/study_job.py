@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +29,8 @@ STUDY, PLANNERS, SCENE_GROUPS, PAGE, SCATTER = (
     "study.html",
     "scatter.svg",
 )
+# Raise whenever keys or columns of the files change: the folders of older studies are then refused.
+STUDY_VERSION: Final = 2
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _LAYOUT = FolderLayout(
@@ -83,7 +85,7 @@ def run_study(
             cannot be written.
     """
     options = replace(options, traffic=options.traffic or benchmark.traffic)
-    asked = {**asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
+    asked = {"version": STUDY_VERSION, **asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
     logs = [("benchmark", log) for log in benchmark.logs]
     with open_job(folder, job_config({**asked, "planners": _named(planner_specs)}, logs, _PACKAGES), _LAYOUT):
         work = StudyWork(folder, benchmark, tuple(planner_specs), load, options)

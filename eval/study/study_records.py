@@ -13,8 +13,6 @@ from jaxtyping import Bool, Float
 
 from swerve.scenes import SwerveError
 
-CHAINS = ("now", "before")
-
 
 @dataclass(frozen=True)
 class StudyRecord:

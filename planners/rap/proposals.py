@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.stats import spearmanr
 
+from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.context.scene_context import Context, build_context
@@ -16,21 +16,6 @@ from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.rap.inputs import inputs_of
 from swerve.planners.rap.rap_planner import RapPlanner
-
-
-@runtime_checkable
-class SceneGroups(Protocol):
-    """Source of scene groups: `swerve.eval.benchmark.benchmark_store.Benchmark`."""
-
-    @property
-    def logs(self) -> tuple[str, ...]:
-        """Names of the logs with scene groups."""
-
-    def scene_groups(self, log: str) -> tuple[str, ...]:
-        """Return the names of a log's scene groups."""
-
-    def scene_group(self, name: str) -> SceneGroup:
-        """Return the scene group of this name."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: Ra
     return Proposals(frame.token, name, poses, config.interval, predicted, true), context
 
 
-def proposals_on(benchmark: SceneGroups, planner: RapPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:
+def proposals_on(benchmark: Benchmark, planner: RapPlanner, most: int, follow_ups: bool) -> Iterator[Proposals]:
     """Yield the proposals in a benchmark's scene groups.
 
     Args:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
+from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.context.scene_context import Context
 from swerve.eval.report.scene_images import AGENT_COLORS, swatch
 from swerve.eval.report.sentences import LONG
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.rap.proposal_pictures import RED, color_bar, ground_of, map_picture, mark_swatch, on_image, on_map
-from swerve.planners.rap.proposals import Proposals, SceneGroups, proposals_in, spread_out
+from swerve.planners.rap.proposals import Proposals, proposals_in, spread_out
 from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, ObjectClass
@@ -77,7 +78,7 @@ def proposals_page(
     title: str,
     told: Sequence[str],
     judged: Sequence[Proposals],
-    benchmark: SceneGroups,
+    benchmark: Benchmark,
     planner: RapPlanner,
     shown: int,
 ) -> str:

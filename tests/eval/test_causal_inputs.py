@@ -1,4 +1,4 @@
-"""What a planner is told, in training, in benchmarks and in closed loop, knows nothing of what comes after."""
+"""Observations in training, in benchmarks and in closed loop do not depend on the future."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ STATES = ("velocity", "acceleration", "yaw_rate")
 
 
 def weaving():
-    """The simple log, with an ego and others whose speeds change all the time, and are derived as by most sources."""
+    """The simple log, with speeds of ego and agents that change all the time, and are derived as by most sources."""
     log = simple_log()
     seconds = 0.1 * np.arange(len(log.times_us))
     ahead = 2.0 * np.sin(0.9 * seconds)
@@ -37,14 +37,14 @@ def weaving():
 
 
 def derived(log, positions, headings, others):
-    """The log with motion of the ego and of the others by their positions."""
+    """The log with motion of ego and agents derived from their positions."""
     ego = Ego.from_poses(upright(positions, headings), log.times_us)
     velocities = velocities_of(others, log.tracks.valid, log.times_us)
     return replace(log, ego=ego, tracks=replace(log.tracks, positions=others, velocities=velocities))
 
 
 def changed_after(log, step):
-    """The log with another future: everybody is elsewhere from the next step on, more so as time goes on."""
+    """The log with another future: all agents deviate from the next step on, increasingly."""
     later = np.maximum(np.arange(len(log.times_us)) - step, 0)[:, None]
     positions = log.ego.positions + later * [0.08, 0.03, 0.0]
     others = log.tracks.positions - later * [0.1, 0.02, 0.0]
@@ -125,7 +125,7 @@ def test_observations_of_the_first_stage():
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_observations_of_follow_ups_are_of_their_own_poses(which):
-    """The drive's own states are of a smoothed log: they change nothing; nor does what the expert does later."""
+    """The drive's own states are of a smoothed log: they change nothing; nor does the human's later motion."""
     log = weaving()
     found = []
     for each, more in ((log, 0.0), (log, 1.0), (changed_after(log, NOW + 40 - 5 * which), 0.0)):
@@ -144,7 +144,7 @@ def test_observations_of_follow_ups_are_of_their_own_poses(which):
 
 @pytest.mark.parametrize("count", [0, 4])
 def test_closed_loop(count):
-    """Up to a moment of the roll-out, whatever the log shows later."""
+    """Observations up to a step of the rollout do not depend on the later log."""
     log = weaving()
     seen = []
     for each in (log, changed_after(log, NOW + 5 * count)):
@@ -157,7 +157,7 @@ def test_closed_loop(count):
 
 
 class Keeps(Follows):
-    """Is told everything, and drives straight on at 6 m/s."""
+    """Receives privileged inputs, and drives straight on at 6 m/s."""
 
     def plan(self, observation):
         trajectory = super().plan(observation)

@@ -1,4 +1,4 @@
-"""Where in the world a scene lies, and in which order its tracks stand, changes no score."""
+"""Scores do not depend on a scene's position in the world, or on the order of its tracks."""
 
 import copy
 from dataclasses import replace

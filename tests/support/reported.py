@@ -1,9 +1,11 @@
 """Hand-made evaluation, small enough to be run once for all tests of the report."""
 
 from functools import cache
+from pathlib import Path
 
 import pyarrow as pa
 
+from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.results import Results, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
@@ -43,8 +45,11 @@ def results() -> Results:
     return Results(result_rows(rows, "navsim-exact"), tuple(PLANNERS), groups, stamp)
 
 
-class HandMade:
-    """Fake benchmark with the methods used by the report."""
+class HandMade(Benchmark):
+    """Benchmark of hand-made scene groups, without a folder."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), {}, {})
 
     def scenes(self) -> pa.Table:
         names = [f"case-{number}" for number in range(len(scene_groups()))]

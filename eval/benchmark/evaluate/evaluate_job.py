@@ -21,7 +21,7 @@ from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_gr
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
 from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
-from swerve.eval.benchmark.evaluate.results import PlannerResult, result_rows
+from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.scoring.score_tables import provenance
@@ -270,6 +270,7 @@ def _stamp(
     info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest()}
     built = {key: benchmark.info[key] for key in ("format", "version", "options", "versions")}
     return {
+        "version": RESULTS_VERSION,
         **provenance(policy, weighting),
         "benchmark": {**info, **built},
         "planners": {entry.label: entry.spec for entry in entries},

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,9 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Trajectory
 
 RESULTS, PROVENANCE = "results.parquet", "provenance.json"
+# Raise whenever columns of the results or keys of the provenance change: older evaluations are then refused.
+RESULTS_VERSION: Final = 2
+_PROVENANCE_V1 = "provenance.json"
 _REASON = pa.struct(
     {
         "metric": pa.string(),
@@ -163,11 +166,17 @@ def read_results(folder: Path) -> Results:
     """Read the results of an evaluation from its folder.
 
     Raises:
-        SwerveError: there are none, or the evaluation is not finished.
+        SwerveError: there are none, the evaluation is not finished, or it is of another version.
     """
     try:
+        old = (folder / _PROVENANCE_V1).is_file() and not (folder / PROVENANCE).is_file()
+        provenance = json.loads((folder / (_PROVENANCE_V1 if old else PROVENANCE)).read_bytes())
+        if (version := provenance.get("version", 1)) != RESULTS_VERSION:
+            raise SwerveError(
+                f"{folder}: evaluation of version {version}, this is version {RESULTS_VERSION}. Evaluate again into "
+                "another folder"
+            )
         table = pq.read_table(folder / RESULTS, schema=SCHEMA)
-        provenance = json.loads((folder / PROVENANCE).read_bytes())
         planners = tuple(pc.unique(table["planner"]).to_pylist())
     except (OSError, ValueError, pa.ArrowException) as error:
         raise SwerveError(f"{folder}: no results of an evaluation ({error}). Run `swerve evaluate` first") from error

@@ -1,4 +1,4 @@
-"""Every kind of views draws an instant: what is there then, and not what the log has."""
+"""Renderers of every kind render the snapshot, not the log."""
 
 from dataclasses import replace
 

@@ -39,7 +39,7 @@ def town_courses(traffic="log-replay", rate=2.0, seconds=8.0):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("aside", [0.0, 5.0, -9.0])
 def test_one_plan_of_four_seconds_is_what_open_loop_scores(policy, aside):
-    """The same plan, scored and driven: nothing in between is asked."""
+    """A single plan executed without replanning scores as in open loop."""
     for closed_loop_scene in courses(policy, 0.25, 4.0):
         rollout = drive_prepared(closed_loop_scene, Keeps(14.0, aside))
         scores = score(
@@ -82,7 +82,7 @@ def test_who_is_behind_brakes_for_an_ego_that_stops(policy):
 
 
 def test_keeping_the_speed_is_worked_out_by_hand():
-    """10 m/s for 8 s along the lane, behind a car of the same speed: as the logged driver, and as fast."""
+    """10 m/s for 8 s along the lane, behind a vehicle of the same speed: as the human, and as fast."""
     rollout = driven(Keeps(), rate=2.0)
     np.testing.assert_allclose(rollout.states[:, 0], 20.0 + 10.0 * (NOW / 10 + rollout.times), atol=1e-6)
     np.testing.assert_allclose(rollout.states[:, 1], -1.75, atol=1e-9)
@@ -226,7 +226,7 @@ def test_driving_too_fast_costs_its_mean_excess():
 
 
 def test_being_hit_from_behind_by_who_stood_at_first_is_nobodys_fault_here():
-    """NAVSIM takes a track that stands when first seen for standing for ever, and hitting it for the ego's fault."""
+    """NAVSIM takes a track at rest when first observed as stopped throughout, and a collision with it as at-fault."""
     log = simple_log(speed=0.5)
     tracks = log.tracks
     positions, velocities = tracks.positions.copy(), tracks.velocities.copy()

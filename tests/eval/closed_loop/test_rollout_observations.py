@@ -85,7 +85,7 @@ def test_the_situation_at_the_start_is_the_scenes_and_the_same_plan_follows():
 
 
 def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
-    """Log replay, and an ego that follows the log exactly: at each half second what a scene there would say."""
+    """Log replay, and an ego that follows the log exactly: at each half second the observation of a scene there."""
     log = road()
     planner = Follows()
     rollout = driven(planner, rate=2.0)
@@ -123,7 +123,7 @@ def test_lights_and_others_are_those_of_now():
 
 
 def bent_log():
-    """The driver turns left onto a street of no lanes after 60 m: 25 m radius, then on."""
+    """The human turns left onto a street without lanes after 60 m: 25 m radius, then straight."""
     log = simple_log()
     seconds = (log.times_us - log.times_us[0]) * 1e-6
     along = 10.0 * seconds - 60.0
@@ -181,7 +181,7 @@ def test_cameras_see_the_scene_as_it_is_driven():
 
 
 def test_photographs_are_taken_on_the_way():
-    """At the start that of the log's moment; 2 s on, one of where the car and the others are then."""
+    """At the start the image of the log's snapshot; 2 s on, that of the simulated snapshot."""
     log = town(3)
     start, views = viewpoint(log, 60), RolloutViews(PhotoRenderer(2).prepare(log), (64, 36))
     planner, closed_loop_scene = Looks((log.cameras[0].name,)), course_from(start, rate=0.5, seconds=4.0)
@@ -202,7 +202,7 @@ def test_photographs_are_taken_on_the_way():
 
 
 def test_ego_and_others_stand_on_the_ground():
-    """On a slope of 2 %: the others as high above it as in the log, the ego tilted with it."""
+    """On a slope of 2 %: agents as high above it as in the log, the ego tilted with it."""
     log = simple_log(slope=0.02)
     closed_loop_scene = course_from(viewpoint(log), rate=1.0, seconds=4.0, traffic="lane-following")
     rollout = drive_prepared(closed_loop_scene, Keeps(3.0))

@@ -85,7 +85,7 @@ def test_the_centreline_is_one_lane_after_the_other():
     assert arc_lengths(line)[-1] == pytest.approx(60.0)
     assert line[-1].tolist() == pytest.approx([40, 20, np.pi / 2])
     assert len(centerline_from(road_map, start, ("a",), ("a1",))) == 5
-    # Where the end of the route cannot be reached, the way ends at the deepest lane that can.
+    # If the end of the route cannot be reached, the path ends at the deepest reachable lane.
     assert arc_lengths(centerline_from(road_map, start, ("a", "b", "nowhere"), ("a1", "b1")))[-1] == pytest.approx(40.0)
 
 

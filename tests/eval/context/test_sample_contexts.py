@@ -31,7 +31,7 @@ ALL = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
 
 
 def made(log, now, kinds=ALL):
-    """Viewpoints of one moment by kind."""
+    """Viewpoints of one scene by kind."""
     scene = Scene(log, now, 20, 50)
     return viewpoints(scene, kinds, ViewpointOptions(), 0, prepare(log))[0]
 
@@ -60,7 +60,7 @@ def test_a_logged_viewpoint_has_the_scenes_own_context(log):
     (viewpoint,) = made(log, 60, [ViewpointKind.LOGGED])
     own = build_context(viewpoint.scene)
     assert_same(context_of(viewpoint), own)
-    # The log that is as long as the scene's window says the same: what is changed in it for others is all there is.
+    # The log cut to the scene's window gives the same: the context depends on nothing else.
     assert_same(build_context(driven_scene(viewpoint)), own)
 
 
@@ -247,7 +247,7 @@ def read_records_of(dataset, shard):
 
 
 def test_a_changed_source_is_refused(dataset, tmp_path):
-    """The log's ego stands a centimetre further on than when the set was made."""
+    """The log's ego is a centimetre ahead of where it was when the set was made."""
     work = ContextWork(tmp_path, dataset, (SOURCE,), {"train-0": 0}, read_options(dataset))
     opened = work.open("train-0", Stopwatch())
     poses = opened.log.ego.world_from_ego.copy()

@@ -1,4 +1,4 @@
-"""Things lie in the pictures where they lie in the world, and what is told again is what was scored."""
+"""Positions in images match world positions, and replays match the recorded scores."""
 
 import re
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tests.support.reported import HOSTILE, results, scene_groups
 
 
 def _told(planner: str, number: int) -> list[Replay]:
-    """All frames of a planner's case."""
+    """Replay all scenes of a planner in a scene group."""
     scene_group = list(scene_groups().values())[number]
     rows = group_rows(results(), planner, scene_group.group)
     frames = [scene_group.scenes[row.token] for row in rows]
@@ -38,7 +38,8 @@ def drifting() -> list[Replay]:
 
 
 def test_view_by_hand():
-    """The middle of the picture is the centre; up is +y, so right is +x; 48 m on 480 units are 10 units a metre."""
+    """The centre of the image is the view's centre; up is +y, so right is +x; 48 m on 480 units are 10 units per
+    metre."""
     view = MapView(BirdsEye(np.array([10.0, 20.0]), np.pi / 2, 24.0, 720))
     pixels = view.at(np.array([[10.0, 20.0], [13.0, 20.0], [10.0, 32.0], [-14.0, 44.0]]))
     np.testing.assert_allclose(pixels, [[240, 240], [270, 240], [240, 120], [0, 0]], atol=1e-9)
@@ -101,7 +102,7 @@ def test_events_are_where_they_happened(drifting):
 
 
 def test_texts_are_for_people(drifting):
-    """A track whose name is a digest is cut short; where the rear axle was, the picture shows."""
+    """Track ids that are digests are truncated; coordinates are left out."""
     hit = next(one for one in drifting if any(event.track is not None for event in one.events))
     digest = "f5e7cc26-f036-4128-995a-3c804c6b2ead"
     world = replace(hit.context.traffic, ids=tuple(f"{digest}{name}" for name in hit.context.traffic.ids))

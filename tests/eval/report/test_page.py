@@ -21,7 +21,7 @@ VOID = ("meta", "img", "br", "link")
 
 
 class Checked(HTMLParser):
-    """Tags that close, and what they refer to."""
+    """Balanced tags, and references to existing anchors."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -76,7 +76,7 @@ def test_pictures_can_be_decoded(checked):
     urls = [link for link in checked.links if link.startswith("data:")]
     for url in urls:
         Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).verify()
-    # Of each planner: two frames from above, and three cameras of each, but for the one that asks for none.
+    # Of each planner: two bird's-eye views, and three cameras of each, except for the planner without cameras.
     assert len(urls) == len(PLANNERS) * 2 + (len(PLANNERS) - 1) * 2 * 3
 
 
@@ -127,7 +127,7 @@ def _of_slow_alone() -> Results:
 
 
 def test_the_page_is_the_same_every_time(tmp_path):
-    """And more worst cases than there are cases shows them all."""
+    """A larger number of worst scene groups than exist shows them all."""
     options = ReportOptions(worst=9, cameras={"slow": ()})
     size = write_report(tmp_path / "out" / "index.html", HandMade(), _of_slow_alone(), options)
     written = (tmp_path / "out" / "index.html").read_bytes()

@@ -133,7 +133,7 @@ def test_a_score_does_not_depend_on_its_batch(policy):
 
 
 def test_scores_by_a_yardstick_are_the_scenes():
-    """That of a whole batch, used again; NAVSIM's reactive others have none."""
+    """A context prepared once is reused for a batch; reactive policies cannot be prepared."""
     context = build_context(scene(now=25))
     measure = prepare_context(context)
     for plans in (PLANS, PLANS[3:5]):

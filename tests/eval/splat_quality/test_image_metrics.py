@@ -1,4 +1,4 @@
-"""Likeness of images: hand-worked cases, and the same numbers as scikit-image and torch."""
+"""Image metrics: hand-computed values, and agreement with scikit-image and torch."""
 
 import sys
 from types import SimpleNamespace
@@ -36,7 +36,7 @@ def test_ssim_of_flat_images_by_hand():
 
 
 def test_ignored_pixels_do_not_count():
-    """Without the lower rows an image is worth what its upper part is worth by itself."""
+    """With the lower rows masked an image scores as its upper part alone."""
     image, truth = ((255 * part).astype(np.uint8) for part in noisy())
     ignored = np.zeros(truth.shape[:2], bool)
     ignored[25:] = True
@@ -133,7 +133,7 @@ def test_lpips_that_cannot_be_had_says_why(monkeypatch):
 
 
 def test_a_torchvision_of_another_torch_is_told(monkeypatch, tmp_path):
-    """Which its own import tells by a RuntimeError."""
+    """Its import raises a RuntimeError."""
     pytest.importorskip("torch")
     (tmp_path / "lpips.py").write_text('raise RuntimeError("operator torchvision::nms does not exist")')
     monkeypatch.delitem(sys.modules, "lpips", raising=False)
@@ -144,7 +144,7 @@ def test_a_torchvision_of_another_torch_is_told(monkeypatch, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_library_itself(monkeypatch):
-    """Weights at random, which need no download: what is asked of the library, not what it thinks of images."""
+    """Random weights, which need no download: tests the calls of the library, not its values."""
     lpips = pytest.importorskip("lpips", reason="lpips is an extra")
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""RasterAgreement with the raster by hand, and what the gate makes of it."""
+"""Agreement with rasters computed by hand, and the gate's results."""
 
 from dataclasses import replace
 
@@ -81,7 +81,7 @@ def test_holes_by_hand():
 
 def test_holes_turn_with_the_vehicle():
     splat, raster = made()
-    # The vehicle lies on its right side: what is right in the image is down.
+    # The vehicle lies on its right side: right in the image is down.
     lying = rigid(np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0.0]]), np.zeros(3))
     raster, splat = replace(raster, world_from_ego=lying), replace(splat, world_from_ego=lying)
     splat.alpha[:, :10] = 0.0

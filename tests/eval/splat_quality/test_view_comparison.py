@@ -1,4 +1,4 @@
-"""What is compared at a place is what the scene shows there."""
+"""Views compared at a pose match the scene there."""
 
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ from swerve.eval.study.correlation import (
 
 
 def planted(generator, planners, cases, correlation, noise=0.0):
-    """A measure and a truth whose means correlate as wanted, both with independent noise in each case."""
+    """A measure and a truth whose means have a given correlation, both with independent noise in each scene group."""
     x = generator.normal(size=planners)
     y = correlation * x + np.sqrt(1 - correlation**2) * generator.normal(size=planners)
     shape = (planners, cases)
@@ -95,7 +95,7 @@ def test_intervals_cover_what_they_should():
 
 
 def test_intervals_over_cases_cover_what_they_should():
-    """The population is fixed and its true means known; only the cases are drawn anew. Percentiles fail this test."""
+    """Fixed population with known true means; only scene groups are resampled. Percentile intervals fail this test."""
     generator, hits = np.random.default_rng(5), 0
     x, y = planted(generator, 40, 1, 0.6)
     truth = stats.pearsonr(x[:, 0], y[:, 0]).statistic
@@ -146,7 +146,7 @@ def test_a_measure_that_does_not_vary_has_no_correlation():
 
 
 def test_families_that_explain_everything_leave_nothing_to_agree():
-    """A third of 0.1 + 0.1 + 0.1 is not 0.1: what rounding leaves must not be taken for planners that differ."""
+    """0.1 + 0.1 + 0.1 divided by 3 is not 0.1: rounding must not count as variation between planners."""
     values, families = np.repeat([0.1, 0.7, 1.1], 3), ["a"] * 3 + ["b"] * 3 + ["c"] * 3
     assert (np.repeat(np.bincount(np.repeat(range(3), 3), values) / 3, 3) != values).any()
     assert not without_family_means(values, families).any()

@@ -52,7 +52,8 @@ def test_good_planners_are_found_good_and_noise_is_not(findings):
 
 
 def test_like_is_compared_with_like(study, findings):
-    """Closed loop knows no human filter: each pseudo-simulation stands beside one stage with the same one, or none."""
+    """Closed loop has no human filter: each pseudo-simulation is compared with one stage with the same filter
+    setting."""
     assert (
         set(findings.counterparts)
         == set(findings.differences)
@@ -151,7 +152,7 @@ def test_rows_of_cases_tell_where_measures_disagree(study, findings):
 
 
 def test_a_whole_study_is_analysed_in_seconds():
-    """Some 110 measures and variants of 86 planners in 60 cases; some 4 s on a core with all 2000 resamples."""
+    """Some 110 measures and variants of 86 planners in 60 scene groups; some 4 s on a core with all 2000 resamples."""
     made = records(np.random.default_rng(1), planners=86, cases=60)
     large = stack(made, families_of(made[0].planners))[0]
     started = time.perf_counter()

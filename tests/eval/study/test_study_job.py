@@ -59,7 +59,7 @@ def test_a_case_is_driven_in_closed_loop_too():
 
 
 class Looking(Steady):
-    """Notes the mean colour of what it sees."""
+    """Records the mean colour of its images."""
 
     seen: list
 

@@ -95,7 +95,7 @@ def split_at(log, x):
 
 @pytest.mark.parametrize("lit", [True, False])
 def test_lane_agents_stop_for_red_and_drive_on_for_green(lit):
-    """NAVSIM's agents are meant to stop for red lights, but are never told of any."""
+    """NAVSIM's agents are meant to stop for red lights, but never receive any."""
     log = split_at(simple_log(), 150.0)
     log = red(log, "b") if lit else replace(log, lights=replace(log.lights, states=log.lights.states * 0))
     traffic, _ = driven(lane_agents, log)
@@ -121,7 +121,7 @@ def test_lane_agents_keep_their_offset_and_begin_where_they_are():
 
 @pytest.mark.parametrize("seconds", [0.0, 2.0, np.inf])
 def test_lane_agents_wait_as_long_as_in_the_log(seconds):
-    """The leader stands at x = 120 and moves off after so many seconds at 10 m/s; nobody says why he waited."""
+    """The leader is at rest at x = 120 and starts after so many seconds at 10 m/s, for an unknown reason."""
     log = simple_log()
     row = log.tracks.ids.index("track0")
     moving = 0.1 * (np.arange(len(log.times_us)) - NOW) - seconds
@@ -134,7 +134,7 @@ def test_lane_agents_wait_as_long_as_in_the_log(seconds):
     if np.isinf(seconds):
         assert np.allclose(x, 120.0)
     else:
-        # A metre of the log, 0.1 to 0.2 s, tells that he is off; then he gathers speed by 1 m/s2.
+        # After a metre of the log, 0.1 to 0.2 s, it starts; then it accelerates with 1 m/s2.
         off = round(10 * seconds) + 2
         assert np.allclose(x[: off - 1], 120.0)
         left = 4.0 - seconds

@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.support.town_logs import town
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 
+from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.load_planner import planner_name
@@ -55,10 +57,13 @@ def case():
     return shifted_case(town(3), 25, ((0.0, 0.0), (0.5, 0.0)))
 
 
-class OneCase:
-    """Fake benchmark with one scene group."""
+class OneGroup(Benchmark):
+    """Benchmark of one scene group, without a folder."""
 
     logs = ("log",)
+
+    def __init__(self):
+        super().__init__(Path(), {}, {})
 
     def scene_groups(self, log):
         return ("case",)
@@ -165,8 +170,8 @@ def test_proposals_lie_on_the_road(planner):
 
 
 def test_promises_are_the_networks_and_worth_the_scorers(planner):
-    [alone] = proposals_on(OneCase(), planner, 5, follow_ups=False)
-    many = proposals_on(OneCase(), planner, 5, follow_ups=True)
+    [alone] = proposals_on(OneGroup(), planner, 5, follow_ups=False)
+    many = proposals_on(OneGroup(), planner, 5, follow_ups=True)
     now, *later = [proposals.token for proposals in many]
     assert now == alone.token == case().group.now
     assert later == [now for now, _ in case().group.follow_ups]
@@ -192,8 +197,8 @@ class Links(HTMLParser):
 
 
 def test_the_page_shows_scenes_and_needs_nothing(planner):
-    judged = list(proposals_on(OneCase(), planner, 5, True))
-    page = proposals_page("Made <by> hand", ["one & two"], judged, OneCase(), planner, shown=2)
+    judged = list(proposals_on(OneGroup(), planner, 5, True))
+    page = proposals_page("Made <by> hand", ["one & two"], judged, OneGroup(), planner, shown=2)
     assert "<h1>Made &lt;by&gt; hand</h1><p>one &amp; two</p>" in page
     assert page.count('<article class="scene">') == 2
     links = Links()
@@ -241,7 +246,7 @@ def test_a_scene_that_no_one_ranks_is_drawn_too(planner):
 
 def test_the_command_writes_the_page(planner, tmp_path, monkeypatch):
     save_rap(planner.model, planner.record, tmp_path / "eyes.safetensors")
-    monkeypatch.setattr("swerve.proposals_command.open_benchmark", lambda folder: OneCase())
+    monkeypatch.setattr("swerve.proposals_command.open_benchmark", lambda folder: OneGroup())
     arguments = ["proposals", tmp_path / "eyes.safetensors", tmp_path / "bench", tmp_path / "new" / "page.html"]
     result = invoke(*arguments, "--shown", 1)
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""Each reason to reject a start, made by hand, and what is no reason."""
+"""Each reason to reject a start, constructed by hand, and admissible starts."""
 
 from dataclasses import replace
 

@@ -56,7 +56,7 @@ def test_everybody_else_replays_the_log(policy):
 
 def test_a_car_at_constant_speed_is_where_arithmetic_puts_it_and_keeps_its_height_above_a_slope():
     log = simple_log(slope=0.05)
-    # The car ahead brakes to a stand in the log; the policy does not know.
+    # The leading vehicle brakes to a stop in the log, which the policy does not use.
     positions = log.tracks.positions.copy()
     positions[0, NOW + 1 :] = positions[0, NOW]
     log = replace(log, tracks=replace(log.tracks, positions=positions))

@@ -1,4 +1,4 @@
-"""Benchmarks of small logs: what is in them, that they are the same however they were made, and that damage is told."""
+"""Benchmarks of small logs: content, reproducibility, and refusal of damaged files."""
 
 import json
 import shutil
@@ -63,7 +63,8 @@ def check_pair(scene_group, pair, log, now):
     assert all(frame.follow_up and frame.token == token for frame, token in zip(frames, pair, strict=True))
     times = [view.scene.log.times_us[view.scene.now] for view in (later, earlier)]
     assert times == [log.times_us[now] + 4_000_000, log.times_us[now] + 3_500_000]
-    # The start is on the grid around where the expert is after 4 s: straight road, so beside and along are y and x.
+    # The start is on the grid around the human's pose after 4 s: on a straight road, lateral and longitudinal are y and
+    # x.
     offset = later.world_from_ego[:2, 3] - log.ego.positions[now + 40, :2]
     asked = np.array([later.parameters["longitudinal"], later.parameters["lateral"]])
     np.testing.assert_allclose(offset, asked, atol=0.05)
@@ -73,7 +74,7 @@ def check_pair(scene_group, pair, log, now):
     np.testing.assert_array_equal(later.ego.world_from_ego[:-5], earlier.ego.world_from_ego[5:])
     np.testing.assert_array_equal(ego.world_from_ego[21:], np.repeat(later.world_from_ego[None], 40, axis=0))
     assert not ego.velocity[21:].any()
-    # The logged driver is where he was.
+    # The logged ego is at its logged pose.
     np.testing.assert_array_equal(later.human, log.ego.world_from_ego[now + 41 : now + 81])
     np.testing.assert_array_equal(earlier.human, log.ego.world_from_ego[now + 36 : now + 76])
     for frame in frames:
@@ -142,7 +143,8 @@ def test_only_the_cameras_that_are_wanted_are_there(tmp_path):
 
 
 def test_the_same_build_makes_the_same_bytes_and_goes_on_where_it_was(built, tmp_path):
-    """Half of it removed, as if it had been killed: a half-written file, a case without note, a note without views."""
+    """Half of the files removed, as after a kill: a half-written file, a scene group without record, a record without
+    views."""
     whole, folder = dataset_digest(built[0]), tmp_path / "again"
     shutil.copytree(built[0], folder)
     (folder / "benchmark.json").unlink()
@@ -192,7 +194,7 @@ def test_what_is_no_benchmark_is_refused(built, tmp_path):
 
 
 def test_views_that_are_not_stored_are_drawn(built, tmp_path):
-    """The same images, drawn by rasters here: nothing of a frame is lost on disk."""
+    """The same images, rendered as rasters here: the stored scenes are lossless."""
     folder = tmp_path / "bare"
     shutil.copytree(built[0], folder)
     info = json.loads((folder / "benchmark.json").read_bytes())

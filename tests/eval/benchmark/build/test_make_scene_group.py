@@ -1,4 +1,4 @@
-"""One case: which starts are chosen, what is dropped, and that nothing is lost on the way."""
+"""One scene group: chosen starts, dropped groups, and lossless storage."""
 
 from dataclasses import replace
 from functools import cache
@@ -23,7 +23,7 @@ GRID = FollowUpOptions()
 
 @cache
 def road():
-    """One log for all tests; what is known of its path and of its drivers is worked out once."""
+    """One log for all tests, with its path and geometry computed once."""
     return small_log()
 
 
@@ -63,7 +63,8 @@ def test_those_with_a_human_history_come_first_and_the_seed_chooses_among_equals
 
 
 def test_a_car_where_the_starts_are_rejects_them_and_too_few_are_no_case():
-    """A car of 100 m, across all rows of the grid. At the moment itself it is not there: else it would be left out."""
+    """A vehicle of 100 m, across all rows of the grid. At the group's own step it is absent: else it would be left
+    out."""
     log = road()
     positions, sizes = log.tracks.positions.copy(), log.tracks.sizes.copy()
     positions[3], sizes[3] = [*log.ego.positions[NOW + 40, :2], 1.0], [100.0, 6.0, 2.0]

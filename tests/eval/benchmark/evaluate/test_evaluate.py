@@ -1,4 +1,4 @@
-"""Planners on a whole benchmark: what is written, what a second run does, and what dying costs."""
+"""Evaluation of planners on a benchmark: outputs, resumption, and failing workers."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ from tests.support.simple_planners import Cruise
 from tests.support.simple_source import SimpleSource
 
 LOGS = ("train-a", "train-b")
-COUNT = 4  # cases, two of each log
+COUNT = 4  # scene groups, two of each log
 TIMES = ("plan_seconds",)
 
 
@@ -96,7 +96,7 @@ def test_results_are_those_of_every_case(benchmark, evaluated):
 
 
 def joined(frames):
-    """Frames of several cases as one."""
+    """Concatenate the scenes of several scene groups."""
     arrays = ("times_us", "metrics", "states", "starts", "ends")
     return ScoredScenes(
         tuple(token for one in frames for token in one.tokens),

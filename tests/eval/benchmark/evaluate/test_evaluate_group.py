@@ -1,4 +1,4 @@
-"""Planners on a case. Scores are those of the scorer; what is tested is who gets what, and what failures do."""
+"""Evaluation of planners on a scene group: inputs of each planner, and effects of failures."""
 
 import sys
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_scores_are_the_scorers():
 
 
 def test_starts_and_ends():
-    """Now is at x = 50, before at 45; 4 s later the driver is 40 m on."""
+    """Now is at x = 50, before at 45; 4 s later the human is 40 m on."""
     frames = cruise().scenes
     assert np.allclose(frames.starts[:2], [[50, -1.75], [45, -1.75]])
     assert np.allclose(frames.starts[2::2], np.array([90, -1.75]) + SHIFTS)
@@ -97,7 +97,7 @@ def test_a_failure_costs_its_own_scene(name, make):
 
 @cache
 def observations(tokens):
-    """The same moment under several names."""
+    """The same scene under several tokens."""
     frame = simple_scene_group().scenes["now"]
     told = observation_of(frame, build_context(frame.viewpoint.scene), Cruise(), None)
     return [replace(told, token=token) for token in tokens]
@@ -175,7 +175,7 @@ def test_images_are_drawn_once_for_all_planners():
 
 @pytest.mark.parametrize("kind", [Spoils, SpoilsBatches])
 def test_a_planner_that_writes_to_what_it_is_given_spoils_nothing(kind):
-    """It is asked first; another one in its follow-ups sees and is worth what it sees and is worth alone."""
+    """It is called first; another planner then has the observations and scores that it has alone."""
     seen = []
 
     def plan(observation):

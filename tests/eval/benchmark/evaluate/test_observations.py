@@ -1,4 +1,4 @@
-"""What a planner is told: no more and no less than it declares."""
+"""Observations contain exactly the inputs that a planner declares."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def test_privileged_only_if_declared():
 
 
 def test_follow_ups_know_where_the_logged_driver_was():
-    """The scene's own log has no driver after now; the viewpoint does. The start is 5 m ahead of him, 0.5 m left."""
+    """The scene's own log has no human after now; the viewpoint does. The start is 5 m ahead of it, 0.5 m left."""
     situation = told("now4", Sees((), privileged=True))[0].privileged
     assert np.allclose(situation.human[:, :2], np.column_stack([5.0 * np.arange(1, 9) - 5.0, np.full(8, -0.5)]))
     scene_group = simple_scene_group()

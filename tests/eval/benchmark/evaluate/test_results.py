@@ -1,4 +1,4 @@
-"""Rows of results: what goes in comes out, and can be weighed anew."""
+"""Result tables: lossless round trip, and aggregation with other weightings."""
 
 import json
 from functools import cache
@@ -9,7 +9,7 @@ import pytest
 
 from swerve.eval import aggregate_two_stage, two_stage
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
-from swerve.eval.benchmark.evaluate.results import SCHEMA, read_results, result_rows
+from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, SCHEMA, read_results, result_rows
 from swerve.eval.scoring.aggregate import COLUMNS
 from swerve.scenes import SwerveError
 from tests.support.simple_planners import Cruise, FailsAt
@@ -26,7 +26,7 @@ def scene_groups():
 @pytest.fixture
 def folder(tmp_path):
     pq.write_table(result_rows(scene_groups(), "navsim-exact"), tmp_path / "results.parquet")
-    (tmp_path / "provenance.json").write_text(json.dumps({"planners": {"cruise": "a:B", "fails": "a:C"}}))
+    (tmp_path / "provenance.json").write_text(json.dumps({"version": RESULTS_VERSION, "planners": {"cruise": "a:B"}}))
     return tmp_path
 
 
@@ -82,6 +82,17 @@ def test_what_is_no_evaluation_is_an_error(tmp_path, folder):
         read_results(folder)
     with pytest.raises(SwerveError, match="Run `swerve evaluate` first"):
         read_results(tmp_path / "nowhere")
+
+
+def test_an_evaluation_of_another_version_is_refused(folder):
+    path, message = folder / "provenance.json", f"this is version {RESULTS_VERSION}. Evaluate again into another folder"
+    path.write_text(json.dumps({"version": RESULTS_VERSION + 1}))
+    with pytest.raises(SwerveError, match=f"evaluation of version {RESULTS_VERSION + 1}, {message}"):
+        read_results(folder)
+    path.rename(folder / "provenance.json")
+    (folder / "provenance.json").write_text(json.dumps({"planners": {"cruise": "a:B"}}))
+    with pytest.raises(SwerveError, match=f"evaluation of version 1, {message}"):
+        read_results(folder)
 
 
 def test_no_column_without_meaning():
