@@ -1,4 +1,4 @@
-"""What recoveries ask, and how many are made: `python -m experiments.recovery_bounds SOURCE... [--per-scene 4]`.
+"""Measure bounds and acceptance of recoveries: `python -m experiments.recovery_bounds SOURCE... [--per-scene 4]`.
 
 Sources are those of `swerve`: `av2:FOLDER`, `town:8`. Every 0.5 s of each log is a scene; bounds are compared with
 finite differences of history and target at 10 Hz in float32, as they are stored. A share within `TOLERANCE` of what is

@@ -58,7 +58,7 @@ class _Driven:
 
 @dataclass(frozen=True)
 class _Sight:
-    """How the views of planners are rendered."""
+    """Renderer and size of the views of planners."""
 
     renderer: ViewRenderer
     size: tuple[int, int] | None

@@ -42,7 +42,7 @@ def run(asked: Probe) -> int:
 
 
 def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
-    """What is measured of a network on some pairs, as JSON can hold it."""
+    """Return the measurements of a network on pairs of images, as JSON values."""
     from swerve.planners.rap.image_pairs import measure
 
     logs = len(set(pairs.logs))
@@ -115,7 +115,7 @@ def first_weights(planner: "RapPlanner") -> "RapPlanner":
 
 
 def _beginning(planner: "RapPlanner") -> tuple[object, ...]:
-    """What a network's first features depend on."""
+    """Describe what a network's first features depend on."""
     config = planner.model.config
     sizes = (config.height, config.width, config.trim, config.dim, config.hidden)
     return (planner.record.get("seed"), config.backbone, config.backbone_weights, *sizes)

@@ -1,4 +1,4 @@
-"""What a contact sheet shows of a scene."""
+"""Contact sheet of a scene."""
 
 import io
 from collections.abc import Sequence
@@ -162,7 +162,7 @@ def _above(
 
 
 def _counts(recovery: list[Viewpoint], rejected: list[Rejection]) -> str:
-    """How many of the recovery viewpoints that were tried are used, and why the others are not."""
+    """Return the numbers of recovery viewpoints used and rejected, by reason."""
     reasons = [rejection.reason for rejection in rejected if rejection.kind == ViewpointKind.RECOVERY]
     if not recovery and not reasons:
         return "The log is too short around this moment for recovery poses."

@@ -1,4 +1,4 @@
-"""How rejection changes the distribution of recoveries, and the weights that undo it."""
+"""Acceptance of recoveries by offset, and the importance weights that undo the effect of rejection."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable

@@ -60,10 +60,10 @@ class Part:
 
     @property
     def wants_raster(self) -> bool:
-        """Whether rasters are read."""
+        """Return whether rasters are read."""
         return self.images != "photo"
 
     @property
     def wants_photo(self) -> bool:
-        """Whether photographs are read."""
+        """Return whether photos are read."""
         return self.images != "raster"

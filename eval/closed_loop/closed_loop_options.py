@@ -10,7 +10,7 @@ from swerve.scenes.errors import SwerveError
 
 @dataclass(frozen=True)
 class ClosedLoopOptions:
-    """How a closed-loop rollout is simulated.
+    """Options of a closed-loop rollout.
 
     Attributes:
         rate: Planner calls per second: 10, 5, 2, 1, ... (every 1 to 40 steps of 0.1 s).

@@ -7,7 +7,7 @@ from swerve.scenes.errors import SwerveError
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How the ego-status MLP is trained.
+    """Training options of the ego-status MLP.
 
     Attributes:
         epochs: Passes over the training samples.

@@ -8,7 +8,7 @@ from swerve.scenes.errors import SwerveError
 
 @dataclass(frozen=True)
 class RapTrainOptions:
-    """How to train; defaults are the paper's where it says something.
+    """Training options; defaults are the paper's where it states them.
 
     Attributes:
         steps: Steps of the optimizer.
@@ -54,7 +54,7 @@ class RapTrainOptions:
 
 @dataclass(frozen=True)
 class LoopOptions:
-    """How a run is kept; nothing of it changes the weights.
+    """Options of a run that do not change the weights.
 
     Attributes:
         workers: Processes that prepare batches.

@@ -66,7 +66,7 @@ def processes() -> Iterator[Process]:
 
 @dataclass(frozen=True)
 class RunOptions(LoopOptions):
-    """How a run is kept, and what it is validated on.
+    """Options of a run that do not change the weights, and its validation.
 
     Attributes:
         validation: What the planner is validated on; None for nothing.

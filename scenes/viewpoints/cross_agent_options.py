@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CrossAgentOptions:
-    """Which vehicles become the ego.
+    """Options of cross-agent viewpoints.
 
     Attributes:
         per_scene: Vehicles of each scene that become the ego, at most; the nearest to the logged ego come first.

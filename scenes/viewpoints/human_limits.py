@@ -1,4 +1,4 @@
-"""How far the bounds of a motion are relaxed where the human himself exceeded them."""
+"""Relaxation of the bounds of a motion where the human exceeded them."""
 
 import numpy as np
 from jaxtyping import Float

@@ -10,7 +10,7 @@ from swerve.scenes.viewpoints.bounds import Bounds
 
 @dataclass(frozen=True)
 class RecoveryOptions:
-    """Which recovery viewpoints are tried.
+    """Options of recovery viewpoints.
 
     Attributes:
         per_scene: Recovery viewpoints that are tried in each scene.

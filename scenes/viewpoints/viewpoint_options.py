@@ -8,7 +8,7 @@ from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
 
 @dataclass(frozen=True)
 class ViewpointOptions:
-    """Which viewpoints are tried, by kind."""
+    """Options of viewpoints, by kind."""
 
     recovery: RecoveryOptions = field(default_factory=RecoveryOptions)
     cross_agent: CrossAgentOptions = field(default_factory=CrossAgentOptions)

@@ -12,7 +12,7 @@ from swerve.scenes.option_types import FLAT
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """How planners are evaluated on a benchmark.
+    """Options of the evaluation of planners on a benchmark.
 
     Attributes:
         traffic: How annotated agents move; None: as in the benchmark.

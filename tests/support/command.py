@@ -9,7 +9,7 @@ from swerve.cli import run
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a command.
+    """Outcome of a command.
 
     Attributes:
         exit_code: of the process; 2 where the command raised a SwerveError.

@@ -103,7 +103,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How a splat scene is optimized.
+    """Options of the optimization of a splat scene.
 
     Attributes:
         steps: Training images that are rendered; 30,000 is usual on a GPU.
