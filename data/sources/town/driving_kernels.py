@@ -32,8 +32,9 @@ def scan(paths, bodies, fleet, crowd, i):
     steps = int(look)
     for k in range(steps + 1):
         along = fleet.along[i] + bodies.front[i] + k
-        x, y = at(paths.x, paths.start, i, along, SPACING), at(paths.y, paths.start, i, along, SPACING)
-        angle = at(paths.heading, paths.start, i, along, SPACING)
+        x = at(paths.x, paths.start, fleet.path[i], along, SPACING)
+        y = at(paths.y, paths.start, fleet.path[i], along, SPACING)
+        angle = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
         for row in range(count):
             j = near[row]
             if distance_to_box(fleet, bodies, j, x, y) < radius:
@@ -64,7 +65,7 @@ def watch_crossings(bodies, zebras, walks, fleet, crowd, i):
     """Distance to the first crossing ahead on which somebody is in, or will come into, the vehicle's way."""
     fleet.zebra_gap[i] = FAR
     front, v = fleet.along[i] + bodies.front[i], fleet.speed[i]
-    for z in range(zebras.start[i], zebras.start[i + 1]):
+    for z in range(zebras.start[fleet.path[i]], zebras.start[fleet.path[i] + 1]):
         ahead = zebras.enter[z] - front
         if ahead < -0.3:
             continue
@@ -99,7 +100,7 @@ def _in_the_way(walks, crowd, w, across, half, seconds):
 def next_stop(bodies, stops, fleet, i):
     """The junction whose stop line vehicle i has not passed; -1 if there is none."""
     front = fleet.along[i] + bodies.front[i]
-    for e in range(fleet.stop[i], stops.start[i + 1]):
+    for e in range(fleet.stop[i], stops.start[fleet.path[i] + 1]):
         if front < stops.line[e]:
             return e
     return -1
@@ -107,12 +108,16 @@ def next_stop(bodies, stops, fleet, i):
 
 @numba.njit(cache=True)
 def _held(bodies, stops, rules, fleet, i, e, step):
-    """Whether the signal keeps vehicle i from entering: red, or yellow where it can stop without haste."""
-    state = rules.states[stops.connector[e], step]
+    """Whether the signal keeps vehicle i from entering: red, or yellow where it can stop without haste.
+
+    Some turn right at red after a halt.
+    """
+    c = stops.connector[e]
+    state = rules.states[c, step]
     if state == RED:
-        return True
+        return not (rules.on_red[c] and bodies.turns_on_red[i] and fleet.halted[e])
     room = stops.line[e] - fleet.along[i] - bodies.front[i] - 1.0
-    return state == YELLOW and fleet.speed[i] ** 2 < 2.0 * 2.8 * max(room, 0.0)
+    return state == YELLOW and fleet.speed[i] ** 2 < 2.0 * bodies.yellow[i] * max(room, 0.0)
 
 
 @numba.njit(cache=True)
@@ -129,7 +134,7 @@ def grant_all(paths, bodies, stops, rules, fleet, step):
         if e < 0:
             continue
         room = stops.line[e] - fleet.along[i] - bodies.front[i]
-        if fleet.speed[i] < 0.4 and room < 3.0:
+        if fleet.speed[i] < bodies.rolls[i] and room < 3.0:
             fleet.halted[e] = True
         if _held(bodies, stops, rules, fleet, i, e, step):
             fleet.granted[e] = False
@@ -172,7 +177,7 @@ def _may_enter(paths, bodies, stops, rules, fleet, i, e, step):
     for j in range(len(fleet.along)):
         if j == i or not fleet.active[j]:
             continue
-        for f in range(fleet.stop[j], min(fleet.stop[j] + 2, stops.start[j + 1])):
+        for f in range(fleet.stop[j], min(fleet.stop[j] + 3, stops.start[fleet.path[j] + 1])):
             row = rules.conflict[c, stops.connector[f]]
             if row >= 0 and _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
                 return False
@@ -186,13 +191,14 @@ def _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
     front = fleet.along[j] + bodies.front[j]
     if fleet.granted[f]:
         return fleet.along[j] - bodies.rear[j] < stops.line[f] + zone[3]
-    first = rules.rank[stops.connector[f]] < rules.rank[stops.connector[e]]
+    at_red = rules.states[stops.connector[e], step] == RED
+    first = at_red or rules.rank[stops.connector[f]] < rules.rank[stops.connector[e]]
     if not first or fleet.blocked[j] or front >= stops.line[f] or _held(bodies, stops, rules, fleet, j, f, step):
         return False
-    limit = at(paths.speed, paths.start, j, fleet.along[j], SPACING)
+    limit = at(paths.speed, paths.start, fleet.path[j], fleet.along[j], SPACING)
     arrival = _time_over(stops.line[f] + zone[2] - front, fleet.speed[j], max(limit, fleet.speed[j]), 2.0)
     way = stops.line[e] + zone[1] + bodies.length[i] - fleet.along[i] - bodies.front[i]
-    turning = at(paths.speed, paths.start, i, 0.5 * (stops.line[e] + stops.end[e]), SPACING)
+    turning = at(paths.speed, paths.start, fleet.path[i], 0.5 * (stops.line[e] + stops.end[e]), SPACING)
     return arrival < _time_over(way, fleet.speed[i], turning, 1.2) + 1.5
 
 
@@ -215,10 +221,17 @@ def _interaction(v, approach, gap, standstill, headway, acceleration, braking):
 
 
 @numba.njit(cache=True)
+def idm(v, top, approach, gap, headway, acceleration, braking):
+    """The IDM's acceleration behind a leader that one approaches."""
+    free = acceleration * (1.0 - (v / top) ** 4)
+    return free - _interaction(v, approach, gap, 2.0, headway, acceleration, braking)
+
+
+@numba.njit(cache=True)
 def accelerate(paths, bodies, stops, rules, fleet, i, step, dt):
     """The acceleration of vehicle i for this step: free road, leader, stop line, crossing; jerk is limited."""
     v, a, b = fleet.speed[i], bodies.acceleration[i], bodies.braking[i]
-    top = max(at(paths.speed, paths.start, i, fleet.along[i] + 0.6 * v, SPACING), 0.5)
+    top = max(at(paths.speed, paths.start, fleet.path[i], fleet.along[i] + 0.6 * v, SPACING), 0.5)
     free = a * (1.0 - (v / top) ** 4) if v <= top else max(-(v - top) / 0.6, -2.5)
     wish = free
     if fleet.gap[i] < FAR:
@@ -247,15 +260,16 @@ def advance(paths, bodies, stops, fleet, i, dt):
     if speed == 0.0:
         fleet.acceleration[i] = max(fleet.acceleration[i], 0.0)
     for part in range(4):
-        angle = at(paths.heading, paths.start, i, fleet.along[i] + (part + 0.5) * way / 4, SPACING)
+        angle = at(paths.heading, paths.start, fleet.path[i], fleet.along[i] + (part + 0.5) * way / 4, SPACING)
         share = way / 4 / bodies.hitch[i]
         middle = fleet.heading[i] + 0.5 * share * math.sin(angle - fleet.heading[i])
         fleet.heading[i] += share * math.sin(angle - middle)
     fleet.along[i] += way
     fleet.speed[i] = speed
-    while fleet.stop[i] < stops.start[i + 1] and fleet.along[i] - bodies.rear[i] > stops.end[fleet.stop[i]]:
+    beyond = stops.start[fleet.path[i] + 1]
+    while fleet.stop[i] < beyond and fleet.along[i] - bodies.rear[i] > stops.end[fleet.stop[i]]:
         fleet.stop[i] += 1
-    length = (paths.start[i + 1] - paths.start[i] - 1) * SPACING
+    length = (paths.start[fleet.path[i] + 1] - paths.start[fleet.path[i]] - 1) * SPACING
     if fleet.along[i] + bodies.front[i] >= length - 1.0:
         fleet.active[i] = False
 

@@ -1,26 +1,41 @@
 """The flat tables that the simulation reads: paths, bodies, junction rules, crossings, walkers' routes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from swerve.data.sources.town.bodies import Body
 from swerve.data.sources.town.connectors import Connector, Movement
 from swerve.data.sources.town.curves import left_of, unit
 from swerve.data.sources.town.driving_kernels import conflict_zone
 from swerve.data.sources.town.fleet import Driver
+from swerve.data.sources.town.gates import gates_of, with_obstructions
 from swerve.data.sources.town.junctions import Junction
+from swerve.data.sources.town.obstructions import Obstruction
 from swerve.data.sources.town.pedestrians import Walker, crossings_of
 from swerve.data.sources.town.plan import STOP_LINE_SETBACK, TownPlan
 from swerve.data.sources.town.routes import Path
 from swerve.data.sources.town.signals import Program, walk_states
-from swerve.data.sources.town.traffic_state import SPACING, WALK_SPACING, Bodies, Paths, Rules, Stops, Walks, Zebras
+from swerve.data.sources.town.traffic_state import (
+    SPACING,
+    WALK_SPACING,
+    Bodies,
+    Changes,
+    Paths,
+    Rules,
+    Stops,
+    Walks,
+    Zebras,
+)
 from swerve.scenes import LaneKind
 from swerve.scenes.polyline import resample
 
 # Connectors conflict where their middles come nearer than this: two wide vehicles, or a bicycle and a wide vehicle.
 _CLEARANCE, _BICYCLE_CLEARANCE = 2.75, 2.0
+# Share of the arms with signals at which one may turn right at red.
+_ON_RED = 0.7
 _RANKS = {Movement.STRAIGHT: 0, Movement.RIGHT: 1, Movement.LEFT: 2}
 
 
@@ -30,6 +45,7 @@ class Tables:
 
     paths: Paths
     bodies: Bodies
+    changes: Changes
     stops: Stops
     zebras: Zebras
     rules: Rules
@@ -47,6 +63,7 @@ def build_tables(
     plan: TownPlan,
     programs: dict[int, Program],
     conflicts: Conflicts,
+    obstructions: Mapping[str, Obstruction],
     drivers: list[Driver],
     states: UInt8[np.ndarray, "c t"],
     generator: np.random.Generator,
@@ -57,29 +74,46 @@ def build_tables(
         plan: the town.
         programs: its signals.
         conflicts: its connectors' conflicts.
+        obstructions: what stands on its lanes.
         drivers: everybody on wheels.
         states: what the connectors are shown.
         generator: decides which minor arms have stop signs and not only yield signs.
     """
+    ways = ways_of(drivers)
     return Tables(
-        path_table(drivers),
+        path_table(ways),
         body_table(drivers),
-        stop_table(plan, drivers),
-        zebra_table(plan, drivers),
-        rule_table(plan, programs, conflicts, states, generator),
+        change_table(drivers),
+        stop_table(plan, obstructions, ways),
+        zebra_table(plan, ways),
+        with_obstructions(rule_table(plan, programs, conflicts, states, generator), obstructions),
     )
 
 
-def path_table(drivers: list[Driver]) -> Paths:
+def ways_of(drivers: Sequence[Driver]) -> list[tuple[Body, Path]]:
+    """All paths that may be driven, with the bodies that drive them: each driver's own first, then all lane changes."""
+    own = [(driver.body, driver.path) for driver in drivers]
+    return own + [(driver.body, change.path) for driver in drivers for change in driver.changes]
+
+
+def change_table(drivers: Sequence[Driver]) -> Changes:
+    """The lane changes that drivers may make; their paths follow all drivers' own in the table of paths."""
+    found = [change for driver in drivers for change in driver.changes]
+    columns = [[getattr(change, name) for change in found] for name in ("begin", "end", "side", "bias")]
+    rows = np.arange(len(drivers), len(drivers) + len(found))
+    starts = _starts([len(driver.changes) for driver in drivers])
+    return Changes(starts, rows, *(np.array(column, np.float64) for column in columns))
+
+
+def path_table(ways: Sequence[tuple[Body, Path]]) -> Paths:
     """All paths, with the greatest speed that each driver takes."""
-    paths = [driver.path for driver in drivers]
-    speeds = [driver.path.speeds(driver.body.pace, driver.body.lateral) for driver in drivers]
+    paths = [path for _, path in ways]
     return Paths(
         _starts([len(path.points) for path in paths]),
         np.concatenate([path.points[:, 0] for path in paths]),
         np.concatenate([path.points[:, 1] for path in paths]),
         np.concatenate([path.headings for path in paths]),
-        np.concatenate(speeds),
+        np.concatenate([path.speeds(body.lateral) for body, path in ways]),
     )
 
 
@@ -95,38 +129,45 @@ def body_table(drivers: list[Driver]) -> Bodies:
         [body.acceleration for body in bodies],
         [body.braking for body in bodies],
         [body.headway for body in bodies],
+        [body.rolls for body in bodies],
+        [body.yellow for body in bodies],
+        [body.safe for body in bodies],
+        [body.turns_on_red for body in bodies],
     ]
     return Bodies(*(np.array(column) for column in columns))
 
 
-def stop_table(plan: TownPlan, drivers: list[Driver]) -> Stops:
-    """Junctions along all paths. Where vehicles need not stop the line is there all the same."""
+def stop_table(plan: TownPlan, obstructions: Mapping[str, Obstruction], ways: Sequence[tuple[Body, Path]]) -> Stops:
+    """Junctions and obstructions along all paths. Where vehicles need not stop the line is there all the same."""
     numbers = {connector.lane.id: row for row, connector in enumerate(plan.connectors)}
+    gates = gates_of(plan.road_map.lane_by_id, obstructions, len(plan.connectors))
     rows: list[tuple[float, float, float]] = []
     counts = []
-    for driver in drivers:
-        path = driver.path
-        found = [
-            (numbers[lane], path.starts[row] - STOP_LINE_SETBACK, path.starts[row + 1])
-            for row, lane in enumerate(path.lanes)
-            if lane in numbers
-        ]
+    for body, path in ways:
+        found = []
+        for row, lane in enumerate(path.lanes):
+            start = path.starts[row]
+            if lane in numbers:
+                found.append((numbers[lane], start - STOP_LINE_SETBACK, path.starts[row + 1]))
+            for gate in gates.get(lane, ()):
+                if gate.width is None or body.vehicle.width > gate.width:
+                    found.append((gate.number, start + gate.line, start + gate.end))
         rows += found
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return Stops(_starts(counts), table[:, 0].astype(np.int64), table[:, 1].copy(), table[:, 2].copy())
 
 
-def zebra_table(plan: TownPlan, drivers: list[Driver]) -> Zebras:
+def zebra_table(plan: TownPlan, ways: Sequence[tuple[Body, Path]]) -> Zebras:
     """Crossings along all paths."""
     places = list(enumerate(crossings_of(plan)))
     junction_of = {connector.lane.id: connector.junction for connector in plan.connectors}
     rows: list[tuple[float, float, float, float]] = []
     counts = []
-    for driver in drivers:
-        passed = {junction_of[lane] for lane in driver.path.lanes if lane in junction_of}
+    for _, path in ways:
+        passed = {junction_of[lane] for lane in path.lanes if lane in junction_of}
         near = [(number, plan.junctions[node], arm) for number, (node, arm) in places if node in passed]
-        found = sorted(row for place in near for row in _passages(driver.path, *place))
+        found = sorted(row for place in near for row in _passages(path, *place))
         rows += [(number, enter, leave, across) for enter, leave, number, across in found]
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
@@ -161,6 +202,7 @@ def rule_table(
         for number, junction in enumerate(plan.junctions)
         for arm in range(len(junction.arms))
     }
+    on_red = {place: bool(generator.random() < _ON_RED) for place in halting}
     minor = [_is_minor(plan, programs, connector) for connector in plan.connectors]
     ranks = [_rank(plan, connector, waits) for connector, waits in zip(plan.connectors, minor, strict=True)]
     halt = [waits and halting[c.junction, c.arm] for c, waits in zip(plan.connectors, minor, strict=True)]
@@ -169,11 +211,18 @@ def rule_table(
         states,
         np.array(ranks, np.int64),
         np.array(halt, bool),
+        np.array([_on_red(programs, c) and on_red[c.junction, c.arm] for c in plan.connectors], bool),
         np.array(minor, bool),
         np.array([origins[connector.origin] for connector in plan.connectors], np.int64),
         conflicts.rows,
         conflicts.zones,
     )
+
+
+def _on_red(programs: dict[int, Program], connector: Connector) -> bool:
+    """Whether a connector is a right turn of motor vehicles at signals."""
+    motor = connector.lane.kind is LaneKind.VEHICLE
+    return connector.junction in programs and connector.movement is Movement.RIGHT and motor
 
 
 def _is_minor(plan: TownPlan, programs: dict[int, Program], connector: Connector) -> bool:

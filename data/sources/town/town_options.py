@@ -13,6 +13,10 @@ class TownOptions:
         cyclists: cyclists per 100 m of street direction.
         pedestrians: pedestrians per 100 m of walkway.
         parked: share of the parking bays that are taken.
+        wander: factor of all deviations from lanes' middles and from a steady pace; 0 for none.
+        lane_changes: share of the drivers on streets of several lanes who would like to change lanes.
+        obstructions: share of the streets with a double-parked vehicle or cones on a lane.
+        jaywalkers: how often pedestrians cross between junctions, relative to going on.
 
     Raises:
         ValueError: a number is out of its range.
@@ -23,11 +27,18 @@ class TownOptions:
     cyclists: float = 0.35
     pedestrians: float = 1.2
     parked: float = 0.6
+    wander: float = 1.0
+    lane_changes: float = 0.4
+    obstructions: float = 0.2
+    jaywalkers: float = 0.15
 
     def __post_init__(self) -> None:
-        rates = (self.traffic, self.cyclists, self.pedestrians)
-        if not 1.0 <= self.seconds <= 120.0 or min(rates) < 0 or max(rates) > 4.0 or not 0 <= self.parked <= 1:
-            raise ValueError(f"seconds must lie in 1..120, rates in 0..4, the parked share in 0..1: {self}")
+        rates = (self.traffic, self.cyclists, self.pedestrians, self.wander)
+        shares = (self.parked, self.lane_changes, self.obstructions, self.jaywalkers)
+        if not 1.0 <= self.seconds <= 120.0 or min(rates) < 0 or max(rates) > 4.0:
+            raise ValueError(f"seconds must lie in 1..120, rates and the wander in 0..4: {self}")
+        if min(shares) < 0 or max(shares) > 1:
+            raise ValueError(f"shares (parked, lane_changes, obstructions, jaywalkers) must lie in 0..1: {self}")
 
     @property
     def steps(self) -> int:

@@ -12,7 +12,7 @@ WALK_SPACING = 0.25  # metres between points of a walker's route
 
 
 class Paths(NamedTuple):
-    """Where vehicles drive: position, direction and greatest speed every `SPACING` metres."""
+    """Where vehicles may drive: position, direction and greatest speed every `SPACING` metres."""
 
     start: np.ndarray
     x: np.ndarray
@@ -32,6 +32,21 @@ class Bodies(NamedTuple):
     acceleration: np.ndarray
     braking: np.ndarray
     headway: np.ndarray
+    rolls: np.ndarray
+    yellow: np.ndarray
+    safe: np.ndarray
+    turns_on_red: np.ndarray
+
+
+class Changes(NamedTuple):
+    """Lane changes that vehicles may make: path, arc lengths of begin and end, metres to the left, and bias (m/s2)."""
+
+    start: np.ndarray
+    path: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    side: np.ndarray
+    bias: np.ndarray
 
 
 class Stops(NamedTuple):
@@ -54,7 +69,7 @@ class Zebras(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Who may go: what connectors are shown, their rank (0 goes first), whether to halt, whether to approach slowly.
+    """Who may go: what connectors are shown, their rank (0 first), whether to halt, turn at red, approach slowly.
 
     `conflict[c, b]` is the row of `zones` with (enter, leave) on c and (enter, leave) on b, or -1.
     """
@@ -62,6 +77,7 @@ class Rules(NamedTuple):
     states: np.ndarray
     rank: np.ndarray
     halt: np.ndarray
+    on_red: np.ndarray
     cautious: np.ndarray
     origin: np.ndarray
     conflict: np.ndarray
@@ -83,7 +99,11 @@ class Walks(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """The vehicles' state; `stop` is the first junction not yet left; `granted` and `halted`: rows of Stops."""
+    """The vehicles' state.
+
+    `path` is a row of Paths, Stops and Zebras; `stop` is the first junction not yet left; `changing` the arc length at
+    which a lane change ends, negative without one; `granted` and `halted` have the rows of Stops.
+    """
 
     along: np.ndarray
     speed: np.ndarray
@@ -92,6 +112,8 @@ class Fleet(NamedTuple):
     x: np.ndarray
     y: np.ndarray
     active: np.ndarray
+    path: np.ndarray
+    changing: np.ndarray
     stop: np.ndarray
     granted: np.ndarray
     halted: np.ndarray

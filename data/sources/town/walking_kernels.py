@@ -58,7 +58,7 @@ def _may_cross(bodies, stops, zebras, walks, fleet, crossing, step):
         if not fleet.active[i]:
             continue
         front, v = fleet.along[i] + bodies.front[i], fleet.speed[i]
-        for z in range(zebras.start[i], zebras.start[i + 1]):
+        for z in range(zebras.start[fleet.path[i]], zebras.start[fleet.path[i] + 1]):
             if zebras.crossing[z] != crossing or front - bodies.length[i] > zebras.leave[z]:
                 continue
             ahead = zebras.enter[z] - front
