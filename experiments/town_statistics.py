@@ -21,11 +21,11 @@ _STANDS, _EVERY = 0.5, 0.5
 # Leaders are looked for this far ahead and to the side, metres; and followers are this fast at least, m/s.
 _AHEAD, _BESIDE, _FOLLOWS = 50.0, 1.3, 3.0
 _NEAR = 50.0
-_STREETS_LEAST = 6  # samples on one lane that a standard deviation is taken of
+_LEAST = 8  # samples that a standard deviation is taken of
 
 PUBLISHED = {
-    "ego: lateral deviation, standard deviation [m]": "0.19 (highway test, sober) [1]",
-    "others: lateral deviation, standard deviation [m]": "0.19 (highway test, sober) [1]",
+    "ego: lateral deviation of one vehicle, standard deviation [m]": "0.19 (highway test, sober) [1]",
+    "others: lateral deviation of one vehicle, standard deviation [m]": "0.19 (highway test, sober) [1]",
     "others: share above the limit where free [%]": "50; by a third or more: 5 [2]",
     "lane changes per km": "0.23 [3]; 0.5 [4]",
     "lane change, seconds": "6.3 +- 2.0 [3]; 5 to 6 [5]",
@@ -74,15 +74,10 @@ def moving(log: Log) -> Moving:
 
 
 def lateral_deviations(cars: Moving, rows: slice) -> Float[np.ndarray, "m"]:
-    """Standard deviations of the lateral position while a vehicle drives along one lane outside junctions, metres."""
-    found = []
+    """Standard deviation of each vehicle's lateral position while it drives outside junctions, metres."""
     drives = cars.valid & (cars.speeds > 2.0) & cars.lanes.on_street
-    for row in range(len(cars.poses))[rows]:
-        for lane in np.unique(cars.lanes.lane[row, drives[row]]):
-            there = drives[row] & (cars.lanes.lane[row] == lane)
-            if there.sum() >= _STREETS_LEAST:
-                found.append(cars.lanes.lateral[row, there].std())
-    return np.array(found)
+    rows_of = range(len(cars.poses))[rows]
+    return np.array([cars.lanes.lateral[row, drives[row]].std() for row in rows_of if drives[row].sum() >= _LEAST])
 
 
 def offsets(cars: Moving, rows: slice) -> Float[np.ndarray, "m"]:
@@ -154,11 +149,11 @@ def describe(logs: list[Log]) -> dict[str, str]:
     table = {
         "logs": str(len(logs)),
         "ego: mean offset from the centreline, all / standard deviation [m]": _mean_offsets(all_cars, slice(0, 1)),
-        "ego: lateral deviation, standard deviation [m]": _means(all_cars, slice(0, 1)),
+        "ego: lateral deviation of one vehicle, standard deviation [m]": _means(all_cars, slice(0, 1)),
         "others: mean offset from the centreline, all / standard deviation [m]": _mean_offsets(
             all_cars, slice(1, None)
         ),
-        "others: lateral deviation, standard deviation [m]": _means(all_cars, slice(1, None)),
+        "others: lateral deviation of one vehicle, standard deviation [m]": _means(all_cars, slice(1, None)),
         "ego: speed, 10/50/90 % [m/s]": _percentiles(speed, (10, 50, 90)),
         "ego: stands [% of time]": f"{100 * np.mean(speed < _STANDS):.0f}",
         "ego: acceleration, 1/50/99 % [m/s2]": _percentiles(rides[:, 0], (1, 50, 99)),
@@ -181,7 +176,7 @@ def _mean_offsets(all_cars: list[Moving], rows: slice) -> str:
 
 
 def _means(all_cars: list[Moving], rows: slice) -> str:
-    """Median over stretches of the standard deviation within one."""
+    """Median over vehicles of the standard deviation of one."""
     values = np.concatenate([lateral_deviations(cars, rows) for cars in all_cars])
     return f"{np.median(values):.2f}" if len(values) else "-"
 

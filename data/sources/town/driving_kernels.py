@@ -22,34 +22,55 @@ def scan(paths, bodies, fleet, crowd, i):
     fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = FAR, -1, 0.0
     radius, v = 0.5 * bodies.width[i] + 0.3, fleet.speed[i]
     look = min(max(v * v / 4.0 + 2.0 * v + 12.0, 20.0), 75.0)
-    near = np.empty(len(fleet.along), np.int64)
-    count = 0
-    for j in range(len(fleet.along)):
-        reach = look + bodies.front[i] + bodies.length[i] + bodies.length[j]
-        if j != i and fleet.active[j] and math.hypot(fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]) < reach:
-            near[count] = j
-            count += 1
-    steps = int(look)
-    for k in range(steps + 1):
-        along = fleet.along[i] + bodies.front[i] + k
+    near, count = _vehicles_near(bodies, fleet, i, look)
+    people, walkers = _walkers_near(fleet, crowd, i, look + bodies.front[i] + radius + WALKER_RADIUS)
+    k = 0
+    while k <= int(look) and fleet.gap[i] >= FAR:
+        along, free = fleet.along[i] + bodies.front[i] + k, FAR
         x = at(paths.x, paths.start, fleet.path[i], along, SPACING)
         y = at(paths.y, paths.start, fleet.path[i], along, SPACING)
         angle = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
         for row in range(count):
             j = near[row]
-            if distance_to_box(fleet, bodies, j, x, y) < radius:
+            apart = distance_to_box(fleet, bodies, j, x, y) - radius
+            free = min(free, apart)
+            if apart < 0.0:
                 gap = max(k + max(_nearest_corner(fleet, bodies, j, x, y, angle), -radius), 0.0)
                 if gap < fleet.gap[i]:
                     fleet.gap[i], fleet.lead[i] = gap, j
                     fleet.lead_speed[i] = max(fleet.speed[j] * math.cos(fleet.heading[j] - angle), 0.0)
-        for w in range(len(crowd.along)):
-            dx, dy = crowd.x[w] - x, crowd.y[w] - y
-            if crowd.crossing[w] and math.hypot(dx, dy) < radius + WALKER_RADIUS:
+        for row in range(walkers):
+            dx, dy = crowd.x[people[row]] - x, crowd.y[people[row]] - y
+            apart = math.hypot(dx, dy) - radius - WALKER_RADIUS
+            free = min(free, apart)
+            if apart < 0.0:
                 gap = max(k + dx * math.cos(angle) + dy * math.sin(angle) - WALKER_RADIUS - 0.3, 0.0)
                 if gap < fleet.gap[i]:
                     fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = gap, -1, 0.0
-        if fleet.gap[i] < FAR:
-            return
+        k += int(min(max(free, 0.0), look)) + 1  # nothing that is farther than `free` is reached sooner
+
+
+@numba.njit(cache=True)
+def _vehicles_near(bodies, fleet, i, look):
+    """Vehicles that the strip before vehicle i may touch, and how many they are."""
+    near, count = np.empty(len(fleet.along), np.int64), 0
+    for j in range(len(fleet.along)):
+        reach = look + bodies.front[i] + bodies.length[i] + bodies.length[j]
+        if j != i and fleet.active[j] and math.hypot(fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]) < reach:
+            near[count] = j
+            count += 1
+    return near, count
+
+
+@numba.njit(cache=True)
+def _walkers_near(fleet, crowd, i, reach):
+    """Walkers on the road within a distance of vehicle i, and how many they are."""
+    near, count = np.empty(len(crowd.along), np.int64), 0
+    for w in range(len(crowd.along)):
+        if crowd.crossing[w] and math.hypot(crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]) < reach + 3.0:
+            near[count] = w
+            count += 1
+    return near, count
 
 
 @numba.njit(cache=True)
@@ -291,7 +312,7 @@ def at(values, start, i, along, spacing):
 @numba.njit(cache=True)
 def distance_to_box(fleet, bodies, j, x, y):
     """Distance from a point to vehicle j."""
-    c, s = math.cos(fleet.heading[j]), math.sin(fleet.heading[j])
+    c, s = fleet.cosine[j], fleet.sine[j]
     dx, dy = x - fleet.x[j], y - fleet.y[j]
     ahead = max(abs(c * dx + s * dy) - 0.5 * bodies.length[j], 0.0)
     aside = max(abs(c * dy - s * dx) - 0.5 * bodies.width[j], 0.0)

@@ -120,6 +120,8 @@ def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
         speed=np.array([driver.speed for driver in drivers]),
         acceleration=np.zeros(count),
         heading=np.zeros(count),
+        cosine=np.ones(count),
+        sine=np.zeros(count),
         x=np.zeros(count),
         y=np.zeros(count),
         active=np.ones(count, bool),

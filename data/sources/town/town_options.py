@@ -23,12 +23,12 @@ class TownOptions:
     """
 
     seconds: float = 20.0
-    traffic: float = 1.7
+    traffic: float = 2.3
     cyclists: float = 0.35
-    pedestrians: float = 1.2
+    pedestrians: float = 1.8
     parked: float = 0.6
     wander: float = 1.0
-    lane_changes: float = 0.4
+    lane_changes: float = 0.25
     obstructions: float = 0.2
     jaywalkers: float = 0.15
 

@@ -23,7 +23,7 @@ from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_gene
 # The route goes on so far beyond the place where the log ends, metres.
 _ROUTE_BEYOND = 100.0
 # The ego should drive so far in the log, or several starts are tried and the farthest is kept.
-_WAY_WANTED, _STARTS = (40.0, 150.0), 6
+_WAY_WANTED, _STARTS = (15.0, 110.0), 5
 
 
 @dataclass(frozen=True)

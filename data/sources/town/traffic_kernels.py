@@ -44,8 +44,9 @@ def _place(paths, bodies, fleet):
     for i in range(len(fleet.along)):
         shift = bodies.front[i] - 0.5 * bodies.length[i]
         row, along = fleet.path[i], fleet.along[i]
-        fleet.x[i] = at(paths.x, paths.start, row, along, SPACING) + shift * math.cos(fleet.heading[i])
-        fleet.y[i] = at(paths.y, paths.start, row, along, SPACING) + shift * math.sin(fleet.heading[i])
+        fleet.cosine[i], fleet.sine[i] = math.cos(fleet.heading[i]), math.sin(fleet.heading[i])
+        fleet.x[i] = at(paths.x, paths.start, row, along, SPACING) + shift * fleet.cosine[i]
+        fleet.y[i] = at(paths.y, paths.start, row, along, SPACING) + shift * fleet.sine[i]
 
 
 @numba.njit(cache=True)

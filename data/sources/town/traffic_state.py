@@ -101,7 +101,7 @@ class Walks(NamedTuple):
 class Fleet(NamedTuple):
     """The vehicles' state.
 
-    `path` is a row of Paths, Stops and Zebras; `stop` is the first junction not yet left; `changing` the arc length at
+    `cosine` and `sine` are those of the headings. `path` is a row of Paths, Stops and Zebras; `stop` is the first junction not yet left; `changing` the arc length at
     which a lane change ends, negative without one; `granted` and `halted` have the rows of Stops.
     """
 
@@ -109,6 +109,8 @@ class Fleet(NamedTuple):
     speed: np.ndarray
     acceleration: np.ndarray
     heading: np.ndarray
+    cosine: np.ndarray
+    sine: np.ndarray
     x: np.ndarray
     y: np.ndarray
     active: np.ndarray
