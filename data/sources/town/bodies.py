@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from swerve.data.sources.town.manners import draw_pace
 from swerve.scenes import ObjectClass, Vehicle
@@ -55,6 +56,23 @@ class Body:
     def rear(self) -> float:
         """Distance from the reference point to the rear bumper."""
         return self.vehicle.rear_overhang + self.hitch
+
+
+@dataclass(frozen=True)
+class ParkedObjects:
+    """Something that does not move.
+
+    Attributes:
+        kind: class.
+        center: (x, y).
+        heading: radians.
+        size: (length, width, height).
+    """
+
+    kind: ObjectClass
+    center: Float[np.ndarray, "2"]
+    heading: float
+    size: tuple[float, float, float]
 
 
 def draw_car(generator: np.random.Generator) -> Body:

@@ -18,9 +18,9 @@ from scipy.signal import lfilter
 from swerve.data.sources.town.traffic_state import SPACING
 
 # Metres over which lateral position and pace stay alike, and over which they are smoothed.
-_MEMORY, _SMOOTHING = 20.0, 7.0
+_MEMORY, _SMOOTHING = 16.0, 7.0
 _PACE_MEMORY = 60.0
-_WANDER, _OFFSET = (0.18, 0.3), 0.2
+_WANDER, _OFFSET = (0.22, 0.36), 0.2
 _PACE, _PACE_BOUNDS, _PACE_CHANGE = (1.0, 0.2), (0.6, 1.45), 0.04
 # Vehicles keep so far from their lane's edge, metres, and so near to the middle of connectors.
 _TO_EDGE, _LEAST_ROOM, _IN_JUNCTION = 0.2, 0.12, 0.2

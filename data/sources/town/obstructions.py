@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swerve.data.sources.town.bodies import draw_car, draw_lorry
+from swerve.data.sources.town.bodies import ParkedObjects, draw_car, draw_lorry
 from swerve.data.sources.town.curves import left_of, unit
-from swerve.data.sources.town.standing import ParkedObjects
 from swerve.data.sources.town.streets import Direction
 from swerve.scenes import Lane, ObjectClass, Vehicle
 from swerve.scenes.polyline import beside, heading_at

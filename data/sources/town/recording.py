@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from swerve.data.sources.town.bodies import ParkedObjects
 from swerve.data.sources.town.simulation import PADDING, Movements
-from swerve.data.sources.town.standing import ParkedObjects
 from swerve.data.sources.town.town_options import STEP
 from swerve.data.sources.velocities import velocities_of
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle

@@ -1,12 +1,13 @@
 """Runs the traffic of a town and gives where everybody was."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.sources.town.fleet import Driver, draw_drivers
+from swerve.data.sources.town.jaywalking import UnmarkedCrossing
 from swerve.data.sources.town.obstructions import Obstruction
 from swerve.data.sources.town.pedestrians import Walker, draw_walkers
 from swerve.data.sources.town.plan import TownPlan
@@ -50,6 +51,7 @@ class Movements:
 def simulate_town(
     plan: TownPlan,
     obstructions: Mapping[str, Obstruction],
+    unmarked: Sequence[UnmarkedCrossing],
     programs: dict[int, Program],
     conflicts: Conflicts,
     vehicle: Vehicle,
@@ -64,6 +66,7 @@ def simulate_town(
     Args:
         plan: the town.
         obstructions: what stands on its lanes.
+        unmarked: where pedestrians cross between junctions.
         programs: its signals.
         conflicts: its connectors' conflicts.
         vehicle: the ego's body.
@@ -73,12 +76,12 @@ def simulate_town(
     """
     seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
     drivers = draw_drivers(plan, obstructions, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
-    walkers = draw_walkers(plan, drivers[0].path.points[:600], options, name, seed)
+    walkers = draw_walkers(plan, unmarked, drivers[0].path.points[:600], options, name, seed)
     states = connector_states(plan, programs, seconds)
     priorities = keyed_generator(seed, name, "priorities")
-    tables = build_tables(plan, programs, conflicts, obstructions, drivers, states, priorities)
+    tables = build_tables(plan, programs, conflicts, obstructions, unmarked, drivers, states, priorities)
     while True:
-        walks = walk_table(plan, programs, walkers, seconds)
+        walks = walk_table(plan, unmarked, programs, walkers, seconds)
         movements = _run(tables, walks, drivers, walkers)
         jostled = _jostled(movements.walkers)
         if not len(jostled):

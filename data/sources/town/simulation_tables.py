@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from swerve.data.sources.town.bodies import Body
 from swerve.data.sources.town.connectors import Connector, Movement
@@ -12,12 +12,14 @@ from swerve.data.sources.town.curves import left_of, unit
 from swerve.data.sources.town.driving_kernels import conflict_zone
 from swerve.data.sources.town.fleet import Driver
 from swerve.data.sources.town.gates import gates_of, with_obstructions
+from swerve.data.sources.town.jaywalking import HALF_WIDTH, UnmarkedCrossing
 from swerve.data.sources.town.junctions import Junction
 from swerve.data.sources.town.obstructions import Obstruction
 from swerve.data.sources.town.pedestrians import Walker, crossings_of
 from swerve.data.sources.town.plan import STOP_LINE_SETBACK, TownPlan
 from swerve.data.sources.town.routes import Path
 from swerve.data.sources.town.signals import Program, walk_states
+from swerve.data.sources.town.streets import Direction
 from swerve.data.sources.town.traffic_state import (
     SPACING,
     WALK_SPACING,
@@ -29,7 +31,7 @@ from swerve.data.sources.town.traffic_state import (
     Walks,
     Zebras,
 )
-from swerve.scenes import LaneKind
+from swerve.scenes import Lane, LaneKind
 from swerve.scenes.polyline import resample
 
 # Connectors conflict where their middles come nearer than this: two wide vehicles, or a bicycle and a wide vehicle.
@@ -64,6 +66,7 @@ def build_tables(
     programs: dict[int, Program],
     conflicts: Conflicts,
     obstructions: Mapping[str, Obstruction],
+    unmarked: Sequence[UnmarkedCrossing],
     drivers: list[Driver],
     states: UInt8[np.ndarray, "c t"],
     generator: np.random.Generator,
@@ -75,6 +78,7 @@ def build_tables(
         programs: its signals.
         conflicts: its connectors' conflicts.
         obstructions: what stands on its lanes.
+        unmarked: where pedestrians cross between junctions.
         drivers: everybody on wheels.
         states: what the connectors are shown.
         generator: decides which minor arms have stop signs and not only yield signs.
@@ -85,7 +89,7 @@ def build_tables(
         body_table(drivers),
         change_table(drivers),
         stop_table(plan, obstructions, ways),
-        zebra_table(plan, ways),
+        zebra_table(plan, unmarked, ways),
         with_obstructions(rule_table(plan, programs, conflicts, states, generator), obstructions),
     )
 
@@ -158,8 +162,9 @@ def stop_table(plan: TownPlan, obstructions: Mapping[str, Obstruction], ways: Se
     return Stops(_starts(counts), table[:, 0].astype(np.int64), table[:, 1].copy(), table[:, 2].copy())
 
 
-def zebra_table(plan: TownPlan, ways: Sequence[tuple[Body, Path]]) -> Zebras:
-    """Crossings along all paths."""
+def zebra_table(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing], ways: Sequence[tuple[Body, Path]]) -> Zebras:
+    """Crossings along all paths, unmarked ones after the others."""
+    street_of = {lane.id: number for number, pair in enumerate(plan.directions) for lane in _lanes_of(pair)}
     places = list(enumerate(crossings_of(plan)))
     junction_of = {connector.lane.id: connector.junction for connector in plan.connectors}
     rows: list[tuple[float, float, float, float]] = []
@@ -167,7 +172,10 @@ def zebra_table(plan: TownPlan, ways: Sequence[tuple[Body, Path]]) -> Zebras:
     for _, path in ways:
         passed = {junction_of[lane] for lane in path.lanes if lane in junction_of}
         near = [(number, plan.junctions[node], arm) for number, (node, arm) in places if node in passed]
-        found = sorted(row for place in near for row in _passages(path, *place))
+        streets = {street_of[lane] for lane in path.lanes if lane in street_of}
+        between = [(len(places) + row, place) for row, place in enumerate(unmarked) if place.street in streets]
+        passages = [row for place in near for row in _passages(path, *place)]
+        found = sorted([*passages, *(row for place in between for row in _unmarked_passages(path, *place))])
         rows += [(number, enter, leave, across) for enter, leave, number, across in found]
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
@@ -181,12 +189,27 @@ def _passages(path: Path, number: int, junction: Junction, arm: int) -> list[tup
     local = path.points - junction.position
     out, aside = local @ unit(at.angle), local @ left_of(unit(at.angle))
     inside = (out >= near) & (out <= far) & (aside >= -at.kerb_out) & (aside <= at.kerb_in)
+    return _runs(inside, number, aside + at.kerb_out)
+
+
+def _unmarked_passages(path: Path, number: int, place: UnmarkedCrossing) -> list[tuple[float, float, int, float]]:
+    """Where a path leads over the line of an unmarked crossing, likewise."""
+    out, across = place.local(path.points).T
+    return _runs((np.abs(out) <= HALF_WIDTH) & (across >= 0.0) & (across <= place.width), number, across)
+
+
+def _runs(
+    inside: Bool[np.ndarray, "n"], number: int, across: Float[np.ndarray, "n"]
+) -> list[tuple[float, float, int, float]]:
+    """The pieces of a path that lie inside, each with where it lies across on average."""
     rows = np.flatnonzero(inside)
     runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
-    return [
-        (float(run[0] * SPACING), float(run[-1] * SPACING), number, float(aside[run].mean() + at.kerb_out))
-        for run in runs
-    ]
+    return [(float(run[0] * SPACING), float(run[-1] * SPACING), number, float(across[run].mean())) for run in runs]
+
+
+def _lanes_of(pair: tuple[Direction, Direction]) -> list[Lane]:
+    """All lanes of a street."""
+    return [lane for way in pair for lane in (*way.lanes, *([way.bicycle] if way.bicycle else []))]
 
 
 def rule_table(
@@ -256,10 +279,15 @@ def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
 
 
 def walk_table(
-    plan: TownPlan, programs: dict[int, Program], walkers: list[Walker], seconds: Float[np.ndarray, "t"]
+    plan: TownPlan,
+    unmarked: Sequence[UnmarkedCrossing],
+    programs: dict[int, Program],
+    walkers: list[Walker],
+    seconds: Float[np.ndarray, "t"],
 ) -> Walks:
-    """Routes of all walkers, and when each crossing may be begun."""
+    """Routes of all walkers, and when each crossing may be begun; unmarked ones always."""
     allowed = [walk_states(plan, programs, junction, arm, seconds) for junction, arm in crossings_of(plan)]
+    allowed += [np.ones(len(seconds), bool)] * len(unmarked)
     headings = []
     for walker in walkers:
         steps = np.gradient(walker.points, WALK_SPACING, axis=0)

@@ -1,12 +1,13 @@
 """The embedded source `town:COUNT` or `town:FIRST-LAST`: logs made up on the spot, each from its name alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
 
+from swerve.data.sources.town.jaywalking import UnmarkedCrossing, draw_unmarked
 from swerve.data.sources.town.obstructions import Obstruction, draw_obstructions
 from swerve.data.sources.town.plan import TownPlan, plan_town
 from swerve.data.sources.town.recording import record_ego, record_tracks
@@ -85,11 +86,12 @@ def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) 
     plan = plan_town(name, seed)
     directions, generator = plan.directions, keyed_generator(seed, name, "obstructions")
     obstructions = draw_obstructions(directions, options.obstructions, generator)
-    programs, movements, start = _liveliest(plan, obstructions, vehicle, options, name, seed)
+    unmarked = draw_unmarked(plan, obstructions, keyed_generator(seed, name, "unmarked crossings"))
+    programs, movements, start = _liveliest(plan, obstructions, unmarked, vehicle, options, name, seed)
     seconds = log_seconds(options.steps)
     times = np.round(seconds * 1e6).astype(np.int64)
     path, ground = movements.ego_path, plan.road_map.ground
-    standing = draw_standing(plan, path.points[: int(400 / SPACING)], options, name, seed)
+    standing = draw_standing(plan, unmarked, path.points[: int(400 / SPACING)], options, name, seed)
     stopped = [thing for here in obstructions.values() for thing in here.objects]
     return Log(
         name=name,
@@ -127,6 +129,7 @@ def split_of(number: int) -> Split:
 def _liveliest(
     plan: TownPlan,
     obstructions: Mapping[str, Obstruction],
+    unmarked: Sequence[UnmarkedCrossing],
     vehicle: Vehicle,
     options: TownOptions,
     name: str,
@@ -142,7 +145,7 @@ def _liveliest(
     for attempt in range(_STARTS):
         start = f"{name}/{attempt}"
         programs = build_programs(plan, start, seed)
-        movements = simulate_town(plan, obstructions, programs, conflicts, vehicle, options, start, seed)
+        movements = simulate_town(plan, obstructions, unmarked, programs, conflicts, vehicle, options, start, seed)
         way = _way(movements)
         if way > farthest and movements.present[0].all():
             best, farthest = (programs, movements, start), way

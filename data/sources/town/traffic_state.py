@@ -101,8 +101,9 @@ class Walks(NamedTuple):
 class Fleet(NamedTuple):
     """The vehicles' state.
 
-    `cosine` and `sine` are those of the headings. `path` is a row of Paths, Stops and Zebras; `stop` is the first junction not yet left; `changing` the arc length at
-    which a lane change ends, negative without one; `granted` and `halted` have the rows of Stops.
+    `cosine` and `sine` are those of the headings. `path` is a row of Paths, Stops and Zebras; `stop` is the first
+    junction not yet left; `changing` the arc length at which a lane change ends, negative without one; `granted` and
+    `halted` have the rows of Stops.
     """
 
     along: np.ndarray
