@@ -42,7 +42,9 @@ class SyntheticPhotos:
 
     def __init__(self, log: Log, options: AugmentOptions) -> None:
         if log.source != "town":
-            raise SwerveError(f"log {log.name} is of {log.source}: synthetic photos need a town:COUNT source")
+            raise SwerveError(
+                f"log {log.name} is of {log.source}: synthetic photos need a town:COUNT source"
+            )
         self._studio, self._quality = TownPhotoRenderer(log, options.seed), options.quality
 
     def beside(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> tuple[Capture, ...]:

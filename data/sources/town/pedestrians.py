@@ -115,14 +115,21 @@ def _draw_walker(
     begin = generator.uniform(0.05, 0.95) * total
     while total < begin + _ROUTE:
         choices = [leg for leg in legs.get(route[-1].to, []) if leg.to != last]
-        if not choices:
+        weights = np.array([_weight(leg, marked, jaywalks) for leg in choices])
+        if not weights.any():
             return None
         last = route[-1].to
-        weights = np.array([1.0 if leg.crossing < 0 else 3.0 if leg.crossing < marked else jaywalks for leg in choices])
         route.append(choices[int(generator.choice(len(choices), p=weights / weights.sum()))])
         total += arc_lengths(route[-1].points)[-1]
     lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(1.15, 1.6)
     return _walker(route, float(lateral), float(begin), float(speed))
+
+
+def _weight(leg: Leg, marked: int, jaywalks: float) -> float:
+    """How readily pedestrians take a leg: marked crossings are the first ones, by number."""
+    if leg.crossing < 0:
+        return 1.0
+    return 3.0 if leg.crossing < marked else jaywalks
 
 
 def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Walker:

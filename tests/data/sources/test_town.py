@@ -191,7 +191,7 @@ def test_ego_stays_on_the_road_and_its_route(number):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_motion_is_that_of_a_car(number):
-    """Bounds: 1.45 times the limit, 2 m/s2 forward, 2.4 m/s2 sideways at the path's curvature, 0.7 rad/s; no sliding."""
+    """Bounds: 1.45 times the limit, 2 m/s2 forward, 2.4 m/s2 sideways by the path, 0.7 rad/s; no sliding."""
     log = town(number)
     ego = log.ego
     limit = max(lane.speed_limit for lane in log.road_map.lanes)
