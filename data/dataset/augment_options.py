@@ -90,7 +90,7 @@ class AugmentOptions:
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
         if self.rasters == "drawn" and self.extra:
             raise SwerveError(
-                f"extra: {self.extra[0]} images need stored rasters: leave them out, or set rasters to "stored""
+                f"extra: {self.extra[0]} images need stored rasters: leave them out, or set rasters to 'stored'"
             )
         if not self.views:
             raise SwerveError(f"views: none given, choose among {', '.join(VIEWS)}")
