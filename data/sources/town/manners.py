@@ -1,8 +1,8 @@
 """How people keep to their lane and to the limit: lateral offset and wander, preferred speed and its fluctuation.
 
 Wander is an Ornstein-Uhlenbeck process along the path (exponential autocorrelation), smoothed so that its curvature is
-finite. The standard deviation within a drive lies about the 0.19 m of sober drivers in the on-the-road test (Verster
-and Roth 2011, Int. J. Gen. Med. 4, 359-371). Preferred speeds over the limit are normal; half of the cars exceed it,
+finite. It is of the size of sober drivers' weaving in the on-the-road test, about 0.19 m (Verster and Roth 2011, Int. J.
+Gen. Med. 4, 359-371). Preferred speeds over the limit are normal; half of the cars exceed it,
 and 5 % do so by a third, as on Britain's 30 mph roads (Department for Transport 2023, Vehicle speed compliance
 statistics 2022).
 """
