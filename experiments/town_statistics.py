@@ -33,7 +33,7 @@ PUBLISHED = {
 }
 REFERENCES = """\
 [1] Verster and Roth 2011, Int. J. Gen. Med. 4, 359-371 (placebo, 95 km/h; the figure is not in the abstract).
-[2] Department for Transport, Vehicle speed compliance statistics for Great Britain 2022 (30 mph roads; a third: by 10 mph).
+[2] Department for Transport, Vehicle speed compliance statistics for Great Britain 2022 (30 mph; a third: 10 mph).
 [3] Lee, Olsen and Wierwille 2004, DOT HS 809 702 (8,667 lane changes in 38,542 km).
 [4] Knoop et al. 2012, Transportation Research Record 2278 (one per 2 km, motorway).
 [5] Toledo and Zohar 2007, Transportation Research Record 1999.

@@ -1,8 +1,8 @@
 """How people keep to their lane and to the limit: lateral offset and wander, preferred speed and its fluctuation.
 
 Wander is an Ornstein-Uhlenbeck process along the path (exponential autocorrelation), smoothed so that its curvature is
-finite. It is of the size of sober drivers' weaving in the on-the-road test, about 0.19 m (Verster and Roth 2011, Int. J.
-Gen. Med. 4, 359-371). Preferred speeds over the limit are normal; half of the cars exceed it,
+finite. It is of the size of sober drivers' weaving in the on-the-road test, about 0.19 m (Verster and Roth 2011, Int.
+J. Gen. Med. 4, 359-371). Preferred speeds over the limit are normal; half of the cars exceed it,
 and 5 % do so by a third, as on Britain's 30 mph roads (Department for Transport 2023, Vehicle speed compliance
 statistics 2022).
 """
@@ -23,7 +23,7 @@ _PACE_MEMORY = 60.0
 _WANDER, _OFFSET = (0.22, 0.36), 0.2
 _PACE, _PACE_BOUNDS, _PACE_CHANGE = (1.0, 0.2), (0.6, 1.45), 0.04
 # Vehicles keep so far from their lane's edge, metres, and so near to the middle of connectors.
-_TO_EDGE, _LEAST_ROOM, _IN_JUNCTION = 0.2, 0.12, 0.2
+_TO_EDGE, _LEAST_ROOM, _IN_JUNCTION = 0.25, 0.12, 0.15
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from swerve.scenes import Lane, ObjectClass, Vehicle
 from swerve.scenes.polyline import beside, heading_at
 
 # Metres along the path over which vehicles move out and back in.
-MOVING_OUT = 14.0
+MOVING_OUT = 18.0
 # Whoever gives way stops so far before what they pass, and so far before what others pass towards them, metres.
-STOP_BEFORE, STOP_ONCOMING = 12.0, 18.0
+STOP_BEFORE, STOP_ONCOMING = 15.0, 22.0
 # Metres kept from what stands there.
 CLEARANCE = 0.5
 _FROM_EDGE = 0.15

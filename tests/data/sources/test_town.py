@@ -181,7 +181,7 @@ def test_ego_stays_on_the_road_and_its_route(number):
         shapely.Polygon(area.polygon[:, :2], [hole[:, :2] for hole in area.holes])
         for area in log.road_map.drivable_areas
     ]
-    road = shapely.union_all(areas, grid_size=1e-6).buffer(0.1)
+    road = shapely.union_all(areas, grid_size=1e-6).buffer(0.01)
     assert shapely.contains(road, shapely.polygons(ego_footprints(log))).all()
     groups = [log.road_map.group_by_id[name] for name in log.route]
     assert all(second.id in first.successors for first, second in pairwise(groups))
