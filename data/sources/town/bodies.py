@@ -1,10 +1,15 @@
 """Bodies and driver parameters of vehicles and cyclists."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
+from swerve.data.sources.town.manners import draw_pace
 from swerve.scenes import ObjectClass, Vehicle
+
+# Shares of the drivers that halt fully at stop signs, and that turn right at red after a halt.
+_FULL_STOPS, _ON_RED = 0.4, 0.5
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,10 @@ class Body:
         braking: IDM comfortable deceleration, m/s2.
         headway: IDM time headway, seconds.
         lateral: greatest lateral acceleration in curves, m/s2.
+        rolls: speed to which they slow down at stop signs, m/s.
+        yellow: deceleration above which they go on at yellow, m/s2.
+        safe: deceleration that they impose on others in a lane change, m/s2 (MOBIL's b_safe).
+        turns_on_red: whether they turn right at red after a halt.
     """
 
     kind: ObjectClass
@@ -28,6 +37,10 @@ class Body:
     braking: float
     headway: float
     lateral: float
+    rolls: float = 0.4
+    yellow: float = 2.8
+    safe: float = 2.0
+    turns_on_red: bool = False
 
     @property
     def hitch(self) -> float:
@@ -43,6 +56,23 @@ class Body:
     def rear(self) -> float:
         """Distance from the reference point to the rear bumper."""
         return self.vehicle.rear_overhang + self.hitch
+
+
+@dataclass(frozen=True)
+class ParkedObjects:
+    """Something that does not move.
+
+    Attributes:
+        kind: class.
+        center: (x, y).
+        heading: radians.
+        size: (length, width, height).
+    """
+
+    kind: ObjectClass
+    center: Float[np.ndarray, "2"]
+    heading: float
+    size: tuple[float, float, float]
 
 
 def draw_car(generator: np.random.Generator) -> Body:
@@ -73,12 +103,25 @@ def draw_cyclist(generator: np.random.Generator) -> Body:
     return Body(ObjectClass.BICYCLE, vehicle, pace, 0.9, 1.5, 1.0, 1.5)
 
 
-def ego_body(vehicle: Vehicle) -> Body:
-    """Return the recording vehicle with a calm driver."""
-    return Body(ObjectClass.VEHICLE, vehicle, 0.97, 1.5, 1.8, 1.5, 1.7)
+def ego_body(vehicle: Vehicle, generator: np.random.Generator) -> Body:
+    """Return the recording vehicle with a driver who stops at stop signs and does not turn at red."""
+    body = _driven(ObjectClass.VEHICLE, vehicle, generator, 2.0)
+    return replace(body, rolls=0.4, turns_on_red=False, safe=2.0)
 
 
 def _driven(kind: ObjectClass, vehicle: Vehicle, generator: np.random.Generator, lateral: float) -> Body:
     """Return the vehicle with sampled driver parameters."""
-    pace, headway = float(generator.uniform(0.82, 1.0)), float(generator.uniform(1.0, 1.7))
-    return Body(kind, vehicle, pace, float(generator.uniform(1.2, 1.9)), 2.0, headway, lateral)
+    rolls = 0.4 if generator.random() < _FULL_STOPS else generator.uniform(0.8, 2.5)
+    return Body(
+        kind,
+        vehicle,
+        draw_pace(generator),
+        acceleration=float(generator.uniform(1.1, 2.0)),
+        braking=float(generator.uniform(1.6, 2.4)),
+        headway=float(generator.uniform(0.8, 1.9)),
+        lateral=float(lateral * generator.uniform(0.75, 1.2)),
+        rolls=float(rolls),
+        yellow=float(generator.uniform(2.3, 3.3)),
+        safe=float(generator.uniform(1.0, 3.5)),
+        turns_on_red=bool(generator.random() < _ON_RED),
+    )

@@ -22,33 +22,55 @@ def scan(paths, bodies, fleet, crowd, i):
     fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = FAR, -1, 0.0
     radius, v = 0.5 * bodies.width[i] + 0.3, fleet.speed[i]
     look = min(max(v * v / 4.0 + 2.0 * v + 12.0, 20.0), 75.0)
-    near = np.empty(len(fleet.along), np.int64)
-    count = 0
+    near, count = _vehicles_near(bodies, fleet, i, look)
+    people, walkers = _walkers_near(fleet, crowd, i, look + bodies.front[i] + radius + WALKER_RADIUS)
+    k = 0
+    while k <= int(look) and fleet.gap[i] >= FAR:
+        along, free = fleet.along[i] + bodies.front[i] + k, FAR
+        x = at(paths.x, paths.start, fleet.path[i], along, SPACING)
+        y = at(paths.y, paths.start, fleet.path[i], along, SPACING)
+        angle = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
+        for row in range(count):
+            j = near[row]
+            apart = distance_to_box(fleet, bodies, j, x, y) - radius
+            free = min(free, apart)
+            if apart < 0.0:
+                gap = max(k + max(_nearest_corner(fleet, bodies, j, x, y, angle), -radius), 0.0)
+                if gap < fleet.gap[i]:
+                    fleet.gap[i], fleet.lead[i] = gap, j
+                    fleet.lead_speed[i] = max(fleet.speed[j] * math.cos(fleet.heading[j] - angle), 0.0)
+        for row in range(walkers):
+            dx, dy = crowd.x[people[row]] - x, crowd.y[people[row]] - y
+            apart = math.hypot(dx, dy) - radius - WALKER_RADIUS
+            free = min(free, apart)
+            if apart < 0.0:
+                gap = max(k + dx * math.cos(angle) + dy * math.sin(angle) - WALKER_RADIUS - 0.3, 0.0)
+                if gap < fleet.gap[i]:
+                    fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = gap, -1, 0.0
+        k += int(min(max(free, 0.0), look)) + 1  # nothing that is farther than `free` is reached sooner
+
+
+@numba.njit(cache=True)
+def _vehicles_near(bodies, fleet, i, look):
+    """Vehicles that the strip before vehicle i may touch, and how many they are."""
+    near, count = np.empty(len(fleet.along), np.int64), 0
     for j in range(len(fleet.along)):
         reach = look + bodies.front[i] + bodies.length[i] + bodies.length[j]
         if j != i and fleet.active[j] and math.hypot(fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]) < reach:
             near[count] = j
             count += 1
-    steps = int(look)
-    for k in range(steps + 1):
-        along = fleet.along[i] + bodies.front[i] + k
-        x, y = at(paths.x, paths.start, i, along, SPACING), at(paths.y, paths.start, i, along, SPACING)
-        angle = at(paths.heading, paths.start, i, along, SPACING)
-        for row in range(count):
-            j = near[row]
-            if distance_to_box(fleet, bodies, j, x, y) < radius:
-                gap = max(k + max(_nearest_corner(fleet, bodies, j, x, y, angle), -radius), 0.0)
-                if gap < fleet.gap[i]:
-                    fleet.gap[i], fleet.lead[i] = gap, j
-                    fleet.lead_speed[i] = max(fleet.speed[j] * math.cos(fleet.heading[j] - angle), 0.0)
-        for w in range(len(crowd.along)):
-            dx, dy = crowd.x[w] - x, crowd.y[w] - y
-            if crowd.crossing[w] and math.hypot(dx, dy) < radius + WALKER_RADIUS:
-                gap = max(k + dx * math.cos(angle) + dy * math.sin(angle) - WALKER_RADIUS - 0.3, 0.0)
-                if gap < fleet.gap[i]:
-                    fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = gap, -1, 0.0
-        if fleet.gap[i] < FAR:
-            return
+    return near, count
+
+
+@numba.njit(cache=True)
+def _walkers_near(fleet, crowd, i, reach):
+    """Walkers on the road within a distance of vehicle i, and how many they are."""
+    near, count = np.empty(len(crowd.along), np.int64), 0
+    for w in range(len(crowd.along)):
+        if crowd.crossing[w] and math.hypot(crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]) < reach + 3.0:
+            near[count] = w
+            count += 1
+    return near, count
 
 
 @numba.njit(cache=True)
@@ -64,7 +86,7 @@ def watch_crossings(bodies, zebras, walks, fleet, crowd, i):
     """Compute the distance to the first crossing ahead with a pedestrian on, or about to enter, the vehicle's path."""
     fleet.zebra_gap[i] = FAR
     front, v = fleet.along[i] + bodies.front[i], fleet.speed[i]
-    for z in range(zebras.start[i], zebras.start[i + 1]):
+    for z in range(zebras.start[fleet.path[i]], zebras.start[fleet.path[i] + 1]):
         ahead = zebras.enter[z] - front
         if ahead < -0.3:
             continue
@@ -99,7 +121,7 @@ def _in_the_way(walks, crowd, w, across, half, seconds):
 def next_stop(bodies, stops, fleet, i):
     """Return the junction whose stop line vehicle i has not passed; -1 if there is none."""
     front = fleet.along[i] + bodies.front[i]
-    for e in range(fleet.stop[i], stops.start[i + 1]):
+    for e in range(fleet.stop[i], stops.start[fleet.path[i] + 1]):
         if front < stops.line[e]:
             return e
     return -1
@@ -107,12 +129,16 @@ def next_stop(bodies, stops, fleet, i):
 
 @numba.njit(cache=True)
 def _held(bodies, stops, rules, fleet, i, e, step):
-    """Test whether the signal stops vehicle i: red, or yellow where comfortable braking suffices."""
-    state = rules.states[stops.connector[e], step]
+    """Test whether the signal keeps vehicle i from entering: red, or yellow where it can stop without haste.
+
+    Some turn right at red after a halt.
+    """
+    c = stops.connector[e]
+    state = rules.states[c, step]
     if state == RED:
-        return True
+        return not (rules.on_red[c] and bodies.turns_on_red[i] and fleet.halted[e])
     room = stops.line[e] - fleet.along[i] - bodies.front[i] - 1.0
-    return state == YELLOW and fleet.speed[i] ** 2 < 2.0 * 2.8 * max(room, 0.0)
+    return state == YELLOW and fleet.speed[i] ** 2 < 2.0 * bodies.yellow[i] * max(room, 0.0)
 
 
 @numba.njit(cache=True)
@@ -129,7 +155,7 @@ def grant_all(paths, bodies, stops, rules, fleet, step):
         if e < 0:
             continue
         room = stops.line[e] - fleet.along[i] - bodies.front[i]
-        if fleet.speed[i] < 0.4 and room < 3.0:
+        if fleet.speed[i] < bodies.rolls[i] and room < 3.0:
             fleet.halted[e] = True
         if _held(bodies, stops, rules, fleet, i, e, step):
             fleet.granted[e] = False
@@ -172,7 +198,7 @@ def _may_enter(paths, bodies, stops, rules, fleet, i, e, step):
     for j in range(len(fleet.along)):
         if j == i or not fleet.active[j]:
             continue
-        for f in range(fleet.stop[j], min(fleet.stop[j] + 2, stops.start[j + 1])):
+        for f in range(fleet.stop[j], min(fleet.stop[j] + 3, stops.start[fleet.path[j] + 1])):
             row = rules.conflict[c, stops.connector[f]]
             if row >= 0 and _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
                 return False
@@ -186,13 +212,14 @@ def _clashes(paths, bodies, stops, rules, fleet, i, e, j, f, row, step):
     front = fleet.along[j] + bodies.front[j]
     if fleet.granted[f]:
         return fleet.along[j] - bodies.rear[j] < stops.line[f] + zone[3]
-    first = rules.rank[stops.connector[f]] < rules.rank[stops.connector[e]]
+    at_red = rules.states[stops.connector[e], step] == RED
+    first = at_red or rules.rank[stops.connector[f]] < rules.rank[stops.connector[e]]
     if not first or fleet.blocked[j] or front >= stops.line[f] or _held(bodies, stops, rules, fleet, j, f, step):
         return False
-    limit = at(paths.speed, paths.start, j, fleet.along[j], SPACING)
+    limit = at(paths.speed, paths.start, fleet.path[j], fleet.along[j], SPACING)
     arrival = _time_over(stops.line[f] + zone[2] - front, fleet.speed[j], max(limit, fleet.speed[j]), 2.0)
     way = stops.line[e] + zone[1] + bodies.length[i] - fleet.along[i] - bodies.front[i]
-    turning = at(paths.speed, paths.start, i, 0.5 * (stops.line[e] + stops.end[e]), SPACING)
+    turning = at(paths.speed, paths.start, fleet.path[i], 0.5 * (stops.line[e] + stops.end[e]), SPACING)
     return arrival < _time_over(way, fleet.speed[i], turning, 1.2) + 1.5
 
 
@@ -215,10 +242,17 @@ def _interaction(v, approach, gap, standstill, headway, acceleration, braking):
 
 
 @numba.njit(cache=True)
+def idm(v, top, approach, gap, headway, acceleration, braking):
+    """The IDM's acceleration behind a leader that one approaches."""
+    free = acceleration * (1.0 - (v / top) ** 4)
+    return free - _interaction(v, approach, gap, 2.0, headway, acceleration, braking)
+
+
+@numba.njit(cache=True)
 def accelerate(paths, bodies, stops, rules, fleet, i, step, dt):
     """Compute vehicle i's acceleration for this step: free road, leader, stop line, crossing; jerk is limited."""
     v, a, b = fleet.speed[i], bodies.acceleration[i], bodies.braking[i]
-    top = max(at(paths.speed, paths.start, i, fleet.along[i] + 0.6 * v, SPACING), 0.5)
+    top = max(at(paths.speed, paths.start, fleet.path[i], fleet.along[i] + 0.6 * v, SPACING), 0.5)
     free = a * (1.0 - (v / top) ** 4) if v <= top else max(-(v - top) / 0.6, -2.5)
     wish = free
     if fleet.gap[i] < FAR:
@@ -247,15 +281,16 @@ def advance(paths, bodies, stops, fleet, i, dt):
     if speed == 0.0:
         fleet.acceleration[i] = max(fleet.acceleration[i], 0.0)
     for part in range(4):
-        angle = at(paths.heading, paths.start, i, fleet.along[i] + (part + 0.5) * way / 4, SPACING)
+        angle = at(paths.heading, paths.start, fleet.path[i], fleet.along[i] + (part + 0.5) * way / 4, SPACING)
         share = way / 4 / bodies.hitch[i]
         middle = fleet.heading[i] + 0.5 * share * math.sin(angle - fleet.heading[i])
         fleet.heading[i] += share * math.sin(angle - middle)
     fleet.along[i] += way
     fleet.speed[i] = speed
-    while fleet.stop[i] < stops.start[i + 1] and fleet.along[i] - bodies.rear[i] > stops.end[fleet.stop[i]]:
+    beyond = stops.start[fleet.path[i] + 1]
+    while fleet.stop[i] < beyond and fleet.along[i] - bodies.rear[i] > stops.end[fleet.stop[i]]:
         fleet.stop[i] += 1
-    length = (paths.start[i + 1] - paths.start[i] - 1) * SPACING
+    length = (paths.start[fleet.path[i] + 1] - paths.start[fleet.path[i]] - 1) * SPACING
     if fleet.along[i] + bodies.front[i] >= length - 1.0:
         fleet.active[i] = False
 
@@ -277,7 +312,7 @@ def at(values, start, i, along, spacing):
 @numba.njit(cache=True)
 def distance_to_box(fleet, bodies, j, x, y):
     """Return the distance from a point to vehicle j."""
-    c, s = math.cos(fleet.heading[j]), math.sin(fleet.heading[j])
+    c, s = fleet.cosine[j], fleet.sine[j]
     dx, dy = x - fleet.x[j], y - fleet.y[j]
     ahead = max(abs(c * dx + s * dy) - 0.5 * bodies.length[j], 0.0)
     aside = max(abs(c * dy - s * dx) - 0.5 * bodies.width[j], 0.0)

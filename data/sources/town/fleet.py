@@ -1,25 +1,34 @@
 """Initial vehicles: the ego, the traffic around its path, and cyclists."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from swerve.data.sources.town.bodies import Body, draw_car, draw_cyclist, draw_lorry, ego_body
+from swerve.data.sources.town.lane_changes import ChangedPath, draw_changes
+from swerve.data.sources.town.manners import draw_manner
+from swerve.data.sources.town.obstructions import STOP_BEFORE, STOP_ONCOMING, Obstruction
 from swerve.data.sources.town.plan import TownPlan
-from swerve.data.sources.town.routes import Path, build_path, draw_route, turns, turns_sharply
+from swerve.data.sources.town.routes import Handling, Path, build_path, draw_route, turns, turns_sharply
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import SPACING
 from swerve.scenes import Lane, LaneKind, Vehicle, keyed_generator
-from swerve.scenes.polyline import arc_lengths
 
 # Traffic is generated within this distance of the ego's path, metres.
 _RANGE = 170.0
 _FASTEST = 17.0
+# No lane is longer, metres.
+_LONGEST_LANE = 250.0
+# Cyclists keep so far from the right boundary of lanes for all, metres.
+_FROM_RIGHT = 0.85
 _LORRIES = 0.12
 # Distance range from the ego's start in which its turn ends, metres; share of logs with such a turn.
 _EGO_TURN, _EGO_TURNS = (60.0, 190.0), 0.75
 _TRIES = 60
+# Lane changes of the ego lead to ways of this share of the length wanted at least, so that it does not leave the map.
+_EGO_STAYS = 0.75
 _TURN = np.deg2rad(50.0)
 
 
@@ -32,60 +41,98 @@ class Driver:
         path: path to follow.
         along: arc length of its reference point.
         speed: m/s.
+        changes: other paths, the same until a lane change begins.
     """
 
     body: Body
     path: Path
     along: float
     speed: float
+    changes: tuple[ChangedPath, ...] = ()
 
 
 def draw_drivers(
-    plan: TownPlan, vehicle: Vehicle, options: TownOptions, warm_up: float, name: str, seed: int
+    plan: TownPlan,
+    obstructions: Mapping[str, Obstruction],
+    vehicle: Vehicle,
+    options: TownOptions,
+    warm_up: float,
+    name: str,
+    seed: int,
 ) -> list[Driver]:
     """Sample the ego, then all other vehicles and cyclists.
 
     Args:
         plan: the town.
+        obstructions: objects that stand on its lanes.
         vehicle: dimensions of the ego.
-        options: traffic densities.
-        warm_up: seconds simulated before the log begins.
+        options: how much traffic there is.
+        warm_up: seconds that are simulated before the log begins.
         name: name of the log.
         seed: seed of the source.
     """
     lanes = plan.road_map.lane_by_id
     length = _FASTEST * (options.seconds + warm_up) + 60.0
-    ego = _draw_ego(lanes, ego_body(vehicle), length, keyed_generator(seed, name, "ego"))
-    generator = keyed_generator(seed, name, "traffic")
+    draw = _Draw(lanes, obstructions, options, length, keyed_generator(seed, name, "ego"))
+    ego = _draw_ego(draw, vehicle)
+    draw = replace(draw, generator=keyed_generator(seed, name, "traffic"))
     drivers = [ego]
     for lane in plan.road_map.lanes:
         if not lane.is_connector and _near(lane, ego.path):
-            drivers += _on_lane(lanes, lane, ego, options, length, generator)
+            drivers += _on_lane(draw, lane, ego)
     return drivers
 
 
-def _draw_ego(lanes: dict[str, Lane], body: Body, length: float, generator: np.random.Generator) -> Driver:
-    """Sample the ego on a path within the map, with an early turn in most towns."""
+@dataclass(frozen=True)
+class _Draw:
+    """Inputs for sampling drivers: lanes by id, what stands on them, options, length of the paths, randomness."""
+
+    lanes: dict[str, Lane]
+    obstructions: Mapping[str, Obstruction]
+    options: TownOptions
+    length: float
+    generator: np.random.Generator
+
+
+def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
+    """Sample the ego on a path that does not leave the map, and that turns soon in most towns."""
+    lanes, generator = draw.lanes, draw.generator
+    body = ego_body(vehicle, generator)
     starts = [
         lane.id
         for lane in lanes.values()
-        if lane.kind is LaneKind.VEHICLE and not lane.is_connector and arc_lengths(lane.centerline)[-1] > 30.0
+        if lane.kind is LaneKind.VEHICLE and not lane.is_connector and lane.lengths[-1] > 30.0
+        if not _kept_free(draw.obstructions, lane)
     ]
     turning = bool(generator.random() < _EGO_TURNS)
     best: tuple[str, ...] = (starts[0],)
     longest = 0.0
     for _ in range(_TRIES):
-        route = draw_route(lanes, str(generator.choice(starts)), length, generator)
-        way = np.cumsum([arc_lengths(lanes[lane].centerline)[-1] for lane in route])
+        route = draw_route(lanes, str(generator.choice(starts)), draw.length, generator)
+        way = np.cumsum([lanes[lane].lengths[-1] for lane in route])
         if _turns_soon(lanes, route, way) != turning and longest > 0.0:
             continue
         if way[-1] > longest:
             best, longest = route, way[-1]
-        if longest >= length:
+        if longest >= draw.length:
             break
-    path = build_path(lanes, best, 0.0)
-    along = float(min(body.rear + 2.0 + generator.uniform(0.0, 20.0), path.starts[1] - body.front - 12.0))
-    return Driver(body, path, along, _start_speed(path, body, along))
+    latest = lanes[best[0]].lengths[-1] - body.front - 12.0
+    along = float(min(body.rear + 2.0 + generator.uniform(0.0, 20.0), latest))
+    ego = _driver(draw, body, best, along, None)
+    return replace(ego, changes=tuple(one for one in ego.changes if one.path.length > _EGO_STAYS * draw.length))
+
+
+def _driver(draw: _Draw, body: Body, route: tuple[str, ...], along: float, from_right: float | None) -> Driver:
+    """Somebody at a place of a route, with a manner and perhaps the wish to change lanes."""
+    total = sum(draw.lanes[lane].lengths[-1] for lane in route)
+    manner = draw_manner(max(total, draw.length) + _LONGEST_LANE, draw.options.wander, draw.generator)
+    handling = Handling(manner, body.pace, body.vehicle.width, body.front, body.rear, from_right)
+    path = build_path(draw.lanes, route, handling, draw.obstructions)
+    changes: tuple[ChangedPath, ...] = ()
+    if from_right is None and draw.generator.random() < draw.options.lane_changes:
+        parts = draw.lanes, route, along, handling, draw.obstructions, draw.length
+        changes = draw_changes(*parts, draw.generator)
+    return Driver(body, path, along, _start_speed(path, body, along), changes)
 
 
 def _turns_soon(lanes: dict[str, Lane], route: tuple[str, ...], way: Float[np.ndarray, "n"]) -> bool:
@@ -103,51 +150,53 @@ def _near(lane: Lane, path: Path) -> bool:
 def _start_speed(path: Path, body: Body, along: float) -> float:
     """Return an initial speed below the limits, and slow enough to stop at the lane's end."""
     room = max(path.starts[1] - along - body.front - 3.0, 0.0)
-    fastest = path.speeds(body.pace, body.lateral)[int(along / SPACING)]
+    fastest = path.speeds(body.lateral)[int(along / SPACING)]
     return float(min(0.8 * fastest, np.sqrt(2 * 1.5 * room)))
 
 
-def _on_lane(
-    lanes: dict[str, Lane], lane: Lane, ego: Driver, options: TownOptions, length: float, generator: np.random.Generator
-) -> list[Driver]:
+def _on_lane(draw: _Draw, lane: Lane, ego: Driver) -> list[Driver]:
     """Sample the vehicles that begin on a lane, well apart."""
-    total = float(arc_lengths(lane.centerline)[-1])
+    total, options, generator = float(lane.lengths[-1]), draw.options, draw.generator
     bicycles = lane.kind is LaneKind.BICYCLE
     rate = (options.cyclists * 2 if bicycles else options.traffic) / 100.0
     taken = [(ego.along - ego.body.rear, ego.along + ego.body.front)] if ego.path.lanes[0] == lane.id else []
+    taken += _kept_free(draw.obstructions, lane)
     drivers = []
     for _ in range(generator.poisson(rate * total)):
-        route = draw_route(lanes, lane.id, length, generator)
+        route = draw_route(draw.lanes, lane.id, draw.length, generator)
         rider = bicycles or (generator.random() < options.cyclists / 10.0 and lane.right_neighbor is None)
-        driver = _draw_driver(lanes, route, bool(rider), total, generator)
-        if driver is not None:
-            span = driver.along - driver.body.rear, driver.along + driver.body.front
-            if all(span[0] > last + 7.0 or span[1] < first - 7.0 for first, last in taken):
-                taken.append(span)
-                drivers.append(driver)
+        body, along = _draw_body(draw, route, bool(rider), total)
+        span = along - body.rear, along + body.front
+        fits = span[0] >= 1.0 and all(span[0] > last + 7.0 or span[1] < first - 7.0 for first, last in taken)
+        if fits:
+            taken.append(span)
+            drivers.append(_driver(draw, body, route, along, _FROM_RIGHT if rider else None))
     return drivers
 
 
-def _draw_driver(
-    lanes: dict[str, Lane], route: tuple[str, ...], rider: bool, room: float, generator: np.random.Generator
-) -> Driver | None:
-    """Sample a vehicle at a random position of a route's first lane; None if it does not fit."""
+def _kept_free(obstructions: Mapping[str, Obstruction], lane: Lane) -> list[tuple[float, float]]:
+    """Return the spans of a lane that stay free at the start: beside obstructions, on either lane used."""
+    spans = []
+    for here in obstructions.values():
+        if here.lane == lane.id:
+            spans.append((here.begin - STOP_BEFORE, here.end + STOP_BEFORE))
+        if here.other == lane.id:
+            ends = (
+                (lane.lengths[-1] - here.end, lane.lengths[-1] - here.begin)
+                if here.oncoming
+                else (here.begin, here.end)
+            )
+            spans.append((ends[0] - STOP_ONCOMING, ends[1] + STOP_ONCOMING))
+    return spans
+
+
+def _draw_body(draw: _Draw, route: tuple[str, ...], rider: bool, room: float) -> tuple[Body, float]:
+    """Sample a road user for a route, and a random place on its first lane (before its start where they do not fit)."""
+    generator = draw.generator
     if rider:
         body = draw_cyclist(generator)
     else:
-        large = generator.random() < _LORRIES and not turns_sharply(lanes, route)
+        large = generator.random() < _LORRIES and not turns_sharply(draw.lanes, route)
         body = draw_lorry(generator) if large else draw_car(generator)
-    place = generator.random()
     first, last = body.rear + 1.0, room - body.front - 3.0
-    if last < first:
-        return None
-    lateral = _right_edge(lanes[route[0]]) if rider else float(generator.uniform(-0.15, 0.15))
-    path = build_path(lanes, route, lateral, rider)
-    along = float(first + place * (last - first))
-    return Driver(body, path, along, _start_speed(path, body, along))
-
-
-def _right_edge(lane: Lane) -> float:
-    """Return the lateral position of cyclists in a general lane: 0.85 m from its right boundary."""
-    width = np.linalg.norm(lane.left[0, :2] - lane.right[0, :2]) if lane.kind is LaneKind.VEHICLE else 3.3
-    return -float(width / 2 - 0.85)
+    return body, float(first + generator.random() * (last - first)) if last >= first else -1.0

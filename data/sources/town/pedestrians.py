@@ -1,5 +1,6 @@
 """Graph of pavements and crossings, and walkers' routes on it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from swerve.data.sources.town.curves import Curve, left_of
+from swerve.data.sources.town.jaywalking import UnmarkedCrossing
 from swerve.data.sources.town.junctions import Junction
 from swerve.data.sources.town.plan import TownPlan
 from swerve.data.sources.town.town_options import TownOptions
@@ -25,14 +27,18 @@ class Leg:
     """Edge between two nodes.
 
     Attributes:
-        to: target node.
-        points: line, in the middle of the pavement or the crossing.
-        crossing: index of the crossing, -1 on pavements.
+        to: where it leads.
+        points: its line, in the middle of the pavement or the crossing.
+        crossing: number of the crossing, -1 on pavements.
+        kerbs: rows of the points at which a leg with a crossing leaves one kerb and gains the other.
+        leftward: whether it leads over the crossing from its right to its left kerb.
     """
 
     to: Place
     points: Curve
     crossing: int = -1
+    kerbs: tuple[int, int] = (0, 0)
+    leftward: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,45 +73,63 @@ def crossings_of(plan: TownPlan) -> list[tuple[int, int]]:
 
 
 def draw_walkers(
-    plan: TownPlan, way: Float[np.ndarray, "n 2"], options: TownOptions, name: str, seed: int
+    plan: TownPlan,
+    unmarked: Sequence[UnmarkedCrossing],
+    way: Float[np.ndarray, "n 2"],
+    options: TownOptions,
+    name: str,
+    seed: int,
 ) -> list[Walker]:
     """Sample pedestrians near the ego's path.
 
     Args:
         plan: the town.
-        way: points of the ego's path.
-        options: pedestrian density.
+        unmarked: where they cross streets between junctions.
+        way: points of the ego's way.
+        options: how many there are.
         name: name of the log.
         seed: seed of the source.
     """
     generator = keyed_generator(seed, name, "pedestrians")
-    legs = _legs(plan)
+    legs, marked = _legs(plan, unmarked), len(crossings_of(plan))
     walkers = []
     for place, ways in legs.items():
         for leg in ways:
             near = np.linalg.norm(leg.points[:, None] - way[::20], axis=2).min() < _RANGE
             if near and leg.crossing < 0:
                 count = generator.poisson(options.pedestrians / 200.0 * arc_lengths(leg.points)[-1])
-                walkers += [_draw_walker(legs, place, leg, generator) for _ in range(count)]
+                walkers += [_draw_walker(legs, place, leg, marked, options.jaywalkers, generator) for _ in range(count)]
     return [walker for walker in walkers if walker is not None]
 
 
 def _draw_walker(
-    legs: dict[Place, list[Leg]], start: Place, first: Leg, generator: np.random.Generator
+    legs: dict[Place, list[Leg]],
+    start: Place,
+    first: Leg,
+    marked: int,
+    jaywalks: float,
+    generator: np.random.Generator,
 ) -> Walker | None:
     """Sample a walker who starts along an edge; None where the route is too short."""
     route, total, last = [first], arc_lengths(first.points)[-1], start
     begin = generator.uniform(0.05, 0.95) * total
     while total < begin + _ROUTE:
         choices = [leg for leg in legs.get(route[-1].to, []) if leg.to != last]
-        if not choices:
+        weights = np.array([_weight(leg, marked, jaywalks) for leg in choices])
+        if not weights.any():
             return None
         last = route[-1].to
-        weights = np.array([3.0 if leg.crossing >= 0 else 1.0 for leg in choices])
         route.append(choices[int(generator.choice(len(choices), p=weights / weights.sum()))])
         total += arc_lengths(route[-1].points)[-1]
     lateral, speed = -generator.uniform(0.55, 1.1), generator.uniform(1.15, 1.6)
     return _walker(route, float(lateral), float(begin), float(speed))
+
+
+def _weight(leg: Leg, marked: int, jaywalks: float) -> float:
+    """Return the weight with which pedestrians choose a leg: marked crossings are the first ones, by number."""
+    if leg.crossing < 0:
+        return 1.0
+    return 3.0 if leg.crossing < marked else jaywalks
 
 
 def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Walker:
@@ -124,7 +148,7 @@ def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Wal
         size = arc_lengths(leg.points)[-1]
         if leg.crossing >= 0:
             crossings.append(leg.crossing)
-            ends.append(_kerbs(leg, passed, size, along, length))
+            ends.append(_kerbs(leg, passed, along, length))
         passed += size
     return Walker(
         points, float(np.interp(begin, along, length)), speed, tuple(crossings), np.array(ends).reshape(-1, 4)
@@ -132,27 +156,27 @@ def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Wal
 
 
 def _kerbs(
-    leg: Leg, passed: float, size: float, along: Float[np.ndarray, "n"], length: Float[np.ndarray, "n"]
+    leg: Leg, passed: float, along: Float[np.ndarray, "n"], length: Float[np.ndarray, "n"]
 ) -> tuple[float, float, float, float]:
-    """Return the arc lengths at which a crossing leaves one kerb and reaches the other, and their positions across."""
-    off = np.linalg.norm(leg.points[1] - leg.points[0]), np.linalg.norm(leg.points[-1] - leg.points[-2])
-    begin, end = np.interp([passed + off[0], passed + size - off[1]], along, length)
-    wide = size - off[0] - off[1]
-    return (
-        (float(begin), float(end), 0.0, float(wide)) if leg.to[2] > 0 else (float(begin), float(end), float(wide), 0.0)
-    )
+    """Return the arc lengths at which a crossing leg leaves one kerb and reaches the other, and both positions."""
+    reached = arc_lengths(leg.points)[list(leg.kerbs)]
+    begin, end = (float(value) for value in np.interp(passed + reached, along, length))
+    wide = float(reached[1] - reached[0])
+    return (begin, end, 0.0, wide) if leg.leftward else (begin, end, wide, 0.0)
 
 
-def _legs(plan: TownPlan) -> dict[Place, list[Leg]]:
-    """Build the graph: along streets, round corners, over crossings, each in both directions."""
+def _legs(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing]) -> dict[Place, list[Leg]]:
+    """Build the graph: along streets, round corners, over crossings and between them, each in both directions."""
     legs: dict[Place, list[Leg]] = {}
 
-    def join(first: Place, then: Place, points: Curve, crossing: int = -1) -> None:
-        legs.setdefault(first, []).append(Leg(then, points, crossing))
-        legs.setdefault(then, []).append(Leg(first, points[::-1], crossing))
+    def join(first: Place, then: Place, points: Curve, crossing: int = -1, kerb: int = 0) -> None:
+        last = len(points) - 1
+        legs.setdefault(first, []).append(Leg(then, points, crossing, (kerb, kerb + 1), True))
+        legs.setdefault(then, []).append(Leg(first, points[::-1], crossing, (last - kerb - 1, last - kerb), False))
 
-    for crossing, (node, arm) in enumerate(crossings_of(plan)):
-        join((node, arm, -1), (node, arm, 1), _over(plan.junctions[node], arm), crossing)
+    numbers = crossings_of(plan)
+    for crossing, (node, arm) in enumerate(numbers):
+        join((node, arm, -1), (node, arm, 1), _over(plan.junctions[node], arm), crossing, 1)
     for number, junction in enumerate(plan.junctions):
         if not junction.is_rim:
             for arm in range(len(junction.arms)):
@@ -162,7 +186,20 @@ def _legs(plan: TownPlan) -> dict[Place, list[Leg]]:
         for side in (-1, 1):
             first, then, points = _beside(plan, index, side)
             join(first, then, points)
+    for number, place in enumerate(unmarked):
+        for begin, end, points, kerb in _between(plan, place):
+            join(begin, end, points, len(numbers) + number, kerb)
     return legs
+
+
+def _between(plan: TownPlan, place: UnmarkedCrossing) -> Iterator[tuple[Place, Place, Curve, int]]:
+    """From both ends of a street's right pavement over the road to both ends of its left one; row of the right kerb."""
+    right, left = (_beside(plan, place.street, side) for side in (-1, 1))
+    ways = (right[0], right[2][: place.row + 1]), (right[1], right[2][: place.row - 1 : -1])
+    onward = (left[1], left[2][place.row :]), (left[0], left[2][place.row :: -1])
+    for begin, before in ways:
+        for end, after in onward:
+            yield begin, end, np.concatenate([before, place.kerbs, after]), len(before)
 
 
 def _gate(junction: Junction, arm: int, side: int) -> Float[np.ndarray, "2"]:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from swerve.data.sources.town.bodies import ParkedObjects
 from swerve.data.sources.town.simulation import PADDING, Movements
-from swerve.data.sources.town.standing import ParkedObjects
 from swerve.data.sources.town.town_options import STEP
 from swerve.data.sources.velocities import velocities_of
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
@@ -41,33 +41,42 @@ def record_ego(
 
 
 def record_tracks(
-    movements: Movements, standing: list[ParkedObjects], ground: GroundHeight, generator: np.random.Generator
+    movements: Movements,
+    standing: list[ParkedObjects],
+    stopped: list[ParkedObjects],
+    ground: GroundHeight,
+    generator: np.random.Generator,
 ) -> Tracks:
-    """Build the tracks of agents that come within `ANNOTATED_RANGE` of the ego; valid on the map and in range."""
+    """Build the tracks of agents that come within `ANNOTATED_RANGE` of the ego; valid on the map and in range.
+
+    Args:
+        movements: of traffic and pedestrians.
+        standing: what stands beside the lanes.
+        stopped: what stands on lanes.
+        ground: height of the ground.
+        generator: decides the pedestrians' sizes.
+    """
     steps = movements.vehicles.shape[1]
-    poses = np.concatenate([movements.vehicles[1:], movements.walkers, _still(standing, steps)])
+    poses = np.concatenate([movements.vehicles[1:], movements.walkers, _still([*standing, *stopped], steps)])
     people = len(movements.walkers)
-    present = np.concatenate([movements.present[1:], np.ones((people + len(standing), steps), bool)])
+    present = np.concatenate([movements.present[1:], np.ones((people + len(standing) + len(stopped), steps), bool)])
     bodies = [driver.body for driver in movements.drivers[1:]]
-    kinds = [body.kind for body in bodies] + [ObjectClass.PEDESTRIAN] * people + [thing.kind for thing in standing]
+    still = [*standing, *stopped]
+    kinds = [body.kind for body in bodies] + [ObjectClass.PEDESTRIAN] * people + [thing.kind for thing in still]
     low, high = np.array(_PEDESTRIAN_SIZES).T
     sizes = np.concatenate(
         [
             np.array([body.vehicle.size for body in bodies]).reshape(-1, 3),
             generator.uniform(low, high, (people, 3)),
-            np.array([thing.size for thing in standing]).reshape(-1, 3),
+            np.array([thing.size for thing in still]).reshape(-1, 3),
         ]
     )
-    names = [f"{kind}-{row}" for kind, count in _counts(bodies, people, standing) for row in range(count)]
+    counts = ("road-user", len(bodies)), ("pedestrian", people), ("standing", len(standing)), ("stopped", len(stopped))
+    names = [f"{kind}-{row}" for kind, count in counts for row in range(count)]
     tracks = _tracks(names, kinds, poses, sizes, present, ground)
     seen = replace(tracks, valid=present & _in_range(poses, movements.vehicles[0]))
     logged = seen.at(_LOGGED)
     return logged.of(np.flatnonzero(logged.valid.any(axis=1)))
-
-
-def _counts(bodies: list, people: int, standing: list[ParkedObjects]) -> list[tuple[str, int]]:
-    """Return name prefixes and counts of the tracks, in order."""
-    return [("road-user", len(bodies)), ("pedestrian", people), ("standing", len(standing))]
 
 
 def _in_range(poses: Float[np.ndarray, "n t 3"], ego: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, "n t"]:

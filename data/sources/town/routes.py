@@ -1,12 +1,15 @@
 """Routes through the lane graph, and the paths that vehicles follow along them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from swerve.data.sources.town.curves import Curve, left_of
+from swerve.data.sources.town.manners import Manner, bounded
+from swerve.data.sources.town.obstructions import MOVING_OUT, Obstruction
 from swerve.data.sources.town.traffic_state import SPACING
 from swerve.scenes import Lane, LaneKind
 from swerve.scenes.polyline import arc_lengths, headings, points_at, without_repeats
@@ -17,6 +20,8 @@ _SMOOTHING, _SHIFTING = 1.2, 5.0
 # Deceleration with which drivers brake for curves ahead, m/s2.
 _COMFORTABLE_BRAKING = 1.5
 _SHARP = np.deg2rad(30.0)
+# Speed past obstructions, m/s.
+_PASSING = 6.5
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Path:
         points: positions.
         headings: direction, unwrapped, radians.
         curvature: 1/m, left positive.
-        limits: speed limit, m/s.
+        wanted: speed that the driver wants where nothing bends, m/s.
     """
 
     lanes: tuple[str, ...]
@@ -37,19 +42,76 @@ class Path:
     points: Curve
     headings: Float[np.ndarray, "n"]
     curvature: Float[np.ndarray, "n"]
-    limits: Float[np.ndarray, "n"]
+    wanted: Float[np.ndarray, "n"]
 
     @property
     def length(self) -> float:
         """Length in metres."""
         return (len(self.points) - 1) * SPACING
 
-    def speeds(self, share: float, lateral: float) -> Float[np.ndarray, "n"]:
-        """Compute the largest speeds on the path: share of the limit, lateral acceleration, and anticipated braking."""
+    def speeds(self, lateral: float) -> Float[np.ndarray, "n"]:
+        """Compute the largest speeds on the path: desired speed, lateral acceleration, and anticipated braking."""
         bend = np.sqrt(lateral / np.maximum(np.abs(self.curvature), 1e-4))
-        squares = np.minimum(share * self.limits, bend) ** 2
+        squares = np.minimum(self.wanted, bend) ** 2
         along = 2 * _COMFORTABLE_BRAKING * SPACING * np.arange(len(squares))
         return np.sqrt(np.minimum.accumulate((squares + along)[::-1])[::-1] - along)
+
+
+@dataclass(frozen=True)
+class Handling:
+    """Behaviour of a driver on a path.
+
+    Attributes:
+        manner: lateral positions and pace along it.
+        pace: share of the limit that they prefer.
+        width: of the vehicle, metres.
+        front: from the reference point to the front bumper, metres.
+        rear: from the reference point to the rear bumper, metres.
+        from_right: of cyclists: metres from the right boundary of lanes that are not theirs alone.
+    """
+
+    manner: Manner
+    pace: float
+    width: float
+    front: float
+    rear: float
+    from_right: float | None = None
+
+
+@dataclass(frozen=True)
+class LaneChange:
+    """A lane change on one lane of a route.
+
+    Attributes:
+        row: of the lane in the route.
+        line: the centreline there, which leads over to the lane beside.
+        begin: arc length of that line at which it leaves the old lane.
+        end: arc length at which it has reached the new one.
+        side: metres from the old lane to the new one, left positive.
+    """
+
+    row: int
+    line: Curve
+    begin: float
+    end: float
+    side: float
+
+
+def change_lane(old: Lane, new: Lane, row: int, begin: float, length: float) -> LaneChange:
+    """A lane change between lanes of one street.
+
+    Args:
+        old: the lane that is left.
+        new: the lane beside it.
+        row: of the lane in the route.
+        begin: arc length on the old lane at which it begins, metres.
+        length: that it takes, metres.
+    """
+    share = smooth_step((old.lengths - begin) / length)[:, None]
+    line = (1 - share) * old.centerline[:, :2] + share * new.centerline[:, :2]
+    side = (lane_width(old) + lane_width(new)) / 2
+    end = float(np.interp(begin + length, old.lengths, arc_lengths(line)))
+    return LaneChange(row, line, begin, end, side if old.left_neighbor == new.id else -side)
 
 
 def draw_route(lanes: dict[str, Lane], start: str, length: float, generator: np.random.Generator) -> tuple[str, ...]:
@@ -72,31 +134,91 @@ def turns_sharply(lanes: dict[str, Lane], route: tuple[str, ...]) -> bool:
     return bool((np.abs(turns(lanes, route)) > _SHARP).any())
 
 
-def build_path(lanes: dict[str, Lane], route: tuple[str, ...], lateral: float, cyclist: bool = False) -> Path:
+def build_path(
+    lanes: dict[str, Lane],
+    route: tuple[str, ...],
+    handling: Handling,
+    obstructions: Mapping[str, Obstruction],
+    change: LaneChange | None = None,
+) -> Path:
     """Build the path along a route.
 
     Args:
-        lanes: lanes by id.
-        route: ids of successive lanes.
-        lateral: metres to the left of the centrelines.
-        cyclist: whether `lateral` holds only where there is no bicycle lane (else its centreline).
+        lanes: by id.
+        route: ids of lanes that follow each other.
+        handling: how they are driven.
+        obstructions: what stands on lanes, by their ids; the path leads round it.
+        change: a lane change; the route has the lane that it leads to.
+
+    Raises:
+        ValueError: the handling is known for a shorter path.
     """
-    line = without_repeats(np.concatenate([lanes[lane].centerline[:, :2] for lane in route]))
-    lengths = [arc_lengths(lanes[lane].centerline)[-1] for lane in route]
-    starts = np.concatenate([[0.0], np.cumsum(lengths)])
+    lines = [lanes[lane].centerline[:, :2] for lane in route]
+    if change is not None:
+        lines[change.row] = change.line
+    starts = np.concatenate([[0.0], np.cumsum([arc_lengths(line)[-1] for line in lines])])
     along = np.arange(0.0, starts[-1], SPACING)
     inside = np.clip(np.searchsorted(starts, along, side="right") - 1, 0, len(route) - 1)
-    shifts = np.array([0.0 if cyclist and lanes[lane].kind is LaneKind.BICYCLE else lateral for lane in route])
-    shift = gaussian_filter1d(shifts[inside], _SHIFTING / SPACING, mode="nearest")
-    points = _smooth(points_at(line, along))
+    shift, weight = _shifts([lanes[lane] for lane in route], starts, along, inside, handling, obstructions)
+    points = _smooth(points_at(without_repeats(np.concatenate(lines)), along))
     normals = left_of(_tangents(points))
     points, original = _even(_smooth(points + shift[:, None] * normals))
     angles = np.unwrap(np.arctan2(*_tangents(points).T[::-1]))
-    limits = np.array([lanes[lane].speed_limit or 0.0 for lane in route])
     row = np.clip(np.round(original).astype(int), 0, len(along) - 1)
     bounds = np.interp(starts / SPACING, original, np.arange(len(points)) * SPACING)
     bends = gaussian_filter1d(np.gradient(angles, SPACING), 1.0, mode="nearest")
-    return Path(route, bounds, points, angles, bends, limits[inside[row]])
+    limits = np.array([lanes[lane].speed_limit or 0.0 for lane in route])[inside]
+    wanted = limits * handling.pace * handling.manner.pace[: len(along)]
+    wanted = np.where(weight > 0.0, np.minimum(wanted, _PASSING * handling.pace), wanted)
+    return Path(route, bounds, points, angles, bends, wanted[row])
+
+
+def _shifts(
+    route: list[Lane],
+    starts: Float[np.ndarray, "m1"],
+    along: Float[np.ndarray, "n"],
+    inside: Int[np.ndarray, "n"],
+    handling: Handling,
+    obstructions: Mapping[str, Obstruction],
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Metres left of the lanes' middles, and how far the vehicle has moved out to pass an obstruction (0 to 1)."""
+    if len(along) > len(handling.manner.lateral):
+        raise ValueError(f"a path of {len(along)} points, and a manner of {len(handling.manner.lateral)}")
+    bicycle = np.array([lane.kind is LaneKind.BICYCLE for lane in route])[inside]
+    widths = np.array([lane_width(lane) for lane in route])[inside]
+    junction = np.array([float(lane.is_connector) for lane in route])[inside]
+    wanted = handling.manner.lateral[: len(along)]
+    rider = handling.from_right is not None
+    room = np.full(len(along), handling.width + 0.6) if rider else widths
+    shift = bounded(wanted, room, handling.width, junction)
+    if handling.from_right is not None:
+        shift = shift + np.where(bicycle, 0.0, handling.from_right - widths / 2)
+    shift = gaussian_filter1d(shift, _SHIFTING / SPACING, mode="nearest")
+    weight = np.zeros(len(along))
+    for lane, start in zip(route, starts[:-1], strict=True):
+        if lane.id in obstructions:
+            here = obstructions[lane.id]
+            share = _moved_out(along - start, here, handling)
+            shift = shift * (1 - 0.7 * share) + share * here.passed_at(handling.width)
+            weight = np.maximum(weight, share)
+    return shift, weight
+
+
+def _moved_out(along: Float[np.ndarray, "n"], here: Obstruction, handling: Handling) -> Float[np.ndarray, "n"]:
+    """Compute how far the reference point has moved out at distances along the lane: fully while the box is beside it."""
+    begin, end = here.begin - handling.front - 1.0, here.end + handling.rear + 1.0
+    return smooth_step((along - begin) / MOVING_OUT + 1.0) * smooth_step((end - along) / MOVING_OUT + 1.0)
+
+
+def smooth_step(share: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """From 0 to 1 with the least jerk (Flash and Hogan 1985, J. Neurosci. 5, 1688-1703)."""
+    x = np.clip(share, 0.0, 1.0)
+    return x**3 * (10.0 - 15.0 * x + 6.0 * x**2)
+
+
+def lane_width(lane: Lane) -> float:
+    """Width of a lane where it begins, metres."""
+    return float(np.linalg.norm(lane.left[0, :2] - lane.right[0, :2]))
 
 
 def _smooth(points: Curve) -> Curve:

@@ -1,15 +1,19 @@
 """Traffic simulation of a town."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swerve.data.sources.town.fleet import Driver, draw_drivers
+from swerve.data.sources.town.jaywalking import UnmarkedCrossing
+from swerve.data.sources.town.obstructions import Obstruction
 from swerve.data.sources.town.pedestrians import Walker, draw_walkers
 from swerve.data.sources.town.plan import TownPlan
+from swerve.data.sources.town.routes import Path
 from swerve.data.sources.town.signals import Program, connector_states
-from swerve.data.sources.town.simulation_tables import Conflicts, Tables, build_tables, walk_table
+from swerve.data.sources.town.simulation_tables import Conflicts, Tables, build_tables, walk_table, ways_of
 from swerve.data.sources.town.town_options import STEP, TownOptions
 from swerve.data.sources.town.traffic_kernels import simulate
 from swerve.data.sources.town.traffic_state import Crowd, Fleet, Stops, Walks
@@ -32,18 +36,22 @@ class Movements:
         vehicles: (x, y, heading) of their boxes' centres; headings are continuous.
         present: whether the vehicles are on the map.
         walkers: (x, y, heading) of the pedestrians.
-        ego_end: final arc length of the ego's reference point on its path, metres.
+        ego_path: the path that the ego drove in the end.
+        ego_end: arc length that the ego's reference point has reached on its path in the end, metres.
     """
 
     drivers: list[Driver]
     vehicles: Float[np.ndarray, "n t 3"]
     present: Bool[np.ndarray, "n t"]
     walkers: Float[np.ndarray, "w t 3"]
+    ego_path: Path
     ego_end: float
 
 
 def simulate_town(
     plan: TownPlan,
+    obstructions: Mapping[str, Obstruction],
+    unmarked: Sequence[UnmarkedCrossing],
     programs: dict[int, Program],
     conflicts: Conflicts,
     vehicle: Vehicle,
@@ -57,20 +65,23 @@ def simulate_town(
 
     Args:
         plan: the town.
+        obstructions: objects that stand on its lanes.
+        unmarked: places where pedestrians cross between junctions.
         programs: signal programs.
         conflicts: conflicts of the connectors.
         vehicle: dimensions of the ego.
-        options: densities.
+        options: how much of everything there is.
         name: name of the log.
         seed: seed of the source.
     """
     seconds = log_seconds(options.steps + WARM_UP_STEPS + PADDING) - WARM_UP_STEPS * STEP
-    drivers = draw_drivers(plan, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
-    walkers = draw_walkers(plan, drivers[0].path.points[:600], options, name, seed)
+    drivers = draw_drivers(plan, obstructions, vehicle, options, WARM_UP_STEPS * STEP, name, seed)
+    walkers = draw_walkers(plan, unmarked, drivers[0].path.points[:600], options, name, seed)
     states = connector_states(plan, programs, seconds)
-    tables = build_tables(plan, programs, conflicts, drivers, states, keyed_generator(seed, name, "priorities"))
+    priorities = keyed_generator(seed, name, "priorities")
+    tables = build_tables(plan, programs, conflicts, obstructions, unmarked, drivers, states, priorities)
     while True:
-        walks = walk_table(plan, programs, walkers, seconds)
+        walks = walk_table(plan, unmarked, programs, walkers, seconds)
         movements = _run(tables, walks, drivers, walkers)
         jostled = _jostled(movements.walkers)
         if not len(jostled):
@@ -83,11 +94,13 @@ def _run(tables: Tables, walks: Walks, drivers: list[Driver], walkers: list[Walk
     steps = tables.rules.states.shape[1]
     moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
     fleet, crowd = _fleet(drivers, tables.stops), _crowd(walkers, walks)
-    fixed = tables.paths, tables.bodies, tables.stops, tables.zebras, tables.rules
+    fixed = tables.paths, tables.bodies, tables.changes, tables.stops, tables.zebras, tables.rules
     simulate(*fixed, walks, fleet, crowd, STEP, moved, walked)
     first = WARM_UP_STEPS - PADDING
     vehicles, people = moved[first:].swapaxes(0, 1), walked[first:].swapaxes(0, 1)
-    return Movements(drivers, vehicles[..., :3].copy(), vehicles[..., 3] > 0.5, people.copy(), float(fleet.along[0]))
+    present = vehicles[..., 3] > 0.5
+    driven = ways_of(drivers)[fleet.path[0]][1]
+    return Movements(drivers, vehicles[..., :3].copy(), present, people.copy(), driven, float(fleet.along[0]))
 
 
 def _jostled(walkers: Float[np.ndarray, "w t 3"]) -> Int[np.ndarray, "j"]:
@@ -110,10 +123,14 @@ def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
         speed=np.array([driver.speed for driver in drivers]),
         acceleration=np.zeros(count),
         heading=np.zeros(count),
+        cosine=np.ones(count),
+        sine=np.zeros(count),
         x=np.zeros(count),
         y=np.zeros(count),
         active=np.ones(count, bool),
-        stop=stops.start[:-1].copy(),
+        path=np.arange(count),
+        changing=np.full(count, -1.0),
+        stop=stops.start[:count].copy(),
         granted=np.zeros(len(stops.line), bool),
         halted=np.zeros(len(stops.line), bool),
         blocked=np.zeros(count, bool),

@@ -1,26 +1,43 @@
 """Flat tables for the simulation: paths, bodies, junction rules, crossings, walkers' routes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
+from swerve.data.sources.town.bodies import Body
 from swerve.data.sources.town.connectors import Connector, Movement
 from swerve.data.sources.town.curves import left_of, unit
 from swerve.data.sources.town.driving_kernels import conflict_zone
 from swerve.data.sources.town.fleet import Driver
+from swerve.data.sources.town.gates import gates_of, with_obstructions
+from swerve.data.sources.town.jaywalking import HALF_WIDTH, UnmarkedCrossing
 from swerve.data.sources.town.junctions import Junction
+from swerve.data.sources.town.obstructions import Obstruction
 from swerve.data.sources.town.pedestrians import Walker, crossings_of
 from swerve.data.sources.town.plan import STOP_LINE_SETBACK, TownPlan
 from swerve.data.sources.town.routes import Path
 from swerve.data.sources.town.signals import Program, walk_states
-from swerve.data.sources.town.traffic_state import SPACING, WALK_SPACING, Bodies, Paths, Rules, Stops, Walks, Zebras
-from swerve.scenes import LaneKind
+from swerve.data.sources.town.streets import Direction
+from swerve.data.sources.town.traffic_state import (
+    SPACING,
+    WALK_SPACING,
+    Bodies,
+    Changes,
+    Paths,
+    Rules,
+    Stops,
+    Walks,
+    Zebras,
+)
+from swerve.scenes import Lane, LaneKind
 from swerve.scenes.polyline import resample
 
 # Least clearance of centrelines below which connectors conflict: two wide vehicles, or a bicycle and a wide vehicle.
 _CLEARANCE, _BICYCLE_CLEARANCE = 2.75, 2.0
+# Share of the arms with signals at which one may turn right at red.
+_ON_RED = 0.7
 _RANKS = {Movement.STRAIGHT: 0, Movement.RIGHT: 1, Movement.LEFT: 2}
 
 
@@ -30,6 +47,7 @@ class Tables:
 
     paths: Paths
     bodies: Bodies
+    changes: Changes
     stops: Stops
     zebras: Zebras
     rules: Rules
@@ -47,6 +65,8 @@ def build_tables(
     plan: TownPlan,
     programs: dict[int, Program],
     conflicts: Conflicts,
+    obstructions: Mapping[str, Obstruction],
+    unmarked: Sequence[UnmarkedCrossing],
     drivers: list[Driver],
     states: UInt8[np.ndarray, "c t"],
     generator: np.random.Generator,
@@ -57,29 +77,47 @@ def build_tables(
         plan: the town.
         programs: signal programs.
         conflicts: conflicts of the connectors.
+        obstructions: objects that stand on its lanes.
+        unmarked: places where pedestrians cross between junctions.
         drivers: all vehicles and cyclists.
         states: signal states of the connectors.
-        generator: random number generator of stop signs on minor arms.
+        generator: decides which minor arms have stop signs and not only yield signs.
     """
+    ways = ways_of(drivers)
     return Tables(
-        path_table(drivers),
+        path_table(ways),
         body_table(drivers),
-        stop_table(plan, drivers),
-        zebra_table(plan, drivers),
-        rule_table(plan, programs, conflicts, states, generator),
+        change_table(drivers),
+        stop_table(plan, obstructions, ways),
+        zebra_table(plan, unmarked, ways),
+        with_obstructions(rule_table(plan, programs, conflicts, states, generator), obstructions),
     )
 
 
-def path_table(drivers: list[Driver]) -> Paths:
-    """Build the table of paths, with each driver's speed profile."""
-    paths = [driver.path for driver in drivers]
-    speeds = [driver.path.speeds(driver.body.pace, driver.body.lateral) for driver in drivers]
+def ways_of(drivers: Sequence[Driver]) -> list[tuple[Body, Path]]:
+    """Return all paths that may be driven, with their bodies: each driver's own first, then all lane changes."""
+    own = [(driver.body, driver.path) for driver in drivers]
+    return own + [(driver.body, change.path) for driver in drivers for change in driver.changes]
+
+
+def change_table(drivers: Sequence[Driver]) -> Changes:
+    """Build the table of possible lane changes; their paths follow all drivers' own in the table of paths."""
+    found = [change for driver in drivers for change in driver.changes]
+    columns = [[getattr(change, name) for change in found] for name in ("begin", "end", "side", "bias")]
+    rows = np.arange(len(drivers), len(drivers) + len(found))
+    starts = _starts([len(driver.changes) for driver in drivers])
+    return Changes(starts, rows, *(np.array(column, np.float64) for column in columns))
+
+
+def path_table(ways: Sequence[tuple[Body, Path]]) -> Paths:
+    """Build the table of paths, with the largest speed that each driver takes."""
+    paths = [path for _, path in ways]
     return Paths(
         _starts([len(path.points) for path in paths]),
         np.concatenate([path.points[:, 0] for path in paths]),
         np.concatenate([path.points[:, 1] for path in paths]),
         np.concatenate([path.headings for path in paths]),
-        np.concatenate(speeds),
+        np.concatenate([path.speeds(body.lateral) for body, path in ways]),
     )
 
 
@@ -95,38 +133,49 @@ def body_table(drivers: list[Driver]) -> Bodies:
         [body.acceleration for body in bodies],
         [body.braking for body in bodies],
         [body.headway for body in bodies],
+        [body.rolls for body in bodies],
+        [body.yellow for body in bodies],
+        [body.safe for body in bodies],
+        [body.turns_on_red for body in bodies],
     ]
     return Bodies(*(np.array(column) for column in columns))
 
 
-def stop_table(plan: TownPlan, drivers: list[Driver]) -> Stops:
-    """Build the table of junctions along all paths, including those without an obligation to stop."""
+def stop_table(plan: TownPlan, obstructions: Mapping[str, Obstruction], ways: Sequence[tuple[Body, Path]]) -> Stops:
+    """Build the table of junctions and obstructions along all paths, including those without an obligation to stop."""
     numbers = {connector.lane.id: row for row, connector in enumerate(plan.connectors)}
+    gates = gates_of(plan.road_map.lane_by_id, obstructions, len(plan.connectors))
     rows: list[tuple[float, float, float]] = []
     counts = []
-    for driver in drivers:
-        path = driver.path
-        found = [
-            (numbers[lane], path.starts[row] - STOP_LINE_SETBACK, path.starts[row + 1])
-            for row, lane in enumerate(path.lanes)
-            if lane in numbers
-        ]
+    for body, path in ways:
+        found = []
+        for row, lane in enumerate(path.lanes):
+            start = path.starts[row]
+            if lane in numbers:
+                found.append((numbers[lane], start - STOP_LINE_SETBACK, path.starts[row + 1]))
+            for gate in gates.get(lane, ()):
+                if gate.width is None or body.vehicle.width > gate.width:
+                    found.append((gate.number, start + gate.line, start + gate.end))
         rows += found
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return Stops(_starts(counts), table[:, 0].astype(np.int64), table[:, 1].copy(), table[:, 2].copy())
 
 
-def zebra_table(plan: TownPlan, drivers: list[Driver]) -> Zebras:
-    """Build the table of crossings along all paths."""
+def zebra_table(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing], ways: Sequence[tuple[Body, Path]]) -> Zebras:
+    """Build the table of crossings along all paths, unmarked ones after the others."""
+    street_of = {lane.id: number for number, pair in enumerate(plan.directions) for lane in _lanes_of(pair)}
     places = list(enumerate(crossings_of(plan)))
     junction_of = {connector.lane.id: connector.junction for connector in plan.connectors}
     rows: list[tuple[float, float, float, float]] = []
     counts = []
-    for driver in drivers:
-        passed = {junction_of[lane] for lane in driver.path.lanes if lane in junction_of}
+    for _, path in ways:
+        passed = {junction_of[lane] for lane in path.lanes if lane in junction_of}
         near = [(number, plan.junctions[node], arm) for number, (node, arm) in places if node in passed]
-        found = sorted(row for place in near for row in _passages(driver.path, *place))
+        streets = {street_of[lane] for lane in path.lanes if lane in street_of}
+        between = [(len(places) + row, place) for row, place in enumerate(unmarked) if place.street in streets]
+        passages = [row for place in near for row in _passages(path, *place)]
+        found = sorted([*passages, *(row for place in between for row in _unmarked_passages(path, *place))])
         rows += [(number, enter, leave, across) for enter, leave, number, across in found]
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
@@ -140,12 +189,27 @@ def _passages(path: Path, number: int, junction: Junction, arm: int) -> list[tup
     local = path.points - junction.position
     out, aside = local @ unit(at.angle), local @ left_of(unit(at.angle))
     inside = (out >= near) & (out <= far) & (aside >= -at.kerb_out) & (aside <= at.kerb_in)
+    return _runs(inside, number, aside + at.kerb_out)
+
+
+def _unmarked_passages(path: Path, number: int, place: UnmarkedCrossing) -> list[tuple[float, float, int, float]]:
+    """Return where a path leads over the line of an unmarked crossing, likewise."""
+    out, across = place.local(path.points).T
+    return _runs((np.abs(out) <= HALF_WIDTH) & (across >= 0.0) & (across <= place.width), number, across)
+
+
+def _runs(
+    inside: Bool[np.ndarray, "n"], number: int, across: Float[np.ndarray, "n"]
+) -> list[tuple[float, float, int, float]]:
+    """The pieces of a path that lie inside, each with where it lies across on average."""
     rows = np.flatnonzero(inside)
     runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
-    return [
-        (float(run[0] * SPACING), float(run[-1] * SPACING), number, float(aside[run].mean() + at.kerb_out))
-        for run in runs
-    ]
+    return [(float(run[0] * SPACING), float(run[-1] * SPACING), number, float(across[run].mean())) for run in runs]
+
+
+def _lanes_of(pair: tuple[Direction, Direction]) -> list[Lane]:
+    """All lanes of a street."""
+    return [lane for way in pair for lane in (*way.lanes, *([way.bicycle] if way.bicycle else []))]
 
 
 def rule_table(
@@ -161,6 +225,7 @@ def rule_table(
         for number, junction in enumerate(plan.junctions)
         for arm in range(len(junction.arms))
     }
+    on_red = {place: bool(generator.random() < _ON_RED) for place in halting}
     minor = [_is_minor(plan, programs, connector) for connector in plan.connectors]
     ranks = [_rank(plan, connector, waits) for connector, waits in zip(plan.connectors, minor, strict=True)]
     halt = [waits and halting[c.junction, c.arm] for c, waits in zip(plan.connectors, minor, strict=True)]
@@ -169,11 +234,18 @@ def rule_table(
         states,
         np.array(ranks, np.int64),
         np.array(halt, bool),
+        np.array([_on_red(programs, c) and on_red[c.junction, c.arm] for c in plan.connectors], bool),
         np.array(minor, bool),
         np.array([origins[connector.origin] for connector in plan.connectors], np.int64),
         conflicts.rows,
         conflicts.zones,
     )
+
+
+def _on_red(programs: dict[int, Program], connector: Connector) -> bool:
+    """Return whether a connector is a right turn of motor vehicles at signals."""
+    motor = connector.lane.kind is LaneKind.VEHICLE
+    return connector.junction in programs and connector.movement is Movement.RIGHT and motor
 
 
 def _is_minor(plan: TownPlan, programs: dict[int, Program], connector: Connector) -> bool:
@@ -207,10 +279,15 @@ def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
 
 
 def walk_table(
-    plan: TownPlan, programs: dict[int, Program], walkers: list[Walker], seconds: Float[np.ndarray, "t"]
+    plan: TownPlan,
+    unmarked: Sequence[UnmarkedCrossing],
+    programs: dict[int, Program],
+    walkers: list[Walker],
+    seconds: Float[np.ndarray, "t"],
 ) -> Walks:
-    """Build the routes of all walkers, and the allowed start times of each crossing."""
+    """Build the routes of all walkers, and the allowed start times of each crossing; unmarked ones always."""
     allowed = [walk_states(plan, programs, junction, arm, seconds) for junction, arm in crossings_of(plan)]
+    allowed += [np.ones(len(seconds), bool)] * len(unmarked)
     headings = []
     for walker in walkers:
         steps = np.gradient(walker.points, WALK_SPACING, axis=0)

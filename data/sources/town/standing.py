@@ -1,12 +1,13 @@
 """Static objects at the kerb: parked vehicles, and occasional work sites."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.sources.town.bodies import draw_car
+from swerve.data.sources.town.bodies import ParkedObjects, draw_car
 from swerve.data.sources.town.curves import left_of, unit
+from swerve.data.sources.town.jaywalking import FREE_OF_PARKED, UnmarkedCrossing
 from swerve.data.sources.town.plan import TownPlan
 from swerve.data.sources.town.streets import StreetAxis, bays
 from swerve.data.sources.town.town_options import TownOptions
@@ -19,36 +20,25 @@ _SITE_SHARE = 0.6
 _SITE_RANGE = 60.0
 
 
-@dataclass(frozen=True)
-class ParkedObjects:
-    """Static object.
-
-    Attributes:
-        kind: object class.
-        center: (x, y).
-        heading: radians.
-        size: (length, width, height).
-    """
-
-    kind: ObjectClass
-    center: Float[np.ndarray, "2"]
-    heading: float
-    size: tuple[float, float, float]
-
-
 # A parking strip in one direction: line in driving direction, width.
 Strip = tuple[Float[np.ndarray, "n 2"], float]
 
 
 def draw_standing(
-    plan: TownPlan, way: Float[np.ndarray, "n 2"], options: TownOptions, name: str, seed: int
+    plan: TownPlan,
+    unmarked: Sequence[UnmarkedCrossing],
+    way: Float[np.ndarray, "n 2"],
+    options: TownOptions,
+    name: str,
+    seed: int,
 ) -> list[ParkedObjects]:
     """Sample parked vehicles in all parking strips; some towns have a work site near the ego's path.
 
     Args:
         plan: the town.
-        way: points of the ego's path.
-        options: occupancy of the bays.
+        unmarked: places where pedestrians cross between junctions; the lines that they walk on are kept free.
+        way: points of the ego's way.
+        options: how many bays are taken.
         name: name of the log.
         seed: seed of the source.
     """
@@ -67,7 +57,13 @@ def draw_standing(
         standing += _parked(strip, first, options.parked, generator)
         if row == site:
             standing += _work_site(strip, generator)
-    return standing
+    return [thing for thing in standing if not any(_stands_on(thing, place) for place in unmarked)]
+
+
+def _stands_on(thing: ParkedObjects, place: UnmarkedCrossing) -> bool:
+    """Return whether something stands in the way of those who cross at a place."""
+    (out, across), half = place.local(thing.center[None])[0], max(thing.size[:2]) / 2
+    return bool(abs(out) < half + FREE_OF_PARKED and -half < across < place.width + half)
 
 
 def _strips(axis: StreetAxis) -> list[Strip]:

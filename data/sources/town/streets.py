@@ -13,9 +13,11 @@ from swerve.scenes import Area, GroundHeight, Lane, LaneGroup, LaneKind, Paint, 
 
 # Metres between points of a street's line, and length of its straight ends beyond the lanes.
 _SPACING, _STRAIGHT = 2.0, 1.0
-# Least radius of the line, metres.
-_LEAST_RADIUS = 80.0
-# Distance of parking bays from the lanes' ends, metres.
+# The line's radius stays above this, metres.
+_LEAST_RADIUS = 45.0
+# It leaves the straight line between its ends by this much at most, metres.
+_GREATEST_BOW = 10.0
+# Parking bays: clear of the lanes' ends by so much, metres.
 _BAY_MARGIN = 9.0
 
 
@@ -78,7 +80,7 @@ def street_axis(
     along = np.linspace(reaches[0], length - reaches[1], max(int(np.ceil((length - sum(reaches)) / _SPACING)), 2) + 1)
     share = np.clip((along - reaches[0] - _STRAIGHT) / free, 0.0, 1.0)
     bump, slope = _bend(street, share)
-    size = min(7.0, free**2 / (2 * np.pi**2 * _LEAST_RADIUS))
+    size = min(_GREATEST_BOW, free**2 / (2 * np.pi**2 * _LEAST_RADIUS))
     direction = step / length
     points = ends[0].position + along[:, None] * direction + (size * bump)[:, None] * left_of(direction)
     tangents = direction + (size / free * slope)[:, None] * left_of(direction)

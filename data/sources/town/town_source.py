@@ -1,10 +1,14 @@
 """Source `town:COUNT` or `town:FIRST-LAST`: logs generated on demand, each from its name."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
 
+from swerve.data.sources.town.jaywalking import UnmarkedCrossing, draw_unmarked
+from swerve.data.sources.town.obstructions import Obstruction, draw_obstructions
 from swerve.data.sources.town.plan import TownPlan, plan_town
 from swerve.data.sources.town.recording import record_ego, record_tracks
 from swerve.data.sources.town.rig import town_rig
@@ -19,8 +23,8 @@ from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_gene
 
 # Length of the route beyond the end of the log, metres.
 _ROUTE_BEYOND = 100.0
-# Range of the distance that the ego should drive, metres, and number of starts tried, of which the farthest is kept.
-_WAY_WANTED, _STARTS = (40.0, 150.0), 6
+# The ego should drive so far in the log, or several starts are tried and the farthest is kept.
+_WAY_WANTED, _STARTS = (15.0, 110.0), 5
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,22 @@ def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) 
     """
     number, options, vehicle = log_number(name), options or TownOptions(), Vehicle.pacifica()
     plan = plan_town(name, seed)
-    programs, movements, start = _liveliest(plan, vehicle, options, name, seed)
+    directions, generator = plan.directions, keyed_generator(seed, name, "obstructions")
+    obstructions = draw_obstructions(directions, options.obstructions, generator)
+    unmarked = draw_unmarked(plan, obstructions, keyed_generator(seed, name, "unmarked crossings"))
+    programs, movements, start = _liveliest(plan, obstructions, unmarked, vehicle, options, name, seed)
     seconds = log_seconds(options.steps)
     times = np.round(seconds * 1e6).astype(np.int64)
-    path, ground = movements.drivers[0].path, plan.road_map.ground
-    standing = draw_standing(plan, path.points[: int(400 / SPACING)], options, name, seed)
+    path, ground = movements.ego_path, plan.road_map.ground
+    standing = draw_standing(plan, unmarked, path.points[: int(400 / SPACING)], options, name, seed)
+    stopped = [thing for here in obstructions.values() for thing in here.objects]
     return Log(
         name=name,
         source="town",
         times_us=times,
         ego=record_ego(movements.vehicles[0], vehicle, ground, times),
         vehicle=vehicle,
-        tracks=record_tracks(movements, standing, ground, keyed_generator(seed, name, "sizes")),
+        tracks=record_tracks(movements, standing, stopped, ground, keyed_generator(seed, name, "sizes")),
         lights=traffic_lights(plan, programs, seconds, start, seed),
         road_map=plan.road_map,
         cameras=town_rig(),
@@ -119,7 +127,13 @@ def split_of(number: int) -> Split:
 
 
 def _liveliest(
-    plan: TownPlan, vehicle: Vehicle, options: TownOptions, name: str, seed: int
+    plan: TownPlan,
+    obstructions: Mapping[str, Obstruction],
+    unmarked: Sequence[UnmarkedCrossing],
+    vehicle: Vehicle,
+    options: TownOptions,
+    name: str,
+    seed: int,
 ) -> tuple[dict[int, Program], Movements, str]:
     """Simulate until the ego drives far enough; return the first such start, or else the farthest.
 
@@ -131,7 +145,7 @@ def _liveliest(
     for attempt in range(_STARTS):
         start = f"{name}/{attempt}"
         programs = build_programs(plan, start, seed)
-        movements = simulate_town(plan, programs, conflicts, vehicle, options, start, seed)
+        movements = simulate_town(plan, obstructions, unmarked, programs, conflicts, vehicle, options, start, seed)
         way = _way(movements)
         if way > farthest and movements.present[0].all():
             best, farthest = (programs, movements, start), way
@@ -148,7 +162,8 @@ def _route(plan: TownPlan, path: Path, movements: Movements) -> tuple[str, ...]:
     end = movements.ego_end + _ROUTE_BEYOND
     lanes = plan.road_map.lane_by_id
     bounds = zip(path.lanes, path.starts[:-1], path.starts[1:], strict=True)
-    return tuple(lanes[lane].group_id for lane, enter, leave in bounds if leave > begin and enter < end)
+    groups = [lanes[lane].group_id for lane, enter, leave in bounds if leave > begin and enter < end]
+    return tuple(group for group, _ in groupby(groups))
 
 
 def _way(movements: Movements) -> float:

@@ -5,15 +5,17 @@ import math
 import numba
 
 from swerve.data.sources.town.driving_kernels import accelerate, advance, at, grant_all, scan, watch_crossings
+from swerve.data.sources.town.lane_change_kernels import change_lanes
 from swerve.data.sources.town.traffic_state import SPACING, WALK_SPACING
 from swerve.data.sources.town.walking_kernels import walk
 
 
 @numba.njit(cache=True)
-def simulate(paths, bodies, stops, zebras, rules, walks, fleet, crowd, dt, vehicles_out, walkers_out):
+def simulate(paths, bodies, changes, stops, zebras, rules, walks, fleet, crowd, dt, vehicles_out, walkers_out):
     """Fill (t, n, 4) arrays: x, y, heading of the box centre and presence; (t, w, 3) for walkers."""
     for i in range(len(fleet.along)):
-        fleet.heading[i] = at(paths.heading, paths.start, i, fleet.along[i] - 0.5 * bodies.hitch[i], SPACING)
+        along = fleet.along[i] - 0.5 * bodies.hitch[i]
+        fleet.heading[i] = at(paths.heading, paths.start, fleet.path[i], along, SPACING)
     for step in range(len(vehicles_out)):
         _place(paths, bodies, fleet)
         _place_walkers(walks, crowd)
@@ -22,6 +24,9 @@ def simulate(paths, bodies, stops, zebras, rules, walks, fleet, crowd, dt, vehic
             if fleet.active[i]:
                 scan(paths, bodies, fleet, crowd, i)
                 watch_crossings(bodies, zebras, walks, fleet, crowd, i)
+        for i in range(len(fleet.along)):
+            if fleet.active[i]:
+                change_lanes(paths, bodies, stops, changes, fleet, i, dt)
         grant_all(paths, bodies, stops, rules, fleet, step)
         for i in range(len(fleet.along)):
             if fleet.active[i]:
@@ -38,8 +43,10 @@ def _place(paths, bodies, fleet):
     """Compute the centres of the boxes from the reference points along the body."""
     for i in range(len(fleet.along)):
         shift = bodies.front[i] - 0.5 * bodies.length[i]
-        fleet.x[i] = at(paths.x, paths.start, i, fleet.along[i], SPACING) + shift * math.cos(fleet.heading[i])
-        fleet.y[i] = at(paths.y, paths.start, i, fleet.along[i], SPACING) + shift * math.sin(fleet.heading[i])
+        row, along = fleet.path[i], fleet.along[i]
+        fleet.cosine[i], fleet.sine[i] = math.cos(fleet.heading[i]), math.sin(fleet.heading[i])
+        fleet.x[i] = at(paths.x, paths.start, row, along, SPACING) + shift * fleet.cosine[i]
+        fleet.y[i] = at(paths.y, paths.start, row, along, SPACING) + shift * fleet.sine[i]
 
 
 @numba.njit(cache=True)

@@ -32,6 +32,21 @@ class Bodies(NamedTuple):
     acceleration: np.ndarray
     braking: np.ndarray
     headway: np.ndarray
+    rolls: np.ndarray
+    yellow: np.ndarray
+    safe: np.ndarray
+    turns_on_red: np.ndarray
+
+
+class Changes(NamedTuple):
+    """Lane changes that vehicles may make: path, arc lengths of begin and end, metres to the left, and bias (m/s2)."""
+
+    start: np.ndarray
+    path: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    side: np.ndarray
+    bias: np.ndarray
 
 
 class Stops(NamedTuple):
@@ -54,7 +69,7 @@ class Zebras(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Right of way: signal states of connectors, their rank (0 first), whether to stop, whether to approach slowly.
+    """Right of way: signal states of connectors, their rank (0 first), whether to halt, turn at red, approach slowly.
 
     `conflict[c, b]` is the row of `zones` with (enter, leave) on c and (enter, leave) on b, or -1.
     """
@@ -62,6 +77,7 @@ class Rules(NamedTuple):
     states: np.ndarray
     rank: np.ndarray
     halt: np.ndarray
+    on_red: np.ndarray
     cautious: np.ndarray
     origin: np.ndarray
     conflict: np.ndarray
@@ -83,15 +99,24 @@ class Walks(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """State of the vehicles; `stop` is the first junction not yet left; `granted` and `halted`: rows of Stops."""
+    """State of the vehicles.
+
+    `cosine` and `sine` are those of the headings. `path` is a row of Paths, Stops and Zebras; `stop` is the first
+    junction not yet left; `changing` the arc length at which a lane change ends, negative without one; `granted` and
+    `halted` have the rows of Stops.
+    """
 
     along: np.ndarray
     speed: np.ndarray
     acceleration: np.ndarray
     heading: np.ndarray
+    cosine: np.ndarray
+    sine: np.ndarray
     x: np.ndarray
     y: np.ndarray
     active: np.ndarray
+    path: np.ndarray
+    changing: np.ndarray
     stop: np.ndarray
     granted: np.ndarray
     halted: np.ndarray

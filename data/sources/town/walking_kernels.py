@@ -42,6 +42,8 @@ def _obstructed(bodies, fleet, crowd, w):
                     return True
     for u in range(len(crowd.along)):
         dx, dy = crowd.x[u] - crowd.x[w], crowd.y[u] - crowd.y[w]
+        if dx * dx + dy * dy > 2.3:  # beyond the corners of what is asked below
+            continue
         ahead, aside = c * dx + s * dy, c * dy - s * dx
         same = math.cos(crowd.heading[u] - crowd.heading[w]) > 0.0
         if u != w and same and abs(aside) < 0.7 and (0.0 if u > w else -0.2) < ahead < 1.3:
@@ -58,7 +60,7 @@ def _may_cross(bodies, stops, zebras, walks, fleet, crossing, step):
         if not fleet.active[i]:
             continue
         front, v = fleet.along[i] + bodies.front[i], fleet.speed[i]
-        for z in range(zebras.start[i], zebras.start[i + 1]):
+        for z in range(zebras.start[fleet.path[i]], zebras.start[fleet.path[i] + 1]):
             if zebras.crossing[z] != crossing or front - bodies.length[i] > zebras.leave[z]:
                 continue
             ahead = zebras.enter[z] - front

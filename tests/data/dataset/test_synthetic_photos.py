@@ -23,7 +23,7 @@ OPTIONS = AugmentOptions(photos=True, size=(160, 96), cameras=("front",))
 
 @pytest.fixture(scope="module")
 def log():
-    return generate_town("town-000002", options=TownOptions(seconds=8.0))
+    return generate_town("town-000006", options=TownOptions(seconds=8.0))
 
 
 def test_every_kind_of_seat_gets_one_of_its_own(log):

@@ -147,7 +147,7 @@ def pictures_of_town(log, generator):
 
 
 def test_moving_tracks_become_nodes_that_hold_what_is_seen_of_them(generator):
-    log = town(3)
+    log = town(1)  # the ego moves: nothing stands before it whose ground has its depth
     known = image_priors(log, pictures_of_town(log, generator))
     scene = start_scene(log, known, 20_000)
     rows = moving_rows(log.tracks)

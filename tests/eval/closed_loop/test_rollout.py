@@ -30,8 +30,8 @@ def courses(policy, rate, seconds):
 
 @cache
 def town_courses(traffic="log-replay", rate=2.0, seconds=8.0):
-    """Three moments of a town."""
-    scenes = scenes_of(town(7), history=1.5, future=8.0, every=5.0)[:3]
+    """Three moments of a town in which the ego passes nothing that stands on its lane."""
+    scenes = scenes_of(town(1), history=1.5, future=8.0, every=5.0)[:3]
     starts = [logged(scene, geometry_of(scene.log)) for scene in scenes]
     return [course_from(start, traffic=traffic, rate=rate, seconds=seconds) for start in starts]
 

@@ -110,7 +110,7 @@ def test_a_cross_agent_is_scored_as_if_it_had_recorded_the_log():
 
 def test_a_recovery_is_scored_from_where_it_stands():
     log = town(3)
-    found = [one for now in (40, 60) for one in made(log, now, [ViewpointKind.RECOVERY])]
+    found = [one for now in (50, 70) for one in made(log, now, [ViewpointKind.RECOVERY])]
     assert len(found) >= 2
     for viewpoint in found:
         context, logged = context_of(viewpoint), build_context(viewpoint.scene)
