@@ -48,7 +48,7 @@ class Obstruction:
     objects: tuple[ParkedObjects, ...]
 
     def passed_at(self, width: float) -> float:
-        """Return the lateral position at which a vehicle of a width passes: metres from the lane's middle to the box's middle, left positive."""
+        """Return the lateral position of the middle of a passing vehicle, metres to the left of the lane's middle."""
         return max(self.inner + CLEARANCE + width / 2, 0.0)
 
 

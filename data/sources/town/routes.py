@@ -205,7 +205,7 @@ def _shifts(
 
 
 def _moved_out(along: Float[np.ndarray, "n"], here: Obstruction, handling: Handling) -> Float[np.ndarray, "n"]:
-    """Compute how far the reference point has moved out at distances along the lane: fully while the box is beside it."""
+    """Compute the lateral offset of the reference point along the lane: complete while the box is beside it."""
     begin, end = here.begin - handling.front - 1.0, here.end + handling.rear + 1.0
     return smooth_step((along - begin) / MOVING_OUT + 1.0) * smooth_step((end - along) / MOVING_OUT + 1.0)
 
