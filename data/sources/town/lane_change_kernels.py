@@ -55,7 +55,7 @@ def _is_wanted(paths, bodies, changes, fleet, i, o):
 
 @numba.njit(cache=True)
 def _beside(paths, bodies, changes, fleet, i, o, j):
-    """Return the first and last metre of vehicle j on the lane beside, relative to vehicle i; first > last if nowhere."""
+    """Return first and last metre of vehicle j on the lane beside, relative to vehicle i; first > last if nowhere."""
     first, last, side = FAR, -FAR, changes.side[o]
     for k in range(-_BEHIND, _AHEAD + 1):
         along = fleet.along[i] + k
