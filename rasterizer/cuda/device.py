@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numba import cuda
 
 from swerve.rasterizer.mesh import checked_mesh
-from swerve.rasterizer.optics import LensTable, frustum, lens_table
+from swerve.rasterizer.optics import LensTable, Optics, frustum, lens_table
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives
@@ -168,7 +168,7 @@ class RayTables:
 
     x: Buffer = field(default_factory=lambda: Buffer(np.float32))
     y: Buffer = field(default_factory=lambda: Buffer(np.float32))
-    _firsts: dict[tuple, int] = field(default_factory=dict)
+    _firsts: dict[Optics, int] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Clear all rays once they exceed the limit (each log has its own cameras). Earlier offsets become invalid."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from swerve.data.sources.town.bodies import Body
 from swerve.data.sources.town.simulation import PADDING, Movements
 from swerve.data.sources.town.standing import ParkedObjects
 from swerve.data.sources.town.town_options import STEP
@@ -65,14 +66,15 @@ def record_tracks(
     return logged.of(np.flatnonzero(logged.valid.any(axis=1)))
 
 
-def _counts(bodies: list, people: int, standing: list[ParkedObjects]) -> list[tuple[str, int]]:
+def _counts(bodies: list[Body], people: int, standing: list[ParkedObjects]) -> list[tuple[str, int]]:
     """Return name prefixes and counts of the tracks, in order."""
     return [("road-user", len(bodies)), ("pedestrian", people), ("standing", len(standing))]
 
 
 def _in_range(poses: Float[np.ndarray, "n t 3"], ego: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, "n t"]:
     """Test whether each agent is near the ego at each step."""
-    return np.linalg.norm(poses[..., :2] - ego[:, :2], axis=2) < ANNOTATED_RANGE
+    near: Bool[np.ndarray, "n t"] = np.linalg.norm(poses[..., :2] - ego[:, :2], axis=2) < ANNOTATED_RANGE
+    return near
 
 
 def _tracks(
@@ -112,4 +114,5 @@ def _directions(heading: Float[np.ndarray, "t"]) -> tuple[Float[np.ndarray, "t 2
 
 def _unit(vectors: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t 3"]:
     """Normalize vectors to unit length."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Float[np.ndarray, "t 3"] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
