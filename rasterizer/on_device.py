@@ -1,4 +1,4 @@
-"""What a back end offers that keeps meshes and images on a device of its own."""
+"""The protocol of back ends that keep meshes and images on a device of their own."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable

@@ -112,7 +112,7 @@ def pooled_content(content: Float[Tensor, "n c d p q"], present: Bool[Tensor, "n
 
 def reverse_gradient(values: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n d"]:
     """Return the values unchanged; gradients through them are multiplied by minus `strength`."""
-    same: Float[Tensor, "n d"] = _Reversal.apply(values, strength)  # type: ignore[no-untyped-call] # torch's
+    same: Float[Tensor, "n d"] = _Reversal.apply(values, strength)  # type: ignore[no-untyped-call]  # no types
     return same
 
 

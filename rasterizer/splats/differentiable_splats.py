@@ -71,7 +71,7 @@ def differentiable_splats(
     if centers is None:
         centers = means.new_zeros((len(means), 2))
     images: tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Float32[torch.Tensor, "h w"]] = (
-        _Splats.apply(camera, threads, *gaussians, centers, camera_from_local)  # type: ignore[no-untyped-call] # torch's
+        _Splats.apply(camera, threads, *gaussians, centers, camera_from_local)  # type: ignore[no-untyped-call]  # no types
     )
     return images
 

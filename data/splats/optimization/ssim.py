@@ -24,7 +24,7 @@ def ssim(image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"
     used on a GPU.
     """
     if image.device.type == "cpu":
-        likeness: Float[torch.Tensor, ""] = _Ssim.apply(image, truth)  # type: ignore[no-untyped-call] # torch's
+        likeness: Float[torch.Tensor, ""] = _Ssim.apply(image, truth)  # type: ignore[no-untyped-call]  # no types
         return likeness
     return ssim_by_convolution(image, truth)
 
