@@ -80,7 +80,8 @@ def frustum(bounds: tuple[float, float, float, float], depth_limit: float) -> Fl
             [0, -1, bottom, 0],
         ]
     )
-    return planes / np.linalg.norm(planes[:, :3], axis=1)[:, None]
+    unit: Float[np.ndarray, "6 4"] = planes / np.linalg.norm(planes[:, :3], axis=1)[:, None]
+    return unit
 
 
 @lru_cache(maxsize=_CACHED_CAMERAS)

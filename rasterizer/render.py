@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import methodcaller
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
@@ -12,6 +11,7 @@ from jaxtyping import Float, Float32, Int32, UInt8
 from swerve.rasterizer.backends import Backend, resolved
 from swerve.rasterizer.mesh import PIXELS, Mesh, checked_mesh
 from swerve.rasterizer.numba.numba_renderer import draw_all
+from swerve.rasterizer.on_device import ImagesOnDevice, MeshOnDevice
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.primitives import Primitives
@@ -78,9 +78,9 @@ def render(
     _check_outputs(outputs)
     _check_poses(world_from_ego)
     if (chosen := resolved(backend)) == "cuda":
-        from swerve.rasterizer.cuda import DeviceMesh
+        from swerve.rasterizer.cuda.passes import DrawableMesh
 
-        uploaded = DeviceMesh()
+        uploaded = DrawableMesh()
         return render_on_gpu(uploaded, (uploaded.add(primitives),), cameras, world_from_ego, style, outputs, out)
     if chosen == "nvdiffrast":
         return _render_with_nvdiffrast(checked_mesh(primitives), cameras, world_from_ego, style, outputs, out)
@@ -98,7 +98,7 @@ def render(
 
 
 def render_on_gpu(
-    mesh: Any,  # noqa: ANN401 a `DeviceMesh`, which is imported only where there is a GPU
+    mesh: MeshOnDevice,
     parts: tuple[int, ...],
     cameras: Sequence[Camera],
     world_from_ego: Float[np.ndarray, "p 4 4"],
@@ -114,21 +114,17 @@ def render_on_gpu(
 
 
 def passes_on_gpu(
-    mesh: Any,  # noqa: ANN401 as above
+    mesh: MeshOnDevice,
     parts: tuple[int, ...],
     cameras: Sequence[Camera],
     world_from_ego: Float[np.ndarray, "p 4 4"],
     style: Style,
     outputs: tuple[str, ...],
-) -> Iterator[Any]:
-    """Yield `DeviceImages`, left on the device, by pose, then camera (see `render_on_gpu`)."""
-    from swerve.rasterizer.cuda import Request
-    from swerve.rasterizer.cuda.passes import draw_passes
-
+) -> Iterator[ImagesOnDevice]:
+    """Yield images, left on the device, by pose, then camera (see `render_on_gpu`)."""
     _check_outputs(outputs)
     _check_poses(world_from_ego)
-    requests = [Request(camera, pose, parts) for pose in world_from_ego for camera in cameras]
-    return draw_passes(mesh, requests, style, outputs)
+    return mesh.passes(parts, cameras, world_from_ego, style, outputs)
 
 
 def _render_with_nvdiffrast(

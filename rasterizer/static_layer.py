@@ -1,12 +1,12 @@
 """Static primitives, rendered repeatedly together with dynamic ones."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from swerve.rasterizer.backends import Backend, resolved
+from swerve.rasterizer.on_device import ImagesOnDevice, MeshOnDevice
 from swerve.rasterizer.render import View, passes_on_gpu, render, render_on_gpu
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera
@@ -26,11 +26,11 @@ class StaticLayer:
 
     def __init__(self, still: Primitives, backend: Backend = "numba") -> None:
         self._still, self._backend = still, resolved(backend)
-        self._mesh: Any = None  # A `DeviceMesh`, which is imported only where there is a GPU.
+        self._mesh: MeshOnDevice | None = None
         if self._backend == "cuda":
-            from swerve.rasterizer.cuda import DeviceMesh
+            from swerve.rasterizer.cuda.passes import DrawableMesh
 
-            self._mesh = DeviceMesh()
+            self._mesh = DrawableMesh()
             self._mesh.add(still)
 
     def render(
@@ -46,7 +46,7 @@ class StaticLayer:
         if self._mesh is None:
             whole = self._still.joined(moving)
             return render(whole, cameras, world_from_ego, style, outputs, out, self._backend)
-        return render_on_gpu(self._mesh, self._with(moving), cameras, world_from_ego, style, outputs, out)
+        return render_on_gpu(self._mesh, _replaced(self._mesh, moving), cameras, world_from_ego, style, outputs, out)
 
     def passes_on_gpu(
         self,
@@ -55,16 +55,17 @@ class StaticLayer:
         world_from_ego: Float[np.ndarray, "p 4 4"],
         style: Style,
         outputs: tuple[str, ...] = ("rgb",),
-    ) -> Iterator[Any]:
-        """Yield `swerve.rasterizer.cuda.DeviceImages`, left on the GPU (see `render`). Only for cuda.
+    ) -> Iterator[ImagesOnDevice]:
+        """Yield images, left on the GPU (see `render`). Only for cuda.
 
         Later calls do not change them; consume them before the next call all the same, since each pass starts on
         demand.
         """
         assert self._mesh is not None, "other back ends keep nothing on the GPU"
-        return passes_on_gpu(self._mesh, self._with(moving), cameras, world_from_ego, style, outputs)
+        return passes_on_gpu(self._mesh, _replaced(self._mesh, moving), cameras, world_from_ego, style, outputs)
 
-    def _with(self, moving: Primitives) -> tuple[int, int]:
-        """Return the parts of the mesh: static and dynamic."""
-        self._mesh.keep(1)
-        return (0, self._mesh.add(moving))
+
+def _replaced(mesh: MeshOnDevice, moving: Primitives) -> tuple[int, int]:
+    """Replace the dynamic part of a mesh; return its parts: static and dynamic."""
+    mesh.keep(1)
+    return (0, mesh.add(moving))

@@ -131,7 +131,7 @@ def _connecting(
     lanes: Iterable[Lane], lane_by_id: Mapping[str, Lane], group_of: Mapping[str, str]
 ) -> dict[str, list[str]]:
     """Group connectors between the same lane groups; the key is the first connector's name."""
-    alike: dict[tuple, list[str]] = {}
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...], int] | tuple[str], list[str]] = {}
     for lane in lanes:
         if lane.is_connector:
             before, depth = _reached(lane, "predecessors", lane_by_id, group_of)

@@ -41,7 +41,7 @@ def _exports(package: ModuleType) -> dict[str, str]:
     found: dict[str, str] | None = package.__dict__.get("_exports")
     if found is None:
         assert package.__spec__ is not None
-        source = package.__spec__.loader.get_source(package.__name__)  # type: ignore[union-attr]
+        source = package.__spec__.loader.get_source(package.__name__)  # type: ignore[union-attr]  # read from source
         found = package.__dict__["_exports"] = dict(_imported(ast.parse(source)))
     return found
 

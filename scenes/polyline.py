@@ -23,7 +23,8 @@ def ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:
 def without_repeats(points: Float[np.ndarray, "n d"], tolerance: float = 1e-6) -> Float[np.ndarray, "m d"]:
     """Drop points closer than `tolerance` metres (in the xy plane) to their predecessor."""
     steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
-    return points[np.concatenate([[True], steps > tolerance])[: len(points)]]
+    kept: Float[np.ndarray, "m d"] = points[np.concatenate([[True], steps > tolerance])[: len(points)]]
+    return kept
 
 
 def points_at(points: Float[np.ndarray, "n d"], distances: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q d"]:
@@ -76,7 +77,8 @@ def beside(
     """Invert `frenet`: return the points `lateral` metres left of the line at arc lengths `along`."""
     base = points_at(line[:, :2], along)
     angle = heading_at(line, along)
-    return base + lateral[:, None] * np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
+    moved: Float[np.ndarray, "q 2"] = base + lateral[:, None] * np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
+    return moved
 
 
 def heading_at(line: Float[np.ndarray, "n d"], along: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:

@@ -39,12 +39,14 @@ class Paint(Enum):
     @property
     def color(self) -> str:
         """Colour: 'white', 'yellow', 'blue' or 'none'."""
-        return self.value[0]
+        color: str = self.value[0]
+        return color
 
     @property
     def strokes(self) -> tuple[str, ...]:
         """Strokes from left to right: 'solid', 'dashed' or 'unknown' (rendered solid)."""
-        return self.value[1]
+        strokes: tuple[str, ...] = self.value[1]
+        return strokes
 
 
 class LaneKind(Enum):
@@ -189,7 +191,8 @@ class GroundHeight:
         """Interpolate the height at (x, y) bilinearly; beyond the grid, the boundary's height is used."""
         grid = (points.reshape(-1, 2) - self.corner) / self.spacing
         flat = map_coordinates(self.heights, grid.T[::-1], output=np.float64, order=1, mode="nearest")
-        return flat.reshape(points.shape[:-1])
+        heights: Float[np.ndarray, "*b"] = flat.reshape(points.shape[:-1])
+        return heights
 
     @classmethod
     def from_raster(

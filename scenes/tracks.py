@@ -179,7 +179,8 @@ def box_footprints(
     signs = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
     local = signs * sizes[..., None, :] / 2
     rotation = rotation_about_z(headings)[..., :2, :2]
-    return local @ np.swapaxes(rotation, -1, -2) + centers[..., None, :]
+    corners: Float[np.ndarray, "*b 4 2"] = local @ np.swapaxes(rotation, -1, -2) + centers[..., None, :]
+    return corners
 
 
 @dataclass(frozen=True)

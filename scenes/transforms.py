@@ -34,7 +34,8 @@ def transform_points(
 ) -> Float[np.ndarray, "*b n 3"]:
     """Transform points from the source frame to the target frame."""
     rotation = np.swapaxes(target_from_source[..., :3, :3], -1, -2)
-    return points @ rotation + target_from_source[..., None, :3, 3]
+    moved: Float[np.ndarray, "*b n 3"] = points @ rotation + target_from_source[..., None, :3, 3]
+    return moved
 
 
 def rotation_about_z(yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b 3 3"]:
@@ -65,7 +66,10 @@ def rotation_from_quaternion(wxyz: Float[np.ndarray, "*b 4"]) -> Float[np.ndarra
         ValueError: a quaternion has length zero.
     """
     flat = np.asarray(wxyz, dtype=np.float64).reshape(-1, 4)
-    return Rotation.from_quat(flat, scalar_first=True).as_matrix().reshape(*wxyz.shape[:-1], 3, 3)
+    rotations: Float[np.ndarray, "*b 3 3"] = (
+        Rotation.from_quat(flat, scalar_first=True).as_matrix().reshape(*wxyz.shape[:-1], 3, 3)
+    )
+    return rotations
 
 
 def interpolate_poses(

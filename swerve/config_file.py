@@ -108,7 +108,7 @@ def _partial(command: type[Command], values: dict[str, Any]) -> Command:
     """Return a dataclass with `tyro.MISSING` for the options that are lacking, which its `__init__` would refuse."""
     lacking = dict.fromkeys(_lacking(command, values), tyro.MISSING)
     made = object.__new__(command)
-    for field in fields(command):  # type: ignore[arg-type]
+    for field in fields(command):  # type: ignore[arg-type]  # no type variable says "a dataclass"
         default = field.default_factory() if field.default_factory is not NO_DEFAULT else field.default
         object.__setattr__(made, field.name, {**lacking, **values}.get(field.name, default))
     return made

@@ -63,7 +63,8 @@ class Axes:
         low, high = np.array([self.x[0], self.y[0]]), np.array([self.x[1], self.y[1]])
         share = (points - low) / (high - low)
         corner, size = (self.left, self.top + self.height), (self.width, -self.height)
-        return np.array(corner) + share * np.array(size)
+        scaled: Float[np.ndarray, "n 2"] = np.array(corner) + share * np.array(size)
+        return scaled
 
 
 def scatter(
@@ -215,7 +216,10 @@ def ticks(low: float, high: float, count: int = 6) -> Float[np.ndarray, "k"]:
     rough = (high - low) / max(count, 1)
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(share * power for share in (1, 2, 5, 10) if share * power >= rough * (1 - 1e-9))
-    return np.round(np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step, 12)
+    steps: Float[np.ndarray, "k"] = np.round(
+        np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step, 12
+    )
+    return steps
 
 
 def tick(value: float) -> str:

@@ -74,7 +74,8 @@ class Acceptance:
         """Return the ends of the bins of lateral offset (0, metres) or heading (1, radians)."""
         shares = np.repeat(np.linspace(0.0, 1.0, offset_bins(self._recovery)[axis] + 1)[:, None], 4, axis=1)
         ends = offsets_at(self._recovery, shares)[:, 2 * axis]
-        return np.stack([ends[:-1], ends[1:]], axis=1).tolist()
+        edges: list[list[float]] = np.stack([ends[:-1], ends[1:]], axis=1).tolist()
+        return edges
 
     def _bin(self, place: int, number: int, edges: list[float]) -> dict[str, Any]:
         return {"from": edges[0], "to": edges[1], **self._counts(lambda stratum: stratum[place] == number)}

@@ -7,7 +7,6 @@ job records the packages that encoded them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
-from typing import Any
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.rasterizer import View
@@ -63,7 +62,7 @@ class GpuJpegs:
             chroma_subsampling=codec.ChromaSubsampling.CSS_444,
         )
 
-    def encode(self, images: Sequence[Any]) -> list[bytes]:
+    def encode(self, images: Sequence[object]) -> list[bytes]:
         """Encode finished device images as JPEG files.
 
         Args:

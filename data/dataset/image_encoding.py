@@ -39,7 +39,10 @@ def encode_image(image: UInt8[np.ndarray, "h w 3"], image_format: ImageFormat, q
     if image_format == "png":
         return encode_png(image)
     rows = np.ascontiguousarray(image)
-    return simplejpeg.encode_jpeg(rows, quality=quality, colorspace="RGB", colorsubsampling="444", fastdct=False)
+    encoded: bytes = simplejpeg.encode_jpeg(
+        rows, quality=quality, colorspace="RGB", colorsubsampling="444", fastdct=False
+    )
+    return encoded
 
 
 def decode_image(encoded: bytes) -> np.ndarray:

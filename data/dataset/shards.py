@@ -50,7 +50,9 @@ class ShardWriter:
     def __init__(self, path: Path, split: Split) -> None:
         self._split, self._keys = split, set[str]()
         self._file = _HashedFile(part_of(path))
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115
+        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115 it only writes, the stubs ask for more
+            fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT
+        )
 
     def add(self, sample: Sample) -> None:
         """Append a sample.

@@ -65,4 +65,5 @@ class SyntheticPhotos:
 
     def _encoded(self, rgb: UInt8[np.ndarray, "h w 3"]) -> bytes:
         """Encode as cameras do, with chroma subsampling."""
-        return simplejpeg.encode_jpeg(rgb, quality=self._quality, colorspace="RGB", colorsubsampling="420")
+        jpeg: bytes = simplejpeg.encode_jpeg(rgb, quality=self._quality, colorspace="RGB", colorsubsampling="420")
+        return jpeg

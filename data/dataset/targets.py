@@ -115,4 +115,5 @@ def _cubic_positions(
 ) -> Float[np.ndarray, "q 3"]:
     """Interpolate positions by cubic splines through the steps (off by a step^4 times the snap over 384)."""
     seconds = (times_us - times_us[0]) * 1e-6
-    return CubicSpline(seconds, positions)((query - times_us[0]) * 1e-6)
+    interpolated: Float[np.ndarray, "q 3"] = CubicSpline(seconds, positions)((query - times_us[0]) * 1e-6)
+    return interpolated

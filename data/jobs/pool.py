@@ -85,7 +85,7 @@ class _Pool:
             self._feed()
             while busy := {worker.connection: worker for worker in self._workers if worker.task}:
                 for connection in wait(list(busy), timeout=0.5):
-                    self._hear(busy[connection])  # type: ignore[index]
+                    self._hear(busy[connection])  # type: ignore[index]  # it returns what it is given
                 self._listener.tick()
                 self._feed()
         finally:

@@ -79,7 +79,8 @@ def _die_with_parent() -> None:
 def _receive(connection: Connection) -> Task | None:
     """Receive the next task; None at the end."""
     try:
-        return connection.recv()
+        task: Task | None = connection.recv()
+        return task
     except EOFError:
         return None
 

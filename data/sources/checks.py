@@ -89,7 +89,8 @@ def _bent(poses: Float[np.ndarray, "p 4 4"]) -> Bool[np.ndarray, "p"]:
     rotation = np.clip(poses[:, :3, :3], -2.0, 2.0)
     skew = np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max(axis=(1, 2))
     last = np.abs(poses[:, 3] - [0.0, 0.0, 0.0, 1.0]).max(axis=1)
-    return (skew > _SKEW) | (last > _SKEW) | (np.linalg.det(rotation) < 0)
+    bent: Bool[np.ndarray, "p"] = (skew > _SKEW) | (last > _SKEW) | (np.linalg.det(rotation) < 0)
+    return bent
 
 
 def _ego(log: Log) -> Problems:

@@ -70,7 +70,8 @@ def _covers(
     share = np.clip((offset * step).sum(axis=2) / (step**2).sum(axis=1), 0.0, 1.0)
     distance = np.linalg.norm(offset - share[..., None] * step, axis=2)
     turn = np.abs(np.sin(angles[:, None] - headings(line)[:-1]))
-    return ((distance <= _SAME_DISTANCE) & (turn <= np.sin(_SAME_ANGLE))).any(axis=1)
+    covered: Bool[np.ndarray, "q"] = ((distance <= _SAME_DISTANCE) & (turn <= np.sin(_SAME_ANGLE))).any(axis=1)
+    return covered
 
 
 def _between(line: Float[np.ndarray, "n 3"], start: float, end: float) -> Float[np.ndarray, "m 3"]:

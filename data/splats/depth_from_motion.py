@@ -52,7 +52,8 @@ def is_textured(picture: PosedImage) -> Bool[np.ndarray, "h w"]:
     cv2 = _opencv()
     grey = picture.rgb.mean(axis=2).astype(np.float32)
     mean, square = (cv2.blur(image, (_WINDOW, _WINDOW)) for image in (grey, grey * grey))
-    return square - mean * mean > TEXTURE**2
+    textured: Bool[np.ndarray, "h w"] = square - mean * mean > TEXTURE**2
+    return textured
 
 
 class _Flow:
@@ -67,14 +68,16 @@ class _Flow:
     def __call__(self, one: PosedImage, two: PosedImage) -> Float32[np.ndarray, "h w 2"]:
         """Compute the displacement in pixels from the first image to the second, per pixel."""
         greys = [self._cv2.cvtColor(picture.rgb, self._cv2.COLOR_RGB2GRAY) for picture in (one, two)]
-        return self._search.calc(*greys, None)
+        flow: Float32[np.ndarray, "h w 2"] = self._search.calc(*greys, None)
+        return flow
 
     def at(self, image: Float32[np.ndarray, "h w 2"], places: Float[np.ndarray, "h w 2"]) -> np.ndarray:
         """Sample the image bilinearly at positions with pixel centres at +0.5; NaN outside."""
         where = (places - 0.5).astype(np.float32)
         nothing = (float("nan"), float("nan"), 0.0, 0.0)
         linear, outside = self._cv2.INTER_LINEAR, self._cv2.BORDER_CONSTANT
-        return self._cv2.remap(image, where, None, linear, borderMode=outside, borderValue=nothing)
+        mapped: np.ndarray = self._cv2.remap(image, where, None, linear, borderMode=outside, borderValue=nothing)
+        return mapped
 
 
 def _partners(picture: PosedImage, pictures: Sequence[PosedImage]) -> list[PosedImage]:

@@ -28,8 +28,9 @@ from swerve.data.splats.log_images import LogImages, PosedImage, images_of_log
 from swerve.data.splats.masks import digest_of
 from swerve.data.splats.memory_bound import memory_line
 from swerve.data.splats.moving_tracks import box_size, moving_rows
-from swerve.data.splats.optimization.fit_scene import Ground, Progress, fit_scene
+from swerve.data.splats.optimization.fit_scene import Progress, fit_scene
 from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.regularization import Ground
 from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.data.splats.pose_corrections import corrected
 from swerve.data.splats.splat_files import write_splats
@@ -211,7 +212,8 @@ def preview(scene: SplatScene, pictures: LogImages, threads: int = 1) -> bytes:
     columns = [np.concatenate([picture.rgb, drawing(scene, picture, None, threads)]) for picture in chosen]
     height = max(len(column) for column in columns)
     sheet = np.concatenate([np.pad(c, ((0, height - len(c)), (0, 0), (0, 0))) for c in columns], axis=1)
-    return simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=_PREVIEW_QUALITY, colorspace="RGB")
+    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=_PREVIEW_QUALITY, colorspace="RGB")
+    return jpeg
 
 
 def ground_of(log: Log) -> Ground:

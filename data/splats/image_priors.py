@@ -92,4 +92,5 @@ def _raster(log: Log, static: Primitives, picture: PosedImage) -> tuple[Float32[
 
 def is_known(known: ImagePriors) -> Bool[np.ndarray, "h w"]:
     """Test which pixels are static and have known depth."""
-    return np.isfinite(known.depth) & (known.instance == NO_INSTANCE)
+    valid: Bool[np.ndarray, "h w"] = np.isfinite(known.depth) & (known.instance == NO_INSTANCE)
+    return valid

@@ -99,7 +99,8 @@ def _surfels(known: Sequence[ImagePriors], open_to: _Open, spacing: int, most: i
 
 def _middle(places: Int[np.ndarray, "*n"], spans: Int[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
     """Return the row or column of the pixel that represents its rectangle."""
-    return places // spans * spans + spans // 2
+    middle: Int[np.ndarray, "*n"] = places // spans * spans + spans // 2
+    return middle
 
 
 def _supposed_depth(view: ImagePriors) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:

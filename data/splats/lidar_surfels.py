@@ -76,7 +76,8 @@ def covered(picture: PosedImage, points: Float[np.ndarray, "n 3"]) -> Bool[np.nd
     image = depth_image(picture, seen_points(picture, points))
     if not np.isfinite(image).any():
         return np.zeros(image.shape, bool)
-    return distance_transform_edt(np.isinf(image)) <= _COVERS * picture.camera.fx
+    near: Bool[np.ndarray, "h w"] = distance_transform_edt(np.isinf(image)) <= _COVERS * picture.camera.fx
+    return near
 
 
 def one_per_cube(points: Float[np.ndarray, "n 3"], spacing: float) -> Int[np.ndarray, "m"]:
@@ -93,7 +94,8 @@ def _thinned(clouds: Iterable[Float[np.ndarray, "_ 3"]], most: int) -> Float[np.
 
     Holds at most twice that many points and one cloud.
     """
-    cloud, spacing = np.zeros((0, 3)), _FINEST
+    cloud: Float[np.ndarray, "_ 3"] = np.zeros((0, 3))
+    spacing = _FINEST
     for points in clouds:
         cloud = np.concatenate([cloud, points])
         while len(cloud) > 2 * most:

@@ -43,7 +43,8 @@ class PosedImage:
     @property
     def world_from_camera(self) -> Float[np.ndarray, "4 4"]:
         """Pose of the camera."""
-        return self.world_from_ego @ self.camera.ego_from_camera
+        pose: Float[np.ndarray, "4 4"] = self.world_from_ego @ self.camera.ego_from_camera
+        return pose
 
 
 @dataclass(frozen=True, eq=False)

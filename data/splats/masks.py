@@ -39,7 +39,7 @@ def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> B
     masks = [_read(file, camera) for file in files if file.is_file()]
     if not masks:
         return None
-    ignored = np.logical_or.reduce(masks)
+    ignored: Bool[np.ndarray, "h w"] = np.logical_or.reduce(masks)
     if not whole_windows(ignored).any():
         raise LogError(files[-1], "mask", "covers its whole photo", "Leave the camera out, with --cameras")
     return ignored
@@ -48,7 +48,8 @@ def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> B
 def whole_windows(ignored: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
     """Test which SSIM windows (11x11 pixels) contain no ignored pixel, by their centres from pixel 5 on."""
     edge = WINDOW // 2
-    return minimum_filter(~ignored, WINDOW)[edge:-edge, edge:-edge]
+    whole: Bool[np.ndarray, "h2 w2"] = minimum_filter(~ignored, WINDOW)[edge:-edge, edge:-edge]
+    return whole
 
 
 def check_masks(folder: Path, log: Log) -> None:

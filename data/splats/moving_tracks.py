@@ -24,7 +24,8 @@ def empty_node(log: Log, row: int, degree: int = 0) -> RigidNode:
 
 def box_size(tracks: Tracks, row: int) -> np.ndarray:
     """Return length, width and height of a track's box: the median over time."""
-    return np.median(tracks.sizes[row, tracks.valid[row]], axis=0)
+    size: np.ndarray = np.median(tracks.sizes[row, tracks.valid[row]], axis=0)
+    return size
 
 
 def _moves(tracks: Tracks, row: int) -> bool:

@@ -144,7 +144,8 @@ def _mean_colors(
     bottom, right = np.minimum(top + spans[0], height), np.minimum(left + spans[1], width)
     top, left = np.maximum(top, 0), np.maximum(left, 0)
     total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
-    return total / (255 * (bottom - top) * (right - left))[:, None]
+    means: Float[np.ndarray, "n 3"] = total / (255 * (bottom - top) * (right - left))[:, None]
+    return means
 
 
 def _tangents(
@@ -170,4 +171,5 @@ def _tangents(
 
 
 def _square(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3 3"]:
-    return vectors[:, :, None] * vectors[:, None, :]
+    squares: Float[np.ndarray, "n 3 3"] = vectors[:, :, None] * vectors[:, None, :]
+    return squares

@@ -105,7 +105,8 @@ def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) 
     if tree.get("version") != version:
         raise SwerveError(f"{path}: {kind} of version {tree.get('version')}, this is version {version}. Make it again")
     try:
-        return _reader(of)(tree.get("item"), block, of.__name__)  # type: ignore[arg-type]  # classes can be hashed
+        item: T = _reader(of)(tree.get("item"), block, of.__name__)  # type: ignore[arg-type]  # classes can be hashed
+        return item
     except _WrongError as error:
         raise SwerveError(f"{path}: damaged {kind}: {error}. Create it again") from error
 

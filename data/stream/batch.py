@@ -122,7 +122,7 @@ class Batch:
 
 def _converted(item: T, convert: Callable[[Any], Any]) -> T:
     """Convert all arrays of a dataclass, including nested dataclasses."""
-    values = {field.name: getattr(item, field.name) for field in fields(item)}  # type: ignore[arg-type]
+    values = {field.name: getattr(item, field.name) for field in fields(item)}  # type: ignore[arg-type]  # a dataclass
     changed = {name: _converted(value, convert) for name, value in values.items() if is_dataclass(value)}
     changed |= {name: convert(value) for name, value in values.items() if hasattr(value, "dtype")}
-    return replace(item, **changed)  # type: ignore[type-var]
+    return replace(item, **changed)  # type: ignore[type-var]  # as above

@@ -43,9 +43,13 @@ def _decode_jpeg(encoded: bytes, least: tuple[float, float]) -> UInt8[np.ndarray
     """Decode at full size, or at a half or less if that is not below `least`."""
     height, width, _, _ = simplejpeg.decode_jpeg_header(encoded)
     if height % _EIGHTHS or width % _EIGHTHS:
-        return simplejpeg.decode_jpeg(encoded)
+        whole: UInt8[np.ndarray, "_ _ 3"] = simplejpeg.decode_jpeg(encoded)
+        return whole
     enough = np.minimum(np.ceil(least), (width, height)).astype(int).tolist()
-    return simplejpeg.decode_jpeg(encoded, min_width=enough[0], min_height=enough[1], min_factor=2)
+    reduced: UInt8[np.ndarray, "_ _ 3"] = simplejpeg.decode_jpeg(
+        encoded, min_width=enough[0], min_height=enough[1], min_factor=2
+    )
+    return reduced
 
 
 def _decode_up(encoded: bytes) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -35,7 +35,8 @@ class PartOrder:
             _shuffled(self._seed, self._part.name, int(turn), len(self._rows))[at]
             for turn, at in zip(passes, places, strict=True)
         ]
-        return self._rows[np.array(chosen, int)]
+        rows: Int[np.ndarray, "count"] = self._rows[np.array(chosen, int)]
+        return rows
 
 
 @lru_cache(maxsize=16)

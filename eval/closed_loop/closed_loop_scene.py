@@ -54,7 +54,7 @@ class ClosedLoopScene:
     def human_poses_at(self, steps: Int[np.ndarray, "q"]) -> Float[np.ndarray, "q 3"]:
         """Return the human's world poses at steps; beyond the log, straight on at its last speed."""
         last = len(self.human_poses) - 1
-        poses = self.human_poses[np.minimum(steps, last)]
+        poses: Float[np.ndarray, "q 3"] = self.human_poses[np.minimum(steps, last)]
         before = max(last - STEPS_PER_FRAME, 0)
         velocity = (self.human_poses[last, :2] - self.human_poses[before, :2]) / max(last - before, 1)
         poses[:, :2] += np.maximum(steps - last, 0)[:, None] * velocity

@@ -135,7 +135,10 @@ def _overspeed(closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "t 
     surfaces = closed_loop_scene.context.scoring_map.surfaces
     ground = (surfaces.edges, surfaces.starts, surfaces.corner, surfaces.cells, surfaces.covered, surfaces.cell_starts)
     limits = limits_under(ego_boxes(states[None])[0], ground, closed_loop_scene.speed_limits)
-    return np.maximum(np.hypot(states[:, State.VELOCITY], states[:, State.LATERAL_VELOCITY]) - limits, 0.0)
+    over: Float[np.ndarray, "t"] = np.maximum(
+        np.hypot(states[:, State.VELOCITY], states[:, State.LATERAL_VELOCITY]) - limits, 0.0
+    )
+    return over
 
 
 def _reasons(

@@ -70,7 +70,7 @@ class DynamicBicycle:
         origin[:2] = 0.0
         world = plan[:, :2] @ _rotation(initial[2]).T
         references = _references(world, plan[:, 2] + initial[2], initial, interval, steps)
-        states = integrate(origin, references, self._parameters(), gains)
+        states: Float[np.ndarray, "s 11"] = integrate(origin, references, self._parameters(), gains)
         states[:, :2] += initial[:2]
         states[:, 2] = wrap_angle(states[:, 2])
         return states
@@ -112,7 +112,10 @@ def _references(
     turned = np.unwrap(np.concatenate([initial[2:3], headings]))
 
     def place(at: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
-        return path(np.minimum(at, times[-1])) + np.maximum(at - times[-1], 0.0)[:, None] * path(times[-1], 1)
+        placed: Float[np.ndarray, "n 2"] = path(np.minimum(at, times[-1])) + np.maximum(at - times[-1], 0.0)[
+            :, None
+        ] * path(times[-1], 1)
+        return placed
 
     at = np.arange(round(steps * STEP * RATE)) / RATE
     later = np.minimum(at + _SPEED_PREVIEW, times[-1])

@@ -62,7 +62,8 @@ class NuPlanRoad:
     def distance_off_road(self, points: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, "p"]:
         """Return how far points are from the drivable surface, metres; 0 on it."""
         distance: Float[np.ndarray, "p"] = shapely.distance(self.drivable, shapely.points(points))
-        return np.nan_to_num(distance, nan=np.inf)
+        finite: Float[np.ndarray, "p"] = np.nan_to_num(distance, nan=np.inf)
+        return finite
 
     def _holding(self, points: Float[np.ndarray, "p 2"]) -> Bool[np.ndarray, "p l"]:
         """Return which lanes hold which points."""
@@ -80,7 +81,7 @@ class NuPlanRoad:
         result = np.zeros(len(corners), bool)
         for row, lane in enumerate(self.lanes):
             joined = [row, *(place[name] for name in (*lane.predecessors, *lane.successors) if name in place)]
-            result |= held[:, :, row].any(axis=1) & held[:, :, joined].any(axis=2).all(axis=1)
+            result |= held[:, :, row].any(axis=1) & np.all(held[:, :, joined].any(axis=2), axis=1)
         return result
 
     def lanes_under(self, centers: Float[np.ndarray, "t 2"], headings: Float[np.ndarray, "t"]) -> list[int | None]:

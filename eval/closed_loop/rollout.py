@@ -175,7 +175,10 @@ def _followed(
         poses = plan.poses.astype(np.float64)
         return DynamicBicycle(Vehicle.pacifica()).follow(state, poses, plan.interval, closed_loop_scene.options.stride)
     now_us = closed_loop_scene.context.start_us + step * HISTORY_STEP_US
-    return simulate(state, references_of(plan.poses[None], state[:3], now_us, plan.interval))[0]
+    states: Float[np.ndarray, "t 11"] = simulate(
+        state, references_of(plan.poses[None], state[:3], now_us, plan.interval)
+    )[0]
+    return states
 
 
 def metric_names(options: ClosedLoopOptions) -> tuple[str, ...]:

@@ -55,7 +55,10 @@ def world_from_ego(
     road_map, viewpoint = closed_loop_scene.viewpoint.scene.log.road_map, closed_loop_scene.viewpoint
     if step == 0 or road_map is None:
         return viewpoint.world_from_ego
-    return stand_on(road_map.ground, states[step, None, :2], states[step, 2:3], viewpoint.vehicle)[0]
+    pose: Float[np.ndarray, "4 4"] = stand_on(
+        road_map.ground, states[step, None, :2], states[step, 2:3], viewpoint.vehicle
+    )[0]
+    return pose
 
 
 def tracks_at_step(closed_loop_scene: ClosedLoopScene, traffic: Traffic, step: int) -> Tracks:

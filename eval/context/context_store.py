@@ -74,7 +74,7 @@ def _info(path: Path) -> dict[str, Any]:
     """Read contexts.json."""
     if not path.is_file():
         raise SwerveError(f"{path.parent}: no {CONTEXTS}: not finished contexts. Run `swerve contexts` to its end")
-    info = json.loads(path.read_bytes())
+    info: dict[str, Any] = json.loads(path.read_bytes())
     if info["version"] != VERSION:
         raise SwerveError(f"{path.parent}: contexts of version {info['version']}, this is {VERSION}. Make them again")
     return info

@@ -159,7 +159,8 @@ def reference_trajectory(situation: Situation, options: PdmOptions | None = None
     path, one = paths[row], slice(column, column + 1)
     alone = _Rollout(rollouts[row].along[one], rollouts[row].speeds[one], rollouts[row].leaders[one])
     _unroll(path, alone, targets[one], options.idm_parameters, obstacles, STEPS, REFERENCE_STEPS)
-    return along_path(path.points, path.lengths, alone.along)[0]
+    poses: Float[np.ndarray, "51 3"] = along_path(path.points, path.lengths, alone.along)[0]
+    return poses
 
 
 def idm_trajectory(
@@ -179,7 +180,8 @@ def idm_trajectory(
     path = _path(situation, offset, max(target, situation.speed_limit or DEFAULT_SPEED_LIMIT))
     rollout = _start(path, situation.ego, 1)
     _unroll(path, rollout, np.array([target]), idm_parameters or IdmParameters(), obstacles, 1, REFERENCE_STEPS)
-    return along_path(path.points, path.lengths, rollout.along)[0]
+    poses: Float[np.ndarray, "51 3"] = along_path(path.points, path.lengths, rollout.along)[0]
+    return poses
 
 
 def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, scoring_traffic: ScoringTraffic) -> int:
@@ -284,7 +286,8 @@ def _lights_now(lights: RedLights) -> RedLights:
 
 
 def _ego_box(ego: Float[np.ndarray, "11"]) -> Float[np.ndarray, "6"]:
-    return ego_boxes(ego[None, None])[0, 0]
+    box: Float[np.ndarray, "6"] = ego_boxes(ego[None, None])[0, 0]
+    return box
 
 
 def _forecast(traffic: Traffic, ego: Float[np.ndarray, "11"]) -> Traffic:

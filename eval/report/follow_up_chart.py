@@ -54,7 +54,8 @@ def _base(first: Replay) -> Float[np.ndarray, "3"]:
     """Return the human's pose after 4 s, the centre of the grid."""
     context = first.context
     assert context.human is not None, "scenes of the first stage have a human"
-    return to_world(context.human[-1:], context.ego[:3])[0]
+    base: Float[np.ndarray, "3"] = to_world(context.human[-1:], context.ego[:3])[0]
+    return base
 
 
 def _axes(points: Float[np.ndarray, "n 2"]) -> Axes:

@@ -152,12 +152,14 @@ def footprint_of(box: Float[np.ndarray, "6"]) -> Float[np.ndarray, "4 2"]:
 def _front(scores: Scores, step: int) -> Float[np.ndarray, "2"]:
     """Return the centre of the simulated vehicle's front bumper."""
     corners = ego_footprints(scores.states[0, step : step + 1])[0]
-    return (corners[0] + corners[3]) / 2
+    front: Float[np.ndarray, "2"] = (corners[0] + corners[3]) / 2
+    return front
 
 
 def _contact(one: Float[np.ndarray, "4 2"], other: Float[np.ndarray, "4 2"]) -> Float[np.ndarray, "2"]:
     """Return the centroid of the intersection of two boxes that touch."""
     middle = shapely.Polygon(one).intersection(shapely.Polygon(other)).centroid
     if middle.is_empty:  # they touch within rounding only
-        return (one.mean(axis=0) + other.mean(axis=0)) / 2
+        touching: Float[np.ndarray, "2"] = (one.mean(axis=0) + other.mean(axis=0)) / 2
+        return touching
     return np.array([middle.x, middle.y])

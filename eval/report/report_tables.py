@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from swerve.eval.benchmark.evaluate.results import Results
-from swerve.eval.benchmark.evaluate.view_differences import ViewDifference
-from swerve.eval.report.ranking import SCORE, PlannerRanking
+from swerve.eval.benchmark.evaluate.view_differences import SCORE, ViewDifference
+from swerve.eval.report.ranking import PlannerRanking
 from swerve.eval.report.sentences import FACTORS, LONG, SHORT
 from swerve.viz.svg import histogram
 

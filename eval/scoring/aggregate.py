@@ -211,12 +211,14 @@ def proximity_weights(
     logs = -((starts - end) ** 2).sum(axis=1) / (2.0 * PROXIMITY_VARIANCE)
     if weighting == "stable":
         weights = np.exp(logs - logs.max())
-        return weights / weights.sum()
+        shares: Float[np.ndarray, "k"] = weights / weights.sum()
+        return shares
     weights = np.exp(logs)
     total = weights.sum()
     if not total > UNIFORM_BELOW:
         return np.full(len(starts), 1.0 / len(starts))
-    return weights / total
+    weighted: Float[np.ndarray, "k"] = weights / total
+    return weighted
 
 
 def scenes_at(scenes: ScoredScenes, rows: Int[np.ndarray, "k"]) -> ScoredScenes:

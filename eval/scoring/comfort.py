@@ -107,7 +107,8 @@ def plan_differences(
         RMS differences of acceleration, jerk, yaw rate and yaw acceleration.
     """
     difference = _features(now[:, : now.shape[1] - steps]) - _features(before[:, steps:])
-    return np.sqrt((difference**2).mean(axis=2)).T
+    differences: Float[np.ndarray, "n 4"] = np.sqrt((difference**2).mean(axis=2)).T
+    return differences
 
 
 def _features(states: Float[np.ndarray, "n t 11"]) -> Float[np.ndarray, "4 n t"]:
@@ -146,7 +147,10 @@ def smoothed(
     values: Float[np.ndarray, "n t"], window: int, order: int, derivative: int = 0
 ) -> Float[np.ndarray, "n t"]:
     """Apply a Savitzky-Golay filter along samples 0.1 s apart; the ends as in scipy's mode "interp"."""
-    return filter_rows(np.ascontiguousarray(values), *_windows(values.shape[1], window, order, derivative))
+    filtered: Float[np.ndarray, "n t"] = filter_rows(
+        np.ascontiguousarray(values), *_windows(values.shape[1], window, order, derivative)
+    )
+    return filtered
 
 
 @lru_cache(maxsize=64)

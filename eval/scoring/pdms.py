@@ -44,7 +44,8 @@ class PdmsScores:
         weighted = PROGRESS_WEIGHT * self.ego_progress + TTC_WEIGHT * self.time_to_collision_within_bound
         weighted = weighted + V1_COMFORT_WEIGHT * self.comfort
         total = PROGRESS_WEIGHT + TTC_WEIGHT + V1_COMFORT_WEIGHT
-        return self.no_at_fault_collisions * self.drivable_area_compliance * weighted / total
+        score: Float[np.ndarray, "n"] = self.no_at_fault_collisions * self.drivable_area_compliance * weighted / total
+        return score
 
 
 def pdms(context: Context, trajectories: Float[np.ndarray, "n k 3"]) -> PdmsScores:

@@ -277,4 +277,7 @@ def _human_failures(
     if context.human is None:
         return np.zeros(len(Metric), bool)
     states = simulate(context.ego, references_of(context.human[None], context.ego[:3], context.start_us))
-    return compute_sub_scores(states, context.scoring_map, traffic_for(states), None).metrics[0] == 0.0
+    failed: Bool[np.ndarray, "8"] = (
+        compute_sub_scores(states, context.scoring_map, traffic_for(states), None).metrics[0] == 0.0
+    )
+    return failed

@@ -46,7 +46,10 @@ def simulate(initial: Float[np.ndarray, "11"], references: Float[np.ndarray, "n 
         raise ValueError(f"references have {references.shape[1]} steps instead of {STEPS}")
     # Step lengths lose digits far from the origin, depending on where it is: the reference implementation computes them
     # in world coordinates, and so does this.
-    return simulate_batch(initial, np.ascontiguousarray(references), _velocity_smoother())
+    states: Float[np.ndarray, "n t 11"] = simulate_batch(
+        initial, np.ascontiguousarray(references), _velocity_smoother()
+    )
+    return states
 
 
 @lru_cache(maxsize=1)

@@ -171,7 +171,10 @@ def areas_under(
         surfaces.covered,
         surfaces.cell_starts,
     )
-    return ego_areas(states, boxes, ground, surfaces.layers, scoring_map.on_route)
+    areas: tuple[UInt8[np.ndarray, "n t"], Int8[np.ndarray, "n t"]] = ego_areas(
+        states, boxes, ground, surfaces.layers, scoring_map.on_route
+    )
+    return areas
 
 
 def _first_off(areas: UInt8[np.ndarray, "n t"], corners: Int8[np.ndarray, "n t"]) -> Int[np.ndarray, "n 2"]:

@@ -41,7 +41,7 @@ def resampled(
     share = (wanted_us - times_us[left]) / (times_us[left + 1] - times_us[left])
     smooth = poses.copy()
     smooth[..., 2] = np.unwrap(poses[..., 2], axis=1)
-    mixed = smooth[:, left] + share[:, None] * (smooth[:, left + 1] - smooth[:, left])
+    mixed: Float[np.ndarray, "n t 3"] = smooth[:, left] + share[:, None] * (smooth[:, left + 1] - smooth[:, left])
     mixed[..., 2] = wrap_angle(mixed[..., 2])
     return mixed
 

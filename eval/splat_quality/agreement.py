@@ -101,7 +101,8 @@ def _looks_down(view: View) -> Bool[np.ndarray, "h w"]:
     right, down, ahead = world_from_camera[2, :3]
     with np.errstate(invalid="ignore"):
         drop = -(right * x + down * y + ahead) / np.sqrt(x * x + y * y + 1)
-        return drop > _DROP
+        steep: Bool[np.ndarray, "h w"] = drop > _DROP
+        return steep
 
 
 def rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:

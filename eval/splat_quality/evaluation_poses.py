@@ -116,7 +116,8 @@ def offset_poses(geometry: LogGeometry, image: PosedImage, offsets: Sequence[Pos
     at = geometry.path.at(along)
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
     smooth = geometry.poses_beside(at.positions[:, :2] + lateral[:, None] * left, at.headings + turns, along)
-    return image.world_from_ego @ inverse(smooth[0]) @ smooth[1:]
+    poses: Float[np.ndarray, "s 4 4"] = image.world_from_ego @ inverse(smooth[0]) @ smooth[1:]
+    return poses
 
 
 def _place(

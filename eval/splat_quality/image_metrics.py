@@ -86,17 +86,20 @@ def _ssim_map(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3
     )
     variances = mean_aa - mean_a**2 + mean_bb - mean_b**2
     likeness = (2 * mean_a * mean_b + _C1) * (2 * (mean_ab - mean_a * mean_b) + _C2)
-    return likeness / ((mean_a**2 + mean_b**2 + _C1) * (variances + _C2))
+    ssim: Float[np.ndarray, "h2 w2 3"] = likeness / ((mean_a**2 + mean_b**2 + _C1) * (variances + _C2))
+    return ssim
 
 
 def align_colors(image: Float[np.ndarray, "h w 3"], truth: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
     """Apply the affine change of colours that brings the image nearest to the truth, clipped to 0..1."""
     colors = np.concatenate([image.reshape(-1, 3), np.ones((image.size // 3, 1))], axis=1)
     change = np.linalg.lstsq(colors, truth.reshape(-1, 3), rcond=None)[0]
-    return np.clip(colors @ change, 0, 1).reshape(image.shape)
+    aligned: Float[np.ndarray, "h w 3"] = np.clip(colors @ change, 0, 1).reshape(image.shape)
+    return aligned
 
 
 def _smoothed(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h2 w2 3"]:
     # A radius of 3.5 sigma is 5 pixels, rounded.
     smooth = gaussian_filter(image, _SIGMA, truncate=3.5, axes=(0, 1))
-    return smooth[_REACH:-_REACH, _REACH:-_REACH]
+    whole: Float[np.ndarray, "h2 w2 3"] = smooth[_REACH:-_REACH, _REACH:-_REACH]
+    return whole

@@ -108,4 +108,5 @@ def open_loop_scores(poses: Float[np.ndarray, "p k 3"], human: Float[np.ndarray,
 
 
 def _distances(poses: Float[np.ndarray, "p k 3"], human: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "p k"]:
-    return np.hypot(poses[..., 0] - human[:, 0], poses[..., 1] - human[:, 1])
+    distances: Float[np.ndarray, "p k"] = np.hypot(poses[..., 0] - human[:, 0], poses[..., 1] - human[:, 1])
+    return distances

@@ -105,10 +105,12 @@ def pseudo_simulation(study: Study, offsets: Offsets, recipe: Recipe) -> Float[n
 
     if recipe.rule == "gates and quality apart":
         (gate_one, gate_two), (good_one, good_two) = both(gates), both(quality)
-        return (gate_one * gate_two * (good_one + good_two) / 2.0).mean(axis=-1)
+        product: Float[np.ndarray, "p c"] = (gate_one * gate_two * (good_one + good_two) / 2.0).mean(axis=-1)
+        return product
     one, two = both(frame_scores)
     joined = {"product": one * two, "mean": (one + two) / 2.0, "only stage one": one, "only stage two": two}
-    return joined[recipe.rule].mean(axis=-1)
+    scores: Float[np.ndarray, "p c"] = joined[recipe.rule].mean(axis=-1)
+    return scores
 
 
 def weights_of(offsets: Offsets, present: Bool[np.ndarray, "c k"], kernel: Kernel) -> Float[np.ndarray, "p c k 2"]:
@@ -124,11 +126,13 @@ def weights_of(offsets: Offsets, present: Bool[np.ndarray, "c k"], kernel: Kerne
     logs = np.where(counted, logs, -np.inf)
     if not kernel.fallback:
         weights = np.exp(logs - logs.max(axis=2, keepdims=True))
-        return weights / weights.sum(axis=2, keepdims=True)
+        shares: Float[np.ndarray, "p c k 2"] = weights / weights.sum(axis=2, keepdims=True)
+        return shares
     weights = np.exp(logs)
     far = ~(weights.sum(axis=2, keepdims=True) > UNIFORM_BELOW)
     weights = np.where(far, counted.astype(float), weights)
-    return weights / weights.sum(axis=2, keepdims=True)
+    fallen_back: Float[np.ndarray, "p c k 2"] = weights / weights.sum(axis=2, keepdims=True)
+    return fallen_back
 
 
 def out_of_reach(offsets: Offsets, present: Bool[np.ndarray, "c k"]) -> Bool[np.ndarray, "p c 2"]:
@@ -146,7 +150,8 @@ def subset(present: Bool[np.ndarray, "c k"], density: float, generator: np.rando
     """Select a random share of each scene group's follow-up pairs, rounded, at least one."""
     wanted = np.maximum(np.rint(density * present.sum(axis=1)), 1)
     keys = np.where(present, generator.random(present.shape), np.inf)
-    return present & (np.argsort(np.argsort(keys, axis=1), axis=1) < wanted[:, None])
+    chosen: Bool[np.ndarray, "c k"] = present & (np.argsort(np.argsort(keys, axis=1), axis=1) < wanted[:, None])
+    return chosen
 
 
 def navsim_recipe(formula: Formula = "full") -> Recipe:

@@ -239,7 +239,8 @@ def _change(
     old = points_at(before, leave + share * length)
     new = points_at(after, enter - (1.0 - share) * length)
     blend = (share**2 * (3.0 - 2.0 * share))[:, None]
-    return (1.0 - blend) * old + blend * new
+    blended: Float[np.ndarray, "n 2"] = (1.0 - blend) * old + blend * new
+    return blended
 
 
 def straight_on(road_map: RoadMap, lane: Lane, reach: float) -> list[Lane]:

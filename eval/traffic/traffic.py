@@ -39,7 +39,8 @@ class Traffic:
     @property
     def road_users(self) -> Bool[np.ndarray, "m"]:
         """Return which tracks are vehicles, pedestrians or bicycles; collisions with these score 0."""
-        return _IS_ROAD_USER[self.classes]
+        users: Bool[np.ndarray, "m"] = _IS_ROAD_USER[self.classes]
+        return users
 
     @property
     def boxes(self) -> Float[np.ndarray, "t m 6"]:
@@ -55,12 +56,16 @@ class Traffic:
         """Return which tracks are static, or slow when first observed: NAVSIM does not check the speed again."""
         first = self.present.argmax(axis=0)
         velocity = self.velocities[first, np.arange(len(self.ids))]
-        return ~self.road_users | (np.hypot(velocity[:, 0], velocity[:, 1]) <= STOPPED_SPEED)
+        stopped: Bool[np.ndarray, "m"] = ~self.road_users | (np.hypot(velocity[:, 0], velocity[:, 1]) <= STOPPED_SPEED)
+        return stopped
 
     @property
     def standing(self) -> Bool[np.ndarray, "t m"]:
         """Return which tracks are static, or slow at each step."""
-        return ~self.road_users | (np.hypot(self.velocities[..., 0], self.velocities[..., 1]) <= STOPPED_SPEED)
+        standing: Bool[np.ndarray, "t m"] = ~self.road_users | (
+            np.hypot(self.velocities[..., 0], self.velocities[..., 1]) <= STOPPED_SPEED
+        )
+        return standing
 
     def until(self, steps: int) -> "Traffic":
         """Return the first steps."""

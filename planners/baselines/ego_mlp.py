@@ -74,14 +74,16 @@ class EgoMlp:
     def poses(self, inputs: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n 8 3"]:
         """Compute the poses from inputs."""
         out = forward(standardised(inputs, self.input_mean, self.input_scale), self.weights, self.biases)
-        return (out * self.output_scale + self.output_mean).reshape(len(inputs), POSES, 3)
+        poses: Float[np.ndarray, "n 8 3"] = (out * self.output_scale + self.output_mean).reshape(len(inputs), POSES, 3)
+        return poses
 
 
 def standardised(
     inputs: Float[np.ndarray, "n f"], mean: Float[np.ndarray, "f"], scale: Float[np.ndarray, "f"]
 ) -> Float[np.ndarray, "n f"]:
     """Standardise and clip inputs."""
-    return np.clip((inputs - mean) / scale, -_FARTHEST, _FARTHEST)
+    standardised: Float[np.ndarray, "n f"] = np.clip((inputs - mean) / scale, -_FARTHEST, _FARTHEST)
+    return standardised
 
 
 def forward(inputs: Any, weights: Sequence[Any], biases: Sequence[Any]) -> Any:  # noqa: ANN401
@@ -110,7 +112,10 @@ def features(history: History, command: Command) -> Float[np.ndarray, "f"]:
     """Compute the input features: current velocity, acceleration and yaw rate, past poses, and the one-hot command."""
     past = [np.interp(PAST, history.seconds, column) for column in history.poses.T]
     now = (history.velocity[-1], history.acceleration[-1], history.yaw_rate[-1:])
-    return np.concatenate([*now, np.stack(past, axis=1).ravel(), np.eye(len(Command))[command]]).astype(np.float64)
+    features: Float[np.ndarray, "f"] = np.concatenate(
+        [*now, np.stack(past, axis=1).ravel(), np.eye(len(Command))[command]]
+    ).astype(np.float64)
+    return features
 
 
 def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:

@@ -50,7 +50,8 @@ class DomainClassifier(nn.Module):
 
     def forward(self, pooled: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n"]:
         """Return logits of being a photo; gradients by the input are reversed and scaled by `strength`."""
-        return self.layers(reverse_gradient(pooled, strength))[:, 0].float()
+        logits: Float[Tensor, "n"] = self.layers(reverse_gradient(pooled, strength))[:, 0].float()
+        return logits
 
 
 def spatial_alignment(output: RapOutput, batch: RapBatch, teacher: Teacher, direction: Direction) -> Float[Tensor, ""]:
@@ -111,7 +112,8 @@ def pooled_content(content: Float[Tensor, "n c d p q"], present: Bool[Tensor, "n
 
 def reverse_gradient(values: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n d"]:
     """Return the values unchanged; gradients through them are multiplied by minus `strength`."""
-    return _Reversal.apply(values, strength)
+    same: Float[Tensor, "n d"] = _Reversal.apply(values, strength)  # type: ignore[no-untyped-call]  # no types
+    return same
 
 
 class _Reversal(torch.autograd.Function):

@@ -67,10 +67,13 @@ class Backbone(nn.Module):
     def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n f p q"]:
         """Compute features of the images' patches, rows from the top, columns from the left."""
         values = (images.to(self.mean.dtype) - self.mean) / self.deviation
+        features: Float[Tensor, "n f p q"]
         if self.frozen:
             with torch.no_grad():
-                return self.body(values)
-        return self.body(values)
+                features = self.body(values)
+        else:
+            features = self.body(values)
+        return features
 
 
 def build_backbone(config: RapConfig, weights: bool = True) -> Backbone:
@@ -115,7 +118,8 @@ class TinyVit(nn.Module):
         tokens = maps.flatten(2).transpose(1, 2) + self.place(sines(grid / 8.0, self.width // 4))
         for block in self.blocks:
             tokens = block(tokens)
-        return self.norm(tokens).transpose(1, 2).unflatten(2, (rows, columns))
+        features: Float[Tensor, "n f p q"] = self.norm(tokens).transpose(1, 2).unflatten(2, (rows, columns))
+        return features
 
 
 class TimmBody(nn.Module):
@@ -127,7 +131,7 @@ class TimmBody(nn.Module):
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n f p q"]:
         """Compute features of patches."""
-        maps = self.model.forward_intermediates(
+        maps: list[Float[Tensor, "n f p q"]] = self.model.forward_intermediates(
             images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
         )
         return maps[0]
@@ -231,7 +235,8 @@ def require_timm() -> ModuleType:
             f"timm cannot be used: torchvision does not fit torch {torch.__version__} ({error}). Install the "
             "torchvision of the same release and build (CPU or CUDA) as torch"
         ) from error
-    return timm
+    library: ModuleType = timm
+    return library
 
 
 def _check_size(config: RapConfig, patch: int) -> None:

@@ -45,7 +45,8 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
         raise SwerveError(f"{path}: not a checkpoint of version {VERSION}. Train in another folder")
     _require_same(path, header, _identity(training))
     training.load_state(tensors, header["step"])
-    return header["stream"]
+    stream: dict[str, Any] = header["stream"]
+    return stream
 
 
 def _identity(training: Training) -> dict[str, Any]:

@@ -53,7 +53,8 @@ class Decoder(nn.Module):
     def _decoded(self, queries: Float[Tensor, "b m d"]) -> Float[Tensor, "b m 3"]:
         """Decode poses in units of `scale`; in float32, since half precision has steps of decimetres at 40 m."""
         with torch.autocast(queries.device.type, enabled=False):
-            return self.head(queries.float())
+            decoded: Float[Tensor, "b m 3"] = self.head(queries.float())
+            return decoded
 
 
 class DecoderLayer(nn.Module):
@@ -73,7 +74,8 @@ class DecoderLayer(nn.Module):
         inputs: RapInput,
     ) -> Float[Tensor, "b m d"]:
         """Return the updated queries."""
-        return self.mix(queries + self.look(self.norm(queries), poses, features, inputs))
+        mixed: Float[Tensor, "b m d"] = self.mix(queries + self.look(self.norm(queries), poses, features, inputs))
+        return mixed
 
 
 class PoseAttention(nn.Module):
@@ -115,7 +117,8 @@ class PoseAttention(nn.Module):
         seen = sample(values, pixels, inputs.rig.size).unflatten(-1, (-1, count))
         weights = self._weights(queries, visible)
         mixed = torch.einsum("bchemn,bchmn->bmhe", seen.unflatten(2, (self.heads, -1)), weights.to(seen.dtype))
-        return self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
+        looked: Float[Tensor, "b m d"] = self.outgoing(mixed.flatten(2)) * visible.any(dim=-1).any(dim=1)[..., None]
+        return looked
 
     def _weights(self, queries: Float[Tensor, "b m d"], visible: Bool[Tensor, "b c m n"]) -> Float[Tensor, "b c h m n"]:
         """Compute each head's attention weights over all visible points in all cameras; zeros where none is visible."""
@@ -123,7 +126,8 @@ class PoseAttention(nn.Module):
         known = visible[:, :, None]
         masked = torch.where(known, logits, -1e9).movedim(1, -1)
         shares = masked.flatten(-2).softmax(dim=-1).unflatten(-1, masked.shape[-2:]).movedim(-1, 1)
-        return shares * known
+        weights: Float[Tensor, "b c h m n"] = shares * known
+        return weights
 
 
 def body_points(
@@ -151,4 +155,5 @@ def sample(
     flat = functional.grid_sample(
         maps.flatten(0, 1), grid.flatten(0, 1)[:, None].to(maps.dtype), padding_mode="border", align_corners=False
     )
-    return flat[:, :, 0].unflatten(0, maps.shape[:2])
+    samples: Float[Tensor, "b c e n"] = flat[:, :, 0].unflatten(0, maps.shape[:2])
+    return samples

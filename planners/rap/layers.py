@@ -26,7 +26,8 @@ class SelfAttentionBlock(nn.Module):
     def _attended(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
         parts = self.incoming(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(*parts.unbind(0))
-        return self.outgoing(mixed.transpose(1, 2).flatten(2))
+        attended: Float[Tensor, "n t d"] = self.outgoing(mixed.transpose(1, 2).flatten(2))
+        return attended
 
     def _dropped(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
         return functional.dropout(tokens, self.dropout, self.training)

@@ -29,7 +29,8 @@ class Neck(nn.Module):
 
     def content(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
         """Project features, independent of the camera."""
-        return self.projector(features.movedim(-3, -1)).movedim(-1, -3)
+        projected: Float[Tensor, "*b d p q"] = self.projector(features.movedim(-3, -1)).movedim(-1, -3)
+        return projected
 
     def embedding(self, rig: CameraRig, rows: int, columns: int) -> Float[Tensor, "b c d p q"]:
         """Compute the embedding of patches: rays of their centres through the lens, camera position, image position."""
@@ -39,7 +40,8 @@ class Neck(nn.Module):
         waves = sines(torch.cat([rays, place], dim=-1), _WAVES)
         origin = camera_positions(rig)[:, :, None].expand_as(rays) / _REACH
         inputs = torch.cat([waves, origin, known[..., None].to(rays)], dim=-1)
-        return self.embedder(inputs).movedim(-1, -2).unflatten(-1, (rows, columns))
+        embedded: Float[Tensor, "b c d p q"] = self.embedder(inputs).movedim(-1, -2).unflatten(-1, (rows, columns))
+        return embedded
 
     def forward(
         self, features: Float[Tensor, "b c f p q"], rig: CameraRig

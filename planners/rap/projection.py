@@ -163,7 +163,7 @@ def _undistort(rig: CameraRig, bent: Float[Tensor, "b c n 2"]) -> Float[Tensor, 
         middle = (low + high) / 2
         short = middle * _radial_scale(rig, middle**2) < radius
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-    normal = bent * (low / radius.clamp(min=1e-12))[..., None]
+    normal: Float[Tensor, "b c n 2"] = bent * (low / radius.clamp(min=1e-12))[..., None]
     for _ in range(_NEWTON_STEPS):
         normal = normal - _newton_step(rig, normal, bent)
     return normal

@@ -109,4 +109,5 @@ def proposals_on(benchmark: Benchmark, planner: RapPlanner, most: int, follow_up
 
 def spread_out(count: int, most: int) -> list[int]:
     """Return at most `most` indices of 0 to count - 1, evenly spaced, including first and last."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+    spread: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+    return spread

@@ -26,7 +26,8 @@ class Scorer(nn.Module):
 
     def forward(self, queries: Float[Tensor, "b n k d"]) -> Float[Tensor, "b n 8"]:
         """Compute logits of the sub-scores."""
-        return self.head(self.norm(queries).amax(dim=2)).float()
+        logits: Float[Tensor, "b n 8"] = self.head(self.norm(queries).amax(dim=2)).float()
+        return logits
 
 
 def expected_score(metrics: Float[Tensor, "*b 8"]) -> Float[Tensor, "*b"]:

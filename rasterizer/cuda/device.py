@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 from numba import cuda
 
 from swerve.rasterizer.mesh import checked_mesh
-from swerve.rasterizer.optics import LensTable, frustum, lens_table
+from swerve.rasterizer.optics import LensTable, Optics, frustum, lens_table
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives
 from swerve.scenes.transforms import inverse
 
-# A numba device array: it has `__cuda_array_interface__` and DLPack, so that torch and others take it without a copy.
-DeviceArray = Any
 NO_PART = -1
 _SPARE = 1.25
 # Upper limit of cached rays, 8 bytes each: thirty full-size cameras.
@@ -33,6 +31,26 @@ _MESH = {
     "chunk_parts": (np.int32, ()),
 }
 _OF_CHUNKS = ("chunk_starts", "chunk_centers", "chunk_radii", "chunk_parts")
+
+
+@runtime_checkable
+class DeviceArray(Protocol):
+    """Numba's device array: it has `__cuda_array_interface__` and DLPack, so that others take it without a copy."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def __getitem__(self, rows: slice) -> "DeviceArray":
+        """Return some of the rows, without a copy."""
+
+    def reshape(self, shape: tuple[int, ...]) -> "DeviceArray":
+        """Return the array in another shape, without a copy."""
+
+    def copy_to_device(self, values: object) -> None:
+        """Overwrite the array with one of the host or the device."""
+
+    def copy_to_host(self) -> np.ndarray:
+        """Copy the array to the host."""
 
 
 class MeshArrays(NamedTuple):
@@ -54,7 +72,7 @@ class Buffer:
 
     def __init__(self, dtype: type, shape: tuple[int, ...] = ()) -> None:
         self._dtype, self._shape, self.length = dtype, shape, 0
-        self._array = cuda.device_array((0, *shape), dtype)
+        self._array: DeviceArray = cuda.device_array((0, *shape), dtype)
 
     @property
     def rows(self) -> DeviceArray:
@@ -65,7 +83,7 @@ class Buffer:
         """Append rows copied from the host."""
         end = self.length + len(rows)
         if end > len(self._array):
-            grown = cuda.device_array((int(end * _SPARE), *self._shape), self._dtype)
+            grown: DeviceArray = cuda.device_array((int(end * _SPARE), *self._shape), self._dtype)
             if self.length:
                 grown[: self.length].copy_to_device(self._array[: self.length])
             self._array = grown
@@ -168,7 +186,7 @@ class RayTables:
 
     x: Buffer = field(default_factory=lambda: Buffer(np.float32))
     y: Buffer = field(default_factory=lambda: Buffer(np.float32))
-    _firsts: dict[tuple, int] = field(default_factory=dict)
+    _firsts: dict[Optics, int] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Clear all rays once they exceed the limit (each log has its own cameras). Earlier offsets become invalid."""

@@ -17,7 +17,7 @@ from swerve.scenes import SwerveError
 # Initial capacity of polygons and chords per view; grows on overflow.
 _POLYGONS, _CHORDS = 1 << 12, 1 << 15
 # Threads per block; the simulator runs each as a Python thread, so there is only one warp.
-_THREADS = 32 if config.ENABLE_CUDASIM else 128  # type: ignore[attr-defined]
+_THREADS = 32 if config.ENABLE_CUDASIM else 128  # type: ignore[attr-defined]  # set at import
 
 
 class _Look(NamedTuple):
@@ -196,14 +196,17 @@ class _Rays(NamedTuple):
 
 
 def _zeros(length: int, dtype: type = np.int64) -> DeviceArray:
-    return cuda.to_device(np.zeros(length, dtype))
+    zeros: DeviceArray = cuda.to_device(np.zeros(length, dtype))
+    return zeros
 
 
 def _pixels(name: str, count: int) -> DeviceArray:
     dtype, shape = PIXELS[name]
-    return cuda.device_array((count, *shape), dtype)
+    pixels: DeviceArray = cuda.device_array((count, *shape), dtype)
+    return pixels
 
 
 def _row_views(rows: np.ndarray) -> DeviceArray:
     """Return the view index of each row of all images."""
-    return cuda.to_device(np.repeat(np.arange(len(rows) - 1, dtype=np.int32), np.diff(rows)))
+    views: DeviceArray = cuda.to_device(np.repeat(np.arange(len(rows) - 1, dtype=np.int32), np.diff(rows)))
+    return views

@@ -4,14 +4,34 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import numpy as np
+from jaxtyping import Float
 from numba import cuda
 
 from swerve.rasterizer.cuda.device import DeviceMesh, Request
 from swerve.rasterizer.cuda.device_renderer import DeviceImages, DeviceRenderer
+from swerve.rasterizer.on_device import ImagesOnDevice
 from swerve.rasterizer.style import Style
+from swerve.scenes import Camera
 
 # Pixels per pass: 70 full-size images of two million, some 4 GB of device memory with all spans.
 _PIXELS_PER_PASS = 1 << 27
+
+
+class DrawableMesh(DeviceMesh):
+    """Mesh that draws itself: what `render` and `StaticLayer` use of this back end."""
+
+    def passes(
+        self,
+        parts: tuple[int, ...],
+        cameras: Sequence[Camera],
+        world_from_ego: Float[np.ndarray, "p 4 4"],
+        style: Style,
+        outputs: tuple[str, ...],
+    ) -> Iterator[ImagesOnDevice]:
+        """Yield images of one or two parts, by pose, then camera (see `draw_passes`)."""
+        requests = [Request(camera, pose, parts) for pose in world_from_ego for camera in cameras]
+        return draw_passes(self, requests, style, outputs)
 
 
 def draw_passes(

@@ -44,7 +44,8 @@ def differentiable_render(
     clip = clip_positions(vertices, camera, camera_from_world)[None]
     seen, _ = library.dr.rasterize(library.context, clip, triangles, (camera.height, camera.width))
     image, _ = library.dr.interpolate(colors[None].contiguous(), seen, triangles)
-    return library.dr.antialias(image, seen, clip, triangles)[0]
+    smooth: Float[torch.Tensor, "h w c"] = library.dr.antialias(image, seen, clip, triangles)[0]
+    return smooth
 
 
 def clip_positions(

@@ -15,6 +15,9 @@ try:
 except ImportError as error:
     raise MissingExtraError("torch", "pip install 'PATH[torch]', where PATH is Swerve's folder") from error
 
+# Modules that need torch import it from here, so that they report its absence in the same words.
+__all__ = ["differentiable_splats", "torch"]
+
 
 def differentiable_splats(
     means: Float32[torch.Tensor, "n 3"],
@@ -67,7 +70,10 @@ def differentiable_splats(
         raise SwerveError(f'backend "numba" needs tensors on the CPU, got tensors on {means.device}: use "gsplat"')
     if centers is None:
         centers = means.new_zeros((len(means), 2))
-    return _Splats.apply(camera, threads, *gaussians, centers, camera_from_local)
+    images: tuple[Float32[torch.Tensor, "h w 3"], Float32[torch.Tensor, "h w"], Float32[torch.Tensor, "h w"]] = (
+        _Splats.apply(camera, threads, *gaussians, centers, camera_from_local)  # type: ignore[no-untyped-call]  # no types
+    )
+    return images
 
 
 class _Splats(torch.autograd.Function):

@@ -36,4 +36,5 @@ def rotation_of_harmonics(target_from_source: Float[np.ndarray, "3 3"], degree: 
     directions = np.random.default_rng(0).normal(size=(4 * SIZES[degree], 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     seen = basis(directions @ target_from_source, degree)
-    return np.linalg.lstsq(basis(directions, degree), seen, rcond=None)[0]
+    rotation: Float[np.ndarray, "k k"] = np.linalg.lstsq(basis(directions, degree), seen, rcond=None)[0]
+    return rotation

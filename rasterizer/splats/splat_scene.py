@@ -58,8 +58,10 @@ class RigidNode:
         if not self.times_us[0] <= time_us <= self.times_us[-1]:
             return None
         if len(self.times_us) == 1:
-            return self.world_from_node[0]
-        return interpolate_poses(self.times_us, self.world_from_node, np.array([time_us]))[0]
+            fixed: Float[np.ndarray, "4 4"] = self.world_from_node[0]
+            return fixed
+        pose: Float[np.ndarray, "4 4"] = interpolate_poses(self.times_us, self.world_from_node, np.array([time_us]))[0]
+        return pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +79,11 @@ class PoseCorrections:
     def at(self, time_us: int) -> Float[np.ndarray, "4 4"]:
         """Interpolate linearly between two times; constant before the first and after the last."""
         if len(self.times_us) == 1:
-            return self.scene_from_log[0]
+            fixed: Float[np.ndarray, "4 4"] = self.scene_from_log[0]
+            return fixed
         time = np.clip(time_us, self.times_us[0], self.times_us[-1])
-        return interpolate_poses(self.times_us, self.scene_from_log, np.array([time]))[0]
+        pose: Float[np.ndarray, "4 4"] = interpolate_poses(self.times_us, self.scene_from_log, np.array([time]))[0]
+        return pose
 
 
 @dataclass(frozen=True, eq=False)

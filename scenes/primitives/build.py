@@ -94,7 +94,9 @@ def _ribbons(road_map: RoadMap, terrain: Terrain) -> Iterator[Feature]:
         yield Semantic.STOP_LINE, ribbon(stop.points, STOP_LINE_WIDTH, terrain, lift)
 
 
-def _extent(shapes: list) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]] | None:
+def _extent(
+    shapes: Iterable[shapely.Polygon | Float[np.ndarray, "_ 3"]],
+) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]] | None:
     """Return the least and greatest (x, y) of polygons and lines."""
     parts = [shapely.get_coordinates(s) if isinstance(s, shapely.Polygon) else s[:, :2] for s in shapes]
     if not any(len(part) for part in parts):

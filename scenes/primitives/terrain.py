@@ -84,11 +84,14 @@ class Terrain:
         column, row = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
         nodes = np.stack([column.ravel(), row.ravel()], axis=-1)[:, None]
         halves = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]])
-        return self.corner + self.cell * (nodes[:, :, None] + halves).reshape(-1, 3, 2)
+        tiles: Float[np.ndarray, "k 3 2"] = self.corner + self.cell * (nodes[:, :, None] + halves).reshape(-1, 3, 2)
+        return tiles
 
 
 def _triangulate(shapes: np.ndarray) -> Float[np.ndarray, "f 3 2"]:
     """Triangulate polygons of any shape, counter-clockwise; lines and points yield no triangles."""
     pieces = shapely.get_parts(shapely.constrained_delaunay_triangles(shapes[shapely.area(shapes) > 0]))
     pieces = pieces[shapely.area(pieces) > 1e-9]
-    return shapely.get_coordinates(shapely.orient_polygons(pieces)).reshape(-1, 4, 2)[:, :3]
+    closed = shapely.get_coordinates(shapely.orient_polygons(pieces)).reshape(-1, 4, 2)
+    triangles: Float[np.ndarray, "f 3 2"] = closed[:, :3]
+    return triangles

@@ -136,4 +136,5 @@ def _signed_steps(
     step = np.diff(positions, axis=-2)
     middle = (headings[..., 1:] + headings[..., :-1]) / 2
     forward = step[..., 0] * np.cos(middle) + step[..., 1] * np.sin(middle)
-    return np.copysign(np.hypot(step[..., 0], step[..., 1]), forward)
+    signed: Float[np.ndarray, "*c s"] = np.copysign(np.hypot(step[..., 0], step[..., 1]), forward)
+    return signed

@@ -16,7 +16,8 @@ def boxes_overlap(a: Float[np.ndarray, "*b 4 2"], b: Float[np.ndarray, "*b 4 2"]
     edges = np.concatenate([a[..., 1:3, :] - a[..., :2, :], b[..., 1:3, :] - b[..., :2, :]], axis=-2)
     on_a, on_b = a @ np.swapaxes(edges, -1, -2), b @ np.swapaxes(edges, -1, -2)
     apart = (on_a.max(axis=-2) <= on_b.min(axis=-2)) | (on_b.max(axis=-2) <= on_a.min(axis=-2))
-    return ~apart.any(axis=-1)
+    overlap: Bool[np.ndarray, "*b"] = ~apart.any(axis=-1)
+    return overlap
 
 
 def contacts(
@@ -28,7 +29,7 @@ def contacts(
     """
     gap = others.mean(axis=-2) - footprint.mean(axis=-2)
     reach = _radius(footprint) + _radius(others)
-    result = valid & ((gap**2).sum(axis=-1) < reach**2)
+    result: Bool[np.ndarray, "n t"] = valid & ((gap**2).sum(axis=-1) < reach**2)
     row, step = np.nonzero(result)
     result[row, step] = boxes_overlap(footprint[step], others[row, step])
     return result
@@ -44,7 +45,8 @@ def body_footprints(
 
 
 def _radius(footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
-    return np.linalg.norm(footprints[..., 0, :] - footprints[..., 2, :], axis=-1) / 2
+    radius: Float[np.ndarray, "*b"] = np.linalg.norm(footprints[..., 0, :] - footprints[..., 2, :], axis=-1) / 2
+    return radius
 
 
 @dataclass(frozen=True)
@@ -75,4 +77,5 @@ class Surface:
         outside = ~shapely.contains_xy(self.shape, corners[:, 0], corners[:, 1])
         distances = np.zeros(len(corners))
         distances[outside] = shapely.distance(self.shape, shapely.points(corners[outside]))
-        return distances.reshape(*footprints.shape[:-2], 4).max(axis=-1)
+        farthest: Float[np.ndarray, "*b"] = distances.reshape(*footprints.shape[:-2], 4).max(axis=-1)
+        return farthest

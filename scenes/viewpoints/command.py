@@ -52,14 +52,16 @@ def _point_ahead(
     length = float(arc_lengths(ahead)[-1])
     missing = LOOK_AHEAD - length
     if missing <= 1e-6:
-        return points_at(ahead, np.array([LOOK_AHEAD]))[0]
+        reached: Float[np.ndarray, "2"] = points_at(ahead, np.array([LOOK_AHEAD]))[0]
+        return reached
     end_heading = float(heading_at(ahead, np.array([length]))[0]) if length > 0.5 else heading
     lane = _matching_lane(road_map, ahead[-1], end_heading, route) if road_map else None
     if lane is not None and road_map is not None:
         return _along_lanes(road_map, lane, ahead[-1], missing, route)
     if length < 1.0:
         return None
-    return ahead[-1] + missing * np.array([np.cos(end_heading), np.sin(end_heading)])
+    beyond: Float[np.ndarray, "2"] = ahead[-1] + missing * np.array([np.cos(end_heading), np.sin(end_heading)])
+    return beyond
 
 
 def _matching_lane(
@@ -94,7 +96,11 @@ def _along_lanes(
             return None
         if not following:
             angle = float(heading_at(lane.centerline, np.array([length]))[0])
-            return lane.centerline[-1, :2] + (reach - length) * np.array([np.cos(angle), np.sin(angle)]) + shift
+            beyond: Float[np.ndarray, "2"] = (
+                lane.centerline[-1, :2] + (reach - length) * np.array([np.cos(angle), np.sin(angle)]) + shift
+            )
+            return beyond
         reach -= length
         lane = following[0]
-    return points_at(lane.centerline[:, :2], np.array([reach]))[0] + shift
+    reached: Float[np.ndarray, "2"] = points_at(lane.centerline[:, :2], np.array([reach]))[0] + shift
+    return reached

@@ -47,10 +47,11 @@ def drive_shares(
 ) -> Float[np.ndarray, "9 *c"]:
     """Compute the shares of the bounds that drives take: by their poses or by their states, whichever is more."""
     vehicle = geometry.log.vehicle
-    return np.maximum(
+    shares: Float[np.ndarray, "9 *c"] = np.maximum(
         bounds.pose_shares(drive.positions, drive.headings, seconds, vehicle),
         bounds.shares(drive.speeds, drive.curvatures, seconds, vehicle),
     )
+    return shares
 
 
 def relaxations(shares: Float[np.ndarray, "9"]) -> dict[str, float]:

@@ -45,7 +45,8 @@ class LogGeometry:
     @cached_property
     def seconds(self) -> Float[np.ndarray, "t"]:
         """Times of the steps since the first, seconds."""
-        return (self.log.times_us - self.log.times_us[0]) * 1e-6
+        seconds: Float[np.ndarray, "t"] = (self.log.times_us - self.log.times_us[0]) * 1e-6
+        return seconds
 
     @cached_property
     def ego_motion(self) -> Motion:
@@ -156,7 +157,8 @@ class LogGeometry:
     def arc_lengths_at(self, seconds: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:
         """Interpolate the ego's arc length on its path at times between the steps, or just outside them."""
         speeds = np.maximum(self.ego_motion.speeds, 0.0)
-        return CubicHermiteSpline(self.seconds, self.path.schedule, speeds)(seconds)
+        lengths: Float[np.ndarray, "q"] = CubicHermiteSpline(self.seconds, self.path.schedule, speeds)(seconds)
+        return lengths
 
     def is_rough(self, steps: slice) -> bool:
         """Test whether the ego's path at these steps is unusable as a reference: implausible poses, or reversing."""

@@ -234,12 +234,14 @@ def _shares_with_past(
 
 def demand_of(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:
     """Compute the largest ratio to the allowed limits: up to 1 is feasible."""
-    return (shares.T / allowed).max(axis=-1).T
+    demand: Float[np.ndarray, "*c"] = (shares.T / allowed).max(axis=-1).T
+    return demand
 
 
 def _swing(values: Float[np.ndarray, "*c t"], start: float) -> Float[np.ndarray, "*c"]:
     """Return the overshoot in metres beyond the initial offset from the path."""
-    return np.maximum(np.abs(values).max(axis=-1) - abs(start), 0.0)
+    swing: Float[np.ndarray, "*c"] = np.maximum(np.abs(values).max(axis=-1) - abs(start), 0.0)
+    return swing
 
 
 def _cheapest(demand: Float[np.ndarray, "*c"], cost: Float[np.ndarray, "*c"]) -> tuple[int, ...] | None:

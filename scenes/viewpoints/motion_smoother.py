@@ -43,7 +43,8 @@ class Motion:
     @property
     def yaw_rates(self) -> Float[np.ndarray, "*b t"]:
         """Yaw rates, rad/s, counter-clockwise."""
-        return self.speeds * self.curvatures
+        rates: Float[np.ndarray, "*b t"] = self.speeds * self.curvatures
+        return rates
 
     def of(self, row: int) -> "Motion":
         """Return one car of a batch."""
@@ -116,13 +117,15 @@ def _own_steps(valid: Bool[np.ndarray, "n t"]) -> Int[np.ndarray, "n t"]:
     """Return the steps of each track from its first box on; its last box is repeated at the end."""
     count = valid.shape[1]
     first, last = valid.argmax(axis=1), count - 1 - valid[:, ::-1].argmax(axis=1)
-    return np.minimum(first[:, None] + np.arange(count), last[:, None])
+    steps: Int[np.ndarray, "n t"] = np.minimum(first[:, None] + np.arange(count), last[:, None])
+    return steps
 
 
 def _back(steps: Int[np.ndarray, "n t"], count: int) -> Int[np.ndarray, "n t"]:
     """Return the index of each step in a track's own steps."""
     last = (steps[:, -1] - steps[:, 0])[:, None]
-    return np.clip(np.arange(count) - steps[:, :1], 0, last)
+    back: Int[np.ndarray, "n t"] = np.clip(np.arange(count) - steps[:, :1], 0, last)
+    return back
 
 
 def _motion(

@@ -163,11 +163,12 @@ def _cubic(
     """Interpolate between rows `row` and `row + 1` (cubic Hermite); slopes per metre."""
     u = share[..., None]
     low, high = values[row], values[row + 1]
-    return (
+    blended: Float[np.ndarray, "*q d"] = (
         (1 + 2 * u) * (1 - u) ** 2 * low
         + u**2 * (3 - 2 * u) * high
         + (u * (1 - u) ** 2 * slopes[row] - u**2 * (1 - u) * slopes[row + 1]) * _SPACING
     )
+    return blended
 
 
 def _cubic_slope(
@@ -178,8 +179,10 @@ def _cubic_slope(
 ) -> Float[np.ndarray, "*q"]:
     """Compute the derivative of `_cubic` per metre."""
     rise = 6 * u * (1 - u) * (values[row + 1] - values[row]) / _SPACING
-    return rise + (1 - u) * (1 - 3 * u) * slopes[row] + u * (3 * u - 2) * slopes[row + 1]
+    slope: Float[np.ndarray, "*q"] = rise + (1 - u) * (1 - 3 * u) * slopes[row] + u * (3 * u - 2) * slopes[row + 1]
+    return slope
 
 
 def _linear(values: np.ndarray, row: np.ndarray, share: np.ndarray) -> np.ndarray:
-    return (1 - share) * values[row] + share * values[row + 1]
+    blended: np.ndarray = (1 - share) * values[row] + share * values[row + 1]
+    return blended

@@ -45,7 +45,10 @@ def offsets_at(options: RecoveryOptions, shares: Float[np.ndarray, "*q 4"]) -> F
         unit = ndtri(low + (high - low) * shares) / _NORMAL_CUT
     else:
         unit = 2 * shares - 1
-    return unit * np.array([options.lateral, options.longitudinal, options.heading, options.speed])
+    offsets: Float[np.ndarray, "*q 4"] = unit * np.array(
+        [options.lateral, options.longitudinal, options.heading, options.speed]
+    )
+    return offsets
 
 
 def _shares(seed: int, log: str, token: str, *key: int) -> Float[np.ndarray, "4"]:

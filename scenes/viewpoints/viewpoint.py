@@ -66,7 +66,8 @@ class Viewpoint:
     @property
     def world_from_ego(self) -> Float[np.ndarray, "4 4"]:
         """Current pose of the ego."""
-        return self.ego.world_from_ego[-1]
+        pose: Float[np.ndarray, "4 4"] = self.ego.world_from_ego[-1]
+        return pose
 
     @property
     def told_ego(self) -> Ego:

@@ -199,7 +199,7 @@ def _typed(entry: Mapping[str, Any], name: str, types: tuple[type, ...], path: P
 
 
 def _list(entry: Mapping[str, Any], name: str, kind: type, path: Path) -> list[Any]:
-    values = _typed(entry, name, (list,), path)
+    values: list[Any] = _typed(entry, name, (list,), path)
     for value in values:
         if type(value) is not kind:
             raise LogError(path, name, f"has a {_NAMES[type(value)]} in {_named(entry)}, not a {_NAMES[kind]}")
@@ -215,7 +215,7 @@ def _numbers(entry: Mapping[str, Any], name: str, count: int, path: Path) -> Flo
 
 
 def _is_finite(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) < _LARGEST  # type: ignore[arg-type]
+    return (type(value) is int or type(value) is float) and abs(value) < _LARGEST
 
 
 def _named(entry: Mapping[str, Any]) -> str:
@@ -236,7 +236,7 @@ def _line(
     rows = [[point.get(axis) for axis in "xyz"] for point in _list(entry, name, dict, path)]
     if len(rows) < least or not all(_is_finite(number) for row in rows for number in row):
         raise LogError(path, name, f"{_named(entry)} needs {least} points or more, with finite x, y, z")
-    points = np.array(rows, np.float64) - origin
+    points: Float[np.ndarray, "n 3"] = np.array(rows, np.float64) - origin
     if np.abs(points).max() > _WIDEST:
         raise LogError(path, name, f"{_named(entry)} has a point {np.abs(points).max():.0f} m from the log's origin")
     return points

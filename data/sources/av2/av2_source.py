@@ -119,7 +119,8 @@ def _between_poses(times_us: Int[np.ndarray, "q"], pose_times: Int[np.ndarray, "
     after = np.searchsorted(pose_times, times_us, side="left")
     inside = (before >= 0) & (after < len(pose_times))
     gap = pose_times[np.minimum(after, len(pose_times) - 1)] - pose_times[np.maximum(before, 0)]
-    return inside & (gap <= _LONGEST_GAP_US)
+    between: Bool[np.ndarray, "q"] = inside & (gap <= _LONGEST_GAP_US)
+    return between
 
 
 def _vehicle(cuboids: Cuboids, path: Path) -> Vehicle:

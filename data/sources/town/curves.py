@@ -74,7 +74,8 @@ def _cubic(start: Point, heading: float, end: Point, end_heading: float, first: 
     share = np.linspace(0.0, 1.0, 65)[:, None]
     rest = 1 - share
     handle, end_handle = start + first * unit(heading), end - last * unit(end_heading)
-    return rest**3 * start + 3 * rest**2 * share * handle + 3 * rest * share**2 * end_handle + share**3 * end
+    curve: Curve = rest**3 * start + 3 * rest**2 * share * handle + 3 * rest * share**2 * end_handle + share**3 * end
+    return curve
 
 
 def _evenly(points: Curve, spacing: float) -> Float[np.ndarray, "m 2"]:

@@ -112,7 +112,8 @@ def _positions(kinds: list[Street], generator: np.random.Generator) -> Float[np.
     """Sample the positions of parallel grid lines: irregular blocks between streets of given widths."""
     halves = np.array([street.kerb(street.forward) for street in kinds])
     gaps = generator.uniform(75.0, 120.0, len(kinds) - 1) + halves[1:] + halves[:-1]
-    return np.concatenate([[0.0], np.cumsum(gaps)]) - gaps.sum() / 2
+    centred: Float[np.ndarray, "n"] = np.concatenate([[0.0], np.cumsum(gaps)]) - gaps.sum() / 2
+    return centred
 
 
 def _thinned(

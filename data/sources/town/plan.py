@@ -219,4 +219,5 @@ def must_stop(junction: Junction, arm: int) -> bool:
 def _resampled(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
     """Drop points closer than 5 cm to their predecessor."""
     gaps = np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1)
-    return points[gaps > 0.05]
+    kept: Float[np.ndarray, "m 2"] = points[gaps > 0.05]
+    return kept

@@ -81,7 +81,8 @@ def record_tracks(
 
 def _in_range(poses: Float[np.ndarray, "n t 3"], ego: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, "n t"]:
     """Test whether each agent is near the ego at each step."""
-    return np.linalg.norm(poses[..., :2] - ego[:, :2], axis=2) < ANNOTATED_RANGE
+    near: Bool[np.ndarray, "n t"] = np.linalg.norm(poses[..., :2] - ego[:, :2], axis=2) < ANNOTATED_RANGE
+    return near
 
 
 def _tracks(
@@ -121,4 +122,5 @@ def _directions(heading: Float[np.ndarray, "t"]) -> tuple[Float[np.ndarray, "t 2
 
 def _unit(vectors: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t 3"]:
     """Normalize vectors to unit length."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Float[np.ndarray, "t 3"] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

@@ -54,7 +54,8 @@ class Path:
         bend = np.sqrt(lateral / np.maximum(np.abs(self.curvature), 1e-4))
         squares = np.minimum(self.wanted, bend) ** 2
         along = 2 * _COMFORTABLE_BRAKING * SPACING * np.arange(len(squares))
-        return np.sqrt(np.minimum.accumulate((squares + along)[::-1])[::-1] - along)
+        speeds: Float[np.ndarray, "n"] = np.sqrt(np.minimum.accumulate((squares + along)[::-1])[::-1] - along)
+        return speeds
 
 
 @dataclass(frozen=True)
@@ -223,13 +224,15 @@ def lane_width(lane: Lane) -> float:
 
 def _smooth(points: Curve) -> Curve:
     """Smooth the line; an arc of 8 m radius moves inward by 0.1 m."""
-    return gaussian_filter1d(points, _SMOOTHING / SPACING, axis=0, mode="nearest")
+    smooth: Curve = gaussian_filter1d(points, _SMOOTHING / SPACING, axis=0, mode="nearest")
+    return smooth
 
 
 def _tangents(points: Curve) -> Curve:
     """Compute unit tangents along the line."""
     steps = np.gradient(points, axis=0)
-    return steps / np.linalg.norm(steps, axis=1, keepdims=True)
+    tangents: Curve = steps / np.linalg.norm(steps, axis=1, keepdims=True)
+    return tangents
 
 
 def _even(points: Curve) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m"]]:

@@ -174,7 +174,7 @@ def _far_side(junction: Junction, number: int) -> float:
     """Return the distance beyond the node of an arm's heads: behind the crossing roads."""
     arm = junction.arms[number]
     beyond = [
-        abs(np.sin(arm.angle - other.angle)) * max(other.kerb_in, other.kerb_out)
+        abs(float(np.sin(arm.angle - other.angle))) * max(other.kerb_in, other.kerb_out)
         for other in junction.arms
         if other is not arm
     ]

@@ -155,6 +155,7 @@ def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
         return None
     if len(head) < _HEAD:
         raise LogError(file, f"record {number}", f"is truncated: its head starts at byte {at}, where the file ends")
+    length: int
     length, checksum = struct.unpack("<QI", head)
     if _masked(head[:8]) != checksum:
         raise LogError(file, f"record {number}", f"bad checksum of the length at byte {at}", "Is this a TFRecord file?")

@@ -220,7 +220,10 @@ def _half_widths(
     known = np.flatnonzero(~np.isnan(widths))
     if not len(known):
         return np.full(len(center), default)
-    return np.clip(np.interp(np.arange(len(center)), known, widths[known]), _NARROWEST, _WIDEST)
+    clipped: Float[np.ndarray, "n"] = np.clip(
+        np.interp(np.arange(len(center)), known, widths[known]), _NARROWEST, _WIDEST
+    )
+    return clipped
 
 
 def _stop_lines(found: _Features, sides: dict[int, tuple[Line, Line]]) -> tuple[StopLine, ...]:
@@ -252,4 +255,5 @@ def _thinned(line: Line) -> Line:
             split = first + 1 + int(gap.argmax())
             keep[split] = True
             pieces += [(first, split), (split, last)]
-    return line[keep]
+    kept: Line = line[keep]
+    return kept

@@ -46,7 +46,10 @@ class DensificationStats:
 def center_slopes(centers: torch.Tensor, width: int, height: int) -> Float32[torch.Tensor, "n"]:
     """Compute norms of the gradient of `centers` (by pixels), in units of half an image."""
     assert centers.grad is not None
-    return (centers.grad * torch.tensor([width / 2, height / 2], device=centers.device)).norm(dim=1)
+    slopes: Float32[torch.Tensor, "n"] = (
+        centers.grad * torch.tensor([width / 2, height / 2], device=centers.device)
+    ).norm(dim=1)
+    return slopes
 
 
 def grown(

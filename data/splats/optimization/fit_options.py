@@ -65,7 +65,8 @@ class Rate:
     def at(self, progress: float) -> float:
         """Return the rate at a progress of 0 to 1."""
         share = min(progress / self.warm_up, 1.0) if self.warm_up else 1.0
-        return share * self.first * (self.last / self.first) ** progress
+        rate: float = share * self.first * (self.last / self.first) ** progress
+        return rate
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,10 @@ def _facing(normals: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 4"]:
     # The coordinate axis with the smallest normal component cannot be parallel to it.
     x = np.cross(np.eye(3)[np.abs(z).argmin(axis=1)], z)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return Rotation.from_matrix(np.stack([x, np.cross(z, x), z], axis=2)).as_quat(scalar_first=True)
+    facing: Float[np.ndarray, "n 4"] = Rotation.from_matrix(np.stack([x, np.cross(z, x), z], axis=2)).as_quat(
+        scalar_first=True
+    )
+    return facing
 
 
 def _gaussians(

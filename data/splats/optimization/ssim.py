@@ -24,7 +24,8 @@ def ssim(image: Float[torch.Tensor, "h w 3"], truth: Float[torch.Tensor, "h w 3"
     used on a GPU.
     """
     if image.device.type == "cpu":
-        return _Ssim.apply(image, truth)
+        likeness: Float[torch.Tensor, ""] = _Ssim.apply(image, truth)  # type: ignore[no-untyped-call]  # no types
+        return likeness
     return ssim_by_convolution(image, truth)
 
 

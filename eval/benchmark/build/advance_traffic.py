@@ -97,4 +97,5 @@ def _rise(log: Log, start: Float[np.ndarray, "k 2"], places: Float[np.ndarray, "
     if log.road_map is None or not log.road_map.has_height:
         return np.zeros(places.shape[:2])
     ground = log.road_map.ground
-    return ground.at(places) - ground.at(start)
+    rise: Float[np.ndarray, "t k"] = ground.at(places) - ground.at(start)
+    return rise

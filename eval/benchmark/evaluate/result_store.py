@@ -32,7 +32,8 @@ def recorded_planners(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     with _record_errors(path):
-        return json.loads((pq.read_schema(path).metadata or {}).get(_PLANNERS, b"{}"))
+        planners: dict[str, str] = json.loads((pq.read_schema(path).metadata or {}).get(_PLANNERS, b"{}"))
+        return planners
 
 
 def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> None:

@@ -107,7 +107,10 @@ def shades(
 ) -> Float32[torch.Tensor, "n 3"]:
     """Evaluate colours in directions of any length; values where `wanted` is False are undefined."""
     degree = SIZES.index(harmonics.shape[1])
-    return (using.api.spherical_harmonics(degree, directions, harmonics, masks=wanted) + 0.5).clamp_min(0)
+    colors: Float32[torch.Tensor, "n 3"] = (
+        using.api.spherical_harmonics(degree, directions, harmonics, masks=wanted) + 0.5
+    ).clamp_min(0)
+    return colors
 
 
 def tiles(

@@ -128,7 +128,8 @@ def _farthest(camera: Camera) -> float:
 
 def _radial_part(lens: Lens, r2: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     k1, k2, _, _, k3, k4, k5, k6 = lens.padded
-    return (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    ratio: Float[np.ndarray, "n"] = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    return ratio
 
 
 def _followed(camera: Camera) -> float:

@@ -92,7 +92,8 @@ class Grid:
     @property
     def plain(self) -> Bool[np.ndarray, "p"]:
         """Points without heading or speed offset."""
-        return (self.turns == 0) & (self.faster == 0)
+        plain: Bool[np.ndarray, "p"] = (self.turns == 0) & (self.faster == 0)
+        return plain
 
 
 def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) -> Grid:

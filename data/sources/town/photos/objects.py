@@ -109,4 +109,5 @@ def _foot(road: shapely.Geometry, head: Float[np.ndarray, "2"]) -> Float[np.ndar
         return head
     edge = np.array(shapely.get_coordinates(shapely.shortest_line(point, road.boundary))[-1])
     out = edge - head
-    return edge + 0.5 * out / max(float(np.linalg.norm(out)), 1e-6)
+    foot: Float[np.ndarray, "2"] = edge + 0.5 * out / max(float(np.linalg.norm(out)), 1e-6)
+    return foot

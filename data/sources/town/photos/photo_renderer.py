@@ -335,7 +335,8 @@ def _weights(sigma: float) -> Float32[np.ndarray, "k"]:
     """Return half of a Gaussian kernel, from its centre on; the full kernel sums to 1."""
     steps = np.arange(max(int(np.ceil(2.5 * sigma)), 1) + 1)
     weights = np.exp(-0.5 * (steps / sigma) ** 2)
-    return (weights / (2 * weights.sum() - weights[0])).astype(np.float32)
+    shares: Float32[np.ndarray, "k"] = (weights / (2 * weights.sum() - weights[0])).astype(np.float32)
+    return shares
 
 
 def _tone_curve(contrast: float) -> UInt8[np.ndarray, "m"]:
@@ -344,4 +345,5 @@ def _tone_curve(contrast: float) -> UInt8[np.ndarray, "m"]:
     y = (x * (1 + x / _WHITE**2) / (1 + x)) ** contrast
     coded = np.where(y <= 0.0031308, 12.92 * y, 1.055 * np.maximum(y, 1e-9) ** (1 / 2.4) - 0.055).clip(0, 1)
     steeper = coded * coded * (3 - 2 * coded)
-    return (255 * (coded + _STEEPER * (steeper - coded))).round().astype(np.uint8)
+    curve: UInt8[np.ndarray, "m"] = (255 * (coded + _STEEPER * (steeper - coded))).round().astype(np.uint8)
+    return curve

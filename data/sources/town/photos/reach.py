@@ -37,7 +37,8 @@ class Reach(NamedTuple):
         offsets = np.abs((centers - middle) @ rotation[:, :2])
         # Margins: the sun's rays are not quite parallel, and the map ends with a whole pixel.
         shading = (offsets - radii[:, None] <= 0.52 * span).all(axis=1)
-        return seen | above | shading
+        held: Bool[np.ndarray, "n"] = seen | above | shading
+        return held
 
 
 def reach_of(

@@ -148,4 +148,5 @@ def _lofted_normals(quads: Float[np.ndarray, "s r 4 3"]) -> Float[np.ndarray, "s
         np.where((flat * other).sum(axis=2, keepdims=True) > _CREASE, flat + other, flat) for other in (behind, ahead)
     )
     normals = np.stack([rear, rear, front, front], axis=2)
-    return normals / np.maximum(np.linalg.norm(normals, axis=3, keepdims=True), 1e-12)
+    unit: Float[np.ndarray, "s r 4 3"] = normals / np.maximum(np.linalg.norm(normals, axis=3, keepdims=True), 1e-12)
+    return unit

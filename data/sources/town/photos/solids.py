@@ -141,7 +141,8 @@ def joined(solids: Sequence[Solid]) -> Solid:
 def plane_normals(corners: Triangles) -> Float[np.ndarray, "f 3"]:
     """Compute unit normals of the triangles; zero for degenerate ones."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    unit: Float[np.ndarray, "f 3"] = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def split_quads(quads: Float[np.ndarray, "q 4 3"]) -> Triangles:
