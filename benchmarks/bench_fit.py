@@ -17,7 +17,7 @@ from swerve.rasterizer.splats import Sky, SplatScene
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import FORWARD, Camera
-from swerve.scenes.transforms import inverse, rigid
+from swerve.scenes.transforms import inverse, rigid_transform
 
 SIZES = ((310, 94), (620, 188))
 COUNTS = ((30_000, 1), (100_000, 1), (100_000, 3))
@@ -60,10 +60,12 @@ def _taken() -> int:
 
 def _made(count: int, degree: int, width: int, height: int) -> tuple[SplatScene, list[TrainingImage]]:
     rng = np.random.default_rng(0)
-    camera = Camera("front", width, height, *[0.58 * width] * 2, width / 2, height / 2, rigid(FORWARD, np.zeros(3)))
+    camera = Camera(
+        "front", width, height, *[0.58 * width] * 2, width / 2, height / 2, rigid_transform(FORWARD, np.zeros(3))
+    )
     shots = []
     for k in range(2):
-        pose = rigid(np.eye(3), np.array([0.5 * k, 0.0, 1.5]))
+        pose = rigid_transform(np.eye(3), np.array([0.5 * k, 0.0, 1.5]))
         depth = Depth(rng.uniform(3, 50, (height, width)).astype(np.float32), DepthKind.LIDAR)
         image = rng.integers(0, 255, (height, width, 3), np.uint8)
         shots.append(TrainingImage(f"{k}", camera, pose, k, image, depth=depth))

@@ -5,12 +5,12 @@ import numpy as np
 from benchmarks.measure import real_data, report, timed
 from swerve.data.sources.av2.av2_source import read_log
 from swerve.rasterizer import Style, render
-from swerve.rasterizer.mesh import checked_mesh
+from swerve.rasterizer.mesh import validate_mesh
 from swerve.rasterizer.numba.numba_renderer import _scan, _Workspace
 from swerve.rasterizer.optics import lens_table
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 
 LOG, TIME_US = "adcf7d18-0510-35b0-a2fa-b4cea13a6d76", 315973172459782
 LENSES = {
@@ -73,7 +73,7 @@ def eight_cameras(lens):
 
 
 def _mounting(degrees, x, y):
-    return rigid(rotation_about_z(np.deg2rad(degrees)) @ FORWARD, np.array([x, y, 1.5]))
+    return rigid_transform(rotation_about_z(np.deg2rad(degrees)) @ FORWARD, np.array([x, y, 1.5]))
 
 
 def row(name, cameras, outputs, primitives, pose):
@@ -103,7 +103,7 @@ def row(name, cameras, outputs, primitives, pose):
 
 def scanned(primitives, cameras, pose):
     """Measure the CPU milliseconds of scan conversion; return the numbers of visible triangles and spans."""
-    mesh, style, workspace = checked_mesh(primitives), Style.rap(), _Workspace.of(cameras, len(primitives), 1)
+    mesh, style, workspace = validate_mesh(primitives), Style.rap(), _Workspace.of(cameras, len(primitives), 1)
     timing = timed(lambda: [_scan(mesh, camera, pose, style, lens_table(camera), workspace) for camera in cameras])
     triangles = spans = 0
     for camera in cameras:

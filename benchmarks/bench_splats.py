@@ -12,15 +12,15 @@ from rich.console import Console
 from scipy.spatial import cKDTree
 
 from benchmarks.measure import report, timed
-from swerve.rasterizer.backends import device_name, why_not
-from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
+from swerve.rasterizer.backends import device_name, unavailable_reason
+from swerve.rasterizer.splats import Gaussians, SplatSnapshot, render_splats
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.gsplat import GsplatScene, draw_unscented, load_library
 from swerve.rasterizer.splats.gsplat import draw as draw_with_gsplat
-from swerve.rasterizer.splats.pipeline import lay_out, view_point
+from swerve.rasterizer.splats.pipeline import project_and_tile, view_point
 from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
-from swerve.scenes.transforms import inverse, rigid
+from swerve.scenes.transforms import inverse, rigid_transform
 
 COUNTS = (100_000, 300_000, 500_000, 1_000_000)
 HERE, ALL = np.eye(4)[None], ("rgb", "depth", "alpha", "instance")
@@ -30,13 +30,13 @@ TRIAL = {100_000: 105.0, 300_000: 326.0, 500_000: 540.0, 1_000_000: 1030.0}
 
 def run():
     """Print and write the table."""
-    camera = Camera("front", 960, 540, 550.0, 550.0, 480.0, 270.0, rigid(FORWARD, np.array([0.0, 0.0, 1.5])))
+    camera = Camera("front", 960, 540, 550.0, 550.0, 480.0, 270.0, rigid_transform(FORWARD, np.array([0.0, 0.0, 1.5])))
     camera_from_local = inverse(camera.ego_from_camera)
     rows = []
     for count in COUNTS:
-        frame = SplatFrame.of(street(count, np.random.default_rng(0)))
+        frame = SplatSnapshot.of(street(count, np.random.default_rng(0)))
         cloud, view = cloud_of(frame.gaussians), view_point(camera, camera_from_local)
-        layout = lay_out(cloud, view, 1)
+        layout = project_and_tile(cloud, view, 1)
         tensors = [torch.from_numpy(array).requires_grad_() for array in cloud]
         loss = sum(
             image.sum() for image in differentiable_splats(*tensors, camera, torch.from_numpy(camera_from_local))
@@ -46,7 +46,7 @@ def run():
                 "Gaussians": count,
                 "in the image": len(layout.rows),
                 "per tile": len(layout.members) / (len(layout.starts) - 1),
-                "project and sort ms": timed(lambda c=cloud, v=view: lay_out(c, v, 1), 5).cpu_ms,
+                "project and sort ms": timed(lambda c=cloud, v=view: project_and_tile(c, v, 1), 5).cpu_ms,
                 "rgb ms": timed(lambda f=frame: render_splats(f, [camera], np.eye(4)[None]), 5).cpu_ms,
                 "all outputs ms": timed(
                     lambda f=frame: render_splats(f, [camera], np.eye(4)[None], ("rgb", "depth", "alpha", "instance")),
@@ -57,7 +57,7 @@ def run():
             }
         )
     report("splats", "Gaussians at 960x540, one thread", rows, ["Harmonics of degree 3."])
-    if reason := why_not("gsplat"):
+    if reason := unavailable_reason("gsplat"):
         Console().print(f"gsplat: {reason}", highlight=False)
     else:
         run_on_gpu(camera)
@@ -68,7 +68,7 @@ def run_on_gpu(camera):
     pose, library = torch.from_numpy(inverse(camera.ego_from_camera)).cuda(), load_library()
     rows = []
     for count in (100_000, 500_000):
-        frame = SplatFrame.of(street(count, np.random.default_rng(0)))
+        frame = SplatSnapshot.of(street(count, np.random.default_rng(0)))
         scene = GsplatScene(*(library.upload(array).requires_grad_() for array in cloud_of(frame.gaussians)))
         bent = replace(camera, lens=Lens(LensModel.BROWN, (-0.05, 0.01, 0.0, 0.0)))
         row = {"Gaussians": count}

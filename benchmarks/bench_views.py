@@ -9,9 +9,9 @@ from benchmarks.bench_rasterizer import LENSES, LOG, eight_cameras, moment
 from benchmarks.measure import real_data, report, timed
 from swerve.data import open_source
 from swerve.rasterizer import Style, render
-from swerve.rasterizer.backends import device_name, why_not
+from swerve.rasterizer.backends import device_name, unavailable_reason
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 OUTPUTS = ("rgb", "depth", "instance")
 SIZES, COUNTS = ((1920, 1120), (768, 432)), (1, 8, 96)
@@ -33,7 +33,7 @@ def run():
     notes = [
         f"{' '.join(OUTPUTS)} with lens distortion. Floor: the same bytes written by numpy's fill on one core.",
         f"The original: {low:.0f}-{high:.0f} full-size views per second and core on the real snapshot, rgb alone.",
-        *(f"{name}: {why_not(name) or device_name(name)}" for name in ("cuda", "nvdiffrast")),
+        *(f"{name}: {unavailable_reason(name) or device_name(name)}" for name in ("cuda", "nvdiffrast")),
     ]
     report("views", "Views per second", rows, notes)
 
@@ -53,7 +53,7 @@ def scenes():
 
 def poses(pose, count):
     """Return recovery-like poses around one."""
-    shifts = [upright(np.array([0.2 * k, 0.3 * (k % 5 - 2), 0.0]), 0.02 * (k % 7 - 3)) for k in range(count)]
+    shifts = [pose_from_yaw(np.array([0.2 * k, 0.3 * (k % 5 - 2), 0.0]), 0.02 * (k % 7 - 3)) for k in range(count)]
     return np.stack([pose @ shift for shift in shifts])
 
 
@@ -78,9 +78,9 @@ def rates(scene, primitives, cameras, at):
             repeats=3,
         )
         rows.append({**head, "back end": f"numba, {threads} cores", "views/s": 1e3 * count / drawn.wall_ms})
-    if not why_not("cuda"):
+    if not unavailable_reason("cuda"):
         rows += [{**head, **line} for line in on_the_gpu(primitives, cameras, at)]
-    if not why_not("nvdiffrast"):
+    if not unavailable_reason("nvdiffrast"):
         rows += [{**head, **line} for line in with_nvdiffrast(primitives, cameras, at)]
     return rows
 
@@ -89,14 +89,14 @@ def on_the_gpu(primitives, cameras, at):
     """Measure rates with images left on the device, and copied to the host; milliseconds by stage in the name."""
     from numba import cuda
 
-    from swerve.rasterizer.cuda import DeviceMesh, DeviceRenderer, Request
+    from swerve.rasterizer.cuda import DeviceMesh, DeviceRenderer, RenderRequest
 
     mesh, drawer = DeviceMesh(), TimedDrawer.of(DeviceRenderer)
     start = time.perf_counter()
     mesh.add(primitives)
     cuda.synchronize()
     upload = 1e3 * (time.perf_counter() - start)
-    requests = [Request(camera, pose) for pose in at for camera in cameras]
+    requests = [RenderRequest(camera, pose) for pose in at for camera in cameras]
 
     def draw():
         images = drawer.draw(mesh, requests, Style.rap(), OUTPUTS)
@@ -155,11 +155,11 @@ def with_nvdiffrast(primitives, cameras, at):
     """Measure rates as `on_the_gpu` does; geometry is the CPU's share, `rasterize` only the library's part."""
     import torch
 
-    from swerve.rasterizer.mesh import checked_mesh
+    from swerve.rasterizer.mesh import validate_mesh
     from swerve.rasterizer.nvdiffrast import NvdiffrastLibrary, NvdiffrastView, draw, load_library
     from swerve.rasterizer.nvdiffrast.facets import facets_of
 
-    mesh, real, spent = checked_mesh(primitives), load_library(), []
+    mesh, real, spent = validate_mesh(primitives), load_library(), []
     shots = [NvdiffrastView(camera, pose) for pose in at for camera in cameras]
 
     class Timed:

@@ -14,9 +14,9 @@ from swerve.scenes.viewpoints import (
     Viewpoint,
     ViewpointKind,
     ViewpointOptions,
+    build_log_geometry,
+    build_viewpoints,
     logged,
-    prepare,
-    viewpoints,
 )
 from swerve.viz.birds_eye import BirdsEye
 
@@ -51,9 +51,9 @@ def main() -> None:
     style = Style.surfaces()
     source = open_source(f"town:{TOWN + 1}")
     scene = Scene(source.load(source.names()[TOWN]), NOW, history=20, future=50)
-    geometry = prepare(scene.log)
+    geometry = build_log_geometry(scene.log)
     options = ViewpointOptions(recovery=RecoveryOptions(per_scene=12))
-    made, _ = viewpoints(scene, (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT), options, 0, geometry)
+    made, _ = build_viewpoints(scene, (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT), options, 0, geometry)
     recovery = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.RECOVERY]
     seats = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.CROSS_AGENT]
     own = logged(scene, geometry)

@@ -9,7 +9,7 @@ import numpy as np
 import swerve
 from swerve.data.sources.default_rigs import default_rig
 from swerve.scenes import Ego, GroundHeight, Lane, LaneGroup, Log, ObjectClass, RoadMap, Tracks, TrafficLights, Vehicle
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class StraightRoad:
         times_us = 1_000_000 + 100_000 * np.arange(steps)
         x = 20 + 8.0 * 0.1 * np.arange(steps)
         rear_axle = np.stack([x, np.zeros(steps), np.zeros(steps)], axis=1)
-        ego = Ego.from_poses(upright(rear_axle, np.zeros(steps)), times_us)  # world_from_ego, 4x4
+        ego = Ego.from_poses(pose_from_yaw(rear_axle, np.zeros(steps)), times_us)  # world_from_ego, 4x4
         car = Tracks(
             ids=("ahead",),
             classes=np.array([ObjectClass.VEHICLE], np.uint8),

@@ -49,7 +49,7 @@ from swerve.planners.rap.rap_batch import RapBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from swerve.planners.rap.rap_planner import load_rap
-from swerve.planners.rap.scorer import best, expected_score
+from swerve.planners.rap.scorer import best_proposal, expected_score
 from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.planners.rap.train_rap import PLANNER, RunOptions, processes, train_rap
 
@@ -227,7 +227,7 @@ def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
         output, other = model(views.inputs), model(swapped)
     chosen = expected_score(output.logits.sigmoid()).argmax(dim=1).tolist()
     own = errors(output.poses[range(len(chosen)), chosen], views)
-    foreign = errors(best(other.logits, other.poses), views)
+    foreign = errors(best_proposal(other.logits, other.poses), views)
     for row, measure in enumerate(views.yardsticks):
         worth = np.full(len(output.poses[row]), np.nan)
         if measure is not None:

@@ -11,7 +11,7 @@ from swerve.data.sources.registry import open_source
 from swerve.eval.closed_loop import ClosedLoopOptions, Rollout, build_closed_loop_scene, drive_prepared
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import ObjectClass, scenes_of
-from swerve.scenes.viewpoints import Viewpoint, logged, prepare
+from swerve.scenes.viewpoints import Viewpoint, build_log_geometry, logged
 
 PLANNERS = {
     "logged driver": "human",
@@ -60,7 +60,7 @@ def _starts() -> Iterator[Viewpoint]:
     source = open_source(SOURCE)
     for name in source.names():
         log = source.load(name)
-        geometry = prepare(log)
+        geometry = build_log_geometry(log)
         for scene in scenes_of(log, history=1.5, future=SECONDS, every=EVERY):
             yield logged(scene, geometry)
 

@@ -17,7 +17,7 @@ from swerve.data import open_source
 from swerve.eval import Context, build_context, lane_agents
 from swerve.eval.benchmark.build.advance_traffic import logged_states
 from swerve.scenes import Log, Scene, SwerveError
-from swerve.scenes.polyline import frenet
+from swerve.scenes.polyline import to_frenet
 
 HISTORY, HORIZON, STRIDE = 15, 80, 10
 TURN, ELSEWHERE, SLOW = np.deg2rad(40.0), 3.0, 0.5
@@ -52,7 +52,7 @@ def turns_of(context: Context, log: Log, now: int) -> Iterator[Turn]:
             continue
         path = agent_paths.points[agent_paths.starts[place] : agent_paths.starts[place + 1], :2]
         apart = driven.poses[steps[-1], row, :2] - poses[-1, :2]
-        yield Turn(logged.ids[row], abs(float(frenet(path, poses[-1:, :2])[1][0])), float(np.hypot(*apart)))
+        yield Turn(logged.ids[row], abs(float(to_frenet(path, poses[-1:, :2])[1][0])), float(np.hypot(*apart)))
 
 
 def ghosts_of(context: Context, log: Log, now: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from swerve.scenes import LaneKind, RoadMap
+from swerve.scenes import LaneType, RoadMap
 from swerve.scenes.transforms import wrap_angle
 
 # A lane is a vehicle's if its centreline lies this near, metres, and goes the same way within this angle.
@@ -46,7 +46,7 @@ def match_lanes(
         valid: whether they are there.
     """
     lanes = () if road_map is None else road_map.lanes
-    lines = [lane.centerline[:, :2] if lane.kind is LaneKind.VEHICLE else np.zeros((0, 2)) for lane in lanes]
+    lines = [lane.centerline[:, :2] if lane.kind is LaneType.VEHICLE else np.zeros((0, 2)) for lane in lanes]
     first = np.concatenate([np.zeros((0, 2)), *(line[:-1] for line in lines)])
     step = np.concatenate([np.zeros((0, 2)), *(line[1:] for line in lines)]) - first
     owner = np.repeat(np.arange(len(lines)), [max(len(line) - 1, 0) for line in lines]).astype(int)

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from swerve.scenes import Log, Scene, SwerveError
-from swerve.scenes.polyline import frenet
+from swerve.scenes.polyline import to_frenet
 from swerve.scenes.transforms import wrap_angle
-from swerve.scenes.viewpoints import Command, prepare
+from swerve.scenes.viewpoints import Command, build_log_geometry
 from swerve.scenes.viewpoints.scene_viewpoints import logged
 
 _HISTORY, _FUTURE, _EVERY = 2.0, 4.0, 0.5
@@ -35,7 +35,7 @@ def samples(logs: list[Log]) -> Samples:
     """All moments, every half second, at which the ego moves within the next 4 s."""
     features, paths, straight = [], [], []
     for log in logs:
-        geometry = prepare(log)
+        geometry = build_log_geometry(log)
         history, future, every = (round(seconds / log.step) for seconds in (_HISTORY, _FUTURE, _EVERY))
         for now in range(history, len(log.times_us) - future, every):
             path = _in_frame(log, now, now + np.round(_POINTS / log.step).astype(int))
@@ -80,7 +80,7 @@ def _aside(predicted: Float[np.ndarray, "k 2"], path: Float[np.ndarray, "k 2"]) 
     """Average distance from the line through the driven points, which begins at the ego."""
     line = np.concatenate([np.zeros((1, 2)), path])
     line = line[np.append(True, np.linalg.norm(np.diff(line, axis=0), axis=1) > 1e-3)]
-    return float(np.abs(frenet(line, predicted)[1]).mean())
+    return float(np.abs(to_frenet(line, predicted)[1]).mean())
 
 
 def regression_table(logs: dict[str, list[Log]]) -> str:

@@ -17,14 +17,14 @@ from swerve.data.dataset.targets import trajectory_arrays
 from swerve.scenes import scenes_of
 from swerve.scenes.transforms import yaw_of
 from swerve.scenes.viewpoints import (
-    Bounds,
+    KinematicLimits,
     LogGeometry,
     RecoveryOptions,
     Viewpoint,
     ViewpointKind,
     ViewpointOptions,
-    prepare,
-    viewpoints,
+    build_log_geometry,
+    build_viewpoints,
 )
 from swerve.scenes.viewpoints.bounds import BOUND_NAMES
 from swerve.scenes.viewpoints.collisions import body_footprints, contacts
@@ -38,7 +38,7 @@ def published_shares(found: Viewpoint) -> Float[np.ndarray, "9"]:
     known = np.concatenate([arrays["history_valid"], arrays["target_10hz_valid"]])
     poses = np.concatenate([arrays["history_pose"], arrays["target_10hz"]])[known].astype(np.float64)
     seconds = np.arange(len(poses)) / 10
-    return Bounds().pose_shares(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
+    return KinematicLimits().pose_shares(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
 
 
 def history_conflicts(found: Viewpoint, geometry: LogGeometry) -> tuple[bool, float]:
@@ -57,9 +57,9 @@ def measure(spec: str, options: ViewpointOptions) -> Iterator[tuple[Viewpoint | 
     """Yield the recoveries of all scenes, and the reasons of those that were rejected."""
     source = open_source(spec)
     for name in source.names():
-        geometry = prepare(source.load(name))
+        geometry = build_log_geometry(source.load(name))
         for scene in scenes_of(geometry.log, every=0.5):
-            made, rejected = viewpoints(scene, [ViewpointKind.RECOVERY], options, 0, geometry)
+            made, rejected = build_viewpoints(scene, [ViewpointKind.RECOVERY], options, 0, geometry)
             yield from ((one, geometry) for one in made)
             yield from ((one.reason, geometry) for one in rejected)
 

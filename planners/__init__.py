@@ -6,7 +6,7 @@ from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
     from swerve.eval.study.population import population
-    from swerve.planners.baselines.disturbed import Disturbed
+    from swerve.planners.baselines.disturbed import DisturbedPlanner
     from swerve.planners.baselines.ego_mlp import EgoMlp, load_ego_mlp, save_ego_mlp
     from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
     from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConstantAcceleration",
     "ConstantVelocity",
-    "Disturbed",
+    "DisturbedPlanner",
     "EgoMlp",
     "Idm",
     "LoadedPlanner",

@@ -12,7 +12,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any, get_args
 
-from swerve.planners.baselines.disturbed import Disturbed
+from swerve.planners.baselines.disturbed import DisturbedPlanner
 from swerve.planners.baselines.ego_mlp import INSTALL, load_ego_mlp, require_safetensors
 from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
@@ -27,7 +27,7 @@ BUILT_INS: Mapping[str, Callable[..., Planner]] = {
     "idm": Idm,
     "pdm-closed": PdmClosed,
 }
-DISTURBANCES = tuple(field.name for field in fields(Disturbed) if field.name != "planner")
+DISTURBANCES = tuple(field.name for field in fields(DisturbedPlanner) if field.name != "planner")
 TRAINED = ".safetensors"
 _RAP = "swerve-rap"
 _PLAIN = (bool, int, float, str, type(None))
@@ -53,7 +53,7 @@ def load_planner(spec: str) -> LoadedPlanner:
 
     `NAME` is one of `BUILT_INS`; `module:Class` is a class or factory function of a module that can be imported from
     the current folder; `FILE.safetensors` was trained by `swerve train`. Parameters follow: the class's own; those of
-    `Disturbed`, which apply to every planner, unless its class has one of that name; and `label=`.
+    `DisturbedPlanner`, which apply to every planner, unless its class has one of that name; and `label=`.
 
     Raises:
         SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.
@@ -69,8 +69,8 @@ def load_planner(spec: str) -> LoadedPlanner:
     if not callable(getattr(planner, "plan", None)):
         raise SwerveError(f"planner {spec}: {head} has no method plan(observation)")
     if disturbances:
-        accepted = {key: one for key, one in _accepted(Disturbed).items() if key in DISTURBANCES}
-        planner = _made(spec, Disturbed, {"planner": planner, **_values(spec, disturbances, accepted)})
+        accepted = {key: one for key, one in _accepted(DisturbedPlanner).items() if key in DISTURBANCES}
+        planner = _made(spec, DisturbedPlanner, {"planner": planner, **_values(spec, disturbances, accepted)})
     return LoadedPlanner(label, planner, spec)
 
 
@@ -82,7 +82,7 @@ def planner_name(path: Path) -> str:
 def describe_planners() -> str:
     """Describe the built-in planners with their parameters and defaults, one line each; for help texts."""
     lines = [f"{name}{_defaults(_accepted(factory))}" for name, factory in BUILT_INS.items()]
-    rest = {key: parameter for key, parameter in _accepted(Disturbed).items() if key in DISTURBANCES}
+    rest = {key: parameter for key, parameter in _accepted(DisturbedPlanner).items() if key in DISTURBANCES}
     return "\n".join([*lines, f"all of them{_defaults(rest)} label=TEXT"])
 
 

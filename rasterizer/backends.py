@@ -36,7 +36,7 @@ _NEEDED: dict[Chosen | SplatChosen, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def resolved(backend: Backend) -> Chosen:
+def resolve_backend(backend: Backend) -> Chosen:
     """Resolve a back end: "auto" is cuda if a GPU is available, else numba; nvdiffrast is never chosen by "auto".
 
     Raises:
@@ -44,12 +44,12 @@ def resolved(backend: Backend) -> Chosen:
         SwerveError: there is no usable device.
     """
     if backend == "auto":
-        return "numba" if why_not("cuda") else "cuda"
+        return "numba" if unavailable_reason("cuda") else "cuda"
     _check(backend)
     return backend
 
 
-def resolved_for_splats(backend: SplatBackend) -> SplatChosen:
+def resolve_splat_backend(backend: SplatBackend) -> SplatChosen:
     """Resolve a back end for Gaussian splats: "auto" is gsplat if available, else numba.
 
     Raises:
@@ -57,7 +57,7 @@ def resolved_for_splats(backend: SplatBackend) -> SplatChosen:
         SwerveError: the package has another version, or there is no usable device.
     """
     if backend == "auto":
-        return "numba" if why_not("gsplat") else "gsplat"
+        return "numba" if unavailable_reason("gsplat") else "gsplat"
     _check(backend)
     return backend
 
@@ -65,11 +65,11 @@ def resolved_for_splats(backend: SplatBackend) -> SplatChosen:
 def _check(backend: Chosen | SplatChosen) -> None:
     if missing := _missing(backend):
         raise MissingExtraError(*missing[0])
-    if reason := why_not(backend):
+    if reason := unavailable_reason(backend):
         raise SwerveError(f"backend {backend} cannot be used: {reason}. Use --backend numba or auto")
 
 
-def why_not(backend: Chosen | SplatChosen) -> str:
+def unavailable_reason(backend: Chosen | SplatChosen) -> str:
     """Return the reason why a back end cannot be used here; empty if it can.
 
     Failures to build gsplat's kernels only show at the first rendering.
@@ -105,7 +105,7 @@ def device_name(backend: Chosen | SplatChosen) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def drawing_packages(backend: Chosen) -> tuple[str, ...]:
+def rendering_packages(backend: Chosen) -> tuple[str, ...]:
     """Return installed packages, beside numba, whose version may change the rendered images."""
     named = {"numba": (), "cuda": ("numba-cuda",), "nvdiffrast": ("nvdiffrast", "torch")}[backend]
     return tuple(name for name in named if any(distributions(name=name)))

@@ -29,7 +29,7 @@ class Mesh(NamedTuple):
     chunk_radii: Float[np.ndarray, "c"]
 
 
-def checked_mesh(primitives: Primitives) -> Mesh:
+def validate_mesh(primitives: Primitives) -> Mesh:
     """Validate primitives, since the kernels do no bounds checks."""
     mesh = Mesh(*(np.require(getattr(primitives, name), requirements=["C", "W"]) for name in Mesh._fields))
     count, starts = len(mesh.triangles), mesh.chunk_starts

@@ -19,7 +19,7 @@ _NODES, _PROBE_EVERY = 241, 16
 _RAY_TOLERANCE = 1e-6
 
 
-class Optics(NamedTuple):
+class CameraParameters(NamedTuple):
     """Camera parameters for the kernels.
 
     `chords_per_unit` is the number of straight pieces an edge is cut into, per unit of its length in the ideal image.
@@ -47,7 +47,7 @@ class LensTable(NamedTuple):
         bounds: lowest x / z, highest x / z, lowest y / z, highest y / z that can be in the image.
     """
 
-    optics: Optics
+    optics: CameraParameters
     rays_x: Float32[np.ndarray, "h w"]
     rays_y: Float32[np.ndarray, "h w"]
     bounds: tuple[float, float, float, float]
@@ -97,7 +97,7 @@ def _lens_table(
 ) -> LensTable:
     camera = Camera("", width, height, fx, fy, cx, cy, np.eye(4), Lens(model, coefficients))
     bounds = _bounds(camera)
-    optics = Optics(
+    optics = CameraParameters(
         int(model),
         tuple(camera.lens.padded.tolist()),
         camera.lens.limit,

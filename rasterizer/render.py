@@ -8,9 +8,9 @@ from operator import methodcaller
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
 
-from swerve.rasterizer.backends import Backend, resolved
-from swerve.rasterizer.mesh import PIXELS, Mesh, checked_mesh
-from swerve.rasterizer.numba.numba_renderer import draw_all
+from swerve.rasterizer.backends import Backend, resolve_backend
+from swerve.rasterizer.mesh import PIXELS, Mesh, validate_mesh
+from swerve.rasterizer.numba.numba_renderer import render_all
 from swerve.rasterizer.on_device import ImagesOnDevice, MeshOnDevice
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, SwerveError
@@ -77,20 +77,20 @@ def render(
     """
     _check_outputs(outputs)
     _check_poses(world_from_ego)
-    if (chosen := resolved(backend)) == "cuda":
+    if (chosen := resolve_backend(backend)) == "cuda":
         from swerve.rasterizer.cuda.passes import DrawableMesh
 
         uploaded = DrawableMesh()
         return render_on_gpu(uploaded, (uploaded.add(primitives),), cameras, world_from_ego, style, outputs, out)
     if chosen == "nvdiffrast":
-        return _render_with_nvdiffrast(checked_mesh(primitives), cameras, world_from_ego, style, outputs, out)
+        return _render_with_nvdiffrast(validate_mesh(primitives), cameras, world_from_ego, style, outputs, out)
     images = _images(cameras, len(world_from_ego), outputs, out)
     tasks = [
         (camera, pose, image)
         for pose, row in zip(world_from_ego, images, strict=True)
         for camera, image in zip(cameras, row, strict=True)
     ]
-    draw_all(checked_mesh(primitives), tasks, style, "rgb" in outputs, threads)
+    render_all(validate_mesh(primitives), tasks, style, "rgb" in outputs, threads)
     return [
         [View(camera, pose, **image) for camera, image in zip(cameras, row, strict=True)]
         for pose, row in zip(world_from_ego, images, strict=True)

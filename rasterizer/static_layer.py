@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from swerve.rasterizer.backends import Backend, resolved
+from swerve.rasterizer.backends import Backend, resolve_backend
 from swerve.rasterizer.on_device import ImagesOnDevice, MeshOnDevice
 from swerve.rasterizer.render import View, passes_on_gpu, render, render_on_gpu
 from swerve.rasterizer.style import Style
@@ -25,7 +25,7 @@ class StaticLayer:
     """
 
     def __init__(self, still: Primitives, backend: Backend = "numba") -> None:
-        self._still, self._backend = still, resolved(backend)
+        self._still, self._backend = still, resolve_backend(backend)
         self._mesh: MeshOnDevice | None = None
         if self._backend == "cuda":
             from swerve.rasterizer.cuda.passes import DrawableMesh

@@ -7,15 +7,15 @@ from swerve.scenes.lazy_package import make_lazy
 if TYPE_CHECKING:
     from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
     from swerve.scenes.errors import LogError, MissingExtraError, SwerveError
-    from swerve.scenes.log import Log, Photo, Scene, Sweep, scenes_of, windows_of
+    from swerve.scenes.log import Log, Photo, Scene, Sweep, scenes_of, split_windows
     from swerve.scenes.randomness import keyed_generator
     from swerve.scenes.road_map import (
         Area,
         GroundHeight,
         Lane,
         LaneGroup,
-        LaneKind,
-        Paint,
+        LaneMarking,
+        LaneType,
         RoadEdge,
         RoadLine,
         RoadMap,
@@ -33,7 +33,8 @@ __all__ = [
     "GroundHeight",
     "Lane",
     "LaneGroup",
-    "LaneKind",
+    "LaneMarking",
+    "LaneType",
     "Lens",
     "LensModel",
     "LightState",
@@ -41,7 +42,6 @@ __all__ = [
     "LogError",
     "MissingExtraError",
     "ObjectClass",
-    "Paint",
     "Photo",
     "RoadEdge",
     "RoadLine",
@@ -57,7 +57,7 @@ __all__ = [
     "box_footprints",
     "keyed_generator",
     "scenes_of",
-    "windows_of",
+    "split_windows",
 ]
 
 make_lazy(__name__)

@@ -8,8 +8,8 @@ import numpy as np
 import shapely
 from jaxtyping import Float, Int
 
-from swerve.scenes.polyline import arc_lengths, frenet, heading_at, without_repeats
-from swerve.scenes.road_map import Lane, LaneGroup, LaneKind, RoadMap
+from swerve.scenes.polyline import arc_lengths, heading_at, remove_duplicate_points, to_frenet
+from swerve.scenes.road_map import Lane, LaneGroup, LaneType, RoadMap
 from swerve.scenes.tracks import Ego
 from swerve.scenes.transforms import wrap_angle
 
@@ -22,7 +22,7 @@ _STEP_COST, _CHANGE_COST, _JUMP_COST = 0.1, 2.0, 20.0
 _LONGEST_BRIDGE = 6
 
 
-def with_derived_groups(road_map: RoadMap) -> RoadMap:
+def derive_lane_groups(road_map: RoadMap) -> RoadMap:
     """Return the map with lane groups derived from its lanes.
 
     - Lanes that are each other's neighbours form a group; bicycle lanes are grouped separately.
@@ -50,7 +50,7 @@ def with_derived_groups(road_map: RoadMap) -> RoadMap:
     return replace(road_map, lanes=lanes, lane_groups=groups)
 
 
-def route_along(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
+def match_route(road_map: RoadMap, ego: Ego) -> tuple[str, ...]:
     """Return the ids of the lane groups that the ego drives through, in order, by map matching.
 
     The groups are those of the lanes matched to its path, see `match_lanes`. Where two consecutive groups are not
@@ -89,10 +89,10 @@ def _alignment(
     turn, lateral = np.full(len(point), np.pi), np.zeros(len(point))
     for index in np.unique(lane):
         rows = np.flatnonzero(lane == index)
-        line = without_repeats(lanes[index].centerline)
+        line = remove_duplicate_points(lanes[index].centerline)
         if len(line) < 2:  # a centreline without length has no direction, so nobody drives along it
             continue
-        along, lateral[rows] = frenet(line, points[point[rows]])
+        along, lateral[rows] = to_frenet(line, points[point[rows]])
         turn[rows] = np.abs(wrap_angle(heading_at(line, along) - headings[point[rows]]))
     return turn, lateral
 
@@ -102,7 +102,7 @@ def _parallel(lanes: Iterable[Lane], lane_by_id: Mapping[str, Lane]) -> dict[str
 
     def beside(lane: Lane, side: str, back: str) -> Lane | None:
         other = lane_by_id.get(getattr(lane, side) or "")
-        alike = other and (lane.kind is LaneKind.BICYCLE) == (other.kind is LaneKind.BICYCLE)
+        alike = other and (lane.kind is LaneType.BICYCLE) == (other.kind is LaneType.BICYCLE)
         return other if other and alike and not other.is_connector and getattr(other, back) == lane.id else None
 
     groups: dict[str, list[str]] = {}

@@ -186,7 +186,7 @@ class Scene:
 
 
 def scenes_of(log: Log, history: float = 2.0, future: float = 5.0, every: float = 0.5) -> list[Scene]:
-    """Return the log's scenes with full history and future and without gaps: the evenly spaced ones of `windows_of`.
+    """Return the log's scenes with full history and future and without gaps: the evenly spaced ones of `split_windows`.
 
     Args:
         log: the recording.
@@ -194,10 +194,10 @@ def scenes_of(log: Log, history: float = 2.0, future: float = 5.0, every: float 
         future: seconds after each scene's current step.
         every: seconds between the current steps of consecutive scenes.
     """
-    return windows_of(log, history, future, every)[0]
+    return split_windows(log, history, future, every)[0]
 
 
-def windows_of(log: Log, history: float, future: float, every: float) -> tuple[list[Scene], list[Scene]]:
+def split_windows(log: Log, history: float, future: float, every: float) -> tuple[list[Scene], list[Scene]]:
     """Return windows with as many steps as the durations of `scenes_of` take at the log's median step.
 
     Returns:

@@ -20,14 +20,14 @@ def ring_edges(ring: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 4"]:
     return np.concatenate([flat, np.concatenate([flat[1:], flat[:1]])], axis=1)
 
 
-def without_repeats(points: Float[np.ndarray, "n d"], tolerance: float = 1e-6) -> Float[np.ndarray, "m d"]:
+def remove_duplicate_points(points: Float[np.ndarray, "n d"], tolerance: float = 1e-6) -> Float[np.ndarray, "m d"]:
     """Drop points closer than `tolerance` metres (in the xy plane) to their predecessor."""
     steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
     kept: Float[np.ndarray, "m d"] = points[np.concatenate([[True], steps > tolerance])[: len(points)]]
     return kept
 
 
-def points_at(points: Float[np.ndarray, "n d"], distances: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q d"]:
+def interpolate_at(points: Float[np.ndarray, "n d"], distances: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q d"]:
     """Interpolate points at arc lengths; beyond the ends, return the end points."""
     along = arc_lengths(points)
     return np.stack([np.interp(distances, along, points[:, axis]) for axis in range(points.shape[1])], axis=-1)
@@ -37,14 +37,14 @@ def resample(points: Float[np.ndarray, "n d"], spacing: float) -> Float[np.ndarr
     """Resample the line with equal steps of at most `spacing` metres; both ends are kept."""
     length = arc_lengths(points)[-1]
     steps = max(int(np.ceil(length / spacing)), 1)
-    return points_at(points, np.linspace(0.0, length, steps + 1))
+    return interpolate_at(points, np.linspace(0.0, length, steps + 1))
 
 
-def densify(points: Float[np.ndarray, "n d"], spacing: float) -> Float[np.ndarray, "m d"]:
+def subdivide(points: Float[np.ndarray, "n d"], spacing: float) -> Float[np.ndarray, "m d"]:
     """Add points so that steps are at most `spacing` metres; all original points are kept."""
     length = arc_lengths(points)
     added = [np.linspace(a, b, int(np.ceil((b - a) / spacing)), endpoint=False) for a, b in pairwise(length)]
-    return points_at(points, np.concatenate([*added, length[-1:]]))
+    return interpolate_at(points, np.concatenate([*added, length[-1:]]))
 
 
 def headings(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
@@ -54,7 +54,7 @@ def headings(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
     return np.concatenate([angle, angle[-1:]]) if len(angle) else np.zeros(len(points))
 
 
-def frenet(
+def to_frenet(
     line: Float[np.ndarray, "n d"], points: Float[np.ndarray, "q 2"]
 ) -> tuple[Float[np.ndarray, "q"], Float[np.ndarray, "q"]]:
     """Compute Frenet coordinates: arc length of, and signed distance (left positive) to, the line's nearest point."""
@@ -71,11 +71,11 @@ def frenet(
     return along, np.where(cross >= 0, 1.0, -1.0) * distance[row, nearest]
 
 
-def beside(
+def from_frenet(
     line: Float[np.ndarray, "n d"], along: Float[np.ndarray, "q"], lateral: Float[np.ndarray, "q"]
 ) -> Float[np.ndarray, "q 2"]:
-    """Invert `frenet`: return the points `lateral` metres left of the line at arc lengths `along`."""
-    base = points_at(line[:, :2], along)
+    """Invert `to_frenet`: return the points `lateral` metres left of the line at arc lengths `along`."""
+    base = interpolate_at(line[:, :2], along)
     angle = heading_at(line, along)
     moved: Float[np.ndarray, "q 2"] = base + lateral[:, None] * np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
     return moved

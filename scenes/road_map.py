@@ -17,7 +17,7 @@ from swerve.scenes.polyline import arc_lengths, headings, ring_edges
 Line = Float[np.ndarray, "_ 3"]
 
 
-class Paint(Enum):
+class LaneMarking(Enum):
     """Road marking: colour, and strokes from left to right in the line's direction."""
 
     NONE = ("none", ())
@@ -49,7 +49,7 @@ class Paint(Enum):
         return strokes
 
 
-class LaneKind(Enum):
+class LaneType(Enum):
     """Road users that a lane is for."""
 
     VEHICLE = "vehicle"
@@ -102,9 +102,9 @@ class Lane(_Surface):
     polygon: Line
     left: Line = field(default_factory=lambda: np.zeros((0, 3)))
     right: Line = field(default_factory=lambda: np.zeros((0, 3)))
-    left_paint: Paint = Paint.NONE
-    right_paint: Paint = Paint.NONE
-    kind: LaneKind = LaneKind.VEHICLE
+    left_paint: LaneMarking = LaneMarking.NONE
+    right_paint: LaneMarking = LaneMarking.NONE
+    kind: LaneType = LaneType.VEHICLE
     is_connector: bool = False
     group_id: str = ""
     predecessors: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ class RoadLine:
 
     id: str
     points: Line
-    paint: Paint
+    paint: LaneMarking
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ def wrap_angle(angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..
     return np.asarray((np.asarray(angle, dtype=np.float64) + np.pi) % (2 * np.pi) - np.pi)
 
 
-def rigid(rotation: Float[np.ndarray, "*b 3 3"], translation: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 4 4"]:
+def rigid_transform(
+    rotation: Float[np.ndarray, "*b 3 3"], translation: Float[np.ndarray, "*b 3"]
+) -> Float[np.ndarray, "*b 4 4"]:
     """Build the transform that rotates, then translates."""
     matrix = np.zeros((*translation.shape[:-1], 4, 4))
     matrix[..., :3, :3] = rotation
@@ -26,7 +28,7 @@ def inverse(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray
     """Invert a rigid transform (`source_from_target`) by the transpose of its rotation."""
     rotation = np.swapaxes(target_from_source[..., :3, :3], -1, -2)
     translation = -(rotation @ target_from_source[..., :3, 3:])[..., 0]
-    return rigid(rotation, translation)
+    return rigid_transform(rotation, translation)
 
 
 def transform_points(
@@ -49,9 +51,11 @@ def rotation_about_z(yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, 
     return rotation
 
 
-def upright(position: Float[np.ndarray, "*b 3"], yaw: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b 4 4"]:
+def pose_from_yaw(
+    position: Float[np.ndarray, "*b 3"], yaw: Float[np.ndarray, "*b"] | float
+) -> Float[np.ndarray, "*b 4 4"]:
     """Return the upright pose (z axis up) at `position` with heading `yaw`."""
-    return rigid(rotation_about_z(yaw), np.asarray(position, dtype=np.float64))
+    return rigid_transform(rotation_about_z(yaw), np.asarray(position, dtype=np.float64))
 
 
 def yaw_of(target_from_source: Float[np.ndarray, "*b 4 4"]) -> Float[np.ndarray, "*b"]:
@@ -93,7 +97,7 @@ def interpolate_poses(
     positions = target_from_source[:, :3, 3]
     translation = np.stack([np.interp(query, seconds, positions[:, axis]) for axis in range(3)], axis=-1)
     rotations = Slerp(seconds, Rotation.from_matrix(target_from_source[:, :3, :3]))(query)
-    return rigid(rotations.as_matrix(), translation)
+    return rigid_transform(rotations.as_matrix(), translation)
 
 
 def relative_poses(

@@ -11,7 +11,7 @@ from swerve.data.dataset.augment_job import AugmentReport, augment
 from swerve.data.jobs import read_failures
 from swerve.job_report import open_sources, show_failures, stoppable, timing_line
 from swerve.options.augment import Augment
-from swerve.rasterizer.backends import Backend, Chosen, resolved, why_not
+from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
 
 
 def run(asked: Augment) -> int:
@@ -26,9 +26,9 @@ def run(asked: Augment) -> int:
 
 def _chosen_backend(console: Console, backend: Backend) -> Chosen:
     """Return the back end that is used, and say so where auto falls back to the CPU."""
-    chosen = resolved(backend)
+    chosen = resolve_backend(backend)
     if backend == "auto" and chosen == "numba":
-        console.print(f"Rendering on the CPU: {why_not('cuda')}.", highlight=False, soft_wrap=True)
+        console.print(f"Rendering on the CPU: {unavailable_reason('cuda')}.", highlight=False, soft_wrap=True)
     return chosen
 
 

@@ -33,7 +33,7 @@ from swerve.options.drive import Drive
 from swerve.planners.load_planner import LoadedPlanner, load_planner
 from swerve.scenes import Log, SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
-from swerve.scenes.viewpoints import logged, prepare
+from swerve.scenes.viewpoints import build_log_geometry, logged
 
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
 _SHORT = {
@@ -119,7 +119,7 @@ def _driven(
 ) -> Iterator[_Driven]:
     """Yield all rollouts, log by log."""
     for log in logs:
-        geometry, static = prepare(log), build_static(log.road_map)
+        geometry, static = build_log_geometry(log), build_static(log.road_map)
         sees = any(uses_images(one.planner) for one in planners)
         views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
         scenes = scenes_of(log, history=HISTORY_SECONDS, future=options.seconds, every=every)

@@ -17,7 +17,7 @@ from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
-from swerve.scenes.viewpoints import Viewpoint, ViewpointKind, ViewpointOptions, prepare, viewpoints
+from swerve.scenes.viewpoints import Viewpoint, ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 
 AnySource = str | Source
 _AUGMENT, _BUILD, _EVALUATE, _VIEWPOINTS = AugmentOptions(), BuildOptions(), EvaluateOptions(), ViewpointOptions()
@@ -104,7 +104,9 @@ def viewpoints_of(
         options: How many, and how far from the log.
         seed: Seed of the recovery viewpoints.
     """
-    return viewpoints(scene, [ViewpointKind(kind) for kind in kinds], options, seed, prepare(scene.log))[0]
+    return build_viewpoints(
+        scene, [ViewpointKind(kind) for kind in kinds], options, seed, build_log_geometry(scene.log)
+    )[0]
 
 
 def poses_of(made: Sequence[Viewpoint]) -> np.ndarray:

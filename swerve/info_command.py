@@ -16,9 +16,9 @@ from swerve.rasterizer.backends import (
     Chosen,
     SplatChosen,
     device_name,
-    resolved,
-    resolved_for_splats,
-    why_not,
+    resolve_backend,
+    resolve_splat_backend,
+    unavailable_reason,
 )
 
 _PACKAGES = (
@@ -42,8 +42,8 @@ def run(asked: Info) -> int:
     console = Console()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
-    console.print(_table("back end", BACKENDS, resolved("auto")))
-    console.print(_table("of splats", SPLAT_BACKENDS, resolved_for_splats("auto")))
+    console.print(_table("back end", BACKENDS, resolve_backend("auto")))
+    console.print(_table("of splats", SPLAT_BACKENDS, resolve_splat_backend("auto")))
     packages = Table("package", "version", box=None)
     for name in _PACKAGES:
         packages.add_row(name, _version(name))
@@ -55,7 +55,9 @@ def _table(title: str, backends: Sequence[Chosen | SplatChosen], auto: str) -> T
     """Return a table of back ends, and the device of each or why it cannot be used."""
     table = Table(title, "draws on", box=None)
     for backend in backends:
-        table.add_row(backend, f"not here: {why_not(backend)}" if why_not(backend) else device_name(backend))
+        table.add_row(
+            backend, f"not here: {unavailable_reason(backend)}" if unavailable_reason(backend) else device_name(backend)
+        )
     table.add_row("auto", f"is {auto}")
     return table
 

@@ -33,7 +33,7 @@ from swerve.options.quality import Quality
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import build_static
-from swerve.scenes.viewpoints import prepare
+from swerve.scenes.viewpoints import build_log_geometry
 
 
 def run(asked: Quality) -> int:
@@ -90,7 +90,7 @@ def _measured(
     truth = ReferenceImages(log, options.fit.seed)
     bench = ComparisonSetup(read_splats(folder), log, StaticLayer(build_static(log.road_map)), truth, gate, perceptual)
     console.print(f"{log.name}: reading photographs", highlight=False, markup=False)
-    places = evaluation_poses(prepare(log), images_of_log(log, options), every)
+    places = evaluation_poses(build_log_geometry(log), images_of_log(log, options), every)
     moments = sorted({place.step for place in places if place.offset != ON_PATH}) or [0]
     shown = moments[len(moments) // 2]
     return measure(bench, track(places, log.name, console=console, transient=True), shown)

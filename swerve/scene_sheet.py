@@ -25,8 +25,8 @@ from swerve.scenes.viewpoints import (
     Viewpoint,
     ViewpointKind,
     ViewpointOptions,
-    prepare,
-    viewpoints,
+    build_log_geometry,
+    build_viewpoints,
 )
 from swerve.viz.birds_eye import BirdsEye, Color
 from swerve.viz.contact_sheet import Panel, Section
@@ -83,7 +83,7 @@ def _viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejectio
         return [], []
     kinds = (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
     options = ViewpointOptions(recovery=RecoveryOptions(per_scene=_DRAWS))
-    return viewpoints(scene, kinds, options, seed, prepare(scene.log))
+    return build_viewpoints(scene, kinds, options, seed, build_log_geometry(scene.log))
 
 
 def _photo_section(scene: Scene, static: Primitives) -> Section:

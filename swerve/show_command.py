@@ -8,7 +8,7 @@ from swerve.data.storage.files import make_folder
 from swerve.options.show import Show
 from swerve.scene_sheet import pick_scene, scene_sections
 from swerve.scenes import Log, SwerveError
-from swerve.viz.contact_sheet import write_html, write_png
+from swerve.viz.contact_sheet import write_contact_sheet_html, write_contact_sheet_png
 
 
 def run(asked: Show) -> int:
@@ -19,8 +19,8 @@ def run(asked: Show) -> int:
     text = f"Rendered by Swerve from {asked.source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
     sections = scene_sections(scene, asked.seed)
     make_folder(asked.out)
-    write_html(asked.out / "index.html", title, text, sections)
-    write_png(asked.out / "sheet.png", title, sections)
+    write_contact_sheet_html(asked.out / "index.html", title, text, sections)
+    write_contact_sheet_png(asked.out / "sheet.png", title, sections)
     print(f"wrote {asked.out / 'index.html'} and {asked.out / 'sheet.png'}")
     return 0
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from swerve.rasterizer.style import Style
 from swerve.scenes.primitives import Face, Primitives, Semantic
-from swerve.scenes.transforms import inverse, transform_points, upright
+from swerve.scenes.transforms import inverse, pose_from_yaw, transform_points
 from swerve.scenes.vehicle import Vehicle
 
 Color = tuple[int, int, int]
@@ -51,7 +51,7 @@ class BirdsEye:
 
     def _pixels(self, points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
         """Return the pixels of world points in the supersampled image; the direction `up` is -v."""
-        view_from_world = inverse(upright(np.array([*self.center, 0.0]), self.up))
+        view_from_world = inverse(pose_from_yaw(np.array([*self.center, 0.0]), self.up))
         flat = np.concatenate([points[:, :2], np.zeros((len(points), 1))], axis=1)
         forward, left = transform_points(view_from_world, flat)[:, :2].T
         return np.stack([self.reach - left, self.reach - forward], axis=-1) * self._pixels_per_metre
@@ -72,11 +72,11 @@ class BirdsEye:
 
     def sides(self, boxes: Primitives, style: Style) -> None:
         """Draw the upper edges of boxes in the style's colours of their sides: the front shows the heading."""
-        upright = (boxes.faces >= Face.FRONT) & (boxes.faces <= Face.RIGHT)
-        corners = boxes.vertices[boxes.triangles[upright]]
+        pose_from_yaw = (boxes.faces >= Face.FRONT) & (boxes.faces <= Face.RIGHT)
+        corners = boxes.vertices[boxes.triangles[pose_from_yaw]]
         top = np.argsort(-corners[..., 2], axis=1, kind="stable")[:, :2]
         edges = np.take_along_axis(corners, top[..., None], axis=1)
-        colors = style.palette[boxes.semantics[upright], boxes.faces[upright]]
+        colors = style.palette[boxes.semantics[pose_from_yaw], boxes.faces[pose_from_yaw]]
         level = np.ptp(edges[..., 2], axis=1) < 1e-6
         width = max(round(0.3 * self._pixels_per_metre), 2)
         pixels = self._pixels(edges[level].reshape(-1, 3)).reshape(-1, 4)

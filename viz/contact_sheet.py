@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from swerve.viz.html_page import picture_url, webpage
+from swerve.viz.html_page import data_url, html_page
 
 _STYLE = """
 .panels { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--width)), 1fr)); }
@@ -41,16 +41,16 @@ class Section:
     width: int = 420
 
 
-def write_html(path: Path, title: str, text: str, sections: tuple[Section, ...]) -> None:
+def write_contact_sheet_html(path: Path, title: str, text: str, sections: tuple[Section, ...]) -> None:
     """Write the sheet as an HTML page with embedded images."""
     body = "\n".join(_section_html(section) for section in sections)
     head = f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>"
-    path.write_text(webpage(title, f"{head}\n{body}", _STYLE), encoding="utf-8")
+    path.write_text(html_page(title, f"{head}\n{body}", _STYLE), encoding="utf-8")
 
 
 def _section_html(section: Section) -> str:
     panels = "\n".join(
-        f'<figure><img src="{picture_url(panel.image)}" width="{panel.image.shape[1]}" height="{panel.image.shape[0]}" '
+        f'<figure><img src="{data_url(panel.image)}" width="{panel.image.shape[1]}" height="{panel.image.shape[0]}" '
         f'alt="{html.escape(panel.caption)}"><figcaption>{html.escape(panel.caption)}</figcaption></figure>'
         for panel in section.panels
     )
@@ -60,7 +60,7 @@ def _section_html(section: Section) -> str:
     )
 
 
-def write_png(path: Path, title: str, sections: tuple[Section, ...], width: int = 1920) -> None:
+def write_contact_sheet_png(path: Path, title: str, sections: tuple[Section, ...], width: int = 1920) -> None:
     """Write the sheet as one PNG image."""
     rows = [_heading(title, 30, width)]
     for section in sections:

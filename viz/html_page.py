@@ -21,7 +21,7 @@ th { color: #98a1b0; font-weight: 500; }
 """
 
 
-def webpage(title: str, body: str, style: str = "", script: str = "") -> str:
+def html_page(title: str, body: str, style: str = "", script: str = "") -> str:
     """Build a complete HTML page in the project's style.
 
     Args:
@@ -38,7 +38,7 @@ def webpage(title: str, body: str, style: str = "", script: str = "") -> str:
     )
 
 
-def picture_url(image: UInt8[np.ndarray, "h w 3"], quality: int = 88) -> str:
+def data_url(image: UInt8[np.ndarray, "h w 3"], quality: int = 88) -> str:
     """Encode an image as a `data:` URL: the smaller of PNG (drawings) and JPEG (photos)."""
     picture, files = Image.fromarray(image), []
     for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": quality})):

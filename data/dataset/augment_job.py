@@ -12,11 +12,11 @@ from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.augment_worker import AugmentWork
 from swerve.data.dataset.gpu_encoding import jpeg_packages
 from swerve.data.dataset.manifest import write_manifest
-from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_unnamed_shards
+from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_orphan_shards
 from swerve.data.jobs import job_config, log_names, open_job, run_work, usable_cores
 from swerve.data.sources.source import Source
-from swerve.data.storage.files import to_json, told_where, write_atomically
-from swerve.rasterizer.backends import drawing_packages, resolved
+from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.rasterizer.backends import rendering_packages, resolve_backend
 
 # Packages whose version may change rendered, encoded or written data (llvmlite compiles the numba kernels).
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "simplejpeg", "zlib-ng")
@@ -60,16 +60,16 @@ def augment(
     """
     owners = log_names(sources)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
-    backend = resolved(options.backend)
+    backend = resolve_backend(options.backend)
     options = replace(options, backend=backend)
-    packages = (*_PACKAGES, *drawing_packages(backend), *jpeg_packages(options))
+    packages = (*_PACKAGES, *rendering_packages(backend), *jpeg_packages(options))
     with open_job(folder, job_config(asdict(options), logs, packages), layout_of(options)):
-        with told_where(folder):
-            remove_unnamed_shards(folder)
+        with os_errors_as_swerve_errors(folder):
+            remove_orphan_shards(folder)
             finished = finished_chunks(folder, options)
         work = AugmentWork(folder, tuple(sources), owners, options, _threads(workers))
         outcome = run_work(work, folder, list(owners), finished, "samples", workers, console)
-        with told_where(folder):
+        with os_errors_as_swerve_errors(folder):
             acceptance = Acceptance(options, read_records(folder))
             summary = write_manifest(
                 folder, read_records(folder), outcome.failures, acceptance.weights, acceptance.summary()

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.capture import chosen_cameras
+from swerve.data.dataset.capture import select_cameras
 from swerve.data.dataset.manifest import ShardRecord, write_record
 from swerve.data.dataset.sample import SampleRenderer, draw_sample, split_of
 from swerve.data.dataset.sample_encoder import SampleEncoder
-from swerve.data.dataset.set_layout import record_path, refuse_other_split, save_still
+from swerve.data.dataset.set_layout import check_split, record_path, save_static
 from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
-from swerve.data.jobs import Failure, Made, ProgressCallback, part_stem
+from swerve.data.jobs import Failure, PartResult, ProgressCallback, part_stem
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import Source
-from swerve.data.storage.files import commit, part_of
-from swerve.scenes import Log, Scene, SwerveError, windows_of
+from swerve.data.storage.files import commit, temporary_path
+from swerve.scenes import Log, Scene, SwerveError, split_windows
 from swerve.scenes.primitives import build_static
-from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare, viewpoints
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, build_log_geometry, build_viewpoints
 
 # Callable that blocks until a sample or its failure is available.
 _Pending = Callable[[], Sample | Failure]
@@ -87,7 +87,7 @@ class AugmentLog:
         """Number of parts of the log."""
         return -(-len(self.scenes) // self.options.shard_scenes)
 
-    def make(self, chunk: int, report: ProgressCallback) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> PartResult:
         """Build one part: its shard, then its record, which marks it as finished.
 
         Args:
@@ -98,7 +98,7 @@ class AugmentLog:
             OSError: the folder cannot be written.
         """
         record = _make_part(self, chunk, report)
-        return Made(len(record.rows), record.failures)
+        return PartResult(len(record.rows), record.failures)
 
 
 def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
@@ -106,15 +106,15 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     options = work.options
     with watch.measure("loading"):
         log = work.sources[work.owners[name]].load(name)
-        refuse_other_split(work.folder, name, split_of(log, options))
+        check_split(work.folder, name, split_of(log, options))
         if options.rig == "default":
             log = replace(log, cameras=default_rig(), photos=())
-        chosen_cameras(log, log.cameras, options.cameras)
-        scenes, broken = windows_of(log, options.history, options.future, options.every)
+        select_cameras(log, log.cameras, options.cameras)
+        scenes, broken = split_windows(log, options.history, options.future, options.every)
         if not scenes:
             raise SwerveError(_no_scene(log, options, len(broken)))
     with watch.measure("viewpoints"):
-        geometry = prepare(log)
+        geometry = build_log_geometry(log)
     with watch.measure("drawing"):
         stand_ins = SyntheticPhotos(log, options) if options.photos else None
         kept = 2 if work.threads > 1 else 1
@@ -142,7 +142,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
     made = _Outcomes([], gaps, [])
     if chunk == 0 and opened.options.rasters == "drawn":
         with opened.watch.measure("writing"):
-            save_still(opened.folder, opened.log.name, opened.drawer.still)
+            save_static(opened.folder, opened.log.name, opened.drawer.still)
     with ShardWriter(opened.folder / shard, split) as writer:
         _write_scenes(opened, scenes, report, writer, made)
         with opened.watch.measure("writing"):
@@ -208,7 +208,7 @@ def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
     if record.rows:
         commit(shard)
     else:
-        part_of(shard).unlink()
+        temporary_path(shard).unlink()
         shard.unlink(missing_ok=True)
         record = replace(record, shard="", size=0, sha256="")
     write_record(record_path(folder, record.log, record.chunk), record)
@@ -221,7 +221,7 @@ def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Ou
     kinds = [ViewpointKind(view) for view in options.viewpoints]
     try:
         with opened.watch.measure("viewpoints"):
-            seats, rejected = viewpoints(scene, kinds, options.viewpoint_options, options.seed, opened.geometry)
+            seats, rejected = build_viewpoints(scene, kinds, options.viewpoint_options, options.seed, opened.geometry)
     except SwerveError as error:
         yield partial(_failure, scene, "", error)
         return

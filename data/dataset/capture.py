@@ -13,15 +13,15 @@ from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
 
 
 @runtime_checkable
-class Encoded(Protocol):
-    """Encoded image file in memory or on disk."""
+class EncodedImage(Protocol):
+    """EncodedImage image file in memory or on disk."""
 
     def read(self) -> bytes:
         """Return the JPEG or PNG image."""
 
 
 @dataclass(frozen=True)
-class Capture:
+class ImageRequest:
     """Image to render.
 
     Attributes:
@@ -34,12 +34,12 @@ class Capture:
     camera: Camera
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
-    photo: Photo | Encoded | None = None
+    photo: Photo | EncodedImage | None = None
 
 
-def captures_of(
+def image_requests(
     viewpoint: Viewpoint, names: Sequence[str] = (), size: tuple[int, int] | None = None
-) -> tuple[Capture, ...]:
+) -> tuple[ImageRequest, ...]:
     """Return the images of a viewpoint, camera by camera.
 
     A logged viewpoint's image is taken at the time and pose of the camera's photo, if there is one within half a step
@@ -55,17 +55,17 @@ def captures_of(
     """
     log, now = viewpoint.scene.log, int(viewpoint.scene.log.times_us[viewpoint.scene.now])
     captures = []
-    for camera in chosen_cameras(log, viewpoint.cameras, names):
+    for camera in select_cameras(log, viewpoint.cameras, names):
         photo = _photo(log, camera.name, now) if viewpoint.kind is ViewpointKind.LOGGED else None
         drawn = camera.resized(*size) if size else camera
         if photo is None:
-            captures.append(Capture(drawn, now, viewpoint.world_from_ego))
+            captures.append(ImageRequest(drawn, now, viewpoint.world_from_ego))
         else:
-            captures.append(Capture(drawn, photo.time_us, photo.world_from_ego, photo))
+            captures.append(ImageRequest(drawn, photo.time_us, photo.world_from_ego, photo))
     return tuple(captures)
 
 
-def chosen_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) -> list[Camera]:
+def select_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) -> list[Camera]:
     """Return the cameras of the given names, in the order of the rig; all if no name is given.
 
     Raises:

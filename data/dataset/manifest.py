@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swerve.data.jobs import Failure, write_failures
-from swerve.data.storage.files import commit, part_of, to_json, write_atomically
+from swerve.data.storage.files import commit, temporary_path, to_json, write_atomically
 from swerve.scenes import Split
 
 SCHEMA = pa.schema(
@@ -101,7 +101,7 @@ def write_manifest(
         acceptance: entry of the summary.
     """
     counts, failed, rows = Counts(), list(failures), list[dict[str, Any]]()
-    with pq.ParquetWriter(part_of(folder / "manifest.parquet"), SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(temporary_path(folder / "manifest.parquet"), SCHEMA, compression="zstd") as writer:
         for record in records:
             counts.add(record)
             failed += record.failures

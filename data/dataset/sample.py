@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.capture import Capture, captures_of
+from swerve.data.dataset.capture import ImageRequest, image_requests
 from swerve.data.dataset.gpu_encoding import EncodedView, GpuJpegs, jpeg_packages
 from swerve.data.dataset.image_encoding import EXTENSIONS, encode_depth, encode_image, encode_instance, encode_png
 from swerve.data.dataset.manifest import relaxed_of
 from swerve.data.dataset.shards import FORMAT, Sample
-from swerve.data.dataset.stored_snapshots import MEMBER, capture_groups, moments_to_bytes, moving_at
+from swerve.data.dataset.stored_snapshots import MEMBER, capture_groups, dynamic_objects_at, snapshots_to_bytes
 from swerve.data.dataset.synthetic_photos import SyntheticPhoto, SyntheticPhotos
 from swerve.data.dataset.targets import Arrays, trajectory_arrays
 from swerve.data.jobs.stopwatch import Stopwatch
@@ -25,7 +25,7 @@ from swerve.data.storage.files import safe_name
 from swerve.rasterizer import StaticLayer, Style, View
 from swerve.scenes import Camera, Log, Photo, Split
 from swerve.scenes.primitives import Primitives, build_dynamic
-from swerve.scenes.transforms import inverse, transform_points, upright, yaw_of
+from swerve.scenes.transforms import inverse, pose_from_yaw, transform_points, yaw_of
 from swerve.scenes.viewpoints import Viewpoint
 
 STYLES = {"rap": Style.rap, "surfaces": Style.surfaces}
@@ -57,7 +57,7 @@ class SampleRenderer:
         self._jpegs = GpuJpegs(options.quality) if jpeg_packages(options) else None
         self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))
 
-    def draw(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> list[View]:
+    def draw(self, viewpoint: Viewpoint, captures: Sequence[ImageRequest]) -> list[View]:
         """Render one view per capture, with agents at its time; valid for `kept` - 1 further calls.
 
         With JPEGs encoded on the GPU they are `EncodedView`s.
@@ -69,18 +69,18 @@ class SampleRenderer:
             views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
         return [views[row] for row in range(len(captures))]
 
-    def photograph(self, viewpoint: Viewpoint, captures: tuple[Capture, ...]) -> tuple[Capture, ...]:
+    def photograph(self, viewpoint: Viewpoint, captures: tuple[ImageRequest, ...]) -> tuple[ImageRequest, ...]:
         """Return the captures with synthetic photos; unchanged where none are requested."""
         if self._stand_ins is None:
             return captures
         with self._watch.measure("photographs"):
             return self._stand_ins.beside(viewpoint, captures)
 
-    def _draw_together(self, viewpoint: Viewpoint, group: Sequence[Capture]) -> list[View]:
+    def _draw_together(self, viewpoint: Viewpoint, group: Sequence[ImageRequest]) -> list[View]:
         """Render captures of one time and pose."""
         cameras, pose = [capture.camera for capture in group], group[0].world_from_ego[None]
         with self._watch.measure("drawing"):
-            moving = build_dynamic(*moving_at(viewpoint, group[0].time_us), 0)
+            moving = build_dynamic(*dynamic_objects_at(viewpoint, group[0].time_us), 0)
             if self._jpegs is None:
                 return self._draw_on_canvas(moving, cameras, pose)
             # Copies all at once, so that the GPU has finished and the measured time is that of the JPEGs only.
@@ -107,7 +107,7 @@ class SampleRenderer:
 
 
 @dataclass(frozen=True)
-class DrawnSample:
+class RenderedSample:
     """Viewpoint with its images, before encoding.
 
     Attributes:
@@ -117,11 +117,11 @@ class DrawnSample:
     """
 
     viewpoint: Viewpoint
-    captures: tuple[Capture, ...]
+    captures: tuple[ImageRequest, ...]
     views: list[View]
 
 
-def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOptions) -> DrawnSample:
+def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOptions) -> RenderedSample:
     """Render a viewpoint.
 
     Args:
@@ -129,13 +129,13 @@ def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOp
         drawer: renderer of the viewpoint's log; it keeps ownership of the views, see `SampleRenderer.draw`.
         options: options of the set.
     """
-    captures = drawer.photograph(viewpoint, captures_of(viewpoint, options.cameras, options.size))
+    captures = drawer.photograph(viewpoint, image_requests(viewpoint, options.cameras, options.size))
     if options.rasters == "drawn":
-        return DrawnSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
-    return DrawnSample(viewpoint, captures, drawer.draw(viewpoint, captures))
+        return RenderedSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
+    return RenderedSample(viewpoint, captures, drawer.draw(viewpoint, captures))
 
 
-def encode_numbers(drawn: DrawnSample, options: AugmentOptions) -> Sample:
+def encode_numbers(drawn: RenderedSample, options: AugmentOptions) -> Sample:
     """Encode the sample without its images: its JSON, its arrays, its row in the manifest."""
     viewpoint = drawn.viewpoint
     boxes, details = box_arrays(viewpoint), _details(viewpoint, drawn.captures, options)
@@ -144,11 +144,11 @@ def encode_numbers(drawn: DrawnSample, options: AugmentOptions) -> Sample:
         "json": json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(),
     }
     if options.rasters == "drawn":
-        members[MEMBER] = moments_to_bytes(viewpoint, drawn.captures, options)
+        members[MEMBER] = snapshots_to_bytes(viewpoint, drawn.captures, options)
     return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
 
 
-def encode_view(capture: Capture, view: View, options: AugmentOptions) -> dict[str, bytes]:
+def encode_view(capture: ImageRequest, view: View, options: AugmentOptions) -> dict[str, bytes]:
     """Encode the files of one camera: raster outputs, and the photo.
 
     Raises:
@@ -189,7 +189,7 @@ def box_arrays(viewpoint: Viewpoint) -> Arrays:
     rows = np.flatnonzero(viewpoint.tracks.valid[:, now])
     tracks = viewpoint.tracks.at(slice(now, now + 1)).of(rows)
     ego_from_world = inverse(viewpoint.world_from_ego)
-    boxes = ego_from_world @ upright(tracks.positions[:, 0], tracks.headings[:, 0])
+    boxes = ego_from_world @ pose_from_yaw(tracks.positions[:, 0], tracks.headings[:, 0])
     ground = np.pad(tracks.velocities[:, 0], ((0, 0), (0, 1)))
     return {
         "box_id": np.array(tracks.ids, np.str_),
@@ -214,7 +214,7 @@ def _npz(arrays: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: AugmentOptions) -> dict[str, Any]:
+def _details(viewpoint: Viewpoint, captures: Sequence[ImageRequest], options: AugmentOptions) -> dict[str, Any]:
     """Return the content of the sample's JSON."""
     scene = viewpoint.scene
     return {
@@ -240,7 +240,7 @@ def _details(viewpoint: Viewpoint, captures: Sequence[Capture], options: Augment
     }
 
 
-def _camera(viewpoint: Viewpoint, capture: Capture) -> dict[str, Any]:
+def _camera(viewpoint: Viewpoint, capture: ImageRequest) -> dict[str, Any]:
     """Return the calibration of an image, and its capture time and pose."""
     camera, lens = capture.camera, capture.camera.lens
     now_from_capture = (

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.sample import DrawnSample, encode_numbers, encode_view
+from swerve.data.dataset.sample import RenderedSample, encode_numbers, encode_view
 from swerve.data.dataset.shards import Sample
 from swerve.data.jobs.stopwatch import Stopwatch
 
@@ -32,7 +32,7 @@ class SampleEncoder:
         self._pool = ThreadPoolExecutor(threads - 1, "encoding") if threads > 1 else None
         self.ahead = 1 if self._pool else 0
 
-    def start(self, drawn: DrawnSample) -> Callable[[], Sample]:
+    def start(self, drawn: RenderedSample) -> Callable[[], Sample]:
         """Start to encode a sample, whose views must not change until the encoding ends.
 
         Returns:

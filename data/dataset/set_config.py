@@ -5,7 +5,7 @@ from pathlib import Path
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.scenes import SwerveError
-from swerve.scenes.viewpoints import Bounds, CrossAgentOptions, RecoveryOptions
+from swerve.scenes.viewpoints import CrossAgentOptions, KinematicLimits, RecoveryOptions
 
 
 def read_options(folder: Path) -> AugmentOptions:
@@ -20,7 +20,7 @@ def read_options(folder: Path) -> AugmentOptions:
         recovery, cross_agent = given["recovery"], given["cross_agent"]
         return AugmentOptions(
             tuple(given["viewpoints"]),
-            recovery=RecoveryOptions(**{**recovery, "bounds": Bounds(**recovery["bounds"])}),
+            recovery=RecoveryOptions(**{**recovery, "bounds": KinematicLimits(**recovery["bounds"])}),
             cross_agent=CrossAgentOptions(**{**cross_agent, "lengths": tuple(cross_agent["lengths"])}),
             **{name: given[name] for name in ("seed", "every", "history", "future", "shard_scenes")},
         )

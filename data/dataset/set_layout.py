@@ -34,29 +34,29 @@ def layout_of(options: AugmentOptions) -> FolderLayout:
     return replace(LAYOUT, parts={**LAYOUT.parts, **more})
 
 
-def save_still(folder: Path, log: str, still: Primitives) -> None:
+def save_static(folder: Path, log: str, still: Primitives) -> None:
     """Write the static primitives of a log."""
-    save_archive(still_path(folder, log), still, _STILL_KIND, _STILL_VERSION)
+    save_archive(static_path(folder, log), still, _STILL_KIND, _STILL_VERSION)
 
 
-def load_still(folder: Path, log: str) -> Primitives:
+def load_static(folder: Path, log: str) -> Primitives:
     """Read the static primitives of a log.
 
     Raises:
         SwerveError: the file is missing or damaged.
     """
     try:
-        return load_archive(still_path(folder, log), Primitives, _STILL_KIND, _STILL_VERSION)
+        return load_archive(static_path(folder, log), Primitives, _STILL_KIND, _STILL_VERSION)
     except SwerveError as error:
         raise SwerveError(f"{error}. Run the job that made the set again") from error
 
 
-def still_path(folder: Path, log: str) -> Path:
+def static_path(folder: Path, log: str) -> Path:
     """Return the path of the static primitives; they are written with the first part of the log."""
     return folder / STILL / f"{part_stem(log, 0)}.npz"
 
 
-def remove_unnamed_shards(folder: Path) -> None:
+def remove_orphan_shards(folder: Path) -> None:
     """Remove shards without a record: their parts are repeated, possibly in another split."""
     named = {record.shard for record in read_records(folder)}
     for split in _SPLITS:
@@ -75,13 +75,13 @@ def finished_chunks(folder: Path, options: AugmentOptions) -> dict[str, tuple[se
     finished = dict[str, tuple[set[int], int]]()
     for record in read_records(folder):
         done, _ = finished.setdefault(record.log, (set(), record.chunks))
-        still = options.rasters == "stored" or record.chunk > 0 or still_path(folder, record.log).is_file()
+        still = options.rasters == "stored" or record.chunk > 0 or static_path(folder, record.log).is_file()
         if not record.failures and still and _shard_is_whole(folder, record):
             done.add(record.chunk)
     return finished
 
 
-def refuse_other_split(folder: Path, log: str, split: Split) -> None:
+def check_split(folder: Path, log: str, split: Split) -> None:
     """Check that a log's split has not changed since its earlier parts, so that it is not in two splits.
 
     Raises:

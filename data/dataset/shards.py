@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from swerve.data.dataset.image_encoding import decode_depth, decode_image, decode_instance
-from swerve.data.storage.files import PART, part_of
+from swerve.data.storage.files import PART, temporary_path
 from swerve.scenes import Split, SwerveError
 
 # Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
@@ -49,7 +49,7 @@ class ShardWriter:
 
     def __init__(self, path: Path, split: Split) -> None:
         self._split, self._keys = split, set[str]()
-        self._file = _HashedFile(part_of(path))
+        self._file = _HashedFile(temporary_path(path))
         self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115 it only writes, the stubs ask for more
             fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT
         )

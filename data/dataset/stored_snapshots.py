@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swerve.data.dataset.augment_options import AugmentOptions, StyleName
-from swerve.data.dataset.capture import Capture, tracks_at
+from swerve.data.dataset.capture import ImageRequest, tracks_at
 from swerve.data.storage.archive import from_bytes, to_bytes
 from swerve.scenes import Tracks, TrafficLights
 from swerve.scenes.primitives import Primitives, build_dynamic
@@ -54,14 +54,14 @@ class SnapshotStore:
     rows: Int[np.ndarray, "c"]
 
 
-def moving_at(viewpoint: Viewpoint, time_us: int) -> tuple[Tracks, TrafficLights]:
+def dynamic_objects_at(viewpoint: Viewpoint, time_us: int) -> tuple[Tracks, TrafficLights]:
     """Return all other agents at a time, and the lights at the nearest step: a single step of each."""
     scene = viewpoint.scene
     nearest = int(np.abs(scene.times_us - time_us).argmin())
     return tracks_at(viewpoint.tracks, scene.times_us, time_us), scene.lights.at(slice(nearest, nearest + 1))
 
 
-def capture_groups(captures: Sequence[Capture]) -> list[list[int]]:
+def capture_groups(captures: Sequence[ImageRequest]) -> list[list[int]]:
     """Group the rows of captures that share time and pose."""
     groups = dict[tuple[int, bytes], list[int]]()
     for row, capture in enumerate(captures):
@@ -69,7 +69,7 @@ def capture_groups(captures: Sequence[Capture]) -> list[list[int]]:
     return list(groups.values())
 
 
-def moments_to_bytes(viewpoint: Viewpoint, captures: Sequence[Capture], options: AugmentOptions) -> bytes:
+def snapshots_to_bytes(viewpoint: Viewpoint, captures: Sequence[ImageRequest], options: AugmentOptions) -> bytes:
     """Encode the member: some 5 kB where all images share one snapshot."""
     groups, rows = capture_groups(captures), np.zeros(len(captures), np.int64)
     for number, group in enumerate(groups):
@@ -78,8 +78,8 @@ def moments_to_bytes(viewpoint: Viewpoint, captures: Sequence[Capture], options:
     return to_bytes(SnapshotStore(options.style, options.samples, moments, rows), _KIND, _VERSION)
 
 
-def moments_from_bytes(content: bytes, path: str) -> SnapshotStore:
-    """Decode the member written by `moments_to_bytes`; `path` is used in error messages.
+def snapshots_from_bytes(content: bytes, path: str) -> SnapshotStore:
+    """Decode the member written by `snapshots_to_bytes`; `path` is used in error messages.
 
     Raises:
         SwerveError: the content is damaged, or of another version.
@@ -87,6 +87,6 @@ def moments_from_bytes(content: bytes, path: str) -> SnapshotStore:
     return from_bytes(content, SnapshotStore, _KIND, _VERSION, path)
 
 
-def _moment(viewpoint: Viewpoint, capture: Capture) -> StoredSnapshot:
-    tracks, lights = moving_at(viewpoint, capture.time_us)
+def _moment(viewpoint: Viewpoint, capture: ImageRequest) -> StoredSnapshot:
+    tracks, lights = dynamic_objects_at(viewpoint, capture.time_us)
     return StoredSnapshot(capture.world_from_ego, tracks.of(np.flatnonzero(tracks.valid[:, 0])), lights)

@@ -8,7 +8,7 @@ import simplejpeg
 from jaxtyping import UInt8
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.capture import Capture
+from swerve.data.dataset.capture import ImageRequest
 from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.viewpoints import Viewpoint
@@ -45,7 +45,7 @@ class SyntheticPhotos:
             raise SwerveError(f"log {log.name} is of {log.source}: synthetic photos need a town:COUNT source")
         self._studio, self._quality = TownPhotoRenderer(log, options.seed), options.quality
 
-    def beside(self, viewpoint: Viewpoint, captures: Sequence[Capture]) -> tuple[Capture, ...]:
+    def beside(self, viewpoint: Viewpoint, captures: Sequence[ImageRequest]) -> tuple[ImageRequest, ...]:
         """Return the captures with synthetic photos of the same camera, pose and time.
 
         Args:

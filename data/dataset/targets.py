@@ -27,7 +27,7 @@ def trajectory_arrays(viewpoint: Viewpoint, history: float, future: float) -> Ar
     return {**_history(viewpoint, history), **_futures(viewpoint, future)}
 
 
-def history_of(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.ndarray, "h"]]:
+def ego_history(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.ndarray, "h"]]:
     """Return the ego states over `duration` seconds up to now at 10 Hz, and a mask of rows covered by the scene.
 
     Rows outside the scene are zero. States are those of `Viewpoint.told_ego`: none depends on what comes after now.
@@ -35,7 +35,7 @@ def history_of(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.
     scene, ego = viewpoint.scene, viewpoint.told_ego
     times_us, now = scene.times_us[: scene.history + 1], scene.times_us[scene.history]
     seconds = np.arange(-int(duration * _HISTORY_RATE + 1e-6), 1) / _HISTORY_RATE
-    poses, valid = poses_at(times_us, ego.world_from_ego, now, seconds)
+    poses, valid = interpolate_poses_at(times_us, ego.world_from_ego, now, seconds)
     known = (times_us - now) * 1e-6
 
     def at(values: Float[np.ndarray, "t *d"]) -> Float[np.ndarray, "h *d"]:
@@ -49,7 +49,7 @@ def history_of(viewpoint: Viewpoint, duration: float) -> tuple[History, Bool[np.
 
 def _history(viewpoint: Viewpoint, duration: float) -> Arrays:
     """Return the ego history as arrays of a sample."""
-    history, valid = history_of(viewpoint, duration)
+    history, valid = ego_history(viewpoint, duration)
     return {
         "history_time": history.seconds.astype(np.float32),
         "history_valid": valid,
@@ -73,7 +73,7 @@ def _futures(viewpoint: Viewpoint, duration: float) -> Arrays:
         seconds = np.arange(1, int(duration * rate + 1e-6) + 1) / rate
         arrays[f"time_{rate}hz"] = seconds.astype(np.float32)
         for name, way in (("target", target), ("human", human)):
-            poses, valid = poses_at(times_us, way, now, seconds)
+            poses, valid = interpolate_poses_at(times_us, way, now, seconds)
             arrays[f"{name}_{rate}hz"] = _relative(viewpoint, poses, valid).astype(np.float32)
             arrays[f"{name}_{rate}hz_valid"] = valid
     return arrays
@@ -88,7 +88,7 @@ def _relative(
     return np.where(valid[:, None], planar, 0.0)
 
 
-def poses_at(
+def interpolate_poses_at(
     times_us: Int[np.ndarray, "t"],
     poses: Float[np.ndarray, "t 4 4"],
     now_us: int | np.integer,

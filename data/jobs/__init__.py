@@ -1,6 +1,6 @@
 """Jobs over logs: parallel, resumable, reproducible.
 
-A job builds parts (chunks) of logs in worker processes. It is described by a `Work`, its folder by a `FolderLayout`,
+A job builds parts (chunks) of logs in worker processes. It is described by a `JobSpec`, its folder by a `FolderLayout`,
 and it determines from its own records which parts are finished:
 
     with open_job(folder, job_config(asdict(options), logs, PACKAGES), LAYOUT):
@@ -20,25 +20,25 @@ from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
     from swerve.data.jobs.failures import Failure, read_failures, write_failures
-    from swerve.data.jobs.folder import FolderLayout, job_config, log_names, open_job, part_stem, parts_there
-    from swerve.data.jobs.runner import Outcome, run_work, usable_cores
+    from swerve.data.jobs.folder import FolderLayout, existing_parts, job_config, log_names, open_job, part_stem
+    from swerve.data.jobs.runner import RunResult, run_work, usable_cores
     from swerve.data.jobs.schedule import FinishedParts
-    from swerve.data.jobs.work import Made, OpenLog, ProgressCallback, Work
+    from swerve.data.jobs.work import JobSpec, LogHandle, PartResult, ProgressCallback
 
 __all__ = [
     "Failure",
     "FinishedParts",
     "FolderLayout",
-    "Made",
-    "OpenLog",
-    "Outcome",
+    "JobSpec",
+    "LogHandle",
+    "PartResult",
     "ProgressCallback",
-    "Work",
+    "RunResult",
+    "existing_parts",
     "job_config",
     "log_names",
     "open_job",
     "part_stem",
-    "parts_there",
     "read_failures",
     "run_work",
     "usable_cores",

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from swerve.data.sources.source import Source
-from swerve.data.storage.files import PART, make_folder, safe_name, to_json, told_where, write_atomically
+from swerve.data.storage.files import (
+    PART,
+    make_folder,
+    os_errors_as_swerve_errors,
+    safe_name,
+    to_json,
+    write_atomically,
+)
 from swerve.scenes import SwerveError
 from swerve.scenes.source_digest import code_digest
 
@@ -79,7 +86,7 @@ def part_stem(log: str, chunk: int) -> str:
     return f"{safe_name(log)}-{chunk:05d}"
 
 
-def parts_there(folder: Path, ending: str) -> dict[str, set[int]]:
+def existing_parts(folder: Path, ending: str) -> dict[str, set[int]]:
     """Return the parts that have a file in a subfolder: indices by `safe_name` of the log."""
     there = dict[str, set[int]]()
     for path in folder.glob(f"*{ending}"):
@@ -101,12 +108,12 @@ def open_job(folder: Path, config: dict[str, Any], layout: FolderLayout) -> Iter
         SwerveError: the folder is another job's, holds foreign files, is in use, or cannot be written.
     """
     make_folder(folder)
-    with told_where(folder):
+    with os_errors_as_swerve_errors(folder):
         if not (folder / _JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):
             raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
         lock = _locked(folder / _LOCK)
     with lock:
-        with told_where(folder):
+        with os_errors_as_swerve_errors(folder):
             _set_up(folder, config, layout)
         yield
 

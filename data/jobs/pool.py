@@ -13,8 +13,8 @@ from typing import Protocol, runtime_checkable
 
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Schedule, Task
-from swerve.data.jobs.work import Work
-from swerve.data.jobs.worker import Advanced, Broken, Finished, Message, Opened, worker_main
+from swerve.data.jobs.work import JobSpec
+from swerve.data.jobs.worker import LogOpened, Message, PartFailed, PartFinished, PartProgress, worker_main
 from swerve.scenes import SwerveError
 
 # Libraries that would start their own threads: one process per core is enough.
@@ -22,7 +22,7 @@ _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "
 
 
 @runtime_checkable
-class Listener(Protocol):
+class ProgressListener(Protocol):
     """Interface for progress events of a job."""
 
     def opened(self, log: str, chunks: int) -> None:
@@ -52,7 +52,9 @@ class _Worker:
     token: str = ""
 
 
-def run_tasks(work: Work, folder: Path, schedule: Schedule, workers: int, listener: Listener) -> list[Failure]:
+def run_tasks(
+    work: JobSpec, folder: Path, schedule: Schedule, workers: int, listener: ProgressListener
+) -> list[Failure]:
     """Run all tasks of a schedule.
 
     Args:
@@ -74,7 +76,7 @@ def run_tasks(work: Work, folder: Path, schedule: Schedule, workers: int, listen
 class _Pool:
     """State of `run_tasks`."""
 
-    def __init__(self, work: Work, folder: Path, schedule: Schedule, size: int, listener: Listener) -> None:
+    def __init__(self, work: JobSpec, folder: Path, schedule: Schedule, size: int, listener: ProgressListener) -> None:
         self._work, self._folder = work, folder
         self._schedule, self._size, self._listener = schedule, size, listener
         self._workers, self._failures = list[_Worker](), list[Failure]()
@@ -121,13 +123,13 @@ class _Pool:
         """Dispatch a message to the listener."""
         task = worker.task
         assert task is not None, "only busy workers are polled"
-        if isinstance(message, Opened):
+        if isinstance(message, LogOpened):
             self._schedule.opened(message.log, message.chunks)
             self._listener.opened(message.log, message.chunks)
-        elif isinstance(message, Advanced):
+        elif isinstance(message, PartProgress):
             worker.token = message.token
             self._listener.advanced(task, message.count, message.share)
-        elif isinstance(message, Finished):
+        elif isinstance(message, PartFinished):
             worker.task = None
             self._listener.finished(task, message.count, message.seconds)
             for failure in message.failures:
@@ -136,7 +138,7 @@ class _Pool:
             worker.task = None
             self._fail(task, message)
 
-    def _fail(self, task: Task, message: Broken) -> None:
+    def _fail(self, task: Task, message: PartFailed) -> None:
         """Record the failure of a part or a log."""
         if message.stop:
             raise SwerveError(message.failure.reason)
@@ -152,7 +154,7 @@ class _Pool:
         task = worker.task
         assert task is not None, "only busy workers are polled"
         failure = Failure(task.log, worker.token, "", _cause_of_death(worker.process.exitcode or 0))
-        self._fail(task, Broken(failure))
+        self._fail(task, PartFailed(failure))
 
 
 def _cause_of_death(code: int) -> str:
@@ -163,7 +165,7 @@ def _cause_of_death(code: int) -> str:
     return f"worker exited ({name})"
 
 
-def _start(work: Work, folder: Path) -> _Worker:
+def _start(work: JobSpec, folder: Path) -> _Worker:
     """Start a new process, which shares only the connection with this one."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

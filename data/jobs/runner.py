@@ -12,12 +12,12 @@ from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.job_progress import JobProgress
 from swerve.data.jobs.pool import run_tasks
 from swerve.data.jobs.schedule import FinishedParts, Schedule
-from swerve.data.jobs.work import Work
+from swerve.data.jobs.work import JobSpec
 from swerve.scenes import SwerveError
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """Result of one run.
 
     Attributes:
@@ -47,14 +47,14 @@ class Outcome:
 
 
 def run_work(
-    work: Work,
+    work: JobSpec,
     folder: Path,
     logs: Sequence[str],
     finished: FinishedParts,
     noun: str,
     workers: int | None = None,
     console: Console | None = None,
-) -> Outcome:
+) -> RunResult:
     """Run every unfinished part of every log.
 
     Args:
@@ -74,7 +74,7 @@ def run_work(
     shown = console or Console(quiet=True)
     with JobProgress(shown, len(logs), finished, noun) as progress:
         failures = run_tasks(work, folder, Schedule(logs, finished), workers or usable_cores(), progress)
-    return Outcome(noun, progress.count, progress.elapsed, progress.seconds, tuple(failures))
+    return RunResult(noun, progress.count, progress.elapsed, progress.seconds, tuple(failures))
 
 
 def usable_cores() -> int:

@@ -13,7 +13,7 @@ ProgressCallback = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
-class Made:
+class PartResult:
     """Result of one part of a log.
 
     Attributes:
@@ -26,14 +26,14 @@ class Made:
 
 
 @runtime_checkable
-class OpenLog(Protocol):
+class LogHandle(Protocol):
     """Loaded log in one worker. It is dropped before the next log is opened."""
 
     @property
     def chunks(self) -> int:
         """Number of parts of the log, one or more; the same in every run."""
 
-    def make(self, chunk: int, report: ProgressCallback) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> PartResult:
         """Build one part and write it: its output first, then, atomically, its record.
 
         The output depends only on the log, the chunk and the work: neither on the worker nor on other parts.
@@ -45,14 +45,14 @@ class OpenLog(Protocol):
 
 
 @runtime_checkable
-class Work(Protocol):
+class JobSpec(Protocol):
     """Job description that every worker receives once: a frozen, picklable dataclass of paths, options and handles.
 
     Expensive objects shared by all logs (a planner, a model) belong in a `functools.cached_property` of the work:
     created on first use, once in each worker.
     """
 
-    def open(self, log: str, watch: Stopwatch) -> OpenLog:
+    def open(self, log: str, watch: Stopwatch) -> LogHandle:
         """Load a log and the objects shared by its parts.
 
         Args:

@@ -12,13 +12,13 @@ from pathlib import Path
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Task
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.jobs.work import OpenLog, Work
-from swerve.data.storage.files import unwritable
+from swerve.data.jobs.work import JobSpec, LogHandle
+from swerve.data.storage.files import unwritable_message
 from swerve.scenes import SwerveError
 
 
 @dataclass(frozen=True)
-class Opened:
+class LogOpened:
     """Message: the log is loaded, with its number of parts."""
 
     log: str
@@ -26,7 +26,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Advanced:
+class PartProgress:
     """Message: a scene begins, with the number of items and the finished share of the part."""
 
     token: str
@@ -35,7 +35,7 @@ class Advanced:
 
 
 @dataclass(frozen=True)
-class Finished:
+class PartFinished:
     """Message: the part is finished, with its items, failures and timing."""
 
     count: int
@@ -44,7 +44,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Broken:
+class PartFailed:
     """Message: the part failed; if `whole_log`, all parts of the log; if `stop`, the whole job."""
 
     failure: Failure
@@ -52,10 +52,10 @@ class Broken:
     stop: bool = False
 
 
-Message = Opened | Advanced | Finished | Broken
+Message = LogOpened | PartProgress | PartFinished | PartFailed
 
 
-def worker_main(work: Work, folder: Path, connection: Connection) -> None:
+def worker_main(work: JobSpec, folder: Path, connection: Connection) -> None:
     """Process tasks from the connection until None arrives or the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -85,38 +85,40 @@ def _receive(connection: Connection) -> Task | None:
         return None
 
 
-def _opened(work: Work, log: str, watch: Stopwatch, connection: Connection) -> OpenLog | None:
+def _opened(work: JobSpec, log: str, watch: Stopwatch, connection: Connection) -> LogHandle | None:
     """Open the log; return None and notify the parent if it cannot be opened."""
     try:
         opened = work.open(log, watch)
         chunks = opened.chunks
     except SwerveError as error:
-        connection.send(Broken(Failure(log, "", "", str(error)), whole_log=True))
+        connection.send(PartFailed(Failure(log, "", "", str(error)), whole_log=True))
         return None
     except Exception as error:  # boundary of the process: the parent shows the traceback and fails the job
-        connection.send(Broken(_fault(log, "", error), whole_log=True))
+        connection.send(PartFailed(_fault(log, "", error), whole_log=True))
         return None
-    connection.send(Opened(log, chunks))
+    connection.send(LogOpened(log, chunks))
     return opened
 
 
-def _made(opened: OpenLog, task: Task, folder: Path, watch: Stopwatch, connection: Connection) -> Finished | Broken:
+def _made(
+    opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, connection: Connection
+) -> PartFinished | PartFailed:
     """Build a part and return its result."""
     at = [""]
 
     def report(token: str, count: int, share: float) -> None:
         at[0] = token
-        connection.send(Advanced(token, count, share))
+        connection.send(PartProgress(token, count, share))
 
     try:
         made = opened.make(task.chunk, report)
     except OSError as error:
-        return Broken(Failure(task.log, at[0], "", unwritable(folder, error)), stop=True)
+        return PartFailed(Failure(task.log, at[0], "", unwritable_message(folder, error)), stop=True)
     except SwerveError as error:
-        return Broken(Failure(task.log, at[0], "", str(error)))
+        return PartFailed(Failure(task.log, at[0], "", str(error)))
     except Exception as error:  # boundary of the process, as above
-        return Broken(_fault(task.log, at[0], error))
-    return Finished(made.count, made.failures, watch.take())
+        return PartFailed(_fault(task.log, at[0], error))
+    return PartFinished(made.count, made.failures, watch.take())
 
 
 def _fault(log: str, token: str, error: Exception) -> Failure:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 
 # Name, direction in degrees (counter-clockwise from ahead), and position on the roof in metres (x, y).
 _RING = (
@@ -35,4 +35,4 @@ def default_rig() -> tuple[Camera, ...]:
 
 def _mounted(degrees: float, x: float, y: float) -> np.ndarray:
     """Return the mounting of a level camera that looks `degrees` to the left of straight ahead."""
-    return rigid(rotation_about_z(np.deg2rad(degrees)) @ FORWARD, np.array([x, y, _HEIGHT]))
+    return rigid_transform(rotation_about_z(np.deg2rad(degrees)) @ FORWARD, np.array([x, y, _HEIGHT]))

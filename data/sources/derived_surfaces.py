@@ -14,7 +14,7 @@ _SEAM = 0.15
 _REACH = 1.0
 
 
-def united(
+def union_areas(
     polygons: Sequence[Float[np.ndarray, "_ 3"]], ground: GroundHeight, prefix: str, seam: float = _SEAM
 ) -> tuple[Area, ...]:
     """Compute the union of polygons as areas with holes, at the height of the ground.
@@ -42,7 +42,7 @@ def intersections_of(lanes: Sequence[Lane], ground: GroundHeight) -> tuple[Area,
     Islands between connectors are part of the intersection; it ends where the connectors do.
     """
     connectors = [lane.polygon for lane in lanes if lane.is_connector]
-    areas = united(connectors, ground, "intersection", seam=_REACH) if connectors else ()
+    areas = union_areas(connectors, ground, "intersection", seam=_REACH) if connectors else ()
     return tuple(Area(area.id, area.polygon) for area in areas)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import shapely
 from jaxtyping import Bool, Float
 
-from swerve.scenes import Lane, Paint, RoadLine
-from swerve.scenes.polyline import arc_lengths, headings, points_at, without_repeats
+from swerve.scenes import Lane, LaneMarking, RoadLine
+from swerve.scenes.polyline import arc_lengths, headings, interpolate_at, remove_duplicate_points
 
 # Boundaries this close and this parallel are duplicates of one marking.
 _SAME_DISTANCE = 0.4
@@ -16,7 +16,7 @@ _SAMPLE = 0.5
 _SHORTEST = 1.0
 
 
-def painted_once(lanes: Sequence[Lane]) -> tuple[RoadLine, ...]:
+def merge_lane_markings(lanes: Sequence[Lane]) -> tuple[RoadLine, ...]:
     """Merge the lanes' painted boundaries; of overlapping ones only the longest is kept.
 
     Adjacent lanes sample their common boundary differently, opposite ones in reverse, one of them may say NONE, and
@@ -24,7 +24,11 @@ def painted_once(lanes: Sequence[Lane]) -> tuple[RoadLine, ...]:
     within 0.4 m and 25 degrees, in either direction. Strokes of asymmetric markings are those of the line that is kept.
     """
     lines = [(lane.left, lane.left_paint) for lane in lanes] + [(lane.right, lane.right_paint) for lane in lanes]
-    lines = [(without_repeats(points), paint) for points, paint in lines if paint is not Paint.NONE and len(points)]
+    lines = [
+        (remove_duplicate_points(points), paint)
+        for points, paint in lines
+        if paint is not LaneMarking.NONE and len(points)
+    ]
     lines = [(points, paint) for points, paint in lines if len(points) > 1]
     lines.sort(key=lambda line: -arc_lengths(line[0])[-1])
     if not lines:
@@ -38,7 +42,9 @@ def painted_once(lanes: Sequence[Lane]) -> tuple[RoadLine, ...]:
     return tuple(RoadLine(f"line{index}", points, paint) for index, (points, paint) in enumerate(kept))
 
 
-def _longer(tree: shapely.STRtree, lines: list[tuple[np.ndarray, Paint]], rank: int) -> list[Float[np.ndarray, "_ 3"]]:
+def _longer(
+    tree: shapely.STRtree, lines: list[tuple[np.ndarray, LaneMarking]], rank: int
+) -> list[Float[np.ndarray, "_ 3"]]:
     """Return the lines before this rank that come close to it."""
     near = tree.query(shapely.LineString(lines[rank][0][:, :2]), "dwithin", _SAME_DISTANCE)
     return [lines[other][0] for other in sorted(near) if other < rank]
@@ -53,8 +59,8 @@ def _uncovered(
         return [line] if length >= _SHORTEST else []
     count = max(int(np.ceil(length / _SAMPLE)), 2)
     edges = np.linspace(0.0, length, count + 1)
-    middles = points_at(line, (edges[:-1] + edges[1:]) / 2)[:, :2]
-    angles = headings(points_at(line, edges))[:-1]
+    middles = interpolate_at(line, (edges[:-1] + edges[1:]) / 2)[:, :2]
+    angles = headings(interpolate_at(line, edges))[:-1]
     free = ~np.any([_covers(other, middles, angles) for other in others], axis=0)
     steps = np.diff(np.concatenate([[0], free.astype(int), [0]]))
     stretches = zip(edges[np.flatnonzero(steps == 1)], edges[np.flatnonzero(steps == -1)], strict=True)
@@ -78,5 +84,5 @@ def _between(line: Float[np.ndarray, "n 3"], start: float, end: float) -> Float[
     """Return the part of a line between two arc lengths, with its own vertices."""
     along = arc_lengths(line)
     inner = line[(along > start + 1e-9) & (along < end - 1e-9)]
-    ends = points_at(line, np.array([start, end]))
+    ends = interpolate_at(line, np.array([start, end]))
     return np.concatenate([ends[:1], inner, ends[1:]])

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from swerve.scenes.causal_motion import causal_rates
 
 
-def velocities_of(
+def causal_velocities(
     positions: Float[np.ndarray, "n t 3"], valid: Bool[np.ndarray, "n t"], times_us: Int[np.ndarray, "t"]
 ) -> Float[np.ndarray, "n t 2"]:
     """Compute velocities (x, y) in m/s at each step from the positions up to it, see `causal_rates`.

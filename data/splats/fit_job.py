@@ -20,21 +20,21 @@ from rich.console import Console
 from swerve.data.jobs import Failure, FolderLayout, job_config, log_names, open_job, write_failures
 from swerve.data.sources.source import Source
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.data.splats.fit_progress import FitBar
-from swerve.data.splats.held_out_quality import Quality, drawing, exposures_between, quality_of
+from swerve.data.splats.fit_progress import FitProgressBar
+from swerve.data.splats.held_out_quality import Quality, evaluate_quality, exposures_between, render_at
 from swerve.data.splats.image_priors import image_priors
-from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.initialization import initial_scene
 from swerve.data.splats.log_images import LogImages, PosedImage, images_of_log
 from swerve.data.splats.masks import digest_of
 from swerve.data.splats.memory_bound import memory_line
 from swerve.data.splats.moving_tracks import box_size, moving_rows
 from swerve.data.splats.optimization.fit_scene import Progress, fit_scene
-from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.fit_state import FitCheckpoint
 from swerve.data.splats.optimization.regularization import Ground
 from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.data.splats.pose_corrections import corrected
 from swerve.data.splats.splat_files import write_splats
-from swerve.data.storage.files import make_folder, safe_name, to_json, told_where, write_atomically
+from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
 from swerve.rasterizer.splats.splat_scene import SplatScene
 from swerve.scenes import Log, SwerveError
 
@@ -93,7 +93,7 @@ def fit_logs(
             except SwerveError as error:
                 shown.print(f"{name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
                 failures.append(Failure(name, "", "", str(error)))
-        with told_where(folder):
+        with os_errors_as_swerve_errors(folder):
             write_failures(folder, failures)
             write_atomically(folder / _LAYOUT.finish, to_json({"logs": sorted(fits), "failures": len(failures)}))
     return FitReport(fits, tuple(failures))
@@ -106,10 +106,10 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
     console.print(f"{log.name}: {memory_line(pictures, options)}", markup=False, highlight=False, soft_wrap=True)
     known = image_priors(log, pictures.fitted)
     # Half of the Gaussians may exist at first; densification places the others.
-    start = start_scene(log, known, options.fit.growth.most // 2)
+    start = initial_scene(log, known, options.fit.growth.most // 2)
     shots = [view.shot for view in known]
     watch = _Watch(folder, pictures, shots, options)
-    with FitBar(console, log.name, options.fit.steps, watch.state.step if watch.state else 0) as bar:
+    with FitProgressBar(console, log.name, options.fit.steps, watch.state.step if watch.state else 0) as bar:
         fitted = fit_scene(
             start,
             shots,
@@ -132,14 +132,16 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             "nodes": len(scene.nodes),
             "seconds": watch.seconds,
             "cpu_seconds": watch.cpu_seconds,
-            "held_out": _as_json(quality_of(scene, pictures.held_out, None, threads)),
-            "held_out_exposed": _as_json(quality_of(scene, pictures.held_out, exposures, threads)),
+            "held_out": _as_json(evaluate_quality(scene, pictures.held_out, None, threads)),
+            "held_out_exposed": _as_json(evaluate_quality(scene, pictures.held_out, exposures, threads)),
             "unseen": {
-                name: _as_json(quality_of(scene, [p for p in pictures.unseen if p.camera.name == name], None, threads))
+                name: _as_json(
+                    evaluate_quality(scene, [p for p in pictures.unseen if p.camera.name == name], None, threads)
+                )
                 for name in options.unseen
             },
         }
-    with told_where(folder):
+    with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
         write_atomically(folder / _PREVIEW, preview(scene, pictures, threads))
         write_atomically(folder / _FIT, to_json(final))
@@ -183,12 +185,12 @@ class _Watch:
         """CPU seconds of all cores spent on the fit, including earlier runs: independent of the machine's load."""
         return self._cpu_before + time.process_time() - self._cpu_begin
 
-    def note(self, bar: FitBar, progress: Progress) -> None:
+    def note(self, bar: FitProgressBar, progress: Progress) -> None:
         """Handle the end of a training step."""
         if progress.step % self._every == 0:
             self._measure(progress)
         if time.monotonic() - self._saved > _STATE_EVERY:
-            with told_where(self._folder):
+            with os_errors_as_swerve_errors(self._folder):
                 write_atomically(self._folder / _STATE, progress.state().to_bytes())
             self._saved = time.monotonic()
         bar.show(progress, self._history[-1] if self._history else None)
@@ -196,12 +198,12 @@ class _Watch:
     def _measure(self, progress: Progress) -> None:
         fitted, threads = progress.fitted(), self._options.fit.threads
         scene = corrected(fitted.scene, self._shots, fitted.world_from_ego)
-        found = quality_of(scene, self._measured, None, threads)
+        found = evaluate_quality(scene, self._measured, None, threads)
         values = {"psnr": found.psnr, "ssim": found.ssim} if found else {}
         counts = {"step": progress.step, "gaussians": progress.count, "loss": progress.loss}
         times = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
         self._history.append({**counts, **times, **values})
-        with told_where(self._folder):
+        with os_errors_as_swerve_errors(self._folder):
             write_atomically(self._folder / _HISTORY, to_json(self._history))
             write_atomically(self._folder / _PREVIEW, preview(scene, self._pictures, threads))
 
@@ -209,7 +211,7 @@ class _Watch:
 def preview(scene: SplatScene, pictures: LogImages, threads: int = 1) -> bytes:
     """Render a preview JPEG: up to three photos, held-out ones if available, each above the scene's rendering."""
     chosen = _some(pictures.held_out or pictures.fitted, _PREVIEWED)
-    columns = [np.concatenate([picture.rgb, drawing(scene, picture, None, threads)]) for picture in chosen]
+    columns = [np.concatenate([picture.rgb, render_at(scene, picture, None, threads)]) for picture in chosen]
     height = max(len(column) for column in columns)
     sheet = np.concatenate([np.pad(c, ((0, height - len(c)), (0, 0), (0, 0))) for c in columns], axis=1)
     jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=_PREVIEW_QUALITY, colorspace="RGB")
@@ -254,9 +256,9 @@ def _as_json(found: Quality | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def _left_state(folder: Path) -> FitState | None:
+def _left_state(folder: Path) -> FitCheckpoint | None:
     path = folder / _STATE
-    return FitState.from_bytes(path.read_bytes()) if path.is_file() else None
+    return FitCheckpoint.from_bytes(path.read_bytes()) if path.is_file() else None
 
 
 def _left_history(folder: Path) -> list[dict[str, int | float]]:

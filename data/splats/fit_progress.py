@@ -11,7 +11,7 @@ from swerve.data.splats.optimization.fit_scene import Progress as FitProgress
 _BETWEEN_LINES = 20.0
 
 
-class FitBar:
+class FitProgressBar:
     """Progress bar of a fit with its current quality.
 
     Args:
@@ -35,7 +35,7 @@ class FitBar:
         )
         self._line = self._bar.add_task(log, total=steps, completed=done)
 
-    def __enter__(self) -> "FitBar":
+    def __enter__(self) -> "FitProgressBar":
         self._bar.start()
         return self
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from swerve.data.splats.log_images import PosedImage
-from swerve.data.splats.masks import whole_windows
+from swerve.data.splats.masks import valid_windows
 from swerve.data.splats.optimization.ssim import psnr, ssim, ssim_map
 from swerve.rasterizer.splats import SplatScene, render_splats
 from swerve.rasterizer.splats.differentiable_splats import torch
@@ -28,7 +28,7 @@ class Quality:
     ssim: float
 
 
-def quality_of(
+def evaluate_quality(
     scene: SplatScene,
     pictures: Sequence[PosedImage],
     exposures: Float[np.ndarray, "p 3 4"] | None = None,
@@ -47,7 +47,7 @@ def quality_of(
     values = []
     for row, picture in enumerate(pictures):
         exposure = None if exposures is None else exposures[row]
-        drawn = torch.from_numpy(drawing(scene, picture, exposure, threads).astype(np.float32) / 255)
+        drawn = torch.from_numpy(render_at(scene, picture, exposure, threads).astype(np.float32) / 255)
         truth = torch.from_numpy(picture.rgb.astype(np.float32) / 255)
         values.append(_likeness(drawn, truth, picture.ignored))
     if not values:
@@ -62,11 +62,11 @@ def _likeness(
     """Compute PSNR and SSIM."""
     if ignored is None:
         return psnr(drawn, truth), float(ssim(drawn, truth))
-    counts, whole = torch.from_numpy(~ignored), torch.from_numpy(whole_windows(ignored))
+    counts, whole = torch.from_numpy(~ignored), torch.from_numpy(valid_windows(ignored))
     return psnr(drawn[counts][None], truth[counts][None]), float(ssim_map(drawn, truth)[whole].mean())
 
 
-def drawing(
+def render_at(
     scene: SplatScene, picture: PosedImage, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Render the scene at the photo's pose, with the fit's pose correction."""

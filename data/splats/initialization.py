@@ -9,15 +9,21 @@ from jaxtyping import Bool, Float, Int
 from swerve.data.splats.depth_from_motion import is_textured, pixel_centers
 from swerve.data.splats.image_priors import ImagePriors, is_known
 from swerve.data.splats.lidar import Scan
-from swerve.data.splats.lidar_surfels import covered, gathered, moving_cloud, one_per_cube, still_cloud
+from swerve.data.splats.lidar_surfels import (
+    covered_pixels,
+    gather_points,
+    static_surfels,
+    track_surfels,
+    voxel_downsample,
+)
 from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.moving_tracks import box_size, empty_node, moving_rows
 from swerve.data.splats.surfels import Surfels, spans_of, surfels_of
 from swerve.rasterizer.splats import RigidNode, Sky, SplatScene
-from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
+from swerve.rasterizer.splats.harmonics import SIZES, rgb_to_sh
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.primitives import NO_INSTANCE
-from swerve.scenes.transforms import inverse, rigid
+from swerve.scenes.transforms import inverse, rigid_transform
 
 # Candidate spacings of points in a photo, pixels; the finest with few enough points is used.
 _SPACINGS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -35,7 +41,7 @@ _DEGREE, _SKY_DEGREE, _OPACITY = 2, 2, 0.8
 _Open = Mapping[str, Bool[np.ndarray, "_ _"]]
 
 
-def start_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatScene:
+def initial_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatScene:
     """Build the initial scene for `fit_scene`: flat Gaussians at LiDAR points and at the photos' pixels.
 
     LiDAR points visible in a photo come first, thinned to three quarters of the Gaussians at most. Then pixels away
@@ -54,14 +60,14 @@ def start_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatScene
         SwerveError: too few points are available, or a sweep is damaged.
     """
     origin = np.round(np.stack([view.picture.world_from_ego[:3, 3] for view in known]).mean(axis=0))
-    scan = gathered(log, most, _NODE_SPACING)
+    scan = gather_points(log, most, _NODE_SPACING)
     nodes = _nodes(log, known, scan)
     left = most - sum(len(node.gaussians) for node in nodes)
     if left < 1000:
         raise SwerveError(f"log {log.name}: nodes alone take {most - left} Gaussians of {most}. Allow more")
-    local_from_world = rigid(np.eye(3), -origin)
-    cloud = still_cloud(scan, known, round(_MEASURED * left))
-    open_to = {view.picture.name: ~covered(view.picture, cloud.places) for view in known}
+    local_from_world = rigid_transform(np.eye(3), -origin)
+    cloud = static_surfels(scan, known, round(_MEASURED * left))
+    open_to = {view.picture.name: ~covered_pixels(view.picture, cloud.places) for view in known}
     background = _background(known, open_to, cloud, left).moved(local_from_world).gaussians(_DEGREE, _OPACITY)
     return SplatScene(background, nodes, origin, _sky(known, open_to))
 
@@ -151,7 +157,7 @@ def _sky(known: Sequence[ImagePriors], open_to: _Open) -> Sky:
     pixels = np.concatenate(seen)
     color = np.median(pixels, axis=0) / 255 if len(pixels) else np.full(3, 0.8)
     harmonics = np.zeros((SIZES[_SKY_DEGREE], 3), np.float32)
-    harmonics[0] = constant_harmonics(color)
+    harmonics[0] = rgb_to_sh(color)
     return Sky(harmonics)
 
 
@@ -164,7 +170,7 @@ def _nodes(log: Log, known: Sequence[ImagePriors], scan: Scan) -> tuple[RigidNod
 def _node(log: Log, row: int, known: Sequence[ImagePriors], scan: Scan) -> RigidNode | None:
     """Build a track's node from LiDAR points, or from photos if there are few; None if both are few."""
     node = empty_node(log, row, _DEGREE)
-    surfels = moving_cloud(scan, known, node)
+    surfels = track_surfels(scan, known, node)
     if len(surfels.places) < _NODE_LEAST:
         surfels = _seen(node, known, box_size(log.tracks, row))
     return replace(node, gaussians=surfels.gaussians(_DEGREE, _OPACITY)) if len(surfels.places) >= _NODE_LEAST else None
@@ -180,7 +186,7 @@ def _seen(node: RigidNode, known: Sequence[ImagePriors], size: Float[np.ndarray,
             depth, one = np.where(np.isfinite(view.depth), view.depth, _FAR), np.ones(len(rows), int)
             surfels = surfels.joined(surfels_of(view.picture, depth, rows, columns, (one, one)).moved(inverse(pose)))
     surfels = surfels.of((np.abs(surfels.places) <= size / 2 + _BOX_MARGIN).all(axis=1))
-    return _widened(surfels.of(one_per_cube(surfels.places, _NODE_SPACING)))
+    return _widened(surfels.of(voxel_downsample(surfels.places, _NODE_SPACING)))
 
 
 def _widened(surfels: Surfels) -> Surfels:

@@ -59,7 +59,7 @@ def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np
     Uses the last sweep before a photo and the first after it, if they are within 0.15 s. Points on moving tracks are
     moved with their boxes to the time of the photo. A sweep takes up to 0.1 s, and boxes are annotated where their
     object was measured: depths of moving objects are off by their motion in that time. Of several points in a pixel the
-    nearest counts. Points occluded from the camera are removed by nearer points around them (`seen_points`).
+    nearest counts. Points occluded from the camera are removed by nearer points around them (`visible_points`).
 
     Args:
         log: log, with or without sweeps.
@@ -73,7 +73,7 @@ def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np
     # Photos in order of time reuse the same two sweeps.
     @lru_cache(maxsize=3)
     def scan(number: int) -> Scan:
-        return scan_of(log, nodes, log.sweeps[number])
+        return split_sweep(log, nodes, log.sweeps[number])
 
     depths = {}
     for picture in sorted(pictures, key=lambda picture: picture.time_us):
@@ -87,7 +87,7 @@ def moving_nodes(log: Log) -> dict[int, RigidNode]:
     return {row: empty_node(log, row) for row in moving_rows(log.tracks).tolist()}
 
 
-def scan_of(log: Log, nodes: Mapping[int, RigidNode], sweep: Sweep) -> Scan:
+def split_sweep(log: Log, nodes: Mapping[int, RigidNode], sweep: Sweep) -> Scan:
     """Split a sweep's points; those near a moving box (0.3 m), and on the ground below it (0.1 m), are left out.
 
     Raises:
@@ -107,7 +107,7 @@ def scan_of(log: Log, nodes: Mapping[int, RigidNode], sweep: Sweep) -> Scan:
     return Scan(points[still], moving)
 
 
-def seen_points(picture: PosedImage, points: Float[np.ndarray, "n 3"], factor: float = HIDDEN) -> VisiblePoints:
+def visible_points(picture: PosedImage, points: Float[np.ndarray, "n 3"], factor: float = HIDDEN) -> VisiblePoints:
     """Test which world points are visible in a photo, as far as the points themselves tell.
 
     A point counts as occluded where another one within half a degree is nearer by more than `factor`. So points just
@@ -145,4 +145,4 @@ def _depth(picture: PosedImage, scans: Sequence[Scan], nodes: Mapping[int, Rigid
             pose = nodes[row].pose_at(picture.time_us)
             if pose is not None:
                 points.append(transform_points(pose, places))
-    return depth_image(picture, seen_points(picture, np.concatenate(points)))
+    return depth_image(picture, visible_points(picture, np.concatenate(points)))

@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from swerve.data.splats.image_priors import ImagePriors
-from swerve.data.splats.lidar import HIDDEN, Scan, depth_image, moving_nodes, scan_of, seen_points
+from swerve.data.splats.lidar import HIDDEN, Scan, depth_image, moving_nodes, split_sweep, visible_points
 from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.surfels import Surfels
 from swerve.rasterizer.splats import RigidNode
@@ -33,7 +33,7 @@ _COVERS = 0.026
 _AXIS = 2**21
 
 
-def gathered(log: Log, most: int, spacing: float) -> Scan:
+def gather_points(log: Log, most: int, spacing: float) -> Scan:
     """Gather the points of all sweeps, thinned: at most three times `most` static ones, with twice as many in memory.
 
     Args:
@@ -49,38 +49,38 @@ def gathered(log: Log, most: int, spacing: float) -> Scan:
 
     def still() -> Iterable[np.ndarray]:
         for sweep in log.sweeps:
-            scan = scan_of(log, nodes, sweep)
+            scan = split_sweep(log, nodes, sweep)
             for row, points in scan.moving.items():
                 joined = np.concatenate([moving[row], points])
-                moving[row] = joined[one_per_cube(joined, spacing)]
+                moving[row] = joined[voxel_downsample(joined, spacing)]
             yield scan.still
 
     return Scan(_thinned(still(), _SPARE * most), moving)
 
 
-def still_cloud(scan: Scan, known: Sequence[ImagePriors], most: int) -> Surfels:
+def static_surfels(scan: Scan, known: Sequence[ImagePriors], most: int) -> Surfels:
     """Build at most `most` surfels of static points, world frame; points not visible in any photo are left out."""
     colors = _colors(scan.still, known, NO_INSTANCE, lambda _: np.eye(4), HIDDEN)
     return _surfels(scan.still, colors, most)
 
 
-def moving_cloud(scan: Scan, known: Sequence[ImagePriors], node: RigidNode) -> Surfels:
+def track_surfels(scan: Scan, known: Sequence[ImagePriors], node: RigidNode) -> Surfels:
     """Build the surfels of a moving track, in its box's frame; points not visible in any photo are left out."""
     points = scan.moving.get(node.instance - 1, np.zeros((0, 3)))
     colors = _colors(points, known, node.instance, lambda view: node.pose_at(view.picture.time_us), _THIN)
     return _surfels(points, colors, len(points))
 
 
-def covered(picture: PosedImage, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"]:
+def covered_pixels(picture: PosedImage, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "h w"]:
     """Test which pixels show, or are near (1.5 degrees), one of the world points."""
-    image = depth_image(picture, seen_points(picture, points))
+    image = depth_image(picture, visible_points(picture, points))
     if not np.isfinite(image).any():
         return np.zeros(image.shape, bool)
     near: Bool[np.ndarray, "h w"] = distance_transform_edt(np.isinf(image)) <= _COVERS * picture.camera.fx
     return near
 
 
-def one_per_cube(points: Float[np.ndarray, "n 3"], spacing: float) -> Int[np.ndarray, "m"]:
+def voxel_downsample(points: Float[np.ndarray, "n 3"], spacing: float) -> Int[np.ndarray, "m"]:
     """Return the rows of the first point in each cube with the given edge."""
     if not len(points):
         return np.zeros(0, int)
@@ -99,12 +99,12 @@ def _thinned(clouds: Iterable[Float[np.ndarray, "_ 3"]], most: int) -> Float[np.
     for points in clouds:
         cloud = np.concatenate([cloud, points])
         while len(cloud) > 2 * most:
-            cloud = cloud[one_per_cube(cloud, spacing)]
+            cloud = cloud[voxel_downsample(cloud, spacing)]
             spacing *= _COARSER if len(cloud) > most else 1.0
-    cloud = cloud[one_per_cube(cloud, spacing)]
+    cloud = cloud[voxel_downsample(cloud, spacing)]
     while len(cloud) > most:
         spacing *= _COARSER
-        cloud = cloud[one_per_cube(cloud, spacing)]
+        cloud = cloud[voxel_downsample(cloud, spacing)]
     return cloud
 
 
@@ -120,7 +120,7 @@ def _colors(
     for view in known:
         pose = world_from_points(view)
         if pose is not None and len(points):
-            seen = seen_points(view.picture, transform_points(pose, points), factor)
+            seen = visible_points(view.picture, transform_points(pose, points), factor)
             own = view.instance[seen.rows, seen.columns] == instance
             chosen = own & (seen.depths < nearest[seen.points])
             nearest[seen.points[chosen]] = seen.depths[chosen]
@@ -133,7 +133,7 @@ def _surfels(points: Float[np.ndarray, "n 3"], colors: Float[np.ndarray, "n 3"],
     found = np.isfinite(colors[:, 0])
     points, colors, spacing = points[found], colors[found], _FINEST
     while len(points) > most:
-        rows = one_per_cube(points, spacing)
+        rows = voxel_downsample(points, spacing)
         points, colors, spacing = points[rows], colors[rows], spacing * _COARSER
     if len(points) <= _AROUND:
         return Surfels.none()

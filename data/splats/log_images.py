@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
-from swerve.data.dataset.capture import chosen_cameras
+from swerve.data.dataset.capture import select_cameras
 from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.data.splats.masks import check_masks, ignored_in
+from swerve.data.splats.masks import check_masks, load_mask
 from swerve.data.splats.optimization.training_images import WINDOW
 from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
@@ -71,8 +71,8 @@ def images_of_log(log: Log, options: SceneOptions) -> LogImages:
     """
     if options.masks:
         check_masks(Path(options.masks), log)
-    names = [camera.name for camera in chosen_cameras(log, log.cameras, options.cameras)]
-    unseen = [camera.name for camera in chosen_cameras(log, log.cameras, options.unseen) if options.unseen]
+    names = [camera.name for camera in select_cameras(log, log.cameras, options.cameras)]
+    unseen = [camera.name for camera in select_cameras(log, log.cameras, options.unseen) if options.unseen]
     taken = {name: tuple(_taken(log, name, options)) for name in (*names, *unseen)}
     seen = [name for name in names if name not in unseen]
     fitted, held_out = list[PosedImage](), list[PosedImage]()
@@ -100,14 +100,14 @@ def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[PosedImage]:
     for row in _spread([photo.time_us for photo in photos], options.every):
         photo = photos[row]
         rgb, resized = _read(photo, camera, size), camera.resized(*size)
-        ignored = ignored_in(Path(options.masks), log, resized, photo) if options.masks else None
+        ignored = load_mask(Path(options.masks), log, resized, photo) if options.masks else None
         yield PosedImage(resized, photo.time_us, photo.world_from_ego, rgb, ignored)
 
 
 def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[PosedImage]:
     """Render synthetic photos at the log's steps, at the requested size."""
     studio = TownPhotoRenderer(log, options.fit.seed)
-    ignored = ignored_in(Path(options.masks), log, camera, None) if options.masks else None
+    ignored = load_mask(Path(options.masks), log, camera, None) if options.masks else None
     for step in _spread(log.times_us.tolist(), options.every):
         now, pose = slice(step, step + 1), log.ego.world_from_ego[step]
         (photograph,) = studio.photograph([camera], pose, log.tracks.at(now), log.lights.at(now))

@@ -21,7 +21,7 @@ from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 _WHITE = 128
 
 
-def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> Bool[np.ndarray, "h w"] | None:
+def load_mask(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> Bool[np.ndarray, "h w"] | None:
     """Return the mask of ignored pixels of an image, in the camera's size; None if there is none.
 
     Args:
@@ -40,12 +40,12 @@ def ignored_in(folder: Path, log: Log, camera: Camera, photo: Photo | None) -> B
     if not masks:
         return None
     ignored: Bool[np.ndarray, "h w"] = np.logical_or.reduce(masks)
-    if not whole_windows(ignored).any():
+    if not valid_windows(ignored).any():
         raise LogError(files[-1], "mask", "covers its whole photo", "Leave the camera out, with --cameras")
     return ignored
 
 
-def whole_windows(ignored: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
+def valid_windows(ignored: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h2 w2"]:
     """Test which SSIM windows (11x11 pixels) contain no ignored pixel, by their centres from pixel 5 on."""
     edge = WINDOW // 2
     whole: Bool[np.ndarray, "h2 w2"] = minimum_filter(~ignored, WINDOW)[edge:-edge, edge:-edge]

@@ -4,7 +4,7 @@ import numpy as np
 
 from swerve.rasterizer.splats import Gaussians, RigidNode
 from swerve.scenes import Log, Tracks
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 # Tracks that stay within this distance of their first position, metres, are static and belong to the background.
 _STILL = 1.0
@@ -18,7 +18,7 @@ def moving_rows(tracks: Tracks) -> np.ndarray:
 def empty_node(log: Log, row: int, degree: int = 0) -> RigidNode:
     """Build a track's node with its box poses and without Gaussians (with harmonics of the given degree)."""
     tracks, steps = log.tracks, np.flatnonzero(log.tracks.valid[row])
-    poses = upright(tracks.positions[row, steps], tracks.headings[row, steps])
+    poses = pose_from_yaw(tracks.positions[row, steps], tracks.headings[row, steps])
     return RigidNode(tracks.ids[row], row + 1, Gaussians.empty(degree), log.times_us[steps].astype(np.int64), poses)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from swerve.data.storage.files import make_folder, to_json, told_where, write_atomically
-from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, read_ply, to_ply
+from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, encode_ply, read_ply
 from swerve.scenes import LogError, SwerveError
 
 _VERSION = 1
@@ -36,11 +36,11 @@ def write_splats(scene: SplatScene, folder: Path) -> None:
         "nodes": [_node_to_json(node, file) for node, file in zip(scene.nodes, files, strict=True)],
         **({} if scene.corrections is None else {"corrections": _corrections_to_json(scene.corrections)}),
     }
-    with told_where(folder):
+    with os_errors_as_swerve_errors(folder):
         (folder / _GRAPH).unlink(missing_ok=True)
-        write_atomically(folder / _BACKGROUND, to_ply(scene.background))
+        write_atomically(folder / _BACKGROUND, encode_ply(scene.background))
         for node, file in zip(scene.nodes, files, strict=True):
-            write_atomically(folder / file, to_ply(node.gaussians))
+            write_atomically(folder / file, encode_ply(node.gaussians))
         write_atomically(folder / _GRAPH, to_json(graph))
 
 

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from swerve.data.splats.log_images import PosedImage
 from swerve.rasterizer.splats import Gaussians
-from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
+from swerve.rasterizer.splats.harmonics import SIZES, rgb_to_sh
 from swerve.scenes.transforms import transform_points
 
 # Standard deviations relative to the pixel spacing: along the surface, and across it.
@@ -58,7 +58,7 @@ class Surfels(NamedTuple):
         squares, axes = np.linalg.eigh(self.covariances)
         axes[np.linalg.det(axes) < 0, :, 0] *= -1
         harmonics = np.zeros((len(self.places), SIZES[degree], 3))
-        harmonics[:, 0] = constant_harmonics(self.colors)
+        harmonics[:, 0] = rgb_to_sh(self.colors)
         arrays = (
             self.places,
             Rotation.from_matrix(axes).as_quat(scalar_first=True),

@@ -26,7 +26,7 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def told_where(folder: Path) -> Iterator[None]:
+def os_errors_as_swerve_errors(folder: Path) -> Iterator[None]:
     """Convert OSErrors in a set's folder to one error with a remedy.
 
     Raises:
@@ -35,10 +35,10 @@ def told_where(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SwerveError(unwritable(folder, error)) from error
+        raise SwerveError(unwritable_message(folder, error)) from error
 
 
-def unwritable(folder: Path, error: OSError) -> str:
+def unwritable_message(folder: Path, error: OSError) -> str:
     """Return the message for an OSError in a set's folder."""
     return f"{folder} cannot be written ({error}). Fix the cause and run the same command again"
 
@@ -50,7 +50,7 @@ def to_json(content: Any) -> bytes:  # noqa: ANN401 anything that JSON can hold
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write to a temporary name beside `path`, sync to disk, then rename."""
-    with open(part_of(path), "wb") as file:
+    with open(temporary_path(path), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -59,7 +59,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def commit(path: Path) -> None:
     """Rename the finished temporary file of `path`; the folder's entry is synced to disk too."""
-    os.replace(part_of(path), path)
+    os.replace(temporary_path(path), path)
     handle = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -67,7 +67,7 @@ def commit(path: Path) -> None:
         os.close(handle)
 
 
-def part_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Return the temporary name of a file being written."""
     return path.with_name(path.name + PART)
 

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from swerve.data.dataset.calibration import camera_of
 from swerve.data.dataset.shards import FORMAT
-from swerve.data.dataset.stored_snapshots import MEMBER, moments_from_bytes
+from swerve.data.dataset.stored_snapshots import MEMBER, snapshots_from_bytes
 from swerve.data.stream.image_fit import ImageFit
 from swerve.data.stream.raster_drawer import RasterDrawer
 from swerve.data.stream.shard_reader import StoredSample
@@ -85,7 +85,7 @@ class DecodedSample:
     @cached_property
     def _drawn(self) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """Rasters of all rows, as a set would store them."""
-        moments = moments_from_bytes(self.stored.read(MEMBER), f"{self.stored.path}: {self.stored.key}")
+        moments = snapshots_from_bytes(self.stored.read(MEMBER), f"{self.stored.path}: {self.stored.key}")
         cameras = [camera_of(entry) for entry in self.entries]
         return self.drawer.draw(self.details["log"], moments, self.rows, cameras)
 

@@ -45,7 +45,7 @@ def _shuffled(seed: int, part: str, turn: int, count: int) -> Int[np.ndarray, "c
     return keyed_generator(seed, "stream", part, turn).permutation(count)
 
 
-def places_of(step: int, rank: int, world: int, count: int) -> int:
+def batch_start(step: int, rank: int, world: int, count: int) -> int:
     """Return the first position in a part's order of a batch's `count` samples.
 
     In each step the ranks take consecutive pieces of the order, so that no two ever take the same position.

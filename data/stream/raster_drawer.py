@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.dataset.sample import STYLES
-from swerve.data.dataset.set_layout import load_still
+from swerve.data.dataset.set_layout import load_static
 from swerve.data.dataset.stored_snapshots import SnapshotStore
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Camera
@@ -55,7 +55,7 @@ class RasterDrawer:
 
     def _backdrop(self, log: str) -> StaticLayer:
         if log not in self._kept:
-            self._kept[log] = StaticLayer(load_still(self._folder, log))
+            self._kept[log] = StaticLayer(load_static(self._folder, log))
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(log)

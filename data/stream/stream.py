@@ -12,7 +12,7 @@ from swerve.data.stream.batch import KINDS, Batch, Provenance
 from swerve.data.stream.camera_arrays import camera_arrays
 from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.decoded_sample import NUMBERS, DecodedSample, decode_sample
-from swerve.data.stream.order import PartOrder, places_of
+from swerve.data.stream.order import PartOrder, batch_start
 from swerve.data.stream.part import Part
 from swerve.data.stream.raster_drawer import RasterDrawer
 from swerve.data.stream.shard_reader import ShardReader
@@ -93,7 +93,7 @@ class SampleStream:
         """Return the samples of a step, as rows of the split in the manifest's order, and the part of each."""
         rows, parts = list[int](), list[int]()
         for part, (order, count) in enumerate(zip(self._orders, self.options.counts, strict=True)):
-            rows += order.at(places_of(step, self.rank, self.world, count), count).tolist()
+            rows += order.at(batch_start(step, self.rank, self.world, count), count).tolist()
             parts += [part] * count
         return rows, np.array(parts)
 

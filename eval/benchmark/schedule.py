@@ -1,7 +1,7 @@
 """Times of a scene group's scenes, in steps of 0.1 s of its log."""
 
 from swerve.eval.benchmark.frame_steps import BEFORE, FUTURE, HISTORY, LAST
-from swerve.scenes import Log, Scene, SwerveError, windows_of
+from swerve.scenes import Log, Scene, SwerveError, split_windows
 
 # Scores count steps of a log as 0.1 s: five of them must stay within the 0.55 s of extended comfort.
 _STEP, _SLACK = 0.1, 0.008
@@ -21,7 +21,7 @@ def scene_group_steps(log: Log, every: float) -> tuple[list[int], list[int]]:
             f"log {log.name} has steps of {log.step:.3g} s: a benchmark is built from logs with ten steps a second. "
             "Resample it first"
         )
-    even, broken = windows_of(log, (HISTORY + BEFORE) * _STEP, LAST * _STEP, every)
+    even, broken = split_windows(log, (HISTORY + BEFORE) * _STEP, LAST * _STEP, every)
     return [scene.now for scene in even], [scene.now for scene in broken]
 
 

@@ -14,10 +14,10 @@ from swerve.data.dataset.capture import tracks_at
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import safe_name
 from swerve.eval.benchmark.view_renderers import Snapshot
-from swerve.rasterizer.splats import RigidNode, SplatFrame, SplatScene, SplatView, render_splats
+from swerve.rasterizer.splats import RigidNode, SplatScene, SplatSnapshot, SplatView, render_splats
 from swerve.scenes import Camera, Log, SwerveError, Tracks
 from swerve.scenes.primitives.primitives import NO_INSTANCE
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 _GRAPH, _FIT = "graph.json", "fit.json"
 # A track is at its logged pose if no number of its pose differs by more, metres and sines.
@@ -106,7 +106,7 @@ class LogSplats:
         }
 
 
-def splat_frame_at(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) -> SplatFrame:
+def splat_frame_at(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: int) -> SplatSnapshot:
     """Place a scene's nodes at the poses of the tracks of the same ids; nodes without a valid track are left out.
 
     Args:
@@ -126,13 +126,13 @@ def splat_frame_at(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: i
             parts.append(node.gaussians.moved(local_from_node))
             owners.append(tracks.ids.index(track) + 1)
     instances: Int32[np.ndarray, "n"] = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
-    return SplatFrame(parts[0].joined(*parts[1:]), instances, scene.origin, scene.sky)
+    return SplatSnapshot(parts[0].joined(*parts[1:]), instances, scene.origin, scene.sky)
 
 
 def _poses(tracks: Tracks) -> dict[str, Float[np.ndarray, "4 4"]]:
     """Return the poses of the valid boxes at a single step, by id."""
     rows = np.flatnonzero(tracks.valid[:, 0])
-    poses = upright(tracks.positions[rows, 0], tracks.headings[rows, 0])
+    poses = pose_from_yaw(tracks.positions[rows, 0], tracks.headings[rows, 0])
     return {tracks.ids[row]: pose for row, pose in zip(rows, poses, strict=True)}
 
 

@@ -12,9 +12,9 @@ from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.scoring.thresholds import MAP_RADIUS, STEP, STEPS, STEPS_PER_FRAME
 from swerve.eval.traffic.traffic import frames_of
 from swerve.scenes import Lane, RoadMap, Scene, SwerveError
-from swerve.scenes.polyline import without_repeats
+from swerve.scenes.polyline import remove_duplicate_points
 from swerve.scenes.transforms import wrap_angle, yaw_of
-from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, build_log_geometry
 
 # Steps of a log longer than this many median ones are gaps, as in scenes.log.
 _GAP: Final = 1.5
@@ -76,7 +76,7 @@ def build_closed_loop_scene(
         viewpoint: logged, or a follow-up in a log of its own.
         options: of the rollouts.
         token: name of the scene; its own if None.
-        geometry: `prepare` of the viewpoint's log, if available.
+        geometry: `build_log_geometry` of the viewpoint's log, if available.
 
     Raises:
         SwerveError: the scene cannot be scored (see `build_context`), or its log ends before 4 s.
@@ -135,8 +135,8 @@ def _human_path(
 ) -> Float[np.ndarray, "w 2"]:
     """Return the smoothed path of a log; in a follow-up, the human's path in its viewpoint."""
     if viewpoint.kind is not ViewpointKind.LOGGED:
-        return without_repeats(human_poses[:, :2], _SPACING)
-    path, now = (geometry or prepare(viewpoint.scene.log)).path, viewpoint.scene.now
+        return remove_duplicate_points(human_poses[:, :2], _SPACING)
+    path, now = (geometry or build_log_geometry(viewpoint.scene.log)).path, viewpoint.scene.now
     start, end = float(path.schedule[now]) - _BEHIND, float(path.schedule[-1])
     return path.at(np.append(np.arange(start, end, _SPACING), end)).positions[:, :2]
 

@@ -6,8 +6,8 @@ import numpy as np
 import shapely
 from jaxtyping import Bool, Float
 
-from swerve.scenes import Lane, LaneKind, RoadMap
-from swerve.scenes.polyline import frenet, heading_at, without_repeats
+from swerve.scenes import Lane, LaneType, RoadMap
+from swerve.scenes.polyline import heading_at, remove_duplicate_points, to_frenet
 from swerve.scenes.transforms import wrap_angle
 
 # Parts of the map farther than this from all points are left out, metres.
@@ -95,8 +95,8 @@ class NuPlanRoad:
         return chosen
 
     def _turn(self, row: int, center: Float[np.ndarray, "2"], heading: float) -> float:
-        line = without_repeats(self.lanes[row].centerline)
-        along, _ = frenet(line, center[None])
+        line = remove_duplicate_points(self.lanes[row].centerline)
+        along, _ = to_frenet(line, center[None])
         return abs(float(wrap_angle(heading_at(line, along)[0] - heading)))
 
     def progress_along(self, lanes: list[int | None], centers: Float[np.ndarray, "t 2"]) -> Float[np.ndarray, "t"]:
@@ -105,7 +105,7 @@ class NuPlanRoad:
         for step in range(1, len(centers)):
             row = lanes[step]
             if row is not None and row == lanes[step - 1]:
-                along, _ = frenet(without_repeats(self.lanes[row].centerline), centers[step - 1 : step + 1])
+                along, _ = to_frenet(remove_duplicate_points(self.lanes[row].centerline), centers[step - 1 : step + 1])
                 progress[step] = along[1] - along[0]
         return progress
 
@@ -115,7 +115,7 @@ class NuPlanRoad:
 
 
 def _has_direction(lane: Lane) -> bool:
-    return lane.kind is not LaneKind.BICYCLE and len(without_repeats(lane.centerline)) > 1
+    return lane.kind is not LaneType.BICYCLE and len(remove_duplicate_points(lane.centerline)) > 1
 
 
 def _limit(lane: Lane, lane_by_id: dict[str, Lane]) -> float:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.dataset.targets import history_of
+from swerve.data.dataset.targets import ego_history
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, hash_token
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.context.scene_context import locate_on_route
@@ -18,8 +18,8 @@ from swerve.eval.traffic.traffic import Traffic, red_lights
 from swerve.scenes import SwerveError
 from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.planning import History, Observation
-from swerve.scenes.polyline import arc_lengths, frenet, heading_at, points_at
-from swerve.scenes.viewpoints import Command, command_of
+from swerve.scenes.polyline import arc_lengths, heading_at, interpolate_at, to_frenet
+from swerve.scenes.viewpoints import Command, driving_command
 
 # The projection onto the human's path is searched up to this far past the distance driven: paths may cross themselves.
 _SEARCH: Final = 20.0
@@ -46,7 +46,7 @@ def initial_history(closed_loop_scene: ClosedLoopScene) -> DrivenHistory:
     Raises:
         SwerveError: the scene covers less than 1.5 s.
     """
-    history, valid = history_of(closed_loop_scene.viewpoint, HISTORY_SECONDS)
+    history, valid = ego_history(closed_loop_scene.viewpoint, HISTORY_SECONDS)
     if not valid.all():
         raise SwerveError(f"scene {closed_loop_scene.context.token}: has less than {HISTORY_SECONDS} s of history")
     poses = to_world(history.poses, closed_loop_scene.context.ego[:3])
@@ -125,14 +125,14 @@ def command_at(closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "k 
     human_path, road_map = closed_loop_scene.human_path, closed_loop_scene.viewpoint.scene.log.road_map
     route = closed_loop_scene.viewpoint.scene.log.route
     if len(human_path) < 2:
-        return command_of(human_path, float(closed_loop_scene.human_poses[0, 2]), road_map, route)
+        return driving_command(human_path, float(closed_loop_scene.human_poses[0, 2]), road_map, route)
     lengths = arc_lengths(human_path)
     driven = float(arc_lengths(states[:, :2])[-1])
     near = max(int(np.searchsorted(lengths, driven + _SEARCH)), 2)
-    along, _ = frenet(human_path[:near], states[-1:, :2])
+    along, _ = to_frenet(human_path[:near], states[-1:, :2])
     heading = float(heading_at(human_path, along)[0])
     reach = np.linspace(along[0], min(along[0] + _LOOK_AHEAD, lengths[-1]), 41)
-    return command_of(points_at(human_path, reach), heading, road_map, route)
+    return driving_command(interpolate_at(human_path, reach), heading, road_map, route)
 
 
 def situation_at(

@@ -11,7 +11,7 @@ from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.scoring.thresholds import STEPS_PER_FRAME
 from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Camera, Tracks, TrafficLights
-from swerve.scenes.viewpoints.ground import stand_on
+from swerve.scenes.viewpoints.ground import place_on_ground
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def world_from_ego(
     road_map, viewpoint = closed_loop_scene.viewpoint.scene.log.road_map, closed_loop_scene.viewpoint
     if step == 0 or road_map is None:
         return viewpoint.world_from_ego
-    pose: Float[np.ndarray, "4 4"] = stand_on(
+    pose: Float[np.ndarray, "4 4"] = place_on_ground(
         road_map.ground, states[step, None, :2], states[step, 2:3], viewpoint.vehicle
     )[0]
     return pose

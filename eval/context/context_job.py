@@ -19,7 +19,7 @@ from swerve.data.jobs import (
     Failure,
     FinishedParts,
     FolderLayout,
-    Made,
+    PartResult,
     ProgressCallback,
     job_config,
     log_names,
@@ -29,14 +29,14 @@ from swerve.data.jobs import (
 )
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
-from swerve.data.storage.files import commit, to_json, told_where, write_atomically
+from swerve.data.storage.files import commit, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.eval.context.context_file import VERSION, context_to_bytes
 from swerve.eval.context.context_store import CONTEXT, CONTEXTS, MANIFEST, REASON
 from swerve.eval.context.sample_contexts import context_of
-from swerve.scenes import Log, Scene, SwerveError, windows_of
+from swerve.scenes import Log, Scene, SwerveError, split_windows
 from swerve.scenes.compilation import announce_compilation
-from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, prepare, viewpoints
+from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, build_log_geometry, build_viewpoints
 
 NOUN: Final = "contexts"
 _PACKAGES: Final = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
@@ -98,7 +98,7 @@ def write_contexts(
     with open_job(folder, job_config({"manifest": digest, "version": VERSION}, named, _PACKAGES), _LAYOUT):
         work = ContextWork(folder, dataset, tuple(sources), owners, options)
         outcome = run_work(work, folder, list(logs), _finished(folder, records), NOUN, workers, console)
-        with told_where(folder):
+        with os_errors_as_swerve_errors(folder):
             summary = {"version": VERSION, "manifest": digest, **_counts(folder, records, outcome.failures)}
             write_failures(folder, outcome.failures)
             write_atomically(folder / "timing.json", to_json(outcome.timing))
@@ -135,9 +135,9 @@ class ContextWork:
         with watch.measure("loading"):
             loaded = self.sources[self.owners[log]].load(log)
             options = self.options
-            scenes, _ = windows_of(loaded, options.history, options.future, options.every)
+            scenes, _ = split_windows(loaded, options.history, options.future, options.every)
         chunks = read_record(record_path(self.dataset, log, 0)).chunks
-        return OpenedSamples(self, loaded, scenes, prepare(loaded), chunks, ShardReader(self.dataset), watch)
+        return OpenedSamples(self, loaded, scenes, build_log_geometry(loaded), chunks, ShardReader(self.dataset), watch)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class OpenedSamples:
     reader: ShardReader
     watch: Stopwatch
 
-    def make(self, chunk: int, report: ProgressCallback) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> PartResult:
         """Compute the contexts of one part; its shard marks them as finished.
 
         Raises:
@@ -171,7 +171,7 @@ class OpenedSamples:
         """
         record = read_record(record_path(self.work.dataset, self.log.name, chunk))
         if not record.shard:
-            return Made(0)
+            return PartResult(0)
         path = self.work.folder / record.shard
         with ShardWriter(path, record.split) as writer:
             for number, (row, viewpoint) in enumerate(self._viewpoints(record)):
@@ -183,7 +183,7 @@ class OpenedSamples:
                     writer.add(Sample(row["key"], record.split, members, row))
             writer.finish()
         commit(path)
-        return Made(len(record.rows))
+        return PartResult(len(record.rows))
 
     def _viewpoints(self, record: ShardRecord) -> Iterator[tuple[dict[str, Any], Viewpoint]]:
         """Recompute the viewpoints of a part's samples."""
@@ -194,7 +194,7 @@ class OpenedSamples:
             if row["token"] != token and (scene := scenes.get(row["token"])):
                 token = scene.token
                 with self.watch.measure("viewpoints"):
-                    made, _ = viewpoints(scene, kinds, options.viewpoint_options, options.seed, self.geometry)
+                    made, _ = build_viewpoints(scene, kinds, options.viewpoint_options, options.seed, self.geometry)
                 held = {(viewpoint.kind.value, viewpoint.index): viewpoint for viewpoint in made}
             viewpoint = held.get((row["kind"], row["index"]))
             if row["token"] != token or viewpoint is None:

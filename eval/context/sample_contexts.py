@@ -7,9 +7,9 @@ import numpy as np
 from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.traffic.lane_paths import straight_on
 from swerve.scenes import Ego, Log, RoadMap, Scene
-from swerve.scenes.lane_graph import route_along
-from swerve.scenes.polyline import frenet
-from swerve.scenes.transforms import upright
+from swerve.scenes.lane_graph import match_route
+from swerve.scenes.polyline import to_frenet
+from swerve.scenes.transforms import pose_from_yaw
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
 
 # A cross-agent's route is extended this far beyond its last observation, metres: more than 4 s of urban driving.
@@ -80,14 +80,14 @@ def agent_route(log: Log, row: int) -> tuple[str, ...]:
         return ()
     valid = log.tracks.valid[row]
     positions, headings = log.tracks.positions[row, valid], log.tracks.headings[row, valid]
-    route = route_along(log.road_map, Ego.from_poses(upright(positions, headings), log.times_us[valid]))
+    route = match_route(log.road_map, Ego.from_poses(pose_from_yaw(positions, headings), log.times_us[valid]))
     return _extended_route(log.road_map, route, positions[-1, :2]) if route else ()
 
 
 def _extended_route(road_map: RoadMap, route: tuple[str, ...], end: np.ndarray) -> tuple[str, ...]:
     """Extend the route straight on from the lane of its last group that is nearest to the end."""
     lanes = [road_map.lane_by_id[lane] for lane in road_map.group_by_id[route[-1]].lane_ids]
-    places = [frenet(lane.centerline, end[None]) for lane in lanes]
+    places = [to_frenet(lane.centerline, end[None]) for lane in lanes]
     nearest = int(np.argmin([abs(float(sideways[0])) for _, sideways in places]))
     onward = straight_on(road_map, lanes[nearest], float(places[nearest][0][0]) + _BEYOND)
     return (*route, *dict.fromkeys(lane.group_id for lane in onward if lane.group_id not in route))

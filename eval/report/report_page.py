@@ -17,7 +17,7 @@ from swerve.eval.report.report_style import SCRIPT, STYLE
 from swerve.eval.report.report_tables import distribution, footnotes, head, leaderboard, sub_scores, view_differences
 from swerve.eval.report.worst_scenes import scene_group_section, shown_scenes
 from swerve.scenes.primitives import build_static
-from swerve.viz.html_page import webpage
+from swerve.viz.html_page import html_page
 
 Sections = Mapping[tuple[str, str], str]
 
@@ -70,7 +70,7 @@ def report_page(benchmark: Benchmark, results: Results, options: ReportOptions) 
         f'<nav class="tabs" id="tabs">{tabs}</nav>'
         f"{''.join(panes)}{footnotes(benchmark.rejections(), benchmark.scenes())}"
     )
-    return webpage(options.title, body, STYLE, SCRIPT)
+    return html_page(options.title, body, STYLE, SCRIPT)
 
 
 def _between_views(ranked: Sequence[PlannerRanking], results: Results) -> str:

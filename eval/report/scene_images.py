@@ -15,7 +15,7 @@ from swerve.rasterizer.style import Style
 from swerve.scenes import ObjectClass
 from swerve.scenes.primitives import Primitives, Semantic
 from swerve.viz.birds_eye import BirdsEye
-from swerve.viz.html_page import picture_url
+from swerve.viz.html_page import data_url
 from swerve.viz.svg import element, text
 
 # Size in units of the drawing, and in pixels of the map image.
@@ -82,7 +82,7 @@ def scene_svg(replay: Replay, static: Primitives, follow_ups: Sequence[SceneRow]
     """
     view = view_of(replay)
     view.eye.primitives(static, _style())
-    url = picture_url(view.eye.picture(), quality=80)
+    url = data_url(view.eye.picture(), quality=80)
     parts = [
         f'<image href="{url}" width="{SIDE}" height="{SIDE}"/>',
         _lights(view, replay),

@@ -25,7 +25,7 @@ from swerve.eval.report.scene_images import (
 from swerve.eval.report.sentences import scene_summary, sentences
 from swerve.scenes import Camera, ObjectClass
 from swerve.scenes.primitives import Primitives
-from swerve.viz.html_page import picture_url
+from swerve.viz.html_page import data_url
 
 _CHAINS = ("now", "0.5 s before")
 _WIDTH = 480
@@ -139,7 +139,7 @@ def _view(name: str, image: UInt8[np.ndarray, "h w 3"]) -> str:
     small = np.asarray(Image.fromarray(image).resize((_WIDTH, height), Image.Resampling.LANCZOS))
     label = html.escape(name)
     return (
-        f'<figure><img src="{picture_url(small, quality=75)}" width="{_WIDTH}" height="{height}" alt="{label}">'
+        f'<figure><img src="{data_url(small, quality=75)}" width="{_WIDTH}" height="{height}" alt="{label}">'
         f"<figcaption>{label}</figcaption></figure>"
     )
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
-from swerve.data.storage.files import commit, make_folder, part_of, told_where, write_atomically
+from swerve.data.storage.files import commit, make_folder, os_errors_as_swerve_errors, temporary_path, write_atomically
 from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores
 from swerve.scenes import SwerveError
 
@@ -67,11 +67,11 @@ def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) ->
     if path.suffix not in (".csv", ".parquet"):
         raise SwerveError(f"{path}: scores are written as .csv or .parquet")
     make_folder(path.parent)
-    with told_where(path):
+    with os_errors_as_swerve_errors(path):
         if path.suffix == ".parquet":
-            pq.write_table(pa.Table.from_pylist(rows), part_of(path))
+            pq.write_table(pa.Table.from_pylist(rows), temporary_path(path))
         else:
-            _write_csv(part_of(path), rows)
+            _write_csv(temporary_path(path), rows)
         commit(path)
         stamped = path.with_name(f"{path.name}.provenance.json")
         write_atomically(stamped, (json.dumps(stamp, indent=1) + "\n").encode())

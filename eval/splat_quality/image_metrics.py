@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import gaussian_filter
 
-from swerve.data.splats.masks import whole_windows
+from swerve.data.splats.masks import valid_windows
 from swerve.scenes import SwerveError
 
 _SIGMA, _REACH = 1.5, 5
@@ -53,7 +53,7 @@ def compare_images(
     if ignored is None:
         return ImageMetrics(psnr(a, b), psnr(align_colors(a, b), b), ssim(a, b))
     c, d = (x[~ignored][None] for x in (a, b))
-    return ImageMetrics(psnr(c, d), psnr(align_colors(c, d), d), float(_ssim_map(a, b)[whole_windows(ignored)].mean()))
+    return ImageMetrics(psnr(c, d), psnr(align_colors(c, d), d), float(_ssim_map(a, b)[valid_windows(ignored)].mean()))
 
 
 def mask_images(

@@ -9,7 +9,7 @@ from swerve.eval.splat_quality.evaluation_poses import POSE_OFFSETS
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.quality_summary import Row, mean_by_offset, separation
 from swerve.eval.splat_quality.view_comparison import Picture, ViewComparison
-from swerve.viz.html_page import picture_url, webpage
+from swerve.viz.html_page import data_url, html_page
 
 _STYLE = """
 .trio { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; margin-bottom: 14px; }
@@ -53,7 +53,7 @@ def quality_page(
         f"<h1>{html.escape(title)}</h1><p>{html.escape(notes)}</p>{_table(mean_by_offset(rows))}<p>{EXPLAINED}</p>"
         f"<p>{html.escape(gate_in_words(gate))} {html.escape(separation_in_words(rows))}</p>{''.join(sections)}"
     )
-    return webpage(title, body, _STYLE)
+    return html_page(title, body, _STYLE)
 
 
 def gate_in_words(gate: GateOptions) -> str:
@@ -131,6 +131,6 @@ def _figure(caption: str, image: Picture | None) -> str:
         return '<figure><div class="none">no photo from this pose</div></figure>'
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
     return (
-        f'<figure><img src="{picture_url(image)}" {size} alt="{html.escape(caption)}">'
+        f'<figure><img src="{data_url(image)}" {size} alt="{html.escape(caption)}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import Failure, FolderLayout, job_config, open_job, run_work, write_failures
-from swerve.data.storage.files import to_json, told_where, write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark
 from swerve.eval.scoring.score_tables import provenance
 from swerve.eval.study.findings import Findings, findings_of
@@ -90,7 +90,7 @@ def run_study(
     with open_job(folder, job_config({**asked, "planners": _named(planner_specs)}, logs, _PACKAGES), _LAYOUT):
         work = StudyWork(folder, benchmark, tuple(planner_specs), load, options)
         outcome = run_work(work, folder, benchmark.logs, work.finished(), "plans", workers, console)
-        with told_where(folder):
+        with os_errors_as_swerve_errors(folder):
             records = work.records()
             failures = (*(failure for record in records for failure in failures_of(record)), *outcome.failures)
             write_failures(folder, failures)

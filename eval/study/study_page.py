@@ -10,7 +10,7 @@ from swerve.eval.study.findings import Findings, counterpart_of
 from swerve.eval.study.study_records import Study
 from swerve.eval.study.study_tables import difference_rows, interval, number, scene_group_rows, shown, undefined_lines
 from swerve.eval.study.variants import VARIANCES
-from swerve.viz.html_page import webpage
+from swerve.viz.html_page import html_page
 from swerve.viz.svg import Series, element, lines, scatter, standalone
 
 _STYLE = """
@@ -54,7 +54,7 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         f"group is defective.</p>{_scene_groups(study, findings)}"
         f"<h2>Provenance</h2>{_table([], list(facts.items()))}"
     )
-    return webpage("Swerve: study", body, _STYLE)
+    return html_page("Swerve: study", body, _STYLE)
 
 
 def scatter_file(study: Study, findings: Findings) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.data.jobs import Failure, Made, ProgressCallback, part_stem, parts_there
+from swerve.data.jobs import Failure, PartResult, ProgressCallback, existing_parts, part_stem
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name, write_atomically
 from swerve.eval.benchmark.benchmark_store import Benchmark
@@ -52,7 +52,7 @@ class StudyWork:
 
     def finished(self) -> dict[str, tuple[set[int], int]]:
         """Return by log the numbers of the scene groups with a record, and the total."""
-        there = parts_there(self.folder / RECORDS, ".npz")
+        there = existing_parts(self.folder / RECORDS, ".npz")
         return {
             log: (there[safe_name(log)], len(self.benchmark.scene_groups(log)))
             for log in self.benchmark.logs
@@ -90,7 +90,7 @@ class StudyWork:
         chunk: int,
         scene_group: SceneGroup,
         report: ProgressCallback,
-    ) -> Made:
+    ) -> PartResult:
         """Study a scene group and write its record.
 
         Raises:
@@ -101,7 +101,7 @@ class StudyWork:
         record = study_group(scene_group, self.planners, options, views, watch, report)
         with watch.measure("writing"):
             write_atomically(record_path(self.folder, scene_group.log, chunk), record.to_bytes())
-        return Made(_plans(scene_group, options, len(record.planners)), tuple(failures_of(record)))
+        return PartResult(_plans(scene_group, options, len(record.planners)), tuple(failures_of(record)))
 
 
 def record_path(folder: Path, log: str, chunk: int) -> Path:

@@ -16,9 +16,9 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from swerve.scenes import Lane, LaneKind, RoadMap
+from swerve.scenes import Lane, LaneType, RoadMap
 from swerve.scenes.lane_graph import MATCH_REACH, match_lanes
-from swerve.scenes.polyline import arc_lengths, frenet, headings, points_at, without_repeats
+from swerve.scenes.polyline import arc_lengths, headings, interpolate_at, remove_duplicate_points, to_frenet
 from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.transforms import wrap_angle
 
@@ -116,7 +116,7 @@ def _lanes_near(road_map: RoadMap, positions: Float[np.ndarray, "t 2"]) -> list[
 
 
 def _along(line: Float[np.ndarray, "n 2"], position: Float[np.ndarray, "2"]) -> float:
-    return float(frenet(line, position[None])[0][0])
+    return float(to_frenet(line, position[None])[0][0])
 
 
 def _joined_to(
@@ -183,7 +183,7 @@ def extend_legs(road_map: RoadMap, legs: Sequence[Leg], reach: float, seed: int,
     last = whole[-1].lane
     while last is not None and covered < reach:
         onward = [lane for lane in _successors(road_map, last) if lane.id not in driven]
-        onward = [lane for lane in onward if lane.kind is not LaneKind.BICYCLE or last.kind is LaneKind.BICYCLE]
+        onward = [lane for lane in onward if lane.kind is not LaneType.BICYCLE or last.kind is LaneType.BICYCLE]
         if not onward:
             break
         chosen = int(keyed_generator(seed, "fork", track, last.id).integers(len(onward))) if len(onward) > 1 else 0
@@ -205,7 +205,7 @@ def path_along(legs: Sequence[Leg]) -> LanePath:
             on_lanes = min(on_lanes, start)
         pieces.append(piece)
         covered = start + float(arc_lengths(piece)[-1])
-    line = without_repeats(np.concatenate(pieces))
+    line = remove_duplicate_points(np.concatenate(pieces))
     return LanePath(np.column_stack([line, np.unwrap(headings(line))]), arc_lengths(line), tuple(entries), on_lanes)
 
 
@@ -226,18 +226,18 @@ def _part(leg: Leg) -> Float[np.ndarray, "n 2"]:
     """Return the part of the leg's line that is followed."""
     lengths, last = arc_lengths(leg.line), leg.enter + leg.length
     inner = lengths[(lengths > leg.enter) & (lengths < last)]
-    return points_at(leg.line, np.concatenate([[leg.enter], inner, [last]]))
+    return interpolate_at(leg.line, np.concatenate([[leg.enter], inner, [last]]))
 
 
 def _change(
     before: Float[np.ndarray, "b 2"], leave: float, after: Float[np.ndarray, "a 2"], enter: float
 ) -> Float[np.ndarray, "n 2"]:
     """Blend smoothly from one line to another beside it."""
-    ends = points_at(before, np.array([leave])), points_at(after, np.array([enter]))
+    ends = interpolate_at(before, np.array([leave])), interpolate_at(after, np.array([enter]))
     length = float(np.linalg.norm(ends[1] - ends[0]))
     share = np.linspace(0.0, 1.0, max(int(np.ceil(length / _SPACING)), 2) + 1)
-    old = points_at(before, leave + share * length)
-    new = points_at(after, enter - (1.0 - share) * length)
+    old = interpolate_at(before, leave + share * length)
+    new = interpolate_at(after, enter - (1.0 - share) * length)
     blend = (share**2 * (3.0 - 2.0 * share))[:, None]
     blended: Float[np.ndarray, "n 2"] = (1.0 - blend) * old + blend * new
     return blended

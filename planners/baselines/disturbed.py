@@ -24,7 +24,7 @@ _KNOTS = 5
 
 
 @dataclass(frozen=True)
-class Disturbed:
+class DisturbedPlanner:
     """Planner whose trajectories are modified: first pace, then lateral offset, then delay, then noise.
 
     Attributes:
@@ -63,18 +63,18 @@ class Disturbed:
         """Return the planner's trajectory with the disturbance."""
         poses = with_origin(self.planner.plan(observation))
         if self.pace != 1.0:
-            poses = at_distances(poses, self.pace * arc_lengths(poses))
+            poses = interpolate_at_distances(poses, self.pace * arc_lengths(poses))
         if self.shift:
             driven = arc_lengths(poses)
-            poses = beside(poses, self.shift * smoothstep(driven / max(_SHIFT_RAMP, driven[-1] / 2)))
+            poses = offset_laterally(poses, self.shift * smoothstep(driven / max(_SHIFT_RAMP, driven[-1] / 2)))
         if self.delay:
-            poses = delayed(poses, math.hypot(*observation.history.velocity[-1]), self.delay)
+            poses = delay(poses, math.hypot(*observation.history.velocity[-1]), self.delay)
         if self.noise_across or self.noise_along:
             across, along = smooth_noise(self.noise_seed, observation.token, observation.time_us)
             driven = arc_lengths(poses)
             moving = smoothstep(driven / _NOISE_RAMP)
-            poses = at_distances(poses, pushed(driven, self.noise_along * along * moving))
-            poses = beside(poses, self.noise_across * across * moving)
+            poses = interpolate_at_distances(poses, perturb_distances(driven, self.noise_along * along * moving))
+            poses = offset_laterally(poses, self.noise_across * across * moving)
         return Trajectory(poses[1:], STEP)
 
 
@@ -87,7 +87,9 @@ def with_origin(trajectory: Trajectory) -> Float[np.ndarray, "41 3"]:
     return np.stack([np.interp(times, known, column) for column in poses.T], axis=1)
 
 
-def at_distances(poses: Float[np.ndarray, "t 3"], distances: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q 3"]:
+def interpolate_at_distances(
+    poses: Float[np.ndarray, "t 3"], distances: Float[np.ndarray, "q"]
+) -> Float[np.ndarray, "q 3"]:
     """Interpolate poses at distances along the path, extended straight beyond its end."""
     lengths = arc_lengths(poses)
     moved = np.concatenate([[True], np.diff(lengths) > 0])
@@ -98,7 +100,7 @@ def at_distances(poses: Float[np.ndarray, "t 3"], distances: Float[np.ndarray, "
     return out
 
 
-def beside(poses: Float[np.ndarray, "t 3"], offsets: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t 3"]:
+def offset_laterally(poses: Float[np.ndarray, "t 3"], offsets: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t 3"]:
     """Offset poses to their left, and rotate them by the slope of the offset along the path."""
     driven = arc_lengths(poses)
     steps = np.diff(driven)
@@ -110,7 +112,7 @@ def beside(poses: Float[np.ndarray, "t 3"], offsets: Float[np.ndarray, "t"]) -> 
     return out
 
 
-def delayed(poses: Float[np.ndarray, "t 3"], speed: float, delay: float) -> Float[np.ndarray, "t 3"]:
+def delay(poses: Float[np.ndarray, "t 3"], speed: float, delay: float) -> Float[np.ndarray, "t 3"]:
     """Continue straight at `speed` for `delay` seconds, then follow the same path later."""
     times = np.arange(len(poses)) * STEP
     out = np.stack([np.interp(times - delay, times, column) for column in poses.T], axis=1)
@@ -124,7 +126,7 @@ def smoothstep(share: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
     return share**2 * (3.0 - 2.0 * share)
 
 
-def pushed(distances: Float[np.ndarray, "t"], errors: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
+def perturb_distances(distances: Float[np.ndarray, "t"], errors: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
     """Add errors to distances, held constant where they would decrease."""
     return np.maximum.accumulate(np.maximum(distances + errors, 0.0))
 

@@ -23,7 +23,7 @@ from swerve.eval.scoring.thresholds import (
 from swerve.planners.baselines.parameter_checks import check_numbers
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Observation, Trajectory
-from swerve.scenes.transforms import relative_poses, upright
+from swerve.scenes.transforms import pose_from_yaw, relative_poses
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LoggedHuman:
         Raises:
             SwerveError: the human's trajectory is unknown.
         """
-        human = situation_of(observation).human
+        human = privileged_state(observation).human
         if human is None:
             raise SwerveError(f"scene {observation.token}: the human's trajectory is unknown")
         return Trajectory(human, POSE_INTERVAL)
@@ -80,7 +80,7 @@ class Idm:
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return forty poses."""
-        situation = situation_of(observation)
+        situation = privileged_state(observation)
         limit = situation.speed_limit or self.default_speed_limit
         target = self.target_speed or limit * self.speed_share
         driver = IdmParameters(self.headway, self.gap, self.acceleration, self.deceleration)
@@ -127,11 +127,11 @@ class PdmClosed:
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return forty poses."""
-        situation = situation_of(observation)
+        situation = privileged_state(observation)
         return _from_world(reference_trajectory(situation, self.options), situation)
 
 
-def situation_of(observation: Observation) -> Situation:
+def privileged_state(observation: Observation) -> Situation:
     """Return the simulator state given to a privileged planner.
 
     Raises:
@@ -146,5 +146,5 @@ def _from_world(poses: Float[np.ndarray, "t 3"], situation: Situation) -> Trajec
     """Convert world poses at 0, 0.1, ... s to a trajectory up to 4 s."""
     x, y, heading = situation.ego[:3]
     ahead = poses[1:STEPS]
-    matrices = upright(np.column_stack([ahead[:, :2], np.zeros(len(ahead))]), ahead[:, 2])
-    return Trajectory(relative_poses(upright(np.array([x, y, 0.0]), heading), matrices), STEP)
+    matrices = pose_from_yaw(np.column_stack([ahead[:, :2], np.zeros(len(ahead))]), ahead[:, 2])
+    return Trajectory(relative_poses(pose_from_yaw(np.array([x, y, 0.0]), heading), matrices), STEP)

@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data import Source
-from swerve.data.dataset.targets import history_of, trajectory_arrays
+from swerve.data.dataset.targets import ego_history, trajectory_arrays
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
 from swerve.planners.baselines.ego_mlp import INPUTS, INSTALL, PAST, POSES, EgoMlp, features, forward, standardised
 from swerve.planners.baselines.train_options import TrainOptions
 from swerve.scenes import Log, MissingExtraError, Split, SwerveError, scenes_of
-from swerve.scenes.viewpoints import logged, prepare
+from swerve.scenes.viewpoints import build_log_geometry, logged
 
 _FUTURE = 4.0
 
@@ -49,10 +49,10 @@ def examples_of(log: Log, every: float) -> Examples:
         log: the recording.
         every: seconds between examples.
     """
-    geometry, inputs, targets = prepare(log), [], []
+    geometry, inputs, targets = build_log_geometry(log), [], []
     for scene in scenes_of(log, -PAST[0], _FUTURE, every):
         viewpoint = logged(scene, geometry)
-        history, known = history_of(viewpoint, -PAST[0])
+        history, known = ego_history(viewpoint, -PAST[0])
         future = trajectory_arrays(viewpoint, 0.0, _FUTURE)
         if known.all() and future["target_2hz_valid"].all():
             inputs.append(features(history, viewpoint.command))

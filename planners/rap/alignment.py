@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from swerve.planners.rap.layers import perceptron
+from swerve.planners.rap.layers import mlp
 from swerve.planners.rap.neck import Neck
 from swerve.planners.rap.rap_batch import RapBatch
 from swerve.planners.rap.rap_config import Direction, RapConfig
@@ -19,7 +19,7 @@ from swerve.planners.rap.rap_model import RapOutput
 _LEAST_SPREAD: Final = 1e-6
 
 
-class Teacher(nn.Module):
+class EmaTeacher(nn.Module):
     """Exponential moving average of the neck, whose features are the targets of spatial alignment.
 
     The original's target is the trained neck itself with stop-gradient, which drifts during training.
@@ -46,7 +46,7 @@ class DomainClassifier(nn.Module):
 
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
-        self.layers = perceptron(config.dim, config.classifier_hidden, config.classifier_hidden, 1)
+        self.layers = mlp(config.dim, config.classifier_hidden, config.classifier_hidden, 1)
 
     def forward(self, pooled: Float[Tensor, "n d"], strength: float) -> Float[Tensor, "n"]:
         """Return logits of being a photo; gradients by the input are reversed and scaled by `strength`."""
@@ -54,7 +54,9 @@ class DomainClassifier(nn.Module):
         return logits
 
 
-def spatial_alignment(output: RapOutput, batch: RapBatch, teacher: Teacher, direction: Direction) -> Float[Tensor, ""]:
+def spatial_alignment(
+    output: RapOutput, batch: RapBatch, teacher: EmaTeacher, direction: Direction
+) -> Float[Tensor, ""]:
     """Compute the mean squared distance between features of paired images per patch, over the targets' variance.
 
     Gradients reach only the features to be aligned. Cameras without an image in either domain are left out; without

@@ -56,7 +56,7 @@ class Alignment:
     image_accuracy: Accuracy
 
 
-def alignment_of(
+def alignment_metrics(
     photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"], groups: Sequence[str]
 ) -> Alignment:
     """Compute the alignment metrics of paired features.

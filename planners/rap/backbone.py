@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from swerve.planners.rap.layers import SelfAttentionBlock, sines
+from swerve.planners.rap.layers import SelfAttentionBlock, fourier_features
 from swerve.planners.rap.rap_config import HUB, TINY_BACKBONE, RapConfig
 from swerve.scenes import MissingExtraError, SwerveError
 
@@ -115,7 +115,7 @@ class TinyVit(nn.Module):
         maps = self.embed(images)
         _, _, rows, columns = maps.shape
         grid = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).to(maps)
-        tokens = maps.flatten(2).transpose(1, 2) + self.place(sines(grid / 8.0, self.width // 4))
+        tokens = maps.flatten(2).transpose(1, 2) + self.place(fourier_features(grid / 8.0, self.width // 4))
         for block in self.blocks:
             tokens = block(tokens)
         features: Float[Tensor, "n f p q"] = self.norm(tokens).transpose(1, 2).unflatten(2, (rows, columns))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from swerve.planners.rap.inputs import STATUS, RapInput
-from swerve.planners.rap.layers import SelfAttentionBlock, perceptron
+from swerve.planners.rap.layers import SelfAttentionBlock, mlp
 from swerve.planners.rap.projection import project
 from swerve.planners.rap.rap_config import RapConfig
 
@@ -26,10 +26,10 @@ class Decoder(nn.Module):
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
         self.rounds, self.proposals, self.poses = config.rounds, config.proposals, config.poses
-        self.ego = perceptron(STATUS, config.hidden, config.dim)
+        self.ego = mlp(STATUS, config.hidden, config.dim)
         self.queries = nn.Parameter(_FIRST_QUERIES * torch.randn(config.proposals * config.poses, config.dim))
-        self.head = perceptron(config.dim, config.hidden, 3)
-        self.place = perceptron(3, config.hidden, config.dim)
+        self.head = mlp(config.dim, config.hidden, 3)
+        self.place = mlp(3, config.hidden, config.dim)
         self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers)])
         seconds = config.interval * torch.arange(1, config.poses + 1)
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)

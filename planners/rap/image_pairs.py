@@ -11,7 +11,7 @@ from swerve.data.dataset.augment_options import StyleName
 from swerve.data.dataset.capture import tracks_at
 from swerve.data.dataset.sample import STYLES
 from swerve.data.stream import ImageFit, Part, SampleStream, StreamOptions
-from swerve.planners.rap.alignment_probe import Alignment, alignment_of, features_of
+from swerve.planners.rap.alignment_probe import Alignment, alignment_metrics, features_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from swerve.rasterizer import StaticLayer
@@ -50,9 +50,9 @@ def measure(model: RapModel, pairs: ImagePairs) -> Alignment:
     """Compute the alignment of a network's features of the pairs.
 
     Raises:
-        SwerveError: see `alignment_of`.
+        SwerveError: see `alignment_metrics`.
     """
-    return alignment_of(features_of(model, pairs.photographs), features_of(model, pairs.rasters), pairs.groups)
+    return alignment_metrics(features_of(model, pairs.photographs), features_of(model, pairs.rasters), pairs.groups)
 
 
 def pairs_of_set(

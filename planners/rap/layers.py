@@ -16,7 +16,7 @@ class SelfAttentionBlock(nn.Module):
         self.heads, self.dropout = heads, dropout
         self.attention_norm, self.perceptron_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.incoming, self.outgoing = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.perceptron = perceptron(width, hidden, width)
+        self.perceptron = mlp(width, hidden, width)
 
     def forward(self, tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
         """Apply the block to tokens."""
@@ -33,7 +33,7 @@ class SelfAttentionBlock(nn.Module):
         return functional.dropout(tokens, self.dropout, self.training)
 
 
-def perceptron(*widths: int) -> nn.Sequential:
+def mlp(*widths: int) -> nn.Sequential:
     """Build an MLP: linear layers with GELU between them."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
@@ -41,7 +41,7 @@ def perceptron(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def sines(values: Float[Tensor, "*b v"], waves: int) -> Float[Tensor, "*b o"]:
+def fourier_features(values: Float[Tensor, "*b v"], waves: int) -> Float[Tensor, "*b o"]:
     """Compute sines and cosines of each value at frequencies pi, pi 2^(1/2), pi 2, ...; 2 * v * waves columns.
 
     Source: Mildenhall et al., "NeRF", 2020, with twice as many frequencies per octave.

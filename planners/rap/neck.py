@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from swerve.planners.rap.layers import perceptron, sines
+from swerve.planners.rap.layers import fourier_features, mlp
 from swerve.planners.rap.projection import CameraRig, unproject
 from swerve.planners.rap.rap_config import RapConfig
 
@@ -24,8 +24,8 @@ class Neck(nn.Module):
     def __init__(self, config: RapConfig, width: int, patch: int) -> None:
         super().__init__()
         self.patch = patch
-        self.projector = nn.Sequential(perceptron(width, config.hidden, config.dim), nn.LayerNorm(config.dim))
-        self.embedder = perceptron(_INPUTS, config.hidden, config.dim)
+        self.projector = nn.Sequential(mlp(width, config.hidden, config.dim), nn.LayerNorm(config.dim))
+        self.embedder = mlp(_INPUTS, config.hidden, config.dim)
 
     def content(self, features: Float[Tensor, "*b f p q"]) -> Float[Tensor, "*b d p q"]:
         """Project features, independent of the camera."""
@@ -37,7 +37,7 @@ class Neck(nn.Module):
         centres = patch_centres(rows, columns, self.patch).to(rig.intrinsics)
         rays, known = unproject(rig, centres)
         place = (centres / centres.new_tensor(rig.size)).expand(*rays.shape[:-1], 2)
-        waves = sines(torch.cat([rays, place], dim=-1), _WAVES)
+        waves = fourier_features(torch.cat([rays, place], dim=-1), _WAVES)
         origin = camera_positions(rig)[:, :, None].expand_as(rays) / _REACH
         inputs = torch.cat([waves, origin, known[..., None].to(rays)], dim=-1)
         embedded: Float[Tensor, "b c d p q"] = self.embedder(inputs).movedim(-1, -2).unflatten(-1, (rows, columns))

@@ -15,11 +15,11 @@ from swerve.eval.traffic.traffic import ScoringTraffic
 from swerve.planners.rap.proposals import Proposals
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera, ObjectClass, RoadMap
-from swerve.scenes.polyline import densify
+from swerve.scenes.polyline import subdivide
 from swerve.scenes.primitives import Primitives
 from swerve.scenes.transforms import inverse, transform_points
 from swerve.viz.birds_eye import BirdsEye
-from swerve.viz.html_page import picture_url
+from swerve.viz.html_page import data_url
 from swerve.viz.svg import element, text
 
 # Viridis-like colours of increasing lightness, so that the order remains visible in grey and for colour-blind readers.
@@ -74,7 +74,7 @@ def map_picture(ground: Ground, context: Context, static: Primitives) -> tuple[s
     eye.scale_bar()
     image = (np.asarray(_PANEL) * (1 - _DIMMED) + eye.picture() * _DIMMED).round().astype(np.uint8)
     world = ScoringTraffic.of(context.traffic, context.lights)
-    parts = [f'<image href="{picture_url(image, quality=80)}" width="{SIDE}" height="{SIDE}"/>']
+    parts = [f'<image href="{data_url(image, quality=80)}" width="{SIDE}" height="{SIDE}"/>']
     parts += [_light(eye, world, row) for row in range(len(world.lights.lane_ids)) if world.lights.active[:, row].any()]
     near = np.abs(world.boxes[..., :2] - eye.center).max(axis=-1) < 1.5 * eye.reach
     parts += [_other(eye, world, row) for row in np.flatnonzero((near & world.present).any(axis=0)).tolist()]
@@ -113,8 +113,7 @@ def on_image(
     drawn = [lines_in_image(line, shown, ground.world_from_ego) for line in ground.lines]
     human = [_dashes(piece) for piece in lines_in_image(ground.human, shown, ground.world_from_ego)]
     picture = (
-        f'<image href="{picture_url(image, quality=80)}" width="{size[0]}" height="{size[1]}" '
-        'preserveAspectRatio="none"/>'
+        f'<image href="{data_url(image, quality=80)}" width="{size[0]}" height="{size[1]}" preserveAspectRatio="none"/>'
     )
     content = picture + "".join(human) + proposal_lines(proposals, drawn, scores)
     return element(size, content, f"proposals of {proposals.token} in camera {camera.name}")
@@ -130,7 +129,7 @@ def lines_in_image(
     if len(points) < 2:
         return []
     camera_from_world = inverse(world_from_ego @ camera.ego_from_camera)
-    pieces = clipped_ahead(transform_points(camera_from_world, densify(points, _STEP)), _NEAR)
+    pieces = clipped_ahead(transform_points(camera_from_world, subdivide(points, _STEP)), _NEAR)
     return [camera.project(piece)[0] for piece in pieces]
 
 

@@ -19,7 +19,7 @@ from swerve.planners.rap.rap_planner import RapPlanner
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera, ObjectClass
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.viz.html_page import webpage
+from swerve.viz.html_page import html_page
 from swerve.viz.svg import Series, histogram, lines, scatter
 
 STYLE = """
@@ -102,13 +102,13 @@ def proposals_page(
         case = benchmark.scene_group(ranked[row].case)
         frame = case.scenes[ranked[row].token]
         again, context = proposals_in(frame, case, ranked[row].case, planner)
-        scenes.append(scene_story(row + 1, len(ranked), again, drawing_of(frame, case, context, planner)))
+        scenes.append(scene_section(row + 1, len(ranked), again, scene_images(frame, case, context, planner)))
     body = (
         f"<h1>{html.escape(title)}</h1>{''.join(f'<p>{html.escape(line)}</p>' for line in told)}{overview(judged)}"
         f"<h2>Scenes</h2><p>{len(scenes)} of {len(judged)}, from the most regret to the least.</p>{legend()}"
         f"{''.join(scenes)}"
     )
-    return webpage(title, body, STYLE)
+    return html_page(title, body, STYLE)
 
 
 def overview(judged: Sequence[Proposals]) -> str:
@@ -185,7 +185,7 @@ def legend() -> str:
     return f'<ul class="legend"><li>score{color_bar()}</li>{items}</ul>'
 
 
-def scene_story(rank: int, count: int, proposals: Proposals, drawing: SceneDrawing) -> str:
+def scene_section(rank: int, count: int, proposals: Proposals, drawing: SceneDrawing) -> str:
     """Build the section of one scene: predictions with the planner's image on the left, true scores on the right.
 
     Args:
@@ -235,7 +235,7 @@ def score_table(proposals: Proposals) -> str:
     )
 
 
-def drawing_of(frame: BenchmarkScene, case: SceneGroup, context: Context, planner: RapPlanner) -> SceneDrawing:
+def scene_images(frame: BenchmarkScene, case: SceneGroup, context: Context, planner: RapPlanner) -> SceneDrawing:
     """Load the planner's image of a scene, and its raster.
 
     Raises:

@@ -17,7 +17,7 @@ from swerve.eval.scoring.score import PreparedContext, score_prepared
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.planners.rap.alignment import (
     DomainClassifier,
-    Teacher,
+    EmaTeacher,
     global_alignment,
     reversal_strength,
     spatial_alignment,
@@ -50,7 +50,7 @@ def rap_losses(
     output: RapOutput,
     batch: RapBatch,
     config: RapConfig,
-    teacher: Teacher,
+    teacher: EmaTeacher,
     classifier: DomainClassifier,
     progress: float,
     watch: Stopwatch,
@@ -75,7 +75,7 @@ def rap_losses(
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0)
     score = spatial = domain = output.rounds.new_zeros(())
     yardsticks = batch.yardsticks if config.score_weight else ()
-    with scored(yardsticks, output.poses, config.interval, threads, watch) as targets:
+    with score_proposals(yardsticks, output.poses, config.interval, threads, watch) as targets:
         # Mixed training would compute sums, which are dot products, in half precision.
         with torch.autocast(output.rounds.device.type, enabled=False):
             imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
@@ -122,7 +122,7 @@ def pose_distances(
 
 
 @contextmanager
-def scored(
+def score_proposals(
     yardsticks: Sequence[PreparedContext | None],
     poses: Float[Tensor, "b n k 3"],
     interval: float,

@@ -15,7 +15,7 @@ from swerve.data.storage.files import write_atomically
 from swerve.planners.rap.inputs import inputs_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
-from swerve.planners.rap.scorer import best
+from swerve.planners.rap.scorer import best_proposal
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Observation, Trajectory
 
@@ -65,7 +65,7 @@ class RapPlanner:
         try:
             with torch.inference_mode():
                 output = self.model(inputs)
-                chosen = best(output.logits, output.poses).double().cpu().numpy()
+                chosen = best_proposal(output.logits, output.poses).double().cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise SwerveError(
                 f"RAP: the GPU's memory does not suffice for {len(observations)} scenes at once. Plan fewer at a "

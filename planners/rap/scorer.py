@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from swerve.eval.scoring.sub_scores import Metric
 from swerve.eval.scoring.thresholds import HISTORY_COMFORT_WEIGHT, LANE_KEEPING_WEIGHT, PROGRESS_WEIGHT, TTC_WEIGHT
-from swerve.planners.rap.layers import perceptron
+from swerve.planners.rap.layers import mlp
 from swerve.planners.rap.rap_config import RapConfig
 
 _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT)
@@ -22,7 +22,7 @@ class Scorer(nn.Module):
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.dim)
-        self.head = perceptron(config.dim, config.hidden, config.hidden, len(Metric))
+        self.head = mlp(config.dim, config.hidden, config.hidden, len(Metric))
 
     def forward(self, queries: Float[Tensor, "b n k d"]) -> Float[Tensor, "b n 8"]:
         """Compute logits of the sub-scores."""
@@ -37,7 +37,7 @@ def expected_score(metrics: Float[Tensor, "*b 8"]) -> Float[Tensor, "*b"]:
     return metrics[..., :split].prod(dim=-1) * (metrics[..., split:] @ weights) / weights.sum()
 
 
-def best(logits: Float[Tensor, "b n 8"], poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b k 3"]:
+def best_proposal(logits: Float[Tensor, "b n 8"], poses: Float[Tensor, "b n k 3"]) -> Float[Tensor, "b k 3"]:
     """Select each sample's proposal with the highest predicted score."""
     chosen = expected_score(logits.sigmoid()).argmax(dim=1)
     return poses[torch.arange(len(poses), device=poses.device), chosen]

@@ -19,7 +19,7 @@ from swerve.planners.rap.rap_batch import RapBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_planner import RapPlanner, save_rap
 from swerve.planners.rap.train_options import LoopOptions, RapTrainOptions
-from swerve.planners.rap.training_log import Journal
+from swerve.planners.rap.training_log import TrainingLog
 from swerve.planners.rap.training_step import Training
 from swerve.planners.rap.validation import Validation, require_held_out, validate
 from swerve.scenes import SwerveError
@@ -133,7 +133,7 @@ class _Keeper:
 
     def __init__(self, folder: Path, training: Training, stream: SampleStream, run: RunOptions) -> None:
         self._folder, self._training, self._stream, self._run = folder, training, stream, run
-        self._journal = Journal(folder, training.step, run.tensorboard)
+        self._journal = TrainingLog(folder, training.step, run.tensorboard)
 
     def keep(self, row: dict[str, int | float], found: dict[str, float]) -> None:
         """Write the outputs of a step: metrics, validation if any, and a checkpoint if due.

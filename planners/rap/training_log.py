@@ -17,7 +17,7 @@ INSTALL_TENSORBOARD: Final = "pip install 'PATH[tensorboard]'"
 Row = Mapping[str, int | float]
 
 
-class Journal:
+class TrainingLog:
     """Tables of a run from a step on: rows of a stopped run beyond it are dropped.
 
     Args:

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.planners.rap.alignment import DomainClassifier, Teacher
+from swerve.planners.rap.alignment import DomainClassifier, EmaTeacher
 from swerve.planners.rap.rap_batch import RapBatch
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_losses import RapLosses, rap_losses
 from swerve.planners.rap.rap_model import RapModel
-from swerve.planners.rap.scorer import best
+from swerve.planners.rap.scorer import best_proposal
 from swerve.planners.rap.train_options import RapTrainOptions
 from swerve.scenes import SwerveError
 
@@ -42,7 +42,7 @@ class Training:
         torch.manual_seed(options.seed)
         self.model = RapModel(config).to(device).train()
         self.classifier = DomainClassifier(config).to(device)
-        self.teacher = Teacher(self.model.neck, config.teacher_decay)
+        self.teacher = EmaTeacher(self.model.neck, config.teacher_decay)
         self.average = {name: one.detach().clone() for name, one in self.model.named_parameters() if one.requires_grad}
         forward = _Forward(self.model, self.classifier, config)
         self._trained = [one for one in forward.parameters() if one.requires_grad]
@@ -140,7 +140,7 @@ class _Forward(nn.Module):
         self.model, self.classifier, self.config = model, classifier, config
 
     def forward(
-        self, batch: RapBatch, teacher: Teacher, progress: float, watch: Stopwatch, threads: int
+        self, batch: RapBatch, teacher: EmaTeacher, progress: float, watch: Stopwatch, threads: int
     ) -> tuple[RapLosses, dict[str, Tensor]]:
         """Compute losses, and errors of the proposals."""
         device = batch.targets.device.type
@@ -148,7 +148,7 @@ class _Forward(nn.Module):
             output = self.model(batch.inputs)
             losses = rap_losses(output, batch, self.config, teacher, self.classifier, progress, watch, threads)
         with torch.no_grad():
-            chosen = displacement(best(output.logits, output.poses)[:, None], batch)
+            chosen = displacement(best_proposal(output.logits, output.poses)[:, None], batch)
             return losses, {"ade_best": displacement(output.poses, batch), "ade_chosen": chosen}
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from swerve.data.dataset.targets import poses_at
+from swerve.data.dataset.targets import interpolate_poses_at
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_job import check_cameras
@@ -157,6 +157,8 @@ def _off(frame: BenchmarkScene, plan: Trajectory) -> float:
     viewpoint, scene = frame.viewpoint, frame.viewpoint.scene
     seconds = plan.interval * np.arange(1, len(plan.poses) + 1)
     seconds = seconds[seconds <= _HORIZON + POSE_INTERVAL / 100]
-    poses, _ = poses_at(scene.times_us[scene.history + 1 :], viewpoint.human, scene.times_us[scene.history], seconds)
+    poses, _ = interpolate_poses_at(
+        scene.times_us[scene.history + 1 :], viewpoint.human, scene.times_us[scene.history], seconds
+    )
     driven = relative_poses(viewpoint.world_from_ego, poses)
     return float(np.linalg.norm(plan.poses[: len(seconds), :2] - driven[:, :2], axis=1).mean())

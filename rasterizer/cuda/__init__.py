@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
-    from swerve.rasterizer.cuda.device import DeviceMesh, Request
+    from swerve.rasterizer.cuda.device import DeviceMesh, RenderRequest
     from swerve.rasterizer.cuda.device_renderer import DeviceImages, DeviceRenderer
 
-__all__ = ["DeviceImages", "DeviceMesh", "DeviceRenderer", "Request"]
+__all__ = ["DeviceImages", "DeviceMesh", "DeviceRenderer", "RenderRequest"]
 
 make_lazy(__name__)

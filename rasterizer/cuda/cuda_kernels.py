@@ -1,7 +1,7 @@
 """CUDA kernels: the CPU back end's scan conversion, with one image row per thread block.
 
-A pass over many views at once goes through six kernels. `find_chunks` and `clip_triangles` make polygons whose outlines
-are chains of short chords in pixels; `count_spans`, `place_rows` and `write_spans` turn them into spans of pixels,
+A pass over many views at once goes through six kernels. `cull_chunks` and `clip_triangles` make polygons whose outlines
+are chains of short chords in pixels; `count_spans`, `allocate_rows` and `write_spans` turn them into spans of pixels,
 together by image rows; `shade_rows` keeps a piece of a row in shared memory, lets its spans compete for the pixels by
 inverse depth, and writes every pixel of every output once. No result depends on the order in which threads run: of two
 surfaces at the same depth the later triangle is seen, as on the CPU.
@@ -32,7 +32,7 @@ _clip = cuda.jit(device=True)(scan_kernels._clip.py_func)
 
 
 @cuda.jit(cache=True)
-def find_chunks(mesh, views, pairs, counters):
+def cull_chunks(mesh, views, pairs, counters):
     """Append the (view, chunk) pairs of chunks inside a view's frustum. One thread per view and chunk."""
     chunk, view = cuda.grid(2)
     if chunk >= mesh.chunk_radii.shape[0] or view >= views.part.shape[0]:
@@ -225,7 +225,7 @@ def _insert(columns, count, column):
 
 
 @cuda.jit(cache=True)
-def place_rows(row_counts, row_starts, counters):
+def allocate_rows(row_counts, row_starts, counters):
     """Allocate a range of spans for every row, and reset its count to 0. One thread per row."""
     row = cuda.grid(1)
     if row < row_counts.shape[0]:

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numba import cuda
 
-from swerve.rasterizer.mesh import checked_mesh
-from swerve.rasterizer.optics import LensTable, Optics, frustum, lens_table
+from swerve.rasterizer.mesh import validate_mesh
+from swerve.rasterizer.optics import CameraParameters, LensTable, frustum, lens_table
 from swerve.rasterizer.style import Style
 from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives
@@ -67,7 +67,7 @@ class MeshArrays(NamedTuple):
     chunk_parts: DeviceArray
 
 
-class Buffer:
+class GrowableArray:
     """Growable device array of rows of one dtype and shape."""
 
     def __init__(self, dtype: type, shape: tuple[int, ...] = ()) -> None:
@@ -106,7 +106,7 @@ class DeviceMesh:
     """
 
     def __init__(self) -> None:
-        self._buffers = {name: Buffer(dtype, shape) for name, (dtype, shape) in _MESH.items()}
+        self._buffers = {name: GrowableArray(dtype, shape) for name, (dtype, shape) in _MESH.items()}
         self._buffers["chunk_starts"].append(np.zeros(1))
         self._marks = list[dict[str, int]]()
 
@@ -126,7 +126,7 @@ class DeviceMesh:
         Raises:
             SwerveError: the primitives cannot be rendered.
         """
-        mesh, part = checked_mesh(primitives), len(self._marks)
+        mesh, part = validate_mesh(primitives), len(self._marks)
         self._marks.append({name: buffer.length for name, buffer in self._buffers.items()})
         rows = {name: getattr(mesh, name) for name in _MESH if name != "chunk_parts"}
         rows["triangles"] = mesh.triangles + np.int32(self._buffers["vertices"].length)
@@ -166,8 +166,8 @@ class DeviceViews(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Request:
-    """Request for one image.
+class RenderRequest:
+    """RenderRequest for one image.
 
     Attributes:
         camera: camera of the image.
@@ -184,9 +184,9 @@ class Request:
 class RayTables:
     """Rays of distorted cameras on the device."""
 
-    x: Buffer = field(default_factory=lambda: Buffer(np.float32))
-    y: Buffer = field(default_factory=lambda: Buffer(np.float32))
-    _firsts: dict[Optics, int] = field(default_factory=dict)
+    x: GrowableArray = field(default_factory=lambda: GrowableArray(np.float32))
+    y: GrowableArray = field(default_factory=lambda: GrowableArray(np.float32))
+    _firsts: dict[CameraParameters, int] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Clear all rays once they exceed the limit (each log has its own cameras). Earlier offsets become invalid."""
@@ -207,7 +207,7 @@ class RayTables:
 
 
 def device_views(
-    requests: Sequence[Request], style: Style, tables: RayTables
+    requests: Sequence[RenderRequest], style: Style, tables: RayTables
 ) -> tuple[DeviceViews, np.ndarray, np.ndarray]:
     """Upload the views' parameters for the kernels.
 
@@ -247,5 +247,5 @@ _NUMBERS = {
 }
 
 
-def _camera_from_world(request: Request) -> Float[np.ndarray, "3 4"]:
+def _camera_from_world(request: RenderRequest) -> Float[np.ndarray, "3 4"]:
     return inverse(request.world_from_ego @ request.camera.ego_from_camera)[:3]

@@ -8,7 +8,15 @@ import numpy as np
 from numba import config, cuda
 
 from swerve.rasterizer.cuda import cuda_kernels as kernels
-from swerve.rasterizer.cuda.device import Buffer, DeviceArray, DeviceMesh, MeshArrays, RayTables, Request, device_views
+from swerve.rasterizer.cuda.device import (
+    DeviceArray,
+    DeviceMesh,
+    GrowableArray,
+    MeshArrays,
+    RayTables,
+    RenderRequest,
+    device_views,
+)
 from swerve.rasterizer.cuda.device import DeviceViews as DeviceCameras
 from swerve.rasterizer.mesh import PIXELS
 from swerve.rasterizer.style import Style
@@ -78,11 +86,13 @@ class DeviceRenderer:
     def __init__(self, threads: int = _THREADS) -> None:
         self._threads = threads
         self._rays = RayTables()
-        self._pairs, self._starts = Buffer(np.int32, (2,)), Buffer(np.int64)
-        self._planes, self._outlines = Buffer(np.float64, (3,)), Buffer(np.int32, (5,))
-        self._chords, self._spans = Buffer(np.float64, (2,)), Buffer(np.int32, (3,))
+        self._pairs, self._starts = GrowableArray(np.int32, (2,)), GrowableArray(np.int64)
+        self._planes, self._outlines = GrowableArray(np.float64, (3,)), GrowableArray(np.int32, (5,))
+        self._chords, self._spans = GrowableArray(np.float64, (2,)), GrowableArray(np.int32, (3,))
 
-    def draw(self, mesh: DeviceMesh, requests: Sequence[Request], style: Style, outputs: Sequence[str]) -> DeviceImages:
+    def draw(
+        self, mesh: DeviceMesh, requests: Sequence[RenderRequest], style: Style, outputs: Sequence[str]
+    ) -> DeviceImages:
         """Render the views; the images stay on the device.
 
         Args:
@@ -105,11 +115,13 @@ class DeviceRenderer:
         firsts = np.concatenate([[0], np.cumsum([height * width for height, width in shapes])])
         return DeviceImages({name: flat[name] for name in outputs}, shapes, tuple(firsts[:-1].tolist()))
 
-    def _smooth(self, mesh: DeviceMesh, requests: Sequence[Request], style: Style) -> DeviceArray:
+    def _smooth(self, mesh: DeviceMesh, requests: Sequence[RenderRequest], style: Style) -> DeviceArray:
         """Render supersampled colours and average them."""
         samples = style.samples
         finer = [
-            Request(r.camera.resized(samples * r.camera.width, samples * r.camera.height), r.world_from_ego, r.parts)
+            RenderRequest(
+                r.camera.resized(samples * r.camera.width, samples * r.camera.height), r.world_from_ego, r.parts
+            )
             for r in requests
         ]
         fine = self._pass(mesh, finer, style, ["rgb"])["rgb"]
@@ -120,7 +132,7 @@ class DeviceRenderer:
         return rgb
 
     def _pass(
-        self, mesh: DeviceMesh, requests: Sequence[Request], style: Style, outputs: Sequence[str]
+        self, mesh: DeviceMesh, requests: Sequence[RenderRequest], style: Style, outputs: Sequence[str]
     ) -> dict[str, DeviceArray]:
         views, rows, pixels = device_views(requests, style, self._rays)
         flat = {name: _pixels(name, int(pixels[-1]) if name in outputs else 0) for name in PIXELS}
@@ -153,7 +165,7 @@ class DeviceRenderer:
         pairs = self._pairs.room(max(chunks * count, 1))
         if not chunks:
             return 0
-        kernels.find_chunks[(-(-chunks // self._threads), count), self._threads](mesh, views, pairs, counters)
+        kernels.cull_chunks[(-(-chunks // self._threads), count), self._threads](mesh, views, pairs, counters)
         found = int(counters.copy_to_host()[kernels.PAIRS])
         polygons, chords = max(self._outlines.length, count * _POLYGONS), max(self._chords.length, count * _CHORDS)
         while found:
@@ -179,7 +191,7 @@ class DeviceRenderer:
         kernels.count_spans[grid, self._threads](
             views, outlines, self._starts.rows, self._chords.rows, counts, counters
         )
-        kernels.place_rows[-(-lines // self._threads), self._threads](counts, starts, counters)
+        kernels.allocate_rows[-(-lines // self._threads), self._threads](counts, starts, counters)
         totals = counters.copy_to_host()
         if totals[kernels.CROSSED_TOO_OFTEN]:
             raise SwerveError("an edge crosses one image row too often: lens model not one-to-one over the image")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numba import cuda
 
-from swerve.rasterizer.cuda.device import DeviceMesh, Request
+from swerve.rasterizer.cuda.device import DeviceMesh, RenderRequest
 from swerve.rasterizer.cuda.device_renderer import DeviceImages, DeviceRenderer
 from swerve.rasterizer.on_device import ImagesOnDevice
 from swerve.rasterizer.style import Style
@@ -29,13 +29,13 @@ class DrawableMesh(DeviceMesh):
         style: Style,
         outputs: tuple[str, ...],
     ) -> Iterator[ImagesOnDevice]:
-        """Yield images of one or two parts, by pose, then camera (see `draw_passes`)."""
-        requests = [Request(camera, pose, parts) for pose in world_from_ego for camera in cameras]
-        return draw_passes(self, requests, style, outputs)
+        """Yield images of one or two parts, by pose, then camera (see `render_passes`)."""
+        requests = [RenderRequest(camera, pose, parts) for pose in world_from_ego for camera in cameras]
+        return render_passes(self, requests, style, outputs)
 
 
-def draw_passes(
-    mesh: DeviceMesh, requests: Sequence[Request], style: Style, outputs: Sequence[str]
+def render_passes(
+    mesh: DeviceMesh, requests: Sequence[RenderRequest], style: Style, outputs: Sequence[str]
 ) -> Iterator[DeviceImages]:
     """Yield images in the order of the requests, in as few passes as memory allows; each is complete when yielded."""
     drawer = _drawer(threading.get_ident())
@@ -55,9 +55,9 @@ def _drawer(_thread: int) -> DeviceRenderer:
     return DeviceRenderer()
 
 
-def _batches(requests: Sequence[Request], most: int) -> list[list[Request]]:
+def _batches(requests: Sequence[RenderRequest], most: int) -> list[list[RenderRequest]]:
     """Split requests, in order, into batches of at most `most` pixels."""
-    batches, used = list[list[Request]](), most
+    batches, used = list[list[RenderRequest]](), most
     for request in requests:
         size = request.camera.width * request.camera.height
         if used + size > most:

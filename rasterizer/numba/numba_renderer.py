@@ -18,7 +18,7 @@ _Task = tuple[Camera, Float[np.ndarray, "4 4"], dict[str, np.ndarray]]
 _FIRST_SPANS = 1 << 18
 
 
-def draw_all(mesh: Mesh, tasks: Sequence[_Task], style: Style, colored: bool, threads: int) -> None:
+def render_all(mesh: Mesh, tasks: Sequence[_Task], style: Style, colored: bool, threads: int) -> None:
     """Render every task; of several threads each takes every n-th, with its own work memory."""
 
     def draw(own: Sequence[_Task]) -> None:

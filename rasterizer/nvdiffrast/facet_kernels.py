@@ -16,7 +16,7 @@ DEEPEST = 64
 
 
 @numba.njit(cache=True, nogil=True)
-def cut(mesh, camera_from_world, frustum, optics, out, scratch):
+def subdivide(mesh, camera_from_world, frustum, optics, out, scratch):
     """Write the facets of all visible triangles; overflow is counted and not stored.
 
     Args:

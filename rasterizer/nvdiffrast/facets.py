@@ -58,10 +58,10 @@ def facets_of(mesh: Mesh, camera: Camera, world_from_ego: Float[np.ndarray, "4 4
     planes = frustum(table.bounds, depth_limit)
     scratch = _Scratch(np.empty((MOST_CORNERS, 5)), np.empty((MOST_CORNERS, 4)), np.empty((_STACK, 3, 3)))
     room = _room(_FIRST_FACETS, np.empty((count, 3)), np.empty(count, np.int32))
-    polygons, facets = facet_kernels.cut(mesh, camera_from_world, planes, table.optics, room, scratch)
+    polygons, facets = facet_kernels.subdivide(mesh, camera_from_world, planes, table.optics, room, scratch)
     if facets > len(room.polygons):
         room = _room(facets, room.planes, room.sources)
-        facet_kernels.cut(mesh, camera_from_world, planes, table.optics, room, scratch)
+        facet_kernels.subdivide(mesh, camera_from_world, planes, table.optics, room, scratch)
     clip = room.clip[:facets]
     if facets:
         clip[..., 2] -= 2 * clip[..., 3].min()

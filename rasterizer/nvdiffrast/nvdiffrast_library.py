@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from swerve.rasterizer.optics import Optics, lens_table
+from swerve.rasterizer.optics import CameraParameters, lens_table
 from swerve.scenes import Camera
 
 _CACHED_CAMERAS = 16
@@ -29,7 +29,7 @@ class NvdiffrastLibrary:
     dr: Any
     context: Any
     device: torch.device
-    _rays: dict[Optics, Rays] = field(default_factory=dict)
+    _rays: dict[CameraParameters, Rays] = field(default_factory=dict)
 
     def upload(self, array: np.ndarray) -> torch.Tensor:
         """Copy an array to the device."""

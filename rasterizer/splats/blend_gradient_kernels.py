@@ -16,10 +16,10 @@ from swerve.rasterizer.splats.blend_kernels import (
     FINISHED,
     LOOK_EVERY,
     PIXELS,
-    blocks_of,
-    exponential,
+    fast_exp,
     finished,
-    rows_of,
+    touched_blocks,
+    touched_rows,
 )
 from swerve.rasterizer.splats.project_kernels import BLUE, DEPTH, GREEN, OPACITY, RED, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.tile_kernels import TILE
@@ -80,12 +80,12 @@ def _read(sums, slopes, left, top, state):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _trace(ellipse, left, top, rows, state, out):
     """Add the tile's gradient of one ellipse, the next one in depth."""
-    first, last = rows_of(ellipse, np.float32(top), rows)
+    first, last = touched_rows(ellipse, np.float32(top), rows)
     for row in range(first, last):
         dy = np.float32(top) + np.float32(row) + np.float32(0.5) - ellipse[V]
         middle = ellipse[U] + ellipse[SLOPE] * dy - np.float32(left)
         falloff = np.float32(0.5) * ellipse[H] * dy * dy
-        begin, end = blocks_of(ellipse, falloff, middle)
+        begin, end = touched_blocks(ellipse, falloff, middle)
         if begin < end:
             start = row * TILE + begin
             offset = np.float32(begin) + np.float32(0.5) - middle
@@ -111,7 +111,7 @@ def _trace_row(ellipse, falloff, offset, count, state):
     m0 = m1 = m2 = by_red = by_green = by_blue = by_depth = np.float32(0.0)
     for i in range(count):
         d = offset + np.float32(i)
-        whole = opacity * exponential(-half * d * d - falloff)
+        whole = opacity * fast_exp(-half * d * d - falloff)
         covers = min(whole, DENSEST)
         light = state[LIGHT + i]
         left = light - light * covers

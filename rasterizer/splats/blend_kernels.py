@@ -64,7 +64,7 @@ def finished(state, rows):
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def rows_of(ellipse, top, rows):
+def touched_rows(ellipse, top, rows):
     """Return the first row of the tile that an ellipse touches, and the one after the last."""
     high = math.sqrt(ellipse[REACH] / ellipse[H])
     first = math.ceil(ellipse[V] - high - top - np.float32(0.501))
@@ -73,7 +73,7 @@ def rows_of(ellipse, top, rows):
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def blocks_of(ellipse, falloff, middle):
+def touched_blocks(ellipse, falloff, middle):
     """Return the first block of a row that an ellipse touches, and the one after the last; `middle` is its centre."""
     half = math.sqrt(max(ellipse[REACH] - np.float32(2.0) * falloff, np.float32(0.0)) / ellipse[A])
     first = max(math.ceil(middle - half - np.float32(0.501)), 0)
@@ -84,7 +84,7 @@ def blocks_of(ellipse, falloff, middle):
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def exponential(x):
+def fast_exp(x):
     """Compute the exponential of -6 to 0, to 5e-7 of its value: a Taylor polynomial of x / 8, squared three times."""
     x = max(x, np.float32(-6.0)) * np.float32(0.125)
     y = np.float32(1.0) + x * (
@@ -111,12 +111,12 @@ def exponential(x):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _add(ellipse, number, left, top, rows, wants_owner, state, weights):
     """Blend one ellipse behind the tile's current content."""
-    first, last = rows_of(ellipse, np.float32(top), rows)
+    first, last = touched_rows(ellipse, np.float32(top), rows)
     for row in range(first, last):
         dy = np.float32(top) + np.float32(row) + np.float32(0.5) - ellipse[V]
         middle = ellipse[U] + ellipse[SLOPE] * dy - np.float32(left)
         falloff = np.float32(0.5) * ellipse[H] * dy * dy
-        begin, end = blocks_of(ellipse, falloff, middle)
+        begin, end = touched_blocks(ellipse, falloff, middle)
         if begin < end:
             start = row * TILE + begin
             offset = np.float32(begin) + np.float32(0.5) - middle
@@ -131,7 +131,7 @@ def _add_row(ellipse, falloff, offset, count, state, weights):
     opacity, red, green, blue, depth = ellipse[OPACITY], ellipse[RED], ellipse[GREEN], ellipse[BLUE], ellipse[DEPTH]
     for i in range(count):
         d = offset + np.float32(i)
-        covers = min(opacity * exponential(-half * d * d - falloff), DENSEST)
+        covers = min(opacity * fast_exp(-half * d * d - falloff), DENSEST)
         light = state[i]
         left = light - light * covers
         seen = covers >= FAINTEST

@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
-from swerve.rasterizer.backends import SplatBackend, resolved_for_splats
-from swerve.rasterizer.splats.pipeline import Cloud, Sums, blend, gradients, lay_out, view_point
+from swerve.rasterizer.backends import SplatBackend, resolve_splat_backend
+from swerve.rasterizer.splats.pipeline import (
+    GaussianArrays,
+    RenderedSums,
+    blend,
+    gradients,
+    project_and_tile,
+    view_point,
+)
 from swerve.scenes import Camera, MissingExtraError, SwerveError
 
 try:
@@ -59,7 +66,7 @@ def differentiable_splats(
     """
     chosen = ("numba" if means.device.type == "cpu" else "gsplat") if backend == "auto" else backend
     gaussians = (means, quaternions, log_scales, logit_opacities, harmonics)
-    if resolved_for_splats(chosen) != "numba":
+    if resolve_splat_backend(chosen) != "numba":
         from swerve.rasterizer.splats import gsplat
 
         using = gsplat.load_library()
@@ -83,7 +90,7 @@ class _Splats(torch.autograd.Function):
     def forward(ctx: Any, camera: Camera, threads: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
         """Render, and save the tensors for the backward pass."""
         view = view_point(camera, tensors[6].detach().double().numpy())
-        layout = lay_out(_cloud(tensors[:5]), view, threads)
+        layout = project_and_tile(_cloud(tensors[:5]), view, threads)
         sums = blend(layout, view, threads, wants_owner=False)
         images = tuple(torch.from_numpy(image) for image in (sums.color, sums.depth, sums.alpha))
         ctx.save_for_backward(*tensors[:5], *images)
@@ -100,10 +107,10 @@ class _Splats(torch.autograd.Function):
         return (None, None, *(torch.from_numpy(array) for array in (*by_cloud, by_center)), pose)
 
 
-def _cloud(tensors: Sequence[torch.Tensor]) -> Cloud:
-    return Cloud(*(np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors))
+def _cloud(tensors: Sequence[torch.Tensor]) -> GaussianArrays:
+    return GaussianArrays(*(np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors))
 
 
-def _sums(images: Sequence[torch.Tensor]) -> Sums:
+def _sums(images: Sequence[torch.Tensor]) -> RenderedSums:
     color, depth, alpha = (np.ascontiguousarray(image.numpy(), np.float32) for image in images)
-    return Sums(color, depth, alpha, np.empty((0, alpha.shape[1]), np.int32))
+    return RenderedSums(color, depth, alpha, np.empty((0, alpha.shape[1]), np.int32))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64
 
-from swerve.rasterizer.optics import NEAR, Optics, lens_table
+from swerve.rasterizer.optics import NEAR, CameraParameters, lens_table
 from swerve.rasterizer.splats import (
     blend_gradient_kernels,
     blend_kernels,
@@ -22,7 +22,7 @@ from swerve.scenes.transforms import inverse
 BLUR = 0.3
 
 
-class Cloud(NamedTuple):
+class GaussianArrays(NamedTuple):
     """Gaussian arrays for the kernels; see `Gaussians`."""
 
     means: Float32[np.ndarray, "n 3"]
@@ -41,7 +41,7 @@ class ViewPoint(NamedTuple):
 
     camera_from_local: Float[np.ndarray, "3 4"]
     eye: Float[np.ndarray, "3"]
-    optics: Optics
+    optics: CameraParameters
     bounds: tuple[float, float, float, float]
     near: float
     limit: float
@@ -57,7 +57,7 @@ class TileLayout(NamedTuple):
     members: Int32[np.ndarray, "l"]
 
 
-class Sums(NamedTuple):
+class RenderedSums(NamedTuple):
     """Per-pixel sums of weight x colour, weight x depth and weight; the row of the largest weight or -1."""
 
     color: Float32[np.ndarray, "h w 3"]
@@ -82,7 +82,7 @@ def view_point(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur
     )
 
 
-def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> TileLayout:
+def project_and_tile(cloud: GaussianArrays, view: ViewPoint, threads: int) -> TileLayout:
     """Project Gaussians and sort them into tiles."""
     ellipses = np.empty((len(cloud.means), project_kernels.COLUMNS), np.float32)
     edges = np.linspace(0, len(ellipses), threads + 1).astype(int)
@@ -90,34 +90,34 @@ def lay_out(cloud: Cloud, view: ViewPoint, threads: int) -> TileLayout:
     def project(part: int) -> None:
         project_kernels.project(cloud, view, edges[part], edges[part + 1], ellipses)
 
-    shared(project, threads)
-    rows = tile_kernels.by_depth(ellipses)
+    run_parallel(project, threads)
+    rows = tile_kernels.sort_by_depth(ellipses)
     seen = ellipses[rows]
-    across, down = tiles_of(view.optics.width), tiles_of(view.optics.height)
-    return TileLayout(seen, rows, *tile_kernels.fill_tiles(seen, across, down))
+    across, down = tile_count(view.optics.width), tile_count(view.optics.height)
+    return TileLayout(seen, rows, *tile_kernels.assign_tiles(seen, across, down))
 
 
-def blend(layout: TileLayout, view: ViewPoint, threads: int, wants_owner: bool) -> Sums:
+def blend(layout: TileLayout, view: ViewPoint, threads: int, wants_owner: bool) -> RenderedSums:
     """Blend the layout into images; without `wants_owner` the owners are an image without rows."""
     height, width = view.optics.height, view.optics.width
-    sums = Sums(
+    sums = RenderedSums(
         np.empty((height, width, 3), np.float32),
         np.empty((height, width), np.float32),
         np.empty((height, width), np.float32),
         np.empty((height if wants_owner else 0, width), np.int32),
     )
-    bands = np.arange(tiles_of(height))
+    bands = np.arange(tile_count(height))
 
     def draw(part: int) -> None:
         blend_kernels.blend(layout.ellipses, layout.starts, layout.members, bands[part::threads], wants_owner, *sums)
 
-    shared(draw, threads)
+    run_parallel(draw, threads)
     return sums
 
 
 def gradients(
-    cloud: Cloud, view: ViewPoint, layout: TileLayout, sums: Sums, slopes: Sums, threads: int
-) -> tuple[Cloud, Float32[np.ndarray, "n 2"], Float[np.ndarray, "3 4"]]:
+    cloud: GaussianArrays, view: ViewPoint, layout: TileLayout, sums: RenderedSums, slopes: RenderedSums, threads: int
+) -> tuple[GaussianArrays, Float32[np.ndarray, "n 2"], Float[np.ndarray, "3 4"]]:
     """Compute the gradients of a loss by Gaussians and camera pose.
 
     Args:
@@ -133,16 +133,16 @@ def gradients(
         camera_from_local.
     """
     by_ellipse = np.zeros((threads, *layout.ellipses.shape), np.float32)
-    bands = np.arange(tiles_of(view.optics.height))
+    bands = np.arange(tile_count(view.optics.height))
 
     def trace(part: int) -> None:
         blend_gradient_kernels.blend_gradients(
             layout.ellipses, layout.starts, layout.members, bands[part::threads], sums, slopes, by_ellipse[part]
         )
 
-    shared(trace, threads)
+    run_parallel(trace, threads)
     total = by_ellipse.sum(axis=0) if threads > 1 else by_ellipse[0]
-    out = Cloud(*(np.zeros_like(array) for array in cloud))
+    out = GaussianArrays(*(np.zeros_like(array) for array in cloud))
     by_pose = np.zeros((threads, 3, 4))
     places = np.full(len(cloud.means), -1, np.int32)
     places[layout.rows] = np.arange(len(layout.rows), dtype=np.int32)
@@ -153,18 +153,18 @@ def gradients(
             cloud, view, places, layout.ellipses, total, edges[part], edges[part + 1], out, by_pose[part]
         )
 
-    shared(carry, threads)
+    run_parallel(carry, threads)
     by_center = np.zeros((len(cloud.means), 2), np.float32)
     by_center[layout.rows] = total[:, [project_kernels.U, project_kernels.V]]
     return out, by_center, by_pose.sum(axis=0)
 
 
-def tiles_of(pixels: int) -> int:
+def tile_count(pixels: int) -> int:
     """Return the number of tiles that cover so many pixels."""
     return -(-pixels // tile_kernels.TILE)
 
 
-def shared(work: Callable[[int], None], threads: int) -> None:
+def run_parallel(work: Callable[[int], None], threads: int) -> None:
     """Run the parts 0 to threads - 1 of a task in parallel threads."""
     if threads == 1:
         work(0)

@@ -28,7 +28,7 @@ _TYPES = {
 _HINT = "Export the scene as a plain (not compressed) binary little-endian 3DGS PLY"
 
 
-def to_ply(gaussians: Gaussians) -> bytes:
+def encode_ply(gaussians: Gaussians) -> bytes:
     """Encode Gaussians as a PLY file."""
     rest = 3 * (gaussians.harmonics.shape[1] - 1)
     names = _names(rest)

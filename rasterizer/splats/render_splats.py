@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from swerve.rasterizer.backends import SplatBackend, SplatChosen, resolved_for_splats
+from swerve.rasterizer.backends import SplatBackend, SplatChosen, resolve_splat_backend
 from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.render import View
 from swerve.rasterizer.splats import harmonics_kernels
 from swerve.rasterizer.splats.gaussians import Gaussians
-from swerve.rasterizer.splats.pipeline import Cloud, Sums, blend, lay_out, view_point
-from swerve.rasterizer.splats.splat_scene import Sky, SplatFrame
+from swerve.rasterizer.splats.pipeline import GaussianArrays, RenderedSums, blend, project_and_tile, view_point
+from swerve.rasterizer.splats.splat_scene import Sky, SplatSnapshot
 from swerve.scenes import Camera, LensModel, SwerveError
 from swerve.scenes.primitives.primitives import NO_INSTANCE
 from swerve.scenes.transforms import inverse
@@ -25,7 +25,7 @@ PIXELS: dict[str, tuple[type, tuple[int, ...]]] = {
     "instance": (np.int32, ()),
     "color": (np.float32, (3,)),
 }
-_SumsOf = Callable[[Camera, Float[np.ndarray, "4 4"]], Sums]
+_SumsOf = Callable[[Camera, Float[np.ndarray, "4 4"]], RenderedSums]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class SplatView(View):
 
 
 def render_splats(
-    frame: SplatFrame,
+    frame: SplatSnapshot,
     cameras: Sequence[Camera],
     world_from_ego: Float[np.ndarray, "p 4 4"],
     outputs: tuple[str, ...] = ("rgb",),
@@ -89,7 +89,7 @@ def render_splats(
     frame.gaussians.check("splats cannot be rendered")
     if out is not None:
         _check_out(out, cameras, len(world_from_ego), outputs)
-    sums_of = _sums_of(frame.gaussians, resolved_for_splats(backend), threads, "instance" in outputs)
+    sums_of = _sums_of(frame.gaussians, resolve_splat_backend(backend), threads, "instance" in outputs)
     views = []
     for p, pose in enumerate(world_from_ego):
         images = [_drawn(frame, sums_of, camera, pose, outputs) for camera in cameras]
@@ -99,9 +99,11 @@ def render_splats(
     return views
 
 
-def cloud_of(gaussians: Gaussians) -> Cloud:
+def cloud_of(gaussians: Gaussians) -> GaussianArrays:
     """Convert Gaussians to kernel arrays."""
-    return Cloud(*(np.require(getattr(gaussians, field.name), requirements=["C", "W"]) for field in fields(gaussians)))
+    return GaussianArrays(
+        *(np.require(getattr(gaussians, field.name), requirements=["C", "W"]) for field in fields(gaussians))
+    )
 
 
 def _sums_of(gaussians: Gaussians, backend: SplatChosen, threads: int, wants_owner: bool) -> _SumsOf:
@@ -112,9 +114,9 @@ def _sums_of(gaussians: Gaussians, backend: SplatChosen, threads: int, wants_own
         return sums_on_device(gaussians, load_library(), backend == "gsplat-ut", wants_owner)
     cloud = cloud_of(gaussians)
 
-    def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> Sums:
+    def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> RenderedSums:
         view = view_point(camera, camera_from_local)
-        layout = lay_out(cloud, view, threads)
+        layout = project_and_tile(cloud, view, threads)
         drawn = blend(layout, view, threads, wants_owner)
         return drawn._replace(owner=np.append(layout.rows, np.int32(-1))[drawn.owner])
 
@@ -122,7 +124,7 @@ def _sums_of(gaussians: Gaussians, backend: SplatChosen, threads: int, wants_own
 
 
 def _drawn(
-    frame: SplatFrame,
+    frame: SplatSnapshot,
     sums_of: _SumsOf,
     camera: Camera,
     world_from_ego: Float[np.ndarray, "4 4"],
@@ -172,7 +174,7 @@ def _written_over(view: SplatView, images: dict[str, np.ndarray]) -> dict[str, n
     return arrays
 
 
-def _hide_blind_pixels(camera: Camera, sums: Sums) -> Bool[np.ndarray, "h w"]:
+def _hide_blind_pixels(camera: Camera, sums: RenderedSums) -> Bool[np.ndarray, "h w"]:
     """Clear the pixels outside the lens model; return their mask."""
     blind = np.zeros(sums.alpha.shape, bool)
     if camera.lens.model != LensModel.PINHOLE:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32, Int64
 
 from swerve.rasterizer.splats.gaussians import Gaussians
-from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
+from swerve.rasterizer.splats.harmonics import SIZES, rgb_to_sh
 from swerve.scenes.primitives.primitives import NO_INSTANCE
 from swerve.scenes.transforms import interpolate_poses
 
@@ -28,7 +28,7 @@ class Sky:
     @classmethod
     def constant(cls, color: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> "Sky":
         """Return a sky of one colour, 0 to 1."""
-        return cls(constant_harmonics(np.array([color])).astype(np.float32))
+        return cls(rgb_to_sh(np.array([color])).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class PoseCorrections:
 
 
 @dataclass(frozen=True, eq=False)
-class SplatFrame:
+class SplatSnapshot:
     """Gaussians of a scene at one timestamp, ready to render.
 
     Attributes:
@@ -103,7 +103,7 @@ class SplatFrame:
     sky: Sky
 
     @classmethod
-    def of(cls, gaussians: Gaussians, sky: Sky | None = None) -> "SplatFrame":
+    def of(cls, gaussians: Gaussians, sky: Sky | None = None) -> "SplatSnapshot":
         """Build from Gaussians in world coordinates without instances; on black if no sky is given."""
         return cls(gaussians, np.full(len(gaussians), NO_INSTANCE, np.int32), np.zeros(3), sky or Sky.constant())
 
@@ -130,7 +130,7 @@ class SplatScene:
         """Return the transform from the log's world frame to the scene's at a time."""
         return np.eye(4) if self.corrections is None else self.corrections.at(time_us)
 
-    def at(self, time_us: int) -> SplatFrame:
+    def at(self, time_us: int) -> SplatSnapshot:
         """Compose the scene at a time; first the background, then the nodes in their order."""
         parts, owners = [self.background], [NO_INSTANCE]
         for node in self.nodes:
@@ -141,4 +141,4 @@ class SplatScene:
                 parts.append(node.gaussians.moved(local))
                 owners.append(node.instance)
         instances = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
-        return SplatFrame(parts[0].joined(*parts[1:]), instances, self.origin, self.sky)
+        return SplatSnapshot(parts[0].joined(*parts[1:]), instances, self.origin, self.sky)

@@ -12,7 +12,7 @@ _DIGIT = 11
 
 
 @numba.njit(cache=True, nogil=True)
-def by_depth(ellipses):
+def sort_by_depth(ellipses):
     """Sort the visible ellipses by depth, nearest first, stably (a radix sort); return their rows."""
     count = 0
     for n in range(ellipses.shape[0]):
@@ -52,7 +52,7 @@ def _sort_by_digit(rows, bits, sorted_rows, sorted_bits, shift):
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_tiles(ellipses, across, down):
+def assign_tiles(ellipses, across, down):
     """List the ellipses of every tile (ellipses come nearest first), tile by tile in rows.
 
     Args:

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from swerve.scenes.polyline import arc_lengths, densify, offset_line, points_at, without_repeats
+from swerve.scenes.polyline import arc_lengths, interpolate_at, offset_line, remove_duplicate_points, subdivide
 from swerve.scenes.primitives.terrain import Terrain
-from swerve.scenes.road_map import Paint
+from swerve.scenes.road_map import LaneMarking
 
 # Metres. US MUTCD 3A.04 to 3A.06: lines 0.10-0.15 m wide, dashes of 3.05 m with gaps of 9.14 m, double lines apart by
 # about their width; stop lines 0.3-0.6 m (3B.19).
@@ -18,7 +18,9 @@ EDGE_WIDTH = 0.15
 _SPACING = 1.0
 
 
-def paint_ribbons(line: Float[np.ndarray, "n 3"], paint: Paint, terrain: Terrain, lift: float) -> list[np.ndarray]:
+def paint_ribbons(
+    line: Float[np.ndarray, "n 3"], paint: LaneMarking, terrain: Terrain, lift: float
+) -> list[np.ndarray]:
     """Build the ribbons of the strokes of a painted line, one `ribbon` per piece."""
     strokes = paint.strokes
     spacing = LINE_WIDTH + DOUBLE_LINE_GAP
@@ -26,7 +28,7 @@ def paint_ribbons(line: Float[np.ndarray, "n 3"], paint: Paint, terrain: Terrain
     for number, stroke in enumerate(strokes):
         # Strokes are listed from left to right, and offsets are positive to the left.
         offset = spacing * ((len(strokes) - 1) / 2 - number)
-        shifted = offset_line(without_repeats(line), offset) if offset else line
+        shifted = offset_line(remove_duplicate_points(line), offset) if offset else line
         for piece in _dashes(shifted) if stroke == "dashed" else [shifted]:
             pieces.append(ribbon(piece, LINE_WIDTH, terrain, lift))
     return pieces
@@ -38,7 +40,7 @@ def ribbon(line: Float[np.ndarray, "n 3"], width: float, terrain: Terrain, lift:
     Between its vertices, at most 1 m apart, the strip is straight where the terrain may bend; `lift` must bridge that:
     where slopes change by 4 % from cell to cell, 1 cm.
     """
-    dense = densify(without_repeats(line), _SPACING)
+    dense = subdivide(remove_duplicate_points(line), _SPACING)
     if len(dense) < 2:
         return np.zeros((0, 3, 3))
     sides = np.stack([offset_line(dense, width / 2), offset_line(dense, -width / 2)])
@@ -60,5 +62,5 @@ def _dashes(line: Float[np.ndarray, "n 3"]) -> list[Float[np.ndarray, "m 3"]]:
     for start in starts:
         end = min(start + DASH, length[-1])
         inner = length[(length > start) & (length < end)]
-        pieces.append(points_at(line, np.concatenate([[start], inner, [end]])))
+        pieces.append(interpolate_at(line, np.concatenate([[start], inner, [end]])))
     return pieces

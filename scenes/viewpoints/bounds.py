@@ -9,7 +9,7 @@ from jaxtyping import Float
 from swerve.scenes.option_types import Angle
 from swerve.scenes.vehicle import Vehicle
 
-# Names of the shares, in their order: fields of `Bounds`, and whether the car backs up, which nothing relaxes.
+# Names of the shares, in their order: fields of `KinematicLimits`, and whether the car backs up, which nothing relaxes.
 BOUND_NAMES = (
     "accelerate", "brake", "side", "jerk_along", "jerk", "yaw_rate", "yaw_acceleration", "steering", "reverse",
 )  # fmt: skip
@@ -18,7 +18,7 @@ _LEAST_STEP, _BACKWARDS = 0.05, 0.02
 
 
 @dataclass(frozen=True)
-class Bounds:
+class KinematicLimits:
     """Limits of a motion. The defaults are nuPlan's comfort thresholds, used by NAVSIM.
 
     Attributes:

@@ -50,13 +50,13 @@ def _radius(footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
 
 
 @dataclass(frozen=True)
-class Surface:
+class DrivableSurface:
     """Drivable surface: union of drivable areas, lanes, intersections and car parks."""
 
     shape: shapely.Geometry
 
     @classmethod
-    def of(cls, road_map: RoadMap) -> "Surface":
+    def of(cls, road_map: RoadMap) -> "DrivableSurface":
         """Compute the union of all drivable areas; self-intersecting outlines are repaired."""
         pieces: list[Area | Lane] = [
             *road_map.drivable_areas,

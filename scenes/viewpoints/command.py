@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from swerve.scenes.polyline import arc_lengths, frenet, heading_at, points_at
-from swerve.scenes.road_map import Lane, LaneKind, RoadMap
+from swerve.scenes.polyline import arc_lengths, heading_at, interpolate_at, to_frenet
+from swerve.scenes.road_map import Lane, LaneType, RoadMap
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints.viewpoint import Command
 
@@ -16,7 +16,7 @@ _SIDEWAYS = 2.0
 _LANE_REACH, _LANE_TURN = 2.5, np.deg2rad(45.0)
 
 
-def command_of(
+def driving_command(
     ahead: Float[np.ndarray, "n 2"], heading: float, road_map: RoadMap | None, route: Sequence[str] = ()
 ) -> Command:
     """Compute the driving command from the path ahead.
@@ -52,7 +52,7 @@ def _point_ahead(
     length = float(arc_lengths(ahead)[-1])
     missing = LOOK_AHEAD - length
     if missing <= 1e-6:
-        reached: Float[np.ndarray, "2"] = points_at(ahead, np.array([LOOK_AHEAD]))[0]
+        reached: Float[np.ndarray, "2"] = interpolate_at(ahead, np.array([LOOK_AHEAD]))[0]
         return reached
     end_heading = float(heading_at(ahead, np.array([length]))[0]) if length > 0.5 else heading
     lane = _matching_lane(road_map, ahead[-1], end_heading, route) if road_map else None
@@ -72,9 +72,9 @@ def _matching_lane(
     low, high = road_map.centerline_bounds[:, :2], road_map.centerline_bounds[:, 2:]
     near = ((point >= low - _LANE_REACH) & (point <= high + _LANE_REACH)).all(axis=1)
     for lane in (road_map.lanes[row] for row in np.flatnonzero(near)):
-        if lane.kind == LaneKind.BICYCLE:
+        if lane.kind == LaneType.BICYCLE:
             continue
-        along, sideways = frenet(lane.centerline, point[None])
+        along, sideways = to_frenet(lane.centerline, point[None])
         turn = abs(wrap_angle(heading_at(lane.centerline, along)[0] - heading))
         cost = abs(sideways[0]) + 2.0 * float(turn) + (0.0 if lane.group_id in route else 10.0)
         if abs(sideways[0]) <= _LANE_REACH and turn <= _LANE_TURN and cost < least:
@@ -86,8 +86,8 @@ def _along_lanes(
     road_map: RoadMap, lane: Lane, point: Float[np.ndarray, "2"], distance: float, route: Sequence[str]
 ) -> Float[np.ndarray, "2"] | None:
     """Return the point `distance` further along the lanes, at `point`'s lateral offset; None at an ambiguous fork."""
-    along, _ = frenet(lane.centerline, point[None])
-    shift = point - points_at(lane.centerline[:, :2], along)[0]
+    along, _ = to_frenet(lane.centerline, point[None])
+    shift = point - interpolate_at(lane.centerline[:, :2], along)[0]
     reach = float(along[0]) + distance
     while reach > (length := float(lane.lengths[-1])):
         following = [road_map.lane_by_id[name] for name in lane.successors if name in road_map.lane_by_id]
@@ -102,5 +102,5 @@ def _along_lanes(
             return beyond
         reach -= length
         lane = following[0]
-    reached: Float[np.ndarray, "2"] = points_at(lane.centerline[:, :2], np.array([reach]))[0] + shift
+    reached: Float[np.ndarray, "2"] = interpolate_at(lane.centerline[:, :2], np.array([reach]))[0] + shift
     return reached

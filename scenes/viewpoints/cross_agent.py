@@ -5,14 +5,14 @@ from jaxtyping import Float
 
 from swerve.scenes.camera import Camera
 from swerve.scenes.log import Scene
-from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
+from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
 from swerve.scenes.tracks import Ego, ObjectClass, Tracks, box_footprints
-from swerve.scenes.transforms import transform_points, upright, wrap_angle
+from swerve.scenes.transforms import pose_from_yaw, transform_points, wrap_angle
 from swerve.scenes.vehicle import Vehicle
 from swerve.scenes.viewpoints.collisions import contacts
-from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
+from swerve.scenes.viewpoints.command import LOOK_AHEAD, driving_command
 from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions
-from swerve.scenes.viewpoints.ground import stand_on
+from swerve.scenes.viewpoints.ground import place_on_ground
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.motion_smoother import Motion
 from swerve.scenes.viewpoints.plausibility import plausible
@@ -148,9 +148,9 @@ def _viewpoint(
         np.stack([motion.accelerations, side], axis=1),
         motion.yaw_rates,
     )
-    path = without_repeats(whole.positions[scene.now :], 0.05)
+    path = remove_duplicate_points(whole.positions[scene.now :], 0.05)
     reach = min(LOOK_AHEAD, float(arc_lengths(path)[-1]))
-    ahead = points_at(path, np.linspace(0.0, reach, 41)) if len(path) > 1 else path
+    ahead = interpolate_at(path, np.linspace(0.0, reach, 41)) if len(path) > 1 else path
     return Viewpoint(
         scene=scene,
         kind=_KIND,
@@ -161,7 +161,7 @@ def _viewpoint(
         vehicle=vehicle,
         cameras=scaled_rig(log.cameras, log.vehicle, vehicle),
         tracks=swapped_tracks(scene, row),
-        command=command_of(ahead, float(wrap_angle(motion.headings[scene.history])), log.road_map),
+        command=driving_command(ahead, float(wrap_angle(motion.headings[scene.history])), log.road_map),
         parameters={
             **parameters,
             "length": vehicle.length,
@@ -170,7 +170,7 @@ def _viewpoint(
             "box_deviation": float(motion.deviations.max()),
             "surface_checked": float(geometry.surface is not None),
         },
-        coverage=covered_share(parameters["distance"], options.surroundings, geometry.annotation_range),
+        coverage=coverage_fraction(parameters["distance"], options.surroundings, geometry.annotation_range),
     )
 
 
@@ -178,11 +178,11 @@ def _poses(scene: Scene, row: int, motion: Motion, vehicle: Vehicle) -> Float[np
     """Compute rear-axle poses on the map's ground; without one, upright at the boxes' mean bottom height."""
     road_map, tracks = scene.log.road_map, scene.tracks
     if road_map and road_map.has_height:
-        return stand_on(road_map.ground, motion.positions, motion.headings, vehicle)
+        return place_on_ground(road_map.ground, motion.positions, motion.headings, vehicle)
     bottom = tracks.positions[row, :, 2] - tracks.sizes[row, :, 2] / 2
     padded = np.pad(bottom, _HEIGHT_STEPS // 2, mode="edge")
     height = np.convolve(padded, np.full(_HEIGHT_STEPS, 1 / _HEIGHT_STEPS), mode="valid")
-    return upright(np.concatenate([motion.positions, height[:, None]], axis=1), motion.headings)
+    return pose_from_yaw(np.concatenate([motion.positions, height[:, None]], axis=1), motion.headings)
 
 
 def scaled_rig(cameras: tuple[Camera, ...], own: Vehicle, other: Vehicle) -> tuple[Camera, ...]:
@@ -220,7 +220,7 @@ def swapped_tracks(scene: Scene, row: int) -> Tracks:
     return scene.tracks.of(others).joined(recorder)
 
 
-def covered_share(distance: float, radius: float, reach: float) -> float:
+def coverage_fraction(distance: float, radius: float, reach: float) -> float:
     """Compute the share of a disc of `radius` metres within `reach` metres of a point `distance` from its centre.
 
     Exact area of the intersection of two circles. Estimates the annotated share of the surroundings; occlusion of the

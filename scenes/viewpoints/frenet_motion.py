@@ -11,7 +11,7 @@ State = tuple[float, float, float]
 _States = tuple[Float[np.ndarray, "*c 1"], Float[np.ndarray, "*c 1"], Float[np.ndarray, "*c 1"]]
 
 
-def decay(
+def quintic_decay(
     start: State | _States, length: Float[np.ndarray, "*c"] | float, x: Float[np.ndarray, "*c t"]
 ) -> tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]:
     """Evaluate the quintic from (value, slope, bend) at x = 0 to (0, 0, 0) at x = length, zero beyond.
@@ -34,7 +34,7 @@ def decay(
     )
 
 
-def settle(
+def quartic_decay(
     start: State, length: Float[np.ndarray, "*c"], x: Float[np.ndarray, "*c t"]
 ) -> tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]:
     """Evaluate the quartic from (value, slope, bend) at x = 0 with zero slope and bend at x = length, constant beyond.
@@ -50,7 +50,7 @@ def settle(
 
 
 @dataclass(frozen=True)
-class Drive:
+class FrenetTrajectory:
     """Motion of a rear axle, candidates by steps: heading in radians (continuous), speed in m/s along it, 1/m."""
 
     positions: Float[np.ndarray, "*b 2"]
@@ -63,14 +63,14 @@ class Drive:
         """The arrays, in the order of the attributes."""
         return self.positions, self.headings, self.speeds, self.curvatures
 
-    def of(self, row: int) -> "Drive":
+    def of(self, row: int) -> "FrenetTrajectory":
         """Return one candidate."""
-        return Drive(*(getattr(self, field.name)[row] for field in fields(self)))
+        return FrenetTrajectory(*(getattr(self, field.name)[row] for field in fields(self)))
 
-    def then(self, other: "Drive") -> "Drive":
+    def then(self, other: "FrenetTrajectory") -> "FrenetTrajectory":
         """Concatenate these steps and the other's."""
         pairs = [(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)]
-        return Drive(*(np.concatenate(pair) for pair in pairs))
+        return FrenetTrajectory(*(np.concatenate(pair) for pair in pairs))
 
 
 def drive_beside(
@@ -78,7 +78,7 @@ def drive_beside(
     along: Float[np.ndarray, "*b"],
     pace: Float[np.ndarray, "*b"],
     offset: tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]],
-) -> Drive:
+) -> FrenetTrajectory:
     """Compute the motion at arc lengths `along`, passed at `pace` m/s, `offset` to the left of the path.
 
     Args:
@@ -94,7 +94,7 @@ def drive_beside(
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
     twist = (at.curvature_slopes * value + at.curvatures * slope) * np.tan(turn)
     curvature = ((bend + twist) * np.cos(turn) ** 2 / shrink + at.curvatures) * np.cos(turn) / shrink
-    return Drive(
+    return FrenetTrajectory(
         at.positions[..., :2] + value[..., None] * left, at.headings + turn, pace * np.hypot(shrink, slope), curvature
     )
 

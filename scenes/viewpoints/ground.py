@@ -4,11 +4,11 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.scenes.road_map import GroundHeight
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 from swerve.scenes.vehicle import Vehicle
 
 
-def poses_on(
+def poses_from_normals(
     positions: Float[np.ndarray, "*b 3"], headings: Float[np.ndarray, "*b"], up: Float[np.ndarray, "*b 3"]
 ) -> Float[np.ndarray, "*b 4 4"]:
     """Return poses with the given positions, headings seen from above, and z axes `up` (unit, not horizontal)."""
@@ -16,10 +16,10 @@ def poses_on(
     climb = -(up[..., 0] * cos + up[..., 1] * sin) / up[..., 2]
     forward = np.stack([cos, sin, climb], axis=-1)
     forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
-    return rigid(np.stack([forward, np.cross(up, forward), up], axis=-1), positions)
+    return rigid_transform(np.stack([forward, np.cross(up, forward), up], axis=-1), positions)
 
 
-def stand_on(
+def place_on_ground(
     ground: GroundHeight,
     positions: Float[np.ndarray, "*b 2"],
     headings: Float[np.ndarray, "*b"],
@@ -39,4 +39,4 @@ def stand_on(
     height, climb, bank = np.moveaxis(ground.at(world) @ fit.T, -1, 0)
     up = np.concatenate([-climb[..., None] * ahead - bank[..., None] * left, np.ones((*headings.shape, 1))], axis=-1)
     up /= np.linalg.norm(up, axis=-1, keepdims=True)
-    return poses_on(np.concatenate([positions, height[..., None]], axis=-1), headings, up)
+    return poses_from_normals(np.concatenate([positions, height[..., None]], axis=-1), headings, up)

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from swerve.scenes.viewpoints.bounds import BOUND_NAMES, Bounds
-from swerve.scenes.viewpoints.frenet_motion import Drive
+from swerve.scenes.viewpoints.bounds import BOUND_NAMES, KinematicLimits
+from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.motion_smoother import Motion
 
@@ -19,7 +19,7 @@ _RELAXABLE = np.array([name != "reverse" for name in BOUND_NAMES])
 _ON_BOUND = 1e-6
 
 
-def allowed_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[np.ndarray, "9"]:
+def allowed_shares(geometry: LogGeometry, steps: slice, bounds: KinematicLimits) -> Float[np.ndarray, "9"]:
     """Compute the shares of the bounds that may be taken at some steps of a log.
 
     That is 1, or 1.25 times the human's share (`human_shares`) where that is more.
@@ -27,7 +27,7 @@ def allowed_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float
     return np.maximum(HUMAN_MARGIN * human_shares(geometry, steps, bounds), 1.0)
 
 
-def human_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[np.ndarray, "9"]:
+def human_shares(geometry: LogGeometry, steps: slice, bounds: KinematicLimits) -> Float[np.ndarray, "9"]:
     """Compute the shares of the bounds that the human took, without what may be noise of the smoothed poses.
 
     The share of the smoothed motion, less two standard deviations of its noise: the spread of the same share, step by
@@ -43,7 +43,7 @@ def human_shares(geometry: LogGeometry, steps: slice, bounds: Bounds) -> Float[n
 
 
 def drive_shares(
-    bounds: Bounds, drive: Drive, seconds: Float[np.ndarray, "t"], geometry: LogGeometry
+    bounds: KinematicLimits, drive: FrenetTrajectory, seconds: Float[np.ndarray, "t"], geometry: LogGeometry
 ) -> Float[np.ndarray, "9 *c"]:
     """Compute the shares of the bounds that drives take: by their poses or by their states, whichever is more."""
     vehicle = geometry.log.vehicle
@@ -60,9 +60,9 @@ def relaxations(shares: Float[np.ndarray, "9"]) -> dict[str, float]:
     return {f"relaxed_{name}": float(share) for name, share in pairs if share > 1.0 + _ON_BOUND}
 
 
-def _drive(motion: Motion) -> Drive:
+def _drive(motion: Motion) -> FrenetTrajectory:
     """Return the motion as a drive; who backs up slowly, as noise does at rest, stands."""
-    return Drive(motion.positions, motion.headings, np.maximum(motion.speeds, 0.0), motion.curvatures)
+    return FrenetTrajectory(motion.positions, motion.headings, np.maximum(motion.speeds, 0.0), motion.curvatures)
 
 
 def _spread(ratio: Float[np.ndarray, "s"], replicas: Float[np.ndarray, "n s"]) -> float:

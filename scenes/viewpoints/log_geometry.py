@@ -11,8 +11,8 @@ from swerve.scenes.log import Log
 from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.tracks import ObjectClass
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
-from swerve.scenes.viewpoints.collisions import Surface, body_footprints, contacts
-from swerve.scenes.viewpoints.ground import poses_on
+from swerve.scenes.viewpoints.collisions import DrivableSurface, body_footprints, contacts
+from swerve.scenes.viewpoints.ground import poses_from_normals
 from swerve.scenes.viewpoints.motion_smoother import Motion, smooth_motion
 from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
 
@@ -31,7 +31,7 @@ _BEND_FORCE, _BEND_DRIFT = 0.1, 0.1
 _RANGE_PERCENTILE = 95.0
 
 
-def prepare(log: Log) -> "LogGeometry":
+def build_log_geometry(log: Log) -> "LogGeometry":
     """Return the geometry of a log; its properties are computed on first use."""
     return LogGeometry(log)
 
@@ -108,9 +108,9 @@ class LogGeometry:
         return contacts(self.ego_footprints, self.footprints, self.log.tracks.valid)
 
     @cached_property
-    def surface(self) -> Surface | None:
+    def surface(self) -> DrivableSurface | None:
         """Drivable surface; None without a map, or where the map has no such areas."""
-        surface = Surface.of(self.log.road_map) if self.log.road_map else None
+        surface = DrivableSurface.of(self.log.road_map) if self.log.road_map else None
         return None if surface is None or surface.shape.is_empty else surface
 
     @cached_property
@@ -202,4 +202,4 @@ class LogGeometry:
         else:
             rise = -((positions - foot) * at.up[..., :2]).sum(axis=-1) / at.up[..., 2]
         points = np.concatenate([positions, (at.positions[..., 2] + rise)[..., None]], axis=-1)
-        return poses_on(points, headings, at.up)
+        return poses_from_normals(points, headings, at.up)

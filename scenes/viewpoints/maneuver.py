@@ -6,8 +6,15 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.scenes.log import Scene
-from swerve.scenes.viewpoints.bounds import BOUND_NAMES, Bounds
-from swerve.scenes.viewpoints.frenet_motion import Drive, State, decay, drive_beside, offset_state, settle
+from swerve.scenes.viewpoints.bounds import BOUND_NAMES, KinematicLimits
+from swerve.scenes.viewpoints.frenet_motion import (
+    FrenetTrajectory,
+    State,
+    drive_beside,
+    offset_state,
+    quartic_decay,
+    quintic_decay,
+)
 from swerve.scenes.viewpoints.human_limits import allowed_shares, drive_shares
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 
@@ -37,7 +44,7 @@ class Maneuver:
         shares: ratios of history and return to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
 
-    drive: Drive
+    drive: FrenetTrajectory
     along: Float[np.ndarray, "t"]
     length: float
     duration: float
@@ -58,7 +65,7 @@ class _Start:
 
 
 def recovery_maneuver(
-    scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: Bounds
+    scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"], bounds: KinematicLimits
 ) -> Maneuver | None:
     """Compute the deviation to (lateral m, longitudinal m, heading rad, speed share) off the path, and the return.
 
@@ -93,7 +100,7 @@ def history_beside(
 
 
 def _within(
-    scene: Scene, geometry: LogGeometry, start: _Start, bounds: Bounds, allowed: Float[np.ndarray, "9"]
+    scene: Scene, geometry: LogGeometry, start: _Start, bounds: KinematicLimits, allowed: Float[np.ndarray, "9"]
 ) -> Maneuver | None:
     """Return the best manoeuvre that takes no more of the bounds than is allowed."""
     past = _bent_history(scene, geometry, start, bounds, allowed)
@@ -122,16 +129,16 @@ def _bent_history(
     scene: Scene,
     geometry: LogGeometry,
     start: _Start,
-    bounds: Bounds,
+    bounds: KinematicLimits,
     allowed: Float[np.ndarray, "9"],
-) -> tuple[Drive, Float[np.ndarray, "h"]] | None:
+) -> tuple[FrenetTrajectory, Float[np.ndarray, "h"]] | None:
     """Compute the motion up to now, and its arc lengths."""
     seconds = geometry.seconds[scene.now - scene.history : scene.now + 1]
     along, pace = _paced_history(scene, geometry, start)
     lengths = np.geomspace(_SHORTEST_BEND, _LONGEST_BEND, _BENDS)
     shape = (len(lengths), len(along))
     value, slope, bend = start.offset
-    values, slopes, bends = decay((value, -slope, bend), lengths, np.broadcast_to(start.along - along, shape))
+    values, slopes, bends = quintic_decay((value, -slope, bend), lengths, np.broadcast_to(start.along - along, shape))
     drives = drive_beside(
         geometry.path,
         np.broadcast_to(along, shape),
@@ -162,9 +169,9 @@ def _way_back(
     scene: Scene,
     geometry: LogGeometry,
     start: _Start,
-    past: tuple[Drive, Float[np.ndarray, "h"]],
+    past: tuple[FrenetTrajectory, Float[np.ndarray, "h"]],
     on_schedule: bool,
-    bounds: Bounds,
+    bounds: KinematicLimits,
     allowed: Float[np.ndarray, "9"],
 ) -> Maneuver | None:
     """Return the manoeuvre with the cheapest return from now to the end of the scene."""
@@ -178,7 +185,7 @@ def _way_back(
     shape = (len(durations), len(lengths), len(seconds))
     along, pace = np.broadcast_to(along[:, None], shape), np.broadcast_to(pace[:, None], shape)
     driven = np.maximum(along - start.along, 0.0)
-    offset = decay(start.offset, np.broadcast_to(lengths, shape[:2]), driven)
+    offset = quintic_decay(start.offset, np.broadcast_to(lengths, shape[:2]), driven)
     drives = drive_beside(geometry.path, along, pace, offset)
     arrival = np.where(driven >= lengths[:, None] - 1e-6, seconds, seconds[-1]).min(axis=-1)
     demand = demand_of(_shares_with_past(scene, geometry, past[0], drives, bounds), allowed)
@@ -216,12 +223,12 @@ def _rejoin(
         start.pull - float(motion.accelerations[scene.now]),
     )
     times = np.broadcast_to(seconds, (len(durations), len(seconds)))
-    ahead, faster = decay(lead, durations, times)[:2] if on_schedule else settle(lead, durations, times)
+    ahead, faster = quintic_decay(lead, durations, times)[:2] if on_schedule else quartic_decay(lead, durations, times)
     return schedule[steps] + ahead, np.maximum(motion.speeds[steps], 0.0) + faster
 
 
 def _shares_with_past(
-    scene: Scene, geometry: LogGeometry, past: Drive, drives: Drive, bounds: Bounds
+    scene: Scene, geometry: LogGeometry, past: FrenetTrajectory, drives: FrenetTrajectory, bounds: KinematicLimits
 ) -> Float[np.ndarray, "9 d l"]:
     tail = min(_TAIL, len(past.speeds))
     joined = [
@@ -229,7 +236,7 @@ def _shares_with_past(
         for before, after in zip(past.parts, drives.parts, strict=True)
     ]
     seconds = geometry.seconds[scene.now + 1 - tail : scene.now + scene.future + 1]
-    return drive_shares(bounds, Drive(*joined), seconds, geometry)
+    return drive_shares(bounds, FrenetTrajectory(*joined), seconds, geometry)
 
 
 def demand_of(shares: Float[np.ndarray, "9 *c"], allowed: Float[np.ndarray, "9"]) -> Float[np.ndarray, "*c"]:

@@ -4,12 +4,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from swerve.scenes.vehicle import Vehicle
-from swerve.scenes.viewpoints.bounds import Bounds
+from swerve.scenes.viewpoints.bounds import KinematicLimits
 from swerve.scenes.viewpoints.motion_smoother import Motion
 
 # Limits beyond any human driving (tyres on dry asphalt hold 8 m/s2): larger values, or larger deviations from the
 # measured boxes, are label errors.
-_PLAUSIBLE = Bounds(
+_PLAUSIBLE = KinematicLimits(
     brake=9.0, accelerate=6.0, side=8.0, jerk_along=20.0, jerk=30.0, yaw_rate=1.2, yaw_acceleration=4.0, steering=0.9
 )
 _DEVIATION, _TURN = 0.5, 0.3

@@ -7,8 +7,8 @@ from swerve.scenes.log import Scene
 from swerve.scenes.tracks import Ego
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints.collisions import body_footprints, contacts
-from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
-from swerve.scenes.viewpoints.frenet_motion import Drive
+from swerve.scenes.viewpoints.command import LOOK_AHEAD, driving_command
+from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory
 from swerve.scenes.viewpoints.human_limits import relaxations
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import Maneuver, history_beside, recovery_maneuver
@@ -73,7 +73,7 @@ def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str
     return "standing" if distance < options.least_distance else None
 
 
-def _conflict(scene: Scene, geometry: LogGeometry, drive: Drive, options: RecoveryOptions) -> str | None:
+def _conflict(scene: Scene, geometry: LogGeometry, drive: FrenetTrajectory, options: RecoveryOptions) -> str | None:
     """Return the reason of rejection if the ego collides or leaves the surface: now, later or in the history."""
     steps, log = scene.window, scene.log
     footprint = body_footprints(drive.positions, drive.headings, log.vehicle)
@@ -124,7 +124,7 @@ def _viewpoint(
         vehicle=log.vehicle,
         cameras=log.cameras,
         tracks=scene.tracks,
-        command=command_of(geometry.path.ahead(foot, LOOK_AHEAD), route_heading, log.road_map, log.route),
+        command=driving_command(geometry.path.ahead(foot, LOOK_AHEAD), route_heading, log.road_map, log.route),
         parameters={
             **dict(zip(names, (float(value) for value in offsets), strict=True)),
             "rejoin_length": found.length,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from swerve.scenes.option_types import Angle
-from swerve.scenes.viewpoints.bounds import Bounds
+from swerve.scenes.viewpoints.bounds import KinematicLimits
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RecoveryOptions:
     heading: Angle = math.radians(15.0)
     speed: float = 0.2
     distribution: Literal["uniform", "normal"] = "uniform"
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: KinematicLimits = field(default_factory=KinematicLimits)
     least_distance: float = 5.0
     surface_slack: float = 0.2
     attempts: int = 1

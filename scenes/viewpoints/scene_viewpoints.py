@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from swerve.scenes.log import Scene
 from swerve.scenes.transforms import wrap_angle
-from swerve.scenes.viewpoints.command import LOOK_AHEAD, command_of
+from swerve.scenes.viewpoints.command import LOOK_AHEAD, driving_command
 from swerve.scenes.viewpoints.cross_agent import cross_agents
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.recovery import recovery
@@ -12,7 +12,7 @@ from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKi
 from swerve.scenes.viewpoints.viewpoint_options import ViewpointOptions
 
 
-def viewpoints(
+def build_viewpoints(
     scene: Scene, kinds: Sequence[ViewpointKind], options: ViewpointOptions, seed: int, geometry: LogGeometry
 ) -> tuple[list[Viewpoint], list[Rejection]]:
     """Build the scene's viewpoints of the given kinds, and list the rejected ones.
@@ -68,6 +68,6 @@ def logged(scene: Scene, geometry: LogGeometry) -> Viewpoint:
         vehicle=log.vehicle,
         cameras=log.cameras,
         tracks=scene.tracks,
-        command=command_of(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route),
+        command=driving_command(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route),
         parameters={},
     )

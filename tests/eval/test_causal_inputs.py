@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from swerve.data.dataset.sample import box_arrays
-from swerve.data.dataset.targets import history_of, trajectory_arrays
-from swerve.data.sources.velocities import velocities_of
+from swerve.data.dataset.targets import ego_history, trajectory_arrays
+from swerve.data.sources.velocities import causal_velocities
 from swerve.eval import build_context
 from swerve.eval.benchmark.assemble import FollowUpStart, follow_up_scenes, logged_scene
 from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.eval.closed_loop import drive_prepared
 from swerve.scenes import Ego, Scene
-from swerve.scenes.transforms import upright, yaw_of
+from swerve.scenes.transforms import pose_from_yaw, yaw_of
 from swerve.scenes.viewpoints import Command, Viewpoint, logged
 from swerve.scenes.viewpoints.cross_agent import CrossAgentOptions, cross_agent
 from swerve.scenes.viewpoints.recovery import RecoveryOptions, recovery
@@ -38,8 +38,8 @@ def weaving():
 
 def derived(log, positions, headings, others):
     """The log with motion of ego and agents derived from their positions."""
-    ego = Ego.from_poses(upright(positions, headings), log.times_us)
-    velocities = velocities_of(others, log.tracks.valid, log.times_us)
+    ego = Ego.from_poses(pose_from_yaw(positions, headings), log.times_us)
+    velocities = causal_velocities(others, log.tracks.valid, log.times_us)
     return replace(log, ego=ego, tracks=replace(log.tracks, positions=others, velocities=velocities))
 
 
@@ -101,12 +101,12 @@ def seats():
 def test_samples_of_other_seats_are_told_of_their_own_poses_alone(which):
     viewpoint = list(seats())[which]
     assert isinstance(viewpoint, Viewpoint)
-    history, _ = history_of(viewpoint, 2.0)
+    history, _ = ego_history(viewpoint, 2.0)
     for name, known in zip(STATES, by_own_poses(viewpoint), strict=True):
         np.testing.assert_allclose(getattr(history, name)[-1], known, atol=1e-6, err_msg=name)
     smoothed = viewpoint.ego
     other = replace(viewpoint, ego=replace(smoothed, **{name: getattr(smoothed, name) + 1.0 for name in STATES}))
-    check_same(history, history_of(other, 2.0)[0])
+    check_same(history, ego_history(other, 2.0)[0])
     assert np.abs(history.velocity[:, 0] - smoothed.velocity[:, 0]).max() < 0.1
 
 

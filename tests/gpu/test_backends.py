@@ -10,9 +10,9 @@ from swerve.data.dataset import augment
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.shards import read_samples
 from swerve.rasterizer import StaticLayer, Style, render
-from swerve.rasterizer.backends import why_not
+from swerve.rasterizer.backends import unavailable_reason
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 from tests.support.alike import OUTPUTS, assert_alike, images_of
 from tests.support.drawn_scenes import LENSES, looking, random_scene
 
@@ -20,7 +20,7 @@ from tests.support.drawn_scenes import LENSES, looking, random_scene
 @pytest.fixture(params=["cuda", "nvdiffrast"])
 def backend(request):
     """A back end that draws on a GPU."""
-    if reason := why_not(request.param):
+    if reason := unavailable_reason(request.param):
         pytest.skip(f"{request.param}: {reason}")
     if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
         pytest.skip("too much for the simulator, for which test_cuda.py is")
@@ -41,7 +41,7 @@ def moment(request):
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 def test_every_lens(backend, lens):
     camera = looking(lens=lens, width=1920, height=1120, focal=1500.0)
-    poses = np.stack([upright(np.array([x, -2.0, 0.1]), 0.1 + x) for x in (1.0, 2.0)])
+    poses = np.stack([pose_from_yaw(np.array([x, -2.0, 0.1]), 0.1 + x) for x in (1.0, 2.0)])
     expected, got = (render(random_scene(0), [camera], poses, outputs=OUTPUTS, backend=b) for b in ("numba", backend))
     assert_alike(images_of(expected), images_of(got))
 
@@ -58,7 +58,7 @@ def test_a_backdrop_again_and_again(backend, moment):
     """Many poses in one call, several calls, several points a pixel."""
     still, moving, cameras, poses = moment
     backdrop, style = StaticLayer(still, backend), Style.surfaces(samples=2)
-    many = np.stack([poses[0] @ upright(np.array([0.5 * k, 0.2 * k, 0.0]), 0.02 * k) for k in range(4)])
+    many = np.stack([poses[0] @ pose_from_yaw(np.array([0.5 * k, 0.2 * k, 0.0]), 0.02 * k) for k in range(4)])
     for at in (many[:2], many[2:]):
         expected = render(still.joined(moving), cameras[:2], at, style, OUTPUTS)
         got = backdrop.render(moving, cameras[:2], at, style, OUTPUTS)

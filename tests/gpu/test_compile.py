@@ -23,7 +23,7 @@ try:
 except NvvmSupportError as error:
     pytest.skip(f"no CUDA compiler: {error}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import Request, cuda_kernels, device, device_renderer
+from swerve.rasterizer.cuda import RenderRequest, cuda_kernels, device, device_renderer
 
 # Of the oldest GPU that torch still supports, and of those in data centres.
 CAPABILITIES = [(7, 5), (9, 0)]
@@ -35,7 +35,7 @@ def arguments(patch):
     patch.setattr(device.cuda, "device_array", np.empty)
     style = Style.rap()
     mesh = device.MeshArrays(**{name: np.zeros((0, *shape), dtype) for name, (dtype, shape) in device._MESH.items()})
-    views, _, _ = device.device_views([Request(looking(), np.eye(4))], style, device.RayTables())
+    views, _, _ = device.device_views([RenderRequest(looking(), np.eye(4))], style, device.RayTables())
     drawer = device_renderer.DeviceRenderer()
     pairs, starts, chords, spans = (one.rows for one in (drawer._pairs, drawer._starts, drawer._chords, drawer._spans))
     planes, outlines = drawer._planes.rows, drawer._outlines.rows

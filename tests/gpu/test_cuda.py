@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from swerve.rasterizer import StaticLayer, Style, render
-from swerve.rasterizer.backends import why_not
+from swerve.rasterizer.backends import unavailable_reason
 from swerve.scenes import SwerveError
 from swerve.scenes.primitives import Semantic
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 from tests.support import alike
 from tests.support.alike import OUTPUTS, images_of
 from tests.support.drawn_scenes import LENSES, box, facing_square, looking, triangles
 
-if why_not("cuda"):
-    pytest.skip(f"cuda: {why_not('cuda')}", allow_module_level=True)
+if unavailable_reason("cuda"):
+    pytest.skip(f"cuda: {unavailable_reason('cuda')}", allow_module_level=True)
 
-from swerve.rasterizer.cuda import DeviceMesh, DeviceRenderer, Request, device_renderer, passes
+from swerve.rasterizer.cuda import DeviceMesh, DeviceRenderer, RenderRequest, device_renderer, passes
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 SIZE = (24, 16) if SIMULATED else (1920, 1120)
@@ -51,7 +51,9 @@ def assert_agree(views, images):
 @pytest.mark.parametrize("lens", LENSES)
 def test_every_lens_draws_as_on_the_cpu(lens):
     camera = looking(lens=LENSES[lens]).resized(*SIZE)
-    poses = np.stack([upright(np.zeros(3), 0.0), upright(np.array([3.0, 1.0, 0.2]), 0.7)])[: 1 if SIMULATED else 2]
+    poses = np.stack([pose_from_yaw(np.zeros(3), 0.0), pose_from_yaw(np.array([3.0, 1.0, 0.2]), 0.7)])[
+        : 1 if SIMULATED else 2
+    ]
     primitives = small_scene()
     expected = render(primitives, [camera], poses, outputs=OUTPUTS)
     got = render(primitives, [camera], poses, outputs=OUTPUTS, backend="cuda")
@@ -60,7 +62,7 @@ def test_every_lens_draws_as_on_the_cpu(lens):
 
 def test_several_points_a_pixel_and_a_coloured_ground():
     camera = looking().resized(*SIZE)
-    poses = upright(np.zeros((1, 3)), np.zeros(1))
+    poses = pose_from_yaw(np.zeros((1, 3)), np.zeros(1))
     style = Style((30, 60, 90), Style.surfaces().palette, depth_limit=40.0, samples=2)
     expected = render(small_scene(), [camera], poses, style, OUTPUTS)
     got = render(small_scene(), [camera], poses, style, OUTPUTS, backend="cuda")
@@ -73,8 +75,8 @@ def test_parts_are_seen_by_those_who_ask_for_them():
     still, early, late = small_scene(), box((6, 0, 1), (4, 2, 2), 50), box((9, -2, 1), (4, 2, 2), 51)
     parts = [mesh.add(part) for part in (still, early, late)]
     other = camera.resized(SIZE[0] // 2, SIZE[1])
-    requests = [Request(camera, pose, (parts[0], parts[1])), Request(other, pose, (parts[0], parts[2]))]
-    requests.append(Request(camera, pose, (parts[2],)))
+    requests = [RenderRequest(camera, pose, (parts[0], parts[1])), RenderRequest(other, pose, (parts[0], parts[2]))]
+    requests.append(RenderRequest(camera, pose, (parts[2],)))
     images = DeviceRenderer().draw(mesh, requests, Style.rap(), OUTPUTS)
     scenes = [still.joined(early), still.joined(late), late]
     expected = [
@@ -87,7 +89,7 @@ def test_parts_are_seen_by_those_who_ask_for_them():
     assert hasattr(shown, "__cuda_array_interface__") or SIMULATED
     mesh.keep(1)
     assert mesh.add(late) == 1
-    again = DeviceRenderer().draw(mesh, [Request(other, pose, (0, 1))], Style.rap(), OUTPUTS)
+    again = DeviceRenderer().draw(mesh, [RenderRequest(other, pose, (0, 1))], Style.rap(), OUTPUTS)
     assert_agree(expected[1:2], again.to_host())
 
 
@@ -112,7 +114,7 @@ def test_memory_grows_where_polygons_do_not_fit(monkeypatch):
     camera, poses = looking().resized(*SIZE), np.eye(4)[None]
     mesh = DeviceMesh()
     mesh.add(small_scene())
-    images = DeviceRenderer().draw(mesh, [Request(camera, poses[0])], Style.rap(), OUTPUTS).to_host()
+    images = DeviceRenderer().draw(mesh, [RenderRequest(camera, poses[0])], Style.rap(), OUTPUTS).to_host()
     assert_agree(render(small_scene(), [camera], poses, outputs=OUTPUTS)[0], images)
 
 
@@ -125,7 +127,7 @@ def test_rays_of_many_cameras_do_not_fill_the_memory(monkeypatch):
     mesh.add(small_scene())
     cameras = [looking(lens=LENSES[lens]).resized(*SIZE) for lens in ("brown", "fisheye")]
     for chosen in (cameras[:1], cameras, cameras[1:]):
-        images = drawer.draw(mesh, [Request(camera, np.eye(4)) for camera in chosen], Style.rap(), OUTPUTS)
+        images = drawer.draw(mesh, [RenderRequest(camera, np.eye(4)) for camera in chosen], Style.rap(), OUTPUTS)
         assert_agree(render(small_scene(), chosen, np.eye(4)[None], outputs=OUTPUTS)[0], images.to_host())
         assert drawer._rays.x.length == len(chosen) * SIZE[0] * SIZE[1]
 
@@ -133,7 +135,7 @@ def test_rays_of_many_cameras_do_not_fill_the_memory(monkeypatch):
 def test_nothing_to_draw_gives_the_background():
     camera = looking().resized(*SIZE)
     empty = small_scene()
-    behind = upright(np.array([0.0, 0.0, 500.0]), 0.0)
+    behind = pose_from_yaw(np.array([0.0, 0.0, 500.0]), 0.0)
     images = render(empty, [camera], behind[None], outputs=OUTPUTS, backend="cuda")
     assert not images[0][0].instance.any()
     assert np.isinf(images[0][0].depth).all()
@@ -160,7 +162,7 @@ def test_torch_reads_images_without_a_copy():
     torch = pytest.importorskip("torch")
     mesh = DeviceMesh()
     mesh.add(small_scene())
-    images = DeviceRenderer().draw(mesh, [Request(looking(), np.eye(4))], Style.rap(), ("depth",))
+    images = DeviceRenderer().draw(mesh, [RenderRequest(looking(), np.eye(4))], Style.rap(), ("depth",))
     tensor = torch.as_tensor(images.image("depth", 0), device="cuda")
     assert tensor.data_ptr() == images.image("depth", 0).__cuda_array_interface__["data"][0]
     np.testing.assert_array_equal(tensor.cpu().numpy(), images.to_host()[0]["depth"])

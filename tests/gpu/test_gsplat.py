@@ -3,24 +3,24 @@
 import numpy as np
 import pytest
 
-from swerve.rasterizer.backends import why_not
-from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, render_splats
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from swerve.rasterizer.backends import unavailable_reason
+from swerve.rasterizer.splats import Gaussians, Sky, SplatSnapshot, render_splats
+from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z
 from tests.support.splat_clouds import LENSES, camera, random_gaussians
 
-if why_not("gsplat"):
-    pytest.skip(f"gsplat: {why_not('gsplat')}", allow_module_level=True)
+if unavailable_reason("gsplat"):
+    pytest.skip(f"gsplat: {unavailable_reason('gsplat')}", allow_module_level=True)
 
 import torch
 
 from swerve.rasterizer.splats import gsplat
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
-from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, draw_unscented, load_library, owners
+from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, dominant_gaussians, draw_unscented, load_library
 from tests.support import standin_gsplat
 from tests.support.splat_sums import gradients_of
 
 STANDIN = GsplatLibrary(standin_gsplat, torch.device("cpu"))
-POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
+POSE = rigid_transform(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
 ALL = ("color", "alpha", "depth", "instance")
 each_lens = pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 
@@ -49,7 +49,7 @@ def blobs(seed, count=2000):
 @pytest.mark.parametrize("seed", range(3))
 def test_views_are_those_of_the_cpu(lens, seed):
     shot, gaussians = camera(lens, 480, 270, 350.0), blobs(seed)
-    frame = SplatFrame(gaussians, np.arange(1, 2001, dtype=np.int32), np.zeros(3), Sky.constant((0.3, 0.5, 0.8)))
+    frame = SplatSnapshot(gaussians, np.arange(1, 2001, dtype=np.int32), np.zeros(3), Sky.constant((0.3, 0.5, 0.8)))
     expected = render_splats(frame, [shot], POSE[None], ALL)[0][0]
     found = render_splats(frame, [shot], POSE[None], ALL, backend="gsplat")[0][0]
     assert expected.alpha.mean() > 0.3
@@ -63,7 +63,7 @@ def test_views_are_those_of_the_cpu(lens, seed):
 @each_lens
 def test_wires_stay_near(lens):
     """A fifth of these are thinner than a hundredth of their length."""
-    shot, frame = camera(lens, 480, 270, 350.0), SplatFrame.of(random_gaussians(4, 2000))
+    shot, frame = camera(lens, 480, 270, 350.0), SplatSnapshot.of(random_gaussians(4, 2000))
     expected = render_splats(frame, [shot], POSE[None], ("color",))[0][0]
     found = render_splats(frame, [shot], POSE[None], ("color",), backend="gsplat")[0][0]
     assert_alike(found.color, expected.color, share=0.98, close=1e-3, most=0.3)
@@ -101,7 +101,7 @@ def test_a_descent_finds_the_pose_again():
 def test_the_stand_in_draws_as_the_library(lens):
     shot, gaussians = camera(lens, 96, 64, 70.0), blobs(30, 200)
     pose = torch.from_numpy(inverse(POSE @ shot.ego_from_camera))
-    for draw in (gsplat.draw, draw_unscented, owners):
+    for draw in (gsplat.draw, draw_unscented, dominant_gaussians):
         found, expected = (
             draw(
                 GsplatScene(*(using.upload(array) for array in vars(gaussians).values())),
@@ -111,7 +111,7 @@ def test_the_stand_in_draws_as_the_library(lens):
             )
             for using in (load_library(), STANDIN)
         )
-        for one, other in [(found, expected)] if draw is owners else zip(found, expected, strict=True):
+        for one, other in [(found, expected)] if draw is dominant_gaussians else zip(found, expected, strict=True):
             assert one.device.type == "cuda"
             assert_alike(one.cpu().numpy(), other.numpy(), share=0.99, close=1e-3, most=np.inf)
 
@@ -137,7 +137,10 @@ def test_gradients_along_rays_are_those_of_the_stand_in(lens):
 
 def test_a_rolling_shutter_is_the_stand_ins():
     shot, gaussians = camera(width=96, height=64, focal=70.0), blobs(50, 200)
-    pose, moved = torch.from_numpy(inverse(shot.ego_from_camera)), rigid(np.eye(3), np.array([-0.5, 0.0, 0.1]))
+    pose, moved = (
+        torch.from_numpy(inverse(shot.ego_from_camera)),
+        rigid_transform(np.eye(3), np.array([-0.5, 0.0, 0.1])),
+    )
     found, still, expected = (
         draw_unscented(
             GsplatScene(*(using.upload(array) for array in vars(gaussians).values())),
@@ -153,5 +156,5 @@ def test_a_rolling_shutter_is_the_stand_ins():
 
 
 def test_none_at_all_is_no_crash():
-    view = render_splats(SplatFrame.of(Gaussians.empty(2)), [camera()], np.eye(4)[None], ALL, backend="gsplat")[0][0]
+    view = render_splats(SplatSnapshot.of(Gaussians.empty(2)), [camera()], np.eye(4)[None], ALL, backend="gsplat")[0][0]
     assert not view.alpha.any()

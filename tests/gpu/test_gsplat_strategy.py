@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.rasterizer.backends import why_not
+from swerve.rasterizer.backends import unavailable_reason
 
-if why_not("gsplat"):
-    pytest.skip(f"gsplat: {why_not('gsplat')}", allow_module_level=True)
+if unavailable_reason("gsplat"):
+    pytest.skip(f"gsplat: {unavailable_reason('gsplat')}", allow_module_level=True)
 
 from swerve.data.splats.optimization.fit_scene import fit_scene
-from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.fit_state import FitCheckpoint
 from swerve.rasterizer.splats import Gaussians
 from swerve.rasterizer.splats.gsplat import load_library
 from tests.support import chain_checks
@@ -39,7 +39,7 @@ def test_a_fit_grows_by_it_and_goes_on_where_it_was():
     """To rounding: sums of gradients on a GPU come in any order."""
     fit = chain_checks.crossing_fit()
     whole, kept = chain_checks.check_a_fit_grows(fit)
-    again = fit_scene(*fit, state=FitState.from_bytes(kept)).scene
+    again = fit_scene(*fit, state=FitCheckpoint.from_bytes(kept)).scene
     for one, two in ((whole.background, again.background), (whole.nodes[0].gaussians, again.nodes[0].gaussians)):
         assert len(one) == len(two)
     views = [toys.drawn_from(scene, 0, fit[1][0].world_from_ego).color for scene in (whole, again)]

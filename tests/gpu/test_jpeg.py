@@ -14,14 +14,14 @@ from swerve.data.dataset.gpu_encoding import GpuJpegs, jpeg_packages
 from swerve.data.dataset.image_encoding import decode_image, encode_image
 from swerve.data.dataset.shards import dataset_digest, read_samples
 from swerve.rasterizer import StaticLayer, Style
-from swerve.rasterizer.backends import why_not
-from swerve.scenes.transforms import upright
+from swerve.rasterizer.backends import unavailable_reason
+from swerve.scenes.transforms import pose_from_yaw
 from tests.support.drawn_scenes import looking, random_scene
 
 OPTIONS = AugmentOptions(every=5.0, size=(960, 560), image_format="jpeg", extra=("instance",), backend="cuda")
 
-if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" or why_not("cuda"):
-    pytest.skip(f"cuda: {why_not('cuda') or 'the simulator has no device memory'}", allow_module_level=True)
+if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" or unavailable_reason("cuda"):
+    pytest.skip(f"cuda: {unavailable_reason('cuda') or 'the simulator has no device memory'}", allow_module_level=True)
 if not jpeg_packages(OPTIONS):
     pytest.skip("nvImageCodec with nvJPEG is not installed", allow_module_level=True)
 
@@ -31,7 +31,7 @@ def drawn():
     still, moving = random_scene(0), random_scene(1)
     cameras = [looking(width=1920, height=1120, focal=1500.0), looking(width=961, height=543, focal=700.0)]
     passes = list(
-        StaticLayer(still, "cuda").passes_on_gpu(moving, cameras, upright(np.zeros((1, 3)), 0.1), Style.rap())
+        StaticLayer(still, "cuda").passes_on_gpu(moving, cameras, pose_from_yaw(np.zeros((1, 3)), 0.1), Style.rap())
     )
     on_device = [one.image("rgb", row) for one in passes for row in range(len(one.shapes))]
     return on_device, [image["rgb"] for one in passes for image in one.to_host()]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from swerve.rasterizer import Style
-from swerve.rasterizer.backends import why_not
-from swerve.rasterizer.mesh import checked_mesh
-from swerve.scenes.transforms import inverse, upright
+from swerve.rasterizer.backends import unavailable_reason
+from swerve.rasterizer.mesh import validate_mesh
+from swerve.scenes.transforms import inverse, pose_from_yaw
 from tests.support.drawn_scenes import LENSES, looking, random_scene
 
-if why_not("nvdiffrast"):
-    pytest.skip(f"nvdiffrast: {why_not('nvdiffrast')}", allow_module_level=True)
+if unavailable_reason("nvdiffrast"):
+    pytest.skip(f"nvdiffrast: {unavailable_reason('nvdiffrast')}", allow_module_level=True)
 
 import torch
 
@@ -22,8 +22,8 @@ STANDIN = NvdiffrastLibrary(standin_nvdiffrast, standin_nvdiffrast.RasterizeCuda
 
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 def test_the_stand_in_draws_as_the_library(lens):
-    camera, mesh = looking(lens=lens, width=960, height=540, focal=750.0), checked_mesh(random_scene(1))
-    shots = [NvdiffrastView(camera, upright(np.array([x, 1.0, 0.0]), 0.3 * x)) for x in (0.0, 1.0, 2.0)]
+    camera, mesh = looking(lens=lens, width=960, height=540, focal=750.0), validate_mesh(random_scene(1))
+    shots = [NvdiffrastView(camera, pose_from_yaw(np.array([x, 1.0, 0.0]), 0.3 * x)) for x in (0.0, 1.0, 2.0)]
     outputs = ("instance", "depth")
     for real, synthetic in zip(
         draw(mesh, shots, Style.rap(), outputs), draw(mesh, shots, Style.rap(), outputs, STANDIN), strict=True

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from swerve.planners import ConstantVelocity, Disturbed, Idm, describe_planners, load_planner
+from swerve.planners import ConstantVelocity, DisturbedPlanner, Idm, describe_planners, load_planner
 from swerve.scenes import SwerveError
 from tests.support.observations import moving
 
@@ -62,11 +62,11 @@ def test_built_ins_take_parameters_and_labels():
 
 
 def test_any_planner_can_be_disturbed(users):
-    assert load_planner("constant-velocity,delay=0.3,pace=0.9").planner == Disturbed(
+    assert load_planner("constant-velocity,delay=0.3,pace=0.9").planner == DisturbedPlanner(
         ConstantVelocity(), pace=0.9, delay=0.3
     )
     planner = load_planner("users_planners:Forward,reach=8,shift=1").planner
-    assert isinstance(planner, Disturbed)
+    assert isinstance(planner, DisturbedPlanner)
     assert planner.shift == 1.0
     # The class has a parameter of its own of that name.
     own = load_planner("users_planners:Forward,reach=8,delay=2").planner

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swerve.rasterizer import backends
-from swerve.rasterizer.backends import resolved, why_not
+from swerve.rasterizer.backends import resolve_backend, unavailable_reason
 from swerve.scenes import MissingExtraError, SwerveError
 
 ROOT = Path(__file__).parents[2]
@@ -24,18 +24,18 @@ def test_kernels_equal_the_cpu_on_the_simulator():
 
 
 def test_auto_takes_what_is_there_and_others_say_why_not():
-    assert resolved("numba") == "numba"
-    assert resolved("auto") == ("numba" if why_not("cuda") else "cuda")
-    if why_not("cuda"):
+    assert resolve_backend("numba") == "numba"
+    assert resolve_backend("auto") == ("numba" if unavailable_reason("cuda") else "cuda")
+    if unavailable_reason("cuda"):
         with pytest.raises(SwerveError, match="cuda"):
-            resolved("cuda")
+            resolve_backend("cuda")
 
 
 def test_the_cuda_target_within_numba_is_not_enough(monkeypatch):
     """It is always there, finds GPUs, and fails to compile the kernels: "auto" must not choose it."""
     monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
     monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "numba_cuda" else find_spec(name))
-    assert why_not("cuda") == "numba-cuda is not installed"
-    assert resolved("auto") == "numba"
+    assert unavailable_reason("cuda") == "numba-cuda is not installed"
+    assert resolve_backend("auto") == "numba"
     with pytest.raises(MissingExtraError, match="numba-cuda"):
-        resolved("cuda")
+        resolve_backend("cuda")

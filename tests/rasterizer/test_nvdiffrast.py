@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from swerve.rasterizer import StaticLayer, Style, backends, render
-from swerve.rasterizer.mesh import checked_mesh
+from swerve.rasterizer.mesh import validate_mesh
 from swerve.rasterizer.nvdiffrast import (
     NvdiffrastLibrary,
     NvdiffrastView,
@@ -19,7 +19,7 @@ from swerve.rasterizer.nvdiffrast.differentiable_render import clip_positions
 from swerve.rasterizer.nvdiffrast.facets import facets_of
 from swerve.scenes import Lens, LensModel, MissingExtraError, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.scenes.transforms import inverse, transform_points, upright
+from swerve.scenes.transforms import inverse, pose_from_yaw, transform_points
 from tests.support import standin_nvdiffrast
 from tests.support.alike import OUTPUTS, assert_alike, images_of
 from tests.support.drawn_scenes import LENSES, box, facing_square, looking, random_scene, seeing, tiled_ground
@@ -32,13 +32,13 @@ RAP = Style.rap()
 def installed(monkeypatch):
     """`render` finds nvdiffrast: the stand-in."""
     monkeypatch.setattr(backends, "_missing", lambda backend: [])
-    monkeypatch.setattr(backends, "why_not", lambda backend: "")
+    monkeypatch.setattr(backends, "unavailable_reason", lambda backend: "")
     monkeypatch.setattr(nvdiffrast_renderer, "load_library", lambda: STANDIN)
 
 
 def drawn(primitives, cameras, pose, style=RAP, outputs=OUTPUTS):
     shots = [NvdiffrastView(camera, pose) for camera in cameras]
-    images = draw(checked_mesh(primitives), shots, style, outputs, STANDIN)
+    images = draw(validate_mesh(primitives), shots, style, outputs, STANDIN)
     return [{name: tensor.numpy() for name, tensor in image.items()} for image in images]
 
 
@@ -46,7 +46,7 @@ def drawn(primitives, cameras, pose, style=RAP, outputs=OUTPUTS):
 @pytest.mark.parametrize("seed", [0, 2])
 def test_every_lens_draws_as_on_the_cpu(lens, seed):
     camera = looking(yaw=0.2 + seed, lens=lens, width=480, height=270, focal=[360.0, 240.0, 300.0][seed])
-    pose, primitives = upright(np.array([1.0, -2.0, 0.1]), 0.1), random_scene(seed)
+    pose, primitives = pose_from_yaw(np.array([1.0, -2.0, 0.1]), 0.1), random_scene(seed)
     views = render(primitives, [camera], pose[None], outputs=OUTPUTS)
     assert_alike(images_of(views), drawn(primitives, [camera], pose))
 
@@ -76,7 +76,7 @@ def test_a_moment_of_a_log(source, request):
 
 def test_passes_hold_images_of_one_size_and_as_many_as_fit(monkeypatch):
     """Sizes alternate, one sees nothing, and three of four passes are full."""
-    scene, pose = random_scene(2), upright(np.zeros(3), 0.1)
+    scene, pose = random_scene(2), pose_from_yaw(np.zeros(3), 0.1)
     cameras = [looking(yaw=0.9 * k, width=[320, 240][k % 2], focal=200.0) for k in range(6)]
     cameras.append(looking(position=(0.0, 0.0, 500.0), width=240))
     whole = drawn(scene, cameras, pose)
@@ -85,7 +85,7 @@ def test_passes_hold_images_of_one_size_and_as_many_as_fit(monkeypatch):
         for name in OUTPUTS:
             np.testing.assert_array_equal(alone[name], together[name])
     assert_alike(images_of(render(scene, cameras, pose[None], outputs=OUTPUTS)), whole)
-    most = max(len(facets_of(checked_mesh(scene), camera, pose, 120.0).polygons) for camera in cameras)
+    most = max(len(facets_of(validate_mesh(scene), camera, pose, 120.0).polygons) for camera in cameras)
     monkeypatch.setattr(nvdiffrast_renderer, "_FACETS_PER_PASS", most + 1)
     np.testing.assert_array_equal(drawn(scene, cameras, pose)[3]["instance"], whole[3]["instance"])
     monkeypatch.setattr(nvdiffrast_renderer, "_FACETS_PER_PASS", most - 1)
@@ -107,7 +107,7 @@ def test_several_points_a_pixel_and_a_coloured_background():
 def test_facets_stay_with_the_lens_and_leave_no_gap(lens):
     """Edge middles lie within 1/16 pixel of the true curve; a ground of many triangles covers all it should."""
     camera, ground = looking(lens=lens, width=640, height=360, focal=400.0), tiled_ground()
-    facets = facets_of(checked_mesh(ground), camera, np.eye(4), 120.0)
+    facets = facets_of(validate_mesh(ground), camera, np.eye(4), 120.0)
     clip = facets.clip.astype(np.float64)
     pixels = (clip[..., :2] / clip[..., 3:] + 1) / 2 * [camera.width, camera.height]
     rays = camera.unproject(pixels.reshape(-1, 2))[:, :2].reshape(pixels.shape)
@@ -121,7 +121,11 @@ def test_facets_stay_with_the_lens_and_leave_no_gap(lens):
 
 
 def test_render_and_backdrops_take_it_when_asked_for(installed):
-    pose, still, moving = upright(np.zeros((1, 3)), np.full(1, 0.1)), tiled_ground(), box((8, 1, 1), (4, 2, 2), 99)
+    pose, still, moving = (
+        pose_from_yaw(np.zeros((1, 3)), np.full(1, 0.1)),
+        tiled_ground(),
+        box((8, 1, 1), (4, 2, 2), 99),
+    )
     expected = render(still.joined(moving), [looking()], pose, outputs=OUTPUTS)
     got = render(still.joined(moving), [looking()], pose, outputs=OUTPUTS, backend="nvdiffrast")
     assert_alike(images_of(expected), images_of(got))
@@ -135,22 +139,22 @@ def test_render_and_backdrops_take_it_when_asked_for(installed):
 
 
 def test_it_is_never_chosen_by_itself_and_says_what_it_lacks(monkeypatch):
-    assert backends.resolved("auto") != "nvdiffrast"
+    assert backends.resolve_backend("auto") != "nvdiffrast"
     monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "nvdiffrast" else object())
     with pytest.raises(MissingExtraError, match=r"docs/backends.md.*pip install --no-build-isolation"):
-        backends.resolved("nvdiffrast")
-    assert "not installed" in backends.why_not("nvdiffrast")
+        backends.resolve_backend("nvdiffrast")
+    assert "not installed" in backends.unavailable_reason("nvdiffrast")
     monkeypatch.setattr(backends, "find_spec", lambda name: object())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SwerveError, match="torch finds no CUDA device"):
-        backends.resolved("nvdiffrast")
+        backends.resolve_backend("nvdiffrast")
     assert "nvdiffrast" not in sys.modules
 
 
 def test_a_job_notes_the_versions_of_what_draws(installed, monkeypatch):
     monkeypatch.setattr(backends, "distributions", lambda name: [] if name == "numba-cuda" else [name])
-    assert backends.drawing_packages("nvdiffrast") == ("nvdiffrast", "torch")
-    assert backends.drawing_packages("numba") == backends.drawing_packages("cuda") == ()
+    assert backends.rendering_packages("nvdiffrast") == ("nvdiffrast", "torch")
+    assert backends.rendering_packages("numba") == backends.rendering_packages("cuda") == ()
 
 
 def tent():

@@ -8,7 +8,7 @@ from PIL import Image
 
 from swerve.data import open_source
 from swerve.rasterizer import render
-from swerve.scenes.polyline import densify, offset_line
+from swerve.scenes.polyline import offset_line, subdivide
 from swerve.scenes.primitives import Semantic, agent_cuboids, build_static
 from tests.support.nuscenes_log import nuscenes_log
 
@@ -29,7 +29,7 @@ def profile(image, camera, pose, line, offsets, nearest, farthest):
     """Mean brightness beside a line in the world, per lateral offset in metres; NaN where too little is in sight."""
     values = []
     for offset in offsets:
-        pixels, depth, visible = camera.project_world(offset_line(densify(line, 0.1), offset), pose)
+        pixels, depth, visible = camera.project_world(offset_line(subdivide(line, 0.1), offset), pose)
         seen = visible & (depth > nearest) & (depth < farthest)
         u, v = np.floor(pixels[seen]).astype(int).T
         values.append(image[v, u].mean() if seen.sum() > 50 else np.nan)
@@ -57,7 +57,7 @@ def test_paint_is_drawn_where_the_camera_projects_it(log):
     static = build_static(log.road_map)
     semantic = render(static, [camera], pose[None], outputs=("semantic",))[0][0].semantic
     rows, columns = np.nonzero(semantic == Semantic.LINE_WHITE)
-    lines = [densify(line.points, 0.02) for line in log.road_map.lines]
+    lines = [subdivide(line.points, 0.02) for line in log.road_map.lines]
     pixels, depth, visible = camera.project_world(np.concatenate(lines), pose)
     pixels, depth = pixels[visible & (depth < 120)], depth[visible & (depth < 120)]
     drawn = np.stack([columns + 0.5, rows + 0.5], axis=1)

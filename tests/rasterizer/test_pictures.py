@@ -8,9 +8,9 @@ from PIL import Image
 
 from swerve.rasterizer import Style
 from swerve.scenes.primitives import Semantic, agent_cuboids, build_static
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 from swerve.viz.birds_eye import BirdsEye
-from swerve.viz.html_page import picture_url, webpage
+from swerve.viz.html_page import data_url, html_page
 from swerve.viz.overlay import blend, draw_boxes
 from tests.support.simple_log import simple_log
 
@@ -30,7 +30,7 @@ def test_a_bird_s_eye_view_puts_metres_at_their_pixels():
 
 def test_a_bird_s_eye_view_turns_with_its_heading():
     picture = BirdsEye(np.array([5.0, 5.0]), np.pi / 2, 10.0, 200)
-    picture.vehicle(upright(np.array([5.0, 10.0, 0.0]), np.pi / 2), simple_log().vehicle, (255, 0, 0))
+    picture.vehicle(pose_from_yaw(np.array([5.0, 10.0, 0.0]), np.pi / 2), simple_log().vehicle, (255, 0, 0))
     image = picture.picture()
     rows, columns = np.nonzero(image[..., 0] > 200)
     # The rear axle is 5 m up the picture; the body reaches 4.05 m ahead of it and 1.13 m behind.
@@ -72,7 +72,7 @@ def test_world_points_lie_at_their_pixels():
 
 
 def test_a_page_is_whole_and_escapes_its_title():
-    page = webpage("<a & b>", "<p>body</p>", ".x { color: red }", "alert(1)")
+    page = html_page("<a & b>", "<p>body</p>", ".x { color: red }", "alert(1)")
     assert page.startswith("<!doctype html>")
     assert "<title>&lt;a &amp; b&gt;</title>" in page
     assert page.index("<p>body</p>") < page.index("<script>alert(1)</script>")
@@ -82,7 +82,7 @@ def test_pictures_are_embedded_as_what_is_smaller():
     flat = np.full((40, 60, 3), 90, np.uint8)
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     for image, kind in ((flat, "png"), (noise, "jpeg")):
-        url = picture_url(image)
+        url = data_url(image)
         assert url.startswith(f"data:image/{kind};base64,")
         read = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
         assert read.shape == image.shape

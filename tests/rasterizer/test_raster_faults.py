@@ -9,7 +9,7 @@ import pytest
 from swerve.rasterizer import Style, render
 from swerve.scenes import FORWARD, Area, Camera, GroundHeight, LightState, RoadMap, TrafficLights
 from swerve.scenes.primitives import FIRST_SIGNAL_INSTANCE, Face, Semantic, build_static, cuboids, signal_cuboids
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points, upright
+from swerve.scenes.transforms import inverse, pose_from_yaw, rigid_transform, rotation_about_z, transform_points
 from tests.support.drawn_scenes import (
     LENSES,
     NUPLAN_LENS,
@@ -49,9 +49,9 @@ def test_r1_a_box_with_few_visible_corners_is_drawn(lens, distance):
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 def test_r2_one_camera_draws_and_projects(lens):
     """The original drew with a camera moved by (-2, 0, 0.8) m and projected with one that was not."""
-    mounting = rigid(rotation_about_z(0.4) @ FORWARD, np.array([1.7, 0.3, 1.6]))
+    mounting = rigid_transform(rotation_about_z(0.4) @ FORWARD, np.array([1.7, 0.3, 1.6]))
     camera = Camera("front_left", 960, 560, 772.0, 772.0, 480.0, 280.0, mounting, lens)
-    pose = upright(np.array([100.0, -40.0, 3.0]), np.array(2.1))
+    pose = pose_from_yaw(np.array([100.0, -40.0, 3.0]), np.array(2.1))
     mark = transform_points(pose @ mounting, np.array([[-2.0, 0.5, 10.0]]))[0]
     view = draw(box(mark, (0.1, 0.1, 0.1), 1), camera, pose=pose)
     rows, columns = np.nonzero(view.instance == 1)

@@ -6,7 +6,7 @@ import pytest
 from swerve.data.sources.av2.av2_source import read_log
 from swerve.rasterizer import Style, render
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from tests.support.drawn_scenes import LENSES, away_from_edges, cast, looking, random_scene
 from tests.support.simple_log import simple_log
 
@@ -35,7 +35,7 @@ def compare(primitives, camera, world_from_ego):
 @pytest.mark.parametrize("seed", range(4))
 def test_rays_hit_what_is_drawn(lens, seed):
     rng = np.random.default_rng(100 + seed)
-    ego = rigid(rotation_about_z(np.float64(rng.uniform(-3, 3))), rng.uniform(-3, 3, 3) * [1, 1, 0.1])
+    ego = rigid_transform(rotation_about_z(np.float64(rng.uniform(-3, 3))), rng.uniform(-3, 3, 3) * [1, 1, 0.1])
     camera = looking(yaw=seed * 1.3, lens=lens, focal=[250.0, 160.0, 400.0, 120.0][seed])
     compare(random_scene(seed), camera, ego)
 
@@ -47,7 +47,7 @@ def test_a_rolled_and_pitched_camera(lens):
         [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
     )
     camera = looking(lens=lens)
-    camera = camera.mounted(camera.ego_from_camera @ rigid(tilt, np.zeros(3)))
+    camera = camera.mounted(camera.ego_from_camera @ rigid_transform(tilt, np.zeros(3)))
     compare(random_scene(9), camera, np.eye(4))
 
 

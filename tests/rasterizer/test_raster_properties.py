@@ -16,7 +16,7 @@ from swerve.rasterizer.numba import numba_renderer
 from swerve.rasterizer.optics import lens_table
 from swerve.scenes import Lens, SwerveError
 from swerve.scenes.primitives import Face, Primitives, Semantic, build_dynamic, build_static
-from swerve.scenes.transforms import transform_points, upright
+from swerve.scenes.transforms import pose_from_yaw, transform_points
 from tests.support.drawn_scenes import (
     LENSES,
     box,
@@ -150,7 +150,7 @@ def test_nothing_is_background(background):
 def test_views_come_by_pose_then_camera_and_each_is_drawn_on_its_own():
     primitives = random_scene(2)
     cameras = [looking(0.0), looking(2.0, lens=LENSES["brown"], width=200, height=210), looking(4.0, width=90)]
-    poses = upright(np.array([[0.0, 0, 0], [3, 4, 0.2]]), np.array([0.3, 2.0]))
+    poses = pose_from_yaw(np.array([[0.0, 0, 0], [3, 4, 0.2]]), np.array([0.3, 2.0]))
     views = render(primitives, cameras, poses, outputs=ALL)
     for pose, row in zip(poses, views, strict=True):
         for camera, view in zip(cameras, row, strict=True):
@@ -305,7 +305,7 @@ def test_far_lines_stay_whole_when_smoothed():
 def test_threads_draw_the_same_images():
     scene = facing_square((9.0, 0.0, 2.0), 1.5, 2).joined(box((14, -3, 1), (4, 2, 2), 5))
     cameras = [looking(yaw=0.2 * k, width=64 + 16 * k, height=48) for k in range(3)]
-    poses = np.stack([np.eye(4), upright(np.array([1.0, 0.5, 0.0]), 0.1)])
+    poses = np.stack([np.eye(4), pose_from_yaw(np.array([1.0, 0.5, 0.0]), 0.1)])
     outputs = ("rgb", "depth", "instance")
     alone, shared = (render(scene, cameras, poses, outputs=outputs, threads=threads) for threads in (1, 4))
     for one, other in zip(chain.from_iterable(alone), chain.from_iterable(shared), strict=True):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swerve.scenes import Camera, Lens, LensModel
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 
 LENSES = {
     "pinhole": Lens(),
@@ -84,8 +84,8 @@ def test_project_world_uses_the_whole_pose():
     pitch = np.deg2rad(3.0)
     rotation = np.array([[np.cos(pitch), 0, np.sin(pitch)], [0, 1, 0], [-np.sin(pitch), 0, np.cos(pitch)]])
     forward = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-    mounted = camera(Lens()).mounted(rigid(forward, np.zeros(3)))
-    pixels, _, _ = mounted.project_world(np.array([[10.0, 0.0, 0.0]]), rigid(rotation, np.zeros(3)))
+    mounted = camera(Lens()).mounted(rigid_transform(forward, np.zeros(3)))
+    pixels, _, _ = mounted.project_world(np.array([[10.0, 0.0, 0.0]]), rigid_transform(rotation, np.zeros(3)))
     np.testing.assert_allclose(pixels, [[960.0, 560.0 - 1545.0 * np.tan(pitch)]])
 
 

@@ -8,10 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swerve.scenes import ObjectClass, Scene, Tracks, Vehicle
-from swerve.scenes.transforms import relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
-from swerve.scenes.viewpoints import Command, CrossAgentOptions, Rejection, Viewpoint, prepare
+from swerve.scenes.transforms import (
+    pose_from_yaw,
+    relative_poses,
+    rigid_transform,
+    rotation_about_z,
+    wrap_angle,
+    yaw_of,
+)
+from swerve.scenes.viewpoints import Command, CrossAgentOptions, Rejection, Viewpoint, build_log_geometry
 from swerve.scenes.viewpoints import cross_agent as module
-from swerve.scenes.viewpoints.cross_agent import covered_share, cross_agent, cross_agents, scaled_rig
+from swerve.scenes.viewpoints.cross_agent import coverage_fraction, cross_agent, cross_agents, scaled_rig
 from tests.support.simple_log import STEP_US, STEPS, simple_log
 
 SECONDS = np.arange(STEPS) * STEP_US * 1e-6
@@ -58,7 +65,7 @@ def with_agent(tracks, slope=0.0, everywhere=True):
 
 
 def seat(log, row=0, **options):
-    return cross_agent(Scene(log, NOW, HISTORY, FUTURE), row, CrossAgentOptions(**options), prepare(log))
+    return cross_agent(Scene(log, NOW, HISTORY, FUTURE), row, CrossAgentOptions(**options), build_log_geometry(log))
 
 
 @pytest.mark.parametrize("heading", [0.0, np.pi / 4, np.pi / 2, np.pi, -np.pi / 2])
@@ -96,7 +103,7 @@ def test_x2_lights_stay_in_the_world():
     log = with_agent(circling())
     found = seat(log)
     np.testing.assert_array_equal(found.scene.lights.positions, log.lights.positions)
-    seen = relative_poses(found.world_from_ego, rigid(np.eye(3), log.lights.positions[0]))
+    seen = relative_poses(found.world_from_ego, rigid_transform(np.eye(3), log.lights.positions[0]))
     np.testing.assert_allclose(seen[:2], log.lights.positions[0, :2] - found.world_from_ego[:2, 3], atol=1.0)
 
 
@@ -166,7 +173,7 @@ def test_x8_nothing_is_made_for_what_is_rejected(monkeypatch):
     for name in ("swapped_tracks", "scaled_rig", "command_of", "_poses"):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("made for a rejected viewpoint"))
     log = simple_log()
-    used, rejected = cross_agents(Scene(log, NOW, HISTORY, FUTURE), CrossAgentOptions(), prepare(log))
+    used, rejected = cross_agents(Scene(log, NOW, HISTORY, FUTURE), CrossAgentOptions(), build_log_geometry(log))
     assert not used
     assert len(rejected) == 4
 
@@ -180,16 +187,16 @@ def test_x9_coverage_is_the_share_of_the_surroundings_within_the_recorders_reach
     r = radius * np.sqrt((np.arange(count) + 0.5) / count)
     angle = np.arange(count) * np.pi * (3 - np.sqrt(5))
     inside = np.hypot(r * np.cos(angle) - distance, r * np.sin(angle)) < reach
-    assert covered_share(distance, radius, reach) == pytest.approx(inside.mean(), abs=0.003)
+    assert coverage_fraction(distance, radius, reach) == pytest.approx(inside.mean(), abs=0.003)
 
 
 def test_x9_coverage_falls_with_the_distance_to_the_recorder():
     """The recorder annotated its only agent, some 57 m away at most, so its reach is 57 m."""
     log = with_agent(circling())
     found = seat(log)
-    reach = prepare(log).annotation_range
+    reach = build_log_geometry(log).annotation_range
     distance = np.linalg.norm(log.tracks.positions[0, NOW, :2] - log.ego.positions[NOW, :2])
-    assert found.coverage == pytest.approx(covered_share(distance, 50.0, reach))
+    assert found.coverage == pytest.approx(coverage_fraction(distance, 50.0, reach))
     assert 0.3 < found.coverage < 0.9
 
 
@@ -226,7 +233,7 @@ def test_x11_the_index_is_the_tracks_row():
     """RAP's skipped frames kept the scene token of the last frame of the loop. Here numbers depend on nothing else."""
     others = simple_log().tracks
     log = with_agent(others.joined(circling(start=0.5)))
-    scene, geometry = Scene(log, NOW, HISTORY, FUTURE), prepare(log)
+    scene, geometry = Scene(log, NOW, HISTORY, FUTURE), build_log_geometry(log)
     used, rejected = cross_agents(scene, CrossAgentOptions(), geometry)
     assert [found.index for found in used] == [6]
     assert {one.index for one in rejected} == {0, 1, 2, 3}
@@ -283,7 +290,7 @@ def test_the_command_of_a_way_that_ends_soon_goes_on_where_it_was_heading():
     y = -1.75 - np.where(t < 4.0, 0.75 * (t - 4.0) ** 2, 0.0)
     log = with_agent(agent(np.full(STEPS, 130.0), y, np.full(STEPS, np.pi / 2)))
     log = replace(
-        log, ego=replace(log.ego, world_from_ego=upright(np.array([0.0, 9.0, 0.0]), 0.0) @ log.ego.world_from_ego)
+        log, ego=replace(log.ego, world_from_ego=pose_from_yaw(np.array([0.0, 9.0, 0.0]), 0.0) @ log.ego.world_from_ego)
     )
     found = seat(log)
     assert 10.0 < np.linalg.norm(found.target[-1, :2, 3] - found.world_from_ego[:2, 3]) < 15.0
@@ -306,7 +313,7 @@ def test_cameras_keep_their_place_on_the_body():
 @settings(max_examples=10)
 def test_moving_the_world_moves_the_viewpoint(angle, shift):
     log = replace(with_agent(circling()), road_map=None, route=())
-    new_from_old = rigid(rotation_about_z(angle), np.array([shift, -shift, 0.0]))
+    new_from_old = rigid_transform(rotation_about_z(angle), np.array([shift, -shift, 0.0]))
     tracks = log.tracks
     moved = replace(
         log,

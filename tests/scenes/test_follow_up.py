@@ -9,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swerve.scenes import Ego, Scene, SwerveError, scenes_of
-from swerve.scenes.transforms import upright, wrap_angle
-from swerve.scenes.viewpoints import Rejection, prepare
-from swerve.scenes.viewpoints.follow_up import FollowUp, FollowUpOptions, TrajectoryBank, bank_of, follow_ups
+from swerve.scenes.transforms import pose_from_yaw, wrap_angle
+from swerve.scenes.viewpoints import Rejection, build_log_geometry
+from swerve.scenes.viewpoints.follow_up import (
+    FollowUp,
+    FollowUpOptions,
+    TrajectoryBank,
+    build_trajectory_bank,
+    follow_ups,
+)
 from swerve.scenes.viewpoints.follow_up.grid import HumanReference, grid_of, reachable
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
 from swerve.scenes.viewpoints.follow_up.trajectory_bank import match
@@ -32,8 +38,8 @@ LOGS = [
     arc_log(speed=6.0, radius=15.0, braking=0.5),
     arc_log(speed=8.0, radius=1e9, braking=1.5),
 ]
-GEOMETRIES = [prepare(log) for log in LOGS]
-BANKS = [bank_of(geometry, OPTIONS) for geometry in GEOMETRIES]
+GEOMETRIES = [build_log_geometry(log) for log in LOGS]
+BANKS = [build_trajectory_bank(geometry, OPTIONS) for geometry in GEOMETRIES]
 
 
 def scene_of(log, now=NOW):
@@ -41,13 +47,13 @@ def scene_of(log, now=NOW):
 
 
 def start_points(log, options=OPTIONS, now=NOW):
-    geometry = prepare(log)
+    geometry = build_log_geometry(log)
     expert = HumanReference.of(scene_of(log, now), geometry, options.horizon)
     return expert, grid_of(expert, geometry.path, options)
 
 
 def made(log, bank=EMPTY, options=OPTIONS, now=NOW):
-    return follow_ups(scene_of(log, now), prepare(log), bank, options)
+    return follow_ups(scene_of(log, now), build_log_geometry(log), bank, options)
 
 
 def good(found):
@@ -117,7 +123,7 @@ def test_the_grid_follows_a_bend():
     heading = log.ego.headings[NOW + 40]
     centre = ego + 40.0 * np.array([-np.sin(heading), np.cos(heading)])
     radius = np.linalg.norm(grid.positions - centre, axis=1)
-    inside = grid.along < prepare(log).path.schedule[-1]
+    inside = grid.along < build_log_geometry(log).path.schedule[-1]
     np.testing.assert_allclose(radius[inside], 40.0 - grid.lateral[inside], atol=0.02)
     np.testing.assert_allclose(grid.positions[grid.indices == 0][0], ego, atol=0.01)
 
@@ -181,14 +187,14 @@ def test_the_bank_of_a_simple_log():
     """Drives of 4 s begin every 0.5 s from 0 to 8 s: 17 each of the ego, the car ahead and the faster one; the lorry is
     too long, the parked car does not move."""
     log = simple_log(10.0)
-    bank = bank_of(prepare(log), OPTIONS)
+    bank = build_trajectory_bank(build_log_geometry(log), OPTIONS)
     assert len(bank) == 3 * 17
     np.testing.assert_allclose(bank.positions[:34, -1], np.broadcast_to([40.0, 0.0], (34, 2)), atol=1e-3)
     np.testing.assert_allclose(bank.positions[34:, -1], np.broadcast_to([48.0, 0.0], (17, 2)), atol=1e-3)
     valid = log.tracks.valid.copy()
     valid[1, 50] = False  # drives that begin at 1.0 ... 5.0 s need that step
     torn = replace(log, tracks=replace(log.tracks, valid=valid))
-    assert len(bank_of(prepare(torn), OPTIONS)) == 3 * 17 - 9
+    assert len(build_trajectory_bank(build_log_geometry(torn), OPTIONS)) == 3 * 17 - 9
 
 
 def test_no_drive_spans_a_gap_of_the_log():
@@ -196,11 +202,11 @@ def test_no_drive_spans_a_gap_of_the_log():
     times = log.times_us + np.where(np.arange(STEPS) > 100, STEP_US, 0)
     gap = replace(log, times_us=times)  # 0.2 s between steps 100 and 101
     # Starts at 0 ... 8 s, less those whose end at 4 s lies after the gap: 6.0 s still ends at step 100.
-    assert len(bank_of(prepare(gap), replace(OPTIONS, horizon=4.0))) == 13 + 2 * 13
+    assert len(build_trajectory_bank(build_log_geometry(gap), replace(OPTIONS, horizon=4.0))) == 13 + 2 * 13
 
 
 def test_a_bank_is_arrays_and_names():
-    bank = bank_of(prepare(simple_log(10.0)), OPTIONS)
+    bank = build_trajectory_bank(build_log_geometry(simple_log(10.0)), OPTIONS)
     other = replace(bank, names=("other",))
     both = EMPTY.joined(bank, other)
     assert both.names == ("simple", "other")
@@ -212,7 +218,7 @@ def test_a_bank_is_arrays_and_names():
 
 def test_the_experts_own_drive_fits_his_end():
     for log, geometry in zip(LOGS, GEOMETRIES, strict=True):
-        one = at(made(log, bank_of(geometry, OPTIONS)), 0.0, 0.0)
+        one = at(made(log, build_trajectory_bank(geometry, OPTIONS)), 0.0, 0.0)
         assert (one.index, one.origin) == (0, "bank")
         steps = slice(NOW + 20, NOW + 41)
         np.testing.assert_allclose(one.ego.positions, log.ego.positions[steps], atol=0.02)
@@ -222,7 +228,7 @@ def test_the_experts_own_drive_fits_his_end():
 
 def test_a_drive_of_the_bank_is_moved_as_a_whole():
     log = simple_log(10.0)
-    bank = bank_of(prepare(log), OPTIONS)
+    bank = build_trajectory_bank(build_log_geometry(log), OPTIONS)
     one = at(made(log, bank, replace(OPTIONS, bank_speed=3.0)), 0.0, 10.0)
     assert bank.speeds[int(one.parameters["drive"]), 0] == pytest.approx(12.0, abs=1e-3)
     np.testing.assert_allclose(one.parameters["match_along"], -2.0, atol=1e-3)
@@ -233,7 +239,7 @@ def test_a_drive_of_the_bank_is_moved_as_a_whole():
 
 def test_who_is_alike_counts_at_first_and_the_heading_at_last():
     expert, grid = start_points(empty_road(10.0))
-    bank = bank_of(GEOMETRIES[0], OPTIONS)
+    bank = build_trajectory_bank(GEOMETRIES[0], OPTIONS)
     for change, found in (
         ({"speeds": bank.speeds + np.float32(0.95)}, 1),
         ({"speeds": bank.speeds + np.float32(1.05)}, 0),
@@ -351,7 +357,9 @@ def test_who_has_all_but_stopped_may_pull_away():
     """At 0.06 m/s and still braking; and a tracker's noise makes the speed of who stands a little negative."""
     for speed, pull in ((0.06, -0.4), (0.0, -0.05)):
         expert, grid = start_points(empty_road(0.0))
-        found = synthesise(prepare(empty_road(0.0)), replace(expert, speed=speed, acceleration=pull), grid, SYNTHESIS)
+        found = synthesise(
+            build_log_geometry(empty_road(0.0)), replace(expert, speed=speed, acceleration=pull), grid, SYNTHESIS
+        )
         straight = (grid.lateral == 0) & (grid.longitudinal <= 10.0)
         assert found.demand[straight].max() <= 1.0
 
@@ -383,10 +391,10 @@ def test_steps_of_the_log_need_not_fall_on_tenths_of_seconds():
     log = empty_road(10.0)
     times = log.times_us[0] + (np.arange(STEPS) * 100_200 + rng.integers(-3000, 3000, STEPS)).astype(np.int64)
     x = 20.0 + 10.0 * (times - times[0]) * 1e-6
-    poses = upright(np.stack([x, np.full(STEPS, -1.75), np.zeros(STEPS)], axis=1), np.zeros(STEPS))
+    poses = pose_from_yaw(np.stack([x, np.full(STEPS, -1.75), np.zeros(STEPS)], axis=1), np.zeros(STEPS))
     log = replace(log, times_us=times, ego=Ego.from_poses(poses, times))
     expected = x[NOW] + 10.0 * np.arange(2.0, 4.05, 0.1)
-    for bank in (EMPTY, bank_of(prepare(log), OPTIONS)):
+    for bank in (EMPTY, build_trajectory_bank(build_log_geometry(log), OPTIONS)):
         one = at(made(log, bank), 0.0, 0.0)
         np.testing.assert_allclose(one.ego.positions[:, 0], expected, atol=1e-3)
 
@@ -447,8 +455,8 @@ def test_a_turned_world_turns_the_follow_ups(turn):
 
 
 def count_by_kind(log):
-    geometry = prepare(log)
-    bank = bank_of(geometry, OPTIONS)
+    geometry = build_log_geometry(log)
+    bank = build_trajectory_bank(geometry, OPTIONS)
     counts = []
     for scene in scenes_of(log, 1.5, 4.0, 2.0):
         found = follow_ups(scene, geometry, bank, OPTIONS)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import shapely
 
-from swerve.scenes import Ego, GroundHeight, Lane, LaneKind, RoadMap
-from swerve.scenes.lane_graph import route_along, with_derived_groups
-from swerve.scenes.transforms import upright
+from swerve.scenes import Ego, GroundHeight, Lane, LaneType, RoadMap
+from swerve.scenes.lane_graph import derive_lane_groups, match_route
+from swerve.scenes.transforms import pose_from_yaw
 from tests.support.simple_log import simple_log
 
 WIDTH = 3.5
@@ -40,7 +40,7 @@ def junction():
             right_neighbor="in_bike",
             successors=("on_right",),
         ),
-        lane("in_bike", (-50, -7), (0, -7), left_neighbor="in_right", kind=LaneKind.BICYCLE),
+        lane("in_bike", (-50, -7), (0, -7), left_neighbor="in_right", kind=LaneType.BICYCLE),
         lane("on_left", (0, 0), (20, 0), is_connector=True, predecessors=("in_left",), successors=("out_left",)),
         lane(
             "on_right", (0, -3.5), (20, -3.5), is_connector=True, predecessors=("in_right",), successors=("out_right",)
@@ -67,7 +67,7 @@ def junction():
 
 @pytest.fixture(scope="module")
 def road_map():
-    return with_derived_groups(junction())
+    return derive_lane_groups(junction())
 
 
 def test_groups_are_those_worked_out_by_hand(road_map):
@@ -105,7 +105,7 @@ def test_connectors_in_a_row_are_groups_in_a_row():
         lane("c", (20, 0), (30, 0), is_connector=True, predecessors=("b",), successors=("d",)),
         lane("d", (30, 0), (40, 0), predecessors=("c",)),
     )
-    groups = with_derived_groups(replace(junction(), lanes=lanes)).lane_groups
+    groups = derive_lane_groups(replace(junction(), lanes=lanes)).lane_groups
     assert [group.lane_ids for group in groups] == [("a",), ("d",), ("b",), ("c",)]
 
 
@@ -116,7 +116,7 @@ def test_one_sided_neighbours_are_not_grouped():
         lane("first", (0, -3.5), (10, -3.5), left_neighbor="long", successors=("second",)),
         lane("second", (10, -3.5), (20, -3.5), left_neighbor="long"),
     )
-    groups = with_derived_groups(replace(junction(), lanes=lanes)).lane_groups
+    groups = derive_lane_groups(replace(junction(), lanes=lanes)).lane_groups
     assert [group.lane_ids for group in groups] == [("long", "first"), ("second",)]
 
 
@@ -128,30 +128,30 @@ def drive(*points, step=1.0, seed=0, noise=0.2):
     rng = np.random.default_rng(seed)
     xy = xy + rng.normal(size=xy.shape) * noise
     heading = np.arctan2(ahead[:, 1], ahead[:, 0]) + rng.normal(size=len(xy)) * 0.03
-    poses = upright(np.concatenate([xy, np.zeros((len(xy), 1))], axis=1), heading)
+    poses = pose_from_yaw(np.concatenate([xy, np.zeros((len(xy), 1))], axis=1), heading)
     return Ego.from_poses(poses, np.arange(len(xy)) * 100_000)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_routes_follow_the_driven_path(road_map, seed):
     straight = drive((-45, 0), (65, 0), seed=seed)
-    assert route_along(road_map, straight) == ("group_in_left", "group_on_left", "group_out_left")
+    assert match_route(road_map, straight) == ("group_in_left", "group_on_left", "group_out_left")
     turning = drive((-45, -3.5), (-30, -3.5), (-15, 0), (0, 0), (8, 2), (12, 8), (12, 55), seed=seed)
-    assert route_along(road_map, turning) == ("group_in_left", "group_turn", "group_north")
+    assert match_route(road_map, turning) == ("group_in_left", "group_turn", "group_north")
 
 
 def test_a_gap_in_the_path_is_bridged_along_successors(road_map):
     ego = drive((-45, 0), (65, 0), noise=0.0)
     away = ego.at(np.flatnonzero((ego.positions[:, 0] < -5) | (ego.positions[:, 0] > 25)))
-    assert route_along(road_map, away) == ("group_in_left", "group_on_left", "group_out_left")
+    assert match_route(road_map, away) == ("group_in_left", "group_on_left", "group_out_left")
 
 
 def test_standing_still_and_off_the_map_have_short_routes(road_map):
     still = drive((-20, 0), (-19.9, 0), noise=0.0)
-    assert route_along(road_map, still) == ("group_in_left",)
-    assert route_along(road_map, drive((-20, -40), (20, -40))) == ()
+    assert match_route(road_map, still) == ("group_in_left",)
+    assert match_route(road_map, drive((-20, -40), (20, -40))) == ()
 
 
 def test_the_simple_log_drives_on_its_own_group():
     log = simple_log()
-    assert route_along(log.road_map, log.ego) == log.route == ("east",)
+    assert match_route(log.road_map, log.ego) == log.route == ("east",)

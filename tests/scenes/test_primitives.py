@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from swerve.scenes import GroundHeight, LightState, Paint, RoadLine, Tracks
+from swerve.scenes import GroundHeight, LaneMarking, LightState, RoadLine, Tracks
 from swerve.scenes.primitives import (
     FIRST_SIGNAL_INSTANCE,
     Face,
@@ -138,7 +138,7 @@ def test_terrain_keeps_its_tolerance():
 def test_paint_lies_above_the_road_on_rough_ground():
     terrain = Terrain.over(bumpy(), np.array([-10.0, -10.0]), np.array([110.0, 50.0]))
     line = np.array([[0.0, 0.0, 0.0], [50.0, 20.0, 0.0], [100.0, 10.0, 0.0]])
-    (strip,) = paint_ribbons(line, Paint.SOLID_WHITE, terrain, 0.035)
+    (strip,) = paint_ribbons(line, LaneMarking.SOLID_WHITE, terrain, 0.035)
     shares = np.random.default_rng(0).dirichlet(np.ones(3), 50)
     inside = np.einsum("sk,fkd->fsd", shares, strip).reshape(-1, 3)
     above = inside[:, 2] - terrain.at(inside[:, :2])
@@ -150,16 +150,16 @@ def test_m1_painted_lines_have_their_true_width_and_pattern():
     """M1: the original's lane dividers had a type that no branch drew, so there were none."""
     terrain = Terrain(np.zeros((2, 2)), np.array([-50.0, -50.0]), 200.0)
     line = np.array([[0.0, 0.0, 0.0], [60.0, 0.0, 0.0], [60.0, 60.0, 0.0]])
-    (solid,) = paint_ribbons(line[:2], Paint.SOLID_WHITE, terrain, 0.0)
+    (solid,) = paint_ribbons(line[:2], LaneMarking.SOLID_WHITE, terrain, 0.0)
     np.testing.assert_allclose(area_from_above(solid), 60 * LINE_WIDTH)
-    dashes = paint_ribbons(line[:2], Paint.DASHED_WHITE, terrain, 0.0)
+    dashes = paint_ribbons(line[:2], LaneMarking.DASHED_WHITE, terrain, 0.0)
     assert len(dashes) == 5
     np.testing.assert_allclose([area_from_above(dash) for dash in dashes], DASH * LINE_WIDTH)
-    left, right = paint_ribbons(line[:2], Paint.DOUBLE_SOLID_YELLOW, terrain, 0.0)
+    left, right = paint_ribbons(line[:2], LaneMarking.DOUBLE_SOLID_YELLOW, terrain, 0.0)
     np.testing.assert_allclose(left[..., 1].min() - right[..., 1].max(), DOUBLE_LINE_GAP)
-    (bent,) = paint_ribbons(line, Paint.SOLID_WHITE, terrain, 0.0)
+    (bent,) = paint_ribbons(line, LaneMarking.SOLID_WHITE, terrain, 0.0)
     np.testing.assert_allclose(area_from_above(bent), 120 * LINE_WIDTH, rtol=1e-3)
-    solid, *dashed = paint_ribbons(line[:2], Paint.SOLID_DASHED_YELLOW, terrain, 0.0)
+    solid, *dashed = paint_ribbons(line[:2], LaneMarking.SOLID_DASHED_YELLOW, terrain, 0.0)
     assert solid[..., 1].mean() > 0 > np.mean([dash[..., 1].mean() for dash in dashed])
 
 
@@ -213,7 +213,7 @@ def test_chunks_hold_their_triangles():
 def test_a_log_without_a_map_draws_nothing_static():
     assert len(build_static(None)) == 0
     log = simple_log()
-    empty = RoadLine("none", log.road_map.lines[0].points, Paint.NONE)
+    empty = RoadLine("none", log.road_map.lines[0].points, LaneMarking.NONE)
     bare = replace(log.road_map, lanes=(), drivable_areas=(), crossings=(), walkways=(), edges=(), stop_lines=())
     assert len(build_static(replace(bare, lines=(empty,)))) == 0
     assert len(build_static(replace(bare, lines=()))) == 0

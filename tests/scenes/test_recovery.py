@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swerve.scenes import Ego, ObjectClass, Scene, Tracks, Vehicle, keyed_generator
-from swerve.scenes.transforms import inverse, relative_poses, rigid, rotation_about_z, upright, wrap_angle, yaw_of
-from swerve.scenes.viewpoints import Bounds, Command, RecoveryOptions, Rejection, Viewpoint, prepare
+from swerve.scenes.transforms import (
+    inverse,
+    pose_from_yaw,
+    relative_poses,
+    rigid_transform,
+    rotation_about_z,
+    wrap_angle,
+    yaw_of,
+)
+from swerve.scenes.viewpoints import Command, KinematicLimits, RecoveryOptions, Rejection, Viewpoint, build_log_geometry
 from swerve.scenes.viewpoints.recovery import recovery, recovery_at
 from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets
 from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road
@@ -28,7 +36,7 @@ def scene_of(log):
 
 
 def recover(log, offsets=None, index=0, seed=0, **options):
-    scene, geometry = scene_of(log), prepare(log)
+    scene, geometry = scene_of(log), build_log_geometry(log)
     if offsets is None:
         return recovery(scene, index, RecoveryOptions(**options), seed, geometry)
     return fixed(scene, geometry, offsets, index, **options)
@@ -47,7 +55,7 @@ LOGS = [
     arc_log(heading=3.0, start=4.5),
     arc_log(speed=6.0, braking=0.5),
 ]
-GEOMETRIES = [prepare(log) for log in LOGS]
+GEOMETRIES = [build_log_geometry(log) for log in LOGS]
 offsets_of = st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(-0.26, 0.26), st.floats(-0.2, 0.2))
 cases = st.tuples(st.integers(0, len(LOGS) - 1), offsets_of)
 
@@ -87,7 +95,7 @@ def test_p2_p9_every_draw_has_a_number_and_is_the_same_whatever_else_is_drawn():
 def test_p3_the_perturbed_pose_keeps_the_tilt_of_the_road():
     """RAP multiplied yaw, pitch and roll in the wrong order, for up to 7.2 degrees of error. Here the z axis stays."""
     log, normal = empty_road(slope=0.08), np.array([-0.08, 0.0, 1.0]) / np.hypot(0.08, 1.0)
-    tilt = rigid(np.stack([np.cross([0.0, 1.0, 0.0], normal), [0.0, 1.0, 0.0], normal], axis=1), np.zeros(3))
+    tilt = rigid_transform(np.stack([np.cross([0.0, 1.0, 0.0], normal), [0.0, 1.0, 0.0], normal], axis=1), np.zeros(3))
     log = replace(log, ego=replace(log.ego, world_from_ego=log.ego.world_from_ego @ tilt))
     found = recover(log, (1.5, 0.5, 0.2, 0.0))
     poses = np.concatenate([found.ego.world_from_ego, found.target])
@@ -103,7 +111,7 @@ def test_the_height_without_a_map_follows_the_tilt_of_the_poses():
     """Banked by 5 %: 2 m to the left is 0.1 m higher."""
     log = arc_log(radius=1e9)
     bank = np.array([0.0, -0.05, 1.0]) / np.hypot(0.05, 1.0)
-    tilt = rigid(np.stack([[1.0, 0.0, 0.0], np.cross(bank, [1.0, 0.0, 0.0]), bank], axis=1), np.zeros(3))
+    tilt = rigid_transform(np.stack([[1.0, 0.0, 0.0], np.cross(bank, [1.0, 0.0, 0.0]), bank], axis=1), np.zeros(3))
     log = replace(log, ego=replace(log.ego, world_from_ego=log.ego.world_from_ego @ tilt))
     found = recover(log, (2.0, 0.0, 0.0, 0.0))
     np.testing.assert_allclose(found.world_from_ego[:3, 3] - log.ego.positions[NOW], [0.0, 2.0, 0.1], atol=1e-3)
@@ -136,7 +144,7 @@ def test_p5_the_way_back_is_bounded_at_every_step(case):
     poses = np.concatenate([found.ego.world_from_ego[-3:], found.target])
     move = np.diff(poses[:, :2, 3], axis=0)
     length = np.linalg.norm(move, axis=1)
-    speed, bounds = length / 0.1, Bounds()
+    speed, bounds = length / 0.1, KinematicLimits()
     moving = speed > 0.5
     direction = np.unwrap(np.arctan2(move[:, 1], move[:, 0]))
     curvature = np.diff(direction) / ((length[1:] + length[:-1]) / 2 + 1e-9)
@@ -301,7 +309,7 @@ def test_p7_the_command_is_that_of_the_strayed_place():
     into it, so that the command is LEFT from 52.9 m on, between the two places."""
     log = arc_log(speed=8.0, radius=40.0, start=60.3 / 8.0, ramp=0.01)
     now = int(np.ceil(52.9 / 0.8))
-    scene, geometry = Scene(log, now, HISTORY, FUTURE), prepare(log)
+    scene, geometry = Scene(log, now, HISTORY, FUTURE), build_log_geometry(log)
     commands = []
     for longitudinal in (-1.5, 1.5):
         found = fixed(scene, geometry, (0.0, longitudinal, 0.0, 0.0))
@@ -347,7 +355,7 @@ def test_m7_headings_cross_the_wrap():
     log = arc_log(radius=1e9, heading=np.pi)
     found = recover(log, (1.0, 0.5, -0.1, 0.1))
     same = recover(arc_log(radius=1e9), (1.0, 0.5, -0.1, 0.1))
-    turned = upright(np.zeros(3), np.pi) @ same.target
+    turned = pose_from_yaw(np.zeros(3), np.pi) @ same.target
     np.testing.assert_allclose(found.target, turned, atol=1e-6)
 
 
@@ -355,7 +363,7 @@ def test_m7_headings_cross_the_wrap():
 @settings(max_examples=20)
 def test_moving_the_world_moves_the_viewpoint(angle, shift, index):
     log = arc_log()
-    new_from_old = rigid(rotation_about_z(angle), np.array([shift, -shift, 3.0]))
+    new_from_old = rigid_transform(rotation_about_z(angle), np.array([shift, -shift, 3.0]))
     moved = replace(log, ego=replace(log.ego, world_from_ego=new_from_old @ log.ego.world_from_ego))
     a, b = recover(log, index=index), recover(moved, index=index)
     assert type(a) is type(b)
@@ -369,7 +377,7 @@ def test_moving_the_world_moves_the_viewpoint(angle, shift, index):
 def standing_then_going(wait):
     """Stands for `wait` seconds, then speeds up by 2 m/s2."""
     x = np.maximum(SECONDS - wait, 0.0) ** 2
-    poses = upright(np.stack([x, 0 * x, 0 * x], axis=1), np.zeros(STEPS))
+    poses = pose_from_yaw(np.stack([x, 0 * x, 0 * x], axis=1), np.zeros(STEPS))
     log = empty_road()
     return replace(log, ego=Ego.from_poses(poses, log.times_us), road_map=None)
 
@@ -390,7 +398,7 @@ def test_who_stands_on_has_nowhere_to_return(wait):
 
 
 def recover_at(log, now, offsets):
-    return fixed(Scene(log, now, HISTORY, FUTURE), prepare(log), offsets)
+    return fixed(Scene(log, now, HISTORY, FUTURE), build_log_geometry(log), offsets)
 
 
 def test_a_drive_from_before_a_log_that_begins_in_a_bend_is_rejected():
@@ -425,7 +433,7 @@ def test_poses_that_no_car_drives_are_no_path():
     poses[NOW + 5 :, 1, 3] += 1.5
     assert recover(replace(log, ego=Ego.from_poses(poses, log.times_us))).reason == "rough_log"
     backwards = arc_log(speed=-2.0, radius=1e9)
-    poses = upright(backwards.ego.positions - [[0.2, 0, 0]] * SECONDS[:, None] * 10, np.zeros(STEPS))
+    poses = pose_from_yaw(backwards.ego.positions - [[0.2, 0, 0]] * SECONDS[:, None] * 10, np.zeros(STEPS))
     assert recover(replace(log, ego=Ego.from_poses(poses, log.times_us))).reason == "rough_log"
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.data.dataset.targets import poses_at, trajectory_arrays
+from swerve.data.dataset.targets import interpolate_poses_at, trajectory_arrays
 from swerve.scenes import Ego, Scene, Vehicle
-from swerve.scenes.transforms import upright, wrap_angle
-from swerve.scenes.viewpoints import Bounds, RecoveryOptions, Viewpoint, maneuver, prepare
+from swerve.scenes.transforms import pose_from_yaw, wrap_angle
+from swerve.scenes.viewpoints import KinematicLimits, RecoveryOptions, Viewpoint, build_log_geometry, maneuver
 from swerve.scenes.viewpoints.bounds import BOUND_NAMES
 from swerve.scenes.viewpoints.human_limits import allowed_shares, human_shares
 from swerve.scenes.viewpoints.recovery import recovery
@@ -25,7 +25,7 @@ def straight(x, noise=0.0, seed=0):
     log, generator = empty_road(), np.random.default_rng(seed)
     points = np.stack([x, 0 * x, 0 * x], axis=1)
     points[:, :2] += noise * generator.standard_normal((len(x), 2))
-    poses = upright(points, noise / 6 * generator.standard_normal(len(x)))
+    poses = pose_from_yaw(points, noise / 6 * generator.standard_normal(len(x)))
     return replace(log, ego=Ego.from_poses(poses, log.times_us), road_map=None)
 
 
@@ -45,7 +45,7 @@ def stop_and_go(hardness):
 
 def test_shares_of_poses_by_hand():
     """x = j t^3 / 6 has jerk j, whose third differences are exact; a circle has side speed^2 / radius."""
-    seconds, car, bounds = np.arange(20) * 0.1, Vehicle.pacifica(), Bounds()
+    seconds, car, bounds = np.arange(20) * 0.1, Vehicle.pacifica(), KinematicLimits()
     line = np.stack([2.0 * seconds + 3.0 * seconds**3 / 6, 0 * seconds], axis=1)
     shares = bounds.pose_shares(line, 0 * seconds, seconds, car)
     assert shares[ROW["jerk_along"]] == pytest.approx(3.0 / 4.13, rel=1e-6)
@@ -64,13 +64,13 @@ def test_shares_of_poses_by_hand():
 def test_shares_of_poses_see_a_jump_of_a_centimetre():
     seconds = np.arange(20) * 0.1
     line = np.stack([5.0 * seconds + 0.01 * (seconds > 1.0), 0 * seconds], axis=1)
-    shares = Bounds().pose_shares(line, 0 * seconds, seconds, Vehicle.pacifica())
+    shares = KinematicLimits().pose_shares(line, 0 * seconds, seconds, Vehicle.pacifica())
     assert shares[ROW["jerk_along"]] == pytest.approx(2 * 0.01 / 0.1**3 / 4.13, rel=1e-6)
 
 
 def test_the_path_of_a_car_that_creeps_at_a_stop_has_no_jump():
     """A metre of arc length is a metre of way, to 0.5 %; it was off by the 2 cm that a car had crept back."""
-    geometry = prepare(straight(stop_and_go(1.2)))
+    geometry = build_log_geometry(straight(stop_and_go(1.2)))
     along = np.arange(0.0, geometry.path.schedule[-1], 0.05)
     at = geometry.path.at(along)
     np.testing.assert_allclose(np.linalg.norm(np.diff(at.positions[:, :2], axis=0), axis=1), 0.05, rtol=0.01)
@@ -80,7 +80,7 @@ def test_the_path_of_a_car_that_creeps_at_a_stop_has_no_jump():
 
 @pytest.mark.parametrize("log", [arc_log(), arc_log(radius=-25.0, speed=5.0), arc_log(speed=6.0, radius=15.0)])
 def test_headings_and_curvatures_of_a_path_are_those_of_its_positions(log):
-    path = prepare(log).path
+    path = build_log_geometry(log).path
     along = np.arange(0.0, path.schedule[-1], 0.02)
     at = path.at(along)
     move = np.diff(at.positions[:, :2], axis=0)
@@ -95,7 +95,7 @@ LOGS = [straight(stop_and_go(hardness), noise, 3) for hardness in (1.0, 3.5) for
 @pytest.mark.parametrize("row", range(len(LOGS)))
 def test_published_poses_take_of_no_bound_more_than_is_recorded(row):
     """History and target at 10 Hz, float32, as they are stored."""
-    geometry, made = prepare(LOGS[row]), 0
+    geometry, made = build_log_geometry(LOGS[row]), 0
     for now in (20, 30, 50, 60, 70):
         for index in range(12):
             found = recovery(Scene(LOGS[row], now, 20, 50), index, RecoveryOptions(least_distance=2.0), 0, geometry)
@@ -109,7 +109,7 @@ def _check_published(found):
     arrays = trajectory_arrays(found, 2.0, 5.0)
     poses = np.concatenate([arrays["history_pose"], arrays["target_10hz"]]).astype(float)
     seconds = np.concatenate([arrays["history_time"], arrays["time_10hz"]]).astype(float).round(3)
-    shares = Bounds().pose_shares(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
+    shares = KinematicLimits().pose_shares(poses[:, :2], np.unwrap(poses[:, 2]), seconds, found.vehicle)
     allowed = np.array([found.parameters.get(f"relaxed_{name}", 1.0) for name in BOUND_NAMES])
     assert (shares <= allowed + TOLERANCE).all(), dict(zip(BOUND_NAMES, shares, strict=True))
 
@@ -117,20 +117,20 @@ def _check_published(found):
 def test_a_relaxed_bound_is_named_with_its_share():
     """Who pulls away at 3.5 m/s2 exceeds 2.4; his recoveries do so, too, by no more than 1.25 times what he took."""
     log = LOGS[2]
-    scene, geometry = Scene(log, 70, 20, 50), prepare(log)
-    allowed = allowed_shares(geometry, scene.window, Bounds())
+    scene, geometry = Scene(log, 70, 20, 50), build_log_geometry(log)
+    allowed = allowed_shares(geometry, scene.window, KinematicLimits())
     found = [recovery(scene, index, RecoveryOptions(), 0, geometry) for index in range(20)]
     shares = [one.parameters.get("relaxed_accelerate") for one in found if isinstance(one, Viewpoint)]
     assert len(shares) >= 5
     assert all(1.0 < share <= allowed[ROW["accelerate"]] + 1e-9 for share in shares)
-    calm = recovery(Scene(LOGS[0], 70, 20, 50), 0, RecoveryOptions(), 0, prepare(LOGS[0]))
+    calm = recovery(Scene(LOGS[0], 70, 20, 50), 0, RecoveryOptions(), 0, build_log_geometry(LOGS[0]))
     assert not [name for name in calm.parameters if name.startswith("relaxed")]
 
 
 @pytest.mark.parametrize("row", [2, 3])
 def test_nothing_is_relaxed_where_something_within_the_bounds_will_do(row, monkeypatch):
     """A draw that can be made within the stated bounds is made so, whatever the human did."""
-    geometry, options = prepare(LOGS[row]), RecoveryOptions(least_distance=2.0)
+    geometry, options = build_log_geometry(LOGS[row]), RecoveryOptions(least_distance=2.0)
     scenes = [Scene(LOGS[row], now, 20, 50) for now in (60, 70)]
     relaxed = [recovery(scene, index, options, 0, geometry) for scene in scenes for index in range(10)]
     monkeypatch.setattr(maneuver, "allowed_shares", lambda *_: np.ones(len(BOUND_NAMES)))
@@ -145,20 +145,20 @@ def test_nothing_is_relaxed_where_something_within_the_bounds_will_do(row, monke
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_of_the_poses_relaxes_nothing(seed):
     """At a constant speed all that the smoothed poses take of a bound is noise: 7 cm of it take four fifths."""
-    geometry = prepare(straight(8.0 * SECONDS, 0.07, seed))
+    geometry = build_log_geometry(straight(8.0 * SECONDS, 0.07, seed))
     steps = slice(20, 91)
     motion = geometry.ego_motion.at(steps)
-    taken = Bounds().pose_shares(motion.positions, motion.headings, SECONDS[steps], Vehicle.pacifica())
+    taken = KinematicLimits().pose_shares(motion.positions, motion.headings, SECONDS[steps], Vehicle.pacifica())
     assert 1.25 * taken.max() > 1.0
-    np.testing.assert_array_equal(allowed_shares(geometry, steps, Bounds()), 1.0)
+    np.testing.assert_array_equal(allowed_shares(geometry, steps, KinematicLimits()), 1.0)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
 def test_what_the_human_did_is_found_behind_the_noise(noise):
     """An acceleration of 3.5 m/s2 for 2 s is 1.46 of the bound."""
     speeds = np.interp(SECONDS, [0, 4, 6, 12], [4.0, 4.0, 11.0, 11.0])
-    geometry = prepare(straight(speeds_to_way(speeds), noise, 1))
-    share = human_shares(geometry, slice(20, 91), Bounds())[ROW["accelerate"]]
+    geometry = build_log_geometry(straight(speeds_to_way(speeds), noise, 1))
+    share = human_shares(geometry, slice(20, 91), KinematicLimits())[ROW["accelerate"]]
     assert share == pytest.approx(3.5 / 2.4, rel=0.12)
 
 
@@ -167,10 +167,10 @@ def test_steps_that_are_not_tenths_of_seconds_add_no_jerk_to_published_poses():
     jitter = 7000 * (-1) ** np.arange(71)
     times = (np.arange(71) * 100_000 + jitter).astype(np.int64)
     seconds = times * 1e-6
-    poses = upright(np.stack([1.5 * seconds**2, 0 * seconds, 0 * seconds], axis=1), 0 * seconds)
+    poses = pose_from_yaw(np.stack([1.5 * seconds**2, 0 * seconds, 0 * seconds], axis=1), 0 * seconds)
     asked = np.arange(1, 69) / 10
-    found, valid = poses_at(times, poses, 0, asked)
+    found, valid = interpolate_poses_at(times, poses, 0, asked)
     assert valid.all()
-    shares = Bounds().pose_shares(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
+    shares = KinematicLimits().pose_shares(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
     assert shares[ROW["jerk_along"]] < 0.01
     assert shares[ROW["accelerate"]] == pytest.approx(3.0 / 2.4, rel=1e-3)

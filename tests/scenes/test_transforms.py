@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 from swerve.scenes.transforms import (
     interpolate_poses,
     inverse,
+    pose_from_yaw,
     relative_poses,
-    rigid,
+    rigid_transform,
     rotation_from_quaternion,
     transform_points,
-    upright,
     wrap_angle,
     yaw_of,
 )
@@ -25,7 +25,7 @@ angles = st.floats(-3.1, 3.1)
 @st.composite
 def motions(draw):
     rotation = Rotation.from_euler("zyx", [draw(angles), draw(angles), draw(angles)]).as_matrix()
-    return rigid(rotation, np.array([draw(numbers), draw(numbers), draw(numbers)]))
+    return rigid_transform(rotation, np.array([draw(numbers), draw(numbers), draw(numbers)]))
 
 
 @given(motions(), motions(), motions())
@@ -58,19 +58,19 @@ def test_quaternions_are_scalar_first():
 
 
 def test_interpolated_poses_turn_the_short_way():
-    poses = upright(np.array([[0.0, 0, 0], [2.0, 0, 0]]), np.array([3.0, -3.0]))
+    poses = pose_from_yaw(np.array([[0.0, 0, 0], [2.0, 0, 0]]), np.array([3.0, -3.0]))
     middle = interpolate_poses(np.array([0, 100]), poses, np.array([50]))
     np.testing.assert_allclose(middle[0, :3, 3], [1, 0, 0])
     np.testing.assert_allclose(abs(yaw_of(middle[0])), np.pi)
 
 
 def test_interpolation_refuses_to_extrapolate():
-    poses = upright(np.zeros((2, 3)), np.zeros(2))
+    poses = pose_from_yaw(np.zeros((2, 3)), np.zeros(2))
     with pytest.raises(ValueError, match="leave"):
         interpolate_poses(np.array([0, 100]), poses, np.array([101]))
 
 
 def test_relative_poses_by_hand():
-    base = upright(np.array([1.0, 1.0, 0.0]), np.pi / 2)
-    seen = relative_poses(base, upright(np.array([[1.0, 3.0, 0.0]]), np.array([np.pi])))
+    base = pose_from_yaw(np.array([1.0, 1.0, 0.0]), np.pi / 2)
+    seen = relative_poses(base, pose_from_yaw(np.array([[1.0, 3.0, 0.0]]), np.array([np.pi])))
     np.testing.assert_allclose(seen, [[2.0, 0.0, np.pi / 2]], atol=1e-12)

@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.scenes import Scene, box_footprints, scenes_of, windows_of
+from swerve.scenes import Scene, box_footprints, scenes_of, split_windows
 from swerve.scenes.road_map import Area, GroundHeight
 from swerve.scenes.transforms import yaw_of
 from swerve.scenes.vehicle import Vehicle
@@ -19,13 +19,13 @@ from swerve.scenes.viewpoints import (
     Viewpoint,
     ViewpointKind,
     ViewpointOptions,
-    command_of,
+    build_log_geometry,
+    build_viewpoints,
+    driving_command,
     logged,
-    prepare,
-    viewpoints,
 )
-from swerve.scenes.viewpoints.collisions import Surface, boxes_overlap, contacts
-from swerve.scenes.viewpoints.ground import stand_on
+from swerve.scenes.viewpoints.collisions import DrivableSurface, boxes_overlap, contacts
+from swerve.scenes.viewpoints.ground import place_on_ground
 from swerve.scenes.viewpoints.motion_smoother import smooth_motion
 from swerve.scenes.viewpoints.path import DrivenPath
 from tests.support.simple_log import STEPS, simple_log
@@ -36,7 +36,7 @@ ALL = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
 def test_the_logged_viewpoint_is_the_log():
     log = simple_log()
     scene = scenes_of(log)[4]
-    found = logged(scene, prepare(log))
+    found = logged(scene, build_log_geometry(log))
     assert (found.kind, found.index, found.coverage) == (ViewpointKind.LOGGED, 0, 1.0)
     np.testing.assert_array_equal(found.world_from_ego, log.ego.world_from_ego[scene.now])
     np.testing.assert_array_equal(found.target, log.ego.world_from_ego[scene.now + 1 : scene.now + scene.future + 1])
@@ -58,7 +58,7 @@ def test_scenes_last_as_long_as_they_should(missing):
         tracks=whole.tracks.at(kept),
         lights=whole.lights.at(kept),
     )
-    scenes, broken = windows_of(log, 1.0, 2.0, 0.1)
+    scenes, broken = split_windows(log, 1.0, 2.0, 0.1)
     assert {int(np.ptp(scene.times_us)) for scene in scenes} <= {3_000_000}
     assert all(np.ptp(scene.times_us) > 3_000_000 for scene in broken)
     assert sorted(scene.now for scene in (*scenes, *broken)) == list(range(10, len(kept) - 20))
@@ -67,10 +67,10 @@ def test_scenes_last_as_long_as_they_should(missing):
 
 def test_every_viewpoint_is_made_or_rejected_with_a_reason():
     log = simple_log()
-    geometry = prepare(log)
+    geometry = build_log_geometry(log)
     options = ViewpointOptions(RecoveryOptions(per_scene=3))
     for scene in scenes_of(log)[::4]:
-        used, rejected = viewpoints(scene, ALL, options, 0, geometry)
+        used, rejected = build_viewpoints(scene, ALL, options, 0, geometry)
         count = Counter(one.kind for one in (*used, *rejected))
         assert count == {ViewpointKind.LOGGED: 1, ViewpointKind.RECOVERY: 3, ViewpointKind.CROSS_AGENT: 4}
         keys = [(one.kind, one.index) for one in (*used, *rejected)]
@@ -79,9 +79,9 @@ def test_every_viewpoint_is_made_or_rejected_with_a_reason():
 
 def test_viewpoints_do_not_depend_on_order_or_company():
     log = simple_log()
-    geometry, scenes = prepare(log), scenes_of(log)
-    together = [one for scene in scenes for one in viewpoints(scene, ALL, ViewpointOptions(), 7, geometry)[0]]
-    again, _ = viewpoints(scenes[5], [ViewpointKind.RECOVERY], ViewpointOptions(), 7, prepare(log))
+    geometry, scenes = build_log_geometry(log), scenes_of(log)
+    together = [one for scene in scenes for one in build_viewpoints(scene, ALL, ViewpointOptions(), 7, geometry)[0]]
+    again, _ = build_viewpoints(scenes[5], [ViewpointKind.RECOVERY], ViewpointOptions(), 7, build_log_geometry(log))
     twins = [one for one in together if one.scene.now == scenes[5].now and one.kind == ViewpointKind.RECOVERY]
     for one, twin in zip(again, twins, strict=True):
         np.testing.assert_array_equal(one.target, twin.target)
@@ -91,9 +91,9 @@ def test_viewpoints_do_not_depend_on_order_or_company():
 def test_wrong_geometry_and_kinds_are_told():
     log, other = simple_log(), simple_log(5.0)
     with pytest.raises(ValueError, match="geometry of log"):
-        viewpoints(scenes_of(log)[0], ALL, ViewpointOptions(), 0, prepare(other))
+        build_viewpoints(scenes_of(log)[0], ALL, ViewpointOptions(), 0, build_log_geometry(other))
     with pytest.raises(ValueError, match="follow_up"):
-        viewpoints(scenes_of(log)[0], [ViewpointKind.FOLLOW_UP], ViewpointOptions(), 0, prepare(log))
+        build_viewpoints(scenes_of(log)[0], [ViewpointKind.FOLLOW_UP], ViewpointOptions(), 0, build_log_geometry(log))
 
 
 def arc(length, radius, heading=0.0):
@@ -117,15 +117,15 @@ def arc(length, radius, heading=0.0):
     ],
 )
 def test_commands_without_a_map(ahead, heading, expected):
-    assert command_of(ahead, heading, None) == expected
+    assert driving_command(ahead, heading, None) == expected
 
 
 def test_a_standing_car_takes_the_command_of_its_lane():
     road_map = simple_log().road_map
     standing = np.tile([[195.0, -1.75]], (5, 1))
-    assert command_of(standing, 0.0, road_map) == Command.STRAIGHT
-    assert command_of(standing, np.pi / 2, road_map) == Command.UNKNOWN  # across the lane: none matches
-    assert command_of(standing + np.array([0.0, 50.0]), 0.0, road_map) == Command.UNKNOWN
+    assert driving_command(standing, 0.0, road_map) == Command.STRAIGHT
+    assert driving_command(standing, np.pi / 2, road_map) == Command.UNKNOWN  # across the lane: none matches
+    assert driving_command(standing + np.array([0.0, 50.0]), 0.0, road_map) == Command.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_at_a_fork_the_route_decides(route, expected):
         replace(lane, id="on", centerline=on, group_id="on"),
     )
     ahead = np.stack([np.linspace(190.0, 195.0, 41), np.full(41, -1.75)], axis=1)
-    assert command_of(ahead, 0.0, replace(road_map, lanes=forked), route) == expected
+    assert driving_command(ahead, 0.0, replace(road_map, lanes=forked), route) == expected
 
 
 boxes = st.tuples(st.floats(-4, 4), st.floats(-4, 4), st.floats(-4, 4), st.floats(0.5, 5), st.floats(0.5, 3))
@@ -172,7 +172,7 @@ def test_the_surface_is_the_union_and_its_holes_are_outside():
         drivable_areas=(Area("a", square, (square * 0.2 + [4.0, 4.0, 0.0],)),),
         intersections=(Area("b", square + np.array([10.0, 0.0, 0.0])),),
     )
-    surface = Surface.of(road_map)
+    surface = DrivableSurface.of(road_map)
     small = np.array([[0.1, 0.1], [-0.1, 0.1], [-0.1, -0.1], [0.1, -0.1]])
     centers = np.array([[10.0, 5.0], [5.0, 5.0], [22.0, 5.0], [1.0, 1.0]])
     np.testing.assert_allclose(surface.overrun(small + centers[:, None]), [0.0, 0.9, 2.1, 0.0], atol=1e-9)
@@ -181,8 +181,8 @@ def test_the_surface_is_the_union_and_its_holes_are_outside():
 def test_a_map_without_areas_has_no_surface():
     log = simple_log()
     bare = replace(log, road_map=replace(log.road_map, lanes=(), drivable_areas=()))
-    assert prepare(bare).surface is None
-    used, _ = viewpoints(scenes_of(bare)[5], ALL, ViewpointOptions(), 0, prepare(bare))
+    assert build_log_geometry(bare).surface is None
+    used, _ = build_viewpoints(scenes_of(bare)[5], ALL, ViewpointOptions(), 0, build_log_geometry(bare))
     assert {one.parameters.get("surface_checked") for one in used} == {None, 0.0}
 
 
@@ -190,7 +190,7 @@ def test_a_map_without_areas_has_no_surface():
 def test_standing_on_a_plane(heading, climb_x, climb_y):
     x, y = np.meshgrid(np.arange(-20.0, 21.0), np.arange(-20.0, 21.0))
     ground = GroundHeight((climb_x * x + climb_y * y + 3.0).astype(np.float32), np.array([-20.0, -20.0]), 1.0)
-    pose = stand_on(ground, np.array([[2.0, -1.0]]), np.array([heading]), Vehicle.pacifica())[0]
+    pose = place_on_ground(ground, np.array([[2.0, -1.0]]), np.array([heading]), Vehicle.pacifica())[0]
     normal = np.array([-climb_x, -climb_y, 1.0]) / np.sqrt(climb_x**2 + climb_y**2 + 1)
     np.testing.assert_allclose(pose[:3, 3], [2.0, -1.0, 3.0 + 2.0 * climb_x - climb_y], atol=1e-5)
     np.testing.assert_allclose(pose[:3, 2], normal, atol=1e-5)
@@ -285,9 +285,9 @@ def test_real_logs(test_data):
     logs = source.open_source(f"av2:{test_data / 'av2'}")
     for name in logs.names():
         log = logs.load(name)
-        geometry, kinds = prepare(log), Counter()
+        geometry, kinds = build_log_geometry(log), Counter()
         for scene in scenes_of(log, every=1.5):
-            used, rejected = viewpoints(scene, ALL, ViewpointOptions(), 0, geometry)
+            used, rejected = build_viewpoints(scene, ALL, ViewpointOptions(), 0, geometry)
             kinds.update(one.kind for one in used)
             assert "rough_log" not in {one.reason for one in rejected}
             for one in used:
@@ -317,7 +317,7 @@ def test_a_log_of_one_step_has_its_logged_viewpoint():
         tracks=whole.tracks.at(slice(0, 1)),
         lights=whole.lights.at(slice(0, 1)),
     )
-    used, rejected = viewpoints(Scene(log, 0, 0, 0), ALL, ViewpointOptions(), 0, prepare(log))
+    used, rejected = build_viewpoints(Scene(log, 0, 0, 0), ALL, ViewpointOptions(), 0, build_log_geometry(log))
     assert [one.command for one in used] == [Command.STRAIGHT]
     assert {one.reason for one in rejected} == {"standing", "incomplete_window"}
 
@@ -325,7 +325,9 @@ def test_a_log_of_one_step_has_its_logged_viewpoint():
 @pytest.mark.parametrize("future", [1, 2])
 def test_a_short_future_leaves_no_room(future):
     log = simple_log(30.0)
-    _, rejected = viewpoints(Scene(log, 30, 0, future), [ViewpointKind.RECOVERY], ViewpointOptions(), 0, prepare(log))
+    _, rejected = build_viewpoints(
+        Scene(log, 30, 0, future), [ViewpointKind.RECOVERY], ViewpointOptions(), 0, build_log_geometry(log)
+    )
     assert {one.reason for one in rejected} <= {"standing", "infeasible"}
     assert len(rejected) == 2
 
@@ -333,5 +335,5 @@ def test_a_short_future_leaves_no_room(future):
 def test_scenes_without_history_have_viewpoints():
     log = replace(simple_log(), tracks=simple_log().tracks.of(np.zeros(0, np.int64)))
     scene = Scene(log, 30, 0, 40)
-    used, _ = viewpoints(scene, ALL, ViewpointOptions(), 0, prepare(log))
+    used, _ = build_viewpoints(scene, ALL, ViewpointOptions(), 0, build_log_geometry(log))
     assert [len(one.ego) for one in used] == [1, 1, 1]

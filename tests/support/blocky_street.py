@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 from tests.support.kitti_sequence import BASELINE, CX, CY, FX, write_kitti
 
 STEP = 0.6
@@ -12,7 +12,7 @@ _DROP, _SIDE, _END = 1.65, 4.0, 60.0
 
 def street_poses(count):
     """Return poses straight ahead, `STEP` metres a frame."""
-    return rigid(np.tile(np.eye(3), (count, 1, 1)), np.arange(count)[:, None] * [0.0, 0.0, STEP])
+    return rigid_transform(np.tile(np.eye(3), (count, 1, 1)), np.arange(count)[:, None] * [0.0, 0.0, STEP])
 
 
 def street_image(camera, frame, height=32, width=64):

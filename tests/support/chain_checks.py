@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rates
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, LearningRates
 from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
-from swerve.data.splats.optimization.parameters import learning_gaussians
+from swerve.data.splats.optimization.parameters import trainable_gaussians
 from tests.support import splat_toys as toys
 
 GROWTH = DensificationOptions(first=1, last=8, every=4, most=100, way="mcmc")
@@ -17,7 +17,7 @@ FADED = [3, 40, 79]
 
 def learned(gaussians, using):
     """Return parameters after one step of Adam, so that moments exist."""
-    parameters = learning_gaussians(gaussians, 1.0, Rates(), str(using.device))
+    parameters = trainable_gaussians(gaussians, 1.0, LearningRates(), str(using.device))
     sum(value.square().sum() for value in parameters.lent()[0].values()).backward()
     parameters.step(0.0)
     return parameters
@@ -63,7 +63,7 @@ def check_shaking_has_no_unit(using):
         larger = replace(
             small, means=small.means * np.float32(size), log_scales=small.log_scales + np.float32(np.log(size))
         )
-        parameters = learning_gaussians(larger, 5.0 * size, Rates(), str(using.device))
+        parameters = trainable_gaussians(larger, 5.0 * size, LearningRates(), str(using.device))
         before = parameters["means"].detach().clone()
         assert McmcStrategy(GROWTH, 0, using).step(parameters, 0, 5.0 * size, 100, 3) is None
         moved.append((parameters["means"].detach() - before).cpu().numpy())
@@ -87,7 +87,7 @@ def check_chance_is_the_steps_own(using):
 def check_from_nothing_nothing_grows(using, gaussians):
     """Check that nothing grows from an empty or fully transparent group."""
     gaussians.logit_opacities[:] = -9
-    parameters = learning_gaussians(gaussians, 1.0, Rates(), str(using.device))
+    parameters = trainable_gaussians(gaussians, 1.0, LearningRates(), str(using.device))
     rows = McmcStrategy(GROWTH, 0, using).step(parameters, 0, 1.0, 100, 4)
     np.testing.assert_array_equal(rows, np.arange(len(gaussians)))
 

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swerve.data.jobs import Failure, FolderLayout, Made, part_stem, parts_there
+from swerve.data.jobs import Failure, FolderLayout, PartResult, existing_parts, part_stem
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import to_json, write_atomically
 from swerve.scenes import SwerveError
@@ -44,14 +44,14 @@ class CountingLog:
     def chunks(self) -> int:
         return self.work.chunks[self.log]
 
-    def make(self, chunk, report) -> Made:
+    def make(self, chunk, report) -> PartResult:
         report(f"token-{chunk}", 0, 0.0)
         wrong = self.work.wrong.get((self.log, chunk))
         _go_wrong(wrong)
         with self.watch.measure("squaring"):
             write_atomically(self.work.folder / "squares" / f"{part_stem(self.log, chunk)}.json", to_json(chunk**2))
         failures = [Failure(self.log, f"token-{chunk}", f"thing {number}", "too round") for number in (2, 1)]
-        return Made(1, tuple(failures)) if wrong == "failures" else Made(3)
+        return PartResult(1, tuple(failures)) if wrong == "failures" else PartResult(3)
 
 
 def _go_wrong(kind: str | None) -> None:
@@ -72,4 +72,4 @@ def squares_of(folder: Path) -> dict[str, int]:
 
 def finished_of(folder: Path, chunks: dict[str, int]) -> dict[str, tuple[set[int], int]]:
     """Return the existing parts."""
-    return {log: (done, chunks[log]) for log, done in parts_there(folder / "squares", ".json").items()}
+    return {log: (done, chunks[log]) for log, done in existing_parts(folder / "squares", ".json").items()}

@@ -8,7 +8,7 @@ from trimesh.ray.ray_pyembree import RayMeshIntersector
 from swerve.rasterizer import Style
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.primitives import Face, Primitives, Semantic, cuboids
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points
+from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z, transform_points
 
 NEAR = 0.05
 NUPLAN_LENS = Lens(LensModel.BROWN, (-0.356123, 0.172545, -0.00213, 0.000464, -0.05231))
@@ -22,7 +22,7 @@ LENSES = {
 
 def looking(yaw=0.0, position=(0.0, 0.0, 1.5), lens=Lens(), width=320, height=180, focal=250.0):  # noqa: B008
     """Return a camera that looks along the vehicle's x axis, rotated by `yaw`."""
-    pose = rigid(rotation_about_z(float(yaw)) @ FORWARD, np.array(position))
+    pose = rigid_transform(rotation_about_z(float(yaw)) @ FORWARD, np.array(position))
     return Camera("camera", width, height, focal, focal, width / 2, height / 2, pose, lens)
 
 

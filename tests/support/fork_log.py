@@ -7,7 +7,7 @@ import numpy as np
 from swerve.eval import build_context, lane_agents, simulate
 from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import Log, Scene
-from swerve.scenes.polyline import arc_lengths, beside, points_at
+from swerve.scenes.polyline import arc_lengths, from_frenet, interpolate_at
 from tests.support.simple_log import LENGTH, simple_log
 
 NOW, FORK, RADIUS, LANE_Y = 70, 135.0, 12.0, -1.75
@@ -40,7 +40,7 @@ def log_with_fork() -> Log:
 def _lane(whole, name, line, successors):
     flat = np.column_stack([line, np.zeros(len(line))])
     along = arc_lengths(line)
-    sides = [beside(line, along, np.full(len(line), side)) for side in (1.75, -1.75)]
+    sides = [from_frenet(line, along, np.full(len(line), side)) for side in (1.75, -1.75)]
     outline = np.concatenate([sides[0], sides[1][::-1]])
     polygon = np.column_stack([outline, np.zeros(len(outline))])
     return replace(whole, id=name, centerline=flat, polygon=polygon, successors=successors, right_neighbor=None)
@@ -52,8 +52,8 @@ def driven_along(log: Log, line: np.ndarray, speed: float = 10.0) -> Log:
     positions, headings, velocities = (
         getattr(log.tracks, name).copy() for name in ("positions", "headings", "velocities")
     )
-    positions[0, :, :2] = points_at(line, along)
-    ahead = points_at(line, along + 0.5) - points_at(line, along - 0.5)
+    positions[0, :, :2] = interpolate_at(line, along)
+    ahead = interpolate_at(line, along + 0.5) - interpolate_at(line, along - 0.5)
     headings[0] = np.arctan2(ahead[:, 1], ahead[:, 0])
     velocities[0] = speed * np.column_stack([np.cos(headings[0]), np.sin(headings[0])])
     return replace(log, tracks=replace(log.tracks, positions=positions, headings=headings, velocities=velocities))

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from swerve.scenes.transforms import rigid, rotation_from_quaternion
+from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
 
 FX, CX, CY, BASELINE = 70.0, 31.5, 15.5, 0.5
 
@@ -13,7 +13,7 @@ def camera_poses(count, step=1.0):
     angles = 0.02 * np.arange(count)
     quaternions = np.stack([np.cos(angles / 2), 0 * angles, np.sin(angles / 2), 0 * angles], axis=1)
     places = np.stack([0.01 * np.arange(count) ** 2, 0 * angles, step * np.arange(count)], axis=1)
-    return rigid(rotation_from_quaternion(quaternions), places)
+    return rigid_transform(rotation_from_quaternion(quaternions), places)
 
 
 def write_kitti(folder, count=4, first=2, images=None, poses=None, names=("image_l", "image_r")):

@@ -5,12 +5,12 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 
 from swerve.scenes import GroundHeight, Log
-from swerve.scenes.transforms import rigid, rotation_about_z, wrap_angle
+from swerve.scenes.transforms import rigid_transform, rotation_about_z, wrap_angle
 
 
 def moved_log(log: Log, turn: float, shift: tuple[float, float]) -> Log:
     """Return the log rotated by `turn` about the origin, then translated."""
-    motion = rigid(rotation_about_z(turn), np.array([*shift, 0.0]))
+    motion = rigid_transform(rotation_about_z(turn), np.array([*shift, 0.0]))
     rotation = motion[:2, :2]
 
     def line(points):

@@ -15,9 +15,9 @@ from swerve.scenes import (
     Ego,
     GroundHeight,
     Lane,
+    LaneMarking,
     Log,
     ObjectClass,
-    Paint,
     Photo,
     RoadEdge,
     RoadLine,
@@ -26,7 +26,7 @@ from swerve.scenes import (
     TrafficLights,
     Vehicle,
 )
-from swerve.scenes.transforms import inverse, rigid, upright
+from swerve.scenes.transforms import inverse, pose_from_yaw, rigid_transform
 
 KEY_FRAME = "n015-2018-07-24-11-22-45+0800.pkl"
 SCENE = "sd_nuscenes_v1.0-mini_scene-0061.pkl"
@@ -38,9 +38,9 @@ _CLASSES = {
     "TRAFFIC_BARRIER": ObjectClass.BARRIER,
 }
 _PAINTS = {
-    "ROAD_LINE_BROKEN_SINGLE_WHITE": Paint.DASHED_WHITE,
-    "ROAD_LINE_SOLID_SINGLE_WHITE": Paint.SOLID_WHITE,
-    "ROAD_LINE_SOLID_SINGLE_YELLOW": Paint.SOLID_YELLOW,
+    "ROAD_LINE_BROKEN_SINGLE_WHITE": LaneMarking.DASHED_WHITE,
+    "ROAD_LINE_SOLID_SINGLE_WHITE": LaneMarking.SOLID_WHITE,
+    "ROAD_LINE_SOLID_SINGLE_YELLOW": LaneMarking.SOLID_YELLOW,
 }
 
 
@@ -55,7 +55,7 @@ def nuscenes_log(folder: Path) -> Log:
         name="scene-0061",
         source="nuscenes",
         times_us=times,
-        ego=Ego.from_poses(upright(flat, own["heading"]), times),
+        ego=Ego.from_poses(pose_from_yaw(flat, own["heading"]), times),
         vehicle=Vehicle("renault_zoe", length=4.084, width=1.73, height=1.562, wheelbase=2.588, rear_overhang=0.64),
         tracks=_tracks({key: track for key, track in scene["tracks"].items() if key != "ego"}, origin),
         lights=TrafficLights.empty(len(times)),
@@ -92,7 +92,7 @@ class _NumpyOnly(pickle.Unpickler):
 
 
 def _moved(pose, origin):
-    return rigid(pose[:3, :3], pose[:3, 3] - origin)
+    return rigid_transform(pose[:3, :3], pose[:3, 3] - origin)
 
 
 def _camera(name, image) -> Camera:

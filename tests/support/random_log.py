@@ -3,7 +3,7 @@
 import numpy as np
 
 from swerve.scenes import Area, Ego, GroundHeight, Lane, LaneGroup, Log, RoadMap, Tracks, TrafficLights, Vehicle
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 STEPS = 66
 
@@ -13,7 +13,7 @@ def random_log(seed: int) -> Log:
     random = np.random.default_rng(seed)
     times = 10**12 + np.cumsum(random.integers(90_000, 110_000, STEPS))
     position = random.normal(size=3) * [50, 50, 0] + np.cumsum(random.normal(size=(STEPS, 3)) * [1, 1, 0], axis=0)
-    poses = upright(position, np.cumsum(random.normal(size=STEPS) * 0.1))
+    poses = pose_from_yaw(position, np.cumsum(random.normal(size=STEPS) * 0.1))
     road = random_map(random, position[15, :2])
     groups = [group.id for group in road.lane_groups]
     return Log(

@@ -12,10 +12,10 @@ from swerve.scenes import (
     GroundHeight,
     Lane,
     LaneGroup,
+    LaneMarking,
     LightState,
     Log,
     ObjectClass,
-    Paint,
     RoadEdge,
     RoadLine,
     RoadMap,
@@ -24,7 +24,7 @@ from swerve.scenes import (
     TrafficLights,
     Vehicle,
 )
-from swerve.scenes.transforms import rigid, rotation_about_z, upright
+from swerve.scenes.transforms import pose_from_yaw, rigid_transform, rotation_about_z
 
 STEPS, STEP_US = 121, 100_000
 LANE_WIDTH, LENGTH = 3.5, 200.0
@@ -34,7 +34,7 @@ def simple_log(speed: float = 10.0, slope: float = 0.0) -> Log:
     """Return 12 s at 10 Hz; the ego drives along y = -1.75 at `speed`; the ground rises by `slope` metres per metre."""
     seconds = np.arange(STEPS) * STEP_US * 1e-6
     x = 20.0 + speed * seconds
-    poses = upright(np.stack([x, np.full(STEPS, -LANE_WIDTH / 2), slope * x], axis=1), np.zeros(STEPS))
+    poses = pose_from_yaw(np.stack([x, np.full(STEPS, -LANE_WIDTH / 2), slope * x], axis=1), np.zeros(STEPS))
     times = np.arange(STEPS) * STEP_US + 1_000_000_000
     return Log(
         name="simple",
@@ -69,7 +69,7 @@ def arc_log(speed=8.0, radius=40.0, heading=0.0, start=-1.0, braking=0.0, ramp=1
     )
     x = np.concatenate([[0], np.cumsum(step * (speeds * np.cos(angle))[:-1])])
     y = np.concatenate([[0], np.cumsum(step * (speeds * np.sin(angle))[:-1])])
-    poses = upright(np.stack([x, y, np.zeros_like(x)], axis=1), angle)[::100]
+    poses = pose_from_yaw(np.stack([x, y, np.zeros_like(x)], axis=1), angle)[::100]
     log = empty_road()
     return replace(log, ego=Ego.from_poses(poses, log.times_us), road_map=None, route=())
 
@@ -112,8 +112,8 @@ def simple_lights(slope) -> TrafficLights:
 
 def simple_rig() -> tuple[Camera, ...]:
     """Return a front and a back camera, 640x360, 1.6 m up."""
-    front = rigid(FORWARD, np.array([1.5, 0.0, 1.6]))
-    back = rigid(rotation_about_z(np.pi) @ FORWARD, np.array([-0.8, 0.0, 1.6]))
+    front = rigid_transform(FORWARD, np.array([1.5, 0.0, 1.6]))
+    back = rigid_transform(rotation_about_z(np.pi) @ FORWARD, np.array([-0.8, 0.0, 1.6]))
     return tuple(
         Camera(name, 640, 360, 500.0, 500.0, 320.0, 180.0, pose) for name, pose in (("front", front), ("back", back))
     )
@@ -137,10 +137,10 @@ def simple_map(slope) -> RoadMap:
         return Area(name, np.array([[x, y, slope * x] for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]))
 
     lanes = (
-        lane("east_left", -1.75, "east", right_neighbor="east_right", left_paint=Paint.DOUBLE_SOLID_YELLOW),
-        lane("east_right", -5.25, "east", left_neighbor="east_left", left_paint=Paint.DASHED_WHITE),
-        lane("west_left", 1.75, "west", True, right_neighbor="west_right", left_paint=Paint.DOUBLE_SOLID_YELLOW),
-        lane("west_right", 5.25, "west", True, left_neighbor="west_left", left_paint=Paint.DASHED_WHITE),
+        lane("east_left", -1.75, "east", right_neighbor="east_right", left_paint=LaneMarking.DOUBLE_SOLID_YELLOW),
+        lane("east_right", -5.25, "east", left_neighbor="east_left", left_paint=LaneMarking.DASHED_WHITE),
+        lane("west_left", 1.75, "west", True, right_neighbor="west_right", left_paint=LaneMarking.DOUBLE_SOLID_YELLOW),
+        lane("west_right", 5.25, "west", True, left_neighbor="west_left", left_paint=LaneMarking.DASHED_WHITE),
     )
     grid_x = np.linspace(-50, 250, 151)
     return RoadMap(
@@ -156,10 +156,10 @@ def simple_map(slope) -> RoadMap:
         crossings=(box("crossing", 152, -7, 156, 7),),
         walkways=(box("walkway", 0, 7, LENGTH, 10),),
         lines=(
-            RoadLine("middle", line(0.0), Paint.DOUBLE_SOLID_YELLOW),
-            RoadLine("east_divider", line(-3.5), Paint.DASHED_WHITE),
-            RoadLine("west_divider", line(3.5), Paint.DASHED_WHITE),
-            RoadLine("parking", line(-7.0), Paint.SOLID_WHITE),
+            RoadLine("middle", line(0.0), LaneMarking.DOUBLE_SOLID_YELLOW),
+            RoadLine("east_divider", line(-3.5), LaneMarking.DASHED_WHITE),
+            RoadLine("west_divider", line(3.5), LaneMarking.DASHED_WHITE),
+            RoadLine("parking", line(-7.0), LaneMarking.SOLID_WHITE),
         ),
         edges=(RoadEdge("south", line(-10.0)), RoadEdge("north", line(7.0))),
         stop_lines=(StopLine("stop", np.array([[150, -7, slope * 150], [150, 0, slope * 150.0]]), ("east_left",)),),

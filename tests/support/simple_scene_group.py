@@ -8,7 +8,7 @@ import numpy as np
 from swerve.eval import GroupTokens
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.scenes import Scene
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 from swerve.scenes.viewpoints import ViewpointKind, logged
 from tests.support.geometries import geometry_of
 from tests.support.simple_log import simple_log
@@ -58,4 +58,4 @@ def _frame(token, log, now, driven=None):
 
 def _shifted(log, forward, left):
     positions = log.ego.positions + np.array([forward, left, 0.0])
-    return replace(log, ego=replace(log.ego, world_from_ego=upright(positions, log.ego.headings)))
+    return replace(log, ego=replace(log.ego, world_from_ego=pose_from_yaw(positions, log.ego.headings)))

@@ -4,7 +4,7 @@ import numpy as np
 
 from swerve.rasterizer.splats import Gaussians
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 
 LENSES = {
     "pinhole": Lens(),
@@ -30,5 +30,5 @@ def random_gaussians(seed, count=120, degree=3, dense=True):
 
 def camera(lens=LENSES["pinhole"], width=75, height=52, focal=55.0):
     """Return a camera whose size is not a multiple of the tile, with an off-centre principal point."""
-    mounting = rigid(FORWARD, np.array([0.1, -0.05, 0.2]))
+    mounting = rigid_transform(FORWARD, np.array([0.1, -0.05, 0.2]))
     return Camera("front", width, height, focal, focal * 1.1, width / 2 + 3.3, height / 2 - 2.1, mounting, lens)

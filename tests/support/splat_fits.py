@@ -9,7 +9,7 @@ from swerve.data.splats.splat_files import write_splats
 from swerve.data.storage.files import safe_name
 from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatScene
 from swerve.scenes import Log
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 
 def blobs(means, scale=0.5, color=(1.0, 0.0, 0.0)) -> Gaussians:
@@ -30,7 +30,7 @@ def scene_of(log: Log, without: Collection[str] = ()) -> SplatScene:
     nodes = []
     for row, name in enumerate(log.tracks.ids):
         if name not in without:
-            poses = upright(log.tracks.positions[row], log.tracks.headings[row])
+            poses = pose_from_yaw(log.tracks.positions[row], log.tracks.headings[row])
             nodes.append(RigidNode(name, row + 1, blobs([(0, 0, 0)]), log.times_us, poses))
     origin = log.ego.positions[0].copy()
     return SplatScene(blobs([(500, 0, 0)], 1.0, (0, 0, 1)), tuple(nodes), origin, Sky.constant((0.2, 0.3, 0.4)))

@@ -6,9 +6,9 @@ from swerve.data.splats.optimization.initial_gaussians import gaussians_at_point
 from swerve.data.splats.optimization.training_images import Depth, DepthKind, TrainingImage
 from swerve.rasterizer.splats import RigidNode, Sky, SplatScene, render_splats
 from swerve.scenes import FORWARD, Camera
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 
-CAMERA = Camera("front", 56, 40, 44.0, 44.0, 28.0, 20.0, rigid(FORWARD, np.array([0.2, 0.0, 0.5])))
+CAMERA = Camera("front", 56, 40, 44.0, 44.0, 28.0, 20.0, rigid_transform(FORWARD, np.array([0.2, 0.0, 0.5])))
 ORIGIN = np.array([500.0, -300.0, 20.0])
 
 
@@ -44,13 +44,15 @@ def scene(background, nodes=(), sky=None):
 
 def crossing(gaussians, times=7, instance=4):
     """Build a node that crosses the view from right to left, rotating; a pose each 100 ms."""
-    poses = [rigid(rotation_about_z(0.12 * k), ORIGIN + np.array([3.4, -1.5 + 0.5 * k, 0.5])) for k in range(times)]
+    poses = [
+        rigid_transform(rotation_about_z(0.12 * k), ORIGIN + np.array([3.4, -1.5 + 0.5 * k, 0.5])) for k in range(times)
+    ]
     return RigidNode("crosser", instance, gaussians, np.arange(times) * 100_000, np.array(poses))
 
 
 def ego_pose(y, turn=0.0):
     """Return the pose of a vehicle beside the origin that looks ahead."""
-    return rigid(rotation_about_z(turn), ORIGIN + np.array([0.15 * y, y, 0.1 * y]))
+    return rigid_transform(rotation_about_z(turn), ORIGIN + np.array([0.15 * y, y, 0.1 * y]))
 
 
 def shot(true, time_us, world_from_ego, gain=1.0, camera=CAMERA, **more):

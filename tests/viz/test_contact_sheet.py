@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swerve.viz.contact_sheet import Panel, Section, write_html, write_png
+from swerve.viz.contact_sheet import Panel, Section, write_contact_sheet_html, write_contact_sheet_png
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def sections() -> tuple[Section, ...]:
 
 
 def test_the_page_needs_nothing_else(tmp_path, sections):
-    write_html(tmp_path / "index.html", "A <title>", "Text.", sections)
+    write_contact_sheet_html(tmp_path / "index.html", "A <title>", "Text.", sections)
     page = (tmp_path / "index.html").read_text()
     assert not re.search(r"https?://|<script|<link", page)
     assert "Cameras &lt;here&gt;" in page
@@ -30,7 +30,7 @@ def test_the_page_needs_nothing_else(tmp_path, sections):
 
 
 def test_the_picture_holds_every_panel(tmp_path, sections):
-    write_png(tmp_path / "sheet.png", "Title", sections, width=640)
+    write_contact_sheet_png(tmp_path / "sheet.png", "Title", sections, width=640)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape[1] == 640
     assert (sheet == 77).all(axis=2).sum() > 250 * 180

@@ -10,17 +10,17 @@ import numpy as np
 from jaxtyping import Float
 from shapely import Polygon
 
-from swerve.data.sources.derived_surfaces import edges_of, intersections_of, united
-from swerve.data.sources.painted_lines import painted_once
-from swerve.scenes import Area, GroundHeight, Lane, LaneKind, LogError, Paint, RoadMap
-from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
+from swerve.data.sources.derived_surfaces import edges_of, intersections_of, union_areas
+from swerve.data.sources.painted_lines import merge_lane_markings
+from swerve.scenes import Area, GroundHeight, Lane, LaneMarking, LaneType, LogError, RoadMap
+from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
 
 Line = Float[np.ndarray, "_ 3"]
 
-_KINDS = {"VEHICLE": LaneKind.VEHICLE, "BUS": LaneKind.BUS, "BIKE": LaneKind.BICYCLE}
-# DASH_SOLID and the like are assumed to read from left to right in the lane's direction, as `Paint` does.
-_PAINTS = {paint.name: paint for paint in Paint} | {
-    f"{theirs}_{color}": Paint[f"{ours}_{color}"]
+_KINDS = {"VEHICLE": LaneType.VEHICLE, "BUS": LaneType.BUS, "BIKE": LaneType.BICYCLE}
+# DASH_SOLID and the like are assumed to read from left to right in the lane's direction, as `LaneMarking` does.
+_PAINTS = {paint.name: paint for paint in LaneMarking} | {
+    f"{theirs}_{color}": LaneMarking[f"{ours}_{color}"]
     for color in ("WHITE", "YELLOW")
     for theirs, ours in (
         ("DASH_SOLID", "DASHED_SOLID"),
@@ -51,7 +51,7 @@ def read_map(folder: Path, origin: Float[np.ndarray, "3"]) -> RoadMap:
     ground = _ground(folder, boundaries, path, origin)
     lanes = tuple(_lanes(entries["lane_segments"], path, origin))
     surface = [_line(area, "area_boundary", path, origin, least=3) for area in entries["drivable_areas"]]
-    drivable = united(surface, ground, "drivable")
+    drivable = union_areas(surface, ground, "drivable")
     crossings = _entries(archive, "pedestrian_crossings", path)
     return RoadMap(
         lanes=lanes,
@@ -59,7 +59,7 @@ def read_map(folder: Path, origin: Float[np.ndarray, "3"]) -> RoadMap:
         drivable_areas=drivable,
         intersections=intersections_of(lanes, ground),
         crossings=tuple(_crossing(entry, path, origin) for entry in crossings),
-        lines=painted_once(lanes),
+        lines=merge_lane_markings(lanes),
         edges=edges_of(drivable),
     )
 
@@ -105,8 +105,8 @@ def _shape(entry: Mapping[str, Any], path: Path, origin: np.ndarray) -> tuple[Li
     lengths = arc_lengths(left)[-1], arc_lengths(right)[-1]
     count = max(len(left), len(right), int(np.ceil(max(lengths) / _CENTERLINE_STEP)) + 1)
     shares = np.linspace(0.0, 1.0, count)
-    center = (points_at(left, shares * lengths[0]) + points_at(right, shares * lengths[1])) / 2
-    if len(without_repeats(center)) < 2:
+    center = (interpolate_at(left, shares * lengths[0]) + interpolate_at(right, shares * lengths[1])) / 2
+    if len(remove_duplicate_points(center)) < 2:
         raise LogError(path, ", ".join(_SIDES), f"the lane between those of {_named(entry)} has no length")
     return center, np.concatenate([left, right[::-1]]), left, right
 

@@ -9,7 +9,7 @@ from swerve.data.sources.av2.av2_map import read_map
 from swerve.data.sources.av2.av2_tables import (
     EGO_CATEGORY,
     Cuboids,
-    raised,
+    lower_origin,
     read_cameras,
     read_cuboids,
     read_points,
@@ -18,10 +18,10 @@ from swerve.data.sources.av2.av2_tables import (
 from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.folder_source import FolderSource
-from swerve.data.sources.velocities import velocities_of
+from swerve.data.sources.velocities import causal_velocities
 from swerve.scenes import Camera, Ego, Log, LogError, Photo, RoadMap, Split, Sweep, Tracks, TrafficLights, Vehicle
-from swerve.scenes.lane_graph import route_along, with_derived_groups
-from swerve.scenes.transforms import interpolate_poses, inverse, rigid, yaw_of
+from swerve.scenes.lane_graph import derive_lane_groups, match_route
+from swerve.scenes.transforms import interpolate_poses, inverse, rigid_transform, yaw_of
 
 # The recording Ford Fusion, where the log does not annotate it. The annotated box (4.877 x 2.0 x 1.473 m) is centred on
 # the rear axle by the annotators, so the axles are the manufacturer's: wheelbase 2.85 m, rear overhang about 1.07 m.
@@ -84,16 +84,16 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
         problem = f"the sweep at {times_us[alone[0]]} us does not lie between poses of {_POSES} at most 1 s apart"
         raise LogError(annotations, "timestamp_ns", problem)
     origin = np.round(city_from_axle[0, :3, 3])
-    world_from_axle = rigid(city_from_axle[:, :3, :3], city_from_axle[:, :3, 3] - origin)
+    world_from_axle = rigid_transform(city_from_axle[:, :3, :3], city_from_axle[:, :3, 3] - origin)
     at_steps = interpolate_poses(pose_times, world_from_axle, times_us)
     check_motion(times_us, at_steps, folder / _POSES)
-    road_map = with_derived_groups(read_map(folder / _MAP, origin)) if (folder / _MAP).is_dir() else None
+    road_map = derive_lane_groups(read_map(folder / _MAP, origin)) if (folder / _MAP).is_dir() else None
     height = _axle_height(road_map, at_steps, folder / _MAP)
-    axle_from_ego = rigid(np.eye(3), np.array([0.0, 0.0, -height]))
+    axle_from_ego = rigid_transform(np.eye(3), np.array([0.0, 0.0, -height]))
     ego = Ego.from_poses(at_steps @ axle_from_ego, times_us)
     world_from_ego = world_from_axle @ axle_from_ego
     calibrated = (folder / _CALIBRATION).is_dir()
-    cameras = raised(read_cameras(folder / _CALIBRATION), height) if calibrated else default_rig()
+    cameras = lower_origin(read_cameras(folder / _CALIBRATION), height) if calibrated else default_rig()
     log = Log(
         name=folder.name,
         source="av2",
@@ -104,7 +104,7 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
         lights=TrafficLights.empty(len(times_us)),
         road_map=road_map,
         cameras=cameras,
-        route=route_along(road_map, ego) if road_map else (),
+        route=match_route(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=split,
         photos=_photos(folder, cameras, pose_times, world_from_ego) if calibrated else (),
@@ -163,7 +163,7 @@ def _tracks(
     positions[row, step] = world_from_box[:, :3, 3]
     headings[row, step] = yaw_of(world_from_box)
     sizes[row, step] = cuboids.sizes
-    return Tracks(ids, classes, positions, headings, sizes, velocities_of(positions, valid, times_us), valid)
+    return Tracks(ids, classes, positions, headings, sizes, causal_velocities(positions, valid, times_us), valid)
 
 
 def _photos(

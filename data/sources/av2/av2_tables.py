@@ -16,7 +16,7 @@ import pyarrow.types as arrow
 from jaxtyping import Float, Float32, Int, UInt8
 
 from swerve.scenes import Camera, LogError, ObjectClass
-from swerve.scenes.transforms import rigid, rotation_from_quaternion
+from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
 
 EGO_CATEGORY = "EGO_VEHICLE"
 _QUATERNION, _TRANSLATION = ("qw", "qx", "qy", "qz"), ("tx_m", "ty_m", "tz_m")
@@ -143,9 +143,9 @@ def read_cameras(folder: Path) -> tuple[Camera, ...]:
     return tuple(cameras)
 
 
-def raised(cameras: tuple[Camera, ...], height: float) -> tuple[Camera, ...]:
+def lower_origin(cameras: tuple[Camera, ...], height: float) -> tuple[Camera, ...]:
     """Return the cameras, mounted in a frame whose origin lies `height` metres lower."""
-    lift = rigid(np.eye(3), np.array([0.0, 0.0, height]))
+    lift = rigid_transform(np.eye(3), np.array([0.0, 0.0, height]))
     return tuple(replace(camera, ego_from_camera=lift @ camera.ego_from_camera) for camera in cameras)
 
 
@@ -212,4 +212,6 @@ def _poses(columns: dict[str, Any], path: Path) -> Float[np.ndarray, "n 4 4"]:
     bad = np.flatnonzero(np.abs(lengths - 1.0) > 1e-3)
     if len(bad):
         raise LogError(path, "qw, qx, qy, qz", f"row {bad[0]} is not a rotation: the quaternion's length is not 1")
-    return rigid(rotation_from_quaternion(quaternions), np.stack([columns[name] for name in _TRANSLATION], axis=-1))
+    return rigid_transform(
+        rotation_from_quaternion(quaternions), np.stack([columns[name] for name in _TRANSLATION], axis=-1)
+    )

@@ -16,7 +16,7 @@ from PIL import Image
 from swerve.data.sources.checks import check_log, check_motion, microseconds
 from swerve.data.sources.folder_source import FolderSource
 from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights, Vehicle
-from swerve.scenes.transforms import inverse, rigid
+from swerve.scenes.transforms import inverse, rigid_transform
 
 # Position of the left grey camera in the ego frame, from the published setup: 1.65 m above the ground, and 1.08 m ahead
 # of the inertial unit, which lies over the rear axle (to about 0.1 m), in the car's centre plane.
@@ -148,7 +148,7 @@ def _poses(path: Path, frames: Sequence[int]) -> Float[np.ndarray, "t 4 4"]:
     off = np.abs(rotation - rows[..., :3]).max(axis=(1, 2))
     if (off > _ORTHONORMAL).any() or (np.linalg.det(rotation) < 0).any():
         raise LogError(path, f"line {frames[int(off.argmax())] + 1}", "is not a rigid transform")
-    return rigid(rotation, rows[..., 3])
+    return rigid_transform(rotation, rows[..., 3])
 
 
 def _mount(first_from_left: Float[np.ndarray, "t 4 4"]) -> Float[np.ndarray, "4 4"]:
@@ -157,12 +157,12 @@ def _mount(first_from_left: Float[np.ndarray, "t 4 4"]) -> Float[np.ndarray, "4 
     own = (np.swapaxes(first_from_left[:-1, :3, :3], 1, 2) @ steps[..., None])[..., 0]
     moving = own[own[:, 2] > _STEP]
     if len(moving) < _STEPS:
-        return rigid(FORWARD, _LEFT)
+        return rigid_transform(FORWARD, _LEFT)
     ahead = np.median(moving / np.linalg.norm(moving, axis=1, keepdims=True), axis=0)
     x = ahead / np.linalg.norm(ahead)
     y = np.cross([0.0, -1.0, 0.0], x)  # to the left: the camera's y axis points down
     y /= np.linalg.norm(y)
-    return rigid(np.stack([x, y, np.cross(x, y)]), _LEFT)
+    return rigid_transform(np.stack([x, y, np.cross(x, y)]), _LEFT)
 
 
 def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarray, "4 4"]) -> tuple[Camera, ...]:
@@ -179,7 +179,7 @@ def _cameras(folder: Path, size: tuple[int, int], ego_from_left: Float[np.ndarra
         fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
         if not (min(fx, fy) > 0 and np.allclose(matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]], [0, 0, 0, 0, 1])):
             raise LogError(path, f"line {row + 1}", "is not the projection of a rectified camera")
-        left_from_camera = rigid(np.eye(3), -np.linalg.solve(matrix[:, :3], matrix[:, 3]))
+        left_from_camera = rigid_transform(np.eye(3), -np.linalg.solve(matrix[:, :3], matrix[:, 3]))
         mount = ego_from_left @ left_from_camera
         cameras.append(Camera(name, *size, float(fx), float(fy), float(cx) + 0.5, float(cy) + 0.5, mount))
     return tuple(cameras)

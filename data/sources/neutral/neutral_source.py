@@ -36,7 +36,7 @@ from swerve.scenes import (
 )
 from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.polyline import headings
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 SCHEMA = "ps-neutral-log/1"
 TWO_STAGE_SCHEMA = "ps-neutral-two-stage/1"
@@ -284,7 +284,7 @@ def _parse(document: dict[str, Any]) -> Log:
 
 def _ego(records: list[dict[str, Any]], times_us: Int[np.ndarray, "t"]) -> Ego:
     x, y, heading = (np.array([record[key] for record in records], float) for key in ("x", "y", "heading"))
-    poses = upright(np.stack([x, y, np.zeros(len(x))], axis=1), heading)
+    poses = pose_from_yaw(np.stack([x, y, np.zeros(len(x))], axis=1), heading)
     velocity, acceleration = (
         np.array([[record[a], record[b]] for record in records], float) for a, b in (("vx", "vy"), ("ax", "ay"))
     )

@@ -13,7 +13,7 @@ _FULL_STOPS, _ON_RED = 0.4, 0.5
 
 
 @dataclass(frozen=True)
-class Body:
+class RoadUser:
     """Vehicle or bicycle with its driver parameters.
 
     Attributes:
@@ -75,7 +75,7 @@ class ParkedObjects:
     size: tuple[float, float, float]
 
 
-def draw_car(generator: np.random.Generator) -> Body:
+def draw_car(generator: np.random.Generator) -> RoadUser:
     """Sample a car, from small to large."""
     size = generator.beta(2.0, 2.0)
     length = 3.7 + 1.4 * size + generator.uniform(-0.1, 0.1)
@@ -85,7 +85,7 @@ def draw_car(generator: np.random.Generator) -> Body:
     return _driven(ObjectClass.VEHICLE, vehicle, generator, 2.0)
 
 
-def draw_lorry(generator: np.random.Generator) -> Body:
+def draw_lorry(generator: np.random.Generator) -> RoadUser:
     """Sample a van, lorry or bus."""
     kind = generator.choice(["van", "lorry", "bus"], p=[0.4, 0.35, 0.25])
     low, high = {"van": (5.3, 6.2), "lorry": (7.0, 9.0), "bus": (10.5, 12.0)}[kind]
@@ -95,24 +95,24 @@ def draw_lorry(generator: np.random.Generator) -> Body:
     return _driven(ObjectClass.VEHICLE, vehicle, generator, 1.3)
 
 
-def draw_cyclist(generator: np.random.Generator) -> Body:
+def draw_cyclist(generator: np.random.Generator) -> RoadUser:
     """Sample a bicycle with its rider. The pace is relative to the limit of a bicycle lane, 30 km/h."""
     length, height = generator.uniform(1.65, 1.85), generator.uniform(1.6, 1.85)
     vehicle = Vehicle("cyclist", float(length), 0.62, float(height), 1.05, float(length - 1.05) / 2)
     pace = float(generator.uniform(0.45, 0.75))
-    return Body(ObjectClass.BICYCLE, vehicle, pace, 0.9, 1.5, 1.0, 1.5)
+    return RoadUser(ObjectClass.BICYCLE, vehicle, pace, 0.9, 1.5, 1.0, 1.5)
 
 
-def ego_body(vehicle: Vehicle, generator: np.random.Generator) -> Body:
+def ego_body(vehicle: Vehicle, generator: np.random.Generator) -> RoadUser:
     """Return the recording vehicle with a driver who stops at stop signs and does not turn at red."""
     body = _driven(ObjectClass.VEHICLE, vehicle, generator, 2.0)
     return replace(body, rolls=0.4, turns_on_red=False, safe=2.0)
 
 
-def _driven(kind: ObjectClass, vehicle: Vehicle, generator: np.random.Generator, lateral: float) -> Body:
+def _driven(kind: ObjectClass, vehicle: Vehicle, generator: np.random.Generator, lateral: float) -> RoadUser:
     """Return the vehicle with sampled driver parameters."""
     rolls = 0.4 if generator.random() < _FULL_STOPS else generator.uniform(0.8, 2.5)
-    return Body(
+    return RoadUser(
         kind,
         vehicle,
         draw_pace(generator),

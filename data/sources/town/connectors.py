@@ -10,7 +10,7 @@ from swerve.data.sources.town.curves import Curve, joined_curve, normals
 from swerve.data.sources.town.hills import lifted
 from swerve.data.sources.town.junctions import Arm, Junction
 from swerve.data.sources.town.streets import Direction
-from swerve.scenes import GroundHeight, Lane, LaneGroup, LaneKind, Paint
+from swerve.scenes import GroundHeight, Lane, LaneGroup, LaneMarking, LaneType
 
 _TURN = np.deg2rad(45.0)
 _WIDEST_LEFT = 22.0
@@ -180,9 +180,9 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
     )
 
 
-def _paint_through(junction: Junction, before: Paint, after: Paint) -> Paint:
+def _paint_through(junction: Junction, before: LaneMarking, after: LaneMarking) -> LaneMarking:
     """Return the marking that continues through: the same on both sides of a junction of two arms."""
-    return before if before is after and len(junction.arms) == 2 else Paint.NONE
+    return before if before is after and len(junction.arms) == 2 else LaneMarking.NONE
 
 
 def _joined(points: Curve, ends: tuple[np.ndarray, np.ndarray], ground: GroundHeight) -> np.ndarray:
@@ -206,7 +206,7 @@ def _tangent(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane])
 def _to_kerb(arm: Arm, lane: Lane, inbound: bool) -> float:
     """Return the distance from a lane's centreline to the kerb on its right."""
     side = arm.inbound if inbound else arm.outbound
-    if lane.kind is LaneKind.BICYCLE:
+    if lane.kind is LaneType.BICYCLE:
         return side.parking + side.bicycle / 2
     outer_lanes = side.lanes - int(lane.id.rsplit("-", 1)[1]) - 0.5
     return side.parking + side.bicycle + outer_lanes * side.lane_width

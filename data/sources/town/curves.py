@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
+from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
 from swerve.scenes.transforms import wrap_angle
 
 Point = Float[np.ndarray, "2"]
@@ -47,7 +47,7 @@ def turn_curve(
     first, last = start + unit(heading) * (ahead - tangent), end - unit(end_heading) * (back - tangent)
     reach = tangent * (4 / 3) * np.tan(abs(deflection) / 4) / np.tan(abs(deflection) / 2)
     arc = _cubic(first, heading, last, end_heading, reach, reach)
-    return _evenly(without_repeats(np.concatenate([start[None], arc, end[None]])), spacing)
+    return _evenly(remove_duplicate_points(np.concatenate([start[None], arc, end[None]])), spacing)
 
 
 def joined_curve(
@@ -81,7 +81,7 @@ def _cubic(start: Point, heading: float, end: Point, end_heading: float, first: 
 def _evenly(points: Curve, spacing: float) -> Float[np.ndarray, "m 2"]:
     """Resample the curve with equal steps; both ends stay exact."""
     steps = max(int(np.ceil(arc_lengths(points)[-1] / spacing)), 2)
-    even = points_at(points, np.linspace(0.0, arc_lengths(points)[-1], steps + 1))
+    even = interpolate_at(points, np.linspace(0.0, arc_lengths(points)[-1], steps + 1))
     even[0], even[-1] = points[0], points[-1]
     return even
 

@@ -17,7 +17,7 @@ FAR = 1e9
 
 
 @numba.njit(cache=True)
-def scan(paths, bodies, fleet, crowd, i):
+def find_leader(paths, bodies, fleet, crowd, i):
     """Find the nearest obstacle in the strip swept by vehicle i: gap, its speed along the path, its index."""
     fleet.gap[i], fleet.lead[i], fleet.lead_speed[i] = FAR, -1, 0.0
     radius, v = 0.5 * bodies.width[i] + 0.3, fleet.speed[i]
@@ -82,7 +82,7 @@ def _nearest_corner(fleet, bodies, j, x, y, angle):
 
 
 @numba.njit(cache=True)
-def watch_crossings(bodies, zebras, walks, fleet, crowd, i):
+def scan_crosswalks(bodies, zebras, walks, fleet, crowd, i):
     """Compute the distance to the first crossing ahead with a pedestrian on, or about to enter, the vehicle's path."""
     fleet.zebra_gap[i] = FAR
     front, v = fleet.along[i] + bodies.front[i], fleet.speed[i]
@@ -142,7 +142,7 @@ def _held(bodies, stops, rules, fleet, i, e, step):
 
 
 @numba.njit(cache=True)
-def grant_all(paths, bodies, stops, rules, fleet, step):
+def update_right_of_way(paths, bodies, stops, rules, fleet, step):
     """Grant and revoke the right to enter junctions."""
     for i in range(len(fleet.along)):
         e = next_stop(bodies, stops, fleet, i) if fleet.active[i] else -1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.sources.town.bodies import Body, draw_car, draw_cyclist, draw_lorry, ego_body
+from swerve.data.sources.town.bodies import RoadUser, draw_car, draw_cyclist, draw_lorry, ego_body
 from swerve.data.sources.town.lane_changes import ChangedPath, draw_changes
 from swerve.data.sources.town.manners import draw_manner
 from swerve.data.sources.town.obstructions import STOP_BEFORE, STOP_ONCOMING, Obstruction
@@ -14,7 +14,7 @@ from swerve.data.sources.town.plan import TownPlan
 from swerve.data.sources.town.routes import Handling, Path, build_path, draw_route, turns, turns_sharply
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import SPACING
-from swerve.scenes import Lane, LaneKind, Vehicle, keyed_generator
+from swerve.scenes import Lane, LaneType, Vehicle, keyed_generator
 
 # Traffic is generated within this distance of the ego's path, metres.
 _RANGE = 170.0
@@ -44,7 +44,7 @@ class Driver:
         changes: other paths, the same until a lane change begins.
     """
 
-    body: Body
+    body: RoadUser
     path: Path
     along: float
     speed: float
@@ -101,7 +101,7 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
     starts = [
         lane.id
         for lane in lanes.values()
-        if lane.kind is LaneKind.VEHICLE and not lane.is_connector and lane.lengths[-1] > 30.0
+        if lane.kind is LaneType.VEHICLE and not lane.is_connector and lane.lengths[-1] > 30.0
         if not _kept_free(draw.obstructions, lane)
     ]
     turning = bool(generator.random() < _EGO_TURNS)
@@ -122,7 +122,7 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
     return replace(ego, changes=tuple(one for one in ego.changes if one.path.length > _EGO_STAYS * draw.length))
 
 
-def _driver(draw: _Draw, body: Body, route: tuple[str, ...], along: float, from_right: float | None) -> Driver:
+def _driver(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float, from_right: float | None) -> Driver:
     """Somebody at a place of a route, with a manner and perhaps the wish to change lanes."""
     total = sum(draw.lanes[lane].lengths[-1] for lane in route)
     manner = draw_manner(max(total, draw.length) + _LONGEST_LANE, draw.options.wander, draw.generator)
@@ -147,7 +147,7 @@ def _near(lane: Lane, path: Path) -> bool:
     return bool(gaps.min() < _RANGE)
 
 
-def _start_speed(path: Path, body: Body, along: float) -> float:
+def _start_speed(path: Path, body: RoadUser, along: float) -> float:
     """Return an initial speed below the limits, and slow enough to stop at the lane's end."""
     room = max(path.starts[1] - along - body.front - 3.0, 0.0)
     fastest = path.speeds(body.lateral)[int(along / SPACING)]
@@ -157,7 +157,7 @@ def _start_speed(path: Path, body: Body, along: float) -> float:
 def _on_lane(draw: _Draw, lane: Lane, ego: Driver) -> list[Driver]:
     """Sample the vehicles that begin on a lane, well apart."""
     total, options, generator = float(lane.lengths[-1]), draw.options, draw.generator
-    bicycles = lane.kind is LaneKind.BICYCLE
+    bicycles = lane.kind is LaneType.BICYCLE
     rate = (options.cyclists * 2 if bicycles else options.traffic) / 100.0
     taken = [(ego.along - ego.body.rear, ego.along + ego.body.front)] if ego.path.lanes[0] == lane.id else []
     taken += _kept_free(draw.obstructions, lane)
@@ -190,7 +190,7 @@ def _kept_free(obstructions: Mapping[str, Obstruction], lane: Lane) -> list[tupl
     return spans
 
 
-def _draw_body(draw: _Draw, route: tuple[str, ...], rider: bool, room: float) -> tuple[Body, float]:
+def _draw_body(draw: _Draw, route: tuple[str, ...], rider: bool, room: float) -> tuple[RoadUser, float]:
     """Sample a road user for a route, and a random place on its first lane (before its start where they do not fit)."""
     generator = draw.generator
     if rider:

@@ -11,7 +11,7 @@ from swerve.data.sources.town.bodies import ParkedObjects, draw_car, draw_lorry
 from swerve.data.sources.town.curves import left_of, unit
 from swerve.data.sources.town.streets import Direction
 from swerve.scenes import Lane, ObjectClass, Vehicle
-from swerve.scenes.polyline import beside, heading_at
+from swerve.scenes.polyline import from_frenet, heading_at
 
 # Metres along the path over which vehicles move out and back in.
 MOVING_OUT = 18.0
@@ -131,5 +131,5 @@ def _placed(
     """An object at a place of a lane, parallel to it."""
     line, place = lane.centerline[:, :2], np.array([along])
     heading = float(heading_at(line, place)[0])
-    middle = beside(line, place, np.array([0.0]))[0] + aside * left_of(unit(heading))
+    middle = from_frenet(line, place, np.array([0.0]))[0] + aside * left_of(unit(heading))
     return ParkedObjects(kind, middle, heading, size)

@@ -14,7 +14,7 @@ from swerve.data.sources.town.plan import TownPlan
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import WALK_SPACING
 from swerve.scenes import keyed_generator
-from swerve.scenes.polyline import arc_lengths, points_at, without_repeats
+from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
 
 # Graph node: index of a junction, of one of its arms, and the side (+1 left of the arm, -1 right).
 Place = tuple[int, int, int]
@@ -134,15 +134,15 @@ def _weight(leg: Leg, marked: int, jaywalks: float) -> float:
 
 def _walker(route: list[Leg], lateral: float, begin: float, speed: float) -> Walker:
     """Build the walker on a route, with a lateral offset to the left (walkers keep right)."""
-    line = without_repeats(np.concatenate([leg.points for leg in route]))
+    line = remove_duplicate_points(np.concatenate([leg.points for leg in route]))
     along = np.arange(0.0, arc_lengths(line)[-1], WALK_SPACING)
-    middle = points_at(line, along)
+    middle = interpolate_at(line, along)
     smooth = gaussian_filter1d(middle, 0.8 / WALK_SPACING, axis=0, mode="nearest")
     steps = np.gradient(smooth, axis=0)
     normals = left_of(steps / np.linalg.norm(steps, axis=1, keepdims=True))
     shifted = gaussian_filter1d(smooth + lateral * normals, 0.6 / WALK_SPACING, axis=0, mode="nearest")
     length = arc_lengths(shifted)
-    points = points_at(shifted, np.arange(0.0, length[-1], WALK_SPACING))
+    points = interpolate_at(shifted, np.arange(0.0, length[-1], WALK_SPACING))
     crossings, ends, passed = [], [], 0.0
     for leg in route:
         size = arc_lengths(leg.points)[-1]

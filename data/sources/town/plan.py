@@ -25,7 +25,7 @@ from swerve.scenes import (
     GroundHeight,
     Lane,
     LaneGroup,
-    Paint,
+    LaneMarking,
     RoadEdge,
     RoadLine,
     RoadMap,
@@ -126,11 +126,11 @@ def _bend_lines(connectors: tuple[Connector, ...]) -> list[RoadLine]:
     lines = []
     for connector in connectors:
         lane = connector.lane
-        if lane.left_paint.color != "yellow" or lane.left_paint is Paint.SOLID_YELLOW or connector.arm == 0:
+        if lane.left_paint.color != "yellow" or lane.left_paint is LaneMarking.SOLID_YELLOW or connector.arm == 0:
             lines.append(RoadLine(f"{lane.id}-left", lane.left, lane.left_paint))
-        if lane.right_paint is Paint.SOLID_WHITE:
+        if lane.right_paint is LaneMarking.SOLID_WHITE:
             lines.append(RoadLine(f"{lane.id}-right", lane.right, lane.right_paint))
-    return [line for line in lines if line.paint is not Paint.NONE]
+    return [line for line in lines if line.paint is not LaneMarking.NONE]
 
 
 def _linked(directions: tuple[tuple[Direction, Direction], ...], connectors: tuple[Connector, ...]) -> tuple[Lane, ...]:

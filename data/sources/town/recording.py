@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Int
 from swerve.data.sources.town.bodies import ParkedObjects
 from swerve.data.sources.town.simulation import PADDING, Movements
 from swerve.data.sources.town.town_options import STEP
-from swerve.data.sources.velocities import velocities_of
+from swerve.data.sources.velocities import causal_velocities
 from swerve.scenes import Ego, GroundHeight, ObjectClass, Tracks, Vehicle
-from swerve.scenes.transforms import rigid, wrap_angle
+from swerve.scenes.transforms import rigid_transform, wrap_angle
 
 # Radius around the ego within which agents are annotated, metres.
 ANNOTATED_RANGE = 150.0
@@ -18,7 +18,7 @@ _LOGGED = slice(PADDING, -PADDING)
 _PEDESTRIAN_SIZES = (0.5, 0.75), (0.45, 0.65), (1.5, 1.95)
 
 
-def record_ego(
+def ego_from_simulation(
     movement: Float[np.ndarray, "p 3"], vehicle: Vehicle, ground: GroundHeight, times_us: Int[np.ndarray, "t"]
 ) -> Ego:
     """Compute the ego's states from (x, y, heading) of its box's centre; pitch and roll follow the ground.
@@ -37,10 +37,10 @@ def record_ego(
     rotation = np.stack([x, np.cross(z, x), z], axis=2)
     positions = np.concatenate([rear, ground.at(rear)[:, None]], axis=1)
     padded = times_us[0] + np.round(np.arange(-PADDING, len(times_us) + PADDING) * STEP * 1e6).astype(np.int64)
-    return Ego.from_poses(rigid(rotation, positions), padded).at(_LOGGED)
+    return Ego.from_poses(rigid_transform(rotation, positions), padded).at(_LOGGED)
 
 
-def record_tracks(
+def tracks_from_simulation(
     movements: Movements,
     standing: list[ParkedObjects],
     stopped: list[ParkedObjects],
@@ -103,7 +103,7 @@ def _tracks(
         positions=positions,
         headings=wrap_angle(poses[..., 2]),
         sizes=np.repeat(sizes[:, None], poses.shape[1], axis=1),
-        velocities=velocities_of(positions, present, times_us),
+        velocities=causal_velocities(positions, present, times_us),
         valid=present,
     )
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 
 _WIDTH, _HEIGHT = 1920, 1120
 # A lens of 64 degrees, with barrel distortion, and one of 100 degrees.
@@ -33,6 +33,6 @@ def _camera(
     """Build a camera with a direction in degrees; its principal point is 3 and 2 pixels off the centre."""
     yaw, pitch = np.deg2rad(direction)
     down = np.array([[np.cos(pitch), 0, np.sin(pitch)], [0, 1, 0], [-np.sin(pitch), 0, np.cos(pitch)]])
-    pose = rigid(rotation_about_z(yaw) @ down @ FORWARD, np.array(place))
+    pose = rigid_transform(rotation_about_z(yaw) @ down @ FORWARD, np.array(place))
     focal, lens = optics
     return Camera(name, _WIDTH, _HEIGHT, focal, focal, _WIDTH / 2 + 3.0, _HEIGHT / 2 - 2.0, pose, lens)

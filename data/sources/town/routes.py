@@ -11,8 +11,8 @@ from swerve.data.sources.town.curves import Curve, left_of
 from swerve.data.sources.town.manners import Manner, bounded
 from swerve.data.sources.town.obstructions import MOVING_OUT, Obstruction
 from swerve.data.sources.town.traffic_state import SPACING
-from swerve.scenes import Lane, LaneKind
-from swerve.scenes.polyline import arc_lengths, headings, points_at, without_repeats
+from swerve.scenes import Lane, LaneType
+from swerve.scenes.polyline import arc_lengths, headings, interpolate_at, remove_duplicate_points
 from swerve.scenes.transforms import wrap_angle
 
 # Smoothing lengths of paths and of lateral shifts, metres.
@@ -161,7 +161,7 @@ def build_path(
     along = np.arange(0.0, starts[-1], SPACING)
     inside = np.clip(np.searchsorted(starts, along, side="right") - 1, 0, len(route) - 1)
     shift, weight = _shifts([lanes[lane] for lane in route], starts, along, inside, handling, obstructions)
-    points = _smooth(points_at(without_repeats(np.concatenate(lines)), along))
+    points = _smooth(interpolate_at(remove_duplicate_points(np.concatenate(lines)), along))
     normals = left_of(_tangents(points))
     points, original = _even(_smooth(points + shift[:, None] * normals))
     angles = np.unwrap(np.arctan2(*_tangents(points).T[::-1]))
@@ -185,7 +185,7 @@ def _shifts(
     """Metres left of the lanes' middles, and how far the vehicle has moved out to pass an obstruction (0 to 1)."""
     if len(along) > len(handling.manner.lateral):
         raise ValueError(f"a path of {len(along)} points, and a manner of {len(handling.manner.lateral)}")
-    bicycle = np.array([lane.kind is LaneKind.BICYCLE for lane in route])[inside]
+    bicycle = np.array([lane.kind is LaneType.BICYCLE for lane in route])[inside]
     widths = np.array([lane_width(lane) for lane in route])[inside]
     junction = np.array([float(lane.is_connector) for lane in route])[inside]
     wanted = handling.manner.lateral[: len(along)]
@@ -239,4 +239,4 @@ def _even(points: Curve) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m
     """Resample the line with steps of `SPACING`; also return the fractional source row of each point."""
     along = arc_lengths(points)
     wanted = np.arange(0.0, along[-1], SPACING)
-    return points_at(points, wanted), np.interp(wanted, along, np.arange(len(points)))
+    return interpolate_at(points, wanted), np.interp(wanted, along, np.arange(len(points)))

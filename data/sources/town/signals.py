@@ -9,7 +9,7 @@ from swerve.data.sources.town.connectors import Connector, Movement
 from swerve.data.sources.town.curves import left_of, unit
 from swerve.data.sources.town.junctions import Arm, Junction
 from swerve.data.sources.town.plan import TownPlan
-from swerve.scenes import LaneKind, LightState, TrafficLights, keyed_generator
+from swerve.scenes import LaneType, LightState, TrafficLights, keyed_generator
 from swerve.scenes.transforms import wrap_angle
 
 YELLOW, ALL_RED = 3.0, 2.0
@@ -161,7 +161,7 @@ def _head(plan: TownPlan, connector: Connector) -> tuple[Float[np.ndarray, "3"],
     junction = plan.junctions[connector.junction]
     arm = junction.arms[connector.arm]
     lateral = float((connector.lane.centerline[0, :2] - junction.position) @ left_of(unit(arm.angle)))
-    if connector.lane.kind is LaneKind.BICYCLE:
+    if connector.lane.kind is LaneType.BICYCLE:
         place, height = junction.point(arm, arm.reach - 1.0, arm.kerb_in + 0.4), _BICYCLE_HEAD_HEIGHT
     else:
         shift = {Movement.LEFT: -1, Movement.STRAIGHT: 0, Movement.RIGHT: 1}[connector.movement] * _HEAD_SPACING

@@ -16,7 +16,7 @@ from swerve.data.sources.town.signals import Program, connector_states
 from swerve.data.sources.town.simulation_tables import Conflicts, Tables, build_tables, walk_table, ways_of
 from swerve.data.sources.town.town_options import STEP, TownOptions
 from swerve.data.sources.town.traffic_kernels import simulate
-from swerve.data.sources.town.traffic_state import Crowd, Fleet, Stops, Walks
+from swerve.data.sources.town.traffic_state import PedestrianRoutes, Pedestrians, Stops, Vehicles
 from swerve.scenes import Vehicle, keyed_generator
 
 # Steps simulated before the log begins, so that it starts with traffic in motion.
@@ -89,7 +89,7 @@ def simulate_town(
         walkers = [walker for row, walker in enumerate(walkers) if row not in jostled]
 
 
-def _run(tables: Tables, walks: Walks, drivers: list[Driver], walkers: list[Walker]) -> Movements:
+def _run(tables: Tables, walks: PedestrianRoutes, drivers: list[Driver], walkers: list[Walker]) -> Movements:
     """Run the simulation once."""
     steps = tables.rules.states.shape[1]
     moved, walked = np.zeros((steps, len(drivers), 4)), np.zeros((steps, len(walkers), 3))
@@ -115,10 +115,10 @@ def log_seconds(steps: int) -> Float[np.ndarray, "t"]:
     return np.arange(steps) * STEP
 
 
-def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
+def _fleet(drivers: list[Driver], stops: Stops) -> Vehicles:
     """Build the initial state of all vehicles."""
     count = len(drivers)
-    return Fleet(
+    return Vehicles(
         along=np.array([driver.along for driver in drivers]),
         speed=np.array([driver.speed for driver in drivers]),
         acceleration=np.zeros(count),
@@ -141,10 +141,10 @@ def _fleet(drivers: list[Driver], stops: Stops) -> Fleet:
     )
 
 
-def _crowd(walkers: list[Walker], walks: Walks) -> Crowd:
+def _crowd(walkers: list[Walker], walks: PedestrianRoutes) -> Pedestrians:
     """Build the initial state of all walkers, all on pavements."""
     count, begin = len(walkers), np.array([walker.along for walker in walkers], np.float64)
-    return Crowd(
+    return Pedestrians(
         begin,
         np.zeros(count),
         np.zeros(count),

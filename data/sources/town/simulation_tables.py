@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from swerve.data.sources.town.bodies import Body
+from swerve.data.sources.town.bodies import RoadUser
 from swerve.data.sources.town.connectors import Connector, Movement
 from swerve.data.sources.town.curves import left_of, unit
 from swerve.data.sources.town.driving_kernels import conflict_zone
@@ -25,13 +25,13 @@ from swerve.data.sources.town.traffic_state import (
     WALK_SPACING,
     Bodies,
     Changes,
+    Crosswalks,
     Paths,
+    PedestrianRoutes,
     Rules,
     Stops,
-    Walks,
-    Zebras,
 )
-from swerve.scenes import Lane, LaneKind
+from swerve.scenes import Lane, LaneType
 from swerve.scenes.polyline import resample
 
 # Least clearance of centrelines below which connectors conflict: two wide vehicles, or a bicycle and a wide vehicle.
@@ -49,7 +49,7 @@ class Tables:
     bodies: Bodies
     changes: Changes
     stops: Stops
-    zebras: Zebras
+    zebras: Crosswalks
     rules: Rules
 
 
@@ -94,7 +94,7 @@ def build_tables(
     )
 
 
-def ways_of(drivers: Sequence[Driver]) -> list[tuple[Body, Path]]:
+def ways_of(drivers: Sequence[Driver]) -> list[tuple[RoadUser, Path]]:
     """Return all paths that may be driven, with their bodies: each driver's own first, then all lane changes."""
     own = [(driver.body, driver.path) for driver in drivers]
     return own + [(driver.body, change.path) for driver in drivers for change in driver.changes]
@@ -109,7 +109,7 @@ def change_table(drivers: Sequence[Driver]) -> Changes:
     return Changes(starts, rows, *(np.array(column, np.float64) for column in columns))
 
 
-def path_table(ways: Sequence[tuple[Body, Path]]) -> Paths:
+def path_table(ways: Sequence[tuple[RoadUser, Path]]) -> Paths:
     """Build the table of paths, with the largest speed that each driver takes."""
     paths = [path for _, path in ways]
     return Paths(
@@ -141,7 +141,7 @@ def body_table(drivers: list[Driver]) -> Bodies:
     return Bodies(*(np.array(column) for column in columns))
 
 
-def stop_table(plan: TownPlan, obstructions: Mapping[str, Obstruction], ways: Sequence[tuple[Body, Path]]) -> Stops:
+def stop_table(plan: TownPlan, obstructions: Mapping[str, Obstruction], ways: Sequence[tuple[RoadUser, Path]]) -> Stops:
     """Build the table of junctions and obstructions along all paths, including those without an obligation to stop."""
     numbers = {connector.lane.id: row for row, connector in enumerate(plan.connectors)}
     gates = gates_of(plan.road_map.lane_by_id, obstructions, len(plan.connectors))
@@ -162,7 +162,9 @@ def stop_table(plan: TownPlan, obstructions: Mapping[str, Obstruction], ways: Se
     return Stops(_starts(counts), table[:, 0].astype(np.int64), table[:, 1].copy(), table[:, 2].copy())
 
 
-def zebra_table(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing], ways: Sequence[tuple[Body, Path]]) -> Zebras:
+def zebra_table(
+    plan: TownPlan, unmarked: Sequence[UnmarkedCrossing], ways: Sequence[tuple[RoadUser, Path]]
+) -> Crosswalks:
     """Build the table of crossings along all paths, unmarked ones after the others."""
     street_of = {lane.id: number for number, pair in enumerate(plan.directions) for lane in _lanes_of(pair)}
     places = list(enumerate(crossings_of(plan)))
@@ -179,7 +181,7 @@ def zebra_table(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing], ways: Sequ
         rows += [(number, enter, leave, across) for enter, leave, number, across in found]
         counts.append(len(found))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return Zebras(_starts(counts), table[:, 0].astype(np.int64), *(table[:, column].copy() for column in (1, 2, 3)))
+    return Crosswalks(_starts(counts), table[:, 0].astype(np.int64), *(table[:, column].copy() for column in (1, 2, 3)))
 
 
 def _passages(path: Path, number: int, junction: Junction, arm: int) -> list[tuple[float, float, int, float]]:
@@ -244,7 +246,7 @@ def rule_table(
 
 def _on_red(programs: dict[int, Program], connector: Connector) -> bool:
     """Return whether a connector is a right turn of motor vehicles at signals."""
-    motor = connector.lane.kind is LaneKind.VEHICLE
+    motor = connector.lane.kind is LaneType.VEHICLE
     return connector.junction in programs and connector.movement is Movement.RIGHT and motor
 
 
@@ -271,7 +273,7 @@ def find_conflicts(connectors: Sequence[Connector]) -> Conflicts:
         for b in range(a):
             then = connectors[b]
             if then.junction == first.junction and then.origin != first.origin:
-                bicycle = LaneKind.BICYCLE in (first.lane.kind, then.lane.kind)
+                bicycle = LaneType.BICYCLE in (first.lane.kind, then.lane.kind)
                 if conflict_zone(lines[a], lines[b], _BICYCLE_CLEARANCE if bicycle else _CLEARANCE, zone):
                     conflict[a, b], conflict[b, a] = len(zones), len(zones) + 1
                     zones += [zone.copy(), zone[[2, 3, 0, 1]]]
@@ -284,7 +286,7 @@ def walk_table(
     programs: dict[int, Program],
     walkers: list[Walker],
     seconds: Float[np.ndarray, "t"],
-) -> Walks:
+) -> PedestrianRoutes:
     """Build the routes of all walkers, and the allowed start times of each crossing; unmarked ones always."""
     allowed = [walk_states(plan, programs, junction, arm, seconds) for junction, arm in crossings_of(plan)]
     allowed += [np.ones(len(seconds), bool)] * len(unmarked)
@@ -293,7 +295,7 @@ def walk_table(
         steps = np.gradient(walker.points, WALK_SPACING, axis=0)
         headings.append(np.unwrap(np.arctan2(steps[:, 1], steps[:, 0])))
     points = np.concatenate([np.zeros((0, 2)), *(walker.points for walker in walkers)])
-    return Walks(
+    return PedestrianRoutes(
         _starts([len(walker.points) for walker in walkers]),
         points[:, 0].copy(),
         points[:, 1].copy(),

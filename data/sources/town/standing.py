@@ -12,7 +12,7 @@ from swerve.data.sources.town.plan import TownPlan
 from swerve.data.sources.town.streets import StreetAxis, bays
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.scenes import ObjectClass, keyed_generator
-from swerve.scenes.polyline import arc_lengths, beside, heading_at
+from swerve.scenes.polyline import arc_lengths, from_frenet, heading_at
 
 # Kerb length per parked vehicle, and length of a work site, metres.
 _BAY, _SITE = 6.4, 19.0
@@ -24,7 +24,7 @@ _SITE_RANGE = 60.0
 Strip = tuple[Float[np.ndarray, "n 2"], float]
 
 
-def draw_standing(
+def sample_static_objects(
     plan: TownPlan,
     unmarked: Sequence[UnmarkedCrossing],
     way: Float[np.ndarray, "n 2"],
@@ -93,7 +93,9 @@ def _parked(strip: Strip, first: float, share: float, generator: np.random.Gener
             place = np.array([first + (row + 0.5) * _BAY + shift])
             heading = float(heading_at(line, place)[0] + tilt)
             size = (car.length, car.width, car.height)
-            cars.append(ParkedObjects(ObjectClass.VEHICLE, beside(line, place, np.array([aside]))[0], heading, size))
+            cars.append(
+                ParkedObjects(ObjectClass.VEHICLE, from_frenet(line, place, np.array([aside]))[0], heading, size)
+            )
     return cars
 
 
@@ -112,6 +114,6 @@ def _work_site(strip: Strip, generator: np.random.Generator) -> list[ParkedObjec
     for kind, along, aside, size in rows:
         place = np.array([along + generator.uniform(-0.1, 0.1)])
         heading = float(heading_at(line, place)[0])
-        middle = beside(line, place, np.array([0.0]))[0] + aside * left_of(unit(heading))
+        middle = from_frenet(line, place, np.array([0.0]))[0] + aside * left_of(unit(heading))
         standing.append(ParkedObjects(kind, middle, heading, size))
     return standing

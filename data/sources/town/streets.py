@@ -9,7 +9,7 @@ from swerve.data.sources.town.curves import Curve, left_of
 from swerve.data.sources.town.hills import lifted
 from swerve.data.sources.town.junctions import Junction
 from swerve.data.sources.town.layout import Carriageway, Street
-from swerve.scenes import Area, GroundHeight, Lane, LaneGroup, LaneKind, Paint, RoadEdge, RoadLine
+from swerve.scenes import Area, GroundHeight, Lane, LaneGroup, LaneMarking, LaneType, RoadEdge, RoadLine
 
 # Metres between points of a street's line, and length of its straight ends beyond the lanes.
 _SPACING, _STRAIGHT = 2.0, 1.0
@@ -127,8 +127,8 @@ def _lane(
         _polygon(axis, inner, outer, backward, ground),
         _driven(axis, inner, backward, ground),
         _driven(axis, outer, backward, ground),
-        _middle_paint(axis.street) if number == 0 else Paint.DASHED_WHITE,
-        _outer_paint(side) if number == side.lanes - 1 else Paint.DASHED_WHITE,
+        _middle_paint(axis.street) if number == 0 else LaneMarking.DASHED_WHITE,
+        _outer_paint(side) if number == side.lanes - 1 else LaneMarking.DASHED_WHITE,
         group_id=group,
         left_neighbor=f"{group}-{number - 1}" if number else None,
         right_neighbor=f"{group}-{number + 1}" if number < side.lanes - 1 else None,
@@ -146,9 +146,9 @@ def _bicycle_lane(axis: StreetAxis, group: str, inner: float, backward: bool, gr
         _polygon(axis, inner, outer, backward, ground),
         _driven(axis, inner, backward, ground),
         _driven(axis, outer, backward, ground),
-        Paint.SOLID_WHITE,
-        Paint.SOLID_WHITE if side.parking else Paint.NONE,
-        LaneKind.BICYCLE,
+        LaneMarking.SOLID_WHITE,
+        LaneMarking.SOLID_WHITE if side.parking else LaneMarking.NONE,
+        LaneType.BICYCLE,
         group_id=f"{group}-bicycle",
         speed_limit=min(axis.street.speed_limit, 30 / 3.6),
     )
@@ -166,16 +166,20 @@ def _polygon(
     return lifted(ground, axis.strip(inner, outer) if backward else axis.strip(-outer, -inner))
 
 
-def _middle_paint(street: Street) -> Paint:
+def _middle_paint(street: Street) -> LaneMarking:
     """Return the marking between the directions."""
     if street.median:
-        return Paint.SOLID_YELLOW
-    return Paint.DASHED_YELLOW if street.forward.lanes + street.backward.lanes == 2 else Paint.DOUBLE_SOLID_YELLOW
+        return LaneMarking.SOLID_YELLOW
+    return (
+        LaneMarking.DASHED_YELLOW
+        if street.forward.lanes + street.backward.lanes == 2
+        else LaneMarking.DOUBLE_SOLID_YELLOW
+    )
 
 
-def _outer_paint(side: Carriageway) -> Paint:
+def _outer_paint(side: Carriageway) -> LaneMarking:
     """Return the marking between the outermost lane and the bicycle lane, the parking strip or the kerb."""
-    return Paint.SOLID_WHITE if side.bicycle or side.parking else Paint.NONE
+    return LaneMarking.SOLID_WHITE if side.bicycle or side.parking else LaneMarking.NONE
 
 
 def painted_lines(axis: StreetAxis, ground: GroundHeight) -> list[RoadLine]:
@@ -185,12 +189,12 @@ def painted_lines(axis: StreetAxis, ground: GroundHeight) -> list[RoadLine]:
     lines = [(lateral, _middle_paint(street)) for lateral in middle]
     for side, sign in ((street.forward, -1), (street.backward, 1)):
         for number in range(1, side.lanes):
-            lines.append((sign * (street.median / 2 + number * side.lane_width), Paint.DASHED_WHITE))
+            lines.append((sign * (street.median / 2 + number * side.lane_width), LaneMarking.DASHED_WHITE))
         lane_edge = street.median / 2 + side.lanes * side.lane_width
         if side.bicycle or side.parking:
-            lines.append((sign * lane_edge, Paint.SOLID_WHITE))
+            lines.append((sign * lane_edge, LaneMarking.SOLID_WHITE))
         if side.bicycle and side.parking:
-            lines.append((sign * (lane_edge + side.bicycle), Paint.SOLID_WHITE))
+            lines.append((sign * (lane_edge + side.bicycle), LaneMarking.SOLID_WHITE))
     return [
         RoadLine(f"{axis.id}-line-{row}", lifted(ground, axis.at(lateral)), paint)
         for row, (lateral, paint) in enumerate(lines)

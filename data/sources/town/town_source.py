@@ -10,13 +10,13 @@ import numpy as np
 from swerve.data.sources.town.jaywalking import UnmarkedCrossing, draw_unmarked
 from swerve.data.sources.town.obstructions import Obstruction, draw_obstructions
 from swerve.data.sources.town.plan import TownPlan, plan_town
-from swerve.data.sources.town.recording import record_ego, record_tracks
+from swerve.data.sources.town.recording import ego_from_simulation, tracks_from_simulation
 from swerve.data.sources.town.rig import town_rig
 from swerve.data.sources.town.routes import Path
 from swerve.data.sources.town.signals import Program, build_programs, traffic_lights
 from swerve.data.sources.town.simulation import Movements, log_seconds, simulate_town
 from swerve.data.sources.town.simulation_tables import find_conflicts
-from swerve.data.sources.town.standing import draw_standing
+from swerve.data.sources.town.standing import sample_static_objects
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import SPACING
 from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_generator
@@ -91,15 +91,15 @@ def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) 
     seconds = log_seconds(options.steps)
     times = np.round(seconds * 1e6).astype(np.int64)
     path, ground = movements.ego_path, plan.road_map.ground
-    standing = draw_standing(plan, unmarked, path.points[: int(400 / SPACING)], options, name, seed)
+    standing = sample_static_objects(plan, unmarked, path.points[: int(400 / SPACING)], options, name, seed)
     stopped = [thing for here in obstructions.values() for thing in here.objects]
     return Log(
         name=name,
         source="town",
         times_us=times,
-        ego=record_ego(movements.vehicles[0], vehicle, ground, times),
+        ego=ego_from_simulation(movements.vehicles[0], vehicle, ground, times),
         vehicle=vehicle,
-        tracks=record_tracks(movements, standing, stopped, ground, keyed_generator(seed, name, "sizes")),
+        tracks=tracks_from_simulation(movements, standing, stopped, ground, keyed_generator(seed, name, "sizes")),
         lights=traffic_lights(plan, programs, seconds, start, seed),
         road_map=plan.road_map,
         cameras=town_rig(),

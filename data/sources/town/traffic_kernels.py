@@ -4,7 +4,14 @@ import math
 
 import numba
 
-from swerve.data.sources.town.driving_kernels import accelerate, advance, at, grant_all, scan, watch_crossings
+from swerve.data.sources.town.driving_kernels import (
+    accelerate,
+    advance,
+    at,
+    find_leader,
+    scan_crosswalks,
+    update_right_of_way,
+)
 from swerve.data.sources.town.lane_change_kernels import change_lanes
 from swerve.data.sources.town.traffic_state import SPACING, WALK_SPACING
 from swerve.data.sources.town.walking_kernels import walk
@@ -22,12 +29,12 @@ def simulate(paths, bodies, changes, stops, zebras, rules, walks, fleet, crowd, 
         _record(bodies, fleet, crowd, vehicles_out[step], walkers_out[step])
         for i in range(len(fleet.along)):
             if fleet.active[i]:
-                scan(paths, bodies, fleet, crowd, i)
-                watch_crossings(bodies, zebras, walks, fleet, crowd, i)
+                find_leader(paths, bodies, fleet, crowd, i)
+                scan_crosswalks(bodies, zebras, walks, fleet, crowd, i)
         for i in range(len(fleet.along)):
             if fleet.active[i]:
                 change_lanes(paths, bodies, stops, changes, fleet, i, dt)
-        grant_all(paths, bodies, stops, rules, fleet, step)
+        update_right_of_way(paths, bodies, stops, rules, fleet, step)
         for i in range(len(fleet.along)):
             if fleet.active[i]:
                 accelerate(paths, bodies, stops, rules, fleet, i, step, dt)

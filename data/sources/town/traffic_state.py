@@ -58,7 +58,7 @@ class Stops(NamedTuple):
     end: np.ndarray
 
 
-class Zebras(NamedTuple):
+class Crosswalks(NamedTuple):
     """Pedestrian crossings along the paths: index, arc lengths of both sides, and position of the path across it."""
 
     start: np.ndarray
@@ -84,7 +84,7 @@ class Rules(NamedTuple):
     zones: np.ndarray
 
 
-class Walks(NamedTuple):
+class PedestrianRoutes(NamedTuple):
     """Routes of walkers, their speeds, and the legs on crossings: (arc length, distance across) at both ends."""
 
     start: np.ndarray
@@ -98,7 +98,7 @@ class Walks(NamedTuple):
     allowed: np.ndarray
 
 
-class Fleet(NamedTuple):
+class Vehicles(NamedTuple):
     """State of the vehicles.
 
     `cosine` and `sine` are those of the headings. `path` is a row of Paths, Stops and Zebras; `stop` is the first
@@ -127,7 +127,7 @@ class Fleet(NamedTuple):
     zebra_gap: np.ndarray
 
 
-class Crowd(NamedTuple):
+class Pedestrians(NamedTuple):
     """State of the walkers; `leg` is the next or current crossing leg, `crossing` whether they are on it."""
 
     along: np.ndarray

@@ -10,9 +10,9 @@ from swerve.data.sources.checks import check_log, check_motion, microseconds
 from swerve.data.sources.waymo.tfrecords import parse_scenario, read_record
 from swerve.data.sources.waymo.waymo_map import read_map
 from swerve.scenes import Ego, LightState, Log, LogError, ObjectClass, RoadMap, Split, Tracks, TrafficLights, Vehicle
-from swerve.scenes.lane_graph import route_along, with_derived_groups
-from swerve.scenes.polyline import frenet, heading_at
-from swerve.scenes.transforms import upright, wrap_angle
+from swerve.scenes.lane_graph import derive_lane_groups, match_route
+from swerve.scenes.polyline import heading_at, to_frenet
+from swerve.scenes.transforms import pose_from_yaw, wrap_angle
 
 # By Track.ObjectType: unset, vehicle, pedestrian, cyclist, other.
 _CLASSES = (
@@ -69,7 +69,7 @@ def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Lo
     ego = Ego.from_poses(world_from_ego, times_us)
     signalled = {str(light.lane) for step in scenario.dynamic_map_states for light in step.lane_states}
     road_map = read_map(scenario.map_features, origin, file, signalled)
-    road_map = with_derived_groups(road_map) if road_map else None
+    road_map = derive_lane_groups(road_map) if road_map else None
     log = Log(
         name=name,
         source="waymo",
@@ -80,7 +80,7 @@ def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Lo
         lights=_lights(scenario, road_map, origin, len(times_us)),
         road_map=road_map,
         cameras=(),
-        route=route_along(road_map, ego) if road_map else (),
+        route=match_route(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=split,
     )
@@ -118,7 +118,7 @@ def _rear_axle(tracks: Tracks, sdc: int, vehicle: Vehicle) -> Float[np.ndarray, 
     position[:, 0] -= np.cos(heading) * vehicle.rear_axle_to_center
     position[:, 1] -= np.sin(heading) * vehicle.rear_axle_to_center
     position[:, 2] -= tracks.sizes[sdc, :, 2] / 2
-    return upright(position, heading)
+    return pose_from_yaw(position, heading)
 
 
 def _lights(scenario: Any, road_map: RoadMap | None, origin: np.ndarray, steps: int) -> TrafficLights:  # noqa: ANN401
@@ -145,5 +145,5 @@ def _lights(scenario: Any, road_map: RoadMap | None, origin: np.ndarray, steps: 
 
 def _facing(centerline: Float[np.ndarray, "n 3"], stop: Float[np.ndarray, "3"]) -> float:
     """Return the heading against the lane's direction at the stop point."""
-    along, _ = frenet(centerline, stop[None, :2])
+    along, _ = to_frenet(centerline, stop[None, :2])
     return float(wrap_angle(heading_at(centerline, along) + np.pi)[0])

@@ -30,8 +30,8 @@ from swerve.scenes import (
     TrafficLights,
     Vehicle,
 )
-from swerve.scenes.lane_graph import route_along, with_derived_groups
-from swerve.scenes.transforms import rigid, wrap_angle, yaw_of
+from swerve.scenes.lane_graph import derive_lane_groups, match_route
+from swerve.scenes.transforms import rigid_transform, wrap_angle, yaw_of
 
 # By Label.Type: unknown, vehicle, pedestrian, sign, cyclist.
 _CLASSES = (
@@ -95,7 +95,7 @@ def read_segment(file: Path, name: str, split: Split | None) -> Log:
     ego = _ego(world_from_ego, times_us, first)
     offset = first.map_pose_offset
     road_map = read_map(first.map_features, origin + np.array([offset.x, offset.y, offset.z]), file)
-    road_map = with_derived_groups(road_map) if road_map else None
+    road_map = derive_lane_groups(road_map) if road_map else None
     log = Log(
         name=name,
         source="waymo",
@@ -106,7 +106,7 @@ def read_segment(file: Path, name: str, split: Split | None) -> Log:
         lights=TrafficLights.empty(len(steps)),
         road_map=road_map,
         cameras=tuple(_camera(calibration, file) for calibration in first.context.camera_calibrations),
-        route=route_along(road_map, ego) if road_map else (),
+        route=match_route(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=split,
         photos=tuple(_photo_moved(photo, origin) for step in steps for photo in step.photos),
@@ -150,7 +150,7 @@ def _matrix(transform: Any, record: TFRecord, field: str) -> Float[np.ndarray, "
 
 
 def _moved(poses: Float[np.ndarray, "*t 4 4"], origin: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*t 4 4"]:
-    return rigid(poses[..., :3, :3], poses[..., :3, 3] - origin)
+    return rigid_transform(poses[..., :3, :3], poses[..., :3, 3] - origin)
 
 
 def _photo_moved(photo: Photo, origin: Float[np.ndarray, "3"]) -> Photo:
@@ -205,7 +205,7 @@ def _camera(calibration: Any, file: Path) -> Camera:  # noqa: ANN401
     if len(extrinsic) != 16 or len(intrinsic) != 9 or not np.isfinite([*extrinsic, *intrinsic]).all():
         raise LogError(file, f"camera_calibrations[{name}]", "needs 9 finite intrinsics and a 4x4 extrinsic")
     fx, fy, cx, cy, *coefficients = (float(number) for number in intrinsic)
-    mount = extrinsic.reshape(4, 4) @ rigid(FORWARD, np.zeros(3))
+    mount = extrinsic.reshape(4, 4) @ rigid_transform(FORWARD, np.zeros(3))
     lens = Lens(LensModel.BROWN, tuple(coefficients))
     try:
         return Camera(name, calibration.width, calibration.height, fx, fy, cx, cy, mount, lens)

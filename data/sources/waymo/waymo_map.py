@@ -23,28 +23,39 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.sources.derived_connectors import connectors_of
-from swerve.data.sources.derived_surfaces import intersections_of, united
-from swerve.scenes import Area, GroundHeight, Lane, LaneKind, LogError, Paint, RoadEdge, RoadLine, RoadMap, StopLine
-from swerve.scenes.polyline import frenet, headings, without_repeats
+from swerve.data.sources.derived_surfaces import intersections_of, union_areas
+from swerve.scenes import (
+    Area,
+    GroundHeight,
+    Lane,
+    LaneMarking,
+    LaneType,
+    LogError,
+    RoadEdge,
+    RoadLine,
+    RoadMap,
+    StopLine,
+)
+from swerve.scenes.polyline import headings, remove_duplicate_points, to_frenet
 from swerve.scenes.transforms import wrap_angle
 
 Line = Float[np.ndarray, "_ 3"]
 
 # By RoadLine.RoadLineType; the dashed side of a passing line is not stated and assumed to be the right one.
 _PAINTS = (
-    Paint.UNKNOWN,
-    Paint.DASHED_WHITE,
-    Paint.SOLID_WHITE,
-    Paint.DOUBLE_SOLID_WHITE,
-    Paint.DASHED_YELLOW,
-    Paint.DOUBLE_DASHED_YELLOW,
-    Paint.SOLID_YELLOW,
-    Paint.DOUBLE_SOLID_YELLOW,
-    Paint.SOLID_DASHED_YELLOW,
+    LaneMarking.UNKNOWN,
+    LaneMarking.DASHED_WHITE,
+    LaneMarking.SOLID_WHITE,
+    LaneMarking.DOUBLE_SOLID_WHITE,
+    LaneMarking.DASHED_YELLOW,
+    LaneMarking.DOUBLE_DASHED_YELLOW,
+    LaneMarking.SOLID_YELLOW,
+    LaneMarking.DOUBLE_SOLID_YELLOW,
+    LaneMarking.SOLID_DASHED_YELLOW,
 )
 _BICYCLE_LANE = 3
 _MILE_PER_HOUR = 0.44704
-_HALF_WIDTHS = {LaneKind.VEHICLE: 1.8, LaneKind.BICYCLE: 0.75}
+_HALF_WIDTHS = {LaneType.VEHICLE: 1.8, LaneType.BICYCLE: 0.75}
 _NARROWEST, _WIDEST = 0.5, 3.5
 _BESIDE = 2.0
 _TOLERANCE = 0.05
@@ -59,7 +70,7 @@ class _Features:
     lanes: dict[int, Any]
     centerlines: dict[int, Line]
     lines: dict[int, Line]
-    paints: dict[int, Paint]
+    paints: dict[int, LaneMarking]
     edges: dict[int, Line]
     areas: dict[str, tuple[Area, ...]]
     stop_signs: list[tuple[Float[np.ndarray, "3"], tuple[int, ...]]]
@@ -91,7 +102,7 @@ def read_map(
     return RoadMap(
         lanes=lanes,
         ground=ground,
-        drivable_areas=united([lane.polygon for lane in lanes], ground, "drivable") + found.areas["driveway"],
+        drivable_areas=union_areas([lane.polygon for lane in lanes], ground, "drivable") + found.areas["driveway"],
         intersections=intersections_of(lanes, ground),
         crossings=found.areas["crosswalk"],
         speed_bumps=found.areas["speed_bump"],
@@ -136,7 +147,7 @@ def _points(points: Iterable[Any], origin: np.ndarray, file: Path, feature: int)
     if (np.abs(read) > _FURTHEST).any():
         problem = f"has a point {np.abs(read).max():.0f} m from the log's origin"
         raise LogError(file, f"map_features[id={feature}]", problem)
-    return without_repeats(read)
+    return remove_duplicate_points(read)
 
 
 def _lane(number: int, left: Line, right: Line, found: _Features) -> Lane:
@@ -168,8 +179,8 @@ def _with_connectors(lanes: Sequence[Lane], signalled: Collection[str]) -> tuple
     return tuple(replace(lane, is_connector=lane.id in connectors) for lane in lanes)
 
 
-def _kind(entry: Any) -> LaneKind:  # noqa: ANN401
-    return LaneKind.BICYCLE if entry.type == _BICYCLE_LANE else LaneKind.VEHICLE
+def _kind(entry: Any) -> LaneType:  # noqa: ANN401
+    return LaneType.BICYCLE if entry.type == _BICYCLE_LANE else LaneType.VEHICLE
 
 
 def _neighbor(neighbors: Iterable[Any], found: _Features) -> str | None:
@@ -180,13 +191,13 @@ def _neighbor(neighbors: Iterable[Any], found: _Features) -> str | None:
     return str(max(known, key=lambda other: other.self_end_index - other.self_start_index).feature_id)
 
 
-def _paint(segments: Iterable[Any], found: _Features) -> Paint:
+def _paint(segments: Iterable[Any], found: _Features) -> LaneMarking:
     """Return the marking of most of a lane's side; NONE where that is a road edge or nothing."""
-    lengths: dict[Paint, int] = {}
+    lengths: dict[LaneMarking, int] = {}
     for segment in segments:
-        paint = found.paints.get(segment.boundary_feature_id, Paint.NONE)
+        paint = found.paints.get(segment.boundary_feature_id, LaneMarking.NONE)
         lengths[paint] = lengths.get(paint, 0) + segment.lane_end_index - segment.lane_start_index + 1
-    return max(lengths, key=lambda paint: lengths[paint]) if lengths else Paint.NONE
+    return max(lengths, key=lambda paint: lengths[paint]) if lengths else LaneMarking.NONE
 
 
 def _boundaries(number: int, found: _Features) -> tuple[Line, Line]:
@@ -210,13 +221,13 @@ def _half_widths(
         part = slice(other.self_start_index, other.self_end_index + 1)
         line = found.centerlines.get(other.feature_id)
         if line is not None and len(center[part]):
-            apart = np.abs(frenet(line, center[part, :2])[1])
+            apart = np.abs(to_frenet(line, center[part, :2])[1])
             widths[part] = np.where(apart >= _BESIDE, apart / 2, widths[part])
     for segment in segments:
         part = slice(segment.lane_start_index, segment.lane_end_index + 1)
         line = found.lines.get(segment.boundary_feature_id, found.edges.get(segment.boundary_feature_id))
         if line is not None and len(center[part]):
-            widths[part] = np.abs(frenet(line, center[part, :2])[1])
+            widths[part] = np.abs(to_frenet(line, center[part, :2])[1])
     known = np.flatnonzero(~np.isnan(widths))
     if not len(known):
         return np.full(len(center), default)

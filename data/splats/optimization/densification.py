@@ -43,7 +43,7 @@ class DensificationStats:
             self.times[rows] += seen
 
 
-def center_slopes(centers: torch.Tensor, width: int, height: int) -> Float32[torch.Tensor, "n"]:
+def means2d_grad_norms(centers: torch.Tensor, width: int, height: int) -> Float32[torch.Tensor, "n"]:
     """Compute norms of the gradient of `centers` (by pixels), in units of half an image."""
     assert centers.grad is not None
     slopes: Float32[torch.Tensor, "n"] = (
@@ -52,7 +52,7 @@ def center_slopes(centers: torch.Tensor, width: int, height: int) -> Float32[tor
     return slopes
 
 
-def grown(
+def densify_and_prune(
     groups: Sequence[tuple[Parameters, DensificationStats, float]],
     growth: DensificationOptions,
     generator: np.random.Generator,

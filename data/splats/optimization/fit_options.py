@@ -49,7 +49,7 @@ class DensificationOptions:
 
 
 @dataclass(frozen=True)
-class Rate:
+class LearningRate:
     """Learning rate with exponential decay over the fit.
 
     Attributes:
@@ -70,7 +70,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Rates:
+class LearningRates:
     """Learning rates of Adam, per step.
 
     Attributes:
@@ -88,18 +88,18 @@ class Rates:
         box_shifts: translations of box poses, metres.
     """
 
-    means: Rate = Rate(1.6e-4, 1.6e-6)
-    quaternions: Rate = Rate(1e-3, 1e-3)
-    log_scales: Rate = Rate(5e-3, 5e-3)
-    logit_opacities: Rate = Rate(5e-2, 5e-2)
-    constants: Rate = Rate(2.5e-3, 2.5e-3)
-    others: Rate = Rate(1.25e-4, 1.25e-4)
-    sky: Rate = Rate(1e-2, 1e-3)
-    exposures: Rate = Rate(1e-2, 1e-3)
-    ego_turns: Rate = Rate(1e-4, 5e-7, 0.05)
-    ego_shifts: Rate = Rate(1e-4, 5e-7, 0.05)
-    box_turns: Rate = Rate(1e-5, 5e-6)
-    box_shifts: Rate = Rate(5e-4, 1e-4)
+    means: LearningRate = LearningRate(1.6e-4, 1.6e-6)
+    quaternions: LearningRate = LearningRate(1e-3, 1e-3)
+    log_scales: LearningRate = LearningRate(5e-3, 5e-3)
+    logit_opacities: LearningRate = LearningRate(5e-2, 5e-2)
+    constants: LearningRate = LearningRate(2.5e-3, 2.5e-3)
+    others: LearningRate = LearningRate(1.25e-4, 1.25e-4)
+    sky: LearningRate = LearningRate(1e-2, 1e-3)
+    exposures: LearningRate = LearningRate(1e-2, 1e-3)
+    ego_turns: LearningRate = LearningRate(1e-4, 5e-7, 0.05)
+    ego_shifts: LearningRate = LearningRate(1e-4, 5e-7, 0.05)
+    box_turns: LearningRate = LearningRate(1e-5, 5e-6)
+    box_shifts: LearningRate = LearningRate(5e-4, 1e-4)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class FitOptions:
     refine_egos: bool = False
     refine_boxes: bool = False
     poses: float = 0.01
-    rates: Annotated[Rates, RARE] = field(default_factory=Rates)
+    rates: Annotated[LearningRates, RARE] = field(default_factory=LearningRates)
     growth: DensificationOptions = field(default_factory=DensificationOptions)
     seed: int = 0
     threads: int = 1

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from swerve.data.splats.optimization.fit_options import FitOptions
-from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.fit_state import FitCheckpoint
 from swerve.data.splats.optimization.regularization import Ground
 from swerve.data.splats.optimization.trainable_graph import ego_poses, exposures_of, scene_of
 from swerve.data.splats.optimization.trainer import Trainer
@@ -57,7 +57,7 @@ class Progress:
     terms: Mapping[str, float]
     count: int
     fitted: Callable[[], FitResult]
-    state: Callable[[], FitState]
+    state: Callable[[], FitCheckpoint]
 
 
 def fit_scene(
@@ -67,7 +67,7 @@ def fit_scene(
     ground: Ground | None = None,
     sizes: Mapping[str, Float[np.ndarray, "3"]] | None = None,
     report: Callable[[Progress], None] | None = None,
-    state: FitState | None = None,
+    state: FitCheckpoint | None = None,
 ) -> FitResult:
     """Optimize a scene on images with Adam (Kingma and Ba 2015).
 
@@ -115,7 +115,7 @@ def _progress(fitting: Trainer, step: int, index: int, terms: Mapping[str, float
         terms,
         len(fitting.graph),
         lambda: _fitted(fitting),
-        lambda: FitState(step, purpose, fitting.to_arrays()),
+        lambda: FitCheckpoint(step, purpose, fitting.to_arrays()),
     )
 
 

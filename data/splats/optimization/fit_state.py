@@ -16,7 +16,7 @@ _STEP, _PURPOSE = "step", "purpose"
 
 
 @dataclass(frozen=True, eq=False)
-class FitState:
+class FitCheckpoint:
     """Checkpoint of a fit.
 
     Attributes:
@@ -36,7 +36,7 @@ class FitState:
         return save({name: np.require(array, requirements="C") for name, array in (self.arrays | extra).items()})
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "FitState":
+    def from_bytes(cls, data: bytes) -> "FitCheckpoint":
         """Deserialize the result of `to_bytes`.
 
         Raises:

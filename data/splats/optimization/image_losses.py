@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float32
 
 from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.data.splats.optimization.ssim import ssim
-from swerve.data.splats.optimization.trainable_graph import Drawing
+from swerve.data.splats.optimization.trainable_graph import Rendering
 from swerve.data.splats.optimization.training_images import DepthKind, TrainingImage
 from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.splats.differentiable_splats import torch
@@ -15,8 +15,8 @@ from swerve.scenes import LensModel
 _OPAQUE = 0.5
 
 
-def image_terms(
-    drawing: Drawing, shot: TrainingImage, exposure: Float32[torch.Tensor, "3 4"] | None, options: FitOptions
+def image_losses(
+    drawing: Rendering, shot: TrainingImage, exposure: Float32[torch.Tensor, "3 4"] | None, options: FitOptions
 ) -> dict[str, torch.Tensor]:
     """Compute weighted losses of colour, similarity and depth, over pixels that are not ignored.
 
@@ -29,9 +29,9 @@ def image_terms(
         exposure: affine colour map of the image, or None for the identity.
         options: loss weights.
     """
-    color = drawing.color if exposure is None else exposed(drawing.color, exposure)
+    color = drawing.color if exposure is None else apply_exposure(drawing.color, exposure)
     truth = torch.from_numpy(shot.image).to(color.device).float() / 255
-    counts = counted(shot)
+    counts = valid_pixels(shot)
     keep = None if counts is None else torch.from_numpy(counts).to(color.device)
     share: float | torch.Tensor = 1.0
     if keep is not None:
@@ -47,7 +47,7 @@ def image_terms(
     return terms
 
 
-def exposed(
+def apply_exposure(
     color: Float32[torch.Tensor, "h w 3"], exposure: Float32[torch.Tensor, "3 4"]
 ) -> Float32[torch.Tensor, "h w 3"]:
     """Apply an affine colour map."""
@@ -55,7 +55,7 @@ def exposed(
 
 
 def depth_difference(
-    drawing: Drawing, meters: Float32[np.ndarray, "h w"], keep: Bool[torch.Tensor, "h w"] | None
+    drawing: Rendering, meters: Float32[np.ndarray, "h w"], keep: Bool[torch.Tensor, "h w"] | None
 ) -> Float32[torch.Tensor, ""]:
     """Compute the mean absolute difference of inverse depths (1/m), where known and rendered."""
     truth = torch.from_numpy(meters).to(drawing.depth.device)
@@ -68,7 +68,7 @@ def depth_difference(
     return torch.where(known, off, 0 * one).sum() / known.sum().clamp(min=1)
 
 
-def counted(shot: TrainingImage) -> Bool[np.ndarray, "h w"] | None:
+def valid_pixels(shot: TrainingImage) -> Bool[np.ndarray, "h w"] | None:
     """Return the mask of pixels that are not ignored and within the lens model; None if those are all."""
     counts = None if shot.ignored is None else ~shot.ignored
     if shot.camera.lens.model != LensModel.PINHOLE:

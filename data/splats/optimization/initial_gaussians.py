@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.splats.gaussians import Gaussians
-from swerve.rasterizer.splats.harmonics import SIZES, constant_harmonics
+from swerve.rasterizer.splats.harmonics import SIZES, rgb_to_sh
 from swerve.rasterizer.style import Style
 from swerve.scenes import SwerveError
 from swerve.scenes.primitives import Primitives
@@ -103,7 +103,7 @@ def _gaussians(
     opacity: float,
 ) -> Gaussians:
     harmonics = np.zeros((len(points), SIZES[degree], 3))
-    harmonics[:, 0] = constant_harmonics(colors)
+    harmonics[:, 0] = rgb_to_sh(colors)
     logits = np.full(len(points), np.log(opacity / (1 - opacity)))
     arrays = (points, quaternions, np.log(scales), logits, harmonics)
     return Gaussians(*(array.astype(np.float32) for array in arrays))

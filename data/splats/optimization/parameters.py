@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Int64
 
-from swerve.data.splats.optimization.fit_options import Rate, Rates
+from swerve.data.splats.optimization.fit_options import LearningRate, LearningRates
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.rasterizer.splats.gaussians import Gaussians
 
@@ -28,7 +28,7 @@ class Parameters:
     def __init__(
         self,
         values: Mapping[str, torch.Tensor],
-        rates: Mapping[str, Rate],
+        rates: Mapping[str, LearningRate],
         moments: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
     ) -> None:
         self._rates = dict(rates)
@@ -96,7 +96,7 @@ class Parameters:
         return Parameters({name: tensors[name] for name in self._values}, self._rates, moments)
 
 
-def learning_gaussians(gaussians: Gaussians, extent: float, rates: Rates, device: str) -> Parameters:
+def trainable_gaussians(gaussians: Gaussians, extent: float, rates: LearningRates, device: str) -> Parameters:
     """Build trainable Gaussians; the given ones stay unchanged.
 
     Harmonics are stored in two parts, since those above degree 0 have a lower learning rate.

@@ -5,13 +5,13 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.splats.differentiable_splats import torch
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 
 # Added under the root of a rotation's norm, so that it is differentiable at zero.
 _TINY = 1e-24
 
 
-def refined(
+def apply_pose_deltas(
     target_from_source: Float[np.ndarray, "p 4 4"],
     turns: Float[torch.Tensor, "p 3"],
     shifts: Float[torch.Tensor, "p 3"],
@@ -38,10 +38,10 @@ def refined_poses(
     turns: Float[torch.Tensor, "p 3"],
     shifts: Float[torch.Tensor, "p 3"],
 ) -> Float[np.ndarray, "p 4 4"]:
-    """Return `refined` as matrices without gradients; poses without a delta are unchanged bit for bit."""
-    _, rotations, translations = refined(target_from_source, turns.detach(), shifts.detach())
+    """Return `apply_pose_deltas` as matrices without gradients; poses without a delta are unchanged bit for bit."""
+    _, rotations, translations = apply_pose_deltas(target_from_source, turns.detach(), shifts.detach())
     changed = (turns.detach() != 0).any(dim=1) | (shifts.detach() != 0).any(dim=1)
-    made = rigid(rotations.numpy(), translations.numpy())
+    made = rigid_transform(rotations.numpy(), translations.numpy())
     return np.where(changed.cpu().numpy()[:, None, None], made, target_from_source)
 
 

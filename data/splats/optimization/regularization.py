@@ -90,12 +90,12 @@ def distance_from_ground(
     return (off.square() + variance + _TINY).sqrt().mean()
 
 
-def thickness(log_scales: Float[torch.Tensor, "n 3"]) -> Float[torch.Tensor, ""]:
+def min_scale_penalty(log_scales: Float[torch.Tensor, "n 3"]) -> Float[torch.Tensor, ""]:
     """Compute the mean of the smallest standard deviations, metres."""
     return log_scales.amin(dim=1).exp().mean()
 
 
-def presence(
+def mcmc_penalty(
     logit_opacities: Float[torch.Tensor, "n"], log_scales: Float[torch.Tensor, "n 3"], extent: float
 ) -> Float[torch.Tensor, ""]:
     """Compute the sum of opacities and of mean standard deviations over the extent (Kheradmand et al. 2024, 7).

@@ -6,14 +6,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
-from swerve.data.splats.optimization.fit_options import FitOptions, Rates
-from swerve.data.splats.optimization.parameters import Parameters, Tensors, gaussians_of, learning_gaussians, tensors_of
-from swerve.data.splats.optimization.pose_deltas import product, refined, refined_poses
+from swerve.data.splats.optimization.fit_options import FitOptions, LearningRates
+from swerve.data.splats.optimization.parameters import (
+    Parameters,
+    Tensors,
+    gaussians_of,
+    tensors_of,
+    trainable_gaussians,
+)
+from swerve.data.splats.optimization.pose_deltas import apply_pose_deltas, product, refined_poses
 from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats, torch
 from swerve.rasterizer.splats.gaussians import Gaussians
-from swerve.rasterizer.splats.harmonics import SIZES, basis, rotation_of_harmonics
+from swerve.rasterizer.splats.harmonics import SIZES, rotation_of_harmonics, sh_basis
 from swerve.rasterizer.splats.splat_scene import RigidNode, Sky, SplatScene
 from swerve.scenes import Camera, LensModel
 from swerve.scenes.transforms import inverse
@@ -45,7 +51,7 @@ class TrainableGraph:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
+class Rendering:
     """Rendering of a graph, before the exposure map.
 
     Attributes:
@@ -66,7 +72,7 @@ class Drawing:
 
 
 def graph_of(
-    start: SplatScene, shots: Sequence[TrainingImage], extents: tuple[float, float], rates: Rates, device: str
+    start: SplatScene, shots: Sequence[TrainingImage], extents: tuple[float, float], rates: LearningRates, device: str
 ) -> TrainableGraph:
     """Build a trainable scene.
 
@@ -91,8 +97,8 @@ def graph_of(
     }
     return TrainableGraph(
         start,
-        learning_gaussians(start.background.with_degree(degree), extents[0], rates, device),
-        learning_gaussians(moving, extents[1], rates, device),
+        trainable_gaussians(start.background.with_degree(degree), extents[0], rates, device),
+        trainable_gaussians(moving, extents[1], rates, device),
         owners,
         Parameters(
             {name: value.to(device) for name, value in values.items()}, {name: getattr(rates, name) for name in values}
@@ -131,7 +137,7 @@ def exposures_of(graph: TrainableGraph) -> Float32[torch.Tensor, "s 3 4"]:
     return maps - maps.mean(dim=0) + torch.eye(3, 4, device=maps.device)
 
 
-def drawn(graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions) -> Drawing:
+def render_graph(graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions) -> Rendering:
     """Render the graph at an image's pose and time.
 
     Harmonics of nodes rotate with their poses, but do not contribute to the poses' gradients; nor does the sky.
@@ -149,7 +155,7 @@ def drawn(graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitO
         *tensors, shot.camera, camera_from_local, centers, options.threads, options.backend
     )
     sky = sky_seen(graph.common["sky"], shot.camera, camera_from_local.detach().numpy())
-    return Drawing(color + (1 - alpha[..., None]) * sky, depth, alpha, tensors[2], centers, rows)
+    return Rendering(color + (1 - alpha[..., None]) * sky, depth, alpha, tensors[2], centers, rows)
 
 
 def sky_seen(
@@ -157,10 +163,10 @@ def sky_seen(
 ) -> Float32[torch.Tensor, "..."]:
     """Compute the sky's colour in every pixel, or once for all; it may be negative, where a rendering clips it."""
     if len(harmonics) == 1:
-        return 0.5 + harmonics[0] * float(basis(np.array([[0.0, 0.0, 1.0]]), 0)[0, 0])
+        return 0.5 + harmonics[0] * float(sh_basis(np.array([[0.0, 0.0, 1.0]]), 0)[0, 0])
     directions = _rays(camera) @ camera_from_local[:3, :3]
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    values = torch.from_numpy(basis(directions, SIZES.index(len(harmonics))).astype(np.float32)).to(harmonics.device)
+    values = torch.from_numpy(sh_basis(directions, SIZES.index(len(harmonics))).astype(np.float32)).to(harmonics.device)
     return 0.5 + (values @ harmonics).reshape(camera.height, camera.width, 3)
 
 
@@ -185,7 +191,7 @@ def _camera_pose(
     if not options.refine_egos or moment == 0:
         return torch.from_numpy(inverse(local_from_ego @ shot.camera.ego_from_camera))
     rows = slice(moment, moment + 1)
-    _, (rotation,), (shift,) = refined(
+    _, (rotation,), (shift,) = apply_pose_deltas(
         local_from_ego[None], graph.common["ego_turns"][rows], graph.common["ego_shifts"][rows]
     )
     ego_from_local = torch.cat([rotation.T, -(rotation.T @ shift)[:, None]], dim=1)
@@ -223,7 +229,7 @@ def _moved(
     means, own, log_scales, logit_opacities, harmonics = tensors
     repeats = torch.from_numpy(counts).to(means.device)
     quaternions, rotations, translations = (
-        pose.to(means).repeat_interleave(repeats, dim=0) for pose in refined(local_from_node, turns, shifts)
+        pose.to(means).repeat_interleave(repeats, dim=0) for pose in apply_pose_deltas(local_from_node, turns, shifts)
     )
     if harmonics.shape[1] > 1:
         degree = SIZES.index(harmonics.shape[1])

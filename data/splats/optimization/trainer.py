@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int64
 
-from swerve.data.splats.optimization.densification import DensificationStats, center_slopes, grown
+from swerve.data.splats.optimization.densification import DensificationStats, densify_and_prune, means2d_grad_norms
 from swerve.data.splats.optimization.fit_options import FitOptions
-from swerve.data.splats.optimization.image_losses import image_terms
+from swerve.data.splats.optimization.image_losses import image_losses
 from swerve.data.splats.optimization.parameters import Parameters
 from swerve.data.splats.optimization.regularization import (
     Ground,
     GroundBand,
     distance_from_ground,
     ground_band,
+    mcmc_penalty,
+    min_scale_penalty,
     opacity_outside,
-    presence,
-    thickness,
 )
-from swerve.data.splats.optimization.trainable_graph import Drawing, drawn, exposures_of, graph_of
+from swerve.data.splats.optimization.trainable_graph import Rendering, exposures_of, graph_of, render_graph
 from swerve.data.splats.optimization.training_images import TrainingImage
-from swerve.rasterizer.backends import SplatBackend, resolved_for_splats
+from swerve.rasterizer.backends import SplatBackend, resolve_splat_backend
 from swerve.rasterizer.splats.differentiable_splats import torch
 from swerve.rasterizer.splats.splat_scene import SplatScene
 from swerve.scenes import SwerveError
@@ -72,7 +72,7 @@ class Trainer:
             SwerveError: the loss is not finite.
         """
         options, shot = self.options, self.shots[index]
-        drawing = drawn(self.graph, shot, int(self.graph.moments[index]), options)
+        drawing = render_graph(self.graph, shot, int(self.graph.moments[index]), options)
         terms = self._terms(drawing, index)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -126,13 +126,13 @@ class Trainer:
     def _groups(self) -> dict[str, Parameters]:
         return {"still": self.graph.still, "moving": self.graph.moving, "common": self.graph.common}
 
-    def _terms(self, drawing: Drawing, index: int) -> dict[str, torch.Tensor]:
+    def _terms(self, drawing: Rendering, index: int) -> dict[str, torch.Tensor]:
         """Compute all loss terms, weighted."""
         options, graph = self.options, self.graph
         exposure = exposures_of(graph)[index] if options.exposures else None
-        terms = image_terms(drawing, self.shots[index], exposure, options)
+        terms = image_losses(drawing, self.shots[index], exposure, options)
         if options.flatness:
-            terms["flatness"] = options.flatness * thickness(drawing.log_scales)
+            terms["flatness"] = options.flatness * min_scale_penalty(drawing.log_scales)
         if exposure is not None:
             identity = torch.eye(3, 4, device=exposure.device)
             terms["exposure"] = options.exposure * (exposure - identity).square().mean()
@@ -150,7 +150,7 @@ class Trainer:
     def _presence(self) -> torch.Tensor:
         """Compute the mean presence penalty over all Gaussians."""
         groups = zip((self.graph.still, self.graph.moving), self._extents, strict=True)
-        sums = [presence(group["logit_opacities"], group["log_scales"], extent) for group, extent in groups]
+        sums = [mcmc_penalty(group["logit_opacities"], group["log_scales"], extent) for group, extent in groups]
         return torch.stack(sums).sum() / len(self.graph)
 
     def _pose_terms(self) -> dict[str, torch.Tensor]:
@@ -163,9 +163,9 @@ class Trainer:
                 terms[f"{what} poses"] = self.options.poses * size
         return terms
 
-    def _note(self, drawing: Drawing, shot: TrainingImage) -> None:
+    def _note(self, drawing: Rendering, shot: TrainingImage) -> None:
         """Accumulate densification statistics of a rendering after the backward pass."""
-        lengths = center_slopes(drawing.centers, shot.camera.width, shot.camera.height)
+        lengths = means2d_grad_norms(drawing.centers, shot.camera.width, shot.camera.height)
         still, moving = self._watches
         count = len(still.slopes)
         still.note(lengths[:count])
@@ -174,7 +174,7 @@ class Trainer:
     def _grow(self, step: int) -> None:
         graph, generator = self.graph, np.random.default_rng(np.random.Philox([self.options.seed, 1, step]))
         groups = list(zip((graph.still, graph.moving), self._watches, self._extents, strict=True))
-        (graph.still, _), (graph.moving, sources) = grown(groups, self.options.growth, generator)
+        (graph.still, _), (graph.moving, sources) = densify_and_prune(groups, self.options.growth, generator)
         self._settle(sources)
 
     def _walk(self, chain: "McmcStrategy", step: int) -> None:
@@ -209,7 +209,7 @@ class Trainer:
 
 def _device(backend: SplatBackend) -> str:
     """Return the device of the Gaussians."""
-    return "cpu" if resolved_for_splats(backend) == "numba" else "cuda"
+    return "cpu" if resolve_splat_backend(backend) == "numba" else "cuda"
 
 
 def _chain(options: FitOptions) -> "McmcStrategy | None":
@@ -220,7 +220,7 @@ def _chain(options: FitOptions) -> "McmcStrategy | None":
     """
     if options.growth.way == "split-and-clone":
         return None
-    if resolved_for_splats(options.backend) == "numba":
+    if resolve_splat_backend(options.backend) == "numba":
         raise SwerveError("growth mcmc needs backend gsplat: use backend gsplat, or growth split-and-clone")
     from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
     from swerve.rasterizer.splats.gsplat import load_library

@@ -10,16 +10,16 @@ from rich.console import Console
 from swerve.data.jobs import (
     Failure,
     FolderLayout,
-    Outcome,
+    RunResult,
+    existing_parts,
     job_config,
     log_names,
     open_job,
-    parts_there,
     run_work,
     write_failures,
 )
 from swerve.data.sources.source import Source
-from swerve.data.storage.files import safe_name, to_json, told_where, write_atomically
+from swerve.data.storage.files import os_errors_as_swerve_errors, safe_name, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import (
     BENCHMARK,
     FORMAT,
@@ -111,22 +111,22 @@ def build(
         if not usable:
             write_failures(folder, copied.failures)
             raise SwerveError(f"no log can be used; the first: {copied.failures[0].where}: {copied.failures[0].reason}")
-        with told_where(folder):
+        with os_errors_as_swerve_errors(folder):
             digest = bank_digest(folder, usable)
             finished = finished_parts(folder, digest)
         work = GroupWork(folder, usable, digest, options, drawn)
         outcome = run_work(work, folder, usable, finished, NOUN, workers, console)
         failures = (*copied.failures, *outcome.failures)
-        with told_where(folder):
+        with os_errors_as_swerve_errors(folder):
             write_failures(folder, failures)
             write_atomically(folder / "timing.json", to_json(outcome.timing))
             counts = _finish(folder, digest, config, drawn)
     return BuildReport(counts, outcome.timing, failures)
 
 
-def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> Outcome:
+def _copy_logs(work: LogWork, workers: int | None, console: Console | None) -> RunResult:
     """Run the first pass: each log's file, and its part of the trajectory bank."""
-    there = parts_there(work.folder / "bank", ".npz")
+    there = existing_parts(work.folder / "bank", ".npz")
     finished = {name: ({0}, 1) for name in work.owners if safe_name(name) in there}
     return run_work(work, work.folder, list(work.owners), finished, "logs", workers, console)
 

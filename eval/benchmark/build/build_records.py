@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swerve.data.jobs import part_stem
-from swerve.data.storage.files import commit, part_of, to_json, write_atomically
+from swerve.data.storage.files import commit, temporary_path, to_json, write_atomically
 from swerve.eval.benchmark.assemble import GroupRecord
 from swerve.eval.benchmark.benchmark_store import REJECTIONS, SCENES
 from swerve.eval.benchmark.scene_group import BenchmarkScene
@@ -267,7 +267,7 @@ class _Writer:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path, self._schema, self._rows = path, schema, list[dict[str, Any]]()
-        self._writer = pq.ParquetWriter(part_of(path), schema, compression="zstd")
+        self._writer = pq.ParquetWriter(temporary_path(path), schema, compression="zstd")
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
         """Append rows."""

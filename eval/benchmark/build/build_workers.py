@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from swerve.data.dataset.capture import chosen_cameras
+from swerve.data.dataset.capture import select_cameras
 from swerve.data.dataset.shards import file_digest
-from swerve.data.jobs import Made, ProgressCallback
+from swerve.data.jobs import PartResult, ProgressCallback
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import Source
@@ -24,8 +24,8 @@ from swerve.eval.benchmark.schedule import scene_group_steps
 from swerve.eval.benchmark.view_renderers import Renderers
 from swerve.scenes import Log, SwerveError
 from swerve.scenes.compilation import announce_compilation
-from swerve.scenes.viewpoints import LogGeometry, prepare
-from swerve.scenes.viewpoints.follow_up import FollowUpOptions, TrajectoryBank, bank_of
+from swerve.scenes.viewpoints import LogGeometry, build_log_geometry
+from swerve.scenes.viewpoints.follow_up import FollowUpOptions, TrajectoryBank, build_trajectory_bank
 
 _BANK: Final = "trajectory bank"
 _BANK_VERSION: Final = 1
@@ -60,7 +60,7 @@ class LogWork:
             if self.options.rig == "default":
                 loaded = replace(loaded, cameras=default_rig())
             if self.renderers or self.options.cameras:
-                chosen = chosen_cameras(loaded, loaded.cameras, self.options.cameras)
+                chosen = select_cameras(loaded, loaded.cameras, self.options.cameras)
                 loaded = replace(loaded, cameras=tuple(chosen))
             for renderer in self.renderers.values():
                 renderer.check(loaded)
@@ -91,17 +91,17 @@ class OpenedLog:
     watch: Stopwatch
     chunks: int = 1
 
-    def make(self, chunk: int, report: ProgressCallback) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> PartResult:
         """Write the log, then its part of the bank, which marks both as finished."""
         report("", 0, 0.0)
         name = safe_name(self.log.name)
         with self.watch.measure("writing"):
             save_log(log_path(self.folder, name), self.log)
         with self.watch.measure("bank"):
-            bank = bank_of(prepare(self.log), self.options)
+            bank = build_trajectory_bank(build_log_geometry(self.log), self.options)
         with self.watch.measure("writing"):
             save_archive(bank_path(self.folder, name), bank, _BANK, _BANK_VERSION)
-        return Made(1)
+        return PartResult(1)
 
 
 def bank_path(folder: Path, log: str) -> Path:
@@ -151,7 +151,7 @@ class GroupWork:
             bank, loaded = self.bank, load_log(log_path(self.folder, safe_name(log)))
             group_steps, broken = _group_steps(loaded, self.options)
         writer = GroupWriter.of(self.folder, loaded, self.renderers, self.options, watch)
-        return LogGroups(self, prepare(loaded), bank, group_steps, broken, writer, watch)
+        return LogGroups(self, build_log_geometry(loaded), bank, group_steps, broken, writer, watch)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class LogGroups:
         """Return the number of scene groups."""
         return len(self.group_steps)
 
-    def make(self, chunk: int, report: ProgressCallback) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> PartResult:
         """Build a scene group: its images, its file, then its record, which marks both as finished."""
         log, group_step = self.geometry.log, self.group_steps[chunk]
         report(str(log.times_us[group_step]), 0, 0.0)
@@ -205,4 +205,4 @@ class LogGroups:
             build_record = self.writer.write(build_record, made.record)
         with self.watch.measure("writing"):
             write_build_record(self.work.folder, build_record)
-        return Made(len(build_record.scenes))
+        return PartResult(len(build_record.scenes))

@@ -15,9 +15,9 @@ from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.schedule import scene_at
 from swerve.eval.context.scene_context import build_context
 from swerve.scenes import Scene, SwerveError, Tracks, keyed_generator
-from swerve.scenes.polyline import frenet
+from swerve.scenes.polyline import to_frenet
 from swerve.scenes.transforms import wrap_angle
-from swerve.scenes.viewpoints import Command, LogGeometry, command_of, logged
+from swerve.scenes.viewpoints import Command, LogGeometry, driving_command, logged
 from swerve.scenes.viewpoints.command import LOOK_AHEAD
 from swerve.scenes.viewpoints.follow_up import FollowUp, TrajectoryBank, follow_ups
 
@@ -134,6 +134,6 @@ def _command(geometry: LogGeometry, group_step: int, one: FollowUp, step: int) -
     middle = float(path.schedule[group_step + ENDPOINT])
     start = max(middle - _REACH, path.start)
     line = path.at(np.arange(start, middle + _REACH, 0.5)).positions
-    foot = start + float(frenet(line, one.ego.positions[[step], :2])[0][0])
+    foot = start + float(to_frenet(line, one.ego.positions[[step], :2])[0][0])
     heading = float(wrap_angle(path.at(np.array([foot])).headings[0]))
-    return command_of(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route)
+    return driving_command(path.ahead(foot, LOOK_AHEAD), heading, log.road_map, log.route)

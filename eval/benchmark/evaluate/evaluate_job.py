@@ -10,10 +10,19 @@ from typing import Any
 
 from rich.console import Console
 
-from swerve.data.jobs import Failure, FolderLayout, Made, Outcome, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import (
+    Failure,
+    FolderLayout,
+    PartResult,
+    RunResult,
+    job_config,
+    open_job,
+    run_work,
+    write_failures,
+)
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.storage.files import make_folder, safe_name, to_json, told_where, write_atomically
+from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, SCENES, Benchmark
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
@@ -110,7 +119,7 @@ def evaluate(
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"]}
     config = job_config(options, [("benchmark", log) for log in benchmark.logs], _PACKAGES)
     work = EvaluateWork(folder / _JOB, benchmark, tuple(entries), load, policy)
-    with open_job(work.folder, config, _LAYOUT), told_where(folder):
+    with open_job(work.folder, config, _LAYOUT), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         outcome = run_work(work, work.folder, benchmark.logs, work.finished(), "plans", workers, console)
         _require_all(work, folder, outcome)
@@ -201,7 +210,7 @@ class EvaluateWork:
             _ = self.planners
         return open_groups(self.benchmark, log, partial(self._evaluated, watch), watch)
 
-    def _evaluated(self, watch: Stopwatch, chunk: int, scene_group: SceneGroup, report: PartReport) -> Made:
+    def _evaluated(self, watch: Stopwatch, chunk: int, scene_group: SceneGroup, report: PartReport) -> PartResult:
         """Evaluate a scene group for the planners missing in its record, and write the record."""
         path = self.record(scene_group.log, chunk)
         missing = self.missing(path)
@@ -210,7 +219,7 @@ class EvaluateWork:
         with watch.measure("writing"):
             add_to_record(path, result_rows(results, "navsim-exact"), missing)
         count = len(scene_group.group.tokens) * len(missing)
-        return Made(count, tuple(failure for result in results for failure in _failures_of(result)))
+        return PartResult(count, tuple(failure for result in results for failure in _failures_of(result)))
 
     def _results(self, scene_group: SceneGroup, labels: Collection[str], report: PartReport) -> list[PlannerResult]:
         """Evaluate the planners of these labels on a scene group, each with its kind of views."""
@@ -289,7 +298,7 @@ def _first_log(benchmark: Benchmark, log: str) -> Log:
     return scene_group.scenes[scene_group.group.now].viewpoint.scene.log
 
 
-def _require_all(work: EvaluateWork, folder: Path, outcome: Outcome) -> None:
+def _require_all(work: EvaluateWork, folder: Path, outcome: RunResult) -> None:
     """Check that all scene groups were evaluated.
 
     Raises:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swerve.data.jobs import Made, ProgressCallback
+from swerve.data.jobs import PartResult, ProgressCallback
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.scenes.compilation import announce_compilation
 
 # Processes a scene group, given its number.
-Do = Callable[[int, SceneGroup, ProgressCallback], Made]
+Do = Callable[[int, SceneGroup, ProgressCallback], PartResult]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class OpenedGroups:
         """Return the number of scene groups."""
         return len(self.benchmark.scene_groups(self.log))
 
-    def make(self, chunk: int, report: ProgressCallback) -> Made:
+    def make(self, chunk: int, report: ProgressCallback) -> PartResult:
         """Read and process a scene group.
 
         Raises:

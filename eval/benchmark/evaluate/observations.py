@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from swerve.data.dataset.targets import history_of, poses_at
+from swerve.data.dataset.targets import ego_history, interpolate_poses_at
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
 from swerve.eval.context.scene_context import Context
 from swerve.eval.context.situation import Situation
@@ -129,7 +129,7 @@ def _history(benchmark_scene: BenchmarkScene) -> History:
     Raises:
         SwerveError: the scene covers less.
     """
-    history, valid = history_of(benchmark_scene.viewpoint, HISTORY_SECONDS)
+    history, valid = ego_history(benchmark_scene.viewpoint, HISTORY_SECONDS)
     if not valid.all():
         raise SwerveError(f"scene {benchmark_scene.token}: has less than {HISTORY_SECONDS} s of history")
     for values in vars(history).values():
@@ -141,14 +141,14 @@ def _human(context: Context, viewpoint: Viewpoint) -> Float[np.ndarray, "8 3"] |
     """Return the human's poses at 0.5, 1, ..., 4 s, relative to the current ego pose.
 
     In the first stage they are the context's. In follow-up scenes they are the viewpoint's, interpolated as in
-    `poses_at`; None if these end before 4 s.
+    `interpolate_poses_at`; None if these end before 4 s.
     """
     if context.human is not None or len(viewpoint.human) < 2:
         return context.human
     scene = viewpoint.scene
     times_us = scene.times_us[scene.history + 1 :][: len(viewpoint.human)]
     seconds = POSE_INTERVAL * np.arange(1, FRAMES)
-    poses, valid = poses_at(times_us, viewpoint.human, scene.times_us[scene.history], seconds)
+    poses, valid = interpolate_poses_at(times_us, viewpoint.human, scene.times_us[scene.history], seconds)
     if not valid.all():
         return None
     return relative_poses(viewpoint.world_from_ego, poses)

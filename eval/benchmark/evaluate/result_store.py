@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swerve.data.jobs import part_stem
-from swerve.data.storage.files import commit, part_of
+from swerve.data.storage.files import commit, temporary_path
 from swerve.eval.benchmark.evaluate.results import SCHEMA
 from swerve.scenes import SwerveError
 
@@ -52,7 +52,7 @@ def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> No
         before = read_record(path)
         rows = pa.concat_tables([before.filter(~pc.field("planner").isin(list(planners))), rows])
     metadata = {_PLANNERS: json.dumps({**known, **planners}).encode()}
-    pq.write_table(rows.replace_schema_metadata(metadata), part_of(path), compression="zstd")
+    pq.write_table(rows.replace_schema_metadata(metadata), temporary_path(path), compression="zstd")
     commit(path)
 
 

@@ -7,17 +7,17 @@ from swerve.scenes.lazy_package import make_lazy
 if TYPE_CHECKING:
     from swerve.rasterizer.splats.gsplat.accumulated_images import sums_on_device
     from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary, load_library
-    from swerve.rasterizer.splats.gsplat.gsplat_renderer import draw, owners
+    from swerve.rasterizer.splats.gsplat.gsplat_renderer import dominant_gaussians, draw
     from swerve.rasterizer.splats.gsplat.projection import GsplatScene
     from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
 
 __all__ = [
     "GsplatLibrary",
     "GsplatScene",
+    "dominant_gaussians",
     "draw",
     "draw_unscented",
     "load_library",
-    "owners",
     "owners_unscented",
     "sums_on_device",
 ]

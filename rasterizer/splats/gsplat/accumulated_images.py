@@ -9,16 +9,16 @@ from jaxtyping import Float
 
 from swerve.rasterizer.splats.gaussians import Gaussians
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
-from swerve.rasterizer.splats.gsplat.gsplat_renderer import draw, owners
+from swerve.rasterizer.splats.gsplat.gsplat_renderer import dominant_gaussians, draw
 from swerve.rasterizer.splats.gsplat.projection import GsplatScene
 from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
-from swerve.rasterizer.splats.pipeline import Sums
+from swerve.rasterizer.splats.pipeline import RenderedSums
 from swerve.scenes import Camera
 
 
 def sums_on_device(
     gaussians: Gaussians, using: GsplatLibrary, unscented: bool, wants_owner: bool
-) -> Callable[[Camera, Float[np.ndarray, "4 4"]], Sums]:
+) -> Callable[[Camera, Float[np.ndarray, "4 4"]], RenderedSums]:
     """Upload Gaussians once; return a function from a camera and its pose to accumulated sums.
 
     Args:
@@ -28,9 +28,9 @@ def sums_on_device(
         wants_owner: whether owners are computed; else they are an image without rows.
     """
     scene = GsplatScene(*(using.upload(getattr(gaussians, field.name)) for field in fields(gaussians)))
-    draw_one, own_one = (draw_unscented, owners_unscented) if unscented else (draw, owners)
+    draw_one, own_one = (draw_unscented, owners_unscented) if unscented else (draw, dominant_gaussians)
 
-    def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> Sums:
+    def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> RenderedSums:
         pose = using.upload(camera_from_local)
         with torch.no_grad():
             color, depth, alpha = (image.cpu().contiguous().numpy() for image in draw_one(scene, camera, pose, using))
@@ -38,6 +38,6 @@ def sums_on_device(
                 owner = own_one(scene, camera, pose, using).int().cpu().numpy()
             else:
                 owner = np.empty((0, camera.width), np.int32)
-        return Sums(color, depth, alpha, owner)
+        return RenderedSums(color, depth, alpha, owner)
 
     return sums

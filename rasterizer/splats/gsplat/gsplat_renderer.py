@@ -7,7 +7,13 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int32, Int64
 
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
-from swerve.rasterizer.splats.gsplat.projection import FAINTEST, Ellipses, GsplatScene, project, within_sight
+from swerve.rasterizer.splats.gsplat.projection import (
+    FAINTEST,
+    GsplatScene,
+    ProjectedGaussians,
+    project,
+    visible_gaussians,
+)
 from swerve.rasterizer.splats.harmonics import SIZES
 from swerve.scenes import Camera
 
@@ -35,16 +41,16 @@ def draw(
         using: library handle.
         shifts: offsets of the Gaussians in the image, pixels; used for their gradients.
     """
-    rows = within_sight(scene, camera, camera_from_local)
+    rows = visible_gaussians(scene, camera, camera_from_local)
     if not len(rows):
-        return nothing(scene, camera, shifts)
+        return empty_images(scene, camera, shifts)
     seen = scene.of(rows)
     ellipses = project(seen, camera, camera_from_local, using)
     if shifts is not None:
         ellipses = ellipses._replace(centers=ellipses.centers + shifts.index_select(0, rows)[None])
     eye = -camera_from_local[:3, :3].T @ camera_from_local[:3, 3]
-    colors = shades(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
-    offsets, members = tiles(ellipses, camera.width, camera.height, using)
+    colors = evaluate_sh(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
+    offsets, members = isect_tiles(ellipses, camera.width, camera.height, using)
     sums, alpha = using.api.rasterize_to_pixels(
         ellipses.centers,
         ellipses.conics,
@@ -60,24 +66,24 @@ def draw(
 
 
 @torch.no_grad()
-def owners(
+def dominant_gaussians(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
     """Return the row of the Gaussian of the largest weight per pixel; -1 where the transmittance left is larger."""
-    return owners_by(
+    return dominant_gaussians_by(
         lambda seen: project(seen, camera, camera_from_local, using), scene, camera, camera_from_local, using
     )
 
 
-def owners_by(
-    projected: Callable[[GsplatScene], Ellipses],
+def dominant_gaussians_by(
+    projected: Callable[[GsplatScene], ProjectedGaussians],
     scene: GsplatScene,
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
     using: GsplatLibrary,
 ) -> Int64[torch.Tensor, "h w"]:
-    """Compute `owners` with a custom projection of the visible Gaussians."""
-    rows = within_sight(scene, camera, camera_from_local)
+    """Compute `dominant_gaussians` with a custom projection of the visible Gaussians."""
+    rows = visible_gaussians(scene, camera, camera_from_local)
     if not len(rows):
         return torch.full((camera.height, camera.width), -1, device=scene.means.device)
     seen = scene.of(rows)
@@ -91,7 +97,7 @@ def owners_by(
     return torch.where(owner >= 0, rows[owner.clamp_min(0)], -1)
 
 
-def nothing(scene: GsplatScene, camera: Camera, shifts: Float32[torch.Tensor, "n 2"] | None) -> Images:
+def empty_images(scene: GsplatScene, camera: Camera, shifts: Float32[torch.Tensor, "n 2"] | None) -> Images:
     """Return images of no Gaussian (gsplat divides by their number), connected to all tensors with zero gradients."""
     tensors = scene if shifts is None else (*scene, shifts)
     zero = sum((tensor.sum() * 0 for tensor in tensors), scene.means.new_zeros(()))
@@ -99,7 +105,7 @@ def nothing(scene: GsplatScene, camera: Camera, shifts: Float32[torch.Tensor, "n
     return torch.stack([empty] * 3, 2), empty.clone(), empty.clone()
 
 
-def shades(
+def evaluate_sh(
     directions: Float32[torch.Tensor, "n 3"],
     harmonics: Float32[torch.Tensor, "n k 3"],
     wanted: Bool[torch.Tensor, "n"],
@@ -113,8 +119,8 @@ def shades(
     return colors
 
 
-def tiles(
-    ellipses: Ellipses, width: int, height: int, using: GsplatLibrary
+def isect_tiles(
+    ellipses: ProjectedGaussians, width: int, height: int, using: GsplatLibrary
 ) -> tuple[Int32[torch.Tensor, "1 down across"], Int32[torch.Tensor, "l"]]:
     """Return the offsets of each tile's Gaussians, and the Gaussians, nearest first."""
     across, down = math.ceil(width / TILE), math.ceil(height / TILE)
@@ -124,10 +130,10 @@ def tiles(
 
 
 def _heaviest(
-    ellipses: Ellipses, opacities: Float32[torch.Tensor, "1 n"], width: int, height: int, using: GsplatLibrary
+    ellipses: ProjectedGaussians, opacities: Float32[torch.Tensor, "1 n"], width: int, height: int, using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
     """Return the Gaussian of the largest weight per pixel; -1: remaining transmittance. The nearest wins ties."""
-    offsets, members = tiles(ellipses, width, height, using)
+    offsets, members = isect_tiles(ellipses, width, height, using)
     light = opacities.new_ones((1, height, width))
     first, last = 0, max(len(members), 1)
     gaussians, pixels, _ = using.api.rasterize_to_indices_in_range(
@@ -144,7 +150,7 @@ def _heaviest(
 
 
 def _covers(
-    ellipses: Ellipses,
+    ellipses: ProjectedGaussians,
     opacities: Float32[torch.Tensor, "1 n"],
     gaussians: Int64[torch.Tensor, "l"],
     pixels: Int64[torch.Tensor, "l"],

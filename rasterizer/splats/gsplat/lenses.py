@@ -11,7 +11,7 @@ from swerve.scenes import Lens, LensModel
 _SMALLEST = 1e-12
 
 
-class Slope(NamedTuple):
+class DistortionJacobian(NamedTuple):
     """Derivative of the distorted coordinates by the ideal ones; d(x)/d(y) and d(y)/d(x) are equal in every model."""
 
     xx: Float64[torch.Tensor, "n"]
@@ -32,11 +32,11 @@ def distorted(
     )
 
 
-def slope_at(lens: Lens, x: Float64[torch.Tensor, "n"], y: Float64[torch.Tensor, "n"]) -> Slope:
+def slope_at(lens: Lens, x: Float64[torch.Tensor, "n"], y: Float64[torch.Tensor, "n"]) -> DistortionJacobian:
     """Return the derivative of `distorted`."""
     scale, grows = _radial(lens, x * x + y * y)
     p1, p2 = _tangential(lens)
-    return Slope(
+    return DistortionJacobian(
         scale + 2 * x * x * grows + 2 * p1 * y + 6 * p2 * x,
         2 * x * y * grows + 2 * p1 * x + 2 * p2 * y,
         scale + 2 * y * y * grows + 6 * p1 * y + 2 * p2 * x,

@@ -35,7 +35,7 @@ class GsplatScene(NamedTuple):
         return GsplatScene(*(tensor.index_select(0, rows) for tensor in self))
 
 
-class Ellipses(NamedTuple):
+class ProjectedGaussians(NamedTuple):
     """Projected Gaussians of one image; where the radius is 0 the other values are undefined.
 
     Attributes:
@@ -51,7 +51,7 @@ class Ellipses(NamedTuple):
     conics: Float[torch.Tensor, "1 n 3"]
 
 
-def within_sight(
+def visible_gaussians(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"]
 ) -> Int64[torch.Tensor, "m"]:
     """Return the Gaussians whose centres lie in front of the camera and within the lens's limit."""
@@ -66,7 +66,7 @@ def within_sight(
 
 def project(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
-) -> Ellipses:
+) -> ProjectedGaussians:
     """Project the visible Gaussians to ellipses."""
     if camera.lens.model != LensModel.PINHOLE:
         return _through_lens(scene, camera, camera_from_local.to(scene.means.device, torch.float64))
@@ -83,10 +83,10 @@ def project(
         near_plane=NEAR,
         opacities=torch.sigmoid(scene.logit_opacities),
     )
-    return Ellipses(radii, centers, depths, conics)
+    return ProjectedGaussians(radii, centers, depths, conics)
 
 
-def _through_lens(scene: GsplatScene, camera: Camera, pose: Float64[torch.Tensor, "4 4"]) -> Ellipses:
+def _through_lens(scene: GsplatScene, camera: Camera, pose: Float64[torch.Tensor, "4 4"]) -> ProjectedGaussians:
     points = scene.means.double() @ pose[:3, :3].T + pose[:3, 3]
     x, y, z = points[:, 0] / points[:, 2], points[:, 1] / points[:, 2], points[:, 2]
     bent_x, bent_y = distorted(camera.lens, x, y)
@@ -96,7 +96,7 @@ def _through_lens(scene: GsplatScene, camera: Camera, pose: Float64[torch.Tensor
     xx, xy, yy = spread[:, 0, 0] + BLUR, spread[:, 0, 1], spread[:, 1, 1] + BLUR
     conics = torch.stack([yy, -xy, xx], 1) / (xx * yy - xy * xy)[:, None]
     radii = _radii(centers, xx, yy, torch.sigmoid(scene.logit_opacities.double()), camera)
-    return Ellipses(radii[None], centers.float()[None], z.float()[None], conics.float()[None])
+    return ProjectedGaussians(radii[None], centers.float()[None], z.float()[None], conics.float()[None])
 
 
 def _axes(scene: GsplatScene) -> Float64[torch.Tensor, "n 3 3"]:

@@ -20,9 +20,16 @@ from scipy.spatial.transform import Rotation
 
 from swerve.rasterizer.optics import NEAR, lens_table
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
-from swerve.rasterizer.splats.gsplat.gsplat_renderer import TILE, Images, nothing, owners_by, shades, tiles
+from swerve.rasterizer.splats.gsplat.gsplat_renderer import (
+    TILE,
+    Images,
+    dominant_gaussians_by,
+    empty_images,
+    evaluate_sh,
+    isect_tiles,
+)
 from swerve.rasterizer.splats.gsplat.lenses import slope_at
-from swerve.rasterizer.splats.gsplat.projection import Ellipses, GsplatScene, within_sight
+from swerve.rasterizer.splats.gsplat.projection import GsplatScene, ProjectedGaussians, visible_gaussians
 from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
 
@@ -57,15 +64,15 @@ def draw_unscented(
         SwerveError: gsplat does not support the lens over the whole image.
     """
     check_lens(camera)
-    rows = within_sight(scene, camera, camera_from_local)
+    rows = visible_gaussians(scene, camera, camera_from_local)
     if not len(rows):
-        return nothing(scene, camera, shifts)
+        return empty_images(scene, camera, shifts)
     seen = scene.of(rows)
     placed = _in_camera_frame(seen, camera, camera_from_local, None if shifts is None else shifts.index_select(0, rows))
     ellipses = _project(placed, camera, using, last_from_first)
     eye = -camera_from_local[:3, :3].T @ camera_from_local[:3, 3]
-    colors = shades(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
-    offsets, members = tiles(ellipses, camera.width, camera.height, using)
+    colors = evaluate_sh(seen.means - eye.to(seen.means), seen.harmonics, (ellipses.radii > 0).all(-1)[0], using)
+    offsets, members = isect_tiles(ellipses, camera.width, camera.height, using)
     sums, alpha = using.api.rasterize_to_pixels_eval3d(
         placed.means,
         placed.quaternions,
@@ -90,10 +97,10 @@ def owners_unscented(
 ) -> Int64[torch.Tensor, "h w"]:
     """Compute `owners` by the unscented transform's blurred ellipses: gsplat lists no Gaussians along rays."""
 
-    def projected(seen: GsplatScene) -> Ellipses:
+    def projected(seen: GsplatScene) -> ProjectedGaussians:
         return _project(_in_camera_frame(seen, camera, camera_from_local, None), camera, using, None)
 
-    return owners_by(projected, scene, camera, camera_from_local, using)
+    return dominant_gaussians_by(projected, scene, camera, camera_from_local, using)
 
 
 def check_lens(camera: Camera) -> None:
@@ -186,7 +193,7 @@ def _sideways(
 
 def _project(
     placed: GsplatScene, camera: Camera, using: GsplatLibrary, last_from_first: Float[torch.Tensor, "4 4"] | None
-) -> Ellipses:
+) -> ProjectedGaussians:
     """Project to ellipses, without gradients."""
     with torch.no_grad():
         radii, centers, depths, conics, _ = using.api.fully_fused_projection_with_ut(
@@ -202,7 +209,7 @@ def _project(
             near_plane=NEAR,
             **_optics(camera, using, last_from_first),
         )
-    return Ellipses(radii, centers, depths, conics)
+    return ProjectedGaussians(radii, centers, depths, conics)
 
 
 def _here(like: torch.Tensor) -> Float32[torch.Tensor, "1 4 4"]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import RARE, Angle
-from swerve.scenes.viewpoints.bounds import Bounds
+from swerve.scenes.viewpoints.bounds import KinematicLimits
 
 # Seconds between the steps of trajectories and histories.
 STEP = 0.1
@@ -55,7 +55,7 @@ class FollowUpOptions:
     bank_heading: Angle = math.radians(20.0)
     bank_across: float = 0.25
     bank_along: float = 2.5
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: KinematicLimits = field(default_factory=KinematicLimits)
 
     def __post_init__(self) -> None:
         if min(self.lateral_step, self.longitudinal_step, self.reach, self.history) <= 0 or self.lateral < 0:

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.scenes.log import Scene
-from swerve.scenes.polyline import frenet
+from swerve.scenes.polyline import to_frenet
 from swerve.scenes.tracks import Ego
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
-from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference, grid_of
+from swerve.scenes.viewpoints.follow_up.grid import HumanReference, StartGrid, grid_of
 from swerve.scenes.viewpoints.follow_up.synthesis import synthesise
-from swerve.scenes.viewpoints.follow_up.trajectory_bank import Match, TrajectoryBank, match, turned_by
+from swerve.scenes.viewpoints.follow_up.trajectory_bank import Match, TrajectoryBank, match, rotate_points
 from swerve.scenes.viewpoints.human_limits import relaxations
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.viewpoint import Rejection, ViewpointKind
@@ -100,7 +100,7 @@ def _from_bank(
     geometry: LogGeometry,
     bank: TrajectoryBank,
     expert: HumanReference,
-    grid: Grid,
+    grid: StartGrid,
     matches: Match,
     options: FollowUpOptions,
 ) -> list[FollowUp | Rejection]:
@@ -116,15 +116,19 @@ def _from_bank(
 
 
 def _placed(
-    geometry: LogGeometry, bank: TrajectoryBank, expert: HumanReference, grid: Grid, steps: tuple[np.ndarray, slice]
+    geometry: LogGeometry,
+    bank: TrajectoryBank,
+    expert: HumanReference,
+    grid: StartGrid,
+    steps: tuple[np.ndarray, slice],
 ) -> _Histories:
     """Rotate steps of trajectories to the human's initial heading and move their ends to the start points."""
-    way = turned_by(bank.positions[steps].astype(np.float64), expert.heading)
+    way = rotate_points(bank.positions[steps].astype(np.float64), expert.heading)
     positions = grid.positions[:, None] + way - way[:, -1:]
     start = expert.along - _AROUND
     reach = float(np.max(grid.along, initial=expert.along)) + _AROUND - start
     line = geometry.path.at(start + np.arange(0.0, reach, _CHORD)).positions
-    along, _ = frenet(line, positions.reshape(-1, 2))
+    along, _ = to_frenet(line, positions.reshape(-1, 2))
     return _Histories(
         positions,
         expert.heading + bank.headings[steps].astype(np.float64),
@@ -136,7 +140,7 @@ def _placed(
 
 
 def _synthesised(
-    geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions
+    geometry: LogGeometry, expert: HumanReference, grid: StartGrid, options: FollowUpOptions
 ) -> list[FollowUp | Rejection]:
     synthesis = synthesise(geometry, expert, grid, options)
     feasible = synthesis.demand <= 1.0
@@ -152,7 +156,7 @@ def _synthesised(
 
 def _made(
     geometry: LogGeometry,
-    grid: Grid,
+    grid: StartGrid,
     histories: _Histories,
     origin: Origin,
     numbers: dict[str, Float[np.ndarray, "p"]],
@@ -174,5 +178,5 @@ def _made(
     return result
 
 
-def _rejected(grid: Grid, reason: str) -> list[FollowUp | Rejection]:
+def _rejected(grid: StartGrid, reason: str) -> list[FollowUp | Rejection]:
     return [Rejection(ViewpointKind.FOLLOW_UP, int(index), reason) for index in grid.indices]

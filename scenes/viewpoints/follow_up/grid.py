@@ -59,7 +59,7 @@ class HumanReference:
 
 
 @dataclass(frozen=True)
-class Grid:
+class StartGrid:
     """Start points of a grid.
 
     Attributes:
@@ -85,9 +85,9 @@ class Grid:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def of(self, rows: Bool[np.ndarray, "p"] | Int[np.ndarray, "q"]) -> "Grid":
+    def of(self, rows: Bool[np.ndarray, "p"] | Int[np.ndarray, "q"]) -> "StartGrid":
         """Select points."""
-        return Grid(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return StartGrid(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
     def plain(self) -> Bool[np.ndarray, "p"]:
@@ -96,7 +96,7 @@ class Grid:
         return plain
 
 
-def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) -> Grid:
+def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) -> StartGrid:
     """Build all start points that the options and the human's speed allow, by index.
 
     Rows extend from the position after braking with `reach` (or the stop) to that after accelerating with it; offsets
@@ -117,7 +117,7 @@ def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) 
     along = expert.end + longitudinal
     at = path.at(along)
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
-    return Grid(
+    return StartGrid(
         np.flatnonzero(chosen),
         lateral,
         longitudinal,

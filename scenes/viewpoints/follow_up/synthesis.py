@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
-from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference
-from swerve.scenes.viewpoints.frenet_motion import Drive, decay, drive_beside, offset_states
+from swerve.scenes.viewpoints.follow_up.grid import HumanReference, StartGrid
+from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory, drive_beside, offset_states, quintic_decay
 from swerve.scenes.viewpoints.human_limits import allowed_shares, drive_shares
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import demand_of
@@ -23,7 +23,7 @@ _Profile = tuple[Float[np.ndarray, "*c t"], Float[np.ndarray, "*c t"]]
 
 
 @dataclass(frozen=True)
-class Synthesis:
+class SynthesizedTrajectories:
     """Synthesised trajectory for each start point.
 
     Attributes:
@@ -33,13 +33,15 @@ class Synthesis:
         shares: ratios to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
 
-    drives: Drive
+    drives: FrenetTrajectory
     along: Float[np.ndarray, "p t"]
     demand: Float[np.ndarray, "p"]
     shares: Float[np.ndarray, "9 p"]
 
 
-def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions) -> Synthesis:
+def synthesise(
+    geometry: LogGeometry, expert: HumanReference, grid: StartGrid, options: FollowUpOptions
+) -> SynthesizedTrajectories:
     """Synthesise trajectories from the human's current state to the start points at the horizon.
 
     Along the path: minimal jerk with free speed and acceleration at the end, or with the given speed offset; if that
@@ -63,8 +65,8 @@ def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, option
         np.where(kept.reshape(-1, *[1] * (one.ndim - 1)), one, other)
         for one, other in zip(stated.drives.parts, wider.drives.parts, strict=True)
     ]
-    return Synthesis(
-        Drive(*drives),
+    return SynthesizedTrajectories(
+        FrenetTrajectory(*drives),
         np.where(kept[:, None], stated.along, wider.along),
         np.where(kept, stated.demand, wider.demand),
         np.where(kept, stated.shares, wider.shares),
@@ -72,8 +74,12 @@ def synthesise(geometry: LogGeometry, expert: HumanReference, grid: Grid, option
 
 
 def _synthesise_within(
-    geometry: LogGeometry, expert: HumanReference, grid: Grid, options: FollowUpOptions, allowed: Float[np.ndarray, "9"]
-) -> Synthesis:
+    geometry: LogGeometry,
+    expert: HumanReference,
+    grid: StartGrid,
+    options: FollowUpOptions,
+    allowed: Float[np.ndarray, "9"],
+) -> SynthesizedTrajectories:
     """Compute drives whose demand compares with what is allowed of each bound."""
     clock = np.arange(options.steps) * STEP
     ways, row = np.unique(np.stack([grid.along - expert.along, grid.faster]), axis=1, return_inverse=True)
@@ -83,7 +89,7 @@ def _synthesise_within(
     offsets, possible = _across(geometry, expert, grid, along)
     drives = drive_beside(geometry.path, along, pace, offsets)
     shares = drive_shares(options.bounds, drives, clock, geometry)
-    return Synthesis(drives, along, np.where(possible, demand_of(shares, allowed), np.inf), shares)
+    return SynthesizedTrajectories(drives, along, np.where(possible, demand_of(shares, allowed), np.inf), shares)
 
 
 def _along(
@@ -149,17 +155,17 @@ def _stops(expert: HumanReference, distance: Float[np.ndarray, "r"], clock: Floa
     times = np.broadcast_to(clock, (*shape, len(clock)))
     missing = np.broadcast_to(-distance[:, None], (*shape, 1))
     speed, acceleration = np.full_like(missing, expert.speed), np.full_like(missing, expert.acceleration)
-    left, pace, _ = decay((missing, speed, acceleration), lengths, times)
+    left, pace, _ = quintic_decay((missing, speed, acceleration), lengths, times)
     return distance[:, None] + left, pace
 
 
 def _across(
-    geometry: LogGeometry, expert: HumanReference, grid: Grid, along: Float[np.ndarray, "p t"]
+    geometry: LogGeometry, expert: HumanReference, grid: StartGrid, along: Float[np.ndarray, "p t"]
 ) -> tuple[_Offsets, Bool[np.ndarray, "p"]]:
     """Compute lateral offsets with their derivatives by arc length, and whether the travelled distance suffices."""
     way = grid.along - expert.along
     value, slope, bend = offset_states(geometry.path.at(grid.along), grid.lateral, grid.turns)
     left = np.maximum(grid.along[:, None] - along, 0.0)
     end = (value[:, None], -slope[:, None], bend[:, None])
-    values, slopes, bends = decay(end, np.maximum(way, _SHORTEST_BEND), left)
+    values, slopes, bends = quintic_decay(end, np.maximum(way, _SHORTEST_BEND), left)
     return (values, -slopes, bends), (way >= _SHORTEST_BEND) | ((grid.lateral == 0) & (grid.turns == 0))

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32, Int, Int32
 from scipy.spatial import KDTree
 
 from swerve.scenes.viewpoints.follow_up.follow_up_options import STEP, FollowUpOptions
-from swerve.scenes.viewpoints.follow_up.grid import Grid, HumanReference
+from swerve.scenes.viewpoints.follow_up.grid import HumanReference, StartGrid
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.motion_smoother import Motion
 from swerve.scenes.viewpoints.plausibility import plausible
@@ -85,7 +85,7 @@ class Match:
     along: Float[np.ndarray, "m"]
 
 
-def bank_of(geometry: LogGeometry, options: FollowUpOptions) -> TrajectoryBank:
+def build_trajectory_bank(geometry: LogGeometry, options: FollowUpOptions) -> TrajectoryBank:
     """Extract the trajectories of one log: the ego's, and those of moving cars and vans.
 
     A trajectory begins every half second. It is used where the vehicle is annotated at every step, no step is missing,
@@ -125,12 +125,12 @@ def _drives(
     forward = whole.speeds.min(axis=1, initial=np.inf) >= _REVERSE
     good = (move >= least_move) & forward & plausible(whole, clock, geometry.log.vehicle)
     kept = Motion(*(getattr(whole, field.name)[good] for field in fields(Motion)))
-    turned = turned_by(kept.positions - kept.positions[:, :1], -kept.headings[:, :1])
+    turned = rotate_points(kept.positions - kept.positions[:, :1], -kept.headings[:, :1])
     values = [getattr(kept, field.name) for field in fields(Motion)[2:]]
     return Motion(turned, kept.headings - kept.headings[:, :1], *values)
 
 
-def match(bank: TrajectoryBank, expert: HumanReference, grid: Grid, options: FollowUpOptions) -> Match:
+def match(bank: TrajectoryBank, expert: HumanReference, grid: StartGrid, options: FollowUpOptions) -> Match:
     """Find the nearest bank trajectory for each start point, with all trajectories placed at the human's state.
 
     A trajectory must match the human's initial speed and acceleration, and end near the start point, about in the
@@ -145,13 +145,13 @@ def match(bank: TrajectoryBank, expert: HumanReference, grid: Grid, options: Fol
         (np.abs(bank.speeds[:, 0] - expert.speed) <= options.bank_speed)
         & (np.abs(bank.accelerations[:, 0] - expert.acceleration) <= options.bank_acceleration)
     )
-    ends = expert.position + turned_by(bank.positions[alike, -1].astype(np.float64), expert.heading)
+    ends = expert.position + rotate_points(bank.positions[alike, -1].astype(np.float64), expert.heading)
     headings = expert.heading + bank.headings[alike, -1].astype(np.float64)
     reach = np.hypot(options.bank_across, options.bank_along)
     plain = np.flatnonzero(grid.plain)
     pairs = KDTree(grid.positions[plain]).sparse_distance_matrix(KDTree(ends), reach, output_type="ndarray")
     point, drive = plain[pairs["i"]], pairs["j"]
-    gap = turned_by(ends[drive] - grid.positions[point], -grid.headings[point])
+    gap = rotate_points(ends[drive] - grid.positions[point], -grid.headings[point])
     near = (np.abs(gap[:, 0]) <= options.bank_along) & (np.abs(gap[:, 1]) <= options.bank_across)
     # Both headings are unwrapped relative to the human's, so that a full turn is a difference.
     fits = np.flatnonzero(near & (np.abs(headings[drive] - grid.headings[point]) <= options.bank_heading))
@@ -162,7 +162,9 @@ def match(bank: TrajectoryBank, expert: HumanReference, grid: Grid, options: Fol
     return Match(points, alike[drive[chosen]], gap[chosen, 1], gap[chosen, 0])
 
 
-def turned_by(points: Float[np.ndarray, "*b 2"], angle: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "*b 2"]:
+def rotate_points(
+    points: Float[np.ndarray, "*b 2"], angle: Float[np.ndarray, "..."] | float
+) -> Float[np.ndarray, "*b 2"]:
     """Rotate points about the origin by an angle in radians."""
     x, y = points[..., 0], points[..., 1]
     cos, sin = np.cos(angle), np.sin(angle)

@@ -11,7 +11,7 @@ from swerve.data.dataset.acceptance import Acceptance, acceptance_table
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, write_manifest
 from swerve.scenes import Scene
-from swerve.scenes.viewpoints import RecoveryOptions, Viewpoint, prepare
+from swerve.scenes.viewpoints import RecoveryOptions, Viewpoint, build_log_geometry
 from swerve.scenes.viewpoints.recovery import recovery
 from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets, offsets_at, redrawn_offsets, stratum_of
 from tests.support.simple_log import empty_road
@@ -139,7 +139,7 @@ def test_redraws_of_all_strata_fill_the_ranges():
 def test_more_attempts_accept_more_and_keep_what_was_accepted():
     """A first draw that is accepted stays; a rejected one keeps its reason or is replaced from its own stratum."""
     log = replace(small_log(), road_map=empty_road().road_map)
-    scene, geometry = Scene(log, 40, 20, 50), prepare(log)
+    scene, geometry = Scene(log, 40, 20, 50), build_log_geometry(log)
     once, often = (RecoveryOptions(lateral=5.0, heading=0.7, attempts=attempts) for attempts in (1, 6))
     counts = [0, 0]
     for index in range(24):

@@ -16,7 +16,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.rasterizer import StaticLayer
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.primitives import build_static
-from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, prepare, viewpoints
+from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 from tests.support import standin_nvimgcodec
 from tests.support.simple_source import small_log
 from tests.support.standin_nvimgcodec import OnDevice
@@ -62,7 +62,7 @@ class GpuBackdrop:
 
 def seat():
     scene = Scene(small_log(), 30, 20, 50)
-    return viewpoints(scene, [ViewpointKind.LOGGED], ViewpointOptions(), 0, prepare(scene.log))[0][0]
+    return build_viewpoints(scene, [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(scene.log))[0][0]
 
 
 def encoded(options):

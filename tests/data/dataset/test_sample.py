@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.capture import captures_of, tracks_at
+from swerve.data.dataset.capture import image_requests, tracks_at
 from swerve.data.dataset.image_encoding import decode_image, decode_instance, encode_image
 from swerve.data.dataset.sample import SampleRenderer, draw_sample
 from swerve.data.dataset.sample_encoder import SampleEncoder
-from swerve.data.dataset.targets import poses_at
+from swerve.data.dataset.targets import interpolate_poses_at
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.rasterizer import render
 from swerve.scenes import Camera, Lens, LensModel, Photo, Scene, SwerveError
 from swerve.scenes.primitives import build_dynamic, build_static
-from swerve.scenes.transforms import interpolate_poses, inverse, transform_points, upright
-from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, prepare, viewpoints
+from swerve.scenes.transforms import interpolate_poses, inverse, pose_from_yaw, transform_points
+from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 from tests.support.simple_source import small_log
 
 NOW = 30  # 3 s: the ego at x = 50, y = -1.75, at 10 m/s along x
@@ -28,7 +28,7 @@ NOW = 30  # 3 s: the ego at x = 50, y = -1.75, at 10 m/s along x
 
 def seats(log, *kinds, options=None):
     scene = Scene(log, NOW, 20, 50)
-    made, _ = viewpoints(scene, kinds, options or ViewpointOptions(), 0, prepare(log))
+    made, _ = build_viewpoints(scene, kinds, options or ViewpointOptions(), 0, build_log_geometry(log))
     return made
 
 
@@ -106,7 +106,7 @@ def test_numbers_of_a_turned_seat_turn_with_it():
     assert abs(viewpoint.parameters["heading"]) > 0.02
     world = transform_points(pose, arrays["box_center"].astype(float))
     np.testing.assert_allclose(world, tracks.positions[:, viewpoint.scene.history], atol=1e-4)
-    human = pose @ upright(np.pad(arrays["human_10hz"][:, :2], ((0, 0), (0, 1))), arrays["human_10hz"][:, 2])
+    human = pose @ pose_from_yaw(np.pad(arrays["human_10hz"][:, :2], ((0, 0), (0, 1))), arrays["human_10hz"][:, 2])
     logged = viewpoint.scene.log.ego.world_from_ego[NOW + 1 : NOW + 51]
     np.testing.assert_allclose(human[:, :2, 3], logged[:, :2, 3], atol=1e-4)
     np.testing.assert_allclose(human[:, :2, :2], logged[:, :2, :2], atol=1e-5)
@@ -119,8 +119,8 @@ def test_poses_of_steady_motion_are_exact_between_and_just_beyond_uneven_steps(s
     jitter[0] = jitter[-1] = 0
     times = np.arange(51) * 100_000 + jitter + 7
     along = (times - 7) * 1e-6 * 12.0
-    poses = upright(np.stack([along, 2 * along, 0 * along], axis=1), np.full(51, np.arctan(2)))
-    found, valid = poses_at(times, poses, 7, np.array([second]))
+    poses = pose_from_yaw(np.stack([along, 2 * along, 0 * along], axis=1), np.full(51, np.arctan(2)))
+    found, valid = interpolate_poses_at(times, poses, 7, np.array([second]))
     assert valid.all() == (min(second, 5.0 - second) >= -0.5e-6 * int(np.median(np.diff(times))))
     if valid.all():
         np.testing.assert_allclose(found[0, :2, 3], [12.0 * second, 24.0 * second], atol=3e-5)
@@ -129,7 +129,7 @@ def test_poses_of_steady_motion_are_exact_between_and_just_beyond_uneven_steps(s
 def test_rows_beyond_the_scene_are_marked():
     log = small_log()
     scene = Scene(log, NOW, 20, 40)
-    viewpoint = viewpoints(scene, [ViewpointKind.LOGGED], ViewpointOptions(), 0, prepare(log))[0][0]
+    viewpoint = build_viewpoints(scene, [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(log))[0][0]
     arrays = arrays_of(made(viewpoint))
     assert list(arrays["target_2hz_valid"]) == [True] * 8 + [False] * 2
     np.testing.assert_array_equal(arrays["target_2hz"][8:], 0)
@@ -138,7 +138,9 @@ def test_rows_beyond_the_scene_are_marked():
 def test_rows_before_the_scene_are_zero():
     """A history of 1 s where 2 s are wanted: ten rows of pose, velocity, acceleration and yaw rate are not known."""
     log = small_log()
-    seat = viewpoints(Scene(log, NOW, 10, 50), [ViewpointKind.LOGGED], ViewpointOptions(), 0, prepare(log))[0][0]
+    seat = build_viewpoints(
+        Scene(log, NOW, 10, 50), [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(log)
+    )[0][0]
     ones = replace(seat.ego, acceleration=seat.ego.acceleration + 1.0, yaw_rate=seat.ego.yaw_rate + 1.0)
     arrays = arrays_of(made(replace(seat, ego=ones)))
     assert list(arrays["history_valid"]) == [False] * 10 + [True] * 11
@@ -261,12 +263,12 @@ def test_only_the_logged_seat_has_photographs(tmp_path):
     """A photograph was taken from the logged pose; beside any other pose's raster it would be a wrong pair."""
     log, _ = photographed(tmp_path)
     for viewpoint in seats(log, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT):
-        assert all(capture.photo is None for capture in captures_of(viewpoint))
+        assert all(capture.photo is None for capture in image_requests(viewpoint))
 
 
 def test_a_photograph_of_another_time_is_not_taken(tmp_path):
     log, _ = photographed(tmp_path, offset_us=51_000)
-    assert all(capture.photo is None for capture in captures_of(seats(log, ViewpointKind.LOGGED)[0]))
+    assert all(capture.photo is None for capture in image_requests(seats(log, ViewpointKind.LOGGED)[0]))
 
 
 def test_a_missing_photograph_is_an_error_that_names_it(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from swerve.data.dataset.image_encoding import encode_depth, encode_image, encode_instance
 from swerve.data.dataset.shards import Sample, ShardWriter, dataset_digest, file_digest, read_samples
-from swerve.data.storage.files import commit, part_of, safe_name, write_atomically
+from swerve.data.storage.files import commit, safe_name, temporary_path, write_atomically
 from swerve.scenes import SwerveError
 
 IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -98,10 +98,10 @@ def test_j5_a_shard_has_its_name_only_when_it_is_whole(tmp_path):
         assert not path.exists()
         writer.finish()
     assert not path.exists()
-    assert part_of(path).exists()
+    assert temporary_path(path).exists()
     commit(path)
     assert path.exists()
-    assert not part_of(path).exists()
+    assert not temporary_path(path).exists()
 
 
 def test_j5_a_truncated_shard_is_named(tmp_path):

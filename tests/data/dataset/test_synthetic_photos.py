@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.capture import captures_of
+from swerve.data.dataset.capture import image_requests
 from swerve.data.dataset.image_encoding import decode_image
 from swerve.data.dataset.sample import SampleRenderer, draw_sample, encode_numbers, encode_view
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
@@ -16,7 +16,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.town import TownOptions, generate_town
 from swerve.scenes import SwerveError, scenes_of
 from swerve.scenes.primitives import build_static
-from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, prepare, viewpoints
+from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 
 OPTIONS = AugmentOptions(photos=True, size=(160, 96), cameras=("front",))
 
@@ -29,7 +29,9 @@ def log():
 def test_every_kind_of_seat_gets_one_of_its_own(log):
     stand_ins, watch = SyntheticPhotos(log, OPTIONS), Stopwatch()
     drawer = SampleRenderer(build_static(log.road_map), OPTIONS, watch, stand_ins)
-    made, _ = viewpoints(scenes_of(log)[0], list(ViewpointKind)[:3], ViewpointOptions(), 0, prepare(log))
+    made, _ = build_viewpoints(
+        scenes_of(log)[0], list(ViewpointKind)[:3], ViewpointOptions(), 0, build_log_geometry(log)
+    )
     first = {viewpoint.kind: viewpoint for viewpoint in made[::-1]}
     assert set(first) == {ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT}
     images = MappingProxyType({kind: checked(viewpoint, drawer) for kind, viewpoint in first.items()})
@@ -48,7 +50,7 @@ def checked(viewpoint, drawer):
     assert entry["now_from_capture"] == np.eye(4).tolist()
     members = encode_view(drawn.captures[0], drawn.views[0], OPTIONS)
     assert set(members) == {"front.png", "front.photo.jpg"}
-    again = drawer.photograph(viewpoint, captures_of(viewpoint, OPTIONS.cameras, OPTIONS.size))
+    again = drawer.photograph(viewpoint, image_requests(viewpoint, OPTIONS.cameras, OPTIONS.size))
     assert again[0].photo.read() == members["front.photo.jpg"]
     image = decode_image(members["front.photo.jpg"])
     assert image.shape == decode_image(members["front.png"]).shape == (96, 160, 3)
@@ -57,7 +59,9 @@ def checked(viewpoint, drawer):
 
 def test_without_the_option_there_is_none(log):
     options = replace(OPTIONS, photos=False)
-    made, _ = viewpoints(scenes_of(log)[0], [ViewpointKind.LOGGED], ViewpointOptions(), 0, prepare(log))
+    made, _ = build_viewpoints(
+        scenes_of(log)[0], [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(log)
+    )
     drawn = draw_sample(made[0], SampleRenderer(build_static(log.road_map), options, Stopwatch()), options)
     entry = json.loads(encode_numbers(drawn, options).members["json"])["cameras"][0]
     assert not entry["photo"]

@@ -5,8 +5,8 @@ import fcntl
 
 import pytest
 
+from swerve.data.jobs import existing_parts, job_config, log_names, open_job, part_stem
 from swerve.data.jobs import folder as folder_module
-from swerve.data.jobs import job_config, log_names, open_job, part_stem, parts_there
 from swerve.data.storage import files
 from swerve.scenes import SwerveError
 from tests.support.counting_work import LAYOUT
@@ -159,7 +159,7 @@ def test_parts_are_found_by_their_log(tmp_path):
             (tmp_path / f"{part_stem(name, chunk)}.json").touch()
     (tmp_path / "a-00003.json.part").touch()
     (tmp_path / "a-00004.txt").touch()
-    assert parts_there(tmp_path, ".json") == {name: {0, 7, 123456} for name in ("a", "a-1", "b_c")}
+    assert existing_parts(tmp_path, ".json") == {name: {0, 7, 123456} for name in ("a", "a-1", "b_c")}
 
 
 def test_logs_of_several_sources_keep_their_owner():

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from swerve.data.sources.av2.av2_source import av2_source, read_log
 from swerve.data.sources.av2.av2_tables import read_cameras
-from swerve.scenes import LaneKind, LensModel, LogError, ObjectClass, Paint
+from swerve.scenes import LaneMarking, LaneType, LensModel, LogError, ObjectClass
 from swerve.scenes.transforms import inverse, transform_points
 from tests.support.av2_log import (
     AXLE,
@@ -44,7 +44,7 @@ def test_the_real_logs_hold_what_their_tables_hold(pittsburgh, miami):
     assert (len(miami.times_us), len(miami.tracks), miami.tracks.valid.sum()) == (157, 119, 13820 - 157)
     assert (len(pittsburgh.road_map.lanes), len(pittsburgh.road_map.crossings)) == (199, 11)
     kinds = [lane.kind for lane in pittsburgh.road_map.lanes]
-    assert (kinds.count(LaneKind.BICYCLE), kinds.count(LaneKind.BUS)) == (19, 14)
+    assert (kinds.count(LaneType.BICYCLE), kinds.count(LaneType.BUS)) == (19, 14)
     assert sum(lane.is_connector for lane in miami.road_map.lanes) == 48
     assert np.bincount(pittsburgh.tracks.classes, minlength=7)[ObjectClass.SIGN] > 0
 
@@ -106,7 +106,7 @@ def test_each_painted_line_is_there_once(name, request):
     every = shapely.union_all(shapes)
     for lane in lanes:
         for points, paint in ((lane.left, lane.left_paint), (lane.right, lane.right_paint)):
-            if paint is not Paint.NONE:
+            if paint is not LaneMarking.NONE:
                 bare = shapely.LineString(points[:, :2]).difference(every.buffer(0.6)).length
                 assert bare < 1.0
     tree = shapely.STRtree(shapes)
@@ -218,9 +218,9 @@ def test_the_made_up_map_is_read_right(tmp_path):
     assert second.successors == ("4",)
     assert connector.is_connector
     assert [(line.paint, len(line.points)) for line in sorted(road_map.lines, key=lambda line: line.paint.name)] == [
-        (Paint.DASHED_WHITE, 2),
-        (Paint.DOUBLE_SOLID_YELLOW, 5),
-        (Paint.SOLID_WHITE, 2),
+        (LaneMarking.DASHED_WHITE, 2),
+        (LaneMarking.DOUBLE_SOLID_YELLOW, 5),
+        (LaneMarking.SOLID_WHITE, 2),
     ]
     assert [set(group.lane_ids) for group in road_map.lane_groups] == [{"1", "2"}, {"3"}, {"4"}]
     assert shapely.Polygon(road_map.crossings[0].polygon[:, :2]).area == pytest.approx(10.5)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from swerve.data.sources.default_rigs import default_rig
-from swerve.data.sources.derived_surfaces import edges_of, intersections_of, united
-from swerve.data.sources.painted_lines import painted_once
-from swerve.data.sources.velocities import velocities_of
-from swerve.scenes import Ego, GroundHeight, Lane, Paint
-from swerve.scenes.transforms import upright
+from swerve.data.sources.derived_surfaces import edges_of, intersections_of, union_areas
+from swerve.data.sources.painted_lines import merge_lane_markings
+from swerve.data.sources.velocities import causal_velocities
+from swerve.scenes import Ego, GroundHeight, Lane, LaneMarking
+from swerve.scenes.transforms import pose_from_yaw
 
 
 def samples_by_hand(valid, times, step):
@@ -38,7 +38,7 @@ def velocity_by_hand(positions, valid, times, row, step):
 def test_velocities_are_of_parabolas_through_the_valid_samples_before(valid, gaps):
     times = np.cumsum(np.array(gaps, np.int64))
     positions = np.random.default_rng(0).normal(size=(3, 9, 3))
-    found = velocities_of(positions, valid, times)
+    found = causal_velocities(positions, valid, times)
     for row in range(3):
         for step in range(9):
             known = velocity_by_hand(positions, valid, times, row, step)
@@ -51,13 +51,13 @@ def test_no_velocity_or_acceleration_knows_what_comes_after(now):
     times = 100_000 * np.arange(20) + np.random.default_rng(1).integers(-4_000, 4_000, 20)
     seconds = times * 1e-6
     way = np.stack([3.0 * seconds + 0.7 * seconds**2 + 5e6, 1.0 - seconds], axis=1)
-    poses = upright(np.pad(way, ((0, 0), (0, 1))), np.full(20, 0.3))
+    poses = pose_from_yaw(np.pad(way, ((0, 0), (0, 1))), np.full(20, 0.3))
     other = poses.copy()
     other[now + 1 :, :2, 3] += np.random.default_rng(2).normal(size=(19 - now, 2))
     ego, changed = Ego.from_poses(poses, times), Ego.from_poses(other, times)
     for name in ("velocity", "acceleration", "yaw_rate"):
         np.testing.assert_array_equal(getattr(ego, name)[: now + 1], getattr(changed, name)[: now + 1])
-    tracks = [velocities_of(one[None, :, :3, 3], np.ones((1, 20), bool), times) for one in (poses, other)]
+    tracks = [causal_velocities(one[None, :, :3, 3], np.ones((1, 20), bool), times) for one in (poses, other)]
     np.testing.assert_array_equal(tracks[0][:, : now + 1], tracks[1][:, : now + 1])
     np.testing.assert_allclose(tracks[0][0, 2:], np.stack([3.0 + 1.4 * seconds, np.full(20, -1.0)], 1)[2:], atol=1e-6)
 
@@ -66,7 +66,7 @@ def line(*points):
     return np.array([(x, y, 0.1 * x) for x, y in points], float)
 
 
-def lane(name, left, right, left_paint=Paint.NONE, right_paint=Paint.NONE, **more):
+def lane(name, left, right, left_paint=LaneMarking.NONE, right_paint=LaneMarking.NONE, **more):
     center = np.stack([(left[0] + right[0]) / 2, (left[-1] + right[-1]) / 2])
     return Lane(name, center, np.concatenate([left, right[::-1]]), left, right, left_paint, right_paint, **more)
 
@@ -76,20 +76,20 @@ def test_a_line_that_two_lanes_share_is_kept_once():
     shared = line((0, 0), (40, 0))
     wobbly = line((40, 0.1), (25, -0.1), (10, 0.05), (0, 0))
     lanes = [
-        lane("a", shared, line((0, -3), (40, -3)), Paint.SOLID_YELLOW, Paint.SOLID_WHITE),
-        lane("b", wobbly, line((40, 3), (0, 3)), Paint.SOLID_YELLOW),
-        lane("c", line((0, -3), (40, -3)), line((0, -6), (40, -6)), Paint.NONE),
+        lane("a", shared, line((0, -3), (40, -3)), LaneMarking.SOLID_YELLOW, LaneMarking.SOLID_WHITE),
+        lane("b", wobbly, line((40, 3), (0, 3)), LaneMarking.SOLID_YELLOW),
+        lane("c", line((0, -3), (40, -3)), line((0, -6), (40, -6)), LaneMarking.NONE),
     ]
-    lines = painted_once(lanes)
+    lines = merge_lane_markings(lanes)
     assert sorted((line.paint.name, len(line.points)) for line in lines) == [("SOLID_WHITE", 2), ("SOLID_YELLOW", 4)]
 
 
 def test_only_the_uncovered_stretch_of_an_overlapping_line_is_kept():
     lanes = [
-        lane("a", line((0, 0), (40, 0)), line((0, -3), (40, -3)), Paint.DASHED_WHITE),
-        lane("b", line((30, 0.1), (50, 0.1)), line((30, -3), (50, -3)), Paint.DASHED_WHITE),
+        lane("a", line((0, 0), (40, 0)), line((0, -3), (40, -3)), LaneMarking.DASHED_WHITE),
+        lane("b", line((30, 0.1), (50, 0.1)), line((30, -3), (50, -3)), LaneMarking.DASHED_WHITE),
     ]
-    first, second = painted_once(lanes)
+    first, second = merge_lane_markings(lanes)
     assert np.ptp(first.points[:, 0]) == 40
     np.testing.assert_allclose(second.points[[0, -1], 0], [40.5, 50], atol=0.5)
     np.testing.assert_allclose(second.points[:, 2], 0.1 * second.points[:, 0])
@@ -97,12 +97,12 @@ def test_only_the_uncovered_stretch_of_an_overlapping_line_is_kept():
 
 def test_crossing_and_parallel_lines_stay_whole():
     lanes = [
-        lane("a", line((0, 0), (40, 0)), line((0, -3), (40, -3)), Paint.DASHED_WHITE),
-        lane("b", line((20, -20), (20, 19)), line((23, -20), (23, 20)), Paint.SOLID_WHITE),
-        lane("c", line((0, 0.6), (38, 0.6)), line((0, -3), (40, -3)), Paint.SOLID_WHITE),
+        lane("a", line((0, 0), (40, 0)), line((0, -3), (40, -3)), LaneMarking.DASHED_WHITE),
+        lane("b", line((20, -20), (20, 19)), line((23, -20), (23, 20)), LaneMarking.SOLID_WHITE),
+        lane("c", line((0, 0.6), (38, 0.6)), line((0, -3), (40, -3)), LaneMarking.SOLID_WHITE),
     ]
-    assert [np.ptp(line.points[:, :2], axis=0).max() for line in painted_once(lanes)] == [40, 39, 38]
-    assert painted_once([lane("d", line((0, 0), (1, 0)), line((0, -3), (1, -3)))]) == ()
+    assert [np.ptp(line.points[:, :2], axis=0).max() for line in merge_lane_markings(lanes)] == [40, 39, 38]
+    assert merge_lane_markings([lane("d", line((0, 0), (1, 0)), line((0, -3), (1, -3)))]) == ()
 
 
 GROUND = GroundHeight.from_points(np.array([[-50, -50, -5], [50, -50, 5], [50, 50, 5], [-50, 50, -5]], float), 10.0)
@@ -112,7 +112,7 @@ def test_m9_unions_of_several_pieces_keep_every_piece_and_hole():
     """The original kept what an earlier polygon had left behind when a union was not of the type it expected."""
     ring = [line((0, 0), (10, 0), (10, 2), (0, 2)), line((0, 8), (10, 8), (10, 10), (0, 10))]
     ring += [line((0, 0), (2, 0), (2, 10), (0, 10)), line((8, 0), (10, 0), (10, 10), (8, 10))]
-    areas = united([*ring, line((30, 0), (40, 0), (40, 5), (30, 5))], GROUND, "area")
+    areas = union_areas([*ring, line((30, 0), (40, 0), (40, 5), (30, 5))], GROUND, "area")
     assert sorted((len(area.holes), round(shapely.Polygon(area.polygon).area)) for area in areas) == [(0, 50), (1, 100)]
     assert len(edges_of(areas)) == 3
     for edge in edges_of(areas):
@@ -122,7 +122,7 @@ def test_m9_unions_of_several_pieces_keep_every_piece_and_hole():
 
 def test_neighbouring_polygons_with_a_gap_become_one():
     gap = [line((0, 0), (10, 0), (10, 5), (0, 5)), line((10.1, 0), (20, 0), (20, 5), (10.1, 5))]
-    (area,) = united(gap, GROUND, "area")
+    (area,) = union_areas(gap, GROUND, "area")
     assert shapely.Polygon(area.polygon).area == pytest.approx(100.0, abs=0.1)
 
 

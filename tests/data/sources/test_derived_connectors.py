@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from swerve.data.sources.derived_connectors import connectors_of
-from swerve.scenes import Lane, LaneKind
+from swerve.scenes import Lane, LaneType
 from tests.support.town_logs import NUMBERS, town
 
 
@@ -37,7 +37,7 @@ def widening():
 
 def agreement(road_map):
     """Of the lanes for vehicles: found and flagged, found alone, flagged alone, neither."""
-    lanes = [one for one in road_map.lanes if one.kind is not LaneKind.BICYCLE]
+    lanes = [one for one in road_map.lanes if one.kind is not LaneType.BICYCLE]
     derived = connectors_of(lanes)
     found = np.array([one.id in derived for one in lanes])
     flagged = np.array([one.is_connector for one in lanes])

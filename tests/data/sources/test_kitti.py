@@ -9,7 +9,7 @@ from PIL import Image
 from swerve.data.sources.registry import open_source
 from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import LogError
-from swerve.scenes.transforms import rigid, transform_points
+from swerve.scenes.transforms import rigid_transform, transform_points
 from tests.support.kitti_sequence import BASELINE, CX, CY, FX, camera_poses, write_kitti
 
 
@@ -42,7 +42,7 @@ def test_a_camera_that_looks_down_is_mounted_so(tmp_path):
     """Three degrees down, on a flat road: the ego stays at its height, and does not pitch."""
     down = np.deg2rad(3.0)
     turn = np.array([[1, 0, 0], [0, np.cos(down), -np.sin(down)], [0, np.sin(down), np.cos(down)]])
-    poses = rigid(np.tile(np.eye(3), (20, 1, 1)), np.arange(20)[:, None] * (turn @ [0.0, 0.0, 1.0]))
+    poses = rigid_transform(np.tile(np.eye(3), (20, 1, 1)), np.arange(20)[:, None] * (turn @ [0.0, 0.0, 1.0]))
     log = load(write_kitti(tmp_path / "seq", count=16, first=4, poses=poses))
     np.testing.assert_allclose(log.ego.positions, np.arange(4, 20)[:, None] * [1.0, 0.0, 0.0], atol=1e-5)
     np.testing.assert_allclose(log.ego.world_from_ego[:, :3, :3], np.tile(np.eye(3), (16, 1, 1)), atol=1e-6)

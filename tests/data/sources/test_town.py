@@ -11,7 +11,7 @@ from swerve.data.sources.registry import open_source
 from swerve.data.sources.town import TownOptions, TownSource, generate_town, town_rig
 from swerve.data.sources.town.signals import Phase, Program
 from swerve.scenes import LensModel, LightState, LogError, ObjectClass, SwerveError
-from swerve.scenes.polyline import points_at
+from swerve.scenes.polyline import interpolate_at
 from swerve.scenes.transforms import wrap_angle
 from tests.support.town_logs import NUMBERS, ego_centers, ego_footprints, town, towns, wheeled
 
@@ -335,7 +335,9 @@ def test_streets_curve():
         for lane in log.road_map.lanes:
             if not lane.is_connector:
                 line = lane.centerline[:, :2]
-                chord = points_at(np.stack([line[0], line[-1]]), np.linspace(0, np.linalg.norm(line[-1] - line[0]), 9))
+                chord = interpolate_at(
+                    np.stack([line[0], line[-1]]), np.linspace(0, np.linalg.norm(line[-1] - line[0]), 9)
+                )
                 bends.append(shapely.LineString(line).hausdorff_distance(shapely.LineString(chord)))
     assert np.median(bends) > 0.5
     assert max(bends) < 12.0

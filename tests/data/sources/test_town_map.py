@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from swerve.data.sources.town.connectors import Movement, allocate
 from swerve.data.sources.town.curves import turn_curve, unit
 from swerve.data.sources.town.plan import plan_town
-from swerve.scenes import LaneKind, Paint, RoadMap
-from swerve.scenes.polyline import arc_lengths, frenet, headings
+from swerve.scenes import LaneMarking, LaneType, RoadMap
+from swerve.scenes.polyline import arc_lengths, headings, to_frenet
 from swerve.scenes.road_map import union_of
 from swerve.scenes.transforms import wrap_angle
 
@@ -72,7 +72,7 @@ def test_curves_of_connectors_can_be_driven(maps):
     """A car's turning circle has a radius of 5 to 6 m."""
     for road_map in maps:
         for lane in road_map.lanes:
-            if lane.kind is LaneKind.VEHICLE:
+            if lane.kind is LaneType.VEHICLE:
                 steps = np.diff(arc_lengths(lane.centerline))
                 turn = np.abs(wrap_angle(np.diff(headings(lane.centerline)[:-1])))
                 assert (turn / ((steps[1:] + steps[:-1]) / 2)).max() < 1 / 6.0, lane.id
@@ -110,7 +110,7 @@ def test_neighbours_lie_on_their_side(maps):
                 if name is not None:
                     other = road_map.lane_by_id[name]
                     assert lane.id == (other.right_neighbor if sign > 0 else other.left_neighbor)
-                    _, lateral = frenet(lane.centerline, other.centerline[1:-1, :2])
+                    _, lateral = to_frenet(lane.centerline, other.centerline[1:-1, :2])
                     assert np.all(sign * lateral > 2.5)
                     assert np.all(sign * lateral < 4.0)
 
@@ -119,7 +119,7 @@ def test_boundaries_lie_on_their_side(maps):
     for road_map in maps:
         for lane in road_map.lanes:
             for line, sign in ((lane.left, 1), (lane.right, -1)):
-                _, lateral = frenet(lane.centerline, line[1:-1, :2])
+                _, lateral = to_frenet(lane.centerline, line[1:-1, :2])
                 assert np.all(sign * lateral > 0.7), lane.id
 
 
@@ -152,11 +152,17 @@ def test_lanes_lie_within_the_drivable_surface(maps):
 
 def test_streets_have_what_streets_have(maps):
     lanes = [lane for road_map in maps for lane in road_map.lanes]
-    assert {lane.kind for lane in lanes} == {LaneKind.VEHICLE, LaneKind.BICYCLE}
+    assert {lane.kind for lane in lanes} == {LaneType.VEHICLE, LaneType.BICYCLE}
     per_group = {len(g.lane_ids) for m in maps for g in m.lane_groups if not g.is_connector}
     assert per_group == {1, 2, 3}
     paints = {line.paint for road_map in maps for line in road_map.lines}
-    wanted = {Paint.SOLID_WHITE, Paint.DASHED_WHITE, Paint.SOLID_YELLOW, Paint.DASHED_YELLOW, Paint.DOUBLE_SOLID_YELLOW}
+    wanted = {
+        LaneMarking.SOLID_WHITE,
+        LaneMarking.DASHED_WHITE,
+        LaneMarking.SOLID_YELLOW,
+        LaneMarking.DASHED_YELLOW,
+        LaneMarking.DOUBLE_SOLID_YELLOW,
+    }
     assert paints == wanted
     for road_map in maps:
         assert min(len(road_map.crossings), len(road_map.stop_lines), len(road_map.car_parks)) > 0

@@ -14,7 +14,7 @@ pytest.importorskip("waymo_open_dataset", reason="needs Waymo's protobuf classes
 from swerve.data.sources.waymo import crc_kernels
 from swerve.data.sources.waymo.tfrecords import count_records, parse_frame, read_record, read_records
 from swerve.data.sources.waymo.waymo_source import WaymoSource
-from swerve.scenes import LensModel, LightState, LogError, MissingExtraError, ObjectClass, Paint
+from swerve.scenes import LaneMarking, LensModel, LightState, LogError, MissingExtraError, ObjectClass
 
 _NAMES = ("", "front", "front_left", "front_right", "side_left", "side_right")
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
@@ -144,9 +144,9 @@ def test_the_made_up_map_is_derived_right(tmp_path):
     np.testing.assert_allclose(second.right[:, 1], -5.4, atol=1e-6)  # to the road edge, and as wide beyond its end
     np.testing.assert_allclose(third.left[:, 1], 1.8, atol=1e-6)  # nothing is known
     assert (first.left_paint, first.right_paint, second.right_paint) == (
-        Paint.DOUBLE_SOLID_YELLOW,
-        Paint.NONE,
-        Paint.NONE,
+        LaneMarking.DOUBLE_SOLID_YELLOW,
+        LaneMarking.NONE,
+        LaneMarking.NONE,
     )
     assert first.speed_limit == pytest.approx(13.41, abs=0.01)
     assert third.is_connector

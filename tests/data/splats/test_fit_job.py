@@ -27,13 +27,13 @@ pytest.importorskip("torch", reason="fits need torch")
 
 from swerve.data.splats import fit_job
 from swerve.data.splats.fit_job import FitReport, fit_logs
-from swerve.data.splats.held_out_quality import quality_of
+from swerve.data.splats.held_out_quality import evaluate_quality
 from swerve.data.splats.log_images import images_of_log
-from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rate, Rates
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, LearningRate, LearningRates
 from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.data.splats.pose_corrections import corrected
 from swerve.scenes import SwerveError
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 
 STEPS = 24
 
@@ -86,8 +86,8 @@ def start(street, folder):
     code = f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
     code += "import test_fit_job as t\nt.fit_job._STATE_EVERY = -1.0\n"
     code += "t.job_folder.code_digest = lambda: 'same'\n"
-    code += "show = t.fit_job.FitBar.show\n"
-    code += "t.fit_job.FitBar.show = lambda *a: (time.sleep(0.1), show(*a))\n"
+    code += "show = t.fit_job.FitProgressBar.show\n"
+    code += "t.fit_job.FitProgressBar.show = lambda *a: (time.sleep(0.1), show(*a))\n"
     code += f"t.run({str(street)!r}, {str(folder)!r})"
     paths = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
@@ -119,7 +119,7 @@ def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path,
 
 
 def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_log, tmp_path):
-    changes = {"refine_egos": True, "steps": 60, "rates": Rates(ego_shifts=Rate(5e-3, 5e-3))}
+    changes = {"refine_egos": True, "steps": 60, "rates": LearningRates(ego_shifts=LearningRate(5e-3, 5e-3))}
     report = run(street, tmp_path / "splats", **changes)
     scene = read_splats(tmp_path / "splats" / "street")
     pictures = images_of_log(street_log, options())
@@ -136,8 +136,8 @@ def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_
     ]
     plain = replace(scene, corrections=None)
     told = report.fits["street"]["held_out"]["psnr"]
-    assert told == pytest.approx(quality_of(plain, by_hand).psnr, abs=1e-3)
-    assert told != pytest.approx(quality_of(plain, held_out).psnr, abs=1e-2)
+    assert told == pytest.approx(evaluate_quality(plain, by_hand).psnr, abs=1e-3)
+    assert told != pytest.approx(evaluate_quality(plain, held_out).psnr, abs=1e-2)
 
 
 def test_corrections_take_logged_poses_to_refined_ones(street_log):
@@ -146,7 +146,7 @@ def test_corrections_take_logged_poses_to_refined_ones(street_log):
     logged = np.array([shot.world_from_ego for shot in shots])
     plain = scene_of(street_log)
     assert corrected(plain, shots, logged) is plain
-    turn = rigid(rotation_about_z(0.02), np.array([0.1, -0.2, 0.05]))
+    turn = rigid_transform(rotation_about_z(0.02), np.array([0.1, -0.2, 0.05]))
     made = corrected(plain, shots, logged @ turn)
     for shot in shots:
         np.testing.assert_allclose(

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from swerve.data.splats.image_priors import image_priors
-from swerve.data.splats.initialization import start_scene
-from swerve.data.splats.lidar import measured_depths, moving_nodes, scan_of
-from swerve.data.splats.lidar_surfels import covered, gathered, moving_cloud, one_per_cube, still_cloud
+from swerve.data.splats.initialization import initial_scene
+from swerve.data.splats.lidar import measured_depths, moving_nodes, split_sweep
+from swerve.data.splats.lidar_surfels import (
+    covered_pixels,
+    gather_points,
+    static_surfels,
+    track_surfels,
+    voxel_downsample,
+)
 from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.moving_tracks import empty_node
 from swerve.data.splats.optimization.training_images import DepthKind
@@ -76,7 +82,7 @@ def test_points_on_what_moves_go_with_its_box(tmp_path):
     log, start = simple_log(), 1_000_000_000
     rear, roadside, below = [27.8, 0.0, 0.8], [27.8, 1.2, 0.8], [29.0, 0.3, 0.02]
     (rear_sweep,) = (swept(log, tmp_path, start, [rear, roadside, below]),)
-    scan = scan_of(log, moving_nodes(log), rear_sweep)
+    scan = split_sweep(log, moving_nodes(log), rear_sweep)
     # Beside the box by less than 0.3 m, and below it: nobody's.
     assert len(scan.still) == 0
     np.testing.assert_allclose(scan.moving[0], [[-2.2, 0.0, 0.0]], atol=1e-5)
@@ -88,7 +94,7 @@ def test_points_on_what_moves_go_with_its_box(tmp_path):
     valid = log.tracks.valid.copy()
     valid[0, 1:] = False
     gone = replace(log, tracks=replace(log.tracks, valid=valid))
-    assert len(scan_of(gone, {0: empty_node(gone, 0)}, rear_sweep).moving[0]) == 1
+    assert len(split_sweep(gone, {0: empty_node(gone, 0)}, rear_sweep).moving[0]) == 1
     valid[0, :] = np.arange(len(log.times_us)) % 2 == 0
     assert depths_of(replace(log, tracks=replace(log.tracks, valid=valid)), [rear_sweep], start + 100_000) == found
 
@@ -177,7 +183,7 @@ def as_floats(color):
 
 def test_points_lie_on_the_surfaces_in_their_colours(road):
     log, known = road
-    cloud = still_cloud(gathered(log, 3000, SPACING), known, 3000)
+    cloud = static_surfels(gather_points(log, 3000, SPACING), known, 3000)
     assert 1000 < len(cloud.places) <= 3000
     on_ground, on_wall = np.abs(cloud.places[:, 2]) < 1e-4, np.abs(cloud.places[:, 0] - WALL_X) < 1e-4
     assert (on_ground | on_wall).all()
@@ -193,7 +199,7 @@ def test_points_lie_on_the_surfaces_in_their_colours(road):
 
 def test_points_of_the_car_are_in_its_box(road):
     log, known = road
-    cloud = moving_cloud(gathered(log, 3000, SPACING), known, moving_nodes(log)[0])
+    cloud = track_surfels(gather_points(log, 3000, SPACING), known, moving_nodes(log)[0])
     assert len(cloud.places) >= 100
     rear, roof = np.abs(cloud.places[:, 0] + 2.25) < 1e-4, np.abs(cloud.places[:, 2] - 0.75) < 1e-4
     assert (rear | roof).all()
@@ -203,7 +209,7 @@ def test_points_of_the_car_are_in_its_box(road):
 
 def test_a_fit_starts_from_the_points_and_is_held_to_them(road):
     log, known = road
-    scene = start_scene(log, known, 4000)
+    scene = initial_scene(log, known, 4000)
     places = scene.background.means + scene.origin
     flat = (np.abs(places[:, 2]) < 0.02) | (np.abs(places[:, 0] - WALL_X) < 0.02)
     assert flat.mean() > 0.7
@@ -226,22 +232,24 @@ def test_a_fit_starts_from_the_points_and_is_held_to_them(road):
 def test_no_points_leave_everything_to_the_photographs(road):
     log, known = road
     bare = replace(log, sweeps=())
-    scan = gathered(bare, 3000, SPACING)
+    scan = gather_points(bare, 3000, SPACING)
     assert (
-        len(still_cloud(scan, known, 3000).places) == len(moving_cloud(scan, known, moving_nodes(log)[0]).places) == 0
+        len(static_surfels(scan, known, 3000).places)
+        == len(track_surfels(scan, known, moving_nodes(log)[0]).places)
+        == 0
     )
-    assert not covered(known[0].picture, np.zeros((0, 3))).any()
+    assert not covered_pixels(known[0].picture, np.zeros((0, 3))).any()
     assert all(np.isinf(depth).all() for depth in measured_depths(bare, [view.picture for view in known]))
     # The rear of the car's box is 5 cm behind the points on it.
-    (node,) = start_scene(bare, known, 4000).nodes
+    (node,) = initial_scene(bare, known, 4000).nodes
     assert np.median(node.gaussians.means[:, 0]) == pytest.approx(-2.3, abs=0.02)
 
 
 def test_cubes_keep_their_first_point_and_thinning_stays_within_its_bound(road, generator):
     points = np.array([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9], [1.1, 0.1, 0.1], [-0.1, 0.1, 0.1], [0.2, 0.2, 0.2]])
-    assert one_per_cube(points, 1.0).tolist() == [0, 2, 3]
-    assert one_per_cube(points[:0], 1.0).tolist() == []
+    assert voxel_downsample(points, 1.0).tolist() == [0, 2, 3]
+    assert voxel_downsample(points[:0], 1.0).tolist() == []
     cloud = generator.uniform(-1e4, 1e4, (500, 3))
-    assert len(one_per_cube(cloud, 0.05)) == 500
+    assert len(voxel_downsample(cloud, 0.05)) == 500
     log, _ = road
-    assert 200 < len(gathered(log, 200, SPACING).still) <= 600
+    assert 200 < len(gather_points(log, 200, SPACING).still) <= 600

@@ -8,16 +8,16 @@ from PIL import Image
 
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.image_priors import image_priors
-from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.initialization import initial_scene
 from swerve.data.splats.log_images import images_of_log
-from swerve.data.splats.masks import check_masks, ignored_in
-from swerve.rasterizer.splats.harmonics import basis
+from swerve.data.splats.masks import check_masks, load_mask
+from swerve.rasterizer.splats.harmonics import sh_basis
 from swerve.scenes import SwerveError
 from tests.support.simple_source import small_log
 
 pytest.importorskip("torch", reason="the quality of fits needs torch")
 
-from swerve.data.splats.held_out_quality import drawing, quality_of
+from swerve.data.splats.held_out_quality import evaluate_quality, render_at
 from swerve.eval.splat_quality.image_metrics import likeness
 
 OPTIONS = SceneOptions(cameras=("left",), holdout=4, scale=0.5)
@@ -81,11 +81,11 @@ def test_masks_that_cannot_be_used(street_log, tmp_path):
     ]:
         save(tmp_path / f"{name}.png", rows, *shape)
         with pytest.raises(SwerveError, match=message):
-            ignored_in(tmp_path, street_log, camera, None)
+            load_mask(tmp_path, street_log, camera, None)
     (tmp_path / "left.png").write_bytes(b"no image")
     with pytest.raises(SwerveError, match=r"left.png: mask: cannot be read"):
-        ignored_in(tmp_path, street_log, camera, None)
-    assert ignored_in(tmp_path, small_log(), replace(camera, name="rear"), None) is None
+        load_mask(tmp_path, street_log, camera, None)
+    assert load_mask(tmp_path, small_log(), replace(camera, name="rear"), None) is None
 
 
 def test_a_fit_starts_from_what_is_not_ignored(street_log, bonnet):
@@ -94,8 +94,8 @@ def test_a_fit_starts_from_what_is_not_ignored(street_log, bonnet):
     for name, ignored in {"seen": None, "masked": bonnet}.items():
         known = image_priors(street_log, painted(pictures, ignored))
         assert all(view.shot.ignored is ignored for view in known)
-        start = start_scene(street_log, known, 5000)
-        constant = float(basis(np.array([[0.0, 0.0, 1.0]]), 0)[0, 0])
+        start = initial_scene(street_log, known, 5000)
+        constant = float(sh_basis(np.array([[0.0, 0.0, 1.0]]), 0)[0, 0])
         colors = 0.5 + constant * start.background.harmonics[:, 0]
         magenta[name] = (np.abs(colors - np.array(MAGENTA) / 255).max(axis=1) < 0.02).sum()
     assert magenta["seen"] > 100
@@ -104,12 +104,12 @@ def test_a_fit_starts_from_what_is_not_ignored(street_log, bonnet):
 
 def test_quality_is_that_of_what_is_not_ignored(street_log, bonnet):
     pictures = images_of_log(street_log, OPTIONS)
-    scene = start_scene(street_log, image_priors(street_log, pictures.fitted), 5000)
+    scene = initial_scene(street_log, image_priors(street_log, pictures.fitted), 5000)
     held_out = pictures.held_out[:1]
     masked = [replace(picture, ignored=bonnet) for picture in held_out]
-    spoiled = quality_of(scene, painted(held_out, bonnet))
-    assert spoiled == quality_of(scene, masked)
-    assert quality_of(scene, painted(held_out, None)).psnr < spoiled.psnr - 3
+    spoiled = evaluate_quality(scene, painted(held_out, bonnet))
+    assert spoiled == evaluate_quality(scene, masked)
+    assert evaluate_quality(scene, painted(held_out, None)).psnr < spoiled.psnr - 3
     # Another implementation says the same.
-    found = likeness(drawing(scene, held_out[0]), held_out[0].rgb, bonnet)
+    found = likeness(render_at(scene, held_out[0]), held_out[0].rgb, bonnet)
     assert (spoiled.psnr, spoiled.ssim) == pytest.approx((found.psnr, found.ssim), abs=1e-4)

@@ -9,12 +9,12 @@ import pytest
 from swerve.data.splats.splat_files import read_splats, write_splats
 from swerve.rasterizer.splats import Gaussians, PoseCorrections, RigidNode, Sky, SplatScene
 from swerve.scenes import SwerveError
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from tests.support.splat_clouds import random_gaussians
 
 
 def scene():
-    poses = rigid(rotation_about_z(np.array([0.1, 0.2, 0.3])), np.arange(9.0).reshape(3, 3) / 7)
+    poses = rigid_transform(rotation_about_z(np.array([0.1, 0.2, 0.3])), np.arange(9.0).reshape(3, 3) / 7)
     times = np.array([0, 100_000, 200_000])
     nodes = tuple(RigidNode(name, k, random_gaussians(k, 5, k), times, poses) for k, name in enumerate(["a/b", "c"], 1))
     sky = Sky(np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
@@ -35,12 +35,14 @@ def test_corrections_are_kept_if_there_are_any(tmp_path):
     write_splats(scene(), tmp_path)
     assert read_splats(tmp_path).corrections is None
     np.testing.assert_array_equal(read_splats(tmp_path).scene_from_log(5), np.eye(4))
-    corrections = PoseCorrections(np.array([0, 200_000]), rigid(rotation_about_z(np.array([0.0, 0.2])), np.eye(3)[:2]))
+    corrections = PoseCorrections(
+        np.array([0, 200_000]), rigid_transform(rotation_about_z(np.array([0.0, 0.2])), np.eye(3)[:2])
+    )
     write_splats(replace(scene(), corrections=corrections), tmp_path)
     found = read_splats(tmp_path)
     assert found.corrections is not None
     np.testing.assert_array_equal(found.corrections.scene_from_log, corrections.scene_from_log)
-    half = rigid(rotation_about_z(0.1), np.array([0.5, 0.5, 0.0]))
+    half = rigid_transform(rotation_about_z(0.1), np.array([0.5, 0.5, 0.0]))
     np.testing.assert_allclose(found.scene_from_log(100_000), half, atol=1e-12)
     for time, row in ((-9, 0), (200_000, 1), (10**9, 1)):
         np.testing.assert_allclose(found.scene_from_log(time), corrections.scene_from_log[row], atol=1e-12)

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from swerve.data.sources.registry import open_source
-from swerve.data.sources.town.photos import Photograph
+from swerve.data.sources.town.photos import SyntheticImage
 from swerve.data.splats import log_images as pictures_module
 from swerve.data.splats.depth_from_motion import depths_by_motion
 from swerve.data.splats.fit_job import ground_of
 from swerve.data.splats.fit_job_options import SceneOptions
-from swerve.data.splats.held_out_quality import drawing, exposures_between, quality_of
+from swerve.data.splats.held_out_quality import evaluate_quality, exposures_between, render_at
 from swerve.data.splats.image_priors import image_priors
-from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.initialization import initial_scene
 from swerve.data.splats.log_images import PosedImage, images_of_log
 from swerve.data.splats.moving_tracks import moving_rows
 from swerve.data.splats.surfels import surfels_of
@@ -72,8 +72,8 @@ def test_a_photograph_without_a_partner_has_no_depth(street_log):
 
 def test_the_start_shows_the_street(street_log):
     pictures = images_of_log(street_log, LEFT)
-    scene = start_scene(street_log, image_priors(street_log, pictures.fitted), 20_000)
-    found = quality_of(scene, pictures.held_out)
+    scene = initial_scene(street_log, image_priors(street_log, pictures.fitted), 20_000)
+    found = evaluate_quality(scene, pictures.held_out)
     assert found.images == 3
     # The mean colour alone gives 17 dB.
     assert found.psnr > 19
@@ -89,7 +89,7 @@ def test_nothing_that_is_held_out_leaks(street, street_log, tmp_path):
             Image.fromarray(np.full((64, 96), 255, np.uint8)).save(other / name / f"{frame:06d}.png")
     starts = []
     for log in (street_log, open_source(f"kitti:{other}").load("street")):
-        scene = start_scene(log, image_priors(log, images_of_log(log, LEFT).fitted), 5_000)
+        scene = initial_scene(log, image_priors(log, images_of_log(log, LEFT).fitted), 5_000)
         starts.append(scene)
     np.testing.assert_array_equal(starts[0].background.means, starts[1].background.means)
     np.testing.assert_array_equal(starts[0].background.harmonics, starts[1].background.harmonics)
@@ -129,9 +129,9 @@ def test_exposures_of_what_is_held_out_lie_between_its_neighbours(street_log):
     found = exposures_between(pictures.held_out, pictures.fitted, exposures)
     assert found.shape == (3, 3, 4)
     np.testing.assert_allclose([found[0, 0, 3], found[1, 1, 1], found[2, 2, 3]], [0.15, 2.0, 0.5])
-    scene = start_scene(street_log, image_priors(street_log, pictures.fitted), 5_000)
+    scene = initial_scene(street_log, image_priors(street_log, pictures.fitted), 5_000)
     dark = np.eye(3, 4) * 0.5
-    plain, half = (drawing(scene, pictures.held_out[0], exposure) for exposure in (None, dark))
+    plain, half = (render_at(scene, pictures.held_out[0], exposure) for exposure in (None, dark))
     np.testing.assert_allclose(half, plain / 2, atol=1.0)
 
 
@@ -149,7 +149,7 @@ def pictures_of_town(log, generator):
 def test_moving_tracks_become_nodes_that_hold_what_is_seen_of_them(generator):
     log = town(1)  # the ego moves: nothing stands before it whose ground has its depth
     known = image_priors(log, pictures_of_town(log, generator))
-    scene = start_scene(log, known, 20_000)
+    scene = initial_scene(log, known, 20_000)
     rows = moving_rows(log.tracks)
     assert 0 < len(scene.nodes) < len(rows) < len(log.tracks)
     for node in scene.nodes:
@@ -180,7 +180,7 @@ def test_of_towns_stand_ins_are_drawn(monkeypatch):
             (camera,) = cameras
             step = np.flatnonzero((self.log.ego.world_from_ego == pose).all(axis=(1, 2)))[0]
             rgb = np.full((camera.height, camera.width, 3), step, np.uint8)
-            return [Photograph(rgb, np.zeros(rgb.shape[:2], np.int32))]
+            return [SyntheticImage(rgb, np.zeros(rgb.shape[:2], np.int32))]
 
     monkeypatch.setattr(pictures_module, "TownPhotoRenderer", Studio)
     options = SceneOptions(cameras=("front", "left"), holdout=2, every=5.0, scale=0.05)
@@ -206,4 +206,4 @@ def test_what_cannot_be_fitted_is_refused(street_log, tmp_path):
         images_of_log(replace(street_log, photos=(bad,)), replace(LEFT, unseen=()))
     known = image_priors(street_log, images_of_log(street_log, LEFT).fitted[:2])
     with pytest.raises(SwerveError, match="nodes alone take 0 Gaussians of 500"):
-        start_scene(street_log, known, 500)
+        initial_scene(street_log, known, 500)

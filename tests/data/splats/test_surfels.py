@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 
 from swerve.data.splats.image_priors import ImagePriors
-from swerve.data.splats.initialization import start_scene
+from swerve.data.splats.initialization import initial_scene
 from swerve.data.splats.log_images import PosedImage
 from swerve.data.splats.surfels import spans_of
 from swerve.rasterizer.splats import render_splats
 from swerve.scenes import FORWARD, Camera
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 from tests.support.simple_source import small_log
 
 HEIGHT = 1.6
-CAMERA = Camera("front", 120, 80, 100.0, 100.0, 60.0, 30.2, rigid(FORWARD, np.array([0.0, 0.0, HEIGHT])))
+CAMERA = Camera("front", 120, 80, 100.0, 100.0, 60.0, 30.2, rigid_transform(FORWARD, np.array([0.0, 0.0, HEIGHT])))
 SPACING = 6
 
 
 def pose_at(x):
-    return rigid(np.eye(3), np.array([x, 0.0, 0.0]))
+    return rigid_transform(np.eye(3), np.array([x, 0.0, 0.0]))
 
 
 def road_before(x):
@@ -53,7 +53,7 @@ def test_spans_at_a_rim():
 def test_a_road_has_no_holes_between_photographs(x):
     """Seen from between two photographs that are 10 m apart, or from one, it is opaque, and nothing rises over it."""
     known = [road_before(0.0), road_before(10.0)]
-    scene = start_scene(small_log(), known, 2000)
+    scene = initial_scene(small_log(), known, 2000)
     assert len(scene.background) > 1000
     ((view,),) = render_splats(scene.at(0), [CAMERA], pose_at(x)[None], ("alpha",))
     # From 4 m ahead, before which the first photograph shows nothing, to 20 m.

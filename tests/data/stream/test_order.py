@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swerve.data.stream import ImageFit, Part, StreamOptions
-from swerve.data.stream.order import PartOrder, places_of
+from swerve.data.stream.order import PartOrder, batch_start
 from swerve.data.stream.stream_options import shared_out
 from swerve.scenes import SwerveError
 
@@ -56,7 +56,7 @@ def test_ranks_share_a_pass_without_overlap():
     taken = Counter()
     for step in range(4):
         for rank in range(world):
-            taken.update(order.at(places_of(step, rank, world, count), count).tolist())
+            taken.update(order.at(batch_start(step, rank, world, count), count).tolist())
     assert taken == Counter(range(24))
 
 

@@ -67,9 +67,9 @@ def test_a_lost_map_is_told_and_made_again(sets, tmp_path):
 
 
 def test_only_the_last_logs_are_kept(sets, monkeypatch):
-    read, load = [], raster_drawer.load_still
+    read, load = [], raster_drawer.load_static
     monkeypatch.setattr(raster_drawer, "_KEPT", 1)
-    monkeypatch.setattr(raster_drawer, "load_still", lambda folder, log: read.append(log) or load(folder, log))
+    monkeypatch.setattr(raster_drawer, "load_static", lambda folder, log: read.append(log) or load(folder, log))
     stream = stream_of(sets[2])
     read.clear()
     batch = stream.batch(0)

@@ -11,7 +11,7 @@ from swerve.eval.benchmark.splat_renderer import LogSplats, SplatRenderer, splat
 from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer, Snapshot, ViewRenderer, snapshot_of
 from swerve.rasterizer.splats import PoseCorrections, RigidNode
 from swerve.scenes import Scene, SwerveError
-from swerve.scenes.viewpoints import logged, prepare
+from swerve.scenes.viewpoints import build_log_geometry, logged
 from tests.support.simple_source import small_log
 from tests.support.splat_fits import blobs, scene_of, write_fits
 from tests.support.town_logs import town
@@ -22,7 +22,7 @@ SIZE = (64, 36)
 @pytest.fixture(scope="module")
 def town_instant():
     log = town(3)
-    return log, snapshot_of(logged(Scene(log, 60, 15, 40), prepare(log)))
+    return log, snapshot_of(logged(Scene(log, 60, 15, 40), build_log_geometry(log)))
 
 
 def gone(snapshot: Snapshot) -> Snapshot:
@@ -94,7 +94,7 @@ def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
         nodes=(replace(first, world_from_node=refined), second),
         corrections=PoseCorrections(log.times_us[[50, 60]], np.stack([left, np.eye(4)])),
     )
-    snapshot = snapshot_of(logged(Scene(log, 50, 15, 40), prepare(log)))
+    snapshot = snapshot_of(logged(Scene(log, 50, 15, 40), build_log_geometry(log)))
     assert snapshot.time_us == log.times_us[50]
     frame = splat_frame_at(scene, snapshot.tracks, snapshot.tracks, snapshot.time_us)
     places = log.tracks.positions[:2, 50] - scene.origin
@@ -121,7 +121,7 @@ def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
 def test_splats_lie_over_the_raster_of_the_same_instant(tmp_path):
     """In the image the ball of each track is within the track's box."""
     log = small_log()
-    snapshot = snapshot_of(logged(Scene(log, 50, 15, 40), prepare(log)))
+    snapshot = snapshot_of(logged(Scene(log, 50, 15, 40), build_log_geometry(log)))
     write_fits(tmp_path, log)
     camera = log.cameras[0].resized(128, 72)
     drawer = SplatRenderer(tmp_path).prepare(log)

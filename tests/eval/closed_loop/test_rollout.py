@@ -9,7 +9,7 @@ from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, drive, d
 from swerve.eval.traffic.policies import scoring_traffic_for
 from swerve.scenes import LightState, Scene, SwerveError, scenes_of
 from swerve.scenes.planning import Trajectory
-from swerve.scenes.viewpoints import ViewpointKind, logged, prepare
+from swerve.scenes.viewpoints import ViewpointKind, build_log_geometry, logged
 from tests.support.drives import NOW, course_from, driven, road, viewpoint
 from tests.support.geometries import geometry_of
 from tests.support.simple_log import simple_log
@@ -275,7 +275,7 @@ def test_a_roll_out_ends_with_the_log_or_before_a_gap():
     gap = replace(log, times_us=times)
     assert len(driven(Keeps(), gap, now=40, rate=1.0, seconds=60.0).states) == 56
     with pytest.raises(SwerveError, match="4 s after it"):
-        drive(logged(Scene(log, 90, 20, 20), prepare(log)), Keeps(), ClosedLoopOptions())
+        drive(logged(Scene(log, 90, 20, 20), build_log_geometry(log)), Keeps(), ClosedLoopOptions())
 
 
 def test_what_cannot_be_driven_is_named():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.data.dataset.targets import history_of
+from swerve.data.dataset.targets import ego_history
 from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.eval import build_context
 from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer
@@ -26,7 +26,7 @@ from tests.support.wheel_planners import Follows, Keeps, Looks
 def test_history_is_the_logs_first_and_then_what_was_driven():
     planner = Keeps(6.0)
     rollout = driven(planner, rate=5.0)
-    own, _ = history_of(viewpoint(), 1.5)
+    own, _ = ego_history(viewpoint(), 1.5)
     first = planner.told[0].history
     np.testing.assert_allclose(first.poses, own.poses, atol=1e-9)
     np.testing.assert_array_equal(first.velocity, own.velocity)

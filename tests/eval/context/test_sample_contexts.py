@@ -20,8 +20,14 @@ from swerve.eval.context.context_job import ContextWork, _members, write_context
 from swerve.eval.context.context_store import ContextStore
 from swerve.eval.context.sample_contexts import agent_route, context_of, driven_scene
 from swerve.scenes import Ego, Lane, LaneGroup, Scene, SwerveError, Vehicle
-from swerve.scenes.transforms import relative_poses, upright
-from swerve.scenes.viewpoints import RecoveryOptions, ViewpointKind, ViewpointOptions, prepare, viewpoints
+from swerve.scenes.transforms import pose_from_yaw, relative_poses
+from swerve.scenes.viewpoints import (
+    RecoveryOptions,
+    ViewpointKind,
+    ViewpointOptions,
+    build_log_geometry,
+    build_viewpoints,
+)
 from tests.support.command import invoke
 from tests.support.simple_log import simple_log
 from tests.support.simple_source import SimpleSource, small_log
@@ -33,7 +39,7 @@ ALL = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
 def made(log, now, kinds=ALL):
     """Viewpoints of one scene by kind."""
     scene = Scene(log, now, 20, 50)
-    return viewpoints(scene, kinds, ViewpointOptions(), 0, prepare(log))[0]
+    return build_viewpoints(scene, kinds, ViewpointOptions(), 0, build_log_geometry(log))[0]
 
 
 def plan_of(viewpoint):
@@ -79,7 +85,7 @@ def seat_of_the_right_car():
     log = small_log()
     seconds = (log.times_us - log.times_us[0]) * 1e-6
     x = 40.0 + 12.0 * seconds - 0.5 * seconds**2 - 0.29 * 4.2
-    poses = upright(np.stack([x, np.full_like(x, -5.25), np.zeros_like(x)], axis=1), np.zeros_like(x))
+    poses = pose_from_yaw(np.stack([x, np.full_like(x, -5.25), np.zeros_like(x)], axis=1), np.zeros_like(x))
     still = np.zeros_like(x)
     motion = (np.stack([12.0 - seconds, still], axis=1), np.stack([still - 1.0, still], axis=1), still)
     recorder = log.tracks.of(np.array([0]))
@@ -195,7 +201,7 @@ def test_a_batchs_contexts_are_those_of_its_viewpoints(dataset, store, batch):
     known = {}
     for now in (20, 45, 70):
         scene = Scene(small_log("train-0"), now, 20, 50)
-        for one in viewpoints(scene, ALL, KINDS, 0, prepare(scene.log))[0]:
+        for one in build_viewpoints(scene, ALL, KINDS, 0, build_log_geometry(scene.log))[0]:
             known[scene.token, one.kind, one.index] = one
     found = ContextStore(store[0], dataset)
     for origin, context in zip(batch.provenance, found.contexts(batch.provenance, threads=2), strict=True):
@@ -253,7 +259,9 @@ def test_a_changed_source_is_refused(dataset, tmp_path):
     poses = opened.log.ego.world_from_ego.copy()
     poses[:, 0, 3] += 0.01
     log = replace(opened.log, ego=replace(opened.log.ego, world_from_ego=poses))
-    moved = replace(opened, log=log, scenes=[replace(scene, log=log) for scene in opened.scenes], geometry=prepare(log))
+    moved = replace(
+        opened, log=log, scenes=[replace(scene, log=log) for scene in opened.scenes], geometry=build_log_geometry(log)
+    )
     (tmp_path / "train").mkdir()
     with pytest.raises(SwerveError, match="has another pose in the log now: the source or Swerve has changed"):
         moved.make(0, lambda token, count, share: None)

@@ -11,7 +11,7 @@ from swerve.rasterizer import Style, View, render
 from swerve.rasterizer.splats import SplatView
 from swerve.scenes import FORWARD, Camera, SwerveError
 from swerve.scenes.primitives import Semantic, build_dynamic, build_static
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 from tests.support.simple_log import simple_log
 
 GOOD = RasterAgreement(depth_error=0.02, depth_within=0.9, vehicle_iou=0.8, covered=1.0)
@@ -21,7 +21,9 @@ def camera(lens=None, size=(20, 10), pitch=0.0):
     cos, sin = np.cos(pitch), np.sin(pitch)
     down = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
     width, height = size
-    return Camera("c", width, height, 10.0, 10.0, width / 2, height / 2, rigid(down @ FORWARD, np.array([0, 0, 1.5])))
+    return Camera(
+        "c", width, height, 10.0, 10.0, width / 2, height / 2, rigid_transform(down @ FORWARD, np.array([0, 0, 1.5]))
+    )
 
 
 def made(depth=10.0, alpha=1.0):
@@ -82,7 +84,7 @@ def test_holes_by_hand():
 def test_holes_turn_with_the_vehicle():
     splat, raster = made()
     # The vehicle lies on its right side: right in the image is down.
-    lying = rigid(np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0.0]]), np.zeros(3))
+    lying = rigid_transform(np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0.0]]), np.zeros(3))
     raster, splat = replace(raster, world_from_ego=lying), replace(splat, world_from_ego=lying)
     splat.alpha[:, :10] = 0.0
     assert agreement(splat, raster).covered == 1.0

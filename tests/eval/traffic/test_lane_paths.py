@@ -8,7 +8,7 @@ import pytest
 from swerve.eval import build_context
 from swerve.eval.traffic.lane_paths import Leg, extend_legs, path_along
 from swerve.scenes import Scene
-from swerve.scenes.polyline import points_at
+from swerve.scenes.polyline import interpolate_at
 from tests.support.fork_log import NOW, driven_along, lane_following, log_with_fork, turning_log
 from tests.support.simple_log import simple_log
 
@@ -97,7 +97,9 @@ def test_who_stands_at_the_end_of_its_path_reports_no_speed():
     speeds = np.linalg.norm(driven.velocities[1:, 0], axis=1)
     assert (moved[10:] < 1e-9).all()
     assert (speeds[moved < 1e-9] == 0.0).all()
-    assert points_at(log.road_map.lanes[0].centerline, np.array([1e9]))[0, 0] == pytest.approx(driven.poses[-1, 0, 0])
+    assert interpolate_at(log.road_map.lanes[0].centerline, np.array([1e9]))[0, 0] == pytest.approx(
+        driven.poses[-1, 0, 0]
+    )
 
 
 def test_lanes_without_length_make_a_path_of_one_point():

@@ -11,7 +11,7 @@ from swerve.eval import build_context, prepare_context, score
 from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.rap.alignment import (
     DomainClassifier,
-    Teacher,
+    EmaTeacher,
     global_alignment,
     pooled_content,
     reversal_strength,
@@ -19,9 +19,9 @@ from swerve.planners.rap.alignment import (
     spatial_alignment,
 )
 from swerve.planners.rap.rap_config import RapConfig
-from swerve.planners.rap.rap_losses import imitation_loss, pose_distances, rap_losses, score_loss, scored
+from swerve.planners.rap.rap_losses import imitation_loss, pose_distances, rap_losses, score_loss, score_proposals
 from swerve.planners.rap.rap_model import RapModel, RapOutput
-from swerve.planners.rap.scorer import best, expected_score
+from swerve.planners.rap.scorer import best_proposal, expected_score
 from swerve.scenes import Scene, SwerveError
 from tests.support.rap_views import turning_batch, without_photographs
 from tests.support.simple_log import simple_log
@@ -34,7 +34,7 @@ def trained():
     """Model, teacher, classifier and a batch of three pairs."""
     torch.manual_seed(0)
     model = RapModel(CONFIG)
-    return model, Teacher(model.neck, 0.9), DomainClassifier(CONFIG), turning_batch(CONFIG, 3)
+    return model, EmaTeacher(model.neck, 0.9), DomainClassifier(CONFIG), turning_batch(CONFIG, 3)
 
 
 def context():
@@ -44,7 +44,9 @@ def context():
 def targets_of(contexts, plans, threads=1, watch=None):
     """As training asks for them; the same context has the same yardstick."""
     known = {id(one): prepare_context(one) for one in contexts if one}
-    with scored([known.get(id(one)) for one in contexts], plans, 0.5, threads, watch or Stopwatch()) as targets:
+    with score_proposals(
+        [known.get(id(one)) for one in contexts], plans, 0.5, threads, watch or Stopwatch()
+    ) as targets:
         return targets()
 
 
@@ -100,7 +102,7 @@ def test_expected_score_is_the_scorers_formula():
     logits = torch.zeros(2, 3, 8)
     logits[0, 2], logits[1, 1], logits[1, 0, 4:] = 3.0, 3.0, 9.0
     poses = torch.arange(6.0).reshape(2, 3, 1, 1).expand(2, 3, 8, 3)
-    assert best(logits, poses)[:, 0, 0].tolist() == [2.0, 4.0]
+    assert best_proposal(logits, poses)[:, 0, 0].tolist() == [2.0, 4.0]
 
 
 def test_proposals_are_scored_exactly_where_they_can_be():

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is an extra")
 
 from swerve.data.dataset import AugmentOptions, augment
 from swerve.planners.rap import RapConfig, RapModel, save_rap
-from swerve.planners.rap.alignment_probe import alignment_of, feature_distances, features_of, folds_of
+from swerve.planners.rap.alignment_probe import alignment_metrics, feature_distances, features_of, folds_of
 from swerve.planners.rap.image_pairs import fit_of, measure, pairs_of_logs, pairs_of_set
 from swerve.scenes import SwerveError
 from tests.support.command import invoke
@@ -27,14 +27,14 @@ def drawn(seed, count=6, patches=30, width=8):
 
 
 def test_identical_looks_are_no_distance_apart_and_cannot_be_told():
-    same = alignment_of(drawn(0), drawn(0), GROUPS)
+    same = alignment_metrics(drawn(0), drawn(0), GROUPS)
     assert (same.distance, same.shift) == (0.0, 0.0)
     assert same.other == pytest.approx(1.0, abs=0.1)
     assert same.patch_accuracy.mean == same.image_accuracy.mean == 0.5
 
 
 def test_unrelated_looks_of_one_distribution_are_a_distance_of_one_apart():
-    strange = alignment_of(drawn(0, 30, 60), drawn(1, 30, 60), [str(row) for row in range(30)])
+    strange = alignment_metrics(drawn(0, 30, 60), drawn(1, 30, 60), [str(row) for row in range(30)])
     assert strange.distance == pytest.approx(1.0, abs=0.02)
     assert strange.other == pytest.approx(1.0, abs=0.02)
     assert strange.shift < 0.01
@@ -42,7 +42,7 @@ def test_unrelated_looks_of_one_distribution_are_a_distance_of_one_apart():
 
 
 def test_shifted_looks_are_always_told():
-    moved = alignment_of(drawn(0), drawn(0) + 10.0, GROUPS)
+    moved = alignment_metrics(drawn(0), drawn(0) + 10.0, GROUPS)
     # 8 dimensions of 10 squared, over 2 * 8 variances of about one.
     assert (moved.distance, moved.shift) == pytest.approx((moved.distance, moved.distance))
     assert moved.distance == pytest.approx(50.0, rel=0.1)
@@ -54,7 +54,7 @@ def test_a_small_shift_is_told_as_often_as_it_can_be():
     """Of two normal distributions two deviations apart the best classifier is right 84.1 % of the time."""
     step = np.zeros(8)
     step[3] = 2.0
-    told = alignment_of(drawn(0, 20, 200), drawn(1, 20, 200) + step, [str(row) for row in range(20)])
+    told = alignment_metrics(drawn(0, 20, 200), drawn(1, 20, 200) + step, [str(row) for row in range(20)])
     assert told.patch_accuracy.mean == pytest.approx(0.841, abs=0.015)
     # Means over 200 patches are 28 deviations apart.
     assert told.image_accuracy.mean == 1.0
@@ -62,25 +62,25 @@ def test_a_small_shift_is_told_as_often_as_it_can_be():
 
 def test_nothing_depends_on_the_scale_of_features():
     mixed = drawn(0) @ drawn(2, 1, 8)[0]
-    one = alignment_of(mixed, mixed + 0.5 * drawn(1), GROUPS)
-    small = alignment_of(1e-4 * mixed, 1e-4 * (mixed + 0.5 * drawn(1)), GROUPS)
+    one = alignment_metrics(mixed, mixed + 0.5 * drawn(1), GROUPS)
+    small = alignment_metrics(1e-4 * mixed, 1e-4 * (mixed + 0.5 * drawn(1)), GROUPS)
     assert (small.distance, small.shift, small.other) == pytest.approx((one.distance, one.shift, one.other))
     assert small.patch_accuracy.mean == pytest.approx(one.patch_accuracy.mean, abs=1e-9)
     # Nor on that of single dimensions, for the classifiers.
     uneven = np.logspace(-3, 3, 8)
-    assert alignment_of(mixed * uneven, (mixed + 0.5 * drawn(1)) * uneven, GROUPS).patch_accuracy.mean == pytest.approx(
-        one.patch_accuracy.mean, abs=1e-9
-    )
+    assert alignment_metrics(
+        mixed * uneven, (mixed + 0.5 * drawn(1)) * uneven, GROUPS
+    ).patch_accuracy.mean == pytest.approx(one.patch_accuracy.mean, abs=1e-9)
 
 
 def test_a_classifier_is_not_tried_on_what_it_was_fitted_to():
     """Each image is shifted its own way: what tells the others' looks apart says nothing of it."""
     away = 20 * np.eye(6)[:, None]
-    told = alignment_of(drawn(0, width=6), drawn(0, width=6) + away, GROUPS)
+    told = alignment_metrics(drawn(0, width=6), drawn(0, width=6) + away, GROUPS)
     assert told.patch_accuracy.mean < 0.75
     # With a second view of each image in another group, it was seen.
     twice = [np.concatenate([one, one]) for one in (drawn(0, width=6), drawn(0, width=6) + away)]
-    assert alignment_of(*twice, ["first"] * 6 + ["second"] * 6).patch_accuracy.mean > 0.99
+    assert alignment_metrics(*twice, ["first"] * 6 + ["second"] * 6).patch_accuracy.mean > 0.99
 
 
 def test_distances_by_hand_and_by_loops():
@@ -109,9 +109,9 @@ def test_groups_stay_whole_and_folds_are_even():
 
 def test_features_that_say_nothing_are_refused():
     with pytest.raises(SwerveError, match="the same in every patch"):
-        alignment_of(np.ones((6, 4, 3)), np.full((6, 4, 3), 2.0), GROUPS)
+        alignment_metrics(np.ones((6, 4, 3)), np.full((6, 4, 3), 2.0), GROUPS)
     with pytest.raises(SwerveError, match="not finite"):
-        alignment_of(drawn(0), np.full((6, 30, 8), np.nan), GROUPS)
+        alignment_metrics(drawn(0), np.full((6, 30, 8), np.nan), GROUPS)
 
 
 def test_features_are_the_necks_content():

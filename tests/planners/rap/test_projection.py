@@ -10,7 +10,7 @@ from swerve.data.stream import camera_arrays
 from swerve.planners.rap.neck import camera_positions, patch_centres
 from swerve.planners.rap.projection import CameraRig, project, unproject
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points
+from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z, transform_points
 
 LENSES = (
     Lens(),
@@ -28,7 +28,7 @@ def cameras(seed=0):
     for number, lens in enumerate(LENSES):
         yaw, pitch = random.uniform(-np.pi, np.pi), random.uniform(-0.3, 0.3)
         down = np.array([[np.cos(pitch), 0, np.sin(pitch)], [0, 1, 0], [-np.sin(pitch), 0, np.cos(pitch)]])
-        pose = rigid(rotation_about_z(yaw) @ down @ FORWARD, random.normal([1, 0, 1.6], 1))
+        pose = rigid_transform(rotation_about_z(yaw) @ down @ FORWARD, random.normal([1, 0, 1.6], 1))
         made.append(Camera(f"c{number}", 1920, 1120, 1100.0, 1090.0, 963.0, 558.0, pose, lens))
     return made
 

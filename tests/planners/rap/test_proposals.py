@@ -29,15 +29,15 @@ from swerve.planners.rap.proposal_pictures import (
 from swerve.planners.rap.proposals import Proposals, proposals_in, proposals_on, spread_out
 from swerve.planners.rap.proposals_page import (
     calibration,
-    drawing_of,
     legend,
     overview,
     proposals_page,
-    scene_story,
+    scene_images,
+    scene_section,
     score_table,
 )
 from swerve.scenes import FORWARD, Camera, SwerveError
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 from tests.support.command import invoke
 
 CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=5, height=40, width=72)
@@ -142,8 +142,8 @@ def test_lines_are_cut_where_they_pass_behind_the_camera():
 
 def test_a_line_on_the_ground_is_where_the_camera_sees_it():
     """From 1.5 m above, what is 10 m ahead lies 15 pixels below the middle at a focal length of 100."""
-    camera = Camera("front", 200, 100, 100.0, 100.0, 100.0, 50.0, rigid(FORWARD, np.array([0.0, 0.0, 1.5])))
-    pose = rigid(np.eye(3), np.array([40.0, 7.0, 2.0]))
+    camera = Camera("front", 200, 100, 100.0, 100.0, 100.0, 50.0, rigid_transform(FORWARD, np.array([0.0, 0.0, 1.5])))
+    pose = rigid_transform(np.eye(3), np.array([40.0, 7.0, 2.0]))
     line = np.array([[40.0, 7.0, 2.0], [50.0, 7.0, 2.0], [50.0, 9.0, 2.0]])
     [seen] = lines_in_image(line, camera, pose)
     np.testing.assert_allclose(seen[-1], [80.0, 65.0], atol=1e-9)
@@ -238,7 +238,7 @@ def test_a_scene_that_no_one_ranks_is_drawn_too(planner):
     frame = case().scenes[case().group.follow_ups[0][0]]
     proposals, context = proposals_in(frame, case(), "case", planner)
     still = Proposals("<b>", "case", np.zeros((5, 8, 3)), 0.5, proposals.predicted, np.ones((5, 8)))
-    story = scene_story(2, 3, still, drawing_of(frame, case(), context, planner))
+    story = scene_section(2, 3, still, scene_images(frame, case(), context, planner))
     assert "A follow-up scene, 2 of 3 by regret: 0.000. Rank correlation none" in story
     assert "&lt;b&gt;" in story
     assert "<b>" not in story

@@ -14,7 +14,7 @@ from swerve.data.sources.town.rig import town_rig
 from swerve.planners import load_planner
 from swerve.planners.rap import RapConfig, RapModel, RapPlanner, load_rap, save_rap
 from swerve.planners.rap.inputs import inputs_of
-from swerve.planners.rap.scorer import best
+from swerve.planners.rap.scorer import best_proposal
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.scenes.viewpoints import Command
@@ -57,7 +57,7 @@ def test_batches_are_the_same_plans(planner):
 def test_the_plan_is_the_proposal_that_promises_most(planner):
     output = planner.model(inputs_of([seeing()], CONFIG))
     np.testing.assert_allclose(
-        planner.plan(seeing()).poses, best(output.logits, output.poses)[0].detach().numpy(), atol=1e-5
+        planner.plan(seeing()).poses, best_proposal(output.logits, output.poses)[0].detach().numpy(), atol=1e-5
     )
 
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatFrame, SplatScene, render_splats
-from swerve.rasterizer.splats.harmonics import basis, constant_harmonics, mean_colors, rotation_of_harmonics
+from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatScene, SplatSnapshot, render_splats
+from swerve.rasterizer.splats.harmonics import rgb_to_sh, rotation_of_harmonics, sh_basis, sh_to_rgb
 from swerve.rasterizer.splats.harmonics_kernels import slopes
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from tests.support import splat_reference
 from tests.support.splat_clouds import camera, random_gaussians
 
@@ -24,13 +24,13 @@ def unit_vectors(seed, count):
 def test_harmonics_are_those_of_legendre(degree):
     directions = unit_vectors(degree, 200)
     expected = splat_reference.harmonics_at(torch.from_numpy(directions), (degree + 1) ** 2)
-    np.testing.assert_allclose(basis(directions, degree), expected.numpy(), atol=1e-12)
+    np.testing.assert_allclose(sh_basis(directions, degree), expected.numpy(), atol=1e-12)
 
 
 def test_the_signs_are_those_of_the_first_code():
     """3D Gaussian Splatting's degree 1 is (-y, z, -x) by 0.4886."""
     np.testing.assert_allclose(
-        basis(np.eye(3), 1)[:, 1:], 0.4886025119029199 * np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]]), atol=1e-12
+        sh_basis(np.eye(3), 1)[:, 1:], 0.4886025119029199 * np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]]), atol=1e-12
     )
 
 
@@ -45,7 +45,7 @@ def test_slopes_are_the_derivatives():
 
 
 def splat_polynomials(direction):
-    return basis(direction[None], 3)[0]
+    return sh_basis(direction[None], 3)[0]
 
 
 @settings(max_examples=20)
@@ -55,31 +55,31 @@ def test_turned_harmonics_show_the_same_colours(seed, degree):
     matrix = rotation_of_harmonics(turn, degree)
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(len(matrix)), atol=1e-9)
     directions = unit_vectors(seed, 20)
-    np.testing.assert_allclose(basis(directions @ turn.T, degree) @ matrix, basis(directions, degree), atol=1e-9)
+    np.testing.assert_allclose(sh_basis(directions @ turn.T, degree) @ matrix, sh_basis(directions, degree), atol=1e-9)
 
 
 def test_constant_harmonics_are_colours():
     colors = np.array([[0.0, 0.5, 1.0], [0.1, 0.2, 0.3]])
-    constants = constant_harmonics(colors)
-    np.testing.assert_allclose(0.5 + basis(np.eye(3)[:2], 0) * constants, colors, atol=1e-12)
-    np.testing.assert_allclose(mean_colors(constants), colors)
+    constants = rgb_to_sh(colors)
+    np.testing.assert_allclose(0.5 + sh_basis(np.eye(3)[:2], 0) * constants, colors, atol=1e-12)
+    np.testing.assert_allclose(sh_to_rgb(constants), colors)
 
 
 @settings(max_examples=10)
 @given(st.integers(0, 2**31))
 def test_a_scene_moved_with_its_camera_looks_the_same(seed):
     turn = Rotation.random(random_state=seed).as_matrix()
-    motion = rigid(turn, np.random.default_rng(seed).uniform(-5, 5, 3))
+    motion = rigid_transform(turn, np.random.default_rng(seed).uniform(-5, 5, 3))
     gaussians, shot = random_gaussians(4), camera()
-    still = render_splats(SplatFrame.of(gaussians), [shot], np.eye(4)[None], ("color",))[0][0].color
-    moved = render_splats(SplatFrame.of(gaussians.moved(motion)), [shot], motion[None], ("color",))[0][0].color
+    still = render_splats(SplatSnapshot.of(gaussians), [shot], np.eye(4)[None], ("color",))[0][0].color
+    moved = render_splats(SplatSnapshot.of(gaussians.moved(motion)), [shot], motion[None], ("color",))[0][0].color
     # A pixel at the faintest ellipse's very edge may lose it to rounding.
     assert (np.abs(moved - still).max(axis=2) < 1e-4).mean() > 0.999
     assert np.abs(moved - still).max() < 0.02
 
 
 def scene():
-    poses = rigid(rotation_about_z(np.array([0.0, np.pi / 2])), np.array([[1005.0, 0, 0], [1005.0, 4, 0]]))
+    poses = rigid_transform(rotation_about_z(np.array([0.0, np.pi / 2])), np.array([[1005.0, 0, 0], [1005.0, 4, 0]]))
     box = random_gaussians(1, 10, degree=1)
     nodes = (
         RigidNode("car", 3, box, np.array([0, 1_000_000]), poses),
@@ -93,7 +93,7 @@ def test_a_node_is_in_its_place_at_every_moment():
     graph = scene()
     frame = graph.at(500_000)
     np.testing.assert_array_equal(frame.instances, [0] * 20 + [3] * 10)
-    pose = rigid(rotation_about_z(np.pi / 4), np.array([5.0, 2.0, 0.0]))
+    pose = rigid_transform(rotation_about_z(np.pi / 4), np.array([5.0, 2.0, 0.0]))
     expected = graph.nodes[0].gaussians.moved(pose)
     np.testing.assert_allclose(frame.gaussians.means[20:], expected.means, atol=1e-5)
     np.testing.assert_allclose(frame.gaussians.harmonics[20:], expected.harmonics, atol=1e-5)

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from swerve.rasterizer import backends
-from swerve.rasterizer.splats import Sky, SplatFrame, gsplat, render_splats
+from swerve.rasterizer.splats import Sky, SplatSnapshot, gsplat, render_splats
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
 from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, gsplat_library
 from swerve.scenes import MissingExtraError, SwerveError
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z
 from tests.support import standin_gsplat
 from tests.support.splat_clouds import LENSES, camera, random_gaussians
 from tests.support.splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
 STANDIN = GsplatLibrary(standin_gsplat, torch.device("cpu"))
-POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
+POSE = rigid_transform(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
 ALL = ("rgb", "depth", "alpha", "instance", "color")
 
 
@@ -30,7 +30,7 @@ def through_gsplat(*arguments):
 @pytest.fixture
 def standing_in(monkeypatch):
     """The stand-in where the library would be."""
-    monkeypatch.setattr(backends, "why_not", lambda backend: "")
+    monkeypatch.setattr(backends, "unavailable_reason", lambda backend: "")
     monkeypatch.setattr(backends, "_missing", lambda backend: [])
     monkeypatch.setattr(gsplat, "load_library", lambda: STANDIN)
 
@@ -59,8 +59,10 @@ def test_views_are_those_of_the_cpu(lens, standing_in):
     shot, rng = camera(lens, 64, 140, 60.0), np.random.default_rng(0)
     gaussians = random_gaussians(7, 150)
     sky = Sky(rng.normal(0, 0.2, (4, 3)).astype(np.float32))
-    frame = SplatFrame(gaussians, np.arange(1, 151, dtype=np.int32), np.array([100.0, -40.0, 3.0]), sky)
-    poses = np.stack([rigid(POSE[:3, :3], POSE[:3, 3] + frame.origin), rigid(np.eye(3), frame.origin)])
+    frame = SplatSnapshot(gaussians, np.arange(1, 151, dtype=np.int32), np.array([100.0, -40.0, 3.0]), sky)
+    poses = np.stack(
+        [rigid_transform(POSE[:3, :3], POSE[:3, 3] + frame.origin), rigid_transform(np.eye(3), frame.origin)]
+    )
     for expected, found in zip(
         render_splats(frame, [shot], poses, ALL),
         render_splats(frame, [shot], poses, ALL, backend="gsplat"),
@@ -101,13 +103,13 @@ def test_nothing_in_sight_is_nothing_with_gradients_of_zero(draw, count):
     assert not any(image.any() for image in images)
     loss_of(images, slopes_of(0, shot)).backward()
     assert not any(tensor.grad.any() for tensor in (*tensors, shifts))
-    owner = gsplat.owners if draw is gsplat.draw else gsplat.owners_unscented
+    owner = gsplat.dominant_gaussians if draw is gsplat.draw else gsplat.owners_unscented
     assert (owner(GsplatScene(*tensors), shot, pose, STANDIN) == -1).all()
 
 
 def test_without_the_library_it_says_so(monkeypatch):
-    frame, shot, here = SplatFrame.of(random_gaussians(0)), camera(), np.eye(4)[None]
-    if backends.why_not("gsplat") == "gsplat is not installed":
+    frame, shot, here = SplatSnapshot.of(random_gaussians(0)), camera(), np.eye(4)[None]
+    if backends.unavailable_reason("gsplat") == "gsplat is not installed":
         with pytest.raises(MissingExtraError, match=r"gsplat is not installed. Install it with: .*\[torch,gsplat\]"):
             render_splats(frame, [shot], here, backend="gsplat")
     monkeypatch.setattr(backends, "_missing", lambda backend: [])
@@ -146,7 +148,7 @@ def test_a_build_that_fails_says_what_to_set(broken, monkeypatch):
 
 def test_views_are_written_over():
     shots, poses = [camera(), camera(LENSES["fisheye"], 40, 30)], np.stack([np.eye(4), POSE])
-    first, second = (SplatFrame.of(random_gaussians(seed)) for seed in range(2))
+    first, second = (SplatSnapshot.of(random_gaussians(seed)) for seed in range(2))
     old = render_splats(first, shots, poses, ALL)
     expected = render_splats(second, shots, poses, ALL)
     found = render_splats(second, shots, poses, ALL, out=old)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from swerve.rasterizer.splats import read_ply
-from swerve.rasterizer.splats.harmonics import basis
-from swerve.rasterizer.splats.pipeline import lay_out, view_point
+from swerve.rasterizer.splats.harmonics import sh_basis
+from swerve.rasterizer.splats.pipeline import project_and_tile, view_point
 from swerve.rasterizer.splats.project_kernels import DEPTH, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import Lens, LensModel
@@ -40,7 +40,7 @@ def test_our_ellipses_are_gsplats(model, lens, seed):
     """The equidistant fisheye is gsplat's only lens without the unscented transform; there nothing is clamped."""
     gaussians, shot = random_gaussians(seed, 300), camera(lens)
     pose = inverse(shot.ego_from_camera)
-    layout = lay_out(cloud_of(gaussians), view_point(shot, pose), 1)
+    layout = project_and_tile(cloud_of(gaussians), view_point(shot, pose), 1)
     radii, centers, depths, conics, _ = projected(gaussians, shot, pose, model)
     ours, rows = layout.ellipses, layout.rows
     if model == "fisheye":
@@ -63,7 +63,7 @@ def test_harmonics_have_gsplats_order_and_signs(degree):
     directions, coefficients = rng.normal(size=(50, 3)), rng.normal(size=(50, (degree + 1) ** 2, 3))
     expected = reference._spherical_harmonics(degree, torch.from_numpy(directions), torch.from_numpy(coefficients))
     unit = directions / np.linalg.norm(directions, axis=1)[:, None]
-    np.testing.assert_allclose((basis(unit, degree)[:, :, None] * coefficients).sum(1), expected, atol=1e-9)
+    np.testing.assert_allclose((sh_basis(unit, degree)[:, :, None] * coefficients).sum(1), expected, atol=1e-9)
 
 
 def test_the_stand_in_projects_and_sorts_as_gsplat():

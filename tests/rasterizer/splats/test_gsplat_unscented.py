@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
+from swerve.rasterizer.splats import Gaussians, SplatSnapshot, render_splats
 from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, draw_unscented, owners_unscented
 from swerve.scenes import Lens, LensModel, SwerveError
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z, transform_points
+from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z, transform_points
 from tests.support import splat_reference, standin_gsplat
 from tests.support.splat_clouds import LENSES, camera, random_gaussians
 from tests.support.splat_sums import gradients_of, loss_of, slopes_of, tensors_of
 
 STANDIN = GsplatLibrary(standin_gsplat, torch.device("cpu"))
-POSE = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
+POSE = rigid_transform(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
 
 
 def round_gaussians(seed, shot, count=40, near=4.0, size=0.25):
@@ -107,7 +107,7 @@ def test_what_is_many_pixels_wide_and_small_in_the_world_looks_as_on_the_cpu(len
     """Far off the axis; 16 pixels of deviation, of which the blur of 0.3 makes little, and 1/500 of the distance."""
     shot = camera(lens, focal=8000.0).cropped(2400, 1200, 75, 52)
     gaussians = round_gaussians(1, shot, near=100.0, size=0.2)
-    frame = SplatFrame(gaussians, np.arange(1, 41, dtype=np.int32), np.zeros(3), SplatFrame.of(gaussians).sky)
+    frame = SplatSnapshot(gaussians, np.arange(1, 41, dtype=np.int32), np.zeros(3), SplatSnapshot.of(gaussians).sky)
     expected = render_splats(frame, [shot], np.eye(4)[None], ("color", "alpha", "instance"))[0][0]
     pose = torch.from_numpy(inverse(shot.ego_from_camera))
     scene = GsplatScene(*(tensor.detach() for tensor in tensors_of(gaussians)))
@@ -134,7 +134,7 @@ def test_a_rolling_shutter_slants_what_stands_upright():
         np.zeros(3, np.float32),
         np.zeros((3, 1, 3), np.float32),
     )
-    moved = torch.from_numpy(rigid(np.eye(3), np.array([-0.8, 0.0, 0.0])))
+    moved = torch.from_numpy(rigid_transform(np.eye(3), np.array([-0.8, 0.0, 0.0])))
     scene = GsplatScene(*(tensor.detach() for tensor in tensors_of(balls)))
     alpha = draw_unscented(scene, shot, torch.eye(4), STANDIN, last_from_first=moved)[2].numpy()
     for row in rows:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from swerve.rasterizer.splats import Gaussians, read_ply, to_ply
+from swerve.rasterizer.splats import Gaussians, encode_ply, read_ply
 from swerve.scenes import SwerveError
 from tests.support.splat_clouds import random_gaussians
 
@@ -18,12 +18,12 @@ def assert_equal(found, expected):
 @pytest.mark.parametrize("degree", range(4))
 def test_round_trip(tmp_path, degree):
     gaussians = random_gaussians(0, 7, degree)
-    (tmp_path / "a.ply").write_bytes(to_ply(gaussians))
+    (tmp_path / "a.ply").write_bytes(encode_ply(gaussians))
     assert_equal(read_ply(tmp_path / "a.ply"), gaussians)
 
 
 def test_none_at_all(tmp_path):
-    (tmp_path / "a.ply").write_bytes(to_ply(Gaussians.empty(1)))
+    (tmp_path / "a.ply").write_bytes(encode_ply(Gaussians.empty(1)))
     assert_equal(read_ply(tmp_path / "a.ply"), Gaussians.empty(1))
 
 
@@ -37,7 +37,7 @@ def test_the_fields_are_the_fields_and_harmonics_go_by_channel():
         np.array([40], np.float32),
         harmonics,
     )
-    header, body = to_ply(one).split(b"end_header\n")
+    header, body = encode_ply(one).split(b"end_header\n")
     lines = header.decode().split("\n")
     assert lines[:3] == ["ply", "format binary_little_endian 1.0", "element vertex 1"]
     names = [line.split()[2] for line in lines[3:-1]]
@@ -84,7 +84,7 @@ def test_other_orders_types_and_extra_fields_load(tmp_path):
     np.testing.assert_array_equal(found.harmonics[1], [[113, 114, 115]])
 
 
-CONTENT = to_ply(random_gaussians(0, 3, degree=1))
+CONTENT = encode_ply(random_gaussians(0, 3, degree=1))
 WRONG = {
     "no PLY file": b"<html>",
     "not binary_little_endian": CONTENT.replace(b"binary_little_endian", b"ascii"),
@@ -110,6 +110,6 @@ def test_a_file_that_is_not_there_or_not_finite(tmp_path):
         read_ply(tmp_path / "a.ply")
     gaussians = random_gaussians(0, 3)
     gaussians.means[2] = np.inf
-    (tmp_path / "a.ply").write_bytes(to_ply(gaussians))
+    (tmp_path / "a.ply").write_bytes(encode_ply(gaussians))
     with pytest.raises(SwerveError, match="means of Gaussian 2 are not finite"):
         read_ply(tmp_path / "a.ply")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from swerve.rasterizer.splats import Gaussians, SplatFrame, render_splats
+from swerve.rasterizer.splats import Gaussians, SplatSnapshot, render_splats
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
-from swerve.scenes.transforms import inverse, rigid, rotation_about_z
+from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z
 from tests.support import splat_reference
 from tests.support.splat_clouds import LENSES, camera, random_gaussians
 
@@ -28,7 +28,7 @@ def slopes_of(seed, shot):
 
 
 def pose_of(shot):
-    pose = rigid(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
+    pose = rigid_transform(rotation_about_z(0.1), np.array([-0.2, 0.1, 0.05]))
     return torch.from_numpy(inverse(pose @ shot.ego_from_camera))
 
 
@@ -103,7 +103,7 @@ def test_gradients_are_finite_differences(lens):
 
 def test_the_images_are_those_that_are_drawn():
     shot, gaussians = camera(LENSES["brown"]), random_gaussians(3)
-    view = render_splats(SplatFrame.of(gaussians), [shot], np.eye(4)[None], ("color", "alpha", "depth"))[0][0]
+    view = render_splats(SplatSnapshot.of(gaussians), [shot], np.eye(4)[None], ("color", "alpha", "depth"))[0][0]
     camera_from_world = torch.from_numpy(inverse(shot.ego_from_camera))
     color, depth, alpha = differentiable_splats(*tensors_of(gaussians, torch.float32), shot, camera_from_world)
     np.testing.assert_array_equal(color.detach().numpy(), view.color)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from swerve.data.sources.town.photos.shapes import box
 from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined, split_quads
 from swerve.scenes import GroundHeight
-from swerve.scenes.polyline import arc_lengths, points_at
+from swerve.scenes.polyline import arc_lengths, interpolate_at
 
 # Least distance of walls from paved areas, metres.
 CLEARANCE = 0.5
@@ -76,7 +76,7 @@ def rims(paved: shapely.Geometry) -> list[Float[np.ndarray, "n 2"]]:
 
 def _plot(ring: Float[np.ndarray, "n 2"], at: float, width: float, setback: float, depth: float) -> Plot | None:
     """Return a rectangle to the right of a piece of the ring; None where that bends too much."""
-    ends = points_at(ring, np.array([at, at + width]))
+    ends = interpolate_at(ring, np.array([at, at + width]))
     step = ends[1] - ends[0]
     chord = float(np.linalg.norm(step))
     if chord < 0.97 * width:

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int32
 
 from swerve.data.sources.town.photos.objects import signal_head, thing
 from swerve.data.sources.town.photos.people import cyclist_body, draw_clothes, pedestrian_body
-from swerve.data.sources.town.photos.reach import Reach
+from swerve.data.sources.town.photos.reach import CullingRegion
 from swerve.data.sources.town.photos.solids import Solid, joined
 from swerve.data.sources.town.photos.vehicles import vehicle_body
 from swerve.scenes import LightState, ObjectClass, Tracks, TrafficLights, keyed_generator
@@ -17,7 +17,7 @@ _POSITIONS, _STRIDE, _TURN = 12, 1.4, 4.5
 _FRAMES = ((0.02, 0.02, 0.022), (0.3, 0.02, 0.02), (0.03, 0.1, 0.3), (0.5, 0.5, 0.48))
 
 
-class Figures:
+class AgentBodies:
     """Cached bodies of one log's agents; people are cached per gait phase.
 
     Args:
@@ -31,7 +31,7 @@ class Figures:
         self._bodies = dict[tuple[str, int, bytes, int], Solid]()
         self._heads = {state: signal_head(state) for state in LightState}
 
-    def at(self, tracks: Tracks, lights: TrafficLights, reach: Reach) -> tuple[Solid, Int32[np.ndarray, "c1"]]:
+    def at(self, tracks: Tracks, lights: TrafficLights, reach: CullingRegion) -> tuple[Solid, Int32[np.ndarray, "c1"]]:
         """Build all relevant agents and signals, each upright in its box.
 
         Args:

@@ -20,12 +20,12 @@ from scipy.ndimage import gaussian_filter
 
 from swerve.data.sources.town.photos import light_kernels, sensor_kernels, sky_kernels
 from swerve.data.sources.town.photos.buildings import build_house, draw_plots
-from swerve.data.sources.town.photos.figures import Figures
+from swerve.data.sources.town.photos.figures import AgentBodies
 from swerve.data.sources.town.photos.ground import build_ground, paved_area
 from swerve.data.sources.town.photos.look import WEATHERS, TownAppearance, draw_look
 from swerve.data.sources.town.photos.noise_kernels import NODES
 from swerve.data.sources.town.photos.objects import signal_poles
-from swerve.data.sources.town.photos.reach import Reach, reach_of
+from swerve.data.sources.town.photos.reach import CullingRegion, culling_region
 from swerve.data.sources.town.photos.shadows import ShadowMap, shadow_map
 from swerve.data.sources.town.photos.solids import Solid, joined, plane_normals
 from swerve.data.sources.town.photos.vegetation import build_vegetation
@@ -95,7 +95,7 @@ class _Moment(NamedTuple):
     instances: Int32[np.ndarray, "n1"]
 
 
-class Photograph(NamedTuple):
+class SyntheticImage(NamedTuple):
     """Synthetic photo.
 
     Attributes:
@@ -126,7 +126,7 @@ class TownPhotoRenderer:
             raise SwerveError(f"weather {weather!r}: choose among {', '.join(WEATHERS)}")
         self.look = draw_look(log.name, seed, weather)
         self._name, self._seed = log.name, seed
-        self._figures = Figures(log.name, seed, self.look.lit)
+        self._figures = AgentBodies(log.name, seed, self.look.lit)
         ground, standing = _standing(log, self.look, seed)
         still = joined([ground, standing])
         self._still, self._surfaces, self._instances = still.primitives(), _surfaces(still), still.instances
@@ -140,7 +140,7 @@ class TownPhotoRenderer:
         world_from_ego: Float[np.ndarray, "4 4"],
         tracks: Tracks,
         lights: TrafficLights,
-    ) -> list[Photograph]:
+    ) -> list[SyntheticImage]:
         """Render every camera of a rig from a pose.
 
         Args:
@@ -150,7 +150,7 @@ class TownPhotoRenderer:
             lights: signals at one step.
         """
         near = world_from_ego[:3, 3] - [_NEAR, _NEAR, 8.0], world_from_ego[:3, 3] + [_NEAR, _NEAR, 10.0]
-        reach = reach_of(cameras, world_from_ego, _SIGHT, near, self.look.toward_sun)
+        reach = culling_region(cameras, world_from_ego, _SIGHT, near, self.look.toward_sun)
         moment = self._moment(tracks, lights, reach)
         finer = [camera.resized(2 * camera.width, 2 * camera.height) for camera in cameras]
         views = render(moment.primitives, finer, world_from_ego[None], Style.rap(_SIGHT), ("instance",))[0]
@@ -159,7 +159,7 @@ class TownPhotoRenderer:
             assert view.instance is not None
             light = self._expose(camera, view.camera, world_from_ego, view.instance, moment)
             rgb = self._developed(light, camera, world_from_ego)
-            photographs.append(Photograph(rgb, moment.instances[view.instance[::2, ::2]]))
+            photographs.append(SyntheticImage(rgb, moment.instances[view.instance[::2, ::2]]))
         return photographs
 
     def _world_of(self, standing: Solid, log: Log) -> PhotoScene:
@@ -179,7 +179,7 @@ class TownPhotoRenderer:
             table, sky, *shade, none, np.eye(3, 4), 1.0, canopy, canopy_place, none, np.array([0.0, 0.0, 1.0])
         )
 
-    def _moment(self, tracks: Tracks, lights: TrafficLights, reach: Reach) -> _Moment:
+    def _moment(self, tracks: Tracks, lights: TrafficLights, reach: CullingRegion) -> _Moment:
         """Build the scene of one timestamp with all relevant agents."""
         solid, starts = self._figures.at(tracks, lights, reach)
         moving, instances = solid.primitives(starts), np.concatenate([[0], self._instances, solid.instances])
@@ -215,7 +215,7 @@ class TownPhotoRenderer:
             seen, *_rays(finer), pose, 1.0 / camera.fx, moment.surfaces, moment.world, self._light, light
         )
         across, down = (_weights(sigma * camera.width / 960.0) for sigma in self.look.blur)
-        sensor_kernels.smear(light, across, down, np.empty_like(light))
+        sensor_kernels.blur(light, across, down, np.empty_like(light))
         return light
 
     def _developed(
@@ -233,7 +233,7 @@ class TownPhotoRenderer:
         gains = gains * _MIDDLE / np.exp(np.log(bright).mean()) / _WHITE
         place = hashlib.blake2b(world_from_ego.tobytes(), digest_size=8).hexdigest()
         offsets = keyed_generator(self._seed, self._name, camera.name, place).integers(0, len(self._grain), len(light))
-        sensor_kernels.develop(
+        sensor_kernels.apply_sensor_model(
             light,
             gains.astype(np.float32),
             look.falloff,

@@ -12,7 +12,7 @@ from swerve.scenes import Camera
 from swerve.scenes.transforms import inverse
 
 
-class Reach(NamedTuple):
+class CullingRegion(NamedTuple):
     """Region of relevant objects: images without the others are bit-identical.
 
     Attributes:
@@ -41,13 +41,13 @@ class Reach(NamedTuple):
         return held
 
 
-def reach_of(
+def culling_region(
     cameras: Sequence[Camera],
     world_from_ego: Float[np.ndarray, "4 4"],
     sight: float,
     box: tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]],
     toward: Float[np.ndarray, "3"],
-) -> Reach:
+) -> CullingRegion:
     """Compute the region for a rig's images from a pose.
 
     Args:
@@ -61,4 +61,4 @@ def reach_of(
         frustum(lens_table(camera).bounds, sight) @ inverse(world_from_ego @ camera.ego_from_camera)
         for camera in cameras
     ]
-    return Reach(np.array(planes).reshape(-1, 6, 4), *box, toward)
+    return CullingRegion(np.array(planes).reshape(-1, 6, 4), *box, toward)

@@ -5,7 +5,7 @@ import numpy as np
 
 
 @numba.njit(cache=True, nogil=True)
-def smear(image, across, down, spare):
+def blur(image, across, down, spare):
     """Blur an image in place with symmetric half kernels along rows and columns."""
     height, width, _ = image.shape
     for row in range(height):
@@ -27,7 +27,7 @@ def smear(image, across, down, spare):
 
 
 @numba.njit(cache=True, nogil=True)
-def develop(image, gains, falloff, grain, offsets, noise, saturation, curve, out):
+def apply_sensor_model(image, gains, falloff, grain, offsets, noise, saturation, curve, out):
     """Convert linear light to the final image.
 
     Args:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32
 from swerve.rasterizer import Style, render
 from swerve.scenes import Camera
 from swerve.scenes.primitives import Primitives
-from swerve.scenes.transforms import inverse, rigid
+from swerve.scenes.transforms import inverse, rigid_transform
 
 # Distance of the sun's camera, metres: its rays differ by 2 degrees over a town.
 _AWAY = 20_000.0
@@ -51,7 +51,7 @@ def shadow_map(
     width, height = (int(np.ceil(side / grain)) for side in span)
     focal = _AWAY / grain
     camera = Camera("sun", width, height, focal, focal, width / 2, height / 2, np.eye(4))
-    pose = rigid(rotation, middle - _AWAY * forward)
+    pose = rigid_transform(rotation, middle - _AWAY * forward)
     view = render(casters, [camera], pose[None], Style.rap(2 * _AWAY), ("depth",))[0][0]
     assert view.depth is not None
     return ShadowMap(view.depth, camera.matrix @ inverse(pose)[:3], grain)

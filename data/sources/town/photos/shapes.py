@@ -85,7 +85,7 @@ def icosphere(fineness: int) -> Float[np.ndarray, "f 3 3"]:
 
 
 @dataclass(frozen=True)
-class Skin:
+class LoftMaterials:
     """Materials of a loft: per face between two stations (s) and two points (r) of the section.
 
     Attributes:
@@ -99,7 +99,7 @@ class Skin:
     gloss: Float[np.ndarray, "s r"]
 
 
-def loft(stations: Float[np.ndarray, "s1 r1 3"], skin: Skin) -> Solid:
+def loft(stations: Float[np.ndarray, "s1 r1 3"], skin: LoftMaterials) -> Solid:
     """Build a mirror-symmetric body lofted over cross-sections, with flat ends.
 
     Args:
@@ -114,7 +114,7 @@ def loft(stations: Float[np.ndarray, "s1 r1 3"], skin: Skin) -> Solid:
     return joined([*sides, _end(stations[0], skin, 0), _end(stations[-1], skin, -1)])
 
 
-def _covered(quads: Float[np.ndarray, "s r 4 3"], skin: Skin, normals: Float[np.ndarray, "s r 4 3"]) -> Solid:
+def _covered(quads: Float[np.ndarray, "s r 4 3"], skin: LoftMaterials, normals: Float[np.ndarray, "s r 4 3"]) -> Solid:
     """Build the faces of one side."""
     frames = np.zeros((skin.gloss.size, 8))
     frames[:, 5] = skin.gloss.ravel()
@@ -127,7 +127,7 @@ def _covered(quads: Float[np.ndarray, "s r 4 3"], skin: Skin, normals: Float[np.
     )
 
 
-def _end(section: Float[np.ndarray, "r1 3"], skin: Skin, station: int) -> Solid:
+def _end(section: Float[np.ndarray, "r1 3"], skin: LoftMaterials, station: int) -> Solid:
     """Build the flat rear (station 0) or front (station -1)."""
     right = section * [1.0, -1.0, 1.0]
     quads = np.stack([section[:-1], section[1:], right[1:], right[:-1]], axis=1)
@@ -135,7 +135,7 @@ def _end(section: Float[np.ndarray, "r1 3"], skin: Skin, station: int) -> Solid:
     normals = np.zeros_like(quads)
     normals[..., 0] = -1.0 if station == 0 else 1.0
     rows = [array[station][None] for array in (skin.materials, skin.tints, skin.gloss)]
-    return _covered(quads[None], Skin(*rows), normals[None])
+    return _covered(quads[None], LoftMaterials(*rows), normals[None])
 
 
 def _lofted_normals(quads: Float[np.ndarray, "s r 4 3"]) -> Float[np.ndarray, "s r 4 3"]:

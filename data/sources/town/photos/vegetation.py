@@ -11,7 +11,7 @@ from swerve.data.sources.town.photos.look import TownAppearance
 from swerve.data.sources.town.photos.shapes import ball, box, tube
 from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined
 from swerve.scenes import GroundHeight
-from swerve.scenes.polyline import arc_lengths, points_at
+from swerve.scenes.polyline import arc_lengths, interpolate_at
 
 # Distances from the ego's path in metres beyond which trees are left out, and have fewer leaves.
 _RANGE, _CLOSE = 150.0, 40.0
@@ -57,8 +57,8 @@ def build_vegetation(
 def _beside(ring: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m 2"]]:
     """Return points of a boundary every metre, and directions away from the paved area."""
     along = np.arange(0.0, arc_lengths(ring)[-1] - 1.0)
-    points = points_at(ring, along)
-    step = points_at(ring, along + 0.5) - points
+    points = interpolate_at(ring, along)
+    step = interpolate_at(ring, along + 0.5) - points
     step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9)
     return points, np.stack([step[:, 1], -step[:, 0]], axis=1)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.sources.town.photos.shapes import Skin, box, loft, tube
+from swerve.data.sources.town.photos.shapes import LoftMaterials, box, loft, tube
 from swerve.data.sources.town.photos.solids import Material, Rgb, Solid, joined
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE, WHEELBASE_SHARE
 
@@ -199,7 +199,7 @@ def _section(station: tuple[float, ...], lean: float) -> Float[np.ndarray, "7 3"
     return np.stack([np.full(7, x), width * np.array(half), np.minimum(heights, 0.999)], axis=1)
 
 
-def _skin(kinds: list[str], paint: Rgb) -> Skin:
+def _skin(kinds: list[str], paint: Rgb) -> LoftMaterials:
     """Return the materials: paint, with dark sills and pillars and with windows."""
     materials = np.full((len(kinds), 6), Material.COATED, np.uint8)
     tints = np.tile(np.array(paint), (len(kinds), 6, 1))
@@ -210,7 +210,7 @@ def _skin(kinds: list[str], paint: Rgb) -> Skin:
         tints[row, columns], gloss[row, columns] = _GLASS, _GLASS_GLOSS
         if kind == "p":
             tints[row, 3] = _BLACK
-    return Skin(materials, tints, gloss)
+    return LoftMaterials(materials, tints, gloss)
 
 
 def _wheels(shape: _Shape, size: Float[np.ndarray, "3"]) -> list[Solid]:

@@ -7,14 +7,14 @@ import pytest
 
 from swerve.data.sources.town import TownOptions, generate_town
 from swerve.data.sources.town.photos import TownPhotoRenderer, draw_look, light_kernels
-from swerve.data.sources.town.photos.reach import Reach, reach_of
+from swerve.data.sources.town.photos.reach import CullingRegion, culling_region
 from swerve.data.sources.town.photos.shadows import shadow_map
 from swerve.data.sources.town.photos.shapes import box
 from swerve.data.sources.town.photos.solids import Material
 from swerve.rasterizer import Style, render
 from swerve.scenes import Lens, SwerveError
 from swerve.scenes.primitives import FIRST_MAP_INSTANCE, FIRST_SIGNAL_INSTANCE, agent_cuboids, build_static
-from swerve.scenes.transforms import upright
+from swerve.scenes.transforms import pose_from_yaw
 
 NAME, STEP = "town-000005", 20
 
@@ -95,7 +95,7 @@ def test_the_lens_bends_it(log, studio):
 
 
 def test_another_pose_gives_another_picture_that_fits_its_raster(log, studio):
-    pose = log.ego.world_from_ego[STEP] @ upright(np.array([0.5, 1.5, 0.0]), 0.12)
+    pose = log.ego.world_from_ego[STEP] @ pose_from_yaw(np.array([0.5, 1.5, 0.0]), 0.12)
     cameras = rig_of(log, "front")
     there, here = shoot(studio, log, cameras, pose)[0], shoot(studio, log, cameras)[0]
     assert (there.instance != here.instance).mean() > 0.04
@@ -146,7 +146,7 @@ def test_what_is_out_of_reach_changes_no_pixel(log, studio, monkeypatch):
     steps = (0, 20, 40)
     for name in ("within reach", "everything"):
         drawn[name] = [photograph for step in steps for photograph in shoot(studio, log, cameras, step=step)]
-        monkeypatch.setattr(Reach, "holds", lambda self, centers, radii: np.ones(len(centers), bool))
+        monkeypatch.setattr(CullingRegion, "holds", lambda self, centers, radii: np.ones(len(centers), bool))
     for few, many in zip(drawn["within reach"], drawn["everything"], strict=True):
         assert few.rgb.tobytes() == many.rgb.tobytes()
         assert np.array_equal(few.instance, many.instance)
@@ -156,7 +156,7 @@ def test_far_things_behind_the_cameras_are_left_out(log, studio):
     now = slice(STEP, STEP + 1)
     pose, tracks, lights = log.ego.world_from_ego[STEP], log.tracks.at(now), log.lights.at(now)
     box = pose[:3, 3] - 65.0, pose[:3, 3] + 65.0
-    reach = reach_of(rig_of(log, "front"), pose, 700.0, box, studio.look.toward_sun)
+    reach = culling_region(rig_of(log, "front"), pose, 700.0, box, studio.look.toward_sun)
     ahead = (tracks.positions[:, 0] - pose[:3, 3]) @ pose[:3, 0]
     aside = np.abs((tracks.positions[:, 0] - pose[:3, 3]) @ pose[:3, 1])
     kept = reach.holds(tracks.positions[:, 0], np.linalg.norm(tracks.sizes[:, 0], axis=1) / 2)

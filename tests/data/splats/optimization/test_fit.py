@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from swerve.data.splats.optimization.densification import DensificationStats, grown
-from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rates
+from swerve.data.splats.optimization.densification import DensificationStats, densify_and_prune
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, LearningRates
 from swerve.data.splats.optimization.fit_scene import fit_scene
 from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
-from swerve.data.splats.optimization.parameters import gaussians_of, learning_gaussians, tensors_of
+from swerve.data.splats.optimization.parameters import gaussians_of, tensors_of, trainable_gaussians
 from swerve.data.splats.optimization.ssim import psnr, ssim, ssim_by_convolution
 from swerve.data.splats.optimization.training_images import Depth, DepthKind, TrainingImage
-from swerve.rasterizer.splats import Gaussians, Sky, SplatFrame, SplatScene, render_splats
+from swerve.rasterizer.splats import Gaussians, Sky, SplatScene, SplatSnapshot, render_splats
 from swerve.scenes import SwerveError
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from tests.support.splat_clouds import camera, random_gaussians
 
 SHOT_CAMERA = camera(width=64, height=48, focal=50.0)
@@ -33,8 +33,8 @@ def shots(gaussians, places):
     """Photographs from beside each other."""
     taken = []
     for y in places:
-        pose = rigid(rotation_about_z(-0.06 * y), np.array([0.2 * y, y, 0.1 * y]))
-        view = render_splats(SplatFrame.of(gaussians), [SHOT_CAMERA], pose[None], ("rgb", "depth"))[0][0]
+        pose = rigid_transform(rotation_about_z(-0.06 * y), np.array([0.2 * y, y, 0.1 * y]))
+        view = render_splats(SplatSnapshot.of(gaussians), [SHOT_CAMERA], pose[None], ("rgb", "depth"))[0][0]
         depth = Depth(view.depth, DepthKind.LIDAR)
         taken.append(TrainingImage(f"at {y}", SHOT_CAMERA, pose, len(taken), view.rgb, depth=depth))
     return taken
@@ -42,7 +42,7 @@ def shots(gaussians, places):
 
 def quality(gaussians, shot):
     """PSNR of the image from a shot's place."""
-    view = render_splats(SplatFrame.of(gaussians), [shot.camera], shot.world_from_ego[None], ("color",))[0][0]
+    view = render_splats(SplatSnapshot.of(gaussians), [shot.camera], shot.world_from_ego[None], ("color",))[0][0]
     return psnr(torch.from_numpy(view.color), torch.from_numpy(shot.image) / 255)
 
 
@@ -123,7 +123,7 @@ def test_bad_input_is_refused():
 
 
 def parameters_and_watch(gaussians, slopes):
-    parameters = learning_gaussians(gaussians, 1.0, Rates(), "cpu")
+    parameters = trainable_gaussians(gaussians, 1.0, LearningRates(), "cpu")
     watch = DensificationStats.over(parameters)
     watch.slopes[:], watch.times[:] = torch.tensor(slopes) * 2, 2
     return parameters, watch, 1.0
@@ -135,7 +135,7 @@ def test_small_ones_are_cloned_large_ones_split_faint_ones_go():
     gaussians.log_scales[1] = np.log([0.5, 0.001, 0.001])
     gaussians.logit_opacities[:] = [2, 2, -6, 2]
     group = parameters_and_watch(gaussians, [1e-3, 1e-3, 1e-3, 1e-5])
-    ((parameters, sources),) = grown([group], DensificationOptions(), np.random.default_rng(0))
+    ((parameters, sources),) = densify_and_prune([group], DensificationOptions(), np.random.default_rng(0))
     found = gaussians_of(parameters)
     assert sources.tolist() == [0, 3, 0, 1, 1]
     # Kept: 0 and 3; the clone of 0; the halves of 1.
@@ -152,7 +152,7 @@ def test_growth_stops_where_there_is_no_room():
     gaussians = random_gaussians(0, 20)
     gaussians.logit_opacities[:] = 1
     low, high = (parameters_and_watch(gaussians, np.linspace(at, 2 * at, 20)) for at in (1e-3, 3e-3))
-    both = grown([low, high], DensificationOptions(most=45), np.random.default_rng(0))
+    both = densify_and_prune([low, high], DensificationOptions(most=45), np.random.default_rng(0))
     assert [len(sources) for _, sources in both] == [20, 25]
 
 
@@ -161,7 +161,7 @@ def test_adam_goes_on_where_it_was():
     gaussians = random_gaussians(0, 5)
     results = []
     for replaced in (False, True):
-        parameters = learning_gaussians(gaussians, 1.0, Rates(), "cpu")
+        parameters = trainable_gaussians(gaussians, 1.0, LearningRates(), "cpu")
         for step in range(6):
             if replaced and step == 3:
                 none = {name: value[:0] for name, value in parameters.values().items()}

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, Rate, Rates
+from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, LearningRate, LearningRates
 from swerve.data.splats.optimization.fit_scene import fit_scene
-from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.fit_state import FitCheckpoint
 from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
 from swerve.rasterizer.splats import Gaussians, Sky, render_splats
 from swerve.scenes import SwerveError
-from swerve.scenes.transforms import rigid, rotation_about_z
+from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from tests.support import splat_toys as toys
 
 NO_GROWTH = DensificationOptions(first=10**6)
 # For fits of so few steps.
-FAST = Rates(constants=Rate(4e-2, 4e-3), sky=Rate(4e-2, 2e-3), means=Rate(2e-3, 2e-4))
+FAST = LearningRates(constants=LearningRate(4e-2, 4e-3), sky=LearningRate(4e-2, 2e-3), means=LearningRate(2e-3, 2e-4))
 # What is not tested is left out. Toys are of balls, not of surfaces.
 PLAIN = FitOptions(steps=120, growth=NO_GROWTH, exposures=False, flatness=0.0, rates=FAST)
 
@@ -99,7 +99,7 @@ def wrong_poses(rng, count):
     for _ in range(count):
         turn, shift = rng.normal(size=(2, 3))
         turn *= np.deg2rad(0.5) / np.linalg.norm(turn)
-        errors.append(rigid(Rotation.from_rotvec(turn).as_matrix(), 0.05 * shift / np.linalg.norm(shift)))
+        errors.append(rigid_transform(Rotation.from_rotvec(turn).as_matrix(), 0.05 * shift / np.linalg.norm(shift)))
     return np.array([np.eye(4), *errors[1:]])
 
 
@@ -119,8 +119,18 @@ def test_wrong_poses_of_the_vehicle_are_put_right():
     ]
     before = apart(np.array([shot.world_from_ego for shot in shots]), poses)
     # The scene is known, as if by other images, and learns slowly: with the poses alone it would follow them.
-    slow = Rate(1e-5, 1e-5)
-    rates = Rates(slow, slow, slow, slow, slow, slow, slow, ego_turns=Rate(1e-3, 3e-5), ego_shifts=Rate(4e-3, 1e-4))
+    slow = LearningRate(1e-5, 1e-5)
+    rates = LearningRates(
+        slow,
+        slow,
+        slow,
+        slow,
+        slow,
+        slow,
+        slow,
+        ego_turns=LearningRate(1e-3, 3e-5),
+        ego_shifts=LearningRate(4e-3, 1e-4),
+    )
     fitted = fit_scene(true, shots, replace(PLAIN, steps=150, refine_egos=True, rates=rates))
     after = apart(fitted.world_from_ego, poses)
     np.testing.assert_allclose(before, (0.04, 0.4), rtol=1e-6)
@@ -135,11 +145,11 @@ def test_wrong_poses_of_a_box_are_put_right():
     true = toys.scene(toys.wall(), [node])
     shots = [toys.shot(true, time, toys.ego_pose(0.0)) for time in range(0, 600_001, 100_000)]
     shifts = np.array([0.0, 0.1, -0.1, 0.0, 0.1, -0.1, 0.0])
-    wrong = node.world_from_node @ rigid(
+    wrong = node.world_from_node @ rigid_transform(
         np.tile(np.eye(3), (7, 1, 1)), np.column_stack([0 * shifts, shifts, 0 * shifts])
     )
     start = toys.scene(grey(toys.wall()), [replace(node, gaussians=grey(node.gaussians), world_from_node=wrong)])
-    options = replace(PLAIN, refine_boxes=True, rates=replace(FAST, box_shifts=Rate(4e-3, 4e-4)))
+    options = replace(PLAIN, refine_boxes=True, rates=replace(FAST, box_shifts=LearningRate(4e-3, 4e-4)))
     found = fit_scene(start, shots, options).scene.nodes[0].world_from_node
     off = [np.linalg.inv(true_pose) @ pose for true_pose, pose in zip(node.world_from_node, found, strict=True)]
     sideways = np.array(off)[:, 1, 3]
@@ -167,9 +177,9 @@ def test_the_ground_stays_on_its_surface_when_it_is_seen_from_one_height():
     # Always straight ahead, as from a lane: from there much may be anywhere along the rays.
     shots = [replace(toys.shot(true, k, toys.ego_pose(0.0)), depth=None) for k in range(2)]
     start, found = toys.scene(road(np.random.default_rng(0), 0.15)), {}
-    above = rigid(rotation_about_z(0.0), toys.ORIGIN + np.array([0.0, 0.8, 1.2]))
+    above = rigid_transform(rotation_about_z(0.0), toys.ORIGIN + np.array([0.0, 0.8, 1.2]))
     truth = toys.drawn_from(true, 0, above).color
-    options = replace(PLAIN, rates=replace(FAST, means=Rate(1e-2, 1e-3)))
+    options = replace(PLAIN, rates=replace(FAST, means=LearningRate(1e-2, 1e-3)))
     for ground in (None, ground_at):
         fitted = fit_scene(start, shots, options, ground).scene
         off = fitted.background.means[:, 2] - (-0.8 + 0.04 * fitted.background.means[:, 0])
@@ -182,7 +192,7 @@ def test_the_ground_stays_on_its_surface_when_it_is_seen_from_one_height():
 def test_the_sky_is_learned():
     rng = np.random.default_rng(4)
     harmonics = rng.normal(0, 0.15, (9, 3)).astype(np.float32)
-    few = toys.box().moved(rigid(np.eye(3), np.array([4.0, 0.5, 0.5])))
+    few = toys.box().moved(rigid_transform(np.eye(3), np.array([4.0, 0.5, 0.5])))
     true = toys.scene(few, sky=Sky(harmonics))
     shots = [toys.shot(true, k, toys.ego_pose(0.3 * k, 0.2 * k - 0.4)) for k in range(5)]
     start = toys.scene(grey(few), sky=Sky(np.zeros((9, 3), np.float32)))
@@ -236,7 +246,7 @@ def test_a_fit_laid_aside_goes_on_to_the_same_bytes(at):
     whole = fit_scene(start, shots, options, ground, sizes)
     with pytest.raises(Stop):
         fit_scene(start, shots, options, ground, sizes, stop)
-    state = FitState.from_bytes(kept[0])
+    state = FitCheckpoint.from_bytes(kept[0])
     assert state.step == at
     steps = []
     again = fit_scene(start, shots, options, ground, sizes, lambda progress: steps.append(progress.step), state)
@@ -272,7 +282,7 @@ def test_a_fit_goes_on_with_its_own_state_alone():
         with pytest.raises(SwerveError, match="the checkpoint is of another fit"):
             fit_scene(*other[:2], options, other[2], sizes, state=kept[0])
     with pytest.raises(SwerveError, match="not a checkpoint of a fit"):
-        FitState.from_bytes(b"something else")
+        FitCheckpoint.from_bytes(b"something else")
 
 
 def test_previews_show_the_fit_as_it_is():

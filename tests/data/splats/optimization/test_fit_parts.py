@@ -5,14 +5,19 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from swerve.data.splats.optimization.fit_options import FitOptions, Rate, Rates
-from swerve.data.splats.optimization.image_losses import depth_difference, exposed
+from swerve.data.splats.optimization.fit_options import FitOptions, LearningRate, LearningRates
+from swerve.data.splats.optimization.image_losses import apply_exposure, depth_difference
 from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points
-from swerve.data.splats.optimization.pose_deltas import refined, refined_poses, rotations_of
-from swerve.data.splats.optimization.regularization import distance_from_ground, ground_band, opacity_outside, thickness
-from swerve.data.splats.optimization.trainable_graph import Drawing, drawn, exposures_of, graph_of, scene_of
+from swerve.data.splats.optimization.pose_deltas import apply_pose_deltas, refined_poses, rotations_of
+from swerve.data.splats.optimization.regularization import (
+    distance_from_ground,
+    ground_band,
+    min_scale_penalty,
+    opacity_outside,
+)
+from swerve.data.splats.optimization.trainable_graph import Rendering, exposures_of, graph_of, render_graph, scene_of
 from swerve.scenes import SwerveError
-from swerve.scenes.transforms import rigid
+from swerve.scenes.transforms import rigid_transform
 from tests.support import splat_toys as toys
 
 
@@ -20,7 +25,7 @@ def a_graph():
     node = toys.crossing(toys.box().with_degree(1))
     true = toys.scene(toys.wall(60), [node])
     shots = [toys.shot(true, time, toys.ego_pose(0.1 * k, 0.05 * k)) for k, time in enumerate((0, 130_000, 250_000))]
-    return graph_of(true, shots, (3.0, 1.0), Rates(), "cpu"), shots
+    return graph_of(true, shots, (3.0, 1.0), LearningRates(), "cpu"), shots
 
 
 @pytest.mark.parametrize("name", ["ego_turns", "ego_shifts", "box_turns", "box_shifts"])
@@ -30,15 +35,18 @@ def test_poses_have_the_slopes_of_the_drawing(name):
     So it does, a little, at the edge where each is cut off, which is no part of the gradient: hence the tolerance.
     """
     node = toys.crossing(apart(4, 3.2, 0.25))
-    true = toys.scene(apart(5, 6.0, 0.6).moved(rigid(np.eye(3), np.array([0.0, 0.2, 0.4]))), [node])
+    true = toys.scene(apart(5, 6.0, 0.6).moved(rigid_transform(np.eye(3), np.array([0.0, 0.2, 0.4]))), [node])
     shots = [toys.shot(true, time, toys.ego_pose(0.1 * k, 0.05 * k)) for k, time in enumerate((0, 130_000))]
-    graph, options = graph_of(true, shots, (3.0, 1.0), Rates(), "cpu"), FitOptions(refine_egos=True, refine_boxes=True)
+    graph, options = (
+        graph_of(true, shots, (3.0, 1.0), LearningRates(), "cpu"),
+        FitOptions(refine_egos=True, refine_boxes=True),
+    )
     x, y = np.meshgrid(np.linspace(-1, 1, 56), np.linspace(-1, 1, 40))
     slopes = torch.from_numpy(np.stack([x + y, x * y - y, np.sin(3 * x)], axis=-1).astype(np.float32))
     row = {"ego": 1, "box": 2}[name[:3]]
 
     def loss():
-        return (drawn(graph, shots[1], 1, options).color.double() * slopes).sum()
+        return (render_graph(graph, shots[1], 1, options).color.double() * slopes).sum()
 
     loss().backward()
     found, expected, step = graph.common[name].grad[row].clone(), torch.zeros(3), 5e-3
@@ -74,9 +82,9 @@ def test_refined_poses_by_hand():
     made = refined_poses(base, turns, shifts)
     np.testing.assert_allclose(made, expected, atol=1e-12)
     np.testing.assert_array_equal(made[1], base[1])
-    quaternions, rotations, _ = refined(base, turns, shifts)
+    quaternions, rotations, _ = apply_pose_deltas(base, turns, shifts)
     np.testing.assert_allclose(rotations_of(quaternions).detach(), rotations.detach(), atol=1e-12)
-    assert torch.autograd.gradcheck(lambda a, b: refined(base, a, b), (turns, shifts), atol=1e-6)
+    assert torch.autograd.gradcheck(lambda a, b: apply_pose_deltas(base, a, b), (turns, shifts), atol=1e-6)
 
 
 def test_nodes_are_drawn_at_poses_between_those_given():
@@ -85,7 +93,7 @@ def test_nodes_are_drawn_at_poses_between_those_given():
     with torch.no_grad():
         graph.common["box_shifts"][:3] = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.2, 0.0]])
         graph.common["box_turns"][1:3, 2] = 0.05
-    drawing = drawn(graph, shots[1], 1, FitOptions(refine_boxes=True))
+    drawing = render_graph(graph, shots[1], 1, FitOptions(refine_boxes=True))
     expected = toys.drawn_from(scene_of(graph), shots[1].time_us, shots[1].world_from_ego)
     plain = toys.drawn_from(graph.start, shots[1].time_us, shots[1].world_from_ego)
     assert np.abs(plain.color - expected.color).max() > 0.05
@@ -101,7 +109,7 @@ def test_exposures_by_hand():
     np.testing.assert_allclose(maps[:, 0, 0], [1.2, 0.9, 0.9], atol=1e-6)
     color = torch.tensor([[[0.5, 0.2, 0.1]]])
     swap = torch.tensor([[0.0, 1.0, 0.0, 0.1], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]])
-    torch.testing.assert_close(exposed(color, swap), torch.tensor([[[0.3, 0.5, 0.2]]]))
+    torch.testing.assert_close(apply_exposure(color, swap), torch.tensor([[[0.3, 0.5, 0.2]]]))
 
 
 def hill(places):
@@ -137,7 +145,7 @@ def test_the_distance_from_the_ground_is_that_of_samples():
 
 def test_terms_by_hand():
     log_scales = torch.log(torch.tensor([[0.1, 0.5, 0.3], [2.0, 0.4, 0.6]]))
-    assert float(thickness(log_scales)) == pytest.approx(0.25)
+    assert float(min_scale_penalty(log_scales)) == pytest.approx(0.25)
     means, logits = torch.tensor([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 9.0, 0.0]]), torch.zeros(3)
     halves = torch.tensor([[1.0, 1.0, 1.0], [2.0, 1.0, 1.0], [torch.inf, torch.inf, torch.inf]])
     assert float(opacity_outside(means, logits, halves)) == pytest.approx(0.5 / 3)
@@ -145,7 +153,7 @@ def test_terms_by_hand():
 
 def test_inverse_depths_where_they_are_known():
     alpha, depth = torch.tensor([[0.9, 0.8, 0.3, 0.9]]), torch.tensor([[1.8, 3.2, 1.0, 1.8]])
-    drawing = Drawing(torch.zeros(1, 4, 3), depth, alpha, torch.zeros(0, 3), torch.zeros(0, 2), np.zeros(0, np.int64))
+    drawing = Rendering(torch.zeros(1, 4, 3), depth, alpha, torch.zeros(0, 3), torch.zeros(0, 2), np.zeros(0, np.int64))
     meters = np.array([[4.0, 2.0, 9.0, np.nan]], np.float32)
     assert float(depth_difference(drawing, meters, None)) == pytest.approx((0.25 + 0.25) / 2)
     keep = torch.tensor([[True, False, True, True]])
@@ -153,5 +161,5 @@ def test_inverse_depths_where_they_are_known():
 
 
 def test_rates_rise_and_fall():
-    rate = Rate(1.0, 0.01, 0.1)
+    rate = LearningRate(1.0, 0.01, 0.1)
     np.testing.assert_allclose([rate.at(p) for p in (0.0, 0.05, 0.5, 1.0)], [0.0, 0.5 * 0.01**0.05, 0.1, 0.01])

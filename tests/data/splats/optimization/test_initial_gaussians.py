@@ -5,11 +5,11 @@ import pytest
 
 from swerve.data.splats.optimization.initial_gaussians import gaussians_at_points, gaussians_on_surfaces
 from swerve.rasterizer import Style, render
-from swerve.rasterizer.splats import SplatFrame, render_splats
+from swerve.rasterizer.splats import SplatSnapshot, render_splats
 from swerve.scenes import FORWARD, Camera, SwerveError
 from swerve.scenes.primitives import Face, Primitives, Semantic
 from swerve.scenes.primitives.cuboids import cuboids
-from swerve.scenes.transforms import rigid, rotation_from_quaternion
+from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
 
 
 def test_points_on_a_grid_are_as_large_as_its_mesh():
@@ -66,10 +66,10 @@ def cuboids_of(count):
 def test_drawn_they_look_like_the_raster_of_the_primitives():
     primitives = cuboids_of(6)
     assert Face.FRONT in primitives.faces
-    camera = Camera("front", 160, 96, 90.0, 90.0, 80.0, 48.0, rigid(FORWARD, np.array([0.0, 0.0, 2.0])))
+    camera = Camera("front", 160, 96, 90.0, 90.0, 80.0, 48.0, rigid_transform(FORWARD, np.array([0.0, 0.0, 2.0])))
     raster = render(primitives, [camera], np.eye(4)[None], Style.rap(np.inf), ("rgb", "depth"))[0][0]
     gaussians = gaussians_on_surfaces(primitives, Style.rap(), 20_000, np.random.default_rng(0), 0, 0.95)
-    view = render_splats(SplatFrame.of(gaussians), [camera], np.eye(4)[None], ("rgb", "depth", "alpha"))[0][0]
+    view = render_splats(SplatSnapshot.of(gaussians), [camera], np.eye(4)[None], ("rgb", "depth", "alpha"))[0][0]
     seen = np.isfinite(raster.depth)
     assert 0.05 < seen.mean() < 0.9
     assert ((view.alpha > 0.5) == seen).mean() > 0.98

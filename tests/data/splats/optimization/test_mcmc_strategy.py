@@ -7,7 +7,7 @@ import torch
 from swerve.data.splats.optimization import trainer
 from swerve.data.splats.optimization.fit_options import FitOptions
 from swerve.data.splats.optimization.fit_scene import fit_scene
-from swerve.data.splats.optimization.fit_state import FitState
+from swerve.data.splats.optimization.fit_state import FitCheckpoint
 from swerve.rasterizer import backends
 from swerve.rasterizer.splats import Gaussians, gsplat
 from swerve.rasterizer.splats.gsplat import GsplatLibrary
@@ -47,7 +47,7 @@ def test_from_nothing_nothing_grows(gaussians):
 @pytest.fixture
 def standing_in(monkeypatch):
     """The stand-in where the library would be, and its tensors on the CPU."""
-    monkeypatch.setattr(backends, "why_not", lambda backend: "")
+    monkeypatch.setattr(backends, "unavailable_reason", lambda backend: "")
     monkeypatch.setattr(backends, "_missing", lambda backend: [])
     monkeypatch.setattr(gsplat, "load_library", lambda: STANDIN)
     monkeypatch.setattr(trainer, "_device", lambda backend: "cpu")
@@ -56,7 +56,7 @@ def standing_in(monkeypatch):
 def test_a_fit_grows_by_it_and_goes_on_where_it_was(standing_in):
     fit = chain_checks.crossing_fit()
     whole, kept = chain_checks.check_a_fit_grows(fit)
-    again = fit_scene(*fit, state=FitState.from_bytes(kept)).scene
+    again = fit_scene(*fit, state=FitCheckpoint.from_bytes(kept)).scene
     for one, two in ((whole.background, again.background), (whole.nodes[0].gaussians, again.nodes[0].gaussians)):
         for name, array in vars(one).items():
             np.testing.assert_array_equal(array, getattr(two, name))

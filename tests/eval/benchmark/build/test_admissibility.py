@@ -8,8 +8,8 @@ import pytest
 from swerve.eval import Metric, build_context, score
 from swerve.eval.benchmark.build.admissibility import history_violation, violation
 from swerve.scenes import Ego, LightState, Scene
-from swerve.scenes.transforms import upright
-from swerve.scenes.viewpoints import prepare
+from swerve.scenes.transforms import pose_from_yaw
+from swerve.scenes.viewpoints import build_log_geometry
 from tests.support.simple_log import simple_log
 
 # Yellow from 3.1 s on, green from 6.2 s on; the car ahead is 30 m ahead.
@@ -20,7 +20,7 @@ def standing_at(x, y, heading=0.0, log=None):
     """The simple log, whose ego has been moved at all steps to one pose."""
     log = log or simple_log()
     steps = len(log.times_us)
-    poses = upright(np.tile([x, y, 0.0], (steps, 1)), np.full(steps, heading))
+    poses = pose_from_yaw(np.tile([x, y, 0.0], (steps, 1)), np.full(steps, heading))
     return Scene(replace(log, ego=Ego.from_poses(poses, log.times_us)), STEP, 15, 40)
 
 
@@ -95,10 +95,10 @@ def test_what_a_history_passes_is_seen_at_all_its_steps(place):
     (x, y), reason = HISTORIES[place]
     log, first = simple_log(), 30
     along = x + np.arange(21.0)
-    poses = upright(np.stack([along, np.full(21, y), 0 * along], axis=1), np.zeros(21))
+    poses = pose_from_yaw(np.stack([along, np.full(21, y), 0 * along], axis=1), np.zeros(21))
     ego = Ego.from_poses(poses, log.times_us[:21])
     tracks = log.tracks.of(np.array([3])).at(slice(first, None))
-    assert history_violation(prepare(log), first, tracks, ego) == reason
+    assert history_violation(build_log_geometry(log), first, tracks, ego) == reason
 
 
 def test_a_box_over_the_logged_ego_is_no_reason():
@@ -106,4 +106,4 @@ def test_a_box_over_the_logged_ego_is_no_reason():
     tracks = log.tracks.of(np.array([0]))
     over = replace(tracks, positions=tracks.positions - [28.6, 0.0, 0.0]).at(slice(first, None))
     ego = log.ego.at(slice(first, first + 21))
-    assert history_violation(prepare(log), first, over, ego) is None
+    assert history_violation(build_log_geometry(log), first, over, ego) is None

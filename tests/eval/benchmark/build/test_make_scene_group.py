@@ -12,7 +12,7 @@ from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.schedule import scene_at
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import Command, logged
-from swerve.scenes.viewpoints.follow_up import FollowUpOptions, bank_of, follow_ups
+from swerve.scenes.viewpoints.follow_up import FollowUpOptions, build_trajectory_bank, follow_ups
 from tests.support.geometries import geometry_of
 from tests.support.simple_source import small_log
 from tests.support.town_logs import town
@@ -30,14 +30,14 @@ def road():
 def made(log, options=None):
     geometry = geometry_of(log)
     return build_scene_group(
-        NOW, geometry, bank_of(geometry, GRID), options or BuildOptions(traffic="log-replay"), Stopwatch()
+        NOW, geometry, build_trajectory_bank(geometry, GRID), options or BuildOptions(traffic="log-replay"), Stopwatch()
     )
 
 
 def test_every_start_point_is_used_or_rejected():
     log = road()
     geometry = geometry_of(log)
-    found = follow_ups(scene_at(log, NOW), geometry, bank_of(geometry, GRID), GRID)
+    found = follow_ups(scene_at(log, NOW), geometry, build_trajectory_bank(geometry, GRID), GRID)
     for most in (5, 10, 1000):
         scene_group = made(log, BuildOptions(traffic="log-replay", most=most))
         used = [start.index for start in scene_group.record.starts]
@@ -110,7 +110,7 @@ def test_options_out_of_range_are_refused(wrong, complaint):
 def test_the_command_at_the_experts_own_end_is_what_the_log_is_told_there():
     log = town(1)
     geometry = geometry_of(log)
-    bank, seen = bank_of(geometry, GRID), set()
+    bank, seen = build_trajectory_bank(geometry, GRID), set()
     for moment in (20, 40):
         scene_group = build_scene_group(moment, geometry, bank, BuildOptions(traffic="log-replay"), Stopwatch())
         own = scene_group.record.starts[0]
