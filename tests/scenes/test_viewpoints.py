@@ -292,7 +292,7 @@ def test_real_logs(test_data):
             assert "rough_log" not in {one.reason for one in rejected}
             for one in used:
                 _check_real(one)
-        assert min(kinds[kind] for kind in ALL) >= 4
+        assert min(kinds[kind] for kind in ALL) >= 3
 
 
 def _check_real(found: Viewpoint) -> None:

@@ -26,7 +26,7 @@ _SHIFTS = ((0.0, 0.0), (0.5, 0.0), (-1.0, 4.0))
 @cache
 def scene_groups() -> dict[str, SceneGroup]:
     """Return scene groups by token of the first scene."""
-    made = [shifted_case(town(3), now, _SHIFTS) for now in _MOMENTS]
+    made = [shifted_case(town(0), now, _SHIFTS) for now in _MOMENTS]
     return {scene_group.group.now: scene_group for scene_group in made}
 
 

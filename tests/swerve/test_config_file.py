@@ -92,7 +92,7 @@ def test_what_a_file_lacks_must_be_given(tmp_path, capsys):
     ("text", "complaint"),
     [
         ("qualty: 70", "qualty: no such option; known are backend, cameras, cross_agent"),
-        ("recovery: {sideways: 1}", "recovery.sideways: no such option; known are bounds, distribution"),
+        ("recovery: {sideways: 1}", "recovery.sideways: no such option; known are attempts, bounds, distribution"),
         ("quality: high", "quality: 'high' must be of type int"),
         ("quality: true", "quality: True must be of type int"),
         ("photos: 1", "photos: 1 must be of type bool"),

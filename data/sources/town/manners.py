@@ -79,7 +79,8 @@ def ornstein_uhlenbeck(
     # A Gaussian leaves exp(r^2) erfc(r) of the variance of an exponential autocorrelation.
     ratio = smoothing / memory
     left = exp(ratio**2) * erfc(ratio)
-    return gaussian_filter1d(rough, smoothing / SPACING, mode="nearest") / np.sqrt(left)
+    smooth: Float[np.ndarray, "n"] = gaussian_filter1d(rough, smoothing / SPACING, mode="nearest") / np.sqrt(left)
+    return smooth
 
 
 def bounded(
@@ -95,4 +96,5 @@ def bounded(
     """
     room = np.maximum((lane_width - width) / 2 - _TO_EDGE, _LEAST_ROOM)
     room = room + (np.minimum(room, _IN_JUNCTION) - room) * inside
-    return room * np.tanh(lateral / room)
+    position: Float[np.ndarray, "n"] = room * np.tanh(lateral / room)
+    return position

@@ -208,7 +208,9 @@ def _shifts(
 def _moved_out(along: Float[np.ndarray, "n"], here: Obstruction, handling: Handling) -> Float[np.ndarray, "n"]:
     """Compute the lateral offset of the reference point along the lane: complete while the box is beside it."""
     begin, end = here.begin - handling.front - 1.0, here.end + handling.rear + 1.0
-    return smooth_step((along - begin) / MOVING_OUT + 1.0) * smooth_step((end - along) / MOVING_OUT + 1.0)
+    rise, fall = smooth_step((along - begin) / MOVING_OUT + 1.0), smooth_step((end - along) / MOVING_OUT + 1.0)
+    offset: Float[np.ndarray, "n"] = rise * fall
+    return offset
 
 
 def smooth_step(share: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:

@@ -13,7 +13,13 @@ from swerve.data.dataset.manifest import ShardRecord, write_manifest
 from swerve.scenes import Scene
 from swerve.scenes.viewpoints import RecoveryOptions, Viewpoint, build_log_geometry
 from swerve.scenes.viewpoints.recovery import recovery
-from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets, offsets_at, redrawn_offsets, stratum_of
+from swerve.scenes.viewpoints.recovery_offsets import (
+    drawn_offsets,
+    offset_bins,
+    offsets_at,
+    redrawn_offsets,
+    stratum_of,
+)
 from tests.support.simple_log import empty_road
 from tests.support.simple_source import small_log
 
@@ -115,7 +121,7 @@ def test_the_manifest_holds_weights_and_the_summary_acceptance(tmp_path):
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])
 def test_redraws_stay_in_their_stratum(distribution):
     options = RecoveryOptions(distribution=distribution)
-    shares = [np.linspace(0, 1, bins + 1)[:, None] * np.ones(4) for bins in options.bins]
+    shares = [np.linspace(0, 1, bins + 1)[:, None] * np.ones(4) for bins in offset_bins(options)]
     edges = options.offsets_at(shares[0])[:, 0], options.offsets_at(shares[1])[:, 2]
     for token in range(100):
         key = (0, "log", str(token), 1)

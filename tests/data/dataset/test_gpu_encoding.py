@@ -105,7 +105,9 @@ def test_a_library_that_finds_no_encoder_is_an_error(library, monkeypatch):
         raise RuntimeError("Could not create encoder")
 
     monkeypatch.setattr(standin_nvimgcodec, "Encoder", fail)
-    with pytest.raises(SwerveError, match=r"no JPEGs on this GPU: Could not create encoder. Use --image-format png"):
+    with pytest.raises(
+        SwerveError, match=r"cannot encode JPEGs on this GPU: Could not create encoder. Use --image-format png"
+    ):
         GpuJpegs(90)
 
 

@@ -18,7 +18,7 @@ from tests.support.simple_source import small_log
 pytest.importorskip("torch", reason="the quality of fits needs torch")
 
 from swerve.data.splats.held_out_quality import evaluate_quality, render_at
-from swerve.eval.splat_quality.image_metrics import likeness
+from swerve.eval.splat_quality.image_metrics import compare_images
 
 OPTIONS = SceneOptions(cameras=("left",), holdout=4, scale=0.5)
 MAGENTA = (255, 0, 255)
@@ -111,5 +111,5 @@ def test_quality_is_that_of_what_is_not_ignored(street_log, bonnet):
     assert spoiled == evaluate_quality(scene, masked)
     assert evaluate_quality(scene, painted(held_out, None)).psnr < spoiled.psnr - 3
     # Another implementation says the same.
-    found = likeness(render_at(scene, held_out[0]), held_out[0].rgb, bonnet)
+    found = compare_images(render_at(scene, held_out[0]), held_out[0].rgb, bonnet)
     assert (spoiled.psnr, spoiled.ssim) == pytest.approx((found.psnr, found.ssim), abs=1e-4)
