@@ -122,7 +122,7 @@ def test_the_manifest_holds_weights_and_the_summary_acceptance(tmp_path):
 def test_redraws_stay_in_their_stratum(distribution):
     options = RecoveryOptions(distribution=distribution)
     shares = [np.linspace(0, 1, bins + 1)[:, None] * np.ones(4) for bins in offset_bins(options)]
-    edges = options.offsets_at(shares[0])[:, 0], options.offsets_at(shares[1])[:, 2]
+    edges = offsets_at(options, shares[0])[:, 0], offsets_at(options, shares[1])[:, 2]
     for token in range(100):
         key = (0, "log", str(token), 1)
         first = drawn_offsets(options, *key)
