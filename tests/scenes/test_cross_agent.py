@@ -170,7 +170,7 @@ def test_x7_noise_of_the_boxes_is_smoothed():
 
 def test_x8_nothing_is_made_for_what_is_rejected(monkeypatch):
     """RAP rendered frames and wrote their images, and threw them away afterwards."""
-    for name in ("swapped_tracks", "scaled_rig", "command_of", "_poses"):
+    for name in ("swapped_tracks", "scaled_rig", "driving_command", "_poses"):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("made for a rejected viewpoint"))
     log = simple_log()
     used, rejected = cross_agents(Scene(log, NOW, HISTORY, FUTURE), CrossAgentOptions(), build_log_geometry(log))

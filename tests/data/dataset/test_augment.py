@@ -8,7 +8,7 @@ import pytest
 
 from swerve import job_report
 from swerve.data.dataset.augment_job import augment
-from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.dataset.augment_options import KINDS, AugmentOptions, _check_names
 from swerve.data.dataset.shards import dataset_digest, file_digest, read_samples
 from swerve.data.jobs import read_failures
 from swerve.scenes import SwerveError
@@ -236,10 +236,15 @@ def recovery(**ranges):
     return {"recovery": RecoveryOptions(**ranges)}
 
 
+def test_unknown_names_are_named():
+    """The types of the options say so too, where they are checked: in these tests, but not for users."""
+    with pytest.raises(SwerveError, match="viewpoints: 'sideways' is not known"):
+        _check_names("viewpoints", ("logged", "sideways"), KINDS)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"viewpoints": ("logged", "sideways")}, "sideways"),
         ({"viewpoints": ()}, "none given"),
         ({"extra": ("depth", "depth")}, "twice"),
         ({"quality": 0}, "quality"),
