@@ -13,6 +13,8 @@ from swerve.scenes.vehicle import Vehicle
 
 # Seconds that the path and the speed of a plan are looked ahead, and acceleration per metre behind it, 1/s2.
 _PATH_PREVIEW, _SPEED_PREVIEW, _CATCH_UP = 0.8, 0.5, 0.5
+# Least distance of the point that is pursued, metres: a nearer one makes a slow car swerve to what it is beside.
+_LEAST_PREVIEW = 4.0
 
 
 @dataclass(frozen=True)
@@ -103,25 +105,34 @@ def _references(
 ) -> Float[np.ndarray, "n 6"]:
     """Return `commands`' reference at every integration step.
 
-    The plan is a cubic spline through the start and its positions that begins with the car's velocity. Beyond its end
-    it goes on straight.
+    The plan is a cubic spline through the start and its positions that begins with the car's velocity.
     """
     times = interval * np.arange(len(points) + 1)
     start = _rotation(initial[2]) @ initial[3:5]
     path = CubicSpline(times, np.vstack([np.zeros(2), points]), bc_type=((1, start), "not-a-knot"))
     turned = np.unwrap(np.concatenate([initial[2:3], headings]))
 
-    def place(at: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
-        placed: Float[np.ndarray, "n 2"] = path(np.minimum(at, times[-1])) + np.maximum(at - times[-1], 0.0)[
-            :, None
-        ] * path(times[-1], 1)
-        return placed
-
     at = np.arange(round(steps * STEP * RATE)) / RATE
     later = np.minimum(at + _SPEED_PREVIEW, times[-1])
     heading = np.interp(later, times, turned)
     speed = np.maximum((path(later, 1) * np.column_stack([np.cos(heading), np.sin(heading)])).sum(axis=1), 0.0)
-    return np.column_stack([path(at), np.interp(at, times, turned), place(at + _PATH_PREVIEW), speed])
+    return np.column_stack([path(at), np.interp(at, times, turned), _previewed(path, turned[-1], at), speed])
+
+
+def _previewed(path: CubicSpline, last_heading: float, at: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
+    """Return the points of a plan that are pursued at some times: a preview time ahead, 4 m or more along the plan.
+
+    Beyond its end the plan goes on straight.
+    """
+    times = np.linspace(0.0, path.x[-1], round(path.x[-1] * 50) + 1)
+    points = path(times)
+    covered = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    here, ahead = np.interp(at, times, covered), np.interp(at + _PATH_PREVIEW, times, covered)
+    wanted = here + np.maximum(ahead - here, _LEAST_PREVIEW)
+    reached = np.interp(wanted, covered, times)
+    beyond = np.maximum(wanted - covered[-1], 0.0)[:, None]
+    result: Float[np.ndarray, "n 2"] = path(reached) + beyond * [np.cos(last_heading), np.sin(last_heading)]
+    return result
 
 
 def _rotation(heading: float) -> Float[np.ndarray, "2 2"]:

@@ -77,12 +77,12 @@ def commands(state, reference, car, gains):
     """Return the steering angle and the acceleration asked for.
 
     Steering by pure pursuit (Coulter, CMU-RI-TR-92-01): that of steady cornering, understeer included, on the circle
-    along the rear axle's velocity through the plan's point a preview time ahead. Acceleration: what brings the speed
+    along the rear axle's velocity through the point of the plan that is pursued. Acceleration: what brings the speed
     to the plan's within a preview time of its own, and feedback of the distance along the plan.
 
     Args:
         state: x, y, heading, forward and lateral velocity of the rear axle.
-        reference: x, y, heading of the plan now; x, y a preview time ahead; speed a preview time ahead.
+        reference: x, y, heading of the plan now; x, y of the point that is pursued; speed a preview time ahead.
         car: the parameters.
         gains: preview time of speed (s), and acceleration per metre (1/s2).
     """
@@ -90,7 +90,7 @@ def commands(state, reference, car, gains):
     dx, dy = reference[3] - state[0], reference[4] - state[1]
     forward = dx * math.cos(direction) + dy * math.sin(direction)
     across = dy * math.cos(direction) - dx * math.sin(direction)
-    curvature = 2.0 * across / max(forward**2 + across**2, 4.0) if forward > 0.0 else 0.0
+    curvature = 2.0 * across / max(forward**2 + across**2, 1.0) if forward > 0.0 else 0.0
     gradient = (1.0 / car.front_stiffness - 1.0 / car.rear_stiffness) / GRAVITY
     steering = math.atan((car.front + car.rear) * curvature) + gradient * state[3] ** 2 * curvature
     behind = (reference[0] - state[0]) * math.cos(reference[2]) + (reference[1] - state[1]) * math.sin(reference[2])

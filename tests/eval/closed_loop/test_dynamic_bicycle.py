@@ -94,3 +94,17 @@ def test_it_starts_from_standstill():
     states = CAR.follow(start(0.0), plan, 0.5, 40)
     assert states[-1, 0] == pytest.approx(12.0, abs=1.0)
     assert states[-1, 3] == pytest.approx(6.0, abs=0.6)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+def test_a_slow_car_beside_its_plan_does_not_swerve(speed):
+    """Plans that begin a metre to the left, every 0.5 s: it comes over gently and without overshoot."""
+    state, headings = start(speed), [0.0]
+    for _ in range(40):
+        cos, sin = np.cos(state[2]), np.sin(state[2])
+        ahead = np.column_stack([state[0] + speed * TIMES, np.ones(8)]) - state[:2]
+        plan = np.column_stack([ahead @ [[cos, -sin], [sin, cos]], np.full(8, wrap_angle(-state[2]))])
+        state = CAR.follow(state, plan, 0.5, 5)[-1]
+        headings.append(state[2])
+    assert np.abs(headings).max() < 0.5
+    assert state[1] == pytest.approx(1.0, abs=0.15)
