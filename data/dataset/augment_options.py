@@ -24,7 +24,7 @@ EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """Everything but the sources that a training set depends on.
+    """Options that determine a training set, besides the sources.
 
     Attributes:
         viewpoints: Kinds of viewpoints.

@@ -12,7 +12,7 @@ from swerve.scenes.option_types import FLAT
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """Everything but the sources that splat scenes depend on.
+    """Options that determine splat scenes, besides the sources.
 
     Attributes:
         cameras: Names of the cameras to whose photos the scene is fitted; all others if none is given.

@@ -17,7 +17,7 @@ VIEW_KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Everything but the sources that a benchmark depends on.
+    """Options that determine a benchmark, besides the sources.
 
     Attributes:
         every: Time between the initial scenes of a log, in seconds.

@@ -147,11 +147,12 @@ def _limits(road_map: RoadMap, surfaces: Surfaces) -> Float[np.ndarray, "p"]:
     limits = np.full(len(surfaces.ids), np.nan)
     for row, (name, layer) in enumerate(zip(surfaces.ids, surfaces.layers, strict=True)):
         if layer in (Layer.LANE, Layer.LANE_CONNECTOR):
-            limits[row] = _limit(lanes[name], lanes)
+            limits[row] = speed_limit_of(lanes[name], lanes)
     return limits
 
 
-def _limit(lane: Lane, lanes: dict[str, Lane]) -> float:
+def speed_limit_of(lane: Lane, lanes: dict[str, Lane]) -> float:
+    """Return a lane's limit, m/s; of a connector without one the highest of the lanes it joins; NaN if unknown."""
     if lane.speed_limit is not None:
         return lane.speed_limit
     ends = [lanes[other].speed_limit for other in (*lane.predecessors, *lane.successors) if other in lanes]

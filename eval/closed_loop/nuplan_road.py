@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 from jaxtyping import Bool, Float
 
+from swerve.eval.closed_loop.closed_loop_scene import speed_limit_of
 from swerve.scenes import Lane, LaneType, RoadMap
 from swerve.scenes.polyline import heading_at, remove_duplicate_points, to_frenet
 from swerve.scenes.transforms import wrap_angle
@@ -51,7 +52,7 @@ class NuPlanRoad:
             shapes=np.array([found[id(lane)] for lane in lanes], object),
             intersections=shapely.union_all(crossings),
             drivable=shapely.union_all(list(found.values())),
-            limit_by_id={lane.id: _limit(lane, road_map.lane_by_id) for lane in lanes},
+            limit_by_id={lane.id: speed_limit_of(lane, road_map.lane_by_id) for lane in lanes},
         )
 
     def in_intersection(self, points: Float[np.ndarray, "t 2"]) -> Bool[np.ndarray, "t"]:
@@ -116,11 +117,3 @@ class NuPlanRoad:
 
 def _has_direction(lane: Lane) -> bool:
     return lane.kind is not LaneType.BICYCLE and len(remove_duplicate_points(lane.centerline)) > 1
-
-
-def _limit(lane: Lane, lane_by_id: dict[str, Lane]) -> float:
-    if lane.speed_limit is not None:
-        return lane.speed_limit
-    ends = [lane_by_id[name].speed_limit for name in (*lane.predecessors, *lane.successors) if name in lane_by_id]
-    known = [limit for limit in ends if limit is not None]
-    return max(known) if lane.is_connector and known else np.nan

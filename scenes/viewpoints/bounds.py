@@ -59,19 +59,13 @@ class KinematicLimits:
         """
         span = np.diff(seconds)
         side, yaw_rate = speeds**2 * curvatures, speeds * curvatures
-        pull = np.diff(speeds, axis=-1) / span
-        jerk = np.diff(pull, axis=-1) * 2 / (span[1:] + span[:-1])
+        acceleration = np.diff(speeds, axis=-1) / span
+        jerk = np.diff(acceleration, axis=-1) * 2 / (span[1:] + span[:-1])
         side_jerk = (side[..., 2:] - side[..., :-2]) / (span[1:] + span[:-1])
-        shares = (
-            pull / self.accelerate,
-            -pull / self.brake,
-            np.abs(side) / self.side,
-            np.abs(jerk) / self.jerk_along,
-            np.hypot(jerk, side_jerk) / self.jerk,
-            np.abs(yaw_rate) / self.yaw_rate,
-            np.abs(np.diff(yaw_rate, axis=-1) / span) / self.yaw_acceleration,
-            np.abs(curvatures) / self.curvature(vehicle),
-            np.where(speeds < -1e-3, np.inf, 0.0),
+        yaw_acceleration = np.diff(yaw_rate, axis=-1) / span
+        backwards = speeds < -1e-3
+        shares = self._shares_of(
+            vehicle, acceleration, side, jerk, side_jerk, yaw_rate, yaw_acceleration, curvatures, backwards
         )
         return np.stack([share.max(axis=-1, initial=0.0) for share in shares])
 
@@ -116,6 +110,25 @@ class KinematicLimits:
         acceleration, side = np.diff(speeds, axis=-1) / gap, speeds * yaw_rate
         jerk = np.diff(acceleration, axis=-1) / span[1:-1]
         side_jerk = (side[..., 2:] - side[..., :-2]) / (gap[1:] + gap[:-1])
+        yaw_acceleration = np.diff(yaw_rate, axis=-1) / gap
+        backwards = speeds < -_BACKWARDS
+        return self._shares_of(
+            vehicle, acceleration, side, jerk, side_jerk, yaw_rate, yaw_acceleration, bends, backwards
+        )
+
+    def _shares_of(
+        self,
+        vehicle: Vehicle,
+        acceleration: np.ndarray,
+        side: np.ndarray,
+        jerk: np.ndarray,
+        side_jerk: np.ndarray,
+        yaw_rate: np.ndarray,
+        yaw_acceleration: np.ndarray,
+        curvatures: np.ndarray,
+        backwards: np.ndarray,
+    ) -> tuple[np.ndarray, ...]:
+        """Return the ratios of motion to the bounds at each step, in the order of `BOUND_NAMES`."""
         return (
             acceleration / self.accelerate,
             -acceleration / self.brake,
@@ -123,9 +136,9 @@ class KinematicLimits:
             np.abs(jerk) / self.jerk_along,
             np.hypot(jerk, side_jerk) / self.jerk,
             np.abs(yaw_rate) / self.yaw_rate,
-            np.abs(np.diff(yaw_rate, axis=-1) / gap) / self.yaw_acceleration,
-            np.abs(bends) / self.curvature(vehicle),
-            np.where(speeds < -_BACKWARDS, np.inf, 0.0),
+            np.abs(yaw_acceleration) / self.yaw_acceleration,
+            np.abs(curvatures) / self.curvature(vehicle),
+            np.where(backwards, np.inf, 0.0),
         )
 
 
