@@ -128,6 +128,12 @@ def _holds_part(a, b):
 @njit(cache=True, nogil=True)
 def _turns(edges, first, last, x, y):
     """Return whether edges wind around a point (outlines may cross themselves)."""
+    return winding_number(edges, first, last, x, y) != 0
+
+
+@njit(cache=True, nogil=True)
+def winding_number(edges, first, last, x, y):
+    """Count how often edges wind around a point; anticlockwise turns are positive."""
     winding = 0
     for e in range(first, last):
         up = edges[e, 1] <= y < edges[e, 3]
@@ -137,4 +143,4 @@ def _turns(edges, first, last, x, y):
                 winding += 1
             elif not up and side < 0.0:
                 winding -= 1
-    return winding != 0
+    return winding

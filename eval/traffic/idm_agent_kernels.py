@@ -29,7 +29,10 @@ from swerve.eval.scoring.thresholds import (
 )
 from swerve.eval.traffic.path_buffer_kernels import MOST_CORNERS, pose_on, write_strip
 
-MARGIN = 1e-9  # metres: the gap between bounds is rounded differently from that between shapes
+# Metres. Leaders on one lane often share their nearest point, so their gaps differ by rounding alone; nuPlan simplifies
+# footprints by 1e-5 m, so it tells gaps no finer either.
+TIE = 1e-6
+MARGIN = TIE + 1e-9  # metres: the gap between bounds is rounded differently from that between shapes
 
 
 @njit(cache=True, nogil=True)
@@ -169,7 +172,8 @@ def _advance(state, target, gap, leader_speed):
 def _leader(i, way, footprints, solids):
     """Return the distance from agent i's footprint to the nearest one that intersects its path strip, and its index.
 
-    Agents are 0..k - 1, the ego is k, obstacles k + 1 and on; -1 if the path is free.
+    Agents are 0..k - 1, the ego is k, obstacles k + 1 and on; -1 if the path is free. Gaps within `TIE` of the smallest
+    are equal, so that neither rounding nor the origin of the coordinates chooses the leader.
     """
     shapes, numbers, bounds = footprints
     edges, limits = solids
@@ -190,16 +194,19 @@ def _leader(i, way, footprints, solids):
             gaps[k] = shapes_distance(own, other) if shapes_touch(way, other) else np.inf
             best, who, equals = _nearer(best, who, equals, gaps[k], k)
     if equals > 1:
+        gaps[gaps <= best + TIE] = best
         who = _first_of_equals(i, way, footprints, solids, gaps)
     return best, who
 
 
 @njit(cache=True, nogil=True)
 def _nearer(best, who, equals, gap, other):
-    """Return the smallest gap so far, its index, and the number of equal gaps."""
-    if gap < best:
+    """Return the smallest gap so far, its index, and the number of gaps equal to it, or nearly so."""
+    if gap < best - TIE:
         return gap, other, 1
-    return best, who, equals + (gap == best and who >= 0)
+    if gap <= best + TIE and who >= 0:
+        return min(gap, best), who if best <= gap else other, equals + 1
+    return best, who, equals
 
 
 @njit(cache=True, nogil=True)

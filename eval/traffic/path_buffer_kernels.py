@@ -10,13 +10,17 @@ import math
 import numpy as np
 from numba import njit
 
+from swerve.eval.context.planar_geometry_kernels import point_segment_squared
+from swerve.eval.context.polygon_kernels import winding_number
 from swerve.eval.scoring.simulate_kernels import wrap
 
 FILLET = math.pi / 2 / 16
 SNAP = 1e-3  # of the half width: corners closer than that are merged
 CLOSING = 80.0  # at inner joins that are too tight, the outline steps in by 1 / 81 of the half width
-# A join of half a turn has two corners and 31 between them on its outer side, and four on its inner side.
-MOST_CORNERS = 40
+# A join of half a turn has two corners and 31 between them on its outer side, and four on its inner side; where parts
+# of edges are removed at tight joins, a few more.
+MOST_CORNERS = 48
+BESIDE = 1e-7  # metres: how far from an edge its sides are looked at
 
 
 @njit(cache=True, nogil=True)
@@ -29,13 +33,15 @@ def bends_of(paths, boxes):
 
     Returns:
         corners (c, 2) and spans (2, v, 2): those to the left of vertex v are corners[spans[0, v, 0]:spans[0, v, 1]];
-        spans[1] are those to the right, where the path is followed backwards.
+        spans[1] are those to the right, where the path is followed backwards; and whether joins are tight (v).
     """
     points, _, starts = paths
     corners, spans = np.empty((MOST_CORNERS * len(points), 2)), np.zeros((2, len(points), 2), np.int64)
+    tight = np.zeros(len(points), np.bool_)
     number = 0
     for i in range(len(boxes)):
         for k in range(starts[i] + 1, starts[i + 1] - 1):
+            tight[k] = _is_tight(points[k - 1], points[k], points[k + 1], boxes[i, 5])
             spans[0, k, 0] = number
             number = _bend(points[k - 1], points[k], points[k + 1], boxes[i, 5], corners, number)
             spans[0, k, 1] = number
@@ -43,7 +49,7 @@ def bends_of(paths, boxes):
             spans[1, k, 0] = number
             number = _bend(points[k + 1], points[k], points[k - 1], boxes[i, 5], corners, number)
             spans[1, k, 1] = number
-    return corners[:number].copy(), spans
+    return corners[:number].copy(), spans, tight
 
 
 @njit(cache=True, nogil=True)
@@ -88,7 +94,101 @@ def write_strip(paths, bends, i, first, last, half, shape):
     for e in range(4, number):
         after = e + 1 if e + 1 < number else 4
         shape[e, 2], shape[e, 3] = shape[after, 0], shape[after, 1]
+    joins = _tight_joins(points, bends[2], (start, a, b, end), half)
+    return _without_slivers(shape, number, points, joins, half) if len(joins) else number
+
+
+@njit(cache=True, nogil=True)
+def _tight_joins(points, tight, line, half):
+    """Return the vertices of a line, see `_write_side`, whose joins are tight."""
+    start, a, b, end = line
+    found, number = np.empty(max(b - a + 1, 0), np.int64), 0
+    for k in range(a, b + 1):
+        if a < k < b:
+            here = tight[k]
+        else:
+            here = _is_tight(start if k == a else points[k - 1], points[k], end if k == b else points[k + 1], half)
+        if here:
+            found[number] = k
+            number += 1
+    return found[:number]
+
+
+@njit(cache=True, nogil=True)
+def _without_slivers(shape, number, points, joins, half):
+    """Remove the parts of an outline that bound nothing but what it winds around the wrong way.
+
+    The outline runs clockwise. At a tight join it steps back over an area that the strip does not cover, which GEOS
+    leaves out of the buffer. Such areas are not farther than half the strip's width from the join.
+
+    Returns:
+        The number of edges, the first four included.
+    """
+    ring = shape[4:number].copy()
+    cuts = np.empty(2 * len(ring) + 2)
+    number = 4
+    for e in range(len(ring)):
+        if not _near_join(ring[e], points, joins, half):
+            shape[number] = ring[e]
+            number += 1
+            continue
+        first = -1.0
+        count = _cuts(ring, e, cuts)
+        for c in range(count):
+            kept = c + 1 < count and _has_strip_to_its_right(ring, e, (cuts[c] + cuts[c + 1]) / 2)
+            if kept and first < 0.0:
+                first = cuts[c]
+            elif not kept and first >= 0.0:
+                number = _write_part(ring[e], first, cuts[c], shape, number)
+                first = -1.0
     return number
+
+
+@njit(cache=True, nogil=True)
+def _near_join(edge, points, joins, half):
+    for k in joins:
+        if point_segment_squared(points[k, 0], points[k, 1], edge[0], edge[1], edge[2], edge[3]) < half * half:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _cuts(ring, e, cuts):
+    """Write the shares of an edge at which others intersect it, with 0 and 1, in order; return their number."""
+    x, y = ring[e, 0], ring[e, 1]
+    dx, dy = ring[e, 2] - x, ring[e, 3] - y
+    cuts[0], cuts[1], count = 0.0, 1.0, 2
+    for o in range(len(ring)):
+        ex, ey = ring[o, 2] - ring[o, 0], ring[o, 3] - ring[o, 1]
+        cross = dx * ey - dy * ex
+        if o == e or cross == 0.0:
+            continue
+        ox, oy = ring[o, 0] - x, ring[o, 1] - y
+        s, t = (ox * ey - oy * ex) / cross, (ox * dy - oy * dx) / cross
+        if 0.0 < s < 1.0 and 0.0 <= t <= 1.0:
+            cuts[count] = s
+            count += 1
+    cuts[:count].sort()
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _has_strip_to_its_right(ring, e, share):
+    dx, dy = ring[e, 2] - ring[e, 0], ring[e, 3] - ring[e, 1]
+    length = math.hypot(dx, dy)
+    if length == 0.0:
+        return False
+    x = ring[e, 0] + share * dx + BESIDE * dy / length
+    y = ring[e, 1] + share * dy - BESIDE * dx / length
+    return winding_number(ring, 0, len(ring), x, y) < 0
+
+
+@njit(cache=True, nogil=True)
+def _write_part(edge, first, last, shape, number):
+    for axis in range(2):
+        span = edge[axis + 2] - edge[axis]
+        shape[number, axis], shape[number, axis + 2] = edge[axis] + first * span, edge[axis] + last * span
+    return number + 1
 
 
 @njit(cache=True, nogil=True)
@@ -103,7 +203,7 @@ def _write_side(points, bends, side, line, half, shape, number):
     The line has a start, the vertices from the a-th to the b-th (backwards if the side is 1), and an end.
     """
     start, a, b, end = line
-    corners, spans = bends
+    corners, spans, _ = bends
     step = 1 - 2 * side
     count = (b - a) * step + 1
     last = start
@@ -182,6 +282,23 @@ def _inner_bend(before, at, after, nx, ny, mx, my, half, shape, number):
     number = _corner(shape, number, at[0] + share * nx, at[1] + share * ny)
     number = _corner(shape, number, at[0] + share * mx, at[1] + share * my)
     return _corner(shape, number, at[0] + mx, at[1] + my)
+
+
+@njit(cache=True, nogil=True)
+def _is_tight(before, at, after, half):
+    """Return whether the outline may wind around something the wrong way at a join.
+
+    Where the parallels on the inner side do not intersect, the outline winds once less around the triangle of the
+    vertex and the corners where it steps in. Either segment makes up for that if it is long
+    enough to cover the triangle.
+    """
+    dx, dy = at[0] - before[0], at[1] - before[1]
+    ex, ey = after[0] - at[0], after[1] - at[1]
+    squared = max(dx * dx + dy * dy, ex * ex + ey * ey)
+    if squared >= half * half:
+        return False
+    turn = abs(math.atan2(dx * ey - dy * ex, dx * ex + dy * ey))
+    return squared < (half * math.sin(min(turn, math.pi / 2))) ** 2
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ from tests.support.plain_pdm_closed import box as rectangle
 from tests.support.plain_pdm_closed import ego_shape, wrapped
 
 OUTLINE = 1e-6  # metres: what is nearer to an outline lies on it
+TIE = 1e-6  # metres: of leaders whose gaps differ by less, rounding chooses in the original
 
 
 class PathError(Exception):
@@ -79,8 +80,18 @@ def simplified(shape):
     return shape.simplify(1e-5, preserve_topology=True)
 
 
-def plain_agents(context, road_map, states):
+def plain_agents(context, road_map, states, chosen=None):
     """By step from 1 to 40: row of the track -> (x, y, heading, vx, vy) of each vehicle.
+
+    Args:
+        context: of the scene.
+        road_map: of the log.
+        states: of the ego, from step 0.
+        chosen: (step, row) -> index among the leaders whose gaps are equal but for rounding; the others take the one
+            that rounding and shapely's index give.
+
+    Returns:
+        the steps, and (step, row) -> number of such leaders.
 
     Raises:
         PathError: the original would have stopped with an error.
@@ -91,9 +102,9 @@ def plain_agents(context, road_map, states):
     spots = {row: lane_under(road_map, traffic.poses[0, row]) for row in vehicles}
     agents = on_lanes(traffic, spots, context.ego[:3])
     standing = [row for row in vehicles if row not in agents and stands(traffic, row, spots[row], road_map)]
-    steps = []
-    for ego in states[:40]:
-        step_on(agents, ego)
+    steps, ties = [], {}
+    for step, ego in enumerate(states[:40], start=1):
+        step_on(agents, ego, step, chosen or {}, ties)
         shown = {row: (*agent.pose, *along(agent)) for row, agent in agents.items()}
         shapes = [agent.box for agent in agents.values()]
         for row in standing:
@@ -102,7 +113,7 @@ def plain_agents(context, road_map, states):
                 shapes.append(shape)
                 shown[row] = (*traffic.poses[0, row], *traffic.velocities[0, row])
         steps.append(shown)
-    return steps
+    return steps, ties
 
 
 def along(agent):
@@ -174,7 +185,7 @@ def stands(traffic, row, spot, road_map):
     return spot is not None and off_line(traffic, row, spot) > 3.0
 
 
-def step_on(agents, ego):
+def step_on(agents, ego, step, chosen, ties):
     """Moves all agents on by 0.1 s, one after the other; the ego's rear axle is taken for its centre."""
     for row in [row for row, agent in agents.items() if math.hypot(*(agent.pose[:2] - ego[:2])) > 100.0]:
         agents.pop(row)
@@ -191,6 +202,11 @@ def step_on(agents, ego):
             agent.drive(agent.progress[-1] - agent.along, 0.0, agent.length / 2)
             continue
         lead = others[shapely.STRtree([shapes[k] for k in others]).nearest(agent.footprint)]
+        gaps = shapely.distance(agent.footprint, [shapes[k] for k in others])
+        equal = np.flatnonzero(gaps <= gaps.min() + TIE)
+        if len(equal) > 1:
+            ties[step, row] = len(equal)
+            lead = others[equal[chosen[step, row]]] if (step, row) in chosen else lead
         if names[lead] == "ego":
             speed, heading = math.hypot(ego[3], ego[4]), ego[2]
         else:
