@@ -12,7 +12,7 @@ CAMERAS = 8
 SETTINGS = {
     "1920x1120 png": AugmentOptions(),
     "1920x1120 jpeg": AugmentOptions(image_format="jpeg"),
-    "1920x1120 png, all layers": AugmentOptions(extra=("depth", "semantic", "instance")),
+    "1920x1120 png, all layers": AugmentOptions(extra_outputs=("depth", "semantic", "instance")),
     "960x560 png": AugmentOptions(size=(960, 560)),
     "768x448 png": AugmentOptions(size=(768, 448)),
 }
@@ -24,7 +24,7 @@ def run():
     if folder is None:
         return
     source = open_source(f"av2:{folder / 'av2'}")
-    one_job(source, AugmentOptions(size=(96, 56), every=4.0))
+    one_job(source, AugmentOptions(size=(96, 56), scene_interval=4.0))
     rows = [{"images": name, **one_job(source, options)} for name, options in SETTINGS.items()]
     notes = [
         "Logged, recovery and cross-agent viewpoints of both logs, eight images each, on one core. Seconds are from "

@@ -40,7 +40,12 @@ def run():
 def measured(name, source):
     """Return the rows of one benchmark."""
     with tempfile.TemporaryDirectory() as folder:
-        build([open_source(source)], Path(folder), BuildOptions(every=4.0, views=(), traffic="log-replay"), workers=1)
+        build(
+            [open_source(source)],
+            Path(folder),
+            BuildOptions(scene_interval=4.0, views=(), traffic="log-replay"),
+            workers=1,
+        )
         benchmark = open_benchmark(folder)
         names = [scene_group for log in benchmark.logs for scene_group in benchmark.scene_groups(log)]
         scene_groups = [

@@ -32,8 +32,13 @@ def run():
         for width, height in SIZES:
             before = _taken()
             scene, shots = _made(count, degree, width, height)
-            times, growth = [], DensificationOptions(first=STEPS // 2, every=STEPS // 2 + 1, most=count)
-            fit_scene(scene, shots, FitOptions(steps=STEPS, growth=growth), report=lambda _, t=times: t.append(_now()))
+            times, growth = (
+                [],
+                DensificationOptions(start_step=STEPS // 2, interval=STEPS // 2 + 1, max_gaussians=count),
+            )
+            fit_scene(
+                scene, shots, FitOptions(steps=STEPS, densification=growth), report=lambda _, t=times: t.append(_now())
+            )
             rows.append(
                 {
                     "Gaussians": count,
@@ -69,7 +74,7 @@ def _made(count: int, degree: int, width: int, height: int) -> tuple[SplatScene,
         depth = Depth(rng.uniform(3, 50, (height, width)).astype(np.float32), DepthKind.LIDAR)
         image = rng.integers(0, 255, (height, width, 3), np.uint8)
         shots.append(TrainingImage(f"{k}", camera, pose, k, image, depth=depth))
-    gaussians = street(count, np.random.default_rng(0)).with_degree(degree)
+    gaussians = street(count, np.random.default_rng(0)).with_sh_degree(degree)
     return SplatScene(gaussians, (), np.zeros(3), Sky.constant()), shots
 
 

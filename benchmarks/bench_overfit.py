@@ -42,12 +42,12 @@ def rows_of(batch):
     views = views_of(batch, [None] * len(batch), config)
     assert views.valid.all()
     # No regularization: no weight decay to speak of, no clipping.
-    options = RapTrainOptions(STEPS, RATE, RATE / 200, weight_decay=1e-6, clip=1e3, average_decay=0.98)
+    options = RapTrainOptions(STEPS, RATE, RATE / 200, weight_decay=1e-6, max_grad_norm=1e3, ema_decay=0.98)
     training, start, rows = Training(config, options, torch.device("cpu")), time.process_time(), []
     for step in range(1, STEPS + 1):
-        training.advance(views)
+        training.train_step(views)
         if step % EVERY == 0:
-            driven = training.averaged()(views.inputs).poses[:, 0, :, :2].detach()
+            driven = training.averaged_model()(views.inputs).poses[:, 0, :, :2].detach()
             errors = (driven - views.targets[..., :2]).norm(dim=-1).mean(dim=1)
             spent = time.process_time() - start
             rows.append(

@@ -20,7 +20,7 @@ def run():
     opened = 1e3 * (time.process_time() - start)
     now, pose = slice(STEP, STEP + 1), log.ego.world_from_ego[STEP]
     tracks, lights = log.tracks.at(now), log.lights.at(now)
-    primitives = build_static(log.road_map).joined(build_dynamic(tracks, lights, 0))
+    primitives = build_static(log.road_map).concatenate(build_dynamic(tracks, lights, 0))
     rows = []
     for size in SIZES:
         cameras = [camera.resized(*size) for camera in log.cameras]

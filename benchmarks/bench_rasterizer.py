@@ -51,7 +51,7 @@ def moment(folder):
     log = read_log(folder)
     step = int(np.flatnonzero(log.times_us == TIME_US)[0])
     static = build_static(log.road_map)
-    return static.joined(build_dynamic(log.tracks, log.lights, step)), log.ego.world_from_ego[step][None]
+    return static.concatenate(build_dynamic(log.tracks, log.lights, step)), log.ego.world_from_ego[step][None]
 
 
 def eight_cameras(lens):

@@ -15,9 +15,9 @@ from benchmarks.measure import report, timed
 from swerve.rasterizer.backends import device_name, unavailable_reason
 from swerve.rasterizer.splats import Gaussians, SplatSnapshot, render_splats
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
-from swerve.rasterizer.splats.gsplat import GsplatScene, draw_unscented, load_library
+from swerve.rasterizer.splats.gsplat import GsplatScene, load_library, render_unscented
 from swerve.rasterizer.splats.gsplat import draw as draw_with_gsplat
-from swerve.rasterizer.splats.pipeline import project_and_tile, view_point
+from swerve.rasterizer.splats.pipeline import camera_arrays, project_and_tile
 from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import FORWARD, Camera, Lens, LensModel
 from swerve.scenes.transforms import inverse, rigid_transform
@@ -35,7 +35,7 @@ def run():
     rows = []
     for count in COUNTS:
         frame = SplatSnapshot.of(street(count, np.random.default_rng(0)))
-        cloud, view = cloud_of(frame.gaussians), view_point(camera, camera_from_local)
+        cloud, view = cloud_of(frame.gaussians), camera_arrays(camera, camera_from_local)
         layout = project_and_tile(cloud, view, 1)
         tensors = [torch.from_numpy(array).requires_grad_() for array in cloud]
         loss = sum(
@@ -75,7 +75,7 @@ def run_on_gpu(camera):
         for name, draw, shot in (
             ("", draw_with_gsplat, camera),
             ("lens ", draw_with_gsplat, bent),
-            ("ut lens ", draw_unscented, bent),
+            ("ut lens ", render_unscented, bent),
         ):
             row |= {
                 f"{name}draw ms": timed(

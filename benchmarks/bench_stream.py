@@ -31,7 +31,7 @@ def run():
     source = open_source("town:1")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "set"
-        made = augment([source], folder, AugmentOptions(size=STORED, every=1.0), workers=1)
+        made = augment([source], folder, AugmentOptions(size=STORED, scene_interval=1.0), workers=1)
         rows = [one_setting(folder, size, cameras) for size, cameras in SETTINGS]
         notes = [
             f"PNG rasters of a town, stored at {STORED[0]}x{STORED[1]}, in batches of {BATCH}; samples per second once "

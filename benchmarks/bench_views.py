@@ -47,7 +47,7 @@ def scenes():
     if folder := real_data():
         primitives, pose = moment(folder / "av2" / LOG)
         found["av2 moment"] = (primitives, pose[0])
-    town = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+    town = build_static(log.road_map).concatenate(build_dynamic(log.tracks, log.lights, step))
     return {**found, "town": (town, log.ego.world_from_ego[step])}
 
 
@@ -156,7 +156,7 @@ def with_nvdiffrast(primitives, cameras, at):
     import torch
 
     from swerve.rasterizer.mesh import validate_mesh
-    from swerve.rasterizer.nvdiffrast import NvdiffrastLibrary, NvdiffrastView, draw, load_library
+    from swerve.rasterizer.nvdiffrast import NvdiffrastLibrary, NvdiffrastView, load_library, render_views
     from swerve.rasterizer.nvdiffrast.facets import facets_of
 
     mesh, real, spent = validate_mesh(primitives), load_library(), []
@@ -175,7 +175,7 @@ def with_nvdiffrast(primitives, cameras, at):
             return seen
 
     def left_there(using=real):
-        images = draw(mesh, shots, Style.rap(), OUTPUTS, using)
+        images = render_views(mesh, shots, Style.rap(), OUTPUTS, using)
         torch.cuda.synchronize()
         return images
 

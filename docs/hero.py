@@ -27,7 +27,9 @@ WIDTH, HEIGHT, GAP = 560, 320, 6
 def front(viewpoint: Viewpoint, style: Style) -> np.ndarray:
     """What the front camera sees from a viewpoint."""
     scene = viewpoint.scene
-    primitives = build_static(scene.log.road_map).joined(build_dynamic(viewpoint.tracks, scene.lights, scene.history))
+    primitives = build_static(scene.log.road_map).concatenate(
+        build_dynamic(viewpoint.tracks, scene.lights, scene.history)
+    )
     (camera,) = [camera for camera in viewpoint.cameras if camera.name == "front"]
     return render(primitives, [camera.resized(WIDTH, HEIGHT)], viewpoint.world_from_ego[None], style)[0][0].rgb
 
@@ -52,7 +54,7 @@ def main() -> None:
     source = open_source(f"town:{TOWN + 1}")
     scene = Scene(source.load(source.names()[TOWN]), NOW, history=20, future=50)
     geometry = build_log_geometry(scene.log)
-    options = ViewpointOptions(recovery=RecoveryOptions(per_scene=12))
+    options = ViewpointOptions(recovery=RecoveryOptions(samples_per_scene=12))
     made, _ = build_viewpoints(scene, (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT), options, 0, geometry)
     recovery = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.RECOVERY]
     seats = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.CROSS_AGENT]

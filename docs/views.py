@@ -1,7 +1,9 @@
 """Draws docs/views.png: one follow-up frame in each kind of views that a benchmark stores.
 
-swerve fit town:1 fits --cameras front --scale 0.1667 --every 0.5 --steps 700 --growth.most 80000
-swerve build town:1 bench --views raster photo splat --splats fits --cameras front --size 320x187 --every 3 --most 12
+swerve fit town:1 fits --cameras front --image-scale 0.1667 --photo-interval 0.5 --steps 700 \\
+    --densification.max-gaussians 80000
+swerve build town:1 bench --views raster photo splat --splats fits --cameras front --size 320x187 \\
+    --scene-interval 3 --max-follow-ups 12
 python docs/views.py bench docs/views.png
 """
 

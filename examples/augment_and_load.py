@@ -10,7 +10,7 @@ import swerve
 
 def main(folder: Path) -> None:
     """Writes a small training set, streams batches of it, and takes one training step."""
-    options = swerve.AugmentOptions(cameras=("front",), size=(192, 112), every=2.0)
+    options = swerve.AugmentOptions(cameras=("front",), size=(192, 112), scene_interval=2.0)
     report = swerve.augment(["town:1"], folder, options, workers=1)
     print("samples and rejections:", report.summary)
 

@@ -30,7 +30,7 @@ def stopping(speed: float, deceleration: float) -> Float[np.ndarray, "8 3"]:
 def main() -> None:
     """Scores three ways to brake in one scene."""
     source = swerve.open_source("town:1")
-    scene = swerve.scenes_of(source.load(source.names()[0]), history=2.0, future=4.5)[10]
+    scene = swerve.extract_scenes(source.load(source.names()[0]), history=2.0, future=4.5)[10]
     speed = float(scene.ego.velocity[scene.history, 0])
     decelerations = (0.5, 1.5, 5.0)
     scores = swerve.score(swerve.build_context(scene), np.stack([stopping(speed, value) for value in decelerations]))

@@ -27,7 +27,9 @@ class Braking(swerve.Planner):
 def main(folder: Path) -> None:
     """Builds a small benchmark of a generated town and evaluates the planner on it, beside a baseline."""
     bench = folder / "bench"
-    swerve.build_benchmark(["town:1"], bench, swerve.BuildOptions(every=5.0, most=4, least=1, views=()))
+    swerve.build_benchmark(
+        ["town:1"], bench, swerve.BuildOptions(scene_interval=5.0, max_follow_ups=4, min_follow_ups=1, views=())
+    )
     # Worker processes import the planner's module; it is looked for in the current folder, too.
     planners = ["own_planner:Braking,deceleration=2", "constant-velocity"]
     evaluation = swerve.evaluate(bench, planners, folder / "results")

@@ -35,7 +35,7 @@ class LogDepth:
 
     def render(self, snapshot: Any, cameras: Sequence[swerve.Camera]) -> list[np.ndarray]:  # noqa: ANN401
         """RGB of each camera, in its own size; a snapshot has a pose, and tracks and lights of a single step."""
-        primitives = self.static.joined(build_dynamic(snapshot.tracks, snapshot.lights, 0))
+        primitives = self.static.concatenate(build_dynamic(snapshot.tracks, snapshot.lights, 0))
         (views,) = swerve.render(primitives, cameras, snapshot.world_from_ego[None], outputs=("depth",))
         depths = [np.where(view.depth > 0, np.clip(view.depth, 0, 80), 80) for view in views]  # 0: nothing there
         return [np.repeat((255 - 255 * depth / 80).astype(np.uint8)[..., None], 3, axis=2) for depth in depths]
@@ -43,7 +43,9 @@ class LogDepth:
 
 def main(folder: Path) -> None:
     """Builds a benchmark whose raster views are this renderer's."""
-    options = swerve.BuildOptions(every=10.0, least=1, most=2, cameras=("front",), size=(192, 112))
+    options = swerve.BuildOptions(
+        scene_interval=10.0, min_follow_ups=1, max_follow_ups=2, cameras=("front",), size=(192, 112)
+    )
     report = swerve.build_benchmark(["town:1"], folder, options, workers=1, renderers={"raster": DepthRenderer()})
     print(report.counts)
 

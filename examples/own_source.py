@@ -53,6 +53,6 @@ class StraightRoad:
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out/examples/own_source")
     report = swerve.augment(
-        [StraightRoad(2)], folder, swerve.AugmentOptions(cameras=("front",), size=(192, 112), every=2.0)
+        [StraightRoad(2)], folder, swerve.AugmentOptions(cameras=("front",), size=(192, 112), scene_interval=2.0)
     )
     print(report.summary)

@@ -20,7 +20,7 @@ def main() -> None:
     """Learns to predict each entry's EPDMS from the ego's velocity and acceleration."""
     torch.manual_seed(0)
     source = swerve.open_source("town:1")
-    scenes = swerve.scenes_of(source.load(source.names()[0]), history=2.0, future=4.5, every=4.0)
+    scenes = swerve.extract_scenes(source.load(source.names()[0]), history=2.0, future=4.5, interval=4.0)
     contexts = [swerve.build_context(scene) for scene in scenes]  # once per scene; `save_context` keeps them on disk
     states = [
         np.concatenate([scene.ego.velocity[scene.history], scene.ego.acceleration[scene.history]]) for scene in scenes

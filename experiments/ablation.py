@@ -5,7 +5,7 @@ beforehand, of disjoint towns:
 
     swerve augment town:50 SET --photos --size 128x80 --cameras front front_left front_right
     swerve contexts town:50 SET CONTEXTS
-    swerve build town:100-111 BENCHMARK --views photo --size 128x80 --every 6 --most 12
+    swerve build town:100-111 BENCHMARK --views photo --size 128x80 --scene-interval 6 --max-follow-ups 12
     python -m experiments.tiny_backbone ... (see there) WEIGHTS
 
 Then, repeated after interruptions, since finished parts are skipped; two processes may train at once:
@@ -17,7 +17,8 @@ Then, repeated after interruptions, since finished parts are skipped; two proces
 
 The long runs of docs/ablation.md are `train ... --steps 3200` of four arms into other RUNS, evaluated on
 
-    swerve build town:100-131 BENCHMARK --views photo --size 128x80 --cameras front --every 8 --most 8
+    swerve build town:100-131 BENCHMARK --views photo --size 128x80 --cameras front --scene-interval 8 \
+        --max-follow-ups 8
 
 `judge` evaluates the planners on a benchmark; `seats` evaluates their plans at each logged and recovery viewpoint of
 the set's test towns: many more scenes, one plan each.
@@ -143,7 +144,7 @@ def train_one(arm: Arm, seed: int, steps: int, folder: Path, contexts: Path, wei
     )
     batch = round(sum(part.share for part in arm.parts))
     stream = SampleStream(folder, StreamOptions(arm.parts, ImageFit(SIZE), CAMERAS, batch, seed))
-    options = RapTrainOptions(steps, learning_rate=RATE, lowest_rate=RATE / 50, average_decay=0.99, seed=seed)
+    options = RapTrainOptions(steps, learning_rate=RATE, final_learning_rate=RATE / 50, ema_decay=0.99, seed=seed)
     with processes() as process:
         train_rap(
             stream, ContextStore(contexts, folder), config, options, place, process, RunOptions(checkpoint_every=steps)
@@ -210,7 +211,7 @@ def asked(place: Path, folder: Path, store: ContextStore, kind: str) -> dict[str
     model = load_rap(place / PLANNER).model
     stream = SampleStream(folder, StreamOptions((Part(kind, 1, "photo"),), ImageFit(SIZE), CAMERAS, 16, 0, "test"))
     rows: dict[str, dict[str, Any]] = {}
-    for step in range(int(np.ceil(stream.pass_steps[kind]))):
+    for step in range(int(np.ceil(stream.steps_per_epoch[kind]))):
         batch = stream.batch(step).to()
         contexts = store.contexts(batch.provenance)
         views = views_of(batch, [prepare_context(one) if one else None for one in contexts], model.config)
@@ -228,7 +229,7 @@ def answers(model: RapModel, views: RapBatch) -> Iterator[dict[str, float]]:
     chosen = expected_score(output.logits.sigmoid()).argmax(dim=1).tolist()
     own = errors(output.poses[range(len(chosen)), chosen], views)
     foreign = errors(best_proposal(other.logits, other.poses), views)
-    for row, measure in enumerate(views.yardsticks):
+    for row, measure in enumerate(views.contexts):
         worth = np.full(len(output.poses[row]), np.nan)
         if measure is not None:
             plans = output.poses[row].double().numpy()

@@ -10,7 +10,7 @@ from rich.progress import track
 from swerve.data.sources.registry import open_source
 from swerve.eval.closed_loop import ClosedLoopOptions, Rollout, build_closed_loop_scene, drive_prepared
 from swerve.planners.load_planner import load_planner
-from swerve.scenes import ObjectClass, scenes_of
+from swerve.scenes import ObjectClass, extract_scenes
 from swerve.scenes.viewpoints import Viewpoint, build_log_geometry, logged
 
 PLANNERS = {
@@ -61,7 +61,7 @@ def _starts() -> Iterator[Viewpoint]:
     for name in source.names():
         log = source.load(name)
         geometry = build_log_geometry(log)
-        for scene in scenes_of(log, history=1.5, future=SECONDS, every=EVERY):
+        for scene in extract_scenes(log, history=1.5, future=SECONDS, interval=EVERY):
             yield logged(scene, geometry)
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 
 from swerve.data import open_source
 from swerve.data.dataset.targets import trajectory_arrays
-from swerve.scenes import scenes_of
+from swerve.scenes import extract_scenes
 from swerve.scenes.transforms import yaw_of
 from swerve.scenes.viewpoints import (
     KinematicLimits,
@@ -27,7 +27,7 @@ from swerve.scenes.viewpoints import (
     build_viewpoints,
 )
 from swerve.scenes.viewpoints.bounds import BOUND_NAMES
-from swerve.scenes.viewpoints.collisions import body_footprints, contacts
+from swerve.scenes.viewpoints.collisions import body_footprints, collisions
 
 TOLERANCE, SLACK = 0.05, 0.2
 
@@ -47,10 +47,10 @@ def history_conflicts(found: Viewpoint, geometry: LogGeometry) -> tuple[bool, fl
     steps = slice(scene.now - scene.history, scene.now + 1)
     footprint = body_footprints(poses[:, :2, 3], yaw_of(poses), found.vehicle)
     valid = scene.log.tracks.valid[:, steps] & ~geometry.ego_contacts[:, steps]
-    hit = bool(contacts(footprint, geometry.footprints[:, steps], valid).any())
+    hit = bool(collisions(footprint, geometry.footprints[:, steps], valid).any())
     if geometry.surface is None:
         return hit, 0.0
-    return hit, float((geometry.surface.overrun(footprint) - geometry.ego_overrun[steps]).max())
+    return hit, float((geometry.surface.distance_outside(footprint) - geometry.ego_distance_outside[steps]).max())
 
 
 def measure(spec: str, options: ViewpointOptions) -> Iterator[tuple[Viewpoint | str, LogGeometry]]:
@@ -58,7 +58,7 @@ def measure(spec: str, options: ViewpointOptions) -> Iterator[tuple[Viewpoint | 
     source = open_source(spec)
     for name in source.names():
         geometry = build_log_geometry(source.load(name))
-        for scene in scenes_of(geometry.log, every=0.5):
+        for scene in extract_scenes(geometry.log, interval=0.5):
             made, rejected = build_viewpoints(scene, [ViewpointKind.RECOVERY], options, 0, geometry)
             yield from ((one, geometry) for one in made)
             yield from ((one.reason, geometry) for one in rejected)
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> None:
         per_scene = int(arguments[place + 1])
         arguments = arguments[:place] + arguments[place + 2 :]
     for spec in arguments:
-        tell(spec, ViewpointOptions(RecoveryOptions(per_scene=per_scene)))
+        tell(spec, ViewpointOptions(RecoveryOptions(samples_per_scene=per_scene)))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Moving:
 def moving(log: Log) -> Moving:
     """The vehicles of a log."""
     steps = np.arange(0, len(log.times_us), round(_EVERY / log.step))
-    tracks = log.tracks.of(np.flatnonzero(log.tracks.classes == ObjectClass.VEHICLE)).at(steps)
+    tracks = log.tracks.select_tracks(np.flatnonzero(log.tracks.classes == ObjectClass.VEHICLE)).at(steps)
     heading = log.ego.headings[steps]
     forward = np.stack([np.cos(heading), np.sin(heading)], axis=1)
     center = log.ego.positions[steps, :2] + log.vehicle.rear_axle_to_center * forward

@@ -33,7 +33,7 @@ class MeshOnDevice(Protocol):
     def add(self, primitives: Primitives) -> int:
         """Upload a part; return its number."""
 
-    def keep(self, parts: int) -> None:
+    def truncate(self, parts: int) -> None:
         """Discard all parts but the first `parts`."""
 
     def passes(

@@ -22,7 +22,7 @@ _RAY_TOLERANCE = 1e-6
 class CameraParameters(NamedTuple):
     """Camera parameters for the kernels.
 
-    `chords_per_unit` is the number of straight pieces an edge is cut into, per unit of its length in the ideal image.
+    `segments_per_unit` is the number of straight pieces an edge is cut into, per unit of its length in the ideal image.
     """
 
     model: int
@@ -34,7 +34,7 @@ class CameraParameters(NamedTuple):
     cy: float
     width: int
     height: int
-    chords_per_unit: float
+    segments_per_unit: float
 
 
 class LensTable(NamedTuple):

@@ -136,9 +136,11 @@ def _render_with_nvdiffrast(
     out: list[list[View]] | None,
 ) -> list[list[View]]:
     """Render a validated mesh with nvdiffrast (see `render`)."""
-    from swerve.rasterizer.nvdiffrast import NvdiffrastView, draw
+    from swerve.rasterizer.nvdiffrast import NvdiffrastView, render_views
 
-    drawn = draw(mesh, [NvdiffrastView(camera, pose) for pose in world_from_ego for camera in cameras], style, outputs)
+    drawn = render_views(
+        mesh, [NvdiffrastView(camera, pose) for pose in world_from_ego for camera in cameras], style, outputs
+    )
     copied = [{name: tensor.cpu().numpy() for name, tensor in image.items()} for image in drawn]
     return _as_views(copied, cameras, world_from_ego, outputs, out)
 

@@ -44,7 +44,7 @@ class StaticLayer:
     ) -> list[list[View]]:
         """Render static and dynamic primitives together (see `render`)."""
         if self._mesh is None:
-            whole = self._still.joined(moving)
+            whole = self._still.concatenate(moving)
             return render(whole, cameras, world_from_ego, style, outputs, out, self._backend)
         return render_on_gpu(self._mesh, _replaced(self._mesh, moving), cameras, world_from_ego, style, outputs, out)
 
@@ -67,5 +67,5 @@ class StaticLayer:
 
 def _replaced(mesh: MeshOnDevice, moving: Primitives) -> tuple[int, int]:
     """Replace the dynamic part of a mesh; return its parts: static and dynamic."""
-    mesh.keep(1)
+    mesh.truncate(1)
     return (0, mesh.add(moving))

@@ -63,7 +63,7 @@ class Style:
         background: colour of empty pixels, red, green, blue.
         palette: colour by `Semantic` and `Face`.
         depth_limit: metres; infinity means no fading.
-        samples: a pixel's colour is the mean of samples x samples points in it, which smooths edges and keeps far
+        supersampling: a pixel's colour is the mean of samples x samples points in it, which smooths edges and keeps far
             lines whole, at about samples^2 of the cost. The other outputs show the pixel's centre whatever this is.
 
     Raises:
@@ -73,15 +73,15 @@ class Style:
     background: Rgb
     palette: UInt8[np.ndarray, "semantics faces 3"]
     depth_limit: float = 120.0
-    samples: int = 1
+    supersampling: int = 1
 
     def __post_init__(self) -> None:
         if self.palette.shape != (len(Semantic), len(Face), 3):
             raise ValueError(f"the palette must be ({len(Semantic)}, {len(Face)}, 3), got {self.palette.shape}")
         if not self.depth_limit > 0:
             raise ValueError(f"the depth limit must be positive, got {self.depth_limit}")
-        if not 1 <= self.samples <= 8:
-            raise ValueError(f"samples must lie in 1..8, got {self.samples}")
+        if not 1 <= self.supersampling <= 8:
+            raise ValueError(f"samples must lie in 1..8, got {self.supersampling}")
         if len(self.background) != 3 or not all(0 <= channel <= 255 for channel in self.background):
             raise ValueError(f"the background must be three numbers of 0 to 255, got {self.background}")
 

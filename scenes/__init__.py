@@ -7,7 +7,7 @@ from swerve.scenes.lazy_package import make_lazy
 if TYPE_CHECKING:
     from swerve.scenes.camera import FORWARD, Camera, Lens, LensModel
     from swerve.scenes.errors import LogError, MissingExtraError, SwerveError
-    from swerve.scenes.log import Log, Photo, Scene, Sweep, scenes_of, split_windows
+    from swerve.scenes.log import Log, Photo, Scene, Sweep, extract_scenes, split_windows
     from swerve.scenes.randomness import keyed_generator
     from swerve.scenes.road_map import (
         Area,
@@ -55,8 +55,8 @@ __all__ = [
     "TrafficLights",
     "Vehicle",
     "box_footprints",
+    "extract_scenes",
     "keyed_generator",
-    "scenes_of",
     "split_windows",
 ]
 

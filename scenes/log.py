@@ -28,16 +28,16 @@ class Photo:
         time_us: time of capture.
         world_from_ego: the ego's pose at that time, which may lie between the log's steps.
         file: an image file, or a file in which one is embedded.
-        start: first byte of the image in the file.
-        size: bytes of the image; None for all from `start` to the file's end.
+        offset: first byte of the image in the file.
+        num_bytes: bytes of the image; None for all from `offset` to the file's end.
     """
 
     camera: str
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
     file: Path
-    start: int = 0
-    size: int | None = None
+    offset: int = 0
+    num_bytes: int | None = None
 
     def read(self) -> bytes:
         """Read the encoded JPEG or PNG image.
@@ -47,12 +47,12 @@ class Photo:
         """
         try:
             with open(self.file, "rb") as stream:
-                stream.seek(self.start)
-                encoded = stream.read() if self.size is None else stream.read(self.size)
+                stream.seek(self.offset)
+                encoded = stream.read() if self.num_bytes is None else stream.read(self.num_bytes)
         except OSError as error:
             raise LogError(self.file, f"photo of {self.camera}", f"cannot be read ({error.strerror})") from error
-        if not encoded or (self.size is not None and len(encoded) < self.size):
-            raise LogError(self.file, f"photo of {self.camera}", f"ends before the image does, at byte {self.start}")
+        if not encoded or (self.num_bytes is not None and len(encoded) < self.num_bytes):
+            raise LogError(self.file, f"photo of {self.camera}", f"ends before the image does, at byte {self.offset}")
         return encoded
 
 
@@ -66,14 +66,14 @@ class Sweep:
     Attributes:
         time_us: timestamp of the sweep, as the source defines it.
         world_from_ego: the ego's pose at that time, which may lie between the log's steps.
-        ego_from_points: pose of the frame in which the file stores the points.
+        ego_from_lidar_frame: pose of the frame in which the file stores the points.
         file: file with the points.
         decode: function that reads the points in the file's own frame, metres; raises LogError if it cannot.
     """
 
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
-    ego_from_points: Float[np.ndarray, "4 4"]
+    ego_from_lidar_frame: Float[np.ndarray, "4 4"]
     file: Path
     decode: Callable[[Path], Float32[np.ndarray, "n 3"]]
 
@@ -83,7 +83,7 @@ class Sweep:
         Raises:
             LogError: the file is missing or damaged.
         """
-        return transform_points(self.ego_from_points, self.decode(self.file)).astype(np.float32)
+        return transform_points(self.ego_from_lidar_frame, self.decode(self.file)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -185,16 +185,16 @@ class Scene:
         return self.log.lights.at(self.window)
 
 
-def scenes_of(log: Log, history: float = 2.0, future: float = 5.0, every: float = 0.5) -> list[Scene]:
+def extract_scenes(log: Log, history: float = 2.0, future: float = 5.0, interval: float = 0.5) -> list[Scene]:
     """Return the log's scenes with full history and future and without gaps: the evenly spaced ones of `split_windows`.
 
     Args:
         log: the recording.
         history: seconds before each scene's current step.
         future: seconds after each scene's current step.
-        every: seconds between the current steps of consecutive scenes.
+        interval: seconds between the current steps of consecutive scenes.
     """
-    return split_windows(log, history, future, every)[0]
+    return split_windows(log, history, future, interval)[0]
 
 
 def split_windows(log: Log, history: float, future: float, every: float) -> tuple[list[Scene], list[Scene]]:

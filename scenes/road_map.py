@@ -82,10 +82,10 @@ class Lane(_Surface):
         id: unique among lanes.
         centerline: in driving direction.
         polygon: outline, not closed.
-        left: left boundary in driving direction; empty where the source has none.
-        right: right boundary in driving direction; empty where the source has none.
-        left_paint: marking of the left boundary.
-        right_paint: marking of the right boundary.
+        left_boundary: left boundary in driving direction; empty where the source has none.
+        right_boundary: right boundary in driving direction; empty where the source has none.
+        left_marking: marking of the left boundary.
+        right_marking: marking of the right boundary.
         kind: road users that the lane is for.
         is_connector: whether the lane leads through an intersection.
         group_id: the lane group ("roadblock") of the lane.
@@ -100,10 +100,10 @@ class Lane(_Surface):
     id: str
     centerline: Line
     polygon: Line
-    left: Line = field(default_factory=lambda: np.zeros((0, 3)))
-    right: Line = field(default_factory=lambda: np.zeros((0, 3)))
-    left_paint: LaneMarking = LaneMarking.NONE
-    right_paint: LaneMarking = LaneMarking.NONE
+    left_boundary: Line = field(default_factory=lambda: np.zeros((0, 3)))
+    right_boundary: Line = field(default_factory=lambda: np.zeros((0, 3)))
+    left_marking: LaneMarking = LaneMarking.NONE
+    right_marking: LaneMarking = LaneMarking.NONE
     kind: LaneType = LaneType.VEHICLE
     is_connector: bool = False
     group_id: str = ""
@@ -179,17 +179,17 @@ class GroundHeight:
 
     Attributes:
         heights: metres; row = y, column = x; no NaN.
-        corner: world (x, y) of the node heights[0, 0].
+        origin: world (x, y) of the node heights[0, 0].
         spacing: metres between nodes.
     """
 
     heights: Float32[np.ndarray, "rows columns"]
-    corner: Float[np.ndarray, "2"]
+    origin: Float[np.ndarray, "2"]
     spacing: float
 
     def at(self, points: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
         """Interpolate the height at (x, y) bilinearly; beyond the grid, the boundary's height is used."""
-        grid = (points.reshape(-1, 2) - self.corner) / self.spacing
+        grid = (points.reshape(-1, 2) - self.origin) / self.spacing
         flat = map_coordinates(self.heights, grid.T[::-1], output=np.float64, order=1, mode="nearest")
         heights: Float[np.ndarray, "*b"] = flat.reshape(points.shape[:-1])
         return heights
@@ -235,12 +235,12 @@ class RoadMap:
         lane_groups: groups of parallel lanes.
         drivable_areas: surface that may be driven on.
         intersections: areas where roads cross.
-        crossings: pedestrian crossings.
+        crosswalks: pedestrian crossings.
         walkways: pavements.
-        car_parks: parking areas.
+        parking_areas: parking areas.
         speed_bumps: speed bumps.
-        lines: painted lines.
-        edges: ends of the drivable surface.
+        road_lines: painted lines.
+        road_edges: ends of the drivable surface.
         stop_lines: stop lines.
         ground: height of the ground everywhere.
         has_height: False where the source is flat and the heights are synthetic.
@@ -251,12 +251,12 @@ class RoadMap:
     lane_groups: tuple[LaneGroup, ...] = ()
     drivable_areas: tuple[Area, ...] = ()
     intersections: tuple[Area, ...] = ()
-    crossings: tuple[Area, ...] = ()
+    crosswalks: tuple[Area, ...] = ()
     walkways: tuple[Area, ...] = ()
-    car_parks: tuple[Area, ...] = ()
+    parking_areas: tuple[Area, ...] = ()
     speed_bumps: tuple[Area, ...] = ()
-    lines: tuple[RoadLine, ...] = ()
-    edges: tuple[RoadEdge, ...] = ()
+    road_lines: tuple[RoadLine, ...] = ()
+    road_edges: tuple[RoadEdge, ...] = ()
     stop_lines: tuple[StopLine, ...] = ()
     has_height: bool = True
 

@@ -156,7 +156,7 @@ class Tracks:
             valid=self.valid[:, times],
         )
 
-    def of(self, rows: Int[np.ndarray, "m"]) -> "Tracks":
+    def select_tracks(self, rows: Int[np.ndarray, "m"]) -> "Tracks":
         """Select the given tracks."""
         arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "ids"}
         return replace(self, ids=tuple(self.ids[row] for row in rows), **arrays)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from swerve.options.evaluate import EvaluateOptions
     from swerve.planners.load_planner import load_planner
     from swerve.rasterizer import Style, View, render
-    from swerve.scenes import Camera, Log, LogError, Scene, SwerveError, scenes_of
+    from swerve.scenes import Camera, Log, LogError, Scene, SwerveError, extract_scenes
     from swerve.scenes.planning import Observation, Planner, Trajectory
     from swerve.scenes.viewpoints import CrossAgentOptions, RecoveryOptions, Viewpoint, ViewpointOptions
     from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
@@ -64,13 +64,13 @@ __all__ = [
     "build_benchmark",
     "build_context",
     "evaluate",
+    "extract_scenes",
     "load_planner",
     "open_source",
     "poses_of",
     "primitives_of",
     "read_samples",
     "render",
-    "scenes_of",
     "score",
     "score_tensor",
     "viewpoints_of",

@@ -13,7 +13,7 @@ from swerve.job_report import open_sources, show_failures, stoppable, timing_lin
 from swerve.options.build import Build
 
 _EXPLAINED = {
-    "over_cap": "beyond --most; nothing is wrong with it",
+    "over_cap": "beyond --max-follow-ups; nothing is wrong with it",
     "collision": "the ego overlaps an agent",
     "off_road": "a corner is off the road",
     "collision_before": "its history overlaps an agent",
@@ -26,7 +26,7 @@ _EXPLAINED = {
     "rough_log": "the logged poses are not a vehicle's motion",
     "beyond_log": "it lies past the log's end, and the log bends there",
     "unfit_splats": "a splat view disagrees with the raster",
-    "few_follow_ups": "fewer than --least follow-ups are left",
+    "few_follow_ups": "fewer than --min-follow-ups follow-ups are left",
     "time_gap": "the log has a gap in time there",
 }
 

@@ -31,7 +31,7 @@ from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import open_sources
 from swerve.options.drive import Drive
 from swerve.planners.load_planner import LoadedPlanner, load_planner
-from swerve.scenes import Log, SwerveError, scenes_of
+from swerve.scenes import Log, SwerveError, extract_scenes
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import build_log_geometry, logged
 
@@ -72,7 +72,7 @@ def run(asked: Drive) -> int:
     worst: dict[str, _Driven] = {}
     rows: list[dict[str, Any]] = []
     missing: dict[str, tuple[bool, ...]] = {}
-    for one in _driven(_named_logs(sources, asked.logs), planners, sight, asked.options, asked.every, console):
+    for one in _driven(_named_logs(sources, asked.logs), planners, sight, asked.options, asked.scene_interval, console):
         rows.append(_row(one))
         if one.rollout.log not in missing:
             missing[one.rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
@@ -122,7 +122,7 @@ def _driven(
         geometry, static = build_log_geometry(log), build_static(log.road_map)
         sees = any(uses_images(one.planner) for one in planners)
         views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
-        scenes = scenes_of(log, history=HISTORY_SECONDS, future=options.seconds, every=every)
+        scenes = extract_scenes(log, history=HISTORY_SECONDS, future=options.seconds, interval=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
             closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:

@@ -87,7 +87,7 @@ def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> 
     """Print the first failures, and where all are."""
     for failure in failures[:_SHOWN_FAILURES]:
         console.print(
-            f"failed: {failure.what} in {failure.token}: {failure.reason}", style="red", markup=False, soft_wrap=True
+            f"failed: {failure.item} in {failure.token}: {failure.reason}", style="red", markup=False, soft_wrap=True
         )
     if failures:
         console.print(f"{len(failures)} failures, each scored 0: {out / 'failures.json'}", style="red", soft_wrap=True)

@@ -87,7 +87,7 @@ def evaluate(
 
 def primitives_of(scene: Scene) -> Primitives:
     """Return the map, agents and lights of a scene's current frame as annotated triangles, world frame."""
-    return build_static(scene.log.road_map).joined(build_dynamic(scene.tracks, scene.lights, scene.history))
+    return build_static(scene.log.road_map).concatenate(build_dynamic(scene.tracks, scene.lights, scene.history))
 
 
 def viewpoints_of(

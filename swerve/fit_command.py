@@ -26,7 +26,7 @@ def run(asked: Fit) -> int:
 
 def _resolved(options: SceneOptions) -> SceneOptions:
     """Return the options with densification within the steps, and the whole path of the masks."""
-    fit = replace(options.fit, growth=options.fit.growth.within(options.fit.steps))
+    fit = replace(options.fit, densification=options.fit.densification.within(options.fit.steps))
     return replace(options, fit=fit, masks=str(Path(options.masks).resolve()) if options.masks else "")
 
 

@@ -117,5 +117,5 @@ def first_weights(planner: "RapPlanner") -> "RapPlanner":
 def _beginning(planner: "RapPlanner") -> tuple[object, ...]:
     """Describe what a network's first features depend on."""
     config = planner.model.config
-    sizes = (config.height, config.width, config.trim, config.dim, config.hidden)
+    sizes = (config.image_height, config.image_width, config.trim, config.dim, config.hidden)
     return (planner.record.get("seed"), config.backbone, config.backbone_weights, *sizes)

@@ -43,7 +43,7 @@ def run(asked: Quality) -> int:
     perceptual, note = _perceptual(asked.lpips)
     for name in _fitted(asked.splats, owners, asked.logs):
         own, folder = asked.splats / safe_name(name), asked.out / safe_name(name)
-        measured = _measured(own, owners[name].load(name), gate, perceptual, asked.every, console)
+        measured = _measured(own, owners[name].load(name), gate, perceptual, asked.scene_interval, console)
         _write(folder, name, measured, gate, note)
         _show(console, name, measured, gate, note)
         console.print(f"The page is at {folder / 'index.html'}", highlight=False, soft_wrap=True)

@@ -60,7 +60,7 @@ def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
     """All sections of the sheet; the log must have cameras."""
     log = scene.log
     static = build_static(log.road_map)
-    primitives = static.joined(build_dynamic(log.tracks, log.lights, scene.now))
+    primitives = static.concatenate(build_dynamic(log.tracks, log.lights, scene.now))
     pose = log.ego.world_from_ego[scene.now]
     made, rejected = _viewpoints(scene, seed)
     recovery = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.RECOVERY]
@@ -82,7 +82,7 @@ def _viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejectio
     if scene.history < 2 or scene.future < 2:
         return [], []
     kinds = (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
-    options = ViewpointOptions(recovery=RecoveryOptions(per_scene=_DRAWS))
+    options = ViewpointOptions(recovery=RecoveryOptions(samples_per_scene=_DRAWS))
     return build_viewpoints(scene, kinds, options, seed, build_log_geometry(scene.log))
 
 
@@ -96,7 +96,7 @@ def _photo_section(scene: Scene, static: Primitives) -> Section:
     panels = []
     for name, photo in sorted(nearest.items()):
         tracks = tracks_at(log.tracks, log.times_us, photo.time_us)
-        primitives = static.joined(agent_cuboids(tracks, 0)).joined(signal_cuboids(log.lights, scene.now))
+        primitives = static.concatenate(agent_cuboids(tracks, 0)).concatenate(signal_cuboids(log.lights, scene.now))
         image = np.asarray(Image.open(io.BytesIO(photo.read())).convert("RGB"))
         boxes = draw_boxes(image, cameras[name], photo.world_from_ego, tracks, 0, style)
         raster = _colors(primitives, cameras[name], photo.world_from_ego, style)
@@ -192,7 +192,7 @@ def _offsets(numbers: dict[str, float]) -> str:
 def _seat_section(scene: Scene, static: Primitives, seats: list[Viewpoint]) -> Section:
     panels = []
     for seat in seats:
-        primitives = static.joined(build_dynamic(seat.tracks, scene.lights, scene.history))
+        primitives = static.concatenate(build_dynamic(seat.tracks, scene.lights, scene.history))
         image = _colors(primitives, _front(seat.cameras), seat.world_from_ego, Style.rap())
         speed = float(np.hypot(*seat.ego.velocity[-1]))
         name = scene.log.tracks.ids[seat.index]

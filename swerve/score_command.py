@@ -15,7 +15,7 @@ from swerve.eval import Context, GroupTokens, build_context, one_stage, score_sc
 from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.scoring.score_tables import one_stage_rows, provenance, two_stage_rows, write_rows
 from swerve.options.score import Score
-from swerve.scenes import SwerveError, scenes_of
+from swerve.scenes import SwerveError, extract_scenes
 
 
 def run(asked: Score) -> int:
@@ -74,7 +74,7 @@ def _log_scenes(source: Source, name: str, plans: dict[str, np.ndarray]) -> list
     if isinstance(source, NeutralSource):
         entries = source.scenes(name)
     else:
-        scenes = scenes_of(source.load(name), history=1.5, future=4.0, every=0.1)
+        scenes = extract_scenes(source.load(name), history=1.5, future=4.0, interval=0.1)
         entries = {scene.token: NeutralScene(scene.token, scene, follow_up=False) for scene in scenes}
     unknown = [token for token in plans if token not in entries]
     if unknown:

@@ -34,7 +34,7 @@ def run(asked: TrainEgoMlp) -> int:
     with _bar(console) as bar:
         line = bar.add_task("reading logs")
         parts = examples_by_split(
-            opened, asked.every, asked.split, lambda done, total: bar.update(line, completed=done, total=total)
+            opened, asked.scene_interval, asked.split, lambda done, total: bar.update(line, completed=done, total=total)
         )
     examples = {name: Examples.joined(part) for name, part in parts.items()}
     if not len(examples["train"]):

@@ -48,7 +48,7 @@ def run(asked: TrainRap) -> int:
 
 def _stream_options(asked: TrainRap, config: "RapConfig") -> StreamOptions:
     """Return how batches are made for a network."""
-    fit = ImageFit((config.width, config.height), config.trim)
+    fit = ImageFit((config.image_width, config.image_height), config.trim)
     return StreamOptions(asked.parts, fit, config.cameras, asked.batch, asked.training.seed)
 
 

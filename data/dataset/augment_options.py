@@ -30,15 +30,15 @@ class AugmentOptions:
         viewpoints: Kinds of viewpoints.
         seed: Seed of the recovery viewpoints.
         image_format: Format of RGB images. png is lossless, and smaller for rasters.
-        quality: JPEG quality, 1 to 100.
-        extra: Images that are stored of each camera in addition to RGB.
+        jpeg_quality: JPEG quality, 1 to 100.
+        extra_outputs: Images that are stored of each camera in addition to RGB.
         size: Size of all images, in pixels; own: the size of each camera.
         rig: own: the cameras of each log; default: eight surround cameras, without photos.
         cameras: Names of the cameras that are rendered; all if none is given.
         photos: Generated towns only: also render synthetic photos for every viewpoint.
         rasters: stored: rasters are stored as images; drawn: the primitives are stored, and training renders them, with
             the same pixels.
-        every: Time between the scenes of a log, in seconds.
+        scene_interval: Time between the scenes of a log, in seconds.
         history: Length of a scene before its current frame, in seconds.
         future: Length of a scene after its current frame, in seconds.
         style: Colours of rasters. rap: black ground, as in the paper; surfaces: grey roads.
@@ -56,14 +56,14 @@ class AugmentOptions:
     viewpoints: tuple[LoggedKind, ...] = KINDS
     seed: int = 0
     image_format: ImageFormat = "png"
-    quality: int = 90
-    extra: tuple[Extra, ...] = ()
+    jpeg_quality: int = 90
+    extra_outputs: tuple[Extra, ...] = ()
     size: ImageSize = None
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     photos: bool = False
     rasters: Rasters = "stored"
-    every: float = 0.5
+    scene_interval: float = 0.5
     history: float = 2.0
     future: float = 5.0
     style: StyleName = "rap"
@@ -76,29 +76,29 @@ class AugmentOptions:
 
     def __post_init__(self) -> None:
         _check_names("viewpoints", self.viewpoints, KINDS)
-        _check_names("extra", self.extra, EXTRAS)
+        _check_names("extra", self.extra_outputs, EXTRAS)
         _check_names("image-format", (self.image_format,), ("jpeg", "png"))
         _check_names("rasters", (self.rasters,), ("stored", "drawn"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
         _check_names("rig", (self.rig,), ("own", "default"))
         _check_names("backend", (self.backend,), ("auto", *BACKENDS))
         _check_names("split", (self.split,), ("train", "val", "test"))
-        _check_range("quality", self.quality, 1, 100)
-        _check_range("every", self.every, 0.01, 3600)
+        _check_range("jpeg_quality", self.jpeg_quality, 1, 100)
+        _check_range("every", self.scene_interval, 0.01, 3600)
         _check_range("history", self.history, 0, 60)
         _check_range("future", self.future, 0.5, 60)
-        _check_range("recovery.per-scene", self.recovery.per_scene, 0, 1000)
+        _check_range("recovery.per-scene", self.recovery.samples_per_scene, 0, 1000)
         _check_range("recovery.lateral", self.recovery.lateral, 0, 20)
         _check_range("recovery.longitudinal", self.recovery.longitudinal, 0, 25)
         _check_range("recovery.heading (degrees)", math.degrees(self.recovery.heading), 0, 60)
         _check_range("recovery.speed", self.recovery.speed, 0, 0.9)
         _check_range("recovery.attempts", self.recovery.attempts, 1, 1000)
-        _check_range("cross-agent.per-scene", self.cross_agent.per_scene, 0, 1000)
-        _check_range("samples", self.samples, 1, 8)
+        _check_range("cross-agent.per-scene", self.cross_agent.max_per_scene, 0, 1000)
+        _check_range("supersampling", self.samples, 1, 8)
         _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
-        if self.rasters == "drawn" and self.extra:
+        if self.rasters == "drawn" and self.extra_outputs:
             raise SwerveError(
-                f"extra: {self.extra[0]} images need stored rasters: leave them out, or set rasters to 'stored'"
+                f"extra: {self.extra_outputs[0]} images need stored rasters: leave them out, or set rasters to 'stored'"
             )
         if not self.viewpoints:
             raise SwerveError(f"viewpoints: none given, choose among {', '.join(KINDS)}")

@@ -64,23 +64,23 @@ class AugmentLog:
         folder: output folder.
         log: loaded log.
         scenes: all scenes of the log.
-        broken: windows rejected because of a time gap.
+        gap_windows: windows rejected because of a time gap.
         geometry: geometry for the viewpoints.
-        drawer: renderer with the log's map.
+        renderer: renderer with the log's map.
         options: options of the set.
         threads: see `SampleEncoder`.
-        watch: timer of the stages.
+        stopwatch: timer of the stages.
     """
 
     folder: Path
     log: Log
     scenes: list[Scene]
-    broken: list[Scene]
+    gap_windows: list[Scene]
     geometry: LogGeometry
-    drawer: SampleRenderer
+    renderer: SampleRenderer
     options: AugmentOptions
     threads: int
-    watch: Stopwatch
+    stopwatch: Stopwatch
 
     @property
     def chunks(self) -> int:
@@ -110,7 +110,7 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
         if options.rig == "default":
             log = replace(log, cameras=default_rig(), photos=())
         select_cameras(log, log.cameras, options.cameras)
-        scenes, broken = split_windows(log, options.history, options.future, options.every)
+        scenes, broken = split_windows(log, options.history, options.future, options.scene_interval)
         if not scenes:
             raise SwerveError(_no_scene(log, options, len(broken)))
     with watch.measure("viewpoints"):
@@ -138,19 +138,19 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
     split = split_of(opened.log, opened.options)
     shard = f"{split}/{part_stem(opened.log.name, chunk)}.tar"
     # Recorded once per log.
-    gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.broken] if chunk == 0 else []
+    gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.gap_windows] if chunk == 0 else []
     made = _Outcomes([], gaps, [])
     if chunk == 0 and opened.options.rasters == "drawn":
-        with opened.watch.measure("writing"):
-            save_static(opened.folder, opened.log.name, opened.drawer.still)
+        with opened.stopwatch.measure("writing"):
+            save_static(opened.folder, opened.log.name, opened.renderer.still)
     with ShardWriter(opened.folder / shard, split) as writer:
         _write_scenes(opened, scenes, report, writer, made)
-        with opened.watch.measure("writing"):
+        with opened.stopwatch.measure("writing"):
             size, sha256 = writer.finish()
     record = ShardRecord(
         log=opened.log.name,
-        chunk=chunk,
-        chunks=opened.chunks,
+        part=chunk,
+        num_parts=opened.chunks,
         split=split,
         shard=shard,
         size=size,
@@ -159,7 +159,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
         rejections=tuple(made.rejections),
         failures=tuple(made.failures),
     )
-    with opened.watch.measure("writing"):
+    with opened.stopwatch.measure("writing"):
         return _committed(opened.folder, record)
 
 
@@ -187,11 +187,11 @@ def _write_scenes(
         if isinstance(outcome, Failure):
             made.failures.append(outcome)
             return
-        with opened.watch.measure("writing"):
+        with opened.stopwatch.measure("writing"):
             writer.add(outcome)
         made.rows.append(outcome.row)
 
-    with SampleEncoder(opened.options, opened.threads, opened.watch) as encoder:
+    with SampleEncoder(opened.options, opened.threads, opened.stopwatch) as encoder:
         for number, scene in enumerate(scenes):
             report(scene.token, len(made.rows), number / len(scenes))
             for started in _started(opened, scene, encoder, made):
@@ -211,7 +211,7 @@ def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
         temporary_path(shard).unlink()
         shard.unlink(missing_ok=True)
         record = replace(record, shard="", size=0, sha256="")
-    write_record(record_path(folder, record.log, record.chunk), record)
+    write_record(record_path(folder, record.log, record.part), record)
     return record
 
 
@@ -220,7 +220,7 @@ def _started(opened: AugmentLog, scene: Scene, encoder: SampleEncoder, made: _Ou
     options = opened.options
     kinds = [ViewpointKind(view) for view in options.viewpoints]
     try:
-        with opened.watch.measure("viewpoints"):
+        with opened.stopwatch.measure("viewpoints"):
             seats, rejected = build_viewpoints(scene, kinds, options.viewpoint_options, options.seed, opened.geometry)
     except SwerveError as error:
         yield partial(_failure, scene, "", error)
@@ -234,7 +234,7 @@ def _start(opened: AugmentLog, viewpoint: Viewpoint, encoder: SampleEncoder) -> 
     """Render a viewpoint and start its encoding; return a callable that returns the sample or its failure."""
     failed = partial(_failure, viewpoint.scene, f"{viewpoint.kind.value} {viewpoint.index}")
     try:
-        encoded = encoder.start(draw_sample(viewpoint, opened.drawer, opened.options))
+        encoded = encoder.start(draw_sample(viewpoint, opened.renderer, opened.options))
     except SwerveError as error:
         return partial(failed, error)
 

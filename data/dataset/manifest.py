@@ -46,8 +46,8 @@ class ShardRecord:
 
     Attributes:
         log: the log's name.
-        chunk: index of the part.
-        chunks: number of parts of the log.
+        part: index of the part.
+        num_parts: number of parts of the log.
         split: split of the log.
         shard: path of the tar in the set; empty if the part has no sample.
         size: size of the tar in bytes.
@@ -59,8 +59,8 @@ class ShardRecord:
     """
 
     log: str
-    chunk: int
-    chunks: int
+    part: int
+    num_parts: int
     split: Split
     shard: str
     size: int

@@ -38,7 +38,7 @@ class SampleRenderer:
         static: static primitives of the log.
         options: options of the set.
         watch: timer of "drawing", and of "encoding" for JPEGs encoded on the GPU.
-        stand_ins: renderer of synthetic photos, if requested.
+        synthetic_photos: renderer of synthetic photos, if requested.
         kept: number of calls of `draw` with separate image memory, reused in turn.
     """
 
@@ -53,8 +53,8 @@ class SampleRenderer:
         self.still, self._watch, self._stand_ins = static, watch, stand_ins
         self._backdrop = StaticLayer(static, options.backend)
         self._style = STYLES[options.style](samples=options.samples)
-        self._outputs = ("rgb", *options.extra)
-        self._jpegs = GpuJpegs(options.quality) if jpeg_packages(options) else None
+        self._outputs = ("rgb", *options.extra_outputs)
+        self._jpegs = GpuJpegs(options.jpeg_quality) if jpeg_packages(options) else None
         self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))
 
     def draw(self, viewpoint: Viewpoint, captures: Sequence[ImageRequest]) -> list[View]:
@@ -69,12 +69,14 @@ class SampleRenderer:
             views.update(zip(rows, self._draw_together(viewpoint, group), strict=True))
         return [views[row] for row in range(len(captures))]
 
-    def photograph(self, viewpoint: Viewpoint, captures: tuple[ImageRequest, ...]) -> tuple[ImageRequest, ...]:
+    def add_synthetic_photos(
+        self, viewpoint: Viewpoint, captures: tuple[ImageRequest, ...]
+    ) -> tuple[ImageRequest, ...]:
         """Return the captures with synthetic photos; unchanged where none are requested."""
         if self._stand_ins is None:
             return captures
         with self._watch.measure("photographs"):
-            return self._stand_ins.beside(viewpoint, captures)
+            return self._stand_ins.render(viewpoint, captures)
 
     def _draw_together(self, viewpoint: Viewpoint, group: Sequence[ImageRequest]) -> list[View]:
         """Render captures of one time and pose."""
@@ -129,7 +131,7 @@ def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOp
         drawer: renderer of the viewpoint's log; it keeps ownership of the views, see `SampleRenderer.draw`.
         options: options of the set.
     """
-    captures = drawer.photograph(viewpoint, image_requests(viewpoint, options.cameras, options.size))
+    captures = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, options.cameras, options.size))
     if options.rasters == "drawn":
         return RenderedSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
     return RenderedSample(viewpoint, captures, drawer.draw(viewpoint, captures))
@@ -159,7 +161,7 @@ def encode_view(capture: ImageRequest, view: View, options: AugmentOptions) -> d
     if isinstance(view, EncodedView):
         members[f"{name}.{extension}"] = view.jpeg
     elif view.rgb is not None:
-        members[f"{name}.{extension}"] = encode_image(view.rgb, options.image_format, options.quality)
+        members[f"{name}.{extension}"] = encode_image(view.rgb, options.image_format, options.jpeg_quality)
     if view.depth is not None:
         members[f"{name}.depth.png"] = encode_depth(view.depth)
     if view.semantic is not None:
@@ -187,7 +189,7 @@ def box_arrays(viewpoint: Viewpoint) -> Arrays:
     """Return the agents annotated now, in the ego frame; velocities over ground, along the ego's axes."""
     now = viewpoint.scene.history
     rows = np.flatnonzero(viewpoint.tracks.valid[:, now])
-    tracks = viewpoint.tracks.at(slice(now, now + 1)).of(rows)
+    tracks = viewpoint.tracks.at(slice(now, now + 1)).select_tracks(rows)
     ego_from_world = inverse(viewpoint.world_from_ego)
     boxes = ego_from_world @ pose_from_yaw(tracks.positions[:, 0], tracks.headings[:, 0])
     ground = np.pad(tracks.velocities[:, 0], ((0, 0), (0, 1)))

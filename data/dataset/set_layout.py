@@ -16,21 +16,21 @@ from swerve.scenes.primitives import Primitives
 
 _SPLITS = ("train", "val", "test")
 LAYOUT = FolderLayout(
-    finish="manifest.parquet",
+    completion_file="manifest.parquet",
     files=("summary.json", FAILURES, "timing.json"),
     parts={"records": ".json", **dict.fromkeys(_SPLITS, ".tar")},
-    notes=("records",),
+    disposable_folders=("records",),
 )
 
 
 # Static primitives of a log, for sets whose rasters are rendered on demand.
-STILL: Final = "still"
+STATIC: Final = "static"
 _STILL_KIND, _STILL_VERSION = "primitives", 1
 
 
 def layout_of(options: AugmentOptions) -> FolderLayout:
     """Return the folder layout of a set with these options."""
-    more = {STILL: ".npz"} if options.rasters == "drawn" else {}
+    more = {STATIC: ".npz"} if options.rasters == "drawn" else {}
     return replace(LAYOUT, parts={**LAYOUT.parts, **more})
 
 
@@ -53,7 +53,7 @@ def load_static(folder: Path, log: str) -> Primitives:
 
 def static_path(folder: Path, log: str) -> Path:
     """Return the path of the static primitives; they are written with the first part of the log."""
-    return folder / STILL / f"{part_stem(log, 0)}.npz"
+    return folder / STATIC / f"{part_stem(log, 0)}.npz"
 
 
 def remove_orphan_shards(folder: Path) -> None:
@@ -74,10 +74,10 @@ def finished_chunks(folder: Path, options: AugmentOptions) -> dict[str, tuple[se
     """Return, by log, the parts that finished without failure with complete files, and the total number of parts."""
     finished = dict[str, tuple[set[int], int]]()
     for record in read_records(folder):
-        done, _ = finished.setdefault(record.log, (set(), record.chunks))
-        still = options.rasters == "stored" or record.chunk > 0 or static_path(folder, record.log).is_file()
+        done, _ = finished.setdefault(record.log, (set(), record.num_parts))
+        still = options.rasters == "stored" or record.part > 0 or static_path(folder, record.log).is_file()
         if not record.failures and still and _shard_is_whole(folder, record):
-            done.add(record.chunk)
+            done.add(record.part)
     return finished
 
 

@@ -44,14 +44,14 @@ class SnapshotStore:
     Attributes:
         style: colour style.
         samples: points per pixel along each axis, see `Style`.
-        moments: snapshots of all images.
-        rows: index of each camera's snapshot, in the order of the sample's JSON.
+        snapshots: snapshots of all images.
+        snapshot_indices: index of each camera's snapshot, in the order of the sample's JSON.
     """
 
     style: StyleName
     samples: int
-    moments: tuple[StoredSnapshot, ...]
-    rows: Int[np.ndarray, "c"]
+    snapshots: tuple[StoredSnapshot, ...]
+    snapshot_indices: Int[np.ndarray, "c"]
 
 
 def dynamic_objects_at(viewpoint: Viewpoint, time_us: int) -> tuple[Tracks, TrafficLights]:
@@ -89,4 +89,4 @@ def snapshots_from_bytes(content: bytes, path: str) -> SnapshotStore:
 
 def _moment(viewpoint: Viewpoint, capture: ImageRequest) -> StoredSnapshot:
     tracks, lights = dynamic_objects_at(viewpoint, capture.time_us)
-    return StoredSnapshot(capture.world_from_ego, tracks.of(np.flatnonzero(tracks.valid[:, 0])), lights)
+    return StoredSnapshot(capture.world_from_ego, tracks.select_tracks(np.flatnonzero(tracks.valid[:, 0])), lights)

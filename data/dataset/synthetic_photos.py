@@ -43,9 +43,9 @@ class SyntheticPhotos:
     def __init__(self, log: Log, options: AugmentOptions) -> None:
         if log.source != "town":
             raise SwerveError(f"log {log.name} is of {log.source}: synthetic photos need a town:COUNT source")
-        self._studio, self._quality = TownPhotoRenderer(log, options.seed), options.quality
+        self._studio, self._quality = TownPhotoRenderer(log, options.seed), options.jpeg_quality
 
-    def beside(self, viewpoint: Viewpoint, captures: Sequence[ImageRequest]) -> tuple[ImageRequest, ...]:
+    def render(self, viewpoint: Viewpoint, captures: Sequence[ImageRequest]) -> tuple[ImageRequest, ...]:
         """Return the captures with synthetic photos of the same camera, pose and time.
 
         Args:

@@ -17,26 +17,26 @@ class Failure:
     Attributes:
         log: the log's name.
         token: token of the scene, or empty if the whole log failed.
-        what: item of the scene: kind and index of a viewpoint, name of a planner; or empty.
+        item: item of the scene: kind and index of a viewpoint, name of a planner; or empty.
         reason: the error's message.
         traceback: traceback of an unexpected exception.
     """
 
     log: str
     token: str
-    what: str
+    item: str
     reason: str
     traceback: str = ""
 
     @property
     def where(self) -> str:
         """Failed item as text."""
-        return " ".join(part for part in (self.log, self.token, self.what) if part)
+        return " ".join(part for part in (self.log, self.token, self.item) if part)
 
 
 def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
     """Write failures.json, sorted by item."""
-    failed = sorted(failures, key=lambda failure: (failure.log, failure.token, failure.what))
+    failed = sorted(failures, key=lambda failure: (failure.log, failure.token, failure.item))
     write_atomically(folder / FAILURES, to_json([asdict(failure) for failure in failed]))
 
 

@@ -30,18 +30,18 @@ class FolderLayout:
     """Files of a kind of job, besides job.json and job.lock.
 
     Attributes:
-        finish: name of the file that marks completion. It is written last, and removed when a run begins.
+        completion_file: name of the file that marks completion. It is written last, and removed when a run begins.
         files: names of its other files.
         parts: file extension by subfolder. Files are named by `part_stem`, one for each part of a log.
-        notes: subfolders that are disposable where the other subfolders are empty: a job without other output may be
-            replaced by another job.
+        disposable_folders: subfolders that are disposable where the other subfolders are empty: a job without other
+            output may be replaced by another job.
         log_folders: whether each log has a subfolder too, named by `safe_name`, whose files all belong to the job.
     """
 
-    finish: str
+    completion_file: str
     files: tuple[str, ...]
     parts: Mapping[str, str]
-    notes: tuple[str, ...] = ()
+    disposable_folders: tuple[str, ...] = ()
     log_folders: bool = False
 
 
@@ -125,7 +125,7 @@ def _set_up(folder: Path, config: dict[str, Any], layout: FolderLayout) -> None:
     _refuse_strangers(folder, layout, {safe_name(name) for _, name in there["logs"]})
     _compare(folder, layout, there, config)
     # The completion marker must not exist before this run has finished.
-    (folder / layout.finish).unlink(missing_ok=True)
+    (folder / layout.completion_file).unlink(missing_ok=True)
     _remove_leftovers(folder)
     write_atomically(path, to_json(config))
     for name in layout.parts:
@@ -164,11 +164,11 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
     here = json.loads(to_json(config))
     if json.loads(to_json(there)) == here:
         return
-    made = [name for name in layout.parts if name not in layout.notes]
+    made = [name for name in layout.parts if name not in layout.disposable_folders]
     if any(_part_files(folder, layout, made)) or any(_log_files(folder, layout, there)):
         differences = "; ".join(_differences(there, here))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
-    for path in _part_files(folder, layout, layout.notes):
+    for path in _part_files(folder, layout, layout.disposable_folders):
         path.unlink()
 
 
@@ -222,7 +222,7 @@ def _is_own(path: Path, layout: FolderLayout, names: set[str]) -> bool:
     """Test whether a path is one that a job of these logs writes, complete or incomplete."""
     name = path.name.removesuffix(PART)
     if len(path.parts) == 1:
-        return name in (_JOB, _LOCK, _CONFIG, layout.finish, *layout.files)
+        return name in (_JOB, _LOCK, _CONFIG, layout.completion_file, *layout.files)
     if layout.log_folders and len(path.parts) == 2 and path.parts[0] in names:
         return True
     ending = layout.parts.get(path.parts[0])

@@ -21,16 +21,16 @@ class RunResult:
     """Result of one run.
 
     Attributes:
-        noun: plural name of the items, such as "samples".
-        count: number of items that this run produced.
+        item_name: plural name of the items, such as "samples".
+        item_count: number of items that this run produced.
         seconds: duration in seconds.
         worker_seconds: by stage, summed over workers.
         failures: failures without a record: whole logs, and parts whose worker died or raised. Failures stated in
             `Made` are in the records, where the next run finds them too.
     """
 
-    noun: str
-    count: int
+    item_name: str
+    item_count: int
     seconds: float
     worker_seconds: dict[str, float]
     failures: tuple[Failure, ...]
@@ -39,9 +39,9 @@ class RunResult:
     def timing(self) -> dict[str, Any]:
         """Content of timing.json."""
         return {
-            self.noun: self.count,
+            self.item_name: self.item_count,
             "seconds": self.seconds,
-            f"{self.noun}_per_second": self.count / max(self.seconds, 1e-3),
+            f"{self.item_name}_per_second": self.item_count / max(self.seconds, 1e-3),
             "worker_seconds": self.worker_seconds,
         }
 

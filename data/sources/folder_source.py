@@ -15,18 +15,18 @@ class FolderSource:
     Attributes:
         path: search path.
         kind: as in `Source`.
-        what: name of a log in messages.
+        log_description: name of a log in messages.
         hint: description of the folder format in messages.
-        find: function that lists the logs' folders at a path, in order.
-        read: function that reads a log, given the split named by its folders.
+        find_logs: function that lists the logs' folders at a path, in order.
+        read_log: function that reads a log, given the split named by its folders.
     """
 
     path: Path
     kind: str
-    what: str
+    log_description: str
     hint: str
-    find: Callable[[Path], list[Path]]
-    read: Callable[[Path, Split | None], Log]
+    find_logs: Callable[[Path], list[Path]]
+    read_log: Callable[[Path, Split | None], Log]
 
     def names(self) -> tuple[str, ...]:
         """Return the folders' names.
@@ -44,11 +44,11 @@ class FolderSource:
         """
         for folder in self._folders():
             if folder.name == name:
-                return self.read(folder, split_of(folder, self.path))
-        raise LogError(self.path, name, f"no {self.what} of that name")
+                return self.read_log(folder, split_of(folder, self.path))
+        raise LogError(self.path, name, f"no {self.log_description} of that name")
 
     def _folders(self) -> list[Path]:
-        folders = self.find(self.path)
+        folders = self.find_logs(self.path)
         if not folders:
-            raise LogError(self.path, "folder", f"no {self.what}", self.hint)
+            raise LogError(self.path, "folder", f"no {self.log_description}", self.hint)
         return folders

@@ -23,7 +23,9 @@ def merge_lane_markings(lanes: Sequence[Lane]) -> tuple[RoadLine, ...]:
     pieces may overlap in part. So a line keeps only those stretches (of at least 1 m) that no longer line covers:
     within 0.4 m and 25 degrees, in either direction. Strokes of asymmetric markings are those of the line that is kept.
     """
-    lines = [(lane.left, lane.left_paint) for lane in lanes] + [(lane.right, lane.right_paint) for lane in lanes]
+    lines = [(lane.left_boundary, lane.left_marking) for lane in lanes] + [
+        (lane.right_boundary, lane.right_marking) for lane in lanes
+    ]
     lines = [
         (remove_duplicate_points(points), paint)
         for points, paint in lines

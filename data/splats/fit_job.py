@@ -95,7 +95,9 @@ def fit_logs(
                 failures.append(Failure(name, "", "", str(error)))
         with os_errors_as_swerve_errors(folder):
             write_failures(folder, failures)
-            write_atomically(folder / _LAYOUT.finish, to_json({"logs": sorted(fits), "failures": len(failures)}))
+            write_atomically(
+                folder / _LAYOUT.completion_file, to_json({"logs": sorted(fits), "failures": len(failures)})
+            )
     return FitReport(fits, tuple(failures))
 
 
@@ -104,10 +106,10 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
     make_folder(folder)
     pictures = images_of_log(log, options)
     console.print(f"{log.name}: {memory_line(pictures, options)}", markup=False, highlight=False, soft_wrap=True)
-    known = image_priors(log, pictures.fitted)
+    known = image_priors(log, pictures.train)
     # Half of the Gaussians may exist at first; densification places the others.
-    start = initial_scene(log, known, options.fit.growth.most // 2)
-    shots = [view.shot for view in known]
+    start = initial_scene(log, known, options.fit.densification.max_gaussians // 2)
+    shots = [view.to_training_image for view in known]
     watch = _Watch(folder, pictures, shots, options)
     with FitProgressBar(console, log.name, options.fit.steps, watch.state.step if watch.state else 0) as bar:
         fitted = fit_scene(
@@ -120,13 +122,13 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             watch.state,
         )
         scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
-        exposures = exposures_between(pictures.held_out, pictures.fitted, fitted.exposures.astype(np.float64))
+        exposures = exposures_between(pictures.held_out, pictures.train, fitted.exposures.astype(np.float64))
         final = {
             "log": log.name,
             "source": log.source,
             "options": asdict(options),
             "versions": versions,
-            "photographs": len(pictures.fitted),
+            "train_images": len(pictures.train),
             "started_with": _count(start),
             "gaussians": _count(scene),
             "nodes": len(scene.nodes),
@@ -134,11 +136,11 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             "cpu_seconds": watch.cpu_seconds,
             "held_out": _as_json(evaluate_quality(scene, pictures.held_out, None, threads)),
             "held_out_exposed": _as_json(evaluate_quality(scene, pictures.held_out, exposures, threads)),
-            "unseen": {
+            "test_cameras": {
                 name: _as_json(
-                    evaluate_quality(scene, [p for p in pictures.unseen if p.camera.name == name], None, threads)
+                    evaluate_quality(scene, [p for p in pictures.test_cameras if p.camera.name == name], None, threads)
                 )
-                for name in options.unseen
+                for name in options.test_cameras
             },
         }
     with os_errors_as_swerve_errors(folder):
@@ -210,7 +212,7 @@ class _Watch:
 
 def preview(scene: SplatScene, pictures: LogImages, threads: int = 1) -> bytes:
     """Render a preview JPEG: up to three photos, held-out ones if available, each above the scene's rendering."""
-    chosen = _some(pictures.held_out or pictures.fitted, _PREVIEWED)
+    chosen = _some(pictures.held_out or pictures.train, _PREVIEWED)
     columns = [np.concatenate([picture.rgb, render_at(scene, picture, None, threads)]) for picture in chosen]
     height = max(len(column) for column in columns)
     sheet = np.concatenate([np.pad(c, ((0, height - len(c)), (0, 0), (0, 0))) for c in columns], axis=1)

@@ -27,23 +27,23 @@ class ImagePriors:
     """Photo with its priors.
 
     Attributes:
-        picture: photo.
+        image: photo.
         depth: metres along the camera's z axis, from the rasterized primitives and from motion; infinity where unknown.
         instance: row + 1 of the moving track at a pixel; -1 for ignored pixels; 0 elsewhere.
-        measured: depth by LiDAR; infinity where not measured.
+        lidar_depth: depth by LiDAR; infinity where not measured.
     """
 
-    picture: PosedImage
+    image: PosedImage
     depth: Float32[np.ndarray, "h w"]
     instance: Int32[np.ndarray, "h w"]
-    measured: Float32[np.ndarray, "h w"]
+    lidar_depth: Float32[np.ndarray, "h w"]
 
     @property
-    def shot(self) -> TrainingImage:
+    def to_training_image(self) -> TrainingImage:
         """Convert to a training image, with measured depths if available."""
-        depths = (Depth(self.measured, DepthKind.LIDAR), Depth(self.depth, DepthKind.RASTER))
-        depth = next((depth for depth in depths if np.isfinite(depth.meters).any()), None)
-        own = self.picture
+        depths = (Depth(self.lidar_depth, DepthKind.LIDAR), Depth(self.depth, DepthKind.RASTER))
+        depth = next((depth for depth in depths if np.isfinite(depth.depth).any()), None)
+        own = self.image
         return TrainingImage(
             own.name, own.camera, own.world_from_ego, own.time_us, own.rgb, ignored=own.ignored, depth=depth
         )
@@ -82,7 +82,7 @@ def _raster(log: Log, static: Primitives, picture: PosedImage) -> tuple[Float32[
     """Rasterize depth and instance of the log's primitives at the photo's time."""
     nearest = int(np.abs(log.times_us - picture.time_us).argmin())
     tracks = tracks_at(log.tracks, log.times_us, picture.time_us)
-    primitives = static.joined(build_dynamic(tracks, log.lights.at(slice(nearest, nearest + 1)), 0))
+    primitives = static.concatenate(build_dynamic(tracks, log.lights.at(slice(nearest, nearest + 1)), 0))
     style = Style.surfaces(_SIGHT)
     ((view,),) = render(primitives, [picture.camera], picture.world_from_ego[None], style, ("depth", "instance"))
     assert view.depth is not None

@@ -59,7 +59,7 @@ def initial_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatSce
     Raises:
         SwerveError: too few points are available, or a sweep is damaged.
     """
-    origin = np.round(np.stack([view.picture.world_from_ego[:3, 3] for view in known]).mean(axis=0))
+    origin = np.round(np.stack([view.image.world_from_ego[:3, 3] for view in known]).mean(axis=0))
     scan = gather_points(log, most, _NODE_SPACING)
     nodes = _nodes(log, known, scan)
     left = most - sum(len(node.gaussians) for node in nodes)
@@ -67,7 +67,7 @@ def initial_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatSce
         raise SwerveError(f"log {log.name}: nodes alone take {most - left} Gaussians of {most}. Allow more")
     local_from_world = rigid_transform(np.eye(3), -origin)
     cloud = static_surfels(scan, known, round(_MEASURED * left))
-    open_to = {view.picture.name: ~covered_pixels(view.picture, cloud.places) for view in known}
+    open_to = {view.image.name: ~covered_pixels(view.image, cloud.centers) for view in known}
     background = _background(known, open_to, cloud, left).moved(local_from_world).gaussians(_DEGREE, _OPACITY)
     return SplatScene(background, nodes, origin, _sky(known, open_to))
 
@@ -75,7 +75,7 @@ def initial_scene(log: Log, known: Sequence[ImagePriors], most: int) -> SplatSce
 def _background(known: Sequence[ImagePriors], open_to: _Open, cloud: Surfels, most: int) -> Surfels:
     """Return the LiDAR cloud and, with the finest feasible spacing, the pixels it does not cover; world frame."""
     for spacing in _SPACINGS:
-        surfels = _surfels(known, open_to, spacing, most - len(cloud.places))
+        surfels = _surfels(known, open_to, spacing, most - len(cloud.centers))
         if surfels is not None:
             return cloud.joined(surfels)
     raise SwerveError(f"{most} Gaussians are too few to start from, even one in {spacing}x{spacing} pixels. Allow more")
@@ -86,19 +86,17 @@ def _surfels(known: Sequence[ImagePriors], open_to: _Open, spacing: int, most: i
 
     None if there are more than `most`.
     """
-    surfels = Surfels.none()
-    for view in sorted(known, key=lambda view: (-view.picture.time_us, view.picture.name)):
+    surfels = Surfels.empty()
+    for view in sorted(known, key=lambda view: (-view.image.time_us, view.image.name)):
         depth, wanted = _supposed_depth(view)
-        spans = spans_of(view.picture, depth, spacing)
+        spans = spans_of(view.image, depth, spacing)
         rows, columns = np.indices(depth.shape)
-        wanted &= (
-            open_to[view.picture.name] & (_middle(rows, spans[0]) == rows) & (_middle(columns, spans[1]) == columns)
-        )
-        wanted &= ~_shown(surfels.places, view.picture, depth, spans)
+        wanted &= open_to[view.image.name] & (_middle(rows, spans[0]) == rows) & (_middle(columns, spans[1]) == columns)
+        wanted &= ~_shown(surfels.centers, view.image, depth, spans)
         rows, columns = np.nonzero(wanted)
         own = spans[0][rows, columns], spans[1][rows, columns]
-        surfels = surfels.joined(surfels_of(view.picture, depth, rows, columns, own))
-        if len(surfels.places) > most:
+        surfels = surfels.joined(surfels_of(view.image, depth, rows, columns, own))
+        if len(surfels.centers) > most:
             return None
     return surfels
 
@@ -111,7 +109,7 @@ def _middle(places: Int[np.ndarray, "*n"], spans: Int[np.ndarray, "*n"]) -> Int[
 
 def _supposed_depth(view: ImagePriors) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     """Return depth, assumed where unknown; and the mask of pixels worth a Gaussian."""
-    picture = view.picture
+    picture = view.image
     sure = is_known(view)
     ground = _ground_depth(picture)
     depth = np.where(sure, view.depth, np.where(ground < _GROUND, ground, _FAR))
@@ -152,8 +150,8 @@ def _sky(known: Sequence[ImagePriors], open_to: _Open) -> Sky:
     """Return a constant sky: the median colour of distant untextured pixels; light grey without any."""
     seen = list[np.ndarray]()
     for view in known:
-        empty = ~_supposed_depth(view)[1] & open_to[view.picture.name]
-        seen.append(view.picture.rgb[empty & (view.instance == NO_INSTANCE)])
+        empty = ~_supposed_depth(view)[1] & open_to[view.image.name]
+        seen.append(view.image.rgb[empty & (view.instance == NO_INSTANCE)])
     pixels = np.concatenate(seen)
     color = np.median(pixels, axis=0) / 255 if len(pixels) else np.full(3, 0.8)
     harmonics = np.zeros((SIZES[_SKY_DEGREE], 3), np.float32)
@@ -171,22 +169,24 @@ def _node(log: Log, row: int, known: Sequence[ImagePriors], scan: Scan) -> Rigid
     """Build a track's node from LiDAR points, or from photos if there are few; None if both are few."""
     node = empty_node(log, row, _DEGREE)
     surfels = track_surfels(scan, known, node)
-    if len(surfels.places) < _NODE_LEAST:
+    if len(surfels.centers) < _NODE_LEAST:
         surfels = _seen(node, known, box_size(log.tracks, row))
-    return replace(node, gaussians=surfels.gaussians(_DEGREE, _OPACITY)) if len(surfels.places) >= _NODE_LEAST else None
+    return (
+        replace(node, gaussians=surfels.gaussians(_DEGREE, _OPACITY)) if len(surfels.centers) >= _NODE_LEAST else None
+    )
 
 
 def _seen(node: RigidNode, known: Sequence[ImagePriors], size: Float[np.ndarray, "3"]) -> Surfels:
     """Build surfels from the photos' pixels of a track, in its box's frame, thinned to one per cube."""
-    surfels = Surfels.none()
+    surfels = Surfels.empty()
     for view in known:
-        pose = node.pose_at(view.picture.time_us)
+        pose = node.pose_at(view.image.time_us)
         rows, columns = np.nonzero((view.instance == node.instance) & np.isfinite(view.depth))
         if pose is not None and len(rows):
             depth, one = np.where(np.isfinite(view.depth), view.depth, _FAR), np.ones(len(rows), int)
-            surfels = surfels.joined(surfels_of(view.picture, depth, rows, columns, (one, one)).moved(inverse(pose)))
-    surfels = surfels.of((np.abs(surfels.places) <= size / 2 + _BOX_MARGIN).all(axis=1))
-    return _widened(surfels.of(voxel_downsample(surfels.places, _NODE_SPACING)))
+            surfels = surfels.joined(surfels_of(view.image, depth, rows, columns, (one, one)).moved(inverse(pose)))
+    surfels = surfels.of((np.abs(surfels.centers) <= size / 2 + _BOX_MARGIN).all(axis=1))
+    return _widened(surfels.of(voxel_downsample(surfels.centers, _NODE_SPACING)))
 
 
 def _widened(surfels: Surfels) -> Surfels:

@@ -29,12 +29,12 @@ class Scan:
     """Points of a sweep by object.
 
     Attributes:
-        still: static points: world frame, metres.
-        moving: points on moving tracks, by row: frame of the track's box.
+        static_points: static points: world frame, metres.
+        track_points: points on moving tracks, by row: frame of the track's box.
     """
 
-    still: Float[np.ndarray, "n 3"]
-    moving: Mapping[int, Float[np.ndarray, "_ 3"]]
+    static_points: Float[np.ndarray, "n 3"]
+    track_points: Mapping[int, Float[np.ndarray, "_ 3"]]
 
 
 class VisiblePoints(NamedTuple):
@@ -140,8 +140,8 @@ def _beside(sweeps: Sequence[Sweep], time_us: int) -> list[int]:
 def _depth(picture: PosedImage, scans: Sequence[Scan], nodes: Mapping[int, RigidNode]) -> Float32[np.ndarray, "h w"]:
     points = [np.zeros((0, 3))]
     for scan in scans:
-        points.append(scan.still)
-        for row, places in scan.moving.items():
+        points.append(scan.static_points)
+        for row, places in scan.track_points.items():
             pose = nodes[row].pose_at(picture.time_us)
             if pose is not None:
                 points.append(transform_points(pose, places))

@@ -50,24 +50,24 @@ def gather_points(log: Log, most: int, spacing: float) -> Scan:
     def still() -> Iterable[np.ndarray]:
         for sweep in log.sweeps:
             scan = split_sweep(log, nodes, sweep)
-            for row, points in scan.moving.items():
+            for row, points in scan.track_points.items():
                 joined = np.concatenate([moving[row], points])
                 moving[row] = joined[voxel_downsample(joined, spacing)]
-            yield scan.still
+            yield scan.static_points
 
     return Scan(_thinned(still(), _SPARE * most), moving)
 
 
 def static_surfels(scan: Scan, known: Sequence[ImagePriors], most: int) -> Surfels:
     """Build at most `most` surfels of static points, world frame; points not visible in any photo are left out."""
-    colors = _colors(scan.still, known, NO_INSTANCE, lambda _: np.eye(4), HIDDEN)
-    return _surfels(scan.still, colors, most)
+    colors = _colors(scan.static_points, known, NO_INSTANCE, lambda _: np.eye(4), HIDDEN)
+    return _surfels(scan.static_points, colors, most)
 
 
 def track_surfels(scan: Scan, known: Sequence[ImagePriors], node: RigidNode) -> Surfels:
     """Build the surfels of a moving track, in its box's frame; points not visible in any photo are left out."""
-    points = scan.moving.get(node.instance - 1, np.zeros((0, 3)))
-    colors = _colors(points, known, node.instance, lambda view: node.pose_at(view.picture.time_us), _THIN)
+    points = scan.track_points.get(node.instance - 1, np.zeros((0, 3)))
+    colors = _colors(points, known, node.instance, lambda view: node.pose_at(view.image.time_us), _THIN)
     return _surfels(points, colors, len(points))
 
 
@@ -120,11 +120,11 @@ def _colors(
     for view in known:
         pose = world_from_points(view)
         if pose is not None and len(points):
-            seen = visible_points(view.picture, transform_points(pose, points), factor)
+            seen = visible_points(view.image, transform_points(pose, points), factor)
             own = view.instance[seen.rows, seen.columns] == instance
             chosen = own & (seen.depths < nearest[seen.points])
             nearest[seen.points[chosen]] = seen.depths[chosen]
-            colors[seen.points[chosen]] = view.picture.rgb[seen.rows[chosen], seen.columns[chosen]] / 255
+            colors[seen.points[chosen]] = view.image.rgb[seen.rows[chosen], seen.columns[chosen]] / 255
     return colors
 
 
@@ -136,7 +136,7 @@ def _surfels(points: Float[np.ndarray, "n 3"], colors: Float[np.ndarray, "n 3"],
         rows = voxel_downsample(points, spacing)
         points, colors, spacing = points[rows], colors[rows], spacing * _COARSER
     if len(points) <= _AROUND:
-        return Surfels.none()
+        return Surfels.empty()
     distances, rows = cKDTree(points).query(points, _AROUND + 1)
     short = _WIDEST / np.maximum(distances[:, 1:], _WIDEST)
     steps = (points[rows[:, 1:]] - points[:, None]) * short[..., None]

@@ -52,14 +52,14 @@ class LogImages:
     """Photos of a log by purpose; each in the order of cameras, then of time.
 
     Attributes:
-        fitted: training photos.
+        train: training photos.
         held_out: held-out photos of the same cameras.
-        unseen: photos of cameras without training photos.
+        test_cameras: photos of cameras without training photos.
     """
 
-    fitted: tuple[PosedImage, ...]
+    train: tuple[PosedImage, ...]
     held_out: tuple[PosedImage, ...]
-    unseen: tuple[PosedImage, ...]
+    test_cameras: tuple[PosedImage, ...]
 
 
 def images_of_log(log: Log, options: SceneOptions) -> LogImages:
@@ -72,13 +72,13 @@ def images_of_log(log: Log, options: SceneOptions) -> LogImages:
     if options.masks:
         check_masks(Path(options.masks), log)
     names = [camera.name for camera in select_cameras(log, log.cameras, options.cameras)]
-    unseen = [camera.name for camera in select_cameras(log, log.cameras, options.unseen) if options.unseen]
+    unseen = [camera.name for camera in select_cameras(log, log.cameras, options.test_cameras) if options.test_cameras]
     taken = {name: tuple(_taken(log, name, options)) for name in (*names, *unseen)}
     seen = [name for name in names if name not in unseen]
     fitted, held_out = list[PosedImage](), list[PosedImage]()
     for name in seen:
         for index, picture in enumerate(taken[name]):
-            (held_out if options.holdout and index % options.holdout == 1 else fitted).append(picture)
+            (held_out if options.holdout_interval and index % options.holdout_interval == 1 else fitted).append(picture)
     if not fitted:
         raise SwerveError(f"log {log.name}: no photo is left for training")
     return LogImages(tuple(fitted), tuple(held_out), tuple(p for name in unseen for p in taken[name]))
@@ -87,7 +87,7 @@ def images_of_log(log: Log, options: SceneOptions) -> LogImages:
 def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[PosedImage]:
     """Yield one camera's photos in the order of time."""
     camera = next(camera for camera in log.cameras if camera.name == name)
-    size = (round(camera.width * options.scale), round(camera.height * options.scale))
+    size = (round(camera.width * options.image_scale), round(camera.height * options.image_scale))
     if min(size) < WINDOW:
         few = f"{size[0]}x{size[1]} pixels at this scale, {WINDOW}x{WINDOW} are the fewest. Choose a larger one"
         raise SwerveError(f"log {log.name}: photos of camera {name!r} have {few}")
@@ -97,7 +97,7 @@ def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[PosedImage]:
     photos = sorted((photo for photo in log.photos if photo.camera == name), key=lambda photo: photo.time_us)
     if not photos:
         raise SwerveError(f"log {log.name} has no photos of camera {name!r}")
-    for row in _spread([photo.time_us for photo in photos], options.every):
+    for row in _spread([photo.time_us for photo in photos], options.photo_interval):
         photo = photos[row]
         rgb, resized = _read(photo, camera, size), camera.resized(*size)
         ignored = load_mask(Path(options.masks), log, resized, photo) if options.masks else None
@@ -108,7 +108,7 @@ def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[Pose
     """Render synthetic photos at the log's steps, at the requested size."""
     studio = TownPhotoRenderer(log, options.fit.seed)
     ignored = load_mask(Path(options.masks), log, camera, None) if options.masks else None
-    for step in _spread(log.times_us.tolist(), options.every):
+    for step in _spread(log.times_us.tolist(), options.photo_interval):
         now, pose = slice(step, step + 1), log.ego.world_from_ego[step]
         (photograph,) = studio.photograph([camera], pose, log.tracks.at(now), log.lights.at(now))
         yield PosedImage(camera, int(log.times_us[step]), pose, photograph.rgb, ignored)

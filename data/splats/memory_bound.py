@@ -13,14 +13,16 @@ _GAUSSIAN = 3000
 
 def memory_line(pictures: LogImages, options: SceneOptions) -> str:
     """Describe the numbers of photos and the upper bound of memory."""
-    most = options.fit.growth.most
-    counts = f"{len(pictures.fitted)} training photos, {len(pictures.held_out) + len(pictures.unseen)} for evaluation"
+    most = options.fit.densification.max_gaussians
+    counts = (
+        f"{len(pictures.train)} training photos, {len(pictures.held_out) + len(pictures.test_cameras)} for evaluation"
+    )
     return f"{counts}; up to {most} Gaussians take {memory_bound(pictures, options) / 1e9:.1f} GB of memory at most"
 
 
 def memory_bound(pictures: LogImages, options: SceneOptions) -> float:
     """Return the upper bound of main memory in bytes."""
-    sizes = [picture.camera.width * picture.camera.height for picture in pictures.fitted]
-    others = [picture.camera.width * picture.camera.height for picture in (*pictures.held_out, *pictures.unseen)]
+    sizes = [picture.camera.width * picture.camera.height for picture in pictures.train]
+    others = [picture.camera.width * picture.camera.height for picture in (*pictures.held_out, *pictures.test_cameras)]
     images = _FITTED * sum(sizes) + _OTHER * sum(others) + _STEP * max(sizes)
-    return _PROGRAM + images + _GAUSSIAN * options.fit.growth.most
+    return _PROGRAM + images + _GAUSSIAN * options.fit.densification.max_gaussians

@@ -24,17 +24,17 @@ class Surfels(NamedTuple):
     """Coloured flat Gaussians.
 
     Attributes:
-        places: centres, metres.
+        centers: centres, metres.
         colors: 0 to 1.
         covariances: squared metres.
     """
 
-    places: Float[np.ndarray, "n 3"]
+    centers: Float[np.ndarray, "n 3"]
     colors: Float[np.ndarray, "n 3"]
     covariances: Float[np.ndarray, "n 3 3"]
 
     @classmethod
-    def none(cls) -> "Surfels":
+    def empty(cls) -> "Surfels":
         """Return an empty set."""
         return cls(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)))
 
@@ -50,20 +50,20 @@ class Surfels(NamedTuple):
         """Transform to another frame by a rigid transform."""
         turn = target_from_source[:3, :3]
         return self._replace(
-            places=transform_points(target_from_source, self.places), covariances=turn @ self.covariances @ turn.T
+            centers=transform_points(target_from_source, self.centers), covariances=turn @ self.covariances @ turn.T
         )
 
     def gaussians(self, degree: int, opacity: float) -> Gaussians:
         """Convert to Gaussians of the given opacity."""
         squares, axes = np.linalg.eigh(self.covariances)
         axes[np.linalg.det(axes) < 0, :, 0] *= -1
-        harmonics = np.zeros((len(self.places), SIZES[degree], 3))
+        harmonics = np.zeros((len(self.centers), SIZES[degree], 3))
         harmonics[:, 0] = rgb_to_sh(self.colors)
         arrays = (
-            self.places,
+            self.centers,
             Rotation.from_matrix(axes).as_quat(scalar_first=True),
             np.log(np.sqrt(squares.clip(0)).clip(_SMALLEST)),
-            np.full(len(self.places), np.log(opacity / (1 - opacity))),
+            np.full(len(self.centers), np.log(opacity / (1 - opacity))),
             harmonics,
         )
         return Gaussians(*(array.astype(np.float32) for array in arrays))

@@ -28,7 +28,7 @@ class Provenance:
         kind: kind of the viewpoint.
         index: index of the viewpoint, within kind and scene.
         shard: path of the shard in the set.
-        number: index of the sample in the shard.
+        index_in_shard: index of the sample in the shard.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Provenance:
     kind: ViewpointKind
     index: int
     shard: str
-    number: int
+    index_in_shard: int
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Catalogue:
         folder: folder of the set.
         keys: keys of the samples.
         shards: path of each sample's shard in the folder.
-        numbers: index of each sample in its shard.
+        indices_in_shard: index of each sample in its shard.
         parts: row indices of each part's samples.
         logs: names of the samples' logs.
         digest: SHA-256 over the keys in their order.
@@ -33,14 +33,14 @@ class Catalogue:
     folder: Path
     keys: pa.Array
     shards: pa.DictionaryArray
-    numbers: Int[np.ndarray, "n"]
+    indices_in_shard: Int[np.ndarray, "n"]
     parts: dict[str, Int[np.ndarray, "_"]]
     logs: frozenset[str]
     digest: str
 
     def where(self, row: int) -> tuple[str, int, str]:
         """Return shard, index in the shard, and key of a sample."""
-        return self.shards[row].as_py(), int(self.numbers[row]), self.keys[row].as_py()
+        return self.shards[row].as_py(), int(self.indices_in_shard[row]), self.keys[row].as_py()
 
 
 def read_catalogue(folder: Path, split: Split) -> Catalogue:

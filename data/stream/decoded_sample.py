@@ -15,7 +15,7 @@ from swerve.data.dataset.calibration import camera_of
 from swerve.data.dataset.shards import FORMAT
 from swerve.data.dataset.stored_snapshots import MEMBER, snapshots_from_bytes
 from swerve.data.stream.image_fit import ImageFit
-from swerve.data.stream.raster_drawer import RasterDrawer
+from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import StoredSample
 from swerve.scenes import Camera, SwerveError
 
@@ -48,7 +48,7 @@ class DecodedSample:
     numbers: dict[str, np.ndarray]
     rows: tuple[int, ...]
     fit: ImageFit
-    drawer: RasterDrawer
+    drawer: RasterRenderer
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ class DecodedSample:
             raise _damaged(stored, name, error) from error
 
 
-def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, drawer: RasterDrawer) -> DecodedSample:
+def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, drawer: RasterRenderer) -> DecodedSample:
     """Read a sample's JSON and numeric arrays.
 
     Args:

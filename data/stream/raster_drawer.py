@@ -18,7 +18,7 @@ from swerve.scenes import Camera
 _KEPT: Final = 64
 
 
-class RasterDrawer:
+class RasterRenderer:
     """CPU renderer of one set's rasters, with a cache of recently used maps.
 
     Args:
@@ -44,8 +44,8 @@ class RasterDrawer:
         """
         backdrop, style = self._backdrop(log), STYLES[moments.style](samples=moments.samples)
         drawn: list[UInt8[np.ndarray, "_ _ 3"] | None] = [None] * len(rows)
-        for number, moment in enumerate(moments.moments):
-            own = [place for place, row in enumerate(rows) if moments.rows[row] == number]
+        for number, moment in enumerate(moments.snapshots):
+            own = [place for place, row in enumerate(rows) if moments.snapshot_indices[row] == number]
             if own:
                 chosen = [cameras[place] for place in own]
                 views = backdrop.render(moment.primitives(), chosen, moment.world_from_ego[None], style)[0]

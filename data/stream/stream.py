@@ -14,7 +14,7 @@ from swerve.data.stream.catalogue import read_catalogue
 from swerve.data.stream.decoded_sample import NUMBERS, DecodedSample, decode_sample
 from swerve.data.stream.order import PartOrder, batch_start
 from swerve.data.stream.part import Part
-from swerve.data.stream.raster_drawer import RasterDrawer
+from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.data.stream.stream_options import StreamOptions
 from swerve.scenes import SwerveError
@@ -34,17 +34,17 @@ class SampleStream:
         folder: a finished set, as `swerve augment` writes it.
         options: options of the stream.
         rank: rank of this process.
-        world: number of training processes.
+        world_size: number of training processes.
 
     Raises:
         SwerveError: the set is not finished, damaged or of another format, lacks a camera, or has no samples of a part.
     """
 
     def __init__(self, folder: Path | str, options: StreamOptions, rank: int = 0, world: int = 1) -> None:
-        self.options, self.rank, self.world = options, rank, world
+        self.options, self.rank, self.world_size = options, rank, world
         self._catalogue = read_catalogue(Path(folder), options.split)
         self._orders = [self._order(part) for part in options.parts]
-        self._reader, self._drawer = ShardReader(Path(folder)), RasterDrawer(Path(folder))
+        self._reader, self._drawer = ShardReader(Path(folder)), RasterRenderer(Path(folder))
         first = self._decoded(int(self._orders[0].at(0, 1)[0]), options.cameras)
         self.cameras: tuple[str, ...] = tuple(entry["name"] for entry in first.entries)
 
@@ -54,16 +54,16 @@ class SampleStream:
         return self._catalogue.logs
 
     @property
-    def pass_steps(self) -> dict[str, float]:
+    def steps_per_epoch(self) -> dict[str, float]:
         """Number of steps (of all ranks) per epoch, by part."""
         counts = zip(self.options.parts, self._orders, self.options.counts, strict=True)
-        return {part.name: len(order) / (count * self.world) for part, order, count in counts}
+        return {part.name: len(order) / (count * self.world_size) for part, order, count in counts}
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that determines the batches of all ranks, as JSON values, for comparison on resumption."""
         options = {**asdict(self.options), "cameras": list(self.cameras)}
-        return {"set": self._catalogue.digest, "world": self.world, **options}
+        return {"set": self._catalogue.digest, "world_size": self.world_size, **options}
 
     def batch(self, step: int) -> Batch:
         """Build the batch of a step, from 0 on.
@@ -93,7 +93,7 @@ class SampleStream:
         """Return the samples of a step, as rows of the split in the manifest's order, and the part of each."""
         rows, parts = list[int](), list[int]()
         for part, (order, count) in enumerate(zip(self._orders, self.options.counts, strict=True)):
-            rows += order.at(batch_start(step, self.rank, self.world, count), count).tolist()
+            rows += order.at(batch_start(step, self.rank, self.world_size, count), count).tolist()
             parts += [part] * count
         return rows, np.array(parts)
 

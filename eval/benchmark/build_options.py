@@ -20,9 +20,10 @@ class BuildOptions:
     """Options that determine a benchmark, besides the sources.
 
     Attributes:
-        every: Time between the initial scenes of a log, in seconds.
-        least: SceneGroups with fewer follow-up scenes than this are dropped.
-        most: Follow-up scenes of a SceneGroup, at most. Those with logged histories come first, then `seed` chooses.
+        scene_interval: Time between the initial scenes of a log, in seconds.
+        min_follow_ups: SceneGroups with fewer follow-up scenes than this are dropped.
+        max_follow_ups: Follow-up scenes of a SceneGroup, at most. Those with logged histories come first, then `seed`
+            chooses.
         traffic: How annotated agents move in the 8 s after an initial scene. lane-following keeps all vehicles on the
             road; navsim-reactive is NAVSIM's, whose vehicles brake or vanish at the end of their lane.
         follow_up: Start points of follow-up scenes, and their histories.
@@ -39,9 +40,9 @@ class BuildOptions:
         SwerveError: an option is out of its range.
     """
 
-    every: float = 2.0
-    least: int = 5
-    most: int = 20
+    scene_interval: float = 2.0
+    min_follow_ups: int = 5
+    max_follow_ups: int = 20
     traffic: Policy = "lane-following"
     follow_up: FollowUpOptions = field(default_factory=FollowUpOptions)
     views: tuple[ViewKind, ...] = ("raster",)
@@ -57,10 +58,12 @@ class BuildOptions:
             if getattr(self, name) not in get_args(kind):
                 raise SwerveError(f"{name}: {getattr(self, name)!r} is not known, choose among {get_args(kind)}")
         check_kinds(self.views)
-        if not 0.1 <= self.every <= 3600:
-            raise SwerveError(f"every: {self.every} must lie between 0.1 and 3600")
-        if not 1 <= self.least <= self.most:
-            raise SwerveError(f"least: {self.least} must be 1 or more, and not above most, which is {self.most}")
+        if not 0.1 <= self.scene_interval <= 3600:
+            raise SwerveError(f"every: {self.scene_interval} must lie between 0.1 and 3600")
+        if not 1 <= self.min_follow_ups <= self.max_follow_ups:
+            raise SwerveError(
+                f"least: {self.min_follow_ups} must be 1 or more, and not above most, which is {self.max_follow_ups}"
+            )
         if self.size is not None and not all(0 < side <= 16384 for side in self.size):
             raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
         if (self.follow_up.steps, self.follow_up.history_steps) != (ENDPOINT + 1, ENDPOINT - FIRST + 1):

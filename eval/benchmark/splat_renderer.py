@@ -123,7 +123,7 @@ def splat_frame_at(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: i
             found = _refined(node, pose, in_log.get(track), time_us)
             local_from_node = scene.scene_from_log(time_us) @ pose if found is None else found.copy()
             local_from_node[:3, 3] -= scene.origin
-            parts.append(node.gaussians.moved(local_from_node))
+            parts.append(node.gaussians.transform(local_from_node))
             owners.append(tracks.ids.index(track) + 1)
     instances: Int32[np.ndarray, "n"] = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
     return SplatSnapshot(parts[0].joined(*parts[1:]), instances, scene.origin, scene.sky)

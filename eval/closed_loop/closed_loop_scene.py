@@ -137,7 +137,7 @@ def _human_path(
     if viewpoint.kind is not ViewpointKind.LOGGED:
         return remove_duplicate_points(human_poses[:, :2], _SPACING)
     path, now = (geometry or build_log_geometry(viewpoint.scene.log)).path, viewpoint.scene.now
-    start, end = float(path.schedule[now]) - _BEHIND, float(path.schedule[-1])
+    start, end = float(path.arc_lengths[now]) - _BEHIND, float(path.arc_lengths[-1])
     return path.at(np.append(np.arange(start, end, _SPACING), end)).positions[:, :2]
 
 

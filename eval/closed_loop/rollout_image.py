@@ -41,7 +41,7 @@ def rollout_image(
     style = Style.surfaces()
     tracks = tracks_at_step(closed_loop_scene, rollout.traffic, step)
     moving = build_dynamic(tracks, lights_at(closed_loop_scene, step), 0)
-    eye.primitives(static.joined(moving), style)
+    eye.primitives(static.concatenate(moving), style)
     eye.sides(agent_cuboids(tracks, 0), style)
     eye.path(human_poses[:, :2], _HUMAN, width=0.25, dots=_SECOND)
     eye.path(rollout.states[:, :2], _DRIVEN, width=0.25, dots=_SECOND)

@@ -70,7 +70,7 @@ def tracks_at_step(closed_loop_scene: ClosedLoopScene, traffic: Traffic, step: i
     log = closed_loop_scene.viewpoint.scene.log
     row_of = {track: row for row, track in enumerate(log.tracks.ids)}
     rows = np.array([row_of[track] for track in traffic.ids], dtype=int)
-    seen = log.tracks.of(rows).at(closed_loop_scene.frames)
+    seen = log.tracks.select_tracks(rows).at(closed_loop_scene.frames)
     apart = np.abs(np.arange(len(closed_loop_scene.frames)) - step / STEPS_PER_FRAME)
     nearest = np.where(seen.valid, apart, np.inf).argmin(axis=1)
     known, places = seen.positions[np.arange(len(rows)), nearest], traffic.poses[step, :, :2]

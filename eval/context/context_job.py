@@ -135,8 +135,8 @@ class ContextWork:
         with watch.measure("loading"):
             loaded = self.sources[self.owners[log]].load(log)
             options = self.options
-            scenes, _ = split_windows(loaded, options.history, options.future, options.every)
-        chunks = read_record(record_path(self.dataset, log, 0)).chunks
+            scenes, _ = split_windows(loaded, options.history, options.future, options.scene_interval)
+        chunks = read_record(record_path(self.dataset, log, 0)).num_parts
         return OpenedSamples(self, loaded, scenes, build_log_geometry(loaded), chunks, ShardReader(self.dataset), watch)
 
 
@@ -221,9 +221,9 @@ def _finished(folder: Path, records: Sequence[ShardRecord]) -> FinishedParts:
     """Return the parts whose shard exists, or that have no sample."""
     finished = dict[str, tuple[set[int], int]]()
     for record in records:
-        done, _ = finished.setdefault(record.log, (set(), record.chunks))
+        done, _ = finished.setdefault(record.log, (set(), record.num_parts))
         if not record.shard or (folder / record.shard).is_file():
-            done.add(record.chunk)
+            done.add(record.part)
     return finished
 
 

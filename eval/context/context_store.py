@@ -67,7 +67,7 @@ class ContextStore:
         return stored.read(REASON).decode() if REASON in stored.members else None
 
     def _stored(self, provenance: Provenance) -> StoredSample:
-        return self._reader.sample(provenance.shard, provenance.number, provenance.key)
+        return self._reader.sample(provenance.shard, provenance.index_in_shard, provenance.key)
 
 
 def _info(path: Path) -> dict[str, Any]:

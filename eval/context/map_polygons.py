@@ -82,7 +82,7 @@ def surfaces_around(road_map: RoadMap, center: Float[np.ndarray, "2"], radius: f
         [lanes[lane] for group in groups if not group.is_connector for lane in group.lane_ids],
         [lanes[lane] for group in groups if group.is_connector for lane in group.lane_ids],
         near(road_map.intersections),
-        near(road_map.car_parks) + near(road_map.drivable_areas),
+        near(road_map.parking_areas) + near(road_map.drivable_areas),
     )
     items = [item for layer in layers for item in layer]
     packed = outlines_of(items)

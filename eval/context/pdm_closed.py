@@ -74,7 +74,7 @@ class PdmOptions:
     """Options of PDM-Closed; the default is NAVSIM's reference.
 
     Attributes:
-        speed_shares: target speeds of the proposals, as shares of the speed limit.
+        speed_fractions: target speeds of the proposals, as shares of the speed limit.
         lateral_offsets: metres left of the centreline.
         default_speed_limit: where the lane has no limit, m/s.
         idm_parameters: IDM parameters of all proposals.
@@ -83,15 +83,15 @@ class PdmOptions:
         SwerveError: there is no proposal, or a speed is not above 0.
     """
 
-    speed_shares: tuple[float, ...] = SPEED_SHARES
+    speed_fractions: tuple[float, ...] = SPEED_SHARES
     lateral_offsets: tuple[float, ...] = LATERAL_OFFSETS
     default_speed_limit: float = DEFAULT_SPEED_LIMIT
     idm_parameters: IdmParameters = IdmParameters()
 
     def __post_init__(self) -> None:
-        if not self.speed_shares or not self.lateral_offsets:
+        if not self.speed_fractions or not self.lateral_offsets:
             raise SwerveError("PDM-Closed needs at least one speed and one lateral offset")
-        speeds = (*self.speed_shares, self.default_speed_limit)
+        speeds = (*self.speed_fractions, self.default_speed_limit)
         if not np.isfinite((*speeds, *self.lateral_offsets)).all() or not min(speeds) > 0:
             raise SwerveError(f"PDM-Closed: speeds {speeds} must be above 0, and these and the offsets finite")
 
@@ -143,8 +143,8 @@ def reference_trajectory(situation: Situation, options: PdmOptions | None = None
     options = options or PdmOptions()
     obstacles, scoring_traffic = _obstacles(situation)
     limit = situation.speed_limit or options.default_speed_limit
-    targets = limit * np.array(options.speed_shares)
-    reach = limit * max(1.0, *options.speed_shares)
+    targets = limit * np.array(options.speed_fractions)
+    reach = limit * max(1.0, *options.speed_fractions)
     paths = [_path(situation, offset, reach) for offset in options.lateral_offsets]
     rollouts = [_start(path, situation.ego, len(targets)) for path in paths]
     for path, rollout in zip(paths, rollouts, strict=True):

@@ -100,7 +100,7 @@ def evaluation_poses(
             poses_to_evaluate += [
                 _place(geometry, image, offset.name, offset, pose) for offset, pose in zip(offsets, poses, strict=True)
             ]
-    for image in images.unseen:
+    for image in images.test_cameras:
         group = f"unseen camera {image.camera.name}"
         poses_to_evaluate.append(_place(geometry, image, group, ON_PATH, image.world_from_ego))
     return poses_to_evaluate

@@ -24,10 +24,10 @@ def read_fit_options(folder: Path) -> SceneOptions:
         options = json.loads(path.read_bytes())["options"]
         return SceneOptions(
             cameras=tuple(options["cameras"]),
-            unseen=tuple(options["unseen"]),
-            holdout=options["holdout"],
-            every=float(options["every"]),
-            scale=float(options["scale"]),
+            test_cameras=tuple(options["test_cameras"]),
+            holdout_interval=options["holdout_interval"],
+            photo_interval=float(options["every"]),
+            image_scale=float(options["image_scale"]),
             masks=options.get("masks", ""),
             fit=FitOptions(seed=options["fit"]["seed"]),
         )

@@ -34,7 +34,9 @@ STUDY_VERSION: Final = 2
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _LAYOUT = FolderLayout(
-    finish=STUDY, files=(PLANNERS, SCENE_GROUPS, PAGE, SCATTER, "failures.json", "timing.json"), parts={RECORDS: ".npz"}
+    completion_file=STUDY,
+    files=(PLANNERS, SCENE_GROUPS, PAGE, SCATTER, "failures.json", "timing.json"),
+    parts={RECORDS: ".npz"},
 )
 
 

@@ -29,8 +29,9 @@ class DisturbedPlanner:
 
     Attributes:
         planner: wrapped planner.
-        pace: factor of the distance driven at each timestamp, on the same path; extended straight beyond its end.
-        shift: lateral offset, metres to the left of the path, with a smooth ramp.
+        speed_factor: factor of the distance driven at each timestamp, on the same path; extended straight beyond its
+            end.
+        lateral_offset: lateral offset, metres to the left of the path, with a smooth ramp.
         delay: seconds for which the car continues straight at its speed before it follows the trajectory; with shorter
             replanning intervals, it never does.
         noise_across: standard deviation of a smooth lateral error at 1, 2, 3, 4 s, metres.
@@ -39,15 +40,15 @@ class DisturbedPlanner:
     """
 
     planner: Planner
-    pace: float = 1.0
-    shift: float = 0.0
+    speed_factor: float = 1.0
+    lateral_offset: float = 0.0
     delay: float = 0.0
     noise_across: float = 0.0
     noise_along: float = 0.0
     noise_seed: int = 0
 
     def __post_init__(self) -> None:
-        check_numbers(self, not_negative=("pace", "delay", "noise_across", "noise_along"))
+        check_numbers(self, not_negative=("speed_factor", "delay", "noise_across", "noise_along"))
 
     @property
     def cameras(self) -> Any:  # noqa: ANN401
@@ -62,11 +63,11 @@ class DisturbedPlanner:
     def plan(self, observation: Observation) -> Trajectory:
         """Return the planner's trajectory with the disturbance."""
         poses = with_origin(self.planner.plan(observation))
-        if self.pace != 1.0:
-            poses = interpolate_at_distances(poses, self.pace * arc_lengths(poses))
-        if self.shift:
+        if self.speed_factor != 1.0:
+            poses = interpolate_at_distances(poses, self.speed_factor * arc_lengths(poses))
+        if self.lateral_offset:
             driven = arc_lengths(poses)
-            poses = offset_laterally(poses, self.shift * smoothstep(driven / max(_SHIFT_RAMP, driven[-1] / 2)))
+            poses = offset_laterally(poses, self.lateral_offset * smoothstep(driven / max(_SHIFT_RAMP, driven[-1] / 2)))
         if self.delay:
             poses = delay(poses, math.hypot(*observation.history.velocity[-1]), self.delay)
         if self.noise_across or self.noise_along:

@@ -14,7 +14,7 @@ from swerve.data.dataset.targets import ego_history, trajectory_arrays
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
 from swerve.planners.baselines.ego_mlp import INPUTS, INSTALL, PAST, POSES, EgoMlp, features, forward, standardised
 from swerve.planners.baselines.train_options import TrainOptions
-from swerve.scenes import Log, MissingExtraError, Split, SwerveError, scenes_of
+from swerve.scenes import Log, MissingExtraError, Split, SwerveError, extract_scenes
 from swerve.scenes.viewpoints import build_log_geometry, logged
 
 _FUTURE = 4.0
@@ -50,7 +50,7 @@ def examples_of(log: Log, every: float) -> Examples:
         every: seconds between examples.
     """
     geometry, inputs, targets = build_log_geometry(log), [], []
-    for scene in scenes_of(log, -PAST[0], _FUTURE, every):
+    for scene in extract_scenes(log, -PAST[0], _FUTURE, every):
         viewpoint = logged(scene, geometry)
         history, known = ego_history(viewpoint, -PAST[0])
         future = trajectory_arrays(viewpoint, 0.0, _FUTURE)

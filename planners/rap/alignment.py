@@ -87,9 +87,9 @@ def global_alignment(
     from photos, which features must not hide. Features of the fixed domain get no gradient. For a batch of a single
     domain the loss is zero, with zero gradients.
     """
-    paired = batch.partner >= 0
+    paired = batch.paired_row >= 0
     counted = paired if bool(paired.any()) else torch.ones_like(paired)
-    photograph = batch.photograph[counted]
+    photograph = batch.is_photo[counted]
     pooled = pooled_content(output.content[counted], batch.inputs.present[counted])
     if bool(photograph.all()) or not bool(photograph.any()):
         return 0.0 * (pooled.sum() + sum(parameter.sum() for parameter in classifier.parameters()))

@@ -42,16 +42,16 @@ class Alignment:
     Attributes:
         distance: mean squared distance between the features of the same patch in photo and raster, divided by the sum
             of both domains' variances: 0 for equal features, 1 for independent features of one distribution.
-        shift: part of `distance` due to the distance between the domains' means.
-        other: the same as `distance`, to the same patch of another image's raster; the difference is the gain of
-            pairing. NaN for a single image.
+        mean_shift: part of `distance` due to the distance between the domains' means.
+        unpaired_distance: the same as `distance`, to the same patch of another image's raster; the difference is the
+            gain of pairing. NaN for a single image.
         patch_accuracy: accuracy of a linear classifier of single patches.
         image_accuracy: accuracy of a linear classifier of the means over an image's patches.
     """
 
     distance: float
-    shift: float
-    other: float
+    mean_shift: float
+    unpaired_distance: float
     patch_accuracy: Accuracy
     image_accuracy: Accuracy
 

@@ -179,7 +179,7 @@ def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # n
     Raises:
         SwerveError: the hub cannot be reached, or the file does not hold exactly the model's weights.
     """
-    more: dict[str, Any] = {"num_classes": 0, "img_size": (config.height, config.width)}
+    more: dict[str, Any] = {"num_classes": 0, "img_size": (config.image_height, config.image_width)}
     try:
         if weights == HUB:
             more["pretrained"] = True
@@ -240,8 +240,8 @@ def require_timm() -> ModuleType:
 
 
 def _check_size(config: RapConfig, patch: int) -> None:
-    if config.height % patch or config.width % patch:
+    if config.image_height % patch or config.image_width % patch:
         raise SwerveError(
-            f"rap: images of {config.width}x{config.height} are not a multiple of the {patch}x{patch} patches of "
-            f"{config.backbone}"
+            f"rap: images of {config.image_width}x{config.image_height} are not a multiple of the {patch}x{patch} "
+            f"patches of {config.backbone}"
         )

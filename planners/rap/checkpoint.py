@@ -25,7 +25,7 @@ def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> N
         stream: state of the data loader, as JSON values.
     """
     header = {"format": _FORMAT, "version": VERSION, "step": training.step, "stream": stream, **_identity(training)}
-    tensors = {name: one.detach().cpu().contiguous() for name, one in training.state().items()}
+    tensors = {name: one.detach().cpu().contiguous() for name, one in training.state_dict().items()}
     write_atomically(path, safetensors.torch.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)}))
 
 

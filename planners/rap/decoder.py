@@ -25,12 +25,12 @@ class Decoder(nn.Module):
 
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
-        self.rounds, self.proposals, self.poses = config.rounds, config.proposals, config.poses
+        self.rounds, self.proposals, self.poses = config.refinement_rounds, config.proposals, config.poses
         self.ego = mlp(STATUS, config.hidden, config.dim)
         self.queries = nn.Parameter(_FIRST_QUERIES * torch.randn(config.proposals * config.poses, config.dim))
         self.head = mlp(config.dim, config.hidden, 3)
         self.place = mlp(3, config.hidden, config.dim)
-        self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers)])
+        self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers_per_round)])
         seconds = config.interval * torch.arange(1, config.poses + 1)
         self.register_buffer("scale", seconds[:, None] * torch.tensor(_USUAL_RATES), persistent=False)
 
@@ -62,9 +62,9 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, config: RapConfig) -> None:
         super().__init__()
-        self.look = PoseAttention(config)
+        self.cross_attention = PoseAttention(config)
         self.norm = nn.LayerNorm(config.dim)
-        self.mix = SelfAttentionBlock(config.dim, config.hidden, config.heads, config.dropout)
+        self.self_attention = SelfAttentionBlock(config.dim, config.hidden, config.heads, config.dropout)
 
     def forward(
         self,
@@ -74,7 +74,9 @@ class DecoderLayer(nn.Module):
         inputs: RapInput,
     ) -> Float[Tensor, "b m d"]:
         """Return the updated queries."""
-        mixed: Float[Tensor, "b m d"] = self.mix(queries + self.look(self.norm(queries), poses, features, inputs))
+        mixed: Float[Tensor, "b m d"] = self.self_attention(
+            queries + self.cross_attention(self.norm(queries), poses, features, inputs)
+        )
         return mixed
 
 

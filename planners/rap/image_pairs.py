@@ -26,13 +26,13 @@ class ImagePairs:
     """Image pairs in a planner's image size.
 
     Attributes:
-        photographs: photos, real or synthetic.
+        photos: photos, real or synthetic.
         rasters: rasters of the same views.
         logs: log of each view.
         cameras: camera of each view.
     """
 
-    photographs: UInt8[np.ndarray, "n h w 3"]
+    photos: UInt8[np.ndarray, "n h w 3"]
     rasters: UInt8[np.ndarray, "n h w 3"]
     logs: tuple[str, ...]
     cameras: tuple[str, ...]
@@ -52,7 +52,7 @@ def measure(model: RapModel, pairs: ImagePairs) -> Alignment:
     Raises:
         SwerveError: see `alignment_metrics`.
     """
-    return alignment_metrics(features_of(model, pairs.photographs), features_of(model, pairs.rasters), pairs.groups)
+    return alignment_metrics(features_of(model, pairs.photos), features_of(model, pairs.rasters), pairs.groups)
 
 
 def pairs_of_set(
@@ -74,7 +74,7 @@ def pairs_of_set(
     own = config.cameras if cameras is None else tuple(cameras)
     stream = SampleStream(folder, StreamOptions((part,), fit_of(config), own, batch=1, split=split))
     found = []
-    for step in range(round(stream.pass_steps["paired"])):
+    for step in range(round(stream.steps_per_epoch["paired"])):
         batch = stream.batch(step)
         assert batch.photo is not None
         assert batch.raster is not None
@@ -115,7 +115,7 @@ def pairs_of_logs(
 
 def fit_of(config: RapConfig) -> ImageFit:
     """Return the preprocessing of images for the planner."""
-    return ImageFit((config.width, config.height), config.trim)
+    return ImageFit((config.image_width, config.image_height), config.trim)
 
 
 def _spread(log: Log, most: int, cameras: Sequence[str] | None) -> list[Photo]:

@@ -72,7 +72,7 @@ def inputs_of(observations: Sequence[Observation], config: RapConfig) -> RapInpu
     Raises:
         SwerveError: an observation lacks a camera that the planner was trained with, or its image.
     """
-    fit = ImageFit((config.width, config.height), config.trim)
+    fit = ImageFit((config.image_width, config.image_height), config.trim)
     rigs, images = [], []
     for one in observations:
         cameras = [_camera(one, name, config) for name in config.cameras]

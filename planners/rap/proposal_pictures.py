@@ -239,7 +239,7 @@ def _proposal(proposals: Proposals, row: int, pieces: Sequence[Float[np.ndarray,
 
 
 def _said(proposals: Proposals, row: int) -> str:
-    return f"proposal {row}: predicted {proposals.promised[row]:.2f}, true {proposals.worth[row]:.2f}"
+    return f"proposal {row}: predicted {proposals.predicted_score[row]:.2f}, true {proposals.true_score[row]:.2f}"
 
 
 def _line(points: Float[np.ndarray, "n 2"], color: str, width: float, opacity: float = 1.0) -> str:

@@ -24,7 +24,7 @@ class Proposals:
 
     Attributes:
         token: token of the scene.
-        case: name of the scene group.
+        scene_group: name of the scene group.
         poses: x, y, heading in the ego frame, every `interval` seconds.
         interval: seconds.
         predicted: sub-scores predicted by the network, columns as in `Metric`.
@@ -32,43 +32,43 @@ class Proposals:
     """
 
     token: str
-    case: str
+    scene_group: str
     poses: Float[np.ndarray, "n k 3"]
     interval: float
     predicted: Float[np.ndarray, "n 8"]
     true: Float[np.ndarray, "n 8"]
 
     @property
-    def promised(self) -> Float[np.ndarray, "n"]:
+    def predicted_score(self) -> Float[np.ndarray, "n"]:
         """Predicted score of each proposal."""
         return pdm_score(self.predicted)
 
     @property
-    def worth(self) -> Float[np.ndarray, "n"]:
+    def true_score(self) -> Float[np.ndarray, "n"]:
         """True score of each proposal."""
         return pdm_score(self.true)
 
     @property
     def chosen(self) -> int:
         """Index of the planner's chosen proposal."""
-        return int(self.promised.argmax())
+        return int(self.predicted_score.argmax())
 
     @property
     def best(self) -> int:
         """Index of the proposal with the highest true score; ties by predicted score."""
-        return int(np.lexsort((self.promised, self.worth))[-1])
+        return int(np.lexsort((self.predicted_score, self.true_score))[-1])
 
     @property
     def regret(self) -> float:
         """Regret: true score of the best minus that of the chosen proposal."""
-        return float(self.worth[self.best] - self.worth[self.chosen])
+        return float(self.true_score[self.best] - self.true_score[self.chosen])
 
     @property
     def rank_correlation(self) -> float:
         """Spearman's rank correlation of predicted and true scores; NaN if either is constant."""
-        if len(self.worth) < 2 or min(np.ptp(self.promised), np.ptp(self.worth)) < 1e-12:
+        if len(self.true_score) < 2 or min(np.ptp(self.predicted_score), np.ptp(self.true_score)) < 1e-12:
             return float("nan")
-        return float(spearmanr(self.promised, self.worth).statistic)
+        return float(spearmanr(self.predicted_score, self.true_score).statistic)
 
 
 def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: RapPlanner) -> tuple[Proposals, Context]:

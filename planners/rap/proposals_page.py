@@ -99,9 +99,9 @@ def proposals_page(
     scenes = []
     for row in spread_out(len(ranked), shown):
         # Recomputed, instead of keeping every scene's map and traffic in memory.
-        case = benchmark.scene_group(ranked[row].case)
+        case = benchmark.scene_group(ranked[row].scene_group)
         frame = case.scenes[ranked[row].token]
-        again, context = proposals_in(frame, case, ranked[row].case, planner)
+        again, context = proposals_in(frame, case, ranked[row].scene_group, planner)
         scenes.append(scene_section(row + 1, len(ranked), again, scene_images(frame, case, context, planner)))
     body = (
         f"<h1>{html.escape(title)}</h1>{''.join(f'<p>{html.escape(line)}</p>' for line in told)}{overview(judged)}"
@@ -113,13 +113,13 @@ def proposals_page(
 
 def overview(judged: Sequence[Proposals]) -> str:
     """Build the summary of all scenes: numbers and charts."""
-    chosen = np.array([one.worth[one.chosen] for one in judged])
-    best, mean = (np.array([choose(one.worth) for one in judged]) for choose in (np.max, np.mean))
+    chosen = np.array([one.true_score[one.chosen] for one in judged])
+    best, mean = (np.array([choose(one.true_score) for one in judged]) for choose in (np.max, np.mean))
     ranks = np.array([one.rank_correlation for one in judged])
     regrets = np.array([one.regret for one in judged])
     ranked = np.isfinite(ranks)
     facts = (
-        ("scenes, proposals in each", f"{len(judged)}, {len(judged[0].worth)}"),
+        ("scenes, proposals in each", f"{len(judged)}, {len(judged[0].true_score)}"),
         ("score of the chosen proposal", f"{chosen.mean():.3f}"),
         ("of the best proposal", f"{best.mean():.3f}"),
         ("of a random proposal", f"{mean.mean():.3f}"),
@@ -145,7 +145,9 @@ def overview(judged: Sequence[Proposals]) -> str:
 
 def calibration(judged: Sequence[Proposals]) -> str:
     """Plot predicted against true score over all proposals of all scenes."""
-    promised, worth = (np.concatenate([getattr(one, name) for one in judged]) for name in ("promised", "worth"))
+    promised, worth = (
+        np.concatenate([getattr(one, name) for one in judged]) for name in ("predicted_score", "true_score")
+    )
     bins = np.clip(np.digitize(promised, _BINS) - 1, 0, len(_BINS) - 2)
     filled = [bins == number for number in range(len(_BINS) - 1) if (bins == number).any()]
     points = np.array([[promised[rows].mean(), worth[rows].mean()] for rows in filled])
@@ -198,8 +200,8 @@ def scene_section(rank: int, count: int, proposals: Proposals, drawing: SceneDra
     ground = ground_of(proposals, drawing.context, drawing.frame.viewpoint.world_from_ego, scene.log.road_map)
     base, eye = map_picture(ground, drawing.context, build_static(scene.log.road_map))
     columns = (
-        ("predicted", proposals.promised, drawing.image, "Image given to the planner"),
-        ("true", proposals.worth, drawing.raster, "The raster of the same view"),
+        ("predicted", proposals.predicted_score, drawing.image, "Image given to the planner"),
+        ("true", proposals.true_score, drawing.raster, "The raster of the same view"),
     )
     pictures = "".join(
         f"<div><h4>Coloured by {name} score</h4>"
@@ -226,7 +228,9 @@ def score_table(proposals: Proposals) -> str:
         _row(LONG[metric], [(proposals.predicted[row, metric], proposals.true[row, metric]) for row in rows])
         for metric in Metric
     )
-    total = _row("Score", [(proposals.promised[row], proposals.worth[row]) for row in rows], ' class="total"')
+    total = _row(
+        "Score", [(proposals.predicted_score[row], proposals.true_score[row]) for row in rows], ' class="total"'
+    )
     same = " It is the chosen one." if rows[0] == rows[1] else ""
     return (
         '<div class="wide"><table><tr><th></th><th>chosen, predicted</th><th>true</th><th>best, predicted</th>'
@@ -246,7 +250,9 @@ def scene_images(frame: BenchmarkScene, case: SceneGroup, context: Context, plan
     camera = max(known, key=lambda one: one.ego_from_camera[0, 2])
     image = case.views.images(frame, [camera.name])[camera.name]
     scene, pose = frame.viewpoint.scene, frame.viewpoint.world_from_ego
-    world = build_static(scene.log.road_map).joined(build_dynamic(frame.viewpoint.tracks, scene.lights, scene.history))
+    world = build_static(scene.log.road_map).concatenate(
+        build_dynamic(frame.viewpoint.tracks, scene.lights, scene.history)
+    )
     raster = render(world, [camera], pose[None], Style.rap(), ("rgb",))[0][0].rgb
     assert raster is not None
     return SceneDrawing(frame, context, camera, image, raster)

@@ -22,44 +22,44 @@ class RapBatch:
 
     Attributes:
         inputs: network inputs of the views.
-        photograph: mask of views that are photos; others are rasters.
-        partner: row of the same sample's other image; -1 where there is none.
+        is_photo: mask of views that are photos; others are rasters.
+        paired_row: row of the same sample's other image; -1 where there is none.
         targets: target poses (x, y, heading; ego frame) at the config's interval.
         valid: mask of known target poses.
         cross_agent: mask of cross-agent viewpoints.
-        yardsticks: prepared contexts for scoring proposals, at the view's own pose; None without one.
+        contexts: prepared contexts for scoring proposals, at the view's own pose; None without one.
     """
 
     inputs: RapInput
-    photograph: Bool[Tensor, "b"]
-    partner: Int[Tensor, "b"]
+    is_photo: Bool[Tensor, "b"]
+    paired_row: Int[Tensor, "b"]
     targets: Float[Tensor, "b k 3"]
     valid: Bool[Tensor, "b k"]
     cross_agent: Bool[Tensor, "b"]
-    yardsticks: tuple[PreparedContext | None, ...]
+    contexts: tuple[PreparedContext | None, ...]
 
     def __post_init__(self) -> None:
-        rows = torch.nonzero(self.partner >= 0)[:, 0]
-        back = self.partner[self.partner[rows]]
-        if not torch.equal(back, rows) or (self.photograph[rows] == self.photograph[self.partner[rows]]).any():
+        rows = torch.nonzero(self.paired_row >= 0)[:, 0]
+        back = self.paired_row[self.paired_row[rows]]
+        if not torch.equal(back, rows) or (self.is_photo[rows] == self.is_photo[self.paired_row[rows]]).any():
             raise ValueError("partners must refer to each other, one photo and one raster")
-        if len(self.yardsticks) != len(self.partner):
-            raise ValueError(f"{len(self.partner)} views need as many contexts, got {len(self.yardsticks)}")
+        if len(self.contexts) != len(self.paired_row):
+            raise ValueError(f"{len(self.paired_row)} views need as many contexts, got {len(self.contexts)}")
 
     def __len__(self) -> int:
-        return len(self.partner)
+        return len(self.paired_row)
 
     @property
     def pairs(self) -> tuple[Int[Tensor, "p"], Int[Tensor, "p"]]:
         """Rows of the photos that have a raster, and of these rasters."""
-        real = torch.nonzero((self.partner >= 0) & self.photograph)[:, 0]
-        return real, self.partner[real]
+        real = torch.nonzero((self.paired_row >= 0) & self.is_photo)[:, 0]
+        return real, self.paired_row[real]
 
     def to(self, device: torch.device) -> "RapBatch":
         """Copy to another device; contexts stay in host memory."""
-        names = ("photograph", "partner", "targets", "valid", "cross_agent")
+        names = ("is_photo", "paired_row", "targets", "valid", "cross_agent")
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
-        return RapBatch(inputs=self.inputs.to(device), yardsticks=self.yardsticks, **moved)
+        return RapBatch(inputs=self.inputs.to(device), contexts=self.contexts, **moved)
 
 
 def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config: RapConfig) -> RapBatch:
@@ -91,12 +91,12 @@ def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config:
     )
     return RapBatch(
         inputs,
-        photograph=torch.arange(len(rows), device=rows.device) >= len(rasters),
-        partner=_partners(rasters, photographs),
+        is_photo=torch.arange(len(rows), device=rows.device) >= len(rasters),
+        paired_row=_partners(rasters, photographs),
         targets=targets[rows],
         valid=valid[rows],
         cross_agent=batch.kind[rows] == KINDS.index(ViewpointKind.CROSS_AGENT),
-        yardsticks=tuple(yardsticks[row] for row in rows.tolist()),
+        contexts=tuple(yardsticks[row] for row in rows.tolist()),
     )
 
 

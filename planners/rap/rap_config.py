@@ -15,8 +15,19 @@ Direction = Literal["real-to-raster", "raster-to-real", "both"]
 TINY_BACKBONE: Final = "tiny"
 HUB: Final = "hub"
 _SHORTEST: Final = 4.0
-_POSITIVE: Final = ("height", "width", "dim", "hidden", "heads", "layers", "rounds", "proposals", "poses", "interval")
-_SHARES: Final = ("dropout", "round_decay", "teacher_decay", "align_from")
+_POSITIVE: Final = (
+    "image_height",
+    "image_width",
+    "dim",
+    "hidden",
+    "heads",
+    "layers_per_round",
+    "refinement_rounds",
+    "proposals",
+    "poses",
+    "interval",
+)
+_SHARES: Final = ("dropout", "round_decay", "ema_decay", "alignment_start")
 
 
 @dataclass(frozen=True)
@@ -28,8 +39,8 @@ class RapConfig:
 
     Attributes:
         cameras: camera names, in the order of the images.
-        height: image height, pixels.
-        width: image width, pixels.
+        image_height: image height, pixels.
+        image_width: image width, pixels.
         trim: shares cropped from images before resizing, see `swerve.data.stream.image_fit.ImageFit`.
         backbone: timm model (`vit_huge_plus_patch16_dinov3`, `vit_small_patch14_dinov2`, ...), or `tiny`.
         backbone_weights: a file of timm's weights, `hub` to download them, None for random initialisation.
@@ -37,9 +48,9 @@ class RapConfig:
         dim: dimension of queries and image features.
         hidden: dimension of hidden layers.
         heads: number of attention heads.
-        layers: number of attention layers per round.
-        rounds: number of refinement rounds; all share their weights. The poses of the first do not depend on the
-            images, so that a planner with a single round plans blind, and uses images for scoring only.
+        layers_per_round: number of attention layers per round.
+        refinement_rounds: number of refinement rounds; all share their weights. The poses of the first do not depend on
+            the images, so that a planner with a single round plans blind, and uses images for scoring only.
         proposals: number of proposed trajectories.
         poses: number of poses of each.
         interval: seconds between poses.
@@ -56,14 +67,14 @@ class RapConfig:
         reversal_scale: largest scale of the classifier's reversed gradient.
         classifier_hidden: dimension of the classifier's two hidden layers.
         direction: domain whose features are aligned to the other's.
-        teacher_decay: decay of the neck's moving average per step.
-        align_from: share of training before alignment begins. A randomly initialised backbone must first be trained:
-            uninformative features are aligned at once, and then stay so (docs/ablation.md).
+        ema_decay: decay of the neck's moving average per step.
+        alignment_start: share of training before alignment begins. A randomly initialised backbone must first be
+            trained: uninformative features are aligned at once, and then stay so (docs/ablation.md).
     """
 
     cameras: tuple[str, ...] = ("back", "front", "left", "right")
-    height: int = 448
-    width: int = 768
+    image_height: int = 448
+    image_width: int = 768
     trim: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     backbone: str = "vit_huge_plus_patch16_dinov3"
     backbone_weights: str | None = HUB
@@ -71,8 +82,8 @@ class RapConfig:
     dim: int = 1280
     hidden: int = 1024
     heads: int = 8
-    layers: int = 2
-    rounds: int = 4
+    layers_per_round: int = 2
+    refinement_rounds: int = 4
     proposals: int = 64
     poses: int = 10
     interval: float = 0.5
@@ -88,8 +99,8 @@ class RapConfig:
     reversal_scale: float = 0.1
     classifier_hidden: int = 512
     direction: Direction = "real-to-raster"
-    teacher_decay: float = 0.999
-    align_from: float = 0.0
+    ema_decay: float = 0.999
+    alignment_start: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -108,22 +119,22 @@ class RapConfig:
         """Return a config that trains in seconds on a CPU; any field can be changed."""
         small: dict[str, Any] = {
             "cameras": ("front",),
-            "height": 48,
-            "width": 80,
+            "image_height": 48,
+            "image_width": 80,
             "backbone": TINY_BACKBONE,
             "backbone_weights": None,
             "frozen": False,
             "dim": 64,
             "hidden": 128,
             "heads": 4,
-            "layers": 1,
-            "rounds": 2,
+            "layers_per_round": 1,
+            "refinement_rounds": 2,
             "proposals": 8,
             "poses": 8,
             "heights": (0.0, 1.5),
             "dropout": 0.0,
             "classifier_hidden": 32,
-            "teacher_decay": 0.99,
+            "ema_decay": 0.99,
         }
         return cls(**{**small, **changes})
 

@@ -74,12 +74,12 @@ def rap_losses(
     """
     weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0)
     score = spatial = domain = output.rounds.new_zeros(())
-    yardsticks = batch.yardsticks if config.score_weight else ()
+    yardsticks = batch.contexts if config.score_weight else ()
     with score_proposals(yardsticks, output.poses, config.interval, threads, watch) as targets:
         # Mixed training would compute sums, which are dot products, in half precision.
         with torch.autocast(output.rounds.device.type, enabled=False):
             imitation = imitation_loss(output.rounds, batch.targets, batch.valid, weight, config.round_decay)
-        aligned = progress >= config.align_from
+        aligned = progress >= config.alignment_start
         if config.spatial_weight and aligned:
             spatial = spatial_alignment(output, batch, teacher, config.direction)
         if config.global_weight and aligned:

@@ -13,11 +13,11 @@ class RapTrainOptions:
     Attributes:
         steps: Steps of the optimizer.
         learning_rate: Largest learning rate.
-        lowest_rate: Final learning rate; the rate decays to it along half a cosine.
-        warm_up: Share of the steps in which the rate rises linearly to the largest.
+        final_learning_rate: Final learning rate; the rate decays to it along half a cosine.
+        warmup_fraction: Share of the steps in which the rate rises linearly to the largest.
         weight_decay: Weight decay of AdamW.
-        clip: Largest norm of the gradient; the paper does not clip.
-        average_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
+        max_grad_norm: Largest norm of the gradient; the paper does not clip.
+        ema_decay: Decay of the exponential moving average of the weights, which is what is evaluated.
         seed: Seed of initial weights, order of samples and dropout.
         threads: Scenes that are scored in parallel.
 
@@ -27,29 +27,32 @@ class RapTrainOptions:
 
     steps: int = 20_000
     learning_rate: float = 1e-4
-    lowest_rate: float = 1e-5
-    warm_up: float = 0.05
+    final_learning_rate: float = 1e-5
+    warmup_fraction: float = 0.05
     weight_decay: float = 1e-4
-    clip: float = 5.0
-    average_decay: float = 0.999
+    max_grad_norm: float = 5.0
+    ema_decay: float = 0.999
     seed: int = 0
     threads: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("steps", "learning_rate", "clip", "threads"):
+        for name in ("steps", "learning_rate", "max_grad_norm", "threads"):
             if not getattr(self, name) > 0:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be above 0")
-        for name in ("warm_up", "average_decay"):
+        for name in ("warmup_fraction", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, from 0 on."""
-        rising = self.warm_up * self.steps
+        rising = self.warmup_fraction * self.steps
         if step < rising:
             return self.learning_rate * (step + 1) / math.ceil(rising)
         share = min((step - rising) / max(self.steps - rising, 1), 1.0)
-        return self.lowest_rate + (self.learning_rate - self.lowest_rate) * (1 + math.cos(math.pi * share)) / 2
+        return (
+            self.final_learning_rate
+            + (self.learning_rate - self.final_learning_rate) * (1 + math.cos(math.pi * share)) / 2
+        )
 
 
 @dataclass(frozen=True)

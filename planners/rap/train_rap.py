@@ -117,7 +117,7 @@ def train_rap(
     keeper = _Keeper(folder, training, stream, run) if process.rank == 0 else None
     with closing(_prepared(loader, store, training)) as batches:
         for batch in batches:
-            noted = training.advance(batch)
+            noted = training.train_step(batch)
             row = {**noted, **_seconds(training)}
             found = _validated(run.validation, training, process)
             if keeper:
@@ -157,7 +157,9 @@ class _Keeper:
 
     def _save(self, name: str, found: dict[str, float]) -> None:
         record = {"steps": self._training.step, "seed": self._training.options.seed}
-        save_rap(self._training.averaged(), {**record, **({"validation": found} if found else {})}, self._folder / name)
+        save_rap(
+            self._training.averaged_model(), {**record, **({"validation": found} if found else {})}, self._folder / name
+        )
 
 
 def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) -> None:
@@ -166,7 +168,7 @@ def _check(stream: SampleStream, store: ContextStore | None, config: RapConfig) 
     Raises:
         SwerveError: images or cameras are not the stream's, or sub-scores are trained without contexts.
     """
-    size, trim = (config.width, config.height), config.trim
+    size, trim = (config.image_width, config.image_height), config.trim
     if stream.options.fit.size != size or stream.options.fit.trim != trim or stream.cameras != config.cameras:
         fit = stream.options.fit
         raise SwerveError(
@@ -216,7 +218,7 @@ def _validated(validation: Validation | None, training: Training, process: Proce
     last = training.step == training.options.steps
     if validation is None or not (last or training.step % validation.every == 0):
         return {}
-    planner = RapPlanner(training.averaged(), {})
+    planner = RapPlanner(training.averaged_model(), {})
     return validate(planner, validation.benchmark, process.rank, process.world)
 
 

@@ -23,8 +23,8 @@ class Training:
     """State of a network in training.
 
     No random state is carried between steps: each is seeded by (seed, step, rank), so that a step depends only on the
-    tensors of `state` and on its batch. On a CPU, with the same number of threads, interrupted and resumed training
-    gives the same weights, bit for bit; on a GPU, sums have no fixed order.
+    tensors of `state_dict` and on its batch. On a CPU, with the same number of threads, interrupted and resumed
+    training gives the same weights, bit for bit; on a GPU, sums have no fixed order.
 
     Args:
         config: config of the network.
@@ -42,18 +42,18 @@ class Training:
         torch.manual_seed(options.seed)
         self.model = RapModel(config).to(device).train()
         self.classifier = DomainClassifier(config).to(device)
-        self.teacher = EmaTeacher(self.model.neck, config.teacher_decay)
+        self.teacher = EmaTeacher(self.model.neck, config.ema_decay)
         self.average = {name: one.detach().clone() for name, one in self.model.named_parameters() if one.requires_grad}
         forward = _Forward(self.model, self.classifier, config)
         self._trained = [one for one in forward.parameters() if one.requires_grad]
         self._optimizer = torch.optim.AdamW(self._trained, options.learning_rate, weight_decay=options.weight_decay)
         # Parts without gradients: losses of weight zero, and alignment before it begins.
-        unused = 0.0 in (config.score_weight, config.global_weight) or config.align_from > 0.0
+        unused = 0.0 in (config.score_weight, config.global_weight) or config.alignment_start > 0.0
         self._forward: nn.Module = forward
         if world > 1:
             self._forward = nn.parallel.DistributedDataParallel(forward, find_unused_parameters=unused)
 
-    def advance(self, batch: RapBatch) -> dict[str, int | float]:
+    def train_step(self, batch: RapBatch) -> dict[str, int | float]:
         """Run one training step; return its metrics.
 
         Raises:
@@ -78,13 +78,13 @@ class Training:
         self.step += 1
         return {"step": self.step, "rate": rate, **noted, "gradient": norm}
 
-    def averaged(self) -> RapModel:
+    def averaged_model(self) -> RapModel:
         """Return a network with the averaged weights, in evaluation mode."""
         model = RapModel(self.config, weights=False).to(self.device)
         model.load_state_dict({**self.model.state_dict(), **self.average})
         return model.eval()
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return all tensors that the next steps depend on, by name."""
         parts = {"model": self.model, "classifier": self.classifier, "teacher": self.teacher}
         tensors = {f"{part}.{name}": one for part, module in parts.items() for name, one in module.state_dict().items()}
@@ -112,7 +112,7 @@ class Training:
 
     def _updated(self) -> float:
         """Apply an optimizer step; return the gradient norm before clipping."""
-        norm = nn.utils.clip_grad_norm_(self._trained, self.options.clip)
+        norm = nn.utils.clip_grad_norm_(self._trained, self.options.max_grad_norm)
         self._optimizer.step()
         self.teacher.update(self.model.neck)
         self._update_average()
@@ -121,7 +121,7 @@ class Training:
     @torch.no_grad()
     def _update_average(self) -> None:
         """Update the averaged weights; the decay is smaller early on, since the initial weights are meaningless."""
-        decay = min(self.options.average_decay, (1 + self.step) / (10 + self.step))
+        decay = min(self.options.ema_decay, (1 + self.step) / (10 + self.step))
         for name, one in self.model.named_parameters():
             if name in self.average:
                 self.average[name].lerp_(one.detach(), 1.0 - decay)

@@ -142,7 +142,7 @@ def _write_edge(views, view, polygon, i, j, place, chords):
 def _pieces(views, view, polygon, i, j):
     """Return the number of chords that an edge is cut into; the same from either end."""
     step_x, step_y = polygon[j, 0] - polygon[i, 0], polygon[j, 1] - polygon[i, 1]
-    return 1 + int(views.chords_per_unit[view] * math.sqrt(step_x * step_x + step_y * step_y))
+    return 1 + int(views.segments_per_unit[view] * math.sqrt(step_x * step_x + step_y * step_y))
 
 
 @cuda.jit(device=True)

@@ -91,7 +91,7 @@ class GrowableArray:
             self._array[self.length : end].copy_to_device(np.ascontiguousarray(rows, self._dtype))
         self.length = end
 
-    def room(self, length: int) -> DeviceArray:
+    def reserve(self, length: int) -> DeviceArray:
         """Return `length` rows of undefined content."""
         if length > len(self._array):
             self._array = cuda.device_array((int(length * _SPARE), *self._shape), self._dtype)
@@ -136,7 +136,7 @@ class DeviceMesh:
             self._buffers[name].append(array)
         return part
 
-    def keep(self, parts: int) -> None:
+    def truncate(self, parts: int) -> None:
         """Discard all parts but the first `parts`; their memory is kept for reuse."""
         if parts < len(self._marks):
             for name, length in self._marks[parts].items():
@@ -156,7 +156,7 @@ class DeviceViews(NamedTuple):
     cy: DeviceArray
     width: DeviceArray
     height: DeviceArray
-    chords_per_unit: DeviceArray
+    segments_per_unit: DeviceArray
     camera_from_world: DeviceArray
     frustum: DeviceArray
     part: DeviceArray
@@ -191,8 +191,8 @@ class RayTables:
     def trim(self) -> None:
         """Clear all rays once they exceed the limit (each log has its own cameras). Earlier offsets become invalid."""
         if self.x.length > _MOST_RAYS:
-            self.x.room(0)
-            self.y.room(0)
+            self.x.reserve(0)
+            self.y.reserve(0)
             self._firsts.clear()
 
     def first(self, table: LensTable) -> int:
@@ -243,7 +243,7 @@ _NUMBERS = {
     "cy": np.float64,
     "width": np.int32,
     "height": np.int32,
-    "chords_per_unit": np.float64,
+    "segments_per_unit": np.float64,
 }
 
 

@@ -48,31 +48,31 @@ class DeviceImages:
     """Rendered images on the device.
 
     Attributes:
-        flat: pixels of all views by output, one view after the other.
+        pixels: pixels of all views by output, one view after the other.
         shapes: height and width of each view.
-        firsts: first pixel of each view.
+        offsets: first pixel of each view.
     """
 
-    flat: dict[str, DeviceArray]
+    pixels: dict[str, DeviceArray]
     shapes: tuple[tuple[int, int], ...]
-    firsts: tuple[int, ...]
+    offsets: tuple[int, ...]
 
     def image(self, output: str, view: int) -> DeviceArray:
         """Return one image, (h, w) or (h, w, 3), without a copy."""
-        (height, width), first = self.shapes[view], self.firsts[view]
-        rows = self.flat[output][first : first + height * width]
+        (height, width), first = self.shapes[view], self.offsets[view]
+        rows = self.pixels[output][first : first + height * width]
         return rows.reshape((height, width, *PIXELS[output][1]))
 
     def to_host(self, outputs: Sequence[str] | None = None) -> list[dict[str, np.ndarray]]:
         """Copy images to the host: by view, then output. Only the given outputs, or all of them."""
-        wanted = self.flat if outputs is None else outputs
-        host = {name: self.flat[name].copy_to_host() for name in wanted}
+        wanted = self.pixels if outputs is None else outputs
+        host = {name: self.pixels[name].copy_to_host() for name in wanted}
         return [
             {
                 name: array[first : first + height * width].reshape((height, width, *PIXELS[name][1]))
                 for name, array in host.items()
             }
-            for (height, width), first in zip(self.shapes, self.firsts, strict=True)
+            for (height, width), first in zip(self.shapes, self.offsets, strict=True)
         ]
 
 
@@ -106,7 +106,7 @@ class DeviceRenderer:
         """
         if not requests:
             return DeviceImages({name: _pixels(name, 0) for name in outputs}, (), ())
-        smooth = style.samples > 1 and "rgb" in outputs
+        smooth = style.supersampling > 1 and "rgb" in outputs
         exact = [name for name in outputs if not (smooth and name == "rgb")]
         flat = self._pass(mesh, requests, style, exact) if exact else {}
         if smooth:
@@ -117,7 +117,7 @@ class DeviceRenderer:
 
     def _smooth(self, mesh: DeviceMesh, requests: Sequence[RenderRequest], style: Style) -> DeviceArray:
         """Render supersampled colours and average them."""
-        samples = style.samples
+        samples = style.supersampling
         finer = [
             RenderRequest(
                 r.camera.resized(samples * r.camera.width, samples * r.camera.height), r.world_from_ego, r.parts
@@ -162,15 +162,19 @@ class DeviceRenderer:
     def _polygons(self, mesh: MeshArrays, views: DeviceCameras, count: int) -> int:
         """Fill planes, outlines, starts and chords; return the number of polygons."""
         chunks, counters = len(mesh.chunk_radii), _zeros(kernels.COUNTERS)
-        pairs = self._pairs.room(max(chunks * count, 1))
+        pairs = self._pairs.reserve(max(chunks * count, 1))
         if not chunks:
             return 0
         kernels.cull_chunks[(-(-chunks // self._threads), count), self._threads](mesh, views, pairs, counters)
         found = int(counters.copy_to_host()[kernels.PAIRS])
         polygons, chords = max(self._outlines.length, count * _POLYGONS), max(self._chords.length, count * _CHORDS)
         while found:
-            planes, outlines = self._planes.room(polygons), self._outlines.room(polygons)
-            starts, points, counters = self._starts.room(polygons), self._chords.room(chords), _zeros(kernels.COUNTERS)
+            planes, outlines = self._planes.reserve(polygons), self._outlines.reserve(polygons)
+            starts, points, counters = (
+                self._starts.reserve(polygons),
+                self._chords.reserve(chords),
+                _zeros(kernels.COUNTERS),
+            )
             kernels.clip_triangles[found, 2 * kernels.WARP](
                 mesh, views, pairs, planes, outlines, starts, points, counters
             )
@@ -184,7 +188,7 @@ class DeviceRenderer:
         """Fill the spans; return the number of spans per row, and their offsets."""
         counts, starts, counters = _zeros(lines, np.int32), _zeros(lines), _zeros(kernels.COUNTERS)
         if not polygons:
-            self._spans.room(1)
+            self._spans.reserve(1)
             return counts, starts
         outlines = self._outlines.rows[:polygons]
         grid = -(-polygons * kernels.WARP // self._threads)
@@ -195,7 +199,7 @@ class DeviceRenderer:
         totals = counters.copy_to_host()
         if totals[kernels.CROSSED_TOO_OFTEN]:
             raise SwerveError("an edge crosses one image row too often: lens model not one-to-one over the image")
-        spans = self._spans.room(max(int(totals[kernels.SPANS]), 1))
+        spans = self._spans.reserve(max(int(totals[kernels.SPANS]), 1))
         kernels.write_spans[grid, self._threads](
             views, outlines, self._starts.rows, self._chords.rows, starts, counts, spans
         )

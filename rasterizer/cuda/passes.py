@@ -39,7 +39,7 @@ def render_passes(
 ) -> Iterator[DeviceImages]:
     """Yield images in the order of the requests, in as few passes as memory allows; each is complete when yielded."""
     drawer = _drawer(threading.get_ident())
-    for batch in _batches(requests, _PIXELS_PER_PASS // style.samples**2):
+    for batch in _batches(requests, _PIXELS_PER_PASS // style.supersampling**2):
         yield _finished(drawer.draw(mesh, batch, style, outputs))
 
 

@@ -22,7 +22,7 @@ def render_all(mesh: Mesh, tasks: Sequence[_Task], style: Style, colored: bool, 
     """Render every task; of several threads each takes every n-th, with its own work memory."""
 
     def draw(own: Sequence[_Task]) -> None:
-        samples = style.samples if colored else 1
+        samples = style.supersampling if colored else 1
         cameras = [_finer(camera, samples) for camera, _, _ in own]
         workspace = _Workspace.of(cameras, len(mesh.triangles), samples)
         for camera, pose, image in own:
@@ -115,12 +115,12 @@ def _draw_smoothly(
     workspace: _Workspace,
 ) -> _Workspace:
     """Render one image; with supersampling, colours are rendered at a higher resolution and averaged."""
-    if style.samples == 1 or "rgb" not in image:
+    if style.supersampling == 1 or "rgb" not in image:
         return _draw(mesh, camera, world_from_ego, style, image, workspace)
-    finer = _finer(camera, style.samples)
+    finer = _finer(camera, style.supersampling)
     fine = workspace.fine[: 3 * finer.height * finer.width].reshape(finer.height, finer.width, 3)
     workspace = _draw(mesh, finer, world_from_ego, style, {"rgb": fine}, workspace)
-    shading_kernels.average(fine, style.samples, image["rgb"])
+    shading_kernels.average(fine, style.supersampling, image["rgb"])
     others = {name: array for name, array in image.items() if name != "rgb"}
     return _draw(mesh, camera, world_from_ego, style, others, workspace) if others else workspace
 

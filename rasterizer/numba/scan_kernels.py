@@ -191,7 +191,7 @@ def _between_pixels(polygon, corners, optics):
         longest = max(longest, step_x * step_x + step_y * step_y)
         low_u, high_u = min(low_u, polygon[i, U]), max(high_u, polygon[i, U])
         low_v, high_v = min(low_v, polygon[i, V]), max(high_v, polygon[i, V])
-    if optics.chords_per_unit * math.sqrt(longest) >= 1.0:
+    if optics.segments_per_unit * math.sqrt(longest) >= 1.0:
         return False
     if math.ceil(low_v - 0.5) >= math.ceil(high_v - 0.5):
         return True
@@ -203,7 +203,7 @@ def _cross_edge(polygon, i, j, optics, crossings, counts):
     """Find the crossings of an edge: a chain of chords within the tolerance in `optics` of the curve."""
     x, y, u, v = polygon[i, X], polygon[i, Y], polygon[i, U], polygon[i, V]
     step_x, step_y = polygon[j, X] - x, polygon[j, Y] - y
-    pieces = 1 + int(optics.chords_per_unit * math.sqrt(step_x * step_x + step_y * step_y))
+    pieces = 1 + int(optics.segments_per_unit * math.sqrt(step_x * step_x + step_y * step_y))
     top, bottom = optics.height, 0
     for k in range(1, pieces):
         next_u, next_v = _pixel(x + step_x * k / pieces, y + step_y * k / pieces, optics)

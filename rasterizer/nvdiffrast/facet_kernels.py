@@ -31,7 +31,7 @@ def subdivide(mesh, camera_from_world, frustum, optics, out, scratch):
         the number of polygons (visible triangles) and of facets.
     """
     polygon, polygons, count = scratch.polygon, 0, 0
-    longest = math.inf if optics.chords_per_unit == 0.0 else 1.0 / optics.chords_per_unit
+    longest = math.inf if optics.segments_per_unit == 0.0 else 1.0 / optics.segments_per_unit
     for chunk in range(mesh.chunk_radii.shape[0]):
         if _sphere_outside(mesh.chunk_centers, mesh.chunk_radii, chunk, camera_from_world, frustum):
             continue

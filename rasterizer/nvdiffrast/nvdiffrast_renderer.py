@@ -31,7 +31,7 @@ class NvdiffrastView:
     world_from_ego: Float[np.ndarray, "4 4"]
 
 
-def draw(
+def render_views(
     mesh: Mesh,
     shots: Sequence[NvdiffrastView],
     style: Style,
@@ -51,14 +51,16 @@ def draw(
         SwerveError: a view contains more triangles than nvdiffrast can number.
     """
     painter = _Painter(mesh, style, using or load_library())
-    if style.samples == 1 or "rgb" not in outputs:
+    if style.supersampling == 1 or "rgb" not in outputs:
         return painter.paint(shots, outputs)
     others = [name for name in outputs if name != "rgb"]
     images = painter.paint(shots, others) if others else [{} for _ in shots]
     for shot, image in zip(shots, images, strict=True):
         width, height = shot.camera.width, shot.camera.height
-        finer = NvdiffrastView(shot.camera.resized(style.samples * width, style.samples * height), shot.world_from_ego)
-        image["rgb"] = _averaged(painter.paint([finer], ["rgb"])[0]["rgb"], style.samples)
+        finer = NvdiffrastView(
+            shot.camera.resized(style.supersampling * width, style.supersampling * height), shot.world_from_ego
+        )
+        image["rgb"] = _averaged(painter.paint([finer], ["rgb"])[0]["rgb"], style.supersampling)
     return images
 
 

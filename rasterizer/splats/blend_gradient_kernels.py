@@ -11,10 +11,10 @@ import numba
 import numpy as np
 
 from swerve.rasterizer.splats.blend_kernels import (
-    DENSEST,
-    FAINTEST,
-    FINISHED,
     LOOK_EVERY,
+    MAX_ALPHA,
+    MIN_ALPHA,
+    MIN_TRANSMITTANCE,
     PIXELS,
     fast_exp,
     finished,
@@ -112,17 +112,17 @@ def _trace_row(ellipse, falloff, offset, count, state):
     for i in range(count):
         d = offset + np.float32(i)
         whole = opacity * fast_exp(-half * d * d - falloff)
-        covers = min(whole, DENSEST)
+        covers = min(whole, MAX_ALPHA)
         light = state[LIGHT + i]
         left = light - light * covers
-        seen = covers >= FAINTEST
-        kept = seen & (left > FINISHED)
+        seen = covers >= MIN_ALPHA
+        kept = seen & (left > MIN_TRANSMITTANCE)
         weight = light * covers if kept else np.float32(0.0)
         shown = red * state[BY_RED + i] + green * state[BY_GREEN + i] + blue * state[BY_BLUE + i]
         shown += depth * state[BY_DEPTH + i] + state[BY_ALPHA + i]
         rest = state[REST + i] - weight * shown
         slope = covers * (light * shown - rest / (np.float32(1.0) - covers))
-        slope = slope if kept & (whole <= DENSEST) else np.float32(0.0)
+        slope = slope if kept & (whole <= MAX_ALPHA) else np.float32(0.0)
         stopped = -abs(light) if seen else light
         state[LIGHT + i] = left if kept else stopped
         state[REST + i] = rest

@@ -9,9 +9,9 @@ from swerve.rasterizer.splats.project_kernels import BLUE, DEPTH, GREEN, OPACITY
 from swerve.rasterizer.splats.tile_kernels import TILE
 
 # A pixel is finished when its transmittance falls below this; the alpha of a Gaussian is at most `DENSEST`.
-FINISHED = np.float32(1e-4)
-DENSEST = np.float32(0.999)
-FAINTEST = np.float32(1.0 / 255.0)
+MIN_TRANSMITTANCE = np.float32(1e-4)
+MAX_ALPHA = np.float32(0.999)
+MIN_ALPHA = np.float32(1.0 / 255.0)
 # Pixels processed together: the width of a vector register.
 BLOCK = 8
 PIXELS = TILE * TILE
@@ -131,11 +131,11 @@ def _add_row(ellipse, falloff, offset, count, state, weights):
     opacity, red, green, blue, depth = ellipse[OPACITY], ellipse[RED], ellipse[GREEN], ellipse[BLUE], ellipse[DEPTH]
     for i in range(count):
         d = offset + np.float32(i)
-        covers = min(opacity * fast_exp(-half * d * d - falloff), DENSEST)
+        covers = min(opacity * fast_exp(-half * d * d - falloff), MAX_ALPHA)
         light = state[i]
         left = light - light * covers
-        seen = covers >= FAINTEST
-        kept = seen & (left > FINISHED)
+        seen = covers >= MIN_ALPHA
+        kept = seen & (left > MIN_TRANSMITTANCE)
         weight = light * covers if kept else np.float32(0.0)
         stopped = -abs(light) if seen else light
         state[i] = left if kept else stopped

@@ -11,9 +11,9 @@ from swerve.rasterizer.splats.pipeline import (
     GaussianArrays,
     RenderedSums,
     blend,
+    camera_arrays,
     gradients,
     project_and_tile,
-    view_point,
 )
 from swerve.scenes import Camera, MissingExtraError, SwerveError
 
@@ -30,7 +30,7 @@ def differentiable_splats(
     means: Float32[torch.Tensor, "n 3"],
     quaternions: Float32[torch.Tensor, "n 4"],
     log_scales: Float32[torch.Tensor, "n 3"],
-    logit_opacities: Float32[torch.Tensor, "n"],
+    opacity_logits: Float32[torch.Tensor, "n"],
     harmonics: Float32[torch.Tensor, "n k 3"],
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
@@ -47,7 +47,7 @@ def differentiable_splats(
         means: as in `Gaussians`, like the next four; all on one device.
         quaternions: as in `Gaussians`.
         log_scales: as in `Gaussians`.
-        logit_opacities: as in `Gaussians`.
+        opacity_logits: as in `Gaussians`.
         harmonics: as in `Gaussians`; k = 1, 4, 9 or 16.
         camera: its mounting is not used.
         camera_from_local: its pose in the Gaussians' frame, a rigid transform. Its gradient is taken per matrix entry,
@@ -56,7 +56,7 @@ def differentiable_splats(
             for densification; its values are ignored.
         threads: number of CPU threads.
         backend: "auto" follows the tensors' device: numba on the CPU, gsplat on CUDA. "gsplat-ut" renders differently:
-            see docs/backends.md, and `gsplat.draw_unscented` for its gradients.
+            see docs/backends.md, and `gsplat.render_unscented` for its gradients.
 
     Returns:
         sums over the Gaussians of weight x colour, of weight x depth (metres), and of weight.
@@ -65,13 +65,13 @@ def differentiable_splats(
         SwerveError: the back end cannot be used here, or does not render on the Gaussians' device.
     """
     chosen = ("numba" if means.device.type == "cpu" else "gsplat") if backend == "auto" else backend
-    gaussians = (means, quaternions, log_scales, logit_opacities, harmonics)
+    gaussians = (means, quaternions, log_scales, opacity_logits, harmonics)
     if resolve_splat_backend(chosen) != "numba":
         from swerve.rasterizer.splats import gsplat
 
         using = gsplat.load_library()
         using.check_device(means)
-        draw = gsplat.draw_unscented if chosen == "gsplat-ut" else gsplat.draw
+        draw = gsplat.render_unscented if chosen == "gsplat-ut" else gsplat.draw
         return draw(gsplat.GsplatScene(*gaussians), camera, camera_from_local, using, centers)
     if means.device.type != "cpu":
         raise SwerveError(f'backend "numba" needs tensors on the CPU, got tensors on {means.device}: use "gsplat"')
@@ -89,7 +89,7 @@ class _Splats(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, camera: Camera, threads: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
         """Render, and save the tensors for the backward pass."""
-        view = view_point(camera, tensors[6].detach().double().numpy())
+        view = camera_arrays(camera, tensors[6].detach().double().numpy())
         layout = project_and_tile(_cloud(tensors[:5]), view, threads)
         sums = blend(layout, view, threads, wants_owner=False)
         images = tuple(torch.from_numpy(image) for image in (sums.color, sums.depth, sums.alpha))

@@ -21,27 +21,33 @@ class Gaussians:
         means: centres, metres.
         quaternions: target_from_principal_axes as (w, x, y, z), of any length but zero.
         log_scales: natural logarithm of the standard deviation along each axis, of metres.
-        logit_opacities: log(o / (1 - o)), o the opacity at the centre.
-        harmonics: coefficients by function (degree 0, then 1, ...; k = 1, 4, 9 or 16), then red, green, blue, each
-            0 to 1.
+        opacity_logits: log(o / (1 - o)), o the opacity at the centre.
+        sh_coefficients: coefficients by function (degree 0, then 1, ...; k = 1, 4, 9 or 16), then red, green, blue,
+            each 0 to 1.
     """
 
     means: Float32[np.ndarray, "n 3"]
     quaternions: Float32[np.ndarray, "n 4"]
     log_scales: Float32[np.ndarray, "n 3"]
-    logit_opacities: Float32[np.ndarray, "n"]
-    harmonics: Float32[np.ndarray, "n k 3"]
+    opacity_logits: Float32[np.ndarray, "n"]
+    sh_coefficients: Float32[np.ndarray, "n k 3"]
 
     def __post_init__(self) -> None:
-        shapes = {"means": (3,), "quaternions": (4,), "log_scales": (3,), "logit_opacities": ()}
+        shapes = {"means": (3,), "quaternions": (4,), "log_scales": (3,), "opacity_logits": ()}
         for name, shape in shapes.items():
             array = getattr(self, name)
             if array.dtype != np.float32 or array.shape != (len(self), *shape):
                 raise ValueError(f"{name}: must be float32 {(len(self), *shape)}, got {array.dtype} {array.shape}")
-        k = self.harmonics.shape[1] if self.harmonics.ndim == 3 else -1
-        if self.harmonics.dtype != np.float32 or self.harmonics.shape != (len(self), k, 3) or k not in SIZES:
+        k = self.sh_coefficients.shape[1] if self.sh_coefficients.ndim == 3 else -1
+        if (
+            self.sh_coefficients.dtype != np.float32
+            or self.sh_coefficients.shape != (len(self), k, 3)
+            or k not in SIZES
+        ):
             wanted = f"float32 ({len(self)}, 1, 4, 9 or 16, 3)"
-            raise ValueError(f"harmonics: must be {wanted}, got {self.harmonics.dtype} {self.harmonics.shape}")
+            raise ValueError(
+                f"harmonics: must be {wanted}, got {self.sh_coefficients.dtype} {self.sh_coefficients.shape}"
+            )
 
     def __len__(self) -> int:
         return len(self.means)
@@ -49,7 +55,7 @@ class Gaussians:
     @property
     def degree(self) -> int:
         """Degree of the harmonics, 0 to 3."""
-        return SIZES.index(self.harmonics.shape[1])
+        return SIZES.index(self.sh_coefficients.shape[1])
 
     @classmethod
     def empty(cls, degree: int = 0) -> "Gaussians":
@@ -57,24 +63,24 @@ class Gaussians:
         shapes = ((0, 3), (0, 4), (0, 3), (0,), (0, SIZES[degree], 3))
         return cls(*(np.zeros(shape, np.float32) for shape in shapes))
 
-    def of(self, rows: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> "Gaussians":
+    def select(self, rows: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> "Gaussians":
         """Select the given Gaussians."""
         return Gaussians(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def with_degree(self, degree: int) -> "Gaussians":
+    def with_sh_degree(self, degree: int) -> "Gaussians":
         """Return the same Gaussians with fewer harmonics, or more, which are zero."""
         harmonics = np.zeros((len(self), SIZES[degree], 3), np.float32)
-        shared = min(SIZES[degree], self.harmonics.shape[1])
-        harmonics[:, :shared] = self.harmonics[:, :shared]
-        return replace(self, harmonics=harmonics)
+        shared = min(SIZES[degree], self.sh_coefficients.shape[1])
+        harmonics[:, :shared] = self.sh_coefficients[:, :shared]
+        return replace(self, sh_coefficients=harmonics)
 
     def joined(self, *others: "Gaussians") -> "Gaussians":
         """Concatenate sets, with the highest degree of harmonics among them."""
         degree = max(part.degree for part in (self, *others))
-        parts = [part.with_degree(degree) for part in (self, *others)]
+        parts = [part.with_sh_degree(degree) for part in (self, *others)]
         return Gaussians(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(self)))
 
-    def moved(self, target_from_source: Float[np.ndarray, "4 4"]) -> "Gaussians":
+    def transform(self, target_from_source: Float[np.ndarray, "4 4"]) -> "Gaussians":
         """Transform to another frame; harmonics are rotated as well.
 
         Args:
@@ -83,12 +89,12 @@ class Gaussians:
         turn = target_from_source[:3, :3]
         w, x, y, z = Rotation.from_matrix(turn).as_quat(scalar_first=True)
         times = np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
-        harmonics = np.einsum("ij,njc->nic", rotation_of_harmonics(turn, self.degree), self.harmonics)
+        harmonics = np.einsum("ij,njc->nic", rotation_of_harmonics(turn, self.degree), self.sh_coefficients)
         return replace(
             self,
             means=(self.means @ turn.T + target_from_source[:3, 3]).astype(np.float32),
             quaternions=(self.quaternions @ times.T).astype(np.float32),
-            harmonics=harmonics.astype(np.float32),
+            sh_coefficients=harmonics.astype(np.float32),
         )
 
     def check(self, where: str) -> None:

@@ -28,11 +28,11 @@ class GaussianArrays(NamedTuple):
     means: Float32[np.ndarray, "n 3"]
     quaternions: Float32[np.ndarray, "n 4"]
     log_scales: Float32[np.ndarray, "n 3"]
-    logit_opacities: Float32[np.ndarray, "n"]
+    opacity_logits: Float32[np.ndarray, "n"]
     harmonics: Float32[np.ndarray, "n k 3"]
 
 
-class ViewPoint(NamedTuple):
+class CameraArrays(NamedTuple):
     """Camera at a pose as arrays for the kernels.
 
     `bounds` is the ideal image's extent, `limit` the ideal radius up to which Gaussians are rendered, `eye` the camera
@@ -66,12 +66,12 @@ class RenderedSums(NamedTuple):
     owner: Int32[np.ndarray, "h w"]
 
 
-def view_point(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur: float = BLUR) -> ViewPoint:
+def camera_arrays(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur: float = BLUR) -> CameraArrays:
     """Build the kernel arrays of a camera at a pose; its own mounting is not used."""
     table, pinhole = lens_table(camera), camera.lens.model == LensModel.PINHOLE
     left, top = -camera.cx / camera.fx, -camera.cy / camera.fy
     straight = (left, left + camera.width / camera.fx, top, top + camera.height / camera.fy)
-    return ViewPoint(
+    return CameraArrays(
         np.ascontiguousarray(camera_from_local[:3]),
         np.ascontiguousarray(inverse(camera_from_local)[:3, 3]),
         table.optics,
@@ -82,7 +82,7 @@ def view_point(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"], blur
     )
 
 
-def project_and_tile(cloud: GaussianArrays, view: ViewPoint, threads: int) -> TileLayout:
+def project_and_tile(cloud: GaussianArrays, view: CameraArrays, threads: int) -> TileLayout:
     """Project Gaussians and sort them into tiles."""
     ellipses = np.empty((len(cloud.means), project_kernels.COLUMNS), np.float32)
     edges = np.linspace(0, len(ellipses), threads + 1).astype(int)
@@ -97,7 +97,7 @@ def project_and_tile(cloud: GaussianArrays, view: ViewPoint, threads: int) -> Ti
     return TileLayout(seen, rows, *tile_kernels.assign_tiles(seen, across, down))
 
 
-def blend(layout: TileLayout, view: ViewPoint, threads: int, wants_owner: bool) -> RenderedSums:
+def blend(layout: TileLayout, view: CameraArrays, threads: int, wants_owner: bool) -> RenderedSums:
     """Blend the layout into images; without `wants_owner` the owners are an image without rows."""
     height, width = view.optics.height, view.optics.width
     sums = RenderedSums(
@@ -116,7 +116,12 @@ def blend(layout: TileLayout, view: ViewPoint, threads: int, wants_owner: bool) 
 
 
 def gradients(
-    cloud: GaussianArrays, view: ViewPoint, layout: TileLayout, sums: RenderedSums, slopes: RenderedSums, threads: int
+    cloud: GaussianArrays,
+    view: CameraArrays,
+    layout: TileLayout,
+    sums: RenderedSums,
+    slopes: RenderedSums,
+    threads: int,
 ) -> tuple[GaussianArrays, Float32[np.ndarray, "n 2"], Float[np.ndarray, "3 4"]]:
     """Compute the gradients of a loss by Gaussians and camera pose.
 

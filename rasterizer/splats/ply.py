@@ -30,13 +30,13 @@ _HINT = "Export the scene as a plain (not compressed) binary little-endian 3DGS 
 
 def encode_ply(gaussians: Gaussians) -> bytes:
     """Encode Gaussians as a PLY file."""
-    rest = 3 * (gaussians.harmonics.shape[1] - 1)
+    rest = 3 * (gaussians.sh_coefficients.shape[1] - 1)
     names = _names(rest)
     rows = np.zeros((len(gaussians), len(names)), "<f4")
     rows[:, 0:3] = gaussians.means
-    rows[:, 6:9] = gaussians.harmonics[:, 0]
-    rows[:, 9 : 9 + rest] = gaussians.harmonics[:, 1:].transpose(0, 2, 1).reshape(len(rows), rest)
-    rows[:, 9 + rest] = gaussians.logit_opacities
+    rows[:, 6:9] = gaussians.sh_coefficients[:, 0]
+    rows[:, 9 : 9 + rest] = gaussians.sh_coefficients[:, 1:].transpose(0, 2, 1).reshape(len(rows), rest)
+    rows[:, 9 + rest] = gaussians.opacity_logits
     rows[:, 10 + rest : 13 + rest] = gaussians.log_scales
     rows[:, 13 + rest :] = gaussians.quaternions
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]

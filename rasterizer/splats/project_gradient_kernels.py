@@ -58,7 +58,7 @@ def project_gradients(cloud, view, places, ellipses, by_ellipse, first, last, ou
         _carry_center(view, point, by_ellipse[m], room[2][3], by_point)
         _carry_color(cloud, view, n, ellipses[m], by_ellipse[m], values, slopes, out, by_pose, by_mean)
         opacity = np.float64(ellipses[m, OPACITY])
-        out.logit_opacities[n] = by_ellipse[m, OPACITY] * opacity * (1.0 - opacity)
+        out.opacity_logits[n] = by_ellipse[m, OPACITY] * opacity * (1.0 - opacity)
         for j in range(3):
             for i in range(3):
                 by_mean[j] += view.camera_from_local[i, j] * by_point[i]

@@ -20,7 +20,7 @@ from swerve.scenes.lens_kernels import PINHOLE, distort
 # negative outside the image.
 U, V, A, SLOPE, H, OPACITY, RED, GREEN, BLUE, DEPTH, REACH = range(11)
 COLUMNS = 12
-FAINTEST = 1.0 / 255.0
+MIN_ALPHA = 1.0 / 255.0
 # The derivative is evaluated at most this fraction of width and height outside of the image (as in gsplat): farther
 # out, the affine approximation is invalid.
 _MARGIN = 0.15
@@ -49,8 +49,8 @@ def project(cloud, view, first, last, ellipses):
         ellipse = ellipses[n]
         ellipse[REACH] = -1.0
         to_camera(r, cloud.means, n, camera)
-        opacity = 1.0 / (1.0 + math.exp(-cloud.logit_opacities[n]))
-        if not camera[2] > view.near or not opacity > FAINTEST:
+        opacity = 1.0 / (1.0 + math.exp(-cloud.opacity_logits[n]))
+        if not camera[2] > view.near or not opacity > MIN_ALPHA:
             continue
         x, y = camera[0] / camera[2], camera[1] / camera[2]
         if x * x + y * y > view.limit * view.limit:
@@ -62,7 +62,7 @@ def project(cloud, view, first, last, ellipses):
         xx, xy, yy = _covariance(jacobian, r, axes)
         xx += view.blur
         yy += view.blur
-        reach = 2.0 * math.log(opacity / FAINTEST)
+        reach = 2.0 * math.log(opacity / MIN_ALPHA)
         wide, high = math.sqrt(reach * xx), math.sqrt(reach * yy)
         if u + wide < 0 or u - wide > view.optics.width or v + high < 0 or v - high > view.optics.height:
             continue

@@ -11,7 +11,7 @@ from swerve.rasterizer.optics import lens_table
 from swerve.rasterizer.render import View
 from swerve.rasterizer.splats import harmonics_kernels
 from swerve.rasterizer.splats.gaussians import Gaussians
-from swerve.rasterizer.splats.pipeline import GaussianArrays, RenderedSums, blend, project_and_tile, view_point
+from swerve.rasterizer.splats.pipeline import GaussianArrays, RenderedSums, blend, camera_arrays, project_and_tile
 from swerve.rasterizer.splats.splat_scene import Sky, SplatSnapshot
 from swerve.scenes import Camera, LensModel, SwerveError
 from swerve.scenes.primitives.primitives import NO_INSTANCE
@@ -115,7 +115,7 @@ def _sums_of(gaussians: Gaussians, backend: SplatChosen, threads: int, wants_own
     cloud = cloud_of(gaussians)
 
     def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> RenderedSums:
-        view = view_point(camera, camera_from_local)
+        view = camera_arrays(camera, camera_from_local)
         layout = project_and_tile(cloud, view, threads)
         drawn = blend(layout, view, threads, wants_owner)
         return drawn._replace(owner=np.append(layout.rows, np.int32(-1))[drawn.owner])

@@ -138,7 +138,7 @@ class SplatScene:
             if pose is not None:
                 local = pose.copy()
                 local[:3, 3] -= self.origin
-                parts.append(node.gaussians.moved(local))
+                parts.append(node.gaussians.transform(local))
                 owners.append(node.instance)
         instances = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
         return SplatSnapshot(parts[0].joined(*parts[1:]), instances, self.origin, self.sky)

@@ -45,8 +45,8 @@ def build_static(road_map: RoadMap | None) -> Primitives:
         return _gather([])
     surfaces = _surfaces(road_map)
     lines = [
-        *(line.points for line in road_map.lines),
-        *(edge.points for edge in road_map.edges),
+        *(line.points for line in road_map.road_lines),
+        *(edge.points for edge in road_map.road_edges),
         *(stop.points for stop in road_map.stop_lines),
     ]
     extent = _extent([*(shape for _, shape in surfaces), *lines])
@@ -59,7 +59,7 @@ def build_static(road_map: RoadMap | None) -> Primitives:
 
 def build_dynamic(tracks: Tracks, lights: TrafficLights, step: int) -> Primitives:
     """Build the primitives of agents and signal heads at one step of their windows."""
-    return agent_cuboids(tracks, step).joined(signal_cuboids(lights, step))
+    return agent_cuboids(tracks, step).concatenate(signal_cuboids(lights, step))
 
 
 def _surfaces(road_map: RoadMap) -> list[tuple[Semantic, shapely.Polygon]]:
@@ -68,9 +68,9 @@ def _surfaces(road_map: RoadMap) -> list[tuple[Semantic, shapely.Polygon]]:
     layers: dict[Semantic, Iterable[Area | Lane]] = {
         Semantic.WALKWAY: road_map.walkways,
         Semantic.ROAD: road,
-        Semantic.CAR_PARK: road_map.car_parks,
+        Semantic.CAR_PARK: road_map.parking_areas,
         Semantic.INTERSECTION: road_map.intersections,
-        Semantic.CROSSING: road_map.crossings,
+        Semantic.CROSSING: road_map.crosswalks,
         Semantic.SPEED_BUMP: road_map.speed_bumps,
     }
     return [(kind, polygon) for kind, areas in layers.items() for polygon in _united(areas)]
@@ -83,9 +83,9 @@ def _united(areas: Iterable[Area | Lane]) -> list[shapely.Polygon]:
 
 def _ribbons(road_map: RoadMap, terrain: Terrain) -> Iterator[Feature]:
     lift = _LIFTS[Semantic.ROAD_EDGE]
-    for edge in road_map.edges:
+    for edge in road_map.road_edges:
         yield Semantic.ROAD_EDGE, ribbon(edge.points, EDGE_WIDTH, terrain, lift)
-    for line in road_map.lines:
+    for line in road_map.road_lines:
         if line.paint.strokes:
             kind = _PAINT_SEMANTICS[line.paint.color]
             yield kind, np.concatenate(paint_ribbons(line.points, line.paint, terrain, _LIFTS[kind]))
@@ -111,7 +111,7 @@ def _gather(features: list[Feature]) -> Primitives:
     counts = np.array([len(drawn) for _, drawn in features], int)
     kinds = np.array([kind for kind, _ in features], np.uint8)
     numbers = np.arange(FIRST_MAP_INSTANCE, FIRST_MAP_INSTANCE + len(features), dtype=np.int32)
-    return Primitives.in_chunks(
+    return Primitives.from_triangles(
         vertices=triangles.reshape(-1, 3),
         triangles=np.arange(3 * len(triangles), dtype=np.int32).reshape(-1, 3),
         semantics=np.repeat(kinds, counts),

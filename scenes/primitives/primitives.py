@@ -80,7 +80,7 @@ class Primitives:
         return len(self.triangles)
 
     @classmethod
-    def in_chunks(
+    def from_triangles(
         cls,
         vertices: Float[np.ndarray, "v 3"],
         triangles: Int32[np.ndarray, "f 3"],
@@ -110,7 +110,7 @@ class Primitives:
             radii,
         )
 
-    def joined(self, other: "Primitives") -> "Primitives":
+    def concatenate(self, other: "Primitives") -> "Primitives":
         """Return the concatenation of these primitives and the others."""
         return Primitives(
             np.concatenate([self.vertices, other.vertices]),

@@ -19,12 +19,12 @@ class Terrain:
 
     Attributes:
         heights: metres at the nodes; row = y, column = x.
-        corner: (x, y) of node [0, 0].
+        origin: (x, y) of node [0, 0].
         cell: metres between nodes.
     """
 
     heights: Float[np.ndarray, "rows columns"]
-    corner: Float[np.ndarray, "2"]
+    origin: Float[np.ndarray, "2"]
     cell: float
 
     @classmethod
@@ -50,7 +50,7 @@ class Terrain:
 
     def at(self, points: Float[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
         """Return the height on the triangles; beyond the grid, the outermost triangles are extrapolated."""
-        grid = (points - self.corner) / self.cell
+        grid = (points - self.origin) / self.cell
         rows, columns = self.heights.shape
         column = np.clip(np.floor(grid[..., 0]).astype(int), 0, columns - 2)
         row = np.clip(np.floor(grid[..., 1]).astype(int), 0, rows - 2)
@@ -79,12 +79,12 @@ class Terrain:
 
     def _tiles(self, bounds: tuple[float, float, float, float]) -> Float[np.ndarray, "k 3 2"]:
         """Return the terrain's triangles that touch a rectangle, counter-clockwise seen from above."""
-        low = np.floor((np.array(bounds[:2]) - self.corner) / self.cell).astype(int)
-        high = np.ceil((np.array(bounds[2:]) - self.corner) / self.cell).astype(int)
+        low = np.floor((np.array(bounds[:2]) - self.origin) / self.cell).astype(int)
+        high = np.ceil((np.array(bounds[2:]) - self.origin) / self.cell).astype(int)
         column, row = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
         nodes = np.stack([column.ravel(), row.ravel()], axis=-1)[:, None]
         halves = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]])
-        tiles: Float[np.ndarray, "k 3 2"] = self.corner + self.cell * (nodes[:, :, None] + halves).reshape(-1, 3, 2)
+        tiles: Float[np.ndarray, "k 3 2"] = self.origin + self.cell * (nodes[:, :, None] + halves).reshape(-1, 3, 2)
         return tiles
 
 

@@ -11,7 +11,8 @@ from swerve.scenes.vehicle import Vehicle
 
 # Names of the shares, in their order: fields of `KinematicLimits`, and whether the car backs up, which nothing relaxes.
 BOUND_NAMES = (
-    "accelerate", "brake", "side", "jerk_along", "jerk", "yaw_rate", "yaw_acceleration", "steering", "reverse",
+    "max_acceleration", "max_deceleration", "max_lateral_acceleration", "max_longitudinal_jerk", "max_jerk", "yaw_rate",
+    "yaw_acceleration", "steering", "reverse",
 )  # fmt: skip
 # Steps of poses that are shorter, metres, have no curvature; poses that go backwards faster, m/s, back up.
 _LEAST_STEP, _BACKWARDS = 0.05, 0.02
@@ -22,22 +23,22 @@ class KinematicLimits:
     """Limits of a motion. The defaults are nuPlan's comfort thresholds, used by NAVSIM.
 
     Attributes:
-        brake: Largest deceleration, in m/s2.
-        accelerate: Largest acceleration, in m/s2.
-        side: Largest lateral acceleration, in m/s2.
-        jerk_along: Largest longitudinal jerk, in m/s3.
-        jerk: Largest magnitude of jerk, in m/s3.
+        max_deceleration: Largest deceleration, in m/s2.
+        max_acceleration: Largest acceleration, in m/s2.
+        max_lateral_acceleration: Largest lateral acceleration, in m/s2.
+        max_longitudinal_jerk: Largest longitudinal jerk, in m/s3.
+        max_jerk: Largest magnitude of jerk, in m/s3.
         yaw_rate: Largest yaw rate, in rad/s.
         yaw_acceleration: Largest yaw acceleration, in rad/s2.
         steering: Largest steering angle, in degrees (in Python, radians). 35 degrees give a kerb-to-kerb turning
             circle of 12 m with a wheelbase of 3.1 m, the usual figure for such cars.
     """
 
-    brake: float = 4.05
-    accelerate: float = 2.40
-    side: float = 4.89
-    jerk_along: float = 4.13
-    jerk: float = 8.37
+    max_deceleration: float = 4.05
+    max_acceleration: float = 2.40
+    max_lateral_acceleration: float = 4.89
+    max_longitudinal_jerk: float = 4.13
+    max_jerk: float = 8.37
     yaw_rate: float = 0.95
     yaw_acceleration: float = 1.93
     steering: Angle = math.radians(35.0)
@@ -46,7 +47,7 @@ class KinematicLimits:
         """Return the largest curvature of the rear axle's path, 1/m."""
         return float(np.tan(self.steering) / vehicle.wheelbase)
 
-    def shares(
+    def limit_ratios(
         self,
         speeds: Float[np.ndarray, "*c t"],
         curvatures: Float[np.ndarray, "*c t"],
@@ -130,11 +131,11 @@ class KinematicLimits:
     ) -> tuple[np.ndarray, ...]:
         """Return the ratios of motion to the bounds at each step, in the order of `BOUND_NAMES`."""
         return (
-            acceleration / self.accelerate,
-            -acceleration / self.brake,
-            np.abs(side) / self.side,
-            np.abs(jerk) / self.jerk_along,
-            np.hypot(jerk, side_jerk) / self.jerk,
+            acceleration / self.max_acceleration,
+            -acceleration / self.max_deceleration,
+            np.abs(side) / self.max_lateral_acceleration,
+            np.abs(jerk) / self.max_longitudinal_jerk,
+            np.hypot(jerk, side_jerk) / self.max_jerk,
             np.abs(yaw_rate) / self.yaw_rate,
             np.abs(yaw_acceleration) / self.yaw_acceleration,
             np.abs(curvatures) / self.curvature(vehicle),

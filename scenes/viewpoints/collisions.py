@@ -20,7 +20,7 @@ def boxes_overlap(a: Float[np.ndarray, "*b 4 2"], b: Float[np.ndarray, "*b 4 2"]
     return overlap
 
 
-def contacts(
+def collisions(
     footprint: Float[np.ndarray, "t 4 2"], others: Float[np.ndarray, "n t 4 2"], valid: Bool[np.ndarray, "n t"]
 ) -> Bool[np.ndarray, "n t"]:
     """Test which agents a moving footprint overlaps, per step.
@@ -62,13 +62,13 @@ class DrivableSurface:
             *road_map.drivable_areas,
             *road_map.lanes,
             *road_map.intersections,
-            *road_map.car_parks,
+            *road_map.parking_areas,
         ]
         shape = union_of(pieces)
         shapely.prepare(shape)
         return cls(shape)
 
-    def overrun(self, footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
+    def distance_outside(self, footprints: Float[np.ndarray, "*b 4 2"]) -> Float[np.ndarray, "*b"]:
         """Return the distance in metres of each footprint's worst corner from the surface; 0 where all four are on it.
 
         Only corners are tested: an island smaller than the vehicle may lie between them.

@@ -9,7 +9,7 @@ from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate
 from swerve.scenes.tracks import Ego, ObjectClass, Tracks, box_footprints
 from swerve.scenes.transforms import pose_from_yaw, transform_points, wrap_angle
 from swerve.scenes.vehicle import Vehicle
-from swerve.scenes.viewpoints.collisions import contacts
+from swerve.scenes.viewpoints.collisions import collisions
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, driving_command
 from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions
 from swerve.scenes.viewpoints.ground import place_on_ground
@@ -40,7 +40,7 @@ def cross_agents(
     used: list[Viewpoint] = []
     rejected: list[Rejection] = []
     for row in rows[np.argsort(gaps, kind="stable")]:
-        full = len(used) >= options.per_scene
+        full = len(used) >= options.max_per_scene
         found = Rejection(_KIND, int(row), "over_cap") if full else cross_agent(scene, int(row), options, geometry)
         if isinstance(found, Viewpoint):
             used.append(found)
@@ -79,9 +79,9 @@ def _unsuitable(
 ) -> str | None:
     if not scene.log.tracks.valid[row, scene.window].all() or row not in geometry.agent_rows:
         return "incomplete_window"
-    if not options.lengths[0] <= geometry.sizes[row, 0] <= options.lengths[1]:
+    if not options.length_range[0] <= geometry.sizes[row, 0] <= options.length_range[1]:
         return "size"
-    return "too_far" if distance > options.distance else None
+    return "too_far" if distance > options.max_distance else None
 
 
 def _constant_velocity_error(scene: Scene, motion: Motion) -> float:
@@ -99,7 +99,7 @@ def _constant_velocity_error(scene: Scene, motion: Motion) -> float:
 def _dull_or_wrong(
     scene: Scene, motion: Motion, vehicle: Vehicle, error: float, options: CrossAgentOptions
 ) -> str | None:
-    if error < options.least_error:
+    if error < options.min_prediction_error:
         return "trivial_motion"
     seconds = (scene.times_us - scene.times_us[0]) * 1e-6
     if motion.speeds.min() < _REVERSE:
@@ -119,12 +119,12 @@ def _conflict(
     others = np.concatenate([geometry.footprints[:, steps], geometry.ego_footprints[None, steps]])
     valid = np.concatenate([scene.log.tracks.valid[:, steps], np.ones((1, len(headings)), bool)])
     valid[row] = False
-    hit = np.asarray(contacts(footprint, others, valid).any(axis=0))
+    hit = np.asarray(collisions(footprint, others, valid).any(axis=0))
     if hit.any():
         return "collision_at_start" if hit[0] else "collision_later"
     if geometry.surface is None:
         return None
-    off = geometry.surface.overrun(footprint) > options.surface_slack
+    off = geometry.surface.distance_outside(footprint) > options.surface_tolerance
     if off.any():
         return "off_road_at_start" if off[0] else "off_road_later"
     return None
@@ -167,10 +167,10 @@ def _viewpoint(
             "length": vehicle.length,
             "width": vehicle.width,
             "height": vehicle.height,
-            "box_deviation": float(motion.deviations.max()),
+            "box_deviation": float(motion.position_residuals.max()),
             "surface_checked": float(geometry.surface is not None),
         },
-        coverage=coverage_fraction(parameters["distance"], options.surroundings, geometry.annotation_range),
+        coverage=coverage_fraction(parameters["distance"], options.coverage_radius, geometry.annotation_range),
     )
 
 
@@ -217,7 +217,7 @@ def swapped_tracks(scene: Scene, row: int) -> Tracks:
         np.ones((1, steps), bool),
     )
     others = np.flatnonzero(np.arange(len(scene.log.tracks)) != row)
-    return scene.tracks.of(others).joined(recorder)
+    return scene.tracks.select_tracks(others).joined(recorder)
 
 
 def coverage_fraction(distance: float, radius: float, reach: float) -> float:

@@ -49,7 +49,7 @@ def drive_shares(
     vehicle = geometry.log.vehicle
     shares: Float[np.ndarray, "9 *c"] = np.maximum(
         bounds.pose_shares(drive.positions, drive.headings, seconds, vehicle),
-        bounds.shares(drive.speeds, drive.curvatures, seconds, vehicle),
+        bounds.limit_ratios(drive.speeds, drive.curvatures, seconds, vehicle),
     )
     return shares
 

@@ -11,7 +11,7 @@ from swerve.scenes.log import Log
 from swerve.scenes.randomness import keyed_generator
 from swerve.scenes.tracks import ObjectClass
 from swerve.scenes.vehicle import REAR_OVERHANG_SHARE
-from swerve.scenes.viewpoints.collisions import DrivableSurface, body_footprints, contacts
+from swerve.scenes.viewpoints.collisions import DrivableSurface, body_footprints, collisions
 from swerve.scenes.viewpoints.ground import poses_from_normals
 from swerve.scenes.viewpoints.motion_smoother import Motion, smooth_motion
 from swerve.scenes.viewpoints.path import RUN_OUT, DrivenPath
@@ -74,7 +74,7 @@ class LogGeometry:
         ahead = np.stack([np.cos(motion.headings), np.sin(motion.headings)], axis=-1)
         left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
         off = ego.positions[:, :2] - motion.positions
-        residuals = ((off * ahead).sum(axis=-1), (off * left).sum(axis=-1), motion.turns)
+        residuals = ((off * ahead).sum(axis=-1), (off * left).sum(axis=-1), motion.heading_residuals)
         along, across, turns = (np.sqrt(np.mean(one**2)) * draw for one, draw in zip(residuals, draws, strict=True))
         return smooth_motion(
             self.log.times_us,
@@ -105,7 +105,7 @@ class LogGeometry:
     @cached_property
     def ego_contacts(self) -> Bool[np.ndarray, "n t"]:
         """Boxes that overlap the recording vehicle: label errors."""
-        return contacts(self.ego_footprints, self.footprints, self.log.tracks.valid)
+        return collisions(self.ego_footprints, self.footprints, self.log.tracks.valid)
 
     @cached_property
     def surface(self) -> DrivableSurface | None:
@@ -114,9 +114,9 @@ class LogGeometry:
         return None if surface is None or surface.shape.is_empty else surface
 
     @cached_property
-    def ego_overrun(self) -> Float[np.ndarray, "t"]:
+    def ego_distance_outside(self) -> Float[np.ndarray, "t"]:
         """Distance of the recording vehicle itself from the surface, in metres: errors of the map."""
-        return self.surface.overrun(self.ego_footprints) if self.surface else np.zeros(len(self.log.ego))
+        return self.surface.distance_outside(self.ego_footprints) if self.surface else np.zeros(len(self.log.ego))
 
     @cached_property
     def sizes(self) -> Float[np.ndarray, "n 3"]:
@@ -157,15 +157,17 @@ class LogGeometry:
     def arc_lengths_at(self, seconds: Float[np.ndarray, "q"]) -> Float[np.ndarray, "q"]:
         """Interpolate the ego's arc length on its path at times between the steps, or just outside them."""
         speeds = np.maximum(self.ego_motion.speeds, 0.0)
-        lengths: Float[np.ndarray, "q"] = CubicHermiteSpline(self.seconds, self.path.schedule, speeds)(seconds)
+        lengths: Float[np.ndarray, "q"] = CubicHermiteSpline(self.seconds, self.path.arc_lengths, speeds)(seconds)
         return lengths
 
-    def is_rough(self, steps: slice) -> bool:
+    def is_implausible(self, steps: slice) -> bool:
         """Test whether the ego's path at these steps is unusable as a reference: implausible poses, or reversing."""
         motion = self.ego_motion.at(steps)
-        return bool(motion.deviations.max() > _ROUGH or motion.speeds.min() < _REVERSE)
+        return bool(motion.position_residuals.max() > _ROUGH or motion.speeds.min() < _REVERSE)
 
-    def beyond(self, along: Float[np.ndarray, "*c t"], speeds: Float[np.ndarray, "*c t"]) -> Bool[np.ndarray, "*c"]:
+    def beyond_log_ends(
+        self, along: Float[np.ndarray, "*c t"], speeds: Float[np.ndarray, "*c t"]
+    ) -> Bool[np.ndarray, "*c"]:
         """Test which trajectories leave the log's ends further than the straight extension of the path is valid.
 
         Args:
@@ -173,7 +175,7 @@ class LogGeometry:
             speeds: m/s.
         """
         result = np.zeros(along.shape[:-1], bool)
-        for over, end in ((-along, 0), (along - self.path.schedule[-1], -1)):
+        for over, end in ((-along, 0), (along - self.path.arc_lengths[-1], -1)):
             bend = abs(float(self.ego_motion.curvatures[end]))
             force = bend * np.where(over > 1e-6, speeds**2, 0.0).max(axis=-1)
             farthest = np.maximum(over.max(axis=-1), 0.0)

@@ -39,7 +39,7 @@ class Maneuver:
         along: arc length of the nearest point on the driven path.
         length: length of the lateral return, metres of path.
         duration: seconds until the human's speed is reached again.
-        on_schedule: whether the human's position at the same time is reached as well.
+        rejoins_schedule: whether the human's position at the same time is reached as well.
         demand: ratio of the return to the bounds.
         shares: ratios of history and return to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
@@ -48,7 +48,7 @@ class Maneuver:
     along: Float[np.ndarray, "t"]
     length: float
     duration: float
-    on_schedule: bool
+    rejoins_schedule: bool
     demand: float
     shares: Float[np.ndarray, "9"]
 
@@ -106,8 +106,8 @@ def _within(
     past = _bent_history(scene, geometry, start, bounds, allowed)
     if past is None:
         return None
-    for on_schedule in (True, False):
-        back = _way_back(scene, geometry, start, past, on_schedule, bounds, allowed)
+    for rejoins_schedule in (True, False):
+        back = _way_back(scene, geometry, start, past, rejoins_schedule, bounds, allowed)
         if back is not None:
             return back
     return None
@@ -116,7 +116,7 @@ def _within(
 def _start(scene: Scene, geometry: LogGeometry, offsets: Float[np.ndarray, "4"]) -> _Start:
     """Compute the perturbed state. The offset's bend is such that the car has the path's curvature."""
     lateral, longitudinal, turn, faster = (float(value) for value in offsets)
-    along = float(geometry.path.schedule[scene.now]) + longitudinal
+    along = float(geometry.path.arc_lengths[scene.now]) + longitudinal
     at = geometry.path.at(np.array([along]))
     offset = offset_state(at, lateral, turn)
     gain = (1 + faster) / float(np.hypot(1 - at.curvatures[0] * lateral, offset[1]))
@@ -157,7 +157,7 @@ def _paced_history(
 ) -> tuple[Float[np.ndarray, "h"], Float[np.ndarray, "h"]]:
     """Compute arc lengths up to now and their rate: the human's, and the changed speed as it builds up."""
     steps = slice(scene.now - scene.history, scene.now + 1)
-    seconds, schedule = geometry.seconds[steps], geometry.path.schedule[steps]
+    seconds, schedule = geometry.seconds[steps], geometry.path.arc_lengths[steps]
     speeds = np.maximum(geometry.ego_motion.speeds[steps], 0.0)
     u = np.maximum(1 - (seconds[-1] - seconds) / _SPEED_RAMP, 0.0)
     extra = speeds * (start.gain - 1) * u**3 * (10 + u * (6 * u - 15))
@@ -170,14 +170,14 @@ def _way_back(
     geometry: LogGeometry,
     start: _Start,
     past: tuple[FrenetTrajectory, Float[np.ndarray, "h"]],
-    on_schedule: bool,
+    rejoins_schedule: bool,
     bounds: KinematicLimits,
     allowed: Float[np.ndarray, "9"],
 ) -> Maneuver | None:
     """Return the manoeuvre with the cheapest return from now to the end of the scene."""
     seconds = geometry.seconds[scene.now + 1 : scene.now + scene.future + 1] - geometry.seconds[scene.now]
     durations = _DURATIONS * seconds[-1]
-    along, pace = _rejoin(scene, geometry, start, durations, seconds, on_schedule)
+    along, pace = _rejoin(scene, geometry, start, durations, seconds, rejoins_schedule)
     room = float(along[:, -1].min()) - start.along
     if room <= _SHORTEST_BEND:
         return None
@@ -200,7 +200,7 @@ def _way_back(
         np.concatenate([past[1], along[row, column]]),
         float(lengths[column]),
         float(durations[row]),
-        on_schedule,
+        rejoins_schedule,
         float(demand[row, column]),
         drive_shares(bounds, whole, geometry.seconds[scene.window], geometry),
     )
@@ -212,10 +212,10 @@ def _rejoin(
     start: _Start,
     durations: Float[np.ndarray, "d"],
     seconds: Float[np.ndarray, "f"],
-    on_schedule: bool,
+    rejoins_schedule: bool,
 ) -> tuple[Float[np.ndarray, "d f"], Float[np.ndarray, "d f"]]:
     """Compute arc lengths and their rates: the human's plus a lead that decays (or its rate) within each duration."""
-    motion, schedule = geometry.ego_motion, geometry.path.schedule
+    motion, schedule = geometry.ego_motion, geometry.path.arc_lengths
     steps = slice(scene.now + 1, scene.now + scene.future + 1)
     lead = (
         start.along - float(schedule[scene.now]),
@@ -223,7 +223,9 @@ def _rejoin(
         start.pull - float(motion.accelerations[scene.now]),
     )
     times = np.broadcast_to(seconds, (len(durations), len(seconds)))
-    ahead, faster = quintic_decay(lead, durations, times)[:2] if on_schedule else quartic_decay(lead, durations, times)
+    ahead, faster = (
+        quintic_decay(lead, durations, times)[:2] if rejoins_schedule else quartic_decay(lead, durations, times)
+    )
     return schedule[steps] + ahead, np.maximum(motion.speeds[steps], 0.0) + faster
 
 

@@ -28,8 +28,9 @@ class Motion:
         speeds: m/s along the heading, negative in reverse.
         accelerations: m/s2 along the heading.
         curvatures: 1/m, left positive.
-        deviations: distance in metres between the measured point and the smoothed one; 0 where there is no measurement.
-        turns: measured heading minus the smoothed one, radians; 0 where there is no measurement.
+        position_residuals: distance in metres between the measured point and the smoothed one; 0 where there is no
+            measurement.
+        heading_residuals: measured heading minus the smoothed one, radians; 0 where there is no measurement.
     """
 
     positions: Float[np.ndarray, "*b t 2"]
@@ -37,8 +38,8 @@ class Motion:
     speeds: Float[np.ndarray, "*b t"]
     accelerations: Float[np.ndarray, "*b t"]
     curvatures: Float[np.ndarray, "*b t"]
-    deviations: Float[np.ndarray, "*b t"]
-    turns: Float[np.ndarray, "*b t"]
+    position_residuals: Float[np.ndarray, "*b t"]
+    heading_residuals: Float[np.ndarray, "*b t"]
 
     @property
     def yaw_rates(self) -> Float[np.ndarray, "*b t"]:
@@ -66,7 +67,7 @@ class Motion:
             query: times within them.
         """
         ahead = np.stack([np.cos(self.headings), np.sin(self.headings)], axis=-1)
-        linear = (self.accelerations, self.curvatures, self.deviations, self.turns)
+        linear = (self.accelerations, self.curvatures, self.position_residuals, self.heading_residuals)
         return Motion(
             CubicHermiteSpline(seconds, self.positions, self.speeds[:, None] * ahead)(query),
             CubicHermiteSpline(seconds, self.headings, self.yaw_rates)(query),
@@ -80,7 +81,7 @@ def smooth_motion(
     points: Float[np.ndarray, "n t 2"],
     headings: Float[np.ndarray, "n t"],
     valid: Bool[np.ndarray, "n t"],
-    levers: Float[np.ndarray, "n"],
+    rear_axle_offsets: Float[np.ndarray, "n"],
     point_noise: float,
     heading_noise: float,
 ) -> Motion:
@@ -92,10 +93,10 @@ def smooth_motion(
 
     Args:
         times_us: timestamps.
-        points: a measured point of each car, `levers` ahead of its rear axle.
+        points: a measured point of each car, `rear_axle_offsets` ahead of its rear axle.
         headings: measured, radians; wrapped or not.
         valid: steps with a measurement; at least one of each car.
-        levers: distance from the rear axle to the measured point, metres.
+        rear_axle_offsets: distance from the rear axle to the measured point, metres.
         point_noise: standard deviation of the points along each axis, metres.
         heading_noise: standard deviation of the headings, radians.
     """
@@ -108,9 +109,9 @@ def smooth_motion(
     noise = np.diag([point_noise**2, point_noise**2, heading_noise**2])
     states = None
     for _ in range(_PASSES):
-        states = _smooth_once(states, spans, boxes, measured, levers, noise)
+        states = _smooth_once(states, spans, boxes, measured, rear_axle_offsets, noise)
     assert states is not None
-    return _motion(states[row, _back(steps, len(times_us))], points, headings, valid, levers)
+    return _motion(states[row, _back(steps, len(times_us))], points, headings, valid, rear_axle_offsets)
 
 
 def _own_steps(valid: Bool[np.ndarray, "n t"]) -> Int[np.ndarray, "n t"]:

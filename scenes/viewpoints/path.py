@@ -47,13 +47,13 @@ class DrivenPath:
         start: arc length of the first node (negative: the straight extension).
         nodes: the nodes.
         tangents: change of the nodes' positions in the plane per metre.
-        schedule: arc length at each of the log's steps, not decreasing.
+        arc_lengths: arc length at each of the log's steps, not decreasing.
     """
 
     start: float
     nodes: PathPoints
     tangents: Float[np.ndarray, "k 2"]
-    schedule: Float[np.ndarray, "t"]
+    arc_lengths: Float[np.ndarray, "t"]
 
     @classmethod
     def of(
@@ -95,7 +95,7 @@ class DrivenPath:
 
     def ahead(self, along: float, distance: float) -> Float[np.ndarray, "n 2"]:
         """Return the driven path from an arc length on, for `distance` metres or to the end of the log."""
-        end = max(min(along + distance, float(self.schedule[-1])), along)
+        end = max(min(along + distance, float(self.arc_lengths[-1])), along)
         return self.at(np.linspace(along, end, 41)).positions[:, :2]
 
 

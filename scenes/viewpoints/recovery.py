@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from swerve.scenes.log import Scene
 from swerve.scenes.tracks import Ego
 from swerve.scenes.transforms import wrap_angle
-from swerve.scenes.viewpoints.collisions import body_footprints, contacts
+from swerve.scenes.viewpoints.collisions import body_footprints, collisions
 from swerve.scenes.viewpoints.command import LOOK_AHEAD, driving_command
 from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory
 from swerve.scenes.viewpoints.human_limits import relaxations
@@ -34,7 +34,7 @@ def recovery(
     there), "collision_at_start", "collision_later", "collision_before" (in the history), "off_road_at_start",
     "off_road_later", "off_road_before"; the first that applies. A box that overlaps the
     logged ego at the same step is a label error and does not count. A corner may be off the surface by the logged ego's
-    worst corner at that step plus `surface_slack`; without a map nothing is off the road, and
+    worst corner at that step plus `surface_tolerance`; without a map nothing is off the road, and
     `parameters["surface_checked"]` is 0. Of several attempts, the first one's reason counts.
     """
     key = (seed, scene.log.name, scene.token, index)
@@ -52,12 +52,12 @@ def recovery_at(
     """Build the recovery viewpoint with the given offsets, or say why there is none, see `recovery`."""
     if reason := _unfit(scene, geometry, options):
         return Rejection(ViewpointKind.RECOVERY, index, reason)
-    if geometry.beyond(*history_beside(scene, geometry, offsets)):
+    if geometry.beyond_log_ends(*history_beside(scene, geometry, offsets)):
         return Rejection(ViewpointKind.RECOVERY, index, "beyond_log")
     found = recovery_maneuver(scene, geometry, offsets, options.bounds)
     if found is None:
         return Rejection(ViewpointKind.RECOVERY, index, "infeasible")
-    beyond = geometry.beyond(found.along, found.drive.speeds)
+    beyond = geometry.beyond_log_ends(found.along, found.drive.speeds)
     reason = "beyond_log" if beyond else _conflict(scene, geometry, found.drive, options)
     if reason:
         return Rejection(ViewpointKind.RECOVERY, index, reason)
@@ -66,11 +66,11 @@ def recovery_at(
 
 def _unfit(scene: Scene, geometry: LogGeometry, options: RecoveryOptions) -> str | None:
     """Return the reason why the scene has no path to perturb; None if it has."""
-    if geometry.is_rough(scene.window):
+    if geometry.is_implausible(scene.window):
         return "rough_log"
-    schedule = geometry.path.schedule
+    schedule = geometry.path.arc_lengths
     distance = schedule[scene.now + scene.future] - schedule[scene.now]
-    return "standing" if distance < options.least_distance else None
+    return "standing" if distance < options.min_distance else None
 
 
 def _conflict(scene: Scene, geometry: LogGeometry, drive: FrenetTrajectory, options: RecoveryOptions) -> str | None:
@@ -78,12 +78,14 @@ def _conflict(scene: Scene, geometry: LogGeometry, drive: FrenetTrajectory, opti
     steps, log = scene.window, scene.log
     footprint = body_footprints(drive.positions, drive.headings, log.vehicle)
     valid = log.tracks.valid[:, steps] & ~geometry.ego_contacts[:, steps]
-    hit = np.asarray(contacts(footprint, geometry.footprints[:, steps], valid).any(axis=0))
+    hit = np.asarray(collisions(footprint, geometry.footprints[:, steps], valid).any(axis=0))
     if hit.any():
         return f"collision_{_when(hit, scene.history)}"
     if geometry.surface is None:
         return None
-    off = geometry.surface.overrun(footprint) > geometry.ego_overrun[steps] + options.surface_slack
+    off = (
+        geometry.surface.distance_outside(footprint) > geometry.ego_distance_outside[steps] + options.surface_tolerance
+    )
     return f"off_road_{_when(off, scene.history)}" if off.any() else None
 
 
@@ -129,8 +131,8 @@ def _viewpoint(
             **dict(zip(names, (float(value) for value in offsets), strict=True)),
             "rejoin_length": found.length,
             "rejoin_duration": found.duration,
-            "on_schedule": float(found.on_schedule),
-            "demand": found.demand,
+            "rejoins_schedule": float(found.rejoins_schedule),
+            "limit_ratio": found.demand,
             **relaxations(found.shares),
             "surface_checked": float(geometry.surface is not None),
         },

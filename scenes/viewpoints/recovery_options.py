@@ -13,25 +13,25 @@ class RecoveryOptions:
     """Options of recovery viewpoints.
 
     Attributes:
-        per_scene: Recovery viewpoints that are tried in each scene.
+        samples_per_scene: Recovery viewpoints that are tried in each scene.
         lateral: Largest lateral offset from the logged path, in metres.
         longitudinal: Largest longitudinal offset along the logged path, in metres, up to 25.
         heading: Largest heading offset, in degrees (in Python, radians).
         speed: Largest change of speed, as a share of the logged speed: 0.2 is 20 %.
         distribution: uniform over these ranges, or normal, truncated at 2 standard deviations, the ends of the ranges.
         bounds: Limits of the history and of the recovery trajectory.
-        least_distance: Scenes in which the ego drives less than this are not used, in metres.
-        surface_slack: How much farther than the logged ego a corner may leave the drivable area, in metres.
+        min_distance: Scenes in which the ego drives less than this are not used, in metres.
+        surface_tolerance: How much farther than the logged ego a corner may leave the drivable area, in metres.
         attempts: Draws that are tried for each viewpoint, of like lateral offset and heading, until one is accepted.
     """
 
-    per_scene: int = 2
+    samples_per_scene: int = 2
     lateral: float = 2.0
     longitudinal: float = 2.0
     heading: Angle = math.radians(15.0)
     speed: float = 0.2
     distribution: Literal["uniform", "normal"] = "uniform"
     bounds: KinematicLimits = field(default_factory=KinematicLimits)
-    least_distance: float = 5.0
-    surface_slack: float = 0.2
+    min_distance: float = 5.0
+    surface_tolerance: float = 0.2
     attempts: int = 1

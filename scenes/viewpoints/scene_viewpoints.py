@@ -47,7 +47,7 @@ def _of_kind(
         return cross_agents(scene, options.cross_agent, geometry)
     if kind != ViewpointKind.RECOVERY:
         raise ValueError(f"no viewpoints of kind {kind.value} are made from a log's scenes")
-    draws = range(options.recovery.per_scene)
+    draws = range(options.recovery.samples_per_scene)
     tried = [recovery(scene, index, options.recovery, seed, geometry) for index in draws]
     return [one for one in tried if isinstance(one, Viewpoint)], [one for one in tried if isinstance(one, Rejection)]
 
@@ -56,7 +56,7 @@ def logged(scene: Scene, geometry: LogGeometry) -> Viewpoint:
     """Return the scene as it was recorded; the target is the human's trajectory."""
     log, path = scene.log, geometry.path
     human = log.ego.world_from_ego[scene.now + 1 : scene.now + scene.future + 1]
-    foot = float(path.schedule[scene.now])
+    foot = float(path.arc_lengths[scene.now])
     heading = float(wrap_angle(geometry.ego_motion.headings[scene.now]))
     return Viewpoint(
         scene=scene,

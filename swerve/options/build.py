@@ -21,7 +21,7 @@ class Build:
 
     Exit code: 0; 1 if a log or a SceneGroup failed; 2 if the build could not run.
 
-    Example: swerve build av2:~/av2/val ~/benchmarks/av2 --every 4
+    Example: swerve build av2:~/av2/val ~/benchmarks/av2 --scene-interval 4
 
     Attributes:
         sources: Logs.

@@ -28,7 +28,7 @@ class Drive:
         out: Output folder.
         planners: Planners.
         logs: Names of the logs.
-        every: Time between the initial scenes of a log, in seconds.
+        scene_interval: Time between the initial scenes of a log, in seconds.
         options: Closed-loop simulation.
         views: Images that planners see: raster, photo (generated towns only: synthetic photos) or splat.
         splats: Splat scenes.
@@ -41,7 +41,7 @@ class Drive:
     out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for tables and pictures.")]
     planners: Planners
     logs: Logs = ()
-    every: float = 4.0
+    scene_interval: float = 4.0
     options: Annotated[ClosedLoopOptions, FLAT] = field(default_factory=ClosedLoopOptions)
     views: ViewKind = "raster"
     splats: Splats = None

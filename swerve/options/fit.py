@@ -18,7 +18,7 @@ class Fit:
 
     Exit code: 0; 1 if a log could not be fitted; 2 if the command could not run.
 
-    Example: swerve fit kitti:~/kitti splats --cameras left --unseen right --scale 0.5
+    Example: swerve fit kitti:~/kitti splats --cameras left --test-cameras right --image-scale 0.5
 
     Attributes:
         sources: Logs.

@@ -26,7 +26,7 @@ class Quality:
         splats: Splat scenes.
         out: Output folder.
         logs: Names of the logs.
-        every: Time between the poses off the path, in seconds.
+        scene_interval: Time between the poses off the path, in seconds.
         gate: Thresholds of the gate.
         lpips: Also measure LPIPS, if the extra `lpips` is installed.
         config: Options to start from.
@@ -36,7 +36,7 @@ class Quality:
     splats: Annotated[Positional[Path], arg(metavar="SPLATS", help="Folder that swerve fit made.")]
     out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for a page and the numbers of each log.")]
     logs: Logs = ()
-    every: float = 2.0
+    scene_interval: float = 2.0
     gate: Annotated[GateOptions, FLAT] = field(default_factory=GateOptions)
     lpips: bool = True
     config: Config = None

@@ -24,7 +24,7 @@ class TrainEgoMlp:
         sources: Logs.
         out: Output file.
         options: The training.
-        every: Time between the scenes of a log, in seconds.
+        scene_interval: Time between the scenes of a log, in seconds.
         split: Split of logs whose source has none.
         config: Options to start from.
     """
@@ -32,6 +32,6 @@ class TrainEgoMlp:
     sources: Sources
     out: Annotated[Positional[Path], arg(metavar="OUT", help="The planner: a .safetensors file, for --planners.")]
     options: Annotated[TrainOptions, FLAT] = field(default_factory=TrainOptions)
-    every: float = 0.1
+    scene_interval: float = 0.1
     split: Split = "train"
     config: Config = None

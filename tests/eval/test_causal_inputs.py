@@ -17,7 +17,7 @@ from swerve.scenes.transforms import pose_from_yaw, yaw_of
 from swerve.scenes.viewpoints import Command, Viewpoint, logged
 from swerve.scenes.viewpoints.cross_agent import CrossAgentOptions, cross_agent
 from swerve.scenes.viewpoints.recovery import RecoveryOptions, recovery
-from tests.support.drives import course_from
+from tests.support.drives import closed_loop_scene_from
 from tests.support.geometries import geometry_of
 from tests.support.simple_log import simple_log
 from tests.support.wheel_planners import Follows
@@ -94,7 +94,7 @@ def seats():
     scene, geometry = Scene(log, NOW, 20, 45), geometry_of(log)
     drawn = (recovery(scene, index, RecoveryOptions(), 0, geometry) for index in range(20))
     yield next(one for one in drawn if isinstance(one, Viewpoint))
-    yield cross_agent(scene, 1, CrossAgentOptions(least_error=0.0), geometry)
+    yield cross_agent(scene, 1, CrossAgentOptions(min_prediction_error=0.0), geometry)
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -149,7 +149,9 @@ def test_closed_loop(count):
     seen = []
     for each in (log, changed_after(log, NOW + 5 * count)):
         planner = Keeps()
-        drive_prepared(course_from(logged(Scene(each, NOW, 20, 45), geometry_of(each)), rate=2.0, seconds=4.0), planner)
+        drive_prepared(
+            closed_loop_scene_from(logged(Scene(each, NOW, 20, 45), geometry_of(each)), rate=2.0, seconds=4.0), planner
+        )
         seen.append(planner.told[: count + 1])
     for one, other in zip(*seen, strict=True):
         check_same(one.history, other.history)

@@ -69,7 +69,9 @@ def test_the_whole_job(backend, tmp_path):
     """The same samples with the same numbers, and images as alike as those of single calls."""
     sets = {}
     for name in ("numba", backend):
-        options = AugmentOptions(every=5.0, size=(960, 560), extra=("depth", "semantic", "instance"), backend=name)
+        options = AugmentOptions(
+            scene_interval=5.0, size=(960, 560), extra_outputs=("depth", "semantic", "instance"), backend=name
+        )
         report = augment([open_source("town:1")], tmp_path / name, options, workers=2)
         assert report.summary["failures"] == 0
         sets[name] = [one for split in ("train", "val", "test") for one in read_samples(tmp_path / name, split)]

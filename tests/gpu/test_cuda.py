@@ -32,9 +32,11 @@ def small_scene():
     ground = triangles(np.array(corners, float), [[0, 1, 2], [0, 2, 3]], [1, 1])
     boxes = [box((8 + 4 * k, 2.5 * (-1) ** k, 0.9), (4.5, 2.0, 1.6), 10 + k, heading=0.4 * k) for k in range(4)]
     near = box((1.0, 1.6, 0.8), (3.0, 1.5, 1.6), 20, semantic=Semantic.BICYCLE)
-    scene = ground.joined(facing_square((12.0, 0.0, 2.0), 1.0, 2)).joined(facing_square((12.0, 2.0, 2.0), 1.0, 3))
+    scene = ground.concatenate(facing_square((12.0, 0.0, 2.0), 1.0, 2)).concatenate(
+        facing_square((12.0, 2.0, 2.0), 1.0, 3)
+    )
     for one in (*boxes, near):
-        scene = scene.joined(one)
+        scene = scene.concatenate(one)
     return scene
 
 
@@ -63,7 +65,7 @@ def test_every_lens_draws_as_on_the_cpu(lens):
 def test_several_points_a_pixel_and_a_coloured_ground():
     camera = looking().resized(*SIZE)
     poses = pose_from_yaw(np.zeros((1, 3)), np.zeros(1))
-    style = Style((30, 60, 90), Style.surfaces().palette, depth_limit=40.0, samples=2)
+    style = Style((30, 60, 90), Style.surfaces().palette, depth_limit=40.0, supersampling=2)
     expected = render(small_scene(), [camera], poses, style, OUTPUTS)
     got = render(small_scene(), [camera], poses, style, OUTPUTS, backend="cuda")
     assert_agree(expected[0], images_of(got))
@@ -78,7 +80,7 @@ def test_parts_are_seen_by_those_who_ask_for_them():
     requests = [RenderRequest(camera, pose, (parts[0], parts[1])), RenderRequest(other, pose, (parts[0], parts[2]))]
     requests.append(RenderRequest(camera, pose, (parts[2],)))
     images = DeviceRenderer().draw(mesh, requests, Style.rap(), OUTPUTS)
-    scenes = [still.joined(early), still.joined(late), late]
+    scenes = [still.concatenate(early), still.concatenate(late), late]
     expected = [
         render(scene, [request.camera], pose[None], outputs=OUTPUTS)[0][0]
         for scene, request in zip(scenes, requests, strict=True)
@@ -87,7 +89,7 @@ def test_parts_are_seen_by_those_who_ask_for_them():
     shown = images.image("depth", 1)
     assert shown.shape == (other.height, other.width)
     assert hasattr(shown, "__cuda_array_interface__") or SIMULATED
-    mesh.keep(1)
+    mesh.truncate(1)
     assert mesh.add(late) == 1
     again = DeviceRenderer().draw(mesh, [RenderRequest(other, pose, (0, 1))], Style.rap(), OUTPUTS)
     assert_agree(expected[1:2], again.to_host())
@@ -99,7 +101,7 @@ def test_images_of_a_backdrop_are_left_on_the_device(monkeypatch):
     still, moving, poses = small_scene(), box((6, 0, 1), (4, 2, 2), 50), np.eye(4)[None]
     cameras = [looking().resized(*SIZE), looking().resized(SIZE[0] // 2, SIZE[1])]
     drawn = list(StaticLayer(still, "cuda").passes_on_gpu(moving, cameras, poses, Style.rap(), OUTPUTS))
-    expected = render(still.joined(moving), cameras, poses, outputs=OUTPUTS)[0]
+    expected = render(still.concatenate(moving), cameras, poses, outputs=OUTPUTS)[0]
     assert [one.shapes for one in drawn] == [((camera.height, camera.width),) for camera in cameras]
     assert_agree(expected, [image for one in drawn for image in one.to_host()])
     for one, view in zip(drawn, expected, strict=True):

@@ -15,7 +15,13 @@ import torch
 
 from swerve.rasterizer.splats import gsplat
 from swerve.rasterizer.splats.differentiable_splats import differentiable_splats
-from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, dominant_gaussians, draw_unscented, load_library
+from swerve.rasterizer.splats.gsplat import (
+    GsplatLibrary,
+    GsplatScene,
+    dominant_gaussians,
+    load_library,
+    render_unscented,
+)
 from tests.support import standin_gsplat
 from tests.support.splat_sums import gradients_of
 
@@ -40,8 +46,8 @@ def blobs(seed, count=2000):
         gaussians.means,
         gaussians.quaternions,
         np.maximum(gaussians.log_scales, -3),
-        gaussians.logit_opacities,
-        gaussians.harmonics,
+        gaussians.opacity_logits,
+        gaussians.sh_coefficients,
     )
 
 
@@ -101,7 +107,7 @@ def test_a_descent_finds_the_pose_again():
 def test_the_stand_in_draws_as_the_library(lens):
     shot, gaussians = camera(lens, 96, 64, 70.0), blobs(30, 200)
     pose = torch.from_numpy(inverse(POSE @ shot.ego_from_camera))
-    for draw in (gsplat.draw, draw_unscented, dominant_gaussians):
+    for draw in (gsplat.draw, render_unscented, dominant_gaussians):
         found, expected = (
             draw(
                 GsplatScene(*(using.upload(array) for array in vars(gaussians).values())),
@@ -122,7 +128,7 @@ def test_gradients_along_rays_are_those_of_the_stand_in(lens):
     pose = inverse(POSE @ shot.ego_from_camera)
     found, expected = (
         gradients_of(
-            lambda *a, u=using: draw_unscented(GsplatScene(*a[:5]), *a[5:7], u, a[7]),
+            lambda *a, u=using: render_unscented(GsplatScene(*a[:5]), *a[5:7], u, a[7]),
             gaussians,
             shot,
             pose,
@@ -142,7 +148,7 @@ def test_a_rolling_shutter_is_the_stand_ins():
         rigid_transform(np.eye(3), np.array([-0.5, 0.0, 0.1])),
     )
     found, still, expected = (
-        draw_unscented(
+        render_unscented(
             GsplatScene(*(using.upload(array) for array in vars(gaussians).values())),
             shot,
             pose.to(using.device),

@@ -51,12 +51,12 @@ def test_a_longer_fit_comes_to_look_like_its_images():
     true, shots, options = chain_checks.crossing_fit()
     spoiled = replace(
         true.background,
-        harmonics=np.zeros_like(true.background.harmonics),
-        logit_opacities=np.where(np.arange(120) % 5, true.background.logit_opacities, np.float32(-9)),
+        sh_coefficients=np.zeros_like(true.background.sh_coefficients),
+        opacity_logits=np.where(np.arange(120) % 5, true.background.opacity_logits, np.float32(-9)),
     )
-    growth = replace(options.growth, first=50, last=300, every=50, most=400)
+    growth = replace(options.densification, start_step=50, stop_step=300, interval=50, max_gaussians=400)
     start, quality = replace(true, background=spoiled), []
-    for scene in (start, fit_scene(start, shots, replace(options, steps=400, growth=growth)).scene):
+    for scene in (start, fit_scene(start, shots, replace(options, steps=400, densification=growth)).scene):
         view = toys.drawn_from(scene, 0, shots[0].world_from_ego)
         quality.append(toys.psnr_of(np.clip(view.color, 0, 1), shots[0].image / 255))
     assert quality[1] > quality[0] + 6

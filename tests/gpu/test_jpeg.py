@@ -18,7 +18,9 @@ from swerve.rasterizer.backends import unavailable_reason
 from swerve.scenes.transforms import pose_from_yaw
 from tests.support.drawn_scenes import looking, random_scene
 
-OPTIONS = AugmentOptions(every=5.0, size=(960, 560), image_format="jpeg", extra=("instance",), backend="cuda")
+OPTIONS = AugmentOptions(
+    scene_interval=5.0, size=(960, 560), image_format="jpeg", extra_outputs=("instance",), backend="cuda"
+)
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" or unavailable_reason("cuda"):
     pytest.skip(f"cuda: {unavailable_reason('cuda') or 'the simulator has no device memory'}", allow_module_level=True)

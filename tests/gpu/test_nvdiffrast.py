@@ -14,7 +14,13 @@ if unavailable_reason("nvdiffrast"):
 
 import torch
 
-from swerve.rasterizer.nvdiffrast import NvdiffrastLibrary, NvdiffrastView, differentiable_render, draw, load_library
+from swerve.rasterizer.nvdiffrast import (
+    NvdiffrastLibrary,
+    NvdiffrastView,
+    differentiable_render,
+    load_library,
+    render_views,
+)
 from tests.support import standin_nvdiffrast
 
 STANDIN = NvdiffrastLibrary(standin_nvdiffrast, standin_nvdiffrast.RasterizeCudaContext(), torch.device("cpu"))
@@ -26,7 +32,9 @@ def test_the_stand_in_draws_as_the_library(lens):
     shots = [NvdiffrastView(camera, pose_from_yaw(np.array([x, 1.0, 0.0]), 0.3 * x)) for x in (0.0, 1.0, 2.0)]
     outputs = ("instance", "depth")
     for real, synthetic in zip(
-        draw(mesh, shots, Style.rap(), outputs), draw(mesh, shots, Style.rap(), outputs, STANDIN), strict=True
+        render_views(mesh, shots, Style.rap(), outputs),
+        render_views(mesh, shots, Style.rap(), outputs, STANDIN),
+        strict=True,
     ):
         assert real["depth"].device.type == "cuda"
         same = real["instance"].cpu() == synthetic["instance"]

@@ -63,11 +63,11 @@ def test_built_ins_take_parameters_and_labels():
 
 def test_any_planner_can_be_disturbed(users):
     assert load_planner("constant-velocity,delay=0.3,pace=0.9").planner == DisturbedPlanner(
-        ConstantVelocity(), pace=0.9, delay=0.3
+        ConstantVelocity(), speed_factor=0.9, delay=0.3
     )
     planner = load_planner("users_planners:Forward,reach=8,shift=1").planner
     assert isinstance(planner, DisturbedPlanner)
-    assert planner.shift == 1.0
+    assert planner.lateral_offset == 1.0
     # The class has a parameter of its own of that name.
     own = load_planner("users_planners:Forward,reach=8,delay=2").planner
     assert (type(own).__name__, own.delay) == ("Forward", 2.0)

@@ -12,8 +12,8 @@ from swerve.rasterizer.nvdiffrast import (
     NvdiffrastLibrary,
     NvdiffrastView,
     differentiable_render,
-    draw,
     nvdiffrast_renderer,
+    render_views,
 )
 from swerve.rasterizer.nvdiffrast.differentiable_render import clip_positions
 from swerve.rasterizer.nvdiffrast.facets import facets_of
@@ -38,7 +38,7 @@ def installed(monkeypatch):
 
 def drawn(primitives, cameras, pose, style=RAP, outputs=OUTPUTS):
     shots = [NvdiffrastView(camera, pose) for camera in cameras]
-    images = draw(validate_mesh(primitives), shots, style, outputs, STANDIN)
+    images = render_views(validate_mesh(primitives), shots, style, outputs, STANDIN)
     return [{name: tensor.numpy() for name, tensor in image.items()} for image in images]
 
 
@@ -68,7 +68,7 @@ def test_a_moment_of_a_log(source, request):
     opened = open_source("town:1" if source == "town" else f"av2:{request.getfixturevalue('test_data') / 'av2'}")
     log = opened.load(opened.names()[0])
     step = len(log.times_us) // 2
-    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+    primitives = build_static(log.road_map).concatenate(build_dynamic(log.tracks, log.lights, step))
     cameras = [camera.resized(960, 560) for camera in log.cameras[:1]]
     views = render(primitives, cameras, log.ego.world_from_ego[[step]], outputs=OUTPUTS)
     assert_alike(images_of(views), drawn(primitives, cameras, log.ego.world_from_ego[step]))
@@ -94,7 +94,7 @@ def test_passes_hold_images_of_one_size_and_as_many_as_fit(monkeypatch):
 
 
 def test_several_points_a_pixel_and_a_coloured_background():
-    style = Style((30, 60, 90), Style.surfaces().palette, depth_limit=40.0, samples=2)
+    style = Style((30, 60, 90), Style.surfaces().palette, depth_limit=40.0, supersampling=2)
     view = render(random_scene(4), [looking()], np.eye(4)[None], style, OUTPUTS)[0][0]
     image = drawn(random_scene(4), [looking()], np.eye(4), style)[0]
     assert np.mean(np.abs(image["rgb"].astype(int) - view.rgb).max(axis=2) <= 1) >= 0.995
@@ -126,8 +126,8 @@ def test_render_and_backdrops_take_it_when_asked_for(installed):
         tiled_ground(),
         box((8, 1, 1), (4, 2, 2), 99),
     )
-    expected = render(still.joined(moving), [looking()], pose, outputs=OUTPUTS)
-    got = render(still.joined(moving), [looking()], pose, outputs=OUTPUTS, backend="nvdiffrast")
+    expected = render(still.concatenate(moving), [looking()], pose, outputs=OUTPUTS)
+    got = render(still.concatenate(moving), [looking()], pose, outputs=OUTPUTS, backend="nvdiffrast")
     assert_alike(images_of(expected), images_of(got))
     kept = got[0][0].instance
     again = StaticLayer(still, "nvdiffrast").render(

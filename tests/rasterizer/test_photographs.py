@@ -43,7 +43,7 @@ def test_lane_paint_lies_on_the_lane_paint(log):
     """
     image, camera, pose = brightness(log, "CAM_FRONT")
     offsets = np.arange(-1.2, 1.21, 0.05)
-    profiles = [profile(image, camera, pose, line.points, offsets, 8, 40) for line in log.road_map.lines]
+    profiles = [profile(image, camera, pose, line.points, offsets, 8, 40) for line in log.road_map.road_lines]
     seen = np.array([values for values in profiles if not np.isnan(values).any()])
     contrast = seen - np.median(seen, axis=1, keepdims=True)
     peaks = offsets[contrast.argmax(axis=1)][contrast.max(axis=1) > 8]
@@ -57,7 +57,7 @@ def test_paint_is_drawn_where_the_camera_projects_it(log):
     static = build_static(log.road_map)
     semantic = render(static, [camera], pose[None], outputs=("semantic",))[0][0].semantic
     rows, columns = np.nonzero(semantic == Semantic.LINE_WHITE)
-    lines = [subdivide(line.points, 0.02) for line in log.road_map.lines]
+    lines = [subdivide(line.points, 0.02) for line in log.road_map.road_lines]
     pixels, depth, visible = camera.project_world(np.concatenate(lines), pose)
     pixels, depth = pixels[visible & (depth < 120)], depth[visible & (depth < 120)]
     drawn = np.stack([columns + 0.5, rows + 0.5], axis=1)

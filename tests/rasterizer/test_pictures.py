@@ -49,7 +49,7 @@ def test_boxes_are_drawn_through_the_camera():
     for u, v in np.floor(pixels).astype(int):
         assert drawn[v - 2 : v + 3, u - 2 : u + 3].any()
     low, high = np.floor(pixels.min(0)).astype(int), np.ceil(pixels.max(0)).astype(int)
-    only_first = draw_boxes(image, camera, pose, log.tracks.of(np.array([0])), 0, Style.rap())
+    only_first = draw_boxes(image, camera, pose, log.tracks.select_tracks(np.array([0])), 0, Style.rap())
     rows, columns = np.nonzero(only_first.any(axis=2))
     assert columns.min() >= low[0] - 2
     assert columns.max() <= high[0] + 2

@@ -137,7 +137,7 @@ def test_r7_a_crossing_that_is_not_convex_keeps_its_notch():
     """The original filled it with a routine for convex polygons."""
     outline = np.array([(5, -4, 0), (20, -4, 0), (20, 4, 0), (5, 4, 0), (12, 0, 0)], float)
     flat = GroundHeight(np.zeros((2, 2), np.float32), np.array([-50.0, -50.0]), 100.0)
-    crossing = build_static(RoadMap(lanes=(), ground=flat, crossings=(Area("c", outline),)))
+    crossing = build_static(RoadMap(lanes=(), ground=flat, crosswalks=(Area("c", outline),)))
     camera = looking()
     pixels, _, _ = camera.project_world(np.array([[9.0, 0, 0], [15.0, 0, 0], [9.0, 2.9, 0]]), np.eye(4))
     in_notch, beyond, beside = draw(crossing, camera).semantic[tuple(pixels.astype(int).T[::-1])]

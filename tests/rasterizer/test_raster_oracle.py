@@ -66,7 +66,7 @@ def test_colour_is_the_faces_faded_by_its_own_depth(lens):
 def test_a_log_with_its_map(lens):
     """Thin ribbons, layers of millimetres, a crossing: what the program really draws."""
     log = simple_log(slope=0.02)
-    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, 60))
+    primitives = build_static(log.road_map).concatenate(build_dynamic(log.tracks, log.lights, 60))
     compare(primitives, looking(lens=lens, position=(1.5, 0.0, 1.6)), log.ego.world_from_ego[60])
 
 
@@ -87,7 +87,7 @@ def test_a_real_moment(test_data, lens):
     """The map and the agents of an Argoverse 2 log: surfaces millimetres apart, paint, dense traffic."""
     log = read_log(test_data / "av2" / "adcf7d18-0510-35b0-a2fa-b4cea13a6d76")
     step = 145
-    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+    primitives = build_static(log.road_map).concatenate(build_dynamic(log.tracks, log.lights, step))
     for yaw in (0.0, 2.0):
         camera = looking(yaw, (1.5, 0.0, 1.5), lens, width=960, height=560, focal=772.0)
         compare(primitives, camera, log.ego.world_from_ego[step])

@@ -50,7 +50,7 @@ def assert_same(view, other):
 def test_the_order_of_triangles_does_not_matter(lens, seed):
     primitives = random_scene(seed % 5)
     order = np.random.default_rng(seed).permutation(len(primitives))
-    shuffled = Primitives.in_chunks(
+    shuffled = Primitives.from_triangles(
         primitives.vertices,
         primitives.triangles[order],
         primitives.semantics[order],
@@ -273,7 +273,7 @@ def test_impossible_styles_are_an_error(background, shape, limit):
 @pytest.mark.parametrize("samples", [2, 3])
 def test_smoothed_colours_are_means_of_a_finer_image(samples):
     log = simple_log()
-    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, 10))
+    primitives = build_static(log.road_map).concatenate(build_dynamic(log.tracks, log.lights, 10))
     pose = log.ego.world_from_ego[10:11]
     cameras = [camera.resized(161, 90) for camera in log.cameras]
     every = ("rgb", "depth", "semantic", "instance")
@@ -291,7 +291,9 @@ def test_smoothed_colours_are_means_of_a_finer_image(samples):
 def test_far_lines_stay_whole_when_smoothed():
     """Point by point, a line thinner than a pixel breaks into dots; smoothed, it is there in every row."""
     log = simple_log()
-    edge = replace(log.road_map, lines=(), crossings=(), stop_lines=(), walkways=(), edges=log.road_map.edges[:1])
+    edge = replace(
+        log.road_map, road_lines=(), crosswalks=(), stop_lines=(), walkways=(), road_edges=log.road_map.road_edges[:1]
+    )
     primitives, camera = build_static(edge), log.cameras[0].resized(320, 180)
     holes = {}
     for samples in (1, 4):
@@ -303,7 +305,7 @@ def test_far_lines_stay_whole_when_smoothed():
 
 
 def test_threads_draw_the_same_images():
-    scene = facing_square((9.0, 0.0, 2.0), 1.5, 2).joined(box((14, -3, 1), (4, 2, 2), 5))
+    scene = facing_square((9.0, 0.0, 2.0), 1.5, 2).concatenate(box((14, -3, 1), (4, 2, 2), 5))
     cameras = [looking(yaw=0.2 * k, width=64 + 16 * k, height=48) for k in range(3)]
     poses = np.stack([np.eye(4), pose_from_yaw(np.array([1.0, 0.5, 0.0]), 0.1)])
     outputs = ("rgb", "depth", "instance")

@@ -237,7 +237,7 @@ def test_x11_the_index_is_the_tracks_row():
     used, rejected = cross_agents(scene, CrossAgentOptions(), geometry)
     assert [found.index for found in used] == [6]
     assert {one.index for one in rejected} == {0, 1, 2, 3}
-    none, over = cross_agents(scene, CrossAgentOptions(per_scene=0), geometry)
+    none, over = cross_agents(scene, CrossAgentOptions(max_per_scene=0), geometry)
     assert not none
     assert {one.reason for one in over} == {"over_cap"}
     alone = cross_agent(scene, 6, CrossAgentOptions(), geometry)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swerve.scenes import Ego, Scene, SwerveError, scenes_of
+from swerve.scenes import Ego, Scene, SwerveError, extract_scenes
 from swerve.scenes.transforms import pose_from_yaw, wrap_angle
 from swerve.scenes.viewpoints import Rejection, build_log_geometry
 from swerve.scenes.viewpoints.follow_up import (
@@ -97,13 +97,13 @@ def test_reach_by_hand(speed, least, most):
 
 def test_a_start_point_keeps_its_number():
     """Whatever the speed, and whatever headings and speeds are tried besides."""
-    dense = replace(OPTIONS, headings=(0.0, 0.1, -0.1), speeds=(0.0, 2.0))
+    dense = replace(OPTIONS, heading_offsets=(0.0, 0.1, -0.1), speed_offsets=(0.0, 2.0))
     by_point = {}
     for speed in (0.0, 3.0, 10.0, 16.0):
         for options in (OPTIONS, dense):
             _, grid = start_points(empty_road(speed), options)
             assert len(set(grid.indices)) == len(grid)
-            columns = (grid.lateral, grid.longitudinal, grid.turns, grid.faster)
+            columns = (grid.lateral, grid.longitudinal, grid.heading_offsets, grid.speed_offsets)
             for index, *point in zip(grid.indices.tolist(), *(column.tolist() for column in columns), strict=True):
                 assert by_point.setdefault(tuple(point), index) == index
     assert by_point[0.0, 0.0, 0.0, 0.0] == 0
@@ -123,7 +123,7 @@ def test_the_grid_follows_a_bend():
     heading = log.ego.headings[NOW + 40]
     centre = ego + 40.0 * np.array([-np.sin(heading), np.cos(heading)])
     radius = np.linalg.norm(grid.positions - centre, axis=1)
-    inside = grid.along < build_log_geometry(log).path.schedule[-1]
+    inside = grid.along < build_log_geometry(log).path.arc_lengths[-1]
     np.testing.assert_allclose(radius[inside], 40.0 - grid.lateral[inside], atol=0.02)
     np.testing.assert_allclose(grid.positions[grid.indices == 0][0], ego, atol=0.01)
 
@@ -143,7 +143,7 @@ def brute_force(bank, expert, grid, options):
             end = complex(*expert.position) + way * np.exp(1j * expert.heading)
             gap = (end - target) * np.exp(-1j * grid.headings[point])
             turn = expert.heading + float(bank.headings[drive, -1]) - grid.headings[point]
-            if abs(gap.real) > options.bank_along or abs(gap.imag) > options.bank_across:
+            if abs(gap.real) > options.bank_longitudinal_tolerance or abs(gap.imag) > options.bank_lateral_tolerance:
                 continue
             if abs(turn) <= options.bank_heading and (best is None or abs(gap) < best[1]):
                 best = (drive, abs(gap), gap)
@@ -168,16 +168,18 @@ def random_bank(expert, grid, count, rng):
 
 @pytest.mark.parametrize("row", [0, 3, 4, 5])
 def test_matches_are_those_of_brute_force(row):
-    expert, grid = start_points(LOGS[row], replace(OPTIONS, headings=(0.0, 0.1)))
+    expert, grid = start_points(LOGS[row], replace(OPTIONS, heading_offsets=(0.0, 0.1)))
     bank = random_bank(expert, grid, 400, np.random.default_rng(row))
     bank = bank.joined(bank)  # every drive twice: the first counts
     matches = match(bank, expert, grid, OPTIONS)
-    plain = grid.of(grid.turns == 0)
+    plain = grid.of(grid.heading_offsets == 0)
     expected = brute_force(bank, expert, plain, OPTIONS)
     assert 20 < len(expected) < len(plain)
     indices = {int(plain.indices[point]): found for point, found in expected.items()}
     assert grid.indices[matches.points].tolist() == sorted(indices)
-    for point, drive, along, across in zip(matches.points, matches.drives, matches.along, matches.across, strict=True):
+    for point, drive, along, across in zip(
+        matches.points, matches.trajectories, matches.longitudinal, matches.lateral, strict=True
+    ):
         wanted, _, gap = indices[int(grid.indices[point])]
         assert drive == wanted
         np.testing.assert_allclose([along, across], [gap.real, gap.imag], atol=1e-9)
@@ -219,7 +221,7 @@ def test_a_bank_is_arrays_and_names():
 def test_the_experts_own_drive_fits_his_end():
     for log, geometry in zip(LOGS, GEOMETRIES, strict=True):
         one = at(made(log, build_trajectory_bank(geometry, OPTIONS)), 0.0, 0.0)
-        assert (one.index, one.origin) == (0, "bank")
+        assert (one.index, one.history_source) == (0, "bank")
         steps = slice(NOW + 20, NOW + 41)
         np.testing.assert_allclose(one.ego.positions, log.ego.positions[steps], atol=0.02)
         np.testing.assert_allclose(wrap_angle(one.ego.headings - log.ego.headings[steps]), 0.0, atol=0.01)
@@ -261,10 +263,10 @@ def test_synthesised_drives_join_the_expert_and_the_start_point_within_bounds(ca
     row, now = case
     log, geometry = LOGS[row], GEOMETRIES[row]
     turn, faster = extra
-    options = replace(SYNTHESIS, headings=(turn,), speeds=(faster,))
+    options = replace(SYNTHESIS, heading_offsets=(turn,), speed_offsets=(faster,))
     expert, grid = start_points(log, options, now)
     found = synthesise(geometry, expert, grid, options)
-    fine = found.demand <= 1.0
+    fine = found.limit_ratio <= 1.0
     drives, motion = found.drives, geometry.ego_motion
     np.testing.assert_allclose(drives.positions[:, -1][fine], grid.positions[fine], atol=1e-6)
     np.testing.assert_allclose(drives.headings[:, -1][fine], grid.headings[fine] + turn, atol=1e-6)
@@ -277,7 +279,7 @@ def test_synthesised_drives_join_the_expert_and_the_start_point_within_bounds(ca
     if not standing:
         np.testing.assert_allclose(pull[fine], motion.accelerations[now], atol=0.06)
     clock = np.arange(41) * STEP
-    shares = options.bounds.shares(drives.speeds[fine], drives.curvatures[fine], clock, log.vehicle)
+    shares = options.bounds.limit_ratios(drives.speeds[fine], drives.curvatures[fine], clock, log.vehicle)
     assert (shares.max(axis=1, initial=0.0) <= allowed_shares(geometry, expert.steps, options.bounds) + 1e-9).all()
 
 
@@ -311,7 +313,7 @@ def test_the_drive_along_the_path_is_that_of_least_jerk(faster):
     """Against the least-norm jerk of 4000 constant pieces with the same end."""
     log = empty_road(10.0)
     geometry = GEOMETRIES[0]
-    expert, grid = start_points(log, replace(SYNTHESIS, speeds=(faster,)))
+    expert, grid = start_points(log, replace(SYNTHESIS, speed_offsets=(faster,)))
     expert = replace(expert, acceleration=0.7)
     found = synthesise(geometry, expert, grid, SYNTHESIS)
     point = int(np.flatnonzero((grid.lateral == 0) & (grid.longitudinal == 10.0))[0])
@@ -361,11 +363,11 @@ def test_who_has_all_but_stopped_may_pull_away():
             build_log_geometry(empty_road(0.0)), replace(expert, speed=speed, acceleration=pull), grid, SYNTHESIS
         )
         straight = (grid.lateral == 0) & (grid.longitudinal <= 10.0)
-        assert found.demand[straight].max() <= 1.0
+        assert found.limit_ratio[straight].max() <= 1.0
 
 
 def test_offsets_of_heading_and_speed():
-    options = replace(SYNTHESIS, headings=(0.0, 0.1), speeds=(0.0, -1.0))
+    options = replace(SYNTHESIS, heading_offsets=(0.0, 0.1), speed_offsets=(0.0, -1.0))
     found = good(made(empty_road(10.0), EMPTY, options))
     base = at(found, 0.0, 0.0)
     seen = set()
@@ -412,7 +414,7 @@ def test_reasons():
     log = empty_road(10.0)
     assert reasons(made(log, EMPTY, replace(OPTIONS, sources="bank"))) == {"no_match"}
     assert reasons(made(log)) == {"infeasible"}
-    assert good(made(log, BANKS[0], SYNTHESIS))[0].origin == "synthesis"
+    assert good(made(log, BANKS[0], SYNTHESIS))[0].history_source == "synthesis"
     poses = log.ego.world_from_ego.copy()
     poses[60, 1, 3] += 3.0
     rough = replace(log, ego=Ego.from_poses(poses, log.times_us))
@@ -458,7 +460,7 @@ def count_by_kind(log):
     geometry = build_log_geometry(log)
     bank = build_trajectory_bank(geometry, OPTIONS)
     counts = []
-    for scene in scenes_of(log, 1.5, 4.0, 2.0):
+    for scene in extract_scenes(log, 1.5, 4.0, 2.0):
         found = follow_ups(scene, geometry, bank, OPTIONS)
         again = follow_ups(scene, geometry, bank, OPTIONS)
         assert [one.index for one in found] == sorted({one.index for one in found})
@@ -467,7 +469,7 @@ def count_by_kind(log):
             check_consistent(one.ego)
             assert one.parameters == twin.parameters
         assert reasons(found) <= {"infeasible", "beyond_log"}
-        counts.append([sum(one.origin == origin for one in good(found)) for origin in ("bank", "synthesis")])
+        counts.append([sum(one.history_source == origin for one in good(found)) for origin in ("bank", "synthesis")])
     return np.array(counts)
 
 

@@ -167,7 +167,7 @@ def test_m2_m3_nothing_of_the_map_is_left_out():
     """M2, M3: the original read walkways, stop lines and car parks and never drew them."""
     log = simple_log()
     car_park = replace(log.road_map.drivable_areas[0], id="park")
-    full = replace(log.road_map, car_parks=(car_park,), intersections=(car_park,), speed_bumps=(car_park,))
+    full = replace(log.road_map, parking_areas=(car_park,), intersections=(car_park,), speed_bumps=(car_park,))
     drawn = build_static(full)
     expected = {kind for kind in Semantic if Semantic.ROAD <= kind <= Semantic.STOP_LINE} - {Semantic.LINE_BLUE}
     assert {Semantic(kind) for kind in drawn.semantics} == expected
@@ -186,7 +186,7 @@ def test_m5_map_features_are_instances_built_once():
     """M5: the original cut the map and joined its polygons anew for each frame and agent."""
     log = simple_log()
     drawn = build_static(log.road_map)
-    features = len(log.road_map.lines) + len(log.road_map.edges) + 1 + 1 + 1 + 1
+    features = len(log.road_map.road_lines) + len(log.road_map.road_edges) + 1 + 1 + 1 + 1
     assert len(np.unique(drawn.instances)) == features
     np.testing.assert_allclose(area_from_above(kind(drawn, Semantic.ROAD)), 17 * 200)
 
@@ -195,13 +195,13 @@ def test_r7_crossings_of_any_form_are_filled_exactly():
     """R7: the original filled crossings as if they were convex."""
     log = simple_log()
     arrow = np.array([[0.0, 0, 0], [10, 0, 0], [10, 10, 0], [5, 2, 0], [0, 10, 0]])
-    crossing = replace(log.road_map.crossings[0], polygon=arrow)
-    drawn = build_static(replace(log.road_map, crossings=(crossing,)))
+    crossing = replace(log.road_map.crosswalks[0], polygon=arrow)
+    drawn = build_static(replace(log.road_map, crosswalks=(crossing,)))
     np.testing.assert_allclose(area_from_above(kind(drawn, Semantic.CROSSING)), shapely.Polygon(arrow[:, :2]).area)
 
 
 def test_chunks_hold_their_triangles():
-    drawn = build_static(simple_log(slope=0.02).road_map).joined(
+    drawn = build_static(simple_log(slope=0.02).road_map).concatenate(
         build_dynamic(simple_log().tracks, simple_log().lights, 0)
     )
     assert drawn.chunk_starts[-1] == len(drawn)
@@ -213,7 +213,7 @@ def test_chunks_hold_their_triangles():
 def test_a_log_without_a_map_draws_nothing_static():
     assert len(build_static(None)) == 0
     log = simple_log()
-    empty = RoadLine("none", log.road_map.lines[0].points, LaneMarking.NONE)
-    bare = replace(log.road_map, lanes=(), drivable_areas=(), crossings=(), walkways=(), edges=(), stop_lines=())
-    assert len(build_static(replace(bare, lines=(empty,)))) == 0
-    assert len(build_static(replace(bare, lines=()))) == 0
+    empty = RoadLine("none", log.road_map.road_lines[0].points, LaneMarking.NONE)
+    bare = replace(log.road_map, lanes=(), drivable_areas=(), crosswalks=(), walkways=(), road_edges=(), stop_lines=())
+    assert len(build_static(replace(bare, road_lines=(empty,)))) == 0
+    assert len(build_static(replace(bare, road_lines=()))) == 0

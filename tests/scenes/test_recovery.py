@@ -63,7 +63,7 @@ cases = st.tuples(st.integers(0, len(LOGS) - 1), offsets_of)
 def made(case):
     """A viewpoint with the offsets of a case, off the road or not; None where none is feasible."""
     row, offsets = case
-    found = fixed(scene_of(LOGS[row]), GEOMETRIES[row], offsets, surface_slack=9.0)
+    found = fixed(scene_of(LOGS[row]), GEOMETRIES[row], offsets, surface_tolerance=9.0)
     if isinstance(found, Rejection):
         assert found.reason == "infeasible"
         return None
@@ -152,12 +152,12 @@ def test_p5_the_way_back_is_bounded_at_every_step(case):
     middle = (speed[1:] + speed[:-1]) / 2
     pull = np.diff(speed) / 0.1
     assert np.abs(curvature[both]).max() <= 1.1 * bounds.curvature(found.vehicle)
-    assert np.abs(middle**2 * curvature)[both].max() <= 1.1 * bounds.side
+    assert np.abs(middle**2 * curvature)[both].max() <= 1.1 * bounds.max_lateral_acceleration
     assert np.abs(middle * curvature)[both].max() <= 1.1 * bounds.yaw_rate
-    assert pull.max() <= 1.1 * bounds.accelerate
-    assert pull.min() >= -1.1 * bounds.brake
-    assert np.abs(np.diff(pull)).max() / 0.1 <= 1.1 * bounds.jerk_along
-    assert found.parameters["demand"] <= 1.0
+    assert pull.max() <= 1.1 * bounds.max_acceleration
+    assert pull.min() >= -1.1 * bounds.max_deceleration
+    assert np.abs(np.diff(pull)).max() / 0.1 <= 1.1 * bounds.max_longitudinal_jerk
+    assert found.parameters["limit_ratio"] <= 1.0
 
 
 @given(cases)
@@ -196,7 +196,7 @@ def test_the_way_back_ends_on_the_logged_path(case):
     beside = seen[nearest, 1] - seen[nearest, 0] * np.tan(seen[nearest, 2])
     assert abs(beside) < 0.05
     assert abs(seen[nearest, 2]) < np.deg2rad(0.5) + abs(seen[nearest, 0]) / 39
-    if found.parameters["on_schedule"]:
+    if found.parameters["rejoins_schedule"]:
         assert np.linalg.norm(end[:2, 3] - found.human[-1, :2, 3]) < 0.05
 
 

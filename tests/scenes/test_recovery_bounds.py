@@ -48,14 +48,14 @@ def test_shares_of_poses_by_hand():
     seconds, car, bounds = np.arange(20) * 0.1, Vehicle.pacifica(), KinematicLimits()
     line = np.stack([2.0 * seconds + 3.0 * seconds**3 / 6, 0 * seconds], axis=1)
     shares = bounds.pose_shares(line, 0 * seconds, seconds, car)
-    assert shares[ROW["jerk_along"]] == pytest.approx(3.0 / 4.13, rel=1e-6)
-    assert shares[ROW["jerk"]] == pytest.approx(3.0 / 8.37, rel=1e-6)
-    assert shares[ROW["accelerate"]] == pytest.approx(3.0 * 1.8 / 2.4, rel=1e-6)
-    assert shares[ROW["brake"]] == shares[ROW["side"]] == shares[ROW["reverse"]] == 0.0
+    assert shares[ROW["max_longitudinal_jerk"]] == pytest.approx(3.0 / 4.13, rel=1e-6)
+    assert shares[ROW["max_jerk"]] == pytest.approx(3.0 / 8.37, rel=1e-6)
+    assert shares[ROW["max_acceleration"]] == pytest.approx(3.0 * 1.8 / 2.4, rel=1e-6)
+    assert shares[ROW["max_deceleration"]] == shares[ROW["max_lateral_acceleration"]] == shares[ROW["reverse"]] == 0.0
     turn = 8.0 * seconds / 20.0
     circle = 20.0 * np.stack([np.sin(turn), 1 - np.cos(turn)], axis=1)
     shares = bounds.pose_shares(circle, turn, seconds, car)
-    assert shares[ROW["side"]] == pytest.approx(8.0**2 / 20.0 / 4.89, rel=1e-3)
+    assert shares[ROW["max_lateral_acceleration"]] == pytest.approx(8.0**2 / 20.0 / 4.89, rel=1e-3)
     assert shares[ROW["yaw_rate"]] == pytest.approx(8.0 / 20.0 / 0.95, rel=1e-6)
     assert shares[ROW["steering"]] == pytest.approx(1 / 20.0 / bounds.curvature(car), rel=1e-3)
     assert bounds.pose_shares(circle[::-1], turn[::-1], seconds, car)[ROW["reverse"]] == np.inf
@@ -65,13 +65,13 @@ def test_shares_of_poses_see_a_jump_of_a_centimetre():
     seconds = np.arange(20) * 0.1
     line = np.stack([5.0 * seconds + 0.01 * (seconds > 1.0), 0 * seconds], axis=1)
     shares = KinematicLimits().pose_shares(line, 0 * seconds, seconds, Vehicle.pacifica())
-    assert shares[ROW["jerk_along"]] == pytest.approx(2 * 0.01 / 0.1**3 / 4.13, rel=1e-6)
+    assert shares[ROW["max_longitudinal_jerk"]] == pytest.approx(2 * 0.01 / 0.1**3 / 4.13, rel=1e-6)
 
 
 def test_the_path_of_a_car_that_creeps_at_a_stop_has_no_jump():
     """A metre of arc length is a metre of way, to 0.5 %; it was off by the 2 cm that a car had crept back."""
     geometry = build_log_geometry(straight(stop_and_go(1.2)))
-    along = np.arange(0.0, geometry.path.schedule[-1], 0.05)
+    along = np.arange(0.0, geometry.path.arc_lengths[-1], 0.05)
     at = geometry.path.at(along)
     np.testing.assert_allclose(np.linalg.norm(np.diff(at.positions[:, :2], axis=0), axis=1), 0.05, rtol=0.01)
     off = at.positions[:, :2] - np.stack([along, 0 * along], axis=1) - geometry.ego_motion.positions[0]
@@ -81,7 +81,7 @@ def test_the_path_of_a_car_that_creeps_at_a_stop_has_no_jump():
 @pytest.mark.parametrize("log", [arc_log(), arc_log(radius=-25.0, speed=5.0), arc_log(speed=6.0, radius=15.0)])
 def test_headings_and_curvatures_of_a_path_are_those_of_its_positions(log):
     path = build_log_geometry(log).path
-    along = np.arange(0.0, path.schedule[-1], 0.02)
+    along = np.arange(0.0, path.arc_lengths[-1], 0.02)
     at = path.at(along)
     move = np.diff(at.positions[:, :2], axis=0)
     middle = (at.headings[1:] + at.headings[:-1]) / 2
@@ -98,7 +98,7 @@ def test_published_poses_take_of_no_bound_more_than_is_recorded(row):
     geometry, made = build_log_geometry(LOGS[row]), 0
     for now in (20, 30, 50, 60, 70):
         for index in range(12):
-            found = recovery(Scene(LOGS[row], now, 20, 50), index, RecoveryOptions(least_distance=2.0), 0, geometry)
+            found = recovery(Scene(LOGS[row], now, 20, 50), index, RecoveryOptions(min_distance=2.0), 0, geometry)
             if isinstance(found, Viewpoint):
                 made += 1
                 _check_published(found)
@@ -122,7 +122,7 @@ def test_a_relaxed_bound_is_named_with_its_share():
     found = [recovery(scene, index, RecoveryOptions(), 0, geometry) for index in range(20)]
     shares = [one.parameters.get("relaxed_accelerate") for one in found if isinstance(one, Viewpoint)]
     assert len(shares) >= 5
-    assert all(1.0 < share <= allowed[ROW["accelerate"]] + 1e-9 for share in shares)
+    assert all(1.0 < share <= allowed[ROW["max_acceleration"]] + 1e-9 for share in shares)
     calm = recovery(Scene(LOGS[0], 70, 20, 50), 0, RecoveryOptions(), 0, build_log_geometry(LOGS[0]))
     assert not [name for name in calm.parameters if name.startswith("relaxed")]
 
@@ -130,7 +130,7 @@ def test_a_relaxed_bound_is_named_with_its_share():
 @pytest.mark.parametrize("row", [2, 3])
 def test_nothing_is_relaxed_where_something_within_the_bounds_will_do(row, monkeypatch):
     """A draw that can be made within the stated bounds is made so, whatever the human did."""
-    geometry, options = build_log_geometry(LOGS[row]), RecoveryOptions(least_distance=2.0)
+    geometry, options = build_log_geometry(LOGS[row]), RecoveryOptions(min_distance=2.0)
     scenes = [Scene(LOGS[row], now, 20, 50) for now in (60, 70)]
     relaxed = [recovery(scene, index, options, 0, geometry) for scene in scenes for index in range(10)]
     monkeypatch.setattr(maneuver, "allowed_shares", lambda *_: np.ones(len(BOUND_NAMES)))
@@ -158,7 +158,7 @@ def test_what_the_human_did_is_found_behind_the_noise(noise):
     """An acceleration of 3.5 m/s2 for 2 s is 1.46 of the bound."""
     speeds = np.interp(SECONDS, [0, 4, 6, 12], [4.0, 4.0, 11.0, 11.0])
     geometry = build_log_geometry(straight(speeds_to_way(speeds), noise, 1))
-    share = human_shares(geometry, slice(20, 91), KinematicLimits())[ROW["accelerate"]]
+    share = human_shares(geometry, slice(20, 91), KinematicLimits())[ROW["max_acceleration"]]
     assert share == pytest.approx(3.5 / 2.4, rel=0.12)
 
 
@@ -172,5 +172,5 @@ def test_steps_that_are_not_tenths_of_seconds_add_no_jerk_to_published_poses():
     found, valid = interpolate_poses_at(times, poses, 0, asked)
     assert valid.all()
     shares = KinematicLimits().pose_shares(found[:, :2, 3], 0 * asked, asked, Vehicle.pacifica())
-    assert shares[ROW["jerk_along"]] < 0.01
-    assert shares[ROW["accelerate"]] == pytest.approx(3.0 / 2.4, rel=1e-3)
+    assert shares[ROW["max_longitudinal_jerk"]] < 0.01
+    assert shares[ROW["max_acceleration"]] == pytest.approx(3.0 / 2.4, rel=1e-3)

@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.scenes import Scene, box_footprints, scenes_of, split_windows
+from swerve.scenes import Scene, box_footprints, extract_scenes, split_windows
 from swerve.scenes.road_map import Area, GroundHeight
 from swerve.scenes.transforms import yaw_of
 from swerve.scenes.vehicle import Vehicle
@@ -24,7 +24,7 @@ from swerve.scenes.viewpoints import (
     driving_command,
     logged,
 )
-from swerve.scenes.viewpoints.collisions import DrivableSurface, boxes_overlap, contacts
+from swerve.scenes.viewpoints.collisions import DrivableSurface, boxes_overlap, collisions
 from swerve.scenes.viewpoints.ground import place_on_ground
 from swerve.scenes.viewpoints.motion_smoother import smooth_motion
 from swerve.scenes.viewpoints.path import DrivenPath
@@ -35,7 +35,7 @@ ALL = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
 
 def test_the_logged_viewpoint_is_the_log():
     log = simple_log()
-    scene = scenes_of(log)[4]
+    scene = extract_scenes(log)[4]
     found = logged(scene, build_log_geometry(log))
     assert (found.kind, found.index, found.coverage) == (ViewpointKind.LOGGED, 0, 1.0)
     np.testing.assert_array_equal(found.world_from_ego, log.ego.world_from_ego[scene.now])
@@ -62,14 +62,14 @@ def test_scenes_last_as_long_as_they_should(missing):
     assert {int(np.ptp(scene.times_us)) for scene in scenes} <= {3_000_000}
     assert all(np.ptp(scene.times_us) > 3_000_000 for scene in broken)
     assert sorted(scene.now for scene in (*scenes, *broken)) == list(range(10, len(kept) - 20))
-    assert [scene.token for scene in scenes_of(log, 1.0, 2.0, 0.1)] == [scene.token for scene in scenes]
+    assert [scene.token for scene in extract_scenes(log, 1.0, 2.0, 0.1)] == [scene.token for scene in scenes]
 
 
 def test_every_viewpoint_is_made_or_rejected_with_a_reason():
     log = simple_log()
     geometry = build_log_geometry(log)
-    options = ViewpointOptions(RecoveryOptions(per_scene=3))
-    for scene in scenes_of(log)[::4]:
+    options = ViewpointOptions(RecoveryOptions(samples_per_scene=3))
+    for scene in extract_scenes(log)[::4]:
         used, rejected = build_viewpoints(scene, ALL, options, 0, geometry)
         count = Counter(one.kind for one in (*used, *rejected))
         assert count == {ViewpointKind.LOGGED: 1, ViewpointKind.RECOVERY: 3, ViewpointKind.CROSS_AGENT: 4}
@@ -79,7 +79,7 @@ def test_every_viewpoint_is_made_or_rejected_with_a_reason():
 
 def test_viewpoints_do_not_depend_on_order_or_company():
     log = simple_log()
-    geometry, scenes = build_log_geometry(log), scenes_of(log)
+    geometry, scenes = build_log_geometry(log), extract_scenes(log)
     together = [one for scene in scenes for one in build_viewpoints(scene, ALL, ViewpointOptions(), 7, geometry)[0]]
     again, _ = build_viewpoints(scenes[5], [ViewpointKind.RECOVERY], ViewpointOptions(), 7, build_log_geometry(log))
     twins = [one for one in together if one.scene.now == scenes[5].now and one.kind == ViewpointKind.RECOVERY]
@@ -91,9 +91,11 @@ def test_viewpoints_do_not_depend_on_order_or_company():
 def test_wrong_geometry_and_kinds_are_told():
     log, other = simple_log(), simple_log(5.0)
     with pytest.raises(ValueError, match="geometry of log"):
-        build_viewpoints(scenes_of(log)[0], ALL, ViewpointOptions(), 0, build_log_geometry(other))
+        build_viewpoints(extract_scenes(log)[0], ALL, ViewpointOptions(), 0, build_log_geometry(other))
     with pytest.raises(ValueError, match="follow_up"):
-        build_viewpoints(scenes_of(log)[0], [ViewpointKind.FOLLOW_UP], ViewpointOptions(), 0, build_log_geometry(log))
+        build_viewpoints(
+            extract_scenes(log)[0], [ViewpointKind.FOLLOW_UP], ViewpointOptions(), 0, build_log_geometry(log)
+        )
 
 
 def arc(length, radius, heading=0.0):
@@ -161,7 +163,7 @@ def test_contacts_look_at_valid_steps_alone():
     here = np.broadcast_to(box_footprints(np.zeros(2), np.array(0.0), np.array([4.0, 2.0])), (3, 4, 2))
     others = here + np.array([[3.0, 0.0], [0.0, 2.5], [0.0, 1.5]])[:, None, None]
     valid = np.array([[True, False, True], [True, True, True], [False, False, True]])
-    assert contacts(here, others, valid).tolist() == [[True, False, True], [False] * 3, [False, False, True]]
+    assert collisions(here, others, valid).tolist() == [[True, False, True], [False] * 3, [False, False, True]]
 
 
 def test_the_surface_is_the_union_and_its_holes_are_outside():
@@ -175,14 +177,14 @@ def test_the_surface_is_the_union_and_its_holes_are_outside():
     surface = DrivableSurface.of(road_map)
     small = np.array([[0.1, 0.1], [-0.1, 0.1], [-0.1, -0.1], [0.1, -0.1]])
     centers = np.array([[10.0, 5.0], [5.0, 5.0], [22.0, 5.0], [1.0, 1.0]])
-    np.testing.assert_allclose(surface.overrun(small + centers[:, None]), [0.0, 0.9, 2.1, 0.0], atol=1e-9)
+    np.testing.assert_allclose(surface.distance_outside(small + centers[:, None]), [0.0, 0.9, 2.1, 0.0], atol=1e-9)
 
 
 def test_a_map_without_areas_has_no_surface():
     log = simple_log()
     bare = replace(log, road_map=replace(log.road_map, lanes=(), drivable_areas=()))
     assert build_log_geometry(bare).surface is None
-    used, _ = build_viewpoints(scenes_of(bare)[5], ALL, ViewpointOptions(), 0, build_log_geometry(bare))
+    used, _ = build_viewpoints(extract_scenes(bare)[5], ALL, ViewpointOptions(), 0, build_log_geometry(bare))
     assert {one.parameters.get("surface_checked") for one in used} == {None, 0.0}
 
 
@@ -267,12 +269,12 @@ def test_the_driven_path_runs_through_the_motion():
     motion = smooth_motion(times, axle[None], heading[None], np.ones((1, STEPS), bool), np.zeros(1), 0.03, 0.005).of(0)
     up = np.tile([[0.0, 0.0, 1.0]], (STEPS, 1))
     path = DrivenPath.of(motion, seconds, np.linspace(0.0, 12.0, STEPS), up)
-    at = path.at(path.schedule)
+    at = path.at(path.arc_lengths)
     np.testing.assert_allclose(at.positions[:, :2], axle, atol=0.06)
     np.testing.assert_allclose(np.exp(1j * at.headings), np.exp(1j * heading), atol=0.01)
     np.testing.assert_allclose(at.curvatures[5:-5], curvature[5:-5], atol=0.006)
     driven = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2 * 0.1)])
-    np.testing.assert_allclose(path.schedule, driven, atol=0.1)
+    np.testing.assert_allclose(path.arc_lengths, driven, atol=0.1)
     beyond = path.at(np.array([-10.0, 0.0]))
     np.testing.assert_allclose(np.linalg.norm(beyond.positions[0] - beyond.positions[1]), 10.0, atol=1e-6)
 
@@ -286,7 +288,7 @@ def test_real_logs(test_data):
     for name in logs.names():
         log = logs.load(name)
         geometry, kinds = build_log_geometry(log), Counter()
-        for scene in scenes_of(log, every=1.5):
+        for scene in extract_scenes(log, interval=1.5):
             used, rejected = build_viewpoints(scene, ALL, ViewpointOptions(), 0, geometry)
             kinds.update(one.kind for one in used)
             assert "rough_log" not in {one.reason for one in rejected}
@@ -304,7 +306,7 @@ def _check_real(found: Viewpoint) -> None:
     assert np.abs(poses[:, 2, 3] - ground.at(poses[:, :2, 3])).max() < 0.4
     assert poses[:, 2, 2].min() > np.cos(np.deg2rad(8.0))
     assert np.linalg.norm(np.diff(poses[:, :2, 3], axis=0), axis=1).max() < 2.5
-    if found.parameters.get("on_schedule"):
+    if found.parameters.get("rejoins_schedule"):
         assert np.linalg.norm(found.target[-1, :2, 3] - found.human[-1, :2, 3]) < 0.1
 
 
@@ -333,7 +335,7 @@ def test_a_short_future_leaves_no_room(future):
 
 
 def test_scenes_without_history_have_viewpoints():
-    log = replace(simple_log(), tracks=simple_log().tracks.of(np.zeros(0, np.int64)))
+    log = replace(simple_log(), tracks=simple_log().tracks.select_tracks(np.zeros(0, np.int64)))
     scene = Scene(log, 30, 0, 40)
     used, _ = build_viewpoints(scene, ALL, ViewpointOptions(), 0, build_log_geometry(log))
     assert [len(one.ego) for one in used] == [1, 1, 1]

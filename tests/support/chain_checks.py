@@ -11,14 +11,14 @@ from swerve.data.splats.optimization.mcmc_strategy import McmcStrategy
 from swerve.data.splats.optimization.parameters import trainable_gaussians
 from tests.support import splat_toys as toys
 
-GROWTH = DensificationOptions(first=1, last=8, every=4, most=100, way="mcmc")
+GROWTH = DensificationOptions(start_step=1, stop_step=8, interval=4, max_gaussians=100, strategy="mcmc")
 FADED = [3, 40, 79]
 
 
 def learned(gaussians, using):
     """Return parameters after one step of Adam, so that moments exist."""
     parameters = trainable_gaussians(gaussians, 1.0, LearningRates(), str(using.device))
-    sum(value.square().sum() for value in parameters.lent()[0].values()).backward()
+    sum(value.square().sum() for value in parameters.tensors_and_optimizers()[0].values()).backward()
     parameters.step(0.0)
     return parameters
 
@@ -26,7 +26,7 @@ def learned(gaussians, using):
 def some_faded():
     """Build a wall of 80 Gaussians, three of which are transparent."""
     gaussians = toys.wall(80)
-    gaussians.logit_opacities[FADED] = -9
+    gaussians.opacity_logits[FADED] = -9
     return gaussians
 
 
@@ -43,9 +43,9 @@ def check_what_has_faded_goes_elsewhere_and_some_more_is_added(using):
     torch.testing.assert_close(after["constants"], before["constants"][rows])
     torch.testing.assert_close(after["means"], before["means"][rows], atol=1e-3, rtol=0)
     # Together the Gaussians at one position have the opacity of the original one.
-    light = torch.sigmoid(-after["logit_opacities"]).log()
+    light = torch.sigmoid(-after["opacity_logits"]).log()
     together = torch.zeros(80).index_add_(0, torch.from_numpy(rows), light)
-    expected = torch.sigmoid(-before["logit_opacities"]).log()
+    expected = torch.sigmoid(-before["opacity_logits"]).log()
     torch.testing.assert_close(together[still], expected[still], rtol=1e-4, atol=1e-4)
     moments = parameters.to_arrays()["means.exp_avg"]
     assert not moments[80:].any()
@@ -86,7 +86,7 @@ def check_chance_is_the_steps_own(using):
 
 def check_from_nothing_nothing_grows(using, gaussians):
     """Check that nothing grows from an empty or fully transparent group."""
-    gaussians.logit_opacities[:] = -9
+    gaussians.opacity_logits[:] = -9
     parameters = trainable_gaussians(gaussians, 1.0, LearningRates(), str(using.device))
     rows = McmcStrategy(GROWTH, 0, using).step(parameters, 0, 1.0, 100, 4)
     np.testing.assert_array_equal(rows, np.arange(len(gaussians)))
@@ -96,8 +96,8 @@ def crossing_fit(**changes):
     """Build the arguments of `fit_scene`: nine steps on a wall and a crossing box, which is densified twice."""
     true = toys.scene(toys.wall(120), [toys.crossing(toys.box())])
     shots = [toys.shot(true, time, toys.ego_pose(0.2 * k)) for k, time in enumerate((0, 100_000))]
-    growth = replace(GROWTH, most=195)
-    return true, shots, FitOptions(steps=9, growth=growth, backend="gsplat", **changes)
+    growth = replace(GROWTH, max_gaussians=195)
+    return true, shots, FitOptions(steps=9, densification=growth, backend="gsplat", **changes)
 
 
 def check_a_fit_grows(fit):

@@ -12,7 +12,10 @@ from swerve.data.storage.files import to_json, write_atomically
 from swerve.scenes import SwerveError
 
 LAYOUT = FolderLayout(
-    finish="done.json", files=("failures.json",), parts={"squares": ".json", "notes": ".txt"}, notes=("notes",)
+    completion_file="done.json",
+    files=("failures.json",),
+    parts={"squares": ".json", "notes": ".txt"},
+    disposable_folders=("notes",),
 )
 
 

@@ -43,7 +43,7 @@ def polygon(corners, instance=1, semantic=Semantic.CROSSING):
 
 
 def triangles(vertices, rows, instances, semantic=Semantic.ROAD):
-    return Primitives.in_chunks(
+    return Primitives.from_triangles(
         vertices,
         np.array(rows, np.int32).reshape(-1, 3),
         np.full(len(rows), semantic, np.uint8),
@@ -90,7 +90,7 @@ def random_scene(seed):
         rng.integers(Semantic.GENERIC, Semantic.SIGN + 1, count).astype(np.uint8),
         np.arange(10_001, 10_001 + count, dtype=np.int32),
     )
-    return boxes.joined(tiled_ground())
+    return boxes.concatenate(tiled_ground())
 
 
 def cast(primitives, camera, world_from_ego=np.eye(4), depth_limit=120.0):  # noqa: B008

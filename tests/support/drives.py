@@ -23,11 +23,11 @@ def viewpoint(log=None, now=NOW):
     return logged(Scene(log, now, 20, 45), geometry_of(log))
 
 
-def course_from(start, **options):
+def closed_loop_scene_from(start, **options):
     """Build a closed-loop scene of a logged viewpoint."""
     return build_closed_loop_scene(start, ClosedLoopOptions(**options), geometry=geometry_of(start.scene.log))
 
 
-def driven(planner, log=None, now=NOW, **options):
+def rollout_from(planner, log=None, now=NOW, **options):
     """Run a closed-loop simulation from a logged viewpoint, by default of the simple log."""
-    return drive_prepared(course_from(viewpoint(log, now), **options), planner)
+    return drive_prepared(closed_loop_scene_from(viewpoint(log, now), **options), planner)

@@ -142,4 +142,4 @@ def _map(features, origin) -> RoadMap:
             lines.append(RoadLine(key, line, _PAINTS[feature["type"]]))
     every = np.concatenate([lane.centerline for lane in lanes])
     ground = GroundHeight.from_points(every, spacing=10.0)
-    return RoadMap(tuple(lanes), ground, lines=tuple(lines), edges=tuple(edges), has_height=False)
+    return RoadMap(tuple(lanes), ground, road_lines=tuple(lines), road_edges=tuple(edges), has_height=False)

@@ -28,7 +28,7 @@ OPTIONS = RapTrainOptions(4, learning_rate=1e-3)
 
 
 def stream_of(folder, config=CONFIG, seed=0, batch=4, rank=0, world=1):
-    fit = ImageFit((config.width, config.height), config.trim)
+    fit = ImageFit((config.image_width, config.image_height), config.trim)
     options = StreamOptions(PARTS, fit, cameras=("front",), batch=batch, seed=seed)
     return SampleStream(folder / "set", options, rank, world)
 

@@ -46,18 +46,18 @@ def turning_batch(config, count, seed=0) -> RapBatch:
     rows = torch.arange(2 * count)
     return RapBatch(
         inputs_of_images(config, images, known, torch.full((2 * count,), 3)),
-        photograph=rows < count,
-        partner=(rows + count) % (2 * count),
+        is_photo=rows < count,
+        paired_row=(rows + count) % (2 * count),
         targets=targets.repeat(2, 1, 1),
         valid=torch.ones(2 * count, config.poses, dtype=torch.bool),
         cross_agent=torch.zeros(2 * count, dtype=torch.bool),
-        yardsticks=(None,) * (2 * count),
+        contexts=(None,) * (2 * count),
     )
 
 
 def without_photographs(batch: RapBatch) -> RapBatch:
     """Return the batch's rasters only."""
-    rows = torch.nonzero(~batch.photograph)[:, 0]
+    rows = torch.nonzero(~batch.is_photo)[:, 0]
     parts = {name: getattr(batch, name)[rows] for name in ("photograph", "targets", "valid", "cross_agent")}
     nobody = torch.full((len(rows),), -1)
-    return replace(batch, inputs=batch.inputs.rows(rows), partner=nobody, yardsticks=(None,) * len(rows), **parts)
+    return replace(batch, inputs=batch.inputs.rows(rows), paired_row=nobody, contexts=(None,) * len(rows), **parts)

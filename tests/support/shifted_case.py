@@ -44,7 +44,7 @@ class RenderedViews:
 
     def images(self, frame: BenchmarkScene, cameras: Sequence[str]) -> Mapping[str, np.ndarray]:
         scene, wanted = frame.viewpoint.scene, [one for one in self.cameras(frame) if one.name in cameras]
-        world = self.static.joined(build_dynamic(scene.tracks, scene.lights, scene.history))
+        world = self.static.concatenate(build_dynamic(scene.tracks, scene.lights, scene.history))
         views = render(world, wanted, frame.viewpoint.world_from_ego[None], Style.rap(), ("rgb",))[0]
         return {camera.name: view.rgb for camera, view in zip(wanted, views, strict=True)}
 

@@ -137,10 +137,12 @@ def simple_map(slope) -> RoadMap:
         return Area(name, np.array([[x, y, slope * x] for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]))
 
     lanes = (
-        lane("east_left", -1.75, "east", right_neighbor="east_right", left_paint=LaneMarking.DOUBLE_SOLID_YELLOW),
-        lane("east_right", -5.25, "east", left_neighbor="east_left", left_paint=LaneMarking.DASHED_WHITE),
-        lane("west_left", 1.75, "west", True, right_neighbor="west_right", left_paint=LaneMarking.DOUBLE_SOLID_YELLOW),
-        lane("west_right", 5.25, "west", True, left_neighbor="west_left", left_paint=LaneMarking.DASHED_WHITE),
+        lane("east_left", -1.75, "east", right_neighbor="east_right", left_marking=LaneMarking.DOUBLE_SOLID_YELLOW),
+        lane("east_right", -5.25, "east", left_neighbor="east_left", left_marking=LaneMarking.DASHED_WHITE),
+        lane(
+            "west_left", 1.75, "west", True, right_neighbor="west_right", left_marking=LaneMarking.DOUBLE_SOLID_YELLOW
+        ),
+        lane("west_right", 5.25, "west", True, left_neighbor="west_left", left_marking=LaneMarking.DASHED_WHITE),
     )
     grid_x = np.linspace(-50, 250, 151)
     return RoadMap(
@@ -153,14 +155,14 @@ def simple_map(slope) -> RoadMap:
             LaneGroup("west", ("west_left", "west_right"), box("w", 0, 0, LENGTH, 7).polygon),
         ),
         drivable_areas=(box("road", 0, -10, LENGTH, 7),),
-        crossings=(box("crossing", 152, -7, 156, 7),),
+        crosswalks=(box("crossing", 152, -7, 156, 7),),
         walkways=(box("walkway", 0, 7, LENGTH, 10),),
-        lines=(
+        road_lines=(
             RoadLine("middle", line(0.0), LaneMarking.DOUBLE_SOLID_YELLOW),
             RoadLine("east_divider", line(-3.5), LaneMarking.DASHED_WHITE),
             RoadLine("west_divider", line(3.5), LaneMarking.DASHED_WHITE),
             RoadLine("parking", line(-7.0), LaneMarking.SOLID_WHITE),
         ),
-        edges=(RoadEdge("south", line(-10.0)), RoadEdge("north", line(7.0))),
+        road_edges=(RoadEdge("south", line(-10.0)), RoadEdge("north", line(7.0))),
         stop_lines=(StopLine("stop", np.array([[150, -7, slope * 150], [150, 0, slope * 150.0]]), ("east_left",)),),
     )

@@ -57,11 +57,14 @@ def test_without_options_it_is_the_papers_grid(told, tmp_path):
 
 def test_options_are_handed_on(told, tmp_path):
     text = (
-        "--every 4 --traffic log-replay --least 2 --most 9 --views raster splat --size own --style surfaces "
+        "--scene-interval 4 --traffic log-replay --min-follow-ups 2 --max-follow-ups 9 "
+        "--views raster splat --size own --style surfaces "
         "--rig default --seed 3 --workers 2 --follow-up.lateral 1 --follow-up.lateral-step 0.25 "
-        "--follow-up.longitudinal-step 2 --follow-up.reach 3 --follow-up.headings -5 0 5 --follow-up.speeds 0 1 "
+        "--follow-up.longitudinal-step 2 --follow-up.max-acceleration 3 "
+        "--follow-up.heading-offsets -5 0 5 --follow-up.speed-offsets 0 1 "
         "--follow-up.sources synthesis --follow-up.bank-speed 2 --follow-up.bank-acceleration 3 "
-        "--follow-up.bank-heading 10 --follow-up.bank-across 0.5 --follow-up.bank-along 1 --splats fits --gate drop "
+        "--follow-up.bank-heading 10 --follow-up.bank-lateral-tolerance 0.5 "
+        "--follow-up.bank-longitudinal-tolerance 1 --splats fits --gate drop "
         "--cameras front left"
     )
     assert run("town:1", str(tmp_path), *text.split()).exit_code == 0
@@ -69,15 +72,15 @@ def test_options_are_handed_on(told, tmp_path):
         lateral=1.0,
         lateral_step=0.25,
         longitudinal_step=2.0,
-        reach=3.0,
-        headings=tuple(math.radians(angle) for angle in (-5.0, 0.0, 5.0)),
-        speeds=(0.0, 1.0),
+        max_acceleration=3.0,
+        heading_offsets=tuple(math.radians(angle) for angle in (-5.0, 0.0, 5.0)),
+        speed_offsets=(0.0, 1.0),
         sources="synthesis",
         bank_speed=2.0,
         bank_acceleration=3.0,
         bank_heading=math.radians(10.0),
-        bank_across=0.5,
-        bank_along=1.0,
+        bank_lateral_tolerance=0.5,
+        bank_longitudinal_tolerance=1.0,
     )
     looks = {"views": ("raster", "splat"), "gate": "drop", "style": "surfaces", "cameras": ("front", "left")}
     expected = BuildOptions(4.0, 2, 9, "log-replay", grid, rig="default", size=None, seed=3, **looks)
@@ -100,9 +103,9 @@ def test_it_tells_counts_reasons_and_failures(told, tmp_path):
     [
         (["--views", "raster", "raster"], "views: 'raster' is given twice"),
         (["--views", "splat"], "no renderer for splat views. Give --splats FOLDER"),
-        (["--follow-up.headings"], "headings and speeds need a value each"),
+        (["--follow-up.heading-offsets"], "headings and speeds need a value each"),
         (["--follow-up.lateral-step", "0"], "steps, reach and history must be above 0"),
-        (["--least", "30"], "least: 30 must be 1 or more, and not above most"),
+        (["--min-follow-ups", "30"], "least: 30 must be 1 or more, and not above most"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, complaint, tmp_path):
@@ -116,7 +119,7 @@ def test_what_cannot_be_is_refused(wrong, complaint, tmp_path):
     [
         (["--views", "film"], "film"),
         (["--size", "big"], "WIDTHxHEIGHT"),
-        (["--follow-up.headings", "a"], "a"),
+        (["--follow-up.heading-offsets", "a"], "a"),
     ],
 )
 def test_what_is_no_value_is_refused(wrong, complaint, tmp_path):

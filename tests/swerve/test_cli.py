@@ -78,7 +78,7 @@ def test_the_formats_page_explains_every_rejection():
 
 
 def test_the_formats_page_s_python_reads_a_set(monkeypatch, tmp_path):
-    options = AugmentOptions(viewpoints=("recovery",), size=(96, 56), every=2.0)
+    options = AugmentOptions(viewpoints=("recovery",), size=(96, 56), scene_interval=2.0)
     augment([open_source("town:1")], tmp_path / "out" / "demo" / "dataset", options, workers=1)
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "formats.md").read_text(), re.DOTALL)
     done = subprocess.run([sys.executable, "-c", snippet], check=True, cwd=tmp_path, capture_output=True, text=True)
@@ -171,7 +171,7 @@ def test_lists_and_positions_are_told_apart():
     assert asked.out == Path("out")
     assert asked.options.cameras == ("front", "left")
     assert asked.options.size == (96, 56)
-    asked = parse("build", ["town:1", "out", "--size", "own", "--follow-up.headings", "-5", "0", "5", "--views"])
+    asked = parse("build", ["town:1", "out", "--size", "own", "--follow-up.heading-offsets", "-5", "0", "5", "--views"])
     assert asked.options.size is None
     assert asked.options.views == ()
     assert asked.options.follow_up.headings == pytest.approx(np.deg2rad([-5, 0, 5]))

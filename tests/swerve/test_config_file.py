@@ -16,7 +16,7 @@ GIVEN = {
         "town:1",
         "av2:x",
         "out",
-        "--follow-up.headings",
+        "--follow-up.heading-offsets",
         "-5",
         "0.1",
         "--size",
@@ -27,7 +27,7 @@ GIVEN = {
     "contexts": ["town:1", "set", "out", "--workers", "3"],
     "drive": ["town:1", "out", "--planners", "idm", "human", "--rate", "2"],
     "evaluate": ["bench", "out", "--planners", "idm,label=x", "--views", "raster", "photo", "--no-report"],
-    "fit": ["town:1", "out", "--growth.way", "mcmc", "--refine-egos"],
+    "fit": ["town:1", "out", "--densification.strategy", "mcmc", "--refine-egos"],
     "info": [],
     "probe": ["a=b.safetensors", "out.json", "--on", "set", "town:1"],
     "proposals": ["a.safetensors", "bench", "out.html", "--follow-ups"],
@@ -61,7 +61,7 @@ def test_names_are_those_of_the_command_line(tmp_path):
 def test_the_command_line_takes_precedence(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("sources: [town:1]\nout: out\nquality: 70\nshard-scenes: 8\nrecovery: {lateral: 1}\n")
-    asked = parse("augment", ["--config", str(path), "--quality", "80"])
+    asked = parse("augment", ["--config", str(path), "--jpeg-quality", "80"])
     assert (asked.options.quality, asked.options.shard_scenes, asked.options.recovery.lateral) == (80, 8, 1.0)
     assert asked.sources == ("town:1",)
     asked = parse("augment", ["town:2", "town:3", "other", f"--config={path}"])

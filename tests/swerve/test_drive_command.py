@@ -14,7 +14,7 @@ def run(*arguments):
     return invoke("drive", *arguments)
 
 
-FAST = ("--rate", 1, "--seconds", 4, "--every", 7)
+FAST = ("--rate", 1, "--seconds", 4, "--scene-interval", 7)
 
 
 def test_planners_are_driven_into_tables_and_pictures(tmp_path):

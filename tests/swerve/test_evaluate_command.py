@@ -67,7 +67,7 @@ def test_planners_that_see_take_part_with_each_kind():
 
 
 def test_command(tmp_path):
-    options = BuildOptions(every=4.0, views=(), traffic="log-replay", least=2, most=2)
+    options = BuildOptions(scene_interval=4.0, views=(), traffic="log-replay", min_follow_ups=2, max_follow_ups=2)
     build([SimpleSource(("train-a",))], tmp_path / "benchmark", options, workers=1)
     words = ["evaluate", tmp_path / "benchmark", tmp_path / "out", "--traffic", "log-replay", "--workers", 1]
     words += ["--planners", "tests.support.simple_planners:FailsOften,label=fails"]

@@ -70,7 +70,7 @@ def test_a_function_keeps_its_name_where_a_module_has_the_same():
 def test_a_scene_is_rendered_from_a_recovery_viewpoint():
     source = swerve.open_source("town:1")
     log = source.load(source.names()[0])
-    scene = swerve.scenes_of(log)[10]
+    scene = swerve.extract_scenes(log)[10]
     made = swerve.viewpoints_of(scene, ["recovery", "logged"])
     assert [one.kind.value for one in made][-1] == "logged"
     views = swerve.render(swerve.primitives_of(scene), log.cameras[:1], swerve.poses_of(made[:1]), outputs=("depth",))

@@ -33,9 +33,9 @@ def test_defaults_are_those_of_the_library(monkeypatch):
 
 
 def test_without_depth_nothing_is_held_to_depth(monkeypatch):
-    fit = options_of(monkeypatch, "--raster", "0", "--lidar", "0").fit
+    fit = options_of(monkeypatch, "--raster-weight", "0", "--lidar-weight", "0").fit
     assert (fit.raster, fit.lidar) == (0.0, 0.0)
-    assert fit.ground == FitOptions().ground
+    assert fit.ground == FitOptions().ground_weight
 
 
 def test_masks_are_named_by_their_whole_path(monkeypatch, tmp_path):

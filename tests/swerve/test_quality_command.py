@@ -18,7 +18,9 @@ from swerve.scenes.primitives import Primitives, build_static
 from tests.support.command import invoke
 
 NAME = "town-000000"
-OPTIONS = SceneOptions(cameras=("front",), unseen=("left",), holdout=2, every=9.0, scale=0.05)
+OPTIONS = SceneOptions(
+    cameras=("front",), test_cameras=("left",), holdout_interval=2, photo_interval=9.0, image_scale=0.05
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def splats(tmp_path_factory):
     middles = still.vertices[still.triangles].mean(axis=1)
     rows = np.linalg.norm(middles - origin, axis=1) < 40
     arrays = (getattr(still, name)[rows] for name in ("triangles", "semantics", "faces", "instances"))
-    near = Primitives.in_chunks(still.vertices - origin, *arrays)
+    near = Primitives.from_triangles(still.vertices - origin, *arrays)
     road = gaussians_on_surfaces(near, Style.surfaces(), 60_000, np.random.default_rng(0), 0, 0.99)
     write_splats(SplatScene(road, (), origin, Sky.constant((0.5, 0.6, 0.7))), folder / NAME)
     (folder / NAME / "fit.json").write_text(json.dumps({"options": asdict(OPTIONS)}))
@@ -38,7 +40,7 @@ def splats(tmp_path_factory):
 
 
 def test_a_table_a_page_and_numbers(splats, tmp_path):
-    result = invoke("quality", "town:1", splats, tmp_path, "--every", 60, "--no-lpips")
+    result = invoke("quality", "town:1", splats, tmp_path, "--scene-interval", 60, "--no-lpips")
     assert result.exit_code == 0, result.output
     assert "2 m left" in result.output
     assert "not measured, as asked" in result.output

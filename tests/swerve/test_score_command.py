@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from swerve.data import open_source
-from swerve.scenes import SwerveError, scenes_of
+from swerve.scenes import SwerveError, extract_scenes
 from tests.support.command import invoke
 
 
@@ -14,7 +14,7 @@ from tests.support.command import invoke
 def plans(tmp_path_factory):
     """Trajectories of two names for three neighbouring moments of a town's log."""
     source = open_source("town:1")
-    scenes = scenes_of(source.load(source.names()[0]), history=1.5, future=4.0, every=0.5)[:3]
+    scenes = extract_scenes(source.load(source.names()[0]), history=1.5, future=4.0, interval=0.5)[:3]
     poses = [np.column_stack([np.arange(1, 9) * speed, np.zeros((8, 2))]).tolist() for speed in (0.5, 3.0)]
     entry = [{"name": "slow", "poses": poses[0]}, {"name": "fast", "poses": poses[1]}]
     path = tmp_path_factory.mktemp("plans") / "plans.json"

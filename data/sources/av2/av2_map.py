@@ -58,9 +58,9 @@ def read_map(folder: Path, origin: Float[np.ndarray, "3"]) -> RoadMap:
         ground=ground,
         drivable_areas=drivable,
         intersections=intersections_of(lanes, ground),
-        crossings=tuple(_crossing(entry, path, origin) for entry in crossings),
-        lines=merge_lane_markings(lanes),
-        edges=edges_of(drivable),
+        crosswalks=tuple(_crossing(entry, path, origin) for entry in crossings),
+        road_lines=merge_lane_markings(lanes),
+        road_edges=edges_of(drivable),
     )
 
 
@@ -86,8 +86,8 @@ def _lanes(entries: list[Any], path: Path, origin: np.ndarray) -> list[Lane]:
         Lane(
             str(entry["id"]),
             *_shape(entry, path, origin),
-            left_paint=_choice(entry, "left_lane_mark_type", _PAINTS, path),
-            right_paint=_choice(entry, "right_lane_mark_type", _PAINTS, path),
+            left_marking=_choice(entry, "left_lane_mark_type", _PAINTS, path),
+            right_marking=_choice(entry, "right_lane_mark_type", _PAINTS, path),
             kind=_choice(entry, "lane_type", _KINDS, path),
             is_connector=_typed(entry, "is_intersection", (bool,), path),
             predecessors=known(entry, "predecessors"),

@@ -36,7 +36,7 @@ def seen_from(log: Log, origin: Float[np.ndarray, "3"]) -> Log:
 
 def _map_from(road_map: RoadMap, origin: Float[np.ndarray, "3"]) -> RoadMap:
     ground = road_map.ground
-    changes: dict[str, Any] = {"ground": replace(ground, corner=ground.corner - origin[:2])}
+    changes: dict[str, Any] = {"ground": replace(ground, origin=ground.origin - origin[:2])}
     for field in fields(road_map):
         pieces = getattr(road_map, field.name)
         if isinstance(pieces, tuple) and pieces and is_dataclass(pieces[0]):

@@ -197,7 +197,7 @@ def _in_order_of(tracks: Tracks, frames: list[Any], now: int) -> Tracks:
     row = {track: index for index, track in enumerate(tracks.ids)}
     first = [row[track] for track in listed]
     others = sorted(set(range(len(tracks))) - set(first))
-    return tracks.of(np.array(first + others, dtype=int))
+    return tracks.select_tracks(np.array(first + others, dtype=int))
 
 
 def _classed_by(tracks: Tracks, window: list[Any]) -> Tracks:
@@ -353,8 +353,8 @@ def _road_map(record: dict[str, Any]) -> RoadMap:
         lane_groups=groups,
         drivable_areas=areas["drivable_areas"],
         intersections=areas["intersections"],
-        crossings=areas["crosswalks"],
-        car_parks=areas["carparks"],
+        crosswalks=areas["crosswalks"],
+        parking_areas=areas["carparks"],
         has_height=False,
     )
 

@@ -19,10 +19,10 @@ class RoadUser:
     Attributes:
         kind: object class.
         vehicle: dimensions.
-        pace: desired speed as a share of the speed limit.
+        desired_speed_factor: desired speed as a share of the speed limit.
         acceleration: IDM acceleration, m/s2.
         braking: IDM comfortable deceleration, m/s2.
-        headway: IDM time headway, seconds.
+        time_headway: IDM time headway, seconds.
         lateral: greatest lateral acceleration in curves, m/s2.
         rolls: speed to which they slow down at stop signs, m/s.
         yellow: deceleration above which they go on at yellow, m/s2.
@@ -32,10 +32,10 @@ class RoadUser:
 
     kind: ObjectClass
     vehicle: Vehicle
-    pace: float
+    desired_speed_factor: float
     acceleration: float
     braking: float
-    headway: float
+    time_headway: float
     lateral: float
     rolls: float = 0.4
     yellow: float = 2.8
@@ -43,19 +43,19 @@ class RoadUser:
     turns_on_red: bool = False
 
     @property
-    def hitch(self) -> float:
+    def rear_axle_to_reference(self) -> float:
         """Distance from the rear axle forward to the reference point."""
         return self.vehicle.wheelbase / 2
 
     @property
     def front(self) -> float:
         """Distance from the reference point to the front bumper."""
-        return self.vehicle.length - self.vehicle.rear_overhang - self.hitch
+        return self.vehicle.length - self.vehicle.rear_overhang - self.rear_axle_to_reference
 
     @property
     def rear(self) -> float:
         """Distance from the reference point to the rear bumper."""
-        return self.vehicle.rear_overhang + self.hitch
+        return self.vehicle.rear_overhang + self.rear_axle_to_reference
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _driven(kind: ObjectClass, vehicle: Vehicle, generator: np.random.Generator,
         draw_pace(generator),
         acceleration=float(generator.uniform(1.1, 2.0)),
         braking=float(generator.uniform(1.6, 2.4)),
-        headway=float(generator.uniform(0.8, 1.9)),
+        time_headway=float(generator.uniform(0.8, 1.9)),
         lateral=float(lateral * generator.uniform(0.75, 1.2)),
         rolls=float(rolls),
         yellow=float(generator.uniform(2.3, 3.3)),

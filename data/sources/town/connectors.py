@@ -156,10 +156,13 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
     heading, end_heading = junction.arms[arm].angle + np.pi, junction.arms[to_arm].angle
     start, end = origin.centerline[-1, :2], target.centerline[0, :2]
     straight = movement_of(junction, arm, to_arm) is Movement.STRAIGHT
-    leads = junction.leads(arm, to_arm) if straight else (0.0, 0.0)
+    leads = junction.straight_lengths(arm, to_arm) if straight else (0.0, 0.0)
     center = joined_curve(start, heading, end, end_heading, _tangent(junction, arm, to_arm, ends), leads)
     across = normals(center, heading, end_heading)
-    widths = [np.linalg.norm(lane.left[row, :2] - lane.right[row, :2]) for lane, row in ((origin, -1), (target, 0))]
+    widths = [
+        np.linalg.norm(lane.left_boundary[row, :2] - lane.right_boundary[row, :2])
+        for lane, row in ((origin, -1), (target, 0))
+    ]
     half = np.linspace(widths[0], widths[1], len(center))[:, None] / 2
     left, right = center + half * across, center - half * across
     limits = origin.speed_limit or 0.0, target.speed_limit or 0.0
@@ -167,10 +170,10 @@ def _connector(junction: Junction, arm: int, to_arm: int, ends: tuple[Lane, Lane
         f"{origin.id}>{target.id}",
         _joined(center, (origin.centerline[-1], target.centerline[0]), ground),
         lifted(ground, np.concatenate([right, left[::-1]])),
-        _joined(left, (origin.left[-1], target.left[0]), ground),
-        _joined(right, (origin.right[-1], target.right[0]), ground),
-        left_paint=_paint_through(junction, origin.left_paint, target.left_paint),
-        right_paint=_paint_through(junction, origin.right_paint, target.right_paint),
+        _joined(left, (origin.left_boundary[-1], target.left_boundary[0]), ground),
+        _joined(right, (origin.right_boundary[-1], target.right_boundary[0]), ground),
+        left_marking=_paint_through(junction, origin.left_marking, target.left_marking),
+        right_marking=_paint_through(junction, origin.right_marking, target.right_marking),
         kind=origin.kind,
         is_connector=True,
         group_id=f"{origin.group_id}>{target.group_id}",

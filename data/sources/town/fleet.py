@@ -126,7 +126,7 @@ def _driver(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float, f
     """Somebody at a place of a route, with a manner and perhaps the wish to change lanes."""
     total = sum(draw.lanes[lane].lengths[-1] for lane in route)
     manner = draw_manner(max(total, draw.length) + _LONGEST_LANE, draw.options.wander, draw.generator)
-    handling = Handling(manner, body.pace, body.vehicle.width, body.front, body.rear, from_right)
+    handling = Handling(manner, body.desired_speed_factor, body.vehicle.width, body.front, body.rear, from_right)
     path = build_path(draw.lanes, route, handling, draw.obstructions)
     changes: tuple[ChangedPath, ...] = ()
     if from_right is None and draw.generator.random() < draw.options.lane_changes:

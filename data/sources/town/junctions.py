@@ -31,8 +31,8 @@ class Arm:
         kerb_in: distance of the kerb on the left.
         kerb_out: distance of the kerb on the right.
         walkway: width of the pavements.
-        mouth: distance from the node to where both kerbs become straight.
-        reach: distance from the node to the lanes' ends, where vehicles stop.
+        kerb_straight_distance: distance from the node to where both kerbs become straight.
+        lane_end_distance: distance from the node to the lanes' ends, where vehicles stop.
         crossing: nearest and farthest distance of the pedestrian crossing from the node, if there is one.
     """
 
@@ -45,8 +45,8 @@ class Arm:
     kerb_in: float
     kerb_out: float
     walkway: float
-    mouth: float = 0.0
-    reach: float = 0.0
+    kerb_straight_distance: float = 0.0
+    lane_end_distance: float = 0.0
     crossing: tuple[float, float] | None = None
 
 
@@ -59,17 +59,17 @@ class Junction:
         arms: streets of the node, counter-clockwise.
         corners: radius of the kerb between each arm and the next one.
         signalised: whether it has signals.
-        major: indices of the arms with priority (all where none has to yield).
+        priority_arms: indices of the arms with priority (all where none has to yield).
     """
 
     position: Point
     arms: tuple[Arm, ...]
     corners: tuple[float, ...]
     signalised: bool
-    major: tuple[int, ...]
+    priority_arms: tuple[int, ...]
 
     @property
-    def is_rim(self) -> bool:
+    def is_boundary(self) -> bool:
         """True if the node lies at the map's boundary."""
         return len(self.arms) == 1
 
@@ -90,21 +90,23 @@ class Junction:
         if opening < np.pi - _STRAIGHT:
             tangent = max(self.corners[number] - sum(beyond) / 2, 1.0) / np.tan(opening / 2)
         elif opening < np.pi + _STRAIGHT:
-            leads = self.leads(number, (number + 1) % len(self.arms))
+            leads = self.straight_lengths(number, (number + 1) % len(self.arms))
         return joined_curve(
-            self.point(first, first.reach, first.kerb_in + beyond[0]),
+            self.point(first, first.lane_end_distance, first.kerb_in + beyond[0]),
             first.angle + np.pi,
-            self.point(then, then.reach, -then.kerb_out - beyond[1]),
+            self.point(then, then.lane_end_distance, -then.kerb_out - beyond[1]),
             then.angle,
             tangent,
             leads,
         )
 
-    def leads(self, first: int, then: int) -> tuple[float, float]:
+    def straight_lengths(self, first: int, then: int) -> tuple[float, float]:
         """Return the lengths over which straight traffic keeps to both arms' directions: up to their crossings."""
         if len(self.arms) == 2:
             return 0.0, 0.0
-        return self.arms[first].reach - self.arms[first].mouth, self.arms[then].reach - self.arms[then].mouth
+        return self.arms[first].lane_end_distance - self.arms[first].kerb_straight_distance, self.arms[
+            then
+        ].lane_end_distance - self.arms[then].kerb_straight_distance
 
     def deflection(self, incoming: int, leaving: int) -> float:
         """Return the angle by which traffic from one arm to another turns, radians, left positive."""
@@ -158,9 +160,14 @@ def _placed(
     )
     width, wanted = generator.uniform(3.0, 4.0), generator.random() < share
     if len(arms) == 2 or not wanted:
-        return replace(arm, mouth=float(mouth), reach=float(mouth + _NO_CROSSING))
+        return replace(arm, kerb_straight_distance=float(mouth), lane_end_distance=float(mouth + _NO_CROSSING))
     near, far = mouth + _BEFORE_CROSSING, mouth + _BEFORE_CROSSING + width
-    return replace(arm, mouth=float(mouth), reach=float(far + _AFTER_CROSSING), crossing=(float(near), float(far)))
+    return replace(
+        arm,
+        kerb_straight_distance=float(mouth),
+        lane_end_distance=float(far + _AFTER_CROSSING),
+        crossing=(float(near), float(far)),
+    )
 
 
 def _kerb_end(first: Arm, then: Arm, radius: float) -> tuple[float, float]:

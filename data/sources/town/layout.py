@@ -44,8 +44,8 @@ class Street:
         median: width of the raised median, 0 for markings only.
         walkway: width of the pavements.
         speed_limit: m/s.
-        bow: amplitude of its bend to one side, relative to the maximum (-1 to 1).
-        sway: amplitude of its S-shaped bend, relative to the maximum (-1 to 1).
+        bend: amplitude of its bend to one side, relative to the maximum (-1 to 1).
+        s_bend: amplitude of its S-shaped bend, relative to the maximum (-1 to 1).
     """
 
     start: int
@@ -55,8 +55,8 @@ class Street:
     median: float
     walkway: float
     speed_limit: float
-    bow: float
-    sway: float
+    bend: float
+    s_bend: float
 
     def kerb(self, carriageway: Carriageway) -> float:
         """Return the distance of a direction's kerb from the line."""
@@ -159,4 +159,4 @@ def _varied(street: Street, generator: np.random.Generator) -> Street:
             lanes = int(np.clip(lanes + generator.choice([-1, 1]), 1, 3))
         sides.append(replace(side, parking=parking, lanes=lanes))
     bow, sway = generator.uniform(-1, 1, 2) * generator.permutation([1.0, 0.3])
-    return replace(street, forward=sides[0], backward=sides[1], bow=float(bow), sway=float(sway))
+    return replace(street, forward=sides[0], backward=sides[1], bend=float(bow), s_bend=float(sway))

@@ -78,7 +78,9 @@ def _other_lane(pair: tuple[Direction, Direction], backward: int) -> Lane | None
     own, opposite = pair[backward].lanes, pair[1 - backward].lanes
     if len(own) > 1:
         return own[-2]
-    return opposite[0] if np.linalg.norm(own[0].left[0, :2] - opposite[0].left[-1, :2]) < 0.1 else None
+    return (
+        opposite[0] if np.linalg.norm(own[0].left_boundary[0, :2] - opposite[0].left_boundary[-1, :2]) < 0.1 else None
+    )
 
 
 def _draw(lane: Lane, other: Lane, generator: np.random.Generator) -> Obstruction | None:
@@ -94,7 +96,7 @@ def _draw(lane: Lane, other: Lane, generator: np.random.Generator) -> Obstructio
     if free < 0.0:
         return None
     begin = float(_TO_JUNCTION + generator.uniform(0.0, free))
-    half = float(np.linalg.norm(lane.left[0, :2] - lane.right[0, :2])) / 2
+    half = float(np.linalg.norm(lane.left_boundary[0, :2] - lane.right_boundary[0, :2])) / 2
     objects = tuple(
         _placed(lane, begin + along, into_lane - half, kind, size) for kind, along, into_lane, size in things
     )

@@ -66,7 +66,7 @@ def crossings_of(plan: TownPlan) -> list[tuple[int, int]]:
     return [
         (number, index)
         for number, junction in enumerate(plan.junctions)
-        if not junction.is_rim
+        if not junction.is_boundary
         for index, arm in enumerate(junction.arms)
         if arm.crossing is not None
     ]
@@ -178,7 +178,7 @@ def _legs(plan: TownPlan, unmarked: Sequence[UnmarkedCrossing]) -> dict[Place, l
     for crossing, (node, arm) in enumerate(numbers):
         join((node, arm, -1), (node, arm, 1), _over(plan.junctions[node], arm), crossing, 1)
     for number, junction in enumerate(plan.junctions):
-        if not junction.is_rim:
+        if not junction.is_boundary:
             for arm in range(len(junction.arms)):
                 following = (arm + 1) % len(junction.arms)
                 join((number, arm, 1), (number, following, -1), _round(junction, arm))
@@ -205,7 +205,7 @@ def _between(plan: TownPlan, place: UnmarkedCrossing) -> Iterator[tuple[Place, P
 def _gate(junction: Junction, arm: int, side: int) -> Float[np.ndarray, "2"]:
     """Return the node on the pavement at an arm's crossing."""
     at = junction.arms[arm]
-    distance = sum(at.crossing) / 2 if at.crossing is not None else at.reach - 2.0
+    distance = sum(at.crossing) / 2 if at.crossing is not None else at.lane_end_distance - 2.0
     return junction.point(at, distance, at.kerb_in + at.walkway / 2 if side > 0 else -at.kerb_out - at.walkway / 2)
 
 
@@ -237,7 +237,7 @@ def _beside(plan: TownPlan, index: int, side: int) -> tuple[Place, Place, Curve]
     first, then = _arm_number(plan, street.start, index, True), _arm_number(plan, street.end, index, False)
     places = (street.start, first, side), (street.end, then, -side)
     ends = [
-        _gate(plan.junctions[node], arm, which)[None] if not plan.junctions[node].is_rim else line[row : row + 1]
+        _gate(plan.junctions[node], arm, which)[None] if not plan.junctions[node].is_boundary else line[row : row + 1]
         for (node, arm, which), row in zip(places, (0, len(line) - 1), strict=True)
     ]
     return (*places, np.concatenate([ends[0], line[1:-1], ends[1]]))

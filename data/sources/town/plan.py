@@ -67,7 +67,7 @@ def plan_town(name: str, seed: int) -> TownPlan:
     directions = tuple((build_direction(axis, False, ground), build_direction(axis, True, ground)) for axis in axes)
     connectors, groups = [], []
     for number, junction in enumerate(junctions):
-        if not junction.is_rim:
+        if not junction.is_boundary:
             traffic = [_traffic(directions[arm.street], arm) for arm in junction.arms]
             built, built_groups = build_connectors(number, junction, traffic, ground)
             connectors += built
@@ -80,7 +80,7 @@ def _axis(layout: TownLayout, junctions: tuple[Junction, ...], index: int) -> St
     """Build the centre line of a street."""
     street = layout.streets[index]
     reaches = [
-        next(arm.reach for arm in junctions[node].arms if (arm.street, arm.outgoing) == (index, outgoing))
+        next(arm.lane_end_distance for arm in junctions[node].arms if (arm.street, arm.outgoing) == (index, outgoing))
         for node, outgoing in ((street.start, True), (street.end, False))
     ]
     return street_axis(index, street, (junctions[street.start], junctions[street.end]), (reaches[0], reaches[1]))
@@ -101,7 +101,7 @@ def _road_map(
     ground: GroundHeight,
 ) -> RoadMap:
     """Assemble the road map."""
-    real = [(number, junction) for number, junction in enumerate(junctions) if not junction.is_rim]
+    real = [(number, junction) for number, junction in enumerate(junctions) if not junction.is_boundary]
     crossings = [area for number, junction in real for area in _crossings(number, junction, ground)]
     areas = [Area(f"junction-{number}", lifted(ground, _resampled(outline(junction)))) for number, junction in real]
     kerbs = [edge for number, junction in real for edge in _corner_edges(number, junction, ground)]
@@ -112,11 +112,11 @@ def _road_map(
         lane_groups=_linked_groups(directions, connector_groups),
         drivable_areas=(*(street_area(axis, ground) for axis in axes), *areas),
         intersections=tuple(area for area, (_, junction) in zip(areas, real, strict=True) if len(junction.arms) > 2),
-        crossings=tuple(crossings),
+        crosswalks=tuple(crossings),
         walkways=(*(area for axis in axes for area in walkways(axis, ground)), *corners),
-        car_parks=tuple(area for axis in axes for area in parking_areas(axis, ground)),
-        lines=(*(line for axis in axes for line in painted_lines(axis, ground)), *_bend_lines(connectors)),
-        edges=(*(edge for axis in axes for edge in road_edges(axis, ground)), *kerbs),
+        parking_areas=tuple(area for axis in axes for area in parking_areas(axis, ground)),
+        road_lines=(*(line for axis in axes for line in painted_lines(axis, ground)), *_bend_lines(connectors)),
+        road_edges=(*(edge for axis in axes for edge in road_edges(axis, ground)), *kerbs),
         stop_lines=tuple(line for number, junction in real for line in _stop_lines(number, junction, directions)),
     )
 
@@ -126,10 +126,10 @@ def _bend_lines(connectors: tuple[Connector, ...]) -> list[RoadLine]:
     lines = []
     for connector in connectors:
         lane = connector.lane
-        if lane.left_paint.color != "yellow" or lane.left_paint is LaneMarking.SOLID_YELLOW or connector.arm == 0:
-            lines.append(RoadLine(f"{lane.id}-left", lane.left, lane.left_paint))
-        if lane.right_paint is LaneMarking.SOLID_WHITE:
-            lines.append(RoadLine(f"{lane.id}-right", lane.right, lane.right_paint))
+        if lane.left_marking.color != "yellow" or lane.left_marking is LaneMarking.SOLID_YELLOW or connector.arm == 0:
+            lines.append(RoadLine(f"{lane.id}-left", lane.left_boundary, lane.left_marking))
+        if lane.right_marking is LaneMarking.SOLID_WHITE:
+            lines.append(RoadLine(f"{lane.id}-right", lane.right_boundary, lane.right_marking))
     return [line for line in lines if line.paint is not LaneMarking.NONE]
 
 
@@ -203,7 +203,7 @@ def _stop_lines(number: int, junction: Junction, directions: tuple[tuple[Directi
         if must_stop(junction, index):
             inbound, _ = _traffic(directions[arm.street], arm)
             lanes = [*inbound.lanes, *([inbound.bicycle] if inbound.bicycle else [])]
-            ends = np.stack([lanes[0].left[-2:], lanes[-1].right[-2:]])
+            ends = np.stack([lanes[0].left_boundary[-2:], lanes[-1].right_boundary[-2:]])
             step = ends[:, 0] - ends[:, 1]
             points = ends[:, 1] + step / np.linalg.norm(step[:, :2], axis=1)[:, None] * STOP_LINE_SETBACK
             lines.append(StopLine(f"junction-{number}-stop-{index}", points, tuple(lane.id for lane in lanes)))
@@ -213,7 +213,9 @@ def _stop_lines(number: int, junction: Junction, directions: tuple[tuple[Directi
 def must_stop(junction: Junction, arm: int) -> bool:
     """Test whether an arm's traffic has a stop line: at signals, on minor arms, and before crossings."""
     real = len(junction.arms) > 2
-    return real and (junction.signalised or arm not in junction.major or junction.arms[arm].crossing is not None)
+    return real and (
+        junction.signalised or arm not in junction.priority_arms or junction.arms[arm].crossing is not None
+    )
 
 
 def _resampled(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:

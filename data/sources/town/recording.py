@@ -76,7 +76,7 @@ def tracks_from_simulation(
     tracks = _tracks(names, kinds, poses, sizes, present, ground)
     seen = replace(tracks, valid=present & _in_range(poses, movements.vehicles[0]))
     logged = seen.at(_LOGGED)
-    return logged.of(np.flatnonzero(logged.valid.any(axis=1)))
+    return logged.select_tracks(np.flatnonzero(logged.valid.any(axis=1)))
 
 
 def _in_range(poses: Float[np.ndarray, "n t 3"], ego: Float[np.ndarray, "t 3"]) -> Bool[np.ndarray, "n t"]:

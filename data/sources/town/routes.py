@@ -221,7 +221,7 @@ def smooth_step(share: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
 
 def lane_width(lane: Lane) -> float:
     """Width of a lane where it begins, metres."""
-    return float(np.linalg.norm(lane.left[0, :2] - lane.right[0, :2]))
+    return float(np.linalg.norm(lane.left_boundary[0, :2] - lane.right_boundary[0, :2]))
 
 
 def _smooth(points: Curve) -> Curve:

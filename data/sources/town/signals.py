@@ -77,10 +77,10 @@ def _program(
     number: int, junction: Junction, connectors: tuple[Connector, ...], generator: np.random.Generator
 ) -> Program:
     """Build a program: two axes in turn; left-turn lanes get their own phase before their axis."""
-    minor = tuple(arm for arm in range(len(junction.arms)) if arm not in junction.major)
+    minor = tuple(arm for arm in range(len(junction.arms)) if arm not in junction.priority_arms)
     lefts = {c.arm for c in connectors if c.junction == number and c.left_only and c.movement is Movement.LEFT}
     phases = []
-    for axis, other in ((junction.major, minor), (minor, junction.major)):
+    for axis, other in ((junction.priority_arms, minor), (minor, junction.priority_arms)):
         alone = tuple(arm for arm in axis if arm in lefts and _has_other_ways(number, arm, connectors))
         if alone:
             phases.append(Phase(alone, True, float(generator.uniform(6.0, 9.0))))
@@ -162,7 +162,7 @@ def _head(plan: TownPlan, connector: Connector) -> tuple[Float[np.ndarray, "3"],
     arm = junction.arms[connector.arm]
     lateral = float((connector.lane.centerline[0, :2] - junction.position) @ left_of(unit(arm.angle)))
     if connector.lane.kind is LaneType.BICYCLE:
-        place, height = junction.point(arm, arm.reach - 1.0, arm.kerb_in + 0.4), _BICYCLE_HEAD_HEIGHT
+        place, height = junction.point(arm, arm.lane_end_distance - 1.0, arm.kerb_in + 0.4), _BICYCLE_HEAD_HEIGHT
     else:
         shift = {Movement.LEFT: -1, Movement.STRAIGHT: 0, Movement.RIGHT: 1}[connector.movement] * _HEAD_SPACING
         place, height = junction.point(arm, -_far_side(junction, connector.arm), lateral + shift), _HEAD_HEIGHT

@@ -129,10 +129,10 @@ def body_table(drivers: list[Driver]) -> Bodies:
         [body.vehicle.width for body in bodies],
         [body.front for body in bodies],
         [body.rear for body in bodies],
-        [body.hitch for body in bodies],
+        [body.rear_axle_to_reference for body in bodies],
         [body.acceleration for body in bodies],
         [body.braking for body in bodies],
-        [body.headway for body in bodies],
+        [body.time_headway for body in bodies],
         [body.rolls for body in bodies],
         [body.yellow for body in bodies],
         [body.safe for body in bodies],
@@ -252,7 +252,7 @@ def _on_red(programs: dict[int, Program], connector: Connector) -> bool:
 
 def _is_minor(plan: TownPlan, programs: dict[int, Program], connector: Connector) -> bool:
     """Test whether traffic must yield because of its road of origin."""
-    return connector.junction not in programs and connector.arm not in plan.junctions[connector.junction].major
+    return connector.junction not in programs and connector.arm not in plan.junctions[connector.junction].priority_arms
 
 
 def _rank(plan: TownPlan, connector: Connector, minor: bool) -> int:

@@ -94,7 +94,7 @@ def _bend(street: Street, share: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarr
     A bow sin^2 and an S sin^2 sin(2.), whose second derivative is at most 2.6 times as large and is scaled down.
     """
     angle = np.pi * share
-    bow, sway = street.bow, street.sway / 2.6
+    bow, sway = street.bend, street.s_bend / 2.6
     bump = np.sin(angle) ** 2 * (bow + sway * np.sin(2 * angle))
     slope = np.sin(2 * angle) * (bow + sway * np.sin(2 * angle)) + 2 * np.sin(angle) ** 2 * sway * np.cos(2 * angle)
     return bump, np.pi * slope

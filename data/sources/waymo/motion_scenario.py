@@ -76,7 +76,7 @@ def read_scenario(file: Path, number: int, name: str, split: Split | None) -> Lo
         times_us=times_us,
         ego=ego,
         vehicle=vehicle,
-        tracks=tracks.of(np.delete(np.arange(len(tracks)), sdc)),
+        tracks=tracks.select_tracks(np.delete(np.arange(len(tracks)), sdc)),
         lights=_lights(scenario, road_map, origin, len(times_us)),
         road_map=road_map,
         cameras=(),

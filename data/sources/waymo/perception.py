@@ -155,7 +155,7 @@ def _moved(poses: Float[np.ndarray, "*t 4 4"], origin: Float[np.ndarray, "3"]) -
 
 def _photo_moved(photo: Photo, origin: Float[np.ndarray, "3"]) -> Photo:
     moved = _moved(photo.world_from_ego, origin)
-    return Photo(photo.camera, photo.time_us, moved, photo.file, photo.start, photo.size)
+    return Photo(photo.camera, photo.time_us, moved, photo.file, photo.offset, photo.num_bytes)
 
 
 def _ego(world_from_ego: Float[np.ndarray, "t 4 4"], times_us: np.ndarray, first: Any) -> Ego:  # noqa: ANN401

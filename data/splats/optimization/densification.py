@@ -19,28 +19,28 @@ class DensificationStats:
     """Accumulated gradients of each Gaussian since the last densification.
 
     Attributes:
-        slopes: summed norms of the gradients by the projected centres, in units of half an image.
-        times: number of views in which it was visible.
+        grad2d: summed norms of the gradients by the projected centres, in units of half an image.
+        count: number of views in which it was visible.
     """
 
-    slopes: Float32[torch.Tensor, "n"]
-    times: Float32[torch.Tensor, "n"]
+    grad2d: Float32[torch.Tensor, "n"]
+    count: Float32[torch.Tensor, "n"]
 
     @classmethod
-    def over(cls, parameters: Parameters) -> "DensificationStats":
+    def zeros(cls, parameters: Parameters) -> "DensificationStats":
         """Return empty statistics."""
         means = parameters["means"].detach()
         return cls(torch.zeros_like(means[:, 0]), torch.zeros_like(means[:, 0]))
 
-    def note(self, lengths: Float32[torch.Tensor, "m"], rows: Int64[torch.Tensor, "m"] | None = None) -> None:
+    def update(self, lengths: Float32[torch.Tensor, "m"], rows: Int64[torch.Tensor, "m"] | None = None) -> None:
         """Accumulate one image's gradient norms, of all Gaussians or of these rows."""
         seen = (lengths > 0).to(lengths.dtype)
         if rows is None:
-            self.slopes += lengths
-            self.times += seen
+            self.grad2d += lengths
+            self.count += seen
         else:
-            self.slopes[rows] += lengths
-            self.times[rows] += seen
+            self.grad2d[rows] += lengths
+            self.count[rows] += seen
 
 
 def means2d_grad_norms(centers: torch.Tensor, width: int, height: int) -> Float32[torch.Tensor, "n"]:
@@ -69,15 +69,15 @@ def densify_and_prune(
     """
     useless = [_useless(parameters, growth) for parameters, _, _ in groups]
     slopes = [
-        torch.where(gone, 0.0, watch.slopes / watch.times.clamp(min=1)).cpu().numpy()
+        torch.where(gone, 0.0, watch.grad2d / watch.count.clamp(min=1)).cpu().numpy()
         for gone, (_, watch, _) in zip(useless, groups, strict=True)
     ]
-    room = growth.most - sum(int((~gone).sum()) for gone in useless)
+    room = growth.max_gaussians - sum(int((~gone).sum()) for gone in useless)
     wanted = np.split(
-        _steepest(np.concatenate(slopes), growth.slope, max(room, 0)), np.cumsum([*map(len, slopes)])[:-1]
+        _steepest(np.concatenate(slopes), growth.grad2d_threshold, max(room, 0)), np.cumsum([*map(len, slopes)])[:-1]
     )
     return [
-        _grown(parameters, extent * growth.large, gone.cpu().numpy(), more, generator)
+        _grown(parameters, extent * growth.split_scale, gone.cpu().numpy(), more, generator)
         for (parameters, _, extent), gone, more in zip(groups, useless, wanted, strict=True)
     ]
 
@@ -96,11 +96,11 @@ def _grown(
     halved = np.concatenate([halved, halved])
     clones, halves = _rows(parameters, cloned), _halves(_rows(parameters, halved), generator)
     added = {name: torch.cat([clones[name], halves[name]]) for name in clones}
-    return parameters.replaced(kept, added), np.concatenate([kept, cloned, halved])
+    return parameters.replace_rows(kept, added), np.concatenate([kept, cloned, halved])
 
 
 def _useless(parameters: Parameters, growth: DensificationOptions) -> Bool[torch.Tensor, "n"]:
-    return parameters["logit_opacities"].detach() < float(np.log(growth.faint / (1 - growth.faint)))
+    return parameters["opacity_logits"].detach() < float(np.log(growth.prune_opacity / (1 - growth.prune_opacity)))
 
 
 def _steepest(slopes: Float32[np.ndarray, "n"], least: float, room: int) -> Bool[np.ndarray, "n"]:

@@ -90,7 +90,7 @@ def fit_scene(
     check_shots(shots)
     _check_start(start, options)
     purpose = _purpose(start, shots, options, ground is not None)
-    if state is not None and state.purpose != purpose:
+    if state is not None and state.inputs_digest != purpose:
         raise SwerveError(
             "the checkpoint is of another fit: its initial scene, images or options differ. Use the same, or restart"
         )
@@ -165,7 +165,8 @@ def _check_start(start: SplatScene, options: FitOptions) -> None:
     for node in start.nodes:
         node.gaussians.check(f"node {node.name!r} cannot be fitted")
     count = sum(len(part) for part in (start.background, *(node.gaussians for node in start.nodes)))
-    if not len(start.background) or count > options.growth.most:
+    if not len(start.background) or count > options.densification.max_gaussians:
         raise SwerveError(
-            f"a fit starts from 1 to {options.growth.most} (growth.most) Gaussians, some of the background, got {count}"
+            f"a fit starts from 1 to {options.densification.max_gaussians} (densification.max_gaussians) Gaussians, "
+            f"some of the background, got {count}"
         )

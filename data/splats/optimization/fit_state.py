@@ -12,7 +12,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("torch", "pip install 'PATH[torch]', where PATH is Swerve's folder") from error
 
-_STEP, _PURPOSE = "step", "purpose"
+_STEP, _INPUTS = "step", "inputs_digest"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,18 +21,18 @@ class FitCheckpoint:
 
     Attributes:
         step: number of finished steps.
-        purpose: digest of the fit's inputs, to reject other fits on resumption.
+        inputs_digest: digest of the fit's inputs, to reject other fits on resumption.
         arrays: parameters, moments of Adam and densification statistics, by name.
     """
 
     step: int
-    purpose: str
+    inputs_digest: str
     arrays: dict[str, np.ndarray]
 
     def to_bytes(self) -> bytes:
         """Serialize as a safetensors file."""
-        purpose = np.frombuffer(bytes.fromhex(self.purpose), np.uint8)
-        extra = {_STEP: np.array([self.step], np.int64), _PURPOSE: purpose}
+        purpose = np.frombuffer(bytes.fromhex(self.inputs_digest), np.uint8)
+        extra = {_STEP: np.array([self.step], np.int64), _INPUTS: purpose}
         return save({name: np.require(array, requirements="C") for name, array in (self.arrays | extra).items()})
 
     @classmethod
@@ -44,7 +44,7 @@ class FitCheckpoint:
         """
         try:
             arrays = load(data)
-            step, purpose = int(arrays.pop(_STEP)[0]), arrays.pop(_PURPOSE).tobytes().hex()
+            step, purpose = int(arrays.pop(_STEP)[0]), arrays.pop(_INPUTS).tobytes().hex()
         except (SafetensorError, KeyError, ValueError, IndexError) as error:
             raise SwerveError(f"not a checkpoint of a fit ({error}). Start the fit again") from error
         return cls(step, purpose, arrays)

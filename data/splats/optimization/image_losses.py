@@ -38,12 +38,12 @@ def image_losses(
         color, truth = (torch.where(keep[..., None], image, 0.0) for image in (color, truth))
         share = keep.float().mean()
     terms = {
-        "color": (1 - options.similarity) * (color - truth).abs().mean() / share,
-        "similarity": options.similarity * (1 - ssim(color, truth)),
+        "color": (1 - options.ssim_weight) * (color - truth).abs().mean() / share,
+        "ssim": options.ssim_weight * (1 - ssim(color, truth)),
     }
     if shot.depth is not None:
-        weight = options.lidar if shot.depth.kind == DepthKind.LIDAR else options.raster
-        terms["depth"] = weight * depth_difference(drawing, shot.depth.meters, keep)
+        weight = options.lidar_weight if shot.depth.kind == DepthKind.LIDAR else options.raster_weight
+        terms["depth"] = weight * depth_difference(drawing, shot.depth.depth, keep)
     return terms
 
 

@@ -17,9 +17,9 @@ _NAMES = {
     "means": "means",
     "quaternions": "quats",
     "log_scales": "scales",
-    "logit_opacities": "opacities",
-    "constants": "sh0",
-    "others": "shN",
+    "opacity_logits": "opacities",
+    "sh0": "sh0",
+    "shN": "shN",
 }
 # An additional tensor of row numbers is relocated as well, and gives the source row of each Gaussian.
 _ROWS = "rows"
@@ -37,10 +37,10 @@ class McmcStrategy:
     def __init__(self, growth: DensificationOptions, seed: int, using: GsplatLibrary) -> None:
         self._growth, self._seed = growth, seed
         self._strategy = using.api.MCMCStrategy(
-            refine_start_iter=growth.first,
-            refine_stop_iter=growth.last + 1,
-            refine_every=growth.every,
-            min_opacity=growth.faint,
+            refine_start_iter=growth.start_step,
+            refine_stop_iter=growth.stop_step + 1,
+            refine_every=growth.interval,
+            min_opacity=growth.prune_opacity,
         )
         self._state = self._strategy.initialize_state()
 
@@ -63,10 +63,10 @@ class McmcStrategy:
         Returns:
             source row of each Gaussian, if relocation is due.
         """
-        values, adams = parameters.lent()
+        values, adams = parameters.tensors_and_optimizers()
         due = self._growth.is_due(step)
         # Nothing can be sampled from an empty group, or from one without visible Gaussians.
-        if not self._any_seen(values["logit_opacities"], due):
+        if not self._any_seen(values["opacity_logits"], due):
             return np.arange(len(values["means"])) if due else None
         count, device = len(values["means"]), values["means"].device
         rows = torch.nn.Parameter(torch.arange(count, device=device), requires_grad=False)
@@ -80,10 +80,10 @@ class McmcStrategy:
         values.update({ours: tensors[theirs] for ours, theirs in _NAMES.items()})
         return tensors[_ROWS].cpu().numpy() if due else None
 
-    def _any_seen(self, logit_opacities: torch.Tensor, due: bool) -> bool:
+    def _any_seen(self, opacity_logits: torch.Tensor, due: bool) -> bool:
         if not due:
-            return len(logit_opacities) > 0
-        return bool((torch.sigmoid(logit_opacities.detach()) > self._growth.faint).any())
+            return len(opacity_logits) > 0
+        return bool((torch.sigmoid(opacity_logits.detach()) > self._growth.prune_opacity).any())
 
 
 def _key(seed: int, group: int, step: int) -> int:

@@ -22,7 +22,7 @@ def memory_of(count: int, degree: int, shots: Sequence[TrainingImage]) -> int:
     benchmarks/bench_fit.py compares it with the process's memory.
 
     Args:
-        count: maximum number of Gaussians (`DensificationOptions.most`).
+        count: maximum number of Gaussians (`DensificationOptions.max_gaussians`).
         degree: degree of the harmonics.
         shots: training images, held in memory.
     """
@@ -32,5 +32,5 @@ def memory_of(count: int, degree: int, shots: Sequence[TrainingImage]) -> int:
 
 
 def _bytes_of(shot: TrainingImage) -> int:
-    depth = 0 if shot.depth is None else shot.depth.meters.nbytes
+    depth = 0 if shot.depth is None else shot.depth.depth.nbytes
     return shot.image.nbytes + depth + (0 if shot.ignored is None else shot.ignored.nbytes)

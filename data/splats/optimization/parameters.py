@@ -47,7 +47,7 @@ class Parameters:
         """Return the tensors by name, detached; not copied."""
         return {name: value.detach() for name, value in self._values.items()}
 
-    def lent(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.optim.Adam]]:
+    def tensors_and_optimizers(self) -> tuple[dict[str, torch.Tensor], dict[str, torch.optim.Adam]]:
         """Return the tensors and their optimizers by name, for in-place replacement in both."""
         return self._values, self._adams
 
@@ -63,7 +63,7 @@ class Parameters:
             adam.step()
             adam.zero_grad()
 
-    def replaced(self, kept: Int64[np.ndarray, "k"], added: Mapping[str, torch.Tensor]) -> "Parameters":
+    def replace_rows(self, kept: Int64[np.ndarray, "k"], added: Mapping[str, torch.Tensor]) -> "Parameters":
         """Return the rows `kept` with their optimizer state, then the added ones with a new state."""
         rows = torch.from_numpy(kept).to(next(iter(self._values.values())).device)
         values = {name: torch.cat([value.detach()[rows], added[name]]) for name, value in self._values.items()}
@@ -107,8 +107,8 @@ def trainable_gaussians(gaussians: Gaussians, extent: float, rates: LearningRate
         rates: learning rates.
         device: torch device.
     """
-    arrays = {name: getattr(gaussians, name) for name in ("means", "quaternions", "log_scales", "logit_opacities")}
-    arrays |= {"constants": gaussians.harmonics[:, :1], "others": gaussians.harmonics[:, 1:]}
+    arrays = {name: getattr(gaussians, name) for name in ("means", "quaternions", "log_scales", "opacity_logits")}
+    arrays |= {"sh0": gaussians.sh_coefficients[:, :1], "shN": gaussians.sh_coefficients[:, 1:]}
     values = {name: torch.from_numpy(array.copy()).to(device) for name, array in arrays.items()}
     own = {name: getattr(rates, name) for name in values}
     own["means"] = replace(rates.means, first=rates.means.first * extent, last=rates.means.last * extent)
@@ -117,9 +117,9 @@ def trainable_gaussians(gaussians: Gaussians, extent: float, rates: LearningRate
 
 def tensors_of(parameters: Parameters) -> Tensors:
     """Return the tensors for `differentiable_splats`."""
-    harmonics = torch.cat([parameters["constants"], parameters["others"]], 1)
+    harmonics = torch.cat([parameters["sh0"], parameters["shN"]], 1)
     means, quaternions = parameters["means"], parameters["quaternions"]
-    return means, quaternions, parameters["log_scales"], parameters["logit_opacities"], harmonics
+    return means, quaternions, parameters["log_scales"], parameters["opacity_logits"], harmonics
 
 
 def gaussians_of(parameters: Parameters) -> Gaussians:

@@ -96,29 +96,29 @@ def min_scale_penalty(log_scales: Float[torch.Tensor, "n 3"]) -> Float[torch.Ten
 
 
 def mcmc_penalty(
-    logit_opacities: Float[torch.Tensor, "n"], log_scales: Float[torch.Tensor, "n 3"], extent: float
+    opacity_logits: Float[torch.Tensor, "n"], log_scales: Float[torch.Tensor, "n 3"], extent: float
 ) -> Float[torch.Tensor, ""]:
     """Compute the sum of opacities and of mean standard deviations over the extent (Kheradmand et al. 2024, 7).
 
     Without this penalty no Gaussian fades and becomes available for relocation.
     """
-    return torch.sigmoid(logit_opacities).sum() + log_scales.exp().mean(dim=1).sum() / extent
+    return torch.sigmoid(opacity_logits).sum() + log_scales.exp().mean(dim=1).sum() / extent
 
 
 def opacity_outside(
     means: Float[torch.Tensor, "m 3"],
-    logit_opacities: Float[torch.Tensor, "m"],
+    opacity_logits: Float[torch.Tensor, "m"],
     halves: Float[torch.Tensor, "m 3"],
 ) -> Float[torch.Tensor, ""]:
     """Compute the mean opacity of nodes' Gaussians whose centres are outside of their boxes.
 
     Args:
         means: centres in the boxes' frames.
-        logit_opacities: logit opacities.
+        opacity_logits: logit opacities.
         halves: half the sizes of the boxes plus the margin; infinity where no box is known.
     """
     outside = (means.detach().abs() > halves).any(dim=1)
-    return (torch.sigmoid(logit_opacities) * outside).sum() / max(len(means), 1)
+    return (torch.sigmoid(opacity_logits) * outside).sum() / max(len(means), 1)
 
 
 def _heights(ground: Ground, places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:

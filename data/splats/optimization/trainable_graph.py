@@ -30,24 +30,24 @@ class TrainableGraph:
     """Trainable scene.
 
     Attributes:
-        start: initial scene: its nodes' names, times and poses are constant.
-        still: Gaussians of the background.
-        moving: Gaussians of the nodes, one node after the other, in their frames.
-        owners: index of each one's node, increasing.
-        common: sky; exposures by image; ego_turns and ego_shifts by time; box_turns and box_shifts by pose, one node
-            after the other.
-        moments: index of each image's time among the distinct ones; the first is kept fixed.
+        initial: initial scene: its nodes' names, times and poses are constant.
+        static: Gaussians of the background.
+        dynamic: Gaussians of the nodes, one node after the other, in their frames.
+        node_indices: index of each one's node, increasing.
+        shared: sky; exposures by image; ego_rotations and ego_translations by time; box_rotations and box_translations
+            by pose, one node after the other.
+        time_indices: index of each image's time among the distinct ones; the first is kept fixed.
     """
 
-    start: SplatScene
-    still: Parameters
-    moving: Parameters
-    owners: Int64[np.ndarray, "m"]
-    common: Parameters
-    moments: Int64[np.ndarray, "s"]
+    initial: SplatScene
+    static: Parameters
+    dynamic: Parameters
+    node_indices: Int64[np.ndarray, "m"]
+    shared: Parameters
+    time_indices: Int64[np.ndarray, "s"]
 
     def __len__(self) -> int:
-        return len(self.still["means"]) + len(self.moving["means"])
+        return len(self.static["means"]) + len(self.dynamic["means"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,12 @@ def graph_of(
     values = {
         "sky": torch.from_numpy(start.sky.harmonics.copy()),
         "exposures": torch.zeros((len(shots), 3, 4)),
-        **{f"ego_{what}": torch.zeros((len(times), 3)) for what in ("turns", "shifts")},
-        **{f"box_{what}": torch.zeros((poses, 3)) for what in ("turns", "shifts")},
+        **{f"ego_{what}": torch.zeros((len(times), 3)) for what in ("rotations", "translations")},
+        **{f"box_{what}": torch.zeros((poses, 3)) for what in ("rotations", "translations")},
     }
     return TrainableGraph(
         start,
-        trainable_gaussians(start.background.with_degree(degree), extents[0], rates, device),
+        trainable_gaussians(start.background.with_sh_degree(degree), extents[0], rates, device),
         trainable_gaussians(moving, extents[1], rates, device),
         owners,
         Parameters(
@@ -109,23 +109,23 @@ def graph_of(
 
 def scene_of(graph: TrainableGraph) -> SplatScene:
     """Return the current scene, copied."""
-    moving, start = gaussians_of(graph.moving), graph.start
+    moving, start = gaussians_of(graph.dynamic), graph.initial
     firsts = _first_poses(start.nodes)
     nodes = []
     for number, node in enumerate(start.nodes):
         rows = slice(firsts[number], firsts[number + 1])
-        turns, shifts = graph.common["box_turns"][rows], graph.common["box_shifts"][rows]
+        turns, shifts = graph.shared["box_rotations"][rows], graph.shared["box_translations"][rows]
         poses = refined_poses(node.world_from_node, turns, shifts)
-        nodes.append(replace(node, gaussians=moving.of(graph.owners == number), world_from_node=poses))
-    sky = Sky(graph.common["sky"].detach().cpu().numpy().copy())
-    return SplatScene(gaussians_of(graph.still), tuple(nodes), start.origin, sky)
+        nodes.append(replace(node, gaussians=moving.select(graph.node_indices == number), world_from_node=poses))
+    sky = Sky(graph.shared["sky"].detach().cpu().numpy().copy())
+    return SplatScene(gaussians_of(graph.static), tuple(nodes), start.origin, sky)
 
 
 def ego_poses(graph: TrainableGraph, shots: Sequence[TrainingImage]) -> Float[np.ndarray, "s 4 4"]:
     """Return the refined ego poses of the images."""
     poses = np.array([shot.world_from_ego for shot in shots])
-    rows = torch.from_numpy(graph.moments)
-    return refined_poses(poses, graph.common["ego_turns"].cpu()[rows], graph.common["ego_shifts"].cpu()[rows])
+    rows = torch.from_numpy(graph.time_indices)
+    return refined_poses(poses, graph.shared["ego_rotations"].cpu()[rows], graph.shared["ego_translations"].cpu()[rows])
 
 
 def exposures_of(graph: TrainableGraph) -> Float32[torch.Tensor, "s 3 4"]:
@@ -133,7 +133,7 @@ def exposures_of(graph: TrainableGraph) -> Float32[torch.Tensor, "s 3 4"]:
 
     Otherwise the scene could become darker and all maps brighter, and be wrong for other images.
     """
-    maps = graph.common["exposures"]
+    maps = graph.shared["exposures"]
     return maps - maps.mean(dim=0) + torch.eye(3, 4, device=maps.device)
 
 
@@ -154,7 +154,7 @@ def render_graph(graph: TrainableGraph, shot: TrainingImage, moment: int, option
     color, depth, alpha = differentiable_splats(
         *tensors, shot.camera, camera_from_local, centers, options.threads, options.backend
     )
-    sky = sky_seen(graph.common["sky"], shot.camera, camera_from_local.detach().numpy())
+    sky = sky_seen(graph.shared["sky"], shot.camera, camera_from_local.detach().numpy())
     return Rendering(color + (1 - alpha[..., None]) * sky, depth, alpha, tensors[2], centers, rows)
 
 
@@ -187,12 +187,12 @@ def _camera_pose(
 ) -> Float[torch.Tensor, "4 4"]:
     """Compute camera_from_local, with a gradient if ego poses are refined."""
     local_from_ego = shot.world_from_ego.copy()
-    local_from_ego[:3, 3] -= graph.start.origin
+    local_from_ego[:3, 3] -= graph.initial.origin
     if not options.refine_egos or moment == 0:
         return torch.from_numpy(inverse(local_from_ego @ shot.camera.ego_from_camera))
     rows = slice(moment, moment + 1)
     _, (rotation,), (shift,) = apply_pose_deltas(
-        local_from_ego[None], graph.common["ego_turns"][rows], graph.common["ego_shifts"][rows]
+        local_from_ego[None], graph.shared["ego_rotations"][rows], graph.shared["ego_translations"][rows]
     )
     ego_from_local = torch.cat([rotation.T, -(rotation.T @ shift)[:, None]], dim=1)
     bottom = torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=torch.float64)
@@ -201,19 +201,19 @@ def _camera_pose(
 
 def _placed(graph: TrainableGraph, time_us: int, options: FitOptions) -> tuple[Tensors, Int64[np.ndarray, "r"]]:
     """Return the tensors of all Gaussians present at a time, in the scene's frame, and the rows of the moving ones."""
-    nodes = graph.start.nodes
+    nodes = graph.initial.nodes
     poses = [node.pose_at(time_us) for node in nodes]
-    there = [number for number, pose in enumerate(poses) if pose is not None and (graph.owners == number).any()]
-    rows = np.flatnonzero(np.isin(graph.owners, there))
-    still = tensors_of(graph.still)
+    there = [number for number, pose in enumerate(poses) if pose is not None and (graph.node_indices == number).any()]
+    rows = np.flatnonzero(np.isin(graph.node_indices, there))
+    still = tensors_of(graph.static)
     if not len(rows):
         return still, rows
     local = np.array([poses[number] for number in there])
-    local[:, :3, 3] -= graph.start.origin
+    local[:, :3, 3] -= graph.initial.origin
     turns, shifts = _box_changes(graph, there, time_us) if options.refine_boxes else (torch.zeros((len(there), 3)),) * 2
-    counts = np.bincount(graph.owners, minlength=len(nodes))[there]
+    counts = np.bincount(graph.node_indices, minlength=len(nodes))[there]
     chosen = torch.from_numpy(rows).to(still[0].device)
-    moved = _moved(tuple(tensor[chosen] for tensor in tensors_of(graph.moving)), local, turns, shifts, counts)
+    moved = _moved(tuple(tensor[chosen] for tensor in tensors_of(graph.dynamic)), local, turns, shifts, counts)
     joined = [torch.cat([a, b]) for a, b in zip(still, moved, strict=True)]
     return (joined[0], joined[1], joined[2], joined[3], joined[4]), rows
 
@@ -226,7 +226,7 @@ def _moved(
     counts: Int64[np.ndarray, "p"],
 ) -> list[torch.Tensor]:
     """Transform Gaussians of nodes, `counts` per node, to the scene's frame."""
-    means, own, log_scales, logit_opacities, harmonics = tensors
+    means, own, log_scales, opacity_logits, harmonics = tensors
     repeats = torch.from_numpy(counts).to(means.device)
     quaternions, rotations, translations = (
         pose.to(means).repeat_interleave(repeats, dim=0) for pose in apply_pose_deltas(local_from_node, turns, shifts)
@@ -237,7 +237,7 @@ def _moved(
         parts = harmonics.split(counts.tolist())
         harmonics = torch.cat([mix.to(part) @ part for mix, part in zip(mixes, parts, strict=True)])
     means = (rotations @ means[:, :, None])[:, :, 0] + translations
-    return [means, product(quaternions, own), log_scales, logit_opacities, harmonics]
+    return [means, product(quaternions, own), log_scales, opacity_logits, harmonics]
 
 
 def _box_changes(
@@ -248,9 +248,9 @@ def _box_changes(
     Poses are interpolated first and the deltas applied then, which for rotations of 0.2 rad between two poses and
     translations of 5 cm is off by 0.3 mm.
     """
-    firsts, rows, shares = _first_poses(graph.start.nodes), [], []
+    firsts, rows, shares = _first_poses(graph.initial.nodes), [], []
     for number in there:
-        times = graph.start.nodes[number].times_us
+        times = graph.initial.nodes[number].times_us
         after = min(max(int(np.searchsorted(times, time_us)), 1), len(times) - 1)
         before = max(after - 1, 0)
         share = (time_us - times[before]) / (times[after] - times[before]) if after > before else 0.0
@@ -259,8 +259,8 @@ def _box_changes(
     pairs = torch.tensor(rows)
     weights = torch.tensor(shares, dtype=torch.float32)[:, :, None]
     turns, shifts = (
-        (graph.common[name][pairs.to(graph.common[name].device)] * weights.to(graph.common[name].device)).sum(dim=1)
-        for name in ("box_turns", "box_shifts")
+        (graph.shared[name][pairs.to(graph.shared[name].device)] * weights.to(graph.shared[name].device)).sum(dim=1)
+        for name in ("box_rotations", "box_translations")
     )
     return turns, shifts
 

@@ -28,11 +28,11 @@ class Depth:
     """Depth image.
 
     Attributes:
-        meters: along the camera's z axis; infinity or NaN where unknown.
+        depth: along the camera's z axis; infinity or NaN where unknown.
         kind: origin of the depths.
     """
 
-    meters: Float32[np.ndarray, "h w"]
+    depth: Float32[np.ndarray, "h w"]
     kind: DepthKind
 
 
@@ -78,7 +78,7 @@ def check_shots(shots: Sequence[TrainingImage]) -> None:
             raise SwerveError(
                 f"image {shot.name!r}: {size[1]}x{size[0]} pixels are too few. Take {WINDOW}x{WINDOW} or more"
             )
-        images = {"image": shot.image, "mask": shot.ignored, "depth": None if shot.depth is None else shot.depth.meters}
+        images = {"image": shot.image, "mask": shot.ignored, "depth": None if shot.depth is None else shot.depth.depth}
         for what, image in images.items():
             if image is not None and image.shape[:2] != size:
                 wrong = f"{image.shape[1]}x{image.shape[0]}"

@@ -13,7 +13,7 @@ from swerve.eval.traffic.track_kernels import touching
 from swerve.eval.traffic.traffic import frames_of, logged_traffic, red_lights
 from swerve.scenes import Ego, Scene, SwerveError, Tracks
 from swerve.scenes.viewpoints import LogGeometry
-from swerve.scenes.viewpoints.collisions import body_footprints, contacts
+from swerve.scenes.viewpoints.collisions import body_footprints, collisions
 
 COLLISION: Final = "collision"
 OFF_ROAD: Final = "off_road"
@@ -69,10 +69,10 @@ def history_violation(geometry: LogGeometry, first: int, tracks: Tracks, ego: Eg
     steps, boxes = slice(first, first + len(ego)), slice(0, len(ego))
     footprint = body_footprints(ego.positions[:, :2], ego.headings, geometry.log.vehicle)
     others, valid = tracks.footprints()[:, boxes], tracks.valid[:, boxes]
-    valid = valid & ~contacts(geometry.ego_footprints[steps], others, valid)
-    if contacts(footprint, others, valid).any():
+    valid = valid & ~collisions(geometry.ego_footprints[steps], others, valid)
+    if collisions(footprint, others, valid).any():
         return COLLISION_BEFORE
     if geometry.surface is None:
         return None
-    off = geometry.surface.overrun(footprint) > geometry.ego_overrun[steps] + _SURFACE_SLACK
+    off = geometry.surface.distance_outside(footprint) > geometry.ego_distance_outside[steps] + _SURFACE_SLACK
     return OFF_ROAD_BEFORE if off.any() else None

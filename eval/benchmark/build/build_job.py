@@ -46,13 +46,13 @@ NOUN = "scenes"
 # Packages whose version may change what is computed, rendered, encoded or written.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "zlib-ng")
 _LAYOUT = FolderLayout(
-    finish=BENCHMARK,
+    completion_file=BENCHMARK,
     files=(SCENES, REJECTIONS, "failures.json", "timing.json"),
     parts={
         **{"logs": ".npz", "bank": ".npz", "scene_groups": ".npz", "records": ".json"},
         **{views_folder(kind): ".tar" for kind in VIEW_KINDS},
     },
-    notes=("logs", "bank", "records"),
+    disposable_folders=("logs", "bank", "records"),
 )
 
 

@@ -74,7 +74,7 @@ def _group_steps(log: Log, options: BuildOptions) -> tuple[list[int], list[int]]
     Raises:
         SwerveError: there are none.
     """
-    group_steps, broken = scene_group_steps(log, options.every)
+    group_steps, broken = scene_group_steps(log, options.scene_interval)
     if not group_steps:
         reason = f"has gaps in time: they affect all of its {len(broken)} scene groups" if broken else "is too short"
         raise SwerveError(f"log {log.name} {reason}. A scene group takes 10 s: 2 s of history and 8 s of future")

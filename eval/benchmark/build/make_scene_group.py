@@ -78,7 +78,7 @@ def build_scene_group(
             scene, geometry, tracks, [one for one in found if isinstance(one, FollowUp)], options
         )
     rejected += [(one.index, one.reason) for one in found if not isinstance(one, FollowUp)]
-    if len(starts) < options.least:
+    if len(starts) < options.min_follow_ups:
         return BuiltGroup(None, tuple(sorted(rejected)), dropped=FEW)
     now, before = (logged(scene_at(log, step), geometry).command for step in (group_step, group_step - BEFORE))
     starts.sort(key=lambda start: start.index)
@@ -87,7 +87,7 @@ def build_scene_group(
 
 def _present(tracks: Tracks) -> Tracks:
     """Return the tracks that are valid at some step."""
-    return tracks.of(np.flatnonzero(tracks.valid.any(axis=1)))
+    return tracks.select_tracks(np.flatnonzero(tracks.valid.any(axis=1)))
 
 
 def _chosen(
@@ -96,8 +96,10 @@ def _chosen(
     starts, rejected = list[FollowUpStart](), list[tuple[int, str]]()
     for one in _in_order(scene, found, options.seed):
         now, before = (_command(geometry, scene.now, one, step) for step in (-1, -1 - BEFORE))
-        start = FollowUpStart(one.index, one.ego, one.origin, one.parameters, now, before)
-        reason = OVER_CAP if len(starts) == options.most else _rejection_reason(scene, geometry, tracks, start)
+        start = FollowUpStart(one.index, one.ego, one.history_source, one.parameters, now, before)
+        reason = (
+            OVER_CAP if len(starts) == options.max_follow_ups else _rejection_reason(scene, geometry, tracks, start)
+        )
         if reason:
             rejected.append((one.index, reason))
         else:
@@ -131,7 +133,7 @@ def _violation_of(benchmark_scene: BenchmarkScene) -> str | None:
 def _command(geometry: LogGeometry, group_step: int, one: FollowUp, step: int) -> Command:
     """Compute the driving command of the logged path ahead of a follow-up's projection onto it."""
     path, log = geometry.path, geometry.log
-    middle = float(path.schedule[group_step + ENDPOINT])
+    middle = float(path.arc_lengths[group_step + ENDPOINT])
     start = max(middle - _REACH, path.start)
     line = path.at(np.arange(start, middle + _REACH, 0.5)).positions
     foot = start + float(to_frenet(line, one.ego.positions[[step], :2])[0][0])

@@ -104,7 +104,7 @@ class GroupWriter:
         if self.options.gate != "drop" or not unfit:
             return build_record, record
         record, rejected = without_starts(record, unfit), ((index, UNFIT) for index in unfit)
-        few = len(record.starts) < self.options.least
+        few = len(record.starts) < self.options.min_follow_ups
         return replace(
             build_record, rejected=tuple(sorted((*build_record.rejected, *rejected))), dropped=FEW if few else ""
         ), record

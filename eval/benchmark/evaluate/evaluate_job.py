@@ -42,7 +42,7 @@ from swerve.scenes.planning import Planner
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _JOB, _TIMING = "job", "timing.json"
-_LAYOUT = FolderLayout(finish=_TIMING, files=(), parts={"records": ".parquet"})
+_LAYOUT = FolderLayout(completion_file=_TIMING, files=(), parts={"records": ".parquet"})
 
 
 @dataclass(frozen=True)

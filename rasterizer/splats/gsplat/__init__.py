@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary, load_library
     from swerve.rasterizer.splats.gsplat.gsplat_renderer import dominant_gaussians, draw
     from swerve.rasterizer.splats.gsplat.projection import GsplatScene
-    from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
+    from swerve.rasterizer.splats.gsplat.unscented import dominant_gaussians_unscented, render_unscented
 
 __all__ = [
     "GsplatLibrary",
     "GsplatScene",
     "dominant_gaussians",
+    "dominant_gaussians_unscented",
     "draw",
-    "draw_unscented",
     "load_library",
-    "owners_unscented",
+    "render_unscented",
     "sums_on_device",
 ]
 

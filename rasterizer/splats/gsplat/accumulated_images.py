@@ -11,7 +11,7 @@ from swerve.rasterizer.splats.gaussians import Gaussians
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
 from swerve.rasterizer.splats.gsplat.gsplat_renderer import dominant_gaussians, draw
 from swerve.rasterizer.splats.gsplat.projection import GsplatScene
-from swerve.rasterizer.splats.gsplat.unscented import draw_unscented, owners_unscented
+from swerve.rasterizer.splats.gsplat.unscented import dominant_gaussians_unscented, render_unscented
 from swerve.rasterizer.splats.pipeline import RenderedSums
 from swerve.scenes import Camera
 
@@ -28,7 +28,7 @@ def sums_on_device(
         wants_owner: whether owners are computed; else they are an image without rows.
     """
     scene = GsplatScene(*(using.upload(getattr(gaussians, field.name)) for field in fields(gaussians)))
-    draw_one, own_one = (draw_unscented, owners_unscented) if unscented else (draw, dominant_gaussians)
+    draw_one, own_one = (render_unscented, dominant_gaussians_unscented) if unscented else (draw, dominant_gaussians)
 
     def sums(camera: Camera, camera_from_local: Float[np.ndarray, "4 4"]) -> RenderedSums:
         pose = using.upload(camera_from_local)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float32, Int32, Int64
 
 from swerve.rasterizer.splats.gsplat.gsplat_library import GsplatLibrary
 from swerve.rasterizer.splats.gsplat.projection import (
-    FAINTEST,
+    MIN_ALPHA,
     GsplatScene,
     ProjectedGaussians,
     project,
@@ -55,7 +55,7 @@ def draw(
         ellipses.centers,
         ellipses.conics,
         torch.cat([colors[None], ellipses.depths[..., None]], 2),
-        torch.sigmoid(seen.logit_opacities)[None],
+        torch.sigmoid(seen.opacity_logits)[None],
         camera.width,
         camera.height,
         TILE,
@@ -87,7 +87,7 @@ def dominant_gaussians_by(
     if not len(rows):
         return torch.full((camera.height, camera.width), -1, device=scene.means.device)
     seen = scene.of(rows)
-    ellipses, opacities = projected(seen), torch.sigmoid(seen.logit_opacities)[None]
+    ellipses, opacities = projected(seen), torch.sigmoid(seen.opacity_logits)[None]
     bands, step = [], _BAND * TILE
     for top in range(0, camera.height, step):
         height = min(step, camera.height - top)
@@ -160,7 +160,7 @@ def _covers(
     dx, dy = (torch.stack([pixels % width, pixels // width], 1) + 0.5 - ellipses.centers[0, gaussians]).unbind(1)
     xx, xy, yy = ellipses.conics[0, gaussians].unbind(1)
     fall = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-    return (opacities[0, gaussians] * torch.exp(-fall)).clamp(FAINTEST, _DENSEST)
+    return (opacities[0, gaussians] * torch.exp(-fall)).clamp(MIN_ALPHA, _DENSEST)
 
 
 def _weights(

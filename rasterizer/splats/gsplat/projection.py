@@ -16,7 +16,7 @@ from swerve.rasterizer.splats.gsplat.lenses import distorted, slope_at
 from swerve.rasterizer.splats.pipeline import BLUR
 from swerve.scenes import Camera, LensModel
 
-FAINTEST = 1 / 255
+MIN_ALPHA = 1 / 255
 # The derivative is evaluated at most this fraction of width and height outside of the image.
 _MARGIN = 0.15
 
@@ -27,7 +27,7 @@ class GsplatScene(NamedTuple):
     means: Float32[torch.Tensor, "n 3"]
     quaternions: Float32[torch.Tensor, "n 4"]
     log_scales: Float32[torch.Tensor, "n 3"]
-    logit_opacities: Float32[torch.Tensor, "n"]
+    opacity_logits: Float32[torch.Tensor, "n"]
     harmonics: Float32[torch.Tensor, "n k 3"]
 
     def of(self, rows: Int64[torch.Tensor, "m"]) -> "GsplatScene":
@@ -81,7 +81,7 @@ def project(
         camera.height,
         eps2d=BLUR,
         near_plane=NEAR,
-        opacities=torch.sigmoid(scene.logit_opacities),
+        opacities=torch.sigmoid(scene.opacity_logits),
     )
     return ProjectedGaussians(radii, centers, depths, conics)
 
@@ -95,7 +95,7 @@ def _through_lens(scene: GsplatScene, camera: Camera, pose: Float64[torch.Tensor
     spread = carried @ carried.mT
     xx, xy, yy = spread[:, 0, 0] + BLUR, spread[:, 0, 1], spread[:, 1, 1] + BLUR
     conics = torch.stack([yy, -xy, xx], 1) / (xx * yy - xy * xy)[:, None]
-    radii = _radii(centers, xx, yy, torch.sigmoid(scene.logit_opacities.double()), camera)
+    radii = _radii(centers, xx, yy, torch.sigmoid(scene.opacity_logits.double()), camera)
     return ProjectedGaussians(radii[None], centers.float()[None], z.float()[None], conics.float()[None])
 
 
@@ -135,7 +135,7 @@ def _radii(
     camera: Camera,
 ) -> Int32[torch.Tensor, "n 2"]:
     """Compute half sizes of the rectangle in which the alpha is `FAINTEST` or more."""
-    reach = (2 * torch.log(opacities / FAINTEST).clamp_min(0)).sqrt()[:, None]
+    reach = (2 * torch.log(opacities / MIN_ALPHA).clamp_min(0)).sqrt()[:, None]
     radii = torch.ceil(reach * torch.stack([xx, yy], 1).sqrt())
     size = torch.tensor([camera.width, camera.height], dtype=torch.float64, device=radii.device)
     inside = ((centers + radii > 0) & (centers - radii < size)).all(1)

@@ -8,7 +8,7 @@ pixel then takes the Gaussian's largest density along its own ray. Differences f
 - No blur (`BLUR`) is added: Gaussians thinner than a pixel get fainter instead of wider, and may flicker.
 - Gaussians fainter than 1/255 after the blur's loss of opacity, and those none of whose seven sigma points lies in the
   image or within a tenth of its size beside it, are left out.
-- There is no gradient by a Gaussian's position in the image; see `draw_unscented`.
+- There is no gradient by a Gaussian's position in the image; see `render_unscented`.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ from swerve.scenes import Camera, Lens, LensModel, SwerveError
 _STRONGEST = 0.8
 
 
-def draw_unscented(
+def render_unscented(
     scene: GsplatScene,
     camera: Camera,
     camera_from_local: Float[torch.Tensor, "4 4"],
@@ -78,7 +78,7 @@ def draw_unscented(
         placed.quaternions,
         placed.log_scales.exp(),
         torch.cat([colors, placed.means[:, 2:]], 1)[None],
-        torch.sigmoid(placed.logit_opacities)[None],
+        torch.sigmoid(placed.opacity_logits)[None],
         _here(placed.means),
         using.intrinsics(camera),
         camera.width,
@@ -92,7 +92,7 @@ def draw_unscented(
 
 
 @torch.no_grad()
-def owners_unscented(
+def dominant_gaussians_unscented(
     scene: GsplatScene, camera: Camera, camera_from_local: Float[torch.Tensor, "4 4"], using: GsplatLibrary
 ) -> Int64[torch.Tensor, "h w"]:
     """Compute `owners` by the unscented transform's blurred ellipses: gsplat lists no Gaussians along rays."""
@@ -200,7 +200,7 @@ def _project(
             placed.means,
             placed.quaternions,
             placed.log_scales.exp(),
-            torch.sigmoid(placed.logit_opacities),
+            torch.sigmoid(placed.opacity_logits),
             _here(placed.means),
             using.intrinsics(camera),
             camera.width,

@@ -23,18 +23,18 @@ class FollowUpOptions:
         lateral: Largest lateral offset from the expert's path, in metres.
         lateral_step: Lateral distance between start points, in metres.
         longitudinal_step: Longitudinal distance between start points, in metres.
-        reach: Start points lie between where the expert would be after braking and after accelerating with this, in
-            m/s2.
+        max_acceleration: Start points lie between where the expert would be after braking and after accelerating with
+            this, in m/s2.
         horizon: Time from the initial scene to the follow-up scenes, in seconds.
         history: Length of the history before a start point, in seconds.
-        headings: Heading offsets from the path, in degrees (in Python, radians).
-        speeds: Offsets of the speed at the start point, in m/s.
+        heading_offsets: Heading offsets from the path, in degrees (in Python, radians).
+        speed_offsets: Offsets of the speed at the start point, in m/s.
         sources: Where histories come from: logged drives of the bank where one fits and synthesis else, or one of them.
         bank_speed: Largest difference of a bank drive's first speed from the expert's, in m/s.
         bank_acceleration: Largest difference of its first acceleration from the expert's, in m/s2.
         bank_heading: Largest difference of its last heading from the start point's, in degrees (in Python, radians).
-        bank_across: Largest lateral distance of its end from the start point, in metres.
-        bank_along: Largest longitudinal distance of its end from the start point, in metres.
+        bank_lateral_tolerance: Largest lateral distance of its end from the start point, in metres.
+        bank_longitudinal_tolerance: Largest longitudinal distance of its end from the start point, in metres.
         bounds: Limits of synthesised histories.
 
     Raises:
@@ -44,25 +44,25 @@ class FollowUpOptions:
     lateral: float = 2.0
     lateral_step: float = 0.5
     longitudinal_step: float = 5.0
-    reach: float = 4.0
+    max_acceleration: float = 4.0
     horizon: Annotated[float, RARE] = 4.0
     history: Annotated[float, RARE] = 2.0
-    headings: tuple[Angle, ...] = (0.0,)
-    speeds: tuple[float, ...] = (0.0,)
+    heading_offsets: tuple[Angle, ...] = (0.0,)
+    speed_offsets: tuple[float, ...] = (0.0,)
     sources: Literal["bank+synthesis", "bank", "synthesis"] = "bank+synthesis"
     bank_speed: float = 1.0
     bank_acceleration: float = 1.0
     bank_heading: Angle = math.radians(20.0)
-    bank_across: float = 0.25
-    bank_along: float = 2.5
+    bank_lateral_tolerance: float = 0.25
+    bank_longitudinal_tolerance: float = 2.5
     bounds: KinematicLimits = field(default_factory=KinematicLimits)
 
     def __post_init__(self) -> None:
-        if min(self.lateral_step, self.longitudinal_step, self.reach, self.history) <= 0 or self.lateral < 0:
+        if min(self.lateral_step, self.longitudinal_step, self.max_acceleration, self.history) <= 0 or self.lateral < 0:
             raise SwerveError(f"steps, reach and history must be above 0, lateral not below it: {self}")
         if self.history > self.horizon:
             raise SwerveError(f"a history of {self.history} s does not fit into a horizon of {self.horizon} s")
-        if not self.headings or not self.speeds or max(map(abs, self.headings)) >= math.pi / 2:
+        if not self.heading_offsets or not self.speed_offsets or max(map(abs, self.heading_offsets)) >= math.pi / 2:
             raise SwerveError("headings and speeds need a value each, headings less than a right angle")
 
     @property

@@ -32,16 +32,16 @@ class FollowUp:
         index: number of the start point in the grid.
         ego: states every 0.1 s from `history` seconds before the start to the start itself, which is exactly
             `horizon` seconds after the scene's timestamp; poses lie on the map's ground, tilted like the human's path.
-        origin: whether the history is a human trajectory of the bank or synthesised.
+        history_source: whether the history is a human trajectory of the bank or synthesised.
         parameters: provenance, in SI units: "lateral", "longitudinal", "heading" and "speed" are the start point's
         offsets. From the bank: "drive" (row in the bank), "match_along" and "match_across" (distance of its end from
-            the start point), "match_distance". Synthesised: "demand" (ratio to the allowed limits),
+            the start point), "match_distance". Synthesised: "limit_ratio" (ratio to the allowed limits),
             and "relaxed_<bound>" for each bound that it exceeds, its ratio to that bound.
     """
 
     index: int
     ego: Ego
-    origin: Origin
+    history_source: Origin
     parameters: dict[str, float]
 
 
@@ -79,9 +79,9 @@ def follow_ups(
         raise ValueError(f"drives of the bank have {bank.speeds.shape[1]} steps, the options ask for {options.steps}")
     expert = HumanReference.of(scene, geometry, options.horizon)
     grid = grid_of(expert, geometry.path, options)
-    if geometry.is_rough(expert.steps):
+    if geometry.is_implausible(expert.steps):
         return _rejected(grid, "rough_log")
-    inside = ~geometry.beyond(grid.along[:, None], np.zeros((len(grid), 1)))
+    inside = ~geometry.beyond_log_ends(grid.along[:, None], np.zeros((len(grid), 1)))
     found = _rejected(grid.of(~inside), "beyond_log")
     grid = grid.of(inside)
     matched = np.zeros(len(grid), bool)
@@ -105,12 +105,12 @@ def _from_bank(
     options: FollowUpOptions,
 ) -> list[FollowUp | Rejection]:
     grid = grid.of(matches.points)
-    histories = _placed(geometry, bank, expert, grid, (matches.drives, slice(-options.history_steps, None)))
+    histories = _placed(geometry, bank, expert, grid, (matches.trajectories, slice(-options.history_steps, None)))
     numbers = {
-        "drive": matches.drives.astype(np.float64),
-        "match_along": matches.along,
-        "match_across": matches.across,
-        "match_distance": np.hypot(matches.along, matches.across),
+        "drive": matches.trajectories.astype(np.float64),
+        "match_along": matches.longitudinal,
+        "match_across": matches.lateral,
+        "match_distance": np.hypot(matches.longitudinal, matches.lateral),
     }
     return _made(geometry, grid, histories, "bank", numbers)
 
@@ -143,12 +143,12 @@ def _synthesised(
     geometry: LogGeometry, expert: HumanReference, grid: StartGrid, options: FollowUpOptions
 ) -> list[FollowUp | Rejection]:
     synthesis = synthesise(geometry, expert, grid, options)
-    feasible = synthesis.demand <= 1.0
+    feasible = synthesis.limit_ratio <= 1.0
     drives, last = synthesis.drives, slice(-options.history_steps, None)
     pull = np.gradient(drives.speeds, STEP, axis=1, edge_order=2)
     whole = (drives.positions, drives.headings, drives.speeds, pull, drives.curvatures, synthesis.along)
     histories = _Histories(*(part[feasible, last] for part in whole))
-    numbers = {"demand": synthesis.demand[feasible]}
+    numbers = {"limit_ratio": synthesis.limit_ratio[feasible]}
     relaxed = [relaxations(shares) for shares in synthesis.shares.T[feasible]]
     made = _made(geometry, grid.of(feasible), histories, "synthesis", numbers, relaxed)
     return made + _rejected(grid.of(~feasible), "infeasible")
@@ -163,12 +163,17 @@ def _made(
     relaxed: Sequence[dict[str, float]] = (),
 ) -> list[FollowUp | Rejection]:
     poses = geometry.poses_beside(histories.positions, histories.headings, histories.along)
-    beyond = geometry.beyond(histories.along, histories.speeds)
+    beyond = geometry.beyond_log_ends(histories.along, histories.speeds)
     still = np.zeros_like(histories.speeds)
     yaw_rates = histories.speeds * histories.curvatures
     velocity = np.stack([histories.speeds, still], axis=-1)
     pull = np.stack([histories.accelerations, histories.speeds * yaw_rates], axis=-1)
-    offsets = {"lateral": grid.lateral, "longitudinal": grid.longitudinal, "heading": grid.turns, "speed": grid.faster}
+    offsets = {
+        "lateral": grid.lateral,
+        "longitudinal": grid.longitudinal,
+        "heading": grid.heading_offsets,
+        "speed": grid.speed_offsets,
+    }
     result: list[FollowUp | Rejection] = _rejected(grid.of(beyond), "beyond_log")
     for row in np.flatnonzero(~beyond):
         ego = Ego(poses[row], velocity[row], pull[row], yaw_rates[row])

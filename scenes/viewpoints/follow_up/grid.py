@@ -53,7 +53,7 @@ class HumanReference:
             float(motion.headings[now]),
             max(float(motion.speeds[now]), 0.0),
             float(motion.accelerations[now]),
-            float(geometry.path.schedule[now]),
+            float(geometry.path.arc_lengths[now]),
             float(geometry.arc_lengths_at(np.array([arrival]))[0]),
         )
 
@@ -66,8 +66,8 @@ class StartGrid:
         indices: indices of the points.
         lateral: metres, left of the path.
         longitudinal: metres along the path from the human's final position.
-        turns: heading offset from the path, radians.
-        faster: speed offset, metres per second.
+        heading_offsets: heading offset from the path, radians.
+        speed_offsets: speed offset, metres per second.
         along: arc length of the nearest point on the path.
         positions: rear axle, world frame, metres.
         headings: of the path at the nearest point, radians, continuous.
@@ -76,8 +76,8 @@ class StartGrid:
     indices: Int[np.ndarray, "p"]
     lateral: Float[np.ndarray, "p"]
     longitudinal: Float[np.ndarray, "p"]
-    turns: Float[np.ndarray, "p"]
-    faster: Float[np.ndarray, "p"]
+    heading_offsets: Float[np.ndarray, "p"]
+    speed_offsets: Float[np.ndarray, "p"]
     along: Float[np.ndarray, "p"]
     positions: Float[np.ndarray, "p 2"]
     headings: Float[np.ndarray, "p"]
@@ -92,7 +92,7 @@ class StartGrid:
     @property
     def plain(self) -> Bool[np.ndarray, "p"]:
         """Points without heading or speed offset."""
-        plain: Bool[np.ndarray, "p"] = (self.turns == 0) & (self.faster == 0)
+        plain: Bool[np.ndarray, "p"] = (self.heading_offsets == 0) & (self.speed_offsets == 0)
         return plain
 
 
@@ -105,11 +105,11 @@ def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) 
     the human's speed, and whatever headings and speeds come after its own.
     """
     columns = _outwards(int(options.lateral / options.lateral_step + 1e-6))
-    all_rows = _outwards(int(options.reach * options.horizon**2 / options.longitudinal_step + 1e-6))
+    all_rows = _outwards(int(options.max_acceleration * options.horizon**2 / options.longitudinal_step + 1e-6))
     least, most = reachable(expert.speed, options)
     place = expert.end + all_rows * options.longitudinal_step - expert.along
     fits = (place >= least - 1e-6) & (place <= most + 1e-6) | (all_rows == 0)
-    shape = (len(options.headings), len(options.speeds), len(all_rows), len(columns))
+    shape = (len(options.heading_offsets), len(options.speed_offsets), len(all_rows), len(columns))
     turn, faster, row, column = (places.ravel() for places in np.indices(shape))
     chosen = fits[row]
     lateral = columns[column[chosen]] * options.lateral_step
@@ -121,8 +121,8 @@ def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) 
         np.flatnonzero(chosen),
         lateral,
         longitudinal,
-        np.array(options.headings, dtype=np.float64)[turn[chosen]],
-        np.array(options.speeds, dtype=np.float64)[faster[chosen]],
+        np.array(options.heading_offsets, dtype=np.float64)[turn[chosen]],
+        np.array(options.speed_offsets, dtype=np.float64)[faster[chosen]],
         along,
         at.positions[:, :2] + lateral[:, None] * left,
         at.headings,
@@ -131,9 +131,9 @@ def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) 
 
 def reachable(speed: float, options: FollowUpOptions) -> tuple[float, float]:
     """Return the shortest and longest distance in metres drivable within the horizon, without reversing."""
-    gain = options.reach * options.horizon
-    braking = min(options.horizon, speed / options.reach)
-    return speed * braking - options.reach * braking**2 / 2, (speed + gain / 2) * options.horizon
+    gain = options.max_acceleration * options.horizon
+    braking = min(options.horizon, speed / options.max_acceleration)
+    return speed * braking - options.max_acceleration * braking**2 / 2, (speed + gain / 2) * options.horizon
 
 
 def _outwards(count: int) -> Int[np.ndarray, "k"]:

@@ -29,13 +29,13 @@ class SynthesizedTrajectories:
     Attributes:
         drives: motion from the human's state to the start point.
         along: arc lengths of their nearest points on the human's path.
-        demand: largest ratio to the allowed limits; feasible up to 1.
+        limit_ratio: largest ratio to the allowed limits; feasible up to 1.
         shares: ratios to the bounds, in the order of `BOUND_NAMES`; above 1 where relaxed.
     """
 
     drives: FrenetTrajectory
     along: Float[np.ndarray, "p t"]
-    demand: Float[np.ndarray, "p"]
+    limit_ratio: Float[np.ndarray, "p"]
     shares: Float[np.ndarray, "9 p"]
 
 
@@ -57,10 +57,10 @@ def synthesise(
         expert = replace(expert, speed=0.0, acceleration=max(expert.acceleration, 0.0))
     relaxed = allowed_shares(geometry, expert.steps, options.bounds)
     stated = _synthesise_within(geometry, expert, grid, options, np.ones(len(relaxed)))
-    if (relaxed <= 1.0).all() or (stated.demand <= 1.0).all():
+    if (relaxed <= 1.0).all() or (stated.limit_ratio <= 1.0).all():
         return stated
     wider = _synthesise_within(geometry, expert, grid, options, relaxed)
-    kept = stated.demand <= 1.0
+    kept = stated.limit_ratio <= 1.0
     drives = [
         np.where(kept.reshape(-1, *[1] * (one.ndim - 1)), one, other)
         for one, other in zip(stated.drives.parts, wider.drives.parts, strict=True)
@@ -68,7 +68,7 @@ def synthesise(
     return SynthesizedTrajectories(
         FrenetTrajectory(*drives),
         np.where(kept[:, None], stated.along, wider.along),
-        np.where(kept, stated.demand, wider.demand),
+        np.where(kept, stated.limit_ratio, wider.limit_ratio),
         np.where(kept, stated.shares, wider.shares),
     )
 
@@ -82,7 +82,7 @@ def _synthesise_within(
 ) -> SynthesizedTrajectories:
     """Compute drives whose demand compares with what is allowed of each bound."""
     clock = np.arange(options.steps) * STEP
-    ways, row = np.unique(np.stack([grid.along - expert.along, grid.faster]), axis=1, return_inverse=True)
+    ways, row = np.unique(np.stack([grid.along - expert.along, grid.speed_offsets]), axis=1, return_inverse=True)
     driven, pace = _along(geometry, expert, ways, clock, options, allowed)
     driven, pace = driven[row.ravel()], pace[row.ravel()]
     along = expert.along + driven
@@ -105,7 +105,7 @@ def _along(
     swept = _minimal_jerk(expert, distance, faster, clock)
     stops = _stops(expert, distance, clock)
     driven, pace = (np.concatenate([one[None], many]) for one, many in zip(swept, stops, strict=True))
-    shares = options.bounds.shares(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
+    shares = options.bounds.limit_ratios(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
     demand = demand_of(shares, allowed)
     # Stops are for start points with free speed, and only where the minimal-jerk profile is infeasible.
     demand[1:, faster != 0] = np.inf
@@ -164,8 +164,8 @@ def _across(
 ) -> tuple[_Offsets, Bool[np.ndarray, "p"]]:
     """Compute lateral offsets with their derivatives by arc length, and whether the travelled distance suffices."""
     way = grid.along - expert.along
-    value, slope, bend = offset_states(geometry.path.at(grid.along), grid.lateral, grid.turns)
+    value, slope, bend = offset_states(geometry.path.at(grid.along), grid.lateral, grid.heading_offsets)
     left = np.maximum(grid.along[:, None] - along, 0.0)
     end = (value[:, None], -slope[:, None], bend[:, None])
     values, slopes, bends = quintic_decay(end, np.maximum(way, _SHORTEST_BEND), left)
-    return (values, -slopes, bends), (way >= _SHORTEST_BEND) | ((grid.lateral == 0) & (grid.turns == 0))
+    return (values, -slopes, bends), (way >= _SHORTEST_BEND) | ((grid.lateral == 0) & (grid.heading_offsets == 0))

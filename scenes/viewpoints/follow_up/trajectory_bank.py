@@ -74,15 +74,15 @@ class Match:
 
     Attributes:
         points: rows in the grid, increasing.
-        drives: rows in the bank.
-        across: metres from the start point to the trajectory's end, left of the path positive.
-        along: metres from the start point to the trajectory's end, along the path.
+        trajectories: rows in the bank.
+        lateral: metres from the start point to the trajectory's end, left of the path positive.
+        longitudinal: metres from the start point to the trajectory's end, along the path.
     """
 
     points: Int[np.ndarray, "m"]
-    drives: Int[np.ndarray, "m"]
-    across: Float[np.ndarray, "m"]
-    along: Float[np.ndarray, "m"]
+    trajectories: Int[np.ndarray, "m"]
+    lateral: Float[np.ndarray, "m"]
+    longitudinal: Float[np.ndarray, "m"]
 
 
 def build_trajectory_bank(geometry: LogGeometry, options: FollowUpOptions) -> TrajectoryBank:
@@ -147,12 +147,14 @@ def match(bank: TrajectoryBank, expert: HumanReference, grid: StartGrid, options
     )
     ends = expert.position + rotate_points(bank.positions[alike, -1].astype(np.float64), expert.heading)
     headings = expert.heading + bank.headings[alike, -1].astype(np.float64)
-    reach = np.hypot(options.bank_across, options.bank_along)
+    reach = np.hypot(options.bank_lateral_tolerance, options.bank_longitudinal_tolerance)
     plain = np.flatnonzero(grid.plain)
     pairs = KDTree(grid.positions[plain]).sparse_distance_matrix(KDTree(ends), reach, output_type="ndarray")
     point, drive = plain[pairs["i"]], pairs["j"]
     gap = rotate_points(ends[drive] - grid.positions[point], -grid.headings[point])
-    near = (np.abs(gap[:, 0]) <= options.bank_along) & (np.abs(gap[:, 1]) <= options.bank_across)
+    near = (np.abs(gap[:, 0]) <= options.bank_longitudinal_tolerance) & (
+        np.abs(gap[:, 1]) <= options.bank_lateral_tolerance
+    )
     # Both headings are unwrapped relative to the human's, so that a full turn is a difference.
     fits = np.flatnonzero(near & (np.abs(headings[drive] - grid.headings[point]) <= options.bank_heading))
     # The first of each point is the nearest; ties go to the first in the bank.

@@ -27,7 +27,7 @@ SCENES, DRAWS = 400, 6
 
 
 def options_of(**given):
-    return AugmentOptions(recovery=RecoveryOptions(per_scene=DRAWS, **given))
+    return AugmentOptions(recovery=RecoveryOptions(samples_per_scene=DRAWS, **given))
 
 
 def record_of(log, options, accepts, split="train"):

@@ -16,7 +16,7 @@ from swerve.scenes.viewpoints import RecoveryOptions
 from tests.support.command import invoke
 from tests.support.simple_source import SimpleSource
 
-OPTIONS = AugmentOptions(every=1.0, shard_scenes=2)
+OPTIONS = AugmentOptions(scene_interval=1.0, shard_scenes=2)
 LOGS = ("train-0", "val-0", "none-2")
 SCENES, PARTS = 6, 3  # A log of 12 s has scenes at 2, 3, ... 7 s.
 
@@ -51,7 +51,7 @@ def test_the_manifest_lists_what_the_shards_hold(finished):
 
 def test_recovery_tried_is_recovery_made_or_rejected(finished):
     _, report = finished
-    tried = SCENES * len(LOGS) * OPTIONS.recovery.per_scene
+    tried = SCENES * len(LOGS) * OPTIONS.recovery.samples_per_scene
     rejected = sum(report.summary["rejections"].get("recovery", {}).values())
     assert report.summary["samples_by_kind"]["recovery"] + rejected == tried
 
@@ -77,7 +77,9 @@ def test_neither_workers_nor_order_show_in_the_set(finished, tmp_path):
 
 def test_another_seed_makes_other_recoveries_alone(finished, tmp_path):
     """Draws depend on the seed; the logged seat does not."""
-    augment([SimpleSource(("train-0",))], tmp_path / "other", AugmentOptions(every=1.0, shard_scenes=2, seed=1))
+    augment(
+        [SimpleSource(("train-0",))], tmp_path / "other", AugmentOptions(scene_interval=1.0, shard_scenes=2, seed=1)
+    )
     first, other = (
         {row["key"]: row["parameters"] for row in rows_of(folder)} for folder in (finished[0], tmp_path / "other")
     )
@@ -121,7 +123,9 @@ def test_j2_a_finished_part_of_one_job_is_not_taken_for_another_jobs(finished):
     with pytest.raises(
         SwerveError, match=r"options.viewpoints was \['logged', 'recovery', 'cross_agent'\], is \['recovery'\]"
     ):
-        augment([SimpleSource(LOGS)], folder, AugmentOptions(every=1.0, shard_scenes=2, viewpoints=("recovery",)))
+        augment(
+            [SimpleSource(LOGS)], folder, AugmentOptions(scene_interval=1.0, shard_scenes=2, viewpoints=("recovery",))
+        )
     with pytest.raises(SwerveError, match=r"1 logs are missing now \(simple none-2\)"):
         augment([SimpleSource(LOGS[:2])], folder, OPTIONS)
     assert dataset_digest(folder) == before
@@ -138,7 +142,7 @@ def test_a_finished_job_has_nothing_left_to_do(finished):
 
 def test_j5_what_is_not_whole_is_made_again(tmp_path):
     """The original took a truncated pickle for a finished one, or broke on it."""
-    folder, options = tmp_path / "set", AugmentOptions(every=1.0, shard_scenes=1)
+    folder, options = tmp_path / "set", AugmentOptions(scene_interval=1.0, shard_scenes=1)
     augment([SimpleSource(("train-0",))], folder, options, workers=1)
     before, shards = dataset_digest(folder), folder / "train"
     (shards / "train-0-00001.tar").unlink()
@@ -168,7 +172,7 @@ def test_failures_are_listed_with_reasons_and_the_rest_goes_on(tmp_path):
 
 
 def test_a_log_without_cameras_can_be_drawn_with_the_default_rig(tmp_path):
-    options = AugmentOptions(every=5.0, viewpoints=("logged",), rig="default", size=(48, 28))
+    options = AugmentOptions(scene_interval=5.0, viewpoints=("logged",), rig="default", size=(48, 28))
     augment([SimpleSource(("blind-1",))], tmp_path / "set", options, workers=1)
     first = next(read_samples(tmp_path / "set", "train"))
     assert len(first["json"]["cameras"]) == 8
@@ -266,7 +270,7 @@ def test_options_out_of_range_are_named(wrong, message):
 def run_command(monkeypatch, logs, *arguments):
     """`swerve augment` with a source of simple logs."""
     monkeypatch.setattr(job_report, "open_source", lambda text: SimpleSource(tuple(text.split(","))))
-    return invoke("augment", ",".join(logs), *arguments, "--every", 1, "--viewpoints", "logged")
+    return invoke("augment", ",".join(logs), *arguments, "--scene-interval", 1, "--viewpoints", "logged")
 
 
 def test_the_command_tells_what_it_made(monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ from swerve.data.dataset.shards import read_samples
 
 
 def test_both_argoverse_logs_give_all_kinds_without_failure(test_data, tmp_path):
-    options = AugmentOptions(every=3.0, size=(240, 140), extra=("instance",))
+    options = AugmentOptions(scene_interval=3.0, size=(240, 140), extra_outputs=("instance",))
     source = open_source(f"av2:{test_data / 'av2'}")
     report = augment([source], tmp_path / "set", options, workers=2)
     assert report.summary["failures"] == 0

@@ -30,7 +30,7 @@ KILLS = 5
 
 
 def options():
-    return AugmentOptions(every=0.5, shard_scenes=1, extra=("depth",), size=(480, 270))
+    return AugmentOptions(scene_interval=0.5, shard_scenes=1, extra_outputs=("depth",), size=(480, 270))
 
 
 def run(folder, workers=2):
@@ -108,7 +108,7 @@ def test_a_full_disk_at_the_start_is_one_error_and_no_obstacle(tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(job_folder, "write_atomically", full)
         with pytest.raises(SwerveError, match=r"cannot be written .*No space left"):
-            augment([SimpleSource(("train-0",))], tmp_path / "set", AugmentOptions(every=5.0), workers=1)
+            augment([SimpleSource(("train-0",))], tmp_path / "set", AugmentOptions(scene_interval=5.0), workers=1)
     assert augment_few(tmp_path / "set", "train-0").summary["samples"] > 0
 
 
@@ -158,7 +158,7 @@ def test_logs_whose_names_begin_alike_are_told_apart(tmp_path):
 
 def test_a_job_without_a_sample_gives_way_to_another(tmp_path):
     """Nothing was made, perhaps because an option was wrong: it can be mended without another folder."""
-    nobody = CrossAgentOptions(per_scene=0)
+    nobody = CrossAgentOptions(max_per_scene=0)
     before = augment_few(tmp_path, "broken-0", "train-0", viewpoints=("cross_agent",), cross_agent=nobody)
     assert before.summary["samples"] == 0
     assert list((tmp_path / "records").iterdir())
@@ -202,5 +202,5 @@ class CountingSource(SimpleSource):
 
 def test_an_archive_is_scanned_once(tmp_path):
     source = CountingSource(("train-0",))
-    augment([source], tmp_path / "set", AugmentOptions(every=5.0, viewpoints=("logged",)), workers=1)
+    augment([source], tmp_path / "set", AugmentOptions(scene_interval=5.0, viewpoints=("logged",)), workers=1)
     assert len(source.asked) == 1

@@ -239,7 +239,7 @@ def test_j10_a_raster_beside_a_photograph_is_drawn_at_its_time_and_pose(tmp_path
     seconds, tracks = 3.037, log.tracks.at(slice(NOW, NOW + 1))
     moved = tracks.positions + 0.037 * np.pad(tracks.velocities, ((0, 0), (0, 0), (0, 1)))
     moved[1, 0, 0] = 40 + 12 * seconds - 0.5 * seconds**2
-    world = build_static(log.road_map).joined(
+    world = build_static(log.road_map).concatenate(
         build_dynamic(replace(tracks, positions=moved), log.lights.at(slice(NOW, NOW + 1)), 0)
     )
     camera = log.cameras[0].resized(320, 180)
@@ -296,10 +296,10 @@ def test_memory_of_one_viewpoint_does_not_show_in_the_next():
     """The drawer writes over its images: a seat drawn after another is as if drawn alone."""
     kinds = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
     found = seats(small_log(), *kinds)
-    options, watch = AugmentOptions(extra=("depth", "semantic", "instance")), Stopwatch()
+    options, watch = AugmentOptions(extra_outputs=("depth", "semantic", "instance")), Stopwatch()
     drawer = SampleRenderer(build_static(found[0].scene.log.road_map), options, watch)
     together = [encoded(viewpoint, drawer, options, watch).members for viewpoint in found]
-    assert together == [made(viewpoint, extra=options.extra).members for viewpoint in found]
+    assert together == [made(viewpoint, extra=options.extra_outputs).members for viewpoint in found]
     assert watch.seconds["drawing"] > 0
     assert watch.seconds["encoding"] > 0
 
@@ -309,7 +309,7 @@ def test_smoothing_is_in_the_images_alone():
     (seat,) = seats(log, ViewpointKind.LOGGED)[:1]
     made = {}
     for samples in (1, 2):
-        options = AugmentOptions(viewpoints=("logged",), size=(64, 36), samples=samples, extra=("depth",))
+        options = AugmentOptions(viewpoints=("logged",), size=(64, 36), samples=samples, extra_outputs=("depth",))
         drawer = SampleRenderer(build_static(log.road_map), options, Stopwatch())
         made[samples] = encoded(seat, drawer, options, Stopwatch()).members
     assert made[1]["front.png"] != made[2]["front.png"]

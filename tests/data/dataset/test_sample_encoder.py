@@ -17,7 +17,7 @@ from swerve.data.jobs.stopwatch import Stopwatch
 from tests.support.photographed_source import PhotographedSource
 from tests.support.simple_source import SimpleSource
 
-OPTIONS = AugmentOptions(every=1.5, extra=("depth", "semantic", "instance"))
+OPTIONS = AugmentOptions(scene_interval=1.5, extra_outputs=("depth", "semantic", "instance"))
 SECONDS = 20.0  # Nobody waits so long unless something is wrong.
 
 

@@ -14,7 +14,7 @@ from swerve.data.dataset.sample import SampleRenderer, draw_sample, encode_numbe
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.town import TownOptions, generate_town
-from swerve.scenes import SwerveError, scenes_of
+from swerve.scenes import SwerveError, extract_scenes
 from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 
@@ -30,7 +30,7 @@ def test_every_kind_of_seat_gets_one_of_its_own(log):
     stand_ins, watch = SyntheticPhotos(log, OPTIONS), Stopwatch()
     drawer = SampleRenderer(build_static(log.road_map), OPTIONS, watch, stand_ins)
     made, _ = build_viewpoints(
-        scenes_of(log)[0], list(ViewpointKind)[:3], ViewpointOptions(), 0, build_log_geometry(log)
+        extract_scenes(log)[0], list(ViewpointKind)[:3], ViewpointOptions(), 0, build_log_geometry(log)
     )
     first = {viewpoint.kind: viewpoint for viewpoint in made[::-1]}
     assert set(first) == {ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT}
@@ -60,7 +60,7 @@ def checked(viewpoint, drawer):
 def test_without_the_option_there_is_none(log):
     options = replace(OPTIONS, photos=False)
     made, _ = build_viewpoints(
-        scenes_of(log)[0], [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(log)
+        extract_scenes(log)[0], [ViewpointKind.LOGGED], ViewpointOptions(), 0, build_log_geometry(log)
     )
     drawn = draw_sample(made[0], SampleRenderer(build_static(log.road_map), options, Stopwatch()), options)
     entry = json.loads(encode_numbers(drawn, options).members["json"])["cameras"][0]

@@ -27,12 +27,12 @@ def run(folder, wrong=None, workers=1, finished=None, console=None):
 def test_every_part_is_made(tmp_path, workers):
     outcome = run(tmp_path, workers=workers)
     assert squares_of(tmp_path) == wanted(CHUNKS)
-    assert outcome.count == 3 * len(wanted(CHUNKS))
+    assert outcome.item_count == 3 * len(wanted(CHUNKS))
     assert not outcome.failures
     assert set(outcome.worker_seconds) == {"opening", "squaring"}
     assert 0 < sum(outcome.worker_seconds.values()) <= workers * outcome.seconds
-    assert outcome.timing["squares"] == outcome.count
-    assert outcome.timing["squares_per_second"] == pytest.approx(outcome.count / outcome.seconds)
+    assert outcome.timing["squares"] == outcome.item_count
+    assert outcome.timing["squares_per_second"] == pytest.approx(outcome.item_count / outcome.seconds)
 
 
 def test_what_is_finished_is_not_made_again(tmp_path):
@@ -42,7 +42,7 @@ def test_what_is_finished_is_not_made_again(tmp_path):
     (tmp_path / "squares" / "b_0-00000.json").write_text("77")
     finished = finished_of(tmp_path, {"a": 3, "b_0": 1, "c": 2})
     outcome = run(tmp_path, finished={"b.0": finished.pop("b_0"), **finished})
-    assert outcome.count == 3 * 2
+    assert outcome.item_count == 3 * 2
     assert squares_of(tmp_path) == {**wanted(CHUNKS), "b_0-00000": 77}
 
 

@@ -42,7 +42,7 @@ def miami(test_data):
 def test_the_real_logs_hold_what_their_tables_hold(pittsburgh, miami):
     assert (len(pittsburgh.times_us), len(pittsburgh.tracks), pittsburgh.tracks.valid.sum()) == (156, 146, 12078)
     assert (len(miami.times_us), len(miami.tracks), miami.tracks.valid.sum()) == (157, 119, 13820 - 157)
-    assert (len(pittsburgh.road_map.lanes), len(pittsburgh.road_map.crossings)) == (199, 11)
+    assert (len(pittsburgh.road_map.lanes), len(pittsburgh.road_map.crosswalks)) == (199, 11)
     kinds = [lane.kind for lane in pittsburgh.road_map.lanes]
     assert (kinds.count(LaneType.BICYCLE), kinds.count(LaneType.BUS)) == (19, 14)
     assert sum(lane.is_connector for lane in miami.road_map.lanes) == 48
@@ -101,11 +101,11 @@ def test_the_ego_moves_as_its_poses_do(miami):
 @pytest.mark.parametrize("name", ["pittsburgh", "miami"])
 def test_each_painted_line_is_there_once(name, request):
     """Every painted boundary is near a line; no line runs within 0.3 m of another for more than a metre."""
-    lanes, lines = request.getfixturevalue(name).road_map.lanes, request.getfixturevalue(name).road_map.lines
+    lanes, lines = request.getfixturevalue(name).road_map.lanes, request.getfixturevalue(name).road_map.road_lines
     shapes = [shapely.LineString(line.points[:, :2]) for line in lines]
     every = shapely.union_all(shapes)
     for lane in lanes:
-        for points, paint in ((lane.left, lane.left_paint), (lane.right, lane.right_paint)):
+        for points, paint in ((lane.left_boundary, lane.left_marking), (lane.right_boundary, lane.right_marking)):
             if paint is not LaneMarking.NONE:
                 bare = shapely.LineString(points[:, :2]).difference(every.buffer(0.6)).length
                 assert bare < 1.0
@@ -217,15 +217,17 @@ def test_the_made_up_map_is_read_right(tmp_path):
     assert third.left_neighbor is None
     assert second.successors == ("4",)
     assert connector.is_connector
-    assert [(line.paint, len(line.points)) for line in sorted(road_map.lines, key=lambda line: line.paint.name)] == [
+    assert [
+        (line.paint, len(line.points)) for line in sorted(road_map.road_lines, key=lambda line: line.paint.name)
+    ] == [
         (LaneMarking.DASHED_WHITE, 2),
         (LaneMarking.DOUBLE_SOLID_YELLOW, 5),
         (LaneMarking.SOLID_WHITE, 2),
     ]
     assert [set(group.lane_ids) for group in road_map.lane_groups] == [{"1", "2"}, {"3"}, {"4"}]
-    assert shapely.Polygon(road_map.crossings[0].polygon[:, :2]).area == pytest.approx(10.5)
-    assert len(road_map.edges) == 1
-    np.testing.assert_allclose(np.ptp(road_map.edges[0].points[:, :2], axis=0), [100, 10.5], atol=0.05)
+    assert shapely.Polygon(road_map.crosswalks[0].polygon[:, :2]).area == pytest.approx(10.5)
+    assert len(road_map.road_edges) == 1
+    np.testing.assert_allclose(np.ptp(road_map.road_edges[0].points[:, :2], axis=0), [100, 10.5], atol=0.05)
 
 
 def test_j10_photos_carry_the_pose_of_their_own_time(tmp_path):

@@ -66,9 +66,9 @@ def line(*points):
     return np.array([(x, y, 0.1 * x) for x, y in points], float)
 
 
-def lane(name, left, right, left_paint=LaneMarking.NONE, right_paint=LaneMarking.NONE, **more):
+def lane(name, left, right, left_marking=LaneMarking.NONE, right_marking=LaneMarking.NONE, **more):
     center = np.stack([(left[0] + right[0]) / 2, (left[-1] + right[-1]) / 2])
-    return Lane(name, center, np.concatenate([left, right[::-1]]), left, right, left_paint, right_paint, **more)
+    return Lane(name, center, np.concatenate([left, right[::-1]]), left, right, left_marking, right_marking, **more)
 
 
 def test_a_line_that_two_lanes_share_is_kept_once():

@@ -209,7 +209,7 @@ def test_motion_is_that_of_a_car(number):
 def test_others_move_like_vehicles_too(number):
     log = town(number)
     rows = wheeled(log)
-    tracks = log.tracks.of(rows)
+    tracks = log.tracks.select_tracks(rows)
     whole = tracks.valid.all(axis=1)
     speed = np.linalg.norm(tracks.velocities[whole], axis=-1)
     assert speed.max() < 1.5 * max(lane.speed_limit for lane in log.road_map.lanes)
@@ -248,7 +248,9 @@ def test_tracks_are_annotated_within_range():
 
 def test_parked_cars_stand_in_car_parks():
     for log in towns():
-        bays = shapely.union_all([shapely.Polygon(area.polygon[:, :2]) for area in log.road_map.car_parks]).buffer(0.3)
+        bays = shapely.union_all([shapely.Polygon(area.polygon[:, :2]) for area in log.road_map.parking_areas]).buffer(
+            0.3
+        )
         rows = [
             row
             for row, name in enumerate(log.tracks.ids)
@@ -263,7 +265,7 @@ def test_pedestrians_walk_on_pavements_and_cross_the_road():
     """Most on crossings, some between junctions: straight over, at a walker's pace."""
     crossed, jaywalked, people = 0, 0, 0
     for log in towns():
-        crossings = shapely.union_all([shapely.Polygon(area.polygon[:, :2]) for area in log.road_map.crossings])
+        crossings = shapely.union_all([shapely.Polygon(area.polygon[:, :2]) for area in log.road_map.crosswalks])
         pavements = [shapely.Polygon(area.polygon[:, :2]) for area in log.road_map.walkways]
         rows = np.flatnonzero(log.tracks.classes == ObjectClass.PEDESTRIAN)
         places = shapely.points(log.tracks.positions[rows][..., :2])

@@ -26,9 +26,9 @@ def areas_of(road_map):
     groups = (
         road_map.drivable_areas,
         road_map.intersections,
-        road_map.crossings,
+        road_map.crosswalks,
         road_map.walkways,
-        road_map.car_parks,
+        road_map.parking_areas,
         road_map.lane_groups,
         road_map.lanes,
     )
@@ -45,8 +45,8 @@ def test_every_outline_is_a_simple_polygon(maps):
 
 def test_ids_are_unique(maps):
     for road_map in maps:
-        surfaces = (*road_map.drivable_areas, *road_map.crossings, *road_map.walkways, *road_map.car_parks)
-        marks = (*road_map.lines, *road_map.edges, *road_map.stop_lines)
+        surfaces = (*road_map.drivable_areas, *road_map.crosswalks, *road_map.walkways, *road_map.parking_areas)
+        marks = (*road_map.road_lines, *road_map.road_edges, *road_map.stop_lines)
         for items in ((*surfaces, *marks), road_map.lanes, road_map.lane_groups):
             names = [item.id for item in items]
             assert len(set(names)) == len(names)
@@ -118,7 +118,7 @@ def test_neighbours_lie_on_their_side(maps):
 def test_boundaries_lie_on_their_side(maps):
     for road_map in maps:
         for lane in road_map.lanes:
-            for line, sign in ((lane.left, 1), (lane.right, -1)):
+            for line, sign in ((lane.left_boundary, 1), (lane.right_boundary, -1)):
                 _, lateral = to_frenet(lane.centerline, line[1:-1, :2])
                 assert np.all(sign * lateral > 0.7), lane.id
 
@@ -127,7 +127,7 @@ def test_everything_lies_on_the_ground_and_slopes_stay_gentle(maps):
     steepest = []
     for road_map in maps:
         lines = [lane.centerline for lane in road_map.lanes] + [area.polygon for area in areas_of(road_map)]
-        lines += [item.points for item in (*road_map.lines, *road_map.edges, *road_map.stop_lines)]
+        lines += [item.points for item in (*road_map.road_lines, *road_map.road_edges, *road_map.stop_lines)]
         for line in lines:
             np.testing.assert_allclose(line[:, 2], road_map.ground.at(line[:, :2]), atol=0.03)
         slopes = np.hypot(*np.gradient(road_map.ground.heights, road_map.ground.spacing))
@@ -155,7 +155,7 @@ def test_streets_have_what_streets_have(maps):
     assert {lane.kind for lane in lanes} == {LaneType.VEHICLE, LaneType.BICYCLE}
     per_group = {len(g.lane_ids) for m in maps for g in m.lane_groups if not g.is_connector}
     assert per_group == {1, 2, 3}
-    paints = {line.paint for road_map in maps for line in road_map.lines}
+    paints = {line.paint for road_map in maps for line in road_map.road_lines}
     wanted = {
         LaneMarking.SOLID_WHITE,
         LaneMarking.DASHED_WHITE,
@@ -165,7 +165,7 @@ def test_streets_have_what_streets_have(maps):
     }
     assert paints == wanted
     for road_map in maps:
-        assert min(len(road_map.crossings), len(road_map.stop_lines), len(road_map.car_parks)) > 0
+        assert min(len(road_map.crosswalks), len(road_map.stop_lines), len(road_map.parking_areas)) > 0
         assert all(lane.speed_limit for lane in road_map.lanes)
 
 

@@ -43,8 +43,8 @@ def test_the_real_scenario_is_whole(motion):
     assert (len(motion.times_us), len(motion.tracks)) == (91, 256)
     assert np.bincount(motion.tracks.classes).tolist() == [0, 188, 68]
     road_map = motion.road_map
-    assert (len(road_map.lanes), len(road_map.lines), len(road_map.edges)) == (114, 12, 75)
-    assert (len(road_map.crossings), len(road_map.speed_bumps)) == (4, 6)
+    assert (len(road_map.lanes), len(road_map.road_lines), len(road_map.road_edges)) == (114, 12, 75)
+    assert (len(road_map.crosswalks), len(road_map.speed_bumps)) == (4, 6)
     assert len(road_map.stop_lines) == 4
     assert motion.cameras == ()
     assert len(motion.route) >= 3
@@ -139,11 +139,13 @@ def test_a_made_up_scenario_comes_out_as_it_was_made(tmp_path):
 def test_the_made_up_map_is_derived_right(tmp_path):
     road_map = source_of(tmp_path, scenario()).load("training-00000-of-00001-00000").road_map
     first, second, third = road_map.lanes
-    np.testing.assert_allclose(first.left[:, 1], 1.6, atol=1e-6)  # to the road line
-    np.testing.assert_allclose(first.right[:, 1], -1.7, atol=1e-6)  # half way to the neighbour
-    np.testing.assert_allclose(second.right[:, 1], -5.4, atol=1e-6)  # to the road edge, and as wide beyond its end
-    np.testing.assert_allclose(third.left[:, 1], 1.8, atol=1e-6)  # nothing is known
-    assert (first.left_paint, first.right_paint, second.right_paint) == (
+    np.testing.assert_allclose(first.left_boundary[:, 1], 1.6, atol=1e-6)  # to the road line
+    np.testing.assert_allclose(first.right_boundary[:, 1], -1.7, atol=1e-6)  # half way to the neighbour
+    np.testing.assert_allclose(
+        second.right_boundary[:, 1], -5.4, atol=1e-6
+    )  # to the road edge, and as wide beyond its end
+    np.testing.assert_allclose(third.left_boundary[:, 1], 1.8, atol=1e-6)  # nothing is known
+    assert (first.left_marking, first.right_marking, second.right_marking) == (
         LaneMarking.DOUBLE_SOLID_YELLOW,
         LaneMarking.NONE,
         LaneMarking.NONE,
@@ -154,7 +156,7 @@ def test_the_made_up_map_is_derived_right(tmp_path):
     (stop,) = road_map.stop_lines
     assert stop.lane_ids == ("2",)
     np.testing.assert_allclose(stop.points[:, :2], [[38.0, -1.7], [38.0, -5.4]], atol=1e-6)
-    assert len(road_map.crossings) == len(road_map.drivable_areas) == len(road_map.intersections) == 1
+    assert len(road_map.crosswalks) == len(road_map.drivable_areas) == len(road_map.intersections) == 1
 
 
 def test_connectors_are_derived_where_no_lane_is_flagged(tmp_path):

@@ -39,9 +39,9 @@ STEPS = 24
 
 
 def options(**changes):
-    growth = DensificationOptions(first=6, last=16, every=5, slope=1e-5, most=2000)
-    fit = replace(FitOptions(steps=STEPS, growth=growth), **changes)
-    return SceneOptions(cameras=("left",), unseen=("right",), holdout=4, scale=0.5, fit=fit)
+    growth = DensificationOptions(start_step=6, stop_step=16, interval=5, grad2d_threshold=1e-5, max_gaussians=2000)
+    fit = replace(FitOptions(steps=STEPS, densification=growth), **changes)
+    return SceneOptions(cameras=("left",), test_cameras=("right",), holdout_interval=4, image_scale=0.5, fit=fit)
 
 
 def run(street, folder, **changes):
@@ -119,12 +119,12 @@ def test_after_a_kill_the_scene_is_the_undisturbed_one(street, fitted, tmp_path,
 
 
 def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_log, tmp_path):
-    changes = {"refine_egos": True, "steps": 60, "rates": LearningRates(ego_shifts=LearningRate(5e-3, 5e-3))}
+    changes = {"refine_egos": True, "steps": 60, "rates": LearningRates(ego_translations=LearningRate(5e-3, 5e-3))}
     report = run(street, tmp_path / "splats", **changes)
     scene = read_splats(tmp_path / "splats" / "street")
     pictures = images_of_log(street_log, options())
     assert scene.corrections is not None
-    np.testing.assert_array_equal(scene.corrections.times_us, [picture.time_us for picture in pictures.fitted])
+    np.testing.assert_array_equal(scene.corrections.times_us, [picture.time_us for picture in pictures.train])
     moved = np.linalg.norm(scene.corrections.scene_from_log[:, :3, 3], axis=1)
     assert moved[0] == 0.0
     assert 0.01 < moved[1:].max() < 0.5
@@ -141,8 +141,8 @@ def test_refined_poses_are_kept_and_what_measures_goes_with_them(street, street_
 
 
 def test_corrections_take_logged_poses_to_refined_ones(street_log):
-    pictures = images_of_log(street_log, replace(options(), cameras=("left", "right"), unseen=()))
-    shots = [TrainingImage(p.name, p.camera, p.world_from_ego, p.time_us, p.rgb) for p in pictures.fitted]
+    pictures = images_of_log(street_log, replace(options(), cameras=("left", "right"), test_cameras=()))
+    shots = [TrainingImage(p.name, p.camera, p.world_from_ego, p.time_us, p.rgb) for p in pictures.train]
     logged = np.array([shot.world_from_ego for shot in shots])
     plain = scene_of(street_log)
     assert corrected(plain, shots, logged) is plain
@@ -232,27 +232,38 @@ def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
         return FitReport({"street": found(21.5)}, failures)
 
     monkeypatch.setattr(fit_job, "fit_logs", fit_logs)
-    words = ["fit", f"kitti:{street}", str(tmp_path), "--cameras", "left", "--unseen", "right", "--steps", "400"]
+    words = ["fit", f"kitti:{street}", str(tmp_path), "--cameras", "left", "--test-cameras", "right", "--steps", "400"]
     words += ["--masks", str(tmp_path / "there" / ".." / "masks")]
-    words += ["--scale", "0.25", "--growth.most", "5000", "--ground", "0", "--raster", "0", "--lidar", "0"]
+    words += [
+        "--image-scale",
+        "0.25",
+        "--densification.max-gaussians",
+        "5000",
+        "--ground-weight",
+        "0",
+        "--raster-weight",
+        "0",
+        "--lidar-weight",
+        "0",
+    ]
     words += ["--refine-egos"]
     result = invoke(*words)
     assert result.exit_code == 0, result.output
     assert "21.50" in result.output
     ((source,), folder, made) = calls[0]
     assert (source.kind, folder) == ("kitti", tmp_path)
-    assert (made.cameras, made.unseen, made.scale) == (("left",), ("right",), 0.25)
+    assert (made.cameras, made.test_cameras, made.image_scale) == (("left",), ("right",), 0.25)
     assert (made.fit.steps, made.fit.ground, made.fit.raster, made.fit.lidar) == (400, 0.0, 0.0, 0.0)
     assert made.fit.refine_egos
     assert made.masks == str(tmp_path / "masks")
-    assert made.fit.growth == DensificationOptions(first=40, last=200, most=5000)
+    assert made.fit.densification == DensificationOptions(start_step=40, stop_step=200, max_gaussians=5000)
     result = invoke("fit", f"kitti:{street}", tmp_path, "--seed", 1)
     assert result.exit_code == 1
     assert "bad: is broken" in result.output
 
 
 def test_growth_ends_as_usual_in_a_long_fit():
-    growth = DensificationOptions(most=9000, way="mcmc")
+    growth = DensificationOptions(max_gaussians=9000, strategy="mcmc")
     assert growth.within(100_000) == growth
 
 
@@ -265,5 +276,5 @@ def test_more_memory_is_told_of_for_more():
     picture = PosedImage(camera, 0, np.eye(4), np.zeros((50, 100, 3), np.uint8))
     few, many = LogImages((picture,), (), ()), LogImages((picture,) * 11, (picture,), ())
     assert memory_bound(many, options()) - memory_bound(few, options()) == 5000 * (10 * 16 + 4)
-    more = replace(options(), fit=replace(options().fit, growth=DensificationOptions(most=3000)))
+    more = replace(options(), fit=replace(options().fit, densification=DensificationOptions(max_gaussians=3000)))
     assert memory_bound(few, more) - memory_bound(few, options()) == 3_000_000

@@ -84,9 +84,9 @@ def test_points_on_what_moves_go_with_its_box(tmp_path):
     (rear_sweep,) = (swept(log, tmp_path, start, [rear, roadside, below]),)
     scan = split_sweep(log, moving_nodes(log), rear_sweep)
     # Beside the box by less than 0.3 m, and below it: nobody's.
-    assert len(scan.still) == 0
-    np.testing.assert_allclose(scan.moving[0], [[-2.2, 0.0, 0.0]], atol=1e-5)
-    assert sum(map(len, scan.moving.values())) == 1
+    assert len(scan.static_points) == 0
+    np.testing.assert_allclose(scan.track_points[0], [[-2.2, 0.0, 0.0]], atol=1e-5)
+    assert sum(map(len, scan.track_points.values())) == 1
     found = depths_of(log, [rear_sweep], start + 100_000)
     assert list(found) == [(18 + int(0.8 / 26.3 * 50), 32)]
     np.testing.assert_allclose(list(found.values()), 26.3, atol=1e-5)
@@ -94,7 +94,7 @@ def test_points_on_what_moves_go_with_its_box(tmp_path):
     valid = log.tracks.valid.copy()
     valid[0, 1:] = False
     gone = replace(log, tracks=replace(log.tracks, valid=valid))
-    assert len(split_sweep(gone, {0: empty_node(gone, 0)}, rear_sweep).moving[0]) == 1
+    assert len(split_sweep(gone, {0: empty_node(gone, 0)}, rear_sweep).track_points[0]) == 1
     valid[0, :] = np.arange(len(log.times_us)) % 2 == 0
     assert depths_of(replace(log, tracks=replace(log.tracks, valid=valid)), [rear_sweep], start + 100_000) == found
 
@@ -127,7 +127,7 @@ def test_a_damaged_sweep_ends_the_fit_of_its_log(tmp_path):
 def road_log():
     """The car ahead alone, no map."""
     log = simple_log()
-    return replace(log, tracks=log.tracks.of(np.array([0])), road_map=None, route=())
+    return replace(log, tracks=log.tracks.select_tracks(np.array([0])), road_map=None, route=())
 
 
 def photograph(log, time_us, width=160, height=90):
@@ -184,15 +184,15 @@ def as_floats(color):
 def test_points_lie_on_the_surfaces_in_their_colours(road):
     log, known = road
     cloud = static_surfels(gather_points(log, 3000, SPACING), known, 3000)
-    assert 1000 < len(cloud.places) <= 3000
-    on_ground, on_wall = np.abs(cloud.places[:, 2]) < 1e-4, np.abs(cloud.places[:, 0] - WALL_X) < 1e-4
+    assert 1000 < len(cloud.centers) <= 3000
+    on_ground, on_wall = np.abs(cloud.centers[:, 2]) < 1e-4, np.abs(cloud.centers[:, 0] - WALL_X) < 1e-4
     assert (on_ground | on_wall).all()
     assert min(on_ground.sum(), on_wall.sum()) > 100
     # Where they meet one pixel shows both.
-    for rows, color in ((on_ground & (cloud.places[:, 0] < 70), GROUND), (on_wall & (cloud.places[:, 2] > 1), WALL)):
+    for rows, color in ((on_ground & (cloud.centers[:, 0] < 70), GROUND), (on_wall & (cloud.centers[:, 2] > 1), WALL)):
         right = (np.abs(cloud.colors[rows] - as_floats(color)) < 1e-6).all(axis=1)
         assert right.mean() > 0.99
-    inner = on_ground & (np.abs(cloud.places[:, 1] + 1.5) < 4) & (cloud.places[:, 0] < 60)
+    inner = on_ground & (np.abs(cloud.centers[:, 1] + 1.5) < 4) & (cloud.centers[:, 0] < 60)
     upright = cloud.covariances[inner, 2, 2] / np.trace(cloud.covariances[inner], axis1=1, axis2=2)
     assert np.median(upright) < 0.05
 
@@ -200,8 +200,8 @@ def test_points_lie_on_the_surfaces_in_their_colours(road):
 def test_points_of_the_car_are_in_its_box(road):
     log, known = road
     cloud = track_surfels(gather_points(log, 3000, SPACING), known, moving_nodes(log)[0])
-    assert len(cloud.places) >= 100
-    rear, roof = np.abs(cloud.places[:, 0] + 2.25) < 1e-4, np.abs(cloud.places[:, 2] - 0.75) < 1e-4
+    assert len(cloud.centers) >= 100
+    rear, roof = np.abs(cloud.centers[:, 0] + 2.25) < 1e-4, np.abs(cloud.centers[:, 2] - 0.75) < 1e-4
     assert (rear | roof).all()
     assert rear.sum() > 80
     np.testing.assert_allclose(cloud.colors, np.tile(as_floats(CAR), (len(cloud.colors), 1)), atol=1e-6)
@@ -213,7 +213,7 @@ def test_a_fit_starts_from_the_points_and_is_held_to_them(road):
     places = scene.background.means + scene.origin
     flat = (np.abs(places[:, 2]) < 0.02) | (np.abs(places[:, 0] - WALL_X) < 0.02)
     assert flat.mean() > 0.7
-    colors = 0.5 + 0.28209479 * scene.background.harmonics[flat, 0]
+    colors = 0.5 + 0.28209479 * scene.background.sh_coefficients[flat, 0]
     blue = np.abs(colors - as_floats(CAR)).max(axis=1) < 0.05
     assert blue.mean() < 0.01
     (node,) = scene.nodes
@@ -221,11 +221,11 @@ def test_a_fit_starts_from_the_points_and_is_held_to_them(road):
     assert (np.abs(node.gaussians.means) <= log.tracks.sizes[0, 0] / 2).all()
     for view in known:
         assert view.shot.depth.kind is DepthKind.LIDAR
-        seen = view.measured[np.isfinite(view.measured) & (view.instance == 1)]
+        seen = view.lidar_depth[np.isfinite(view.lidar_depth) & (view.instance == 1)]
         # 28.5 m to its front, no ground behind it.
         assert len(seen) > 10
         np.testing.assert_allclose(seen, 26.25, atol=4.6)
-        bare = replace(view, measured=np.full_like(view.measured, np.inf))
+        bare = replace(view, lidar_depth=np.full_like(view.lidar_depth, np.inf))
         assert bare.shot.depth.kind is DepthKind.RASTER
 
 
@@ -234,12 +234,12 @@ def test_no_points_leave_everything_to_the_photographs(road):
     bare = replace(log, sweeps=())
     scan = gather_points(bare, 3000, SPACING)
     assert (
-        len(static_surfels(scan, known, 3000).places)
-        == len(track_surfels(scan, known, moving_nodes(log)[0]).places)
+        len(static_surfels(scan, known, 3000).centers)
+        == len(track_surfels(scan, known, moving_nodes(log)[0]).centers)
         == 0
     )
-    assert not covered_pixels(known[0].picture, np.zeros((0, 3))).any()
-    assert all(np.isinf(depth).all() for depth in measured_depths(bare, [view.picture for view in known]))
+    assert not covered_pixels(known[0].image, np.zeros((0, 3))).any()
+    assert all(np.isinf(depth).all() for depth in measured_depths(bare, [view.image for view in known]))
     # The rear of the car's box is 5 cm behind the points on it.
     (node,) = initial_scene(bare, known, 4000).nodes
     assert np.median(node.gaussians.means[:, 0]) == pytest.approx(-2.3, abs=0.02)
@@ -252,4 +252,4 @@ def test_cubes_keep_their_first_point_and_thinning_stays_within_its_bound(road, 
     cloud = generator.uniform(-1e4, 1e4, (500, 3))
     assert len(voxel_downsample(cloud, 0.05)) == 500
     log, _ = road
-    assert 200 < len(gather_points(log, 200, SPACING).still) <= 600
+    assert 200 < len(gather_points(log, 200, SPACING).static_points) <= 600

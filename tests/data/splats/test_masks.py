@@ -20,7 +20,7 @@ pytest.importorskip("torch", reason="the quality of fits needs torch")
 from swerve.data.splats.held_out_quality import evaluate_quality, render_at
 from swerve.eval.splat_quality.image_metrics import compare_images
 
-OPTIONS = SceneOptions(cameras=("left",), holdout=4, scale=0.5)
+OPTIONS = SceneOptions(cameras=("left",), holdout_interval=4, image_scale=0.5)
 MAGENTA = (255, 0, 255)
 # The lower third of an image of 48x32 pixels, in rows: a bonnet.
 BONNET = slice(22, 32)
@@ -54,17 +54,17 @@ def bonnet():
 def test_masks_are_read_in_the_images_size(street_log, tmp_path):
     """At half size a pixel is ignored if any of the four that it covers is; the photograph's own mask joins."""
     save(tmp_path / "left.png", slice(45, 64))
-    number = images_of_log(street_log, OPTIONS).fitted[0].time_us // 100_000
+    number = images_of_log(street_log, OPTIONS).train[0].time_us // 100_000
     stem = sorted(photo.file.stem for photo in street_log.photos if photo.camera == "left")[number]
     save(tmp_path / "street" / "left" / f"{stem}.png", slice(0, 2), 32, 48)
     pictures = images_of_log(street_log, replace(OPTIONS, masks=str(tmp_path)))
     rows = np.arange(32)
-    for picture in (*pictures.fitted, *pictures.held_out):
+    for picture in (*pictures.train, *pictures.held_out):
         own = picture.time_us // 100_000 == number
         np.testing.assert_array_equal(picture.ignored, np.tile((rows >= 22) | (own & (rows < 2)), (48, 1)).T)
     right = images_of_log(street_log, replace(OPTIONS, cameras=("right",), masks=str(tmp_path)))
-    assert all(picture.ignored is None for picture in right.fitted)
-    assert all(picture.ignored is None for picture in images_of_log(street_log, OPTIONS).fitted)
+    assert all(picture.ignored is None for picture in right.train)
+    assert all(picture.ignored is None for picture in images_of_log(street_log, OPTIONS).train)
 
 
 def test_masks_that_cannot_be_used(street_log, tmp_path):
@@ -89,14 +89,14 @@ def test_masks_that_cannot_be_used(street_log, tmp_path):
 
 
 def test_a_fit_starts_from_what_is_not_ignored(street_log, bonnet):
-    pictures = images_of_log(street_log, OPTIONS).fitted
+    pictures = images_of_log(street_log, OPTIONS).train
     magenta = {}
     for name, ignored in {"seen": None, "masked": bonnet}.items():
         known = image_priors(street_log, painted(pictures, ignored))
-        assert all(view.shot.ignored is ignored for view in known)
+        assert all(view.to_training_image.ignored is ignored for view in known)
         start = initial_scene(street_log, known, 5000)
         constant = float(sh_basis(np.array([[0.0, 0.0, 1.0]]), 0)[0, 0])
-        colors = 0.5 + constant * start.background.harmonics[:, 0]
+        colors = 0.5 + constant * start.background.sh_coefficients[:, 0]
         magenta[name] = (np.abs(colors - np.array(MAGENTA) / 255).max(axis=1) < 0.02).sum()
     assert magenta["seen"] > 100
     assert magenta["masked"] == 0
@@ -104,7 +104,7 @@ def test_a_fit_starts_from_what_is_not_ignored(street_log, bonnet):
 
 def test_quality_is_that_of_what_is_not_ignored(street_log, bonnet):
     pictures = images_of_log(street_log, OPTIONS)
-    scene = initial_scene(street_log, image_priors(street_log, pictures.fitted), 5000)
+    scene = initial_scene(street_log, image_priors(street_log, pictures.train), 5000)
     held_out = pictures.held_out[:1]
     masked = [replace(picture, ignored=bonnet) for picture in held_out]
     spoiled = evaluate_quality(scene, painted(held_out, bonnet))

@@ -25,26 +25,26 @@ from tests.support.blocky_street import street_depth
 from tests.support.simple_source import small_log
 from tests.support.town_logs import town
 
-LEFT = SceneOptions(cameras=("left",), unseen=("right",), holdout=4, scale=1.0)
+LEFT = SceneOptions(cameras=("left",), test_cameras=("right",), holdout_interval=4, image_scale=1.0)
 
 
 def test_photographs_are_split_by_camera_and_number(street_log):
     pictures = images_of_log(street_log, LEFT)
     # Frames 1, 5 and 9 of ten; every frame of the right camera.
     assert [picture.time_us // 100_000 for picture in pictures.held_out] == [1, 5, 9]
-    assert [picture.time_us // 100_000 for picture in pictures.fitted] == [0, 2, 3, 4, 6, 7, 8]
-    assert {picture.camera.name for picture in (*pictures.fitted, *pictures.held_out)} == {"left"}
-    assert [picture.camera.name for picture in pictures.unseen] == ["right"] * 10
-    everything = images_of_log(street_log, SceneOptions(holdout=0, scale=1.0, every=0.2))
-    assert len(everything.fitted) == 2 * 5
+    assert [picture.time_us // 100_000 for picture in pictures.train] == [0, 2, 3, 4, 6, 7, 8]
+    assert {picture.camera.name for picture in (*pictures.train, *pictures.held_out)} == {"left"}
+    assert [picture.camera.name for picture in pictures.test_cameras] == ["right"] * 10
+    everything = images_of_log(street_log, SceneOptions(holdout_interval=0, image_scale=1.0, photo_interval=0.2))
+    assert len(everything.train) == 2 * 5
     assert not everything.held_out
 
 
 def test_the_camera_goes_with_the_size_of_the_image(street_log):
-    (camera, _), picture = street_log.cameras, images_of_log(street_log, replace(LEFT, scale=0.5)).fitted[0]
+    (camera, _), picture = street_log.cameras, images_of_log(street_log, replace(LEFT, image_scale=0.5)).train[0]
     assert picture.rgb.shape == (32, 48, 3)
     assert (picture.camera.fx, picture.camera.cx, picture.camera.width) == (camera.fx / 2, camera.cx / 2, 48)
-    whole = images_of_log(street_log, LEFT).fitted[0].rgb
+    whole = images_of_log(street_log, LEFT).train[0].rgb
     # Rounded twice.
     np.testing.assert_allclose(
         picture.rgb, whole.reshape(32, 2, 48, 2, 3).mean(axis=(1, 3)), atol=1.01
@@ -52,7 +52,7 @@ def test_the_camera_goes_with_the_size_of_the_image(street_log):
 
 
 def test_depth_by_motion_is_the_streets(street_log):
-    pictures = images_of_log(street_log, LEFT).fitted
+    pictures = images_of_log(street_log, LEFT).train
     errors, shares = [], []
     for picture, depth in zip(pictures, depths_by_motion(pictures), strict=True):
         truth = street_depth(0, picture.time_us // 100_000, 64, 96)
@@ -66,13 +66,13 @@ def test_depth_by_motion_is_the_streets(street_log):
 
 
 def test_a_photograph_without_a_partner_has_no_depth(street_log):
-    (first, *_) = images_of_log(street_log, LEFT).fitted
+    (first, *_) = images_of_log(street_log, LEFT).train
     assert not np.isfinite(depths_by_motion([first])[0]).any()
 
 
 def test_the_start_shows_the_street(street_log):
     pictures = images_of_log(street_log, LEFT)
-    scene = initial_scene(street_log, image_priors(street_log, pictures.fitted), 20_000)
+    scene = initial_scene(street_log, image_priors(street_log, pictures.train), 20_000)
     found = evaluate_quality(scene, pictures.held_out)
     assert found.images == 3
     # The mean colour alone gives 17 dB.
@@ -89,7 +89,7 @@ def test_nothing_that_is_held_out_leaks(street, street_log, tmp_path):
             Image.fromarray(np.full((64, 96), 255, np.uint8)).save(other / name / f"{frame:06d}.png")
     starts = []
     for log in (street_log, open_source(f"kitti:{other}").load("street")):
-        scene = initial_scene(log, image_priors(log, images_of_log(log, LEFT).fitted), 5_000)
+        scene = initial_scene(log, image_priors(log, images_of_log(log, LEFT).train), 5_000)
         starts.append(scene)
     np.testing.assert_array_equal(starts[0].background.means, starts[1].background.means)
     np.testing.assert_array_equal(starts[0].background.harmonics, starts[1].background.harmonics)
@@ -98,7 +98,7 @@ def test_nothing_that_is_held_out_leaks(street, street_log, tmp_path):
 
 def test_surfels_lie_on_the_surface(street_log):
     """On a level plane under the camera their thin axis is upright, and their places are on it."""
-    picture = images_of_log(street_log, LEFT).fitted[0]
+    picture = images_of_log(street_log, LEFT).train[0]
     camera = picture.camera
     v = np.arange(camera.height)[:, None] + 0.5
     depth = np.broadcast_to(1.65 * camera.fy / np.maximum(v - camera.cy, 0.1), (camera.height, camera.width))
@@ -126,10 +126,10 @@ def test_exposures_of_what_is_held_out_lie_between_its_neighbours(street_log):
     exposures = np.tile(np.eye(3, 4), (7, 1, 1))
     # Fitted are frames 0, 2, 3, 4, 6, ...: frame 1 lies between the first two, 5 between 4 and 6, 9 after all.
     exposures[0, 0, 3], exposures[1, 0, 3], exposures[4, 1, 1], exposures[6, 2, 3] = 0.2, 0.1, 3.0, 0.5
-    found = exposures_between(pictures.held_out, pictures.fitted, exposures)
+    found = exposures_between(pictures.held_out, pictures.train, exposures)
     assert found.shape == (3, 3, 4)
     np.testing.assert_allclose([found[0, 0, 3], found[1, 1, 1], found[2, 2, 3]], [0.15, 2.0, 0.5])
-    scene = initial_scene(street_log, image_priors(street_log, pictures.fitted), 5_000)
+    scene = initial_scene(street_log, image_priors(street_log, pictures.train), 5_000)
     dark = np.eye(3, 4) * 0.5
     plain, half = (render_at(scene, pictures.held_out[0], exposure) for exposure in (None, dark))
     np.testing.assert_allclose(half, plain / 2, atol=1.0)
@@ -162,7 +162,7 @@ def test_moving_tracks_become_nodes_that_hold_what_is_seen_of_them(generator):
     # Of what moves nothing is in the background: no Gaussian is at a pixel that a moving track shows, at its depth.
     for view in known:
         places = scene.background.means + scene.origin
-        pixels, depths, inside = view.picture.camera.project_world(places, view.picture.world_from_ego)
+        pixels, depths, inside = view.image.camera.project_world(places, view.image.world_from_ego)
         columns, rows = np.floor(pixels[inside]).astype(int).T
         moving = view.instance[rows, columns] > 0
         assert moving.any()
@@ -183,11 +183,11 @@ def test_of_towns_stand_ins_are_drawn(monkeypatch):
             return [SyntheticImage(rgb, np.zeros(rgb.shape[:2], np.int32))]
 
     monkeypatch.setattr(pictures_module, "TownPhotoRenderer", Studio)
-    options = SceneOptions(cameras=("front", "left"), holdout=2, every=5.0, scale=0.05)
+    options = SceneOptions(cameras=("front", "left"), holdout_interval=2, photo_interval=5.0, image_scale=0.05)
     pictures = images_of_log(town(3), options)
-    assert [(p.camera.name, int(p.rgb[0, 0, 0])) for p in pictures.fitted[:2]] == [("front", 0), ("front", 100)]
+    assert [(p.camera.name, int(p.rgb[0, 0, 0])) for p in pictures.train[:2]] == [("front", 0), ("front", 100)]
     assert [(p.camera.name, int(p.rgb[0, 0, 0])) for p in pictures.held_out[:2]] == [("front", 50), ("front", 150)]
-    assert pictures.fitted[0].rgb.shape == (56, 96, 3)
+    assert pictures.train[0].rgb.shape == (56, 96, 3)
 
 
 def test_what_cannot_be_fitted_is_refused(street_log, tmp_path):
@@ -196,14 +196,14 @@ def test_what_cannot_be_fitted_is_refused(street_log, tmp_path):
     with pytest.raises(SwerveError, match="has no photos of camera"):
         images_of_log(small_log(), SceneOptions())
     with pytest.raises(SwerveError, match="left cannot be both fitted and unseen"):
-        SceneOptions(cameras=("left",), unseen=("left", "right"))
+        SceneOptions(cameras=("left",), test_cameras=("left", "right"))
     with pytest.raises(SwerveError, match="scale: must lie between"):
-        SceneOptions(scale=2.0)
+        SceneOptions(image_scale=2.0)
     with pytest.raises(SwerveError, match="photos of camera 'right' have 14x10 pixels at this scale, 11x11 are"):
-        images_of_log(street_log, SceneOptions(cameras=("right",), scale=0.15))
+        images_of_log(street_log, SceneOptions(cameras=("right",), image_scale=0.15))
     bad = replace(street_log.photos[0], file=tmp_path / "none.png")
     with pytest.raises(LogError, match=r"none.png: photo of left: cannot be read"):
-        images_of_log(replace(street_log, photos=(bad,)), replace(LEFT, unseen=()))
-    known = image_priors(street_log, images_of_log(street_log, LEFT).fitted[:2])
+        images_of_log(replace(street_log, photos=(bad,)), replace(LEFT, test_cameras=()))
+    known = image_priors(street_log, images_of_log(street_log, LEFT).train[:2])
     with pytest.raises(SwerveError, match="nodes alone take 0 Gaussians of 500"):
         initial_scene(street_log, known, 500)

@@ -33,7 +33,7 @@ def road_before(x):
 def test_spans_of_a_road_by_hand():
     """A pixel down is depth / height times as far as one across; three times six pixels across is the longest."""
     known = road_before(0.0)
-    down, across = spans_of(known.picture, np.where(np.isfinite(known.depth), known.depth, 150.0), SPACING)
+    down, across = spans_of(known.image, np.where(np.isfinite(known.depth), known.depth, 150.0), SPACING)
     depths = HEIGHT * CAMERA.fy / (np.arange(CAMERA.height) + 0.5 - CAMERA.cy)
     for row, span in ((40, 1), (50, 3), (60, 5), (70, 6)):
         assert span == max(int(18 / np.hypot(1, depths[row] / HEIGHT)), 1)
@@ -45,7 +45,7 @@ def test_spans_at_a_rim():
     """Where depth jumps nothing is seen aslant."""
     depth = np.full((CAMERA.height, CAMERA.width), 50.0)
     depth[20:60, 30:90] = 5.0
-    for span in spans_of(road_before(0.0).picture, depth, SPACING):
+    for span in spans_of(road_before(0.0).image, depth, SPACING):
         assert (span == SPACING).all()
 
 

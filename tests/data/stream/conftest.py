@@ -10,5 +10,5 @@ def small_set(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stream")
     write_photo(folder)
     source = PhotographedSource(("train-0-photos", "train-1"), str(folder))
-    augment([source], folder / "set", AugmentOptions(every=1.0, shard_scenes=4), workers=1)
+    augment([source], folder / "set", AugmentOptions(scene_interval=1.0, shard_scenes=4), workers=1)
     return folder / "set"

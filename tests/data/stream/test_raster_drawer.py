@@ -81,4 +81,4 @@ def test_only_the_last_logs_are_kept(sets, monkeypatch):
 
 def test_other_images_are_not_drawn_later():
     with pytest.raises(SwerveError, match="extra: depth images need stored rasters"):
-        AugmentOptions(rasters="drawn", extra=("depth",))
+        AugmentOptions(rasters="drawn", extra_outputs=("depth",))

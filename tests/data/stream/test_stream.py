@@ -126,7 +126,7 @@ def test_each_part_passes_over_all_its_samples_in_its_own_time(small_set, known)
     kinds = Counter(sample["json"]["kind"] for sample in known.values())
     for part, kind in ((2, "recovery"), (3, "cross_agent")):
         name, count = stream.options.parts[part].name, stream.options.counts[part]
-        assert stream.pass_steps[name] == kinds[kind] / count
+        assert stream.steps_per_epoch[name] == kinds[kind] / count
         steps = [stream.rows(step) for step in range(kinds[kind])]
         seen = Counter(row for rows, parts in steps for row in np.array(rows)[parts == part].tolist())
         # After as many steps as there are samples, `count` passes are over.
@@ -140,7 +140,7 @@ def test_ranks_do_not_overlap_and_make_up_the_whole(small_set):
     halves = [SampleStream(small_set, options(parts=parts, batch=2), rank, 2) for rank in (0, 1)]
     for step in range(4):
         assert [row for half in halves for row in half.rows(step)[0]] == whole.rows(step)[0]
-    assert halves[0].pass_steps == whole.pass_steps
+    assert halves[0].steps_per_epoch == whole.steps_per_epoch
 
 
 def test_images_that_nobody_wants_are_not_made(small_set):

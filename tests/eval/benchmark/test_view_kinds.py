@@ -23,7 +23,14 @@ from tests.support.simple_source import SimpleSource, small_log
 from tests.support.splat_fits import write_fits
 
 LOGS = ("train-0", "none-0")
-OPTIONS = BuildOptions(every=2.0, least=2, most=3, size=(32, 18), traffic="log-replay", views=("raster", "photo"))
+OPTIONS = BuildOptions(
+    scene_interval=2.0,
+    min_follow_ups=2,
+    max_follow_ups=3,
+    size=(32, 18),
+    traffic="log-replay",
+    views=("raster", "photo"),
+)
 RENDERERS = {"raster": RasterRenderer("surfaces"), "photo": FlatRenderer(synthetic=True)}
 
 
@@ -141,7 +148,7 @@ def test_splats_that_disagree_are_flagged_or_dropped_and_counted(gate, tmp_path)
     """Balls instead of cars, and no ground: nothing passes."""
     log = small_log("train-0")
     fits = write_fits(tmp_path / "fits", log, without=log.tracks.ids[:1])
-    options = replace(OPTIONS, views=("raster", "splat"), gate=gate, every=4.0)
+    options = replace(OPTIONS, views=("raster", "splat"), gate=gate, scene_interval=4.0)
     folder = tmp_path / "benchmark"
     report = build([SimpleSource(("train-0",))], folder, options, 1, splats=fits)
     counts = report.counts

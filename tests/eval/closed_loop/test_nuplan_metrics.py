@@ -17,7 +17,7 @@ from swerve.eval.closed_loop.nuplan_metrics import (
 from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Lane, ObjectClass, RoadMap, SwerveError, Vehicle
 from swerve.scenes.road_map import Area, GroundHeight
-from tests.support.drives import course_from, driven, road, viewpoint
+from tests.support.drives import closed_loop_scene_from, road, rollout_from, viewpoint
 from tests.support.simple_planners import Cruise
 
 CAR = Vehicle.pacifica()
@@ -163,16 +163,16 @@ def test_the_aggregate_is_worked_out_by_hand():
 
 
 def test_rollouts_are_scored_so_on_demand():
-    rollout = driven(Cruise(10.0), rate=2.0, scorer="nuplan", simulation="dynamic")
+    rollout = rollout_from(Cruise(10.0), rate=2.0, scorer="nuplan", simulation="dynamic")
     assert tuple(rollout.metrics) == NUPLAN_METRICS
     assert rollout.score == pytest.approx(1.0, abs=1e-3)
-    slow = driven(Cruise(1.0), rate=2.0, scorer="nuplan")
+    slow = rollout_from(Cruise(1.0), rate=2.0, scorer="nuplan")
     assert slow.metrics["ego_progress_along_expert_route"] == pytest.approx(slow.progress / slow.human_progress)
     assert slow.progress < 0.5 * slow.human_progress
 
 
 def test_without_a_map_there_are_no_nuplan_metrics():
-    closed_loop_scene = course_from(viewpoint(), scorer="nuplan", seconds=4.0)
+    closed_loop_scene = closed_loop_scene_from(viewpoint(), scorer="nuplan", seconds=4.0)
     log = replace(road(), road_map=None)
     scene = replace(closed_loop_scene.viewpoint.scene, log=log)
     closed_loop_scene = replace(closed_loop_scene, viewpoint=replace(closed_loop_scene.viewpoint, scene=scene))
@@ -183,5 +183,5 @@ def test_without_a_map_there_are_no_nuplan_metrics():
 def test_areas_count_as_road():
     """A car park beside the lane is drivable, an intersection makes agents beside the ego count."""
     park = Area("park", np.array([[-50, 2, 0], [150, 2, 0], [150, 8, 0], [-50, 8, 0.0]]))
-    world = road_map(strip("a", 0.0), car_parks=(park,))
+    world = road_map(strip("a", 0.0), parking_areas=(park,))
     assert scored(going(5.0, 3.0), world=world).metrics["drivable_area_compliance"] == 1.0

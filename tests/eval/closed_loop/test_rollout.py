@@ -7,10 +7,10 @@ import pytest
 from swerve.eval import METRIC_NAMES, Metric, build_context, score
 from swerve.eval.closed_loop import ROLLOUT_METRICS, ClosedLoopOptions, drive, drive_prepared
 from swerve.eval.traffic.policies import scoring_traffic_for
-from swerve.scenes import LightState, Scene, SwerveError, scenes_of
+from swerve.scenes import LightState, Scene, SwerveError, extract_scenes
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.viewpoints import ViewpointKind, build_log_geometry, logged
-from tests.support.drives import NOW, course_from, driven, road, viewpoint
+from tests.support.drives import NOW, closed_loop_scene_from, road, rollout_from, viewpoint
 from tests.support.geometries import geometry_of
 from tests.support.simple_log import simple_log
 from tests.support.town_logs import town
@@ -25,15 +25,15 @@ SAME = [metric for metric in Metric if metric not in (Metric.EGO_PROGRESS, Metri
 def courses(policy, rate, seconds):
     """On the straight road with a light that is green and one that is red, and in a town."""
     starts = viewpoint(), viewpoint(now=20), viewpoint(town(3), 60)
-    return [course_from(start, traffic=policy, rate=rate, seconds=seconds) for start in starts]
+    return [closed_loop_scene_from(start, traffic=policy, rate=rate, seconds=seconds) for start in starts]
 
 
 @cache
 def town_courses(traffic="log-replay", rate=2.0, seconds=8.0):
     """Three moments of a town in which the ego passes nothing that stands on its lane."""
-    scenes = scenes_of(town(1), history=1.5, future=8.0, every=5.0)[:3]
+    scenes = extract_scenes(town(1), history=1.5, future=8.0, interval=5.0)[:3]
     starts = [logged(scene, geometry_of(scene.log)) for scene in scenes]
-    return [course_from(start, traffic=traffic, rate=rate, seconds=seconds) for start in starts]
+    return [closed_loop_scene_from(start, traffic=traffic, rate=rate, seconds=seconds) for start in starts]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -72,18 +72,18 @@ def test_who_is_behind_brakes_for_an_ego_that_stops(policy):
     positions = log.tracks.positions.copy()
     positions[1, :, :2] += [-48.0, 3.5]  # 50 m behind the ego, in its lane, faster
     log = replace(log, tracks=replace(log.tracks, positions=positions))
-    stopped = driven(Keeps(0.0), log, traffic=policy, rate=5.0)
+    stopped = rollout_from(Keeps(0.0), log, traffic=policy, rate=5.0)
     row = stopped.traffic.ids.index("track1")
     gap = stopped.states[:, 0] - 1.127 - (stopped.traffic.poses[:, row, 0] + 2.1)
     assert gap.min() > 0.0
     assert np.hypot(*stopped.traffic.velocities[-1, row]) < 3.0
-    replayed = driven(Keeps(0.0), log, rate=5.0)
+    replayed = rollout_from(Keeps(0.0), log, rate=5.0)
     assert replayed.traffic.poses[-1, row, 0] > replayed.states[-1, 0]  # the log drives through the ego
 
 
 def test_keeping_the_speed_is_worked_out_by_hand():
     """10 m/s for 8 s along the lane, behind a vehicle of the same speed: as the human, and as fast."""
-    rollout = driven(Keeps(), rate=2.0)
+    rollout = rollout_from(Keeps(), rate=2.0)
     np.testing.assert_allclose(rollout.states[:, 0], 20.0 + 10.0 * (NOW / 10 + rollout.times), atol=1e-6)
     np.testing.assert_allclose(rollout.states[:, 1], -1.75, atol=1e-9)
     assert rollout.progress == pytest.approx(80.0)
@@ -96,7 +96,7 @@ def test_keeping_the_speed_is_worked_out_by_hand():
 
 
 def test_half_the_speed_costs_its_share_of_progress():
-    rollout = driven(Keeps(5.0), rate=2.0)
+    rollout = rollout_from(Keeps(5.0), rate=2.0)
     share = rollout.progress / 80.0
     assert 0.5 < share < 0.6  # it has to brake first
     assert rollout.metrics["ego_progress"] == pytest.approx(share)
@@ -106,7 +106,7 @@ def test_half_the_speed_costs_its_share_of_progress():
 
 def test_the_logged_driver_is_followed():
     """On the straight road exactly. In towns the tracker looks 1 s ahead at its speed, and cuts into every change."""
-    straight = driven(Follows(), rate=10.0)
+    straight = rollout_from(Follows(), rate=10.0)
     assert straight.score == 1.0
     np.testing.assert_allclose(straight.states[:, 0], 20.0 + 10.0 * (NOW / 10 + straight.times), atol=1e-3)
     for closed_loop_scene in town_courses():
@@ -119,10 +119,10 @@ def test_the_logged_driver_is_followed():
 
 
 def test_standing_is_no_progress():
-    rollout = driven(Keeps(0.0), now=NOW, rate=2.0)
+    rollout = rollout_from(Keeps(0.0), now=NOW, rate=2.0)
     assert rollout.metrics["making_progress"] == float(rollout.progress >= 0.2 * 80.0)
     slow = replace(simple_log(speed=2.0), route=("east",))
-    stands = driven(Keeps(0.0), slow, rate=2.0)
+    stands = rollout_from(Keeps(0.0), slow, rate=2.0)
     assert stands.progress < 0.2 * stands.human_progress
     assert stands.metrics["making_progress"] == 0.0
     assert stands.score == 0.0
@@ -145,7 +145,7 @@ def crash(observation):
     ("then", "message"), [(crash, "out of ideas"), (no_number, "not finite"), (nonsense, "str instead of Trajectory")]
 )
 def test_a_planner_that_fails_at_two_seconds_ends_there(then, message):
-    rollout = driven(Breaks(4, then), rate=2.0)
+    rollout = rollout_from(Breaks(4, then), rate=2.0)
     assert rollout.failed
     assert rollout.error.startswith("after 2.0 s: ")
     assert message in rollout.error
@@ -154,7 +154,7 @@ def test_a_planner_that_fails_at_two_seconds_ends_there(then, message):
     assert set(rollout.metrics) == set(ROLLOUT_METRICS)
     assert len(rollout.states) == len(rollout.traffic.present) == 21
     assert len(rollout.plans) == 4
-    whole = driven(Keeps(), rate=2.0)
+    whole = rollout_from(Keeps(), rate=2.0)
     np.testing.assert_array_equal(rollout.states, whole.states[:21])
 
 
@@ -163,17 +163,17 @@ def names(rollout):
 
 
 def test_running_into_the_car_ahead_is_a_collision():
-    rollout = driven(Keeps(22.0), rate=2.0)
+    rollout = rollout_from(Keeps(22.0), rate=2.0)
     assert rollout.metrics["no_at_fault_collisions"] == 0.0
     assert rollout.score == 0.0
     assert names(rollout)["no_at_fault_collisions"].text == "hits vehicle track0: with its front"
 
 
 def test_leaving_the_road_and_its_direction():
-    right = driven(Keeps(10.0, -2.0), rate=1.0)
+    right = rollout_from(Keeps(10.0, -2.0), rate=1.0)
     assert right.metrics["drivable_area_compliance"] == 0.0
     assert names(right)["drivable_area_compliance"].text.startswith("front right corner")
-    left = driven(Keeps(10.0, 1.2), rate=1.0)
+    left = rollout_from(Keeps(10.0, 1.2), rate=1.0)
     assert left.metrics["driving_direction_compliance"] == 0.0
 
 
@@ -197,29 +197,29 @@ def lit(red_from):
 def test_running_a_red_light():
     """The front, 40.95 m before the second part, enters it after 4.1 s: open loop, over at 4 s, does not see it."""
     log = lit(NOW)
-    rollout = driven(Keeps(), log, rate=2.0)
+    rollout = rollout_from(Keeps(), log, rate=2.0)
     assert rollout.metrics["traffic_light_compliance"] == 0.0
     assert rollout.score == 0.0
     assert names(rollout)["traffic_light_compliance"].seconds == 4.1
-    assert driven(Keeps(), log, rate=2.0, seconds=4.0).metrics["traffic_light_compliance"] == 1.0
-    assert driven(Keeps(5.0), log, rate=2.0, seconds=5.0).metrics["traffic_light_compliance"] == 1.0
+    assert rollout_from(Keeps(), log, rate=2.0, seconds=4.0).metrics["traffic_light_compliance"] == 1.0
+    assert rollout_from(Keeps(5.0), log, rate=2.0, seconds=5.0).metrics["traffic_light_compliance"] == 1.0
 
 
 def test_a_light_that_turns_red_while_the_ego_is_past_it_is_not_run():
-    later = driven(Keeps(), lit(NOW + 45), rate=2.0)
+    later = rollout_from(Keeps(), lit(NOW + 45), rate=2.0)
     assert later.metrics["traffic_light_compliance"] == 1.0
-    inside = driven(Keeps(), now=20, rate=2.0)  # in the connector, and its light red, from the start on
+    inside = rollout_from(Keeps(), now=20, rate=2.0)  # in the connector, and its light red, from the start on
     assert inside.metrics["traffic_light_compliance"] == 1.0
 
 
 def test_driving_too_fast_costs_its_mean_excess():
-    rollout = driven(Keeps(14.5), now=NOW, rate=2.0, seconds=4.0)
+    rollout = rollout_from(Keeps(14.5), now=NOW, rate=2.0, seconds=4.0)
     over = np.maximum(rollout.states[:, 3] - 13.9, 0.0).mean()
     assert over > 0.1
     assert rollout.metrics["speed_limit_compliance"] == pytest.approx(1.0 - over / 2.23)
     log = road()
     lanes = tuple(replace(lane, speed_limit=None) for lane in log.road_map.lanes)
-    free = driven(Keeps(5.0), replace(log, road_map=replace(log.road_map, lanes=lanes)), rate=2.0)
+    free = rollout_from(Keeps(5.0), replace(log, road_map=replace(log.road_map, lanes=lanes)), rate=2.0)
     share, comfort = free.metrics["ego_progress"], free.metrics["history_comfort"]
     assert np.isnan(free.metrics["speed_limit_compliance"])
     assert free.score == pytest.approx((5 * share + 5 + 2 * comfort) / 12)
@@ -234,7 +234,7 @@ def test_being_hit_from_behind_by_who_stood_at_first_is_nobodys_fault_here():
     positions[1, :, 0], positions[1, :, 1] = 10.0 + 6.0 * moving, -1.75
     velocities[1, :, 0] = np.where(moving > 0, 6.0, 0.0)
     log = replace(log, tracks=replace(tracks, positions=positions, velocities=velocities))
-    rollout = driven(Keeps(), log, rate=2.0)
+    rollout = rollout_from(Keeps(), log, rate=2.0)
     row = rollout.traffic.ids.index("track1")
     assert (rollout.traffic.poses[:, row, 0] + 2.1 > rollout.states[:, 0] - 1.127).any()
     assert rollout.metrics["no_at_fault_collisions"] == 1.0
@@ -270,10 +270,10 @@ def test_a_follow_up_is_driven_from_too():
 
 def test_a_roll_out_ends_with_the_log_or_before_a_gap():
     log = road()
-    assert len(driven(Keeps(), log, now=70, rate=1.0, seconds=60.0).states) == 51
+    assert len(rollout_from(Keeps(), log, now=70, rate=1.0, seconds=60.0).states) == 51
     times = log.times_us + np.where(np.arange(121) > 95, 300_000, 0)
     gap = replace(log, times_us=times)
-    assert len(driven(Keeps(), gap, now=40, rate=1.0, seconds=60.0).states) == 56
+    assert len(rollout_from(Keeps(), gap, now=40, rate=1.0, seconds=60.0).states) == 56
     with pytest.raises(SwerveError, match="4 s after it"):
         drive(logged(Scene(log, 90, 20, 20), build_log_geometry(log)), Keeps(), ClosedLoopOptions())
 

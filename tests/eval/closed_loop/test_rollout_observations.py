@@ -17,7 +17,7 @@ from swerve.scenes import LightState, Scene, SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.primitives import build_dynamic, build_static
 from swerve.scenes.viewpoints import Command
-from tests.support.drives import NOW, course_from, driven, road, viewpoint
+from tests.support.drives import NOW, closed_loop_scene_from, road, rollout_from, viewpoint
 from tests.support.simple_log import simple_log
 from tests.support.town_logs import town
 from tests.support.wheel_planners import Follows, Keeps, Looks
@@ -25,7 +25,7 @@ from tests.support.wheel_planners import Follows, Keeps, Looks
 
 def test_history_is_the_logs_first_and_then_what_was_driven():
     planner = Keeps(6.0)
-    rollout = driven(planner, rate=5.0)
+    rollout = rollout_from(planner, rate=5.0)
     own, _ = ego_history(viewpoint(), 1.5)
     first = planner.told[0].history
     np.testing.assert_allclose(first.poses, own.poses, atol=1e-9)
@@ -66,7 +66,7 @@ def test_where_the_log_is_measured_the_cars_own_motion_is_told():
     start = viewpoint()
     log = replace(start.scene.log, ego=replace(start.scene.log.ego, measured=True))
     start = viewpoint(log)
-    rollout = drive_prepared(course_from(start, rate=5.0, seconds=4.0), planner)
+    rollout = drive_prepared(closed_loop_scene_from(start, rate=5.0, seconds=4.0), planner)
     told, states = planner.told[-1].history, rollout.states
     last = 2 * (len(planner.told) - 1)
     assert told.acceleration[-1, 1] == pytest.approx(states[last, 3] * states[last, 9])
@@ -78,7 +78,7 @@ def test_the_situation_at_the_start_is_the_scenes_and_the_same_plan_follows():
     log = town(3)
     start = viewpoint(log, 60)
     planner = Follows()
-    drive_prepared(course_from(start, rate=2.0, seconds=4.0, traffic="lane-following"), planner)
+    drive_prepared(closed_loop_scene_from(start, rate=2.0, seconds=4.0, traffic="lane-following"), planner)
     told, known = planner.told[0].privileged, build_context(start.scene).situation
     np.testing.assert_array_equal(reference_trajectory(told), reference_trajectory(known))
     np.testing.assert_array_equal(told.human, known.human)
@@ -88,7 +88,7 @@ def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
     """Log replay, and an ego that follows the log exactly: at each half second the observation of a scene there."""
     log = road()
     planner = Follows()
-    rollout = driven(planner, rate=2.0)
+    rollout = rollout_from(planner, rate=2.0)
     for count in (1, 4, 7):
         told = planner.told[count].privileged
         known = build_context(Scene(log, NOW + 5 * count, 20, 40)).situation
@@ -105,7 +105,7 @@ def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
 
 def test_where_the_log_is_over_the_driver_goes_straight_on():
     planner = Follows()
-    driven(planner, rate=1.0)
+    rollout_from(planner, rate=1.0)
     human = planner.told[7].privileged.human  # 7 s on, 1.5 s of the log are left
     np.testing.assert_allclose(human, np.column_stack([5.0 * np.arange(1, 9), np.zeros((8, 2))]), atol=1e-2)
 
@@ -116,7 +116,7 @@ def test_lights_and_others_are_those_of_now():
     states[:, NOW + 25 : NOW + 40] = LightState.RED
     planner = Follows()
     log = replace(log, lights=replace(log.lights, states=states))
-    driven(planner, log, rate=2.0, traffic="lane-following")
+    rollout_from(planner, log, rate=2.0, traffic="lane-following")
     red = [bool(told.privileged.lights.active.any()) for told in planner.told]
     assert red == [5 <= count < 8 for count in range(16)]
     assert all(told.privileged.traffic.present.all() for told in planner.told)
@@ -145,7 +145,7 @@ def test_the_command_is_that_of_the_way_ahead():
     """The turn begins at x = 80; of radius 25, it is 2 m to the side after 10 m, so the command comes 10 m before."""
     log = bent_log()
     planner = Follows()
-    rollout = driven(planner, log, 20, rate=5.0)
+    rollout = rollout_from(planner, log, 20, rate=5.0)
     assert planner.told[0].command == Command.STRAIGHT
     for told, state in zip(planner.told, rollout.states[::2], strict=False):
         before = 80.0 - state[0]
@@ -163,7 +163,7 @@ def views_of(log):
 def test_cameras_see_the_scene_as_it_is_driven():
     log = road()
     start, views, planner = viewpoint(log), views_of(log), Looks(("front",))
-    closed_loop_scene = course_from(start, rate=1.0, seconds=4.0)
+    closed_loop_scene = closed_loop_scene_from(start, rate=1.0, seconds=4.0)
     drive_prepared(closed_loop_scene, planner, views)
     front = start.cameras[0].resized(160, 90)
     assert len(planner.told) == 4
@@ -172,7 +172,7 @@ def test_cameras_see_the_scene_as_it_is_driven():
         np.testing.assert_equal(vars(camera), vars(front))
     for count in (0, 3):
         pose, step = log.ego.world_from_ego[NOW + 10 * count], NOW + 10 * count
-        world = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, step))
+        world = build_static(log.road_map).concatenate(build_dynamic(log.tracks, log.lights, step))
         known = render(world, [front], pose[None], Style.rap())[0][0].rgb
         image = planner.told[count].images["front"]
         assert (np.abs(image.astype(int) - known).max(axis=-1) > 8).mean() < 0.01
@@ -184,7 +184,7 @@ def test_photographs_are_taken_on_the_way():
     """At the start the image of the log's snapshot; 2 s on, that of the simulated snapshot."""
     log = town(3)
     start, views = viewpoint(log, 60), RolloutViews(PhotoRenderer(2).prepare(log), (64, 36))
-    planner, closed_loop_scene = Looks((log.cameras[0].name,)), course_from(start, rate=0.5, seconds=4.0)
+    planner, closed_loop_scene = Looks((log.cameras[0].name,)), closed_loop_scene_from(start, rate=0.5, seconds=4.0)
     rollout = drive_prepared(closed_loop_scene, planner, views)
     (camera,) = planner.told[0].cameras
     studio = TownPhotoRenderer(log, 2)
@@ -204,7 +204,7 @@ def test_photographs_are_taken_on_the_way():
 def test_ego_and_others_stand_on_the_ground():
     """On a slope of 2 %: agents as high above it as in the log, the ego tilted with it."""
     log = simple_log(slope=0.02)
-    closed_loop_scene = course_from(viewpoint(log), rate=1.0, seconds=4.0, traffic="lane-following")
+    closed_loop_scene = closed_loop_scene_from(viewpoint(log), rate=1.0, seconds=4.0, traffic="lane-following")
     rollout = drive_prepared(closed_loop_scene, Keeps(3.0))
     tracks = tracks_at_step(closed_loop_scene, rollout.traffic, 40)
     heights = 0.02 * tracks.positions[:, 0, 0] + log.tracks.sizes[:, 0, 2] / 2
@@ -224,7 +224,7 @@ def test_ego_and_others_stand_on_the_ground():
 
 def test_who_wants_images_that_nobody_draws_is_told():
     log = road()
-    closed_loop_scene = course_from(viewpoint(), rate=1.0, seconds=4.0)
+    closed_loop_scene = closed_loop_scene_from(viewpoint(), rate=1.0, seconds=4.0)
     with pytest.raises(SwerveError, match="Looks needs images, and there is no renderer"):
         drive_prepared(closed_loop_scene, Looks())
     with pytest.raises(SwerveError, match="needs camera 'roof'; there are: front, back"):
@@ -237,7 +237,7 @@ def test_who_wants_images_that_nobody_draws_is_told():
 
 def test_a_picture_shows_both_ways_and_the_car():
     log = road()
-    closed_loop_scene = course_from(viewpoint(), rate=1.0)
+    closed_loop_scene = closed_loop_scene_from(viewpoint(), rate=1.0)
     rollout = drive_prepared(closed_loop_scene, Keeps(10.0, -2.0))
     picture = rollout_image(closed_loop_scene, rollout, build_static(log.road_map), 300)
     assert picture.shape == (300, 300, 3)

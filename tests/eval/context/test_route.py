@@ -7,7 +7,7 @@ from swerve.data import open_source
 from swerve.eval import build_context
 from swerve.eval.context.map_polygons import Layer
 from swerve.eval.context.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
-from swerve.scenes import GroundHeight, Lane, LaneGroup, RoadMap, scenes_of
+from swerve.scenes import GroundHeight, Lane, LaneGroup, RoadMap, extract_scenes
 from swerve.scenes.polyline import arc_lengths
 
 
@@ -103,7 +103,7 @@ def test_only_lanes_are_on_the_route():
     """Ids are unique within a layer alone: an intersection named like a lane of the route is not on it."""
     source = open_source("town:1")
     log = source.load(source.names()[0])
-    scene = scenes_of(log, history=1.5, future=4.0)[0]
+    scene = extract_scenes(log, history=1.5, future=4.0)[0]
     named = build_context(scene).route_lanes[0]
     crossroads = tuple(replace(area, id=named) for area in log.road_map.intersections)
     renamed = replace(log, road_map=replace(log.road_map, intersections=crossroads))

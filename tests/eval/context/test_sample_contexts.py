@@ -88,7 +88,7 @@ def seat_of_the_right_car():
     poses = pose_from_yaw(np.stack([x, np.full_like(x, -5.25), np.zeros_like(x)], axis=1), np.zeros_like(x))
     still = np.zeros_like(x)
     motion = (np.stack([12.0 - seconds, still], axis=1), np.stack([still - 1.0, still], axis=1), still)
-    recorder = log.tracks.of(np.array([0]))
+    recorder = log.tracks.select_tracks(np.array([0]))
     middle = log.ego.positions + np.array([log.vehicle.rear_axle_to_center, 0.0, log.vehicle.height / 2])
     recorder = replace(
         recorder,
@@ -97,7 +97,7 @@ def seat_of_the_right_car():
         sizes=np.broadcast_to(log.vehicle.size, (1, len(x), 3)).copy(),
         velocities=np.broadcast_to([10.0, 0.0], (1, len(x), 2)).copy(),
     )
-    others = log.tracks.of(np.array([0, 2, 3, 4, 5])).joined(recorder)
+    others = log.tracks.select_tracks(np.array([0, 2, 3, 4, 5])).joined(recorder)
     return replace(log, ego=Ego(poses, *motion), tracks=others, vehicle=Vehicle.from_box(4.2, 1.8, 1.5))
 
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_scored_says_so():
         context_of(viewpoint)
 
 
-KINDS = ViewpointOptions(RecoveryOptions(per_scene=3))
+KINDS = ViewpointOptions(RecoveryOptions(samples_per_scene=3))
 SOURCE = SimpleSource(("train-0",))
 
 
@@ -181,7 +181,7 @@ SOURCE = SimpleSource(("train-0",))
 def dataset(tmp_path_factory):
     """A set of three scenes, each a part of its own."""
     folder = tmp_path_factory.mktemp("contexts") / "set"
-    augment([SOURCE], folder, AugmentOptions(every=2.5, shard_scenes=1, recovery=KINDS.recovery), workers=1)
+    augment([SOURCE], folder, AugmentOptions(scene_interval=2.5, shard_scenes=1, recovery=KINDS.recovery), workers=1)
     return folder
 
 

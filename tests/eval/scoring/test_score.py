@@ -146,7 +146,7 @@ def test_scores_by_a_yardstick_are_the_scenes():
 
 def test_the_order_of_tracks_does_not_matter():
     log = simple_log()
-    turned = replace(log, tracks=log.tracks.of(np.arange(len(log.tracks))[::-1]))
+    turned = replace(log, tracks=log.tracks.select_tracks(np.arange(len(log.tracks))[::-1]))
     for policy in ("log-replay", "constant-velocity"):
         a, b = (score(build_context(scene(one)), PLANS, policy=policy).metrics for one in (log, turned))
         np.testing.assert_array_equal(a, b)

@@ -48,7 +48,7 @@ def test_shifts_follow_a_bend():
 def test_shifts_stand_on_ground_that_falls_to_one_side():
     log = simple_log()
     ground = log.road_map.ground
-    across = ground.corner[1] + ground.spacing * np.arange(len(ground.heights))
+    across = ground.origin[1] + ground.spacing * np.arange(len(ground.heights))
     heights = np.repeat(0.05 * across[:, None], ground.heights.shape[1], axis=1).astype(np.float32)
     log = replace(log, road_map=replace(log.road_map, ground=replace(ground, heights=heights)))
     own, right = offset_poses(build_log_geometry(log), picture(log, 50), [ON_PATH, PoseOffset(lateral=-2.0)])

@@ -105,7 +105,7 @@ def test_views_that_cannot_be_compared_are_refused():
 
 def test_a_raster_agrees_with_itself():
     log = simple_log()
-    primitives = build_static(log.road_map).joined(build_dynamic(log.tracks, log.lights, 40))
+    primitives = build_static(log.road_map).concatenate(build_dynamic(log.tracks, log.lights, 40))
     outputs = ("depth", "semantic", "instance")
     pose = log.ego.world_from_ego[40:41]
     front = log.cameras[0].resized(160, 90)

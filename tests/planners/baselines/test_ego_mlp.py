@@ -187,7 +187,7 @@ def test_logs_go_where_their_split_says():
 
 def run(monkeypatch, names, *arguments):
     monkeypatch.setattr(job_report, "open_source", lambda text: SimpleSource(names))
-    return invoke("train", "ego-mlp", "simple", *arguments, "--every", 0.5)
+    return invoke("train", "ego-mlp", "simple", *arguments, "--scene-interval", 0.5)
 
 
 def test_the_command_trains_and_shows_errors(tmp_path, monkeypatch):

@@ -109,7 +109,7 @@ def test_pdm_closed_is_the_contexts_reference():
 def test_one_proposal_is_idm():
     observation, _ = seen(town(0), 70)
     situation = observation.privileged
-    alone = PdmOptions(speed_shares=(0.8,), lateral_offsets=(0.5,), idm_parameters=IdmParameters(headway=1.0))
+    alone = PdmOptions(speed_fractions=(0.8,), lateral_offsets=(0.5,), idm_parameters=IdmParameters(headway=1.0))
     target = 0.8 * situation.speed_limit
     expected = idm_trajectory(situation, target, 0.5, IdmParameters(headway=1.0))
     np.testing.assert_array_equal(reference_trajectory(situation, alone), expected)
@@ -154,8 +154,8 @@ def test_without_a_human_or_privilege_the_scene_is_named(simple):
         (lambda: Idm(headway=-1.0), "Idm: headway is -1.0, it must be 0 or more"),
         (lambda: PdmClosed(lateral_offset=np.nan), "PdmClosed: lateral_offset is nan, it must be finite"),
         (lambda: IdmParameters(acceleration=0.0), "the accelerations more than 0"),
-        (lambda: PdmOptions(speed_shares=()), "at least one speed"),
-        (lambda: PdmOptions(speed_shares=(0.0,)), "must be above 0"),
+        (lambda: PdmOptions(speed_fractions=()), "at least one speed"),
+        (lambda: PdmOptions(speed_fractions=(0.0,)), "must be above 0"),
     ],
 )
 def test_impossible_parameters_are_refused(make, complaint):

@@ -24,8 +24,8 @@ def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rap")
     write_photo(folder)
     source = PhotographedSource(("train-0-photos", "train-1"), str(folder))
-    augment([source], folder / "set", AugmentOptions(every=2.0), workers=1)
+    augment([source], folder / "set", AugmentOptions(scene_interval=2.0), workers=1)
     write_contexts([source], folder / "set", folder / "contexts", 1)
-    options = BuildOptions(every=2.0, views=(), traffic="log-replay", least=2, most=2)
+    options = BuildOptions(scene_interval=2.0, views=(), traffic="log-replay", min_follow_ups=2, max_follow_ups=2)
     assert not build([SimpleSource(("val-a",))], folder / "benchmark", options, workers=1).failures
     return folder

@@ -28,7 +28,7 @@ def features_of(config, count, seed=0):
 
 def inputs(count=2, config=CONFIG, seed=0):
     chance = torch.Generator().manual_seed(seed)
-    shape = (count, len(config.cameras), 3, config.height, config.width)
+    shape = (count, len(config.cameras), 3, config.image_height, config.image_width)
     images = torch.randint(0, 256, shape, generator=chance, dtype=torch.uint8)
     return inputs_of_images(config, images, torch.linspace(2, 9, count), torch.arange(count) % 4)
 
@@ -142,7 +142,7 @@ def test_offsets_are_learned_through_the_projection():
     attention, given = PoseAttention(config), inputs(1, config)
     torch.nn.init.eye_(attention.values.weight)
     torch.nn.init.eye_(attention.outgoing.weight)
-    ramp = torch.linspace(0, 1, config.width // 8).expand(1, 1, 4, config.height // 8, -1)
+    ramp = torch.linspace(0, 1, config.image_width // 8).expand(1, 1, 4, config.image_height // 8, -1)
     seen = attention(torch.zeros(1, 1, 4), torch.tensor([[[15.0, 0.0, 0.0]]]), ramp, given)
     (-seen.sum()).backward()
     pull = attention.offsets.bias.grad.reshape(4, 3)

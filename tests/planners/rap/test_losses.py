@@ -195,7 +195,7 @@ def test_spatial_alignment_is_the_distance_to_the_slow_copy(trained):
 
 def test_alignment_begins_when_it_should(trained):
     model, teacher, classifier, batch = trained
-    config = replace(model.config, score_weight=0.0, spatial_weight=1.0, global_weight=1.0, align_from=0.5)
+    config = replace(model.config, score_weight=0.0, spatial_weight=1.0, global_weight=1.0, alignment_start=0.5)
     output = model(batch.inputs)
     for progress, begun in ((0.0, False), (0.499, False), (0.5, True), (1.0, True)):
         losses = rap_losses(output, batch, config, teacher, classifier, progress, Stopwatch())
@@ -273,7 +273,7 @@ def test_the_classifier_learns_while_features_hide():
 def test_domains_weigh_the_same_however_many_they_are(trained):
     """Without pairs all views count; of five rasters each weighs a fifth of the one photograph."""
     model, _, classifier, batch = trained
-    lone = replace(batch, partner=torch.full_like(batch.partner, -1), photograph=torch.arange(6) < 1)
+    lone = replace(batch, paired_row=torch.full_like(batch.paired_row, -1), is_photo=torch.arange(6) < 1)
     output = model(batch.inputs)
     pooled = pooled_content(output.content, batch.inputs.present)
     logits = classifier(pooled, 0.0)
@@ -297,7 +297,7 @@ def test_bug_a6_without_photographs_losses_are_tensors_of_zero(trained):
 def test_bug_a2_every_mixture_of_looks_has_a_loss(trained, photographs, direction):
     """The original's branch for a batch of one look uses a name that is not defined."""
     model, _, classifier, batch = trained
-    lone = replace(batch, partner=torch.full_like(batch.partner, -1), photograph=torch.arange(6) < photographs)
+    lone = replace(batch, paired_row=torch.full_like(batch.paired_row, -1), is_photo=torch.arange(6) < photographs)
     loss = global_alignment(model(batch.inputs), lone, classifier, direction, 0.5)
     assert (loss.item() > 0) == (0 < photographs < 6)
     loss.backward()
@@ -316,7 +316,7 @@ def test_bug_a1_the_network_needs_no_state_of_training(trained):
 def test_the_total_is_the_weighted_sum(trained):
     model, teacher, classifier, batch = trained
     config = replace(CONFIG, imitation_weight=2.0, score_weight=3.0, spatial_weight=0.5, global_weight=0.25)
-    scored = replace(batch, yardsticks=(prepare_context(context()), *batch.yardsticks[1:]))
+    scored = replace(batch, contexts=(prepare_context(context()), *batch.contexts[1:]))
     losses = rap_losses(model(batch.inputs), scored, config, teacher, classifier, 0.5, Stopwatch())
     assert min(losses.imitation, losses.score, losses.spatial, losses.domain).item() > 0
     expected = 2 * losses.imitation + 3 * losses.score + 0.5 * losses.spatial + 0.25 * losses.domain
@@ -326,7 +326,7 @@ def test_the_total_is_the_weighted_sum(trained):
 def test_mixed_precision_does_not_round_losses(trained):
     """It makes products of matrices good to three digits."""
     model, teacher, classifier, batch = trained
-    scored, output = replace(batch, yardsticks=(prepare_context(context()), *batch.yardsticks[1:])), model(batch.inputs)
+    scored, output = replace(batch, contexts=(prepare_context(context()), *batch.contexts[1:])), model(batch.inputs)
     config, plain, mixed = replace(CONFIG, spatial_weight=0.0, global_weight=0.0), [], []
     for enabled, found in ((False, plain), (True, mixed)):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
@@ -350,6 +350,6 @@ def test_partners_are_checked(trained):
     batch = trained[3]
     for wrong in (torch.tensor([1, 0, -1, -1, -1, -1]), torch.tensor([3, -1, -1, -1, -1, -1])):
         with pytest.raises(ValueError, match="partners must refer to each other"):
-            replace(batch, partner=wrong)
+            replace(batch, paired_row=wrong)
     with pytest.raises(ValueError, match="6 views need as many contexts, got 1"):
-        replace(batch, yardsticks=(None,))
+        replace(batch, contexts=(None,))

@@ -28,23 +28,23 @@ def drawn(seed, count=6, patches=30, width=8):
 
 def test_identical_looks_are_no_distance_apart_and_cannot_be_told():
     same = alignment_metrics(drawn(0), drawn(0), GROUPS)
-    assert (same.distance, same.shift) == (0.0, 0.0)
-    assert same.other == pytest.approx(1.0, abs=0.1)
+    assert (same.distance, same.mean_shift) == (0.0, 0.0)
+    assert same.unpaired_distance == pytest.approx(1.0, abs=0.1)
     assert same.patch_accuracy.mean == same.image_accuracy.mean == 0.5
 
 
 def test_unrelated_looks_of_one_distribution_are_a_distance_of_one_apart():
     strange = alignment_metrics(drawn(0, 30, 60), drawn(1, 30, 60), [str(row) for row in range(30)])
     assert strange.distance == pytest.approx(1.0, abs=0.02)
-    assert strange.other == pytest.approx(1.0, abs=0.02)
-    assert strange.shift < 0.01
+    assert strange.unpaired_distance == pytest.approx(1.0, abs=0.02)
+    assert strange.mean_shift < 0.01
     assert strange.patch_accuracy.mean == pytest.approx(0.5, abs=4 * max(strange.patch_accuracy.error, 0.01))
 
 
 def test_shifted_looks_are_always_told():
     moved = alignment_metrics(drawn(0), drawn(0) + 10.0, GROUPS)
     # 8 dimensions of 10 squared, over 2 * 8 variances of about one.
-    assert (moved.distance, moved.shift) == pytest.approx((moved.distance, moved.distance))
+    assert (moved.distance, moved.mean_shift) == pytest.approx((moved.distance, moved.distance))
     assert moved.distance == pytest.approx(50.0, rel=0.1)
     assert moved.patch_accuracy.mean == moved.image_accuracy.mean == 1.0
     assert moved.patch_accuracy.error == 0.0
@@ -64,7 +64,9 @@ def test_nothing_depends_on_the_scale_of_features():
     mixed = drawn(0) @ drawn(2, 1, 8)[0]
     one = alignment_metrics(mixed, mixed + 0.5 * drawn(1), GROUPS)
     small = alignment_metrics(1e-4 * mixed, 1e-4 * (mixed + 0.5 * drawn(1)), GROUPS)
-    assert (small.distance, small.shift, small.other) == pytest.approx((one.distance, one.shift, one.other))
+    assert (small.distance, small.mean_shift, small.unpaired_distance) == pytest.approx(
+        (one.distance, one.mean_shift, one.unpaired_distance)
+    )
     assert small.patch_accuracy.mean == pytest.approx(one.patch_accuracy.mean, abs=1e-9)
     # Nor on that of single dimensions, for the classifiers.
     uneven = np.logspace(-3, 3, 8)
@@ -133,7 +135,7 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("probe")
     write_photo(place)
     source = PhotographedSource(("train-0-photos", "train-1-photos"), str(place))
-    augment([source], place / "set", AugmentOptions(every=1.0, viewpoints=("logged",)), workers=1)
+    augment([source], place / "set", AugmentOptions(scene_interval=1.0, viewpoints=("logged",)), workers=1)
     return place
 
 
@@ -145,8 +147,8 @@ def test_pairs_of_a_set_are_its_photographs_and_rasters(folder):
     log = source.load("train-0-photos")
     photo = next(one for one in log.photos)
     wanted = fit_of(CONFIG).decode(photo.read(), next(one for one in log.cameras if one.name == "front"))
-    np.testing.assert_array_equal(pairs.photographs[0], wanted)
-    assert (pairs.rasters != pairs.photographs).any(axis=(1, 2, 3)).all()
+    np.testing.assert_array_equal(pairs.photos[0], wanted)
+    assert (pairs.rasters != pairs.photos).any(axis=(1, 2, 3)).all()
     assert len(pairs_of_set(folder / "set", CONFIG, "train", 3).logs) == 3
     with pytest.raises(SwerveError, match="has none of the selected cameras"):
         pairs_of_set(folder / "set", CONFIG, "train", 3, ("back",))
@@ -156,7 +158,7 @@ def test_pairs_of_a_log_show_the_same_window(test_data):
     """On nuScenes' photographs: every camera is its own group, and images are the planner's size."""
     log = nuscenes_log(test_data / "nuscenes")
     pairs = pairs_of_logs([log], CONFIG, 5)
-    assert pairs.photographs.shape == pairs.rasters.shape == (6, 40, 72, 3)
+    assert pairs.photos.shape == pairs.rasters.shape == (6, 40, 72, 3)
     assert len(set(pairs.groups)) == 6
     assert all(raster.any() for raster in pairs.rasters)
     assert pairs_of_logs([log], CONFIG, 5, ("CAM_BACK",)).cameras == ("CAM_BACK",)

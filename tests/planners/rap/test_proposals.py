@@ -80,7 +80,7 @@ def planner():
 
 def test_choice_regret_and_order():
     one = made([0.2, 0.9, 0.5, 0.1], [0.4, 0.6, 1.0, 0.0])
-    np.testing.assert_allclose(one.worth, [0.4, 0.6, 1.0, 0.0])
+    np.testing.assert_allclose(one.true_score, [0.4, 0.6, 1.0, 0.0])
     assert (one.chosen, one.best) == (1, 2)
     assert one.regret == pytest.approx(0.4)
     # Ranks 2 4 3 1 and 2 3 4 1: 1 - 6 * 2 / (4 * 15).
@@ -115,15 +115,17 @@ def test_colours_get_lighter_with_the_score():
 def test_every_proposal_has_the_colour_of_its_score():
     one = made([0.2, 0.9, 0.5], [0.4, 0.6, 1.0])
     drawn = [[np.array([[0.0, row], [5.0, row]])] for row in range(3)]
-    for scores in (one.promised, one.worth):
+    for scores in (one.predicted_score, one.true_score):
         groups = re.findall(r'<g class="proposal"><title>(.*?)</title>(.*?)</g>', proposal_lines(one, drawn, scores))
         # The best-scored last, over the others.
         assert [int(title.split()[1].rstrip(":")) for title, _ in groups] == np.argsort(scores).tolist()
         for title, lines in groups:
             row = int(title.split()[1].rstrip(":"))
-            assert title == f"proposal {row}: predicted {one.promised[row]:.2f}, true {one.worth[row]:.2f}"
+            assert title == f"proposal {row}: predicted {one.predicted_score[row]:.2f}, true {one.true_score[row]:.2f}"
             assert f'stroke="{score_color(scores[row])}" stroke-width="1.6"' in lines
-    marks = dict(re.findall(r'<g class="(best|chosen)"><title>(.*?)</title>', proposal_lines(one, drawn, one.worth)))
+    marks = dict(
+        re.findall(r'<g class="(best|chosen)"><title>(.*?)</title>', proposal_lines(one, drawn, one.true_score))
+    )
     assert marks == {
         "best": "best: proposal 2: predicted 0.50, true 1.00",
         "chosen": "chosen: proposal 1: predicted 0.90, true 0.60",

@@ -14,7 +14,7 @@ def test_json_keeps_it_all():
 def test_the_papers_numbers():
     """Reference: tables of the paper, and the released code's config for what it does not say."""
     config = RapConfig()
-    assert (config.proposals, config.poses, config.rounds, config.layers) == (64, 10, 4, 2)
+    assert (config.proposals, config.poses, config.refinement_rounds, config.layers_per_round) == (64, 10, 4, 2)
     assert (config.dim, config.hidden, config.heads, config.dropout) == (1280, 1024, 8, 0.1)
     assert (config.spatial_weight, config.global_weight, config.reversal_scale) == (0.002, 0.1, 0.1)
     assert (config.direction, config.frozen) == ("real-to-raster", True)

@@ -77,12 +77,12 @@ def test_views_are_the_batchs_samples(dataset):
     views = views_of(batch, yardsticks, CONFIG)
     # Two samples of each part; those with photographs are seen twice.
     assert len(views) == 10
-    assert views.photograph.tolist() == [False] * 8 + [True] * 2
-    assert views.partner.tolist() == [8, 9, -1, -1, -1, -1, -1, -1, 0, 1]
+    assert views.is_photo.tolist() == [False] * 8 + [True] * 2
+    assert views.paired_row.tolist() == [8, 9, -1, -1, -1, -1, -1, -1, 0, 1]
     assert views.cross_agent.tolist() == [False] * 6 + [True] * 2 + [False] * 2
     assert torch.equal(views.inputs.images[8:], batch.photo[:2])
     assert torch.equal(views.inputs.images[:8], batch.raster)
-    assert views.yardsticks[8] is views.yardsticks[0] is yardsticks[0]
+    assert views.contexts[8] is views.contexts[0] is yardsticks[0]
     np.testing.assert_allclose(views.targets[8].numpy(), batch.target_2hz[0, :8].numpy())
     vehicle = Vehicle("any", *batch.vehicle[6].double().tolist())
     np.testing.assert_allclose(views.inputs.footprint[6].numpy(), vehicle.footprint(), atol=1e-5)

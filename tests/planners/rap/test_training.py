@@ -23,7 +23,7 @@ SMALL = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, dropout=0.1, sco
 def trained(steps, config=SMALL, seed=0, of=6, batch=None):
     training = Training(config, RapTrainOptions(of, learning_rate=1e-3, seed=seed), CPU)
     for step in range(steps):
-        training.advance(batch or turning_batch(config, 2, step))
+        training.train_step(batch or turning_batch(config, 2, step))
     return training
 
 
@@ -35,13 +35,13 @@ def test_it_drives_by_what_it_sees():
     """Of four scenes in which the ego's own status is the same: only the images tell where to drive, and they do."""
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
     config = RapConfig.tiny(dim=32, hidden=32, proposals=1, heights=(0.0,), **weights)
-    batch, options = without_photographs(turning_batch(config, 4)), RapTrainOptions(400, 3e-3, average_decay=0.9)
+    batch, options = without_photographs(turning_batch(config, 4)), RapTrainOptions(400, 3e-3, ema_decay=0.9)
     inputs = replace(batch.inputs, status=batch.inputs.status[:1].expand(4, -1).contiguous())
     batch = replace(batch, inputs=inputs)
     training = Training(config, options, CPU)
     for _ in range(options.steps):
-        training.advance(batch)
-    model, order = training.averaged(), torch.tensor([1, 2, 3, 0])
+        training.train_step(batch)
+    model, order = training.averaged_model(), torch.tensor([1, 2, 3, 0])
     assert displacement(model(inputs).poses, batch).item() < 0.1
     turned = model(replace(inputs, images=inputs.images[order])).poses
     assert displacement(turned, replace(batch, targets=batch.targets[order])).item() < 0.1
@@ -52,15 +52,15 @@ def test_it_learns_while_looks_are_aligned():
     """Both looks of two scenes, which speeds tell apart: with a single round, poses know of nothing else."""
     small = {"dim": 32, "hidden": 32, "proposals": 4, "rounds": 1, "heights": (0.0,)}
     config = RapConfig.tiny(**small, score_weight=0.0, spatial_weight=0.2)
-    batch, options = turning_batch(config, 2), RapTrainOptions(250, learning_rate=5e-3, average_decay=0.9)
+    batch, options = turning_batch(config, 2), RapTrainOptions(250, learning_rate=5e-3, ema_decay=0.9)
     training = Training(config, options, CPU)
-    first = training.advance(batch)
+    first = training.train_step(batch)
     for _ in range(options.steps - 1):
-        last = training.advance(batch)
+        last = training.train_step(batch)
     assert first["ade_best"] > 2.0
     assert last["ade_best"] < 0.1
     assert last["spatial"] < 0.2 * first["spatial"]
-    assert displacement(training.averaged()(batch.inputs).poses, batch).item() < 0.1
+    assert displacement(training.averaged_model()(batch.inputs).poses, batch).item() < 0.1
 
 
 def test_the_scorer_learns_the_exact_sub_scores():
@@ -68,20 +68,20 @@ def test_the_scorer_learns_the_exact_sub_scores():
     weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
     config = RapConfig.tiny(dim=32, hidden=32, rounds=1, heights=(0.0,), **weights)
     context = build_context(Scene(simple_log(), 40, 15, 50))
-    batch = replace(turning_batch(config, 1), yardsticks=(prepare_context(context),) * 2)
+    batch = replace(turning_batch(config, 1), contexts=(prepare_context(context),) * 2)
     training, errors = Training(config, RapTrainOptions(40, learning_rate=5e-3), CPU), []
     for _ in range(40):
         output = training.model(batch.inputs)
         exact = score(context, output.poses[0].detach().double().numpy()).metrics
         errors.append((output.logits[0].sigmoid() - torch.as_tensor(exact)).abs().mean().item())
-        training.advance(batch)
+        training.train_step(batch)
     assert errors[-1] < 0.1 < 0.3 < errors[0]
 
 
 def test_the_same_seed_gives_the_same_weights():
     one, other, third = trained(3), trained(3), trained(3, seed=1)
-    assert same(one.state(), other.state())
-    assert not same(one.state(), third.state())
+    assert same(one.state_dict(), other.state_dict())
+    assert not same(one.state_dict(), third.state_dict())
 
 
 def test_resumed_training_gives_the_weights_of_the_undisturbed_run(tmp_path):
@@ -93,18 +93,20 @@ def test_resumed_training_gives_the_weights_of_the_undisturbed_run(tmp_path):
     resumed = Training(SMALL, RapTrainOptions(6, learning_rate=1e-3, threads=2), CPU)
     assert load_checkpoint(path, resumed) == {"step": 3}
     for step in range(3, 6):
-        noted = resumed.advance(turning_batch(SMALL, 2, step))
+        noted = resumed.train_step(turning_batch(SMALL, 2, step))
     assert noted["step"] == 6
-    assert same(whole.state(), resumed.state())
-    assert any(name.startswith("optimizer.") for name in whole.state())
+    assert same(whole.state_dict(), resumed.state_dict())
+    assert any(name.startswith("optimizer.") for name in whole.state_dict())
 
 
 def test_bug_a8_a_checkpoint_proves_that_looks_were_aligned(tmp_path):
     """The original's have no domain classifier: nobody can tell whether there was one."""
     path, training = tmp_path / "checkpoint.safetensors", trained(0)
-    before = {name: one.clone() for name, one in training.state().items() if name.startswith(("classifier", "teacher"))}
+    before = {
+        name: one.clone() for name, one in training.state_dict().items() if name.startswith(("classifier", "teacher"))
+    }
     for step in range(2):
-        training.advance(turning_batch(SMALL, 2, step))
+        training.train_step(turning_batch(SMALL, 2, step))
     save_checkpoint(path, training, {})
     kept = safetensors.load_file(path)
     assert {name.split(".")[0] for name in before} == {"classifier", "teacher"}
@@ -118,7 +120,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, trained(1), {})
     for config, options, complaint in (
-        (replace(SMALL, rounds=1), RapTrainOptions(6, learning_rate=1e-3), "started with rounds 2, not 1"),
+        (replace(SMALL, refinement_rounds=1), RapTrainOptions(6, learning_rate=1e-3), "started with rounds 2, not 1"),
         (SMALL, RapTrainOptions(6, learning_rate=2e-3), "started with learning_rate 0.001, not 0.002"),
     ):
         with pytest.raises(SwerveError, match=complaint):
@@ -141,39 +143,39 @@ def test_memory_that_does_not_suffice_is_told(monkeypatch):
     for fails in (lambda *_: torch.zeros(10**13), lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA"))):
         monkeypatch.setattr(training, "_forward", fails)
         with pytest.raises(SwerveError, match=r"memory does not suffice for 4 views of 1 cameras. Make the batch"):
-            training.advance(batch)
+            training.train_step(batch)
     monkeypatch.setattr(training, "_forward", lambda *_: torch.zeros(2, 3) @ torch.zeros(2, 3))
     with pytest.raises(RuntimeError, match=r"mat1 and mat2"):
-        training.advance(batch)
+        training.train_step(batch)
 
 
 def test_a_frozen_backbone_is_neither_trained_nor_averaged():
     training = Training(replace(SMALL, frozen=True), RapTrainOptions(6, learning_rate=1e-2), CPU)
     before = {name: one.clone() for name, one in training.model.state_dict().items()}
-    training.advance(turning_batch(SMALL, 2))
+    training.train_step(turning_batch(SMALL, 2))
     changed = {name for name, one in training.model.state_dict().items() if not torch.equal(one, before[name])}
     assert changed
     assert not any(name.startswith("backbone") for name in changed | set(training.average))
-    after = training.averaged()
+    after = training.averaged_model()
     assert torch.equal(after.backbone.body.embed.weight, before["backbone.body.embed.weight"])
 
 
 def test_the_rate_rises_falls_and_stays():
     """The original's rises again after its last epoch."""
-    options = RapTrainOptions(100, learning_rate=1.0, lowest_rate=0.1, warm_up=0.1)
+    options = RapTrainOptions(100, learning_rate=1.0, final_learning_rate=0.1, warmup_fraction=0.1)
     rates = [options.rate(step) for step in range(130)]
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10)
     assert rates[10] == 1.0
     assert (np.diff(rates[10:100]) < 0).all()
     assert rates[55] == pytest.approx(0.55, abs=1e-6)
     np.testing.assert_allclose(rates[100:], 0.1)
-    assert RapTrainOptions(10, warm_up=0.0).rate(0) == 1e-4
+    assert RapTrainOptions(10, warmup_fraction=0.0).rate(0) == 1e-4
 
 
 def test_gradients_are_clipped():
     """What is left of a steep loss has the norm that is allowed, all parameters together."""
-    training = Training(replace(SMALL, imitation_weight=1e6), RapTrainOptions(6, clip=3.0), CPU)
-    noted = training.advance(turning_batch(SMALL, 2))
+    training = Training(replace(SMALL, imitation_weight=1e6), RapTrainOptions(6, max_grad_norm=3.0), CPU)
+    noted = training.train_step(turning_batch(SMALL, 2))
     assert noted["gradient"] > 1e4
     parameters = (*training.model.parameters(), *training.classifier.parameters())
     left = [one.grad.norm() for one in parameters if one.grad is not None]
@@ -183,8 +185,8 @@ def test_gradients_are_clipped():
 def test_impossible_options_are_refused():
     with pytest.raises(SwerveError, match="steps is 0, it must be above 0"):
         RapTrainOptions(0)
-    with pytest.raises(SwerveError, match=r"warm_up is 1.5, it must be between 0 and 1"):
-        RapTrainOptions(5, warm_up=1.5)
+    with pytest.raises(SwerveError, match=r"warmup_fraction is 1.5, it must be between 0 and 1"):
+        RapTrainOptions(5, warmup_fraction=1.5)
 
 
 def test_metrics_go_on_where_the_checkpoint_was(tmp_path):

@@ -72,7 +72,7 @@ def test_a_scene_moved_with_its_camera_looks_the_same(seed):
     motion = rigid_transform(turn, np.random.default_rng(seed).uniform(-5, 5, 3))
     gaussians, shot = random_gaussians(4), camera()
     still = render_splats(SplatSnapshot.of(gaussians), [shot], np.eye(4)[None], ("color",))[0][0].color
-    moved = render_splats(SplatSnapshot.of(gaussians.moved(motion)), [shot], motion[None], ("color",))[0][0].color
+    moved = render_splats(SplatSnapshot.of(gaussians.transform(motion)), [shot], motion[None], ("color",))[0][0].color
     # A pixel at the faintest ellipse's very edge may lose it to rounding.
     assert (np.abs(moved - still).max(axis=2) < 1e-4).mean() > 0.999
     assert np.abs(moved - still).max() < 0.02
@@ -94,12 +94,12 @@ def test_a_node_is_in_its_place_at_every_moment():
     frame = graph.at(500_000)
     np.testing.assert_array_equal(frame.instances, [0] * 20 + [3] * 10)
     pose = rigid_transform(rotation_about_z(np.pi / 4), np.array([5.0, 2.0, 0.0]))
-    expected = graph.nodes[0].gaussians.moved(pose)
+    expected = graph.nodes[0].gaussians.transform(pose)
     np.testing.assert_allclose(frame.gaussians.means[20:], expected.means, atol=1e-5)
-    np.testing.assert_allclose(frame.gaussians.harmonics[20:], expected.harmonics, atol=1e-5)
+    np.testing.assert_allclose(frame.gaussians.sh_coefficients[20:], expected.sh_coefficients, atol=1e-5)
     np.testing.assert_array_equal(frame.gaussians.means[:20], graph.background.means)
     assert frame.gaussians.degree == 1
-    assert not frame.gaussians.harmonics[:20, 1:].any()
+    assert not frame.gaussians.sh_coefficients[:20, 1:].any()
 
 
 def test_a_node_is_there_from_its_first_to_its_last_pose():
@@ -112,6 +112,6 @@ def test_a_node_is_there_from_its_first_to_its_last_pose():
 def test_what_makes_no_sense_is_refused():
     good = random_gaussians(0, 3)
     with pytest.raises(ValueError, match="harmonics"):
-        Gaussians(good.means, good.quaternions, good.log_scales, good.logit_opacities, good.harmonics[:, :5])
+        Gaussians(good.means, good.quaternions, good.log_scales, good.opacity_logits, good.sh_coefficients[:, :5])
     with pytest.raises(ValueError, match="rise"):
         RigidNode("car", 1, good, np.array([5, 5]), np.zeros((2, 4, 4)))

@@ -91,7 +91,7 @@ def test_the_door_leads_to_gsplat(standing_in, monkeypatch):
         gradients_of(lambda *a: differentiable_splats(*a, backend="gsplat"), gaussians, shot, pose)
 
 
-@pytest.mark.parametrize("draw", [gsplat.draw, gsplat.draw_unscented])
+@pytest.mark.parametrize("draw", [gsplat.draw, gsplat.render_unscented])
 @pytest.mark.parametrize("count", [0, 5])
 def test_nothing_in_sight_is_nothing_with_gradients_of_zero(draw, count):
     shot, behind = camera(LENSES["brown"]), random_gaussians(0, count, 1)
@@ -103,7 +103,7 @@ def test_nothing_in_sight_is_nothing_with_gradients_of_zero(draw, count):
     assert not any(image.any() for image in images)
     loss_of(images, slopes_of(0, shot)).backward()
     assert not any(tensor.grad.any() for tensor in (*tensors, shifts))
-    owner = gsplat.dominant_gaussians if draw is gsplat.draw else gsplat.owners_unscented
+    owner = gsplat.dominant_gaussians if draw is gsplat.draw else gsplat.dominant_gaussians_unscented
     assert (owner(GsplatScene(*tensors), shot, pose, STANDIN) == -1).all()
 
 

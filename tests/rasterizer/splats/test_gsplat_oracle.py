@@ -8,7 +8,7 @@ import torch
 
 from swerve.rasterizer.splats import read_ply
 from swerve.rasterizer.splats.harmonics import sh_basis
-from swerve.rasterizer.splats.pipeline import project_and_tile, view_point
+from swerve.rasterizer.splats.pipeline import camera_arrays, project_and_tile
 from swerve.rasterizer.splats.project_kernels import DEPTH, SLOPE, A, H, U, V
 from swerve.rasterizer.splats.render_splats import cloud_of
 from swerve.scenes import Lens, LensModel
@@ -40,7 +40,7 @@ def test_our_ellipses_are_gsplats(model, lens, seed):
     """The equidistant fisheye is gsplat's only lens without the unscented transform; there nothing is clamped."""
     gaussians, shot = random_gaussians(seed, 300), camera(lens)
     pose = inverse(shot.ego_from_camera)
-    layout = project_and_tile(cloud_of(gaussians), view_point(shot, pose), 1)
+    layout = project_and_tile(cloud_of(gaussians), camera_arrays(shot, pose), 1)
     radii, centers, depths, conics, _ = projected(gaussians, shot, pose, model)
     ours, rows = layout.ellipses, layout.rows
     if model == "fisheye":

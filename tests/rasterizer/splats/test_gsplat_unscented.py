@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from swerve.rasterizer.splats import Gaussians, SplatSnapshot, render_splats
-from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, draw_unscented, owners_unscented
+from swerve.rasterizer.splats.gsplat import GsplatLibrary, GsplatScene, dominant_gaussians_unscented, render_unscented
 from swerve.scenes import Lens, LensModel, SwerveError
 from swerve.scenes.transforms import inverse, rigid_transform, rotation_about_z, transform_points
 from tests.support import splat_reference, standin_gsplat
@@ -72,7 +72,7 @@ def test_images_and_gradients_are_those_along_rays(lens):
     shot, gaussians = camera(lens), round_gaussians(0, camera(lens))
     pose = inverse(POSE @ shot.ego_from_camera)
     found, gradients = gradients_of(
-        lambda *a: draw_unscented(GsplatScene(*a[:5]), *a[5:7], STANDIN, a[7]), gaussians, shot, pose
+        lambda *a: render_unscented(GsplatScene(*a[:5]), *a[5:7], STANDIN, a[7]), gaussians, shot, pose
     )
     expected, wanted = gradients_of(lambda *a: along_rays(a[:5], *a[5:]), gaussians, shot, pose)
     assert expected[2].mean() > 0.1
@@ -111,11 +111,11 @@ def test_what_is_many_pixels_wide_and_small_in_the_world_looks_as_on_the_cpu(len
     expected = render_splats(frame, [shot], np.eye(4)[None], ("color", "alpha", "instance"))[0][0]
     pose = torch.from_numpy(inverse(shot.ego_from_camera))
     scene = GsplatScene(*(tensor.detach() for tensor in tensors_of(gaussians)))
-    color, _, alpha = draw_unscented(scene, shot, pose, STANDIN)
+    color, _, alpha = render_unscented(scene, shot, pose, STANDIN)
     assert expected.alpha.mean() > 0.3
     np.testing.assert_allclose(alpha, expected.alpha, atol=0.01)
     np.testing.assert_allclose(color, expected.color, atol=0.01)
-    owner = owners_unscented(scene, shot, pose, STANDIN).numpy() + 1
+    owner = dominant_gaussians_unscented(scene, shot, pose, STANDIN).numpy() + 1
     assert (owner == expected.instance).mean() > 0.99
 
 
@@ -136,7 +136,7 @@ def test_a_rolling_shutter_slants_what_stands_upright():
     )
     moved = torch.from_numpy(rigid_transform(np.eye(3), np.array([-0.8, 0.0, 0.0])))
     scene = GsplatScene(*(tensor.detach() for tensor in tensors_of(balls)))
-    alpha = draw_unscented(scene, shot, torch.eye(4), STANDIN, last_from_first=moved)[2].numpy()
+    alpha = render_unscented(scene, shot, torch.eye(4), STANDIN, last_from_first=moved)[2].numpy()
     for row in rows:
         line = alpha[int(row)]
         middle = (line * (np.arange(120) + 0.5)).sum() / line.sum()
@@ -153,12 +153,12 @@ def test_a_lens_that_gsplat_gives_up_on_is_refused():
         ),
     ):
         with pytest.raises(SwerveError, match=words + '.*Use backend "gsplat" or "numba"'):
-            draw_unscented(scene, camera(lens), pose, STANDIN)
+            render_unscented(scene, camera(lens), pose, STANDIN)
 
 
 def test_gradients_reach_every_number():
     shot = camera(LENSES["fisheye"])
     tensors = tensors_of(round_gaussians(3, shot))
-    images = draw_unscented(GsplatScene(*tensors), shot, torch.from_numpy(inverse(shot.ego_from_camera)), STANDIN)
+    images = render_unscented(GsplatScene(*tensors), shot, torch.from_numpy(inverse(shot.ego_from_camera)), STANDIN)
     loss_of(images, slopes_of(0, shot)).backward()
     assert all(tensor.grad.any() for tensor in tensors)

@@ -58,8 +58,8 @@ def test_what_gsplat_exports_loads(tmp_path):
     gaussians = random_gaussians(1, 5, 2)
     names = ["x", "y", "z", *(f"f_dc_{i}" for i in range(3)), *(f"f_rest_{i}" for i in range(24)), "opacity"]
     names += [*(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4))]
-    columns = [gaussians.means, gaussians.harmonics[:, 0], *gaussians.harmonics[:, 1:].transpose(2, 0, 1)]
-    columns += [gaussians.logit_opacities[:, None], gaussians.log_scales, gaussians.quaternions]
+    columns = [gaussians.means, gaussians.sh_coefficients[:, 0], *gaussians.sh_coefficients[:, 1:].transpose(2, 0, 1)]
+    columns += [gaussians.opacity_logits[:, None], gaussians.log_scales, gaussians.quaternions]
     header = "ply\nformat binary_little_endian 1.0\nelement vertex 5\n"
     header += "".join(f"property float {name}\n" for name in names) + "end_header\n"
     (tmp_path / "a.ply").write_bytes(header.encode() + np.hstack(columns).astype("<f4").tobytes())
@@ -80,8 +80,8 @@ def test_other_orders_types_and_extra_fields_load(tmp_path):
     found = read_ply(tmp_path / "a.ply")
     np.testing.assert_array_equal(found.means, [[6, 7, 8], [106, 107, 108]])
     np.testing.assert_array_equal(found.quaternions[0], [2, 3, 4, 5])
-    np.testing.assert_array_equal(found.logit_opacities, [1, 101])
-    np.testing.assert_array_equal(found.harmonics[1], [[113, 114, 115]])
+    np.testing.assert_array_equal(found.opacity_logits, [1, 101])
+    np.testing.assert_array_equal(found.sh_coefficients[1], [[113, 114, 115]])
 
 
 CONTENT = encode_ply(random_gaussians(0, 3, degree=1))

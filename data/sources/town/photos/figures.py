@@ -48,12 +48,12 @@ class AgentBodies:
             size, heading = tracks.sizes[row, 0], float(tracks.headings[row, 0])
             foot = tracks.positions[row, 0] - [0.0, 0.0, size[2] / 2]
             body = self._body(tracks.ids[row], ObjectClass(tracks.classes[row]), size, _phase(tracks, int(row)))
-            things.append(body.moved(heading, foot).numbered(int(row) + 1))
+            things.append(body.moved(heading, foot).with_instance(int(row) + 1))
         radii = np.full(len(lights), np.linalg.norm(SIGNAL_SIZE) / 2)
         for row in np.flatnonzero(reach.holds(lights.positions, radii)):
             head = self._heads[LightState(lights.states[row, 0])]
             placed = head.moved(float(lights.headings[row]), lights.positions[row])
-            things.append(placed.numbered(FIRST_SIGNAL_INSTANCE + int(row)))
+            things.append(placed.with_instance(FIRST_SIGNAL_INSTANCE + int(row)))
         starts = np.concatenate([[0], np.cumsum([len(solid) for solid in things])]).astype(np.int32)
         return joined(things), starts
 

@@ -31,7 +31,7 @@ _MATERIALS = {
 
 def paved_area(road_map: RoadMap) -> shapely.Geometry:
     """Return the union of all areas for driving, walking or parking."""
-    areas = (*road_map.drivable_areas, *road_map.walkways, *road_map.car_parks, *road_map.crossings)
+    areas = (*road_map.drivable_areas, *road_map.walkways, *road_map.parking_areas, *road_map.crosswalks)
     return union_of((*areas, *road_map.lanes))
 
 
@@ -62,16 +62,16 @@ def _mapped(drawn: Primitives, road_map: RoadMap, look: TownAppearance) -> Solid
     frames[:, 7] = float(look.paving[0] > 0.29)
     _aim_zebras(frames, corners, drawn.semantics == Semantic.CROSSING, road_map)
     solid = Solid.of(corners, materials[drawn.semantics], tints[drawn.semantics], frame=frames)
-    return Solid(corners, solid.normals, solid.materials, solid.tints, frames, drawn.instances)
+    return Solid(corners, solid.normals, solid.materials, solid.reflectances, frames, drawn.instances)
 
 
 def _aim_zebras(
     frames: Float[np.ndarray, "f 8"], corners: Float[np.ndarray, "f 3 3"], rows: np.ndarray, road_map: RoadMap
 ) -> None:
     """Orient the stripes of each crossing along its longer side, from kerb to kerb."""
-    if not rows.any() or not road_map.crossings:
+    if not rows.any() or not road_map.crosswalks:
         return
-    outlines = [shapely.Polygon(crossing.polygon[:, :2]) for crossing in road_map.crossings]
+    outlines = [shapely.Polygon(crossing.polygon[:, :2]) for crossing in road_map.crosswalks]
     boxes = [np.array(outline.minimum_rotated_rectangle.exterior.coords) for outline in outlines]
     axes = []
     for corner in boxes:

@@ -22,8 +22,8 @@ def albedo(material, tint, frame, p, across, footprint, table, season):
     Args:
         material: material id.
         tint: base colour.
-        frame: see `Solid.frames`. FACADE: height of a floor, width of a bay, a random code. STRIPES: period, slope,
-            share. COATED: gloss.
+        frame: see `Solid.material_frames`. FACADE: height of a floor, width of a bay, a random code. STRIPES: period,
+            slope, share. COATED: gloss.
         p: position.
         across: (x, y) of a level unit vector along the surface.
         footprint: size of a pixel on the surface, metres.

@@ -57,10 +57,10 @@ def thing(kind: ObjectClass, size: Float[np.ndarray, "3"], generator: np.random.
 
 def _striped(solid: Solid, numbers: tuple[float, float, float]) -> Solid:
     """Set period, slope and share of the stripes."""
-    frames = solid.frames.copy()
+    frames = solid.material_frames.copy()
     frames[:, 3] = 1.0
     frames[:, 5:] = numbers
-    return replace(solid, frames=frames)
+    return replace(solid, material_frames=frames)
 
 
 def signal_head(state: LightState) -> Solid:

@@ -194,11 +194,11 @@ class TownPhotoRenderer:
         world = self._world._replace(
             moving_shade=shade.depths,
             moving_map=shade.pixel_from_world,
-            moving_grain=shade.grain,
+            moving_grain=shade.pixel_size,
             cover=cover,
             cover_place=place,
         )
-        return _Moment(self._still.joined(shifted), surfaces, world, instances.astype(np.int32))
+        return _Moment(self._still.concatenate(shifted), surfaces, world, instances.astype(np.int32))
 
     def _expose(
         self,
@@ -282,8 +282,8 @@ def _surfaces(solid: Solid) -> TexturedSurfaces:
         solid.normals.astype(np.float32),
         bend > 1e-3,
         solid.materials,
-        np.ascontiguousarray(solid.tints),
-        np.ascontiguousarray(solid.frames),
+        np.ascontiguousarray(solid.reflectances),
+        np.ascontiguousarray(solid.material_frames),
     )
 
 
@@ -315,9 +315,9 @@ def _cover(
     """
     found: ShadowMap = shadow_map(casters, np.array([0.0, 0.0, 1.0]), low, high, grain)
     hidden = np.isfinite(found.depths)[::-1].astype(np.float32)
-    middle, size = (low + high)[:2] / 2, np.array(hidden.shape)[::-1] * found.grain
-    place = np.array([*(middle - size / 2 + found.grain / 2), found.grain])
-    return strength * gaussian_filter(hidden, spread / found.grain, truncate=2.5), place
+    middle, size = (low + high)[:2] / 2, np.array(hidden.shape)[::-1] * found.pixel_size
+    place = np.array([*(middle - size / 2 + found.pixel_size / 2), found.pixel_size])
+    return strength * gaussian_filter(hidden, spread / found.pixel_size, truncate=2.5), place
 
 
 def _rays(camera: Camera) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:

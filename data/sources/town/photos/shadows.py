@@ -21,12 +21,12 @@ class ShadowMap(NamedTuple):
     Attributes:
         depths: metres from the sun's camera; infinity for background.
         pixel_from_world: matrix that takes (x, y, z, 1) to (u z, v z, z).
-        grain: pixel size, metres.
+        pixel_size: pixel size, metres.
     """
 
     depths: Float32[np.ndarray, "h w"]
     pixel_from_world: Float[np.ndarray, "3 4"]
-    grain: float
+    pixel_size: float
 
 
 def shadow_map(

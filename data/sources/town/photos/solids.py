@@ -44,16 +44,16 @@ class Solid:
         corners: vertices of each triangle, metres.
         normals: unit vectors at the corners; they differ where the surface is curved.
         materials: `Material` of each triangle.
-        tints: reflectance in linear red, green and blue, 0 to 1.
-        frames: an origin (x, y, z), a level direction (x, y), and three material parameters.
+        reflectances: reflectance in linear red, green and blue, 0 to 1.
+        material_frames: an origin (x, y, z), a level direction (x, y), and three material parameters.
         instances: instance id of each triangle as in the raster; 0 for what the raster lacks.
     """
 
     corners: Triangles
     normals: Float[np.ndarray, "f 3 3"]
     materials: UInt8[np.ndarray, "f"]
-    tints: Float32[np.ndarray, "f 3"]
-    frames: Float[np.ndarray, "f 8"]
+    reflectances: Float32[np.ndarray, "f 3"]
+    material_frames: Float[np.ndarray, "f 8"]
     instances: Int32[np.ndarray, "f"]
 
     def __len__(self) -> int:
@@ -84,10 +84,12 @@ class Solid:
     def moved(self, heading: float, position: Float[np.ndarray, "3"]) -> "Solid":
         """Rotate about the vertical, then translate; frames move with the triangles."""
         turn = rotation_about_z(np.array(heading))[:3, :3].T
-        frames = self.frames.copy()
+        frames = self.material_frames.copy()
         frames[:, :3] = frames[:, :3] @ turn + position
         frames[:, 3:5] = frames[:, 3:5] @ turn[:2, :2]
-        return replace(self, corners=self.corners @ turn + position, normals=self.normals @ turn, frames=frames)
+        return replace(
+            self, corners=self.corners @ turn + position, normals=self.normals @ turn, material_frames=frames
+        )
 
     def copies(
         self,
@@ -101,10 +103,12 @@ class Solid:
         normals = (self.normals / sizes[:, None, None]) @ turns
         normals /= np.maximum(np.linalg.norm(normals, axis=3, keepdims=True), 1e-12)
         rows = np.tile(np.arange(len(self)), len(headings))
-        rest = {name: getattr(self, name)[rows] for name in ("materials", "tints", "frames", "instances")}
+        rest = {
+            name: getattr(self, name)[rows] for name in ("materials", "reflectances", "material_frames", "instances")
+        }
         return Solid(corners.reshape(-1, 3, 3), normals.reshape(-1, 3, 3), **rest)
 
-    def numbered(self, instance: int) -> "Solid":
+    def with_instance(self, instance: int) -> "Solid":
         """Return the same triangles as one instance."""
         return replace(self, instances=np.full(len(self), instance, np.int32))
 
@@ -124,7 +128,7 @@ class Solid:
         kinds, faces = np.full(count, Semantic.GENERIC, np.uint8), np.full(count, Face.NONE, np.uint8)
         numbers = np.arange(1, count + 1, dtype=np.int32)
         if chunk_starts is None:
-            return Primitives.in_chunks(corners, indices, kinds, faces, numbers)
+            return Primitives.from_triangles(corners, indices, kinds, faces, numbers)
         low = np.minimum.reduceat(self.corners.min(axis=1), chunk_starts[:-1])
         high = np.maximum.reduceat(self.corners.max(axis=1), chunk_starts[:-1])
         radii = np.linalg.norm(high - low, axis=1) / 2

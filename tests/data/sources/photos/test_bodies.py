@@ -61,7 +61,7 @@ def test_things_and_signals_stay_in_their_boxes():
         assert excess(thing(kind, np.array(size), keyed_generator(0, "thing")), size) < 1e-6
     for state in LightState:
         head = signal_head(state)
-        lit = head.tints[head.materials == Material.LAMP]
+        lit = head.reflectances[head.materials == Material.LAMP]
         assert (np.abs(head.corners) <= np.array(SIGNAL_SIZE) / 2 + 0.03).all()
         assert (len(lit) > 0) == (state != LightState.UNKNOWN)
         if state == LightState.RED:
@@ -96,7 +96,7 @@ def town():
 def test_houses_stand_clear_of_every_lane_walkway_and_bay(town):
     road_map, paved = town
     plots = draw_plots(paved, keyed_generator(0, NAME, "plots"))
-    areas = [*road_map.lanes, *road_map.walkways, *road_map.car_parks, *road_map.drivable_areas]
+    areas = [*road_map.lanes, *road_map.walkways, *road_map.parking_areas, *road_map.drivable_areas]
     ground = shapely.STRtree([shapely.Polygon(area.polygon[:, :2]).buffer(0) for area in areas])
     footprints = [shapely.Polygon(plot.corners) for plot in plots]
     assert len(plots) > 80

@@ -69,8 +69,8 @@ def test_a_fit_sees_what_it_was_not_shown():
         losses.append(progress.loss)
         counts.append(progress.count)
 
-    growth = DensificationOptions(first=40, last=160, every=40, slope=1e-4, most=260)
-    fitted = fit(start, known, FitOptions(steps=240, growth=growth, flatness=0.1), report)
+    growth = DensificationOptions(start_step=40, stop_step=160, interval=40, grad2d_threshold=1e-4, max_gaussians=260)
+    fitted = fit(start, known, FitOptions(steps=240, densification=growth, flatness_weight=0.1), report)
     assert np.mean(losses[-12:]) < 0.4 * np.mean(losses[:12])
     assert counts[0] == 100
     assert 150 < counts[-1] == len(fitted) <= 260
@@ -80,7 +80,10 @@ def test_a_fit_sees_what_it_was_not_shown():
 
 def test_a_fit_is_the_same_again_and_leaves_its_start_alone():
     true = truth()
-    start, options = rough_start(true, 60), FitOptions(steps=12, growth=DensificationOptions(first=4, every=4))
+    start, options = (
+        rough_start(true, 60),
+        FitOptions(steps=12, densification=DensificationOptions(start_step=4, interval=4)),
+    )
     before = start.means.copy()
     one, two = (fit(start, shots(true, [0.0, 0.5]), options) for _ in range(2))
     np.testing.assert_array_equal(one.means, two.means)
@@ -92,16 +95,16 @@ def test_depth_pulls_the_surface_to_its_place():
     """Grey before grey: colours tell nothing of where it is, the measured depth does."""
     true = truth()
     grey = Gaussians(
-        true.means, true.quaternions, true.log_scales + np.float32(0.5), true.logit_opacities, 0 * true.harmonics
+        true.means, true.quaternions, true.log_scales + np.float32(0.5), true.opacity_logits, 0 * true.sh_coefficients
     )
     known = shots(grey, [-3.0, 0.0, 3.0])
     start = replace(grey, means=grey.means + np.array([0.03, 0, 0], np.float32))
     errors = []
     for weight in (0.0, 2.0):
-        fitted = fit(start, known, FitOptions(steps=60, lidar=weight))
+        fitted = fit(start, known, FitOptions(steps=60, lidar_weight=weight))
         found = shots(fitted, [0.0])[0]
-        seen = np.isfinite(known[1].depth.meters) & np.isfinite(found.depth.meters)
-        errors.append(np.abs(found.depth.meters[seen] - known[1].depth.meters[seen]).mean())
+        seen = np.isfinite(known[1].depth.depth) & np.isfinite(found.depth.depth)
+        errors.append(np.abs(found.depth.depth[seen] - known[1].depth.depth[seen]).mean())
     assert errors[1] < 0.7 * errors[0]
 
 
@@ -124,8 +127,8 @@ def test_bad_input_is_refused():
 
 def parameters_and_watch(gaussians, slopes):
     parameters = trainable_gaussians(gaussians, 1.0, LearningRates(), "cpu")
-    watch = DensificationStats.over(parameters)
-    watch.slopes[:], watch.times[:] = torch.tensor(slopes) * 2, 2
+    watch = DensificationStats.zeros(parameters)
+    watch.grad2d[:], watch.count[:] = torch.tensor(slopes) * 2, 2
     return parameters, watch, 1.0
 
 
@@ -133,7 +136,7 @@ def test_small_ones_are_cloned_large_ones_split_faint_ones_go():
     gaussians = random_gaussians(0, 4, degree=1)
     gaussians.log_scales[:] = np.log(0.001)
     gaussians.log_scales[1] = np.log([0.5, 0.001, 0.001])
-    gaussians.logit_opacities[:] = [2, 2, -6, 2]
+    gaussians.opacity_logits[:] = [2, 2, -6, 2]
     group = parameters_and_watch(gaussians, [1e-3, 1e-3, 1e-3, 1e-5])
     ((parameters, sources),) = densify_and_prune([group], DensificationOptions(), np.random.default_rng(0))
     found = gaussians_of(parameters)
@@ -145,14 +148,14 @@ def test_small_ones_are_cloned_large_ones_split_faint_ones_go():
     # Halves lie along the long axis, within four standard deviations.
     apart = found.means[3:] - gaussians.means[1]
     assert 0.01 < np.linalg.norm(apart, axis=1).max() < 2
-    np.testing.assert_array_equal(found.harmonics[3], gaussians.harmonics[1])
+    np.testing.assert_array_equal(found.sh_coefficients[3], gaussians.sh_coefficients[1])
 
 
 def test_growth_stops_where_there_is_no_room():
     gaussians = random_gaussians(0, 20)
-    gaussians.logit_opacities[:] = 1
+    gaussians.opacity_logits[:] = 1
     low, high = (parameters_and_watch(gaussians, np.linspace(at, 2 * at, 20)) for at in (1e-3, 3e-3))
-    both = densify_and_prune([low, high], DensificationOptions(most=45), np.random.default_rng(0))
+    both = densify_and_prune([low, high], DensificationOptions(max_gaussians=45), np.random.default_rng(0))
     assert [len(sources) for _, sources in both] == [20, 25]
 
 
@@ -165,7 +168,7 @@ def test_adam_goes_on_where_it_was():
         for step in range(6):
             if replaced and step == 3:
                 none = {name: value[:0] for name, value in parameters.values().items()}
-                parameters = parameters.replaced(np.arange(5), none)
+                parameters = parameters.replace_rows(np.arange(5), none)
             sum((tensor * (step + 1)).square().sum() for tensor in tensors_of(parameters)).backward()
             parameters.step(0.0)
         results.append(gaussians_of(parameters))

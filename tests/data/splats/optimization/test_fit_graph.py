@@ -15,16 +15,16 @@ from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid_transform, rotation_about_z
 from tests.support import splat_toys as toys
 
-NO_GROWTH = DensificationOptions(first=10**6)
+NO_GROWTH = DensificationOptions(start_step=10**6)
 # For fits of so few steps.
-FAST = LearningRates(constants=LearningRate(4e-2, 4e-3), sky=LearningRate(4e-2, 2e-3), means=LearningRate(2e-3, 2e-4))
+FAST = LearningRates(sh0=LearningRate(4e-2, 4e-3), sky=LearningRate(4e-2, 2e-3), means=LearningRate(2e-3, 2e-4))
 # What is not tested is left out. Toys are of balls, not of surfaces.
-PLAIN = FitOptions(steps=120, growth=NO_GROWTH, exposures=False, flatness=0.0, rates=FAST)
+PLAIN = FitOptions(steps=120, densification=NO_GROWTH, exposures=False, flatness_weight=0.0, rates=FAST)
 
 
 def grey(gaussians):
     """The same without its colours."""
-    return replace(gaussians, harmonics=0 * gaussians.harmonics)
+    return replace(gaussians, sh_coefficients=0 * gaussians.harmonics)
 
 
 def test_what_moves_is_learned_by_its_node_and_does_not_smear():
@@ -48,11 +48,11 @@ def test_what_moves_is_learned_by_its_node_and_does_not_smear():
 
 def test_a_drawing_of_the_graph_is_that_of_the_scene():
     """One step at no rate: the loss is that of the images of `render_splats`."""
-    nodes = [toys.crossing(toys.box().with_degree(2))]
+    nodes = [toys.crossing(toys.box().with_sh_degree(2))]
     rng = np.random.default_rng(0)
-    nodes[0].gaussians.harmonics[:, 1:] = rng.normal(0, 0.2, (60, 8, 3))
+    nodes[0].gaussians.sh_coefficients[:, 1:] = rng.normal(0, 0.2, (60, 8, 3))
     sky = Sky(rng.normal(0, 0.2, (4, 3)).astype(np.float32))
-    true = toys.scene(toys.wall().with_degree(1), nodes, sky)
+    true = toys.scene(toys.wall().with_sh_degree(1), nodes, sky)
     shot = toys.shot(true, 250_000, toys.ego_pose(0.3, 0.1))
     terms = {}
     fit_scene(true, [shot], replace(PLAIN, steps=1), report=lambda progress: terms.update(progress.terms))
@@ -128,8 +128,8 @@ def test_wrong_poses_of_the_vehicle_are_put_right():
         slow,
         slow,
         slow,
-        ego_turns=LearningRate(1e-3, 3e-5),
-        ego_shifts=LearningRate(4e-3, 1e-4),
+        ego_rotations=LearningRate(1e-3, 3e-5),
+        ego_translations=LearningRate(4e-3, 1e-4),
     )
     fitted = fit_scene(true, shots, replace(PLAIN, steps=150, refine_egos=True, rates=rates))
     after = apart(fitted.world_from_ego, poses)
@@ -149,7 +149,7 @@ def test_wrong_poses_of_a_box_are_put_right():
         np.tile(np.eye(3), (7, 1, 1)), np.column_stack([0 * shifts, shifts, 0 * shifts])
     )
     start = toys.scene(grey(toys.wall()), [replace(node, gaussians=grey(node.gaussians), world_from_node=wrong)])
-    options = replace(PLAIN, refine_boxes=True, rates=replace(FAST, box_shifts=LearningRate(4e-3, 4e-4)))
+    options = replace(PLAIN, refine_boxes=True, rates=replace(FAST, box_translations=LearningRate(4e-3, 4e-4)))
     found = fit_scene(start, shots, options).scene.nodes[0].world_from_node
     off = [np.linalg.inv(true_pose) @ pose for true_pose, pose in zip(node.world_from_node, found, strict=True)]
     sideways = np.array(off)[:, 1, 3]
@@ -192,7 +192,7 @@ def test_the_ground_stays_on_its_surface_when_it_is_seen_from_one_height():
 def test_the_sky_is_learned():
     rng = np.random.default_rng(4)
     harmonics = rng.normal(0, 0.15, (9, 3)).astype(np.float32)
-    few = toys.box().moved(rigid_transform(np.eye(3), np.array([4.0, 0.5, 0.5])))
+    few = toys.box().transform(rigid_transform(np.eye(3), np.array([4.0, 0.5, 0.5])))
     true = toys.scene(few, sky=Sky(harmonics))
     shots = [toys.shot(true, k, toys.ego_pose(0.3 * k, 0.2 * k - 0.4)) for k in range(5)]
     start = toys.scene(grey(few), sky=Sky(np.zeros((9, 3), np.float32)))
@@ -211,7 +211,7 @@ def test_ignored_pixels_say_nothing():
     for level in (0, 255):
         shot = toys.shot(true, 0, toys.ego_pose(0.0), ignored=ignored)
         shot.image[ignored] = level
-        shot.depth.meters[ignored] = 1.0 + level
+        shot.depth.depth[ignored] = 1.0 + level
         results.append(fit_scene(toys.scene(grey(toys.wall())), [shot], replace(PLAIN, steps=5)).scene.background)
     np.testing.assert_array_equal(results[0].means, results[1].means)
     np.testing.assert_array_equal(results[0].harmonics, results[1].harmonics)
@@ -219,12 +219,12 @@ def test_ignored_pixels_say_nothing():
 
 def everything():
     """A start, shots and options where all parts take part."""
-    node = toys.crossing(toys.box().with_degree(1))
+    node = toys.crossing(toys.box().with_sh_degree(1))
     true = toys.scene(toys.wall(120), [node], Sky(np.zeros((4, 3), np.float32)))
     shots = [toys.shot(true, time, toys.ego_pose(0.2 * k)) for k, time in enumerate(range(0, 300_001, 100_000))]
     start = replace(true, background=grey(true.background))
-    growth = DensificationOptions(first=3, last=30, every=4, slope=1e-5, most=240)
-    options = FitOptions(steps=24, growth=growth, refine_egos=True, refine_boxes=True)
+    growth = DensificationOptions(start_step=3, stop_step=30, interval=4, grad2d_threshold=1e-5, max_gaussians=240)
+    options = FitOptions(steps=24, densification=growth, refine_egos=True, refine_boxes=True)
     return start, shots, options, ground_at, {"crosser": toys.BOX_SIZE}
 
 
@@ -271,7 +271,9 @@ def test_a_fit_goes_on_with_its_own_state_alone():
     fit_scene(start, shots, options, ground, sizes, lambda progress: kept.append(progress.state()))
     with pytest.raises(SwerveError, match="the checkpoint is of another fit"):
         fit_scene(start, shots, replace(options, seed=1), ground, sizes, state=kept[0])
-    brighter = replace(start, background=replace(start.background, harmonics=start.background.harmonics + 0.1))
+    brighter = replace(
+        start, background=replace(start.background, sh_coefficients=start.background.sh_coefficients + 0.1)
+    )
     farther = [replace(shot, camera=replace(shot.camera, fx=50.0)) for shot in shots]
     for other in [
         (start, shots[1:], ground),
@@ -307,7 +309,7 @@ def test_previews_show_the_fit_as_it_is():
 def test_what_cannot_be_fitted_is_refused():
     start, shots, options, *_ = everything()
     with pytest.raises(SwerveError, match=r"from 1 to 100 \(growth\.most\) Gaussians, .*, got 180"):
-        fit_scene(start, shots, replace(options, growth=DensificationOptions(most=100)))
+        fit_scene(start, shots, replace(options, densification=DensificationOptions(max_gaussians=100)))
     start.background.means[3] = np.nan
     with pytest.raises(SwerveError, match="the background cannot be fitted: means of Gaussian 3 are not finite"):
         fit_scene(start, shots, options)

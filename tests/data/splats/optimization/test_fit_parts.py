@@ -22,20 +22,20 @@ from tests.support import splat_toys as toys
 
 
 def a_graph():
-    node = toys.crossing(toys.box().with_degree(1))
+    node = toys.crossing(toys.box().with_sh_degree(1))
     true = toys.scene(toys.wall(60), [node])
     shots = [toys.shot(true, time, toys.ego_pose(0.1 * k, 0.05 * k)) for k, time in enumerate((0, 130_000, 250_000))]
     return graph_of(true, shots, (3.0, 1.0), LearningRates(), "cpu"), shots
 
 
-@pytest.mark.parametrize("name", ["ego_turns", "ego_shifts", "box_turns", "box_shifts"])
+@pytest.mark.parametrize("name", ["ego_rotations", "ego_translations", "box_rotations", "box_translations"])
 def test_poses_have_the_slopes_of_the_drawing(name):
     """Central differences, of Gaussians one behind the other: where two change places, the image jumps.
 
     So it does, a little, at the edge where each is cut off, which is no part of the gradient: hence the tolerance.
     """
     node = toys.crossing(apart(4, 3.2, 0.25))
-    true = toys.scene(apart(5, 6.0, 0.6).moved(rigid_transform(np.eye(3), np.array([0.0, 0.2, 0.4]))), [node])
+    true = toys.scene(apart(5, 6.0, 0.6).transform(rigid_transform(np.eye(3), np.array([0.0, 0.2, 0.4]))), [node])
     shots = [toys.shot(true, time, toys.ego_pose(0.1 * k, 0.05 * k)) for k, time in enumerate((0, 130_000))]
     graph, options = (
         graph_of(true, shots, (3.0, 1.0), LearningRates(), "cpu"),
@@ -49,13 +49,13 @@ def test_poses_have_the_slopes_of_the_drawing(name):
         return (render_graph(graph, shots[1], 1, options).color.double() * slopes).sum()
 
     loss().backward()
-    found, expected, step = graph.common[name].grad[row].clone(), torch.zeros(3), 5e-3
+    found, expected, step = graph.shared[name].grad[row].clone(), torch.zeros(3), 5e-3
     for axis in range(3):
         for sign in (1, -1):
             with torch.no_grad():
-                graph.common[name][row, axis] += sign * step
+                graph.shared[name][row, axis] += sign * step
                 expected[axis] += (sign * loss() / (2 * step)).float()
-                graph.common[name][row, axis] -= sign * step
+                graph.shared[name][row, axis] -= sign * step
     assert float(expected.abs().max()) > 1
     torch.testing.assert_close(found, expected, rtol=0.03, atol=0.08 * float(expected.abs().max()))
 
@@ -91,11 +91,11 @@ def test_nodes_are_drawn_at_poses_between_those_given():
     """Changes of two poses meet in the middle as the poses do."""
     graph, shots = a_graph()
     with torch.no_grad():
-        graph.common["box_shifts"][:3] = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.2, 0.0]])
-        graph.common["box_turns"][1:3, 2] = 0.05
+        graph.shared["box_translations"][:3] = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.2, 0.0]])
+        graph.shared["box_rotations"][1:3, 2] = 0.05
     drawing = render_graph(graph, shots[1], 1, FitOptions(refine_boxes=True))
     expected = toys.drawn_from(scene_of(graph), shots[1].time_us, shots[1].world_from_ego)
-    plain = toys.drawn_from(graph.start, shots[1].time_us, shots[1].world_from_ego)
+    plain = toys.drawn_from(graph.initial, shots[1].time_us, shots[1].world_from_ego)
     assert np.abs(plain.color - expected.color).max() > 0.05
     np.testing.assert_allclose(drawing.color.detach(), expected.color, atol=5e-3)
 
@@ -104,7 +104,7 @@ def test_exposures_by_hand():
     graph, _ = a_graph()
     np.testing.assert_array_equal(exposures_of(graph).detach(), np.tile(np.eye(3, 4), (3, 1, 1)))
     with torch.no_grad():
-        graph.common["exposures"][0, 0, 0] = 0.3
+        graph.shared["exposures"][0, 0, 0] = 0.3
     maps = exposures_of(graph).detach()
     np.testing.assert_allclose(maps[:, 0, 0], [1.2, 0.9, 0.9], atol=1e-6)
     color = torch.tensor([[[0.5, 0.2, 0.1]]])

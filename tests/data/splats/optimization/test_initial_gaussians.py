@@ -17,10 +17,10 @@ def test_points_on_a_grid_are_as_large_as_its_mesh():
     colors = np.linspace(0, 1, len(grid))[:, None] * [1, 0.5, 0.2]
     found = gaussians_at_points(grid, colors, degree=2, opacity=0.1)
     np.testing.assert_allclose(np.exp(found.log_scales), 0.5, rtol=1e-6)
-    np.testing.assert_allclose(1 / (1 + np.exp(-found.logit_opacities)), 0.1, rtol=1e-5)
-    np.testing.assert_allclose(0.5 + 0.28209479 * found.harmonics[:, 0], colors, atol=1e-6)
+    np.testing.assert_allclose(1 / (1 + np.exp(-found.opacity_logits)), 0.1, rtol=1e-5)
+    np.testing.assert_allclose(0.5 + 0.28209479 * found.sh_coefficients[:, 0], colors, atol=1e-6)
     assert found.degree == 2
-    assert not found.harmonics[:, 1:].any()
+    assert not found.sh_coefficients[:, 1:].any()
 
 
 def test_points_in_one_place_have_a_size():
@@ -34,7 +34,7 @@ def two_triangles():
     vertices = np.array([[0, 0, 0], [6, 0, 0], [0, 6, 0], [0, 0, 1], [0, 2, 1], [0, 0, 3.0]])
     triangles = np.arange(6, dtype=np.int32).reshape(2, 3)
     kinds, faces = np.array([Semantic.CROSSING, Semantic.SIGN], np.uint8), np.zeros(2, np.uint8)
-    return Primitives.in_chunks(vertices, triangles, kinds, faces, np.array([1, 2], np.int32))
+    return Primitives.from_triangles(vertices, triangles, kinds, faces, np.array([1, 2], np.int32))
 
 
 def test_surfaces_are_covered_evenly():
@@ -48,7 +48,7 @@ def test_surfaces_are_covered_evenly():
     np.testing.assert_allclose(np.abs(axes[:, :, 2]), np.where(upright[:, None], [1, 0, 0], [0, 0, 1]), atol=1e-6)
     sizes = np.exp(found.log_scales)
     np.testing.assert_allclose(sizes, np.tile([1, 1, 0.1], (4000, 1)) * np.sqrt(20 / 4000) / 2, rtol=1e-5)
-    colors = 0.5 + 0.28209479 * found.harmonics[:, 0]
+    colors = 0.5 + 0.28209479 * found.sh_coefficients[:, 0]
     expected = np.where(upright[:, None], style.palette[Semantic.SIGN, 0], style.palette[Semantic.CROSSING, 0])
     np.testing.assert_allclose(colors, expected / 255, atol=1e-6)
     with pytest.raises(SwerveError, match="without area"):

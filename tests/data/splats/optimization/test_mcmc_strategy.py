@@ -68,4 +68,4 @@ def test_the_cpu_says_that_it_cannot():
     with pytest.raises(
         SwerveError, match=r"growth mcmc needs backend gsplat: use backend gsplat, or growth split-and-clone"
     ):
-        fit_scene(scene, shots, FitOptions(growth=chain_checks.GROWTH, backend="numba"))
+        fit_scene(scene, shots, FitOptions(densification=chain_checks.GROWTH, backend="numba"))

@@ -97,13 +97,13 @@ def test_what_a_history_passes_is_seen_at_all_its_steps(place):
     along = x + np.arange(21.0)
     poses = pose_from_yaw(np.stack([along, np.full(21, y), 0 * along], axis=1), np.zeros(21))
     ego = Ego.from_poses(poses, log.times_us[:21])
-    tracks = log.tracks.of(np.array([3])).at(slice(first, None))
+    tracks = log.tracks.select_tracks(np.array([3])).at(slice(first, None))
     assert history_violation(build_log_geometry(log), first, tracks, ego) == reason
 
 
 def test_a_box_over_the_logged_ego_is_no_reason():
     log, first = simple_log(), 30
-    tracks = log.tracks.of(np.array([0]))
+    tracks = log.tracks.select_tracks(np.array([0]))
     over = replace(tracks, positions=tracks.positions - [28.6, 0.0, 0.0]).at(slice(first, None))
     ego = log.ego.at(slice(first, first + 21))
     assert history_violation(build_log_geometry(log), first, over, ego) is None

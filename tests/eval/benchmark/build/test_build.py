@@ -21,7 +21,7 @@ from tests.support.flat_renderer import FlatRenderer, flat
 from tests.support.simple_source import SimpleSource, small_log
 
 LOGS = ("train-0", "none-0", "broken-0")
-OPTIONS = BuildOptions(every=1.0, most=6, size=(32, 18), traffic="log-replay")
+OPTIONS = BuildOptions(scene_interval=1.0, max_follow_ups=6, size=(32, 18), traffic="log-replay")
 
 
 def run(folder, logs=LOGS, options=OPTIONS, workers=1):
@@ -52,7 +52,7 @@ def test_frames_are_where_and_when_they_should_be(built):
         np.testing.assert_array_equal(before.world_from_ego, log.ego.world_from_ego[now - 5])
         assert first.kind == before.kind == ViewpointKind.LOGGED
         assert first.command == Command.STRAIGHT
-        assert OPTIONS.least <= len(scene_group.group.follow_ups) <= OPTIONS.most
+        assert OPTIONS.min_follow_ups <= len(scene_group.group.follow_ups) <= OPTIONS.max_follow_ups
         for pair in scene_group.group.follow_ups:
             check_pair(scene_group, pair, log, now)
 

@@ -39,7 +39,7 @@ def test_every_start_point_is_used_or_rejected():
     geometry = geometry_of(log)
     found = follow_ups(scene_at(log, NOW), geometry, build_trajectory_bank(geometry, GRID), GRID)
     for most in (5, 10, 1000):
-        scene_group = made(log, BuildOptions(traffic="log-replay", most=most))
+        scene_group = made(log, BuildOptions(traffic="log-replay", max_follow_ups=most))
         used = [start.index for start in scene_group.record.starts]
         assert used == sorted(used)
         assert len(used) <= most
@@ -49,10 +49,10 @@ def test_every_start_point_is_used_or_rejected():
 
 def test_those_with_a_human_history_come_first_and_the_seed_chooses_among_equals():
     log = road()
-    everything = made(log, BuildOptions(traffic="log-replay", most=1000)).record.starts
+    everything = made(log, BuildOptions(traffic="log-replay", max_follow_ups=1000)).record.starts
     human = sum(start.origin == "bank" for start in everything)
     assert 0 < human < len(everything) - 3
-    few = BuildOptions(traffic="log-replay", most=human + 3)
+    few = BuildOptions(traffic="log-replay", max_follow_ups=human + 3)
     chosen = [
         {(start.index, start.origin) for start in made(log, replace(few, seed=seed)).record.starts}
         for seed in (0, 0, 1)

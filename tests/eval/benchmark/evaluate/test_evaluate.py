@@ -49,7 +49,7 @@ FAILS = entry("tests.support.simple_planners:FailsOften,label=fails")
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    options = BuildOptions(every=2.0, views=(), traffic="log-replay", least=2, most=2)
+    options = BuildOptions(scene_interval=2.0, views=(), traffic="log-replay", min_follow_ups=2, max_follow_ups=2)
     report = build([SimpleSource(LOGS)], folder, options, workers=1)
     assert not report.failures
     assert report.counts["scene_groups"] == COUNT

@@ -8,7 +8,7 @@ from tests.support.simple_log import empty_road, simple_log
 def whole_log():
     """The simple log with an intersection."""
     log = simple_log()
-    area = Area("crossing", log.road_map.crossings[0].polygon)
+    area = Area("crossing", log.road_map.crosswalks[0].polygon)
     return replace(log, road_map=replace(log.road_map, intersections=(area,)))
 
 
