@@ -1,4 +1,4 @@
-"""Draws docs/views.png: one follow-up frame in each kind of views that a benchmark stores.
+r"""Draws docs/views.png: one follow-up frame in each kind of views that a benchmark stores.
 
 swerve fit town:1 fits --cameras front --image-scale 0.1667 --photo-interval 0.5 --steps 700 \\
     --densification.max-gaussians 80000
