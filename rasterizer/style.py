@@ -63,7 +63,7 @@ class Style:
         background: colour of empty pixels, red, green, blue.
         palette: colour by `Semantic` and `Face`.
         depth_limit: metres; infinity means no fading.
-        supersampling: a pixel's colour is the mean of samples x samples points in it, which smooths edges and keeps far
+        supersampling: a pixel's colour is the mean of n x n points in it, which smooths edges and keeps far
             lines whole, at about samples^2 of the cost. The other outputs show the pixel's centre whatever this is.
 
     Raises:
@@ -81,19 +81,19 @@ class Style:
         if not self.depth_limit > 0:
             raise ValueError(f"the depth limit must be positive, got {self.depth_limit}")
         if not 1 <= self.supersampling <= 8:
-            raise ValueError(f"samples must lie in 1..8, got {self.supersampling}")
+            raise ValueError(f"supersampling must lie in 1..8, got {self.supersampling}")
         if len(self.background) != 3 or not all(0 <= channel <= 255 for channel in self.background):
             raise ValueError(f"the background must be three numbers of 0 to 255, got {self.background}")
 
     @classmethod
-    def rap(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
+    def rap(cls, depth_limit: float = 120.0, supersampling: int = 1) -> "Style":
         """Return RAP's style: black, filled faces; roads are black too, but occlude."""
-        return cls((0, 0, 0), _palette({}), depth_limit, samples)
+        return cls((0, 0, 0), _palette({}), depth_limit, supersampling)
 
     @classmethod
-    def surfaces(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
+    def surfaces(cls, depth_limit: float = 120.0, supersampling: int = 1) -> "Style":
         """Return RAP's style with roads, intersections, car parks and walkways tinted."""
-        return cls((0, 0, 0), _palette(_SURFACES), depth_limit, samples)
+        return cls((0, 0, 0), _palette(_SURFACES), depth_limit, supersampling)
 
 
 def _palette(surfaces: dict[Semantic, Rgb]) -> UInt8[np.ndarray, "semantics faces 3"]:

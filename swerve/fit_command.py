@@ -35,7 +35,7 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
     table = Table("log", "Gaussians", "minutes", "photographs", "images", "PSNR", "SSIM", box=None)
     for log, found in fits.items():
         measures = {"held out": found["held_out"], "exposed as their neighbours": found["held_out_exposed"]}
-        for what, quality in (measures | found["unseen"]).items():
+        for what, quality in (measures | found["test_cameras"]).items():
             if quality:
                 numbers = (str(quality["images"]), f"{quality['psnr']:.2f}", f"{quality['ssim']:.3f}")
                 table.add_row(log, str(found["gaussians"]), f"{found['seconds'] / 60:.1f}", what, *numbers)

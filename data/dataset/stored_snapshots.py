@@ -43,13 +43,13 @@ class SnapshotStore:
 
     Attributes:
         style: colour style.
-        samples: points per pixel along each axis, see `Style`.
+        supersampling: points per pixel along each axis, see `Style`.
         snapshots: snapshots of all images.
         snapshot_indices: index of each camera's snapshot, in the order of the sample's JSON.
     """
 
     style: StyleName
-    samples: int
+    supersampling: int
     snapshots: tuple[StoredSnapshot, ...]
     snapshot_indices: Int[np.ndarray, "c"]
 
@@ -75,7 +75,7 @@ def snapshots_to_bytes(viewpoint: Viewpoint, captures: Sequence[ImageRequest], o
     for number, group in enumerate(groups):
         rows[group] = number
     moments = tuple(_moment(viewpoint, captures[group[0]]) for group in groups)
-    return to_bytes(SnapshotStore(options.style, options.samples, moments, rows), _KIND, _VERSION)
+    return to_bytes(SnapshotStore(options.style, options.supersampling, moments, rows), _KIND, _VERSION)
 
 
 def snapshots_from_bytes(content: bytes, path: str) -> SnapshotStore:

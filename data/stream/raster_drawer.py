@@ -42,7 +42,7 @@ class RasterRenderer:
         Raises:
             SwerveError: the set lacks the map of the log, or its file is damaged.
         """
-        backdrop, style = self._backdrop(log), STYLES[moments.style](samples=moments.samples)
+        backdrop, style = self._backdrop(log), STYLES[moments.style](supersampling=moments.supersampling)
         drawn: list[UInt8[np.ndarray, "_ _ 3"] | None] = [None] * len(rows)
         for number, moment in enumerate(moments.snapshots):
             own = [place for place, row in enumerate(rows) if moments.snapshot_indices[row] == number]

@@ -59,10 +59,11 @@ class BuildOptions:
                 raise SwerveError(f"{name}: {getattr(self, name)!r} is not known, choose among {get_args(kind)}")
         check_kinds(self.views)
         if not 0.1 <= self.scene_interval <= 3600:
-            raise SwerveError(f"every: {self.scene_interval} must lie between 0.1 and 3600")
+            raise SwerveError(f"scene_interval: {self.scene_interval} must lie between 0.1 and 3600")
         if not 1 <= self.min_follow_ups <= self.max_follow_ups:
             raise SwerveError(
-                f"least: {self.min_follow_ups} must be 1 or more, and not above most, which is {self.max_follow_ups}"
+                f"min_follow_ups: {self.min_follow_ups} must be 1 or more, and not above max_follow_ups, which is "
+                f"{self.max_follow_ups}"
             )
         if self.size is not None and not all(0 < side <= 16384 for side in self.size):
             raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")

@@ -103,9 +103,9 @@ def test_it_tells_counts_reasons_and_failures(told, tmp_path):
     [
         (["--views", "raster", "raster"], "views: 'raster' is given twice"),
         (["--views", "splat"], "no renderer for splat views. Give --splats FOLDER"),
-        (["--follow-up.heading-offsets"], "headings and speeds need a value each"),
+        (["--follow-up.heading-offsets"], "heading_offsets and speed_offsets need a value each"),
         (["--follow-up.lateral-step", "0"], "steps, reach and history must be above 0"),
-        (["--min-follow-ups", "30"], "least: 30 must be 1 or more, and not above most"),
+        (["--min-follow-ups", "30"], "min_follow_ups: 30 must be 1 or more, and not above max_follow_ups"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, complaint, tmp_path):

@@ -174,7 +174,7 @@ def test_lists_and_positions_are_told_apart():
     asked = parse("build", ["town:1", "out", "--size", "own", "--follow-up.heading-offsets", "-5", "0", "5", "--views"])
     assert asked.options.size is None
     assert asked.options.views == ()
-    assert asked.options.follow_up.headings == pytest.approx(np.deg2rad([-5, 0, 5]))
+    assert asked.options.follow_up.heading_offsets == pytest.approx(np.deg2rad([-5, 0, 5]))
 
 
 def test_commands_do_not_import_each_other():

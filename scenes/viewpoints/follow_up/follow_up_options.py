@@ -63,7 +63,9 @@ class FollowUpOptions:
         if self.history > self.horizon:
             raise SwerveError(f"a history of {self.history} s does not fit into a horizon of {self.horizon} s")
         if not self.heading_offsets or not self.speed_offsets or max(map(abs, self.heading_offsets)) >= math.pi / 2:
-            raise SwerveError("headings and speeds need a value each, headings less than a right angle")
+            raise SwerveError(
+                "heading_offsets and speed_offsets need a value each, heading offsets less than a right angle"
+            )
 
     @property
     def steps(self) -> int:
