@@ -101,8 +101,9 @@ def assign_navsim_paths(
     this step, given as `order` (`Log.track_order`); vehicles not in it follow, by name.
 
     A vehicle takes the lane under it (or the connector, in an intersection) with the smallest heading difference, which
-    is not wrapped; of those equal but for rounding, such as connectors that merge, the first in the map. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stays at
-    rest; one that would touch the ego or an earlier one on a lane is dropped.
+    is not wrapped; of those equal but for rounding, such as connectors that merge, the first in the map. A vehicle more
+    than 3 m off its lane's line, or slow and off all lanes and intersections, stays at rest; one that would touch the
+    ego or an earlier one on a lane is dropped.
     """
     finder = _LaneFinder(road_map)
     taken, chosen, parked = [ego_box], [], []
