@@ -20,7 +20,7 @@ from swerve.eval.study.study_tables import main_head, main_rows, reference_head,
 from swerve.study_command import load, members
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "study_tables"
-SOURCE, PLANNERS = "town:21-40", 60
+SOURCE, PLANNERS = "town:21-40", 42
 BUILD = BuildOptions(every=10.0, most=10, views=())
 # Variants of pseudo-simulation, by what is varied; the recipe of NAVSIM is "navsim-exact".
 _VARIANTS = {
