@@ -21,7 +21,7 @@ from swerve.study_command import load, members
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "study_tables"
 SOURCE, PLANNERS = "town:21-40", 42
-BUILD = BuildOptions(every=10.0, most=10, views=())
+BUILD = BuildOptions(every=20.0, most=10, views=())
 # Variants of pseudo-simulation, by what is varied; the recipe of NAVSIM is "navsim-exact".
 _VARIANTS = {
     "weights": ("navsim-exact", "stable"),
