@@ -3,6 +3,7 @@
 The folder is kept: what is finished there is not measured again by the same code.
 """
 
+import textwrap
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -68,6 +69,10 @@ def _densities(findings: Findings) -> list[tuple[str, ...]]:
         )
         for share, one in first.items()
     ]
+
+
+def _bullet(text: str) -> list[str]:
+    return textwrap.wrap(text, 120, initial_indent="- ", subsequent_indent="  ")
 
 
 @cache
