@@ -92,7 +92,7 @@ REPORTED: Final = (
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a method covers in a world.
+    """Coverage of a method in a world.
 
     Attributes:
         correlation: share of the trials whose interval of r holds the truth.
@@ -115,7 +115,7 @@ class _Trial:
 
 
 def coverages(world: World, trials: int = TRIALS, seed: int = 0) -> dict[str, Coverage]:
-    """Return what every method covers in a world."""
+    """Return the coverage of every method in a world."""
     generator = np.random.Generator(np.random.Philox(key=[seed, world.logs * 100 + len(world.families)]))
     truth = truths(world, generator)
     made = [intervals(world, generator, seed * trials + trial) for trial in range(trials)]

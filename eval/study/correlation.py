@@ -45,6 +45,7 @@ class Agreement:
         within: Pearson r after subtraction of each family's mean, joint interval; NaN if nothing varies.
         samples: r of each joint resample; measures of one study share their resamples, so differences are paired.
         rank_samples: the same of ranks.
+        within_samples: the same within families.
     """
 
     pearson: Mapping[Side, Estimate]
@@ -53,14 +54,16 @@ class Agreement:
     within: Estimate
     samples: Float[np.ndarray, "b"]
     rank_samples: Float[np.ndarray, "b"]
+    within_samples: Float[np.ndarray, "b"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Differences of two measures' correlations with closed loop, Pearson's and Spearman's: paired, joint intervals."""
+    """Differences of two measures' agreement with closed loop, attributes as there: paired, joint intervals."""
 
     pearson: Estimate
     spearman: Estimate
+    within: Estimate
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def difference(larger: Agreement, smaller: Agreement) -> Difference:
         difference_interval(
             larger.spearman["joint"], smaller.spearman["joint"], larger.rank_samples, smaller.rank_samples
         ),
+        difference_interval(larger.within, smaller.within, larger.within_samples, smaller.within_samples),
     )
 
 
@@ -130,9 +134,10 @@ def _agreement(measure: _Sampled, truth: _Sampled, drawn: Mapping[Side, Resample
     linear, samples = _correlated(measure.means, truth.means, drawn)
     ordered, rank_samples = _correlated(measure.ordered, truth.ordered, drawn)
     (x, sampled_x), (y, sampled_y), joint = measure.within, truth.within, drawn["joint"]
-    within = interval_of(float(pearson(x, y)), pearson(sampled_x, sampled_y, joint.planner_weights), joint.clusters)
+    within_samples = pearson(sampled_x, sampled_y, joint.planner_weights)
+    within = interval_of(float(pearson(x, y)), within_samples, joint.clusters)
     squared = {side: _squared(found) for side, found in linear.items()}
-    return Agreement(linear, squared, ordered, within, samples, rank_samples)
+    return Agreement(linear, squared, ordered, within, samples, rank_samples, within_samples)
 
 
 def _correlated(

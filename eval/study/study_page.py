@@ -137,7 +137,7 @@ def _series(
 
 
 def _differences(findings: Findings) -> str:
-    head = ["correlation of", "less that of", "Pearson r", "Spearman"]
+    head = ["correlation of", "less that of", "Pearson r", "r within families", "Spearman"]
     return _table(head, difference_rows(findings))
 
 

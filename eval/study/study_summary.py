@@ -120,7 +120,11 @@ def _joint(estimate: Estimate) -> dict[str, Any]:
 
 
 def _difference(found: Difference) -> dict[str, Any]:
-    return {"pearson": _joint(found.pearson), "spearman": _joint(found.spearman)}
+    return {
+        "pearson": _joint(found.pearson),
+        "spearman": _joint(found.spearman),
+        "pearson_within_families": _joint(found.within),
+    }
 
 
 def _spread_numbers(spread: SubsetCorrelations) -> dict[str, Any]:

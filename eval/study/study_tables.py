@@ -125,18 +125,21 @@ def closed_loop_name(findings: Findings) -> str:
 def difference_lines(findings: Findings) -> list[str]:
     """Return the differences between pseudo-simulation and one stage, in words."""
     return [
-        f"r of {name} less that of {other}: {linear}; Spearman's: {ordered}"
-        for name, other, linear, ordered in difference_rows(findings)
+        f"r of {name} less that of {other}: {linear}; within families: {within}; Spearman's: {ordered}"
+        for name, other, linear, within, ordered in difference_rows(findings)
     ]
 
 
-def difference_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
+def difference_rows(findings: Findings) -> list[tuple[str, str, str, str, str]]:
     """Return the differences of each pseudo-simulation to the best one-stage measure and to its counterpart."""
     headline = findings.headline
     pairs = [(name, headline.best_one_stage, one) for name, one in headline.differences.items()]
     pairs += [(name, counterpart_of(name), one) for name, one in headline.counterparts.items()]
     found = {(name, other): one for name, other, one in pairs}  # the counterpart may be the best
-    return [(*names, shown(one.pearson, True), shown(one.spearman, True)) for names, one in found.items()]
+    return [
+        (*names, *(shown(gap, sign=True) for gap in (one.pearson, one.within, one.spearman)))
+        for names, one in found.items()
+    ]
 
 
 def undefined_lines(findings: Findings) -> list[str]:

@@ -133,12 +133,12 @@ def test_the_difference_is_paired():
     same = good * 3.0 + 1.0
     found = agreements({"good": good, "worse": worse, "same": same}, y, *families_and_logs(80, 20))
     made = difference(found["good"], found["worse"])
-    for gap in (made.pearson, made.spearman):
+    for gap in (made.pearson, made.spearman, made.within):
         assert 0 < gap.low < gap.value < gap.high
         assert gap.excludes_zero
     assert made.spearman != made.pearson
     nothing = difference(found["good"], found["same"])
-    for gap in (nothing.pearson, nothing.spearman):
+    for gap in (nothing.pearson, nothing.spearman, nothing.within):
         # Not exactly 0, because the intervals of r are not symmetric.
         assert -0.06 < gap.low < 1e-9
         assert -1e-9 < gap.high < 0.06

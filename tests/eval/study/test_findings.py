@@ -72,6 +72,7 @@ def test_like_is_compared_with_like(study, findings):
         ours = findings.headline.agreements[name]
         assert gap.pearson.value == ours.pearson["joint"].value - other.pearson["joint"].value
         assert gap.spearman.value == ours.spearman["joint"].value - other.spearman["joint"].value
+        assert gap.within.value == ours.within.value - other.within.value
     raw = replace(study, stage_one=study.stage_one_raw)
     expected = pseudo_simulation(raw, offsets_of(raw), navsim_recipe("reduced"))
     np.testing.assert_array_equal(findings.measures["pseudo-simulation, reduced, unfiltered"], expected)
