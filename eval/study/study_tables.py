@@ -137,8 +137,8 @@ def difference_rows(findings: Findings) -> list[tuple[str, str, str, str, str]]:
     pairs += [(name, counterpart_of(name), one) for name, one in headline.counterparts.items()]
     found = {(name, other): one for name, other, one in pairs}  # the counterpart may be the best
     return [
-        (*names, *(shown(gap, sign=True) for gap in (one.pearson, one.within, one.spearman)))
-        for names, one in found.items()
+        (name, other, shown(one.pearson, sign=True), shown(one.within, sign=True), shown(one.spearman, sign=True))
+        for (name, other), one in found.items()
     ]
 
 

@@ -19,7 +19,7 @@ from swerve.eval.closed_loop.closed_loop_scene import build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
 from swerve.eval.closed_loop.rollout import Rollout, drive_prepared, metric_names
 from swerve.eval.closed_loop.rollout_views import RolloutViews
-from swerve.eval.study.open_loop import study_frames, subsample_follow_ups
+from swerve.eval.study.open_loop import FramesPart, study_frames, subsample_follow_ups
 from swerve.eval.study.study_options import Reference, StudyOptions, StudyPlanner
 from swerve.eval.study.study_records import StudyRecord
 from swerve.scenes.planning import Planner
@@ -131,7 +131,6 @@ def study_group(
     Raises:
         SwerveError: a scene cannot be scored or driven from.
     """
-    token = scene_group.group.now
     whole, of_open = _plans(scene_group, options, len(planners)), len(planners) * len(scene_group.group.tokens)
 
     def tell(token: str, plans: float) -> None:
@@ -140,20 +139,32 @@ def study_group(
     with watch.measure("frames"):
         part = study_frames(scene_group, planners, options.policy, lambda token, share: tell(token, of_open * share))
     with watch.measure("closed loop"):
+        token, of_closed = scene_group.group.now, whole - of_open
         rollouts = _rollouts(
-            scene_group, planners, options, views, lambda share: tell(token, of_open + (whole - of_open) * share)
+            scene_group, planners, options, views, lambda share: tell(token, of_open + of_closed * share)
         )
+    return _record(scene_group, tuple(planners), part, rollouts, options)
+
+
+def _record(
+    scene_group: SceneGroup,
+    planners: tuple[str, ...],
+    part: FramesPart,
+    rollouts: Mapping[Reference, Sequence[Rollout]],
+    options: StudyOptions,
+) -> StudyRecord:
+    """Return the record of what was run in open loop and, by reference, in closed loops."""
     by_planner = list(zip(*rollouts.values(), strict=True))
+    closed_loops = options.closed_loops.values()
+    metrics = [[_metrics(*pair) for pair in zip(own, closed_loops, strict=True)] for own in by_planner]
     return StudyRecord(
-        token=token,
+        token=scene_group.group.now,
         log=scene_group.log,
-        planners=tuple(planners),
+        planners=planners,
         **{**vars(part), "errors": _first_errors(part.errors, by_planner)},
         references=tuple(rollouts),
         closed_loop=np.array([[rollout.score for rollout in own] for own in by_planner]),
-        closed_loop_metrics=np.array(
-            [[_metrics(*pair) for pair in zip(own, options.closed_loops.values(), strict=True)] for own in by_planner]
-        ),
+        closed_loop_metrics=np.array(metrics),
     )
 
 
