@@ -15,14 +15,15 @@ class Study:
     """Correlate pseudo-simulation, and other open-loop scores, with closed-loop scores over many planners.
 
     A population of about 95 rule-based planners runs on all SceneGroups of a benchmark in open loop (initial and
-    follow-up scenes) and in closed loop (from the initial scenes). For each planner there are the mean closed-loop
-    score and the mean of every open-loop score: EPDMS of one stage (full; and reduced: without traffic lights, lane
+    follow-up scenes) and in up to four closed loops (from the initial scenes). The headline is the closed loop that
+    shares neither tracker, scorer nor traffic with pseudo-simulation. For each planner there are the mean closed-loop
+    scores and the mean of every open-loop score: EPDMS of one stage (full; and reduced: without traffic lights, lane
     keeping and extended comfort), PDMS, displacement errors, nuPlan's open-loop score, and the two stages of
     pseudo-simulation.
-    Correlations over the planners have 95 % bootstrap intervals over planners and logs (SceneGroups, below ten logs),
-    also for variants of pseudo-simulation: weights, kernel widths, aggregation, density of follow-up scenes.
+    Correlations over the planners have 95 % intervals of a cluster bootstrap over families of planners and logs, also
+    for variants of pseudo-simulation: weights, kernel widths, aggregation, density of follow-up scenes.
 
-    Writes study.json, study.parquet and cases.parquet (a row per planner, and per SceneGroup), study.html and
+    Writes study.json, study.parquet and scene_groups.parquet (a row per planner, and per SceneGroup), study.html and
     scatter.svg. A study that was stopped or killed is resumed by the same command.
 
     Exit code: 0; 1 if a planner or a SceneGroup failed; 2 if the study could not run.
