@@ -53,6 +53,12 @@ class FeatureTable:
         """Row by feature id."""
         return {int(fid): row for row, fid in enumerate(self.fids)}
 
+    def rows_meeting(self, center: Float[np.ndarray, "2"], radius: float) -> Int[np.ndarray, "m"]:
+        """Return the rows of geometries that meet the axis-aligned square of half side `radius`, in order."""
+        (x, y) = center
+        box = shapely.box(x - radius, y - radius, x + radius, y + radius)
+        return np.sort(self.tree.query(box, "intersects"))
+
     def column(self, name: str) -> list[Any]:
         """Return a column.
 
