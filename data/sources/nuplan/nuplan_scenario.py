@@ -57,7 +57,8 @@ class NuplanScenario:
     @property
     def times_us(self) -> Int[np.ndarray, "i"]:
         """Times of the iterations."""
-        return self.db.lidar_pcs.times_us[self.rows]
+        times: Int[np.ndarray, "i"] = self.db.lidar_pcs.times_us[self.rows]
+        return times
 
     def ego_poses(self) -> EgoPoses:
         """Return the ego poses of the iterations."""
@@ -138,10 +139,12 @@ class NuplanScenario:
         intervals = int(horizon / _ROW_INTERVAL) + 1
         if not samples or intervals // samples < 1:
             raise ValueError(f"no {samples} samples in {horizon} s")
-        return np.arange(intervals // samples, intervals + 1, intervals // samples)[:samples]
+        steps: Int[np.ndarray, "s"] = np.arange(intervals // samples, intervals + 1, intervals // samples)
+        return steps[:samples]
 
     def _sampled(self, rows: Int[np.ndarray, "s"]) -> Int[np.ndarray, "m"]:
-        return rows[(rows >= 0) & (rows < len(self.db.lidar_pcs.tokens))]
+        known: Int[np.ndarray, "m"] = rows[(rows >= 0) & (rows < len(self.db.lidar_pcs.tokens))]
+        return known
 
 
 def driven_roadblocks(nuplan: NuplanMap, points: Float[np.ndarray, "n 2"]) -> tuple[str, ...]:
