@@ -104,7 +104,8 @@ class NuplanScenario:
 
     def expert_goal(self) -> Float[np.ndarray, "3"]:
         """Return the ego's last pose (x, y, heading)."""
-        return _planar(self.ego_poses())[-1]
+        last: Float[np.ndarray, "3"] = _planar(self.ego_poses())[-1]
+        return last
 
     def route(self) -> tuple[str, ...]:
         """Return the roadblocks of the anchor's scene."""
@@ -139,8 +140,9 @@ class NuplanScenario:
         intervals = int(horizon / _ROW_INTERVAL) + 1
         if not samples or intervals // samples < 1:
             raise ValueError(f"no {samples} samples in {horizon} s")
-        steps: Int[np.ndarray, "s"] = np.arange(intervals // samples, intervals + 1, intervals // samples)
-        return steps[:samples]
+        every = intervals // samples
+        steps: Int[np.ndarray, "s"] = np.arange(every, intervals + 1, every)[:samples]
+        return steps
 
     def _sampled(self, rows: Int[np.ndarray, "s"]) -> Int[np.ndarray, "m"]:
         known: Int[np.ndarray, "m"] = rows[(rows >= 0) & (rows < len(self.db.lidar_pcs.tokens))]
