@@ -242,7 +242,8 @@ def _tracks(boxes: Boxes, times_us: Int[np.ndarray, "t"], origin: Float[np.ndarr
     sizes[row, step] = boxes.sizes[here]
     velocities[row, step] = boxes.velocities[here]
     unknown = valid & np.isnan(velocities).any(axis=-1)
-    velocities[unknown] = causal_velocities(positions, valid, times_us)[unknown]
+    if unknown.any():
+        velocities[unknown] = causal_velocities(positions, valid, times_us)[unknown]
     classes = np.zeros(len(ids), np.uint8)
     classes[row] = [_class(boxes.categories[index], path) for index in here]
     return Tracks(ids, classes, positions, headings, sizes, velocities, valid)
