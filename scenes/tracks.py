@@ -161,7 +161,7 @@ class Tracks:
         arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "ids"}
         return replace(self, ids=tuple(self.ids[row] for row in rows), **arrays)
 
-    def joined(self, other: "Tracks") -> "Tracks":
+    def concatenate(self, other: "Tracks") -> "Tracks":
         """Concatenate two sets of tracks over the same steps."""
         names = [f.name for f in fields(self) if f.name != "ids"]
         arrays = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}

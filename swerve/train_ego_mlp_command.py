@@ -36,7 +36,7 @@ def run(asked: TrainEgoMlp) -> int:
         parts = examples_by_split(
             opened, asked.scene_interval, asked.split, lambda done, total: bar.update(line, completed=done, total=total)
         )
-    examples = {name: Examples.joined(part) for name, part in parts.items()}
+    examples = {name: Examples.concatenate(part) for name, part in parts.items()}
     if not len(examples["train"]):
         raise SwerveError("no moment of a log of split train has 1.5 s before and 4 s after it: nothing to train on")
     start = time.perf_counter()

@@ -183,7 +183,7 @@ def _lines(road_map: RoadMap) -> Iterator[tuple[str, list[np.ndarray], int]]:
         "speed_bumps",
     ):
         yield name, [ring for area in getattr(road_map, name) for ring in (area.polygon, *area.holes)], 3
-    for name in ("lines", "edges", "stop_lines"):
+    for name in ("road_lines", "road_edges", "stop_lines"):
         yield name, [line.points for line in getattr(road_map, name)], 2
 
 

@@ -77,7 +77,7 @@ def _background(known: Sequence[ImagePriors], open_to: _Open, cloud: Surfels, mo
     for spacing in _SPACINGS:
         surfels = _surfels(known, open_to, spacing, most - len(cloud.centers))
         if surfels is not None:
-            return cloud.joined(surfels)
+            return cloud.concatenate(surfels)
     raise SwerveError(f"{most} Gaussians are too few to start from, even one in {spacing}x{spacing} pixels. Allow more")
 
 
@@ -95,7 +95,7 @@ def _surfels(known: Sequence[ImagePriors], open_to: _Open, spacing: int, most: i
         wanted &= ~_shown(surfels.centers, view.image, depth, spans)
         rows, columns = np.nonzero(wanted)
         own = spans[0][rows, columns], spans[1][rows, columns]
-        surfels = surfels.joined(surfels_of(view.image, depth, rows, columns, own))
+        surfels = surfels.concatenate(surfels_of(view.image, depth, rows, columns, own))
         if len(surfels.centers) > most:
             return None
     return surfels
@@ -184,7 +184,7 @@ def _seen(node: RigidNode, known: Sequence[ImagePriors], size: Float[np.ndarray,
         rows, columns = np.nonzero((view.instance == node.instance) & np.isfinite(view.depth))
         if pose is not None and len(rows):
             depth, one = np.where(np.isfinite(view.depth), view.depth, _FAR), np.ones(len(rows), int)
-            surfels = surfels.joined(surfels_of(view.image, depth, rows, columns, (one, one)).moved(inverse(pose)))
+            surfels = surfels.concatenate(surfels_of(view.image, depth, rows, columns, (one, one)).moved(inverse(pose)))
     surfels = surfels.of((np.abs(surfels.centers) <= size / 2 + _BOX_MARGIN).all(axis=1))
     return _widened(surfels.of(voxel_downsample(surfels.centers, _NODE_SPACING)))
 

@@ -38,7 +38,7 @@ class Surfels(NamedTuple):
         """Return an empty set."""
         return cls(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)))
 
-    def joined(self, other: "Surfels") -> "Surfels":
+    def concatenate(self, other: "Surfels") -> "Surfels":
         """Concatenate surfels."""
         return Surfels(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 

@@ -126,7 +126,7 @@ def splat_frame_at(scene: SplatScene, tracks: Tracks, logged: Tracks, time_us: i
             parts.append(node.gaussians.transform(local_from_node))
             owners.append(tracks.ids.index(track) + 1)
     instances: Int32[np.ndarray, "n"] = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
-    return SplatSnapshot(parts[0].joined(*parts[1:]), instances, scene.origin, scene.sky)
+    return SplatSnapshot(parts[0].concatenate(*parts[1:]), instances, scene.origin, scene.sky)
 
 
 def _poses(tracks: Tracks) -> dict[str, Float[np.ndarray, "4 4"]]:

@@ -126,7 +126,7 @@ def score(
         for state, scoring_traffic in zip(states, scoring_traffic, strict=True)
     ]
     reference_sub_scores, sub_scores = (
-        SubScores.joined([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1)
+        SubScores.concatenate([pair.of(np.array([row])) for pair in pairs]) for row in (0, 1)
     )
     human_filtered = np.zeros(len(Metric), bool)
     if human_filter:

@@ -100,7 +100,7 @@ class SubScores:
         return SubScores(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
     @classmethod
-    def joined(cls, parts: "list[SubScores]") -> "SubScores":
+    def concatenate(cls, parts: "list[SubScores]") -> "SubScores":
         """Concatenate sub-scores."""
         return cls(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)})
 

@@ -31,7 +31,7 @@ class DisturbedPlanner:
         planner: wrapped planner.
         speed_factor: factor of the distance driven at each timestamp, on the same path; extended straight beyond its
             end.
-        lateral_offset: lateral offset, metres to the left of the path, with a smooth ramp.
+        lateral_shift: lateral offset, metres to the left of the path, with a smooth ramp.
         delay: seconds for which the car continues straight at its speed before it follows the trajectory; with shorter
             replanning intervals, it never does.
         noise_across: standard deviation of a smooth lateral error at 1, 2, 3, 4 s, metres.
@@ -41,7 +41,7 @@ class DisturbedPlanner:
 
     planner: Planner
     speed_factor: float = 1.0
-    lateral_offset: float = 0.0
+    lateral_shift: float = 0.0
     delay: float = 0.0
     noise_across: float = 0.0
     noise_along: float = 0.0
@@ -65,9 +65,9 @@ class DisturbedPlanner:
         poses = with_origin(self.planner.plan(observation))
         if self.speed_factor != 1.0:
             poses = interpolate_at_distances(poses, self.speed_factor * arc_lengths(poses))
-        if self.lateral_offset:
+        if self.lateral_shift:
             driven = arc_lengths(poses)
-            poses = offset_laterally(poses, self.lateral_offset * smoothstep(driven / max(_SHIFT_RAMP, driven[-1] / 2)))
+            poses = offset_laterally(poses, self.lateral_shift * smoothstep(driven / max(_SHIFT_RAMP, driven[-1] / 2)))
         if self.delay:
             poses = delay(poses, math.hypot(*observation.history.velocity[-1]), self.delay)
         if self.noise_across or self.noise_along:

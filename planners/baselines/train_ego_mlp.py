@@ -36,7 +36,7 @@ class Examples:
         return len(self.inputs)
 
     @classmethod
-    def joined(cls, parts: "Sequence[Examples]") -> "Examples":
+    def concatenate(cls, parts: "Sequence[Examples]") -> "Examples":
         """Concatenate several sets; none gives an empty set."""
         inputs = np.concatenate([np.zeros((0, INPUTS)), *(part.inputs for part in parts)])
         return cls(inputs, np.concatenate([np.zeros((0, POSES, 3)), *(part.targets for part in parts)]))

@@ -74,7 +74,7 @@ class Gaussians:
         harmonics[:, :shared] = self.sh_coefficients[:, :shared]
         return replace(self, sh_coefficients=harmonics)
 
-    def joined(self, *others: "Gaussians") -> "Gaussians":
+    def concatenate(self, *others: "Gaussians") -> "Gaussians":
         """Concatenate sets, with the highest degree of harmonics among them."""
         degree = max(part.degree for part in (self, *others))
         parts = [part.with_sh_degree(degree) for part in (self, *others)]

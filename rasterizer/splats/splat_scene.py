@@ -141,4 +141,4 @@ class SplatScene:
                 parts.append(node.gaussians.transform(local))
                 owners.append(node.instance)
         instances = np.repeat(np.array(owners, np.int32), [len(part) for part in parts])
-        return SplatSnapshot(parts[0].joined(*parts[1:]), instances, self.origin, self.sky)
+        return SplatSnapshot(parts[0].concatenate(*parts[1:]), instances, self.origin, self.sky)

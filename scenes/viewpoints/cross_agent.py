@@ -217,7 +217,7 @@ def swapped_tracks(scene: Scene, row: int) -> Tracks:
         np.ones((1, steps), bool),
     )
     others = np.flatnonzero(np.arange(len(scene.log.tracks)) != row)
-    return scene.tracks.select_tracks(others).joined(recorder)
+    return scene.tracks.select_tracks(others).concatenate(recorder)
 
 
 def coverage_fraction(distance: float, radius: float, reach: float) -> float:

@@ -40,7 +40,7 @@ def check_same_scores(scene, other, policy):
 def rotated(log, by):
     """The log with its tracks' rows in another order."""
     rows = np.roll(np.arange(len(log.tracks)), by)
-    return replace(log, tracks=log.tracks.of(rows))
+    return replace(log, tracks=log.tracks.select_tracks(rows))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

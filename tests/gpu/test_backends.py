@@ -49,7 +49,7 @@ def test_every_lens(backend, lens):
 def test_a_moment_of_a_log(backend, moment):
     still, moving, cameras, poses = moment
     expected, got = (
-        render(still.joined(moving), cameras, poses, outputs=OUTPUTS, backend=b) for b in ("numba", backend)
+        render(still.concatenate(moving), cameras, poses, outputs=OUTPUTS, backend=b) for b in ("numba", backend)
     )
     assert_alike(images_of(expected), images_of(got))
 
@@ -60,7 +60,7 @@ def test_a_backdrop_again_and_again(backend, moment):
     backdrop, style = StaticLayer(still, backend), Style.surfaces(supersampling=2)
     many = np.stack([poses[0] @ pose_from_yaw(np.array([0.5 * k, 0.2 * k, 0.0]), 0.02 * k) for k in range(4)])
     for at in (many[:2], many[2:]):
-        expected = render(still.joined(moving), cameras[:2], at, style, OUTPUTS)
+        expected = render(still.concatenate(moving), cameras[:2], at, style, OUTPUTS)
         got = backdrop.render(moving, cameras[:2], at, style, OUTPUTS)
         assert_alike(images_of(expected), images_of(got))
 

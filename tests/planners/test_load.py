@@ -62,10 +62,10 @@ def test_built_ins_take_parameters_and_labels():
 
 
 def test_any_planner_can_be_disturbed(users):
-    assert load_planner("constant-velocity,delay=0.3,pace=0.9").planner == DisturbedPlanner(
+    assert load_planner("constant-velocity,delay=0.3,speed_factor=0.9").planner == DisturbedPlanner(
         ConstantVelocity(), speed_factor=0.9, delay=0.3
     )
-    planner = load_planner("users_planners:Forward,reach=8,shift=1").planner
+    planner = load_planner("users_planners:Forward,reach=8,lateral_shift=1").planner
     assert isinstance(planner, DisturbedPlanner)
     assert planner.lateral_offset == 1.0
     # The class has a parameter of its own of that name.

@@ -232,7 +232,7 @@ def test_x10_motion_is_judged_by_the_past():
 def test_x11_the_index_is_the_tracks_row():
     """RAP's skipped frames kept the scene token of the last frame of the loop. Here numbers depend on nothing else."""
     others = simple_log().tracks
-    log = with_agent(others.joined(circling(start=0.5)))
+    log = with_agent(others.concatenate(circling(start=0.5)))
     scene, geometry = Scene(log, NOW, HISTORY, FUTURE), build_log_geometry(log)
     used, rejected = cross_agents(scene, CrossAgentOptions(), geometry)
     assert [found.index for found in used] == [6]
@@ -259,7 +259,7 @@ def test_x12_nothing_of_the_log_is_copied():
         (shifted(circling(), positions=np.array([0.0, 60.0, 0.0])), "too_far"),
         (replace(circling(), valid=np.arange(STEPS)[None] != NOW + 20), "incomplete_window"),
         (replace(circling(), valid=np.arange(STEPS)[None] > NOW - 5), "incomplete_window"),
-        (circling().joined(circling(name="double")), "collision_at_start"),
+        (circling().concatenate(circling(name="double")), "collision_at_start"),
     ],
 )
 def test_who_does_not_become_the_ego(tracks, reason):

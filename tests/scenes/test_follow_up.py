@@ -170,7 +170,7 @@ def random_bank(expert, grid, count, rng):
 def test_matches_are_those_of_brute_force(row):
     expert, grid = start_points(LOGS[row], replace(OPTIONS, heading_offsets=(0.0, 0.1)))
     bank = random_bank(expert, grid, 400, np.random.default_rng(row))
-    bank = bank.joined(bank)  # every drive twice: the first counts
+    bank = bank.concatenate(bank)  # every drive twice: the first counts
     matches = match(bank, expert, grid, OPTIONS)
     plain = grid.of(grid.heading_offsets == 0)
     expected = brute_force(bank, expert, plain, OPTIONS)
@@ -210,7 +210,7 @@ def test_no_drive_spans_a_gap_of_the_log():
 def test_a_bank_is_arrays_and_names():
     bank = build_trajectory_bank(build_log_geometry(simple_log(10.0)), OPTIONS)
     other = replace(bank, names=("other",))
-    both = EMPTY.joined(bank, other)
+    both = EMPTY.concatenate(bank, other)
     assert both.names == ("simple", "other")
     np.testing.assert_array_equal(both.logs, np.repeat([0, 1], len(bank)).astype(np.int32))
     np.testing.assert_array_equal(both.positions[len(bank) :], bank.positions)

@@ -225,7 +225,7 @@ def with_box(log, x, y, size=(4.0, 2.0, 1.5), speed=0.0):
         np.broadcast_to(np.array([speed, 0.0]), (1, STEPS, 2)).copy(),
         np.ones((1, STEPS), bool),
     )
-    return replace(log, tracks=log.tracks.joined(box))
+    return replace(log, tracks=log.tracks.concatenate(box))
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_relaxed_bound_is_named_with_its_share():
     scene, geometry = Scene(log, 70, 20, 50), build_log_geometry(log)
     allowed = allowed_shares(geometry, scene.window, KinematicLimits())
     found = [recovery(scene, index, RecoveryOptions(), 0, geometry) for index in range(20)]
-    shares = [one.parameters.get("relaxed_accelerate") for one in found if isinstance(one, Viewpoint)]
+    shares = [one.parameters.get("relaxed_max_acceleration") for one in found if isinstance(one, Viewpoint)]
     assert len(shares) >= 5
     assert all(1.0 < share <= allowed[ROW["max_acceleration"]] + 1e-9 for share in shares)
     calm = recovery(Scene(LOGS[0], 70, 20, 50), 0, RecoveryOptions(), 0, build_log_geometry(LOGS[0]))

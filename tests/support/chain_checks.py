@@ -40,7 +40,7 @@ def check_what_has_faded_goes_elsewhere_and_some_more_is_added(using):
     np.testing.assert_array_equal(rows[still], still)
     assert not np.isin(rows, FADED).any()
     after = {name: value.detach().cpu().clone() for name, value in parameters.values().items()}
-    torch.testing.assert_close(after["constants"], before["constants"][rows])
+    torch.testing.assert_close(after["sh0"], before["sh0"][rows])
     torch.testing.assert_close(after["means"], before["means"][rows], atol=1e-3, rtol=0)
     # Together the Gaussians at one position have the opacity of the original one.
     light = torch.sigmoid(-after["opacity_logits"]).log()

@@ -62,7 +62,7 @@ def facing_square(center, half, instance=1, semantic=Semantic.CROSSING):
 def joined(*parts):
     whole = parts[0]
     for part in parts[1:]:
-        whole = whole.joined(part)
+        whole = whole.concatenate(part)
     return whole
 
 

@@ -85,7 +85,7 @@ def graph_of(
     """
     parts = [node.gaussians for node in start.nodes]
     degree = max(part.degree for part in (start.background, *parts))
-    moving = Gaussians.empty(degree).joined(*parts)
+    moving = Gaussians.empty(degree).concatenate(*parts)
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     times, moments = np.unique([shot.time_us for shot in shots], return_inverse=True)
     poses = sum(len(node.times_us) for node in start.nodes)

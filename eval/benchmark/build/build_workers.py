@@ -138,7 +138,7 @@ class GroupWork:
         """Load the trajectory bank of all logs."""
         paths = [bank_path(self.folder, safe_name(log)) for log in self.logs]
         parts = [load_archive(path, TrajectoryBank, _BANK, _BANK_VERSION) for path in paths]
-        return parts[0].joined(*parts[1:])
+        return parts[0].concatenate(*parts[1:])
 
     def open(self, log: str, watch: Stopwatch) -> "LogGroups":
         """Load a log of the benchmark.

@@ -56,7 +56,7 @@ class TrajectoryBank:
         flat = np.zeros((0, options.steps), np.float32)
         return cls(flat[..., None].repeat(2, axis=-1), flat, flat, flat, flat, np.zeros(0, np.int32), ())
 
-    def joined(self, *others: "TrajectoryBank") -> "TrajectoryBank":
+    def concatenate(self, *others: "TrajectoryBank") -> "TrajectoryBank":
         """Concatenate banks."""
         banks = (self, *others)
         first = np.cumsum([0, *(len(bank.names) for bank in banks)])

@@ -89,7 +89,7 @@ def test_a_photograph_that_is_missing_fails_its_sample(tmp_path, threads):
     source = PhotographedSource(("train-photos",), str(tmp_path / "nowhere"))
     _, record = make(tmp_path / "set", threads, source, "train-photos")
     scenes = {failure["token"] for failure in record["failures"]}
-    assert [failure["what"] for failure in record["failures"]] == ["logged 0"] * len(scenes)
+    assert [failure["item"] for failure in record["failures"]] == ["logged 0"] * len(scenes)
     assert [failure["token"] for failure in record["failures"]] == sorted(scenes)
     assert all("front.jpg" in failure["reason"] for failure in record["failures"])
     assert {row["kind"] for row in record["rows"]} == {"recovery", "cross_agent"}

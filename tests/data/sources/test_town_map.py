@@ -58,7 +58,7 @@ def test_connectors_join_lane_ends_exactly(maps):
         assert connectors
         for lane in connectors:
             before, after = road_map.lane_by_id[lane.predecessors[0]], road_map.lane_by_id[lane.successors[0]]
-            for line in ("centerline", "left", "right"):
+            for line in ("centerline", "left_boundary", "right_boundary"):
                 ours = getattr(lane, line)
                 np.testing.assert_allclose(ours[0], getattr(before, line)[-1], atol=1e-9)
                 np.testing.assert_allclose(ours[-1], getattr(after, line)[0], atol=1e-9)

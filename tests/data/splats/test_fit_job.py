@@ -253,7 +253,12 @@ def test_the_command_hands_on_what_it_is_told(street, tmp_path, monkeypatch):
     ((source,), folder, made) = calls[0]
     assert (source.kind, folder) == ("kitti", tmp_path)
     assert (made.cameras, made.test_cameras, made.image_scale) == (("left",), ("right",), 0.25)
-    assert (made.fit.steps, made.fit.ground, made.fit.raster, made.fit.lidar) == (400, 0.0, 0.0, 0.0)
+    assert (made.fit.steps, made.fit.ground_weight, made.fit.raster_weight, made.fit.lidar_weight) == (
+        400,
+        0.0,
+        0.0,
+        0.0,
+    )
     assert made.fit.refine_egos
     assert made.masks == str(tmp_path / "masks")
     assert made.fit.densification == DensificationOptions(start_step=40, stop_step=200, max_gaussians=5000)

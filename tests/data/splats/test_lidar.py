@@ -220,7 +220,7 @@ def test_a_fit_starts_from_the_points_and_is_held_to_them(road):
     assert (node.name, node.instance) == (log.tracks.ids[0], 1)
     assert (np.abs(node.gaussians.means) <= log.tracks.sizes[0, 0] / 2).all()
     for view in known:
-        assert view.shot.depth.kind is DepthKind.LIDAR
+        assert view.to_training_image.depth.kind is DepthKind.LIDAR
         seen = view.lidar_depth[np.isfinite(view.lidar_depth) & (view.instance == 1)]
         # 28.5 m to its front, no ground behind it.
         assert len(seen) > 10

@@ -92,7 +92,7 @@ def test_nothing_that_is_held_out_leaks(street, street_log, tmp_path):
         scene = initial_scene(log, image_priors(log, images_of_log(log, LEFT).train), 5_000)
         starts.append(scene)
     np.testing.assert_array_equal(starts[0].background.means, starts[1].background.means)
-    np.testing.assert_array_equal(starts[0].background.harmonics, starts[1].background.harmonics)
+    np.testing.assert_array_equal(starts[0].background.sh_coefficients, starts[1].background.sh_coefficients)
     np.testing.assert_array_equal(starts[0].sky.harmonics, starts[1].sky.harmonics)
 
 

@@ -50,7 +50,7 @@ def test_weather_hangs_on_seed_and_log_alone(town_instant):
     log, _ = town_instant
     looks = {seed: PhotoRenderer(seed).prepare(log).renderer.look for seed in (0, 1)}
     assert looks[0].toward_sun.tolist() != looks[1].toward_sun.tolist()
-    again = PhotoRenderer(1).prepare(replace(log, tracks=log.tracks.of(np.arange(2)))).renderer.look
+    again = PhotoRenderer(1).prepare(replace(log, tracks=log.tracks.select_tracks(np.arange(2)))).renderer.look
     np.testing.assert_equal(vars(again), vars(looks[1]))
 
 

@@ -97,7 +97,7 @@ def seat_of_the_right_car():
         sizes=np.broadcast_to(log.vehicle.size, (1, len(x), 3)).copy(),
         velocities=np.broadcast_to([10.0, 0.0], (1, len(x), 2)).copy(),
     )
-    others = log.tracks.select_tracks(np.array([0, 2, 3, 4, 5])).joined(recorder)
+    others = log.tracks.select_tracks(np.array([0, 2, 3, 4, 5])).concatenate(recorder)
     return replace(log, ego=Ego(poses, *motion), tracks=others, vehicle=Vehicle.from_box(4.2, 1.8, 1.5))
 
 

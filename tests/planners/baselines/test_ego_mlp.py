@@ -225,4 +225,4 @@ def test_impossible_options_are_refused():
     with pytest.raises(SwerveError, match="epochs is 0, it must be above 0"):
         TrainOptions(epochs=0)
     with pytest.raises(SwerveError, match="no examples"):
-        train_ego_mlp(drivers(4).joined([]), TrainOptions())
+        train_ego_mlp(drivers(4).concatenate([]), TrainOptions())

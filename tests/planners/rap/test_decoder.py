@@ -53,7 +53,7 @@ def test_shapes(model):
 
 def test_every_parameter_is_trained(model):
     for layer in model.decoder.layers:
-        moved(layer.look)
+        moved(layer.cross_attention)
     output = model.train()(inputs(3))
     (output.rounds.sum() + output.logits.sum()).backward()
     lazy = [name for name, one in model.named_parameters() if one.grad is None or not one.grad.abs().sum() > 0]
@@ -105,7 +105,7 @@ def test_poses_see_where_they_project():
 def test_bug_a4_a_sample_does_not_depend_on_its_batch(model):
     """In the original the first sample's visibility holds for all; here rigs, too, are each sample's own."""
     for layer in model.decoder.layers:
-        moved(layer.look)
+        moved(layer.cross_attention)
     batch = inputs(4)
     turned = batch.rig.rows(torch.arange(4))
     turned.camera_from_ego[1:] = turned.camera_from_ego[1:].flip(1)

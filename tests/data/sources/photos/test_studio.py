@@ -63,7 +63,7 @@ def test_what_is_seen_is_what_the_raster_shows_there(log, studio):
         assert about_equal(seen, ground.instance)[flat].mean() > 0.98
         numbers, counts = np.unique(seen[(seen > 0) & (seen < FIRST_SIGNAL_INSTANCE)], return_counts=True)
         for number in numbers[counts > 30]:
-            alone = agent_cuboids(tracks.of(np.array([number - 1])), 0)
+            alone = agent_cuboids(tracks.select_tracks(np.array([number - 1])), 0)
             box = render(alone, [camera], pose[None], Style.rap(400.0), ("instance",))[0][0].instance > 0
             own = seen == number
             assert about_equal(own, box)[own].mean() > 0.97

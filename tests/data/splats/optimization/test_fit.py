@@ -172,7 +172,7 @@ def test_adam_goes_on_where_it_was():
             sum((tensor * (step + 1)).square().sum() for tensor in tensors_of(parameters)).backward()
             parameters.step(0.0)
         results.append(gaussians_of(parameters))
-    np.testing.assert_array_equal(results[0].harmonics, results[1].harmonics)
+    np.testing.assert_array_equal(results[0].sh_coefficients, results[1].sh_coefficients)
     np.testing.assert_array_equal(results[0].log_scales, results[1].log_scales)
 
 

@@ -24,7 +24,7 @@ PLAIN = FitOptions(steps=120, densification=NO_GROWTH, exposures=False, flatness
 
 def grey(gaussians):
     """The same without its colours."""
-    return replace(gaussians, sh_coefficients=0 * gaussians.harmonics)
+    return replace(gaussians, sh_coefficients=0 * gaussians.sh_coefficients)
 
 
 def test_what_moves_is_learned_by_its_node_and_does_not_smear():
@@ -214,7 +214,7 @@ def test_ignored_pixels_say_nothing():
         shot.depth.depth[ignored] = 1.0 + level
         results.append(fit_scene(toys.scene(grey(toys.wall())), [shot], replace(PLAIN, steps=5)).scene.background)
     np.testing.assert_array_equal(results[0].means, results[1].means)
-    np.testing.assert_array_equal(results[0].harmonics, results[1].harmonics)
+    np.testing.assert_array_equal(results[0].sh_coefficients, results[1].sh_coefficients)
 
 
 def everything():
