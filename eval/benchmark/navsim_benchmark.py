@@ -1,7 +1,9 @@
-"""A two-stage split of NAVSIM as a benchmark, in place: its scene groups, on the official map, with its images."""
+"""A split of NAVSIM as a benchmark, in place: its scenes, on the official map, with its images."""
 
+import hashlib
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -84,20 +86,29 @@ class NavsimBenchmark:
         return np.array([round(x), round(y), 0.0])
 
     def identity(self) -> dict[str, Any]:
-        """Return what identifies the benchmark in the provenance of its scores."""
-        split, given = self.index.split, self.index.split.scene_filter
-        return {
-            "name": split.name,
-            "data_split": split.data_split,
-            "scenes": len(self.index.logged),
-            "synthetic_scenes": len(self.index.synthetic),
+        """Return the provenance of its scenes, with a digest of the tokens and of the files' sizes."""
+        index, maps = self.index, self.index.folders.maps
+        facts = {
+            "data_split": index.split.data_split,
+            "num_history_frames": index.split.scene_filter.num_history_frames,
+            "num_future_frames": index.split.scene_filter.num_future_frames,
+            "scenes": len(index.logged),
+            "synthetic_scenes": len(index.synthetic),
             "scene_groups": len(self.groups),
-            "num_history_frames": given.num_history_frames,
-            "num_future_frames": given.num_future_frames,
-            "tokens": sorted(token for group in self.groups for token in _tokens(group)) or sorted(self.index.logged),
-            "maps": {name: map_file(self.index.folders.maps, name).parent.name for name in self._locations()},
+            "maps": {name: map_file(maps, name).parent.name for name in self._locations()},
             "left_out": list(self.notes),
         }
+        files = sorted({address.file for address in (*index.logged.values(), *index.synthetic.values())})
+        parts = [facts, [astuple(group) for group in self.groups], sorted(index.logged)]
+        told = json.dumps([*parts, [(file.name, file.stat().st_size) for file in files]])
+        return {"name": index.split.name, "digest": hashlib.sha256(told.encode()).hexdigest(), **facts}
+
+    def inactive_sub_scores(self) -> list[str]:
+        """Return lines on sub-scores that cannot fail in the split's data; the official map has all that they need."""
+        firsts = {address.log_name: token for token, address in reversed(self.index.logged.items())}
+        lights = [any(frame.traffic_lights for frame in self.index.load(token).frames) for token in firsts.values()]
+        lacking = len(lights) - sum(lights)
+        return [f"traffic_light_compliance: no traffic lights in {lacking} of {len(lights)} logs"] if lacking else []
 
     def _locations(self) -> tuple[str, ...]:
         tokens = [group.now for group in self.groups] or list(self.index.logged)

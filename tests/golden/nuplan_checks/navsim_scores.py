@@ -8,8 +8,7 @@ import numpy as np
 
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
-from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
-from swerve.eval.benchmark.evaluate.evaluate_scenes import evaluate_scenes
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group, evaluate_scenes
 from swerve.eval.benchmark.evaluate.results import groups_of, result_rows, scores_of
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.eval.scoring.aggregate import aggregate_two_stage, one_stage
@@ -28,7 +27,16 @@ TABLES = (
     ("two_stage", "oracle_two_stage", "navsim-reactive"),
     ("from_submission_log_replay", "oracle_two_stage", "log-replay"),
 )
-EXACT = ("no_at_fault", "drivable_area", "driving_direction", "traffic_light", "time_to", "lane_", "history", "two_frame")
+EXACT = (
+    "no_at_fault",
+    "drivable_area",
+    "driving_direction",
+    "traffic_light",
+    "time_to",
+    "lane_",
+    "history",
+    "two_frame",
+)
 
 
 def check(folder, root, tally):
