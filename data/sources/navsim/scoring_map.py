@@ -51,9 +51,7 @@ def scoring_map(
     flat = np.zeros((2, 2), np.float32)
     return RoadMap(
         lanes=tuple(_lane(lane, origin) for lane in lanes),
-        ground=GroundHeight(
-            np.zeros((2, 2), np.float32), region.center - region.radius - origin[:2], 2 * region.radius
-        ),
+        ground=GroundHeight(flat, region.center - region.radius - origin[:2], 2 * region.radius),
         lane_groups=tuple(_group(group, origin) for group in groups),
         intersections=_areas(nuplan_map, region, MapLayer.INTERSECTION, origin),
         car_parks=_areas(nuplan_map, region, MapLayer.CARPARK_AREA, origin),

@@ -116,7 +116,7 @@ def _check_table(file, rows, tally):
     for token in mine.keys() & known.keys():
         for column in columns[2:]:
             value = np.nan if mine[token][column] is None else mine[token][column]
-            discrete = column.startswith(EXACT) and len(token) <= 17
+            discrete = not column.startswith(CONTINUOUS) and len(token) <= 17
             where, golden = f"{token}, {column}", float(known[token][column] or "nan")
             what = "discrete" if discrete else "continuous"
             tally.close(f"{file.stem}: {what}", where, value, golden, 0.0 if discrete else TOLERANCE)
