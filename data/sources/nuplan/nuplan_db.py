@@ -258,6 +258,12 @@ class NuplanDb:
             raise LogError(self.path, "lidar", f"has {len(found['translation'])} rows of channel {LIDAR}, not one")
         return rigid_transform(rotation_from_quaternion(found["rotation"][0]), found["translation"][0])
 
+    def span(self) -> tuple[int, int]:
+        """Return the times of the first and the last sample, microseconds."""
+        columns = {"MIN(lp.timestamp) AS first": integers, "MAX(lp.timestamp) AS last": integers}
+        found = read_columns(self.path, columns, "FROM lidar_pc lp")
+        return int(found["first"][0]), int(found["last"][0])
+
     @cached_property
     def lidar_pcs(self) -> LidarPcs:
         """The samples, in order of time."""
