@@ -26,7 +26,8 @@ def open_source(text: str) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files; and a neutral .json log. "
+        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files; and a neutral "
+        f".json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 
