@@ -40,7 +40,7 @@ class PickledArray(np.ndarray):
         _, shape, pickled, by_columns, contents = state
         filled = _filled(contents, pickled, shape, "F" if by_columns else "C")
         raw = list(filled.ravel()) if filled.dtype.hasobject else filled.tobytes()
-        super().__setstate__((1, filled.shape, filled.dtype, False, raw))
+        super().__setstate__((1, filled.shape, filled.dtype, np.False_, raw))
 
 
 class PickledArrayType:

@@ -66,7 +66,7 @@ class NavsimSource:
         return log_of(frames[first : last + 1], name, file, self.folders, split, _SPLITS.get(split))
 
     def _names(self, split: str) -> list[str]:
-        names = []
+        names = list[str]()
         for stem, file in self.folders.log_files(split).items():
             try:
                 names += _parts(file)

@@ -89,11 +89,6 @@ class NavsimSplit:
     scene_filter: SceneFilter = field(default_factory=SceneFilter)
     mapping: tuple[SceneMapping, ...] = ()
 
-    @property
-    def two_stage(self) -> bool:
-        """Whether it has groups."""
-        return bool(self.mapping)
-
 
 def read_split(text: str | Path) -> NavsimSplit:
     """Read a split file, given by its path, or by its name in a NAVSIM checkout (`NAVSIM_DEVKIT_ROOT`).
