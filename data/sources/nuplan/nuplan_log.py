@@ -53,6 +53,8 @@ _LIGHTS = {"red": LightState.RED, "yellow": LightState.YELLOW, "green": LightSta
 # A log's steps are at 10 Hz: samples at least this long after the one before.
 _SHORTEST_STEP_US = 75_000
 _FRONT = "CAM_F0"
+# Images belong to samples at most this far from them in time.
+_IMAGE_WINDOW_US = 50_000
 # Metres of map beyond the driven path, on every side.
 _MARGIN = 200.0
 # Height of the rear axle above the ground: a wheel's radius, and what an estimate may be.
@@ -109,7 +111,7 @@ def read_part(part: LogPart) -> Log:
     check_motion(times_us, world_from_ego, path)
     motion = poses.velocity[:, :2], poses.acceleration[:, :2], poses.yaw_rate
     road_map, route = _map_and_route(part, rows, world_from_ego[:, :3, 3], origin)
-    images = part.db.images(int(times_us[0]), int(times_us[-1]))
+    images = part.db.images(part.first_us - _IMAGE_WINDOW_US, part.last_us + _IMAGE_WINDOW_US)
     log = Log(
         name=part.name,
         source="nuplan",
@@ -209,8 +211,7 @@ def _map_and_route(
         return None, ()
     nuplan = load_nuplan_map(part.maps, location)
     pcs = part.db.lidar_pcs
-    scenes = dict.fromkeys(pcs.scene_tokens[row] for row in rows)
-    given = dict.fromkeys(id_ for token in scenes for id_ in part.db.scene_by_token[token].roadblock_ids)
+    given = dict.fromkeys(id_ for row in rows for id_ in part.db.scene_of(int(row)).roadblock_ids)
     route = tuple(given) or driven_roadblocks(nuplan, pcs.poses.positions[rows, :2])
     low, high = path[:, :2].min(axis=0), path[:, :2].max(axis=0)
     center, radius = (low + high) / 2, float((high - low).max()) / 2 + _MARGIN
