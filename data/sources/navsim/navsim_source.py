@@ -1,5 +1,6 @@
 """OpenScene / NAVSIM logs as a source: `navsim:ROOT`."""
 
+import logging
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -11,6 +12,8 @@ from swerve.data.sources.navsim.frames import OpenSceneFrame
 from swerve.data.sources.navsim.navsim_log import log_of, parts_of
 from swerve.data.sources.navsim.read_frames import read_log_frames
 from swerve.scenes import Log, LogError, Split
+
+LOGGER = logging.getLogger("swerve")
 
 _SPLITS: Final[dict[str, Split]] = {"test": "test", "private_test_hard": "test"}
 # Microseconds: longer logs are read in parts of a minute and what scenes need before and after, so that they fit in
@@ -93,7 +96,13 @@ def _parts(file: Path) -> dict[str, tuple[int, int]]:
 def navsim_source(text: str) -> NavsimSource:
     """Open a data set given by its root, by `navsim_logs/SPLIT`, or if empty by `OPENSCENE_DATA_ROOT`.
 
+    A line of the logger "swerve" says that steps between frames are interpolated.
+
     Raises:
         SwerveError: there are no logs.
     """
-    return NavsimSource(navsim_folders(text))
+    folders = navsim_folders(text)
+    LOGGER.warning(
+        "%s: frames are 0.5 s apart; ego and boxes between them are interpolated to ten steps a second", folders.root
+    )
+    return NavsimSource(folders)

@@ -90,7 +90,8 @@ def test_a_track_that_a_frame_lacks_is_not_made_up(tmp_path):
 def test_what_is_missing_is_told_in_a_line_each(root, caplog):
     with caplog.at_level(logging.WARNING, logger="swerve"):
         log = open_source(f"navsim:{root}").load(LOG)
-    told = [record.getMessage() for record in caplog.records]
+    interpolated, *told = [record.getMessage() for record in caplog.records]
+    assert "interpolated to ten steps a second" in interpolated
     assert len(told) == 3
     assert "no map of us-nv-las-vegas-strip" in told[0]
     assert "24 of 24 images are not in" in told[1]
