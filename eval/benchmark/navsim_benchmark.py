@@ -146,15 +146,13 @@ class NavsimBenchmark:
 
     def inactive_sub_scores(self) -> list[str]:
         """Return lines on sub-scores that cannot fail in the split's data; the official map has all that they need."""
-        firsts = {address.log_name: token for token, address in reversed(list(self.index.logged.items()))}
-        lights = [any(frame.traffic_lights for frame in self.index.load(token).frames) for token in firsts.values()]
-        lacking = len(lights) - sum(lights)
-        return [f"traffic_light_compliance: no traffic lights in {lacking} of {len(lights)} logs"] if lacking else []
+        scenes = self.index.logged.values()
+        logs = {address.log_name for address in scenes}
+        lacking = len(logs) - len({address.log_name for address in scenes if address.has_lights})
+        return [f"traffic_light_compliance: no traffic lights in {lacking} of {len(logs)} logs"] if lacking else []
 
     def _locations(self) -> tuple[str, ...]:
-        tokens = [group.now for group in self.groups] or list(self.index.logged)
-        by_log = {self.index.logged[token].log_name: token for token in tokens}
-        return tuple(sorted({map_location(self.index.load(token)) for token in by_log.values()}))
+        return tuple(sorted({map_location(address.map_name) for address in self.index.logged.values()}))
 
     def check_maps(self) -> None:
         """Check that the maps of all scenes are there: nothing is scored without one.
