@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float
 
 from swerve.data.sources.navsim.folders import NavsimFolders
@@ -143,6 +144,15 @@ class NavsimBenchmark:
         parts = [facts, [astuple(group) for group in self.groups], sorted(index.logged)]
         told = json.dumps([*parts, [(file.name, file.stat().st_size) for file in files]])
         return {"name": index.split.name, "digest": hashlib.sha256(told.encode()).hexdigest(), **facts}
+
+    def scenes(self) -> pa.Table:
+        """Return a row per scene, with its "token" and "scene_group"."""
+        rows = [(token, group.now) for group in self.groups for token in _tokens(group)]
+        return pa.table({"token": [token for token, _ in rows], "scene_group": [now for _, now in rows]})
+
+    def rejections(self) -> pa.Table:
+        """Return no rows: NAVSIM does not say which start points it rejected."""
+        return pa.table({"reason": pa.array([], pa.string())})
 
     def inactive_sub_scores(self) -> list[str]:
         """Return lines on sub-scores that cannot fail in the split's data; the official map has all that they need."""
