@@ -70,17 +70,17 @@ def test_groups_scenes_and_images_are_there(archives, whole):
 
 def test_nothing_is_scored_without_its_map(archives, root):
     shutil.rmtree(root / "maps" / "us-ma-boston")
-    with pytest.raises(LogError, match="us-ma-boston"):
+    with pytest.raises(SwerveError, match=r"us-ma-boston.*Nothing is scored without its map.*NUPLAN_MAPS_ROOT"):
         opened(archives, root)
     shutil.rmtree(root / "maps")
-    with pytest.raises(LogError, match=r"nuplan-maps-v1\.0\.json"):
+    with pytest.raises(SwerveError, match=r"nuplan-maps-v1\.0\.json"):
         opened(archives, root, "oracle_one_stage")
 
 
 def test_another_version_of_the_map_is_one_error(archives, root):
     (folder,) = (root / "maps" / "us-ma-boston").iterdir()
     folder.rename(folder.with_name("1.0.0"))
-    with pytest.raises(LogError, match=r"There is version 1\.0\.0 instead"):
+    with pytest.raises(SwerveError, match=r"There is version 1\.0\.0 instead"):
         opened(archives, root)
 
 
