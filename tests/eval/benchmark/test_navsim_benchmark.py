@@ -8,6 +8,9 @@ import pytest
 
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
+from swerve.data.sources.navsim.scoring_map import CONNECTOR_POLYGONS
+from swerve.data.sources.nuplan.map_objects import MapLayer
+from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
@@ -160,3 +163,16 @@ def test_a_split_and_photographs_are_asked_for(whole, tmp_path):
     options = EvaluateOptions(split="x", views=("raster",))
     with pytest.raises(SwerveError, match="photographs only"):
         evaluate_planners(f"navsim:{whole}", ["constant-velocity"], tmp_path, options)
+
+
+def test_connectors_come_in_the_order_of_their_polygons(archives, whole):
+    """Reactive vehicles take the first of connectors that begin alike, in that order."""
+    benchmark = opened(archives, whole, "oracle_two_stage_small")
+    lanes = benchmark.scene_group(NOW).scenes[NOW].viewpoint.scene.log.road_map.lanes
+    nuplan_map = load_nuplan_map(whole / "maps", "us-pa-pittsburgh-hazelwood")
+    rows, polygons = nuplan_map.ids(MapLayer.LANE_CONNECTOR), nuplan_map.table(CONNECTOR_POLYGONS)
+    order = [str(own) for own in polygons.column("lane_connector_fid")]
+    connectors = [lane.id for lane in lanes if lane.is_connector]
+    assert connectors == [id_ for id_ in order if id_ in connectors]
+    assert connectors != [id_ for id_ in rows if id_ in connectors]
+    assert [lane.id for lane in lanes if not lane.is_connector] == list(nuplan_map.ids(MapLayer.LANE))
