@@ -5,43 +5,90 @@ from pathlib import Path
 
 from rich.console import Console
 
+from swerve.data.sources.navsim.folders import navsim_folders
+from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
 from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.observations import uses_images
+from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
 from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.options.evaluate import EvaluateOptions
 from swerve.planners.fingerprint import fingerprint
 from swerve.planners.load_planner import LoadedPlanner, load_planner
+from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
+
+# How a benchmark begins that is NAVSIM's own data.
+NAVSIM = "navsim:"
 
 
 def evaluate_planners(
-    benchmark: Path,
+    benchmark: str | Path,
     specs: Sequence[str],
     out: Path,
     options: EvaluateOptions,
     workers: int | None = None,
     console: Console | None = None,
 ) -> Evaluation:
-    """Evaluate planners on a benchmark, and write the results and the report.
+    """Evaluate planners on a benchmark, and write the results and, of two stages, the report.
 
     Args:
-        benchmark: Folder of the benchmark.
+        benchmark: Folder of the benchmark, or navsim:ROOT.
         specs: Planners, as `load_planner` takes them.
         out: Output folder.
         options: The evaluation.
         workers: Worker processes; one per core if None.
         console: Console for progress; none if None.
     """
-    opened, planners = _opened(benchmark, options), [load_planner(spec) for spec in specs]
+    planners = [load_planner(spec) for spec in specs]
+    if options.split is not None or str(benchmark).startswith(NAVSIM):
+        return evaluate_navsim(str(benchmark), planners, out, options, workers, console)
+    opened = _opened(Path(benchmark), options)
     entries, policy = _entries(opened, planners), options.traffic or opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
     if options.report:
-        _write_report(opened, planners, out)
+        _write_report(opened, f"Planners on {opened.folder.resolve().name}", planners, entries, out)
+    return evaluation
+
+
+def evaluate_navsim(
+    text: str,
+    planners: Sequence[LoadedPlanner],
+    out: Path,
+    options: EvaluateOptions,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> Evaluation:
+    """Evaluate planners on a split of NAVSIM's, in two stages if it has groups, else in one.
+
+    What the split asks for and is not there is printed, a line each.
+
+    Raises:
+        SwerveError: no split is given or it is not there, no scene of it is there, a map is missing, or the options ask
+            for other views than the photographs.
+    """
+    if options.split is None:
+        raise SwerveError(f"{text}: say which scenes, as in --split navtest (NAVSIM's names) or --split FILE.yaml")
+    if any(kind != "photo" for kind in options.views) or options.splats:
+        raise SwerveError(f"{text}: NAVSIM's data have photographs only: leave out --views and --splats")
+    opened = open_navsim_benchmark(navsim_folders(text.removeprefix(NAVSIM)), read_split(options.split))
+    if console:
+        for note in opened.notes:
+            console.print(note, style="yellow", markup=False, soft_wrap=True)
+    opened.check_images(named.planner for named in planners)
+    entries = [PlannerSpec(named.label, named.spec, fingerprint(named)) for named in planners]
+    policy = options.traffic or opened.traffic
+    if not opened.groups:
+        return evaluate_one_stage(opened, entries, made, out, policy, workers, console)
+    evaluation = run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
+    if options.report:
+        _write_report(opened, f"Planners on {opened.index.split.name}", planners, entries, out)
     return evaluation
 
 
@@ -81,14 +128,13 @@ def made(spec: str) -> Planner:
     return load_planner(spec).planner
 
 
-def _write_report(benchmark: Benchmark, planners: Sequence[LoadedPlanner], out: Path) -> None:
-    kinds = (benchmark.view_kind, *benchmark.extra_view_kinds)
-    options = ReportOptions(
-        title=f"Planners on {benchmark.folder.resolve().name}",
-        cameras={
-            entry.label: getattr(named.planner, "cameras", None)
-            for named in planners
-            for entry in entries_of(named, kinds, {})
-        },
-    )
-    write_report(out / REPORT, benchmark, read_results(out), options)
+def _write_report(
+    benchmark: ReportedBenchmark,
+    title: str,
+    planners: Sequence[LoadedPlanner],
+    entries: Sequence[PlannerSpec],
+    out: Path,
+) -> None:
+    by_label = {named.label: named.planner for named in planners}
+    cameras = {entry.label: getattr(by_label[entry.planner or entry.label], "cameras", None) for entry in entries}
+    write_report(out / REPORT, benchmark, read_results(out), ReportOptions(title=title, cameras=cameras))

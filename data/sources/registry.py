@@ -26,7 +26,8 @@ def open_source(text: str) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for nuPlan's .db files; for .tfrecord files; and a neutral .json log. "
+        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files; and a neutral "
+        f".json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 
@@ -47,6 +48,12 @@ def _open_nuplan(text: str) -> Source:
     from swerve.data.sources.nuplan.nuplan_source import nuplan_source
 
     return nuplan_source(text)
+
+
+def _open_navsim(text: str) -> Source:
+    from swerve.data.sources.navsim.navsim_source import navsim_source
+
+    return navsim_source(text)
 
 
 def _open_waymo(text: str) -> Source:
@@ -100,6 +107,12 @@ def _is_nuplan(path: Path) -> bool:
     return bool(log_files(path))
 
 
+def _is_navsim(path: Path) -> bool:
+    from swerve.data.sources.navsim.folders import is_navsim
+
+    return is_navsim(path)
+
+
 def _is_waymo(path: Path) -> bool:
     from swerve.data.sources.waymo.waymo_source import record_files
 
@@ -114,6 +127,7 @@ def _is_neutral(path: Path) -> bool:
 _OPENERS: dict[str, Callable[[str], Source]] = {
     "av2": _open_av2,
     "kitti": _open_kitti,
+    "navsim": _open_navsim,
     "neutral": _open_neutral,
     "nuplan": _open_nuplan,
     "waymo": _open_waymo,
@@ -124,6 +138,7 @@ _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     "kitti": _is_kitti,
     "nuplan": _is_nuplan,
     "waymo": _is_waymo,
+    "navsim": _is_navsim,
     "neutral": _is_neutral,
 }
-_FORMS = ("av2:PATH", "kitti:PATH", "neutral:PATH", "nuplan:PATH", "waymo:PATH", "town:COUNT")
+_FORMS = ("av2:PATH", "kitti:PATH", "navsim:ROOT", "neutral:PATH", "nuplan:PATH", "waymo:PATH", "town:COUNT")

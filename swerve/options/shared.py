@@ -10,7 +10,7 @@ Sources = Annotated[
     arg(
         metavar="SOURCE...",
         help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, "
-        "neutral:PATH, or a path whose kind is recognised; any number.",
+        "navsim:ROOT, neutral:PATH, or a path whose kind is recognised; any number.",
     ),
 ]
 Source = Annotated[
@@ -18,10 +18,14 @@ Source = Annotated[
     arg(
         metavar="SOURCE",
         help="Logs: town:COUNT or town:FIRST-LAST (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, "
-        "neutral:PATH, or a path whose kind is recognised.",
+        "navsim:ROOT, neutral:PATH, or a path whose kind is recognised.",
     ),
 ]
 Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder that swerve build made.")]
+EvaluatedBenchmark = Annotated[
+    Positional[str],
+    arg(metavar="BENCHMARK", help="Folder that swerve build made, or navsim:ROOT with --split: NAVSIM's own data."),
+]
 Dataset = Annotated[Positional[Path], arg(metavar="SET", help="Finished training set of swerve augment.")]
 OutFolder = Annotated[
     Positional[Path], arg(metavar="OUT", help="Output folder: new, empty, or of this same job, which is then resumed.")

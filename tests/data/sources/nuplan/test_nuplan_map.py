@@ -156,12 +156,12 @@ def test_the_road_map_has_everything(nuplan):
     assert (first.successors, connector.predecessors, connector.successors) == (("21",), ("11",), ("13",))
     # Stored against the driving direction, and turned.
     np.testing.assert_array_equal(first.left[[0, -1], :2], [[0, 4], [80, 4]])
-    assert (first.left_paint, first.right_paint) == (LaneMarking.SOLID_WHITE, LaneMarking.DASHED_WHITE)
+    assert (first.left_marking, first.right_marking) == (LaneMarking.SOLID_WHITE, LaneMarking.DASHED_WHITE)
     assert [line.id for line in road_map.lines] == ["41", "42", "43", "44", "45"]  # not the virtual ones
     (stop,) = road_map.stop_lines  # not the turn stop
     assert (stop.id, stop.lane_ids) == ("51", ("11", "21"))
     np.testing.assert_array_equal(np.sort(stop.points[:, :2], axis=0), [[79, 0], [79, 4]])
-    names = ("intersections", "crossings", "walkways", "car_parks", "generic_drivable_areas")
+    names = ("intersections", "crosswalks", "walkways", "parking_areas", "generic_drivable_areas")
     assert [[area.id for area in getattr(road_map, name)] for name in names] == [
         ["61"],
         ["55"],
@@ -189,7 +189,7 @@ def test_islands_and_further_parts_of_polygons_stay(tmp_path):
         {"fid": 69, "geom": shapely.MultiPolygon([strip(0, 5, -9, -5), strip(10, 15, -9, -5)])},
     ]
     nuplan = load_nuplan_map(write_maps(tmp_path, {"carpark_areas": parks}), LOCATION)
-    assert [len(area.holes) for area in road_map_of(nuplan).car_parks] == [1, 1]
+    assert [len(area.holes) for area in road_map_of(nuplan).parking_areas] == [1, 1]
 
 
 def test_longitudes_and_latitudes_are_projected(tmp_path):
