@@ -155,9 +155,9 @@ def test_the_road_map_has_everything(nuplan):
     assert (first.right_neighbor, second.left_neighbor, first.left_neighbor) == ("12", "11", None)
     assert (first.successors, connector.predecessors, connector.successors) == (("21",), ("11",), ("13",))
     # Stored against the driving direction, and turned.
-    np.testing.assert_array_equal(first.left[[0, -1], :2], [[0, 4], [80, 4]])
+    np.testing.assert_array_equal(first.left_boundary[[0, -1], :2], [[0, 4], [80, 4]])
     assert (first.left_marking, first.right_marking) == (LaneMarking.SOLID_WHITE, LaneMarking.DASHED_WHITE)
-    assert [line.id for line in road_map.lines] == ["41", "42", "43", "44", "45"]  # not the virtual ones
+    assert [line.id for line in road_map.road_lines] == ["41", "42", "43", "44", "45"]  # not the virtual ones
     (stop,) = road_map.stop_lines  # not the turn stop
     assert (stop.id, stop.lane_ids) == ("51", ("11", "21"))
     np.testing.assert_array_equal(np.sort(stop.points[:, :2], axis=0), [[79, 0], [79, 4]])
