@@ -33,7 +33,7 @@ def run():
     source = open_source("town:1")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        look = {"cameras": CAMERAS, "size": STORED, "every": 2.0}
+        look = {"cameras": CAMERAS, "size": STORED, "scene_interval": 2.0}
         augment([source], folder / "set", AugmentOptions(photos=True, **look), workers=1)
         augment([source], folder / "drawn", AugmentOptions(rasters="drawn", **look), workers=1)
         write_contexts([source], folder / "set", folder / "contexts", workers=1)

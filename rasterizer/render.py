@@ -53,8 +53,8 @@ def render(
     """Render every camera's view from every pose.
 
     A pixel shows the nearest front-facing triangle that contains its centre, between 5 cm and the style's depth limit;
-    with `style.samples` above 1 its colour is the mean over several points. Triangles are clipped exactly. Straight
-    edges are distorted by the lens to within 1/16 pixel. The GIL is released, so threads may render in parallel.
+    with `style.supersampling` above 1 its colour is the mean over several points. Triangles are clipped exactly.
+    Straight edges are distorted by the lens to within 1/16 pixel. The GIL is released: threads may render in parallel.
 
     Args:
         primitives: scene geometry, world frame.

@@ -63,8 +63,8 @@ class Style:
         background: colour of empty pixels, red, green, blue.
         palette: colour by `Semantic` and `Face`.
         depth_limit: metres; infinity means no fading.
-        supersampling: a pixel's colour is the mean of samples x samples points in it, which smooths edges and keeps far
-            lines whole, at about samples^2 of the cost. The other outputs show the pixel's centre whatever this is.
+        supersampling: colours are means over this many points per pixel along each axis, which smooths edges and keeps
+            distant lines continuous, at about the square of the cost. Other outputs always show the pixel's centre.
 
     Raises:
         ValueError: the palette's shape, the depth limit or the number of samples is invalid.
@@ -81,7 +81,7 @@ class Style:
         if not self.depth_limit > 0:
             raise ValueError(f"the depth limit must be positive, got {self.depth_limit}")
         if not 1 <= self.supersampling <= 8:
-            raise ValueError(f"samples must lie in 1..8, got {self.supersampling}")
+            raise ValueError(f"supersampling must lie in 1..8, got {self.supersampling}")
         if len(self.background) != 3 or not all(0 <= channel <= 255 for channel in self.background):
             raise ValueError(f"the background must be three numbers of 0 to 255, got {self.background}")
 

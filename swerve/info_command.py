@@ -37,13 +37,13 @@ _PACKAGES = (
 )
 
 
-def run(asked: Info) -> int:
-    """Print what this machine has, and return the exit code."""
+def run(args: Info) -> int:
+    """Print the version, cores, back ends and packages, and return the exit code."""
     console = Console()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
     console.print(_table("back end", BACKENDS, resolve_backend("auto")))
-    console.print(_table("of splats", SPLAT_BACKENDS, resolve_splat_backend("auto")))
+    console.print(_table("splat back end", SPLAT_BACKENDS, resolve_splat_backend("auto")))
     packages = Table("package", "version", box=None)
     for name in _PACKAGES:
         packages.add_row(name, _version(name))
@@ -53,12 +53,11 @@ def run(asked: Info) -> int:
 
 def _table(title: str, backends: Sequence[Chosen | SplatChosen], auto: str) -> Table:
     """Return a table of back ends, and the device of each or why it cannot be used."""
-    table = Table(title, "draws on", box=None)
+    table = Table(title, "device", box=None)
     for backend in backends:
-        table.add_row(
-            backend, f"not here: {unavailable_reason(backend)}" if unavailable_reason(backend) else device_name(backend)
-        )
-    table.add_row("auto", f"is {auto}")
+        reason = unavailable_reason(backend)
+        table.add_row(backend, f"not available: {reason}" if reason else device_name(backend))
+    table.add_row("auto", f"selects {auto}")
     return table
 
 

@@ -21,8 +21,8 @@ def read_options(folder: Path) -> AugmentOptions:
         return AugmentOptions(
             tuple(given["viewpoints"]),
             recovery=RecoveryOptions(**{**recovery, "bounds": KinematicLimits(**recovery["bounds"])}),
-            cross_agent=CrossAgentOptions(**{**cross_agent, "lengths": tuple(cross_agent["lengths"])}),
-            **{name: given[name] for name in ("seed", "every", "history", "future", "shard_scenes")},
+            cross_agent=CrossAgentOptions(**{**cross_agent, "length_range": tuple(cross_agent["length_range"])}),
+            **{name: given[name] for name in ("seed", "scene_interval", "history", "future", "shard_scenes")},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SwerveError(f"{path}: holds no options of a set of this program ({error!r})") from error

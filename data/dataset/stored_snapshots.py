@@ -75,7 +75,7 @@ def snapshots_to_bytes(viewpoint: Viewpoint, captures: Sequence[ImageRequest], o
     for number, group in enumerate(groups):
         rows[group] = number
     moments = tuple(_moment(viewpoint, captures[group[0]]) for group in groups)
-    return to_bytes(SnapshotStore(options.style, options.samples, moments, rows), _KIND, _VERSION)
+    return to_bytes(SnapshotStore(options.style, options.supersampling, moments, rows), _KIND, _VERSION)
 
 
 def snapshots_from_bytes(content: bytes, path: str) -> SnapshotStore:

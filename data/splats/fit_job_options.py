@@ -24,7 +24,7 @@ class SceneOptions:
         fit: Optimization.
 
     Raises:
-        SwerveError: an option is out of its range, or a camera is both fitted and unseen.
+        SwerveError: an option is out of its range, or a camera is both for training and for testing.
     """
 
     cameras: tuple[str, ...] = ()
@@ -41,17 +41,17 @@ class SceneOptions:
             self.holdout_interval == 0 or 2 <= self.holdout_interval <= 10_000,
             "must be 0, or between 2 and 10000",
         )
-        _check("every", 0 <= self.photo_interval <= 60, "must lie between 0 and 60 seconds")
+        _check("photo_interval", 0 <= self.photo_interval <= 60, "must lie between 0 and 60 seconds")
         _check("image_scale", 0.02 <= self.image_scale <= 1, "must lie between 0.02 and 1")
         _check("steps", 1 <= self.fit.steps <= 10_000_000, "must lie between 1 and 10000000")
         _check(
-            "growth.most",
+            "densification.max_gaussians",
             1000 <= self.fit.densification.max_gaussians <= 20_000_000,
             "must lie between 1000 and 20000000",
         )
         _check("threads", 1 <= self.fit.threads <= 1024, "must lie between 1 and 1024")
         both = sorted({*self.cameras} & {*self.test_cameras})
-        _check("cameras", not both, f"{', '.join(both)} cannot be both fitted and unseen")
+        _check("cameras", not both, f"{', '.join(both)} must not be in both cameras and test_cameras")
 
 
 def _check(option: str, holds: bool, problem: str) -> None:

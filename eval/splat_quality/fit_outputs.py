@@ -26,7 +26,7 @@ def read_fit_options(folder: Path) -> SceneOptions:
             cameras=tuple(options["cameras"]),
             test_cameras=tuple(options["test_cameras"]),
             holdout_interval=options["holdout_interval"],
-            photo_interval=float(options["every"]),
+            photo_interval=float(options["photo_interval"]),
             image_scale=float(options["image_scale"]),
             masks=options.get("masks", ""),
             fit=FitOptions(seed=options["fit"]["seed"]),

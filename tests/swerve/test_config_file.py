@@ -60,12 +60,12 @@ def test_names_are_those_of_the_command_line(tmp_path):
 
 def test_the_command_line_takes_precedence(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("sources: [town:1]\nout: out\nquality: 70\nshard-scenes: 8\nrecovery: {lateral: 1}\n")
+    path.write_text("sources: [town:1]\nout: out\njpeg_quality: 70\nshard-scenes: 8\nrecovery: {lateral: 1}\n")
     asked = parse("augment", ["--config", str(path), "--jpeg-quality", "80"])
-    assert (asked.options.quality, asked.options.shard_scenes, asked.options.recovery.lateral) == (80, 8, 1.0)
+    assert (asked.options.jpeg_quality, asked.options.shard_scenes, asked.options.recovery.lateral) == (80, 8, 1.0)
     assert asked.sources == ("town:1",)
     asked = parse("augment", ["town:2", "town:3", "other", f"--config={path}"])
-    assert (asked.sources, str(asked.out), asked.options.quality) == (("town:2", "town:3"), "other", 70)
+    assert (asked.sources, str(asked.out), asked.options.jpeg_quality) == (("town:2", "town:3"), "other", 70)
 
 
 def test_a_file_has_options_that_help_leaves_out(tmp_path):
@@ -77,8 +77,8 @@ def test_a_file_has_options_that_help_leaves_out(tmp_path):
 
 def test_what_a_file_lacks_must_be_given(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
-    path.write_text("quality: 70\n")
-    assert parse("augment", ["town:1", "out", "--config", str(path)]).options.quality == 70
+    path.write_text("jpeg_quality: 70\n")
+    assert parse("augment", ["town:1", "out", "--config", str(path)]).options.jpeg_quality == 70
     with pytest.raises(SystemExit):
         parse("augment", ["--config", str(path)])
     path.write_text("views: [raster]\n")
@@ -91,20 +91,23 @@ def test_what_a_file_lacks_must_be_given(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("qualty: 70", "qualty: no such option; known are backend, cameras, cross_agent"),
-        ("recovery: {sideways: 1}", "recovery.sideways: no such option; known are attempts, bounds, distribution"),
-        ("quality: high", "quality: 'high' must be of type int"),
-        ("quality: true", "quality: True must be of type int"),
+        ("qualty: 70", "qualty: no such option; the options are backend, cameras, cross_agent"),
+        (
+            "recovery: {sideways: 1}",
+            "recovery.sideways: no such option; the options are attempts, bounds",
+        ),
+        ("jpeg_quality: high", "jpeg_quality: 'high' must be of type int"),
+        ("jpeg_quality: true", "jpeg_quality: True must be of type int"),
         ("photos: 1", "photos: 1 must be of type bool"),
-        ("every: [1]", r"every: [1] must be of type float"),
+        ("scene_interval: [1]", r"scene_interval: [1] must be of type float"),
         ("cameras: front", "cameras: 'front' must be a list"),
-        ("cross_agent: {lengths: [1, 2, 3]}", "cross_agent.lengths: [1, 2, 3] must be a list of 2"),
+        ("cross_agent: {length_range: [1, 2, 3]}", "cross_agent.length_range: [1, 2, 3] must be a list of 2"),
         ("style: pink", "style: 'pink' must be one of rap, surfaces"),
         ("size: large", "size: 'large' must be WIDTHxHEIGHT|own"),
         ("recovery: {heading: steep}", "recovery.heading: 'steep' must be DEGREES"),
         ("recovery: 3", "recovery: 3 must be options"),
         ("workers: many", "workers: 'many' must be of type int"),
-        ("quality: 700", "quality: 700 must lie between 1 and 100"),
+        ("jpeg_quality: 700", "jpeg_quality: 700 must lie between 1 and 100"),
         ("- a", "must state options"),
         ("a: [", "not a YAML file of options"),
     ],

@@ -28,14 +28,14 @@ def options_of(monkeypatch, *arguments):
 
 def test_defaults_are_those_of_the_library(monkeypatch):
     own, known = options_of(monkeypatch).fit, FitOptions()
-    for name in ("raster", "lidar", "ground", "refine_egos", "seed"):
+    for name in ("raster_weight", "lidar_weight", "ground_weight", "refine_egos", "seed"):
         assert getattr(own, name) == pytest.approx(getattr(known, name))
 
 
 def test_without_depth_nothing_is_held_to_depth(monkeypatch):
     fit = options_of(monkeypatch, "--raster-weight", "0", "--lidar-weight", "0").fit
-    assert (fit.raster, fit.lidar) == (0.0, 0.0)
-    assert fit.ground == FitOptions().ground_weight
+    assert (fit.raster_weight, fit.lidar_weight) == (0.0, 0.0)
+    assert fit.ground_weight == FitOptions().ground_weight
 
 
 def test_masks_are_named_by_their_whole_path(monkeypatch, tmp_path):

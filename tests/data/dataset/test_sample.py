@@ -309,7 +309,7 @@ def test_smoothing_is_in_the_images_alone():
     (seat,) = seats(log, ViewpointKind.LOGGED)[:1]
     made = {}
     for samples in (1, 2):
-        options = AugmentOptions(viewpoints=("logged",), size=(64, 36), samples=samples, extra_outputs=("depth",))
+        options = AugmentOptions(viewpoints=("logged",), size=(64, 36), supersampling=samples, extra_outputs=("depth",))
         drawer = SampleRenderer(build_static(log.road_map), options, Stopwatch())
         made[samples] = encoded(seat, drawer, options, Stopwatch()).members
     assert made[1]["front.png"] != made[2]["front.png"]
