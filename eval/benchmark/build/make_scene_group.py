@@ -110,7 +110,7 @@ def _chosen(
 def _in_order(scene: Scene, found: list[FollowUp], seed: int) -> Iterator[FollowUp]:
     order = keyed_generator(seed, scene.log.name, scene.token, "follow_up").permutation(len(found))
     return iter(
-        sorted((found[row] for row in order), key=lambda one: (one.index != LOGGED_START, one.origin != "bank"))
+        sorted((found[row] for row in order), key=lambda one: (one.index != LOGGED_START, one.history_source != "bank"))
     )
 
 
