@@ -64,7 +64,7 @@ def one_config(folder, name, config):
     from swerve.planners.rap.train_options import RapTrainOptions
     from swerve.planners.rap.train_rap import Process, train_rap
 
-    fit = ImageFit((config.width, config.height))
+    fit = ImageFit((config.image_width, config.image_height))
     stream = SampleStream(folder / "set", StreamOptions(PARTS, fit, config.cameras, BATCH))
     store, taken, ends = ContextStore(folder / "contexts", folder / "set"), [], []
 

@@ -86,14 +86,14 @@ class Style:
             raise ValueError(f"the background must be three numbers of 0 to 255, got {self.background}")
 
     @classmethod
-    def rap(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
+    def rap(cls, depth_limit: float = 120.0, supersampling: int = 1) -> "Style":
         """Return RAP's style: black, filled faces; roads are black too, but occlude."""
-        return cls((0, 0, 0), _palette({}), depth_limit, samples)
+        return cls((0, 0, 0), _palette({}), depth_limit, supersampling)
 
     @classmethod
-    def surfaces(cls, depth_limit: float = 120.0, samples: int = 1) -> "Style":
+    def surfaces(cls, depth_limit: float = 120.0, supersampling: int = 1) -> "Style":
         """Return RAP's style with roads, intersections, car parks and walkways tinted."""
-        return cls((0, 0, 0), _palette(_SURFACES), depth_limit, samples)
+        return cls((0, 0, 0), _palette(_SURFACES), depth_limit, supersampling)
 
 
 def _palette(surfaces: dict[Semantic, Rgb]) -> UInt8[np.ndarray, "semantics faces 3"]:

@@ -52,7 +52,7 @@ class SampleRenderer:
     ) -> None:
         self.still, self._watch, self._stand_ins = static, watch, stand_ins
         self._backdrop = StaticLayer(static, options.backend)
-        self._style = STYLES[options.style](samples=options.supersampling)
+        self._style = STYLES[options.style](supersampling=options.supersampling)
         self._outputs = ("rgb", *options.extra_outputs)
         self._jpegs = GpuJpegs(options.jpeg_quality) if jpeg_packages(options) else None
         self._canvases = deque(dict[tuple[str, int, int], View]() for _ in range(kept))

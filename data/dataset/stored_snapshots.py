@@ -43,13 +43,13 @@ class SnapshotStore:
 
     Attributes:
         style: colour style.
-        samples: points per pixel along each axis, see `Style`.
+        supersampling: points per pixel along each axis, see `Style`.
         snapshots: snapshots of all images.
         snapshot_indices: index of each camera's snapshot, in the order of the sample's JSON.
     """
 
     style: StyleName
-    samples: int
+    supersampling: int
     snapshots: tuple[StoredSnapshot, ...]
     snapshot_indices: Int[np.ndarray, "c"]
 

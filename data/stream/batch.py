@@ -71,6 +71,8 @@ class Batch:
         target_10hz: the target trajectory at 10 Hz.
         target_10hz_valid: mask of rows covered by the scene.
         kind: row of `KINDS`.
+        weight: importance weight of each sample: the mean of a recovery's loss times its weight is that of the offsets
+            asked for, where rejection thinned some of them out (see docs/formats.md). 1 for other kinds.
         provenance: origin of each sample.
     """
 
@@ -97,6 +99,7 @@ class Batch:
     target_10hz: Float[Any, "b g 3"]
     target_10hz_valid: Bool[Any, "b g"]
     kind: Int[Any, "b"]
+    weight: Float[Any, "b"]
     provenance: tuple[Provenance, ...]
 
     def __len__(self) -> int:

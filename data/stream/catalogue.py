@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from swerve.data.stream.part import PARTS
 from swerve.scenes import Split, SwerveError
 
-_COLUMNS = ("key", "shard", "kind", "photos", "split", "log")
+_COLUMNS = ("key", "shard", "kind", "photos", "split", "log", "weight")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Catalogue:
         keys: keys of the samples.
         shards: path of each sample's shard in the folder.
         indices_in_shard: index of each sample in its shard.
+        weights: importance weight of each sample, see the manifest.
         parts: row indices of each part's samples.
         logs: names of the samples' logs.
         digest: SHA-256 over the keys in their order.
@@ -34,6 +35,7 @@ class Catalogue:
     keys: pa.Array
     shards: pa.DictionaryArray
     indices_in_shard: Int[np.ndarray, "n"]
+    weights: Float[np.ndarray, "n"]
     parts: dict[str, Int[np.ndarray, "_"]]
     logs: frozenset[str]
     digest: str
@@ -60,7 +62,8 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     firsts = np.unique(codes, return_index=True)[1]
     digest = hashlib.sha256("\n".join(keys.to_pylist()).encode()).hexdigest()
     logs = frozenset(pc.unique(table["log"]).to_pylist())
-    return Catalogue(folder, keys, shards, np.arange(len(table)) - firsts[codes], _parts(table), logs, digest)
+    indices, weights = np.arange(len(table)) - firsts[codes], table["weight"].to_numpy()
+    return Catalogue(folder, keys, shards, indices, weights, _parts(table), logs, digest)
 
 
 def _manifest(path: Path) -> pa.Table:

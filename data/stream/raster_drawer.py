@@ -42,7 +42,7 @@ class RasterRenderer:
         Raises:
             SwerveError: the set lacks the map of the log, or its file is damaged.
         """
-        static_layer, style = self._static_layer(log), STYLES[store.style](samples=store.samples)
+        static_layer, style = self._static_layer(log), STYLES[store.style](supersampling=store.supersampling)
         drawn: list[UInt8[np.ndarray, "_ _ 3"] | None] = [None] * len(rows)
         for number, snapshot in enumerate(store.snapshots):
             own = [place for place, row in enumerate(rows) if store.snapshot_indices[row] == number]

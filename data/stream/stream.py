@@ -85,6 +85,7 @@ class SampleStream:
             has_raster=has_raster,
             has_photo=has_photo,
             cameras=camera_arrays([sample.cameras for sample in samples]),
+            weight=self._catalogue.weights[rows].astype(np.float32),
             provenance=tuple(self._provenance(row, sample) for row, sample in zip(rows, samples, strict=True)),
             **_numbers(samples),
         )

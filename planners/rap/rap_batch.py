@@ -27,6 +27,7 @@ class RapBatch:
         targets: target poses (x, y, heading; ego frame) at the config's interval.
         valid: mask of known target poses.
         cross_agent: mask of cross-agent viewpoints.
+        weight: importance weights of the samples, see `Batch.weight`.
         contexts: prepared contexts for scoring proposals, at the view's own pose; None without one.
     """
 
@@ -36,6 +37,7 @@ class RapBatch:
     targets: Float[Tensor, "b k 3"]
     valid: Bool[Tensor, "b k"]
     cross_agent: Bool[Tensor, "b"]
+    weight: Float[Tensor, "b"]
     contexts: tuple[PreparedContext | None, ...]
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class RapBatch:
 
     def to(self, device: torch.device) -> "RapBatch":
         """Copy to another device; contexts stay in host memory."""
-        names = ("is_photo", "paired_row", "targets", "valid", "cross_agent")
+        names = ("is_photo", "paired_row", "targets", "valid", "cross_agent", "weight")
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
         return RapBatch(inputs=self.inputs.to(device), contexts=self.contexts, **moved)
 
@@ -96,6 +98,7 @@ def views_of(batch: Batch, yardsticks: Sequence[PreparedContext | None], config:
         targets=targets[rows],
         valid=valid[rows],
         cross_agent=batch.kind[rows] == KINDS.index(ViewpointKind.CROSS_AGENT),
+        weight=batch.weight[rows],
         contexts=tuple(yardsticks[row] for row in rows.tolist()),
     )
 

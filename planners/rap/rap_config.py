@@ -61,6 +61,8 @@ class RapConfig:
         score_weight: weight of the sub-scores' cross entropy.
         metric_weights: weight of each sub-score in it, columns as in `swerve.eval.Metric`.
         cross_agent_weight: weight of cross-agent samples in the imitation loss; others have 1.
+        importance_weights: whether samples count by the set's `weight`, which makes up for recoveries that were
+            rejected, in the imitation and score losses.
         spatial_weight: weight of the distance of features between an image's two domains, over their variance; the
             paper's number is for a plain distance.
         global_weight: weight of the domain classifier's loss.
@@ -94,6 +96,7 @@ class RapConfig:
     score_weight: float = 1.0
     metric_weights: tuple[float, ...] = (1.0,) * len(Metric)
     cross_agent_weight: float = 0.1
+    importance_weights: bool = False
     spatial_weight: float = 0.002
     global_weight: float = 0.1
     reversal_scale: float = 0.1

@@ -72,7 +72,8 @@ def rap_losses(
     Raises:
         SwerveError: a proposal cannot be scored.
     """
-    weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0)
+    importance = batch.weight if config.importance_weights else torch.ones_like(batch.weight)
+    weight = torch.where(batch.cross_agent, config.cross_agent_weight, 1.0) * importance
     score = spatial = domain = output.rounds.new_zeros(())
     yardsticks = batch.contexts if config.score_weight else ()
     with score_proposals(yardsticks, output.poses, config.interval, threads, watch) as targets:
@@ -87,7 +88,8 @@ def rap_losses(
             domain = global_alignment(output, batch, classifier, config.direction, strength)
         if config.score_weight:
             with torch.autocast(output.rounds.device.type, enabled=False):
-                score = score_loss(output.logits, *targets(), output.logits.new_tensor(config.metric_weights))
+                weights = output.logits.new_tensor(config.metric_weights)
+                score = score_loss(output.logits, *targets(), importance, weights)
     total = config.imitation_weight * imitation + config.score_weight * score
     total = total + config.spatial_weight * spatial + config.global_weight * domain
     return RapLosses(imitation, score, spatial, domain, total)
@@ -168,8 +170,10 @@ def score_loss(
     logits: Float[Tensor, "b n 8"],
     targets: Float[Tensor, "b n 8"],
     known: Bool[Tensor, "b"],
+    importance: Float[Tensor, "b"],
     weights: Float[Tensor, "8"],
 ) -> Float[Tensor, ""]:
-    """Compute the cross entropy of the sub-scores, mean over proposals and scored samples."""
+    """Compute the cross entropy of the sub-scores, mean over proposals and, by importance, over scored samples."""
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1) @ weights
-    return (losses * known).sum() / (known.sum().clamp(min=1) * weights.sum().clamp(min=1e-6))
+    counted = importance * known
+    return (losses * counted).sum() / (counted.sum().clamp(min=1e-6) * weights.sum().clamp(min=1e-6))

@@ -74,6 +74,6 @@ class LoopOptions:
 
     def __post_init__(self) -> None:
         if self.checkpoint_every < 1:
-            raise SwerveError(f"checkpoint-every is {self.checkpoint_every}, it must be 1 or more")
+            raise SwerveError(f"checkpoint_every is {self.checkpoint_every}, it must be 1 or more")
         if self.workers < 0:
             raise SwerveError(f"workers is {self.workers}, it must be 0 or more")

@@ -57,7 +57,7 @@ def test_a_moment_of_a_log(backend, moment):
 def test_a_backdrop_again_and_again(backend, moment):
     """Many poses in one call, several calls, several points a pixel."""
     still, moving, cameras, poses = moment
-    backdrop, style = StaticLayer(still, backend), Style.surfaces(samples=2)
+    backdrop, style = StaticLayer(still, backend), Style.surfaces(supersampling=2)
     many = np.stack([poses[0] @ pose_from_yaw(np.array([0.5 * k, 0.2 * k, 0.0]), 0.02 * k) for k in range(4)])
     for at in (many[:2], many[2:]):
         expected = render(still.joined(moving), cameras[:2], at, style, OUTPUTS)

@@ -277,7 +277,7 @@ def test_smoothed_colours_are_means_of_a_finer_image(samples):
     pose = log.ego.world_from_ego[10:11]
     cameras = [camera.resized(161, 90) for camera in log.cameras]
     every = ("rgb", "depth", "semantic", "instance")
-    smooth = render(primitives, cameras, pose, Style.surfaces(samples=samples), every)[0]
+    smooth = render(primitives, cameras, pose, Style.surfaces(supersampling=samples), every)[0]
     plain = render(primitives, cameras, pose, Style.surfaces(), every)[0]
     finer = [camera.resized(samples * camera.width, samples * camera.height) for camera in cameras]
     fine = render(primitives, finer, pose, Style.surfaces())[0]
@@ -297,7 +297,7 @@ def test_far_lines_stay_whole_when_smoothed():
     primitives, camera = build_static(edge), log.cameras[0].resized(320, 180)
     holes = {}
     for samples in (1, 4):
-        rgb = render(primitives, [camera], log.ego.world_from_ego[:1], Style.rap(samples=samples))[0][0].rgb
+        rgb = render(primitives, [camera], log.ego.world_from_ego[:1], Style.rap(supersampling=samples))[0][0].rgb
         lit = rgb.any(axis=2).any(axis=0)[180:300]
         holes[samples] = int((~lit[np.flatnonzero(lit)[0] :]).sum())
     assert holes[1] > 5

@@ -15,7 +15,7 @@ from swerve.scenes import Vehicle
 
 def rig_of(config, count, names=None):
     """Return the town's cameras of the config's names and size, `count` times."""
-    cameras = {camera.name: camera.resized(config.width, config.height) for camera in town_rig()}
+    cameras = {camera.name: camera.resized(config.image_width, config.image_height) for camera in town_rig()}
     return CameraRig.of(camera_arrays([[cameras[name] for name in names or config.cameras]] * count))
 
 
@@ -37,7 +37,7 @@ def turning_batch(config, count, seed=0) -> RapBatch:
     turn = rate[:, None] * seconds
     forward, left = speed[:, None] * seconds * np.sinc(turn / np.pi), speed[:, None] * seconds * turn / 2
     targets = torch.as_tensor(np.stack([forward, left, turn], axis=2)).float()
-    v, u = np.mgrid[: config.height, : config.width] / 8.0
+    v, u = np.mgrid[: config.image_height, : config.image_width] / 8.0
     stripes = np.stack([np.sin(u + (20 * one) * v) for one in rate])[:, None, None]
     raster = np.broadcast_to(127 + 120 * (stripes > 0), (count, len(config.cameras), 3, *v.shape))
     photo = 127 + 100 * stripes * np.array([1.0, 0.8, 0.6])[:, None, None] + random.normal(0, 8, raster.shape)
@@ -51,6 +51,7 @@ def turning_batch(config, count, seed=0) -> RapBatch:
         targets=targets.repeat(2, 1, 1),
         valid=torch.ones(2 * count, config.poses, dtype=torch.bool),
         cross_agent=torch.zeros(2 * count, dtype=torch.bool),
+        weight=torch.ones(2 * count),
         contexts=(None,) * (2 * count),
     )
 
@@ -58,6 +59,6 @@ def turning_batch(config, count, seed=0) -> RapBatch:
 def without_photographs(batch: RapBatch) -> RapBatch:
     """Return the batch's rasters only."""
     rows = torch.nonzero(~batch.is_photo)[:, 0]
-    parts = {name: getattr(batch, name)[rows] for name in ("photograph", "targets", "valid", "cross_agent")}
+    parts = {name: getattr(batch, name)[rows] for name in ("is_photo", "targets", "valid", "cross_agent", "weight")}
     nobody = torch.full((len(rows),), -1)
     return replace(batch, inputs=batch.inputs.rows(rows), paired_row=nobody, contexts=(None,) * len(rows), **parts)

@@ -198,6 +198,6 @@ def test_a_photo_that_is_not_there_gives_one_error(tmp_path):
     with pytest.raises(LogError, match="cannot be read"):
         Photo("front", 0, np.eye(4), file).read()
     file.write_bytes(b"0123456789")
-    assert Photo("front", 0, np.eye(4), file, start=2, num_bytes=3).read() == b"234"
+    assert Photo("front", 0, np.eye(4), file, offset=2, num_bytes=3).read() == b"234"
     with pytest.raises(LogError, match="ends before the image"):
-        Photo("front", 0, np.eye(4), file, start=8, num_bytes=3).read()
+        Photo("front", 0, np.eye(4), file, offset=8, num_bytes=3).read()

@@ -70,7 +70,7 @@ def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
     assert found["started_with"] <= 1000 < found["gaussians"] <= 2000
     # Nothing of the street changes its brightness.
     assert found["held_out_exposed"]["psnr"] == pytest.approx(found["held_out"]["psnr"], abs=1.0)
-    assert (found["photographs"], found["held_out"]["images"], found["unseen"]["right"]["images"]) == (7, 3, 10)
+    assert (found["train_images"], found["held_out"]["images"], found["test_cameras"]["right"]["images"]) == (7, 3, 10)
     history = json.loads((own / "progress.json").read_bytes())
     assert [entry["step"] for entry in history] == list(range(2, STEPS + 1, 2))
     # One grey gives 17 dB.
@@ -219,7 +219,7 @@ def found(psnr):
         "seconds": 90.0,
         "held_out": quality,
         "held_out_exposed": quality,
-        "unseen": {"right": quality},
+        "test_cameras": {"right": quality},
     }
 
 

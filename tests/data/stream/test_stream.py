@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from swerve.data.dataset import camera_from_ego, camera_of, read_samples
@@ -55,6 +57,18 @@ def test_rows_are_the_samples_of_the_set(native, known):
         for column, camera in enumerate(("back", "front")):
             np.testing.assert_array_equal(native.raster[row, column].transpose(1, 2, 0), sample[f"{camera}.png"])
     assert native.has_raster.all()
+
+
+def test_weights_are_those_of_the_manifest(small_set, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(small_set, folder)
+    table = pq.read_table(folder / "manifest.parquet")
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, len(table))
+    place = table.schema.get_field_index("weight")
+    pq.write_table(table.set_column(place, "weight", pa.array(weights)), folder / "manifest.parquet")
+    batch = SampleStream(folder, options(fit=NATIVE)).batch(0)
+    of = dict(zip(table["key"].to_pylist(), weights, strict=True))
+    np.testing.assert_allclose(batch.weight, [of[one.key] for one in batch.provenance], rtol=1e-6)
 
 
 def test_photographs_are_there_where_the_mask_says(native, tmp_path):

@@ -23,7 +23,9 @@ def model():
 
 def features_of(config, count, seed=0):
     chance = torch.Generator().manual_seed(seed)
-    return torch.randn(count, len(config.cameras), config.dim, config.height // 8, config.width // 8, generator=chance)
+    return torch.randn(
+        count, len(config.cameras), config.dim, config.image_height // 8, config.image_width // 8, generator=chance
+    )
 
 
 def inputs(count=2, config=CONFIG, seed=0):

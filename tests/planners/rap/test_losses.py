@@ -116,13 +116,13 @@ def test_proposals_are_scored_exactly_where_they_can_be():
     )
     assert not targets.requires_grad
     logits = torch.zeros(3, 4, 8, requires_grad=True)
-    loss = score_loss(logits, targets, known, torch.ones(8))
+    loss = score_loss(logits, targets, known, torch.ones(3), torch.ones(8))
     assert loss.item() == pytest.approx(math.log(2), abs=1e-6)
     loss.backward()
     np.testing.assert_allclose(logits.grad[1].numpy(), (0.5 - targets[1].numpy()) / 32, atol=1e-7)
     assert not logits.grad[[0, 2]].any()
     nobody, none = targets_of((None,) * 3, plans)
-    assert score_loss(logits, nobody, none, torch.ones(8)).item() == 0.0
+    assert score_loss(logits, nobody, none, torch.ones(3), torch.ones(8)).item() == 0.0
 
 
 def test_looks_of_a_sample_are_scored_together_and_measured():
@@ -138,10 +138,18 @@ def test_looks_of_a_sample_are_scored_together_and_measured():
     assert watch.seconds["scoring"] > 0
 
 
+def test_scored_samples_count_by_importance():
+    logits = torch.tensor([0.0, 2.0, 5.0])[:, None, None].expand(3, 2, 8)
+    known, importance = torch.tensor([True, True, False]), torch.tensor([3.0, 1.0, 7.0])
+    loss = score_loss(logits, torch.zeros(3, 2, 8), known, importance, torch.ones(8))
+    expected = (3 * math.log(2) + math.log(1 + math.exp(2.0))) / 4
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_metrics_weight_is_its_share():
     logits = torch.zeros(1, 2, 8, requires_grad=True)
     weights = torch.tensor([3.0, 0, 0, 0, 1.0, 0, 0, 0])
-    score_loss(logits, torch.zeros(1, 2, 8), torch.ones(1, dtype=torch.bool), weights).backward()
+    score_loss(logits, torch.zeros(1, 2, 8), torch.ones(1, dtype=torch.bool), torch.ones(1), weights).backward()
     np.testing.assert_allclose(logits.grad[0].sum(dim=0).numpy(), 0.5 * weights.numpy() / 4)
 
 
