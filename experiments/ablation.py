@@ -45,7 +45,7 @@ from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.eval.study.measures import one_stage_measures
 from swerve.eval.study.study_job import run_study
 from swerve.eval.study.study_options import StudyOptions, StudyPlanner
-from swerve.eval.study.variants import offsets_of, pseudo_simulation, standard
+from swerve.eval.study.variants import offsets_of, pseudo_simulation
 from swerve.planners.rap.rap_batch import RapBatch, views_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
@@ -174,12 +174,12 @@ def judge_some(benchmark: Path, chosen: list[dict[str, Any]], target: Path) -> N
     """Write the metrics of some planners to target/measures.npz."""
     members = [StudyPlanner(note["arm"], str(note["place"] / PLANNER)) for note in chosen]
     study = run_study(
-        open_benchmark(benchmark), members, load, target, StudyOptions("lane-following", rate=1.0), 1
+        open_benchmark(benchmark), members, load, target, StudyOptions("lane-following", ("same",), rate=1.0), 1
     ).study
     measures = {
         "one stage": one_stage_measures(study)["one stage, full"],
-        "two stages": pseudo_simulation(study, offsets_of(study), standard("full")),
-        "closed loop": study.closed_loop,
+        "two stages": pseudo_simulation(study, offsets_of(study), navsim_recipe("full")),
+        "closed loop": study.closed_loop_of("same"),
         "ADE": study.open_loop[..., 0],
     }
     np.savez(target / "measures.npz", arms=study.families, logs=study.logs, **measures)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import closed_loop_tables
+from experiments import closed_loop_tables, interval_coverage, study_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,6 +34,10 @@ class Table:
 TABLES = {
     "closed_loop_traffic": Table("docs/closed_loop.md", closed_loop_tables.by_traffic),
     "closed_loop_simulations": Table("docs/closed_loop.md", closed_loop_tables.by_simulation),
+    "study_intervals": Table("docs/study.md", interval_coverage.table),
+    "study_measures": Table("docs/study.md", study_tables.measures),
+    "study_references": Table("docs/study.md", study_tables.references),
+    "study_variants": Table("docs/study.md", study_tables.variants),
 }
 
 

@@ -14,8 +14,10 @@ from swerve.eval.study.study_tables import (
     difference_lines,
     intervals_table,
     main_table,
+    references_table,
     undefined_lines,
     variants_table,
+    verdict_lines,
 )
 from swerve.job_report import show_failures, stoppable, timing_line
 from swerve.options.study import Study
@@ -60,9 +62,14 @@ def show_study(console: Console, folder: Path, report: StudyReport) -> None:
     counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
     console.print(f"{counts}, {int(study.present.sum())} pairs of follow-ups\n", highlight=False, soft_wrap=True)
     wide = Console(width=None if console.is_terminal else 132, markup=False)
-    for table in (main_table(findings), intervals_table(findings), variants_table(findings)):
+    for table in (
+        main_table(findings),
+        references_table(findings),
+        intervals_table(findings),
+        variants_table(findings),
+    ):
         wide.print(table, "", highlight=False)
-    for line in (*undefined_lines(findings), *difference_lines(findings)):
+    for line in (*undefined_lines(findings), *difference_lines(findings), *verdict_lines(findings)):
         wide.print(line, highlight=False, soft_wrap=True)
     effective = f"Median effective number of follow-ups: {findings.effective:.1f}; "
     console.print(

@@ -15,7 +15,7 @@ from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.viewpoints import Viewpoint
 
 MEMBER: Final = "moments.npz"
-_KIND, _VERSION = "moments of a sample", 1
+_KIND, _VERSION = "snapshots of a sample", 2
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,9 @@ def _compare(folder: Path, layout: FolderLayout, there: dict[str, Any], config: 
         return
     made = [name for name in layout.parts if name not in layout.disposable_folders]
     if any(_part_files(folder, layout, made)) or any(_log_files(folder, layout, there)):
+        was, now = (config["options"].get("version") for config in (there, here))
+        if was != now:  # other differences follow from it
+            raise SwerveError(f"{folder} has format version {was}, and this is version {now}: choose another folder")
         differences = "; ".join(_differences(there, here))
         raise SwerveError(f"{folder} holds another job: {differences}. Give the same options, or another folder")
     for path in _part_files(folder, layout, layout.disposable_folders):

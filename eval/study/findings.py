@@ -1,4 +1,4 @@
-"""Findings of a study: every measure and every variant of pseudo-simulation against closed loop."""
+"""Findings of a study: every measure against every closed loop, and every variant of pseudo-simulation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,16 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.study.correlation import (
-    RESAMPLES,
-    Agreement,
-    Difference,
-    agreements,
-    difference,
-    pearson,
-    ranks,
-    resampled_unit,
-)
+from swerve.eval.study.cluster_bootstrap import SIDES, Clusters, Estimate, Side, clusters_of, pearson, ranks
+from swerve.eval.study.correlation import RESAMPLES, Agreement, Difference, agreements, difference
 from swerve.eval.study.measures import FORMULAS, Formula, imitation_measures, one_stage_measures
 from swerve.eval.study.study_records import Study
 from swerve.eval.study.variants import (
@@ -51,32 +43,50 @@ class SubsetCorrelations:
 
 
 @dataclass(frozen=True)
+class ReferenceFindings:
+    """Correlations with one closed loop.
+
+    Attributes:
+        agreements: of the main measures, pseudo-simulation first.
+        best_one_stage: name of the one-stage measure with the largest r.
+        differences: correlations of each main pseudo-simulation minus those of the best one-stage measure.
+        counterparts: the same minus those of the one-stage measure with the same formula and filter.
+        with_headline: r of this closed loop and the headline over the planners, joint interval.
+    """
+
+    agreements: Mapping[str, Agreement]
+    best_one_stage: str
+    differences: Mapping[str, Difference]
+    counterparts: Mapping[str, Difference]
+    with_headline: Estimate
+
+
+@dataclass(frozen=True)
 class Findings:
     """Results of a study.
 
     Attributes:
         measures: planners x scene groups, by name; the main ones, then the variants as "formula: kind: name".
-        main: agreement of the main measures, pseudo-simulation first.
-        variants: by formula, by varied parameter, by name; joint intervals only.
-        densities: by formula and share of the follow-up pairs.
-        best_one_stage: name of the one-stage measure with the largest r.
-        differences: correlations of each main pseudo-simulation minus those of the best one-stage measure.
-        counterparts: the same minus those of the one-stage measure with the same formula and filter.
+        references: by closed loop, the headline first, which alone has intervals over each side.
+        variants: by formula, by varied parameter, by name; against the headline, joint intervals only.
+        densities: by formula and share of the follow-up pairs; against the headline.
         effective: median over planners, scene groups and chains of the effective number of follow-up scenes.
         uniform: share of them with uniform weights because the plan ends too far away.
-        units: resampled units: "logs" or "scene_groups".
+        clusters: that are drawn anew for intervals.
     """
 
     measures: Mapping[str, Float[np.ndarray, "p c"]]
-    main: Mapping[str, Agreement]
+    references: Mapping[str, ReferenceFindings]
     variants: Mapping[str, Mapping[str, Mapping[str, Agreement]]]
     densities: Mapping[str, Mapping[float, SubsetCorrelations]]
-    best_one_stage: str
-    differences: Mapping[str, Difference]
-    counterparts: Mapping[str, Difference]
     effective: float
     uniform: float
-    units: str
+    clusters: Clusters
+
+    @property
+    def headline(self) -> ReferenceFindings:
+        """Return the findings against the first closed loop."""
+        return next(iter(self.references.values()))
 
 
 def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings:
@@ -88,30 +98,52 @@ def findings_of(study: Study, count: int = RESAMPLES, seed: int = 0) -> Findings
         seed: of resamples and of the subsets of follow-up scenes.
     """
     offsets = offsets_of(study)
-    two, one = _pseudo_simulations(study, offsets), one_stage_measures(study)
-    measured = {**two, **one, **imitation_measures(study)}
-    main = agreements(measured, study.closed_loop, study.families, study.logs, count=count, seed=seed)
-    best = max(one, key=lambda name: np.nan_to_num(main[name].pearson["joint"].value, nan=-2.0))
+    measured = {**_pseudo_simulations(study, offsets), **one_stage_measures(study), **imitation_measures(study)}
+    references = {name: _against(study, measured, name, count, seed) for name in study.references}
     made = {formula: _varied(study, offsets, formula) for formula in FORMULAS}
     variants: dict[str, dict[str, dict[str, Agreement]]] = {formula: {} for formula in FORMULAS}
+    closed = study.closed_loop_of(study.headline)
     for formula, kind in ((formula, kind) for formula, kinds in made.items() for kind in kinds):
         named = made[formula][kind]
         measured.update({f"{formula}: {kind}: {name}": values for name, values in named.items()})
         variants[formula][kind] = agreements(
-            named, study.closed_loop, study.families, study.logs, resampled=("joint",), count=count, seed=seed
+            named, closed, study.families, study.logs, sides=("joint",), count=count, seed=seed
         )
-    weights = weights_of(offsets, study.present, Kernel())
     return Findings(
         measures=measured,
-        main=main,
+        references=references,
         variants=variants,
         densities={formula: _densities(study, offsets, formula, seed) for formula in FORMULAS},
-        best_one_stage=best,
-        differences={name: difference(main[name], main[best]) for name in two},
-        counterparts={name: difference(main[name], main[counterpart_of(name)]) for name in two},
-        effective=float(np.median(effective_counts(weights))),
+        effective=float(np.median(effective_counts(weights_of(offsets, study.present, Kernel())))),
         uniform=float(out_of_reach(offsets, study.present).mean()),
-        units=resampled_unit(study.logs),
+        clusters=clusters_of(study.families, study.logs),
+    )
+
+
+def _against(
+    study: Study, measured: Mapping[str, Float[np.ndarray, "p c"]], reference: str, count: int, seed: int
+) -> ReferenceFindings:
+    """Correlate all measures, and the headline's scores, with one closed loop."""
+    sides: tuple[Side, ...] = SIDES if reference == study.headline else ("joint",)
+    headline = {"headline": study.closed_loop_of(study.headline)}
+    found = agreements(
+        {**measured, **headline},
+        study.closed_loop_of(reference),
+        study.families,
+        study.logs,
+        sides=sides,
+        count=count,
+        seed=seed,
+    )
+    with_headline = found.pop("headline").pearson["joint"]
+    ones, twos = ([name for name in found if name.startswith(kind)] for kind in ("one stage", "pseudo-simulation"))
+    best = max(ones, key=lambda name: np.nan_to_num(found[name].pearson["joint"].value, nan=-2.0))
+    return ReferenceFindings(
+        agreements=found,
+        best_one_stage=best,
+        differences={name: difference(found[name], found[best]) for name in twos},
+        counterparts={name: difference(found[name], found[counterpart_of(name)]) for name in twos},
+        with_headline=with_headline,
     )
 
 
@@ -140,7 +172,7 @@ def _varied(study: Study, offsets: Offsets, formula: Formula) -> dict[str, dict[
 
 
 def _densities(study: Study, offsets: Offsets, formula: Formula, seed: int) -> dict[float, SubsetCorrelations]:
-    closed = study.closed_loop.mean(axis=1)
+    closed = study.closed_loop_of(study.headline).mean(axis=1)
     found = {}
     for density in DENSITIES:
         generator = np.random.Generator(np.random.Philox(key=[seed, round(1000 * density)]))

@@ -19,7 +19,7 @@ from swerve.eval.study.findings import Findings, findings_of
 from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_page import scatter_file, study_page
 from swerve.eval.study.study_records import Study, stack
-from swerve.eval.study.study_tables import planner_rows, scene_group_rows, summary_of
+from swerve.eval.study.study_summary import planner_rows, scene_group_rows, summary_of
 from swerve.eval.study.study_worker import RECORDS, Loader, StudyWork, failures_of
 
 STUDY, PLANNERS, SCENE_GROUPS, PAGE, SCATTER = (
@@ -30,7 +30,7 @@ STUDY, PLANNERS, SCENE_GROUPS, PAGE, SCATTER = (
     "scatter.svg",
 )
 # Raise whenever keys or columns of the files change: the folders of older studies are then refused.
-STUDY_VERSION: Final = 2
+STUDY_VERSION: Final = 3
 # Packages whose version may change a score.
 _PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _LAYOUT = FolderLayout(
@@ -68,7 +68,7 @@ def run_study(
     workers: int | None = None,
     console: Console | None = None,
 ) -> StudyReport:
-    """Run every planner on every scene group, then correlate every open-loop measure with closed loop.
+    """Run every planner on every scene group, then correlate every open-loop measure with every closed loop.
 
     An interrupted study resumes. The output depends on the benchmark, the planners and the options alone. A planner
     that fails anywhere is excluded from the findings and listed.
@@ -99,8 +99,13 @@ def run_study(
             write_atomically(folder / "timing.json", to_json(outcome.timing))
             study, left_out = stack(records, [planner_spec.family for planner_spec in planner_specs])
             findings = findings_of(study)
-            stamp = {**provenance(options.policy, "navsim-exact"), **asked, "left_out": left_out}
-            _write(folder, study, findings, stamp)
+            stamp = {
+                **provenance(options.policy, "navsim-exact"),
+                **asked,
+                "left_out": left_out,
+                "closed_loops": _described(options),
+            }
+            _write(folder, study, findings, options, stamp)
     return StudyReport(study, findings, left_out, failures, outcome.timing)
 
 
@@ -112,9 +117,10 @@ def _named(planner_specs: Sequence[StudyPlanner]) -> str:
     return f"{len(planner_specs)} planners ({digest})"
 
 
-def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]) -> None:
+def _write(folder: Path, study: Study, findings: Findings, options: StudyOptions, stamp: dict[str, Any]) -> None:
     """Write the tables, the charts, and last study.json, which marks the study as finished."""
-    for name, rows in ((PLANNERS, planner_rows(study, findings)), (SCENE_GROUPS, scene_group_rows(study, findings))):
+    tables = {PLANNERS: planner_rows(study, findings, options), SCENE_GROUPS: scene_group_rows(study, findings)}
+    for name, rows in tables.items():
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), sink)
         write_atomically(folder / name, sink.getvalue().to_pybytes())
@@ -123,12 +129,21 @@ def _write(folder: Path, study: Study, findings: Findings, stamp: dict[str, Any]
     write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "provenance": stamp}))
 
 
+def _described(options: StudyOptions) -> dict[str, str]:
+    """Return each closed loop in words."""
+    return {
+        name: f"{one.simulation} simulation, {one.scorer} scorer, {one.traffic} traffic"
+        for name, one in options.closed_loops.items()
+    }
+
+
 def _facts(stamp: dict[str, Any]) -> dict[str, str]:
     """Return the provenance as labelled text."""
     versions = ", ".join(f"{name} {number}" for name, number in stamp["packages"].items())
     return {
         "closed loop": f"{stamp['seconds']:g} s, {stamp['rate']:g} plans a second",
-        "traffic": stamp["traffic"],
+        "traffic of pseudo-simulation": stamp["traffic"],
+        **{f"closed loop {name}": text for name, text in stamp["closed_loops"].items()},
         "share of follow-ups": f"{stamp['density']:g}",
         "planners left out because they failed": ", ".join(stamp["left_out"]) or "none",
         "metric": stamp["metric"],

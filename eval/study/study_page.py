@@ -8,7 +8,20 @@ from jaxtyping import Float
 
 from swerve.eval.study.findings import Findings, counterpart_of
 from swerve.eval.study.study_records import Study
-from swerve.eval.study.study_tables import difference_rows, interval, number, scene_group_rows, shown, undefined_lines
+from swerve.eval.study.study_summary import scene_group_rows
+from swerve.eval.study.study_tables import (
+    closed_loop_name,
+    difference_rows,
+    interval_head,
+    interval_rows,
+    main_head,
+    main_rows,
+    reference_head,
+    reference_rows,
+    shown,
+    undefined_lines,
+    verdict_lines,
+)
 from swerve.eval.study.variants import VARIANCES
 from swerve.viz.html_page import html_page
 from swerve.viz.svg import Series, element, lines, scatter, standalone
@@ -35,21 +48,26 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
         _figure(title, drawn) for title, drawn in (*_scatters(study, findings), *_variant_charts(findings))
     )
     counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
+    clusters = findings.clusters
     lead = (
         f"{counts}, {int(study.present.sum())} pairs of follow-up scenes. Each planner's means over the scene groups, "
-        "against the mean of its closed-loop scores on the same. Brackets: 95 % bootstrap intervals over planners and "
-        f"{findings.units.replace('_', ' ')} jointly."
+        f"against the mean of its scores in {closed_loop_name(findings)} on the same. Brackets: 95 % intervals of a "
+        f"cluster bootstrap over {clusters.counts[0]} {clusters.planners} and {clusters.counts[1]} "
+        f"{clusters.scene_groups} jointly."
     )
-    said = "".join(f"<p>{html.escape(line)}.</p>" for line in undefined_lines(findings))
-    head = ["correlation of", "less that of", "Pearson r, larger in ... of the resamples", "Spearman"]
-    differences = _table(head, difference_rows(findings))
+    said = "".join(f"<p>{html.escape(line)}.</p>" for line in (*undefined_lines(findings), *verdict_lines(findings)))
     body = (
         f"<h1>Which open-loop measure predicts closed loop?</h1><p>{html.escape(lead)}</p>"
-        f"{said}{_main_table(findings)}{differences}<h2>Planners</h2>"
+        f"{said}{_table(main_head(findings), main_rows(findings), findings.headline.best_one_stage)}"
+        f"{_differences(findings)}<h2>Closed loops</h2>"
+        "<p>same has the tracker, the scorer and the traffic of pseudo-simulation; replay and crossed have other "
+        "traffic; independent shares none of the three. Last row: how well the closed loops agree.</p>"
+        f"{_table(reference_head(findings), reference_rows(findings))}<h2>Planners</h2>"
         "<p>Every point is a planner; hover for its name. Dashed: least squares.</p>"
         f'<div class="charts">{charts}</div><h2>Variants of pseudo-simulation</h2>'
         "<p>Recomputed from the same scene scores; each changes one parameter of NAVSIM's recipe (first row).</p>"
-        f"{_variants(findings)}<h2>Scene groups</h2>"
+        f"{_variants(findings)}<h2>Intervals</h2>{_table(interval_head(findings), interval_rows(findings))}"
+        "<h2>Scene groups</h2>"
         "<p>Correlations over the planners in each scene group. If even the human fails in closed loop, the scene "
         f"group is defective.</p>{_scene_groups(study, findings)}"
         f"<h2>Provenance</h2>{_table([], list(facts.items()))}"
@@ -60,31 +78,32 @@ def study_page(study: Study, findings: Findings, facts: Mapping[str, str]) -> st
 def scatter_file(study: Study, findings: Findings) -> str:
     """Render an .svg file: pseudo-simulation and the best one-stage measure side by side."""
     size, gap = (620, 470), 20
-    drawn = [_scatter(study, findings, name, size) for name in (_chosen(findings), findings.best_one_stage)]
+    drawn = [_scatter(study, findings, name, size) for name in (_chosen(findings), findings.headline.best_one_stage)]
     placed = [one.replace("<svg", f'<svg x="{place * (size[0] + gap)}"', 1) for place, one in enumerate(drawn)]
     return standalone(element((2 * size[0] + gap, size[1]), "".join(placed), "open-loop scores against closed loop"))
 
 
 def _chosen(findings: Findings) -> str:
     """Return the pseudo-simulation to plot beside the best one-stage measure, with its formula (full for PDMS)."""
-    like = (name for name in findings.differences if counterpart_of(name) == findings.best_one_stage)
-    return next(like, next(iter(findings.differences)))
+    like = (name for name in findings.headline.differences if counterpart_of(name) == findings.headline.best_one_stage)
+    return next(like, next(iter(findings.headline.differences)))
 
 
 def _scatter(study: Study, findings: Findings, name: str, size: tuple[int, int] = (640, 480)) -> str:
     """Plot one measure against closed loop, a point per planner."""
-    values, closed = findings.measures[name].mean(axis=1), study.closed_loop.mean(axis=1)
+    values, closed = findings.measures[name].mean(axis=1), study.closed_loop_of(study.headline).mean(axis=1)
     labels = [
         f"{planner}: {x:.3f}, closed loop {y:.3f}" for planner, x, y in zip(study.planners, values, closed, strict=True)
     ]
     points = np.column_stack([values, closed])
-    return scatter(points, labels, study.families, name, "closed-loop score", fit=True, size=size)
+    return scatter(points, labels, study.families, name, f"score in closed loop, {study.headline}", fit=True, size=size)
 
 
 def _scatters(study: Study, findings: Findings) -> list[tuple[str, str]]:
-    names = (_chosen(findings), findings.best_one_stage, "minus ADE", "open-loop score")
+    names = (_chosen(findings), findings.headline.best_one_stage, "minus ADE", "open-loop score")
     return [
-        (f"{name}: r {shown(findings.main[name].pearson['joint'])}", _scatter(study, findings, name)) for name in names
+        (f"{name}: r {shown(findings.headline.agreements[name].pearson['joint'])}", _scatter(study, findings, name))
+        for name in names
     ]
 
 
@@ -96,7 +115,7 @@ def _variant_charts(findings: Findings) -> list[tuple[str, str]]:
             values = [found[kind][f"{one:g} m2"].pearson["joint"].value for one in VARIANCES]
             widths += _series(f"{kind}, {formula}", np.log10(VARIANCES), np.array(values))
     for formula, spreads in findings.densities.items():
-        whole = findings.main[f"pseudo-simulation, {formula}"].pearson["joint"].value
+        whole = findings.headline.agreements[f"pseudo-simulation, {formula}"].pearson["joint"].value
         samples = [*(spreads[one].pearson for one in sorted(spreads)), np.array([whole])]
         bands = np.array([(one.min(), one.max()) for one in samples])
         means = np.array([one.mean() for one in samples])
@@ -117,22 +136,9 @@ def _series(
     return [Series(name, points, None if band is None else band[known])] if len(points) else []
 
 
-def _main_table(findings: Findings) -> str:
-    head = [
-        "against closed loop",
-        "Pearson r",
-        "R2",
-        "Spearman",
-        "planners alone",
-        f"{findings.units.replace('_', ' ')} alone",
-        "within families",
-    ]
-    rows = []
-    for name, found in findings.main.items():
-        cells = [shown(one["joint"]) for one in (found.pearson, found.r2, found.spearman)]
-        alone = [interval(found.pearson[kind]) for kind in ("planners", "scene_groups")]
-        rows.append((name, *cells, *alone, number(found.within)))
-    return _table(head, rows, findings.best_one_stage)
+def _differences(findings: Findings) -> str:
+    head = ["correlation of", "less that of", "Pearson r", "r within families", "Spearman"]
+    return _table(head, difference_rows(findings))
 
 
 def _variants(findings: Findings) -> str:

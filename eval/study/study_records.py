@@ -30,8 +30,9 @@ class StudyRecord:
         ends: ends of the plans of the stage-one scenes: rear axle (x, y), heading, speed; world.
         starts: starts of the follow-up scenes, the same columns.
         open_loop: columns as in measures.OPEN_LOOP, of the current stage-one scene.
-        closed_loop: score of the rollout from the current stage-one scene.
-        closed_loop_metrics: its sub-scores, columns as in closed_loop_scores.ROLLOUT_METRICS.
+        references: names of the closed loops, see StudyOptions.
+        closed_loop: scores of the rollouts from the current stage-one scene, a column per closed loop.
+        closed_loop_metrics: their sub-scores, columns as `rollout.metric_names` of the closed loop; beyond these, NaN.
         errors: each planner's first error message; empty if it did not fail.
     """
 
@@ -46,8 +47,9 @@ class StudyRecord:
     ends: Float[np.ndarray, "p 2 4"]
     starts: Float[np.ndarray, "k 2 4"]
     open_loop: Float[np.ndarray, "p 4"]
-    closed_loop: Float[np.ndarray, "p"]
-    closed_loop_metrics: Float[np.ndarray, "p 10"]
+    references: tuple[str, ...]
+    closed_loop: Float[np.ndarray, "p q"]
+    closed_loop_metrics: Float[np.ndarray, "p q 10"]
     errors: tuple[str, ...]
 
     def to_bytes(self) -> bytes:
@@ -70,7 +72,7 @@ class StudyRecord:
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise SwerveError(f"not a record of a study ({error}): delete the study's folder and run again") from error
         values.update({name: str(values[name]) for name in ("token", "log")})
-        values.update({name: tuple(map(str, values[name])) for name in ("planners", "errors")})
+        values.update({name: tuple(map(str, values[name])) for name in ("planners", "references", "errors")})
         return cls(**values)
 
 
@@ -78,7 +80,8 @@ class StudyRecord:
 class Study:
     """Results of all planners on all scene groups: arrays of planners x scene groups x ...; StudyRecords, stacked.
 
-    If a scene group has fewer follow-up pairs than another, `present` is False and the values are 0.
+    The first of the references is the headline. If a scene group has fewer follow-up pairs than another, `present` is
+    False and the values are 0.
     """
 
     planners: tuple[str, ...]
@@ -94,8 +97,18 @@ class Study:
     ends: Float[np.ndarray, "p c 2 4"]
     starts: Float[np.ndarray, "c k 2 4"]
     open_loop: Float[np.ndarray, "p c 4"]
-    closed_loop: Float[np.ndarray, "p c"]
-    closed_loop_metrics: Float[np.ndarray, "p c 10"]
+    references: tuple[str, ...]
+    closed_loop: Float[np.ndarray, "p c q"]
+    closed_loop_metrics: Float[np.ndarray, "p c q 10"]
+
+    @property
+    def headline(self) -> str:
+        """Return the name of the closed loop that the findings are about."""
+        return self.references[0]
+
+    def closed_loop_of(self, reference: str) -> Float[np.ndarray, "p c"]:
+        """Return the scores in a closed loop."""
+        return self.closed_loop[..., self.references.index(reference)]
 
 
 def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Study, tuple[str, ...]]:
@@ -109,13 +122,16 @@ def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Stud
         The study, and the names of the planners left out.
 
     Raises:
-        SwerveError: there are no records, they are of different planners, or fewer than three planners remain.
+        SwerveError: there are no records, they are of different planners or closed loops, or fewer than three planners
+            remain.
     """
     if not records:
         raise SwerveError("no scene group of the benchmark was finished: there is nothing to correlate")
     names = records[0].planners
     if any(record.planners != names for record in records) or len(families) != len(names):
         raise SwerveError("the records are of different planners: delete the study's folder and run again")
+    if any(record.references != records[0].references for record in records):
+        raise SwerveError("the records are of different closed loops: delete the study's folder and run again")
     failed = np.array([[bool(error) for error in record.errors] for record in records]).any(axis=0)
     if (~failed).sum() < 3:
         raise SwerveError(f"{(~failed).sum()} of {len(names)} planners finished every scene: a study needs three")
@@ -141,6 +157,7 @@ def stack(records: Sequence[StudyRecord], families: Sequence[str]) -> tuple[Stud
         ends=stacked("ends"),
         starts=stacked("starts", padded=0, of_planners=False),
         open_loop=stacked("open_loop"),
+        references=records[0].references,
         closed_loop=stacked("closed_loop"),
         closed_loop_metrics=stacked("closed_loop_metrics"),
     )

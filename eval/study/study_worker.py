@@ -1,7 +1,7 @@
-"""Workers of a study: every planner on every scene of a scene group, and in closed loop from its first."""
+"""Workers of a study: every planner on every scene of a scene group, and in all closed loops from its first."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.observations import uses_images
 from swerve.eval.benchmark.scene_group import SceneGroup
+from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.closed_loop.closed_loop_scene import build_closed_loop_scene
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS
-from swerve.eval.closed_loop.rollout import Rollout, drive_prepared
+from swerve.eval.closed_loop.rollout import Rollout, drive_prepared, metric_names
 from swerve.eval.closed_loop.rollout_views import RolloutViews
-from swerve.eval.study.open_loop import study_frames, subsample_follow_ups
-from swerve.eval.study.study_options import StudyOptions, StudyPlanner
+from swerve.eval.study.open_loop import FramesPart, study_frames, subsample_follow_ups
+from swerve.eval.study.study_options import Reference, StudyOptions, StudyPlanner
 from swerve.eval.study.study_records import StudyRecord
 from swerve.scenes.planning import Planner
 
@@ -117,7 +118,7 @@ def study_group(
     watch: Stopwatch,
     report: ProgressCallback,
 ) -> StudyRecord:
-    """Run all planners on one scene group, in open and in closed loop.
+    """Run all planners on one scene group, in open loop and in all closed loops.
 
     Args:
         scene_group: the scene group.
@@ -130,29 +131,40 @@ def study_group(
     Raises:
         SwerveError: a scene cannot be scored or driven from.
     """
-    token, count = scene_group.group.now, len(planners)
-    open_share = len(scene_group.group.tokens) / (len(scene_group.group.tokens) + options.seconds * options.rate)
-    whole = _plans(scene_group, options, count)
+    whole, of_open = _plans(scene_group, options, len(planners)), len(planners) * len(scene_group.group.tokens)
 
-    def tell(token: str, share: float) -> None:
-        report(token, round(share * whole), share)
+    def tell(token: str, plans: float) -> None:
+        report(token, round(plans), plans / whole)
 
     with watch.measure("frames"):
-        part = study_frames(scene_group, planners, options.policy, lambda token, share: tell(token, open_share * share))
-    rollouts = list[Rollout]()
+        part = study_frames(scene_group, planners, options.policy, lambda token, share: tell(token, of_open * share))
     with watch.measure("closed loop"):
-        closed_loop_scene = build_closed_loop_scene(scene_group.scenes[token].viewpoint, options.closed_loop, token)
-        for place, planner in enumerate(planners.values()):
-            tell(token, open_share + (1.0 - open_share) * place / count)
-            rollouts.append(drive_prepared(closed_loop_scene, planner, views))
-    errors = (error or rollout.error for error, rollout in zip(part.errors, rollouts, strict=True))
+        token, of_closed = scene_group.group.now, whole - of_open
+        rollouts = _rollouts(
+            scene_group, planners, options, views, lambda share: tell(token, of_open + of_closed * share)
+        )
+    return _record(scene_group, tuple(planners), part, rollouts, options)
+
+
+def _record(
+    scene_group: SceneGroup,
+    planners: tuple[str, ...],
+    part: FramesPart,
+    rollouts: Mapping[Reference, Sequence[Rollout]],
+    options: StudyOptions,
+) -> StudyRecord:
+    """Return the record of what was run in open loop and, by reference, in closed loops."""
+    by_planner = list(zip(*rollouts.values(), strict=True))
+    closed_loops = options.closed_loops.values()
+    metrics = [[_metrics(*pair) for pair in zip(own, closed_loops, strict=True)] for own in by_planner]
     return StudyRecord(
-        token=token,
+        token=scene_group.group.now,
         log=scene_group.log,
-        planners=tuple(planners),
-        **{**vars(part), "errors": tuple(errors)},
-        closed_loop=np.array([rollout.score for rollout in rollouts]),
-        closed_loop_metrics=np.array([[one.metrics[name] for name in ROLLOUT_METRICS] for one in rollouts]),
+        planners=planners,
+        **{**vars(part), "errors": _first_errors(part.errors, by_planner)},
+        references=tuple(rollouts),
+        closed_loop=np.array([[rollout.score for rollout in own] for own in by_planner]),
+        closed_loop_metrics=np.array(metrics),
     )
 
 
@@ -163,6 +175,38 @@ def failures_of(record: StudyRecord) -> Iterator[Failure]:
             yield Failure(record.log, record.token, planner, error.splitlines()[-1])
 
 
+def _rollouts(
+    scene_group: SceneGroup,
+    planners: Mapping[str, Planner],
+    options: StudyOptions,
+    views: RolloutViews | None,
+    report: Callable[[float], None],
+) -> dict[Reference, list[Rollout]]:
+    """Drive all planners in all closed loops; a scene's preparation is the same for all of them."""
+    closed_loops, token = options.closed_loops, scene_group.group.now
+    prepared = build_closed_loop_scene(scene_group.scenes[token].viewpoint, next(iter(closed_loops.values())), token)
+    found: dict[Reference, list[Rollout]] = {reference: [] for reference in closed_loops}
+    pairs = [(reference, planner) for reference in closed_loops for planner in planners.values()]
+    for place, (reference, planner) in enumerate(pairs):
+        report(place / len(pairs))
+        scene = replace(prepared, options=closed_loops[reference])
+        found[reference].append(drive_prepared(scene, planner, views))
+    return found
+
+
+def _metrics(rollout: Rollout, options: ClosedLoopOptions) -> list[float]:
+    """Return the sub-scores in the order of `metric_names`, followed by NaN up to the width of a record."""
+    values = [rollout.metrics[name] for name in metric_names(options)]
+    return values + [float("nan")] * (len(ROLLOUT_METRICS) - len(values))
+
+
+def _first_errors(errors: Sequence[str], by_planner: Sequence[Sequence[Rollout]]) -> tuple[str, ...]:
+    """Return each planner's first error: in open loop, else in closed loop."""
+    driven = (next((rollout.error for rollout in own if rollout.error), "") for own in by_planner)
+    return tuple(error or other for error, other in zip(errors, driven, strict=True))
+
+
 def _plans(scene_group: SceneGroup, options: StudyOptions, planners: int) -> int:
     """Return the number of planner calls in a scene group; fewer if a log ends early."""
-    return planners * (len(scene_group.group.tokens) + round(options.seconds * options.rate))
+    driven = len(options.references) * round(options.seconds * options.rate)
+    return planners * (len(scene_group.group.tokens) + driven)

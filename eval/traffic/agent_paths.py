@@ -27,6 +27,8 @@ from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Area, Lane, LightState, ObjectClass, RoadMap, Scene
 from swerve.scenes.transforms import wrap_angle
 
+_SAME_HEADING = 1e-6  # radians
+
 
 @dataclass(frozen=True)
 class AgentPaths:
@@ -99,8 +101,9 @@ def assign_navsim_paths(
     this step, given as `order` (`Log.track_order`); vehicles not in it follow, by name.
 
     A vehicle takes the lane under it (or the connector, in an intersection) with the smallest heading difference, which
-    is not wrapped. A vehicle more than 3 m off its lane's line, or slow and off all lanes and intersections, stays at
-    rest; one that would touch the ego or an earlier one on a lane is dropped.
+    is not wrapped; of those equal but for rounding, such as connectors that merge, the first in the map. A vehicle more
+    than 3 m off its lane's line, or slow and off all lanes and intersections, stays at rest; one that would touch the
+    ego or an earlier one on a lane is dropped.
     """
     finder = _LaneFinder(road_map)
     taken, chosen, parked = [ego_box], [], []
@@ -109,7 +112,7 @@ def assign_navsim_paths(
     for row in _in_order(traffic, current & (traffic.classes == ObjectClass.VEHICLE), order):
         pose, speed = traffic.poses[0, row], float(np.hypot(*traffic.velocities[0, row]))
         lanes, on_road = finder.under(pose[:2])
-        spot = min((_spot(lane, pose) for lane in lanes), key=lambda one: abs(one.pose[2] - pose[2]), default=None)
+        spot = _best_aligned([_spot(lane, pose) for lane in lanes], float(pose[2]))
         on_lane = spot is not None and spot.deviation <= AGENT_SNAP
         box = _box_at(spot.pose, boxes[row]) if spot is not None and on_lane else boxes[row]
         free = on_lane and _is_free(box, taken)
@@ -122,6 +125,12 @@ def assign_navsim_paths(
         elif not on_lane and (spot is not None or (speed < AGENT_PARKED_SPEED and not on_road)):
             parked.append(int(row))
     return _agent_paths(traffic, current, chosen, parked, np.full((len(chosen), 0, len(traffic.present)), np.inf))
+
+
+def _best_aligned(spots: Sequence[_Spot], heading: float) -> _Spot | None:
+    """Return the first spot whose heading difference, not wrapped, is the smallest but for rounding."""
+    apart = [abs(float(spot.pose[2]) - heading) for spot in spots]
+    return next((spot for spot, one in zip(spots, apart, strict=True) if one <= min(apart) + _SAME_HEADING), None)
 
 
 def assign_lane_graph_paths(

@@ -12,7 +12,7 @@ from swerve.data.storage.files import write_atomically
 from swerve.planners.rap.training_step import Training
 from swerve.scenes import SwerveError
 
-VERSION: Final = 1
+VERSION: Final = 2
 _FORMAT, _HEADER = "swerve-rap-checkpoint", "swerve"
 
 

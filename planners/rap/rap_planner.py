@@ -20,7 +20,7 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Observation, Trajectory
 
 # To be increased whenever inputs, outputs or the file layout change, so that old files are rejected.
-VERSION: Final = 1
+VERSION: Final = 2
 FORMAT: Final = "swerve-rap"
 _HEADER: Final = "swerve"
 # Scenes per forward pass; with more, the largest backbone would need tens of gigabytes.

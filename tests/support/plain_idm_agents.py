@@ -10,7 +10,7 @@ from tests.support.plain_pdm_closed import box as rectangle
 from tests.support.plain_pdm_closed import ego_shape, wrapped
 
 OUTLINE = 1e-6  # metres: what is nearer to an outline lies on it
-TIE = 1e-6  # metres: of leaders whose gaps differ by less, rounding chooses in the original
+TIE = 1e-6  # metres, radians: of what differs by less, rounding chooses in the original
 
 
 class PathError(Exception):
@@ -69,29 +69,31 @@ class Agent:
         return simplified(shapely.union_all([self.strip(line), self.box]))
 
     def drive(self, lead, lead_speed, rear):
+        self.along, self.speed = self.along + 0.1 * self.speed, self.next_speed(lead, lead_speed, rear)
+        self.footprint = self.new_footprint()
+
+    def next_speed(self, lead, lead_speed, rear):
         wanted = 1.0 + 1.5 * self.speed + self.speed * (self.speed - lead_speed) / (2 * math.sqrt(2.0))
         gain = 1 - (self.speed / self.target) ** 4 - (wanted / max(lead - rear, 1.0)) ** 2
-        self.along += 0.1 * self.speed
-        self.speed = max(self.speed + 0.1 * min(max(gain, -2.0), 1.0), 0.0)
-        self.footprint = self.new_footprint()
+        return max(self.speed + 0.1 * min(max(gain, -2.0), 1.0), 0.0)
 
 
 def simplified(shape):
     return shape.simplify(1e-5, preserve_topology=True)
 
 
-def plain_agents(context, road_map, states, chosen=None):
+def plain_agents(context, road_map, states, preferred=None):
     """By step from 1 to 40: row of the track -> (x, y, heading, vx, vy) of each vehicle.
 
     Args:
         context: of the scene.
         road_map: of the log.
         states: of the ego, from step 0.
-        chosen: (step, row) -> index among the leaders whose gaps are equal but for rounding; the others take the one
-            that rounding and shapely's index give.
+        preferred: (steps, rows) of speeds; among leaders whose gaps are equal but for rounding, the one that gives the
+            nearest speed is taken. None for the one that rounding and shapely's index give.
 
     Returns:
-        the steps, and (step, row) -> number of such leaders.
+        the steps, and the rows of vehicles for which another leader was taken.
 
     Raises:
         PathError: the original would have stopped with an error.
@@ -102,9 +104,9 @@ def plain_agents(context, road_map, states, chosen=None):
     spots = {row: lane_under(road_map, traffic.poses[0, row]) for row in vehicles}
     agents = on_lanes(traffic, spots, context.ego[:3])
     standing = [row for row in vehicles if row not in agents and stands(traffic, row, spots[row], road_map)]
-    steps, ties = [], {}
+    steps, others = [], set()
     for step, ego in enumerate(states[:40], start=1):
-        step_on(agents, ego, step, chosen or {}, ties)
+        step_on(agents, ego, None if preferred is None else preferred[step], others)
         shown = {row: (*agent.pose, *along(agent)) for row, agent in agents.items()}
         shapes = [agent.box for agent in agents.values()]
         for row in standing:
@@ -113,7 +115,7 @@ def plain_agents(context, road_map, states, chosen=None):
                 shapes.append(shape)
                 shown[row] = (*traffic.poses[0, row], *traffic.velocities[0, row])
         steps.append(shown)
-    return steps, ties
+    return steps, others
 
 
 def along(agent):
@@ -133,7 +135,9 @@ def lane_under(road_map, pose):
     crossing = any(holds(area, point) for area in road_map.intersections)
     connectors = [lane for lane in road_map.lanes if lane.is_connector and holds(lane, point)] if crossing else []
     spots = [nearest_pose(lane, point) for lane in plain or connectors]
-    return min(spots, key=lambda spot: abs(spot[2][2] - pose[2]), default=None)
+    off = [abs(spot[2][2] - pose[2]) for spot in spots]
+    # Connectors that merge end in one line: rounding decides in the original, the order of the map here.
+    return next((spot for spot, one in zip(spots, off, strict=True) if one <= min(off) + TIE), None)
 
 
 def holds(area, point):
@@ -185,7 +189,7 @@ def stands(traffic, row, spot, road_map):
     return spot is not None and off_line(traffic, row, spot) > 3.0
 
 
-def step_on(agents, ego, step, chosen, ties):
+def step_on(agents, ego, preferred, rounded):
     """Moves all agents on by 0.1 s, one after the other; the ego's rear axle is taken for its centre."""
     for row in [row for row, agent in agents.items() if math.hypot(*(agent.pose[:2] - ego[:2])) > 100.0]:
         agents.pop(row)
@@ -202,14 +206,19 @@ def step_on(agents, ego, step, chosen, ties):
             agent.drive(agent.progress[-1] - agent.along, 0.0, agent.length / 2)
             continue
         lead = others[shapely.STRtree([shapes[k] for k in others]).nearest(agent.footprint)]
-        gaps = shapely.distance(agent.footprint, [shapes[k] for k in others])
-        equal = np.flatnonzero(gaps <= gaps.min() + TIE)
-        if len(equal) > 1:
-            ties[step, row] = len(equal)
-            lead = others[equal[chosen[step, row]]] if (step, row) in chosen else lead
-        if names[lead] == "ego":
-            speed, heading = math.hypot(ego[3], ego[4]), ego[2]
-        else:
-            speed, heading = agents[names[lead]].speed, agents[names[lead]].pose[2]
-        gap = agent.footprint.distance(shapes[lead])
-        agent.drive(gap, speed * math.cos(wrapped(heading - agent.pose[2])), 0.0)
+        leaders = {k: leader(agent, agents.get(names[k]), shapes[k], ego) for k in others}
+        least = min(gap for gap, _ in leaders.values())
+        equal = [k for k in others if leaders[k][0] <= least + TIE]
+        if preferred is not None and len(equal) > 1:
+            speeds = {k: agent.next_speed(*leaders[k], 0.0) for k in equal}
+            nearest = min(equal, key=lambda k: abs(speeds[k] - preferred[row]))
+            if abs(speeds[nearest] - speeds.get(lead, np.inf)) > TIE:
+                rounded.add(row)
+            lead = nearest
+        agent.drive(*leaders[lead], 0.0)
+
+
+def leader(agent, other, shape, ego):
+    """Gap, and speed along the agent's heading, of another agent or the ego."""
+    speed, heading = (math.hypot(ego[3], ego[4]), ego[2]) if other is None else (other.speed, other.pose[2])
+    return agent.footprint.distance(shape), speed * math.cos(wrapped(heading - agent.pose[2]))

@@ -125,32 +125,19 @@ def compare_agents(context, road_map, states, counts: Counter) -> None:
     """
     traffic = navsim_agents(context, states)
     try:
-        expected, bad, chosen = agents_as_chosen(context, road_map, states, traffic)
+        speeds = np.hypot(traffic.velocities[..., 0], traffic.velocities[..., 1])
+        expected, rounded = plain_agents(context, road_map, states, speeds)
     except PathError:
         counts["scenes that stop the original's agents"] += 1
         return
+    bad = differing(expected, traffic)
     for step, shown in enumerate(expected, start=1):
         counts["agent states"] += len(shown)
         counts["agents' presence wrong"] += len(present(traffic, step) ^ shown.keys())
     counts["agent states wrong"] += len(bad)
     counts["agents wrong"] += len({row for _, row in bad})
     counts["agents"] += len(expected[0])
-    counts["agents with a leader that rounding chose"] += len({row for _, row in chosen})
-
-
-def agents_as_chosen(context, road_map, states, traffic):
-    """(steps, what differs, choices) of the second implementation, with our choice among leaders equally near."""
-    chosen, first = {}, None
-    while True:
-        expected, ties = plain_agents(context, road_map, states, chosen)
-        bad = differing(expected, traffic)
-        now = min(bad, default=None)
-        if now != first:
-            first, choice = now, 0
-        if first not in ties or choice == ties[first]:
-            return expected, bad, chosen
-        chosen[first] = choice
-        choice += 1
+    counts["agents with a leader that rounding chose"] += len(rounded)
 
 
 def differing(expected, traffic) -> list[tuple[int, int]]:

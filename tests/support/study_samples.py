@@ -7,8 +7,11 @@ from swerve.eval.study.study_records import StudyRecord
 FOLLOW_UPS = (9, 5, 12, 7)
 
 
+REFERENCES = ("independent", "same")
+
+
 def records(generator, planners=12, cases=4):
-    """Generate records of scene groups with different numbers of follow-up pairs."""
+    """Generate records of scene groups with different numbers of follow-up pairs; in "same", skill counts for more."""
     skill = np.linspace(0.3, 0.95, planners)
     return [_record(generator, f"case-{case}", skill, FOLLOW_UPS[case % len(FOLLOW_UPS)]) for case in range(cases)]
 
@@ -29,7 +32,7 @@ def _record(generator, token, skill, count):
     metrics = passed.astype(float)
     metrics[..., 4] = np.clip(skill[:, None, None] + generator.normal(0, 0.1, metrics.shape[:3]), 0, 1)
     comfort = (generator.random((planners, 1 + count)) < 0.7).astype(float)
-    closed = np.clip(skill + generator.normal(0, 0.1, planners), 0, 1)
+    closed = np.clip(skill[:, None] + generator.normal(0, [0.1, 0.02], (planners, 2)), 0, 1)
     return StudyRecord(
         token=token,
         log=f"log-{token}",
@@ -42,7 +45,8 @@ def _record(generator, token, skill, count):
         ends=ends,
         starts=starts,
         open_loop=np.abs(generator.normal(1.0, 0.3, (planners, 4))),
+        references=REFERENCES,
         closed_loop=closed,
-        closed_loop_metrics=np.repeat(closed[:, None], 10, axis=1),
+        closed_loop_metrics=np.repeat(closed[..., None], 10, axis=2),
         errors=("",) * planners,
     )

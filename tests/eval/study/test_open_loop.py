@@ -26,7 +26,11 @@ def part(planners):
 
 def record(part, planners):
     count = len(planners)
-    closed = {"closed_loop_metrics": np.zeros((count, 10)), "closed_loop": np.zeros(count)}
+    closed = {
+        "closed_loop_metrics": np.zeros((count, 1, 10)),
+        "closed_loop": np.zeros((count, 1)),
+        "references": ("same",),
+    }
     return StudyRecord("now", "log", tuple(planners), **vars(part), **closed)
 
 

@@ -138,9 +138,9 @@ def test_files_that_are_no_planner_are_refused(planner, tmp_path):
     for path, complaint in (
         (tmp_path / "none", "cannot be read as a trained planner"),
         (tmp_path / "half", "cannot be read as a trained planner"),
-        (written("old", {**header, "version": 0}), "not a RAP planner of version 1. Train it again"),
-        (written("other", {**header, "format": "swerve-ego-mlp"}), "not a RAP planner of version 1"),
-        (written("strange", []), "not a RAP planner of version 1"),
+        (written("old", {**header, "version": 0}), "not a RAP planner of version 2. Train it again"),
+        (written("other", {**header, "format": "swerve-ego-mlp"}), "not a RAP planner of version 2"),
+        (written("strange", []), "not a RAP planner of version 2"),
         (written("bare", {**header, "config": None}), "the config lacks .*'backbone'"),
         (written("more", {**header, "config": {**CONFIG.to_json(), "wings": 2}}), "does not know .*'wings'"),
         (written("wide", {**header, "config": {**CONFIG.to_json(), "dim": 128}}), "the tensors do not fit"),
