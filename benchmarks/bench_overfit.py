@@ -20,7 +20,7 @@ def run():
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
-        look = {"cameras": ("front",), "size": (256, 144), "every": 1.5}
+        look = {"cameras": ("front",), "size": (256, 144), "scene_interval": 1.5}
         augment([open_source("town:2")], Path(place) / "set", AugmentOptions(**look))
         stream = SampleStream(Path(place) / "set", StreamOptions(PARTS, ImageFit(SIZE), ("front",), COUNT))
         batch = stream.batch(0).to()

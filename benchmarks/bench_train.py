@@ -33,7 +33,7 @@ def run():
     source = open_source("town:1")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        look = {"cameras": CAMERAS, "size": STORED, "every": 2.0}
+        look = {"cameras": CAMERAS, "size": STORED, "scene_interval": 2.0}
         augment([source], folder / "set", AugmentOptions(photos=True, **look), workers=1)
         augment([source], folder / "drawn", AugmentOptions(rasters="drawn", **look), workers=1)
         write_contexts([source], folder / "set", folder / "contexts", workers=1)
@@ -73,7 +73,7 @@ def one_config(folder, name, config):
         taken.append({part.removesuffix("_seconds"): value for part, value in noted.items() if "_seconds" in part})
 
     alone, options = Process(0, 1, torch.device("cpu")), RapTrainOptions(STEPS)
-    train_rap(stream, store, config, options, folder / "".join(filter(str.isalnum, name)), alone, told=told)
+    train_rap(stream, store, config, options, folder / "".join(filter(str.isalnum, name)), alone, report=told)
     steps = [
         {**row, "forward": row["forward"] - row["scorer"], "whole": end[0] - start[0], "cpu": end[1] - start[1]}
         for row, start, end in zip(taken[1:], ends[:-1], ends[1:], strict=True)

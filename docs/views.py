@@ -1,4 +1,4 @@
-r"""Draws docs/views.png: one follow-up frame in each kind of views that a benchmark stores.
+r"""Render docs/views.png: one follow-up scene in each kind of views that a benchmark stores.
 
 swerve fit town:1 fits --cameras front --image-scale 0.1667 --photo-interval 0.5 --steps 700 \\
     --densification.max-gaussians 80000
@@ -20,7 +20,7 @@ _GAP = 6
 
 
 def main(folder: Path, path: Path) -> None:
-    """Writes the picture: of the last case's first follow-up, left to right as the kinds are stored."""
+    """Write the views of the first follow-up of the last scene group, in the order of the stored kinds."""
     benchmark = open_benchmark(folder)
     name = benchmark.scene_groups(benchmark.logs[0])[-1]
     images = []

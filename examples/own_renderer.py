@@ -20,7 +20,7 @@ class DepthRenderer:
     synthetic: bool = False  # whether the images are synthetic photos
 
     def check(self, log: swerve.Log) -> None:
-        """Raises SwerveError where a log cannot be drawn; this renderer draws any."""
+        """Raise a SwerveError if a log cannot be rendered; this renderer accepts all."""
 
     def prepare(self, log: swerve.Log) -> "LogDepth":
         """What does not move is made once per log."""

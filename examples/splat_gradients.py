@@ -1,6 +1,6 @@
 """Fit Gaussians to an image by gradient descent: `python examples/splat_gradients.py [FOLDER]`.
 
-It runs on the CPU; with tensors on CUDA and gsplat installed, the same call draws there.
+It runs on the CPU; with tensors on CUDA and gsplat installed, the same call renders there.
 """
 
 import sys

@@ -44,7 +44,7 @@ def _table(columns: Mapping[str, ClosedLoopOptions], share_moving: bool) -> list
     starts = list(_starts())
     logs = [start.scene.log.name for start in starts]
     rollouts = {name: _driven(starts, options) for name, options in columns.items()}
-    title = f"{len(starts)} moments of {len(set(logs))} towns, {SECONDS:g} s, {RATE:g} plans a second"
+    title = f"{len(starts)} scenes of {len(set(logs))} towns, {SECONDS:g} s, {RATE:g} plans a second"
     lines = [f"| {title} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for label in PLANNERS:
         scores = [np.array([rollout.score for rollout in rollouts[name][label]]) for name in columns]
@@ -53,7 +53,7 @@ def _table(columns: Mapping[str, ClosedLoopOptions], share_moving: bool) -> list
         shares = [moving_shares(rollouts[name]["logged driver"]) for name in columns]
         cells = " | ".join(f"{first:.0%}, {last:.0%}" for first, last in shares)
         lines.append(f"| vehicles faster than {_FAST:g} m/s at the start, at the end | {cells} |")
-    return [*lines, "", "Means, and 95 % intervals over logs (percentiles of a bootstrap that draws towns)."]
+    return [*lines, "", "Means, and 95 % intervals over logs (percentiles of a bootstrap over towns)."]
 
 
 def _starts() -> Iterator[Viewpoint]:

@@ -54,8 +54,7 @@ def render(
 
     A pixel shows the nearest front-facing triangle that contains its centre, between 5 cm and the style's depth limit;
     with `style.supersampling` above 1 its colour is the mean over several points. Triangles are clipped exactly.
-    Straight edges are distorted by the lens to within 1/16 pixel. The GIL is released, so threads may render in
-    parallel.
+    Straight edges are distorted by the lens to within 1/16 pixel. The GIL is released: threads may render in parallel.
 
     Args:
         primitives: scene geometry, world frame.

@@ -63,8 +63,8 @@ class Style:
         background: colour of empty pixels, red, green, blue.
         palette: colour by `Semantic` and `Face`.
         depth_limit: metres; infinity means no fading.
-        supersampling: a pixel's colour is the mean of n x n points in it, which smooths edges and keeps far
-            lines whole, at about samples^2 of the cost. The other outputs show the pixel's centre whatever this is.
+        supersampling: colours are means over this many points per pixel along each axis, which smooths edges and keeps
+            distant lines continuous, at about the square of the cost. Other outputs always show the pixel's centre.
 
     Raises:
         ValueError: the palette's shape, the depth limit or the number of samples is invalid.

@@ -1,9 +1,9 @@
-"""Velocity and acceleration at a moment from positions at or before it: what may be told of a moment.
+"""Velocity and acceleration at a time from positions at or before it: causal estimates for inputs of planners.
 
-A parabola is fitted by least squares to the samples of the last 0.3 s, that of the moment among them; its slope
-and its bend at the moment are the velocity and the acceleration. Motion at constant acceleration comes out exactly;
-central differences would need the next sample, which tells what is to be predicted. On two Argoverse 2 logs windows of
-0.2 and 0.5 s come out further from the smoothed motion.
+A parabola is fitted by least squares to the samples of the last 0.3 s, including that time; its first and second
+derivative at that time are the velocity and the acceleration. Motion at constant acceleration is reproduced exactly;
+central differences would need the next sample, which is to be predicted. On two Argoverse 2 logs windows of 0.2 and
+0.5 s are further from the smoothed motion.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 WINDOW_US: Final = 350_000
 # Gaps longer than this are not bridged.
 _LONGEST_GAP_US: Final = 550_000
-# Sources with fewer samples than this in the window are looked at as far back as this many, if no gap is in between.
+# With fewer samples in the window, earlier ones are used up to this number, if there is no gap in between.
 _FEWEST: Final = 3
 _UNIT_US: Final = 300_000
 
@@ -25,7 +25,7 @@ Moments = tuple[Float[np.ndarray, "n t 5"], Float[np.ndarray, "n t 3 d"]]
 def causal_rates(
     values: Float[np.ndarray, "n t d"], valid: Bool[np.ndarray, "n t"], times_us: Int[np.ndarray, "t"]
 ) -> tuple[Float[np.ndarray, "n t d"], Float[np.ndarray, "n t d"]]:
-    """First and second derivatives at each step, from the valid samples of the 0.35 s up to it.
+    """Compute first and second derivatives at each step, from the valid samples of the 0.35 s up to it.
 
     Where fewer than three lie within, those before count too, up to three; none counts beyond a gap of more than
     0.55 s. Of two samples the first derivative is their difference and the second zero; of one both are zero, as they

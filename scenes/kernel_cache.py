@@ -1,7 +1,7 @@
 """Keep compiled kernels in a folder of the user's cache that changes with their sources.
 
-Numba looks at the file of a kernel alone: it would go on with what it inlined of kernels and constants of other files,
-or fail to read an index that names a class that is gone. So every state of the sources has a folder of its own.
+Numba's cache depends on the file of a kernel alone: it would keep outdated inlined kernels and constants of other
+files, or fail to read an index that names a removed class. So every version of the sources has its own folder.
 """
 
 import atexit
@@ -41,7 +41,7 @@ def use_kernel_cache() -> None:
 
 
 def cache_root() -> Path:
-    """Return the folder that holds a folder of kernels for every state of the sources."""
+    """Return the folder with a folder of kernels for every version of the sources."""
     home = os.path.expanduser("~")
     if home == "~":  # an account without a home: nothing can be made there, and a temporary folder is used
         home = os.devnull

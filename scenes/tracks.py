@@ -44,7 +44,7 @@ class Ego:
         velocity: of the rear axle in m/s, (forward, left) in the ego's own frame.
         acceleration: of the rear axle in m/s2, (forward, left) in the ego's own frame.
         yaw_rate: rad/s, counter-clockwise.
-        measured: whether velocity and acceleration are the source's own, and not told by the poses.
+        measured: whether velocity and acceleration are the source's own, and not derived from the poses.
     """
 
     world_from_ego: Float[np.ndarray, "t 4 4"]

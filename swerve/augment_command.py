@@ -14,18 +14,18 @@ from swerve.options.augment import Augment
 from swerve.rasterizer.backends import Backend, Chosen, resolve_backend, unavailable_reason
 
 
-def run(asked: Augment) -> int:
+def run(args: Augment) -> int:
     """Augment logs, print the report, and return the exit code."""
     console = Console()
-    options = replace(asked.options, backend=_chosen_backend(console, asked.options.backend))
+    options = replace(args.options, backend=_chosen_backend(console, args.options.backend))
     with stoppable(console):
-        report = augment(open_sources(asked.sources), asked.out, options, asked.workers, console)
-    show_report(console, asked.out, report)
+        report = augment(open_sources(args.sources), args.out, options, args.workers, console)
+    show_report(console, args.out, report)
     return 1 if report.summary["failures"] else 0
 
 
 def _chosen_backend(console: Console, backend: Backend) -> Chosen:
-    """Return the back end that is used, and say so where auto falls back to the CPU."""
+    """Return the back end that is used, and print a line if auto falls back to the CPU."""
     chosen = resolve_backend(backend)
     if backend == "auto" and chosen == "numba":
         console.print(f"Rendering on the CPU: {unavailable_reason('cuda')}.", highlight=False, soft_wrap=True)
@@ -33,7 +33,7 @@ def _chosen_backend(console: Console, backend: Backend) -> Chosen:
 
 
 def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
-    """Print what the set holds, what was rejected and failed, and where the time went."""
+    """Print the numbers of samples, rejections and failures, and the time per stage."""
     summary = report.summary
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(summary["samples_by_kind"].items())) or "none"
     size = f"{summary['shards']} shards, {summary['bytes'] / 1e6:.1f} MB"
@@ -48,7 +48,7 @@ def show_report(console: Console, folder: Path, report: AugmentReport) -> None:
 
 
 def _rejections(rejections: dict[str, dict[str, int]]) -> Table:
-    """Return a table of viewpoints that were tried and not used, by kind and reason."""
+    """Return a table of rejected viewpoints by kind and reason."""
     table = Table("kind", "rejected because", "count", box=None)
     for kind, reasons in rejections.items():
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):

@@ -12,55 +12,57 @@ from swerve.eval.benchmark.build.build_job import NOUN, BuildReport, build
 from swerve.job_report import open_sources, show_failures, stoppable, timing_line
 from swerve.options.build import Build
 
-_EXPLAINED = {
-    "over_cap": "beyond --max-follow-ups; nothing is wrong with it",
+_EXPLANATIONS = {
+    "over_cap": "valid, but beyond --max-follow-ups",
     "collision": "the ego overlaps an agent",
-    "off_road": "a corner is off the road",
+    "off_road": "a corner is off the drivable area",
     "collision_before": "its history overlaps an agent",
-    "off_road_before": "its history leaves the road",
+    "off_road_before": "its history leaves the drivable area",
     "wrong_way": "it is on no lane of the route",
     "red_light": "it is in a connector whose light is red",
     "unscorable": "the scorer cannot place it on the route",
-    "infeasible": "no history within the bounds leads there",
-    "no_match": "no logged drive of the bank ends there",
+    "infeasible": "no history within the bounds ends there",
+    "no_match": "no trajectory of the bank ends there",
     "rough_log": "the logged poses are not a vehicle's motion",
-    "beyond_log": "it lies past the log's end, and the log bends there",
+    "beyond_log": "it lies beyond the end of the log, which ends in a curve",
     "unfit_splats": "a splat view disagrees with the raster",
     "few_follow_ups": "fewer than --min-follow-ups follow-ups are left",
     "time_gap": "the log has a gap in time there",
 }
 
 
-def run(asked: Build) -> int:
+def run(args: Build) -> int:
     """Build a benchmark, print the report, and return the exit code."""
     console = Console()
     with stoppable(console):
-        report = build(open_sources(asked.sources), asked.out, asked.options, asked.workers, console, asked.splats)
-    show_report(console, asked.out, report)
+        report = build(open_sources(args.sources), args.out, args.options, args.workers, console, args.splats)
+    show_report(console, args.out, report)
     return 1 if report.failures else 0
 
 
 def show_report(console: Console, folder: Path, report: BuildReport) -> None:
-    """Print what the benchmark holds, what was rejected and failed, and where the time went."""
+    """Print the numbers of scenes, rejections and failures, and the time per stage."""
     counts = report.counts
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(counts["follow_ups_by_origin"].items()))
     follow_ups = f"{counts['follow_ups']} follow-ups ({origins or 'none'})"
-    frames = f"{counts['scenes']} frames, {folder_size(folder) / 1e6:.1f} MB"
-    console.print(f"{counts['scene_groups']} cases of {counts['logs']} logs, {follow_ups}: {frames}", highlight=False)
+    scenes = f"{counts['scenes']} scenes, {folder_size(folder) / 1e6:.1f} MB"
+    groups = f"{counts['scene_groups']} scene groups of {counts['logs']} logs"
+    console.print(f"{groups}, {follow_ups}: {scenes}", highlight=False)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
-    table = Table("", "not used because", "count", "", box=None)
-    for what, reasons in (("start points", counts["rejected_starts"]), ("cases", counts["dropped_scene_groups"])):
+    table = Table("", "rejected because", "count", "", box=None)
+    rejected = {"start points": counts["rejected_starts"], "scene groups": counts["dropped_scene_groups"]}
+    for what, reasons in rejected.items():
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
-            table.add_row(what, reason, str(count), _EXPLAINED.get(reason, ""))
+            table.add_row(what, reason, str(count), _EXPLANATIONS.get(reason, ""))
     if table.row_count:
         console.print(table)
-    _tell_splats(console, counts)
+    _print_unfit_views(console, counts)
     show_failures(console, report.failures)
     console.print(timing_line(report.timing, NOUN), highlight=False, soft_wrap=True)
 
 
-def _tell_splats(console: Console, counts: Mapping[str, Any]) -> None:
-    """Print how many splat views fail the gate, and what they lack."""
+def _print_unfit_views(console: Console, counts: Mapping[str, Any]) -> None:
+    """Print the numbers of follow-ups with unfit splat views, and of tracks without Gaussians."""
     if counts["unfit_follow_ups"]:
         reasons = ", ".join(f"{count} {name}" for name, count in sorted(counts["unfit_reasons"].items()))
         console.print(

@@ -94,7 +94,7 @@ def parse(command: str, arguments: Sequence[str]) -> Any:  # noqa: ANN401 the op
 
     Raises:
         SwerveError: an option is out of its range, or the file has a mistake.
-        SystemExit: an argument is not known or missing, which is printed, or help is asked for.
+        SystemExit: an argument is not known or missing, which is printed, or help is requested.
     """
     import tyro
 
@@ -137,15 +137,15 @@ def _configured(path: Path, kind: type, given: list[str]) -> tuple[Any, list[str
 
 
 def _run(command: str, arguments: Sequence[str]) -> int:
-    asked = parse(command, arguments)
+    parsed = parse(command, arguments)
     from swerve.scenes.compilation import announce_compilation
 
     announce_compilation()
-    code: int = import_module(f"swerve.{_module(command)}_command").run(asked)
-    if (out := getattr(asked, "out", None)) and os.environ.get("RANK", "0") == "0":
+    code: int = import_module(f"swerve.{_module(command)}_command").run(parsed)
+    if (out := getattr(parsed, "out", None)) and os.environ.get("RANK", "0") == "0":
         from swerve.config_file import CONFIG, write_config
 
-        write_config(out / CONFIG if out.is_dir() else out.with_name(f"{out.name}.{CONFIG}"), asked)
+        write_config(out / CONFIG if out.is_dir() else out.with_name(f"{out.name}.{CONFIG}"), parsed)
     return code
 
 

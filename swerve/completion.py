@@ -43,7 +43,7 @@ def completion_script(shell: str, commands: dict[str, type]) -> str:
 
 
 def install_completion(shell: str, commands: dict[str, type]) -> str:
-    """Write the script where the shell looks for it; return what to tell the user."""
+    """Write the script where the shell looks for it; return the message for the user."""
     script = completion_script(shell, commands)
     path = _path(shell)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ def _built(command: type[Command], given: dict[str, Any], prefix: str) -> Comman
     """Return a dataclass with the given options, of which none may be left over."""
     known = set(_names(command))
     if unknown := sorted(set(given) - known):
-        raise _ConfigError(f"{prefix}{unknown[0]}: no such option; known are {', '.join(sorted(known))}")
+        raise _ConfigError(f"{prefix}{unknown[0]}: no such option; the options are {', '.join(sorted(known))}")
     values: dict[str, Any] = {}
     for field, hint in _options(command):
         kind: Any = _plain(hint)
@@ -107,11 +107,11 @@ def _lacking(command: type, values: Mapping[str, Any]) -> list[str]:
 def _partial(command: type[Command], values: dict[str, Any]) -> Command:
     """Return a dataclass with `tyro.MISSING` for the options that are lacking, which its `__init__` would refuse."""
     lacking = dict.fromkeys(_lacking(command, values), tyro.MISSING)
-    made = object.__new__(command)
+    options = object.__new__(command)
     for field in fields(command):  # type: ignore[arg-type]  # no type variable says "a dataclass"
         default = field.default_factory() if field.default_factory is not NO_DEFAULT else field.default
-        object.__setattr__(made, field.name, {**lacking, **values}.get(field.name, default))
-    return made
+        object.__setattr__(options, field.name, {**lacking, **values}.get(field.name, default))
+    return options
 
 
 def _options(command: type) -> Iterable[tuple[Field[Any], Any]]:

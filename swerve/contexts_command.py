@@ -9,17 +9,17 @@ from swerve.job_report import open_sources, show_failures, stoppable, timing_lin
 from swerve.options.contexts import Contexts
 
 
-def run(asked: Contexts) -> int:
+def run(args: Contexts) -> int:
     """Prepare a training set for scoring, print the report, and return the exit code."""
     console = Console()
     with stoppable(console):
-        report = write_contexts(open_sources(asked.sources), asked.dataset, asked.out, asked.workers, console)
-    show_report(console, asked.out, report)
+        report = write_contexts(open_sources(args.sources), args.dataset, args.out, args.workers, console)
+    show_report(console, args.out, report)
     return 1 if report.failures else 0
 
 
 def show_report(console: Console, folder: Path, report: ContextReport) -> None:
-    """Print how many samples can be scored, and where the time went."""
+    """Print the number of samples that can be scored, and the time per stage."""
     summary = report.summary
     scored, unscored = summary["scored"], summary["unscored"]
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(scored.items())) or "none"

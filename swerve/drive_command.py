@@ -47,7 +47,7 @@ _METRIC = {
 
 
 @dataclass(frozen=True)
-class _Driven:
+class _SceneRollout:
     """A rollout and its scene."""
 
     label: str
@@ -57,37 +57,38 @@ class _Driven:
 
 
 @dataclass(frozen=True)
-class _Sight:
-    """Renderer and size of the views of planners."""
+class _ViewSettings:
+    """Renderer and image size of the views of planners."""
 
     renderer: ViewRenderer
     size: tuple[int, int] | None
 
 
-def run(asked: Drive) -> int:
+def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
-    planners, sources, console = [load_planner(spec) for spec in asked.planners], open_sources(asked.sources), Console()
+    planners, sources, console = [load_planner(spec) for spec in args.planners], open_sources(args.sources), Console()
     _check_labels(planners)
-    sight = _Sight(renderer_of(asked.views, default_renderers("rap", asked.seed, asked.splats)), asked.size)
-    worst: dict[str, _Driven] = {}
+    view_settings = _ViewSettings(renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), args.size)
+    worst: dict[str, _SceneRollout] = {}
     rows: list[dict[str, Any]] = []
     missing: dict[str, tuple[bool, ...]] = {}
-    for one in _driven(_named_logs(sources, asked.logs), planners, sight, asked.options, asked.scene_interval, console):
+    logs = _named_logs(sources, args.logs)
+    for one in _rollouts(logs, planners, view_settings, args.options, args.scene_interval, console):
         rows.append(_row(one))
         if one.rollout.log not in missing:
             missing[one.rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
         if one.label not in worst or one.rollout.score < worst[one.label].rollout.score:
             worst[one.label] = one
     if not rows:
-        length = f"{HISTORY_SECONDS} s before and {asked.options.seconds:g} s after it"
-        raise SwerveError(f"{' '.join(asked.sources)}: no scene has {length}: use fewer --seconds")
-    silent = describe_missing(list(missing.values()))
-    _write(asked.out, rows, worst, asked.options, silent)
-    console.print(_table(rows, asked.options))
-    for line in silent:
-        console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)
-    console.print(f"{len(rows)} rollouts; tables and pictures in {asked.out}", highlight=False, soft_wrap=True)
-    _tell_failures(console, rows)
+        length = f"{HISTORY_SECONDS} s before and {args.options.seconds:g} s after it"
+        raise SwerveError(f"{' '.join(args.sources)}: no scene has {length}: use fewer --seconds")
+    inactive = describe_missing(list(missing.values()))
+    _write(args.out, rows, worst, args.options, inactive)
+    console.print(_table(rows, args.options))
+    for line in inactive:
+        console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
+    console.print(f"{len(rows)} rollouts; tables and images in {args.out}", highlight=False, soft_wrap=True)
+    _print_failures(console, rows)
     return 1 if any(row["failed"] for row in rows) else 0
 
 
@@ -106,32 +107,32 @@ def _named_logs(sources: Sequence[Source], names: Sequence[str]) -> Iterator[Log
 def _check_labels(planners: Sequence[LoadedPlanner]) -> None:
     labels = [one.label for one in planners]
     if twice := [label for label in labels if labels.count(label) > 1]:
-        raise SwerveError(f"two planners are called {twice[0]!r}: give one of them label=TEXT")
+        raise SwerveError(f"two planners have the label {twice[0]!r}: give one of them label=TEXT")
 
 
-def _driven(
+def _rollouts(
     logs: Iterable[Log],
     planners: Sequence[LoadedPlanner],
-    sight: _Sight,
+    view_settings: _ViewSettings,
     options: ClosedLoopOptions,
     every: float,
     console: Console,
-) -> Iterator[_Driven]:
+) -> Iterator[_SceneRollout]:
     """Yield all rollouts, log by log."""
     for log in logs:
         geometry, static = build_log_geometry(log), build_static(log.road_map)
-        sees = any(uses_images(one.planner) for one in planners)
-        views = RolloutViews(sight.renderer.prepare(log), sight.size) if sees else None
+        needs_images = any(uses_images(one.planner) for one in planners)
+        views = RolloutViews(view_settings.renderer.prepare(log), view_settings.size) if needs_images else None
         scenes = extract_scenes(log, history=HISTORY_SECONDS, future=options.seconds, interval=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
             closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
-                yield _Driven(
+                yield _SceneRollout(
                     one.label, closed_loop_scene, drive_prepared(closed_loop_scene, one.planner, views), static
                 )
 
 
-def _row(one: _Driven) -> dict[str, Any]:
+def _row(one: _SceneRollout) -> dict[str, Any]:
     rollout = one.rollout
     return {
         "planner": one.label,
@@ -162,9 +163,9 @@ def _reason(seconds: float | None, text: str) -> str:
 def _write(
     folder: Path,
     rows: list[dict[str, Any]],
-    worst: dict[str, _Driven],
+    worst: dict[str, _SceneRollout],
     options: ClosedLoopOptions,
-    silent: Sequence[str],
+    inactive: Sequence[str],
 ) -> None:
     make_folder(folder)
     stamp = {
@@ -173,13 +174,13 @@ def _write(
         "simulation": options.simulation,
         "rate": options.rate,
         "seconds": options.seconds,
-        "inactive_sub_scores": list(silent),
+        "inactive_sub_scores": list(inactive),
     }
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)
     for label, one in worst.items():
-        picture = rollout_image(one.closed_loop_scene, one.rollout, one.static)
-        write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(picture))
+        image = rollout_image(one.closed_loop_scene, one.rollout, one.static)
+        write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(image))
 
 
 def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:
@@ -203,11 +204,11 @@ def _percent(share: float) -> str:
 
 
 def _mean(rows: list[dict[str, Any]], name: str) -> float:
-    known = [row[name] for row in rows if row[name] is not None]
-    return float(np.mean(known)) if known else np.nan
+    values = [row[name] for row in rows if row[name] is not None]
+    return float(np.mean(values)) if values else np.nan
 
 
-def _tell_failures(console: Console, rows: list[dict[str, Any]]) -> None:
+def _print_failures(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print the first failure of each planner."""
     for label in dict.fromkeys(row["planner"] for row in rows if row["failed"]):
         first = next(row for row in rows if row["failed"] and row["planner"] == label)

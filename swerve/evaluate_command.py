@@ -30,31 +30,31 @@ SHORT = {
 _SHOWN_FAILURES = 10
 
 
-def run(asked: Evaluate) -> int:
+def run(args: Evaluate) -> int:
     """Evaluate planners, print and write the results, and return the exit code."""
     console = Console()
-    evaluation = evaluate_planners(asked.benchmark, asked.planners, asked.out, asked.options, asked.workers, console)
+    evaluation = evaluate_planners(args.benchmark, args.planners, args.out, args.options, args.workers, console)
     console.print(leaderboard(evaluation.summary))
     for line in evaluation.summary["inactive_sub_scores"]:
-        console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)
+        console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
     if evaluation.summary["differences"]:
         console.print(differences_table(evaluation.summary["differences"]))
-    _tell_failures(evaluation.failures, asked.out, console)
+    _print_failures(evaluation.failures, args.out, console)
     plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
-    console.print(f"{plans} plans in {seconds:.1f} s; wrote {asked.out}", highlight=False, soft_wrap=True)
-    if (asked.out / REPORT).is_file():
-        console.print(f"The report is at {asked.out / REPORT}", highlight=False, soft_wrap=True)
+    console.print(f"{plans} plans in {seconds:.1f} s; wrote {args.out}", highlight=False, soft_wrap=True)
+    if (args.out / REPORT).is_file():
+        console.print(f"The report is at {args.out / REPORT}", highlight=False, soft_wrap=True)
     return 1 if evaluation.failures else 0
 
 
-def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
+def differences_table(differences: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of the differences in score between kinds of views."""
-    title = "differences between views on the same SceneGroups; times 100, 95 % interval over SceneGroups"
+    title = "differences between views on the same scene groups; times 100, 95 % interval over scene groups"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", overflow="fold", min_width=12)
     for name in ("EPDMS", *SHORT.values()):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in found:
+    for one in differences:
         low, high = (100 * value for value in one["interval"])
         table.add_row(f"[bold]{escape(one['planner'])}", f"[bold]{100 * one['score']:+.2f}")
         table.add_row(escape(f"  {one['after']} - {one['before']}"))
@@ -67,7 +67,7 @@ def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
 
 def leaderboard(summary: Mapping[str, Any]) -> Table:
     """Return a table of the planners, best first, and their stages; with short labels it fits 80 columns."""
-    groups = f"{summary['scene_groups']} cases, " if "scene_groups" in summary else "one stage, "
+    groups = f"{summary['scene_groups']} scene groups, " if "scene_groups" in summary else "one stage, "
     title = f"{groups}{summary['scenes']} scenes; all scores times 100"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", overflow="fold", min_width=12)
@@ -86,8 +86,8 @@ def _cells(stage: Mapping[str, float]) -> list[str]:
     return ["-" if np.isnan(stage[name]) else f"{100 * stage[name]:.0f}" for name in SHORT]
 
 
-def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> None:
-    """Print the first failures, and where all are."""
+def _print_failures(failures: Sequence[Failure], out: Path, console: Console) -> None:
+    """Print the first failures, and the path of the complete list."""
     for failure in failures[:_SHOWN_FAILURES]:
         console.print(
             f"failed: {failure.item} in {failure.token}: {failure.reason}", style="red", markup=False, soft_wrap=True

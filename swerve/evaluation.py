@@ -51,7 +51,7 @@ def evaluate_planners(
         return evaluate_navsim(str(benchmark), planners, out, options, workers, console)
     opened = _opened(Path(benchmark), options)
     entries, policy = _entries(opened, planners), options.traffic or opened.traffic
-    evaluation = run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
+    evaluation = run_evaluation(opened, entries, load, out, policy, options.weighting, workers, console)
     if options.report:
         _write_report(opened, f"Planners on {opened.folder.resolve().name}", planners, entries, out)
     return evaluation
@@ -93,7 +93,7 @@ def evaluate_navsim(
 
 
 def _opened(folder: Path, options: EvaluateOptions) -> Benchmark:
-    """Return a benchmark with the views that the options ask for."""
+    """Return a benchmark with the views that the options select."""
     opened = open_benchmark(folder, splats=options.splats)
     return opened.with_views(*(options.views or (opened.view_kind,)))
 
@@ -101,29 +101,29 @@ def _opened(folder: Path, options: EvaluateOptions) -> Benchmark:
 def _entries(opened: Benchmark, planners: Sequence[LoadedPlanner]) -> list[PlannerSpec]:
     """Return how planners take part: once for each kind of views."""
     kinds = (opened.view_kind, *opened.extra_view_kinds)
-    drawn = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored_kinds}
-    return [entry for named in planners for entry in entries_of(named, kinds, drawn)]
+    rendered = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored_kinds}
+    return [entry for named in planners for entry in entries_of(named, kinds, rendered)]
 
 
-def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], drawn: Mapping[ViewKind, str]) -> list[PlannerSpec]:
+def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], rendered: Mapping[ViewKind, str]) -> list[PlannerSpec]:
     """Return a planner as it takes part: once for each kind of views, if it has cameras.
 
     Args:
         named: the planner.
         kinds: of views.
-        drawn: names of what draws those that the benchmark does not store: another folder of splats gives other views.
+        rendered: names of the renderers of views that are not stored; another folder of splats gives other views.
     """
     identity = fingerprint(named)
     if not uses_images(named.planner):
         return [PlannerSpec(named.label, named.spec, identity)]
     labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
     return [
-        PlannerSpec(label, named.spec, f"{identity} sees {drawn.get(kind, kind)}", named.label, kind)
+        PlannerSpec(label, named.spec, f"{identity} sees {rendered.get(kind, kind)}", named.label, kind)
         for label, kind in zip(labels, kinds, strict=True)
     ]
 
 
-def made(spec: str) -> Planner:
+def load(spec: str) -> Planner:
     """Return the planner of a spec; worker processes call it."""
     return load_planner(spec).planner
 

@@ -109,16 +109,16 @@ def viewpoints_of(
     )[0]
 
 
-def poses_of(made: Sequence[Viewpoint]) -> np.ndarray:
+def poses_of(viewpoints: Sequence[Viewpoint]) -> np.ndarray:
     """Return the poses (p, 4, 4) of viewpoints, world_from_ego, as `render` takes them."""
-    return np.stack([viewpoint.world_from_ego for viewpoint in made])
+    return np.stack([viewpoint.world_from_ego for viewpoint in viewpoints])
 
 
 def _opened(sources: Iterable[AnySource]) -> list[Source]:
-    """Return sources, of which some are given as text.
+    """Open the sources that are given as text.
 
     Raises:
-        SwerveError: one text is given in place of a list.
+        SwerveError: a text is given instead of a list.
     """
     if isinstance(sources, str):
         raise SwerveError(f"sources: give a list, as in [{sources!r}]")

@@ -12,14 +12,14 @@ from swerve.job_report import open_sources, show_failures, stoppable
 from swerve.options.fit import Fit
 
 
-def run(asked: Fit) -> int:
+def run(args: Fit) -> int:
     """Fit splat scenes, print their quality, and return the exit code."""
     from swerve.data.splats.fit_job import fit_logs  # it needs torch
 
     console = Console()
     with stoppable(console):
-        report = fit_logs(open_sources(asked.sources), asked.out, _resolved(asked.options), console)
-    show_report(console, asked.out, report.fits)
+        report = fit_logs(open_sources(args.sources), args.out, _resolved(args.options), console)
+    show_report(console, args.out, report.fits)
     show_failures(console, report.failures)
     return 1 if report.failures else 0
 
@@ -32,13 +32,13 @@ def _resolved(options: SceneOptions) -> SceneOptions:
 
 def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]]) -> None:
     """Print the quality of the scenes."""
-    table = Table("log", "Gaussians", "minutes", "photographs", "images", "PSNR", "SSIM", box=None)
-    for log, found in fits.items():
-        measures = {"held out": found["held_out"], "exposed as their neighbours": found["held_out_exposed"]}
-        for what, quality in (measures | found["test_cameras"]).items():
+    table = Table("log", "Gaussians", "minutes", "photos", "images", "PSNR", "SSIM", box=None)
+    for log, fit in fits.items():
+        measures = {"held out": fit["held_out"], "held out, exposure of neighbours": fit["held_out_exposed"]}
+        for what, quality in (measures | fit["test_cameras"]).items():
             if quality:
                 numbers = (str(quality["images"]), f"{quality['psnr']:.2f}", f"{quality['ssim']:.3f}")
-                table.add_row(log, str(found["gaussians"]), f"{found['seconds'] / 60:.1f}", what, *numbers)
+                table.add_row(log, str(fit["gaussians"]), f"{fit['seconds'] / 60:.1f}", what, *numbers)
     if table.row_count:
         console.print(table)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)

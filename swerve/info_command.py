@@ -38,17 +38,17 @@ _PACKAGES = (
 )
 
 
-def run(asked: Info) -> int:
+def run(args: Info) -> int:
     """Print what logs hold, or without any what this machine has, and return the exit code.
 
     Raises:
         SwerveError: a source cannot be read.
     """
     console = Console()
-    for source in asked.sources:
-        for line in source_summary(source, asked.logs):
+    for source in args.sources:
+        for line in source_summary(source, args.logs):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
-    if not asked.sources:
+    if not args.sources:
         _describe_machine(console)
     return 0
 
@@ -57,7 +57,7 @@ def _describe_machine(console: Console) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
     console.print(_table("back end", BACKENDS, resolve_backend("auto")))
-    console.print(_table("of splats", SPLAT_BACKENDS, resolve_splat_backend("auto")))
+    console.print(_table("splat back end", SPLAT_BACKENDS, resolve_splat_backend("auto")))
     packages = Table("package", "version", box=None)
     for name in _PACKAGES:
         packages.add_row(name, _version(name))
@@ -66,12 +66,11 @@ def _describe_machine(console: Console) -> None:
 
 def _table(title: str, backends: Sequence[Chosen | SplatChosen], auto: str) -> Table:
     """Return a table of back ends, and the device of each or why it cannot be used."""
-    table = Table(title, "draws on", box=None)
+    table = Table(title, "device", box=None)
     for backend in backends:
-        table.add_row(
-            backend, f"not here: {unavailable_reason(backend)}" if unavailable_reason(backend) else device_name(backend)
-        )
-    table.add_row("auto", f"is {auto}")
+        reason = unavailable_reason(backend)
+        table.add_row(backend, f"not available: {reason}" if reason else device_name(backend))
+    table.add_row("auto", f"selects {auto}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""Print what came of a job, and end it on Ctrl-C."""
+"""Print the outcome of a job, and end it on Ctrl-C."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,15 +46,15 @@ def show_failures(console: Console, failures: Sequence[Failure]) -> None:
 
 
 def timing_line(timing: dict[str, Any], noun: str) -> str:
-    """Return the rate, and how the workers spent their time.
+    """Return a line with the rate and the shares of the stages in the workers' time.
 
     Args:
         timing: of `swerve.data.jobs.Outcome`.
         noun: of the same.
     """
-    spent, made = timing["worker_seconds"], timing[noun]
+    spent, count = timing["worker_seconds"], timing[noun]
     total = max(sum(spent.values()), 1e-9)
-    if not made:
-        return "Nothing was left to do." if not total > 1e-6 else f"No {noun} were made."
+    if not count:
+        return "Everything was finished before." if not total > 1e-6 else f"No {noun} were made."
     shares = ", ".join(f"{stage} {100 * seconds / total:.0f} %" for stage, seconds in spent.items())
-    return f"{made} {noun} in {timing['seconds']:.1f} s: {timing[f'{noun}_per_second']:.1f} a second ({shares})"
+    return f"{count} {noun} in {timing['seconds']:.1f} s: {timing[f'{noun}_per_second']:.1f} a second ({shares})"

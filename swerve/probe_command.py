@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from swerve.planners.rap.image_pairs import ImagePairs
 
 
-def run(asked: Probe) -> int:
+def run(args: Probe) -> int:
     """Measure the alignment of planners, print and write the numbers, and return the exit code."""
     require_torch()
     require_safetensors()
     rows = list[dict[str, Any]]()
-    for label, planner in measured(asked.planners, asked.untrained):
-        for place in asked.on:
-            pairs = pairs_on(place, planner.model.config, asked)
+    for label, planner in measured(args.planners, args.untrained):
+        for place in args.on:
+            pairs = pairs_on(place, planner.model.config, args)
             rows.append({"planner": label, "on": place, **numbers_of(planner.model, pairs)})
-    for place in asked.on:
+    for place in args.on:
         Console().print(table_of(place, [row for row in rows if row["on"] == place]))
-    make_folder(asked.out.parent)
-    write_atomically(asked.out, json.dumps({"split": asked.split, "rows": rows}, indent=1).encode())
-    print(f"wrote {asked.out}")
+    make_folder(args.out.parent)
+    write_atomically(args.out, json.dumps({"split": args.split, "rows": rows}, indent=1).encode())
+    print(f"wrote {args.out}")
     return 0
 
 
@@ -49,33 +49,33 @@ def numbers_of(model: "RapModel", pairs: "ImagePairs") -> dict[str, Any]:
     return {"images": len(pairs.logs), "logs": logs, **asdict(measure(model, pairs))}
 
 
-def pairs_on(place: str, config: "RapConfig", asked: Probe) -> "ImagePairs":
+def pairs_on(place: str, config: "RapConfig", args: Probe) -> "ImagePairs":
     """Return the pairs of images of a training set or a source.
 
     Raises:
-        SwerveError: it is neither a finished set nor a source, or there are no photographs.
+        SwerveError: it is neither a finished set nor a source, or there are no photos.
     """
     from swerve.planners.rap.image_pairs import pairs_of_logs, pairs_of_set
 
-    cameras = asked.cameras or None
+    cameras = args.cameras or None
     if (Path(place) / "job.json").is_file() or (Path(place) / "manifest.parquet").is_file():
-        return pairs_of_set(Path(place), config, asked.split, asked.most, cameras)
+        return pairs_of_set(Path(place), config, args.split, args.most, cameras)
     source = open_source(place)
     logs = [source.load(name) for name in source.names()]
-    return pairs_of_logs(logs, config, asked.most, cameras, asked.style)
+    return pairs_of_logs(logs, config, args.most, cameras, args.style)
 
 
 def table_of(place: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Measurements on one place's images, as people read them."""
+    """Return a table of the measurements on one set or source."""
     counts = f"{rows[0]['images']} views of {rows[0]['logs']} log{'s' * (rows[0]['logs'] > 1)}"
     table = Table(title=f"{escape(place)}: {counts}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("planner", overflow="fold", min_width=12)
-    for name in ("distance", "shift", "to others", "patches told", "images told"):
+    for name in ("distance", "shift", "to others", "patch accuracy", "image accuracy"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         distances = (f"{row[name]:.3f}" for name in ("distance", "shift", "other"))
-        told = (_accuracy(row[name]) for name in ("patch_accuracy", "image_accuracy"))
-        table.add_row(escape(row["planner"]), *distances, *told)
+        accuracies = (_accuracy(row[name]) for name in ("patch_accuracy", "image_accuracy"))
+        table.add_row(escape(row["planner"]), *distances, *accuracies)
     return table
 
 
@@ -84,38 +84,38 @@ def _accuracy(value: Mapping[str, float]) -> str:
 
 
 def measured(specs: Sequence[str], untrained: bool) -> Iterator[tuple[str, "RapPlanner"]]:
-    """The planners by label; before the first of each kind its first weights."""
+    """Yield the planners by label, and before the first of each kind its initial weights."""
     from swerve.planners.rap import load_rap
 
-    seen = set()
+    measured_before = set()
     for spec in specs:
         name, _, path = spec.rpartition("=")
         planner, label = load_rap(path), name or planner_name(Path(path))
-        if untrained and (key := _beginning(planner)) not in seen:
-            seen.add(key)
+        if untrained and (key := _initialization(planner)) not in measured_before:
+            measured_before.add(key)
             yield f"{label}, untrained", first_weights(planner)
         yield label, planner
 
 
 def first_weights(planner: "RapPlanner") -> "RapPlanner":
-    """The network before its first step; frozen backbones have their own weights in it.
+    """Return the network with its initial weights; frozen backbones have their pretrained weights.
 
     Raises:
-        SwerveError: the backbone's weights are not to be had, or the file does not say its seed.
+        SwerveError: the backbone's weights are not available, or the file does not state its seed.
     """
     import torch
 
     from swerve.planners.rap import RapModel
 
     if "seed" not in planner.record:
-        raise SwerveError("probe: the planner's file does not say its seed. Give --no-untrained")
+        raise SwerveError("probe: the planner's file does not state its seed: give --no-untrained")
     torch.manual_seed(planner.record["seed"])
     device = next(planner.model.parameters()).device
     return replace(planner, model=RapModel(planner.model.config).to(device).eval())
 
 
-def _beginning(planner: "RapPlanner") -> tuple[object, ...]:
-    """Describe what a network's first features depend on."""
+def _initialization(planner: "RapPlanner") -> tuple[object, ...]:
+    """Return what the initial weights of a network depend on."""
     config = planner.model.config
     sizes = (config.image_height, config.image_width, config.trim, config.dim, config.hidden)
     return (planner.record.get("seed"), config.backbone, config.backbone_weights, *sizes)

@@ -11,7 +11,7 @@ from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
 
 
-def run(asked: Proposals) -> int:
+def run(args: Proposals) -> int:
     """Write the page of a planner's proposals, and return the exit code."""
     require_torch()
     require_safetensors()
@@ -19,16 +19,16 @@ def run(asked: Proposals) -> int:
     from swerve.planners.rap.proposals import proposals_on
     from swerve.planners.rap.proposals_page import proposals_page
 
-    opened, loaded, console = open_benchmark(asked.benchmark), load_rap(asked.planner), Console()
-    made = proposals_on(opened, loaded, asked.groups, asked.follow_ups)
-    judged = list(track(made, "scoring", console=console, transient=True, disable=not console.is_terminal))
-    told = (
-        f"{asked.planner} on {asked.benchmark.resolve().name}. The network proposes trajectories, predicts the "
-        "sub-scores of each, and drives the one whose score, made of them, is highest. True scores are the exact "
-        "scorer's, with agents as in the log, which is what the network is trained to predict.",
+    opened, loaded, console = open_benchmark(args.benchmark), load_rap(args.planner), Console()
+    proposals = proposals_on(opened, loaded, args.groups, args.follow_ups)
+    scored = list(track(proposals, "scoring", console=console, transient=True, disable=not console.is_terminal))
+    lines = (
+        f"{args.planner} on {args.benchmark.resolve().name}. The network proposes trajectories, predicts the "
+        "sub-scores of each, and chooses the one with the highest score. True scores are computed by the exact scorer "
+        "with log-replay traffic, as the training targets are.",
     )
-    page = proposals_page(f"Proposals of {planner_name(asked.planner)}", told, judged, opened, loaded, asked.shown)
-    make_folder(asked.out.parent)
-    write_atomically(asked.out, page.encode())
-    console.print(f"wrote {asked.out}", highlight=False, soft_wrap=True, markup=False)
+    page = proposals_page(f"Proposals of {planner_name(args.planner)}", lines, scored, opened, loaded, args.shown)
+    make_folder(args.out.parent)
+    write_atomically(args.out, page.encode())
+    console.print(f"wrote {args.out}", highlight=False, soft_wrap=True, markup=False)
     return 0

@@ -36,14 +36,14 @@ from swerve.scenes.primitives import build_static
 from swerve.scenes.viewpoints import build_log_geometry
 
 
-def run(asked: Quality) -> int:
+def run(args: Quality) -> int:
     """Measure splat views, write a page of each log, and return the exit code."""
-    console, gate = Console(), asked.gate
-    owners = {name: source for source in open_sources(asked.sources) for name in source.names()}
-    perceptual, note = _perceptual(asked.lpips)
-    for name in _fitted(asked.splats, owners, asked.logs):
-        own, folder = asked.splats / safe_name(name), asked.out / safe_name(name)
-        measured = _measured(own, owners[name].load(name), gate, perceptual, asked.scene_interval, console)
+    console, gate = Console(), args.gate
+    owners = {name: source for source in open_sources(args.sources) for name in source.names()}
+    perceptual, note = _perceptual(args.lpips)
+    for name in _fitted(args.splats, owners, args.logs):
+        own, folder = args.splats / safe_name(name), args.out / safe_name(name)
+        measured = _measured(own, owners[name].load(name), gate, perceptual, args.scene_interval, console)
         _write(folder, name, measured, gate, note)
         _show(console, name, measured, gate, note)
         console.print(f"The page is at {folder / 'index.html'}", highlight=False, soft_wrap=True)
@@ -51,9 +51,9 @@ def run(asked: Quality) -> int:
 
 
 def _perceptual(wanted: bool) -> tuple[Callable[[Picture, Picture], float] | None, str]:
-    """Return the measure of LPIPS, and what is to be said about it."""
+    """Return the LPIPS metric, and a line about it."""
     if not wanted:
-        return None, "LPIPS: not measured, as asked."
+        return None, "LPIPS: not measured, as requested."
     try:
         return Lpips(), "LPIPS 0.1 by AlexNet."
     except SwerveError as error:
@@ -61,10 +61,10 @@ def _perceptual(wanted: bool) -> tuple[Callable[[Picture, Picture], float] | Non
 
 
 def _fitted(splats: Path, names: Iterable[str], wanted: Sequence[str]) -> Sequence[str]:
-    """Return the names of the logs to measure: those that are wanted, or all that have a scene.
+    """Return the names of the logs to measure: the selected ones, or all that have a splat scene.
 
     Raises:
-        SwerveError: one that is wanted is unknown or has no scene, or none has one.
+        SwerveError: a selected log is unknown or has no splat scene, or no log has one.
     """
     names = list(names)
     if unknown := [name for name in wanted if name not in names]:
@@ -85,15 +85,15 @@ def _measured(
     every: float,
     console: Console,
 ) -> Measurement:
-    """Measure the scene in a log's folder; the middle moment is shown."""
+    """Measure the scene in a log's folder; the views at the middle time step are shown."""
     options = read_fit_options(folder)
     truth = ReferenceImages(log, options.fit.seed)
-    bench = ComparisonSetup(read_splats(folder), log, StaticLayer(build_static(log.road_map)), truth, gate, perceptual)
-    console.print(f"{log.name}: reading photographs", highlight=False, markup=False)
+    setup = ComparisonSetup(read_splats(folder), log, StaticLayer(build_static(log.road_map)), truth, gate, perceptual)
+    console.print(f"{log.name}: reading photos", highlight=False, markup=False)
     places = evaluation_poses(build_log_geometry(log), images_of_log(log, options), every)
-    moments = sorted({place.step for place in places if place.offset != ON_PATH}) or [0]
-    shown = moments[len(moments) // 2]
-    return measure(bench, track(places, log.name, console=console, transient=True), shown)
+    steps = sorted({place.step for place in places if place.offset != ON_PATH}) or [0]
+    shown = steps[len(steps) // 2]
+    return measure(setup, track(places, log.name, console=console, transient=True), shown)
 
 
 def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, note: str) -> None:

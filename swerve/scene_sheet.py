@@ -34,16 +34,16 @@ from swerve.viz.overlay import blend, draw_boxes
 
 _HISTORY, _FUTURE = 2.0, 5.0
 _DRAWS, _SHOWN = 16, 8
-_PAST, _LOGGED, _RECOVERY, _SEATS = (120, 130, 145), (255, 255, 255), (255, 166, 43), (90, 220, 120)
+_PAST, _LOGGED, _RECOVERY, _CROSS_AGENT = (120, 130, 145), (255, 255, 255), (255, 166, 43), (90, 220, 120)
 
 
 def pick_scene(log: Log, at: float | None) -> Scene:
-    """The scene at `at` seconds; without it, at the first photograph, or else in the middle of the log.
+    """Return the scene at `at` seconds, or if None at the first photo, or else in the middle of the log.
 
-    Its history and future are the usual 2 s and 5 s where the log is long enough, and what there is otherwise.
+    Its history and future are 2 s and 5 s, or shorter at the ends of the log.
 
     Raises:
-        SwerveError: the log does not last that long.
+        SwerveError: the log is shorter.
     """
     seconds = (log.times_us - log.times_us[0]) * 1e-6
     if at is not None and not 0 <= at <= seconds[-1]:
@@ -57,28 +57,28 @@ def pick_scene(log: Log, at: float | None) -> Scene:
 
 
 def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
-    """All sections of the sheet; the log must have cameras."""
+    """Return all sections of the sheet; the log must have cameras."""
     log = scene.log
     static = build_static(log.road_map)
     primitives = static.concatenate(build_dynamic(log.tracks, log.lights, scene.now))
     pose = log.ego.world_from_ego[scene.now]
-    made, rejected = _viewpoints(scene, seed)
-    recovery = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.RECOVERY]
-    seats = [viewpoint for viewpoint in made if viewpoint.kind == ViewpointKind.CROSS_AGENT]
+    viewpoints, rejected = _viewpoints(scene, seed)
+    recovery = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.RECOVERY]
+    cross_agent = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.CROSS_AGENT]
     sections = [
         _photo_section(scene, static),
-        _above_section(scene, primitives, recovery, seats, rejected),
+        _above_section(scene, primitives, recovery, cross_agent, rejected),
         _camera_section(primitives, log.cameras, pose),
         _layer_section(primitives, log.cameras, pose),
         _recovery_section(primitives, recovery),
-        _seat_section(scene, static, seats[:_SHOWN]),
+        _cross_agent_section(scene, static, cross_agent[:_SHOWN]),
         _legend_section(Style.surfaces()),
     ]
     return tuple(section for section in sections if section.panels)
 
 
 def _viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejection]]:
-    """Recovery and cross-agent viewpoints, where the scene has a past and a future."""
+    """Build recovery and cross-agent viewpoints, if the scene has a history and a future."""
     if scene.history < 2 or scene.future < 2:
         return [], []
     kinds = (ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
@@ -87,11 +87,11 @@ def _viewpoints(scene: Scene, seed: int) -> tuple[list[Viewpoint], list[Rejectio
 
 
 def _photo_section(scene: Scene, static: Primitives) -> Section:
-    """Each photograph with its boxes, and with the raster over it, at its own time and pose."""
+    """Overlay each photo with its boxes, and with the raster, at its own time and pose."""
     log, cameras, style = scene.log, {camera.name: camera for camera in scene.log.cameras}, Style.rap()
-    moment = int(log.times_us[scene.now])
+    now_us = int(log.times_us[scene.now])
     nearest: dict[str, Photo] = {}
-    for photo in sorted(log.photos, key=lambda photo: -abs(photo.time_us - moment)):
+    for photo in sorted(log.photos, key=lambda photo: -abs(photo.time_us - now_us)):
         nearest[photo.camera] = photo
     panels = []
     for name, photo in sorted(nearest.items()):
@@ -100,17 +100,15 @@ def _photo_section(scene: Scene, static: Primitives) -> Section:
         image = np.asarray(Image.open(io.BytesIO(photo.read())).convert("RGB"))
         boxes = draw_boxes(image, cameras[name], photo.world_from_ego, tracks, 0, style)
         raster = _colors(primitives, cameras[name], photo.world_from_ego, style)
-        panels += [Panel(f"{name}: photograph, boxes projected", _reduced(boxes))]
-        panels += [Panel(f"{name}: raster over it", _reduced(blend(image, raster)))]
-    text = (
-        "The raster is drawn through each camera's own lens, at the pose that the car had when the picture was taken."
-    )
-    return Section("Photographs", text, tuple(panels), width=460)
+        panels += [Panel(f"{name}: photo with projected boxes", _reduced(boxes))]
+        panels += [Panel(f"{name}: photo with raster overlay", _reduced(blend(image, raster)))]
+    text = "The raster is rendered with each camera's lens, at the pose of the ego when the photo was taken."
+    return Section("Photos", text, tuple(panels), width=460)
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
     panels = [Panel(camera.name, _reduced(_colors(primitives, camera, pose, Style.rap()))) for camera in cameras]
-    return Section("Logged pose", "What the rig sees from where the car was.", tuple(panels))
+    return Section("Logged pose", "All cameras at the logged pose.", tuple(panels))
 
 
 def _layer_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
@@ -125,21 +123,25 @@ def _layer_section(primitives: Primitives, cameras: Sequence[Camera], pose: Floa
         Panel("classes", _reduced(_palette(view.semantic.astype(np.int64)))),
         Panel("instances", _reduced(_palette(view.instance.astype(np.int64)))),
     )
-    return Section("Layers", "The same view in another style, and what else can be drawn of it.", panels)
+    return Section("Layers", "The same view in another style, and its depth, classes and instances.", panels)
 
 
 def _above_section(
-    scene: Scene, primitives: Primitives, recovery: list[Viewpoint], seats: list[Viewpoint], rejected: list[Rejection]
+    scene: Scene,
+    primitives: Primitives,
+    recovery: list[Viewpoint],
+    cross_agent: list[Viewpoint],
+    rejected: list[Rejection],
 ) -> Section:
     panels = [Panel("120 m across", _above(scene, primitives, recovery, _RECOVERY, reach=60.0))]
     if recovery:
         close = _above(scene, primitives, recovery[:_SHOWN], _RECOVERY, reach=16.0)
-        panels.append(Panel(f"32 m across: the first {min(len(recovery), _SHOWN)} recovery poses", close))
-    if seats:
-        wide = _above(scene, primitives, seats, _SEATS, reach=60.0)
-        panels.append(Panel("other agents' seats and where they drive (green)", wide))
-    text = "White: where the car drove. Grey and orange: how recovery poses came about, and their ways back."
-    return Section("From above", f"{text} {_counts(recovery, rejected)}", tuple(panels), width=560)
+        panels.append(Panel(f"32 m across: the first {min(len(recovery), _SHOWN)} recovery viewpoints", close))
+    if cross_agent:
+        wide = _above(scene, primitives, cross_agent, _CROSS_AGENT, reach=60.0)
+        panels.append(Panel("cross-agent viewpoints and their trajectories (green)", wide))
+    text = "White: the logged path. Grey: histories of the recovery viewpoints. Orange: their target trajectories."
+    return Section("Bird's-eye view", f"{text} {_counts(recovery, rejected)}", tuple(panels), width=560)
 
 
 def _above(
@@ -147,27 +149,29 @@ def _above(
 ) -> UInt8[np.ndarray, "h w 3"]:
     ego, style = scene.ego, Style.surfaces()
     now = ego.world_from_ego[scene.history]
-    picture = BirdsEye(now[:2, 3], float(ego.headings[scene.history]), reach, 900)
-    picture.primitives(primitives, style)
-    picture.sides(agent_cuboids(scene.tracks, scene.history), style)
+    birds_eye = BirdsEye(now[:2, 3], float(ego.headings[scene.history]), reach, 900)
+    birds_eye.primitives(primitives, style)
+    birds_eye.sides(agent_cuboids(scene.tracks, scene.history), style)
     for other in others:
-        picture.path(other.ego.positions, _PAST, 0.08)
-        picture.path(np.concatenate([other.ego.positions[-1:], other.target[:, :3, 3]]), color, reach / 200)
-        picture.vehicle(other.world_from_ego, other.vehicle, color, filled=False)
+        birds_eye.path(other.ego.positions, _PAST, 0.08)
+        birds_eye.path(np.concatenate([other.ego.positions[-1:], other.target[:, :3, 3]]), color, reach / 200)
+        birds_eye.vehicle(other.world_from_ego, other.vehicle, color, filled=False)
     if len(ego) > 1:
-        picture.path(ego.positions, _LOGGED, 0.2)
-    picture.vehicle(now, scene.log.vehicle, _LOGGED)
-    picture.scale_bar()
-    return picture.picture()
+        birds_eye.path(ego.positions, _LOGGED, 0.2)
+    birds_eye.vehicle(now, scene.log.vehicle, _LOGGED)
+    birds_eye.scale_bar()
+    return birds_eye.picture()
 
 
 def _counts(recovery: list[Viewpoint], rejected: list[Rejection]) -> str:
     """Return the numbers of recovery viewpoints used and rejected, by reason."""
     reasons = [rejection.reason for rejection in rejected if rejection.kind == ViewpointKind.RECOVERY]
     if not recovery and not reasons:
-        return "The log is too short around this moment for recovery poses."
+        return "The log is too short here for recovery viewpoints."
     counted = ", ".join(f"{reasons.count(reason)} {reason.replace('_', ' ')}" for reason in sorted(set(reasons)))
-    return f"{len(recovery)} of {len(recovery) + len(reasons)} draws used; rejected: {counted or 'none'}."
+    return (
+        f"{len(recovery)} of {len(recovery) + len(reasons)} sampled viewpoints accepted; rejected: {counted or 'none'}."
+    )
 
 
 def _recovery_section(primitives: Primitives, recovery: list[Viewpoint]) -> Section:
@@ -175,12 +179,12 @@ def _recovery_section(primitives: Primitives, recovery: list[Viewpoint]) -> Sect
     for viewpoint in recovery[:_SHOWN]:
         image = _colors(primitives, _front(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
         panels.append(Panel(_offsets(viewpoint.parameters), _reduced(image)))
-    text = "The front camera from poses the car never took. Draws that were rejected are left out."
-    return Section("Recovery poses", text, tuple(panels))
+    text = "The front camera at the recovery viewpoints that were accepted."
+    return Section("Recovery viewpoints", text, tuple(panels))
 
 
 def _offsets(numbers: dict[str, float]) -> str:
-    """A recovery's offsets in words."""
+    """Describe the offsets of a recovery viewpoint."""
     aside, turn, faster = numbers["lateral"], np.rad2deg(numbers["heading"]), 100 * numbers["speed"]
     return (
         f"{abs(aside):.1f} m {'left' if aside > 0 else 'right'}, "
@@ -189,25 +193,25 @@ def _offsets(numbers: dict[str, float]) -> str:
     )
 
 
-def _seat_section(scene: Scene, static: Primitives, seats: list[Viewpoint]) -> Section:
+def _cross_agent_section(scene: Scene, static: Primitives, viewpoints: list[Viewpoint]) -> Section:
     panels = []
-    for seat in seats:
-        primitives = static.concatenate(build_dynamic(seat.tracks, scene.lights, scene.history))
-        image = _colors(primitives, _front(seat.cameras), seat.world_from_ego, Style.rap())
-        speed = float(np.hypot(*seat.ego.velocity[-1]))
-        name = scene.log.tracks.ids[seat.index]
+    for viewpoint in viewpoints:
+        primitives = static.concatenate(build_dynamic(viewpoint.tracks, scene.lights, scene.history))
+        image = _colors(primitives, _front(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
+        speed = float(np.hypot(*viewpoint.ego.velocity[-1]))
+        name = scene.log.tracks.ids[viewpoint.index]
         short = name if len(name) < 16 else name[:8]
-        panels.append(Panel(f"{short}: {speed:.1f} m/s, command {seat.command.name.lower()}", _reduced(image)))
-    text = "The front camera from other vehicles; the recording car is now one of the boxes."
-    return Section("Other agents' seats", text, tuple(panels))
+        panels.append(Panel(f"{short}: {speed:.1f} m/s, command {viewpoint.command.name.lower()}", _reduced(image)))
+    text = "The front camera of other vehicles; the recording vehicle is one of the boxes."
+    return Section("Cross-agent viewpoints", text, tuple(panels))
 
 
 def _legend_section(style: Style) -> Section:
-    """Swatches of every class, by side where sides differ."""
+    """Return swatches of every class, by side where the colours differ."""
     sides = (Face.FRONT, Face.BACK, Face.LEFT, Face.RIGHT, Face.TOP)
     rows = [(kind.name.lower().replace("_", " "), style.palette[kind]) for kind in Semantic if kind != Semantic.NOTHING]
-    picture = Image.new("RGB", (960, 26 * ((len(rows) + 1) // 2) + 40), (21, 25, 32))
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
+    swatches = Image.new("RGB", (960, 26 * ((len(rows) + 1) // 2) + 40), (21, 25, 32))
+    draw, font = ImageDraw.Draw(swatches), ImageFont.load_default(15)
     for column in (0, 480):
         for number, side in enumerate(sides):
             draw.text((column + 190 + 56 * number, 6), side.name.lower(), fill=_PAST, font=font)
@@ -217,26 +221,26 @@ def _legend_section(style: Style) -> Section:
         for number, side in enumerate(sides):
             corner = (left + 190 + 56 * number, top)
             draw.rectangle((*corner, corner[0] + 48, corner[1] + 20), fill=tuple(colors[side].tolist()))
-    panel = Panel("colours at the camera; they fade to black at 120 m", np.asarray(picture))
-    return Section("Legend", "What stands on the road shows by its sides' colours where it looks.", (panel,), width=620)
+    panel = Panel("colours at the camera; they fade to black at 120 m", np.asarray(swatches))
+    return Section("Legend", "The colours of an agent's sides show its heading.", (panel,), width=620)
 
 
 def _colors(
     primitives: Primitives, camera: Camera, pose: Float[np.ndarray, "4 4"], style: Style
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """One camera's colours from one pose."""
+    """Render the colours of a camera at a pose."""
     rgb = render(primitives, [camera], pose[None], style, ("rgb",))[0][0].rgb
     assert rgb is not None
     return rgb
 
 
 def _front(cameras: Sequence[Camera]) -> Camera:
-    """The camera that looks ahead the most."""
+    """Return the camera whose axis is nearest to the forward direction."""
     return max(cameras, key=lambda camera: camera.ego_from_camera[0, 2])
 
 
 def _reduced(image: UInt8[np.ndarray, "h w 3"], width: int = 960) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """At most `width` pixels wide: a sheet is looked at, not measured."""
+    """Resize an image to at most `width` pixels of width."""
     if image.shape[1] <= width:
         return image
     size = (width, round(image.shape[0] * width / image.shape[1]))
@@ -248,7 +252,7 @@ def _gray(share: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _palette(numbers: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """A colour for each number that is far from its neighbours'; 0 is black."""
+    """Map ids to colours, different for consecutive ids; 0 is black."""
     mixed = numbers * 2654435761 % 2**32
     channels = np.stack([64 + (mixed >> shift) % 192 for shift in (8, 16, 24)], axis=-1)
     return np.where(numbers[..., None] == 0, 0, channels).astype(np.uint8)

@@ -18,28 +18,28 @@ from swerve.options.score import Score
 from swerve.scenes import SwerveError, extract_scenes
 
 
-def run(asked: Score) -> int:
+def run(args: Score) -> int:
     """Score a file of trajectories, write the table, and return the exit code."""
-    source = open_source(asked.source)
-    plans = read_trajectories(asked.trajectories, asked.name)
+    source = open_source(args.source)
+    plans = read_trajectories(args.trajectories, args.name)
     if not plans:
-        raise SwerveError(f"{asked.trajectories}: holds no trajectory")
-    if asked.benchmark:
-        scenes, groups = _benchmark_scenes(source, asked.benchmark)
+        raise SwerveError(f"{args.trajectories}: holds no trajectory")
+    if args.benchmark:
+        scenes, groups = _benchmark_scenes(source, args.benchmark)
         contexts = _contexts(scenes)
-        two = two_stage(score_scenes(contexts, plans, asked.traffic), groups, asked.weighting)
+        two = two_stage(score_scenes(contexts, plans, args.traffic), groups, args.weighting)
         rows, epdms = two_stage_rows(two, {token for one in groups for token in (one.now, one.before)}), two.score
     else:
-        scenes = _log_scenes(source, asked.log or source.names()[0], plans)
+        scenes = _log_scenes(source, args.log or source.names()[0], plans)
         contexts = _contexts(scenes)
-        one_table = one_stage(score_scenes(contexts, plans, asked.traffic))
+        one_table = one_stage(score_scenes(contexts, plans, args.traffic))
         rows, epdms = one_stage_rows(one_table), one_table.score
     silent = inactive_scores({one.scene.log.name: one.scene.log for one in scenes}.values())
-    stamp = provenance(asked.traffic, asked.weighting if asked.benchmark else None)
-    write_rows(asked.out, rows, {**stamp, "inactive_sub_scores": silent})
-    print(f"{len(contexts)} scenes, EPDMS {epdms:.4f}; wrote {asked.out}")
+    stamp = provenance(args.traffic, args.weighting if args.benchmark else None)
+    write_rows(args.out, rows, {**stamp, "inactive_sub_scores": silent})
+    print(f"{len(contexts)} scenes, EPDMS {epdms:.4f}; wrote {args.out}")
     for line in silent:
-        print(f"cannot fire: {line}")
+        print(f"never triggered: {line}")
     return 0
 
 

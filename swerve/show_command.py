@@ -11,17 +11,17 @@ from swerve.scenes import Log, SwerveError
 from swerve.viz.contact_sheet import write_contact_sheet_html, write_contact_sheet_png
 
 
-def run(asked: Show) -> int:
+def run(args: Show) -> int:
     """Render a contact sheet of a scene, and return the exit code."""
-    log = _loaded(asked.source, asked.log)
-    scene = pick_scene(log, asked.at)
+    log = _loaded(args.source, args.log)
+    scene = pick_scene(log, args.at)
     title = f"{log.name} at {(log.times_us[scene.now] - log.times_us[0]) * 1e-6:.1f} s"
-    text = f"Rendered by Swerve from {asked.source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
-    sections = scene_sections(scene, asked.seed)
-    make_folder(asked.out)
-    write_contact_sheet_html(asked.out / "index.html", title, text, sections)
-    write_contact_sheet_png(asked.out / "sheet.png", title, sections)
-    print(f"wrote {asked.out / 'index.html'} and {asked.out / 'sheet.png'}")
+    text = f"Rendered by Swerve from {args.source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
+    sections = scene_sections(scene, args.seed)
+    make_folder(args.out)
+    write_contact_sheet_html(args.out / "index.html", title, text, sections)
+    write_contact_sheet_png(args.out / "sheet.png", title, sections)
+    print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}")
     return 0
 
 

@@ -26,12 +26,12 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 
 
-def run(asked: Study) -> int:
+def run(args: Study) -> int:
     """Run a study, print the findings, and return the exit code."""
-    opened, console = open_benchmark(asked.benchmark), Console()
+    opened, console = open_benchmark(args.benchmark), Console()
     with stoppable(console):
-        report = run_study(opened, members(asked.population), load, asked.out, asked.options, asked.workers, console)
-    show_study(console, asked.out, report)
+        report = run_study(opened, members(args.population), load, args.out, args.options, args.workers, console)
+    show_study(console, args.out, report)
     return 1 if report.failures else 0
 
 
@@ -41,13 +41,13 @@ def members(count: Literal["all"] | int) -> list[StudyPlanner]:
     Raises:
         SwerveError: the population has fewer, or there are too few for a correlation.
     """
-    everybody = population()
+    planners = population()
     if count == "all":
-        return list(everybody)
-    if not 3 <= count <= len(everybody):
-        raise SwerveError(f"population: {count} must be all, or a number from 3 to {len(everybody)}")
-    rows = np.linspace(0, len(everybody) - 1, count).round().astype(int)
-    return [everybody[row] for row in rows]
+        return list(planners)
+    if not 3 <= count <= len(planners):
+        raise SwerveError(f"population: {count} must be all, or a number from 3 to {len(planners)}")
+    rows = np.linspace(0, len(planners) - 1, count).round().astype(int)
+    return [planners[row] for row in rows]
 
 
 def load(spec: str) -> Planner:
@@ -56,10 +56,10 @@ def load(spec: str) -> Planner:
 
 
 def show_study(console: Console, folder: Path, report: StudyReport) -> None:
-    """Print what was found."""
+    """Print the tables and lines of the findings."""
     study, findings = report.study, report.findings
     console.print(timing_line(report.timing, "plans"), highlight=False, soft_wrap=True)
-    counts = f"{len(study.planners)} planners, {len(study.tokens)} cases of {len(set(study.logs))} logs"
+    counts = f"{len(study.planners)} planners, {len(study.tokens)} scene groups of {len(set(study.logs))} logs"
     console.print(f"{counts}, {int(study.present.sum())} pairs of follow-ups\n", highlight=False, soft_wrap=True)
     wide = Console(width=None if console.is_terminal else 132, markup=False)
     for table in (
@@ -71,9 +71,9 @@ def show_study(console: Console, folder: Path, report: StudyReport) -> None:
         wide.print(table, "", highlight=False)
     for line in (*undefined_lines(findings), *difference_lines(findings), *verdict_lines(findings)):
         wide.print(line, highlight=False, soft_wrap=True)
-    effective = f"In the median {findings.effective:.1f} follow-ups count for a frame; "
+    effective = f"Median effective number of follow-ups: {findings.effective:.1f}; "
     console.print(
-        f"{effective}in {100 * findings.uniform:.0f} % all count alike, because the plan ends too far off.",
+        f"{effective}in {100 * findings.uniform:.0f} % of scenes weights are uniform: the plan ends too far away.",
         highlight=False,
         soft_wrap=True,
     )

@@ -22,23 +22,23 @@ from swerve.planners.load_planner import TRAINED
 from swerve.scenes import Split, SwerveError
 
 
-def run(asked: TrainEgoMlp) -> int:
+def run(args: TrainEgoMlp) -> int:
     """Train the ego-status MLP, print its errors, and return the exit code."""
-    out, options, console = asked.out, asked.options, Console()
+    out, options, console = args.out, args.options, Console()
     if out.suffix != TRAINED:
         raise SwerveError(f"out: {out} must end in {TRAINED}")
     require_torch()
     require_safetensors()
-    opened = open_sources(asked.sources)
+    opened = open_sources(args.sources)
     make_folder(out.parent)
     with _bar(console) as bar:
         line = bar.add_task("reading logs")
         parts = examples_by_split(
-            opened, asked.scene_interval, asked.split, lambda done, total: bar.update(line, completed=done, total=total)
+            opened, args.scene_interval, args.split, lambda done, total: bar.update(line, completed=done, total=total)
         )
     examples = {name: Examples.concatenate(part) for name, part in parts.items()}
     if not len(examples["train"]):
-        raise SwerveError("no moment of a log of split train has 1.5 s before and 4 s after it: nothing to train on")
+        raise SwerveError("no log of split train has 1.5 s before and 4 s after a scene: there is nothing to train on")
     start = time.perf_counter()
     with _bar(console) as bar:
         line = bar.add_task("training", total=options.epochs)
@@ -55,8 +55,8 @@ def run(asked: TrainEgoMlp) -> int:
 
 
 def _errors(planner: EgoMlp, examples: dict[Split, Examples], logs: dict[Split, int]) -> Table:
-    """Return a table of displacement errors beside constant velocity's, on what was learned and on what was not."""
-    table = Table("split", "logs", "moments", "ADE", "FDE", "ADE of constant velocity", "FDE", box=None)
+    """Return a table of displacement errors on split train and split val, with those of constant velocity."""
+    table = Table("split", "logs", "scenes", "ADE", "FDE", "ADE of constant velocity", "FDE", box=None)
     for split in ("train", "val"):
         part = examples[split]
         rows = (planner.poses(part.inputs), constant_velocity_poses(part.inputs))

@@ -23,42 +23,42 @@ if TYPE_CHECKING:
     from swerve.planners.rap.validation import Validation
 
 
-def run(asked: TrainRap) -> int:
+def run(args: TrainRap) -> int:
     """Train RAP, and return the exit code."""
     require_torch()
     require_safetensors()
     from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
     from swerve.planners.rap.training_log import METRICS, require_tensorboard
 
-    if asked.loop.tensorboard:
+    if args.loop.tensorboard:
         require_tensorboard()
-    config = _config(asked.model, asked.contexts is not None)
-    stream_options = _stream_options(asked, config)
-    run_options = RunOptions(**vars(asked.loop), validation=_validation(asked))
-    console, steps = Console(), asked.training.steps
+    config = _config(args.model, args.contexts is not None)
+    stream_options = _stream_options(args, config)
+    run_options = RunOptions(**vars(args.loop), validation=_validation(args))
+    console, steps = Console(), args.training.steps
     with stoppable(console), processes() as process:
-        stream = SampleStream(asked.dataset, stream_options, process.rank, process.world)
-        store = ContextStore(asked.contexts, asked.dataset) if asked.contexts else None
-        with _told(console, process.rank > 0, steps) as told:
-            path = train_rap(stream, store, config, asked.training, asked.out, process, run_options, told)
+        stream = SampleStream(args.dataset, stream_options, process.rank, process.world)
+        store = ContextStore(args.contexts, args.dataset) if args.contexts else None
+        with _progress(console, process.rank > 0, steps) as report:
+            path = train_rap(stream, store, config, args.training, args.out, process, run_options, report)
     if process.rank == 0:
-        console.print(f"wrote {path} and {asked.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"wrote {path} and {args.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
     return 0
 
 
-def _stream_options(asked: TrainRap, config: "RapConfig") -> StreamOptions:
+def _stream_options(args: TrainRap, config: "RapConfig") -> StreamOptions:
     """Return how batches are made for a network."""
     fit = ImageFit((config.image_width, config.image_height), config.trim)
-    return StreamOptions(asked.parts, fit, config.cameras, asked.batch, asked.training.seed)
+    return StreamOptions(args.parts, fit, config.cameras, args.batch, args.training.seed)
 
 
-def _validation(asked: TrainRap) -> "Validation | None":
+def _validation(args: TrainRap) -> "Validation | None":
     """Return what the planner is validated on, if anything."""
     from swerve.planners.rap.validation import Validation
 
-    if asked.validate is None:
+    if args.validate is None:
         return None
-    return Validation(open_benchmark(asked.validate, asked.validate_views), asked.validate_every)
+    return Validation(open_benchmark(args.validate, args.validate_views), args.validate_every)
 
 
 def _config(text: str, scored: bool) -> "RapConfig":
@@ -83,15 +83,15 @@ def _config(text: str, scored: bool) -> "RapConfig":
 
 
 @contextmanager
-def _told(console: Console, silent: bool, steps: int) -> Iterator[Callable[[dict[str, int | float]], None]]:
+def _progress(console: Console, silent: bool, steps: int) -> Iterator[Callable[[dict[str, int | float]], None]]:
     """Yield a function that shows the metrics of each step."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     hidden = silent or not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
         line = bar.add_task("training", total=steps)
 
-        def told(noted: dict[str, int | float]) -> None:
-            text = f"training, loss {noted['total']:.2f}, nearest proposal {noted['ade_best']:.2f} m off"
-            bar.update(line, completed=noted["step"], description=text)
+        def report(metrics: dict[str, int | float]) -> None:
+            text = f"training, loss {metrics['total']:.2f}, ADE of nearest proposal {metrics['ade_best']:.2f} m"
+            bar.update(line, completed=metrics["step"], description=text)
 
-        yield told
+        yield report

@@ -21,8 +21,8 @@ _Stratum = tuple[str, int, int]
 class Acceptance:
     """Counts of the recoveries that were tried and accepted, by split, lateral offset and heading.
 
-    Bins are equally probable as they are asked for (`offset_bins`). Scenes that reject every draw ("standing",
-    "rough_log") do not count.
+    Bins are equally probable in the requested distribution (`offset_bins`). Scenes that reject every sample
+    ("standing", "rough_log") do not count.
     """
 
     def __init__(self, options: AugmentOptions, records: Iterable[ShardRecord]) -> None:
@@ -40,9 +40,9 @@ class Acceptance:
             self._tried.update(accepted + [self._stratum(record, *one) for one in failed])
 
     def weights(self, record: ShardRecord) -> list[float]:
-        """Return the weight of each row: asked density over accepted density of its stratum, 1 for other kinds.
+        """Return the weight of each row: requested over accepted density of its stratum, 1 for other kinds.
 
-        The mean over a split's recoveries is 1. Strata in which nothing was accepted are not made up for.
+        The mean over a split's recoveries is 1. Strata without accepted recoveries are not compensated.
         """
         mine = {stratum: count for stratum, count in self._accepted.items() if stratum[0] == record.split}
         mean = sum(mine.values()) / max(len(mine), 1)

@@ -42,7 +42,8 @@ class AugmentOptions:
         history: Length of a scene before its current frame, in seconds.
         future: Length of a scene after its current frame, in seconds.
         style: Colours of rasters. rap: black ground, as in the paper; surfaces: grey roads.
-        supersampling: Antialiasing: colours are means of this many points per pixel, squared. 2 doubles the time.
+        supersampling: Antialiasing: colours are means over this many points per pixel along each axis. 2 doubles the
+            time.
         backend: Rasterizer: numba runs on the CPU, cuda and nvdiffrast on an NVIDIA GPU; see swerve info.
         split: Split of logs whose source has none.
         shard_scenes: Scenes per shard, at most.
@@ -77,7 +78,7 @@ class AugmentOptions:
     def __post_init__(self) -> None:
         _check_names("viewpoints", self.viewpoints, KINDS)
         _check_names("extra_outputs", self.extra_outputs, EXTRAS)
-        _check_names("image-format", (self.image_format,), ("jpeg", "png"))
+        _check_names("image_format", (self.image_format,), ("jpeg", "png"))
         _check_names("rasters", (self.rasters,), ("stored", "drawn"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
         _check_names("rig", (self.rig,), ("own", "default"))
@@ -87,19 +88,18 @@ class AugmentOptions:
         _check_range("scene_interval", self.scene_interval, 0.01, 3600)
         _check_range("history", self.history, 0, 60)
         _check_range("future", self.future, 0.5, 60)
-        _check_range("recovery.per-scene", self.recovery.samples_per_scene, 0, 1000)
+        _check_range("recovery.samples_per_scene", self.recovery.samples_per_scene, 0, 1000)
         _check_range("recovery.lateral", self.recovery.lateral, 0, 20)
         _check_range("recovery.longitudinal", self.recovery.longitudinal, 0, 25)
         _check_range("recovery.heading (degrees)", math.degrees(self.recovery.heading), 0, 60)
         _check_range("recovery.speed", self.recovery.speed, 0, 0.9)
         _check_range("recovery.attempts", self.recovery.attempts, 1, 1000)
-        _check_range("cross-agent.per-scene", self.cross_agent.max_per_scene, 0, 1000)
+        _check_range("cross_agent.max_per_scene", self.cross_agent.max_per_scene, 0, 1000)
         _check_range("supersampling", self.supersampling, 1, 8)
-        _check_range("shard-scenes", self.shard_scenes, 1, 100_000)
+        _check_range("shard_scenes", self.shard_scenes, 1, 100_000)
         if self.rasters == "drawn" and self.extra_outputs:
             raise SwerveError(
-                f"extra_outputs: {self.extra_outputs[0]} images need stored rasters: leave them out, or set rasters "
-                f"to 'stored'"
+                f"extra_outputs: {self.extra_outputs[0]} needs stored rasters: leave it out, or set rasters to 'stored'"
             )
         if not self.viewpoints:
             raise SwerveError(f"viewpoints: none given, choose among {', '.join(KINDS)}")

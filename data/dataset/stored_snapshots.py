@@ -74,8 +74,8 @@ def snapshots_to_bytes(viewpoint: Viewpoint, captures: Sequence[ImageRequest], o
     groups, rows = capture_groups(captures), np.zeros(len(captures), np.int64)
     for number, group in enumerate(groups):
         rows[group] = number
-    moments = tuple(_moment(viewpoint, captures[group[0]]) for group in groups)
-    return to_bytes(SnapshotStore(options.style, options.supersampling, moments, rows), _KIND, _VERSION)
+    snapshots = tuple(_snapshot(viewpoint, captures[group[0]]) for group in groups)
+    return to_bytes(SnapshotStore(options.style, options.supersampling, snapshots, rows), _KIND, _VERSION)
 
 
 def snapshots_from_bytes(content: bytes, path: str) -> SnapshotStore:
@@ -87,6 +87,6 @@ def snapshots_from_bytes(content: bytes, path: str) -> SnapshotStore:
     return from_bytes(content, SnapshotStore, _KIND, _VERSION, path)
 
 
-def _moment(viewpoint: Viewpoint, capture: ImageRequest) -> StoredSnapshot:
+def _snapshot(viewpoint: Viewpoint, capture: ImageRequest) -> StoredSnapshot:
     tracks, lights = dynamic_objects_at(viewpoint, capture.time_us)
     return StoredSnapshot(capture.world_from_ego, tracks.select_tracks(np.flatnonzero(tracks.valid[:, 0])), lights)

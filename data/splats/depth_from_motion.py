@@ -24,33 +24,33 @@ _ROUND_TRIP, _OFF_LINE, _PARALLAX = 1.0, 1.0, 3.0
 TEXTURE, _WINDOW = 2.0, 7
 
 
-def depths_by_motion(pictures: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
+def depths_by_motion(photos: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
     """Estimate each photo's depth along the camera's z axis, metres; infinity where it is unknown.
 
     Each is paired with the next one of its camera at least 0.4 m further on, or with the one before. Depths are off by
     half a pixel's parallax: 15 % at worst, a few percent near by and away from the direction of travel.
 
     Args:
-        pictures: photos of any cameras.
+        photos: photos of any cameras.
 
     Raises:
         MissingExtraError: OpenCV is not installed.
     """
     flow = _Flow()
     depths = []
-    for picture in pictures:
-        depth = np.full(picture.rgb.shape[:2], np.inf, np.float32)
-        for other in _partners(picture, pictures):
-            found = _depth(picture, other, flow)
+    for photo in photos:
+        depth = np.full(photo.rgb.shape[:2], np.inf, np.float32)
+        for other in _partners(photo, photos):
+            found = _depth(photo, other, flow)
             depth = np.where(np.isfinite(depth), depth, found)
         depths.append(depth)
     return depths
 
 
-def is_textured(picture: PosedImage) -> Bool[np.ndarray, "h w"]:
+def is_textured(photo: PosedImage) -> Bool[np.ndarray, "h w"]:
     """Test whether the neighbourhood of each pixel has texture."""
     cv2 = _opencv()
-    grey = picture.rgb.mean(axis=2).astype(np.float32)
+    grey = photo.rgb.mean(axis=2).astype(np.float32)
     mean, square = (cv2.blur(image, (_WINDOW, _WINDOW)) for image in (grey, grey * grey))
     textured: Bool[np.ndarray, "h w"] = square - mean * mean > TEXTURE**2
     return textured
@@ -67,7 +67,7 @@ class _Flow:
 
     def __call__(self, one: PosedImage, two: PosedImage) -> Float32[np.ndarray, "h w 2"]:
         """Compute the displacement in pixels from the first image to the second, per pixel."""
-        greys = [self._cv2.cvtColor(picture.rgb, self._cv2.COLOR_RGB2GRAY) for picture in (one, two)]
+        greys = [self._cv2.cvtColor(photo.rgb, self._cv2.COLOR_RGB2GRAY) for photo in (one, two)]
         flow: Float32[np.ndarray, "h w 2"] = self._search.calc(*greys, None)
         return flow
 
@@ -80,18 +80,18 @@ class _Flow:
         return mapped
 
 
-def _partners(picture: PosedImage, pictures: Sequence[PosedImage]) -> list[PosedImage]:
+def _partners(photo: PosedImage, photos: Sequence[PosedImage]) -> list[PosedImage]:
     """Return the next photo of the camera that is far enough away, and the one before."""
-    own = sorted((p for p in pictures if p.camera.name == picture.camera.name), key=lambda p: p.time_us)
-    place = picture.world_from_camera[:3, 3]
+    own = sorted((p for p in photos if p.camera.name == photo.camera.name), key=lambda p: p.time_us)
+    place = photo.world_from_camera[:3, 3]
 
     def first(candidates: Sequence[PosedImage]) -> list[PosedImage]:
         apart = ((np.linalg.norm(p.world_from_camera[:3, 3] - place), p) for p in candidates)
         found = next(((distance, p) for distance, p in apart if distance >= _NEAREST), None)
         return [found[1]] if found and found[0] <= _FARTHEST else []
 
-    after = [p for p in own if p.time_us > picture.time_us]
-    before = [p for p in reversed(own) if p.time_us < picture.time_us]
+    after = [p for p in own if p.time_us > photo.time_us]
+    before = [p for p in reversed(own) if p.time_us < photo.time_us]
     return first(after) + first(before)
 
 

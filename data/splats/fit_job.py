@@ -104,13 +104,13 @@ def fit_logs(
 def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, str], console: Console) -> None:
     """Fit one log's scene and write it, fit.json last."""
     make_folder(folder)
-    pictures = images_of_log(log, options)
-    console.print(f"{log.name}: {memory_line(pictures, options)}", markup=False, highlight=False, soft_wrap=True)
-    known = image_priors(log, pictures.train)
+    images = images_of_log(log, options)
+    console.print(f"{log.name}: {memory_line(images, options)}", markup=False, highlight=False, soft_wrap=True)
+    known = image_priors(log, images.train)
     # Half of the Gaussians may exist at first; densification places the others.
     start = initial_scene(log, known, options.fit.densification.max_gaussians // 2)
     shots = [view.to_training_image for view in known]
-    watch = _Watch(folder, pictures, shots, options)
+    watch = _Watch(folder, images, shots, options)
     with FitProgressBar(console, log.name, options.fit.steps, watch.state.step if watch.state else 0) as bar:
         fitted = fit_scene(
             start,
@@ -122,30 +122,30 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             watch.state,
         )
         scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
-        exposures = exposures_between(pictures.held_out, pictures.train, fitted.exposures.astype(np.float64))
+        exposures = exposures_between(images.held_out, images.train, fitted.exposures.astype(np.float64))
         final = {
             "log": log.name,
             "source": log.source,
             "options": asdict(options),
             "versions": versions,
-            "train_images": len(pictures.train),
+            "train_images": len(images.train),
             "started_with": _count(start),
             "gaussians": _count(scene),
             "nodes": len(scene.nodes),
             "seconds": watch.seconds,
             "cpu_seconds": watch.cpu_seconds,
-            "held_out": _as_json(evaluate_quality(scene, pictures.held_out, None, threads)),
-            "held_out_exposed": _as_json(evaluate_quality(scene, pictures.held_out, exposures, threads)),
+            "held_out": _as_json(evaluate_quality(scene, images.held_out, None, threads)),
+            "held_out_exposed": _as_json(evaluate_quality(scene, images.held_out, exposures, threads)),
             "test_cameras": {
                 name: _as_json(
-                    evaluate_quality(scene, [p for p in pictures.test_cameras if p.camera.name == name], None, threads)
+                    evaluate_quality(scene, [p for p in images.test_cameras if p.camera.name == name], None, threads)
                 )
                 for name in options.test_cameras
             },
         }
     with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
-        write_atomically(folder / _PREVIEW, preview(scene, pictures, threads))
+        write_atomically(folder / _PREVIEW, preview(scene, images, threads))
         write_atomically(folder / _FIT, to_json(final))
         (folder / _STATE).unlink(missing_ok=True)
 
@@ -158,16 +158,14 @@ class _Watch:
 
     Args:
         folder: folder of the log.
-        pictures: images of the log.
+        images: images of the log.
         shots: training images.
         options: options of the job.
     """
 
-    def __init__(
-        self, folder: Path, pictures: LogImages, shots: Sequence[TrainingImage], options: SceneOptions
-    ) -> None:
-        self._folder, self._options, self._pictures, self._shots = folder, options, pictures, shots
-        self._measured = _some(pictures.held_out, _MEASURED)
+    def __init__(self, folder: Path, images: LogImages, shots: Sequence[TrainingImage], options: SceneOptions) -> None:
+        self._folder, self._options, self._images, self._shots = folder, options, images, shots
+        self._measured = _some(images.held_out, _MEASURED)
         self.state, self._history = _left_state(folder), list[dict[str, int | float]]()
         if self.state is not None:
             self._history = [e for e in _left_history(folder) if e["step"] <= self.state.step]
@@ -207,13 +205,13 @@ class _Watch:
         self._history.append({**counts, **times, **values})
         with os_errors_as_swerve_errors(self._folder):
             write_atomically(self._folder / _HISTORY, to_json(self._history))
-            write_atomically(self._folder / _PREVIEW, preview(scene, self._pictures, threads))
+            write_atomically(self._folder / _PREVIEW, preview(scene, self._images, threads))
 
 
-def preview(scene: SplatScene, pictures: LogImages, threads: int = 1) -> bytes:
+def preview(scene: SplatScene, images: LogImages, threads: int = 1) -> bytes:
     """Render a preview JPEG: up to three photos, held-out ones if available, each above the scene's rendering."""
-    chosen = _some(pictures.held_out or pictures.train, _PREVIEWED)
-    columns = [np.concatenate([picture.rgb, render_at(scene, picture, None, threads)]) for picture in chosen]
+    chosen = _some(images.held_out or images.train, _PREVIEWED)
+    columns = [np.concatenate([image.rgb, render_at(scene, image, None, threads)]) for image in chosen]
     height = max(len(column) for column in columns)
     sheet = np.concatenate([np.pad(c, ((0, height - len(c)), (0, 0), (0, 0))) for c in columns], axis=1)
     jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=_PREVIEW_QUALITY, colorspace="RGB")
@@ -244,10 +242,10 @@ def _sizes(log: Log) -> dict[str, Float[np.ndarray, "3"]]:
     return {tracks.ids[row]: box_size(tracks, row) for row in moving_rows(tracks).tolist()}
 
 
-def _some(pictures: Sequence[PosedImage], count: int) -> list[PosedImage]:
+def _some(images: Sequence[PosedImage], count: int) -> list[PosedImage]:
     """Select `count` images, evenly spaced; all if there are fewer."""
-    rows = np.unique(np.linspace(0, len(pictures) - 1, count).astype(int)) if pictures else np.zeros(0, int)
-    return [pictures[row] for row in rows]
+    rows = np.unique(np.linspace(0, len(images) - 1, count).astype(int)) if images else np.zeros(0, int)
+    return [images[row] for row in rows]
 
 
 def _count(scene: SplatScene) -> int:

@@ -24,7 +24,7 @@ class SceneOptions:
         fit: Optimization.
 
     Raises:
-        SwerveError: an option is out of its range, or a camera is both fitted and unseen.
+        SwerveError: an option is out of its range, or a camera is both for training and for testing.
     """
 
     cameras: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class SceneOptions:
         )
         _check("threads", 1 <= self.fit.threads <= 1024, "must lie between 1 and 1024")
         both = sorted({*self.cameras} & {*self.test_cameras})
-        _check("cameras", not both, f"{', '.join(both)} cannot be both fitted and unseen")
+        _check("cameras", not both, f"{', '.join(both)} must not be in both cameras and test_cameras")
 
 
 def _check(option: str, holds: bool, problem: str) -> None:

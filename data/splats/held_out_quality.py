@@ -30,7 +30,7 @@ class Quality:
 
 def evaluate_quality(
     scene: SplatScene,
-    pictures: Sequence[PosedImage],
+    photos: Sequence[PosedImage],
     exposures: Float[np.ndarray, "p 3 4"] | None = None,
     threads: int = 1,
 ) -> Quality | None:
@@ -40,16 +40,16 @@ def evaluate_quality(
 
     Args:
         scene: scene to render.
-        pictures: ground-truth photos.
+        photos: ground-truth photos.
         exposures: affine maps from the scene's colours (r, g, b, 1) to each photo's; the identity if None.
         threads: number of CPU threads.
     """
     values = []
-    for row, picture in enumerate(pictures):
+    for row, photo in enumerate(photos):
         exposure = None if exposures is None else exposures[row]
-        drawn = torch.from_numpy(render_at(scene, picture, exposure, threads).astype(np.float32) / 255)
-        truth = torch.from_numpy(picture.rgb.astype(np.float32) / 255)
-        values.append(_likeness(drawn, truth, picture.ignored))
+        drawn = torch.from_numpy(render_at(scene, photo, exposure, threads).astype(np.float32) / 255)
+        truth = torch.from_numpy(photo.rgb.astype(np.float32) / 255)
+        values.append(_likeness(drawn, truth, photo.ignored))
     if not values:
         return None
     means = np.mean(values, axis=0)
@@ -67,27 +67,27 @@ def _likeness(
 
 
 def render_at(
-    scene: SplatScene, picture: PosedImage, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
+    scene: SplatScene, photo: PosedImage, exposure: Float[np.ndarray, "3 4"] | None = None, threads: int = 1
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Render the scene at the photo's pose, with the fit's pose correction."""
-    frame = scene.at(picture.time_us)
-    pose = scene.scene_from_log(picture.time_us) @ picture.world_from_ego
-    ((view,),) = render_splats(frame, [picture.camera], pose[None], ("color",), threads=threads)
+    frame = scene.at(photo.time_us)
+    pose = scene.scene_from_log(photo.time_us) @ photo.world_from_ego
+    ((view,),) = render_splats(frame, [photo.camera], pose[None], ("color",), threads=threads)
     assert view.color is not None
     color = view.color if exposure is None else view.color @ exposure[:, :3].T + exposure[:, 3]
     return (255 * color.clip(0, 1) + 0.5).astype(np.uint8)
 
 
 def exposures_between(
-    pictures: Sequence[PosedImage], fitted: Sequence[PosedImage], exposures: Float[np.ndarray, "s 3 4"]
+    photos: Sequence[PosedImage], fitted: Sequence[PosedImage], exposures: Float[np.ndarray, "s 3 4"]
 ) -> Float[np.ndarray, "p 3 4"]:
     """Interpolate exposures of photos from those of their cameras' training photos, linearly in time.
 
     Cameras adapt their exposure from frame to frame: this estimates a held-out photo's exposure from its neighbours.
     """
     maps = []
-    for picture in pictures:
-        rows = [row for row, own in enumerate(fitted) if own.camera.name == picture.camera.name]
+    for photo in photos:
+        rows = [row for row, own in enumerate(fitted) if own.camera.name == photo.camera.name]
         times, values = [fitted[row].time_us for row in rows], exposures[rows].reshape(len(rows), 12)
-        maps.append([np.interp(picture.time_us, times, column) for column in values.T])
+        maps.append([np.interp(photo.time_us, times, column) for column in values.T])
     return np.array(maps).reshape(-1, 3, 4)

@@ -49,7 +49,7 @@ class ImagePriors:
         )
 
 
-def image_priors(log: Log, pictures: Sequence[PosedImage]) -> list[ImagePriors]:
+def image_priors(log: Log, photos: Sequence[PosedImage]) -> list[ImagePriors]:
     """Compute the priors of photos from the log's map, boxes, sweeps, and from each other.
 
     Where the rasterized primitives are in range, the depth is theirs, unless motion indicates a nearer surface (a
@@ -58,33 +58,33 @@ def image_priors(log: Log, pictures: Sequence[PosedImage]) -> list[ImagePriors]:
 
     Args:
         log: log of the photos.
-        pictures: photos to use.
+        photos: photos to use.
 
     Raises:
         LogError: a sweep is damaged.
     """
     moving, static = moving_rows(log.tracks), build_static(log.road_map)
     known = []
-    by_all = zip(pictures, depths_by_motion(pictures), measured_depths(log, pictures), strict=True)
-    for picture, by_motion, measured in by_all:
-        raster, instance = _raster(log, static, picture)
+    by_all = zip(photos, depths_by_motion(photos), measured_depths(log, photos), strict=True)
+    for photo, by_motion, measured in by_all:
+        raster, instance = _raster(log, static, photo)
         instance = np.where(np.isin(instance, moving + 1), instance, NO_INSTANCE).astype(np.int32)
-        if picture.ignored is not None:
-            instance[picture.ignored] = _IGNORED
+        if photo.ignored is not None:
+            instance[photo.ignored] = _IGNORED
         # Depth from motion is invalid on moving objects.
         nearer = (by_motion < _HIDDEN * raster) & (instance == NO_INSTANCE)
         depth = np.where(nearer | ~np.isfinite(raster), by_motion, raster)
-        known.append(ImagePriors(picture, depth.astype(np.float32), instance, measured))
+        known.append(ImagePriors(photo, depth.astype(np.float32), instance, measured))
     return known
 
 
-def _raster(log: Log, static: Primitives, picture: PosedImage) -> tuple[Float32[np.ndarray, "h w"], np.ndarray]:
+def _raster(log: Log, static: Primitives, photo: PosedImage) -> tuple[Float32[np.ndarray, "h w"], np.ndarray]:
     """Rasterize depth and instance of the log's primitives at the photo's time."""
-    nearest = int(np.abs(log.times_us - picture.time_us).argmin())
-    tracks = tracks_at(log.tracks, log.times_us, picture.time_us)
+    nearest = int(np.abs(log.times_us - photo.time_us).argmin())
+    tracks = tracks_at(log.tracks, log.times_us, photo.time_us)
     primitives = static.concatenate(build_dynamic(tracks, log.lights.at(slice(nearest, nearest + 1)), 0))
     style = Style.surfaces(_SIGHT)
-    ((view,),) = render(primitives, [picture.camera], picture.world_from_ego[None], style, ("depth", "instance"))
+    ((view,),) = render(primitives, [photo.camera], photo.world_from_ego[None], style, ("depth", "instance"))
     assert view.depth is not None
     assert view.instance is not None
     return view.depth, view.instance

@@ -53,7 +53,7 @@ class VisiblePoints(NamedTuple):
     depths: Float[np.ndarray, "n"]
 
 
-def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
+def measured_depths(log: Log, photos: Sequence[PosedImage]) -> list[Float32[np.ndarray, "h w"]]:
     """Compute the measured depth along the camera's z axis of each photo, metres; infinity where not measured.
 
     Uses the last sweep before a photo and the first after it, if they are within 0.15 s. Points on moving tracks are
@@ -63,7 +63,7 @@ def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np
 
     Args:
         log: log, with or without sweeps.
-        pictures: photos of the log.
+        photos: photos of the log.
 
     Raises:
         LogError: a sweep is damaged.
@@ -76,10 +76,10 @@ def measured_depths(log: Log, pictures: Sequence[PosedImage]) -> list[Float32[np
         return split_sweep(log, nodes, log.sweeps[number])
 
     depths = {}
-    for picture in sorted(pictures, key=lambda picture: picture.time_us):
-        scans = [scan(number) for number in _beside(log.sweeps, picture.time_us)]
-        depths[picture.name] = _depth(picture, scans, nodes)
-    return [depths[picture.name] for picture in pictures]
+    for photo in sorted(photos, key=lambda photo: photo.time_us):
+        scans = [scan(number) for number in _beside(log.sweeps, photo.time_us)]
+        depths[photo.name] = _depth(photo, scans, nodes)
+    return [depths[photo.name] for photo in photos]
 
 
 def moving_nodes(log: Log) -> dict[int, RigidNode]:
@@ -107,25 +107,25 @@ def split_sweep(log: Log, nodes: Mapping[int, RigidNode], sweep: Sweep) -> Scan:
     return Scan(points[still], moving)
 
 
-def visible_points(picture: PosedImage, points: Float[np.ndarray, "n 3"], factor: float = HIDDEN) -> VisiblePoints:
+def visible_points(photo: PosedImage, points: Float[np.ndarray, "n 3"], factor: float = HIDDEN) -> VisiblePoints:
     """Test which world points are visible in a photo, as far as the points themselves tell.
 
     A point counts as occluded where another one within half a degree is nearer by more than `factor`. So points just
     beside the silhouette of a nearer object are lost, and ground seen at a flatter angle than 1.5 degrees.
     """
-    pixels, depths, inside = picture.camera.project_world(points, picture.world_from_ego)
+    pixels, depths, inside = photo.camera.project_world(points, photo.world_from_ego)
     rows = np.flatnonzero(inside)
     columns, lines = np.floor(pixels[rows]).astype(int).T
     found = VisiblePoints(rows, lines, columns, depths[rows])
-    reach = max(round(_REACH * picture.camera.fx), 1)
-    nearest = minimum_filter(depth_image(picture, found), 2 * reach + 1, mode="nearest")
+    reach = max(round(_REACH * photo.camera.fx), 1)
+    nearest = minimum_filter(depth_image(photo, found), 2 * reach + 1, mode="nearest")
     shown = found.depths <= factor * nearest[lines, columns]
     return VisiblePoints(*(values[shown] for values in found))
 
 
-def depth_image(picture: PosedImage, seen: VisiblePoints) -> Float32[np.ndarray, "h w"]:
+def depth_image(photo: PosedImage, seen: VisiblePoints) -> Float32[np.ndarray, "h w"]:
     """Return the nearest depth in each pixel; infinity where there is none."""
-    image = np.full(picture.rgb.shape[:2], np.inf, np.float32)
+    image = np.full(photo.rgb.shape[:2], np.inf, np.float32)
     np.minimum.at(image, (seen.rows, seen.columns), seen.depths.astype(np.float32))
     return image
 
@@ -137,12 +137,12 @@ def _beside(sweeps: Sequence[Sweep], time_us: int) -> list[int]:
     return [n for n in (after - 1, after) if 0 <= n < len(times) and abs(times[n] - time_us) <= _APART]
 
 
-def _depth(picture: PosedImage, scans: Sequence[Scan], nodes: Mapping[int, RigidNode]) -> Float32[np.ndarray, "h w"]:
+def _depth(photo: PosedImage, scans: Sequence[Scan], nodes: Mapping[int, RigidNode]) -> Float32[np.ndarray, "h w"]:
     points = [np.zeros((0, 3))]
     for scan in scans:
         points.append(scan.static_points)
         for row, places in scan.track_points.items():
-            pose = nodes[row].pose_at(picture.time_us)
+            pose = nodes[row].pose_at(photo.time_us)
             if pose is not None:
                 points.append(transform_points(pose, places))
-    return depth_image(picture, visible_points(picture, np.concatenate(points)))
+    return depth_image(photo, visible_points(photo, np.concatenate(points)))

@@ -63,7 +63,7 @@ class LogImages:
 
 
 def images_of_log(log: Log, options: SceneOptions) -> LogImages:
-    """Return the photos of a log; for a town, synthetic ones (`data.town.photographs`).
+    """Return the photos of a log; for a town, synthetic ones (`data.sources.town.photos`).
 
     Raises:
         SwerveError: the log has no photos, or none of a camera, or they get too small; or a photo or a mask cannot be

@@ -70,7 +70,7 @@ class Surfels(NamedTuple):
 
 
 def surfels_of(
-    picture: PosedImage,
+    photo: PosedImage,
     depth: Float[np.ndarray, "h w"],
     rows: Int[np.ndarray, "n"],
     columns: Int[np.ndarray, "n"],
@@ -79,24 +79,24 @@ def surfels_of(
     """Build surfels of the rectangles around pixels, world frame.
 
     Args:
-        picture: photo.
+        photo: photo.
         depth: of all its pixels, metres along the camera's z axis, finite.
         rows: pixel rows.
         columns: pixel columns.
         spans: height and width of each rectangle, pixels.
     """
-    places = _places(picture, depth, rows, columns)
-    color = _mean_colors(picture, rows, columns, spans)
-    size = np.maximum(*spans) * depth[rows, columns] / picture.camera.fx
-    down = _tangents(picture, depth, rows, columns, spans[0], (1, 0))
-    across = _tangents(picture, depth, rows, columns, spans[1], (0, 1))
+    places = _places(photo, depth, rows, columns)
+    color = _mean_colors(photo, rows, columns, spans)
+    size = np.maximum(*spans) * depth[rows, columns] / photo.camera.fx
+    down = _tangents(photo, depth, rows, columns, spans[0], (1, 0))
+    across = _tangents(photo, depth, rows, columns, spans[1], (0, 1))
     thick = (_THICKNESS * size)[:, None, None] ** 2 * np.eye(3)
     covariances = _WIDTH**2 * (_square(across) + _square(down)) + thick
     return Surfels(places, color, covariances)
 
 
 def spans_of(
-    picture: PosedImage, depth: Float[np.ndarray, "h w"], spacing: int
+    photo: PosedImage, depth: Float[np.ndarray, "h w"], spacing: int
 ) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
     """Compute height and width of each pixel's rectangle: `spacing`, or less at grazing angles.
 
@@ -105,11 +105,11 @@ def spans_of(
     leave holes. So no surfel is longer than three times the width of `spacing` pixels there.
 
     Args:
-        picture: photo.
+        photo: photo.
         depth: of all its pixels, metres along the camera's z axis, finite.
         spacing: pixels.
     """
-    down, across = (_span(1 / depth, axis, spacing, f) for axis, f in enumerate((picture.camera.fy, picture.camera.fx)))
+    down, across = (_span(1 / depth, axis, spacing, f) for axis, f in enumerate((photo.camera.fy, photo.camera.fx)))
     return down, across
 
 
@@ -128,18 +128,18 @@ def _span(nearness: Float[np.ndarray, "h w"], axis: int, spacing: int, focal: fl
     return np.where(plane, span, spacing)
 
 
-def _places(picture: PosedImage, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "n 3"]:
+def _places(photo: PosedImage, depth: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "n 3"]:
     """Unproject pixels to world points."""
-    rays = picture.camera.unproject(np.stack([columns, rows], axis=1) + 0.5)
-    return transform_points(picture.world_from_camera, rays * depth[rows, columns][:, None])
+    rays = photo.camera.unproject(np.stack([columns, rows], axis=1) + 0.5)
+    return transform_points(photo.world_from_camera, rays * depth[rows, columns][:, None])
 
 
 def _mean_colors(
-    picture: PosedImage, rows: np.ndarray, columns: np.ndarray, spans: tuple[np.ndarray, np.ndarray]
+    photo: PosedImage, rows: np.ndarray, columns: np.ndarray, spans: tuple[np.ndarray, np.ndarray]
 ) -> Float[np.ndarray, "n 3"]:
     """Compute the mean colour of each rectangle, clipped to the image, from a summed-area table."""
-    height, width = picture.rgb.shape[:2]
-    sums = np.pad(picture.rgb, ((1, 0), (1, 0), (0, 0))).astype(np.int64).cumsum(axis=0).cumsum(axis=1)
+    height, width = photo.rgb.shape[:2]
+    sums = np.pad(photo.rgb, ((1, 0), (1, 0), (0, 0))).astype(np.int64).cumsum(axis=0).cumsum(axis=1)
     top, left = rows - spans[0] // 2, columns - spans[1] // 2
     bottom, right = np.minimum(top + spans[0], height), np.minimum(left + spans[1], width)
     top, left = np.maximum(top, 0), np.maximum(left, 0)
@@ -149,7 +149,7 @@ def _mean_colors(
 
 
 def _tangents(
-    picture: PosedImage,
+    photo: PosedImage,
     depth: np.ndarray,
     rows: np.ndarray,
     columns: np.ndarray,
@@ -161,12 +161,12 @@ def _tangents(
     ahead = (rows + step[0]).clip(0, depth.shape[0] - 1), (columns + step[1]).clip(0, depth.shape[1] - 1)
     behind = (rows - step[0]).clip(0, depth.shape[0] - 1), (columns - step[1]).clip(0, depth.shape[1] - 1)
     gone = np.maximum(np.abs(ahead[0] - behind[0]) + np.abs(ahead[1] - behind[1]), 1)
-    along = (_places(picture, depth, *ahead) - _places(picture, depth, *behind)) * (span / gone)[:, None]
+    along = (_places(photo, depth, *ahead) - _places(photo, depth, *behind)) * (span / gone)[:, None]
     # Both neighbours must lie on the surface.
     ratios = np.log(np.stack([depth[ahead], depth[behind]]) / depth[rows, columns])
     smooth = (np.abs(ratios) < np.log(_SMOOTH)).all(axis=0)
-    side = picture.world_from_camera[:3, 0 if axis[1] else 1]
-    facing = (span * depth[rows, columns] / picture.camera.fx)[:, None] * side
+    side = photo.world_from_camera[:3, 0 if axis[1] else 1]
+    facing = (span * depth[rows, columns] / photo.camera.fx)[:, None] * side
     return np.where(smooth[:, None], along, facing)
 
 

@@ -29,31 +29,31 @@ class RasterRenderer:
         self._folder, self._kept = folder, OrderedDict[str, StaticLayer]()
 
     def draw(
-        self, log: str, moments: SnapshotStore, rows: Sequence[int], cameras: Sequence[Camera]
+        self, log: str, store: SnapshotStore, rows: Sequence[int], cameras: Sequence[Camera]
     ) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """Render the rasters of a sample.
 
         Args:
             log: log of the sample.
-            moments: snapshots of the images.
+            store: snapshots of the images, and the style.
             rows: indices of the selected cameras in the sample's JSON.
             cameras: cameras of the rows, as in the JSON.
 
         Raises:
             SwerveError: the set lacks the map of the log, or its file is damaged.
         """
-        backdrop, style = self._backdrop(log), STYLES[moments.style](supersampling=moments.supersampling)
+        static_layer, style = self._static_layer(log), STYLES[store.style](supersampling=store.supersampling)
         drawn: list[UInt8[np.ndarray, "_ _ 3"] | None] = [None] * len(rows)
-        for number, moment in enumerate(moments.snapshots):
-            own = [place for place, row in enumerate(rows) if moments.snapshot_indices[row] == number]
+        for number, snapshot in enumerate(store.snapshots):
+            own = [place for place, row in enumerate(rows) if store.snapshot_indices[row] == number]
             if own:
                 chosen = [cameras[place] for place in own]
-                views = backdrop.render(moment.primitives(), chosen, moment.world_from_ego[None], style)[0]
+                views = static_layer.render(snapshot.primitives(), chosen, snapshot.world_from_ego[None], style)[0]
                 for place, view in zip(own, views, strict=True):
                     drawn[place] = view.rgb
         return [image for image in drawn if image is not None]
 
-    def _backdrop(self, log: str) -> StaticLayer:
+    def _static_layer(self, log: str) -> StaticLayer:
         if log not in self._kept:
             self._kept[log] = StaticLayer(load_static(self._folder, log))
             if len(self._kept) > _KEPT:

@@ -105,8 +105,8 @@ def follow_up_log(log: Log, group_step: int, tracks: Tracks, start: FollowUpStar
 
     Traffic and lights are those of the log's steps, taken as 0.1 s apart. The ego is the follow-up's up to its start.
     Its later motion is unknown: it is stored as standing at the start, and neither planners nor scores may read it.
-    Velocity and acceleration are derived from the poses up to each step, because the bank's drives come from smoothed
-    logs.
+    Velocity and acceleration are derived from the poses up to each step, because trajectories of the bank come from
+    smoothed logs.
 
     Args:
         log: of the scene group.

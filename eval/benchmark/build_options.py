@@ -21,8 +21,8 @@ class BuildOptions:
 
     Attributes:
         scene_interval: Time between the initial scenes of a log, in seconds.
-        min_follow_ups: SceneGroups with fewer follow-up scenes than this are dropped.
-        max_follow_ups: Follow-up scenes of a SceneGroup, at most. Those with logged histories come first, then `seed`
+        min_follow_ups: Scene groups with fewer follow-up scenes than this are dropped.
+        max_follow_ups: Follow-up scenes of a scene group, at most. Those with logged histories come first, then `seed`
             chooses.
         traffic: How annotated agents move in the 8 s after an initial scene. lane-following keeps all vehicles on the
             road; navsim-reactive is NAVSIM's, whose vehicles brake or vanish at the end of their lane.
@@ -62,13 +62,12 @@ class BuildOptions:
             raise SwerveError(f"scene_interval: {self.scene_interval} must lie between 0.1 and 3600")
         if not 1 <= self.min_follow_ups <= self.max_follow_ups:
             raise SwerveError(
-                f"min_follow_ups: {self.min_follow_ups} must be 1 or more, and not above max_follow_ups, which is "
-                f"{self.max_follow_ups}"
+                f"min_follow_ups: {self.min_follow_ups} must lie between 1 and max_follow_ups, {self.max_follow_ups}"
             )
         if self.size is not None and not all(0 < side <= 16384 for side in self.size):
             raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
         if (self.follow_up.steps, self.follow_up.history_steps) != (ENDPOINT + 1, ENDPOINT - FIRST + 1):
-            raise SwerveError("follow-ups of a benchmark begin 4 s on, with 2 s of history")
+            raise SwerveError("follow_up: the horizon of a benchmark must be 4 s, and the history 2 s")
 
 
 def check_kinds(kinds: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ class ClosedLoopOptions:
             tracker nor scorer with pseudo-simulation.
 
     Raises:
-        SwerveError: rate or seconds cannot be driven.
+        SwerveError: rate or seconds is out of its range.
     """
 
     rate: float = 10.0
@@ -34,10 +34,10 @@ class ClosedLoopOptions:
         steps = 1.0 / (self.rate * STEP) if self.rate > 0 else 0.0
         if not 1 <= round(steps) < STEPS or abs(steps - round(steps)) > 1e-6:
             raise SwerveError(
-                f"rate: {self.rate:g} plans per second are not a plan every 1, 2, ... or 40 steps of 0.1 s"
+                f"rate: {self.rate:g} plans per second must be a plan every 1, 2, ... or 40 steps of 0.1 s"
             )
         if not self.seconds >= STEP * (STEPS - 1):
-            raise SwerveError(f"seconds: a roll-out lasts 4 s or more, not {self.seconds:g}")
+            raise SwerveError(f"seconds: {self.seconds:g} must be 4 or more")
 
     @property
     def stride(self) -> int:

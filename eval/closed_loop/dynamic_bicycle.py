@@ -122,7 +122,7 @@ def _references(
 def _previewed(path: CubicSpline, last_heading: float, at: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
     """Return the points of a plan that are pursued at some times: a preview time ahead, 4 m or more along the plan.
 
-    Beyond its end the plan goes on straight.
+    Beyond its end the plan is extended straight.
     """
     times = np.linspace(0.0, path.x[-1], round(path.x[-1] * 50) + 1)
     points = path(times)

@@ -74,7 +74,7 @@ def _limited(value, limit):
 
 @numba.njit(cache=True)
 def commands(state, reference, car, gains):
-    """Return the steering angle and the acceleration asked for.
+    """Return the commanded steering angle and acceleration.
 
     Steering by pure pursuit (Coulter, CMU-RI-TR-92-01): that of steady cornering, understeer included, on the circle
     along the rear axle's velocity through the point of the plan that is pursued. Acceleration: what brings the speed

@@ -20,7 +20,7 @@ CONTEXT, REASON = "context.npz", "reason.txt"
 
 
 class ContextStore:
-    """Reads what `write_contexts` wrote. It holds file positions only, and is safe to use from many threads.
+    """Reader of the contexts of `write_contexts`. It has file positions only, and may be used from many threads.
 
     Args:
         folder: of the store.

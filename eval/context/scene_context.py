@@ -44,7 +44,7 @@ class Context:
         scoring_map: the map around the ego, with the centreline of the route.
         route_lanes: lanes of the corrected route.
         traffic: the log's tracks at 10 Hz.
-        long_traffic: the same up to 5 s, as far as the log goes; used by PDMS.
+        long_traffic: the same up to 5 s, or to the end of the log; used by PDMS.
         lights: red lights on the logged route at 10 Hz.
         navsim_paths: paths of vehicles on lanes, for NAVSIM's reactive traffic.
         lane_graph_paths: the same for reactive traffic that follows the lane graph.
@@ -182,7 +182,7 @@ def locate_on_route(log: Log, surfaces: Surfaces, pose: Float[np.ndarray, "3"]) 
 
 
 def _longer(scene: Scene) -> Int[np.ndarray, "f"]:
-    """Return the log's steps at 0, 0.5, ..., 5 s from now, as far as it goes."""
+    """Return the log's steps at 0, 0.5, ..., 5 s from now, up to its end."""
     frames = frames_of(scene, FRAMES + 2)
     return frames[frames < len(scene.log.times_us)]
 

@@ -48,7 +48,7 @@ def scene_summary(replay: Replay) -> str:
     if factors:
         cause = f"{when(factors[0])}{factors[0].text}"
     elif losses.max() <= 0.0:
-        return f"Scores {row.score:.2f}: nothing went wrong."
+        return f"Scores {row.score:.2f}: no violations."
     else:
         cause = _event_text(replay, FACTORS + int(losses.argmax()))
     return f"Scores {row.score:.2f}; largest loss: {cause}."

@@ -95,7 +95,7 @@ def legend() -> str:
         ("box", AGENT_COLORS[ObjectClass.BICYCLE], "bicycle"),
         ("box", STATIC, "other objects"),
         ("area", WRONG, "red light"),
-        ("ring", WRONG, "where it went wrong"),
+        ("ring", WRONG, "place of the violation"),
         ("ring", weight_color(0.5), "follow-up start, bright: more weight"),
     )
     items = "".join(f"<li>{swatch(kind, color)}{html.escape(name)}</li>" for kind, color, name in entries)

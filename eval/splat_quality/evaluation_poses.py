@@ -87,7 +87,7 @@ def evaluation_poses(
         SwerveError: none were held out, or `interval` is not above 0.
     """
     if not interval > 0:
-        raise SwerveError(f"every: {interval} s must be above 0")
+        raise SwerveError(f"scene_interval: {interval} s must be above 0")
     if not images.held_out:
         raise SwerveError(f"log {geometry.log.name} was fitted to all of its photos: hold some out for the measurement")
     poses_to_evaluate, last = list[EvaluationPose](), dict[str, int]()
@@ -101,7 +101,7 @@ def evaluation_poses(
                 _place(geometry, image, offset.name, offset, pose) for offset, pose in zip(offsets, poses, strict=True)
             ]
     for image in images.test_cameras:
-        group = f"unseen camera {image.camera.name}"
+        group = f"test camera {image.camera.name}"
         poses_to_evaluate.append(_place(geometry, image, group, ON_PATH, image.world_from_ego))
     return poses_to_evaluate
 

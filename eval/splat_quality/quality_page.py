@@ -1,4 +1,4 @@
-"""HTML page of a quality measurement: tables, and truth, splat view and raster side by side."""
+"""HTML page of a quality measurement: tables, and true image, splat view and raster side by side."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -58,27 +58,27 @@ def quality_page(
 
 def gate_in_words(gate: GateOptions) -> str:
     """Describe the thresholds above zero."""
-    asked = [f"its depth is off by {100 * gate.depth_error:.0f} % at most"] if gate.depth_error < 1 else []
+    conditions = [f"its depth is off by {100 * gate.depth_error:.0f} % at most"] if gate.depth_error < 1 else []
     for least, what in (
         (gate.depth_within, "of its pixels have the right depth"),
         (gate.vehicle_iou, "of its vehicles overlap the raster's"),
         (gate.covered, "of the ground is covered"),
     ):
         if least > 0:
-            asked.append(f"{100 * least:.0f} % {what}")
-    condition = f" if {', '.join(asked)}" if asked else ""
+            conditions.append(f"{100 * least:.0f} % {what}")
+    condition = f" if {', '.join(conditions)}" if conditions else ""
     return f"A view is fit{condition}; quantities with too few pixels are not checked."
 
 
 def separation_in_words(rows: Sequence[Row]) -> str:
-    """Describe the separation of fit and unfit views by the truth; empty if that is unknown."""
+    """Describe the quality of fit and unfit views against the true images; empty if these are unknown."""
     groups = separation(rows)
     parts = [
         f"{group['views']} {gate_result} views have a mean PSNR of {group['psnr']:.2f} dB, SSIM {group['ssim']:.3f}"
         for gate_result, group in groups.items()
         if group["views"]
     ]
-    return f"By the truth, {'; '.join(parts)}." if parts else ""
+    return f"Against the true images, {'; '.join(parts)}." if parts else ""
 
 
 def cells(summary: Mapping[str, Any]) -> list[str]:
@@ -117,10 +117,14 @@ def _section(name: str, views: Sequence[ViewComparison]) -> str:
 
 
 def _trio(one: ViewComparison) -> str:
-    """Render truth, splat view and raster of one pose."""
+    """Render true image, splat view and raster of one pose."""
     state = "fit" if one.gate_result.fit else f"unfit: {'; '.join(one.gate_result.reasons)}"
     image = f", PSNR {one.image_metrics.psnr:.2f} dB, SSIM {one.image_metrics.ssim:.3f}" if one.image_metrics else ""
-    figures = [_figure("truth", one.truth), _figure(f"splat view{image}", one.splat), _figure("raster", one.raster)]
+    figures = [
+        _figure("true image", one.truth),
+        _figure(f"splat view{image}", one.splat),
+        _figure("raster", one.raster),
+    ]
     kind = "" if one.gate_result.fit else ' class="unfit"'
     text = html.escape(f"{one.evaluation_pose.camera.name}: {state}")
     return f'<div class="trio"><p{kind}>{text}</p>{"".join(figures)}</div>'

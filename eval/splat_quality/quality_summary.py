@@ -41,10 +41,10 @@ def mean_by_offset(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def separation(rows: Sequence[Row]) -> dict[str, Any]:
-    """Compare fit and unfit views by the truth, where it is known.
+    """Compare fit and unfit views against the true images, where these are known.
 
     Returns:
-        by result of the gate the number of views, and the mean of each metric against the truth.
+        by result of the gate the number of views, and the mean of each metric against the true images.
     """
     known = [row for row in rows if row["psnr"] is not None]
     groups = {"fit": [row for row in known if row["fit"]], "unfit": [row for row in known if not row["fit"]]}

@@ -67,7 +67,7 @@ class ViewComparison:
 
 
 def compare(setup: ComparisonSetup, evaluation_pose: EvaluationPose) -> ViewComparison:
-    """Render a pose as splat view and raster, and compare them with the truth.
+    """Render a pose as splat view and raster, and compare them with the true image.
 
     Raises:
         SwerveError: the splats cannot be rendered, or a photo cannot be read.

@@ -61,7 +61,7 @@ class StudyOptions:
     def policy(self) -> Policy:
         """Return the traffic model, which `run_study` takes from the benchmark where none is given."""
         if self.traffic is None:
-            raise SwerveError("traffic: not chosen")
+            raise SwerveError("traffic: none is given")
         return self.traffic
 
     @property

@@ -61,7 +61,7 @@ def examples_of(log: Log, every: float) -> Examples:
 
 
 def examples_by_split(
-    sources: Sequence[Source], every: float, split: Split, told: Callable[[int, int], None]
+    sources: Sequence[Source], every: float, split: Split, report: Callable[[int, int], None]
 ) -> dict[Split, list[Examples]]:
     """Extract the examples of each log, by the log's split.
 
@@ -69,7 +69,7 @@ def examples_by_split(
         sources: sources of the logs.
         every: seconds between examples.
         split: split of logs whose source does not state one.
-        told: called after each log with the number of logs read, and their total.
+        report: called after each log with the number of logs read, and their total.
 
     Raises:
         LogError: a log cannot be read.
@@ -79,12 +79,12 @@ def examples_by_split(
     for count, (source, name) in enumerate(logs, start=1):
         log = source.load(name)
         found[log.split or split].append(examples_of(log, every))
-        told(count, len(logs))
+        report(count, len(logs))
     return found
 
 
 def train_ego_mlp(
-    examples: Examples, options: TrainOptions, told: Callable[[int, float], None] = lambda epoch, loss: None
+    examples: Examples, options: TrainOptions, report: Callable[[int, float], None] = lambda epoch, loss: None
 ) -> EgoMlp:
     """Train a network on human trajectories with the L1 loss of standardised poses.
 
@@ -94,7 +94,7 @@ def train_ego_mlp(
     Args:
         examples: training examples.
         options: training options.
-        told: called after each epoch (1, 2, ...) with its mean loss.
+        report: called after each epoch (1, 2, ...) with its mean loss.
 
     Raises:
         MissingExtraError: torch is not installed.
@@ -110,7 +110,7 @@ def train_ego_mlp(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        weights, biases = _fit(torch, inputs, targets, options, told)
+        weights, biases = _fit(torch, inputs, targets, options, report)
     finally:
         torch.set_num_threads(threads)
     arrays = [tuple(one.detach().numpy().astype(np.float64) for one in group) for group in (weights, biases)]
@@ -139,7 +139,7 @@ def _fit(
     inputs: Any,  # noqa: ANN401
     targets: Any,  # noqa: ANN401
     options: TrainOptions,
-    told: Callable[[int, float], None],
+    report: Callable[[int, float], None],
 ) -> tuple[list[Any], list[Any]]:
     """Train weights and biases."""
     chance = torch.Generator().manual_seed(options.seed)
@@ -156,7 +156,7 @@ def _fit(
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * len(rows)
-        told(epoch + 1, total / len(inputs))
+        report(epoch + 1, total / len(inputs))
     return weights, biases
 
 

@@ -57,60 +57,60 @@ class Alignment:
 
 
 def alignment_metrics(
-    photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"], groups: Sequence[str]
+    photos: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"], groups: Sequence[str]
 ) -> Alignment:
     """Compute the alignment metrics of paired features.
 
     Args:
-        photographs: features of n images' m patches.
+        photos: features of n images' m patches.
         rasters: features of the rasters of the same views.
         groups: group of each image; classifiers are tested on held-out groups.
 
     Raises:
         SwerveError: all images are of one group, features are constant, or one is not finite.
     """
-    if not (np.isfinite(photographs).all() and np.isfinite(rasters).all()):
+    if not (np.isfinite(photos).all() and np.isfinite(rasters).all()):
         raise SwerveError("probe: features are not finite")
     # Double precision: variances are differences of large sums.
-    real, drawn = photographs.astype(np.float64), rasters.astype(np.float64)
-    distance, shift, other = feature_distances(real, drawn)
+    real, raster = photos.astype(np.float64), rasters.astype(np.float64)
+    distance, shift, other = feature_distances(real, raster)
     folds = folds_of(groups)
-    pooled = domain_accuracy(real.mean(axis=1, keepdims=True), drawn.mean(axis=1, keepdims=True), folds)
-    return Alignment(distance, shift, other, domain_accuracy(real, drawn, folds), pooled)
+    pooled = domain_accuracy(real.mean(axis=1, keepdims=True), raster.mean(axis=1, keepdims=True), folds)
+    return Alignment(distance, shift, other, domain_accuracy(real, raster, folds), pooled)
 
 
 def feature_distances(
-    photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]
+    photos: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]
 ) -> tuple[float, float, float]:
     """Compute `Alignment.distance`, `.shift` and `.other`.
 
     Raises:
         SwerveError: the features of both domains are constant.
     """
-    spread = sum(one.var(axis=(0, 1)).sum() for one in (photographs, rasters))
-    if not spread > 1e-12 * max((photographs**2).sum(axis=2).mean(), (rasters**2).sum(axis=2).mean()):
+    spread = sum(one.var(axis=(0, 1)).sum() for one in (photos, rasters))
+    if not spread > 1e-12 * max((photos**2).sum(axis=2).mean(), (rasters**2).sum(axis=2).mean()):
         raise SwerveError("probe: the features are the same in every patch of every image")
-    own = ((photographs - rasters) ** 2).sum(axis=2).mean()
-    shift = ((photographs.mean(axis=(0, 1)) - rasters.mean(axis=(0, 1))) ** 2).sum()
-    return float(own / spread), float(shift / spread), float(_other_distance(photographs, rasters) / spread)
+    own = ((photos - rasters) ** 2).sum(axis=2).mean()
+    shift = ((photos.mean(axis=(0, 1)) - rasters.mean(axis=(0, 1))) ** 2).sum()
+    return float(own / spread), float(shift / spread), float(_other_distance(photos, rasters) / spread)
 
 
 def domain_accuracy(
-    photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"], folds: Int[np.ndarray, "n"]
+    photos: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"], folds: Int[np.ndarray, "n"]
 ) -> Accuracy:
     """Compute the accuracy of linear classifiers by cross-validation over folds of images.
 
     Args:
-        photographs: features.
+        photos: features.
         rasters: features.
         folds: fold index of each image.
     """
     rates, sizes = [], []
     for fold in np.unique(folds):
         held = folds == fold
-        logits = _fitted(photographs[~held], rasters[~held])
+        logits = _fitted(photos[~held], rasters[~held])
         # A tie counts as half.
-        right = [0.5 + 0.5 * np.sign(sign * logits(one[held])) for sign, one in ((1, photographs), (-1, rasters))]
+        right = [0.5 + 0.5 * np.sign(sign * logits(one[held])) for sign, one in ((1, photos), (-1, rasters))]
         rates.append(np.mean(right))
         sizes.append(held.sum())
     error = np.std(rates, ddof=1) / np.sqrt(len(rates)) if len(rates) > 1 else np.nan
@@ -150,26 +150,26 @@ def features_of(model: RapModel, images: UInt8[np.ndarray, "n h w 3"]) -> Float[
     return np.concatenate(made)
 
 
-def _other_distance(photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]) -> float:
+def _other_distance(photos: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]) -> float:
     """Compute the mean squared distance over all pairs of different images per patch, without forming the pairs."""
-    count, patches, _ = photographs.shape
+    count, patches, _ = photos.shape
     if count < 2:
         return float("nan")
-    squares = count * ((photographs**2).sum() + (rasters**2).sum())
-    every = squares - 2 * (photographs.sum(axis=0) * rasters.sum(axis=0)).sum()
-    own = ((photographs - rasters) ** 2).sum()
+    squares = count * ((photos**2).sum() + (rasters**2).sum())
+    every = squares - 2 * (photos.sum(axis=0) * rasters.sum(axis=0)).sum()
+    own = ((photos - rasters) ** 2).sum()
     return float((every - own) / (count * (count - 1) * patches))
 
 
 def _fitted(
-    photographs: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]
+    photos: Float[np.ndarray, "n m d"], rasters: Float[np.ndarray, "n m d"]
 ) -> Callable[[Float[np.ndarray, "_ m d"]], Float[np.ndarray, "_ m"]]:
     """Fit a logistic regression on standardised features; return the function to logits of being a photo.
 
     It minimises the mean cross entropy plus penalty, and is unique.
     """
-    width = photographs.shape[2]
-    both = np.concatenate([photographs.reshape(-1, width), rasters.reshape(-1, width)])
+    width = photos.shape[2]
+    both = np.concatenate([photos.reshape(-1, width), rasters.reshape(-1, width)])
     mean, deviation = both.mean(axis=0), both.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     inputs = (both - mean) / scale

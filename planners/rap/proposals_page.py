@@ -76,8 +76,8 @@ class SceneDrawing:
 
 def proposals_page(
     title: str,
-    told: Sequence[str],
-    judged: Sequence[Proposals],
+    lines: Sequence[str],
+    scored: Sequence[Proposals],
     benchmark: Benchmark,
     planner: RapPlanner,
     shown: int,
@@ -86,8 +86,8 @@ def proposals_page(
 
     Args:
         title: title in plain text.
-        told: lines of plain text under the title.
-        judged: proposals of all scenes.
+        lines: lines of plain text under the title.
+        scored: proposals of all scenes.
         benchmark: benchmark of the scenes.
         planner: planner of the proposals.
         shown: number of scenes to draw, evenly spaced by regret.
@@ -95,58 +95,58 @@ def proposals_page(
     Raises:
         SwerveError: see `proposals_in`.
     """
-    ranked = sorted(judged, key=lambda one: -one.regret)
+    ranked = sorted(scored, key=lambda one: -one.regret)
     scenes = []
     for row in spread_out(len(ranked), shown):
         # Recomputed, instead of keeping every scene's map and traffic in memory.
-        case = benchmark.scene_group(ranked[row].scene_group)
-        frame = case.scenes[ranked[row].token]
-        again, context = proposals_in(frame, case, ranked[row].scene_group, planner)
-        scenes.append(scene_section(row + 1, len(ranked), again, scene_images(frame, case, context, planner)))
+        group = benchmark.scene_group(ranked[row].scene_group)
+        frame = group.scenes[ranked[row].token]
+        again, context = proposals_in(frame, group, ranked[row].scene_group, planner)
+        scenes.append(scene_section(row + 1, len(ranked), again, scene_images(frame, group, context, planner)))
     body = (
-        f"<h1>{html.escape(title)}</h1>{''.join(f'<p>{html.escape(line)}</p>' for line in told)}{overview(judged)}"
-        f"<h2>Scenes</h2><p>{len(scenes)} of {len(judged)}, from the most regret to the least.</p>{legend()}"
+        f"<h1>{html.escape(title)}</h1>{''.join(f'<p>{html.escape(line)}</p>' for line in lines)}{overview(scored)}"
+        f"<h2>Scenes</h2><p>{len(scenes)} of {len(scored)}, from the most regret to the least.</p>{legend()}"
         f"{''.join(scenes)}"
     )
     return html_page(title, body, STYLE)
 
 
-def overview(judged: Sequence[Proposals]) -> str:
+def overview(scored: Sequence[Proposals]) -> str:
     """Build the summary of all scenes: numbers and charts."""
-    chosen = np.array([one.true_score[one.chosen] for one in judged])
-    best, mean = (np.array([choose(one.true_score) for one in judged]) for choose in (np.max, np.mean))
-    ranks = np.array([one.rank_correlation for one in judged])
-    regrets = np.array([one.regret for one in judged])
+    chosen = np.array([one.true_score[one.chosen] for one in scored])
+    best, mean = (np.array([choose(one.true_score) for one in scored]) for choose in (np.max, np.mean))
+    ranks = np.array([one.rank_correlation for one in scored])
+    regrets = np.array([one.regret for one in scored])
     ranked = np.isfinite(ranks)
     facts = (
-        ("scenes, proposals in each", f"{len(judged)}, {len(judged[0].true_score)}"),
+        ("scenes, proposals in each", f"{len(scored)}, {len(scored[0].true_score)}"),
         ("score of the chosen proposal", f"{chosen.mean():.3f}"),
         ("of the best proposal", f"{best.mean():.3f}"),
         ("of a random proposal", f"{mean.mean():.3f}"),
         ("regret: best minus chosen", f"{regrets.mean():.3f}"),
         ("rank correlation, median", f"{np.median(ranks[ranked]):.2f}" if ranked.any() else "none"),
     )
-    told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    lines = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     places = scatter(
-        np.stack([ranks, regrets], axis=1), [one.token for one in judged], ["scene"] * len(judged),
+        np.stack([ranks, regrets], axis=1), [one.token for one in scored], ["scene"] * len(scored),
         "Spearman's rank correlation of predicted and true scores", "regret", size=(560, 340),
     )  # fmt: skip
     figures = (
-        (calibration(judged), "Calibration: mean true score of proposals by predicted score, in tenths; the band "
+        (calibration(scored), "Calibration: mean true score of proposals by predicted score, in tenths; the band "
         "holds the middle half. A calibrated score lies on the diagonal."),
         (places, f"Each scene: rank correlation of predicted and true scores, and regret. "
-         f"{len(judged) - int(ranked.sum())} scenes with equal true scores of all proposals are left out."),
+         f"{len(scored) - int(ranked.sum())} scenes with equal true scores of all proposals are left out."),
         (histogram(ranks, np.linspace(-1, 1, 21), "rank correlation of a scene", size=(560, 170)), ""),
         (histogram(regrets, np.linspace(0, 1, 21), "regret in a scene", size=(560, 170)), ""),
     )  # fmt: skip
     charts = "".join(f"<figure>{chart}<figcaption>{text}</figcaption></figure>" for chart, text in figures)
-    return f'<dl class="facts">{told}</dl><div class="charts">{charts}</div>{metric_table(judged)}'
+    return f'<dl class="facts">{lines}</dl><div class="charts">{charts}</div>{metric_table(scored)}'
 
 
-def calibration(judged: Sequence[Proposals]) -> str:
+def calibration(scored: Sequence[Proposals]) -> str:
     """Plot predicted against true score over all proposals of all scenes."""
     promised, worth = (
-        np.concatenate([getattr(one, name) for one in judged]) for name in ("predicted_score", "true_score")
+        np.concatenate([getattr(one, name) for one in scored]) for name in ("predicted_score", "true_score")
     )
     bins = np.clip(np.digitize(promised, _BINS) - 1, 0, len(_BINS) - 2)
     filled = [bins == number for number in range(len(_BINS) - 1) if (bins == number).any()]
@@ -156,9 +156,9 @@ def calibration(judged: Sequence[Proposals]) -> str:
     return lines(series, "predicted score", "true score", size=(560, 340))
 
 
-def metric_table(judged: Sequence[Proposals]) -> str:
+def metric_table(scored: Sequence[Proposals]) -> str:
     """Build the table of sub-scores over all proposals of all scenes: predicted, true, and mean difference."""
-    predicted, true = (np.concatenate([getattr(one, name) for one in judged]) for name in ("predicted", "true"))
+    predicted, true = (np.concatenate([getattr(one, name) for one in scored]) for name in ("predicted", "true"))
     rows = "".join(
         f"<tr><td>{LONG[metric]}</td><td>{predicted[:, metric].mean():.3f}</td><td>{true[:, metric].mean():.3f}</td>"
         f"<td>{np.abs(predicted - true)[:, metric].mean():.3f}</td></tr>"
@@ -239,16 +239,16 @@ def score_table(proposals: Proposals) -> str:
     )
 
 
-def scene_images(frame: BenchmarkScene, case: SceneGroup, context: Context, planner: RapPlanner) -> SceneDrawing:
+def scene_images(frame: BenchmarkScene, group: SceneGroup, context: Context, planner: RapPlanner) -> SceneDrawing:
     """Load the planner's image of a scene, and its raster.
 
     Raises:
         SwerveError: the image is missing.
     """
-    assert case.views is not None
-    known = [camera for camera in case.views.cameras(frame) if camera.name in planner.cameras]
+    assert group.views is not None
+    known = [camera for camera in group.views.cameras(frame) if camera.name in planner.cameras]
     camera = max(known, key=lambda one: one.ego_from_camera[0, 2])
-    image = case.views.images(frame, [camera.name])[camera.name]
+    image = group.views.images(frame, [camera.name])[camera.name]
     scene, pose = frame.viewpoint.scene, frame.viewpoint.world_from_ego
     world = build_static(scene.log.road_map).concatenate(
         build_dynamic(frame.viewpoint.tracks, scene.lights, scene.history)

@@ -44,7 +44,7 @@ class RapTrainOptions:
                 raise SwerveError(f"{name} is {getattr(self, name)}, it must be between 0 and 1")
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, from 0 on."""
+        """Return the learning rate of a step, counted from 0."""
         rising = self.warmup_fraction * self.steps
         if step < rising:
             return self.learning_rate * (step + 1) / math.ceil(rising)

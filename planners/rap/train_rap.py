@@ -83,7 +83,7 @@ def train_rap(
     folder: Path,
     process: Process,
     run: RunOptions = RunOptions(),
-    told: Callable[[dict[str, int | float]], None] = lambda noted: None,
+    report: Callable[[dict[str, int | float]], None] = lambda noted: None,
 ) -> Path:
     """Train until `options.steps`, resuming from the folder's checkpoint if there is one; return the planner's file.
 
@@ -99,7 +99,7 @@ def train_rap(
         folder: folder of the run.
         process: current process.
         run: options of the run.
-        told: called in the first process after each step with its row of metrics.
+        report: called in the first process after each step with its row of metrics.
 
     Raises:
         MissingExtraError: TensorBoard is requested and not installed.
@@ -122,7 +122,7 @@ def train_rap(
             found = _validated(run.validation, training, process)
             if keeper:
                 keeper.keep(row, found)
-                told(row)
+                report(row)
     if keeper:
         keeper.finish()
     return folder / PLANNER

@@ -45,7 +45,7 @@ def human_shares(geometry: LogGeometry, steps: slice, bounds: KinematicLimits) -
 def drive_shares(
     bounds: KinematicLimits, drive: FrenetTrajectory, seconds: Float[np.ndarray, "t"], geometry: LogGeometry
 ) -> Float[np.ndarray, "9 *c"]:
-    """Compute the shares of the bounds that drives take: by their poses or by their states, whichever is more."""
+    """Compute the ratios of trajectories to the bounds: of their poses or of their states, whichever is larger."""
     vehicle = geometry.log.vehicle
     shares: Float[np.ndarray, "9 *c"] = np.maximum(
         bounds.pose_shares(drive.positions, drive.headings, seconds, vehicle),

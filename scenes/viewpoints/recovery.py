@@ -30,12 +30,12 @@ def recovery(
     to the path, tilt is the path's.
 
     Reasons to reject: "standing" (the human drives too little to return), "rough_log" (poses that no car drives, or
-    reversing), "infeasible", "beyond_log" (the manoeuvre begins or ends beyond the log's ends, and the log bends
-    there), "collision_at_start", "collision_later", "collision_before" (in the history), "off_road_at_start",
-    "off_road_later", "off_road_before"; the first that applies. A box that overlaps the
-    logged ego at the same step is a label error and does not count. A corner may be off the surface by the logged ego's
-    worst corner at that step plus `surface_tolerance`; without a map nothing is off the road, and
-    `parameters["surface_checked"]` is 0. Of several attempts, the first one's reason counts.
+    reversing), "infeasible", "beyond_log" (the manoeuvre extends beyond an end of the log that is in a curve),
+    "collision_at_start", "collision_later", "collision_before" (in the history), "off_road_at_start", "off_road_later",
+    "off_road_before"; the first that applies. A box that overlaps the logged ego at the same step is a label error and
+    does not count. A corner may be off the surface by the logged ego's worst corner at that step plus
+    `surface_tolerance`; without a map nothing is off the road, and `parameters["surface_checked"]` is 0. Of several
+    attempts, the first one's reason counts.
     """
     key = (seed, scene.log.name, scene.token, index)
     first = found = recovery_at(scene, index, drawn_offsets(options, *key), options, geometry)

@@ -28,7 +28,7 @@ def redrawn_offsets(
 
 
 def offset_bins(options: RecoveryOptions) -> tuple[int, int]:
-    """Return the numbers of bins of lateral offset and of heading, equally probable as they are asked for."""
+    """Return the numbers of bins of lateral offset and of heading, equally probable as requested."""
     return _LATERAL_BINS if options.lateral else 1, _HEADING_BINS if options.heading else 1
 
 

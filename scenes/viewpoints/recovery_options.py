@@ -22,7 +22,7 @@ class RecoveryOptions:
         bounds: Limits of the history and of the recovery trajectory.
         min_distance: Scenes in which the ego drives less than this are not used, in metres.
         surface_tolerance: How much farther than the logged ego a corner may leave the drivable area, in metres.
-        attempts: Draws that are tried for each viewpoint, of like lateral offset and heading, until one is accepted.
+        attempts: Samples tried for each viewpoint, of similar lateral offset and heading, until one is accepted.
     """
 
     samples_per_scene: int = 2

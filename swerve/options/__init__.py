@@ -1,1 +1,1 @@
-"""Options of every command, one module each. They import little, so that help is quick."""
+"""Options of every command, one module each. They import little, so that help is fast."""

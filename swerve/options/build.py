@@ -12,14 +12,14 @@ from swerve.scenes.option_types import FLAT
 class Build:
     """Build a two-stage benchmark from logs, to evaluate planners on.
 
-    A SceneGroup has an initial scene of a log, and follow-up scenes that begin 4 s later at start points around the
-    expert's position, each with a history that leads there, in traffic that was simulated for 4 s. Follow-up scenes
-    are weighted by their distance from where a planner ends up, as in pseudo-simulation. Start points in collision or
-    off the road are rejected and counted. docs/benchmark.md describes the output.
+    A scene group has an initial scene of a log, and follow-up scenes that begin 4 s later at start points around the
+    human's position, each with a history that ends there, in traffic that was simulated for 4 s. Follow-up scenes
+    are weighted by their distance from the end of the planned trajectory, as in pseudo-simulation. Start points in
+    collision or off the drivable area are rejected and counted. docs/benchmark.md describes the output.
 
     A build that was stopped or killed is resumed by the same command.
 
-    Exit code: 0; 1 if a log or a SceneGroup failed; 2 if the build could not run.
+    Exit code: 0; 1 if a log or a scene group failed; 2 if the build could not run.
 
     Example: swerve build av2:~/av2/val ~/benchmarks/av2 --scene-interval 4
 

@@ -38,7 +38,7 @@ class Drive:
     """
 
     sources: Sources
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for tables and pictures.")]
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for tables and images.")]
     planners: Planners
     logs: Logs = ()
     scene_interval: float = 4.0

@@ -13,8 +13,8 @@ class Fit:
     """Fit a Gaussian splat scene to the photos of each log, for rendering off the logged path.
 
     Each log has a folder in OUT with its scene as PLY files, preview.jpg (held-out photos above renderings of them) and
-    fit.json (options and image quality). Generated towns have no photos: synthetic ones are used. A fit that was
-    stopped or killed is resumed by the same command. docs/fit.md says what to expect. Needs the extra `torch`.
+    fit.json (options and image quality). For generated towns synthetic photos are used. A fit that was
+    stopped or killed is resumed by the same command. docs/fit.md has measurements. Needs the extra `torch`.
 
     Exit code: 0; 1 if a log could not be fitted; 2 if the command could not run.
 

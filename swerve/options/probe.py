@@ -16,8 +16,8 @@ class Probe:
     """Measure raster-to-real alignment: how similar a planner's features of photos and of rasters are.
 
     The distance is between features of the same patch in both images: 0 is none, 1 is that of unrelated patches; next
-    to it is the distance to rasters of other images. The accuracies are those of linear classifiers that tell photos
-    from rasters, on held-out images: 0.5 is chance. docs/alignment.md defines them. Needs the extra `torch`.
+    to it is the distance to rasters of other images. The accuracies are those of linear classifiers of
+    photos and rasters, on held-out images: 0.5 is chance. docs/alignment.md defines them. Needs the extra `torch`.
 
     Example: swerve probe with.safetensors without.safetensors probe.json --on sets/town waymo:frame.tfrecord
 

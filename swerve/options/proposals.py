@@ -13,7 +13,7 @@ from swerve.options.shared import Benchmark, Config
 class Proposals:
     """Write a page of a RAP planner's proposals, coloured by predicted and by true scores.
 
-    Over all scenes: calibration, rank correlation, and the score that is lost by choosing with predicted scores. For
+    Over all scenes: calibration, rank correlation, and the regret of choosing by predicted scores. For
     some scenes: all proposals on the map and in the front camera. Needs the extra `torch`.
 
     Example: swerve proposals runs/rap/planner.safetensors bench proposals.html
@@ -22,7 +22,7 @@ class Proposals:
         planner: Trained planner.
         benchmark: Benchmark with the planner's cameras.
         out: Output file.
-        groups: SceneGroups, at most, evenly spaced over the benchmark.
+        groups: Scene groups, at most, evenly spaced over the benchmark.
         shown: Scenes that are shown.
         follow_ups: Also take the follow-up scenes.
         config: Options to start from.

@@ -21,8 +21,8 @@ class Show:
         source: Logs.
         out: Output folder.
         log: Name of the log.
-        at: Time of the scene from the start of the log, in seconds; None: at its first photo, or its
-            middle.
+        at: Time of the scene from the start of the log, in seconds; None: the first photo, or else the
+            middle of the log.
         seed: Seed of the recovery viewpoints.
         config: Options to start from.
     """

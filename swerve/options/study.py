@@ -14,19 +14,19 @@ from swerve.scenes.option_types import FLAT
 class Study:
     """Correlate pseudo-simulation, and other open-loop scores, with closed-loop scores over many planners.
 
-    A population of about 95 rule-based planners runs on all SceneGroups of a benchmark in open loop (initial and
+    A population of about 95 rule-based planners runs on all scene groups of a benchmark in open loop (initial and
     follow-up scenes) and in up to four closed loops (from the initial scenes). The headline is the closed loop that
-    shares neither tracker, scorer nor traffic with pseudo-simulation. For each planner there are the mean closed-loop
+    shares neither tracker, scorer nor traffic with pseudo-simulation. It computes for each planner the mean closed-loop
     scores and the mean of every open-loop score: EPDMS of one stage (full; and reduced: without traffic lights, lane
     keeping and extended comfort), PDMS, displacement errors, nuPlan's open-loop score, and the two stages of
     pseudo-simulation.
     Correlations over the planners have 95 % intervals of a cluster bootstrap over families of planners and logs, also
     for variants of pseudo-simulation: weights, kernel widths, aggregation, density of follow-up scenes.
 
-    Writes study.json, study.parquet and scene_groups.parquet (a row per planner, and per SceneGroup), study.html and
+    Writes study.json, study.parquet (a row per planner), scene_groups.parquet (a row per scene group), study.html and
     scatter.svg. A study that was stopped or killed is resumed by the same command.
 
-    Exit code: 0; 1 if a planner or a SceneGroup failed; 2 if the study could not run.
+    Exit code: 0; 1 if a planner or a scene group failed; 2 if the study could not run.
 
     Example: swerve study bench out/study --population 20
 

@@ -433,9 +433,9 @@ def test_what_does_not_fit_together_is_refused():
         made(log, options=replace(OPTIONS, horizon=3.0))
     for wrong, message in (
         ({"lateral_step": 0.0}, "above 0"),
-        ({"history": 5.0}, "does not fit"),
-        ({"headings": ()}, "a value each"),
-        ({"headings": (2.0,)}, "right angle"),
+        ({"history": 5.0}, "must not exceed"),
+        ({"heading_offsets": ()}, "a value each"),
+        ({"heading_offsets": (2.0,)}, "below 90 degrees"),
     ):
         with pytest.raises(SwerveError, match=message):
             FollowUpOptions(**wrong)

@@ -90,7 +90,12 @@ def test_options_are_handed_on(told, tmp_path):
 def test_it_tells_counts_reasons_and_failures(told, tmp_path):
     result = run("town:1", str(tmp_path), "--workers", "7")
     assert result.exit_code == 1
-    for text in ("3 cases of 2 logs", "17 follow-ups (10 bank, 7 synthesis)", "few_follow_ups", "a-log: is broken"):
+    for text in (
+        "3 scene groups of 2 logs",
+        "17 follow-ups (10 bank, 7 synthesis)",
+        "few_follow_ups",
+        "a-log: is broken",
+    ):
         assert text in result.output
     assert "4 follow-ups have unfit splat views (2 covered, 3 vehicle_iou)" in result.output
     assert "5 tracks have no Gaussians" in result.output
@@ -103,9 +108,9 @@ def test_it_tells_counts_reasons_and_failures(told, tmp_path):
     [
         (["--views", "raster", "raster"], "views: 'raster' is given twice"),
         (["--views", "splat"], "no renderer for splat views. Give --splats FOLDER"),
-        (["--follow-up.heading-offsets"], "heading_offsets and speed_offsets need a value each"),
-        (["--follow-up.lateral-step", "0"], "steps, reach and history must be above 0"),
-        (["--min-follow-ups", "30"], "min_follow_ups: 30 must be 1 or more, and not above max_follow_ups"),
+        (["--follow-up.heading-offsets"], "heading_offsets (below 90 degrees) and speed_offsets need a value each"),
+        (["--follow-up.lateral-step", "0"], "steps, max_acceleration and history must be above 0"),
+        (["--min-follow-ups", "30"], "min_follow_ups: 30 must lie between 1 and max_follow_ups, 20"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, complaint, tmp_path):

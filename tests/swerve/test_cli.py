@@ -103,7 +103,7 @@ def test_show_writes_a_sheet_and_a_page(monkeypatch, capsys, tmp_path):
     assert sheet.shape[1] == 1920
     assert "\nat: 9.0\n" in (tmp_path / "out" / "config.yaml").read_text()
     page = (tmp_path / "out" / "index.html").read_text()
-    for title in ("Logged pose", "Layers", "From above", "Recovery poses", "Other agents"):
+    for title in ("Logged pose", "Layers", "Bird&#x27;s-eye view", "Recovery viewpoints", "Cross-agent viewpoints"):
         assert f"<h2>{title}" in page
 
 

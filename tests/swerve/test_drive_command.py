@@ -44,7 +44,7 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
 
 
 def test_the_independent_closed_loop_is_chosen_by_options(tmp_path):
-    """NuPlan's metrics in the place of EPDMS's, and on generated towns with lights nothing that cannot fire is left."""
+    """NuPlan's metrics in the place of EPDMS's, and on generated towns with lights no sub-score is inactive."""
     out = tmp_path / "out"
     result = run("town:1", out, "--planners", "idm", *FAST, "--simulation", "dynamic", "--scorer", "nuplan")
     assert result.exit_code == 0, result.output
@@ -77,7 +77,7 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
     ("arguments", "message"),
     [
         (("--planners", "stationary", "--rate", 3), "rate: 3 plans per second"),
-        (("--planners", "stationary", "stationary"), "two planners are called 'stationary'"),
+        (("--planners", "stationary", "stationary"), "two planners have the label 'stationary'"),
         (("--planners", "stationary", "--seconds", 60), "use fewer --seconds"),
         (("--planners", "nobody"), "no planner is named 'nobody'"),
         (("--planners", "stationary", "--logs", "town-000009"), "town-000009"),

@@ -31,7 +31,7 @@ def test_leaderboard_is_best_first_and_fits_a_terminal():
         "planners": {"slow": planner_row(0.25, 0), "constant-velocity": planner_row(0.5, 2)},
     }
     lines = shown(leaderboard(summary))
-    assert lines[0].startswith("3 cases, 72 scenes")
+    assert lines[0].startswith("3 scene groups, 72 scenes")
     rows = [line.split() for line in lines if line.strip()][1:]
     assert rows[0] == ["planner", "EPDMS", "NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "EC", "failed"]
     assert rows[2] == ["constant-velocity", "50.00", "2"]

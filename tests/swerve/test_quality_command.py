@@ -43,14 +43,14 @@ def test_a_table_a_page_and_numbers(splats, tmp_path):
     result = invoke("quality", "town:1", splats, tmp_path, "--scene-interval", 60, "--no-lpips")
     assert result.exit_code == 0, result.output
     assert "2 m left" in result.output
-    assert "not measured, as asked" in result.output
+    assert "not measured, as requested" in result.output
     numbers = json.loads((tmp_path / NAME / "quality.json").read_text())
-    # Of the camera, the middle one of three photographs is held out; nine shifts; three of the unseen camera.
+    # Of the camera, the middle one of three photos is held out; nine offsets; three of the test camera.
     assert {row["offset"]: row["views"] for row in numbers["offsets"]} == {
         "on the path": 1,
         **dict.fromkeys(["0.5 m left", "0.5 m right", "1 m left", "1 m right", "2 m left", "2 m right"], 1),
         **dict.fromkeys(["5 m ahead", "+10 degrees", "-10 degrees"], 1),
-        "unseen camera left": 3,
+        "test camera left": 3,
         "all": 13,
     }
     assert all(5 < row["psnr"] < row["psnr_aligned"] < 40 for row in numbers["views"])
@@ -79,7 +79,7 @@ def test_the_record_of_a_fit_is_read_again(splats, tmp_path):
     with pytest.raises(SwerveError, match="with swerve fit"):
         read_fit_options(tmp_path)
     (tmp_path / "fit.json").write_text(json.dumps({"options": {"cameras": []}}))
-    with pytest.raises(LogError, match="unseen: is missing"):
+    with pytest.raises(LogError, match="test_cameras: is missing"):
         read_fit_options(tmp_path)
     (tmp_path / "fit.json").write_text("no JSON")
     with pytest.raises(LogError, match="options"):

@@ -123,7 +123,7 @@ def _draw_ego(draw: _Draw, vehicle: Vehicle) -> Driver:
 
 
 def _driver(draw: _Draw, body: RoadUser, route: tuple[str, ...], along: float, from_right: float | None) -> Driver:
-    """Somebody at a place of a route, with a manner and perhaps the wish to change lanes."""
+    """Sample a driver on a route: driving style, path and planned lane changes."""
     total = sum(draw.lanes[lane].lengths[-1] for lane in route)
     manner = draw_manner(max(total, draw.length) + _LONGEST_LANE, draw.options.wander, draw.generator)
     handling = Handling(manner, body.desired_speed_factor, body.vehicle.width, body.front, body.rear, from_right)

@@ -1,4 +1,4 @@
-"""Obstructions as places where somebody goes first, like junctions: whoever passes waits for the other lane."""
+"""Obstructions as places with right of way, like junctions: vehicles that pass them yield to the other lane."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Gate:
     """A place on a lane where vehicles may have to wait because of an obstruction.
 
     Attributes:
-        number: takes the place of a connector's in the tables; even for those who pass, odd for the other lane.
+        number: used like a connector's in the tables; even for those who pass, odd for the other lane.
         line: arc length on the lane at which to stop, metres.
         end: arc length at which a vehicle that has left it is out of the way, metres.
         width: narrower vehicles stay in their lane and need not wait; None where all must.
@@ -31,7 +31,7 @@ class Gate:
 
 
 def gates_of(lanes: Mapping[str, Lane], obstructions: Mapping[str, Obstruction], first: int) -> dict[str, list[Gate]]:
-    """The gates on each lane that has some.
+    """Return the gates of each lane that has some.
 
     Args:
         lanes: by id.
@@ -53,7 +53,7 @@ def gates_of(lanes: Mapping[str, Lane], obstructions: Mapping[str, Obstruction],
 
 
 def with_obstructions(rules: Rules, obstructions: Mapping[str, Obstruction]) -> Rules:
-    """The rules with two rows for each obstruction: of those who pass it, and of the other lane, which goes first."""
+    """Return the rules with two more rows per obstruction: for its own lane, and for the other lane, with priority."""
     count, extra = len(rules.rank), 2 * len(obstructions)
     ranks = np.tile([_RANK_OF_PASSING, 0], len(obstructions)).astype(np.int64)
     conflict = np.full((count + extra,) * 2, -1, np.int64)

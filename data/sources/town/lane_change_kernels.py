@@ -13,7 +13,7 @@ from swerve.data.sources.town.traffic_state import SPACING
 
 # Gain needed, m/s2; braking accepted behind the new leader, m/s2; slowest speed at which lanes are changed, m/s.
 _THRESHOLD, _OWN_BRAKING, _SLOWEST = 0.2, 2.0, 2.5
-# Nobody begins a change while another is under way so near, metres.
+# No change begins within this distance of another one in progress, metres.
 _ALONE = 40.0
 _BEHIND, _AHEAD = 50, 75
 

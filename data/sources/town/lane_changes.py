@@ -58,7 +58,7 @@ def draw_changes(
         route: of the driver.
         along: arc length of the reference point at the start, metres.
         handling: how the route is driven.
-        obstructions: what stands on lanes; nobody changes lanes beside it.
+        obstructions: obstructions on lanes; there are no lane changes beside them.
         length: of the paths, metres.
         generator: where its randomness comes from.
     """

@@ -57,7 +57,7 @@ def draw_manner(length: float, wander: float, generator: np.random.Generator) ->
 
 
 def draw_pace(generator: np.random.Generator) -> float:
-    """The share of the limit that somebody prefers."""
+    """Sample the preferred ratio to the speed limit."""
     return float(np.clip(generator.normal(*_PACE), *_PACE_BOUNDS))
 
 

@@ -137,7 +137,7 @@ def exposures_of(graph: TrainableGraph) -> Float32[torch.Tensor, "s 3 4"]:
     return maps - maps.mean(dim=0) + torch.eye(3, 4, device=maps.device)
 
 
-def render_graph(graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions) -> Rendering:
+def render_graph(graph: TrainableGraph, shot: TrainingImage, time_index: int, options: FitOptions) -> Rendering:
     """Render the graph at an image's pose and time.
 
     Harmonics of nodes rotate with their poses, but do not contribute to the poses' gradients; nor does the sky.
@@ -145,12 +145,12 @@ def render_graph(graph: TrainableGraph, shot: TrainingImage, moment: int, option
     Args:
         graph: scene graph.
         shot: image with pose and time.
-        moment: index of the image's time, see `TrainableGraph`.
+        time_index: index of the image's time, see `TrainableGraph`.
         options: options of the fit.
     """
     tensors, rows = _placed(graph, shot.time_us, options)
     centers = tensors[0].new_zeros((len(tensors[0]), 2)).requires_grad_()
-    camera_from_local = _camera_pose(graph, shot, moment, options)
+    camera_from_local = _camera_pose(graph, shot, time_index, options)
     color, depth, alpha = differentiable_splats(
         *tensors, shot.camera, camera_from_local, centers, options.threads, options.backend
     )
@@ -183,14 +183,14 @@ def _rays(camera: Camera) -> Float[np.ndarray, "p 3"]:
 
 
 def _camera_pose(
-    graph: TrainableGraph, shot: TrainingImage, moment: int, options: FitOptions
+    graph: TrainableGraph, shot: TrainingImage, time_index: int, options: FitOptions
 ) -> Float[torch.Tensor, "4 4"]:
     """Compute camera_from_local, with a gradient if ego poses are refined."""
     local_from_ego = shot.world_from_ego.copy()
     local_from_ego[:3, 3] -= graph.initial.origin
-    if not options.refine_egos or moment == 0:
+    if not options.refine_egos or time_index == 0:
         return torch.from_numpy(inverse(local_from_ego @ shot.camera.ego_from_camera))
-    rows = slice(moment, moment + 1)
+    rows = slice(time_index, time_index + 1)
     _, (rotation,), (shift,) = apply_pose_deltas(
         local_from_ego[None], graph.shared["ego_rotations"][rows], graph.shared["ego_translations"][rows]
     )

@@ -157,7 +157,7 @@ class Trainer:
         """Compute the penalty of pose deltas."""
         terms = {}
         for what, refine in {"ego": self.options.refine_egos, "box": self.options.refine_boxes}.items():
-            turns, shifts = self.graph.shared[f"{what}_turns"], self.graph.shared[f"{what}_shifts"]
+            turns, shifts = self.graph.shared[f"{what}_rotations"], self.graph.shared[f"{what}_translations"]
             if refine and len(turns):
                 size = turns.square().sum(dim=1).mean() + shifts.square().sum(dim=1).mean()
                 terms[f"{what} poses"] = self.options.pose_weight * size

@@ -63,7 +63,7 @@ def history_violation(geometry: LogGeometry, first: int, tracks: Tracks, ego: Eg
     Args:
         geometry: of the log.
         first: step of the log at which history and tracks begin.
-        tracks: everybody else from that step on.
+        tracks: the other agents from that step on.
         ego: states of the history.
     """
     steps, boxes = slice(first, first + len(ego)), slice(0, len(ego))

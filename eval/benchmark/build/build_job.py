@@ -83,8 +83,8 @@ def build(
     """Build a two-stage benchmark from logs (docs/benchmark.md).
 
     The files depend on the logs and the options alone, not on the number of workers. An interrupted build resumes when
-    it is called again. The drives of every log go into the trajectory bank that all scene groups use: if the set of
-    usable logs changes between runs, all scene groups are rebuilt.
+    it is called again. The trajectories of every log go into the bank that all scene groups use: if the set of usable
+    logs changes between runs, all scene groups are rebuilt.
 
     Args:
         sources: of the logs.

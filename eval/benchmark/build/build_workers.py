@@ -162,7 +162,7 @@ class LogGroups:
         work: the job's work.
         geometry: of the log.
         bank: of all logs.
-        moments: steps of the scene groups.
+        group_steps: steps of the scene groups.
         broken: steps without a scene group because of a gap in time.
         writer: of their files.
         watch: measures the durations.

@@ -99,6 +99,6 @@ def _checked(returned: object, seconds: float) -> PlannerOutput:
         return PlannerOutput(None, f"{type(error).__name__}: {error}", seconds)
     if np.abs(poses).max() > _FARTHEST:
         return PlannerOutput(
-            None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any vehicle drives", seconds
+            None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any vehicle can drive", seconds
         )
     return PlannerOutput(plan, "", seconds)

@@ -20,25 +20,25 @@ class FollowUpOptions:
     arXiv 2506.04218, 2025). With more headings and speeds, and smaller steps, the grid gets denser.
 
     Attributes:
-        lateral: Largest lateral offset from the expert's path, in metres.
+        lateral: Largest lateral offset from the human's path, in metres.
         lateral_step: Lateral distance between start points, in metres.
         longitudinal_step: Longitudinal distance between start points, in metres.
-        max_acceleration: Start points lie between where the expert would be after braking and after accelerating with
+        max_acceleration: Start points lie between where the human would be after braking and after accelerating with
             this, in m/s2.
         horizon: Time from the initial scene to the follow-up scenes, in seconds.
         history: Length of the history before a start point, in seconds.
         heading_offsets: Heading offsets from the path, in degrees (in Python, radians).
         speed_offsets: Offsets of the speed at the start point, in m/s.
-        sources: Where histories come from: logged drives of the bank where one fits and synthesis else, or one of them.
-        bank_speed: Largest difference of a bank drive's first speed from the expert's, in m/s.
-        bank_acceleration: Largest difference of its first acceleration from the expert's, in m/s2.
-        bank_heading: Largest difference of its last heading from the start point's, in degrees (in Python, radians).
+        sources: Where histories come from: trajectories of the bank where one matches, else synthesis; or one of them.
+        bank_speed: Largest difference of a bank trajectory's initial speed from the human's, in m/s.
+        bank_acceleration: Largest difference of its initial acceleration from the human's, in m/s2.
+        bank_heading: Largest difference of its final heading from the start point's, in degrees (in Python, radians).
         bank_lateral_tolerance: Largest lateral distance of its end from the start point, in metres.
         bank_longitudinal_tolerance: Largest longitudinal distance of its end from the start point, in metres.
         bounds: Limits of synthesised histories.
 
     Raises:
-        SwerveError: a step or a time is not above 0, a range is below it, or headings or speeds are empty.
+        SwerveError: an option is out of its range.
     """
 
     lateral: float = 2.0
@@ -59,13 +59,13 @@ class FollowUpOptions:
 
     def __post_init__(self) -> None:
         if min(self.lateral_step, self.longitudinal_step, self.max_acceleration, self.history) <= 0 or self.lateral < 0:
-            raise SwerveError(f"steps, reach and history must be above 0, lateral not below it: {self}")
-        if self.history > self.horizon:
-            raise SwerveError(f"a history of {self.history} s does not fit into a horizon of {self.horizon} s")
-        if not self.heading_offsets or not self.speed_offsets or max(map(abs, self.heading_offsets)) >= math.pi / 2:
             raise SwerveError(
-                "heading_offsets and speed_offsets need a value each, heading offsets less than a right angle"
+                f"follow_up: steps, max_acceleration and history must be above 0, lateral 0 or more: {self}"
             )
+        if self.history > self.horizon:
+            raise SwerveError(f"follow_up: history {self.history} s must not exceed horizon {self.horizon} s")
+        if not self.heading_offsets or not self.speed_offsets or max(map(abs, self.heading_offsets)) >= math.pi / 2:
+            raise SwerveError("follow_up: heading_offsets (below 90 degrees) and speed_offsets need a value each")
 
     @property
     def steps(self) -> int:

@@ -67,7 +67,7 @@ def follow_ups(
     without a match, get a synthesised one (`synthesise`).
 
     Reasons to reject: "rough_log" (no car drives the human's poses, or they reverse), "beyond_log" (the start point or
-    its history lies past the log's ends, and the log bends there), "no_match" (only the bank is allowed and nothing
+    its history lies beyond an end of the log that is in a curve), "no_match" (only the bank is allowed and nothing
     matches), "infeasible". Neither traffic nor the map's surfaces are tested.
 
     Raises:
@@ -76,36 +76,36 @@ def follow_ups(
     if geometry.log is not scene.log:
         raise ValueError(f"geometry of log {geometry.log.name} given for a scene of {scene.log.name}")
     if bank.speeds.shape[1] != options.steps:
-        raise ValueError(f"drives of the bank have {bank.speeds.shape[1]} steps, the options ask for {options.steps}")
-    expert = HumanReference.of(scene, geometry, options.horizon)
-    grid = grid_of(expert, geometry.path, options)
-    if geometry.is_implausible(expert.steps):
+        raise ValueError(f"trajectories of the bank have {bank.speeds.shape[1]} steps instead of {options.steps}")
+    human = HumanReference.of(scene, geometry, options.horizon)
+    grid = grid_of(human, geometry.path, options)
+    if geometry.is_implausible(human.steps):
         return _rejected(grid, "rough_log")
     inside = ~geometry.beyond_log_ends(grid.along[:, None], np.zeros((len(grid), 1)))
     found = _rejected(grid.of(~inside), "beyond_log")
     grid = grid.of(inside)
     matched = np.zeros(len(grid), bool)
     if options.sources != "synthesis":
-        matches = match(bank, expert, grid, options)
-        found += _from_bank(geometry, bank, expert, grid, matches, options)
+        matches = match(bank, human, grid, options)
+        found += _from_bank(geometry, bank, human, grid, matches, options)
         matched[matches.points] = True
     if options.sources == "bank":
         found += _rejected(grid.of(~matched), "no_match")
     else:
-        found += _synthesised(geometry, expert, grid.of(~matched), options)
+        found += _synthesised(geometry, human, grid.of(~matched), options)
     return sorted(found, key=lambda one: one.index)
 
 
 def _from_bank(
     geometry: LogGeometry,
     bank: TrajectoryBank,
-    expert: HumanReference,
+    human: HumanReference,
     grid: StartGrid,
     matches: Match,
     options: FollowUpOptions,
 ) -> list[FollowUp | Rejection]:
     grid = grid.of(matches.points)
-    histories = _placed(geometry, bank, expert, grid, (matches.trajectories, slice(-options.history_steps, None)))
+    histories = _placed(geometry, bank, human, grid, (matches.trajectories, slice(-options.history_steps, None)))
     numbers = {
         "drive": matches.trajectories.astype(np.float64),
         "match_along": matches.longitudinal,
@@ -118,20 +118,20 @@ def _from_bank(
 def _placed(
     geometry: LogGeometry,
     bank: TrajectoryBank,
-    expert: HumanReference,
+    human: HumanReference,
     grid: StartGrid,
     steps: tuple[np.ndarray, slice],
 ) -> _Histories:
     """Rotate steps of trajectories to the human's initial heading and move their ends to the start points."""
-    way = rotate_points(bank.positions[steps].astype(np.float64), expert.heading)
+    way = rotate_points(bank.positions[steps].astype(np.float64), human.heading)
     positions = grid.positions[:, None] + way - way[:, -1:]
-    start = expert.along - _AROUND
-    reach = float(np.max(grid.along, initial=expert.along)) + _AROUND - start
+    start = human.along - _AROUND
+    reach = float(np.max(grid.along, initial=human.along)) + _AROUND - start
     line = geometry.path.at(start + np.arange(0.0, reach, _CHORD)).positions
     along, _ = to_frenet(line, positions.reshape(-1, 2))
     return _Histories(
         positions,
-        expert.heading + bank.headings[steps].astype(np.float64),
+        human.heading + bank.headings[steps].astype(np.float64),
         bank.speeds[steps].astype(np.float64),
         bank.accelerations[steps].astype(np.float64),
         bank.curvatures[steps].astype(np.float64),
@@ -140,9 +140,9 @@ def _placed(
 
 
 def _synthesised(
-    geometry: LogGeometry, expert: HumanReference, grid: StartGrid, options: FollowUpOptions
+    geometry: LogGeometry, human: HumanReference, grid: StartGrid, options: FollowUpOptions
 ) -> list[FollowUp | Rejection]:
-    synthesis = synthesise(geometry, expert, grid, options)
+    synthesis = synthesise(geometry, human, grid, options)
     feasible = synthesis.limit_ratio <= 1.0
     drives, last = synthesis.drives, slice(-options.history_steps, None)
     pull = np.gradient(drives.speeds, STEP, axis=1, edge_order=2)

@@ -96,7 +96,7 @@ class StartGrid:
         return plain
 
 
-def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) -> StartGrid:
+def grid_of(human: HumanReference, path: DrivenPath, options: FollowUpOptions) -> StartGrid:
     """Build all start points that the options and the human's speed allow, by index.
 
     Rows extend from the position after braking with `reach` (or the stop) to that after accelerating with it; offsets
@@ -106,15 +106,15 @@ def grid_of(expert: HumanReference, path: DrivenPath, options: FollowUpOptions) 
     """
     columns = _outwards(int(options.lateral / options.lateral_step + 1e-6))
     all_rows = _outwards(int(options.max_acceleration * options.horizon**2 / options.longitudinal_step + 1e-6))
-    least, most = reachable(expert.speed, options)
-    place = expert.end + all_rows * options.longitudinal_step - expert.along
+    least, most = reachable(human.speed, options)
+    place = human.end + all_rows * options.longitudinal_step - human.along
     fits = (place >= least - 1e-6) & (place <= most + 1e-6) | (all_rows == 0)
     shape = (len(options.heading_offsets), len(options.speed_offsets), len(all_rows), len(columns))
     turn, faster, row, column = (places.ravel() for places in np.indices(shape))
     chosen = fits[row]
     lateral = columns[column[chosen]] * options.lateral_step
     longitudinal = all_rows[row[chosen]] * options.longitudinal_step
-    along = expert.end + longitudinal
+    along = human.end + longitudinal
     at = path.at(along)
     left = np.stack([-np.sin(at.headings), np.cos(at.headings)], axis=-1)
     return StartGrid(

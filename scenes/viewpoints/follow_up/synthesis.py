@@ -40,7 +40,7 @@ class SynthesizedTrajectories:
 
 
 def synthesise(
-    geometry: LogGeometry, expert: HumanReference, grid: StartGrid, options: FollowUpOptions
+    geometry: LogGeometry, human: HumanReference, grid: StartGrid, options: FollowUpOptions
 ) -> SynthesizedTrajectories:
     """Synthesise trajectories from the human's current state to the start points at the horizon.
 
@@ -52,14 +52,14 @@ def synthesise(
     to the bounds or, where they cannot be kept, to `allowed_shares`: 1.25 times the human's own ratio where that is
     more. Both the states and the poses are checked (`drive_shares`).
     """
-    if expert.speed < _STANDING_SPEED:
+    if human.speed < _STANDING_SPEED:
         # Residual deceleration of a stop, or noise: it would force the car to reverse before it pulls away.
-        expert = replace(expert, speed=0.0, acceleration=max(expert.acceleration, 0.0))
-    relaxed = allowed_shares(geometry, expert.steps, options.bounds)
-    stated = _synthesise_within(geometry, expert, grid, options, np.ones(len(relaxed)))
+        human = replace(human, speed=0.0, acceleration=max(human.acceleration, 0.0))
+    relaxed = allowed_shares(geometry, human.steps, options.bounds)
+    stated = _synthesise_within(geometry, human, grid, options, np.ones(len(relaxed)))
     if (relaxed <= 1.0).all() or (stated.limit_ratio <= 1.0).all():
         return stated
-    wider = _synthesise_within(geometry, expert, grid, options, relaxed)
+    wider = _synthesise_within(geometry, human, grid, options, relaxed)
     kept = stated.limit_ratio <= 1.0
     drives = [
         np.where(kept.reshape(-1, *[1] * (one.ndim - 1)), one, other)
@@ -75,18 +75,18 @@ def synthesise(
 
 def _synthesise_within(
     geometry: LogGeometry,
-    expert: HumanReference,
+    human: HumanReference,
     grid: StartGrid,
     options: FollowUpOptions,
     allowed: Float[np.ndarray, "9"],
 ) -> SynthesizedTrajectories:
-    """Compute drives whose demand compares with what is allowed of each bound."""
+    """Synthesise trajectories, with their ratios to the allowed value of each bound."""
     clock = np.arange(options.steps) * STEP
-    ways, row = np.unique(np.stack([grid.along - expert.along, grid.speed_offsets]), axis=1, return_inverse=True)
-    driven, pace = _along(geometry, expert, ways, clock, options, allowed)
+    ways, row = np.unique(np.stack([grid.along - human.along, grid.speed_offsets]), axis=1, return_inverse=True)
+    driven, pace = _along(geometry, human, ways, clock, options, allowed)
     driven, pace = driven[row.ravel()], pace[row.ravel()]
-    along = expert.along + driven
-    offsets, possible = _across(geometry, expert, grid, along)
+    along = human.along + driven
+    offsets, possible = _across(geometry, human, grid, along)
     drives = drive_beside(geometry.path, along, pace, offsets)
     shares = drive_shares(options.bounds, drives, clock, geometry)
     return SynthesizedTrajectories(drives, along, np.where(possible, demand_of(shares, allowed), np.inf), shares)
@@ -94,7 +94,7 @@ def _synthesise_within(
 
 def _along(
     geometry: LogGeometry,
-    expert: HumanReference,
+    human: HumanReference,
     ways: Float[np.ndarray, "2 r"],
     clock: Float[np.ndarray, "t"],
     options: FollowUpOptions,
@@ -102,8 +102,8 @@ def _along(
 ) -> _Profile:
     """Compute arc length and speed for pairs of (distance in metres, speed offset in m/s at the end)."""
     distance, faster = ways
-    swept = _minimal_jerk(expert, distance, faster, clock)
-    stops = _stops(expert, distance, clock)
+    swept = _minimal_jerk(human, distance, faster, clock)
+    stops = _stops(human, distance, clock)
     driven, pace = (np.concatenate([one[None], many]) for one, many in zip(swept, stops, strict=True))
     shares = options.bounds.limit_ratios(pace, np.zeros_like(pace), clock, geometry.log.vehicle)
     demand = demand_of(shares, allowed)
@@ -112,13 +112,13 @@ def _along(
     demand[0, demand[0] <= 1.0] = -np.inf
     best, row = demand.argmin(axis=0), np.arange(len(distance))
     driven, pace = driven[best, row], pace[best, row]
-    still = (expert.speed == 0) & (distance < _STANDING_WAY) & (faster == 0)
+    still = (human.speed == 0) & (distance < _STANDING_WAY) & (faster == 0)
     driven[still], pace[still] = distance[still, None], 0.0
     return driven, pace
 
 
 def _minimal_jerk(
-    expert: HumanReference,
+    human: HumanReference,
     distance: Float[np.ndarray, "r"],
     faster: Float[np.ndarray, "r"],
     clock: Float[np.ndarray, "t"],
@@ -129,41 +129,41 @@ def _minimal_jerk(
     conditions); a prescribed speed offset `faster` adds a linear term.
     """
     whole = clock[-1]
-    extra = distance - expert.speed * whole - expert.acceleration * whole**2 / 2
+    extra = distance - human.speed * whole - human.acceleration * whole**2 / 2
     square = (10 * extra / whole**5 - 60 * faster / whole**4)[:, None]
     linear = (48 * faster / whole**3)[:, None]
     left = whole - clock
     pace = (
-        expert.speed
-        + expert.acceleration * clock
+        human.speed
+        + human.acceleration * clock
         + square * (whole**3 * clock / 3 - (whole**4 - left**4) / 12)
         + linear * (whole**2 * clock / 2 - (whole**3 - left**3) / 6)
     )
     driven = (
-        expert.speed * clock
-        + expert.acceleration * clock**2 / 2
+        human.speed * clock
+        + human.acceleration * clock**2 / 2
         + square * (whole**3 * clock**2 / 6 - whole**4 * clock / 12 + (whole**5 - left**5) / 60)
         + linear * (whole**2 * clock**2 / 4 - whole**3 * clock / 6 + (whole**4 - left**4) / 24)
     )
     return driven, pace
 
 
-def _stops(expert: HumanReference, distance: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]) -> _Profile:
+def _stops(human: HumanReference, distance: Float[np.ndarray, "r"], clock: Float[np.ndarray, "t"]) -> _Profile:
     """Compute quintics in time that end at rest after the distance, for several stopping times."""
     shape = (len(_STOPS), len(distance))
     lengths = np.broadcast_to((_STOPS * clock[-1])[:, None], shape)
     times = np.broadcast_to(clock, (*shape, len(clock)))
     missing = np.broadcast_to(-distance[:, None], (*shape, 1))
-    speed, acceleration = np.full_like(missing, expert.speed), np.full_like(missing, expert.acceleration)
+    speed, acceleration = np.full_like(missing, human.speed), np.full_like(missing, human.acceleration)
     left, pace, _ = quintic_decay((missing, speed, acceleration), lengths, times)
     return distance[:, None] + left, pace
 
 
 def _across(
-    geometry: LogGeometry, expert: HumanReference, grid: StartGrid, along: Float[np.ndarray, "p t"]
+    geometry: LogGeometry, human: HumanReference, grid: StartGrid, along: Float[np.ndarray, "p t"]
 ) -> tuple[_Offsets, Bool[np.ndarray, "p"]]:
     """Compute lateral offsets with their derivatives by arc length, and whether the travelled distance suffices."""
-    way = grid.along - expert.along
+    way = grid.along - human.along
     value, slope, bend = offset_states(geometry.path.at(grid.along), grid.lateral, grid.heading_offsets)
     left = np.maximum(grid.along[:, None] - along, 0.0)
     end = (value[:, None], -slope[:, None], bend[:, None])

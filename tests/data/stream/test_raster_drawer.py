@@ -80,5 +80,5 @@ def test_only_the_last_logs_are_kept(sets, monkeypatch):
 
 
 def test_other_images_are_not_drawn_later():
-    with pytest.raises(SwerveError, match="extra: depth images need stored rasters"):
+    with pytest.raises(SwerveError, match="extra_outputs: depth needs stored rasters"):
         AugmentOptions(rasters="drawn", extra_outputs=("depth",))

@@ -137,7 +137,7 @@ def test_verdicts_name_what_costs_the_most(drifting):
     assert scene_summary(zero).startswith("Scores 0: ")
     assert first.text in scene_summary(zero)
     fine = replace(zero, events=(), row=replace(zero.row, values=np.ones(10)))
-    assert scene_summary(fine) == "Scores 1.00: nothing went wrong."
+    assert scene_summary(fine) == "Scores 1.00: no violations."
     assert sentences(fine) == ""
 
 

@@ -68,7 +68,7 @@ def test_every_photograph_that_was_not_fitted_counts_and_some_are_shifted_from()
         ("1 m left", "back", 31),
         ("on the path", "front", 50),
         ("1 m left", "front", 50),
-        ("unseen camera back", "back", 60),
+        ("test camera back", "back", 60),
     ]
     assert places[0].photo is pictures.held_out[1].rgb
     assert places[1].photo is None
@@ -76,7 +76,7 @@ def test_every_photograph_that_was_not_fitted_counts_and_some_are_shifted_from()
     assert places[6].world_from_ego[:2, 3] - places[5].world_from_ego[:2, 3] == pytest.approx([0, 1], abs=0.02)
     with pytest.raises(SwerveError, match="fitted to all of its photos"):
         evaluation_poses(build_log_geometry(log), replace(pictures, held_out=()), 1.0)
-    with pytest.raises(SwerveError, match=r"every: 0.0 s"):
+    with pytest.raises(SwerveError, match=r"scene_interval: 0.0 s"):
         evaluation_poses(build_log_geometry(log), pictures, 0.0)
 
 

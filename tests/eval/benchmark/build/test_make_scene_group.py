@@ -95,11 +95,11 @@ def test_only_tracks_that_are_there_are_kept():
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        ({"least": 0}, "least: 0 must be 1 or more"),
-        ({"least": 6, "most": 5}, "least: 6 must .* most, which is 5"),
-        ({"every": 0.0}, "every: 0.0 must lie between"),
+        ({"min_follow_ups": 0}, "min_follow_ups: 0 must lie between 1 and"),
+        ({"min_follow_ups": 6, "max_follow_ups": 5}, "min_follow_ups: 6 must .* max_follow_ups, 5"),
+        ({"scene_interval": 0.0}, "scene_interval: 0.0 must lie between"),
         ({"size": (0, 10)}, "size: 0x10 must be"),
-        ({"follow_up": FollowUpOptions(horizon=5.0)}, "begin 4 s on, with 2 s of history"),
+        ({"follow_up": FollowUpOptions(horizon=5.0)}, "horizon of a benchmark must be 4 s"),
     ],
 )
 def test_options_out_of_range_are_refused(wrong, complaint):
