@@ -85,8 +85,8 @@ def evaluate_navsim(
     entries = [PlannerSpec(named.label, named.spec, fingerprint(named)) for named in planners]
     policy = options.traffic or opened.traffic
     if not opened.groups:
-        return evaluate_one_stage(opened, entries, made, out, policy, workers, console)
-    evaluation = run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
+        return evaluate_one_stage(opened, entries, load, out, policy, workers, console)
+    evaluation = run_evaluation(opened, entries, load, out, policy, options.weighting, workers, console)
     if options.report:
         _write_report(opened, f"Planners on {opened.index.split.name}", planners, entries, out)
     return evaluation
