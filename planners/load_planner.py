@@ -2,12 +2,9 @@
 
 import inspect
 import json
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +13,7 @@ from swerve.planners.baselines.disturbed import DisturbedPlanner
 from swerve.planners.baselines.ego_mlp import INSTALL, load_ego_mlp, require_safetensors
 from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
+from swerve.planners.import_class import describe, import_class
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.planning import Planner
 
@@ -139,24 +137,8 @@ def _trained(path: str) -> Planner:
 
 
 def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
-    """Import a user's class or function.
-
-    The current folder stays on the import path: planners may import when they are called.
-    """
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: object = getattr(import_module(module), name, None)
-    except ModuleNotFoundError as error:
-        if error.name and (module == error.name or module.startswith(error.name + ".")):
-            raise SwerveError(
-                f"planner {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
-            ) from error
-        raise SwerveError(f"planner {spec}: {module} cannot be imported ({error})") from error
-    except Exception as error:
-        raise SwerveError(f"planner {spec}: {module} cannot be imported ({_named(error)})") from error
-    if not callable(found):
-        raise SwerveError(f"planner {spec}: module {module} has no class {name!r}")
+    """Import a user's class or function; a class must have a method `plan`."""
+    found: Callable[..., Any] = import_class(spec, module, name)
     if inspect.isclass(found) and not callable(getattr(found, "plan", None)):
         raise SwerveError(f"planner {spec}: class {name} has no method plan(observation)")
     return found
@@ -226,8 +208,4 @@ def _made(spec: str, factory: Callable[..., Any], values: Mapping[str, Any]) -> 
     except SwerveError as error:
         raise SwerveError(f"planner {spec}: {error}") from error
     except Exception as error:
-        raise SwerveError(f"planner {spec}: it cannot be created ({_named(error)})") from error
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+        raise SwerveError(f"planner {spec}: it cannot be created ({describe(error)})") from error
