@@ -1,0 +1,153 @@
+"""Reading of OpenScene's log files: a pickled list with a dict for every frame."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.data.sources.navsim.frames import OBJECT_NAMES, OpenSceneBoxes, OpenSceneCamera, OpenSceneFrame
+from swerve.data.storage.restricted_pickle import read_pickle
+from swerve.scenes import LogError
+from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
+
+
+def read_log_frames(path: Path) -> tuple[OpenSceneFrame, ...]:
+    """Read the frames of a log file, in its order.
+
+    Raises:
+        LogError: the file is missing, truncated, damaged, names a program, or lacks a field.
+    """
+    records = read_pickle(path)
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise LogError(path, "file", "is not a list of frames", "Logs are the files of navsim_logs/SPLIT")
+    if not records:
+        raise LogError(path, "file", "has no frames")
+    frames = []
+    for index, record in enumerate(records):
+        with malformed(path, f"frame {index}"):
+            frames.append(_frame(record))
+    return tuple(frames)
+
+
+@contextmanager
+def malformed(path: Path, where: str) -> Iterator[None]:
+    """Convert errors about missing or mistyped values inside the block to one that names the field.
+
+    Raises:
+        LogError: replaces the exceptions of accessing dicts and lists.
+    """
+    try:
+        yield
+    except LogError:
+        raise
+    except KeyError as error:
+        raise LogError(path, f"{where}, {error.args[0]}", "is missing") from error
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise LogError(path, where, f"is malformed ({error})") from error
+
+
+def _frame(record: Mapping[str, Any]) -> OpenSceneFrame:
+    position = numbers(record["ego2global_translation"], (3,), "ego2global_translation")
+    quaternion = numbers(record["ego2global_rotation"], (4,), "ego2global_rotation")
+    state = numbers(record["ego_dynamic_state"], (4,), "ego_dynamic_state").astype(np.float32)
+    annotations = record.get("anns")
+    return OpenSceneFrame(
+        token=str(record["token"]),
+        timestamp_us=int(record["timestamp"]),
+        log_name=str(record["log_name"]),
+        scene_token=str(record["scene_token"]),
+        map_location=str(record["map_location"]),
+        roadblock_ids=tuple(map(str, record["roadblock_ids"])),
+        traffic_lights=lights_of(record["traffic_lights"]),
+        boxes=None if annotations is None else boxes_of(annotations, "gt_boxes", "gt_names", "gt_velocity_3d"),
+        ego_pose=np.array([*position[:2], heading_of(quaternion)]),
+        world_from_ego=rigid_transform(rotation_from_quaternion(quaternion), position),
+        ego_velocity=state[:2],
+        ego_acceleration=state[2:],
+        driving_command=command_of(record["driving_command"]),
+        lidar_path=None if record.get("lidar_path") is None else str(record["lidar_path"]),
+        cameras=cameras_of(record["cams"]),
+    )
+
+
+def heading_of(quaternion: Float[np.ndarray, "4"]) -> float:
+    """Return NAVSIM's heading of a quaternion (scalar first): pyquaternion's yaw, which is the first of three angles.
+
+    With roll and pitch it differs from the direction of the x axis, by 0.001 rad on a cambered road.
+    """
+    w, x, y, z = quaternion / np.linalg.norm(quaternion)
+    return float(np.arctan2(2 * (w * z - x * y), 1 - 2 * (y * y + z * z)))
+
+
+def numbers(value: object, shape: tuple[int, ...], field: str) -> Float[np.ndarray, "..."]:
+    """Return numbers of a shape as float64.
+
+    Raises:
+        ValueError: they have another shape, or one is not finite.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"{field} has the shape {array.shape} instead of {shape}, or is not finite")
+    return array
+
+
+def command_of(value: object) -> np.ndarray:
+    """Return the driving command: four integers.
+
+    Raises:
+        ValueError: there are not four.
+    """
+    command = np.asarray(value)
+    if command.shape != (4,):
+        raise ValueError(f"driving_command has the shape {command.shape} instead of (4,)")
+    return command.astype(np.int64)
+
+
+def lights_of(value: Any) -> tuple[tuple[int, bool], ...]:  # noqa: ANN401 a list of pairs
+    """Return lane connectors and whether their light is red."""
+    return tuple((int(lane), bool(red)) for lane, red in value)
+
+
+def boxes_of(record: Mapping[str, Any], boxes: str, names: str, velocities: str) -> OpenSceneBoxes:
+    """Return the annotations of a frame, whose fields have these names.
+
+    Raises:
+        ValueError: the fields are not of one number of objects, or a name is not NAVSIM's.
+    """
+    classes = tuple(map(str, record[names]))
+    count = len(classes)
+    tokens = tuple(tuple(map(str, record[field])) for field in ("instance_tokens", "track_tokens"))
+    unknown = set(classes) - set(OBJECT_NAMES)
+    if unknown:
+        raise ValueError(f"{names} has {sorted(unknown)}, which are not NAVSIM's classes")
+    if len(tokens[0]) != count or len(tokens[1]) != count or len(set(tokens[1])) != count:
+        raise ValueError(f"{names} has {count} objects, with other numbers of tokens, or a track twice")
+    arrays = [_rows(record[field], count, width, field) for field, width in ((boxes, 7), (velocities, 3))]
+    return OpenSceneBoxes(arrays[0], classes, arrays[1], *tokens)
+
+
+def _rows(value: object, count: int, width: int, field: str) -> Float[np.ndarray, "n w"]:
+    array = np.asarray(value)
+    array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    array = array.reshape(0, width) if not array.size and not count else array
+    if array.shape != (count, width) or not np.isfinite(array).all():
+        raise ValueError(f"{field} has the shape {array.shape} instead of {(count, width)}, or is not finite")
+    return array
+
+
+def cameras_of(records: Mapping[str, Any]) -> dict[str, OpenSceneCamera]:
+    """Return the cameras of a frame by lower-case name, without those that the file leaves empty."""
+    return {str(name).lower(): _camera(record) for name, record in records.items() if record}
+
+
+def _camera(record: Mapping[str, Any]) -> OpenSceneCamera:
+    return OpenSceneCamera(
+        path=str(record["data_path"]),
+        sensor2lidar_rotation=numbers(record["sensor2lidar_rotation"], (3, 3), "sensor2lidar_rotation"),
+        sensor2lidar_translation=numbers(record["sensor2lidar_translation"], (3,), "sensor2lidar_translation"),
+        intrinsics=numbers(record["cam_intrinsic"], (3, 3), "cam_intrinsic"),
+        distortion=np.asarray(record["distortion"], dtype=np.float64).reshape(-1),
+    )
