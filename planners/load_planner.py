@@ -1,4 +1,4 @@
-"""Planners by name: `NAME[,key=value...]`, `module:Class[,key=value...]`, or a trained `FILE.safetensors`."""
+"""Planners by name: `NAME`, `module:Class`, `navsim:AGENT`, or a trained `FILE.safetensors`; then `,key=value...`."""
 
 import inspect
 import json
@@ -28,6 +28,7 @@ BUILT_INS: Mapping[str, Callable[..., Planner]] = {
 DISTURBANCES = tuple(field.name for field in fields(DisturbedPlanner) if field.name != "planner")
 TRAINED = ".safetensors"
 _RAP = "swerve-rap"
+_NAVSIM = "navsim:"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -50,8 +51,9 @@ def load_planner(spec: str) -> LoadedPlanner:
     """Load the planner named by a spec.
 
     `NAME` is one of `BUILT_INS`; `module:Class` is a class or factory function of a module that can be imported from
-    the current folder; `FILE.safetensors` was trained by `swerve train`. Parameters follow: the class's own; those of
-    `DisturbedPlanner`, which apply to every planner, unless its class has one of that name; and `label=`.
+    the current folder; `navsim:module.Class` and `navsim:FILE.yaml` are NAVSIM agents; `FILE.safetensors` was trained
+    by `swerve train`. Parameters follow: the class's own; those of `DisturbedPlanner`, which apply to every planner,
+    unless its class has one of that name; and `label=`.
 
     Raises:
         SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.
@@ -105,11 +107,15 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
         return BUILT_INS[head]
     if head.endswith(TRAINED):
         return lambda: _trained(head)
+    if head.startswith(_NAVSIM):
+        from swerve.planners.navsim.load_agent import AgentFactory
+
+        return AgentFactory(spec, head.removeprefix(_NAVSIM))
     module, colon, name = head.partition(":")
     if not (module and colon and name):
         raise SwerveError(
-            f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; and "
-            f"FILE{TRAINED}, as written by swerve train"
+            f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; "
+            f"navsim:module.Class or navsim:FILE.yaml, a NAVSIM agent; and FILE{TRAINED}, as written by swerve train"
         )
     return _imported(spec, module, name)
 

@@ -1,6 +1,6 @@
 """Planner interface: observation in, trajectory out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +11,9 @@ from swerve.scenes.camera import Camera
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.vehicle import Vehicle
 from swerve.scenes.viewpoints import Command
+
+# Names of cameras, a function that chooses among those of a rig, or None for all.
+CameraChoice = Sequence[str] | Callable[[Sequence[Camera]], Sequence[str]] | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Planner(Protocol):
 
     It may declare, as attributes of class or object:
 
-    - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all.
+    - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all; or a function
+      that returns the names, given the cameras that there are.
     - `privileged = True`: it gets `Observation.privileged`.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.
 
@@ -98,3 +102,10 @@ class Planner(Protocol):
 
     def plan(self, observation: Observation) -> Trajectory:
         """Plan a trajectory. An exception or a non-finite pose counts as a failure of this scene."""
+
+
+def chosen_names(choice: CameraChoice, cameras: Sequence[Camera]) -> list[str]:
+    """Return the names of the cameras that a planner declares, given those that there are."""
+    if choice is None:
+        return [camera.name for camera in cameras]
+    return list(choice(cameras) if callable(choice) else choice)

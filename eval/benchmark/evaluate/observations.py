@@ -13,7 +13,7 @@ from swerve.eval.context.scene_context import Context
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
-from swerve.scenes.planning import History, Observation, Planner
+from swerve.scenes.planning import History, Observation, Planner, chosen_names
 from swerve.scenes.transforms import relative_poses
 from swerve.scenes.viewpoints import Viewpoint
 
@@ -85,7 +85,7 @@ def required_cameras(benchmark_scene: BenchmarkScene, planner: Planner, views: S
 def uses_images(planner: Planner) -> bool:
     """Return whether a planner declares cameras, or none at all, which means all of them."""
     names = getattr(planner, "cameras", None)
-    return names is None or len(names) > 0
+    return names is None or callable(names) or len(names) > 0
 
 
 def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, lacking: str) -> tuple[Camera, ...]:
@@ -102,12 +102,10 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     """
     if not uses_images(planner):
         return ()
-    names = getattr(planner, "cameras", None)
     who = f"scene {token}: {type(planner).__name__}"
     if not cameras:
         raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
-    if names is None:
-        return tuple(cameras)
+    names = chosen_names(getattr(planner, "cameras", None), cameras)
     known = [camera.name for camera in cameras]
     if missing := [name for name in names if name not in known]:
         raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}")

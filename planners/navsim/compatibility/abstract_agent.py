@@ -9,10 +9,13 @@ from swerve.planners.navsim.compatibility.abstract_feature_target_builder import
     AbstractFeatureBuilder,
     AbstractTargetBuilder,
 )
-from swerve.planners.navsim.compatibility.dataclasses import AgentInput, SensorConfig, Trajectory
+from swerve.planners.navsim.compatibility.dataclasses import (
+    DEFAULT_SAMPLING,
+    AgentInput,
+    SensorConfig,
+    Trajectory,
+)
 from swerve.planners.navsim.compatibility.trajectory_sampling import TrajectorySampling
-
-_DEFAULT = TrajectorySampling(time_horizon=4, interval_length=0.5)
 
 
 class AbstractAgent(torch.nn.Module, ABC):
@@ -23,7 +26,9 @@ class AbstractAgent(torch.nn.Module, ABC):
         requires_scene: whether it needs the `Scene`, which submissions do not allow.
     """
 
-    def __init__(self, trajectory_sampling: TrajectorySampling = _DEFAULT, requires_scene: bool = False) -> None:
+    def __init__(
+        self, trajectory_sampling: TrajectorySampling = DEFAULT_SAMPLING, requires_scene: bool = False
+    ) -> None:
         super().__init__()
         self.requires_scene = requires_scene
         self._trajectory_sampling = trajectory_sampling

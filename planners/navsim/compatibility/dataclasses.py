@@ -11,6 +11,7 @@ from jaxtyping import Float
 from swerve.planners.navsim.compatibility.trajectory_sampling import TrajectorySampling
 
 NAVSIM_INTERVAL_LENGTH: float = 0.5
+DEFAULT_SAMPLING = TrajectorySampling(time_horizon=4, interval_length=0.5)
 
 
 @dataclass
@@ -82,7 +83,7 @@ class EgoStatus:
 
 @dataclass
 class AgentInput:
-    """Input of an agent: the same number of ego states, cameras and lidars, 0.5 s apart; the last is the current one."""
+    """Input of an agent: ego states, cameras and lidars of the same frames, 0.5 s apart; the last is now."""
 
     ego_statuses: list[EgoStatus]
     cameras: list[Cameras]
@@ -128,7 +129,7 @@ class Trajectory:
     """
 
     poses: Any
-    trajectory_sampling: TrajectorySampling = TrajectorySampling(time_horizon=4, interval_length=0.5)
+    trajectory_sampling: TrajectorySampling = DEFAULT_SAMPLING
 
     def __post_init__(self) -> None:
         wanted = (self.trajectory_sampling.num_poses, 3)
