@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from tests.support.nuplan_files import nuplan_archives, unpack
 from tests.support.rooms import ROOT, modules
 
 # Tests are small: on busy cores torch's threads wait for each other for minutes. It reads this when it is imported.
@@ -30,3 +31,12 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set SWERVE_TEST_DATA to a folder that has data/av2, data/waymo, ...")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nuplan_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpacked nuPlan and NAVSIM files: maps, nuplan/splits, navsim_logs, sensor_blobs, navhard_two_stage.
+
+    Tests may not write into it.
+    """
+    return unpack(nuplan_archives(), tmp_path_factory.mktemp("nuplan"))

@@ -39,7 +39,7 @@ class PickledArray(np.ndarray):
         """
         _, shape, pickled, by_columns, contents = state
         filled = _filled(contents, pickled, shape, "F" if by_columns else "C")
-        raw = list(filled.ravel()) if filled.dtype == object else filled.tobytes()
+        raw = list(filled.ravel()) if filled.dtype.hasobject else filled.tobytes()
         super().__setstate__((1, filled.shape, filled.dtype, False, raw))
 
 
@@ -93,7 +93,7 @@ def _filled(contents: object, pickled: object, shape: object, order: str) -> np.
     if not isinstance(pickled, PickledDtype) or not all(type(size) is int and size >= 0 for size in sizes):
         raise ValueError(f"holds an array of the shape {shape!r} and type {pickled!r}")
     dtype, count = pickled.dtype, math.prod(sizes)
-    if dtype == object:
+    if dtype.hasobject:
         return _objects(contents, sizes, count, order)
     if not isinstance(contents, (bytes, bytearray)) or len(contents) != count * dtype.itemsize:
         raise ValueError(f"holds an array of {count} {dtype} with contents of another size")

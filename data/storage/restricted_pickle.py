@@ -131,9 +131,8 @@ def load_pickle(data: bytes, where: str | Path, allowed: AllowedNames | None = N
 
 def _told(error: BaseException) -> str:
     """Return the reason as the end of a sentence that begins with "it"."""
-    return (
-        str(error) if isinstance(error, ValueError) and str(error) else f"is damaged ({error or type(error).__name__})"
-    )
+    told = str(error)
+    return told if isinstance(error, ValueError) and told else f"is damaged ({told or type(error).__name__})"
 
 
 def read_pickle(path: Path, allowed: AllowedNames | None = None) -> Any:  # noqa: ANN401

@@ -1,9 +1,10 @@
 """Reading of OpenScene's log files: a pickled list with a dict for every frame."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,10 @@ from swerve.data.sources.navsim.frames import OBJECT_NAMES, OpenSceneBoxes, Open
 from swerve.data.storage.restricted_pickle import read_pickle
 from swerve.scenes import LogError
 from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
+
+# Quaternions whose squares differ less than this from one are not normalized, as in pyquaternion: it changes the last
+# digit.
+_UNIT: Final = 1e-14
 
 
 def read_log_frames(path: Path) -> tuple[OpenSceneFrame, ...]:
@@ -78,8 +83,10 @@ def heading_of(quaternion: Float[np.ndarray, "4"]) -> float:
 
     With roll and pitch it differs from the direction of the x axis, by 0.001 rad on a cambered road.
     """
-    w, x, y, z = quaternion / np.linalg.norm(quaternion)
-    return float(np.arctan2(2 * (w * z - x * y), 1 - 2 * (y * y + z * z)))
+    squares = float(quaternion @ quaternion)
+    unit = abs(1.0 - squares) < _UNIT
+    w, x, y, z = (float(part) for part in (quaternion if unit else quaternion / np.sqrt(squares)))
+    return math.atan2(2 * (w * z - x * y), 1 - 2 * (y**2 + z**2))
 
 
 def numbers(value: object, shape: tuple[int, ...], field: str) -> Float[np.ndarray, "..."]:

@@ -27,7 +27,7 @@ class PickledNumber(PickledRecord):
 
     def __init__(self, number: object = None) -> None:
         super().__init__()
-        if type(number) is not int:
+        if type(number) is not int or number < 0:
             raise ValueError(f"has a member of {type(self).__name__} without a number")
         self.number = number
 

@@ -1,0 +1,189 @@
+"""NAVSIM's scenes of a split: windows of a log's frames that a scene filter lets through, and synthetic scenes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from swerve.data.sources.navsim.folders import NavsimFolders
+from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneFrame, SensorFolders
+from swerve.data.sources.navsim.read_frames import read_log_frames
+from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneFilter
+from swerve.data.sources.navsim.synthetic_scenes import read_synthetic_scene
+from swerve.scenes import SwerveError
+
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True)
+class SceneAddress:
+    """Where a scene is: its log, its file, and the index of its first frame there (0 in synthetic scenes)."""
+
+    log_name: str
+    file: Path
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class SceneIndex:
+    """The scenes of a split, by token, in order of log and time. Scenes are read when asked for.
+
+    Attributes:
+        split: the split.
+        folders: where the data are.
+        logged: first-stage scenes.
+        synthetic: second-stage scenes; empty in one-stage splits.
+        missing: what the split asks for and is not there, a line each.
+    """
+
+    split: NavsimSplit
+    folders: NavsimFolders
+    logged: Mapping[str, SceneAddress]
+    synthetic: Mapping[str, SceneAddress]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def sensors(self) -> SensorFolders:
+        """Folders of the sensor data."""
+        logged = self.folders.sensors(self.split.data_split)
+        return SensorFolders(logged, self.folders.synthetic_sensors(self.split.name) if self.synthetic else logged)
+
+    @property
+    def reactive_stage_two(self) -> tuple[str, ...]:
+        """Second-stage tokens of reactive traffic that are there."""
+        wanted = self.split.scene_filter.reactive_synthetic_initial_tokens or frozenset()
+        return tuple(token for token in self.synthetic if token in wanted)
+
+    def per_log(self) -> dict[str, tuple[str, ...]]:
+        """Return the tokens of all scenes by log."""
+        found: dict[str, list[str]] = {}
+        for token, address in (*self.logged.items(), *self.synthetic.items()):
+            found.setdefault(address.log_name, []).append(token)
+        return {log: tuple(tokens) for log, tokens in found.items()}
+
+    def load(self, token: str) -> NavsimScene:
+        """Read one scene.
+
+        Raises:
+            SwerveError: there is no such scene.
+            LogError: its file cannot be read.
+        """
+        if token in self.synthetic:
+            return read_synthetic_scene(self.synthetic[token].file)
+        if token not in self.logged:
+            raise SwerveError(f"split {self.split.name}: no scene {token}")
+        address = self.logged[token]
+        given = self.split.scene_filter
+        frames = _frames_of(address.file)[address.first : address.first + given.num_frames]
+        return scene_from(frames, given)
+
+
+def index_scenes(folders: NavsimFolders, split: NavsimSplit) -> SceneIndex:
+    """Find the scenes of a split.
+
+    Args:
+        folders: the data set.
+        split: the split.
+
+    Raises:
+        SwerveError: no log of the split is there, or no scene passes its filter, or it has synthetic scenes and no
+            folder of them exists.
+        LogError: a log cannot be read.
+    """
+    files, given = folders.log_files(split.data_split), split.scene_filter
+    used = {name: file for name, file in files.items() if given.log_names is None or name in given.log_names}
+    if not used:
+        raise SwerveError(
+            f"{folders.logs(split.data_split)}: none of the {len(files)} logs is of the split {split.name}. "
+            f"The split names logs such as {', '.join(sorted(given.log_names or ())[:_SHOWN])}"
+        )
+    logged, final = _logged(used, given)
+    if not logged:
+        raise SwerveError(f"split {split.name}: none of its scenes is in the {len(used)} logs that are there")
+    synthetic = _synthetic(folders, split, final) if given.include_synthetic_scenes else {}
+    return SceneIndex(split, folders, logged, synthetic, tuple(_missing(split, used, logged, synthetic)))
+
+
+def windows_of(
+    frames: tuple[OpenSceneFrame, ...], given: SceneFilter
+) -> Iterator[tuple[int, tuple[OpenSceneFrame, ...]]]:
+    """Yield NAVSIM's windows of a log with the index of their first frame: full ones with a route and a wanted token.
+
+    Only their number of frames counts: windows across gaps in time and across nuPlan's scenes are scored.
+    """
+    for first in range(0, len(frames), given.frame_interval or given.num_frames):
+        window = frames[first : first + given.num_frames]
+        if len(window) < given.num_frames:
+            continue
+        current = window[given.num_history_frames - 1]
+        if given.has_route and not current.roadblock_ids:
+            continue
+        if given.tokens is None or current.token in given.tokens:
+            yield first, window
+
+
+def scene_from(frames: tuple[OpenSceneFrame, ...], given: SceneFilter) -> NavsimScene:
+    """Return the scene of a window."""
+    current = frames[given.num_history_frames - 1]
+    return NavsimScene(
+        token=current.token,
+        log_name=current.log_name,
+        scene_token=current.scene_token,
+        map_name=current.map_location,
+        num_history_frames=given.num_history_frames,
+        num_future_frames=given.num_future_frames,
+        frames=frames,
+    )
+
+
+def _logged(files: Mapping[str, Path], given: SceneFilter) -> tuple[dict[str, SceneAddress], set[str]]:
+    """Return the scenes of the logs, and the tokens of their last frames."""
+    found: dict[str, SceneAddress] = {}
+    final: set[str] = set()
+    for file in files.values():
+        for first, window in windows_of(_frames_of(file), given):
+            token = window[given.num_history_frames - 1].token
+            found[token] = SceneAddress(window[0].log_name, file, first)
+            final.add(window[-1].token)
+            if given.max_scenes is not None and len(found) >= given.max_scenes:
+                return found, final
+    return found, final
+
+
+def _synthetic(folders: NavsimFolders, split: NavsimSplit, final: set[str]) -> dict[str, SceneAddress]:
+    """Return the synthetic scenes that follow the logged ones: of a selected log, from a scene's last frame on."""
+    given, found = split.scene_filter, dict[str, SceneAddress]()
+    for token, file in folders.synthetic_files(split.name).items():
+        if given.synthetic_scene_tokens is not None and token not in given.synthetic_scene_tokens:
+            continue
+        scene = read_synthetic_scene(file)
+        if given.log_names is not None and scene.log_name not in given.log_names:
+            continue
+        if scene.original_scene in final:
+            found[token] = SceneAddress(scene.log_name, file)
+    return found
+
+
+def _missing(
+    split: NavsimSplit,
+    files: Mapping[str, Path],
+    logged: Mapping[str, SceneAddress],
+    synthetic: Mapping[str, SceneAddress],
+) -> Iterator[str]:
+    """Yield a line for each kind of thing that the split asks for and that is not there."""
+    given = split.scene_filter
+    for what, wanted, there in (
+        ("logs", given.log_names, files),
+        ("scenes", given.tokens if given.max_scenes is None else None, logged),
+        ("synthetic scenes", given.reactive_synthetic_initial_tokens, synthetic),
+    ):
+        absent = sorted((wanted or frozenset()) - set(there))
+        if absent:
+            examples = ", ".join(absent[:_SHOWN])
+            yield f"split {split.name}: {len(absent)} of {len(wanted or ())} {what} are missing, such as {examples}"
+
+
+@lru_cache(maxsize=4)
+def _frames_of(file: Path) -> tuple[OpenSceneFrame, ...]:
+    return read_log_frames(file)
