@@ -5,6 +5,7 @@ from typing import Any
 Agent = Any
 AgentInput = Any
 AgentCamera = Any
+AgentLidar = Any
 Cameras = Any
 EgoStatus = Any
 SensorConfig = Any
