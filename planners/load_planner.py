@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from inspect import Parameter
 from pathlib import Path
@@ -72,6 +72,17 @@ def load_planner(spec: str) -> LoadedPlanner:
         accepted = {key: one for key, one in _accepted(DisturbedPlanner).items() if key in DISTURBANCES}
         planner = _made(spec, DisturbedPlanner, {"planner": planner, **_values(spec, disturbances, accepted)})
     return LoadedPlanner(label, planner, spec)
+
+
+def with_options(spec: str, options: Sequence[str]) -> str:
+    """Return a spec with more options, each `key=value`.
+
+    Raises:
+        SwerveError: a value has a comma, which separates options.
+    """
+    if bad := [option for option in options if "," in option]:
+        raise SwerveError(f"planner {spec}: {bad[0]!r} has a comma, which separates options. Write it into a YAML file")
+    return ",".join([spec, *options])
 
 
 def planner_name(path: Path) -> str:

@@ -30,7 +30,7 @@ from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
 from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import open_sources
 from swerve.options.drive import Drive
-from swerve.planners.load_planner import LoadedPlanner, load_planner
+from swerve.planners.load_planner import LoadedPlanner, load_planner, with_options
 from swerve.scenes import Log, SwerveError, scenes_of
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import build_log_geometry, logged
@@ -66,7 +66,8 @@ class _Sight:
 
 def run(asked: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
-    planners, sources, console = [load_planner(spec) for spec in asked.planners], open_sources(asked.sources), Console()
+    planners = [load_planner(with_options(spec, asked.planner_option)) for spec in asked.planners]
+    sources, console = open_sources(asked.sources), Console()
     _check_labels(planners)
     sight = _Sight(renderer_of(asked.views, default_renderers("rap", asked.seed, asked.splats)), asked.size)
     worst: dict[str, _Driven] = {}

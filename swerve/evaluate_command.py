@@ -13,6 +13,7 @@ from swerve.data.jobs import Failure
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import Evaluate
+from swerve.planners.load_planner import with_options
 
 # Short headings of NAVSIM's columns.
 SHORT = {
@@ -32,7 +33,8 @@ _SHOWN_FAILURES = 10
 def run(asked: Evaluate) -> int:
     """Evaluate planners, print and write the results, and return the exit code."""
     console = Console()
-    evaluation = evaluate_planners(asked.benchmark, asked.planners, asked.out, asked.options, asked.workers, console)
+    planners = [with_options(spec, asked.planner_option) for spec in asked.planners]
+    evaluation = evaluate_planners(asked.benchmark, planners, asked.out, asked.options, asked.workers, console)
     console.print(leaderboard(evaluation.summary))
     for line in evaluation.summary["inactive_sub_scores"]:
         console.print(f"cannot fire: {line}", style="yellow", markup=False, soft_wrap=True)

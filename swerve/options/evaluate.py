@@ -6,7 +6,7 @@ from typing import Annotated
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.options.shared import Benchmark, Config, OutFolder, Planners, Splats, Workers
+from swerve.options.shared import Benchmark, Config, OutFolder, PlannerOption, Planners, Splats, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -45,6 +45,7 @@ class Evaluate:
         benchmark: Benchmark.
         out: Output folder.
         planners: Planners.
+        planner_option: Arguments of the planners.
         options: The evaluation.
         workers: Worker processes.
         config: Options to start from.
@@ -53,6 +54,7 @@ class Evaluate:
     benchmark: Benchmark
     out: OutFolder
     planners: Planners
+    planner_option: PlannerOption = ()
     options: Annotated[EvaluateOptions, FLAT] = field(default_factory=EvaluateOptions)
     workers: Workers = None
     config: Config = None
