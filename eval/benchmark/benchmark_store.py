@@ -1,5 +1,6 @@
 """Layout of a benchmark's folder (docs/benchmark.md), and its readers and writers."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from swerve.eval.benchmark.renderers import default_renderers
 from swerve.eval.benchmark.scene_group import SceneGroup, SceneViews
 from swerve.eval.benchmark.stored_views import RenderedViews, StoredViews
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
+from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import Log, SwerveError
 
@@ -123,6 +125,19 @@ class Benchmark:
         if self.view_kind not in self.renderers:
             raise SwerveError(f"{self.folder}: {self.view_kind} views are stored, and no renderer is given for others")
         return _cached_renderer(self.renderers[self.view_kind], self._log_path(log)), self._size
+
+    def identity(self) -> dict[str, Any]:
+        """Return the provenance of its scenes, with a digest of options, scene groups and every scene's start."""
+        digest = hashlib.sha256()
+        for name in (BENCHMARK, SCENES):
+            digest.update((self.folder / name).read_bytes())
+        built = {key: self.info[key] for key in ("format", "version", "options", "versions")}
+        return {"name": self.folder.resolve().name, "digest": digest.hexdigest(), **built}
+
+    def inactive_sub_scores(self) -> list[str]:
+        """Return lines on sub-scores that cannot fail; map and lights of a first scene group are the whole log's."""
+        groups = (self.scene_group(self.scene_groups(log)[0]) for log in self.logs)
+        return inactive_scores(one.scenes[one.group.now].viewpoint.scene.log for one in groups)
 
     def scenes(self) -> pa.Table:
         """Read the table with a row per scene, see docs/benchmark.md.

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_planner
 from swerve.eval.benchmark.evaluate.observations import observations_of
-from swerve.eval.benchmark.evaluate.results import PlannerResult
+from swerve.eval.benchmark.evaluate.results import PlannerResult, SceneResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
 from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.scoring.aggregate import ScoredScenes
@@ -31,10 +31,7 @@ ProgressCallback = Callable[[str, float], None]
 def evaluate_group(
     scene_group: SceneGroup, planners: Mapping[str, Planner], policy: Policy, report: ProgressCallback | None = None
 ) -> list[PlannerResult]:
-    """Run each planner in each scene of a scene group, and score its plans.
-
-    A planner that raises, or returns anything but a valid trajectory, fails in that scene: all sub-scores are 0, its
-    planned end is its start, and extended comfort is 0 for both scenes of the pair.
+    """Run each planner in each scene of a scene group, and score its plans, see `evaluate_scenes`.
 
     Args:
         scene_group: the scene group.
@@ -45,8 +42,34 @@ def evaluate_group(
     Raises:
         SwerveError: a scene cannot be scored, or a planner needs images that are not available.
     """
-    report_progress = report or (lambda token, share: None)
-    scenes, rows = [scene_group.scenes[token] for token in scene_group.group.tokens], list[list[_ScoredPlan]]()
+    scenes = [scene_group.scenes[token] for token in scene_group.group.tokens]
+    results = evaluate_scenes(scenes, planners, policy, scene_group.views, report)
+    return [PlannerResult(**vars(result), group=scene_group.group) for result in results]
+
+
+def evaluate_scenes(
+    scenes: Sequence[BenchmarkScene],
+    planners: Mapping[str, Planner],
+    policy: Policy,
+    views: SceneViews | None = None,
+    report: ProgressCallback | None = None,
+) -> list[SceneResults]:
+    """Run each planner in each scene, and score its plans.
+
+    A planner that raises, or returns anything but a valid trajectory, fails in that scene: all sub-scores are 0, its
+    planned end is its start, and extended comfort is 0 for both scenes of the pair.
+
+    Args:
+        scenes: one or more.
+        planners: by label.
+        policy: traffic policy of the agents.
+        views: images of the scenes; None if there are none.
+        report: progress callback.
+
+    Raises:
+        SwerveError: a scene cannot be scored, or a planner needs images that are not available.
+    """
+    report_progress, rows = report or (lambda token, share: None), list[list[_ScoredPlan]]()
     for first in range(0, len(scenes), _BATCH):
         part = scenes[first : first + _BATCH]
         report_progress(part[0].token, first / len(scenes))
@@ -56,12 +79,12 @@ def evaluate_group(
         ]
         before_call = partial(_report_planner, report_progress, part[0].token, first / len(scenes))
         for context, outputs in zip(
-            contexts, _planner_outputs(part, contexts, planners, scene_group.views, before_call), strict=True
+            contexts, _planner_outputs(part, contexts, planners, views, before_call), strict=True
         ):
             report_progress(context.token, len(rows) / len(scenes))
             rows.append(_scored(context, outputs, policy))
     columns = zip(planners, zip(*rows, strict=True), strict=True)
-    return [_planner_result(label, scene_group, list(scored_plans)) for label, scored_plans in columns]
+    return [_results(label, scenes, list(scored_plans)) for label, scored_plans in columns]
 
 
 @dataclass(frozen=True)
@@ -148,20 +171,21 @@ def _failed(context: Context, output: PlannerOutput) -> _ScoredPlan:
     )
 
 
-def _planner_result(label: str, scene_group: SceneGroup, scored_plans: Sequence[_ScoredPlan]) -> PlannerResult:
+def _results(
+    label: str, benchmark_scenes: Sequence[BenchmarkScene], scored_plans: Sequence[_ScoredPlan]
+) -> SceneResults:
     origins = np.stack([scored_plan.origin for scored_plan in scored_plans])
     scenes = ScoredScenes(
-        tokens=scene_group.group.tokens,
-        logs=(scene_group.log,) * len(scored_plans),
+        tokens=tuple(one.token for one in benchmark_scenes),
+        logs=tuple(one.viewpoint.scene.log.name for one in benchmark_scenes),
         times_us=np.array([scored_plan.time_us for scored_plan in scored_plans], np.int64),
         metrics=np.stack([scored_plan.metrics for scored_plan in scored_plans]),
         states=np.stack([scored_plan.states for scored_plan in scored_plans]),
         starts=origins[:, :2],
         ends=np.stack([scored_plan.end for scored_plan in scored_plans]),
     )
-    return PlannerResult(
+    return SceneResults(
         planner=label,
-        group=scene_group.group,
         scenes=scenes,
         raw=np.stack([scored_plan.raw for scored_plan in scored_plans]),
         human_filtered=np.stack([scored_plan.human_filtered for scored_plan in scored_plans]),

@@ -1,6 +1,5 @@
 """The job that evaluates planners on a benchmark: a record per scene group, then the tables (docs/evaluate.md)."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from swerve.data.jobs import (
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
-from swerve.eval.benchmark.benchmark_store import BENCHMARK, SCENES, Benchmark
 from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
@@ -32,11 +31,10 @@ from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_i
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
 from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.scoring.score_tables import provenance
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.scenes import Log, SwerveError
+from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 
 # Packages whose version may change a score.
@@ -83,7 +81,7 @@ class Evaluation:
 
 
 def evaluate(
-    benchmark: Benchmark,
+    benchmark: GroupedScenes,
     entries: Sequence[PlannerSpec],
     load: Loader,
     folder: Path,
@@ -128,7 +126,7 @@ def evaluate(
     return Evaluation(summary, tuple(failures), outcome.timing)
 
 
-def check_cameras(benchmark: Benchmark, planners: Iterable[Planner]) -> None:
+def check_cameras(benchmark: GroupedScenes, planners: Iterable[Planner]) -> None:
     """Check that every log has the cameras that the planners need; all scene groups of a log share its cameras.
 
     Raises:
@@ -154,7 +152,7 @@ class EvaluateWork:
     """
 
     folder: Path
-    benchmark: Benchmark
+    benchmark: GroupedScenes
     entries: tuple[PlannerSpec, ...]
     load: Loader
     policy: Policy
@@ -270,32 +268,21 @@ def _check_folder(folder: Path) -> None:
 
 
 def _stamp(
-    benchmark: Benchmark, entries: Sequence[PlannerSpec], policy: Policy, weighting: Weighting
+    benchmark: GroupedScenes, entries: Sequence[PlannerSpec], policy: Policy, weighting: Weighting
 ) -> dict[str, Any]:
-    """Return the provenance of the scores, with a digest of options, scene groups and every scene's start."""
-    digest = hashlib.sha256()
-    for name in (BENCHMARK, SCENES):
-        digest.update((benchmark.folder / name).read_bytes())
-    info = {"name": benchmark.folder.resolve().name, "digest": digest.hexdigest()}
-    built = {key: benchmark.info[key] for key in ("format", "version", "options", "versions")}
+    """Return the provenance of the scores."""
     return {
         "version": RESULTS_VERSION,
         **provenance(policy, weighting),
-        "benchmark": {**info, **built},
+        "benchmark": benchmark.identity(),
         "planners": {entry.label: entry.spec for entry in entries},
         "views": {
             entry.label: {"planner": entry.planner or entry.label, "kind": entry.views or benchmark.view_kind}
             for entry in entries
         },
         "identities": {entry.label: entry.identity for entry in entries},
-        "inactive_sub_scores": inactive_scores(_first_log(benchmark, log) for log in benchmark.logs),
+        "inactive_sub_scores": benchmark.inactive_sub_scores(),
     }
-
-
-def _first_log(benchmark: Benchmark, log: str) -> Log:
-    """Return the log of the first scene group; its map and lights are those of the whole log."""
-    scene_group = benchmark.scene_group(benchmark.scene_groups(log)[0])
-    return scene_group.scenes[scene_group.group.now].viewpoint.scene.log
 
 
 def _require_all(work: EvaluateWork, folder: Path, outcome: RunResult) -> None:

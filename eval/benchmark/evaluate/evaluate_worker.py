@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from swerve.data.jobs import PartResult, ProgressCallback
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.eval.benchmark.benchmark_store import Benchmark
+from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.scenes.compilation import announce_compilation
 
@@ -24,7 +24,7 @@ class OpenedGroups:
         watch: measures "reading".
     """
 
-    benchmark: Benchmark
+    benchmark: GroupedScenes
     log: str
     do: Do
     watch: Stopwatch
@@ -45,7 +45,7 @@ class OpenedGroups:
         return self.do(chunk, scene_group, report)
 
 
-def open_groups(benchmark: Benchmark, log: str, do: Do, watch: Stopwatch) -> OpenedGroups:
+def open_groups(benchmark: GroupedScenes, log: str, do: Do, watch: Stopwatch) -> OpenedGroups:
     """Open the scene groups of a log; announces the compilation of kernels.
 
     Raises:

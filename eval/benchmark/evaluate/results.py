@@ -70,14 +70,13 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class PlannerResult:
-    """Results of one planner on one scene group. Rows are its scenes, in the order of `group.tokens`.
+class SceneResults:
+    """Results of one planner on some scenes, a row each.
 
     If the planner failed, there is no plan, all sub-scores are 0, the states are NaN, and the end is the start.
 
     Attributes:
         planner: its label.
-        group: tokens of the scene group's scenes.
         scenes: filtered sub-scores, simulated states, starts and planned ends.
         raw: sub-scores before the human filter, columns as in `Metric`.
         human_filtered: metrics that the human filter sets to 1.
@@ -89,7 +88,6 @@ class PlannerResult:
     """
 
     planner: str
-    group: GroupTokens
     scenes: ScoredScenes
     raw: Float[np.ndarray, "n 8"]
     human_filtered: Bool[np.ndarray, "n 8"]
@@ -98,6 +96,17 @@ class PlannerResult:
     errors: tuple[str, ...]
     seconds: Float[np.ndarray, "n"]
     reasons: tuple[tuple[Reason, ...], ...]
+
+
+@dataclass(frozen=True)
+class PlannerResult(SceneResults):
+    """Results of one planner on one scene group; rows in the order of `group.tokens`.
+
+    Attributes:
+        group: tokens of the scene group's scenes.
+    """
+
+    group: GroupTokens
 
 
 @dataclass(frozen=True)
@@ -199,34 +208,42 @@ def _rows(scene_group: PlannerResult, weighting: Weighting) -> pa.Table:
     table = aggregate_two_stage(pair_scores(scenes, [group]), [group], weighting)
     count, pairs = len(scenes.tokens), len(group.pairs)
     columns = {
-        "planner": [scene_group.planner] * count,
-        "token": scenes.tokens,
-        "log": scenes.logs,
+        **_scene_columns(scene_group),
         "scene_group": [group.now] * count,
         "stage": [1, 1] + [2] * (count - 2),
         "chain": ["now", "before"] * pairs,
         "index": np.repeat(np.arange(pairs) - 1, 2),
-        "time_us": scenes.times_us,
-        **_named("", scenes.metrics),
-        **_named("raw_", scene_group.raw),
-        **_named("human_filtered_", scene_group.human_filtered),
         "two_frame_extended_comfort": table.values[:, COLUMNS.index("two_frame_extended_comfort")],
         "score": table.values[:, COLUMNS.index("score")],
         "weight": table.weights,
-        **dict(zip(("start_x", "start_y", "start_heading"), scene_group.origins.T, strict=True)),
-        **dict(zip(("end_x", "end_y"), scenes.ends.T, strict=True)),
-        "plan": [[] if plan is None else plan.poses.ravel().astype(float) for plan in scene_group.plans],
-        "plan_interval": [None if plan is None else plan.interval for plan in scene_group.plans],
-        "path": [
-            [] if plan is None else states[:, : State.HEADING + 1].ravel()
-            for plan, states in zip(scene_group.plans, scenes.states, strict=True)
-        ],
-        "failed": [plan is None for plan in scene_group.plans],
-        "error": scene_group.errors,
-        "plan_seconds": scene_group.seconds,
-        "reasons": [[asdict(reason) for reason in reasons] for reasons in scene_group.reasons],
     }
     return pa.Table.from_pydict(columns, schema=SCHEMA)
+
+
+def _scene_columns(results: SceneResults) -> dict[str, Any]:
+    """Return the columns that do not depend on other scenes."""
+    scenes = results.scenes
+    return {
+        "planner": [results.planner] * len(scenes.tokens),
+        "token": scenes.tokens,
+        "log": scenes.logs,
+        "time_us": scenes.times_us,
+        **_named("", scenes.metrics),
+        **_named("raw_", results.raw),
+        **_named("human_filtered_", results.human_filtered),
+        **dict(zip(("start_x", "start_y", "start_heading"), results.origins.T, strict=True)),
+        **dict(zip(("end_x", "end_y"), scenes.ends.T, strict=True)),
+        "plan": [[] if plan is None else plan.poses.ravel().astype(float) for plan in results.plans],
+        "plan_interval": [None if plan is None else plan.interval for plan in results.plans],
+        "path": [
+            [] if plan is None else states[:, : State.HEADING + 1].ravel()
+            for plan, states in zip(results.plans, scenes.states, strict=True)
+        ],
+        "failed": [plan is None for plan in results.plans],
+        "error": results.errors,
+        "plan_seconds": results.seconds,
+        "reasons": [[asdict(reason) for reason in reasons] for reasons in results.reasons],
+    }
 
 
 def _named(prefix: str, values: Float[np.ndarray, "n 8"] | Bool[np.ndarray, "n 8"]) -> dict[str, np.ndarray]:

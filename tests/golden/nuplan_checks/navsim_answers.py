@@ -18,19 +18,22 @@ POSES = 1e-9  # metres; of positions of millions of metres, whose own digits end
 GREY = 1.0  # decoders of JPEG differ by so much in the mean
 
 
-def check_navsim_answers(root: Path, shared: Path, tally) -> None:
-    """Checks every split that the answers have.
+def check(folder: Path, root: Path, tally) -> None:
+    """Checks every split that the answers have; nothing where there are none.
 
     Args:
-        root: folder of the unpacked archives.
-        shared: folder with `answers` and `config`.
+        folder: of archives, `answers` and `config`.
+        root: of the unpacked archives.
         tally: takes the comparisons.
     """
-    with gzip.open(shared / "answers" / "navsim.json.gz", "rt") as stream:
+    file = folder / "answers" / "navsim.json.gz"
+    if not file.is_file():
+        return
+    with gzip.open(file, "rt") as stream:
         answers = json.load(stream)
     for name, known in answers.items():
         if isinstance(known, dict) and "tokens_stage_one" in known:
-            split = read_split(shared / "config" / "train_test_split" / f"{name}.yaml")
+            split = read_split(folder / "config" / "train_test_split" / f"{name}.yaml")
             index = index_scenes(navsim_folders(str(root)), split)
             _check_index(name, index, known, tally)
             for scene in known["scenes"]:

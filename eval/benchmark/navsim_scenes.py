@@ -1,0 +1,103 @@
+"""Scenes of a NAVSIM data set for evaluation: on the official map, from the logged ego, with the stored images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from swerve.data.dataset.image_encoding import decode_image
+from swerve.data.sources.navsim.cameras import axle_height, image_path, scene_cameras
+from swerve.data.sources.navsim.frames import NavsimScene
+from swerve.data.sources.navsim.scene_log import scene_of
+from swerve.data.sources.navsim.scene_windows import SceneIndex
+from swerve.data.sources.navsim.scoring_map import MapRegion, scoring_map
+from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
+from swerve.eval.benchmark.scene_group import BenchmarkScene
+from swerve.eval.benchmark.stored_views import chosen_cameras
+from swerve.scenes import Camera, RoadMap, SwerveError
+from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
+
+# Metres: maps are cut on a grid of this spacing, so that scenes near each other share one, and reach so far.
+_CELL: Final = 200.0
+_REACH: Final = 600.0
+
+
+def benchmark_scene(scene: NavsimScene, maps: Path, origin: Float[np.ndarray, "3"]) -> BenchmarkScene:
+    """Return a NAVSIM scene from the viewpoint of its ego, without cameras: `NavsimViews` has them.
+
+    Raises:
+        LogError: the map is missing or damaged.
+        SwerveError: a frame has no annotations.
+    """
+    own = scene_of(scene, _road_map(maps, scene, origin), origin)
+    poses = own.ego.world_from_ego
+    human = poses[own.history + 1 :] if not scene.synthetic else np.zeros((0, 4, 4))
+    viewpoint = Viewpoint(
+        scene=own,
+        kind=ViewpointKind.FOLLOW_UP if scene.synthetic else ViewpointKind.LOGGED,
+        index=0,
+        ego=own.ego.at(slice(0, own.history + 1)),
+        target=human,
+        human=human,
+        vehicle=own.log.vehicle,
+        cameras=(),
+        tracks=own.tracks,
+        command=command_of(scene),
+        parameters={},
+    )
+    return BenchmarkScene(scene.token, viewpoint, scene.synthetic)
+
+
+def command_of(scene: NavsimScene) -> Command:
+    """Return the driving command of the current frame; UNKNOWN if it names none."""
+    command = scene.current.driving_command
+    return Command(int(command.argmax())) if command.any() else Command.UNKNOWN
+
+
+def _road_map(maps: Path, scene: NavsimScene, origin: Float[np.ndarray, "3"]) -> RoadMap:
+    """Return the map around a scene; scenes of one cell and route share it."""
+    center = np.round(scene.current.ego_pose[:2] / _CELL) * _CELL
+    place = float(center[0]), float(center[1]), float(origin[0]), float(origin[1])
+    return _cut_map(maps, scene.map_name, place, scene.current.roadblock_ids)
+
+
+@lru_cache(maxsize=8)
+def _cut_map(maps: Path, location: str, place: tuple[float, float, float, float], route: tuple[str, ...]) -> RoadMap:
+    region = MapRegion(np.array(place[:2]), _REACH)
+    return scoring_map(load_nuplan_map(maps, location), region, route, np.array([*place[2:], 0.0]))
+
+
+@dataclass(frozen=True)
+class NavsimViews:
+    """Photographs of scenes, in place. Pinhole matrices are Swerve's, lenses are kept.
+
+    Attributes:
+        index: the split's scenes.
+    """
+
+    index: SceneIndex
+
+    def cameras(self, benchmark_scene: BenchmarkScene) -> tuple[Camera, ...]:
+        """Return the cameras of a scene's current frame, see `SceneViews`."""
+        scene = self.index.load(benchmark_scene.token)
+        return scene_cameras(scene.current, self.index.sensors.of(scene), axle_height(scene.history))
+
+    def images(
+        self, benchmark_scene: BenchmarkScene, cameras: Sequence[str]
+    ) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
+        """Read images, see `SceneViews`."""
+        scene = self.index.load(benchmark_scene.token)
+        folder = self.index.sensors.of(scene)
+        chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
+        return {camera.name: _image(image_path(scene.current, camera.name, folder)) for camera in chosen}
+
+
+def _image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:
+    try:
+        return decode_image(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SwerveError(f"{path}: image cannot be read ({error}). Was the split's sensor data downloaded?") from error
