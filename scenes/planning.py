@@ -49,6 +49,8 @@ class Observation:
         images: RGB images by camera name.
         privileged: simulator state (`swerve.eval.Situation`), for planners that declare `privileged`; None for all
             others.
+        recording: the scene as its data set recorded it, for planners that declare `recording`, where there is one; None
+            for all others.
     """
 
     token: str
@@ -59,6 +61,7 @@ class Observation:
     cameras: tuple[Camera, ...] = ()
     images: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
     privileged: Any = None
+    recording: Any = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,9 @@ class Planner(Protocol):
     - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all; or a function
       that returns the names, given the cameras that there are.
     - `privileged = True`: it gets `Observation.privileged`.
+    - `recording = True`: it gets `Observation.recording` where there is one, and then no images.
+    - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner needs
+      sensors that observations do not have.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.
 
     It keeps nothing from one call to the next: calls come in any order, in several processes.

@@ -72,6 +72,14 @@ def _cut_map(maps: Path, location: str, place: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
+class NavsimRecording:
+    """A scene as NAVSIM has it, and the folder of its sensor data; for NAVSIM's agents."""
+
+    scene: NavsimScene
+    folder: Path
+
+
+@dataclass(frozen=True)
 class NavsimViews:
     """Photographs of scenes, in place. Pinhole matrices are Swerve's, lenses are kept.
 
@@ -94,6 +102,11 @@ class NavsimViews:
         folder = self.index.sensors.of(scene)
         chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
         return {camera.name: _image(image_path(scene.current, camera.name, folder)) for camera in chosen}
+
+    def recording(self, benchmark_scene: BenchmarkScene) -> NavsimRecording:
+        """Return a scene as NAVSIM has it."""
+        scene = self.index.load(benchmark_scene.token)
+        return NavsimRecording(scene, self.index.sensors.of(scene))
 
 
 def _image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -5,6 +5,7 @@ from typing import Final, NoReturn
 
 import numpy as np
 
+from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneFrame
 from swerve.eval import Situation
 from swerve.planners.navsim.agent_inputs import TIMES, cameras_of
 from swerve.planners.navsim.agent_types import AgentFrame, AgentInput, AgentScene, Annotations, EgoStatus
@@ -60,6 +61,49 @@ def agent_scene_of(observation: Observation, agent_input: AgentInput, classes: M
     frames[len(history) - 1].annotations = _annotations(situation, classes)
     metadata = classes.SceneMetadata("", "", "", observation.token, len(history), len(future))
     return classes.Scene(metadata, _NoMap(), frames)
+
+
+def agent_scene_of_recording(scene: NavsimScene, agent_input: AgentInput, classes: ModuleType) -> AgentScene:
+    """Return the scene of a NAVSIM scene, with all that is recorded but the map; sensors only of the history.
+
+    Args:
+        scene: the scene.
+        agent_input: input of the agent, whose cameras and point clouds are taken.
+        classes: module navsim.common.dataclasses.
+    """
+    metadata = classes.SceneMetadata(
+        scene.log_name,
+        scene.scene_token,
+        scene.map_name,
+        scene.token,
+        scene.num_history_frames,
+        scene.num_future_frames,
+        scene.original_scene,
+        scene.original_initial_token,
+    )
+    frames = [_recorded_frame(frame, classes) for frame in scene.frames]
+    for frame, cameras, lidar in zip(frames, agent_input.cameras, agent_input.lidars, strict=False):
+        frame.cameras, frame.lidar = cameras, lidar
+    return classes.Scene(metadata, _NoMap(), frames)
+
+
+def _recorded_frame(frame: OpenSceneFrame, classes: ModuleType) -> AgentFrame:
+    """Return a frame without sensors."""
+    status = classes.EgoStatus(frame.ego_pose, frame.ego_velocity, frame.ego_acceleration, frame.driving_command, True)
+    own = frame.boxes
+    annotations = own and classes.Annotations(
+        own.boxes, np.array(own.names), own.velocities, list(own.instance_tokens), list(own.track_tokens)
+    )
+    return classes.Frame(
+        frame.token,
+        frame.timestamp_us,
+        list(frame.roadblock_ids),
+        list(frame.traffic_lights),
+        annotations,
+        status,
+        classes.Lidar(),
+        cameras_of({}, classes),
+    )
 
 
 def _status(status: EgoStatus, pose: np.ndarray, classes: ModuleType) -> EgoStatus:

@@ -9,20 +9,19 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from swerve.data.sources.navsim.cameras import axle_height, image_path, scene_cameras
 from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneCamera, OpenSceneFrame
 from swerve.data.sources.navsim.point_cloud import read_point_cloud
-from swerve.eval.benchmark.evaluate.observations import declared_cameras
+from swerve.eval.benchmark.evaluate.observations import declared_cameras, uses_images
+from swerve.eval.benchmark.navsim_scenes import command_of
 from swerve.planners.navsim.agent_inputs import cameras_of
 from swerve.planners.navsim.agent_types import AgentCamera, AgentInput, AgentLidar, Cameras, SensorConfig
-from swerve.scenes import Camera, Lens, LensModel, SwerveError, Vehicle
+from swerve.scenes import Camera, SwerveError, Vehicle
 from swerve.scenes.planning import History, Observation, Planner
-from swerve.scenes.transforms import rigid_transform
-from swerve.scenes.viewpoints import Command
 
 _LIDAR: Final = "lidar_pc"
 _STEP: Final = 0.1
 _FRAME: Final = 0.5
-_HALF_PIXEL: Final = 0.5
 
 
 def agent_input_of_scene(scene: NavsimScene, folder: Path, sensors: SensorConfig, classes: ModuleType) -> AgentInput:
@@ -113,16 +112,20 @@ def observation_of_scene(scene: NavsimScene, folder: Path, planner: Planner) -> 
     """
     if getattr(planner, "privileged", False):
         raise SwerveError("the planner needs what only the simulator knows: submissions do not allow it")
-    frame = scene.current
-    images: dict[str, UInt8[np.ndarray, "_ _ 3"]] = {}
-    cameras: tuple[Camera, ...] = ()
-    if getattr(planner, "cameras", None) != ():
-        sizes = {name: _size(folder / camera.path) for name, camera in frame.cameras.items()}
-        rig = [_camera(name, camera, sizes[name]) for name, camera in frame.cameras.items()]
-        cameras = declared_cameras(planner, rig, scene.token, "the frame has none. Choose another planner")
-        images = {camera.name: read_image(folder / frame.cameras[camera.name].path) for camera in cameras}
-    command = Command(int(np.argmax(frame.driving_command)))
-    return Observation(scene.token, frame.timestamp_us, Vehicle.pacifica(), _history(scene), command, cameras, images)
+    rig: tuple[Camera, ...] = ()
+    if uses_images(planner):
+        rig = scene_cameras(scene.current, folder, axle_height(scene.history))
+    cameras = declared_cameras(planner, rig, scene.token, "there are none in the split's sensor data. Download them")
+    images = {camera.name: read_image(image_path(scene.current, camera.name, folder)) for camera in cameras}
+    return Observation(
+        scene.token,
+        scene.current.timestamp_us,
+        Vehicle.pacifica(),
+        _history(scene),
+        command_of(scene),
+        cameras,
+        images,
+    )
 
 
 def _history(scene: NavsimScene) -> History:
@@ -139,18 +142,3 @@ def _history(scene: NavsimScene) -> History:
     ]
     made = [np.stack([np.interp(seconds, frames, column) for column in values.T], axis=1) for values in columns]
     return History(seconds, made[0], made[1], made[2], made[3][:, 0])
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Return the width and height of an image from its header."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError) as error:
-        raise SwerveError(f"{path}: the image cannot be read ({error}). Are the split's sensor data there?") from error
-
-
-def _camera(name: str, camera: OpenSceneCamera, size: tuple[int, int]) -> Camera:
-    k, lens = camera.intrinsics, Lens(LensModel.BROWN, tuple(map(float, camera.distortion)))
-    mounting = rigid_transform(camera.sensor2lidar_rotation, camera.sensor2lidar_translation)
-    return Camera(name, *size, k[0, 0], k[1, 1], k[0, 2] + _HALF_PIXEL, k[1, 2] + _HALF_PIXEL, mounting, lens)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -19,6 +20,14 @@ from swerve.scenes.viewpoints import Viewpoint
 
 HISTORY_SECONDS = 1.5
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+
+
+@runtime_checkable
+class RecordedViews(Protocol):
+    """Views of a data set that also gives its scenes as recorded."""
+
+    def recording(self, benchmark_scene: BenchmarkScene) -> Any:  # noqa: ANN401 of the data set
+        """Return a scene as the data set recorded it."""
 
 
 def observation_of(
@@ -53,10 +62,21 @@ def observations_of(
     wanted = [required_cameras(benchmark_scene, planner, views) for planner in planners]
     images = _images(benchmark_scene, views, {camera.name for one in wanted for camera in one})
     situation = replace(context.situation, human=_human(context, viewpoint))
-    return [
+    made = [
         _for_planner(observation, planner, one, images, situation)
         for planner, one in zip(planners, wanted, strict=True)
     ]
+    return [
+        replace(one, recording=views.recording(benchmark_scene))
+        if isinstance(views, RecordedViews) and _gets_recording(planner, views)
+        else one
+        for planner, one in zip(planners, made, strict=True)
+    ]
+
+
+def _gets_recording(planner: Planner, views: SceneViews | None) -> bool:
+    """Return whether a planner gets the scene as recorded."""
+    return bool(getattr(planner, "recording", False)) and isinstance(views, RecordedViews)
 
 
 def hash_token(token: str) -> str:
@@ -78,6 +98,8 @@ def required_cameras(benchmark_scene: BenchmarkScene, planner: Planner, views: S
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
     """
+    if _gets_recording(planner, views):
+        return ()
     cameras = views.cameras(benchmark_scene) if views else ()
     return declared_cameras(planner, cameras, benchmark_scene.token, "this benchmark has none. Build it with views")
 
@@ -100,6 +122,9 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
     """
+    check = getattr(planner, "check_sensors", None)
+    if check is not None:
+        check()
     if not uses_images(planner):
         return ()
     who = f"scene {token}: {type(planner).__name__}"
