@@ -266,7 +266,7 @@ class NuplanMap:
         stop = _stop_type(table.column("stop_polygon_type_fid")[row]) if layer is MapLayer.STOP_LINE else None
         return MapArea(id_, layer, table.geometry[row], stop)
 
-    def _beside(self, lanes: FeatureTable, group: object, index: int) -> str | None:
+    def _beside(self, lanes: FeatureTable, group: Any, index: int) -> str | None:  # noqa: ANN401 an integer or text
         rows = self._rows_by(lanes, "lane_group_fid").get(int(str(group)), [])
         found = [row for row in rows if int(lanes.column("lane_index")[row]) == index]
         return str(lanes.fids[found[0]]) if found else None
