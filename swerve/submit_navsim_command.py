@@ -6,15 +6,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from swerve.data.sources.navsim.folders import navsim_folders
-from swerve.data.sources.navsim.hidden_scenes import HiddenScenes, is_hidden, read_hidden_scenes
+from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, read_split
-from swerve.data.sources.navsim.scene_windows import SceneIndex, index_scenes
+from swerve.data.sources.navsim.scene_windows import index_scenes
 from swerve.eval.submission.check_submission import check_submission, expected_tokens
 from swerve.eval.submission.submission import FILE_NAME, ONE_STAGE, TWO_STAGE, Predictions, Submission
 from swerve.eval.submission.write_submission import write_submission
 from swerve.options.submit_navsim import SubmitNavsim
 from swerve.planners.load_planner import load_planner, with_options
-from swerve.planners.navsim.predict import PredictionFailure, predict
+from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.submit_check_command import tell_check
@@ -40,13 +40,13 @@ def run(asked: SubmitNavsim) -> int:
     return 1 if not _checked(path, split, asked.version, console) or failures else 0
 
 
-def _scenes(asked: SubmitNavsim) -> tuple[NavsimSplit, SceneIndex | HiddenScenes]:
+def _scenes(asked: SubmitNavsim) -> tuple[NavsimSplit, SceneSet]:
     """Return the split and its scenes."""
     split, folders = read_split(asked.split), navsim_folders(asked.source.removeprefix(_SOURCE))
     return split, read_hidden_scenes(folders, split) if is_hidden(folders, split) else index_scenes(folders, split)
 
 
-def _tokens(split: NavsimSplit, scenes: SceneIndex | HiddenScenes, version: str | None) -> dict[str, list[str]]:
+def _tokens(split: NavsimSplit, scenes: SceneSet, version: str | None) -> dict[str, list[str]]:
     """Return the tokens to plan for, by key of the file.
 
     Raises:
@@ -64,7 +64,7 @@ def _tokens(split: NavsimSplit, scenes: SceneIndex | HiddenScenes, version: str 
 
 
 def _predicted(
-    planner: Planner, scenes: SceneIndex | HiddenScenes, tokens: dict[str, list[str]], console: Console
+    planner: Planner, scenes: SceneSet, tokens: dict[str, list[str]], console: Console
 ) -> tuple[dict[str, Predictions], list[PredictionFailure]]:
     predictions: dict[str, Predictions] = {}
     failures: list[PredictionFailure] = []

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from swerve.data.sources.navsim.frames import NavsimScene, SensorFolders
+from swerve.data.sources.navsim.hidden_scenes import HiddenScenes
+from swerve.data.sources.navsim.scene_windows import SceneIndex
 from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.submission.submission import SubmittedTrajectory
 from swerve.planners.navsim.agent_outputs import compute_trajectories
@@ -27,17 +29,7 @@ _READERS: Final = 4
 ProgressCallback = Callable[[int, int], None]
 # The trajectory of a scene, or the reason why there is none.
 Answer = SubmittedTrajectory | str
-
-
-class SceneSet(Protocol):
-    """Scenes by token, and their sensor data."""
-
-    @property
-    def sensors(self) -> SensorFolders:
-        """Folders of the sensor data."""
-
-    def load(self, token: str) -> NavsimScene:
-        """Return one scene."""
+SceneSet = SceneIndex | HiddenScenes
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Camera:
     sensor2lidar_translation: Any = None
     intrinsics: Any = None
     distortion: Any = None
-    camera_path: Path | None = None
+    camera_path: str | Path | None = None
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """Agent whose features are the mean reds of its cameras, as those of the official answers about `camera_agent`."""
 
-from typing import Dict, List
-
 import torch
 from navsim.agents.abstract_agent import AbstractAgent
 from navsim.common.dataclasses import AgentInput, SensorConfig
@@ -17,7 +15,7 @@ class RedBuilder(AbstractFeatureBuilder):
     def get_unique_name(self) -> str:
         return "red"
 
-    def compute_features(self, agent_input: AgentInput) -> Dict[str, torch.Tensor]:
+    def compute_features(self, agent_input: AgentInput) -> dict[str, torch.Tensor]:
         images = [getattr(cameras, name).image for name in NAMES for cameras in agent_input.cameras]
         reds = [float(image[..., 0].mean()) for image in images if image is not None]
         speeds = [float((status.ego_velocity**2).sum()) ** 0.5 for status in agent_input.ego_statuses]
@@ -29,7 +27,7 @@ class RedCameraAgent(AbstractAgent):
 
     def __init__(self, trajectory_sampling: TrajectorySampling):
         super().__init__(trajectory_sampling)
-        self.inputs: List[AgentInput] = []
+        self.inputs: list[AgentInput] = []
 
     def name(self) -> str:
         return "red_camera"
@@ -42,10 +40,10 @@ class RedCameraAgent(AbstractAgent):
         config.cam_f0, config.cam_l0, config.cam_r0, config.cam_b0 = True, [3], [3], [0, 3]
         return config
 
-    def get_feature_builders(self) -> List[AbstractFeatureBuilder]:
+    def get_feature_builders(self) -> list[AbstractFeatureBuilder]:
         return [RedBuilder()]
 
-    def forward(self, features: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+    def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         steps = 0.5 * torch.arange(1, self._trajectory_sampling.num_poses + 1)
         poses = torch.zeros(len(features["speed"]), len(steps), 3)
         poses[:, :, 0] = features["speed"][:, -1:] * steps
