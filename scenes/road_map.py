@@ -234,6 +234,8 @@ class RoadMap:
         lanes: lanes and connectors.
         lane_groups: groups of parallel lanes.
         drivable_areas: surface that may be driven on.
+        generic_drivable_areas: surface of which the same holds but which NAVSIM's scores do not count: nuPlan's road
+            segments and generic drivable areas.
         intersections: areas where roads cross.
         crossings: pedestrian crossings.
         walkways: pavements.
@@ -250,6 +252,7 @@ class RoadMap:
     ground: GroundHeight
     lane_groups: tuple[LaneGroup, ...] = ()
     drivable_areas: tuple[Area, ...] = ()
+    generic_drivable_areas: tuple[Area, ...] = ()
     intersections: tuple[Area, ...] = ()
     crossings: tuple[Area, ...] = ()
     walkways: tuple[Area, ...] = ()

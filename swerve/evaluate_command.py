@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -43,7 +44,7 @@ def run(asked: Evaluate) -> int:
     _tell_failures(evaluation.failures, asked.out, console)
     plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
     console.print(f"{plans} plans in {seconds:.1f} s; wrote {asked.out}", highlight=False, soft_wrap=True)
-    if asked.options.report:
+    if (asked.out / REPORT).is_file():
         console.print(f"The report is at {asked.out / REPORT}", highlight=False, soft_wrap=True)
     return 1 if evaluation.failures else 0
 
@@ -68,7 +69,8 @@ def differences_table(found: Sequence[Mapping[str, Any]]) -> Table:
 
 def leaderboard(summary: Mapping[str, Any]) -> Table:
     """Return a table of the planners, best first, and their stages; with short labels it fits 80 columns."""
-    title = f"{summary['scene_groups']} cases, {summary['scenes']} scenes; all scores times 100"
+    groups = f"{summary['scene_groups']} cases, " if "scene_groups" in summary else "one stage, "
+    title = f"{groups}{summary['scenes']} scenes; all scores times 100"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", overflow="fold", min_width=12)
     for name in ("EPDMS", *SHORT.values(), "failed"):
@@ -76,13 +78,14 @@ def leaderboard(summary: Mapping[str, Any]) -> Table:
     for label, row in sorted(summary["planners"].items(), key=lambda item: -item[1]["score"]):
         failed = str(row["failures"]) if row["failures"] else "-"
         table.add_row(f"[bold]{escape(label)}", f"[bold]{100 * row['score']:.2f}", *[""] * len(SHORT), failed)
-        for name, stage in (("one", row["stage_one"]), ("two", row["stage_two"])):
-            table.add_row(f"  stage {name}", f"{100 * stage['score']:.2f}", *_cells(stage), "")
+        for name in ("one", "two"):
+            if stage := row.get(f"stage_{name}"):
+                table.add_row(f"  stage {name}", f"{100 * stage['score']:.2f}", *_cells(stage), "")
     return table
 
 
 def _cells(stage: Mapping[str, float]) -> list[str]:
-    return [f"{100 * stage[name]:.0f}" for name in SHORT]
+    return ["-" if np.isnan(stage[name]) else f"{100 * stage[name]:.0f}" for name in SHORT]
 
 
 def _tell_failures(failures: Sequence[Failure], out: Path, console: Console) -> None:

@@ -5,44 +5,85 @@ from pathlib import Path
 
 from rich.console import Console
 
+from swerve.data.sources.navsim.folders import navsim_folders
+from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.observations import uses_images
+from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
 from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.options.evaluate import EvaluateOptions
 from swerve.planners.fingerprint import fingerprint
 from swerve.planners.load_planner import LoadedPlanner, load_planner
+from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
+
+# How a benchmark begins that is NAVSIM's own data.
+NAVSIM = "navsim:"
 
 
 def evaluate_planners(
-    benchmark: Path,
+    benchmark: str | Path,
     specs: Sequence[str],
     out: Path,
     options: EvaluateOptions,
     workers: int | None = None,
     console: Console | None = None,
 ) -> Evaluation:
-    """Evaluate planners on a benchmark, and write the results and the report.
+    """Evaluate planners on a benchmark, and write the results and, of a benchmark that `swerve build` made, the report.
 
     Args:
-        benchmark: Folder of the benchmark.
+        benchmark: Folder of the benchmark, or navsim:ROOT.
         specs: Planners, as `load_planner` takes them.
         out: Output folder.
         options: The evaluation.
         workers: Worker processes; one per core if None.
         console: Console for progress; none if None.
     """
-    opened, planners = _opened(benchmark, options), [load_planner(spec) for spec in specs]
+    planners = [load_planner(spec) for spec in specs]
+    if options.split is not None or str(benchmark).startswith(NAVSIM):
+        return evaluate_navsim(str(benchmark), planners, out, options, workers, console)
+    opened = _opened(Path(benchmark), options)
     entries, policy = _entries(opened, planners), options.traffic or opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
     if options.report:
         _write_report(opened, planners, out)
     return evaluation
+
+
+def evaluate_navsim(
+    text: str,
+    planners: Sequence[LoadedPlanner],
+    out: Path,
+    options: EvaluateOptions,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> Evaluation:
+    """Evaluate planners on a split of NAVSIM's, in two stages if it has groups, else in one.
+
+    What the split asks for and is not there is printed, a line each.
+
+    Raises:
+        SwerveError: no split is given or it is not there, no scene of it is there, a map is missing, or the options ask
+            for other views than the photographs.
+    """
+    if options.split is None:
+        raise SwerveError(f"{text}: say which scenes, as in --split navtest (NAVSIM's names) or --split FILE.yaml")
+    if any(kind != "photo" for kind in options.views) or options.splats:
+        raise SwerveError(f"{text}: NAVSIM's data have photographs only: leave out --views and --splats")
+    opened = open_navsim_benchmark(navsim_folders(text.removeprefix(NAVSIM)), read_split(options.split))
+    for note in opened.notes if console else ():
+        console.print(note, style="yellow", markup=False, soft_wrap=True)
+    entries = [PlannerSpec(named.label, named.spec, fingerprint(named)) for named in planners]
+    policy = options.traffic or opened.traffic
+    if opened.groups:
+        return run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
+    return evaluate_one_stage(opened, entries, made, out, policy, workers, console)
 
 
 def _opened(folder: Path, options: EvaluateOptions) -> Benchmark:

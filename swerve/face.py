@@ -75,14 +75,14 @@ def evaluate(
     """Evaluate planners on a benchmark by two-stage pseudo-simulation, as `swerve evaluate` does.
 
     Args:
-        benchmark: Folder of the benchmark.
+        benchmark: Folder of the benchmark, or navsim:ROOT, with the split in the options.
         planners: Names as on the command line, or classes that worker processes can import, made without arguments.
         out: Output folder: new, empty, or of an evaluation of this benchmark.
         options: The evaluation.
         workers: Worker processes; one per core if None.
     """
     specs = [planner if isinstance(planner, str) else _spec(planner) for planner in planners]
-    return evaluate_planners(Path(benchmark), specs, Path(out), options, workers)
+    return evaluate_planners(benchmark, specs, Path(out), options, workers)
 
 
 def primitives_of(scene: Scene) -> Primitives:

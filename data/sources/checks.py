@@ -173,7 +173,15 @@ def _lines(road_map: RoadMap) -> Iterator[tuple[str, list[np.ndarray], int]]:
     """Yield name, lines and least number of points of every kind of line in a map."""
     yield "lanes.centerline", [lane.centerline for lane in road_map.lanes], 2
     yield "lanes.polygon", [lane.polygon for lane in road_map.lanes], 3
-    for name in ("drivable_areas", "intersections", "crossings", "walkways", "car_parks", "speed_bumps"):
+    for name in (
+        "drivable_areas",
+        "generic_drivable_areas",
+        "intersections",
+        "crossings",
+        "walkways",
+        "car_parks",
+        "speed_bumps",
+    ):
         yield name, [ring for area in getattr(road_map, name) for ring in (area.polygon, *area.holes)], 3
     for name in ("lines", "edges", "stop_lines"):
         yield name, [line.points for line in getattr(road_map, name)], 2

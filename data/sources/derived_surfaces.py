@@ -25,7 +25,14 @@ def union_areas(
         prefix: prefix of the areas' ids.
         seam: gaps of up to twice this many metres are closed.
     """
-    shapes = [shapely.make_valid(shapely.Polygon(polygon[:, :2])) for polygon in polygons]
+    return union_shapes([shapely.Polygon(polygon[:, :2]) for polygon in polygons], ground, prefix, seam)
+
+
+def union_shapes(
+    shapes: Sequence[shapely.Geometry], ground: GroundHeight, prefix: str, seam: float = _SEAM
+) -> tuple[Area, ...]:
+    """Compute the union of shapely polygons, holes included; see `union_areas`."""
+    shapes = shapely.make_valid(np.array(shapes, dtype=object))
     grown = shapely.union_all(shapely.buffer(shapes, seam, join_style="mitre"))
     union = shapely.simplify(shapely.buffer(grown, -seam, join_style="mitre"), 0.02)
     parts = [part for part in shapely.get_parts(shapely.make_valid(union)) if isinstance(part, shapely.Polygon)]

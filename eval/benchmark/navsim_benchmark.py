@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,8 @@ from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
 
 _SHOWN: Final = 3
+# Scenes of a record; neighbours share the map that is cut for them.
+_BATCH: Final = 16
 # What the official scripts use where nothing is said: reactive agents in two stages, replayed ones in one.
 TWO_STAGE_TRAFFIC: Final[Policy] = "navsim-reactive"
 ONE_STAGE_TRAFFIC: Final[Policy] = "log-replay"
@@ -70,7 +73,43 @@ class NavsimBenchmark:
             raise SwerveError(f"split {self.index.split.name}: has no scene group {name!r}")
         tokens, origin = GroupTokens(group.now, group.before, group.follow_ups), self.origin_of(group.now)
         scenes = {token: self.scene(token, origin) for token in tokens.tokens}
-        return SceneGroup(self._log_of(group), tokens, scenes, NavsimViews(self.index), self.view_kind)
+        return SceneGroup(self._log_of(group), tokens, scenes, self.views, self.view_kind)
+
+    @property
+    def views(self) -> NavsimViews:
+        """Return the images of its scenes."""
+        return NavsimViews(self.index)
+
+    @property
+    def scene_logs(self) -> tuple[str, ...]:
+        """Return the names of the logs with a logged scene."""
+        return tuple(self._logged)
+
+    def batches(self, log: str) -> tuple[tuple[str, ...], ...]:
+        """Return the tokens of a log's logged scenes in order of time, in batches.
+
+        Raises:
+            SwerveError: there is no such log.
+        """
+        if log not in self._logged:
+            raise SwerveError(f"split {self.index.split.name}: has no log {log!r}")
+        tokens = self._logged[log]
+        return tuple(tokens[first : first + _BATCH] for first in range(0, len(tokens), _BATCH))
+
+    def batch(self, tokens: Sequence[str]) -> list[BenchmarkScene]:
+        """Load scenes, each in coordinates of its own.
+
+        Raises:
+            LogError: a file cannot be read, or a map is missing.
+        """
+        return [self.scene(token, self.origin_of(token)) for token in tokens]
+
+    @cached_property
+    def _logged(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for token, address in self.index.logged.items():
+            found.setdefault(address.log_name, []).append(token)
+        return {log: tuple(tokens) for log, tokens in found.items()}
 
     def scene(self, token: str, origin: Float[np.ndarray, "3"]) -> BenchmarkScene:
         """Return a scene; its coordinates are global ones minus `origin`.

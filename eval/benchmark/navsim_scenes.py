@@ -14,7 +14,7 @@ from swerve.data.sources.navsim.cameras import axle_height, image_path, scene_ca
 from swerve.data.sources.navsim.frames import NavsimScene
 from swerve.data.sources.navsim.scene_log import scene_of
 from swerve.data.sources.navsim.scene_windows import SceneIndex
-from swerve.data.sources.navsim.scoring_map import MapRegion, scoring_map
+from swerve.data.sources.navsim.scoring_map import scoring_map
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
 from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.stored_views import chosen_cameras
@@ -67,8 +67,8 @@ def _road_map(maps: Path, scene: NavsimScene, origin: Float[np.ndarray, "3"]) ->
 
 @lru_cache(maxsize=8)
 def _cut_map(maps: Path, location: str, place: tuple[float, float, float, float], route: tuple[str, ...]) -> RoadMap:
-    region = MapRegion(np.array(place[:2]), _REACH)
-    return scoring_map(load_nuplan_map(maps, location), region, route, np.array([*place[2:], 0.0]))
+    nuplan_map, center = load_nuplan_map(maps, location), np.array(place[:2])
+    return scoring_map(nuplan_map, center, _REACH, route, np.array([*place[2:], 0.0]))
 
 
 @dataclass(frozen=True)

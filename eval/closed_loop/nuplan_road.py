@@ -42,7 +42,8 @@ class NuPlanRoad:
             shape = shapely.make_valid(shapely.Polygon(outline[:, :2], [hole[:, :2] for hole in holes]))
             return shape if shape.intersects(window) else None
 
-        drivable = (*road_map.lanes, *road_map.drivable_areas, *road_map.intersections, *road_map.car_parks)
+        areas = (road_map.drivable_areas, road_map.generic_drivable_areas, road_map.intersections, road_map.car_parks)
+        drivable = (*road_map.lanes, *(area for layer in areas for area in layer))
         shapes = {id(area): within(area.polygon, area.holes) for area in drivable if len(area.polygon) > 2}
         found = {key: shape for key, shape in shapes.items() if shape is not None}
         lanes = tuple(lane for lane in road_map.lanes if id(lane) in found and _has_direction(lane))

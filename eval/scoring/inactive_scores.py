@@ -10,7 +10,11 @@ from swerve.scenes import LightState, Log
 # Sub-scores that cannot fall below 1, or exemptions that never apply, if a log lacks something.
 _NEEDS: Final[tuple[tuple[str, str, Callable[[Log], bool]], ...]] = (
     ("no_at_fault_collisions, time_to_collision_within_bound", "other road users", lambda log: len(log.tracks.ids) > 0),
-    ("drivable_area_compliance", "drivable areas", lambda log: _has_map(log, "drivable_areas")),
+    (
+        "drivable_area_compliance",
+        "drivable areas",
+        lambda log: _has_map(log, "drivable_areas") or _has_map(log, "generic_drivable_areas"),
+    ),
     (
         "driving_direction_compliance, lane_keeping, no_at_fault_collisions (their exemptions in intersections)",
         "intersections",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from swerve.data.sources.navsim.cameras import axle_height, image_path, scene_cameras
 from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneCamera, OpenSceneFrame
-from swerve.data.sources.navsim.point_cloud import read_point_cloud
+from swerve.data.sources.nuplan.point_cloud import read_point_cloud
 from swerve.eval.benchmark.evaluate.observations import declared_cameras, uses_images
 from swerve.eval.benchmark.navsim_scenes import command_of
 from swerve.planners.navsim.agent_inputs import cameras_of

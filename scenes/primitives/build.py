@@ -64,7 +64,7 @@ def build_dynamic(tracks: Tracks, lights: TrafficLights, step: int) -> Primitive
 
 def _surfaces(road_map: RoadMap) -> list[tuple[Semantic, shapely.Polygon]]:
     """Return all surface polygons with their classes; without drivable areas, lanes count as road."""
-    road: Iterable[Area | Lane] = road_map.drivable_areas or road_map.lanes
+    road: Iterable[Area | Lane] = road_map.drivable_areas or (*road_map.lanes, *road_map.generic_drivable_areas)
     layers: dict[Semantic, Iterable[Area | Lane]] = {
         Semantic.WALKWAY: road_map.walkways,
         Semantic.ROAD: road,

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from tyro.conf import arg
+
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.options.shared import Benchmark, Config, OutFolder, PlannerOption, Planners, Splats, Workers
+from swerve.options.shared import Config, EvaluatedBenchmark, OutFolder, PlannerOption, Planners, Splats, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -15,7 +17,10 @@ class EvaluateOptions:
     """Options of the evaluation of planners on a benchmark.
 
     Attributes:
-        traffic: How annotated agents move; None: as in the benchmark.
+        split: With navsim:ROOT, the split: a YAML file of NAVSIM's train_test_split, or the name of one in the checkout
+            that NAVSIM_DEVKIT_ROOT names. With reactive_all_mapping in two stages, else in one.
+        traffic: How annotated agents move; None: as in the benchmark; of NAVSIM's splits as in its scripts, that is
+            navsim-reactive in two stages and log-replay in one.
         weighting: Weights of follow-up scenes.
         views: Images that planners see; with several, each planner takes part with each of them and they are compared.
             With none: those that are stored, or raster if several are.
@@ -23,6 +28,7 @@ class EvaluateOptions:
         report: Write index.html, with the worst scenes of each planner.
     """
 
+    split: Annotated[str | None, arg(metavar="FILE.yaml|NAME")] = None
     traffic: Policy | None = None
     weighting: Weighting = "navsim-exact"
     views: tuple[ViewKind, ...] = ()
@@ -34,12 +40,18 @@ class EvaluateOptions:
 class Evaluate:
     """Evaluate planners on a benchmark by two-stage pseudo-simulation: EPDMS, as in NAVSIM v2.
 
+    The benchmark is a folder that swerve build made, or a split of NAVSIM's own data, in place: navsim:ROOT with
+    --split. ROOT has navsim_logs, sensor_blobs and maps (or NUPLAN_MAPS_ROOT names the maps); navsim: alone takes
+    OPENSCENE_DATA_ROOT.
+
     Prints the ranking, and writes NAVSIM's tables, summary.json and a report (OUT/index.html). The same command resumes
     an evaluation, and adds planners to a finished one. docs/evaluate.md describes the output.
 
     Exit code: 0; 1 if a planner failed in a scene, which then scores 0; 2 if the evaluation could not run.
 
     Example: swerve evaluate bench results --planners pdm-closed my_planner:Mine
+
+    Example: swerve evaluate navsim:$OPENSCENE_DATA_ROOT results --split navhard_two_stage --planners constant-velocity
 
     Attributes:
         benchmark: Benchmark.
@@ -51,7 +63,7 @@ class Evaluate:
         config: Options to start from.
     """
 
-    benchmark: Benchmark
+    benchmark: EvaluatedBenchmark
     out: OutFolder
     planners: Planners
     planner_option: PlannerOption = ()

@@ -22,6 +22,10 @@ Source = Annotated[
     ),
 ]
 Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder that swerve build made.")]
+EvaluatedBenchmark = Annotated[
+    Positional[str],
+    arg(metavar="BENCHMARK", help="Folder that swerve build made, or navsim:ROOT with --split: NAVSIM's own data."),
+]
 Dataset = Annotated[Positional[Path], arg(metavar="SET", help="Finished training set of swerve augment.")]
 OutFolder = Annotated[
     Positional[Path], arg(metavar="OUT", help="Output folder: new, empty, or of this same job, which is then resumed.")

@@ -1,18 +1,17 @@
 """GeoPackage files (SQLite with geometry as WKB): layers as columns and shapely geometries."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import shapely
 from jaxtyping import Float, Int
 
+from swerve.data.sources.nuplan.sqlite_file import opened
 from swerve.data.sources.nuplan.utm import project_utm, utm_zone
 from swerve.scenes import LogError
 
@@ -53,6 +52,12 @@ class FeatureTable:
         """Row by feature id."""
         return {int(fid): row for row, fid in enumerate(self.fids)}
 
+    def rows_meeting(self, center: Float[np.ndarray, "2"], radius: float) -> Int[np.ndarray, "m"]:
+        """Return the rows of geometries that meet the axis-aligned square of half side `radius`, in order."""
+        (x, y) = center
+        box = shapely.box(x - radius, y - radius, x + radius, y + radius)
+        return np.sort(self.tree.query(box, "intersects"))
+
     def column(self, name: str) -> list[Any]:
         """Return a column.
 
@@ -82,27 +87,6 @@ def joined(tables: Sequence[FeatureTable], name: str) -> FeatureTable:
     """Concatenate layers, without their columns."""
     fids = np.concatenate([table.fids for table in tables])
     return FeatureTable(name, fids, {}, np.concatenate([table.geometry for table in tables]), tables[0].file)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an SQLite file for reading; nothing is written beside it, and its schema runs no functions.
-
-    Raises:
-        LogError: the file is missing, or not a readable SQLite file, here or in the block.
-    """
-    if not path.is_file():
-        raise LogError(path, "file", "no such file")
-    try:
-        connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True)
-        try:
-            connection.execute("PRAGMA trusted_schema = OFF")
-            yield connection
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        problem = f"is not a readable SQLite file ({error})"
-        raise LogError(path, "file", problem, "The download may be incomplete") from error
 
 
 def read_meta(path: Path) -> dict[str, str]:

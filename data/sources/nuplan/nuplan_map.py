@@ -121,9 +121,8 @@ class NuplanMap:
 
         Lane connectors are tested by their centre line.
         """
-        table, (x, y) = self.table(layer), point
-        box = shapely.box(x - radius, y - radius, x + radius, y + radius)
-        return tuple(map(str, table.fids[np.sort(table.tree.query(box, "intersects"))].tolist()))
+        table = self.table(layer)
+        return tuple(map(str, table.fids[table.rows_meeting(point, radius)].tolist()))
 
     def proximal_objects(self, point: Point, radius: float, layer: MapLayer) -> list[MapObject]:
         """Return the objects of `proximal_ids` (`get_proximal_map_objects`)."""

@@ -38,9 +38,9 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 
 # Packages whose version may change a score.
-_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
-_JOB, _TIMING = "job", "timing.json"
-_LAYOUT = FolderLayout(finish=_TIMING, files=(), parts={"records": ".parquet"})
+PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+JOB, TIMING = "job", "timing.json"
+LAYOUT = FolderLayout(finish=TIMING, files=(), parts={"records": ".parquet"})
 
 
 @dataclass(frozen=True)
@@ -110,19 +110,19 @@ def evaluate(
             is another evaluation's or cannot be written, or scene groups could not be evaluated: then only
             failures.json is written.
     """
-    _check_labels(entries)
-    _check_folder(folder)
+    check_labels(entries)
+    check_folder(folder)
     check_cameras(benchmark, [load(entry.spec) for entry in entries])
     stamp = _stamp(benchmark, entries, policy, weighting)
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"]}
-    config = job_config(options, [("benchmark", log) for log in benchmark.logs], _PACKAGES)
-    work = EvaluateWork(folder / _JOB, benchmark, tuple(entries), load, policy)
-    with open_job(work.folder, config, _LAYOUT), os_errors_as_swerve_errors(folder):
+    config = job_config(options, [("benchmark", log) for log in benchmark.logs], PACKAGES)
+    work = EvaluateWork(folder / JOB, benchmark, tuple(entries), load, policy)
+    with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         outcome = run_work(work, work.folder, benchmark.logs, work.finished(), "plans", workers, console)
         _require_all(work, folder, outcome)
         summary, failures = write_summary(folder, work.records(), stamp)
-        write_atomically(work.folder / _TIMING, to_json(outcome.timing))
+        write_atomically(work.folder / TIMING, to_json(outcome.timing))
     return Evaluation(summary, tuple(failures), outcome.timing)
 
 
@@ -217,7 +217,7 @@ class EvaluateWork:
         with watch.measure("writing"):
             add_to_record(path, result_rows(results, "navsim-exact"), missing)
         count = len(scene_group.group.tokens) * len(missing)
-        return PartResult(count, tuple(failure for result in results for failure in _failures_of(result)))
+        return PartResult(count, tuple(failure for result in results for failure in failures_of(result)))
 
     def _results(self, scene_group: SceneGroup, labels: Collection[str], report: PartReport) -> list[PlannerResult]:
         """Evaluate the planners of these labels on a scene group, each with its kind of views."""
@@ -234,14 +234,14 @@ class EvaluateWork:
         return results
 
 
-def _failures_of(result: PlannerResult) -> Iterator[Failure]:
+def failures_of(result: PlannerResult) -> Iterator[Failure]:
     """Return a planner's failures; without tracebacks, which a job would print as program errors."""
     for token, error in zip(result.group.tokens, result.errors, strict=True):
         if error:
             yield Failure(result.scenes.logs[0], token, result.planner, error.splitlines()[-1])
 
 
-def _check_labels(entries: Sequence[PlannerSpec]) -> None:
+def check_labels(entries: Sequence[PlannerSpec]) -> None:
     """Check that there are planners, and that the names of their tables differ.
 
     Raises:
@@ -256,14 +256,14 @@ def _check_labels(entries: Sequence[PlannerSpec]) -> None:
         )
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Check that the folder holds no other files.
 
     Raises:
         SwerveError: the folder holds something that is not of an evaluation.
     """
     make_folder(folder)
-    if not (folder / _JOB).is_dir() and (strangers := sorted(folder.iterdir())):
+    if not (folder / JOB).is_dir() and (strangers := sorted(folder.iterdir())):
         raise SwerveError(f"{folder} is not empty (it holds {strangers[0].name}): choose another folder")
 
 

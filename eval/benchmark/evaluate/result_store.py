@@ -36,34 +36,35 @@ def recorded_planners(path: Path) -> dict[str, str]:
         return planners
 
 
-def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str]) -> None:
+def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str], schema: pa.Schema = SCHEMA) -> None:
     """Add rows of planners to a record, in place of earlier rows of the same planners.
 
     Args:
         path: of the record, which may not exist yet.
-        rows: columns as in `results.SCHEMA`.
+        rows: columns as in `schema`.
         planners: identities by label.
+        schema: of the record.
 
     Raises:
         SwerveError: the existing record is damaged.
     """
     known = recorded_planners(path)
     if path.is_file():
-        before = read_record(path)
+        before = read_record(path, schema)
         rows = pa.concat_tables([before.filter(~pc.field("planner").isin(list(planners))), rows])
     metadata = {_PLANNERS: json.dumps({**known, **planners}).encode()}
     pq.write_table(rows.replace_schema_metadata(metadata), temporary_path(path), compression="zstd")
     commit(path)
 
 
-def read_record(path: Path) -> pa.Table:
-    """Read the rows of all planners in a record, columns as in `results.SCHEMA`.
+def read_record(path: Path, schema: pa.Schema = SCHEMA) -> pa.Table:
+    """Read the rows of all planners in a record, columns as in `schema`.
 
     Raises:
         SwerveError: it is missing or damaged.
     """
     with _record_errors(path):
-        return pq.read_table(path, schema=SCHEMA)
+        return pq.read_table(path, schema=schema)
 
 
 @contextmanager

@@ -208,7 +208,7 @@ def _rows(scene_group: PlannerResult, weighting: Weighting) -> pa.Table:
     table = aggregate_two_stage(pair_scores(scenes, [group]), [group], weighting)
     count, pairs = len(scenes.tokens), len(group.pairs)
     columns = {
-        **_scene_columns(scene_group),
+        **scene_columns(scene_group),
         "scene_group": [group.now] * count,
         "stage": [1, 1] + [2] * (count - 2),
         "chain": ["now", "before"] * pairs,
@@ -220,8 +220,8 @@ def _rows(scene_group: PlannerResult, weighting: Weighting) -> pa.Table:
     return pa.Table.from_pydict(columns, schema=SCHEMA)
 
 
-def _scene_columns(results: SceneResults) -> dict[str, Any]:
-    """Return the columns that do not depend on other scenes."""
+def scene_columns(results: SceneResults) -> dict[str, Any]:
+    """Return the columns of `SCHEMA` that do not depend on other scenes."""
     scenes = results.scenes
     return {
         "planner": [results.planner] * len(scenes.tokens),

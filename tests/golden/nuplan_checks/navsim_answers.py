@@ -10,9 +10,9 @@ from PIL import Image
 
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.frames import relative_to
-from swerve.data.sources.navsim.point_cloud import read_point_cloud
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scene_windows import index_scenes
+from swerve.data.sources.nuplan.point_cloud import read_point_cloud
 
 POSES = 1e-9  # metres; of positions of millions of metres, whose own digits end there
 GREY = 1.0  # decoders of JPEG differ by so much in the mean

@@ -33,12 +33,13 @@ def _check_context(benchmark, token, known, tally):
     facts = [context.log, int(entry.follow_up), context.human is None]
     tally.equal("cache: scenes", token, facts, [known["log_name"], known["scene_type"], not known["human_trajectory"]])
     tally.close("cache: start, s", token, context.start_us * 1e-6, known["start_time_s"], 1e-7)
-    tally.close("cache: ego state", token, context.ego[:7] + [*origin[:2], *[0.0] * 5], known["ego_state"], STATES)
+    ego = context.ego[:7] + np.array([*origin, 0.0, 0.0, 0.0, 0.0])
+    tally.close("cache: ego state", token, ego, known["ego_state"], STATES)
     if context.human is not None:
         tally.close("cache: human trajectory", token, context.human, known["human_trajectory"], STATES)
-    reference = context.reference[::EVERY] + [*origin[:2], 0.0]
+    reference = context.reference[::EVERY] + origin
     tally.close("cache: PDM-Closed", token, reference, known["pdm_reference"], REFERENCE)
-    centerline = context.scoring_map.centerline + [*origin[:2], 0.0]
+    centerline = context.scoring_map.centerline + origin
     tally.close("cache: centreline", token, centerline, known["centerline"], STATES)
     tally.equal("cache: route lanes", token, context.route_lanes, known["route_lane_ids"])
     surfaces = context.scoring_map.surfaces

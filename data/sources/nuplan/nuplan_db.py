@@ -1,0 +1,424 @@
+"""A nuPlan log data base (.db): its tables as arrays, read on demand."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from swerve.data.sources.nuplan.restricted_pickle import read_numbers
+from swerve.data.sources.nuplan.sqlite_file import (
+    blobs,
+    integers,
+    numbers,
+    numbers_or_nan,
+    optional_tokens,
+    read_columns,
+    texts,
+    tokens,
+)
+from swerve.scenes import LogError
+from swerve.scenes.transforms import rigid_transform, rotation_from_quaternion
+
+LIDAR = "MergedPointCloud"
+TABLES = (
+    *("ego_pose", "lidar_pc", "lidar_box", "track", "category", "camera", "image", "lidar", "scene", "scenario_tag"),
+    "traffic_light_status",
+)
+_POSE = ("x", "y", "z", "qw", "qx", "qy", "qz")
+_MOTION = ("vx", "vy", "vz", "acceleration_x", "acceleration_y", "acceleration_z", "angular_rate_z")
+# Number of the first and last scenes that may lack history or future (see `NuplanDb.scenario_tokens`).
+_FIRST, _LAST = 2, 2
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """The data base's log; `map_version` is the location of its map."""
+
+    token: str
+    vehicle_name: str
+    date: str
+    timestamp: int
+    logfile: str
+    location: str
+    map_version: str
+
+
+@dataclass(frozen=True)
+class CameraRecord:
+    """Camera with its pose relative to the rear axle.
+
+    Attributes:
+        token: of the row.
+        channel: name, such as "CAM_F0".
+        ego_from_camera: pose; the camera's axes are x right, y down, z forward.
+        translation: metres, as stored.
+        rotation: quaternion w, x, y, z, as stored.
+        intrinsic: camera matrix; pixel centres are integers.
+        distortion: k1, k2, p1, p2, k3.
+        width: pixels.
+        height: pixels.
+    """
+
+    token: str
+    channel: str
+    translation: Float[np.ndarray, "3"]
+    rotation: Float[np.ndarray, "4"]
+    intrinsic: Float[np.ndarray, "3 3"]
+    distortion: Float[np.ndarray, "5"]
+    width: int
+    height: int
+
+    @property
+    def ego_from_camera(self) -> Float[np.ndarray, "4 4"]:
+        """Pose of the camera in the rear axle's frame."""
+        return rigid_transform(rotation_from_quaternion(self.rotation), self.translation)
+
+
+@dataclass(frozen=True)
+class SceneRecord:
+    """Scene of up to 20 s.
+
+    Attributes:
+        token: of the row.
+        name: scenes are in order of their names.
+        goal: token of the goal's ego pose; empty where there is none.
+        roadblock_ids: the route; empty where there is none.
+        roadblock_text: the route as stored.
+    """
+
+    token: str
+    name: str
+    goal: str
+    roadblock_ids: tuple[str, ...]
+    roadblock_text: str
+
+
+@dataclass(frozen=True)
+class EgoPoses:
+    """Poses of the rear axle in UTM coordinates.
+
+    Attributes:
+        times_us: when they were taken.
+        positions: metres.
+        quaternions: w, x, y, z.
+        velocity: x, y, z in m/s, in the ego's axes.
+        acceleration: x, y, z in m/s2, in the ego's axes.
+        yaw_rate: rad/s.
+    """
+
+    times_us: Int[np.ndarray, "n"]
+    positions: Float[np.ndarray, "n 3"]
+    quaternions: Float[np.ndarray, "n 4"]
+    velocity: Float[np.ndarray, "n 3"]
+    acceleration: Float[np.ndarray, "n 3"]
+    yaw_rate: Float[np.ndarray, "n"]
+
+    @property
+    def headings(self) -> Float[np.ndarray, "n"]:
+        """Headings as the devkit computes them, see `heading_of`."""
+        return heading_of(self.quaternions)
+
+    @property
+    def world_from_axle(self) -> Float[np.ndarray, "n 4 4"]:
+        """Poses in three dimensions."""
+        return rigid_transform(rotation_from_quaternion(self.quaternions), self.positions)
+
+    def of(self, rows: Int[np.ndarray, "m"] | Sequence[int]) -> "EgoPoses":
+        """Select poses."""
+        return EgoPoses(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class LidarPcs:
+    """Samples of the log (20 Hz), in order of time. Each is named by its token and has an ego pose.
+
+    Attributes:
+        tokens: names.
+        times_us: times of the samples; those of their ego poses differ by some milliseconds.
+        scene_tokens: scene of each.
+        ego_pose_tokens: ego pose of each.
+        files: point clouds, relative to the folder of sensor data.
+        poses: ego poses.
+    """
+
+    tokens: tuple[str, ...]
+    times_us: Int[np.ndarray, "n"]
+    scene_tokens: tuple[str, ...]
+    ego_pose_tokens: tuple[str, ...]
+    files: tuple[str, ...]
+    poses: EgoPoses
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Row by token."""
+        return {token: row for row, token in enumerate(self.tokens)}
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Tracked objects, in order of time, then of track.
+
+    Attributes:
+        times_us: times of their samples.
+        tokens: name of each box.
+        track_tokens: track of each.
+        categories: "vehicle", "pedestrian", ...
+        centers: middles of the boxes in UTM coordinates, metres.
+        headings: radians.
+        sizes: length, width, height in metres.
+        velocities: x, y in m/s, UTM axes; NaN where not stored.
+    """
+
+    times_us: Int[np.ndarray, "b"]
+    tokens: tuple[str, ...]
+    track_tokens: tuple[str, ...]
+    categories: tuple[str, ...]
+    centers: Float[np.ndarray, "b 3"]
+    headings: Float[np.ndarray, "b"]
+    sizes: Float[np.ndarray, "b 3"]
+    velocities: Float[np.ndarray, "b 2"]
+
+
+@dataclass(frozen=True)
+class LightStates:
+    """States of traffic lights, in order of time.
+
+    Attributes:
+        times_us: times of their samples.
+        lane_connectors: id of the controlled lane connector.
+        states: "green", "yellow", "red" or another word, which means unknown.
+    """
+
+    times_us: Int[np.ndarray, "s"]
+    lane_connectors: Int[np.ndarray, "s"]
+    states: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Camera images, in order of time.
+
+    Attributes:
+        channels: camera of each.
+        times_us: times of exposure.
+        files: relative to the folder of sensor data.
+        poses: ego poses at these times.
+    """
+
+    channels: tuple[str, ...]
+    times_us: Int[np.ndarray, "i"]
+    files: tuple[str, ...]
+    poses: EgoPoses
+
+
+@dataclass(frozen=True)
+class ScenarioTags:
+    """Tags of samples, in order of type, then of time."""
+
+    types: tuple[str, ...]
+    lidar_pc_tokens: tuple[str, ...]
+    times_us: Int[np.ndarray, "g"]
+
+
+@dataclass(frozen=True)
+class NuplanDb:
+    """Log data base. Tables are read when they are asked for; every method raises LogError where they are damaged."""
+
+    path: Path
+
+    def count(self, table: str) -> int:
+        """Return the number of a table's rows."""
+        return int(read_columns(self.path, {f"{table}.token": len}, f"FROM {table}")["token"])
+
+    def log(self) -> LogRecord:
+        """Return the log's record; there must be exactly one."""
+        kinds = {f"log.{name}": texts for name in ("vehicle_name", "date", "logfile", "location", "map_version")}
+        found = read_columns(self.path, {"log.token": tokens, "log.timestamp": integers, **kinds}, "FROM log")
+        if len(found["token"]) != 1:
+            raise LogError(self.path, "log", f"has {len(found['token'])} rows, not one")
+        return LogRecord(**{name: int(own[0]) if name == "timestamp" else own[0] for name, own in found.items()})
+
+    def cameras(self) -> tuple[CameraRecord, ...]:
+        """Return the cameras, in the table's order."""
+        pickled = {"translation": (3,), "rotation": (4,), "intrinsic": (3, 3), "distortion": (5,)}
+        columns: dict[str, Callable[..., object]] = {"camera.token": tokens, "camera.channel": texts}
+        columns |= {f"camera.{name}": _unpickled(shape) for name, shape in pickled.items()}
+        columns |= {"camera.width": integers, "camera.height": integers}
+        found = read_columns(self.path, columns, "FROM camera ORDER BY camera.rowid")
+        return tuple(CameraRecord(*row[:6], int(row[6]), int(row[7])) for row in zip(*found.values(), strict=True))
+
+    def lidar_mount(self) -> Float[np.ndarray, "4 4"]:
+        """Return the pose of the merged point clouds' frame relative to the rear axle."""
+        columns = {"lidar.translation": _unpickled((3,)), "lidar.rotation": _unpickled((4,))}
+        found = read_columns(self.path, columns, "FROM lidar WHERE lidar.channel = ?", (LIDAR,))
+        if len(found["translation"]) != 1:
+            raise LogError(self.path, "lidar", f"has {len(found['translation'])} rows of channel {LIDAR}, not one")
+        return rigid_transform(rotation_from_quaternion(found["rotation"][0]), found["translation"][0])
+
+    @cached_property
+    def lidar_pcs(self) -> LidarPcs:
+        """The samples, in order of time."""
+        columns = {
+            "lp.token": tokens,
+            "lp.timestamp": integers,
+            "lp.scene_token": tokens,
+            "lp.ego_pose_token": tokens,
+            "lp.filename": texts,
+            **_pose_columns(),
+        }
+        clauses = (
+            "FROM lidar_pc lp INNER JOIN lidar ON lidar.token = lp.lidar_token "
+            "LEFT JOIN ego_pose ep ON ep.token = lp.ego_pose_token WHERE lidar.channel = ? ORDER BY lp.timestamp"
+        )
+        found = read_columns(self.path, columns, clauses, (LIDAR,))
+        names = ("token", "timestamp", "scene_token", "ego_pose_token", "filename")
+        pcs = LidarPcs(*(found[name] for name in names), _poses(found, self.path))
+        if not len(pcs.tokens):
+            raise LogError(self.path, "lidar_pc", "has no rows")
+        return pcs
+
+    @cached_property
+    def scenes(self) -> tuple[SceneRecord, ...]:
+        """The scenes, in order of their names."""
+        columns = {
+            "scene.token": tokens,
+            "scene.name": texts,
+            "scene.goal_ego_pose_token": optional_tokens,
+            "scene.roadblock_ids": texts,
+        }
+        found = read_columns(self.path, columns, "FROM scene ORDER BY scene.name")
+        rows = zip(*found.values(), strict=True)
+        return tuple(SceneRecord(token, name, goal, _split(route), route) for token, name, goal, route in rows)
+
+    @cached_property
+    def scene_by_token(self) -> dict[str, SceneRecord]:
+        """Scenes by token."""
+        return {scene.token: scene for scene in self.scenes}
+
+    def poses(self, ego_pose_tokens: Sequence[str]) -> EgoPoses:
+        """Return the ego poses of tokens."""
+        found = [
+            _poses(
+                read_columns(
+                    self.path, _pose_columns(), "FROM ego_pose ep WHERE ep.token = ?", (bytes.fromhex(token),)
+                ),
+                self.path,
+            )
+            for token in ego_pose_tokens
+        ]
+        return EgoPoses(*(np.concatenate([getattr(one, field.name) for one in found]) for field in fields(EgoPoses)))
+
+    def boxes(self, first_us: int, last_us: int) -> Boxes:
+        """Return the tracked objects of samples between two times, both included."""
+        sizes, motion = ("length", "width", "height"), ("vx", "vy")
+        columns = {"lp.timestamp": integers, "lb.token": tokens, "lb.track_token": tokens, "c.name": texts}
+        columns |= {f"lb.{name}": numbers for name in ("x", "y", "z", "yaw", *sizes)}
+        columns |= {f"lb.{name}": numbers_or_nan for name in motion}
+        clauses = (
+            "FROM lidar_box lb INNER JOIN track t ON t.token = lb.track_token "
+            "INNER JOIN category c ON c.token = t.category_token "
+            "INNER JOIN lidar_pc lp ON lp.token = lb.lidar_pc_token "
+            "WHERE lp.timestamp BETWEEN ? AND ? ORDER BY lp.timestamp, lb.track_token"
+        )
+        found = read_columns(self.path, columns, clauses, (first_us, last_us))
+        return Boxes(
+            found["timestamp"],
+            found["token"],
+            found["track_token"],
+            found["name"],
+            _stacked(found, ("x", "y", "z")),
+            found["yaw"],
+            _stacked(found, sizes),
+            _stacked(found, motion),
+        )
+
+    def lights(self, first_us: int, last_us: int) -> LightStates:
+        """Return the states of traffic lights at samples between two times, both included."""
+        columns = {"lp.timestamp": integers, "tl.lane_connector_id": integers, "tl.status": texts}
+        clauses = (
+            "FROM traffic_light_status tl INNER JOIN lidar_pc lp ON lp.token = tl.lidar_pc_token "
+            "WHERE lp.timestamp BETWEEN ? AND ? ORDER BY lp.timestamp, tl.rowid"
+        )
+        return LightStates(*read_columns(self.path, columns, clauses, (first_us, last_us)).values())
+
+    def images(self, first_us: int, last_us: int) -> Images:
+        """Return the images taken between two times, both included."""
+        columns = {"camera.channel": texts, "image.timestamp": integers, "image.filename_jpg": texts}
+        clauses = (
+            "FROM image INNER JOIN camera ON camera.token = image.camera_token "
+            "LEFT JOIN ego_pose ep ON ep.token = image.ego_pose_token "
+            "WHERE image.timestamp BETWEEN ? AND ? ORDER BY image.timestamp, camera.rowid"
+        )
+        found = read_columns(self.path, {**columns, **_pose_columns()}, clauses, (first_us, last_us))
+        return Images(found["channel"], found["timestamp"], found["filename_jpg"], _poses(found, self.path))
+
+    @cached_property
+    def tags(self) -> ScenarioTags:
+        """Scenario tags of samples."""
+        columns = {"st.type": texts, "lp.token": tokens, "lp.timestamp": integers}
+        clauses = (
+            "FROM scenario_tag st INNER JOIN lidar_pc lp ON lp.token = st.lidar_pc_token "
+            "WHERE st.type IS NOT NULL ORDER BY st.type, lp.timestamp"
+        )
+        return ScenarioTags(*read_columns(self.path, columns, clauses).values())
+
+    def scenario_tokens(self, types: Collection[str] | None = None) -> list[tuple[str, str]]:
+        """Return samples that the devkit offers as scenarios, in order of time, with their type.
+
+        Those of all scenes but the first two and the last two in order of names, which may lack history or future. Of
+        several tags the alphabetically last counts; "unknown" without one.
+
+        Args:
+            types: tags that count; only samples that have one are returned. None for all samples.
+        """
+        valid = {scene.token for scene in self.scenes[_FIRST : max(len(self.scenes) - _LAST, _FIRST)]}
+        found: dict[str, str] = {}
+        for kind, token in zip(self.tags.types, self.tags.lidar_pc_tokens, strict=True):
+            if types is None or kind in types:
+                found[token] = max(kind, found.get(token, ""))
+        samples = zip(self.lidar_pcs.tokens, self.lidar_pcs.scene_tokens, strict=True)
+        offered = [token for token, scene in samples if scene in valid and (types is None or token in found)]
+        return [(token, found.get(token, "unknown")) for token in offered]
+
+
+def heading_of(quaternions: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n"]:
+    """Compute headings of quaternions (w, x, y, z) as nuPlan does: pyquaternion's yaw of the order yaw, pitch, roll.
+
+    It differs from the direction of the x axis by up to a product of roll and pitch, some 1e-3 rad on a slope.
+    """
+    w, x, y, z = (quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)).T
+    return np.asarray(np.arctan2(2 * (w * z - x * y), 1 - 2 * (y**2 + z**2)))
+
+
+def _split(route: str) -> tuple[str, ...]:
+    """Split at blanks, as the devkit does, or at commas, as its documentation says."""
+    return tuple(route.replace(",", " ").split())
+
+
+def _unpickled(shape: tuple[int, ...]) -> Callable[[Sequence[object]], list[np.ndarray]]:
+    return lambda values: [read_numbers(blob, shape) for blob in blobs(values)]
+
+
+def _pose_columns() -> dict[str, Callable[..., np.ndarray]]:
+    return (
+        {"ep.timestamp AS pose_us": integers}
+        | {f"ep.{name}": numbers for name in _POSE}
+        | {f"ep.{name}": numbers_or_nan for name in _MOTION}
+    )
+
+
+def _poses(found: dict[str, np.ndarray], path: Path) -> EgoPoses:
+    quaternions = _stacked(found, _POSE[3:])
+    if len(quaternions) and np.linalg.norm(quaternions, axis=1).min() < 0.5:
+        raise LogError(path, "ego_pose.qw", "is part of a quaternion of length zero")
+    motion = np.nan_to_num(_stacked(found, _MOTION))
+    return EgoPoses(
+        found["pose_us"], _stacked(found, _POSE[:3]), quaternions, motion[:, :3], motion[:, 3:6], motion[:, 6]
+    )
+
+
+def _stacked(found: dict[str, np.ndarray], names: Sequence[str]) -> Float[np.ndarray, "n k"]:
+    return np.stack([found[name] for name in names], axis=1)

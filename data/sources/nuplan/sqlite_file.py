@@ -1,0 +1,106 @@
+"""Reading of SQLite files that a stranger made: read-only, and every column's type is checked."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from swerve.scenes import LogError
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an SQLite file for reading; nothing is written beside it, and its schema runs no functions.
+
+    Raises:
+        LogError: the file is missing, or not a readable SQLite file, here or in the block.
+    """
+    if not path.is_file():
+        raise LogError(path, "file", "no such file")
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        problem = f"is not a readable SQLite file ({error})"
+        raise LogError(path, "file", problem, "The download may be incomplete") from error
+
+
+Convert = Callable[[Sequence[Any]], Any]
+
+
+def read_columns(
+    path: Path, columns: Mapping[str, Convert], clauses: str, parameters: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """Read columns of a query: converted values by column name, without its table.
+
+    Args:
+        path: the SQLite file.
+        columns: by name (`table.column`, with `AS other` where two have one name), the function that converts all values: `tokens`, `numbers`, ...
+        clauses: the rest of the query from FROM on.
+        parameters: values of its question marks.
+
+    Raises:
+        LogError: the file is damaged, a table or column is missing, or a value has another type.
+    """
+    with opened(path) as connection:
+        rows = connection.execute(f"SELECT {', '.join(columns)} {clauses}", parameters).fetchall()
+    found = {}
+    for index, (name, convert) in enumerate(columns.items()):
+        try:
+            found[re.split(r"\.| AS ", name)[-1]] = convert([row[index] for row in rows])
+        except (TypeError, ValueError, OverflowError) as error:
+            raise LogError(path, name, f"has a value of another type ({error})") from error
+    return found
+
+
+def tokens(values: Sequence[Any]) -> tuple[str, ...]:
+    """Convert BLOBs to hexadecimal texts."""
+    return tuple(bytes.hex(value) for value in values)
+
+
+def optional_tokens(values: Sequence[Any]) -> tuple[str, ...]:
+    """Convert BLOBs to hexadecimal texts; NULL to an empty one."""
+    return tuple("" if value is None else bytes.hex(value) for value in values)
+
+
+def texts(values: Sequence[Any]) -> tuple[str, ...]:
+    """Return texts; NULL as an empty one."""
+    return tuple("" if value is None else str(value) for value in values)
+
+
+def blobs(values: Sequence[Any]) -> tuple[bytes, ...]:
+    """Return BLOBs as they are."""
+    if not all(isinstance(value, bytes) for value in values):
+        raise TypeError("not a BLOB")
+    return tuple(values)
+
+
+def integers(values: Sequence[Any]) -> np.ndarray:
+    """Convert integers, none of which may be NULL."""
+    if not all(isinstance(value, int) for value in values):
+        raise TypeError("not an integer")
+    return np.array(values, dtype=np.int64)
+
+
+def numbers(values: Sequence[Any]) -> np.ndarray:
+    """Convert finite numbers, none of which may be NULL."""
+    converted = numbers_or_nan(values)
+    if not np.isfinite(converted).all():
+        raise ValueError("NULL or not finite")
+    return converted
+
+
+def numbers_or_nan(values: Sequence[Any]) -> np.ndarray:
+    """Convert numbers; NULL to NaN."""
+    if any(isinstance(value, str | bytes) for value in values):
+        raise TypeError("not a number")
+    return np.array(values, dtype=np.float64)

@@ -1,0 +1,315 @@
+"""The job that evaluates planners on single scenes, as NAVSIM's one-stage script does: a record per batch of scenes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+
+from swerve.data.jobs import Failure, PartResult, RunResult, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import ProgressCallback as PartReport
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.storage.files import os_errors_as_swerve_errors, safe_name, to_json, write_atomically
+from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_scenes
+from swerve.eval.benchmark.evaluate.evaluate_job import (
+    JOB,
+    LAYOUT,
+    PACKAGES,
+    TIMING,
+    Evaluation,
+    Loader,
+    PlannerSpec,
+    check_folder,
+    check_labels,
+)
+from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, remove_summary
+from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record, record_path, recorded_planners
+from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS_VERSION, SCHEMA, SceneResults, scene_columns
+from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
+from swerve.eval.scoring.aggregate import COLUMNS, ScoredScenes, TwoStageScores, one_stage
+from swerve.eval.scoring.score_tables import METRICS, one_stage_rows, provenance, write_rows
+from swerve.eval.scoring.simulate import State
+from swerve.eval.scoring.sub_scores import METRIC_NAMES
+from swerve.eval.scoring.thresholds import STEPS
+from swerve.eval.traffic.policy import Policy
+from swerve.scenes import SwerveError
+from swerve.scenes.compilation import announce_compilation
+from swerve.scenes.planning import Planner
+
+# Columns of a record: those of a scene by itself, and the simulated states, which extended comfort compares.
+_ALONE: Final = ("scene_group", "stage", "chain", "index", "two_frame_extended_comfort", "score", "weight")
+RECORD: Final = pa.schema(
+    [*(field for field in SCHEMA if field.name not in _ALONE), pa.field("states", pa.list_(pa.float64()))]
+)
+
+
+@runtime_checkable
+class SingleScenes(Protocol):
+    """Scenes by log, in batches; a light handle that can be pickled."""
+
+    @property
+    def scene_logs(self) -> tuple[str, ...]:
+        """Return the names of the logs with a scene."""
+
+    @property
+    def views(self) -> SceneViews | None:
+        """Return the images of the scenes."""
+
+    def batches(self, log: str) -> tuple[tuple[str, ...], ...]:
+        """Return the tokens of a log's scenes, in batches."""
+
+    def batch(self, tokens: Sequence[str]) -> list[BenchmarkScene]:
+        """Load scenes.
+
+        Raises:
+            SwerveError: one cannot be read.
+        """
+
+    def identity(self) -> dict[str, Any]:
+        """Return the provenance of the scenes, with "digest": equal digests mean equal scenes."""
+
+    def inactive_sub_scores(self) -> list[str]:
+        """Return lines on sub-scores that cannot fail, because the logs lack what they need."""
+
+
+def evaluate_one_stage(
+    scenes: SingleScenes,
+    entries: Sequence[PlannerSpec],
+    load: Loader,
+    folder: Path,
+    policy: Policy,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> Evaluation:
+    """Run planners on every scene, and write their scores: the mean over the scenes, as `one_stage` computes it.
+
+    Resumes as `evaluate` does.
+
+    Args:
+        scenes: the scenes.
+        entries: the planners.
+        load: creates a planner from its spec, in every worker; must be picklable.
+        folder: for the results; new, empty, or of an evaluation of the same scenes.
+        policy: traffic policy of the agents.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: see `evaluate`.
+    """
+    check_labels(entries)
+    check_folder(folder)
+    work = OneStageWork(folder / JOB, scenes, tuple(entries), load, policy)
+    work.check_cameras()
+    stamp = _stamp(scenes, entries, policy)
+    options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"], "stages": 1}
+    config = job_config(options, [("benchmark", log) for log in scenes.scene_logs], PACKAGES)
+    with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
+        remove_summary(folder)
+        outcome = run_work(work, work.folder, scenes.scene_logs, work.finished(), "plans", workers, console)
+        _require_all(work, folder, outcome)
+        summary, failures = _write_summary(folder, work, stamp)
+        write_atomically(work.folder / TIMING, to_json(outcome.timing))
+    return Evaluation(summary, tuple(failures), outcome.timing)
+
+
+@dataclass(frozen=True)
+class OneStageWork:
+    """Work of the job, sent once to every worker.
+
+    Attributes:
+        folder: of the records.
+        scenes: the scenes.
+        entries: the planners.
+        load: creates a planner from its spec.
+        policy: traffic policy of the agents.
+    """
+
+    folder: Path
+    scenes: SingleScenes
+    entries: tuple[PlannerSpec, ...]
+    load: Loader
+    policy: Policy
+
+    @cached_property
+    def planners(self) -> dict[str, Planner]:
+        """Load the planners by label, once in each worker."""
+        return {entry.label: self.load(entry.spec) for entry in self.entries}
+
+    def records(self) -> list[Path]:
+        """Return the paths of all batches' records."""
+        logs = self.scenes.scene_logs
+        return [record_path(self.folder, log, chunk) for log in logs for chunk in range(len(self.scenes.batches(log)))]
+
+    def finished(self) -> dict[str, tuple[set[int], int]]:
+        """Return by log the numbers of the batches evaluated for every planner, and the total."""
+        finished = {}
+        for log in self.scenes.scene_logs:
+            count = len(self.scenes.batches(log))
+            done = {chunk for chunk in range(count) if not self.missing(record_path(self.folder, log, chunk))}
+            if done:
+                finished[log] = done, count
+        return finished
+
+    def missing(self, record: Path) -> dict[str, str]:
+        """Return by label the identities of the planners that a record lacks in their current version."""
+        known = recorded_planners(record)
+        return {entry.label: entry.identity for entry in self.entries if known.get(entry.label) != entry.identity}
+
+    def check_cameras(self) -> None:
+        """Check that the first scene of every log has the images that the planners need.
+
+        Raises:
+            SwerveError: it has not.
+        """
+        seeing = [planner for planner in self.planners.values() if uses_images(planner)]
+        for log in self.scenes.scene_logs if seeing else ():
+            first = self.scenes.batch(self.scenes.batches(log)[0][:1])[0]
+            for planner in seeing:
+                required_cameras(first, planner, self.scenes.views)
+
+    def open(self, log: str, watch: Stopwatch) -> "_OpenedScenes":
+        """Return the batches of a log. The first call of a worker loads the planners.
+
+        Raises:
+            SwerveError: a planner cannot be loaded.
+        """
+        announce_compilation()
+        with watch.measure("loading planners"):
+            _ = self.planners
+        return _OpenedScenes(self, log, watch)
+
+
+@dataclass(frozen=True)
+class _OpenedScenes:
+    """The batches of a log, see `swerve.data.jobs.LogHandle`."""
+
+    work: OneStageWork
+    log: str
+    watch: Stopwatch
+
+    @property
+    def chunks(self) -> int:
+        return len(self.work.scenes.batches(self.log))
+
+    def make(self, chunk: int, report: PartReport) -> PartResult:
+        path, tokens = record_path(self.work.folder, self.log, chunk), self.work.scenes.batches(self.log)[chunk]
+        missing = self.work.missing(path)
+        with self.watch.measure("reading"):
+            scenes = self.work.scenes.batch(tokens)
+        planners = {label: self.work.planners[label] for label in missing}
+        with self.watch.measure("planning and scoring"):
+            tell = _progress(report, len(tokens) * len(missing))
+            results = evaluate_scenes(scenes, planners, self.work.policy, self.work.scenes.views, tell)
+        with self.watch.measure("writing"):
+            add_to_record(path, pa.concat_tables([_rows(result) for result in results]), missing, RECORD)
+        failures = tuple(failure for result in results for failure in _failures(result))
+        return PartResult(len(tokens) * len(missing), failures)
+
+
+def _progress(report: PartReport, whole: int) -> Callable[[str, float], None]:
+    return lambda token, share: report(token, round(share * whole), share)
+
+
+def _rows(results: SceneResults) -> pa.Table:
+    states = [one.ravel() for one in results.scenes.states]
+    return pa.Table.from_pydict({**scene_columns(results), "states": states}, schema=RECORD)
+
+
+def _failures(results: SceneResults) -> Iterator[Failure]:
+    for log, token, error in zip(results.scenes.logs, results.scenes.tokens, results.errors, strict=True):
+        if error:
+            yield Failure(log, token, results.planner, error.splitlines()[-1])
+
+
+def _stamp(scenes: SingleScenes, entries: Sequence[PlannerSpec], policy: Policy) -> dict[str, Any]:
+    return {
+        "version": RESULTS_VERSION,
+        **provenance(policy, None),
+        "benchmark": scenes.identity(),
+        "planners": {entry.label: entry.spec for entry in entries},
+        "identities": {entry.label: entry.identity for entry in entries},
+        "inactive_sub_scores": scenes.inactive_sub_scores(),
+    }
+
+
+def _write_summary(folder: Path, work: OneStageWork, stamp: dict[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
+    """Write the scores of each planner, failures.json, provenance.json and, last of all, summary.json."""
+    planners, failures, count = {}, list[Failure](), 0
+    for entry in work.entries:
+        rows = pa.concat_tables(
+            [read_record(path, RECORD).filter(pc.field("planner") == entry.label) for path in work.records()]
+        )
+        table, count = one_stage(_scored(rows)), rows.num_rows
+        own = {**stamp, "planner": {"label": entry.label, "spec": entry.spec}}
+        write_rows(folder / SCORES / f"{safe_name(entry.label)}.csv", one_stage_rows(table), own)
+        failures += _recorded_failures(rows)
+        planners[entry.label] = _planner_summary(table, rows)
+    write_failures(folder, failures)
+    write_atomically(folder / PROVENANCE, to_json(stamp))
+    summary = {
+        "stages": 1,
+        "scenes": count,
+        "planners": planners,
+        "inactive_sub_scores": stamp["inactive_sub_scores"],
+        "differences": [],
+    }
+    write_atomically(folder / SUMMARY, to_json(summary))
+    return summary, failures
+
+
+def _scored(rows: pa.Table) -> ScoredScenes:
+    def columns(names: Sequence[str]) -> np.ndarray:
+        return np.column_stack([rows[name].to_numpy() for name in names])
+
+    states = rows["states"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return ScoredScenes(
+        tokens=tuple(rows["token"].to_pylist()),
+        logs=tuple(rows["log"].to_pylist()),
+        times_us=rows["time_us"].to_numpy(),
+        metrics=columns(METRIC_NAMES),
+        states=states.reshape(rows.num_rows, STEPS, len(State)),
+        starts=columns(("start_x", "start_y")),
+        ends=columns(("end_x", "end_y")),
+    )
+
+
+def _planner_summary(table: TwoStageScores, rows: pa.Table) -> dict[str, Any]:
+    return {
+        "score": table.score,
+        "stage_one": {
+            "score": table.score,
+            **dict(zip(METRICS, table.combined[: COLUMNS.index("score")].tolist(), strict=True)),
+        },
+        "failures": sum(bool(error) for error in rows["error"].to_pylist()),
+        "seconds_per_plan": float(np.mean(rows["plan_seconds"].to_numpy())),
+    }
+
+
+def _recorded_failures(rows: pa.Table) -> Iterator[Failure]:
+    failed = rows.select(["log", "token", "planner", "error"]).filter(pc.field("error") != "")
+    for row in failed.to_pylist():
+        yield Failure(row["log"], row["token"], row["planner"], row["error"].splitlines()[-1], row["error"])
+
+
+def _require_all(work: OneStageWork, folder: Path, outcome: RunResult) -> None:
+    """Check that all scenes were evaluated.
+
+    Raises:
+        SwerveError: some could not be.
+    """
+    records = work.records()
+    if count := sum(bool(work.missing(record)) for record in records):
+        write_failures(folder, outcome.failures)
+        first = outcome.failures[0]
+        raise SwerveError(
+            f"{count} of {len(records)} batches of scenes could not be evaluated, the first: {first.where}: "
+            f"{first.reason}. There are no scores; see {folder / 'failures.json'}. Fix it and run the same command "
+            "again to resume"
+        )
