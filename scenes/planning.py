@@ -49,7 +49,7 @@ class Observation:
         images: RGB images by camera name.
         privileged: simulator state (`swerve.eval.Situation`), for planners that declare `privileged`; None for all
             others.
-        recording: the scene as its data set recorded it, for planners that declare `recording`, where there is one; None
+        recording: the scene as its data set recorded it, if it did, for planners that declare `recording`; None
             for all others.
     """
 
@@ -99,8 +99,8 @@ class Planner(Protocol):
       that returns the names, given the cameras that there are.
     - `privileged = True`: it gets `Observation.privileged`.
     - `recording = True`: it gets `Observation.recording` where there is one, and then no images.
-    - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner needs
-      sensors that observations do not have.
+    - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner
+      needs sensors that observations do not have.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.
 
     It keeps nothing from one call to the next: calls come in any order, in several processes.

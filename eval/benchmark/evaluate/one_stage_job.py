@@ -168,7 +168,9 @@ class OneStageWork:
         Raises:
             SwerveError: it has not.
         """
-        seeing = [planner for planner in self.planners.values() if uses_images(planner)]
+        # Not `planners`, which would be kept, and sent to the workers.
+        loaded = [self.load(entry.spec) for entry in self.entries]
+        seeing = [planner for planner in loaded if uses_images(planner)]
         for log in self.scenes.scene_logs if seeing else ():
             first = self.scenes.batch(self.scenes.batches(log)[0][:1])[0]
             for planner in seeing:
