@@ -1,9 +1,10 @@
 """Run `swerve submit navsim`."""
 
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
@@ -17,7 +18,7 @@ from swerve.planners.load_planner import load_planner, with_options
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
-from swerve.submit_check_command import tell_check
+from swerve.submission_report import tell_check
 
 _SOURCE = "navsim:"
 _SHOWN_FAILURES = 3
@@ -72,11 +73,13 @@ def _predicted(
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         for key, wanted in tokens.items():
             line = bar.add_task(key, total=len(wanted))
-            predictions[key], failed = predict(
-                planner, scenes, wanted, lambda done, _, line=line: bar.update(line, completed=done)
-            )
+            predictions[key], failed = predict(planner, scenes, wanted, partial(_advance, bar, line))
             failures += failed
     return predictions, failures
+
+
+def _advance(bar: Progress, line: TaskID, done: int, total: int) -> None:
+    bar.update(line, completed=done, total=total)
 
 
 def _tell_failures(failures: list[PredictionFailure], console: Console) -> None:

@@ -35,7 +35,7 @@ class _Sampling(PickledRecord):
 
 @dataclass(frozen=True)
 class SubmissionCheck:
-    """What was found.
+    """Result of a check.
 
     Attributes:
         errors: faults for which the server fails, or scores less than it could.

@@ -61,7 +61,7 @@ class DisturbedPlanner:
 
     @property
     def recording(self) -> bool:
-        """Whether the planner gets scenes as recorded."""
+        """Recording flag of the planner."""
         return bool(getattr(self.planner, "recording", False))
 
     def plan(self, observation: Observation) -> Trajectory:

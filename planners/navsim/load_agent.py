@@ -15,7 +15,7 @@ PREFIX: Final = "navsim:"
 _FILES: Final = (".yaml", ".yml")
 _METHODS: Final = ("compute_trajectory", "get_sensor_config", "initialize")
 _OWN: Final = Parameter("past_images", Parameter.KEYWORD_ONLY, default="refuse", annotation=str)
-_SAMPLING: Final = {TARGET: f"{SAMPLING}.TrajectorySampling", "time_horizon": 4, "interval_length": 0.5}
+_SAMPLING: Final[dict[str, Any]] = {TARGET: f"{SAMPLING}.TrajectorySampling", "time_horizon": 4, "interval_length": 0.5}
 
 
 class AgentFactory:
@@ -32,7 +32,7 @@ class AgentFactory:
     def __init__(self, spec: str, target: str) -> None:
         self._spec = spec
         self._file = Path(target) if target.endswith(_FILES) else None
-        self._config = read_agent_config(self._file) if self._file else {TARGET: target}
+        self._config: dict[str, Any] = read_agent_config(self._file) if self._file else {TARGET: target}
         with navsim_modules(), missing_modules_as_errors(f"planner {spec}"):
             self._kind = import_target(spec, self._config[TARGET])
         if lacking := [name for name in _METHODS if not callable(getattr(self._kind, name, None))]:

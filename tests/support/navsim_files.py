@@ -23,7 +23,7 @@ def follow_up_of(index: int) -> str:
 
 
 def frame(index: int, token: str, scene_token: str, images: Path, **changed) -> dict:
-    """Return a frame at 2 Hz as OpenScene stores it, and write its images: grey is 10 times the last digit of its index."""
+    """Return a frame as OpenScene stores it, and write its images: grey is 10 times the last digit of its index."""
     content = {
         "token": token,
         "frame_idx": index,
