@@ -21,8 +21,7 @@ def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 what
     Raises:
         SwerveError: the module cannot be found or imported, or has nothing callable of that name.
     """
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    add_current_folder()
     try:
         found: Any = getattr(import_module(module), name, None)
     except ModuleNotFoundError as error:
@@ -36,6 +35,12 @@ def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 what
     if not callable(found):
         raise SwerveError(f"planner {spec}: module {module} has no class {name!r}")
     return found
+
+
+def add_current_folder() -> None:
+    """Put the current folder on the import path."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def describe(error: BaseException) -> str:

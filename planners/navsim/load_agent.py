@@ -5,6 +5,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, Final
 
+from swerve.planners.import_class import add_current_folder
 from swerve.planners.navsim.agent_config import TARGET, import_target, instantiate, read_agent_config, set_option
 from swerve.planners.navsim.agent_types import AgentClass
 from swerve.planners.navsim.navsim_modules import SAMPLING, navsim_modules
@@ -33,6 +34,7 @@ class AgentFactory:
         self._spec = spec
         self._file = Path(target) if target.endswith(_FILES) else None
         self._config: dict[str, Any] = read_agent_config(self._file) if self._file else {TARGET: target}
+        add_current_folder()  # before it is decided whether NAVSIM is there
         with navsim_modules(), missing_modules_as_errors(f"planner {spec}"):
             self._kind = import_target(spec, self._config[TARGET])
         if lacking := [name for name in _METHODS if not callable(getattr(self._kind, name, None))]:

@@ -1,8 +1,7 @@
 """Names of NAVSIM's modules: the installed packages, or our compatibility classes in their place."""
 
-import importlib.machinery
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -25,15 +24,22 @@ _OURS = {
 _LOCK = RLock()
 
 
+def package_folders(package: str) -> list[Path]:
+    """Return the folders of a package on the import path, installed in whatever way; nothing is imported."""
+    for finder in sys.meta_path:
+        found = finder.find_spec(package, None) if hasattr(finder, "find_spec") else None
+        if found:
+            return [Path(place) for place in found.submodule_search_locations or ()]
+    return []
+
+
 def is_installed(module: str) -> bool:
-    """Return whether a package on the import path has the module; nothing is imported.
+    """Return whether a package on the import path has the module.
 
     Other projects of the same name, such as navsim on PyPI, do not have it.
     """
     package, *rest = module.split(".")
-    found = importlib.machinery.PathFinder.find_spec(package)
-    places = (found.submodule_search_locations or ()) if found else ()
-    return any(Path(place).joinpath(*rest).with_suffix(".py").is_file() for place in places)
+    return any(place.joinpath(*rest).with_suffix(".py").is_file() for place in package_folders(package))
 
 
 @contextmanager
@@ -61,14 +67,20 @@ def navsim_modules() -> Iterator[None]:
 
 
 def _provided() -> dict[str, ModuleType]:
-    """Return our modules, and the packages around them, by the names of those that are not installed."""
-    missing = {name: ours for name, ours in _OURS.items() if not is_installed(AGENT if "navsim" in name else SAMPLING)}
+    """Return our modules, and the packages around them, by the names of those that are not installed.
+
+    NAVSIM without nuPlan cannot be imported: then ours take the place of its modules, too.
+    """
+    nuplan = is_installed(SAMPLING)
+    navsim = nuplan and is_installed(AGENT)
     provided: dict[str, ModuleType] = {}
-    for name, ours in missing.items():
+    for name, ours in _OURS.items():
+        if nuplan if name == SAMPLING else navsim:
+            continue
         provided[name] = _imported(ours)
         parts = name.split(".")
         for count in range(1, len(parts)):
-            provided.setdefault(".".join(parts[:count]), _package(".".join(parts[:count])))
+            provided.setdefault(".".join(parts[:count]), _package(parts[:count]))
     for name, module in provided.items():
         parent, _, own = name.rpartition(".")
         if parent:
@@ -76,10 +88,10 @@ def _provided() -> dict[str, ModuleType]:
     return provided
 
 
-def _package(name: str) -> ModuleType:
-    """Return an empty package: importing another of its modules raises ModuleNotFoundError."""
-    package = ModuleType(name, "Part of NAVSIM's names that Swerve provides.")
-    package.__path__ = []
+def _package(parts: Sequence[str]) -> ModuleType:
+    """Return a package of which we provide modules; others are looked for where the package lies, if it does."""
+    package = ModuleType(".".join(parts), "Part of NAVSIM's names that Swerve provides.")
+    package.__path__ = [str(place.joinpath(*parts[1:])) for place in package_folders(parts[0])]
     return package
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from swerve.planners.navsim.agent_inputs import NOW, agent_input_of
 from swerve.planners.navsim.agent_outputs import compute_trajectories, swerve_trajectory
@@ -17,6 +17,8 @@ from swerve.planners.navsim.scene_inputs import agent_input_of_scene
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import CameraChoice, Observation, Trajectory
 
+# How names of modules begin of which Swerve provides some.
+_PROVIDED: Final = ("navsim", "nuplan", "swerve.planners.navsim.compatibility")
 PastImages = Literal["refuse", "empty"]
 
 
@@ -126,14 +128,15 @@ def missing_modules_as_errors(who: str) -> Iterator[None]:
     """Explain an import of a NAVSIM or nuPlan module that Swerve does not provide.
 
     Raises:
-        SwerveError: replaces the ImportError of such a module.
+        SwerveError: replaces the ImportError of such a module, also where it caused a SwerveError.
     """
     try:
         yield
-    except ImportError as error:
-        if (error.name or "").split(".")[0] not in ("navsim", "nuplan"):
+    except (ImportError, SwerveError) as error:
+        cause = error if isinstance(error, ImportError) else error.__cause__
+        if not isinstance(cause, ImportError) or not (cause.name or "").startswith(_PROVIDED):
             raise
         raise SwerveError(
-            f"{who} imports what Swerve does not provide ({error}). Install NAVSIM in this environment: "
+            f"{who} imports what Swerve does not provide ({cause}). Install NAVSIM in this environment: "
             "https://github.com/autonomousvision/navsim"
         ) from error

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -300,7 +301,7 @@ def test_modules_that_are_not_provided_are_told(tmp_path, monkeypatch):
     (tmp_path / "fusing.py").write_text("from navsim.agents.transfuser.transfuser_config import TransfuserConfig\n")
     (tmp_path / "using.py").write_text("from navsim.common.dataclasses import PDMResults\n")
     for module in ("fusing", "using"):
-        with pytest.raises(SwerveError, match=r"imported.*navsim"):
+        with pytest.raises(SwerveError, match=r"does not provide \(.*\). Install NAVSIM in this environment"):
             load_planner(f"navsim:{module}.Agent")
     (output,) = call_planner(load_planner(f"{SIMPLE}.Importing").planner, [moving()])
     assert "imports what Swerve does not provide" in output.error
@@ -308,7 +309,7 @@ def test_modules_that_are_not_provided_are_told(tmp_path, monkeypatch):
 
 
 def test_installed_package_is_used(tmp_path, monkeypatch):
-    """A package with navsim's modules takes the place of ours; the sampling stays ours, as nuplan is not there."""
+    """Packages with the modules of NAVSIM and nuPlan take the place of ours."""
     for name, text in {
         "agents/abstract_agent": (
             "class AbstractAgent:\n"
@@ -321,11 +322,9 @@ def test_installed_package_is_used(tmp_path, monkeypatch):
             "class EgoStatus(EgoStatus):\n    real = True\n"
         ),
     }.items():
-        file = tmp_path / "navsim" / f"{name}.py"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        (file.parent / "__init__.py").write_text("")
-    (tmp_path / "navsim/__init__.py").write_text("")
+        write_module(tmp_path, f"navsim/{name}", text)
+    sampling = "from swerve.planners.navsim.compatibility.trajectory_sampling import TrajectorySampling\n"
+    write_module(tmp_path, "nuplan/planning/simulation/trajectory/trajectory_sampling", sampling)
     (tmp_path / "real_agent.py").write_text(
         "from navsim.agents.abstract_agent import AbstractAgent\n"
         "from navsim.common.dataclasses import SensorConfig, Trajectory\n"
@@ -344,8 +343,53 @@ def test_installed_package_is_used(tmp_path, monkeypatch):
         assert planner.plan(moving()).poses[0, 0] == 1
         assert "navsim.common.dataclasses" in sys.modules
     finally:
-        for name in [name for name in sys.modules if name.split(".")[0] in ("navsim", "real_agent")]:
+        for name in [name for name in sys.modules if name.split(".")[0] in ("navsim", "nuplan", "real_agent")]:
             del sys.modules[name]
+
+
+def write_module(root, name, text):
+    file = root / f"{name}.py"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    folder = file.parent
+    while folder != root:
+        (folder / "__init__.py").touch()
+        folder = folder.parent
+
+
+def test_modules_of_a_checkout_are_found_where_nuplan_is_not_installed(tmp_path, monkeypatch):
+    """NAVSIM in the current folder, without nuPlan: its agents run with our classes."""
+    write_module(tmp_path, "navsim/agents/abstract_agent", "import nuplan.common.maps\n")
+    agent = (Path(__file__).parents[2] / "support/navsim_agents/simple_agents.py").read_text()
+    write_module(tmp_path, "navsim/agents/own_agent", agent)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    planner = load_planner("navsim:navsim.agents.own_agent.ConstantVelocity").planner
+    assert planner.plan(moving((10.0, 0.0))).poses[-1, 0] == 40
+    assert "navsim" not in sys.modules
+
+
+def test_packages_of_import_hooks_are_found(monkeypatch, tmp_path):
+    """As pip installs checkouts: a finder knows where they lie."""
+    from importlib.util import spec_from_file_location
+
+    from swerve.planners.navsim.navsim_modules import is_installed
+
+    write_module(tmp_path, "navsim/agents/abstract_agent", "")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path, target=None):
+            if name == "navsim":
+                return spec_from_file_location(
+                    name, tmp_path / "navsim/__init__.py", submodule_search_locations=[str(tmp_path / "navsim")]
+                )
+            return None
+
+    assert not is_installed("navsim.agents.abstract_agent")
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert is_installed("navsim.agents.abstract_agent")
+    assert not is_installed("navsim.agents.other")
 
 
 def test_sampling_completes_and_compares():
