@@ -7,7 +7,7 @@ from swerve.cli import run
 from swerve.data.storage.restricted_pickle import PickledRecord, load_pickle
 from swerve.eval.submission.write_submission import SAMPLING, TRAJECTORY
 from swerve.scenes import SwerveError
-from tests.support.navsim_files import follow_up_of, hidden, one_stage, token_of
+from tests.support.small_navsim_data import follow_up_of, hidden, one_stage, token_of
 
 AGENTS = "navsim:tests.support.navsim_agents"
 INFO = [

@@ -18,7 +18,7 @@ from swerve.eval.submission.pickled_names import pickled_names
 from swerve.eval.submission.submission import Submission, SubmissionInfo, SubmittedTrajectory
 from swerve.eval.submission.write_submission import NAMES, SAMPLING, TRAJECTORY, pickled_submission, write_submission
 from swerve.scenes import SwerveError
-from tests.support.navsim_files import write_split
+from tests.support.small_navsim_data import write_split
 
 INFO = SubmissionInfo("Team ü", "A, B", "a@b.org", "Home", "Nowhere")
 FIRST, SECOND = [f"{index:016x}" for index in range(3)], [f"{index:017x}" for index in range(2)]

@@ -13,7 +13,7 @@ from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.eval.benchmark.navsim_scenes import NavsimRecording
 from swerve.planners import load_planner
 from swerve.scenes import SwerveError
-from tests.support.navsim_files import SPEED, one_stage, token_of
+from tests.support.small_navsim_data import SPEED, one_stage, token_of
 from tests.support.observations import moving
 from tests.support.simple_scene_group import RenderedViews, simple_scene_group
 

@@ -9,7 +9,7 @@ from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.scenes import LogError, SwerveError
-from tests.support.navsim_files import follow_up_of, hidden, one_stage, token_of
+from tests.support.small_navsim_data import follow_up_of, hidden, one_stage, token_of
 
 
 def test_every_run_is_two_scenes(tmp_path):
