@@ -39,8 +39,8 @@ _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
 Render driving logs from perturbed viewpoints for planner training, and evaluate planners by pseudo-simulation.
 
-A SOURCE of logs is town:COUNT (generated towns), av2:PATH, waymo:PATH, kitti:PATH, neutral:PATH, or a path whose kind
-is recognised.
+A SOURCE of logs is town:COUNT (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, neutral:PATH, or a
+path whose kind is recognised.
 """
 _FOOT = """
 options:

@@ -77,8 +77,10 @@ def evaluate_navsim(
     if any(kind != "photo" for kind in options.views) or options.splats:
         raise SwerveError(f"{text}: NAVSIM's data have photographs only: leave out --views and --splats")
     opened = open_navsim_benchmark(navsim_folders(text.removeprefix(NAVSIM)), read_split(options.split))
-    for note in opened.notes if console else ():
-        console.print(note, style="yellow", markup=False, soft_wrap=True)
+    if console:
+        for note in opened.notes:
+            console.print(note, style="yellow", markup=False, soft_wrap=True)
+    opened.check_images(named.planner for named in planners)
     entries = [PlannerSpec(named.label, named.spec, fingerprint(named)) for named in planners]
     policy = options.traffic or opened.traffic
     if opened.groups:

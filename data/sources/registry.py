@@ -26,7 +26,8 @@ def open_source(text: str) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for .tfrecord files; and a neutral .json log. "
+        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files; and a neutral "
+        f".json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
 
@@ -41,6 +42,18 @@ def _open_kitti(text: str) -> Source:
     from swerve.data.sources.kitti.kitti_source import kitti_source
 
     return kitti_source(_existing(text))
+
+
+def _open_nuplan(text: str) -> Source:
+    from swerve.data.sources.nuplan.nuplan_source import nuplan_source
+
+    return nuplan_source(text)
+
+
+def _open_navsim(text: str) -> Source:
+    from swerve.data.sources.navsim.navsim_source import navsim_source
+
+    return navsim_source(text)
 
 
 def _open_waymo(text: str) -> Source:
@@ -88,6 +101,18 @@ def _is_kitti(path: Path) -> bool:
     return path.is_dir() and bool(sequence_folders(path))
 
 
+def _is_nuplan(path: Path) -> bool:
+    from swerve.data.sources.nuplan.nuplan_folders import log_files
+
+    return bool(log_files(path))
+
+
+def _is_navsim(path: Path) -> bool:
+    from swerve.data.sources.navsim.folders import is_navsim
+
+    return is_navsim(path)
+
+
 def _is_waymo(path: Path) -> bool:
     from swerve.data.sources.waymo.waymo_source import record_files
 
@@ -102,14 +127,18 @@ def _is_neutral(path: Path) -> bool:
 _OPENERS: dict[str, Callable[[str], Source]] = {
     "av2": _open_av2,
     "kitti": _open_kitti,
+    "navsim": _open_navsim,
     "neutral": _open_neutral,
+    "nuplan": _open_nuplan,
     "waymo": _open_waymo,
     "town": _open_town,
 }
 _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     "av2": _is_av2,
     "kitti": _is_kitti,
+    "nuplan": _is_nuplan,
     "waymo": _is_waymo,
+    "navsim": _is_navsim,
     "neutral": _is_neutral,
 }
-_FORMS = ("av2:PATH", "kitti:PATH", "neutral:PATH", "waymo:PATH", "town:COUNT")
+_FORMS = ("av2:PATH", "kitti:PATH", "navsim:ROOT", "neutral:PATH", "nuplan:PATH", "waymo:PATH", "town:COUNT")

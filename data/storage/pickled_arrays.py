@@ -1,4 +1,4 @@
-"""Stand-ins for what pickled numpy arrays refer to: plain arrays of numbers, text and objects, checked in size."""
+"""Stand-ins for what pickled bytes and numpy arrays refer to: arrays of numbers, text and objects, checked in size."""
 
 import math
 import re
@@ -40,7 +40,8 @@ class PickledArray(np.ndarray):
         _, shape, pickled, by_columns, contents = state
         filled = _filled(contents, pickled, shape, "F" if by_columns else "C")
         raw = list(filled.ravel()) if filled.dtype.hasobject else filled.tobytes()
-        super().__setstate__((1, filled.shape, filled.dtype, False, raw))
+        whole = 1, filled.shape, filled.dtype, False, raw
+        super().__setstate__(whole)  # type: ignore[arg-type]  # numpy says numpy.bool, and takes ints only
 
 
 class PickledArrayType:
@@ -109,7 +110,20 @@ def _objects(contents: object, sizes: tuple[int, ...], count: int, order: str) -
     return array.reshape(sizes, order="F" if order == "F" else "C")
 
 
+def bytes_of(text: object = "", encoding: object = "latin1") -> bytes:
+    """Return bytes as protocol 2 stores them, as text of Latin-1.
+
+    Raises:
+        ValueError: it is another encoding, or not text.
+    """
+    if not isinstance(text, str) or encoding != "latin1":
+        raise ValueError(f"encodes text as {encoding!r}")
+    return text.encode("latin1")
+
+
 ARRAY_NAMES: Final = {
+    ("_codecs", "encode"): bytes_of,
+    ("__builtin__", "bytes"): bytes_of,
     ("numpy", "ndarray"): PickledArrayType,
     ("numpy", "dtype"): PickledDtype,
     **{

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -15,11 +15,13 @@ from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneMapping
 from swerve.data.sources.navsim.scene_windows import SceneIndex, index_scenes
 from swerve.data.sources.nuplan.nuplan_maps import map_file
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.eval.benchmark.navsim_scenes import NavsimViews, benchmark_scene
+from swerve.eval.benchmark.evaluate.observations import uses_images
+from swerve.eval.benchmark.navsim_scenes import NavsimViews, benchmark_scene, check_images, map_location
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import SwerveError
+from swerve.scenes.planning import Planner
 
 _SHOWN: Final = 3
 # Scenes of a record; neighbours share the map that is cut for them.
@@ -144,7 +146,7 @@ class NavsimBenchmark:
 
     def inactive_sub_scores(self) -> list[str]:
         """Return lines on sub-scores that cannot fail in the split's data; the official map has all that they need."""
-        firsts = {address.log_name: token for token, address in reversed(self.index.logged.items())}
+        firsts = {address.log_name: token for token, address in reversed(list(self.index.logged.items()))}
         lights = [any(frame.traffic_lights for frame in self.index.load(token).frames) for token in firsts.values()]
         lacking = len(lights) - sum(lights)
         return [f"traffic_light_compliance: no traffic lights in {lacking} of {len(lights)} logs"] if lacking else []
@@ -152,7 +154,7 @@ class NavsimBenchmark:
     def _locations(self) -> tuple[str, ...]:
         tokens = [group.now for group in self.groups] or list(self.index.logged)
         by_log = {self.index.logged[token].log_name: token for token in tokens}
-        return tuple(sorted({self.index.load(token).map_name for token in by_log.values()}))
+        return tuple(sorted({map_location(self.index.load(token)) for token in by_log.values()}))
 
     def check_maps(self) -> None:
         """Check that the maps of all scenes are there: nothing is scored without one.
@@ -162,6 +164,18 @@ class NavsimBenchmark:
         """
         for location in self._locations():
             map_file(self.index.folders.maps, location)
+
+    def check_images(self, planners: Iterable[Planner]) -> None:
+        """Check that the images that planners need are there.
+
+        Raises:
+            SwerveError: some are missing, in one line.
+        """
+        tokens = [token for group in self.groups for token in _tokens(group)] or list(self.index.logged)
+        seeing = [getattr(planner, "cameras", None) for planner in planners if uses_images(planner)]
+        if seeing:
+            names = {name for cameras in seeing for name in cameras or ()}
+            check_images(self.index, tokens, None if None in seeing else names)
 
     def _log_of(self, group: SceneMapping) -> str:
         return self.index.logged[group.now].log_name

@@ -1,6 +1,6 @@
 """Scenes of a NAVSIM data set for evaluation: on the official map, from the logged ego, with the stored images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
 # Metres: maps are cut on a grid of this spacing, so that scenes near each other share one, and reach so far.
 _CELL: Final = 200.0
 _REACH: Final = 600.0
+_LOCATIONS: Final = {"las_vegas": "us-nv-las-vegas-strip"}
 
 
 def benchmark_scene(scene: NavsimScene, maps: Path, origin: Float[np.ndarray, "3"]) -> BenchmarkScene:
@@ -62,7 +63,12 @@ def _road_map(maps: Path, scene: NavsimScene, origin: Float[np.ndarray, "3"]) ->
     """Return the map around a scene; scenes of one cell and route share it."""
     center = np.round(scene.current.ego_pose[:2] / _CELL) * _CELL
     place = float(center[0]), float(center[1]), float(origin[0]), float(origin[1])
-    return _cut_map(maps, scene.map_name, place, scene.current.roadblock_ids)
+    return _cut_map(maps, map_location(scene), place, scene.current.roadblock_ids)
+
+
+def map_location(scene: NavsimScene) -> str:
+    """Return the name of a scene's map, which some logs abbreviate."""
+    return _LOCATIONS.get(scene.map_name, scene.map_name)
 
 
 @lru_cache(maxsize=8)
@@ -114,3 +120,28 @@ def _image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:
         return decode_image(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SwerveError(f"{path}: image cannot be read ({error}). Was the split's sensor data downloaded?") from error
+
+
+def check_images(index: SceneIndex, tokens: Iterable[str], cameras: Collection[str] | None) -> None:
+    """Check that the images of scenes' current frames are there.
+
+    Args:
+        index: the split's scenes.
+        tokens: of the scenes.
+        cameras: names of those that are needed; None for all that a scene has.
+
+    Raises:
+        SwerveError: some are missing; in one line, with their number.
+    """
+    wanted, missing = 0, list[Path]()
+    for token in tokens:
+        scene = index.load(token)
+        folder = index.sensors.of(scene)
+        files = [image_path(scene.current, name, folder) for name in cameras or scene.current.cameras]
+        wanted += len(files)
+        missing += [file for file in files if not file.is_file()]
+    if missing:
+        raise SwerveError(
+            f"split {index.split.name}: {len(missing)} of {wanted} images that the planners need are missing, such as "
+            f"{missing[0]}. Download the split's sensor data, or evaluate planners without cameras"
+        )

@@ -1,12 +1,13 @@
 """Cameras of OpenScene: calibration with lens, and the size of the images on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from swerve.data.sources.navsim.frames import CAMERA_NAMES, OpenSceneCamera, OpenSceneFrame
 from swerve.scenes import Camera, Lens, LensModel, LogError
@@ -14,10 +15,10 @@ from swerve.scenes.transforms import rigid_transform
 
 # OpenCV's pixel centres are whole numbers, Swerve's lie at +0.5.
 _CENTER: Final = 0.5
-# Metres: objects whose bottoms tell the road's height, and the height of nuPlan's axles where there are none.
-_NEAR: Final = 30.0
-_AXLE_HEIGHT: Final = 0.44
-_ON_GROUND: Final = ("vehicle", "pedestrian", "bicycle")
+# Metres from the driven path of vehicles whose bottoms tell the road's height; a wheel's radius, and what an estimate
+# may be.
+_NEAR: Final = 5.0
+_AXLE_HEIGHT, _AXLE_HEIGHTS = 0.36, (0.2, 0.6)
 
 
 def scene_cameras(frame: OpenSceneFrame, folder: Path, axle_height: float) -> tuple[Camera, ...]:
@@ -91,15 +92,24 @@ def image_size(file: Path) -> tuple[int, int]:
 
 
 def axle_height(frames: Sequence[OpenSceneFrame]) -> float:
-    """Return the height of OpenScene's ego frame over the road, metres: by the bottoms of road users within 30 m.
+    """Estimate the height of OpenScene's ego frame, at the rear axle, over the road, metres.
 
-    The median over all frames; nuPlan's 0.44 m where there are none.
+    Vehicles drive where the ego does: the height is that of the axle's path above the bottom of a box at most 5 m away,
+    the median over the boxes of a track, and over the tracks. Without such vehicles it is a wheel's radius.
     """
-    bottoms = [
-        row[2] - row[5] / 2
-        for frame in frames
-        if frame.boxes is not None
-        for name, row in zip(frame.boxes.names, frame.boxes.boxes, strict=True)
-        if name in _ON_GROUND and np.hypot(row[0], row[1]) < _NEAR
-    ]
-    return -float(np.median(bottoms)) if bottoms else _AXLE_HEIGHT
+    path = np.array([frame.world_from_ego[:3, 3] for frame in frames])
+    tree, heights = cKDTree(path[:, :2]), dict[str, list[float]]()
+    for frame in frames:
+        for token, name, row in _boxes(frame):
+            if name == "vehicle":
+                bottom = frame.world_from_ego[:3] @ [row[0], row[1], row[2], 1.0] - [0.0, 0.0, row[5] / 2]
+                gap, nearest = tree.query(bottom[:2])
+                if gap <= _NEAR:
+                    heights.setdefault(token, []).append(float(path[nearest, 2] - bottom[2]))
+    medians = [float(np.median(own)) for own in heights.values()]
+    return float(np.clip(np.median(medians), *_AXLE_HEIGHTS)) if medians else _AXLE_HEIGHT
+
+
+def _boxes(frame: OpenSceneFrame) -> Iterator[tuple[str, str, np.ndarray]]:
+    if frame.boxes is not None:
+        yield from zip(frame.boxes.track_tokens, frame.boxes.names, frame.boxes.boxes, strict=True)

@@ -73,7 +73,8 @@ class NavsimFolders:
             SwerveError: there is none, or several of other names.
         """
         found = sorted(folder.parent.name for folder in self.root.glob(f"*/{_SYNTHETIC}") if folder.is_dir())
-        for candidate in (name, *(found if len(found) == 1 else ()), _DEFAULT_SYNTHETIC):
+        candidates: list[str] = [name, *(found if len(found) == 1 else ()), _DEFAULT_SYNTHETIC]
+        for candidate in candidates:
             if candidate in found:
                 return self.root / candidate
         problem = f"several ({', '.join(found)}), none of that name" if found else "none"

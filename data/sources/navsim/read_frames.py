@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
@@ -73,7 +73,7 @@ def _frame(record: Mapping[str, Any]) -> OpenSceneFrame:
         ego_velocity=state[:2],
         ego_acceleration=state[2:],
         driving_command=command_of(record["driving_command"]),
-        lidar_path=None if record.get("lidar_path") is None else str(record["lidar_path"]),
+        lidar_path=None if record.get("lidar_path") is None else inside(record["lidar_path"]),
         cameras=cameras_of(record["cams"]),
     )
 
@@ -111,6 +111,18 @@ def command_of(value: object) -> np.ndarray:
     if command.shape != (4,):
         raise ValueError(f"driving_command has the shape {command.shape} instead of (4,)")
     return command.astype(np.int64)
+
+
+def inside(value: object) -> str:
+    """Return the path of a sensor file, which must lie in the folder of sensor data.
+
+    Raises:
+        ValueError: it leads out of the folder.
+    """
+    path = PurePosixPath(str(value))
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(f"{value!r} leads out of the folder of sensor data")
+    return str(path)
 
 
 def lights_of(value: Any) -> tuple[tuple[int, bool], ...]:  # noqa: ANN401 a list of pairs
@@ -152,7 +164,7 @@ def cameras_of(records: Mapping[str, Any]) -> dict[str, OpenSceneCamera]:
 
 def _camera(record: Mapping[str, Any]) -> OpenSceneCamera:
     return OpenSceneCamera(
-        path=str(record["data_path"]),
+        path=inside(record["data_path"]),
         sensor2lidar_rotation=numbers(record["sensor2lidar_rotation"], (3, 3), "sensor2lidar_rotation"),
         sensor2lidar_translation=numbers(record["sensor2lidar_translation"], (3,), "sensor2lidar_translation"),
         intrinsics=numbers(record["cam_intrinsic"], (3, 3), "cam_intrinsic"),

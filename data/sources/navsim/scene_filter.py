@@ -1,7 +1,7 @@
 """NAVSIM's split files and scene filters, read as the YAML they are."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -88,11 +88,6 @@ class NavsimSplit:
     data_split: str
     scene_filter: SceneFilter = field(default_factory=SceneFilter)
     mapping: tuple[SceneMapping, ...] = ()
-
-    @property
-    def two_stage(self) -> bool:
-        """Whether it has groups."""
-        return bool(self.mapping)
 
 
 def read_split(text: str | Path) -> NavsimSplit:
@@ -184,14 +179,16 @@ def _mapping(path: Path, value: object) -> tuple[SceneMapping, ...]:
     if value in (None, "null", "~", ""):
         return ()
     try:
-        return tuple(_group(*entry) for entry in _list(value))
+        return tuple(_group(_list(entry)) for entry in _list(value))
     except (TypeError, ValueError) as error:
         expected = "Each group is [now, before, [[follow-up of now, follow-up of before], ...]]"
         raise LogError(path, "reactive_all_mapping", "is malformed", expected) from error
 
 
-def _group(now: str, before: str, pairs: Iterable[tuple[str, str]]) -> SceneMapping:
-    return SceneMapping(now, before, tuple((str(first), str(second)) for first, second in _list(pairs)))
+def _group(entry: list[Any]) -> SceneMapping:
+    now, before, pairs = entry
+    follow_ups = [(str(first), str(second)) for first, second in map(_list, _list(pairs))]
+    return SceneMapping(str(now), str(before), tuple(follow_ups))
 
 
 def _list(value: object) -> list[Any]:

@@ -18,7 +18,7 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True)
 class SceneAddress:
-    """Where a scene is: its log, its file, and the index of its first frame there (0 in synthetic scenes)."""
+    """Place of a scene: its log, its file, and the index of its first frame there (0 in synthetic scenes)."""
 
     log_name: str
     file: Path

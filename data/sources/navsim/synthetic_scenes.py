@@ -11,6 +11,7 @@ from swerve.data.sources.navsim.read_frames import (
     boxes_of,
     cameras_of,
     command_of,
+    inside,
     lights_of,
     malformed,
     numbers,
@@ -122,7 +123,7 @@ def _frame(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> OpenSceneF
         ego_velocity=numbers(ego["ego_velocity"], (2,), "ego_velocity").astype(np.float32),
         ego_acceleration=numbers(ego["ego_acceleration"], (2,), "ego_acceleration").astype(np.float32),
         driving_command=command_of(ego["driving_command"]),
-        lidar_path=record.get("lidar_path"),
+        lidar_path=None if record.get("lidar_path") is None else inside(record["lidar_path"]),
         cameras=cameras_of(record["camera_dict"]),
     )
 

@@ -2,5 +2,6 @@
 
 from swerve.data.sources.nuplan.nuplan_map import MapLayer, NuplanMap
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
+from swerve.data.sources.nuplan.nuplan_source import NuplanSource
 
-__all__ = ["MapLayer", "NuplanMap", "load_nuplan_map"]
+__all__ = ["MapLayer", "NuplanMap", "NuplanSource", "load_nuplan_map"]

@@ -164,7 +164,7 @@ class MapLane:
 
     @property
     def has_traffic_lights(self) -> bool:
-        """Whether the map says that a traffic light controls the connector."""
+        """Test whether the map says that a traffic light controls the connector."""
         return bool(self.traffic_light_stop_lines)
 
 

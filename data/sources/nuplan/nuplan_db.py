@@ -1,9 +1,10 @@
 """A nuPlan log data base (.db): its tables as arrays, read on demand."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -258,6 +259,15 @@ class NuplanDb:
             raise LogError(self.path, "lidar", f"has {len(found['translation'])} rows of channel {LIDAR}, not one")
         return rigid_transform(rotation_from_quaternion(found["rotation"][0]), found["translation"][0])
 
+    def span(self) -> tuple[int, int]:
+        """Return the times of the first and the last sample, microseconds."""
+        columns = {"MIN(lp.timestamp) AS first": list, "MAX(lp.timestamp) AS last": list}
+        found = read_columns(self.path, columns, "FROM lidar_pc lp")
+        first, last = found["first"][0], found["last"][0]
+        if not isinstance(first, int) or not isinstance(last, int):
+            raise LogError(self.path, "lidar_pc", "has no rows, or times that are not integers")
+        return first, last
+
     @cached_property
     def lidar_pcs(self) -> LidarPcs:
         """The samples, in order of time."""
@@ -293,9 +303,15 @@ class NuplanDb:
         rows = zip(*found.values(), strict=True)
         return tuple(SceneRecord(token, name, goal, _split(route), route) for token, name, goal, route in rows)
 
+    def scene_of(self, row: int) -> SceneRecord:
+        """Return the scene of a row of `lidar_pcs`."""
+        token = self.lidar_pcs.scene_tokens[row]
+        if token not in self._scene_by_token:
+            raise LogError(self.path, "scene", f"has no row {token}, which lidar_pc names")
+        return self._scene_by_token[token]
+
     @cached_property
-    def scene_by_token(self) -> dict[str, SceneRecord]:
-        """Scenes by token."""
+    def _scene_by_token(self) -> dict[str, SceneRecord]:
         return {scene.token: scene for scene in self.scenes}
 
     def poses(self, ego_pose_tokens: Sequence[str]) -> EgoPoses:
@@ -410,7 +426,7 @@ def _pose_columns() -> dict[str, Callable[..., np.ndarray]]:
     )
 
 
-def _poses(found: dict[str, np.ndarray], path: Path) -> EgoPoses:
+def _poses(found: Mapping[str, Any], path: Path) -> EgoPoses:
     quaternions = _stacked(found, _POSE[3:])
     if len(quaternions) and np.linalg.norm(quaternions, axis=1).min() < 0.5:
         raise LogError(path, "ego_pose.qw", "is part of a quaternion of length zero")
@@ -420,5 +436,5 @@ def _poses(found: dict[str, np.ndarray], path: Path) -> EgoPoses:
     )
 
 
-def _stacked(found: dict[str, np.ndarray], names: Sequence[str]) -> Float[np.ndarray, "n k"]:
+def _stacked(found: Mapping[str, Any], names: Sequence[str]) -> Float[np.ndarray, "n k"]:
     return np.stack([found[name] for name in names], axis=1)

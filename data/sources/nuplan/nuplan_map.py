@@ -103,7 +103,7 @@ class NuplanMap:
 
     def objects_at(self, point: Point, layer: MapLayer) -> list[MapObject]:
         """Return all objects that contain a point (`get_all_map_objects`)."""
-        return [self.object(id_, layer) for id_ in self.ids_at(point, layer)]
+        return [self.map_object(id_, layer) for id_ in self.ids_at(point, layer)]
 
     def object_at(self, point: Point, layer: MapLayer) -> MapObject | None:
         """Return the object that contains a point, or None (`get_one_map_object`).
@@ -114,7 +114,7 @@ class NuplanMap:
         ids = self.ids_at(point, layer)
         if len(ids) > 1:
             raise ValueError(f"{len(ids)} objects of {layer.name} at {point}; use objects_at")
-        return self.object(ids[0], layer) if ids else None
+        return self.map_object(ids[0], layer) if ids else None
 
     def proximal_ids(self, point: Point, radius: float, layer: MapLayer) -> tuple[str, ...]:
         """Return the ids of objects that meet the square of half side `radius` metres around a point, in row order.
@@ -126,7 +126,7 @@ class NuplanMap:
 
     def proximal_objects(self, point: Point, radius: float, layer: MapLayer) -> list[MapObject]:
         """Return the objects of `proximal_ids` (`get_proximal_map_objects`)."""
-        return [self.object(id_, layer) for id_ in self.proximal_ids(point, radius, layer)]
+        return [self.map_object(id_, layer) for id_ in self.proximal_ids(point, radius, layer)]
 
     def nearest(self, point: Point, layer: MapLayer) -> tuple[str, float]:
         """Return id and distance in metres of the geometry nearest to a point; of equal ones, the devkit's choice.
@@ -143,7 +143,7 @@ class NuplanMap:
             row = int(argsort_as_numpy_1(distances)[0])
         return str(table.fids[row]), float(distances[row])
 
-    def object(self, id_: str, layer: MapLayer) -> MapObject:
+    def map_object(self, id_: str, layer: MapLayer) -> MapObject:
         """Return the object of an id.
 
         Raises:
@@ -168,7 +168,7 @@ class NuplanMap:
             LogError: there is none.
         """
         known = self.table(MapLayer.LANE).row_of
-        found = self.object(id_, MapLayer.LANE if int(id_) in known else MapLayer.LANE_CONNECTOR)
+        found = self.map_object(id_, MapLayer.LANE if int(id_) in known else MapLayer.LANE_CONNECTOR)
         assert isinstance(found, MapLane)
         return found
 
@@ -179,7 +179,7 @@ class NuplanMap:
             LogError: there is none.
         """
         known = self.table(MapLayer.ROADBLOCK).row_of
-        found = self.object(id_, MapLayer.ROADBLOCK if int(id_) in known else MapLayer.ROADBLOCK_CONNECTOR)
+        found = self.map_object(id_, MapLayer.ROADBLOCK if int(id_) in known else MapLayer.ROADBLOCK_CONNECTOR)
         assert isinstance(found, MapRoadblock)
         return found
 
@@ -191,7 +191,7 @@ class NuplanMap:
         ids, line = connector.traffic_light_stop_lines, connector.baseline_path.geometry
         if not ids:
             return ()
-        polygons = np.array([self.object(id_, MapLayer.STOP_LINE).polygon for id_ in ids])
+        polygons = np.array([self.map_object(id_, MapLayer.STOP_LINE).polygon for id_ in ids])
         crossed = np.flatnonzero(shapely.intersects(polygons, line))
         if len(crossed):
             return tuple(ids[row] for row in crossed)

@@ -2,8 +2,8 @@
 
 - Lanes, connectors, roadblocks and areas keep their ids and the order of their rows.
 - Painted lines are the boundaries of type dashed and solid; nuPlan says nothing about colours, so they are white.
-- A stop line lies along the middle of a stop polygon's longer side. Stop polygons of type TURN_STOP and UNKNOWN mark
-  places to wait in an intersection, with no line on the ground, and are left out.
+- A stop line lies along the middle of a stop polygon's longer side, for those of stop signs, traffic lights and yields.
+  The others mark crosswalks and places to wait in an intersection, with no line of their own.
 - NAVSIM's drivable surface are lanes, connectors, intersections and car parks. Road segments and generic drivable areas
   are `generic_drivable_areas`.
 - References to lanes and roadblocks outside the part are dropped.
@@ -35,7 +35,7 @@ Line = Float[np.ndarray, "_ 3"]
 
 _PAINTS = {BoundaryType.DASHED: LaneMarking.DASHED_WHITE, BoundaryType.SOLID: LaneMarking.SOLID_WHITE}
 _BICYCLE_LANE = 1
-_PAINTED_STOPS = (StopLineType.PED_CROSSING, StopLineType.STOP_SIGN, StopLineType.TRAFFIC_LIGHT, StopLineType.YIELD)
+_PAINTED_STOPS = (StopLineType.STOP_SIGN, StopLineType.TRAFFIC_LIGHT, StopLineType.YIELD)
 _GENERIC = ("road_segments", "generic_drivable_areas")
 
 
@@ -220,7 +220,7 @@ def _stop_lines(nuplan: NuplanMap, where: _Square, known: Collection[str], frame
     columns = [table.columns.get(name, empty) for name in ("lane_fids", "lane_connector_fids")]
     lines = []
     for id_ in _ids(nuplan, MapLayer.STOP_LINE, where):
-        area, row = nuplan.object(id_, MapLayer.STOP_LINE), table.row_of[int(id_)]
+        area, row = nuplan.map_object(id_, MapLayer.STOP_LINE), table.row_of[int(id_)]
         assert isinstance(area, MapArea)
         if area.stop_line_type in _PAINTED_STOPS:
             listed = ",".join(str(column[row] or "") for column in columns).replace(" ", "").split(",")

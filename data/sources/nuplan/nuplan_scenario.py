@@ -130,7 +130,7 @@ class NuplanScenario:
 
     @property
     def _scene(self) -> SceneRecord:
-        return self.db.scene_by_token[self.db.lidar_pcs.scene_tokens[self._anchor]]
+        return self.db.scene_of(self._anchor)
 
     def _steps(self, horizon: float, samples: int) -> Int[np.ndarray, "s"]:
         """Return how many rows away samples are that spread over a horizon."""

@@ -44,7 +44,8 @@ def read_columns(
 
     Args:
         path: the SQLite file.
-        columns: by name (`table.column`, with `AS other` where two have one name), the function that converts all values: `tokens`, `numbers`, ...
+        columns: by name (`table.column`, with `AS other` where two have one name), the function that converts all
+            values: `tokens`, `numbers`, ...
         clauses: the rest of the query from FROM on.
         parameters: values of its question marks.
 

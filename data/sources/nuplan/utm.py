@@ -22,7 +22,7 @@ _FLATTENING: Final = 1 / 298.257223563
 _SCALE, _FALSE_EASTING, _FALSE_NORTHING = 0.9996, 500_000.0, 10_000_000.0
 # Coefficients of sin(2j x), j = 1 to 6: row j holds those of the third flattening's powers j, j + 1, ..., 6.
 _GAUSSIAN_LATITUDE: Final = (
-    (-2, 2 / 3, 4 / 3, -82 / 45, 32 / 45, 4642 / 4725),
+    (-2.0, 2 / 3, 4 / 3, -82 / 45, 32 / 45, 4642 / 4725),
     (5 / 3, -16 / 15, -13 / 9, 904 / 315, -1522 / 945),
     (-26 / 15, 34 / 21, 8 / 5, -12686 / 2835),
     (1237 / 630, -12 / 5, -24832 / 14175),

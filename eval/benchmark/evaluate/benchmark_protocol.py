@@ -1,4 +1,4 @@
-"""What an evaluation needs of a benchmark: one that `swerve build` made, or a data set of its own form."""
+"""Interface of benchmarks that planners are evaluated on: folders of `swerve build`, or data sets in place."""
 
 from typing import Any, Protocol, runtime_checkable
 

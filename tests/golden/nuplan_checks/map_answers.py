@@ -37,7 +37,7 @@ def check_map(answers, maps_root, where, tally):
 
 
 def check_object(own, layer, golden, where, tally):
-    item = own.object(golden["id"], layer)
+    item = own.map_object(golden["id"], layer)
     tally.close("objects: area", where, item.polygon.area, golden["area"], TOLERANCE)
     tally.close("objects: bounds", where, item.polygon.bounds, golden["bounds"], TOLERANCE)
     if "polygon" in golden:
