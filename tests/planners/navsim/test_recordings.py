@@ -13,9 +13,9 @@ from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.eval.benchmark.navsim_scenes import NavsimRecording
 from swerve.planners import load_planner
 from swerve.scenes import SwerveError
-from tests.support.small_navsim_data import SPEED, one_stage, token_of
 from tests.support.observations import moving
 from tests.support.simple_scene_group import RenderedViews, simple_scene_group
+from tests.support.small_navsim_data import SPEED, one_stage, token_of
 
 pytest.importorskip("torch", reason="NAVSIM agents need torch")
 AGENTS = "navsim:tests.support.navsim_agents"
