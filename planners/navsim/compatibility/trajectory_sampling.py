@@ -49,7 +49,7 @@ class TrajectorySampling:
         remainder = math.fmod(self.time_horizon, self.interval_length)
         if min(remainder, self.interval_length - remainder) > _TOLERANCE:
             raise ValueError(f"time_horizon must be a multiple of interval_length: {self}")
-        self.num_poses = round(intervals)
+        self.num_poses = int(intervals)  # as nuPlan does: 1.2 s at 0.1 s have 11 poses, since 1.2 / 0.1 is below 12
 
     @property
     def step_time(self) -> float:

@@ -12,6 +12,7 @@ from swerve.eval.benchmark.evaluate.call_planner import call_planner
 from swerve.eval.benchmark.evaluate.observations import declared_cameras, uses_images
 from swerve.planners import load_planner
 from swerve.planners.fingerprint import fingerprint
+from swerve.planners.load_planner import with_options
 from swerve.scenes import Lens, LensModel, SwerveError
 from swerve.scenes.viewpoints import Command
 from tests.support.observations import moving, seen
@@ -67,6 +68,19 @@ def test_any_sampling_is_taken_and_short_ones_hold_their_last_pose(poses, interv
     assert plan.interval == interval
     wanted = 10 * interval * np.minimum(np.arange(1, expected + 1), poses)
     np.testing.assert_allclose(plan.poses[:, 0], wanted, rtol=1e-6)
+
+
+def test_agent_of_navsim_v1_has_no_sampling():
+    plan = load_planner(f"{SIMPLE}.VersionOne").planner.plan(moving((10.0, 0.0)))
+    np.testing.assert_allclose(plan.poses[:, 0], 5.0 * np.arange(1, 9))
+
+
+def test_options_are_appended():
+    spec = with_options(f"{SIMPLE}.ConstantVelocity", ["factor=0.5", "label=slow"])
+    assert load_planner(spec).label == "slow"
+    assert load_planner(spec).planner.agent.factor == 0.5
+    with pytest.raises(SwerveError, match="has a comma"):
+        with_options("idm", ["names=a,b"])
 
 
 def test_learned_agent_runs_as_one_batch_in_evaluation_mode():
@@ -396,6 +410,7 @@ def test_sampling_completes_and_compares():
     from swerve.planners.navsim.compatibility.trajectory_sampling import TrajectorySampling
 
     assert TrajectorySampling(time_horizon=4, interval_length=0.1).num_poses == 40
+    assert TrajectorySampling(time_horizon=1.2, interval_length=0.1).num_poses == 11, "as in nuPlan"
     assert TrajectorySampling(num_poses=40, interval_length=0.1) == TrajectorySampling(40, 4.0)
     assert hash(TrajectorySampling(8, 4.0)) == hash(TrajectorySampling(time_horizon=4, interval_length=0.5))
     assert TrajectorySampling(8, 4.0) != TrajectorySampling(40, 4.0)

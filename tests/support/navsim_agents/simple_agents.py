@@ -11,7 +11,7 @@ DEFAULT = TrajectorySampling(time_horizon=4, interval_length=0.5)
 
 
 class ConstantVelocity(AbstractAgent):
-    """Drives straight at its speed; without `super().__init__`, as NAVSIM's human agent."""
+    """Drives straight at its speed."""
 
     requires_scene = False
 
@@ -37,8 +37,20 @@ class ConstantVelocity(AbstractAgent):
         return Trajectory(poses, sampling)
 
 
+class VersionOne(ConstantVelocity):
+    """As agents of NAVSIM v1: no sampling, and the trajectory's default."""
+
+    def __init__(self):
+        AbstractAgent.__init__(self, requires_scene=False)
+
+    def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
+        poses = np.zeros((8, 3), np.float32)
+        poses[:, 0] = 0.5 * agent_input.ego_statuses[-1].ego_velocity[0] * np.arange(1, 9)
+        return Trajectory(poses)
+
+
 class Human(AbstractAgent):
-    """Returns the human's future."""
+    """Returns the human's future; without `super().__init__`, as NAVSIM's own human agent."""
 
     requires_scene = True
 
