@@ -9,6 +9,7 @@ from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
 from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
@@ -35,7 +36,7 @@ def evaluate_planners(
     workers: int | None = None,
     console: Console | None = None,
 ) -> Evaluation:
-    """Evaluate planners on a benchmark, and write the results and, of a benchmark that `swerve build` made, the report.
+    """Evaluate planners on a benchmark, and write the results and, of two stages, the report.
 
     Args:
         benchmark: Folder of the benchmark, or navsim:ROOT.
@@ -52,7 +53,7 @@ def evaluate_planners(
     entries, policy = _entries(opened, planners), options.traffic or opened.traffic
     evaluation = run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
     if options.report:
-        _write_report(opened, planners, out)
+        _write_report(opened, f"Planners on {opened.folder.resolve().name}", planners, entries, out)
     return evaluation
 
 
@@ -83,9 +84,12 @@ def evaluate_navsim(
     opened.check_images(named.planner for named in planners)
     entries = [PlannerSpec(named.label, named.spec, fingerprint(named)) for named in planners]
     policy = options.traffic or opened.traffic
-    if opened.groups:
-        return run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
-    return evaluate_one_stage(opened, entries, made, out, policy, workers, console)
+    if not opened.groups:
+        return evaluate_one_stage(opened, entries, made, out, policy, workers, console)
+    evaluation = run_evaluation(opened, entries, made, out, policy, options.weighting, workers, console)
+    if options.report:
+        _write_report(opened, f"Planners on {opened.index.split.name}", planners, entries, out)
+    return evaluation
 
 
 def _opened(folder: Path, options: EvaluateOptions) -> Benchmark:
@@ -124,14 +128,13 @@ def made(spec: str) -> Planner:
     return load_planner(spec).planner
 
 
-def _write_report(benchmark: Benchmark, planners: Sequence[LoadedPlanner], out: Path) -> None:
-    kinds = (benchmark.view_kind, *benchmark.extra_view_kinds)
-    options = ReportOptions(
-        title=f"Planners on {benchmark.folder.resolve().name}",
-        cameras={
-            entry.label: getattr(named.planner, "cameras", None)
-            for named in planners
-            for entry in entries_of(named, kinds, {})
-        },
-    )
-    write_report(out / REPORT, benchmark, read_results(out), options)
+def _write_report(
+    benchmark: GroupedScenes,
+    title: str,
+    planners: Sequence[LoadedPlanner],
+    entries: Sequence[PlannerSpec],
+    out: Path,
+) -> None:
+    by_label = {named.label: named.planner for named in planners}
+    cameras = {entry.label: getattr(by_label[entry.planner or entry.label], "cameras", None) for entry in entries}
+    write_report(out / REPORT, benchmark, read_results(out), ReportOptions(title=title, cameras=cameras))

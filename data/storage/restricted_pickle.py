@@ -122,7 +122,7 @@ def load_pickle(data: bytes, where: str | Path, allowed: AllowedNames | None = N
         raise LogError(
             where,
             "pickle",
-            f"refers to {error}, which such a file does not need; it has not been run",
+            f"refers to {error}, which is refused; it has not been run",
             "Do not open this file with pickle: it may hold a program",
         ) from error
     except _DAMAGE as error:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float
 
 from swerve.data.sources.navsim.folders import NavsimFolders
@@ -150,17 +151,24 @@ class NavsimBenchmark:
         told = json.dumps([*parts, [(file.name, file.stat().st_size) for file in files]])
         return {"name": index.split.name, "digest": hashlib.sha256(told.encode()).hexdigest(), **facts}
 
+    def scenes(self) -> pa.Table:
+        """Return a row per scene, with its "token" and "scene_group"."""
+        rows = [(token, group.now) for group in self.groups for token in _tokens(group)]
+        return pa.table({"token": [token for token, _ in rows], "scene_group": [now for _, now in rows]})
+
+    def rejections(self) -> pa.Table:
+        """Return no rows: NAVSIM does not say which start points it rejected."""
+        return pa.table({"reason": pa.array([], pa.string())})
+
     def inactive_sub_scores(self) -> list[str]:
         """Return lines on sub-scores that cannot fail in the split's data; the official map has all that they need."""
-        firsts = {address.log_name: token for token, address in reversed(list(self.index.logged.items()))}
-        lights = [any(frame.traffic_lights for frame in self.index.load(token).frames) for token in firsts.values()]
-        lacking = len(lights) - sum(lights)
-        return [f"traffic_light_compliance: no traffic lights in {lacking} of {len(lights)} logs"] if lacking else []
+        scenes = self.index.logged.values()
+        logs = {address.log_name for address in scenes}
+        lacking = len(logs) - len({address.log_name for address in scenes if address.has_lights})
+        return [f"traffic_light_compliance: no traffic lights in {lacking} of {len(logs)} logs"] if lacking else []
 
     def _locations(self) -> tuple[str, ...]:
-        tokens = [group.now for group in self.groups] or list(self.index.logged)
-        by_log = {self.index.logged[token].log_name: token for token in tokens}
-        return tuple(sorted({map_location(self.index.load(token)) for token in by_log.values()}))
+        return tuple(sorted({map_location(address.map_name) for address in self.index.logged.values()}))
 
     def check_maps(self) -> None:
         """Check that the maps of all scenes are there: nothing is scored without one.

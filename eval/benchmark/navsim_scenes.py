@@ -63,12 +63,12 @@ def _road_map(maps: Path, scene: NavsimScene, origin: Float[np.ndarray, "3"]) ->
     """Return the map around a scene; scenes of one cell and route share it."""
     center = np.round(scene.current.ego_pose[:2] / _CELL) * _CELL
     place = float(center[0]), float(center[1]), float(origin[0]), float(origin[1])
-    return _cut_map(maps, map_location(scene), place, scene.current.roadblock_ids)
+    return _cut_map(maps, map_location(scene.map_name), place, scene.current.roadblock_ids)
 
 
-def map_location(scene: NavsimScene) -> str:
-    """Return the name of a scene's map, which some logs abbreviate."""
-    return _LOCATIONS.get(scene.map_name, scene.map_name)
+def map_location(name: str) -> str:
+    """Return the location of a scene's map, whose name some logs abbreviate."""
+    return _LOCATIONS.get(name, name)
 
 
 @lru_cache(maxsize=8)

@@ -18,11 +18,21 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True)
 class SceneAddress:
-    """Place of a scene: its log, its file, and the index of its first frame there (0 in synthetic scenes)."""
+    """Place of a scene, and what is asked of all scenes before any is scored.
+
+    Attributes:
+        log_name: name of the log.
+        map_name: name of the map.
+        file: of the log, or of the synthetic scene.
+        first: index of the first frame in a log.
+        has_lights: whether a frame names a traffic light.
+    """
 
     log_name: str
+    map_name: str
     file: Path
     first: int = 0
+    has_lights: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,7 @@ def _logged(files: Mapping[str, Path], given: SceneFilter) -> tuple[dict[str, Sc
     for file in files.values():
         for first, window in windows_of(_frames_of(file), given):
             token = window[given.num_history_frames - 1].token
-            found[token] = SceneAddress(window[0].log_name, file, first)
+            found[token] = _address(window, file, first)
             final.add(window[-1].token)
             if given.max_scenes is not None and len(found) >= given.max_scenes:
                 return found, final
@@ -161,8 +171,13 @@ def _synthetic(folders: NavsimFolders, split: NavsimSplit, final: set[str]) -> d
         if given.log_names is not None and scene.log_name not in given.log_names:
             continue
         if scene.original_scene in final:
-            found[token] = SceneAddress(scene.log_name, file)
+            found[token] = _address(scene.frames, file)
     return found
+
+
+def _address(frames: tuple[OpenSceneFrame, ...], file: Path, first: int = 0) -> SceneAddress:
+    lights = any(frame.traffic_lights for frame in frames)
+    return SceneAddress(frames[0].log_name, frames[0].map_location, file, first, lights)
 
 
 def _missing(

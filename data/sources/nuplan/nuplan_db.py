@@ -240,7 +240,8 @@ class NuplanDb:
         found = read_columns(self.path, {"log.token": tokens, "log.timestamp": integers, **kinds}, "FROM log")
         if len(found["token"]) != 1:
             raise LogError(self.path, "log", f"has {len(found['token'])} rows, not one")
-        return LogRecord(**{name: int(own[0]) if name == "timestamp" else own[0] for name, own in found.items()})
+        timestamp = int(found.pop("timestamp")[0])
+        return LogRecord(timestamp=timestamp, **{name: own[0] for name, own in found.items()})
 
     def cameras(self) -> tuple[CameraRecord, ...]:
         """Return the cameras, in the table's order."""
@@ -249,7 +250,8 @@ class NuplanDb:
         columns |= {f"camera.{name}": _unpickled(shape) for name, shape in pickled.items()}
         columns |= {"camera.width": integers, "camera.height": integers}
         found = read_columns(self.path, columns, "FROM camera ORDER BY camera.rowid")
-        return tuple(CameraRecord(*row[:6], int(row[6]), int(row[7])) for row in zip(*found.values(), strict=True))
+        rows = [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+        return tuple(CameraRecord(**{**row, "width": int(row["width"]), "height": int(row["height"])}) for row in rows)
 
     def lidar_mount(self) -> Float[np.ndarray, "4 4"]:
         """Return the pose of the merged point clouds' frame relative to the rear axle."""
@@ -284,8 +286,14 @@ class NuplanDb:
             "LEFT JOIN ego_pose ep ON ep.token = lp.ego_pose_token WHERE lidar.channel = ? ORDER BY lp.timestamp"
         )
         found = read_columns(self.path, columns, clauses, (LIDAR,))
-        names = ("token", "timestamp", "scene_token", "ego_pose_token", "filename")
-        pcs = LidarPcs(*(found[name] for name in names), _poses(found, self.path))
+        pcs = LidarPcs(
+            found["token"],
+            found["timestamp"],
+            found["scene_token"],
+            found["ego_pose_token"],
+            found["filename"],
+            _poses(found, self.path),
+        )
         if not len(pcs.tokens):
             raise LogError(self.path, "lidar_pc", "has no rows")
         return pcs

@@ -1,4 +1,4 @@
-"""Where nuPlan's logs, maps and sensor data lie: in its own layout, in OpenScene's, or in parts of them."""
+"""Folders of nuPlan's logs, maps and sensor data: in its own layout, in OpenScene's, or in parts of them."""
 
 import os
 from pathlib import Path

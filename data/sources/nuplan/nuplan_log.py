@@ -271,9 +271,10 @@ def _camera(record: CameraRecord, height: float, path: Path) -> Camera:
     mount = record.ego_from_camera.copy()
     mount[2, 3] += height
     matrix, lens = record.intrinsic, Lens(LensModel.BROWN, tuple(record.distortion.tolist()))
-    focal, middle = matrix[[0, 1], [0, 1]].tolist(), (matrix[:2, 2] + 0.5).tolist()
+    fx, fy = float(matrix[0, 0]), float(matrix[1, 1])
+    cx, cy = float(matrix[0, 2]) + 0.5, float(matrix[1, 2]) + 0.5
     try:
-        return Camera(record.channel, record.width, record.height, *focal, *middle, mount, lens)
+        return Camera(record.channel, record.width, record.height, fx, fy, cx, cy, mount, lens)
     except ValueError as error:
         raise LogError(path, "camera", str(error)) from error
 

@@ -158,8 +158,9 @@ class NuplanMap:
         }
         if layer not in OBJECT_LAYERS:
             raise ValueError(f"{layer.name} has no objects")
-        make = makers.get(layer, lambda own: self._area(own, layer))
-        return _remembered(self._objects, (layer, id_), lambda: make(id_))
+        if layer in makers:
+            return _remembered(self._objects, (layer, id_), lambda: makers[layer](id_))
+        return _remembered(self._objects, (layer, id_), lambda: self._area(id_, layer))
 
     def lane(self, id_: str) -> MapLane:
         """Return the lane or lane connector of an id.

@@ -87,7 +87,12 @@ def road_map_of(
     areas = {layer: _areas(nuplan, layer, where, frame) for layer in _AREA_LAYERS}
     generic = tuple(area for name in _GENERIC for area in _areas(nuplan, name, where, frame))
     converted = _lanes(nuplan, lanes, frame)
-    paved = (*converted, *generic, *areas[MapLayer.INTERSECTION], *areas[MapLayer.CARPARK_AREA])
+    paved: tuple[Area | Lane, ...] = (
+        *converted,
+        *generic,
+        *areas[MapLayer.INTERSECTION],
+        *areas[MapLayer.CARPARK_AREA],
+    )
     return RoadMap(
         lanes=converted,
         ground=frame.ground,

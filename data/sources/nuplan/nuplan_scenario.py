@@ -57,7 +57,8 @@ class NuplanScenario:
     @property
     def times_us(self) -> Int[np.ndarray, "i"]:
         """Times of the iterations."""
-        return self.db.lidar_pcs.times_us[self.rows]
+        times: Int[np.ndarray, "i"] = self.db.lidar_pcs.times_us[self.rows]
+        return times
 
     def ego_poses(self) -> EgoPoses:
         """Return the ego poses of the iterations."""
@@ -103,7 +104,8 @@ class NuplanScenario:
 
     def expert_goal(self) -> Float[np.ndarray, "3"]:
         """Return the ego's last pose (x, y, heading)."""
-        return _planar(self.ego_poses())[-1]
+        last: Float[np.ndarray, "3"] = _planar(self.ego_poses())[-1]
+        return last
 
     def route(self) -> tuple[str, ...]:
         """Return the roadblocks of the anchor's scene."""
@@ -138,10 +140,13 @@ class NuplanScenario:
         intervals = int(horizon / _ROW_INTERVAL) + 1
         if not samples or intervals // samples < 1:
             raise ValueError(f"no {samples} samples in {horizon} s")
-        return np.arange(intervals // samples, intervals + 1, intervals // samples)[:samples]
+        every = intervals // samples
+        steps: Int[np.ndarray, "s"] = np.arange(every, intervals + 1, every)[:samples]
+        return steps
 
     def _sampled(self, rows: Int[np.ndarray, "s"]) -> Int[np.ndarray, "m"]:
-        return rows[(rows >= 0) & (rows < len(self.db.lidar_pcs.tokens))]
+        known: Int[np.ndarray, "m"] = rows[(rows >= 0) & (rows < len(self.db.lidar_pcs.tokens))]
+        return known
 
 
 def driven_roadblocks(nuplan: NuplanMap, points: Float[np.ndarray, "n 2"]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """nuPlan logs as a source: `nuplan:ROOT`, `nuplan:ROOT?tags=TYPE,TYPE`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -154,8 +154,9 @@ def nuplan_source(text: str) -> NuplanSource:
         problem = f"unknown option {unknown[0]!r}" if unknown else "no option after the question mark"
         raise SwerveError(f"nuplan:{text}: {problem}. There are tags=TYPE,TYPE, before=SECONDS and after=SECONDS")
     tags = tuple(tag for value in options.get("tags", []) for tag in value.split(",") if tag)
+    source = NuplanSource(path, tags)
     seconds = {name: _seconds(text, name, options[name]) for name in ("before", "after") if name in options}
-    return NuplanSource(path, tags, **seconds)
+    return replace(source, before=seconds.get("before", source.before), after=seconds.get("after", source.after))
 
 
 def _seconds(text: str, name: str, values: Sequence[str]) -> float:

@@ -1,14 +1,23 @@
 """Pickled lists of numbers in nuPlan's logs, without running anything that a pickle names."""
 
-import io
-import pickle
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 
+from swerve.data.storage.restricted_pickle import load_pickle
+from swerve.scenes import LogError
+
+
+class PickledList(list[object]):
+    """Stands for nuPlan's own classes of lists."""
+
+    def __setstate__(self, state: object) -> None:
+        raise ValueError("is a list with attributes")
+
+
 # Classes of nuPlan's own files, all of them lists; they are read as plain lists.
-_LISTS = {("nuplan.database.common.data_types", name) for name in ("Translation", "Rotation", "CameraIntrinsic")}
+_LISTS = {
+    ("nuplan.database.common.data_types", name): PickledList for name in ("Translation", "Rotation", "CameraIntrinsic")
+}
 # A 3x3 matrix takes a tenth of this.
 _LONGEST = 4096
 
@@ -27,11 +36,9 @@ def read_numbers(blob: bytes, shape: tuple[int, ...]) -> Float[np.ndarray, "..."
     if len(blob) > _LONGEST:
         raise ValueError(f"a pickle of {len(blob)} bytes, where a few numbers were expected")
     try:
-        value = _ListsOnly(io.BytesIO(blob)).load()
-    except ValueError:
-        raise
-    except Exception as error:  # damaged pickles raise nearly anything
-        raise ValueError(f"a damaged pickle ({type(error).__name__}: {error})") from error
+        value = load_pickle(blob, "camera", _LISTS)
+    except LogError as error:
+        raise ValueError(f"a pickle that {error.problem}") from error
     _require_numbers(value)
     array = np.array(value, dtype=np.float64)
     if array.shape != shape or not np.isfinite(array).all():
@@ -44,25 +51,3 @@ def _require_numbers(value: object) -> None:
     flat = [number for item in items for number in (item if isinstance(item, list) else [item])]
     if not flat or not all(isinstance(number, int | float) for number in flat):
         raise ValueError("a pickle of something else than a list of numbers")
-
-
-class _ListsOnly(pickle.Unpickler):
-    """Unpickler of plain values, and of nuPlan's three kinds of lists."""
-
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 as in the base class
-        """Return `list` for nuPlan's lists.
-
-        Raises:
-            ValueError: any other name.
-        """
-        if (module, name) in _LISTS:
-            return list
-        raise ValueError(f"a pickle that refers to {module}.{name}, which is refused")
-
-    def persistent_load(self, pid: object) -> Any:  # noqa: ANN401 as in the base class
-        """Refuse persistent ids.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(f"a pickle with a persistent id {pid!r}")

@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+import pyarrow as pa
+
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.scene_group import SceneGroup
 
@@ -34,6 +36,12 @@ class GroupedScenes(Protocol):
 
     def identity(self) -> dict[str, Any]:
         """Return the provenance of its scenes, with "digest": equal digests mean equal scenes."""
+
+    def scenes(self) -> pa.Table:
+        """Return a row per scene, with its "token" and "scene_group"."""
+
+    def rejections(self) -> pa.Table:
+        """Return a row per rejected start point, with its "reason"."""
 
     def inactive_sub_scores(self) -> list[str]:
         """Return lines on sub-scores that cannot fail, because the logs lack what they need."""

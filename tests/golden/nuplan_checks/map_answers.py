@@ -4,8 +4,8 @@ import numpy as np
 import shapely
 
 from swerve.data.sources.nuplan.geopackage import read_meta
-from swerve.data.sources.nuplan.map_objects import MapLane, MapRoadblock
-from swerve.data.sources.nuplan.nuplan_map import OBJECT_LAYERS, MapLayer
+from swerve.data.sources.nuplan.map_objects import MapLane, MapLayer, MapRoadblock
+from swerve.data.sources.nuplan.nuplan_map import OBJECT_LAYERS
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map, map_file
 from tests.support.nuplan_files import answers_in
 

@@ -78,36 +78,36 @@ def test_outlines_do_not_count_as_inside(nuplan):
 
 
 def test_objects_at_a_point(nuplan):
-    assert nuplan.ids_at([*AT, 90.0, 1.0], MapLayer.LANE_CONNECTOR) == ("21",)
-    assert nuplan.object_at([*AT, 90.0, 1.0], MapLayer.LANE) is None
-    assert nuplan.object_at([*AT, 10.0, 1.0], MapLayer.LANE).id == "11"
+    assert nuplan.ids_at(AT + np.array([90.0, 1.0]), MapLayer.LANE_CONNECTOR) == ("21",)
+    assert nuplan.object_at(AT + np.array([90.0, 1.0]), MapLayer.LANE) is None
+    assert nuplan.object_at(AT + np.array([10.0, 1.0]), MapLayer.LANE).id == "11"
 
 
 def test_two_objects_are_not_one(tmp_path):
     lanes = [{**lane, "geom": strip(0, 80, -4, 4)} for lane in map_layers()["lanes_polygons"]]
     nuplan = load_nuplan_map(write_maps(tmp_path / "other", {"lanes_polygons": lanes}), LOCATION)
     with pytest.raises(ValueError, match="3 objects of LANE"):
-        nuplan.object_at([*AT, 10.0, 1.0], MapLayer.LANE)
+        nuplan.object_at(AT + np.array([10.0, 1.0]), MapLayer.LANE)
 
 
 def test_proximal_objects_are_those_that_touch_a_square(nuplan):
-    corner = [*AT, -5.0, 9.0]
+    corner = AT + np.array([-5.0, 9.0])
     assert nuplan.proximal_ids(corner, 5.0, MapLayer.LANE) == ("11",)  # at its corner, 7 m away
     assert nuplan.proximal_ids(corner, 4.9, MapLayer.LANE) == ()
     # A connector counts by its line, 4 m from the point, not by its polygon, 2 m from it.
-    assert nuplan.proximal_ids([*AT, 90.0, 6.0], 3.0, MapLayer.LANE_CONNECTOR) == ()
-    assert nuplan.proximal_ids([*AT, 90.0, 6.0], 4.0, MapLayer.LANE_CONNECTOR) == ("21",)
+    assert nuplan.proximal_ids(AT + np.array([90.0, 6.0]), 3.0, MapLayer.LANE_CONNECTOR) == ()
+    assert nuplan.proximal_ids(AT + np.array([90.0, 6.0]), 4.0, MapLayer.LANE_CONNECTOR) == ("21",)
 
 
 def test_nearest(nuplan):
-    assert nuplan.nearest([*AT, 85.0, 2.0], MapLayer.LANE) == ("11", 5.0)
-    assert nuplan.nearest([*AT, 10.0, 1.0], MapLayer.LANE) == ("11", 0.0)
+    assert nuplan.nearest(AT + np.array([85.0, 2.0]), MapLayer.LANE) == ("11", 5.0)
+    assert nuplan.nearest(AT + np.array([10.0, 1.0]), MapLayer.LANE) == ("11", 0.0)
 
 
 def test_poses_and_curvature_of_a_line(nuplan):
     path = nuplan.lane("11").baseline_path
-    np.testing.assert_allclose(path.nearest_pose([*AT, 33.0, 5.0]), [*([*AT, 33.0, 2.0]), 0.0])
-    np.testing.assert_allclose(path.nearest_pose([*AT, 99.0, 5.0]), [*([*AT, 80.0, 2.0]), 0.0])
+    np.testing.assert_allclose(path.nearest_pose(AT + np.array([33.0, 5.0])), [*(AT + np.array([33.0, 2.0])), 0.0])
+    np.testing.assert_allclose(path.nearest_pose(AT + np.array([99.0, 5.0])), [*(AT + np.array([80.0, 2.0])), 0.0])
     assert path.curvature_at(0.0) == path.curvature_at(80.0) == 0.0
     with pytest.raises(ValueError, match="outside"):
         path.curvature_at(80.1)
@@ -174,10 +174,10 @@ def test_the_road_map_has_everything(nuplan):
 
 
 def test_a_part_of_a_map_refers_to_nothing_outside(nuplan):
-    road_map = road_map_of(nuplan, [*AT, 50.0, 0.0], 20.0)
+    road_map = road_map_of(nuplan, AT + np.array([50.0, 0.0]), 20.0)
     assert [group.id for group in road_map.lane_groups] == ["31"]
     assert road_map.lane_groups[0].successors == road_map.lanes[0].successors == ()
-    further = road_map_of(nuplan, [*AT, 50.0, 0.0], 20.0, roadblocks=("33", "missing"))
+    further = road_map_of(nuplan, AT + np.array([50.0, 0.0]), 20.0, roadblocks=("33", "missing"))
     assert [group.id for group in further.lane_groups] == ["31", "33"]
     assert further.lane_by_id["11"].successors == ("21",)
 
