@@ -9,7 +9,7 @@ from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
+from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
 from swerve.eval.benchmark.evaluate.evaluate_job import Evaluation, PlannerSpec
 from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluation
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
@@ -129,7 +129,7 @@ def made(spec: str) -> Planner:
 
 
 def _write_report(
-    benchmark: GroupedScenes,
+    benchmark: ReportedBenchmark,
     title: str,
     planners: Sequence[LoadedPlanner],
     entries: Sequence[PlannerSpec],

@@ -20,6 +20,7 @@ from swerve.rasterizer.backends import (
     resolve_splat_backend,
     unavailable_reason,
 )
+from swerve.source_summary import source_summary
 
 _PACKAGES = (
     "numpy",
@@ -38,8 +39,21 @@ _PACKAGES = (
 
 
 def run(asked: Info) -> int:
-    """Print what this machine has, and return the exit code."""
+    """Print what logs hold, or without any what this machine has, and return the exit code.
+
+    Raises:
+        SwerveError: a source cannot be read.
+    """
     console = Console()
+    for source in asked.sources:
+        for line in source_summary(source, asked.logs):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if not asked.sources:
+        _describe_machine(console)
+    return 0
+
+
+def _describe_machine(console: Console) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     console.print(f"swerve {__version__}, Python {platform.python_version()}, {cores} cores", highlight=False)
     console.print(_table("back end", BACKENDS, resolve_backend("auto")))
@@ -48,7 +62,6 @@ def run(asked: Info) -> int:
     for name in _PACKAGES:
         packages.add_row(name, _version(name))
     console.print(packages)
-    return 0
 
 
 def _table(title: str, backends: Sequence[Chosen | SplatChosen], auto: str) -> Table:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from swerve.data.sources.navsim.folders import NavsimFolders
+from swerve.data.sources.navsim.folders import MAPS_VARIABLE, NavsimFolders
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneMapping
 from swerve.data.sources.navsim.scene_windows import SceneIndex, index_scenes
 from swerve.data.sources.nuplan.nuplan_maps import map_file
@@ -27,7 +27,7 @@ from swerve.eval.benchmark.navsim_scenes import (
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.eval.traffic.policy import Policy
-from swerve.scenes import SwerveError
+from swerve.scenes import LogError, SwerveError
 from swerve.scenes.planning import Planner, chosen_names
 
 _SHOWN: Final = 3
@@ -174,10 +174,16 @@ class NavsimBenchmark:
         """Check that the maps of all scenes are there: nothing is scored without one.
 
         Raises:
-            LogError: a map is missing, or is of another version.
+            SwerveError: a map is missing, or is of another version.
         """
         for location in self._locations():
-            map_file(self.index.folders.maps, location)
+            try:
+                map_file(self.index.folders.maps, location)
+            except LogError as error:
+                raise SwerveError(
+                    f"{error}. Nothing is scored without its map: nuPlan's maps belong into "
+                    f"{self.index.folders.root / 'maps'}, or where {MAPS_VARIABLE} says"
+                ) from error
 
     def check_images(self, planners: Iterable[Planner]) -> None:
         """Check that the images that planners need are there.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swerve.data.storage.files import make_folder, write_atomically
-from swerve.eval.benchmark.evaluate.benchmark_protocol import GroupedScenes
+from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
 from swerve.eval.benchmark.scene_group import SceneGroup
@@ -38,7 +38,7 @@ class ReportOptions:
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
 
 
-def write_report(path: Path, benchmark: GroupedScenes, results: Results, options: ReportOptions) -> int:
+def write_report(path: Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:
     """Write the page atomically.
 
     Args:
@@ -59,7 +59,7 @@ def write_report(path: Path, benchmark: GroupedScenes, results: Results, options
     return len(page)
 
 
-def report_page(benchmark: GroupedScenes, results: Results, options: ReportOptions) -> str:
+def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> str:
     """Render the whole page, see `write_report`."""
     ranked = rankings(results, results.provenance["weighting"])
     sections = _sections(benchmark, results, ranked, options)
@@ -95,7 +95,7 @@ def _pane(ranking: PlannerRanking, anchor: str, results: Results, sections: Sect
 
 
 def _sections(
-    benchmark: GroupedScenes, results: Results, ranked: Sequence[PlannerRanking], options: ReportOptions
+    benchmark: ReportedBenchmark, results: Results, ranked: Sequence[PlannerRanking], options: ReportOptions
 ) -> Sections:
     """Render each planner's worst scene groups, by label and scene group. Shared scene groups are read once."""
     sections, scenes = {}, benchmark.scenes()

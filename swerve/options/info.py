@@ -1,8 +1,24 @@
-"""Options of `swerve info`: none."""
+"""Options of `swerve info`."""
 
 from dataclasses import dataclass
+
+from swerve.options.shared import Sources
 
 
 @dataclass(frozen=True)
 class Info:
-    """Print the version, cores, rasterizer back ends and installed packages of this machine."""
+    """Print the version, cores, rasterizer back ends and installed packages of this machine; or what logs hold.
+
+    Example: swerve info nuplan:~/nuplan/dataset --logs 3
+
+    Attributes:
+        sources: Logs to describe instead of the machine.
+        logs: Number of logs of each source that are read.
+    """
+
+    sources: Sources = ()
+    logs: int = 5
+
+    def __post_init__(self) -> None:
+        if self.logs < 1:
+            raise ValueError(f"logs must be 1 or more, not {self.logs}")

@@ -25,7 +25,7 @@ from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.sources.navsim.cameras import axle_height, camera_of, image_size
 from swerve.data.sources.navsim.folders import NavsimFolders
 from swerve.data.sources.navsim.frames import CAMERA_NAMES, OpenSceneFrame
-from swerve.data.sources.navsim.scene_log import CLASSES, lights_of
+from swerve.data.sources.navsim.scene_log import CLASSES, lights_of, red_by_lane
 from swerve.data.sources.neutral.log_origin import origin_of
 from swerve.data.sources.nuplan.ground_from_path import ground_along
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
@@ -216,9 +216,7 @@ def _world_boxes(frame: OpenSceneFrame, origin: Float[np.ndarray, "3"]) -> Float
 def _lights(frames: Sequence[OpenSceneFrame], steps: FrameTimes, road_map: RoadMap | None) -> TrafficLights:
     if road_map is None:
         return TrafficLights.empty(len(steps.times_us))
-    at_frames = [
-        {str(lane): red for lane, red in sorted(frame.traffic_lights, key=lambda light: light[1])} for frame in frames
-    ]
+    at_frames = [red_by_lane(frame.traffic_lights) for frame in frames]
     return lights_of([at_frames[index] for index in steps.before], road_map)
 
 

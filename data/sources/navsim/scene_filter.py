@@ -114,6 +114,8 @@ def read_split(text: str | Path) -> NavsimSplit:
 
 
 def _expected(document: Mapping[str, Any]) -> str:
+    if "two_stage_mapping" in document:
+        return "It is of an earlier NAVSIM, whose groups no script reads any more: remove it to score in one stage"
     is_filter = "num_history_frames" in document or "tokens" in document
     return "This is a scene filter: give the split file beside its folder" if is_filter else "It needs data_split"
 

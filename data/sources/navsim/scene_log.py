@@ -1,6 +1,6 @@
 """NAVSIM's scenes as Swerve's: a log of the scene's own frames at 2 Hz, as the official scores see them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -162,8 +162,8 @@ def _tracks(moments: Sequence[Moment], now: int) -> Tracks:
 
 
 def _lights(scene: NavsimScene, road_map: RoadMap, steps: int) -> TrafficLights:
-    red = [dict(_worst(frame.traffic_lights)) for frame in scene.frames]
-    red += [dict(_worst(_is_red(lights))) for lights in scene.future_lights or ()]
+    red = [red_by_lane(frame.traffic_lights) for frame in scene.frames]
+    red += [red_by_lane(_is_red(lights)) for lights in scene.future_lights or ()]
     return lights_of(red[:steps] + [{}] * (steps - len(red)), road_map)
 
 
@@ -171,9 +171,12 @@ def _is_red(lights: Sequence[LightStatus]) -> list[tuple[int, bool]]:
     return [(light.lane_connector_id, light.status == "RED") for light in lights]
 
 
-def _worst(lights: Sequence[tuple[int, bool]]) -> list[tuple[str, bool]]:
-    """Return lights by lane; where a lane is named twice, red wins."""
-    return [(str(lane), red) for lane, red in sorted(lights, key=lambda light: light[1])]
+def red_by_lane(lights: Iterable[tuple[int, bool]]) -> dict[str, bool]:
+    """Return whether the light of a lane is red; where a lane is named twice, red wins."""
+    found: dict[str, bool] = {}
+    for lane, red in lights:
+        found[str(lane)] = red or found.get(str(lane), False)
+    return found
 
 
 def lights_of(steps: Sequence[Mapping[str, bool]], road_map: RoadMap) -> TrafficLights:

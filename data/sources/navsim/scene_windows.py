@@ -80,7 +80,7 @@ class SceneIndex:
             LogError: its file cannot be read.
         """
         if token in self.synthetic:
-            return read_synthetic_scene(self.synthetic[token].file)
+            return _synthetic_scene(self.synthetic[token].file)
         if token not in self.logged:
             raise SwerveError(f"split {self.split.name}: no scene {token}")
         address = self.logged[token]
@@ -197,6 +197,12 @@ def _missing(
         if absent:
             examples = ", ".join(absent[:_SHOWN])
             yield f"split {split.name}: {len(absent)} of {len(wanted or ())} {what} are missing, such as {examples}"
+
+
+# A scene is asked for by its score and by its images, one after the other.
+@lru_cache(maxsize=32)
+def _synthetic_scene(file: Path) -> NavsimScene:
+    return read_synthetic_scene(file)
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from jaxtyping import Float, Int
 
-from swerve.data.sources.nuplan.sqlite_file import opened
+from swerve.data.sources.nuplan.sqlite_file import integers, opened
 from swerve.data.sources.nuplan.utm import project_utm, utm_zone
 from swerve.scenes import LogError
 
@@ -19,6 +19,9 @@ _GEOGRAPHIC = 4326
 # Bytes of the envelope by its code in the flags (OGC 12-128r19, section 2.1.3).
 _ENVELOPES = (0, 32, 48, 48, 64)
 _HEADER = 8
+# Types of geometry (WKB): lines; polygons and sets of them, which all other layers hold that are read.
+_LINES, _POLYGONS = (1,), (3, 6)
+_LINE_LAYERS = ("baseline_paths", "boundaries", "lane_connectors")
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,39 @@ class FeatureTable:
         rows: dict[int, list[int]] = {}
         for row, value in enumerate(self.column(name)):
             if value is not None:
-                rows.setdefault(self._integer(value, name), []).append(row)
+                rows.setdefault(self.integer(name, row), []).append(row)
         return rows
 
-    def _integer(self, value: Any, name: str) -> int:  # noqa: ANN401 whatever SQLite holds
+    def integer(self, name: str, row: int) -> int:
+        """Return an integer of a row.
+
+        Raises:
+            LogError: the column is missing, or its value is not an integer.
+        """
+        value = self.column(name)[row]
         try:
             return int(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise LogError(self.file, f"{self.name}.{name}", f"is not an integer: {value!r}") from error
+
+    def reference(self, name: str, row: int) -> str | None:
+        """Return the id that a row refers to, as a text; None where it refers to nothing.
+
+        Raises:
+            LogError: the column is missing, or its value is not an integer.
+        """
+        return None if self.column(name)[row] is None else str(self.integer(name, row))
+
+    def number(self, name: str, row: int) -> float | None:
+        """Return a number of a row; None where it is not known.
+
+        Raises:
+            LogError: the column is missing, or its value is not a finite number.
+        """
+        value = self.column(name)[row]
+        if value is not None and not (isinstance(value, int | float) and np.isfinite(value)):
+            raise LogError(self.file, f"{self.name}.{name}", f"is not a number: {value!r}")
+        return None if value is None else float(value)
 
 
 def joined(tables: Sequence[FeatureTable], name: str) -> FeatureTable:
@@ -111,17 +139,34 @@ def read_layer(path: Path, name: str) -> FeatureTable:
         _require(connection, name, path)
         key = _key_column(connection, name)
         geometry_column, srs = _geometry_column(connection, name, path)
-        cursor = connection.execute(f'SELECT * FROM "{name}" ORDER BY "{key}"')
+        cursor = connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid')
         names = [entry[0] for entry in cursor.description]
         values = list(zip(*cursor.fetchall(), strict=True)) or [()] * len(names)
     columns = {column: list(own) for column, own in zip(names, values, strict=True)}
-    fids = np.array(columns.pop(key), dtype=np.int64)
+    if key not in columns or geometry_column not in columns:
+        raise LogError(path, name, f"lacks its column {key} or {geometry_column}")
+    fids = integers_of(columns.pop(key), path, f"{name}.{key}")
     geometry = _parse(columns.pop(geometry_column), path, name)
     if srs == _GEOGRAPHIC:
         geometry = shapely.transform(geometry, lambda points: _project(points, zone))
     elif srs != _code(zone):
         raise LogError(path, name, f"is stored in EPSG:{srs}, not in longitude and latitude (EPSG:{_GEOGRAPHIC})")
     return FeatureTable(name, fids, columns, geometry, path)
+
+
+def integers_of(values: Sequence[Any], path: Path, field: str) -> Int[np.ndarray, "n"]:
+    """Convert integers, in ascending order.
+
+    Raises:
+        LogError: one is not an integer, or they do not increase.
+    """
+    try:
+        found = integers(values)
+    except (TypeError, OverflowError) as error:
+        raise LogError(path, field, f"is not an integer ({error})") from error
+    if (np.diff(found) <= 0).any():
+        raise LogError(path, field, "does not increase from row to row")
+    return found
 
 
 def _code(zone: tuple[int, bool]) -> int:
@@ -147,7 +192,9 @@ def _geometry_column(connection: sqlite3.Connection, name: str, path: Path) -> t
     found = connection.execute(query, (name,)).fetchone()
     if not found:
         raise LogError(path, name, "has no geometry")
-    return str(found[0]), int(found[1])
+    if not isinstance(found[1], int):
+        raise LogError(path, "gpkg_geometry_columns.srs_id", f"is not an integer: {found[1]!r}")
+    return str(found[0]), found[1]
 
 
 def _parse(blobs: Sequence[Any], path: Path, name: str) -> np.ndarray:
@@ -157,6 +204,9 @@ def _parse(blobs: Sequence[Any], path: Path, name: str) -> np.ndarray:
         geometry = shapely.force_2d(shapely.from_wkb(np.array(wkb, dtype=object)))
     except (ValueError, TypeError, shapely.errors.GEOSException) as error:
         raise LogError(path, f"{name}.geom", f"is not a geometry ({error})") from error
+    wanted = _LINES if name in _LINE_LAYERS else _POLYGONS
+    if not np.isin(shapely.get_type_id(geometry), wanted).all():
+        raise LogError(path, f"{name}.geom", f"is not a {'line' if wanted is _LINES else 'polygon'} somewhere")
     if shapely.is_empty(geometry).any() or not np.isfinite(shapely.get_coordinates(geometry)).all():
         raise LogError(path, f"{name}.geom", "is empty or not finite somewhere")
     return np.asarray(geometry, dtype=object)

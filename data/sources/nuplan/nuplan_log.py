@@ -12,8 +12,9 @@ from scipy.spatial import cKDTree
 from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.sources.neutral.log_origin import origin_of
 from swerve.data.sources.nuplan.ground_from_path import ground_along
-from swerve.data.sources.nuplan.nuplan_db import Boxes, CameraRecord, EgoPoses, Images, LightStates, NuplanDb
+from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
+from swerve.data.sources.nuplan.nuplan_records import Boxes, CameraRecord, EgoPoses, Images, LightStates
 from swerve.data.sources.nuplan.nuplan_road_map import road_map_of
 from swerve.data.sources.nuplan.nuplan_scenario import driven_roadblocks
 from swerve.data.sources.nuplan.point_cloud import read_surroundings
@@ -89,8 +90,8 @@ class LogPart:
 def read_part(part: LogPart) -> Log:
     """Read a stretch of a log, with a step at every second sample (10 Hz), those nearest in time to the images.
 
-    - The ego's position and heading are those of the devkit (`nuplan_db.heading_of`), roll and pitch as recorded. Its
-      frame lies below the rear axle on the ground, by a height that the boxes of vehicles around tell.
+    - The ego's position and heading are those of the devkit (`nuplan_records.heading_of`), roll and pitch as
+      recorded. Its frame lies below the rear axle on the ground, by a height that the boxes of vehicles around tell.
     - Photos and sweeps have the recorded poses of their own times.
     - The map is flat in nuPlan; here it follows the heights of the driven path (`has_height` is False).
     - The route is that of the stretch's scenes, or, where they have none, the roadblocks driven through.
@@ -100,28 +101,26 @@ def read_part(part: LogPart) -> Log:
     Raises:
         LogError: a file is damaged, or the map's version is another one.
     """
-    pcs, path = part.db.lidar_pcs, part.db.path
-    rows = _steps(part)
+    pcs, path, rows = part.db.lidar_pcs, part.db.path, _steps(part)
     times_us, poses = pcs.times_us[rows], pcs.poses.of(rows)
-    boxes = part.db.boxes(int(times_us[0]), int(times_us[-1]))
+    span = int(times_us[0]), int(times_us[-1])
+    boxes = part.db.boxes(*span)
     origin = origin_of(pcs.poses.positions[0])
-    height = _axle_height(boxes, poses)
-    frame = _Frame(origin, height)
-    world_from_ego = frame.planar_poses(poses)
-    check_motion(times_us, world_from_ego, path)
-    motion = poses.velocity[:, :2], poses.acceleration[:, :2], poses.yaw_rate
-    road_map, route = _map_and_route(part, rows, world_from_ego[:, :3, 3], origin)
+    frame = _Frame(origin, _axle_height(boxes, poses))
+    ego = _ego(poses, frame)
+    check_motion(times_us, ego.world_from_ego, path)
+    road_map, route = _map_and_route(part, rows, ego.positions, origin)
     images = part.db.images(part.first_us - _IMAGE_WINDOW_US, part.last_us + _IMAGE_WINDOW_US)
     log = Log(
         name=part.name,
         source="nuplan",
         times_us=times_us,
-        ego=Ego(world_from_ego, *motion, measured=True),
+        ego=ego,
         vehicle=Vehicle.pacifica(),
         tracks=_tracks(boxes, times_us, origin, path),
-        lights=_lights(part.db.lights(int(times_us[0]), int(times_us[-1])), times_us, road_map),
+        lights=_lights(part.db.lights(*span), times_us, road_map),
         road_map=road_map,
-        cameras=tuple(_camera(camera, height, path) for camera in part.db.cameras()),
+        cameras=tuple(_camera(camera, frame.height, path) for camera in part.db.cameras()),
         route=route,
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=part.split,
@@ -152,6 +151,11 @@ class _Frame:
         down = rigid_transform(np.eye(3), np.array([0.0, 0.0, -self.height]))
         lowered: Float[np.ndarray, "n 4 4"] = world_from_axle @ down
         return lowered
+
+
+def _ego(poses: EgoPoses, frame: _Frame) -> Ego:
+    motion = poses.velocity[:, :2], poses.acceleration[:, :2], poses.yaw_rate
+    return Ego(frame.planar_poses(poses), *motion, measured=True)
 
 
 def _steps(part: LogPart) -> Int[np.ndarray, "t"]:
@@ -238,7 +242,8 @@ def _tracks(boxes: Boxes, times_us: Int[np.ndarray, "t"], origin: Float[np.ndarr
     sizes[row, step] = boxes.sizes[here]
     velocities[row, step] = boxes.velocities[here]
     unknown = valid & np.isnan(velocities).any(axis=-1)
-    velocities[unknown] = causal_velocities(positions, valid, times_us)[unknown]
+    if unknown.any():
+        velocities[unknown] = causal_velocities(positions, valid, times_us)[unknown]
     classes = np.zeros(len(ids), np.uint8)
     classes[row] = [_class(boxes.categories[index], path) for index in here]
     return Tracks(ids, classes, positions, headings, sizes, velocities, valid)

@@ -168,8 +168,8 @@ class NuplanMap:
         Raises:
             LogError: there is none.
         """
-        known = self.table(MapLayer.LANE).row_of
-        found = self.map_object(id_, MapLayer.LANE if int(id_) in known else MapLayer.LANE_CONNECTOR)
+        is_lane = _number(id_) in self.table(MapLayer.LANE).row_of
+        found = self.map_object(id_, MapLayer.LANE if is_lane else MapLayer.LANE_CONNECTOR)
         assert isinstance(found, MapLane)
         return found
 
@@ -179,8 +179,8 @@ class NuplanMap:
         Raises:
             LogError: there is none.
         """
-        known = self.table(MapLayer.ROADBLOCK).row_of
-        found = self.map_object(id_, MapLayer.ROADBLOCK if int(id_) in known else MapLayer.ROADBLOCK_CONNECTOR)
+        is_roadblock = _number(id_) in self.table(MapLayer.ROADBLOCK).row_of
+        found = self.map_object(id_, MapLayer.ROADBLOCK if is_roadblock else MapLayer.ROADBLOCK_CONNECTOR)
         assert isinstance(found, MapRoadblock)
         return found
 
@@ -201,14 +201,13 @@ class NuplanMap:
     def _lane(self, id_: str) -> MapLane:
         table, connectors = self.table(MapLayer.LANE), self.table(MapLayer.LANE_CONNECTOR)
         row = self._row(table, id_)
-        group = table.column("lane_group_fid")[row]
-        index = int(table.column("lane_index")[row])
+        group, index = table.reference("lane_group_fid", row) or "", table.integer("lane_index", row)
         return MapLane(
             id=id_,
             is_connector=False,
             polygon=table.geometry[row],
-            roadblock_id=str(group),
-            speed_limit_mps=_speed(table.column("speed_limit_mps")[row]),
+            roadblock_id=group,
+            speed_limit_mps=table.number("speed_limit_mps", row),
             incoming=_ids(connectors, self._rows_by(connectors, "entry_lane_fid").get(int(id_), [])),
             outgoing=_ids(connectors, self._rows_by(connectors, "exit_lane_fid").get(int(id_), [])),
             baseline_path=self._baseline("lane_fid", id_),
@@ -225,10 +224,10 @@ class NuplanMap:
             id=id_,
             is_connector=True,
             polygon=polygons.geometry[shape],
-            roadblock_id=str(table.column("lane_group_connector_fid")[row]),
-            speed_limit_mps=_speed(table.column("speed_limit_mps")[row]),
-            incoming=(str(table.column("exit_lane_fid")[row]),),
-            outgoing=(str(table.column("entry_lane_fid")[row]),),
+            roadblock_id=table.reference("lane_group_connector_fid", row) or "",
+            speed_limit_mps=table.number("speed_limit_mps", row),
+            incoming=_one(table.reference("exit_lane_fid", row)),
+            outgoing=_one(table.reference("entry_lane_fid", row)),
             baseline_path=self._baseline("lane_connector_fid", id_),
             **self._boundaries(polygons, shape),
             traffic_light_stop_lines=tuple(light for light in lights.replace(" ", "").split(",") if light),
@@ -249,15 +248,14 @@ class NuplanMap:
     def _roadblock_connector(self, id_: str) -> MapRoadblock:
         table, lanes = self.table(MapLayer.ROADBLOCK_CONNECTOR), self.table(MapLayer.LANE_CONNECTOR)
         row = self._row(table, id_)
-        crossing = table.column("intersection_fid")[row]
         return MapRoadblock(
             id=id_,
             is_connector=True,
             polygon=table.geometry[row],
             interior=_ids(lanes, self._rows_by(lanes, "lane_group_connector_fid").get(int(id_), [])),
-            incoming=(str(table.column("from_lane_group_fid")[row]),),
-            outgoing=(str(table.column("to_lane_group_fid")[row]),),
-            intersection_id=None if crossing is None else str(crossing),
+            incoming=_one(table.reference("from_lane_group_fid", row)),
+            outgoing=_one(table.reference("to_lane_group_fid", row)),
+            intersection_id=table.reference("intersection_fid", row),
         )
 
     def _area(self, id_: str, layer: MapLayer) -> MapArea:
@@ -266,9 +264,9 @@ class NuplanMap:
         stop = _stop_type(table.column("stop_polygon_type_fid")[row]) if layer is MapLayer.STOP_LINE else None
         return MapArea(id_, layer, table.geometry[row], stop)
 
-    def _beside(self, lanes: FeatureTable, group: Any, index: int) -> str | None:  # noqa: ANN401 an integer or text
-        rows = self._rows_by(lanes, "lane_group_fid").get(int(str(group)), [])
-        found = [row for row in rows if int(lanes.column("lane_index")[row]) == index]
+    def _beside(self, lanes: FeatureTable, group: str, index: int) -> str | None:
+        rows = self._rows_by(lanes, "lane_group_fid").get(int(group), []) if group else []
+        found = [row for row in rows if lanes.integer("lane_index", row) == index]
         return str(lanes.fids[found[0]]) if found else None
 
     def _baseline(self, column: str, id_: str) -> MapLine:
@@ -280,9 +278,9 @@ class NuplanMap:
         """Return both boundaries and their types, named as in `MapLane`."""
         lines, found = self.table(MapLayer.BOUNDARIES), dict[str, Any]()
         for side in ("left_boundary", "right_boundary"):
-            own = self._row(lines, str(table.column(f"{side}_fid")[row]))
+            own = self._row(lines, table.reference(f"{side}_fid", row) or "(none)")
             found[side] = MapLine(str(lines.fids[own]), lines.geometry[own])
-            found[f"{side}_type"] = int(lines.column("boundary_type_fid")[own])
+            found[f"{side}_type"] = lines.integer("boundary_type_fid", own)
         return found
 
     def _rows_by(self, table: FeatureTable, column: str) -> dict[int, list[int]]:
@@ -295,7 +293,7 @@ class NuplanMap:
         return rows[0]
 
     def _row(self, table: FeatureTable, id_: str) -> int:
-        row = table.row_of.get(int(id_)) if id_.lstrip("-").isdecimal() else None
+        row = table.row_of.get(_number(id_))
         if row is None:
             raise LogError(self.path, table.name, f"has no feature {id_}")
         return row
@@ -311,8 +309,13 @@ def _ids(table: FeatureTable, rows: list[int]) -> tuple[str, ...]:
     return tuple(str(table.fids[row]) for row in rows)
 
 
-def _speed(value: object) -> float | None:
-    return None if value is None else float(str(value))
+def _number(id_: str) -> int:
+    """Return the feature id of a text; -1, which no feature has, for a text that is none."""
+    return int(id_) if id_.isascii() and id_.isdecimal() else -1
+
+
+def _one(id_: str | None) -> tuple[str, ...]:
+    return () if id_ is None else (id_,)
 
 
 def _stop_type(value: object) -> StopLineType:

@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -83,34 +83,36 @@ def road_map_of(
     flat = GroundHeight(np.zeros((2, 2), np.float32), np.zeros(2), 1.0)
     frame = _Frame(np.zeros(2) if origin is None else origin, ground or flat)
     blocks = _roadblocks(nuplan, where, roadblocks)
+    return _with_edges(_converted(nuplan, blocks, where, frame))
+
+
+_Square = tuple[Float[np.ndarray, "2"], float] | None
+
+
+def _converted(nuplan: NuplanMap, blocks: Sequence[MapRoadblock], where: _Square, frame: _Frame) -> RoadMap:
+    """Return everything but the road's edges."""
     lanes = _interior(nuplan, blocks)
-    areas = {layer: _areas(nuplan, layer, where, frame) for layer in _AREA_LAYERS}
-    generic = tuple(area for name in _GENERIC for area in _areas(nuplan, name, where, frame))
-    converted = _lanes(nuplan, lanes, frame)
-    paved: tuple[Area | Lane, ...] = (
-        *converted,
-        *generic,
-        *areas[MapLayer.INTERSECTION],
-        *areas[MapLayer.CARPARK_AREA],
-    )
     return RoadMap(
-        lanes=converted,
+        lanes=_lanes(nuplan, lanes, frame),
         ground=frame.ground,
         lane_groups=_groups(blocks, frame),
-        generic_drivable_areas=generic,
-        intersections=areas[MapLayer.INTERSECTION],
-        crossings=areas[MapLayer.CROSSWALK],
-        walkways=areas[MapLayer.WALKWAYS],
-        car_parks=areas[MapLayer.CARPARK_AREA],
+        generic_drivable_areas=tuple(area for name in _GENERIC for area in _areas(nuplan, name, where, frame)),
+        intersections=_areas(nuplan, MapLayer.INTERSECTION, where, frame),
+        crossings=_areas(nuplan, MapLayer.CROSSWALK, where, frame),
+        walkways=_areas(nuplan, MapLayer.WALKWAYS, where, frame),
+        car_parks=_areas(nuplan, MapLayer.CARPARK_AREA, where, frame),
         lines=_painted_lines(lanes, frame),
-        edges=edges_of(union_shapes([_shape(area) for area in paved], frame.ground, "drivable")),
         stop_lines=_stop_lines(nuplan, where, {lane.id for lane in lanes}, frame),
         has_height=False,
     )
 
 
-_AREA_LAYERS = (MapLayer.INTERSECTION, MapLayer.CROSSWALK, MapLayer.WALKWAYS, MapLayer.CARPARK_AREA)
-_Square = tuple[Float[np.ndarray, "2"], float] | None
+def _with_edges(road_map: RoadMap) -> RoadMap:
+    """Return the map with the outline of everything that may be driven on."""
+    areas = (road_map.generic_drivable_areas, road_map.intersections, road_map.car_parks)
+    paved: tuple[Area | Lane, ...] = (*road_map.lanes, *chain.from_iterable(areas))
+    shapes = [shapely.Polygon(area.polygon[:, :2], [hole[:, :2] for hole in area.holes]) for area in paved]
+    return replace(road_map, edges=edges_of(union_shapes(shapes, road_map.ground, "drivable")))
 
 
 def _ids(nuplan: NuplanMap, layer: MapLayer, where: _Square) -> tuple[str, ...]:
@@ -213,10 +215,6 @@ def _areas(nuplan: NuplanMap, layer: MapLayer | str, where: _Square, frame: _Fra
     table = nuplan.table(layer)
     rows = np.arange(len(table)) if where is None else table.rows_meeting(*where)
     return tuple(Area(str(table.fids[row]), *frame.rings(table.geometry[row])) for row in rows)
-
-
-def _shape(area: Area | Lane) -> shapely.Polygon:
-    return shapely.Polygon(area.polygon[:, :2], [hole[:, :2] for hole in area.holes])
 
 
 def _stop_lines(nuplan: NuplanMap, where: _Square, known: Collection[str], frame: _Frame) -> tuple[StopLine, ...]:

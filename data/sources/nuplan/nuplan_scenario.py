@@ -8,8 +8,9 @@ import shapely
 from jaxtyping import Float, Int
 
 from swerve.data.sources.nuplan.map_objects import MapLayer, MapRoadblock
-from swerve.data.sources.nuplan.nuplan_db import Boxes, EgoPoses, NuplanDb, SceneRecord
+from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_map import NuplanMap
+from swerve.data.sources.nuplan.nuplan_records import Boxes, EgoPoses, SceneRecord
 from swerve.scenes.transforms import wrap_angle
 
 _ROW_INTERVAL = 0.05

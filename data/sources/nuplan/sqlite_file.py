@@ -80,14 +80,14 @@ def texts(values: Sequence[Any]) -> tuple[str, ...]:
 
 def blobs(values: Sequence[Any]) -> tuple[bytes, ...]:
     """Return BLOBs as they are."""
-    if not all(isinstance(value, bytes) for value in values):
+    if not set(map(type, values)) <= {bytes}:
         raise TypeError("not a BLOB")
     return tuple(values)
 
 
 def integers(values: Sequence[Any]) -> np.ndarray:
     """Convert integers, none of which may be NULL."""
-    if not all(isinstance(value, int) for value in values):
+    if not set(map(type, values)) <= {int}:
         raise TypeError("not an integer")
     return np.array(values, dtype=np.int64)
 
@@ -102,6 +102,6 @@ def numbers(values: Sequence[Any]) -> np.ndarray:
 
 def numbers_or_nan(values: Sequence[Any]) -> np.ndarray:
     """Convert numbers; NULL to NaN."""
-    if any(isinstance(value, str | bytes) for value in values):
+    if not set(map(type, values)) <= {int, float, type(None)}:
         raise TypeError("not a number")
     return np.array(values, dtype=np.float64)

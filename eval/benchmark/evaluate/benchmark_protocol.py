@@ -37,11 +37,23 @@ class GroupedScenes(Protocol):
     def identity(self) -> dict[str, Any]:
         """Return the provenance of its scenes, with "digest": equal digests mean equal scenes."""
 
+    def inactive_sub_scores(self) -> list[str]:
+        """Return lines on sub-scores that cannot fail, because the logs lack what they need."""
+
+
+@runtime_checkable
+class ReportedBenchmark(Protocol):
+    """A benchmark as its report shows it."""
+
+    def scene_group(self, name: str) -> SceneGroup:
+        """Load a scene group.
+
+        Raises:
+            SwerveError: there is no such scene group, or it cannot be read.
+        """
+
     def scenes(self) -> pa.Table:
         """Return a row per scene, with its "token" and "scene_group"."""
 
     def rejections(self) -> pa.Table:
         """Return a row per rejected start point, with its "reason"."""
-
-    def inactive_sub_scores(self) -> list[str]:
-        """Return lines on sub-scores that cannot fail, because the logs lack what they need."""

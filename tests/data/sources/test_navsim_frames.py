@@ -147,6 +147,7 @@ def test_tokens_of_digits_stay_text(tmp_path):
         ("defaults:\n- scene_filter: own\ndata_split: test\nsurprise: 1\n", "surprise"),
         ("defaults:\n- scene_filter: none\ndata_split: test\n", "none.yaml"),
         ("defaults:\n- scene_filter: own\ndata_split: test\nreactive_all_mapping: [[1, 2]]\n", "reactive_all_mapping"),
+        ("defaults:\n- scene_filter: own\ndata_split: test\ntwo_stage_mapping: {}\n", "earlier NAVSIM"),
         ("[1, 2]\n", "not a NAVSIM split"),
         ("a: [\n", "cannot be read"),
         ("num_history_frames: 4\ntokens: []\ndata_split: test\n", "scene filter"),

@@ -8,6 +8,9 @@ import pytest
 
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
+from swerve.data.sources.navsim.scoring_map import CONNECTOR_POLYGONS
+from swerve.data.sources.nuplan.map_objects import MapLayer
+from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
@@ -70,17 +73,17 @@ def test_groups_scenes_and_images_are_there(archives, whole):
 
 def test_nothing_is_scored_without_its_map(archives, root):
     shutil.rmtree(root / "maps" / "us-ma-boston")
-    with pytest.raises(LogError, match="us-ma-boston"):
+    with pytest.raises(SwerveError, match=r"us-ma-boston.*Nothing is scored without its map.*NUPLAN_MAPS_ROOT"):
         opened(archives, root)
     shutil.rmtree(root / "maps")
-    with pytest.raises(LogError, match=r"nuplan-maps-v1\.0\.json"):
+    with pytest.raises(SwerveError, match=r"nuplan-maps-v1\.0\.json"):
         opened(archives, root, "oracle_one_stage")
 
 
 def test_another_version_of_the_map_is_one_error(archives, root):
     (folder,) = (root / "maps" / "us-ma-boston").iterdir()
     folder.rename(folder.with_name("1.0.0"))
-    with pytest.raises(LogError, match=r"There is version 1\.0\.0 instead"):
+    with pytest.raises(SwerveError, match=r"There is version 1\.0\.0 instead"):
         opened(archives, root)
 
 
@@ -160,3 +163,16 @@ def test_a_split_and_photographs_are_asked_for(whole, tmp_path):
     options = EvaluateOptions(split="x", views=("raster",))
     with pytest.raises(SwerveError, match="photographs only"):
         evaluate_planners(f"navsim:{whole}", ["constant-velocity"], tmp_path, options)
+
+
+def test_connectors_come_in_the_order_of_their_polygons(archives, whole):
+    """Reactive vehicles take the first of connectors that begin alike, in that order."""
+    benchmark = opened(archives, whole, "oracle_two_stage_small")
+    lanes = benchmark.scene_group(NOW).scenes[NOW].viewpoint.scene.log.road_map.lanes
+    nuplan_map = load_nuplan_map(whole / "maps", "us-pa-pittsburgh-hazelwood")
+    rows, polygons = nuplan_map.ids(MapLayer.LANE_CONNECTOR), nuplan_map.table(CONNECTOR_POLYGONS)
+    order = [str(own) for own in polygons.column("lane_connector_fid")]
+    connectors = [lane.id for lane in lanes if lane.is_connector]
+    assert connectors == [id_ for id_ in order if id_ in connectors]
+    assert connectors != [id_ for id_ in rows if id_ in connectors]
+    assert [lane.id for lane in lanes if not lane.is_connector] == list(nuplan_map.ids(MapLayer.LANE))

@@ -252,6 +252,15 @@ def test_geometry_that_is_not_finite_is_refused(file):
         ("UPDATE baseline_paths SET lane_fid = 11 WHERE fid = 82", "has 2 rows with lane_fid 11"),
         ("ALTER TABLE lanes_polygons DROP COLUMN lane_group_fid", "has no column lane_group_fid"),
         ("UPDATE lane_connectors SET entry_lane_fid = 'x'", "is not an integer: 'x'"),
+        ("UPDATE lanes_polygons SET lane_index = NULL", "lane_index: is not an integer: None"),
+        ("UPDATE lanes_polygons SET left_boundary_fid = NULL", r"boundaries: has no feature \(none\)"),
+        ("UPDATE lanes_polygons SET speed_limit_mps = 'fast'", "is not a number: 'fast'"),
+        ("UPDATE boundaries SET boundary_type_fid = 'x'", "boundary_type_fid: is not an integer"),
+        ("UPDATE baseline_paths SET geom = (SELECT geom FROM crosswalks)", "baseline_paths.geom: is not a line"),
+        ("UPDATE lanes_polygons SET geom = (SELECT geom FROM boundaries)", "lanes_polygons.geom: is not a polygon"),
+        ("ALTER TABLE lanes_polygons RENAME COLUMN geom TO shape", "lacks its column fid or geom"),
+        ("UPDATE gpkg_geometry_columns SET srs_id = 'utm'", "srs_id: is not an integer"),
+        ("DELETE FROM gpkg_geometry_columns", "has no geometry"),
         ("UPDATE meta SET value = 'epsg:2263'", "not a UTM zone"),
         ("DELETE FROM meta", "not a UTM zone"),
     ],
@@ -262,10 +271,24 @@ def test_missing_parts_of_a_map_are_named(maps, file, statement, message):
         NuplanMap(file, LOCATION).lane("11")
 
 
-def test_an_unknown_id_is_an_error(nuplan):
-    for id_ in ("99", "x", ""):
-        with pytest.raises((LogError, ValueError)):
-            nuplan.map_object(id_, MapLayer.LANE)
+@pytest.mark.parametrize("id_", ["99", "x", "", "-11", "11.0"])
+def test_an_unknown_id_is_an_error(nuplan, id_):
+    with pytest.raises(LogError, match="has no feature"):
+        nuplan.map_object(id_, MapLayer.LANE)
+    with pytest.raises(LogError, match="has no feature"):
+        nuplan.lane(id_)
+    with pytest.raises(LogError, match="has no feature"):
+        nuplan.roadblock(id_)
+
+
+def test_layers_without_objects_are_refused(nuplan):
+    with pytest.raises(ValueError, match="BOUNDARIES has no objects"):
+        nuplan.map_object("41", MapLayer.BOUNDARIES)
+
+
+def test_a_connector_to_nowhere_has_no_lane_after_it(file):
+    change(file, "UPDATE lane_connectors SET entry_lane_fid = NULL")
+    assert NuplanMap(file, LOCATION).lane("21").outgoing == ()
 
 
 def test_another_version_is_told(maps):
@@ -314,3 +337,13 @@ def test_same_as_the_devkit(nuplan_root):
             assert ours.ids_at(point, layer) == tuple(
                 item.id for item in theirs.get_all_map_objects(at, layers[layer.name])
             )
+
+
+def test_layers_may_be_empty(tmp_path):
+    empty = {name: [] for name in ("generic_drivable_areas", "carpark_areas")}
+    nuplan = load_nuplan_map(write_maps(tmp_path, empty), LOCATION)
+    assert nuplan.ids(MapLayer.CARPARK_AREA) == nuplan.ids_at(AT, MapLayer.CARPARK_AREA) == ()
+    assert nuplan.is_in_layer(AT[None] + 1, MapLayer.DRIVABLE_AREA).tolist() == [True]
+    assert [area.id for area in road_map_of(nuplan).generic_drivable_areas] == ["67"]
+    with pytest.raises(LogError, match="carpark_areas: is empty"):
+        nuplan.nearest(AT, MapLayer.CARPARK_AREA)

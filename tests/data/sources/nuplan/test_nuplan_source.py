@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from swerve.data.sources.nuplan import NuplanSource
-from swerve.data.sources.nuplan.nuplan_db import NuplanDb, heading_of
+from swerve.data.sources.nuplan.nuplan_db import NuplanDb
+from swerve.data.sources.nuplan.nuplan_records import heading_of
 from swerve.data.sources.nuplan.nuplan_scenario import NuplanScenario
 from swerve.data.sources.nuplan.point_cloud import read_point_cloud
 from swerve.data.sources.registry import open_source

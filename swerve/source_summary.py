@@ -1,0 +1,35 @@
+"""Descriptions of what the logs of a source hold, for `swerve info`."""
+
+from collections.abc import Iterator, Sized
+
+from swerve.data import open_source
+from swerve.scenes import Log
+
+
+def source_summary(source: str, logs: int) -> Iterator[str]:
+    """Yield a line about a source, then one for each of its first `logs` logs, which are read.
+
+    Raises:
+        SwerveError: the source or one of the logs cannot be read.
+    """
+    opened = open_source(source)
+    names = opened.names()
+    yield f"{source}: {len(names)} logs" + (f", the first {logs}" if logs < len(names) else "")
+    for name in names[:logs]:
+        yield f"  {_line(opened.load(name))}"
+
+
+def _line(log: Log) -> str:
+    seconds = (log.times_us[-1] - log.times_us[0]) * 1e-6
+    lanes = "no map" if log.road_map is None else f"{len(log.road_map.lanes)} lanes"
+    parts: dict[str, Sized] = {
+        "tracks": log.tracks,
+        "lights": log.lights,
+        "lane groups on the route": log.route,
+        "cameras": log.cameras,
+        "photos": log.photos,
+        "sweeps": log.sweeps,
+    }
+    counts = ", ".join(f"{len(own)} {what}" for what, own in parts.items())
+    split = f" ({log.split})" if log.split else ""
+    return f"{log.name}{split}: {seconds:.1f} s, {len(log.times_us)} steps, {lanes}, {counts}"

@@ -1,0 +1,39 @@
+"""`swerve info` of sources."""
+
+import pytest
+
+from swerve.cli import parse
+from swerve.info_command import run
+from swerve.scenes import LogError
+from tests.support.nuplan_writer import LOG, change, write_db, write_maps
+
+
+def test_a_line_for_each_log(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("NUPLAN_MAPS_ROOT", raising=False)
+    write_maps(tmp_path)
+    write_db(tmp_path)
+    assert run(parse("info", [f"nuplan:{tmp_path}"])) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"nuplan:{tmp_path}: 1 logs",
+        f"  {LOG} (train): 11.9 s, 120 steps, 4 lanes, 1 tracks, 1 lights, 3 lane groups on the route, 1 cameras, "
+        "0 photos, 0 sweeps",
+    ]
+
+
+def test_the_first_logs_of_a_source(capsys):
+    assert run(parse("info", ["town:2", "--logs", "1"])) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "town:2: 2 logs, the first 1"
+    assert len(lines) == 2
+
+
+def test_a_damaged_log_is_an_error(tmp_path):
+    file = write_db(tmp_path)
+    change(file, "DROP TABLE camera")
+    with pytest.raises(LogError, match="no such table: camera"):
+        run(parse("info", [f"nuplan:{tmp_path}"]))
+
+
+def test_without_a_source_it_describes_the_machine(capsys):
+    assert run(parse("info", [])) == 0
+    assert "draws on" in capsys.readouterr().out
