@@ -196,7 +196,8 @@ class NavsimBenchmark:
         if seeing:
             rig = calibrated_cameras(self.index.load(tokens[0]))
             names = {name for choice in seeing for name in chosen_names(choice, rig)}
-            check_images(self.index, tokens, None if None in seeing else names)
+            if names:
+                check_images(self.index, tokens, None if None in seeing else names)
 
     def _log_of(self, group: SceneMapping) -> str:
         return self.index.logged[group.now].log_name
