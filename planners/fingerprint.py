@@ -11,12 +11,14 @@ from swerve.planners.load_planner import LoadedPlanner
 def fingerprint(named: LoadedPlanner) -> str:
     """Return a digest that changes with the spec, and with the planner's known files.
 
-    Known files are the one that the spec names (a trained planner), that of its module, and that of the planner's
-    class. Their imports are not tracked.
+    Known files are the one that the spec names (a trained planner), that of its module, that of the planner's class,
+    and those that the planner lists as `source_files`. Their imports are not tracked.
     """
     head = named.spec.split(",")[0].strip()
     module = sys.modules.get(head.partition(":")[0])
-    paths = (head, getattr(module, "__file__", None), _source(type(named.planner)))
+    wrapped = getattr(named.planner, "planner", named.planner)
+    listed = getattr(wrapped, "source_files", ())
+    paths = (head, getattr(module, "__file__", None), _source(type(named.planner)), *listed)
     files = sorted({Path(path).resolve() for path in paths if path and Path(path).is_file()})
     digest = hashlib.sha256(named.spec.encode())
     for file in files:

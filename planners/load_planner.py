@@ -1,13 +1,10 @@
-"""Planners by name: `NAME[,key=value...]`, `module:Class[,key=value...]`, or a trained `FILE.safetensors`."""
+"""Planners by name: `NAME`, `module:Class`, `navsim:AGENT`, or a trained `FILE.safetensors`; then `,key=value...`."""
 
 import inspect
 import json
-import os
 import re
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from importlib import import_module
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +13,7 @@ from swerve.planners.baselines.disturbed import DisturbedPlanner
 from swerve.planners.baselines.ego_mlp import INSTALL, load_ego_mlp, require_safetensors
 from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
+from swerve.planners.import_class import describe, import_class
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.planning import Planner
 
@@ -30,6 +28,7 @@ BUILT_INS: Mapping[str, Callable[..., Planner]] = {
 DISTURBANCES = tuple(field.name for field in fields(DisturbedPlanner) if field.name != "planner")
 TRAINED = ".safetensors"
 _RAP = "swerve-rap"
+_NAVSIM = "navsim:"
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -52,8 +51,9 @@ def load_planner(spec: str) -> LoadedPlanner:
     """Load the planner named by a spec.
 
     `NAME` is one of `BUILT_INS`; `module:Class` is a class or factory function of a module that can be imported from
-    the current folder; `FILE.safetensors` was trained by `swerve train`. Parameters follow: the class's own; those of
-    `DisturbedPlanner`, which apply to every planner, unless its class has one of that name; and `label=`.
+    the current folder; `navsim:module.Class` and `navsim:FILE.yaml` are NAVSIM agents; `FILE.safetensors` was trained
+    by `swerve train`. Parameters follow: the class's own; those of `DisturbedPlanner`, which apply to every planner,
+    unless its class has one of that name; and `label=`.
 
     Raises:
         SwerveError: the planner is unknown, cannot be created, has no such parameter, or no method `plan`.
@@ -72,6 +72,17 @@ def load_planner(spec: str) -> LoadedPlanner:
         accepted = {key: one for key, one in _accepted(DisturbedPlanner).items() if key in DISTURBANCES}
         planner = _made(spec, DisturbedPlanner, {"planner": planner, **_values(spec, disturbances, accepted)})
     return LoadedPlanner(label, planner, spec)
+
+
+def with_options(spec: str, options: Sequence[str]) -> str:
+    """Return a spec with more options, each `key=value`.
+
+    Raises:
+        SwerveError: a value has a comma, which separates options.
+    """
+    if bad := [option for option in options if "," in option]:
+        raise SwerveError(f"planner {spec}: {bad[0]!r} has a comma, which separates options. Write it into a YAML file")
+    return ",".join([spec, *options])
 
 
 def planner_name(path: Path) -> str:
@@ -107,11 +118,15 @@ def _factory(spec: str, head: str) -> Callable[..., Any]:
         return BUILT_INS[head]
     if head.endswith(TRAINED):
         return lambda: _trained(head)
+    if head.startswith(_NAVSIM):
+        from swerve.planners.navsim.load_agent import AgentFactory
+
+        return AgentFactory(spec, head.removeprefix(_NAVSIM))
     module, colon, name = head.partition(":")
     if not (module and colon and name):
         raise SwerveError(
-            f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; and "
-            f"FILE{TRAINED}, as written by swerve train"
+            f"planner {spec}: no planner is named {head!r}. Available: {', '.join(BUILT_INS)}; module:Class; "
+            f"navsim:module.Class or navsim:FILE.yaml, a NAVSIM agent; and FILE{TRAINED}, as written by swerve train"
         )
     return _imported(spec, module, name)
 
@@ -139,24 +154,8 @@ def _trained(path: str) -> Planner:
 
 
 def _imported(spec: str, module: str, name: str) -> Callable[..., Any]:
-    """Import a user's class or function.
-
-    The current folder stays on the import path: planners may import when they are called.
-    """
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: object = getattr(import_module(module), name, None)
-    except ModuleNotFoundError as error:
-        if error.name and (module == error.name or module.startswith(error.name + ".")):
-            raise SwerveError(
-                f"planner {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
-            ) from error
-        raise SwerveError(f"planner {spec}: {module} cannot be imported ({error})") from error
-    except Exception as error:
-        raise SwerveError(f"planner {spec}: {module} cannot be imported ({_named(error)})") from error
-    if not callable(found):
-        raise SwerveError(f"planner {spec}: module {module} has no class {name!r}")
+    """Import a user's class or function; a class must have a method `plan`."""
+    found: Callable[..., Any] = import_class(spec, module, name)
     if inspect.isclass(found) and not callable(getattr(found, "plan", None)):
         raise SwerveError(f"planner {spec}: class {name} has no method plan(observation)")
     return found
@@ -226,8 +225,4 @@ def _made(spec: str, factory: Callable[..., Any], values: Mapping[str, Any]) -> 
     except SwerveError as error:
         raise SwerveError(f"planner {spec}: {error}") from error
     except Exception as error:
-        raise SwerveError(f"planner {spec}: it cannot be created ({_named(error)})") from error
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+        raise SwerveError(f"planner {spec}: it cannot be created ({describe(error)})") from error

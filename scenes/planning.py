@@ -1,6 +1,6 @@
 """Planner interface: observation in, trajectory out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +11,9 @@ from swerve.scenes.camera import Camera
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.vehicle import Vehicle
 from swerve.scenes.viewpoints import Command
+
+# Names of cameras, a function that chooses among those of a rig, or None for all.
+CameraChoice = Sequence[str] | Callable[[Sequence[Camera]], Sequence[str]] | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Observation:
         images: RGB images by camera name.
         privileged: simulator state (`swerve.eval.Situation`), for planners that declare `privileged`; None for all
             others.
+        recording: the scene as its data set recorded it, if it did, for planners that declare `recording`; None
+            for all others.
     """
 
     token: str
@@ -56,6 +61,7 @@ class Observation:
     cameras: tuple[Camera, ...] = ()
     images: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
     privileged: Any = None
+    recording: Any = None
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,12 @@ class Planner(Protocol):
 
     It may declare, as attributes of class or object:
 
-    - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all.
+    - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all; or a function
+      that returns the names, given the cameras that there are.
     - `privileged = True`: it gets `Observation.privileged`.
+    - `recording = True`: it gets `Observation.recording` where there is one, and then no images.
+    - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner
+      needs sensors that observations do not have.
     - `plan_batch(observations: Sequence[Observation]) -> Sequence[Trajectory]`: it is called with many scenes at once.
 
     It keeps nothing from one call to the next: calls come in any order, in several processes.
@@ -98,3 +108,10 @@ class Planner(Protocol):
 
     def plan(self, observation: Observation) -> Trajectory:
         """Plan a trajectory. An exception or a non-finite pose counts as a failure of this scene."""
+
+
+def chosen_names(choice: CameraChoice, cameras: Sequence[Camera]) -> list[str]:
+    """Return the names of the cameras that a planner declares, given those that there are."""
+    if choice is None:
+        return [camera.name for camera in cameras]
+    return list(choice(cameras) if callable(choice) else choice)

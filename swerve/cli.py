@@ -30,6 +30,8 @@ COMMANDS = {
     "score": "Score",
     "show": "Show",
     "study": "Study",
+    "submit check": "SubmitCheck",
+    "submit navsim": "SubmitNavsim",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
 }

@@ -30,7 +30,7 @@ from swerve.eval.scoring.inactive_scores import describe_missing, missing_inputs
 from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import open_sources
 from swerve.options.drive import Drive
-from swerve.planners.load_planner import LoadedPlanner, load_planner
+from swerve.planners.load_planner import LoadedPlanner, load_planner, with_options
 from swerve.scenes import Log, SwerveError, extract_scenes
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import build_log_geometry, logged
@@ -66,7 +66,8 @@ class _ViewSettings:
 
 def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
-    planners, sources, console = [load_planner(spec) for spec in args.planners], open_sources(args.sources), Console()
+    planners = [load_planner(with_options(spec, args.planner_option)) for spec in args.planners]
+    sources, console = open_sources(args.sources), Console()
     _check_labels(planners)
     view_settings = _ViewSettings(renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), args.size)
     worst: dict[str, _SceneRollout] = {}

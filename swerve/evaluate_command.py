@@ -14,6 +14,7 @@ from swerve.data.jobs import Failure
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import Evaluate
+from swerve.planners.load_planner import with_options
 
 # Short headings of NAVSIM's columns.
 SHORT = {
@@ -33,7 +34,8 @@ _SHOWN_FAILURES = 10
 def run(args: Evaluate) -> int:
     """Evaluate planners, print and write the results, and return the exit code."""
     console = Console()
-    evaluation = evaluate_planners(args.benchmark, args.planners, args.out, args.options, args.workers, console)
+    planners = [with_options(spec, args.planner_option) for spec in args.planners]
+    evaluation = evaluate_planners(args.benchmark, planners, args.out, args.options, args.workers, console)
     console.print(leaderboard(evaluation.summary))
     for line in evaluation.summary["inactive_sub_scores"]:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)

@@ -17,12 +17,18 @@ from swerve.data.sources.navsim.scene_windows import SceneIndex, index_scenes
 from swerve.data.sources.nuplan.nuplan_maps import map_file
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.observations import uses_images
-from swerve.eval.benchmark.navsim_scenes import NavsimViews, benchmark_scene, check_images, map_location
+from swerve.eval.benchmark.navsim_scenes import (
+    NavsimViews,
+    benchmark_scene,
+    calibrated_cameras,
+    check_images,
+    map_location,
+)
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
 from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import LogError, SwerveError
-from swerve.scenes.planning import Planner
+from swerve.scenes.planning import Planner, chosen_names
 
 _SHOWN: Final = 3
 # Scenes of a record; neighbours share the map that is cut for them.
@@ -188,8 +194,10 @@ class NavsimBenchmark:
         tokens = [token for group in self.groups for token in _tokens(group)] or list(self.index.logged)
         seeing = [getattr(planner, "cameras", None) for planner in planners if uses_images(planner)]
         if seeing:
-            names = {name for cameras in seeing for name in cameras or ()}
-            check_images(self.index, tokens, None if None in seeing else names)
+            rig = calibrated_cameras(self.index.load(tokens[0]))
+            names = {name for choice in seeing for name in chosen_names(choice, rig)}
+            if names:
+                check_images(self.index, tokens, None if None in seeing else names)
 
     def _log_of(self, group: SceneMapping) -> str:
         return self.index.logged[group.now].log_name

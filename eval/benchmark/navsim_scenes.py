@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.image_encoding import decode_image
-from swerve.data.sources.navsim.cameras import axle_height, image_path, scene_cameras
+from swerve.data.sources.navsim.cameras import axle_height, camera_of, image_path, scene_cameras
 from swerve.data.sources.navsim.frames import NavsimScene
 from swerve.data.sources.navsim.scene_log import scene_of
 from swerve.data.sources.navsim.scene_windows import SceneIndex
@@ -78,6 +78,14 @@ def _cut_map(maps: Path, location: str, place: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
+class NavsimRecording:
+    """A scene as NAVSIM has it, and the folder of its sensor data; for NAVSIM's agents."""
+
+    scene: NavsimScene
+    folder: Path
+
+
+@dataclass(frozen=True)
 class NavsimViews:
     """Photographs of scenes, in place. Pinhole matrices are Swerve's, lenses are kept.
 
@@ -101,12 +109,30 @@ class NavsimViews:
         chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
         return {camera.name: _image(image_path(scene.current, camera.name, folder)) for camera in chosen}
 
+    def recording(self, benchmark_scene: BenchmarkScene) -> NavsimRecording:
+        """Return a scene as NAVSIM has it."""
+        scene = self.index.load(benchmark_scene.token)
+        return NavsimRecording(scene, self.index.sensors.of(scene))
+
 
 def _image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:
     try:
         return decode_image(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SwerveError(f"{path}: image cannot be read ({error}). Was the split's sensor data downloaded?") from error
+
+
+def calibrated_cameras(scene: NavsimScene) -> list[Camera]:
+    """Return the cameras of the current frame, one pixel large, whether their images are there or not.
+
+    Raises:
+        LogError: a calibration is damaged.
+    """
+    height = axle_height(scene.history)
+    return [
+        camera_of(name, calibration, (1, 1), height, Path(calibration.path))
+        for name, calibration in scene.current.cameras.items()
+    ]
 
 
 def check_images(index: SceneIndex, tokens: Iterable[str], cameras: Collection[str] | None) -> None:

@@ -16,6 +16,7 @@ from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
 from swerve.eval.report.report_tables import distribution, footnotes, head, leaderboard, sub_scores, view_differences
 from swerve.eval.report.worst_scenes import scene_group_section, shown_scenes
+from swerve.scenes.planning import CameraChoice
 from swerve.scenes.primitives import build_static
 from swerve.viz.html_page import html_page
 
@@ -29,12 +30,12 @@ class ReportOptions:
     Attributes:
         title: of the page.
         worst: number of scene groups shown of each planner.
-        cameras: names of the cameras that planners use, by label; all for planners that are not listed.
+        cameras: cameras that planners declare, by label; all for planners that are not listed.
     """
 
     title: str = "Evaluation"
     worst: int = 3
-    cameras: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
 
 
 def write_report(path: Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:

@@ -24,6 +24,7 @@ from swerve.eval.report.scene_images import (
 )
 from swerve.eval.report.sentences import scene_summary, sentences
 from swerve.scenes import Camera, ObjectClass
+from swerve.scenes.planning import CameraChoice, chosen_names
 from swerve.scenes.primitives import Primitives
 from swerve.viz.html_page import data_url
 
@@ -53,7 +54,7 @@ def scene_group_section(
     rows: Sequence[SceneRow],
     replays: tuple[Replay, Replay],
     static: Primitives,
-    cameras: Sequence[str] | None,
+    cameras: CameraChoice,
 ) -> str:
     """Render one scene group of one planner.
 
@@ -63,7 +64,7 @@ def scene_group_section(
         rows: the planner's results in it, in the order of the group's tokens.
         replays: of the scenes of `shown_scenes`.
         static: the map.
-        cameras: names of the cameras that the planner uses; None for all.
+        cameras: cameras that the planner declares.
     """
     first, follow = replays
     chain = first.row.chain
@@ -103,20 +104,21 @@ def legend() -> str:
 
 
 def camera_views(
-    scene_group: SceneGroup, benchmark_scene: BenchmarkScene, names: Sequence[str] | None, most: int = 3
+    scene_group: SceneGroup, benchmark_scene: BenchmarkScene, declared: CameraChoice, most: int = 3
 ) -> str:
     """Render the most forward-looking cameras, from left to right; other kinds of views below.
 
     Args:
         scene_group: source of the images.
         benchmark_scene: the scene.
-        names: cameras that the planner uses; None for all.
+        declared: cameras that the planner declares.
         most: maximum number of cameras.
     """
-    if names is not None and not len(names):
+    if declared is not None and not callable(declared) and not len(declared):
         return '<p class="note">This planner uses no camera.</p>'
     cameras = () if scene_group.views is None else scene_group.views.cameras(benchmark_scene)
-    chosen = _front([camera for camera in cameras if names is None or camera.name in names], most)
+    names = chosen_names(declared, cameras)
+    chosen = _front([camera for camera in cameras if camera.name in names], most)
     if scene_group.views is None or not chosen:
         return '<p class="note">The benchmark has no camera views.</p>'
     rows = []
@@ -175,7 +177,7 @@ def _scene_section(
     replay: Replay,
     static: Primitives,
     followed: Sequence[SceneRow],
-    cameras: Sequence[str] | None,
+    cameras: CameraChoice,
 ) -> str:
     return (
         f'<section class="frame"><h4>{title}</h4><p class="verdict">{html.escape(scene_summary(replay))}</p>'

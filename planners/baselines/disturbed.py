@@ -60,6 +60,11 @@ class DisturbedPlanner:
         """Privileged flag of the planner."""
         return bool(getattr(self.planner, "privileged", False))
 
+    @property
+    def recording(self) -> bool:
+        """Recording flag of the planner."""
+        return bool(getattr(self.planner, "recording", False))
+
     def plan(self, observation: Observation) -> Trajectory:
         """Return the planner's trajectory with the disturbance."""
         poses = with_origin(self.planner.plan(observation))

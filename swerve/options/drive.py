@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
-from swerve.options.shared import Config, Logs, Planners, Sources, Splats
+from swerve.options.shared import Config, Logs, PlannerOption, Planners, Sources, Splats
 from swerve.scenes.option_types import FLAT, ImageSize
 
 
@@ -27,6 +27,7 @@ class Drive:
         sources: Logs.
         out: Output folder.
         planners: Planners.
+        planner_option: Arguments of the planners.
         logs: Names of the logs.
         scene_interval: Time between the initial scenes of a log, in seconds.
         options: Closed-loop simulation.
@@ -40,6 +41,7 @@ class Drive:
     sources: Sources
     out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for tables and images.")]
     planners: Planners
+    planner_option: PlannerOption = ()
     logs: Logs = ()
     scene_interval: float = 4.0
     options: Annotated[ClosedLoopOptions, FLAT] = field(default_factory=ClosedLoopOptions)

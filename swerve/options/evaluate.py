@@ -8,7 +8,7 @@ from tyro.conf import arg
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
-from swerve.options.shared import Config, EvaluatedBenchmark, OutFolder, Planners, Splats, Workers
+from swerve.options.shared import Config, EvaluatedBenchmark, OutFolder, PlannerOption, Planners, Splats, Workers
 from swerve.scenes.option_types import FLAT
 
 
@@ -57,6 +57,7 @@ class Evaluate:
         benchmark: Benchmark.
         out: Output folder.
         planners: Planners.
+        planner_option: Arguments of the planners.
         options: The evaluation.
         workers: Worker processes.
         config: Options to start from.
@@ -65,6 +66,7 @@ class Evaluate:
     benchmark: EvaluatedBenchmark
     out: OutFolder
     planners: Planners
+    planner_option: PlannerOption = ()
     options: Annotated[EvaluateOptions, FLAT] = field(default_factory=EvaluateOptions)
     workers: Workers = None
     config: Config = None

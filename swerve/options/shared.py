@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 Sources = Annotated[
     Positional[tuple[str, ...]],
@@ -35,7 +35,16 @@ Planners = Annotated[
     arg(
         metavar="PLANNER...",
         help="Planners: a name (stationary, constant-velocity, constant-acceleration, human, idm, pdm-closed), "
-        "module:Class of your own, or a trained FILE.safetensors; then ,key=value... and ,label=NAME.",
+        "module:Class of your own, navsim:module.Class or navsim:FILE.yaml (NAVSIM agents), or a trained "
+        "FILE.safetensors; then ,key=value... and ,label=NAME.",
+        aliases=("--planner",),
+    ),
+]
+PlannerOption = Annotated[
+    UseAppendAction[tuple[str, ...]],
+    arg(
+        metavar="KEY=VALUE",
+        help="Argument of every planner named, as ,key=value after its name; may be given several times.",
     ),
 ]
 Logs = Annotated[tuple[str, ...], arg(metavar="LOG...", help="Names of the logs; all if none is given.")]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NEEDS_TORCH = ("augment_and_load", "score_vocabulary", "splat_gradients")
+NEEDS_TORCH = ("augment_and_load", "navsim_agent", "score_vocabulary", "splat_gradients")
 SCRIPTS = tuple(sorted(path.stem for path in EXAMPLES.glob("*.py")))
 
 
@@ -52,6 +52,13 @@ def test_own_planner(tmp_path):
     output = run("own_planner", tmp_path / "out")
     assert "own_planner:Braking,deceleration=2: EPDMS 0." in output
     assert output.count("failures 0") == 2
+
+
+def test_navsim_agent(tmp_path):
+    output = run("navsim_agent", tmp_path / "out")
+    assert output.count("failures 0") == 2
+    assert "bold: EPDMS 0." in output
+    assert "timid: EPDMS 0." in output
 
 
 def test_own_source(tmp_path):

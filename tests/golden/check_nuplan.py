@@ -11,13 +11,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
-from nuplan_checks import db_answers, map_answers, navsim_answers, navsim_contexts, navsim_scores
+from nuplan_checks import agent_answers, db_answers, map_answers, navsim_answers, navsim_contexts, navsim_scores
 from tally import Tally
 
 from tests.support.nuplan_files import unpack
 
 # Each has `check(folder, root, tally)`: the folder of archives and answers, and that of the unpacked files.
-SECTIONS = (map_answers, db_answers, navsim_answers, navsim_contexts, navsim_scores)
+SECTIONS = (agent_answers, map_answers, db_answers, navsim_answers, navsim_contexts, navsim_scores)
 
 
 def check_folder(folder: Path, root: Path, tally: Tally) -> None:

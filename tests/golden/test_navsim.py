@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from nuplan_checks import navsim_answers, navsim_contexts, navsim_scores
+from nuplan_checks import agent_answers, navsim_answers, navsim_contexts, navsim_scores
 from tally import Tally
 
 from tests.support.nuplan_files import nuplan_archives, unpack
@@ -19,8 +19,10 @@ def unpacked(tmp_path_factory):
     return archives, unpack(archives, tmp_path_factory.mktemp("navsim"))
 
 
-@pytest.mark.parametrize("section", [navsim_answers, navsim_contexts, navsim_scores])
+@pytest.mark.parametrize("section", [agent_answers, navsim_answers, navsim_contexts, navsim_scores])
 def test_same_as_the_official_code(unpacked, section):
+    if section is agent_answers:
+        pytest.importorskip("torch", reason="NAVSIM agents need torch")
     tally = Tally()
     section.check(*unpacked, tally)
     assert tally.lines

@@ -25,7 +25,7 @@ GIVEN = {
         "log-replay",
     ],
     "contexts": ["town:1", "set", "out", "--workers", "3"],
-    "drive": ["town:1", "out", "--planners", "idm", "human", "--rate", "2"],
+    "drive": ["town:1", "out", "--planners", "idm", "human", "--rate", "2", "--planner-option", "gap=2"],
     "evaluate": ["bench", "out", "--planners", "idm,label=x", "--views", "raster", "photo", "--no-report"],
     "fit": ["town:1", "out", "--densification.strategy", "mcmc", "--refine-egos"],
     "info": [],
@@ -35,6 +35,12 @@ GIVEN = {
     "score": ["town:1", "plans.json", "out.csv", "--name", "x"],
     "show": ["town:1", "out", "--at", "3"],
     "study": ["bench", "out", "--population", "20"],
+    "submit check": ["submission.pkl", "--split", "navtest"],
+    "submit navsim": [
+        *("data", "out", "--split", "navtest", "--planner", "navsim:agent.yaml", "--planner-option", "lr=1"),
+        *("--team-name", "T", "--authors", "A", "--email", "E", "--institution", "I", "--country", "C"),
+        *("--planner-option", "hidden=2", "--version", "v1", "--incomplete"),
+    ],
     "train ego-mlp": ["town:1", "out.safetensors", "--hidden", "8", "8"],
     "train rap": ["set", "out", "--parts", "paired:0.5:both", "recovery:1", "--model", "tiny"],
 }

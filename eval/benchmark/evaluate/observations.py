@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,12 +14,20 @@ from swerve.eval.context.scene_context import Context
 from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
-from swerve.scenes.planning import History, Observation, Planner
+from swerve.scenes.planning import History, Observation, Planner, chosen_names
 from swerve.scenes.transforms import relative_poses
 from swerve.scenes.viewpoints import Viewpoint
 
 HISTORY_SECONDS = 1.5
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+
+
+@runtime_checkable
+class RecordedViews(Protocol):
+    """Views of a data set that also gives its scenes as recorded."""
+
+    def recording(self, benchmark_scene: BenchmarkScene) -> Any:  # noqa: ANN401 of the data set
+        """Return a scene as the data set recorded it."""
 
 
 def observation_of(
@@ -53,10 +62,21 @@ def observations_of(
     wanted = [required_cameras(benchmark_scene, planner, views) for planner in planners]
     images = _images(benchmark_scene, views, {camera.name for one in wanted for camera in one})
     situation = replace(context.situation, human=_human(context, viewpoint))
-    return [
+    made = [
         _for_planner(observation, planner, one, images, situation)
         for planner, one in zip(planners, wanted, strict=True)
     ]
+    return [
+        replace(one, recording=views.recording(benchmark_scene))
+        if isinstance(views, RecordedViews) and _gets_recording(planner, views)
+        else one
+        for planner, one in zip(planners, made, strict=True)
+    ]
+
+
+def _gets_recording(planner: Planner, views: SceneViews | None) -> bool:
+    """Return whether a planner gets the scene as recorded."""
+    return bool(getattr(planner, "recording", False)) and isinstance(views, RecordedViews)
 
 
 def hash_token(token: str) -> str:
@@ -78,6 +98,8 @@ def required_cameras(benchmark_scene: BenchmarkScene, planner: Planner, views: S
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
     """
+    if _gets_recording(planner, views):
+        return ()
     cameras = views.cameras(benchmark_scene) if views else ()
     return declared_cameras(planner, cameras, benchmark_scene.token, "this benchmark has none. Build it with views")
 
@@ -85,7 +107,7 @@ def required_cameras(benchmark_scene: BenchmarkScene, planner: Planner, views: S
 def uses_images(planner: Planner) -> bool:
     """Return whether a planner declares cameras, or none at all, which means all of them."""
     names = getattr(planner, "cameras", None)
-    return names is None or len(names) > 0
+    return names is None or callable(names) or len(names) > 0
 
 
 def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, lacking: str) -> tuple[Camera, ...]:
@@ -100,14 +122,15 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
     Raises:
         SwerveError: there are no images, or there is no camera of that name.
     """
+    check = getattr(planner, "check_sensors", None)
+    if check is not None:
+        check()
     if not uses_images(planner):
         return ()
-    names = getattr(planner, "cameras", None)
     who = f"scene {token}: {type(planner).__name__}"
     if not cameras:
         raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
-    if names is None:
-        return tuple(cameras)
+    names = chosen_names(getattr(planner, "cameras", None), cameras)
     known = [camera.name for camera in cameras]
     if missing := [name for name in names if name not in known]:
         raise SwerveError(f"{who} needs camera {missing[0]!r}; there are: {', '.join(known)}")

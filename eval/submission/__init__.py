@@ -1,0 +1,1 @@
+"""Submission files of NAVSIM's leaderboards: written, and checked before the upload."""

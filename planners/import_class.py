@@ -1,0 +1,48 @@
+"""Import of classes and functions by name, from installed packages and from the current folder."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+from swerve.scenes import SwerveError
+
+
+def import_class(spec: str, module: str, name: str) -> Any:  # noqa: ANN401 whatever the module calls so
+    """Import a user's class or function.
+
+    The current folder stays on the import path: planners may import when they are called.
+
+    Args:
+        spec: of the planner, for errors.
+        module: name of the module.
+        name: of the class or function in it.
+
+    Raises:
+        SwerveError: the module cannot be found or imported, or has nothing callable of that name.
+    """
+    add_current_folder()
+    try:
+        found: Any = getattr(import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(error.name + ".")):
+            raise SwerveError(
+                f"planner {spec}: no module {error.name!r}, neither installed nor in {os.getcwd()}"
+            ) from error
+        raise SwerveError(f"planner {spec}: {module} cannot be imported ({error})") from error
+    except Exception as error:
+        raise SwerveError(f"planner {spec}: {module} cannot be imported ({describe(error)})") from error
+    if not callable(found):
+        raise SwerveError(f"planner {spec}: module {module} has no class {name!r}")
+    return found
+
+
+def add_current_folder() -> None:
+    """Put the current folder on the import path."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and message."""
+    return f"{type(error).__name__}: {error}"

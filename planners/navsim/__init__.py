@@ -1,0 +1,1 @@
+"""NAVSIM agents as planners: what their modules import, their inputs and their trajectories."""

@@ -1,0 +1,102 @@
+"""Run `swerve submit navsim`."""
+
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from swerve.data.sources.navsim.folders import navsim_folders
+from swerve.data.sources.navsim.hidden_scenes import is_hidden, read_hidden_scenes
+from swerve.data.sources.navsim.scene_filter import NavsimSplit, read_split
+from swerve.data.sources.navsim.scene_windows import index_scenes
+from swerve.eval.submission.check_submission import check_submission, expected_tokens
+from swerve.eval.submission.submission import FILE_NAME, ONE_STAGE, TWO_STAGE, Predictions, Submission
+from swerve.eval.submission.write_submission import write_submission
+from swerve.options.submit_navsim import SubmitNavsim
+from swerve.planners.load_planner import load_planner, with_options
+from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Planner
+from swerve.submission_report import tell_check
+
+_SOURCE = "navsim:"
+_SHOWN_FAILURES = 3
+
+
+def run(asked: SubmitNavsim) -> int:
+    """Run the planner in all scenes, write and check the submission, and return the exit code."""
+    console = Console()
+    split, scenes = _scenes(asked)
+    tokens = _tokens(split, scenes, asked.version)
+    planner = load_planner(with_options(asked.planner, asked.planner_option)).planner
+    predictions, failures = _predicted(planner, scenes, tokens, console)
+    _tell_failures(failures, console)
+    if failures and not asked.incomplete:
+        console.print("nothing was written: the server rejects incomplete files. --incomplete writes it", style="red")
+        return 1
+    path = asked.out / FILE_NAME
+    write_submission(Submission(asked.info, predictions), path)
+    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    return 1 if not _checked(path, split, asked.version, console) or failures else 0
+
+
+def _scenes(asked: SubmitNavsim) -> tuple[NavsimSplit, SceneSet]:
+    """Return the split and its scenes."""
+    split, folders = read_split(asked.split), navsim_folders(asked.source.removeprefix(_SOURCE))
+    return split, read_hidden_scenes(folders, split) if is_hidden(folders, split) else index_scenes(folders, split)
+
+
+def _tokens(split: NavsimSplit, scenes: SceneSet, version: str | None) -> dict[str, list[str]]:
+    """Return the tokens to plan for, by key of the file.
+
+    Raises:
+        SwerveError: the version does not fit the split, or no scene of it is there.
+    """
+    two_stage = split.scene_filter.include_synthetic_scenes
+    if version == "v2" and not two_stage:
+        raise SwerveError(f"split {split.name}: has one stage, a submission of NAVSIM v2 has two")
+    found = {ONE_STAGE[0]: list(scenes.logged)}
+    if two_stage and version != "v1":
+        found = dict(zip(TWO_STAGE, [list(scenes.logged), list(scenes.reactive_stage_two)], strict=True))
+    if empty := [key for key, tokens in found.items() if not tokens]:
+        raise SwerveError(f"split {split.name}: no scene for {empty[0]} is there")
+    return found
+
+
+def _predicted(
+    planner: Planner, scenes: SceneSet, tokens: dict[str, list[str]], console: Console
+) -> tuple[dict[str, Predictions], list[PredictionFailure]]:
+    predictions: dict[str, Predictions] = {}
+    failures: list[PredictionFailure] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        for key, wanted in tokens.items():
+            line = bar.add_task(key, total=len(wanted))
+            predictions[key], failed = predict(planner, scenes, wanted, partial(_advance, bar, line))
+            failures += failed
+    return predictions, failures
+
+
+def _advance(bar: Progress, line: TaskID, done: int, total: int) -> None:
+    bar.update(line, completed=done, total=total)
+
+
+def _tell_failures(failures: list[PredictionFailure], console: Console) -> None:
+    for failure in failures[:_SHOWN_FAILURES]:
+        console.print(f"failed in {failure.token}: {failure.reason}", style="red", markup=False, soft_wrap=True)
+    if failures:
+        console.print(f"the planner failed in {len(failures)} scenes", style="red")
+
+
+def _checked(path: Path, split: NavsimSplit, version: str | None, console: Console) -> bool:
+    """Print the check of the file; return whether it has no errors."""
+    if split.scene_filter.tokens is None:
+        console.print(f"not checked: split {split.name} lists no tokens", style="yellow")
+        return True
+    expected = expected_tokens(split)
+    if version == "v1":
+        expected = {ONE_STAGE[0]: split.scene_filter.tokens}
+    found = check_submission(path, expected)
+    tell_check(found, console)
+    return not found.errors
