@@ -12,7 +12,7 @@ from swerve.data.splats.optimization.fit_options import FitOptions
 from tests.support.command import invoke
 
 
-def options_of(monkeypatch, *arguments):
+def options_of(monkeypatch, tmp_path, *arguments):
     """What the command would fit with."""
     seen = []
 
@@ -21,19 +21,20 @@ def options_of(monkeypatch, *arguments):
         return FitReport({}, ())
 
     monkeypatch.setattr(fit_job, "fit_logs", remember)
+    monkeypatch.chdir(tmp_path)  # the options are written beside the output
     result = invoke("fit", "town:1", "splats", *arguments)
     assert result.exit_code == 0, result.output
     return seen[0]
 
 
-def test_defaults_are_those_of_the_library(monkeypatch):
-    own, known = options_of(monkeypatch).fit, FitOptions()
+def test_defaults_are_those_of_the_library(monkeypatch, tmp_path):
+    own, known = options_of(monkeypatch, tmp_path).fit, FitOptions()
     for name in ("raster_weight", "lidar_weight", "ground_weight", "refine_egos", "seed"):
         assert getattr(own, name) == pytest.approx(getattr(known, name))
 
 
-def test_without_depth_nothing_is_held_to_depth(monkeypatch):
-    fit = options_of(monkeypatch, "--raster-weight", "0", "--lidar-weight", "0").fit
+def test_without_depth_nothing_is_held_to_depth(monkeypatch, tmp_path):
+    fit = options_of(monkeypatch, tmp_path, "--raster-weight", "0", "--lidar-weight", "0").fit
     assert (fit.raster_weight, fit.lidar_weight) == (0.0, 0.0)
     assert fit.ground_weight == FitOptions().ground_weight
 
@@ -41,4 +42,4 @@ def test_without_depth_nothing_is_held_to_depth(monkeypatch):
 def test_masks_are_named_by_their_whole_path(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("masks").mkdir()
-    assert options_of(monkeypatch, "--masks", "masks").masks == str(tmp_path / "masks")
+    assert options_of(monkeypatch, tmp_path, "--masks", "masks").masks == str(tmp_path / "masks")
