@@ -58,7 +58,9 @@ class GroupRecord:
     starts: tuple[FollowUpStart, ...]
 
 
-def build_scenes(log: Log, record: GroupRecord) -> tuple[GroupTokens, Mapping[str, BenchmarkScene]]:
+def build_scenes(
+    log: Log, record: GroupRecord, traffic_seed: int = 0
+) -> tuple[GroupTokens, Mapping[str, BenchmarkScene]]:
     """Build a scene group's scenes by token, stage one first, and the tokens of its pairs."""
     stem = f"{log.name}-{log.times_us[record.group_step]}"
     first = (
@@ -66,7 +68,7 @@ def build_scenes(log: Log, record: GroupRecord) -> tuple[GroupTokens, Mapping[st
         logged_scene(log, record.group_step - BEFORE, f"{stem}-before", record.previous_command),
     )
     pairs = [follow_up_scenes(log, record.group_step, record.tracks, start) for start in record.starts]
-    scenes = {benchmark_scene.token: benchmark_scene for pair in (first, *pairs) for benchmark_scene in pair}
+    scenes = {one.token: replace(one, traffic_seed=traffic_seed) for pair in (first, *pairs) for one in pair}
     follow_ups = tuple((now.token, before.token) for now, before in pairs)
     return GroupTokens(first[0].token, first[1].token, follow_ups), scenes
 

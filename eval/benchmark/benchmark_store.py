@@ -94,7 +94,7 @@ class Benchmark:
             raise SwerveError(
                 f"{group_path(self.folder, name)}: is not a scene group of log {log.name}. Build it again"
             )
-        group, scenes = build_scenes(log, record)
+        group, scenes = build_scenes(log, record, self.info["options"]["seed"])
         known = {
             kind: self._views(kind, name, log) for kind in (self.view_kind, *self.extra_view_kinds, *self.stored_kinds)
         }

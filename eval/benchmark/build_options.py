@@ -34,7 +34,8 @@ class BuildOptions:
         rig: own: the cameras of each log; default: eight surround cameras.
         cameras: Names of the cameras that are rendered; all if none is given.
         size: Size of all images, in pixels; own: the size of each camera.
-        seed: Seed of the choice among follow-up scenes, and of the weather in synthetic photos.
+        seed: Seed of the choice among follow-up scenes, of the lanes that lane-following vehicles take beyond the log
+            (in the benchmark and in its evaluation), and of the weather in synthetic photos.
 
     Raises:
         SwerveError: an option is out of its range.

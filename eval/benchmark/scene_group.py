@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
+from swerve.eval.context.scene_context import Context, build_context
 from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.viewpoints import Viewpoint
@@ -22,11 +23,21 @@ class BenchmarkScene:
             FOLLOW_UP, in a scene of a log of its own whose traffic has been advanced by 4 s; `human` is then the logged
             ego's path.
         follow_up: whether it belongs to the second stage.
+        traffic_seed: see `build_context`.
     """
 
     token: str
     viewpoint: Viewpoint
     follow_up: bool
+    traffic_seed: int = 0
+
+    def context(self) -> Context:
+        """Build the scene's context.
+
+        Raises:
+            SwerveError: the scene cannot be scored, see `build_context`.
+        """
+        return build_context(self.viewpoint.scene, self.token, self.follow_up, traffic_seed=self.traffic_seed)
 
 
 @runtime_checkable

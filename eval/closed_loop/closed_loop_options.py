@@ -19,6 +19,7 @@ class ClosedLoopOptions:
         simulation: navsim: NAVSIM's tracker and kinematic bicycle; dynamic: tyre slip and actuator lag.
         scorer: epdms: the sub-scores of EPDMS; nuplan: nuPlan's closed-loop metrics. dynamic with nuplan shares neither
             tracker nor scorer with pseudo-simulation.
+        traffic_seed: Seed of the lanes that lane-following vehicles take beyond the log.
 
     Raises:
         SwerveError: rate or seconds is out of its range.
@@ -29,6 +30,7 @@ class ClosedLoopOptions:
     traffic: Policy = "log-replay"
     simulation: Literal["navsim", "dynamic"] = "navsim"
     scorer: Literal["epdms", "nuplan"] = "epdms"
+    traffic_seed: int = 0
 
     def __post_init__(self) -> None:
         steps = 1.0 / (self.rate * STEP) if self.rate > 0 else 0.0

@@ -87,7 +87,7 @@ def build_closed_loop_scene(
     count = _half_seconds(scene, options.seconds)
     steps = STEPS_PER_FRAME * count + 1
     radius = MAP_RADIUS + _FASTEST * STEP * (steps - STEPS)
-    context = build_context(scene, token, follow_up, steps, radius)
+    context = build_context(scene, token, follow_up, steps, radius, options.traffic_seed)
     road_map, human_poses = scene.log.road_map, _human_poses(viewpoint)
     return ClosedLoopScene(
         viewpoint=viewpoint,

@@ -92,6 +92,7 @@ def build_context(
     follow_up: bool = False,
     steps: int = STEPS,
     radius: float = MAP_RADIUS,
+    traffic_seed: int = 0,
 ) -> Context:
     """Build the context of a scene.
 
@@ -101,6 +102,7 @@ def build_context(
         follow_up: whether it is a second-stage scene.
         steps: of the traffic, the lights and the agents' paths: 41, or for rollouts 5 n + 1 of them, n at least 8.
         radius: of the map around the ego, metres. NAVSIM uses 100.
+        traffic_seed: of the lanes that lane-following vehicles choose at forks beyond the log.
 
     Raises:
         SwerveError: the scene lacks one of these.
@@ -134,7 +136,7 @@ def build_context(
         long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
         lights=lights,
         navsim_paths=assign_navsim_paths(road_map, traffic, _seen_now(scene, traffic), box, scene.log.track_order),
-        lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future),
+        lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future, traffic_seed),
         reference=reference_trajectory(situation),
         current_traffic=current[0],
         current_lights=current[1],

@@ -10,7 +10,7 @@ from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.context.scene_context import Context
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
@@ -131,5 +131,5 @@ def _scene_group_sections(
 def _replay(scene_group: SceneGroup, row: SceneRow, contexts: dict[str, Context], results: Results) -> Replay:
     benchmark_scene = scene_group.scenes[row.token]
     if row.token not in contexts:
-        contexts[row.token] = build_context(benchmark_scene.viewpoint.scene, row.token, benchmark_scene.follow_up)
+        contexts[row.token] = benchmark_scene.context()
     return replay(benchmark_scene, row, contexts[row.token], results.provenance["traffic"])

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from swerve.eval.benchmark.evaluate.evaluate_group import ProgressCallback, evaluate_group
 from swerve.eval.benchmark.evaluate.results import PlannerResult
 from swerve.eval.benchmark.scene_group import SceneGroup
-from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, pair_scores
 from swerve.eval.scoring.pdms import pdms
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
@@ -62,7 +62,7 @@ def study_frames(
     scored = [pair_scores(one.scenes, [scene_group.group]).values for one in evaluated]
     comfort = np.stack([values[:, _COMFORT].reshape(count, 2)[:, 0] for values in scored])
     now = scene_group.scenes[scene_group.group.now]
-    context = build_context(now.viewpoint.scene, now.token)
+    context = now.context()
     return FramesPart(
         stage_one=metrics[:, 0],
         stage_one_raw=raw,

@@ -184,13 +184,15 @@ def _rollouts(
 ) -> dict[Reference, list[Rollout]]:
     """Drive all planners in all closed loops; a scene's preparation is the same for all of them."""
     closed_loops, token = options.closed_loops, scene_group.group.now
-    prepared = build_closed_loop_scene(scene_group.scenes[token].viewpoint, next(iter(closed_loops.values())), token)
+    scene = scene_group.scenes[token]
+    first = replace(next(iter(closed_loops.values())), traffic_seed=scene.traffic_seed)
+    prepared = build_closed_loop_scene(scene.viewpoint, first, token)
     found: dict[Reference, list[Rollout]] = {reference: [] for reference in closed_loops}
     pairs = [(reference, planner) for reference in closed_loops for planner in planners.values()]
     for place, (reference, planner) in enumerate(pairs):
         report(place / len(pairs))
-        scene = replace(prepared, options=closed_loops[reference])
-        found[reference].append(drive_prepared(scene, planner, views))
+        closed_loop_scene = replace(prepared, options=closed_loops[reference])
+        found[reference].append(drive_prepared(closed_loop_scene, planner, views))
     return found
 
 

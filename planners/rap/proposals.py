@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.evaluate.observations import observation_of
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
-from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.score import score
 from swerve.eval.scoring.sub_scores import pdm_score
 from swerve.planners.rap.inputs import inputs_of
@@ -77,7 +77,7 @@ def proposals_in(frame: BenchmarkScene, case: SceneGroup, name: str, planner: Ra
     Raises:
         SwerveError: the scene cannot be scored, an image is missing, or a pose is not finite.
     """
-    context = build_context(frame.viewpoint.scene, frame.token, frame.follow_up)
+    context = frame.context()
     config, device = planner.model.config, next(planner.model.parameters()).device
     inputs = inputs_of([observation_of(frame, context, planner, case.views)], config).to(device)
     with torch.inference_mode():

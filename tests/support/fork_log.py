@@ -64,6 +64,14 @@ def turning_log() -> Log:
     return driven_along(log_with_fork(), np.concatenate([[[0.0, LANE_Y]], turn_line()]))
 
 
+def hidden_before_the_fork() -> Log:
+    """A log that shows its first vehicle up to 5 m before the fork."""
+    log = log_with_fork()
+    valid = log.tracks.valid.copy()
+    valid[0, NOW + 11 :] = False
+    return replace(log, tracks=replace(log.tracks, valid=valid))
+
+
 def lane_following(log: Log):
     """The traffic of 4 s while the ego stands, and the context."""
     context = build_context(Scene(log, NOW, 15, 50))

@@ -13,7 +13,7 @@ from swerve.eval.traffic.traffic import Traffic, frames_of, without_contacts
 from swerve.scenes import Log, ObjectClass, Scene, Tracks
 
 
-def advanced_tracks(log: Log, now: int, policy: Policy) -> Tracks:
+def advanced_tracks(log: Log, now: int, policy: Policy, seed: int = 0) -> Tracks:
     """Compute the tracks of the other agents from 2 s to 8 s after `now`, shared by all follow-ups of a scene group.
 
     From `now` on, the vehicles controlled by the policy take its motion and all other agents replay the log, while the
@@ -28,12 +28,13 @@ def advanced_tracks(log: Log, now: int, policy: Policy) -> Tracks:
         log: at 10 Hz, with 1.5 s before `now` and 8 s after it.
         now: step of the log.
         policy: traffic policy of the agents.
+        seed: of the lanes that lane-following vehicles choose, see `build_context`.
 
     Raises:
         SwerveError: the scene at `now` cannot be scored, see `build_context`.
     """
     scene = Scene(log, now, HISTORY, LAST)
-    context = build_context(scene, steps=LAST + 1)
+    context = build_context(scene, steps=LAST + 1, traffic_seed=seed)
     if policy == "log-replay":
         tracks = _without_contacts(log.tracks, context)
     else:

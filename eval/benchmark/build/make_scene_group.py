@@ -68,7 +68,7 @@ def build_scene_group(
         with watch.measure("traffic"):
             for step in (group_step, group_step - BEFORE):
                 build_context(scene_at(log, step))
-            tracks = _present(advanced_tracks(log, group_step, options.traffic))
+            tracks = _present(advanced_tracks(log, group_step, options.traffic, options.seed))
     except SwerveError as error:
         return BuiltGroup(None, dropped=UNSCORABLE, message=str(error))
     with watch.measure("follow-ups"):

@@ -11,7 +11,7 @@ from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput, call_plan
 from swerve.eval.benchmark.evaluate.observations import observations_of
 from swerve.eval.benchmark.evaluate.results import PlannerResult, SceneResults
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup, SceneViews
-from swerve.eval.context.scene_context import Context, build_context
+from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.aggregate import ScoredScenes
 from swerve.eval.scoring.reasons import Reason, reasons
 from swerve.eval.scoring.score import Scores, score
@@ -73,10 +73,7 @@ def evaluate_scenes(
     for first in range(0, len(scenes), _BATCH):
         part = scenes[first : first + _BATCH]
         report_progress(part[0].token, first / len(scenes))
-        contexts = [
-            build_context(benchmark_scene.viewpoint.scene, benchmark_scene.token, benchmark_scene.follow_up)
-            for benchmark_scene in part
-        ]
+        contexts = [benchmark_scene.context() for benchmark_scene in part]
         before_call = partial(_report_planner, report_progress, part[0].token, first / len(scenes))
         for context, outputs in zip(
             contexts, _planner_outputs(part, contexts, planners, views, before_call), strict=True

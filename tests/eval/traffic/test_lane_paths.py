@@ -9,7 +9,14 @@ from swerve.eval import build_context
 from swerve.eval.traffic.lane_paths import Leg, extend_legs, path_along
 from swerve.scenes import Scene
 from swerve.scenes.polyline import interpolate_at
-from tests.support.fork_log import NOW, driven_along, lane_following, log_with_fork, turning_log
+from tests.support.fork_log import (
+    NOW,
+    driven_along,
+    hidden_before_the_fork,
+    lane_following,
+    log_with_fork,
+    turning_log,
+)
 from tests.support.simple_log import simple_log
 
 
@@ -49,14 +56,19 @@ def test_beyond_the_log_seed_and_track_choose_at_a_fork():
     assert fork_choices(seed=1) != chosen
 
 
+def test_contexts_choose_by_their_seed():
+    scene, ends = Scene(hidden_before_the_fork(), NOW, 15, 50), set()
+    for seed in range(12):
+        agent_paths = build_context(scene, traffic_seed=seed).lane_graph_paths
+        place = agent_paths.rows.tolist().index(0)
+        ends.add(tuple(agent_paths.points[agent_paths.starts[place + 1] - 1].round(3)))
+    assert len(ends) == 2  # straight on, and the turn
+
+
 @pytest.mark.parametrize("earlier", [0, 5])
 def test_the_choice_is_the_same_whatever_the_moment(earlier):
     """The log shows the vehicle up to 5 m before the fork."""
-    log = log_with_fork()
-    valid = log.tracks.valid.copy()
-    valid[0, NOW + 11 :] = False
-    short = replace(log, tracks=replace(log.tracks, valid=valid))
-    ends = []
+    short, ends = hidden_before_the_fork(), []
     for now in (NOW, NOW - earlier):
         agent_paths = build_context(Scene(short, now, 15, 50)).lane_graph_paths
         place = agent_paths.rows.tolist().index(0)

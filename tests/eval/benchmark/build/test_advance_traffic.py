@@ -12,6 +12,8 @@ from swerve.eval.benchmark.schedule import scene_group_steps
 from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.traffic import constant_velocity
 from swerve.scenes import ObjectClass, Scene, SwerveError
+from tests.support.fork_log import NOW as BEFORE_FORK
+from tests.support.fork_log import hidden_before_the_fork
 from tests.support.simple_log import simple_log
 from tests.support.town_logs import town
 
@@ -113,3 +115,11 @@ def test_logs_of_another_rate_are_refused():
 def test_a_moment_that_cannot_be_scored_is_told():
     with pytest.raises(SwerveError, match="needs a map"):
         advanced_tracks(replace(simple_log(), road_map=None), NOW, "log-replay")
+
+
+def test_lane_following_vehicles_choose_lanes_by_the_seed():
+    log, ends = hidden_before_the_fork(), set()
+    for seed in range(8):
+        tracks = advanced_tracks(log, BEFORE_FORK - 30, "lane-following", seed)
+        ends.add(round(float(tracks.positions[0, -1, 1]) / 5))
+    assert len(ends) == 2  # straight on, and the left turn

@@ -21,7 +21,7 @@ from tests.support.flat_renderer import FlatRenderer, flat
 from tests.support.simple_source import SimpleSource, small_log
 
 LOGS = ("train-0", "none-0", "broken-0")
-OPTIONS = BuildOptions(scene_interval=1.0, max_follow_ups=6, size=(32, 18), traffic="log-replay")
+OPTIONS = BuildOptions(scene_interval=1.0, max_follow_ups=6, size=(32, 18), traffic="log-replay", seed=3)
 
 
 def run(folder, logs=LOGS, options=OPTIONS, workers=1):
@@ -44,6 +44,7 @@ def test_frames_are_where_and_when_they_should_be(built):
         scene_group, now = benchmark.scene_group(name), 20 + 10 * number
         assert scene_group.log == "train-0"
         assert set(scene_group.scenes) == set(scene_group.group.tokens)
+        assert {one.traffic_seed for one in scene_group.scenes.values()} == {OPTIONS.seed}
         first, before = (
             scene_group.scenes[token].viewpoint for token in (scene_group.group.now, scene_group.group.before)
         )
