@@ -14,6 +14,10 @@ demo: $(VENV)/core
 test: $(VENV)/dev lint types
 	$(BIN)/pytest -n auto --dist loadfile
 
+# Other versions of Python, where they are installed: make test-3.10, make test-3.12
+test-3.%:
+	$(MAKE) VENV=.venv-3.$* PYTHON=python3.$* test
+
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
