@@ -38,7 +38,7 @@ def rows_of(batch):
     from swerve.planners.rap.training_step import Training
 
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
-    config = RapConfig.tiny(width=SIZE[0], height=SIZE[1], proposals=1, **weights)
+    config = RapConfig.tiny(image_width=SIZE[0], image_height=SIZE[1], proposals=1, **weights)
     views = views_of(batch, [None] * len(batch), config)
     assert views.valid.all()
     # No regularization: no weight decay to speak of, no clipping.

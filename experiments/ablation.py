@@ -135,8 +135,8 @@ def train_one(arm: Arm, seed: int, steps: int, folder: Path, contexts: Path, wei
     """Train one run."""
     config = RapConfig.tiny(
         cameras=CAMERAS,
-        width=SIZE[0],
-        height=SIZE[1],
+        image_width=SIZE[0],
+        image_height=SIZE[1],
         proposals=4,
         backbone_weights=str(weights),
         frozen=True,

@@ -31,7 +31,7 @@ def main(folder: Path, path: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     train, held = samples(folder / "train"), samples(folder / "test")
-    config = RapConfig.tiny(width=128, height=80)
+    config = RapConfig.tiny(image_width=128, image_height=80)
     backbone = build_backbone(config)
     heads = torch.nn.ModuleDict({look: torch.nn.Conv2d(backbone.width, len(Semantic), 1) for look in LOOKS})
     optimizer = torch.optim.AdamW([*backbone.parameters(), *heads.parameters()], RATE)

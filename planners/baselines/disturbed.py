@@ -29,7 +29,7 @@ class DisturbedPlanner:
 
     Attributes:
         planner: wrapped planner.
-        speed_factor: factor of the distance driven at each timestamp, on the same path; extended straight beyond its
+        distance_factor: factor of the distance driven at each timestamp, on the same path; extended straight beyond its
             end.
         lateral_shift: lateral offset, metres to the left of the path, with a smooth ramp.
         delay: seconds for which the car continues straight at its speed before it follows the trajectory; with shorter
@@ -40,7 +40,7 @@ class DisturbedPlanner:
     """
 
     planner: Planner
-    speed_factor: float = 1.0
+    distance_factor: float = 1.0
     lateral_shift: float = 0.0
     delay: float = 0.0
     noise_across: float = 0.0
@@ -48,7 +48,7 @@ class DisturbedPlanner:
     noise_seed: int = 0
 
     def __post_init__(self) -> None:
-        check_numbers(self, not_negative=("speed_factor", "delay", "noise_across", "noise_along"))
+        check_numbers(self, not_negative=("distance_factor", "delay", "noise_across", "noise_along"))
 
     @property
     def cameras(self) -> Any:  # noqa: ANN401
@@ -68,8 +68,8 @@ class DisturbedPlanner:
     def plan(self, observation: Observation) -> Trajectory:
         """Return the planner's trajectory with the disturbance."""
         poses = with_origin(self.planner.plan(observation))
-        if self.speed_factor != 1.0:
-            poses = interpolate_at_distances(poses, self.speed_factor * arc_lengths(poses))
+        if self.distance_factor != 1.0:
+            poses = interpolate_at_distances(poses, self.distance_factor * arc_lengths(poses))
         if self.lateral_shift:
             driven = arc_lengths(poses)
             poses = offset_laterally(poses, self.lateral_shift * smoothstep(driven / max(_SHIFT_RAMP, driven[-1] / 2)))

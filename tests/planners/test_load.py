@@ -62,8 +62,8 @@ def test_built_ins_take_parameters_and_labels():
 
 
 def test_any_planner_can_be_disturbed(users):
-    assert load_planner("constant-velocity,delay=0.3,speed_factor=0.9").planner == DisturbedPlanner(
-        ConstantVelocity(), speed_factor=0.9, delay=0.3
+    assert load_planner("constant-velocity,delay=0.3,distance_factor=0.9").planner == DisturbedPlanner(
+        ConstantVelocity(), distance_factor=0.9, delay=0.3
     )
     planner = load_planner("users_planners:Forward,reach=8,lateral_shift=1").planner
     assert isinstance(planner, DisturbedPlanner)

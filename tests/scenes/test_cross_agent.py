@@ -85,7 +85,7 @@ def test_x1_x6_motion_is_in_the_agents_own_body_frame(heading):
 def test_x6_speeding_up():
     """1.5 m/s2 straight ahead, to the side of the world."""
     y = 40.0 + 0.75 * SECONDS**2
-    found = seat(with_agent(agent(np.full(STEPS, 80.0), y, np.full(STEPS, np.pi / 2))), distance=200.0)
+    found = seat(with_agent(agent(np.full(STEPS, 80.0), y, np.full(STEPS, np.pi / 2))), max_distance=200.0)
     np.testing.assert_allclose(found.ego.acceleration[-1], [1.5, 0.0], atol=0.05)
     np.testing.assert_allclose(found.ego.velocity[-1], [1.5 * SECONDS[NOW], 0.0], atol=0.05)
 

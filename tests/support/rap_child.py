@@ -22,7 +22,7 @@ from swerve.planners.rap.train_rap import RunOptions, processes, train_rap
 from swerve.planners.rap.training_step import Training
 from swerve.planners.rap.validation import Validation
 
-CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, height=40, width=72, dropout=0.1)
+CONFIG = RapConfig.tiny(dim=16, hidden=16, heads=2, proposals=3, image_height=40, image_width=72, dropout=0.1)
 PARTS = (Part("paired", images="both"), Part("raster_only"), Part("recovery"), Part("cross_agent"))
 OPTIONS = RapTrainOptions(4, learning_rate=1e-3)
 

@@ -113,7 +113,7 @@ def test_a_full_disk_at_the_start_is_one_error_and_no_obstacle(tmp_path, monkeyp
 
 
 def augment_few(folder, *names, split=None, **changes):
-    options = AugmentOptions(**{"every": 2.5, "shard_scenes": 1, "viewpoints": ("logged",), **changes})
+    options = AugmentOptions(**{"scene_interval": 2.5, "shard_scenes": 1, "viewpoints": ("logged",), **changes})
     return augment([SimpleSource(names, split=split)], folder, options, workers=1)
 
 

@@ -74,7 +74,7 @@ def encoded(options):
 
 
 def test_colours_become_jpegs_on_the_gpu_and_the_rest_is_as_ever(library, monkeypatch):
-    common = {"image_format": "jpeg", "quality": 83, "extra": ("depth", "instance")}
+    common = {"image_format": "jpeg", "jpeg_quality": 83, "extra_outputs": ("depth", "instance")}
     _, expected, _ = encoded(AugmentOptions(**common))
     monkeypatch.setattr(sample, "StaticLayer", GpuBackdrop)
     drawn, got, seconds = encoded(AugmentOptions(**common, backend="cuda"))

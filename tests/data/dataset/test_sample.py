@@ -33,7 +33,7 @@ def seats(log, *kinds, options=None):
 
 
 def made(viewpoint, **options):
-    chosen = AugmentOptions(**{"extra": ("instance",), **options})
+    chosen = AugmentOptions(**{"extra_outputs": ("instance",), **options})
     watch = Stopwatch()
     drawer = SampleRenderer(build_static(viewpoint.scene.log.road_map), chosen, watch)
     return encoded(viewpoint, drawer, chosen, watch)
@@ -208,7 +208,7 @@ def test_j7_all_kinds_have_one_format(image_format):
     """The original wrote JPEG or PNG by where a frame came from: compression told real from synthetic."""
     kinds = (ViewpointKind.LOGGED, ViewpointKind.RECOVERY, ViewpointKind.CROSS_AGENT)
     for viewpoint in seats(small_log(), *kinds):
-        members = made(viewpoint, image_format=image_format, extra=()).members
+        members = made(viewpoint, image_format=image_format, extra_outputs=()).members
         extension = {"jpeg": "jpg", "png": "png"}[image_format]
         assert sorted(members) == sorted(["json", "npz", f"front.{extension}", f"back.{extension}"])
 
@@ -299,7 +299,7 @@ def test_memory_of_one_viewpoint_does_not_show_in_the_next():
     options, watch = AugmentOptions(extra_outputs=("depth", "semantic", "instance")), Stopwatch()
     drawer = SampleRenderer(build_static(found[0].scene.log.road_map), options, watch)
     together = [encoded(viewpoint, drawer, options, watch).members for viewpoint in found]
-    assert together == [made(viewpoint, extra=options.extra_outputs).members for viewpoint in found]
+    assert together == [made(viewpoint, extra_outputs=options.extra_outputs).members for viewpoint in found]
     assert watch.seconds["drawing"] > 0
     assert watch.seconds["encoding"] > 0
 

@@ -12,7 +12,7 @@ from tests.support.photographed_source import PhotographedSource, write_photo
 
 PARTS = (Part("paired", 1.0, "both"), Part("raster_only"), Part("recovery"), Part("cross_agent"))
 # The look of the images is the set's, too.
-LOOK = {"every": 2.0, "style": "surfaces", "samples": 2, "shard_scenes": 2}
+LOOK = {"scene_interval": 2.0, "style": "surfaces", "supersampling": 2, "shard_scenes": 2}
 
 
 @pytest.fixture(scope="module")

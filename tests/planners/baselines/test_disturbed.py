@@ -39,7 +39,7 @@ def test_it_declares_what_its_planner_declares():
 
 @given(pace=st.floats(0.1, 2.0))
 def test_pace_scales_the_distance_and_keeps_the_path(pace):
-    poses = DisturbedPlanner(CURVE, speed_factor=pace).plan(CURVING).poses
+    poses = DisturbedPlanner(CURVE, distance_factor=pace).plan(CURVING).poses
     plain = np.concatenate([np.zeros((1, 3)), DisturbedPlanner(CURVE).plan(CURVING).poses])
     lengths = arc_lengths(plain)
     inside = pace * lengths[1:] <= lengths[-1]
@@ -53,13 +53,13 @@ def test_pace_scales_the_distance_and_keeps_the_path(pace):
 
 @given(shift=st.floats(-3.0, 3.0))
 def test_a_shift_ends_beside_the_path_and_faces_along_its_way(shift):
-    poses = DisturbedPlanner(ConstantVelocity(), lateral_offset=shift).plan(moving((10.0, 0.0))).poses
+    poses = DisturbedPlanner(ConstantVelocity(), lateral_shift=shift).plan(moving((10.0, 0.0))).poses
     np.testing.assert_allclose(poses[:, 0], 10.0 * TIMES)
     np.testing.assert_allclose(poses[19:, 1], shift)
     assert poses[9, 1] == pytest.approx(shift / 2)
     assert (np.diff(np.abs(poses[:, 1])) >= -1e-12).all()
     np.testing.assert_allclose(np.tan(poses[1:, 2]), np.diff(poses[:, 1]) / 1.0, atol=1e-9)
-    turned = DisturbedPlanner(CURVE, lateral_offset=shift).plan(CURVING).poses
+    turned = DisturbedPlanner(CURVE, lateral_shift=shift).plan(CURVING).poses
     assert np.hypot(turned[-1, 0], turned[-1, 1] - 40.0) == pytest.approx(40.0 - shift, abs=1e-6)
 
 
@@ -106,7 +106,7 @@ def test_noise_never_drives_backwards(token, amplitude, speed):
 
 
 def test_a_car_that_stands_keeps_standing():
-    planner = DisturbedPlanner(Stationary(), speed_factor=1.3, lateral_offset=1.0, noise_across=1.0, noise_along=1.0)
+    planner = DisturbedPlanner(Stationary(), distance_factor=1.3, lateral_shift=1.0, noise_across=1.0, noise_along=1.0)
     assert not planner.plan(moving()).poses.any()
 
 
@@ -117,7 +117,7 @@ def test_a_longer_plan_is_cut_at_four_seconds():
         def plan(self, observation):
             return Trajectory(np.arange(1, 13)[:, None] * [4.0, 0.0, 0.0], 0.5)
 
-    poses = DisturbedPlanner(Long(), lateral_offset=0.5).plan(moving()).poses
+    poses = DisturbedPlanner(Long(), lateral_shift=0.5).plan(moving()).poses
     assert poses.shape == (40, 3)
     assert poses[-1, 0] == pytest.approx(32.0)
 

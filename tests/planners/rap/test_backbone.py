@@ -186,7 +186,12 @@ def test_features_are_timms_patch_tokens(name, timm, tmp_path):
             one.add_(0.1 * torch.randn_like(one))
     path = saved(tmp_path / "weights.safetensors", other.state_dict())
     config = RapConfig.tiny(
-        backbone=name, backbone_weights=path, frozen=True, height=3 * patch, width=5 * patch, cameras=("a", "b")
+        backbone=name,
+        backbone_weights=path,
+        frozen=True,
+        image_height=3 * patch,
+        image_width=5 * patch,
+        cameras=("a", "b"),
     )
     backbone = build_backbone(config)
     images = torch.randint(0, 256, (2, 3, 3 * patch, 5 * patch), dtype=torch.uint8)

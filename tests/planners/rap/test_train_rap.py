@@ -92,7 +92,7 @@ def test_views_are_the_batchs_samples(dataset):
 
 
 def test_what_does_not_fit_is_named(dataset, tmp_path):
-    other = RapConfig.tiny(cameras=("front",), height=48, width=80)
+    other = RapConfig.tiny(cameras=("front",), image_height=48, image_width=80)
     with pytest.raises(SwerveError, match=r"has cameras front at 80x48 .* stream has front at 72x40"):
         train_rap(stream_of(dataset), None, other, RapTrainOptions(2), tmp_path, ALONE)
     with pytest.raises(SwerveError, match=r"sub-scores need contexts \(see `swerve contexts`\)"):

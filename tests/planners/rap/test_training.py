@@ -66,7 +66,7 @@ def test_it_learns_while_looks_are_aligned():
 def test_the_scorer_learns_the_exact_sub_scores():
     """Of proposals that nothing else moves, in one real scene."""
     weights = {"imitation_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}
-    config = RapConfig.tiny(dim=32, hidden=32, rounds=1, heights=(0.0,), **weights)
+    config = RapConfig.tiny(dim=32, hidden=32, refinement_rounds=1, heights=(0.0,), **weights)
     context = build_context(Scene(simple_log(), 40, 15, 50))
     batch = replace(turning_batch(config, 1), contexts=(prepare_context(context),) * 2)
     training, errors = Training(config, RapTrainOptions(40, learning_rate=5e-3), CPU), []

@@ -14,7 +14,7 @@ from swerve.data.sources.nuplan.nuplan_records import heading_of
 from swerve.data.sources.nuplan.nuplan_scenario import NuplanScenario
 from swerve.data.sources.nuplan.point_cloud import read_point_cloud
 from swerve.data.sources.registry import open_source
-from swerve.scenes import LightState, LogError, ObjectClass, SwerveError, scenes_of
+from swerve.scenes import LightState, LogError, ObjectClass, SwerveError, extract_scenes
 from swerve.scenes.transforms import rotation_from_quaternion
 from tests.support.nuplan_writer import EAST, LOCATION, LOG, NORTH, START_US, change, write_db, write_maps
 
@@ -84,7 +84,7 @@ def test_the_log_is_what_was_driven(root):
     np.testing.assert_array_equal(log.ego.velocity, np.tile([8.0, 0.0], (120, 1)))
     assert log.ego.measured
     assert log.route == ("31", "33", "32")
-    assert len(scenes_of(log)) == 10
+    assert len(extract_scenes(log)) == 10
 
 
 def test_tracks_and_lights(root):
@@ -221,7 +221,7 @@ def test_tags_choose_stretches(root):
     log = source.load(source.names()[0])
     assert (log.times_us[0], log.times_us[-1]) == (start, START_US + 9_400_000)
     assert log.origin == (EAST + 5, NORTH + 2, 10.0)  # of the whole log
-    moments = [scene.times_us[scene.history] - START_US for scene in scenes_of(log, 1.0, 2.5)]
+    moments = [scene.times_us[scene.history] - START_US for scene in extract_scenes(log, 1.0, 2.5)]
     assert moments == [6_000_000, 6_500_000]
     tags = source.database(source.names()[0]).tags
     assert set(tags.types) == {"accelerating"}
@@ -251,7 +251,7 @@ def test_a_long_log_is_read_in_parts_that_share_no_scene(tmp_path):
     write_db(tmp_path, seconds=131.0)
     source = open_source(f"nuplan:{tmp_path}")
     assert len(source.names()) == 3
-    moments = [scene.times_us[scene.history] for name in source.names() for scene in scenes_of(source.load(name))]
+    moments = [scene.times_us[scene.history] for name in source.names() for scene in extract_scenes(source.load(name))]
     assert moments == list(range(START_US + 2_000_000, moments[-1] + 1, 500_000))
     assert moments[-1] >= START_US + 125_000_000
 

@@ -134,7 +134,7 @@ def test_views_are_those_of_the_renderer(built):
 
 def test_only_the_cameras_that_are_wanted_are_there(tmp_path):
     known = [camera.name for camera in small_log("train-0").cameras]
-    options = replace(OPTIONS, every=10.0, cameras=(known[-1],))
+    options = replace(OPTIONS, scene_interval=10.0, cameras=(known[-1],))
     assert not run(tmp_path / "one", LOGS[:1], options).failures
     benchmark = open_benchmark(tmp_path / "one")
     scene_group = benchmark.scene_group(benchmark.scene_groups("train-0")[0])
@@ -163,7 +163,7 @@ def test_the_same_build_makes_the_same_bytes_and_goes_on_where_it_was(built, tmp
 
 def test_other_options_and_useless_logs_are_refused(built, tmp_path):
     with pytest.raises(SwerveError, match=r"holds another job: options.most was 6, is 7"):
-        run(built[0], options=replace(OPTIONS, most=7))
+        run(built[0], options=replace(OPTIONS, max_follow_ups=7))
     with pytest.raises(SwerveError, match="no log can be used; the first: broken-0"):
         run(tmp_path / "none", ("broken-0",))
 

@@ -218,7 +218,7 @@ def test_failures_are_listed_with_their_traceback(benchmark, evaluated):
     folder, evaluation = evaluated
     listed = json.loads((folder / "failures.json").read_text())
     assert 1 <= len(listed) == len(evaluation.failures) == evaluation.summary["planners"]["fails"]["failures"]
-    assert {(one["what"], one["reason"]) for one in listed} == {("fails", "RuntimeError: no idea where to go")}
+    assert {(one["item"], one["reason"]) for one in listed} == {("fails", "RuntimeError: no idea where to go")}
     assert {one["token"] for one in listed} == {
         token for token in benchmark.scenes()["token"].to_pylist() if int(hash_token(token), 16) % 3 == 0
     }
