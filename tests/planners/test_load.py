@@ -67,7 +67,7 @@ def test_any_planner_can_be_disturbed(users):
     )
     planner = load_planner("users_planners:Forward,reach=8,lateral_shift=1").planner
     assert isinstance(planner, DisturbedPlanner)
-    assert planner.lateral_offset == 1.0
+    assert planner.lateral_shift == 1.0
     # The class has a parameter of its own of that name.
     own = load_planner("users_planners:Forward,reach=8,delay=2").planner
     assert (type(own).__name__, own.delay) == ("Forward", 2.0)
@@ -102,7 +102,10 @@ def test_a_users_class_is_found_in_the_current_folder(users):
         ("users_planners:Blind", r"class Blind has no method plan\(observation\)"),
         ("users_planners:nothing", r"users_planners:nothing has no method plan\(observation\)"),
         ("users_planners:Forward", "needs reach=..."),
-        ("users_planners:Forward,reach=1,speed=2", "no parameter 'speed'. Available: reach, steps, delay, name, pace"),
+        (
+            "users_planners:Forward,reach=1,speed=2",
+            "no parameter 'speed'. Available: reach, steps, delay, name, distance_factor",
+        ),
         ("users_planners:Forward,reach=-1", r"it cannot be created \(ValueError: reach is negative\)"),
         ("users_broken:Forward", r"users_broken cannot be imported \(No module named 'users_missing_part'\)"),
         ("users_bug:Forward", r"users_bug cannot be imported \(ZeroDivisionError: division by zero\)"),

@@ -36,4 +36,4 @@ def test_a_damaged_log_is_an_error(tmp_path):
 
 def test_without_a_source_it_describes_the_machine(capsys):
     assert run(parse("info", [])) == 0
-    assert "draws on" in capsys.readouterr().out
+    assert "back end" in capsys.readouterr().out

@@ -253,7 +253,7 @@ def test_unknown_names_are_named():
         ({"extra_outputs": ("depth", "depth")}, "twice"),
         ({"jpeg_quality": 0}, "jpeg_quality"),
         ({"size": (0, 10)}, "size"),
-        ({"shard_scenes": 0}, "shard-scenes"),
+        ({"shard_scenes": 0}, "shard_scenes"),
         ({"scene_interval": float("nan")}, "scene_interval"),
         (recovery(lateral=20.1), "lateral"),
         (recovery(lateral=float("nan")), "lateral"),

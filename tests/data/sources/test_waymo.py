@@ -442,7 +442,7 @@ def test_map_features_without_points_are_left_out(tmp_path):
     made.map_features[0].lane.exit_lanes.append(50)
     plain = source_of(tmp_path, scenario(), name="a.tfrecord").load("a-00000").road_map
     road_map = source_of(tmp_path, made, name="b.tfrecord").load("b-00000").road_map
-    for name in ("lanes", "lines", "edges", "crossings", "speed_bumps", "drivable_areas"):
+    for name in ("lanes", "road_lines", "road_edges", "crosswalks", "speed_bumps", "drivable_areas"):
         assert len(getattr(road_map, name)) == len(getattr(plain, name))
     assert road_map.lanes[0].successors == ("3",)
 

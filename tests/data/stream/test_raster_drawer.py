@@ -50,14 +50,14 @@ def test_without_rasters_a_set_is_smaller_and_has_everything_else(sets):
     for one, other in zip(read_samples(stored, "train"), read_samples(drawn, "train"), strict=True):
         assert set(one) - set(other) == {f"{entry['member']}.png" for entry in one["json"]["cameras"]}
         assert one["json"] == other["json"]
-    assert len(list((drawn / "still").iterdir())) == 2
-    assert not (stored / "still").exists()
+    assert len(list((drawn / "static").iterdir())) == 2
+    assert not (stored / "static").exists()
 
 
 def test_a_lost_map_is_told_and_made_again(sets, tmp_path):
     folder = shutil.copytree(sets[2], tmp_path / "set")
     before = dataset_digest(folder)
-    for path in (folder / "still").iterdir():
+    for path in (folder / "static").iterdir():
         path.unlink()
     with pytest.raises(SwerveError, match=r"still.*train-.*00000\.npz.*Run the job that made the set again"):
         stream_of(folder).batch(0)

@@ -211,7 +211,7 @@ def test_the_command_trains_and_shows_errors(tmp_path, monkeypatch):
     ("names", "arguments", "complaint"),
     [
         (("train-0",), ["mlp.pt"], "mlp.pt must end in .safetensors"),
-        (("val-0", "test-0"), ["mlp.safetensors"], "no moment of a log of split train"),
+        (("val-0", "test-0"), ["mlp.safetensors"], "no log of split train has 1.5 s before and 4 s after a scene"),
     ],
 )
 def test_mistakes_of_the_command_are_named(names, arguments, complaint, tmp_path, monkeypatch):

@@ -121,7 +121,7 @@ def test_colours_are_those_that_the_model_is_used_to(standin):
         ({"backbone": "vit_small"}, "is not a vision transformer with square patches"),
         ({"backbone": "vit_swin_patch16"}, "is not a vision transformer with square patches"),
         ({"backbone": "tiny", "backbone_weights": "hub"}, "cannot be read as weights of backbone tiny"),
-        ({"backbone": "tiny", "width": 84}, "84x48 are not a multiple of the 8x8 patches of tiny"),
+        ({"backbone": "tiny", "image_width": 84}, "84x48 are not a multiple of the 8x8 patches of tiny"),
     ],
 )
 def test_what_cannot_be_had_is_named(changes, complaint, standin):

@@ -196,6 +196,6 @@ def test_what_cannot_be_probed_is_named(folder):
         result = invoke("probe", f"{folder}/odd.safetensors", f"{folder}/odd.json", *arguments)
         return str(result.exception)
 
-    assert "does not say its seed. Give --no-untrained" in said("--on", folder / "set")
+    assert "does not state its seed: give --no-untrained" in said("--on", folder / "set")
     assert "no samples of split 'test'" in said("--on", folder / "set", "--no-untrained")
     assert "nowhere: no such file or folder" in said("--on", "nowhere", "--no-untrained")

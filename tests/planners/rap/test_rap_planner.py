@@ -122,7 +122,7 @@ def test_files_that_are_no_planner_are_refused(planner, tmp_path):
     whole = tmp_path / "whole.safetensors"
     save_rap(planner.model, {}, whole)
     tensors = safetensors.load_file(whole)
-    header = {"format": "swerve-rap", "version": 1, "config": CONFIG.to_json(), "record": {}}
+    header = {"format": "swerve-rap", "version": 2, "config": CONFIG.to_json(), "record": {}}
 
     def written(name, header=header, **changed):
         kept = {**tensors, **changed}

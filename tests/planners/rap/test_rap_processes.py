@@ -18,8 +18,15 @@ from swerve.planners.rap.training_log import METRICS, VALIDATION
 from tests.support.command import invoke
 
 SMALL = {
-    **{"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "height": 40, "width": 72},
-    **{"dim": 16, "hidden": 16, "heads": 2, "proposals": 2, "rounds": 1, "layers": 1, "poses": 8},
+    **{
+        "cameras": ["front"],
+        "backbone": "tiny",
+        "backbone_weights": None,
+        "frozen": False,
+        "image_height": 40,
+        "image_width": 72,
+    },
+    **{"dim": 16, "hidden": 16, "heads": 2, "proposals": 2, "refinement_rounds": 1, "layers_per_round": 1, "poses": 8},
 }
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 CHILD = Path(__file__).parents[2] / "support" / "rap_child.py"

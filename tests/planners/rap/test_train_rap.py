@@ -108,8 +108,16 @@ def command(dataset, out, *more):
 
 
 def test_the_command_trains(dataset, tmp_path):
-    chosen = {"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "height": 40}
-    small = {"width": 72, "dim": 16, "hidden": 16, "heads": 2, "proposals": 2, "rounds": 1, "layers": 1}
+    chosen = {"cameras": ["front"], "backbone": "tiny", "backbone_weights": None, "frozen": False, "image_height": 40}
+    small = {
+        "image_width": 72,
+        "dim": 16,
+        "hidden": 16,
+        "heads": 2,
+        "proposals": 2,
+        "refinement_rounds": 1,
+        "layers_per_round": 1,
+    }
     (tmp_path / "small.json").write_text(json.dumps({**chosen, **small}))
     given = ("--model", tmp_path / "small.json", "--contexts", dataset / "contexts")
     result = command(dataset, tmp_path / "run", *given)

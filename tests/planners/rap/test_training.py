@@ -50,7 +50,7 @@ def test_it_drives_by_what_it_sees():
 
 def test_it_learns_while_looks_are_aligned():
     """Both looks of two scenes, which speeds tell apart: with a single round, poses know of nothing else."""
-    small = {"dim": 32, "hidden": 32, "proposals": 4, "rounds": 1, "heights": (0.0,)}
+    small = {"dim": 32, "hidden": 32, "proposals": 4, "refinement_rounds": 1, "heights": (0.0,)}
     config = RapConfig.tiny(**small, score_weight=0.0, spatial_weight=0.2)
     batch, options = turning_batch(config, 2), RapTrainOptions(250, learning_rate=5e-3, ema_decay=0.9)
     training = Training(config, options, CPU)
@@ -120,7 +120,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     save_checkpoint(path, trained(1), {})
     for config, options, complaint in (
-        (replace(SMALL, refinement_rounds=1), RapTrainOptions(6, learning_rate=1e-3), "started with rounds 2, not 1"),
+        (
+            replace(SMALL, refinement_rounds=1),
+            RapTrainOptions(6, learning_rate=1e-3),
+            "started with refinement_rounds 2, not 1",
+        ),
         (SMALL, RapTrainOptions(6, learning_rate=2e-3), "started with learning_rate 0.001, not 0.002"),
     ):
         with pytest.raises(SwerveError, match=complaint):
