@@ -70,10 +70,10 @@ def table_of(place: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     counts = f"{rows[0]['images']} views of {rows[0]['logs']} log{'s' * (rows[0]['logs'] > 1)}"
     table = Table(title=f"{escape(place)}: {counts}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("planner", overflow="fold", min_width=12)
-    for name in ("distance", "shift", "to others", "patch accuracy", "image accuracy"):
+    for name in ("distance", "mean shift", "unpaired", "patch accuracy", "image accuracy"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        distances = (f"{row[name]:.3f}" for name in ("distance", "shift", "other"))
+        distances = (f"{row[name]:.3f}" for name in ("distance", "mean_shift", "unpaired_distance"))
         accuracies = (_accuracy(row[name]) for name in ("patch_accuracy", "image_accuracy"))
         table.add_row(escape(row["planner"]), *distances, *accuracies)
     return table

@@ -35,7 +35,7 @@ def stream_of(folder, config=CONFIG, seed=0, batch=4, rank=0, world=1):
 
 def digest(training):
     content = hashlib.sha256()
-    for name, one in sorted(training.state().items()):
+    for name, one in sorted(training.state_dict().items()):
         content.update(name.encode() + one.detach().numpy().tobytes())
     return content.hexdigest()
 

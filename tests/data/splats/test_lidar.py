@@ -226,7 +226,7 @@ def test_a_fit_starts_from_the_points_and_is_held_to_them(road):
         assert len(seen) > 10
         np.testing.assert_allclose(seen, 26.25, atol=4.6)
         bare = replace(view, lidar_depth=np.full_like(view.lidar_depth, np.inf))
-        assert bare.shot.depth.kind is DepthKind.RASTER
+        assert bare.to_training_image.depth.kind is DepthKind.RASTER
 
 
 def test_no_points_leave_everything_to_the_photographs(road):

@@ -59,7 +59,7 @@ def test_a_lost_map_is_told_and_made_again(sets, tmp_path):
     before = dataset_digest(folder)
     for path in (folder / "static").iterdir():
         path.unlink()
-    with pytest.raises(SwerveError, match=r"still.*train-.*00000\.npz.*Run the job that made the set again"):
+    with pytest.raises(SwerveError, match=r"static.*train-.*00000\.npz.*Run the job that made the set again"):
         stream_of(folder).batch(0)
     augment([sets[0]], folder, AugmentOptions(rasters="drawn", **LOOK), workers=1)
     assert dataset_digest(folder) == before

@@ -282,7 +282,7 @@ def test_what_cannot_be_driven_is_named():
     for options, complaint in (
         ({"rate": 3.0}, "3 plans per second"),
         ({"rate": 0.0}, "0 plans"),
-        ({"seconds": 3.0}, "4 s or more"),
+        ({"seconds": 3.0}, "must be 4 or more"),
     ):
         with pytest.raises(SwerveError, match=complaint):
             ClosedLoopOptions(**options)

@@ -59,7 +59,7 @@ def test_a_drawing_of_the_graph_is_that_of_the_scene():
     # Half a level of rounding, and colours that are cut off at 0 and 1.
     assert terms["color"] < 0.8 * 0.6 / 255
     assert terms["depth"] < 1e-6
-    assert set(terms) == {"color", "similarity", "depth", "outside"}
+    assert set(terms) == {"color", "ssim", "depth", "outside_box"}
 
 
 def test_exposures_are_absorbed():
@@ -308,7 +308,7 @@ def test_previews_show_the_fit_as_it_is():
 
 def test_what_cannot_be_fitted_is_refused():
     start, shots, options, *_ = everything()
-    with pytest.raises(SwerveError, match=r"from 1 to 100 \(growth\.most\) Gaussians, .*, got 180"):
+    with pytest.raises(SwerveError, match=r"from 1 to 100 \(densification\.max_gaussians\) Gaussians, .*, got 180"):
         fit_scene(start, shots, replace(options, densification=DensificationOptions(max_gaussians=100)))
     start.background.means[3] = np.nan
     with pytest.raises(SwerveError, match="the background cannot be fitted: means of Gaussian 3 are not finite"):

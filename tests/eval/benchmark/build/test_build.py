@@ -162,7 +162,7 @@ def test_the_same_build_makes_the_same_bytes_and_goes_on_where_it_was(built, tmp
 
 
 def test_other_options_and_useless_logs_are_refused(built, tmp_path):
-    with pytest.raises(SwerveError, match=r"holds another job: options.most was 6, is 7"):
+    with pytest.raises(SwerveError, match=r"holds another job: options.max_follow_ups was 6, is 7"):
         run(built[0], options=replace(OPTIONS, max_follow_ups=7))
     with pytest.raises(SwerveError, match="no log can be used; the first: broken-0"):
         run(tmp_path / "none", ("broken-0",))
