@@ -9,8 +9,9 @@ from swerve.scenes.errors import SwerveError
 class GateOptions:
     """Thresholds of the gate. Measures with too few pixels in an image are not checked.
 
-    The defaults were chosen on fits of two towns and tested on two more (docs/splat_quality.md). The thresholds of 0
-    are off: they did not improve precision or recall there.
+    The defaults were chosen on fits of two towns and tested on two more (docs/splat_quality.md), with a criterion that
+    was changed after the test; their recall on the grid of follow-ups is unknown (1 of 5 bad views). The thresholds of
+    0 are off: they did not improve precision or recall there.
 
     Attributes:
         depth_error: Largest median relative error of depth, `RasterAgreement.depth_error`.
