@@ -1,0 +1,110 @@
+"""Memory and open files of a command and its processes over time, and how fast it gets on (Linux)."""
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a command holds at one time.
+
+    Attributes:
+        seconds: since it was started.
+        done: share of its work, from 0 to 1.
+        memory_mib: of all its processes; what they share counts once.
+        largest_mib: of the largest process, with what it shares.
+        files: open files of all its processes.
+        processes: their number.
+    """
+
+    seconds: float
+    done: float
+    memory_mib: float
+    largest_mib: float
+    files: int
+    processes: int
+
+
+def traced(command: Sequence[str], done: Callable[[], float], interval: float = 1.0) -> tuple[int, list[Moment]]:
+    """Run a command, and look at it every so many seconds; returns its exit code too."""
+    moments, start = [], time.perf_counter()
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            if found := moment(process.pid, time.perf_counter() - start, done()):
+                moments.append(found)
+            time.sleep(interval)
+    return process.returncode, moments
+
+
+def moment(root: int, seconds: float, done: float) -> Moment | None:
+    """What a process and those below it hold; None if it has ended."""
+    held = [one for pid in family(root) if (one := holdings(pid))]
+    if not held:
+        return None
+    shared, resident, files = zip(*held, strict=True)
+    return Moment(seconds, done, sum(shared), max(resident), sum(files), len(held))
+
+
+def family(root: int) -> list[int]:
+    """A process and all below it."""
+    found = [root]
+    for pid in found:
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, _text(children).split())
+    return found
+
+
+def holdings(pid: int) -> tuple[float, float, int] | None:
+    """Proportional and resident memory in MiB, and open files; None if the process has ended."""
+    rows = dict(line.split(":", 1) for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines()[1:])
+    try:
+        files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except OSError:
+        return None
+    return (_mib(rows["Pss"]), _mib(rows["Rss"]), files) if rows else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it ended meanwhile
+        return ""
+
+
+def _mib(text: str) -> float:
+    return int(text.split()[0]) / 1024
+
+
+def stages(moments: Sequence[Moment], parts: int = 4) -> list[dict[str, float]]:
+    """Time, memory and open files of the start, of equal parts of the work, and of the end.
+
+    The first stage is before anything is done, the last after everything is; those between have an equal share of the
+    work each, to the resolution of the moments.
+    """
+    found = []
+    for stage in range(parts + 2):
+        inside = [one for one in moments if _stage(one.done, parts) == stage]
+        if inside:
+            after = [one.seconds for one in moments if _stage(one.done, parts) > stage]
+            seconds = (after[0] if after else inside[-1].seconds) - inside[0].seconds
+            found.append(
+                {
+                    "stage": stage,
+                    "seconds": seconds,
+                    "memory, MiB": fmean(one.memory_mib for one in inside),
+                    "largest process, MiB": max(one.largest_mib for one in inside),
+                    "open files": max(one.files for one in inside),
+                    "processes": max(one.processes for one in inside),
+                }
+            )
+    return found
+
+
+def _stage(done: float, parts: int) -> int:
+    if done >= 1:
+        return parts + 1
+    return 0 if done <= 0 else 1 + int(done * parts)
