@@ -87,20 +87,26 @@ def evaluated(root: Path, split: Path, out: Path, args: argparse.Namespace) -> t
 def rows(moments: Sequence[Moment], scenes: int, parts: int = 4) -> list[dict[str, Any]]:
     """A row per stage of the run: start, quarters of the scenes, tables."""
     names = ["start", *(f"scenes {part + 1} of {parts}" for part in range(parts)), "tables"]
-    return [
-        {
-            **found,
-            "stage": names[int(found["stage"])],
-            "scenes/s": scenes / parts / found["seconds"] if 0 < found["stage"] <= parts else float("nan"),
+    found = []
+    for one in stages(moments, parts):
+        scenes_there = scenes / parts if 0 < one["stage"] <= parts else float("nan")
+        rates = {
+            "scenes/s": _rate(scenes_there, one["seconds"]),
+            "per CPU second": _rate(scenes_there, one["CPU seconds"]),
         }
-        for found in stages(moments, parts)
-    ]
+        found.append({**one, "stage": names[int(one["stage"])], **rates})
+    return found
+
+
+def _rate(count: float, seconds: float) -> float:
+    return count / seconds if seconds else float("nan")  # a stage shorter than the time between two looks
 
 
 def _whole(moments: Sequence[Moment], scenes: int) -> str:
-    seconds = moments[-1].seconds
+    seconds, computed = moments[-1].seconds, moments[-1].cpu_seconds
     return (
-        f"In all {seconds:.0f} s, {scenes / seconds:.1f} scenes/s, at most {max(m.memory_mib for m in moments):.0f} MiB"
+        f"In all {seconds:.0f} s, {scenes / seconds:.1f} scenes/s; {computed:.0f} CPU seconds, "
+        f"{scenes / computed:.1f} scenes each; at most {max(one.memory_mib for one in moments):.0f} MiB"
     )
 
 

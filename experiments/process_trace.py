@@ -1,5 +1,6 @@
 """Memory and open files of a command and its processes over time, and how fast it gets on (Linux)."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ class Moment:
         largest_mib: of the largest process, with what it shares.
         files: open files of all its processes.
         processes: their number.
+        cpu_seconds: that they, and children that have ended, have computed so far: unlike `seconds` they do not grow
+            when other programs use the cores.
     """
 
     seconds: float
@@ -27,6 +30,7 @@ class Moment:
     largest_mib: float
     files: int
     processes: int
+    cpu_seconds: float = 0.0
 
 
 def traced(command: Sequence[str], done: Callable[[], float], interval: float = 1.0) -> tuple[int, list[Moment]]:
@@ -45,8 +49,8 @@ def moment(root: int, seconds: float, done: float) -> Moment | None:
     held = [one for pid in family(root) if (one := holdings(pid))]
     if not held:
         return None
-    shared, resident, files = zip(*held, strict=True)
-    return Moment(seconds, done, sum(shared), max(resident), sum(files), len(held))
+    shared, resident, files, computed = zip(*held, strict=True)
+    return Moment(seconds, done, sum(shared), max(resident), sum(files), len(held), sum(computed))
 
 
 def family(root: int) -> list[int]:
@@ -58,14 +62,18 @@ def family(root: int) -> list[int]:
     return found
 
 
-def holdings(pid: int) -> tuple[float, float, int] | None:
-    """Proportional and resident memory in MiB, and open files; None if the process has ended."""
+def holdings(pid: int) -> tuple[float, float, int, float] | None:
+    """Proportional and resident memory in MiB, open files, CPU seconds; None if the process has ended."""
     rows = dict(line.split(":", 1) for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines()[1:])
     try:
         files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     except OSError:
         return None
-    return (_mib(rows["Pss"]), _mib(rows["Rss"]), files) if rows else None
+    # After the name, which may hold spaces: user and system time of the process, and of its ended children.
+    times = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[11:15]
+    if not rows or not times:
+        return None
+    return _mib(rows["Pss"]), _mib(rows["Rss"]), files, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 def _text(path: Path) -> str:
@@ -89,12 +97,12 @@ def stages(moments: Sequence[Moment], parts: int = 4) -> list[dict[str, float]]:
     for stage in range(parts + 2):
         inside = [one for one in moments if _stage(one.done, parts) == stage]
         if inside:
-            after = [one.seconds for one in moments if _stage(one.done, parts) > stage]
-            seconds = (after[0] if after else inside[-1].seconds) - inside[0].seconds
+            end = next((one for one in moments if _stage(one.done, parts) > stage), inside[-1])
             found.append(
                 {
                     "stage": stage,
-                    "seconds": seconds,
+                    "seconds": end.seconds - inside[0].seconds,
+                    "CPU seconds": end.cpu_seconds - inside[0].cpu_seconds,
                     "memory, MiB": fmean(one.memory_mib for one in inside),
                     "largest process, MiB": max(one.largest_mib for one in inside),
                     "open files": max(one.files for one in inside),

@@ -70,12 +70,16 @@ def test_a_command_is_traced_with_its_processes():
 def test_a_process_that_has_ended_holds_nothing():
     assert holdings(2**22 + 1) is None
     assert family(os.getpid())[0] == os.getpid()
+    before = time.process_time()
+    while time.process_time() < before + 0.3:
+        pass
+    assert holdings(os.getpid())[3] == pytest.approx(sum(os.times()[:4]), abs=0.1)
 
 
 def test_stages_are_told_apart():
     """Ten seconds of start, twenty of each half of the work, five of tables."""
     done = [0.0] * 10 + [min(0.99, 0.01 + second / 40) for second in range(40)] + [1.0] * 5
-    moments = [Moment(float(t), share, 100.0 + t, 50.0, 7, 3) for t, share in enumerate(done)]
+    moments = [Moment(float(t), share, 100.0 + t, 50.0, 7, 3, 2.0 * t) for t, share in enumerate(done)]
     found = stages(moments, parts=2)
     assert [one["seconds"] for one in found] == [10, 20, 20, 4]
     assert [one["stage"] for one in found] == [0, 1, 2, 3]
@@ -83,6 +87,7 @@ def test_stages_are_told_apart():
     quick = rows(moments, 400, parts=2)
     assert [one["stage"] for one in quick] == ["start", "scenes 1 of 2", "scenes 2 of 2", "tables"]
     assert [one["scenes/s"] for one in quick[1:3]] == [10, 10]
+    assert [one["per CPU second"] for one in quick[1:3]] == [5, 5]
 
 
 def test_the_cost_of_a_set_grows_with_its_scenes():
