@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import report
-from experiments.navsim_copies import write_copies
+from experiments.navsim_copies import scenes_of_logs, write_copies
 from experiments.process_trace import Moment, holdings, stages, traced
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
@@ -27,7 +27,7 @@ from swerve.data.sources.navsim.scene_windows import index_scenes
 from swerve.data.sources.navsim.scoring_map import scoring_map
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map, map_file
 from swerve.data.sources.nuplan.nuplan_road_map import road_map_of
-from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
+from swerve.eval.benchmark.navsim_benchmark import BATCH
 from swerve.eval.benchmark.navsim_scenes import map_location
 from tests.support.nuplan_writer import LOCATION, write_maps
 
@@ -70,8 +70,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 def evaluated(root: Path, split: Path, out: Path, args: argparse.Namespace) -> tuple[int, list[Moment]]:
     """Run `swerve evaluate`, and trace it; the share that is done is that of the records written."""
-    benchmark = open_navsim_benchmark(navsim_folders(str(root)), read_split(split))
-    records = sum(len(benchmark.batches(log)) for log in benchmark.scene_logs)
+    records = sum(-(-scenes // BATCH) for scenes in scenes_of_logs(args.scenes, args.logs))
     command = [
         str(Path(sys.executable).with_name("swerve")),
         "evaluate",

@@ -47,7 +47,7 @@ class Context:
         long_traffic: the same up to 5 s, or to the end of the log; used by PDMS.
         lights: red lights on the logged route at 10 Hz.
         navsim_paths: paths of vehicles on lanes, for NAVSIM's reactive traffic.
-        lane_graph_paths: the same for reactive traffic that follows the lane graph.
+        lane_graph_paths: the same for reactive traffic that follows the lane graph; None where it was left out.
         reference: PDM-Closed's trajectory: world poses at 0, 0.1, ..., 5 s.
         current_traffic: all current tracks.
         current_lights: lights on the corrected route that are red now.
@@ -67,7 +67,7 @@ class Context:
     long_traffic: Traffic
     lights: RedLights
     navsim_paths: AgentPaths
-    lane_graph_paths: AgentPaths
+    lane_graph_paths: AgentPaths | None
     reference: Float[np.ndarray, "51 3"]
     current_traffic: Traffic
     current_lights: RedLights
@@ -81,6 +81,17 @@ class Context:
         )
 
     @property
+    def lane_following_paths(self) -> AgentPaths:
+        """Return the paths of lane-following traffic.
+
+        Raises:
+            SwerveError: the context was built without them.
+        """
+        if self.lane_graph_paths is None:
+            raise SwerveError(f"scene {self.token}: its context was built without paths of lane-following traffic")
+        return self.lane_graph_paths
+
+    @property
     def ego_box(self) -> Float[np.ndarray, "6"]:
         """Return the current ego box, see planar_geometry_kernels."""
         return ego_box_at(self.ego[:3])
@@ -92,6 +103,7 @@ def build_context(
     follow_up: bool = False,
     steps: int = STEPS,
     radius: float = MAP_RADIUS,
+    lane_following: bool = True,
 ) -> Context:
     """Build the context of a scene.
 
@@ -101,6 +113,7 @@ def build_context(
         follow_up: whether it is a second-stage scene.
         steps: of the traffic, the lights and the agents' paths: 41, or for rollouts 5 n + 1 of them, n at least 8.
         radius: of the map around the ego, metres. NAVSIM uses 100.
+        lane_following: whether lane-following traffic may be asked for; its paths take most of the time on large maps.
 
     Raises:
         SwerveError: the scene lacks one of these.
@@ -134,7 +147,7 @@ def build_context(
         long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
         lights=lights,
         navsim_paths=assign_navsim_paths(road_map, traffic, _seen_now(scene, traffic), box, scene.log.track_order),
-        lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future),
+        lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future) if lane_following else None,
         reference=reference_trajectory(situation),
         current_traffic=current[0],
         current_lights=current[1],

@@ -74,7 +74,12 @@ def evaluate_scenes(
         part = scenes[first : first + _BATCH]
         report_progress(part[0].token, first / len(scenes))
         contexts = [
-            build_context(benchmark_scene.viewpoint.scene, benchmark_scene.token, benchmark_scene.follow_up)
+            build_context(
+                benchmark_scene.viewpoint.scene,
+                benchmark_scene.token,
+                benchmark_scene.follow_up,
+                lane_following=policy == "lane-following",
+            )
             for benchmark_scene in part
         ]
         before_call = partial(_report_planner, report_progress, part[0].token, first / len(scenes))
