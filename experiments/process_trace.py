@@ -11,7 +11,7 @@ from statistics import fmean
 
 @dataclass(frozen=True)
 class Moment:
-    """What a command holds at one time.
+    """Memory and files of a command at one time.
 
     Attributes:
         seconds: since it was started.
@@ -45,7 +45,7 @@ def traced(command: Sequence[str], done: Callable[[], float], interval: float = 
 
 
 def moment(root: int, seconds: float, done: float) -> Moment | None:
-    """What a process and those below it hold; None if it has ended."""
+    """Memory and files of a process and of those below it; None if it has ended."""
     held = [one for pid in family(root) if (one := holdings(pid))]
     if not held:
         return None
