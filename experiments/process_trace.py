@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -35,11 +35,13 @@ class Moment:
 
 def traced(command: Sequence[str], done: Callable[[], float], interval: float = 1.0) -> tuple[int, list[Moment]]:
     """Run a command, and look at it every so many seconds; returns its exit code too."""
-    moments, start = [], time.perf_counter()
+    moments, start = list[Moment](), time.perf_counter()
     with subprocess.Popen(command) as process:
         while process.poll() is None:
             if found := moment(process.pid, time.perf_counter() - start, done()):
-                moments.append(found)
+                # A child's time is nowhere between its end and the call that waits for it.
+                computed = max(found.cpu_seconds, moments[-1].cpu_seconds if moments else 0.0)
+                moments.append(replace(found, cpu_seconds=computed))
             time.sleep(interval)
     return process.returncode, moments
 

@@ -62,6 +62,8 @@ def test_a_command_is_traced_with_its_processes():
     assert code == 0
     late = [one for one in moments if 1.5 < one.seconds < 2.5]
     assert {one.processes for one in late} == {2}
+    computed = [one.cpu_seconds for one in moments]
+    assert computed == sorted(computed)
     assert all(64 < one.largest_mib < 64 + 60 for one in late)
     assert all(one.memory_mib > 64 for one in late)
     assert all(one.files >= 2 * 3 + 3 for one in late)
