@@ -76,8 +76,8 @@ def scenes_of_logs(scenes: int, logs: int) -> list[int]:
 def write_copies(folders: NavsimFolders, split: NavsimSplit, into: Path, scenes: int, logs: int) -> Path:
     """Write logs of the asked number of scenes, with links to maps and images, and the file of their split.
 
-    Copies of the recordings take turns within a log. What a worker keeps of a place, such as its part of the map, serves
-    all copies that are there: the speed of evaluation is an upper bound.
+    Copies of the recordings take turns within a log. What a worker keeps of a place, such as its part of the map,
+    serves all copies that are there: the speed of evaluation is an upper bound.
     """
     sources, written, copy = recordings(folders, split), into / "navsim_logs" / split.data_split, 0
     written.mkdir(parents=True)

@@ -81,7 +81,7 @@ FAILURES = {
     "no end": (lambda: Trajectory(np.zeros((8, 3)), np.inf), "the interval is inf s"),
     "wrong type": (lambda: np.zeros((8, 3)), "returned ndarray instead of Trajectory"),
     "nothing": (lambda: None, "returned NoneType instead of Trajectory"),
-    "absurd": (lambda: straight(1e7), "farther than any vehicle drives"),
+    "absurd": (lambda: straight(1e7), "farther than any vehicle can drive"),
 }
 
 
