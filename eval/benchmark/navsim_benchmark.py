@@ -32,7 +32,7 @@ from swerve.scenes.planning import Planner, chosen_names
 
 _SHOWN: Final = 3
 # Scenes of a record; neighbours share the map that is cut for them.
-_BATCH: Final = 16
+BATCH: Final = 16
 # What the official scripts use where nothing is said: reactive agents in two stages, replayed ones in one.
 TWO_STAGE_TRAFFIC: Final[Policy] = "navsim-reactive"
 ONE_STAGE_TRAFFIC: Final[Policy] = "log-replay"
@@ -103,7 +103,7 @@ class NavsimBenchmark:
         if log not in self._logged:
             raise SwerveError(f"split {self.index.split.name}: has no log {log!r}")
         tokens = self._logged[log]
-        return tuple(tokens[first : first + _BATCH] for first in range(0, len(tokens), _BATCH))
+        return tuple(tokens[first : first + BATCH] for first in range(0, len(tokens), BATCH))
 
     def batch(self, tokens: Sequence[str]) -> list[BenchmarkScene]:
         """Load scenes, each in coordinates of its own.

@@ -31,13 +31,22 @@ class BenchmarkScene:
     follow_up: bool
     traffic_seed: int = 0
 
-    def context(self) -> Context:
+    def context(self, lane_following: bool = True) -> Context:
         """Build the scene's context.
+
+        Args:
+            lane_following: whether lane-following traffic may be asked for, see `build_context`.
 
         Raises:
             SwerveError: the scene cannot be scored, see `build_context`.
         """
-        return build_context(self.viewpoint.scene, self.token, self.follow_up, traffic_seed=self.traffic_seed)
+        return build_context(
+            self.viewpoint.scene,
+            self.token,
+            self.follow_up,
+            traffic_seed=self.traffic_seed,
+            lane_following=lane_following,
+        )
 
 
 @runtime_checkable

@@ -47,7 +47,7 @@ class Context:
         long_traffic: the same up to 5 s, or to the end of the log; used by PDMS.
         lights: red lights on the logged route at 10 Hz.
         navsim_paths: paths of vehicles on lanes, for NAVSIM's reactive traffic.
-        lane_graph_paths: the same for reactive traffic that follows the lane graph.
+        lane_graph_paths: the same for reactive traffic that follows the lane graph; None where it was left out.
         reference: PDM-Closed's trajectory: world poses at 0, 0.1, ..., 5 s.
         current_traffic: all current tracks.
         current_lights: lights on the corrected route that are red now.
@@ -67,7 +67,7 @@ class Context:
     long_traffic: Traffic
     lights: RedLights
     navsim_paths: AgentPaths
-    lane_graph_paths: AgentPaths
+    lane_graph_paths: AgentPaths | None
     reference: Float[np.ndarray, "51 3"]
     current_traffic: Traffic
     current_lights: RedLights
@@ -79,6 +79,17 @@ class Context:
         return Situation(
             self.ego, self.scoring_map, self.current_traffic, self.current_lights, self.speed_limit, self.human
         )
+
+    @property
+    def lane_following_paths(self) -> AgentPaths:
+        """Return the paths of lane-following traffic.
+
+        Raises:
+            SwerveError: the context was built without them.
+        """
+        if self.lane_graph_paths is None:
+            raise SwerveError(f"scene {self.token}: its context was built without paths of lane-following traffic")
+        return self.lane_graph_paths
 
     @property
     def ego_box(self) -> Float[np.ndarray, "6"]:
@@ -93,6 +104,7 @@ def build_context(
     steps: int = STEPS,
     radius: float = MAP_RADIUS,
     traffic_seed: int = 0,
+    lane_following: bool = True,
 ) -> Context:
     """Build the context of a scene.
 
@@ -103,6 +115,7 @@ def build_context(
         steps: of the traffic, the lights and the agents' paths: 41, or for rollouts 5 n + 1 of them, n at least 8.
         radius: of the map around the ego, metres. NAVSIM uses 100.
         traffic_seed: of the lanes that lane-following vehicles choose at forks beyond the log.
+        lane_following: whether lane-following traffic may be asked for; its paths take most of the time on large maps.
 
     Raises:
         SwerveError: the scene lacks one of these.
@@ -136,7 +149,9 @@ def build_context(
         long_traffic=logged_traffic(scene, _longer(scene), REFERENCE_STEPS),
         lights=lights,
         navsim_paths=assign_navsim_paths(road_map, traffic, _seen_now(scene, traffic), box, scene.log.track_order),
-        lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future, traffic_seed),
+        lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future, traffic_seed)
+        if lane_following
+        else None,
         reference=reference_trajectory(situation),
         current_traffic=current[0],
         current_lights=current[1],

@@ -30,8 +30,9 @@ from swerve.viz.html_page import data_url
 
 _CHAINS = ("now", "0.5 s before")
 _WIDTH = 480
-# Captions of views, by kind.
-_LABELS = {"raster": ", raster", "photo": ", synthetic photo", "splat": ", splats"}
+# Captions of views, by kind; photos of generated towns are synthetic, all others are the data set's own.
+_LABELS = {"raster": ", raster", "photo": ", photo", "splat": ", splats"}
+_SYNTHETIC = ", synthetic photo"
 
 
 def shown_scenes(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
@@ -123,11 +124,16 @@ def camera_views(
         return '<p class="note">The benchmark has no camera views.</p>'
     rows = []
     for kind, views in scene_group.views_by_kind.items():
-        images, label = views.images(benchmark_scene, [camera.name for camera in chosen]), _LABELS.get(kind, "")
+        images, label = views.images(benchmark_scene, [camera.name for camera in chosen]), _label(kind, benchmark_scene)
         seen = ", given to the planner" if scene_group.extra_views and kind == scene_group.view_kind else ""
         figures = (_view(f"{camera.name}{label}{seen}", images[camera.name]) for camera in chosen)
         rows.append(f'<div class="views">{"".join(figures)}</div>')
     return "".join(rows)
+
+
+def _label(kind: str, benchmark_scene: BenchmarkScene) -> str:
+    synthetic = kind == "photo" and benchmark_scene.viewpoint.scene.log.source == "town"
+    return _SYNTHETIC if synthetic else _LABELS.get(kind, "")
 
 
 def _front(cameras: Sequence[Camera], most: int) -> list[Camera]:

@@ -28,7 +28,7 @@ class LaneAgents:
     """Lane-following agents, simulated step by step; see `ReactiveAgents`."""
 
     def __init__(self, context: Context) -> None:
-        agent_paths, logged = context.lane_graph_paths, context.traffic
+        agent_paths, logged = context.lane_following_paths, context.traffic
         rest = np.setdiff1d(np.arange(len(logged.ids)), agent_paths.rows)
         obstacles = logged.boxes[:, rest], logged.velocities[:, rest], logged.present[:, rest]
         self._rows, self._logged = agent_paths.rows, logged

@@ -44,7 +44,8 @@ def image_path(frame: OpenSceneFrame, camera: str, folder: Path) -> Path:
         LogError: the frame has no such camera.
     """
     if camera not in frame.cameras:
-        raise LogError(folder, f"frame {frame.token}", f"has no camera {camera}; it has {', '.join(frame.cameras)}")
+        there = f"has no camera {camera}; it has {', '.join(frame.cameras)}"
+        raise LogError(folder, f"frame {frame.token}", there, "A planner's `cameras` are names of NAVSIM here")
     return folder / frame.cameras[camera].path
 
 

@@ -46,7 +46,7 @@ class NavsimFolders:
         """
         folder = self.root / _LOGS / split
         if not folder.is_dir() or self.split not in (None, split):
-            there = ", ".join(self.splits) or "none"
+            there = ", ".join(self.splits or NavsimFolders(self.root).splits) or "none"
             raise SwerveError(f"{folder}: no logs of the split {split!r}. Splits that are there: {there}")
         return folder
 
@@ -108,7 +108,7 @@ def navsim_folders(text: str) -> NavsimFolders:
     """Return the folders of a data set given by its root, by `navsim_logs/SPLIT`, or if empty by its variable.
 
     Raises:
-        SwerveError: there are no logs.
+        SwerveError: there are no logs, or none of that split.
     """
     given = text or os.environ.get(DATA_VARIABLE, "")
     if not given:
@@ -120,8 +120,10 @@ def navsim_folders(text: str) -> NavsimFolders:
         folders = NavsimFolders(path.parent)
     else:
         folders = NavsimFolders(path)
-    if not folders.splits:
+    if not NavsimFolders(folders.root).splits:
         raise SwerveError(f"{path}: no NAVSIM data: the folder {_LOGS} with a folder for each split is not there")
+    if folders.split is not None:
+        folders.logs(folders.split)
     return folders
 
 

@@ -61,7 +61,7 @@ def _without_contacts(tracks: Tracks, context: Context) -> Tracks:
 def _rows_moved(policy: Policy, context: Context) -> Int[np.ndarray, "k"]:
     """Return the rows of the traffic that take the policy's motion."""
     if policy == "lane-following":
-        return context.lane_graph_paths.rows
+        return context.lane_following_paths.rows
     return np.flatnonzero(context.traffic.classes == ObjectClass.VEHICLE)
 
 

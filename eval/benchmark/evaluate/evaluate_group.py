@@ -73,7 +73,7 @@ def evaluate_scenes(
     for first in range(0, len(scenes), _BATCH):
         part = scenes[first : first + _BATCH]
         report_progress(part[0].token, first / len(scenes))
-        contexts = [benchmark_scene.context() for benchmark_scene in part]
+        contexts = [benchmark_scene.context(policy == "lane-following") for benchmark_scene in part]
         before_call = partial(_report_planner, report_progress, part[0].token, first / len(scenes))
         for context, outputs in zip(
             contexts, _planner_outputs(part, contexts, planners, views, before_call), strict=True

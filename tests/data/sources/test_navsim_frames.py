@@ -198,6 +198,8 @@ def test_folders_are_found_by_root_split_and_variable(root, monkeypatch):
         navsim_folders("").logs("trainval")
     with pytest.raises(SwerveError, match="no NAVSIM data"):
         navsim_folders(str(root / "maps"))
+    with pytest.raises(SwerveError, match=r"trainval: no logs .*Splits that are there: test"):
+        navsim_folders(str(root / "navsim_logs/trainval"))
 
 
 def synthetic(classes, token="a" * 17, original=f"{11:016x}", **changes):

@@ -150,6 +150,16 @@ def test_kinds_of_views_stand_side_by_side():
     assert both.count("synthetic photo</figcaption>") == 2
 
 
+def test_photos_of_towns_alone_are_called_synthetic():
+    scene_group = replace(next(iter(scene_groups().values())), view_kind="photo")
+    frame = scene_group.scenes[scene_group.group.now]
+    scene = frame.viewpoint.scene
+    for source, caption in (("town", ", synthetic photo"), ("navsim", ", photo")):
+        log = replace(scene.log, source=source)
+        shown = replace(frame, viewpoint=replace(frame.viewpoint, scene=replace(scene, log=log)))
+        assert camera_views(scene_group, shown, None, 1).count(f"{caption}</figcaption>") == 1
+
+
 def test_differences_between_views_are_told(page):
     assert "Between views" not in page
     ranked = {one.label: one for one in rankings(results(), "navsim-exact")}

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from swerve.eval import build_context
+from swerve.eval.traffic.lane_following_agents import lane_agents
 from swerve.eval.traffic.lane_paths import Leg, extend_legs, path_along
-from swerve.scenes import Scene
+from swerve.eval.traffic.navsim_agents import navsim_agents
+from swerve.scenes import Scene, SwerveError
 from swerve.scenes.polyline import interpolate_at
 from tests.support.fork_log import (
     NOW,
@@ -74,6 +76,16 @@ def test_the_choice_is_the_same_whatever_the_moment(earlier):
         place = agent_paths.rows.tolist().index(0)
         ends.append(agent_paths.points[agent_paths.starts[place + 1] - 1])
     np.testing.assert_allclose(ends[0], ends[1])
+
+
+def test_a_context_without_these_paths_serves_all_other_traffic():
+    scene = Scene(log_with_fork(), NOW, 15, 50)
+    whole, part = build_context(scene), build_context(scene, lane_following=False)
+    states = np.repeat(whole.ego[None], 41, axis=0)
+    np.testing.assert_array_equal(navsim_agents(part, states).poses, navsim_agents(whole, states).poses)
+    np.testing.assert_array_equal(part.reference, whole.reference)
+    with pytest.raises(SwerveError, match="built without paths of lane-following traffic"):
+        lane_agents(part, states)
 
 
 def test_a_change_of_lanes_in_the_log_is_driven():
