@@ -9,7 +9,6 @@ path along the centrelines stays the same.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
-from typing import Final
 
 import numpy as np
 import shapely
@@ -196,9 +195,7 @@ class _Rebuild:
         lanes = [
             lane
             if lane.is_connector
-            else replace(
-                lane, predecessors=tuple(before.get(lane.id, ())), successors=tuple(after.get(lane.id, ()))
-            )
+            else replace(lane, predecessors=tuple(before.get(lane.id, ())), successors=tuple(after.get(lane.id, ())))
             for lane in self.lanes.values()
         ]
         return replace(self.map, lanes=tuple(lanes), lane_groups=self._linked_groups(after, before))
@@ -214,12 +211,12 @@ class _Rebuild:
         linked = []
         for group in self.groups.values():
             sides = [
-                tuple(dict.fromkeys(self.lanes[other].group_id for id_ in group.lane_ids for other in links.get(id_, ())))
+                tuple(
+                    dict.fromkeys(self.lanes[other].group_id for id_ in group.lane_ids for other in links.get(id_, ()))
+                )
                 for links in (before, after)
             ]
-            linked.append(
-                group if group.is_connector else replace(group, predecessors=sides[0], successors=sides[1])
-            )
+            linked.append(group if group.is_connector else replace(group, predecessors=sides[0], successors=sides[1]))
         return tuple(linked)
 
 

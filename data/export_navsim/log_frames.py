@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from swerve.data.export_navsim.rig import AXLE_HEIGHT, camera_records
 from swerve.data.export_navsim.tokens import logged_token
 from swerve.data.sources.navsim.read_frames import heading_of
-from swerve.scenes import Log, LightState, ObjectClass, SwerveError
+from swerve.scenes import LightState, Log, ObjectClass, SwerveError
 from swerve.scenes.transforms import rigid_transform, rotation_about_z, wrap_angle, yaw_of
 from swerve.scenes.viewpoints import Command
 
@@ -94,7 +94,7 @@ class FrameInputs:
 
 
 def log_frames(
-    exported: ExportedLog, steps: Int[np.ndarray, "f"], inputs: Callable[[int], FrameInputs]
+    exported: ExportedLog, steps: Sequence[int], inputs: Callable[[int], FrameInputs]
 ) -> list[dict[str, Any]]:
     """Return the frames at steps of a log as OpenScene has them.
 
@@ -114,7 +114,7 @@ def log_frames(
             "frame_idx": index,
             "sample_prev": before,
             "sample_next": after,
-            **_frame(exported, int(step), inputs(int(step))),
+            **_frame(exported, step, inputs(step)),
         }
         for index, (token, step, (before, after)) in enumerate(zip(tokens, steps, neighbors, strict=True))
     ]
@@ -173,7 +173,8 @@ def axle_pose(world_from_ego: Float[np.ndarray, "4 4"], offset: Float[np.ndarray
 
 
 def _wxyz(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
-    return np.asarray(Rotation.from_matrix(rotation).as_quat()[[3, 0, 1, 2]], dtype=np.float64)
+    x, y, z, w = Rotation.from_matrix(rotation).as_quat().tolist()
+    return np.array([w, x, y, z])
 
 
 def one_hot(command: Command) -> Int[np.ndarray, "4"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -166,9 +167,7 @@ class _Addition:
         key = bytes([kind]) + line.wkb
         if key not in self.boundaries:
             self.boundaries[key] = self.features.next_id()
-            self.features.put(
-                "boundaries", self.boundaries[key], line, boundary_type_fid=int(kind), creator_id=CREATOR
-            )
+            self.features.put("boundaries", self.boundaries[key], line, boundary_type_fid=int(kind), creator_id=CREATOR)
         return self.boundaries[key]
 
     def _baseline(self, lane: Lane, column: str) -> int:
@@ -322,7 +321,7 @@ def merged_order(ids: Sequence[str], lists: Iterable[Sequence[str]]) -> list[str
     before: dict[str, set[str]] = {id_: set() for id_ in ids}
     for listed in lists:
         own = [id_ for id_ in listed if id_ in before]
-        for first, second in zip(own[:-1], own[1:], strict=True):
+        for first, second in pairwise(own):
             if first != second:
                 before[second].add(first)
     left, order = dict.fromkeys(ids), list[str]()

@@ -99,16 +99,16 @@ def _write_layer(
     connection: sqlite3.Connection, name: str, layer: LayerSchema, features: Sequence[Feature], zone: int
 ) -> None:
     columns = "".join(f", {column}" for column in layer.columns)
-    connection.execute(f'CREATE TABLE "{name}" (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom {layer.geometry}{columns})')
+    connection.execute(
+        f'CREATE TABLE "{name}" (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom {layer.geometry}{columns})'
+    )
     geometry = _geographic([feature.geometry for feature in features], zone)
     bounds = shapely.total_bounds(geometry).tolist() if len(geometry) else [None] * 4
     _list_table(connection, name, "features", bounds, _GEOGRAPHIC)
     described = (name, "geom", layer.geometry, _GEOGRAPHIC, 0, 0)
     connection.execute("INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, ?, ?)", described)
     blobs = (_GEOMETRY_HEADER + wkb for wkb in shapely.to_wkb(geometry, byte_order=1))
-    rows = (
-        [feature.fid, blob, *_values(name, layer, feature)] for feature, blob in zip(features, blobs, strict=True)
-    )
+    rows = ([feature.fid, blob, *_values(name, layer, feature)] for feature, blob in zip(features, blobs, strict=True))
     marks = ", ".join("?" * (2 + len(layer.columns)))
     connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', rows)
 

@@ -30,7 +30,7 @@ from swerve.data.storage.write_pickle import pickled
 from swerve.eval.benchmark.benchmark_store import Benchmark
 from swerve.eval.benchmark.frame_steps import BEFORE, ENDPOINT
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneGroup
-from swerve.eval.export.navsim_folder import INDEX, LOCATION, VERSIONS, ZONE, ZONES, ExportFolder, read_me
+from swerve.eval.export.navsim_folder import INDEX, LOCATION, VERSIONS, ZONES, ExportFolder, read_me
 from swerve.scenes import Log, RoadMap, SwerveError
 from swerve.scenes.viewpoints import Command
 from swerve.scenes.viewpoints.command import driving_command
@@ -212,7 +212,7 @@ class _LogExport:
         """Write the log's frames: one file for each series of frames 0.5 s apart that scene groups begin in."""
         phases = sorted({step % STRIDE for step in self.inputs})
         for phase in phases:
-            steps = np.arange(phase, len(self.exported.log.times_us), STRIDE)
+            steps = range(phase, len(self.exported.log.times_us), STRIDE)
             name = self._series(phase)
             frames = log_frames(replace(self.exported, name=name), steps, self._inputs)
             _write(self.job.folder.log(name), pickled(frames))

@@ -7,7 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from swerve.eval.benchmark.build_options import ViewKind
-from swerve.options.shared import Benchmark, Splats
+from swerve.options.shared import Benchmark, Config, Splats
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class ExportNavsim:
         views: Views.
         splats: Splat scenes.
         images: Write images. Planners without cameras need none.
+        config: Options to start from.
     """
 
     benchmark: Benchmark
@@ -47,3 +48,4 @@ class ExportNavsim:
     ] = None
     splats: Splats = None
     images: bool = True
+    config: Config = None
