@@ -12,7 +12,7 @@ from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.navsim_benchmark import NavsimBenchmark, open_navsim_benchmark
 from swerve.planners.load_planner import load_planner
 
-PLANNERS = ("constant-velocity", "pdm-closed", "stationary")
+PLANNERS = ("constant-velocity", "pdm-closed")
 
 
 def split_of(root: Path) -> Path:

@@ -24,7 +24,12 @@ from tests.support.exported_benchmark import largest_differences, read_back, spl
 
 # 8 s after a scene group lie within the town's 20 s; two groups, of unequal phase among frames 0.5 s apart.
 OPTIONS = BuildOptions(
-    scene_interval=5.2, max_follow_ups=5, traffic="log-replay", size=(64, 36), cameras=("front", "back")
+    scene_interval=5.2,
+    min_follow_ups=2,
+    max_follow_ups=2,
+    traffic="log-replay",
+    size=(64, 36),
+    cameras=("front", "back"),
 )
 EXACT = [metric for metric in Metric if metric != Metric.EGO_PROGRESS]
 
@@ -44,18 +49,18 @@ def exported(town):
     return done
 
 
-def check_scores(benchmark, root, policy="log-replay"):
+def check_scores(benchmark, root, policy="log-replay", last=None):
     """Sub-scores are equal; progress differs by the rounding of velocities to float32 in NAVSIM's files."""
     for log in benchmark.logs:
-        for name in benchmark.scene_groups(log):
+        for name in benchmark.scene_groups(log)[:last]:
             found = largest_differences(benchmark, root, name, policy)
             assert found[EXACT].max() == 0.0, name
             assert found[Metric.EGO_PROGRESS] < 1e-6, name
 
 
-@pytest.mark.parametrize("policy", ["log-replay", "navsim-reactive"])
-def test_a_town_scores_as_before(town, exported, policy):
-    check_scores(open_benchmark(town), exported.folder.root, policy)
+@pytest.mark.parametrize(("policy", "last"), [("log-replay", None), ("navsim-reactive", 1)])
+def test_a_town_scores_as_before(town, exported, policy, last):
+    check_scores(open_benchmark(town), exported.folder.root, policy, last)
 
 
 def test_the_whole_evaluation_is_that_of_the_benchmark(town, exported, tmp_path):
@@ -82,7 +87,7 @@ def test_argoverse_scores_as_before(test_data, tmp_path):
 
 
 def test_planners_observe_the_same(town, exported):
-    """Commands, motion, cameras and images of every scene; poses are relative to now."""
+    """Command, motion now, cameras and images of every scene. The history between frames cannot be kept."""
     direct, other, tokens = open_benchmark(town), read_back(exported.folder.root), tokens_of(exported.folder.root)
     seeing = Everything()
     names = {"front": "cam_f0", "back": "cam_b0"}
@@ -100,7 +105,7 @@ def test_planners_observe_the_same(town, exported):
                 for one, name in ((own, token), (back, tokens[token]))
             )
             assert first.command == second.command
-            for field in ("poses", "velocities", "accelerations"):
+            for field in ("poses", "velocity", "acceleration"):
                 np.testing.assert_allclose(
                     getattr(second.history, field)[-1], getattr(first.history, field)[-1], atol=1e-6
                 )
