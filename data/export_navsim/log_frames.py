@@ -179,7 +179,9 @@ def _wxyz(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "4"]:
 
 def one_hot(command: Command) -> Int[np.ndarray, "4"]:
     """Return a driving command as NAVSIM has it: left, straight, right, unknown."""
-    return (np.arange(len(Command)) == command).astype(np.int64)
+    chosen = np.zeros(len(Command), np.int64)
+    chosen[command] = 1
+    return chosen
 
 
 def red_lights(exported: ExportedLog, step: int) -> list[tuple[int, bool]]:

@@ -214,6 +214,8 @@ class _LogExport:
         for phase in phases:
             steps = range(phase, len(self.exported.log.times_us), STRIDE)
             name = self._series(phase)
+            if name in self.job.log_names:
+                raise SwerveError(f"log {self.exported.log.name}: another log has the file name {name} as well")
             frames = log_frames(replace(self.exported, name=name), steps, self._inputs)
             _write(self.job.folder.log(name), pickled(frames))
             self.job.log_names[name] = None

@@ -15,7 +15,7 @@ RING = shapely.Polygon([(0, 0), (9, 0), (9, 5), (0, 5)], [[(1, 1), (2, 1), (2, 2
 
 
 def placed(geometry):
-    return shapely.transform(geometry, lambda points: points + [EAST, NORTH])
+    return shapely.transform(geometry, lambda points: points + np.array([EAST, NORTH]))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_gdal_reads_what_was_written(file):
         pytest.skip("pyogrio is not installed")
     import pyogrio
 
-    layers = {name: kind for name, kind in pyogrio.list_layers(file)}
+    layers = dict(pyogrio.list_layers(file))
     assert layers["boundaries"] == "LineString"
     assert set(layers) == {*SCHEMA, "meta"}
     meta, fids, geometry, _ = pyogrio.raw.read(file, layer="intersections", return_fids=True)
@@ -70,6 +70,6 @@ def test_equal_maps_are_equal_files(file, tmp_path):
 def test_mistakes_are_errors(tmp_path):
     with pytest.raises(ValueError, match="layer walkways has no column color"):
         write_geopackage(tmp_path / "a", SCHEMA, {"walkways": [Feature(1, placed(RING), {"color": 1})]}, 19)
+    far = shapely.transform(RING, lambda points: points + np.array([9e7, 4e6]))
     with pytest.raises(ValueError, match="not in UTM zone 19"):
-        far = shapely.transform(RING, lambda points: points + [9e7, 4e6])
         write_geopackage(tmp_path / "b", SCHEMA, {"walkways": [Feature(1, far)]}, 19)

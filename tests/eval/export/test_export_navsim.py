@@ -87,11 +87,11 @@ def test_argoverse_scores_as_before(test_data, tmp_path):
 
 
 def test_planners_observe_the_same(town, exported):
-    """Command, motion now, cameras and images of every scene. The history between frames cannot be kept."""
+    """Command, motion now, cameras and images of a scene group. The history between frames cannot be kept."""
     direct, other, tokens = open_benchmark(town), read_back(exported.folder.root), tokens_of(exported.folder.root)
     seeing = Everything()
     names = {"front": "cam_f0", "back": "cam_b0"}
-    for group in direct.scene_groups(direct.logs[0]):
+    for group in direct.scene_groups(direct.logs[0])[:1]:
         own = direct.scene_group(group)
         back = other.scene_group(tokens[own.group.now])
         for token, scene in own.scenes.items():
@@ -137,7 +137,7 @@ def check_cameras(first, second, names):
 
 
 def test_the_files_are_navsims(town, exported):
-    """Two series of frames, since the groups are 5.2 s apart; tokens of 16 and 17 digits; follow-ups of final frames."""
+    """Two series of frames, since groups are 5.2 s apart; tokens of 16 and 17 digits; follow-ups of final frames."""
     root, benchmark = exported.folder.root, open_benchmark(town)
     split = read_split(split_of(root))
     index = index_scenes(navsim_folders(str(root)), split)
@@ -160,7 +160,7 @@ def test_the_files_are_navsims(town, exported):
 
 def test_nothing_is_overwritten(town, exported, tmp_path):
     benchmark = open_benchmark(town)
-    with pytest.raises(SwerveError, match="not empty. Nothing is overwritten"):
+    with pytest.raises(SwerveError, match=r"not empty\. Nothing is overwritten"):
         export_navsim(benchmark, exported.folder.root)
     (tmp_path / "new.part").mkdir()
     with pytest.raises(SwerveError, match=r"new\.part: is of an export that runs or was killed"):
