@@ -82,7 +82,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class FrameInputs:
-    """What the log of a frame does not say.
+    """Command and cameras of a frame, which its log does not have.
 
     Attributes:
         command: driving command.
