@@ -136,7 +136,8 @@ def _frame(exported: ExportedLog, step: int, given: FrameInputs) -> dict[str, An
         "roadblock_ids": exported.roadblock_ids,
         "vehicle_name": log.vehicle.name,
         "can_bus": np.array([*pose[:3, 3], *quaternion, *motion, 0.0, 0.0]),
-        "lidar_path": None,
+        # NAVSIM's loader needs a path, and opens the file for agents that use point clouds only.
+        "lidar_path": f"{exported.name}/MergedPointCloud/{exported.token(step)}.pcd",
         "lidar2ego_translation": np.zeros(3),
         "lidar2ego_rotation": [1.0, 0.0, 0.0, 0.0],
         "ego2global_translation": pose[:3, 3].copy(),
