@@ -84,6 +84,10 @@ class _Rebuild:
         # Groups that stand for a group.
         self.groups_of: dict[str, list[str]] = {}
         self.links = _links(road_map.lanes)
+        self.before, self.after = dict[str, list[str]](), dict[str, list[str]]()
+        for first, second in self.links:
+            self.after.setdefault(first, []).append(second)
+            self.before.setdefault(second, []).append(first)
         self.cut_heads, self.cut_tails = set[str](), set[str]()
 
     def run(self) -> RoadMap:
@@ -106,14 +110,13 @@ class _Rebuild:
 
     def _pieces(self) -> None:
         """Insert lanes between connectors, and at their loose ends."""
-        starts, ends = {second for _, second in self.links}, {first for first, _ in self.links}
         for first, second in self.links:
             if self._kind(first) and self._kind(second):
                 self._stub((first, second), self.map.lane_by_id[second], head=True)
         for lane in self.map.lanes:
-            if lane.is_connector and lane.id not in starts:
+            if lane.is_connector and lane.id not in self.before:
                 self._stub(("", lane.id), lane, head=True)
-            if lane.is_connector and lane.id not in ends:
+            if lane.is_connector and lane.id not in self.after:
                 self._stub((lane.id, ""), lane, head=False)
 
     def _stub(self, key: tuple[str, str], lane: Lane, head: bool) -> None:
@@ -125,8 +128,10 @@ class _Rebuild:
 
     def _repeat(self, lane: Lane) -> None:
         """Add a connector for each pair of lanes that it joins."""
-        before = [first if not self._kind(first) else self.between[first, lane.id] for first in self._before(lane.id)]
-        after = [last if not self._kind(last) else self.between[lane.id, last] for last in self._after(lane.id)]
+        before = [
+            first if not self._kind(first) else self.between[first, lane.id] for first in self.before.get(lane.id, ())
+        ]
+        after = [last if not self._kind(last) else self.between[lane.id, last] for last in self.after.get(lane.id, ())]
         pairs = list(product(before or [self.between["", lane.id]], after or [self.between[lane.id, ""]]))
         for index, (first, last) in enumerate(pairs):
             id_ = lane.id if index == 0 else f"{lane.id}#{index}"
@@ -148,12 +153,6 @@ class _Rebuild:
         self.groups[id_] = LaneGroup(id_, (), shape, True, (ends[0],), (ends[1],), holes)
         same.append(id_)
         return id_
-
-    def _before(self, id_: str) -> list[str]:
-        return [first for first, second in self.links if second == id_]
-
-    def _after(self, id_: str) -> list[str]:
-        return [second for first, second in self.links if first == id_]
 
     def _join_lanes(self) -> None:
         """Insert connectors between lanes that follow each other."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,6 +111,7 @@ def _new_folder(root: Path) -> Iterator[Path]:
             raise SwerveError(f"{part}: is of an export that runs or was killed. If none runs, delete it") from error
         try:
             yield part
+            os.sync()  # once for all files, of which there may be very many
             part.replace(root)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)

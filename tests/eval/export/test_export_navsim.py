@@ -182,6 +182,7 @@ def test_an_error_leaves_nothing(town, tmp_path, monkeypatch):
 
 
 def test_command(town, tmp_path):
+    (tmp_path / "out").mkdir()
     result = invoke("export", "navsim", town, tmp_path / "out", "--no-images", "--split", "mine")
     assert result.exit_code == 0, result.output
     assert "2 scene groups" in result.output
