@@ -22,6 +22,7 @@ COMMANDS = {
     "contexts": "Contexts",
     "drive": "Drive",
     "evaluate": "Evaluate",
+    "export navsim": "ExportNavsim",
     "fit": "Fit",
     "info": "Info",
     "probe": "Probe",

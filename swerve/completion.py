@@ -32,7 +32,9 @@ def completion_script(shell: str, commands: dict[str, type]) -> str:
     groups = {name.split()[0] for name in commands if " " in name}
     for group in sorted(groups):
         inner = {name.split()[1]: kind for name, kind in commands.items() if name.startswith(f"{group} ")}
-        members = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in inner.items())
+        members: tuple[Any, ...] = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in inner.items())
+        if len(members) == 1:  # a choice needs two, and each group has a help of its own
+            members = (*members, Annotated[None, tyro.conf.subcommand("--help")])
         kinds.append(Annotated[Union[members], tyro.conf.subcommand(group)])  # noqa: UP007 made at run time
     written = StringIO()
     tyro._experimental_options["backend"] = "tyro"  # it needs no other package, and knows fish

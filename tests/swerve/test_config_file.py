@@ -27,6 +27,7 @@ GIVEN = {
     "contexts": ["town:1", "set", "out", "--workers", "3"],
     "drive": ["town:1", "out", "--planners", "idm", "human", "--rate", "2", "--planner-option", "gap=2"],
     "evaluate": ["bench", "out", "--planners", "idm,label=x", "--views", "raster", "photo", "--no-report"],
+    "export navsim": ["bench", "out", "--views", "photo", "--split", "mine", "--no-images"],
     "fit": ["town:1", "out", "--densification.strategy", "mcmc", "--refine-egos"],
     "info": [],
     "probe": ["a=b.safetensors", "out.json", "--on", "set", "town:1"],

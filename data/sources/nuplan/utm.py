@@ -20,6 +20,8 @@ from swerve.scenes import LogError
 _AXIS: Final = 6378137.0
 _FLATTENING: Final = 1 / 298.257223563
 _SCALE, _FALSE_EASTING, _FALSE_NORTHING = 0.9996, 500_000.0, 10_000_000.0
+# Metres: doubles of degrees and of metres at the equator's length allow no less; and steps of the search at most.
+_ROUNDING, _LONGEST_SEARCH = 4e-9, 60
 # Coefficients of sin(2j x), j = 1 to 6: row j holds those of the third flattening's powers j, j + 1, ..., 6.
 _GAUSSIAN_LATITUDE: Final = (
     (-2.0, 2 / 3, 4 / 3, -82 / 45, 32 / 45, 4642 / 4725),
@@ -59,6 +61,32 @@ def project_utm(lon_lat: Float[np.ndarray, "n 2"], zone: int, south: bool = Fals
     project_many(np.ascontiguousarray(lon_lat), central, latitude_series, grid_series, radius, _AXIS, projected)
     projected += [_FALSE_EASTING, _FALSE_NORTHING if south else 0.0]
     return projected
+
+
+def unproject_utm(points: Float[np.ndarray, "n 2"], zone: int, south: bool = False) -> Float[np.ndarray, "n 2"]:
+    """Compute longitudes and latitudes in degrees whose `project_utm` is the given easting and northing, metres.
+
+    Each step moves the point by what `project_utm` misses, along the ellipsoid's radii of curvature. A step leaves the
+    share of the error that the meridian convergence turns aside, a few hundredths within a zone; steps end where
+    doubles do, within 4e-9 m.
+
+    Raises:
+        ValueError: a point is not in the zone, or so far from it that the steps do not converge.
+    """
+    goal = np.array(points, dtype=np.float64)
+    offset = goal - [_FALSE_EASTING, _FALSE_NORTHING if south else 0.0]
+    square = 2 * _FLATTENING - _FLATTENING * _FLATTENING
+    lon_lat = np.column_stack([np.full(len(goal), 6.0 * zone - 183.0), np.degrees(offset[:, 1] / (_SCALE * _AXIS))])
+    missing = goal - project_utm(lon_lat, zone, south)
+    for _ in range(_LONGEST_SEARCH):
+        if not len(goal) or np.abs(missing).max() <= _ROUNDING:
+            return lon_lat
+        latitude = np.radians(lon_lat[:, 1])
+        bulge = 1 - square * np.sin(latitude) ** 2
+        meridian, normal = _AXIS * (1 - square) / bulge**1.5, _AXIS / np.sqrt(bulge)
+        lon_lat += np.degrees(missing / _SCALE / np.column_stack([normal * np.cos(latitude), meridian]))
+        missing = goal - project_utm(lon_lat, zone, south)
+    raise ValueError(f"points are not in UTM zone {zone}: {np.abs(missing).max():.3g} m are missing")
 
 
 @lru_cache(maxsize=1)

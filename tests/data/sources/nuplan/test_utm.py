@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swerve.data.sources.nuplan.utm import project_utm, utm_zone
+from swerve.data.sources.nuplan.utm import project_utm, unproject_utm, utm_zone
 from swerve.scenes import LogError
 
 # Karney 2011, "Transverse Mercator with an accuracy of a few nanometers", eq. 35.
@@ -79,3 +79,18 @@ def test_zones_by_their_epsg_code():
 def test_other_coordinate_systems_are_refused(crs):
     with pytest.raises(LogError, match="not a UTM zone"):
         utm_zone(crs, "map.gpkg")
+
+
+@given(st.floats(-3.5, 3.5), st.floats(-80, 83), st.sampled_from([(11, False), (19, False), (33, True), (48, False)]))
+def test_unprojected_points_are_projected_back(aside, latitude, zone):
+    """Within the rounding of degrees and metres."""
+    lon_lat = np.array([[6.0 * zone[0] - 183.0 + aside, -abs(latitude) if zone[1] else abs(latitude)]])
+    points = project_utm(lon_lat, *zone)
+    found = unproject_utm(points, *zone)
+    np.testing.assert_allclose(found, lon_lat, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(project_utm(found, *zone), points, rtol=0, atol=4e-9)
+
+
+def test_points_far_from_the_zone_are_refused():
+    with pytest.raises(ValueError, match="not in UTM zone 19"):
+        unproject_utm(np.array([[9e7, 4e6]]), 19)

@@ -1,0 +1,1 @@
+"""Writing of logs and maps in the formats of NAVSIM, OpenScene and nuPlan."""

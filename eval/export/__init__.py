@@ -1,0 +1,1 @@
+"""Writing of benchmarks in the formats of other programs."""
