@@ -20,6 +20,7 @@ CLOSING = 80.0  # at inner joins that are too tight, the outline steps in by 1 /
 # A join of half a turn has two corners and 31 between them on its outer side, and four on its inner side; where parts
 # of edges are removed at tight joins, a few more.
 MOST_CORNERS = 48
+AT_END = 1e-9  # metres: what is nearer to an end of a path is at the end
 BESIDE = 1e-7  # metres: how far from an edge its sides are looked at
 
 
@@ -78,9 +79,10 @@ def write_strip(paths, bends, i, first, last, half, shape):
     a, b = _from(lengths, low, high + 1, first), _from(lengths, low, high + 1, last) - 1
     while a <= high and lengths[a] <= first:
         a += 1
-    if low < high and (a > high or b < low):
+    behind, ahead = lengths[high] - first <= AT_END, last - lengths[low] <= AT_END
+    if low < high and (behind or ahead):
         # A strip of no length, at an end of the path, is that of its whole last or first segment, as in nuPlan.
-        a, b = (high, high - 1) if a > high else (low + 1, low)
+        a, b = (high, high - 1) if behind else (low + 1, low)
         start[:], end[:] = points[b], points[a]
     if a <= b and _meet(points[a], start):
         a += 1

@@ -10,6 +10,7 @@ from tests.support.plain_pdm_closed import box as rectangle
 from tests.support.plain_pdm_closed import ego_shape, wrapped
 
 OUTLINE = 1e-6  # metres: what is nearer to an outline lies on it
+AT_END = 1e-9  # metres: rounding decides in the original whether what is nearer to a path's end is at the end
 TIE = 1e-6  # metres, radians: of what differs by less, rounding chooses in the original
 
 
@@ -48,7 +49,7 @@ class Agent:
     def way(self):
         """The strip from here to the path's end; at the end that of the last segment."""
         here = self.limited(self.along)
-        ahead = self.xy[self.progress > here]
+        ahead = self.xy[self.progress > here + AT_END]
         line = [self.at(here)[:2], *ahead] if len(ahead) else self.xy[-2:]
         return self.strip(line)
 
@@ -59,9 +60,9 @@ class Agent:
         """The box, and the strip from the rear to 1.5 s ahead of the front."""
         first = self.limited(self.along - self.length / 2)
         last = self.limited(self.along + self.length / 2 + self.speed * 1.5)
-        if not (self.progress > first).any():
+        if not (self.progress > first + AT_END).any():
             line = self.xy[-2:]
-        elif not (self.progress < last).any():
+        elif not (self.progress < last - AT_END).any():
             line = self.xy[:2]
         else:
             between = self.xy[(self.progress > first) & (self.progress < last)]
