@@ -48,15 +48,19 @@ class NuplanSource:
         An unreadable file counts as one log, whose `load` raises the error.
 
         Raises:
-            LogError: there is no .db file, two have one name, or no log has one of the tags.
+            LogError: there is no .db file, two have one name, a tag is in no log, or no tagged sample has the seconds
+                around it.
         """
         files = self._files()
-        names = [name for file in files for name in self._names_or_stem(file)]
+        known = {kind for file in files for kind in _readable_tags(file)} if self.tags else set()
+        if missing := [tag for tag in self.tags if tag not in known]:
+            problem = f"no log of {len(files)} has a scenario tagged {', '.join(missing)}"
+            raise LogError(self.path, "scenario_tag", problem, f"They have {', '.join(sorted(known)) or 'no tags'}")
+        names = tuple(name for file in files for name in self._names_or_stem(file))
         if not names:
-            problem = f"no log of {len(files)} has a scenario tagged {', '.join(self.tags)}"
-            known = sorted({kind for file in files for kind in _readable_tags(file)})
-            raise LogError(self.path, "scenario_tag", problem, f"They have {', '.join(known) or 'no tags'}")
-        return tuple(names)
+            problem = f"no scenario tagged {', '.join(self.tags)} has the seconds around it that were asked for"
+            raise LogError(self.path, "scenario_tag", problem, "Ask for less with before=SECONDS and after=SECONDS")
+        return names
 
     def load(self, name: str) -> Log:
         """Read one log or part.

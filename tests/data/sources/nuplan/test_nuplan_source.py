@@ -215,7 +215,7 @@ def test_two_files_of_one_name_are_refused(root):
 
 
 def test_tags_choose_stretches(root):
-    source = open_source(f"nuplan:{root}?tags=accelerating,other&before=1&after=2.5")
+    source = open_source(f"nuplan:{root}?tags=accelerating&before=1&after=2.5")
     start = START_US + 5_000_000
     assert source.names() == (f"{LOG}.{start}",)
     log = source.load(source.names()[0])
@@ -227,9 +227,10 @@ def test_tags_choose_stretches(root):
     assert set(tags.types) == {"accelerating"}
 
 
-def test_unknown_tags_name_the_known_ones(root):
+@pytest.mark.parametrize("tags", ["parking", "accelerating,parking"])
+def test_unknown_tags_name_the_known_ones(root, tags):
     with pytest.raises(LogError, match=r"no log of 1 has a scenario tagged parking\. They have accelerating"):
-        open_source(f"nuplan:{root}?tags=parking").names()
+        open_source(f"nuplan:{root}?tags={tags}").names()
 
 
 @pytest.mark.parametrize(
