@@ -7,18 +7,14 @@ from typing import Final
 
 import numpy as np
 from PIL import Image
-from scipy.spatial import cKDTree
 
 from swerve.data.sources.navsim.frames import CAMERA_NAMES, OpenSceneCamera, OpenSceneFrame
+from swerve.data.sources.nuplan.axle_height import estimate_axle_height
 from swerve.scenes import Camera, Lens, LensModel, LogError
 from swerve.scenes.transforms import rigid_transform
 
 # OpenCV's pixel centres are whole numbers, Swerve's lie at +0.5.
 _CENTER: Final = 0.5
-# Metres from the driven path of vehicles whose bottoms tell the road's height; a wheel's radius, and what an estimate
-# may be.
-_NEAR: Final = 5.0
-_AXLE_HEIGHT, _AXLE_HEIGHTS = 0.36, (0.2, 0.6)
 
 
 def scene_cameras(frame: OpenSceneFrame, folder: Path, axle_height: float) -> tuple[Camera, ...]:
@@ -93,22 +89,15 @@ def image_size(file: Path) -> tuple[int, int]:
 
 
 def axle_height(frames: Sequence[OpenSceneFrame]) -> float:
-    """Estimate the height of OpenScene's ego frame, at the rear axle, over the road, metres.
-
-    Vehicles drive where the ego does: the height is that of the axle's path above the bottom of a box at most 5 m away,
-    the median over the boxes of a track, and over the tracks. Without such vehicles it is a wheel's radius.
-    """
-    path = np.array([frame.world_from_ego[:3, 3] for frame in frames])
-    tree, heights = cKDTree(path[:, :2]), dict[str, list[float]]()
+    """Estimate the height of OpenScene's ego frame, at the rear axle, over the road; see `estimate_axle_height`."""
+    bottoms, tracks = list[np.ndarray](), list[str]()
     for frame in frames:
         for token, name, row in _boxes(frame):
             if name == "vehicle":
-                bottom = frame.world_from_ego[:3] @ [row[0], row[1], row[2], 1.0] - [0.0, 0.0, row[5] / 2]
-                gap, nearest = tree.query(bottom[:2])
-                if gap <= _NEAR:
-                    heights.setdefault(token, []).append(float(path[nearest, 2] - bottom[2]))
-    medians = [float(np.median(own)) for own in heights.values()]
-    return float(np.clip(np.median(medians), *_AXLE_HEIGHTS)) if medians else _AXLE_HEIGHT
+                bottoms.append(frame.world_from_ego[:3] @ [row[0], row[1], row[2], 1.0] - [0.0, 0.0, row[5] / 2])
+                tracks.append(token)
+    path = np.array([frame.world_from_ego[:3, 3] for frame in frames])
+    return estimate_axle_height(path, np.array(bottoms).reshape(-1, 3), tracks)
 
 
 def _boxes(frame: OpenSceneFrame) -> Iterator[tuple[str, str, np.ndarray]]:

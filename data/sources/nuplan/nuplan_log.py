@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
 
 from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.sources.neutral.log_origin import origin_of
+from swerve.data.sources.nuplan.axle_height import estimate_axle_height
 from swerve.data.sources.nuplan.ground_from_path import ground_along
 from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
@@ -58,9 +58,6 @@ _FRONT = "CAM_F0"
 _IMAGE_WINDOW_US = 50_000
 # Metres of map beyond the driven path, on every side.
 _MARGIN = 200.0
-# Height of the rear axle above the ground: a wheel's radius, and what an estimate may be.
-_AXLE_HEIGHT, _AXLE_HEIGHTS = 0.36, (0.2, 0.6)
-_NEAR = 5.0
 _LAMP_HEIGHT = 5.0
 
 
@@ -189,19 +186,10 @@ def _gaps(times: Int[np.ndarray, "k"], others: Int[np.ndarray, "i"]) -> Int[np.n
 
 
 def _axle_height(boxes: Boxes, poses: EgoPoses) -> float:
-    """Estimate the height of the rear axle above the ground.
-
-    Vehicles drive where the ego does: the height is that of the axle's path above the bottom of a box at most 5 m away,
-    the median over the boxes of a track, and over the tracks. Without such vehicles it is a wheel's radius.
-    """
-    gaps, nearest = cKDTree(poses.positions[:, :2]).query(boxes.centers[:, :2], distance_upper_bound=_NEAR)
-    near = np.isfinite(gaps) & np.array([kind == "vehicle" for kind in boxes.categories], bool)
-    if not near.any():
-        return _AXLE_HEIGHT
-    above = poses.positions[nearest[near], 2] - (boxes.centers[near, 2] - boxes.sizes[near, 2] / 2)
-    owners = np.array(boxes.track_tokens)[near]
-    heights = [float(np.median(above[owners == owner])) for owner in np.unique(owners)]
-    return float(np.clip(np.median(heights), *_AXLE_HEIGHTS))
+    """Estimate the height of the rear axle above the ground, see `estimate_axle_height`."""
+    vehicles = np.array([kind == "vehicle" for kind in boxes.categories], bool)
+    bottoms = boxes.centers[vehicles] - 0.5 * boxes.sizes[vehicles, 2:] * [0.0, 0.0, 1.0]
+    return estimate_axle_height(poses.positions, bottoms, np.array(boxes.track_tokens)[vehicles].tolist())
 
 
 def _map_and_route(
