@@ -131,5 +131,5 @@ def _scene_group_sections(
 def _replay(scene_group: SceneGroup, row: SceneRow, contexts: dict[str, Context], results: Results) -> Replay:
     benchmark_scene = scene_group.scenes[row.token]
     if row.token not in contexts:
-        contexts[row.token] = benchmark_scene.context()
+        contexts[row.token] = benchmark_scene.context(results.provenance["traffic"] == "lane-following")
     return replay(benchmark_scene, row, contexts[row.token], results.provenance["traffic"])
