@@ -1,10 +1,13 @@
-"""Checks of a pickle's bytes before they are loaded: known opcodes only, and memory in proportion to the file."""
+"""Checks of a pickle's bytes before they are loaded: known opcodes only, and lengths that the file has.
+
+A file can still name one object many times: whoever writes it out, hashes or copies it pays for each.
+"""
 
 import pickletools
 from typing import Final
 
 # Opcodes that no data file needs: objects outside the file, a registry of the process, classes of protocol 0.
-_REFUSED: Final = frozenset({"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEXT_BUFFER"})
+_REFUSED: Final = frozenset({"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEXT_BUFFER", "DUP"})
 _PUTS: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 # pickletools writes these for arguments whose length is in the file.
 _COUNT_BYTES: Final = {

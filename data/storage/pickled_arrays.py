@@ -18,7 +18,7 @@ class PickledDtype:
 
     def __init__(self, text: object, align: object = False, copy: object = False) -> None:
         if not isinstance(text, str) or not _PLAIN.fullmatch(text):
-            raise ValueError(f"holds an array of {text!r}, not of plain numbers or text")
+            raise ValueError(f"holds an array of {_told(text)}, not of plain numbers or text")
         self.dtype = np.dtype(text)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -66,7 +66,7 @@ def reconstruct(kind: object, shape: object, code: object) -> PickledArray:
         ValueError: the pickle asks for another class than `numpy.ndarray`.
     """
     if kind is not PickledArrayType:
-        raise ValueError(f"makes an array of the class {kind!r}")
+        raise ValueError(f"makes an array of the class {_told(kind)}")
     return np.zeros(0, np.uint8).view(PickledArray)
 
 
@@ -92,7 +92,7 @@ def _filled(contents: object, pickled: object, shape: object, order: str) -> np.
     """Return an array of the contents, after comparing their number with shape and type."""
     sizes = shape if isinstance(shape, tuple) else (shape,)
     if not isinstance(pickled, PickledDtype) or not all(type(size) is int and size >= 0 for size in sizes):
-        raise ValueError(f"holds an array of the shape {shape!r} and type {pickled!r}")
+        raise ValueError(f"holds an array of the shape {_told(shape)} and type {_told(pickled)}")
     dtype, count = pickled.dtype, math.prod(sizes)
     if dtype.hasobject:
         return _objects(contents, sizes, count, order)
@@ -117,7 +117,7 @@ def bytes_of(text: object = "", encoding: object = "latin1") -> bytes:
         ValueError: it is another encoding, or not text.
     """
     if not isinstance(text, str) or encoding != "latin1":
-        raise ValueError(f"encodes text as {encoding!r}")
+        raise ValueError(f"encodes text as {_told(encoding)}")
     return text.encode("latin1")
 
 
@@ -136,3 +136,8 @@ ARRAY_NAMES: Final = {
         )
     },
 }
+
+
+def _told(value: object) -> str:
+    """Return a short text for a message; nested objects are not written out, as they can be of any length."""
+    return repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"

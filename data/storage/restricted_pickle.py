@@ -2,7 +2,8 @@
 
 A pickle can name any function of any installed package and call it. Here it can name what an allow-list has, and
 instead of the real thing it gets a stand-in of ours; every other name is an error. A file is checked before it is
-loaded (see `pickle_scan`), so that a short one cannot take all memory.
+loaded (see `pickle_scan`), so that no length in it is believed. Objects named many times in it can still take memory
+and time out of proportion to its size, when they are used.
 """
 
 import io

@@ -85,12 +85,20 @@ def export_navsim(
         SwerveError: the folder is in use or cannot be written, or a log cannot be expressed in NAVSIM's formats.
     """
     name = split or f"{_file_name(benchmark.folder.resolve().name)}_two_stage"
-    if name != _file_name(name):
-        raise SwerveError(f"split {name!r}: use letters, digits, and . _ - only")
+    if name != _file_name(name) or name.startswith(".") or name in _RESERVED:
+        raise SwerveError(
+            f"split {name!r}: use letters, digits, and . _ - only, no dot at the beginning, and none of "
+            f"{', '.join(_RESERVED)}"
+        )
+    root = root.absolute()
     with _new_folder(root) as part:
         job = _Export(benchmark, ExportFolder(part, name), images, progress or (lambda done, total: None))
         job.run()
     return NavsimExport(ExportFolder(root, name), len(job.mappings), len(job.names), job.images, tuple(job.notes))
+
+
+# Folders of an export that a split's own folder must not be.
+_RESERVED = ("config", "maps", "navsim_logs", "sensor_blobs")
 
 
 def _file_name(name: str) -> str:

@@ -102,7 +102,7 @@ def check_submission(path: Path, expected: Mapping[str, frozenset[str]]) -> Subm
 
 def _format_faults(data: bytes) -> Iterator[str]:
     """Yield faults of the pickle itself: its protocol, and names that the server does not have."""
-    if data[:1] == b"\x80" and data[1] > _PROTOCOL:
+    if data[:1] == b"\x80" and len(data) > 1 and data[1] > _PROTOCOL:
         yield f"pickle protocol {data[1]}: the server's Python 3.9 reads up to {_PROTOCOL}"
     try:
         names = pickled_names(data)
@@ -193,11 +193,11 @@ def _sampling_fault(sampling: Any, count: int) -> str | None:  # noqa: ANN401 wh
     if not isinstance(sampling, _Sampling):
         return f"trajectory_sampling is a {type(sampling).__name__} instead of nuPlan's TrajectorySampling"
     number, horizon, interval = (sampling.values.get(name) for name in ("num_poses", "time_horizon", "interval_length"))
-    if number != count:
+    if not isinstance(number, int) or number != count:
         return f"{count} poses with a sampling of {number}"
-    if not isinstance(horizon, float | int) or not isinstance(interval, float | int) or interval <= 0:
+    if not isinstance(horizon, float | int) or not isinstance(interval, float | int) or not interval > 0:
         return f"a sampling with horizon {horizon} and interval {interval}"
-    if abs(count * interval - horizon) > 1e-6:
+    if not abs(count * interval - horizon) <= 1e-6:
         return f"{count} poses every {interval} s with a horizon of {horizon} s"
     return None
 

@@ -24,6 +24,8 @@ def pickled_names(data: bytes) -> set[tuple[str, str]]:
             found.add((module, name))
             pushed.append(None)
         elif opcode.name == "STACK_GLOBAL":
+            if len(pushed) < 2:
+                raise ValueError("a class is named by fewer than two texts")
             found.add((str(pushed[-2]), str(pushed[-1])))
             pushed.append(None)
         else:

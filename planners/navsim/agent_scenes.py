@@ -36,7 +36,7 @@ def agent_scene_of(observation: Observation, agent_input: AgentInput, classes: M
     """Return the scene of a privileged observation: four frames of history and the human's next 4 s.
 
     Ego poses are global. The current frame has annotations: boxes without heights, standing on the ego's ground. All
-    other frames have none, and there is no map and no route.
+    other frames have none, and there is no map and no route. Velocities and accelerations of future frames are zero.
 
     Args:
         observation: of a planner that declares `privileged`.

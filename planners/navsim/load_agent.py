@@ -1,6 +1,8 @@
 """Loading of NAVSIM agents: `module.Class`, or an agent's YAML file."""
 
 import inspect
+from collections.abc import Iterator
+from copy import deepcopy
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, Final
@@ -57,19 +59,28 @@ class AgentFactory:
         past_images = options.pop("past_images", "refuse")
         if past_images not in ("refuse", "empty"):
             raise SwerveError(f"past_images must be refuse or empty, not {past_images!r}")
+        config = deepcopy(self._config)
         for name, value in options.items():
             if name.split(".")[0] not in self._known and None not in self._known:
                 raise SwerveError(f"no parameter {name!r}. Available: {', '.join(_shown(self._known))}")
-            set_option(self._config, name, value)
+            set_option(config, name, value)
         with navsim_modules(), missing_modules_as_errors(f"planner {self._spec}"):
-            agent = instantiate(self._config, self._spec)
-            return NavsimPlanner(agent, past_images, self._source_files())
+            agent = instantiate(config, self._spec)
+            return NavsimPlanner(agent, past_images, self._source_files(config))
 
-    def _source_files(self) -> list[Path]:
+    def _source_files(self, config: dict[str, Any]) -> list[Path]:
         """Return the files that determine the agent: its class's, the config, and those that options name."""
-        named = [value for value in self._config.values() if isinstance(value, str)]
-        paths = [inspect.getsourcefile(self._kind), self._file, *named]
+        paths = [inspect.getsourcefile(self._kind), self._file, *_texts(config)]
         return [Path(path) for path in paths if path and Path(path).is_file()]
+
+
+def _texts(node: object) -> Iterator[str]:
+    """Yield the texts of a config, those of nested objects and lists included."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list | tuple):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _texts(child)
 
 
 def _parameters(kind: AgentClass) -> dict[Any, Parameter | None]:

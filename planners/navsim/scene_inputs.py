@@ -93,7 +93,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:
     try:
         with Image.open(path) as image:
             return np.array(image)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise SwerveError(f"{path}: the image cannot be read ({error}). Are the split's sensor data there?") from error
 
 

@@ -84,7 +84,7 @@ def image_size(file: Path) -> tuple[int, int]:
     try:
         with Image.open(file) as image:
             return image.size
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise LogError(file, "image", f"cannot be read ({error})") from error
 
 

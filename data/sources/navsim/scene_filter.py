@@ -1,6 +1,7 @@
 """NAVSIM's split files and scene filters, read as the YAML they are."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,8 +104,8 @@ def read_split(text: str | Path) -> NavsimSplit:
     if unknown:
         raise LogError(path, sorted(unknown)[0], "is not a field of a NAVSIM split", _expected(document))
     folder = document.get("data_split")
-    if not isinstance(folder, str):
-        raise LogError(path, "data_split", "is missing", _expected(document))
+    if not isinstance(folder, str) or not _is_plain_name(folder):
+        raise LogError(path, "data_split", "is not the name of a folder", _expected(document))
     return NavsimSplit(
         name=path.stem,
         data_split=folder,
@@ -140,9 +141,16 @@ def split_file(text: str | Path) -> Path:
     )
 
 
+def _is_plain_name(text: str) -> bool:
+    """Return whether a text names a file or folder itself, and no path that could lead elsewhere."""
+    return bool(re.fullmatch(r"[\w.-]+", text)) and not text.startswith(".")
+
+
 def _filter_file(path: Path, defaults: object) -> Path:
     for entry in defaults if isinstance(defaults, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("scene_filter"), str):
+            if not _is_plain_name(entry["scene_filter"]):
+                raise LogError(path, "scene_filter", "is not the name of a file in scene_filter")
             return path.parent / "scene_filter" / f"{entry['scene_filter']}.yaml"
     raise LogError(path, "defaults", "names no scene_filter", "A split begins with: defaults: [scene_filter: NAME]")
 

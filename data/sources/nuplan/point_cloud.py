@@ -26,10 +26,14 @@ def read_point_cloud(path: Path) -> Float32[np.ndarray, "6 n"]:
     header, start = _header(content, path)
     try:
         dtype, count = _layout(header), int(header["POINTS"][0])
+        if count < 0 or any(dtype[name].shape for name in FIELDS):
+            raise ValueError(f"{count} points, with one number for each of {', '.join(FIELDS)}")
         points = np.frombuffer(content, dtype, count, start)
         return np.stack([points[name].astype(np.float32) for name in FIELDS])
     except KeyError as error:
         raise LogError(path, "header", f"lacks {error.args[0]}") from error
+    except IndexError as error:
+        raise LogError(path, "header", "has a line without a value") from error
     except ValueError as error:
         raise LogError(path, "points", f"are damaged, or fewer than the header says ({error})") from error
 

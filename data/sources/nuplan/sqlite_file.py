@@ -12,13 +12,25 @@ import numpy as np
 
 from swerve.scenes import LogError
 
+# Views in place of nuPlan's tables, and tables with generated columns.
+_COMPUTED = """
+    SELECT name FROM sqlite_master WHERE type = 'view' AND name IN (
+        'log', 'ego_pose', 'camera', 'image', 'lidar', 'lidar_pc', 'lidar_box', 'track', 'category', 'scene',
+        'scenario_tag', 'traffic_light_status', 'meta')
+    UNION SELECT tables.name FROM sqlite_master AS tables, pragma_table_xinfo(tables.name) AS columns
+    WHERE tables.type = 'table' AND columns.hidden IN (2, 3)
+"""
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an SQLite file for reading; nothing is written beside it, and its schema runs no functions.
+    """Open an SQLite file for reading; nothing is written beside it.
+
+    A file whose tables compute their values (views in place of nuPlan's tables, generated columns) is refused: a small
+    one could ask for any amount of memory.
 
     Raises:
-        LogError: the file is missing, or not a readable SQLite file, here or in the block.
+        LogError: the file is missing, not a readable SQLite file, here or in the block, or computes values.
     """
     if not path.is_file():
         raise LogError(path, "file", "no such file")
@@ -26,6 +38,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
+            if found := connection.execute(_COMPUTED).fetchone():
+                raise LogError(path, str(found[0])[:80], "computes its values, which no nuPlan file does")
             yield connection
         finally:
             connection.close()

@@ -148,6 +148,8 @@ def test_tokens_of_digits_stay_text(tmp_path):
         ("defaults:\n- scene_filter: none\ndata_split: test\n", "none.yaml"),
         ("defaults:\n- scene_filter: own\ndata_split: test\nreactive_all_mapping: [[1, 2]]\n", "reactive_all_mapping"),
         ("defaults:\n- scene_filter: own\ndata_split: test\ntwo_stage_mapping: {}\n", "earlier NAVSIM"),
+        ("defaults:\n- scene_filter: own\ndata_split: ../../elsewhere\n", "data_split: is not the name of a folder"),
+        ("defaults:\n- scene_filter: ../own\ndata_split: test\n", "scene_filter: is not the name of a file"),
         ("[1, 2]\n", "not a NAVSIM split"),
         ("a: [\n", "cannot be read"),
         ("num_history_frames: 4\ntokens: []\ndata_split: test\n", "scene filter"),

@@ -165,8 +165,9 @@ def test_nothing_is_overwritten(town, exported, tmp_path):
     (tmp_path / "new.part").mkdir()
     with pytest.raises(SwerveError, match=r"new\.part: is of an export that runs or was killed"):
         export_navsim(benchmark, tmp_path / "new")
-    with pytest.raises(SwerveError, match="letters, digits"):
-        export_navsim(benchmark, tmp_path / "other", split="a/b")
+    for split in ("a/b", "..", ".hidden", "maps"):
+        with pytest.raises(SwerveError, match="letters, digits"):
+            export_navsim(benchmark, tmp_path / "other", split=split)
 
 
 def test_an_error_leaves_nothing(town, tmp_path, monkeypatch):

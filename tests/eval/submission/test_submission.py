@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from swerve.data.sources.navsim.scene_filter import read_split
-from swerve.eval.submission.check_submission import check_submission, expected_tokens
+from swerve.eval.submission.check_submission import _Sampling, _sampling_fault, check_submission, expected_tokens
 from swerve.eval.submission.pickled_names import pickled_names
 from swerve.eval.submission.submission import Submission, SubmissionInfo, SubmittedTrajectory
 from swerve.eval.submission.write_submission import NAMES, SAMPLING, TRAJECTORY, pickled_submission, write_submission
@@ -270,3 +270,16 @@ def test_file_loads_in_a_process_without_swerve(tmp_path):
     )
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "5"
+
+
+@pytest.mark.parametrize("content", [b"\x80", b"\x80\x04\x93.", b""])
+def test_files_cut_short_are_faults(tmp_path, content):
+    file = tmp_path / "submission.pkl"
+    file.write_bytes(content)
+    assert check_submission(file, {"predictions": frozenset({"a"})}).errors
+
+
+def test_a_horizon_that_is_no_number_is_a_fault():
+    sampling = _Sampling.__new__(_Sampling)
+    object.__setattr__(sampling, "values", {"num_poses": 8, "time_horizon": float("nan"), "interval_length": 0.5})
+    assert _sampling_fault(sampling, 8) is not None

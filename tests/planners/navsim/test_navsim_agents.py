@@ -13,6 +13,7 @@ from swerve.eval.benchmark.evaluate.observations import declared_cameras, uses_i
 from swerve.planners import load_planner
 from swerve.planners.fingerprint import fingerprint
 from swerve.planners.load_planner import with_options
+from swerve.planners.navsim.load_agent import AgentFactory, _texts
 from swerve.scenes import Lens, LensModel, SwerveError
 from swerve.scenes.viewpoints import Command
 from tests.support.observations import moving, seen
@@ -263,6 +264,23 @@ def test_yaml_of_an_agent(tmp_path, monkeypatch):
         + "".join(f"  {line}\n" for line in YAML.replace("${oc.env:AGENT_CHECKPOINT,}", "null").splitlines())
     )
     assert load_planner(f"navsim:{saved}").planner.agent.lr == 1e-4
+
+
+def test_a_checkpoint_in_a_nested_config_belongs_to_the_agent(tmp_path):
+    (tmp_path / "weights.ckpt").write_text("")
+    assert list(_texts({"a": {"b": ["x", {"c": "y"}], "d": 1}, "e": "z"})) == ["x", "y", "z"]
+    config = {"cfg": {"checkpoint_path": str(tmp_path / "weights.ckpt")}}
+    factory = AgentFactory.__new__(AgentFactory)
+    factory._kind, factory._file = AgentFactory, None
+    assert tmp_path / "weights.ckpt" in factory._source_files(config)
+
+
+def test_options_of_one_call_do_not_reach_the_next(tmp_path):
+    file = tmp_path / "agent.yaml"
+    file.write_text(YAML)
+    factory = AgentFactory(f"navsim:{file}", str(file))
+    assert factory(hidden=3).agent.layers[0].out_features == 3
+    assert factory().agent.layers[0].out_features != 3
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_records import heading_of
 from swerve.data.sources.nuplan.nuplan_scenario import NuplanScenario
 from swerve.data.sources.nuplan.point_cloud import read_point_cloud
+from swerve.data.sources.nuplan.sqlite_file import opened
 from swerve.data.sources.registry import open_source
 from swerve.scenes import LightState, LogError, ObjectClass, SwerveError, extract_scenes
 from swerve.scenes.transforms import rotation_from_quaternion
@@ -379,3 +380,18 @@ def test_official_logs(nuplan_root, caplog):
         height = NuplanDb(next(nuplan_root.rglob(f"{name}.db"))).lidar_pcs.poses.positions[0, 2]
         assert height - log.origin[2] - log.ego.positions[0, 2] == pytest.approx(0.33, abs=0.02)
     assert len(caplog.messages) == 4
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["ALTER TABLE lidar_pc RENAME TO real", "CREATE VIEW lidar_pc AS SELECT zeroblob(100000000) AS token"],
+        ["CREATE TABLE more (key TEXT, value AS (hex(zeroblob(100000000))))"],
+    ],
+)
+def test_files_that_compute_their_values_are_refused(tmp_path, statements):
+    file = write_db(tmp_path)
+    for statement in statements:
+        change(file, statement)
+    with pytest.raises(LogError, match="computes its values"), opened(file):
+        pass
