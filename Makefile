@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types docs bench bench-gpu clean
+.PHONY: demo test test-quick lint types docs bench bench-gpu clean
 
 demo: $(VENV)/core
 	$(BIN)/swerve augment town:2 out/demo/dataset --size 960x560 --scene-interval 2
@@ -13,6 +13,10 @@ demo: $(VENV)/core
 
 test: $(VENV)/dev lint types
 	$(BIN)/pytest -n auto --dist loadfile
+
+# Without lint, types and the tests marked slow.
+test-quick: $(VENV)/dev
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 # Other versions of Python, where they are installed: make test-3.10, make test-3.12
 test-3.%:

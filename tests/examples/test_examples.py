@@ -48,12 +48,14 @@ def test_augment_and_load(tmp_path):
     assert (tmp_path / "set" / "manifest.parquet").is_file()
 
 
+@pytest.mark.slow
 def test_own_planner(tmp_path):
     output = run("own_planner", tmp_path / "out")
     assert "own_planner:Braking,deceleration=2: EPDMS 0." in output
     assert output.count("failures 0") == 2
 
 
+@pytest.mark.slow
 def test_navsim_agent(tmp_path):
     output = run("navsim_agent", tmp_path / "out")
     assert output.count("failures 0") == 2

@@ -23,6 +23,7 @@ NAMES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_same_as_the_official_code(test_data, name):
     file = test_data.parent / "golden" / f"{name}.json.gz"

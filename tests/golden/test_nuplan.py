@@ -16,6 +16,7 @@ from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from tests.support.nuplan_files import answers_in, nuplan_archives
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
 def test_same_as_the_official_code(nuplan_root, section):
     tally = Tally()

@@ -15,6 +15,7 @@ from swerve.scenes import MissingExtraError, SwerveError
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_kernels_equal_the_cpu_on_the_simulator():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/gpu/test_cuda.py"]
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}

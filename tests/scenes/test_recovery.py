@@ -359,6 +359,7 @@ def test_m7_headings_cross_the_wrap():
     np.testing.assert_allclose(found.target, turned, atol=1e-6)
 
 
+@pytest.mark.slow
 @given(st.floats(-np.pi, np.pi), st.floats(-500, 500), st.integers(0, 5))
 @settings(max_examples=20)
 def test_moving_the_world_moves_the_viewpoint(angle, shift, index):

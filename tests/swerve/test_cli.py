@@ -57,6 +57,7 @@ def test_make_targets_of_the_readme_exist():
         assert target in targets
 
 
+@pytest.mark.slow
 def test_the_readme_s_python_runs(tmp_path):
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     check = "\nassert views[0][0].rgb.any() and views[0][0].depth.min() > 0\n"

@@ -54,12 +54,14 @@ def test_every_page_is_in_the_navigation():
     assert {path.name for path in (ROOT / "docs").glob("*.md")} <= named
 
 
+@pytest.mark.slow
 def test_getting_started_s_python_runs(tmp_path):
     (snippet,) = python_of("getting_started.md")
     subprocess.run([sys.executable, "-c", snippet], check=True, cwd=tmp_path)
     assert (tmp_path / "recovery.png").is_file()
 
 
+@pytest.mark.slow
 def test_the_neutral_log_page_s_file_can_be_scored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (snippet,) = python_of("neutral_log.md")
@@ -69,6 +71,7 @@ def test_the_neutral_log_page_s_file_can_be_scored(tmp_path, monkeypatch):
     assert "1 scenes, EPDMS 0.9" in done.output
 
 
+@pytest.mark.slow
 def test_the_site_is_built(tmp_path):
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocstrings")

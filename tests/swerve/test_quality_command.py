@@ -39,6 +39,7 @@ def splats(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_table_a_page_and_numbers(splats, tmp_path):
     result = invoke("quality", "town:1", splats, tmp_path, "--scene-interval", 60, "--no-lpips")
     assert result.exit_code == 0, result.output

@@ -43,6 +43,7 @@ def test_a_log_is_scored_into_a_table(plans, tmp_path):
     assert float(rows[3]["score"]) == pytest.approx(mean)
 
 
+@pytest.mark.slow
 def test_traffic_and_parquet_can_be_chosen(plans, tmp_path):
     for traffic in ("constant-velocity", "navsim-reactive", "lane-following"):
         out = tmp_path / f"{traffic}.parquet"
@@ -67,6 +68,7 @@ def test_mistakes_are_named(plans, tmp_path):
     assert "no scenes 12" in str(run("town:1", strange, table).exception)
 
 
+@pytest.mark.slow
 def test_two_stages_from_a_benchmark_file(test_data, tmp_path):
     golden = test_data.parent / "golden"
     benchmark = golden / "cli" / "two_stage_neutral.json.gz"

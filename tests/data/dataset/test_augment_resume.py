@@ -54,6 +54,7 @@ def wait_for(folder, records, process):
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_killed_at_five_random_moments_the_set_is_the_undisturbed_one(tmp_path):
     """J5, J6: the original counted half-written files as done, and its workers needed globals of a fork."""
     folder, rng, counts = tmp_path / "killed", random.Random(5), []

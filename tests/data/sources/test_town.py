@@ -45,6 +45,7 @@ def test_the_same_name_gives_the_same_log_and_another_name_another():
     assert not same(first.ego, generate_town("town-000000", seed=1).ego)
 
 
+@pytest.mark.slow
 def test_source_names_loads_and_travels():
     source = pickle.loads(pickle.dumps(TownSource(12)))
     assert source.kind == "town"
@@ -58,6 +59,7 @@ def test_source_names_loads_and_travels():
     ]
 
 
+@pytest.mark.slow
 def test_a_range_of_towns_is_those_of_the_longer_count():
     source = open_source("town:2-3")
     assert source.names() == TownSource(4).names()[2:]

@@ -132,6 +132,7 @@ def test_another_split_is_one_error(archives, root):
         opened(archives, root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "traffic", "table"),
     [

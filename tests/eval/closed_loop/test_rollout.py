@@ -36,6 +36,7 @@ def town_courses(traffic="log-replay", rate=2.0, seconds=8.0):
     return [closed_loop_scene_from(start, traffic=traffic, rate=rate, seconds=seconds) for start in starts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("aside", [0.0, 5.0, -9.0])
 def test_one_plan_of_four_seconds_is_what_open_loop_scores(policy, aside):

@@ -180,6 +180,7 @@ def test_cameras_see_the_scene_as_it_is_driven():
     assert not np.array_equal(planner.told[0].images["front"], planner.told[3].images["front"])
 
 
+@pytest.mark.slow
 def test_photographs_are_taken_on_the_way():
     """At the start the image of the log's snapshot; 2 s on, that of the simulated snapshot."""
     log = town(3)

@@ -58,6 +58,7 @@ def check_scores(benchmark, root, policy="log-replay", last=None):
             assert found[Metric.EGO_PROGRESS] < 1e-6, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("policy", "last"), [("log-replay", None), ("navsim-reactive", 1)])
 def test_a_town_scores_as_before(town, exported, policy, last):
     check_scores(open_benchmark(town), exported.folder.root, policy, last)
@@ -75,6 +76,7 @@ def test_the_whole_evaluation_is_that_of_the_benchmark(town, exported, tmp_path)
     assert len(set(scores[0].values())) == 2
 
 
+@pytest.mark.slow
 def test_argoverse_scores_as_before(test_data, tmp_path):
     """Its maps are not in nuPlan's form: lanes follow lanes, connectors end nowhere."""
     options = replace(OPTIONS, scene_interval=6.0, views=(), cameras=())
@@ -182,6 +184,7 @@ def test_an_error_leaves_nothing(town, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_command(town, tmp_path):
     (tmp_path / "out").mkdir()
     result = invoke("export", "navsim", town, tmp_path / "out", "--no-images", "--split", "mine")

@@ -42,6 +42,7 @@ def rows(folder):
     return len(path.read_text().splitlines()) - 1 if path.is_file() else 0
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_to_the_same_planner(dataset, tmp_path):
     config = tmp_path / "small.json"
     config.write_text(json.dumps(SMALL))
@@ -71,6 +72,7 @@ def torchrun(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(dataset, tmp_path):
     """Both have the same weights, also after one was killed; the checkpoint is that of an undisturbed run."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"

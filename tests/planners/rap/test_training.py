@@ -31,6 +31,7 @@ def same(one, other):
     return all(torch.equal(value, other[name]) for name, value in one.items()) and set(one) == set(other)
 
 
+@pytest.mark.slow
 def test_it_drives_by_what_it_sees():
     """Of four scenes in which the ego's own status is the same: only the images tell where to drive, and they do."""
     weights = {"score_weight": 0.0, "spatial_weight": 0.0, "global_weight": 0.0}

@@ -39,6 +39,7 @@ def close(found, expected, name):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-5 * np.abs(expected).max(), err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES.keys())
 @pytest.mark.parametrize("degree", range(4))
 def test_gradients_are_those_of_the_naive_drawing(lens, degree):
