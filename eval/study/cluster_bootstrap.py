@@ -232,7 +232,7 @@ def _shared(x: Float[np.ndarray, "b"], y: Float[np.ndarray, "b"]) -> float:
 
 
 def _hypotenuse(a: float, b: float, shared: float) -> float:
-    """Return the length of the difference of two errors with a correlation."""
+    """Return sqrt(a^2 + b^2 - 2 r a b): the half width of a difference, of those of its two correlated terms (Zou)."""
     return float(np.sqrt(max(a**2 + b**2 - 2.0 * shared * a * b, 0.0)))
 
 

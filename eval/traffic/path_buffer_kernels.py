@@ -148,6 +148,7 @@ def _without_slivers(shape, number, points, joins, half):
 
 @njit(cache=True, nogil=True)
 def _near_join(edge, points, joins, half):
+    """Return whether an edge is nearer to one of the joins than half the strip's width."""
     for k in joins:
         if point_segment_squared(points[k, 0], points[k, 1], edge[0], edge[1], edge[2], edge[3]) < half * half:
             return True
@@ -176,6 +177,7 @@ def _cuts(ring, e, cuts):
 
 @njit(cache=True, nogil=True)
 def _has_strip_to_its_right(ring, e, share):
+    """Return whether the outline winds clockwise around the point just to the right of a place on its edge."""
     dx, dy = ring[e, 2] - ring[e, 0], ring[e, 3] - ring[e, 1]
     length = math.hypot(dx, dy)
     if length == 0.0:
@@ -187,6 +189,7 @@ def _has_strip_to_its_right(ring, e, share):
 
 @njit(cache=True, nogil=True)
 def _write_part(edge, first, last, shape, number):
+    """Write the part of an edge between two shares of its length; return the number of edges."""
     for axis in range(2):
         span = edge[axis + 2] - edge[axis]
         shape[number, axis], shape[number, axis + 2] = edge[axis] + first * span, edge[axis] + last * span
@@ -291,8 +294,8 @@ def _is_tight(before, at, after, half):
     """Return whether the outline may wind around something the wrong way at a join.
 
     Where the parallels on the inner side do not intersect, the outline winds once less around the triangle of the
-    vertex and the corners where it steps in. Either segment makes up for that if it is long
-    enough to cover the triangle.
+    vertex and the corners where it steps in. Either segment makes up for that if it is long enough to cover the
+    triangle.
     """
     dx, dy = at[0] - before[0], at[1] - before[1]
     ex, ey = after[0] - at[0], after[1] - at[1]

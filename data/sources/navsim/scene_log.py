@@ -49,7 +49,7 @@ def scene_of(scene: NavsimScene, road_map: RoadMap, origin: Float[np.ndarray, "3
         origin: global coordinates of the log's zero, whole metres.
 
     Raises:
-        SwerveError: a frame has no annotations, or a synthetic scene has none after its last frame.
+        SwerveError: a frame has no annotations. A synthetic scene without any after its last frame has no future.
     """
     moments = [_moment(frame, origin) for frame in scene.frames]
     moments += [_later(boxes, origin) for boxes in scene.future_boxes or ()]
