@@ -379,7 +379,8 @@ def test_official_logs(nuplan_root, caplog):
         # The car's axle is 0.33 m above the ground of the data set that the log was made from.
         height = NuplanDb(next(nuplan_root.rglob(f"{name}.db"))).lidar_pcs.poses.positions[0, 2]
         assert height - log.origin[2] - log.ego.positions[0, 2] == pytest.approx(0.33, abs=0.02)
-    assert len(caplog.messages) == 4
+    missing = [message for message in caplog.messages if "compiling kernels" not in message]  # told once in a process
+    assert len(missing) == 4
 
 
 @pytest.mark.parametrize(
