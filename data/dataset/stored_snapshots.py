@@ -39,7 +39,7 @@ class StoredSnapshot:
 
 @dataclass(frozen=True)
 class SnapshotStore:
-    """Everything needed to render a sample's rasters, except the log's map and the cameras.
+    """Inputs of rendering a sample's rasters, except the log's map and the cameras.
 
     Attributes:
         style: colour style.

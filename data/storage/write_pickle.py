@@ -62,7 +62,7 @@ def _value(value: Any) -> bytes:  # noqa: ANN401
 
 
 def _global(module: str, name: str) -> bytes:
-    return _text(module) + _text(name) + pickle.STACK_GLOBAL
+    return encode_text(module) + encode_text(name) + pickle.STACK_GLOBAL
 
 
 def _instance(value: PickledInstance) -> bytes:
@@ -81,10 +81,10 @@ def _array(array: np.ndarray) -> bytes:
     if array.dtype.kind not in "Uif":
         raise TypeError(f"cannot be written into a pickle: array of {array.dtype}")
     values = np.ascontiguousarray(array, dtype=f"<{code}")
-    arguments = pickle.MARK + _global("numpy", "ndarray") + _tuple([0]) + _bytes(b"b") + pickle.TUPLE
+    arguments = pickle.MARK + _global("numpy", "ndarray") + _tuple([0]) + encode_bytes(b"b") + pickle.TUPLE
     empty = _global("numpy.core.multiarray", "_reconstruct") + arguments + pickle.REDUCE
-    head = _integer(1) + _tuple(values.shape) + _dtype(code) + pickle.NEWFALSE
-    return empty + pickle.MARK + head + _bytes(values.tobytes()) + pickle.TUPLE + pickle.BUILD
+    head = encode_integer(1) + _tuple(values.shape) + _dtype(code) + pickle.NEWFALSE
+    return empty + pickle.MARK + head + encode_bytes(values.tobytes()) + pickle.TUPLE + pickle.BUILD
 
 
 def _dtype(code: str) -> bytes:
@@ -107,18 +107,21 @@ def _tuple(items: Iterable[Any]) -> bytes:
     return pickle.MARK + b"".join(map(_value, items)) + pickle.TUPLE
 
 
-def _text(text: str) -> bytes:
+def encode_text(text: str) -> bytes:
+    """Return the instructions that push a text."""
     encoded = text.encode()
     return pickle.BINUNICODE + struct.pack("<I", len(encoded)) + encoded
 
 
-def _bytes(content: bytes) -> bytes:
+def encode_bytes(content: bytes) -> bytes:
+    """Return the instructions that push bytes."""
     if len(content) < _SHORT:
         return pickle.SHORT_BINBYTES + bytes([len(content)]) + content
     return pickle.BINBYTES + struct.pack("<I", len(content)) + content
 
 
-def _integer(number: int) -> bytes:
+def encode_integer(number: int) -> bytes:
+    """Return the instructions that push an integer of any size up to 255 bytes."""
     number = int(number)
     if _INTEGERS[0] <= number < _INTEGERS[1]:
         return pickle.BININT + struct.pack("<i", number)
@@ -126,7 +129,8 @@ def _integer(number: int) -> bytes:
     return pickle.LONG1 + bytes([len(encoded)]) + encoded
 
 
-def _float(number: float) -> bytes:
+def encode_float(number: float) -> bytes:
+    """Return the instructions that push a float."""
     return pickle.BINFLOAT + struct.pack(">d", number)
 
 
@@ -134,9 +138,9 @@ _WRITERS: Final[Mapping[Any, Callable[[Any], bytes]]] = {
     PickledInstance: _instance,
     PickledEnum: _enum,
     np.ndarray: _array,
-    str: _text,
-    (int, np.integer): _integer,
-    (float, np.floating): _float,
+    str: encode_text,
+    (int, np.integer): encode_integer,
+    (float, np.floating): encode_float,
     Mapping: _dict,
     list: _list,
     tuple: _tuple,

@@ -61,7 +61,7 @@ class SampleStream:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Everything that determines the batches of all ranks, as JSON values, for comparison on resumption."""
+        """Return everything that determines the batches of all ranks, as JSON values, for comparison on resumption."""
         options = {**asdict(self.options), "cameras": list(self.cameras)}
         return {"set": self._catalogue.digest, "world_size": self.world_size, **options}
 

@@ -12,7 +12,7 @@ from swerve.scenes import Split, SwerveError
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """Everything except the set and the rank that determines a stream's batches.
+    """Options of a stream: all but the set and the rank that determines a stream's batches.
 
     Attributes:
         parts: parts of every batch, in this order within the batch.

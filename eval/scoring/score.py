@@ -136,7 +136,7 @@ def score(
 
 @dataclass(frozen=True)
 class PreparedContext:
-    """Everything that scores in a scene need and that does not depend on the trajectories.
+    """Inputs of the scores in a scene that do not depend on the trajectories.
 
     Attributes:
         context: the scene.

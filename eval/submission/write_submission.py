@@ -6,7 +6,6 @@ numpy have, where numpy 2 itself would name `numpy._core`, which the server's do
 """
 
 import pickle
-import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.storage.files import make_folder, write_atomically
+from swerve.data.storage.write_pickle import encode_bytes, encode_float, encode_integer, encode_text
 from swerve.eval.submission.submission import Predictions, Submission, SubmittedTrajectory
 
 TRAJECTORY: Final = ("navsim.common.dataclasses", "Trajectory")
@@ -24,7 +24,6 @@ _ARRAY: Final = ("numpy", "ndarray")
 _DTYPE: Final = ("numpy", "dtype")
 # Everything that a file names, in the order in which the unpickler remembers it.
 NAMES: Final = (TRAJECTORY, SAMPLING, _RECONSTRUCT, _ARRAY, _DTYPE)
-_SHORT: Final = 256
 
 
 def write_submission(submission: Submission, path: Path) -> None:
@@ -39,7 +38,7 @@ def write_submission(submission: Submission, path: Path) -> None:
 
 def pickled_submission(submission: Submission) -> bytes:
     """Return the bytes of a submission file."""
-    content: dict[str, bytes] = {key: _text(value) for key, value in submission.info.by_key().items()}
+    content: dict[str, bytes] = {key: encode_text(value) for key, value in submission.info.by_key().items()}
     content |= {key: _list([_predictions(value)]) for key, value in submission.predictions.items()}
     head = pickle.PROTO + bytes([4]) + b"".join(_remembered(*name) for name in NAMES)
     return head + _dict(content) + pickle.STOP
@@ -47,7 +46,7 @@ def pickled_submission(submission: Submission) -> bytes:
 
 def _remembered(module: str, name: str) -> bytes:
     """Find a class or function, remember it under the next number, and leave the stack as it was."""
-    return _text(module) + _text(name) + pickle.STACK_GLOBAL + pickle.MEMOIZE + pickle.POP
+    return encode_text(module) + encode_text(name) + pickle.STACK_GLOBAL + pickle.MEMOIZE + pickle.POP
 
 
 def _named(name: tuple[str, str]) -> bytes:
@@ -60,9 +59,9 @@ def _predictions(predictions: Predictions) -> bytes:
 
 def _trajectory(trajectory: SubmittedTrajectory) -> bytes:
     sampling = {
-        "num_poses": _integer(len(trajectory.poses)),
-        "time_horizon": _float(trajectory.horizon),
-        "interval_length": _float(trajectory.interval),
+        "num_poses": encode_integer(len(trajectory.poses)),
+        "time_horizon": encode_float(trajectory.horizon),
+        "interval_length": encode_float(trajectory.interval),
     }
     state = {"poses": _array(trajectory.poses), "trajectory_sampling": _instance(SAMPLING, sampling)}
     return _instance(TRAJECTORY, state)
@@ -77,20 +76,26 @@ def _array(array: Float[np.ndarray, "n 3"]) -> bytes:
     """Make an array as numpy's own pickles do: an empty one, then its version, shape, type, order and bytes."""
     code = "f8" if array.dtype == np.float64 else "f4"
     values = np.ascontiguousarray(array, dtype=f"<{code}")
-    empty = _named(_RECONSTRUCT) + _tuple([_named(_ARRAY), _tuple([_integer(0)]), _bytes(b"b")]) + pickle.REDUCE
-    shape = _tuple([_integer(length) for length in values.shape])
-    return empty + _tuple([_integer(1), shape, _dtype(code), pickle.NEWFALSE, _bytes(values.tobytes())]) + pickle.BUILD
+    empty = (
+        _named(_RECONSTRUCT) + _tuple([_named(_ARRAY), _tuple([encode_integer(0)]), encode_bytes(b"b")]) + pickle.REDUCE
+    )
+    shape = _tuple([encode_integer(length) for length in values.shape])
+    return (
+        empty
+        + _tuple([encode_integer(1), shape, _dtype(code), pickle.NEWFALSE, encode_bytes(values.tobytes())])
+        + pickle.BUILD
+    )
 
 
 def _dtype(code: str) -> bytes:
     """Make the type f4 or f8, little-endian."""
-    dtype = _named(_DTYPE) + _tuple([_text(code), pickle.NEWFALSE, pickle.NEWTRUE]) + pickle.REDUCE
-    none, unset = [pickle.NONE] * 3, [_integer(-1)] * 2
-    return dtype + _tuple([_integer(3), _text("<"), *none, *unset, _integer(0)]) + pickle.BUILD
+    dtype = _named(_DTYPE) + _tuple([encode_text(code), pickle.NEWFALSE, pickle.NEWTRUE]) + pickle.REDUCE
+    none, unset = [pickle.NONE] * 3, [encode_integer(-1)] * 2
+    return dtype + _tuple([encode_integer(3), encode_text("<"), *none, *unset, encode_integer(0)]) + pickle.BUILD
 
 
 def _dict(items: Mapping[str, bytes]) -> bytes:
-    pairs = b"".join(_text(key) + value for key, value in items.items())
+    pairs = b"".join(encode_text(key) + value for key, value in items.items())
     return pickle.EMPTY_DICT + pickle.MARK + pairs + pickle.SETITEMS
 
 
@@ -100,22 +105,3 @@ def _list(items: Iterable[bytes]) -> bytes:
 
 def _tuple(items: Iterable[bytes]) -> bytes:
     return pickle.MARK + b"".join(items) + pickle.TUPLE
-
-
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    return pickle.BINUNICODE + struct.pack("<I", len(encoded)) + encoded
-
-
-def _bytes(content: bytes) -> bytes:
-    if len(content) < _SHORT:
-        return pickle.SHORT_BINBYTES + bytes([len(content)]) + content
-    return pickle.BINBYTES + struct.pack("<I", len(content)) + content
-
-
-def _integer(number: int) -> bytes:
-    return pickle.BININT + struct.pack("<i", number)
-
-
-def _float(number: float) -> bytes:
-    return pickle.BINFLOAT + struct.pack(">d", number)
