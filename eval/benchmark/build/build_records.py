@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from swerve.data.jobs import part_stem
-from swerve.data.storage.files import commit, temporary_path, to_json, write_atomically
+from swerve.data.storage.files import to_json, write_atomically
+from swerve.data.storage.parquet_file import ParquetFile
 from swerve.eval.benchmark.assemble import GroupRecord
 from swerve.eval.benchmark.benchmark_store import REJECTIONS, SCENES
 from swerve.eval.benchmark.scene_group import BenchmarkScene
@@ -40,7 +40,6 @@ SCENES_SCHEMA = pa.schema(
 REJECTIONS_SCHEMA = pa.schema(
     {"log": pa.string(), "time_us": pa.int64(), "index": pa.int32(), "reason": pa.string(), "message": pa.string()}
 )
-_ROWS_PER_GROUP = 50_000
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,8 @@ def write_tables(folder: Path, build_records: Iterable[BuildRecord]) -> tuple[di
         build_records: of all scene groups; only one is held at a time.
     """
     counts, scene_groups = _Counts(), dict[str, list[str]]()
-    with _Writer(folder / SCENES, SCENES_SCHEMA) as scenes, _Writer(folder / REJECTIONS, REJECTIONS_SCHEMA) as rejected:
+    files = ParquetFile(folder / SCENES, SCENES_SCHEMA), ParquetFile(folder / REJECTIONS, REJECTIONS_SCHEMA)
+    with files[0] as scenes, files[1] as rejected:
         for build_record in build_records:
             counts.add(build_record)
             scenes.add(build_record.scenes)
@@ -260,31 +260,3 @@ class _Counts:
             "tracks_without_gaussians": len(self._unseen),
             "scene_group_bytes": self._bytes,
         }
-
-
-class _Writer:
-    """A Parquet file that is renamed to its final name when complete."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path, self._schema, self._rows = path, schema, list[dict[str, Any]]()
-        self._writer = pq.ParquetWriter(temporary_path(path), schema, compression="zstd")
-
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Append rows."""
-        self._rows += rows
-        if len(self._rows) >= _ROWS_PER_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
-        self._rows.clear()
-
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-        if kind is None:
-            commit(self._path)
