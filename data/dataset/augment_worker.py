@@ -140,7 +140,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
     # Recorded once per log.
     gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.gap_windows] if chunk == 0 else []
     made = _Outcomes([], gaps, [])
-    if chunk == 0 and opened.options.rasters == "drawn":
+    if chunk == 0 and opened.options.rasters == "primitives":
         with opened.stopwatch.measure("writing"):
             save_static(opened.folder, opened.log.name, opened.renderer.still)
     with ShardWriter(opened.folder / shard, split) as writer:

@@ -30,7 +30,7 @@ _STILL_KIND, _STILL_VERSION = "primitives", 1
 
 def layout_of(options: AugmentOptions) -> FolderLayout:
     """Return the folder layout of a set with these options."""
-    more = {STATIC: ".npz"} if options.rasters == "drawn" else {}
+    more = {STATIC: ".npz"} if options.rasters == "primitives" else {}
     return replace(LAYOUT, parts={**LAYOUT.parts, **more})
 
 
@@ -70,7 +70,7 @@ def finished_chunks(folder: Path, options: AugmentOptions) -> dict[str, tuple[se
     finished = dict[str, tuple[set[int], int]]()
     for record in read_records(folder):
         done, _ = finished.setdefault(record.log, (set(), record.num_parts))
-        still = options.rasters == "stored" or record.part > 0 or static_path(folder, record.log).is_file()
+        still = options.rasters == "images" or record.part > 0 or static_path(folder, record.log).is_file()
         if not record.failures and still and _shard_is_whole(folder, record):
             done.add(record.part)
     return finished

@@ -127,7 +127,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         )
         scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
         exposures = exposures_between(images.held_out, images.train, fitted.exposures.astype(np.float64))
-        final = {
+        record = {
             "log": log.name,
             "source": log.source,
             "options": asdict(options),
@@ -138,21 +138,29 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             "nodes": len(scene.nodes),
             "seconds": watch.seconds,
             "cpu_seconds": watch.cpu_seconds,
-            "held_out": _as_json(evaluate_quality(scene, images.held_out, None, threads)),
-            "held_out_exposed": _as_json(evaluate_quality(scene, images.held_out, exposures, threads)),
-            "test_cameras": {
-                name: _as_json(
-                    evaluate_quality(scene, [p for p in images.test_cameras if p.camera.name == name], None, threads)
-                )
-                for name in options.test_cameras
-            },
+            **_held_out(scene, images, exposures, options),
         }
     with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
         write_atomically(folder / _PREVIEW, preview(scene, images, threads))
         write_training_poses(folder, training_poses(log, options))
-        write_atomically(folder / FIT, to_json(final))
+        write_atomically(folder / FIT, to_json(record))
         (folder / _STATE).unlink(missing_ok=True)
+
+
+def _held_out(
+    scene: SplatScene, images: LogImages, exposures: Float[np.ndarray, "n 3 4"], options: SceneOptions
+) -> dict[str, Any]:
+    """Return the quality of held-out photos, as rendered and with interpolated exposures, and of each test camera."""
+    quality = partial(evaluate_quality, scene, threads=options.fit.threads)
+    of_cameras = {
+        name: [image for image in images.test_cameras if image.camera.name == name] for name in options.test_cameras
+    }
+    return {
+        "held_out": _as_json(quality(images.held_out, None)),
+        "held_out_exposed": _as_json(quality(images.held_out, exposures)),
+        "test_cameras": {name: _as_json(quality(own, None)) for name, own in of_cameras.items()},
+    }
 
 
 class _Watch:

@@ -39,7 +39,7 @@ STUDY, PLANNERS, SCENE_GROUPS, PAGE, SCATTER = (
     "scatter.svg",
 )
 # Raise whenever keys or columns of the files change: the folders of older studies are then refused.
-STUDY_VERSION: Final = 3
+STUDY_VERSION: Final = 4
 # Packages whose version may change a score.
 _LAYOUT = FolderLayout(
     completion_file=STUDY,

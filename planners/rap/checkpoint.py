@@ -44,7 +44,7 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
     if header.get("format") != _FORMAT or header.get("version") != VERSION:
         raise SwerveError(f"{path}: not a checkpoint of version {VERSION}. Train in another folder")
     _require_same(path, header, _identity(training))
-    training.load_state(tensors, header["step"])
+    training.load_state_dict(tensors, header["step"])
     stream: dict[str, Any] = header["stream"]
     return stream
 

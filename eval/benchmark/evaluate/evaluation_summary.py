@@ -20,7 +20,7 @@ from swerve.eval.scoring.weighting import Weighting
 
 SUMMARY, FAILURES, SCORES, REPORT = "summary.json", "failures.json", "scores", "index.html"
 # Columns kept in memory of every scene.
-_LIGHT = ["planner", "token", "log", "scene_group", "chain", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
+_LIGHT = ["planner", "token", "log", "group_token", "frame", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
 _LIGHT += ["error", "plan_seconds"]
 
 

@@ -51,7 +51,7 @@ from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.planning import Planner
 
 # Columns of a record: those of a scene by itself, and the simulated states, which extended comfort compares.
-_ALONE: Final = ("scene_group", "stage", "chain", "index", "two_frame_extended_comfort", "score", "weight")
+_ALONE: Final = ("group_token", "stage", "frame", "index", "two_frame_extended_comfort", "score", "weight")
 RECORD: Final = pa.schema(
     [*(field for field in SCHEMA if field.name not in _ALONE), pa.field("states", pa.list_(pa.float64()))]
 )
