@@ -6,6 +6,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from swerve.eval.benchmark.build_options import ViewKind
+from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.scoring.weighting import Weighting
 from swerve.eval.traffic.policy import Policy
 from swerve.options.shared import Config, EvaluatedBenchmark, OutFolder, PlannerOption, Planners, Splats, Workers
@@ -26,6 +27,7 @@ class EvaluateOptions:
             With none: those that are stored, or raster if several are.
         splats: Splat scenes.
         report: Write index.html, with the worst scenes of each planner.
+        limits: Limits of planners that are not Swerve's own.
     """
 
     split: Annotated[str | None, arg(metavar="FILE.yaml|NAME")] = None
@@ -34,6 +36,7 @@ class EvaluateOptions:
     views: tuple[ViewKind, ...] = ()
     splats: Splats = None
     report: bool = True
+    limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Evaluate:
 
     Prints the ranking, and writes NAVSIM's tables, summary.json and a report (OUT/index.html). The same command resumes
     an evaluation, and adds planners to a finished one. docs/evaluate.md describes the output.
+
+    Planners that are not Swerve's own run in processes of their own. One that takes longer than --plan-timeout, or ends
+    its process, fails in that scene and is started again; the scores of the others are those of a run without it.
 
     Exit code: 0; 1 if a planner failed in a scene, which then scores 0; 2 if the evaluation could not run.
 
