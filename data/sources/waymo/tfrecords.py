@@ -75,6 +75,41 @@ def read_record(file: Path, number: int) -> TFRecord:
     raise AssertionError("unreachable")
 
 
+def read_record_at(file: Path, number: int, start: int) -> TFRecord:
+    """Read the record whose data start at a byte.
+
+    Args:
+        file: path of the file.
+        number: index of the record.
+        start: offset of its data.
+
+    Raises:
+        LogError: as `read_records`.
+    """
+    with _opened(file) as stream:
+        stream.seek(max(start - _HEAD, 0))
+        length = _read_length(stream, file, number)
+        if length is None:
+            raise LogError(file, f"record {number}", f"is missing: the file ends before byte {start}")
+        return _read_data(stream, file, number, length)
+
+
+def record_spans(file: Path) -> Iterator[tuple[int, int]]:
+    """Yield where the data of each record start, and their length; the data are not read.
+
+    Raises:
+        LogError: as `read_records`, but for checksums of data.
+    """
+    number = 0
+    with _opened(file) as stream:
+        while (length := _read_length(stream, file, number)) is not None:
+            yield stream.tell(), length
+            stream.seek(length + _TAIL, 1)
+            number += 1
+    if not number:
+        raise LogError(file, "records", "the file is empty")
+
+
 def count_records(file: Path) -> int:
     """Count the records of the file, from their lengths only."""
     number = 0
@@ -94,6 +129,18 @@ def parse_frame(record: TFRecord) -> Any:  # noqa: ANN401 - protobuf builds the 
     frame = _parse(record, "waymo_open_dataset.dataset_pb2", "Frame")
     if frame is None or not frame.context.name or not frame.timestamp_micros:
         raise LogError(record.file, record.name, "is not a Waymo perception Frame")
+    return frame
+
+
+def parse_e2e_frame(record: TFRecord) -> Any:  # noqa: ANN401
+    """Parse the record as an end-to-end `E2EDFrame`.
+
+    Raises:
+        LogError: it is another message.
+    """
+    frame = _parse(record, "waymo_open_dataset.protos.end_to_end_driving_data_pb2", "E2EDFrame")
+    if frame is None or not frame.frame.context.name or not frame.HasField("past_states"):
+        raise LogError(record.file, record.name, "is not a Waymo end-to-end E2EDFrame")
     return frame
 
 
@@ -146,12 +193,10 @@ def _opened(file: Path) -> BinaryIO:
 
 
 def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
-    """Read the length of the record that starts here; None at the end of the file."""
+    """Read the length of the record that starts here, which the file is long enough for; None at the file's end."""
     at = stream.tell()
     head = stream.read(_HEAD)
     if not head:
-        if at > file.stat().st_size:
-            raise LogError(file, f"record {number - 1}", f"is truncated: the file ends before byte {at}")
         return None
     if len(head) < _HEAD:
         raise LogError(file, f"record {number}", f"is truncated: its head starts at byte {at}, where the file ends")
@@ -159,18 +204,18 @@ def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
     length, checksum = struct.unpack("<QI", head)
     if _masked(head[:8]) != checksum:
         raise LogError(file, f"record {number}", f"bad checksum of the length at byte {at}", "Is this a TFRecord file?")
+    there = file.stat().st_size - at - _HEAD
+    if length + _TAIL > there:  # before anything is read or skipped: a length may be any number
+        problem = f"is truncated: {length + _TAIL} bytes are due from byte {at + _HEAD}, there are {there}"
+        raise LogError(file, f"record {number}", problem)
     return length
 
 
 def _read_data(stream: BinaryIO, file: Path, number: int, length: int) -> TFRecord:
     start = stream.tell()
     data, tail = stream.read(length), stream.read(_TAIL)
-    if len(data) < length or len(tail) < _TAIL:
-        raise LogError(
-            file,
-            f"record {number}",
-            f"is truncated: {length + _TAIL} bytes are due from byte {start}, there are {len(data) + len(tail)}",
-        )
+    if len(tail) < _TAIL:
+        raise LogError(file, f"record {number}", "is truncated: the file became shorter while it was read")
     if _masked(data) != struct.unpack("<I", tail)[0]:
         raise LogError(file, f"record {number}", f"bad checksum of the data at byte {start}: the file is damaged")
     return TFRecord(file, number, start, data)
