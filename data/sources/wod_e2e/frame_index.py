@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,10 +113,11 @@ class FrameIndex:
         """Return the numbers of frames by sequence."""
         return dict(Counter(entry.sequence for entry in self.entries))
 
-    def digest(self) -> str:
-        """Return a text that differs where frames do: names, sizes, places; not where the folder is."""
-        rows = [[one.name, one.file.name, one.start, one.length, one.future, one.ratings] for one in self.entries]
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+def digest_of(entries: Iterable[FrameEntry]) -> str:
+    """Return a text that differs where frames do: names, sizes, places in the shards; not where the folder is."""
+    rows = [[one.name, one.file.name, one.start, one.length, one.future, one.ratings] for one in entries]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def parse_frame_name(name: str) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from swerve.data.sources.checks import check_log
 from swerve.data.sources.source import split_of
+from swerve.data.sources.waymo.waymo_source import record_files
 from swerve.data.sources.wod_e2e.frame import PAST_POINTS, PERIOD, E2EFrame, read_frame
 from swerve.data.sources.wod_e2e.frame_index import FrameEntry, FrameIndex, Report, build_index
 from swerve.data.sources.wod_e2e.motion import headings
@@ -45,7 +46,7 @@ class WodE2eSource:
         Raises:
             LogError: there is no frame, or a file is damaged.
         """
-        return _index(self.path)
+        return _index(self.path, tuple(_stamp_of(file) for file in record_files(self.path)))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the frames.
@@ -124,8 +125,14 @@ def log_of(frame: E2EFrame, file: Path) -> Log:
     return check_log(log, file)
 
 
-@lru_cache(maxsize=4)
-def _index(path: Path) -> FrameIndex:
+def _stamp_of(file: Path) -> tuple[str, int, int]:
+    found = file.stat()
+    return str(file), found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _index(path: Path, _stamps: tuple[tuple[str, int, int], ...]) -> FrameIndex:
+    """Return the index; it stays in memory as long as the files are the same."""
     with _progress(f"indexing {path}") as report:
         return build_index(path, report)
 
