@@ -33,6 +33,7 @@ COMMANDS = {
     "study": "Study",
     "submit check": "SubmitCheck",
     "submit navsim": "SubmitNavsim",
+    "submit wod": "SubmitWod",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
 }

@@ -170,6 +170,6 @@ def write_test_split(folder: Path, frames=3) -> Path:
     names = [f"{sequence}-{step:03d}" for step in range(frames) for sequence in SEQUENCES]
     records = [encode_frame(MadeFrame(name, 4.0 + 2 * row, with_future=False)) for row, name in enumerate(names)]
     write_records(folder / "test_made_up.tfrecord-00000-of-00001", *records)
-    wanted = {sequence: frames - 1 for sequence in SEQUENCES}
+    wanted = dict.fromkeys(SEQUENCES, frames - 1)
     (folder / "test_sequence_frames_for_submission.json").write_text(json.dumps(wanted))
     return folder

@@ -18,7 +18,7 @@ from swerve.scenes import LogError, MissingExtraError
 
 _HEAD, _TAIL = 12, 4
 _MASK = 0xA282EAD8
-_INSTALL = "pip install 'PATH[waymo]' && pip install --no-deps waymo-open-dataset-tf-2-12-0==1.6.7"
+INSTALL = "pip install 'PATH[waymo]' && pip install --no-deps waymo-open-dataset-tf-2-12-0==1.6.7"
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _parse(record: TFRecord, module: str, name: str) -> Any:  # noqa: ANN401
         message = getattr(import_module(module), name)
         decode_error = import_module("google.protobuf.message").DecodeError
     except ImportError as error:
-        raise MissingExtraError("waymo_open_dataset (Waymo's protobuf classes)", _INSTALL) from error
+        raise MissingExtraError("waymo_open_dataset (Waymo's protobuf classes)", INSTALL) from error
     try:
         return message.FromString(record.data)
     except decode_error:

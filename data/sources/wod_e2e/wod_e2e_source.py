@@ -147,7 +147,7 @@ def _progress(text: str) -> Iterator[Report]:
 
         def report(done: int, total: int) -> None:
             if not (done or console.is_terminal):
-                console.print(f"{text}: {total} files, once", highlight=False, markup=False, soft_wrap=True)
+                console.print(f"{text}, once: files to read: {total}", highlight=False, markup=False, soft_wrap=True)
             bar.update(line, completed=done, total=total)
 
         yield report
