@@ -1,5 +1,7 @@
 """Checks of a WOD-E2E submission before the upload: the server takes six in 30 days."""
 
+import gzip
+import io
 import re
 import tarfile
 import zlib
@@ -110,25 +112,47 @@ def _files(path: Path, errors: list[str]) -> Iterator[tuple[str, bytes]]:
     Raises:
         SwerveError: the archive is damaged, or unreasonably large.
     """
-    left = _LARGEST
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with tarfile.open(fileobj=io.BytesIO(_unzipped(path)), mode="r:") as archive:
             for member in archive:
                 if member.isdir():
                     continue
                 if not member.isreg():
                     errors.append(f"{member.name}: is a link or a device, must be a file")
                     continue
-                left -= member.size
-                if left < 0:
-                    raise SwerveError(f"{path}: {member.name}: more than {_LARGEST >> 20} MiB: not a submission")
-                stream = archive.extractfile(member)
-                data = stream.read() if stream else b""
-                if len(data) < member.size:
-                    raise SwerveError(f"{path}: {member.name}: the archive is truncated")
-                yield member.name, data
+                yield member.name, _content(archive, member, path)
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
         raise SwerveError(f"{path}: is not a tar.gz archive, or is damaged ({error})") from error
+
+
+def _unzipped(path: Path) -> bytes:
+    """Return the bytes of an archive, all of them, so that their checksum is compared.
+
+    Raises:
+        SwerveError: there are too many.
+    """
+    with open(path, "rb") as file:
+        compressed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        data = (gzip.GzipFile(fileobj=file) if compressed else file).read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise SwerveError(f"{path}: more than {_LARGEST >> 20} MiB: not a submission")
+    return data
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
+    """Return the content of a file in an archive.
+
+    Raises:
+        SwerveError: it is not all there.
+    """
+    if member.size > _LARGEST:  # before it is believed: of sparse files any size may be stated
+        raise SwerveError(f"{path}: {member.name}: more than {_LARGEST >> 20} MiB: not a submission")
+    stream = archive.extractfile(member)
+    data = stream.read() if stream else b""
+    if len(data) < member.size:
+        raise SwerveError(f"{path}: {member.name}: the archive is truncated")
+    return data
 
 
 def _field_faults(shard: Any) -> Iterator[str]:  # noqa: ANN401 - protobuf builds the class at run time

@@ -169,7 +169,15 @@ def holds_scenarios(file: Path) -> bool:
         except LogError:
             continue
         return scenarios
-    raise LogError(file, record.name, "is neither a Waymo motion Scenario nor a perception Frame")
+    hint = "End-to-end frames are read as wod_e2e:PATH" if _is_e2e_frame(record) else ""
+    raise LogError(file, record.name, "is neither a Waymo motion Scenario nor a perception Frame", hint)
+
+
+def _is_e2e_frame(record: TFRecord) -> bool:
+    try:
+        return parse_e2e_frame(record) is not None
+    except (LogError, MissingExtraError):
+        return False
 
 
 def _parse(record: TFRecord, module: str, name: str) -> Any:  # noqa: ANN401

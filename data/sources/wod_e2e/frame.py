@@ -138,7 +138,7 @@ def read_image(frame: E2EFrame, camera: Camera) -> UInt8[np.ndarray, "_ _ 3"]:
         if size != (camera.width, camera.height):
             problem = f"has {size[0]}x{size[1]} pixels, its calibration {camera.width}x{camera.height}"
             raise LogError(photo.file, where, problem)
-        return decode_rgb(encoded, (camera.width, camera.height))
+        return decode_rgb(encoded, (float(camera.width), float(camera.height)))
     except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise LogError(photo.file, where, f"cannot be decoded ({error})") from error
 
