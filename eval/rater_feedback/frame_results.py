@@ -58,7 +58,7 @@ def write_results(
     """
     labels = [entry.label for entry in entries]
     read = [read_record(path, RECORD) for path in records]
-    names = clusters or [None] * len(read)
+    names: Sequence[str | None] = clusters or [None] * len(read)
     tables = [
         table.append_column("cluster", pa.array([name] * table.num_rows, pa.string()))
         for table, name in zip(read, names, strict=True)
@@ -66,14 +66,14 @@ def write_results(
     rows = pa.concat_tables(tables).filter(pc.field("planner").isin(labels))
     pq.write_table(rows, temporary_path(folder / RESULTS), compression="zstd")
     commit(folder / RESULTS)
-    stamp = {
+    stamp: dict[str, Any] = {
         "version": VERSION,
         "metric": "rfs",
         "planners": {entry.label: entry.spec for entry in entries},
         "identities": {entry.label: entry.identity for entry in entries},
     }
     by_label = {label: rows.filter(pc.field("planner") == label) for label in labels}
-    summary = {
+    summary: dict[str, Any] = {
         **{"metric": "rfs", "frames": len(records), "mean_over": "clusters" if clusters else "frames"},
         "planners": {label: planner_summary(own) for label, own in by_label.items()},
     }

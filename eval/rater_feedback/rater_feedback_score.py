@@ -66,7 +66,7 @@ def rater_feedback(
     distances = _normalized_distances(predictions, rated, initial_speeds)
     by_time = labels[:, :, None, None] * _DECAY ** np.maximum(distances - 1.0, 0.0)
     scores = by_time.max(axis=1).mean(axis=-1)
-    inside = (distances <= 1.0).all(axis=-1).any(axis=1)
+    inside: Bool[np.ndarray, "b i"] = np.any(np.all(distances <= 1.0, axis=-1), axis=1)
     scores = np.where(inside, scores, np.maximum(FLOOR, scores))
     return RaterFeedback((scores * probabilities).sum(axis=-1), scores, inside)
 

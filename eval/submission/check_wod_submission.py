@@ -117,7 +117,7 @@ def _files(path: Path, errors: list[str]) -> Iterator[tuple[str, bytes]]:
             for member in archive:
                 if member.isdir():
                     continue
-                if not member.isreg():
+                if not member.isreg() or member.issparse():
                     errors.append(f"{member.name}: is a link or a device, must be a file")
                     continue
                 yield member.name, _content(archive, member, path)

@@ -62,7 +62,7 @@ class DisturbedPlanner:
 
     @property
     def future_only(self) -> bool:
-        """Whether the planner needs the logged future alone."""
+        """Future-only flag of the planner."""
         return bool(getattr(self.planner, "future_only", False))
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.eval.submission.wod_submission import WodSubmissionInfo
+from swerve.eval.submission.wod_submission_info import WodSubmissionInfo
 from swerve.options.shared import Config, PlannerOption
 from swerve.scenes.option_types import FLAT
 

@@ -10,7 +10,8 @@ import pytest
 
 from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
 from swerve.eval.submission.check_wod_submission import check_wod_submission, read_frames_to_submit
-from swerve.eval.submission.wod_submission import WodSubmissionInfo, serialized_shard, write_wod_submission
+from swerve.eval.submission.wod_submission import serialized_shard, write_wod_submission
+from swerve.eval.submission.wod_submission_info import WodSubmissionInfo
 from swerve.scenes import SwerveError
 from tests.support.command import invoke
 from tests.support.e2e_records import SEQUENCES, write_test_split
