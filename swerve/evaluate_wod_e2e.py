@@ -20,7 +20,7 @@ from swerve.planners.load_planner import LoadedPlanner, load_planner
 from swerve.scenes import Split, SwerveError
 from swerve.scenes.planning import Planner
 
-_HEADS: Final = {"rfs": "RFS", "ade_3s": "ADE 3 s", "ade_5s": "ADE 5 s", "inside": "inside"}
+_HEADS: Final = {"rfs": "RFS", "ade_3s": "ADE 3 s, m", "ade_5s": "ADE 5 s, m", "inside": "inside, %"}
 
 
 def evaluate_wod_e2e(
@@ -66,10 +66,9 @@ def print_rater_feedback(summary: Mapping[str, Any], console: Console) -> None:
     console.print(leaderboard(summary))
     if summary["mean_over"] == "clusters":
         console.print(cluster_table(summary))
-    for label, row in summary["planners"].items():
-        if row["extended"]:
-            line = f"{label}: {row['extended']} plans end before 5 s; they continue at the velocity of their last step"
-            console.print(line, style="yellow", markup=False, soft_wrap=True)
+    if extended := [label for label, row in summary["planners"].items() if row["extended"]]:
+        line = f"{', '.join(extended)}: plans end before 5 s; they continue at the velocity of their last step"
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
 
 
 def leaderboard(summary: Mapping[str, Any]) -> Table:
@@ -77,7 +76,7 @@ def leaderboard(summary: Mapping[str, Any]) -> Table:
     over = summary["mean_over"]
     counts = {len(row["by_cluster"]) for row in summary["planners"].values()}
     what = f"{max(counts)} scenario clusters" if over == "clusters" else "frames"
-    table = _table(f"{summary['frames']} rated frames; means over {what}; RFS 0 to 10, ADE in m, inside in %")
+    table = _table(f"{summary['frames']} rated frames; means over {what}")
     table.add_column("planner", overflow="fold", min_width=12)
     for name in (*_HEADS.values(), "failed"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -23,11 +23,12 @@ PAST, FUTURE = np.arange(-15, 1) * 0.25, np.arange(1, 21) * 0.25
 
 @dataclass(frozen=True)
 class MadeFrame:
-    """Content of a record: a drive on a circle at constant speed unless it is replaced."""
+    """Content of a record: a drive on a circle, at constant acceleration until standstill."""
 
     name: str
     speed: float = 8.0
     curvature: float = 0.01
+    acceleration: float = 0.0
     intent: int = 1
     rated: tuple = ()
     scores: tuple = ()
@@ -36,28 +37,35 @@ class MadeFrame:
 
     @property
     def past(self):
-        return circle(self.speed, self.curvature, PAST)
+        return circle(self.speed, self.curvature, PAST, self.acceleration)
 
     @property
     def future(self):
-        return circle(self.speed, self.curvature, FUTURE) if self.with_future else None
+        return circle(self.speed, self.curvature, FUTURE, self.acceleration) if self.with_future else None
 
 
-def circle(speed, curvature, seconds):
+def circle(speed, curvature, seconds, acceleration=0.0):
     """Positions (t, 2) on a circle through the origin, facing x."""
-    turn = curvature * speed * seconds
-    radius = 1 / curvature if curvature else 0.0
-    if not curvature:
-        return np.stack([speed * seconds, 0 * seconds], axis=1)
-    return np.stack([radius * np.sin(turn), radius * (1 - np.cos(turn))], axis=1)
+    driven, _ = distances(speed, acceleration, seconds)
+    half = curvature * driven / 2
+    return (driven * np.sinc(half / np.pi))[:, None] * np.stack([np.cos(half), np.sin(half)], axis=1)
 
 
-def motion(speed, curvature, seconds):
+def distances(speed, acceleration, seconds):
+    """Distance from now and speed, which is never below zero."""
+    ends = -speed / acceleration if acceleration else np.inf
+    moving = np.minimum(seconds, ends) if acceleration < 0 else np.maximum(seconds, -abs(ends))
+    return speed * moving + acceleration * moving**2 / 2, np.maximum(speed + acceleration * seconds, 0.0)
+
+
+def motion(speed, curvature, seconds, acceleration=0.0):
     """Velocities and accelerations (t, 2) on it, in the frame of now."""
-    turn = curvature * speed * seconds
+    driven, speeds = distances(speed, acceleration, seconds)
+    turn = curvature * driven
     forward = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     left = np.stack([-np.sin(turn), np.cos(turn)], axis=1)
-    return speed * forward, curvature * speed**2 * left
+    along = np.where(speeds > 0, acceleration, 0.0)[:, None] * forward
+    return speeds[:, None] * forward, along + (curvature * speeds**2)[:, None] * left
 
 
 def jpeg(camera, shade=0):
@@ -74,7 +82,7 @@ def encode_frame(frame: MadeFrame, cameras=tuple(CAMERAS)) -> bytes:
         bytes_field(4, varint_field(1, camera) + bytes_field(2, frame.images.get(camera, jpeg(camera))))
         for camera in cameras
     )
-    velocity, acceleration = motion(frame.speed, frame.curvature, PAST)
+    velocity, acceleration = motion(frame.speed, frame.curvature, PAST, frame.acceleration)
     past = trajectory(frame.past, velocity=velocity, acceleration=acceleration)
     made = bytes_field(1, bytes_field(1, context) + images)
     made += b"" if frame.future is None else bytes_field(5, trajectory(frame.future, heights=np.zeros(20)))
@@ -143,7 +151,7 @@ def varint(value):
 def rated_frame(frame: MadeFrame, scores=(9.0, 6.0, 3.0)) -> MadeFrame:
     """The frame with three rated trajectories of 21 points: as logged, at half speed, and to the left."""
     seconds = np.append(FUTURE, 5.25)
-    own = circle(frame.speed, frame.curvature, seconds)
+    own = circle(frame.speed, frame.curvature, seconds, frame.acceleration)
     slow = circle(frame.speed / 2, frame.curvature, seconds)
     left = own + np.stack([0 * seconds, 0.1 * seconds**2], axis=1)
     return replace(frame, rated=(own, slow, left), scores=scores)

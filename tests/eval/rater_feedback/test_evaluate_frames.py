@@ -132,7 +132,7 @@ def test_evaluate(validation, tmp_path):
                   "tests.support.seeing_planners:Reddish,label=seer")  # fmt: skip
     assert done.exit_code == 0, done.exception
     assert "6 rated frames; means over 3 scenario clusters" in done.output
-    assert "seer: 6 plans end before 5 s" in done.output
+    assert "stationary, seer: plans end before 5 s" in done.output
     rows = [line.split() for line in done.output.splitlines()]
     assert ["human", "9.000", "0.000", "0.000", "100", "-"] in rows
     summary = json.loads((out / "summary.json").read_text())
