@@ -123,7 +123,8 @@ def _check_options(text: str, options: EvaluateOptions) -> None:
     Raises:
         SwerveError: one is.
     """
-    given = {"--traffic": options.traffic, "--views": options.views, "--splats": options.splats}
+    values = (options.traffic, options.weighting != EvaluateOptions().weighting, options.views, options.splats)
+    given = dict(zip(("--traffic", "--weighting", "--views", "--splats"), values, strict=True))
     if named := [name for name, value in given.items() if value]:
         raise SwerveError(f"{text}: has photographs and ego states only: leave out {' and '.join(named)}")
 

@@ -5,6 +5,7 @@ of all times are in the ego frame of now, at 4 Hz. There are no poses, boxes or 
 """
 
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -158,8 +159,7 @@ def _photo(image: Any, record: TFRecord) -> Photo:  # noqa: ANN401 - protobuf bu
 
 
 def _check_unique(names: list[str], record: TFRecord, field: str) -> None:
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise LogError(record.file, f"{record.name}: {field}", f"camera {twice[0]} occurs twice")
 
 

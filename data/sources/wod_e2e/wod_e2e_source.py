@@ -56,6 +56,18 @@ class WodE2eSource:
         """
         return tuple(self.index().by_name)
 
+    def summary(self) -> str:
+        """Describe the frames in a line.
+
+        Raises:
+            LogError: there is none, or a file is damaged.
+        """
+        index = self.index()
+        hidden = sum(not entry.future for entry in index.entries)
+        files = len({entry.file for entry in index.entries})
+        what = f"{len(index.entries)} frames of {len(index.sequences)} sequences in {files} files"
+        return f"{what}; {len(index.rated)} rated, {hidden} with hidden future"
+
     def load(self, name: str) -> Log:
         """Load the log of a frame.
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 import struct
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -260,6 +261,14 @@ def test_reads_what_the_official_classes_write(tmp_path):
     assert (len(frame.future), frame.command, source.index().entries[0].ratings) == (0, Command.LEFT, 1)
 
 
+def test_missing_classes_are_named_with_what_to_install(validation, monkeypatch):
+    monkeypatch.setitem(sys.modules, "waymo_open_dataset.protos.end_to_end_driving_data_pb2", None)
+    source = WodE2eSource(validation)
+    assert len(source.names()) == 24  # the index needs none
+    with pytest.raises(SwerveError, match=r"Waymo's protobuf classes\) is not installed. Install it with: pip install"):
+        source.load(source.names()[0])
+
+
 # --- Damage
 
 
@@ -452,5 +461,6 @@ def test_info_describes_frames(validation):
     done = invoke("info", f"wod_e2e:{validation}", "--logs", 1)
     assert done.exit_code == 0, done.exception
     assert "24 logs, the first 1" in done.output
+    assert "24 frames of 6 sequences in 2 files; 6 rated, 0 with hidden future" in done.output
     assert "8.8 s, 36 steps, no map, 0 tracks" in done.output
     assert "8 cameras, 8 photos" in done.output

@@ -126,6 +126,7 @@ def test_scores_of_a_row_worked_by_hand(tmp_path):
 # --- The command
 
 
+@pytest.mark.slow
 def test_evaluate(validation, tmp_path):
     out = tmp_path / "out"
     done = invoke("evaluate", f"wod_e2e:{validation}", out, "--workers", 1, "--planners", "stationary", "human",
@@ -186,6 +187,7 @@ class WantsNavsimsCamera:
         return straight(1.0)
 
 
+@pytest.mark.slow
 def test_evaluation_resumes_and_adds_planners(validation, tmp_path):
     out, folder = tmp_path / "out", f"wod_e2e:{validation}"
     assert invoke("evaluate", folder, out, "--workers", 1, "--planners", "stationary").exit_code == 0
@@ -196,6 +198,7 @@ def test_evaluation_resumes_and_adds_planners(validation, tmp_path):
     assert (out / "scores" / "stationary.csv").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_without_clusters_the_mean_is_over_frames(validation, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -233,6 +236,7 @@ def test_damaged_frame_ends_without_scores(validation, tmp_path):
         (("--planners", "idm"), "needs map and boxes"),
         (("--planners", "stationary", "--views", "photo"), "leave out --views"),
         (("--planners", "stationary", "--traffic", "log-replay"), "leave out --traffic"),
+        (("--planners", "stationary", "--weighting", "stable"), "leave out --weighting"),
         (("--planners", "stationary", "--split", "navtest"), "--split is one of"),
         (("--planners", "stationary", "--split", "train"), "no frame of split train"),
         (("--planners", f"{__name__}:WantsNavsimsCamera"), "needs camera 'cam_f0'; there are: front, front_left"),

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 import tarfile
 
 import numpy as np
@@ -104,6 +105,12 @@ def test_same_content_gives_the_same_bytes(tmp_path):
         write_wod_submission(tmp_path / name, INFO, predictions(), 2)
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_missing_classes_are_named_with_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "waymo_open_dataset.protos.end_to_end_driving_submission_pb2", None)
+    with pytest.raises(SwerveError, match="is not installed"):
+        write_wod_submission(tmp_path / "a.tar.gz", INFO, predictions())
 
 
 def test_more_shards_than_predictions_are_refused(tmp_path):
