@@ -26,7 +26,8 @@ def headings(velocity: Float[np.ndarray, "t 2"], now: int) -> Float[np.ndarray, 
     steps = np.arange(len(found))
     before = np.minimum.accumulate(np.where(moving, steps, len(found))[::-1])[::-1]
     after = np.maximum.accumulate(np.where(moving, steps, -1))
-    return np.unwrap(found[np.where(steps <= now, before, after)])
+    turned: Float[np.ndarray, "t"] = np.unwrap(found[np.where(steps <= now, before, after)])
+    return turned - turned[now]  # unwrapping starts at the first step, and may end a full turn off
 
 
 def resampled_history(

@@ -117,6 +117,21 @@ def test_index_is_kept_and_renewed_where_files_change(tmp_path, monkeypatch):
     assert len(read) == 3
 
 
+def test_files_before_a_damaged_one_are_kept(tmp_path, monkeypatch):
+    folder = write_validation(tmp_path / "data")
+    _, second = sorted(folder.glob("*.tfrecord*"))
+    content = second.read_bytes()
+    second.write_bytes(content[:-5])
+    with pytest.raises(LogError, match="is truncated"):
+        build_index(folder)
+    second.write_bytes(content)
+    read = []
+    scan = frame_index.scan_shard
+    monkeypatch.setattr(frame_index, "scan_shard", lambda file: read.append(file.name) or scan(file))
+    assert len(build_index(folder).entries) == 24
+    assert read == [second.name]
+
+
 def test_index_goes_to_the_cache_where_the_folder_cannot_be_written(tmp_path):
     folder = write_validation(tmp_path / "data")
     (folder / FILE_NAME).mkdir()  # as good as a folder that is not writable, also for root
@@ -224,6 +239,12 @@ def test_headings_of_a_car_that_stands():
     velocity = np.array([[2.0, 1.0], [2.0, 0.5], [0.0, 0.1], [0.0, 0.0], [0.0, 0.0], [0.1, 0.3], [2.0, 2.0]])
     found = headings(velocity, 4)
     np.testing.assert_allclose(found, [np.arctan2(1, 2), np.arctan2(0.5, 2), 0, 0, 0, 0, np.pi / 4])
+
+
+def test_headings_of_a_turn_by_more_than_half_a_circle():
+    angles = np.linspace(-4.0, 0.0, 16)
+    found = headings(5.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1), 15)
+    np.testing.assert_allclose(found, angles, atol=1e-12)
 
 
 # --- The official classes, where they are installed

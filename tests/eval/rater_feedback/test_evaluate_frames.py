@@ -82,6 +82,20 @@ def test_observation(validation):
     assert frame.name not in seen.token
 
 
+def test_planners_that_declare_no_cameras_get_all(validation):
+    seen = observation_of(frame_of(validation, f"{SEQUENCES[3]}-001"), SeesAll())
+    assert list(seen.images) == [camera.name for camera in seen.cameras]
+    assert len(seen.images) == 8
+    assert seen.images["rear"].shape == (55, 97, 3)
+
+
+class SeesAll:
+    """A planner that declares no cameras."""
+
+    def plan(self, observation):
+        return straight(len(observation.images))
+
+
 def test_human_is_the_logged_driver(validation, tmp_path):
     frame = frame_of(validation, f"{SEQUENCES[2]}-003")
     (plan,) = plan_frames(planner("human"), [frame])

@@ -1,5 +1,6 @@
 """Rater feedback score: cases worked by hand, and the official function where it is at hand."""
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from swerve.eval.rater_feedback.displacement import average_displacements
 from swerve.eval.rater_feedback.rater_feedback_score import padded_ratings, rater_feedback, tolerances
 from swerve.scenes import SwerveError
 from tests.golden.check_rfs import check_file
+from tests.golden.check_rfs import main as check_rfs
 from tests.golden.tally import Tally
 
 FAST = 11.0  # full size of the trust region: 1.0 and 1.8 m across, 4.0 and 7.2 m along
@@ -158,6 +160,33 @@ def test_golden_file(test_data):
     check_file(file, tally)
     assert tally.lines
     assert not tally.mismatches, tally.table()
+
+
+def golden_file(path, score, schema="ps-golden-rfs/1"):
+    """A file with the hand-worked case of half a tolerance too far at 3 s."""
+    case = {
+        "initial_speed": FAST,
+        "predictions": [moved(ahead(), three=(0.0, 1.5)).tolist()],
+        "probabilities": [1.0],
+        "rated": [ahead().tolist()],
+        "labels": [10.0],
+        "score": score,
+    }
+    path.write_text(json.dumps({"schema": schema, "cases": [case]}))
+    return str(path)
+
+
+def test_golden_check_ends_with_one_where_a_score_differs(tmp_path, capsys):
+    right = (10 * 0.1**0.5 + 10) / 2
+    assert check_rfs([golden_file(tmp_path / "a.json", right)]) == 0
+    assert "0 mismatches in 1 files" in capsys.readouterr().out
+    assert check_rfs([golden_file(tmp_path / "b.json", right + 2e-9), golden_file(tmp_path / "a.json", right)]) == 1
+    assert "2.0e-09" in capsys.readouterr().out
+    assert check_rfs([golden_file(tmp_path / "c.json", float("nan"))]) == 1
+    with pytest.raises(SystemExit, match="not a file of schema"):
+        check_rfs([golden_file(tmp_path / "d.json", right, "ps-golden/1")])
+    (tmp_path / "e.json").write_text('{"schema": "ps-golden-rfs/1", "cases": []}')
+    assert check_rfs([str(tmp_path / "e.json")]) == 1
 
 
 def test_official_function_on_random_and_edge_cases():
