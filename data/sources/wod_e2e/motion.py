@@ -26,8 +26,9 @@ def headings(velocity: Float[np.ndarray, "t 2"], now: int) -> Float[np.ndarray, 
     steps = np.arange(len(found))
     before = np.minimum.accumulate(np.where(moving, steps, len(found))[::-1])[::-1]
     after = np.maximum.accumulate(np.where(moving, steps, -1))
-    turned: Float[np.ndarray, "t"] = np.unwrap(found[np.where(steps <= now, before, after)])
-    return turned - turned[now]  # unwrapping starts at the first step, and may end a full turn off
+    turned = np.unwrap(found[np.where(steps <= now, before, after)])
+    anchored: Float[np.ndarray, "t"] = turned - turned[now]  # unwrapping starts at the first step: may be a turn off
+    return anchored
 
 
 def resampled_history(
