@@ -201,20 +201,23 @@ def _opened(file: Path) -> BinaryIO:
 
 
 def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
-    """Read the length of the record that starts here, which the file is long enough for; None at the file's end."""
+    """Read the length of the record that starts here; None at the end of the file."""
     at = stream.tell()
     head = stream.read(_HEAD)
     if not head:
+        if at > file.stat().st_size:
+            raise LogError(file, f"record {number - 1}", f"is truncated: the file ends before byte {at}")
         return None
     if len(head) < _HEAD:
         raise LogError(file, f"record {number}", f"is truncated: its head starts at byte {at}, where the file ends")
     length: int
+    checksum: int
     length, checksum = struct.unpack("<QI", head)
     if _masked(head[:8]) != checksum:
         raise LogError(file, f"record {number}", f"bad checksum of the length at byte {at}", "Is this a TFRecord file?")
-    there = file.stat().st_size - at - _HEAD
-    if length + _TAIL > there:  # before anything is read or skipped: a length may be any number
-        problem = f"is truncated: {length + _TAIL} bytes are due from byte {at + _HEAD}, there are {there}"
+    left = file.stat().st_size - at - _HEAD
+    if length + _TAIL > left:
+        problem = f"is truncated: {length + _TAIL} bytes are due from byte {at + _HEAD}, there are {max(left, 0)}"
         raise LogError(file, f"record {number}", problem)
     return length
 
@@ -222,8 +225,12 @@ def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
 def _read_data(stream: BinaryIO, file: Path, number: int, length: int) -> TFRecord:
     start = stream.tell()
     data, tail = stream.read(length), stream.read(_TAIL)
-    if len(tail) < _TAIL:
-        raise LogError(file, f"record {number}", "is truncated: the file became shorter while it was read")
+    if len(data) < length or len(tail) < _TAIL:
+        raise LogError(
+            file,
+            f"record {number}",
+            f"is truncated: {length + _TAIL} bytes are due from byte {start}, there are {len(data) + len(tail)}",
+        )
     if _masked(data) != struct.unpack("<I", tail)[0]:
         raise LogError(file, f"record {number}", f"bad checksum of the data at byte {start}: the file is damaged")
     return TFRecord(file, number, start, data)
