@@ -49,8 +49,8 @@ def log_names(sources: Sequence[Source]) -> dict[str, int]:
     """Return every log's name and the index of its source, in order.
 
     Raises:
-        SwerveError: no log at all, logs without anything to render or score, or two logs whose parts would have the
-            same names: they would be duplicated, and a log that is both in training and in validation would leak.
+        SwerveError: no log at all, or two logs whose parts would have the same names: they would be duplicated, and a
+            log that is both in training and in validation would leak.
     """
     owners, taken = dict[str, int](), dict[str, str]()
     for number, source in enumerate(sources):
