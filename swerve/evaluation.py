@@ -7,6 +7,7 @@ from rich.console import Console
 
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
+from swerve.data.sources.wod_e2e.wod_e2e_source import PREFIX
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
@@ -18,6 +19,7 @@ from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.eval.report.report_page import ReportOptions, write_report
+from swerve.evaluate_wod_e2e import evaluate_wod_e2e
 from swerve.options.evaluate import EvaluateOptions
 from swerve.planners.open_planner import OpenedPlanner, PlannerLoader, open_planner
 from swerve.scenes import SwerveError
@@ -37,7 +39,7 @@ def evaluate_planners(
     """Evaluate planners on a benchmark, and write the results and, of two stages, the report.
 
     Args:
-        benchmark: Folder of the benchmark, or navsim:ROOT.
+        benchmark: Folder of the benchmark, navsim:ROOT, or wod_e2e:PATH.
         specs: Planners, as `load_planner` takes them.
         out: Output folder.
         options: The evaluation.
@@ -45,6 +47,10 @@ def evaluate_planners(
         console: Console for progress; none if None.
     """
     planners = [open_planner(spec, options.limits) for spec in specs]
+    if str(benchmark).startswith(PREFIX):
+        return evaluate_wod_e2e(str(benchmark), planners, out, options, workers, console)
+    if options.clusters is not None:
+        raise SwerveError(f"{benchmark}: --clusters is for {PREFIX}PATH alone")
     if options.split is not None or str(benchmark).startswith(NAVSIM):
         return evaluate_navsim(str(benchmark), planners, out, options, workers, console)
     opened = _opened(Path(benchmark), options)

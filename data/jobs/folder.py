@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from swerve.data.sources.source import Source
+from swerve.data.sources.source import Source, require_scenes
 from swerve.data.storage.files import (
     PART,
     make_folder,
@@ -58,6 +58,7 @@ def log_names(sources: Sequence[Source]) -> dict[str, int]:
     """
     owners, taken = dict[str, int](), dict[str, str]()
     for number, source in enumerate(sources):
+        require_scenes(source)
         for name in source.names():
             if safe_name(name) in taken:
                 raise SwerveError(

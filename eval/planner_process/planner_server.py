@@ -60,6 +60,7 @@ def _loaded(load: Any, spec: str) -> tuple[Planner | None, dict[str, Any]]:  # n
             "name": type(planner).__name__,
             "cameras": "ask" if callable(cameras) else None if cameras is None else [str(name) for name in cameras],
             "privileged": bool(getattr(planner, "privileged", False)),
+            "future_only": bool(getattr(planner, "future_only", False)),
             "recording": bool(getattr(planner, "recording", False)),
             "checks": callable(getattr(planner, "check_sensors", None)),
         }

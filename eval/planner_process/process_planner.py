@@ -46,6 +46,7 @@ class PlannerFacts:
         name: of its class.
         cameras: names of its cameras; None for all; "ask" where it chooses among those of a rig.
         privileged: see `Planner`.
+        future_only: see `Planner`.
         recording: see `Planner`.
         checks: whether it has `check_sensors`.
         texts: what its loader says of it.
@@ -55,6 +56,7 @@ class PlannerFacts:
     name: str
     cameras: tuple[str, ...] | str | None
     privileged: bool
+    future_only: bool
     recording: bool
     checks: bool
     texts: Mapping[str, str]
@@ -82,7 +84,7 @@ class ProcessPlanner:
         except _Ended as error:
             # Its scenes fail; those of other planners do not.
             self._starts, reason = limits.planner_restarts + 1, str(error)
-            self.facts = PlannerFacts(spec, (), False, False, False, {}, reason)
+            self.facts = PlannerFacts(spec, (), False, False, False, False, {}, reason)
 
     @property
     def class_name(self) -> str:
@@ -93,6 +95,11 @@ class ProcessPlanner:
     def privileged(self) -> bool:
         """Whether it gets the privileged input."""
         return self.facts.privileged
+
+    @property
+    def future_only(self) -> bool:
+        """Whether the logged future is enough for it as privileged input."""
+        return self.facts.future_only
 
     @property
     def recording(self) -> bool:
@@ -307,12 +314,13 @@ def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
 
 def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
     """Return what a process said of its planner."""
-    known = ("name", "cameras", "privileged", "recording", "checks")
+    known = ("name", "cameras", "privileged", "future_only", "recording", "checks")
     cameras = head["cameras"]
     return PlannerFacts(
         str(head["name"]),
         tuple(cameras) if isinstance(cameras, list) else cameras,
         bool(head["privileged"]),
+        bool(head["future_only"]),
         bool(head["recording"]),
         bool(head["checks"]),
         {str(name): str(text) for name, text in head.items() if name not in known},

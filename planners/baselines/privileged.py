@@ -22,7 +22,7 @@ from swerve.eval.scoring.thresholds import (
 )
 from swerve.planners.baselines.parameter_checks import check_numbers
 from swerve.scenes import SwerveError
-from swerve.scenes.planning import Observation, Trajectory
+from swerve.scenes.planning import LoggedFuture, Observation, Trajectory
 from swerve.scenes.transforms import pose_from_yaw, relative_poses
 
 
@@ -32,6 +32,7 @@ class LoggedHuman:
 
     cameras: ClassVar[tuple[str, ...]] = ()
     privileged: ClassVar[bool] = True
+    future_only: ClassVar[bool] = True
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return the human's poses.
@@ -39,6 +40,8 @@ class LoggedHuman:
         Raises:
             SwerveError: the human's trajectory is unknown.
         """
+        if isinstance(observation.privileged, LoggedFuture):
+            return Trajectory(observation.privileged.poses, observation.privileged.interval)
         human = privileged_state(observation).human
         if human is None:
             raise SwerveError(f"scene {observation.token}: the human's trajectory is unknown")
