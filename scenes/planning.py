@@ -47,8 +47,8 @@ class Observation:
         command: driving command.
         cameras: cameras whose images are given.
         images: RGB images by camera name.
-        privileged: simulator state (`swerve.eval.PrivilegedInput`, or `LoggedFuture` where the data set has no more), for
-            planners that declare `privileged`; None for all others.
+        privileged: simulator state (`swerve.eval.PrivilegedInput`, or `LoggedFuture` where the data set has no more),
+            for planners that declare `privileged`; None for all others.
         recording: the scene as its data set recorded it, if it did, for planners that declare `recording`; None
             for all others.
     """
