@@ -33,6 +33,7 @@ from swerve.options.drive import Drive
 from swerve.planners.load_planner import LoadedPlanner, load_planner, with_options
 from swerve.scenes import Log, SwerveError, extract_scenes
 from swerve.scenes.primitives import Primitives, build_static
+from swerve.scenes.resize import Resize
 from swerve.scenes.viewpoints import build_log_geometry, logged
 
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
@@ -58,10 +59,10 @@ class _SceneRollout:
 
 @dataclass(frozen=True)
 class _ViewSettings:
-    """Renderer and image size of the views of planners."""
+    """Renderer of the views of planners, and resizing of their cameras."""
 
     renderer: ViewRenderer
-    size: tuple[int, int] | None
+    resize: Resize
 
 
 def run(args: Drive) -> int:
@@ -69,7 +70,9 @@ def run(args: Drive) -> int:
     planners = [load_planner(with_options(spec, args.planner_option)) for spec in args.planners]
     sources, console = open_sources(args.sources), Console()
     _check_labels(planners)
-    view_settings = _ViewSettings(renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), args.size)
+    view_settings = _ViewSettings(
+        renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
+    )
     worst: dict[str, _SceneRollout] = {}
     rows: list[dict[str, Any]] = []
     missing: dict[str, tuple[bool, ...]] = {}
@@ -123,7 +126,7 @@ def _rollouts(
     for log in logs:
         geometry, static = build_log_geometry(log), build_static(log.road_map)
         needs_images = any(uses_images(one.planner) for one in planners)
-        views = RolloutViews(view_settings.renderer.prepare(log), view_settings.size) if needs_images else None
+        views = RolloutViews(view_settings.renderer.prepare(log), view_settings.resize) if needs_images else None
         scenes = extract_scenes(log, history=HISTORY_SECONDS, future=options.seconds, interval=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
             closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)

@@ -18,7 +18,7 @@ from swerve.data.storage.files import PART, temporary_path
 from swerve.scenes import Split, SwerveError
 
 # Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 # Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
 NOT_CONTENT = ("timing.json", "failures.json", "job.lock", "config.yaml")

@@ -10,6 +10,7 @@ from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.options.shared import Config, Logs, PlannerOption, Planners, Sources, Splats
 from swerve.scenes.option_types import FLAT, ImageSize
+from swerve.scenes.resize import Fit
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Drive:
         views: Images that planners see: raster, photo (generated towns only: synthetic photos) or splat.
         splats: Splat scenes.
         size: Size of the images that planners see, in pixels; own: the size of each camera.
+        fit: How images of another aspect ratio are brought to the size; the camera model follows. crop: the excess is
+            cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.
         seed: Seed of the weather in synthetic photos.
         config: Options to start from.
     """
@@ -48,5 +51,6 @@ class Drive:
     views: ViewKind = "raster"
     splats: Splats = None
     size: ImageSize = None
+    fit: Fit = "crop"
     seed: int = 0
     config: Config = None
