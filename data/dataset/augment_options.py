@@ -37,7 +37,8 @@ class AugmentOptions:
         fit: How images of another aspect ratio are brought to the size; the camera model follows. crop: the excess is
             cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.
         rig: own: the cameras of each log; default: eight surround cameras, without photos.
-        cameras: Names of the cameras that are rendered; all if none is given.
+        cameras: Cameras that are rendered, by name, or by role where a log has none of that name (front, front_left,
+            left, back_left, back, back_right, right, front_right); images bear the names given. With none: all.
         photos: Generated towns only: also render synthetic photos for every viewpoint.
         rasters: stored: rasters are stored as images; drawn: the primitives are stored, and training renders them, with
             the same pixels.

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swerve.scenes import Camera, Log, Photo, SwerveError, Tracks
+from swerve.scenes.camera_roles import HINT, cameras_named
 from swerve.scenes.resize import WHOLE, Resize, Window
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
@@ -69,17 +70,19 @@ def image_requests(
 
 
 def select_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) -> list[Camera]:
-    """Return the cameras of the given names, in the order of the rig; all if no name is given.
+    """Return the cameras of the given names or roles (`cameras_named`), in the rig's order; all if no name is given.
 
     Raises:
-        SwerveError: there are no cameras, or none of one of the names.
+        SwerveError: there are no cameras, or none of one of the names; or two names mean one camera.
     """
     known = [camera.name for camera in cameras]
     if not known:
         raise SwerveError(f"log {log.name} has no cameras: there is nothing to render. Use --rig default")
-    if missing := [name for name in names if name not in known]:
-        raise SwerveError(f"log {log.name} has no camera {missing[0]!r}; it has {', '.join(known)}")
-    return [camera for camera in cameras if not names or camera.name in names]
+    chosen = cameras_named(cameras, names)
+    if missing := [name for name in names if name not in chosen]:
+        raise SwerveError(f"log {log.name} has no camera {missing[0]!r}; it has {', '.join(known)}. {HINT}")
+    own = {camera.name for camera in chosen.values()}
+    return [camera for camera in cameras if not names or camera.name in own]
 
 
 def _photo(log: Log, camera: str, now: int) -> Photo | None:

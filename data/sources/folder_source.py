@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swerve.data.sources.source import split_of
-from swerve.scenes import Log, LogError, Split
+from swerve.scenes import Camera, Log, LogError, Split
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class FolderSource:
         hint: description of the folder format in messages.
         find_logs: function that lists the logs' folders at a path, in order.
         read_log: function that reads a log, given the split named by its folders.
+        read_rig: function that reads the cameras of a log, see `RigSource`.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class FolderSource:
     hint: str
     find_logs: Callable[[Path], list[Path]]
     read_log: Callable[[Path, Split | None], Log]
+    read_rig: Callable[[Path], tuple[Camera, ...]]
 
     def names(self) -> tuple[str, ...]:
         """Return the folders' names.
@@ -42,9 +44,21 @@ class FolderSource:
         Raises:
             LogError: there is no such log, or a file of it is missing or malformed.
         """
+        folder = self._folder(name)
+        return self.read_log(folder, split_of(folder, self.path))
+
+    def rig(self, name: str) -> tuple[Camera, ...]:
+        """Read the cameras of the log of that name, see `RigSource`.
+
+        Raises:
+            LogError: there is no such log, or a file of its cameras is missing or malformed.
+        """
+        return self.read_rig(self._folder(name))
+
+    def _folder(self, name: str) -> Path:
         for folder in self._folders():
             if folder.name == name:
-                return self.read_log(folder, split_of(folder, self.path))
+                return folder
         raise LogError(self.path, name, f"no {self.log_description} of that name")
 
     def _folders(self) -> list[Path]:

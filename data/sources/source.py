@@ -5,7 +5,7 @@ from os.path import abspath
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.scenes import Log, Split
+from swerve.scenes import Camera, Log, Split
 
 _SPLITS: dict[str, Split] = {
     "train": "train",
@@ -34,6 +34,18 @@ class Source(Protocol):
 
     def load(self, name: str) -> Log:
         """Read one log; its `name` is the one given.
+
+        Raises:
+            LogError: the log is missing or malformed.
+        """
+
+
+@runtime_checkable
+class RigSource(Protocol):
+    """Source that reads the cameras of a log without the rest of it."""
+
+    def rig(self, name: str) -> tuple[Camera, ...]:
+        """Return the cameras of the log of that name; mountings may be in the source's own ego frame.
 
         Raises:
             LogError: the log is missing or malformed.

@@ -33,7 +33,8 @@ class BuildOptions:
         gate: What is done with follow-up scenes whose splat views disagree with their rasters.
         style: Colours of rasters. rap: black ground, as in the paper; surfaces: grey roads.
         rig: own: the cameras of each log; default: eight surround cameras.
-        cameras: Names of the cameras that are rendered; all if none is given.
+        cameras: Cameras that are rendered, by name, or by role where a log has none of that name (front, front_left,
+            left, back_left, back, back_right, right, front_right); images bear the names given. With none: all.
         size: Size of all images, in pixels; own: the size of each camera.
         fit: How images of another aspect ratio are brought to the size; the camera model follows. crop: the excess is
             cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.

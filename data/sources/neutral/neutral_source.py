@@ -100,6 +100,10 @@ class NeutralSource:
             raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
         return parse_log(read_document(files[name]), files[name])
 
+    def rig(self, name: str) -> tuple[Camera, ...]:
+        """Return the cameras of a log: the format has none."""
+        return ()
+
     def scenes(self, name: str) -> dict[str, NeutralScene]:
         """Return the scenes that the log's file lists, by token.
 

@@ -11,7 +11,7 @@ from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_folders import log_files, maps_root, sensor_folder
 from swerve.data.sources.nuplan.nuplan_log import LogPart, read_part
 from swerve.data.sources.source import split_of
-from swerve.scenes import Log, LogError, SwerveError
+from swerve.scenes import Camera, Log, LogError, SwerveError
 
 # Recordings longer than this are read in parts of `_PART_US`, plus what their scenes need before and after.
 _LONGEST_US, _PART_US = 90_000_000, 60_000_000
@@ -85,6 +85,14 @@ class NuplanSource:
             if name == file.stem or name.startswith(f"{file.stem}."):
                 return NuplanDb(file)
         raise LogError(self.path, name, "no nuPlan log of that name")
+
+    def rig(self, name: str) -> tuple[Camera, ...]:
+        """Read the cameras of a log or part, see `RigSource`.
+
+        Raises:
+            LogError: there is none of that name, or its file is damaged.
+        """
+        return read_rig(self.database(name))
 
     def _files(self) -> list[Path]:
         files = log_files(self.path)

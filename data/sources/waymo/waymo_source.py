@@ -6,9 +6,9 @@ from pathlib import Path
 
 from swerve.data.sources.source import split_of
 from swerve.data.sources.waymo.motion_scenario import read_scenario
-from swerve.data.sources.waymo.perception import read_segment
+from swerve.data.sources.waymo.perception import read_segment, segment_rig
 from swerve.data.sources.waymo.tfrecords import count_records, holds_scenarios
-from swerve.scenes import Log, LogError
+from swerve.scenes import Camera, Log, LogError
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,14 @@ class WaymoSource:
             if own == stem and number.isdecimal():
                 return read_scenario(file, int(number), name, split_of(file, self.path))
         raise LogError(self.path, name, "no Waymo log of that name")
+
+    def rig(self, name: str) -> tuple[Camera, ...]:
+        """Read the cameras of the log of that name, see `RigSource`; scenarios have none.
+
+        Raises:
+            LogError: its records are malformed.
+        """
+        return next((segment_rig(file) for stem, file in self._files() if stem == name), ())
 
     def _files(self) -> list[tuple[str, Path]]:
         files = record_files(self.path)
