@@ -38,7 +38,7 @@ class AugmentReport:
 
 def augment(
     sources: Sequence[Source],
-    folder: Path,
+    folder: str | Path,
     options: AugmentOptions,
     workers: int | None = None,
     console: Console | None = None,
@@ -59,6 +59,7 @@ def augment(
         SwerveError: the sources hold no log or one twice, a log lacks a camera, the folder is not this
             job's or cannot be written, or there is no such back end on this machine.
     """
+    folder = Path(folder)
     owners = log_names(sources)
     report_rigs(sources, owners, options.rig, options.cameras, console)
     logs = [(sources[number].kind, name) for name, number in owners.items()]

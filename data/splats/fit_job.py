@@ -63,7 +63,7 @@ class FitReport:
 
 
 def fit_logs(
-    sources: Sequence[Source], folder: Path, options: SceneOptions, console: Console | None = None
+    sources: Sequence[Source], folder: str | Path, options: SceneOptions, console: Console | None = None
 ) -> FitReport:
     """Fit a scene to every unfitted log, and write it to `folder / safe_name(log)`.
 
@@ -76,6 +76,7 @@ def fit_logs(
     Raises:
         SwerveError: there are no logs, or the folder is another job's, in use, or cannot be written.
     """
+    folder = Path(folder)
     owners, shown = log_names(sources), console or Console(quiet=True)
     plain = asdict(options)
     # The number of threads and the location of masks do not affect the output.

@@ -176,7 +176,7 @@ def open_benchmark(
     folder: str | Path,
     views: ViewKind | None = None,
     renderers: Renderers | None = None,
-    splats: Path | None = None,
+    splats: str | Path | None = None,
 ) -> Benchmark:
     """Open a benchmark finished by `swerve build`.
 

@@ -38,7 +38,7 @@ class ReportOptions:
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
 
 
-def write_report(path: Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:
+def write_report(path: str | Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:
     """Write the page atomically.
 
     Args:
@@ -53,6 +53,7 @@ def write_report(path: Path, benchmark: ReportedBenchmark, results: Results, opt
     Raises:
         SwerveError: a scene group cannot be read or scored, or the file cannot be written.
     """
+    path = Path(path)
     page = report_page(benchmark, results, options).encode()
     make_folder(path.parent)
     write_atomically(path, page)

@@ -80,7 +80,7 @@ def train_rap(
     store: ContextStore | None,
     config: RapConfig,
     options: RapTrainOptions,
-    folder: Path,
+    folder: str | Path,
     process: Process,
     run: RunOptions = RunOptions(),
     report: Callable[[dict[str, int | float]], None] = lambda noted: None,
@@ -106,6 +106,7 @@ def train_rap(
         SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
             checkpoint is of another run, the loss is not finite, or memory does not suffice.
     """
+    folder = Path(folder)
     _check(stream, store, config)
     training = Training(config, options, process.device, process.rank, process.world)
     if run.validation:

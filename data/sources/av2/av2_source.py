@@ -37,8 +37,9 @@ _POSES, _MAP, _CALIBRATION = "city_SE3_egovehicle.feather", "map", "calibration"
 _SPLITS = ("train", "val", "test")
 
 
-def av2_source(path: Path) -> FolderSource:
+def av2_source(path: str | Path) -> FolderSource:
     """Open a log folder, a folder of log folders, or one with train, val and test folders of them."""
+    path = Path(path)
     hint = f"A log is a folder with {_POSES} and {_MAP}/"
     return FolderSource(path, "av2", "Argoverse 2 log", hint, log_folders, read_log, read_rig)
 

@@ -31,8 +31,9 @@ _ORTHONORMAL = 1e-3
 _STEP, _STEPS = 0.3, 10
 
 
-def kitti_source(path: Path) -> FolderSource:
+def kitti_source(path: str | Path) -> FolderSource:
     """Open a sequence's folder, or a folder of sequences (optionally in `sequences`)."""
+    path = Path(path)
     hint = "A sequence is a folder with calib.txt and image_0/ (or image_l/)"
     return FolderSource(path, "kitti", "KITTI odometry sequence", hint, sequence_folders, read_sequence, read_rig)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_folders import log_files, maps_root, sensor_folder
-from swerve.data.sources.nuplan.nuplan_log import LogPart, read_part
+from swerve.data.sources.nuplan.nuplan_log import LogPart, read_part, read_rig
 from swerve.data.sources.source import split_of
 from swerve.scenes import Camera, Log, LogError, SwerveError
 

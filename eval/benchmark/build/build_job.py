@@ -74,11 +74,11 @@ class BuildReport:
 
 def build(
     sources: Sequence[Source],
-    folder: Path,
+    folder: str | Path,
     options: BuildOptions,
     workers: int | None = None,
     console: Console | None = None,
-    splats: Path | None = None,
+    splats: str | Path | None = None,
     renderers: Renderers | None = None,
 ) -> BuildReport:
     """Build a two-stage benchmark from logs (docs/benchmark.md).
@@ -100,6 +100,7 @@ def build(
         SwerveError: a kind of views has no renderer; the sources hold no log or one twice; a log lacks a
             camera; no log can be used; the folder is not this build's, or cannot be written.
     """
+    folder = Path(folder)
     owners = log_names(sources)
     if options.views or options.cameras:
         report_rigs(sources, owners, options.rig, options.cameras, console)

@@ -84,7 +84,7 @@ def evaluate(
     benchmark: GroupedScenes,
     entries: Sequence[PlannerSpec],
     load: Loader,
-    folder: Path,
+    folder: str | Path,
     policy: Policy,
     weighting: Weighting,
     workers: int | None = None,
@@ -110,6 +110,7 @@ def evaluate(
             is another evaluation's or cannot be written, or scene groups could not be evaluated: then only
             failures.json is written.
     """
+    folder = Path(folder)
     check_labels(entries)
     check_folder(folder)
     check_cameras(benchmark, [load(entry.spec) for entry in entries])

@@ -82,7 +82,7 @@ def evaluate_one_stage(
     scenes: SingleScenes,
     entries: Sequence[PlannerSpec],
     load: Loader,
-    folder: Path,
+    folder: str | Path,
     policy: Policy,
     workers: int | None = None,
     console: Console | None = None,
@@ -103,6 +103,7 @@ def evaluate_one_stage(
     Raises:
         SwerveError: see `evaluate`.
     """
+    folder = Path(folder)
     check_labels(entries)
     check_folder(folder)
     work = OneStageWork(folder / JOB, scenes, tuple(entries), load, policy)
