@@ -20,6 +20,7 @@ from jaxtyping import Int
 from swerve.data.sources.neutral.log_origin import origin_of, seen_from
 from swerve.scenes import (
     Area,
+    Camera,
     Ego,
     GroundHeight,
     Lane,

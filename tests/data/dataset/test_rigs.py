@@ -19,7 +19,6 @@ from swerve.scenes import Photo, SwerveError
 from tests.support.av2_log import write_av2_log
 from tests.support.simple_source import SimpleSource, small_log
 
-NOT_THERE = "no camera 'roof', the first town-000000, which has front, front_left"
 
 
 def mixed(tmp_path):
