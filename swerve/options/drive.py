@@ -17,8 +17,9 @@ from swerve.scenes.resize import Fit
 class Drive:
     """Simulate planners in closed loop from scenes of logs, and score the rollouts as nuPlan does.
 
-    Prints the mean scores of each planner, and writes OUT/rollouts.csv and .parquet (a row per rollout) and
-    OUT/worst-PLANNER.png (its worst rollout from above). docs/closed_loop.md defines the scores.
+    Prints the mean scores of each planner, and writes OUT/index.html (scores, what failed, and the worst rollouts from
+    above with their reasons), OUT/rollouts.csv and .parquet (a row per rollout) and OUT/worst-PLANNER.png (its worst
+    rollout). docs/closed_loop.md defines the scores.
 
     Exit code: 0; 1 if a planner failed; 2 if nothing could be simulated.
 

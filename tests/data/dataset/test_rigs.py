@@ -20,7 +20,6 @@ from tests.support.av2_log import write_av2_log
 from tests.support.simple_source import SimpleSource, small_log
 
 
-
 def mixed(tmp_path):
     """Return an uncalibrated log of Argoverse 2, a calibrated one, and a town."""
     write_av2_log(tmp_path / "logs" / "bare")
