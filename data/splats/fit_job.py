@@ -40,7 +40,7 @@ from swerve.scenes import Log, SwerveError
 
 PACKAGES = ("numba", "numpy", "torch")
 _LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
-_FIT, _STATE, _HISTORY, _PREVIEW = "fit.json", "state.safetensors", "progress.json", "preview.jpg"
+_FIT, _STATE, _HISTORY, PREVIEW = "fit.json", "state.safetensors", "progress.json", "preview.jpg"
 # Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
 _STATE_EVERY = 60.0
 _MEASURES, _MEASURED = 10, 5
@@ -146,7 +146,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         }
     with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
-        write_atomically(folder / _PREVIEW, preview(scene, images, threads))
+        write_atomically(folder / PREVIEW, preview(scene, images, threads))
         write_atomically(folder / _FIT, to_json(final))
         (folder / _STATE).unlink(missing_ok=True)
 
@@ -206,7 +206,7 @@ class _Watch:
         self._history.append({**counts, **times, **values})
         with os_errors_as_swerve_errors(self._folder):
             write_atomically(self._folder / _HISTORY, to_json(self._history))
-            write_atomically(self._folder / _PREVIEW, preview(scene, self._images, threads))
+            write_atomically(self._folder / PREVIEW, preview(scene, self._images, threads))
 
 
 def preview(scene: SplatScene, images: LogImages, threads: int = 1) -> bytes:

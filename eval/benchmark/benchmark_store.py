@@ -73,6 +73,17 @@ class Benchmark:
             raise SwerveError(f"{self.folder}: has no log {log!r}")
         return tuple(self.info["scene_groups"][log])
 
+    def source_of(self, log: str) -> str:
+        """Return the kind of source that a log is from.
+
+        Raises:
+            SwerveError: there is no such log.
+        """
+        found = next((str(kind) for kind, name in self.info["logs"] if name == log), None)
+        if found is None:
+            raise SwerveError(f"{self.folder}: has no log {log!r}")
+        return found
+
     def log(self, name: str) -> Log:
         """Load a log, without photos and lidar sweeps.
 

@@ -137,6 +137,23 @@ def interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: int) ->
     return Estimate(value, float(np.tanh(center - half)), float(np.tanh(center + half)))
 
 
+def mean_interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: int) -> Estimate:
+    """Compute the interval of a mean: value +- t(0.975, C - 1) sqrt(C / (C - 1)) SE, with C clusters.
+
+    SE is the standard deviation of the resamples, which is too small by the root: with clusters of one size this is
+    Student's interval of their means. Unknown with fewer than three clusters.
+
+    Args:
+        value: mean over all scene groups.
+        samples: the mean of each resample.
+        clusters: that were drawn, see `Resamples`.
+    """
+    if clusters < 3:
+        return Estimate(value, float("nan"), float("nan"))
+    half = float(students_t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * samples.std())
+    return Estimate(value, value - half, value + half)
+
+
 def half_width(clusters: int) -> float:
     """Return half the width of an interval in standard errors."""
     return float(students_t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 2)))

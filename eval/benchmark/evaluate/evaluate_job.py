@@ -122,7 +122,7 @@ def evaluate(
         remove_summary(folder)
         outcome = run_work(work, work.folder, benchmark.logs, work.finished(), "plans", workers, console)
         _require_all(work, folder, outcome)
-        summary, failures = write_summary(folder, work.records(), stamp)
+        summary, failures = write_summary(folder, work.records(), stamp, benchmark.source_of)
         write_atomically(work.folder / TIMING, to_json(outcome.timing))
     return Evaluation(summary, tuple(failures), outcome.timing)
 

@@ -171,6 +171,12 @@ def groups_of(rows: pa.Table) -> tuple[GroupTokens, ...]:
     )
 
 
+def logs_of(rows: pa.Table, groups: Sequence[GroupTokens]) -> tuple[str, ...]:
+    """Return the log of each scene group."""
+    log_of = dict(zip(rows["token"].to_pylist(), rows["log"].to_pylist(), strict=True))
+    return tuple(log_of[group.now] for group in groups)
+
+
 def read_results(folder: Path) -> Results:
     """Read the results of an evaluation from its folder.
 
