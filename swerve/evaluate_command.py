@@ -12,6 +12,7 @@ from rich.table import Table
 
 from swerve.data.jobs import Failure
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
+from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
@@ -39,6 +40,9 @@ def run(args: Evaluate) -> int:
     console.print(leaderboard(evaluation.summary))
     for line in evaluation.summary["inactive_sub_scores"]:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
+    if (groups := evaluation.summary.get("scene_groups", FEW_GROUPS)) < FEW_GROUPS:
+        text = f"{groups} scene groups are too few to compare planners: use {FEW_GROUPS} or more, of several logs"
+        console.print(text, style="yellow", highlight=False, soft_wrap=True)
     if evaluation.summary["differences"]:
         console.print(differences_table(evaluation.summary["differences"]))
     _print_failures(evaluation.failures, args.out, console)

@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from swerve.eval.report.ranking import PlannerRanking
 
 # Planners of which every two are compared; of more, each with the first. Logs that are listed without a click.
 _ALL_PAIRS, _OPEN_LOGS = 5, 12
-_VERDICTS: Final = {True: "higher", False: "may be chance"}
 
 
 def few_groups_warning(groups: int) -> str:
@@ -53,7 +51,7 @@ def between_planners(found: Sequence[PlannerDifference], labels: Sequence[str]) 
     shown = found if len(labels) <= _ALL_PAIRS else [one for one in found if one.first == labels[0]]
     rows = "".join(
         f"<tr><td>{html.escape(one.first)}</td><td>{html.escape(one.second)}</td><td><b>{one.score:+.3f}</b></td>"
-        f"<td>{_interval(one)}</td><td>{_VERDICTS[one.is_certain]}</td>"
+        f"<td>{_interval(one)}</td><td>{_verdict(one)}</td>"
         f"<td>{one.better} of {one.groups}</td><td>{one.worse} of {one.groups}</td></tr>"
         for one in shown
     )
@@ -96,6 +94,12 @@ def _means_table(found: Sequence[Means], labels: Sequence[str], what: str) -> st
 
 def _emphasised(value: float, best: float, planners: int) -> str:
     return f"<b>{value:.3f}</b>" if value == best and planners > 1 else f"{value:.3f}"
+
+
+def _verdict(one: PlannerDifference) -> str:
+    if not np.isfinite(one.low):
+        return "unknown"
+    return "higher" if one.is_certain else "may be chance"
 
 
 def _interval(one: PlannerDifference) -> str:

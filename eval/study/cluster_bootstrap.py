@@ -120,6 +120,26 @@ def resample(values: Float[np.ndarray, "p c"], drawn: Resamples) -> Float[np.nda
     return means
 
 
+def resampled_means(
+    values: Float[np.ndarray, "c"], clusters: Clusters, count: int, seed: int
+) -> Float[np.ndarray, "b"]:
+    """Compute means over the scene groups of each resample of `draw_resamples`, without a weight for each of them.
+
+    Args:
+        values: of the scene groups.
+        clusters: see `clusters_of`; those of scene groups are drawn.
+        count: of resamples.
+        seed: of the draw.
+    """
+    total = clusters.counts[1]
+    sizes = np.bincount(clusters.of_scene_groups, minlength=total)
+    sums = np.bincount(clusters.of_scene_groups, values, minlength=total)
+    generator = np.random.Generator(np.random.Philox(key=[seed, SIDES.index("scene_groups")]))
+    drawn = generator.multinomial(total, np.full(total, 1.0 / total), size=count).astype(float)
+    means: Float[np.ndarray, "b"] = (drawn @ sums) / (drawn @ sizes)
+    return means
+
+
 def interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: int) -> Estimate:
     """Compute a correlation's interval; see the module. Unknown with fewer than three clusters.
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
-from swerve.eval.study.cluster_bootstrap import clusters_of, draw_resamples, mean_interval_of
+from swerve.eval.study.cluster_bootstrap import clusters_of, mean_interval_of, resampled_means
 
 # With fewer scene groups than this, intervals and ranks say little.
 FEW_GROUPS: Final = 10
@@ -82,11 +82,12 @@ def planner_differences(
         logs: log of each scene group.
     """
     clusters = clusters_of([""] * len(logs), logs)
-    drawn = draw_resamples(clusters, "scene_groups", _RESAMPLES, _SEED)
+    count = clusters.counts[1]
     found = []
     for one, other in combinations(sorted(scores, key=lambda label: -float(scores[label].mean())), 2):
         gains = scores[one] - scores[other]
-        estimate = mean_interval_of(float(gains.mean()), drawn.group_weights @ gains, drawn.clusters)
+        samples = resampled_means(gains, clusters, _RESAMPLES, _SEED)
+        estimate = mean_interval_of(float(gains.mean()), samples, count)
         found.append(
             PlannerDifference(
                 one,
@@ -97,7 +98,7 @@ def planner_differences(
                 int((gains > 0).sum()),
                 int((gains < 0).sum()),
                 len(gains),
-                drawn.clusters,
+                count,
                 clusters.scene_groups,
             )
         )
