@@ -107,7 +107,9 @@ class BenchmarkSheet:
         """Yield a scene group from above, and its scenes by the camera that looks ahead."""
         now = group.scenes[group.group.now]
         follow_ups = [group.scenes[pair[0]] for pair in group.group.follow_ups]
-        panels = [Panel(f"{2 * _REACH:.0f} m across; {len(follow_ups)} follow-up scenes", _above(now, follow_ups))]
+        panels: list[Panel | None] = [
+            Panel(f"{2 * _REACH:.0f} m across; {len(follow_ups)} follow-up scenes", _above(now, follow_ups))
+        ]
         panels += [self._seen(group, now, "initial scene")]
         for one in evenly(follow_ups, _FOLLOW_UPS):
             panels.append(self._seen(group, one, f"follow-up, {_offset(one)}"))

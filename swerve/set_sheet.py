@@ -92,10 +92,10 @@ class SetSheet:
 
     def _samples(self) -> Section:
         counts, splits = Counter((row["kind"], row["split"]) for row in self._rows), list(self._catalogues)
-        rows = [[kind.replace("_", "-"), *(counts[kind, split] for split in splits)] for kind in _KINDS]
+        of_kind = {kind.replace("_", "-"): [counts[kind, split] for split in splits] for kind in _KINDS}
         commands = Counter(row["command"] for row in self._rows).most_common()
         text = f"Viewpoints by split. Commands: {', '.join(f'{count} {name}' for name, count in commands)}."
-        cells = [(str(kind), *map(str, numbers), str(sum(numbers))) for kind, *numbers in rows]
+        cells = [(kind, *map(str, numbers), str(sum(numbers))) for kind, numbers in of_kind.items()]
         return Section("Samples", text, (), table=(("viewpoint", *splits, "all"), *cells))
 
     def _sources(self) -> Section:

@@ -2,8 +2,10 @@
 
 import html
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.planner_differences import (
     FEW_GROUPS,
@@ -12,39 +14,55 @@ from swerve.eval.benchmark.evaluate.planner_differences import (
     means_by,
     planner_differences,
 )
-from swerve.eval.report.ranking import PlannerRanking
 
 # Planners of which every two are compared; of more, each with the first. Logs that are listed without a click.
 _ALL_PAIRS, _OPEN_LOGS = 5, 12
 
 
-def few_groups_warning(groups: int) -> str:
-    """Render a warning that there are too few scene groups to compare planners; empty if there are enough."""
-    if groups >= FEW_GROUPS:
+def few_scenes_warning(count: int, unit: str = "scene groups") -> str:
+    """Render a warning that there are too few scenes or scene groups to compare planners; empty if there are enough."""
+    if count >= FEW_GROUPS:
         return ""
+    counted = f"{count} {unit if count != 1 else unit[:-1]}"
     return (
-        f'<p class="warning"><b>{groups} scene group{"s" * (groups != 1)}</b>: too few to compare planners. Ranks may '
+        f'<p class="warning"><b>{counted}</b>: too few to compare planners. Ranks may '
         f"change with other scenes, and intervals are unreliable. Use {FEW_GROUPS} or more, of several logs.</p>"
     )
 
 
-def comparisons(ranked: Sequence[PlannerRanking], logs: Sequence[str], sources: Sequence[str]) -> str:
+@runtime_checkable
+class Ranked(Protocol):
+    """A planner with a score in each scene or scene group."""
+
+    @property
+    def label(self) -> str:
+        """Return the planner's label."""
+
+    @property
+    def scene_group_scores(self) -> Float[np.ndarray, "g"]:
+        """Return the score of each scene or scene group."""
+
+
+def comparisons(
+    ranked: Sequence[Ranked], logs: Sequence[str], sources: Sequence[str], unit: str = "scene groups"
+) -> str:
     """Render all comparisons.
 
     Args:
         ranked: planners, the best first.
-        logs: log of each scene group.
-        sources: kind of source of each scene group.
+        logs: log of each scene or scene group.
+        sources: kind of source of each.
+        unit: what has a score: "scenes" or "scene groups".
     """
     scores = {one.label: one.scene_group_scores for one in ranked}
     labels = list(scores)
     return (
-        f"{between_planners(planner_differences(scores, logs), labels)}"
-        f"{by_source(means_by(scores, sources), labels)}{by_log(means_by(scores, logs), labels)}"
+        f"{between_planners(planner_differences(scores, logs), labels, unit)}"
+        f"{by_source(means_by(scores, sources), labels, unit)}{by_log(means_by(scores, logs), labels, unit)}"
     )
 
 
-def between_planners(found: Sequence[PlannerDifference], labels: Sequence[str]) -> str:
+def between_planners(found: Sequence[PlannerDifference], labels: Sequence[str], unit: str = "scene groups") -> str:
     """Render the differences between planners; empty for a single planner."""
     if not found:
         return ""
@@ -55,41 +73,42 @@ def between_planners(found: Sequence[PlannerDifference], labels: Sequence[str]) 
         f"<td>{one.better} of {one.groups}</td><td>{one.worse} of {one.groups}</td></tr>"
         for one in shown
     )
-    drawn = f"{found[0].clusters} {found[0].drawn}"
+    of = found[0].drawn if found[0].drawn == "logs" else unit
+    drawn = f"{found[0].clusters} {of}"
     unknown = "" if np.isfinite(found[0].low) else f" With {drawn}, intervals are unknown: three are needed."
     which = "" if len(shown) == len(found) else f" Each planner is compared with the first; {len(found)} pairs exist."
     text = (
-        f"The first planner's score minus the second one's, on the same scene groups. The 95 % interval is of a "
-        f"bootstrap that draws {found[0].drawn} whole, the same for both planners ({drawn}); it holds for one pair, "
+        f"The first planner's score minus the second one's, on the same {unit}. The 95 % interval is of a "
+        f"bootstrap that draws {of} whole, the same for both planners ({drawn}); it holds for one pair, "
         f"not for all at once.{unknown}{which}"
     )
     head = ("planner", "compared with", "difference", "95 % interval", "verdict", "better in", "worse in")
     return f"<h2>Between planners</h2><p>{text}</p>{_table(head, rows, 'pairs')}"
 
 
-def by_source(found: Sequence[Means], labels: Sequence[str]) -> str:
+def by_source(found: Sequence[Means], labels: Sequence[str], unit: str = "scene groups") -> str:
     """Render the scores by kind of source."""
     if len(found) == 1:
-        return f"<h2>By source</h2><p>All scene groups are of source {html.escape(found[0].name)}.</p>"
-    return f"<h2>By source</h2>{_means_table(found, labels, 'source')}"
+        return f"<h2>By source</h2><p>All {unit} are of source {html.escape(found[0].name)}.</p>"
+    return f"<h2>By source</h2>{_means_table(found, labels, ('source', unit))}"
 
 
-def by_log(found: Sequence[Means], labels: Sequence[str]) -> str:
+def by_log(found: Sequence[Means], labels: Sequence[str], unit: str = "scene groups") -> str:
     """Render the scores by log, those with the lowest mean over planners first."""
     lowest = sorted(found, key=lambda one: float(np.mean(list(one.scores.values()))))
-    table = _means_table(lowest, labels, "log")
+    table = _means_table(lowest, labels, ("log", unit))
     if len(found) > _OPEN_LOGS:
         table = f"<details><summary>{len(found)} logs</summary>{table}</details>"
-    return f"<h2>By log</h2><p>Mean scores of each log's scene groups, the hardest log first.</p>{table}"
+    return f"<h2>By log</h2><p>Mean scores of each log's {unit}, the hardest log first.</p>{table}"
 
 
-def _means_table(found: Sequence[Means], labels: Sequence[str], what: str) -> str:
+def _means_table(found: Sequence[Means], labels: Sequence[str], head: tuple[str, str]) -> str:
     rows = []
     for one in found:
         best = max(one.scores.values())
         cells = "".join(f"<td>{_emphasised(one.scores[label], best, len(labels))}</td>" for label in labels)
         rows.append(f"<tr><td>{html.escape(one.name)}</td><td>{one.groups}</td>{cells}</tr>")
-    return _table((what, "scene groups", *labels), "".join(rows), "means")
+    return _table((*head, *labels), "".join(rows), "means")
 
 
 def _emphasised(value: float, best: float, planners: int) -> str:

@@ -89,8 +89,8 @@ def scene_group_section(
     )
 
 
-def legend() -> str:
-    """Render the legend of the bird's-eye views."""
+def legend(follow_ups: bool = True) -> str:
+    """Render the legend of the bird's-eye views, with or without starts of follow-up scenes."""
     entries = (
         ("dashes", HUMAN, "the human's path"),
         ("dots", PLAN, "the plan, every pose"),
@@ -104,7 +104,8 @@ def legend() -> str:
         ("ring", WRONG, "place of the violation"),
         ("ring", weight_color(0.5), "follow-up start, bright: more weight"),
     )
-    items = "".join(f"<li>{swatch(kind, color)}{html.escape(name)}</li>" for kind, color, name in entries)
+    shown = entries if follow_ups else entries[:-1]
+    items = "".join(f"<li>{swatch(kind, color)}{html.escape(name)}</li>" for kind, color, name in shown)
     return f'<ul class="legend">{items}</ul>'
 
 

@@ -70,13 +70,13 @@ def write_summary(
         "planners": planners,
         "inactive_sub_scores": stamp["inactive_sub_scores"],
         "differences": [one.as_json() for one in found],
-        **_comparisons({label: group_scores(table, groups) for label, table in tables.items()}, logs, source_of),
+        **comparison_summary({label: group_scores(table, groups) for label, table in tables.items()}, logs, source_of),
     }
     write_atomically(folder / SUMMARY, to_json(summary))
     return summary, failures
 
 
-def _comparisons(
+def comparison_summary(
     scores: Mapping[str, Float[np.ndarray, "g"]], logs: Sequence[str], source_of: Callable[[str], str]
 ) -> dict[str, Any]:
     """Return the parts of the summary that compare planners, and scenes of different logs and sources."""

@@ -105,6 +105,19 @@ def planner_differences(
     return tuple(found)
 
 
+def resampled_interval(scores: Float[np.ndarray, "g"], logs: Sequence[str]) -> tuple[float, float]:
+    """Compute the 95 % interval of a mean score, logs drawn whole; NaN with fewer than three.
+
+    Args:
+        scores: of scenes or scene groups.
+        logs: log of each.
+    """
+    clusters = clusters_of([""] * len(logs), logs)
+    samples = resampled_means(scores, clusters, _RESAMPLES, _SEED)
+    estimate = mean_interval_of(float(scores.mean()), samples, clusters.counts[1])
+    return estimate.low, estimate.high
+
+
 def means_by(scores: Mapping[str, Float[np.ndarray, "g"]], names: Sequence[str]) -> tuple[Means, ...]:
     """Compute each planner's mean score over the scene groups of each name, in the order of the first of each."""
     rows_of = dict[str, list[int]]()

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as students_t
 
 from swerve.eval.benchmark.evaluate.planner_differences import means_by, planner_differences
-from swerve.eval.report.comparison_tables import between_planners, by_log, by_source, few_groups_warning
+from swerve.eval.report.comparison_tables import between_planners, by_log, by_source, few_scenes_warning
 from swerve.eval.study.cluster_bootstrap import clusters_of, draw_resamples, resampled_means
 
 HOSTILE = "<b>x</b>"
@@ -92,4 +92,4 @@ def test_pages_escape_names_and_sort_logs_by_difficulty():
 
 @pytest.mark.parametrize(("groups", "warned"), [(1, True), (9, True), (10, False)])
 def test_few_scene_groups_are_warned_of(groups, warned):
-    assert ("too few to compare planners" in few_groups_warning(groups)) == warned
+    assert ("too few to compare planners" in few_scenes_warning(groups)) == warned
