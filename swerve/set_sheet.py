@@ -110,7 +110,11 @@ class SetSheet:
         samples = [self._sample(row) for row in evenly(list(first.values()), _LOGS)]
         counts = Counter(row for sample in samples for row in _camera_rows(sample))
         rigs = {frozenset(entry["name"] for entry in sample.entries) for sample in samples}
-        alike = "All have the same cameras." if len(rigs) == 1 else f"They have {len(rigs)} different rigs."
+        alike = (
+            "The names of cameras are the same in all."
+            if len(rigs) == 1
+            else f"Their cameras have {len(rigs)} sets of names."
+        )
         text = f"In one sample of each of {_count(len(samples), 'log')} of {len(first)}. {alike}"
         head = ("camera", "role", "pixels", "degrees across", "lens", "photo", "logs")
         return Section("Cameras", text, (), table=(head, *((*row, str(count)) for row, count in counts.items())))

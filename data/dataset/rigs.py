@@ -76,8 +76,7 @@ def check_rigs(sources: Sequence[Source], owners: Mapping[str, int], rig: RigNam
     rigs = {log: found for log, owner in owners.items() if (found := _rig(sources[owner], log)) is not None}
     if blind := [log for log, cameras in rigs.items() if not cameras]:
         raise SwerveError(
-            f"{len(blind)} of {len(owners)} logs have no cameras, the first {blind[0]}: there is nothing to render. "
-            "Use --rig default"
+            f"{_of(blind, len(owners))} no cameras, the first {blind[0]}: there is nothing to render. Use --rig default"
         )
     _check(names, rigs)
     return _other_names(rigs, names) if names else _differences(rigs)
@@ -104,7 +103,7 @@ def _check(names: Sequence[str], rigs: Mapping[str, tuple[Camera, ...]]) -> None
         first = affected[0]
         missing = next(name for name in names if name in lacking[first])
         known = ", ".join(camera.name for camera in rigs[first])
-        count = f"{len(affected)} of {len(rigs)} logs have" if len(rigs) > 1 else "the log has"
+        count = _of(affected, len(rigs)) if len(rigs) > 1 else "the log has"
         raise SwerveError(
             f"cameras: {count} no camera {missing!r}, the first {first}, which has {known}. {HINT}. Choose cameras "
             "that all logs have, or --rig default"
@@ -135,6 +134,10 @@ def _other_names(rigs: Mapping[str, tuple[Camera, ...]], names: Sequence[str]) -
         if others:
             logs_of.setdefault(", ".join(others), []).append(log)
     return [f"{_logs(logs)}: {others}" for others, logs in logs_of.items()]
+
+
+def _of(logs: Sequence[str], all_logs: int) -> str:
+    return f"{len(logs)} of {all_logs} logs {'has' if len(logs) == 1 else 'have'}"
 
 
 def _logs(logs: Sequence[str]) -> str:

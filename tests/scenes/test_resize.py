@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swerve.data.sources.av2.av2_tables import read_cameras
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
 from swerve.scenes.resize import Resize
 
@@ -66,3 +67,13 @@ def test_without_a_size_nothing_is_done():
 def test_sizes_have_bounds(size):
     with pytest.raises(SwerveError, match="1 to 16384 pixels"):
         Resize(size)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_the_cameras_of_a_car_of_argoverse(test_data, fit):
+    """Its front camera stands upright, its others lie: on both, boxes keep their proportions."""
+    for camera in read_cameras(test_data / "av2" / "calibration"):
+        resized = Resize((960, 560), fit).camera(camera)
+        wanted = moved_by_hand(camera.project(POINTS)[0], camera.width, camera.height, (960, 560), fit)
+        np.testing.assert_allclose(resized.project(POINTS)[0], wanted, atol=1e-6)
+        assert resized.fx / resized.fy == pytest.approx(camera.fx / camera.fy, rel=1e-12)

@@ -48,7 +48,7 @@ def test_a_set_shows_what_is_in_it(dataset, tmp_path):
     assert re.search(r"source logs samples first log simple 2 \d+ train-0-photos", text)
     assert "front front 64x36 65 pinhole yes 1" in text
     assert "front front 64x36 65 pinhole no 1" in text
-    assert "All have the same cameras." in text
+    assert "The names of cameras are the same in all." in text
     assert any("train-<1>" in unescape(caption) for caption in captions)
     assert "its photo" in captions
     assert captions[-2:] == ["front: depth", "front: semantic"]

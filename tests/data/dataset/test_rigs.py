@@ -48,7 +48,7 @@ def test_cameras_chosen_by_role_are_told(tmp_path):
 def test_a_missing_camera_is_told_once_for_all_logs(tmp_path):
     with pytest.raises(SwerveError, match="2 of 2 logs have no camera 'roof', the first town-000000, which has front"):
         told([open_source("town:2")], names=("front", "roof"))
-    with pytest.raises(SwerveError, match="1 of 3 logs have no camera 'back', the first calibrated"):
+    with pytest.raises(SwerveError, match="1 of 3 logs has no camera 'back', the first calibrated"):
         told(mixed(tmp_path), names=("back",))
     with pytest.raises(SwerveError, match="no camera 'roof', the first the default rig"):
         told([open_source("town:2")], "default", ("roof",))
