@@ -8,7 +8,7 @@ from rich.console import Console
 from swerve.data.dataset.augment_options import RigName
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import RigSource, Source
-from swerve.scenes import Camera, Log, LogError, SwerveError
+from swerve.scenes import Camera, Log, SwerveError
 from swerve.scenes.camera_roles import HINT, ROLES, cameras_by_role, cameras_named, renamed
 
 
@@ -73,7 +73,7 @@ def check_rigs(sources: Sequence[Source], owners: Mapping[str, int], rig: RigNam
     if rig == "default":
         _check(names, {"the default rig": default_rig()})
         return []
-    rigs = {log: found for log, owner in owners.items() if (found := _rig(sources[owner], log)) is not None}
+    rigs = _known_rigs(sources, owners)
     if blind := [log for log, cameras in rigs.items() if not cameras]:
         raise SwerveError(
             f"{_of(blind, len(owners))} no cameras, the first {blind[0]}: there is nothing to render. Use --rig default"
@@ -82,14 +82,13 @@ def check_rigs(sources: Sequence[Source], owners: Mapping[str, int], rig: RigNam
     return _other_names(rigs, names) if names else _differences(rigs)
 
 
-def _rig(source: Source, log: str) -> tuple[Camera, ...] | None:
-    """Return the cameras of a log; None if they are not known without the log."""
-    if not isinstance(source, RigSource):
-        return None
-    try:
-        return source.rig(log)
-    except LogError:
-        return None
+def _known_rigs(sources: Sequence[Source], owners: Mapping[str, int]) -> dict[str, tuple[Camera, ...]]:
+    """Return the cameras of the logs in which they can be read without the rest, in the order of the logs."""
+    found = dict[str, tuple[Camera, ...]]()
+    for number, source in enumerate(sources):
+        if isinstance(source, RigSource):
+            found.update(source.rigs({log for log, owner in owners.items() if owner == number}))
+    return {log: found[log] for log in owners if log in found}
 
 
 def _check(names: Sequence[str], rigs: Mapping[str, tuple[Camera, ...]]) -> None:

@@ -1,6 +1,7 @@
 """Sources whose logs are folders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,22 +45,19 @@ class FolderSource:
         Raises:
             LogError: there is no such log, or a file of it is missing or malformed.
         """
-        folder = self._folder(name)
-        return self.read_log(folder, split_of(folder, self.path))
-
-    def rig(self, name: str) -> tuple[Camera, ...]:
-        """Read the cameras of the log of that name, see `RigSource`.
-
-        Raises:
-            LogError: there is no such log, or a file of its cameras is missing or malformed.
-        """
-        return self.read_rig(self._folder(name))
-
-    def _folder(self, name: str) -> Path:
         for folder in self._folders():
             if folder.name == name:
-                return folder
+                return self.read_log(folder, split_of(folder, self.path))
         raise LogError(self.path, name, f"no {self.log_description} of that name")
+
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Read the cameras of logs, see `RigSource`."""
+        found = {}
+        for folder in self._folders():
+            if folder.name in names:
+                with suppress(LogError):
+                    found[folder.name] = self.read_rig(folder)
+        return found
 
     def _folders(self) -> list[Path]:
         folders = self.find_logs(self.path)

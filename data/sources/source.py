@@ -1,6 +1,7 @@
 """Interface of log sources: one light handle per archive, independent of its format."""
 
 import re
+from collections.abc import Collection, Mapping
 from os.path import abspath
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -42,13 +43,12 @@ class Source(Protocol):
 
 @runtime_checkable
 class RigSource(Protocol):
-    """Source that reads the cameras of a log without the rest of it."""
+    """Source that reads the cameras of logs without the rest of them."""
 
-    def rig(self, name: str) -> tuple[Camera, ...]:
-        """Return the cameras of the log of that name; mountings may be in the source's own ego frame.
+    def rigs(self, names: Collection[str]) -> Mapping[str, tuple[Camera, ...]]:
+        """Return the cameras of the logs of these names; logs that cannot be read are left out.
 
-        Raises:
-            LogError: the log is missing or malformed.
+        Mountings may be in the source's own ego frame.
         """
 
 

@@ -6,7 +6,7 @@ The world frame is the source's own (origin zero), because scores are compared t
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -101,9 +101,9 @@ class NeutralSource:
             raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
         return parse_log(read_document(files[name]), files[name])
 
-    def rig(self, name: str) -> tuple[Camera, ...]:
-        """Return the cameras of a log: the format has none."""
-        return ()
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Return the cameras of logs: the format has none."""
+        return dict.fromkeys(names, ())
 
     def scenes(self, name: str) -> dict[str, NeutralScene]:
         """Return the scenes that the log's file lists, by token.

@@ -1,6 +1,7 @@
 """nuPlan logs as a source: `nuplan:ROOT`, `nuplan:ROOT?tags=TYPE,TYPE`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -86,13 +87,14 @@ class NuplanSource:
                 return NuplanDb(file)
         raise LogError(self.path, name, "no nuPlan log of that name")
 
-    def rig(self, name: str) -> tuple[Camera, ...]:
-        """Read the cameras of a log or part, see `RigSource`.
-
-        Raises:
-            LogError: there is none of that name, or its file is damaged.
-        """
-        return read_rig(self.database(name))
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Read the cameras of logs and parts, see `RigSource`."""
+        found = {}
+        for file in self._files():
+            own = [name for name in names if name == file.stem or name.startswith(f"{file.stem}.")]
+            with suppress(LogError):
+                found.update(dict.fromkeys(own, read_rig(NuplanDb(file)) if own else ()))
+        return found
 
     def _files(self) -> list[Path]:
         files = log_files(self.path)

@@ -1,6 +1,6 @@
 """Source `town:COUNT` or `town:FIRST-LAST`: logs generated on demand, each from its name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
@@ -67,9 +67,9 @@ class TownSource:
             raise LogError(f"town:{self.count}", name, "no such log", f"It has {known[0]} to {known[-1]}")
         return generate_town(name, self.seed)
 
-    def rig(self, name: str) -> tuple[Camera, ...]:
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
         """Return the cameras, which are the same in all towns."""
-        return town_rig()
+        return dict.fromkeys(names, town_rig())
 
 
 def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) -> Log:

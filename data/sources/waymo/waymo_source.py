@@ -1,6 +1,8 @@
 """Waymo Open Dataset: motion Scenarios (WOMD) and perception Frames from TFRecord files, without TensorFlow."""
 
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +56,14 @@ class WaymoSource:
                 return read_scenario(file, int(number), name, split_of(file, self.path))
         raise LogError(self.path, name, "no Waymo log of that name")
 
-    def rig(self, name: str) -> tuple[Camera, ...]:
-        """Read the cameras of the log of that name, see `RigSource`; scenarios have none.
-
-        Raises:
-            LogError: its records are malformed.
-        """
-        return next((segment_rig(file) for stem, file in self._files() if stem == name), ())
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Read the cameras of logs, see `RigSource`; scenarios, whose names have a number more, have none."""
+        files = dict(self._files())
+        found: dict[str, tuple[Camera, ...]] = {name: () for name in names if name not in files}
+        for name in (name for name in names if name in files):
+            with suppress(LogError):
+                found[name] = segment_rig(files[name])
+        return found
 
     def _files(self) -> list[tuple[str, Path]]:
         files = record_files(self.path)

@@ -71,7 +71,7 @@ def test_the_rig_of_a_source_is_that_of_its_logs(tmp_path):
     for source in mixed(tmp_path):
         assert isinstance(source, RigSource)
         for name in source.names():
-            assert [(one.name, one.width, one.fx) for one in source.rig(name)] == [
+            assert [(one.name, one.width, one.fx) for one in source.rigs({name})[name]] == [
                 (one.name, one.width, one.fx) for one in source.load(name).cameras
             ]
 
