@@ -23,7 +23,7 @@ _HUMAN: Final = 4.0
 
 
 class BenchmarkSheet:
-    """What is in a benchmark, and some of its scene groups.
+    """Sheet of a benchmark: its contents, and some of its scene groups.
 
     Args:
         folder: a finished benchmark.

@@ -37,7 +37,7 @@ _SHOWN, _LOGS, _REASONS, _WIDTH = 8, 50, 12, 480
 
 
 class SetSheet:
-    """What is in a training set, and some of its samples.
+    """Sheet of a training set: its contents, and some of its samples.
 
     Args:
         folder: a finished set.

@@ -15,7 +15,7 @@ from swerve.viz.contact_sheet import Section, write_contact_sheet_html, write_co
 
 @runtime_checkable
 class Sheet(Protocol):
-    """What is shown."""
+    """Title, text and sections of a contact sheet."""
 
     @property
     def title(self) -> str:
