@@ -3,9 +3,10 @@
 The planners see only photos in evaluation (synthetic ones of towns, swerve.data.sources.town.photos). Prepared
 beforehand, of disjoint towns:
 
-    swerve augment town:50 SET --photos --size 128x80 --cameras front front_left front_right
+    swerve augment town:50 SET --photos --size 128x80 --fit stretch --cameras front front_left front_right
     swerve contexts town:50 SET CONTEXTS
-    swerve build town:100-111 BENCHMARK --views photo --size 128x80 --scene-interval 6 --max-follow-ups 12
+    swerve build town:100-111 BENCHMARK --views photo --size 128x80 --fit stretch --scene-interval 6 \
+        --max-follow-ups 12
     python -m experiments.tiny_backbone ... (see there) WEIGHTS
 
 Then, repeated after interruptions, since finished parts are skipped; two processes may train at once:
@@ -17,8 +18,8 @@ Then, repeated after interruptions, since finished parts are skipped; two proces
 
 The long runs of docs/ablation.md are `train ... --steps 3200` of four arms into other RUNS, evaluated on
 
-    swerve build town:100-131 BENCHMARK --views photo --size 128x80 --cameras front --scene-interval 8 \
-        --max-follow-ups 8
+    swerve build town:100-131 BENCHMARK --views photo --size 128x80 --fit stretch --cameras front \
+        --scene-interval 8 --max-follow-ups 8
 
 `judge` evaluates the planners on a benchmark; `seats` evaluates their plans at each logged and recovery viewpoint of
 the set's test towns: many more scenes, one plan each.

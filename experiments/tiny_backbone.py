@@ -4,7 +4,7 @@ It predicts the share of road, marking, car, ... in every patch, in the photos a
 nowhere else, with one head per domain, so that nothing aligns the features of the two domains. Usage:
 
     swerve augment town:200-223 SET --photos --extra-outputs semantic --viewpoints logged recovery \
-        --recovery.samples-per-scene 1 --scene-interval 1.5 --size 128x80 --cameras front
+        --recovery.samples-per-scene 1 --scene-interval 1.5 --size 128x80 --fit stretch --cameras front
     python -m experiments.tiny_backbone SET WEIGHTS.safetensors
 """
 

@@ -19,7 +19,7 @@ from swerve.scenes import Scene, SwerveError
 from swerve.scenes.primitives import Primitives, build_dynamic, build_static
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind, ViewpointOptions, build_log_geometry, build_viewpoints
 
-AnySource = str | Source
+AnySource = str | Path | Source
 _AUGMENT, _BUILD, _EVALUATE, _VIEWPOINTS = AugmentOptions(), BuildOptions(), EvaluateOptions(), ViewpointOptions()
 
 
@@ -120,9 +120,9 @@ def _opened(sources: Iterable[AnySource]) -> list[Source]:
     Raises:
         SwerveError: a text is given instead of a list.
     """
-    if isinstance(sources, str):
-        raise SwerveError(f"sources: give a list, as in [{sources!r}]")
-    return [open_source(source) if isinstance(source, str) else source for source in sources]
+    if isinstance(sources, (str, Path)):
+        raise SwerveError(f"sources: give a list, as in [{str(sources)!r}]")
+    return [open_source(source) if isinstance(source, (str, Path)) else source for source in sources]
 
 
 def _spec(planner: type) -> str:

@@ -13,13 +13,12 @@ from rich.table import Table
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
+from swerve.drive_page import SHOWN, SceneRollout, drive_page, reason_text
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, uses_images
 from swerve.eval.benchmark.renderers import default_renderers, renderer_of
 from swerve.eval.benchmark.view_renderers import ViewRenderer
 from swerve.eval.closed_loop import (
     ClosedLoopOptions,
-    ClosedLoopScene,
-    Rollout,
     RolloutViews,
     build_closed_loop_scene,
     drive_prepared,
@@ -33,9 +32,11 @@ from swerve.options.drive import Drive
 from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import OpenedPlanner, open_planner
 from swerve.scenes import Log, SwerveError, extract_scenes
-from swerve.scenes.primitives import Primitives, build_static
+from swerve.scenes.primitives import build_static
+from swerve.scenes.resize import Resize
 from swerve.scenes.viewpoints import build_log_geometry, logged
 
+PAGE = "index.html"
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
 _SHORT = {
     "epdms": ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "MP", "SL"),
@@ -48,21 +49,11 @@ _METRIC = {
 
 
 @dataclass(frozen=True)
-class _SceneRollout:
-    """A rollout and its scene."""
-
-    label: str
-    closed_loop_scene: ClosedLoopScene
-    rollout: Rollout
-    static: Primitives
-
-
-@dataclass(frozen=True)
 class _ViewSettings:
-    """Renderer and image size of the views of planners."""
+    """Renderer of the views of planners, and resizing of their cameras."""
 
     renderer: ViewRenderer
-    size: tuple[int, int] | None
+    resize: Resize
 
 
 def run(args: Drive) -> int:
@@ -70,8 +61,10 @@ def run(args: Drive) -> int:
     planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
     sources, console = open_sources(args.sources), Console()
     _check_labels(planners)
-    view_settings = _ViewSettings(renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), args.size)
-    worst: dict[str, _SceneRollout] = {}
+    view_settings = _ViewSettings(
+        renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), Resize(args.size, args.fit)
+    )
+    worst: dict[str, list[SceneRollout]] = {}
     rows: list[dict[str, Any]] = []
     missing: dict[str, tuple[bool, ...]] = {}
     logs = _named_logs(sources, args.logs)
@@ -79,8 +72,8 @@ def run(args: Drive) -> int:
         rows.append(_row(one))
         if one.rollout.log not in missing:
             missing[one.rollout.log] = missing_inputs(one.closed_loop_scene.viewpoint.scene.log)
-        if one.label not in worst or one.rollout.score < worst[one.label].rollout.score:
-            worst[one.label] = one
+        shown = sorted([*worst.get(one.label, ()), one], key=lambda other: other.rollout.score)
+        worst[one.label] = shown[:SHOWN]
     if not rows:
         length = f"{HISTORY_SECONDS} s before and {args.options.seconds:g} s after it"
         raise SwerveError(f"{' '.join(args.sources)}: no scene has {length}: use fewer --seconds")
@@ -89,7 +82,11 @@ def run(args: Drive) -> int:
     console.print(_table(rows, args.options))
     for line in inactive:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
-    console.print(f"{len(rows)} rollouts; tables and images in {args.out}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(rows)} rollouts; tables and images in {args.out}, page {args.out / PAGE}",
+        highlight=False,
+        soft_wrap=True,
+    )
     _print_failures(console, rows)
     return 1 if any(row["failed"] for row in rows) else 0
 
@@ -119,22 +116,22 @@ def _rollouts(
     options: ClosedLoopOptions,
     every: float,
     console: Console,
-) -> Iterator[_SceneRollout]:
+) -> Iterator[SceneRollout]:
     """Yield all rollouts, log by log."""
     for log in logs:
         geometry, static = build_log_geometry(log), build_static(log.road_map)
         needs_images = any(uses_images(one.planner) for one in planners)
-        views = RolloutViews(view_settings.renderer.prepare(log), view_settings.size) if needs_images else None
+        views = RolloutViews(view_settings.renderer.prepare(log), view_settings.resize) if needs_images else None
         scenes = extract_scenes(log, history=HISTORY_SECONDS, future=options.seconds, interval=every)
         for scene in track(scenes, description=log.name, console=console, transient=True):
             closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
-                yield _SceneRollout(
+                yield SceneRollout(
                     one.label, closed_loop_scene, drive_prepared(closed_loop_scene, one.planner, views), static
                 )
 
 
-def _row(one: _SceneRollout) -> dict[str, Any]:
+def _row(one: SceneRollout) -> dict[str, Any]:
     rollout = one.rollout
     return {
         "planner": one.label,
@@ -154,18 +151,14 @@ def _row(one: _SceneRollout) -> dict[str, Any]:
         "seconds_per_plan": float(np.mean([plan.planning_seconds for plan in rollout.plans]))
         if rollout.plans
         else None,
-        "reasons": "; ".join(_reason(item.seconds, item.text) for item in rollout.reasons),
+        "reasons": "; ".join(reason_text(item.seconds, item.text) for item in rollout.reasons),
     }
-
-
-def _reason(seconds: float | None, text: str) -> str:
-    return text if seconds is None else f"{seconds:.1f} s: {text}"
 
 
 def _write(
     folder: Path,
     rows: list[dict[str, Any]],
-    worst: dict[str, _SceneRollout],
+    worst: dict[str, list[SceneRollout]],
     options: ClosedLoopOptions,
     inactive: Sequence[str],
 ) -> None:
@@ -180,9 +173,10 @@ def _write(
     }
     for ending in ("csv", "parquet"):
         write_rows(folder / f"rollouts.{ending}", rows, stamp)
-    for label, one in worst.items():
+    for label, (one, *_) in worst.items():
         image = rollout_image(one.closed_loop_scene, one.rollout, one.static)
         write_atomically(folder / f"worst-{safe_name(label)}.png", encode_png(image))
+    write_atomically(folder / PAGE, drive_page(rows, worst, stamp).encode())
 
 
 def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from swerve.data.jobs import Failure
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
+from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
 from swerve.evaluate_wod_e2e import print_rater_feedback
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import Evaluate
@@ -54,6 +55,9 @@ def _print_epdms(summary: Mapping[str, Any], console: Console) -> None:
     console.print(leaderboard(summary))
     for line in summary["inactive_sub_scores"]:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
+    if (groups := summary.get("scene_groups", FEW_GROUPS)) < FEW_GROUPS:
+        text = f"{groups} scene groups are too few to compare planners: use {FEW_GROUPS} or more, of several logs"
+        console.print(text, style="yellow", highlight=False, soft_wrap=True)
     if summary["differences"]:
         console.print(differences_table(summary["differences"]))
 

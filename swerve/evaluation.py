@@ -16,8 +16,9 @@ from swerve.eval.benchmark.evaluate.evaluate_job import evaluate as run_evaluati
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.observations import uses_images
 from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
-from swerve.eval.benchmark.evaluate.results import read_results
+from swerve.eval.benchmark.evaluate.results import read_one_stage_results, read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
+from swerve.eval.report.one_stage_page import write_one_stage_report
 from swerve.eval.report.report_page import ReportOptions, write_report
 from swerve.evaluate_wod_e2e import evaluate_wod_e2e
 from swerve.options.evaluate import EvaluateOptions
@@ -36,7 +37,7 @@ def evaluate_planners(
     workers: int | None = None,
     console: Console | None = None,
 ) -> Evaluation:
-    """Evaluate planners on a benchmark, and write the results and, of two stages, the report.
+    """Evaluate planners on a benchmark, and write the results and the report.
 
     Args:
         benchmark: Folder of the benchmark, navsim:ROOT, or wod_e2e:PATH.
@@ -90,7 +91,11 @@ def evaluate_navsim(
     entries = [PlannerSpec(named.label, named.spec, named.identity) for named in planners]
     policy, load = options.traffic or opened.traffic, PlannerLoader(options.limits, planners)
     if not opened.groups:
-        return evaluate_one_stage(opened, entries, load, out, policy, workers, console)
+        evaluation = evaluate_one_stage(opened, entries, load, out, policy, workers, console)
+        if options.report:
+            shown = _report_options(f"Planners on {opened.index.split.name}", planners, entries)
+            write_one_stage_report(out / REPORT, opened, read_one_stage_results(out), shown)
+        return evaluation
     evaluation = run_evaluation(opened, entries, load, out, policy, options.weighting, workers, console)
     if options.report:
         _write_report(opened, f"Planners on {opened.index.split.name}", planners, entries, out)
@@ -135,6 +140,11 @@ def _write_report(
     entries: Sequence[PlannerSpec],
     out: Path,
 ) -> None:
+    write_report(out / REPORT, benchmark, read_results(out), _report_options(title, planners, entries))
+
+
+def _report_options(title: str, planners: Sequence[OpenedPlanner], entries: Sequence[PlannerSpec]) -> ReportOptions:
+    """Return the options of a report, with the cameras that planners declare."""
     by_label = {named.label: named.planner for named in planners}
     cameras = {entry.label: getattr(by_label[entry.planner or entry.label], "cameras", None) for entry in entries}
-    write_report(out / REPORT, benchmark, read_results(out), ReportOptions(title=title, cameras=cameras))
+    return ReportOptions(title=title, cameras=cameras)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.storage.files import safe_name
 from swerve.job_report import open_sources, show_failures, stoppable
 from swerve.options.fit import Fit
 
@@ -31,7 +32,9 @@ def _resolved(options: SceneOptions) -> SceneOptions:
 
 
 def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]]) -> None:
-    """Print the quality of the scenes."""
+    """Print the quality of the scenes, and where their previews are."""
+    from swerve.data.splats.fit_job import PREVIEW  # it needs torch
+
     table = Table("log", "Gaussians", "minutes", "photos", "images", "PSNR", "SSIM", box=None)
     for log, fit in fits.items():
         measures = {"held out": fit["held_out"], "held out, exposure of neighbours": fit["held_out_exposed"]}
@@ -42,3 +45,8 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
     if table.row_count:
         console.print(table)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)
+    for log in fits:
+        path = folder / safe_name(log) / PREVIEW
+        if path.is_file():
+            text = f"preview of {log}, photos above renderings: {path}"
+            console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -28,19 +29,21 @@ from swerve.scenes.viewpoints import (
     build_log_geometry,
     build_viewpoints,
 )
+from swerve.sheet_images import CROSS_AGENT, LOGGED, PAST, RECOVERY, front_camera, gray, offsets_text, palette, reduced
 from swerve.viz.birds_eye import BirdsEye, Color
 from swerve.viz.contact_sheet import Panel, Section
 from swerve.viz.overlay import blend, draw_boxes
 
 _HISTORY, _FUTURE = 2.0, 5.0
 _DRAWS, _SHOWN = 16, 8
-_PAST, _LOGGED, _RECOVERY, _CROSS_AGENT = (120, 130, 145), (255, 255, 255), (255, 166, 43), (90, 220, 120)
+_EMPTY = (40, 45, 54)
 
 
 def pick_scene(log: Log, at: float | None) -> Scene:
-    """Return the scene at `at` seconds, or if None at the first photo, or else in the middle of the log.
+    """Return the scene at `at` seconds; if None, at a photo, or else in the middle of the log.
 
-    Its history and future are 2 s and 5 s, or shorter at the ends of the log.
+    Its history and future are 2 s and 5 s, or shorter at the ends of the log. The photo is the first with these around
+    it, or else the first.
 
     Raises:
         SwerveError: the log is shorter.
@@ -49,15 +52,55 @@ def pick_scene(log: Log, at: float | None) -> Scene:
     if at is not None and not 0 <= at <= seconds[-1]:
         raise SwerveError(f"{log.name} lasts {seconds[-1]:.1f} s: --at {at} is outside")
     if at is None:
-        at = (log.photos[0].time_us - log.times_us[0]) * 1e-6 if log.photos else seconds[-1] / 2
+        at = _time_of_photo(log, seconds[-1]) if log.photos else seconds[-1] / 2
     now = int(np.abs(seconds - at).argmin())
     history = min(round(_HISTORY / log.step), now)
     future = min(round(_FUTURE / log.step), len(seconds) - 1 - now)
     return Scene(log, now, history, future)
 
 
+def _time_of_photo(log: Log, length: float) -> float:
+    """Return the time of the first photo with a history and a future in the log, or else of the first, seconds."""
+    times = sorted((photo.time_us - int(log.times_us[0])) * 1e-6 for photo in log.photos)
+    return next((time for time in times if _HISTORY <= time <= length - _FUTURE), times[0])
+
+
+@dataclass(frozen=True)
+class SceneSheet:
+    """Sheet of a scene of a log with cameras.
+
+    Attributes:
+        scene: the scene.
+        source: text that names the log's source.
+        seed: seed of the recovery viewpoints.
+    """
+
+    scene: Scene
+    source: str
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """Return the heading."""
+        log = self.scene.log
+        return f"{log.name} at {(log.times_us[self.scene.now] - log.times_us[0]) * 1e-6:.1f} s"
+
+    @property
+    def text(self) -> str:
+        """Return a sentence on what the log has, and lacks."""
+        log = self.scene.log
+        counts = f"{len(log.tracks)} tracks, {len(log.cameras)} cameras, {len(log.photos)} photos"
+        lacks = [what for what, has in (("map", log.road_map), ("boxes", len(log.tracks))) if not has]
+        missing = f" This log has {' and '.join(f'no {what}' for what in lacks)}." if lacks else ""
+        return f"Rendered by Swerve from {self.source}: {counts}.{missing}"
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return all sections of the sheet."""
+        return scene_sections(self.scene, self.seed)
+
+
 def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
-    """Return all sections of the sheet; the log must have cameras."""
+    """Return all sections of the sheet that have something to show; the log must have cameras."""
     log = scene.log
     static = build_static(log.road_map)
     primitives = static.concatenate(build_dynamic(log.tracks, log.lights, scene.now))
@@ -65,15 +108,18 @@ def scene_sections(scene: Scene, seed: int) -> tuple[Section, ...]:
     viewpoints, rejected = _viewpoints(scene, seed)
     recovery = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.RECOVERY]
     cross_agent = [viewpoint for viewpoint in viewpoints if viewpoint.kind == ViewpointKind.CROSS_AGENT]
-    sections = [
-        _photo_section(scene, static),
-        _above_section(scene, primitives, recovery, cross_agent, rejected),
-        _camera_section(primitives, log.cameras, pose),
-        _layer_section(primitives, log.cameras, pose),
-        _recovery_section(primitives, recovery),
-        _cross_agent_section(scene, static, cross_agent[:_SHOWN]),
-        _legend_section(Style.surfaces()),
-    ]
+    sections = [_photo_section(scene, static)]
+    if len(primitives.triangles):
+        sections += [
+            _above_section(scene, primitives, recovery, cross_agent, rejected),
+            _camera_section(primitives, log.cameras, pose),
+            _layer_section(primitives, log.cameras, pose),
+            _recovery_section(primitives, recovery),
+            _cross_agent_section(scene, static, cross_agent[:_SHOWN]),
+            _legend_section(Style.surfaces()),
+        ]
+    else:
+        sections.append(_path_section(scene))
     return tuple(section for section in sections if section.panels)
 
 
@@ -100,28 +146,33 @@ def _photo_section(scene: Scene, static: Primitives) -> Section:
         image = np.asarray(Image.open(io.BytesIO(photo.read())).convert("RGB"))
         boxes = draw_boxes(image, cameras[name], photo.world_from_ego, tracks, 0, style)
         raster = _colors(primitives, cameras[name], photo.world_from_ego, style)
-        panels += [Panel(f"{name}: photo with projected boxes", _reduced(boxes))]
-        panels += [Panel(f"{name}: photo with raster overlay", _reduced(blend(image, raster)))]
+        drawn = [
+            Panel(f"{name}: photo with projected boxes", reduced(boxes)) if (boxes != image).any() else None,
+            Panel(f"{name}: photo with raster overlay", reduced(blend(image, raster))) if raster.any() else None,
+        ]
+        panels += [panel for panel in drawn if panel] or [Panel(f"{name}: photo", reduced(image))]
     text = "The raster is rendered with each camera's lens, at the pose of the ego when the photo was taken."
+    if not len(static.triangles) and not len(log.tracks):
+        text = "This log has no map and no boxes: there is nothing to draw over the photos."
     return Section("Photos", text, tuple(panels), width=460)
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
-    panels = [Panel(camera.name, _reduced(_colors(primitives, camera, pose, Style.rap()))) for camera in cameras]
+    panels = [Panel(camera.name, reduced(_colors(primitives, camera, pose, Style.rap()))) for camera in cameras]
     return Section("Logged pose", "All cameras at the logged pose.", tuple(panels))
 
 
 def _layer_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:
-    camera, style = _front(cameras), Style.surfaces()
+    camera, style = front_camera(cameras), Style.surfaces()
     view = render(primitives, [camera], pose[None], style, ("depth", "semantic", "instance"))[0][0]
     assert view.depth is not None
     assert view.semantic is not None
     assert view.instance is not None
     panels = (
-        Panel(f"{camera.name}: surfaces tinted", _reduced(_colors(primitives, camera, pose, style))),
-        Panel("depth, black at 120 m", _reduced(_gray(np.clip(1 - view.depth / style.depth_limit, 0, 1)))),
-        Panel("classes", _reduced(_palette(view.semantic.astype(np.int64)))),
-        Panel("instances", _reduced(_palette(view.instance.astype(np.int64)))),
+        Panel(f"{camera.name}: surfaces tinted", reduced(_colors(primitives, camera, pose, style))),
+        Panel("depth, black at 120 m", reduced(gray(np.clip(1 - view.depth / style.depth_limit, 0, 1)))),
+        Panel("classes", reduced(palette(view.semantic.astype(np.int64)))),
+        Panel("instances", reduced(palette(view.instance.astype(np.int64)))),
     )
     return Section("Layers", "The same view in another style, and its depth, classes and instances.", panels)
 
@@ -133,15 +184,28 @@ def _above_section(
     cross_agent: list[Viewpoint],
     rejected: list[Rejection],
 ) -> Section:
-    panels = [Panel("120 m across", _above(scene, primitives, recovery, _RECOVERY, reach=60.0))]
+    panels = [Panel("120 m across", _above(scene, primitives, recovery, RECOVERY, reach=60.0))]
     if recovery:
-        close = _above(scene, primitives, recovery[:_SHOWN], _RECOVERY, reach=16.0)
+        close = _above(scene, primitives, recovery[:_SHOWN], RECOVERY, reach=16.0)
         panels.append(Panel(f"32 m across: the first {min(len(recovery), _SHOWN)} recovery viewpoints", close))
     if cross_agent:
-        wide = _above(scene, primitives, cross_agent, _CROSS_AGENT, reach=60.0)
+        wide = _above(scene, primitives, cross_agent, CROSS_AGENT, reach=60.0)
         panels.append(Panel("cross-agent viewpoints and their trajectories (green)", wide))
     text = "White: the logged path. Grey: histories of the recovery viewpoints. Orange: their target trajectories."
     return Section("Bird's-eye view", f"{text} {_counts(recovery, rejected)}", tuple(panels), width=560)
+
+
+def _path_section(scene: Scene) -> Section:
+    """Return the logged path from above, where there is nothing else to draw."""
+    positions, now = scene.ego.positions, scene.ego.world_from_ego[scene.history]
+    reach = max(float(np.abs(positions[:, :2] - now[:2, 3]).max()) * 1.1, 10.0)
+    birds_eye = BirdsEye(now[:2, 3], float(scene.ego.headings[scene.history]), reach, 900, _EMPTY)
+    if len(positions) > 1:
+        birds_eye.path(positions, LOGGED, reach / 150)
+    birds_eye.vehicle(now, scene.log.vehicle, LOGGED)
+    birds_eye.scale_bar()
+    panel = Panel(f"{2 * reach:.0f} m across", birds_eye.picture())
+    return Section("Bird's-eye view", "White: the logged path.", (panel,))
 
 
 def _above(
@@ -153,12 +217,12 @@ def _above(
     birds_eye.primitives(primitives, style)
     birds_eye.sides(agent_cuboids(scene.tracks, scene.history), style)
     for other in others:
-        birds_eye.path(other.ego.positions, _PAST, 0.08)
+        birds_eye.path(other.ego.positions, PAST, 0.08)
         birds_eye.path(np.concatenate([other.ego.positions[-1:], other.target[:, :3, 3]]), color, reach / 200)
         birds_eye.vehicle(other.world_from_ego, other.vehicle, color, filled=False)
     if len(ego) > 1:
-        birds_eye.path(ego.positions, _LOGGED, 0.2)
-    birds_eye.vehicle(now, scene.log.vehicle, _LOGGED)
+        birds_eye.path(ego.positions, LOGGED, 0.2)
+    birds_eye.vehicle(now, scene.log.vehicle, LOGGED)
     birds_eye.scale_bar()
     return birds_eye.picture()
 
@@ -177,31 +241,21 @@ def _counts(recovery: list[Viewpoint], rejected: list[Rejection]) -> str:
 def _recovery_section(primitives: Primitives, recovery: list[Viewpoint]) -> Section:
     panels = []
     for viewpoint in recovery[:_SHOWN]:
-        image = _colors(primitives, _front(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
-        panels.append(Panel(_offsets(viewpoint.parameters), _reduced(image)))
+        image = _colors(primitives, front_camera(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
+        panels.append(Panel(offsets_text(viewpoint.parameters), reduced(image)))
     text = "The front camera at the recovery viewpoints that were accepted."
     return Section("Recovery viewpoints", text, tuple(panels))
-
-
-def _offsets(numbers: dict[str, float]) -> str:
-    """Describe the offsets of a recovery viewpoint."""
-    aside, turn, faster = numbers["lateral"], np.rad2deg(numbers["heading"]), 100 * numbers["speed"]
-    return (
-        f"{abs(aside):.1f} m {'left' if aside > 0 else 'right'}, "
-        f"turned {abs(turn):.0f}° {'left' if turn > 0 else 'right'}, "
-        f"{abs(faster):.0f} % {'faster' if faster > 0 else 'slower'}"
-    )
 
 
 def _cross_agent_section(scene: Scene, static: Primitives, viewpoints: list[Viewpoint]) -> Section:
     panels = []
     for viewpoint in viewpoints:
         primitives = static.concatenate(build_dynamic(viewpoint.tracks, scene.lights, scene.history))
-        image = _colors(primitives, _front(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
+        image = _colors(primitives, front_camera(viewpoint.cameras), viewpoint.world_from_ego, Style.rap())
         speed = float(np.hypot(*viewpoint.ego.velocity[-1]))
         name = scene.log.tracks.ids[viewpoint.index]
         short = name if len(name) < 16 else name[:8]
-        panels.append(Panel(f"{short}: {speed:.1f} m/s, command {viewpoint.command.name.lower()}", _reduced(image)))
+        panels.append(Panel(f"{short}: {speed:.1f} m/s, command {viewpoint.command.name.lower()}", reduced(image)))
     text = "The front camera of other vehicles; the recording vehicle is one of the boxes."
     return Section("Cross-agent viewpoints", text, tuple(panels))
 
@@ -214,10 +268,10 @@ def _legend_section(style: Style) -> Section:
     draw, font = ImageDraw.Draw(swatches), ImageFont.load_default(15)
     for column in (0, 480):
         for number, side in enumerate(sides):
-            draw.text((column + 190 + 56 * number, 6), side.name.lower(), fill=_PAST, font=font)
+            draw.text((column + 190 + 56 * number, 6), side.name.lower(), fill=PAST, font=font)
     for row, (name, colors) in enumerate(rows):
         left, top = 480 * (row % 2), 32 + 26 * (row // 2)
-        draw.text((left + 16, top + 2), name, fill=_LOGGED, font=font)
+        draw.text((left + 16, top + 2), name, fill=LOGGED, font=font)
         for number, side in enumerate(sides):
             corner = (left + 190 + 56 * number, top)
             draw.rectangle((*corner, corner[0] + 48, corner[1] + 20), fill=tuple(colors[side].tolist()))
@@ -232,27 +286,3 @@ def _colors(
     rgb = render(primitives, [camera], pose[None], style, ("rgb",))[0][0].rgb
     assert rgb is not None
     return rgb
-
-
-def _front(cameras: Sequence[Camera]) -> Camera:
-    """Return the camera whose axis is nearest to the forward direction."""
-    return max(cameras, key=lambda camera: camera.ego_from_camera[0, 2])
-
-
-def _reduced(image: UInt8[np.ndarray, "h w 3"], width: int = 960) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Resize an image to at most `width` pixels of width."""
-    if image.shape[1] <= width:
-        return image
-    size = (width, round(image.shape[0] * width / image.shape[1]))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
-
-
-def _gray(share: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    return np.repeat((share * 255).round().astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _palette(numbers: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """Map ids to colours, different for consecutive ids; 0 is black."""
-    mixed = numbers * 2654435761 % 2**32
-    channels = np.stack([64 + (mixed >> shift) % 192 for shift in (8, 16, 24)], axis=-1)
-    return np.where(numbers[..., None] == 0, 0, channels).astype(np.uint8)

@@ -1,29 +1,77 @@
 """Run `swerve show`."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from swerve.data import open_source
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import make_folder
 from swerve.options.show import Show
-from swerve.scene_sheet import pick_scene, scene_sections
+from swerve.scene_sheet import SceneSheet, pick_scene
 from swerve.scenes import Log, SwerveError
-from swerve.viz.contact_sheet import write_contact_sheet_html, write_contact_sheet_png
+from swerve.viz.contact_sheet import Section, write_contact_sheet_html, write_contact_sheet_png
+
+
+@runtime_checkable
+class Sheet(Protocol):
+    """Title, text and sections of a contact sheet."""
+
+    @property
+    def title(self) -> str:
+        """Return the heading."""
+
+    @property
+    def text(self) -> str:
+        """Return a sentence on what is shown."""
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the sections of the sheet."""
 
 
 def run(args: Show) -> int:
-    """Render a contact sheet of a scene, and return the exit code."""
-    log = _loaded(args.source, args.log)
-    scene = pick_scene(log, args.at)
-    title = f"{log.name} at {(log.times_us[scene.now] - log.times_us[0]) * 1e-6:.1f} s"
-    text = f"Rendered by Swerve from {args.source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
-    sections = scene_sections(scene, args.seed)
+    """Render a contact sheet of a scene, a training set or a benchmark, and return the exit code."""
+    sheet = sheet_of(args)
+    print(f"{sheet.title}. {sheet.text}")
+    sections = sheet.sections()
     make_folder(args.out)
-    write_contact_sheet_html(args.out / "index.html", title, text, sections)
-    write_contact_sheet_png(args.out / "sheet.png", title, sections)
+    write_contact_sheet_html(args.out / "index.html", sheet.title, sheet.text, sections)
+    write_contact_sheet_png(args.out / "sheet.png", sheet.title, sections)
     print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}")
     return 0
+
+
+def sheet_of(args: Show) -> Sheet:
+    """Return the sheet of what is named: a folder of swerve augment or swerve build, or else a source.
+
+    Raises:
+        SwerveError: it cannot be opened, or is not finished.
+    """
+    folder = Path(args.source)
+    if (folder / "benchmark.json").is_file():
+        from swerve.benchmark_sheet import BenchmarkSheet
+
+        return _without_scene(args, BenchmarkSheet(folder))
+    if (folder / "manifest.parquet").is_file():
+        from swerve.set_sheet import SetSheet
+
+        return _without_scene(args, SetSheet(folder))
+    if (folder / "job.json").is_file():
+        raise SwerveError(f"{folder}: this job is not finished, or its output cannot be shown. Run it to its end")
+    log = _loaded(args.source, args.log)
+    return SceneSheet(pick_scene(log, args.at), args.source, args.seed)
+
+
+def _without_scene(args: Show, sheet: Sheet) -> Sheet:
+    """Return a sheet that does not depend on a scene.
+
+    Raises:
+        SwerveError: a log or a time is chosen.
+    """
+    if args.log is not None or args.at is not None:
+        raise SwerveError(f"{args.source}: --log and --at choose a scene of a source; this is a folder of many")
+    return sheet
 
 
 def _loaded(source: str, name: str | None) -> Log:

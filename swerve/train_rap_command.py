@@ -39,8 +39,8 @@ def run(args: TrainRap) -> int:
     with stoppable(console), processes() as process:
         stream = SampleStream(args.dataset, stream_options, process.rank, process.world)
         store = ContextStore(args.contexts, args.dataset) if args.contexts else None
-        with _progress(console, process.rank > 0, steps) as report:
-            path = train_rap(stream, store, config, args.training, args.out, process, run_options, report)
+        with _progress(console, process.rank > 0, steps) as reports:
+            path = train_rap(stream, store, config, args.training, args.out, process, run_options, *reports)
     if process.rank == 0:
         console.print(f"wrote {path} and {args.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
     return 0
@@ -82,9 +82,13 @@ def _config(text: str, scored: bool) -> "RapConfig":
     return RapConfig.from_json({**RapConfig().to_json(), **content, **more})
 
 
+StepReport = Callable[[dict[str, int | float]], None]
+ValidationReport = Callable[[int, dict[str, float]], None]
+
+
 @contextmanager
-def _progress(console: Console, silent: bool, steps: int) -> Iterator[Callable[[dict[str, int | float]], None]]:
-    """Yield a function that shows the metrics of each step."""
+def _progress(console: Console, silent: bool, steps: int) -> Iterator[tuple[StepReport, ValidationReport]]:
+    """Yield a function that shows the metrics of each step, and one that prints the scores of each validation."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     hidden = silent or not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
@@ -94,4 +98,16 @@ def _progress(console: Console, silent: bool, steps: int) -> Iterator[Callable[[
             text = f"training, loss {metrics['total']:.2f}, ADE of nearest proposal {metrics['ade_best']:.2f} m"
             bar.update(line, completed=metrics["step"], description=text)
 
-        yield report
+        def report_validation(step: int, found: dict[str, float]) -> None:
+            if not found:
+                bar.update(line, description=f"validating at step {step}")
+                return
+            stages = f"stage one {found['stage_one']:.3f}, stage two {found['stage_two']:.3f}"
+            bar.update(line, description="training")
+            console.print(
+                f"step {step}: validation score {found['score']:.3f} ({stages}), ADE {found['ade']:.2f} m",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+        yield report, report_validation

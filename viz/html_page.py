@@ -11,7 +11,7 @@ from PIL import Image
 _STYLE = """
 :root { color-scheme: dark; }
 body { margin: 0; padding: 24px clamp(12px, 4vw, 56px) 64px; background: #0c0e12; color: #d9dde5;
-       font: 15px/1.5 system-ui, sans-serif; }
+       font: 15px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 40px 0 4px; }
 p { margin: 0 0 14px; color: #98a1b0; max-width: 80ch; }
 figure { margin: 0; background: #151920; border-radius: 6px; overflow: hidden; }

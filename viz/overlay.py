@@ -46,6 +46,34 @@ def draw_boxes(
     return np.asarray(picture)
 
 
+def draw_path(
+    image: UInt8[np.ndarray, "h w 3"],
+    camera: Camera,
+    points: Float[np.ndarray, "n 3"],
+    color: Color,
+    spacing: float = 0.25,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw a line over the image, where it lies before the camera.
+
+    Args:
+        image: of the camera.
+        camera: mounted in the frame of the points.
+        points: the line's, metres.
+        color: of the line.
+        spacing: metres between the points that are projected, since straight lines are curved by the lens.
+    """
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    reached = np.concatenate([[0.0], np.cumsum(steps)])
+    at = np.arange(0.0, reached[-1], spacing)
+    dense = np.stack([np.interp(at, reached, points[:, axis]) for axis in range(3)], axis=1)
+    pixels, _, visible = camera.project_world(dense, np.eye(4))
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    for i in np.flatnonzero(visible[:-1] & visible[1:]):
+        draw.line([*pixels[i], *pixels[i + 1]], fill=color, width=max(round(camera.width / 200), 2))
+    return np.asarray(picture)
+
+
 def blend(
     photo: UInt8[np.ndarray, "h w 3"], raster: UInt8[np.ndarray, "h w 3"], share: float = 0.6
 ) -> UInt8[np.ndarray, "h w 3"]:

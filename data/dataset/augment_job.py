@@ -12,6 +12,7 @@ from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.augment_worker import AugmentWork
 from swerve.data.dataset.gpu_encoding import jpeg_packages
 from swerve.data.dataset.manifest import write_manifest
+from swerve.data.dataset.rigs import report_rigs
 from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_orphan_shards
 from swerve.data.jobs import CORE_PACKAGES, job_config, log_names, open_job, run_work, usable_cores
 from swerve.data.sources.source import Source
@@ -37,7 +38,7 @@ class AugmentReport:
 
 def augment(
     sources: Sequence[Source],
-    folder: Path,
+    folder: str | Path,
     options: AugmentOptions,
     workers: int | None = None,
     console: Console | None = None,
@@ -55,10 +56,12 @@ def augment(
         console: console for progress; none if None.
 
     Raises:
-        SwerveError: the sources hold no log or one twice, the folder is not this job's or cannot be written, or there
-                is no such back end on this machine.
+        SwerveError: the sources hold no log or one twice, a log lacks a camera, the folder is not this
+            job's or cannot be written, or there is no such back end on this machine.
     """
+    folder = Path(folder)
     owners = log_names(sources)
+    report_rigs(sources, owners, options.rig, options.cameras, console)
     logs = [(sources[number].kind, name) for name, number in owners.items()]
     backend = resolve_backend(options.backend)
     options = replace(options, backend=backend)

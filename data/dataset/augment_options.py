@@ -8,6 +8,7 @@ from swerve.data.dataset.image_format import ImageFormat
 from swerve.rasterizer.backends import BACKENDS, Backend
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import ImageSize
+from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.split import Split
 from swerve.scenes.viewpoints.cross_agent_options import CrossAgentOptions
 from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
@@ -33,8 +34,11 @@ class AugmentOptions:
         jpeg_quality: JPEG quality, 1 to 100.
         extra_outputs: Images that are stored of each camera in addition to RGB.
         size: Size of all images, in pixels; own: the size of each camera.
+        fit: How images of another aspect ratio are brought to the size; the camera model follows. crop: the excess is
+            cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.
         rig: own: the cameras of each log; default: eight surround cameras, without photos.
-        cameras: Names of the cameras that are rendered; all if none is given.
+        cameras: Cameras that are rendered, by name, or by role where a log has none of that name (front, front_left,
+            left, back_left, back, back_right, right, front_right); images bear the names given. With none: all.
         photos: Generated towns only: also render synthetic photos for every viewpoint.
         rasters: images: rasters are stored; primitives: what they show is stored, and training renders them, with
             the same pixels.
@@ -60,6 +64,7 @@ class AugmentOptions:
     jpeg_quality: int = 90
     extra_outputs: tuple[Extra, ...] = ()
     size: ImageSize = None
+    fit: Fit = "crop"
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     photos: bool = False
@@ -79,6 +84,7 @@ class AugmentOptions:
         _check_names("viewpoints", self.viewpoints, KINDS)
         _check_names("extra_outputs", self.extra_outputs, EXTRAS)
         _check_names("image_format", (self.image_format,), ("jpeg", "png"))
+        _check_names("fit", (self.fit,), get_args(Fit))
         _check_names("rasters", (self.rasters,), ("images", "primitives"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
         _check_names("rig", (self.rig,), ("own", "default"))
@@ -103,8 +109,12 @@ class AugmentOptions:
             )
         if not self.viewpoints:
             raise SwerveError(f"viewpoints: none given, choose among {', '.join(KINDS)}")
-        if self.size is not None and not (0 < self.size[0] <= 16384 and 0 < self.size[1] <= 16384):
-            raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
+        Resize(self.size, self.fit)  # checks the size
+
+    @property
+    def resize(self) -> Resize:
+        """Return the resizing of all cameras."""
+        return Resize(self.size, self.fit)
 
     @property
     def viewpoint_options(self) -> ViewpointOptions:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swerve.data.dataset.augment_options import AugmentOptions
-from swerve.data.dataset.capture import select_cameras
 from swerve.data.dataset.manifest import ShardRecord, write_record
+from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.sample import SampleRenderer, draw_sample, split_of
 from swerve.data.dataset.sample_encoder import SampleEncoder
 from swerve.data.dataset.set_layout import check_split, save_static
@@ -17,7 +17,6 @@ from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
 from swerve.data.jobs import Failure, PartResult, ProgressCallback, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import commit, temporary_path
 from swerve.scenes import Log, Scene, SwerveError, split_windows
@@ -107,9 +106,7 @@ def _open_log(work: AugmentWork, name: str, watch: Stopwatch) -> AugmentLog:
     with watch.measure("loading"):
         log = work.sources[work.owners[name]].load(name)
         check_split(work.folder, name, split_of(log, options))
-        if options.rig == "default":
-            log = replace(log, cameras=default_rig(), photos=())
-        select_cameras(log, log.cameras, options.cameras)
+        log = with_rig(log, options.rig, options.cameras)
         scenes, broken = split_windows(log, options.history, options.future, options.scene_interval)
         if not scenes:
             raise SwerveError(_no_scene(log, options, len(broken)))

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swerve.scenes import Camera, Log, Photo, SwerveError, Tracks
+from swerve.scenes.camera_roles import HINT, cameras_named
+from swerve.scenes.resize import WHOLE, Resize, Window
 from swerve.scenes.transforms import wrap_angle
 from swerve.scenes.viewpoints import Viewpoint, ViewpointKind
 
@@ -29,16 +31,18 @@ class ImageRequest:
         time_us: capture time.
         world_from_ego: ego pose at that time.
         photo: corresponding real image, if there is one; or synthetic photo.
+        photo_window: part of the photo that the camera's image shows, see `Resize.window`.
     """
 
     camera: Camera
     time_us: int
     world_from_ego: Float[np.ndarray, "4 4"]
     photo: Photo | EncodedImage | None = None
+    photo_window: Window = WHOLE
 
 
 def image_requests(
-    viewpoint: Viewpoint, names: Sequence[str] = (), size: tuple[int, int] | None = None
+    viewpoint: Viewpoint, names: Sequence[str] = (), resize: Resize | None = None
 ) -> tuple[ImageRequest, ...]:
     """Return the images of a viewpoint, camera by camera.
 
@@ -48,35 +52,37 @@ def image_requests(
     Args:
         viewpoint: viewpoint.
         names: names of the selected cameras, in the order of the rig; all if empty.
-        size: width and height that the images are resized to.
+        resize: resizing of the cameras; none if None.
 
     Raises:
         SwerveError: there is no camera of one of the names.
     """
     log, now = viewpoint.scene.log, int(viewpoint.scene.log.times_us[viewpoint.scene.now])
-    captures = []
+    captures, resize = [], resize or Resize()
     for camera in select_cameras(log, viewpoint.cameras, names):
         photo = _photo(log, camera.name, now) if viewpoint.kind is ViewpointKind.LOGGED else None
-        drawn = camera.resized(*size) if size else camera
+        drawn = resize.camera(camera)
         if photo is None:
             captures.append(ImageRequest(drawn, now, viewpoint.world_from_ego))
         else:
-            captures.append(ImageRequest(drawn, photo.time_us, photo.world_from_ego, photo))
+            captures.append(ImageRequest(drawn, photo.time_us, photo.world_from_ego, photo, resize.window(camera)))
     return tuple(captures)
 
 
 def select_cameras(log: Log, cameras: Sequence[Camera], names: Sequence[str]) -> list[Camera]:
-    """Return the cameras of the given names, in the order of the rig; all if no name is given.
+    """Return the cameras of the given names or roles (`cameras_named`), in the rig's order; all if no name is given.
 
     Raises:
-        SwerveError: there are no cameras, or none of one of the names.
+        SwerveError: there are no cameras, or none of one of the names; or two names mean one camera.
     """
     known = [camera.name for camera in cameras]
     if not known:
         raise SwerveError(f"log {log.name} has no cameras: there is nothing to render. Use --rig default")
-    if missing := [name for name in names if name not in known]:
-        raise SwerveError(f"log {log.name} has no camera {missing[0]!r}; it has {', '.join(known)}")
-    return [camera for camera in cameras if not names or camera.name in names]
+    chosen = cameras_named(cameras, names)
+    if missing := [name for name in names if name not in chosen]:
+        raise SwerveError(f"log {log.name} has no camera {missing[0]!r}; it has {', '.join(known)}. {HINT}")
+    own = {camera.name for camera in chosen.values()}
+    return [camera for camera in cameras if not names or camera.name in own]
 
 
 def _photo(log: Log, camera: str, now: int) -> Photo | None:

@@ -131,7 +131,7 @@ def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOp
         drawer: renderer of the viewpoint's log; it keeps ownership of the views, see `SampleRenderer.draw`.
         options: options of the set.
     """
-    captures = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, options.cameras, options.size))
+    captures = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, options.cameras, options.resize))
     if options.rasters == "primitives":
         return RenderedSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
     return RenderedSample(viewpoint, captures, drawer.draw(viewpoint, captures))
@@ -258,6 +258,7 @@ def _camera(viewpoint: Viewpoint, capture: ImageRequest) -> dict[str, Any]:
         "time_us": int(capture.time_us),
         "now_from_capture": now_from_capture.tolist(),
         "photo": capture.photo is not None,
+        "photo_window": list(capture.photo_window),
         "synthetic": isinstance(capture.photo, SyntheticPhoto),
     }
 

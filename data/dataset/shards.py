@@ -162,12 +162,13 @@ def _decode(name: str, content: bytes) -> Any:  # noqa: ANN401 what it is depend
     return decode_instance(content) if name.endswith(".instance.png") else decode_image(content)
 
 
-def dataset_digest(folder: Path) -> str:
+def dataset_digest(folder: str | Path) -> str:
     """Compute SHA-256 over names and contents of a set's files: sets with equal digests are equal.
 
     Excluded are the files that hold times or paths of a machine: timing.json, failures.json, job.lock and
     config.yaml.
     """
+    folder = Path(folder)
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.name not in NOT_CONTENT and path.suffix != PART:

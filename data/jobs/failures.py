@@ -34,12 +34,14 @@ class Failure:
         return " ".join(part for part in (self.log, self.token, self.item) if part)
 
 
-def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
+def write_failures(folder: str | Path, failures: Iterable[Failure]) -> None:
     """Write failures.json, sorted by item."""
+    folder = Path(folder)
     failed = sorted(failures, key=lambda failure: (failure.log, failure.token, failure.item))
     write_atomically(folder / FAILURES, to_json([asdict(failure) for failure in failed]))
 
 
-def read_failures(folder: Path) -> list[Failure]:
+def read_failures(folder: str | Path) -> list[Failure]:
     """Read the failures written by `write_failures`."""
+    folder = Path(folder)
     return [Failure(**failure) for failure in json.loads((folder / FAILURES).read_bytes())]

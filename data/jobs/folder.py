@@ -101,8 +101,9 @@ def part_stem(log: str, chunk: int) -> str:
     return f"{safe_name(log)}-{chunk:05d}"
 
 
-def existing_parts(folder: Path, ending: str) -> dict[str, set[int]]:
+def existing_parts(folder: str | Path, ending: str) -> dict[str, set[int]]:
     """Return the parts that have a file in a subfolder: indices by `safe_name` of the log."""
+    folder = Path(folder)
     there = dict[str, set[int]]()
     for path in folder.glob(f"*{ending}"):
         log, _, chunk = path.name.removesuffix(ending).rpartition("-")
@@ -111,7 +112,7 @@ def existing_parts(folder: Path, ending: str) -> dict[str, set[int]]:
 
 
 @contextmanager
-def open_job(folder: Path, config: dict[str, Any], layout: FolderLayout) -> Iterator[None]:
+def open_job(folder: str | Path, config: dict[str, Any], layout: FolderLayout) -> Iterator[None]:
     """Lock the folder for this job: start it, or resume it after removing incomplete files.
 
     Args:
@@ -122,6 +123,7 @@ def open_job(folder: Path, config: dict[str, Any], layout: FolderLayout) -> Iter
     Raises:
         SwerveError: the folder is another job's, holds foreign files, is in use, or cannot be written.
     """
+    folder = Path(folder)
     make_folder(folder)
     with os_errors_as_swerve_errors(folder):
         if not (folder / _JOB).is_file() and (strangers := [p for p in folder.iterdir() if not _is_start(p)]):

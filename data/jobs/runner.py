@@ -48,7 +48,7 @@ class RunResult:
 
 def run_work(
     work: JobSpec,
-    folder: Path,
+    folder: str | Path,
     logs: Sequence[str],
     finished: FinishedParts,
     noun: str,
@@ -69,6 +69,7 @@ def run_work(
     Raises:
         SwerveError: the folder cannot be written.
     """
+    folder = Path(folder)
     if workers is not None and workers < 1:
         raise SwerveError(f"workers: {workers} must be 1 or more")
     shown = console or Console(quiet=True)

@@ -1,11 +1,12 @@
 """Sources whose logs are folders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from swerve.data.sources.source import split_of
-from swerve.scenes import Log, LogError, Split
+from swerve.scenes import Camera, Log, LogError, Split
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class FolderSource:
         hint: description of the folder format in messages.
         find_logs: function that lists the logs' folders at a path, in order.
         read_log: function that reads a log, given the split named by its folders.
+        read_rig: function that reads the cameras of a log, see `RigSource`.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class FolderSource:
     hint: str
     find_logs: Callable[[Path], list[Path]]
     read_log: Callable[[Path, Split | None], Log]
+    read_rig: Callable[[Path], tuple[Camera, ...]]
 
     def names(self) -> tuple[str, ...]:
         """Return the folders' names.
@@ -46,6 +49,15 @@ class FolderSource:
             if folder.name == name:
                 return self.read_log(folder, split_of(folder, self.path))
         raise LogError(self.path, name, f"no {self.log_description} of that name")
+
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Read the cameras of logs, see `RigSource`."""
+        found = {}
+        for folder in self._folders():
+            if folder.name in names:
+                with suppress(LogError):
+                    found[folder.name] = self.read_rig(folder)
+        return found
 
     def _folders(self) -> list[Path]:
         folders = self.find_logs(self.path)

@@ -8,12 +8,13 @@ from swerve.data.sources.source import Source
 from swerve.scenes import SwerveError
 
 
-def open_source(text: str) -> Source:
-    """Open the source named by a text: `KIND:PATH`, `town:COUNT`, or a path whose kind is detected.
+def open_source(text: str | Path) -> Source:
+    """Open the source named by a text or path: `KIND:PATH`, `town:COUNT`, or a path whose kind is detected.
 
     Raises:
         SwerveError: nothing of the kind exists, or a path's kind is not recognised.
     """
+    text = str(text)
     kind, colon, rest = text.partition(":")
     if colon and kind in _OPENERS:
         return _OPENERS[kind](rest)

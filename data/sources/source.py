@@ -1,11 +1,12 @@
 """Interface of log sources: one light handle per archive, independent of its format."""
 
 import re
+from collections.abc import Collection, Mapping
 from os.path import abspath
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.scenes import Log, Split, SwerveError
+from swerve.scenes import Camera, Log, Split, SwerveError
 
 _SPLITS: dict[str, Split] = {
     "train": "train",
@@ -37,6 +38,17 @@ class Source(Protocol):
 
         Raises:
             LogError: the log is missing or malformed.
+        """
+
+
+@runtime_checkable
+class RigSource(Protocol):
+    """Source that reads the cameras of logs without the rest of them."""
+
+    def rigs(self, names: Collection[str]) -> Mapping[str, tuple[Camera, ...]]:
+        """Return the cameras of the logs of these names; logs that cannot be read are left out.
+
+        Mountings may be in the source's own ego frame.
         """
 
 

@@ -42,7 +42,7 @@ from swerve.scenes import Log, SwerveError
 
 PACKAGES = ("numba", "numpy", "torch")
 _LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
-_STATE, _HISTORY, _PREVIEW = "state.safetensors", "progress.json", "preview.jpg"
+_STATE, _HISTORY, PREVIEW = "state.safetensors", "progress.json", "preview.jpg"
 # Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
 _STATE_EVERY = 60.0
 _MEASURES, _MEASURED = 10, 5
@@ -65,7 +65,7 @@ class FitReport:
 
 
 def fit_logs(
-    sources: Sequence[Source], folder: Path, options: SceneOptions, console: Console | None = None
+    sources: Sequence[Source], folder: str | Path, options: SceneOptions, console: Console | None = None
 ) -> FitReport:
     """Fit a scene to every unfitted log, and write it to `folder / safe_name(log)`.
 
@@ -78,6 +78,7 @@ def fit_logs(
     Raises:
         SwerveError: there are no logs, or the folder is another job's, in use, or cannot be written.
     """
+    folder = Path(folder)
     owners, shown = log_names(sources), console or Console(quiet=True)
     plain = asdict(options)
     # The number of threads and the location of masks do not affect the output.
@@ -142,7 +143,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         }
     with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
-        write_atomically(folder / _PREVIEW, preview(scene, images, threads))
+        write_atomically(folder / PREVIEW, preview(scene, images, threads))
         write_training_poses(folder, training_poses(log, options))
         write_atomically(folder / FIT, to_json(record))
         (folder / _STATE).unlink(missing_ok=True)
@@ -218,7 +219,7 @@ class _Watch:
         self._history.append({**counts, **times, **values})
         with os_errors_as_swerve_errors(self._folder):
             write_atomically(self._folder / _HISTORY, to_json(self._history))
-            write_atomically(self._folder / _PREVIEW, preview(scene, self._images, threads))
+            write_atomically(self._folder / PREVIEW, preview(scene, self._images, threads))
 
 
 def preview(scene: SplatScene, images: LogImages, threads: int = 1) -> bytes:

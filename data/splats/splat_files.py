@@ -20,12 +20,13 @@ _GRAPH = "graph.json"
 _BACKGROUND = "background.ply"
 
 
-def write_splats(scene: SplatScene, folder: Path) -> None:
+def write_splats(scene: SplatScene, folder: str | Path) -> None:
     """Write a scene; graph.json is written last and marks completeness.
 
     Raises:
         SwerveError: the folder cannot be written.
     """
+    folder = Path(folder)
     make_folder(folder)
     files = [f"node_{number:04d}.ply" for number in range(len(scene.nodes))]
     graph = {
@@ -44,12 +45,13 @@ def write_splats(scene: SplatScene, folder: Path) -> None:
         write_atomically(folder / _GRAPH, to_json(graph))
 
 
-def read_splats(folder: Path) -> SplatScene:
+def read_splats(folder: str | Path) -> SplatScene:
     """Read a scene.
 
     Raises:
         SwerveError: the folder holds no complete scene of this version, or a file is invalid.
     """
+    folder = Path(folder)
     path = folder / _GRAPH
     try:
         graph = json.loads(path.read_bytes())

@@ -18,6 +18,7 @@ from swerve.data.stream.image_fit import ImageFit
 from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import StoredSample
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.resize import WHOLE
 
 NUMBERS: Final = (
     *(f"history_{name}" for name in ("time", "pose", "velocity", "acceleration", "yaw_rate", "valid")),
@@ -94,7 +95,7 @@ class DecodedSample:
         names = [f"{entry['member']}.{what}{extension}" for extension in _EXTENSIONS]
         name = next((name for name in names if name in stored.members), names[0])
         try:
-            return self.fit.decode(stored.read(name), camera_of(entry))
+            return self.fit.decode(stored.read(name), camera_of(entry), tuple(entry["photo_window"]) if what else WHOLE)
         except ValueError as error:
             raise _damaged(stored, name, error) from error
 

@@ -1,5 +1,6 @@
 """Cropping and resizing of images together with their cameras."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.resize import WHOLE, Window
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,28 @@ class ImageFit:
         """Return the camera of the fitted image."""
         return camera.cropped(*self._window(camera)).resized(*self.size)
 
-    def pixels(self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera) -> UInt8[np.ndarray, "_ _ 3"]:
+    def pixels(
+        self, image: UInt8[np.ndarray, "_ _ 3"], camera: Camera, window: Window = WHOLE
+    ) -> UInt8[np.ndarray, "_ _ 3"]:
         """Crop and resize an image.
 
         Args:
-            image: image of the camera, possibly of another size.
+            image: image of the camera, possibly of another size, or one that shows more or less.
             camera: camera of the image, before fitting.
+            window: part of the image that the camera shows, see `Resize.window`; black beyond the image.
         """
         height, width = image.shape[:2]
-        across, down = width / camera.width, height / camera.height
         left, top, kept_width, kept_height = self._window(camera)
-        if (width, height) == (kept_width, kept_height) == self.size:
+        if (width, height) == (kept_width, kept_height) == self.size and window == WHOLE:
             return image
-        box = (left * across, top * down, (left + kept_width) * across, (top + kept_height) * down)
-        resized = Image.fromarray(image).resize(self.size, Image.Resampling.BILINEAR, box=box, reducing_gap=1.0)
-        return np.asarray(resized)
+        across, down = (window[2] - window[0]) * width / camera.width, (window[3] - window[1]) * height / camera.height
+        left, top = window[0] * width + left * across, window[1] * height + top * down
+        box = (left, top, left + kept_width * across, top + kept_height * down)
+        if left >= 0 and top >= 0 and box[2] <= width and box[3] <= height:
+            return _resized(image, box, self.size)
+        return _resized_on_black(image, box, self.size)
 
-    def decode(self, encoded: bytes, camera: Camera) -> UInt8[np.ndarray, "_ _ 3"]:
+    def decode(self, encoded: bytes, camera: Camera, window: Window = WHOLE) -> UInt8[np.ndarray, "_ _ 3"]:
         """Decode, crop and resize a JPEG or PNG file (see `pixels`).
 
         A JPEG more than twice as large as needed is decoded at a reduced size: a quarter faster in total, and half a
@@ -67,8 +74,8 @@ class ImageFit:
             ValueError: the file is neither, or damaged.
         """
         _, _, width, height = self._window(camera)
-        least = (self.size[0] * camera.width / width, self.size[1] * camera.height / height)
-        return self.pixels(decode_rgb(encoded, least), camera)
+        across, down = width / camera.width * (window[2] - window[0]), height / camera.height * (window[3] - window[1])
+        return self.pixels(decode_rgb(encoded, (self.size[0] / across, self.size[1] / down)), camera, window)
 
     def _window(self, camera: Camera) -> tuple[int, int, int, int]:
         """Return left, top, width and height of the crop, in whole pixels."""
@@ -78,3 +85,31 @@ class ImageFit:
         kept_width = min(width, max(round(height * self.size[0] / self.size[1]), 1))
         kept_height = min(height, max(round(kept_width * self.size[1] / self.size[0]), 1))
         return left + (width - kept_width) // 2, top + (height - kept_height) // 2, kept_width, kept_height
+
+
+def _resized(image: UInt8[np.ndarray, "_ _ 3"], box: Window, size: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Resize the part of an image in a box (left, top, right, bottom; pixels)."""
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=1.0)
+    return np.asarray(resized)
+
+
+def _resized_on_black(
+    image: UInt8[np.ndarray, "_ _ 3"], box: Window, size: tuple[int, int]
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Resize the part of an image in a box that reaches beyond it, where all is black."""
+    first, last, start, stop, margins = [], [], [], [], [(0, 0)]
+    for axis, side in enumerate((image.shape[1], image.shape[0])):
+        origin, pixel = box[axis], (box[axis + 2] - box[axis]) / size[axis]
+        # The pixels that show any of the image: they reach beyond it by less than one of them.
+        first.append(max(math.floor(-origin / pixel), 0))
+        last.append(min(math.ceil((side - origin) / pixel), size[axis]))
+        low, high = origin + first[axis] * pixel, origin + last[axis] * pixel
+        margins.insert(0, (max(math.ceil(-low), 0), max(math.ceil(high - side), 0)))
+        start.append(low + margins[0][0])
+        stop.append(high + margins[0][0])
+    result = np.zeros((size[1], size[0], 3), np.uint8)
+    if first[0] < last[0] and first[1] < last[1]:
+        shown = (last[0] - first[0], last[1] - first[1])
+        part = _resized(np.pad(image, margins), (*start, *stop), shown)
+        result[first[1] : last[1], first[0] : last[0]] = part
+    return result

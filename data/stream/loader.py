@@ -1,20 +1,31 @@
 """Loader of batches with prefetching worker processes and resumable state."""
 
+import atexit
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
+from weakref import WeakSet
 
 from swerve.data.stream.batch import INSTALL_TORCH, Batch
 from swerve.data.stream.stream import SampleStream
 from swerve.scenes import MissingExtraError, SwerveError
+
+# Iterators whose worker processes run.
+_OPEN: WeakSet[Any] = WeakSet()
 
 
 class StreamLoader:
     """Iterator over the batches of a stream from the current step on, as tensors.
 
     The order depends only on the stream, not on the number of workers. The state is the step of the next batch to be
-    returned: prefetched batches do not count. Torch's global generator is not used.
+    returned: prefetched batches do not count. Torch's global generator is not used. Worker processes end with the
+    iteration, however it ends: at the last step, by break, an exception or Ctrl-C, when the iterator is deleted, or
+    with the program.
 
     Args:
         stream: stream of the batches.
@@ -43,10 +54,11 @@ class StreamLoader:
             num_workers=self._workers,
             collate_fn=_unchanged,
             multiprocessing_context="spawn" if self._workers else None,
+            worker_init_fn=_exit_without_finalization if self._workers else None,
             generator=self._torch.Generator(),
         )
-        with _deaths_told():
-            for made in loader:
+        with _deaths_told(), _iterated(loader) as batches:
+            for made in batches:
                 if isinstance(made, SwerveError):
                     raise made
                 self.step += 1
@@ -70,6 +82,54 @@ class StreamLoader:
                 "the same set, options and number of processes, or start again"
             )
         self.step = state["step"]
+
+
+@contextmanager
+def _iterated(loader: Any) -> Iterator[Any]:  # noqa: ANN401 a DataLoader
+    """Start the worker processes of a loader, and end them."""
+    with _interrupts_blocked():
+        batches = iter(loader)
+    if not hasattr(batches, "_shutdown_workers"):
+        yield batches  # there are no workers
+        return
+    _OPEN.add(batches)
+    try:
+        yield batches
+    finally:
+        batches._shutdown_workers()
+
+
+@atexit.register
+def _end_workers() -> None:
+    """End the workers of iterators that still exist, while the interpreter can: torch leaves them to be killed."""
+    for batches in list(_OPEN):
+        batches._shutdown_workers()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT, which processes started meanwhile inherit: Ctrl-C is this process's, which ends them."""
+    resource_tracker.ensure_running()  # its start would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _exit_without_finalization(_: int) -> None:
+    """Let a worker process end as soon as its work does.
+
+    A worker that is told to stop does not wait for its queue's thread. When the interpreter is finalized, it ends that
+    thread wherever it is, which in torch's C++ code ends the process by `std::terminate`.
+    """
+    atexit.register(_exit)
+
+
+def _exit() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRen
 from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes import Log, SwerveError
+from swerve.scenes.resize import Resize
 
 FORMAT: Final = "swerve-benchmark"
 # Raise whenever files of a benchmark or their meaning change: older benchmarks are then refused.
@@ -72,6 +73,17 @@ class Benchmark:
             raise SwerveError(f"{self.folder}: has no log {log!r}")
         return tuple(self.info["scene_groups"][log])
 
+    def source_of(self, log: str) -> str:
+        """Return the kind of source that a log is from.
+
+        Raises:
+            SwerveError: there is no such log.
+        """
+        found = next((str(kind) for kind, name in self.info["logs"] if name == log), None)
+        if found is None:
+            raise SwerveError(f"{self.folder}: has no log {log!r}")
+        return found
+
     def log(self, name: str) -> Log:
         """Load a log, without photos and lidar sweeps.
 
@@ -116,15 +128,15 @@ class Benchmark:
                 self.renderers[missing].check(self.log(name))
         return replace(self, view_kind=kind, extra_view_kinds=extra_kinds)
 
-    def log_renderer(self, log: str) -> tuple[LogRenderer, tuple[int, int] | None]:
-        """Return the renderer of a log's views, and the size of the benchmark's images.
+    def log_renderer(self, log: str) -> tuple[LogRenderer, Resize]:
+        """Return the renderer of a log's views, and the resizing of the benchmark's images.
 
         Raises:
             SwerveError: there is no such log, or views of this kind have no renderer.
         """
         if self.view_kind not in self.renderers:
             raise SwerveError(f"{self.folder}: {self.view_kind} views are stored, and no renderer is given for others")
-        return _cached_renderer(self.renderers[self.view_kind], self._log_path(log)), self._size
+        return _cached_renderer(self.renderers[self.view_kind], self._log_path(log)), self._resize
 
     def identity(self) -> dict[str, Any]:
         """Return the provenance of its scenes, with a digest of options, scene groups and every scene's start."""
@@ -157,15 +169,15 @@ class Benchmark:
 
     def _views(self, kind: ViewKind, scene_group: str, log: Log) -> SceneViews | None:
         if kind in self.stored_kinds:
-            return StoredViews(views_path(self.folder, scene_group, kind), self._size)
+            return StoredViews(views_path(self.folder, scene_group, kind), self._resize)
         renderer = partial(_cached_renderer, self.renderers[kind], self._log_path(log.name))
-        return RenderedViews(renderer, self._size) if log.cameras else None
+        return RenderedViews(renderer, self._resize) if log.cameras else None
 
     @property
-    def _size(self) -> tuple[int, int] | None:
-        """Return the width and height of the images; None for the cameras' own."""
-        size = self.info["options"]["size"]
-        return (size[0], size[1]) if size else None
+    def _resize(self) -> Resize:
+        """Return the resizing of the cameras."""
+        size, fit = (self.info["options"][name] for name in ("size", "fit"))
+        return Resize((size[0], size[1]) if size else None, fit)
 
     def _log_path(self, log: str) -> Path:
         return log_path(self.folder, self.scene_groups(log)[0].rpartition("-")[0])
@@ -175,7 +187,7 @@ def open_benchmark(
     folder: str | Path,
     views: ViewKind | None = None,
     renderers: Renderers | None = None,
-    splats: Path | None = None,
+    splats: str | Path | None = None,
 ) -> Benchmark:
     """Open a benchmark finished by `swerve build`.
 

@@ -8,6 +8,7 @@ from swerve.eval.benchmark.frame_steps import ENDPOINT, FIRST
 from swerve.eval.traffic.policy import Policy
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import ImageSize
+from swerve.scenes.resize import Fit, Resize
 from swerve.scenes.viewpoints.follow_up.follow_up_options import FollowUpOptions
 
 ViewKind = Literal["raster", "photo", "splat"]
@@ -32,8 +33,11 @@ class BuildOptions:
         gate: What is done with follow-up scenes whose splat views disagree with their rasters.
         style: Colours of rasters. rap: black ground, as in the paper; surfaces: grey roads.
         rig: own: the cameras of each log; default: eight surround cameras.
-        cameras: Names of the cameras that are rendered; all if none is given.
+        cameras: Cameras that are rendered, by name, or by role where a log has none of that name (front, front_left,
+            left, back_left, back, back_right, right, front_right); images bear the names given. With none: all.
         size: Size of all images, in pixels; own: the size of each camera.
+        fit: How images of another aspect ratio are brought to the size; the camera model follows. crop: the excess is
+            cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.
         seed: Seed of the choice among follow-up scenes, of the lanes that lane-following vehicles take beyond the log
             (in the benchmark and in its evaluation), and of the weather in synthetic photos.
 
@@ -52,10 +56,17 @@ class BuildOptions:
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     size: ImageSize = (768, 448)
+    fit: Fit = "crop"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, kind in (("traffic", Policy), ("gate", GateMode), ("style", StyleName), ("rig", RigName)):
+        for name, kind in (
+            ("traffic", Policy),
+            ("gate", GateMode),
+            ("style", StyleName),
+            ("rig", RigName),
+            ("fit", Fit),
+        ):
             if getattr(self, name) not in get_args(kind):
                 raise SwerveError(f"{name}: {getattr(self, name)!r} is not known, choose among {get_args(kind)}")
         check_kinds(self.views)
@@ -65,10 +76,14 @@ class BuildOptions:
             raise SwerveError(
                 f"min_follow_ups: {self.min_follow_ups} must lie between 1 and max_follow_ups, {self.max_follow_ups}"
             )
-        if self.size is not None and not all(0 < side <= 16384 for side in self.size):
-            raise SwerveError(f"size: {self.size[0]}x{self.size[1]} must be 1 to 16384 pixels each way")
+        Resize(self.size, self.fit)  # checks the size
         if (self.follow_up.steps, self.follow_up.history_steps) != (ENDPOINT + 1, ENDPOINT - FIRST + 1):
             raise SwerveError("follow_up: the horizon of a benchmark must be 4 s, and the history 2 s")
+
+    @property
+    def resize(self) -> Resize:
+        """Return the resizing of all cameras."""
+        return Resize(self.size, self.fit)
 
 
 def check_kinds(kinds: tuple[str, ...]) -> None:

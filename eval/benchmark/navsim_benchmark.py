@@ -133,6 +133,10 @@ class NavsimBenchmark:
         x, y, _ = self.index.load(token).current.ego_pose
         return np.array([round(x), round(y), 0.0])
 
+    def source_of(self, log: str) -> str:
+        """Return "navsim"."""
+        return "navsim"
+
     def identity(self) -> dict[str, Any]:
         """Return the provenance of its scenes, with a digest of the tokens and of the files' sizes."""
         index, maps = self.index, self.index.folders.maps

@@ -9,7 +9,7 @@ from swerve.eval.benchmark.view_renderers import PhotoRenderer, RasterRenderer, 
 from swerve.scenes import SwerveError
 
 
-def default_renderers(style: StyleName, seed: int, splats: Path | None = None) -> Renderers:
+def default_renderers(style: StyleName, seed: int, splats: str | Path | None = None) -> Renderers:
     """Return the default renderers by kind: rasters, synthetic photos, and splats of fitted scenes.
 
     Args:
@@ -18,7 +18,7 @@ def default_renderers(style: StyleName, seed: int, splats: Path | None = None) -
         splats: a folder made by `swerve fit`; without it there are no splat views.
     """
     found: dict[ViewKind, ViewRenderer] = {"raster": RasterRenderer(style), "photo": PhotoRenderer(seed)}
-    return found if splats is None else {**found, "splat": SplatRenderer(splats)}
+    return found if splats is None else {**found, "splat": SplatRenderer(Path(splats))}
 
 
 def renderer_of(kind: ViewKind, renderers: Renderers) -> ViewRenderer:

@@ -16,15 +16,9 @@ from swerve.data.storage.files import commit, safe_name
 from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.view_renderers import LogRenderer, snapshot_of
 from swerve.scenes import Camera, SwerveError
+from swerve.scenes.resize import Resize
 
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
-Size = tuple[int, int] | None
-
-
-def resized_cameras(benchmark_scene: BenchmarkScene, size: Size) -> tuple[Camera, ...]:
-    """Return a scene's cameras at the size of the images."""
-    cameras = benchmark_scene.viewpoint.cameras
-    return tuple(camera.resized(*size) for camera in cameras) if size else cameras
 
 
 @dataclass(frozen=True)
@@ -33,15 +27,15 @@ class RenderedViews:
 
     Attributes:
         prepare: creates the renderer; called at the first rendering, since most planners use no images.
-        size: of the images.
+        resize: resizing of the cameras.
     """
 
     prepare: Callable[[], LogRenderer]
-    size: Size
+    resize: Resize
 
     def cameras(self, benchmark_scene: BenchmarkScene) -> tuple[Camera, ...]:
         """Return a scene's cameras, see `SceneViews`."""
-        return resized_cameras(benchmark_scene, self.size)
+        return self.resize.cameras(benchmark_scene.viewpoint.cameras)
 
     def images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str]) -> Images:
         """Render images, see `SceneViews`."""
@@ -56,15 +50,15 @@ class StoredViews:
 
     Attributes:
         path: of the tar, written by `write_views`.
-        size: of the images.
+        resize: resizing of the cameras.
     """
 
     path: Path
-    size: Size
+    resize: Resize
 
     def cameras(self, benchmark_scene: BenchmarkScene) -> tuple[Camera, ...]:
         """Return a scene's cameras, see `SceneViews`."""
-        return resized_cameras(benchmark_scene, self.size)
+        return self.resize.cameras(benchmark_scene.viewpoint.cameras)
 
     def images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str]) -> Images:
         """Read images, see `SceneViews`."""
@@ -110,7 +104,7 @@ RenderScene = Callable[[BenchmarkScene, Sequence[Camera]], Sequence[UInt8[np.nda
 
 
 def write_views(
-    path: Path, scenes: Iterable[BenchmarkScene], render: RenderScene, size: Size, watch: Stopwatch
+    path: Path, scenes: Iterable[BenchmarkScene], render: RenderScene, resize: Resize, watch: Stopwatch
 ) -> None:
     """Render every camera of every scene into a tar of PNG files, written atomically.
 
@@ -118,12 +112,12 @@ def write_views(
         path: of the tar.
         scenes: of one scene group.
         render: renders the images of some cameras of a scene.
-        size: of the images.
+        resize: resizing of the cameras.
         watch: measures "drawing" and "encoding".
     """
     with ShardWriter(path, "test") as writer:
         for benchmark_scene in scenes:
-            cameras = resized_cameras(benchmark_scene, size)
+            cameras = resize.cameras(benchmark_scene.viewpoint.cameras)
             with watch.measure("drawing"):
                 images = render(benchmark_scene, cameras)
             with watch.measure("encoding"):

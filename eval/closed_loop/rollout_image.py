@@ -14,7 +14,7 @@ from swerve.scenes.primitives import Primitives, agent_cuboids, build_dynamic
 from swerve.viz.birds_eye import BirdsEye, Color
 
 # Colours of the human's path, of the driven path, and of the ego at the image's step.
-_HUMAN, _DRIVEN, _CAR = (235, 235, 235), (255, 150, 60), (255, 60, 60)
+HUMAN, DRIVEN, EGO = (235, 235, 235), (255, 150, 60), (255, 60, 60)
 _SECOND = round(1.0 / STEP)
 _MULTIPLIED = METRIC_NAMES[: Metric.EGO_PROGRESS]
 # Margin around the driven path, and minimum distance from the centre to an edge, metres.
@@ -43,8 +43,8 @@ def rollout_image(
     moving = build_dynamic(tracks, lights_at(closed_loop_scene, step), 0)
     eye.primitives(static.concatenate(moving), style)
     eye.sides(agent_cuboids(tracks, 0), style)
-    eye.path(human_poses[:, :2], _HUMAN, width=0.25, dots=_SECOND)
-    eye.path(rollout.states[:, :2], _DRIVEN, width=0.25, dots=_SECOND)
+    eye.path(human_poses[:, :2], HUMAN, width=0.25, dots=_SECOND)
+    eye.path(rollout.states[:, :2], DRIVEN, width=0.25, dots=_SECOND)
     _cars(eye, closed_loop_scene, rollout, step)
     eye.scale_bar()
     return eye.picture()
@@ -70,6 +70,6 @@ def _framed(points: Float[np.ndarray, "n 2"], heading: float, size: int) -> Bird
 def _cars(eye: BirdsEye, closed_loop_scene: ClosedLoopScene, rollout: Rollout, step: int) -> None:
     """Draw the scored vehicle, independent of the recording vehicle."""
     car = Vehicle.pacifica()
-    shown: list[tuple[int, Color, bool]] = [(at, _DRIVEN, False) for at in range(0, len(rollout.states), _SECOND)]
-    for at, color, filled in [*shown, (step, _CAR, True)]:
+    shown: list[tuple[int, Color, bool]] = [(at, DRIVEN, False) for at in range(0, len(rollout.states), _SECOND)]
+    for at, color, filled in [*shown, (step, EGO, True)]:
         eye.vehicle(world_from_ego(closed_loop_scene, rollout.states, at), car, color, filled)

@@ -1,7 +1,7 @@
 """Camera images during a rollout: the simulated scene, for planners and for people."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -11,6 +11,7 @@ from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
 from swerve.eval.scoring.thresholds import STEPS_PER_FRAME
 from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import Camera, Tracks, TrafficLights
+from swerve.scenes.resize import Resize
 from swerve.scenes.viewpoints.ground import place_on_ground
 
 
@@ -20,16 +21,15 @@ class RolloutViews:
 
     Attributes:
         renderer: of the log, for any kind of views.
-        size: width and height that images are resized to; None for the cameras' own.
+        resize: resizing of the cameras.
     """
 
     renderer: LogRenderer
-    size: tuple[int, int] | None = None
+    resize: Resize = field(default_factory=Resize)
 
     def cameras(self, closed_loop_scene: ClosedLoopScene) -> tuple[Camera, ...]:
         """Return the cameras of a scene, at the size of the images."""
-        cameras = closed_loop_scene.viewpoint.cameras
-        return tuple(camera.resized(*self.size) for camera in cameras) if self.size else cameras
+        return self.resize.cameras(closed_loop_scene.viewpoint.cameras)
 
     def images(
         self,

@@ -66,8 +66,8 @@ class ContextReport:
 
 def write_contexts(
     sources: Sequence[Source],
-    dataset: Path,
-    folder: Path,
+    dataset: str | Path,
+    folder: str | Path,
     workers: int | None = None,
     console: Console | None = None,
 ) -> ContextReport:
@@ -88,6 +88,8 @@ def write_contexts(
         SwerveError: the set is not finished, a log of it is in no source, or the folder is not this job's or cannot be
             written.
     """
+    dataset = Path(dataset)
+    folder = Path(folder)
     manifest, options = dataset / MANIFEST, read_options(dataset)
     if not manifest.is_file():
         raise SwerveError(f"{dataset}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")

@@ -65,7 +65,7 @@ class NavsimExport:
 
 def export_navsim(
     benchmark: Benchmark,
-    root: Path,
+    root: str | Path,
     split: str | None = None,
     images: bool = True,
     progress: Progress | None = None,
@@ -84,6 +84,7 @@ def export_navsim(
     Raises:
         SwerveError: the folder is in use or cannot be written, or a log cannot be expressed in NAVSIM's formats.
     """
+    root = Path(root)
     name = split or f"{_file_name(benchmark.folder.resolve().name)}_two_stage"
     if name != _file_name(name) or name.startswith(".") or name in _RESERVED:
         raise SwerveError(

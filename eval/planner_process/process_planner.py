@@ -93,17 +93,17 @@ class ProcessPlanner:
 
     @property
     def privileged(self) -> bool:
-        """Whether it gets the privileged input."""
+        """Declares the privileged input, see `Planner`."""
         return self.facts.privileged
 
     @property
     def future_only(self) -> bool:
-        """Whether the logged future is enough for it as privileged input."""
+        """Declares that the logged future is enough, see `Planner`."""
         return self.facts.future_only
 
     @property
     def recording(self) -> bool:
-        """Whether it gets recordings."""
+        """Declares recordings, see `Planner`."""
         return self.facts.recording
 
     @property

@@ -18,7 +18,7 @@ _RADIUS = 12.0
 _ROOMY = 9.0
 
 
-def follow_up_chart(first: Replay, rows: Sequence[SceneRow], shown: str) -> str:
+def follow_up_chart(first: Replay, rows: Sequence[SceneRow], shown: str) -> tuple[str, bool]:
     """Plot the starts of follow-up scenes around the human's position after 4 s.
 
     The lateral axis is stretched: its range is metres, the longitudinal one's tens of metres. Each start is coloured by
@@ -28,6 +28,9 @@ def follow_up_chart(first: Replay, rows: Sequence[SceneRow], shown: str) -> str:
         first: the stage-one scene.
         rows: its follow-up scenes.
         shown: token of the highlighted one.
+
+    Returns:
+        the chart, and whether there is room for the scores.
     """
     base = _base(first)
     starts = seen_from(base, np.stack([row.start[:2] for row in rows]))
@@ -41,7 +44,8 @@ def follow_up_chart(first: Replay, rows: Sequence[SceneRow], shown: str) -> str:
     marks = _cross(axes.pixels(np.zeros((1, 2)))[0], HUMAN, "where the human was after 4 s")
     if not first.row.failed:
         marks += _cross(axes.pixels(end)[0], PLAN, "where the plan ends")
-    return element(_SIZE, _grid(axes) + marks + "".join(dots) + _color_bar(top), "follow-up starts")
+    chart = element(_SIZE, _grid(axes) + marks + "".join(dots) + _color_bar(top), "follow-up starts")
+    return chart, radius >= _ROOMY
 
 
 def seen_from(base: Float[np.ndarray, "3"], points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:

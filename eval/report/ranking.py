@@ -99,7 +99,7 @@ def rankings(results: Results, weighting: Weighting) -> list[PlannerRanking]:
 def group_rows(results: Results, planner: str, group: GroupTokens) -> tuple[SceneRow, ...]:
     """Return a planner's rows in a scene group, in the order of the group's tokens."""
     table = results.of(planner).filter(pc.field("group_token") == group.now)
-    rows = {row["token"]: _scene_row(row) for row in table.to_pylist()}
+    rows = {row["token"]: scene_row(row) for row in table.to_pylist()}
     return tuple(rows[token] for token in group.tokens)
 
 
@@ -117,7 +117,8 @@ def _ranking(results: Results, label: str, weighting: Weighting) -> PlannerRanki
     return PlannerRanking(label, table, scene_groups, bootstrap(scene_groups), int(failed.sum()), len(failed))
 
 
-def _scene_row(row: dict[str, Any]) -> SceneRow:
+def scene_row(row: dict[str, Any]) -> SceneRow:
+    """Return a row of the results."""
     values = [row[name] for name in COLUMNS]
     return SceneRow(
         token=row["token"],

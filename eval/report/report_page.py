@@ -7,10 +7,11 @@ from pathlib import Path
 
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
-from swerve.eval.benchmark.evaluate.results import Results
+from swerve.eval.benchmark.evaluate.results import Results, logs_of
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.context.scene_context import Context
+from swerve.eval.report.comparison_tables import comparisons, few_scenes_warning
 from swerve.eval.report.ranking import PlannerRanking, SceneRow, group_rows, rankings
 from swerve.eval.report.replay import Replay, replay
 from swerve.eval.report.report_style import SCRIPT, STYLE
@@ -38,7 +39,7 @@ class ReportOptions:
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
 
 
-def write_report(path: Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:
+def write_report(path: str | Path, benchmark: ReportedBenchmark, results: Results, options: ReportOptions) -> int:
     """Write the page atomically.
 
     Args:
@@ -53,6 +54,7 @@ def write_report(path: Path, benchmark: ReportedBenchmark, results: Results, opt
     Raises:
         SwerveError: a scene group cannot be read or scored, or the file cannot be written.
     """
+    path = Path(path)
     page = report_page(benchmark, results, options).encode()
     make_folder(path.parent)
     write_atomically(path, page)
@@ -66,8 +68,10 @@ def report_page(benchmark: ReportedBenchmark, results: Results, options: ReportO
     anchors = {one.label: f"planner-{rank}" for rank, one in enumerate(ranked, 1)}
     panes = [_pane(one, anchors[one.label], results, sections, options) for one in ranked]
     tabs = "".join(f'<a href="#{anchors[one.label]}">{html.escape(one.label)}</a>' for one in ranked)
+    logs = logs_of(results.table, results.groups)
     body = (
-        f"{head(options.title, results)}{leaderboard(ranked, anchors)}{_between_views(ranked, results)}"
+        f"{head(options.title, results)}{few_scenes_warning(len(results.groups))}{leaderboard(ranked, anchors)}"
+        f"{comparisons(ranked, logs, [benchmark.source_of(log) for log in logs])}{_between_views(ranked, results)}"
         f'<nav class="tabs" id="tabs">{tabs}</nav>'
         f"{''.join(panes)}{footnotes(benchmark.rejections(), benchmark.scenes())}"
     )

@@ -60,6 +60,15 @@ details pre { max-height: 340px; overflow: auto; padding: 10px 12px; background:
 .views { display: grid; grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: 6px; }
 .views figure { max-width: 480px; } .views img { display: block; width: 100%; height: auto; }
 .views + .views { margin-top: 6px; }
+.warning { max-width: 80ch; margin-top: 16px; padding: 10px 14px; border-left: 3px solid #f4d35e; border-radius: 3px;
+  background: #262414;
+  color: #e9dfb8; }
+.wide { overflow-x: auto; } .comparison { font-size: 13px; font-variant-numeric: tabular-nums; }
+.comparison th, .comparison td { padding: 3px 14px 3px 0; vertical-align: bottom; }
+.comparison td { vertical-align: top; } .comparison th { max-width: 22ch; overflow-wrap: anywhere; }
+.pairs td:nth-child(-n+2), .means td:first-child { min-width: 12ch; max-width: 40ch; overflow-wrap: anywhere; }
+.pairs td:nth-child(n+3), .pairs th:nth-child(n+3) { white-space: nowrap; }
+.means th:nth-child(2) { white-space: nowrap; } .means th:nth-child(n+3) { min-width: 9ch; }
 .differences { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 .differences th, .differences td { padding: 3px 9px; text-align: right; white-space: nowrap; }
 .differences th:first-child, .differences td:nth-child(-n+3) { text-align: left; }

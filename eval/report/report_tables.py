@@ -4,9 +4,11 @@ import html
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float
 
 from swerve.eval.benchmark.evaluate.results import Results
 from swerve.eval.benchmark.evaluate.view_differences import SCORE, ViewDifference
@@ -26,15 +28,20 @@ def head(title: str, results: Results) -> str:
         f"log{'s' * (logs > 1)}: {2 * len(pairs)} scenes of the first stage, {2 * sum(pairs)} follow-up scenes "
         f"({_range(pairs)} pairs per scene group)."
     )
+    return f"<h1>{html.escape(title)}</h1><p>{counts}</p>{provenance_facts(results.provenance)}"
+
+
+def provenance_facts(stamp: Mapping[str, Any]) -> str:
+    """Render the provenance of scores: a line of the main facts, and all of it behind a click."""
     facts = "".join(
         f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(_as_text(value))}</dd></div>"
-        for name, value in results.provenance.items()
-        if not isinstance(value, Mapping) or name in ("packages", "benchmark")
+        for name, value in stamp.items()
+        if value is not None and (not isinstance(value, Mapping) or name in ("packages", "benchmark"))
     )
-    stamp = html.escape(json.dumps(results.provenance, indent=1, ensure_ascii=False))
+    whole = html.escape(json.dumps(stamp, indent=1, ensure_ascii=False))
     return (
-        f'<h1>{html.escape(title)}</h1><p>{counts}</p><dl class="provenance">{facts}</dl>'
-        f"<details><summary>Provenance of the scores</summary><pre>{stamp}</pre></details>"
+        f'<dl class="provenance">{facts}</dl>'
+        f"<details><summary>Provenance of the scores</summary><pre>{whole}</pre></details>"
     )
 
 
@@ -60,7 +67,7 @@ def sub_scores(ranking: PlannerRanking) -> str:
         kind = "factor" if column < FACTORS else "weighted"
         values = ranking.table.stage_one[column], ranking.table.stage_two[column]
         bars = "".join(
-            f'<span class="pair">{_bar(value, stage)}<b>{value:.3f}</b></span>' for stage, value in _staged(values)
+            f'<span class="pair">{bar(value, stage)}<b>{value:.3f}</b></span>' for stage, value in _staged(values)
         )
         rows.append(f'<li class="{kind}"><span class="name">{name} <abbr>{SHORT[column]}</abbr></span>{bars}</li>')
     return (
@@ -72,11 +79,16 @@ def sub_scores(ranking: PlannerRanking) -> str:
 
 def distribution(ranking: PlannerRanking) -> str:
     """Render the distribution of the scene groups' scores."""
-    low, middle, high = np.quantile(ranking.scene_group_scores, [0.25, 0.5, 0.75])
-    lost = int((ranking.scene_group_scores == 0.0).sum())
+    return distribution_of(ranking.scene_group_scores, "scene group")
+
+
+def distribution_of(scores: Float[np.ndarray, "n"], unit: str) -> str:
+    """Render the distribution of the scores of scenes or scene groups."""
+    low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
+    lost = int((scores == 0.0).sum())
     return (
-        f"{histogram(ranking.scene_group_scores, _BINS, 'score of a scene group')}"
-        f'<p class="note">{len(ranking.scene_group_scores)} scene groups; half lie between {low:.2f} and {high:.2f}, '
+        f"{histogram(scores, _BINS, f'score of a {unit}')}"
+        f'<p class="note">{len(scores)} {unit}s; half lie between {low:.2f} and {high:.2f}, '
         f"median {middle:.2f}; {lost} score 0.</p>"
     )
 
@@ -88,23 +100,23 @@ def view_differences(found: Sequence[ViewDifference]) -> str:
     cells = "".join(f"<th>{name}</th>" for name in SHORT)
     rows = "".join(_difference_rows(one) for one in found)
     return (
-        "<h2>Between views</h2><p>Scores with the first kind of views minus those with the second, times 100, "
+        "<h2>Between views</h2><p>Scores with the first kind of views minus those with the second, "
         "on the same scene groups. The interval (95 %) is a bootstrap over scene groups.</p>"
-        '<table class="differences"><tr><th>planner</th><th>views</th><th></th><th>score</th>'
-        f"{cells}</tr>{rows}</table>"
+        '<div class="wide"><table class="differences"><tr><th>planner</th><th>views</th><th></th><th>score</th>'
+        f"{cells}</tr>{rows}</table></div>"
     )
 
 
 def _difference_rows(one: ViewDifference) -> str:
-    low, high = (f"{100 * value:+.2f}" for value in one.interval)
+    low, high = (f"{value:+.3f}" for value in one.interval)
     kinds = f"{html.escape(one.after)} − {html.escape(one.before)}"
     first = (
         f"<tr><th>{html.escape(one.planner)}</th><td>{kinds}</td><td>both stages</td>"
-        f'<td><b>{100 * one.score:+.2f}</b> [{low}, {high}]</td><td colspan="{len(SHORT)}"></td></tr>'
+        f'<td><b>{one.score:+.3f}</b> [{low}, {high}]</td><td colspan="{len(SHORT)}"></td></tr>'
     )
     stages = []
     for name, values in (("stage one", one.stage_one), ("stage two", one.stage_two)):
-        cells = "".join(f"<td>{100 * value:+.1f}</td>" for value in (values[SCORE], *values[:SCORE]))
+        cells = "".join(f"<td>{value:+.3f}</td>" for value in (values[SCORE], *values[:SCORE]))
         stages.append(f"<tr><td></td><td></td><td>{name}</td>{cells}</tr>")
     return first + "".join(stages)
 
@@ -181,7 +193,7 @@ def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
     text = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
         f'<li><a class="who" href="#{anchor}"><span>{rank}</span>{html.escape(ranking.label)}</a>'
-        f'<div class="score"><b>{ranking.score:.3f}</b>{_bar(ranking.score, "all", ranking.interval)}'
+        f'<div class="score"><b>{ranking.score:.3f}</b>{bar(ranking.score, "all", ranking.interval)}'
         f"<small>{low:.3f} – {high:.3f}</small></div>"
         f'<dl class="facts">{text}</dl><div class="subs">{subs}</div></li>'
     )
@@ -190,7 +202,7 @@ def _row(rank: int, ranking: PlannerRanking, anchor: str) -> str:
 def _sub(ranking: PlannerRanking, column: int) -> str:
     values = ranking.table.stage_one[column], ranking.table.stage_two[column]
     title = f"{LONG[column]}: stage one {values[0]:.3f}, stage two {values[1]:.3f}"
-    bars = "".join(_bar(value, stage) for stage, value in _staged(values))
+    bars = "".join(bar(value, stage) for stage, value in _staged(values))
     return f'<div class="sub" title="{title}"><span>{SHORT[column]}</span>{bars}</div>'
 
 
@@ -198,8 +210,9 @@ def _staged(values: tuple[float, float]) -> tuple[tuple[str, float], tuple[str, 
     return ("one", float(values[0])), ("two", float(values[1]))
 
 
-def _bar(value: float, kind: str, interval: tuple[float, float] | None = None) -> str:
-    """Render a bar with the length of a value in 0..1."""
+def bar(value: float, kind: str, interval: tuple[float, float] | None = None) -> str:
+    """Render a bar with the length of a value in 0..1; empty if it is NaN."""
+    value = 0.0 if np.isnan(value) else value
     line = ""
     if interval is not None:
         low, high = (100 * float(np.clip(end, 0.0, 1.0)) for end in interval)

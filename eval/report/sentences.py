@@ -32,7 +32,7 @@ FACTORS = 4
 _WEIGHTS = (PROGRESS_WEIGHT, TTC_WEIGHT, LANE_KEEPING_WEIGHT, HISTORY_COMFORT_WEIGHT, EXTENDED_COMFORT_WEIGHT)
 # Its description begins with the corner; all others with the vehicle's action.
 _OF_A_CORNER = "drivable_area_compliance"
-_UNSTEADY = "plans a different motion in the pair's other scene, half a second apart"
+_UNSTEADY = "plans a different motion in the scene half a second apart, with which this one is compared"
 
 
 def scene_summary(replay: Replay) -> str:

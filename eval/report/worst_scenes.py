@@ -33,6 +33,9 @@ _WIDTH = 480
 # Captions of views, by kind; photos of generated towns are synthetic, all others are the data set's own.
 _LABELS = {"raster": ", raster", "photo": ", photo", "splat": ", splats"}
 _SYNTHETIC = ", synthetic photo"
+# What a chart of follow-up starts says on their scores, with room for numbers and without.
+_NUMBERS = "the numbers are the scores there"
+_NO_NUMBERS = "there is no room for the scores, which show where the pointer rests on a start"
 
 
 def shown_scenes(rows: Sequence[SceneRow]) -> tuple[SceneRow, SceneRow]:
@@ -74,19 +77,20 @@ def scene_group_section(
         html.escape(scene_group.log),
         html.escape(scene_group.group.now.removeprefix(scene_group.log).strip("-")),
     )
+    chart, numbered = follow_up_chart(first, followed, follow.row.token)
     title = f"Follow-up with the largest loss: weight {follow.row.weight:.2f}"
     return (
         f'<article class="group"><h3>{number}. {log} <small>{time}</small></h3>'
         f'{_sum(rows, chain)}<div class="frames">'
         f"{_scene_section('Stage one', scene_group, first, static, followed, cameras)}"
         f"{_scene_section(title, scene_group, follow, static, (), cameras)}"
-        f'</div>{legend()}<figure class="chart">{follow_up_chart(first, followed, follow.row.token)}'
-        f"<figcaption>{_chart_text(first.row, followed)}</figcaption></figure></article>"
+        f'</div>{legend()}<figure class="chart">{chart}'
+        f"<figcaption>{_chart_text(first.row, followed, numbered)}</figcaption></figure></article>"
     )
 
 
-def legend() -> str:
-    """Render the legend of the bird's-eye views."""
+def legend(follow_ups: bool = True) -> str:
+    """Render the legend of the bird's-eye views, with or without starts of follow-up scenes."""
     entries = (
         ("dashes", HUMAN, "the human's path"),
         ("dots", PLAN, "the plan, every pose"),
@@ -100,7 +104,8 @@ def legend() -> str:
         ("ring", WRONG, "place of the violation"),
         ("ring", weight_color(0.5), "follow-up start, bright: more weight"),
     )
-    items = "".join(f"<li>{swatch(kind, color)}{html.escape(name)}</li>" for kind, color, name in entries)
+    shown = entries if follow_ups else entries[:-1]
+    items = "".join(f"<li>{swatch(kind, color)}{html.escape(name)}</li>" for kind, color, name in shown)
     return f'<ul class="legend">{items}</ul>'
 
 
@@ -165,14 +170,14 @@ def _sum(rows: Sequence[SceneRow], shown: int) -> str:
     )
 
 
-def _chart_text(first: SceneRow, followed: Sequence[SceneRow]) -> str:
+def _chart_text(first: SceneRow, followed: Sequence[SceneRow], numbered: bool) -> str:
     weights = np.array([row.weight for row in followed])
     distance = np.hypot(*(np.stack([row.start[:2] for row in followed]) - first.end).T).min()
     where = "The planner failed: its start counts as the end," if first.failed else "The plan (green cross) ends"
     where = f"{where} {distance:.1f} m from the nearest start."
     alike = " So the weights are uniform." if len(weights) > 1 and np.ptp(weights) < 1e-9 else ""
     return (
-        f"Follow-up starts in colours of their weights; the numbers are the scores there. {where}{alike} "
+        f"Follow-up starts in colours of their weights; {_NUMBERS if numbered else _NO_NUMBERS}. {where}{alike} "
         "The ringed one is the follow-up above. White cross: the human after 4 s. Across is stretched."
     )
 

@@ -17,6 +17,8 @@ _STYLE = """
 .trio img { display: block; width: 100%; height: auto; } .trio .none { padding: 24px 11px; color: #7d8695; }
 .trio p { grid-column: 1 / -1; margin: 0; } td, th { text-align: right; } td:first-child, th:first-child { text-align:
   left; } .wide { overflow-x: auto; } tr:last-child td { border-top: 1px solid #262c37; } .unfit { color: #ff8f99; }
+.wide td, .wide th { white-space: nowrap; }
+@media (max-width: 620px) { .trio { grid-template-columns: minmax(0, 1fr); } .trio .none { padding: 8px 11px; } }
 """
 # Columns of a summary: heading, factor of the unit, and digits.
 COLUMNS: dict[str, tuple[str, float, int]] = {

@@ -120,6 +120,26 @@ def resample(values: Float[np.ndarray, "p c"], drawn: Resamples) -> Float[np.nda
     return means
 
 
+def resampled_means(
+    values: Float[np.ndarray, "c"], clusters: Clusters, count: int, seed: int
+) -> Float[np.ndarray, "b"]:
+    """Compute means over the scene groups of each resample of `draw_resamples`, without a weight for each of them.
+
+    Args:
+        values: of the scene groups.
+        clusters: see `clusters_of`; those of scene groups are drawn.
+        count: of resamples.
+        seed: of the draw.
+    """
+    total = clusters.counts[1]
+    sizes = np.bincount(clusters.of_scene_groups, minlength=total)
+    sums = np.bincount(clusters.of_scene_groups, values, minlength=total)
+    generator = np.random.Generator(np.random.Philox(key=[seed, SIDES.index("scene_groups")]))
+    drawn = generator.multinomial(total, np.full(total, 1.0 / total), size=count).astype(float)
+    means: Float[np.ndarray, "b"] = (drawn @ sums) / (drawn @ sizes)
+    return means
+
+
 def interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: int) -> Estimate:
     """Compute a correlation's interval; see the module. Unknown with fewer than three clusters.
 
@@ -135,6 +155,23 @@ def interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: int) ->
     half = half_width(clusters) * known.std(ddof=1)
     center = float(fisher_z(np.array([value]))[0])
     return Estimate(value, float(np.tanh(center - half)), float(np.tanh(center + half)))
+
+
+def mean_interval_of(value: float, samples: Float[np.ndarray, "b"], clusters: int) -> Estimate:
+    """Compute the interval of a mean: value +- t(0.975, C - 1) sqrt(C / (C - 1)) SE, with C clusters.
+
+    SE is the standard deviation of the resamples, which is too small by the root: with clusters of one size this is
+    Student's interval of their means. Unknown with fewer than three clusters.
+
+    Args:
+        value: mean over all scene groups.
+        samples: the mean of each resample.
+        clusters: that were drawn, see `Resamples`.
+    """
+    if clusters < 3:
+        return Estimate(value, float("nan"), float("nan"))
+    half = float(students_t.ppf(_QUANTILE, clusters - 1) * np.sqrt(clusters / (clusters - 1)) * samples.std())
+    return Estimate(value, value - half, value + half)
 
 
 def half_width(clusters: int) -> float:

@@ -71,7 +71,7 @@ def run_study(
     benchmark: Benchmark,
     planner_specs: Sequence[StudyPlanner],
     load: Loader,
-    folder: Path,
+    folder: str | Path,
     options: StudyOptions,
     workers: int | None = None,
     console: Console | None = None,
@@ -94,6 +94,7 @@ def run_study(
         SwerveError: no scene group or fewer than three planners were completed, the folder is another study's, or it
             cannot be written.
     """
+    folder = Path(folder)
     options = replace(options, traffic=options.traffic or benchmark.traffic)
     asked = {"version": STUDY_VERSION, **asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
     logs = [("benchmark", log) for log in benchmark.logs]

@@ -63,7 +63,7 @@ def expected_tokens(split: NavsimSplit) -> dict[str, frozenset[str]]:
     return dict(zip(TWO_STAGE, [given.tokens, second], strict=True))
 
 
-def check_submission(path: Path, expected: Mapping[str, frozenset[str]]) -> SubmissionCheck:
+def check_submission(path: str | Path, expected: Mapping[str, frozenset[str]]) -> SubmissionCheck:
     """Check a submission file. Nothing in it is run.
 
     Args:
@@ -73,6 +73,7 @@ def check_submission(path: Path, expected: Mapping[str, frozenset[str]]) -> Subm
     Raises:
         SwerveError: the file cannot be read.
     """
+    path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:

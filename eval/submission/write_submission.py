@@ -26,12 +26,13 @@ _DTYPE: Final = ("numpy", "dtype")
 NAMES: Final = (TRAJECTORY, SAMPLING, _RECONSTRUCT, _ARRAY, _DTYPE)
 
 
-def write_submission(submission: Submission, path: Path) -> None:
+def write_submission(submission: Submission, path: str | Path) -> None:
     """Write a submission, atomically.
 
     Raises:
         SwerveError: the folder cannot be created.
     """
+    path = Path(path)
     make_folder(path.parent)
     write_atomically(path, pickled_submission(submission))
 

@@ -80,10 +80,11 @@ def train_rap(
     store: ContextStore | None,
     config: RapConfig,
     options: RapTrainOptions,
-    folder: Path,
+    folder: str | Path,
     process: Process,
     run: RunOptions = RunOptions(),
     report: Callable[[dict[str, int | float]], None] = lambda noted: None,
+    report_validation: Callable[[int, dict[str, float]], None] = lambda step, found: None,
 ) -> Path:
     """Train until `options.steps`, resuming from the folder's checkpoint if there is one; return the planner's file.
 
@@ -100,12 +101,15 @@ def train_rap(
         process: current process.
         run: options of the run.
         report: called in the first process after each step with its row of metrics.
+        report_validation: called in the first process with the step and no scores when a validation begins, and with
+            its scores when it ends.
 
     Raises:
         MissingExtraError: TensorBoard is requested and not installed.
         SwerveError: the stream does not fit the config, the benchmark lacks a camera or shares a log with the set, the
             checkpoint is of another run, the loss is not finite, or memory does not suffice.
     """
+    folder = Path(folder)
     _check(stream, store, config)
     training = Training(config, options, process.device, process.rank, process.world)
     if run.validation:
@@ -119,9 +123,14 @@ def train_rap(
         for batch in batches:
             noted = training.train_step(batch)
             row = {**noted, **_seconds(training)}
-            found = _validated(run.validation, training, process)
+            due = run.validation and _is_due(run.validation, training)
+            if keeper and due:
+                report_validation(training.step, {})
+            found = _validated(run.validation, training, process) if run.validation and due else {}
             if keeper:
                 keeper.keep(row, found)
+                if found:
+                    report_validation(training.step, found)
                 report(row)
     if keeper:
         keeper.finish()
@@ -213,11 +222,12 @@ def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[
         return list(pool.map(lambda one: prepare_context(one) if one else None, contexts))
 
 
-def _validated(validation: Validation | None, training: Training, process: Process) -> dict[str, float]:
-    """Validate the averaged weights if due; return no values otherwise."""
-    last = training.step == training.options.steps
-    if validation is None or not (last or training.step % validation.every == 0):
-        return {}
+def _is_due(validation: Validation, training: Training) -> bool:
+    return training.step == training.options.steps or training.step % validation.every == 0
+
+
+def _validated(validation: Validation, training: Training, process: Process) -> dict[str, float]:
+    """Validate the averaged weights."""
     planner = RapPlanner(training.averaged_model(), {})
     return validate(planner, validation.benchmark, process.rank, process.world)
 

@@ -44,12 +44,13 @@ def encode_ply(gaussians: Gaussians) -> bytes:
     return "\n".join(header).encode() + rows.tobytes()
 
 
-def read_ply(path: Path) -> Gaussians:
+def read_ply(path: str | Path) -> Gaussians:
     """Read a 3DGS PLY file; additional fields are ignored.
 
     Raises:
         SwerveError: the file cannot be read, is not such a PLY, lacks fields, is truncated, or holds non-finite values.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:

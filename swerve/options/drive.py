@@ -11,14 +11,16 @@ from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.options.shared import Config, Logs, PlannerOption, Planners, Sources, Splats
 from swerve.scenes.option_types import FLAT, ImageSize
+from swerve.scenes.resize import Fit
 
 
 @dataclass(frozen=True)
 class Drive:
     """Simulate planners in closed loop from scenes of logs, and score the rollouts as nuPlan does.
 
-    Prints the mean scores of each planner, and writes OUT/rollouts.csv and .parquet (a row per rollout) and
-    OUT/worst-PLANNER.png (its worst rollout from above). docs/closed_loop.md defines the scores.
+    Prints the mean scores of each planner, and writes OUT/index.html (scores, what failed, and the worst rollouts from
+    above with their reasons), OUT/rollouts.csv and .parquet (a row per rollout) and OUT/worst-PLANNER.png (its worst
+    rollout). docs/closed_loop.md defines the scores.
 
     Exit code: 0; 1 if a planner failed; 2 if nothing could be simulated.
 
@@ -35,6 +37,8 @@ class Drive:
         views: Images that planners see: raster, photo (generated towns only: synthetic photos) or splat.
         splats: Splat scenes.
         size: Size of the images that planners see, in pixels; own: the size of each camera.
+        fit: How images of another aspect ratio are brought to the size; the camera model follows. crop: the excess is
+            cut off, equally on both sides; pad: the field of view grows to fill the size; stretch: distorted.
         seed: Seed of the weather in synthetic photos.
         limits: Limits of planners that are not Swerve's own.
         config: Options to start from.
@@ -50,6 +54,7 @@ class Drive:
     views: ViewKind = "raster"
     splats: Splats = None
     size: ImageSize = None
+    fit: Fit = "crop"
     seed: int = 0
     limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     config: Config = None

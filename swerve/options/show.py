@@ -6,28 +6,39 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import Config, Log, Source
+from swerve.options.shared import Config, Log
 
 
 @dataclass(frozen=True)
 class Show:
-    """Render a contact sheet of a scene: all cameras, depth, classes, recovery and cross-agent viewpoints.
+    """Render a contact sheet of a scene, a training set or a benchmark.
 
-    Writes OUT/sheet.png and OUT/index.html.
+    Of a scene: all cameras, depth, classes, recovery and cross-agent viewpoints. Of a set of swerve augment or a
+    benchmark of swerve build: what is in it, by kind of viewpoint, source, camera and scene, and some of its images.
+
+    Prints one line, and writes OUT/sheet.png and OUT/index.html.
 
     Example: swerve show town:1 out/show --at 9
 
+    Example: swerve show sets/town out/show-set
+
     Attributes:
-        source: Logs.
+        source: Logs, a training set, or a benchmark.
         out: Output folder.
         log: Name of the log.
-        at: Time of the scene from the start of the log, in seconds; None: the first photo, or else the
-            middle of the log.
+        at: Time of the scene from the start of the log, in seconds; None: that of the first photo with 2 s before and
+            5 s after it, or else the middle of the log.
         seed: Seed of the recovery viewpoints.
         config: Options to start from.
     """
 
-    source: Source
+    source: Annotated[
+        Positional[str],
+        arg(
+            metavar="SOURCE|SET|BENCHMARK",
+            help="Logs, as in swerve info (town:COUNT, av2:PATH, ...); or a folder of swerve augment or swerve build.",
+        ),
+    ]
     out: Annotated[Positional[Path], arg(metavar="OUT", help="Folder for sheet.png and index.html.")]
     log: Log = None
     at: float | None = None

@@ -57,6 +57,9 @@ class HandMade(Benchmark):
             {"token": list(scene_groups()), "scene_group": names, "unfit": ["", "covered,vehicle_iou"][: len(names)]}
         )
 
+    def source_of(self, log: str) -> str:
+        return "town"
+
     def rejections(self) -> pa.Table:
         return pa.table({"reason": ["off_road"] * 2 + ["collision"] * 3})
 

@@ -1,5 +1,7 @@
 import csv
+import html
 import json
+import re
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -40,7 +42,15 @@ def test_planners_are_driven_into_tables_and_pictures(tmp_path):
     for name in ("driver", "constant-velocity"):
         with Image.open(out / f"worst-{name}.png") as picture:
             assert picture.size == (900, 900)
-    assert len(list(out.iterdir())) == 7
+    assert len(list(out.iterdir())) == 8
+    page = (out / "index.html").read_text()
+    shown = re.findall(r"<b>score ([\d.]+)</b> at [\d.]+ of 4 s; log (\S+), scene (\S+);", page)
+    assert sorted(shown) == sorted((f"{row['score']:.3f}", row["log"], row["token"]) for row in rows)
+    assert f"<td>driver</td><td>{means['driver']:.3f}</td>" in page
+    assert "the driven path, a dot and an outline each second" in page
+    assert "Failed" not in page
+    for row in rows:
+        assert all(html.escape(reason) in page for reason in row["reasons"].split("; ") if reason)
 
 
 def test_the_independent_closed_loop_is_chosen_by_options(tmp_path):
@@ -71,6 +81,10 @@ def test_a_planner_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatc
     assert "RuntimeError: no idea" in result.output
     rows = pq.read_table(tmp_path / "rollouts" / "rollouts.parquet").to_pylist()
     assert all(row["failed"] == (row["planner"] == "wheel:Bad") for row in rows)
+    page = (tmp_path / "rollouts" / "index.html").read_text()
+    assert f"{len(rows) // 2} of {len(rows)} rollouts ended without a valid plan" in page
+    assert "<b>wheel:Bad</b>, log town-000000" in page
+    assert "RuntimeError: no idea" in page
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 pytest.importorskip("torch", reason="fits need torch")
 
 from swerve.data.splats import fit_job
 from swerve.data.splats.fit_job import FitReport
 from swerve.data.splats.optimization.fit_options import FitOptions
+from swerve.fit_command import show_report
 from tests.support.command import invoke
 
 
@@ -43,3 +45,13 @@ def test_masks_are_named_by_their_whole_path(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("masks").mkdir()
     assert options_of(monkeypatch, tmp_path, "--masks", "masks").masks == str(tmp_path / "masks")
+
+
+def test_the_preview_s_place_is_told(tmp_path, capsys):
+    (tmp_path / "a_log").mkdir()
+    (tmp_path / "a_log" / "preview.jpg").write_bytes(b"")
+    fit = {"held_out": None, "held_out_exposed": None, "test_cameras": {}, "gaussians": 5, "seconds": 60.0}
+    show_report(Console(width=60), tmp_path, {"a.log": fit, "without": fit})
+    said = capsys.readouterr().out
+    assert f"preview of a.log, photos above renderings: {tmp_path / 'a_log' / 'preview.jpg'}\n" in said
+    assert "preview of without" not in said

@@ -37,10 +37,11 @@ _POSES, _MAP, _CALIBRATION = "city_SE3_egovehicle.feather", "map", "calibration"
 _SPLITS = ("train", "val", "test")
 
 
-def av2_source(path: Path) -> FolderSource:
+def av2_source(path: str | Path) -> FolderSource:
     """Open a log folder, a folder of log folders, or one with train, val and test folders of them."""
+    path = Path(path)
     hint = f"A log is a folder with {_POSES} and {_MAP}/"
-    return FolderSource(path, "av2", "Argoverse 2 log", hint, log_folders, read_log)
+    return FolderSource(path, "av2", "Argoverse 2 log", hint, log_folders, read_log, read_rig)
 
 
 def log_folders(path: Path) -> list[Path]:
@@ -93,7 +94,7 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
     ego = Ego.from_poses(at_steps @ axle_from_ego, times_us)
     world_from_ego = world_from_axle @ axle_from_ego
     calibrated = (folder / _CALIBRATION).is_dir()
-    cameras = lower_origin(read_cameras(folder / _CALIBRATION), height) if calibrated else default_rig()
+    cameras = lower_origin(read_rig(folder), height) if calibrated else default_rig()
     log = Log(
         name=folder.name,
         source="av2",
@@ -111,6 +112,16 @@ def read_log(folder: Path, split: Split | None = None) -> Log:
         sweeps=_sweeps(folder, inverse(axle_from_ego), pose_times, world_from_ego),
     )
     return check_log(log, folder)
+
+
+def read_rig(folder: Path) -> tuple[Camera, ...]:
+    """Read the cameras of a log, mounted in the data set's ego frame; the default rig without calibration.
+
+    Raises:
+        LogError: a table is malformed.
+    """
+    calibration = folder / _CALIBRATION
+    return read_cameras(calibration) if calibration.is_dir() else default_rig()
 
 
 def _between_poses(times_us: Int[np.ndarray, "q"], pose_times: Int[np.ndarray, "p"]) -> Bool[np.ndarray, "q"]:

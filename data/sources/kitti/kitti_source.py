@@ -31,10 +31,11 @@ _ORTHONORMAL = 1e-3
 _STEP, _STEPS = 0.3, 10
 
 
-def kitti_source(path: Path) -> FolderSource:
+def kitti_source(path: str | Path) -> FolderSource:
     """Open a sequence's folder, or a folder of sequences (optionally in `sequences`)."""
+    path = Path(path)
     hint = "A sequence is a folder with calib.txt and image_0/ (or image_l/)"
-    return FolderSource(path, "kitti", "KITTI odometry sequence", hint, sequence_folders, read_sequence)
+    return FolderSource(path, "kitti", "KITTI odometry sequence", hint, sequence_folders, read_sequence, read_rig)
 
 
 def sequence_folders(path: Path) -> list[Path]:
@@ -81,6 +82,16 @@ def read_sequence(folder: Path, split: Split | None = None) -> Log:
         ),
     )
     return check_log(log, folder)
+
+
+def read_rig(folder: Path) -> tuple[Camera, ...]:
+    """Read both cameras of a sequence, in the frame of its left camera.
+
+    Raises:
+        LogError: a file is missing or malformed.
+    """
+    first = {name: dict([min(_images(folder, name).items())]) for name in _FOLDERS}
+    return _cameras(folder, _size(first), rigid_transform(FORWARD, _LEFT))
 
 
 def _is_sequence(path: Path) -> bool:

@@ -6,7 +6,7 @@ The world frame is the source's own (origin zero), because scores are compared t
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,6 +20,7 @@ from jaxtyping import Int
 from swerve.data.sources.neutral.log_origin import origin_of, seen_from
 from swerve.scenes import (
     Area,
+    Camera,
     Ego,
     GroundHeight,
     Lane,
@@ -99,6 +100,10 @@ class NeutralSource:
         if name not in files:
             raise LogError(self.path, "log", f"no log {name!r}", f"It has {', '.join(list(files)[:5])}")
         return parse_log(read_document(files[name]), files[name])
+
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Return the cameras of logs: the format has none."""
+        return dict.fromkeys(names, ())
 
     def scenes(self, name: str) -> dict[str, NeutralScene]:
         """Return the scenes that the log's file lists, by token.

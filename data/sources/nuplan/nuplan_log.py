@@ -117,7 +117,7 @@ def read_part(part: LogPart) -> Log:
         tracks=_tracks(boxes, times_us, origin, path),
         lights=_lights(part.db.lights(*span), times_us, road_map),
         road_map=road_map,
-        cameras=tuple(_camera(camera, frame.height, path) for camera in part.db.cameras()),
+        cameras=read_rig(part.db, frame.height),
         route=route,
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=part.split,
@@ -183,6 +183,19 @@ def _gaps(times: Int[np.ndarray, "k"], others: Int[np.ndarray, "i"]) -> Int[np.n
     after = np.minimum(after, len(others) - 1)
     gaps: Int[np.ndarray, "k"] = np.minimum(np.abs(times - others[after]), np.abs(times - others[after - 1]))
     return gaps
+
+
+def read_rig(db: NuplanDb, height: float = 0.0) -> tuple[Camera, ...]:
+    """Read the cameras of a data base.
+
+    Args:
+        db: data base.
+        height: of the rear axle above the ground, metres.
+
+    Raises:
+        LogError: the table is malformed.
+    """
+    return tuple(_camera(camera, height, db.path) for camera in db.cameras())
 
 
 def _axle_height(boxes: Boxes, poses: EgoPoses) -> float:

@@ -11,7 +11,7 @@ from swerve.scenes import LogError
 MAP_VERSION = "nuplan-maps-v1.0"
 
 
-def load_nuplan_map(maps_root: Path, location: str) -> NuplanMap:
+def load_nuplan_map(maps_root: str | Path, location: str) -> NuplanMap:
     """Return the map of a location, the same object on each call in a process while its file does not change.
 
     Layers are read when they are first used.
@@ -23,6 +23,7 @@ def load_nuplan_map(maps_root: Path, location: str) -> NuplanMap:
     Raises:
         LogError: no map of the location, or of the version that the index names.
     """
+    maps_root = Path(maps_root)
     path = map_file(maps_root, location)
     return _opened(path.absolute(), location.removesuffix(".gpkg"), path.stat().st_mtime_ns)
 

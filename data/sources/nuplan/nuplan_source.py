@@ -1,6 +1,7 @@
 """nuPlan logs as a source: `nuplan:ROOT`, `nuplan:ROOT?tags=TYPE,TYPE`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -9,9 +10,9 @@ import numpy as np
 
 from swerve.data.sources.nuplan.nuplan_db import NuplanDb
 from swerve.data.sources.nuplan.nuplan_folders import log_files, maps_root, sensor_folder
-from swerve.data.sources.nuplan.nuplan_log import LogPart, read_part
+from swerve.data.sources.nuplan.nuplan_log import LogPart, read_part, read_rig
 from swerve.data.sources.source import split_of
-from swerve.scenes import Log, LogError, SwerveError
+from swerve.scenes import Camera, Log, LogError, SwerveError
 
 # Recordings longer than this are read in parts of `_PART_US`, plus what their scenes need before and after.
 _LONGEST_US, _PART_US = 90_000_000, 60_000_000
@@ -85,6 +86,15 @@ class NuplanSource:
             if name == file.stem or name.startswith(f"{file.stem}."):
                 return NuplanDb(file)
         raise LogError(self.path, name, "no nuPlan log of that name")
+
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Read the cameras of logs and parts, see `RigSource`."""
+        found = {}
+        for file in self._files():
+            own = [name for name in names if name == file.stem or name.startswith(f"{file.stem}.")]
+            with suppress(LogError):
+                found.update(dict.fromkeys(own, read_rig(NuplanDb(file)) if own else ()))
+        return found
 
     def _files(self) -> list[Path]:
         files = log_files(self.path)

@@ -1,6 +1,6 @@
 """Source `town:COUNT` or `town:FIRST-LAST`: logs generated on demand, each from its name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
@@ -19,7 +19,7 @@ from swerve.data.sources.town.simulation_tables import find_conflicts
 from swerve.data.sources.town.standing import sample_static_objects
 from swerve.data.sources.town.town_options import TownOptions
 from swerve.data.sources.town.traffic_state import SPACING
-from swerve.scenes import Log, LogError, Split, SwerveError, Vehicle, keyed_generator
+from swerve.scenes import Camera, Log, LogError, Split, SwerveError, Vehicle, keyed_generator
 
 # Length of the route beyond the end of the log, metres.
 _ROUTE_BEYOND = 100.0
@@ -66,6 +66,10 @@ class TownSource:
             known = self.names()
             raise LogError(f"town:{self.count}", name, "no such log", f"It has {known[0]} to {known[-1]}")
         return generate_town(name, self.seed)
+
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Return the cameras, which are the same in all towns."""
+        return dict.fromkeys(names, town_rig())
 
 
 def generate_town(name: str, seed: int = 0, options: TownOptions | None = None) -> Log:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.data.sources.checks import check_log, check_motion, microseconds
-from swerve.data.sources.waymo.tfrecords import TFRecord, parse_frame, read_records
+from swerve.data.sources.waymo.tfrecords import TFRecord, parse_frame, read_record, read_records
 from swerve.data.sources.waymo.waymo_map import read_map
 from swerve.scenes import (
     FORWARD,
@@ -105,13 +105,26 @@ def read_segment(file: Path, name: str, split: Split | None) -> Log:
         tracks=_tracks(steps, ego.world_from_ego, file),
         lights=TrafficLights.empty(len(steps)),
         road_map=road_map,
-        cameras=tuple(read_camera(calibration, file) for calibration in first.context.camera_calibrations),
+        cameras=_rig(first, file),
         route=match_route(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=split,
         photos=tuple(_photo_moved(photo, origin) for step in steps for photo in step.photos),
     )
     return check_log(log, file)
+
+
+def segment_rig(file: Path) -> tuple[Camera, ...]:
+    """Read the cameras of a file of perception Frames, from its first record.
+
+    Raises:
+        LogError: the record is malformed.
+    """
+    return _rig(parse_frame(read_record(file, 0)), file)
+
+
+def _rig(frame: Any, file: Path) -> tuple[Camera, ...]:  # noqa: ANN401
+    return tuple(read_camera(calibration, file) for calibration in frame.context.camera_calibrations)
 
 
 def _step(frame: Any, record: TFRecord) -> _Step:  # noqa: ANN401

@@ -1,14 +1,16 @@
 """Waymo Open Dataset: motion Scenarios (WOMD) and perception Frames from TFRecord files, without TensorFlow."""
 
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from swerve.data.sources.source import split_of
 from swerve.data.sources.waymo.motion_scenario import read_scenario
-from swerve.data.sources.waymo.perception import read_segment
+from swerve.data.sources.waymo.perception import read_segment, segment_rig
 from swerve.data.sources.waymo.tfrecords import count_records, holds_scenarios
-from swerve.scenes import Log, LogError
+from swerve.scenes import Camera, Log, LogError
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,15 @@ class WaymoSource:
             if own == stem and number.isdecimal():
                 return read_scenario(file, int(number), name, split_of(file, self.path))
         raise LogError(self.path, name, "no Waymo log of that name")
+
+    def rigs(self, names: Collection[str]) -> dict[str, tuple[Camera, ...]]:
+        """Read the cameras of logs, see `RigSource`; scenarios, whose names have a number more, have none."""
+        files = dict(self._files())
+        found: dict[str, tuple[Camera, ...]] = {name: () for name in names if name not in files}
+        for name in (name for name in names if name in files):
+            with suppress(LogError):
+                found[name] = segment_rig(files[name])
+        return found
 
     def _files(self) -> list[tuple[str, Path]]:
         files = record_files(self.path)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from swerve.data.dataset.rigs import report_rigs
 from swerve.data.jobs import (
     CORE_PACKAGES,
     Failure,
@@ -74,11 +75,11 @@ class BuildReport:
 
 def build(
     sources: Sequence[Source],
-    folder: Path,
+    folder: str | Path,
     options: BuildOptions,
     workers: int | None = None,
     console: Console | None = None,
-    splats: Path | None = None,
+    splats: str | Path | None = None,
     renderers: Renderers | None = None,
 ) -> BuildReport:
     """Build a two-stage benchmark from logs (docs/benchmark.md).
@@ -97,10 +98,13 @@ def build(
         renderers: of the kinds of views in the options; the default ones if None.
 
     Raises:
-        SwerveError: a kind of views has no renderer; the sources hold no log or one twice; no log can be used; the
-            folder is not this build's, or cannot be written.
+        SwerveError: a kind of views has no renderer; the sources hold no log or one twice; a log lacks a
+            camera; no log can be used; the folder is not this build's, or cannot be written.
     """
+    folder = Path(folder)
     owners = log_names(sources)
+    if options.views or options.cameras:
+        report_rigs(sources, owners, options.rig, options.cameras, console)
     known = renderers or default_renderers(options.style, options.seed, splats)
     drawn = {kind: renderer_of(kind, known) for kind in options.views}
     logs = [(sources[number].kind, name) for name, number in owners.items()]

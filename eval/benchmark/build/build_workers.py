@@ -7,11 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from swerve.data.dataset.capture import select_cameras
+from swerve.data.dataset.rigs import with_rig
 from swerve.data.dataset.shards import file_digest
 from swerve.data.jobs import PartResult, ProgressCallback
 from swerve.data.jobs.stopwatch import Stopwatch
-from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import Source
 from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.files import safe_name
@@ -57,11 +56,8 @@ class LogWork:
         """
         with watch.measure("loading"):
             loaded = replace(self.sources[self.owners[log]].load(log), photos=(), sweeps=())
-            if self.options.rig == "default":
-                loaded = replace(loaded, cameras=default_rig())
-            if self.renderers or self.options.cameras:
-                chosen = select_cameras(loaded, loaded.cameras, self.options.cameras)
-                loaded = replace(loaded, cameras=tuple(chosen))
+            if self.renderers or self.options.cameras or self.options.rig == "default":
+                loaded = with_rig(loaded, self.options.rig, self.options.cameras)
             for renderer in self.renderers.values():
                 renderer.check(loaded)
             _group_steps(loaded, self.options)

@@ -81,7 +81,7 @@ class GroupWriter:
     def _write_views(self, build_record: BuildRecord, kind: ViewKind, record: GroupRecord, missed: Missed) -> Path:
         """Write the views of a kind, and record the thresholds that splat views miss; return the path."""
         path = views_path(self.folder, build_record.scene_group, kind)
-        write_views(path, self._frames(record), self._draw(kind, missed), self.options.size, self.watch)
+        write_views(path, self._frames(record), self._draw(kind, missed), self.options.resize, self.watch)
         return path
 
     def _draw(self, kind: ViewKind, missed: Missed) -> RenderScene:

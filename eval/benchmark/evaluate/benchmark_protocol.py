@@ -34,6 +34,9 @@ class GroupedScenes(Protocol):
             SwerveError: there is no such scene group, or it cannot be read.
         """
 
+    def source_of(self, log: str) -> str:
+        """Return the kind of source that a log is from."""
+
     def identity(self) -> dict[str, Any]:
         """Return the provenance of its scenes, with "digest": equal digests mean equal scenes."""
 
@@ -51,6 +54,9 @@ class ReportedBenchmark(Protocol):
         Raises:
             SwerveError: there is no such scene group, or it cannot be read.
         """
+
+    def source_of(self, log: str) -> str:
+        """Return the kind of source that a log is from."""
 
     def scenes(self) -> pa.Table:
         """Return a row per scene, with its "token" and "scene_group"."""

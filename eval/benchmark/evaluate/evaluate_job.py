@@ -84,7 +84,7 @@ def evaluate(
     benchmark: GroupedScenes,
     entries: Sequence[PlannerSpec],
     load: Loader,
-    folder: Path,
+    folder: str | Path,
     policy: Policy,
     weighting: Weighting,
     workers: int | None = None,
@@ -110,6 +110,7 @@ def evaluate(
             is another evaluation's or cannot be written, or scene groups could not be evaluated: then only
             failures.json is written.
     """
+    folder = Path(folder)
     check_labels(entries)
     check_folder(folder)
     check_cameras(benchmark, [load(entry.spec) for entry in entries])
@@ -121,7 +122,7 @@ def evaluate(
         remove_summary(folder)
         outcome = run_work(work, work.folder, benchmark.logs, work.finished(), "plans", workers, console)
         _require_all(work, folder, outcome)
-        summary, failures = write_summary(folder, work.records(), stamp)
+        summary, failures = write_summary(folder, work.records(), stamp, benchmark.source_of)
         write_atomically(work.folder / TIMING, to_json(outcome.timing))
     return Evaluation(summary, tuple(failures), outcome.timing)
 

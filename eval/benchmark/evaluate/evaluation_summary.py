@@ -1,19 +1,21 @@
 """Summary tables of an evaluation, computed from the records of its scene groups."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float
 
 from swerve.data.jobs import Failure, write_failures
 from swerve.data.storage.files import safe_name, to_json, write_atomically
 from swerve.data.storage.parquet_file import ParquetFile
+from swerve.eval.benchmark.evaluate.planner_differences import means_by, planner_differences
 from swerve.eval.benchmark.evaluate.result_store import read_record
-from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS, SCHEMA, groups_of, scores_of
-from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
+from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS, SCHEMA, groups_of, logs_of, scores_of
+from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences, group_scores
 from swerve.eval.scoring.aggregate import COLUMNS, GroupTokens, TwoStageScores, aggregate_two_stage
 from swerve.eval.scoring.score_tables import METRICS, two_stage_rows, write_rows
 from swerve.eval.scoring.weighting import Weighting
@@ -32,13 +34,16 @@ def remove_summary(folder: Path) -> None:
         path.unlink()
 
 
-def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
+def write_summary(
+    folder: Path, records: Sequence[Path], stamp: dict[str, Any], source_of: Callable[[str], str]
+) -> tuple[dict[str, Any], list[Failure]]:
     """Write results.parquet, the scores of each planner, failures.json and, last of all, summary.json.
 
     Args:
         folder: of the evaluation.
         records: of all scene groups, in order; each has rows of all planners.
         stamp: content of provenance.json: the planners, their views, and the weighting.
+        source_of: kind of the source of a log.
 
     Returns:
         the summary, and the planners' failures.
@@ -54,6 +59,7 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
         own = {**stamp, "planner": {"label": label, "spec": stamp["planners"][label]}}
         write_rows(folder / SCORES / f"{safe_name(label)}.csv", two_stage_rows(table, first), own)
         planners[label], tables[label] = _planner_summary(table, rows), table
+    logs = logs_of(light, groups)
     failures = list(_failures(light))
     write_failures(folder, failures)
     write_atomically(folder / PROVENANCE, to_json(stamp))
@@ -64,9 +70,24 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
         "planners": planners,
         "inactive_sub_scores": stamp["inactive_sub_scores"],
         "differences": [one.as_json() for one in found],
+        **comparison_summary({label: group_scores(table, groups) for label, table in tables.items()}, logs, source_of),
     }
     write_atomically(folder / SUMMARY, to_json(summary))
     return summary, failures
+
+
+def comparison_summary(
+    scores: Mapping[str, Float[np.ndarray, "g"]], logs: Sequence[str], source_of: Callable[[str], str]
+) -> dict[str, Any]:
+    """Return the parts of the summary that compare planners, and scenes of different logs and sources."""
+    means = {"by_log": means_by(scores, logs), "by_source": means_by(scores, [source_of(log) for log in logs])}
+    return {
+        "planner_differences": [one.as_json() for one in planner_differences(scores, logs)],
+        **{
+            name: {one.name: {"scene_groups": one.groups, "scores": dict(one.scores)} for one in found}
+            for name, found in means.items()
+        },
+    }
 
 
 def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], weighting: Weighting) -> pa.Table:

@@ -24,6 +24,7 @@ from swerve.data.jobs import (
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import os_errors_as_swerve_errors, safe_name, to_json, write_atomically
+from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_scenes
 from swerve.eval.benchmark.evaluate.evaluate_job import (
     JOB,
@@ -35,10 +36,17 @@ from swerve.eval.benchmark.evaluate.evaluate_job import (
     check_folder,
     check_labels,
 )
-from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, remove_summary
+from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, comparison_summary, remove_summary
 from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
 from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record, recorded_planners, results_path
-from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS_VERSION, SCHEMA, SceneResults, scene_columns
+from swerve.eval.benchmark.evaluate.results import (
+    PROVENANCE,
+    RESULTS,
+    RESULTS_VERSION,
+    SCHEMA,
+    SceneResults,
+    scene_columns,
+)
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
 from swerve.eval.scoring.aggregate import COLUMNS, ScoredScenes, TwoStageScores, one_stage
 from swerve.eval.scoring.score_tables import METRICS, one_stage_rows, provenance, write_rows
@@ -79,6 +87,9 @@ class SingleScenes(Protocol):
             SwerveError: one cannot be read.
         """
 
+    def source_of(self, log: str) -> str:
+        """Return the kind of source that a log is from."""
+
     def identity(self) -> dict[str, Any]:
         """Return the provenance of the scenes, with "digest": equal digests mean equal scenes."""
 
@@ -90,7 +101,7 @@ def evaluate_one_stage(
     scenes: SingleScenes,
     entries: Sequence[PlannerSpec],
     load: Loader,
-    folder: Path,
+    folder: str | Path,
     policy: Policy,
     workers: int | None = None,
     console: Console | None = None,
@@ -111,6 +122,7 @@ def evaluate_one_stage(
     Raises:
         SwerveError: see `evaluate`.
     """
+    folder = Path(folder)
     check_labels(entries)
     check_folder(folder)
     work = OneStageWork(folder / JOB, scenes, tuple(entries), load, policy)
@@ -251,16 +263,19 @@ def _stamp(scenes: SingleScenes, entries: Sequence[PlannerSpec], policy: Policy)
 
 def _write_summary(folder: Path, work: OneStageWork, stamp: dict[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
     """Write the scores of each planner, failures.json, provenance.json and, last of all, summary.json."""
-    planners, failures, count = {}, list[Failure](), 0
+    planners, failures, count, results = {}, list[Failure](), 0, list[pa.Table]()
     for entry in work.entries:
         rows = pa.concat_tables(
             [read_record(path, RECORD).filter(pc.field("planner") == entry.label) for path in work.records()]
         )
         table, count = one_stage(_scored(rows)), rows.num_rows
+        results.append(_result_rows(rows, table))
         own = {**stamp, "planner": {"label": entry.label, "spec": entry.spec}}
         write_rows(folder / SCORES / f"{safe_name(entry.label)}.csv", one_stage_rows(table), own)
         failures += _recorded_failures(rows)
         planners[entry.label] = _planner_summary(table, rows)
+    whole = pa.concat_tables(results)
+    write_parquet(folder / RESULTS, whole)
     write_failures(folder, failures)
     write_atomically(folder / PROVENANCE, to_json(stamp))
     summary = {
@@ -269,9 +284,35 @@ def _write_summary(folder: Path, work: OneStageWork, stamp: dict[str, Any]) -> t
         "planners": planners,
         "inactive_sub_scores": stamp["inactive_sub_scores"],
         "differences": [],
+        **_comparisons(whole, list(planners), work.scenes.source_of),
     }
     write_atomically(folder / SUMMARY, to_json(summary))
     return summary, failures
+
+
+def _result_rows(rows: pa.Table, table: TwoStageScores) -> pa.Table:
+    """Return a planner's records as rows of the results: each scene is a group of its own."""
+    tokens, count = rows["token"].to_pylist(), rows.num_rows
+    of_token = dict(zip(table.tokens, table.values, strict=True))
+    values = np.stack([of_token[token] for token in tokens])
+    own = {
+        "group_token": tokens,
+        "stage": [1] * count,
+        "frame": ["now"] * count,
+        "index": [-1] * count,
+        "two_frame_extended_comfort": values[:, COLUMNS.index("two_frame_extended_comfort")],
+        "score": values[:, COLUMNS.index("score")],
+        "weight": [1.0] * count,
+    }
+    columns = {name: own.get(name, rows[name] if name not in own else None) for name in SCHEMA.names}
+    return pa.Table.from_pydict(columns, schema=SCHEMA)
+
+
+def _comparisons(rows: pa.Table, labels: Sequence[str], source_of: Callable[[str], str]) -> dict[str, Any]:
+    """Return the parts of the summary that compare planners, and scenes of different logs and sources."""
+    of_planner = {label: rows.filter(pc.field("planner") == label) for label in labels}
+    logs = of_planner[labels[0]]["log"].to_pylist()
+    return comparison_summary({label: one["score"].to_numpy() for label, one in of_planner.items()}, logs, source_of)
 
 
 def _scored(rows: pa.Table) -> ScoredScenes:

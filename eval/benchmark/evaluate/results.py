@@ -145,6 +145,25 @@ class Results:
         return scores_of(self.of(planner))
 
 
+@dataclass(frozen=True)
+class OneStageResults:
+    """The results of an evaluation in one stage, as read from its folder.
+
+    Attributes:
+        table: a row per planner and scene, columns as in `SCHEMA`; each scene is a group of its own.
+        planners: labels, in the order given.
+        provenance: as in `Results`.
+    """
+
+    table: pa.Table
+    planners: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    def of(self, planner: str) -> pa.Table:
+        """Return the rows of one planner."""
+        return self.table.filter(pc.field("planner") == planner)
+
+
 def scores_of(rows: pa.Table) -> SceneScores:
     """Return the scores in the rows of one planner."""
     return SceneScores(
@@ -171,11 +190,39 @@ def groups_of(rows: pa.Table) -> tuple[GroupTokens, ...]:
     )
 
 
+def logs_of(rows: pa.Table, groups: Sequence[GroupTokens]) -> tuple[str, ...]:
+    """Return the log of each scene group."""
+    log_of = dict(zip(rows["token"].to_pylist(), rows["log"].to_pylist(), strict=True))
+    return tuple(log_of[group.now] for group in groups)
+
+
 def read_results(folder: Path) -> Results:
-    """Read the results of an evaluation from its folder.
+    """Read the results of an evaluation in two stages from its folder.
+
+    Raises:
+        SwerveError: there are none, the evaluation is not finished, in one stage, or of another version.
+    """
+    table, planners, provenance = _read(folder)
+    if provenance.get("stages") == 1:
+        raise SwerveError(f"{folder}: evaluation in one stage: it has no scene groups")
+    groups = groups_of(table.filter(pc.field("planner") == planners[0]))
+    return Results(table, planners, groups, provenance)
+
+
+def read_one_stage_results(folder: Path) -> OneStageResults:
+    """Read the results of an evaluation in one stage from its folder.
 
     Raises:
         SwerveError: there are none, the evaluation is not finished, or it is of another version.
+    """
+    return OneStageResults(*_read(folder))
+
+
+def _read(folder: Path) -> tuple[pa.Table, tuple[str, ...], dict[str, Any]]:
+    """Read the table, the planners' labels and the provenance.
+
+    Raises:
+        SwerveError: there are none, or they are of another version.
     """
     try:
         old = (folder / _PROVENANCE_V1).is_file() and not (folder / PROVENANCE).is_file()
@@ -189,8 +236,7 @@ def read_results(folder: Path) -> Results:
         planners = tuple(pc.unique(table["planner"]).to_pylist())
     except (OSError, ValueError, pa.ArrowException) as error:
         raise SwerveError(f"{folder}: no results of an evaluation ({error}). Run `swerve evaluate` first") from error
-    groups = groups_of(table.filter(pc.field("planner") == planners[0]))
-    return Results(table, planners, groups, provenance)
+    return table, planners, provenance
 
 
 def result_rows(scene_groups: Sequence[PlannerResult], weighting: Weighting) -> pa.Table:

@@ -14,6 +14,7 @@ from swerve.data.dataset.capture import image_requests, tracks_at
 from swerve.data.dataset.image_encoding import decode_image, decode_instance, encode_image
 from swerve.data.dataset.sample import SampleRenderer, draw_sample
 from swerve.data.dataset.sample_encoder import SampleEncoder
+from swerve.data.dataset.stored_snapshots import dynamic_objects_at
 from swerve.data.dataset.targets import interpolate_poses_at
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.rasterizer import render
@@ -151,7 +152,7 @@ def test_rows_before_the_scene_are_zero():
 
 def test_r3_the_calibration_moves_with_the_size_of_the_image():
     """The original cropped 20 rows without moving the principal point: 20 pixels between image and calibration."""
-    sample = made(seats(small_log(), ViewpointKind.LOGGED)[0], size=(320, 240), cameras=("front",))
+    sample = made(seats(small_log(), ViewpointKind.LOGGED)[0], size=(320, 240), fit="pad", cameras=("front",))
     camera = camera_of(details_of(sample)["cameras"][0])
     instance, arrays = decode_instance(sample.members["front.instance.png"]), arrays_of(sample)
     assert instance.shape == (240, 320)
@@ -248,6 +249,27 @@ def test_j10_a_raster_beside_a_photograph_is_drawn_at_its_time_and_pose(tmp_path
     off = [(decode_image(one.members["front.png"]) != wanted.rgb).any(axis=2).sum() for one in (sample, without)]
     assert off[1] > 200, "the drawing moves within 37 ms"
     assert off[0] <= 10, "the braking car lies 1 mm off between its steps"
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_images_of_another_aspect_ratio_are_not_distorted(tmp_path, fit):
+    """By hand: 36x64 on 64x36 is scaled by 16/9 and cut to 20.25 of 64 rows, or by 9/16 and 113.8 columns wide."""
+    log, _ = photographed(tmp_path)
+    upright = replace(log.cameras[0], width=36, height=64, fx=40.0, fy=40.0, cx=18.0, cy=30.0)
+    viewpoint = seats(replace(log, cameras=(upright,)), ViewpointKind.LOGGED)[0]
+    sample = made(viewpoint, size=(64, 36), fit=fit)
+    entry = details_of(sample)["cameras"][0]
+    scale = {"crop": 64 / 36, "pad": 36 / 64}[fit]
+    assert [entry["fx"], entry["fy"]] == pytest.approx([40 * scale] * 2)
+    assert [entry["cx"], entry["cy"]] == pytest.approx([32, 18 - 2 * scale])
+    windows = {"crop": (0, 43.75 / 128, 1, 84.25 / 128), "pad": (0.5 - 512 / 324, 0, 0.5 + 512 / 324, 1)}
+    assert entry["photo_window"] == pytest.approx(windows[fit])
+    wanted = render(
+        build_static(log.road_map).concatenate(build_dynamic(*dynamic_objects_at(viewpoint, entry["time_us"]), 0)),
+        [camera_of(entry)],
+        log.photos[0].world_from_ego[None],
+    )[0][0]
+    np.testing.assert_array_equal(decode_image(sample.members["front.png"]), wanted.rgb)
 
 
 def test_j1_photographs_are_only_read(tmp_path):

@@ -50,7 +50,7 @@ def checked(viewpoint, drawer):
     assert entry["now_from_capture"] == np.eye(4).tolist()
     members = encode_view(drawn.captures[0], drawn.views[0], OPTIONS)
     assert set(members) == {"front.png", "front.photo.jpg"}
-    again = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, OPTIONS.cameras, OPTIONS.size))
+    again = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, OPTIONS.cameras, OPTIONS.resize))
     assert again[0].photo.read() == members["front.photo.jpg"]
     image = decode_image(members["front.photo.jpg"])
     assert image.shape == decode_image(members["front.png"]).shape == (96, 160, 3)

@@ -12,6 +12,7 @@ from swerve.data.dataset.image_encoding import encode_image
 from swerve.data.stream import ImageFit
 from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import Camera, Lens, LensModel, SwerveError
+from swerve.scenes.resize import Resize
 
 WHOLE = (1e6, 1e6)
 LENSES = (Lens(), Lens(LensModel.BROWN, (-0.2, 0.05, 0.001, -0.002)), Lens(LensModel.FISHEYE, (0.01, 0.0, 0.0, 0.0)))
@@ -110,6 +111,37 @@ def test_a_point_is_seen_at_the_same_place_of_the_scene(lens, width, height, tri
     shift = (error - falling).mean(axis=0) / 2 / 1.9
     assert len(error) < 50 or np.abs(shift).max() < 0.1
     assert (seen_here & ~seen).sum() == 0
+
+
+@given(
+    st.sampled_from(LENSES),
+    st.tuples(st.integers(40, 150), st.integers(40, 150)),
+    st.sampled_from(["crop", "pad", "stretch"]),
+    st.integers(20, 150),
+)
+def test_a_photo_shows_what_the_resized_camera_sees(lens, size, way, width):
+    """A photo of the whole camera beside the raster of the resized one, both fitted: the same place of the scene."""
+    camera = Camera("c", 96, 128, 110.0, 110.0, 50.0, 60.0, np.eye(4), lens)
+    resize = Resize(size, way)
+    fit, drawn = ImageFit((width, 50)), resize.camera(camera)
+    photo = fit.pixels(ramps(192, 256, 0.95), drawn, resize.window(camera))
+    points = np.random.default_rng(0).uniform((-0.6, -0.6, 1.0), (0.6, 0.6, 1.0), (400, 3))
+    there, _, seen = camera.project(points)
+    here, _, seen_here = fit.camera(drawn).project(points)
+    away = (there > 6) & (there < [90, 122]) & (here > 3) & (here < [width - 3, 47])
+    # A pixel that averages over ten shows their mean, and the filter's rim is as wide.
+    kept = seen & seen_here & away.all(axis=1) & (fit.camera(drawn).fx > 22)
+    assert np.abs(looked_up(photo, here[kept])[:, :2] - 1.9 * there[kept]).max(initial=0.0) < 3.0
+
+
+def test_a_padded_photo_is_black_beside_itself():
+    """96x128 on a square: a photo of 48x64 is 24 of the 32 columns, with four black ones on either side."""
+    camera, resize = Camera("c", 96, 128, 110.0, 110.0, 48.0, 64.0, np.eye(4)), Resize((32, 32), "pad")
+    white = np.full((64, 48, 3), 255, np.uint8)
+    padded = ImageFit((32, 32)).pixels(white, resize.camera(camera), resize.window(camera))
+    assert (padded[:, 4:28] == 255).all()
+    assert not padded[:, :4].any()
+    assert not padded[:, 28:].any()
 
 
 def test_nothing_is_done_to_an_image_that_fits():

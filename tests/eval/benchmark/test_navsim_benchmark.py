@@ -1,6 +1,7 @@
 """NAVSIM's splits as benchmarks: complete, partial and damaged; and the command's tables against NAVSIM's."""
 
 import csv
+import html
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from swerve.data.sources.navsim.scene_filter import read_split
 from swerve.data.sources.navsim.scoring_map import CONNECTOR_POLYGONS
 from swerve.data.sources.nuplan.map_objects import MapLayer
 from swerve.data.sources.nuplan.nuplan_maps import load_nuplan_map
+from swerve.eval.benchmark.evaluate.results import read_one_stage_results, read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import EvaluateOptions
@@ -132,6 +134,29 @@ def test_another_split_is_one_error(archives, root):
         opened(archives, root)
 
 
+def check_outputs(folder, summary, one_stage):
+    """Both kinds of evaluation have a page, and a table with a row per scene."""
+    page = (folder / "index.html").read_text()
+    assert page.count('<section class="planner"') == 1
+    assert ("Follow-up with the largest loss" in page) is not one_stage
+    assert "All scenes are of source navsim." in page or "All scene groups are of source navsim." in page
+    results = (read_one_stage_results if one_stage else read_results)(folder)
+    rows = results.of("constant-velocity").to_pylist()
+    assert len(rows) == summary["scenes"]
+    if one_stage:
+        assert np.mean([row["score"] for row in rows]) == pytest.approx(
+            summary["planners"]["constant-velocity"]["score"]
+        )
+        assert {(row["stage"], row["frame"], row["index"], row["weight"]) for row in rows} == {(1, "now", -1, 1.0)}
+        assert all(row["group_token"] == row["token"] for row in rows)
+        with pytest.raises(SwerveError, match="in one stage"):
+            read_results(folder)
+        assert page.count('<article class="group frame">') == 3
+        worst = min(rows, key=lambda row: row["score"])
+        assert html.escape(worst["token"]) in page
+    assert summary["by_source"]["navsim"]["scene_groups"] == (len(rows) if one_stage else summary["scene_groups"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "traffic", "table"),
@@ -153,6 +178,7 @@ def test_the_command_writes_the_official_table(archives, whole, tmp_path, split,
         assert list(rows[token]) == list(row)
         for column in list(row)[3:]:
             np.testing.assert_allclose(float(rows[token][column] or "nan"), float(row[column] or "nan"), atol=1e-6)
+    check_outputs(tmp_path, done.summary, split == "oracle_one_stage")
     again = evaluate_planners(f"navsim:{whole}", ["constant-velocity"], tmp_path, options, workers=1)
     assert again.timing["plans"] == 0
     assert again.summary == done.summary

@@ -16,6 +16,7 @@ from swerve.rasterizer import Style, render
 from swerve.scenes import LightState, Scene, SwerveError
 from swerve.scenes.planning import Trajectory
 from swerve.scenes.primitives import build_dynamic, build_static
+from swerve.scenes.resize import Resize
 from swerve.scenes.viewpoints import Command
 from tests.support.drives import NOW, closed_loop_scene_from, road, rollout_from, viewpoint
 from tests.support.simple_log import simple_log
@@ -157,7 +158,7 @@ def test_the_command_is_that_of_the_way_ahead():
 
 
 def views_of(log):
-    return RolloutViews(RasterRenderer().prepare(log), (160, 90))
+    return RolloutViews(RasterRenderer().prepare(log), Resize((160, 90)))
 
 
 def test_cameras_see_the_scene_as_it_is_driven():
@@ -184,7 +185,7 @@ def test_cameras_see_the_scene_as_it_is_driven():
 def test_photographs_are_taken_on_the_way():
     """At the start the image of the log's snapshot; 2 s on, that of the simulated snapshot."""
     log = town(3)
-    start, views = viewpoint(log, 60), RolloutViews(PhotoRenderer(2).prepare(log), (64, 36))
+    start, views = viewpoint(log, 60), RolloutViews(PhotoRenderer(2).prepare(log), Resize((64, 36)))
     planner, closed_loop_scene = Looks((log.cameras[0].name,)), closed_loop_scene_from(start, rate=0.5, seconds=4.0)
     rollout = drive_prepared(closed_loop_scene, planner, views)
     (camera,) = planner.told[0].cameras

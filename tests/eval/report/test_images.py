@@ -149,7 +149,8 @@ def test_chart_coordinates_by_hand():
 
 def test_the_chart_shows_every_start_left_above(drifting):
     rows = [one.row for one in drifting[2::2]]
-    svg = follow_up_chart(drifting[0], rows, rows[0].token)
+    svg, numbered = follow_up_chart(drifting[0], rows, rows[0].token)
+    assert numbered
     places = dict(re.findall(r'class="follow-up" cx="[\d.]+" cy="([\d.]+)".*?<title>follow-up (\S+):', svg))
     heights = {token: float(y) for y, token in places.items()}
     # Starts were moved aside by 0, 0.5 and -1 m.

@@ -175,11 +175,11 @@ def test_differences_between_views_are_told(page):
     assert found[0].score == pytest.approx(gain)
     cases_gain = ranked["drifts right"].scene_group_scores - ranked["slow"].scene_group_scores
     assert found[0].interval == pytest.approx((cases_gain.min(), cases_gain.max())), "of two cases"
-    assert f"<b>{100 * gain:+.2f}</b>" in told
+    assert f"<b>{gain:+.3f}</b>" in told
     assert "<td>photo − raster</td>" in told
     assert "&lt;b&gt;one" in told
     progress = ranked["drifts right"].table.stage_one[4] - ranked["slow"].table.stage_one[4]
-    assert f"<td>{100 * progress:+.1f}</td>" in told
+    assert f"<td>{progress:+.3f}</td>" in told
 
 
 def test_the_page_takes_views_in_the_order_in_which_they_were_asked_for():
@@ -188,6 +188,25 @@ def test_the_page_takes_views_in_the_order_in_which_they_were_asked_for():
     given = replace(results(), planners=("slow", "drifts right"), provenance={**results().provenance, "views": stamp})
     page = report_page(HandMade(), given, ReportOptions(worst=0))
     assert "<td>raster − photo</td>" in page
+
+
+def test_planners_are_compared_and_few_scene_groups_warned_of(page):
+    assert "<b>2 scene groups</b>: too few to compare planners" in page
+    ranked = rankings(results(), "navsim-exact")
+    assert page.count(" of 2</td><td>") >= 3, "every two of three planners"
+    gain = ranked[0].score - ranked[1].score
+    assert f"<td><b>{gain:+.3f}</b></td>" in page
+    assert "All scene groups are of source town." in page
+    log = results().table["log"][0].as_py()
+    assert f"<td>{log}</td><td>2</td><td><b>{ranked[0].score:.3f}</b></td>" in page
+
+
+def test_a_chart_without_numbers_does_not_speak_of_them(page, monkeypatch):
+    monkeypatch.setattr("swerve.eval.report.follow_up_chart._ROOMY", 99.0)
+    crowded = report_page(HandMade(), _of_slow_alone(), ReportOptions(worst=1))
+    assert "there is no room for the scores, which show where the pointer rests" in crowded
+    assert "the numbers are the scores" not in crowded
+    assert "the numbers are the scores" in page
 
 
 def test_unfit_splat_views_are_told(page):

@@ -16,6 +16,7 @@ from swerve.eval.study.study_job import PAGE, PLANNERS, SCATTER, STUDY, run_stud
 from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_worker import study_group
 from swerve.scenes import SwerveError
+from swerve.scenes.resize import Resize
 from tests.support.flat_renderer import FlatRenderer
 from tests.support.simple_scene_group import RenderedViews, simple_scene_group
 from tests.support.study_work import SimpleBenchmark, Steady, load
@@ -81,7 +82,7 @@ def test_planners_see_in_both_loops():
     scene_group = simple_scene_group()
     names = tuple(camera.name for camera in scene_group.scenes["now"].viewpoint.cameras)
     planner, blind = Looking(names), Steady()
-    views = RolloutViews(FlatRenderer(), (6, 4))
+    views = RolloutViews(FlatRenderer(), Resize((6, 4)))
     watch = Stopwatch()
     record = study_group(
         simple_scene_group(RenderedViews()), {"looks": planner, "not": blind}, OPTIONS, views, watch, print

@@ -153,8 +153,8 @@ def test_agent_input_has_navsims_types_and_values():
 def test_only_cameras_of_the_agents_roles_are_loaded():
     planner = load_planner(f"{SIMPLE}.Seeing,back=true").planner
     assert uses_images(planner)
-    assert [one.name for one in declared_cameras(planner, default_rig(), "token", "")] == ["front", "rear"]
-    front_only = [one for one in default_rig() if "rear" not in one.name]
+    assert [one.name for one in declared_cameras(planner, default_rig(), "token", "")] == ["front", "back"]
+    front_only = [one for one in default_rig() if "back" not in one.name]
     assert [one.name for one in declared_cameras(planner, front_only, "token", "")] == ["front"]
     planner.plan(looking(front=30))
     assert planner.agent.seen[0].cameras[-1].cam_b0.image is None
@@ -218,11 +218,11 @@ def test_every_role_has_its_camera_in_the_default_rig():
         "cam_f0": "front",
         "cam_l0": "front_left",
         "cam_l1": "left",
-        "cam_l2": "rear_left",
+        "cam_l2": "back_left",
         "cam_r0": "front_right",
         "cam_r1": "right",
-        "cam_r2": "rear_right",
-        "cam_b0": "rear",
+        "cam_r2": "back_right",
+        "cam_b0": "back",
     }
     named = replace(default_rig()[3], name="CAM_F0")
     assert cameras_by_role([default_rig()[0], named])["cam_f0"].name == "front"

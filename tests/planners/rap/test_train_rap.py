@@ -1,6 +1,7 @@
 """From a training set to a planner that plans."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -139,6 +140,10 @@ def test_the_command_trains(dataset, tmp_path):
     assert unscored.exit_code == 0, unscored.output
     steps = [line.split(",")[0] for line in (tmp_path / "blind" / VALIDATION).read_text().splitlines()]
     assert steps == ["step", "1", "2"]
+    said = re.findall(r"step (\d): validation score ([\d.]+) \(stage one", unscored.output)
+    table = [line.split(",") for line in (tmp_path / "blind" / VALIDATION).read_text().splitlines()]
+    scores = [float(row[table[0].index("score")]) for row in table[1:]]
+    assert said == [(step, f"{score:.3f}") for step, score in zip("12", scores, strict=True)]
     names, row = ((tmp_path / "blind" / METRICS).read_text().splitlines()[line].split(",") for line in (0, 1))
     assert (float(row[names.index("score")]), float(row[names.index("spatial")])) == (0.0, 0.0)
 

@@ -91,6 +91,24 @@ def test_training_does_not_notice(dataset, benchmark, tmp_path):
     assert validate(best, benchmark) == best.record["validation"]
 
 
+def test_validations_are_told_when_they_begin_and_end(dataset, benchmark, tmp_path):
+    store, told = ContextStore(dataset / "contexts", dataset / "set"), []
+    options = RunOptions(workers=0, checkpoint_every=2, validation=Validation(benchmark, 2))
+    train_rap(
+        stream_of(dataset),
+        store,
+        CONFIG,
+        OPTIONS,
+        tmp_path,
+        ALONE,
+        options,
+        lambda row: told.append(row["step"]),
+        lambda step, found: told.append((step, sorted(found))),
+    )
+    scores = ["ade", "score", "stage_one", "stage_two"]
+    assert told[:4] == [1, (2, []), (2, scores), 2]
+
+
 def test_a_stopped_run_validates_as_if_it_had_not_been(dataset, benchmark, tmp_path):
     """It is stopped after a validation that the checkpoint does not know."""
 

@@ -115,6 +115,11 @@ def test_summary_and_csv(benchmark, evaluated):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary == evaluation.summary
     assert (summary["scene_groups"], summary["scenes"]) == (COUNT, len(frames.tokens))
+    assert summary["planner_differences"][0]["first"] in ("cruise", "slow")
+    assert len(summary["planner_differences"]) == 3
+    assert list(summary["by_source"]) == ["simple"]
+    assert summary["by_source"]["simple"]["scores"]["slow"] == pytest.approx(summary["planners"]["slow"]["score"])
+    assert sum(one["scene_groups"] for one in summary["by_log"].values()) == COUNT
     slow = summary["planners"]["slow"]
     assert slow["score"] == pytest.approx(table.score, abs=1e-12)
     assert slow["stage_two"]["ego_progress"] == pytest.approx(table.stage_two[4], abs=1e-12)

@@ -1,0 +1,130 @@
+"""Comparisons of planners in a report: paired differences, and scores by source and by log, as HTML."""
+
+import html
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from swerve.eval.benchmark.evaluate.planner_differences import (
+    FEW_GROUPS,
+    Means,
+    PlannerDifference,
+    means_by,
+    planner_differences,
+)
+
+# Planners of which every two are compared; of more, each with the first. Logs that are listed without a click.
+_ALL_PAIRS, _OPEN_LOGS = 5, 12
+
+
+def few_scenes_warning(count: int, unit: str = "scene groups") -> str:
+    """Render a warning that there are too few scenes or scene groups to compare planners; empty if there are enough."""
+    if count >= FEW_GROUPS:
+        return ""
+    counted = f"{count} {unit if count != 1 else unit[:-1]}"
+    return (
+        f'<p class="warning"><b>{counted}</b>: too few to compare planners. Ranks may '
+        f"change with other scenes, and intervals are unreliable. Use {FEW_GROUPS} or more, of several logs.</p>"
+    )
+
+
+@runtime_checkable
+class Ranked(Protocol):
+    """A planner with a score in each scene or scene group."""
+
+    @property
+    def label(self) -> str:
+        """Return the planner's label."""
+
+    @property
+    def scene_group_scores(self) -> Float[np.ndarray, "g"]:
+        """Return the score of each scene or scene group."""
+
+
+def comparisons(
+    ranked: Sequence[Ranked], logs: Sequence[str], sources: Sequence[str], unit: str = "scene groups"
+) -> str:
+    """Render all comparisons.
+
+    Args:
+        ranked: planners, the best first.
+        logs: log of each scene or scene group.
+        sources: kind of source of each.
+        unit: what has a score: "scenes" or "scene groups".
+    """
+    scores = {one.label: one.scene_group_scores for one in ranked}
+    labels = list(scores)
+    return (
+        f"{between_planners(planner_differences(scores, logs), labels, unit)}"
+        f"{by_source(means_by(scores, sources), labels, unit)}{by_log(means_by(scores, logs), labels, unit)}"
+    )
+
+
+def between_planners(found: Sequence[PlannerDifference], labels: Sequence[str], unit: str = "scene groups") -> str:
+    """Render the differences between planners; empty for a single planner."""
+    if not found:
+        return ""
+    shown = found if len(labels) <= _ALL_PAIRS else [one for one in found if one.first == labels[0]]
+    rows = "".join(
+        f"<tr><td>{html.escape(one.first)}</td><td>{html.escape(one.second)}</td><td><b>{one.score:+.3f}</b></td>"
+        f"<td>{_interval(one)}</td><td>{_verdict(one)}</td>"
+        f"<td>{one.better} of {one.groups}</td><td>{one.worse} of {one.groups}</td></tr>"
+        for one in shown
+    )
+    of = found[0].drawn if found[0].drawn == "logs" else unit
+    drawn = f"{found[0].clusters} {of}"
+    unknown = "" if np.isfinite(found[0].low) else f" With {drawn}, intervals are unknown: three are needed."
+    which = "" if len(shown) == len(found) else f" Each planner is compared with the first; {len(found)} pairs exist."
+    text = (
+        f"The first planner's score minus the second one's, on the same {unit}. The 95 % interval is of a "
+        f"bootstrap that draws {of} whole, the same for both planners ({drawn}); it holds for one pair, "
+        f"not for all at once.{unknown}{which}"
+    )
+    head = ("planner", "compared with", "difference", "95 % interval", "verdict", "better in", "worse in")
+    return f"<h2>Between planners</h2><p>{text}</p>{_table(head, rows, 'pairs')}"
+
+
+def by_source(found: Sequence[Means], labels: Sequence[str], unit: str = "scene groups") -> str:
+    """Render the scores by kind of source."""
+    if len(found) == 1:
+        return f"<h2>By source</h2><p>All {unit} are of source {html.escape(found[0].name)}.</p>"
+    return f"<h2>By source</h2>{_means_table(found, labels, ('source', unit))}"
+
+
+def by_log(found: Sequence[Means], labels: Sequence[str], unit: str = "scene groups") -> str:
+    """Render the scores by log, those with the lowest mean over planners first."""
+    lowest = sorted(found, key=lambda one: float(np.mean(list(one.scores.values()))))
+    table = _means_table(lowest, labels, ("log", unit))
+    if len(found) > _OPEN_LOGS:
+        table = f"<details><summary>{len(found)} logs</summary>{table}</details>"
+    return f"<h2>By log</h2><p>Mean scores of each log's {unit}, the hardest log first.</p>{table}"
+
+
+def _means_table(found: Sequence[Means], labels: Sequence[str], head: tuple[str, str]) -> str:
+    rows = []
+    for one in found:
+        best = max(one.scores.values())
+        cells = "".join(f"<td>{_emphasised(one.scores[label], best, len(labels))}</td>" for label in labels)
+        rows.append(f"<tr><td>{html.escape(one.name)}</td><td>{one.groups}</td>{cells}</tr>")
+    return _table((*head, *labels), "".join(rows), "means")
+
+
+def _emphasised(value: float, best: float, planners: int) -> str:
+    return f"<b>{value:.3f}</b>" if value == best and planners > 1 else f"{value:.3f}"
+
+
+def _verdict(one: PlannerDifference) -> str:
+    if not np.isfinite(one.low):
+        return "unknown"
+    return "higher" if one.is_certain else "may be chance"
+
+
+def _interval(one: PlannerDifference) -> str:
+    return f"[{one.low:+.3f}, {one.high:+.3f}]" if np.isfinite(one.low) else "unknown"
+
+
+def _table(head: Sequence[str], rows: str, kind: str) -> str:
+    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    return f'<div class="wide"><table class="comparison {kind}"><tr>{cells}</tr>{rows}</table></div>'

@@ -1,0 +1,225 @@
+"""Contact sheet of a training set."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from swerve.data.dataset.calibration import camera_of
+from swerve.data.dataset.image_encoding import decode_depth, decode_image, decode_instance
+from swerve.data.stream.catalogue import read_catalogue
+from swerve.data.stream.decoded_sample import DecodedSample, decode_sample
+from swerve.data.stream.image_fit import ImageFit
+from swerve.data.stream.raster_drawer import RasterRenderer
+from swerve.data.stream.shard_reader import ShardReader
+from swerve.rasterizer import Style
+from swerve.scenes import Camera, SwerveError
+from swerve.scenes.camera_roles import cameras_by_role
+from swerve.scenes.split import Split
+from swerve.sheet_images import CROSS_AGENT, LOGGED, RECOVERY, evenly, front_of, gray, offsets_text, palette
+from swerve.viz.contact_sheet import Panel, Section
+from swerve.viz.overlay import draw_path
+
+_SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+_KINDS: Final = {
+    "logged": ("The vehicle that recorded the log. White: what its driver did next.", LOGGED),
+    "recovery": ("The vehicle beside its path. Orange: the target, a trajectory back to it.", RECOVERY),
+    "cross_agent": ("Another vehicle of the scene. Green: what it did next.", CROSS_AGENT),
+}
+_COLUMNS = ("key", "shard", "split", "source", "log", "kind", "command")
+# Samples shown of each kind, logs whose cameras are read, rejections listed, and the width of images.
+_SHOWN, _LOGS, _REASONS, _WIDTH = 8, 50, 12, 480
+
+
+class SetSheet:
+    """Sheet of a training set: its contents, and some of its samples.
+
+    Args:
+        folder: a finished set.
+
+    Raises:
+        SwerveError: it is not finished, or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._reader, self._drawer = folder, ShardReader(folder), RasterRenderer(folder)
+        self._summary, self._options = _json(folder / "summary.json"), _json(folder / "job.json")["options"]
+        table = pq.read_table(folder / "manifest.parquet", columns=list(_COLUMNS))
+        self._rows = table.to_pylist()
+        if not self._rows:
+            raise SwerveError(f"{folder}: has no samples")
+        splits = [split for split in _SPLITS if any(row["split"] == split for row in self._rows)]
+        catalogues = {split: read_catalogue(folder, split) for split in splits}
+        self._row_of = {
+            split: {key: row for row, key in enumerate(one.keys.to_pylist())} for split, one in catalogues.items()
+        }
+        self._catalogues = catalogues
+
+    @property
+    def title(self) -> str:
+        """Return the heading."""
+        return f"Training set {self._folder.resolve().name}"
+
+    @property
+    def text(self) -> str:
+        """Return a sentence on what is in the set."""
+        summary, options = self._summary, self._options
+        extras = ", ".join(["RGB", *options["extra_outputs"]])
+        size = options["size"]
+        pixels = "the cameras' own size" if size is None else f"{size[0]}x{size[1]} ({options['fit']})"
+        return (
+            f"{_count(summary['samples'], 'sample')} of {_count(len({row['log'] for row in self._rows}), 'log')} in "
+            f"{_count(summary['shards'], 'shard')}, {summary['bytes'] / 1e6:.1f} MB. {extras} at {pixels}, style "
+            f"{options['style']}, rasters {options['rasters']}. {_count(summary['failures'], 'failure')}."
+        )
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return all sections of the sheet."""
+        kinds = [self._kind(kind) for kind in _KINDS]
+        return (
+            self._samples(),
+            self._sources(),
+            self._cameras(),
+            *(section for section in kinds if section.panels),
+            *self._layers(),
+            *self._rejections(),
+        )
+
+    def _samples(self) -> Section:
+        counts, splits = Counter((row["kind"], row["split"]) for row in self._rows), list(self._catalogues)
+        of_kind = {kind.replace("_", "-"): [counts[kind, split] for split in splits] for kind in _KINDS}
+        commands = Counter(row["command"] for row in self._rows).most_common()
+        text = f"Viewpoints by split. Commands: {', '.join(f'{count} {name}' for name, count in commands)}."
+        cells = [(kind, *map(str, numbers), str(sum(numbers))) for kind, numbers in of_kind.items()]
+        return Section("Samples", text, (), table=(("viewpoint", *splits, "all"), *cells))
+
+    def _sources(self) -> Section:
+        found = dict[str, list[str]]()
+        for row in self._rows:
+            found.setdefault(row["source"], []).append(row["log"])
+        rows = [(source, str(len(set(logs))), str(len(logs)), logs[0]) for source, logs in sorted(found.items())]
+        return Section("Sources", "", (), table=(("source", "logs", "samples", "first log"), *rows))
+
+    def _cameras(self) -> Section:
+        first = {row["log"]: row for row in reversed(self._rows)}
+        samples = [self._sample(row) for row in evenly(list(first.values()), _LOGS)]
+        counts = Counter(row for sample in samples for row in _camera_rows(sample))
+        rigs = {frozenset(entry["name"] for entry in sample.entries) for sample in samples}
+        alike = (
+            "The names of cameras are the same in all."
+            if len(rigs) == 1
+            else f"Their cameras have {len(rigs)} sets of names."
+        )
+        text = f"In one sample of each of {_count(len(samples), 'log')} of {len(first)}. {alike}"
+        head = ("camera", "role", "pixels", "degrees across", "lens", "photo", "logs")
+        return Section("Cameras", text, (), table=(head, *((*row, str(count)) for row, count in counts.items())))
+
+    def _kind(self, kind: str) -> Section:
+        """Return some samples of a kind, seen by the camera that looks ahead."""
+        text, color = _KINDS[kind]
+        rows = [row for row in self._rows if row["kind"] == kind]
+        panels = []
+        for row in evenly(rows, _SHOWN) if rows else []:
+            sample, ahead = self._front(row)
+            panels.append(Panel(_caption(sample), _with_target(sample, ahead, sample.raster(ahead), color)))
+            photo = sample.photo(ahead)
+            if photo is not None:
+                panels.append(Panel("its photo", _with_target(sample, ahead, photo, color)))
+        return Section(f"{kind.replace('_', '-').capitalize()} samples", text, tuple(panels))
+
+    def _layers(self) -> Iterator[Section]:
+        """Yield all cameras of one sample, and its other outputs."""
+        sample, ahead = self._front(self._rows[0])
+        entries = enumerate(sample.entries)
+        panels = [Panel(entry["name"], self._fitted(sample, row).raster(row)) for row, entry in entries]
+        yield Section("Cameras of one sample", _caption(sample), tuple(panels))
+        member = sample.entries[ahead]["member"]
+        images = [
+            Panel(f"{member}: {output}", _shown(output, sample.stored.read(f"{member}.{output}.png")))
+            for output in self._options["extra_outputs"]
+        ]
+        if images:
+            yield Section("Other outputs", "Of the camera that looks ahead.", tuple(images))
+
+    def _rejections(self) -> Iterator[Section]:
+        found = [
+            (kind.replace("_", "-"), reason.replace("_", " "), str(count))
+            for kind, reasons in self._summary["rejections"].items()
+            for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
+        ]
+        if found:
+            text = "Viewpoints that were left out; docs/formats.md explains the reasons."
+            yield Section("Rejected viewpoints", text, (), table=(("viewpoint", "reason", "count"), *found))
+
+    def _sample(self, row: dict[str, Any]) -> DecodedSample:
+        where = self._catalogues[row["split"]].where(self._row_of[row["split"]][row["key"]])
+        return decode_sample(self._reader.sample(*where), (), ImageFit((1, 1)), self._drawer)
+
+    def _front(self, row: dict[str, Any]) -> tuple[DecodedSample, int]:
+        """Return a sample with images of the width of a panel, and the index of the camera that looks ahead."""
+        sample = self._sample(row)
+        ahead = front_of([camera_of(entry) for entry in sample.entries])
+        return self._fitted(sample, ahead), ahead
+
+    def _fitted(self, sample: DecodedSample, camera: int) -> DecodedSample:
+        """Return a sample whose images have the aspect ratio of a camera."""
+        entry = sample.entries[camera]
+        width = min(_WIDTH, entry["width"])
+        return replace(sample, fit=ImageFit((width, max(round(width * entry["height"] / entry["width"]), 1))))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SwerveError(f"{path}: cannot be read ({error}). Run the job that made the set again") from error
+    return found
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _camera_rows(sample: DecodedSample) -> Iterator[tuple[str, ...]]:
+    """Yield a row of the table of cameras for each camera of a sample."""
+    cameras = [camera_of(entry) for entry in sample.entries]
+    role_of = {camera.name: role for role, camera in cameras_by_role(cameras).items()}
+    for entry, camera in zip(sample.entries, cameras, strict=True):
+        photo = "synthetic" if entry["synthetic"] else "yes" if entry["photo"] else "no"
+        pixels, lens = f"{camera.width}x{camera.height}", camera.lens.model.name.lower()
+        yield camera.name, role_of.get(camera.name, "none"), pixels, f"{_degrees_across(camera):.0f}", lens, photo
+
+
+def _degrees_across(camera: Camera) -> float:
+    """Return the angle between the rays of the ends of the image's middle row; NaN beyond the lens's limit."""
+    ends = camera.unproject(np.array([[0.0, camera.height / 2], [camera.width, camera.height / 2]]))
+    ends = ends / np.linalg.norm(ends, axis=1, keepdims=True)
+    return float(np.rad2deg(np.arccos(np.clip(ends[0] @ ends[1], -1.0, 1.0))))
+
+
+def _caption(sample: DecodedSample) -> str:
+    details = sample.details
+    offsets = f"; {offsets_text(details['parameters'])}" if details["kind"] == "recovery" else ""
+    speed = float(np.linalg.norm(sample.numbers["history_velocity"][-1]))
+    return f"{details['log']}, scene {details['token']}: {speed:.1f} m/s, command {details['command']}{offsets}"
+
+
+def _with_target(sample: DecodedSample, camera: int, image: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+    """Draw a sample's target on the ground of its image."""
+    target = sample.numbers["target_10hz"][sample.numbers["target_10hz_valid"]]
+    ground = np.zeros((len(target) + 1, 3))
+    ground[1:, :2] = target[:, :2]
+    return draw_path(image, sample.cameras[camera], ground, color)
+
+
+def _shown(output: str, content: bytes) -> np.ndarray:
+    """Return an output other than RGB as an image for people."""
+    if output == "depth":
+        return gray(np.clip(1 - decode_depth(content) / Style.rap().depth_limit, 0, 1).astype(float))
+    numbers = decode_instance(content) if output == "instance" else decode_image(content)
+    return palette(numbers.astype(np.int64))
