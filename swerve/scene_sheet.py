@@ -1,6 +1,5 @@
 """Contact sheet of a scene."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,8 +7,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from swerve.data.dataset.capture import tracks_at
+from swerve.data.storage.checked_image import decode_pixels
 from swerve.rasterizer import Style, render
-from swerve.scenes import Camera, Log, Photo, Scene, SwerveError
+from swerve.scenes import Camera, Log, LogError, Photo, Scene, SwerveError
 from swerve.scenes.primitives import (
     Face,
     Primitives,
@@ -97,13 +97,20 @@ def _photo_section(scene: Scene, static: Primitives) -> Section:
     for name, photo in sorted(nearest.items()):
         tracks = tracks_at(log.tracks, log.times_us, photo.time_us)
         primitives = static.concatenate(agent_cuboids(tracks, 0)).concatenate(signal_cuboids(log.lights, scene.now))
-        image = np.asarray(Image.open(io.BytesIO(photo.read())).convert("RGB"))
+        image = _pixels(photo)
         boxes = draw_boxes(image, cameras[name], photo.world_from_ego, tracks, 0, style)
         raster = _colors(primitives, cameras[name], photo.world_from_ego, style)
         panels += [Panel(f"{name}: photo with projected boxes", _reduced(boxes))]
         panels += [Panel(f"{name}: photo with raster overlay", _reduced(blend(image, raster)))]
     text = "The raster is rendered with each camera's lens, at the pose of the ego when the photo was taken."
     return Section("Photos", text, tuple(panels), width=460)
+
+
+def _pixels(photo: Photo) -> UInt8[np.ndarray, "_ _ 3"]:
+    try:
+        return decode_pixels(photo.read(), "RGB")
+    except ValueError as error:
+        raise LogError(photo.file, f"photo of {photo.camera}", str(error)) from error
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:

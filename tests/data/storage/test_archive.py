@@ -198,7 +198,7 @@ CHANGES = {
         points=["f8", [2, 3], 0]
     ),
     r"Tree.leaves\[0\].points is an array of i8": lambda tree: tree["leaves"][0].update(points=["i8", [1, 2], 0]),
-    r"Tree.steps is an array of i8 and shape \[-1\]": lambda tree: tree.update(steps=["i8", [-1], 0]),
+    r"Tree.steps is no array \(its shape is a list of 1\)": lambda tree: tree.update(steps=["i8", [-1], 0]),
     r"Tree.steps is no array": lambda tree: tree.update(steps=["i8", [10**6], 0]),
     r"Tree.steps is no array ": lambda tree: tree.update(steps=["O", [1], 0]),
 }
