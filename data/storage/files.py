@@ -72,6 +72,15 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(path.name + PART)
 
 
+def file_version(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file's content, for caches of what was read; empty if there is no such file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
 def safe_name(name: str) -> str:
     """Replace characters that are not allowed in file names and WebDataset keys: dots, slashes, blanks."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)
