@@ -11,7 +11,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -131,7 +131,7 @@ def _tree(item: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401 any v
         return item
     if isinstance(item, Enum):
         return item.name
-    if isinstance(item, (int, np.integer)):
+    if isinstance(item, (int, np.integer)) and abs(int(item)) < _INTEGERS:
         return int(item)
     if isinstance(item, (float, np.floating)):
         return float(item) if math.isfinite(item) else repr(float(item))
@@ -184,6 +184,7 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
     known = frozenset(names)
     # Fields with a default may be newer than the file.
     needed = frozenset(one.name for one in fields(of) if one.default is one.default_factory is MISSING)
+    axes = _named_axes(hints)
     # Dataclasses may contain unsupported types (a path), as long as they have no value.
     readers = dict[str, Reader]()
 
@@ -193,12 +194,40 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
         if not readers:
             readers.update({name: _reader(hints[name]) for name in names})
         parts = {name: readers[name](value[name], block, f"{where}.{name}") for name in names if name in value}
+        _check_axes(parts, axes, where)
         try:
             return of(**parts)
         except ValueError as error:
             raise _WrongError(f"{where}: {error}") from error
 
     return read
+
+
+def _named_axes(hints: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return field, axis and name of all axes of a dataclass's arrays whose sizes a name makes equal."""
+    arrays = {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, AbstractArray)}
+    return [
+        (name, axis, size)
+        for name, hint in arrays.items()
+        if not any(size.startswith(("*", "...")) for size in hint.dim_str.split())
+        for axis, size in enumerate(hint.dim_str.split())
+        if size.isidentifier() and not size.startswith("_")
+    ]
+
+
+def _check_axes(parts: Mapping[str, Any], axes: Sequence[tuple[str, int, str]], where: str) -> None:
+    """Check that axes of one name are of one size.
+
+    Raises:
+        _WrongError: two differ.
+    """
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, axis, size in axes:
+        if isinstance(parts.get(name), np.ndarray):
+            own = parts[name].shape[axis]
+            known, first = sizes.setdefault(size, (own, name))
+            if own != known:
+                raise _WrongError(f"{where}.{name} has {own} along axis {axis}, {first} has {known}")
 
 
 def _difference(value: Any, needed: frozenset[str], known: frozenset[str]) -> str:  # noqa: ANN401

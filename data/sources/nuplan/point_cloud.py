@@ -26,7 +26,7 @@ def read_point_cloud(path: Path) -> Float32[np.ndarray, "6 n"]:
     header, start = _header(content, path)
     try:
         dtype, count = _layout(header), int(header["POINTS"][0])
-        if count < 0 or any(dtype[name].shape for name in FIELDS):
+        if not 0 <= count <= len(content) or any(dtype[name].shape for name in FIELDS):
             raise ValueError(f"{count} points, with one number for each of {', '.join(FIELDS)}")
         points = np.frombuffer(content, dtype, count, start)
         return np.stack([points[name].astype(np.float32) for name in FIELDS])

@@ -156,9 +156,14 @@ def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
     if len(head) < _HEAD:
         raise LogError(file, f"record {number}", f"is truncated: its head starts at byte {at}, where the file ends")
     length: int
+    checksum: int
     length, checksum = struct.unpack("<QI", head)
     if _masked(head[:8]) != checksum:
         raise LogError(file, f"record {number}", f"bad checksum of the length at byte {at}", "Is this a TFRecord file?")
+    left = file.stat().st_size - at - _HEAD
+    if length + _TAIL > left:
+        problem = f"is truncated: {length + _TAIL} bytes are due from byte {at + _HEAD}, there are {max(left, 0)}"
+        raise LogError(file, f"record {number}", problem)
     return length
 
 

@@ -9,10 +9,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from swerve.scenes.planning import Observation, Planner, Trajectory
+from swerve.scenes.planning import FARTHEST_POSE, Observation, Planner, Trajectory
 
-# Limit on planned distances, metres: larger numbers count as a planner's failure.
-_FARTHEST = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def _checked(returned: object, seconds: float) -> PlannerOutput:
         plan = Trajectory(poses, float(returned.interval))
     except Exception as error:  # Poses that are not numeric, or that were changed after construction.
         return PlannerOutput(None, f"{type(error).__name__}: {error}", seconds)
-    if np.abs(poses).max() > _FARTHEST:
+    if np.abs(poses).max() > FARTHEST_POSE:
         return PlannerOutput(
             None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any vehicle can drive", seconds
         )
