@@ -10,7 +10,7 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
-    """Return a text of one line in which every character that would not be seen stands as its escape, as \\x1b."""
+    """Return a text of one line in which every character that would not be seen stands as its escape."""
     if text.isprintable():
         return text
     return "".join(one if _is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in text)

@@ -14,9 +14,9 @@ from rich.table import Table
 from swerve.data.sources.registry import open_source
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.options.probe import Probe
-from swerve.planners.baselines.ego_mlp import require_safetensors
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
+from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:

@@ -44,18 +44,19 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> pa.Table:
     return table
 
 
-def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROWS) -> pa.Table:
-    """Read a Parquet file's columns of a schema, without missing values.
+def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROWS, nulls: bool = False) -> pa.Table:
+    """Read a Parquet file's columns of a schema.
 
     Args:
         path: the file.
         schema: names and types of the columns.
         hint: remedy, for messages.
         most: greatest number of rows.
+        nulls: whether rows may lack values.
 
     Raises:
         SwerveError: the file is missing or damaged, has more rows, or a column is missing, of another type or lacks a
-            value.
+            value that it needs.
     """
     try:
         with pq.ParquetFile(path, memory_map=False) as file:
@@ -70,7 +71,7 @@ def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROW
         # Validated, since damaged offsets and lengths would lead to reads outside the table's memory.
         table.validate(full=True)
         for field in schema:
-            if table[field.name].null_count:
+            if table[field.name].null_count and not nulls:
                 raise SwerveError(f"{path}: {field.name}: has a row without a value. {hint}")
         return table
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:

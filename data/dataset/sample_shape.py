@@ -10,10 +10,10 @@ from swerve.data.storage.checked_json import (
     integer,
     list_of,
     mapping_of,
-    name,
     number,
     one_of,
     optional,
+    plain_name,
     text,
 )
 from swerve.scenes import LensModel
@@ -23,8 +23,8 @@ _SIDE: Final = integer(1, MOST_PIXELS)
 _LENGTH: Final = number(0.01, 100.0)
 _CAMERA: Final = fields(
     {
-        "name": name,
-        "member": name,
+        "name": plain_name,
+        "member": plain_name,
         "width": _SIDE,
         "height": _SIDE,
         **dict.fromkeys(("fx", "fy", "cx", "cy"), number(-1e6, 1e6)),
@@ -40,12 +40,12 @@ _CAMERA: Final = fields(
 SAMPLE_HEAD: Final = fields({"kind": text})
 SAMPLE: Final = fields(
     {
-        "key": name,
+        "key": plain_name,
         "kind": one_of([kind.value for kind in ViewpointKind]),
         "index": integer(),
         "parameters": mapping_of(optional(number())),
         "command": one_of([command.name.lower() for command in Command]),
-        **dict.fromkeys(("source", "log", "token"), name),
+        **dict.fromkeys(("source", "log", "token"), plain_name),
         "time_us": integer(),
         "vehicle": fields(dict.fromkeys(("length", "width", "height", "wheelbase", "rear_overhang"), _LENGTH)),
         "world_from_ego": array(4, 4),

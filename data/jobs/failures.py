@@ -1,13 +1,17 @@
 """Failures of a job and their reasons."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
+from swerve.data.storage.checked_json import fields, list_of, read_json, text
 from swerve.data.storage.files import to_json, write_atomically
 
 FAILURES = "failures.json"
+_NAMES: Final = ("log", "token", "item", "reason", "traceback")
+FAILURE_SHAPE: Final = fields(dict.fromkeys(_NAMES[:4], text), {"traceback": text})
+_FAILURES: Final = list_of(FAILURE_SHAPE)
 
 
 @dataclass(frozen=True)
@@ -41,5 +45,10 @@ def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
 
 
 def read_failures(folder: Path) -> list[Failure]:
-    """Read the failures written by `write_failures`."""
-    return [Failure(**failure) for failure in json.loads((folder / FAILURES).read_bytes())]
+    """Read the failures written by `write_failures`.
+
+    Raises:
+        LogError: the file is missing or damaged.
+    """
+    entries = read_json(folder / FAILURES, _FAILURES, "Run the same job again")
+    return [Failure(**{name: one[name] for name in _NAMES if name in one}) for one in entries]

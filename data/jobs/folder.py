@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from swerve.data.sources.source import Source
+from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of
 from swerve.data.storage.files import (
     PART,
     make_folder,
@@ -18,11 +19,19 @@ from swerve.data.storage.files import (
     to_json,
     write_atomically,
 )
-from swerve.scenes import SwerveError
+from swerve.scenes import LogError, SwerveError
 from swerve.scenes.source_digest import code_digest
 
 # The command line leaves its options there.
 _JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
+
+_CONFIG_SHAPE: Final = fields(
+    {
+        "options": mapping_of(anything),
+        "logs": list_of(row_of(plain_name, plain_name)),
+        "versions": mapping_of(anything),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -151,11 +160,9 @@ def _locked(path: Path) -> BinaryIO:
 def _read_config(path: Path) -> dict[str, Any]:
     """Read the `job_config` of a folder."""
     try:
-        there = json.loads(path.read_bytes())
-    except ValueError:
-        there = None
-    if not isinstance(there, dict) or not {"options", "logs", "versions"} <= set(there):
-        raise SwerveError(f"{path} is not of a job of this program: choose another folder")
+        there: dict[str, Any] = read_json(path, _CONFIG_SHAPE)
+    except LogError as error:
+        raise SwerveError(f"{path} is not of a job of this program ({error}): choose another folder") from error
     return there
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 from scipy.ndimage import minimum_filter
 
 from swerve.data.splats.optimization.training_images import WINDOW
-from swerve.data.storage.files import safe_name
 from swerve.data.storage.checked_image import decode_pixels
+from swerve.data.storage.files import safe_name
 from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
 # Threshold of white pixels in a mask.

@@ -105,7 +105,9 @@ def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) 
         raise SwerveError(f"{path}: damaged, its tree {error.problem}. Create it again") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT or tree.get("kind") != kind:
         found = tree.get("kind") if isinstance(tree, dict) else None
-        raise SwerveError(f"{path}: is {printable(str(found))[:60] if found else 'something else'}, not a {kind} of Swerve")
+        raise SwerveError(
+            f"{path}: is {printable(str(found))[:60] if found else 'something else'}, not a {kind} of Swerve"
+        )
     if type(tree.get("version")) is not int or tree["version"] != version:
         stated = told(tree.get("version"))
         raise SwerveError(f"{path}: {kind} of version {stated}, this is version {version}. Make it again")

@@ -91,7 +91,9 @@ def _named_array(content: bytes, where: str | Path, name: str, hint: str) -> np.
     try:
         return _array(content)
     except _DAMAGE as error:
-        raise LogError(where, name, f"is not an array that can be read ({printable(str(error))[:200]})", hint) from error
+        raise LogError(
+            where, name, f"is not an array that can be read ({printable(str(error))[:200]})", hint
+        ) from error
 
 
 def _array(content: bytes) -> np.ndarray:

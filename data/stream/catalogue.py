@@ -64,7 +64,9 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     logs = frozenset(pc.unique(table["log"]).to_pylist())
     indices, weights = np.arange(len(table)) - firsts[codes], table["weight"].to_numpy()
     if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise SwerveError(f"{folder}/{MANIFEST}: weight: is negative or not finite. Run the job that made the set again")
+        raise SwerveError(
+            f"{folder}/{MANIFEST}: weight: is negative or not finite. Run the job that made the set again"
+        )
     return Catalogue(folder, keys, shards, indices, weights, _parts(table), logs, digest)
 
 

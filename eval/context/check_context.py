@@ -40,7 +40,10 @@ def _map(scoring_map: ScoringMap) -> Problems:
     surfaces, count = scoring_map.surfaces, len(scoring_map.surfaces.ids)
     yield from _polygons("surfaces", Polygons(surfaces.edges, surfaces.starts), count)
     if len(surfaces.layers) != count or len(scoring_map.on_route) != count:
-        yield "surfaces", f"has {count} names, {len(surfaces.layers)} layers and {len(scoring_map.on_route)} on the route"
+        yield (
+            "surfaces",
+            f"has {count} names, {len(surfaces.layers)} layers and {len(scoring_map.on_route)} on the route",
+        )
     if count and surfaces.layers.max() > max(Layer):
         yield "surfaces.layers", f"has {surfaces.layers.max()}, which is no layer"
     yield from _grid(surfaces)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swerve.data.dataset.shards import file_digest
-from swerve.data.storage.checked_json import fields, integer, name, read_json
+from swerve.data.storage.checked_json import fields, integer, plain_name, read_json
 from swerve.data.stream.batch import Provenance
 from swerve.data.stream.shard_reader import ShardReader, StoredSample
 from swerve.eval.context.context_file import VERSION, context_from_bytes
@@ -17,7 +17,7 @@ from swerve.scenes.printable import printable
 CONTEXTS: Final = "contexts.json"
 MANIFEST: Final = "manifest.parquet"
 # A sample has one of these members.
-_INFO: Final = fields({"version": integer(), "manifest": name})
+_INFO: Final = fields({"version": integer(), "manifest": plain_name})
 CONTEXT, REASON = "context.npz", "reason.txt"
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
-from swerve.data.storage.checked_json import array, fields, list_of, mapping_of, name, read_json
+from swerve.data.storage.checked_json import array, fields, list_of, mapping_of, plain_name, read_json
 from swerve.eval.scoring.thresholds import POSE_INTERVAL, STEP, STEPS
 from swerve.scenes import LogError, SwerveError
 from swerve.scenes.planning import FARTHEST_POSE
@@ -14,7 +14,7 @@ from swerve.scenes.planning import FARTHEST_POSE
 _LEAST: Final = round(STEP * (STEPS - 1) / POSE_INTERVAL)
 _MOST: Final = 1000
 _POSES: Final = array(None, 3, least=_LEAST, bound=FARTHEST_POSE)
-_NAMED: Final = list_of(fields({"poses": _POSES}, {"name": name}))
+_NAMED: Final = list_of(fields({"poses": _POSES}, {"name": plain_name}))
 _HINT: Final = "It is an object: token -> [[x, y, heading], ...], or token -> [{name, poses}, ...]"
 
 

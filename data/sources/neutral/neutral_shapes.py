@@ -12,10 +12,10 @@ from swerve.data.storage.checked_json import (
     identifier,
     integer,
     list_of,
-    name,
     number,
     one_of,
     optional,
+    plain_name,
     row_of,
 )
 from swerve.scenes import LightState, ObjectClass
@@ -52,7 +52,7 @@ def objects(value: Any, place: str) -> None:  # noqa: ANN401 whatever JSON holds
     for index, row in enumerate(value):
         if type(row) is not list or len(row) < _COLUMNS:
             fail(f"{place}[{index}]", f"a list of {_COLUMNS}", row)
-        name(row[0], f"{place}[{index}][0]")
+        plain_name(row[0], f"{place}[{index}][0]")
         _CLASS(row[1], f"{place}[{index}][1]")
     _NUMBERS([row[2:_COLUMNS] for row in value], f"{place}[:, 2:]")
     ids = [row[0] for row in value]
@@ -67,13 +67,13 @@ _LINKS: Final = {"predecessors": _ID, "successors": _ID}
 _AREA: Final = fields({"id": identifier, "polygon": _OUTLINE}, _HOLES)
 _LANE: Final = fields(
     {
-        **{"id": identifier, "roadblock_id": identifier, "type": name},
+        **{"id": identifier, "roadblock_id": identifier, "type": plain_name},
         **{"centerline": _LINE, "polygon": _OUTLINE},
         **{"speed_limit_mps": optional(number(0.0, 100.0)), **_LINKS},
     },
     _HOLES,
 )
-_GROUP: Final = fields({"id": identifier, "type": name, "polygon": _OUTLINE, "lane_ids": _ID, **_LINKS}, _HOLES)
+_GROUP: Final = fields({"id": identifier, "type": plain_name, "polygon": _OUTLINE, "lane_ids": _ID, **_LINKS}, _HOLES)
 _MAP: Final = fields(
     {
         "lanes": list_of(_LANE),
@@ -86,10 +86,10 @@ _LIGHTS: Final = list_of(row_of(identifier, one_of(LIGHTS)))
 _STATE: Final = {"t_us": integer(), "objects": objects, "traffic_lights": _LIGHTS}
 _LENGTH: Final = number(0.01, 100.0)
 _VEHICLE: Final = fields(
-    {"name": name, **dict.fromkeys(("width", "height", "wheel_base", "front_length", "rear_length"), _LENGTH)}
+    {"name": plain_name, **dict.fromkeys(("width", "height", "wheel_base", "front_length", "rear_length"), _LENGTH)}
 )
 _SCENE: Final = {
-    "token": name,
+    "token": plain_name,
     "frame": integer(0, _MOST_FRAMES),
     "num_history_frames": integer(1, _MOST_FRAMES),
     "num_future_frames": integer(0, _MOST_FRAMES),
@@ -97,7 +97,7 @@ _SCENE: Final = {
 SCENE: Final = fields(
     _SCENE,
     {
-        "route_roadblock_ids": list_of(name),
+        "route_roadblock_ids": list_of(plain_name),
         "traffic_lights": list_of(_LIGHTS),
         "extra_objects": list_of(objects),
         "ego_offset": row_of(number(), number(), number()),
@@ -105,12 +105,12 @@ SCENE: Final = fields(
 )
 LOG: Final = fields(
     {
-        "log_name": name,
+        "log_name": plain_name,
         "navsim_stride": integer(1, _MOST_FRAMES),
         "vehicle": _VEHICLE,
         "frames": list_of(fields({"ego": _EGO, **_STATE}), 1, _MOST_FRAMES),
         "map": _MAP,
-        "route_roadblock_ids": list_of(name),
+        "route_roadblock_ids": list_of(plain_name),
     }
 )
 # The scenes are looked at where they are asked for: a log is read without them.
@@ -127,16 +127,16 @@ def _follow_up(value: Any, place: str) -> None:  # noqa: ANN401
 
 _FOLLOW_UP: Final = fields(
     {
-        "token": name,
+        "token": plain_name,
         "current_frame": integer(0, _MOST_FRAMES),
         "frames": list_of(fields(_STATE, {"ego": optional(_EGO)}), 1, _MOST_FRAMES),
     }
 )
 TWO_STAGE: Final = fields(
     {
-        "log": name,
+        "log": plain_name,
         "second_stage": list_of(_follow_up),
-        "mapping": list_of(row_of(name, name, list_of(row_of(name, name)))),
+        "mapping": list_of(row_of(plain_name, plain_name, list_of(row_of(plain_name, plain_name)))),
     }
 )
 SHAPES: Final[dict[str, Shape]] = {SCHEMA: LOG, TWO_STAGE_SCHEMA: TWO_STAGE}

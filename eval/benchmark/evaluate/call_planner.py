@@ -12,7 +12,6 @@ import numpy as np
 from swerve.scenes.planning import FARTHEST_POSE, Observation, Planner, Trajectory
 
 
-
 @dataclass(frozen=True)
 class PlannerOutput:
     """Output of a planner for one observation.

@@ -153,7 +153,7 @@ def test_a_missing_shard_is_named(tmp_path):
 @pytest.mark.parametrize("shard", ["train/../../a.tar", "/etc/a.tar", "../a.tar", "train/.a.tar", "other/a.tar"])
 def test_a_manifest_that_leads_out_of_the_set_is_refused(tmp_path, shard):
     list_samples(tmp_path, "k-1", shard=shard)
-    with pytest.raises(SwerveError, match="shard: .* is no tar in the folder of split"):
+    with pytest.raises(SwerveError, match=r"shard: .* is no tar in the folder of split"):
         list(read_samples(tmp_path, "train"))
 
 

@@ -192,7 +192,7 @@ def test_deep_documents_end_in_one_error(tmp_path):
     path = tmp_path / "log.json"
     for text in ("[" * 100_000, '{"schema": ' + "[" * 900 + "]" * 900 + "}", '{"a":' * 5000):
         path.write_text(text)
-        with pytest.raises(LogError, match="file: is not JSON that can be read .nested more than 64 levels deep"):
+        with pytest.raises(LogError, match=r"file: is not JSON that can be read .nested more than 64 levels deep"):
             read_document(path)
 
 
