@@ -132,8 +132,8 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
             if number >= len(keys) or key != keys[number]:
                 raise damaged(shard, f"holds sample {key} as its number {number}, which the manifest does not", HINT)
             where = f"{shard}: {key}"
-            if "json" not in members:
-                raise damaged(shard, f"sample {key} has no json", HINT)
+            if missing := {"json", "npz"} - set(members):
+                raise damaged(shard, f"sample {key} has no {sorted(missing)[0]}", HINT)
             details = parse_json(members["json"], f"{where}.json", SAMPLE_HEAD, HINT)
             if not kinds or details["kind"] in kinds:
                 decoded = {name: _decode(name, content, where) for name, content in members.items() if name != "json"}

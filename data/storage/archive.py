@@ -104,7 +104,7 @@ def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) 
     except LogError as error:
         raise SwerveError(f"{path}: damaged, its tree {error.problem}. Create it again") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT or tree.get("kind") != kind:
-        found = tree.get("kind") if isinstance(tree, dict) else None
+        found = tree.get("kind") if isinstance(tree, dict) and tree.get("kind") != kind else None
         raise SwerveError(
             f"{path}: is {printable(str(found))[:60] if found else 'something else'}, not a {kind} of Swerve"
         )

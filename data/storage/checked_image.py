@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from swerve.scenes import LogError
 
@@ -35,6 +35,8 @@ def decode_pixels(encoded: bytes, mode: str | None = None) -> np.ndarray:
         with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
             check_pixels(*image.size)
             return np.asarray(image.convert(mode) if mode else image)
+    except UnidentifiedImageError as error:  # its message is an address in memory
+        raise ValueError("not a complete JPEG or PNG") from error
     except _DAMAGE as error:
         raise ValueError(f"not a complete JPEG or PNG ({str(error)[:200] or type(error).__name__})") from error
 

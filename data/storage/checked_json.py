@@ -32,6 +32,7 @@ _LEVEL[[ord("["), ord("{")]], _LEVEL[[ord("]"), ord("}")]] = 1, -1
 _IS_BRACKET: Final = _LEVEL != 0
 _IS_BRACKET[ord('"')] = True
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_FILE_NAME: Final = re.compile(r"\w[\w.-]*")
 _KINDS: Final = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number"}
 _KINDS |= {bool: "true or false", type(None): "null"}
 
@@ -179,6 +180,13 @@ def plain_name(value: Any, place: str) -> None:  # noqa: ANN401
         fail(place, "a text", value)
     if problem := name_problem(value):
         raise ShapeError(place, problem)
+
+
+def file_name(value: Any, place: str) -> None:  # noqa: ANN401
+    """Accept the name of a file or folder itself, and no path that could lead elsewhere."""
+    plain_name(value, place)
+    if not _FILE_NAME.fullmatch(value):
+        raise ShapeError(place, f"is {told(value)}, not the name of a file")
 
 
 def identifier(value: Any, place: str) -> None:  # noqa: ANN401

@@ -79,7 +79,7 @@ def repeat(name: str, seed: int, case: int, keep: Path | None) -> int:
             print(write_case(READERS[name], Path(scratch) / "seeds", keep, seed, case))
             try:
                 READERS[name].read(keep)
-            except Exception:  # noqa: BLE001 shown, not handled
+            except Exception:
                 traceback.print_exc()
         outcome = run_case(READERS[name], Path(scratch), seed, case)
     print(f"{outcome.kind}, {outcome.changed}: {outcome.told}")

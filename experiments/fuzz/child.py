@@ -1,13 +1,14 @@
 """The process that runs cases: its memory is limited, and it can be killed without harm."""
 
 import gc
+import logging
 import os
 import resource
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -42,12 +43,12 @@ def run_cases(name: str, seed: int, cases: Sequence[int], limits: Limits) -> Ite
 
 def _in_one_process(name: str, seed: int, cases: Sequence[int], limits: Limits) -> Iterator[Outcome]:
     here, there = get_context("spawn").Pipe()
-    process = get_context("spawn").Process(target=_serve, args=(there, name, seed, cases, limits), daemon=True)
+    process = get_context("spawn").Process(target=_serve, args=(there, name, seed, cases, limits))
     process.start()
     there.close()
     try:
-        if not here.poll(_START_SECONDS) or here.recv() != "ready":
-            raise RuntimeError(f"{name}: the valid files could not be read; run --case to see why")
+        if not here.poll(_START_SECONDS) or not _begun(here):
+            raise RuntimeError(f"{name}: the valid files could not be written or read")
         for case in cases:
             if not here.poll(limits.seconds):
                 yield Outcome(case, TIME, "", f"more than {limits.seconds:g} s")
@@ -63,14 +64,20 @@ def _in_one_process(name: str, seed: int, cases: Sequence[int], limits: Limits) 
         process.join()
 
 
+def _begun(pipe: Connection) -> bool:
+    try:
+        return bool(pipe.recv() == "ready")
+    except EOFError:
+        return False
+
+
 def _serve(pipe: Connection, name: str, seed: int, cases: Sequence[int], limits: Limits) -> None:
     """Run cases and send their outcomes."""
     from experiments.fuzz.readers import READERS
 
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 readers may say something; nobody reads it
-    sys.stderr = sys.stdout
     with tempfile.TemporaryDirectory() as scratch:
         reader, root = READERS[name], Path(scratch)
+        logging.disable(logging.CRITICAL)
         prepare(reader, root / "seeds")
         _limit(limits.memory)
         pipe.send("ready")
@@ -90,10 +97,10 @@ def run_case(reader: Reader, root: Path, seed: int, case: int) -> Outcome:
     folder, error = root / f"case-{case}", None
     changed = write_case(reader, root / "seeds", folder, seed, case)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             warnings.simplefilter("ignore")
             reader.read(folder)
-    except Exception as raised:  # noqa: BLE001 whatever escapes from a reader is what this looks for
+    except Exception as raised:
         error = raised
     outcome = judged(case, changed, folder, error)
     del error

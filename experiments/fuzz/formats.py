@@ -17,7 +17,16 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
-from experiments.fuzz.hostile import NUMBERS, TEXTS, Mutation, hostile_value, mutate_array, mutate_bytes, mutate_tree, pick
+from experiments.fuzz.hostile import (
+    NUMBERS,
+    TEXTS,
+    Mutation,
+    hostile_value,
+    mutate_array,
+    mutate_bytes,
+    mutate_tree,
+    pick,
+)
 
 # Share of the cases in which any byte is changed, whatever the format.
 _BLIND: Final = 0.25
@@ -141,7 +150,9 @@ def _other_header(random: np.random.Generator, content: bytes) -> bytes:
     starts = [at for at in range(0, len(data), 512) if data[at + 257 : at + 262] == b"ustar"]
     at = pick(random, starts)
     first, size = pick(random, ((0, 100), (124, 12), (124, 12), (124, 12), (156, 1), (345, 155)))
-    field = pick(random, (b"\xff" * size, b"\x80" + random.bytes(size - 1), b"7" * size, bytes(size), random.bytes(size)))
+    field = pick(
+        random, (b"\xff" * size, b"\x80" + random.bytes(size - 1), b"7" * size, bytes(size), random.bytes(size))
+    )
     data[at + first : at + first + size] = field[:size]
     data[at + 148 : at + 156] = b" " * 8
     data[at + 148 : at + 156] = b"%06o\0 " % (sum(data[at : at + 512]) & 0o777777)
@@ -216,7 +227,7 @@ def _change(random: np.random.Generator, connection: sqlite3.Connection) -> None
     connection.commit()
 
 
-def _cell(random: np.random.Generator, value: Any) -> Any:  # noqa: ANN401 what a cell holds
+def _cell(random: np.random.Generator, value: Any) -> Any:
     if isinstance(value, bytes) and value and random.random() < 0.7:
         return mutate_bytes(random, value)
     other = pick(random, (*NUMBERS, *TEXTS, None, b"", b"\0" * 9))
@@ -245,7 +256,7 @@ mutate_text = blindly(_text)
 
 
 def _pickle(random: np.random.Generator, content: bytes) -> bytes:
-    tree = pickle.loads(content)  # noqa: S301 written by this program, a moment ago
+    tree = pickle.loads(content)
     for _ in range(int(random.integers(1, 3))):
         tree = mutate_tree(random, tree)
     try:

@@ -45,7 +45,7 @@ def _problem(log: Log) -> str | None:
     try:
         check_log(log, "log")
         json.dumps([log.name, *log.tracks.ids, *log.route], ensure_ascii=False).encode()
-    except Exception as error:  # noqa: BLE001 whatever it is, the log is not valid
+    except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None
 
@@ -74,7 +74,14 @@ def _neutral_document() -> dict[str, Any]:
     return {
         "schema": "ps-neutral-log/1",
         "log_name": "made",
-        "vehicle": {"name": "p", "width": 2.3, "height": 1.8, "front_length": 4.0, "rear_length": 1.1, "wheel_base": 3.1},
+        "vehicle": {
+            "name": "p",
+            "width": 2.3,
+            "height": 1.8,
+            "front_length": 4.0,
+            "rear_length": 1.1,
+            "wheel_base": 3.1,
+        },
         "navsim_stride": 2,
         "frames": frames,
         "map": {
