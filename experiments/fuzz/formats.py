@@ -1,4 +1,4 @@
-"""Mutations by format: what a file says is changed, and the rest stays well-formed, so that deeper checks are reached."""
+"""Mutations by format: a file stays well-formed and says something else, so that deeper checks are reached."""
 
 import gzip
 import io

@@ -138,7 +138,7 @@ def mutate_array(random: np.random.Generator, array: np.ndarray) -> np.ndarray:
 
 
 def mutate_bytes(random: np.random.Generator, content: bytes) -> bytes:
-    """Return bytes with up to four changes: bits, numbers of 1 to 8 bytes, parts removed, doubled, zeroed or cut off."""
+    """Return bytes with up to four changes: bits, numbers, parts removed, doubled, zeroed or cut off."""
     data = bytearray(content)
     for _ in range(int(random.integers(1, 5))):
         data = _once(random, data)

@@ -87,7 +87,7 @@ def _neutral_document() -> dict[str, Any]:
         "map": {
             "lanes": [{**lane, **links, "speed_limit_mps": 13.9}],
             "roadblocks": [group],
-            **dict.fromkeys(("intersections", "carparks", "crosswalks"), []),
+            **{key: [] for key in ("intersections", "carparks", "crosswalks")},
             "drivable_areas": [area],
         },
         "route_roadblock_ids": ["g1"],
@@ -294,9 +294,11 @@ def _read_synthetic(folder: Path) -> None:
     texts = [scene.token, scene.log_name, scene.map_name, scene.original_scene, scene.original_initial_token]
     assert all(text is None or isinstance(text, str) for text in texts), texts
     for frame in scene.frames:
-        assert np.isfinite(frame.ego_pose).all() and abs(frame.timestamp_us) < 2**62
+        assert np.isfinite(frame.ego_pose).all()
+        assert abs(frame.timestamp_us) < 2**62
     for boxes in scene.future_boxes or ():
-        assert np.isfinite(boxes.boxes).all() and np.isfinite(boxes.velocities).all()
+        assert np.isfinite(boxes.boxes).all()
+        assert np.isfinite(boxes.velocities).all()
 
 
 _HEADER: Final = """# .PCD v.7
@@ -324,7 +326,8 @@ def _read_point_cloud(folder: Path) -> None:
     from swerve.data.sources.nuplan.point_cloud import read_point_cloud
 
     points = read_point_cloud(folder / "cloud.pcd")
-    assert points.shape[0] == 6 and np.isfinite(points[:3]).all()
+    assert points.shape[0] == 6
+    assert np.isfinite(points[:3]).all()
 
 
 _SOURCES: Final[tuple[tuple[str, Any, dict[str, Mutation], Any], ...]] = (

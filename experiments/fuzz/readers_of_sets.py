@@ -1,5 +1,6 @@
 """Readers of what Swerve writes: plans, archives, sets, contexts, benchmarks, splats and trained planners."""
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -31,7 +32,9 @@ def _read_plans(folder: Path) -> None:
     from swerve.eval.scoring.trajectory_file import read_trajectories
 
     for token, poses in read_trajectories(folder / "plans.json", "fast").items():
-        assert isinstance(token, str) and poses.shape[1] == 3 and len(poses) >= 8
+        assert isinstance(token, str)
+        assert poses.shape[1] == 3
+        assert len(poses) >= 8
         assert (np.abs(poses) < 1e4).all()
 
 
@@ -76,7 +79,8 @@ def _read_samples(folder: Path) -> None:
 
     for split in ("train", "val"):
         for sample in read_samples(folder / "set", split):
-            assert isinstance(sample["key"], str) and isinstance(sample["json"]["kind"], str)
+            assert isinstance(sample["key"], str)
+            assert isinstance(sample["json"]["kind"], str)
             assert all(np.asarray(array).dtype.kind in "biufUS" for array in sample["npz"].values())
 
 
@@ -84,7 +88,8 @@ def _read_stream(folder: Path) -> None:
     parts = (Part("raster_only", 1.0), Part("recovery", 1.0))
     stream = SampleStream(folder / "set", StreamOptions(parts, ImageFit(_SIZE), batch=4))
     batch = stream.batch(0)
-    assert batch.raster is not None and batch.raster.dtype == np.uint8
+    assert batch.raster is not None
+    assert batch.raster.dtype == np.uint8
     for name in ("history_pose", "target_2hz", "weight", "speed", "vehicle"):
         assert np.isfinite(getattr(batch, name)).all(), name
 
@@ -125,7 +130,8 @@ def _read_benchmark(folder: Path) -> None:
     from swerve.eval.benchmark.benchmark_store import open_benchmark
 
     benchmark = open_benchmark(folder / "bench")
-    assert benchmark.scenes().num_rows >= 0 and benchmark.rejections().num_rows >= 0
+    assert benchmark.scenes().num_rows >= 0
+    assert benchmark.rejections().num_rows >= 0
     for log in benchmark.logs:
         check_log(benchmark.log(log), "log")
         for name in benchmark.scene_groups(log)[:1]:
@@ -142,7 +148,7 @@ def _ego_mlp() -> bytes:
     from swerve.planners.baselines.ego_mlp import INPUTS, POSES, EgoMlp, save_ego_mlp
 
     random, sizes = np.random.default_rng(0), (INPUTS, 4, POSES * 3)
-    weights = tuple(random.normal(size=(after, before)) for before, after in zip(sizes[:-1], sizes[1:], strict=True))
+    weights = tuple(random.normal(size=(after, before)) for before, after in itertools.pairwise(sizes))
     scales = {
         f"{kind}_{what}": np.ones(size)
         for kind, size in (("input", sizes[0]), ("output", sizes[-1]))
