@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     return "".join(one if _is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return a text whose lines are printable, such as a traceback; tabs become four blanks."""
+    return "\n".join(printable(line.expandtabs(4)) for line in text.split("\n"))
+
+
 def name_problem(name: object) -> str | None:
     """Return what is wrong with the name of a log, a track or a lane; None if nothing is.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from swerve.cells import bar_text, cell
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
@@ -33,6 +34,7 @@ from swerve.options.drive import Drive
 from swerve.planners.load_planner import LoadedPlanner, load_planner, with_options
 from swerve.scenes import Log, SwerveError, extract_scenes
 from swerve.scenes.primitives import Primitives, build_static
+from swerve.scenes.printable import printable
 from swerve.scenes.viewpoints import build_log_geometry, logged
 
 # Columns of the table on the terminal: short for the sub-scores of each scorer, in their order.
@@ -88,7 +90,9 @@ def run(args: Drive) -> int:
     console.print(_table(rows, args.options))
     for line in inactive:
         console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
-    console.print(f"{len(rows)} rollouts; tables and images in {args.out}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(rows)} rollouts; tables and images in {args.out}", highlight=False, markup=False, soft_wrap=True
+    )
     _print_failures(console, rows)
     return 1 if any(row["failed"] for row in rows) else 0
 
@@ -125,7 +129,7 @@ def _rollouts(
         needs_images = any(uses_images(one.planner) for one in planners)
         views = RolloutViews(view_settings.renderer.prepare(log), view_settings.size) if needs_images else None
         scenes = extract_scenes(log, history=HISTORY_SECONDS, future=options.seconds, interval=every)
-        for scene in track(scenes, description=log.name, console=console, transient=True):
+        for scene in track(scenes, description=bar_text(log.name), console=console, transient=True):
             closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
                 yield _SceneRollout(
@@ -196,7 +200,7 @@ def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:
     for label, group in sorted(groups.items(), key=lambda item: -_mean(item[1], "score")):
         values = [f"{_mean(group, 'score'):.3f}", *(_percent(_mean(group, name)) for name in metric_names(options))]
         failed = str(sum(row["failed"] for row in group))
-        table.add_row(label, *values, str(len(group)), failed, f"{1e3 * _mean(group, 'seconds_per_plan'):.1f}")
+        table.add_row(cell(label), *values, str(len(group)), failed, f"{1e3 * _mean(group, 'seconds_per_plan'):.1f}")
     return table
 
 
@@ -213,9 +217,10 @@ def _print_failures(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print the first failure of each planner."""
     for label in dict.fromkeys(row["planner"] for row in rows if row["failed"]):
         first = next(row for row in rows if row["failed"] and row["planner"] == label)
-        last_line = first["error"].splitlines()[-1]
+        last_line = (first["error"].splitlines() or ["no message"])[-1]
+        where = f"{label} failed in log {first['log']}, scene {first['token']}, after {first['seconds']} s"
         console.print(
-            f"{label} failed in log {first['log']}, scene {first['token']}, after {first['seconds']} s: {last_line}",
+            printable(f"{where}: {last_line}"),
             markup=False,
             highlight=False,
             soft_wrap=True,

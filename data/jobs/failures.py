@@ -7,6 +7,7 @@ from typing import Final
 
 from swerve.data.storage.checked_json import fields, list_of, read_json, text
 from swerve.data.storage.files import to_json, write_atomically
+from swerve.scenes.printable import printable, printable_lines
 
 FAILURES = "failures.json"
 _NAMES: Final = ("log", "token", "item", "reason", "traceback")
@@ -16,7 +17,7 @@ _FAILURES: Final = list_of(FAILURE_SHAPE)
 
 @dataclass(frozen=True)
 class Failure:
-    """Item that could not be produced.
+    """Item that could not be produced. Its texts are stored printable: they come from strangers' files and programs.
 
     Attributes:
         log: the log's name.
@@ -31,6 +32,11 @@ class Failure:
     item: str
     reason: str
     traceback: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("log", "token", "item", "reason"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "traceback", printable_lines(self.traceback))
 
     @property
     def where(self) -> str:

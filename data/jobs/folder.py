@@ -20,6 +20,7 @@ from swerve.data.storage.files import (
     write_atomically,
 )
 from swerve.scenes import LogError, SwerveError
+from swerve.scenes.printable import name_problem, printable
 from swerve.scenes.source_digest import code_digest
 
 # The command line leaves its options there.
@@ -58,12 +59,14 @@ def log_names(sources: Sequence[Source]) -> dict[str, int]:
     """Return every log's name and the index of its source, in order.
 
     Raises:
-        SwerveError: no log at all, or two logs whose parts would have the same names: they would be duplicated, and a
-            log that is both in training and in validation would leak.
+        SwerveError: no log at all, a name that is no printable text, or two logs whose parts would have the same
+            names: they would be duplicated, and a log that is both in training and in validation would leak.
     """
     owners, taken = dict[str, int](), dict[str, str]()
     for number, source in enumerate(sources):
         for name in source.names():
+            if problem := name_problem(name):
+                raise SwerveError(f"log {printable(name)[:80]!r} of source {number + 1} ({source.kind}): {problem}")
             if safe_name(name) in taken:
                 raise SwerveError(
                     f"log {name!r} of source {number + 1} ({source.kind}) has the same name as log "

@@ -135,7 +135,7 @@ def test_objects_named_many_times_are_bounded():
     """Loading the first would hash 2^60 tuples; whoever writes out or copies the others pays for each of them."""
     assert load_pickle(doubled(10), "here")
     for data in (doubled(60), pickle.dumps([[[[[[0.5] * 300] * 100] * 100] * 100] * 100])):
-        with pytest.raises(LogError, match="so often that they take (memory and )?time out of proportion"):
+        with pytest.raises(LogError, match=r"so often that they take (memory and )?time out of proportion"):
             load_pickle(data, "here")
     rows = [np.arange(1000.0)] * 20_000
     with pytest.raises(LogError, match="names its objects so often"):
