@@ -78,10 +78,18 @@ def test_outcomes_are_told_apart(error, kind):
 
 def test_trees_are_changed_in_one_place_and_keep_the_rest():
     tree = {"a": [1, 2, {"b": "text"}], "c": np.arange(3.0), "d": (1, 2)}
-    before = repr(tree)
-    changed = [repr(mutate_tree(generator_of("tree", 0, case), tree)) for case in range(50)]
-    assert repr(tree) == before
+    before = written(tree)
+    changed = [written(mutate_tree(generator_of("tree", 0, case), tree)) for case in range(50)]
+    assert written(tree) == before
     assert len(set(changed)) > 25
+
+
+def written(tree) -> str:
+    """Return the tree as text; a deep one cannot be written."""
+    try:
+        return repr(tree)
+    except RecursionError:
+        return "deep"
 
 
 def test_the_table_and_the_report_count_all_classes():

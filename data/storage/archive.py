@@ -319,7 +319,7 @@ def _optional_reader(hint: Any) -> Reader:  # noqa: ANN401
 
 def _scalar_reader(kind: type) -> Reader:
     def read(value: Any, _: bytearray, where: str) -> Any:  # noqa: ANN401
-        if type(value) is not kind or (kind is int and abs(value) >= _INTEGERS):
+        if type(value) is not kind or (isinstance(value, int) and abs(value) >= _INTEGERS):
             raise _WrongError(f"{where} is {told(value)}, not {kind.__name__}")
         return value
 

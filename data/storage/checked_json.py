@@ -33,8 +33,7 @@ _IS_BRACKET: Final = _LEVEL != 0
 _IS_BRACKET[ord('"')] = True
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _FILE_NAME: Final = re.compile(r"\w[\w.-]*")
-_KINDS: Final = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number"}
-_KINDS |= {bool: "true or false", type(None): "null"}
+_CONTAINERS: Final = {dict: "an object", list: "a list"}
 
 
 class ShapeError(Exception):
@@ -149,7 +148,7 @@ def _reason(error: BaseException) -> str:
 def told(value: object) -> str:
     """Return a short text of a value for a message; lists and objects are not written out."""
     if isinstance(value, (list, dict)):
-        return f"{_KINDS[type(value)]} of {len(value)}"
+        return f"{_CONTAINERS[type(value)]} of {len(value)}"
     if type(value) is int and abs(value) >= _INTEGERS:
         return "a whole number beyond 64 bits"
     return printable(repr(value[:60]) if isinstance(value, str) else repr(value))

@@ -102,7 +102,7 @@ def _zipped(random: np.random.Generator, members: dict[str, bytes]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", pick(random, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
         for name, member in members.items():
-            archive.writestr(name or "empty", member)
+            archive.writestr(name.strip("\0") or "empty", member)
     content = bytearray(stream.getvalue())
     if random.random() < 0.05:
         content[6] |= 1  # encrypted, says the local header; and the central one, 8 bytes after its signature
