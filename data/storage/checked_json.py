@@ -52,13 +52,14 @@ class ShapeError(Exception):
 Shape = Callable[[Any, str], None]
 
 
-def read_json(path: Path, shape: Shape | None = None, hint: str = "") -> Any:  # noqa: ANN401 what the shape says
+def read_json(path: Path, shape: Shape | None = None, hint: str = "", constants: bool = False) -> Any:  # noqa: ANN401 what the shape says
     """Read a JSON file; one whose name ends in .gz is unpacked.
 
     Args:
         path: the file.
         shape: of the document; any if None.
         hint: remedy, for the message.
+        constants: see `parse_json`.
 
     Raises:
         LogError: the file cannot be read, is no JSON within the limits of `parse_json`, or of another shape.
@@ -68,7 +69,7 @@ def read_json(path: Path, shape: Shape | None = None, hint: str = "") -> Any:  #
             content = stream.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise LogError(path, "file", f"cannot be read ({_reason(error)})", hint) from error
-    return parse_json(content, path, shape, hint)
+    return parse_json(content, path, shape, hint, constants)
 
 
 def parse_json(
@@ -76,6 +77,7 @@ def parse_json(
     where: str | Path,
     shape: Shape | None = None,
     hint: str = "",
+    constants: bool = False,
 ) -> Any:  # noqa: ANN401 what the shape says
     """Parse JSON.
 
@@ -84,13 +86,14 @@ def parse_json(
         where: file, for the message.
         shape: of the document; any if None.
         hint: remedy, for the message.
+        constants: whether NaN and Infinity are left to the caller's own checks, which name their place.
 
     Raises:
         LogError: it is no JSON, longer than 256 MiB, deeper than 64 levels, has NaN, Infinity or half of a surrogate
             pair; or it is of another shape, whose place is the field of the message.
     """
     try:
-        document = _parsed(content)
+        document = _parsed(content, constants)
     except (ValueError, RecursionError) as error:
         raise LogError(where, "file", f"is not JSON that can be read ({_reason(error)})", hint) from error
     if shape is not None:
@@ -110,13 +113,13 @@ def check_shape(value: object, shape: Shape, where: str | Path, hint: str = "") 
         raise LogError(where, error.place.removeprefix(".") or "document", error.problem, hint) from error
 
 
-def _parsed(content: bytes | str) -> Any:  # noqa: ANN401
+def _parsed(content: bytes | str, constants: bool) -> Any:  # noqa: ANN401
     raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     if len(raw) > LARGEST:
         raise ValueError(f"more than {LARGEST} bytes")
     if depth_of(raw) > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} levels deep")
-    document = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+    document = json.loads(raw.decode("utf-8-sig"), parse_constant=float if constants else _refuse)
     if _SURROGATE.search(raw):
         json.dumps(document, ensure_ascii=False).encode()
     return document

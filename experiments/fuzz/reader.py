@@ -1,4 +1,4 @@
-"""What a reader under test is, and one case: valid files of which one is changed."""
+"""A reader under test, and one case: valid files of which one is changed."""
 
 import os
 import zlib

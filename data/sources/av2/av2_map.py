@@ -162,7 +162,7 @@ def _only(folder: Path, pattern: str) -> Path:
 
 
 def _load_object(path: Path) -> dict[str, Any]:
-    value = read_json(path)
+    value = read_json(path, constants=True)
     if not isinstance(value, dict):
         raise LogError(path, "file", f"is a JSON {_NAMES[type(value)]}, not an object")
     return value
