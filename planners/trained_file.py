@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from swerve.data.storage.checked_json import anything, mapping_of, parse_json
+from swerve.data.storage.checked_json import parse_json
 from swerve.scenes import LogError, MissingExtraError, SwerveError
 from swerve.scenes.printable import printable
 
@@ -30,7 +30,7 @@ def require_safetensors() -> ModuleType:
 
 
 def read_header(path: str | Path, what: str) -> dict[str, Any]:
-    """Return the header of a file.
+    """Return the header of a file; empty if it is another program's.
 
     Args:
         path: the file.
@@ -38,7 +38,7 @@ def read_header(path: str | Path, what: str) -> dict[str, Any]:
 
     Raises:
         MissingExtraError: safetensors is not installed.
-        SwerveError: the file is missing, damaged or no safetensors, or its header is no JSON object.
+        SwerveError: the file is missing, damaged or no safetensors, or its header is no JSON.
     """
     return read_tensors(path, what, "numpy", only_header=True)[0]
 
@@ -67,7 +67,7 @@ def read_tensors(
         reason = printable(str(error))[:200] or type(error).__name__
         raise SwerveError(f"{path}: cannot be read as {what} ({reason})") from error
     try:
-        header: dict[str, Any] = parse_json(text, path, mapping_of(anything))
+        header = parse_json(text, path)
     except LogError as error:
         raise SwerveError(f"{path}: cannot be read as {what} (its header {error.problem})") from error
-    return header, tensors
+    return header if isinstance(header, dict) else {}, tensors
