@@ -156,6 +156,9 @@ def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
 
 def _rows(stored: StoredSample, details: dict[str, Any], cameras: Sequence[str]) -> tuple[int, ...]:
     known = {entry["name"]: row for row, entry in enumerate(details["cameras"])}
+    if not known or len(known) < len(details["cameras"]):
+        problem = "two cameras of one name" if known else "there are none"
+        raise LogError(f"{stored.path}: {stored.key}.json", "cameras", problem, HINT)
     if missing := [name for name in cameras if name not in known]:
         raise SwerveError(
             f"{stored.path}: sample {stored.key} has no camera {missing[0]!r}; it has {', '.join(known)}. Choose among "
