@@ -124,7 +124,8 @@ def mutate_array(random: np.random.Generator, array: np.ndarray) -> np.ndarray:
     if action == 1:
         return array[..., None]
     if action == 2:
-        return array.astype(pick(random, ("f4", "f8", "i4", "u1", "b1", "U8")) if array.dtype.kind != "U" else "S4")
+        with np.errstate(all="ignore"):
+            return array.astype(pick(random, ("f4", "f8", "i4", "u1", "b1", "U8")) if array.dtype.kind != "U" else "S4")
     changed = array.copy()
     with np.errstate(all="ignore"):
         if array.dtype.kind == "f":
