@@ -12,6 +12,7 @@ from rich.table import Table
 
 from swerve.cells import cell
 from swerve.data.sources.registry import open_source
+from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.options.probe import Probe
 from swerve.planners.baselines.train_ego_mlp import require_torch
@@ -61,6 +62,7 @@ def pairs_on(place: str, config: "RapConfig", args: Probe) -> "ImagePairs":
     if (Path(place) / "job.json").is_file() or (Path(place) / "manifest.parquet").is_file():
         return pairs_of_set(Path(place), config, args.split, args.most, cameras)
     source = open_source(place)
+    require_scenes(source)
     logs = [source.load(name) for name in source.names()]
     return pairs_of_logs(logs, config, args.most, cameras, args.style)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
+from swerve.data.sources.source import require_scenes
 from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
 from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.scoring.score_tables import one_stage_rows, provenance, two_stage_rows, write_rows
@@ -18,6 +19,7 @@ from swerve.scenes import SwerveError, extract_scenes
 def run(args: Score) -> int:
     """Score a file of trajectories, write the table, and return the exit code."""
     source = open_source(args.source)
+    require_scenes(source)
     plans = read_trajectories(args.trajectories, args.name)
     if not plans:
         raise SwerveError(f"{args.trajectories}: holds no trajectory")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from swerve.data import open_source
 from swerve.data.sources.default_rigs import default_rig
+from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import make_folder
 from swerve.options.show import Show
 from swerve.scene_sheet import pick_scene, scene_sections
@@ -32,6 +33,7 @@ def _loaded(source: str, name: str | None) -> Log:
         SwerveError: the source has no such log.
     """
     opened = open_source(source)
+    require_scenes(opened)
     names = opened.names()
     if name and name not in names:
         more = ", ..." if len(names) > 5 else ""

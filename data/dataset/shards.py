@@ -21,7 +21,7 @@ from swerve.data.storage.tar_members import damaged, open_tar, read_member, tar_
 from swerve.scenes import LogError, Split
 
 # Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
-FORMAT: Final = 3
+FORMAT: Final = 4
 HINT: Final = "Delete the shard and run the same job again"
 
 # Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
@@ -46,7 +46,7 @@ class Sample:
 
 
 class ShardWriter:
-    """Writer that streams samples into a shard's temporary file; `data.files.commit` renames it when complete.
+    """Writer that streams samples into a shard's temporary file; `data.storage.files.commit` renames it when complete.
 
     Names, order, owners, modes and times inside the tar are fixed, so that equal samples give equal files.
     """
@@ -114,7 +114,7 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
     """Yield the decoded samples of a split, shard by shard in the order of their names.
 
     Args:
-        folder: folder of a set written by `augment` wrote it.
+        folder: folder of a set, written by `augment`.
         split: "train", "val" or "test".
         kinds: only viewpoints of these kinds; all if empty.
 

@@ -34,7 +34,7 @@ SCENES_SCHEMA = pa.schema(
         "log": pa.string(),
         "scene_group": pa.string(),
         "stage": pa.int8(),
-        "chain": pa.string(),
+        "frame": pa.string(),
         "index": pa.int32(),
         "time_us": pa.int64(),
         **dict.fromkeys(("x", "y", "heading", "speed"), pa.float64()),

@@ -33,7 +33,7 @@ from swerve.scenes import Log, LogError, SwerveError
 
 FORMAT: Final = "swerve-benchmark"
 # Raise whenever files of a benchmark or their meaning change: older benchmarks are then refused.
-VERSION: Final = 5
+VERSION: Final = 6
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
 _AGAIN: Final = "Build the benchmark again"
 _LOG, _GROUP = "benchmark log", "scene group"

@@ -46,7 +46,7 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
     check_shape(header, _SHAPE, path)
     _require_same(path, header, _identity(training))
     try:
-        training.load_state(dict(tensors), header["step"])
+        training.load_state_dict(dict(tensors), header["step"])
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
         reason = printable(str(error))[:200]
         raise SwerveError(f"{path}: tensors: do not fit this training ({reason}). Train in another folder") from error
