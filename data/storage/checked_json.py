@@ -32,7 +32,7 @@ _LEVEL[[ord("["), ord("{")]], _LEVEL[[ord("]"), ord("}")]] = 1, -1
 _IS_BRACKET: Final = _LEVEL != 0
 _IS_BRACKET[ord('"')] = True
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-_FILE_NAME: Final = re.compile(r"\w[\w.-]*")
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _CONTAINERS: Final = {dict: "an object", list: "a list"}
 
 

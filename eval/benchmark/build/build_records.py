@@ -24,7 +24,7 @@ from swerve.scenes.transforms import yaw_of
 _COUNT, _INDEX = integer(0), integer()
 _RECORD: Final = fields(
     {
-        **dict.fromkeys(("log", "bank", "dropped", "message"), text),
+        **dict.fromkeys(("log", "bank", "drop_reason", "message"), text),
         **{"chunk": _COUNT, "chunks": _COUNT, "time_us": _INDEX},
         "rejected": list_of(row_of(_INDEX, text)),
         "unfit": list_of(row_of(_INDEX, list_of(text))),

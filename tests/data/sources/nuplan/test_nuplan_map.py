@@ -315,6 +315,7 @@ def test_another_index_is_told(maps):
         ('{"us-ma-boston": {}}', "us-ma-boston.version: is missing"),
         ('{"us-ma-boston": 3}', "us-ma-boston: is 3, not an object"),
         ('{"us-ma-boston": {"version": "../../x"}}', "us-ma-boston.version: is '../../x', not the name of a file"),
+        ('{"us-ma-boston": {"version": "' + "a" * 300 + '"}}', "us-ma-boston.version: is 'aaa"),
         ('{"../x": {"version": "1"}}', "name: is '../x', not the name of a file"),
     ],
 )
