@@ -273,7 +273,7 @@ def test_shards_of_another_format_are_refused(small_set, tmp_path):
 
     folder = rewritten(small_set, tmp_path / "set", older)
     with pytest.raises(
-        SwerveError, match=r"is of format 0, this program reads 3\. Create the set again.* Swerve 0\.0\.1"
+        SwerveError, match=r"is of format 0, this program reads 4\. Create the set again.* Swerve 0\.0\.1"
     ):
         SampleStream(folder, options())
 
