@@ -1,7 +1,6 @@
 """Planners by name: `NAME`, `module:Class`, `navsim:AGENT`, or a trained `FILE.safetensors`; then `,key=value...`."""
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from swerve.planners.baselines.disturbed import DisturbedPlanner
-from swerve.planners.baselines.ego_mlp import INSTALL, load_ego_mlp, require_safetensors
+from swerve.planners.baselines.ego_mlp import load_ego_mlp
 from swerve.planners.baselines.kinematic import ConstantAcceleration, ConstantVelocity, Stationary
 from swerve.planners.baselines.privileged import Idm, LoggedHuman, PdmClosed
 from swerve.planners.import_class import describe, import_class
+from swerve.planners.trained_file import INSTALL, read_header
 from swerve.scenes import MissingExtraError, SwerveError
 from swerve.scenes.planning import Planner
 
@@ -138,13 +138,7 @@ def _trained(path: str) -> Planner:
         MissingExtraError: torch is required and not installed.
         SwerveError: see `load_ego_mlp` and `rap.load_rap`.
     """
-    safetensors = require_safetensors()
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get("swerve", "{}"))
-    except (OSError, ValueError, safetensors.SafetensorError):
-        header = {}
-    if not isinstance(header, dict) or header.get("format") != _RAP:
+    if read_header(path, "a trained planner").get("format") != _RAP:
         return load_ego_mlp(path)
     try:
         from swerve.planners.rap import load_rap

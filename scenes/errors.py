@@ -2,9 +2,18 @@
 
 from pathlib import Path
 
+from swerve.scenes.printable import printable
+
 
 class SwerveError(Exception):
-    """Base class of errors caused by the input, not by a fault of Swerve."""
+    """Base class of errors caused by the input, not by a fault of Swerve.
+
+    A message is of one line, in which characters that a terminal would obey or hide stand as their escapes: names in
+    it come from files of strangers.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class MissingExtraError(SwerveError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,6 +12,8 @@ from swerve.scenes.errors import SwerveError
 from swerve.scenes.vehicle import Vehicle
 from swerve.scenes.viewpoints import Command
 
+# Limit on planned distances, metres, and on headings, radians: no vehicle drives farther.
+FARTHEST_POSE: Final = 10_000.0
 # Names of cameras, a function that chooses among those of a rig, or None for all.
 CameraChoice = Sequence[str] | Callable[[Sequence[Camera]], Sequence[str]] | None
 

@@ -13,6 +13,8 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from swerve.scenes.polyline import arc_lengths, headings, ring_edges
 
+# Nodes of a grid of heights that is made from points.
+_MOST_NODES = 2**23
 # Anonymous axis: each line has its own number of points.
 Line = Float[np.ndarray, "_ 3"]
 
@@ -214,9 +216,15 @@ class GroundHeight:
         """Build from scattered points: Delaunay interpolation, and the nearest point's height beyond their convex hull.
 
         An approximation: between map lines the true surface may differ by its crown and kerbs, some 0.1 m.
+
+        Raises:
+            ValueError: a point is not finite, or the grid would have more than 2^23 nodes: a square of 5.8 km.
         """
         low, high = points[:, :2].min(axis=0) - spacing, points[:, :2].max(axis=0) + spacing
-        size = np.maximum(np.ceil((high - low) / spacing).astype(int) + 1, 2)
+        nodes = np.ceil((high - low) / spacing) + 1
+        if not np.isfinite(points).all() or not nodes.prod() <= _MOST_NODES:
+            raise ValueError(f"points {np.ptp(points[:, 0]):.0f} m by {np.ptp(points[:, 1]):.0f} m apart are no map")
+        size = np.maximum(nodes.astype(int), 2)
         x, y = np.meshgrid(low[0] + spacing * np.arange(size[0]), low[1] + spacing * np.arange(size[1]))
         if np.ptp(points[:, 2]) < 1e-6:
             return cls(np.full(x.shape, points[0, 2], np.float32), low, spacing)

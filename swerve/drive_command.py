@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from swerve.cells import bar_text, cell
 from swerve.data import Source
 from swerve.data.dataset.image_encoding import encode_png
 from swerve.data.storage.files import make_folder, safe_name, write_atomically
@@ -33,6 +34,7 @@ from swerve.planners.load_planner import with_options
 from swerve.planners.open_planner import OpenedPlanner, open_planner
 from swerve.scenes import Log, SwerveError, extract_scenes
 from swerve.scenes.primitives import build_static
+from swerve.scenes.printable import printable
 from swerve.scenes.resize import Resize
 from swerve.scenes.viewpoints import build_log_geometry, logged
 
@@ -85,6 +87,7 @@ def run(args: Drive) -> int:
     console.print(
         f"{len(rows)} rollouts; tables and images in {args.out}, page {args.out / PAGE}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     _print_failures(console, rows)
@@ -123,7 +126,7 @@ def _rollouts(
         needs_images = any(uses_images(one.planner) for one in planners)
         views = RolloutViews(view_settings.renderer.prepare(log), view_settings.resize) if needs_images else None
         scenes = extract_scenes(log, history=HISTORY_SECONDS, future=options.seconds, interval=every)
-        for scene in track(scenes, description=log.name, console=console, transient=True):
+        for scene in track(scenes, description=bar_text(log.name), console=console, transient=True):
             closed_loop_scene = build_closed_loop_scene(logged(scene, geometry), options, geometry=geometry)
             for one in planners:
                 yield SceneRollout(
@@ -191,7 +194,7 @@ def _table(rows: list[dict[str, Any]], options: ClosedLoopOptions) -> Table:
     for label, group in sorted(groups.items(), key=lambda item: -_mean(item[1], "score")):
         values = [f"{_mean(group, 'score'):.3f}", *(_percent(_mean(group, name)) for name in metric_names(options))]
         failed = str(sum(row["failed"] for row in group))
-        table.add_row(label, *values, str(len(group)), failed, f"{1e3 * _mean(group, 'seconds_per_plan'):.1f}")
+        table.add_row(cell(label), *values, str(len(group)), failed, f"{1e3 * _mean(group, 'seconds_per_plan'):.1f}")
     return table
 
 
@@ -208,9 +211,10 @@ def _print_failures(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print the first failure of each planner."""
     for label in dict.fromkeys(row["planner"] for row in rows if row["failed"]):
         first = next(row for row in rows if row["failed"] and row["planner"] == label)
-        last_line = first["error"].splitlines()[-1]
+        last_line = (first["error"].splitlines() or ["no message"])[-1]
+        where = f"{label} failed in log {first['log']}, scene {first['token']}, after {first['seconds']} s"
         console.print(
-            f"{label} failed in log {first['log']}, scene {first['token']}, after {first['seconds']} s: {last_line}",
+            printable(f"{where}: {last_line}"),
             markup=False,
             highlight=False,
             soft_wrap=True,

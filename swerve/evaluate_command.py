@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from swerve.cells import cell
 from swerve.data.jobs import Failure
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
 from swerve.eval.benchmark.evaluate.planner_differences import FEW_GROUPS
@@ -17,6 +18,7 @@ from swerve.evaluate_wod_e2e import print_rater_feedback
 from swerve.evaluation import evaluate_planners
 from swerve.options.evaluate import Evaluate
 from swerve.planners.load_planner import with_options
+from swerve.scenes.printable import printable
 
 # Short headings of NAVSIM's columns.
 SHORT = {
@@ -44,9 +46,9 @@ def run(args: Evaluate) -> int:
         _print_epdms(evaluation.summary, console)
     _print_failures(evaluation.failures, args.out, console)
     plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
-    console.print(f"{plans} plans in {seconds:.1f} s; wrote {args.out}", highlight=False, soft_wrap=True)
+    console.print(f"{plans} plans in {seconds:.1f} s; wrote {args.out}", highlight=False, markup=False, soft_wrap=True)
     if (args.out / REPORT).is_file():
-        console.print(f"The report is at {args.out / REPORT}", highlight=False, soft_wrap=True)
+        console.print(f"The report is at {args.out / REPORT}", highlight=False, markup=False, soft_wrap=True)
     return 1 if evaluation.failures else 0
 
 
@@ -71,7 +73,7 @@ def differences_table(differences: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for one in differences:
         low, high = (100 * value for value in one["interval"])
-        table.add_row(f"[bold]{escape(one['planner'])}", f"[bold]{100 * one['score']:+.2f}")
+        table.add_row(cell(one["planner"], "bold"), f"[bold]{100 * one['score']:+.2f}")
         table.add_row(escape(f"  {one['after']} - {one['before']}"))
         table.add_row(escape(f"  [{low:+.2f}, {high:+.2f}]"))
         for name, stage in (("one", one["stage_one"]), ("two", one["stage_two"])):
@@ -90,7 +92,7 @@ def leaderboard(summary: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in sorted(summary["planners"].items(), key=lambda item: -item[1]["score"]):
         failed = str(row["failures"]) if row["failures"] else "-"
-        table.add_row(f"[bold]{escape(label)}", f"[bold]{100 * row['score']:.2f}", *[""] * len(SHORT), failed)
+        table.add_row(cell(label, "bold"), f"[bold]{100 * row['score']:.2f}", *[""] * len(SHORT), failed)
         for name in ("one", "two"):
             if stage := row.get(f"stage_{name}"):
                 table.add_row(f"  stage {name}", f"{100 * stage['score']:.2f}", *_cells(stage), "")
@@ -105,7 +107,15 @@ def _print_failures(failures: Sequence[Failure], out: Path, console: Console) ->
     """Print the first failures, and the path of the complete list."""
     for failure in failures[:_SHOWN_FAILURES]:
         console.print(
-            f"failed: {failure.item} in {failure.token}: {failure.reason}", style="red", markup=False, soft_wrap=True
+            printable(f"failed: {failure.item} in {failure.token}: {failure.reason}"),
+            style="red",
+            markup=False,
+            soft_wrap=True,
         )
     if failures:
-        console.print(f"{len(failures)} failures, each scored 0: {out / 'failures.json'}", style="red", soft_wrap=True)
+        console.print(
+            f"{len(failures)} failures, each scored 0: {out / 'failures.json'}",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )

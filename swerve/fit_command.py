@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from swerve.cells import cell
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.storage.files import safe_name
 from swerve.job_report import open_sources, show_failures, stoppable
@@ -41,7 +42,7 @@ def show_report(console: Console, folder: Path, fits: dict[str, dict[str, Any]])
         for what, quality in (measures | fit["test_cameras"]).items():
             if quality:
                 numbers = (str(quality["images"]), f"{quality['psnr']:.2f}", f"{quality['ssim']:.3f}")
-                table.add_row(log, str(fit["gaussians"]), f"{fit['seconds'] / 60:.1f}", what, *numbers)
+                table.add_row(cell(log), str(fit["gaussians"]), f"{fit['seconds'] / 60:.1f}", cell(what), *numbers)
     if table.row_count:
         console.print(table)
     console.print(f"in {folder}", highlight=False, soft_wrap=True, markup=False, emoji=False)

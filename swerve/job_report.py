@@ -10,6 +10,7 @@ from swerve.data import Source, open_source
 from swerve.data.jobs import Failure
 from swerve.data.sources.source import require_scenes
 from swerve.scenes import SwerveError
+from swerve.scenes.printable import printable
 
 _FAILURES_SHOWN = 20
 
@@ -44,7 +45,7 @@ def show_failures(console: Console, failures: Sequence[Failure]) -> None:
         return
     console.print(f"{len(failures)} failures:", style="red", highlight=False)
     for failure in failures[:_FAILURES_SHOWN]:
-        console.print(f"  {failure.where}: {failure.reason}", markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(f"  {failure.where}: {failure.reason}"), markup=False, highlight=False, soft_wrap=True)
     if len(failures) > _FAILURES_SHOWN:
         console.print(f"  and {len(failures) - _FAILURES_SHOWN} more in failures.json", highlight=False)
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from swerve.cells import cell
 from swerve.data.sources.registry import open_source
 from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.options.probe import Probe
-from swerve.planners.baselines.ego_mlp import require_safetensors
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
+from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import SwerveError
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def pairs_on(place: str, config: "RapConfig", args: Probe) -> "ImagePairs":
 def table_of(place: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of the measurements on one set or source."""
     counts = f"{rows[0]['images']} views of {rows[0]['logs']} log{'s' * (rows[0]['logs'] > 1)}"
-    table = Table(title=f"{escape(place)}: {counts}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=cell(f"{place}: {counts}"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("planner", overflow="fold", min_width=12)
     for name in ("distance", "mean shift", "unpaired", "patch accuracy", "image accuracy"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         distances = (f"{row[name]:.3f}" for name in ("distance", "mean_shift", "unpaired_distance"))
         accuracies = (_accuracy(row[name]) for name in ("patch_accuracy", "image_accuracy"))
-        table.add_row(escape(row["planner"]), *distances, *accuracies)
+        table.add_row(cell(row["planner"]), *distances, *accuracies)
     return table
 
 

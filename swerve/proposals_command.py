@@ -6,9 +6,9 @@ from rich.progress import track
 from swerve.data.storage.files import make_folder, write_atomically
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.options.proposals import Proposals
-from swerve.planners.baselines.ego_mlp import require_safetensors
 from swerve.planners.baselines.train_ego_mlp import require_torch
 from swerve.planners.load_planner import planner_name
+from swerve.planners.trained_file import require_safetensors
 
 
 def run(args: Proposals) -> int:

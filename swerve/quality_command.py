@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from swerve.cells import bar_text, cell
 from swerve.data.splats.fit_outputs import FIT, read_fit_options
 from swerve.data.splats.log_images import images_of_log, training_poses
 from swerve.data.splats.splat_files import read_splats
@@ -47,7 +48,7 @@ def run(args: Quality) -> int:
         measured = _measured(own, owners[name].load(name), gate, perceptual, args.scene_interval, console)
         _write(folder, name, measured, gate, note)
         _show(console, name, measured, gate, note)
-        console.print(f"The page is at {folder / 'index.html'}", highlight=False, soft_wrap=True)
+        console.print(f"The page is at {folder / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
@@ -97,7 +98,7 @@ def _measured(
     places = evaluation_poses(build_log_geometry(log), images, every)
     steps = sorted({place.step for place in places if place.offset != ON_PATH}) or [0]
     shown = steps[len(steps) // 2]
-    return measure(setup, track(places, log.name, console=console, transient=True), shown)
+    return measure(setup, track(places, bar_text(log.name), console=console, transient=True), shown)
 
 
 def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, note: str) -> None:
@@ -119,13 +120,13 @@ def _write(folder: Path, name: str, measured: Measurement, gate: GateOptions, no
 
 def _show(console: Console, name: str, measured: Measurement, gate: GateOptions, note: str) -> None:
     """Print the table."""
-    table = Table(title=name, box=SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
+    table = Table(title=cell(name), box=SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
     for number, heading in enumerate(headings()):
         table.add_column(
             heading, justify="right" if number else "left", no_wrap=number > 0, min_width=5 if number else 11
         )
     for summary in mean_by_offset(measured.rows):
-        table.add_row(*cells(summary))
+        table.add_row(*map(cell, cells(summary)))
     console.print(table)
     for text in (EXPLAINED, gate_in_words(gate), separation_in_words(measured.rows), note):
         if text:

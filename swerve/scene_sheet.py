@@ -1,6 +1,5 @@
 """Contact sheet of a scene."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +8,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from swerve.data.dataset.capture import tracks_at
+from swerve.data.storage.checked_image import decode_pixels
 from swerve.rasterizer import Style, render
-from swerve.scenes import Camera, Log, Photo, Scene, SwerveError
+from swerve.scenes import Camera, Log, LogError, Photo, Scene, SwerveError
 from swerve.scenes.primitives import (
     Face,
     Primitives,
@@ -143,7 +143,7 @@ def _photo_section(scene: Scene, static: Primitives) -> Section:
     for name, photo in sorted(nearest.items()):
         tracks = tracks_at(log.tracks, log.times_us, photo.time_us)
         primitives = static.concatenate(agent_cuboids(tracks, 0)).concatenate(signal_cuboids(log.lights, scene.now))
-        image = np.asarray(Image.open(io.BytesIO(photo.read())).convert("RGB"))
+        image = _pixels(photo)
         boxes = draw_boxes(image, cameras[name], photo.world_from_ego, tracks, 0, style)
         raster = _colors(primitives, cameras[name], photo.world_from_ego, style)
         drawn = [
@@ -155,6 +155,13 @@ def _photo_section(scene: Scene, static: Primitives) -> Section:
     if not len(static.triangles) and not len(log.tracks):
         text = "This log has no map and no boxes: there is nothing to draw over the photos."
     return Section("Photos", text, tuple(panels), width=460)
+
+
+def _pixels(photo: Photo) -> UInt8[np.ndarray, "_ _ 3"]:
+    try:
+        return decode_pixels(photo.read(), "RGB")
+    except ValueError as error:
+        raise LogError(photo.file, f"photo of {photo.camera}", str(error)) from error
 
 
 def _camera_section(primitives: Primitives, cameras: Sequence[Camera], pose: Float[np.ndarray, "4 4"]) -> Section:

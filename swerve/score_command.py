@@ -1,11 +1,7 @@
 """Run `swerve score`."""
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +11,7 @@ from swerve.data.sources.source import require_scenes
 from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
 from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.scoring.score_tables import one_stage_rows, provenance, two_stage_rows, write_rows
+from swerve.eval.scoring.trajectory_file import read_trajectories
 from swerve.options.score import Score
 from swerve.scenes import SwerveError, extract_scenes
 
@@ -43,29 +40,6 @@ def run(args: Score) -> int:
     for line in silent:
         print(f"never triggered: {line}")
     return 0
-
-
-def read_trajectories(path: Path, name: str | None = None) -> dict[str, np.ndarray]:
-    """Return poses by token, from JSON: token -> poses, or token -> [{"name", "poses"}, ...].
-
-    Raises:
-        SwerveError: the file cannot be read, or a token has not exactly one trajectory (of that name).
-    """
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
-            content = json.load(stream)
-        return {token: _poses(token, entry, name) for token, entry in content.items()}
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise SwerveError(f"{path}: not a file of trajectories ({error})") from error
-
-
-def _poses(token: str, entry: list[Any], name: str | None) -> np.ndarray:
-    if entry and isinstance(entry[0], dict):
-        chosen = [one["poses"] for one in entry if name in (None, one["name"])]
-        if len(chosen) != 1:
-            raise SwerveError(f"scene {token} has {len(chosen)} trajectories to choose from: give --name")
-        entry = chosen[0]
-    return np.array(entry, dtype=float).reshape(len(entry), 3)
 
 
 def _contexts(scenes: Iterable[NeutralScene]) -> list[Context]:

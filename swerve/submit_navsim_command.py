@@ -19,6 +19,7 @@ from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
 from swerve.planners.open_planner import open_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
+from swerve.scenes.printable import printable
 from swerve.submission_report import tell_check
 
 _SOURCE = "navsim:"
@@ -85,7 +86,9 @@ def _advance(bar: Progress, line: TaskID, done: int, total: int) -> None:
 
 def _tell_failures(failures: list[PredictionFailure], console: Console) -> None:
     for failure in failures[:_SHOWN_FAILURES]:
-        console.print(f"failed in {failure.token}: {failure.reason}", style="red", markup=False, soft_wrap=True)
+        console.print(
+            printable(f"failed in {failure.token}: {failure.reason}"), style="red", markup=False, soft_wrap=True
+        )
     if failures:
         console.print(f"the planner failed in {len(failures)} scenes", style="red")
 
@@ -93,7 +96,7 @@ def _tell_failures(failures: list[PredictionFailure], console: Console) -> None:
 def _checked(path: Path, split: NavsimSplit, version: str | None, console: Console) -> bool:
     """Print the check of the file; return whether it has no errors."""
     if split.scene_filter.tokens is None:
-        console.print(f"not checked: split {split.name} lists no tokens", style="yellow")
+        console.print(f"not checked: split {split.name} lists no tokens", style="yellow", markup=False)
         return True
     expected = expected_tokens(split)
     if version == "v1":

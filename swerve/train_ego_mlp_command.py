@@ -9,7 +9,7 @@ from rich.table import Table
 from swerve.data.storage.files import make_folder
 from swerve.job_report import open_sources
 from swerve.options.train_ego_mlp import TrainEgoMlp
-from swerve.planners.baselines.ego_mlp import EgoMlp, require_safetensors, save_ego_mlp
+from swerve.planners.baselines.ego_mlp import EgoMlp, save_ego_mlp
 from swerve.planners.baselines.train_ego_mlp import (
     Examples,
     constant_velocity_poses,
@@ -19,6 +19,7 @@ from swerve.planners.baselines.train_ego_mlp import (
     train_ego_mlp,
 )
 from swerve.planners.load_planner import TRAINED
+from swerve.planners.trained_file import require_safetensors
 from swerve.scenes import Split, SwerveError
 
 

@@ -1,6 +1,5 @@
 """Run `swerve train rap`."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.stream import ImageFit, SampleStream, StreamOptions
 from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.context.context_store import ContextStore
 from swerve.job_report import stoppable
 from swerve.options.train_rap import TrainRap
-from swerve.planners.baselines.ego_mlp import require_safetensors
 from swerve.planners.baselines.train_ego_mlp import require_torch
-from swerve.scenes import SwerveError
+from swerve.planners.trained_file import require_safetensors
+from swerve.scenes import LogError, SwerveError
 
 if TYPE_CHECKING:
     from swerve.planners.rap import RapConfig
@@ -74,11 +74,9 @@ def _config(text: str, scored: bool) -> "RapConfig":
     if text in ("paper", "tiny"):
         return RapConfig(**more) if text == "paper" else RapConfig.tiny(**more)
     try:
-        content = json.loads(Path(text).read_text())
-    except (OSError, ValueError) as error:
-        raise SwerveError(f"model {text}: neither paper nor tiny, and cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise SwerveError(f"model {text}: must be an object with fields of RapConfig")
+        content = read_json(Path(text), mapping_of(anything))
+    except LogError as error:
+        raise SwerveError(f"model {text}: neither paper nor tiny, and no config of RapConfig ({error})") from error
     return RapConfig.from_json({**RapConfig().to_json(), **content, **more})
 
 

@@ -4,12 +4,24 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from swerve.data.jobs import Failure, write_failures
+from swerve.data.jobs.failures import FAILURE_SHAPE
+from swerve.data.storage.checked_json import (
+    fields,
+    integer,
+    list_of,
+    one_of,
+    plain_name,
+    read_json,
+    row_of,
+    text,
+)
 from swerve.data.storage.files import to_json, write_atomically
 from swerve.data.storage.parquet_file import ParquetFile
 from swerve.scenes import Split
@@ -35,6 +47,17 @@ SCHEMA = pa.schema(
         ("weight", pa.float64()),
         ("parameters", pa.string()),
     ]
+)
+
+_COUNT = integer(0)
+_ROW = fields({**dict.fromkeys(("key", "kind", "log", "token", "parameters"), text), "index": integer()})
+_RECORD = fields(
+    {
+        **{"log": plain_name, "part": _COUNT, "num_parts": _COUNT, "split": one_of(("train", "val", "test"))},
+        **{"shard": text, "size": _COUNT, "sha256": text, "rows": list_of(_ROW)},
+        "rejections": list_of(row_of(text, text, integer(), text)),
+        "failures": list_of(FAILURE_SHAPE),
+    }
 )
 
 
@@ -74,12 +97,16 @@ def write_record(path: Path, record: ShardRecord) -> None:
 
 
 def read_record(path: Path) -> ShardRecord:
-    """Read a record written by `write_record`."""
-    fields = json.loads(path.read_bytes())
-    fields["rows"] = tuple(fields["rows"])
-    fields["rejections"] = tuple(tuple(rejection) for rejection in fields["rejections"])
-    fields["failures"] = tuple(Failure(**failure) for failure in fields["failures"])
-    return ShardRecord(**fields)
+    """Read a record written by `write_record`.
+
+    Raises:
+        LogError: it is missing or damaged.
+    """
+    record = read_json(path, _RECORD, "Remove it and run the same job again")
+    record["rows"] = tuple(record["rows"])
+    record["rejections"] = tuple(tuple(rejection) for rejection in record["rejections"])
+    record["failures"] = tuple(Failure(**failure) for failure in record["failures"])
+    return ShardRecord(**{field.name: record[field.name] for field in fields_of(ShardRecord)})
 
 
 def write_manifest(

@@ -1,11 +1,14 @@
 """Options of a set, read from its folder."""
 
-import json
 from pathlib import Path
+from typing import Final
 
 from swerve.data.dataset.augment_options import AugmentOptions
+from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
 from swerve.scenes import SwerveError
 from swerve.scenes.viewpoints import CrossAgentOptions, KinematicLimits, RecoveryOptions
+
+_JOB: Final = fields({"options": mapping_of(anything)})
 
 
 def read_options(folder: Path) -> AugmentOptions:
@@ -16,7 +19,7 @@ def read_options(folder: Path) -> AugmentOptions:
     """
     path = folder / "job.json"
     try:
-        given = json.loads(path.read_bytes())["options"]
+        given = read_json(path, _JOB)["options"]
         recovery, cross_agent = given["recovery"], given["cross_agent"]
         return AugmentOptions(
             tuple(given["viewpoints"]),
@@ -24,5 +27,5 @@ def read_options(folder: Path) -> AugmentOptions:
             cross_agent=CrossAgentOptions(**{**cross_agent, "length_range": tuple(cross_agent["length_range"])}),
             **{name: given[name] for name in ("seed", "scene_interval", "history", "future", "shard_scenes")},
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise SwerveError(f"{path}: holds no options of a set of this program ({error!r})") from error

@@ -2,23 +2,27 @@
 
 import hashlib
 import io
-import json
 import os
 import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-import numpy as np
-
 from swerve.data.dataset.image_encoding import decode_depth, decode_image, decode_instance
+from swerve.data.dataset.read_manifest import shards_of
+from swerve.data.dataset.sample_shape import SAMPLE_HEAD
+from swerve.data.storage.checked_json import parse_json
+from swerve.data.storage.checked_npz import read_npz
 from swerve.data.storage.files import PART, temporary_path
-from swerve.scenes import Split, SwerveError
+from swerve.data.storage.tar_members import damaged, open_tar, read_member, tar_members
+from swerve.scenes import LogError, Split
 
 # Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
 FORMAT: Final = 4
+HINT: Final = "Delete the shard and run the same job again"
 
 # Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
 NOT_CONTENT = ("timing.json", "failures.json", "job.lock", "config.yaml")
@@ -119,47 +123,63 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
         or "front.depth.png", as an array. Photos and snapshots stay encoded (bytes).
 
     Raises:
-        SwerveError: the folder holds no finished set, or a shard is damaged.
+        SwerveError: the folder holds no finished set, or a shard is missing, damaged, or has other samples than the
+            manifest says.
     """
-    folder = Path(folder)
-    if not (folder / "manifest.parquet").is_file():
-        raise SwerveError(f"{folder}: no manifest.parquet: not a finished set. Run `swerve augment` to its end")
-    for shard in sorted((folder / split).glob("*.tar")):
-        for key, members in _read_shard(shard):
-            if not kinds or json.loads(members["json"])["kind"] in kinds:
-                yield {"key": key, **{name: _decode(name, content) for name, content in members.items()}}
+    for shard, keys in shards_of(Path(folder), split):
+        number = -1
+        for number, (key, members) in enumerate(read_shard(shard)):
+            if number >= len(keys) or key != keys[number]:
+                raise damaged(shard, f"holds sample {key} as its number {number}, which the manifest does not", HINT)
+            where = f"{shard}: {key}"
+            if missing := {"json", "npz"} - set(members):
+                raise damaged(shard, f"sample {key} has no {sorted(missing)[0]}", HINT)
+            details = parse_json(members["json"], f"{where}.json", SAMPLE_HEAD, HINT)
+            if not kinds or details["kind"] in kinds:
+                decoded = {name: _decode(name, content, where) for name, content in members.items() if name != "json"}
+                yield {"key": key, "json": details, **decoded}
+        if number + 1 < len(keys):
+            raise damaged(shard, f"holds {number + 1} samples, {len(keys)} are in the manifest", HINT)
 
 
-def _read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield keys and members of a shard's samples; members of one sample are adjacent."""
-    key, members = "", dict[str, bytes]()
-    try:
-        with tarfile.open(path, "r|") as tar:
-            for entry in tar:
-                owner, _, name = entry.name.partition(".")
-                if owner != key and members:
-                    yield key, members
-                    members = {}
-                content = tar.extractfile(entry)
-                key, members[name] = owner, content.read() if content else b""
-    except tarfile.TarError as error:
-        raise SwerveError(f"{path}: damaged shard ({error}). Delete it and run the same job again") from error
-    if members:
-        yield key, members
+def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield keys and members of a shard's samples; members of one sample are adjacent.
+
+    Raises:
+        SwerveError: the shard is missing, damaged, or without a sample.
+    """
+    key = None
+    with open_tar(path, HINT) as file:
+        for key, own in groupby(tar_members(file, path, 0, HINT), lambda member: member.key):
+            members = dict[str, bytes]()
+            for member in own:
+                name = member.name.partition(".")[2]
+                if name in members:
+                    raise damaged(path, f"sample {key} has two members {name}", HINT)
+                members[name] = read_member(file, path, member, HINT)
+            yield key, members
+    if key is None:
+        raise damaged(path, "has no sample", HINT)
 
 
-def _decode(name: str, content: bytes) -> Any:  # noqa: ANN401 what it is depends on the name
-    """Decode a member's content by its file extension."""
-    if name == "json":
-        return json.loads(content)
+def _decode(name: str, content: bytes, where: str) -> Any:  # noqa: ANN401 what it is depends on the name
+    """Decode a member's content by its file extension.
+
+    Raises:
+        LogError: it is damaged.
+    """
     if name == "npz":
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return dict(arrays)
-    if ".photo." in name or name.endswith(".npz"):
+        return read_npz(content, f"{where}.npz", hint=HINT)
+    if ".photo." in name or name.endswith((".npz", ".txt")):
         return content
-    if name.endswith(".depth.png"):
-        return decode_depth(content)
-    return decode_instance(content) if name.endswith(".instance.png") else decode_image(content)
+    decode = next((own for end, own in _DECODERS.items() if name.endswith(end)), decode_image)
+    try:
+        return decode(content)
+    except ValueError as error:
+        raise LogError(f"{where}.{name}", "image", f"is damaged ({error})", HINT) from error
+
+
+_DECODERS: Final = {".depth.png": decode_depth, ".instance.png": decode_instance}
 
 
 def dataset_digest(folder: str | Path) -> str:

@@ -89,11 +89,17 @@ class _Rebuild:
             self.after.setdefault(first, []).append(second)
             self.before.setdefault(second, []).append(first)
         self.cut_heads, self.cut_tails = set[str](), set[str]()
+        # The lane of the map that a lane is, or is a copy of; pieces that are inserted are of none.
+        self.source_of: dict[str, str] = {}
+        # Connectors between two lanes, and their groups by the groups of these.
+        self.joints, self.joint_groups = dict[tuple[str, str], str](), dict[tuple[str, str], str]()
+        self.taken = {lane.id for lane in road_map.lanes}
+        self.taken_groups = {group.id for group in road_map.lane_groups} | {lane.group_id for lane in road_map.lanes}
 
     def run(self) -> RoadMap:
         for lane in self.map.lanes:
             if not lane.is_connector:
-                self.lanes[lane.id] = lane
+                self.lanes[lane.id], self.source_of[lane.id] = lane, lane.id
         for group in self.map.lane_groups:
             if not group.is_connector:
                 self.groups[group.id], self.groups_of[group.id] = group, [group.id]
@@ -121,8 +127,8 @@ class _Rebuild:
 
     def _stub(self, key: tuple[str, str], lane: Lane, head: bool) -> None:
         (self.cut_heads if head else self.cut_tails).add(lane.id)
-        id_ = f"{key[0]}|{key[1]}"
-        piece = _piece(lane, head, id_, f"group {id_}", is_connector=False)
+        id_ = _free(f"{key[0]}|{key[1]}", self.taken)
+        piece = _piece(lane, head, id_, _free(f"group {id_}", self.taken_groups), is_connector=False)
         self.lanes[id_], self.between[key], self.inserted = piece, id_, self.inserted + 1
         self.groups[piece.group_id] = LaneGroup(piece.group_id, (id_,), piece.polygon)
 
@@ -134,7 +140,8 @@ class _Rebuild:
         after = [last if not self._kind(last) else self.between[lane.id, last] for last in self.after.get(lane.id, ())]
         pairs = list(product(before or [self.between["", lane.id]], after or [self.between[lane.id, ""]]))
         for index, (first, last) in enumerate(pairs):
-            id_ = lane.id if index == 0 else f"{lane.id}#{index}"
+            id_ = lane.id if index == 0 else _free(f"{lane.id}#{index}", self.taken)
+            self.source_of[id_] = lane.id
             group = self._connector_group(first, last, lane)
             self.lanes[id_] = replace(lane, id=id_, predecessors=(first,), successors=(last,), group_id=group)
             self.groups[group] = replace(self.groups[group], lane_ids=(*self.groups[group].lane_ids, id_))
@@ -147,7 +154,7 @@ class _Rebuild:
         for id_ in same:
             if (self.groups[id_].predecessors, self.groups[id_].successors) == ((ends[0],), (ends[1],)):
                 return id_
-        id_ = lane.group_id if not same else f"{lane.group_id}#{len(same)}"
+        id_ = lane.group_id if not same else _free(f"{lane.group_id}#{len(same)}", self.taken_groups)
         known = self.map.group_by_id.get(lane.group_id)
         shape, holes = (known.polygon, known.holes) if known else (lane.polygon, lane.holes)
         self.groups[id_] = LaneGroup(id_, (), shape, True, (ends[0],), (ends[1],), holes)
@@ -160,12 +167,15 @@ class _Rebuild:
             if self._kind(first) or self._kind(second):
                 continue
             self.cut_heads.add(second)
-            lanes, id_ = self.map.lane_by_id, f"{first}|{second}"
-            group = f"group {lanes[first].group_id}|{lanes[second].group_id}"
+            lanes, id_ = self.map.lane_by_id, _free(f"{first}|{second}", self.taken)
+            groups = lanes[first].group_id, lanes[second].group_id
+            if groups not in self.joint_groups:
+                self.joint_groups[groups] = _free(f"group {groups[0]}|{groups[1]}", self.taken_groups)
+            group, self.joints[first, second] = self.joint_groups[groups], id_
             piece = _piece(lanes[second], True, id_, group, is_connector=True)
             self.lanes[id_] = replace(piece, predecessors=(first,), successors=(second,))
             self.copies[id_], self.inserted = [id_], self.inserted + 1
-            ends = (lanes[first].group_id,), (lanes[second].group_id,)
+            ends = (groups[0],), (groups[1],)
             known = self.groups.get(group, LaneGroup(group, (), piece.polygon, True, *ends))
             self.groups[group] = replace(
                 known, lane_ids=(*known.lane_ids, id_), polygon=_hull(known.polygon, piece.polygon)
@@ -173,10 +183,9 @@ class _Rebuild:
 
     def _shorten(self) -> None:
         """Take the inserted pieces away from the centrelines that they lie on."""
-        for id_, lane in list(self.lanes.items()):
-            own = id_.partition("#")[0]
-            line = lane.centerline
-            cut = _length(self.map.lane_by_id[own]) if own in self.map.lane_by_id else 0.0
+        for id_, own in self.source_of.items():
+            lane = self.lanes[id_]
+            line, cut = lane.centerline, _length(self.map.lane_by_id[own])
             if own in self.cut_heads:
                 line = _without_head(line, cut)
             if own in self.cut_tails:
@@ -202,7 +211,7 @@ class _Rebuild:
     def _of_link(self, first: str, second: str) -> Iterable[str]:
         """Return the connectors that a link of the map became, or led to or from."""
         if not self._kind(first) and not self._kind(second):
-            return [f"{first}|{second}"]
+            return [self.joints[first, second]]
         ends = [second] if not self._kind(first) else [first]
         return [copy for end in ends for copy in self.copies[end]]
 
@@ -217,6 +226,14 @@ class _Rebuild:
             ]
             linked.append(group if group.is_connector else replace(group, predecessors=sides[0], successors=sides[1]))
         return tuple(linked)
+
+
+def _free(id_: str, taken: set[str]) -> str:
+    """Return the id, or where the map has it already the id with apostrophes; it is taken from now on."""
+    while id_ in taken:
+        id_ += "'"
+    taken.add(id_)
+    return id_
 
 
 def _links(lanes: Sequence[Lane]) -> list[tuple[str, str]]:

@@ -1,18 +1,23 @@
 """Failures of a job and their reasons."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
+from swerve.data.storage.checked_json import fields, list_of, read_json, text
 from swerve.data.storage.files import to_json, write_atomically
+from swerve.scenes.printable import printable, printable_lines
 
 FAILURES = "failures.json"
+_NAMES: Final = ("log", "token", "item", "reason", "traceback")
+FAILURE_SHAPE: Final = fields(dict.fromkeys(_NAMES[:4], text), {"traceback": text})
+_FAILURES: Final = list_of(FAILURE_SHAPE)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Item that could not be produced.
+    """Item that could not be produced. Its texts are stored printable: they come from strangers' files and programs.
 
     Attributes:
         log: the log's name.
@@ -28,6 +33,11 @@ class Failure:
     reason: str
     traceback: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("log", "token", "item", "reason"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "traceback", printable_lines(self.traceback))
+
     @property
     def where(self) -> str:
         """Failed item as text."""
@@ -42,6 +52,10 @@ def write_failures(folder: str | Path, failures: Iterable[Failure]) -> None:
 
 
 def read_failures(folder: str | Path) -> list[Failure]:
-    """Read the failures written by `write_failures`."""
-    folder = Path(folder)
-    return [Failure(**failure) for failure in json.loads((folder / FAILURES).read_bytes())]
+    """Read the failures written by `write_failures`.
+
+    Raises:
+        LogError: the file is missing or damaged.
+    """
+    entries = read_json(Path(folder) / FAILURES, _FAILURES, "Run the same job again")
+    return [Failure(**{name: one[name] for name in _NAMES if name in one}) for one in entries]

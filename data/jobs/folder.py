@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from swerve.data.sources.source import Source, require_scenes
+from swerve.data.storage.checked_json import anything, fields, list_of, mapping_of, plain_name, read_json, row_of
 from swerve.data.storage.files import (
     PART,
     make_folder,
@@ -18,7 +19,8 @@ from swerve.data.storage.files import (
     to_json,
     write_atomically,
 )
-from swerve.scenes import SwerveError
+from swerve.scenes import LogError, SwerveError
+from swerve.scenes.printable import name_problem, printable
 from swerve.scenes.source_digest import code_digest
 
 # The command line leaves its options there.
@@ -27,6 +29,14 @@ _JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
 RECORDS = "records"
 # Packages whose versions may change numbers.
 CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
+
+_CONFIG_SHAPE: Final = fields(
+    {
+        "options": mapping_of(anything),
+        "logs": list_of(row_of(plain_name, plain_name)),
+        "versions": mapping_of(anything),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,15 @@ def log_names(sources: Sequence[Source]) -> dict[str, int]:
     """Return every log's name and the index of its source, in order.
 
     Raises:
-        SwerveError: no log at all, or two logs whose parts would have the same names: they would be duplicated, and a
-            log that is both in training and in validation would leak.
+        SwerveError: no log at all, a name that is no printable text, or two logs whose parts would have the same
+            names: they would be duplicated, and a log that is both in training and in validation would leak.
     """
     owners, taken = dict[str, int](), dict[str, str]()
     for number, source in enumerate(sources):
         require_scenes(source)
         for name in source.names():
+            if problem := name_problem(name):
+                raise SwerveError(f"log {printable(name)[:80]!r} of source {number + 1} ({source.kind}): {problem}")
             if safe_name(name) in taken:
                 raise SwerveError(
                     f"log {name!r} of source {number + 1} ({source.kind}) has the same name as log "
@@ -168,11 +180,9 @@ def _locked(path: Path) -> BinaryIO:
 def _read_config(path: Path) -> dict[str, Any]:
     """Read the `job_config` of a folder."""
     try:
-        there = json.loads(path.read_bytes())
-    except ValueError:
-        there = None
-    if not isinstance(there, dict) or not {"options", "logs", "versions"} <= set(there):
-        raise SwerveError(f"{path} is not of a job of this program: choose another folder")
+        there: dict[str, Any] = read_json(path, _CONFIG_SHAPE)
+    except LogError as error:
+        raise SwerveError(f"{path} is not of a job of this program ({error}): choose another folder") from error
     return there
 
 

@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import FinishedParts, Task
+from swerve.scenes.printable import printable_lines
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -78,7 +79,9 @@ class JobProgress:
         self._running.pop(task, None)
         self._failures += 1
         if failure.traceback:
-            self._console.print(f"{failure.where}:\n{failure.traceback}", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(
+                printable_lines(f"{failure.where}:\n{failure.traceback}"), markup=False, highlight=False, soft_wrap=True
+            )
 
     def tick(self) -> None:
         """Show the state, if it is due."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from swerve.scenes import Log, LogError, RoadMap, Tracks
+from swerve.scenes import LightState, Log, LogError, ObjectClass, RoadMap, Tracks
+from swerve.scenes.printable import name_problem
 
 # Physical limits of recordings: metres from the log's origin, metres of a box (trams are 60 m long), m/s.
 _WIDEST = 1e5
@@ -25,8 +26,9 @@ def check_log(log: Log, path: str | Path) -> Log:
 
     Raises:
         LogError: names the first invalid field: times that do not increase, arrays of inconsistent shapes, non-finite
-            numbers, poses that are not rigid transforms, boxes without size, duplicate names, a map without lanes and
-            surfaces, photos of unknown cameras, sweeps out of order; and values beyond physical limits: anything
+            numbers, poses that are not rigid transforms, boxes without size, names that are no printable text or occur
+            twice, a map without lanes and surfaces, groups of lanes that it lacks, a route of groups that it lacks,
+            photos of unknown cameras, sweeps out of order; and values beyond physical limits: anything
             further than 100 km from the origin, boxes longer than 100 m, an ego faster than 100 m/s, tracks faster than
             150 m/s.
     """
@@ -93,6 +95,16 @@ def _bent(poses: Float[np.ndarray, "p 4 4"]) -> Bool[np.ndarray, "p"]:
     return bent
 
 
+def _names(log: Log) -> Problems:
+    if problem := name_problem(log.name):
+        yield "name", problem
+    yield from _unique("tracks.ids", log.tracks.ids)
+    yield from _unique("cameras", [camera.name for camera in log.cameras])
+    if log.road_map is not None:
+        yield from _unique("road_map.lanes", [lane.id for lane in log.road_map.lanes])
+        yield from _unique("road_map.lane_groups", [group.id for group in log.road_map.lane_groups])
+
+
 def _ego(log: Log) -> Problems:
     yield from _motion(log.times_us, log.ego.world_from_ego)
     for name in ("velocity", "acceleration", "yaw_rate"):
@@ -115,7 +127,8 @@ def _tracks(log: Log) -> Problems:
         yield from _somewhere(tracks, f"tracks.{name}", ~finite & tracks.valid, "is not finite")
     if len(tracks.classes) != len(tracks.ids):
         yield "tracks.classes", f"is for {len(tracks.classes)} tracks, not {len(tracks.ids)}"
-    yield from _unique("tracks.ids", tracks.ids)
+    if len(tracks.classes) and tracks.classes.max() > max(ObjectClass):
+        yield "tracks.classes", f"has {tracks.classes.max()}, which is no class"
 
 
 def _boxes(log: Log) -> Problems:
@@ -149,6 +162,8 @@ def _lights(log: Log) -> Problems:
         values = getattr(lights, name)
         if len(values) != len(lights.lane_ids) or not np.isfinite(values).all():
             yield f"lights.{name}", "is not finite, or not one per head"
+    if lights.states.size and lights.states.max() > max(LightState):
+        yield "lights.states", f"has {lights.states.max()}, which is no state"
     if (np.abs(lights.positions) > _WIDEST).any():
         yield "lights.positions", "is further than 100 km from the origin"
 
@@ -158,15 +173,25 @@ def _map(log: Log) -> Problems:
         return
     if not log.road_map.lanes and not log.road_map.drivable_areas:
         yield "road_map", "is empty: no lanes and no drivable areas"
-    yield from _unique("road_map.lanes", [lane.id for lane in log.road_map.lanes])
+    for lane in log.road_map.lanes:
+        if lane.speed_limit is not None and not 0 <= lane.speed_limit <= _FASTEST_EGO:
+            yield "road_map.lanes.speed_limit", f"is {lane.speed_limit} m/s for lane {lane.id}"
     for name, lines, least in _lines(log.road_map):
         for line in lines:
             if not np.isfinite(line).all() or len(line) < least:
                 yield f"road_map.{name}", f"needs {least} finite points or more, has {len(line)}"
             if np.abs(line).max() > _WIDEST:
                 yield f"road_map.{name}", "has a point further than 100 km from the origin"
+    yield from _groups(log.road_map)
     known = log.road_map.group_by_id
     yield from (("route", f"there is no lane group {group}") for group in log.route if group not in known)
+
+
+def _groups(road_map: RoadMap) -> Problems:
+    for group in road_map.lane_groups:
+        for lane in group.lane_ids:
+            if lane not in road_map.lane_by_id:
+                yield "road_map.lane_groups", f"{group.id} has lane {lane}, which the map lacks"
 
 
 def _lines(road_map: RoadMap) -> Iterator[tuple[str, list[np.ndarray], int]]:
@@ -189,7 +214,6 @@ def _lines(road_map: RoadMap) -> Iterator[tuple[str, list[np.ndarray], int]]:
 
 def _cameras(log: Log) -> Problems:
     names = {camera.name for camera in log.cameras}
-    yield from _unique("cameras", [camera.name for camera in log.cameras])
     for camera in log.cameras:
         if _bent(camera.ego_from_camera[None])[0]:
             yield "cameras.ego_from_camera", f"is not a rigid transform for {camera.name}"
@@ -215,6 +239,8 @@ def _sweeps(log: Log) -> Problems:
 def _unique(field: str, names: Sequence[str]) -> Problems:
     seen: set[str] = set()
     for name in names:
+        if problem := name_problem(name):
+            yield field, problem
         if name in seen:
             yield field, f"{name} occurs twice"
         seen.add(name)
@@ -225,4 +251,4 @@ def _first(bad: np.ndarray) -> int:
     return int(np.argwhere(bad)[0][0])
 
 
-_CHECKS: tuple[Callable[[Log], Problems], ...] = (_ego, _tracks, _boxes, _lights, _map, _cameras, _sweeps)
+_CHECKS: tuple[Callable[[Log], Problems], ...] = (_names, _ego, _tracks, _boxes, _lights, _map, _cameras, _sweeps)

@@ -4,7 +4,6 @@ A folder of fitted scenes holds a subfolder for each log, with the scene (`splat
 and, last of all, `fit.json`; during a fit also `state.safetensors`, from which the same call resumes.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -36,12 +35,14 @@ from swerve.data.splats.optimization.training_images import TrainingImage
 from swerve.data.splats.photo_poses import PHOTOS, write_training_poses
 from swerve.data.splats.pose_corrections import corrected
 from swerve.data.splats.splat_files import write_splats
+from swerve.data.storage.checked_json import anything, list_of, mapping_of, read_json
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
 from swerve.rasterizer.splats.splat_scene import SplatScene
 from swerve.scenes import Log, SwerveError
 
 PACKAGES = ("numba", "numpy", "torch")
 _LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
+_AGAIN = "Remove it and run the same command again"
 _STATE, _HISTORY, PREVIEW = "state.safetensors", "progress.json", "preview.jpg"
 # Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
 _STATE_EVERY = 60.0
@@ -94,7 +95,7 @@ def fit_logs(
                     _fit_log(sources[number].load(name), own, options, config["versions"], shown)
                 elif not (own / PHOTOS).is_file():
                     write_training_poses(own, training_poses(sources[number].load(name), options))
-                fits[name] = json.loads((own / FIT).read_bytes())
+                fits[name] = read_json(own / FIT, mapping_of(anything), _AGAIN)
             except SwerveError as error:
                 shown.print(f"{name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
                 failures.append(Failure(name, "", "", str(error)))
@@ -277,4 +278,5 @@ def _left_state(folder: Path) -> FitCheckpoint | None:
 
 def _left_history(folder: Path) -> list[dict[str, int | float]]:
     path = folder / _HISTORY
-    return json.loads(path.read_bytes()) if path.is_file() else []
+    history: list[dict[str, Any]] = read_json(path, list_of(mapping_of(anything)), _AGAIN) if path.is_file() else []
+    return history

@@ -1,13 +1,16 @@
 """Outputs of `swerve fit` for a log: the options, with the held-out photos."""
 
-import json
 from pathlib import Path
+from typing import Final
 
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.optimization.fit_options import FitOptions
-from swerve.scenes import LogError, SwerveError
+from swerve.data.storage.checked_json import anything, fields, mapping_of, read_json
+from swerve.scenes import LogError
 
 FIT = "fit.json"
+_AGAIN: Final = "Fit the log again, with swerve fit"
+_FIT_SHAPE: Final = fields({"options": mapping_of(anything)})
 
 
 def read_fit_options(folder: Path) -> SceneOptions:
@@ -21,7 +24,7 @@ def read_fit_options(folder: Path) -> SceneOptions:
     """
     path = folder / FIT
     try:
-        options = json.loads(path.read_bytes())["options"]
+        options = read_json(path, _FIT_SHAPE, _AGAIN)["options"]
         return SceneOptions(
             cameras=tuple(options["cameras"]),
             test_cameras=tuple(options["test_cameras"]),
@@ -31,9 +34,7 @@ def read_fit_options(folder: Path) -> SceneOptions:
             masks=options.get("masks", ""),
             fit=FitOptions(seed=options["fit"]["seed"]),
         )
-    except OSError as error:
-        raise SwerveError(f"{path}: cannot be read ({error.strerror}). Fit the log first, with swerve fit") from error
     except KeyError as error:
-        raise LogError(path, str(error.args[0]), "is missing", "Fit the log again, with swerve fit") from error
-    except (TypeError, ValueError) as error:
-        raise LogError(path, "options", str(error), "Fit the log again, with swerve fit") from error
+        raise LogError(path, str(error.args[0]), "is missing", _AGAIN) from error
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise LogError(path, "options", str(error), _AGAIN) from error

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.ndimage import minimum_filter
 
 from swerve.data.splats.optimization.training_images import WINDOW
+from swerve.data.storage.checked_image import decode_pixels
 from swerve.data.storage.files import safe_name
 from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
@@ -81,9 +82,8 @@ def digest_of(folder: Path) -> str:
 
 def _read(file: Path, camera: Camera) -> Bool[np.ndarray, "h w"]:
     try:
-        with Image.open(file) as image:
-            white = np.array(image.convert("L")) >= _WHITE
-    except OSError as error:
+        white = decode_pixels(file.read_bytes(), "L") >= _WHITE
+    except (OSError, ValueError) as error:
         raise LogError(file, "mask", f"cannot be read: {error}") from error
     height, width = white.shape
     if abs(height * camera.width - width * camera.height) > max(width, height):

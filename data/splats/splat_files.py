@@ -5,19 +5,49 @@ graph.json: {"swerve_splats": 1, "origin", "sky": harmonics, "background": file,
 refined. Lengths are metres, times microseconds, poses rows of 4x4 matrices; those of nodes are the refined ones.
 """
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from swerve.data.storage.checked_json import (
+    ShapeError,
+    anything,
+    array,
+    check_shape,
+    fields,
+    integer,
+    list_of,
+    mapping_of,
+    plain_name,
+    read_json,
+    told,
+)
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.rasterizer.splats import PoseCorrections, RigidNode, Sky, SplatScene, encode_ply, read_ply
-from swerve.scenes import LogError, SwerveError
+from swerve.scenes import LogError
 
 _VERSION = 1
 _GRAPH = "graph.json"
 _BACKGROUND = "background.ply"
+_FILE = re.compile(r"[A-Za-z0-9_-]+\.ply")
+
+
+def _file(value: Any, place: str) -> None:  # noqa: ANN401 whatever JSON holds
+    """Accept the name of a PLY file in the scene's own folder."""
+    if not isinstance(value, str) or not _FILE.fullmatch(value):
+        raise ShapeError(place, f"is {told(value)}, not the name of a PLY file in the folder")
+
+
+_TIMES, _POSES = list_of(integer()), array(None, 4, 4)
+_NODE = fields(
+    {"name": plain_name, "instance": integer(0), "file": _file, "times_us": _TIMES, "world_from_node": _POSES}
+)
+_SHAPE = fields(
+    {"origin": array(3), "sky": array(None, 3), "background": _file, "nodes": list_of(_NODE)},
+    {"corrections": fields({"times_us": _TIMES, "scene_from_log": _POSES})},
+)
 
 
 def write_splats(scene: SplatScene, folder: str | Path) -> None:
@@ -53,14 +83,10 @@ def read_splats(folder: str | Path) -> SplatScene:
     """
     folder = Path(folder)
     path = folder / _GRAPH
-    try:
-        graph = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SwerveError(f"{path}: cannot be read ({error.strerror}). A splat scene is a folder with it") from error
-    except ValueError as error:
-        raise LogError(path, "JSON", str(error)) from error
-    if not isinstance(graph, dict) or graph.get("swerve_splats") != _VERSION:
+    graph = read_json(path, mapping_of(anything), "A splat scene is a folder with it")
+    if type(graph.get("swerve_splats")) is not int or graph["swerve_splats"] != _VERSION:
         raise LogError(path, "swerve_splats", f"is not {_VERSION}", "Write the scene with this version of Swerve")
+    check_shape(graph, _SHAPE, path)
     try:
         return SplatScene(
             read_ply(folder / graph["background"]),
@@ -69,9 +95,7 @@ def read_splats(folder: str | Path) -> SplatScene:
             Sky(np.array(graph["sky"], np.float32)),
             _corrections_from_json(graph["corrections"]) if "corrections" in graph else None,
         )
-    except KeyError as error:
-        raise LogError(path, str(error.args[0]), "is missing") from error
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise LogError(path, "content", str(error)) from error
 
 

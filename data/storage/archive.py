@@ -10,9 +10,8 @@ field that the file lacks takes its default, if it has one.
 import io
 import json
 import math
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -23,12 +22,17 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, ge
 import numpy as np
 from jaxtyping import AbstractArray
 
+from swerve.data.storage.checked_json import parse_json, told
+from swerve.data.storage.checked_npz import read_npz
 from swerve.data.storage.files import write_atomically
-from swerve.scenes import SwerveError
+from swerve.scenes import LogError, SwerveError
+from swerve.scenes.printable import printable
 
 FORMAT: Final = "swerve-archive"
 _ALIGNMENT: Final = 8
 _KINDS_OF_ARRAYS: Final = "biuf"
+_DTYPE: Final = re.compile(r"b1|[iu][1248]|f[248]")
+_INTEGERS: Final = 2**63
 T = TypeVar("T")
 # Takes a value of the tree, the block of arrays and the value's place in the tree.
 Reader = Callable[[Any, bytearray, str], Any]
@@ -96,14 +100,17 @@ def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) 
     """
     text, block = _read(content, path)
     try:
-        tree = json.loads(text)
-    except ValueError as error:
-        raise SwerveError(f"{path}: damaged, its tree is not JSON ({error}). Create it again") from error
+        tree = parse_json(text, path)
+    except LogError as error:
+        raise SwerveError(f"{path}: damaged, its tree {error.problem}. Create it again") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT or tree.get("kind") != kind:
-        found = tree.get("kind") if isinstance(tree, dict) else None
-        raise SwerveError(f"{path}: is {found or 'something else'}, not a {kind} of Swerve")
-    if tree.get("version") != version:
-        raise SwerveError(f"{path}: {kind} of version {tree.get('version')}, this is version {version}. Make it again")
+        found = tree.get("kind") if isinstance(tree, dict) and tree.get("kind") != kind else None
+        raise SwerveError(
+            f"{path}: is {printable(str(found))[:60] if found else 'something else'}, not a {kind} of Swerve"
+        )
+    if type(tree.get("version")) is not int or tree["version"] != version:
+        stated = told(tree.get("version"))
+        raise SwerveError(f"{path}: {kind} of version {stated}, this is version {version}. Make it again")
     try:
         item: T = _reader(of)(tree.get("item"), block, of.__name__)  # type: ignore[arg-type]  # classes can be hashed
         return item
@@ -114,10 +121,10 @@ def from_bytes(content: bytes, of: type[T], kind: str, version: int, path: str) 
 def _read(content: bytes, path: str) -> tuple[bytes, bytearray]:
     """Return the two parts of a file. The block is writable, since kernels are compiled for writable arrays."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            return stored["tree"].tobytes(), bytearray(stored["block"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, zipfile.BadZipFile) as error:
-        raise SwerveError(f"{path}: cannot be read as an archive ({error})") from error
+        parts = read_npz(content, path, ("tree", "block"))
+    except LogError as error:
+        raise SwerveError(f"{path}: cannot be read as an archive ({error.field} {error.problem})") from error
+    return parts["tree"].tobytes(), bytearray(parts["block"].tobytes())
 
 
 def _tree(item: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401 any value of a dataclass
@@ -126,7 +133,7 @@ def _tree(item: Any, block: bytearray, where: str) -> Any:  # noqa: ANN401 any v
         return item
     if isinstance(item, Enum):
         return item.name
-    if isinstance(item, (int, np.integer)):
+    if isinstance(item, (int, np.integer)) and abs(int(item)) < _INTEGERS:
         return int(item)
     if isinstance(item, (float, np.floating)):
         return float(item) if math.isfinite(item) else repr(float(item))
@@ -179,6 +186,7 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
     known = frozenset(names)
     # Fields with a default may be newer than the file.
     needed = frozenset(one.name for one in fields(of) if one.default is one.default_factory is MISSING)
+    axes = _named_axes(hints)
     # Dataclasses may contain unsupported types (a path), as long as they have no value.
     readers = dict[str, Reader]()
 
@@ -188,6 +196,7 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
         if not readers:
             readers.update({name: _reader(hints[name]) for name in names})
         parts = {name: readers[name](value[name], block, f"{where}.{name}") for name in names if name in value}
+        _check_axes(parts, axes, where)
         try:
             return of(**parts)
         except ValueError as error:
@@ -196,11 +205,38 @@ def _dataclass_reader(of: Any) -> Reader:  # noqa: ANN401 a dataclass
     return read
 
 
+def _named_axes(hints: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return field, axis and name of all axes of a dataclass's arrays whose sizes a name makes equal."""
+    arrays = {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, AbstractArray)}
+    return [
+        (name, axis, size)
+        for name, hint in arrays.items()
+        if not any(size.startswith(("*", "...")) for size in hint.dim_str.split())
+        for axis, size in enumerate(hint.dim_str.split())
+        if size.isidentifier() and not size.startswith("_")
+    ]
+
+
+def _check_axes(parts: Mapping[str, Any], axes: Sequence[tuple[str, int, str]], where: str) -> None:
+    """Check that axes of one name are of one size.
+
+    Raises:
+        _WrongError: two differ.
+    """
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, axis, size in axes:
+        if isinstance(parts.get(name), np.ndarray):
+            own = parts[name].shape[axis]
+            known, first = sizes.setdefault(size, (own, name))
+            if own != known:
+                raise _WrongError(f"{where}.{name} has {own} along axis {axis}, {first} has {known}")
+
+
 def _difference(value: Any, needed: frozenset[str], known: frozenset[str]) -> str:  # noqa: ANN401
     if not isinstance(value, dict):
-        return f"is {value!r:.40}, not an object"
+        return f"is {told(value)}, not an object"
     missing, strange = sorted(needed - value.keys()), sorted(value.keys() - known)
-    return f"lacks {missing[0]!r}" if missing else f"has an unknown {strange[0]!r}"
+    return f"lacks {missing[0]!r}" if missing else f"has an unknown {told(strange[0])}"
 
 
 def _array_reader(hint: Any) -> Reader:  # noqa: ANN401 a jaxtyping array
@@ -212,23 +248,40 @@ def _array_reader(hint: Any) -> Reader:  # noqa: ANN401 a jaxtyping array
     def read(value: Any, block: bytearray, where: str) -> np.ndarray:  # noqa: ANN401
         try:
             name, shape, start = value
+            _check_place(name, shape, start)
             if name not in accepted:
                 accepted[name] = isinstance(np.zeros([sizes.get(axis, 1) for axis in range(len(shape))], name), hint)
             array = np.frombuffer(block, "<" + name, math.prod(shape), start).reshape(shape)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise _WrongError(f"{where} is no array ({error})") from error
         fits = accepted[name] and rank in (None, array.ndim) and array.shape == tuple(shape)
         if not fits or any(array.shape[axis] != size for axis, size in sizes.items()):
-            raise _WrongError(f"{where} is an array of {name} and shape {shape}, not {hint.__name__}")
+            raise _WrongError(f"{where} is an array of {name} and shape {list(array.shape)}, not {hint.__name__}")
+        if name == "b1" and (array.view(np.uint8) > 1).any():
+            raise _WrongError(f"{where} has a boolean that is neither true nor false")
         return array
 
     return read
 
 
+def _check_place(name: Any, shape: Any, start: Any) -> None:  # noqa: ANN401 whatever JSON holds
+    """Check type, shape and place of an array before anything is made of them.
+
+    Raises:
+        ValueError: one of them is not as `_appended` writes it.
+    """
+    if type(name) is not str or not _DTYPE.fullmatch(name):
+        raise ValueError(f"its type is {told(name)}")
+    if type(shape) is not list or not all(type(size) is int and 0 <= size < _INTEGERS for size in shape):
+        raise ValueError(f"its shape is {told(shape)}")
+    if type(start) is not int or not 0 <= start < _INTEGERS or start % _ALIGNMENT:
+        raise ValueError(f"it begins at {told(start)}")
+
+
 def _choice_reader(choices: Mapping[Any, Any], kind: str) -> Reader:
     def read(value: Any, _: bytearray, where: str) -> Any:  # noqa: ANN401
         if not isinstance(value, str) or value not in choices:
-            raise _WrongError(f"{where} is {value!r:.40}, not of {kind}")
+            raise _WrongError(f"{where} is {told(value)}, not of {kind}")
         return choices[value]
 
     return read
@@ -240,7 +293,7 @@ def _tuple_reader(inner: tuple[Any, ...]) -> Reader:
 
     def read(value: Any, block: bytearray, where: str) -> tuple[Any, ...]:  # noqa: ANN401
         if not isinstance(value, list) or not (endless or len(value) == len(readers)):
-            raise _WrongError(f"{where} is {value!r:.40}, not a list{'' if endless else f' of {len(readers)}'}")
+            raise _WrongError(f"{where} is {told(value)}, not a list{'' if endless else f' of {len(readers)}'}")
         each = readers * len(value) if endless else readers
         pairs = zip(each, value, strict=True)
         return tuple(reader(item, block, f"{where}[{row}]") for row, (reader, item) in enumerate(pairs))
@@ -253,8 +306,8 @@ def _mapping_reader(hint: Any) -> Reader:  # noqa: ANN401
 
     def read(value: Any, block: bytearray, where: str) -> dict[str, Any]:  # noqa: ANN401
         if not isinstance(value, dict):
-            raise _WrongError(f"{where} is {value!r:.40}, not an object")
-        return {key: reader(item, block, f"{where}[{key!r}]") for key, item in value.items()}
+            raise _WrongError(f"{where} is {told(value)}, not an object")
+        return {key: reader(item, block, f"{where}[{printable(key)!r}]") for key, item in value.items()}
 
     return read
 
@@ -266,17 +319,19 @@ def _optional_reader(hint: Any) -> Reader:  # noqa: ANN401
 
 def _scalar_reader(kind: type) -> Reader:
     def read(value: Any, _: bytearray, where: str) -> Any:  # noqa: ANN401
-        if type(value) is not kind:
-            raise _WrongError(f"{where} is {value!r:.40}, not {kind.__name__}")
+        if type(value) is not kind or (isinstance(value, int) and abs(value) >= _INTEGERS):
+            raise _WrongError(f"{where} is {told(value)}, not {kind.__name__}")
         return value
 
     return read
 
 
 def _number(value: Any, _: bytearray, where: str) -> float:  # noqa: ANN401
-    if type(value) in (int, float) or value in ("nan", "inf", "-inf"):
+    if type(value) is float or (type(value) is int and abs(value) < _INTEGERS):
         return float(value)
-    raise _WrongError(f"{where} is {value!r:.40}, not a number")
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    raise _WrongError(f"{where} is {told(value)}, not a number")
 
 
 def _unreadable_reader(hint: Any) -> Reader:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """Atomic file writes, safe against being killed at any time."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Any
 from swerve.scenes import SwerveError
 
 PART = ".part"
+_LONGEST_NAME = 120
 
 
 def make_folder(path: Path) -> None:
@@ -44,8 +46,9 @@ def unwritable_message(folder: Path, error: OSError) -> str:
 
 
 def to_json(content: Any) -> bytes:  # noqa: ANN401 anything that JSON can hold
-    """Serialize JSON deterministically: sorted keys, no NaN."""
-    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    """Serialize JSON deterministically: sorted keys, no NaN; halves of surrogate pairs become question marks."""
+    text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -72,6 +75,22 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(path.name + PART)
 
 
+def file_version(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file's content, for caches of what was read; empty if there is no such file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
 def safe_name(name: str) -> str:
-    """Replace characters that are not allowed in file names and WebDataset keys: dots, slashes, blanks."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    """Replace characters that are not allowed in file names and WebDataset keys: dots, slashes, blanks.
+
+    Of names of more than 120 characters the end is replaced by a digest of the whole, since files' names have 255.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    if len(plain) <= _LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{plain[: _LONGEST_NAME - 17]}-{digest[:16]}"

@@ -2,8 +2,8 @@
 
 A pickle can name any function of any installed package and call it. Here it can name what an allow-list has, and
 instead of the real thing it gets a stand-in of ours; every other name is an error. A file is checked before it is
-loaded (see `pickle_scan`), so that no length in it is believed. Objects named many times in it can still take memory
-and time out of proportion to its size, when they are used.
+loaded (see `pickle_scan`), so that no length in it is believed, and afterwards, so that objects named many times do not
+take memory and time out of proportion to its size (see `pickle_weight`).
 """
 
 import io
@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from swerve.data.storage.pickle_scan import scan_pickle
+from swerve.data.storage.pickle_weight import check_weight
 from swerve.data.storage.pickled_arrays import ARRAY_NAMES
 from swerve.scenes import LogError
 
@@ -118,7 +119,9 @@ def load_pickle(data: bytes, where: str | Path, allowed: AllowedNames | None = N
         raise TypeError(f"stand-ins without __setstate__, which a pickle could change: {bare}")
     try:
         scan_pickle(data)
-        return _Unpickler(io.BytesIO(data), names).load()
+        content = _Unpickler(io.BytesIO(data), names).load()
+        check_weight(content, len(data))
+        return content
     except RefusedNameError as error:
         raise LogError(
             where,

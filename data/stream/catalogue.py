@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
+from swerve.data.dataset.read_manifest import MANIFEST, read_manifest
 from swerve.data.stream.part import PARTS
 from swerve.scenes import Split, SwerveError
 
@@ -51,7 +51,7 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     Raises:
         SwerveError: the set is not finished, its manifest is damaged, or the split is empty.
     """
-    table = _manifest(folder / "manifest.parquet")
+    table = read_manifest(folder, _COLUMNS)
     splits = pc.unique(table["split"]).to_pylist()
     table = table.filter(pc.equal(table["split"], split)).combine_chunks()
     if not len(table):
@@ -63,16 +63,11 @@ def read_catalogue(folder: Path, split: Split) -> Catalogue:
     digest = hashlib.sha256("\n".join(keys.to_pylist()).encode()).hexdigest()
     logs = frozenset(pc.unique(table["log"]).to_pylist())
     indices, weights = np.arange(len(table)) - firsts[codes], table["weight"].to_numpy()
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise SwerveError(
+            f"{folder}/{MANIFEST}: weight: is negative or not finite. Run the job that made the set again"
+        )
     return Catalogue(folder, keys, shards, indices, weights, _parts(table), logs, digest)
-
-
-def _manifest(path: Path) -> pa.Table:
-    if not path.is_file():
-        raise SwerveError(f"{path.parent}: no manifest.parquet: not a finished set. Run `swerve augment` to its end")
-    try:
-        return pq.read_table(path, columns=list(_COLUMNS))
-    except (pa.ArrowException, OSError) as error:
-        raise SwerveError(f"{path}: cannot be read ({error}). Run the job that made the set again") from error
 
 
 def _parts(table: pa.Table) -> dict[str, Int[np.ndarray, "_"]]:

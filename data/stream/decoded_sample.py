@@ -1,8 +1,5 @@
 """Decoded sample: images at the requested size, cameras and numeric arrays."""
 
-import io
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +9,15 @@ import numpy as np
 from jaxtyping import UInt8
 
 from swerve.data.dataset.calibration import camera_of
-from swerve.data.dataset.shards import FORMAT
+from swerve.data.dataset.sample_shape import SAMPLE
+from swerve.data.dataset.shards import FORMAT, HINT
 from swerve.data.dataset.stored_snapshots import MEMBER, snapshots_from_bytes
+from swerve.data.storage.checked_json import anything, check_shape, mapping_of, parse_json, told
+from swerve.data.storage.checked_npz import read_npz
 from swerve.data.stream.image_fit import ImageFit
 from swerve.data.stream.raster_drawer import RasterRenderer
 from swerve.data.stream.shard_reader import StoredSample
-from swerve.scenes import Camera, SwerveError
+from swerve.scenes import Camera, LogError, SwerveError
 from swerve.scenes.resize import WHOLE
 
 NUMBERS: Final = (
@@ -29,6 +29,11 @@ NUMBERS: Final = (
     ),
 )
 _EXTENSIONS = ("png", "jpg")
+# Second axes of the arrays that have one.
+_WIDTHS: Final = {
+    **{"history_pose": (3,), "history_velocity": (2,), "history_acceleration": (2,)},
+    **{"target_2hz": (3,), "target_10hz": (3,)},
+}
 
 
 @dataclass(frozen=True)
@@ -112,28 +117,49 @@ def decode_sample(stored: StoredSample, cameras: Sequence[str], fit: ImageFit, d
     Raises:
         SwerveError: the sample has another format, lacks a camera, or is damaged.
     """
-    try:
-        details = json.loads(stored.read("json"))
-    except ValueError as error:
-        raise _damaged(stored, "json", error) from error
-    if details.get("format") != FORMAT:
+    details = _details(stored)
+    rows = _rows(stored, details, cameras)
+    for row in rows:
+        try:
+            fit.camera(camera_of(details["cameras"][row]))
+        except ValueError as error:
+            raise _damaged(stored, f"json: cameras[{row}]", error) from error
+    return DecodedSample(stored, details, _numbers(stored), rows, fit, drawer)
+
+
+def _details(stored: StoredSample) -> dict[str, Any]:
+    """Read a sample's JSON, whose format decides whether the rest of it is understood."""
+    where = f"{stored.path}: {stored.key}.json"
+    details: dict[str, Any] = parse_json(stored.read("json"), where, mapping_of(anything), HINT)
+    if type(details.get("format")) is not int or details["format"] != FORMAT:
         raise SwerveError(
-            f"{stored.path}: sample {stored.key} is of format {details.get('format')}, this program reads {FORMAT}. "
-            f"Create the set again; it was written by Swerve {details.get('version')}"
+            f"{stored.path}: sample {stored.key} is of format {told(details.get('format'))}, this program reads "
+            f"{FORMAT}. Create the set again; it was written by Swerve {details.get('version')!s:.40}"
         )
-    return DecodedSample(stored, details, _numbers(stored), _rows(stored, details, cameras), fit, drawer)
+    check_shape(details, SAMPLE, where, HINT)
+    return details
 
 
 def _numbers(stored: StoredSample) -> dict[str, np.ndarray]:
-    try:
-        with np.load(io.BytesIO(stored.read("npz")), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in NUMBERS}
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(stored, "npz", error) from error
+    """Read the arrays of `NUMBERS`, whose sizes must fit each other."""
+    where = f"{stored.path}: {stored.key}.npz"
+    arrays = read_npz(stored.read("npz"), where, NUMBERS, HINT)
+    for name, array in arrays.items():
+        kind, _, rest = name.partition("_")
+        first = arrays["history_time" if kind == "history" else f"time_{(rest or kind).partition('_')[0]}"]
+        axes = (first.size, *_WIDTHS.get(name, ()))
+        if array.shape != axes or array.dtype.kind != ("b" if name.endswith("valid") else "f"):
+            raise LogError(where, name, f"is of {array.dtype} and shape {array.shape}, not {axes}", HINT)
+        if not np.isfinite(array).all() or not axes[0]:
+            raise LogError(where, name, "is empty or not finite", HINT)
+    return arrays
 
 
 def _rows(stored: StoredSample, details: dict[str, Any], cameras: Sequence[str]) -> tuple[int, ...]:
     known = {entry["name"]: row for row, entry in enumerate(details["cameras"])}
+    if not known or len(known) < len(details["cameras"]):
+        problem = "two cameras of one name" if known else "there are none"
+        raise LogError(f"{stored.path}: {stored.key}.json", "cameras", problem, HINT)
     if missing := [name for name in cameras if name not in known]:
         raise SwerveError(
             f"{stored.path}: sample {stored.key} has no camera {missing[0]!r}; it has {', '.join(known)}. Choose among "

@@ -154,6 +154,13 @@ def _require_photos(samples: Sequence[DecodedSample], wanted: Sequence[Part], th
 
 def _numbers(samples: Sequence[DecodedSample]) -> dict[str, np.ndarray]:
     """Stack the numeric arrays of the samples, one row for each."""
+    for sample in samples:
+        for name, array in sample.numbers.items():
+            if array.shape != samples[0].numbers[name].shape:
+                raise SwerveError(
+                    f"{sample.stored.path}: {sample.stored.key}.npz: {name} is of shape {array.shape}, that of sample "
+                    f"{samples[0].stored.key} of {samples[0].numbers[name].shape}. Make the set again"
+                )
     arrays = {name: samples[0].numbers[name] for name in _TIMES}
     arrays |= {name: np.stack([one.numbers[name] for one in samples]) for name in NUMBERS if name not in _TIMES}
     details = [sample.details for sample in samples]

@@ -12,7 +12,7 @@ from swerve.eval.scoring.aggregate import GroupTokens
 from swerve.scenes import Ego, Log, Tracks
 from swerve.scenes.viewpoints import Command, Viewpoint, ViewpointKind
 
-_STEP_US = 100_000
+STEP_US = 100_000
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def follow_up_log(log: Log, group_step: int, tracks: Tracks, start: FollowUpStar
         tracks: of `advanced_tracks`.
         start: the follow-up start.
     """
-    steps, times_us = LAST - FIRST + 1, log.times_us[group_step] + _STEP_US * np.arange(FIRST, LAST + 1)
+    steps, times_us = LAST - FIRST + 1, log.times_us[group_step] + STEP_US * np.arange(FIRST, LAST + 1)
     told = start.ego.by_own_poses(times_us[: len(start.ego)])
     waiting = start.ego.at(np.full(steps - len(start.ego), len(start.ego) - 1))
     still = np.zeros_like(waiting.velocity)

@@ -1,18 +1,27 @@
 """Layout of a benchmark's folder (docs/benchmark.md), and its readers and writers."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, cast
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from swerve.data.dataset.read_manifest import read_parquet
+from swerve.data.sources.checks import check_log, check_motion
 from swerve.data.storage.archive import load_archive, save_archive
-from swerve.eval.benchmark.assemble import GroupRecord, build_scenes
+from swerve.data.storage.checked_json import check_shape, read_json, told
+from swerve.eval.benchmark.assemble import STEP_US, GroupRecord, build_scenes
+from swerve.eval.benchmark.benchmark_shapes import (
+    BENCHMARK_SHAPE,
+    REJECTIONS_SCHEMA,
+    SCENES_SCHEMA,
+    first_follow_up,
+    group_problems,
+)
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.renderers import default_renderers
 from swerve.eval.benchmark.scene_group import SceneGroup, SceneViews
@@ -20,13 +29,14 @@ from swerve.eval.benchmark.stored_views import RenderedViews, StoredViews
 from swerve.eval.benchmark.view_renderers import LogRenderer, Renderers, ViewRenderer
 from swerve.eval.scoring.inactive_scores import inactive_scores
 from swerve.eval.traffic.policy import Policy
-from swerve.scenes import Log, SwerveError
+from swerve.scenes import Log, LogError, SwerveError
 from swerve.scenes.resize import Resize
 
 FORMAT: Final = "swerve-benchmark"
 # Raise whenever files of a benchmark or their meaning change: older benchmarks are then refused.
 VERSION: Final = 6
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
+_AGAIN: Final = "Build the benchmark again"
 _LOG, _GROUP = "benchmark log", "scene group"
 
 
@@ -101,11 +111,7 @@ class Benchmark:
         owner = next((log for log, names in self.info["scene_groups"].items() if name in names), None)
         if owner is None:
             raise SwerveError(f"{self.folder}: has no scene group {name!r}")
-        log, record = self.log(owner), load_group(group_path(self.folder, name))
-        if record.log != log.name or record.group_step >= len(log.times_us):
-            raise SwerveError(
-                f"{group_path(self.folder, name)}: is not a scene group of log {log.name}. Build it again"
-            )
+        log, record = self.log(owner), self._checked_group(name, self.log(owner))
         group, scenes = build_scenes(log, record, self.info["options"]["seed"])
         known = {
             kind: self._views(kind, name, log) for kind in (self.view_kind, *self.extra_view_kinds, *self.stored_kinds)
@@ -114,6 +120,17 @@ class Benchmark:
             kind: views for kind, views in known.items() if views is not None and kind != self.view_kind
         }
         return SceneGroup(log.name, group, scenes, known[self.view_kind], self.view_kind, extra_views)
+
+    def _checked_group(self, name: str, log: Log) -> GroupRecord:
+        path = group_path(self.folder, name)
+        record = load_group(path)
+        for field, problem in group_problems(record, log):
+            raise LogError(path, field, problem, _AGAIN)
+        for start in record.starts:
+            check_motion(STEP_US * np.arange(len(start.ego)), start.ego.world_from_ego, path)
+        if own := first_follow_up(record, log):
+            check_log(own, path)
+        return record
 
     def with_views(self, kind: ViewKind, *extra_kinds: ViewKind) -> "Benchmark":
         """Return the benchmark with views of another kind for planners, and with additional kinds.
@@ -157,7 +174,7 @@ class Benchmark:
         Raises:
             SwerveError: the file is missing or damaged.
         """
-        return _table(self.folder / SCENES)
+        return _table(self.folder / SCENES, SCENES_SCHEMA)
 
     def rejections(self) -> pa.Table:
         """Read the table with a row per rejected start point.
@@ -165,7 +182,7 @@ class Benchmark:
         Raises:
             SwerveError: the file is missing or damaged.
         """
-        return _table(self.folder / REJECTIONS)
+        return _table(self.folder / REJECTIONS, REJECTIONS_SCHEMA)
 
     def _views(self, kind: ViewKind, scene_group: str, log: Log) -> SceneViews | None:
         if kind in self.stored_kinds:
@@ -208,18 +225,14 @@ def open_benchmark(
     if not path.is_file():
         hint = "Run `swerve build` to its end" if (folder / "job.json").is_file() else "Make one with `swerve build`"
         raise SwerveError(f"{folder}: no {BENCHMARK}: not a finished benchmark. {hint}")
-    try:
-        info = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise SwerveError(f"{path}: damaged ({error}). Build the benchmark again") from error
+    info = read_json(path, hint=_AGAIN)
     if not isinstance(info, dict) or info.get("format") != FORMAT:
         raise SwerveError(f"{path}: not of a benchmark of Swerve")
     if info.get("version") != VERSION:
         raise SwerveError(
-            f"{path}: benchmark of version {info.get('version')}, this is version {VERSION}. Build it again"
+            f"{path}: benchmark of version {told(info.get('version'))}, this is version {VERSION}. Build it again"
         )
-    if missing := {"options", "logs", "versions", "counts", "views", "scene_groups"} - set(info):
-        raise SwerveError(f"{path}: damaged ({sorted(missing)[0]!r} is missing). Build the benchmark again")
+    check_shape(info, BENCHMARK_SHAPE, path, _AGAIN)
     if not info["scene_groups"]:
         raise SwerveError(
             f"{folder}: contains no scene group, for the reasons in {REJECTIONS}. Build it with other options"
@@ -266,7 +279,7 @@ def load_log(path: Path) -> Log:
     Raises:
         SwerveError: see `load_archive`.
     """
-    return load_archive(path, Log, _LOG, VERSION)
+    return check_log(load_archive(path, Log, _LOG, VERSION), path)
 
 
 def save_group(path: Path, record: GroupRecord) -> None:
@@ -293,8 +306,5 @@ def _cached_renderer(renderer: ViewRenderer, path: Path) -> LogRenderer:
     return renderer.prepare(_cached_log(path))
 
 
-def _table(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SwerveError(f"{path}: cannot be read ({error}). Build the benchmark again") from error
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    return read_parquet(path, schema, _AGAIN, nulls=True)

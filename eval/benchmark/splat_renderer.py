@@ -1,7 +1,6 @@
 """Renderer of 3D Gaussian scenes fitted by `swerve fit`, with dynamic objects at a snapshot's poses."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int32, UInt8
 from swerve.data.dataset.capture import tracks_at
 from swerve.data.splats.fit_outputs import FIT
 from swerve.data.splats.splat_files import read_splats
+from swerve.data.storage.checked_json import anything, mapping_of, read_json
 from swerve.data.storage.files import safe_name
 from swerve.eval.benchmark.view_renderers import Snapshot
 from swerve.rasterizer.splats import RigidNode, SplatScene, SplatSnapshot, SplatView, render_splats
@@ -47,7 +47,7 @@ class SplatRenderer:
     @cached_property
     def synthetic(self) -> bool:
         """Return whether a scene was fitted to synthetic photos, as towns are."""
-        fits = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{FIT}")]
+        fits = [read_json(path, mapping_of(anything)) for path in self.folder.glob(f"*/{FIT}")]
         return any(fit.get("source") == "town" for fit in fits)
 
     def check(self, log: Log) -> None:

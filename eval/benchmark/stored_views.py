@@ -1,10 +1,10 @@
 """Images of a benchmark's scenes: rendered, stored, and read."""
 
-import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,12 +13,14 @@ from swerve.data.dataset.image_encoding import decode_image, encode_image
 from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import commit, safe_name
+from swerve.data.storage.tar_members import TarMember, open_tar, read_member, tar_members
 from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.view_renderers import LogRenderer, snapshot_of
-from swerve.scenes import Camera, SwerveError
+from swerve.scenes import Camera, LogError, SwerveError
 from swerve.scenes.resize import Resize
 
 Images = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
+_AGAIN: Final = "Build the benchmark again"
 
 
 @dataclass(frozen=True)
@@ -63,24 +65,31 @@ class StoredViews:
     def images(self, benchmark_scene: BenchmarkScene, cameras: Sequence[str]) -> Images:
         """Read images, see `SceneViews`."""
         chosen = chosen_cameras(self.cameras(benchmark_scene), benchmark_scene, cameras)
-        return {camera.name: decode_image(self._read(member_name(benchmark_scene, camera.name))) for camera in chosen}
+        return {camera.name: self._read(member_name(benchmark_scene, camera.name)) for camera in chosen}
 
-    def _read(self, name: str) -> bytes:
-        if name not in self._offsets:
-            raise SwerveError(f"{self.path}: holds no {name}. Build the benchmark again")
-        start, size = self._offsets[name]
-        with open(self.path, "rb") as file:
-            file.seek(start)
-            return file.read(size)
+    def _read(self, name: str) -> UInt8[np.ndarray, "_ _ 3"]:
+        """Read and decode an image.
+
+        Raises:
+            SwerveError: the tar is missing or damaged, or lacks the image, or it is no coloured image of 8 bits.
+        """
+        if name not in self._members:
+            raise SwerveError(f"{self.path}: holds no {name}. {_AGAIN}")
+        with open_tar(self.path, _AGAIN) as file:
+            content = read_member(file, self.path, self._members[name], _AGAIN)
+        try:
+            image = decode_image(content)
+        except ValueError as error:
+            raise LogError(self.path, name, f"is damaged ({error})", _AGAIN) from error
+        if image.ndim != 3 or image.dtype != np.uint8:
+            raise LogError(self.path, name, f"is of {image.dtype} and shape {image.shape}, not coloured", _AGAIN)
+        return image
 
     @cached_property
-    def _offsets(self) -> dict[str, tuple[int, int]]:
-        """Return the offset and size in bytes of each member."""
-        try:
-            with tarfile.open(self.path, "r:") as tar:
-                return {entry.name: (entry.offset_data, entry.size) for entry in tar}
-        except (OSError, tarfile.TarError) as error:
-            raise SwerveError(f"{self.path}: cannot be read ({error}). Build the benchmark again") from error
+    def _members(self) -> dict[str, TarMember]:
+        """The members by name."""
+        with open_tar(self.path, _AGAIN) as file:
+            return {member.name: member for member in tar_members(file, self.path, 0, _AGAIN)}
 
 
 def chosen_cameras(known: Sequence[Camera], benchmark_scene: BenchmarkScene, names: Sequence[str]) -> list[Camera]:

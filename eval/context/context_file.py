@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from swerve.data.storage.archive import from_bytes, load_archive, save_archive, to_bytes
+from swerve.eval.context.check_context import context_problems
 from swerve.eval.context.scene_context import Context
+from swerve.scenes import LogError
 
 # Raise whenever a context's fields or their meaning change: old files are then refused.
 VERSION: Final = 4
@@ -22,7 +24,7 @@ def load_context(path: str | Path) -> Context:
     Raises:
         SwerveError: there is no such file, it is not a context, damaged, or of another version.
     """
-    return load_archive(path, Context, _KIND, VERSION)
+    return _checked(load_archive(path, Context, _KIND, VERSION), str(path))
 
 
 def context_to_bytes(context: Context) -> bytes:
@@ -36,4 +38,15 @@ def context_from_bytes(content: bytes, path: str) -> Context:
     Raises:
         SwerveError: see `load_context`.
     """
-    return from_bytes(content, Context, _KIND, VERSION, path)
+    return _checked(from_bytes(content, Context, _KIND, VERSION, path), path)
+
+
+def _checked(context: Context, path: str) -> Context:
+    """Return the context.
+
+    Raises:
+        LogError: an index leads out of its array, a number is not finite, or a name is none.
+    """
+    for field, problem in context_problems(context):
+        raise LogError(path, f"damaged context: {field}", problem, "Create it again")
+    return context

@@ -1,6 +1,5 @@
 """The job that computes the scoring context of every sample of a training set."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.dataset.set_config import read_options
 from swerve.data.dataset.set_layout import read_records
-from swerve.data.dataset.shards import Sample, ShardWriter, file_digest
+from swerve.data.dataset.shards import HINT, Sample, ShardWriter, file_digest
 from swerve.data.jobs import (
     CORE_PACKAGES,
     Failure,
@@ -31,6 +30,7 @@ from swerve.data.jobs import (
 )
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.source import Source
+from swerve.data.storage.checked_json import array, fields, parse_json
 from swerve.data.storage.files import commit, os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.data.stream.shard_reader import ShardReader
 from swerve.eval.context.context_file import VERSION, context_to_bytes
@@ -45,6 +45,7 @@ _LAYOUT: Final = FolderLayout(
     CONTEXTS, ("failures.json", "timing.json"), dict.fromkeys(("train", "val", "test"), ".tar")
 )
 # Tolerance on recomputed poses of viewpoints, which may differ by rounding.
+_POSE: Final = fields({"world_from_ego": array(4, 4)})
 _SLACK: Final = 1e-6
 _CHANGED: Final = "the source or Swerve has changed since. Make the set again"
 
@@ -207,7 +208,8 @@ class OpenedSamples:
     def _check(self, record: ShardRecord, number: int, viewpoint: Viewpoint) -> None:
         """Check that the viewpoint has the pose of the sample."""
         stored = self.reader.sample(record.shard, number, record.rows[number]["key"])
-        pose = np.array(json.loads(stored.read("json"))["world_from_ego"])
+        details = parse_json(stored.read("json"), f"{stored.path}: {stored.key}.json", _POSE, HINT)
+        pose = np.array(details["world_from_ego"])
         if np.abs(pose - viewpoint.world_from_ego).max() > _SLACK:
             raise SwerveError(f"sample {stored.key} has another pose in the log now: {_CHANGED}")
 

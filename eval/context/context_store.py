@@ -1,21 +1,23 @@
 """Contexts of the samples of a training set, looked up by a sample's provenance."""
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 from swerve.data.dataset.shards import file_digest
+from swerve.data.storage.checked_json import fields, integer, plain_name, read_json
 from swerve.data.stream.batch import Provenance
 from swerve.data.stream.shard_reader import ShardReader, StoredSample
 from swerve.eval.context.context_file import VERSION, context_from_bytes
 from swerve.eval.context.scene_context import Context
 from swerve.scenes import SwerveError
+from swerve.scenes.printable import printable
 
 CONTEXTS: Final = "contexts.json"
 MANIFEST: Final = "manifest.parquet"
 # A sample has one of these members.
+_INFO: Final = fields({"version": integer(), "manifest": plain_name})
 CONTEXT, REASON = "context.npz", "reason.txt"
 
 
@@ -64,7 +66,7 @@ class ContextStore:
             SwerveError: the store is damaged.
         """
         stored = self._stored(provenance)
-        return stored.read(REASON).decode() if REASON in stored.members else None
+        return printable(stored.read(REASON).decode(errors="replace")) if REASON in stored.members else None
 
     def _stored(self, provenance: Provenance) -> StoredSample:
         return self._reader.sample(provenance.shard, provenance.index_in_shard, provenance.key)
@@ -74,7 +76,7 @@ def _info(path: Path) -> dict[str, Any]:
     """Read contexts.json."""
     if not path.is_file():
         raise SwerveError(f"{path.parent}: no {CONTEXTS}: not finished contexts. Run `swerve contexts` to its end")
-    info: dict[str, Any] = json.loads(path.read_bytes())
+    info: dict[str, Any] = read_json(path, _INFO, "Make the contexts again")
     if info["version"] != VERSION:
         raise SwerveError(f"{path.parent}: contexts of version {info['version']}, this is {VERSION}. Make them again")
     return info

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swerve.scenes import SwerveError
+from swerve.data.storage.checked_npz import read_npz
+from swerve.scenes import LogError, SwerveError
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,36 @@ class StudyRecord:
             SwerveError: it is not one.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                values: dict[str, Any] = {item.name: stored[item.name] for item in fields(cls)}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            values: dict[str, Any] = dict(read_npz(content, "record", [item.name for item in fields(cls)]))
+        except LogError as error:
             raise SwerveError(f"not a record of a study ({error}): delete the study's folder and run again") from error
+        _check_record(values)
         values.update({name: str(values[name]) for name in ("token", "log")})
         values.update({name: tuple(map(str, values[name])) for name in ("planners", "references", "errors")})
         return cls(**values)
+
+
+def _check_record(values: dict[str, np.ndarray]) -> None:
+    """Check ranks and types of a record's arrays.
+
+    Raises:
+        SwerveError: one is of another rank than its field says, or not of text or numbers as it says.
+    """
+    texts, ranks = {"token": 0, "log": 0, "planners": 1, "references": 1, "errors": 1}, dict[str, int]()
+    for item in fields(StudyRecord):
+        ranks[item.name] = texts.get(item.name, _RANKS.get(item.name, 1))
+    for name, array in values.items():
+        if array.ndim != ranks[name] or (array.dtype.kind == "U") != (name in texts):
+            raise SwerveError(
+                f"not a record of a study ({name} is of {array.dtype} and rank {array.ndim}): delete the study's "
+                "folder and run again"
+            )
+
+
+_RANKS = {
+    **{"stage_one": 3, "stage_one_raw": 3, "stage_two": 4, "comfort_two": 2, "ends": 3, "starts": 3},
+    **{"open_loop": 2, "closed_loop": 2, "closed_loop_metrics": 3},
+}
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from jaxtyping import Float
 
+from swerve.data.storage.checked_json import anything, check_shape, fields, integer, mapping_of
 from swerve.data.storage.files import write_atomically
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
-from swerve.scenes import MissingExtraError, SwerveError
+from swerve.planners.trained_file import HEADER, read_tensors, require_safetensors
+from swerve.scenes import SwerveError
 from swerve.scenes.planning import History, Observation, Trajectory
 from swerve.scenes.viewpoints import Command
 
-INSTALL: Final = "pip install 'PATH[torch]', where PATH is Swerve's folder"
 POSES: Final = 8
 # Times (s) of the past poses, as in NAVSIM.
 PAST: Final = (-1.5, -1.0, -0.5)
@@ -31,7 +31,8 @@ INPUTS: Final = 2 + 2 + 1 + 3 * len(PAST) + len(Command)
 _FARTHEST: Final = 3.0
 # To be increased whenever inputs, outputs or the file layout change, so that old files are rejected.
 VERSION: Final = 1
-_FORMAT, _HEADER = "swerve-ego-mlp", "swerve"
+_FORMAT: Final = "swerve-ego-mlp"
+_HEADER_SHAPE: Final = fields({"layers": integer(1, 100), "config": mapping_of(anything)})
 _SCALES = ("input_mean", "input_scale", "output_mean", "output_scale")
 
 
@@ -131,7 +132,7 @@ def save_ego_mlp(planner: EgoMlp, path: str | Path) -> None:
         tensors[f"layers.{layer}.bias"] = bias.astype(np.float32)
     header = {"format": _FORMAT, "version": VERSION, "layers": len(planner.weights), "config": planner.config}
     # A single entry, since safetensors does not keep the order of several.
-    content = require_safetensors().numpy.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)})
+    content = require_safetensors().numpy.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
     try:
         write_atomically(Path(path), content)
     except OSError as error:
@@ -145,31 +146,40 @@ def load_ego_mlp(path: str | Path) -> EgoMlp:
         MissingExtraError: safetensors is not installed.
         SwerveError: the file is missing, not such a network, or of another version, or damaged.
     """
-    safetensors = require_safetensors()
-    try:
-        with safetensors.safe_open(str(path), framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
-            tensors = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise SwerveError(f"{path}: cannot be read as a trained planner ({error})") from error
-    if not isinstance(header, dict) or header.get("format") != _FORMAT or header.get("version") != VERSION:
+    header, tensors = read_tensors(path, "a trained planner", "numpy")
+    if header.get("format") != _FORMAT or header.get("version") != VERSION:
         raise SwerveError(f"{path}: not an ego-status MLP of version {VERSION}. Train it again: swerve train ego-mlp")
+    check_shape(header, _HEADER_SHAPE, path)
     try:
+        own = {name: _numbers(path, name, tensors[name]) for name in tensors}
         layers = range(header["layers"])
-        weights = tuple(tensors[f"layers.{layer}.weight"] for layer in layers)
-        biases = tuple(tensors[f"layers.{layer}.bias"] for layer in layers)
-        planner = EgoMlp(weights, biases, **{name: tensors[name] for name in _SCALES}, config=header["config"])
-    except (KeyError, TypeError) as error:
+        weights = tuple(own[f"layers.{layer}.weight"] for layer in layers)
+        biases = tuple(own[f"layers.{layer}.bias"] for layer in layers)
+        planner = EgoMlp(weights, biases, **{name: own[name] for name in _SCALES}, config=header["config"])
+    except KeyError as error:
         raise SwerveError(f"{path}: the trained planner lacks {error}") from error
     _check(path, planner)
     return planner
 
 
-def _check(path: str | Path, planner: EgoMlp) -> None:
-    """Check that the layers fit each other, and that all values are finite.
+def _numbers(path: str | Path, name: str, tensor: np.ndarray) -> Float[np.ndarray, "..."]:
+    """Return a tensor of a file.
 
     Raises:
-        SwerveError: shapes do not fit, or a value is not finite.
+        SwerveError: it is not of finite floats, or no vector or matrix.
+    """
+    if tensor.dtype.kind != "f" or tensor.ndim not in (1, 2) or not np.isfinite(tensor).all():
+        raise SwerveError(
+            f"{path}: the trained planner holds values that are not finite, or not numbers of a layer, in {name}"
+        )
+    return tensor.astype(np.float64)
+
+
+def _check(path: str | Path, planner: EgoMlp) -> None:
+    """Check that the layers fit each other.
+
+    Raises:
+        SwerveError: shapes do not fit.
     """
     sizes = [INPUTS, *(len(bias) for bias in planner.biases)]
     wanted = [(after, before) for before, after in pairwise(sizes)]
@@ -178,19 +188,3 @@ def _check(path: str | Path, planner: EgoMlp) -> None:
     lengths = [len(scale) for scale in scales]
     if shapes != wanted or sizes[-1] != POSES * 3 or lengths != [INPUTS, INPUTS, POSES * 3, POSES * 3]:
         raise SwerveError(f"{path}: the trained planner's layers have shapes {shapes}, which do not fit")
-    if not all(np.isfinite(array).all() for array in (*planner.weights, *planner.biases, *scales)):
-        raise SwerveError(f"{path}: the trained planner holds values that are not finite")
-
-
-def require_safetensors() -> ModuleType:
-    """Import safetensors with its numpy module.
-
-    Raises:
-        MissingExtraError: safetensors is not installed.
-    """
-    try:
-        import safetensors
-        import safetensors.numpy
-    except ImportError as error:
-        raise MissingExtraError("safetensors", INSTALL) from error
-    return safetensors

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from swerve.data import Source
 from swerve.data.dataset.targets import ego_history, trajectory_arrays
 from swerve.eval.scoring.thresholds import POSE_INTERVAL
-from swerve.planners.baselines.ego_mlp import INPUTS, INSTALL, PAST, POSES, EgoMlp, features, forward, standardised
+from swerve.planners.baselines.ego_mlp import INPUTS, PAST, POSES, EgoMlp, features, forward, standardised
 from swerve.planners.baselines.train_options import TrainOptions
+from swerve.planners.trained_file import INSTALL
 from swerve.scenes import Log, MissingExtraError, Split, SwerveError, extract_scenes
 from swerve.scenes.viewpoints import build_log_geometry, logged
 

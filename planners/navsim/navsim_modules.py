@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import RLock
 from types import ModuleType
 
-from swerve.planners.baselines.ego_mlp import INSTALL
+from swerve.planners.trained_file import INSTALL
 from swerve.scenes import MissingExtraError
 
 DATACLASSES = "navsim.common.dataclasses"

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from swerve.data.sources.navsim.cameras import axle_height, image_path, scene_cameras
 from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneCamera, OpenSceneFrame
 from swerve.data.sources.nuplan.point_cloud import read_point_cloud
+from swerve.data.storage.checked_image import decode_pixels
 from swerve.eval.benchmark.evaluate.observations import declared_cameras, uses_images
 from swerve.eval.benchmark.navsim_scenes import command_of
 from swerve.planners.navsim.agent_inputs import cameras_of
@@ -91,9 +91,8 @@ def read_image(path: Path) -> UInt8[np.ndarray, "_ _ 3"]:
         SwerveError: the file is missing or damaged.
     """
     try:
-        with Image.open(path) as image:
-            return np.array(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        return np.array(decode_pixels(path.read_bytes()))
+    except (OSError, ValueError) as error:
         raise SwerveError(f"{path}: the image cannot be read ({error}). Are the split's sensor data there?") from error
 
 

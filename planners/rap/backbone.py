@@ -28,6 +28,7 @@ _REFUSALS = (
 )
 # Maximum length of a quoted foreign error message; some name all tensors of a network.
 _TOLD = 200
+_SAFE: Final = ".safetensors"
 _TINY_WIDTH, _TINY_PATCH, _TINY_DEPTH, _TINY_HEADS = 48, 8, 2, 4
 
 
@@ -158,8 +159,8 @@ def _of_timm(config: RapConfig, weights: str | None) -> Backbone:
     if not timm.is_model(name):
         close = get_close_matches(name, timm.list_models("*patch*"), 5, 0.6)
         raise SwerveError(f"rap: timm has no backbone {name!r}. Similar models: {', '.join(close or _SOME)}")
-    if weights is not None and weights != HUB and not Path(weights).is_file():
-        raise SwerveError(f"rap: backbone_weights: there is no file {weights}. {_instead(name)}")
+    if weights is not None and weights != HUB:
+        _check_file(name, weights)
     found = re.search(r"patch(\d+)", name)
     patch = int(found[1]) if found else 0
     if found:
@@ -173,6 +174,21 @@ def _of_timm(config: RapConfig, weights: str | None) -> Backbone:
     return Backbone(TimmBody(model), model.embed_dim, patch, config.frozen, colors)
 
 
+def _check_file(name: str, weights: str) -> None:
+    """Check that a file of weights exists, and is named as safetensors.
+
+    Raises:
+        SwerveError: otherwise.
+    """
+    if not Path(weights).is_file():
+        raise SwerveError(f"rap: backbone_weights: there is no file {weights}. {_instead(name)}")
+    if Path(weights).suffix != _SAFE:
+        raise SwerveError(
+            f"rap: backbone_weights: {weights} is no {_SAFE} file: other formats are pickles, which can run a program "
+            f"when they are opened. {_instead(name)}"
+        )
+
+
 def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # noqa: ANN401 see TimmBody
     """Create the timm model.
 
@@ -184,7 +200,7 @@ def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # n
         if weights == HUB:
             more["pretrained"] = True
         elif weights is not None:
-            more.update(pretrained=True, pretrained_cfg_overlay=_held(timm, weights))
+            more.update(pretrained=True, pretrained_cfg_overlay=_held(weights))
         return timm.create_model(config.backbone, **more)
     except (OSError, *_REFUSALS) as error:
         reason = " ".join(str(error).split())[:_TOLD] or type(error).__name__
@@ -199,13 +215,14 @@ def _made(timm: ModuleType, config: RapConfig, weights: str | None) -> Any:  # n
         ) from error
 
 
-def _held(timm: ModuleType, path: str) -> dict[str, Any]:
-    """Return timm's arguments for loading a file's tensors into a model without classifier.
+def _held(path: str) -> dict[str, Any]:
+    """Return timm's arguments for loading a safetensors file's tensors into a model without classifier.
 
+    Other formats (.pth, .bin, .pt) are pickles, which can run a program when they are opened, and are refused.
     Timm requires every tensor of the model only if the number of classes is that of its own weights, and would
     otherwise accept a file with none of them: hence num_classes=0, and the tensors without their classifier.
     """
-    tensors = timm.models.load_state_dict(path)
+    tensors = safetensors.torch.load_file(path)
     body = {name: one for name, one in tensors.items() if not name.startswith("head")}
     if not body:
         raise ValueError("it is empty")

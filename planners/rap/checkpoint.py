@@ -5,15 +5,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import safetensors
 import safetensors.torch
 
+from swerve.data.storage.checked_json import anything, check_shape, fields, integer, mapping_of, told
 from swerve.data.storage.files import write_atomically
 from swerve.planners.rap.training_step import Training
+from swerve.planners.trained_file import HEADER, read_tensors
 from swerve.scenes import SwerveError
+from swerve.scenes.printable import printable
 
 VERSION: Final = 2
-_FORMAT, _HEADER = "swerve-rap-checkpoint", "swerve"
+_FORMAT: Final = "swerve-rap-checkpoint"
+_SHAPE: Final = fields(
+    {"step": integer(0), **dict.fromkeys(("stream", "config", "options"), mapping_of(anything))},
+)
 
 
 def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> None:
@@ -26,7 +31,7 @@ def save_checkpoint(path: Path, training: Training, stream: dict[str, Any]) -> N
     """
     header = {"format": _FORMAT, "version": VERSION, "step": training.step, "stream": stream, **_identity(training)}
     tensors = {name: one.detach().cpu().contiguous() for name, one in training.state_dict().items()}
-    write_atomically(path, safetensors.torch.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)}))
+    write_atomically(path, safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
 
 
 def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
@@ -35,16 +40,16 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
     Raises:
         SwerveError: not a checkpoint of this version, damaged, or of a run with another config or options.
     """
-    try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise SwerveError(f"{path}: cannot be read as a checkpoint ({error})") from error
+    header, tensors = read_tensors(path, "a checkpoint", "pt")
     if header.get("format") != _FORMAT or header.get("version") != VERSION:
         raise SwerveError(f"{path}: not a checkpoint of version {VERSION}. Train in another folder")
+    check_shape(header, _SHAPE, path)
     _require_same(path, header, _identity(training))
-    training.load_state_dict(tensors, header["step"])
+    try:
+        training.load_state_dict(dict(tensors), header["step"])
+    except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
+        reason = printable(str(error))[:200]
+        raise SwerveError(f"{path}: tensors: do not fit this training ({reason}). Train in another folder") from error
     stream: dict[str, Any] = header["stream"]
     return stream
 
@@ -59,7 +64,8 @@ def _require_same(path: Path, header: dict[str, Any], identity: dict[str, Any]) 
     for part, own in identity.items():
         for name, value in own.items():
             if header[part].get(name) != value:
+                was = told(header[part].get(name))
                 raise SwerveError(
-                    f"{path}: this run was started with {name} {header[part].get(name)}, not {value}. Use the same, or "
-                    "train in another folder"
+                    f"{path}: this run was started with {name} {was}, not {value}. Use the same, or train in another "
+                    "folder"
                 )

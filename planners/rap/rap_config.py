@@ -27,6 +27,10 @@ _POSITIVE: Final = (
     "poses",
     "interval",
 )
+# Bounds of sizes and of numbers of layers: a file could otherwise ask for any amount of memory.
+_LARGEST: Final = 2**16
+_DEPTHS: Final = ("layers_per_round", "refinement_rounds")
+_DEEPEST: Final = 64
 _SHARES: Final = ("dropout", "round_decay", "ema_decay", "alignment_start")
 
 
@@ -173,10 +177,19 @@ def _check_range(name: str, value: Any) -> None:  # noqa: ANN401 of any field
     """
     if name in (*_POSITIVE, "classifier_hidden") and not value > 0:
         raise SwerveError(f"rap: {name} is {value}, it must be above 0")
+    if type(value) is int and value > (_DEEPEST if name in _DEPTHS else _LARGEST):
+        raise SwerveError(f"rap: {name} is {value}, it must not be above {_DEEPEST if name in _DEPTHS else _LARGEST}")
+    if isinstance(value, (float, tuple)) and not _is_finite(value):
+        raise SwerveError(f"rap: {name} is {value}, it must be finite")
     if name in _SHARES and not 0 <= value <= 1:
         raise SwerveError(f"rap: {name} is {value}, it must be between 0 and 1")
     if name.endswith(("_weight", "_weights", "_scale")) and name != "backbone_weights" and not np.min(value) >= 0:
         raise SwerveError(f"rap: {name} is {value}, it must not be below 0")
+
+
+def _is_finite(value: float | tuple[Any, ...]) -> bool:
+    numbers = value if isinstance(value, tuple) else (value,)
+    return all(isinstance(one, str) or bool(np.isfinite(one)) for one in numbers)
 
 
 def _check_type(name: str, value: object, kind: Any) -> None:  # noqa: ANN401 a type, or what typing makes of one

@@ -1,28 +1,29 @@
 """RAP as a planner, and its file format."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 
+from swerve.data.storage.checked_json import told
 from swerve.data.storage.files import write_atomically
 from swerve.planners.rap.inputs import inputs_of
 from swerve.planners.rap.rap_config import RapConfig
 from swerve.planners.rap.rap_model import RapModel
 from swerve.planners.rap.scorer import best_proposal
+from swerve.planners.trained_file import HEADER, read_tensors
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Observation, Trajectory
+from swerve.scenes.printable import printable
 
 # To be increased whenever inputs, outputs or the file layout change, so that old files are rejected.
 VERSION: Final = 2
 FORMAT: Final = "swerve-rap"
-_HEADER: Final = "swerve"
 # Scenes per forward pass; with more, the largest backbone would need tens of gigabytes.
 _AT_ONCE: Final = 16
 
@@ -87,7 +88,7 @@ def save_rap(model: RapModel, record: dict[str, Any], path: str | Path) -> None:
     """
     header = {"format": FORMAT, "version": VERSION, "config": model.config.to_json(), "record": record}
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    content = safetensors.torch.save(tensors, {_HEADER: json.dumps(header, sort_keys=True)})
+    content = safetensors.torch.save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
     try:
         write_atomically(Path(path), content)
     except OSError as error:
@@ -103,30 +104,45 @@ def load_rap(path: str | Path, device: str | torch.device | None = None) -> RapP
     """
     header, tensors = _read(path)
     try:
-        model = RapModel(RapConfig.from_json(header.get("config")), weights=False)
-        model.load_state_dict(tensors)
+        config = RapConfig.from_json(header.get("config"))
+        _check_shapes(config, tensors)
+        model = RapModel(config, weights=False)
+        model.load_state_dict(dict(tensors))
     except SwerveError as error:
         raise SwerveError(f"{path}: {error}") from error
-    except RuntimeError as error:
-        raise SwerveError(f"{path}: the tensors do not fit the planner's config ({error})") from error
-    if bad := [name for name, value in tensors.items() if not value.isfinite().all()]:
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        reason = printable(str(error))[:300]
+        raise SwerveError(f"{path}: the tensors do not fit the planner's config ({reason})") from error
+    if bad := [name for name, value in tensors.items() if not value.float().isfinite().all()]:
         raise SwerveError(f"{path}: the trained planner holds values that are not finite, in {bad[0]}")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return RapPlanner(model.to(device).eval(), header.get("record", {}))
+    record = header.get("record", {})
+    if not isinstance(record, dict):
+        raise SwerveError(f"{path}: record: is {told(record)}, not an object")
+    return RapPlanner(model.to(device).eval(), record)
 
 
-def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def _check_shapes(config: RapConfig, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Compare a file's tensors with those of its config, before memory is allocated as the config says.
+
+    Raises:
+        ValueError: they differ in names or shapes.
+    """
+    with torch.device("meta"):
+        wanted = {name: tuple(one.shape) for name, one in RapModel(config, weights=False).state_dict().items()}
+    there = {name: tuple(one.shape) for name, one in tensors.items()}
+    for name in wanted.keys() | there.keys():
+        if wanted.get(name) != there.get(name):
+            raise ValueError(f"{name} is of shape {there.get(name)}, not {wanted.get(name)}")
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], Mapping[str, torch.Tensor]]:
     """Read header and tensors.
 
     Raises:
         SwerveError: the file is not a RAP planner of this version.
     """
-    try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise SwerveError(f"{path}: cannot be read as a trained planner ({error})") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("version") != VERSION:
+    header, tensors = read_tensors(path, "a trained planner", "pt")
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
         raise SwerveError(f"{path}: not a RAP planner of version {VERSION}. Train it again: swerve train rap")
     return header, tensors

@@ -83,5 +83,5 @@ def test_the_record_of_a_fit_is_read_again(splats, tmp_path):
     with pytest.raises(LogError, match="test_cameras: is missing"):
         read_fit_options(tmp_path)
     (tmp_path / "fit.json").write_text("no JSON")
-    with pytest.raises(LogError, match="options"):
+    with pytest.raises(LogError, match="file: is not JSON"):
         read_fit_options(tmp_path)

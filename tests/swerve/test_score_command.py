@@ -56,7 +56,7 @@ def test_mistakes_are_named(plans, tmp_path):
     table = tmp_path / "scores.csv"
     for arguments, complaint in (
         ((plans, table), "2 trajectories to choose from"),
-        ((tmp_path / "none.json", table), "not a file of trajectories"),
+        ((tmp_path / "none.json", table), "none.json: file: cannot be read"),
         ((plans, table, "--name", "fast", "--benchmark", tmp_path / "none.json"), "need a neutral source"),
         ((plans, tmp_path / "scores.txt", "--name", "fast"), "written as .csv or .parquet"),
     ):

@@ -1,6 +1,5 @@
 """Argoverse 2 vector map and ground height raster as a RoadMap."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
@@ -12,6 +11,8 @@ from shapely import Polygon
 
 from swerve.data.sources.derived_surfaces import edges_of, intersections_of, union_areas
 from swerve.data.sources.painted_lines import merge_lane_markings
+from swerve.data.storage.checked_json import read_json
+from swerve.data.storage.checked_npz import read_npy
 from swerve.scenes import Area, GroundHeight, Lane, LaneMarking, LaneType, LogError, RoadMap
 from swerve.scenes.polyline import arc_lengths, interpolate_at, remove_duplicate_points
 
@@ -32,6 +33,8 @@ _CENTERLINE_STEP = 2.0
 # Limit of coordinates in metres from the log's origin, in x, y or z; a log's map reaches some 500 m.
 _WIDEST = 5000.0
 _LARGEST = 1e12
+# Nodes of a ground height raster; those of the data set have up to 10^7.
+_MOST_NODES = 2**26
 
 
 def read_map(folder: Path, origin: Float[np.ndarray, "3"]) -> RoadMap:
@@ -129,7 +132,10 @@ def _ground(folder: Path, boundaries: list[np.ndarray], path: Path, origin: np.n
     if not list(folder.glob("*_ground_height_surface____*.npy")):
         if not boundaries:
             raise LogError(path, "lane_segments", "the map is empty")
-        return GroundHeight.from_points(np.concatenate(boundaries))
+        try:
+            return GroundHeight.from_points(np.concatenate(boundaries))
+        except ValueError as error:
+            raise LogError(path, "lane_segments", str(error)) from error
     raster_path, sim2_path = _only(folder, "*_ground_height_surface____*.npy"), _only(folder, "*___img_Sim2_city.json")
     sim2 = _load_object(sim2_path)
     rotation, shift = _numbers(sim2, "R", 4, sim2_path), _numbers(sim2, "t", 2, sim2_path)
@@ -137,12 +143,14 @@ def _ground(folder: Path, boundaries: list[np.ndarray], path: Path, origin: np.n
     if not np.allclose(rotation, (1, 0, 0, 1)) or not _LARGEST > scale > 1 / _LARGEST:
         raise LogError(sim2_path, "R, s", f"must be no rotation, and a finite positive scale: {sim2}")
     try:
-        heights = np.load(raster_path).astype(np.float64)
-        if np.isinf(heights).any():
-            raise LogError(raster_path, "heights", "is infinite somewhere")
-        heights -= origin[2]
+        stored = read_npy(raster_path)
+        if stored.ndim != 2 or stored.dtype.kind != "f" or not 0 < stored.size <= _MOST_NODES:
+            raise LogError(raster_path, "heights", f"is of {stored.dtype} and shape {stored.shape}, not a raster")
+        heights = stored.astype(np.float64) - origin[2]
+        if (np.abs(heights) > _WIDEST).any():
+            raise LogError(raster_path, "heights", "is infinite, or 5 km above the ego, somewhere")
         return GroundHeight.from_raster(heights, -shift - origin[:2], 1 / scale)
-    except (ValueError, EOFError) as error:
+    except ValueError as error:
         raise LogError(raster_path, "heights", str(error)) from error
 
 
@@ -154,10 +162,7 @@ def _only(folder: Path, pattern: str) -> Path:
 
 
 def _load_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise LogError(path, "file", f"is not JSON ({error})") from error
+    value = read_json(path, constants=True)
     if not isinstance(value, dict):
         raise LogError(path, "file", f"is a JSON {_NAMES[type(value)]}, not an object")
     return value

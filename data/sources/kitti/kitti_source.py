@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
-from PIL import Image
 
 from swerve.data.sources.checks import check_log, check_motion, microseconds
 from swerve.data.sources.folder_source import FolderSource
+from swerve.data.storage.checked_image import size_of
 from swerve.scenes import FORWARD, Camera, Ego, Log, LogError, Photo, Split, Tracks, TrafficLights, Vehicle
 from swerve.scenes.transforms import inverse, rigid_transform
 
@@ -124,11 +124,7 @@ def _size(files: Mapping[str, Mapping[int, Path]]) -> tuple[int, int]:
     """Return width and height of all images; only the headers are read."""
     sizes: dict[tuple[int, int], Path] = {}
     for path in (path for own in files.values() for path in own.values()):
-        try:
-            with Image.open(path) as image:
-                sizes.setdefault(image.size, path)
-        except OSError as error:
-            raise LogError(path, "image", f"cannot be read ({error})") from error
+        sizes.setdefault(size_of(path), path)
         if len(sizes) > 1:
             (one, _), (other, second) = sizes.items()
             problem = f"is {other[0]}x{other[1]}, others {one[0]}x{one[1]}: a camera's images are of one size"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from swerve.data.sources.navsim.frames import CAMERA_NAMES, OpenSceneCamera, OpenSceneFrame
 from swerve.data.sources.nuplan.axle_height import estimate_axle_height
+from swerve.data.storage.checked_image import size_of
 from swerve.scenes import Camera, Lens, LensModel, LogError
 from swerve.scenes.transforms import rigid_transform
 
@@ -81,11 +81,7 @@ def image_size(file: Path) -> tuple[int, int]:
     Raises:
         LogError: it is not an image.
     """
-    try:
-        with Image.open(file) as image:
-            return image.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise LogError(file, "image", f"cannot be read ({error})") from error
+    return size_of(file)
 
 
 def axle_height(frames: Sequence[OpenSceneFrame]) -> float:

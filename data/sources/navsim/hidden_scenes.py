@@ -96,6 +96,10 @@ def _runs(file: Path) -> tuple[tuple[OpenSceneFrame, ...], ...]:
 def _scenes(run: tuple[OpenSceneFrame, ...], split: NavsimSplit, synthetic: bool) -> Iterator[tuple[str, NavsimScene]]:
     """Yield the two scenes of a run by the token of their current frame."""
     history = split.scene_filter.num_history_frames
+    if history > _RUN - 1:
+        raise SwerveError(
+            f"split {split.name}: num_history_frames: is {history}; a scene of a hidden test has {_RUN - 1} frames"
+        )
     for frames in (run[:-1], run[1:]):
         current = frames[history - 1]
         yield (

@@ -11,6 +11,7 @@ from swerve.data.sources.navsim.folders import NavsimFolders, navsim_folders
 from swerve.data.sources.navsim.frames import OpenSceneFrame
 from swerve.data.sources.navsim.navsim_log import log_of, parts_of
 from swerve.data.sources.navsim.read_frames import read_log_frames
+from swerve.data.storage.files import file_version
 from swerve.scenes import Log, LogError, Split
 
 LOGGER = logging.getLogger("swerve")
@@ -19,6 +20,7 @@ _SPLITS: Final[dict[str, Split]] = {"test": "test", "private_test_hard": "test"}
 # Microseconds: longer logs are read in parts of a minute and what scenes need before and after, so that they fit in
 # memory.
 _LONGEST_US, _PART_US, _MARGIN_US = 90_000_000, 60_000_000, 7_000_000
+_LONGEST_LOG_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class NavsimSource:
         raise LogError(self.folders.root, name, "no NAVSIM log of that name")
 
     def _load(self, name: str, file: Path, split: str) -> Log:
-        frames, parts = _frames(file), _parts(file)
+        frames, parts = _frames(file, file_version(file)), _parts(file, file_version(file))
         if name not in parts:
             raise LogError(file, name, "no part of the log has that name", f"They are {', '.join(parts)}")
         first, last = parts[name]
@@ -72,23 +74,25 @@ class NavsimSource:
         names = list[str]()
         for stem, file in self.folders.log_files(split).items():
             try:
-                names += _parts(file)
+                names += _parts(file, file_version(file))
             except LogError:
                 names.append(stem)
         return names
 
 
 @lru_cache(maxsize=2)
-def _frames(file: Path) -> tuple[OpenSceneFrame, ...]:
+def _frames(file: Path, _: tuple[int, ...]) -> tuple[OpenSceneFrame, ...]:
     return read_log_frames(file)
 
 
 @cache
-def _parts(file: Path) -> dict[str, tuple[int, int]]:
+def _parts(file: Path, version: tuple[int, ...]) -> dict[str, tuple[int, int]]:
     """Return first and last frame of the parts of a log, by name."""
-    times = [frame.timestamp_us for frame in _frames(file)]
+    times = [frame.timestamp_us for frame in _frames(file, version)]
     if any(after <= before for before, after in pairwise(times)):
         raise LogError(file, "timestamp", "does not increase from frame to frame")
+    if times[-1] - times[0] > _LONGEST_LOG_US:
+        raise LogError(file, "timestamp", f"spans {(times[-1] - times[0]) / 3.6e9:.0f} hours, more than a day")
     parts = parts_of(times, _LONGEST_US, _PART_US, _MARGIN_US)
     return {file.stem if len(parts) == 1 else f"{file.stem}.{times[first]}": (first, last) for first, last in parts}
 

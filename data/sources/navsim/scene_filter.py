@@ -4,12 +4,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from swerve.data.storage.checked_json import told
 from swerve.scenes import LogError, SwerveError
+from swerve.scenes.printable import name_problem
 
 # Where a NAVSIM checkout keeps its splits.
 _IN_CHECKOUT: Final = Path("navsim/planning/script/config/common/train_test_split")
@@ -177,28 +180,40 @@ def _field(path: Path, key: str, value: object) -> int | bool | frozenset[str] |
     if value in ("null", "~", ""):
         return None
     if key in _LISTS and isinstance(value, list):
-        return frozenset(map(str, value))
+        return frozenset(_text(path, key, one) for one in value)
     if key in _COUNTS and isinstance(value, str) and value.isdecimal():
         return int(value)
     if key not in _LISTS | _COUNTS and isinstance(value, str) and value.lower() in _FLAGS:
         return _FLAGS[value.lower()]
-    raise LogError(path, key, f"has the value {str(value)[:60]!r}")
+    raise LogError(path, key, f"has the value {told(value)}")
 
 
 def _mapping(path: Path, value: object) -> tuple[SceneMapping, ...]:
     if value in (None, "null", "~", ""):
         return ()
     try:
-        return tuple(_group(_list(entry)) for entry in _list(value))
+        return tuple(_group(path, _list(entry)) for entry in _list(value))
     except (TypeError, ValueError) as error:
         expected = "Each group is [now, before, [[follow-up of now, follow-up of before], ...]]"
         raise LogError(path, "reactive_all_mapping", "is malformed", expected) from error
 
 
-def _group(entry: list[Any]) -> SceneMapping:
+def _text(path: Path, key: str, value: object) -> str:
+    """Return a name; nested lists are not written out, since YAML can name one list many times.
+
+    Raises:
+        LogError: it is something else.
+    """
+    if not isinstance(value, str) or name_problem(value):
+        raise LogError(path, key, f"has {told(value)}, which is no name")
+    return value
+
+
+def _group(path: Path, entry: list[Any]) -> SceneMapping:
     now, before, pairs = entry
-    follow_ups = [(str(first), str(second)) for first, second in map(_list, _list(pairs))]
-    return SceneMapping(str(now), str(before), tuple(follow_ups))
+    named = partial(_text, path, "reactive_all_mapping")
+    follow_ups = [(named(first), named(second)) for first, second in map(_list, _list(pairs))]
+    return SceneMapping(named(now), named(before), tuple(follow_ups))
 
 
 def _list(value: object) -> list[Any]:
@@ -212,8 +227,9 @@ def _read(path: Path) -> dict[str, Any]:
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         document = yaml.load(path.read_text(), loader)  # the base loader makes only text, lists and dicts
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LogError(path, "file", f"cannot be read ({str(error).splitlines()[0]})") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LogError(path, "file", f"cannot be read ({reason})") from error
     if not isinstance(document, dict):
         raise LogError(path, "file", "is not a NAVSIM split or scene filter")
     return document

@@ -11,6 +11,7 @@ from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneFrame, Senso
 from swerve.data.sources.navsim.read_frames import read_log_frames
 from swerve.data.sources.navsim.scene_filter import NavsimSplit, SceneFilter
 from swerve.data.sources.navsim.synthetic_scenes import read_synthetic_scene
+from swerve.data.storage.files import file_version
 from swerve.scenes import SwerveError
 
 _SHOWN: Final = 3
@@ -200,11 +201,20 @@ def _missing(
 
 
 # A scene is asked for by its score and by its images, one after the other.
-@lru_cache(maxsize=32)
+# Each is read anew if its file changes.
 def _synthetic_scene(file: Path) -> NavsimScene:
+    return _kept_scene(file, file_version(file))
+
+
+@lru_cache(maxsize=32)
+def _kept_scene(file: Path, _: tuple[int, ...]) -> NavsimScene:
     return read_synthetic_scene(file)
 
 
-@lru_cache(maxsize=4)
 def _frames_of(file: Path) -> tuple[OpenSceneFrame, ...]:
+    return _kept_frames(file, file_version(file))
+
+
+@lru_cache(maxsize=4)
+def _kept_frames(file: Path, _: tuple[int, ...]) -> tuple[OpenSceneFrame, ...]:
     return read_log_frames(file)

@@ -12,9 +12,12 @@ from swerve.data.sources.navsim.read_frames import (
     cameras_of,
     command_of,
     inside,
+    integer_of,
     lights_of,
     malformed,
     numbers,
+    text_of,
+    texts_of,
 )
 from swerve.data.storage.restricted_pickle import PickledRecord, read_pickle
 from swerve.scenes import LogError
@@ -60,6 +63,8 @@ NUPLAN_NAMES: Final = {
         for module, name in _ENUMERATIONS
     },
 }
+# Moments after a scene's last frame.
+_MOST_MOMENTS: Final = 1000
 # By their numbers in nuPlan.
 _STATUSES: Final = ("GREEN", "YELLOW", "RED", "UNKNOWN")
 
@@ -84,21 +89,21 @@ def read_synthetic_scene(path: Path) -> NavsimScene:
 def _scene(record: Mapping[str, Any]) -> NavsimScene:
     metadata = record["scene_metadata"]
     frames = tuple(_frame(frame, metadata) for frame in record["frames"])
-    history = int(metadata["num_history_frames"])
+    history = integer_of(metadata["num_history_frames"], "num_history_frames")
     if not 0 < history <= len(frames):
         raise ValueError(f"num_history_frames is {history}, of {len(frames)} frames")
     lights, boxes = record.get("extended_traffic_light_data"), record.get("extended_detections_tracks")
     return NavsimScene(
-        token=str(metadata["initial_token"]),
-        log_name=str(metadata["log_name"]),
-        scene_token=str(metadata["scene_token"]),
-        map_name=str(metadata["map_name"]),
+        token=text_of(metadata["initial_token"], "initial_token"),
+        log_name=text_of(metadata["log_name"], "log_name"),
+        scene_token=text_of(metadata["scene_token"], "scene_token"),
+        map_name=text_of(metadata["map_name"], "map_name"),
         num_history_frames=history,
-        num_future_frames=int(metadata["num_future_frames"]),
+        num_future_frames=integer_of(metadata["num_future_frames"], "num_future_frames", _MOST_MOMENTS),
         frames=frames,
         synthetic=True,
-        original_scene=metadata["corresponding_original_scene"],
-        original_initial_token=metadata["corresponding_original_initial_token"],
+        original_scene=_optional_text(metadata, "corresponding_original_scene"),
+        original_initial_token=_optional_text(metadata, "corresponding_original_initial_token"),
         future_lights=None if lights is None else tuple(_lights(one) for one in lights),
         future_boxes=None if boxes is None else tuple(_boxes(one) for one in boxes),
     )
@@ -110,12 +115,12 @@ def _frame(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> OpenSceneF
         raise ValueError("ego_status is not in the global frame")
     pose = numbers(ego["ego_pose"], (3,), "ego_pose")
     return OpenSceneFrame(
-        token=str(record["token"]),
-        timestamp_us=int(record["timestamp"]),
-        log_name=str(metadata["log_name"]),
-        scene_token=str(metadata["scene_token"]),
-        map_location=str(metadata["map_name"]),
-        roadblock_ids=tuple(map(str, record["roadblock_ids"])),
+        token=text_of(record["token"], "token"),
+        timestamp_us=integer_of(record["timestamp"], "timestamp"),
+        log_name=text_of(metadata["log_name"], "log_name"),
+        scene_token=text_of(metadata["scene_token"], "scene_token"),
+        map_location=text_of(metadata["map_name"], "map_name"),
+        roadblock_ids=texts_of(record["roadblock_ids"], "roadblock_ids"),
         traffic_lights=lights_of(record["traffic_lights"]),
         boxes=None if annotations is None else boxes_of(annotations, "boxes", "names", "velocity_3d"),
         ego_pose=pose,
@@ -128,12 +133,16 @@ def _frame(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> OpenSceneF
     )
 
 
+def _optional_text(metadata: Mapping[str, Any], field: str) -> str | None:
+    return None if metadata[field] is None else text_of(metadata[field], field)
+
+
 def _lights(statuses: PickledRecord) -> tuple[LightStatus, ...]:
     return tuple(
         LightStatus(
-            int(one.values["lane_connector_id"]),
+            integer_of(one.values["lane_connector_id"], "lane_connector_id", 2**62),
             _STATUSES[one.values["status"].number],
-            int(one.values["timestamp"].values["time_us"]),
+            integer_of(one.values["timestamp"].values["time_us"], "time_us"),
         )
         for one in statuses.values["traffic_lights"]
     )
@@ -141,11 +150,16 @@ def _lights(statuses: PickledRecord) -> tuple[LightStatus, ...]:
 
 def _boxes(moment: PickledRecord) -> GlobalBoxes:
     objects = [one.values for one in moment.values["tracked_objects"].values["tracked_objects"]]
+    boxes = [_box(one["_box"].values) for one in objects]
+    velocities = [_velocity(one) for one in objects]
+    tracks = tuple(text_of(one["_metadata"].values["track_token"], "track_token") for one in objects)
+    if len(set(tracks)) < len(tracks):
+        raise ValueError("a later moment has a track twice")
     return GlobalBoxes(
-        track_tokens=tuple(str(one["_metadata"].values["track_token"]) for one in objects),
+        track_tokens=tracks,
         names=tuple(OBJECT_NAMES[one["_tracked_object_type"].number] for one in objects),
-        boxes=np.array([_box(one["_box"].values) for one in objects], dtype=np.float64).reshape(-1, 6),
-        velocities=np.array([_velocity(one) for one in objects], dtype=np.float64).reshape(-1, 2),
+        boxes=numbers(boxes, (len(objects), 6), "_box") if objects else np.zeros((0, 6)),
+        velocities=numbers(velocities, (len(objects), 2), "_velocity") if objects else np.zeros((0, 2)),
     )
 
 

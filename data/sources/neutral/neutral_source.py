@@ -3,9 +3,6 @@
 The world frame is the source's own (origin zero), because scores are compared to 1e-8 and an offset would round.
 """
 
-import gzip
-import json
-import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +14,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from swerve.data.sources.checks import check_log
 from swerve.data.sources.neutral.log_origin import origin_of, seen_from
+from swerve.data.sources.neutral.neutral_shapes import (
+    CLASSES,
+    LIGHTS,
+    LOG,
+    SCENE,
+    SCENES,
+    SCHEMA,
+    SHAPES,
+    TWO_STAGE_SCHEMA,
+    tracks_of,
+)
+from swerve.data.storage.checked_json import ShapeError, check_shape, read_json, told
+from swerve.data.storage.files import file_version
 from swerve.scenes import (
     Area,
     Camera,
@@ -28,7 +39,6 @@ from swerve.scenes import (
     LightState,
     Log,
     LogError,
-    ObjectClass,
     RoadMap,
     Scene,
     Tracks,
@@ -39,25 +49,8 @@ from swerve.scenes.causal_motion import planar_motion
 from swerve.scenes.polyline import headings
 from swerve.scenes.transforms import pose_from_yaw
 
-SCHEMA = "ps-neutral-log/1"
-TWO_STAGE_SCHEMA = "ps-neutral-two-stage/1"
 # A stage-one token, the token of the frame 0.5 s before, and pairs of follow-up tokens of both.
 Follow = tuple[str, str, list[tuple[str, str]]]
-CLASSES = {
-    "vehicle": ObjectClass.VEHICLE,
-    "pedestrian": ObjectClass.PEDESTRIAN,
-    "bicycle": ObjectClass.BICYCLE,
-    "traffic_cone": ObjectClass.TRAFFIC_CONE,
-    "barrier": ObjectClass.BARRIER,
-    "czone_sign": ObjectClass.SIGN,
-    "generic_object": ObjectClass.GENERIC,
-}
-LIGHTS = {
-    "red": LightState.RED,
-    "green": LightState.GREEN,
-    "yellow": LightState.YELLOW,
-    "unknown": LightState.UNKNOWN,
-}
 
 
 @dataclass(frozen=True)
@@ -122,10 +115,6 @@ class NeutralSource:
         Raises:
             LogError: the file has another format, or its log is not in this source.
         """
-        with _malformed(benchmark):
-            return self._follow_ups(benchmark)
-
-    def _follow_ups(self, benchmark: Path) -> tuple[dict[str, NeutralScene], list[Follow]]:
         document = read_document(benchmark, TWO_STAGE_SCHEMA)
         files = self._files()
         if document["log"] not in files:
@@ -140,7 +129,7 @@ class NeutralSource:
 
     def _files(self) -> dict[str, Path]:
         files = [self.path] if self.path.is_file() else sorted(self.path.glob("*.json*"))
-        named = [(read_document(file).get("log_name", file.stem), file) for file in files]
+        named = [(read_document(file)["log_name"], file) for file in files]
         if not named or len(dict(named)) < len(named):
             raise LogError(self.path, "log_name", "two logs of one name" if named else "no .json or .json.gz file")
         return dict(named)
@@ -153,9 +142,11 @@ def load_scenes(path: str | Path) -> dict[str, NeutralScene]:
         LogError: the file has another format, or a scene exceeds the log.
     """
     document = read_document(Path(path))
-    log = parse_log(document, path)
-    with _malformed(path):
-        records = {record["token"]: record for record in document["scenes"]}
+    check_shape(document, SCENES, path)
+    log = _parsed(document, path)
+    records = {record["token"]: record for record in document["scenes"]}
+    if len(records) < len(document["scenes"]):
+        raise LogError(path, "scenes", "two scenes of one token")
     return {token: scene_of(document, record, path, log) for token, record in records.items()}
 
 
@@ -173,14 +164,10 @@ def scene_of(
     Raises:
         LogError: an override does not fit the scene, or the scene exceeds the log.
     """
-    with _malformed(path):
-        return _scene_of(document, record, path, log)
-
-
-def _scene_of(document: dict[str, Any], record: dict[str, Any], path: str | Path, log: Log | None) -> NeutralScene:
+    check_shape(record, SCENE, path)
     overridden = any(key in record for key in ("route_roadblock_ids", "traffic_lights", "extra_objects", "ego_offset"))
     if overridden or log is None:
-        log = parse_log(_with_overrides(document, record, path), path)
+        log = _parsed(_with_overrides(document, record, path), path)
     stride, frames = document["navsim_stride"], document["frames"]
     ordered = _in_order_of(log.tracks, frames, record["frame"])
     window = frames[record["frame"] : record["frame"] + record["num_future_frames"] * stride : stride]
@@ -200,7 +187,7 @@ def _in_order_of(tracks: Tracks, frames: list[Any], now: int) -> Tracks:
     """
     listed = [item[0] for item in frames[now]["objects"]] if now < len(frames) else []
     row = {track: index for index, track in enumerate(tracks.ids)}
-    first = [row[track] for track in listed]
+    first = list(dict.fromkeys(row[track] for track in listed))
     others = sorted(set(range(len(tracks))) - set(first))
     return tracks.select_tracks(np.array(first + others, dtype=int))
 
@@ -214,50 +201,53 @@ def _classed_by(tracks: Tracks, window: list[Any]) -> Tracks:
     return replace(tracks, classes=classes)
 
 
-@lru_cache(maxsize=4)
 def read_document(path: Path, schema: str = SCHEMA) -> dict[str, Any]:
-    """Read the parsed JSON of a neutral file.
+    """Read the parsed JSON of a neutral file; one that has not changed since is not read again.
 
     Raises:
-        LogError: the file is missing, not JSON, or of another schema.
+        LogError: the file is missing, not JSON, or of another schema, or a field is missing or of the wrong kind.
     """
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
-            document = json.load(stream, parse_constant=_refuse)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise LogError(path, "file", f"cannot be read ({error})") from error
+    return _document(path, schema, file_version(path))
+
+
+@lru_cache(maxsize=4)
+def _document(path: Path, schema: str, _: tuple[int, ...]) -> dict[str, Any]:
+    document = read_json(path)
     if not isinstance(document, dict) or document.get("schema") != schema:
-        found = document.get("schema") if isinstance(document, dict) else type(document).__name__
-        raise LogError(path, "schema", f"is {found!r}, not {schema!r}")
+        found = document.get("schema") if isinstance(document, dict) else document
+        raise LogError(path, "schema", f"is {told(found)}, not {schema!r}")
+    check_shape(document, SHAPES[schema], path)
     return document
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
 
 
 def parse_log(document: dict[str, Any], path: str | Path) -> Log:
     """Convert a neutral document to a log.
 
     Raises:
-        LogError: a field is missing or of the wrong kind.
+        LogError: a field is missing or of the wrong kind, or the log is not valid, see `check_log`.
     """
-    with _malformed(path):
-        return _parse(document)
+    check_shape(document, LOG, path)
+    return _parsed(document, path)
+
+
+def _parsed(document: dict[str, Any], path: str | Path) -> Log:
+    with _contradictions(path):
+        log = _parse(document)
+    return check_log(log, path)
 
 
 @contextmanager
-def _malformed(path: str | Path) -> Iterator[None]:
-    """Convert errors about missing or mistyped values inside the block to one that names the field.
+def _contradictions(path: str | Path) -> Iterator[None]:
+    """Convert errors about values that do not fit each other inside the block.
 
     Raises:
-        LogError: replaces the exceptions of accessing JSON dicts and lists.
+        LogError: replaces ShapeErrors, and ValueErrors of the classes of scenes.
     """
     try:
         yield
-    except KeyError as error:
-        raise LogError(path, str(error.args[0]), "is missing, or an unknown name") from error
-    except (TypeError, ValueError, IndexError) as error:
+    except ShapeError as error:
+        raise LogError(path, error.place, error.problem) from error
+    except ValueError as error:
         raise LogError(path, "document", f"is malformed ({error})") from error
 
 
@@ -267,7 +257,7 @@ def _parse(document: dict[str, Any]) -> Log:
     length = body["front_length"] + body["rear_length"]
     times = [frame["t_us"] for frame in frames]
     if any(after <= before for before, after in pairwise(times)):
-        raise ValueError("frames: t_us does not increase")
+        raise ShapeError("frames.t_us", "does not increase")
     road_map = _road_map(document["map"])
     ego = frames[0]["ego"]
     start = road_map.lanes[0].centerline[0] if road_map.lanes else np.array([ego["x"], ego["y"], 0.0], float)
@@ -350,11 +340,15 @@ def _road_map(record: dict[str, Any]) -> RoadMap:
     for group in groups:
         for lane_id in group.lane_ids:
             if lane_id not in known:
-                raise ValueError(f"roadblock {group.id} names lane {lane_id}, which the map lacks")
+                raise ShapeError("map.roadblocks", f"{group.id} names lane {lane_id}, which the map lacks")
     points = np.concatenate([lane.centerline for lane in lanes]) if lanes else np.zeros((1, 3))
+    try:
+        ground = GroundHeight.from_points(points)
+    except ValueError as error:
+        raise ShapeError("map.lanes.centerline", str(error)) from error
     return RoadMap(
         lanes=lanes,
-        ground=GroundHeight.from_points(points),
+        ground=ground,
         lane_groups=groups,
         drivable_areas=areas["drivable_areas"],
         intersections=areas["intersections"],
@@ -414,7 +408,8 @@ def _with_overrides(document: dict[str, Any], record: dict[str, Any], path: str 
         if inside and "traffic_lights" in record:
             changed["traffic_lights"] = record["traffic_lights"][held]
         if inside and "extra_objects" in record:
-            changed["objects"] = frame["objects"] + record["extra_objects"][held]
+            with _contradictions(path):
+                changed["objects"] = tracks_of(frame, record["extra_objects"][held])
         if "ego_offset" in record:
             changed["ego"] = _displaced(frame["ego"], *record["ego_offset"])
         frames.append(changed)
@@ -429,11 +424,15 @@ def _follow_up(base: dict[str, Any], record: dict[str, Any], path: Path) -> Neut
     for index, frame in enumerate(frames):
         if index > record["current_frame"] or frame["ego"] is None:
             frame["ego"] = last
-    log = parse_log({**base, "frames": frames, "navsim_stride": 1}, path)
+    log = _parsed({**base, "frames": frames, "navsim_stride": 1}, path)
     now = record["current_frame"]
     ordered = _in_order_of(log.tracks, frames, now)
     log = replace(log, tracks=ordered, track_order=ordered.ids)
-    return NeutralScene(record["token"], Scene(log, now, now, len(frames) - now - 1), follow_up=True)
+    try:
+        scene = Scene(log, now, now, len(frames) - now - 1)
+    except ValueError as error:
+        raise LogError(path, f"scene {record['token']}", str(error)) from error
+    return NeutralScene(record["token"], scene, follow_up=True)
 
 
 def _displaced(ego: dict[str, Any], forward: float, left: float, turn: float) -> dict[str, Any]:

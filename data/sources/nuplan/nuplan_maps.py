@@ -1,14 +1,15 @@
 """The folder of nuPlan maps: `nuplan-maps-v1.0.json`, and `map.gpkg` per location and version."""
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
 from swerve.data.sources.nuplan.nuplan_map import NuplanMap
+from swerve.data.storage.checked_json import fields, file_name, mapping_of, read_json
 from swerve.scenes import LogError
 
 # The index's file name; other versions of the maps have other ids.
 MAP_VERSION = "nuplan-maps-v1.0"
+_INDEX = mapping_of(fields({"version": file_name}), key=file_name)
 
 
 def load_nuplan_map(maps_root: str | Path, location: str) -> NuplanMap:
@@ -38,7 +39,7 @@ def map_file(maps_root: Path, location: str) -> Path:
     index = maps_root / f"{MAP_VERSION}.json"
     version = _versions(index).get(location)
     if version is None:
-        raise LogError(index, location, "no such location", f"It has {', '.join(_versions(index))}")
+        raise LogError(index, "locations", f"has no {location!r}", f"It has {', '.join(_versions(index))}")
     path = maps_root / location / version / "map.gpkg"
     if not path.is_file():
         others = sorted(found.parent.name for found in (maps_root / location).glob("*/map.gpkg"))
@@ -49,15 +50,10 @@ def map_file(maps_root: Path, location: str) -> Path:
 
 def _versions(index: Path) -> dict[str, str]:
     """Read the version of each location."""
-    try:
-        document = json.loads(index.read_text())
-        return {str(location): str(entry["version"]) for location, entry in document.items()}
-    except FileNotFoundError as error:
+    if not index.exists():
         others = ", ".join(sorted(path.name for path in index.parent.glob("*.json"))) or "no index"
-        hint = f"The maps' folder must have it; {index.parent} has {others}"
-        raise LogError(index, "file", "no such file", hint) from error
-    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
-        raise LogError(index, "file", f"is not an index of nuPlan maps ({error})") from error
+        raise LogError(index, "file", "no such file", f"The maps' folder must have it; {index.parent} has {others}")
+    return {location: entry["version"] for location, entry in read_json(index, _INDEX).items()}
 
 
 @lru_cache(maxsize=8)

@@ -16,6 +16,7 @@ from swerve.scenes import Camera, Log, LogError, SwerveError
 
 # Recordings longer than this are read in parts of `_PART_US`, plus what their scenes need before and after.
 _LONGEST_US, _PART_US = 90_000_000, 60_000_000
+_LONGEST_LOG_US = 86_400_000_000
 _HINT = (
     "Logs are looked for in nuplan-v1.1/splits/SPLIT, nuplan/splits/SPLIT, splits/SPLIT, SPLIT and the folder itself"
 )
@@ -121,6 +122,8 @@ class NuplanSource:
         """Return first and last time of the parts of a log, by name."""
         db = NuplanDb(file)
         first, last = db.span()
+        if not 0 <= last - first <= _LONGEST_LOG_US:
+            raise LogError(file, "lidar_pc.timestamp", f"spans {(last - first) / 3.6e9:.0f} hours, more than a day")
         spans = self._around_tags(db, first, last) if self.tags else [(first, last)]
         cut = [part for span in spans for part in self._cut(span)]
         if cut == [(first, last)]:

@@ -17,7 +17,7 @@ def read_point_cloud(path: Path) -> Float32[np.ndarray, "6 n"]:
     """Read a binary PCD file: rows x, y, z (metres), intensity, ring, lidar_info, whatever the file's order.
 
     Raises:
-        LogError: the file is missing, not binary PCD, shorter than it says, or lacks a field.
+        LogError: the file is missing, not binary PCD, shorter than it says, lacks a field, or a point is not finite.
     """
     try:
         content = path.read_bytes()
@@ -26,10 +26,13 @@ def read_point_cloud(path: Path) -> Float32[np.ndarray, "6 n"]:
     header, start = _header(content, path)
     try:
         dtype, count = _layout(header), int(header["POINTS"][0])
-        if count < 0 or any(dtype[name].shape for name in FIELDS):
+        if not 0 <= count <= len(content) or any(dtype[name].shape for name in FIELDS):
             raise ValueError(f"{count} points, with one number for each of {', '.join(FIELDS)}")
         points = np.frombuffer(content, dtype, count, start)
-        return np.stack([points[name].astype(np.float32) for name in FIELDS])
+        rows = np.stack([points[name].astype(np.float32) for name in FIELDS])
+        if not np.isfinite(rows[:3]).all():
+            raise ValueError(f"point {np.flatnonzero(~np.isfinite(rows[:3]).all(axis=0))[0]} is not finite")
+        return rows
     except KeyError as error:
         raise LogError(path, "header", f"lacks {error.args[0]}") from error
     except IndexError as error:

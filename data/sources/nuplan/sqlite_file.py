@@ -43,7 +43,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError, OverflowError, MemoryError) as error:
         problem = f"is not a readable SQLite file ({error})"
         raise LogError(path, "file", problem, "The download may be incomplete") from error
 

@@ -96,7 +96,10 @@ def read_map(
     if not found.centerlines:
         raise LogError(file, "map_features", f"none of {len(features)} is a lane: the map is empty")
     every = [*found.centerlines.values(), *found.lines.values(), *found.edges.values()]
-    ground = GroundHeight.from_points(np.unique(np.concatenate([_thinned(line) for line in every]), axis=0))
+    try:
+        ground = GroundHeight.from_points(np.unique(np.concatenate([_thinned(line) for line in every]), axis=0))
+    except ValueError as error:
+        raise LogError(file, "map_features", str(error)) from error
     sides = {number: _boundaries(number, found) for number in found.centerlines}
     lanes = _with_connectors([_lane(number, *sides[number], found) for number in found.centerlines], signalled)
     return RoadMap(

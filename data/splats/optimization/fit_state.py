@@ -45,6 +45,6 @@ class FitCheckpoint:
         try:
             arrays = load(data)
             step, purpose = int(arrays.pop(_STEP)[0]), arrays.pop(_INPUTS).tobytes().hex()
-        except (SafetensorError, KeyError, ValueError, IndexError) as error:
+        except (SafetensorError, KeyError, ValueError, IndexError, TypeError, OverflowError) as error:
             raise SwerveError(f"not a checkpoint of a fit ({error}). Start the fit again") from error
         return cls(step, purpose, arrays)

@@ -5,41 +5,36 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 
 from swerve.data.jobs import part_stem
+from swerve.data.storage.checked_json import anything, fields, integer, list_of, mapping_of, read_json, row_of, text
 from swerve.data.storage.files import to_json, write_atomically
 from swerve.data.storage.parquet_file import ParquetFile
 from swerve.eval.benchmark.assemble import GroupRecord
+from swerve.eval.benchmark.benchmark_shapes import REJECTIONS_SCHEMA, SCENES_SCHEMA
 from swerve.eval.benchmark.benchmark_store import REJECTIONS, SCENES
 from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.scoring.aggregate import GroupTokens
-from swerve.scenes import SwerveError
+from swerve.scenes import LogError
 from swerve.scenes.transforms import yaw_of
 
-SCENES_SCHEMA = pa.schema(
+_COUNT, _INDEX = integer(0), integer()
+_RECORD: Final = fields(
     {
-        "token": pa.string(),
-        "log": pa.string(),
-        "scene_group": pa.string(),
-        "stage": pa.int8(),
-        "frame": pa.string(),
-        "index": pa.int32(),
-        "time_us": pa.int64(),
-        **dict.fromkeys(("x", "y", "heading", "speed"), pa.float64()),
-        "command": pa.string(),
-        "origin": pa.string(),
-        **dict.fromkeys(("lateral_offset", "longitudinal_offset", "heading_offset", "speed_offset"), pa.float64()),
-        "parameters": pa.string(),
-        "unfit": pa.string(),
+        **dict.fromkeys(("log", "bank", "drop_reason", "message"), text),
+        **{"chunk": _COUNT, "chunks": _COUNT, "time_us": _INDEX},
+        "rejected": list_of(row_of(_INDEX, text)),
+        "unfit": list_of(row_of(_INDEX, list_of(text))),
+        "tracks_without_gaussians": list_of(text),
+        "gaps": list_of(_INDEX),
+        "scenes": list_of(mapping_of(anything)),
+        "files": mapping_of(_COUNT),
     }
 )
-REJECTIONS_SCHEMA = pa.schema(
-    {"log": pa.string(), "time_us": pa.int64(), "index": pa.int32(), "reason": pa.string(), "message": pa.string()}
-)
+_REMEDY: Final = "Remove it and run the same command again to rebuild this scene group"
 
 
 @dataclass(frozen=True)
@@ -99,21 +94,20 @@ def read_build_records(folder: Path) -> Iterator[BuildRecord]:
         SwerveError: one is damaged.
     """
     for path in sorted((folder / "records").glob("*.json")):
+        record = read_json(path, _RECORD, _REMEDY)
         try:
-            yield _record_of(dict(json.loads(path.read_bytes())))
-        except (ValueError, TypeError, KeyError) as error:
-            raise SwerveError(
-                f"{path}: damaged ({error}). Remove it and run the same command again to rebuild this scene group"
-            ) from error
+            yield _record_of(record)
+        except TypeError as error:
+            raise LogError(path, "fields", "are not those of a record", _REMEDY) from error
 
 
-def _record_of(fields: dict[str, Any]) -> BuildRecord:
+def _record_of(record: dict[str, Any]) -> BuildRecord:
     return BuildRecord(
         **{
-            **fields,
-            "rejected": tuple((int(index), str(reason)) for index, reason in fields["rejected"]),
-            "unfit": tuple((int(index), tuple(missed)) for index, missed in fields["unfit"]),
-            **{name: tuple(fields[name]) for name in ("tracks_without_gaussians", "gaps", "scenes")},
+            **record,
+            "rejected": tuple((int(index), str(reason)) for index, reason in record["rejected"]),
+            "unfit": tuple((int(index), tuple(missed)) for index, missed in record["unfit"]),
+            **{name: tuple(record[name]) for name in ("tracks_without_gaussians", "gaps", "scenes")},
         }
     )
 

@@ -9,10 +9,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from swerve.scenes.planning import Observation, Planner, Trajectory
-
-# Limit on planned distances, metres: larger numbers count as a planner's failure.
-_FARTHEST = 10_000.0
+from swerve.scenes.planning import FARTHEST_POSE, Observation, Planner, Trajectory
+from swerve.scenes.printable import printable_lines
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def _copied(observation: Observation) -> Observation:
 def format_error(error: BaseException) -> str:
     """Format the traceback of an error without the frame that caught it."""
     inside = error.__traceback__.tb_next if error.__traceback__ else None
-    return "".join(traceback.format_exception(type(error), error, inside)).strip()
+    return printable_lines("".join(traceback.format_exception(type(error), error, inside)).strip())
 
 
 def _checked(returned: object, seconds: float) -> PlannerOutput:
@@ -106,8 +104,8 @@ def _checked(returned: object, seconds: float) -> PlannerOutput:
             return PlannerOutput(None, f"poses have shape {poses.shape} instead of (k, 3)", seconds)
         plan = Trajectory(poses, float(returned.interval))
     except Exception as error:  # Poses that are not numeric, or that were changed after construction.
-        return PlannerOutput(None, f"{type(error).__name__}: {error}", seconds)
-    if np.abs(poses).max() > _FARTHEST:
+        return PlannerOutput(None, printable_lines(f"{type(error).__name__}: {error}"), seconds)
+    if np.abs(poses).max() > FARTHEST_POSE:
         return PlannerOutput(
             None, f"a pose is {np.abs(poses).max():.3g} m or rad away: farther than any vehicle can drive", seconds
         )

@@ -4,18 +4,22 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from swerve.data.dataset.read_manifest import read_parquet
 from swerve.data.jobs import record_path
+from swerve.data.storage.checked_json import mapping_of, parse_json, text
 from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.evaluate.results import SCHEMA
 from swerve.scenes import SwerveError
 
 # Key of the Parquet metadata: identities of the planners, by label.
 _PLANNERS = b"swerve.planners"
+_REMEDY: Final = "Remove it and run the same command again to evaluate this scene group"
 
 
 def results_path(folder: Path, log: str, chunk: int) -> Path:
@@ -32,8 +36,9 @@ def recorded_planners(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     with _record_errors(path):
-        planners: dict[str, str] = json.loads((pq.read_schema(path).metadata or {}).get(_PLANNERS, b"{}"))
-        return planners
+        metadata = (pq.read_schema(path).metadata or {}).get(_PLANNERS, b"{}")
+    planners: dict[str, str] = parse_json(metadata, path, mapping_of(text, text), _REMEDY)
+    return planners
 
 
 def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str], schema: pa.Schema = SCHEMA) -> None:
@@ -62,8 +67,7 @@ def read_record(path: Path, schema: pa.Schema = SCHEMA) -> pa.Table:
     Raises:
         SwerveError: it is missing or damaged.
     """
-    with _record_errors(path):
-        return pq.read_table(path, schema=schema)
+    return read_parquet(path, schema, _REMEDY, nulls=True)
 
 
 @contextmanager
@@ -73,6 +77,4 @@ def _record_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, pa.ArrowException) as error:
         first = str(error).partition("\n")[0]
-        raise SwerveError(
-            f"{path}: damaged ({first}). Remove it and run the same command again to evaluate this scene group"
-        ) from error
+        raise SwerveError(f"{path}: damaged ({first}). {_REMEDY}") from error

@@ -1,6 +1,5 @@
 """The results table of an evaluation: a row per planner and scene, as Parquet."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
+from swerve.data.dataset.read_manifest import read_parquet
+from swerve.data.storage.checked_json import anything, mapping_of, read_json, told
 from swerve.eval.scoring.aggregate import (
     COLUMNS,
     GroupTokens,
@@ -30,6 +30,7 @@ from swerve.scenes.planning import Trajectory
 RESULTS, PROVENANCE = "results.parquet", "provenance.json"
 # Raise whenever columns of the results or keys of the provenance change: older evaluations are then refused.
 RESULTS_VERSION: Final = 3
+_FIRST: Final = "Run `swerve evaluate` first"
 _PROVENANCE_V1 = "provenance.json"
 _REASON = pa.struct(
     {
@@ -205,7 +206,10 @@ def read_results(folder: Path) -> Results:
     table, planners, provenance = _read(folder)
     if provenance.get("stages") == 1:
         raise SwerveError(f"{folder}: evaluation in one stage: it has no scene groups")
-    groups = groups_of(table.filter(pc.field("planner") == planners[0]))
+    try:
+        groups = groups_of(table.filter(pc.field("planner") == planners[0]))
+    except (ValueError, LookupError, TypeError, pa.ArrowException) as error:
+        raise SwerveError(f"{folder / RESULTS}: rows: are not those of scene groups ({error!r:.100})") from error
     return Results(table, planners, groups, provenance)
 
 
@@ -226,16 +230,20 @@ def _read(folder: Path) -> tuple[pa.Table, tuple[str, ...], dict[str, Any]]:
     """
     try:
         old = (folder / _PROVENANCE_V1).is_file() and not (folder / PROVENANCE).is_file()
-        provenance = json.loads((folder / (_PROVENANCE_V1 if old else PROVENANCE)).read_bytes())
-        if (version := provenance.get("version", 1)) != RESULTS_VERSION:
-            raise SwerveError(
-                f"{folder}: evaluation of version {version}, this is version {RESULTS_VERSION}. Evaluate again into "
-                "another folder"
-            )
-        table = pq.read_table(folder / RESULTS, schema=SCHEMA)
+        provenance = read_json(folder / (_PROVENANCE_V1 if old else PROVENANCE), mapping_of(anything), _FIRST)
+        version = provenance.get("version", 1)
+        table = read_parquet(folder / RESULTS, SCHEMA, _FIRST, nulls=True) if version == RESULTS_VERSION else None
+    except SwerveError as error:
+        raise SwerveError(f"{folder}: no results of an evaluation ({error})") from error
+    if table is None:
+        raise SwerveError(
+            f"{folder}: evaluation of version {told(version)}, this is version {RESULTS_VERSION}. Evaluate again into "
+            "another folder"
+        )
+    try:
         planners = tuple(pc.unique(table["planner"]).to_pylist())
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise SwerveError(f"{folder}: no results of an evaluation ({error}). Run `swerve evaluate` first") from error
+    except (ValueError, LookupError, TypeError, pa.ArrowException) as error:
+        raise SwerveError(f"{folder / RESULTS}: rows: are not those of scenes ({error!r:.100})") from error
     return table, planners, provenance
 
 

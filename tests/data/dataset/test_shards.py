@@ -5,6 +5,8 @@ import json
 import tarfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from swerve.data.dataset.image_encoding import encode_depth, encode_image, encode_instance
@@ -39,9 +41,15 @@ def write(path, samples, split="train"):
     return size, digest
 
 
+def list_samples(folder, *keys, shard="train/a.tar"):
+    """Write a manifest that lists these samples of a shard."""
+    rows = {"key": keys, "shard": [shard] * len(keys), "split": [shard.partition("/")[0]] * len(keys)}
+    pq.write_table(pa.table(rows), folder / "manifest.parquet")
+
+
 def test_a_sample_comes_back(tmp_path):
     write(tmp_path / "train" / "a.tar", [sample("k-1"), sample("k-2", kind="recovery")])
-    (tmp_path / "manifest.parquet").touch()
+    list_samples(tmp_path, "k-1", "k-2")
     first, second = read_samples(tmp_path, "train")
     assert (first["key"], second["key"]) == ("k-1", "k-2")
     assert first["json"] == {"kind": "logged"}
@@ -72,7 +80,7 @@ def test_equal_samples_make_equal_files_without_owner_or_time(tmp_path):
 def test_names_longer_than_a_tar_header_survive(tmp_path):
     key = "x" * 150
     write(tmp_path / "train" / "a.tar", [sample(key)])
-    (tmp_path / "manifest.parquet").touch()
+    list_samples(tmp_path, key)
     assert next(read_samples(tmp_path, "train"))["key"] == key
 
 
@@ -109,8 +117,84 @@ def test_j5_a_truncated_shard_is_named(tmp_path):
     path = tmp_path / "train" / "a.tar"
     write(path, [sample("k-1"), sample("k-2")])
     path.write_bytes(path.read_bytes()[:3000])
-    (tmp_path / "manifest.parquet").touch()
+    list_samples(tmp_path, "k-1", "k-2")
     with pytest.raises(SwerveError, match=r"a\.tar: damaged"):
+        list(read_samples(tmp_path, "train"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        (["k-1"], "holds sample k-2 as its number 1, which the manifest does not"),
+        (["k-1", "k-2", "k-3"], "holds 2 samples, 3 are in the manifest"),
+        (["k-2", "k-1"], "holds sample k-1 as its number 0"),
+    ],
+)
+def test_a_shard_with_other_samples_than_the_manifest_is_named(tmp_path, keys, problem):
+    write(tmp_path / "train" / "a.tar", [sample("k-1"), sample("k-2")])
+    list_samples(tmp_path, *keys)
+    with pytest.raises(SwerveError, match=rf"a\.tar: damaged shard \({problem}"):
+        list(read_samples(tmp_path, "train"))
+
+
+def test_a_shard_without_a_sample_is_named(tmp_path):
+    write(tmp_path / "train" / "a.tar", [])
+    list_samples(tmp_path, "k-1")
+    with pytest.raises(SwerveError, match=r"a\.tar: damaged shard \(has no sample"):
+        list(read_samples(tmp_path, "train"))
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    list_samples(tmp_path, "k-1")
+    with pytest.raises(SwerveError, match=r"a\.tar: cannot be read \(No such file"):
+        list(read_samples(tmp_path, "train"))
+
+
+@pytest.mark.parametrize("shard", ["train/../../a.tar", "/etc/a.tar", "../a.tar", "train/.a.tar", "other/a.tar"])
+def test_a_manifest_that_leads_out_of_the_set_is_refused(tmp_path, shard):
+    list_samples(tmp_path, "k-1", shard=shard)
+    with pytest.raises(SwerveError, match=r"shard: .* is no tar in the folder of split"):
+        list(read_samples(tmp_path, "train"))
+
+
+def test_a_sample_of_a_shard_of_another_split_is_refused(tmp_path):
+    """A sample of validation logs in a training shard would leak."""
+    rows = {"key": ["k-1"], "shard": ["train/a.tar"], "split": ["val"]}
+    pq.write_table(pa.table(rows), tmp_path / "manifest.parquet")
+    with pytest.raises(SwerveError, match=r"'train/a\.tar' is no tar in the folder of split 'val'"):
+        list(read_samples(tmp_path, "val"))
+
+
+def hostile_header(path, size):
+    """Overwrite the size in the first header, with a checksum that fits."""
+    content = bytearray(path.read_bytes())
+    content[124:136] = size
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "size", [b"\xff" * 12, b"\xff" * 11 + b"\x00", b"\x80" + b"\x7f" * 11, b"-0000001000\0"], ids=repr
+)
+def test_sizes_in_a_header_are_not_believed(tmp_path, size):
+    """A negative one led the reader back to the same header for ever; a great one allocates it."""
+    path = tmp_path / "train" / "a.tar"
+    write(path, [sample("k-1"), sample("k-2")])
+    list_samples(tmp_path, "k-1", "k-2")
+    hostile_header(path, size)
+    with pytest.raises(SwerveError, match=r"a\.tar: damaged shard \((the member at byte 0 has|no header)"):
+        list(read_samples(tmp_path, "train"))
+
+
+@pytest.mark.parametrize("member", ["json", "npz", "front.png", "front.depth.png", "front.instance.png"])
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x89PNG\r\n\x1a\n" + bytes(60), b"PK\x03\x04" + bytes(60)])
+def test_damaged_members_are_named(tmp_path, member, content):
+    damaged = sample("k-1")
+    damaged.members[member] = content
+    write(tmp_path / "train" / "a.tar", [damaged])
+    list_samples(tmp_path, "k-1")
+    with pytest.raises(SwerveError, match=rf"a\.tar: k-1\.{member}"):
         list(read_samples(tmp_path, "train"))
 
 

@@ -156,6 +156,21 @@ def test_other_maps_are_brought_into_nuplan_s_form(tmp_path):
     assert nuplan.lane(str(ids.lanes["x#1"])).incoming == (str(ids.lanes["b"]),)
 
 
+def test_ids_with_the_marks_of_inserted_pieces_do_not_collide(tmp_path):
+    """Lanes of other maps may be named "a|c", "x#1" or "group a|c", as pieces and copies are."""
+    taken = [lane(id_, 200 + 50 * row, 240 + 50 * row) for row, id_ in enumerate(("a|c", "x#1", "x|y", "y|", "a#7"))]
+    road_map = plain_map(*tangled().lanes, *taken)
+    made = alternating_map(road_map, ())
+    check_alternation(made.road_map)
+    lanes = made.road_map.lane_by_id
+    assert len(lanes) == len(made.road_map.lanes) == 14
+    for one in taken:
+        np.testing.assert_array_equal(lanes[one.id].centerline, one.centerline)
+    assert {"a|c'", "x#1'", "x|y'", "y|'"} <= set(lanes)
+    assert len({group.id for group in made.road_map.lane_groups}) == len(made.road_map.lane_groups)
+    written(tmp_path, made.road_map)
+
+
 def test_centrelines_keep_their_path():
     lanes = alternating_map(tangled(), ()).road_map.lane_by_id
     for path, end in ((("a", "a|c", "c"), 80.0), (("b", "x#1", "x|y", "y", "y|"), 80.0)):

@@ -315,3 +315,74 @@ def test_a_hostile_synthetic_scene_is_not_run(tmp_path):
     with pytest.raises(LogError, match=r"os\.system"):
         read_synthetic_scene(path)
     assert not (tmp_path / "marker").exists()
+
+
+def nested(depth=40):
+    """A list that holds itself's parts 2^40 times when it is written out."""
+    made = ["x"]
+    for _ in range(depth):
+        made = [made, made]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"timestamp": 10**30}, "timestamp is beyond"),
+        ({"timestamp": -1}, "timestamp is beyond"),
+        ({"timestamp": True}, "timestamp is not a whole number"),
+        ({"timestamp": "12"}, "timestamp is not a whole number"),
+        ({"token": ["a"]}, "token is a list, not a text"),
+        ({"token": "a\x1b[31m"}, "token has a character that is not printable"),
+        ({"log_name": ""}, "log_name has 0 characters"),
+        ({"roadblock_ids": "12"}, "roadblock_ids is a str, not a list"),
+        ({"roadblock_ids": [None]}, "roadblock_ids is a NoneType"),
+        ({"driving_command": np.full(4, np.nan)}, "driving_command is not made of zeros and ones"),
+        ({"driving_command": [0, 1, 0, 2]}, "driving_command is not made of zeros and ones"),
+        ({"driving_command": [True, False, False, False]}, "driving_command is not made of numbers"),
+        ({"ego_dynamic_state": ["1", "nan", "0", "0"]}, "ego_dynamic_state is not made of numbers"),
+        ({"ego2global_translation": [10**400, 0, 0]}, "ego2global_translation is not made of numbers|malformed"),
+        ({"traffic_lights": [(10**30, True)]}, "traffic_lights is beyond"),
+        ({"lidar_path": ["a"]}, "path is a list"),
+        ({"lidar_path": "../x"}, ".*leads out"),
+    ],
+)
+def test_hostile_values_of_frames_are_one_error_that_names_the_field(tmp_path, change, problem):
+    path = write_log(tmp_path, [frame(0), frame(1, **change)])
+    with pytest.raises(LogError, match=rf"frame 1: is malformed \({problem}"):
+        read_log_frames(path)
+
+
+def test_a_list_named_many_times_is_refused(tmp_path):
+    """Each level names the one before twice: a token of 40 levels would be a text of a terabyte."""
+    path = write_log(tmp_path, [frame(0, token=nested())])
+    with pytest.raises(LogError, match="names its objects so often"):
+        read_log_frames(path)
+
+
+def test_texts_of_a_synthetic_scene_are_texts(tmp_path):
+    path = write_synthetic(tmp_path / f"{'a' * 17}.pkl", original=["a"])
+    with pytest.raises(LogError, match="corresponding_original_scene is a list, not a text"):
+        read_synthetic_scene(path)
+
+
+def test_tokens_of_a_split_are_texts(tmp_path):
+    """YAML can name one list many times; written out it would be of any length."""
+    split = write_split(tmp_path, tokens=["a"])
+    chosen = split.parent / "scene_filter" / split.name
+    levels = "\n".join(f"x{level}: &x{level} [*x{level - 1}, *x{level - 1}]" for level in range(1, 40))
+    chosen.write_text(f"x0: &x0 [a]\n{levels}\ntokens: *x39\n")
+    with pytest.raises(LogError, match=r"x0: is not a field"):
+        read_split(split)
+    chosen.write_text("tokens: [&x [a], *x]\n")
+    with pytest.raises(LogError, match="tokens: has a list of 1, which is no name"):
+        read_split(split)
+
+
+def test_a_log_that_changes_is_read_anew(root):
+    from swerve.data.sources.navsim.navsim_source import navsim_source
+
+    source = navsim_source(str(root))
+    assert len(source.load(LOG).times_us) == 96
+    write_log(root, [frame(index) for index in range(10)])
+    assert len(source.load(LOG).times_us) == 46

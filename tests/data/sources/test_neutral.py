@@ -47,7 +47,7 @@ def document():
                 "frame": 5,
                 "num_history_frames": 2,
                 "num_future_frames": 3,
-                "route_roadblock_ids": ["elsewhere"],
+                "route_roadblock_ids": [],
                 "traffic_lights": [[], [["l1", "red"]], [], [["l1", "green"]], []],
                 "extra_objects": [[], [["x", "barrier", 1, 2, 0, 1, 1, 1, 0, 0]], [], [], []],
                 "ego_offset": [1.0, 2.0, 0.5],
@@ -86,7 +86,7 @@ def test_scenes_carry_their_overrides(tmp_path):
     assert (plain.follow_up, changed.follow_up) == (False, True)
     assert (plain.scene.now, plain.scene.history, plain.scene.future) == (5, 5, 15)
     log = changed.scene.log
-    assert log.route == ("elsewhere",)
+    assert log.route == ()
     assert log.lights.states[0, [0, 4, 5, 9, 10, 15, 19]].tolist() == [0, 0, 1, 1, 0, 3, 3]
     assert log.tracks.valid[log.tracks.ids.index("x")].nonzero()[0].tolist() == [5, 6, 7, 8, 9]
     c, s = np.cos(0.1), np.sin(0.1)
@@ -158,12 +158,53 @@ def broken(change):
         (lambda content: content["scenes"][0].pop("token"), "token"),
         (lambda content: content.pop("navsim_stride"), "navsim_stride"),
         (lambda content: content.pop("scenes"), "scenes"),
+        (lambda content: content.update(log_name=5), "log_name: is 5, not a text"),
+        (lambda content: content.update(log_name="a\nb"), r"log_name: has a character that is not printable: a\\nb"),
+        (lambda content: content.update(log_name="\x1b[31m"), "log_name"),
+        (lambda content: content.update(log_name=""), "log_name: has 0 characters"),
+        (lambda content: content.update(frames={}), "frames: is an object of 0, not a list"),
+        (lambda content: content["frames"][4]["ego"].update(x="nan"), r"frames\[4\].ego.x: is 'nan', not a number"),
+        (lambda content: content["frames"][4]["ego"].update(x=True), r"frames\[4\].ego.x: is True, not a number"),
+        (lambda content: content["frames"][4]["ego"].update(x=10**400), r"frames\[4\].ego.x: is a whole number beyond"),
+        (lambda content: content["frames"][4].update(t_us=10**30), r"frames\[4\].t_us: is a whole number beyond 64"),
+        (lambda content: content["frames"][4]["objects"][0].__setitem__(5, True), r"frames\[4\].objects\[:, 2:\]"),
+        (lambda content: content["frames"][4]["objects"][0].__setitem__(0, 7), r"objects\[0\]\[0\]: is 7, not a text"),
+        (lambda content: content["frames"][4]["objects"].append(content["frames"][4]["objects"][0]), "track b twice"),
+        (lambda content: content["frames"][4]["objects"][0].__setitem__(5, -1.0), "a box without size"),
+        (lambda content: content["vehicle"].update(width=1e6), r"vehicle.width: is 1000000.0, not a number from 0.01"),
+        (lambda content: content.update(route_roadblock_ids=["g9"]), "route: there is no lane group g9"),
+        (lambda content: content.update(route_roadblock_ids=[5]), r"route_roadblock_ids\[0\]: is 5"),
+        (lambda content: content["map"]["lanes"].append(content["map"]["lanes"][0]), "lanes: l1 occurs twice"),
+        (lambda content: content["map"]["roadblocks"].append(content["map"]["roadblocks"][0]), "g1 occurs twice"),
+        (lambda content: content["map"]["lanes"][0]["centerline"].append([1e7, 0]), "centerline: points 10000000 m by"),
+        (lambda content: content["scenes"].append(content["scenes"][0]), "two scenes of one token"),
+        (lambda content: content["scenes"][1].update(ego_offset=[1e300, 0, 0]), "ego_offset"),
+        (lambda content: content["scenes"][1]["extra_objects"][1].append(["a", "barrier", *[1] * 8]), "track a twice"),
     ],
 )
 def test_damaged_logs_end_in_one_error_that_names_the_field(tmp_path, change, message):
     path = written(tmp_path, broken(change))
     with pytest.raises(LogError, match=message):
         load_scenes(path)
+
+
+def test_deep_documents_end_in_one_error(tmp_path):
+    path = tmp_path / "log.json"
+    for text in ("[" * 100_000, '{"schema": ' + "[" * 900 + "]" * 900 + "}", '{"a":' * 5000):
+        path.write_text(text)
+        with pytest.raises(LogError, match=r"file: is not JSON that can be read .nested more than 64 levels deep"):
+            read_document(path)
+
+
+def test_a_file_that_changes_between_two_loads_is_read_anew(tmp_path):
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(document()))
+    source = NeutralSource(path)
+    assert source.load("made").route == ("g1",)
+    path.write_text(json.dumps({**document(), "route_roadblock_ids": []}))
+    assert source.load("made").route == ()
+    path.write_text(json.dumps({**document(), "log_name": "other"}))
+    assert source.names() == ("other",)
 
 
 def test_a_file_of_damaged_gzip_is_named(tmp_path):

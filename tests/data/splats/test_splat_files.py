@@ -67,15 +67,21 @@ def test_other_faults(tmp_path):
     graph = json.loads((tmp_path / "graph.json").read_text())
     for change, message in [
         ({"swerve_splats": 2}, "swerve_splats: is not 1"),
-        ({"origin": [0, 1]}, r"shape \(3,\)"),
+        ({"origin": [0, 1]}, "origin: is not 3 numbers in lists"),
+        ({"background": "../background.ply"}, "background: is '../background.ply', not the name of a PLY file"),
+        ({"nodes": [{**graph["nodes"][0], "file": "/etc/node.ply"}]}, r"nodes\[0\].file: is '/etc/node.ply'"),
+        ({"nodes": [{**graph["nodes"][0], "times_us": [True]}]}, r"nodes\[0\].times_us\[0\]: is True"),
         ({"sky": [[0, 0, 0]] * 5}, "the sky's harmonics"),
-        ({"corrections": {"times_us": [0, 1], "scene_from_log": [[0]]}}, r"shape \(2, 4, 4\)"),
+        (
+            {"corrections": {"times_us": [0, 1], "scene_from_log": [[0]]}},
+            "corrections.scene_from_log: is not n x 4 x 4 numbers",
+        ),
     ]:
         (tmp_path / "graph.json").write_text(json.dumps({**graph, **change}))
         with pytest.raises(SwerveError, match=message):
             read_splats(tmp_path)
     (tmp_path / "graph.json").write_text("{")
-    with pytest.raises(SwerveError, match=r"graph.json: JSON"):
+    with pytest.raises(SwerveError, match=r"graph.json: file: is not JSON"):
         read_splats(tmp_path)
     (tmp_path / "graph.json").write_text(json.dumps(graph))
     (tmp_path / "node_0001.ply").unlink()

@@ -125,6 +125,27 @@ def test_bombs_and_nonsense_are_refused(data, problem):
         load_pickle(data, "here")
 
 
+def doubled(levels):
+    """A pickle of a tuple that holds the one before it twice, level by level, and is then a key of a dict."""
+    steps = b"".join(b"h" + bytes([level, 104, level]) + b"\x86\x94" for level in range(levels))
+    return b"\x80\x04)\x94" + steps + b"}h" + bytes([levels]) + b"Ns."
+
+
+def test_objects_named_many_times_are_bounded():
+    """Loading the first would hash 2^60 tuples; whoever writes out or copies the others pays for each of them."""
+    assert load_pickle(doubled(10), "here")
+    for data in (doubled(60), pickle.dumps([[[[[[0.5] * 300] * 100] * 100] * 100] * 100])):
+        with pytest.raises(LogError, match=r"so often that they take (memory and )?time out of proportion"):
+            load_pickle(data, "here")
+    rows = [np.arange(1000.0)] * 20_000
+    with pytest.raises(LogError, match="names its objects so often"):
+        load_pickle(pickle.dumps(rows), "here")
+    endless = []
+    endless.append(endless)
+    with pytest.raises(LogError, match="names its objects so often"):
+        load_pickle(pickle.dumps(endless), "here")
+
+
 def test_an_array_has_the_contents_that_its_shape_says():
     for change in ({"shape": (10**6, 10**6)}, {"shape": (-1,)}, {"shape": (4,)}, {"shape": 3.5}):
         kind, arguments, state = np.arange(3.0).__reduce__()

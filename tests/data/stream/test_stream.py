@@ -252,12 +252,12 @@ def test_a_part_without_samples_is_told(small_set, tmp_path):
 
 def rewritten(small_set, folder, change):
     """A copy of the set whose samples went through `change(members)`."""
-    from swerve.data.dataset.shards import _read_shard
+    from swerve.data.dataset.shards import read_shard
     from swerve.data.storage.files import commit
 
     shutil.copytree(small_set, folder)
     for path in (folder / "train").glob("*.tar"):
-        samples = list(_read_shard(path))
+        samples = list(read_shard(path))
         with ShardWriter(path, "train") as writer:
             for key, members in samples:
                 writer.add(Sample(key, "train", change(members), {}))
@@ -286,7 +286,7 @@ def test_a_damaged_member_is_told(small_set, tmp_path, member):
         return {**members, member: members[member][: len(members[member]) // 2]}
 
     folder = rewritten(small_set, tmp_path / "set", broken)
-    with pytest.raises(SwerveError, match=rf"{member} of sample .* is damaged .*Delete the shard"):
+    with pytest.raises(SwerveError, match=rf"({member} of sample .* is damaged|\.{member}: ).*Delete the shard"):
         list(StreamLoader(SampleStream(folder, options()), 1))
 
 

@@ -304,10 +304,24 @@ def test_another_index_is_told(maps):
         load_nuplan_map(maps, LOCATION)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"us-ma-boston": {}}', '{"us-ma-boston": 3}'])
-def test_a_damaged_index_is_told(maps, text):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "file: is not JSON that can be read"),
+        ("{", "file: is not JSON that can be read"),
+        ("[" * 100_000, "file: is not JSON that can be read .nested more than 64 levels"),
+        ("[]", "document: is a list of 0, not an object"),
+        ("{}", f"locations: has no '{LOCATION}'"),
+        ('{"us-ma-boston": {}}', "us-ma-boston.version: is missing"),
+        ('{"us-ma-boston": 3}', "us-ma-boston: is 3, not an object"),
+        ('{"us-ma-boston": {"version": "../../x"}}', "us-ma-boston.version: is '../../x', not the name of a file"),
+        ('{"us-ma-boston": {"version": "' + "a" * 300 + '"}}', "us-ma-boston.version: is 'aaa"),
+        ('{"../x": {"version": "1"}}', "name: is '../x', not the name of a file"),
+    ],
+)
+def test_a_damaged_index_is_told(maps, text, problem):
     (maps / "nuplan-maps-v1.0.json").write_text(text)
-    with pytest.raises(LogError, match=r"not an index|no such location"):
+    with pytest.raises(LogError, match=problem):
         load_nuplan_map(maps, LOCATION)
 
 

@@ -180,7 +180,7 @@ def test_what_is_no_benchmark_is_refused(built, tmp_path):
     with pytest.raises(SwerveError, match=r"train-0-00000.npz: cannot be read"):
         benchmark.scene_group("train-0-00000")
     scene_group = benchmark.scene_group("train-0-00001")
-    with pytest.raises(SwerveError, match=r"train-0-00001.tar: cannot be read"):
+    with pytest.raises(SwerveError, match=r"train-0-00001.tar: damaged"):
         scene_group.views.images(scene_group.scenes[scene_group.group.now], ["front"])
     with pytest.raises(SwerveError, match="has no scene group 'train-9-00000'"):
         benchmark.scene_group("train-9-00000")

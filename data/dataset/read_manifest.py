@@ -1,0 +1,93 @@
+"""Reading of a set's manifest: types, paths and order of its rows are checked before they are used."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from swerve.data.dataset.manifest import SCHEMA
+from swerve.scenes import SwerveError
+from swerve.scenes.printable import printable
+
+MANIFEST: Final = "manifest.parquet"
+_SHARD: Final = re.compile(r"(train|val|test)/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.tar")
+# Rows of the largest set that is read; the manifest says how many it has before they are.
+_MOST_ROWS: Final = 50_000_000
+_AGAIN: Final = "Run the job that made the set again"
+
+
+def read_manifest(folder: Path, columns: Sequence[str]) -> pa.Table:
+    """Read columns of a finished set's manifest.
+
+    Args:
+        folder: of the set.
+        columns: their names; "shard" and "split" must be among them.
+
+    Raises:
+        SwerveError: the set is not finished; or the manifest is damaged, of other types, lacks values, or names a shard
+            that is not in a split's folder of the set.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise SwerveError(f"{folder}: no {MANIFEST}: not a finished set. Run `swerve augment` to its end")
+    wanted = pa.schema([SCHEMA.field(name) for name in columns])
+    table = read_parquet(path, wanted, _AGAIN, _MOST_ROWS)
+    places = table.select(["shard", "split"]).group_by(["shard", "split"]).aggregate([])
+    for shard, split in zip(places["shard"].to_pylist(), places["split"].to_pylist(), strict=True):
+        if not _SHARD.fullmatch(shard) or not shard.startswith(f"{split}/"):
+            told = printable(f"{shard!r:.120} is no tar in the folder of split {split!r:.40}")
+            raise SwerveError(f"{path}: shard: {told}. {_AGAIN}")
+    return table
+
+
+def read_parquet(path: Path, schema: pa.Schema, hint: str, most: int = _MOST_ROWS, nulls: bool = False) -> pa.Table:
+    """Read a Parquet file's columns of a schema.
+
+    Args:
+        path: the file.
+        schema: names and types of the columns.
+        hint: remedy, for messages.
+        most: greatest number of rows.
+        nulls: whether rows may lack values.
+
+    Raises:
+        SwerveError: the file is missing or damaged, has more rows, or a column is missing, of another type or lacks a
+            value that it needs.
+    """
+    try:
+        with pq.ParquetFile(path, memory_map=False) as file:
+            if file.metadata.num_rows > most:
+                raise SwerveError(f"{path}: rows: says that it has {file.metadata.num_rows}. {hint}")
+            there = file.schema_arrow
+            for field in schema:
+                if there.names.count(field.name) != 1 or there.field(field.name).type != field.type:
+                    found = there.field(field.name).type if there.names.count(field.name) == 1 else "missing"
+                    raise SwerveError(f"{path}: {field.name}: is {found}, not {field.type}. {hint}")
+            table = file.read(columns=schema.names)
+        # Validated, since damaged offsets and lengths would lead to reads outside the table's memory.
+        table.validate(full=True)
+        for field in schema:
+            if table[field.name].null_count and not nulls:
+                raise SwerveError(f"{path}: {field.name}: has a row without a value. {hint}")
+        return table
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise SwerveError(f"{path}: file: cannot be read as a table ({reason}). {hint}") from error
+
+
+def shards_of(folder: Path, split: str) -> list[tuple[Path, list[str]]]:
+    """Return the paths of a split's shards in the manifest's order, each with the keys of its samples.
+
+    Raises:
+        SwerveError: see `read_manifest`.
+    """
+    table = read_manifest(folder, ("key", "shard", "split"))
+    table = table.filter(pc.equal(table["split"], split))
+    keys: dict[str, list[str]] = {}
+    for key, shard in zip(table["key"].to_pylist(), table["shard"].to_pylist(), strict=True):
+        keys.setdefault(shard, []).append(key)
+    return [(folder / shard, own) for shard, own in keys.items()]

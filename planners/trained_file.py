@@ -1,0 +1,73 @@
+"""Files of trained networks: safetensors with a JSON header of ours, read without believing or unpickling anything."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from swerve.data.storage.checked_json import parse_json
+from swerve.scenes import LogError, MissingExtraError, SwerveError
+from swerve.scenes.printable import printable
+
+HEADER: Final = "swerve"
+INSTALL: Final = "pip install 'PATH[torch]', where PATH is Swerve's folder"
+# Safetensors are as safe as their library; these are what it and the frameworks raise for damaged files.
+_DAMAGE: Final = (OSError, ValueError, TypeError, AttributeError, RuntimeError, KeyError, OverflowError, MemoryError)
+
+
+def require_safetensors() -> ModuleType:
+    """Import safetensors with its numpy module.
+
+    Raises:
+        MissingExtraError: safetensors is not installed.
+    """
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError as error:
+        raise MissingExtraError("safetensors", INSTALL) from error
+    return safetensors
+
+
+def read_header(path: str | Path, what: str) -> dict[str, Any]:
+    """Return the header of a file; empty if it is another program's.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages.
+
+    Raises:
+        MissingExtraError: safetensors is not installed.
+        SwerveError: the file is missing, damaged or no safetensors, or its header is no JSON.
+    """
+    return read_tensors(path, what, "numpy", only_header=True)[0]
+
+
+def read_tensors(
+    path: str | Path, what: str, framework: str, only_header: bool = False
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """Return the header and the tensors of a file.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages.
+        framework: "numpy" or "pt".
+        only_header: leave the tensors out.
+
+    Raises:
+        MissingExtraError: safetensors is not installed.
+        SwerveError: see `read_header`, or a tensor is of a type that the framework lacks.
+    """
+    safetensors = require_safetensors()
+    try:
+        with safetensors.safe_open(str(path), framework=framework) as file:
+            text = (file.metadata() or {}).get(HEADER, "{}")
+            tensors = {} if only_header else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, *_DAMAGE) as error:
+        reason = printable(str(error))[:200] or type(error).__name__
+        raise SwerveError(f"{path}: cannot be read as {what} ({reason})") from error
+    try:
+        header = parse_json(text, path)
+    except LogError as error:
+        raise SwerveError(f"{path}: cannot be read as {what} (its header {error.problem})") from error
+    return header if isinstance(header, dict) else {}, tensors
