@@ -7,6 +7,10 @@ class SwerveError(Exception):
     """Base class of errors caused by the input, not by a fault of Swerve."""
 
 
+class WriteError(SwerveError):
+    """An output cannot be written."""
+
+
 class MissingExtraError(SwerveError):
     """An optional dependency is not installed."""
 

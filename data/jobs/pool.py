@@ -15,7 +15,7 @@ from swerve.data.jobs.failures import Failure
 from swerve.data.jobs.schedule import Schedule, Task
 from swerve.data.jobs.work import JobSpec
 from swerve.data.jobs.worker import LogOpened, Message, PartFailed, PartFinished, PartProgress, worker_main
-from swerve.scenes import SwerveError
+from swerve.scenes.errors import WriteError
 
 # Libraries that would start their own threads: one process per core is enough.
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -68,7 +68,7 @@ def run_tasks(
         failures of parts without a record: of whole logs, or unexpected exceptions.
 
     Raises:
-        SwerveError: the folder cannot be written.
+        WriteError: the folder cannot be written.
     """
     return _Pool(work, folder, schedule, workers, listener).run()
 
@@ -141,7 +141,7 @@ class _Pool:
     def _fail(self, task: Task, message: PartFailed) -> None:
         """Record the failure of a part or a log."""
         if message.stop:
-            raise SwerveError(message.failure.reason)
+            raise WriteError(message.failure.reason)
         if message.whole_log:
             self._schedule.abandon(task.log)
         self._failures.append(message.failure)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from swerve.scenes import SwerveError
+from swerve.scenes.errors import SwerveError, WriteError
 
 PART = ".part"
 
@@ -30,12 +30,12 @@ def os_errors_as_swerve_errors(folder: Path) -> Iterator[None]:
     """Convert OSErrors in a set's folder to one error with a remedy.
 
     Raises:
-        SwerveError: replaces any OSError.
+        WriteError: replaces any OSError.
     """
     try:
         yield
     except OSError as error:
-        raise SwerveError(unwritable_message(folder, error)) from error
+        raise WriteError(unwritable_message(folder, error)) from error
 
 
 def unwritable_message(folder: Path, error: OSError) -> str:

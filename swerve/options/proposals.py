@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import Benchmark, Config
+from swerve.options.shared import WRITES_FILE, Benchmark, Config
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Proposals:
 
     planner: Annotated[Positional[Path], arg(metavar="PLANNER", help="FILE.safetensors of swerve train rap.")]
     benchmark: Benchmark
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="HTML file.")]
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="HTML file."), WRITES_FILE]
     groups: int = 100
     shown: int = 6
     follow_ups: bool = False

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from swerve.options.shared import Config, Sources
+from swerve.options.shared import WRITES_FILE, Config, Sources
 from swerve.planners.baselines.train_options import TrainOptions
 from swerve.scenes.option_types import FLAT
 from swerve.scenes.split import Split
@@ -30,7 +30,9 @@ class TrainEgoMlp:
     """
 
     sources: Sources
-    out: Annotated[Positional[Path], arg(metavar="OUT", help="The planner: a .safetensors file, for --planners.")]
+    out: Annotated[
+        Positional[Path], arg(metavar="OUT", help="The planner: a .safetensors file, for --planners."), WRITES_FILE
+    ]
     options: Annotated[TrainOptions, FLAT] = field(default_factory=TrainOptions)
     scene_interval: float = 0.1
     split: Split = "train"
