@@ -7,6 +7,7 @@ of an environment in which that checkout is installed.
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -70,7 +71,6 @@ MISTAKES = (
     Mistake("build town:1 out --workers 0", "workers"),
     Mistake("build town:1 out --workers two", "--workers"),
     Mistake("info town:1 --logs 0", "logs"),
-    Mistake("augment town:1 out --cameras nowhere", "front"),
     # What a command is given
     Mistake("build town:1", "OUT"),
     Mistake("augment town:1 --size 96x56", "OUT"),
@@ -152,7 +152,8 @@ MISTAKES = (
     Mistake("augment town:1 out --config", "--config"),
     # What is not in the data
     Mistake("build town:1 out --min-follow-ups 999 --max-follow-ups 999 --views", "follow-ups", 1),
-    Mistake("probe planner.safetensors out.json --on set", "photos"),
+    Mistake("probe planner.safetensors out.json --on set", "there are of train"),
+    Mistake("probe planner.safetensors out.json --on set --split train", "photos"),
     Mistake("probe planner.safetensors out.json --on set --split val", "train"),
     Mistake("probe afile out.json --on set", "afile"),
     Mistake("proposals planner.safetensors bench out.html --groups 0", "groups"),
@@ -163,10 +164,12 @@ MISTAKES = (
     Mistake(f"{RAP} --contexts emptyfolder", "swerve contexts"),
     Mistake(f"{RAP} --validate set", "swerve build"),
     Mistake("train rap set out --steps 0", "--steps"),
-    Mistake("fit town:1 out --cameras nowhere", "front"),
+    Mistake("fit town:1 out --cameras nowhere", "nowhere", 1),
     Mistake("fit town:1 out --steps 0", "--steps"),
 )
 
+# Lines of progress, which go to stderr, too.
+_PROGRESS = re.compile(r"\d+ %  |compiling kernels")
 _PLANNERS = """
 import numpy as np
 class Mine:
@@ -249,7 +252,7 @@ def table(folder: Path) -> Iterator[tuple[Mistake, Outcome]]:
 
 def _fault(mistake: Mistake, code: int, error: str) -> str:
     """Return what is wrong with an outcome, or nothing."""
-    lines = [line for line in error.splitlines() if line.strip()]
+    lines = [line for line in error.splitlines() if line.strip() and not _PROGRESS.match(line)]
     if code != mistake.exit_code:
         return f"exit code {code}"
     if "Traceback" in error:

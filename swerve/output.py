@@ -37,7 +37,7 @@ def check_writable(path: Path, is_file: bool) -> None:
     if there.is_file() and not (is_file and there == path):
         raise SwerveError(f"OUT: {path} cannot be made: {there} is a file")
     place = there.parent if there.is_file() else there
-    if not os.access(place, os.W_OK | os.X_OK) or str(place.absolute()).startswith(("/proc/", "/sys/")):
+    if not os.access(place, os.W_OK | os.X_OK) or place.absolute().parts[1:2] in (("proc",), ("sys",)):
         raise SwerveError(f"OUT: {path} cannot be made: {place} is not writable")
 
 

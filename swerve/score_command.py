@@ -11,36 +11,62 @@ import numpy as np
 
 from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
-from swerve.eval import Context, GroupTokens, build_context, one_stage, score_scenes, two_stage
+from swerve.eval import Context, GroupTokens, build_context, one_stage, two_stage
+from swerve.eval.scoring.aggregate import ScoredScenes
+from swerve.eval.scoring.batch import explain_scenes
 from swerve.eval.scoring.inactive_scores import inactive_scores
-from swerve.eval.scoring.score_tables import one_stage_rows, provenance, two_stage_rows, write_rows
+from swerve.eval.scoring.score_tables import check_table_name, one_stage_rows, provenance, two_stage_rows, write_rows
+from swerve.eval.scoring.weighting import Weighting
 from swerve.options.score import Score
+from swerve.output import write_output
 from swerve.scenes import SwerveError, extract_scenes
 
 
 def run(args: Score) -> int:
     """Score a file of trajectories, write the table, and return the exit code."""
+    check_table_name(args.out)
     source = open_source(args.source)
     plans = read_trajectories(args.trajectories, args.name)
-    if not plans:
-        raise SwerveError(f"{args.trajectories}: holds no trajectory")
+    groups: list[GroupTokens] | None = None
     if args.benchmark:
         scenes, groups = _benchmark_scenes(source, args.benchmark)
-        contexts = _contexts(scenes)
-        two = two_stage(score_scenes(contexts, plans, args.traffic), groups, args.weighting)
-        rows, epdms = two_stage_rows(two, {token for one in groups for token in (one.now, one.before)}), two.score
     else:
-        scenes = _log_scenes(source, args.log or source.names()[0], plans)
-        contexts = _contexts(scenes)
-        one_table = one_stage(score_scenes(contexts, plans, args.traffic))
-        rows, epdms = one_stage_rows(one_table), one_table.score
+        scenes = _log_scenes(source, _log_name(source, args.log), plans)
+    scored, why = explain_scenes(_contexts(scenes), plans, args.traffic)
+    rows, epdms = _table(scored, groups, args.weighting)
+    for row in rows:
+        row["reasons"] = "; ".join(map(str, why.get(row["token"], ())))
     silent = inactive_scores({one.scene.log.name: one.scene.log for one in scenes}.values())
-    stamp = provenance(args.traffic, args.weighting if args.benchmark else None)
-    write_rows(args.out, rows, {**stamp, "inactive_sub_scores": silent})
-    print(f"{len(contexts)} scenes, EPDMS {epdms:.4f}; wrote {args.out}")
+    print(f"{len(scenes)} scenes, EPDMS {epdms:.4f}")
     for line in silent:
         print(f"never triggered: {line}")
+    stamp = provenance(args.traffic, args.weighting if args.benchmark else None)
+    write_output(args.out, lambda path: write_rows(path, rows, {**stamp, "inactive_sub_scores": silent}))
+    print(f"wrote {args.out}")
     return 0
+
+
+def _table(
+    scored: ScoredScenes, groups: list[GroupTokens] | None, weighting: Weighting
+) -> tuple[list[dict[str, Any]], float]:
+    """Return the rows of a table, and EPDMS: in one stage, or in two of groups of scenes."""
+    if groups is None:
+        one = one_stage(scored)
+        return one_stage_rows(one), one.score
+    two = two_stage(scored, groups, weighting)
+    return two_stage_rows(two, {token for one in groups for token in (one.now, one.before)}), two.score
+
+
+def _log_name(source: Source, name: str | None) -> str:
+    """Return the name of a log of the source, of the first if none is asked for.
+
+    Raises:
+        SwerveError: there is no such log.
+    """
+    names = source.names()
+    if name and name not in names:
+        raise SwerveError(f"--log: the source has no log {name!r}; it has {', '.join(names[:5])}")
+    return name or names[0]
 
 
 def read_trajectories(path: Path, name: str | None = None) -> dict[str, np.ndarray]:
@@ -52,18 +78,34 @@ def read_trajectories(path: Path, name: str | None = None) -> dict[str, np.ndarr
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as stream:
             content = json.load(stream)
-        return {token: _poses(token, entry, name) for token, entry in content.items()}
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise SwerveError(f"{path}: not a file of trajectories ({error})") from error
+    if not isinstance(content, dict):
+        raise SwerveError(f"{path}: must be an object from the token of each scene to its poses, not {_kind(content)}")
+    if not content:
+        raise SwerveError(f"{path}: holds no trajectory")
+    return {token: _poses(f"{path}: scene {token}", entry, name) for token, entry in content.items()}
 
 
-def _poses(token: str, entry: list[Any], name: str | None) -> np.ndarray:
-    if entry and isinstance(entry[0], dict):
-        chosen = [one["poses"] for one in entry if name in (None, one["name"])]
+def _kind(content: object) -> str:
+    """Return what JSON calls a value."""
+    return {list: "an array", str: "a text", bool: "true or false", type(None): "null"}.get(type(content), "a number")
+
+
+def _poses(place: str, entry: Any, name: str | None) -> np.ndarray:  # noqa: ANN401 whatever JSON holds
+    """Return the poses (n, 3) of a scene, of the trajectory of a name where there are several."""
+    if isinstance(entry, list) and entry and all(isinstance(one, dict) and "poses" in one for one in entry):
+        chosen = [one["poses"] for one in entry if name in (None, one.get("name"))]
         if len(chosen) != 1:
-            raise SwerveError(f"scene {token} has {len(chosen)} trajectories to choose from: give --name")
+            raise SwerveError(f"{place} has {len(chosen)} trajectories to choose from: give --name")
         entry = chosen[0]
-    return np.array(entry, dtype=float).reshape(len(entry), 3)
+    try:
+        poses = np.array(entry, dtype=float)
+    except (ValueError, TypeError, OverflowError):
+        poses = np.empty(0)
+    if poses.ndim != 2 or poses.shape[1] != 3 or any(isinstance(one, str) for pose in entry for one in pose):
+        raise SwerveError(f"{place}: must be a list of poses [x, y, heading]")
+    return poses
 
 
 def _contexts(scenes: Iterable[NeutralScene]) -> list[Context]:

@@ -1,11 +1,14 @@
 """Run `swerve show`."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 from swerve.data import open_source
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.storage.files import make_folder
 from swerve.options.show import Show
+from swerve.output import write_output
 from swerve.scene_sheet import pick_scene, scene_sections
 from swerve.scenes import Log, SwerveError
 from swerve.viz.contact_sheet import write_contact_sheet_html, write_contact_sheet_png
@@ -18,9 +21,13 @@ def run(args: Show) -> int:
     title = f"{log.name} at {(log.times_us[scene.now] - log.times_us[0]) * 1e-6:.1f} s"
     text = f"Rendered by Swerve from {args.source}: {len(scene.tracks)} tracks, {len(scene.log.cameras)} cameras."
     sections = scene_sections(scene, args.seed)
-    make_folder(args.out)
-    write_contact_sheet_html(args.out / "index.html", title, text, sections)
-    write_contact_sheet_png(args.out / "sheet.png", title, sections)
+
+    def write(folder: Path) -> None:
+        make_folder(folder)
+        write_contact_sheet_html(folder / "index.html", title, text, sections)
+        write_contact_sheet_png(folder / "sheet.png", title, sections)
+
+    write_output(args.out, write)
     print(f"wrote {args.out / 'index.html'} and {args.out / 'sheet.png'}")
     return 0
 
@@ -39,5 +46,5 @@ def _loaded(source: str, name: str | None) -> Log:
     log = opened.load(name or names[0])
     if log.cameras:
         return log
-    print(f"{log.name} has no cameras: rendered with the default rig of eight")
+    print(f"{log.name} has no cameras: rendered with the default rig of eight", file=sys.stderr)
     return replace(log, cameras=default_rig())

@@ -1,7 +1,7 @@
 """Usage errors in one line: which option is wrong, and what to give instead.
 
-Tyro draws its errors as boxes of many lines and exits. Here they are raised as `SwerveError`s. Tyro has no public way to
-do so for the parser that is used; pyproject.toml therefore states the releases that have what is replaced.
+Tyro draws its errors as boxes of many lines and exits. Here they are raised as `SwerveError`s. Tyro has no public way
+to do so for the parser that is used; pyproject.toml therefore states the releases that have what is replaced.
 """
 
 import difflib
@@ -105,6 +105,7 @@ def _value_error(event: Any, kind: type) -> str:  # noqa: ANN401
     """Return a value that does not fit its option in words."""
     message = " ".join(str(event.message).split())
     message = re.sub(r"invalid literal for int\(\) with base 10: (.*)", r"\1 is not a whole number", message)
+    message = re.sub(r"no type matching (\S+) could be instantiated from \['(.*?)'\]\..*", r"'\2' is not \1", message)
     message = re.sub(r"could not convert string to float: (.*)", r"\1 is not a number", message)
     if event.argument is None:
         return as_typed(message, kind)

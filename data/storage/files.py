@@ -57,6 +57,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     commit(path)
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file atomically, in a folder that is made where it is missing."""
+    make_folder(path.parent)
+    write_atomically(path, content)
+
+
 def commit(path: Path) -> None:
     """Rename the finished temporary file of `path`; the folder's entry is synced to disk too."""
     os.replace(temporary_path(path), path)

@@ -9,12 +9,15 @@ from tyro.conf import Positional, arg
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
 from swerve.options.shared import Config, Logs, PlannerOption, Planners, Sources, Splats
+from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT, ImageSize
 
 
 @dataclass(frozen=True)
 class Drive:
-    """Simulate planners in closed loop from scenes of logs, and score the rollouts as nuPlan does.
+    """Simulate planners in closed loop from scenes of logs, and score the rollouts.
+
+    Scores are those of EPDMS, or with --scorer nuplan nuPlan's closed-loop metrics.
 
     Prints the mean scores of each planner, and writes OUT/rollouts.csv and .parquet (a row per rollout) and
     OUT/worst-PLANNER.png (its worst rollout from above). docs/closed_loop.md defines the scores.
@@ -50,3 +53,7 @@ class Drive:
     size: ImageSize = None
     seed: int = 0
     config: Config = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.scene_interval <= 3600.0:
+            raise SwerveError(f"scene_interval: {self.scene_interval:g} must be above 0 s, and 3600 s at most")
