@@ -149,9 +149,7 @@ def _opened(work: JobSpec, log: str, watch: Stopwatch, channel: Channel) -> LogH
     return opened
 
 
-def _made(
-    opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, channel: Channel
-) -> PartFinished | PartFailed:
+def _made(opened: LogHandle, task: Task, folder: Path, watch: Stopwatch, channel: Channel) -> PartFinished | PartFailed:
     """Build a part and return its result."""
     at = [""]
 

@@ -1,0 +1,10 @@
+"""Options of kernels that other kernels call, but Python does not, for numba's njit.
+
+Numba compiles a second function around each kernel that takes Python's arguments, and a third for callbacks in C. That
+takes a quarter of the time of compiling. Python must not call a kernel without them: the process would crash.
+tests/scenes/test_kernel_options.py checks that it does not.
+"""
+
+from typing import Final
+
+INTERNAL: Final = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
