@@ -92,7 +92,7 @@ def corridor_hits(corridor, boxes, lights, ignored):
             box = boxes[s, j]
             reach = box[4] + box[5]
             near = low_x - reach <= box[0] <= high_x + reach and low_y - reach <= box[1] <= high_y + reach
-            hits[s, j] = near and not ignored[j] and polygon_touches_box(corridor, 0, len(corridor), box)
+            hits[s, j] = near and not ignored[j] and polygon_touches_box(corridor, np.int64(0), len(corridor), box)
     for i in range(len(starts) - 1):
         if not ignored[count + i]:
             hits[:, count + i] = _polygons_touch(corridor, edges[starts[i] : starts[i + 1]])
@@ -180,7 +180,7 @@ def _hits_in_order(boxes, lights, hits):
     bounds, corners = np.empty((len(hits), 4)), np.empty((4, 4))
     for j in range(len(boxes)):
         write_box(boxes[j], corners)
-        bound(corners, 0, 4, bounds[j])
+        bound(corners, np.int64(0), np.int64(4), bounds[j])
     edges, starts, _ = lights
     for i in range(len(starts) - 1):
         bound(edges, starts[i], starts[i + 1], bounds[len(boxes) + i])

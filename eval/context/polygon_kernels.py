@@ -121,7 +121,7 @@ def _holds_part(a, b):
     for part in range(0, min(len(b[0]), 8), 4):
         x, y = b[0][part, 0], b[0][part, 1]
         inside = bounds[0] <= x <= bounds[2] and bounds[1] <= y <= bounds[3]
-        if inside and (_turns(edges, 0, 4, x, y) or _turns(edges, 4, len(edges), x, y)):
+        if inside and (_turns(edges, np.int64(0), np.int64(4), x, y) or _turns(edges, np.int64(4), len(edges), x, y)):
             return True
     return False
 

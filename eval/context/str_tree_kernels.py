@@ -27,7 +27,7 @@ def packed_tree(bounds):
     count = len(bounds)
     boxes, children = np.empty((2 * count + 8, 4)), np.empty((2 * count + 8, 2), np.int64)
     boxes[:count], children[:count, 0], children[:count, 1] = bounds, np.arange(count), -1
-    first, last = 0, count
+    first, last = np.int64(0), np.int64(count)
     while last - first > 1:
         first, last = last, _add_parents(boxes, children, first, last)
     return boxes[:last], children[:last]
@@ -83,11 +83,11 @@ def _add_parents(boxes, children, first, last):
     count = last - first
     slices = math.ceil(math.sqrt(math.ceil(count / NODE_CAPACITY)))
     capacity = math.ceil(count / slices)
-    _sort_nodes(boxes, children, first, last, 0)
+    _sort_nodes(boxes, children, first, last, np.int64(0))
     end = last
     for low in range(first, last, capacity):
         high = min(low + capacity, last)
-        _sort_nodes(boxes, children, low, high, 1)
+        _sort_nodes(boxes, children, low, high, np.int64(1))
         for child in range(low, high, NODE_CAPACITY):
             after = min(child + NODE_CAPACITY, high)
             boxes[end, 0], boxes[end, 1] = boxes[child:after, 0].min(), boxes[child:after, 1].min()

@@ -97,7 +97,7 @@ def drive(
             if not alive[i]:
                 continue
             edges = write_strip(paths, bends, i, state[i, 0], state[i, 0] + lookahead, sizes[i, 1] / 2, ahead)
-            bound(ahead, 4, edges, ahead_bounds)
+            bound(ahead, np.int64(4), edges, ahead_bounds)
             gap, who = _leader(i, (ahead[:edges], ahead_bounds), (shapes, numbers, bounds), solids)
             speed, rear = 0.0, 0.0
             if who == -1:
@@ -117,7 +117,7 @@ def drive(
             if stop_at_end and state[i, 0] >= _length(paths, i):
                 state[i, 0], state[i, 1] = _length(paths, i), 0.0
             numbers[i] = _write_footprint(paths, bends, i, state[i], sizes[i], shapes[i])
-            bound(shapes[i], 0, numbers[i], bounds[i])
+            bound(shapes[i], np.int64(0), numbers[i], bounds[i])
             pose_on(paths, i, state[i, 0], poses[t, i])
             headings[i] = poses[t, i, 2]
             speeds[t, i], present[t, i] = state[i, 1], True
@@ -129,7 +129,7 @@ def _solids(ego, boxes, here):
     edges, bounds = np.empty((1 + len(boxes), 4, 4)), np.empty((1 + len(boxes), 4))
     for o in range(len(edges)):
         write_box(boxes[o - 1] if o else ego, edges[o])
-        bound(edges[o], 0, 4 if o == 0 or here[o - 1] else 0, bounds[o])
+        bound(edges[o], np.int64(0), np.int64(4 if o == 0 or here[o - 1] else 0), bounds[o])
     return edges, bounds
 
 
@@ -139,7 +139,7 @@ def _remove_far(poses, ego, radius, alive, bounds):
     for i in range(len(alive)):
         if alive[i] and math.hypot(poses[i, 0] - ego[0], poses[i, 1] - ego[1]) > radius:
             alive[i] = False
-            bound(poses, 0, 0, bounds[i])
+            bound(poses, np.int64(0), np.int64(0), bounds[i])
 
 
 @njit(cache=True, nogil=True)
@@ -154,7 +154,7 @@ def _start(paths, start, boxes):
     for i in range(count):
         # Before the first step the footprint is the box only.
         write_box(boxes[i], shapes[i])
-        bound(shapes[i], 0, 4, bounds[i])
+        bound(shapes[i], np.int64(0), np.int64(4), bounds[i])
     return start.copy(), shapes, numbers, bounds
 
 

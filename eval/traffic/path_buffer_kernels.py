@@ -92,8 +92,8 @@ def write_strip(paths, bends, i, first, last, half, shape):
         b -= 1
     if a > b and _meet(start, end):
         return 4
-    number = _write_side(points, bends, 0, (start, a, b, end), half, shape, 4)
-    number = _write_side(points, bends, 1, (end, b, a, start), half, shape, number)
+    number = _write_side(points, bends, np.int64(0), (start, a, b, end), half, shape, np.int64(4))
+    number = _write_side(points, bends, np.int64(1), (end, b, a, start), half, shape, number)
     for e in range(4, number):
         after = e + 1 if e + 1 < number else 4
         shape[e, 2], shape[e, 3] = shape[after, 0], shape[after, 1]
@@ -185,7 +185,7 @@ def _has_strip_to_its_right(ring, e, share):
         return False
     x = ring[e, 0] + share * dx + BESIDE * dy / length
     y = ring[e, 1] + share * dy - BESIDE * dx / length
-    return winding_number(ring, 0, len(ring), x, y) < 0
+    return winding_number(ring, np.int64(0), len(ring), x, y) < 0
 
 
 @njit(cache=True, nogil=True, **INTERNAL)
