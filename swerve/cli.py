@@ -38,6 +38,7 @@ COMMANDS = {
     "submit navsim": "SubmitNavsim",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
+    "warmup": "Warmup",
 }
 _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 
