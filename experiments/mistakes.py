@@ -39,7 +39,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a mistake led to; `fault` is empty if it is as it should be."""
+    """Outcome of a mistake; `fault` is empty if it is as it should be."""
 
     exit_code: int
     error: str

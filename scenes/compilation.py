@@ -108,8 +108,8 @@ def _share_compilation(listener: _Listener) -> None:
     kernel's file, and keeps it until the kernel is written. Kernels call each other without circles, so that processes
     do not wait for each other; the lock of a process that dies is released by the operating system.
     """
-    load: Any = Cache.load_overload
-    save: Any = Cache.save_overload
+    cache: Any = Cache
+    load, save = cache.load_overload, cache.save_overload
     locks = dict[str, BinaryIO]()
 
     def load_overload(self: Any, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 numba's
@@ -130,7 +130,7 @@ def _share_compilation(listener: _Listener) -> None:
         if lock := locks.pop(f"{self._cache_path}/{self._impl.filename_base}.lock", None):
             lock.close()
 
-    Cache.load_overload, Cache.save_overload = load_overload, save_overload
+    cache.load_overload, cache.save_overload = load_overload, save_overload
 
 
 def _opened(path: Path) -> BinaryIO | None:

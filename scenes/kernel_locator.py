@@ -1,4 +1,4 @@
-"""Where numba keeps a kernel: by the name of its module, so that all environments with the same sources share it.
+"""Locate kernels on disk by the names of their modules, so that all environments with the same sources share them.
 
 Numba itself files kernels by the path of their source and its time of change, which differ between installations. The
 folder of `swerve.scenes.kernel_cache` has the sources' digest in its name, so these say nothing more.
@@ -13,7 +13,7 @@ from numba.core.caching import _CacheLocator
 FOLDER_VARIABLE = "NUMBA_CACHE_DIR"
 
 
-class KernelLocator(_CacheLocator):  # type: ignore[misc]  # numba has no types
+class KernelLocator(_CacheLocator):
     """Locator of the kernels of this package; numba is told of it by `NUMBA_CACHE_LOCATOR_CLASSES`."""
 
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -8,6 +8,6 @@ Numbers in calls between kernels are written as np.int64(0) where another call p
 function once more for each literal.
 """
 
-from typing import Final
+from typing import Any, Final
 
-INTERNAL: Final = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INTERNAL: Final[dict[str, Any]] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -56,7 +55,7 @@ def run(args: Evaluate) -> int:
 def differences_table(differences: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of the differences in score between kinds of views."""
     title = "differences between views on the same scene groups; 95 % interval over scene groups"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", no_wrap=True, min_width=12)
     for name in ("EPDMS", *SHORT.values()):
         table.add_column(name, justify="right", no_wrap=True)
@@ -75,7 +74,7 @@ def leaderboard(summary: Mapping[str, Any]) -> Table:
     """Return a table of the planners, best first, and their stages; with short labels it fits 80 columns."""
     groups = f"{summary['scene_groups']} scene groups, " if "scene_groups" in summary else "one stage, "
     title = f"{groups}{summary['scenes']} scenes; scores from 0 to 1"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.add_column("planner", no_wrap=True, min_width=12)
     for name in ("EPDMS", *SHORT.values(), "failed"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -57,7 +57,7 @@ def check_positions(command: str, kind: type, options: object) -> None:
     Raises:
         SwerveError: it is empty.
     """
-    needed = {field.name for field in fields(kind) if field.default is MISSING}  # type: ignore[arg-type]  # a dataclass
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
     names = positional_names(kind)
     if any(name in needed and getattr(options, name) == () for name in names):
         given = " ".join(str(getattr(options, name)) for name in names if getattr(options, name) != ())
@@ -123,7 +123,7 @@ def _metavars(kind: type, names: Sequence[str]) -> list[str]:
 
 def _required_flags(kind: type) -> list[str]:
     """Return the options without a default, with their values: --planners PLANNER..."""
-    needed = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]  # type: ignore[arg-type]
+    needed = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
     names = [name for name in needed if name not in positional_names(kind)]
     names = [name for name in names if not hasattr(_class_of(kind, name), "__dataclass_fields__")]
     return [f"{_flag(name)} {value}" for name, value in zip(names, _metavars(kind, names), strict=True)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -33,8 +33,8 @@ def run(args: Warmup) -> int:
                     connection, process = _start(parts[0])
                     running[connection] = (parts.popleft(), process)
                 bar.update(line, description=f"compiling: {', '.join(part for part, _ in running.values())}")
-                for connection in wait(list(running)):
-                    assert isinstance(connection, Connection)
+                for ended in wait(list(running)):
+                    connection = cast("Connection", ended)  # it returns what it is given
                     part, _ = running.pop(connection)
                     _tell(part, connection, console)
                     bar.advance(line)
@@ -96,7 +96,7 @@ def _towns(folder: Path) -> float:
 
 
 def _sets(folder: Path) -> float:
-    from swerve.data.dataset import AugmentOptions, augment
+    from swerve import AugmentOptions, augment
     from swerve.straight_road import StraightRoadSource
 
     report = augment([StraightRoadSource()], folder / "set", AugmentOptions(scene_interval=2.0), workers=1)
@@ -105,16 +105,13 @@ def _sets(folder: Path) -> float:
 
 
 def _benchmarks(folder: Path) -> float:
-    from swerve.eval.benchmark.build.build_job import build
-    from swerve.eval.benchmark.build_options import BuildOptions
-    from swerve.evaluation import evaluate_planners
-    from swerve.options.evaluate import EvaluateOptions
+    from swerve import BuildOptions, EvaluateOptions, build_benchmark, evaluate
     from swerve.straight_road import StraightRoadSource
 
     options = BuildOptions(scene_interval=1.0, min_follow_ups=1, max_follow_ups=2)
-    built = build([StraightRoadSource()], folder / "bench", options, workers=1)
+    built = build_benchmark([StraightRoadSource()], folder / "bench", options, workers=1)
     _require(built.failures)
-    evaluated = evaluate_planners(folder / "bench", ["pdm-closed"], folder / "out", EvaluateOptions(report=False), 1)
+    evaluated = evaluate(folder / "bench", ["pdm-closed"], folder / "out", EvaluateOptions(report=False), workers=1)
     _require(evaluated.failures)
     return _compiling(built.timing) + _compiling(evaluated.timing)
 

@@ -88,7 +88,7 @@ def view_differences(found: Sequence[ViewDifference]) -> str:
     cells = "".join(f"<th>{name}</th>" for name in SHORT)
     rows = "".join(_difference_rows(one) for one in found)
     return (
-        "<h2>Between views</h2><p>Scores with the first kind of views minus those with the second, times 100, "
+        "<h2>Between views</h2><p>Scores with the first kind of views minus those with the second, "
         "on the same scene groups. The interval (95 %) is a bootstrap over scene groups.</p>"
         '<table class="differences"><tr><th>planner</th><th>views</th><th></th><th>score</th>'
         f"{cells}</tr>{rows}</table>"
@@ -96,15 +96,15 @@ def view_differences(found: Sequence[ViewDifference]) -> str:
 
 
 def _difference_rows(one: ViewDifference) -> str:
-    low, high = (f"{100 * value:+.2f}" for value in one.interval)
+    low, high = (f"{value:+.4f}" for value in one.interval)
     kinds = f"{html.escape(one.after)} − {html.escape(one.before)}"
     first = (
         f"<tr><th>{html.escape(one.planner)}</th><td>{kinds}</td><td>both stages</td>"
-        f'<td><b>{100 * one.score:+.2f}</b> [{low}, {high}]</td><td colspan="{len(SHORT)}"></td></tr>'
+        f'<td><b>{one.score:+.4f}</b> [{low}, {high}]</td><td colspan="{len(SHORT)}"></td></tr>'
     )
     stages = []
     for name, values in (("stage one", one.stage_one), ("stage two", one.stage_two)):
-        cells = "".join(f"<td>{100 * value:+.1f}</td>" for value in (values[SCORE], *values[:SCORE]))
+        cells = "".join(f"<td>{value:+.3f}</td>" for value in (values[SCORE], *values[:SCORE]))
         stages.append(f"<tr><td></td><td></td><td>{name}</td>{cells}</tr>")
     return first + "".join(stages)
 

@@ -175,11 +175,11 @@ def test_differences_between_views_are_told(page):
     assert found[0].score == pytest.approx(gain)
     cases_gain = ranked["drifts right"].scene_group_scores - ranked["slow"].scene_group_scores
     assert found[0].interval == pytest.approx((cases_gain.min(), cases_gain.max())), "of two cases"
-    assert f"<b>{100 * gain:+.2f}</b>" in told
+    assert f"<b>{gain:+.4f}</b>" in told
     assert "<td>photo − raster</td>" in told
     assert "&lt;b&gt;one" in told
     progress = ranked["drifts right"].table.stage_one[4] - ranked["slow"].table.stage_one[4]
-    assert f"<td>{100 * progress:+.1f}</td>" in told
+    assert f"<td>{progress:+.3f}</td>" in told
 
 
 def test_the_page_takes_views_in_the_order_in_which_they_were_asked_for():
