@@ -40,8 +40,8 @@ def run(args: TrainRap) -> int:
     with stoppable(), processes() as process:
         stream = SampleStream(args.dataset, stream_options, process.rank, process.world)
         store = ContextStore(args.contexts, args.dataset) if args.contexts else None
-        with _progress(progress_console(), process.rank > 0, steps) as report:
-            path = train_rap(stream, store, config, args.training, args.out, process, run_options, report)
+        with _progress(progress_console(), process.rank > 0, steps) as (report, told):
+            path = train_rap(stream, store, config, args.training, args.out, process, run_options, report, told)
     if process.rank == 0:
         console.print(f"wrote {path} and {args.out / METRICS}", highlight=False, soft_wrap=True, markup=False)
     return 0
@@ -92,8 +92,10 @@ def _config(text: str, scored: bool) -> "RapConfig":
 
 
 @contextmanager
-def _progress(console: Console, silent: bool, steps: int) -> Iterator[Callable[[dict[str, int | float]], None]]:
-    """Yield a function that shows the metrics of each step."""
+def _progress(
+    console: Console, silent: bool, steps: int
+) -> Iterator[tuple[Callable[[dict[str, int | float]], None], Callable[[dict[str, float]], None]]]:
+    """Yield a function that shows the metrics of each step, and one that shows validations."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     hidden = silent or not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden, transient=True) as bar:
@@ -103,4 +105,11 @@ def _progress(console: Console, silent: bool, steps: int) -> Iterator[Callable[[
             text = f"training, loss {metrics['total']:.2f}, ADE of nearest proposal {metrics['ade_best']:.2f} m"
             bar.update(line, completed=metrics["step"], description=text)
 
-        yield report
+        def validating(found: dict[str, float]) -> None:
+            if not found:
+                bar.update(line, description="validating")
+            elif not silent:
+                scores = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+                console.print(f"validation: {scores}", highlight=False, markup=False, soft_wrap=True)
+
+        yield report, validating

@@ -84,6 +84,7 @@ def train_rap(
     process: Process,
     run: RunOptions = RunOptions(),
     report: Callable[[dict[str, int | float]], None] = lambda noted: None,
+    validating: Callable[[dict[str, float]], None] = lambda found: None,
 ) -> Path:
     """Train until `options.steps`, resuming from the folder's checkpoint if there is one; return the planner's file.
 
@@ -100,6 +101,7 @@ def train_rap(
         process: current process.
         run: options of the run.
         report: called in the first process after each step with its row of metrics.
+        validating: called when a validation begins, with nothing, and when it is done, with its scores.
 
     Raises:
         MissingExtraError: TensorBoard is requested and not installed.
@@ -119,7 +121,7 @@ def train_rap(
         for batch in batches:
             noted = training.train_step(batch)
             row = {**noted, **_seconds(training)}
-            found = _validated(run.validation, training, process)
+            found = _validated(run.validation, training, process, validating)
             if keeper:
                 keeper.keep(row, found)
                 report(row)
@@ -213,13 +215,21 @@ def _yardsticks(store: ContextStore | None, batch: Batch, threads: int) -> list[
         return list(pool.map(lambda one: prepare_context(one) if one else None, contexts))
 
 
-def _validated(validation: Validation | None, training: Training, process: Process) -> dict[str, float]:
+def _validated(
+    validation: Validation | None,
+    training: Training,
+    process: Process,
+    tell: Callable[[dict[str, float]], None],
+) -> dict[str, float]:
     """Validate the averaged weights if due; return no values otherwise."""
     last = training.step == training.options.steps
     if validation is None or not (last or training.step % validation.every == 0):
         return {}
     planner = RapPlanner(training.averaged_model(), {})
-    return validate(planner, validation.benchmark, process.rank, process.world)
+    tell({})
+    found = validate(planner, validation.benchmark, process.rank, process.world)
+    tell(found)
+    return found
 
 
 def _seconds(training: Training) -> dict[str, float]:
