@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.measure import real_data, report, timed
 from swerve.data.sources.neutral.neutral_source import load_scenes
-from swerve.eval import build_context, navsim_agents, score, simulate
+from swerve.eval import build_context, score, simulate, simulate_navsim_idm
 from swerve.eval.scoring.trajectories import references_of
 
 LOGS = ("av2_adcf7d18", "av2_3b3570b4")
@@ -49,7 +49,7 @@ def run():
         "context": lambda item, context: partial(build_context, item.scene, item.token),
         "1 trajectory, human filter": lambda item, context: partial(score, context, plans[context.token][:1]),
         "256 proposals, each": lambda item, context: partial(score, context, plans[context.token]),
-        "reactive roll-out": lambda item, context: partial(navsim_agents, context, driven(context)),
+        "reactive roll-out": lambda item, context: partial(simulate_navsim_idm, context, driven(context)),
     }
     rows = []
     for name, make in steps.items():

@@ -22,7 +22,7 @@ STORED = (256, 144)
 PARTS = (Part("paired", 2.0, "both"), Part("recovery"), Part("cross_agent"))
 BATCH, STEPS, WARM = 16, 12, 3
 # Stages of the time between two steps; forward excludes the scorer.
-SHARES = ("wait", "forward", "scorer", "backward", "optimiser")
+SHARES = ("wait", "forward", "scorer", "backward", "optimizer")
 
 
 def run():
@@ -35,7 +35,7 @@ def run():
         folder = Path(place)
         look = {"cameras": CAMERAS, "size": STORED, "scene_interval": 2.0}
         augment([source], folder / "set", AugmentOptions(photos=True, **look), workers=1)
-        augment([source], folder / "drawn", AugmentOptions(rasters="drawn", **look), workers=1)
+        augment([source], folder / "drawn", AugmentOptions(rasters="primitives", **look), workers=1)
         write_contexts([source], folder / "set", folder / "contexts", workers=1)
         rows = [one_config(folder, name, config) for name, config in configs().items()]
         notes = [
@@ -132,7 +132,7 @@ def one_kind(folder, kind):
 def raster_sizes(path):
     """Return the bytes of a shard's rasters, or of the snapshots they are rendered from."""
     with tarfile.open(path) as shard:
-        return [member.size for member in shard if member.name.endswith((".png", ".moments.npz"))]
+        return [member.size for member in shard if member.name.endswith((".png", ".snapshots.npz"))]
 
 
 if __name__ == "__main__":

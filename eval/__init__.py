@@ -6,8 +6,8 @@ from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
     from swerve.eval.context.context_file import load_context, save_context
+    from swerve.eval.context.privileged_input import PrivilegedInput
     from swerve.eval.context.scene_context import Context, build_context
-    from swerve.eval.context.situation import Situation
     from swerve.eval.scoring.aggregate import (
         GroupTokens,
         SceneScores,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from swerve.eval.scoring.sub_scores import METRIC_NAMES, Metric
     from swerve.eval.scoring.tensors import TensorScores, score_tensor
     from swerve.eval.traffic.lane_following_agents import lane_agents
-    from swerve.eval.traffic.navsim_agents import navsim_agents
+    from swerve.eval.traffic.navsim_idm_agents import simulate_navsim_idm
 
 __all__ = [
     "METRIC_NAMES",
@@ -35,11 +35,11 @@ __all__ = [
     "Metric",
     "PdmsScores",
     "PreparedContext",
+    "PrivilegedInput",
     "Reason",
     "SceneScores",
     "ScoredScenes",
     "Scores",
-    "Situation",
     "State",
     "TensorScores",
     "TwoStageScores",
@@ -48,7 +48,6 @@ __all__ = [
     "epdms",
     "lane_agents",
     "load_context",
-    "navsim_agents",
     "one_stage",
     "pdms",
     "prepare_context",
@@ -60,6 +59,7 @@ __all__ = [
     "score_scenes",
     "score_tensor",
     "simulate",
+    "simulate_navsim_idm",
     "two_stage",
 ]
 

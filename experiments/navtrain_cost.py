@@ -28,7 +28,7 @@ FORMS = {
     "8 cameras, 1920x1080 PNG": AugmentOptions(size=(1920, 1080)),
     "8 cameras, 960x540 PNG": AugmentOptions(size=(960, 540)),
     "4 cameras, 768x448 PNG": AugmentOptions(size=(768, 448), cameras=_FOUR),
-    "drawn while training": AugmentOptions(size=(768, 448), cameras=_FOUR, rasters="drawn"),
+    "drawn while training": AugmentOptions(size=(768, 448), cameras=_FOUR, rasters="primitives"),
 }
 
 

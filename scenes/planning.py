@@ -47,8 +47,8 @@ class Observation:
         command: driving command.
         cameras: cameras whose images are given.
         images: RGB images by camera name.
-        privileged: simulator state (`swerve.eval.Situation`), for planners that declare `privileged`; None for all
-            others.
+        privileged: simulator state (`swerve.eval.PrivilegedInput`, or `LoggedFuture` where the data set has no more),
+            for planners that declare `privileged`; None for all others.
         recording: the scene as its data set recorded it, if it did, for planners that declare `recording`; None
             for all others.
     """
@@ -62,6 +62,19 @@ class Observation:
     images: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
     privileged: Any = None
     recording: Any = None
+
+
+@dataclass(frozen=True)
+class LoggedFuture:
+    """Future of the logged driver, the simulator state of data sets in which nothing else is known.
+
+    Attributes:
+        poses: (x, y, heading) in the ego frame of now, at interval, 2 interval, ... seconds.
+        interval: seconds between poses.
+    """
+
+    poses: Float[np.ndarray, "k 3"]
+    interval: float
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,8 @@ class Planner(Protocol):
 
     - `cameras`: names of the cameras whose images it wants; () for none; None or nothing declared: all; or a function
       that returns the names, given the cameras that there are.
-    - `privileged = True`: it gets `Observation.privileged`.
+    - `privileged = True`: it gets `Observation.privileged`; with `future_only = True` as well, that may be a
+      `LoggedFuture`.
     - `recording = True`: it gets `Observation.recording` where there is one, and then no images.
     - `check_sensors()`: is called before planning where there is no recording, to raise a SwerveError if the planner
       needs sensors that observations do not have.

@@ -10,6 +10,7 @@ from swerve.scenes.kernel_cache import use_kernel_cache
 from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
+    from swerve.api import augment, build_benchmark, evaluate, poses_of, primitives_of, viewpoints_of
     from swerve.data import Source, open_source
     from swerve.data.dataset.augment_options import AugmentOptions
     from swerve.data.dataset.shards import read_samples
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from swerve.eval.scoring.score import score
     from swerve.eval.scoring.sub_scores import METRIC_NAMES
     from swerve.eval.scoring.tensors import score_tensor
-    from swerve.face import augment, build_benchmark, evaluate, poses_of, primitives_of, viewpoints_of
     from swerve.options.evaluate import EvaluateOptions
     from swerve.planners.load_planner import load_planner
     from swerve.rasterizer import Style, View, render

@@ -36,6 +36,7 @@ COMMANDS = {
     "study": "Study",
     "submit check": "SubmitCheck",
     "submit navsim": "SubmitNavsim",
+    "submit wod": "SubmitWod",
     "train ego-mlp": "TrainEgoMlp",
     "train rap": "TrainRap",
     "warmup": "Warmup",
@@ -45,7 +46,7 @@ _HEAD = """usage: swerve COMMAND SOURCE... OUT [OPTIONS]
 Render driving logs from perturbed viewpoints for planner training, and evaluate planners by pseudo-simulation.
 
 A SOURCE of logs is town:COUNT (generated towns), av2:PATH, nuplan:PATH, waymo:PATH, kitti:PATH, neutral:PATH, or a
-path whose kind is recognised.
+path whose kind is recognised. wod_e2e:PATH (Waymo's end-to-end data) is for info, evaluate and submit wod.
 """
 _FOOT = """
 options:

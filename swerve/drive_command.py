@@ -31,7 +31,8 @@ from swerve.eval.scoring.score_tables import provenance, write_rows
 from swerve.job_report import open_sources, print_table, progress_console
 from swerve.options.drive import Drive
 from swerve.output import write_output
-from swerve.planners.load_planner import LoadedPlanner, load_planner, with_options
+from swerve.planners.load_planner import with_options
+from swerve.planners.open_planner import OpenedPlanner, open_planner
 from swerve.scenes import Log, SwerveError, extract_scenes
 from swerve.scenes.primitives import Primitives, build_static
 from swerve.scenes.viewpoints import build_log_geometry, logged
@@ -67,7 +68,7 @@ class _ViewSettings:
 
 def run(args: Drive) -> int:
     """Simulate planners in closed loop, print and write the scores, and return the exit code."""
-    planners = [load_planner(with_options(spec, args.planner_option)) for spec in args.planners]
+    planners = [open_planner(with_options(spec, args.planner_option), args.limits) for spec in args.planners]
     sources, console, progress = open_sources(args.sources), Console(), progress_console()
     _check_labels(planners)
     view_settings = _ViewSettings(renderer_of(args.views, default_renderers("rap", args.seed, args.splats)), args.size)
@@ -106,7 +107,7 @@ def _named_logs(sources: Sequence[Source], names: Sequence[str]) -> Iterator[Log
     return (owners[name].load(name) for name in names or owners)
 
 
-def _check_labels(planners: Sequence[LoadedPlanner]) -> None:
+def _check_labels(planners: Sequence[OpenedPlanner]) -> None:
     labels = [one.label for one in planners]
     if twice := [label for label in labels if labels.count(label) > 1]:
         raise SwerveError(f"two planners have the label {twice[0]!r}: give one of them label=TEXT")
@@ -114,7 +115,7 @@ def _check_labels(planners: Sequence[LoadedPlanner]) -> None:
 
 def _rollouts(
     logs: Iterable[Log],
-    planners: Sequence[LoadedPlanner],
+    planners: Sequence[OpenedPlanner],
     view_settings: _ViewSettings,
     options: ClosedLoopOptions,
     every: float,

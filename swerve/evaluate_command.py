@@ -11,6 +11,7 @@ from rich.table import Table
 
 from swerve.data.jobs import Failure
 from swerve.eval.benchmark.evaluate.evaluation_summary import REPORT
+from swerve.evaluate_wod_e2e import print_rater_feedback
 from swerve.evaluation import evaluate_planners
 from swerve.job_report import print_table, progress_console, stoppable
 from swerve.options.evaluate import Evaluate
@@ -39,17 +40,25 @@ def run(args: Evaluate) -> int:
         evaluation = evaluate_planners(
             args.benchmark, planners, args.out, args.options, args.workers, progress_console()
         )
-    print_table(console, leaderboard(evaluation.summary))
-    for line in evaluation.summary["inactive_sub_scores"]:
-        console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
-    if evaluation.summary["differences"]:
-        print_table(console, differences_table(evaluation.summary["differences"]))
+    if evaluation.summary.get("metric") == "rfs":
+        print_rater_feedback(evaluation.summary, console)
+    else:
+        _print_epdms(evaluation.summary, console)
     _print_failures(evaluation.failures, args.out, console)
     plans, seconds = evaluation.timing["plans"], evaluation.timing["seconds"]
     console.print(f"{plans} plans in {seconds:.1f} s; wrote {args.out}", highlight=False, soft_wrap=True)
     if (args.out / REPORT).is_file():
         console.print(f"The report is at {args.out / REPORT}", highlight=False, soft_wrap=True)
     return 1 if evaluation.failures else 0
+
+
+def _print_epdms(summary: Mapping[str, Any], console: Console) -> None:
+    """Print the ranking, sub-scores that never fail, and differences between kinds of views."""
+    print_table(console, leaderboard(summary))
+    for line in summary["inactive_sub_scores"]:
+        console.print(f"never triggered: {line}", style="yellow", markup=False, soft_wrap=True)
+    if summary["differences"]:
+        print_table(console, differences_table(summary["differences"]))
 
 
 def differences_table(differences: Sequence[Mapping[str, Any]]) -> Table:

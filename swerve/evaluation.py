@@ -7,6 +7,7 @@ from rich.console import Console
 
 from swerve.data.sources.navsim.folders import navsim_folders
 from swerve.data.sources.navsim.scene_filter import read_split
+from swerve.data.sources.wod_e2e.wod_e2e_source import PREFIX
 from swerve.eval.benchmark.benchmark_store import Benchmark, open_benchmark
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.benchmark.evaluate.benchmark_protocol import ReportedBenchmark
@@ -18,11 +19,10 @@ from swerve.eval.benchmark.evaluate.one_stage_job import evaluate_one_stage
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.benchmark.navsim_benchmark import open_navsim_benchmark
 from swerve.eval.report.report_page import ReportOptions, write_report
+from swerve.evaluate_wod_e2e import evaluate_wod_e2e
 from swerve.options.evaluate import EvaluateOptions
-from swerve.planners.fingerprint import fingerprint
-from swerve.planners.load_planner import LoadedPlanner, load_planner
+from swerve.planners.open_planner import OpenedPlanner, PlannerLoader, open_planner
 from swerve.scenes import SwerveError
-from swerve.scenes.planning import Planner
 
 # How a benchmark begins that is NAVSIM's own data.
 NAVSIM = "navsim:"
@@ -39,18 +39,23 @@ def evaluate_planners(
     """Evaluate planners on a benchmark, and write the results and, of two stages, the report.
 
     Args:
-        benchmark: Folder of the benchmark, or navsim:ROOT.
+        benchmark: Folder of the benchmark, navsim:ROOT, or wod_e2e:PATH.
         specs: Planners, as `load_planner` takes them.
         out: Output folder.
         options: The evaluation.
         workers: Worker processes; one per core if None.
         console: Console for progress; none if None.
     """
-    planners = [load_planner(spec) for spec in specs]
+    planners = [open_planner(spec, options.limits) for spec in specs]
+    if str(benchmark).startswith(PREFIX):
+        return evaluate_wod_e2e(str(benchmark), planners, out, options, workers, console)
+    if options.clusters is not None:
+        raise SwerveError(f"{benchmark}: --clusters is for {PREFIX}PATH alone")
     if options.split is not None or str(benchmark).startswith(NAVSIM):
         return evaluate_navsim(str(benchmark), planners, out, options, workers, console)
     opened = _opened(Path(benchmark), options)
     entries, policy = _entries(opened, planners), options.traffic or opened.traffic
+    load = PlannerLoader(options.limits, planners)
     evaluation = run_evaluation(opened, entries, load, out, policy, options.weighting, workers, console)
     if options.report:
         _write_report(opened, f"Planners on {opened.folder.resolve().name}", planners, entries, out)
@@ -59,7 +64,7 @@ def evaluate_planners(
 
 def evaluate_navsim(
     text: str,
-    planners: Sequence[LoadedPlanner],
+    planners: Sequence[OpenedPlanner],
     out: Path,
     options: EvaluateOptions,
     workers: int | None = None,
@@ -84,8 +89,8 @@ def evaluate_navsim(
         for note in opened.notes:
             console.print(note, style="yellow", markup=False, soft_wrap=True)
     opened.check_images(named.planner for named in planners)
-    entries = [PlannerSpec(named.label, named.spec, fingerprint(named)) for named in planners]
-    policy = options.traffic or opened.traffic
+    entries = [PlannerSpec(named.label, named.spec, named.identity) for named in planners]
+    policy, load = options.traffic or opened.traffic, PlannerLoader(options.limits, planners)
     if not opened.groups:
         return evaluate_one_stage(opened, entries, load, out, policy, workers, console)
     evaluation = run_evaluation(opened, entries, load, out, policy, options.weighting, workers, console)
@@ -100,14 +105,14 @@ def _opened(folder: Path, options: EvaluateOptions) -> Benchmark:
     return opened.with_views(*(options.views or (opened.view_kind,)))
 
 
-def _entries(opened: Benchmark, planners: Sequence[LoadedPlanner]) -> list[PlannerSpec]:
+def _entries(opened: Benchmark, planners: Sequence[OpenedPlanner]) -> list[PlannerSpec]:
     """Return how planners take part: once for each kind of views."""
     kinds = (opened.view_kind, *opened.extra_view_kinds)
     rendered = {kind: opened.renderers[kind].name for kind in kinds if kind not in opened.stored_kinds}
     return [entry for named in planners for entry in entries_of(named, kinds, rendered)]
 
 
-def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], rendered: Mapping[ViewKind, str]) -> list[PlannerSpec]:
+def entries_of(named: OpenedPlanner, kinds: Sequence[ViewKind], rendered: Mapping[ViewKind, str]) -> list[PlannerSpec]:
     """Return a planner as it takes part: once for each kind of views, if it has cameras.
 
     Args:
@@ -115,7 +120,7 @@ def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], rendered: Mappin
         kinds: of views.
         rendered: names of the renderers of views that are not stored; another folder of splats gives other views.
     """
-    identity = fingerprint(named)
+    identity = named.identity
     if not uses_images(named.planner):
         return [PlannerSpec(named.label, named.spec, identity)]
     labels = [f"{named.label}@{kind}" for kind in kinds] if len(kinds) > 1 else [named.label]
@@ -125,15 +130,10 @@ def entries_of(named: LoadedPlanner, kinds: Sequence[ViewKind], rendered: Mappin
     ]
 
 
-def load(spec: str) -> Planner:
-    """Return the planner of a spec; worker processes call it."""
-    return load_planner(spec).planner
-
-
 def _write_report(
     benchmark: ReportedBenchmark,
     title: str,
-    planners: Sequence[LoadedPlanner],
+    planners: Sequence[OpenedPlanner],
     entries: Sequence[PlannerSpec],
     out: Path,
 ) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from swerve.data import Source, open_source
 from swerve.data.jobs import Failure
+from swerve.data.sources.source import require_scenes
 from swerve.scenes import SwerveError
 
 _FAILURES_SHOWN = 20
@@ -34,11 +35,14 @@ def open_sources(texts: Sequence[str]) -> list[Source]:
     """Return the sources that arguments name.
 
     Raises:
-        SwerveError: there is none, or one cannot be opened.
+        SwerveError: there is none, one cannot be opened, or its logs have nothing to render or score.
     """
     if not texts:
         raise SwerveError("no SOURCE is given: SOURCE... and then OUT are needed")
-    return [open_source(text) for text in texts]
+    opened = [open_source(text) for text in texts]
+    for source in opened:
+        require_scenes(source)
+    return opened
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from swerve.data.sources.registry import open_source
+from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import write_file
 from swerve.job_report import print_table
 from swerve.options.probe import Probe
@@ -63,6 +64,7 @@ def pairs_on(place: str, config: "RapConfig", args: Probe) -> "ImagePairs":
     if (Path(place) / "job.json").is_file() or (Path(place) / "manifest.parquet").is_file():
         return pairs_of_set(Path(place), config, args.split, args.most, cameras)
     source = open_source(place)
+    require_scenes(source)
     logs = [source.load(name) for name in source.names()]
     return pairs_of_logs(logs, config, args.most, cameras, args.style)
 

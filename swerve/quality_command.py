@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from swerve.data.splats.log_images import images_of_log
+from swerve.data.splats.fit_outputs import FIT, read_fit_options
+from swerve.data.splats.log_images import images_of_log, training_poses
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import make_folder, safe_name, to_json, write_atomically
 from swerve.eval.splat_quality.evaluation_poses import ON_PATH, evaluation_poses
-from swerve.eval.splat_quality.fit_outputs import FIT, read_fit_options
+from swerve.eval.splat_quality.extrapolation import FittedPhotos
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.lpips_metric import Lpips
 from swerve.eval.splat_quality.measure import Measurement, measure
@@ -104,9 +105,12 @@ def _measured(
     """Measure the scene in a log's folder; the views at the middle time step are shown."""
     options = read_fit_options(folder)
     truth = ReferenceImages(log, options.fit.seed)
-    setup = ComparisonSetup(read_splats(folder), log, StaticLayer(build_static(log.road_map)), truth, gate, perceptual)
     console.print(f"{log.name}: reading photos", highlight=False, markup=False)
-    places = evaluation_poses(build_log_geometry(log), images_of_log(log, options), every)
+    images = images_of_log(log, options)
+    photos = FittedPhotos(training_poses(log, options))
+    static_layer = StaticLayer(build_static(log.road_map))
+    setup = ComparisonSetup(read_splats(folder), log, static_layer, truth, gate, photos, perceptual)
+    places = evaluation_poses(build_log_geometry(log), images, every)
     steps = sorted({place.step for place in places if place.offset != ON_PATH}) or [0]
     shown = steps[len(steps) // 2]
     return measure(setup, track(places, log.name, console=console, transient=True), shown)

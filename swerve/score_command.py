@@ -11,6 +11,7 @@ import numpy as np
 
 from swerve.data import Source, open_source
 from swerve.data.sources.neutral.neutral_source import Follow, NeutralScene, NeutralSource
+from swerve.data.sources.source import require_scenes
 from swerve.eval import Context, GroupTokens, build_context, one_stage, two_stage
 from swerve.eval.scoring.aggregate import ScoredScenes
 from swerve.eval.scoring.batch import explain_scenes
@@ -26,6 +27,7 @@ def run(args: Score) -> int:
     """Score a file of trajectories, write the table, and return the exit code."""
     check_table_name(args.out)
     source = open_source(args.source)
+    require_scenes(source)
     plans = read_trajectories(args.trajectories, args.name)
     groups: list[GroupTokens] | None = None
     if args.benchmark:

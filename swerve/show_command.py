@@ -6,6 +6,7 @@ from pathlib import Path
 
 from swerve.data import open_source
 from swerve.data.sources.default_rigs import default_rig
+from swerve.data.sources.source import require_scenes
 from swerve.data.storage.files import make_folder
 from swerve.options.show import Show
 from swerve.output import write_output
@@ -39,6 +40,7 @@ def _loaded(source: str, name: str | None) -> Log:
         SwerveError: the source has no such log.
     """
     opened = open_source(source)
+    require_scenes(opened)
     names = opened.names()
     if name and name not in names:
         more = ", ..." if len(names) > 5 else ""

@@ -1,9 +1,18 @@
 """Descriptions of what the logs of a source hold, for `swerve info`."""
 
 from collections.abc import Iterator, Sized
+from typing import Protocol, runtime_checkable
 
 from swerve.data import open_source
 from swerve.scenes import Log
+
+
+@runtime_checkable
+class _Summarized(Protocol):
+    """A source that describes all of its logs."""
+
+    def summary(self) -> str:
+        """Describe the logs in a line."""
 
 
 def source_summary(source: str, logs: int) -> Iterator[str]:
@@ -15,6 +24,8 @@ def source_summary(source: str, logs: int) -> Iterator[str]:
     opened = open_source(source)
     names = opened.names()
     yield f"{source}: {len(names)} logs" + (f", the first {logs}" if logs < len(names) else "")
+    if isinstance(opened, _Summarized):
+        yield f"  {opened.summary()}"
     for name in names[:logs]:
         yield f"  {_line(opened.load(name))}"
 

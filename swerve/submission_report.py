@@ -1,12 +1,19 @@
 """Print the check of a submission."""
 
+from typing import Final
+
 from rich.console import Console
 
 from swerve.eval.submission.check_submission import SubmissionCheck
 
+NAVSIM_SERVER: Final = (
+    "The server takes one submission a day, answers after about two hours, and gives no reason for a failure"
+)
+WOD_SERVER: Final = "Upload it at waymo.com/open, where six submissions in 30 days are taken"
 
-def tell_check(found: SubmissionCheck, console: Console) -> None:
-    """Print counts, errors and warnings of a check."""
+
+def tell_check(found: SubmissionCheck, console: Console, server: str = NAVSIM_SERVER) -> None:
+    """Print counts, errors and warnings of a check, and what to know of the server."""
     for key, count in found.counts.items():
         console.print(f"{key}: {count} trajectories", highlight=False, markup=False)
     for error in found.errors:
@@ -14,9 +21,4 @@ def tell_check(found: SubmissionCheck, console: Console) -> None:
     for warning in found.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     verdict = f"{len(found.errors)} errors: do not upload this file" if found.errors else "the file is complete"
-    console.print(
-        f"{verdict}. The server takes one submission a day, answers after about two hours, and gives no reason for a "
-        "failure",
-        markup=False,
-        soft_wrap=True,
-    )
+    console.print(f"{verdict}. {server}", markup=False, soft_wrap=True)

@@ -15,8 +15,9 @@ from swerve.eval.submission.submission import FILE_NAME, ONE_STAGE, TWO_STAGE, P
 from swerve.eval.submission.write_submission import write_submission
 from swerve.job_report import progress_console
 from swerve.options.submit_navsim import SubmitNavsim
-from swerve.planners.load_planner import load_planner, with_options
+from swerve.planners.load_planner import with_options
 from swerve.planners.navsim.predict import PredictionFailure, SceneSet, predict
+from swerve.planners.open_planner import open_planner
 from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 from swerve.submission_report import tell_check
@@ -30,7 +31,7 @@ def run(asked: SubmitNavsim) -> int:
     console = Console()
     split, scenes = _scenes(asked)
     tokens = _tokens(split, scenes, asked.version)
-    planner = load_planner(with_options(asked.planner, asked.planner_option)).planner
+    planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner
     predictions, failures = _predicted(planner, scenes, tokens, progress_console())
     _tell_failures(failures, console)
     if failures and not asked.incomplete:

@@ -13,13 +13,13 @@ from swerve.data.dataset.augment_worker import AugmentWork
 from swerve.data.dataset.gpu_encoding import jpeg_packages
 from swerve.data.dataset.manifest import write_manifest
 from swerve.data.dataset.set_layout import finished_chunks, layout_of, read_records, remove_orphan_shards
-from swerve.data.jobs import job_config, log_names, open_job, run_work, usable_cores
+from swerve.data.jobs import CORE_PACKAGES, job_config, log_names, open_job, run_work, usable_cores
 from swerve.data.sources.source import Source
 from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
 from swerve.rasterizer.backends import rendering_packages, resolve_backend
 
 # Packages whose version may change rendered, encoded or written data (llvmlite compiles the numba kernels).
-_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "simplejpeg", "zlib-ng")
+_PACKAGES = (*CORE_PACKAGES, "pyarrow", "simplejpeg", "zlib-ng")
 
 
 @dataclass(frozen=True)

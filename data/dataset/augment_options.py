@@ -15,7 +15,7 @@ from swerve.scenes.viewpoints.viewpoint_options import ViewpointOptions
 
 StyleName = Literal["rap", "surfaces"]
 RigName = Literal["own", "default"]
-Rasters = Literal["stored", "drawn"]
+Rasters = Literal["images", "primitives"]
 LoggedKind = Literal["logged", "recovery", "cross_agent"]
 Extra = Literal["depth", "semantic", "instance"]
 KINDS: tuple[LoggedKind, ...] = get_args(LoggedKind)
@@ -36,7 +36,7 @@ class AugmentOptions:
         rig: own: the cameras of each log; default: eight surround cameras, without photos.
         cameras: Names of the cameras that are rendered; all if none is given.
         photos: Generated towns only: also render synthetic photos for every viewpoint.
-        rasters: stored: rasters are stored as images; drawn: the primitives are stored, and training renders them, with
+        rasters: images: rasters are stored; primitives: what they show is stored, and training renders them, with
             the same pixels.
         scene_interval: Time between the scenes of a log, in seconds.
         history: Length of a scene before its current frame, in seconds.
@@ -63,7 +63,7 @@ class AugmentOptions:
     rig: RigName = "own"
     cameras: tuple[str, ...] = ()
     photos: bool = False
-    rasters: Rasters = "stored"
+    rasters: Rasters = "images"
     scene_interval: float = 0.5
     history: float = 2.0
     future: float = 5.0
@@ -79,7 +79,7 @@ class AugmentOptions:
         _check_names("viewpoints", self.viewpoints, KINDS)
         _check_names("extra_outputs", self.extra_outputs, EXTRAS)
         _check_names("image_format", (self.image_format,), ("jpeg", "png"))
-        _check_names("rasters", (self.rasters,), ("stored", "drawn"))
+        _check_names("rasters", (self.rasters,), ("images", "primitives"))
         _check_names("style", (self.style,), ("rap", "surfaces"))
         _check_names("rig", (self.rig,), ("own", "default"))
         _check_names("backend", (self.backend,), ("auto", *BACKENDS))
@@ -97,9 +97,9 @@ class AugmentOptions:
         _check_range("cross_agent.max_per_scene", self.cross_agent.max_per_scene, 0, 1000)
         _check_range("supersampling", self.supersampling, 1, 8)
         _check_range("shard_scenes", self.shard_scenes, 1, 100_000)
-        if self.rasters == "drawn" and self.extra_outputs:
+        if self.rasters == "primitives" and self.extra_outputs:
             raise SwerveError(
-                f"extra_outputs: {self.extra_outputs[0]} needs stored rasters: leave it out, or set rasters to 'stored'"
+                f"extra_outputs: {self.extra_outputs[0]} needs stored rasters: leave it out, or set rasters to 'images'"
             )
         if not self.viewpoints:
             raise SwerveError(f"viewpoints: none given, choose among {', '.join(KINDS)}")

@@ -12,10 +12,10 @@ from swerve.data.dataset.capture import select_cameras
 from swerve.data.dataset.manifest import ShardRecord, write_record
 from swerve.data.dataset.sample import SampleRenderer, draw_sample, split_of
 from swerve.data.dataset.sample_encoder import SampleEncoder
-from swerve.data.dataset.set_layout import check_split, record_path, save_static
+from swerve.data.dataset.set_layout import check_split, save_static
 from swerve.data.dataset.shards import Sample, ShardWriter
 from swerve.data.dataset.synthetic_photos import SyntheticPhotos
-from swerve.data.jobs import Failure, PartResult, ProgressCallback, part_stem
+from swerve.data.jobs import Failure, PartResult, ProgressCallback, part_stem, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.sources.default_rigs import default_rig
 from swerve.data.sources.source import Source
@@ -140,7 +140,7 @@ def _make_part(opened: AugmentLog, chunk: int, report: ProgressCallback) -> Shar
     # Recorded once per log.
     gaps = [(scene.token, "scene", 0, "time_gap") for scene in opened.gap_windows] if chunk == 0 else []
     made = _Outcomes([], gaps, [])
-    if chunk == 0 and opened.options.rasters == "drawn":
+    if chunk == 0 and opened.options.rasters == "primitives":
         with opened.stopwatch.measure("writing"):
             save_static(opened.folder, opened.log.name, opened.renderer.still)
     with ShardWriter(opened.folder / shard, split) as writer:
@@ -211,7 +211,7 @@ def _committed(folder: Path, record: ShardRecord) -> ShardRecord:
         temporary_path(shard).unlink()
         shard.unlink(missing_ok=True)
         record = replace(record, shard="", size=0, sha256="")
-    write_record(record_path(folder, record.log, record.part), record)
+    write_record(record_path(folder, record.log, record.part, ".json"), record)
     return record
 
 

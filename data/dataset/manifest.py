@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from swerve.data.jobs import Failure, write_failures
-from swerve.data.storage.files import commit, temporary_path, to_json, write_atomically
+from swerve.data.storage.files import to_json, write_atomically
+from swerve.data.storage.parquet_file import ParquetFile
 from swerve.scenes import Split
 
 SCHEMA = pa.schema(
@@ -36,8 +36,6 @@ SCHEMA = pa.schema(
         ("parameters", pa.string()),
     ]
 )
-
-_ROWS_PER_GROUP = 50_000
 
 
 @dataclass(frozen=True)
@@ -100,20 +98,16 @@ def write_manifest(
         weights_of: the weights of a record's rows.
         acceptance: entry of the summary.
     """
-    counts, failed, rows = Counts(), list(failures), list[dict[str, Any]]()
-    with pq.ParquetWriter(temporary_path(folder / "manifest.parquet"), SCHEMA, compression="zstd") as writer:
+    counts, failed = Counts(), list(failures)
+    with ParquetFile(folder / "manifest.parquet", SCHEMA) as manifest:
         for record in records:
             counts.add(record)
             failed += record.failures
-            rows += [{**row, "weight": weight} for row, weight in zip(record.rows, weights_of(record), strict=True)]
-            if len(rows) >= _ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
-                rows.clear()
-        writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
-    summary = {**counts.summary(len(failed)), "acceptance": acceptance}
-    write_failures(folder, failed)
-    write_atomically(folder / "summary.json", to_json(summary))
-    commit(folder / "manifest.parquet")
+            weighted = zip(record.rows, weights_of(record), strict=True)
+            manifest.add({**row, "weight": weight} for row, weight in weighted)
+        summary = {**counts.summary(len(failed)), "acceptance": acceptance}
+        write_failures(folder, failed)
+        write_atomically(folder / "summary.json", to_json(summary))
     return summary
 
 

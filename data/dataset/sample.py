@@ -132,7 +132,7 @@ def draw_sample(viewpoint: Viewpoint, drawer: SampleRenderer, options: AugmentOp
         options: options of the set.
     """
     captures = drawer.add_synthetic_photos(viewpoint, image_requests(viewpoint, options.cameras, options.size))
-    if options.rasters == "drawn":
+    if options.rasters == "primitives":
         return RenderedSample(viewpoint, captures, [View(one.camera, one.world_from_ego) for one in captures])
     return RenderedSample(viewpoint, captures, drawer.draw(viewpoint, captures))
 
@@ -145,7 +145,7 @@ def encode_numbers(drawn: RenderedSample, options: AugmentOptions) -> Sample:
         "npz": _npz({**trajectory_arrays(viewpoint, options.history, options.future), **boxes}),
         "json": json.dumps(details, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(),
     }
-    if options.rasters == "drawn":
+    if options.rasters == "primitives":
         members[MEMBER] = snapshots_to_bytes(viewpoint, drawn.captures, options)
     return Sample(details["key"], details["split"], members, _row(details, viewpoint, len(boxes["box_id"])))
 
@@ -258,7 +258,7 @@ def _camera(viewpoint: Viewpoint, capture: ImageRequest) -> dict[str, Any]:
         "time_us": int(capture.time_us),
         "now_from_capture": now_from_capture.tolist(),
         "photo": capture.photo is not None,
-        "stand_in": isinstance(capture.photo, SyntheticPhoto),
+        "synthetic": isinstance(capture.photo, SyntheticPhoto),
     }
 
 

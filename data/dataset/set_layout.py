@@ -7,7 +7,7 @@ from typing import Final
 
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, read_record
-from swerve.data.jobs import FolderLayout, part_stem
+from swerve.data.jobs import RECORDS, FolderLayout, part_stem
 from swerve.data.jobs.failures import FAILURES
 from swerve.data.storage.archive import load_archive, save_archive
 from swerve.data.storage.files import safe_name
@@ -18,8 +18,8 @@ _SPLITS = ("train", "val", "test")
 LAYOUT = FolderLayout(
     completion_file="manifest.parquet",
     files=("summary.json", FAILURES, "timing.json"),
-    parts={"records": ".json", **dict.fromkeys(_SPLITS, ".tar")},
-    disposable_folders=("records",),
+    parts={RECORDS: ".json", **dict.fromkeys(_SPLITS, ".tar")},
+    disposable_folders=(RECORDS,),
 )
 
 
@@ -30,7 +30,7 @@ _STILL_KIND, _STILL_VERSION = "primitives", 1
 
 def layout_of(options: AugmentOptions) -> FolderLayout:
     """Return the folder layout of a set with these options."""
-    more = {STATIC: ".npz"} if options.rasters == "drawn" else {}
+    more = {STATIC: ".npz"} if options.rasters == "primitives" else {}
     return replace(LAYOUT, parts={**LAYOUT.parts, **more})
 
 
@@ -65,17 +65,12 @@ def remove_orphan_shards(folder: Path) -> None:
                 shard.unlink()
 
 
-def record_path(folder: Path, log: str, chunk: int) -> Path:
-    """Return the path of a part's record."""
-    return folder / "records" / f"{part_stem(log, chunk)}.json"
-
-
 def finished_chunks(folder: Path, options: AugmentOptions) -> dict[str, tuple[set[int], int]]:
     """Return, by log, the parts that finished without failure with complete files, and the total number of parts."""
     finished = dict[str, tuple[set[int], int]]()
     for record in read_records(folder):
         done, _ = finished.setdefault(record.log, (set(), record.num_parts))
-        still = options.rasters == "stored" or record.part > 0 or static_path(folder, record.log).is_file()
+        still = options.rasters == "images" or record.part > 0 or static_path(folder, record.log).is_file()
         if not record.failures and still and _shard_is_whole(folder, record):
             done.add(record.part)
     return finished
@@ -87,7 +82,7 @@ def check_split(folder: Path, log: str, split: Split) -> None:
     Raises:
         SwerveError: the split has changed.
     """
-    for path in sorted((folder / "records").glob(f"{safe_name(log)}-*.json")):
+    for path in sorted((folder / RECORDS).glob(f"{safe_name(log)}-*.json")):
         record = read_record(path)
         if record.log == log and record.split != split:
             raise SwerveError(
@@ -98,7 +93,7 @@ def check_split(folder: Path, log: str, split: Split) -> None:
 
 def read_records(folder: Path) -> Iterator[ShardRecord]:
     """Yield the records of a job, in the order of their names."""
-    for path in sorted((folder / "records").glob("*.json")):
+    for path in sorted((folder / RECORDS).glob("*.json")):
         yield read_record(path)
 
 

@@ -18,7 +18,7 @@ from swerve.data.storage.files import PART, temporary_path
 from swerve.scenes import Split, SwerveError
 
 # Version of a sample's members (docs/formats.md). Must be increased whenever one or its meaning changes.
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 # Files of a set that may differ between runs: they hold times, paths of this machine, or nothing.
 NOT_CONTENT = ("timing.json", "failures.json", "job.lock", "config.yaml")
@@ -42,7 +42,7 @@ class Sample:
 
 
 class ShardWriter:
-    """Writer that streams samples into a shard's temporary file; `data.files.commit` renames it when complete.
+    """Writer that streams samples into a shard's temporary file; `data.storage.files.commit` renames it when complete.
 
     Names, order, owners, modes and times inside the tar are fixed, so that equal samples give equal files.
     """
@@ -110,7 +110,7 @@ def read_samples(folder: Path | str, split: Split, kinds: Collection[str] = ()) 
     """Yield the decoded samples of a split, shard by shard in the order of their names.
 
     Args:
-        folder: folder of a set written by `augment` wrote it.
+        folder: folder of a set, written by `augment`.
         split: "train", "val" or "test".
         kinds: only viewpoints of these kinds; all if empty.
 

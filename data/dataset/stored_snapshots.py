@@ -14,7 +14,7 @@ from swerve.scenes import Tracks, TrafficLights
 from swerve.scenes.primitives import Primitives, build_dynamic
 from swerve.scenes.viewpoints import Viewpoint
 
-MEMBER: Final = "moments.npz"
+MEMBER: Final = "snapshots.npz"
 _KIND, _VERSION = "snapshots of a sample", 2
 
 

@@ -20,12 +20,25 @@ from swerve.scenes.lazy_package import make_lazy
 
 if TYPE_CHECKING:
     from swerve.data.jobs.failures import Failure, read_failures, write_failures
-    from swerve.data.jobs.folder import FolderLayout, existing_parts, job_config, log_names, open_job, part_stem
+    from swerve.data.jobs.folder import (
+        CORE_PACKAGES,
+        RECORDS,
+        FolderLayout,
+        existing_parts,
+        job_config,
+        log_names,
+        open_job,
+        package_versions,
+        part_stem,
+        record_path,
+    )
     from swerve.data.jobs.runner import RunResult, run_work, usable_cores
     from swerve.data.jobs.schedule import FinishedParts
     from swerve.data.jobs.work import JobSpec, LogHandle, PartResult, ProgressCallback
 
 __all__ = [
+    "CORE_PACKAGES",
+    "RECORDS",
     "Failure",
     "FinishedParts",
     "FolderLayout",
@@ -38,8 +51,10 @@ __all__ = [
     "job_config",
     "log_names",
     "open_job",
+    "package_versions",
     "part_stem",
     "read_failures",
+    "record_path",
     "run_work",
     "usable_cores",
     "write_failures",

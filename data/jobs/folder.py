@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from swerve.data.sources.source import Source
+from swerve.data.sources.source import Source, require_scenes
 from swerve.data.storage.files import (
     PART,
     make_folder,
@@ -23,6 +23,10 @@ from swerve.scenes.source_digest import code_digest
 
 # The command line leaves its options there.
 _JOB, _LOCK, _CONFIG = "job.json", "job.lock", "config.yaml"
+# Subfolder of the records of finished parts.
+RECORDS = "records"
+# Packages whose versions may change numbers.
+CORE_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def log_names(sources: Sequence[Source]) -> dict[str, int]:
     """
     owners, taken = dict[str, int](), dict[str, str]()
     for number, source in enumerate(sources):
+        require_scenes(source)
         for name in source.names():
             if safe_name(name) in taken:
                 raise SwerveError(
@@ -77,8 +82,18 @@ def job_config(options: Mapping[str, Any], logs: Iterable[tuple[str, str]], pack
     return {
         "options": dict(options),
         "logs": sorted([kind, name] for kind, name in logs),
-        "versions": {"code": code_digest(), **{package: version(package) for package in packages}},
+        "versions": {"code": code_digest(), **package_versions(packages)},
     }
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of installed packages, by name."""
+    return {package: version(package) for package in packages}
+
+
+def record_path(folder: Path, log: str, chunk: int, ending: str) -> Path:
+    """Return the path of a part's record; `ending` is that of the file name, such as ".json"."""
+    return folder / RECORDS / f"{part_stem(log, chunk)}{ending}"
 
 
 def part_stem(log: str, chunk: int) -> str:

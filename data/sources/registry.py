@@ -26,7 +26,8 @@ def open_source(text: str) -> Source:
     raise SwerveError(
         f"{text}: kind of source not recognised. Looked for an Argoverse 2 log folder (annotations, poses or map), a "
         f"folder of them or of train, val, test folders of them; for a KITTI odometry sequence (calib.txt, image_0) or "
-        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files; and a neutral "
+        f"a folder of them; for nuPlan's .db files; for OpenScene's navsim_logs; for .tfrecord files (Waymo's motion, "
+        f"perception and end-to-end data); and a neutral "
         f".json log. "
         f"Or say which: {', '.join(_FORMS)}"
     )
@@ -60,6 +61,12 @@ def _open_waymo(text: str) -> Source:
     from swerve.data.sources.waymo.waymo_source import WaymoSource
 
     return WaymoSource(_existing(text))
+
+
+def _open_wod_e2e(text: str) -> Source:
+    from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
+
+    return WodE2eSource(_existing(text))
 
 
 def _open_town(text: str) -> Source:
@@ -119,6 +126,12 @@ def _is_waymo(path: Path) -> bool:
     return bool(record_files(path))
 
 
+def _is_wod_e2e(path: Path) -> bool:
+    from swerve.data.sources.wod_e2e.frame_index import is_wod_e2e
+
+    return is_wod_e2e(path)
+
+
 def _is_neutral(path: Path) -> bool:
     return path.is_file() and path.name.endswith((".json", ".json.gz"))
 
@@ -131,14 +144,25 @@ _OPENERS: dict[str, Callable[[str], Source]] = {
     "neutral": _open_neutral,
     "nuplan": _open_nuplan,
     "waymo": _open_waymo,
+    "wod_e2e": _open_wod_e2e,
     "town": _open_town,
 }
 _RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     "av2": _is_av2,
     "kitti": _is_kitti,
     "nuplan": _is_nuplan,
+    "wod_e2e": _is_wod_e2e,
     "waymo": _is_waymo,
     "navsim": _is_navsim,
     "neutral": _is_neutral,
 }
-_FORMS = ("av2:PATH", "kitti:PATH", "navsim:ROOT", "neutral:PATH", "nuplan:PATH", "waymo:PATH", "town:COUNT")
+_FORMS = (
+    "av2:PATH",
+    "kitti:PATH",
+    "navsim:ROOT",
+    "neutral:PATH",
+    "nuplan:PATH",
+    "waymo:PATH",
+    "wod_e2e:PATH",
+    "town:COUNT",
+)

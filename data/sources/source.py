@@ -5,7 +5,7 @@ from os.path import abspath
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from swerve.scenes import Log, Split
+from swerve.scenes import Log, Split, SwerveError
 
 _SPLITS: dict[str, Split] = {
     "train": "train",
@@ -38,6 +38,18 @@ class Source(Protocol):
         Raises:
             LogError: the log is missing or malformed.
         """
+
+
+def require_scenes(source: Source) -> None:
+    """Check that a source's logs have what rendering and scoring need.
+
+    A source whose logs never have it says so in an attribute `lacking`.
+
+    Raises:
+        SwerveError: they have not.
+    """
+    if lacking := getattr(source, "lacking", ""):
+        raise SwerveError(f"{source.kind}:{getattr(source, 'path', '')}: {lacking}")
 
 
 def split_of(path: Path, given: Path) -> Split | None:

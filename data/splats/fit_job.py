@@ -20,11 +20,12 @@ from rich.console import Console
 from swerve.data.jobs import Failure, FolderLayout, job_config, log_names, open_job, write_failures
 from swerve.data.sources.source import Source
 from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.fit_outputs import FIT
 from swerve.data.splats.fit_progress import FitProgressBar
 from swerve.data.splats.held_out_quality import Quality, evaluate_quality, exposures_between, render_at
 from swerve.data.splats.image_priors import image_priors
 from swerve.data.splats.initialization import initial_scene
-from swerve.data.splats.log_images import LogImages, PosedImage, images_of_log
+from swerve.data.splats.log_images import LogImages, PosedImage, images_of_log, training_poses
 from swerve.data.splats.masks import digest_of
 from swerve.data.splats.memory_bound import memory_line
 from swerve.data.splats.moving_tracks import box_size, moving_rows
@@ -32,6 +33,7 @@ from swerve.data.splats.optimization.fit_scene import Progress, fit_scene
 from swerve.data.splats.optimization.fit_state import FitCheckpoint
 from swerve.data.splats.optimization.regularization import Ground
 from swerve.data.splats.optimization.training_images import TrainingImage
+from swerve.data.splats.photo_poses import PHOTOS, write_training_poses
 from swerve.data.splats.pose_corrections import corrected
 from swerve.data.splats.splat_files import write_splats
 from swerve.data.storage.files import make_folder, os_errors_as_swerve_errors, safe_name, to_json, write_atomically
@@ -40,7 +42,7 @@ from swerve.scenes import Log, SwerveError
 
 PACKAGES = ("numba", "numpy", "torch")
 _LAYOUT = FolderLayout("summary.json", ("failures.json",), {}, log_folders=True)
-_FIT, _STATE, _HISTORY, _PREVIEW = "fit.json", "state.safetensors", "progress.json", "preview.jpg"
+_STATE, _HISTORY, _PREVIEW = "state.safetensors", "progress.json", "preview.jpg"
 # Seconds between checkpoints; number of quality evaluations per fit, and photos per evaluation.
 _STATE_EVERY = 60.0
 _MEASURES, _MEASURED = 10, 5
@@ -87,9 +89,11 @@ def fit_logs(
         for name, number in owners.items():
             own = folder / safe_name(name)
             try:
-                if not (own / _FIT).is_file():
+                if not (own / FIT).is_file():
                     _fit_log(sources[number].load(name), own, options, config["versions"], shown)
-                fits[name] = json.loads((own / _FIT).read_bytes())
+                elif not (own / PHOTOS).is_file():
+                    write_training_poses(own, training_poses(sources[number].load(name), options))
+                fits[name] = json.loads((own / FIT).read_bytes())
             except SwerveError as error:
                 shown.print(f"{name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
                 failures.append(Failure(name, "", "", str(error)))
@@ -123,7 +127,7 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
         )
         scene, threads = corrected(fitted.scene, shots, fitted.world_from_ego), options.fit.threads
         exposures = exposures_between(images.held_out, images.train, fitted.exposures.astype(np.float64))
-        final = {
+        record = {
             "log": log.name,
             "source": log.source,
             "options": asdict(options),
@@ -134,20 +138,29 @@ def _fit_log(log: Log, folder: Path, options: SceneOptions, versions: dict[str, 
             "nodes": len(scene.nodes),
             "seconds": watch.seconds,
             "cpu_seconds": watch.cpu_seconds,
-            "held_out": _as_json(evaluate_quality(scene, images.held_out, None, threads)),
-            "held_out_exposed": _as_json(evaluate_quality(scene, images.held_out, exposures, threads)),
-            "test_cameras": {
-                name: _as_json(
-                    evaluate_quality(scene, [p for p in images.test_cameras if p.camera.name == name], None, threads)
-                )
-                for name in options.test_cameras
-            },
+            **_held_out(scene, images, exposures, options),
         }
     with os_errors_as_swerve_errors(folder):
         write_splats(scene, folder)
         write_atomically(folder / _PREVIEW, preview(scene, images, threads))
-        write_atomically(folder / _FIT, to_json(final))
+        write_training_poses(folder, training_poses(log, options))
+        write_atomically(folder / FIT, to_json(record))
         (folder / _STATE).unlink(missing_ok=True)
+
+
+def _held_out(
+    scene: SplatScene, images: LogImages, exposures: Float[np.ndarray, "n 3 4"], options: SceneOptions
+) -> dict[str, Any]:
+    """Return the quality of held-out photos, as rendered and with interpolated exposures, and of each test camera."""
+    quality = partial(evaluate_quality, scene, threads=options.fit.threads)
+    of_cameras = {
+        name: [image for image in images.test_cameras if image.camera.name == name] for name in options.test_cameras
+    }
+    return {
+        "held_out": _as_json(quality(images.held_out, None)),
+        "held_out_exposed": _as_json(quality(images.held_out, exposures)),
+        "test_cameras": {name: _as_json(quality(own, None)) for name, own in of_cameras.items()},
+    }
 
 
 class _Watch:

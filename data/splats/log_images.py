@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -13,6 +14,7 @@ from swerve.data.sources.town.photos import TownPhotoRenderer
 from swerve.data.splats.fit_job_options import SceneOptions
 from swerve.data.splats.masks import check_masks, load_mask
 from swerve.data.splats.optimization.training_images import WINDOW
+from swerve.data.splats.photo_poses import PhotoPose
 from swerve.data.stream.image_decoding import decode_rgb
 from swerve.scenes import Camera, Log, LogError, Photo, SwerveError
 
@@ -62,6 +64,21 @@ class LogImages:
     test_cameras: tuple[PosedImage, ...]
 
 
+class _Shot(NamedTuple):
+    """A photo to read; None for a synthetic one of a town, to be rendered."""
+
+    pose: PhotoPose
+    photo: Photo | None
+
+
+class _Shots(NamedTuple):
+    """Photos by purpose, as in `LogImages`."""
+
+    train: tuple[_Shot, ...]
+    held_out: tuple[_Shot, ...]
+    test_cameras: tuple[_Shot, ...]
+
+
 def images_of_log(log: Log, options: SceneOptions) -> LogImages:
     """Return the photos of a log; for a town, synthetic ones (`data.sources.town.photos`).
 
@@ -71,50 +88,73 @@ def images_of_log(log: Log, options: SceneOptions) -> LogImages:
     """
     if options.masks:
         check_masks(Path(options.masks), log)
+    studio = TownPhotoRenderer(log, options.fit.seed) if _is_synthetic(log) else None
+    return LogImages(*(tuple(_taken(log, options, studio, shot) for shot in shots) for shots in _shots(log, options)))
+
+
+def training_poses(log: Log, options: SceneOptions) -> tuple[PhotoPose, ...]:
+    """Return the poses of the training photos that `images_of_log` reads, without reading them.
+
+    Raises:
+        SwerveError: the log has no photos, or none of a camera, or they get too small.
+    """
+    return tuple(shot.pose for shot in _shots(log, options).train)
+
+
+def _shots(log: Log, options: SceneOptions) -> _Shots:
+    """Return the photos of a log by purpose, in the order of cameras, then of time."""
     names = [camera.name for camera in select_cameras(log, log.cameras, options.cameras)]
     unseen = [camera.name for camera in select_cameras(log, log.cameras, options.test_cameras) if options.test_cameras]
-    taken = {name: tuple(_taken(log, name, options)) for name in (*names, *unseen)}
-    seen = [name for name in names if name not in unseen]
-    fitted, held_out = list[PosedImage](), list[PosedImage]()
-    for name in seen:
-        for index, picture in enumerate(taken[name]):
-            (held_out if options.holdout_interval and index % options.holdout_interval == 1 else fitted).append(picture)
+    taken = {name: tuple(_shots_of(log, name, options)) for name in (*names, *unseen)}
+    fitted, held_out = list[_Shot](), list[_Shot]()
+    for name in (name for name in names if name not in unseen):
+        for index, shot in enumerate(taken[name]):
+            (held_out if options.holdout_interval and index % options.holdout_interval == 1 else fitted).append(shot)
     if not fitted:
         raise SwerveError(f"log {log.name}: no photo is left for training")
-    return LogImages(tuple(fitted), tuple(held_out), tuple(p for name in unseen for p in taken[name]))
+    return _Shots(tuple(fitted), tuple(held_out), tuple(shot for name in unseen for shot in taken[name]))
 
 
-def _taken(log: Log, name: str, options: SceneOptions) -> Iterator[PosedImage]:
+def _is_synthetic(log: Log) -> bool:
+    return log.source == "town" and not log.photos
+
+
+def _shots_of(log: Log, name: str, options: SceneOptions) -> Iterator[_Shot]:
     """Yield one camera's photos in the order of time."""
     camera = next(camera for camera in log.cameras if camera.name == name)
     size = (round(camera.width * options.image_scale), round(camera.height * options.image_scale))
     if min(size) < WINDOW:
         few = f"{size[0]}x{size[1]} pixels at this scale, {WINDOW}x{WINDOW} are the fewest. Choose a larger one"
         raise SwerveError(f"log {log.name}: photos of camera {name!r} have {few}")
-    if log.source == "town" and not log.photos:
-        yield from _stand_ins(log, camera.resized(*size), options)
+    resized = camera.resized(*size)
+    if _is_synthetic(log):
+        for step in select_times(log.times_us.tolist(), options.photo_interval):
+            yield _Shot(PhotoPose(resized, int(log.times_us[step]), log.ego.world_from_ego[step]), None)
         return
     photos = sorted((photo for photo in log.photos if photo.camera == name), key=lambda photo: photo.time_us)
     if not photos:
         raise SwerveError(f"log {log.name} has no photos of camera {name!r}")
-    for row in _spread([photo.time_us for photo in photos], options.photo_interval):
-        photo = photos[row]
-        rgb, resized = _read(photo, camera, size), camera.resized(*size)
-        ignored = load_mask(Path(options.masks), log, resized, photo) if options.masks else None
-        yield PosedImage(resized, photo.time_us, photo.world_from_ego, rgb, ignored)
+    for row in select_times([photo.time_us for photo in photos], options.photo_interval):
+        yield _Shot(PhotoPose(resized, photos[row].time_us, photos[row].world_from_ego), photos[row])
 
 
-def _stand_ins(log: Log, camera: Camera, options: SceneOptions) -> Iterator[PosedImage]:
-    """Render synthetic photos at the log's steps, at the requested size."""
-    studio = TownPhotoRenderer(log, options.fit.seed)
-    ignored = load_mask(Path(options.masks), log, camera, None) if options.masks else None
-    for step in _spread(log.times_us.tolist(), options.photo_interval):
-        now, pose = slice(step, step + 1), log.ego.world_from_ego[step]
-        (photograph,) = studio.photograph([camera], pose, log.tracks.at(now), log.lights.at(now))
-        yield PosedImage(camera, int(log.times_us[step]), pose, photograph.rgb, ignored)
+def _taken(log: Log, options: SceneOptions, studio: TownPhotoRenderer | None, shot: _Shot) -> PosedImage:
+    """Read a photo, or render a synthetic one at its step of the log, at the requested size."""
+    resized, time_us, world_from_ego = shot.pose.camera, shot.pose.time_us, shot.pose.world_from_ego
+    if shot.photo is None:
+        assert studio is not None
+        step = int(np.searchsorted(log.times_us, time_us))
+        now = slice(step, step + 1)
+        (rendered,) = studio.photograph([resized], world_from_ego, log.tracks.at(now), log.lights.at(now))
+        rgb = rendered.rgb
+    else:
+        camera = next(camera for camera in log.cameras if camera.name == resized.name)
+        rgb = _read(shot.photo, camera, (resized.width, resized.height))
+    ignored = load_mask(Path(options.masks), log, resized, shot.photo) if options.masks else None
+    return PosedImage(resized, time_us, world_from_ego, rgb, ignored)
 
 
-def _spread(times_us: Sequence[int], every: float) -> list[int]:
+def select_times(times_us: Sequence[int], every: float) -> list[int]:
     """Select rows of increasing times at the given interval in seconds, to within a hundredth of it."""
     rows = list[int]()
     for row, time in enumerate(times_us):

@@ -24,7 +24,7 @@ from swerve.scenes import Log, SwerveError
 
 FORMAT: Final = "swerve-benchmark"
 # Raise whenever files of a benchmark or their meaning change: older benchmarks are then refused.
-VERSION: Final = 5
+VERSION: Final = 6
 BENCHMARK, SCENES, REJECTIONS = "benchmark.json", "scenes.parquet", "rejections.parquet"
 _LOG, _GROUP = "benchmark log", "scene group"
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int32, UInt8
 
 from swerve.data.dataset.capture import tracks_at
+from swerve.data.splats.fit_outputs import FIT
 from swerve.data.splats.splat_files import read_splats
 from swerve.data.storage.files import safe_name
 from swerve.eval.benchmark.view_renderers import Snapshot
@@ -19,7 +20,7 @@ from swerve.scenes import Camera, Log, SwerveError, Tracks
 from swerve.scenes.primitives.primitives import NO_INSTANCE
 from swerve.scenes.transforms import pose_from_yaw
 
-_GRAPH, _FIT = "graph.json", "fit.json"
+_GRAPH = "graph.json"
 # A track is at its logged pose if no number of its pose differs by more, metres and sines.
 _SAME = 0.01
 
@@ -46,7 +47,7 @@ class SplatRenderer:
     @cached_property
     def synthetic(self) -> bool:
         """Return whether a scene was fitted to synthetic photos, as towns are."""
-        fits = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{_FIT}")]
+        fits = [json.loads(path.read_bytes()) for path in self.folder.glob(f"*/{FIT}")]
         return any(fit.get("source") == "town" for fit in fits)
 
     def check(self, log: Log) -> None:
@@ -68,7 +69,8 @@ class SplatRenderer:
             SwerveError: no scene is fitted to the log, or its files are damaged.
         """
         self.check(log)
-        return LogSplats(read_splats(self.folder / safe_name(log.name)), log)
+        folder = self.folder / safe_name(log.name)
+        return LogSplats(read_splats(folder), log, folder)
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,12 @@ class LogSplats:
     Attributes:
         scene: fitted to the log.
         log: with the logged poses of the tracks.
+        folder: that the fit wrote.
     """
 
     scene: SplatScene
     log: Log
+    folder: Path
 
     def render(self, snapshot: Snapshot, cameras: Sequence[Camera]) -> list[UInt8[np.ndarray, "_ _ 3"]]:
         """Render RGB images. Tracks without Gaussians are not visible, see `without_gaussians`."""

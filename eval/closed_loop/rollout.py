@@ -13,7 +13,12 @@ from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene, build_clo
 from swerve.eval.closed_loop.closed_loop_scores import ROLLOUT_METRICS, ClosedLoopScores, score_rollout
 from swerve.eval.closed_loop.dynamic_bicycle import DynamicBicycle
 from swerve.eval.closed_loop.nuplan_metrics import NUPLAN_METRICS, nuplan_scores
-from swerve.eval.closed_loop.rollout_observations import DrivenHistory, initial_history, observation_at, situation_at
+from swerve.eval.closed_loop.rollout_observations import (
+    DrivenHistory,
+    initial_history,
+    observation_at,
+    privileged_input_at,
+)
 from swerve.eval.closed_loop.rollout_views import RolloutViews
 from swerve.eval.scoring.reasons import Reason
 from swerve.eval.scoring.simulate import simulate
@@ -152,8 +157,8 @@ class _ObservedPlanner:
     def observation(self, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int) -> Observation:
         """Return the planner's observation at a step."""
         privileged = getattr(self.planner, "privileged", False)
-        situation = situation_at(self.closed_loop_scene, traffic, states, step) if privileged else None
-        observation_now = observation_at(self.closed_loop_scene, self.past, states, step, situation)
+        privileged_input = privileged_input_at(self.closed_loop_scene, traffic, states, step) if privileged else None
+        observation_now = observation_at(self.closed_loop_scene, self.past, states, step, privileged_input)
         drawn = self.views.cameras(self.closed_loop_scene) if self.views else ()
         cameras = declared_cameras(
             self.planner, drawn, self.closed_loop_scene.context.token, "there is no renderer. Give views"

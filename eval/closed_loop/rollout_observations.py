@@ -9,8 +9,8 @@ from jaxtyping import Float
 from swerve.data.dataset.targets import ego_history
 from swerve.eval.benchmark.evaluate.observations import HISTORY_SECONDS, hash_token
 from swerve.eval.closed_loop.closed_loop_scene import ClosedLoopScene
+from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.context.scene_context import locate_on_route
-from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.simulate import State
 from swerve.eval.scoring.thresholds import FRAMES, HISTORY_STEP_US, STEP, STEPS_PER_FRAME
 from swerve.eval.scoring.trajectories import to_ego, to_world
@@ -59,7 +59,7 @@ def observation_at(
     past: DrivenHistory,
     states: Float[np.ndarray, "t 11"],
     step: int,
-    situation: Situation | None,
+    privileged_input: PrivilegedInput | None,
 ) -> Observation:
     """Return the observation, without images, at a step.
 
@@ -68,7 +68,7 @@ def observation_at(
         past: see `initial_history`.
         states: the ego's, simulated up to the step.
         step: current step.
-        situation: for privileged planners, see `situation_at`.
+        privileged_input: for privileged planners, see `privileged_input_at`.
     """
     viewpoint = closed_loop_scene.viewpoint
     return Observation(
@@ -77,7 +77,7 @@ def observation_at(
         vehicle=viewpoint.vehicle,
         history=history_at(past, states[: step + 1]),
         command=command_at(closed_loop_scene, states[: step + 1]),
-        privileged=situation,
+        privileged=privileged_input,
     )
 
 
@@ -135,9 +135,9 @@ def command_at(closed_loop_scene: ClosedLoopScene, states: Float[np.ndarray, "k 
     return driving_command(interpolate_at(human_path, reach), heading, road_map, route)
 
 
-def situation_at(
+def privileged_input_at(
     closed_loop_scene: ClosedLoopScene, traffic: Traffic, states: Float[np.ndarray, "t 11"], step: int
-) -> Situation:
+) -> PrivilegedInput:
     """Return the ground truth at a step; at the start it is the scene's own, as in open loop.
 
     The ego's state has NAVSIM's information: velocity and acceleration as float32, neither steering nor yaw rate.
@@ -153,13 +153,13 @@ def situation_at(
     context, state = closed_loop_scene.context, states[step]
     human = _human(closed_loop_scene, state[:3], step)
     if step == 0:
-        return replace(context.situation, human=human if context.human is None else context.human)
+        return replace(context.privileged_input, human=human if context.human is None else context.human)
     scene = closed_loop_scene.viewpoint.scene
     place = locate_on_route(scene.log, context.scoring_map.surfaces, state[:3])
     frame = step // STEPS_PER_FRAME
     lights = red_lights(scene, closed_loop_scene.frames[frame : frame + 1], place.route_lanes)
     here = traffic.at(step).of(np.flatnonzero(traffic.present[step]))
-    return Situation(_observed_state(state), place.scoring_map, here, lights, place.speed_limit, human)
+    return PrivilegedInput(_observed_state(state), place.scoring_map, here, lights, place.speed_limit, human)
 
 
 def _observed_state(state: Float[np.ndarray, "11"]) -> Float[np.ndarray, "11"]:

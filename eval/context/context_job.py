@@ -13,9 +13,10 @@ from rich.console import Console
 from swerve.data.dataset.augment_options import AugmentOptions
 from swerve.data.dataset.manifest import ShardRecord, read_record
 from swerve.data.dataset.set_config import read_options
-from swerve.data.dataset.set_layout import read_records, record_path
+from swerve.data.dataset.set_layout import read_records
 from swerve.data.dataset.shards import Sample, ShardWriter, file_digest
 from swerve.data.jobs import (
+    CORE_PACKAGES,
     Failure,
     FinishedParts,
     FolderLayout,
@@ -24,6 +25,7 @@ from swerve.data.jobs import (
     job_config,
     log_names,
     open_job,
+    record_path,
     run_work,
     write_failures,
 )
@@ -39,7 +41,6 @@ from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.viewpoints import LogGeometry, Viewpoint, ViewpointKind, build_log_geometry, build_viewpoints
 
 NOUN: Final = "contexts"
-_PACKAGES: Final = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _LAYOUT: Final = FolderLayout(
     CONTEXTS, ("failures.json", "timing.json"), dict.fromkeys(("train", "val", "test"), ".tar")
 )
@@ -95,7 +96,7 @@ def write_contexts(
     if lost := [log for log in logs if log not in owners]:
         raise SwerveError(f"{dataset}: its log {lost[0]} is in none of the sources. Give those that it was made of")
     named = [(sources[owners[log]].kind, log) for log in logs]
-    with open_job(folder, job_config({"manifest": digest, "version": VERSION}, named, _PACKAGES), _LAYOUT):
+    with open_job(folder, job_config({"manifest": digest, "version": VERSION}, named, CORE_PACKAGES), _LAYOUT):
         work = ContextWork(folder, dataset, tuple(sources), owners, options)
         outcome = run_work(work, folder, list(logs), _finished(folder, records), NOUN, workers, console)
         with os_errors_as_swerve_errors(folder):
@@ -136,7 +137,7 @@ class ContextWork:
             loaded = self.sources[self.owners[log]].load(log)
             options = self.options
             scenes, _ = split_windows(loaded, options.history, options.future, options.scene_interval)
-        chunks = read_record(record_path(self.dataset, log, 0)).num_parts
+        chunks = read_record(record_path(self.dataset, log, 0, ".json")).num_parts
         return OpenedSamples(self, loaded, scenes, build_log_geometry(loaded), chunks, ShardReader(self.dataset), watch)
 
 
@@ -169,7 +170,7 @@ class OpenedSamples:
             SwerveError: the log has changed since the set was made.
             OSError: the folder cannot be written.
         """
-        record = read_record(record_path(self.work.dataset, self.log.name, chunk))
+        record = read_record(record_path(self.work.dataset, self.log.name, chunk, ".json"))
         if not record.shard:
             return PartResult(0)
         path = self.work.folder / record.shard

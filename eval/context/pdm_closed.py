@@ -17,7 +17,7 @@ from shapely.ops import substring
 from swerve.eval.context.map_polygons import pack
 from swerve.eval.context.pdm_closed_kernels import along_path, corridor_hits, project_point, unroll
 from swerve.eval.context.planar_geometry_kernels import box_edges
-from swerve.eval.context.situation import Situation
+from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.scoring.score_kernels import ego_boxes
 from swerve.eval.scoring.simulate import simulate
 from swerve.eval.scoring.sub_scores import Metric, compared_progress, compute_sub_scores, pdm_score
@@ -138,15 +138,15 @@ class _Rollout:
     leaders: Float[np.ndarray, "q t 3"]
 
 
-def reference_trajectory(situation: Situation, options: PdmOptions | None = None) -> Float[np.ndarray, "51 3"]:
+def reference_trajectory(inputs: PrivilegedInput, options: PdmOptions | None = None) -> Float[np.ndarray, "51 3"]:
     """Compute rear-axle poses (x, y, heading; world) at 0, 0.1, ..., 5 s; options are NAVSIM's if None."""
     options = options or PdmOptions()
-    obstacles, scoring_traffic = _obstacles(situation)
-    limit = situation.speed_limit or options.default_speed_limit
+    obstacles, scoring_traffic = _obstacles(inputs)
+    limit = inputs.speed_limit or options.default_speed_limit
     targets = limit * np.array(options.speed_fractions)
     reach = limit * max(1.0, *options.speed_fractions)
-    paths = [_path(situation, offset, reach) for offset in options.lateral_offsets]
-    rollouts = [_start(path, situation.ego, len(targets)) for path in paths]
+    paths = [_path(inputs, offset, reach) for offset in options.lateral_offsets]
+    rollouts = [_start(path, inputs.ego, len(targets)) for path in paths]
     for path, rollout in zip(paths, rollouts, strict=True):
         _unroll(path, rollout, targets, options.idm_parameters, obstacles, 1, STEPS)
     proposals = np.concatenate(
@@ -155,7 +155,7 @@ def reference_trajectory(situation: Situation, options: PdmOptions | None = None
             for path, roll in zip(paths, rollouts, strict=True)
         ]
     )
-    row, column = divmod(_best(proposals, situation, scoring_traffic), len(targets))
+    row, column = divmod(_best(proposals, inputs, scoring_traffic), len(targets))
     path, one = paths[row], slice(column, column + 1)
     alone = _Rollout(rollouts[row].along[one], rollouts[row].speeds[one], rollouts[row].leaders[one])
     _unroll(path, alone, targets[one], options.idm_parameters, obstacles, STEPS, REFERENCE_STEPS)
@@ -164,46 +164,46 @@ def reference_trajectory(situation: Situation, options: PdmOptions | None = None
 
 
 def idm_trajectory(
-    situation: Situation, target: float, offset: float = 0.0, idm_parameters: IdmParameters | None = None
+    inputs: PrivilegedInput, target: float, offset: float = 0.0, idm_parameters: IdmParameters | None = None
 ) -> Float[np.ndarray, "51 3"]:
     """Compute one proposal of PDM-Closed without scoring: rear-axle poses (world) at 0, 0.1, ..., 5 s.
 
     The first pose is the ego's projection onto the path, as in PDM-Closed, not the ego's pose.
 
     Args:
-        situation: the current scene.
+        inputs: the current scene.
         target: speed on a free road, m/s, above 0.
         offset: metres left of the centreline.
         idm_parameters: PDM-Closed's if None.
     """
-    obstacles, _ = _obstacles(situation)
-    path = _path(situation, offset, max(target, situation.speed_limit or DEFAULT_SPEED_LIMIT))
-    rollout = _start(path, situation.ego, 1)
+    obstacles, _ = _obstacles(inputs)
+    path = _path(inputs, offset, max(target, inputs.speed_limit or DEFAULT_SPEED_LIMIT))
+    rollout = _start(path, inputs.ego, 1)
     _unroll(path, rollout, np.array([target]), idm_parameters or IdmParameters(), obstacles, 1, REFERENCE_STEPS)
     poses: Float[np.ndarray, "51 3"] = along_path(path.points, path.lengths, rollout.along)[0]
     return poses
 
 
-def _best(proposals: Float[np.ndarray, "n t 3"], situation: Situation, scoring_traffic: ScoringTraffic) -> int:
+def _best(proposals: Float[np.ndarray, "n t 3"], inputs: PrivilegedInput, scoring_traffic: ScoringTraffic) -> int:
     """Return the index of the highest-scoring proposal (the first of equals)."""
-    sub_scores = compute_sub_scores(simulate(situation.ego, proposals), situation.scoring_map, scoring_traffic, None)
+    sub_scores = compute_sub_scores(simulate(inputs.ego, proposals), inputs.scoring_map, scoring_traffic, None)
     metrics = sub_scores.metrics.copy()
     best = (sub_scores.progress * sub_scores.product).max()
     metrics[:, Metric.EGO_PROGRESS] = compared_progress(sub_scores.progress, best)
     return int(np.argmax(pdm_score(metrics)))
 
 
-def _path(situation: Situation, offset: float, speed: float) -> _Path:
+def _path(inputs: PrivilegedInput, offset: float, speed: float) -> _Path:
     """Return the line `offset` metres left of the centreline, with a corridor as long as `speed` drives in 5 s.
 
     Its headings stay the centreline's, as in the reference implementation.
     """
-    points = situation.scoring_map.centerline.copy()
+    points = inputs.scoring_map.centerline.copy()
     points[:, 0] += offset * np.cos(points[:, 2] + np.pi / 2)
     points[:, 1] += offset * np.sin(points[:, 2] + np.pi / 2)
     points[:, 2] = np.unwrap(points[:, 2])
     lengths = arc_lengths(points)
-    start = project_point(points, lengths, situation.ego[0], situation.ego[1])
+    start = project_point(points, lengths, inputs.ego[0], inputs.ego[1])
     end = start + speed * (REFERENCE_STEPS - 1) * STEP
     return _Path(points, lengths, start, _corridor(points[:, :2], lengths, start, end))
 
@@ -252,10 +252,10 @@ def _unroll(
     unroll(path.points, path.lengths, state, targets, model, agents, lights, hits, first, end)
 
 
-def _obstacles(situation: Situation) -> tuple[_Obstacles, ScoringTraffic]:
+def _obstacles(inputs: PrivilegedInput) -> tuple[_Obstacles, ScoringTraffic]:
     """Forecast obstacles for unrolling and for scoring. Red lights stay red."""
-    forecast, lights = _forecast(situation.traffic, situation.ego), _lights_now(situation.lights)
-    ego_box, boxes = _ego_box(situation.ego), forecast.boxes
+    forecast, lights = _forecast(inputs.traffic, inputs.ego), _lights_now(inputs.lights)
+    ego_box, boxes = _ego_box(inputs.ego), forecast.boxes
     touched = touching(ego_box, boxes[0], forecast.present[0])
     shapes = [
         shapely.Polygon(lights.polygons.edges[first:last, :2])

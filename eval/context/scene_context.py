@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 
 from swerve.eval.context.map_polygons import Layer, Surfaces, surfaces_around
 from swerve.eval.context.pdm_closed import reference_trajectory
+from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.context.route import EgoBox, centerline_from, corrected_route, lanes_of, starting_lane
-from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.comfort import history_states
 from swerve.eval.scoring.sub_scores import ScoringMap
 from swerve.eval.scoring.thresholds import (
@@ -74,9 +74,9 @@ class Context:
     speed_limit: float | None
 
     @property
-    def situation(self) -> Situation:
+    def privileged_input(self) -> PrivilegedInput:
         """Return the privileged input of planners; in follow-up scenes without a human."""
-        return Situation(
+        return PrivilegedInput(
             self.ego, self.scoring_map, self.current_traffic, self.current_lights, self.speed_limit, self.human
         )
 
@@ -131,7 +131,7 @@ def build_context(
     traffic = logged_traffic(scene, future, steps)
     lights = red_lights(scene, future, lanes_of(road_map, scene.log.route), steps)
     current = logged_traffic(scene, future[:1]), red_lights(scene, future[:1], route_lanes)
-    situation = Situation(ego, scoring_map, *current, place.speed_limit)
+    privileged_input = PrivilegedInput(ego, scoring_map, *current, place.speed_limit)
     history = scene.log.ego.at(past)
     poses = np.column_stack([history.positions[:, :2], history.headings])
     times = scene.log.times_us[past]
@@ -152,7 +152,7 @@ def build_context(
         lane_graph_paths=assign_lane_graph_paths(scene, road_map, traffic, future, traffic_seed)
         if lane_following
         else None,
-        reference=reference_trajectory(situation),
+        reference=reference_trajectory(privileged_input),
         current_traffic=current[0],
         current_lights=current[1],
         speed_limit=place.speed_limit,

@@ -98,7 +98,7 @@ def rankings(results: Results, weighting: Weighting) -> list[PlannerRanking]:
 
 def group_rows(results: Results, planner: str, group: GroupTokens) -> tuple[SceneRow, ...]:
     """Return a planner's rows in a scene group, in the order of the group's tokens."""
-    table = results.of(planner).filter(pc.field("scene_group") == group.now)
+    table = results.of(planner).filter(pc.field("group_token") == group.now)
     rows = {row["token"]: _scene_row(row) for row in table.to_pylist()}
     return tuple(rows[token] for token in group.tokens)
 
@@ -122,7 +122,7 @@ def _scene_row(row: dict[str, Any]) -> SceneRow:
     return SceneRow(
         token=row["token"],
         follow_up=row["stage"] == 2,
-        chain=int(row["chain"] == "before"),
+        chain=int(row["frame"] == "before"),
         values=np.array([np.nan if value is None else value for value in values]),
         weight=row["weight"],
         start=np.array([row["start_x"], row["start_y"], row["start_heading"]]),

@@ -19,18 +19,18 @@ from swerve.eval.context.planar_geometry_kernels import (
 )
 from swerve.eval.context.polygon_grid_kernels import polygons_under
 from swerve.eval.scoring.thresholds import (
-    AHEAD,
+    AHEAD_ANGLE,
     AXLE_TO_CENTER,
-    BEHIND,
+    BEHIND_ANGLE,
     DIRECTION_HORIZON,
     HALF_LENGTH,
     HALF_WIDTH,
     LANE_KEEPING_DISTANCE,
     LANE_KEEPING_STEPS,
-    MOVING_SPEED,
     STEP,
     STOPPED_SPEED,
-    TTC_OFFSETS,
+    TTC_HORIZON_STEPS,
+    TTC_STOPPED_SPEED,
 )
 from swerve.scenes.kernel_options import INTERNAL
 
@@ -151,7 +151,7 @@ def track_bounds(tracks, present):
 def _in_reach(states, boxes, bounds, out):
     """Write the tracks within reach of the ego, including 0.9 s of projection; return their number."""
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
-    ahead = TTC_OFFSETS[-1] * STEP
+    ahead = TTC_HORIZON_STEPS[-1] * STEP
     for t in range(len(boxes)):
         reach = math.hypot(states[t, 3], states[t, 4]) * ahead
         for x, y in (
@@ -192,7 +192,7 @@ def _collision_kind(state, ego, track, stopped):
         return STOPPED_EGO
     if stopped:
         return STOPPED_TRACK
-    if _angle(state, track) > BEHIND:
+    if _angle(state, track) > BEHIND_ANGLE:
         return ACTIVE_REAR
     u, v = HALF_LENGTH, HALF_WIDTH
     left_x, left_y = ego[0] + u * ego[2] - v * ego[3], ego[1] + u * ego[3] + v * ego[2]
@@ -245,12 +245,12 @@ def time_to_collision(states, boxes, areas, tracks, present, ignored, bounds):
     for p in range(n):
         count = _in_reach(states[p], boxes[p], bounds, near)
         done[:] = ignored
-        for t in range(min(steps, len(tracks) - TTC_OFFSETS[-1])):
+        for t in range(min(steps, len(tracks) - TTC_HORIZON_STEPS[-1])):
             speed = math.hypot(states[p, t, 3], states[p, t, 4])
-            if speed < MOVING_SPEED or score[p] == 0.0:
+            if speed < TTC_STOPPED_SPEED or score[p] == 0.0:
                 continue
             unsure = areas[p, t] & (MULTIPLE_LANES | NON_DRIVABLE | AXLE_IN_INTERSECTION)
-            for ahead in TTC_OFFSETS:
+            for ahead in TTC_HORIZON_STEPS:
                 moved[:] = boxes[p, t]
                 moved[0] += speed * moved[2] * ahead * STEP
                 moved[1] += speed * moved[3] * ahead * STEP
@@ -259,7 +259,7 @@ def time_to_collision(states, boxes, areas, tracks, present, ignored, bounds):
                     if done[j] or not present[t + ahead, j] or not _touch(moved, tracks[t + ahead, j]):
                         continue
                     angle = _angle(states[p, t], tracks[t + ahead, j])
-                    if not (angle < AHEAD or (unsure and not angle > BEHIND)):
+                    if not (angle < AHEAD_ANGLE or (unsure and not angle > BEHIND_ANGLE)):
                         done[j] = True
                     elif score[p] > 0.0:
                         score[p] = 0.0

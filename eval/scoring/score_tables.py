@@ -2,16 +2,16 @@
 
 import csv
 import json
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from swerve.data.jobs.folder import CORE_PACKAGES, package_versions
 from swerve.data.storage.files import commit, make_folder, os_errors_as_swerve_errors, temporary_path, write_atomically
+from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.scoring.aggregate import COLUMNS, TwoStageScores
 from swerve.scenes import SwerveError
 
@@ -54,7 +54,7 @@ def provenance(traffic: str, weighting: str | None) -> dict[str, Any]:
         "stages": 1 if weighting is None else 2,
         "traffic": traffic,
         "weighting": weighting,
-        "packages": {name: version(name) for name in ("swerve", "numba", "numpy", "scipy", "shapely")},
+        "packages": package_versions(CORE_PACKAGES),
     }
 
 
@@ -68,10 +68,10 @@ def write_rows(path: Path, rows: list[dict[str, Any]], stamp: dict[str, Any]) ->
     make_folder(path.parent)
     with os_errors_as_swerve_errors(path):
         if path.suffix == ".parquet":
-            pq.write_table(pa.Table.from_pylist(rows), temporary_path(path))
+            write_parquet(path, pa.Table.from_pylist(rows))
         else:
             _write_csv(temporary_path(path), rows)
-        commit(path)
+            commit(path)
         stamped = path.with_name(f"{path.name}.provenance.json")
         write_atomically(stamped, (json.dumps(stamp, indent=1) + "\n").encode())
 

@@ -46,10 +46,11 @@ LOOP_AREA: Final = 1.0
 
 # NC and TTC: at-fault classification.
 STOPPED_SPEED: Final = 0.05
-MOVING_SPEED: Final = 0.005
-AHEAD: Final = 0.5235987755982988  # 30 degrees
-BEHIND: Final = 2.6179938779914944  # 150 degrees
-TTC_OFFSETS: Final = (0, 3, 6, 9)
+TTC_STOPPED_SPEED: Final = 0.005
+AHEAD_ANGLE: Final = 0.5235987755982988  # 30 degrees
+BEHIND_ANGLE: Final = 2.6179938779914944  # 150 degrees
+# Times ahead at which TTC projects the ego and its corners, in steps of STEP = 0.1 s: the horizon is 0.9 s.
+TTC_HORIZON_STEPS: Final = (0, 3, 6, 9)
 
 # DDC: metres driven against the route within a window of DIRECTION_HORIZON + 1 steps.
 DIRECTION_HORIZON: Final = 10

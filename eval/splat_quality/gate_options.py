@@ -1,34 +1,49 @@
 """Thresholds of the gate that splat views must pass."""
 
+import math
 from dataclasses import dataclass
 
 from swerve.scenes.errors import SwerveError
+from swerve.scenes.option_types import Angle
 
 
 @dataclass(frozen=True)
 class GateOptions:
     """Thresholds of the gate. Measures with too few pixels in an image are not checked.
 
-    The defaults were chosen on fits of two towns and tested on two more (docs/splat_quality.md), with a criterion that
-    was changed after the test; their recall on the grid of follow-ups is unknown (1 of 5 bad views). The thresholds of
-    0 are off: they did not improve precision or recall there.
+    The defaults of `depth_error` and `covered` were chosen on fits of two towns and tested on two more
+    (docs/splat_quality.md), with a criterion that was changed after the test; their recall on the grid of follow-ups is
+    unknown (1 of 5 bad views). The thresholds of 0 are off: they did not improve precision or recall there. Those of
+    distance, turn and visibility say where the fit had no photo; they were set from where bad views lay in those four
+    towns, before any other log was looked at.
 
     Attributes:
         depth_error: Largest median relative error of depth, `RasterAgreement.depth_error`.
         depth_within: Smallest share of pixels of the right depth, `RasterAgreement.depth_within`.
         vehicle_iou: Smallest IoU of vehicles, `RasterAgreement.vehicle_iou`.
         covered: Smallest share of the ground without holes, `RasterAgreement.covered`.
+        distance: Largest distance to the path of a fitted camera, in metres, `Extrapolation.distance`.
+        turn: Largest angle between the optical axes of a view and of the photos of that path, in degrees (in Python,
+            radians).
+        seen: Smallest share of the static raster that lies in some fitted photo, `Extrapolation.seen`.
 
     Raises:
-        SwerveError: a threshold does not lie in 0..1.
+        SwerveError: a share does not lie in 0..1, a distance is not positive, or an angle not in 0..180 degrees.
     """
 
     depth_error: float = 0.15
     depth_within: float = 0.0
     vehicle_iou: float = 0.0
     covered: float = 0.9
+    distance: float = 3.0
+    turn: Angle = math.radians(30.0)
+    seen: float = 0.9
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise SwerveError(f"gate: {name} must lie in 0..1, got {value}")
+        for name in ("depth_error", "depth_within", "vehicle_iou", "covered", "seen"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SwerveError(f"gate: {name} must lie in 0..1, got {getattr(self, name)}")
+        if not self.distance > 0:
+            raise SwerveError(f"gate: distance must be positive, got {self.distance}")
+        if not 0 < self.turn <= math.pi:
+            raise SwerveError(f"gate: turn must lie in 0..180 degrees, got {math.degrees(self.turn):g}")

@@ -1,6 +1,7 @@
 """HTML page of a quality measurement: tables, and true image, splat view and raster side by side."""
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -27,12 +28,16 @@ COLUMNS: dict[str, tuple[str, float, int]] = {
     "depth_within": ("near %", 100, 0),
     "vehicle_iou": ("IoU %", 100, 0),
     "covered": ("cov. %", 100, 1),
+    "distance": ("far m", 1, 1),
+    "seen": ("seen %", 100, 0),
 }
 EXPLAINED = (
     "Against the true image: PSNR (dB), aligned (PSNR after the best affine change of colours), SSIM, LPIPS. Against "
     "the raster of the same pose: off, the median error of depth within 50 m; near, the share of those pixels whose "
     "depth is right to 10 %; IoU, intersection over union of vehicles; cov., the share of the ground nearby without "
-    "holes. Classes other than vehicles cannot be compared: splats carry none."
+    "holes. Against the fitted photos: far, the distance to the path of a fitted camera that looked the same way; "
+    "seen, the share of the static raster that lies in some photo. Classes other than vehicles "
+    "cannot be compared: splats carry none."
 )
 
 
@@ -63,9 +68,13 @@ def gate_in_words(gate: GateOptions) -> str:
         (gate.depth_within, "of its pixels have the right depth"),
         (gate.vehicle_iou, "of its vehicles overlap the raster's"),
         (gate.covered, "of the ground is covered"),
+        (gate.seen, "of its static pixels lie in some fitted photo"),
     ):
         if least > 0:
             conditions.append(f"{100 * least:.0f} % {what}")
+    if math.isfinite(gate.distance):
+        turned = f"turned by {math.degrees(gate.turn):.0f} degrees at most"
+        conditions.append(f"a fitted camera passed within {gate.distance:g} m of it, {turned}")
     condition = f" if {', '.join(conditions)}" if conditions else ""
     return f"A view is fit{condition}; quantities with too few pixels are not checked."
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from swerve.eval.splat_quality.view_comparison import ViewComparison
 
-# Metrics of a view, as dB or shares; larger is better except for the two errors.
+# Metrics of a view, as dB or shares; larger is better except for the two errors and the distance.
 IMAGE_NUMBERS = ("psnr", "psnr_aligned", "ssim", "lpips")
 RASTER_NUMBERS = ("depth_error", "depth_within", "vehicle_iou", "covered")
+PHOTO_NUMBERS = ("distance", "seen")
 
 Row = Mapping[str, Any]
 
@@ -28,6 +29,7 @@ def view_row(one: ViewComparison) -> dict[str, Any]:
         **known,
         "lpips": one.lpips,
         **{name: _or_none(getattr(numbers, name)) for name in RASTER_NUMBERS},
+        **{name: _or_none(getattr(one.gate_result.extrapolation, name)) for name in PHOTO_NUMBERS},
         "fit": one.gate_result.fit,
         "reasons": list(one.gate_result.reasons),
     }
@@ -61,9 +63,9 @@ def mean(rows: Sequence[Row], name: str) -> float | None:
 
 
 def _summary(name: str, rows: Sequence[Row]) -> dict[str, Any]:
-    means = {number: mean(rows, number) for number in (*IMAGE_NUMBERS, *RASTER_NUMBERS)}
+    means = {number: mean(rows, number) for number in (*IMAGE_NUMBERS, *RASTER_NUMBERS, *PHOTO_NUMBERS)}
     return {"offset": name, "views": len(rows), "fit": sum(row["fit"] for row in rows), **means}
 
 
 def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None

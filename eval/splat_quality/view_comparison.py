@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from swerve.data.dataset.capture import tracks_at
 from swerve.eval.splat_quality.agreement import RASTER_OUTPUTS, SPLAT_OUTPUTS
 from swerve.eval.splat_quality.evaluation_poses import EvaluationPose
+from swerve.eval.splat_quality.extrapolation import FittedPhotos
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.image_metrics import ImageMetrics, compare_images, mask_images
 from swerve.eval.splat_quality.quality_gate import GateResult, check_view
@@ -32,6 +33,7 @@ class ComparisonSetup:
         static_layer: static primitives of the log's map.
         truth: reference images.
         gate: thresholds.
+        photos: that the scene was fitted to.
         lpips: computes LPIPS; None if it is not available.
     """
 
@@ -40,6 +42,7 @@ class ComparisonSetup:
     static_layer: StaticLayer
     truth: ReferenceImages
     gate: GateOptions
+    photos: FittedPhotos
     lpips: Callable[[Picture, Picture], float] | None = None
 
 
@@ -81,7 +84,7 @@ def compare(setup: ComparisonSetup, evaluation_pose: EvaluationPose) -> ViewComp
     assert splat.rgb is not None
     assert raster.rgb is not None
     nodes = set(np.unique(frame.instances).tolist())
-    gate_result = check_view(splat, raster, setup.gate, nodes)
+    gate_result = check_view(splat, raster, setup.gate, setup.photos, nodes)
     if truth is None:
         return ViewComparison(evaluation_pose, gate_result, None, None, None, splat.rgb, raster.rgb)
     found = compare_images(splat.rgb, truth, evaluation_pose.ignored)

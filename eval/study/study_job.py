@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 
 from swerve.data.dataset.shards import file_digest
-from swerve.data.jobs import Failure, FolderLayout, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import (
+    CORE_PACKAGES,
+    RECORDS,
+    Failure,
+    FolderLayout,
+    job_config,
+    open_job,
+    run_work,
+    write_failures,
+)
 from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.benchmark_store import BENCHMARK, Benchmark
 from swerve.eval.scoring.score_tables import provenance
 from swerve.eval.study.findings import Findings, findings_of
@@ -20,7 +29,7 @@ from swerve.eval.study.study_options import StudyOptions, StudyPlanner
 from swerve.eval.study.study_page import scatter_file, study_page
 from swerve.eval.study.study_records import Study, stack
 from swerve.eval.study.study_summary import planner_rows, scene_group_rows, summary_of
-from swerve.eval.study.study_worker import RECORDS, Loader, StudyWork, failures_of
+from swerve.eval.study.study_worker import Loader, StudyWork, failures_of
 
 STUDY, PLANNERS, SCENE_GROUPS, PAGE, SCATTER = (
     "study.json",
@@ -30,9 +39,8 @@ STUDY, PLANNERS, SCENE_GROUPS, PAGE, SCATTER = (
     "scatter.svg",
 )
 # Raise whenever keys or columns of the files change: the folders of older studies are then refused.
-STUDY_VERSION: Final = 3
+STUDY_VERSION: Final = 4
 # Packages whose version may change a score.
-_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 _LAYOUT = FolderLayout(
     completion_file=STUDY,
     files=(PLANNERS, SCENE_GROUPS, PAGE, SCATTER, "failures.json", "timing.json"),
@@ -89,7 +97,7 @@ def run_study(
     options = replace(options, traffic=options.traffic or benchmark.traffic)
     asked = {"version": STUDY_VERSION, **asdict(options), "benchmark": file_digest(benchmark.folder / BENCHMARK)}
     logs = [("benchmark", log) for log in benchmark.logs]
-    with open_job(folder, job_config({**asked, "planners": _named(planner_specs)}, logs, _PACKAGES), _LAYOUT):
+    with open_job(folder, job_config({**asked, "planners": _named(planner_specs)}, logs, CORE_PACKAGES), _LAYOUT):
         work = StudyWork(folder, benchmark, tuple(planner_specs), load, options)
         outcome = run_work(work, folder, benchmark.logs, work.finished(), "plans", workers, console)
         with os_errors_as_swerve_errors(folder):
@@ -121,9 +129,7 @@ def _write(folder: Path, study: Study, findings: Findings, options: StudyOptions
     """Write the tables, the charts, and last study.json, which marks the study as finished."""
     tables = {PLANNERS: planner_rows(study, findings, options), SCENE_GROUPS: scene_group_rows(study, findings)}
     for name, rows in tables.items():
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows), sink)
-        write_atomically(folder / name, sink.getvalue().to_pybytes())
+        write_parquet(folder / name, pa.Table.from_pylist(rows))
     write_atomically(folder / SCATTER, scatter_file(study, findings).encode())
     write_atomically(folder / PAGE, study_page(study, findings, _facts(stamp)).encode())
     write_atomically(folder / STUDY, to_json({**summary_of(study, findings), "provenance": stamp}))

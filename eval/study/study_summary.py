@@ -76,7 +76,7 @@ def scene_group_rows(study: Study, findings: Findings) -> list[dict[str, Any]]:
     human = study.planners.index(_HUMAN) if _HUMAN in study.planners else None
     return [
         {
-            "scene_group": token,
+            "group_token": token,
             "log": study.logs[row],
             "follow_up_pairs": int(study.present[row].sum()),
             "closed_loop_mean": float(closed[:, row].mean()),

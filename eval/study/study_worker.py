@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swerve.data.jobs import Failure, PartResult, ProgressCallback, existing_parts, part_stem
+from swerve.data.jobs import RECORDS, Failure, PartResult, ProgressCallback, existing_parts, record_path
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import safe_name, write_atomically
 from swerve.eval.benchmark.benchmark_store import Benchmark
@@ -24,7 +24,6 @@ from swerve.eval.study.study_options import Reference, StudyOptions, StudyPlanne
 from swerve.eval.study.study_records import StudyRecord
 from swerve.scenes.planning import Planner
 
-RECORDS = "records"
 Loader = Callable[[str], Planner]
 
 
@@ -67,7 +66,7 @@ class StudyWork:
             SwerveError: one is damaged.
         """
         paths = [
-            record_path(self.folder, log, chunk)
+            record_path(self.folder, log, chunk, ".npz")
             for log in self.benchmark.logs
             for chunk in range(len(self.benchmark.scene_groups(log)))
         ]
@@ -101,13 +100,8 @@ class StudyWork:
         scene_group = subsample_follow_ups(scene_group, options.density, options.seed)
         record = study_group(scene_group, self.planners, options, views, watch, report)
         with watch.measure("writing"):
-            write_atomically(record_path(self.folder, scene_group.log, chunk), record.to_bytes())
+            write_atomically(record_path(self.folder, scene_group.log, chunk, ".npz"), record.to_bytes())
         return PartResult(_plans(scene_group, options, len(record.planners)), tuple(failures_of(record)))
-
-
-def record_path(folder: Path, log: str, chunk: int) -> Path:
-    """Return the path of a scene group's record."""
-    return folder / RECORDS / f"{part_stem(log, chunk)}.npz"
 
 
 def study_group(

@@ -1,1 +1,1 @@
-"""Submission files of NAVSIM's leaderboards: written, and checked before the upload."""
+"""Submission files of NAVSIM's leaderboards and Waymo's end-to-end challenge: written, checked before the upload."""

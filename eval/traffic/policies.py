@@ -7,7 +7,7 @@ from swerve.eval.context.scene_context import Context
 from swerve.eval.scoring.thresholds import STEP
 from swerve.eval.traffic.idm_agents import ReactiveAgents
 from swerve.eval.traffic.lane_following_agents import LaneAgents, lane_agents
-from swerve.eval.traffic.navsim_agents import NavsimAgents, navsim_agents
+from swerve.eval.traffic.navsim_idm_agents import NavsimAgents, simulate_navsim_idm
 from swerve.eval.traffic.policy import Policy
 from swerve.eval.traffic.traffic import ScoringTraffic, Traffic, constant_velocity, without_contacts
 
@@ -40,7 +40,7 @@ def scoring_traffic_for(policy: Policy, context: Context, states: Float[np.ndarr
         states: simulated trajectories.
     """
     if policy == "navsim-reactive":
-        return tuple(ScoringTraffic.of(navsim_agents(context, state), context.lights) for state in states)
+        return tuple(ScoringTraffic.of(simulate_navsim_idm(context, state), context.lights) for state in states)
     if policy == "lane-following":
         return tuple(ScoringTraffic.of(lane_agents(context, state), context.lights) for state in states)
     return (non_reactive_traffic(policy, context),)

@@ -61,6 +61,11 @@ class DisturbedPlanner:
         return bool(getattr(self.planner, "privileged", False))
 
     @property
+    def future_only(self) -> bool:
+        """Future-only flag of the planner."""
+        return bool(getattr(self.planner, "future_only", False))
+
+    @property
     def recording(self) -> bool:
         """Recording flag of the planner."""
         return bool(getattr(self.planner, "recording", False))

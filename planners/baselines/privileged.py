@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swerve.eval.context.pdm_closed import IdmParameters, PdmOptions, idm_trajectory, reference_trajectory
-from swerve.eval.context.situation import Situation
+from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.scoring.thresholds import (
     DEFAULT_SPEED_LIMIT,
     IDM_ACCELERATION,
@@ -22,7 +22,7 @@ from swerve.eval.scoring.thresholds import (
 )
 from swerve.planners.baselines.parameter_checks import check_numbers
 from swerve.scenes import SwerveError
-from swerve.scenes.planning import Observation, Trajectory
+from swerve.scenes.planning import LoggedFuture, Observation, Trajectory
 from swerve.scenes.transforms import pose_from_yaw, relative_poses
 
 
@@ -32,6 +32,7 @@ class LoggedHuman:
 
     cameras: ClassVar[tuple[str, ...]] = ()
     privileged: ClassVar[bool] = True
+    future_only: ClassVar[bool] = True
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return the human's poses.
@@ -39,6 +40,8 @@ class LoggedHuman:
         Raises:
             SwerveError: the human's trajectory is unknown.
         """
+        if isinstance(observation.privileged, LoggedFuture):
+            return Trajectory(observation.privileged.poses, observation.privileged.interval)
         human = privileged_state(observation).human
         if human is None:
             raise SwerveError(f"scene {observation.token}: the human's trajectory is unknown")
@@ -80,11 +83,11 @@ class Idm:
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return forty poses."""
-        situation = privileged_state(observation)
-        limit = situation.speed_limit or self.default_speed_limit
+        privileged_input = privileged_state(observation)
+        limit = privileged_input.speed_limit or self.default_speed_limit
         target = self.target_speed or limit * self.speed_share
         driver = IdmParameters(self.headway, self.gap, self.acceleration, self.deceleration)
-        return _from_world(idm_trajectory(situation, target, self.lateral_offset, driver), situation)
+        return _from_world(idm_trajectory(privileged_input, target, self.lateral_offset, driver), privileged_input)
 
 
 @dataclass(frozen=True)
@@ -127,24 +130,24 @@ class PdmClosed:
 
     def plan(self, observation: Observation) -> Trajectory:
         """Return forty poses."""
-        situation = privileged_state(observation)
-        return _from_world(reference_trajectory(situation, self.options), situation)
+        privileged_input = privileged_state(observation)
+        return _from_world(reference_trajectory(privileged_input, self.options), privileged_input)
 
 
-def privileged_state(observation: Observation) -> Situation:
+def privileged_state(observation: Observation) -> PrivilegedInput:
     """Return the simulator state given to a privileged planner.
 
     Raises:
         SwerveError: the observation has none.
     """
-    if not isinstance(observation.privileged, Situation):
+    if not isinstance(observation.privileged, PrivilegedInput):
         raise SwerveError(f"scene {observation.token}: this planner needs the simulator state (privileged)")
     return observation.privileged
 
 
-def _from_world(poses: Float[np.ndarray, "t 3"], situation: Situation) -> Trajectory:
+def _from_world(poses: Float[np.ndarray, "t 3"], privileged_input: PrivilegedInput) -> Trajectory:
     """Convert world poses at 0, 0.1, ... s to a trajectory up to 4 s."""
-    x, y, heading = situation.ego[:3]
+    x, y, heading = privileged_input.ego[:3]
     ahead = poses[1:STEPS]
     matrices = pose_from_yaw(np.column_stack([ahead[:, :2], np.zeros(len(ahead))]), ahead[:, 2])
     return Trajectory(relative_poses(pose_from_yaw(np.array([x, y, 0.0]), heading), matrices), STEP)

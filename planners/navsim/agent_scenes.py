@@ -6,7 +6,7 @@ from typing import Final, NoReturn
 import numpy as np
 
 from swerve.data.sources.navsim.frames import NavsimScene, OpenSceneFrame
-from swerve.eval import Situation
+from swerve.eval import PrivilegedInput
 from swerve.planners.navsim.agent_inputs import TIMES, cameras_of
 from swerve.planners.navsim.agent_types import AgentFrame, AgentInput, AgentScene, Annotations, EgoStatus
 from swerve.scenes import ObjectClass, SwerveError
@@ -46,19 +46,19 @@ def agent_scene_of(observation: Observation, agent_input: AgentInput, classes: M
     Raises:
         SwerveError: the observation has no simulator state, or the human's future is not known.
     """
-    situation = observation.privileged
-    if not isinstance(situation, Situation) or situation.human is None:
+    privileged_input = observation.privileged
+    if not isinstance(privileged_input, PrivilegedInput) or privileged_input.human is None:
         raise SwerveError(f"scene {observation.token}: the agent requires a scene, and the human's future is unknown")
-    history = [_status(one, _global(one.ego_pose, situation), classes) for one in agent_input.ego_statuses]
+    history = [_status(one, _global(one.ego_pose, privileged_input), classes) for one in agent_input.ego_statuses]
     standing = np.zeros(2, np.float32)
     future = [
-        classes.EgoStatus(_global(pose, situation), standing, standing, history[-1].driving_command, True)
-        for pose in situation.human
+        classes.EgoStatus(_global(pose, privileged_input), standing, standing, history[-1].driving_command, True)
+        for pose in privileged_input.human
     ]
     frames = [
         _frame(observation, index, status, agent_input, classes) for index, status in enumerate([*history, *future])
     ]
-    frames[len(history) - 1].annotations = _annotations(situation, classes)
+    frames[len(history) - 1].annotations = _annotations(privileged_input, classes)
     metadata = classes.SceneMetadata("", "", "", observation.token, len(history), len(future))
     return classes.Scene(metadata, _NoMap(), frames)
 
@@ -120,17 +120,17 @@ def _frame(
     return classes.Frame(f"{observation.token}{index:02d}", time_us, [], [], None, status, lidar, cameras)
 
 
-def _global(pose: np.ndarray, situation: Situation) -> np.ndarray:
+def _global(pose: np.ndarray, privileged_input: PrivilegedInput) -> np.ndarray:
     """Return the global pose of one relative to the current ego pose."""
-    x, y, heading = situation.ego[:3]
+    x, y, heading = privileged_input.ego[:3]
     cosine, sine = np.cos(heading), np.sin(heading)
     ahead, left, turned = np.asarray(pose, dtype=np.float64)
     return np.array([x + cosine * ahead - sine * left, y + sine * ahead + cosine * left, heading + turned])
 
 
-def _annotations(situation: Situation, classes: ModuleType) -> Annotations:
+def _annotations(privileged_input: PrivilegedInput, classes: ModuleType) -> Annotations:
     """Return the tracks that are present now, in the ego frame."""
-    traffic, (x, y, heading) = situation.traffic, situation.ego[:3]
+    traffic, (x, y, heading) = privileged_input.traffic, privileged_input.ego[:3]
     rows = np.flatnonzero(traffic.present[0])
     back = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
     zeros = np.zeros((len(rows), 1))

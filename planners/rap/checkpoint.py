@@ -53,7 +53,7 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
             f"it is finished, and is at step {header['step']}"
         )
     _require_same(path, header, identity)
-    training.load_state(tensors, header["step"])
+    training.load_state_dict(tensors, header["step"])
     stream: dict[str, Any] = header["stream"]
     return stream
 

@@ -28,7 +28,7 @@ CHECKPOINT: Final = "checkpoint.safetensors"
 PLANNER: Final = "planner.safetensors"
 BEST: Final = "best.safetensors"
 # Columns of metrics.csv with the timing of a step, see docs/train_rap.md.
-PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimiser")
+PARTS: Final = ("wait", "load", "contexts", "step", "forward", "scorer", "scoring", "backward", "optimizer")
 
 
 @dataclass(frozen=True)

@@ -72,11 +72,11 @@ class Training:
             with watch.measure("backward"):
                 self._optimizer.zero_grad(set_to_none=True)
                 losses.total.backward()
-            with watch.measure("optimiser"):
+            with watch.measure("optimizer"):
                 norm = self._updated()
             noted = {name: float(value.detach()) for name, value in {**vars(losses), **notes}.items()}
         self.step += 1
-        return {"step": self.step, "rate": rate, **noted, "gradient": norm}
+        return {"step": self.step, "lr": rate, **noted, "grad_norm": norm}
 
     def averaged_model(self) -> RapModel:
         """Return a network with the averaged weights, in evaluation mode."""
@@ -92,8 +92,8 @@ class Training:
         kept = self._optimizer.state_dict()["state"]
         return tensors | {f"optimizer.{row}.{name}": one for row, own in kept.items() for name, one in own.items()}
 
-    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Restore the result of `state` after the given number of steps.
+    def load_state_dict(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Restore the result of `state_dict` after the given number of steps.
 
         Raises:
             RuntimeError: the tensors are of another network.

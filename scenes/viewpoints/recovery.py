@@ -12,7 +12,7 @@ from swerve.scenes.viewpoints.frenet_motion import FrenetTrajectory
 from swerve.scenes.viewpoints.human_limits import relaxations
 from swerve.scenes.viewpoints.log_geometry import LogGeometry
 from swerve.scenes.viewpoints.maneuver import Maneuver, history_beside, recovery_maneuver
-from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets, redrawn_offsets
+from swerve.scenes.viewpoints.recovery_offsets import resample_offsets, sample_offsets
 from swerve.scenes.viewpoints.recovery_options import RecoveryOptions
 from swerve.scenes.viewpoints.viewpoint import Rejection, Viewpoint, ViewpointKind
 
@@ -38,11 +38,11 @@ def recovery(
     attempts, the first one's reason counts.
     """
     key = (seed, scene.log.name, scene.token, index)
-    first = found = recovery_at(scene, index, drawn_offsets(options, *key), options, geometry)
+    first = found = recovery_at(scene, index, sample_offsets(options, *key), options, geometry)
     for attempt in range(1, options.attempts):
         if isinstance(found, Viewpoint) or found.reason in SCENE_REASONS:
             return found
-        found = recovery_at(scene, index, redrawn_offsets(options, *key, attempt), options, geometry)
+        found = recovery_at(scene, index, resample_offsets(options, *key, attempt), options, geometry)
     return found if isinstance(found, Viewpoint) else first
 
 

@@ -12,12 +12,12 @@ _NORMAL_CUT = 2.0
 _LATERAL_BINS, _HEADING_BINS = 6, 4
 
 
-def drawn_offsets(options: RecoveryOptions, seed: int, log: str, token: str, index: int) -> Float[np.ndarray, "4"]:
+def sample_offsets(options: RecoveryOptions, seed: int, log: str, token: str, index: int) -> Float[np.ndarray, "4"]:
     """Sample an offset (lateral m, longitudinal m, heading rad, speed share), reproducible from the arguments."""
     return offsets_at(options, _shares(seed, log, token, index))
 
 
-def redrawn_offsets(
+def resample_offsets(
     options: RecoveryOptions, seed: int, log: str, token: str, index: int, attempt: int
 ) -> Float[np.ndarray, "4"]:
     """Sample another offset of the same stratum; `attempt` counts from 1."""

@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from swerve.eval.benchmark.build_options import ViewKind
 from swerve.eval.closed_loop.closed_loop_options import ClosedLoopOptions
+from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.options.shared import Config, Logs, PlannerOption, Planners, Sources, Splats
 from swerve.scenes.errors import SwerveError
 from swerve.scenes.option_types import FLAT, ImageSize
@@ -38,6 +39,7 @@ class Drive:
         splats: Splat scenes.
         size: Size of the images that planners see, in pixels; own: the size of each camera.
         seed: Seed of the weather in synthetic photos.
+        limits: Limits of planners that are not Swerve's own.
         config: Options to start from.
     """
 
@@ -52,6 +54,7 @@ class Drive:
     splats: Splats = None
     size: ImageSize = None
     seed: int = 0
+    limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     config: Config = None
 
     def __post_init__(self) -> None:

@@ -11,6 +11,8 @@ class Info:
 
     Example: swerve info nuplan:~/nuplan/dataset --logs 3
 
+    Example: swerve info wod_e2e:~/wod_e2e/val --logs 1
+
     Attributes:
         sources: Logs to describe instead of the machine.
         logs: Number of logs of each source that are read.

@@ -27,7 +27,11 @@ Source = Annotated[
 Benchmark = Annotated[Positional[Path], arg(metavar="BENCHMARK", help="Folder that swerve build made.")]
 EvaluatedBenchmark = Annotated[
     Positional[str],
-    arg(metavar="BENCHMARK", help="Folder that swerve build made, or navsim:ROOT with --split: NAVSIM's own data."),
+    arg(
+        metavar="BENCHMARK",
+        help="Folder that swerve build made; navsim:ROOT with --split: NAVSIM's own data; or wod_e2e:PATH: Waymo's "
+        "end-to-end data.",
+    ),
 ]
 Dataset = Annotated[Positional[Path], arg(metavar="SET", help="Finished training set of swerve augment.")]
 OutFolder = Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from swerve.eval.planner_process.planner_limits import PlannerLimits
 from swerve.eval.submission.submission import SubmissionInfo
 from swerve.options.shared import Config, PlannerOption
 from swerve.scenes.option_types import FLAT
@@ -33,6 +34,7 @@ class SubmitNavsim:
         planner_option: Arguments of the planner.
         version: Form of the file; None: by the split.
         incomplete: Write the file even if the planner failed in some scenes.
+        limits: Limits of planners that are not Swerve's own.
         config: Options to start from.
     """
 
@@ -64,4 +66,5 @@ class SubmitNavsim:
     planner_option: PlannerOption = ()
     version: Annotated[Literal["v1", "v2"] | None, arg(help="Form of the file: v1, v2, or None: by the split.")] = None
     incomplete: bool = False
+    limits: Annotated[PlannerLimits, FLAT] = field(default_factory=PlannerLimits)
     config: Config = field(default=None)

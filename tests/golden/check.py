@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tally import Tally
 
 from swerve.data.sources.neutral.neutral_source import NeutralSource, parse_log, read_document, scene_of
-from swerve.eval import METRIC_NAMES, Context, build_context, navsim_agents, score, score_scenes, simulate
+from swerve.eval import METRIC_NAMES, Context, build_context, score, score_scenes, simulate, simulate_navsim_idm
 from swerve.eval.context.map_polygons import Layer
 from swerve.eval.scoring.aggregate import (
     COLUMNS,
@@ -171,7 +171,7 @@ def check_reactive(context, tracks, trajectories, tally):
     """The others' boxes while the human's trajectory is simulated among reactive agents."""
     poses = np.array([one["poses"] for one in trajectories if one["name"] == "human"])
     states = simulate(context.ego, references_of(poses, context.ego[:3], context.start_us))
-    traffic = navsim_agents(context, states[0])
+    traffic = simulate_navsim_idm(context, states[0])
     for step, golden in tracks.items():
         here = traffic.present[int(step)]
         mine = {

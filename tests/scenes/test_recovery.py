@@ -19,7 +19,7 @@ from swerve.scenes.transforms import (
 )
 from swerve.scenes.viewpoints import Command, KinematicLimits, RecoveryOptions, Rejection, Viewpoint, build_log_geometry
 from swerve.scenes.viewpoints.recovery import recovery, recovery_at
-from swerve.scenes.viewpoints.recovery_offsets import drawn_offsets
+from swerve.scenes.viewpoints.recovery_offsets import sample_offsets
 from tests.support.simple_log import STEP_US, STEPS, arc_log, empty_road
 
 SECONDS = np.arange(STEPS) * STEP_US * 1e-6
@@ -442,22 +442,22 @@ def test_poses_that_no_car_drives_are_no_path():
 def test_draws_fill_their_ranges(distribution):
     options = RecoveryOptions(distribution=distribution)
     draws = np.array(
-        [drawn_offsets(options, 3, "log", str(token), index) for token in range(500) for index in range(2)]
+        [sample_offsets(options, 3, "log", str(token), index) for token in range(500) for index in range(2)]
     )
     limits = np.array([2.0, 2.0, np.deg2rad(15.0), 0.2])
     assert (np.abs(draws) <= limits).all()
     expected = 1 / np.sqrt(3) if distribution == "uniform" else 0.5 * 0.8796
     np.testing.assert_allclose((draws / limits).std(axis=0), expected, rtol=0.08)
     np.testing.assert_allclose((draws / limits).mean(axis=0), 0.0, atol=0.06)
-    np.testing.assert_array_equal(drawn_offsets(options, 3, "log", "7", 1), draws[15])
-    assert not np.array_equal(drawn_offsets(options, 4, "log", "7", 1), draws[15])
+    np.testing.assert_array_equal(sample_offsets(options, 3, "log", "7", 1), draws[15])
+    assert not np.array_equal(sample_offsets(options, 4, "log", "7", 1), draws[15])
 
 
 def test_a_draw_is_that_of_the_keyed_generator():
     """So that it is the same on any machine, in any order, after any restart."""
     share = keyed_generator(5, "log", "123", "recovery", 2).random(4)
     expected = (2 * share - 1) * [2.0, 2.0, np.deg2rad(15.0), 0.2]
-    np.testing.assert_allclose(drawn_offsets(RecoveryOptions(), 5, "log", "123", 2), expected)
+    np.testing.assert_allclose(sample_offsets(RecoveryOptions(), 5, "log", "123", 2), expected)
 
 
 def test_the_human_is_kept_as_second_label():

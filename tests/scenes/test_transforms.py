@@ -74,3 +74,18 @@ def test_relative_poses_by_hand():
     base = pose_from_yaw(np.array([1.0, 1.0, 0.0]), np.pi / 2)
     seen = relative_poses(base, pose_from_yaw(np.array([[1.0, 3.0, 0.0]]), np.array([np.pi])))
     np.testing.assert_allclose(seen, [[2.0, 0.0, np.pi / 2]], atol=1e-12)
+
+
+def test_a_bump_under_a_pitched_base_moves_nothing_in_the_plane():
+    """NAVSIM's relative SE2 states: of x, y and heading in the world, whatever the base's pitch and the height."""
+    angle = np.deg2rad(2.0)
+    pitch = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    base = pose_from_yaw(np.array([3.0, -1.0, 0.2]), 0.7)
+    flat = base.copy()
+    base[:3, :3] = base[:3, :3] @ pitch
+    ahead = pose_from_yaw(np.array([[5.0, 2.0, 0.2], [8.0, 4.0, 0.23]]), np.array([0.9, -3.0]))
+    seen = relative_poses(base, ahead)
+    cos, sin = np.cos(0.7), np.sin(0.7)
+    expected = [[2 * cos + 3 * sin, 3 * cos - 2 * sin, 0.2], [5 * cos + 5 * sin, 5 * cos - 5 * sin, 2 * np.pi - 3.7]]
+    np.testing.assert_allclose(seen, expected, atol=1e-12)
+    np.testing.assert_allclose(seen, relative_poses(flat, ahead), atol=1e-12)

@@ -20,14 +20,14 @@ class Privileged:
         raise NotImplementedError
 
 
-def moving(velocity=(10.0, 0.0), acceleration=0.0, yaw_rate=0.0, token="token", situation=None) -> Observation:
+def moving(velocity=(10.0, 0.0), acceleration=0.0, yaw_rate=0.0, token="token", privileged_input=None) -> Observation:
     """Return the observation of a car at constant velocity straight ahead, without road information."""
     seconds = np.arange(-15, 1) / 10
     count = len(seconds)
     poses = np.stack([velocity[0] * seconds, velocity[1] * seconds, np.zeros(count)], axis=1)
     accelerations = np.tile([acceleration, 0.0], (count, 1))
     history = History(seconds, poses, np.tile(velocity, (count, 1)), accelerations, np.full(count, yaw_rate))
-    return Observation(token, 0, Vehicle.pacifica(), history, Command.STRAIGHT, privileged=situation)
+    return Observation(token, 0, Vehicle.pacifica(), history, Command.STRAIGHT, privileged=privileged_input)
 
 
 def seen(log: Log, now: int) -> tuple[Observation, Context]:

@@ -39,9 +39,9 @@ def wrapped(angle):
     return math.atan2(math.sin(angle), math.cos(angle))
 
 
-def things_around(situation):
+def things_around(privileged_input):
     """Static objects, road users by class, each nearest first, then red lights."""
-    traffic, ego = situation.traffic, situation.ego
+    traffic, ego = privileged_input.traffic, privileged_input.ego
     center = ego[:2] + (FRONT - REAR) / 2 * np.array([math.cos(ego[2]), math.sin(ego[2])])
     apart = [math.hypot(*(pose[:2] - center)) for pose in traffic.poses[0]]
     seen = [row for row in range(len(traffic.ids)) if traffic.present[0, row] and apart[row] <= 100.0]
@@ -50,9 +50,9 @@ def things_around(situation):
     for kind, most in LIMITS:
         rows += sorted((row for row in seen if traffic.classes[row] == kind), key=apart.__getitem__)[:most]
     things = [forecast(traffic, row, traffic.classes[row] in movers) for row in rows]
-    polygons = situation.lights.polygons
-    for light in range(len(situation.lights.lane_ids)):
-        if situation.lights.active[0, light]:
+    polygons = privileged_input.lights.polygons
+    for light in range(len(privileged_input.lights.lane_ids)):
+        if privileged_input.lights.active[0, light]:
             edges = polygons.edges[polygons.starts[light] : polygons.starts[light + 1]]
             things.append(Thing([shapely.Polygon(edges[:, :2])] * 26, None, 0.0))
     outline = ego_shape(ego[:3])
@@ -97,22 +97,22 @@ class Path:
         return ahead.buffer(HALF_WIDTH, cap_style="square")
 
 
-def plain_proposals(situation, choose):
+def plain_proposals(privileged_input, choose):
     """World poses (51, 3) of the chosen proposal.
 
     Args:
-        situation: the moment.
+        privileged_input: the moment.
         choose: takes the proposals' poses (15, 41, 3) and returns the row of the best.
     """
-    things, limit = things_around(situation), situation.speed_limit or 15.0
+    things, limit = things_around(privileged_input), privileged_input.speed_limit or 15.0
     trees = [shapely.STRtree([thing.shapes[sample] for thing in things], 10) for sample in range(26)]
     targets = [share * limit for share in (0.2, 0.4, 0.6, 0.8, 1.0)]
-    paths = [Path(situation.scoring_map.centerline, offset) for offset in (0.0, -1.0, 1.0)]
+    paths = [Path(privileged_input.scoring_map.centerline, offset) for offset in (0.0, -1.0, 1.0)]
     poses, states = [], []
     for path in paths:
-        start = path.line.project(shapely.Point(situation.ego[:2]))
+        start = path.line.project(shapely.Point(privileged_input.ego[:2]))
         corridor = path.corridor(start, start + abs(max(targets)) * 50 * 0.1)
-        group = [[[start, situation.ego[3]], np.zeros(3), [path.pose(start)], target] for target in targets]
+        group = [[[start, privileged_input.ego[3]], np.zeros(3), [path.pose(start)], target] for target in targets]
         for step in range(1, 41):
             advance(path, corridor, group, things, trees, step)
         states += [(path, corridor, proposal) for proposal in group]

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from swerve.eval import build_context, navsim_agents, simulate
+from swerve.eval import build_context, simulate, simulate_navsim_idm
 from swerve.eval.context import pdm_closed
 from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import LightState, Log, ObjectClass, Scene, SwerveError, Tracks
@@ -104,16 +104,16 @@ def compare(seed: int, scene: Scene | None = None) -> Counter:
 
 def compare_reference(context, random, counts: Counter) -> None:
     """Compares a proposal drawn at random, and the reference: which one is best is left to the scorer in both."""
-    situation = context.situation
-    if not np.ptp(situation.scoring_map.centerline[:, :2], axis=0).any():
+    inputs = context.privileged_input
+    if not np.ptp(inputs.scoring_map.centerline[:, :2], axis=0).any():
         counts["centrelines without length"] += 1
         return
     for row in (int(random.integers(15)), None):
         judged = pdm_closed._best if row is None else lambda *_, row=row: row
-        world = pdm_closed._obstacles(situation)[1]
-        expected = plain_proposals(situation, lambda poses, judged=judged, world=world: judged(poses, situation, world))
+        world = pdm_closed._obstacles(inputs)[1]
+        expected = plain_proposals(inputs, lambda poses, judged=judged, world=world: judged(poses, inputs, world))
         with patch.object(pdm_closed, "_best", judged):
-            reference = pdm_closed.reference_trajectory(situation)
+            reference = pdm_closed.reference_trajectory(inputs)
         counts["references"] += 1
         counts["references wrong"] += not close(reference, expected, NEAR)
 
@@ -123,7 +123,7 @@ def compare_agents(context, road_map, states, counts: Counter) -> None:
 
     Where the gaps to several leaders are equal but for rounding, any of them is right; such agents are counted.
     """
-    traffic = navsim_agents(context, states)
+    traffic = simulate_navsim_idm(context, states)
     try:
         speeds = np.hypot(traffic.velocities[..., 0], traffic.velocities[..., 1])
         expected, rounded = plain_agents(context, road_map, states, speeds)

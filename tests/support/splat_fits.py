@@ -1,12 +1,16 @@
 """Folders in the format of `swerve fit`, with hand-made scenes."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.fit_outputs import FIT
+from swerve.data.splats.photo_poses import PhotoPose, write_training_poses
 from swerve.data.splats.splat_files import write_splats
-from swerve.data.storage.files import safe_name
+from swerve.data.storage.files import safe_name, to_json, write_atomically
 from swerve.rasterizer.splats import Gaussians, RigidNode, Sky, SplatScene
 from swerve.scenes import Log
 from swerve.scenes.transforms import pose_from_yaw
@@ -37,7 +41,21 @@ def scene_of(log: Log, without: Collection[str] = ()) -> SplatScene:
 
 
 def write_fits(folder: Path, *logs: Log, without: Collection[str] = ()) -> Path:
-    """Write the scenes of logs, each to its folder."""
+    """Write the scenes of logs, each to its folder, with the record of a fit of all photos of all cameras."""
+    record = to_json({"options": asdict(SceneOptions(holdout_interval=0))})
     for log in logs:
-        write_splats(scene_of(log, without), folder / safe_name(log.name))
+        own = folder / safe_name(log.name)
+        write_splats(scene_of(log, without), own)
+        write_training_poses(own, _photo_poses(log))
+        write_atomically(own / FIT, record)
     return folder
+
+
+def _photo_poses(log: Log) -> tuple[PhotoPose, ...]:
+    """Return poses of each camera at every fifth step."""
+    steps = range(0, len(log.times_us), 5)
+    return tuple(
+        PhotoPose(camera, int(log.times_us[step]), log.ego.world_from_ego[step])
+        for camera in log.cameras
+        for step in steps
+    )

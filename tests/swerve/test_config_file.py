@@ -43,6 +43,11 @@ GIVEN = {
         *("--team-name", "T", "--authors", "A", "--email", "E", "--institution", "I", "--country", "C"),
         *("--planner-option", "hidden=2", "--version", "v1", "--incomplete"),
     ],
+    "submit wod": [
+        *("data", "out", "--planner", "constant-velocity", "--frames", "frames.json", "--shards", "2"),
+        *("--account-name", "me@example.org", "--method-name", "M", "--authors", "A", "B", "--affiliation", "I"),
+        *("--num-model-parameters", "200K", "--uses-public-model-pretraining", "True", "--public-model-names", "N"),
+    ],
     "train ego-mlp": ["town:1", "out.safetensors", "--hidden", "8", "8"],
     "train rap": ["set", "out", "--parts", "paired:0.5:both", "recovery:1", "--model", "tiny"],
 }

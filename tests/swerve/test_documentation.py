@@ -54,6 +54,11 @@ def test_every_page_is_in_the_navigation():
     assert {path.name for path in (ROOT / "docs").glob("*.md")} <= named
 
 
+def test_the_wod_e2e_page_s_python_runs():
+    (snippet,) = python_of("wod_e2e.md")
+    exec(snippet, {})
+
+
 @pytest.mark.slow
 def test_getting_started_s_python_runs(tmp_path):
     (snippet,) = python_of("getting_started.md")

@@ -6,10 +6,11 @@ from rich.console import Console
 
 from swerve.eval.benchmark.build.build_job import build
 from swerve.eval.benchmark.build_options import BuildOptions
+from swerve.eval.planner_process import PlannerLimits
 from swerve.evaluate_command import SHORT, differences_table, leaderboard
 from swerve.evaluation import entries_of
 from swerve.job_report import print_table
-from swerve.planners.load_planner import load_planner
+from swerve.planners.open_planner import open_planner
 from swerve.scenes import SwerveError
 from tests.support.command import invoke
 from tests.support.simple_source import SimpleSource
@@ -68,7 +69,10 @@ def test_differences_fit_a_terminal():
 
 
 def test_planners_that_see_take_part_with_each_kind():
-    seer, blind = load_planner("tests.support.seeing_planners:Reddish,label=seer"), load_planner("stationary")
+    seer, blind = (
+        open_planner(spec, PlannerLimits())
+        for spec in ("tests.support.seeing_planners:Reddish,label=seer", "stationary")
+    )
     labels = [(entry.label, entry.planner, entry.views) for entry in entries_of(seer, ("raster", "photo"), {})]
     assert labels == [("seer@raster", "seer", "raster"), ("seer@photo", "seer", "photo")]
     (alone,) = entries_of(seer, ("photo",), {})

@@ -8,9 +8,9 @@ import pytest
 
 from swerve.data import open_source
 from swerve.data.splats.fit_job_options import SceneOptions
+from swerve.data.splats.fit_outputs import read_fit_options
 from swerve.data.splats.optimization.initial_gaussians import gaussians_on_surfaces
 from swerve.data.splats.splat_files import write_splats
-from swerve.eval.splat_quality.fit_outputs import read_fit_options
 from swerve.rasterizer import Style
 from swerve.rasterizer.splats import Sky, SplatScene
 from swerve.scenes import LogError, SwerveError

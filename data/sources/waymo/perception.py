@@ -42,7 +42,7 @@ _CLASSES = (
     ObjectClass.BICYCLE,
 )
 # By CameraName.Name.
-_CAMERAS = (
+CAMERAS = (
     "unknown",
     "front",
     "front_left",
@@ -105,7 +105,7 @@ def read_segment(file: Path, name: str, split: Split | None) -> Log:
         tracks=_tracks(steps, ego.world_from_ego, file),
         lights=TrafficLights.empty(len(steps)),
         road_map=road_map,
-        cameras=tuple(_camera(calibration, file) for calibration in first.context.camera_calibrations),
+        cameras=tuple(read_camera(calibration, file) for calibration in first.context.camera_calibrations),
         route=match_route(road_map, ego) if road_map else (),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         split=split,
@@ -140,7 +140,7 @@ def _photo(image: Any, record: TFRecord) -> Photo:  # noqa: ANN401
         raise LogError(record.file, f"{record.name}: images", f"camera {image.name} has no image")
     pose = _matrix(image.pose, record, "images.pose")
     time_us = microseconds(np.array([image.pose_timestamp]), record.file, f"{record.name}: images.pose_timestamp")
-    return Photo(_CAMERAS[image.name], int(time_us[0]), pose, record.file, record.start + start, len(image.image))
+    return Photo(CAMERAS[image.name], int(time_us[0]), pose, record.file, record.start + start, len(image.image))
 
 
 def _matrix(transform: Any, record: TFRecord, field: str) -> Float[np.ndarray, "4 4"]:  # noqa: ANN401
@@ -193,13 +193,13 @@ def _tracks(steps: list[_Step], world_from_ego: Float[np.ndarray, "t 4 4"], file
     )
 
 
-def _camera(calibration: Any, file: Path) -> Camera:  # noqa: ANN401
+def read_camera(calibration: Any, file: Path) -> Camera:  # noqa: ANN401
     """Convert a calibration; Waymo's camera axes (x forward, y left, z up) are rotated to OpenCV's.
 
     The intrinsic is (fu, fv, cu, cv, k1, k2, p1, p2, k3) of OpenCV's model. Waymo does not say where pixel centres
     lie: at halves, as ours do, its own projected boxes have their middles within 0.1 pixel of ours.
     """
-    name = _CAMERAS[calibration.name]
+    name = CAMERAS[calibration.name]
     extrinsic = np.array(calibration.extrinsic.transform, np.float64)
     intrinsic = np.array(calibration.intrinsic, np.float64)
     if len(extrinsic) != 16 or len(intrinsic) != 9 or not np.isfinite([*extrinsic, *intrinsic]).all():

@@ -18,7 +18,7 @@ from swerve.scenes import LogError, MissingExtraError
 
 _HEAD, _TAIL = 12, 4
 _MASK = 0xA282EAD8
-_INSTALL = "pip install 'PATH[waymo]' && pip install --no-deps waymo-open-dataset-tf-2-12-0==1.6.7"
+INSTALL = "pip install 'PATH[waymo]' && pip install --no-deps waymo-open-dataset-tf-2-12-0==1.6.7"
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,41 @@ def read_record(file: Path, number: int) -> TFRecord:
     raise AssertionError("unreachable")
 
 
+def read_record_at(file: Path, number: int, start: int) -> TFRecord:
+    """Read the record whose data start at a byte.
+
+    Args:
+        file: path of the file.
+        number: index of the record.
+        start: offset of its data.
+
+    Raises:
+        LogError: as `read_records`.
+    """
+    with _opened(file) as stream:
+        stream.seek(max(start - _HEAD, 0))
+        length = _read_length(stream, file, number)
+        if length is None:
+            raise LogError(file, f"record {number}", f"is missing: the file ends before byte {start}")
+        return _read_data(stream, file, number, length)
+
+
+def record_spans(file: Path) -> Iterator[tuple[int, int]]:
+    """Yield where the data of each record start, and their length; the data are not read.
+
+    Raises:
+        LogError: as `read_records`, but for checksums of data.
+    """
+    number = 0
+    with _opened(file) as stream:
+        while (length := _read_length(stream, file, number)) is not None:
+            yield stream.tell(), length
+            stream.seek(length + _TAIL, 1)
+            number += 1
+    if not number:
+        raise LogError(file, "records", "the file is empty")
+
+
 def count_records(file: Path) -> int:
     """Count the records of the file, from their lengths only."""
     number = 0
@@ -94,6 +129,18 @@ def parse_frame(record: TFRecord) -> Any:  # noqa: ANN401 - protobuf builds the 
     frame = _parse(record, "waymo_open_dataset.dataset_pb2", "Frame")
     if frame is None or not frame.context.name or not frame.timestamp_micros:
         raise LogError(record.file, record.name, "is not a Waymo perception Frame")
+    return frame
+
+
+def parse_e2e_frame(record: TFRecord) -> Any:  # noqa: ANN401
+    """Parse the record as an end-to-end `E2EDFrame`.
+
+    Raises:
+        LogError: it is another message.
+    """
+    frame = _parse(record, "waymo_open_dataset.protos.end_to_end_driving_data_pb2", "E2EDFrame")
+    if frame is None or not frame.frame.context.name or not frame.HasField("past_states"):
+        raise LogError(record.file, record.name, "is not a Waymo end-to-end E2EDFrame")
     return frame
 
 
@@ -122,7 +169,15 @@ def holds_scenarios(file: Path) -> bool:
         except LogError:
             continue
         return scenarios
-    raise LogError(file, record.name, "is neither a Waymo motion Scenario nor a perception Frame")
+    hint = "End-to-end frames are read as wod_e2e:PATH" if _is_e2e_frame(record) else ""
+    raise LogError(file, record.name, "is neither a Waymo motion Scenario nor a perception Frame", hint)
+
+
+def _is_e2e_frame(record: TFRecord) -> bool:
+    try:
+        return parse_e2e_frame(record) is not None
+    except (LogError, MissingExtraError):
+        return False
 
 
 def _parse(record: TFRecord, module: str, name: str) -> Any:  # noqa: ANN401
@@ -131,7 +186,7 @@ def _parse(record: TFRecord, module: str, name: str) -> Any:  # noqa: ANN401
         message = getattr(import_module(module), name)
         decode_error = import_module("google.protobuf.message").DecodeError
     except ImportError as error:
-        raise MissingExtraError("waymo_open_dataset (Waymo's protobuf classes)", _INSTALL) from error
+        raise MissingExtraError("waymo_open_dataset (Waymo's protobuf classes)", INSTALL) from error
     try:
         return message.FromString(record.data)
     except decode_error:
@@ -156,9 +211,14 @@ def _read_length(stream: BinaryIO, file: Path, number: int) -> int | None:
     if len(head) < _HEAD:
         raise LogError(file, f"record {number}", f"is truncated: its head starts at byte {at}, where the file ends")
     length: int
+    checksum: int
     length, checksum = struct.unpack("<QI", head)
     if _masked(head[:8]) != checksum:
         raise LogError(file, f"record {number}", f"bad checksum of the length at byte {at}", "Is this a TFRecord file?")
+    left = file.stat().st_size - at - _HEAD
+    if length + _TAIL > left:
+        problem = f"is truncated: {length + _TAIL} bytes are due from byte {at + _HEAD}, there are {max(left, 0)}"
+        raise LogError(file, f"record {number}", problem)
     return length
 
 

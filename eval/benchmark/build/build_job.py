@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from swerve.data.jobs import (
+    CORE_PACKAGES,
     Failure,
     FolderLayout,
     RunResult,
@@ -44,7 +45,7 @@ from swerve.scenes import SwerveError
 
 NOUN = "scenes"
 # Packages whose version may change what is computed, rendered, encoded or written.
-_PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely", "pyarrow", "zlib-ng")
+_PACKAGES = (*CORE_PACKAGES, "pyarrow", "zlib-ng")
 _LAYOUT = FolderLayout(
     completion_file=BENCHMARK,
     files=(SCENES, REJECTIONS, "failures.json", "timing.json"),

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from swerve.data.jobs import part_stem
-from swerve.data.storage.files import commit, temporary_path, to_json, write_atomically
+from swerve.data.storage.files import to_json, write_atomically
+from swerve.data.storage.parquet_file import ParquetFile
 from swerve.eval.benchmark.assemble import GroupRecord
 from swerve.eval.benchmark.benchmark_store import REJECTIONS, SCENES
 from swerve.eval.benchmark.scene_group import BenchmarkScene
@@ -26,7 +26,7 @@ SCENES_SCHEMA = pa.schema(
         "log": pa.string(),
         "scene_group": pa.string(),
         "stage": pa.int8(),
-        "chain": pa.string(),
+        "frame": pa.string(),
         "index": pa.int32(),
         "time_us": pa.int64(),
         **dict.fromkeys(("x", "y", "heading", "speed"), pa.float64()),
@@ -40,7 +40,6 @@ SCENES_SCHEMA = pa.schema(
 REJECTIONS_SCHEMA = pa.schema(
     {"log": pa.string(), "time_us": pa.int64(), "index": pa.int32(), "reason": pa.string(), "message": pa.string()}
 )
-_ROWS_PER_GROUP = 50_000
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,11 @@ class BuildRecord:
         chunks: number of scene groups of the log.
         time_us: timestamp of the scene group.
         bank: digest of the trajectory bank used.
-        dropped: reason why the scene group is dropped; empty if it is kept.
+        drop_reason: reason why the scene group is dropped; empty if it is kept.
         message: error message of a scene that cannot be scored.
         rejected: rejected start points: number in the grid, and reason.
         unfit: follow-ups whose splat views miss thresholds of the gate: number in the grid, and the thresholds.
-        unseen: ids of tracks without Gaussians, which are missing in splat views.
+        tracks_without_gaussians: ids of tracks without Gaussians, which are missing in splat views.
         gaps: timestamps without a scene group because of a gap in time, in the record of the log's first.
         scenes: rows of scenes.parquet.
         files: sizes in bytes of the scene group's files, by path in the benchmark.
@@ -68,11 +67,11 @@ class BuildRecord:
     chunks: int
     time_us: int
     bank: str
-    dropped: str
+    drop_reason: str
     message: str
     rejected: tuple[tuple[int, str], ...]
     unfit: tuple[tuple[int, tuple[str, ...]], ...]
-    unseen: tuple[str, ...]
+    tracks_without_gaussians: tuple[str, ...]
     gaps: tuple[int, ...]
     scenes: tuple[dict[str, Any], ...]
     files: dict[str, int]
@@ -114,7 +113,7 @@ def _record_of(fields: dict[str, Any]) -> BuildRecord:
             **fields,
             "rejected": tuple((int(index), str(reason)) for index, reason in fields["rejected"]),
             "unfit": tuple((int(index), tuple(missed)) for index, missed in fields["unfit"]),
-            **{name: tuple(fields[name]) for name in ("unseen", "gaps", "scenes")},
+            **{name: tuple(fields[name]) for name in ("tracks_without_gaussians", "gaps", "scenes")},
         }
     )
 
@@ -170,7 +169,7 @@ def _scene_row(
         "log": log,
         "scene_group": scene_group,
         "stage": 2 if later else 1,
-        "chain": chain,
+        "frame": chain,
         "index": viewpoint.index if later else -1,
         "time_us": int(viewpoint.scene.log.times_us[viewpoint.scene.now]),
         "x": float(pose[0, 3]),
@@ -195,19 +194,21 @@ def write_tables(folder: Path, build_records: Iterable[BuildRecord]) -> tuple[di
         build_records: of all scene groups; only one is held at a time.
     """
     counts, scene_groups = _Counts(), dict[str, list[str]]()
-    with _Writer(folder / SCENES, SCENES_SCHEMA) as scenes, _Writer(folder / REJECTIONS, REJECTIONS_SCHEMA) as rejected:
+    files = ParquetFile(folder / SCENES, SCENES_SCHEMA), ParquetFile(folder / REJECTIONS, REJECTIONS_SCHEMA)
+    with files[0] as scenes, files[1] as rejected:
         for build_record in build_records:
             counts.add(build_record)
             scenes.add(build_record.scenes)
             rejected.add(_rejection_rows(build_record))
-            if not build_record.dropped:
+            if not build_record.drop_reason:
                 scene_groups.setdefault(build_record.log, []).append(build_record.scene_group)
     return counts.summary(), scene_groups
 
 
 def _rejection_rows(build_record: BuildRecord) -> list[dict[str, Any]]:
     """Return the rows of start points, then of the dropped scene group itself (index -1), then of gaps in time."""
-    whole_rows = [(build_record.time_us, build_record.dropped, build_record.message)] if build_record.dropped else []
+    dropped = (build_record.time_us, build_record.drop_reason, build_record.message)
+    whole_rows = [dropped] if build_record.drop_reason else []
     whole_rows += [(time_us, "time_gap", "") for time_us in build_record.gaps]
     whole = [
         {"log": build_record.log, "time_us": time_us, "index": -1, "reason": reason, "message": message}
@@ -234,14 +235,14 @@ class _Counts:
         self._dropped["time_gap"] += len(build_record.gaps)
         self._unfit += len(build_record.unfit)
         self._missed.update(name for _, names in build_record.unfit for name in names)
-        self._unseen.update((build_record.log, track) for track in build_record.unseen)
-        if build_record.dropped:
-            self._dropped[build_record.dropped] += 1
+        self._unseen.update((build_record.log, track) for track in build_record.tracks_without_gaussians)
+        if build_record.drop_reason:
+            self._dropped[build_record.drop_reason] += 1
             return
         self._cases += 1
         self._logs.add(build_record.log)
         self._bytes += sum(build_record.files.values())
-        pairs = (row for row in build_record.scenes if row["stage"] == 2 and row["chain"] == "now")
+        pairs = (row for row in build_record.scenes if row["stage"] == 2 and row["frame"] == "now")
         self._origins.update(row["origin"] for row in pairs)
 
     def summary(self) -> dict[str, Any]:
@@ -260,31 +261,3 @@ class _Counts:
             "tracks_without_gaussians": len(self._unseen),
             "scene_group_bytes": self._bytes,
         }
-
-
-class _Writer:
-    """A Parquet file that is renamed to its final name when complete."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path, self._schema, self._rows = path, schema, list[dict[str, Any]]()
-        self._writer = pq.ParquetWriter(temporary_path(path), schema, compression="zstd")
-
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Append rows."""
-        self._rows += rows
-        if len(self._rows) >= _ROWS_PER_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
-        self._rows.clear()
-
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-        if kind is None:
-            commit(self._path)

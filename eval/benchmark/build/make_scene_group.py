@@ -35,13 +35,13 @@ class BuiltGroup:
     Attributes:
         record: the scene group; None if it is dropped.
         rejected: rejected start points: number in the grid, and reason.
-        dropped: reason why it is dropped, "unscorable" or "few_follow_ups"; empty if it is kept.
+        drop_reason: reason why it is dropped, "unscorable" or "few_follow_ups"; empty if it is kept.
         message: error message of a scene that cannot be scored.
     """
 
     record: GroupRecord | None
     rejected: tuple[tuple[int, str], ...] = ()
-    dropped: str = ""
+    drop_reason: str = ""
     message: str = ""
 
 
@@ -70,7 +70,7 @@ def build_scene_group(
                 build_context(scene_at(log, step))
             tracks = _present(advanced_tracks(log, group_step, options.traffic, options.seed))
     except SwerveError as error:
-        return BuiltGroup(None, dropped=UNSCORABLE, message=str(error))
+        return BuiltGroup(None, drop_reason=UNSCORABLE, message=str(error))
     with watch.measure("follow-ups"):
         found = follow_ups(scene, geometry, bank, options.follow_up)
     with watch.measure("checks"):
@@ -79,7 +79,7 @@ def build_scene_group(
         )
     rejected += [(one.index, one.reason) for one in found if not isinstance(one, FollowUp)]
     if len(starts) < options.min_follow_ups:
-        return BuiltGroup(None, tuple(sorted(rejected)), dropped=FEW)
+        return BuiltGroup(None, tuple(sorted(rejected)), drop_reason=FEW)
     now, before = (logged(scene_at(log, step), geometry).command for step in (group_step, group_step - BEFORE))
     starts.sort(key=lambda start: start.index)
     return BuiltGroup(GroupRecord(log.name, group_step, now, before, tracks, tuple(starts)), tuple(sorted(rejected)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import UInt8
 
+from swerve.data.splats.photo_poses import read_training_poses
 from swerve.eval.benchmark.assemble import FollowUpStart, GroupRecord
 from swerve.eval.benchmark.scene_group import BenchmarkScene
 from swerve.eval.benchmark.splat_renderer import LogSplats
@@ -13,10 +14,8 @@ from swerve.eval.benchmark.view_renderers import Snapshot
 from swerve.eval.splat_quality import (
     RASTER_OUTPUTS,
     SPLAT_OUTPUTS,
+    FittedPhotos,
     GateOptions,
-    GateResult,
-    RasterAgreement,
-    check_agreement,
     check_view,
 )
 from swerve.rasterizer import StaticLayer, Style
@@ -24,8 +23,8 @@ from swerve.scenes import Camera, Log
 from swerve.scenes.primitives import build_dynamic, build_static
 
 UNFIT = "unfit_splats"
-_UNKNOWN = RasterAgreement(np.nan, np.nan, np.nan, np.nan)
-_STYLE = Style.rap()
+# Filled surfaces have a depth at every pixel of the ground; the thresholds were chosen with them.
+_STYLE = Style.surfaces()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +34,24 @@ class GatedSplats:
     Attributes:
         splats: of the log.
         static_layer: static primitives of the log's map, for the reference raster.
+        photos: that the splats were fitted to.
         options: the thresholds.
     """
 
     splats: LogSplats
     static_layer: StaticLayer
+    photos: FittedPhotos
     options: GateOptions
 
     @classmethod
     def of(cls, splats: LogSplats, log: Log) -> "GatedSplats":
-        """Create the gate with default thresholds."""
-        return cls(splats, StaticLayer(build_static(log.road_map)), GateOptions())
+        """Create the gate with default thresholds.
+
+        Raises:
+            SwerveError: the poses of the fitted photos cannot be read.
+        """
+        photos = FittedPhotos(read_training_poses(splats.folder))
+        return cls(splats, StaticLayer(build_static(log.road_map)), photos, GateOptions())
 
     def render_and_check(
         self, snapshot: Snapshot, cameras: Sequence[Camera]
@@ -56,19 +62,11 @@ class GatedSplats:
         rasters = self.static_layer.render(moving, cameras, snapshot.world_from_ego[None], _STYLE, RASTER_OUTPUTS)[0]
         lacking = self.splats.without_gaussians(snapshot.tracks)
         nodes = {row + 1 for row, track in enumerate(snapshot.tracks.ids) if track not in lacking}
-        gate_results = [check_view(*pair, self.options, nodes) for pair in zip(views, rasters, strict=True)]
-        missed = dict.fromkeys(
-            name for gate_result in gate_results for name in missed_thresholds(gate_result, self.options)
-        )
+        gate_results = [
+            check_view(*pair, self.options, self.photos, nodes) for pair in zip(views, rasters, strict=True)
+        ]
+        missed = dict.fromkeys(name for gate_result in gate_results for name in gate_result.missed)
         return [view.rgb for view in views if view.rgb is not None], tuple(missed)
-
-
-def missed_thresholds(gate_result: GateResult, options: GateOptions) -> tuple[str, ...]:
-    """Return the names of the thresholds missed by a view, as in `GateOptions`."""
-    numbers = vars(gate_result.numbers)
-    return tuple(
-        name for name in numbers if not check_agreement(replace(_UNKNOWN, **{name: numbers[name]}), options).fit
-    )
 
 
 def unfit_starts(

@@ -64,7 +64,7 @@ class GroupWriter:
         if "splat" in self.renderers_by_kind:
             paths.append(self._write_views(build_record, "splat", record, missed))
             build_record, record = self._gated(build_record, record, missed)
-            if build_record.dropped:
+            if build_record.drop_reason:
                 return build_record
         paths += [
             self._write_views(build_record, kind, record, missed) for kind in self.renderers_by_kind if kind != "splat"
@@ -100,13 +100,13 @@ class GroupWriter:
         """Return the record with the gate's results, and the scene group without the follow-ups dropped by it."""
         scenes = self._frames(record)
         unfit = unfit_starts(record, scenes, missed)
-        build_record = replace(build_record, unfit=tuple(unfit.items()), unseen=self._unseen(scenes))
+        build_record = replace(build_record, unfit=tuple(unfit.items()), tracks_without_gaussians=self._unseen(scenes))
         if self.options.gate != "drop" or not unfit:
             return build_record, record
         record, rejected = without_starts(record, unfit), ((index, UNFIT) for index in unfit)
         few = len(record.starts) < self.options.min_follow_ups
         return replace(
-            build_record, rejected=tuple(sorted((*build_record.rejected, *rejected))), dropped=FEW if few else ""
+            build_record, rejected=tuple(sorted((*build_record.rejected, *rejected))), drop_reason=FEW if few else ""
         ), record
 
     def _unseen(self, scenes: Sequence[BenchmarkScene]) -> tuple[str, ...]:

@@ -38,12 +38,22 @@ class _BatchPlanner(Protocol):
         """Plan a trajectory for each observation."""
 
 
+@runtime_checkable
+class _OutputPlanner(Protocol):
+    """A planner that calls another one elsewhere, and returns its outputs as `call_planner` does."""
+
+    def outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
+        """Return the output for each observation."""
+
+
 def call_planner(planner: Planner, observations: Sequence[Observation]) -> list[PlannerOutput]:
     """Call a planner on observations, as a batch if it has `plan_batch`.
 
     If a batch fails, its observations are planned one by one, so that only the scenes that break the planner fail.
     Cameras and privileged inputs are copied for every call, so that a planner that modifies them affects no other.
     """
+    if isinstance(planner, _OutputPlanner):
+        return planner.outputs(observations)
     if isinstance(planner, _BatchPlanner):
         return _call_batch(planner, observations)
     return [_call_single(planner, observation) for observation in observations]
@@ -55,7 +65,7 @@ def _call_single(planner: Planner, observation: Observation) -> PlannerOutput:
     try:
         returned = planner.plan(own)
     except (Exception, SystemExit) as error:  # Planners may raise anything; KeyboardInterrupt propagates.
-        return PlannerOutput(None, _traceback(error), time.perf_counter() - start)
+        return PlannerOutput(None, format_error(error), time.perf_counter() - start)
     return _checked(returned, time.perf_counter() - start)
 
 
@@ -68,7 +78,7 @@ def _call_batch(planner: _BatchPlanner, observations: Sequence[Observation]) -> 
             raise ValueError(f"plan_batch returned {len(returned)} trajectories for {len(observations)} observations")
     except (Exception, SystemExit) as error:  # As above.
         if len(observations) == 1:
-            return [PlannerOutput(None, _traceback(error), time.perf_counter() - start)]
+            return [PlannerOutput(None, format_error(error), time.perf_counter() - start)]
         return [output for observation in observations for output in _call_batch(planner, [observation])]
     seconds = (time.perf_counter() - start) / max(len(returned), 1)
     return [_checked(one, seconds) for one in returned]
@@ -80,8 +90,8 @@ def _copied(observation: Observation) -> Observation:
     return replace(observation, cameras=cameras, privileged=privileged)
 
 
-def _traceback(error: BaseException) -> str:
-    """Format the traceback without this module's own stack frame."""
+def format_error(error: BaseException) -> str:
+    """Format the traceback of an error without the frame that caught it."""
     inside = error.__traceback__.tb_next if error.__traceback__ else None
     return "".join(traceback.format_exception(type(error), error, inside)).strip()
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from swerve.data.jobs import (
+    CORE_PACKAGES,
     Failure,
     FolderLayout,
     PartResult,
@@ -28,7 +29,7 @@ from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_group
 from swerve.eval.benchmark.evaluate.evaluate_worker import OpenedGroups, open_groups
 from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary, write_summary
 from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, record_path, recorded_planners
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners, results_path
 from swerve.eval.benchmark.evaluate.results import RESULTS_VERSION, PlannerResult, result_rows
 from swerve.eval.benchmark.scene_group import SceneGroup
 from swerve.eval.scoring.score_tables import provenance
@@ -38,7 +39,6 @@ from swerve.scenes import SwerveError
 from swerve.scenes.planning import Planner
 
 # Packages whose version may change a score.
-PACKAGES = ("swerve", "numpy", "numba", "llvmlite", "scipy", "shapely")
 JOB, TIMING = "job", "timing.json"
 LAYOUT = FolderLayout(completion_file=TIMING, files=(), parts={"records": ".parquet"})
 
@@ -115,7 +115,7 @@ def evaluate(
     check_cameras(benchmark, [load(entry.spec) for entry in entries])
     stamp = _stamp(benchmark, entries, policy, weighting)
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"]}
-    config = job_config(options, [("benchmark", log) for log in benchmark.logs], PACKAGES)
+    config = job_config(options, [("benchmark", log) for log in benchmark.logs], CORE_PACKAGES)
     work = EvaluateWork(folder / JOB, benchmark, tuple(entries), load, policy)
     with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
@@ -169,7 +169,7 @@ class EvaluateWork:
 
     def record(self, log: str, chunk: int) -> Path:
         """Return the path of a scene group's record."""
-        return record_path(self.folder, log, chunk)
+        return results_path(self.folder, log, chunk)
 
     def records(self) -> list[Path]:
         """Return the paths of all scene groups' records."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from swerve.data.jobs import Failure, write_failures
-from swerve.data.storage.files import commit, safe_name, temporary_path, to_json, write_atomically
+from swerve.data.storage.files import safe_name, to_json, write_atomically
+from swerve.data.storage.parquet_file import ParquetFile
 from swerve.eval.benchmark.evaluate.result_store import read_record
 from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS, SCHEMA, groups_of, scores_of
 from swerve.eval.benchmark.evaluate.view_differences import PlannerViews, differences
@@ -20,7 +20,7 @@ from swerve.eval.scoring.weighting import Weighting
 
 SUMMARY, FAILURES, SCORES, REPORT = "summary.json", "failures.json", "scores", "index.html"
 # Columns kept in memory of every scene.
-_LIGHT = ["planner", "token", "log", "scene_group", "chain", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
+_LIGHT = ["planner", "token", "log", "group_token", "frame", "index", *COLUMNS, "start_x", "start_y", "end_x", "end_y"]
 _LIGHT += ["error", "plan_seconds"]
 
 
@@ -72,14 +72,13 @@ def write_summary(folder: Path, records: Sequence[Path], stamp: dict[str, Any]) 
 def _write_results(path: Path, records: Sequence[Path], labels: Sequence[str], weighting: Weighting) -> pa.Table:
     """Write all records to one file, planners in the order of their labels; return the light columns."""
     light = []
-    with pq.ParquetWriter(temporary_path(path), SCHEMA, compression="zstd") as writer:
+    with ParquetFile(path, SCHEMA) as results:
         for record in records:
             rows = read_record(record)
             parts = [_weighed(rows.filter(pc.field("planner") == label), weighting) for label in labels]
             whole = pa.concat_tables(parts)
-            writer.write_table(whole)
+            results.add_table(whole)
             light.append(whole.select(_LIGHT))
-    commit(path)
     return pa.concat_tables(light)
 
 

@@ -10,8 +10,8 @@ from jaxtyping import Float, UInt8
 
 from swerve.data.dataset.targets import ego_history, interpolate_poses_at
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
+from swerve.eval.context.privileged_input import PrivilegedInput
 from swerve.eval.context.scene_context import Context
-from swerve.eval.context.situation import Situation
 from swerve.eval.scoring.thresholds import FRAMES, POSE_INTERVAL
 from swerve.scenes import Camera, SwerveError
 from swerve.scenes.planning import History, Observation, Planner, chosen_names
@@ -61,9 +61,9 @@ def observations_of(
     )
     wanted = [required_cameras(benchmark_scene, planner, views) for planner in planners]
     images = _images(benchmark_scene, views, {camera.name for one in wanted for camera in one})
-    situation = replace(context.situation, human=_human(context, viewpoint))
+    privileged_input = replace(context.privileged_input, human=_human(context, viewpoint))
     made = [
-        _for_planner(observation, planner, one, images, situation)
+        _for_planner(observation, planner, one, images, privileged_input)
         for planner, one in zip(planners, wanted, strict=True)
     ]
     return [
@@ -85,9 +85,13 @@ def hash_token(token: str) -> str:
 
 
 def _for_planner(
-    observation: Observation, planner: Planner, cameras: tuple[Camera, ...], images: Images, situation: Situation
+    observation: Observation,
+    planner: Planner,
+    cameras: tuple[Camera, ...],
+    images: Images,
+    privileged_input: PrivilegedInput,
 ) -> Observation:
-    privileged = situation if getattr(planner, "privileged", False) else None
+    privileged = privileged_input if getattr(planner, "privileged", False) else None
     own = {camera.name: images[camera.name] for camera in cameras}
     return replace(observation, cameras=cameras, images=own, privileged=privileged)
 
@@ -127,7 +131,7 @@ def declared_cameras(planner: Planner, cameras: Sequence[Camera], token: str, la
         check()
     if not uses_images(planner):
         return ()
-    who = f"scene {token}: {type(planner).__name__}"
+    who = f"scene {token}: {getattr(planner, 'class_name', type(planner).__name__)}"
     if not cameras:
         raise SwerveError(f"{who} needs images, and {lacking}, or declare `cameras = ()`")
     names = chosen_names(getattr(planner, "cameras", None), cameras)

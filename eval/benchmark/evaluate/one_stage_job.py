@@ -11,7 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 
-from swerve.data.jobs import Failure, PartResult, RunResult, job_config, open_job, run_work, write_failures
+from swerve.data.jobs import (
+    CORE_PACKAGES,
+    Failure,
+    PartResult,
+    RunResult,
+    job_config,
+    open_job,
+    run_work,
+    write_failures,
+)
 from swerve.data.jobs import ProgressCallback as PartReport
 from swerve.data.jobs.stopwatch import Stopwatch
 from swerve.data.storage.files import os_errors_as_swerve_errors, safe_name, to_json, write_atomically
@@ -19,7 +28,6 @@ from swerve.eval.benchmark.evaluate.evaluate_group import evaluate_scenes
 from swerve.eval.benchmark.evaluate.evaluate_job import (
     JOB,
     LAYOUT,
-    PACKAGES,
     TIMING,
     Evaluation,
     Loader,
@@ -29,7 +37,7 @@ from swerve.eval.benchmark.evaluate.evaluate_job import (
 )
 from swerve.eval.benchmark.evaluate.evaluation_summary import SCORES, SUMMARY, remove_summary
 from swerve.eval.benchmark.evaluate.observations import required_cameras, uses_images
-from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record, record_path, recorded_planners
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, read_record, recorded_planners, results_path
 from swerve.eval.benchmark.evaluate.results import PROVENANCE, RESULTS_VERSION, SCHEMA, SceneResults, scene_columns
 from swerve.eval.benchmark.scene_group import BenchmarkScene, SceneViews
 from swerve.eval.scoring.aggregate import COLUMNS, ScoredScenes, TwoStageScores, one_stage
@@ -43,7 +51,7 @@ from swerve.scenes.compilation import announce_compilation
 from swerve.scenes.planning import Planner
 
 # Columns of a record: those of a scene by itself, and the simulated states, which extended comfort compares.
-_ALONE: Final = ("scene_group", "stage", "chain", "index", "two_frame_extended_comfort", "score", "weight")
+_ALONE: Final = ("group_token", "stage", "frame", "index", "two_frame_extended_comfort", "score", "weight")
 RECORD: Final = pa.schema(
     [*(field for field in SCHEMA if field.name not in _ALONE), pa.field("states", pa.list_(pa.float64()))]
 )
@@ -109,7 +117,7 @@ def evaluate_one_stage(
     work.check_cameras()
     stamp = _stamp(scenes, entries, policy)
     options = {"traffic": policy, "benchmark": stamp["benchmark"]["digest"], "stages": 1}
-    config = job_config(options, [("benchmark", log) for log in scenes.scene_logs], PACKAGES)
+    config = job_config(options, [("benchmark", log) for log in scenes.scene_logs], CORE_PACKAGES)
     with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
         remove_summary(folder)
         outcome = run_work(work, work.folder, scenes.scene_logs, work.finished(), "plans", workers, console)
@@ -145,14 +153,14 @@ class OneStageWork:
     def records(self) -> list[Path]:
         """Return the paths of all batches' records."""
         logs = self.scenes.scene_logs
-        return [record_path(self.folder, log, chunk) for log in logs for chunk in range(len(self.scenes.batches(log)))]
+        return [results_path(self.folder, log, chunk) for log in logs for chunk in range(len(self.scenes.batches(log)))]
 
     def finished(self) -> dict[str, tuple[set[int], int]]:
         """Return by log the numbers of the batches evaluated for every planner, and the total."""
         finished = {}
         for log in self.scenes.scene_logs:
             count = len(self.scenes.batches(log))
-            done = {chunk for chunk in range(count) if not self.missing(record_path(self.folder, log, chunk))}
+            done = {chunk for chunk in range(count) if not self.missing(results_path(self.folder, log, chunk))}
             if done:
                 finished[log] = done, count
         return finished
@@ -201,7 +209,7 @@ class _OpenedScenes:
         return len(self.work.scenes.batches(self.log))
 
     def make(self, chunk: int, report: PartReport) -> PartResult:
-        path, tokens = record_path(self.work.folder, self.log, chunk), self.work.scenes.batches(self.log)[chunk]
+        path, tokens = results_path(self.work.folder, self.log, chunk), self.work.scenes.batches(self.log)[chunk]
         missing = self.work.missing(path)
         with self.watch.measure("reading"):
             scenes = self.work.scenes.batch(tokens)

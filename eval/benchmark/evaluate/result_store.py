@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from swerve.data.jobs import part_stem
-from swerve.data.storage.files import commit, temporary_path
+from swerve.data.jobs import record_path
+from swerve.data.storage.parquet_file import write_parquet
 from swerve.eval.benchmark.evaluate.results import SCHEMA
 from swerve.scenes import SwerveError
 
@@ -18,9 +18,9 @@ from swerve.scenes import SwerveError
 _PLANNERS = b"swerve.planners"
 
 
-def record_path(folder: Path, log: str, chunk: int) -> Path:
-    """Return the path of a scene group's record."""
-    return folder / "records" / f"{part_stem(log, chunk)}.parquet"
+def results_path(folder: Path, log: str, chunk: int) -> Path:
+    """Return the path of the results of a part: a scene group, or a batch of scenes of one stage."""
+    return record_path(folder, log, chunk, ".parquet")
 
 
 def recorded_planners(path: Path) -> dict[str, str]:
@@ -53,8 +53,7 @@ def add_to_record(path: Path, rows: pa.Table, planners: Mapping[str, str], schem
         before = read_record(path, schema)
         rows = pa.concat_tables([before.filter(~pc.field("planner").isin(list(planners))), rows])
     metadata = {_PLANNERS: json.dumps({**known, **planners}).encode()}
-    pq.write_table(rows.replace_schema_metadata(metadata), temporary_path(path), compression="zstd")
-    commit(path)
+    write_parquet(path, rows.replace_schema_metadata(metadata))
 
 
 def read_record(path: Path, schema: pa.Schema = SCHEMA) -> pa.Table:

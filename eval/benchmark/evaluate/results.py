@@ -29,7 +29,7 @@ from swerve.scenes.planning import Trajectory
 
 RESULTS, PROVENANCE = "results.parquet", "provenance.json"
 # Raise whenever columns of the results or keys of the provenance change: older evaluations are then refused.
-RESULTS_VERSION: Final = 2
+RESULTS_VERSION: Final = 3
 _PROVENANCE_V1 = "provenance.json"
 _REASON = pa.struct(
     {
@@ -46,9 +46,9 @@ SCHEMA = pa.schema(
         "planner": pa.string(),
         "token": pa.string(),
         "log": pa.string(),
-        "scene_group": pa.string(),
+        "group_token": pa.string(),
         "stage": pa.int8(),
-        "chain": pa.string(),
+        "frame": pa.string(),
         "index": pa.int32(),
         "time_us": pa.int64(),
         **dict.fromkeys(METRIC_NAMES, pa.float64()),
@@ -158,7 +158,7 @@ def scores_of(rows: pa.Table) -> SceneScores:
 def groups_of(rows: pa.Table) -> tuple[GroupTokens, ...]:
     """Return the scene groups in the rows of one planner, in order of appearance."""
     scene_groups: dict[str, dict[tuple[str, int], str]] = {}
-    columns = (rows[name].to_pylist() for name in ("scene_group", "chain", "index", "token"))
+    columns = (rows[name].to_pylist() for name in ("group_token", "frame", "index", "token"))
     for scene_group, chain, index, token in zip(*columns, strict=True):
         scene_groups.setdefault(scene_group, {})[chain, index] = token
     return tuple(
@@ -209,9 +209,9 @@ def _rows(scene_group: PlannerResult, weighting: Weighting) -> pa.Table:
     count, pairs = len(scenes.tokens), len(group.pairs)
     columns = {
         **scene_columns(scene_group),
-        "scene_group": [group.now] * count,
+        "group_token": [group.now] * count,
         "stage": [1, 1] + [2] * (count - 2),
-        "chain": ["now", "before"] * pairs,
+        "frame": ["now", "before"] * pairs,
         "index": np.repeat(np.arange(pairs) - 1, 2),
         "two_frame_extended_comfort": table.values[:, COLUMNS.index("two_frame_extended_comfort")],
         "score": table.values[:, COLUMNS.index("score")],

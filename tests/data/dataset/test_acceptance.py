@@ -14,10 +14,10 @@ from swerve.scenes import Scene
 from swerve.scenes.viewpoints import RecoveryOptions, Viewpoint, build_log_geometry
 from swerve.scenes.viewpoints.recovery import recovery
 from swerve.scenes.viewpoints.recovery_offsets import (
-    drawn_offsets,
     offset_bins,
     offsets_at,
-    redrawn_offsets,
+    resample_offsets,
+    sample_offsets,
     stratum_of,
 )
 from tests.support.simple_log import empty_road
@@ -36,7 +36,7 @@ def record_of(log, options, accepts, split="train"):
     for number in range(SCENES):
         token = str(number)
         for index in range(DRAWS):
-            offsets = drawn_offsets(options.recovery, options.seed, log, token, index)
+            offsets = sample_offsets(options.recovery, options.seed, log, token, index)
             if number % 10 == 0:
                 rejections.append((token, "recovery", index, "standing"))
             elif accepts(offsets[0], offsets[2]):
@@ -125,9 +125,9 @@ def test_redraws_stay_in_their_stratum(distribution):
     edges = offsets_at(options, shares[0])[:, 0], offsets_at(options, shares[1])[:, 2]
     for token in range(100):
         key = (0, "log", str(token), 1)
-        first = drawn_offsets(options, *key)
+        first = sample_offsets(options, *key)
         for attempt in (1, 2, 3):
-            again = redrawn_offsets(options, *key, attempt)
+            again = resample_offsets(options, *key, attempt)
             assert not np.array_equal(first, again)
             bins = tuple(int(np.searchsorted(one, again[axis])) - 1 for one, axis in zip(edges, (0, 2), strict=True))
             assert bins == stratum_of(options, *key)
@@ -136,7 +136,7 @@ def test_redraws_stay_in_their_stratum(distribution):
 def test_redraws_of_all_strata_fill_the_ranges():
     """Uniform draws redrawn are uniform."""
     options = RecoveryOptions()
-    draws = np.array([redrawn_offsets(options, 1, "log", str(token), 0, 2) for token in range(2000)])
+    draws = np.array([resample_offsets(options, 1, "log", str(token), 0, 2) for token in range(2000)])
     limits = np.array([2.0, 2.0, np.deg2rad(15.0), 0.2])
     np.testing.assert_allclose((draws / limits).std(axis=0), 1 / np.sqrt(3), rtol=0.05)
     np.testing.assert_allclose((draws / limits).mean(axis=0), 0.0, atol=0.05)

@@ -46,7 +46,7 @@ def checked(viewpoint, drawer):
     drawn = draw_sample(viewpoint, drawer, OPTIONS)
     entry = json.loads(encode_numbers(drawn, OPTIONS).members["json"])["cameras"][0]
     assert entry["photo"]
-    assert entry["stand_in"]
+    assert entry["synthetic"]
     assert entry["now_from_capture"] == np.eye(4).tolist()
     members = encode_view(drawn.captures[0], drawn.views[0], OPTIONS)
     assert set(members) == {"front.png", "front.photo.jpg"}
@@ -65,7 +65,7 @@ def test_without_the_option_there_is_none(log):
     drawn = draw_sample(made[0], SampleRenderer(build_static(log.road_map), options, Stopwatch()), options)
     entry = json.loads(encode_numbers(drawn, options).members["json"])["cameras"][0]
     assert not entry["photo"]
-    assert not entry["stand_in"]
+    assert not entry["synthetic"]
 
 
 def test_real_places_are_not_made_up(log):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from swerve.data.splats.held_out_quality import evaluate_quality
 from swerve.data.splats.log_images import images_of_log
 from swerve.data.splats.optimization.fit_options import DensificationOptions, FitOptions, LearningRate, LearningRates
 from swerve.data.splats.optimization.training_images import TrainingImage
+from swerve.data.splats.photo_poses import read_training_poses
 from swerve.data.splats.pose_corrections import corrected
 from swerve.scenes import SwerveError
 from swerve.scenes.transforms import rigid_transform, rotation_about_z
@@ -62,12 +64,13 @@ def scene_files(folder):
 def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
     folder, report = fitted
     own = folder / "street"
-    names = {"background.ply", "fit.json", "graph.json", "preview.jpg", "progress.json"}
+    names = {"background.ply", "fit.json", "graph.json", "photos.npz", "preview.jpg", "progress.json"}
     assert {path.name for path in own.iterdir()} == names
     assert json.loads((own / "fit.json").read_bytes()) == report.fits["street"]
     found = report.fits["street"]
     assert found["gaussians"] == len(read_splats(own).background)
     assert found["started_with"] <= 1000 < found["gaussians"] <= 2000
+    assert len(read_training_poses(own)) == 7
     # Nothing of the street changes its brightness.
     assert found["held_out_exposed"]["psnr"] == pytest.approx(found["held_out"]["psnr"], abs=1.0)
     assert (found["train_images"], found["held_out"]["images"], found["test_cameras"]["right"]["images"]) == (7, 3, 10)
@@ -79,6 +82,18 @@ def test_a_job_writes_the_scene_and_what_it_is_worth(fitted):
     with Image.open(own / "preview.jpg") as image:
         assert image.size == (3 * 48, 2 * 32)
     assert json.loads((folder / "summary.json").read_bytes()) == {"failures": 0, "logs": ["street"]}
+
+
+def test_poses_of_photos_are_added_to_a_fit_without_them(street, fitted, tmp_path):
+    folder = tmp_path / "fits"
+    shutil.copytree(fitted[0], folder)
+    path = folder / "street" / "photos.npz"
+    expected = path.read_bytes()
+    path.unlink()
+    with pytest.raises(SwerveError, match=r"photos\.npz: is missing.*Run the same swerve fit again"):
+        read_training_poses(folder / "street")
+    run(street, folder)
+    assert path.read_bytes() == expected
 
 
 def start(street, folder):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from swerve.data.sources.registry import open_source
-from swerve.data.sources.town.photos import SyntheticImage
+from swerve.data.sources.town.photos import SyntheticImage, TownPhotoRenderer
 from swerve.data.splats import log_images as pictures_module
 from swerve.data.splats.depth_from_motion import depths_by_motion
 from swerve.data.splats.fit_job import ground_of
@@ -171,7 +171,7 @@ def test_moving_tracks_become_nodes_that_hold_what_is_seen_of_them(generator):
 
 
 def test_of_towns_stand_ins_are_drawn(monkeypatch):
-    class Studio:
+    class Studio(TownPhotoRenderer):
         def __init__(self, log, seed):
             self.log, self.seed = log, seed
 

@@ -21,9 +21,9 @@ def sets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawing")
     write_photo(folder)
     source = PhotographedSource(("train-0-photos", "train-1"), str(folder))
-    for rasters in ("stored", "drawn"):
+    for rasters in ("images", "primitives"):
         augment([source], folder / rasters, AugmentOptions(rasters=rasters, **LOOK), workers=1)
-    return source, folder / "stored", folder / "drawn"
+    return source, folder / "images", folder / "primitives"
 
 
 def stream_of(folder, cameras=(), size=(64, 36)):
@@ -61,7 +61,7 @@ def test_a_lost_map_is_told_and_made_again(sets, tmp_path):
         path.unlink()
     with pytest.raises(SwerveError, match=r"static.*train-.*00000\.npz.*Run the job that made the set again"):
         stream_of(folder).batch(0)
-    augment([sets[0]], folder, AugmentOptions(rasters="drawn", **LOOK), workers=1)
+    augment([sets[0]], folder, AugmentOptions(rasters="primitives", **LOOK), workers=1)
     assert dataset_digest(folder) == before
     stream_of(folder).batch(0)
 
@@ -81,4 +81,4 @@ def test_only_the_last_logs_are_kept(sets, monkeypatch):
 
 def test_other_images_are_not_drawn_later():
     with pytest.raises(SwerveError, match="extra_outputs: depth needs stored rasters"):
-        AugmentOptions(rasters="drawn", extra_outputs=("depth",))
+        AugmentOptions(rasters="primitives", extra_outputs=("depth",))

@@ -113,7 +113,7 @@ def test_after_a_fit_that_refined_poses_views_are_of_the_refined_ones(tmp_path):
     between = replace(snapshot, time_us=int(log.times_us[55]))
     half = replace(between, world_from_ego=between.world_from_ego.copy())
     half.world_from_ego[1, 3] += 0.25
-    whole, plain = LogSplats(scene, log), LogSplats(replace(scene, corrections=None), log)
+    whole, plain = LogSplats(scene, log, tmp_path), LogSplats(replace(scene, corrections=None), log, tmp_path)
     (corrected,) = whole.render(gone(between), [camera])
     np.testing.assert_array_equal(corrected, plain.render(gone(half), [camera])[0])
 

@@ -9,13 +9,12 @@ import pytest
 
 from swerve.eval.benchmark.benchmark_store import Benchmark, group_path, load_group, open_benchmark
 from swerve.eval.benchmark.build.build_job import build
-from swerve.eval.benchmark.build.splat_gate import missed_thresholds, unfit_starts, without_starts
+from swerve.eval.benchmark.build.splat_gate import unfit_starts, without_starts
 from swerve.eval.benchmark.build_options import BuildOptions
 from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, check_cameras, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.benchmark.view_renderers import RasterRenderer
 from swerve.eval.scoring.aggregate import COLUMNS, aggregate_two_stage
-from swerve.eval.splat_quality import GateOptions, GateResult, RasterAgreement
 from swerve.planners.load_planner import load_planner
 from swerve.scenes import SwerveError
 from tests.support.flat_renderer import FlatRenderer
@@ -183,11 +182,6 @@ def test_splats_that_disagree_are_flagged_or_dropped_and_counted(gate, tmp_path)
 
 
 def test_thresholds_are_named_and_starts_fall_for_either_frame(built):
-    numbers = RasterAgreement(depth_error=0.5, depth_within=np.nan, vehicle_iou=0.1, covered=1.0)
-    assert missed_thresholds(GateResult(False, ("any",), numbers), GateOptions(vehicle_iou=0.4)) == (
-        "depth_error",
-        "vehicle_iou",
-    )
     benchmark = open_benchmark(built)
     name = benchmark.scene_groups("train-0")[0]
     scene_group, record = benchmark.scene_group(name), load_group(group_path(built, name))

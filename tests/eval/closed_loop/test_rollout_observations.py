@@ -79,7 +79,7 @@ def test_the_situation_at_the_start_is_the_scenes_and_the_same_plan_follows():
     start = viewpoint(log, 60)
     planner = Follows()
     drive_prepared(closed_loop_scene_from(start, rate=2.0, seconds=4.0, traffic="lane-following"), planner)
-    told, known = planner.told[0].privileged, build_context(start.scene).situation
+    told, known = planner.told[0].privileged, build_context(start.scene).privileged_input
     np.testing.assert_array_equal(reference_trajectory(told), reference_trajectory(known))
     np.testing.assert_array_equal(told.human, known.human)
 
@@ -91,7 +91,7 @@ def test_the_situation_on_the_way_is_the_logs_where_the_ego_is_the_logs():
     rollout = rollout_from(planner, rate=2.0)
     for count in (1, 4, 7):
         told = planner.told[count].privileged
-        known = build_context(Scene(log, NOW + 5 * count, 20, 40)).situation
+        known = build_context(Scene(log, NOW + 5 * count, 20, 40)).privileged_input
         np.testing.assert_allclose(told.ego, known.ego, atol=1e-3)
         np.testing.assert_allclose(told.human, known.human, atol=1e-3)
         np.testing.assert_allclose(told.scoring_map.centerline, known.scoring_map.centerline)

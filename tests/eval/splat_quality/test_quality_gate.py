@@ -1,11 +1,22 @@
 """Agreement with rasters computed by hand, and the gate's results."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from swerve.eval.splat_quality import GateOptions, RasterAgreement, agreement, check_agreement, check_view
+from swerve.data.splats.photo_poses import PhotoPose
+from swerve.eval.splat_quality import (
+    Extrapolation,
+    FittedPhotos,
+    GateOptions,
+    GateResult,
+    RasterAgreement,
+    agreement,
+    check_numbers,
+    check_view,
+)
 from swerve.eval.splat_quality.quality_page import gate_in_words
 from swerve.rasterizer import Style, View, render
 from swerve.rasterizer.splats import SplatView
@@ -15,6 +26,12 @@ from swerve.scenes.transforms import rigid_transform
 from tests.support.simple_log import simple_log
 
 GOOD = RasterAgreement(depth_error=0.02, depth_within=0.9, vehicle_iou=0.8, covered=1.0)
+NEAR = Extrapolation(distance=1.0, seen=1.0)
+
+
+def checked(numbers: RasterAgreement, options: GateOptions) -> GateResult:
+    """Check agreement at a pose among the photos."""
+    return check_numbers(numbers, NEAR, options)
 
 
 def camera(lens=None, size=(20, 10), pitch=0.0):
@@ -113,22 +130,24 @@ def test_a_raster_agrees_with_itself():
     splat = SplatView(
         front, pose[0], depth=raster.depth, instance=raster.instance, alpha=np.ones((90, 160), np.float32)
     )
-    found = check_view(splat, raster, GateOptions())
+    photos = FittedPhotos([PhotoPose(front, 0, pose[0])])
+    found = check_view(splat, raster, GateOptions(), photos)
     assert found.fit
     assert found.numbers == RasterAgreement(0.0, 1.0, 1.0, 1.0)
+    assert found.extrapolation.distance == 0.0
     # The same drawing, from 2 m beside: labels and depths are those of another place.
     moved = pose.copy()
     moved[0, 1, 3] += 2.0
     off = render(primitives, [front], moved, Style.rap(), outputs)[0][0]
-    gate_result = check_view(replace(splat, depth=off.depth, instance=off.instance), raster, GateOptions())
+    gate_result = check_view(replace(splat, depth=off.depth, instance=off.instance), raster, GateOptions(), photos)
     assert gate_result.numbers.vehicle_iou < 0.5
-    assert not check_agreement(gate_result.numbers, GateOptions(vehicle_iou=0.5)).fit
+    assert not checked(gate_result.numbers, GateOptions(vehicle_iou=0.5)).fit
 
 
 def test_the_gate_names_what_misses_a_threshold():
-    assert check_agreement(GOOD, GateOptions()).reasons == ()
+    assert checked(GOOD, GateOptions()).reasons == ()
     bad = replace(GOOD, depth_error=0.31, vehicle_iou=0.1, covered=0.5)
-    gate_result = check_agreement(bad, GateOptions(depth_error=0.1, depth_within=0.5, vehicle_iou=0.4, covered=0.9))
+    gate_result = checked(bad, GateOptions(depth_error=0.1, depth_within=0.5, vehicle_iou=0.4, covered=0.9))
     assert not gate_result.fit
     assert gate_result.numbers is bad
     assert gate_result.reasons == (
@@ -139,22 +158,40 @@ def test_the_gate_names_what_misses_a_threshold():
 
 
 def test_what_the_gate_asks_for_is_told():
-    text = gate_in_words(GateOptions(depth_error=0.2, depth_within=0.0, vehicle_iou=0.25, covered=0.9))
+    text = gate_in_words(GateOptions(depth_error=0.2, depth_within=0.0, vehicle_iou=0.25, covered=0.9, seen=0.8))
     assert text == (
         "A view is fit if its depth is off by 20 % at most, 25 % of its vehicles overlap the raster's, 90 % of the "
-        "ground is covered; quantities with too few pixels are not checked."
+        "ground is covered, 80 % of its static pixels lie in some fitted photo, a fitted camera passed within 3 m of "
+        "it, turned by 30 degrees at most; quantities with too few pixels are not checked."
     )
-    assert gate_in_words(GateOptions(1.0, 0.0, 0.0, 0.0)).startswith("A view is fit; ")
+    lax = GateOptions(1.0, 0.0, 0.0, 0.0, distance=math.inf, seen=0.0)
+    assert gate_in_words(lax).startswith("A view is fit; ")
+
+
+def test_views_far_from_all_photos_are_unfit():
+    options = GateOptions()
+    far = check_numbers(GOOD, Extrapolation(distance=3.4, seen=0.5), options)
+    assert far.missed == ("distance", "seen")
+    assert far.reasons == (
+        "the nearest fitted camera that looked within 30 degrees of its direction is 3.4 m away, allowed 3 m",
+        "seen by fitted photos 50 %, needed 90 %",
+    )
+    (reason,) = check_numbers(GOOD, Extrapolation(np.inf, np.nan), options).reasons
+    assert reason == "no fitted camera looked within 30 degrees of its direction, allowed 3 m"
+    assert check_numbers(GOOD, Extrapolation(3.0, 0.9), options).fit
+    for wrong in ({"distance": 0.0}, {"distance": np.nan}, {"turn": 4.0}, {"seen": 2.0}):
+        with pytest.raises(SwerveError, match=next(iter(wrong))):
+            GateOptions(**wrong)
 
 
 def test_each_threshold_works_alone_and_is_met_by_equality():
     lax = GateOptions(depth_error=1.0, depth_within=0.0, vehicle_iou=0.0, covered=0.0)
-    for name in vars(lax):
+    for name in vars(GOOD):
         at = replace(lax, **{name: getattr(GOOD, name)})
-        assert check_agreement(GOOD, at).fit
+        assert checked(GOOD, at).fit
         step = -1e-6 if name == "depth_error" else 1e-6
         if name != "covered":
-            assert len(check_agreement(GOOD, replace(at, **{name: getattr(GOOD, name) + step})).reasons) == 1
-    assert check_agreement(RasterAgreement(*[np.nan] * 4), GateOptions()).fit
+            assert len(checked(GOOD, replace(at, **{name: getattr(GOOD, name) + step})).reasons) == 1
+    assert checked(RasterAgreement(*[np.nan] * 4), GateOptions()).fit
     with pytest.raises(SwerveError, match=r"covered must lie in 0..1, got 95.0"):
         GateOptions(covered=95.0)

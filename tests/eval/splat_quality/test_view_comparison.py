@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from swerve.data.splats.photo_poses import PhotoPose
 from swerve.eval.splat_quality.evaluation_poses import ON_PATH, EvaluationPose
+from swerve.eval.splat_quality.extrapolation import FittedPhotos
 from swerve.eval.splat_quality.gate_options import GateOptions
 from swerve.eval.splat_quality.image_metrics import compare_images
 from swerve.eval.splat_quality.reference_images import ReferenceImages
@@ -33,9 +35,9 @@ def test_a_place_is_seen_from_its_mended_pose_and_judged_without_what_is_ignored
     ignored[20:] = True
     photograph = other.rgb.copy()
     place = EvaluationPose(50, "on the path", ON_PATH, camera, time, pose, photograph, ignored)
-    bench = ComparisonSetup(
-        scene, log, StaticLayer(build_static(log.road_map)), ReferenceImages(log), GateOptions(), _difference
-    )
+    photos = FittedPhotos([PhotoPose(camera, time, pose)])
+    static_layer = StaticLayer(build_static(log.road_map))
+    bench = ComparisonSetup(scene, log, static_layer, ReferenceImages(log), GateOptions(), photos, _difference)
     found = compare(bench, place)
     np.testing.assert_array_equal(found.splat, expected.rgb)
     assert found.image_metrics == compare_images(expected.rgb, photograph, ignored)

@@ -225,7 +225,7 @@ def test_summaries_are_json_and_rows_hold_every_measure(study, findings):
 
 def test_rows_of_cases_tell_where_measures_disagree(study, findings):
     rows = scene_group_rows(study, findings)
-    assert [row["scene_group"] for row in rows] == list(study.tokens)
+    assert [row["group_token"] for row in rows] == list(study.tokens)
     expected = stats.pearsonr(findings.measures["pseudo-simulation, full"][:, 4], study.closed_loop[:, 4, 0]).statistic
     assert rows[4]["r of pseudo-simulation, full"] == pytest.approx(expected)
     assert rows[4]["closed_loop_human"] is None

@@ -142,7 +142,7 @@ def test_a_folder_of_an_older_version_is_refused_in_one_line(finished, benchmark
     path.write_bytes(to_json({**config, "options": {**config["options"], "version": 2}}))
     try:
         with pytest.raises(
-            SwerveError, match=r"^\S+ has format version 2, and this is version 3: choose another folder$"
+            SwerveError, match=r"^\S+ has format version 2, and this is version 4: choose another folder$"
         ):
             run_study(benchmark, [*MEMBERS, StudyPlanner("none", "broken")], load, folder, OPTIONS, workers=1)
     finally:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.eval import build_context, lane_agents, navsim_agents, simulate
+from swerve.eval import build_context, lane_agents, simulate, simulate_navsim_idm
 from swerve.eval.scoring.trajectories import references_of
 from swerve.scenes import LightState, Scene
 from tests.support.simple_log import LENGTH, simple_log
@@ -27,14 +27,14 @@ def speeds(traffic, track):
 def test_navsim_agents_brake_for_the_end_of_their_lane():
     """At 7 s the leader is at x = 120 of a lane of 200 m: NAVSIM's never leave it, ours have nothing to brake for."""
     log = simple_log()
-    traffic, _ = driven(navsim_agents, log)
+    traffic, _ = driven(simulate_navsim_idm, log)
     row = traffic.ids.index("track0")
     assert (traffic.poses[:, row, 0] < LENGTH - 10 + 1e-6).all()
     assert speeds(traffic, "track0")[40] < 10
 
 
 def test_navsim_agents_without_a_lane_vanish_or_stand():
-    traffic, context = driven(navsim_agents)
+    traffic, context = driven(simulate_navsim_idm)
     assert context.traffic.present[:, traffic.ids.index("track3")].all()
     parked = traffic.ids.index("track3")
     assert traffic.present[:, parked].all()  # off all lanes and slow: it stays
@@ -42,12 +42,12 @@ def test_navsim_agents_without_a_lane_vanish_or_stand():
     log = simple_log()
     fast = log.tracks.velocities.copy()
     fast[3] = (3.0, 0.0)
-    traffic, _ = driven(navsim_agents, replace(log, tracks=replace(log.tracks, velocities=fast)))
+    traffic, _ = driven(simulate_navsim_idm, replace(log, tracks=replace(log.tracks, velocities=fast)))
     assert traffic.present[:, parked].tolist() == [True] + [False] * 40
 
 
 def test_navsim_agents_replay_everybody_else():
-    traffic, context = driven(navsim_agents)
+    traffic, context = driven(simulate_navsim_idm)
     for track in ("track4", "track5"):
         row = traffic.ids.index(track)
         np.testing.assert_array_equal(traffic.poses[:, row], context.traffic.poses[:, row])
@@ -59,7 +59,7 @@ def test_an_agent_keeps_behind_an_ego_that_stands():
     positions[1, :, 0] -= 55
     positions[1, :, 1] = -1.75
     behind = replace(log, tracks=replace(log.tracks, positions=positions))
-    for agents in (navsim_agents, lane_agents):
+    for agents in (simulate_navsim_idm, lane_agents):
         traffic, context = driven(agents, behind, speed=0.5)
         row = traffic.ids.index("track1")
         gap = context.ego[0] - 1.127 - (traffic.poses[:, row, 0] + 2.1)

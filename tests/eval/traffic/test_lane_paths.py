@@ -8,7 +8,7 @@ import pytest
 from swerve.eval import build_context
 from swerve.eval.traffic.lane_following_agents import lane_agents
 from swerve.eval.traffic.lane_paths import Leg, extend_legs, path_along
-from swerve.eval.traffic.navsim_agents import navsim_agents
+from swerve.eval.traffic.navsim_idm_agents import simulate_navsim_idm
 from swerve.scenes import Scene, SwerveError
 from swerve.scenes.polyline import interpolate_at
 from tests.support.fork_log import (
@@ -82,7 +82,7 @@ def test_a_context_without_these_paths_serves_all_other_traffic():
     scene = Scene(log_with_fork(), NOW, 15, 50)
     whole, part = build_context(scene), build_context(scene, lane_following=False)
     states = np.repeat(whole.ego[None], 41, axis=0)
-    np.testing.assert_array_equal(navsim_agents(part, states).poses, navsim_agents(whole, states).poses)
+    np.testing.assert_array_equal(simulate_navsim_idm(part, states).poses, simulate_navsim_idm(whole, states).poses)
     np.testing.assert_array_equal(part.reference, whole.reference)
     with pytest.raises(SwerveError, match="built without paths of lane-following traffic"):
         lane_agents(part, states)

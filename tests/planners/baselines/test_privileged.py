@@ -24,8 +24,8 @@ def simple():
 
 
 def without_traffic(observation):
-    situation = observation.privileged
-    return replace(observation, privileged=replace(situation, traffic=situation.traffic.of(np.zeros(0, int))))
+    inputs = observation.privileged
+    return replace(observation, privileged=replace(inputs, traffic=inputs.traffic.of(np.zeros(0, int))))
 
 
 # Of the road: PDM-Closed takes it for something that stands there, half a car's length before it.
@@ -103,16 +103,16 @@ def test_pdm_closed_is_the_contexts_reference():
         plan = PdmClosed().plan(observation)
         assert plan.interval == 0.1
         np.testing.assert_allclose(to_world(plan.poses, context.ego[:3]), context.reference[1:41], atol=1e-9)
-        np.testing.assert_array_equal(reference_trajectory(context.situation, PdmOptions()), context.reference)
+        np.testing.assert_array_equal(reference_trajectory(context.privileged_input, PdmOptions()), context.reference)
 
 
 def test_one_proposal_is_idm():
     observation, _ = seen(town(0), 70)
-    situation = observation.privileged
+    inputs = observation.privileged
     alone = PdmOptions(speed_fractions=(0.8,), lateral_offsets=(0.5,), idm_parameters=IdmParameters(headway=1.0))
-    target = 0.8 * situation.speed_limit
-    expected = idm_trajectory(situation, target, 0.5, IdmParameters(headway=1.0))
-    np.testing.assert_array_equal(reference_trajectory(situation, alone), expected)
+    target = 0.8 * inputs.speed_limit
+    expected = idm_trajectory(inputs, target, 0.5, IdmParameters(headway=1.0))
+    np.testing.assert_array_equal(reference_trajectory(inputs, alone), expected)
 
 
 def test_pdm_closed_has_its_options(simple):
@@ -139,9 +139,9 @@ def test_the_human_drives_what_was_logged(simple):
 
 
 def test_without_a_human_or_privilege_the_scene_is_named(simple):
-    situation = replace(simple[0].privileged, human=None)
+    inputs = replace(simple[0].privileged, human=None)
     with pytest.raises(SwerveError, match="scene nobody: the human's trajectory is unknown"):
-        LoggedHuman().plan(moving(token="nobody", situation=situation))
+        LoggedHuman().plan(moving(token="nobody", inputs=inputs))
     for planner in (LoggedHuman(), Idm(), PdmClosed()):
         with pytest.raises(SwerveError, match=r"scene blind: .*privileged"):
             planner.plan(moving(token="blind"))

@@ -197,10 +197,10 @@ def test_scene_has_annotations_of_the_current_frame_in_the_ego_frame():
     given = agent_input_of(observation, classes.SensorConfig.build_no_sensors(), classes)
     scene = agent_scene_of(observation, given, classes)
     assert len(scene.frames) == 12
-    traffic = context.situation.traffic
+    traffic = context.privileged_input.traffic
     annotations = scene.frames[3].annotations
     assert len(annotations.boxes) == traffic.present[0].sum() > 0
-    x, y, heading = context.situation.ego[:3]
+    x, y, heading = context.privileged_input.ego[:3]
     for box, token in zip(annotations.boxes, annotations.track_tokens, strict=True):
         row = traffic.ids.index(token)
         turned = np.exp(1j * heading) * complex(*box[:2])

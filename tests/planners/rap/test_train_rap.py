@@ -48,7 +48,16 @@ def test_a_set_makes_a_planner(dataset, tmp_path):
     names = lines[0].split(",")
     rows = np.array([[float(value) for value in line.split(",")] for line in lines[1:]])
     assert rows[:, 0].tolist() == [1, 2, 3, 4]
-    for column in ("imitation", "score", "spatial", "domain", "ade_best", "gradient", "step_seconds", "scorer_seconds"):
+    for column in (
+        "imitation",
+        "score",
+        "spatial",
+        "domain",
+        "ade_best",
+        "grad_norm",
+        "step_seconds",
+        "scorer_seconds",
+    ):
         assert (rows[:, names.index(column)] > 0).all(), column
 
 

@@ -13,7 +13,8 @@ from swerve.eval.benchmark.benchmark_store import open_benchmark
 from swerve.eval.benchmark.evaluate.evaluate_job import PlannerSpec, evaluate
 from swerve.eval.benchmark.evaluate.results import read_results
 from swerve.eval.context.context_store import ContextStore
-from swerve.evaluation import load
+from swerve.eval.planner_process import PlannerLimits
+from swerve.planners.open_planner import PlannerLoader
 from swerve.planners.rap import RapConfig, RapModel, RapPlanner, load_rap, save_rap
 from swerve.planners.rap.train_rap import BEST, CHECKPOINT, Process, RunOptions, train_rap
 from swerve.planners.rap.training_log import METRICS, VALIDATION
@@ -51,7 +52,9 @@ def test_it_is_what_an_evaluation_says(benchmark, planner, tmp_path):
     path = tmp_path / "rap.safetensors"
     save_rap(planner.model, {}, path)
     entry = PlannerSpec("rap", str(path), "1")
-    summary = evaluate(benchmark, [entry], load, tmp_path / "out", benchmark.traffic, "navsim-exact", 1).summary
+    summary = evaluate(
+        benchmark, [entry], PlannerLoader(PlannerLimits()), tmp_path / "out", benchmark.traffic, "navsim-exact", 1
+    ).summary
     said = summary["planners"]["rap"]
     assert summary["scene_groups"] > 1
     assert found["score"] == pytest.approx(said["score"], abs=1e-9)

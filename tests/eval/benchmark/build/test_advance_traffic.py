@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from swerve.eval import build_context, lane_agents, navsim_agents
+from swerve.eval import build_context, lane_agents, simulate_navsim_idm
 from swerve.eval.benchmark.build.advance_traffic import advanced_tracks, logged_states
 from swerve.eval.benchmark.frame_steps import FIRST, LAST
 from swerve.eval.benchmark.schedule import scene_group_steps
@@ -21,7 +21,7 @@ NOW = 20
 WINDOW = slice(NOW + FIRST, NOW + LAST + 1)
 POLICIES = {
     "constant-velocity": lambda context, states: constant_velocity(context.traffic, STEP),
-    "navsim-reactive": navsim_agents,
+    "navsim-reactive": simulate_navsim_idm,
     "lane-following": lane_agents,
 }
 

@@ -73,13 +73,13 @@ def test_a_car_where_the_starts_are_rejects_them_and_too_few_are_no_case():
     valid[3, : NOW + 30] = False
     blocked = replace(blocked, tracks=replace(blocked.tracks, valid=valid))
     scene_group = made(blocked)
-    assert (scene_group.record, scene_group.dropped) == (None, "few_follow_ups")
+    assert (scene_group.record, scene_group.drop_reason) == (None, "few_follow_ups")
     assert {reason for _, reason in scene_group.rejected} - {"infeasible", "beyond_log", "no_match"} == {"collision"}
 
 
 def test_a_moment_that_cannot_be_scored_says_why():
     scene_group = made(replace(road(), route=("nowhere",)))
-    assert (scene_group.record, scene_group.dropped, scene_group.rejected) == (None, "unscorable", ())
+    assert (scene_group.record, scene_group.drop_reason, scene_group.rejected) == (None, "unscorable", ())
     assert "no lane group of the route is in the map" in scene_group.message
 
 

@@ -61,15 +61,15 @@ def test_history_of_steps_of_half_a_second_is_the_same():
 
 def test_privileged_only_if_declared():
     assert told("now", Cruise())[0].privileged is None
-    situation = told("now", Sees((), privileged=True))[0].privileged
-    assert situation.ego[3] == pytest.approx(10)
-    assert np.allclose(situation.human, np.column_stack([5.0 * np.arange(1, 9), np.zeros((8, 2))]))
+    privileged_input = told("now", Sees((), privileged=True))[0].privileged
+    assert privileged_input.ego[3] == pytest.approx(10)
+    assert np.allclose(privileged_input.human, np.column_stack([5.0 * np.arange(1, 9), np.zeros((8, 2))]))
 
 
 def test_follow_ups_know_where_the_logged_driver_was():
     """The scene's own log has no human after now; the viewpoint does. The start is 5 m ahead of it, 0.5 m left."""
-    situation = told("now4", Sees((), privileged=True))[0].privileged
-    assert np.allclose(situation.human[:, :2], np.column_stack([5.0 * np.arange(1, 9) - 5.0, np.full(8, -0.5)]))
+    privileged_input = told("now4", Sees((), privileged=True))[0].privileged
+    assert np.allclose(privileged_input.human[:, :2], np.column_stack([5.0 * np.arange(1, 9) - 5.0, np.full(8, -0.5)]))
     scene_group = simple_scene_group()
     frame = scene_group.scenes["now4"]
     human = frame.viewpoint.human[:20]

@@ -48,9 +48,9 @@ def test_every_column(folder):
     table = two_stage(scene_group.scenes, [GROUP])
     assert [row["token"] for row in rows] == list(GROUP.tokens)
     assert [row["stage"] for row in rows] == [1, 1] + [2] * 10
-    assert [row["chain"] for row in rows] == ["now", "before"] * 6
+    assert [row["frame"] for row in rows] == ["now", "before"] * 6
     assert [row["index"] for row in rows] == [-1, -1, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-    assert {(row["planner"], row["log"], row["scene_group"]) for row in rows} == {("cruise", "simple", "now")}
+    assert {(row["planner"], row["log"], row["group_token"]) for row in rows} == {("cruise", "simple", "now")}
     for index, row in enumerate(rows):
         assert [row[name] for name in COLUMNS] == list(table.values[index])
         assert [row[f"raw_{name}"] for name in COLUMNS[:8]] == list(scene_group.raw[index])

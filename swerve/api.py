@@ -75,7 +75,7 @@ def evaluate(
     """Evaluate planners on a benchmark by two-stage pseudo-simulation, as `swerve evaluate` does.
 
     Args:
-        benchmark: Folder of the benchmark, or navsim:ROOT, with the split in the options.
+        benchmark: Folder of the benchmark; navsim:ROOT, with the split in the options; or wod_e2e:PATH.
         planners: Names as on the command line, or classes that worker processes can import, made without arguments.
         out: Output folder: new, empty, or of an evaluation of this benchmark.
         options: The evaluation.

@@ -20,7 +20,7 @@ from swerve.eval.traffic.traffic import Traffic
 from swerve.scenes import ObjectClass
 
 
-def navsim_agents(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
+def simulate_navsim_idm(context: Context, states: Float[np.ndarray, "t 11"]) -> Traffic:
     """Simulate the traffic around given ego states; tracks are those of the context, in their order."""
     return NavsimAgents(context).until(len(states) - 1, states)
 

@@ -10,7 +10,7 @@ from swerve.eval.traffic.traffic import RedLights, Traffic
 
 
 @dataclass(frozen=True)
-class Situation:
+class PrivilegedInput:
     """The ground truth of a scene now, in the log's world coordinates.
 
     Attributes:

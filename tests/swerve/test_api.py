@@ -80,7 +80,7 @@ def test_a_scene_is_rendered_from_a_recovery_viewpoint():
 def test_sources_are_a_list_and_planners_can_be_imported(tmp_path):
     with pytest.raises(swerve.SwerveError, match=r"sources: give a list, as in \['town:1'\]"):
         swerve.augment("town:1", tmp_path)
-    from swerve.face import _spec
+    from swerve.api import _spec
 
     class Here:
         pass

@@ -1,0 +1,327 @@
+"""Planner that forwards its calls to a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.util import Finalize
+from threading import Thread
+from typing import IO, Any
+
+from swerve.eval.benchmark.evaluate.call_planner import PlannerOutput
+from swerve.eval.planner_process.messages import (
+    LARGEST_REPLY,
+    PlannerGone,
+    PlannerTimeout,
+    SharedArrays,
+    decode_json,
+    decode_outputs,
+    receive,
+    send,
+)
+from swerve.eval.planner_process.planner_limits import PlannerLimits
+from swerve.scenes import Camera, SwerveError
+from swerve.scenes.planning import CameraChoice, Observation, Planner, Trajectory
+
+# Loads a planner, and returns it with texts about it; called in the planner's process.
+LoadPlanner = Callable[[str], tuple[Planner, Mapping[str, str]]]
+_SERVER = "swerve.eval.planner_process.planner_server"
+# What is kept of what a planner prints, for the error message when its process ends.
+_KEPT_LINES, _KEPT_CHARACTERS = 3, 300
+# Seconds that a process has to be gone after it was killed.
+_GRACE = 10.0
+
+
+@dataclass(frozen=True)
+class PlannerFacts:
+    """Declarations of a planner.
+
+    Attributes:
+        name: of its class.
+        cameras: names of its cameras; None for all; "ask" where it chooses among those of a rig.
+        privileged: see `Planner`.
+        future_only: see `Planner`.
+        recording: see `Planner`.
+        checks: whether it has `check_sensors`.
+        texts: what its loader says of it.
+        failure: reason why its process could not load it; empty if it could.
+    """
+
+    name: str
+    cameras: tuple[str, ...] | str | None
+    privileged: bool
+    future_only: bool
+    recording: bool
+    checks: bool
+    texts: Mapping[str, str]
+    failure: str = ""
+
+
+class ProcessPlanner:
+    """Planner in a process of its own, see the package.
+
+    Args:
+        load: loads the planner in its process; must be picklable.
+        spec: argument of `load`.
+        limits: of the process.
+
+    Raises:
+        SwerveError: the loader refuses the spec.
+    """
+
+    def __init__(self, load: LoadPlanner, spec: str, limits: PlannerLimits) -> None:
+        self.spec, self.limits = spec, limits
+        self._load, self._starts = load, 0
+        self._process: _Process | None = None
+        try:
+            self.facts = self._started()
+        except _Ended as error:
+            # Its scenes fail; those of other planners do not.
+            self._starts, reason = limits.planner_restarts + 1, str(error)
+            self.facts = PlannerFacts(spec, (), False, False, False, False, {}, reason)
+
+    @property
+    def class_name(self) -> str:
+        """Name of the planner's class."""
+        return self.facts.name
+
+    @property
+    def privileged(self) -> bool:
+        """Whether it gets the privileged input."""
+        return self.facts.privileged
+
+    @property
+    def future_only(self) -> bool:
+        """Whether the logged future is enough for it as privileged input."""
+        return self.facts.future_only
+
+    @property
+    def recording(self) -> bool:
+        """Whether it gets recordings."""
+        return self.facts.recording
+
+    @property
+    def cameras(self) -> CameraChoice:
+        """Cameras that it declares."""
+        return self._chosen if isinstance(self.facts.cameras, str) else self.facts.cameras
+
+    def check_sensors(self) -> None:
+        """Check that observations have the sensors that the planner needs.
+
+        Raises:
+            SwerveError: they have not.
+        """
+        if self.facts.checks:
+            self._asked("check", None)
+
+    def plan(self, observation: Observation) -> Trajectory:
+        """Plan a trajectory.
+
+        Raises:
+            SwerveError: the planner failed.
+        """
+        (output,) = self.outputs([observation])
+        if output.plan is None:
+            raise SwerveError(output.error)
+        return output.plan
+
+    def outputs(self, observations: Sequence[Observation]) -> list[PlannerOutput]:
+        """Return the planner's output for each observation, as `call_planner` does.
+
+        If the process ends, or takes longer than `plan_timeout` for each observation, the observations are planned one
+        by one, so that only those fail that break it.
+        """
+        start = time.perf_counter()
+        try:
+            reply = self._request("plan", list(observations), self.limits.plan_timeout * len(observations))
+            return decode_outputs(reply, len(observations))
+        except PlannerGone as error:
+            reason = self._end(str(error) or "ended")
+        except (_Ended, SwerveError) as error:
+            reason = str(error)
+        if len(observations) == 1:
+            return [PlannerOutput(None, f"planner {self.spec}: {reason}", time.perf_counter() - start)]
+        return [output for one in observations for output in self.outputs([one])]
+
+    def close(self) -> None:
+        """End the process and those that it started."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def _chosen(self, cameras: Sequence[Camera]) -> tuple[str, ...]:
+        """Return the names of the cameras that the planner chooses."""
+        return tuple(self._asked("cameras", tuple(cameras)).get("names", ()))
+
+    def _asked(self, what: str, item: object) -> dict[str, Any]:
+        """Return the answer to a question.
+
+        Raises:
+            SwerveError: the planner refuses, or its process ended.
+        """
+        try:
+            head, _ = decode_json(self._request(what, item, self.limits.startup_timeout))
+        except ValueError as error:
+            raise SwerveError(f"planner {self.spec}: {self._end('sent something that is not an answer')}") from error
+        except _Ended as error:
+            raise SwerveError(f"planner {self.spec}: {error}") from error
+        if "refused" in head:
+            raise SwerveError(str(head["refused"]))
+        return head
+
+    def _request(self, what: str, item: object, timeout: float) -> bytes:
+        """Send a request to the process, after starting it if there is none, and return the reply.
+
+        Raises:
+            _Ended: it ended, or did not answer in time.
+        """
+        if self._process is None:
+            if self._starts > self.limits.planner_restarts:
+                raise _Ended(self.facts.failure or f"was started {self._starts} times, and is not started again")
+            self._started()
+        assert self._process is not None
+        try:
+            return self._process.request((what, item), timeout)
+        except PlannerTimeout:
+            raise _Ended(self._end(f"took longer than {timeout:g} s, and was ended")) from None
+        except PlannerGone as error:
+            raise _Ended(self._end(str(error) or "ended")) from None
+
+    def _started(self) -> PlannerFacts:
+        """Start the process, and return what it says of the planner.
+
+        Raises:
+            SwerveError: the loader refuses the spec.
+            _Ended: it ended, or the planner could not be loaded in time.
+        """
+        self._starts += 1
+        self._process = _Process()
+        limits = self.limits
+        try:
+            content = (self._load, self.spec, limits.planner_memory, sys.path)
+            head, _ = decode_json(self._process.request(content, limits.startup_timeout))
+        except PlannerTimeout:
+            raise _Ended(self._end(f"was not loaded within {limits.startup_timeout:g} s, and was ended")) from None
+        except (PlannerGone, ValueError) as error:
+            raise _Ended(self._end(f"{str(error) or 'ended'} while it was loaded,")) from None
+        if "refused" in head:
+            self.close()
+            raise SwerveError(str(head["refused"]))
+        if "failed" in head:
+            self.close()
+            raise _Ended(f"could not be loaded: {head['failed']}")
+        return _facts_of(head)
+
+    def _end(self, reason: str) -> str:
+        """End the process; return the reason, with the way it ended and what it printed last."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        return process.kill(reason)
+
+
+class _Ended(Exception):
+    """The planner's process ended; the message says how."""
+
+
+class _Process:
+    """A started process, its socket and shared memory."""
+
+    def __init__(self) -> None:
+        self._shared, self._number = SharedArrays.create(), 0
+        self._connection, theirs = socket.socketpair()
+        numbers = (theirs.fileno(), self._shared.file)
+        with theirs:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", _SERVER, *map(str, numbers), str(os.getpid())],
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=numbers,
+                start_new_session=True,
+            )
+        assert self._child.stdout is not None
+        self._printed = deque[str](maxlen=_KEPT_LINES)
+        self._reader = Thread(target=_keep_lines, args=(self._child.stdout, self._printed), daemon=True)
+        self._reader.start()
+        # Also when this object is forgotten, and at the end of a worker.
+        self._release = Finalize(self, _release, (self._child, self._connection, self._shared), exitpriority=10)
+
+    def request(self, item: object, timeout: float) -> bytes:
+        """Send a request and return its reply; answers to other requests are ignored.
+
+        Raises:
+            PlannerTimeout: no answer came in time.
+            PlannerGone: the process ended.
+        """
+        self._number += 1
+        end = time.monotonic() + timeout
+        self._connection.settimeout(timeout)
+        send(self._connection, self._number, self._shared.dump(item))
+        while True:
+            number, reply = receive(self._connection, max(end - time.monotonic(), 0.0), LARGEST_REPLY)
+            if number == self._number:
+                return reply
+
+    def kill(self, reason: str = "") -> str:
+        """End the process and its group; return the reason, with how it ended and what it printed last."""
+        ended = self._exit_within(0.2)
+        self._release()
+        self._reader.join(0.5)
+        how = _described(ended) if ended is not None else ""
+        printed = " | ".join(self._printed)[-_KEPT_CHARACTERS:]
+        return f"{reason}{how}" + (f"; it printed last: {printed}" if printed else "")
+
+    def _exit_within(self, seconds: float) -> int | None:
+        try:
+            return self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _described(code: int) -> str:
+    """Describe how a process ended: by a signal, or with a status."""
+    if code >= 0:
+        return f" with exit status {code}"
+    try:
+        return f" by {signal.Signals(-code).name}"
+    except ValueError:
+        return f" by signal {-code}"
+
+
+def _release(child: "subprocess.Popen[bytes]", connection: socket.socket, shared: SharedArrays) -> None:
+    """Kill a process with its group, and close what was shared with it."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait(_GRACE)
+    connection.close()
+    shared.close()
+
+
+def _keep_lines(stream: IO[bytes], kept: "deque[str]") -> None:
+    """Read what a process prints to its end, and keep the last lines, each shortened."""
+    for line in iter(lambda: stream.readline(1 << 16), b""):
+        if text := line.decode(errors="replace").strip():
+            kept.append("".join(sign if sign.isprintable() else " " for sign in text[-_KEPT_CHARACTERS:]))
+    stream.close()
+
+
+def _facts_of(head: Mapping[str, Any]) -> PlannerFacts:
+    """Return what a process said of its planner."""
+    known = ("name", "cameras", "privileged", "future_only", "recording", "checks")
+    cameras = head["cameras"]
+    return PlannerFacts(
+        str(head["name"]),
+        tuple(cameras) if isinstance(cameras, list) else cameras,
+        bool(head["privileged"]),
+        bool(head["future_only"]),
+        bool(head["recording"]),
+        bool(head["checks"]),
+        {str(name): str(text) for name, text in head.items() if name not in known},
+    )

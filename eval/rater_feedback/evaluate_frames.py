@@ -1,0 +1,230 @@
+"""The job that evaluates planners on rated WOD-E2E frames: a record per frame, then the tables (docs/wod_e2e.md)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+
+from swerve.data.jobs import (
+    CORE_PACKAGES,
+    Failure,
+    PartResult,
+    RunResult,
+    job_config,
+    open_job,
+    run_work,
+    write_failures,
+)
+from swerve.data.jobs import ProgressCallback as PartReport
+from swerve.data.jobs.stopwatch import Stopwatch
+from swerve.data.sources.wod_e2e.frame import E2EFrame
+from swerve.data.sources.wod_e2e.frame_index import FrameEntry, digest_of
+from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
+from swerve.data.storage.files import os_errors_as_swerve_errors, to_json, write_atomically
+from swerve.eval.benchmark.evaluate.evaluate_job import (
+    JOB,
+    LAYOUT,
+    TIMING,
+    Evaluation,
+    Loader,
+    PlannerSpec,
+    check_folder,
+    check_labels,
+)
+from swerve.eval.benchmark.evaluate.evaluation_summary import remove_summary
+from swerve.eval.benchmark.evaluate.result_store import add_to_record, recorded_planners, results_path
+from swerve.eval.rater_feedback.displacement import average_displacements
+from swerve.eval.rater_feedback.frame_planning import FramePlan, initial_speed, plan_frames, required_cameras
+from swerve.eval.rater_feedback.frame_results import RECORD, write_results
+from swerve.eval.rater_feedback.rater_feedback_score import padded_ratings, rater_feedback
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Planner
+
+# A failed frame scores this.
+FAILED_SCORE: Final = 0.0
+
+
+def evaluate_frames(
+    source: WodE2eSource,
+    frames: Sequence[FrameEntry],
+    clusters: Sequence[str] | None,
+    entries: Sequence[PlannerSpec],
+    load: Loader,
+    folder: Path,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> Evaluation:
+    """Run planners on rated frames, and write their rater feedback scores and displacement errors.
+
+    Resumes an interrupted evaluation; planners already recorded in the folder are not run again.
+
+    Args:
+        source: the data.
+        frames: the rated frames.
+        clusters: scenario cluster of each frame; None if they are not known.
+        entries: the planners.
+        load: creates a planner from its spec, in every worker; must be picklable.
+        folder: for the results; new, empty, or of an evaluation of the same frames.
+        workers: processes; one per usable core if None.
+        console: where progress is shown; nowhere if None.
+
+    Raises:
+        SwerveError: there is no planner or two of one label, a planner needs what the frames do not have, the folder is
+            another evaluation's or cannot be written, or frames could not be read: then only failures.json is written.
+    """
+    check_labels(entries)
+    check_folder(folder)
+    work = FramesWork(folder / JOB, source, tuple(frames), tuple(entries), load)
+    work.check_planners()
+    names = [frame.name for frame in frames]
+    config = job_config(
+        {"frames": digest_of(frames), "metric": "rfs"}, [("wod_e2e", name) for name in names], CORE_PACKAGES
+    )
+    with open_job(work.folder, config, LAYOUT), os_errors_as_swerve_errors(folder):
+        remove_summary(folder)
+        outcome = run_work(work, work.folder, names, work.finished(), "plans", workers, console)
+        _require_all(work, folder, outcome)
+        summary, failures = write_results(folder, work.records(), entries, clusters)
+        write_atomically(work.folder / TIMING, to_json(outcome.timing))
+    return Evaluation(summary, tuple(failures), outcome.timing)
+
+
+@dataclass(frozen=True)
+class FramesWork:
+    """Work of the job, sent once to every worker.
+
+    Attributes:
+        folder: of the records.
+        source: the data.
+        frames: the rated frames.
+        entries: the planners.
+        load: creates a planner from its spec.
+    """
+
+    folder: Path
+    source: WodE2eSource
+    frames: tuple[FrameEntry, ...]
+    entries: tuple[PlannerSpec, ...]
+    load: Loader
+
+    @cached_property
+    def planners(self) -> dict[str, Planner]:
+        """Load the planners by label, once in each worker."""
+        return {entry.label: self.load(entry.spec) for entry in self.entries}
+
+    def records(self) -> list[Path]:
+        """Return the paths of all frames' records."""
+        return [results_path(self.folder, frame.name, 0) for frame in self.frames]
+
+    def finished(self) -> dict[str, tuple[set[int], int]]:
+        """Return the frames that are evaluated for every planner, as `run_work` takes them."""
+        return {frame.name: ({0}, 1) for frame in self.frames if not self.missing(frame.name)}
+
+    def missing(self, name: str) -> dict[str, str]:
+        """Return by label the identities of the planners that a frame's record lacks in their current version."""
+        known = recorded_planners(results_path(self.folder, name, 0))
+        return {entry.label: entry.identity for entry in self.entries if known.get(entry.label) != entry.identity}
+
+    def check_planners(self) -> None:
+        """Check that the first frame has what the planners need.
+
+        Raises:
+            SwerveError: it has not.
+        """
+        first = self.source.frame(self.frames[0])
+        for entry in self.entries:
+            # Not `planners`, which would be kept, and sent to the workers.
+            required_cameras(self.load(entry.spec), first)
+
+    def open(self, log: str, watch: Stopwatch) -> "_OpenedFrame":
+        """Return the one part of a frame. The first call of a worker loads the planners.
+
+        Raises:
+            SwerveError: a planner cannot be loaded.
+        """
+        with watch.measure("loading planners"):
+            _ = self.planners
+        (entry,) = (frame for frame in self.frames if frame.name == log)
+        return _OpenedFrame(self, entry, watch)
+
+
+@dataclass(frozen=True)
+class _OpenedFrame:
+    """A frame, see `swerve.data.jobs.LogHandle`."""
+
+    work: FramesWork
+    entry: FrameEntry
+    watch: Stopwatch
+    chunks: int = 1
+
+    def make(self, chunk: int, report: PartReport) -> PartResult:
+        missing = self.work.missing(self.entry.name)
+        with self.watch.measure("reading"):
+            frame = self.work.source.frame(self.entry)
+        rows, failures = [], []
+        with self.watch.measure("planning and scoring"):
+            for done, label in enumerate(missing):
+                report(frame.name, done, done / len(missing))
+                (plan,) = plan_frames(self.work.planners[label], [frame])
+                rows.append(scored_row(label, frame, plan))
+                if plan.error:
+                    failures.append(Failure(frame.sequence, frame.name, label, plan.error.splitlines()[-1]))
+        with self.watch.measure("writing"):
+            path = results_path(self.work.folder, self.entry.name, chunk)
+            add_to_record(path, pa.Table.from_pylist(rows, schema=RECORD), missing, RECORD)
+        return PartResult(len(missing), tuple(failures))
+
+
+def scored_row(label: str, frame: E2EFrame, plan: FramePlan) -> dict[str, Any]:
+    """Return the row of a planner in a rated frame, columns as in `RECORD`; a failed one scores 0.
+
+    Raises:
+        SwerveError: the frame has no ratings.
+    """
+    row = {
+        "planner": label,
+        "frame": frame.name,
+        "sequence": frame.sequence,
+        "initial_speed": initial_speed(frame),
+        "command": frame.command.name.lower(),
+        "horizon": plan.horizon,
+        "error": plan.error,
+        "plan_seconds": plan.seconds,
+    }
+    if plan.waypoints is None:
+        return {**row, "rfs": FAILED_SCORE, "inside": False, "ade_3s": None, "ade_5s": None, "x": [], "y": []}
+    rated, labels = padded_ratings(frame.rated.trajectories, frame.rated.scores)
+    found = rater_feedback(
+        plan.waypoints[None, None], np.ones((1, 1)), rated[None], labels[None], np.array([row["initial_speed"]])
+    )
+    near, far = _displacements(plan.waypoints, frame)
+    scores = {"rfs": float(found.scores[0]), "inside": bool(found.inside[0, 0]), "ade_3s": near, "ade_5s": far}
+    return {**row, **scores, "x": plan.waypoints[:, 0].tolist(), "y": plan.waypoints[:, 1].tolist()}
+
+
+def _displacements(waypoints: np.ndarray, frame: E2EFrame) -> tuple[float | None, float | None]:
+    """Return the displacement errors; None where the future is hidden."""
+    if not len(frame.future):
+        return None, None
+    near, far = average_displacements(waypoints, frame.future[:, :2]).tolist()
+    return near, far
+
+
+def _require_all(work: FramesWork, folder: Path, outcome: RunResult) -> None:
+    """Check that all frames were evaluated.
+
+    Raises:
+        SwerveError: some could not be.
+    """
+    if count := sum(bool(work.missing(frame.name)) for frame in work.frames):
+        write_failures(folder, outcome.failures)
+        first = outcome.failures[0]
+        raise SwerveError(
+            f"{count} of {len(work.frames)} frames could not be evaluated, the first: {first.where}: {first.reason}. "
+            f"There are no scores; see {folder / 'failures.json'}. Fix it and run the same command again to resume"
+        )

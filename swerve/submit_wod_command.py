@@ -1,0 +1,108 @@
+"""Run `swerve submit wod`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from swerve.data.sources.wod_e2e.frame_index import FrameEntry
+from swerve.data.sources.wod_e2e.wod_e2e_source import WodE2eSource
+from swerve.eval.rater_feedback.cluster_scores import find_side_file
+from swerve.eval.rater_feedback.frame_planning import plan_frames
+from swerve.eval.submission.check_wod_submission import FRAMES_FILE, check_wod_submission, read_frames_to_submit
+from swerve.eval.submission.wod_submission import FILE_NAME, submission_class, write_wod_submission
+from swerve.evaluate_wod_e2e import open_wod_e2e
+from swerve.options.submit_wod import SubmitWod
+from swerve.planners.load_planner import with_options
+from swerve.planners.open_planner import open_planner
+from swerve.scenes import SwerveError
+from swerve.scenes.planning import Planner
+from swerve.submission_report import WOD_SERVER, tell_check
+
+# Frames whose images are in memory at once, and the planner's largest batch.
+_BATCH: Final = 16
+_SHOWN: Final = 3
+
+
+def run(asked: SubmitWod) -> int:
+    """Run the planner in all frames, write and check the submission, and return the exit code."""
+    console = Console()
+    submission_class()  # before anything is planned
+    source = open_wod_e2e(asked.source)
+    frames = read_frames_to_submit(_frames_file(source, asked.frames))
+    entries = _entries(source, frames, asked.incomplete, console)
+    planner = open_planner(with_options(asked.planner, asked.planner_option), asked.limits).planner
+    if getattr(planner, "privileged", False):
+        raise SwerveError(f"planner {asked.planner}: needs the future, which nobody has in the test split")
+    predictions, failures = _predicted(planner, source, entries, console)
+    _tell_failures(failures, console)
+    if failures and not (asked.incomplete and predictions):
+        console.print("nothing was written: the server rejects incomplete files. --incomplete writes it", style="red")
+        return 1
+    path = asked.out / FILE_NAME
+    write_wod_submission(path, asked.info, predictions, asked.shards)
+    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    found = check_wod_submission(path, frames)
+    tell_check(found, console, WOD_SERVER)
+    return 1 if found.errors or failures else 0
+
+
+def _frames_file(source: WodE2eSource, given: Path | None) -> Path:
+    """Return the file with the frames to submit.
+
+    Raises:
+        SwerveError: none is given, and none is beside the data.
+    """
+    found = given or find_side_file(source.path, FRAMES_FILE)
+    if found is None:
+        raise SwerveError(
+            f"{source.path}: {FRAMES_FILE} is not there, which says which frames to submit. It is in the data set's "
+            "bucket; or name it with --frames FILE.json"
+        )
+    return found
+
+
+def _entries(source: WodE2eSource, frames: Mapping[str, int], incomplete: bool, console: Console) -> list[FrameEntry]:
+    """Return the frames to submit.
+
+    Raises:
+        SwerveError: some are not in the data, and `incomplete` is not given; or none is.
+    """
+    there = {(entry.sequence, entry.frame): entry for entry in source.index().entries}
+    missing = [f"{name}-{index:03d}" for name, index in frames.items() if (name, index) not in there]
+    if missing:
+        examples = ", ".join(missing[:_SHOWN])
+        problem = f"{len(missing)} of {len(frames)} frames to submit are not there, such as {examples}"
+        if not incomplete or len(missing) == len(frames):
+            raise SwerveError(f"{source.path}: {problem}. Are all shards of the test split downloaded?")
+        console.print(problem, style="yellow", markup=False, soft_wrap=True)
+    return [there[key] for key in frames.items() if key in there]
+
+
+def _predicted(
+    planner: Planner, source: WodE2eSource, entries: Sequence[FrameEntry], console: Console
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the planned positions, and the errors, by frame."""
+    predictions, failures = dict[str, np.ndarray](), dict[str, str]()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        line = bar.add_task("planning", total=len(entries))
+        for first in range(0, len(entries), _BATCH):
+            frames = [source.frame(entry) for entry in entries[first : first + _BATCH]]
+            for frame, plan in zip(frames, plan_frames(planner, frames), strict=True):
+                if plan.waypoints is None:
+                    failures[frame.name] = plan.error
+                else:
+                    predictions[frame.name] = plan.waypoints
+            bar.update(line, completed=first + len(frames))
+    return predictions, failures
+
+
+def _tell_failures(failures: Mapping[str, str], console: Console) -> None:
+    for name, error in list(failures.items())[:_SHOWN]:
+        console.print(f"failed in {name}: {error}", style="red", markup=False, soft_wrap=True)
+    if failures:
+        console.print(f"the planner failed in {len(failures)} frames", style="red")
